@@ -1,0 +1,57 @@
+"""Guards: the field extensions that hold every root field and every sensitive field to the table of permits.
+
+What the table says is in `permits.py`; a refused mutation answers with `Refused`, a refused query raises, and a field of
+a visible record that needs a clearance reads as null.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import strawberry
+from strawberry.extensions import FieldExtension
+
+from schema.links import Info
+from schema.permits import PERMITS
+from schema.refusals import Refusal, RefusalCode, Refused
+
+Resolve = Callable[..., Awaitable[Any]]
+
+
+def check_permit(info: Info) -> None:
+    """Raise `Refusal(UNAUTHENTICATED | FORBIDDEN)` where the table does not admit the viewer to this field."""
+    viewer = info.context.viewer
+    if not PERMITS[f"{info.path.typename}.{info.field_name}"].admits(viewer):
+        raise Refusal(RefusalCode.FORBIDDEN if viewer else RefusalCode.UNAUTHENTICATED)
+
+
+class Asked(FieldExtension):
+    """A root field of `Query`: whoever is not admitted gets a GraphQL error with the refusal's code."""
+
+    async def resolve_async(self, next_: Resolve, source: Any, info: Info, **arguments: Any) -> Any:
+        check_permit(info)
+        return await next_(source, info, **arguments)
+
+
+class Done(FieldExtension):
+    """A root field of `Mutation`: every refusal becomes the `Refused` member of its union."""
+
+    async def resolve_async(self, next_: Resolve, source: Any, info: Info, **arguments: Any) -> Any:
+        try:
+            check_permit(info)
+            return await next_(source, info, **arguments)
+        except Refusal as refusal:
+            return Refused.of(refusal)
+
+
+class Guarded(FieldExtension):
+    """A field of a record that some who see the record may not read: it reads as null to them."""
+
+    async def resolve_async(self, next_: Resolve, source: Any, info: Info, **arguments: Any) -> Any:
+        if not PERMITS[f"{info.path.typename}.{info.field_name}"].admits(info.context.viewer):
+            return None
+        return await next_(source, info, **arguments)
+
+
+query = partial(strawberry.field, extensions=[Asked()])
+mutation = partial(strawberry.mutation, extensions=[Done()])

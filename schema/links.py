@@ -1,0 +1,56 @@
+"""Links: how a record asks for its neighbours without knowing where they live.
+
+`api` builds one `Links` per request and viewer; it batches what is asked for together and applies visibility once.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import strawberry
+
+if TYPE_CHECKING:
+    from schema.assignments import Assignment
+    from schema.cases import Case
+    from schema.follow_ups import FollowUp
+    from schema.media import Link, Media, Rendition
+    from schema.monitoring_points import MonitoringPoint
+    from schema.observations import Observation
+    from schema.units import Unit
+    from schema.users import User
+    from schema.viewers import Viewer
+
+
+class Links(Protocol):
+    """The neighbours of records that the viewer has been shown.
+
+    Units and points follow from any record that is visible; people appear only to those who may know them; cases,
+    observations and assignments obey the viewer's own visibility.
+    """
+
+    async def unit(self, id: str) -> "Unit | None": ...
+    async def units(self, ids: Sequence[str]) -> "list[Unit]": ...
+    async def monitoring_point(self, id: str) -> "MonitoringPoint | None": ...
+    async def user(self, id: str) -> "User | None": ...
+    async def users(self, ids: Sequence[str]) -> "list[User]": ...
+    async def observation(self, id: str) -> "Observation | None": ...
+    async def media(self, ids: Sequence[str]) -> "list[Media]": ...
+    async def case(self, id: str) -> "Case | None": ...
+    async def cases(self, ids: Sequence[str]) -> "list[Case]": ...
+    async def follow_ups(self, case_ids: Sequence[str]) -> "list[FollowUp]": ...
+    async def assignment(self, id: str) -> "Assignment | None": ...
+    async def observations_of_case(self, case_id: str) -> "list[Observation]": ...
+    async def assignments_of_case(self, case_id: str) -> "list[Assignment]": ...
+    async def cases_about(self, unit_id: str | None, monitoring_point_id: str | None) -> "list[Case]": ...
+    async def link(self, media: "Media", rendition: "Rendition") -> "Link | None": ...
+
+
+class Context(Protocol):
+    """What a resolver finds in `info.context`."""
+
+    @property
+    def viewer(self) -> "Viewer | None": ...
+    @property
+    def links(self) -> Links: ...
+
+
+Info = strawberry.Info[Context, None]

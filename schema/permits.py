@@ -1,0 +1,119 @@
+"""Permits: the one table that says who may call or read what; a test fails for a field of the SDL that has no row.
+
+Which *records* a viewer finds is not decided here: scope and clearance stand in the filters of `storage`. The field
+extensions that hold to this table are in `guards.py`.
+"""
+
+from dataclasses import dataclass
+
+from schema.viewers import Clearance, Role, Viewer
+
+
+@dataclass(frozen=True)
+class Permit:
+    """Who passes: everybody, or the signed-in with one of `roles`, and with the clearance where one is named."""
+
+    roles: frozenset[Role] = frozenset(Role)
+    public: bool = False
+    clearance: Clearance | None = None
+
+    def admits(self, viewer: Viewer | None) -> bool:
+        if self.public:
+            return True
+        if viewer is None or viewer.roles.isdisjoint(self.roles):
+            return False
+        return self.clearance is None or self.clearance in viewer.clearances
+
+
+def only(*roles: Role) -> Permit:
+    return Permit(roles=frozenset(roles))
+
+
+PUBLIC = Permit(public=True)
+SIGNED_IN = Permit()
+SEEN = Permit(public=True)
+"""Whoever was shown the record may read the field."""
+CLEARED = Permit(clearance=Clearance.IDENTITY)
+
+_R = Role
+AUTHORS = only(_R.INSPECTOR, _R.MONITOR, _R.OFFICER)
+READERS = only(_R.INSPECTOR, _R.MONITOR, _R.SUPERVISOR, _R.OFFICER)
+FOLLOWERS = only(_R.INSPECTOR, _R.SUPERVISOR, _R.OFFICER)
+OFFICERS = only(_R.OFFICER)
+
+_ROWS: tuple[tuple[str, Permit, str], ...] = (
+    ("Query", SIGNED_IN, "me node unit units"),
+    ("Query", READERS, "observation observations"),
+    ("Query", FOLLOWERS, "case cases assignments"),
+    ("Query", only(_R.INSPECTOR, _R.MONITOR, _R.SUPERVISOR, _R.OFFICER, _R.ADMIN), "monitoringPoints"),
+    ("Query", only(_R.SUPERVISOR, _R.OFFICER, _R.ADMIN), "users"),
+    ("Mutation", PUBLIC, "signIn refreshSession"),
+    ("Mutation", SIGNED_IN, "signOut revokeDevice"),
+    ("Mutation", AUTHORS, "submitObservations reviseObservation requestUploads confirmMedia"),
+    ("Mutation", OFFICERS, "openCase linkObservations unlinkObservations moveCase assign withdrawAssignment"),
+    ("Mutation", FOLLOWERS, "acceptAssignment finishAssignment"),
+    ("Mutation", only(_R.SUPERVISOR, _R.OFFICER), "handOnAssignment"),
+    ("Assignment", SEEN, "id kind state note dueOn offeredAt acceptedAt endedAt result assignee offeredBy case unit"),
+    ("AssignmentConnection", SEEN, "edges pageInfo"),
+    ("AssignmentEdge", SEEN, "cursor node"),
+    ("AssignmentPayload", SEEN, "assignment case"),
+    (
+        "Case",
+        SEEN,
+        "id number year sequence title summary category state openedAt closedAt outcome reply history office",
+    ),
+    ("Case", SEEN, "unit monitoringPoint firstResponder responsible observations assignments relatedCases"),
+    ("CaseConnection", SEEN, "edges pageInfo"),
+    ("CaseEdge", SEEN, "cursor node"),
+    ("CaseEvent", SEEN, "id kind at state note by"),
+    ("CasePayload", SEEN, "case"),
+    ("Complainant", CLEARED, "name contact isAnonymous"),
+    ("ConfirmMediaPayload", SEEN, "results"),
+    ("ConfirmResult", SEEN, "mediaId media refusal"),
+    ("Device", SEEN, "id name signedInAt seenAt revokedAt"),
+    ("DraftResult", SEEN, "id outcome receipt observation uploads refusal"),
+    ("FollowUp", SEEN, "caseNumber state outcome reply closedAt"),
+    ("FormerName", SEEN, "name code until"),
+    ("GeoPoint", SEEN, "latitude longitude originalLatitude originalLongitude originalDatum accuracyMetres"),
+    ("GeoPoint", SEEN, "altitudeMetres source isMock fixedAt problem"),
+    ("Link", SEEN, "url expiresAt contentType width height"),
+    ("Me", SEEN, "user userName clearances devices thisDeviceId"),
+    ("Media", SEEN, "id kind state rejection sha256 byteSize contentType capturedAt expectedAt uploadedAt readyAt"),
+    ("Media", SEEN, "facts link observation"),
+    ("MonitoringPoint", SEEN, "id code enterprise industry address position unit monitors"),
+    ("MonitoringPointConnection", SEEN, "edges pageInfo"),
+    ("MonitoringPointEdge", SEEN, "cursor node"),
+    ("Observation", SEEN, "id content receivedAt placement revision revisions receipt unit monitoringPoint author"),
+    ("Observation", SEEN, "assignment cases followUps mediaExpected mediaArrived"),
+    ("ObservationConnection", SEEN, "edges pageInfo"),
+    ("ObservationContent", SEEN, "method category severity text capturedAt capturedOffsetMinutes position staffSeen"),
+    ("ObservationContent", SEEN, "claimedUnit claimedMonitoringPoint deviceSequence media"),
+    ("ObservationContent", CLEARED, "complainant"),
+    ("ObservationEdge", SEEN, "cursor node"),
+    ("ObservationRevision", SEEN, "number id recordedAt reason contentSha256 content"),
+    ("PageInfo", SEEN, "hasNextPage hasPreviousPage startCursor endCursor"),
+    ("PictureFacts", SEEN, "contentType width height orientation displayWidth displayHeight takenAtLocal"),
+    ("PictureFacts", SEEN, "takenOffsetMinutes takenAt position positionAbsent damage"),
+    ("PictureFacts", CLEARED, "device"),
+    ("Receipt", SEEN, "observationId contentSha256 receivedAt"),
+    ("Refused", SEEN, "code message messageZh nextStep field"),
+    ("RequestUploadsPayload", SEEN, "results"),
+    ("ReviseObservationPayload", SEEN, "observation uploads"),
+    ("RevokeDevicePayload", SEEN, "device"),
+    ("SignedIn", SEEN, "accessToken accessExpiresAt refreshToken refreshExpiresAt user"),
+    ("SignedOut", SEEN, "deviceId"),
+    ("SubmitObservationsPayload", SEEN, "results"),
+    ("Unit", SEEN, "id code name level formerNames position parent ancestors"),
+    ("UnitConnection", SEEN, "edges pageInfo"),
+    ("UnitEdge", SEEN, "cursor node"),
+    ("UploadHeader", SEEN, "name value"),
+    ("UploadPart", SEEN, "number offset byteSize url headers hasArrived"),
+    ("UploadResult", SEEN, "mediaId slot hasArrived refusal"),
+    ("UploadSlot", SEEN, "mediaId kind url headers parts expiresAt"),
+    ("User", SEEN, "id displayName roles office scopes"),
+    ("UserConnection", SEEN, "edges pageInfo"),
+    ("UserEdge", SEEN, "cursor node"),
+)
+
+PERMITS: dict[str, Permit] = {f"{owner}.{field}": permit for owner, permit, names in _ROWS for field in names.split()}
+"""`Type.field` of the SDL -> who passes."""

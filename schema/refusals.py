@@ -1,0 +1,142 @@
+"""Refusals: the exception operations raise, the type clients get, and the one catalogue of codes.
+
+How a refusal travels (a union member, a batch result, a GraphQL error) is `api`'s business.
+"""
+
+import enum
+from dataclasses import dataclass
+
+import strawberry
+
+
+@strawberry.enum(description="What the caller's queue does next with the refused operation.")
+class NextStep(enum.Enum):
+    RETRY_LATER = "RETRY_LATER"
+    FIX_AND_RESEND = "FIX_AND_RESEND"
+    DISCARD = "DISCARD"
+    SIGN_IN_AGAIN = "SIGN_IN_AGAIN"
+
+
+@strawberry.enum(description="Why an operation was refused. Codes are never renamed or reused.")
+class RefusalCode(enum.Enum):
+    BAD_INPUT = "BAD_INPUT"
+    BAD_ID = "BAD_ID"
+    BAD_CURSOR = "BAD_CURSOR"
+    NOT_FOUND = "NOT_FOUND"
+    FORBIDDEN = "FORBIDDEN"
+    OUT_OF_SCOPE = "OUT_OF_SCOPE"
+    CONFLICT = "CONFLICT"
+    WRONG_STATE = "WRONG_STATE"
+    LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
+    NOT_ARRIVED = "NOT_ARRIVED"
+    UNAUTHENTICATED = "UNAUTHENTICATED"
+    BAD_CREDENTIALS = "BAD_CREDENTIALS"
+    TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
+    SESSION_ENDED = "SESSION_ENDED"
+    BUSY = "BUSY"
+    UNAVAILABLE = "UNAVAILABLE"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of the catalogue: default sentences and what a queue does next."""
+
+    message: str
+    message_zh: str
+    next_step: NextStep
+
+
+CATALOGUE: dict[RefusalCode, Entry] = {
+    RefusalCode.BAD_INPUT: Entry("A value does not fit.", "填写的内容不符合要求。", NextStep.FIX_AND_RESEND),
+    RefusalCode.BAD_ID: Entry("An id is malformed.", "编号格式不正确。", NextStep.FIX_AND_RESEND),
+    RefusalCode.BAD_CURSOR: Entry(
+        "This cursor belongs to another list. Start again without it.",
+        "翻页位置与当前查询不符，请从头查询。",
+        NextStep.FIX_AND_RESEND,
+    ),
+    RefusalCode.NOT_FOUND: Entry(
+        "No such record, or it is not yours to see.", "没有这条记录，或您无权查看。", NextStep.DISCARD
+    ),
+    RefusalCode.FORBIDDEN: Entry("Your role may not do this.", "您的角色不能进行此操作。", NextStep.DISCARD),
+    RefusalCode.OUT_OF_SCOPE: Entry("This lies outside your scope.", "超出您的管辖范围。", NextStep.DISCARD),
+    RefusalCode.CONFLICT: Entry(
+        "This id already stands for something else. Nothing was overwritten; what you sent is kept aside.",
+        "该编号已用于其他内容；原记录未被覆盖，新内容已另行保存。",
+        NextStep.DISCARD,
+    ),
+    RefusalCode.WRONG_STATE: Entry(
+        "The record's present state does not allow this.", "记录当前状态不允许此操作。", NextStep.DISCARD
+    ),
+    RefusalCode.LIMIT_EXCEEDED: Entry(
+        "This is more than one request may ask for.", "超出单次请求的上限。", NextStep.FIX_AND_RESEND
+    ),
+    RefusalCode.NOT_ARRIVED: Entry(
+        "The file has not arrived in the store yet. Upload it, then confirm again.",
+        "文件尚未上传完成，请上传后再确认。",
+        NextStep.RETRY_LATER,
+    ),
+    RefusalCode.UNAUTHENTICATED: Entry("Sign in first.", "请先登录。", NextStep.SIGN_IN_AGAIN),
+    RefusalCode.BAD_CREDENTIALS: Entry(
+        "User name and password do not match.", "用户名或密码不正确。", NextStep.FIX_AND_RESEND
+    ),
+    RefusalCode.TOO_MANY_ATTEMPTS: Entry(
+        "Too many failed attempts from here. Wait, then try again.",
+        "尝试次数过多，请稍后再试。",
+        NextStep.RETRY_LATER,
+    ),
+    RefusalCode.SESSION_ENDED: Entry(
+        "This session has ended. Sign in again; what waits on the phone stays there.",
+        "登录已失效，请重新登录；手机上未提交的内容不会丢失。",
+        NextStep.SIGN_IN_AGAIN,
+    ),
+    RefusalCode.BUSY: Entry("The server is busy. Try again shortly.", "服务器繁忙，请稍后再试。", NextStep.RETRY_LATER),
+    RefusalCode.UNAVAILABLE: Entry(
+        "A part of the service is down. Nothing was lost; try again.",
+        "服务暂时不可用，数据没有丢失，请稍后再试。",
+        NextStep.RETRY_LATER,
+    ),
+}
+
+
+class Refusal(Exception):  # noqa: N818  a refusal is the domain's word; it is no error of the program
+    """An operation was refused and changed nothing.
+
+    `detail` says what is wrong in this instance, in place of the catalogue's sentence; `field` is the input's path
+    (`drafts.3.capturedAt`). Neither may carry an identity, a secret or a driver's text.
+    """
+
+    def __init__(self, code: RefusalCode, detail: str | None = None, *, field: str | None = None) -> None:
+        super().__init__(detail or CATALOGUE[code].message)
+        self.code = code
+        self.field = field
+
+    @property
+    def message(self) -> str:
+        return str(self)
+
+    @property
+    def message_zh(self) -> str:
+        return CATALOGUE[self.code].message_zh
+
+    @property
+    def next_step(self) -> NextStep:
+        return CATALOGUE[self.code].next_step
+
+
+@strawberry.type(description="The operation was refused and changed nothing (未受理).")
+class Refused:
+    code: RefusalCode = strawberry.field(description="Why.")
+    message: str = strawberry.field(description="For people, in English.")
+    message_zh: str = strawberry.field(description="For people, in Chinese (中文说明).")
+    next_step: NextStep = strawberry.field(description="What the caller's queue does next.")
+    field: str | None = strawberry.field(description="Path of the input value at fault, if it was one.", default=None)
+
+    @classmethod
+    def of(cls, refusal: Refusal) -> "Refused":
+        return cls(
+            code=refusal.code,
+            message=refusal.message,
+            message_zh=refusal.message_zh,
+            next_step=refusal.next_step,
+            field=refusal.field,
+        )

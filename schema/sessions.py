@@ -1,0 +1,134 @@
+"""Sessions (登录): what is exchanged to sign in, to go on and to sign out, and what a refresh token is made of.
+
+Families of refresh tokens are kept by `storage/sessions.py`; access tokens are the business of `api/tokens.py`.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+import unicodedata
+from dataclasses import dataclass
+from dataclasses import field as part
+from datetime import datetime
+
+import strawberry
+
+from schema.refusals import Refusal, RefusalCode
+from schema.users import Device, User
+
+MAX_USER_NAME = 100
+MAX_PASSWORD = 1_000
+MAX_DEVICE_NAME = 80
+MAX_REFRESH_TOKEN = 200
+SECRET_BYTES, TAG_BYTES = 32, 16
+_SESSION_ID = re.compile(r"ses_[0-9a-f-]{36}")
+
+
+@strawberry.input(description="Who signs in, and from which device.")
+class SignInInput:
+    user_name: str = strawberry.field(description="Upper or lower case, full or half width: all the same (用户名).")
+    password: str = strawberry.field(description="The password (密码).")
+    device_id: strawberry.ID = strawberry.field(
+        description="dev_ and a UUIDv7, made once by the device and told to nobody but this server."
+    )
+    device_name: str = strawberry.field(description="What its owner will know it by, 1 to 80 characters.")
+
+    def __repr__(self) -> str:
+        return "SignInInput(...)"
+
+
+@strawberry.input(description="The refresh token in hand, and the device that holds it.")
+class RefreshSessionInput:
+    refresh_token: str = strawberry.field(description="The newest one received.")
+    device_id: strawberry.ID = strawberry.field(description="The device that signed in.")
+
+    def __repr__(self) -> str:
+        return "RefreshSessionInput(...)"
+
+
+@strawberry.input(description="Which of one's own devices is signed out for good.")
+class RevokeDeviceInput:
+    device_id: strawberry.ID = strawberry.field(description="One of `me.devices`.")
+
+
+@strawberry.type(description="A session, as its device keeps it (登录凭证).")
+class SignedIn:
+    access_token: str = strawberry.field(description="Sent as `Authorization: Bearer ...` with every other request.")
+    access_expires_at: datetime = strawberry.field(description="From then on it is refused: renew shortly before.")
+    refresh_token: str = strawberry.field(
+        description="Good for one `refreshSession`, which gives the next one. Store it before using what came with it."
+    )
+    refresh_expires_at: datetime = strawberry.field(description="From then on only the password helps.")
+    user: User = strawberry.field(description="Who is signed in.")
+
+    def __repr__(self) -> str:
+        return "SignedIn(...)"
+
+
+@strawberry.type(description="This device's session has ended (已退出).")
+class SignedOut:
+    device_id: strawberry.ID = strawberry.field(description="The device.")
+
+
+@strawberry.type(description="The device can do nothing more in one's name (已注销设备).")
+class RevokeDevicePayload:
+    device: Device = strawberry.field(description="As it stands now.")
+
+
+def normal_user_name(text: str) -> str:
+    """A user name as it is stored and compared: phones capitalise first letters, and Chinese keyboards widen digits."""
+    return unicodedata.normalize("NFKC", text).strip().casefold()
+
+
+def check_sign_in(input: SignInInput) -> None:
+    """Raise `Refusal(BAD_INPUT)` for a value that can't be one; the id of the device is left to `ids`."""
+    for value, most, field in (
+        (input.user_name, MAX_USER_NAME, "userName"),
+        (input.password, MAX_PASSWORD, "password"),
+        (input.device_name, MAX_DEVICE_NAME, "deviceName"),
+    ):
+        if not value.strip() or len(value) > most:
+            raise Refusal(RefusalCode.BAD_INPUT, f"Between 1 and {most} characters.", field=field)
+
+
+@dataclass(frozen=True)
+class RefreshToken:
+    """What a device holds is `text`; what is stored of it is `digest`, from which it can't be made again."""
+
+    session_id: str
+    text: str = part(repr=False)
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+def compose_refresh_token(session_id: str, randomness: bytes, secret: bytes) -> RefreshToken:
+    """The token of `session_id` with these 32 random bytes, tagged with the server's `secret`.
+
+    The tag shows that the server once gave this token out, so that an old one can be told from an invented one without
+    a list of all old ones: inventions must not end anybody's session.
+    """
+    tag = hmac.digest(secret, session_id.encode() + b"." + randomness, "sha256")[:TAG_BYTES]
+    return RefreshToken(session_id, f"{session_id}.{_letters(randomness)}.{_letters(tag)}")
+
+
+def read_refresh_token(text: str, secret: bytes) -> RefreshToken:
+    """A token that the server gave out at some time. Raise `Refusal(SESSION_ENDED)` for anything else."""
+    session_id, _, rest = text.partition(".")
+    letters = rest.partition(".")[0]
+    if len(text) > MAX_REFRESH_TOKEN or not text.isascii() or not _SESSION_ID.fullmatch(session_id):
+        raise Refusal(RefusalCode.SESSION_ENDED)
+    try:
+        randomness = base64.urlsafe_b64decode(letters + "=" * (-len(letters) % 4))
+    except ValueError:
+        raise Refusal(RefusalCode.SESSION_ENDED) from None
+    expected = compose_refresh_token(session_id, randomness, secret)
+    if not hmac.compare_digest(expected.text, text):
+        raise Refusal(RefusalCode.SESSION_ENDED)
+    return expected
+
+
+def _letters(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")

@@ -1,0 +1,105 @@
+"""Uploads: where a phone puts the bytes of a medium, and what it is told when it says that they are there.
+
+Signing is left to `storage`; the medium itself is in `media.py`.
+"""
+
+import enum
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from schema.refusals import Refused
+from schema.times import ByteCount
+
+if TYPE_CHECKING:
+    from schema.media import Media
+
+
+@strawberry.type(description="A header that belongs to a signature; send it exactly so.")
+class UploadHeader:
+    name: str = strawberry.field(description="Name.")
+    value: str = strawberry.field(description="Value.")
+
+
+@strawberry.enum(description="How a medium is uploaded.")
+class UploadKind(enum.Enum):
+    SINGLE = strawberry.enum_value("SINGLE", description="One PUT of the whole file to `url`.")
+    MULTIPART = strawberry.enum_value(
+        "MULTIPART", description="One PUT for each of `parts`; ask `requestUploads` for them."
+    )
+
+
+@strawberry.type(description="One part of a large upload; its size is signed.")
+class UploadPart:
+    number: int = strawberry.field(description="1 for the first.")
+    offset: ByteCount = strawberry.field(description="Where the part begins in the file, bytes.")
+    byte_size: ByteCount = strawberry.field(description="Its length, bytes.")
+    url: str = strawberry.field(description="PUT the part here.")
+    headers: list[UploadHeader] = strawberry.field(description="Headers that belong to the signature.")
+    has_arrived: bool = strawberry.field(description="The store has it; don't send it again.")
+
+
+@strawberry.type(description="Where to put the bytes of one medium (上传位置).")
+class UploadSlot:
+    media_id: strawberry.ID = strawberry.field(description="The medium.")
+    kind: UploadKind = strawberry.field(description="How it is uploaded.")
+    url: str | None = strawberry.field(description="PUT the whole file here (SINGLE).", default=None)
+    headers: list[UploadHeader] = strawberry.field(
+        description="Headers that belong to the signature (SINGLE).", default_factory=list
+    )
+    parts: list[UploadPart] = strawberry.field(description="The parts (MULTIPART).", default_factory=list)
+    expires_at: datetime | None = strawberry.field(description="When the signatures stop working.", default=None)
+
+
+@strawberry.input(description="Digest of one part, for stores that check it.")
+class PartDigestInput:
+    number: int = strawberry.field(description="1 for the first.")
+    sha256: str = strawberry.field(description="SHA-256 of the part, 64 hexadecimal digits.")
+
+
+@strawberry.input(description="A medium whose upload begins or goes on.")
+class UploadRequest:
+    media_id: strawberry.ID = strawberry.field(description="The medium.")
+    parts: list[PartDigestInput] = strawberry.field(
+        description="Digests of parts; the store then refuses a part with another.", default_factory=list
+    )
+
+
+@strawberry.input(description="Media whose uploads begin or go on.")
+class RequestUploadsInput:
+    media: list[UploadRequest] = strawberry.field(description="At most 50.")
+
+
+@strawberry.type(description="Where to put one medium, or why not.")
+class UploadResult:
+    media_id: strawberry.ID = strawberry.field(description="The medium.")
+    slot: UploadSlot | None = strawberry.field(
+        description="Where; null when the bytes are there already or on refusal."
+    )
+    has_arrived: bool = strawberry.field(description="The bytes are there already; nothing is to be sent.")
+    refusal: Refused | None = strawberry.field(description="Why not.", default=None)
+
+
+@strawberry.type(description="Results in the order of the request.")
+class RequestUploadsPayload:
+    results: list[UploadResult] = strawberry.field(description="One for each medium.")
+
+
+@strawberry.input(description="Media whose bytes the phone has uploaded.")
+class ConfirmMediaInput:
+    media_ids: list[strawberry.ID] = strawberry.field(description="At most 50.")
+
+
+@strawberry.type(description="What the server found in the store.")
+class ConfirmResult:
+    media_id: strawberry.ID = strawberry.field(description="The medium.")
+    media: Annotated["Media", strawberry.lazy("schema.media")] | None = strawberry.field(
+        description="As it is now.", default=None
+    )
+    refusal: Refused | None = strawberry.field(description="Why it isn't confirmed.", default=None)
+
+
+@strawberry.type(description="Results in the order of the request.")
+class ConfirmMediaPayload:
+    results: list[ConfirmResult] = strawberry.field(description="One for each medium.")
