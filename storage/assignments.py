@@ -1,0 +1,108 @@
+"""Assignments in MongoDB: given, accepted, handed on and finished, each together with its case in one transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from schema.assignments import Assignment, AssignmentState, states_before
+from schema.follow_ups import CaseState
+from schema.pages import Page
+from storage import keysets
+from storage.cases import Cases
+from storage.codecs import from_document, to_document
+from storage.mongo import ASCENDING, DESCENDING, Document, Filter, Mongo, Session, Sort
+from storage.visibility import all_of
+
+SORT: Sort = (("offered_at", DESCENDING), ("_id", DESCENDING))
+INDEXES: list[tuple[Sort, dict[str, Any]]] = [
+    ((("assignee_id", ASCENDING), *SORT), {}),
+    ((("office_path", ASCENDING), *SORT), {}),
+    ((("case_id", ASCENDING), ("offered_at", ASCENDING)), {}),
+]
+ON_OFFER = {CaseState.ACCEPTED: CaseState.ASSIGNED, CaseState.REOPENED: CaseState.ASSIGNED}
+ON_ACCEPTANCE = {CaseState.ASSIGNED: CaseState.INVESTIGATING}
+
+
+class Assignments:
+    def __init__(self, mongo: Mongo, cases: Cases) -> None:
+        self._mongo = mongo
+        self._assignments = mongo.collection("assignments")
+        self._cases = cases
+
+    async def offer(self, assignment: Assignment, event: Document) -> None:
+        """Store an offer and note it in its case; raises `AlreadyThere` when the id is taken."""
+
+        async def work(session: Session) -> None:
+            await self._assignments.insert_one(to_document(assignment), session=session)
+            if assignment.case_id:
+                await self._cases.note(assignment.case_id, event, session, moves=ON_OFFER, fields={})
+
+        await self._mongo.transact(work)
+
+    async def accept(self, id: str, now: datetime, event: Document) -> Assignment | None:
+        """OFFERED to ACCEPTED: from now on the assignee answers for the case; None when it is in another state.
+
+        An offer that handed another assignment on ends that one.
+        """
+
+        async def work(session: Session) -> Assignment | None:
+            accepted = await self._move(id, AssignmentState.ACCEPTED, {"accepted_at": now}, session)
+            if accepted is None:
+                return None
+            if accepted.handed_on_from_id:
+                await self._move(accepted.handed_on_from_id, AssignmentState.HANDED_ON, {"ended_at": now}, session)
+            if accepted.case_id:
+                fields = {"responsible_id": accepted.assignee_id}
+                await self._cases.note(accepted.case_id, event, session, moves=ON_ACCEPTANCE, fields=fields)
+            return accepted
+
+        return await self._mongo.transact(work)
+
+    async def end(
+        self, id: str, state: AssignmentState, now: datetime, event: Document, *, result: str | None = None
+    ) -> Assignment | None:
+        """To FINISHED or WITHDRAWN; None when its state does not allow it."""
+
+        async def work(session: Session) -> Assignment | None:
+            ended = await self._move(id, state, {"ended_at": now, "result": result}, session)
+            if ended and ended.case_id:
+                await self._cases.note(ended.case_id, event, session, moves={}, fields={})
+            return ended
+
+        return await self._mongo.transact(work)
+
+    async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Assignment]:
+        """Those of `ids` that there are, in no order."""
+        found = await self._assignments.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
+        return [from_document(Assignment, document) for document in found]
+
+    async def of_cases(self, case_ids: Sequence[str]) -> list[Assignment]:
+        """All of the cases' assignments, oldest first."""
+        found = await self._assignments.find({"case_id": {"$in": list(case_ids)}}, sort=[("offered_at", ASCENDING)])
+        return [from_document(Assignment, document) for document in found]
+
+    async def granted_cases(self, user_id: str) -> list[str]:
+        """Cases given to the person, also when finished or handed on since; not those taken back."""
+        given: Filter = {"assignee_id": user_id, "case_id": {"$ne": None}, "state": {"$ne": "WITHDRAWN"}}
+        found = await self._assignments.find(given, projection={"case_id": 1})
+        return sorted({document["case_id"] for document in found})
+
+    async def page(self, filter: Filter, page: Page) -> list[Assignment]:
+        """By time of the offer, latest first."""
+        found = await keysets.fetch(self._assignments, filter, SORT, page, read=_read_keyset)
+        return [from_document(Assignment, document) for document in found]
+
+    async def _move(self, id: str, to: AssignmentState, fields: Document, session: Session) -> Assignment | None:
+        before = [state.value for state in states_before(to)]
+        changed = await self._assignments.change_one(
+            {"_id": id, "state": {"$in": before}}, {"$set": {"state": to.value, **fields}}, session=session
+        )
+        return from_document(Assignment, changed) if changed else None
+
+
+def keyset_of(assignment: Assignment) -> tuple[str, str]:
+    return assignment.offered_at.isoformat(), assignment.id
+
+
+def _read_keyset(values: Sequence[Any]) -> tuple[datetime, str]:
+    return datetime.fromisoformat(values[0]), values[1]

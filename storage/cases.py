@@ -1,0 +1,142 @@
+"""Cases in MongoDB: numbered without gaps in the transaction that opens them, moved by single conditional updates.
+
+Which observations belong to a case is written in the observations; who has it, in the assignments.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from schema.cases import Case, CaseEvent
+from schema.follow_ups import CaseState
+from schema.pages import Page
+from storage import keysets
+from storage.codecs import from_document, to_document
+from storage.mongo import ASCENDING, DESCENDING, Document, Filter, Mongo, Session, Sort
+from storage.observations import Observations
+from storage.visibility import all_of
+
+SORT: Sort = (("opened_at", DESCENDING), ("_id", DESCENDING))
+INDEXES: list[tuple[Sort, dict[str, Any]]] = [
+    (SORT, {}),
+    ((("office_path", ASCENDING), *SORT), {}),
+    ((("unit_id", ASCENDING), *SORT), {}),
+    ((("monitoring_point_id", ASCENDING), *SORT), {}),
+    ((("office_id", ASCENDING), ("year", ASCENDING), ("sequence", ASCENDING)), {"unique": True}),
+]
+
+
+class Cases:
+    def __init__(self, mongo: Mongo, observations: Observations) -> None:
+        self._mongo = mongo
+        self._cases = mongo.collection("cases")
+        self._counters = mongo.collection("counters")
+        self._observations = observations
+
+    async def open(
+        self, office_id: str, year: int, numbered: Callable[[int], Case], observation_ids: Sequence[str]
+    ) -> Case:
+        """Store `numbered(sequence)` with the office's next number of the year, and link its observations, or do nothing.
+
+        Raises `AlreadyThere` when the case's id is taken; no number is lost then.
+        """
+
+        async def work(session: Session) -> Case:
+            counter = await self._counters.change_one(
+                {"_id": f"cases:{office_id}:{year}"}, {"$inc": {"last": 1}}, upsert=True, session=session
+            )
+            case = numbered(counter["last"] if counter else 1)
+            await self._cases.insert_one(to_document(case), session=session)
+            await self._observations.link(observation_ids, case.id, session)
+            return case
+
+        return await self._mongo.transact(work)
+
+    async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Case]:
+        """Those of `ids` that there are, in no order."""
+        found = await self._cases.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
+        return [from_document(Case, document) for document in found]
+
+    async def about(self, unit_ids: Sequence[str], point_ids: Sequence[str], visible: Filter, most: int) -> list[Case]:
+        """Cases of any of the units or points, newest first."""
+        subjects = {"$or": [{"unit_id": {"$in": list(unit_ids)}}, {"monitoring_point_id": {"$in": list(point_ids)}}]}
+        found = await self._cases.find(all_of(subjects, visible), sort=SORT, limit=most)
+        return [from_document(Case, document) for document in found]
+
+    async def page(self, filter: Filter, page: Page) -> list[Case]:
+        """By time of opening, latest first."""
+        found = await keysets.fetch(self._cases, filter, SORT, page, read=_read_keyset)
+        return [from_document(Case, document) for document in found]
+
+    async def move(self, id: str, before: Sequence[CaseState], event: CaseEvent, fields: Document) -> Case | None:
+        """Move to the event's state from one of `before`; None when in none of them, or the event is there already."""
+        changed = await self._cases.change_one(
+            {"_id": id, "state": {"$in": [state.value for state in before]}, "history.id": {"$ne": event.id}},
+            {"$set": {"state": event.state.value, **fields}, "$push": {"history": to_document(event)}},
+        )
+        return from_document(Case, changed) if changed else None
+
+    async def note(
+        self, id: str, event: Document, session: Session, *, moves: dict[CaseState, CaseState], fields: Document
+    ) -> Case | None:
+        """Append an event within a transaction; the case moves along `moves` where its state has one, else stays.
+
+        `event` lacks its state: that is the case's own afterwards. None when there is no such case.
+        """
+        branches = [{"case": {"$eq": ["$state", old.value]}, "then": new.value} for old, new in moves.items()]
+        state: Any = {"$switch": {"branches": branches, "default": "$state"}} if branches else "$state"
+        literal = {name: {"$literal": value} for name, value in event.items()}
+        changed = await self._cases.change_one(
+            {"_id": id},
+            [
+                {"$set": {"state": state, **{name: {"$literal": value} for name, value in fields.items()}}},
+                {"$set": {"history": {"$concatArrays": ["$history", [{**literal, "state": "$state"}]]}}},
+            ],
+            session=session,
+        )
+        return from_document(Case, changed) if changed else None
+
+    async def link(self, id: str, observation_ids: Sequence[str], event: Document, most: int) -> Case | None:
+        """Link observations and say so in the history, or do nothing; None when there would be more than `most`."""
+
+        async def work(session: Session) -> Case | None:
+            linked = await self._observations.link(observation_ids, id, session)
+            if await self._observations.count_of_case(id, session) > most:
+                raise _Undone
+            return await self.note(id, event, session, moves={}, fields={}) if linked else await self._in(session, id)
+
+        return await self._whole(work)
+
+    async def unlink(self, id: str, observation_ids: Sequence[str], event: Document) -> Case | None:
+        """Unlink observations and say so in the history, or do nothing; None when none would be left."""
+
+        async def work(session: Session) -> Case | None:
+            unlinked = await self._observations.unlink(observation_ids, id, session)
+            if unlinked and not await self._observations.count_of_case(id, session):
+                raise _Undone
+            return await self.note(id, event, session, moves={}, fields={}) if unlinked else await self._in(session, id)
+
+        return await self._whole(work)
+
+    async def _in(self, session: Session, id: str) -> Case | None:
+        found = await self._cases.find_one({"_id": id}, session=session)
+        return from_document(Case, found) if found else None
+
+    async def _whole(self, work: Callable[[Session], Any]) -> Case | None:
+        try:
+            case: Case | None = await self._mongo.transact(work)
+        except _Undone:
+            return None
+        return case
+
+
+class _Undone(Exception):  # noqa: N818
+    """Ends a transaction without effect."""
+
+
+def keyset_of(case: Case) -> tuple[str, str]:
+    return case.opened_at.isoformat(), case.id
+
+
+def _read_keyset(values: Sequence[Any]) -> tuple[datetime, str]:
+    return datetime.fromisoformat(values[0]), values[1]

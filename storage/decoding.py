@@ -1,0 +1,148 @@
+"""Isolation: pictures are read in a child process that is capped in time and memory and may die without harm.
+
+What is read is left to `pictures`, the child's own side to `decoding_child`, which file to the caller.
+"""
+
+import contextlib
+import os
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from subprocess import PIPE
+from types import TracebackType
+from typing import Self
+
+import anyio
+import orjson
+from anyio.abc import ByteSendStream, Process
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from storage.picture_facts import Damage, Picture, from_json
+
+_ROOT = Path(__file__).parent.parent
+_ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")
+_START_SECONDS = 30.0
+_REPLY_BYTES = 32 * 2**20
+
+
+class DecoderUnavailable(Exception):  # noqa: N818  says what is so
+    """The child process does not start: a fault of this machine, and none of the picture. Try again later."""
+
+
+class Decoder:
+    """One child process, started at need, that reads one picture at a time; make several to read several at once.
+
+    `work` and `facts` name the functions that it runs on a path, `module:function`; both return a `Picture`.
+    Use as an async context manager: leaving it ends the child. A child never outlives its parent (Linux).
+    """
+
+    def __init__(
+        self,
+        *,
+        work: str = "storage.pictures:examine",
+        facts: str = "storage.pictures:read_facts",
+        seconds: float = 20.0,
+        memory_bytes: int = 1536 * 2**20,
+    ) -> None:
+        self._work, self._facts = work, facts
+        self._seconds, self._memory_bytes = seconds, memory_bytes
+        self._child: _Child | None = None
+        self._turn = anyio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._end()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child, while there is one."""
+        return self._child.process.pid if self._child else None
+
+    async def examine(self, path: Path) -> Picture:
+        """What the picture says, with its thumbnails. A crash, a hang or a bomb is the picture's `damage`.
+
+        It is then read once more without its pixels, so that the facts are there all the same.
+        Raises `DecoderUnavailable` when no child can be started, and `OSError` for a path that can't be read.
+        """
+        async with self._turn:
+            if not os.access(path, os.R_OK):
+                raise FileNotFoundError(path)
+            picture = await self._run(self._work, path)
+            if picture.damage in {Damage.TIMED_OUT, Damage.CRASHED, Damage.OUT_OF_MEMORY}:
+                facts = await self._run(self._facts, path)
+                picture = replace(facts, damage=picture.damage)
+            return picture
+
+    async def _run(self, work: str, path: Path) -> Picture:
+        answered = False
+        try:
+            child = await self._ready()
+            try:
+                with anyio.fail_after(self._seconds):
+                    await child.requests.send(_request(work, path))
+                    size = int.from_bytes(await child.replies.receive_exactly(4))
+                    if size > _REPLY_BYTES:
+                        return Picture(damage=Damage.CRASHED)
+                    picture = from_json(await child.replies.receive_exactly(size))
+            except TimeoutError:
+                return Picture(damage=Damage.TIMED_OUT)
+            except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.IncompleteRead, ValueError):
+                return Picture(damage=Damage.CRASHED)
+            answered = True
+            return picture
+        finally:
+            # Also when cancelled: an answer that comes too late would be taken for the next picture's.
+            if not answered:
+                await self._end()
+
+    async def _ready(self) -> "_Child":
+        if self._child is not None and self._child.process.returncode is not None:
+            await self._end()
+        if self._child is None:
+            self._child = await self._start()
+            try:
+                with anyio.fail_after(_START_SECONDS):
+                    await self._child.replies.receive_exactly(1)
+            except (TimeoutError, anyio.BrokenResourceError, anyio.IncompleteRead) as error:
+                raise DecoderUnavailable("The process that decodes pictures does not start.") from error
+        return self._child
+
+    async def _start(self) -> "_Child":
+        process = await anyio.open_process(
+            [
+                *(sys.executable, "-m", "storage.decoding_child"),
+                *(str(os.getpid()), str(self._memory_bytes), self._work, self._facts),
+            ],
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=None,
+            cwd=_ROOT,
+            # No secrets: hostile bytes may take the child over.
+            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+        )
+        if process.stdin is None or process.stdout is None:
+            raise DecoderUnavailable("The process that decodes pictures has no pipes.")
+        return _Child(process, process.stdin, BufferedByteReceiveStream(process.stdout))
+
+    async def _end(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            with anyio.CancelScope(shield=True):
+                with contextlib.suppress(ProcessLookupError):
+                    child.process.kill()
+                await child.process.aclose()
+
+
+@dataclass(frozen=True)
+class _Child:
+    process: Process
+    requests: ByteSendStream
+    replies: BufferedByteReceiveStream
+
+
+def _request(work: str, path: Path) -> bytes:
+    return orjson.dumps([work, os.fspath(path.absolute())]) + b"\n"

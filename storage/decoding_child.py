@@ -1,0 +1,56 @@
+"""The child's side of `decoding`: caps itself, then answers each path on its input with the picture found there.
+
+Run as `python -m storage.decoding_child PARENT MEMORY_BYTES MODULE:FUNCTION...`; starting and timing it is left to
+`decoding`.
+"""
+
+import os
+import pkgutil
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+
+from storage.leash import die_with_parent
+from storage.picture_facts import Damage, Picture, to_json
+
+
+def main() -> None:
+    """Write one byte when ready; then for each line `[function, path]` a length of four bytes and a picture's JSON."""
+    parent, memory_bytes, *names = sys.argv[1:]
+    die_with_parent(int(parent))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    _cap(int(memory_bytes))
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints must not be taken for an answer
+    functions: dict[str, Callable[[Path], Picture]] = {name: pkgutil.resolve_name(name) for name in names}
+    replies.write(b"+")
+    replies.flush()
+    for line in sys.stdin.buffer:
+        name, path = orjson.loads(line)
+        reply = to_json(_run(functions[name], Path(path)))
+        replies.write(len(reply).to_bytes(4) + reply)
+        replies.flush()
+
+
+def _cap(memory_bytes: int) -> None:
+    """Address space, and no core left behind that would hold evidence."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":  # elsewhere the kernel doesn't keep to it
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+
+
+def _run(function: Callable[[Path], Picture], path: Path) -> Picture:
+    try:
+        return function(path)
+    except MemoryError:
+        return Picture(damage=Damage.OUT_OF_MEMORY)
+    except Exception:  # noqa: BLE001  whatever hostile bytes made a reader raise costs this one file
+        return Picture(damage=Damage.CRASHED)
+
+
+if __name__ == "__main__":
+    main()

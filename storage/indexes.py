@@ -1,0 +1,23 @@
+"""Indexes: every noun names its own; here they are made, which does nothing where they stand already."""
+
+from storage import assignments, attempts, cases, media, monitoring_points, observations, sessions, units, users
+from storage.mongo import Mongo
+
+INDEXES = {
+    "assignments": assignments.INDEXES,
+    "attempts": attempts.INDEXES,
+    "cases": cases.INDEXES,
+    "media": media.INDEXES,
+    "media_accesses": media.ACCESS_INDEXES,
+    "monitoring_points": monitoring_points.INDEXES,
+    "observations": observations.INDEXES,
+    "sessions": sessions.INDEXES,
+    "units": units.INDEXES,
+    "users": users.INDEXES,
+}
+
+
+async def ensure_indexes(mongo: Mongo) -> None:
+    for name, indexes in INDEXES.items():
+        for keys, options in indexes:
+            await mongo.collection(name).create_index(keys, **options)

@@ -1,0 +1,100 @@
+"""Media in MongoDB: expected before their observation is stored, moved from state to state by single conditional updates.
+
+Their bytes are in the object store; what the bytes say of themselves is read by the worker.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from schema.media import MOVES, Media, MediaRejection, MediaState, PictureFacts, Thumbnail
+from storage.codecs import from_document, to_document
+from storage.mongo import ASCENDING, Document, Filter, Inserted, Mongo, Sort
+
+INDEXES: list[tuple[Sort, dict[str, Any]]] = [
+    ((("state", ASCENDING), ("due_at", ASCENDING)), {}),
+    ((("observation_id", ASCENDING),), {}),
+    ((("sha256", ASCENDING),), {}),
+]
+ACCESS_INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("media_id", ASCENDING), ("at", ASCENDING)), {})]
+
+
+class MediaRecords:
+    def __init__(self, mongo: Mongo) -> None:
+        self._media = mongo.collection("media")
+        self._accesses = mongo.collection("media_accesses")
+
+    async def expect(self, media: Sequence[Media], *, sweep_at: datetime) -> Inserted:
+        """Record what is to come; `sweep_at` is when the worker looks for it by itself."""
+        return await self._media.insert_many(
+            [to_document(each) | {"due_at": sweep_at} for each in media]
+        )
+
+    async def many(self, ids: Sequence[str]) -> list[Media]:
+        found = await self._media.find({"_id": {"$in": list(ids)}})
+        return [from_document(Media, document) for document in found]
+
+    async def confirm(self, id: str, now: datetime) -> Media | None:
+        """EXPECTED or REJECTED to UPLOADED: the bytes are in the store and wait for a worker; None when not in those."""
+        return await self._move(id, MediaState.UPLOADED, {"uploaded_at": now, "due_at": now, "rejection": None})
+
+    async def begin_upload(self, id: str, upload_id: str, instead_of: str | None) -> Media | None:
+        """Remember a multipart upload; None when another has begun meanwhile."""
+        changed = await self._media.change_one({"_id": id, "upload_id": instead_of}, {"$set": {"upload_id": upload_id}})
+        return from_document(Media, changed) if changed else None
+
+    async def claim(self, now: datetime, lease: timedelta) -> Media | None:
+        """One medium whose work is due, for this worker alone until `lease` has passed; None when nothing is due."""
+        changed = await self._media.change_one(
+            {"state": {"$in": ["UPLOADED", "EXPECTED"]}, "due_at": {"$lte": now}},
+            {"$set": {"due_at": now + lease}, "$inc": {"attempts": 1}},
+            sort=[("due_at", ASCENDING)],
+        )
+        return from_document(Media, changed) if changed else None
+
+    async def postpone(self, id: str, until: datetime | None) -> None:
+        """Look again at `until`, or never again by itself."""
+        await self._media.update_one({"_id": id}, {"$set": {"due_at": until}})
+
+    async def ready(
+        self, id: str, now: datetime, facts: PictureFacts | None, thumbnails: Sequence[Thumbnail]
+    ) -> Media | None:
+        """UPLOADED to READY, with what the bytes say; None when it is in another state."""
+        fields = {
+            "ready_at": now,
+            "facts": to_document(facts) if facts else None,
+            "thumbnails": [to_document(thumbnail) for thumbnail in thumbnails],
+            "due_at": None,
+        }
+        return await self._move(id, MediaState.READY, fields)
+
+    async def reject(self, id: str, why: MediaRejection) -> Media | None:
+        return await self._move(id, MediaState.REJECTED, {"rejection": why.value, "due_at": None})
+
+    async def lost(self, id: str) -> Media | None:
+        """UPLOADED back to EXPECTED: the store does not have the bytes (any more)."""
+        return await self._move(id, MediaState.EXPECTED, {"uploaded_at": None, "due_at": None})
+
+    async def waiting(self) -> int:
+        """How many wait for a worker."""
+        return await self._media.count({"state": "UPLOADED"})
+
+    async def uploaded(self) -> AsyncIterator[None]:
+        """Yields whenever a medium has come to UPLOADED, until the stream breaks."""
+        pipeline = [{"$match": {"updateDescription.updatedFields.state": "UPLOADED"}}]
+        async with self._media.changes(pipeline) as stream:
+            async for _ in stream:
+                yield
+
+    async def log_accesses(self, accesses: Sequence[Document]) -> None:
+        """Who was given a link to what; written before the link is."""
+        await self._accesses.insert_many(accesses)
+
+    async def accesses(self, media_id: str) -> list[Document]:
+        return await self._accesses.find({"media_id": media_id}, sort=[("at", ASCENDING)])
+
+    async def _move(self, id: str, to: MediaState, fields: Document) -> Media | None:
+        before = [state.value for state, targets in MOVES.items() if to in targets]
+        moving: Filter = {"_id": id, "state": {"$in": before}}
+        changed = await self._media.change_one(moving, {"$set": {"state": to.value, **fields}})
+        return from_document(Media, changed) if changed else None

@@ -1,0 +1,128 @@
+"""Observations in MongoDB: inserted once, revised by appending, linked to cases, and listed by place, time and kind.
+
+Their media are in `media.py`; a case's observations are those that name the case, so that a link is one write.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from schema.observations import Observation, ObservationRevision
+from schema.pages import Page
+from storage import keysets
+from storage.codecs import from_document, to_document
+from storage.mongo import ASCENDING, DESCENDING, Document, Filter, Inserted, Mongo, Session, Sort
+from storage.visibility import all_of
+
+SORT: Sort = (("received_at", DESCENDING), ("_id", DESCENDING))
+INDEXES: list[tuple[Sort, dict[str, Any]]] = [
+    (SORT, {}),
+    ((("author_id", ASCENDING), *SORT), {}),
+    ((("office_path", ASCENDING), *SORT), {}),
+    ((("unit_path", ASCENDING), *SORT), {}),
+    ((("monitoring_point_id", ASCENDING), *SORT), {}),
+    ((("content.category", ASCENDING), *SORT), {}),
+    ((("content.captured_at", DESCENDING), ("_id", DESCENDING)), {}),
+    ((("case_ids", ASCENDING), ("received_at", ASCENDING)), {}),
+    ((("location", "2dsphere"),), {}),
+    ((("placement", ASCENDING), ("_id", ASCENDING)), {"partialFilterExpression": {"placement": "UNPLACED"}}),
+]
+EARTH_RADIUS_METRES = 6_378_100
+
+
+class Observations:
+    def __init__(self, mongo: Mongo) -> None:
+        self._observations = mongo.collection("observations")
+        self._set_aside = mongo.collection("set_aside")
+
+    async def add(self, observations: Sequence[Observation]) -> Inserted:
+        """Store each; one whose id is taken is left out and named in the answer."""
+        return await self._observations.insert_many([_document(observation) for observation in observations])
+
+    async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Observation]:
+        """Those of `ids` that there are, in no order."""
+        return await self._read(all_of({"_id": {"$in": list(ids)}}, visible or {}))
+
+    async def of_cases(self, case_ids: Sequence[str], most: int) -> list[Observation]:
+        """Those linked to any of the cases, oldest first."""
+        found = await self._observations.find(
+            {"case_ids": {"$in": list(case_ids)}}, sort=[("received_at", ASCENDING)], limit=most
+        )
+        return [from_document(Observation, document) for document in found]
+
+    async def page(self, filter: Filter, page: Page) -> list[Observation]:
+        """By time of receipt, latest first: what arrives meanwhile never shifts a page."""
+        found = await keysets.fetch(self._observations, filter, SORT, page, read=_read_keyset)
+        return [from_document(Observation, document) for document in found]
+
+    async def revise(self, id: str, revision: ObservationRevision) -> Observation | None:
+        """Append a revision to the one before it; None when that is not the latest, or the revision is there already."""
+        document = to_document(revision)
+        changed = await self._observations.change_one(
+            {"_id": id, "revision": revision.number - 1, "revisions.id": {"$ne": revision.id}},
+            {
+                "$set": {"revision": revision.number, "content": document["content"], **_location(document["content"])},
+                "$push": {"revisions": document},
+            },
+        )
+        return from_document(Observation, changed) if changed else None
+
+    async def link(self, ids: Sequence[str], case_id: str, session: Session) -> int:
+        """Name the case in each that does not yet; how many that were."""
+        return await self._observations.update_many(
+            {"_id": {"$in": list(ids)}, "case_ids": {"$ne": case_id}}, {"$push": {"case_ids": case_id}}, session=session
+        )
+
+    async def unlink(self, ids: Sequence[str], case_id: str, session: Session) -> int:
+        return await self._observations.update_many(
+            {"_id": {"$in": list(ids)}, "case_ids": case_id}, {"$pull": {"case_ids": case_id}}, session=session
+        )
+
+    async def count_of_case(self, case_id: str, session: Session) -> int:
+        found = await self._observations.find({"case_ids": case_id}, projection={"_id": 1}, session=session)
+        return len(found)
+
+    async def unplaced(self, after_id: str, most: int) -> list[Observation]:
+        """Those whose unit or point is unknown, by id from `after_id` on."""
+        wanted: Filter = {"placement": "UNPLACED", "_id": {"$gt": after_id}}
+        found = await self._observations.find(wanted, sort=[("_id", ASCENDING)], limit=most)
+        return [from_document(Observation, document) for document in found]
+
+    async def place(self, id: str, placed: Document) -> bool:
+        """Set where an unplaced observation belongs; what it says stays as it is."""
+        return await self._observations.update_one({"_id": id, "placement": "UNPLACED"}, {"$set": placed})
+
+    async def set_aside(self, of: str, digest: str, sent: Any, by: str, now: datetime) -> None:
+        """Keep a newcomer that came under a taken id; the same newcomer is kept once."""
+        await self._set_aside.insert_many(
+            [{"_id": f"{of}:{digest}", "of": of, "sent": sent, "by": by, "received_at": now}]
+        )
+
+    async def _read(self, filter: Filter) -> list[Observation]:
+        return [from_document(Observation, document) for document in await self._observations.find(filter)]
+
+
+def keyset_of(observation: Observation) -> tuple[str, str]:
+    return observation.received_at.isoformat(), observation.id
+
+
+def near(latitude: float, longitude: float, radius_metres: float) -> Filter:
+    """Observations within a circle on the ground."""
+    return {"location": {"$geoWithin": {"$centerSphere": [[longitude, latitude], radius_metres / EARTH_RADIUS_METRES]}}}
+
+
+def _read_keyset(values: Sequence[Any]) -> tuple[datetime, str]:
+    return datetime.fromisoformat(values[0]), values[1]
+
+
+def _document(observation: Observation) -> Document:
+    document = to_document(observation)
+    return document | _location(document["content"])
+
+
+def _location(content: Document) -> Document:
+    """GeoJSON of a position that can be used, for the index."""
+    position = content["position"]
+    if position is None or position["latitude"] is None:
+        return {"location": None}
+    return {"location": {"type": "Point", "coordinates": [position["longitude"], position["latitude"]]}}

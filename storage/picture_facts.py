@@ -1,0 +1,92 @@
+"""What is known of a picture once it was read: plain values, and the JSON in which they cross from process to process.
+
+Reading them is left to `pictures`; what of them becomes part of a medium, to `media`.
+"""
+
+import base64
+import enum
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import cattrs
+import orjson
+
+from storage.exif import Position, PositionProblem
+
+
+class Damage(enum.StrEnum):
+    """Why a picture can't be shown whole. The last three are seen from outside the process that decodes."""
+
+    EMPTY = "empty"
+    UNSUPPORTED = "unsupported"
+    TRUNCATED = "truncated"
+    CORRUPT = "corrupt"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    OUT_OF_MEMORY = "out_of_memory"
+    TIMED_OUT = "timed_out"
+    CRASHED = "crashed"
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """An upright JPEG without metadata; sizes are pixels."""
+
+    width: int
+    height: int
+    content_type: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a picture says of itself, None for what it doesn't.
+
+    `width` and `height` are pixels as coded; `orientation` the figure as stored (outside 1 to 8 it means 1);
+    `taken_at` the camera's own clock, naive; `position` is from EXIF, else XMP, and `position_problem` says why not.
+    `thumbnails` are the large one and the small one, or none.
+    """
+
+    content_type: str | None = None
+    width: int | None = None
+    height: int | None = None
+    orientation: int | None = None
+    display_width: int | None = None
+    display_height: int | None = None
+    taken_at: datetime | None = None
+    taken_offset_minutes: int | None = None
+    position: Position | None = None
+    position_source: str | None = None
+    position_problem: PositionProblem | None = None
+    make: str | None = None
+    model: str | None = None
+    software: str | None = None
+    damage: Damage | None = None
+    thumbnails: tuple[Thumbnail, ...] = ()
+
+
+_converter = cattrs.Converter()
+_converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
+_converter.register_structure_hook(bytes, lambda text, _: base64.b64decode(text, validate=True))
+
+
+def to_json(picture: Picture) -> bytes:
+    """JSON that `from_json` reads; bytes as base64."""
+    return orjson.dumps(picture, default=_base64)
+
+
+def from_json(text: bytes) -> Picture:
+    """Raises `ValueError` for what is no picture: the process that wrote it had hostile bytes in its hands."""
+    values = orjson.loads(text)
+    if not isinstance(values, dict):
+        raise ValueError("not a picture")  # noqa: TRY004  its content is wrong, not the caller's argument
+    try:
+        return _converter.structure(values, Picture)
+    except cattrs.BaseValidationError as error:
+        raise ValueError("not a picture") from error
+
+
+def _base64(value: Any) -> str:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode("ascii")
+    raise TypeError(type(value).__name__)

@@ -1,0 +1,265 @@
+"""The one file that imports PIL: what a picture says of itself, its upright thumbnails, and drawings for the demo.
+
+It decodes hostile bytes in the calling process, one thread at a time, since Pillow's switches belong to the process;
+keeping a crash, a hang or a bomb to one file is left to `decoding`.
+"""
+
+import contextlib
+import functools
+import io
+import struct
+import warnings
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+
+from PIL import Image, ImageCms, ImageDraw, ImageFile, ImageFont
+
+from storage.containers import scan
+from storage.content_types import HEAD_BYTES, sniff
+from storage.exif import Position, PositionProblem, Tags, read_exif
+from storage.picture_facts import Damage, Picture, Thumbnail
+from storage.shapes import Kind, Shape
+from storage.xmp import read_xmp
+
+LARGE, SMALL = 1280, 320
+"""Long sides of the two thumbnails, pixels."""
+
+# Phones make JPEGs of 200 megapixels; what is held decoded at once stays at Pillow's own limit (256 MiB of RGB).
+Image.MAX_IMAGE_PIXELS = 2**28
+DECODED_PIXELS = 2**28 // 3
+
+_FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
+_FAULTS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RuntimeError,
+    EOFError,
+    struct.error,
+    zlib.error,
+)
+"""What Pillow's readers let through on broken input; they promise no exception of their own."""
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def examine(path: Path) -> Picture:
+    """Read the facts and make the two thumbnails, large and small; `damage` says what kept either from being whole.
+
+    Raises `OSError` for a file that can't be opened.
+    """
+    picture = read_facts(path)
+    if picture.damage in {Damage.EMPTY, Damage.UNSUPPORTED}:
+        return picture
+    with _quiet():
+        try:
+            thumbnails, damage = _thumbnails(path, picture)
+        except MemoryError:
+            return replace(picture, damage=Damage.OUT_OF_MEMORY)
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+            return replace(picture, damage=Damage.TOO_MANY_PIXELS)
+    # The decoder has the last word: a file may end before its structure does and still hold every pixel.
+    return replace(picture, thumbnails=thumbnails, damage=damage and (picture.damage or damage))
+
+
+def read_facts(path: Path) -> Picture:
+    """Everything that `examine` says without decoding a pixel, and so without thumbnails."""
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+        content_type = sniff(head)
+        if content_type not in _FORMATS:
+            return Picture(content_type, damage=Damage.UNSUPPORTED if head else Damage.EMPTY)
+        container = scan(file, content_type)
+    with _quiet():
+        ifd0, exif_ifd, gps = _tags(container.exif)
+    exif, xmp = read_exif(ifd0, exif_ifd, gps), read_xmp(container.xmp)
+    width, height = container.width, container.height
+    if width is None or height is None:  # no frame header left: EXIF states the size too
+        width, height = _side(exif_ifd.get(0xA002, ifd0.get(0x0100))), _side(exif_ifd.get(0xA003, ifd0.get(0x0101)))
+    is_turned = exif.orientation in {5, 6, 7, 8}
+    taken = exif.taken or xmp.taken
+    position, source, problem = _choose(exif.position, xmp.position)
+    return Picture(
+        content_type=content_type,
+        width=width,
+        height=height,
+        orientation=exif.orientation,
+        display_width=height if is_turned else width,
+        display_height=width if is_turned else height,
+        taken_at=taken.at if taken else None,
+        taken_offset_minutes=taken.offset_minutes if taken else None,
+        position=position,
+        position_source=source,
+        position_problem=problem,
+        make=exif.make,
+        model=exif.model,
+        software=exif.software,
+        damage=Damage.TRUNCATED if container.is_cut else None,
+    )
+
+
+def _tags(block: bytes) -> tuple[Tags, Tags, Tags]:
+    """IFD0, Exif and GPS directory; one that can't be read is empty and costs the others nothing."""
+    exif = Image.Exif()
+    found: list[Tags] = [{}, {}, {}]
+    with contextlib.suppress(*_FAULTS):
+        exif.load(block)
+        found[0] = dict(exif)
+    for place, pointer in ((1, 0x8769), (2, 0x8825)):
+        with contextlib.suppress(*_FAULTS):
+            found[place] = exif.get_ifd(pointer)
+    return found[0], found[1], found[2]
+
+
+def _choose(
+    exif: Position | PositionProblem, xmp: Position | PositionProblem
+) -> tuple[Position | None, str | None, PositionProblem | None]:
+    """The position, its source, or the problem that explains best why there is none."""
+    if isinstance(exif, Position):
+        return exif, "EXIF", None
+    if isinstance(xmp, Position):
+        return xmp, "XMP", None
+    return None, None, xmp if exif is PositionProblem.ABSENT else exif
+
+
+def _side(stated: object) -> int | None:
+    return stated if isinstance(stated, int) and 0 < stated < 2**31 else None
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Pillow's remarks on broken metadata are no news here; its warning of a bomb is an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
+
+
+def _thumbnails(path: Path, picture: Picture) -> tuple[tuple[Thumbnail, ...], Damage | None]:
+    coding = _FORMATS[str(picture.content_type)]
+    try:
+        with path.open("rb") as file:
+            return _renditions(_decoded(file, coding), picture.orientation), None
+    except _FAULTS as error:
+        damage = Damage.TRUNCATED if "truncated" in str(error) else Damage.CORRUPT
+    try:
+        return _renditions(_salvaged(path, coding), picture.orientation), damage
+    except _FAULTS:
+        return (), damage
+
+
+def _decoded(file: BinaryIO, coding: str) -> Image.Image:
+    """The whole picture; a JPEG at half, a quarter or an eighth of its size, as long as that fills a thumbnail."""
+    image: Image.Image = Image.open(file, formats=(coding,))
+    shrink = max(*image.size, LARGE) / LARGE
+    image.draft(None, (max(int(image.width / shrink), 1), max(int(image.height / shrink), 1)))
+    if image.width * image.height > DECODED_PIXELS:
+        raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
+    image.load()  # the only step that notices a cut file; `verify()` passes half a JPEG
+    return image
+
+
+def _salvaged(path: Path, coding: str) -> Image.Image:
+    """What decodes of a broken picture: the rest is left blank."""
+    # With its end marker put back, a JPEG decodes as far as it goes, a progressive one in all its lines.
+    stream = io.BytesIO(path.read_bytes() + (b"\xff\xd9" if coding == "JPEG" else b""))
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        return _decoded(stream, coding)
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+def _renditions(image: Image.Image, orientation: int | None) -> tuple[Thumbnail, ...]:
+    profile = image.info.get("icc_profile")
+    image = _scalable(image)
+    image.thumbnail((LARGE, LARGE), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    large = _in_srgb(_on_white(image), profile)
+    if orientation in _UPRIGHT:
+        large = large.transpose(_UPRIGHT[orientation])
+    small = large.copy()
+    small.thumbnail((SMALL, SMALL), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    return _encoded(large), _encoded(small)
+
+
+def _scalable(image: Image.Image) -> Image.Image:
+    """The same picture in a mode whose values can be averaged: L, LA, RGB, RGBA or CMYK."""
+    if image.mode.startswith("I"):  # 16 bits a sample: `convert` alone would clip, not scale
+        image = image.convert("I").point(lambda value: value * (1 / 257)).convert("L")
+    elif image.has_transparency_data and image.mode not in {"LA", "RGBA"}:
+        image = image.convert("RGBA")
+    return image if image.mode in {"L", "LA", "RGB", "RGBA", "CMYK"} else image.convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    if image.mode not in {"LA", "RGBA"}:
+        return image
+    white = Image.new("RGBA", image.size, "white")
+    white.alpha_composite(image.convert("RGBA"))
+    return white.convert("RGB")
+
+
+@functools.cache
+def _srgb() -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """RGB in the one colour space that needs no profile; a broken or unfitting profile is passed over."""
+    if profile:
+        with contextlib.suppress(ImageCms.PyCMSError, *_FAULTS):
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(image, source, _srgb(), outputMode="RGB")
+            return converted if converted is not None else image
+    return image.convert("RGB")
+
+
+def _encoded(image: Image.Image) -> Thumbnail:
+    image.info = {}  # Pillow would carry a comment over
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=80, optimize=True)
+    return Thumbnail(image.width, image.height, "image/jpeg", stream.getvalue())
+
+
+def draw(width: int, height: int, shapes: Iterable[Shape], ifd0: Tags, exif_ifd: Tags, gps: Tags) -> bytes:
+    """A JPEG of shapes painted in order, in a frame 1000 units high, with those EXIF tags."""
+    # Drawn at twice the size, since lines are drawn with hard edges.
+    image = Image.new("RGB", (width * 2, height * 2))
+    canvas, unit = ImageDraw.Draw(image), height * 2 / 1000
+    for shape in shapes:
+        points = [(x * unit, y * unit) for x, y in shape.points]
+        match shape.kind:
+            case Kind.BOX:
+                canvas.rounded_rectangle((*points[0], *points[1]), shape.size * unit, fill=shape.colour)
+            case Kind.OVAL:
+                canvas.ellipse((*points[0], *points[1]), fill=shape.colour)
+            case Kind.POLYGON:
+                canvas.polygon(points, fill=shape.colour)
+            case Kind.LINE:
+                canvas.line(points, fill=shape.colour, width=max(int(shape.size * unit), 1), joint="curve")
+            case Kind.TEXT:
+                font = ImageFont.load_default(shape.size * unit)
+                canvas.text(points[0], shape.text, fill=shape.colour, font=font, anchor=shape.anchor)
+    exif = Image.Exif()
+    exif.update(ifd0)
+    for pointer, tags in ((0x8769, exif_ifd), (0x8825, gps)):
+        if tags:
+            exif.get_ifd(pointer).update(tags)
+    stream = io.BytesIO()
+    image.reduce(2).save(stream, "JPEG", quality=88, exif=exif)
+    return stream.getvalue()

@@ -1,0 +1,46 @@
+"""Shapes: what a drawing is made of, in a frame 1000 units high; painting them is left to `pictures`."""
+
+import enum
+from dataclasses import dataclass
+
+
+class Kind(enum.Enum):
+    BOX = "box"
+    OVAL = "oval"
+    POLYGON = "polygon"
+    LINE = "line"
+    TEXT = "text"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """`points` are (x, y) in units; `size` is a box's corner radius, a line's width or a text's height."""
+
+    kind: Kind
+    points: tuple[tuple[float, float], ...]
+    colour: str
+    size: float = 0
+    text: str = ""
+    anchor: str = "lt"
+    """Where the point lies in a text: `lt` top left, `rb` bottom right, `mm` its middle."""
+
+
+def box(left: float, top: float, right: float, bottom: float, colour: str, radius: float = 0) -> Shape:
+    return Shape(Kind.BOX, ((left, top), (right, bottom)), colour, radius)
+
+
+def oval(x: float, y: float, across: float, down: float, colour: str) -> Shape:
+    """By its middle and its two radii."""
+    return Shape(Kind.OVAL, ((x - across, y - down), (x + across, y + down)), colour)
+
+
+def polygon(colour: str, *points: tuple[float, float]) -> Shape:
+    return Shape(Kind.POLYGON, points, colour)
+
+
+def line(colour: str, width: float, *points: tuple[float, float]) -> Shape:
+    return Shape(Kind.LINE, points, colour, width)
+
+
+def text(words: str, x: float, y: float, height: float, colour: str, anchor: str = "mm") -> Shape:
+    return Shape(Kind.TEXT, ((x, y),), colour, height, words, anchor)

@@ -1,0 +1,32 @@
+"""The store: all that is kept, one attribute a noun, over one database connection and one bucket."""
+
+from storage.assignments import Assignments
+from storage.attempts import Attempts
+from storage.cases import Cases
+from storage.media import MediaRecords
+from storage.mongo import Mongo
+from storage.monitoring_points import MonitoringPoints
+from storage.objects import ObjectStore
+from storage.observations import Observations
+from storage.sessions import Sessions
+from storage.units import Units
+from storage.users import Users
+
+
+class Store:
+    def __init__(self, mongo: Mongo, objects: ObjectStore) -> None:
+        self.mongo = mongo
+        self.objects = objects
+        self.units = Units(mongo)
+        self.monitoring_points = MonitoringPoints(mongo)
+        self.users = Users(mongo)
+        self.sessions = Sessions(mongo)
+        self.attempts = Attempts(mongo)
+        self.observations = Observations(mongo)
+        self.media = MediaRecords(mongo)
+        self.cases = Cases(mongo, self.observations)
+        self.assignments = Assignments(mongo, self.cases)
+
+    async def close(self) -> None:
+        self.objects.close()
+        await self.mongo.close()

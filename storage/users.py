@@ -1,0 +1,151 @@
+"""Users in MongoDB: people by id, user name or subject, and the devices embedded in them, which say who may still act.
+
+A device holds, beside what `schema/users.py` says, the `session_id` of its newest sign-in: what asks in the name of
+another session of that device finds nobody. The tokens of a session are left to `storage/sessions.py`.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from schema.pages import Page
+from schema.sessions import normal_user_name
+from schema.users import Device, User
+from schema.viewers import Role
+from storage import keysets
+from storage.codecs import from_document, to_document
+from storage.mongo import ASCENDING, Document, Filter, Mongo, Sort
+from storage.visibility import all_of, works_within
+
+MOST_DEVICES = 20
+SORT: Sort = (("display_name", ASCENDING), ("_id", ASCENDING))
+INDEXES: list[tuple[Sort, dict[str, Any]]] = [
+    ((("user_name", ASCENDING),), {"unique": True}),
+    ((("subject", ASCENDING),), {"unique": True, "sparse": True}),
+    ((("scope_paths", ASCENDING),), {}),
+    ((("office_path", ASCENDING),), {}),
+    (SORT, {}),
+]
+_DEVICES: Document = {"$ifNull": ["$devices", []]}
+
+
+class Users:
+    def __init__(self, mongo: Mongo) -> None:
+        self._users = mongo.collection("users")
+
+    async def by_id(self, id: str) -> User | None:
+        return await self._one({"_id": id})
+
+    async def by_user_name(self, user_name: str) -> User | None:
+        """Whoever signs in by that name, however it is written."""
+        return await self._one({"user_name": normal_user_name(user_name)})
+
+    async def by_subject(self, subject: str) -> User | None:
+        """The active user that an identity provider knows by `subject`."""
+        return await self._one({"subject": subject, "active": True})
+
+    async def signed_in(self, user_id: str, device_id: str, session_id: str) -> User | None:
+        """The user as long as that session of that device is the one that may act."""
+        return await self._one(_acting(user_id, device_id, session_id))
+
+    async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[User]:
+        """Those of `ids` that there are, in no order."""
+        found = await self._users.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
+        return [from_document(User, document) for document in found]
+
+    async def page(
+        self, visible: Filter, page: Page, *, role: Role | None = None, below: str | None = None
+    ) -> list[User]:
+        """By name: those who have `role`, and who work in the subtree at the path `below`, by office or by scope."""
+        filters = all_of(visible, {"roles": role.value} if role else {}, works_within([below]) if below else {})
+        return [from_document(User, document) for document in await keysets.fetch(self._users, filters, SORT, page)]
+
+    async def put_all(self, users: Sequence[User]) -> None:
+        """Store each under its id, as often as one likes; a password or devices only where the record has them.
+
+        Raises `AlreadyThere` where a user name or a subject is another user's; the others may be stored by then.
+        """
+        await self._users.upsert_many([({"_id": user.id}, _put(user)) for user in users])
+
+    async def set_password(self, user_id: str, password_hash: str, now: datetime) -> bool:
+        """Set a new password, which signs every device out; False where there is no such user."""
+        fields = {"password_hash": {"$literal": password_hash}, "devices": _revoking(now, which=True)}
+        return await self._users.change_one({"_id": user_id}, [{"$set": fields}]) is not None
+
+    async def renew_password_hash(self, user_id: str, old: str, new: str) -> None:
+        """The same password hashed at today's cost; nothing where the password has been changed meanwhile."""
+        await self._users.update_one({"_id": user_id, "password_hash": old}, {"$set": {"password_hash": new}})
+
+    async def admit_device(self, user_id: str, device: Device, session_id: str) -> User | None:
+        """Put the device first, with `session_id` as the session that may act; None where the user may not sign in.
+
+        Beyond `MOST_DEVICES`, those signed out go first, then those that signed in longest ago.
+        """
+        others = {"$filter": {"input": _DEVICES, "cond": {"$ne": ["$$this.id", {"$literal": device.id}]}}}
+        live, revoked = (
+            {"$filter": {"input": others, "cond": {operator: [{"$ifNull": ["$$this.revoked_at", None]}, None]}}}
+            for operator in ("$eq", "$ne")
+        )
+        new = {"$literal": to_document(device) | {"session_id": session_id}}
+        devices = {"$slice": [{"$concatArrays": [[new], live, revoked]}, MOST_DEVICES]}
+        changed = await self._users.change_one({"_id": user_id, "active": True}, [{"$set": {"devices": devices}}])
+        return from_document(User, changed) if changed else None
+
+    async def see_device(self, user_id: str, device_id: str, session_id: str, now: datetime) -> User | None:
+        """Note that the device renewed its session; None where that session may not act any more."""
+        changed = await self._users.change_one(
+            _acting(user_id, device_id, session_id), {"$set": {"devices.$.seen_at": now}}
+        )
+        return from_document(User, changed) if changed else None
+
+    async def revoke_device(self, user_id: str, device_id: str, now: datetime) -> Device | None:
+        """Sign the device out for good, from this moment on; None where the user has no such device."""
+        devices = _revoking(now, {"$eq": ["$$this.id", {"$literal": device_id}]})
+        changed = await self._users.change_one(
+            {"_id": user_id, "devices.id": device_id}, [{"$set": {"devices": devices}}]
+        )
+        found = from_document(User, changed).devices if changed else ()
+        return next((device for device in found if device.id == device_id), None)
+
+    async def revoke_session(self, user_id: str, session_id: str, now: datetime) -> None:
+        """Sign out the device whose acting session this is; a newer session of the same device goes on."""
+        devices = _revoking(now, {"$eq": ["$$this.session_id", {"$literal": session_id}]})
+        await self._users.change_one(
+            {"_id": user_id, "devices.session_id": session_id}, [{"$set": {"devices": devices}}]
+        )
+
+    async def _one(self, filter: Filter) -> User | None:
+        found = await self._users.find_one(filter)
+        return from_document(User, found) if found else None
+
+
+def keyset_of(user: User) -> tuple[str, str]:
+    return user.display_name, user.id
+
+
+def _acting(user_id: str, device_id: str, session_id: str) -> Filter:
+    device = {"id": device_id, "session_id": session_id, "revoked_at": None}
+    return {"_id": user_id, "active": True, "devices": {"$elemMatch": device}}
+
+
+def _revoking(now: datetime, which: Any) -> Document:
+    """The devices with those of which `which` (an expression of `$$this`) holds signed out; who was so already stays so."""
+    revoked = {"$mergeObjects": ["$$this", {"revoked_at": {"$ifNull": ["$$this.revoked_at", now]}}]}
+    return {"$map": {"input": _DEVICES, "in": {"$cond": [which, revoked, "$$this"]}}}
+
+
+def _put(user: User) -> Document:
+    """The update that stores `user`; what is known only after a first sign-in is set where it is given."""
+    fields = to_document(user)
+    id, created_at = fields.pop("_id"), fields.pop("created_at")
+    fields["user_name"] = normal_user_name(fields["user_name"])
+    once: Document = {"_id": id, "created_at": created_at}
+    update: Document = {"$set": fields, "$setOnInsert": once}
+    for name, empty in (("password_hash", None), ("devices", [])):
+        if not fields[name]:
+            del fields[name]
+            once[name] = empty
+    if fields["subject"] is None:  # absent, or the sparse index would hold one user without a subject and no more
+        del fields["subject"]
+        update["$unset"] = {"subject": ""}
+    return update
