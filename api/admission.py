@@ -1,0 +1,152 @@
+"""Admission of requests: bodies are capped and read within a time, requests under way are bounded in number and time.
+
+Everything here is answered as a typed error, as GraphQL's are; limits on what a document asks for are `limits`'.
+"""
+
+import asyncio
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api import answers, errors
+from schema.refusals import Refusal, RefusalCode
+
+BODY_SECONDS = 60.0
+"""A phone on a 2G line needs about 50 s for the largest body that is taken."""
+MOST_DISCARDED = 4 * 1024 * 1024
+"""So much of a body that is too large is read on and dropped: a caller cut off while it sends sees a broken line and
+sends again, instead of the answer that tells it not to."""
+REQUEST_SECONDS = 30.0
+MOST_UNDER_WAY = 256
+
+
+class BodyCap:
+    """Read each body whole before the application sees the request; 413 above `limit` bytes, 408 above `seconds`.
+
+    Bodies are counted as they come, whatever their header says. Nothing here takes large ones: media never pass the
+    API. Reading stands outside of `Turnstile`, so that slow senders take no turn away.
+    """
+
+    def __init__(self, app: ASGIApp, *, limit: int, seconds: float = BODY_SECONDS) -> None:
+        self.app = app
+        self.limit = limit
+        self.seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        try:
+            if _declared(scope) > self.limit + MOST_DISCARDED:
+                raise _TooLarge  # noqa: TRY301  the same answer as for a body that turns out to be
+            async with asyncio.timeout(self.seconds):
+                body = await self._read(receive)
+        except _TooLarge:
+            kib = self.limit // 1024
+            refusal = Refusal(RefusalCode.LIMIT_EXCEEDED, f"The body is larger than {kib} KiB. Send fewer at once.")
+            await _refuse(refusal, 413, scope, receive, send)
+        except TimeoutError:
+            refusal = Refusal(RefusalCode.UNAVAILABLE, "The request did not arrive in time. Send it again.")
+            await _refuse(refusal, 408, scope, receive, send)
+        else:
+            if body is not None:
+                await self.app(scope, _replayed(body, receive), send)
+
+    async def _read(self, receive: Receive) -> bytes | None:
+        """Return the body, or None when the caller went away."""
+        chunks, size, more = [], 0, True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size <= self.limit:
+                chunks.append(chunk)
+            elif size > self.limit + MOST_DISCARDED:
+                raise _TooLarge
+            more = message.get("more_body", False)
+        if size > self.limit:
+            raise _TooLarge
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _declared(scope: Scope) -> int:
+    """The length that the header gives; 0 where it is none: the bytes are counted anyway."""
+    try:
+        return int(Headers(scope=scope).get("content-length", "0"))
+    except ValueError:
+        return 0
+
+
+class _TooLarge(Exception):  # noqa: N818
+    """The body exceeds the limit."""
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the body once, and then what the server has to say."""
+    message: Message | None = {"type": "http.request", "body": body, "more_body": False}
+
+    async def replay() -> Message:
+        nonlocal message
+        if message is None:
+            return await receive()
+        given, message = message, None
+        return given
+
+    return replay
+
+
+class Turnstile:
+    """Let at most `most` requests be under way at once, each for at most `seconds`; beyond, 503 and Retry-After.
+
+    A request that is cut off may have taken effect or not: its caller sends it again, ids make that safe.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        most: int = MOST_UNDER_WAY,
+        seconds: float = REQUEST_SECONDS,
+        exempt: frozenset[str] = frozenset(),
+    ) -> None:
+        self.app = app
+        self.most = most
+        self.seconds = seconds
+        self.exempt = exempt
+        self.under_way = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in self.exempt:
+            await self.app(scope, receive, send)
+            return
+        if self.under_way >= self.most:
+            await _refuse(Refusal(RefusalCode.BUSY), 503, scope, receive, send)
+            return
+        begun = False
+
+        async def noted(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        self.under_way += 1
+        try:
+            async with asyncio.timeout(self.seconds) as limit:
+                await self.app(scope, receive, noted)
+        except TimeoutError:
+            if not limit.expired() or begun:
+                raise
+            refusal = Refusal(RefusalCode.UNAVAILABLE, "This took too long and was cut off. Send it again.")
+            await _refuse(refusal, 503, scope, receive, send)
+        finally:
+            self.under_way -= 1
+
+
+async def _refuse(refusal: Refusal, status: int, scope: Scope, receive: Receive, send: Send) -> None:
+    media = answers.negotiated(Headers(scope=scope).get("accept"))
+    # The rest of a body that was not read can't be told from the next request.
+    headers = {"Connection": "close"} if status in {408, 413} else None
+    response = answers.request_error([errors.refused(refusal)], media=media, status=status, headers=headers)
+    await response(scope, receive, send)

@@ -1,0 +1,76 @@
+"""The application: the one place where settings, store, keys and routes are put together; tests use it too."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import httpx
+from starlette.applications import Starlette
+from starlette.requests import Request
+
+from api.context import Context, clock
+from api.graph import build_schema
+from api.health import Readiness, database, free_space, object_store, signing_key
+from api.keys import KeyRing
+from api.logs import configure
+from api.metrics import Metrics
+from api.oidc import ProviderTokens
+from api.passwords import Passwords
+from api.settings import BadSetting, Settings
+from api.tokens import AccessTokens
+from api.viewers import Doorman
+from api.web import web_app
+from api.wiring import open_store
+from storage.store import Store
+
+
+def create_app(settings: Settings, store: Store | None = None) -> Starlette:
+    """An ASGI application over `store`, or over one of its own as `settings` name it, which it closes at shutdown.
+
+    Raises `BadSetting` for settings that don't go together.
+    """
+    configure(settings.log_level)
+    metrics = Metrics()
+    kept = store or open_store(settings, listeners=[metrics.listener()])
+    keys = KeyRing(settings.keys_folder)
+    passwords = Passwords()
+    client = httpx.AsyncClient(timeout=5, follow_redirects=False)
+    doorman = Doorman(kept.users, AccessTokens(keys, settings.access_token_seconds), _provider(settings, client))
+
+    async def context_of(request: Request) -> Context:
+        now = clock()
+        viewer = await doorman.viewer_of(request.headers.get("authorization"), now)
+        address = request.client.host if request.client else ""
+        return Context(kept, settings, keys, passwords, viewer, client_address=address, now=now)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with client:
+            yield
+        if store is None:
+            await kept.close()
+
+    probes = [
+        database(kept.mongo.command),
+        object_store(kept.objects.ping),
+        free_space(settings.data),
+        signing_key(lambda: keys.signing),
+    ]
+    schema = build_schema(settings)
+    return web_app(
+        settings, schema, context_of, metrics=metrics, readiness=Readiness(probes), lifespan=lifespan, jwks=keys.jwks
+    )
+
+
+def _provider(settings: Settings, client: httpx.AsyncClient) -> ProviderTokens | None:
+    """The identity provider whose tokens count instead of ours, where settings name one."""
+    named = (settings.oidc_issuer, settings.oidc_audience, settings.oidc_jwks_url)
+    if not any(named):
+        return None
+    issuer, audience, jwks_url = named
+    if not (issuer and audience and jwks_url):
+        raise BadSetting(
+            "MINGCHA_OIDC_ISSUER, MINGCHA_OIDC_AUDIENCE and MINGCHA_OIDC_JWKS_URL go together: set all three."
+        )
+    return ProviderTokens(
+        issuer=issuer, audience=audience, jwks_url=jwks_url, subject_claim=settings.oidc_subject_claim, client=client
+    )

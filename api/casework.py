@@ -1,0 +1,144 @@
+"""Casework: the steps of a case's life after it was opened; each is one conditional update or one transaction.
+
+What a step must bring along is said in `schema/cases.py`.
+"""
+
+from collections.abc import Sequence
+
+import strawberry
+
+from api.context import Context, at_most
+from schema.cases import MAX_OBSERVATIONS, MAX_REASON, Case, CaseEvent, CaseEventKind, check_move, states_before
+from schema.follow_ups import CaseOutcome, CaseState
+from schema.ids import checked
+from schema.observations import Observation
+from schema.refusals import Refusal, RefusalCode
+from storage.codecs import to_document
+from storage.mongo import Document
+
+BY_ASSIGNMENT = frozenset({CaseState.ASSIGNED, CaseState.INVESTIGATING})
+"""States that a case comes to only by being given and accepted."""
+
+
+@strawberry.input(description="Observations to link to a case, or to unlink.")
+class LinkObservationsInput:
+    case_id: strawberry.ID = strawberry.field(description="The case.")
+    observation_ids: list[strawberry.ID] = strawberry.field(description="1 to 500 observations.")
+    note: str | None = strawberry.field(description="Why.", default=None)
+
+
+@strawberry.input(description="A step in a case's life (办理).")
+class MoveCaseInput:
+    id: strawberry.ID = strawberry.field(description="Made by the caller: evt_ and a UUIDv7. The key of every replay.")
+    case_id: strawberry.ID = strawberry.field(description="The case.")
+    to: CaseState = strawberry.field(description="Where to; ASSIGNED and INVESTIGATING come by assignment.")
+    reason: str | None = strawberry.field(description="Needed for DECLINED and REOPENED.", default=None)
+    outcome: CaseOutcome | None = strawberry.field(description="Needed for CLOSED.", default=None)
+    reply: str | None = strawberry.field(
+        description="Reply to whoever raised it; for CLOSED and DECLINED.", default=None
+    )
+
+
+async def link(context: Context, input: LinkObservationsInput) -> Case:
+    """Raises `Refusal(LIMIT_EXCEEDED)` beyond 500 observations; linking again is harmless."""
+    case = await visible_case(context, input.case_id)
+    observations = await visible_observations(context, input.observation_ids)
+    ids = [str(each.id) for each in observations]
+    entry = noted(context, CaseEventKind.LINKED, note=_reason(input.note, "note"), about=ids)
+    linked = await context.store.cases.link(case.id, ids, entry, MAX_OBSERVATIONS)
+    if linked is None:
+        raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"A case rests on at most {MAX_OBSERVATIONS} observations.")
+    return linked
+
+
+async def unlink(context: Context, input: LinkObservationsInput) -> Case:
+    """Raises `Refusal(WRONG_STATE)` where no observation would be left; unlinking again is harmless."""
+    case = await visible_case(context, input.case_id)
+    observations = await visible_observations(context, input.observation_ids)
+    ids = [str(each.id) for each in observations]
+    entry = noted(context, CaseEventKind.UNLINKED, note=_reason(input.note, "note"), about=ids)
+    unlinked = await context.store.cases.unlink(case.id, ids, entry)
+    if unlinked is None:
+        raise Refusal(RefusalCode.WRONG_STATE, "A case rests on at least one observation.", field="observationIds")
+    return unlinked
+
+
+async def move(context: Context, input: MoveCaseInput) -> Case:
+    """One conditional update; the same event again answers the case as it is now."""
+    checked(input.id, "evt", field="id")
+    if input.to in BY_ASSIGNMENT:
+        raise Refusal(RefusalCode.BAD_INPUT, "A case comes there by `assign` and `acceptAssignment`.", field="to")
+    check_move(input.to, reason=_reason(input.reason, "reason"), outcome=input.outcome, reply=input.reply)
+    case = await visible_case(context, input.case_id)
+    closing = input.to is CaseState.CLOSED
+    fields: Document = {"closed_at": context.now if closing else None, "outcome": None}
+    if closing and input.outcome:
+        fields["outcome"] = input.outcome.value
+    if input.reply:
+        fields["reply"] = input.reply
+    step = event(context, CaseEventKind.MOVED, input.to, id=input.id, note=input.reason)
+    moved = await context.store.cases.move(case.id, sorted(states_before(input.to), key=str), step, fields)
+    if moved is not None:
+        return moved
+    [known] = await context.store.cases.many([case.id])
+    earlier = next((each for each in known.history if each.id == input.id), None)
+    if earlier is None:
+        raise Refusal(
+            RefusalCode.WRONG_STATE, f"A case does not go from {known.state.value} to {input.to.value}.", field="to"
+        )
+    if (earlier.state, earlier.note, earlier.by_id) != (input.to, input.reason, context.actor.user_id):
+        raise Refusal(RefusalCode.CONFLICT, field="id")
+    return known
+
+
+def _reason(text: str | None, field: str) -> str | None:
+    if text is not None and len(text) > MAX_REASON:
+        raise Refusal(RefusalCode.BAD_INPUT, f"At most {MAX_REASON} characters.", field=field)
+    return text
+
+
+def event(
+    context: Context,
+    kind: CaseEventKind,
+    state: CaseState,
+    *,
+    id: str | None = None,
+    note: str | None = None,
+    about: Sequence[str] = (),
+) -> CaseEvent:
+    return CaseEvent(
+        id=strawberry.ID(id or context.new_id("evt")),
+        kind=kind,
+        at=context.now,
+        state=state,
+        note=note,
+        by_id=context.actor.user_id,
+        about_ids=tuple(about),
+    )
+
+
+async def visible_case(context: Context, id: str) -> Case:
+    """Raises `Refusal(NOT_FOUND)` for a case that the viewer does not find."""
+    case = await context.links.case(checked(id, "cas", field="caseId"))
+    if case is None:
+        raise Refusal(RefusalCode.NOT_FOUND, field="caseId")
+    return case
+
+
+async def visible_observations(context: Context, ids: Sequence[strawberry.ID]) -> list[Observation]:
+    """All of them, in the order asked; raises `Refusal(NOT_FOUND)` naming the first that the viewer does not find."""
+    at_most(MAX_OBSERVATIONS, ids, "observationIds")
+    wanted = [checked(id, "obs", field=f"observationIds.{index}") for index, id in enumerate(ids)]
+    visible = await context.links.visible_observations()
+    found = {str(each.id): each for each in await context.store.observations.many(wanted, visible)}
+    for index, id in enumerate(wanted):
+        if id not in found:
+            raise Refusal(RefusalCode.NOT_FOUND, field=f"observationIds.{index}")
+    return [found[id] for id in dict.fromkeys(wanted)]
+
+
+def noted(context: Context, kind: CaseEventKind, *, note: str | None = None, about: Sequence[str] = ()) -> Document:
+    """An event whose state is the case's own, known only when it is written."""
+    document = to_document(event(context, kind, CaseState.RECEIVED, note=note, about=about))
+    del document["state"]
+    return document

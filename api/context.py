@@ -1,0 +1,68 @@
+"""The context of one request: who asks, what time it is, and the store; made by `app.py`, found in `info.context`."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+import strawberry
+
+from api.keys import KeyRing
+from api.links import ViewerLinks
+from api.passwords import Passwords
+from api.settings import Settings
+from schema.drafts import UnreadableDraft
+from schema.ids import compose
+from schema.pages import CursorSeal
+from schema.refusals import Refusal, RefusalCode
+from schema.times import to_millis
+from schema.viewers import Viewer
+from storage.store import Store
+
+
+def clock() -> datetime:
+    """The present instant, in UTC and whole milliseconds."""
+    return to_millis(datetime.now(UTC))
+
+
+@dataclass
+class Context:
+    """`now` is read once, so that everything that a request writes bears the same time."""
+
+    store: Store
+    settings: Settings
+    keys: KeyRing
+    passwords: Passwords
+    viewer: Viewer | None
+    client_address: str = ""
+    now: datetime = field(default_factory=clock)
+    unreadable: list[UnreadableDraft] = field(default_factory=list)
+
+    @cached_property
+    def links(self) -> ViewerLinks:
+        return ViewerLinks(self.store, self.viewer, self.now, self.settings.link_seconds)
+
+    @property
+    def actor(self) -> Viewer:
+        """The viewer, where the table of permits has let nobody else through."""
+        if self.viewer is None:
+            raise Refusal(RefusalCode.UNAUTHENTICATED)
+        return self.viewer
+
+    def new_id(self, prefix: str) -> strawberry.ID:
+        return compose(prefix, self.now, secrets.token_bytes(10))
+
+    def seal(self, *binding: Any) -> CursorSeal:
+        """Cursors of the list that `binding` names (with its filter), for this viewer alone."""
+        return CursorSeal(self.keys.cursor_secret, (self.actor.user_id, *binding))
+
+
+Info = strawberry.Info[Context, None]
+
+
+def at_most(count: int, items: Sequence[Any], field: str) -> None:
+    """Raise `Refusal(LIMIT_EXCEEDED)` where a batch holds more than one request may ask for."""
+    if not 1 <= len(items) <= count:
+        raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"Between 1 and {count} at once.", field=field)

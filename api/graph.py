@@ -1,0 +1,48 @@
+"""The graph: every noun's queries and mutations in one GraphQL schema, and its printed form.
+
+Serving it is left to `transport.py`; what may be asked at once, to `limits.py`.
+"""
+
+from strawberry.schema.config import StrawberryConfig
+from strawberry.tools import merge_types
+
+from api.assignments import AssignmentMutations, AssignmentQueries
+from api.cases import CaseMutations, CaseQueries
+from api.limits import extensions
+from api.media import MediaMutations
+from api.monitoring_points import MonitoringPointQueries
+from api.nodes import NodeQueries
+from api.observations import ObservationMutations, ObservationQueries
+from api.sessions import SessionMutations
+from api.settings import Settings
+from api.transport import Schema
+from api.units import UnitQueries
+from api.users import UserQueries
+from schema.times import SCALARS
+
+Query = merge_types(
+    "Query",
+    (
+        UserQueries,
+        NodeQueries,
+        UnitQueries,
+        MonitoringPointQueries,
+        ObservationQueries,
+        CaseQueries,
+        AssignmentQueries,
+    ),
+)
+Mutation = merge_types(
+    "Mutation", (SessionMutations, ObservationMutations, MediaMutations, CaseMutations, AssignmentMutations)
+)
+
+
+def build_schema(settings: Settings) -> Schema:
+    """The schema with the limits of `settings`; suggestions would tell a stranger what introspection withholds."""
+    config = StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=not settings.introspection)
+    return Schema(Query, Mutation, extensions=extensions(settings), config=config)
+
+
+def printed(schema: Schema) -> str:
+    """The SDL, as `mobile_contract/schema.graphql` holds it."""
+    return schema.as_str().rstrip() + "\n"

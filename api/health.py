@@ -1,0 +1,159 @@
+"""Health: `/healthz` says that the process lives, `/readyz` which part of the service is up and which is down.
+
+What is asked of each part is written here; the connections themselves are `storage`'s.
+"""
+
+import asyncio
+import shutil
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio.to_thread
+import structlog
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api import answers
+from api.operators import is_operator
+
+PROBE_SECONDS = 2.0
+KEPT_SECONDS = 1.0
+"""An answer is given again for so long: probes are open to all, and must not become load on the database."""
+LEAST_FREE_BYTES = 1024**3
+MIB = 1024 * 1024
+
+log = structlog.get_logger(__name__)
+
+
+class Down(Exception):  # noqa: N818  what a probe found
+    """A part does not do its work; the sentence says so without addresses or credentials."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A part of the service; `ask` returns a sentence for operators, or raises. Only a `needed` part makes unready."""
+
+    part: str
+    ask: Callable[[], Awaitable[str]]
+    needed: bool = True
+
+
+@dataclass(frozen=True)
+class Finding:
+    part: str
+    up: bool
+    needed: bool
+    says: str
+
+
+class Readiness:
+    """Asks all parts at once, each for at most `seconds`, and keeps the answer for a moment."""
+
+    def __init__(self, probes: Sequence[Probe], *, seconds: float = PROBE_SECONDS, kept: float = KEPT_SECONDS) -> None:
+        self.probes = probes
+        self.seconds = seconds
+        self.kept = kept
+        self._asking = asyncio.Lock()
+        self._found: list[Finding] = []
+        self._until = 0.0
+
+    async def findings(self) -> list[Finding]:
+        async with self._asking:
+            if time.monotonic() >= self._until:
+                self._found = list(await asyncio.gather(*map(self._ask, self.probes)))
+                self._until = time.monotonic() + self.kept
+            return self._found
+
+    async def _ask(self, probe: Probe) -> Finding:
+        try:
+            async with asyncio.timeout(self.seconds):
+                return Finding(probe.part, up=True, needed=probe.needed, says=await probe.ask())
+        except Down as down:
+            says = str(down)
+        except TimeoutError:
+            says = f"No answer within {self.seconds:g} s."
+        except Exception as error:
+            log.warning("probe failed", part=probe.part, exc_info=error)
+            says = "It refused or could not be reached; the log has the kind of error."
+        return Finding(probe.part, up=False, needed=probe.needed, says=says)
+
+
+async def alive(_: Request) -> Response:
+    """Answer `/healthz`: the process takes requests."""
+    return answers.answer({"alive": True})
+
+
+class ReadyEndpoint:
+    """Answers `/readyz`: 503 while a needed part is down. Strangers see which parts are up, operators what they say."""
+
+    def __init__(self, readiness: Readiness, token: str | None) -> None:
+        self.readiness = readiness
+        self.token = token
+
+    async def respond(self, request: Request) -> Response:
+        findings = await self.readiness.findings()
+        ready = all(found.up for found in findings if found.needed)
+        told = is_operator(request, self.token)
+        parts = [
+            {"part": found.part, "up": found.up, "needed": found.needed}
+            | ({"says": found.says} if told else {"says": "Up." if found.up else "Down."})
+            for found in findings
+        ]
+        headers = {} if ready else {"Retry-After": str(answers.RETRY_AFTER_SECONDS)}
+        return answers.answer({"ready": ready, "parts": parts}, status=200 if ready else 503, headers=headers)
+
+
+def database(command: Callable[..., Awaitable[Mapping[str, Any]]]) -> Probe:
+    """Ask MongoDB, through its `command`, for its role and version: writes need the primary of a replica set."""
+
+    async def ask() -> str:
+        hello, build = await asyncio.gather(command("hello"), command("buildInfo"))
+        if "setName" not in hello:
+            raise Down("MongoDB runs without a replica set: transactions and change streams need one.")
+        if not hello.get("primary") and not hello.get("isWritablePrimary"):
+            raise Down("The replica set has no primary: it can't take writes.")
+        return f"MongoDB {build['version']}, replica set {hello['setName']} with a primary.{_advice(build)}"
+
+    return Probe("database", ask)
+
+
+def _advice(build: Mapping[str, Any]) -> str:
+    version = tuple(build.get("versionArray", ()))[:3]
+    if version == (6, 0, 5):
+        return " This is the embedded one, which lacks later security fixes: fine on loopback only."
+    return ""
+
+
+def object_store(reach: Callable[[], Awaitable[object]]) -> Probe:
+    """Ask the object store by `reach`, a signed request to its bucket that raises where the store refuses it."""
+
+    async def ask() -> str:
+        await reach()
+        return "The bucket answers signed requests."
+
+    return Probe("objectStore", ask)
+
+
+def free_space(folder: Path, least_bytes: int = LEAST_FREE_BYTES, *, needed: bool = True) -> Probe:
+    """Look at the free space where `folder` lies, in bytes; where only keys lie there, it is not `needed`."""
+
+    async def ask() -> str:
+        free = (await anyio.to_thread.run_sync(shutil.disk_usage, folder)).free
+        if free < least_bytes:
+            raise Down(f"{free // MIB} MiB free where the data lies; at least {least_bytes // MIB} MiB are needed.")
+        return f"{free // MIB} MiB free where the data lies."
+
+    return Probe("disk", ask, needed)
+
+
+def signing_key(check: Callable[[], object]) -> Probe:
+    """Ask whether tokens can be signed: `check` raises where they can't."""
+
+    async def ask() -> str:
+        check()
+        return "Tokens can be signed."
+
+    return Probe("signingKey", ask)

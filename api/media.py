@@ -1,0 +1,33 @@
+"""Media: where to put bytes, and the word that they are there; reading media follows from their observation."""
+
+from typing import Annotated
+
+import strawberry
+
+from api.context import Info
+from api.uploads import confirm_media, request_uploads
+from schema.guards import mutation
+from schema.refusals import Refused
+from schema.uploads import ConfirmMediaInput, ConfirmMediaPayload, RequestUploadsInput, RequestUploadsPayload
+
+RequestUploadsResult = Annotated[
+    RequestUploadsPayload | Refused,
+    strawberry.union("RequestUploadsResult", description="Slots, one for each medium; or the whole was refused."),
+]
+ConfirmMediaResult = Annotated[
+    ConfirmMediaPayload | Refused,
+    strawberry.union("ConfirmMediaResult", description="Results, one for each medium; or the whole was refused."),
+]
+
+
+@strawberry.type
+class MediaMutations:
+    @mutation(
+        description="Where to upload media of one's own: fresh or renewed signatures, and parts that are missing."
+    )
+    async def request_uploads(self, info: Info, input: RequestUploadsInput) -> RequestUploadsResult:
+        return RequestUploadsPayload(results=await request_uploads(info.context, input.media))
+
+    @mutation(description="Say that media have been uploaded; the worker then verifies their bytes (确认上传).")
+    async def confirm_media(self, info: Info, input: ConfirmMediaInput) -> ConfirmMediaResult:
+        return ConfirmMediaPayload(results=await confirm_media(info.context, input.media_ids))

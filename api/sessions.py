@@ -1,0 +1,202 @@
+"""Sessions (登录): signing in with a password, going on with a refresh token, signing devices out.
+
+Who a later request comes from is found by `viewers.py`.
+"""
+
+import secrets
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Annotated
+
+import strawberry
+import structlog
+
+from api.context import Context, Info
+from api.tokens import AccessTokens, Bearer
+from schema.attempts import buckets_of
+from schema.guards import mutation
+from schema.ids import checked
+from schema.refusals import Refusal, RefusalCode, Refused
+from schema.sessions import (
+    SECRET_BYTES,
+    RefreshSessionInput,
+    RefreshToken,
+    RevokeDeviceInput,
+    RevokeDevicePayload,
+    SignedIn,
+    SignedOut,
+    SignInInput,
+    check_sign_in,
+    compose_refresh_token,
+    normal_user_name,
+    read_refresh_token,
+)
+from schema.users import Device, User
+from storage.sessions import Use
+
+log = structlog.get_logger(__name__)
+
+
+async def sign_in(context: Context, input: SignInInput) -> SignedIn:
+    """Raise `Refusal(BAD_CREDENTIALS | TOO_MANY_ATTEMPTS | BUSY | BAD_INPUT | BAD_ID | FORBIDDEN)`.
+
+    An unknown user name, a wrong password and a closed account are answered alike, after the same work.
+    """
+    _refuse_passwords_elsewhere(context)
+    device_id = checked(input.device_id, "dev", field="deviceId")
+    check_sign_in(input)
+    user = await _with_right_password(context, input, device_id)
+    session_id = context.new_id("ses")
+    token = _new_token(context, session_id)
+    expires_at = _refresh_expiry(context)
+    # The user's document names the session last: that is the moment from which it counts.
+    await context.store.sessions.begin(token, user.id, device_id, context.now, expires_at)
+    device = Device(
+        id=strawberry.ID(device_id), name=input.device_name.strip(), signed_in_at=context.now, seen_at=context.now
+    )
+    admitted = await context.store.users.admit_device(user.id, device, session_id)
+    if admitted is None:
+        raise Refusal(RefusalCode.BAD_CREDENTIALS)
+    return _signed_in(context, admitted, device_id, token, expires_at)
+
+
+async def refresh_session(context: Context, input: RefreshSessionInput) -> SignedIn:
+    """Raise `Refusal(SESSION_ENDED)` for a token that is not good (any more); a copied one ends its session."""
+    _refuse_passwords_elsewhere(context)
+    device_id = checked(input.device_id, "dev", field="deviceId")
+    shown = read_refresh_token(input.refresh_token, context.keys.refresh_secret)
+    successor = _new_token(context, shown.session_id)
+    expires_at = _refresh_expiry(context)
+    grace = timedelta(seconds=context.settings.refresh_grace_seconds)
+    used = await context.store.sessions.use(
+        shown, device_id, successor, context.now, grace=grace, expires_at=expires_at
+    )
+    if used.user_id is None:
+        raise Refusal(RefusalCode.SESSION_ENDED)
+    if used.use is not Use.ROTATED:
+        if used.use is Use.REUSED:
+            log.warning("A refresh token was used again; its session has ended.")
+        # Also where the session had ended before: the request that ended it may have got no further.
+        await context.store.users.revoke_session(used.user_id, shown.session_id, context.now)
+        raise Refusal(RefusalCode.SESSION_ENDED)
+    user = await context.store.users.see_device(used.user_id, device_id, shown.session_id, context.now)
+    if user is None:
+        raise Refusal(RefusalCode.SESSION_ENDED)
+    return _signed_in(context, user, device_id, successor, expires_at)
+
+
+async def sign_out(context: Context) -> SignedOut:
+    """End the session that asks; its access token is refused from now on."""
+    device = await _revoke(context, _own_device_id(context))
+    return SignedOut(device_id=device.id)
+
+
+async def revoke_device(context: Context, input: RevokeDeviceInput) -> RevokeDevicePayload:
+    """Sign one of one's own devices out; again is no fault. Raise `Refusal(NOT_FOUND)` for any other device."""
+    return RevokeDevicePayload(device=await _revoke(context, checked(input.device_id, "dev", field="deviceId")))
+
+
+async def _with_right_password(context: Context, input: SignInInput, device_id: str) -> User:
+    store, name = context.store, normal_user_name(input.user_name)
+    user = await store.users.by_user_name(name)
+    is_known = user is not None and any(device.id == device_id for device in user.devices)
+    secret = context.keys.attempts_secret
+    buckets = buckets_of(name, context.client_address, device_id if is_known else None, secret)
+    opens_at = await store.attempts.take(buckets, context.now)
+    if opens_at is not None:
+        minutes = ceil((opens_at - context.now) / timedelta(minutes=1))
+        raise Refusal(
+            RefusalCode.TOO_MANY_ATTEMPTS, f"Too many failed attempts from here. Try again in {minutes} minutes."
+        )
+    known_hash = user.password_hash if user is not None and user.active else None
+    try:
+        verdict = await context.passwords.verify(known_hash, input.password)
+    except Refusal:
+        await store.attempts.give_back(buckets)
+        raise
+    if user is None or known_hash is None or not verdict.is_right:
+        raise Refusal(RefusalCode.BAD_CREDENTIALS)
+    await store.attempts.succeed(buckets)
+    if verdict.is_outdated:
+        new_hash = await context.passwords.hash(input.password)
+        await store.users.renew_password_hash(user.id, known_hash, new_hash)
+    return user
+
+
+async def _revoke(context: Context, device_id: str) -> Device:
+    user_id = context.actor.user_id
+    device = await context.store.users.revoke_device(user_id, device_id, context.now)
+    if device is None:
+        raise Refusal(RefusalCode.NOT_FOUND, field="deviceId")
+    await context.store.sessions.end(user_id, [device_id], context.now)
+    return device
+
+
+def _own_device_id(context: Context) -> str:
+    if context.actor.device_id is None:
+        raise Refusal(RefusalCode.FORBIDDEN, "You signed in at your identity provider: sign out there.")
+    return context.actor.device_id
+
+
+def _refuse_passwords_elsewhere(context: Context) -> None:
+    if context.settings.oidc_issuer:
+        raise Refusal(
+            RefusalCode.FORBIDDEN, "Here people sign in at their identity provider; passwords are not accepted."
+        )
+
+
+def _new_token(context: Context, session_id: str) -> RefreshToken:
+    return compose_refresh_token(session_id, secrets.token_bytes(SECRET_BYTES), context.keys.refresh_secret)
+
+
+def _refresh_expiry(context: Context) -> datetime:
+    return context.now + timedelta(days=context.settings.refresh_token_days)
+
+
+def _signed_in(context: Context, user: User, device_id: str, token: RefreshToken, expires_at: datetime) -> SignedIn:
+    tokens = AccessTokens(context.keys, context.settings.access_token_seconds)
+    access_token, access_expires_at = tokens.issue(Bearer(user.id, token.session_id, device_id), context.now)
+    return SignedIn(
+        access_token=access_token,
+        access_expires_at=access_expires_at,
+        refresh_token=token.text,
+        refresh_expires_at=expires_at,
+        user=user,
+    )
+
+
+SignInResult = Annotated[
+    SignedIn | Refused, strawberry.union("SignInResult", description="A new session, or why there is none.")
+]
+RefreshSessionResult = Annotated[
+    SignedIn | Refused,
+    strawberry.union("RefreshSessionResult", description="The session goes on with new tokens, or why it does not."),
+]
+SignOutResult = Annotated[
+    SignedOut | Refused, strawberry.union("SignOutResult", description="The session has ended, or why it has not.")
+]
+RevokeDeviceResult = Annotated[
+    RevokeDevicePayload | Refused,
+    strawberry.union("RevokeDeviceResult", description="The device is signed out, or why it is not."),
+]
+
+
+@strawberry.type
+class SessionMutations:
+    @mutation(description="Sign in with a password from one device (登录). The device's earlier session ends.")
+    async def sign_in(self, info: Info, input: SignInInput) -> SignInResult:
+        return await sign_in(info.context, input)
+
+    @mutation(
+        description="Go on with new tokens (续期). A reply that was lost may be asked for again for a short while."
+    )
+    async def refresh_session(self, info: Info, input: RefreshSessionInput) -> RefreshSessionResult:
+        return await refresh_session(info.context, input)
+
+    @mutation(description="End this device's session (退出). What waits on the phone stays there.")
+    async def sign_out(self, info: Info) -> SignOutResult:
+        return await sign_out(info.context)
+
+    @mutation(description="Sign one of one's own devices out for good, such as a lost phone (注销设备).")
+    async def revoke_device(self, info: Info, input: RevokeDeviceInput) -> RevokeDeviceResult:
+        return await revoke_device(info.context, input)

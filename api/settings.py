@@ -1,0 +1,99 @@
+"""Every setting of a process, read once from the environment; what a setting means in use is left to whoever takes it."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, get_type_hints
+
+MIB = 1024 * 1024
+
+
+class BadSetting(ValueError):  # noqa: N818
+    """An environment variable does not fit; the sentence names it and says what would."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`MINGCHA_` + the field's name in capitals sets it; lists are separated by commas."""
+
+    data: Path = Path("data")
+
+    mongo_url: str = "mongodb://127.0.0.1:27017/?replicaSet=mingcha"
+    mongo_database: str = "mingcha"
+    mongo_driver: str = "motor"
+
+    s3_endpoint: str = "http://127.0.0.1:9000"
+    s3_public_endpoint: str | None = None
+    """Where phones reach the store, when that is not `s3_endpoint`."""
+    s3_bucket: str = "media"
+    s3_access_key: str = ""
+    s3_secret_key: str = ""
+    s3_region: str = "us-east-1"
+
+    keys: Path | None = None
+    """Folder of the signing keys; `<data>/keys` unless set. API processes on several machines share its content."""
+    access_token_seconds: int = 600
+    refresh_token_days: int = 60
+    refresh_grace_seconds: int = 120
+    oidc_issuer: str | None = None
+    oidc_audience: str | None = None
+    oidc_jwks_url: str | None = None
+    oidc_subject_claim: str = "sub"
+
+    upload_slot_seconds: int = 3600
+    link_seconds: int = 300
+    single_put_bytes: int = 8 * MIB
+    part_bytes: int = 8 * MIB
+    max_media_bytes: int = 2048 * MIB
+
+    body_limit_bytes: int = 256 * 1024
+    max_depth: int = 14
+    max_aliases: int = 30
+    max_tokens: int = 3000
+    max_cost: int = 20_000
+    introspection: bool = True
+
+    cors_origins: tuple[str, ...] = ()
+    https: bool = False
+    metrics_token: str | None = None
+    trusted_proxies: str | None = None
+    log_level: str = "INFO"
+
+    @property
+    def keys_folder(self) -> Path:
+        return self.keys or self.data / "keys"
+
+    @property
+    def sweep_after(self) -> timedelta:
+        """How long after a medium was announced the worker looks for bytes that nobody confirmed."""
+        return timedelta(seconds=self.upload_slot_seconds)
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
+        """Raise `BadSetting` for a value that does not fit its field."""
+        hints = get_type_hints(cls)
+        given: dict[str, Any] = {}
+        for field in fields(cls):
+            name = f"MINGCHA_{field.name.upper()}"
+            text = environment.get(name, "")
+            if text:
+                given[field.name] = _parse(name, text, str(hints[field.name]))
+        return cls(**given)
+
+
+def _parse(name: str, text: str, hint: str) -> Any:
+    if "Path" in hint:
+        return Path(text)
+    if "tuple" in hint:
+        return tuple(item.strip() for item in text.split(",") if item.strip())
+    if "bool" in hint:
+        if text.lower() not in {"true", "false", "1", "0", "yes", "no"}:
+            raise BadSetting(f"{name} must be true or false, not {text!r}.")
+        return text.lower() in {"true", "1", "yes"}
+    if "int" in hint:
+        if not text.isdigit():
+            raise BadSetting(f"{name} must be a whole number, not {text!r}.")
+        return int(text)
+    return text

@@ -1,0 +1,190 @@
+"""Sheets: the rows of a CSV or XLSX file as spreadsheet programs write them, each cell as text or as the reason why not.
+
+What its columns mean is left to `tables.py`.
+"""
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+from xml.etree.ElementTree import ParseError
+
+import openpyxl
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import iterparse
+from openpyxl.utils.exceptions import InvalidFileException
+
+MOST_BYTES = 50 * 1024 * 1024
+MOST_UNPACKED_BYTES = 1024 * 1024 * 1024
+MOST_ROWS = 100_000
+DELIMITERS = ",;\t"
+_OLD_EXCEL = bytes.fromhex("d0cf11e0a1b11ae1")
+_ERRORS = frozenset({"#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A", "#####"})
+_SHORTENED = re.compile(r"\d(\.\d+)?E\+\d{2,}", re.IGNORECASE)
+_AS_FORMULA = re.compile(r'="(.*)"')
+_EXACT_DIGITS = 15
+_ZEROS = re.compile(r"0+")
+
+
+class Unreadable(Exception):  # noqa: N818
+    """The file as a whole is no table; the text says why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Spoiled:
+    """A cell whose text the spreadsheet has lost; `why` says how, and what would help. It never quotes the cell."""
+
+    why: str
+
+
+Cell = str | Spoiled
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Rows that hold anything, by their number in the file, the first being 1; and what was passed over."""
+
+    rows: list[tuple[int, list[Cell]]]
+    remarks: list[str]
+
+
+def read_sheet(path: Path) -> Sheet:
+    """Read by content, whatever the file is called. Raise `Unreadable`."""
+    try:
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise Unreadable(f"{path} has {size // 2**20} MB; at most {MOST_BYTES // 2**20} MB are read: split it.")
+        raw = path.read_bytes()
+    except OSError as error:
+        raise Unreadable(f"{path} can't be read: {error.strerror}.") from error
+    if raw.startswith(_OLD_EXCEL):
+        raise Unreadable(f"{path} is in Excel's old format, or locked by a password: save it as .xlsx without one.")
+    sheet = _from_xlsx(path, raw) if raw.startswith(b"PK\x03\x04") else _from_csv(path, raw)
+    if not sheet.rows:
+        raise Unreadable(f"{path} is empty: its first row names the columns. See `scripts/load --template`.")
+    return sheet
+
+
+def _filled(rows: Iterable[list[Cell]], path: Path) -> list[tuple[int, list[Cell]]]:
+    """Rows that hold anything, without their empty ends."""
+    filled: list[tuple[int, list[Cell]]] = []
+    for number, cells in enumerate(rows, start=1):
+        while cells and cells[-1] == "":
+            cells.pop()
+        if cells:
+            filled.append((number, cells))
+        if len(filled) > MOST_ROWS:
+            raise Unreadable(f"{path} has more than {MOST_ROWS} rows: split it.")
+    return filled
+
+
+def _from_csv(path: Path, raw: bytes) -> Sheet:
+    text = _decoded(path, raw)
+    first, _, rest = text.partition("\n")
+    if first.lower().startswith("sep=") and len(first.strip()) == 5:  # what Excel is told, and shows as no row
+        delimiter, text = first[4], rest
+    else:
+        # The header has the delimiter at least as often as anything else: titles hold no punctuation of the kind.
+        delimiter = max(DELIMITERS, key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+
+    def rows() -> Iterator[list[Cell]]:
+        try:
+            for row in reader:
+                yield [_from_text(value) for value in row]
+        except csv.Error as error:
+            raise Unreadable(f"{path} breaks off at line {reader.line_num}: {error}. Save it again as CSV.") from error
+
+    return Sheet(_filled(rows(), path), [])
+
+
+def _decoded(path: Path, raw: bytes) -> str:
+    """Excel writes UTF-8 with a mark, GB18030 ("CSV" in China) or UTF-16 ("Unicode text"); others UTF-8 without one."""
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        tries = ["utf-16"]
+    elif b"\0" in raw[:1000]:
+        tries = ["utf-16-be" if raw[:1] == b"\0" else "utf-16-le"]
+    else:
+        tries = ["utf-8-sig", "gb18030"]
+    for encoding in tries:
+        try:
+            return raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise Unreadable(f"{path} is neither UTF-8, GB18030 nor UTF-16: save it as “CSV UTF-8” or as .xlsx.")
+
+
+def _from_text(value: str) -> Cell:
+    if as_formula := _AS_FORMULA.fullmatch(value.strip()):  # how people keep Excel from dropping zeros
+        value = as_formula[1]
+    text = _tidy(value)
+    if text in _ERRORS:
+        return Spoiled("holds a formula's error")
+    if _SHORTENED.fullmatch(text):
+        return Spoiled("was shortened by Excel to a power of ten: format the column as text, and type it again")
+    return text
+
+
+def _tidy(value: str) -> str:
+    """Without white space at the ends, full-width and zero-width included; every stretch within as one space."""
+    return " ".join(re.sub("[\ufeff\u200b-\u200d\u2060]", "", value).split())
+
+
+def _from_xlsx(path: Path, raw: bytes) -> Sheet:
+    try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            if sum(part.file_size for part in archive.infolist()) > MOST_UNPACKED_BYTES:
+                raise Unreadable(f"{path} unpacks to more than {MOST_UNPACKED_BYTES // 2**20} MB: split it.")
+            book = openpyxl.load_workbook(io.BytesIO(raw), read_only=True, data_only=True, keep_links=False)
+            sheet, *others = book.worksheets
+            if merged := _merged(archive, sheet):
+                raise Unreadable(
+                    f"{path} has merged cells ({', '.join(merged)}): unmerge them, and write every value in its own cell."
+                )
+            sheet.reset_dimensions()  # type: ignore[union-attr]  what the file says of its size may be wrong
+            rows = _filled(([_from_cell(cell) for cell in row] for row in sheet.iter_rows()), path)
+    except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, ParseError, DefusedXmlException) as error:
+        raise Unreadable(f"{path} is no Excel workbook, or a damaged one: save it again as .xlsx.") from error
+    remarks = [f"Only the sheet “{sheet.title}” was read: {', '.join(other.title for other in others)} passed over."]
+    return Sheet(rows, remarks if others else [])
+
+
+def _merged(archive: zipfile.ZipFile, sheet: Any) -> list[str]:
+    """The first few merged ranges, such as A1:C1; openpyxl does not see them while it reads row by row."""
+    with archive.open(sheet._worksheet_path.lstrip("/")) as part:  # noqa: SLF001  the only way to a sheet's part
+        found = []
+        for _, element in iterparse(part):
+            if element.tag.endswith("}mergeCell"):
+                found.append(str(element.get("ref")))
+            element.clear()
+        return found[:5]
+
+
+def _from_cell(cell: Any) -> Cell:
+    value = cell.value
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).upper()
+        case int() | float():
+            return _from_number(value, cell.number_format)
+        case datetime() | date() | time() | timedelta():
+            return Spoiled("was turned into a date by Excel: format the column as text, and type it again")
+        case _:
+            return _from_text(str(value))
+
+
+def _from_number(value: float, number_format: str) -> Cell:
+    """A code that was typed as a number is its digits; zeros in front that only its format shows are kept."""
+    if isinstance(value, float) and not value.is_integer():
+        return repr(value)
+    if abs(value) >= 10**_EXACT_DIGITS:
+        return Spoiled(f"has more than {_EXACT_DIGITS} digits, which Excel rounds: format the column as text")
+    digits = str(int(value))
+    return digits.zfill(len(number_format)) if _ZEROS.fullmatch(number_format) else digits

@@ -1,0 +1,224 @@
+"""Submission: what one batch of drafts needs is loaded once, each draft is settled purely, and all are stored together.
+
+The observation, written last, is the commit point: media that nothing names are invisible, and are expected again by
+the same draft's replay. The number of MongoDB commands does not depend on the number of drafts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import strawberry
+
+from api.context import Context, at_most
+from api.placement import directory_for
+from api.uploads import slots_for
+from schema.digests import canonical, digest_of
+from schema.drafts import (
+    MAX_DRAFTS,
+    Author,
+    DraftResult,
+    ObservationDraft,
+    Outcome,
+    UnreadableDraft,
+    content_of,
+    record,
+)
+from schema.media import Media, expect
+from schema.observations import Observation, ObservationContent
+from schema.refusals import Refusal, RefusalCode, Refused
+from schema.viewers import Viewer
+
+
+@strawberry.input(description="A phone's outbox, or a part of it.")
+class SubmitObservationsInput:
+    drafts: list[ObservationDraft] = strawberry.field(description="1 to 50; each settles on its own.")
+
+
+@strawberry.type(description="How each draft settled.")
+class SubmitObservationsPayload:
+    results: list[DraftResult] = strawberry.field(description="In the order of the drafts.")
+
+
+@dataclass
+class _Settling:
+    """A draft on its way: what it says, what it expects, and how it settled (None while it is open)."""
+
+    index: int
+    draft: ObservationDraft
+    digest: str
+    content: ObservationContent
+    media: list[Media]
+    result: DraftResult | None = None
+
+
+async def submit(context: Context, drafts: Sequence[ObservationDraft]) -> SubmitObservationsPayload:
+    """Settle every draft; raises `Refusal` only for what concerns the batch as a whole."""
+    at_most(MAX_DRAFTS, [*drafts, *context.unreadable], "drafts")
+    author = author_of(context.actor)
+    positions = _positions(len(drafts), context.unreadable)
+    results = {each.index: _unreadable(each) for each in context.unreadable}
+    settling: list[_Settling] = []
+    for index, draft in zip(positions, drafts, strict=True):
+        try:
+            settling.append(_read(context, author, index, draft))
+        except Refusal as refusal:
+            results[index] = refused(draft.id, refusal)
+    await _settle(context, author, settling)
+    results |= {each.index: each.result for each in settling if each.result}
+    return SubmitObservationsPayload(results=[results[index] for index in sorted(results)])
+
+
+def author_of(viewer: Viewer) -> Author:
+    """Raises `Refusal(FORBIDDEN)` for a person without an office: nobody would answer for what is sent."""
+    if viewer.office_id is None or viewer.office_path is None:
+        raise Refusal(RefusalCode.FORBIDDEN, "Your account belongs to no office. Ask your administrator to set it.")
+    return Author(viewer.user_id, viewer.device_id, viewer.roles, viewer.office_id, viewer.office_path)
+
+
+def refused(id: str | None, refusal: Refusal) -> DraftResult:
+    return DraftResult(id=id, outcome=Outcome.REFUSED, refusal=Refused.of(refusal))
+
+
+def _unreadable(each: UnreadableDraft) -> DraftResult:
+    return refused(each.id, Refusal(RefusalCode.BAD_INPUT, each.message, field=each.field))
+
+
+def _positions(count: int, unreadable: Sequence[UnreadableDraft]) -> list[int]:
+    """Places in the phone's batch of the drafts that could be read."""
+    taken = {each.index for each in unreadable}
+    return [index for index in range(count + len(taken)) if index not in taken]
+
+
+def _read(context: Context, author: Author, index: int, draft: ObservationDraft) -> _Settling:
+    field = f"drafts.{index}"
+    content = content_of(draft, author.roles, context.now, field=field)
+    media = [
+        expect(
+            each,
+            observation_id=draft.id,
+            uploader_id=author.user_id,
+            now=context.now,
+            max_bytes=context.settings.max_media_bytes,
+            field=f"{field}.media.{number}",
+        )
+        for number, each in enumerate(draft.media)
+    ]
+    return _Settling(index, draft, digest_of(draft), content, media)
+
+
+async def _settle(context: Context, author: Author, settling: list[_Settling]) -> None:
+    """Known ids first, then media, then the observations; a race that another request won ends as a known id."""
+    if not settling:
+        return
+    await _settle_known(context, author, settling)
+    open_ones = _first_of_each_id(settling)
+    await _expect_media(context, open_ones)
+    open_ones = [each for each in open_ones if each.result is None]
+    made = await _observations(context, author, open_ones)
+    taken = (await context.store.observations.add(list(made.values()))).already_there
+    accepted = {id: observation for id, observation in made.items() if id not in taken}
+    slots = await slots_for(context, [media for each in open_ones if each.draft.id in accepted for media in each.media])
+    for each in open_ones:
+        if observation := accepted.get(each.draft.id):
+            uploads = [slots[media.id] for media in each.media if media.id in slots]
+            each.result = DraftResult(
+                id=observation.id,
+                outcome=Outcome.ACCEPTED,
+                receipt=observation.receipt(),
+                observation=observation,
+                uploads=uploads,
+            )
+    left = [each for each in settling if each.result is None]
+    if left:
+        await _settle_known(context, author, left)
+
+
+def _first_of_each_id(settling: Sequence[_Settling]) -> list[_Settling]:
+    """Open drafts, one of each id: a batch may hold a draft twice, and the second then finds the first stored."""
+    first: dict[str, _Settling] = {}
+    for each in settling:
+        if each.result is None:
+            first.setdefault(each.draft.id, each)
+    return list(first.values())
+
+
+async def _settle_known(context: Context, author: Author, settling: Sequence[_Settling]) -> None:
+    """Drafts whose id is stored: the same content is a duplicate with the same receipt, other content a conflict."""
+    found = {each.id: each for each in await context.store.observations.many([each.draft.id for each in settling])}
+    duplicates = []
+    for each in settling:
+        known = found.get(each.draft.id)
+        if known is None:
+            continue
+        if known.author_id == author.user_id and known.revisions[0].content_sha256 == each.digest:
+            duplicates.append((each, known))
+        else:
+            await _keep_aside(context, author, each)
+            each.result = refused(each.draft.id, Refusal(RefusalCode.CONFLICT, field=f"drafts.{each.index}.id"))
+    if duplicates:
+        await _answer_duplicates(context, duplicates)
+
+
+async def _answer_duplicates(context: Context, duplicates: Sequence[tuple[_Settling, Observation]]) -> None:
+    ids = [media.id for each, _ in duplicates for media in each.media]
+    media = {each.id: each for each in await context.store.media.many(ids)} if ids else {}
+    slots = await slots_for(context, list(media.values()))
+    for each, known in duplicates:
+        each.result = DraftResult(
+            id=known.id,
+            outcome=Outcome.DUPLICATE,
+            receipt=known.receipt(),
+            observation=known,
+            uploads=[slots[wanted.id] for wanted in each.media if wanted.id in slots],
+        )
+
+
+async def _keep_aside(context: Context, author: Author, each: _Settling) -> None:
+    sent = canonical(each.draft)
+    await context.store.observations.set_aside(each.draft.id, each.digest, sent, author.user_id, context.now)
+
+
+async def _expect_media(context: Context, settling: Sequence[_Settling]) -> None:
+    """Record the media of all open drafts; a draft whose medium's id stands for something else is a conflict."""
+    announced = [media for each in settling for media in each.media]
+    for each in await conflicting(context, announced):
+        owner = next(one for one in settling if any(media is each for media in one.media))
+        if owner.result is None:
+            await _keep_aside(context, author_of(context.actor), owner)
+            number = owner.media.index(each)
+            field = f"drafts.{owner.index}.media.{number}.id"
+            owner.result = refused(owner.draft.id, Refusal(RefusalCode.CONFLICT, field=field))
+
+
+async def conflicting(context: Context, announced: Sequence[Media]) -> list[Media]:
+    """Record media that are to come; returns those whose id stands for something else already."""
+    sweep_at = context.now + context.settings.sweep_after
+    taken = (await context.store.media.expect(announced, sweep_at=sweep_at)).already_there
+    if not taken:
+        return []
+    known = {each.id: each for each in await context.store.media.many(sorted(taken))}
+    return [each for each in announced if each.id in known and not _same(known[each.id], each)]
+
+
+def _same(known: Media, announced: Media) -> bool:
+    def identity(media: Media) -> tuple[object, ...]:
+        return media.observation_id, media.uploader_id, media.sha256, media.byte_size, media.content_type
+
+    return identity(known) == identity(announced)
+
+
+async def _observations(context: Context, author: Author, settling: Sequence[_Settling]) -> dict[str, Observation]:
+    """The open drafts as observations, placed where their unit and point are known and in the author's scope."""
+    directory = await directory_for(context.store, [each.content for each in settling])
+    scopes = context.actor.scopes
+    return {
+        each.draft.id: record(
+            each.draft.id,
+            each.content,
+            each.digest,
+            author,
+            directory.place(each.content, scopes=scopes, author_id=author.user_id),
+            context.now,
+        )
+        for each in settling
+    }

@@ -1,0 +1,150 @@
+"""Verification: stored bytes are hashed again, read, and given thumbnails; what nobody confirmed is looked for.
+
+Every piece of work is claimed by one conditional update that also is its lease: a worker that dies leaves it to the next.
+How a picture is read is `storage/decoding.py`; running this for ever is `work.py`.
+"""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from schema.media import Media, MediaRejection, MediaState, PictureFacts, Rendition, Thumbnail
+from schema.places import Datum, GeoPointInput, PositionSource, locate
+from schema.refusals import Refusal
+from storage.arrivals import has_arrived
+from storage.content_types import sniff
+from storage.decoding import Decoder, DecoderUnavailable
+from storage.objects import Downloaded
+from storage.picture_facts import Damage, Picture
+from storage.store import Store
+
+LEASE = timedelta(minutes=10)
+"""Longer than the largest file takes; work of a worker that died is taken up after it."""
+DECODED = frozenset({"image/jpeg", "image/png", "image/webp"})
+RENDITIONS = (Rendition.LARGE, Rendition.SMALL)
+LONGEST_WAIT = timedelta(days=1)
+PAUSE = timedelta(seconds=30)
+ATTEMPTS = 3
+OF_THE_MACHINE = frozenset({Damage.TIMED_OUT, Damage.CRASHED, Damage.OUT_OF_MEMORY})
+"""Damage that a loaded machine may have made: seen three times, it is the picture's."""
+
+
+@dataclass(frozen=True)
+class MediaWork:
+    """`folder` holds the one file in work; `now` is the clock."""
+
+    store: Store
+    decoder: Decoder
+    folder: Path
+    now: Callable[[], datetime]
+
+    async def do_one(self) -> bool:
+        """Do the piece of work that is due first; False when nothing is due.
+
+        What fails because a part of the service is down is tried again later, and is never lost.
+        """
+        media = await self.store.media.claim(self.now(), LEASE)
+        if media is None:
+            return False
+        try:
+            await (self._verify(media) if media.state is MediaState.UPLOADED else self._look_for(media))
+        except (Refusal, DecoderUnavailable):
+            await self.store.media.postpone(media.id, self.now() + PAUSE)
+        return True
+
+    async def _look_for(self, media: Media) -> None:
+        """A medium that nobody confirmed: a phone may have been killed after the upload, or may still be offline."""
+        if await has_arrived(self.store.objects, media):
+            await self.store.media.confirm(media.id, self.now())
+            return
+        waited = self.now() - media.expected_at
+        await self.store.media.postpone(media.id, self.now() + min(waited, LONGEST_WAIT))
+
+    async def _verify(self, media: Media) -> None:
+        async with AsyncExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(dir=self.folder))
+            path = Path(folder) / "original"
+            found = await self.store.objects.download(media.key, path)
+            if found is None:
+                await self.store.media.lost(media.id)
+            elif found.byte_size != media.byte_size:
+                await self.store.media.reject(media.id, MediaRejection.SIZE_MISMATCH)
+            elif found.sha256 != media.sha256:
+                await self.store.media.reject(media.id, MediaRejection.DIGEST_MISMATCH)
+            else:
+                await self._read(media, path, found)
+
+    async def _read(self, media: Media, path: Path, found: Downloaded) -> None:
+        content_type = sniff(found.head)
+        if content_type not in DECODED:
+            await self.store.media.ready(media.id, self.now(), PictureFacts(content_type=content_type), ())
+            return
+        picture = await self.decoder.examine(path)
+        if picture.damage in OF_THE_MACHINE and media.attempts < ATTEMPTS:
+            await self.store.media.postpone(media.id, self.now() + PAUSE)
+            return
+        thumbnails = await self._keep_thumbnails(media, picture)
+        await self.store.media.ready(media.id, self.now(), facts_of(picture), thumbnails)
+
+    async def _keep_thumbnails(self, media: Media, picture: Picture) -> Sequence[Thumbnail]:
+        kept = []
+        for rendition, made in zip(RENDITIONS, picture.thumbnails, strict=False):
+            key = f"thumbnails/{media.id}/{str(rendition.value).lower()}.jpg"
+            await self.store.objects.put(key, made.data, made.content_type)
+            kept.append(Thumbnail(rendition=rendition, width=made.width, height=made.height, key=key))
+        return kept
+
+
+def facts_of(picture: Picture) -> PictureFacts:
+    """A picture's own word, in the vocabulary's terms."""
+    position = _position(picture)
+    return PictureFacts(
+        content_type=picture.content_type,
+        width=picture.width,
+        height=picture.height,
+        orientation=picture.orientation,
+        display_width=picture.display_width,
+        display_height=picture.display_height,
+        taken_at_local=picture.taken_at.isoformat(timespec="milliseconds") if picture.taken_at else None,
+        taken_offset_minutes=picture.taken_offset_minutes,
+        position=locate(position) if position else None,
+        position_absent=_position_absent(picture),
+        damage=picture.damage.value if picture.damage else None,
+        make=picture.make,
+        model=picture.model,
+        software=picture.software,
+    )
+
+
+def _position(picture: Picture) -> GeoPointInput | None:
+    """The position as the file gives it; None also for a datum that can't be converted, which would put it elsewhere."""
+    position = picture.position
+    datum = _datum(position.datum) if position else None
+    if position is None or datum is None:
+        return None
+    return GeoPointInput(
+        latitude=position.latitude,
+        longitude=position.longitude,
+        datum=datum,
+        accuracy_metres=position.accuracy_metres,
+        altitude_metres=position.altitude_metres,
+        source=PositionSource.XMP if picture.position_source == "XMP" else PositionSource.EXIF,
+        fixed_at=position.fixed_at,
+    )
+
+
+def _datum(named: str | None) -> Datum | None:
+    """The datum of GPSMapDatum; files that name none mean WGS-84, as EXIF says."""
+    letters = "".join(letter for letter in (named or "").upper() if letter.isalnum())
+    names = {"": Datum.WGS84, "WGS84": Datum.WGS84, "GCJ02": Datum.GCJ02, "BD09": Datum.BD09}
+    # China's own frame and those of satellite systems agree with WGS-84 within a metre.
+    return names.get(letters, Datum.WGS84 if letters.startswith(("WGS84", "WGS1984", "CGCS2000", "ITRF")) else None)
+
+
+def _position_absent(picture: Picture) -> str | None:
+    if picture.position_problem:
+        return str(picture.position_problem.value)
+    return "unknown_datum" if picture.position and _datum(picture.position.datum) is None else None

@@ -1,0 +1,61 @@
+"""The HTTP application around one schema: its routes and middleware; what it is wired to is given to it by `app`."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import strawberry
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from api import answers
+from api.explorer import Explorer
+from api.health import Readiness, ReadyEndpoint, alive
+from api.metrics import Metrics, MetricsEndpoint
+from api.middleware import middleware
+from api.settings import Settings
+from api.transport import GraphQLEndpoint, HoldsUnreadable
+
+C = TypeVar("C", bound=HoldsUnreadable)
+
+
+def web_app(
+    settings: Settings,
+    schema: strawberry.Schema,
+    context_of: Callable[[Request], Awaitable[C]],
+    *,
+    metrics: Metrics,
+    readiness: Readiness,
+    lifespan: Any = None,
+    jwks: Callable[[], dict[str, Any]] | None = None,
+) -> Starlette:
+    """Compose the application; `lifespan` is Starlette's, and opens and closes what the context draws on."""
+    explorer = Explorer()
+    graphql = GraphQLEndpoint(schema, context_of, page=explorer.page, flat=not settings.introspection)
+    return Starlette(
+        routes=[
+            Route("/", to_graphql),
+            Route("/graphql", graphql),
+            *explorer.routes(),
+            Route("/healthz", alive),
+            Route("/readyz", ReadyEndpoint(readiness, settings.metrics_token).respond),
+            *([Route("/.well-known/jwks.json", _published(jwks))] if jwks else []),
+            Route("/metrics", MetricsEndpoint(metrics, settings.metrics_token).respond),
+        ],
+        middleware=middleware(settings, metrics),
+        lifespan=lifespan,
+    )
+
+
+def _published(jwks: Callable[[], dict[str, Any]]) -> Callable[[Request], Awaitable[Response]]:
+    """The public keys, for services that verify our access tokens themselves."""
+
+    async def respond(_: Request) -> Response:
+        return answers.answer(jwks())
+
+    return respond
+
+
+async def to_graphql(_: Request) -> Response:
+    return RedirectResponse("/graphql")

@@ -1,0 +1,105 @@
+"""The worker process: media are verified, sweeps are made, for as long as the process lives; any number may run.
+
+`python -m api.work`. Work is a state in a record, so that nothing is lost with the process; it is woken by a change stream and
+looks by itself every few seconds besides.
+"""
+
+import shutil
+import signal
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import anyio
+import structlog
+
+from api.context import clock
+from api.logs import configure
+from api.metrics import Metrics
+from api.placement import place_known
+from api.settings import Settings
+from api.verification import MediaWork
+from api.wiring import open_store
+from schema.refusals import Refusal
+from storage.decoding import Decoder
+from storage.mongo import StoreFault
+from storage.store import Store
+
+LOOK_EVERY_SECONDS = 5.0
+SWEEP_EVERY_SECONDS = 60.0
+log = structlog.get_logger()
+
+
+async def work(settings: Settings, store: Store, metrics: Metrics) -> None:
+    """Work until cancelled."""
+    settings.data.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="work-", dir=settings.data))
+    try:
+        async with Decoder() as decoder, anyio.create_task_group() as tasks:
+            media = MediaWork(store, decoder, folder, clock)
+            bell = Bell()
+            tasks.start_soon(_for_ever, metrics, "listen", lambda: _listen(store, bell), 1.0)
+            tasks.start_soon(_for_ever, metrics, "place", lambda: place_known(store), SWEEP_EVERY_SECONDS)
+            while True:
+                try:
+                    with metrics.work("media"):
+                        found = await media.do_one()
+                except (Refusal, StoreFault) as error:
+                    log.warning("work.failed", kind="media", error=type(error).__name__)
+                    found = False
+                if not found:
+                    await bell.wait(LOOK_EVERY_SECONDS)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class Bell:
+    """Wakes the one who waits; a ring while nobody waits is kept."""
+
+    def __init__(self) -> None:
+        self._rung = anyio.Event()
+
+    def ring(self) -> None:
+        self._rung.set()
+
+    async def wait(self, seconds: float) -> None:
+        with anyio.move_on_after(seconds):
+            await self._rung.wait()
+        if self._rung.is_set():
+            self._rung = anyio.Event()
+
+
+async def _listen(store: Store, bell: Bell) -> None:
+    async for _ in store.media.uploaded():
+        bell.ring()
+
+
+async def _for_ever(metrics: Metrics, kind: str, piece: Callable[[], Awaitable[object]], every_seconds: float) -> None:
+    """Do a piece of work again and again; a part of the service that is down does not end the worker."""
+    while True:
+        try:
+            with metrics.work(kind):
+                await piece()
+        except (Refusal, StoreFault) as error:
+            log.warning("work.failed", kind=kind, error=type(error).__name__)
+        await anyio.sleep(every_seconds)
+
+
+async def main() -> None:
+    settings = Settings.from_environment()
+    configure(settings.log_level)
+    metrics = Metrics()
+    store = open_store(settings, listeners=[metrics.listener()])
+    async with anyio.create_task_group() as tasks:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            tasks.start_soon(work, settings, store, metrics)
+            async for _ in signals:
+                break
+            # What is in work is left to its lease: the next worker takes it up.
+            tasks.cancel_scope.cancel()
+    with anyio.CancelScope(shield=True):
+        await store.close()
+
+
+if __name__ == "__main__":
+    anyio.run(main)

@@ -1,0 +1,116 @@
+"""Fixtures that every test may use: real engines, fresh databases and buckets; each noun's own stand in its test file."""
+
+import fcntl
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from api.keys import KeyRing
+from api.settings import Settings
+from storage.engines import Addresses
+from storage.mongo import Mongo
+from storage.objects import ObjectStore
+from storage.store import Store
+from tests.world import World
+
+ROOT = Path(__file__).parent.parent
+SESSION = pytest.StashKey[Path]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The session's own process (xdist's controller, where there is one) names a folder; its workers inherit the name."""
+    if not hasattr(config, "workerinput"):
+        config.stash[SESSION] = Path(tempfile.mkdtemp(prefix="mingcha-tests-"))
+        os.environ["MINGCHA_TEST_FOLDER"] = str(config.stash[SESSION])
+        os.environ["MINGCHA_TEST_SESSION"] = str(os.getpid())
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The engines end by themselves once this process is gone; without engines only the folder is left to remove."""
+    folder = config.stash.get(SESSION, None)
+    if folder and not (folder / "log").exists():
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
+def engines() -> Addresses:
+    """One mongod and one SeaweedFS for the whole session, started by whichever test wants them first."""
+    folder = Path(os.environ["MINGCHA_TEST_FOLDER"])
+    answer, log = folder / "ready.json", folder / "log"
+    with (folder / "starting").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not log.exists():
+            _start(folder, log)
+        deadline = time.monotonic() + 60
+        while not answer.exists():
+            if time.monotonic() > deadline:
+                pytest.fail(f"The engines did not start: {log.read_text()[-2000:]}")
+            time.sleep(0.02)
+    return Addresses(**json.loads(answer.read_text()))
+
+
+def _start(folder: Path, log: Path) -> None:
+    """Not a child to wait for: it outlives the test process that started it, and ends after the session."""
+    os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-m", "tests.engines", str(folder), os.environ["MINGCHA_TEST_SESSION"]],
+        {**os.environ, "PYTHONPATH": str(ROOT)},
+        file_actions=[
+            (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT, 0o600),
+            (os.POSIX_SPAWN_DUP2, 1, 2),
+            (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        ],
+        setsid=True,
+    )
+
+
+@pytest.fixture(params=["motor", "pymongo"])
+def driver(request: pytest.FixtureRequest) -> str:
+    """Both drivers in turn; a module whose subject isn't the driver overrides it with one."""
+    return str(request.param)
+
+
+@pytest.fixture
+async def mongo(engines: Addresses, driver: str) -> AsyncIterator[Mongo]:
+    """A database of the test's own."""
+    made = Mongo(engines.mongo_url, f"test_{uuid.uuid4().hex}", driver=driver)
+    yield made
+    await made.drop()
+    await made.close()
+
+
+@pytest.fixture
+async def store(engines: Addresses) -> AsyncIterator[ObjectStore]:
+    """A bucket of the test's own."""
+    made = replace(engines, s3_bucket=f"test-{uuid.uuid4().hex}").store()
+    await made.make_bucket()
+    yield made
+    await made.drop_bucket()
+    made.close()
+
+
+@pytest.fixture
+async def kept(mongo: Mongo, store: ObjectStore) -> Store:
+    """Everything that is kept, in a database and a bucket of the test's own."""
+    return Store(mongo, store)
+
+
+@pytest.fixture
+async def world(kept: Store, tmp_path: Path) -> World:
+    """A small world, stored for real."""
+    settings = Settings(data=tmp_path)
+    return await World(kept, settings, KeyRing(settings.keys_folder)).build()
