@@ -22,6 +22,7 @@ BY_ASSIGNMENT = frozenset({CaseState.ASSIGNED, CaseState.INVESTIGATING})
 
 @strawberry.input(description="Observations to link to a case, or to unlink.")
 class LinkObservationsInput:
+    id: strawberry.ID = strawberry.field(description="Made by the caller: evt_ and a UUIDv7. The key of every replay.")
     case_id: strawberry.ID = strawberry.field(description="The case.")
     observation_ids: list[strawberry.ID] = strawberry.field(description="1 to 500 observations.")
     note: str | None = strawberry.field(description="Why.", default=None)
@@ -40,11 +41,12 @@ class MoveCaseInput:
 
 
 async def link(context: Context, input: LinkObservationsInput) -> Case:
-    """Raises `Refusal(LIMIT_EXCEEDED)` beyond 500 observations; linking again is harmless."""
+    """Raises `Refusal(LIMIT_EXCEEDED)` beyond 500 observations; the same event again changes nothing."""
+    checked(input.id, "evt", field="id")
     case = await visible_case(context, input.case_id)
     observations = await visible_observations(context, input.observation_ids)
     ids = [str(each.id) for each in observations]
-    entry = noted(context, CaseEventKind.LINKED, note=_reason(input.note, "note"), about=ids)
+    entry = noted(context, CaseEventKind.LINKED, id=input.id, note=_reason(input.note, "note"), about=ids)
     linked = await context.store.cases.link(case.id, ids, entry, MAX_OBSERVATIONS)
     if linked is None:
         raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"A case rests on at most {MAX_OBSERVATIONS} observations.")
@@ -52,11 +54,12 @@ async def link(context: Context, input: LinkObservationsInput) -> Case:
 
 
 async def unlink(context: Context, input: LinkObservationsInput) -> Case:
-    """Raises `Refusal(WRONG_STATE)` where no observation would be left; unlinking again is harmless."""
+    """Raises `Refusal(WRONG_STATE)` where no observation would be left; the same event again changes nothing."""
+    checked(input.id, "evt", field="id")
     case = await visible_case(context, input.case_id)
     observations = await visible_observations(context, input.observation_ids)
     ids = [str(each.id) for each in observations]
-    entry = noted(context, CaseEventKind.UNLINKED, note=_reason(input.note, "note"), about=ids)
+    entry = noted(context, CaseEventKind.UNLINKED, id=input.id, note=_reason(input.note, "note"), about=ids)
     unlinked = await context.store.cases.unlink(case.id, ids, entry)
     if unlinked is None:
         raise Refusal(RefusalCode.WRONG_STATE, "A case rests on at least one observation.", field="observationIds")
@@ -137,8 +140,10 @@ async def visible_observations(context: Context, ids: Sequence[strawberry.ID]) -
     return [found[id] for id in dict.fromkeys(wanted)]
 
 
-def noted(context: Context, kind: CaseEventKind, *, note: str | None = None, about: Sequence[str] = ()) -> Document:
+def noted(
+    context: Context, kind: CaseEventKind, *, id: str | None = None, note: str | None = None, about: Sequence[str] = ()
+) -> Document:
     """An event whose state is the case's own, known only when it is written."""
-    document = to_document(event(context, kind, CaseState.RECEIVED, note=note, about=about))
+    document = to_document(event(context, kind, CaseState.RECEIVED, id=id, note=note, about=about))
     del document["state"]
     return document

@@ -24,14 +24,14 @@ class Explorer:
     def __init__(self, folder: Path = FOLDER) -> None:
         self.folder = folder
         self._page = (folder / "index.html").read_bytes()
-        self._examples = manifest(folder / "examples")
+        self._manifest = manifest(folder)
 
     async def page(self, _: Request) -> Response:
         """Answer a browser's GET of /graphql."""
         return Response(self._page, media_type="text/html", headers={"Cache-Control": "no-cache", "Vary": "Accept"})
 
     async def examples(self, _: Request) -> Response:
-        return answers.answer(self._examples)
+        return answers.answer(self._manifest)
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -49,25 +49,33 @@ class _Files(StaticFiles):
 
 
 def manifest(folder: Path) -> dict[str, Any]:
-    """Read the roles, the sign-in operation and every worked example. Raise `ValueError` for a file that misfits.
+    """Read the roles with their worked examples, and the operations of a session, which the page runs by itself.
 
-    An example is `<role>/<number>-<name>.graphql` with variables in the `.json` of the same name, if it has any. It
-    begins with comments: the title in English, the title in Chinese, then what it shows.
+    An example is `examples/<role>/<number>-<name>.graphql`, with variables in the `.json` of the same name. It begins
+    with comments: the title in English, the title in Chinese, then what it shows. In variables the page fills blanks:
+    `{{new:obs}}` a new id, `{{last:cas}}` the last one of its kind seen in an answer, `{{now}}` this moment; a mark, as
+    in `{{new:obs#1}}`, makes blanks the same. Raises `ValueError` for a file that misfits.
     """
-    roles = json.loads((folder / "roles.json").read_text())
+    roles = json.loads((folder / "examples" / "roles.json").read_text("utf-8"))
     for role in roles:
-        role["examples"] = [example(path) for path in sorted((folder / role["name"]).glob("*.graphql"))]
-    sign_in = folder / "sign-in.graphql"
+        role["examples"] = [example(path) for path in sorted((folder / "examples" / role["name"]).glob("*.graphql"))]
+    names = {"signIn": "sign-in", "refresh": "refresh", "signOut": "sign-out"}
+    operations = {key: _operation(folder / "session" / f"{name}.graphql") for key, name in names.items()}
+    return {"roles": roles, "operations": operations}
+
+
+def _operation(path: Path) -> dict[str, str]:
+    variables = path.with_suffix(".json")
     return {
-        "roles": roles,
-        "signIn": {"operation": sign_in.read_text(), "variables": sign_in.with_suffix(".json").read_text()},
+        "query": path.read_text("utf-8"),
+        "variables": variables.read_text("utf-8") if variables.exists() else "{}",
     }
 
 
 def example(path: Path) -> dict[str, str]:
     """Read one worked example."""
     comments: list[str] = []
-    lines = path.read_text().splitlines()
+    lines = path.read_text("utf-8").splitlines()
     while lines and lines[0].startswith("#"):
         comments.append(lines.pop(0).lstrip("# "))
     if len(comments) < 2:
@@ -79,5 +87,5 @@ def example(path: Path) -> dict[str, str]:
         "titleZh": comments[1],
         "about": " ".join(comments[2:]),
         "operation": "\n".join(lines).strip() + "\n",
-        "variables": variables.read_text().strip() + "\n" if variables.exists() else "",
+        "variables": variables.read_text("utf-8").strip() + "\n" if variables.exists() else "",
     }

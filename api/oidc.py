@@ -17,7 +17,6 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 from joserfc.jwt import JWTClaimsRegistry
 
-from api.settings import BadSetting, Settings
 from api.tokens import LEEWAY_SECONDS, NO_TOKEN, read_header, unauthenticated
 from schema.refusals import Refusal, RefusalCode
 
@@ -33,7 +32,6 @@ KEY_TYPES: dict[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey
 TYPES = frozenset({None, "jwt", "at+jwt", "application/at+jwt"})
 FRESH, USABLE = timedelta(minutes=10), timedelta(hours=24)
 REFETCH_AFTER = timedelta(seconds=30)
-TIMEOUT_SECONDS = 5.0
 LONGEST_SET = 256 * 1024
 LONGEST_SUBJECT = 255
 LEAST_RSA_BITS = 2048
@@ -76,22 +74,6 @@ class ProviderTokens:
         self._tried_at: datetime | None = None
         self._fetching = anyio.Lock()
 
-    @classmethod
-    def from_settings(cls, settings: Settings) -> "ProviderTokens | None":
-        """None where passwords are in use. Raise `BadSetting` where only a part is set."""
-        parts = (settings.oidc_issuer, settings.oidc_audience, settings.oidc_jwks_url)
-        if not any(parts):
-            return None
-        issuer, audience, url = parts
-        if not (issuer and audience and url):
-            raise BadSetting(
-                "Set MINGCHA_OIDC_ISSUER, MINGCHA_OIDC_AUDIENCE and MINGCHA_OIDC_JWKS_URL, or none of them."
-            )
-        client = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False)
-        return cls(
-            issuer=issuer, audience=audience, jwks_url=url, subject_claim=settings.oidc_subject_claim, client=client
-        )
-
     async def subject(self, token: str, now: datetime) -> str:
         """Whom the provider vouches for. Raise `Refusal(UNAUTHENTICATED)`, or `UNAVAILABLE` without any keys."""
         try:
@@ -113,9 +95,6 @@ class ProviderTokens:
         if not isinstance(subject, str) or not 0 < len(subject) <= LONGEST_SUBJECT:
             raise unauthenticated()
         return subject
-
-    async def close(self) -> None:
-        await self._client.aclose()
 
     async def _key(self, id: str, now: datetime) -> Key:
         keys = self._keys

@@ -57,8 +57,9 @@ class Change(Generic[R]):
 
 @dataclass
 class Plan(Generic[R]):
-    """What an import would do; `batches` hold the same records in the order in which they must be written."""
+    """What an import would do: `write` stores one of its `batches`, which stand in the order they must be stored in."""
 
+    write: Callable[[list[R]], Awaitable[None]] = field(repr=False)
     added: list[Change[R]] = field(default_factory=list)
     changed: list[Change[R]] = field(default_factory=list)
     unchanged: int = 0
@@ -74,6 +75,10 @@ class Plan(Generic[R]):
             self.unchanged += 1
             return False
         return True
+
+    async def carry_out(self) -> None:
+        for batch in self.batches:
+            await self.write(batch)
 
 
 def differences_of(before: Mapping[str, str], after: Mapping[str, str]) -> list[Difference]:

@@ -146,7 +146,7 @@ def _from_xlsx(path: Path, raw: bytes) -> Sheet:
                 raise Unreadable(
                     f"{path} has merged cells ({', '.join(merged)}): unmerge them, and write every value in its own cell."
                 )
-            sheet.reset_dimensions()  # type: ignore[union-attr]  what the file says of its size may be wrong
+            sheet.reset_dimensions()  # what the file says of its size may be wrong
             rows = _filled(([_from_cell(cell) for cell in row] for row in sheet.iter_rows()), path)
     except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, ParseError, DefusedXmlException) as error:
         raise Unreadable(f"{path} is no Excel workbook, or a damaged one: save it again as .xlsx.") from error

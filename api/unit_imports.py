@@ -65,7 +65,7 @@ async def plan(store: Store, table: Table, *, now: datetime, random: Callable[[i
             built[node] = _unit(node, above, positions[node], now, random)
         return built[node]
 
-    made = Plan[Unit]()
+    made = Plan[Unit](store.units.put_all)
     written = []
     for node in nodes:
         differences = differences_of(_values(node.existing), _values(build(node))) if node.existing else None
@@ -75,27 +75,17 @@ async def plan(store: Store, table: Table, *, now: datetime, random: Callable[[i
     return made
 
 
-async def write(store: Store, units: list[Unit]) -> None:
-    await store.units.put_all(units)
-
-
 def _nodes(table: Table) -> dict[str, Node]:
     nodes: dict[str, Node] = {}
     for row in table.rows:
         code, level = row.text("code"), LEVELS.get(plain(row.text("level")))
         if row.text("level") and level is None:
-            row.fault("level", f"One of {', '.join(LEVELS_IN_WORDS)} fits.")
+            row.fault("level", f"One of {', '.join(str(each.value) for each in UnitLevel)} fits, or its Chinese word.")
         if code in nodes:
             row.fault("code", f"Row {nodes[code].row.number} has the code {code} already: keep one of the two.")
         elif code:
             nodes[code] = Node(row, code, level, _formers(row))
     return nodes
-
-
-LEVELS_IN_WORDS = tuple(
-    f"{level.value} ({words})"
-    for level, words in zip(UnitLevel, ("省", "设区市", "县", "乡镇", "局委办", "科室", "窗口"), strict=True)
-)
 
 
 def _formers(row: Row) -> list[FormerName]:
@@ -146,7 +136,7 @@ def _values(unit: Unit) -> dict[str, str]:
     return {
         "code": unit.code,
         "name": unit.name,
-        "level": unit.level.value,
+        "level": str(unit.level.value),
         "former codes and names": "; ".join(f"{former.code} {former.name}" for former in unit.former_names),
         "position": worded_position(unit.position),
     }

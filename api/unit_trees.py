@@ -60,17 +60,23 @@ class Tree:
         present = self._known.present
         old = [present[each.code] for each in node.formers if each.code in present and each.code not in self.nodes]
         if len(old) > 1:
-            node.row.fault("former_codes", f"One of {codes_of(old)} can go on as {node.code}, not several: name that one.")
+            node.row.fault(
+                "former_codes", f"One of {codes_of(old)} can go on as {node.code}, not several: name that one."
+            )
             return None
         rivals = [rival for unit in old for rival in self.formerly[unit.code] if rival is not node]
         if rivals:
-            node.row.fault("former_codes", f"Row {rivals[0].row.number} goes on as {old[0].code}, too: only one row can.")
+            node.row.fault(
+                "former_codes", f"Row {rivals[0].row.number} goes on as {old[0].code}, too: only one row can."
+            )
         return old[0] if old else None
 
     def _remark_on_codes(self, node: Node) -> None:
         own = node.existing.id if node.existing else None
         if others := [unit for unit in self._known.former.get(node.code, []) if unit.id != own]:
-            node.row.remark(f"{node.code} is also a former code of {codes_of(others)}; who names it means this unit now.")
+            node.row.remark(
+                f"{node.code} is also a former code of {codes_of(others)}; who names it means this unit now."
+            )
         for former in node.formers:
             unit, row = self._known.present.get(former.code), self.nodes.get(former.code)
             if former.code != node.code and (row or (unit and unit.id != own)):
@@ -109,15 +115,19 @@ class Tree:
     async def _check_children(self, store: Store) -> None:
         """A unit whose level changes keeps those below it, which must fit."""
         changing = {
-            node.existing.id: node for node in self.nodes.values() if node.existing and node.level != node.existing.level
+            str(node.existing.id): node
+            for node in self.nodes.values()
+            if node.existing and node.level != node.existing.level
         }
         if not changing:
             return
-        here = {node.existing.id for node in self.nodes.values() if node.existing}
+        here = {str(node.existing.id) for node in self.nodes.values() if node.existing}
         for child in await store.units.children(list(changing)):
             node = changing[child.parent_id or ""]
             if child.id not in here and node.level and node.level not in ALLOWED_PARENTS[child.level]:
-                node.row.fault("level", f"{codes_of([child])} stands below it, and can't stand below a {node.level.value}.")
+                node.row.fault(
+                    "level", f"{codes_of([child])} stands below it, and can't stand below a {node.level.value}."
+                )
 
     def _check_cycles(self) -> None:
         done: set[Node] = set()
@@ -140,7 +150,7 @@ def _check_level(node: Node) -> None:
         return  # a fault of its own by now, or of the row above
     fitting = ALLOWED_PARENTS[level]
     if parent.level not in fitting:
-        below = " or ".join(each.value for each in UnitLevel if each in fitting) or "nothing"
+        below = " or ".join(str(each.value) for each in UnitLevel if each in fitting) or "nothing"
         node.row.fault("parent", f"A {level.value} stands below {below}; {parent.code} is a {parent.level.value}.")
 
 
@@ -157,7 +167,9 @@ def in_freeing_order(recoded: Sequence[Node]) -> list[Node]:
         free = [(old, node) for old, node in waiting.items() if node.code not in waiting]
         if not free:
             for node in waiting.values():
-                node.row.fault("code", "Codes are exchanged among units: import a code of neither first, then this one.")
+                node.row.fault(
+                    "code", "Codes are exchanged among units: import a code of neither first, then this one."
+                )
             return ordered
         for old, node in free:
             del waiting[old]

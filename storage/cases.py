@@ -97,13 +97,18 @@ class Cases:
         return from_document(Case, changed) if changed else None
 
     async def link(self, id: str, observation_ids: Sequence[str], event: Document, most: int) -> Case | None:
-        """Link observations and say so in the history, or do nothing; None when there would be more than `most`."""
+        """Link observations and say so in the history, or do nothing; None when there would be more than `most`.
+
+        An event that the history has already changes nothing, whatever was linked or unlinked since.
+        """
 
         async def work(session: Session) -> Case | None:
-            linked = await self._observations.link(observation_ids, id, session)
+            if done := await self._with_event(id, event["id"], session):
+                return done
+            await self._observations.link(observation_ids, id, session)
             if await self._observations.count_of_case(id, session) > most:
                 raise _Undone
-            return await self.note(id, event, session, moves={}, fields={}) if linked else await self._in(session, id)
+            return await self.note(id, event, session, moves={}, fields={})
 
         return await self._whole(work)
 
@@ -111,15 +116,18 @@ class Cases:
         """Unlink observations and say so in the history, or do nothing; None when none would be left."""
 
         async def work(session: Session) -> Case | None:
-            unlinked = await self._observations.unlink(observation_ids, id, session)
-            if unlinked and not await self._observations.count_of_case(id, session):
+            if done := await self._with_event(id, event["id"], session):
+                return done
+            await self._observations.unlink(observation_ids, id, session)
+            if not await self._observations.count_of_case(id, session):
                 raise _Undone
-            return await self.note(id, event, session, moves={}, fields={}) if unlinked else await self._in(session, id)
+            return await self.note(id, event, session, moves={}, fields={})
 
         return await self._whole(work)
 
-    async def _in(self, session: Session, id: str) -> Case | None:
-        found = await self._cases.find_one({"_id": id}, session=session)
+    async def _with_event(self, id: str, event_id: str, session: Session) -> Case | None:
+        """The case as it is now, where its history has the event."""
+        found = await self._cases.find_one({"_id": id, "history.id": event_id}, session=session)
         return from_document(Case, found) if found else None
 
     async def _whole(self, work: Callable[[Session], Any]) -> Case | None:

@@ -112,12 +112,16 @@ class Engines:
     async def stop(self) -> None:
         """End both cleanly; data that was acknowledged needs no such end."""
         await asyncio.gather(*(child.stop() for child in self._children))
-        if self._ports:
-            seaweed.remove_sockets(self._ports[1:])
+        self._tidy()
 
     def kill(self) -> None:
         for child in self._children:
             child.kill()
+        self._tidy()
+
+    def _tidy(self) -> None:
+        if self._ports:
+            seaweed.remove_sockets(self._ports[1:])
 
     @property
     def pids(self) -> dict[str, int | None]:

@@ -26,9 +26,7 @@ class MediaRecords:
 
     async def expect(self, media: Sequence[Media], *, sweep_at: datetime) -> Inserted:
         """Record what is to come; `sweep_at` is when the worker looks for it by itself."""
-        return await self._media.insert_many(
-            [to_document(each) | {"due_at": sweep_at} for each in media]
-        )
+        return await self._media.insert_many([to_document(each) | {"due_at": sweep_at} for each in media])
 
     async def many(self, ids: Sequence[str]) -> list[Media]:
         found = await self._media.find({"_id": {"$in": list(ids)}})

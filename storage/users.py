@@ -53,6 +53,11 @@ class Users:
         found = await self._users.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
         return [from_document(User, document) for document in found]
 
+    async def named(self, user_names: Sequence[str]) -> list[User]:
+        """Whoever signs in by any of these names, which are in the form of `normal_user_name`."""
+        found = await self._users.find({"user_name": {"$in": list(user_names)}})
+        return [from_document(User, document) for document in found]
+
     async def page(
         self, visible: Filter, page: Page, *, role: Role | None = None, below: str | None = None
     ) -> list[User]:

@@ -87,21 +87,24 @@ async def test_opening_again_is_harmless_and_other_content_a_conflict(world: Wor
 
 async def test_linking_and_unlinking_stand_in_the_history_once(world: World) -> None:
     case, extra = await world.open_case(), await world.observe()
-    given = {"caseId": case["id"], "observationIds": [extra], "note": "同一窗口"}
+    given = {"id": new_id("evt"), "caseId": case["id"], "observationIds": [extra], "note": "同一窗口"}
     for _ in range(2):
         linked = (await world.ask("officer", LINK, input=given))["linkObservations"]["case"]
     assert extra in {each["id"] for each in linked["observations"]}
+    undone = given | {"id": new_id("evt")}
     for _ in range(2):
-        left = (await world.ask("officer", UNLINK, input=given))["unlinkObservations"]["case"]
-    assert extra not in {each["id"] for each in left["observations"]}
-    assert [each["kind"] for each in left["history"]] == ["OPENED", "MOVED", "LINKED", "UNLINKED"]
+        left = (await world.ask("officer", UNLINK, input=undone))["unlinkObservations"]["case"]
+    replayed = (await world.ask("officer", LINK, input=given))["linkObservations"]["case"]
+    for each in (left, replayed):
+        assert extra not in {observation["id"] for observation in each["observations"]}
+        assert [step["kind"] for step in each["history"]] == ["OPENED", "MOVED", "LINKED", "UNLINKED"]
 
 
 async def test_the_last_observation_stays(world: World) -> None:
     id = await world.observe()
     case = await world.open_case("officer", id)
     before = await world.snapshot()
-    given = {"caseId": case["id"], "observationIds": [id]}
+    given = {"id": new_id("evt"), "caseId": case["id"], "observationIds": [id]}
     assert (await world.ask("officer", UNLINK, input=given))["unlinkObservations"]["code"] == "WRONG_STATE"
     assert await world.snapshot() == before
 

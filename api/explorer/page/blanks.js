@@ -15,14 +15,14 @@ export function missing(text) {
 
 /** Fill the blanks that can be filled. `named` gives further ones, which stand inside of JSON strings. */
 export function fill(text, named = {}) {
-  const made = new Map(); // {{new:obs#1}} twice in one text is the same id
+  const made = new Map(); // {{new:obs#1}} twice in one text is the same id, {{now#1}} the same time
   return text.replace(/\{\{([\w-]+)(?::(\w+))?(#\w+)?\}\}/g, (blank, kind, prefix, mark) => {
     if (kind in named) return JSON.stringify(named[kind]).slice(1, -1);
-    if (kind === "now") return localTime();
     if (kind === "last") return seen.get(prefix) ?? blank;
-    if (kind !== "new") return blank;
-    if (!mark) return newId(prefix);
-    if (!made.has(blank)) made.set(blank, newId(prefix));
+    if (kind !== "now" && kind !== "new") return blank;
+    const value = kind === "now" ? localTime() : newId(prefix);
+    if (!mark) return value;
+    if (!made.has(blank)) made.set(blank, value);
     return made.get(blank);
   });
 }

@@ -38,7 +38,7 @@ export class Sessions {
   async signOut(role) {
     const session = this.held.get(role);
     this.held.delete(role);
-    if (session) await this.ask(this.operations.signOut, session.accessToken);
+    if (session) await this.ask({ query: this.operations.signOut.query }, session.accessToken);
   }
 
   async renew(role, session) {

@@ -1,0 +1,153 @@
+"""Importing users: rows become people by user name, with roles, scopes and office; initial passwords are hashed.
+
+Whoever has a password keeps it: a file that is imported twice signs nobody out. Units are imported before.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from enum import Enum
+from typing import TypeVar
+
+import strawberry
+
+from api.passwords import Passwords
+from api.plans import Difference, Plan, UnitNames, batches_of, codes_of, differences_of, looked_up
+from api.tables import Column, Row, Table, plain
+from schema.ids import compose
+from schema.sessions import MAX_USER_NAME, normal_user_name
+from schema.units import Unit
+from schema.users import User
+from schema.viewers import Clearance, Role
+from storage.store import Store
+
+COLUMNS = (
+    Column("user_name", ("user name", "用户名", "username", "账号"), required=True, is_code=True, most=MAX_USER_NAME),
+    Column("name", ("name", "姓名", "display name"), required=True, most=100),
+    Column("roles", ("roles", "角色", "role"), required=True),
+    Column("scopes", ("scopes", "管辖范围", "scope"), most=5000),
+    Column("office", ("office", "所属机构", "机构代码"), is_code=True, most=100),
+    Column("clearances", ("clearances", "特别授权", "clearance")),
+    Column("password", ("initial password", "初始密码", "password", "密码"), most=1000),
+)
+ROLES = {
+    plain(words): role
+    for role, names in {
+        Role.INSPECTOR: "INSPECTOR 巡查员",
+        Role.MONITOR: "MONITOR 监测员",
+        Role.SUPERVISOR: "SUPERVISOR 监督员",
+        Role.OFFICER: "OFFICER 效能办 投诉中心 效能办工作人员",
+        Role.LIAISON: "LIAISON 单位联络员 联络员",
+        Role.ADMIN: "ADMIN 管理员 系统管理员",
+    }.items()
+    for words in names.split()
+}
+CLEARANCES = {plain(words): Clearance.IDENTITY for words in ("IDENTITY", "身份", "身份知悉", "知悉身份")}
+WORKING_FOR_AN_OFFICE = frozenset({Role.INSPECTOR, Role.MONITOR, Role.OFFICER})
+LEAST_PASSWORD = 8
+EXAMPLE = (
+    ("xc001", "巡查员001", "巡查员", "360700", "36070001", "", "change-me-at-once"),
+    ("xnb.360703", "南康区效能办01", "OFFICER", "360703", "36070301", "IDENTITY", ""),
+    ("jd001", "监督员001", "监督员", "360703; 360704", "36070001", "", ""),
+)
+Choice = TypeVar("Choice", bound=Enum)
+
+
+async def plan(store: Store, table: Table, *, now: datetime, random: Callable[[int], bytes]) -> Plan[User]:
+    """Raise `BadTable` with all faults; nothing is written."""
+    rows = _by_name(table)
+    known = {user.user_name: user for user in await looked_up(store.users.named, list(rows))}
+    old_ids = [id for user in known.values() for id in (*user.scope_ids, user.office_id or "")]
+    codes = [code for row in rows.values() for code in (*row.several("scopes"), row.text("office"))]
+    units = await UnitNames.among(store, codes)
+    by_id = {str(unit.id): unit for unit in [*units.present.values(), *await looked_up(store.units.many, old_ids)]}
+    given: dict[str, str] = {}
+    made, written, kept = Plan[User](_keeping(store, given)), [], 0
+    for name, row in rows.items():
+        old, password = known.get(name), row.text("password")
+        user = _user(row, name, old, units, now, random)
+        if password and len(password) < LEAST_PASSWORD:
+            row.fault("password", f"A password has {LEAST_PASSWORD} characters or more.")
+        differences = differences_of(_values(old, by_id), _values(user, by_id)) if old else None
+        if password and not (old and old.password_hash):
+            given[user.id] = password
+            differences = [*differences, Difference("password", "none", "set")] if differences is not None else None
+        kept += bool(password and old and old.password_hash)
+        if made.note(row, f"{name} {user.display_name}", user, differences):
+            written.append(user)
+    table.check()
+    if kept:
+        table.remarks.append(f"{kept} people have a password already; the initial one was passed over.")
+    made.batches = list(batches_of(written))
+    return made
+
+
+def _keeping(store: Store, given: Mapping[str, str]) -> Callable[[list[User]], Awaitable[None]]:
+    """Hashes as it goes: a batch is stored before the next one's passwords are worked on."""
+    passwords = Passwords()
+
+    async def put(users: list[User]) -> None:
+        kept = []
+        for user in users:
+            new = await passwords.hash(given[user.id]) if user.id in given else None
+            # What the record does not say stays as it is: somebody may be signing in, or changing a password.
+            kept.append(replace(user, password_hash=new, devices=()))
+        await store.users.put_all(kept)
+
+    return put
+
+
+def _by_name(table: Table) -> dict[str, Row]:
+    rows: dict[str, Row] = {}
+    for row in table.rows:
+        name = normal_user_name(row.text("user_name"))
+        if name in rows:
+            row.fault("user_name", f"Row {rows[name].number} has this user name already: keep one of the two.")
+        elif name:
+            rows[name] = row
+    return rows
+
+
+def _user(
+    row: Row, name: str, old: User | None, units: UnitNames, now: datetime, random: Callable[[int], bytes]
+) -> User:
+    user = old or User(
+        id=strawberry.ID(compose("usr", now, random(10))), display_name="", roles=[], user_name=name, created_at=now
+    )
+    user = replace(user, display_name=row.text("name"), roles=_chosen(row, "roles", ROLES, Role))
+    if row.table.has("clearances"):
+        user = replace(user, clearances=tuple(_chosen(row, "clearances", CLEARANCES, Clearance)))
+    if row.table.has("scopes"):
+        found = [unit for code in row.several("scopes") if (unit := units.find(row, "scopes", code))]
+        user = replace(user, scope_ids=tuple(unit.id for unit in found), scope_paths=tuple(unit.path for unit in found))
+    if row.table.has("office"):
+        office = units.find(row, "office", row.text("office")) if row.text("office") else None
+        user = replace(user, office_id=office.id if office else None, office_path=office.path if office else None)
+    if not user.scope_paths:
+        row.remark(f"{name} has no scope, and will find nothing.")
+    if not (user.office_id or row.text("office")) and not WORKING_FOR_AN_OFFICE.isdisjoint(user.roles):
+        row.remark(f"{name} belongs to no office, which would answer for what {name} sends.")
+    return user
+
+
+def _chosen(row: Row, column: str, choices: Mapping[str, Choice], kind: type[Choice]) -> list[Choice]:
+    """What a cell lists of a vocabulary, in the vocabulary's order."""
+    found = set()
+    for words in row.several(column):
+        if (choice := choices.get(plain(words))) is None:
+            fitting = ", ".join(str(each.value) for each in kind)
+            row.fault(column, f"{words} is none of {fitting}, nor of their Chinese names.")
+        else:
+            found.add(choice)
+    return [each for each in kind if each in found]
+
+
+def _values(user: User, units: Mapping[str, Unit]) -> dict[str, str]:
+    offices = [units[user.office_id]] if user.office_id and user.office_id in units else []
+    return {
+        "name": user.display_name,
+        "roles": "; ".join(str(role.value) for role in user.roles),
+        "scopes": codes_of([units[id] for id in user.scope_ids if id in units]),
+        "office": codes_of(offices),
+        "clearances": "; ".join(str(clearance.value) for clearance in user.clearances),
+    }

@@ -1,0 +1,25 @@
+"""The contract: the SDL on file is the one that is served, and every named operation of a phone is valid in it."""
+
+from pathlib import Path
+
+import pytest
+from graphql import OperationDefinitionNode, build_schema, parse, validate
+
+from api.graph import printed
+from tests.world import SCHEMA
+
+CONTRACT = Path(__file__).parent.parent / "mobile_contract"
+OPERATIONS = sorted((CONTRACT / "operations").glob("*.graphql"))
+
+
+def test_the_sdl_on_file_is_the_one_that_is_served() -> None:
+    """A change is made on purpose: run scripts/export, read the difference, and say in CHANGELOG.md what it means."""
+    assert (CONTRACT / "schema.graphql").read_text(encoding="utf-8") == printed(SCHEMA)
+
+
+@pytest.mark.parametrize("file", OPERATIONS, ids=lambda file: file.stem)
+def test_a_named_operation_is_valid_and_bears_the_name_of_its_file(file: Path) -> None:
+    document = parse(file.read_text(encoding="utf-8"))
+    assert validate(build_schema(printed(SCHEMA)), document) == []
+    operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
+    assert [each.name and each.name.value for each in operations] == [file.stem]
