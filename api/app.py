@@ -51,7 +51,7 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
 
     probes = [
         database(kept.mongo.command),
-        object_store(kept.objects.ping),
+        object_store(kept.objects.reach),
         free_space(settings.data),
         signing_key(lambda: keys.signing),
     ]

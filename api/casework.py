@@ -121,11 +121,15 @@ def event(
 
 
 async def visible_case(context: Context, id: str) -> Case:
-    """Raises `Refusal(NOT_FOUND)` for a case that the viewer does not find."""
-    case = await context.links.case(checked(id, "cas", field="caseId"))
-    if case is None:
+    """Raises `Refusal(NOT_FOUND)` for a case that the viewer does not find.
+
+    Not asked of the links: they would remember it as it is before the step.
+    """
+    wanted = checked(id, "cas", field="caseId")
+    found = await context.store.cases.many([wanted], await context.links.visible_cases())
+    if not found:
         raise Refusal(RefusalCode.NOT_FOUND, field="caseId")
-    return case
+    return found[0]
 
 
 async def visible_observations(context: Context, ids: Sequence[strawberry.ID]) -> list[Observation]:

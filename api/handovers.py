@@ -16,7 +16,7 @@ from schema.digests import digest_of
 from schema.ids import checked
 from schema.refusals import Refusal, RefusalCode
 from schema.users import User
-from storage.mongo import AlreadyThere
+from storage.mongo import AlreadyThere, Filter
 
 
 @strawberry.input(description="A case, or a place to inspect, and to whom it is given.")
@@ -138,9 +138,7 @@ async def finish(context: Context, input: FinishAssignmentInput) -> Assignment:
 
 async def withdraw(context: Context, input: StepAssignmentInput) -> Assignment:
     """By an officer who finds the assignment, as long as nobody has accepted it."""
-    offer = await context.links.assignment(checked(input.id, "asg", field="id"))
-    if offer is None:
-        raise Refusal(RefusalCode.NOT_FOUND, field="id")
+    offer = await _found(context, input.id, await context.links.visible_assignments(), "id")
     event = noted(context, CaseEventKind.WITHDRAWN, about=[str(offer.id)])
     ended = await context.store.assignments.end(offer.id, AssignmentState.WITHDRAWN, context.now, event)
     return ended or await _settled(context, offer.id, AssignmentState.WITHDRAWN)
@@ -177,10 +175,14 @@ async def _assignee(context: Context, id: str, kind: AssignmentKind) -> User:
 
 async def _own(context: Context, id: str, field: str) -> Assignment:
     """An assignment given to the viewer; raises `Refusal(NOT_FOUND)` for any other."""
-    assignment = await context.links.assignment(checked(id, "asg", field=field))
-    if assignment is None or assignment.assignee_id != context.actor.user_id:
+    return await _found(context, id, {"assignee_id": context.actor.user_id}, field)
+
+
+async def _found(context: Context, id: str, visible: Filter, field: str) -> Assignment:
+    found = await context.store.assignments.many([checked(id, "asg", field=field)], visible)
+    if not found:
         raise Refusal(RefusalCode.NOT_FOUND, field=field)
-    return assignment
+    return found[0]
 
 
 async def _settled(context: Context, id: str, wanted: AssignmentState) -> Assignment:

@@ -112,6 +112,10 @@ class ObjectStore:
 
         return await self._call(found)
 
+    async def reach(self) -> None:
+        """Ask for the bucket with a signed request; raises `Refusal(UNAVAILABLE)` where the store refuses it."""
+        await self._call(lambda: self._client.head_bucket(Bucket=self.bucket))
+
     async def ping(self) -> None:
         """Write one tiny object; raises `Refusal(UNAVAILABLE)` where the store doesn't take it."""
         await self._call(lambda: self._client.put_object(Bucket=self.bucket, Key=".ready", Body=b""))

@@ -19,6 +19,7 @@ async def offered(world: World, to: str = "supervisor", **fields: Any) -> tuple[
     given = {"id": new_id("asg"), "caseId": case["id"], "assigneeId": world.people[to].id, "note": "请核实"} | fields
     answer = (await world.ask("officer", ASSIGN, input=given))["assign"]
     assert answer["assignment"]["state"] == "OFFERED", answer
+    assert (answer["case"]["state"], answer["assignment"]["case"]["state"]) == ("ASSIGNED", "ASSIGNED")
     return case["id"], given["id"]
 
 
@@ -33,6 +34,7 @@ async def test_the_first_responder_answers_until_another_accepts(world: World) -
     assert await responsible(world, case_id) == ("officer", "ASSIGNED")
     accepted = (await world.ask("supervisor", ACCEPT, input={"id": id}))["acceptAssignment"]
     assert accepted["assignment"]["state"] == "ACCEPTED"
+    assert accepted["case"]["responsible"] == {"id": world.people["supervisor"].id}
     assert await responsible(world, case_id) == ("supervisor", "INVESTIGATING")
 
 
