@@ -57,7 +57,10 @@ class Child:
 
     async def start(self, ready: Callable[[], Awaitable[bool]] | None = None, *, within_seconds: float = 600.0) -> None:
         """Start and wait until `ready()`. Raise `Lost` when it ends before, or isn't ready in time; it is dead then."""
-        process = await self._spawn()
+        try:
+            process = await self._spawn()
+        except OSError as error:
+            raise Lost(f"{self.program.name} can't be started: {error}.") from error
         begun, patient = time.monotonic(), True
         try:
             while ready is not None and not await ready():

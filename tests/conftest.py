@@ -17,13 +17,21 @@ import pytest
 from api.keys import KeyRing
 from api.settings import Settings
 from storage.engines import Addresses
+from storage.indexes import ensure_indexes
 from storage.mongo import Mongo
 from storage.objects import ObjectStore
 from storage.store import Store
+from tests.offices import Office
 from tests.world import World
 
 ROOT = Path(__file__).parent.parent
 SESSION = pytest.StashKey[Path]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    chaos = parser.getgroup("chaos", "the storm of tests/test_chaos.py")
+    chaos.addoption("--chaos-minutes", type=float, default=0.0, metavar="N", help="go on killing for N minutes")
+    chaos.addoption("--chaos-seed", type=int, metavar="SEED", help="draw the same kills and pauses as a storm before")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -114,3 +122,10 @@ async def world(kept: Store, tmp_path: Path) -> World:
     """A small world, stored for real."""
     settings = Settings(data=tmp_path)
     return await World(kept, settings, KeyRing(settings.keys_folder)).build()
+
+
+@pytest.fixture
+async def office(kept: Store, tmp_path: Path) -> Office:
+    """An empty installation and a folder of files to import."""
+    await ensure_indexes(kept.mongo)
+    return Office(kept, tmp_path)

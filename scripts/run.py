@@ -1,0 +1,95 @@
+"""Mingcha on this machine, by one command and until Ctrl-C: its options, what it says, and how it ends.
+
+Which processes that takes is left to `house`.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from api.settings import BadSetting
+from schema.refusals import Refusal
+from scripts.house import ROOT, CannotStart, House, address_of
+from storage.engines import NotHere
+from storage.folder import Held, Unusable
+from storage.supervision import Lost
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/run", description="Start Mingcha on this machine; Ctrl-C stops it.")
+    data = Path(os.environ.get("MINGCHA_DATA") or ROOT / "data")
+    parser.add_argument(
+        "--data", type=Path, default=data, help="folder of everything that is kept (default: %(default)s)"
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to serve on (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="port to serve on, 0 for any (default: %(default)s)")
+    parser.add_argument("--workers", type=int, default=1, metavar="N", help="API processes (default: %(default)s)")
+    parser.add_argument(
+        "--role", choices=("api", "worker", "all"), default="all", help="what to run here (default: %(default)s)"
+    )
+    parser.add_argument("--no-demo", action="store_true", help="leave a new data folder empty")
+    chosen = parser.parse_args()
+    if chosen.workers < 1:
+        parser.error("--workers must be 1 or more.")
+    if not 0 <= chosen.port <= 65535:
+        parser.error("--port must be between 0 and 65535.")
+    return chosen
+
+
+def say(sentence: str) -> None:
+    print(f"mingcha: {sentence}", file=sys.stderr, flush=True)
+
+
+def welcome(house: House) -> None:
+    lines = []
+    if house.listener:
+        address = address_of(house.listener)
+        lines += [("Mingcha", address), ("Explorer", f"{address}/graphql"), ("Health", f"{address}/readyz")]
+        lines += [("A phone", "scripts/phone --help")]
+    lines += [("Data, logs", str(house.chosen.data.absolute())), ("Stop", "Ctrl-C")]
+    print("\n" + "\n".join(f"  {name:12}{text}" for name, text in lines) + "\n", flush=True)
+
+
+async def run(house: House) -> None:
+    try:
+        say(f"starting on {house.chosen.data.absolute()} ...")
+        await house.open()
+        welcome(house)
+        await house.stay()
+    finally:
+        await house.close()
+
+
+async def serve(chosen: argparse.Namespace) -> int:
+    """Run until asked to stop. Returns the exit code."""
+    house = House(chosen, say)
+    loop = asyncio.get_running_loop()
+    running = asyncio.ensure_future(run(house))
+
+    def stop() -> None:
+        if running.cancelling():  # asked twice: at once, not in order
+            house.kill()
+            os._exit(130)
+        say("stopping; once more Ctrl-C to stop at once.")
+        running.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, stop)
+    try:
+        await running
+    except asyncio.CancelledError:
+        say("stopped; everything is kept.")
+        return 0
+    except (CannotStart, Held, Unusable, NotHere, Lost, BadSetting) as error:
+        say(str(error))
+    except Refusal:
+        say("The database or the object store that the environment names can't be reached.")
+    return 1
+
+
+if __name__ == "__main__":
+    os.umask(0o077)
+    sys.exit(asyncio.run(serve(options())))
