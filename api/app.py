@@ -20,6 +20,7 @@ from api.tokens import AccessTokens
 from api.viewers import Doorman
 from api.web import web_app
 from api.wiring import open_store
+from schema.refusals import Refusal
 from storage.store import Store
 
 
@@ -38,9 +39,13 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
 
     async def context_of(request: Request) -> Context:
         now = clock()
-        viewer = await doorman.viewer_of(request.headers.get("authorization"), now)
+        viewer, denial = None, None
+        try:
+            viewer = await doorman.viewer_of(request.headers.get("authorization"), now)
+        except Refusal as refusal:
+            denial = refusal
         address = request.client.host if request.client else ""
-        return Context(kept, settings, keys, passwords, viewer, client_address=address, now=now)
+        return Context(kept, settings, keys, passwords, viewer, denial, client_address=address, now=now)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -36,6 +36,7 @@ class Context:
     keys: KeyRing
     passwords: Passwords
     viewer: Viewer | None
+    denial: Refusal | None = None
     client_address: str = ""
     now: datetime = field(default_factory=clock)
     unreadable: list[UnreadableDraft] = field(default_factory=list)

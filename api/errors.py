@@ -3,6 +3,7 @@
 The catalogue of refusals is `schema.refusals`; statuses and media types are left to `answers`.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,8 @@ MOST_ERRORS = 20
 """An answer never carries more errors than this: a flood of them is the caller's to mend one by one."""
 LONGEST_MESSAGE = 500
 FLAT = "This document does not fit the schema."
+
+_FOUND = re.compile(r",? [Ff]ound: .*|(cannot represent [^:]*value): .*|(found (?:Block)?String) .*", re.DOTALL)
 
 log = structlog.get_logger(__name__)
 
@@ -108,7 +111,9 @@ def _is_coercion(error: GraphQLError) -> bool:
 
 
 def _plain(error: GraphQLError, *, flat: bool) -> str:
-    return error.message.partition(" Did you mean")[0] if flat else error.message
+    """graphql-core's sentence without the value it found, which may be a password: answers end up in phones' logs."""
+    message = _FOUND.sub(r"\1\2.", error.message)
+    return message.partition(" Did you mean")[0] if flat else message
 
 
 def _field_name(error: GraphQLError) -> str | None:

@@ -157,7 +157,7 @@ class KeyRing:
         except (JoseError, ValueError, TypeError):
             key = None
         if key is None or key.curve_name != "Ed25519" or not key.is_private:
-            log.error("This file is no Ed25519 private key; it is left out.", file=str(path))
+            log.error("A key file holds no Ed25519 private key; it is left out.", part=path.name)
             return None
         key.ensure_kid()
         return SigningKey(number, key.thumbprint(), key, made_at)

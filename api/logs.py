@@ -69,6 +69,7 @@ SILENT = ("uvicorn.access", "strawberry.execution")
 """Their lines hold addresses, query strings and callers' values; `middleware` and `errors` write what is needed."""
 _SECRETS = (
     (re.compile(r"eyJ[\w-]+\.[\w-]+(\.[\w-]*)*"), "[token]"),
+    (re.compile(r"ses_[0-9a-f-]{36}\.[\w.-]+"), "[token]"),
     (re.compile(r"(?i)\b(bearer|basic)\s+\S+"), r"\1 [withheld]"),
     (re.compile(r"(\w+://)[^/\s@]*@"), r"\1[withheld]@"),
     (re.compile(r"\?[^\s\"'>)]*=[^\s\"'>)]*"), "?[withheld]"),

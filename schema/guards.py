@@ -19,10 +19,12 @@ Resolve = Callable[..., Awaitable[Any]]
 
 
 def check_permit(info: Info) -> None:
-    """Raise `Refusal(UNAUTHENTICATED | FORBIDDEN)` where the table does not admit the viewer to this field."""
+    """Raise `Refusal(UNAUTHENTICATED | SESSION_ENDED | FORBIDDEN)` where the table does not admit the viewer here."""
     viewer = info.context.viewer
     if not PERMITS[f"{info.path.typename}.{info.field_name}"].admits(viewer):
-        raise Refusal(RefusalCode.FORBIDDEN if viewer else RefusalCode.UNAUTHENTICATED)
+        if viewer is None:
+            raise info.context.denial or Refusal(RefusalCode.UNAUTHENTICATED)
+        raise Refusal(RefusalCode.FORBIDDEN)
 
 
 class Asked(FieldExtension):

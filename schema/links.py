@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from schema.media import Link, Media, Rendition
     from schema.monitoring_points import MonitoringPoint
     from schema.observations import Observation
+    from schema.refusals import Refusal
     from schema.units import Unit
     from schema.users import User
     from schema.viewers import Viewer
@@ -49,6 +50,9 @@ class Context(Protocol):
 
     @property
     def viewer(self) -> "Viewer | None": ...
+    @property
+    def denial(self) -> "Refusal | None":
+        """Why there is no viewer although a token was sent: what is open to all must work with a stale token too."""
     @property
     def links(self) -> Links: ...
 

@@ -38,6 +38,9 @@ class User(Node):
     devices: strawberry.Private[tuple[Device, ...]] = ()
     created_at: strawberry.Private[datetime | None] = None
 
+    def __repr__(self) -> str:
+        return f"User(id={self.id!r})"  # a traceback must not name people or carry a password's hash
+
     @strawberry.field(description="The office that the person works for (所属机构).")
     async def office(self, info: Info) -> Unit | None:
         return await info.context.links.unit(self.office_id) if self.office_id else None

@@ -50,6 +50,11 @@ class MediaRecords:
         )
         return from_document(Media, changed) if changed else None
 
+    async def hold(self, media: Media, until: datetime) -> bool:
+        """Prolong the lease of a claim; False when the work is done, or is another worker's by now."""
+        ours = {"_id": media.id, "state": media.state.value, "attempts": media.attempts}
+        return await self._media.update_one(ours, {"$set": {"due_at": until}})
+
     async def postpone(self, id: str, until: datetime | None) -> None:
         """Look again at `until`, or never again by itself."""
         await self._media.update_one({"_id": id}, {"$set": {"due_at": until}})
@@ -69,9 +74,9 @@ class MediaRecords:
     async def reject(self, id: str, why: MediaRejection) -> Media | None:
         return await self._move(id, MediaState.REJECTED, {"rejection": why.value, "due_at": None})
 
-    async def lost(self, id: str) -> Media | None:
-        """UPLOADED back to EXPECTED: the store does not have the bytes (any more)."""
-        return await self._move(id, MediaState.EXPECTED, {"uploaded_at": None, "due_at": None})
+    async def lost(self, id: str, look_at: datetime) -> Media | None:
+        """UPLOADED back to EXPECTED: the store does not have the bytes (any more); at `look_at` it is asked again."""
+        return await self._move(id, MediaState.EXPECTED, {"uploaded_at": None, "due_at": look_at})
 
     async def waiting(self) -> int:
         """How many wait for a worker."""

@@ -186,12 +186,17 @@ class ObjectStore:
         return upload_id
 
     async def parts(self, key: str, upload_id: str) -> list[Part] | None:
-        """The parts that have arrived, in order; None where the upload is not open (any more)."""
+        """The parts that have arrived, in order; None where the upload is not open (any more).
+
+        SeaweedFS lists a part that was put twice (a phone's reply was lost) two times: the last one counts, as S3 has it.
+        """
 
         def listed() -> list[Part]:
             pages = self._client.get_paginator("list_parts").paginate(Bucket=self.bucket, Key=key, UploadId=upload_id)
             found = [part for page in pages for part in page.get("Parts", [])]
-            return [Part(part["PartNumber"], part["Size"], part["ETag"]) for part in found]
+            found.sort(key=lambda part: (part["PartNumber"], part["LastModified"]))
+            last = {part["PartNumber"]: part for part in found}
+            return [Part(number, part["Size"], part["ETag"]) for number, part in last.items()]
 
         return await self._find(listed)
 
