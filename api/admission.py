@@ -5,6 +5,7 @@ Everything here is answered as a typed error, as GraphQL's are; limits on what a
 
 import asyncio
 
+import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,6 +19,9 @@ MOST_DISCARDED = 4 * 1024 * 1024
 sends again, instead of the answer that tells it not to."""
 REQUEST_SECONDS = 30.0
 MOST_UNDER_WAY = 256
+
+
+log = structlog.get_logger(__name__)
 
 
 class BodyCap:
@@ -98,9 +102,12 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
 
 
 class Turnstile:
-    """Let at most `most` requests be under way at once, each for at most `seconds`; beyond, 503 and Retry-After.
+    """Let at most `most` requests be under way at once; beyond, and after `seconds`, answer 503 and Retry-After.
 
-    A request that is cut off may have taken effect or not: its caller sends it again, ids make that safe.
+    A request that takes too long is answered but not cancelled, and keeps its place until it ends, which the time
+    limits of what it waits for bring about. Cancelling it could leave a transaction half talked through; and PyMongo's
+    asynchronous client, cancelled while it looks for a server and the loop is late, can keep its lock for good.
+    Whether the request took effect is open: its caller sends it again, ids make that safe.
     """
 
     def __init__(
@@ -124,24 +131,46 @@ class Turnstile:
         if self.under_way >= self.most:
             await _refuse(Refusal(RefusalCode.BUSY), 503, scope, receive, send)
             return
-        begun = False
-
-        async def noted(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
+        reply = _Reply(send)
         self.under_way += 1
+        turn = asyncio.ensure_future(self.app(scope, receive, reply.send))
+        turn.add_done_callback(self._leave)
         try:
-            async with asyncio.timeout(self.seconds) as limit:
-                await self.app(scope, receive, noted)
-        except TimeoutError:
-            if not limit.expired() or begun:
-                raise
-            refusal = Refusal(RefusalCode.UNAVAILABLE, "This took too long and was cut off. Send it again.")
+            done, _ = await asyncio.wait({turn}, timeout=self.seconds)
+        except asyncio.CancelledError:
+            turn.cancel()  # the server is going down
+            raise
+        if done:
+            await turn
+            return
+        turn.add_done_callback(_note)
+        reply.is_cut = True
+        if not reply.has_begun:
+            refusal = Refusal(RefusalCode.UNAVAILABLE, "This took too long. It may have worked: send it again.")
             await _refuse(refusal, 503, scope, receive, send)
-        finally:
-            self.under_way -= 1
+
+    def _leave(self, _: asyncio.Future[None]) -> None:
+        self.under_way -= 1
+
+
+class _Reply:
+    """A `send` that can be cut: what comes later is dropped."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.has_begun = False
+        self.is_cut = False
+
+    async def send(self, message: Message) -> None:
+        if not self.is_cut:
+            self.has_begun = True
+            await self._send(message)
+
+
+def _note(turn: asyncio.Future[None]) -> None:
+    """Of a request that has been answered already, an exception has nobody else to be told to."""
+    if not turn.cancelled() and (error := turn.exception()):
+        log.error("fault", field=None, exc_info=error)
 
 
 async def _refuse(refusal: Refusal, status: int, scope: Scope, receive: Receive, send: Send) -> None:

@@ -57,7 +57,7 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
     probes = [
         database(kept.mongo.command),
         object_store(kept.objects.reach),
-        free_space(settings.data),
+        free_space(settings.data, needed=(settings.data / "engines").is_dir()),
         signing_key(lambda: keys.signing),
     ]
     schema = build_schema(settings)

@@ -9,6 +9,7 @@ from typing import Any
 
 import strawberry
 
+from api import tracing
 from api.keys import KeyRing
 from api.links import ViewerLinks
 from api.passwords import Passwords
@@ -51,6 +52,9 @@ class Context:
         if self.viewer is None:
             raise Refusal(RefusalCode.UNAUTHENTICATED)
         return self.viewer
+
+    def note(self, refusal: Refusal) -> None:
+        tracing.current().codes.append(str(refusal.code.value))
 
     def new_id(self, prefix: str) -> strawberry.ID:
         return compose(prefix, self.now, secrets.token_bytes(10))

@@ -52,9 +52,12 @@ def manifest(folder: Path) -> dict[str, Any]:
     """Read the roles with their worked examples, and the operations of a session, which the page runs by itself.
 
     An example is `examples/<role>/<number>-<name>.graphql`, with variables in the `.json` of the same name. It begins
-    with comments: the title in English, the title in Chinese, then what it shows. In variables the page fills blanks:
-    `{{new:obs}}` a new id, `{{last:cas}}` the last one of its kind seen in an answer, `{{now}}` this moment; a mark, as
-    in `{{new:obs#1}}`, makes blanks the same. Raises `ValueError` for a file that misfits.
+    with comments: its title in English and in Chinese, and, where that is not enough, what it shows in both.
+
+    In variables the page fills blanks: `{{new:obs}}` a new id, `{{last:cas}}` the last one of its kind seen in an
+    answer, `{{now}}` this moment; a mark, as in `{{new:obs#1}}`, makes blanks the same.
+
+    Raises `ValueError` for a file that misfits.
     """
     roles = json.loads((folder / "examples" / "roles.json").read_text("utf-8"))
     for role in roles:
@@ -78,14 +81,15 @@ def example(path: Path) -> dict[str, str]:
     lines = path.read_text("utf-8").splitlines()
     while lines and lines[0].startswith("#"):
         comments.append(lines.pop(0).lstrip("# "))
-    if len(comments) < 2:
-        raise ValueError(f"{path} must begin with two comments: its title in English and in Chinese.")
+    if len(comments) not in {2, 4}:
+        raise ValueError(f"{path} must begin with its title in English and Chinese, and maybe what it shows in both.")
     variables = path.with_suffix(".json")
     return {
         "name": path.stem,
         "title": comments[0],
         "titleZh": comments[1],
-        "about": " ".join(comments[2:]),
+        "about": "".join(comments[2:3]),
+        "aboutZh": "".join(comments[3:4]),
         "operation": "\n".join(lines).strip() + "\n",
         "variables": variables.read_text("utf-8").strip() + "\n" if variables.exists() else "",
     }

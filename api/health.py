@@ -59,6 +59,7 @@ class Readiness:
         self._asking = asyncio.Lock()
         self._found: list[Finding] = []
         self._until = 0.0
+        self._open: dict[str, asyncio.Future[str]] = {}
 
     async def findings(self) -> list[Finding]:
         async with self._asking:
@@ -68,16 +69,20 @@ class Readiness:
             return self._found
 
     async def _ask(self, probe: Probe) -> Finding:
-        try:
-            async with asyncio.timeout(self.seconds):
-                return Finding(probe.part, up=True, needed=probe.needed, says=await probe.ask())
-        except Down as down:
-            says = str(down)
-        except TimeoutError:
-            says = f"No answer within {self.seconds:g} s."
-        except Exception as error:
-            log.warning("probe failed", part=probe.part, exc_info=error)
-            says = "It refused or could not be reached; the log has the kind of error."
+        # A question is never cancelled, for PyMongo's sake (see `admission.Turnstile`): one that is still open is
+        # waited for again.
+        question = self._open.pop(probe.part, None) or asyncio.ensure_future(probe.ask())
+        done, _ = await asyncio.wait({question}, timeout=self.seconds)
+        if not done:
+            self._open[probe.part] = question
+            return Finding(probe.part, up=False, needed=probe.needed, says=f"No answer within {self.seconds:g} s.")
+        error = question.exception()
+        if error is None:
+            return Finding(probe.part, up=True, needed=probe.needed, says=question.result())
+        if isinstance(error, Down):
+            return Finding(probe.part, up=False, needed=probe.needed, says=str(error))
+        log.warning("probe failed", part=probe.part, exc_info=error)
+        says = "It refused or could not be reached; the log has the kind of error."
         return Finding(probe.part, up=False, needed=probe.needed, says=says)
 
 

@@ -1,13 +1,15 @@
-"""Limits on a document, refused as `LIMIT_EXCEEDED` before validation and so before any resolver; parse and validation cached.
+"""Limits on a document, refused as `LIMIT_EXCEEDED` before validation and so before any resolver.
 
-Measuring is `shape`'s work; how a refusal reaches the caller is `errors`'.
+Parsing, measuring and validating are done once for a text and kept. Measuring is `shape`'s work; how a refusal reaches
+the caller is `errors`'.
 """
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache, partial
 
-from graphql import GraphQLSyntaxError, OperationDefinitionNode
-from strawberry.extensions import DisableIntrospection, ParserCache, SchemaExtension, ValidationCache
+from graphql import DocumentNode, GraphQLError, GraphQLSchema, GraphQLSyntaxError, OperationDefinitionNode, parse
+from strawberry.extensions import DisableIntrospection, SchemaExtension
+from strawberry.schema.schema import validate_document
 
 from api import tracing
 from api.settings import Settings
@@ -23,37 +25,51 @@ MOST_REPEATS = 200
 """Validation compares every two selections of one name: 200 repeats cost it 30 ms at worst."""
 LARGEST_PAGE = 100
 
-_shape_of = lru_cache(maxsize=CACHED_DOCUMENTS)(shape_of)
+
+class Prepared:
+    """A document with its shape, and, once it has been validated, what validation found."""
+
+    def __init__(self, document: DocumentNode, shape: Shape) -> None:
+        self.document = document
+        self.shape = shape
+        self.errors: list[GraphQLError] | None = None
 
 
-class Limits(ParserCache):
-    """Parse within the token limit, then hold the document's shape against the settings."""
+@lru_cache(maxsize=CACHED_DOCUMENTS)
+def prepared(schema: GraphQLSchema, text: str, max_tokens: int) -> Prepared:
+    """Parse and measure. Raise `GraphQLSyntaxError`, or `Refusal(LIMIT_EXCEEDED)`; neither is kept.
+
+    Strawberry's own caches are keyed by the document, whose hash walks every node at each request, twice.
+    """
+    try:
+        document = parse(text, max_tokens=max_tokens)
+    except GraphQLSyntaxError as error:
+        if f"more than {max_tokens} tokens" in error.message:
+            raise _too_many("tokens", max_tokens) from error
+        raise
+    return Prepared(document, shape_of(schema, document))
+
+
+class Limits(SchemaExtension):
+    """Hold each document against the settings, then validate it."""
+
+    prepared: Prepared
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(maxsize=CACHED_DOCUMENTS)
+        super().__init__()
         self.settings = settings
 
-    def on_operation(self) -> Iterator[None]:
-        self.execution_context.parse_options["max_tokens"] = self.settings.max_tokens
-        yield
-
     def on_parse(self) -> Iterator[None]:
-        try:
-            self.execution_context.graphql_document = self.cached_parse_document(
-                self.execution_context.query, **self.execution_context.parse_options
-            )
-        except GraphQLSyntaxError as error:
-            if f"more than {self.settings.max_tokens} tokens" in error.message:
-                raise _too_many("tokens", self.settings.max_tokens) from error
-            raise
+        context = self.execution_context
+        core = context.schema._schema  # noqa: SLF001  Strawberry offers no public way to it
+        self.prepared = prepared(core, context.query or "", self.settings.max_tokens)
+        context.graphql_document = self.prepared.document
         yield
 
     def on_validate(self) -> Iterator[None]:
         context = self.execution_context
-        document = context.graphql_document
-        assert document is not None  # noqa: S101  parsing precedes validation
+        document, shape = self.prepared.document, self.prepared.shape
         tracing.current().operation = context.operation_type.value
-        shape = _shape_of(context.schema._schema, document)  # noqa: SLF001  Strawberry offers no public way to it
         for count, most, what in self._measures(shape):
             if count > most:
                 raise _too_many(what, most, count)
@@ -69,6 +85,10 @@ class Limits(ParserCache):
         cost = shape.cost[context.operation_name].of(variables)
         if cost > self.settings.max_cost:
             raise _too_many("fields, counted with the page sizes asked for", self.settings.max_cost, cost)
+        if self.prepared.errors is None:
+            core = context.schema._schema  # noqa: SLF001
+            self.prepared.errors = validate_document(core, document, context.validation_rules)
+        context.pre_execution_errors = self.prepared.errors
         yield
 
     def _measures(self, shape: Shape) -> Iterable[tuple[int, int, str]]:
@@ -82,9 +102,9 @@ class Limits(ParserCache):
 
 
 def extensions(settings: Settings) -> list[Callable[[], SchemaExtension]]:
-    """Return the extensions of a `strawberry.Schema`, in the order they must stand in."""
+    """Return the extensions of a `strawberry.Schema`."""
     closed: list[Callable[[], SchemaExtension]] = [] if settings.introspection else [DisableIntrospection]
-    return [*closed, partial(Limits, settings), partial(ValidationCache, maxsize=CACHED_DOCUMENTS)]
+    return [*closed, partial(Limits, settings)]
 
 
 def _too_many(what: str, most: int, count: int | None = None) -> Refusal:

@@ -67,6 +67,7 @@ KEYS = frozenset(
 LONGEST = 300
 SILENT = ("uvicorn.access", "strawberry.execution")
 """Their lines hold addresses, query strings and callers' values; `middleware` and `errors` write what is needed."""
+_SUSPICIOUS = re.compile(r"eyJ|(?i:bearer|basic)|://|\?")
 _SECRETS = (
     (re.compile(r"eyJ[\w-]+\.[\w-]+(\.[\w-]*)*"), "[token]"),
     (re.compile(r"ses_[0-9a-f-]{36}\.[\w.-]+"), "[token]"),
@@ -196,7 +197,7 @@ def _frames(trace: TracebackType | None) -> list[str]:
 
 def only_known_keys(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Keep what is on the list, scrubbed and short; of everything else only that it was there."""
-    kept: EventDict = {}
+    kept: EventDict = {key: event[key] for key in ("time", "level", "event") if key in event}
     withheld: list[str] = []
     for key, value in event.items():
         if key in KEYS:
@@ -210,8 +211,9 @@ def only_known_keys(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 def _scrubbed(value: Any) -> Any:
     if isinstance(value, str):
-        for pattern, instead in _SECRETS:
-            value = pattern.sub(instead, value)
+        if _SUSPICIOUS.search(value):
+            for pattern, instead in _SECRETS:
+                value = pattern.sub(instead, value)
         return value if len(value) <= LONGEST else f"{value[:LONGEST]}…"
     if isinstance(value, list | tuple | set | frozenset):
         return [_scrubbed(each) for each in value]

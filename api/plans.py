@@ -142,19 +142,17 @@ def position_of(row: Row, before: GeoPoint | None) -> GeoPoint | None:
     datum = DATUMS.get(plain(given["datum"]))
     if datum is None:
         column = "datum" if row.table.has("datum") else "latitude"
-        row.fault(
-            column, "A position needs its datum (坐标系): WGS84 of GPS, GCJ02 of AMap and Tencent, or BD09 of Baidu."
-        )
+        row.fault(column, "A position needs its datum: WGS84 (GPS), GCJ02 (AMap, Tencent) or BD09 (Baidu).")
     if latitude is None or longitude is None or datum is None:
         return None
     sent = GeoPointInput(latitude=latitude, longitude=longitude, datum=datum, source=PositionSource.MANUAL)
     found = locate(sent)
-    if found.problem:
+    if in_china(longitude, latitude) and not in_china(latitude, longitude):
+        row.fault("latitude", "Latitude and longitude are exchanged: China lies between 3 and 54 degrees of latitude.")
+    elif found.problem:
         row.fault(
             "latitude", "This is no place: latitude is within 90 degrees, longitude within 180, and not both are 0."
         )
-    elif in_china(longitude, latitude) and not in_china(latitude, longitude):
-        row.fault("latitude", "Latitude and longitude are exchanged: China lies between 3 and 54 degrees of latitude.")
     elif not in_china(latitude, longitude):
         row.remark(f"The position {latitude}, {longitude} lies outside China.")
     return found

@@ -108,7 +108,9 @@ def _decoded(path: Path, raw: bytes) -> str:
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         tries = ["utf-16"]
     elif b"\0" in raw[:1000]:
-        tries = ["utf-16-be" if raw[:1] == b"\0" else "utf-16-le"]
+        # Of a comma or a digit the first byte is empty in the one, the second in the other.
+        empty_first, empty_second = raw[0:1000:2].count(0), raw[1:1000:2].count(0)
+        tries = ["utf-16-be" if empty_first > empty_second else "utf-16-le"]
     else:
         tries = ["utf-8-sig", "gb18030"]
     for encoding in tries:

@@ -65,6 +65,9 @@ async def submit(context: Context, drafts: Sequence[ObservationDraft]) -> Submit
             results[index] = refused(draft.id, refusal)
     await _settle(context, author, settling)
     results |= {each.index: each.result for each in settling if each.result}
+    for result in results.values():
+        if result.refusal:
+            context.note(Refusal(result.refusal.code))
     return SubmitObservationsPayload(results=[results[index] for index in sorted(results)])
 
 

@@ -5,7 +5,7 @@ Reading the file is left to `sheets.py`, what the values mean to the import of e
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -109,22 +109,27 @@ def read_table(path: Path, columns: Sequence[Column]) -> Table:
     table.check()
     if not rows:
         raise Unreadable(f"{path} has a header and no rows.")
-    by_place = {place: column for column in columns for place, _ in [table.places.get(column.field, (0, ""))] if place}
-    for number, cells in rows:
-        row = Row(number, table)
-        for place, cell in enumerate(cells, start=1):
-            if column := by_place.get(place):
-                row.values[column.field] = _read(row, column, cell)
-            elif cell != "" and (place > len(header) or header[place - 1] == ""):
-                fault = Fault(
-                    number, place, "", "A value stands in a column without a title: give it one, or clear it."
-                )
-                table.faults.append(fault)
-        for column in by_place.values():
-            if column.required and not row.text(column.field) and not _is_spoiled(cells, table.places[column.field][0]):
-                row.fault(column.field, "A value is needed.")
-        table.rows.append(row)
+    titled = {place for place, title in enumerate(header, start=1) if title != ""}
+    by_place = {table.places[column.field][0]: column for column in columns if table.has(column.field)}
+    for row_number, cells in rows:
+        table.rows.append(_row(table, row_number, cells, by_place))
+        table.faults += [
+            Fault(row_number, place, "", "A value stands in a column without a title: give it one, or clear it.")
+            for place, cell in enumerate(cells, start=1)
+            if cell != "" and place not in titled
+        ]
     return table
+
+
+def _row(table: Table, number: int, cells: Sequence[Cell], by_place: Mapping[int, Column]) -> Row:
+    row = Row(number, table)
+    for place, column in by_place.items():
+        cell = cells[place - 1] if place <= len(cells) else ""
+        if cell != "":
+            row.values[column.field] = _read(row, column, cell)
+        elif column.required:
+            row.fault(column.field, "A value is needed.")
+    return row
 
 
 def _headed(number: int, header: Sequence[Cell], columns: Sequence[Column]) -> Table:
@@ -162,10 +167,6 @@ def _read(row: Row, column: Column, cell: Cell) -> str:
         row.fault(column.field, "The text holds a character that is none: type it again.")
         return ""
     return text
-
-
-def _is_spoiled(cells: Sequence[Cell], place: int) -> bool:
-    return place <= len(cells) and isinstance(cells[place - 1], Spoiled)
 
 
 def plain(words: str) -> str:

@@ -44,8 +44,9 @@ EXAMPLE = (
     ("360000", "江西省", "省", "", "", "", "", "", ""),
     ("360700", "赣州市", "设区市", "360000", "", "", "", "", ""),
     ("360703", "南康区", "县", "360700", "360782", "南康市", "25.8552", "114.7114", "WGS84"),
-    ("36070305", "南康区交通局", "局委办", "360703", "", "", "", "", ""),
-    ("3607030501", "交通局运管窗口", "窗口", "36070305", "", "", "25.6601", "114.7602", "GCJ02"),
+    ("360703-XNB", "南康区效能办", "局委办", "360703", "", "", "", "", ""),
+    ("360703-JT", "南康区交通局", "局委办", "360703", "", "", "", "", ""),
+    ("360703-JT-1", "交通局运管窗口", "窗口", "360703-JT", "", "", "25.6601", "114.7602", "GCJ02"),
 )
 
 
@@ -68,8 +69,9 @@ async def plan(store: Store, table: Table, *, now: datetime, random: Callable[[i
     made = Plan[Unit](store.units.put_all)
     written = []
     for node in nodes:
-        differences = differences_of(_values(node.existing), _values(build(node))) if node.existing else None
-        if made.note(node.row, node.label, built[node], differences):
+        unit = build(node)
+        differences = differences_of(_values(node.existing), _values(unit)) if node.existing else None
+        if made.note(node.row, node.label, unit, differences):
             written.append(node)
     made.batches = _batches(recoded, written, built)
     return made

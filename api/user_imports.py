@@ -46,9 +46,10 @@ CLEARANCES = {plain(words): Clearance.IDENTITY for words in ("IDENTITY", "身份
 WORKING_FOR_AN_OFFICE = frozenset({Role.INSPECTOR, Role.MONITOR, Role.OFFICER})
 LEAST_PASSWORD = 8
 EXAMPLE = (
-    ("xc001", "巡查员001", "巡查员", "360700", "36070001", "", "change-me-at-once"),
-    ("xnb.360703", "南康区效能办01", "OFFICER", "360703", "36070301", "IDENTITY", ""),
-    ("jd001", "监督员001", "监督员", "360703; 360704", "36070001", "", ""),
+    ("xnb001", "南康区效能办01", "效能办", "360703", "360703-XNB", "身份", "change-me-at-once"),
+    ("xc001", "巡查员001", "巡查员", "360703", "360703-XNB", "", "change-me-as-well"),
+    ("jd001", "监督员001", "监督员", "360703; 360700", "360703-XNB", "", ""),
+    ("jc001", "监测员001", "监测员", "360703", "360703-XNB", "", ""),
 )
 Choice = TypeVar("Choice", bound=Enum)
 

@@ -1,15 +1,19 @@
 """Verification: stored bytes are hashed again, read, and given thumbnails; what nobody confirmed is looked for.
 
-Every piece of work is claimed by one conditional update that also is its lease: a worker that dies leaves it to the next.
+Every piece of work is claimed by one conditional update that also is its lease, prolonged for as long as the work goes on:
+a worker that dies leaves it to the next.
 How a picture is read is `storage/decoding.py`; running this for ever is `work.py`.
 """
 
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+
+import anyio
+import structlog
 
 from schema.media import Media, MediaRejection, MediaState, PictureFacts, Rendition, Thumbnail
 from schema.places import Datum, GeoPointInput, PositionSource, locate
@@ -17,43 +21,68 @@ from schema.refusals import Refusal
 from storage.arrivals import has_arrived
 from storage.content_types import sniff
 from storage.decoding import Decoder, DecoderUnavailable
+from storage.mongo import StoreFault
 from storage.objects import Downloaded
 from storage.picture_facts import Damage, Picture
 from storage.store import Store
 
-LEASE = timedelta(minutes=10)
-"""Longer than the largest file takes; work of a worker that died is taken up after it."""
+LEASE = timedelta(seconds=15)
+"""How long after a worker's last sign of life its work is taken up by another."""
 DECODED = frozenset({"image/jpeg", "image/png", "image/webp"})
 RENDITIONS = (Rendition.LARGE, Rendition.SMALL)
 LONGEST_WAIT = timedelta(days=1)
 PAUSE = timedelta(seconds=30)
+"""The longest before work that failed is tried again."""
 ATTEMPTS = 3
 OF_THE_MACHINE = frozenset({Damage.TIMED_OUT, Damage.CRASHED, Damage.OUT_OF_MEMORY})
 """Damage that a loaded machine may have made: seen three times, it is the picture's."""
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class MediaWork:
-    """`folder` holds the one file in work; `now` is the clock."""
+    """`folder` holds the one file in work; `now` is the clock; three signs of life are given in the time of a `lease`."""
 
     store: Store
     decoder: Decoder
     folder: Path
     now: Callable[[], datetime]
+    lease: timedelta = LEASE
 
     async def do_one(self) -> bool:
         """Do the piece of work that is due first; False when nothing is due.
 
         What fails because a part of the service is down is tried again later, and is never lost.
         """
-        media = await self.store.media.claim(self.now(), LEASE)
+        media = await self.store.media.claim(self.now(), self.lease)
         if media is None:
             return False
-        try:
-            await (self._verify(media) if media.state is MediaState.UPLOADED else self._look_for(media))
-        except (Refusal, DecoderUnavailable):
-            await self.store.media.postpone(media.id, self.now() + PAUSE)
+        failed = False
+        async with self._held(media):
+            try:
+                await (self.verify(media) if media.state is MediaState.UPLOADED else self._look_for(media))
+            except (Refusal, StoreFault, DecoderUnavailable, OSError) as error:  # OSError: a full disk, above all
+                log.warning("work.failed", kind="media", error=type(error).__name__, attempts=media.attempts)
+                failed = True
+        if failed:
+            await self.store.media.postpone(media.id, self.now() + min(timedelta(seconds=media.attempts), PAUSE))
         return True
+
+    @asynccontextmanager
+    async def _held(self, media: Media) -> AsyncIterator[None]:
+        """Prolong the lease, so that no other worker takes up what this one is still at."""
+
+        async def hold() -> None:
+            held = True
+            while held:
+                await anyio.sleep(self.lease / timedelta(seconds=3))
+                with suppress(Refusal, StoreFault):  # the database may be back before the lease ends
+                    held = await self.store.media.hold(media, self.now() + self.lease)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(hold)
+            yield
+            tasks.cancel_scope.cancel()
 
     async def _look_for(self, media: Media) -> None:
         """A medium that nobody confirmed: a phone may have been killed after the upload, or may still be offline."""
@@ -63,13 +92,12 @@ class MediaWork:
         waited = self.now() - media.expected_at
         await self.store.media.postpone(media.id, self.now() + min(waited, LONGEST_WAIT))
 
-    async def _verify(self, media: Media) -> None:
-        async with AsyncExitStack() as stack:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(dir=self.folder))
+    async def verify(self, media: Media) -> None:
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             path = Path(folder) / "original"
             found = await self.store.objects.download(media.key, path)
             if found is None:
-                await self.store.media.lost(media.id)
+                await self.store.media.lost(media.id, self.now() + PAUSE)
             elif found.byte_size != media.byte_size:
                 await self.store.media.reject(media.id, MediaRejection.SIZE_MISMATCH)
             elif found.sha256 != media.sha256:

@@ -4,11 +4,8 @@
 looks by itself every few seconds besides.
 """
 
-import shutil
 import signal
-import tempfile
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import anyio
 import structlog
@@ -24,6 +21,7 @@ from schema.refusals import Refusal
 from storage.decoding import Decoder
 from storage.mongo import StoreFault
 from storage.store import Store
+from storage.workplaces import workplace
 
 LOOK_EVERY_SECONDS = 5.0
 SWEEP_EVERY_SECONDS = 60.0
@@ -32,9 +30,7 @@ log = structlog.get_logger()
 
 async def work(settings: Settings, store: Store, metrics: Metrics) -> None:
     """Work until cancelled."""
-    settings.data.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix="work-", dir=settings.data))
-    try:
+    with workplace(settings.data / "work") as folder:
         async with Decoder() as decoder, anyio.create_task_group() as tasks:
             media = MediaWork(store, decoder, folder, clock)
             bell = Bell()
@@ -49,8 +45,6 @@ async def work(settings: Settings, store: Store, metrics: Metrics) -> None:
                     found = False
                 if not found:
                     await bell.wait(LOOK_EVERY_SECONDS)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 class Bell:

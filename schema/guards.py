@@ -43,6 +43,7 @@ class Done(FieldExtension):
             check_permit(info)
             return await next_(source, info, **arguments)
         except Refusal as refusal:
+            info.context.note(refusal)
             return Refused.of(refusal)
 
 

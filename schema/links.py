@@ -55,6 +55,8 @@ class Context(Protocol):
         """Why there is no viewer although a token was sent: what is open to all must work with a stale token too."""
     @property
     def links(self) -> Links: ...
+    def note(self, refusal: "Refusal") -> None:
+        """Count a refusal that travels as data: no error of the transport tells of it."""
 
 
 Info = strawberry.Info[Context, None]

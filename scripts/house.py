@@ -6,6 +6,7 @@ What each of them does is left to `storage.engines`, `api.serve` and `api.work`.
 import argparse
 import asyncio
 import os
+import shutil
 import socket
 import sys
 from collections.abc import Callable, Mapping
@@ -92,6 +93,11 @@ class House:
 
     async def _start_own(self, folder: DataFolder, environment: Mapping[str, str], *, embedded: bool) -> None:
         """The processes of our own code; beside engines of one's own they log to where this process does."""
+        # Figures of processes that are gone would be added to those of the living.
+        figures = folder.path("metrics")
+        shutil.rmtree(figures, ignore_errors=True)
+        figures.mkdir(mode=0o700)
+        environment = {**environment, "PROMETHEUS_MULTIPROC_DIR": str(figures)}
 
         def child(name: str, *arguments: str, passed: tuple[int, ...] = ()) -> Child:
             log = folder.path("logs") / f"{name}.log" if embedded else None

@@ -4,6 +4,7 @@ What the documents mean, and which filter a viewer gets, is left to the file of 
 """
 
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -26,7 +27,9 @@ T = TypeVar("T")
 ASCENDING, DESCENDING = pymongo.ASCENDING, pymongo.DESCENDING
 CommandListener = monitoring.CommandListener
 DUPLICATE_KEY = 11000
-TRANSIENT = ("TransientTransactionError", "UnknownTransactionCommitResult")
+UNKNOWN_RESULT = "UnknownTransactionCommitResult"
+TRANSIENT = ("TransientTransactionError", UNKNOWN_RESULT)
+COMMIT_SECONDS = 20.0
 
 
 class AlreadyThere(Exception):  # noqa: N818  says what was found, like FileExists
@@ -257,13 +260,19 @@ class Mongo:
 
     async def transact(self, work: Callable[[Session], Awaitable[T]]) -> T:
         """Run `work(session)` in a majority transaction, run again whole by the driver on a transient conflict."""
+
+        async def committed(session: Session) -> T:
+            # Within the block: Motor commits on leaving it, where neither driver nor caller would try again.
+            done = await work(session)
+            await _commit(session)
+            return done
+
         with translated(outermost=True):
             started = self._client.start_session()
             session = await started if hasattr(started, "__await__") else started
             async with session:
-                # Motor takes the block's answer as it is; both pass the session to it.
                 done: T = await session.with_transaction(
-                    work, read_concern=ReadConcern("snapshot"), write_concern=WriteConcern("majority")
+                    committed, read_concern=ReadConcern("snapshot"), write_concern=WriteConcern("majority")
                 )
                 return done
 
@@ -276,3 +285,16 @@ class Mongo:
         closed = self._client.close()
         if closed is not None:
             await closed
+
+
+async def _commit(session: Session) -> None:
+    """Commit, and again where the answer was lost: the server does it once. A transient conflict passes to the driver."""
+    deadline = time.monotonic() + COMMIT_SECONDS
+    while True:
+        try:
+            await session.commit_transaction()
+        except PyMongoError as error:
+            if not error.has_error_label(UNKNOWN_RESULT) or error.timeout or time.monotonic() > deadline:
+                raise
+        else:
+            return

@@ -1,6 +1,5 @@
 """Media: signed for exactly the declared bytes, hashed again after arrival, shown by short-lived links that are logged."""
 
-import asyncio
 import base64
 import hashlib
 import io
@@ -15,7 +14,7 @@ from PIL import Image
 
 from api.context import clock
 from api.settings import MIB
-from api.verification import LEASE, MediaWork
+from api.verification import PAUSE, MediaWork
 from storage.decoding import Decoder
 from storage.scenes import draw_scene
 from tests.world import REFUSED, World, draft, medium
@@ -181,6 +180,10 @@ async def test_bytes_that_vanish_after_confirmation_are_expected_again(
     await world.store.objects.make_bucket()
     assert await work.do_one()
     assert (await the_media(world, id))["state"] == "EXPECTED"
+    assert await upload(http, slot, JPEG) == 200
+    later = MediaWork(work.store, work.decoder, work.folder, lambda: clock() + PAUSE)
+    assert await later.do_one()
+    assert (await the_media(world, id))["state"] == "UPLOADED"
 
 
 async def test_what_nobody_confirmed_is_found_by_the_sweep(
@@ -194,30 +197,6 @@ async def test_what_nobody_confirmed_is_found_by_the_sweep(
     assert (await the_media(world, id))["state"] == "UPLOADED"
     assert await later.do_one()
     assert (await the_media(world, id))["state"] == "READY"
-
-
-async def test_work_of_a_dead_worker_is_taken_up_after_its_lease(
-    world: World, work: MediaWork, http: httpx.AsyncClient
-) -> None:
-    id, photo, slot = await announce(world, JPEG)
-    await upload(http, slot, JPEG)
-    await confirm(world, photo["id"])
-    claimed = await world.store.media.claim(clock(), LEASE)
-    assert claimed is not None
-    assert await work.do_one() is False
-    later = MediaWork(work.store, work.decoder, work.folder, lambda: clock() + LEASE)
-    assert await later.do_one()
-    assert (await the_media(world, id))["state"] == "READY"
-
-
-async def test_two_workers_never_have_the_same_medium(world: World, http: httpx.AsyncClient) -> None:
-    for _ in range(4):
-        _, photo, slot = await announce(world, JPEG)
-        await upload(http, slot, JPEG)
-        await confirm(world, photo["id"])
-    claims = await asyncio.gather(*(world.store.media.claim(clock(), LEASE) for _ in range(10)))
-    ids = [claim.id for claim in claims if claim]
-    assert len(ids) == len(set(ids)) == 4
 
 
 async def test_a_large_file_goes_in_parts_and_goes_on_where_it_stopped(

@@ -57,7 +57,7 @@ def operations(world: World, seed: int) -> Iterator[list[Operation]]:
         )
         for each in waiting
     ]
-    offers = [
+    offers: list[dict[str, Any]] = [
         {"id": new_id("asg"), "caseId": each["id"], "assigneeId": people[name]}
         for each, name in zip(accepted, cycle(["supervisor", "supervisor2"]), strict=False)
     ]

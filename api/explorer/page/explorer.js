@@ -21,7 +21,8 @@ const completion = new Completion(operation);
 const sessions = new Sessions(ask);
 const roles = new Roles(at("roles"), at("examples"), sessions, take);
 const browser = new Browser(at("schema"), (root, field) => take(skeleton(completion.schema, root, field)));
-let answered = "";
+let answered = ""; // the answer's text
+let state = () => ""; // what is said of it, in the language of the moment
 
 /** Send one operation. Answers {status, body, text, milliseconds, number}, with status 0 where nothing came back. */
 async function ask(payload, token) {
@@ -70,7 +71,7 @@ async function run() {
   const payload = { query: operation.value, variables: text ? parsed(text) : {} };
   if (names.length > 1) payload.operationName = at("which").value;
   at("run").disabled = true;
-  say(word("running"));
+  say(() => word("running"));
   const role = roles.chosen?.name;
   const answer = await ask(payload, await sessions.token(role));
   at("run").disabled = false;
@@ -80,7 +81,7 @@ async function run() {
 }
 
 function show({ status, text, body, milliseconds, number }) {
-  if (!status) return say(word("unreachable"), "bad");
+  if (!status) return say(() => word("unreachable"), "bad");
   notice(text);
   answered = body ? JSON.stringify(body, null, 2) : text;
   at("result").replaceChildren(answered.length < LARGEST_COLOURED ? coloured(answered, "json") : answered);
@@ -89,11 +90,13 @@ function show({ status, text, body, milliseconds, number }) {
   at("copy").hidden = false;
   const bytes = new Blob([text]).size;
   const size = bytes < 10_000 ? `${bytes} B` : `${Math.round(bytes / 1024)} KiB`;
-  say(`${status} · ${Math.round(milliseconds)} ms · ${size} · ${word("quote")} ${number}`, body?.errors || status >= 400 ? "bad" : "good");
+  const figures = `${status} · ${Math.round(milliseconds)} ms · ${size}`;
+  say(() => `${figures} · ${word("quote")} ${number}`, body?.errors || status >= 400 ? "bad" : "good");
 }
 
-function say(text, style = "") {
-  at("answer-state").textContent = text;
+function say(words, style = "") {
+  state = words;
+  at("answer-state").textContent = state();
   at("answer-state").className = `hint ${style}`;
 }
 
@@ -145,6 +148,7 @@ function speak() {
   fillWords();
   at("language").textContent = word("other");
   if (!answered) at("result").textContent = word("waiting");
+  at("answer-state").textContent = state();
   roles.render();
   browser.render();
   checkVariables();
@@ -169,7 +173,7 @@ at("theme").addEventListener("click", () => {
 });
 at("copy").addEventListener("click", async () => {
   await navigator.clipboard.writeText(answered);
-  say(word("copied"));
+  say(() => word("copied"));
 });
 
 paintTheme();

@@ -110,7 +110,7 @@ export class Roles {
       "button",
       { type: "button", "aria-current": example === this.example ? "true" : null, onclick: () => this.pick(example) },
       make("strong", {}, isChinese() ? example.titleZh : example.title),
-      make("span", {}, example.about),
+      make("span", {}, isChinese() ? example.aboutZh : example.about),
       needed.length ? make("span", { class: "bad" }, `${word("needs")} ${needed.join(", ")}`) : null,
     );
   }

@@ -75,7 +75,7 @@ export function skeleton(schema, root, field) {
   const declared = given.map(({ name, type }) => `$${name}: ${printType(type)}`).join(", ");
   const passed = given.map(({ name }) => `${name}: $${name}`).join(", ");
   const title = field.name[0].toUpperCase() + field.name.slice(1);
-  const inner = selection(schema, namedType(field.type), 2, "  ");
+  const inner = selection(schema, namedType(field.type), 4, "  ");
   const kind = root === schema.mutation ? "mutation" : "query";
   const variables = Object.fromEntries(given.map(({ name, type }) => [name, sample(schema, type)]));
   return {
@@ -89,13 +89,13 @@ function selection(schema, typeName, depth, indentation) {
   if (!schema.hasFields(typeName)) return "";
   const deeper = `${indentation}  `;
   const lines = type.kind === "UNION" ? ["__typename"] : [];
-  for (const field of type.fields ?? []) {
+  const fields = (type.fields ?? []).filter((field) => !field.isDeprecated && !field.args.some(isRequired));
+  // A type without plain fields is a wrapper, as connections and payloads are: what it holds is meant.
+  const isWrapper = fields.every(({ type: inner }) => schema.hasFields(namedType(inner)));
+  for (const field of fields) {
     const inner = namedType(field.type);
-    if (field.isDeprecated || field.args.some(isRequired)) continue;
     if (!schema.hasFields(inner)) lines.push(field.name);
-    else if (depth > 1 && ["edges", "nodes", "node", "pageInfo"].includes(field.name)) {
-      lines.push(field.name + selection(schema, inner, field.name === "edges" ? depth : depth - 1, deeper));
-    }
+    else if (depth > 1 && (isWrapper || field.name === "node")) lines.push(field.name + selection(schema, inner, depth - 1, deeper));
   }
   for (const member of type.kind === "UNION" ? type.possibleTypes : []) {
     lines.push(`... on ${member.name}${selection(schema, member.name, depth - 1, deeper)}`);

@@ -1,0 +1,166 @@
+"""Health: what is up, what is down, in time, told to the right people, against the real engines."""
+
+import asyncio
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+
+from api.health import Down, Probe, Readiness, database, free_space, object_store, signing_key
+from api.metrics import Metrics
+from api.settings import Settings
+from api.web import web_app
+from storage.engines import Addresses
+from storage.mongo import Mongo
+from storage.objects import ObjectStore
+from tests.small import SECRET, Context, schema_of
+
+
+async def _context(_: object) -> Context:
+    return Context()
+
+
+def client_of(*probes: Probe, address: str = "127.0.0.1", seconds: float = 2, kept: float = 0) -> httpx.AsyncClient:
+    readiness = Readiness(probes, seconds=seconds, kept=kept)
+    app = web_app(Settings(), schema_of(), _context, metrics=Metrics(), readiness=readiness)
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app, client=(address, 1)), base_url="http://small")
+
+
+def up(part: str = "a", *, needed: bool = True) -> Probe:
+    async def ask() -> str:
+        return f"{part} works."
+
+    return Probe(part, ask, needed)
+
+
+def down(part: str = "b", *, needed: bool = True, error: Exception = Down("It sleeps.")) -> Probe:  # noqa: B008
+    async def ask() -> str:
+        raise error
+
+    return Probe(part, ask, needed)
+
+
+async def test_alive_whatever_is_down() -> None:
+    async with client_of(down()) as client:
+        answer = await client.get("/healthz")
+    assert (answer.status_code, answer.json()) == (200, {"alive": True})
+
+
+async def test_ready_when_all_needed_parts_are_up() -> None:
+    async with client_of(up("a"), down("b", needed=False)) as client:
+        answer = await client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "ready": True,
+        "parts": [
+            {"part": "a", "up": True, "needed": True, "says": "a works."},
+            {"part": "b", "up": False, "needed": False, "says": "It sleeps."},
+        ],
+    }
+
+
+async def test_not_ready_names_what_is_down_and_tells_strangers_no_more() -> None:
+    async with client_of(up("a"), down("b")) as client:
+        told = await client.get("/readyz")
+    async with client_of(up("a"), down("b"), address="10.0.0.8") as client:
+        stranger = await client.get("/readyz")
+    assert told.status_code == stranger.status_code == 503
+    assert told.headers["retry-after"] == "2"
+    assert [part["says"] for part in told.json()["parts"]] == ["a works.", "It sleeps."]
+    assert stranger.json() == {
+        "ready": False,
+        "parts": [
+            {"part": "a", "up": True, "needed": True, "says": "Up."},
+            {"part": "b", "up": False, "needed": True, "says": "Down."},
+        ],
+    }
+
+
+async def test_words_of_errors_stay_inside() -> None:
+    async with client_of(down(error=ConnectionError(f"mongodb://root:{SECRET}@host"))) as client:
+        answer = await client.get("/readyz")
+    assert answer.status_code == 503
+    assert SECRET not in answer.text
+
+
+async def test_parts_that_hang_cost_one_time_limit_together() -> None:
+    async def hang() -> str:
+        await asyncio.sleep(3600)
+        return "never"
+
+    started = time.monotonic()
+    async with client_of(*(Probe(f"p{n}", hang) for n in range(5)), seconds=0.1) as client:
+        answer = await client.get("/readyz")
+    assert time.monotonic() - started < 5 * 0.1 + 1
+    assert {part["says"] for part in answer.json()["parts"]} == {"No answer within 0.1 s."}
+
+
+async def test_many_who_ask_are_one_question() -> None:
+    asked = 0
+
+    async def ask() -> str:
+        nonlocal asked
+        asked += 1
+        return "Up."
+
+    async with client_of(Probe("a", ask), kept=60) as client:
+        answers = await asyncio.gather(*(client.get("/readyz") for _ in range(20)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert asked == 1
+
+
+async def test_the_real_engines(mongo: Mongo, store: ObjectStore, tmp_path: Path) -> None:
+    probes = [
+        database(mongo.command),
+        object_store(store.ping),
+        free_space(tmp_path, 1),
+        signing_key(lambda: None),
+    ]
+    async with client_of(*probes) as client:
+        answer = await client.get("/readyz")
+    assert answer.status_code == 200, answer.text
+    says = {part["part"]: part["says"] for part in answer.json()["parts"]}
+    assert says["database"].startswith("MongoDB 6.0.5, replica set ")
+    assert "fine on loopback only" in says["database"]
+    assert says["objectStore"] == "The bucket answers signed requests."
+
+
+async def test_engines_that_are_gone(engines: Addresses, tmp_path: Path) -> None:
+    """Ports where nothing listens, a key that the store does not know, a disk that is too full, a key that is gone."""
+
+    def no_key() -> None:
+        raise FileNotFoundError("/secret/place/key.pem")
+
+    mongo = Mongo(f"mongodb://root:{SECRET}@127.0.0.1:1/?replicaSet=x", "x", driver="pymongo", timeout_seconds=0.2)
+    stranger = replace(engines, s3_access_key="key", s3_secret_key=SECRET)
+    nowhere = replace(stranger, s3_endpoint="http://127.0.0.1:1")
+    probes = [
+        database(mongo.command),
+        object_store(nowhere.store().ping),
+        object_store(stranger.store().ping),
+        free_space(tmp_path, 2**62),
+        signing_key(no_key),
+    ]
+    async with client_of(*probes) as client:
+        answer = await client.get("/readyz")
+    await mongo.close()
+    assert answer.status_code == 503
+    assert [part["up"] for part in answer.json()["parts"]] == [False] * 5
+    assert SECRET not in answer.text
+    assert "/secret/place" not in answer.text
+
+
+async def test_a_mongod_without_a_replica_set_or_primary_is_down() -> None:
+    async def alone(command: str) -> dict[str, object]:
+        return {"version": "7.0.1", "versionArray": [7, 0, 1, 0], "isWritablePrimary": True}
+
+    async def headless(command: str) -> dict[str, object]:
+        return {"version": "7.0.1", "setName": "rs", "isWritablePrimary": False}
+
+    readiness = Readiness([database(alone), database(headless)])
+    first, second = await readiness.findings()
+    assert not first.up
+    assert "replica set" in first.says
+    assert not second.up
+    assert "primary" in second.says
