@@ -60,7 +60,9 @@ class AssignmentQueries:
         wanted = filter or AssignmentFilter()
         seal = info.context.seal("assignments", repr(wanted))
         page = seal.page(first, after)
-        states: Document = {"state": {"$in": [state.value for state in wanted.states]}} if wanted.states else {}
+        states: Document = (
+            {"state": {"$in": [state.value for state in wanted.states]}} if wanted.states is not None else {}
+        )
         mine: Document = {"assignee_id": info.context.actor.user_id} if wanted.mine else {}
         visible = await info.context.links.visible_assignments()
         found = await info.context.store.assignments.page(all_of(visible, states, mine), page)

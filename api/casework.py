@@ -9,6 +9,7 @@ import strawberry
 
 from api.context import Context, at_most
 from schema.cases import MAX_OBSERVATIONS, MAX_REASON, Case, CaseEvent, CaseEventKind, check_move, states_before
+from schema.digests import digest_of
 from schema.follow_ups import CaseOutcome, CaseState
 from schema.ids import checked
 from schema.observations import Observation
@@ -45,12 +46,12 @@ async def link(context: Context, input: LinkObservationsInput) -> Case:
     checked(input.id, "evt", field="id")
     case = await visible_case(context, input.case_id)
     observations = await visible_observations(context, input.observation_ids)
-    ids = [str(each.id) for each in observations]
-    entry = noted(context, CaseEventKind.LINKED, id=input.id, note=_reason(input.note, "note"), about=ids)
+    ids, digest = [str(each.id) for each in observations], digest_of(input)
+    entry = noted(context, CaseEventKind.LINKED, id=input.id, note=_note(input.note), about=ids, sent=digest)
     linked = await context.store.cases.link(case.id, ids, entry, MAX_OBSERVATIONS)
     if linked is None:
         raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"A case rests on at most {MAX_OBSERVATIONS} observations.")
-    return linked
+    return _as_sent(context, linked, input.id, digest)
 
 
 async def unlink(context: Context, input: LinkObservationsInput) -> Case:
@@ -58,12 +59,12 @@ async def unlink(context: Context, input: LinkObservationsInput) -> Case:
     checked(input.id, "evt", field="id")
     case = await visible_case(context, input.case_id)
     observations = await visible_observations(context, input.observation_ids)
-    ids = [str(each.id) for each in observations]
-    entry = noted(context, CaseEventKind.UNLINKED, id=input.id, note=_reason(input.note, "note"), about=ids)
+    ids, digest = [str(each.id) for each in observations], digest_of(input)
+    entry = noted(context, CaseEventKind.UNLINKED, id=input.id, note=_note(input.note), about=ids, sent=digest)
     unlinked = await context.store.cases.unlink(case.id, ids, entry)
     if unlinked is None:
         raise Refusal(RefusalCode.WRONG_STATE, "A case rests on at least one observation.", field="observationIds")
-    return unlinked
+    return _as_sent(context, unlinked, input.id, digest)
 
 
 async def move(context: Context, input: MoveCaseInput) -> Case:
@@ -71,32 +72,37 @@ async def move(context: Context, input: MoveCaseInput) -> Case:
     checked(input.id, "evt", field="id")
     if input.to in BY_ASSIGNMENT:
         raise Refusal(RefusalCode.BAD_INPUT, "A case comes there by `assign` and `acceptAssignment`.", field="to")
-    check_move(input.to, reason=_reason(input.reason, "reason"), outcome=input.outcome, reply=input.reply)
+    check_move(input.to, reason=input.reason, outcome=input.outcome, reply=input.reply)
     case = await visible_case(context, input.case_id)
-    closing = input.to is CaseState.CLOSED
+    closing, digest = input.to is CaseState.CLOSED, digest_of(input)
     fields: Document = {"closed_at": context.now if closing else None, "outcome": None}
     if closing and input.outcome:
         fields["outcome"] = input.outcome.value
     if input.reply:
         fields["reply"] = input.reply
-    step = event(context, CaseEventKind.MOVED, input.to, id=input.id, note=input.reason)
+    step = event(context, CaseEventKind.MOVED, input.to, id=input.id, note=input.reason, sent=digest)
     moved = await context.store.cases.move(case.id, sorted(states_before(input.to), key=str), step, fields)
     if moved is not None:
         return moved
     [known] = await context.store.cases.many([case.id])
-    earlier = next((each for each in known.history if each.id == input.id), None)
-    if earlier is None:
+    if all(each.id != input.id for each in known.history):
         raise Refusal(
             RefusalCode.WRONG_STATE, f"A case does not go from {known.state.value} to {input.to.value}.", field="to"
         )
-    if (earlier.state, earlier.note, earlier.by_id) != (input.to, input.reason, context.actor.user_id):
+    return _as_sent(context, known, input.id, digest)
+
+
+def _as_sent(context: Context, case: Case, event_id: str, digest: str) -> Case:
+    """The case, where its event of that id is what was sent; raises `Refusal(CONFLICT)` where it is something else."""
+    [step] = [each for each in case.history if each.id == event_id]
+    if (step.sent_sha256, step.by_id) != (digest, context.actor.user_id):
         raise Refusal(RefusalCode.CONFLICT, field="id")
-    return known
+    return case
 
 
-def _reason(text: str | None, field: str) -> str | None:
+def _note(text: str | None) -> str | None:
     if text is not None and len(text) > MAX_REASON:
-        raise Refusal(RefusalCode.BAD_INPUT, f"At most {MAX_REASON} characters.", field=field)
+        raise Refusal(RefusalCode.BAD_INPUT, f"At most {MAX_REASON} characters.", field="note")
     return text
 
 
@@ -108,6 +114,7 @@ def event(
     id: str | None = None,
     note: str | None = None,
     about: Sequence[str] = (),
+    sent: str | None = None,
 ) -> CaseEvent:
     return CaseEvent(
         id=strawberry.ID(id or context.new_id("evt")),
@@ -117,6 +124,7 @@ def event(
         note=note,
         by_id=context.actor.user_id,
         about_ids=tuple(about),
+        sent_sha256=sent,
     )
 
 
@@ -145,9 +153,15 @@ async def visible_observations(context: Context, ids: Sequence[strawberry.ID]) -
 
 
 def noted(
-    context: Context, kind: CaseEventKind, *, id: str | None = None, note: str | None = None, about: Sequence[str] = ()
+    context: Context,
+    kind: CaseEventKind,
+    *,
+    id: str | None = None,
+    note: str | None = None,
+    about: Sequence[str] = (),
+    sent: str | None = None,
 ) -> Document:
     """An event whose state is the case's own, known only when it is written."""
-    document = to_document(event(context, kind, CaseState.RECEIVED, id=id, note=note, about=about))
+    document = to_document(event(context, kind, CaseState.RECEIVED, id=id, note=note, about=about, sent=sent))
     del document["state"]
     return document

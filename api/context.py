@@ -53,6 +53,9 @@ class Context:
             raise Refusal(RefusalCode.UNAUTHENTICATED)
         return self.viewer
 
+    def forget(self) -> None:
+        self.__dict__.pop("links", None)
+
     def note(self, refusal: Refusal) -> None:
         tracing.current().codes.append(str(refusal.code.value))
 

@@ -55,6 +55,9 @@ async def assign(context: Context, input: AssignInput) -> Assignment:
     digest = digest_of(input)
     if known := await context.store.assignments.many([input.id]):
         return _same(context, known[0], digest)
+    office_id, office_path = context.actor.office_id, context.actor.office_path
+    if office_id is None or office_path is None:
+        raise Refusal(RefusalCode.FORBIDDEN, "Your account belongs to no office, in whose name you could give it.")
     kind = _kind(input)
     unit_id = unit_path = case_id = None
     if input.case_id is not None:
@@ -77,8 +80,8 @@ async def assign(context: Context, input: AssignInput) -> Assignment:
         offered_at=context.now,
         assignee_id=assignee.id,
         offered_by_id=context.actor.user_id,
-        office_id=context.actor.office_id or "",
-        office_path=context.actor.office_path or "",
+        office_id=office_id,
+        office_path=office_path,
         case_id=case_id,
         unit_id=unit_id,
         unit_path=unit_path,
@@ -148,11 +151,13 @@ async def _offer(context: Context, offer: Assignment, digest: str) -> Assignment
     kind = CaseEventKind.HANDED_ON if offer.handed_on_from_id else CaseEventKind.ASSIGNED
     event = noted(context, kind, note=offer.note, about=[str(offer.id)])
     try:
-        await context.store.assignments.offer(offer, event)
+        made = await context.store.assignments.offer(offer, event)
     except AlreadyThere:
         [stored] = await context.store.assignments.many([offer.id])
         return _same(context, stored, digest)
-    return offer
+    if made is None:
+        raise Refusal(RefusalCode.WRONG_STATE, "Its case is given to nobody any more.")
+    return made
 
 
 def _kind(input: AssignInput) -> AssignmentKind:
@@ -188,6 +193,8 @@ async def _found(context: Context, id: str, visible: Filter, field: str) -> Assi
 async def _settled(context: Context, id: str, wanted: AssignmentState) -> Assignment:
     """As it is now, where the step was taken before; raises `Refusal(WRONG_STATE)` where it can't be taken."""
     [known] = await context.store.assignments.many([id])
+    if known.state is AssignmentState.OFFERED and wanted is AssignmentState.ACCEPTED:
+        raise Refusal(RefusalCode.WRONG_STATE, "Its case is over, or who handed it on has it no more.", field="id")
     if known.state is not wanted:
         raise Refusal(RefusalCode.WRONG_STATE, f"The assignment is {known.state.value}.", field="id")
     return known

@@ -4,7 +4,7 @@ What each relation means is said in `schema/links.py`; what the viewer finds, in
 """
 
 import secrets
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TypeVar
@@ -31,7 +31,8 @@ from storage.store import Store
 N = TypeVar("N", bound=Node)
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
-MAX_RELATED = 200
+MAX_RELATED = 21
+"""Of one unit or point: 20, and the case that asks."""
 
 
 class ViewerLinks:
@@ -95,8 +96,11 @@ class ViewerLinks:
     async def cases(self, ids: Sequence[str]) -> list[Case]:
         return _present(await self._cases.load_many(ids))
 
-    async def follow_ups(self, case_ids: Sequence[str]) -> list[FollowUp]:
-        return _present(await self._follow_ups.load_many(case_ids))
+    async def follow_ups(self, observation: Observation) -> list[FollowUp]:
+        """Of every case for its author, whom the office owes an answer; for others, of the cases that they find."""
+        if observation.author_id == self.viewer.user_id:
+            return _present(await self._follow_ups.load_many(observation.case_ids))
+        return [_follow_up(case) for case in await self.cases(observation.case_ids)]
 
     async def assignment(self, id: str) -> Assignment | None:
         return await self._assignments.load(id)
@@ -166,7 +170,7 @@ class ViewerLinks:
     def _observations_of_cases(self) -> DataLoader[str, list[Observation]]:
         async def load(case_ids: list[str]) -> list[list[Observation]]:
             found = await self._store.observations.of_cases(case_ids, MAX_OBSERVATIONS * len(case_ids))
-            return [[each for each in found if id in each.case_ids] for id in case_ids]
+            return _grouped(case_ids, ((id, each) for each in found for id in each.case_ids))
 
         return DataLoader(load_fn=load)
 
@@ -174,7 +178,7 @@ class ViewerLinks:
     def _assignments_of_cases(self) -> DataLoader[str, list[Assignment]]:
         async def load(case_ids: list[str]) -> list[list[Assignment]]:
             found = await self._store.assignments.of_cases(case_ids)
-            return [[each for each in found if each.case_id == id] for id in case_ids]
+            return _grouped(case_ids, ((each.case_id, each) for each in found))
 
         return DataLoader(load_fn=load)
 
@@ -183,7 +187,8 @@ class ViewerLinks:
         async def load(subjects: list[tuple[str | None, str | None]]) -> list[list[Case]]:
             unit_ids = [unit_id for unit_id, _ in subjects if unit_id]
             point_ids = [point_id for _, point_id in subjects if point_id]
-            found = await self._store.cases.about(unit_ids, point_ids, await self.visible_cases(), MAX_RELATED)
+            in_scope = visibility.cases(self.viewer, ())
+            found = await self._store.cases.about(unit_ids, point_ids, in_scope, await self.granted(), MAX_RELATED)
             return [[case for case in found if _shares(case, *subject)] for subject in subjects]
 
         return DataLoader(load_fn=load)
@@ -257,6 +262,15 @@ def _by_id(many: Callable[[Sequence[str]], Awaitable[Sequence[N]]]) -> DataLoade
         return [found.get(id) for id in ids]
 
     return DataLoader(load_fn=load)
+
+
+def _grouped(keys: Sequence[str], found: Iterable[tuple[str | None, N]]) -> list[list[N]]:
+    """What was found under each of `keys`, in the order of both."""
+    groups: dict[str | None, list[N]] = {key: [] for key in keys}
+    for key, each in found:
+        if key in groups:
+            groups[key].append(each)
+    return [groups[key] for key in keys]
 
 
 def _present(found: Sequence[V | None]) -> list[V]:

@@ -42,10 +42,10 @@ async def open_case(context: Context, input: OpenCaseInput) -> Case:
         return _same(context, known[0], digest)
     observations = await visible_observations(context, input.observation_ids)
     office_id = context.actor.office_id
-    [office] = await context.store.units.many([office_id]) if office_id else [None]
-    if office is None:
+    offices = await context.store.units.many([office_id]) if office_id else []
+    if not offices:
         raise Refusal(RefusalCode.FORBIDDEN, "Your account belongs to no office, which would number the case.")
-    year = context.now.astimezone(BEIJING).year
+    [office], year = offices, context.now.astimezone(BEIJING).year
 
     def numbered(sequence: int) -> Case:
         return _new_case(context, input, observations, case_number(office.code, year, sequence), year, sequence, digest)

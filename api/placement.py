@@ -39,5 +39,5 @@ async def _place(store: Store, batch: Sequence[Observation]) -> int:
         scopes = authors[each.author_id].scope_paths if each.author_id in authors else ()
         found = directory.place(each.content, scopes=scopes, author_id=each.author_id)
         if found.placement is Placement.PLACED:
-            count += await store.observations.place(each.id, to_document(found))
+            count += await store.observations.place(each.id, each.revision, to_document(found))
     return count

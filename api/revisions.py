@@ -5,6 +5,7 @@ from dataclasses import replace
 import strawberry
 
 from api.context import Context
+from api.placement import directory_for
 from api.submission import author_of, conflicting
 from api.uploads import slots_for
 from schema.digests import digest_of
@@ -14,6 +15,7 @@ from schema.media import Media, expect
 from schema.observations import Observation, ObservationContent, ObservationRevision
 from schema.refusals import Refusal, RefusalCode
 from schema.uploads import UploadSlot
+from storage.codecs import to_document
 
 MAX_REASON = 2_000
 MAX_REVISIONS = 50
@@ -91,4 +93,6 @@ async def _append(
         content_sha256=digest,
         content=replace(content, media_ids=known.content.media_ids + added),
     )
-    return await context.store.observations.revise(known.id, revision)
+    directory = await directory_for(context.store, [content])
+    placed = directory.place(content, scopes=context.actor.scopes, author_id=context.actor.user_id)
+    return await context.store.observations.revise(known.id, revision, to_document(placed))

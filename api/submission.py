@@ -25,7 +25,7 @@ from schema.drafts import (
 )
 from schema.media import Media, expect
 from schema.observations import Observation, ObservationContent
-from schema.refusals import Refusal, RefusalCode, Refused
+from schema.refusals import NextStep, Refusal, RefusalCode, Refused
 from schema.viewers import Viewer
 
 
@@ -74,7 +74,11 @@ async def submit(context: Context, drafts: Sequence[ObservationDraft]) -> Submit
 def author_of(viewer: Viewer) -> Author:
     """Raises `Refusal(FORBIDDEN)` for a person without an office: nobody would answer for what is sent."""
     if viewer.office_id is None or viewer.office_path is None:
-        raise Refusal(RefusalCode.FORBIDDEN, "Your account belongs to no office. Ask your administrator to set it.")
+        raise Refusal(
+            RefusalCode.FORBIDDEN,
+            "Your account belongs to no office. Ask your administrator to set it; what the phone holds can wait.",
+            next_step=NextStep.RETRY_LATER,
+        )
     return Author(viewer.user_id, viewer.device_id, viewer.roles, viewer.office_id, viewer.office_path)
 
 
@@ -115,7 +119,7 @@ async def _settle(context: Context, author: Author, settling: list[_Settling]) -
         return
     await _settle_known(context, author, settling)
     open_ones = _first_of_each_id(settling)
-    await _expect_media(context, open_ones)
+    await _expect_media(context, author, open_ones)
     open_ones = [each for each in open_ones if each.result is None]
     made = await _observations(context, author, open_ones)
     taken = (await context.store.observations.add(list(made.values()))).already_there
@@ -148,7 +152,7 @@ def _first_of_each_id(settling: Sequence[_Settling]) -> list[_Settling]:
 async def _settle_known(context: Context, author: Author, settling: Sequence[_Settling]) -> None:
     """Drafts whose id is stored: the same content is a duplicate with the same receipt, other content a conflict."""
     found = {each.id: each for each in await context.store.observations.many([each.draft.id for each in settling])}
-    duplicates = []
+    duplicates, conflicts = [], []
     for each in settling:
         known = found.get(each.draft.id)
         if known is None:
@@ -156,8 +160,9 @@ async def _settle_known(context: Context, author: Author, settling: Sequence[_Se
         if known.author_id == author.user_id and known.revisions[0].content_sha256 == each.digest:
             duplicates.append((each, known))
         else:
-            await _keep_aside(context, author, each)
+            conflicts.append(each)
             each.result = refused(each.draft.id, Refusal(RefusalCode.CONFLICT, field=f"drafts.{each.index}.id"))
+    await _keep_aside(context, author, conflicts)
     if duplicates:
         await _answer_duplicates(context, duplicates)
 
@@ -176,21 +181,23 @@ async def _answer_duplicates(context: Context, duplicates: Sequence[tuple[_Settl
         )
 
 
-async def _keep_aside(context: Context, author: Author, each: _Settling) -> None:
-    sent = canonical(each.draft)
-    await context.store.observations.set_aside(each.draft.id, each.digest, sent, author.user_id, context.now)
+async def _keep_aside(context: Context, author: Author, settling: Sequence[_Settling]) -> None:
+    newcomers = [(each.draft.id, each.digest, canonical(each.draft)) for each in settling]
+    await context.store.observations.set_aside(newcomers, author.user_id, context.now)
 
 
-async def _expect_media(context: Context, settling: Sequence[_Settling]) -> None:
+async def _expect_media(context: Context, author: Author, settling: Sequence[_Settling]) -> None:
     """Record the media of all open drafts; a draft whose medium's id stands for something else is a conflict."""
     announced = [media for each in settling for media in each.media]
+    conflicts = []
     for each in await conflicting(context, announced):
         owner = next(one for one in settling if any(media is each for media in one.media))
         if owner.result is None:
-            await _keep_aside(context, author_of(context.actor), owner)
+            conflicts.append(owner)
             number = owner.media.index(each)
             field = f"drafts.{owner.index}.media.{number}.id"
             owner.result = refused(owner.draft.id, Refusal(RefusalCode.CONFLICT, field=field))
+    await _keep_aside(context, author, conflicts)
 
 
 async def conflicting(context: Context, announced: Sequence[Media]) -> list[Media]:

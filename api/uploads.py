@@ -23,6 +23,7 @@ from schema.uploads import (
     UploadRequest,
     UploadResult,
     UploadSlot,
+    digests_of,
 )
 from storage.arrivals import has_arrived
 from storage.objects import Put, Signed
@@ -84,9 +85,9 @@ async def request_uploads(context: Context, requests: Sequence[UploadRequest]) -
 
 async def _parts_slot(context: Context, media: Media, request: UploadRequest) -> UploadSlot:
     """The parts of a large upload, begun if it has not been; those that the store has are marked."""
+    digests = digests_of(request)
     upload_id, arrived = await _upload(context, media)
     part_bytes = max(context.settings.part_bytes, -(-media.byte_size // MAX_PARTS))
-    digests = {part.number: part.sha256 for part in request.parts}
     offsets = range(0, media.byte_size, part_bytes)
     puts = [
         Put(
@@ -124,6 +125,7 @@ async def _upload(context: Context, media: Media) -> tuple[str, dict[int, int]]:
     begun = await context.store.objects.begin_upload(media.key, media.content_type)
     changed = await context.store.media.begin_upload(media.id, begun, media.upload_id)
     if changed is None:
+        await context.store.objects.abandon_upload(media.key, begun)
         raise Refusal(RefusalCode.BUSY, "Another request began this upload at the same moment. Ask again.")
     return begun, {}
 

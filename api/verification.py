@@ -65,7 +65,7 @@ class MediaWork:
                 log.warning("work.failed", kind="media", error=type(error).__name__, attempts=media.attempts)
                 failed = True
         if failed:
-            await self.store.media.postpone(media.id, self.now() + min(timedelta(seconds=media.attempts), PAUSE))
+            await self.store.media.postpone(media, self.now() + min(timedelta(seconds=media.attempts), PAUSE))
         return True
 
     @asynccontextmanager
@@ -90,7 +90,7 @@ class MediaWork:
             await self.store.media.confirm(media.id, self.now())
             return
         waited = self.now() - media.expected_at
-        await self.store.media.postpone(media.id, self.now() + min(waited, LONGEST_WAIT))
+        await self.store.media.postpone(media, self.now() + min(waited, LONGEST_WAIT))
 
     async def verify(self, media: Media) -> None:
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
@@ -112,7 +112,7 @@ class MediaWork:
             return
         picture = await self.decoder.examine(path)
         if picture.damage in OF_THE_MACHINE and media.attempts < ATTEMPTS:
-            await self.store.media.postpone(media.id, self.now() + PAUSE)
+            await self.store.media.postpone(media, self.now() + PAUSE)
             return
         thumbnails = await self._keep_thumbnails(media, picture)
         await self.store.media.ready(media.id, self.now(), facts_of(picture), thumbnails)

@@ -25,6 +25,7 @@ MAX_OBSERVATIONS = 500
 MAX_TITLE = 200
 MAX_SUMMARY = 20_000
 MAX_REASON = 2_000
+MAX_REPLY = 20_000
 
 
 S = CaseState
@@ -69,6 +70,7 @@ class CaseEvent:
     note: str | None = strawberry.field(description="Reason or remark.", default=None)
     by_id: strawberry.Private[str]
     about_ids: strawberry.Private[tuple[str, ...]] = ()
+    sent_sha256: strawberry.Private[str | None] = None
 
     @strawberry.field(description="Who did it, where the viewer may know.")
     async def by(self, info: Info) -> User | None:
@@ -77,7 +79,7 @@ class CaseEvent:
 
 @strawberry.type(description="A matter that must get a reply and an outcome (案件).")
 class Case(Node):
-    number: str = strawberry.field(description="Such as 360703-2026-0017: office, year, running number (编号).")
+    number: str = strawberry.field(description="Such as 360703-XNB-2026-0017: office, year, running number (编号).")
     year: int = strawberry.field(description="Year of the number, Beijing time.")
     sequence: int = strawberry.field(description="Running number of the office in that year, without gaps.")
     title: str = strawberry.field(description="Title (标题).")
@@ -133,7 +135,7 @@ class Case(Node):
 
 
 def case_number(office_code: str, year: int, sequence: int) -> str:
-    """`360703-2026-0017`."""
+    """`360703-XNB-2026-0017`."""
     return f"{office_code}-{year}-{sequence:04d}"
 
 
@@ -143,7 +145,11 @@ def states_before(target: CaseState) -> frozenset[CaseState]:
 
 
 def check_move(target: CaseState, *, reason: str | None, outcome: CaseOutcome | None, reply: str | None) -> None:
-    """What a move must bring along (rule 1): raises `Refusal(BAD_INPUT)` naming what is missing."""
+    """What a move must bring along (rule 1): raises `Refusal(BAD_INPUT)` naming what is missing or too long."""
+    for field, text, most in (("reason", reason, MAX_REASON), ("reply", reply, MAX_REPLY)):
+        if text is not None and len(text) > most:
+            raise Refusal(RefusalCode.BAD_INPUT, f"At most {most} characters.", field=field)
+    reason, reply = (reason or "").strip(), (reply or "").strip()
     needs: dict[CaseState, tuple[tuple[str, object, str], ...]] = {
         CaseState.DECLINED: (("reason", reason, "a reason"), ("reply", reply, "a reply to whoever raised it")),
         CaseState.CLOSED: (("outcome", outcome, "an outcome"), ("reply", reply, "a reply to whoever raised it")),

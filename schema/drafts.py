@@ -24,13 +24,14 @@ from schema.observations import (
 )
 from schema.places import GeoPointInput, locate
 from schema.placing import Placed
-from schema.refusals import Refusal, RefusalCode, Refused
+from schema.refusals import NextStep, Refusal, RefusalCode, Refused
 from schema.times import offset_minutes, to_millis
 from schema.uploads import UploadSlot
 from schema.viewers import Role
 
 MAX_TEXT = 20_000
 MAX_MEDIA = 100
+MAX_NAME = 500
 MAX_DRAFTS = 50
 MAX_CLOCK_AHEAD = timedelta(days=366)
 
@@ -115,7 +116,12 @@ def content_of(
     if draft.assignment_id is not None:
         checked(draft.assignment_id, "asg", field=f"{field}.assignmentId")
     if not any(draft.method in METHODS_OF.get(role, frozenset()) for role in author_roles):
-        raise Refusal(RefusalCode.FORBIDDEN, "Your role does not record by this method.", field=f"{field}.method")
+        raise Refusal(
+            RefusalCode.FORBIDDEN,
+            "Your role does not record by this method.",
+            field=f"{field}.method",
+            next_step=NextStep.FIX_AND_RESEND,
+        )
     if len(draft.text) > MAX_TEXT:
         raise Refusal(RefusalCode.BAD_INPUT, f"A text has at most {MAX_TEXT} characters.", field=f"{field}.text")
     if len(draft.media) > MAX_MEDIA:
@@ -127,8 +133,8 @@ def content_of(
         raise Refusal(
             RefusalCode.BAD_INPUT, "The device's clock is more than a year ahead.", field=f"{field}.capturedAt"
         )
-    if draft.complainant is not None and draft.method is not Method.COMPLAINT:
-        raise Refusal(RefusalCode.BAD_INPUT, "Only a complaint has a complainant.", field=f"{field}.complainant")
+    if draft.complainant is not None:
+        _check_complainant(draft.complainant, draft.method, field=f"{field}.complainant")
     for name, value, most in (
         ("unit", draft.unit, 100),
         ("monitoringPoint", draft.monitoring_point, 100),
@@ -149,9 +155,18 @@ def content_of(
         claimed_monitoring_point=draft.monitoring_point,
         device_sequence=draft.device_sequence,
         assignment_id=draft.assignment_id,
-        complainant_given=_complainant(draft.complainant) if draft.complainant else None,
+        complainant=_complainant(draft.complainant) if draft.complainant else None,
         media_ids=tuple(media.id for media in draft.media),
     )
+
+
+def _check_complainant(given: ComplainantInput, method: Method, *, field: str) -> None:
+    if method is not Method.COMPLAINT:
+        raise Refusal(RefusalCode.BAD_INPUT, "Only a complaint has a complainant.", field=field)
+    if given.is_anonymous and given.name:
+        raise Refusal(RefusalCode.BAD_INPUT, "An anonymous complainant's name is not kept.", field=f"{field}.name")
+    if len(given.name or "") > MAX_NAME or len(given.contact or "") > MAX_NAME:
+        raise Refusal(RefusalCode.BAD_INPUT, f"At most {MAX_NAME} characters.", field=field)
 
 
 def _complainant(given: ComplainantInput) -> Complainant:

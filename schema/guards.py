@@ -1,12 +1,12 @@
 """Guards: the field extensions that hold every root field and every sensitive field to the table of permits.
 
 What the table says is in `permits.py`; a refused mutation answers with `Refused`, a refused query raises, and a field of
-a visible record that needs a clearance reads as null.
+a visible record that would tell who is behind it reads as null.
 """
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import strawberry
 from strawberry.extensions import FieldExtension
@@ -14,6 +14,7 @@ from strawberry.extensions import FieldExtension
 from schema.links import Info
 from schema.permits import PERMITS
 from schema.refusals import Refusal, RefusalCode, Refused
+from schema.viewers import Owner
 
 Resolve = Callable[..., Awaitable[Any]]
 
@@ -41,17 +42,25 @@ class Done(FieldExtension):
     async def resolve_async(self, next_: Resolve, source: Any, info: Info, **arguments: Any) -> Any:
         try:
             check_permit(info)
+            info.context.forget()  # the mutation before this one, in the same document
             return await next_(source, info, **arguments)
         except Refusal as refusal:
             info.context.note(refusal)
             return Refused.of(refusal)
 
 
-class Guarded(FieldExtension):
-    """A field of a record that some who see the record may not read: it reads as null to them."""
+class Owned(Protocol):
+    """A record that knows whose it is; None where the viewer does not find what it belongs to."""
 
-    async def resolve_async(self, next_: Resolve, source: Any, info: Info, **arguments: Any) -> Any:
-        if not PERMITS[f"{info.path.typename}.{info.field_name}"].admits(info.context.viewer):
+    async def owner(self, info: Info) -> Owner | None: ...
+
+
+class Guarded(FieldExtension):
+    """A field that would tell who is behind a record: null but to its author, and to the cleared in whose scope it lies."""
+
+    async def resolve_async(self, next_: Resolve, source: Owned, info: Info, **arguments: Any) -> Any:
+        viewer, owner = info.context.viewer, await source.owner(info)
+        if viewer is None or owner is None or not viewer.knows(owner):
             return None
         return await next_(source, info, **arguments)
 

@@ -18,6 +18,7 @@ from schema.nodes import Node
 from schema.places import GeoPoint
 from schema.refusals import Refusal, RefusalCode
 from schema.times import ByteCount, to_millis
+from schema.viewers import Owner
 
 if TYPE_CHECKING:
     from schema.observations import Observation
@@ -101,7 +102,9 @@ class PictureFacts:
     )
     width: int | None = strawberry.field(description="Pixels as coded, before orientation.", default=None)
     height: int | None = strawberry.field(description="Pixels as coded, before orientation.", default=None)
-    orientation: int | None = strawberry.field(description="EXIF orientation as stored; outside 1 to 8 it means 1.", default=None)
+    orientation: int | None = strawberry.field(
+        description="EXIF orientation as stored; outside 1 to 8 it means 1.", default=None
+    )
     display_width: int | None = strawberry.field(description="Pixels when upright.", default=None)
     display_height: int | None = strawberry.field(description="Pixels when upright.", default=None)
     taken_at_local: str | None = strawberry.field(
@@ -125,10 +128,6 @@ class PictureFacts:
             return None
         zone = timezone(timedelta(minutes=self.taken_offset_minutes))
         return datetime.fromisoformat(self.taken_at_local).replace(tzinfo=zone)
-
-    @strawberry.field(description="Maker, model and software of the device; needs clearance.", extensions=[Guarded()])
-    async def device(self) -> str | None:
-        return " / ".join(part for part in (self.make, self.model, self.software) if part) or None
 
 
 @dataclass(frozen=True)
@@ -167,6 +166,16 @@ class Media(Node):
     )
     async def link(self, info: Info, rendition: Rendition = Rendition.LARGE) -> Link | None:
         return await info.context.links.link(self, rendition)
+
+    async def owner(self, info: Info) -> Owner | None:
+        observation = await info.context.links.observation(self.observation_id)
+        return await observation.owner(info) if observation else None
+
+    @strawberry.field(description="Maker, model and software of the device; needs clearance.", extensions=[Guarded()])
+    async def device(self) -> str | None:
+        facts = self.facts
+        told = (facts.make, facts.model, facts.software) if facts else ()
+        return " / ".join(part for part in told if part) or None
 
     @strawberry.field(description="The observation that it belongs to.")
     async def observation(self, info: Info) -> Annotated["Observation", strawberry.lazy("schema.observations")] | None:

@@ -18,7 +18,7 @@ from schema.nodes import Node
 from schema.places import GeoPoint
 from schema.units import Unit
 from schema.users import User
-from schema.viewers import Role
+from schema.viewers import Owner, Role
 
 if TYPE_CHECKING:
     from schema.assignments import Assignment
@@ -103,14 +103,10 @@ class ObservationContent:
     claimed_monitoring_point: str | None = strawberry.field(
         description="Monitoring point as the phone named it: id or code.", default=None
     )
-    device_sequence: int | None = strawberry.field(description="The device's own running number.", default=None)
     assignment_id: strawberry.Private[str | None] = None
-    complainant_given: strawberry.Private[Complainant | None] = None
+    device_sequence: strawberry.Private[int | None] = None
+    complainant: strawberry.Private[Complainant | None] = None
     media_ids: strawberry.Private[tuple[str, ...]] = ()
-
-    @strawberry.field(description="Who complained; needs clearance (投诉人).", extensions=[Guarded()])
-    async def complainant(self) -> Complainant | None:
-        return self.complainant_given
 
     @strawberry.field(description="Photos, videos, sound and documents (影像资料).")
     async def media(self, info: Info) -> list[Media]:
@@ -150,6 +146,17 @@ class Observation(Node):
     monitoring_point_id: strawberry.Private[str | None] = None
     case_ids: strawberry.Private[tuple[str, ...]] = ()
 
+    async def owner(self, info: Info) -> Owner:
+        return Owner(self.author_id, self.office_path)
+
+    @strawberry.field(description="Who complained; needs clearance (投诉人).", extensions=[Guarded()])
+    async def complainant(self) -> Complainant | None:
+        return self.content.complainant
+
+    @strawberry.field(description="The device's own running number; needs clearance.", extensions=[Guarded()])
+    async def device_sequence(self) -> int | None:
+        return self.content.device_sequence
+
     @strawberry.field(description="Proof of receipt (回执).")
     def receipt(self) -> Receipt:
         first = self.revisions[0]
@@ -178,7 +185,7 @@ class Observation(Node):
 
     @strawberry.field(description="What became of it, for whoever sent it (办理情况).")
     async def follow_ups(self, info: Info) -> list[FollowUp]:
-        return await info.context.links.follow_ups(self.case_ids)
+        return await info.context.links.follow_ups(self)
 
     @strawberry.field(description="How many media were announced.")
     def media_expected(self) -> int:

@@ -34,6 +34,7 @@ SIGNED_IN = Permit()
 SEEN = Permit(public=True)
 """Whoever was shown the record may read the field."""
 CLEARED = Permit(clearance=Clearance.IDENTITY)
+"""The record's author, and those with the clearance in whose scope the record's office lies."""
 
 _R = Role
 AUTHORS = only(_R.INSPECTOR, _R.MONITOR, _R.OFFICER)
@@ -80,21 +81,21 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("Me", SEEN, "user userName clearances devices thisDeviceId"),
     ("Media", SEEN, "id kind state rejection sha256 byteSize contentType capturedAt expectedAt uploadedAt readyAt"),
     ("Media", SEEN, "facts link observation"),
+    ("Media", CLEARED, "device"),
     ("MonitoringPoint", SEEN, "id code enterprise industry address position unit monitors"),
     ("MonitoringPointConnection", SEEN, "edges pageInfo"),
     ("MonitoringPointEdge", SEEN, "cursor node"),
     ("Observation", SEEN, "id content receivedAt placement revision revisions receipt unit monitoringPoint author"),
     ("Observation", SEEN, "assignment cases followUps mediaExpected mediaArrived"),
+    ("Observation", CLEARED, "complainant deviceSequence"),
     ("ObservationConnection", SEEN, "edges pageInfo"),
     ("ObservationContent", SEEN, "method category severity text capturedAt capturedOffsetMinutes position staffSeen"),
-    ("ObservationContent", SEEN, "claimedUnit claimedMonitoringPoint deviceSequence media"),
-    ("ObservationContent", CLEARED, "complainant"),
+    ("ObservationContent", SEEN, "claimedUnit claimedMonitoringPoint media"),
     ("ObservationEdge", SEEN, "cursor node"),
     ("ObservationRevision", SEEN, "number id recordedAt reason contentSha256 content"),
     ("PageInfo", SEEN, "hasNextPage hasPreviousPage startCursor endCursor"),
     ("PictureFacts", SEEN, "contentType width height orientation displayWidth displayHeight takenAtLocal"),
     ("PictureFacts", SEEN, "takenOffsetMinutes takenAt position positionAbsent damage"),
-    ("PictureFacts", CLEARED, "device"),
     ("Receipt", SEEN, "observationId contentSha256 receivedAt"),
     ("Refused", SEEN, "code message messageZh nextStep field"),
     ("RequestUploadsPayload", SEEN, "results"),

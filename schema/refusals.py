@@ -102,13 +102,22 @@ class Refusal(Exception):  # noqa: N818  a refusal is the domain's word; it is n
     """An operation was refused and changed nothing.
 
     `detail` says what is wrong in this instance, in place of the catalogue's sentence; `field` is the input's path
-    (`drafts.3.capturedAt`). Neither may carry an identity, a secret or a driver's text.
+    (`drafts.3.capturedAt`); `next_step` stands where the catalogue's own would lose what a phone holds. None of them
+    may carry an identity, a secret or a driver's text.
     """
 
-    def __init__(self, code: RefusalCode, detail: str | None = None, *, field: str | None = None) -> None:
+    def __init__(
+        self,
+        code: RefusalCode,
+        detail: str | None = None,
+        *,
+        field: str | None = None,
+        next_step: NextStep | None = None,
+    ) -> None:
         super().__init__(detail or CATALOGUE[code].message)
         self.code = code
         self.field = field
+        self.next_step = next_step or CATALOGUE[code].next_step
 
     @property
     def message(self) -> str:
@@ -117,10 +126,6 @@ class Refusal(Exception):  # noqa: N818  a refusal is the domain's word; it is n
     @property
     def message_zh(self) -> str:
         return CATALOGUE[self.code].message_zh
-
-    @property
-    def next_step(self) -> NextStep:
-        return CATALOGUE[self.code].next_step
 
 
 @strawberry.type(description="The operation was refused and changed nothing (未受理).")

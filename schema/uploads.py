@@ -4,16 +4,19 @@ Signing is left to `storage`; the medium itself is in `media.py`.
 """
 
 import enum
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from schema.refusals import Refused
+from schema.refusals import Refusal, RefusalCode, Refused
 from schema.times import ByteCount
 
 if TYPE_CHECKING:
     from schema.media import Media
+
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
 @strawberry.type(description="A header that belongs to a signature; send it exactly so.")
@@ -103,3 +106,10 @@ class ConfirmResult:
 @strawberry.type(description="Results in the order of the request.")
 class ConfirmMediaPayload:
     results: list[ConfirmResult] = strawberry.field(description="One for each medium.")
+
+
+def digests_of(request: UploadRequest) -> dict[int, str]:
+    """SHA-256 of parts by number; raises `Refusal(BAD_INPUT)` for what is no digest."""
+    if not all(_SHA256.fullmatch(part.sha256) for part in request.parts):
+        raise Refusal(RefusalCode.BAD_INPUT, "A SHA-256 has 64 hexadecimal digits.", field="parts")
+    return {part.number: part.sha256 for part in request.parts}

@@ -36,6 +36,14 @@ COVERT_ROLES = frozenset({Role.INSPECTOR, Role.MONITOR})
 
 
 @dataclass(frozen=True)
+class Owner:
+    """Whose a record is: its author, and the path of the office that the author worked for."""
+
+    author_id: str
+    office_path: str
+
+
+@dataclass(frozen=True)
 class Viewer:
     """The signed-in person behind a request.
 
@@ -60,6 +68,10 @@ class Viewer:
     @property
     def sees_identities(self) -> bool:
         return Clearance.IDENTITY in self.clearances
+
+    def knows(self, owner: Owner) -> bool:
+        """Whether the viewer may learn who is behind a record: its author may, and the cleared whose scope it lies in."""
+        return self.user_id == owner.author_id or (self.sees_identities and self.covers(owner.office_path))
 
 
 def covers(scopes: Sequence[str], path: str) -> bool:

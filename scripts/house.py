@@ -12,12 +12,13 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from api.context import clock
 from api.settings import Settings
 from api.wiring import open_store
+from scripts.demo.loading import Signins, seed, signins
 from storage.engines import Engines
 from storage.folder import DataFolder, write_private
 from storage.indexes import ensure_indexes
-from storage.store import Store
 from storage.supervision import Child, Lost, Program, start_together, trim_log
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -70,7 +71,7 @@ class House:
         self.engines: Engines | None = None
         self.api: list[Child] = []
         self.worker: list[Child] = []
-        self.has_demo = False
+        self.signins: Signins | None = None
 
     async def open(self) -> None:
         embedded = not has_own_engines(os.environ)
@@ -87,8 +88,7 @@ class House:
             folder.sign(lock, address_of(self.listener) if self.listener else "no address")
             self.engines = Engines(folder, lock, self.say, self.lost)
             environment |= (await self.engines.start()).environment()
-        await prepare(Settings.from_environment(environment), demo)
-        self.has_demo = demo.is_loaded
+        self.signins = await prepare(Settings.from_environment(environment), demo, self.say)
         await self._start_own(folder, environment, embedded=embedded)
 
     async def _start_own(self, folder: DataFolder, environment: Mapping[str, str], *, embedded: bool) -> None:
@@ -173,22 +173,17 @@ class Demo:
     def is_due(self) -> bool:
         return self._state.exists() and self._state.read_text() == "due"
 
-    @property
-    def is_loaded(self) -> bool:
-        return self._state.exists() and self._state.read_text() == "loaded"
 
-
-async def prepare(settings: Settings, demo: Demo) -> None:
-    """Bring the database to where this version expects it; again and again without harm."""
+async def prepare(settings: Settings, demo: Demo, say: Callable[[str], None]) -> Signins | None:
+    """Bring the database to where this version expects it, again and again without harm; whom to sign in as, if a demo."""
     store = open_store(settings)
     try:
         await ensure_indexes(store.mongo)
-        if demo.is_due:
-            await load_demo(store)
-            demo.loaded()
+        if not demo.is_due:
+            return await signins(store, settings)
+        say("loading the demo, which takes some 15 seconds this once ...")
+        loaded = await seed(store, settings, now=clock())
+        demo.loaded()
+        return loaded
     finally:
         await store.close()
-
-
-async def load_demo(store: Store) -> None:
-    """The one call of `scripts.seed`."""

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from api.settings import BadSetting
 from schema.refusals import Refusal
+from schema.viewers import Role
 from scripts.house import ROOT, CannotStart, House, address_of
 from storage.engines import NotHere
 from storage.folder import Held, Unusable
@@ -44,13 +45,27 @@ def say(sentence: str) -> None:
 
 
 def welcome(house: House) -> None:
-    lines = []
-    if house.listener:
-        address = address_of(house.listener)
-        lines += [("Mingcha", address), ("Explorer", f"{address}/graphql"), ("Health", f"{address}/readyz")]
-        lines += [("A phone", "scripts/phone --help")]
+    """Where it is, whom to sign in as, and what to try next."""
+    address = address_of(house.listener) if house.listener else None
+    lines = (
+        [("Mingcha", address), ("Explorer", f"{address}/graphql"), ("Health", f"{address}/readyz")] if address else []
+    )
     lines += [("Data, logs", str(house.chosen.data.absolute())), ("Stop", "Ctrl-C")]
-    print("\n" + "\n".join(f"  {name:12}{text}" for name, text in lines) + "\n", flush=True)
+    print("\n" + "\n".join(f"  {name:12}{text}" for name, text in lines) + "\n")
+    known = house.signins
+    if known:
+        print("\n".join(f"  {line}" for line in known.lines()) + "\n")
+    if address:
+        inspector = (
+            next((name for _, role, name in known.people if role is Role.INSPECTOR), "NAME") if known else "NAME"
+        )
+        print(
+            "  Try next, in another terminal:\n"
+            f"    scripts/phone sign-in {address} --user {inspector}\n"
+            "    scripts/phone take FOLDER-OF-PHOTOS\n"
+            "    scripts/phone send --wait\n"
+        )
+    sys.stdout.flush()
 
 
 async def run(house: House) -> None:

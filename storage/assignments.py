@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from schema.assignments import Assignment, AssignmentState, states_before
+from schema.cases import ASSIGNABLE
 from schema.follow_ups import CaseState
 from schema.pages import Page
 from storage import keysets
-from storage.cases import Cases
+from storage.cases import Cases, Undone, transact_or_undo
 from storage.codecs import from_document, to_document
 from storage.mongo import ASCENDING, DESCENDING, Document, Filter, Mongo, Session, Sort
 from storage.visibility import all_of
@@ -29,34 +30,40 @@ class Assignments:
         self._assignments = mongo.collection("assignments")
         self._cases = cases
 
-    async def offer(self, assignment: Assignment, event: Document) -> None:
-        """Store an offer and note it in its case; raises `AlreadyThere` when the id is taken."""
+    async def offer(self, assignment: Assignment, event: Document) -> Assignment | None:
+        """Store an offer and note it in its case; None when that is given to nobody (any more).
 
-        async def work(session: Session) -> None:
+        Raises `AlreadyThere` when the id is taken.
+        """
+
+        async def work(session: Session) -> Assignment:
             await self._assignments.insert_one(to_document(assignment), session=session)
             if assignment.case_id:
-                await self._cases.note(assignment.case_id, event, session, moves=ON_OFFER, fields={})
+                await self._note(assignment.case_id, event, session, moves=ON_OFFER, fields={})
+            return assignment
 
-        await self._mongo.transact(work)
+        return await transact_or_undo(self._mongo, work)
 
     async def accept(self, id: str, now: datetime, event: Document) -> Assignment | None:
         """OFFERED to ACCEPTED: from now on the assignee answers for the case; None when it is in another state.
 
-        An offer that handed another assignment on ends that one.
+        An offer that handed another assignment on ends that one; None when that has ended already: of several such
+        offers one is accepted. None also when its case is over.
         """
 
         async def work(session: Session) -> Assignment | None:
             accepted = await self._move(id, AssignmentState.ACCEPTED, {"accepted_at": now}, session)
             if accepted is None:
                 return None
-            if accepted.handed_on_from_id:
-                await self._move(accepted.handed_on_from_id, AssignmentState.HANDED_ON, {"ended_at": now}, session)
+            before = accepted.handed_on_from_id
+            if before and not await self._move(before, AssignmentState.HANDED_ON, {"ended_at": now}, session):
+                raise Undone
             if accepted.case_id:
                 fields = {"responsible_id": accepted.assignee_id}
-                await self._cases.note(accepted.case_id, event, session, moves=ON_ACCEPTANCE, fields=fields)
+                await self._note(accepted.case_id, event, session, moves=ON_ACCEPTANCE, fields=fields)
             return accepted
 
-        return await self._mongo.transact(work)
+        return await transact_or_undo(self._mongo, work)
 
     async def end(
         self, id: str, state: AssignmentState, now: datetime, event: Document, *, result: str | None = None
@@ -91,6 +98,13 @@ class Assignments:
         """By time of the offer, latest first."""
         found = await keysets.fetch(self._assignments, filter, SORT, page, read=_read_keyset)
         return [from_document(Assignment, document) for document in found]
+
+    async def _note(
+        self, case_id: str, event: Document, session: Session, *, moves: dict[CaseState, CaseState], fields: Document
+    ) -> None:
+        """Raises `Undone` for a case that nobody may be given: a step that began before it ended came too late."""
+        if not await self._cases.note(case_id, event, session, moves=moves, fields=fields, within=ASSIGNABLE):
+            raise Undone
 
     async def _move(self, id: str, to: AssignmentState, fields: Document, session: Session) -> Assignment | None:
         before = [state.value for state in states_before(to)]

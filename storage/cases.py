@@ -3,9 +3,9 @@
 Which observations belong to a case is written in the observations; who has it, in the assignments.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from schema.cases import Case, CaseEvent
 from schema.follow_ups import CaseState
@@ -14,16 +14,19 @@ from storage import keysets
 from storage.codecs import from_document, to_document
 from storage.mongo import ASCENDING, DESCENDING, Document, Filter, Mongo, Session, Sort
 from storage.observations import Observations
-from storage.visibility import all_of
+from storage.visibility import NOTHING, all_of
 
 SORT: Sort = (("opened_at", DESCENDING), ("_id", DESCENDING))
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     (SORT, {}),
     ((("office_path", ASCENDING), *SORT), {}),
     ((("unit_id", ASCENDING), *SORT), {}),
+    ((("unit_path", ASCENDING), *SORT), {}),
     ((("monitoring_point_id", ASCENDING), *SORT), {}),
     ((("office_id", ASCENDING), ("year", ASCENDING), ("sequence", ASCENDING)), {"unique": True}),
 ]
+
+T = TypeVar("T")
 
 
 class Cases:
@@ -57,11 +60,22 @@ class Cases:
         found = await self._cases.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
         return [from_document(Case, document) for document in found]
 
-    async def about(self, unit_ids: Sequence[str], point_ids: Sequence[str], visible: Filter, most: int) -> list[Case]:
-        """Cases of any of the units or points, newest first."""
-        subjects = {"$or": [{"unit_id": {"$in": list(unit_ids)}}, {"monitoring_point_id": {"$in": list(point_ids)}}]}
-        found = await self._cases.find(all_of(subjects, visible), sort=SORT, limit=most)
-        return [from_document(Case, document) for document in found]
+    async def about(
+        self, unit_ids: Sequence[str], point_ids: Sequence[str], in_scope: Filter, granted: Sequence[str], most: int
+    ) -> list[Case]:
+        """Newest first: of each unit and of each point `most` that lie `in_scope`, and all that are `granted`.
+
+        One command, in which every unit and point is a range of an index: a busy one never crowds out the others.
+        """
+        units, points = dict.fromkeys(unit_ids), dict.fromkeys(point_ids)
+        subjects = {"$or": [{"unit_id": {"$in": [*units]}}, {"monitoring_point_id": {"$in": [*points]}}]}
+        pipeline: list[Document] = [{"$match": all_of({"_id": {"$in": list(granted)}}, subjects)}]
+        each_subject = [*({"unit_id": id} for id in units), *({"monitoring_point_id": id} for id in points)]
+        for subject in each_subject if in_scope is not NOTHING else ():
+            newest = [{"$match": all_of(subject, in_scope)}, {"$sort": dict(SORT)}, {"$limit": most}]
+            pipeline.append({"$unionWith": {"coll": "cases", "pipeline": newest}})
+        found = {document["_id"]: from_document(Case, document) for document in await self._cases.aggregate(pipeline)}
+        return sorted(found.values(), key=lambda case: (case.opened_at, case.id), reverse=True)
 
     async def page(self, filter: Filter, page: Page) -> list[Case]:
         """By time of opening, latest first."""
@@ -77,17 +91,24 @@ class Cases:
         return from_document(Case, changed) if changed else None
 
     async def note(
-        self, id: str, event: Document, session: Session, *, moves: dict[CaseState, CaseState], fields: Document
+        self,
+        id: str,
+        event: Document,
+        session: Session,
+        *,
+        moves: dict[CaseState, CaseState],
+        fields: Document,
+        within: Collection[CaseState] = tuple(CaseState),
     ) -> Case | None:
         """Append an event within a transaction; the case moves along `moves` where its state has one, else stays.
 
-        `event` lacks its state: that is the case's own afterwards. None when there is no such case.
+        `event` lacks its state: that is the case's own afterwards. None when the case is in none of the states `within`.
         """
         branches = [{"case": {"$eq": ["$state", old.value]}, "then": new.value} for old, new in moves.items()]
         state: Any = {"$switch": {"branches": branches, "default": "$state"}} if branches else "$state"
         literal = {name: {"$literal": value} for name, value in event.items()}
         changed = await self._cases.change_one(
-            {"_id": id},
+            {"_id": id, "state": {"$in": [state.value for state in within]}},
             [
                 {"$set": {"state": state, **{name: {"$literal": value} for name, value in fields.items()}}},
                 {"$set": {"history": {"$concatArrays": ["$history", [{**literal, "state": "$state"}]]}}},
@@ -107,10 +128,10 @@ class Cases:
                 return done
             await self._observations.link(observation_ids, id, session)
             if await self._observations.count_of_case(id, session) > most:
-                raise _Undone
+                raise Undone
             return await self.note(id, event, session, moves={}, fields={})
 
-        return await self._whole(work)
+        return await transact_or_undo(self._mongo, work)
 
     async def unlink(self, id: str, observation_ids: Sequence[str], event: Document) -> Case | None:
         """Unlink observations and say so in the history, or do nothing; None when none would be left."""
@@ -120,26 +141,27 @@ class Cases:
                 return done
             await self._observations.unlink(observation_ids, id, session)
             if not await self._observations.count_of_case(id, session):
-                raise _Undone
+                raise Undone
             return await self.note(id, event, session, moves={}, fields={})
 
-        return await self._whole(work)
+        return await transact_or_undo(self._mongo, work)
 
     async def _with_event(self, id: str, event_id: str, session: Session) -> Case | None:
         """The case as it is now, where its history has the event."""
         found = await self._cases.find_one({"_id": id, "history.id": event_id}, session=session)
         return from_document(Case, found) if found else None
 
-    async def _whole(self, work: Callable[[Session], Any]) -> Case | None:
-        try:
-            case: Case | None = await self._mongo.transact(work)
-        except _Undone:
-            return None
-        return case
 
-
-class _Undone(Exception):  # noqa: N818
+class Undone(Exception):  # noqa: N818
     """Ends a transaction without effect."""
+
+
+async def transact_or_undo(mongo: Mongo, work: Callable[[Session], Awaitable[T]]) -> T | None:
+    """What `work` answers, all of it done; None, and none of it done, where it raises `Undone`."""
+    try:
+        return await mongo.transact(work)
+    except Undone:
+        return None
 
 
 def keyset_of(case: Case) -> tuple[str, str]:

@@ -33,8 +33,13 @@ class MediaRecords:
         return [from_document(Media, document) for document in found]
 
     async def confirm(self, id: str, now: datetime) -> Media | None:
-        """EXPECTED or REJECTED to UPLOADED: the bytes are in the store and wait for a worker; None when not in those."""
-        return await self._move(id, MediaState.UPLOADED, {"uploaded_at": now, "due_at": now, "rejection": None})
+        """EXPECTED or REJECTED to UPLOADED: the bytes are in the store and wait for a worker; None when not in those.
+
+        Attempts begin anew: those at finding the bytes say nothing of reading them.
+        """
+        return await self._move(
+            id, MediaState.UPLOADED, {"uploaded_at": now, "due_at": now, "rejection": None, "attempts": 0}
+        )
 
     async def begin_upload(self, id: str, upload_id: str, instead_of: str | None) -> Media | None:
         """Remember a multipart upload; None when another has begun meanwhile."""
@@ -52,12 +57,11 @@ class MediaRecords:
 
     async def hold(self, media: Media, until: datetime) -> bool:
         """Prolong the lease of a claim; False when the work is done, or is another worker's by now."""
-        ours = {"_id": media.id, "state": media.state.value, "attempts": media.attempts}
-        return await self._media.update_one(ours, {"$set": {"due_at": until}})
+        return await self._media.update_one(_claimed(media), {"$set": {"due_at": until}})
 
-    async def postpone(self, id: str, until: datetime | None) -> None:
-        """Look again at `until`, or never again by itself."""
-        await self._media.update_one({"_id": id}, {"$set": {"due_at": until}})
+    async def postpone(self, media: Media, until: datetime) -> None:
+        """Give a claim back, to look again at `until`; nothing where a phone or another worker has come between."""
+        await self._media.update_one(_claimed(media), {"$set": {"due_at": until}})
 
     async def ready(
         self, id: str, now: datetime, facts: PictureFacts | None, thumbnails: Sequence[Thumbnail]
@@ -101,3 +105,7 @@ class MediaRecords:
         moving: Filter = {"_id": id, "state": {"$in": before}}
         changed = await self._media.change_one(moving, {"$set": {"state": to.value, **fields}})
         return from_document(Media, changed) if changed else None
+
+
+def _claimed(media: Media) -> Filter:
+    return {"_id": media.id, "state": media.state.value, "attempts": media.attempts}

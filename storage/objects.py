@@ -185,6 +185,10 @@ class ObjectStore:
         upload_id: str = begun["UploadId"]
         return upload_id
 
+    async def abandon_upload(self, key: str, upload_id: str) -> None:
+        """Forget an upload that was begun, and its parts; nothing where it is not open (any more)."""
+        await self._find(lambda: self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id))
+
     async def parts(self, key: str, upload_id: str) -> list[Part] | None:
         """The parts that have arrived, in order; None where the upload is not open (any more).
 

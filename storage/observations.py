@@ -55,13 +55,21 @@ class Observations:
         found = await keysets.fetch(self._observations, filter, SORT, page, read=_read_keyset)
         return [from_document(Observation, document) for document in found]
 
-    async def revise(self, id: str, revision: ObservationRevision) -> Observation | None:
-        """Append a revision to the one before it; None when that is not the latest, or the revision is there already."""
+    async def revise(self, id: str, revision: ObservationRevision, placed: Document) -> Observation | None:
+        """Append a revision to the one before it; None when that is not the latest, or the revision is there already.
+
+        `placed` says where the observation belongs by what it says now.
+        """
         document = to_document(revision)
         changed = await self._observations.change_one(
             {"_id": id, "revision": revision.number - 1, "revisions.id": {"$ne": revision.id}},
             {
-                "$set": {"revision": revision.number, "content": document["content"], **_location(document["content"])},
+                "$set": {
+                    "revision": revision.number,
+                    "content": document["content"],
+                    **_location(document["content"]),
+                    **placed,
+                },
                 "$push": {"revisions": document},
             },
         )
@@ -88,14 +96,18 @@ class Observations:
         found = await self._observations.find(wanted, sort=[("_id", ASCENDING)], limit=most)
         return [from_document(Observation, document) for document in found]
 
-    async def place(self, id: str, placed: Document) -> bool:
-        """Set where an unplaced observation belongs; what it says stays as it is."""
-        return await self._observations.update_one({"_id": id, "placement": "UNPLACED"}, {"$set": placed})
+    async def place(self, id: str, revision: int, placed: Document) -> bool:
+        """Set where an unplaced observation belongs by what it says in that revision, as long as it is the latest."""
+        wanted: Filter = {"_id": id, "placement": "UNPLACED", "revision": revision}
+        return await self._observations.update_one(wanted, {"$set": placed})
 
-    async def set_aside(self, of: str, digest: str, sent: Any, by: str, now: datetime) -> None:
-        """Keep a newcomer that came under a taken id; the same newcomer is kept once."""
+    async def set_aside(self, newcomers: Sequence[tuple[str, str, Any]], by: str, now: datetime) -> None:
+        """Keep what came under a taken id, as (id, digest, what was sent); the same newcomer is kept once."""
         await self._set_aside.insert_many(
-            [{"_id": f"{of}:{digest}", "of": of, "sent": sent, "by": by, "received_at": now}]
+            [
+                {"_id": f"{of}:{digest}", "of": of, "sent": sent, "by": by, "received_at": now}
+                for of, digest, sent in newcomers
+            ]
         )
 
     async def _read(self, filter: Filter) -> list[Observation]:

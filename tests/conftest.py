@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +22,9 @@ from storage.mongo import Mongo
 from storage.objects import ObjectStore
 from storage.store import Store
 from tests.offices import Office
+from tests.phones import PASSWORD
+from tests.served import PARTS, Served
+from tests.terminals import Spawner, Terminal
 from tests.world import World
 
 ROOT = Path(__file__).parent.parent
@@ -129,3 +132,41 @@ async def office(kept: Store, tmp_path: Path) -> Office:
     """An empty installation and a folder of files to import."""
     await ensure_indexes(kept.mongo)
     return Office(kept, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def spawner() -> Iterator[Spawner]:
+    """The phone's commands, loaded once."""
+    made = Spawner()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def product(engines: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """Photos above 64 KiB go in parts; access tokens last two seconds, so that they run out all the time."""
+    made = Served(engines, tmp_path_factory.mktemp("product"), MINGCHA_ACCESS_TOKEN_SECONDS="2", **PARTS)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def served(product: Served) -> Served:
+    """The product, its networks calm."""
+    product.calm()
+    return product
+
+
+@pytest.fixture
+def inspector(served: Served) -> str:
+    """User name of somebody new."""
+    return served.person()
+
+
+@pytest.fixture
+def terminal(spawner: Spawner, served: Served, inspector: str, tmp_path: Path) -> Terminal:
+    """A phone of the inspector, signed in."""
+    made = Terminal(spawner, tmp_path / "phone")
+    made.sign_in(served.address, inspector, PASSWORD)
+    served.calm()
+    return made

@@ -48,10 +48,10 @@ query One($id: ID!) {
     mediaExpected mediaArrived
     content {
       media {
-        id state rejection sha256 byteSize uploadedAt readyAt
+        id state rejection device sha256 byteSize uploadedAt readyAt
         facts {
           contentType width height orientation displayWidth displayHeight takenAtLocal takenAt takenOffsetMinutes damage
-          position { latitude longitude source } positionAbsent device
+          position { latitude longitude source } positionAbsent
         }
         original: link(rendition: ORIGINAL) { url contentType expiresAt width height }
         large: link(rendition: LARGE) { url contentType width height }
@@ -284,8 +284,8 @@ async def test_what_the_device_is_shows_to_the_cleared_alone(
     await upload(http, slot, raw.getvalue())
     await confirm(world, photo["id"])
     await work.do_one()
-    assert (await the_media(world, id, "officer"))["facts"]["device"] == "Mingcha / Test Phone"
-    assert (await the_media(world, id, "supervisor"))["facts"]["device"] is None
+    assert (await the_media(world, id, "officer"))["device"] == "Mingcha / Test Phone"
+    assert (await the_media(world, id, "supervisor"))["device"] is None
 
 
 async def test_a_damaged_picture_is_kept_and_says_so(world: World, work: MediaWork, http: httpx.AsyncClient) -> None:

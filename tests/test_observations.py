@@ -8,20 +8,20 @@ import pytest
 
 from api.placement import place_known
 from schema.units import Unit, UnitLevel, path_below
-from tests.world import REFUSED, SUBMIT, World, draft, medium, new_id
+from tests.world import ASSIGN, REFUSED, SUBMIT, World, draft, medium, new_id
 
 ONE = """
 query One($id: ID!) {
   observation(id: $id) {
-    id receivedAt placement revision mediaExpected mediaArrived
+    id receivedAt placement revision mediaExpected mediaArrived deviceSequence
+    complainant { name contact isAnonymous }
     content {
-      method category severity text capturedAt capturedOffsetMinutes staffSeen deviceSequence claimedUnit
+      method category severity text capturedAt capturedOffsetMinutes staffSeen claimedUnit
       claimedMonitoringPoint
       position {
         latitude longitude originalLatitude originalLongitude originalDatum accuracyMetres altitudeMetres isMock source
         fixedAt problem
       }
-      complainant { name contact isAnonymous }
       media { id state sha256 byteSize contentType kind }
     }
     revisions { number id reason contentSha256 content { text } }
@@ -66,7 +66,7 @@ async def test_all_fields_come_back(world: World) -> None:
     assert stored["content"]["capturedAt"] == "2026-11-20T01:05:00.000Z"
     assert stored["content"]["capturedOffsetMinutes"] == 480
     assert stored["content"]["staffSeen"] == "三号窗口，工号 0017"
-    assert stored["content"]["deviceSequence"] == 7
+    assert stored["deviceSequence"] == 7
     position = stored["content"]["position"]
     assert (position["latitude"], position["longitude"]) == (25.6, 114.75)
     assert position["isMock"] is True
@@ -96,7 +96,7 @@ async def test_one_bad_draft_never_blocks_the_others(world: World) -> None:
         "drafts.3.media.0.sha256",
         "drafts.4.method",
     ]
-    assert {result["refusal"]["nextStep"] for result in results if result["refusal"]} == {"FIX_AND_RESEND", "DISCARD"}
+    assert {result["refusal"]["nextStep"] for result in results if result["refusal"]} == {"FIX_AND_RESEND"}
     stored = await world.store.mongo.collection("observations").find({})
     assert [document["_id"] for document in stored] == [good["id"]]
     assert await world.store.mongo.collection("media").count({}) == 0
@@ -245,6 +245,16 @@ async def test_a_revision_is_appended_and_the_first_stays_readable(world: World)
     assert replay["outcome"] == "DUPLICATE"
 
 
+async def test_a_corrected_unit_places_the_observation_anew(world: World) -> None:
+    sent = draft(unit="nowhere")
+    await world.submit("inspector", sent)
+    correction = {"id": new_id("rev"), "reason": "单位写错", "content": sent | {"unit": "360703-JT"}}
+    await world.ask("inspector", REVISE, input=correction)
+    stored = (await world.ask("inspector", ONE, id=sent["id"]))["observation"]
+    assert (stored["placement"], stored["unit"]["code"]) == ("PLACED", "360703-JT")
+    assert [each["number"] for each in stored["revisions"]] == [1, 2]
+
+
 async def test_concurrent_revisions_all_stand(world: World) -> None:
     sent = draft()
     await world.submit("inspector", sent)
@@ -268,13 +278,33 @@ async def test_only_the_author_revises(world: World) -> None:
     assert await world.snapshot() == before
 
 
-async def test_a_complainant_is_known_to_the_cleared_alone(world: World) -> None:
-    id = await world.observe(
-        "officer", method="COMPLAINT", complainant={"name": "某投诉人", "contact": "0797-0000000", "isAnonymous": True}
-    )
-    assert (await world.ask("officer", ONE, id=id))["observation"]["content"]["complainant"]["name"] == "某投诉人"
-    for name in ("clerk", "supervisor"):
-        assert (await world.ask(name, ONE, id=id))["observation"]["content"]["complainant"] is None
+async def test_a_complainant_is_known_to_the_cleared_in_scope_alone(world: World) -> None:
+    complainant = {"name": "某投诉人", "contact": "0797-0000000"}
+    id = await world.observe("city_officer", method="COMPLAINT", complainant=complainant, unit="360703-JT")
+    case = await world.open_case("city_officer", id)
+    offer = {"id": new_id("asg"), "caseId": case["id"], "assigneeId": world.people["officer"].id}
+    await world.ask("city_officer", ASSIGN, input=offer)
+    for name, told in (("city_officer", "某投诉人"), ("officer", None)):
+        seen = (await world.ask(name, ONE, id=id))["observation"]
+        assert (seen["complainant"] and seen["complainant"]["name"]) == told, name
+    own = await world.observe("clerk", method="COMPLAINT", complainant=complainant)
+    for name, told in (("officer", "某投诉人"), ("clerk", "某投诉人"), ("supervisor", None)):
+        seen = (await world.ask(name, ONE, id=own))["observation"]
+        assert (seen["complainant"] and seen["complainant"]["name"]) == told, name
+
+
+async def test_what_links_a_persons_reports_is_shown_to_the_cleared_and_the_author_alone(world: World) -> None:
+    id = await world.observe(deviceSequence=7)
+    for name, told in (("inspector", 7), ("officer", 7), ("clerk", None), ("supervisor", None)):
+        assert (await world.ask(name, ONE, id=id))["observation"]["deviceSequence"] == told, name
+
+
+async def test_an_anonymous_complainant_has_no_name(world: World) -> None:
+    named = draft(method="COMPLAINT", complainant={"name": "某投诉人", "isAnonymous": True})
+    before = await world.snapshot()
+    [result] = await world.submit("officer", named)
+    assert (result["refusal"]["code"], result["refusal"]["field"]) == ("BAD_INPUT", "drafts.0.complainant.name")
+    assert await world.snapshot() == before
 
 
 async def test_an_empty_batch_and_a_huge_one_are_refused_whole(world: World) -> None:

@@ -195,8 +195,8 @@ async def test_nobody_writes_outside_the_scope(world: World) -> None:
 
 
 async def test_identities_are_a_clearance_and_no_role() -> None:
-    assert PERMITS["ObservationContent.complainant"].clearance is Clearance.IDENTITY
-    assert PERMITS["PictureFacts.device"].clearance is Clearance.IDENTITY
+    assert PERMITS["Observation.complainant"].clearance is Clearance.IDENTITY
+    assert PERMITS["Media.device"].clearance is Clearance.IDENTITY
 
 
 async def test_a_person_without_an_office_hands_nothing_in(world: World) -> None:

@@ -1,0 +1,142 @@
+"""The commands, and among them those that sign in and send.
+
+What needs no network is in `keeping`, what only asks the server in `enquiries`; the work is done by `delivery`.
+"""
+
+import asyncio
+import os
+import platform
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mobile_contract.phone import enquiries, keeping, screen
+from mobile_contract.phone.bars import Bars
+from mobile_contract.phone.delivery import Delivery
+from mobile_contract.phone.device import Device
+from mobile_contract.phone.faults import Mistake
+from mobile_contract.phone.options import DEFAULT_FOLDER, Where, told
+from mobile_contract.phone.session import Session
+
+app = typer.Typer(
+    help="A phone for the terminal 终端手机: takes photos offline, keeps them until the server has them, and tells how far "
+    "each has come.\n\nExit codes: 0 all went through; 1 something needs you; 2 what was typed doesn't fit; 3 not all went "
+    "through, try later; 4 sign in again; 5 the folder is in use.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(keeping.app)
+app.add_typer(enquiries.app)
+AtOnce = Annotated[int, typer.Option(min=1, max=8, help="Photos on their way at once.")]
+
+
+@app.command("sign-in")
+def sign_in(
+    url: Annotated[str, typer.Argument(help="The server, such as http://127.0.0.1:8000.")],
+    user: Annotated[str, typer.Option(help="User name (用户名).")],
+    password: Annotated[
+        str | None,
+        typer.Option(help="`-` reads it from standard input; else MINGCHA_PHONE_PASSWORD, else you are asked."),
+    ] = None,
+    device_name: Annotated[str, typer.Option(help="What you will know this phone by.")] = f"Terminal {platform.node()}",
+    folder: Where = DEFAULT_FOLDER,
+) -> None:
+    """Sign in (登录). What waits on the phone stays there."""
+    with told(), Device.opened(folder) as device:
+        before = Session.read(device.folder.session)
+        if before and not before.belongs_to(url, user) and device.outbox.undelivered():
+            raise Mistake(
+                f"This phone still holds what {before.user_name} has not sent to {before.endpoint}: send it first, "
+                "or use another --folder.",
+                f"手机上还有 {before.user_name} 未发送的内容，请先发送，或用 --folder 指定其他目录。",
+            )
+        secret = _password(password)
+
+        async def run() -> Session:
+            async with device.online() as line:
+                return await line.account.sign_in(url, user, secret, device_name)
+
+        session = asyncio.run(run())
+        screen.say(
+            f"Signed in as {session.display_name} ({', '.join(session.roles)}) at {session.endpoint}.", "登录成功。"
+        )
+
+
+def _password(given: str | None) -> str:
+    if given == "-":
+        return sys.stdin.readline().rstrip("\n")
+    if given is not None:
+        raise Mistake(
+            "A password on the command line can be read by others: use `--password -`, MINGCHA_PHONE_PASSWORD, or neither.",
+            "命令行中的密码会被他人看到，请改用标准输入或环境变量。",
+        )
+    kept = os.environ.get("MINGCHA_PHONE_PASSWORD")
+    return kept if kept is not None else str(typer.prompt("Password 密码", hide_input=True))
+
+
+@app.command("sign-out")
+def sign_out(folder: Where = DEFAULT_FOLDER) -> None:
+    """Sign out (退出). What waits on the phone stays there."""
+    with told(), Device.opened(folder) as device:
+
+        async def run() -> None:
+            async with device.online() as line:
+                await line.account.sign_out()
+
+        asyncio.run(run())
+        left = len(device.outbox.undelivered())
+        screen.say(f"Signed out. {left} observations wait on this phone.", f"已退出，手机上有 {left} 条记录待发送。")
+
+
+@app.command()
+def send(
+    *,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until the server has verified the photos, a minute at most.")
+    ] = False,
+    at_once: AtOnce = 3,
+    folder: Where = DEFAULT_FOLDER,
+) -> None:
+    """Hand in what waits (发送): submit, upload, confirm. Can be stopped at any moment and started again."""
+
+    async def work(delivery: Delivery) -> None:
+        await delivery.once()
+        if wait:
+            await delivery.until_verified(60)
+
+    _deliver(folder, at_once, work)
+
+
+@app.command()
+def sync(
+    seconds: Annotated[float, typer.Option("--for", min=1, help="Seconds after which to give up for now.")] = 600,
+    at_once: AtOnce = 3,
+    folder: Where = DEFAULT_FOLDER,
+) -> None:
+    """Send again and again, backing off, until all is through and verified (同步)."""
+    _deliver(folder, at_once, lambda delivery: delivery.until_through(seconds))
+
+
+def _deliver(folder: Path, at_once: int, work: Callable[[Delivery], Awaitable[None]]) -> None:
+    """Do `work`, then tell how things stand, also where it was cut short."""
+    with told(), Device.opened(folder) as device:
+
+        async def run() -> None:
+            async with device.online() as line:
+                with Bars(screen.console) as bars:
+                    await work(line.delivery(bars, at_once=at_once))
+
+        try:
+            asyncio.run(run())
+        finally:
+            observations = device.outbox.observations()
+            screen.summary(observations, device.outbox.forgotten())
+        if any(each.is_aside for each in observations):
+            raise typer.Exit(1)
+        if any(each.is_undelivered for each in observations):
+            raise typer.Exit(3)

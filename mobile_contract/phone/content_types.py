@@ -1,0 +1,46 @@
+"""Content types by magic number: what a file is said to be when it is announced; its name decides nothing.
+
+The server looks again; what it accepts is its own affair.
+"""
+
+HEAD_BYTES = 64
+
+_PREFIXES = (
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"%PDF-", "application/pdf"),
+    (b"#!AMR", "audio/amr"),
+    (b"ID3", "audio/mpeg"),
+    (b"\xff\xfb", "audio/mpeg"),
+    (b"\xff\xf3", "audio/mpeg"),
+)
+# Brands of ISO base media files, by their first three letters.
+_BRANDS = {
+    b"avi": "image/avif",
+    b"hei": "image/heic",
+    b"hev": "image/heic",
+    b"mif": "image/heic",
+    b"M4A": "audio/mp4",
+    b"qt ": "video/quicktime",
+    b"3gp": "video/3gpp",
+    b"iso": "video/mp4",
+    b"mp4": "video/mp4",
+    b"avc": "video/mp4",
+    b"M4V": "video/mp4",
+    b"MSN": "video/mp4",
+}
+
+
+def sniff(head: bytes) -> str | None:
+    """The content type of a file that begins with `head`; None for what a phone doesn't take."""
+    for prefix, content_type in _PREFIXES:
+        if head.startswith(prefix):
+            return content_type
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "image/webp"
+    if head[4:8] == b"ftyp":
+        # `mif1` only says "an HEIF file": AVIF then stands among the compatible brands.
+        if head[8:11] == b"mif" and b"avif" in head[16:]:
+            return "image/avif"
+        return _BRANDS.get(head[8:11])
+    return None

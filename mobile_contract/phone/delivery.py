@@ -1,0 +1,121 @@
+"""Delivery: one pass over the outbox in order, again and again until everything is through, and what became of it.
+
+Submitting is left to `submission`, sending bytes to `uploads`.
+"""
+
+import asyncio
+import time
+
+from mobile_contract.phone.backoff import Backoff
+from mobile_contract.phone.faults import RETRY_LATER, Fault, Refused, SignInAgain, Unreachable
+from mobile_contract.phone.items import MediumState
+from mobile_contract.phone.outbox import Outbox
+from mobile_contract.phone.session import Account
+from mobile_contract.phone.submission import Submission
+from mobile_contract.phone.uploads import Meter, Uploads
+
+MOST_REJECTIONS = 3
+LOOK_SECONDS = 1.0
+
+
+class Delivery:
+    def __init__(
+        self, outbox: Outbox, account: Account, submission: Submission, uploads: Uploads, meter: Meter, backoff: Backoff
+    ) -> None:
+        self._outbox = outbox
+        self._account = account
+        self._submission = submission
+        self._uploads = uploads
+        self._meter = meter
+        self._backoff = backoff
+
+    async def once(self) -> None:
+        """Everything that can go now. Raise a `Fault` that stands in the way of all of it."""
+        self._account.require()
+        await self._uploads.confirm_interrupted()
+        await self._uploads.run(await self._submission.run())
+        await self.look()
+
+    async def look(self) -> None:
+        """Ask what the server made of the media that it has confirmed and not yet verified."""
+        awaited = {each.id: each for each in self._outbox.media(MediumState.CONFIRMED)}
+        after: str | None = None
+        while awaited:
+            reply = await self._account.ask("MyMedia", {"first": 100, "after": after})
+            found = [
+                (each, awaited.pop(each["id"]))
+                for node in reply.items()
+                for each in node["content"]["media"]
+                if each["id"] in awaited
+            ]
+            self._outbox.ready([each["id"] for each, _ in found if each["state"] == "READY"])
+            self._outbox.missing([each["id"] for each, _ in found if each["state"] == "EXPECTED"])
+            for each, medium in found:
+                if each["state"] == "REJECTED":
+                    self._rejected(medium.id, medium.rejections, each["rejection"])
+            after = reply.next_page
+            if after is None:
+                return
+
+    def _rejected(self, id: str, before: int, why: str) -> None:
+        if before < MOST_REJECTIONS:
+            self._outbox.rejected(id)
+            return
+        refusal = Refused(
+            why,
+            f"The server found other bytes than were announced, {before + 1} times; the copy on the phone is right.",
+            f"服务器收到的文件与申报不符，已重传 {before} 次；手机中的文件是正确的。",
+            "DISCARD",
+        )
+        self._outbox.set_aside(id, MediumState.REFUSED, refusal)
+
+    async def until_verified(self, seconds: float) -> None:
+        """Wait until the server has verified what it confirmed; what it rejects is sent again."""
+        deadline = time.monotonic() + seconds
+        pause = LOOK_SECONDS / 5
+        while self._outbox.media(MediumState.CONFIRMED) and time.monotonic() < deadline:
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, LOOK_SECONDS)
+            await self.look()
+            if any(each.is_undelivered for each in self._outbox.observations()):
+                await self.once()
+
+    async def until_through(self, seconds: float) -> None:
+        """Pass after pass, backing off while nothing moves. Raise the last `Fault` when the time is over."""
+        deadline = time.monotonic() + seconds
+        still = 0
+        while True:
+            before = self._standing()
+            fault = await self._pass()
+            observations = self._outbox.observations()
+            if not any(each.is_moving for each in observations):
+                return
+            still = still + 1 if self._standing() == before else 1
+            asked = fault.seconds if isinstance(fault, Unreachable) else None
+            pause = self._backoff.wait(still, asked=asked)
+            if fault is None and not any(each.is_undelivered for each in observations):
+                pause = min(pause, LOOK_SECONDS)
+            if time.monotonic() + pause > deadline:
+                if fault is not None:
+                    raise fault
+                return
+            self._meter.pausing(fault, pause)
+            await asyncio.sleep(pause)
+
+    async def _pass(self) -> Fault | None:
+        """Returns what can be hoped to pass; raises what can't."""
+        try:
+            await self.once()
+        except SignInAgain:
+            raise
+        except Unreachable as fault:
+            return fault
+        except Refused as refusal:
+            if refusal.next_step != RETRY_LATER:
+                raise
+            return refusal
+        return None
+
+    def _standing(self) -> list[object]:
+        observations = self._outbox.observations()
+        return [(each.state, [(one.state, one.parts_arrived) for one in each.media]) for each in observations]

@@ -1,0 +1,140 @@
+"""The device: one phone's folder, outbox, originals and session put together, offline or with a line to the server.
+
+What a command does with them is left to `commands` and `enquiries`.
+"""
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+
+from mobile_contract.phone.backoff import Backoff
+from mobile_contract.phone.delivery import Delivery
+from mobile_contract.phone.drafts import Content, Method, compose
+from mobile_contract.phone.faults import Mistake
+from mobile_contract.phone.folder import Folder
+from mobile_contract.phone.ids import new_id
+from mobile_contract.phone.items import Observation
+from mobile_contract.phone.originals import NotTaken, Original, Originals
+from mobile_contract.phone.outbox import Outbox
+from mobile_contract.phone.puts import Store
+from mobile_contract.phone.session import Account, Session
+from mobile_contract.phone.submission import Submission
+from mobile_contract.phone.uploads import Meter, Uploads
+
+MOST_TOGETHER = 100
+"""Media of one observation, by the contract."""
+_METHOD_OF = {"MONITOR": Method.MONITOR_REPORT, "OFFICER": Method.SPECIAL_CHECK}
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What became of a handful of files: kept ones, names taken before, and names that are none with the reason."""
+
+    originals: list[Original]
+    known: list[str]
+    left: list[tuple[str, str]]
+
+
+class Device:
+    """Held alone by this process, from `opened`."""
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+        self.outbox = Outbox(folder.outbox)
+        self.originals = Originals(folder.originals)
+
+    @classmethod
+    @contextmanager
+    def opened(cls, path: Path) -> Iterator["Device"]:
+        """Raise `InUse` or `Mistake`."""
+        folder = Folder.open(path)
+        with folder.held():
+            device = cls(folder)
+            try:
+                yield device
+            finally:
+                device.outbox.close()
+
+    def take(self, files: Sequence[Path], content: Content, *, together: bool, again: bool) -> Taken:
+        """Copy files and keep observations of them, all or none: after a kill, the same command takes what is missing.
+
+        Bytes that were taken before are passed over unless `again`. Raise `Mistake`, or OSError where the disk is full.
+        """
+        self._sweep()
+        taken = Taken([], [], [])
+        for file in files:
+            self._adopt(file, taken, again=again)
+        originals = taken.originals
+        if together and len(originals) > MOST_TOGETHER:
+            raise Mistake(
+                f"One observation holds at most {MOST_TOGETHER} media; these are {len(originals)}.",
+                f"一条记录最多包含 {MOST_TOGETHER} 个影像。",
+            )
+        entries = [[each] for each in originals] if originals and not together else [originals]
+        if originals or not files:
+            now = datetime.now().astimezone().isoformat(timespec="milliseconds")
+            method = self._usual_method()
+            self.outbox.take(
+                entries,
+                lambda sequence, media: compose(new_id("obs"), sequence, content, media, method=method, now=now),
+            )
+        return taken
+
+    def _adopt(self, file: Path, taken: Taken, *, again: bool) -> None:
+        try:
+            original = self.originals.adopt(file)
+        except NotTaken as reason:
+            taken.left.append((file.name, str(reason)))
+            return
+        kept = {each.sha256 for each in taken.originals}
+        if not again and (original.sha256 in kept or self.outbox.holds(original.sha256)):
+            self.originals.path(original.file).unlink()
+            taken.known.append(file.name)
+        else:
+            taken.originals.append(original)
+
+    def forget(self) -> list[Observation]:
+        """Let go of what is through: its photos and its text. Receipts stay."""
+        gone = self.outbox.forget()
+        self._sweep()
+        return gone
+
+    def discard(self, id: str) -> None:
+        self.outbox.discard(id)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        self.originals.sweep({each.file for each in self.outbox.media()})
+
+    def _usual_method(self) -> Method:
+        """What people of this role record by, where nothing else was said."""
+        session = Session.read(self.folder.session)
+        roles = session.roles if session else ()
+        return next((method for role, method in _METHOD_OF.items() if role in roles), Method.PATROL)
+
+    @asynccontextmanager
+    async def online(self) -> AsyncIterator["Line"]:
+        """A line to the server and to the store, closed at the end; nothing is sent by opening it."""
+        limits = httpx.Limits(max_connections=10, keepalive_expiry=30)
+        async with httpx.AsyncClient(limits=limits) as server, httpx.AsyncClient(limits=limits) as store:
+            account = Account(self.folder.session, self.outbox.device_id, server, Backoff())
+            yield Line(self, account, store)
+
+
+@dataclass(frozen=True)
+class Line:
+    """`account` asks the server; the store is reached through `delivery`."""
+
+    device: Device
+    account: Account
+    store: httpx.AsyncClient
+
+    def delivery(self, meter: Meter, *, at_once: int) -> Delivery:
+        outbox, backoff = self.device.outbox, Backoff()
+        store = Store(self.store, backoff)
+        uploads = Uploads(outbox, self.device.originals, self.account, store, meter, at_once=at_once)
+        return Delivery(outbox, self.account, Submission(outbox, self.account), uploads, meter, backoff)

@@ -1,0 +1,128 @@
+"""The commands that ask the server: one's own reports, what it read in one's photos, assignments, units and points.
+
+What waits on the phone is no matter of these.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import typer
+
+from mobile_contract.phone import screen
+from mobile_contract.phone.device import Device
+from mobile_contract.phone.options import DEFAULT_FOLDER, AsJson, Where, told
+from mobile_contract.phone.session import Account
+
+T = TypeVar("T")
+app = typer.Typer()
+AssignmentId = Annotated[str, typer.Argument(metavar="ID", help="The assignment, as `assignments` shows it.")]
+Words = Annotated[str, typer.Argument(metavar="WORDS", help="Part of a name or code; all without.")]
+
+
+def _ask(device: Device, work: Callable[[Account], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with device.online() as line:
+            return await work(line.account)
+
+    return asyncio.run(run())
+
+
+async def _all(account: Account, operation: str, size: int, most: int) -> list[dict[str, Any]]:
+    """The first `most` nodes of a list, page by page."""
+    found: list[dict[str, Any]] = []
+    after: str | None = None
+    while len(found) < most:
+        reply = await account.ask(operation, {"first": min(size, most - len(found)), "after": after})
+        found += reply.items()
+        after = reply.next_page
+        if after is None:
+            break
+    return found
+
+
+@app.command()
+def reports(
+    most: Annotated[int, typer.Option("--most", min=1, help="So many, latest first.")] = 20,
+    as_json: AsJson = False,
+    folder: Where = DEFAULT_FOLDER,
+) -> None:
+    """What you have handed in, and what became of it (我的记录)."""
+    with told(), Device.opened(folder) as device:
+        nodes = _ask(device, lambda account: _all(account, "MyReports", 50, most))
+        screen.print_json(nodes) if as_json else screen.reports(nodes)
+
+
+@app.command()
+def table(
+    most: Annotated[int, typer.Option("--most", min=1, help="Of so many observations, latest first.")] = 200,
+    as_json: AsJson = False,
+    folder: Where = DEFAULT_FOLDER,
+) -> None:
+    """What the server read in the photos on this phone, beside their file names (影像信息)."""
+    with told(), Device.opened(folder) as device:
+        names = {each.id: each.name for each in device.outbox.media()}
+        nodes = _ask(device, lambda account: _all(account, "MyReports", 50, most))
+        rows = [
+            {"name": names[each["id"]], "observationId": node["id"], **each}
+            for node in nodes
+            for each in node["content"]["media"]
+            if each["id"] in names
+        ]
+        rows.sort(key=lambda row: str(row["name"]))
+        screen.print_json(rows) if as_json else screen.facts(rows)
+
+
+@app.command()
+def assignments(as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
+    """What was given to you (我的交办)."""
+    with told(), Device.opened(folder) as device:
+        nodes = _ask(device, lambda account: _all(account, "MyAssignments", 50, 500))
+        screen.print_json(nodes) if as_json else screen.assignments(nodes)
+
+
+@app.command()
+def accept(id: AssignmentId, folder: Where = DEFAULT_FOLDER) -> None:
+    """Accept an assignment (签收): from now on you answer for it."""
+    _step(folder, "AcceptAssignment", {"id": id}, ("Accepted.", "已签收。"))
+
+
+@app.command()
+def finish(
+    id: AssignmentId,
+    result: Annotated[str, typer.Option("--result", help="What came of it (办理结果).")],
+    folder: Where = DEFAULT_FOLDER,
+) -> None:
+    """Say that an assignment is done (完成)."""
+    _step(folder, "FinishAssignment", {"id": id, "result": result}, ("Finished.", "已完成。"))
+
+
+def _step(folder: Path, operation: str, given: dict[str, Any], done: tuple[str, str]) -> None:
+    with told(), Device.opened(folder) as device:
+        _ask(device, lambda account: account.ask(operation, {"input": given}))
+        screen.say(*done)
+
+
+@app.command()
+def units(words: Words = "", folder: Where = DEFAULT_FOLDER) -> None:
+    """Codes of units and windows, for --unit (单位代码)."""
+    _places(folder, "Units", words, lambda node: (node["code"], node["name"], (node["parent"] or {}).get("name", "")))
+
+
+@app.command()
+def points(words: Words = "", folder: Where = DEFAULT_FOLDER) -> None:
+    """Codes of monitoring points, for --point (监测点编号)."""
+    _places(
+        folder,
+        "MonitoringPoints",
+        words,
+        lambda node: (node["code"], node["enterprise"], (node["unit"] or {}).get("name", "")),
+    )
+
+
+def _places(folder: Path, operation: str, words: str, row_of: Callable[[dict[str, Any]], tuple[str, str, str]]) -> None:
+    with told(), Device.opened(folder) as device:
+        nodes = _ask(device, lambda account: _all(account, operation, 100, 10_000))
+        rows = [row_of(node) for node in nodes]
+        screen.places([row for row in rows if any(words in value for value in row)])

@@ -1,0 +1,16 @@
+"""Ids: a prefix for the kind and a UUIDv7, made on the phone, once, before anything is sent.
+
+The id is what makes a replay harmless; keeping it is the outbox's work.
+"""
+
+import secrets
+import time
+import uuid
+
+
+def new_id(prefix: str) -> str:
+    """Such as `obs_0198...` (RFC 9562, UUID version 7: 48 bits of milliseconds, then chance)."""
+    bits = time.time_ns() // 1_000_000 << 80 | secrets.randbits(80)
+    bits = bits & ~(0xF << 76) | 0x7 << 76
+    bits = bits & ~(0x3 << 62) | 0x2 << 62
+    return f"{prefix}_{uuid.UUID(int=bits)}"

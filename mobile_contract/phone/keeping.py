@@ -1,0 +1,177 @@
+"""The commands that need no network: taking photos, how things stand, mending what was refused, letting go.
+
+Sending is in `commands`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mobile_contract.phone import screen
+from mobile_contract.phone.device import Device
+from mobile_contract.phone.drafts import Datum
+from mobile_contract.phone.faults import Mistake
+from mobile_contract.phone.folder import Folder
+from mobile_contract.phone.items import Observation, ObservationState
+from mobile_contract.phone.options import (
+    DEFAULT_FOLDER,
+    AsJson,
+    At,
+    Grave,
+    Grid,
+    How,
+    Point,
+    Position,
+    Unit,
+    What,
+    Where,
+    Words,
+    content_of,
+    told,
+)
+from mobile_contract.phone.outbox import Outbox
+from mobile_contract.phone.session import Session
+from mobile_contract.phone.words import size
+
+app = typer.Typer()
+Refused = Annotated[str, typer.Argument(metavar="ID", help="A refused observation: its id, or its number in `status`.")]
+
+
+@app.command()
+def take(
+    sources: Annotated[list[Path] | None, typer.Argument(help="Photos, or folders of photos.", exists=True)] = None,
+    unit: Unit = None,
+    point: Point = None,
+    method: How = None,
+    category: What = None,
+    severity: Grave = None,
+    text: Words = None,
+    at: At = None,
+    position: Position = None,
+    datum: Grid = Datum.WGS84,
+    *,
+    together: Annotated[
+        bool, typer.Option("--together", help="One observation of all of them, not one of each.")
+    ] = False,
+    again: Annotated[bool, typer.Option("--again", help="Also photos that were taken before.")] = False,
+    folder: Where = DEFAULT_FOLDER,
+) -> None:
+    """Keep photos as observations (拍摄登记); no network is needed, and the files may go afterwards."""
+    with told():
+        content = content_of(unit, point, method, category, severity, text, at, position, datum)
+        files = list(_files(sources or ()))
+        if not files and (sources or not text):
+            raise Mistake("There is nothing to take: name photos, or say something with --text.", "没有可登记的内容。")
+        with Device.opened(folder) as device, screen.console.status("Taking 登记中…"):
+            before = len(device.outbox.observations())
+            taken = device.take(files, content, together=together, again=again)
+            made = len(device.outbox.observations()) - before
+        total = sum(each.byte_size for each in taken.originals)
+        screen.say(
+            f"Taken: {made} observations with {len(taken.originals)} media ({size(total)}). `send` hands them in.",
+            f"已登记 {made} 条记录、{len(taken.originals)} 个影像。",
+        )
+        if taken.known:
+            screen.say(f"Taken before, and passed over: {', '.join(taken.known)}.", "以前登记过，已跳过。")
+        for name, reason in taken.left:
+            screen.say(f"Left: {name} {reason}.")
+        if not taken.originals and not taken.known and files:
+            raise typer.Exit(1)
+
+
+def _files(sources: Sequence[Path]) -> list[Path]:
+    """Files as named, and those right in the folders that are named, by name."""
+    found: list[Path] = []
+    for source in sources:
+        if source.is_dir():
+            found += sorted(path for path in source.iterdir() if path.is_file() and not path.name.startswith("."))
+        else:
+            found.append(source)
+    return found
+
+
+@app.command()
+def status(as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
+    """How far everything on this phone has come (状态); also while another command is at work."""
+    with told():
+        place = Folder(folder.absolute())
+        outbox = Outbox(place.outbox) if place.outbox.exists() else None
+        observations = outbox.observations() if outbox else []
+        forgotten = outbox.forgotten() if outbox else 0
+        session = Session.read(place.session)
+        if as_json:
+            screen.print_json(_standing(place, session, observations, forgotten))
+            return
+        if session:
+            signed = f"{session.display_name} ({session.user_name}) at {session.endpoint}"
+            screen.say(signed if session.is_open else f"{signed}: sign in again 请重新登录")
+        else:
+            screen.say("Not signed in yet 尚未登录")
+        screen.outbox(observations, forgotten)
+
+
+def _standing(
+    place: Folder, session: Session | None, observations: Sequence[Observation], forgotten: int
+) -> dict[str, object]:
+    return {
+        "folder": str(place.root),
+        "server": session and session.endpoint,
+        "user": session and session.user_name,
+        "signedIn": bool(session and session.is_open),
+        "observations": [each.as_json() for each in observations],
+        "undelivered": sum(each.is_undelivered for each in observations),
+        "aside": sum(each.is_aside for each in observations),
+        "through": sum(each.is_through for each in observations),
+        "forgotten": forgotten,
+    }
+
+
+@app.command()
+def fix(
+    id: Refused,
+    unit: Unit = None,
+    point: Point = None,
+    method: How = None,
+    category: What = None,
+    severity: Grave = None,
+    text: Words = None,
+    at: At = None,
+    position: Position = None,
+    datum: Grid = Datum.WGS84,
+    folder: Where = DEFAULT_FOLDER,
+) -> None:
+    """Mend a refused observation (修改后重发): what is given replaces what it said; it waits again."""
+    with told():
+        content = content_of(unit, point, method, category, severity, text, at, position, datum)
+        with Device.opened(folder) as device:
+            refused = _refused(device.outbox, id)
+            device.outbox.mend(refused.id, refused.draft | content.fields())
+        screen.say(f"No. {refused.sequence} waits to be sent again.", "已修改，等待重新发送。")
+
+
+@app.command()
+def discard(id: Refused, folder: Where = DEFAULT_FOLDER) -> None:
+    """Let go of a refused observation and its photos (放弃); the server has never had it."""
+    with told(), Device.opened(folder) as device:
+        refused = _refused(device.outbox, id)
+        device.discard(refused.id)
+        screen.say(f"No. {refused.sequence} is gone from this phone.", "已从手机删除。")
+
+
+def _refused(outbox: Outbox, wanted: str) -> Observation:
+    """Raise `Mistake` for anything but a refused observation."""
+    for each in outbox.observations(ObservationState.REFUSED):
+        if wanted in {each.id, str(each.sequence)}:
+            return each
+    raise Mistake(f"{wanted} is no refused observation of this phone; see `status`.", "没有这条被退回的记录。")
+
+
+@app.command()
+def forget(folder: Where = DEFAULT_FOLDER) -> None:
+    """Let go of photos and texts that the server has verified (清理); receipts stay."""
+    with told(), Device.opened(folder) as device:
+        gone = device.forget()
+        freed = size(sum(medium.byte_size for each in gone for medium in each.media))
+        screen.say(f"Let go of {len(gone)} observations ({freed}); their receipts stay.", "已清理，回执保留。")

@@ -1,0 +1,215 @@
+"""The screen: the outbox, lists and facts as tables, sentences for people; bars of what is under way are `bars`'.
+
+What there is to show is asked by `commands` and `enquiries`.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mobile_contract.phone.faults import Fault
+from mobile_contract.phone.items import Medium, Observation
+from mobile_contract.phone.words import CATEGORIES, NEXT_STEPS, STATES, size
+
+console = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+
+def say(sentence: str, chinese: str = "") -> None:
+    console.print(Text(sentence))
+    if chinese:
+        console.print(Text(chinese, style="dim"))
+
+
+def complain(fault: Fault) -> None:
+    """A fault's two sentences, on standard error."""
+    errors.print(Text(fault.message, style="red"))
+    if fault.message_zh:
+        errors.print(Text(fault.message_zh, style="dim"))
+
+
+def print_json(value: object) -> None:
+    console.out(json.dumps(value, ensure_ascii=False, indent=2), highlight=False)
+
+
+def state(name: str) -> Text:
+    words, style = STATES.get(name, (name.lower(), ""))
+    return Text(words, style=style)
+
+
+def table(*columns: str) -> Table:
+    made = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    for column in columns:
+        made.add_column(column.strip(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
+    return made
+
+
+def local(instant: str | None) -> str:
+    """An instant by this machine's clock, to the minute."""
+    return f"{datetime.fromisoformat(instant).astimezone():%Y-%m-%d %H:%M}" if instant else ""
+
+
+def outbox(observations: Sequence[Observation], forgotten: int) -> None:
+    """What is on the phone: a line for each observation and each of its media, then the summary."""
+    if observations:
+        shown = table(">No. 序号", "seen 时间", "what 内容", "unit 单位", ">size 大小", "state 状态")
+        for each in observations:
+            draft = each.draft
+            what = " ".join(filter(None, (CATEGORIES.get(draft["category"], draft["category"]), draft["text"][:40])))
+            # A draft is written by its phone with the offset of that place: it reads as people there saw it.
+            seen = f"{datetime.fromisoformat(draft['capturedAt']):%Y-%m-%d %H:%M}"
+            unit = draft.get("unit") or draft.get("monitoringPoint") or ""
+            shown.add_row(str(each.sequence), seen, Text(what), Text(unit), "", state(each.state))
+            for medium in each.media:
+                shown.add_row("", "", Text(f"└ {medium.name}"), "", size(medium.byte_size), _progress(medium))
+        console.print(shown)
+    summary(observations, forgotten)
+
+
+def summary(observations: Sequence[Observation], forgotten: int) -> None:
+    """What went wrong or needs a person, item by item, then the sum."""
+    for each in observations:
+        _explain(each)
+    _sum_up(observations, forgotten)
+
+
+def _progress(medium: Medium) -> Text:
+    text = state(medium.state)
+    if medium.parts and medium.parts_arrived < medium.parts:
+        text.append(f" {medium.parts_arrived}/{medium.parts}")
+    return text
+
+
+def _explain(each: Observation) -> None:
+    items: list[tuple[str, Observation | Medium]] = [(f"No. {each.sequence}", each)]
+    items += [(f"No. {each.sequence}, {medium.name}", medium) for medium in each.media]
+    for name, item in items:
+        said = item.refusal or item.trouble
+        if said is None:
+            continue
+        field = f" ({said['field']})" if said.get("field") else ""
+        line = Text(f"{name}: {said['message']}{field} ", style="red" if item.refusal else "yellow")
+        line.append(said["messageZh"], style="dim")
+        console.print(line)
+        if item.refusal:
+            step = NEXT_STEPS.get(said["nextStep"], said["nextStep"])
+            console.print(Text(f"  {said['code']}: {step}; {item.id}", style="dim"))
+
+
+def _sum_up(observations: Sequence[Observation], forgotten: int) -> None:
+    if not observations:
+        say(*_empty(forgotten))
+        return
+    media = [medium for each in observations for medium in each.media]
+    left = [each for each in observations if each.is_undelivered]
+    aside = [each for each in observations if each.is_aside]
+    through = [each for each in observations if each.is_through]
+    line = Text(f"{len(observations)} observations 条记录, {len(media)} media 个影像 ")
+    line.append(f"({size(sum(medium.byte_size for medium in media))}) on this phone: ")
+    line.append(f"{len(through)} through 已完成", style="green" if through else "dim")
+    line.append(", ")
+    line.append(f"{len(left)} still to send 待发送", style="yellow" if left else "dim")
+    line.append(", ")
+    line.append(f"{len(aside)} need you 需处理", style="red" if aside else "dim")
+    console.print(line)
+
+
+def _empty(forgotten: int) -> tuple[str, str]:
+    if forgotten:
+        return (
+            f"Nothing is on this phone; it keeps the receipts of {forgotten} observations.",
+            "手机上没有待办内容，保留有回执。",
+        )
+    return "Nothing is on this phone.", "手机上没有内容。"
+
+
+def reports(nodes: Sequence[dict[str, Any]]) -> None:
+    shown = table("received 接收", "what 内容", "unit 单位", ">media 影像", "follow-up 办理情况", "id")
+    for node in nodes:
+        content = node["content"]
+        place = node["unit"] or node["monitoringPoint"] or {}
+        name = place.get("name") or place.get("enterprise") or f"? {content['claimedUnit'] or ''}"
+        follow = "; ".join(
+            " ".join(filter(None, (each["caseNumber"], each["state"], each["outcome"], each["reply"])))
+            for each in node["followUps"]
+        )
+        category = CATEGORIES.get(content["category"], content["category"])
+        shown.add_row(
+            local(node["receivedAt"]),
+            Text(f"{category} {content['text'][:40]}".strip()),
+            Text(name),
+            f"{node['mediaArrived']}/{node['mediaExpected']}",
+            Text(follow),
+            Text(node["id"], style="dim"),
+        )
+    console.print(shown)
+
+
+def facts(rows: Sequence[dict[str, Any]]) -> None:
+    """What the server read in each picture, beside the name that it came under."""
+    columns = (
+        "file 文件",
+        "state 状态",
+        ">pixels 像素",
+        ">turn 方向",
+        "taken 拍摄时间",
+        "position 位置",
+        ">height 海拔",
+        "remark 备注",
+    )
+    shown = table(*columns)
+    for column in shown.columns[1:]:
+        column.no_wrap = True  # a long name folds before a figure does
+    for row in rows:
+        found = row["facts"] or {}
+        position = found.get("position") or {}
+        altitude = position.get("altitudeMetres")
+        shown.add_row(
+            Text(row["name"]),
+            state(row["state"]),
+            f"{found['width']} x {found['height']}" if found.get("width") else "",
+            str(found.get("orientation") or ""),
+            _taken(found),
+            f"{position['latitude']:.6f}, {position['longitude']:.6f}" if position.get("latitude") is not None else "",
+            "" if altitude is None else f"{altitude:.1f} m",
+            Text(" ".join(filter(None, (found.get("positionAbsent"), found.get("damage"))))),
+        )
+    console.print(shown)
+
+
+def _taken(found: dict[str, Any]) -> str:
+    """The camera's own clock, and its offset where the file says it."""
+    at = (found.get("takenAtLocal") or "").replace("T", " ").removesuffix(".000")
+    offset = found.get("takenOffsetMinutes")
+    if offset is None:
+        return at
+    return f"{at} {'-' if offset < 0 else '+'}{abs(offset) // 60:02}:{abs(offset) % 60:02}"
+
+
+def assignments(nodes: Sequence[dict[str, Any]]) -> None:
+    shown = table("id", "state 状态", "due 期限", "what 事项", "asked 要求", "by 交办人")
+    for node in nodes:
+        case, unit, by = node["case"] or {}, node["unit"] or {}, node["offeredBy"] or {}
+        what = f"{case['number']} {case['title']}" if case else f"{unit.get('name', '')} {unit.get('code', '')}"
+        shown.add_row(
+            Text(node["id"]),
+            Text("accepted 已签收", style="green") if node["state"] == "ACCEPTED" else state(node["state"]),
+            node["dueOn"] or "",
+            Text(what.strip()),
+            Text(node["note"] or ""),
+            Text(by.get("displayName", "")),
+        )
+    console.print(shown)
+
+
+def places(rows: Sequence[tuple[str, str, str]]) -> None:
+    shown = table("code 代码", "name 名称", "where 所属")
+    for row in rows:
+        shown.add_row(*(Text(value) for value in row))
+    console.print(shown)

@@ -1,0 +1,89 @@
+"""Submission: drafts in batches to the server, its receipts and refusals back to the outbox, item by item.
+
+Media are announced by it and sent by `uploads`.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from mobile_contract.phone.faults import FOR_PEOPLE, Refused
+from mobile_contract.phone.items import Observation, ObservationState
+from mobile_contract.phone.outbox import Outbox
+from mobile_contract.phone.puts import Slot
+from mobile_contract.phone.session import Account
+from mobile_contract.phone.wire import Reply
+
+MOST_DRAFTS = 50
+MOST_BYTES = 180 * 1024
+"""Of one request; servers take at least 256 KiB."""
+ABOUT_THE_PERSON = frozenset({"FORBIDDEN", "OUT_OF_SCOPE"})
+"""Refusals of a whole batch that say nothing about what is in it: the drafts wait for another account or role."""
+
+
+class Submission:
+    def __init__(self, outbox: Outbox, account: Account) -> None:
+        self._outbox = outbox
+        self._account = account
+
+    async def run(self) -> dict[str, Slot]:
+        """Submit everything that is queued, once; returns slots by medium. Raise `Unreachable`, `SignInAgain` or `Refused`."""
+        slots: dict[str, Slot] = {}
+        for batch in batches(self._outbox.observations(ObservationState.QUEUED)):
+            slots |= await self._submit(batch)
+        return slots
+
+    async def _submit(self, batch: Sequence[Observation]) -> dict[str, Slot]:
+        """Where the whole of a batch is refused, its halves are tried: one poisoned draft doesn't hold up the others."""
+        self._outbox.submitting([each.id for each in batch])
+        try:
+            reply = await self._account.ask("SubmitObservations", {"input": {"drafts": [each.draft for each in batch]}})
+        except Refused as refusal:
+            if refusal.code in ABOUT_THE_PERSON:
+                raise
+            if len(batch) == 1:
+                self._outbox.settled({}, *_said(batch[0].id, refusal))
+                return {}
+            middle = len(batch) // 2
+            return await self._submit(batch[:middle]) | await self._submit(batch[middle:])
+        return self._settle(batch, reply)
+
+    def _settle(self, batch: Sequence[Observation], reply: Reply) -> dict[str, Slot]:
+        """One transaction for the batch: a receipt is stored before anything is done that rests on it."""
+        results = {each["id"]: each for each in reply.value["results"]}
+        receipts: dict[str, dict[str, Any]] = {}
+        refusals: dict[str, Refused] = {}
+        troubles: dict[str, Refused] = {}
+        slots: dict[str, Slot] = {}
+        for each in batch:
+            result = results.get(each.id) or {}
+            receipt = result.get("receipt")
+            if result.get("outcome") in {"ACCEPTED", "DUPLICATE"} and receipt and receipt["observationId"] == each.id:
+                receipts[each.id] = receipt
+                slots |= {value["mediaId"]: Slot.read(value, reply) for value in result["uploads"]}
+            else:
+                aside, later = _said(each.id, Refused.read(result.get("refusal") or {}))
+                refusals |= aside
+                troubles |= later
+        self._outbox.settled(receipts, refusals, troubles)
+        return slots
+
+
+def _said(id: str, refusal: Refused) -> tuple[dict[str, Refused], dict[str, Refused]]:
+    """A refusal as one that sets the item aside, or as one that is tried again."""
+    return ({id: refusal}, {}) if refusal.next_step in FOR_PEOPLE else ({}, {id: refusal})
+
+
+def batches(observations: Sequence[Observation]) -> Iterator[list[Observation]]:
+    """In order, each within what a request may hold; one that is larger by itself goes alone."""
+    batch: list[Observation] = []
+    size = 0
+    for each in observations:
+        own = len(json.dumps(each.draft, ensure_ascii=False).encode())
+        if batch and (len(batch) == MOST_DRAFTS or size + own > MOST_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(each)
+        size += own
+    if batch:
+        yield batch

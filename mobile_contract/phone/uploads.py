@@ -1,0 +1,199 @@
+"""Uploads: each medium from the phone's disk straight to the store, part by part where it is large, then confirmed.
+
+One signed PUT is `puts`' work, the copies on disk are `originals`'; what the server made of the bytes is asked by `delivery`.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Protocol
+
+from mobile_contract.phone.faults import FOR_PEOPLE, RETRY_LATER, Fault, Refused, Unreachable
+from mobile_contract.phone.items import Medium, MediumState, ObservationState
+from mobile_contract.phone.originals import Changed, Originals, Span
+from mobile_contract.phone.outbox import Outbox
+from mobile_contract.phone.puts import Slot, SlotRefused, Store, Target
+from mobile_contract.phone.session import Account
+
+GROUP = 20
+"""So many media are sent between two confirmations."""
+MOST_CONFIRMED = 50
+MOST_DIGESTS = 1000
+"""Digests of parts in one request; a file in more parts than that goes without."""
+
+
+class Meter(Protocol):
+    """Shows how far it has come; told the truth: bytes that left, and media that the server has confirmed."""
+
+    def expect(self, media: Sequence[Medium]) -> None: ...
+
+    def sent(self, medium: Medium, count: int) -> None: ...
+
+    def confirmed(self, media: Sequence[Medium]) -> None: ...
+
+    def pausing(self, fault: Fault | None, seconds: float) -> None: ...
+
+
+class Uploads:
+    def __init__(
+        self, outbox: Outbox, originals: Originals, account: Account, store: Store, meter: Meter, *, at_once: int
+    ) -> None:
+        self._outbox = outbox
+        self._originals = originals
+        self._account = account
+        self._store = store
+        self._meter = meter
+        self._turns = asyncio.Semaphore(at_once)
+        self._line_is_down = False
+
+    async def confirm_interrupted(self) -> None:
+        """What was under way when the phone last ended may have arrived: ask before sending it again."""
+        await self._confirm(self._outbox.media(MediumState.SENDING, MediumState.SENT))
+
+    async def run(self, slots: dict[str, Slot]) -> None:
+        """Send everything that waits, once. Raise `Unreachable` or `SignInAgain` after confirming what got through."""
+        accepted = {each.id for each in self._outbox.observations(ObservationState.ACCEPTED)}
+        waiting = [each for each in self._outbox.media(MediumState.WAITING) if each.observation_id in accepted]
+        self._meter.expect(waiting)
+        self._line_is_down = False
+        for first in range(0, len(waiting), GROUP):
+            await self._run_group(waiting[first : first + GROUP], slots)
+
+    async def _run_group(self, group: Sequence[Medium], slots: Mapping[str, Slot]) -> None:
+        known = {id: slot for id, slot in slots.items() if slot.is_fresh}
+        known |= await self._slots([each for each in group if each.id not in known and not each.parts])
+        found = await asyncio.gather(*(self._one(each, known.get(each.id)) for each in group), return_exceptions=True)
+        ids = {each.id for each in group}
+        await self._confirm([each for each in self._outbox.media(MediumState.SENT) if each.id in ids])
+        for fault in found:
+            if isinstance(fault, BaseException):
+                raise fault
+
+    async def _slots(self, media: Sequence[Medium]) -> dict[str, Slot]:
+        """Slots for media of which nothing is known here; those whose bytes are there already become CONFIRMED."""
+        if not media:
+            return {}
+        wanted = [{"mediaId": each.id} for each in media]
+        reply = await self._account.ask("RequestUploads", {"input": {"media": wanted}})
+        results = reply.value["results"]
+        arrived = {each["mediaId"] for each in results if each["hasArrived"]}
+        self._there([each for each in media if each.id in arrived])
+        return {each["mediaId"]: Slot.read(each["slot"], reply) for each in results if each["slot"]}
+
+    async def _one(self, medium: Medium, slot: Slot | None) -> None:
+        """Send one medium; what concerns it alone is noted and holds nothing else up."""
+        async with self._turns:
+            if self._line_is_down:
+                return
+            try:
+                await self._send(medium, slot)
+            except Changed as changed:
+                why = Refused("CHANGED_ON_PHONE", str(changed), changed.message_zh, "DISCARD")
+                self._outbox.set_aside(medium.id, MediumState.BROKEN, why)
+            except SlotRefused as refused:
+                why = Refused("STORE_REFUSED", f"The store refused it ({refused}).", "影像存储未接收。", RETRY_LATER)
+                self._outbox.troubled(medium.id, why)
+            except Refused as refusal:
+                if refusal.next_step in FOR_PEOPLE:
+                    self._outbox.set_aside(medium.id, MediumState.REFUSED, refusal)
+                else:
+                    self._outbox.troubled(medium.id, refusal)
+            except Unreachable as fault:
+                self._line_is_down = True
+                self._outbox.troubled(medium.id, Refused("UNREACHABLE", fault.message, fault.message_zh, RETRY_LATER))
+                raise
+
+    async def _send(self, medium: Medium, slot: Slot | None) -> None:
+        """Until all bytes are in the store. A slot that has run out is renewed; a second refusal in a row is raised."""
+        digests = await self._verified(medium)
+        refused_at = -1
+        while True:
+            if slot is None or not (slot.whole or slot.parts):
+                slot = await self._slot(medium, digests)
+            if slot is None:
+                self._there([medium])
+                return
+            if slot.parts and slot.spans != self._outbox.spans(medium.id):
+                self._outbox.planned(medium.id, slot.spans)
+                digests = await self._verified(medium)
+                slot = None
+                continue
+            self._outbox.sending(medium.id)
+            try:
+                if await self._put(medium, slot):
+                    self._outbox.sent(medium.id)
+                    return
+            except SlotRefused:
+                # Either the signature has run out, or the copy was changed under our hands: that is told by its digest.
+                await self._verified(medium)
+                arrived = self._arrived(medium)
+                if arrived == refused_at:
+                    raise
+                refused_at = arrived
+            slot = None
+
+    async def _verified(self, medium: Medium) -> dict[int, str]:
+        """The copy is what it was; digests of its parts, where the server has cut it. Raise `Changed`."""
+        spans = self._outbox.spans(medium.id)
+        return await asyncio.to_thread(self._originals.verify, medium.file, medium.sha256, spans)
+
+    async def _slot(self, medium: Medium, digests: Mapping[int, str]) -> Slot | None:
+        """A fresh slot; None where the bytes are there already. Raise `Refused`."""
+        parts = [{"number": number, "sha256": digest} for number, digest in digests.items()]
+        wanted = {"mediaId": medium.id, "parts": parts if len(parts) <= MOST_DIGESTS else []}
+        reply = await self._account.ask("RequestUploads", {"input": {"media": [wanted]}})
+        [result] = reply.value["results"]
+        if result["refusal"]:
+            raise Refused.read(result["refusal"])
+        return None if result["hasArrived"] else Slot.read(result["slot"], reply)
+
+    async def _put(self, medium: Medium, slot: Slot) -> bool:
+        """Put what the store doesn't have; False where the slot ran out before all was there, though some came through."""
+        if slot.whole is not None:
+            await self._put_span(medium, slot.whole, Span(1, 0, medium.byte_size))
+            return True
+        there = [part.span for part in slot.parts if part.has_arrived]
+        self._outbox.arrived(medium.id, [span.number for span in there], alone=True)
+        self._meter.sent(medium, sum(span.byte_size for span in there))
+        put = sum(span.byte_size for span in there)
+        for count, part in enumerate(each for each in slot.parts if not each.has_arrived):
+            if count and not slot.is_fresh:
+                self._meter.sent(medium, -put)
+                return False
+            try:
+                await self._put_span(medium, part.target, part.span)
+            except (SlotRefused, Unreachable):
+                self._meter.sent(medium, -put)
+                raise
+            put += part.span.byte_size
+            self._outbox.arrived(medium.id, [part.span.number])
+        return True
+
+    async def _put_span(self, medium: Medium, target: Target, span: Span) -> None:
+        chunks = partial(self._originals.read, medium.file, span.start, span.byte_size)
+        await self._store.put(target, chunks, partial(self._meter.sent, medium))
+
+    def _arrived(self, medium: Medium) -> int:
+        return next(each.parts_arrived for each in self._outbox.media() if each.id == medium.id)
+
+    async def _confirm(self, media: Sequence[Medium]) -> None:
+        for first in range(0, len(media), MOST_CONFIRMED):
+            asked = {each.id: each for each in media[first : first + MOST_CONFIRMED]}
+            reply = await self._account.ask("ConfirmMedia", {"input": {"mediaIds": list(asked)}})
+            there, missing = [], []
+            for result in reply.value["results"]:
+                id, refusal = result["mediaId"], result["refusal"] and Refused.read(result["refusal"])
+                if refusal and refusal.next_step in FOR_PEOPLE:
+                    self._outbox.set_aside(id, MediumState.REFUSED, refusal)
+                elif refusal and refusal.code != "NOT_ARRIVED":
+                    self._outbox.troubled(id, refusal)
+                elif refusal:
+                    missing.append(id)
+                else:
+                    there.append(asked[id])
+            self._outbox.missing(missing)
+            self._there(there)
+
+    def _there(self, media: Sequence[Medium]) -> None:
+        self._outbox.confirmed([each.id for each in media])
+        self._meter.confirmed(media)

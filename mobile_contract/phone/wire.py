@@ -1,0 +1,136 @@
+"""The wire: one named operation, one POST, and its answer or a typed refusal; tried again with jitter while that can help.
+
+Who is signed in is left to `session`; the bytes of media never pass here, they are `puts`'.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from mobile_contract.phone.backoff import Backoff
+from mobile_contract.phone.faults import Mistake, Refused, Unreachable, unreachable
+
+OPERATIONS = Path(__file__).parent.parent / "operations"
+ACCEPT = "application/graphql-response+json, application/json;q=0.9"
+TIMEOUT = httpx.Timeout(60, connect=10)
+PASSING = frozenset({"BUSY", "UNAVAILABLE"})
+"""Refusals that say no more than: not now. Other codes of RETRY_LATER are worth no other attempt within seconds."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The value of the operation's one root field, and the server's clock as it was written."""
+
+    value: dict[str, Any]
+    server_time: datetime
+
+    def items(self) -> list[dict[str, Any]]:
+        """The nodes of a connection's page."""
+        return [edge["node"] for edge in self.value["edges"]]
+
+    @property
+    def next_page(self) -> str | None:
+        info = self.value["pageInfo"]
+        return info["endCursor"] if info["hasNextPage"] else None
+
+
+@cache
+def document(operation: str) -> str:
+    """The text of a named operation, sent to the letter."""
+    return (OPERATIONS / f"{operation}.graphql").read_text(encoding="utf-8")
+
+
+def endpoint_of(url: str) -> str:
+    """Where the operations go: `/graphql` unless the address names another path. Raise `Mistake`."""
+    address = urlsplit(url if "://" in url else f"http://{url}")
+    if address.scheme not in {"http", "https"} or not address.hostname:
+        raise Mistake(f"{url!r} is no address such as https://mingcha.example.", "服务器地址不正确。")
+    return f"{address.scheme}://{address.netloc}{address.path.rstrip('/') or '/graphql'}"
+
+
+class Wire:
+    """One server's endpoint."""
+
+    def __init__(self, client: httpx.AsyncClient, endpoint: str, backoff: Backoff) -> None:
+        self._client = client
+        self.endpoint = endpoint
+        self._backoff = backoff
+
+    async def ask(self, operation: str, variables: dict[str, Any], token: str | None = None) -> Reply:
+        """Raise `Refused` for the server's no, `Unreachable` where it doesn't answer after all attempts.
+
+        Every operation may be sent again: where a reply was lost, the first may have taken effect.
+        """
+        for failed in range(1, self._backoff.attempts + 1):
+            try:
+                return await self._once(operation, variables, token)
+            except Unreachable as fault:
+                if failed == self._backoff.attempts:
+                    raise
+                await asyncio.sleep(self._backoff.wait(failed, asked=fault.seconds))
+        raise AssertionError("a back-off has at least one attempt")
+
+    async def _once(self, operation: str, variables: dict[str, Any], token: str | None) -> Reply:
+        try:
+            response = await self._client.post(
+                self.endpoint,
+                json={"query": document(operation), "operationName": operation, "variables": variables},
+                headers={"Accept": ACCEPT} | ({"Authorization": f"Bearer {token}"} if token else {}),
+                timeout=TIMEOUT,
+            )
+        except httpx.TransportError as error:
+            raise self._unreachable(reason(error)) from error
+        try:
+            body = response.json()
+        except ValueError:
+            body = None
+        if not isinstance(body, dict) or not ("data" in body or "errors" in body):
+            raise self._unreachable(f"HTTP {response.status_code}, no GraphQL answer", asked_seconds(response))
+        return Reply(_root(body, response), _server_time(response))
+
+    def _unreachable(self, why: str, seconds: float | None = None) -> Unreachable:
+        return unreachable(f"The server {self.endpoint}", f"服务器 {self.endpoint} ", why, seconds=seconds)
+
+
+def reason(error: httpx.TransportError) -> str:
+    """Why a request failed, in few words."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _root(body: dict[str, Any], response: httpx.Response) -> dict[str, Any]:
+    """The root field's value; a mutation's answer counts even where a field deep inside it failed."""
+    root = next(iter((body.get("data") or {}).values()), None)
+    if root is None:
+        error: dict[str, Any] = next(iter(body.get("errors") or []), {})
+        raise _read(error.get("extensions", {}) | {"message": error.get("message")}, response)
+    if not isinstance(root, dict) or root.get("__typename") == "Refused":
+        raise _read(root if isinstance(root, dict) else {}, response)
+    return root
+
+
+def _read(value: dict[str, Any], response: httpx.Response) -> Refused | Unreachable:
+    refused = Refused.read(value)
+    if refused.code in PASSING:
+        return Unreachable(refused.message, refused.message_zh, seconds=asked_seconds(response))
+    return refused
+
+
+def asked_seconds(response: httpx.Response) -> float | None:
+    """How long the other side asks to be left alone (Retry-After in seconds), where it does."""
+    text = response.headers.get("Retry-After", "")
+    return float(text) if text.isdigit() else None
+
+
+def _server_time(response: httpx.Response) -> datetime:
+    """By the Date header: a phone's own clock may be years off."""
+    try:
+        return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
+    except (KeyError, ValueError):
+        return datetime.now(UTC)

@@ -1,0 +1,179 @@
+"""Loading the demo into an installation that holds nothing yet: the same seed and time give the same demo.
+
+It may be interrupted at any moment; begun again it becomes whole. What is in it is left to the files beside this one.
+"""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import anyio
+
+from api.passwords import Passwords
+from api.settings import Settings
+from schema.media import MediaState
+from schema.monitoring_points import MonitoringPoint
+from schema.times import to_millis
+from schema.viewers import Role
+from scripts.demo.acting import Stage
+from scripts.demo.chance import Chance
+from scripts.demo.people import People, build_people
+from scripts.demo.photos import Darkroom, announced, darkroom
+from scripts.demo.region import Region, build_points, build_region, monitored
+from scripts.demo.sightings import Sighting, Witnesses
+from scripts.demo.steps import Story
+from scripts.demo.stories import Stories
+from storage.demos import Demos
+from storage.folder import write_private
+from storage.store import Store
+
+SEED = 2009
+AT_ONCE = 8
+ESTABLISHED = timedelta(days=300)
+"""How long before the demo begins its units and people are there."""
+LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
+SHOWN = (
+    ("巡查员", Role.INSPECTOR, "inspector001"),
+    ("监测员", Role.MONITOR, "monitor001"),
+    ("监督员", Role.SUPERVISOR, "supervisor001"),
+    ("效能办，可见身份", Role.OFFICER, "officer.360703"),
+    ("效能办", Role.OFFICER, "clerk.360703"),
+    ("市投诉中心", Role.OFFICER, "complaints1"),
+    ("联络员", Role.LIAISON, "liaison.360703-jt"),
+    ("管理员", Role.ADMIN, "admin"),
+)
+"""One person for each role, all but two of Nankang (360703), where each state of a case can be seen."""
+
+
+class NotEmpty(Exception):  # noqa: N818
+    """The installation holds an office's own data, which the demo stays away from."""
+
+
+@dataclass(frozen=True)
+class Signins:
+    """Whom to sign in as: what they are, role and user name; one password for all, None where it isn't known here."""
+
+    people: tuple[tuple[str, Role, str], ...]
+    password: str | None
+
+    def lines(self) -> Iterator[str]:
+        yield f"Password of all: {self.password or 'not known on this machine'}"
+        for shown, role, user_name in self.people:
+            yield f"{role.value:<11}{user_name:<20}{shown}"
+
+
+@dataclass(frozen=True)
+class Script:
+    """Everything that the demo consists of, before any of it is stored."""
+
+    region: Region
+    points: Sequence[MonitoringPoint]
+    people: People
+    sightings: Sequence[Sighting]
+    stories: Sequence[Story]
+
+
+async def seed(store: Store, settings: Settings, *, seed: int = SEED, now: datetime) -> Signins:
+    """Load the demo, or the rest of it; where it is whole already, nothing is done.
+
+    Indexes must stand. Raise `NotEmpty`; a part of the service that is down raises `Refusal(UNAVAILABLE)`.
+    """
+    demos = Demos(store.mongo)
+    if await demos.known() is None and not await demos.is_empty():
+        raise NotEmpty("This installation holds units or users of its own: the demo is only for an empty one.")
+    begun = await demos.begin(seed, to_millis(now))
+    if not begun.is_whole:
+        password = _password(settings.data) or _new_password(settings.data)
+        script = write(begun.seed, begun.began_at, await Passwords().hash(password))
+        try:
+            await _perform(store, settings, script, Chance(begun.seed, "stage"))
+        except ExceptionGroup as group:
+            raise _first(group) from group
+        await demos.finish(to_millis(now))
+    return _signins(settings)
+
+
+async def signins(store: Store, settings: Settings) -> Signins | None:
+    """Whom to sign in as; None where there is no demo, or not yet the whole of it."""
+    known = await Demos(store.mongo).known()
+    return _signins(settings) if known and known.is_whole else None
+
+
+def write(seed: int, now: datetime, password_hash: str) -> Script:
+    """The whole demo but for its photos; the same arguments give the same."""
+    at = to_millis(now - ESTABLISHED)
+    region = build_region(Chance(seed, "region"), at)
+    firms = build_points(Chance(seed, "points"), region, at)
+    people = build_people(Chance(seed, "people"), region, firms, at, password_hash)
+    monitors = [str(user.id) for user in people.users.values() if Role.MONITOR in user.roles]
+    points = monitored(firms, monitors)
+    witnesses = Witnesses(Chance(seed, "sightings"), region, people, points)
+    stories = Stories(Chance(seed, "stories"), now, region, people, witnesses).write()
+    return Script(region, points, people, witnesses.made, stories)
+
+
+async def _perform(store: Store, settings: Settings, script: Script, chance: Chance) -> None:
+    """Units and people as an import would bring them; all else by their own doing."""
+    await store.units.put_all(list(script.region.units.values()))
+    await store.users.put_all(list(script.people.users.values()))
+    await store.monitoring_points.put_all(script.points)
+    stage = Stage(store, settings, script.people, chance)
+    async with darkroom(store) as room:
+        await _submit_all(stage, room, await _left(store, script.sightings))
+    await stage.play(script.stories)
+
+
+async def _left(store: Store, sightings: Sequence[Sighting]) -> list[Sighting]:
+    """Those that an interrupted demo has not got whole: observation, correction, and every photo verified."""
+    stored = await store.observations.many([sighting.draft.id for sighting in sightings])
+    revisions = {each.id: each.revision for each in stored}
+    media = await store.media.many([shot.id for sighting in sightings for shot in sighting.shots])
+    ready = {each.id for each in media if each.state is MediaState.READY}
+    return [
+        sighting
+        for sighting in sightings
+        if revisions.get(sighting.draft.id) != (2 if sighting.correction else 1)
+        or not ready.issuperset(shot.id for shot in sighting.shots)
+    ]
+
+
+def _first(fault: Exception) -> Exception:
+    """Of what went wrong side by side, one: mostly it is the same thing, such as an engine that is down."""
+    while isinstance(fault, ExceptionGroup):
+        fault = fault.exceptions[0]
+    return fault
+
+
+async def _submit_all(stage: Stage, room: Darkroom, sightings: Sequence[Sighting]) -> None:
+    limit = anyio.CapacityLimiter(AT_ONCE)
+
+    async def submit(sighting: Sighting) -> None:
+        async with limit:
+            photos = await room.draw(sighting.shots)
+            media = [announced(shot, photo) for shot, photo in zip(sighting.shots, photos, strict=True)]
+            await stage.submit(sighting, media)
+            await room.deliver(sighting.shots, photos, sighting.received_at)
+
+    async with anyio.create_task_group() as tasks:
+        for sighting in sightings:
+            tasks.start_soon(submit, sighting)
+
+
+def _signins(settings: Settings) -> Signins:
+    return Signins(SHOWN, _password(settings.data))
+
+
+def _password(data: Path) -> str | None:
+    """The demo's password is made for each installation: one that everybody knows would be tried on the next."""
+    try:
+        return (data / "demo-password").read_text().strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def _new_password(data: Path) -> str:
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    words = ["".join(secrets.choice(LETTERS) for _ in range(4)) for _ in range(4)]
+    return write_private(data / "demo-password", "-".join(words))

@@ -1,0 +1,108 @@
+"""The demo's people: numbered, never named; inspectors, monitors, supervisors, officers, liaisons and an administrator.
+
+All have the demo's one password. What they do is left to `sightings.py` and `stories.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from schema.monitoring_points import MonitoringPoint
+from schema.units import Unit, UnitLevel
+from schema.users import User
+from schema.viewers import Clearance, Role
+from scripts.demo.chance import Chance
+from scripts.demo.region import CITY, PROVINCE, Region
+
+INSPECTORS_OF_A_COUNTY, CITY_INSPECTORS = 2, 2
+SUPERVISORS_OF_A_COUNTY, CITY_SUPERVISORS = 16, 3
+
+
+@dataclass
+class People:
+    """Users by user name, and for each role and county (or the city) the user names of those who work there."""
+
+    users: dict[str, User] = field(default_factory=dict)
+    at: dict[tuple[Role, str], list[str]] = field(default_factory=dict)
+
+    def of(self, role: Role, code: str) -> list[str]:
+        return self.at[role, code]
+
+
+class _Hiring:
+    def __init__(self, chance: Chance, at: datetime, password_hash: str) -> None:
+        self.people, self._chance, self._at, self._hash = People(), chance, at, password_hash
+
+    def hire(
+        self,
+        role: Role,
+        where: str,
+        user_name: str,
+        shown: str,
+        scope: Unit,
+        office: Unit | None,
+        *clearances: Clearance,
+    ) -> None:
+        user = User(
+            id=self._chance.id("usr", self._at),
+            display_name=shown,
+            roles=[role],
+            user_name=user_name.casefold(),
+            scope_ids=(scope.id,),
+            scope_paths=(scope.path,),
+            office_id=office.id if office else None,
+            office_path=office.path if office else None,
+            clearances=clearances,
+            password_hash=self._hash,
+            created_at=self._at,
+        )
+        self.people.users[user.user_name] = user
+        self.people.at.setdefault((role, where), []).append(user.user_name)
+
+    def hire_numbered(self, role: Role, word: str, places: Sequence[tuple[str, int]], region: Region) -> None:
+        """`places` are codes with how many work there; numbers run through."""
+        number = 0
+        for code, count in places:
+            for _ in range(count):
+                number += 1
+                name = f"{str(role.value).lower()}{number:03d}"
+                self.hire(role, code, name, f"{word}{number:03d}", region.units[code], region.office(code))
+
+
+def build_people(
+    chance: Chance, region: Region, points: Sequence[MonitoringPoint], at: datetime, password_hash: str
+) -> People:
+    """Monitors are numbered as the points are."""
+    hiring = _Hiring(chance, at, password_hash)
+    counties = region.counties
+    inspectors = [*((code, INSPECTORS_OF_A_COUNTY) for code in counties), (CITY, CITY_INSPECTORS)]
+    hiring.hire_numbered(Role.INSPECTOR, "巡查员", inspectors, region)
+    supervisors = [*((code, SUPERVISORS_OF_A_COUNTY) for code in counties), (CITY, CITY_SUPERVISORS)]
+    hiring.hire_numbered(Role.SUPERVISOR, "监督员", supervisors, region)
+    by_id = {unit.id: unit.code for unit in region.units.values()}
+    hiring.hire_numbered(Role.MONITOR, "监测员", [(by_id[point.unit_id], 1) for point in points], region)  # type: ignore[index]
+    for code in (*counties, CITY):
+        place, office = region.units[code], region.office(code)
+        shown = f"{office.name}0"
+        hiring.hire(Role.OFFICER, code, f"officer.{code}", f"{shown}1", place, office, Clearance.IDENTITY)
+        hiring.hire(Role.OFFICER, code, f"clerk.{code}", f"{shown}2", place, office)
+    centre = region.units[f"{CITY}-TSZX"]
+    city = region.units[CITY]
+    hiring.hire(Role.OFFICER, centre.code, "complaints1", f"{centre.name}01", city, centre, Clearance.IDENTITY)
+    hiring.hire(Role.OFFICER, centre.code, "complaints2", f"{centre.name}02", city, centre)
+    for department in _with_windows(region):
+        hiring.hire(
+            Role.LIAISON,
+            department.code,
+            f"liaison.{department.code}",
+            f"{department.name}联络员",
+            department,
+            department,
+        )
+    hiring.hire(Role.ADMIN, PROVINCE, "admin", "系统管理员", region.units[PROVINCE], None)
+    return hiring.people
+
+
+def _with_windows(region: Region) -> list[Unit]:
+    above = {id for unit in region.units.values() if unit.level is UnitLevel.WINDOW for id in unit.ancestor_ids}
+    return [unit for unit in region.units.values() if unit.level is UnitLevel.DEPARTMENT and unit.id in above]

@@ -1,0 +1,89 @@
+"""The demo's photos: drawn from the seed, put into the store, and verified by the worker's own code.
+
+What a drawing shows is left to `storage.scenes`.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+
+from api.verification import MediaWork
+from schema.media import Media, MediaDraft, MediaState
+from schema.times import ByteCount
+from scripts.demo.sightings import Shot
+from storage.decoding import Decoder
+from storage.scenes import SceneExif, draw_scene
+from storage.store import Store
+
+LONG_SIDE, SHORT_SIDE = 1024, 768
+DECODERS = 2
+
+
+def drawn(shot: Shot) -> bytes:
+    """The same shot is the same JPEG, byte for byte."""
+    width, height = (SHORT_SIDE, LONG_SIDE) if shot.is_upright else (LONG_SIDE, SHORT_SIDE)
+    exif = SceneExif(
+        latitude=shot.latitude,
+        longitude=shot.longitude,
+        taken_at=shot.taken_at.replace(tzinfo=None),
+        accuracy_metres=5.0,
+        model=f"Demo {shot.seed % 3 + 1}",
+    )
+    return draw_scene(shot.seed, width, height, list(shot.captions), exif)
+
+
+def announced(shot: Shot, photo: bytes) -> MediaDraft:
+    return MediaDraft(
+        id=shot.id,
+        sha256=hashlib.sha256(photo).hexdigest(),
+        byte_size=ByteCount(len(photo)),
+        content_type="image/jpeg",
+        md5=hashlib.md5(photo, usedforsecurity=False).hexdigest(),
+        captured_at=shot.taken_at,
+    )
+
+
+class Darkroom:
+    """Use by `darkroom`: it has decoders, and a folder for what is in work."""
+
+    def __init__(self, store: Store, folder: Path, decoders: Sequence[Decoder]) -> None:
+        self._store, self._folder = store, folder
+        self._idle = list(decoders)
+        self._turns = anyio.CapacityLimiter(len(decoders))
+
+    async def draw(self, shots: Sequence[Shot]) -> list[bytes]:
+        return await anyio.to_thread.run_sync(lambda: [drawn(shot) for shot in shots])
+
+    async def deliver(self, shots: Sequence[Shot], photos: Sequence[bytes], received_at: datetime) -> None:
+        """What phone and worker do once the observation was accepted; what is done already stays as it is."""
+        known = {media.id: media for media in await self._store.media.many([shot.id for shot in shots])}
+        for number, (shot, photo) in enumerate(zip(shots, photos, strict=True), start=1):
+            media = known[shot.id]
+            if media.state is MediaState.READY:
+                continue
+            await self._store.objects.put(media.key, photo, media.content_type)
+            uploaded_at = received_at + timedelta(seconds=4 * number)
+            media = await self._store.media.confirm(media.id, uploaded_at) or media
+            await self._verify(media, uploaded_at + timedelta(seconds=2))
+
+    async def _verify(self, media: Media, at: datetime) -> None:
+        async with self._turns:
+            decoder = self._idle.pop()
+            try:
+                await MediaWork(self._store, decoder, self._folder, lambda: at).verify(media)
+            finally:
+                self._idle.append(decoder)
+
+
+@asynccontextmanager
+async def darkroom(store: Store) -> AsyncIterator[Darkroom]:
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mingcha-demo-")))
+        decoders = [await stack.enter_async_context(Decoder()) for _ in range(DECODERS)]
+        yield Darkroom(store, folder, decoders)

@@ -1,0 +1,155 @@
+"""The demo's region: Ganzhou's real divisions with departments, sections and windows, and enterprises that don't exist.
+
+Where the facts come from, and their licences, stands in `ganzhou.json`.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from schema.monitoring_points import MonitoringPoint
+from schema.places import Datum, GeoPoint, GeoPointInput, PositionSource, locate
+from schema.units import FormerName, Unit, UnitLevel, path_below
+from scripts.demo.chance import Chance
+
+CITY = "360700"
+PROVINCE = "360000"
+POINTS_OF_A_COUNTY, POINTS_OF_THE_ZONE = 16, 18
+STEMS = [f"{stem}{branch}" for branch in "子寅辰午申戌" for stem in "甲丙戊庚壬"]
+FIRMS = {
+    "钨": "钨业有限公司",
+    "稀土": "稀土材料有限公司",
+    "氟盐化工": "氟盐化工有限公司",
+    "脐橙": "脐橙合作社",
+    "家具": "家具有限公司",
+    "烟叶": "烟叶合作社",
+    "莲子": "莲子合作社",
+    "黄鸡": "黄鸡养殖场",
+    "香菇": "香菇合作社",
+    "盐": "盐化有限公司",
+}
+
+
+@cache
+def facts() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((Path(__file__).parent / "ganzhou.json").read_text(encoding="utf-8"))
+    return found
+
+
+@dataclass
+class Region:
+    """Units by code, parents before children; `counties` are the codes of county rank, the development zone last."""
+
+    units: dict[str, Unit] = field(default_factory=dict)
+    counties: list[str] = field(default_factory=list)
+
+    def counters(self, county: str) -> list[Unit]:
+        """Where people are served in a county: its windows."""
+        path = self.units[county].path
+        return [unit for unit in self.units.values() if unit.level is UnitLevel.WINDOW and unit.path.startswith(path)]
+
+    def office(self, code: str) -> Unit:
+        """The efficiency office of a city, county or zone."""
+        return self.units[f"{code}-XNB"]
+
+
+class _Builder:
+    def __init__(self, chance: Chance, at: datetime) -> None:
+        self.region, self._chance, self._at = Region(), chance, at
+
+    def add(self, parent: str | None, code: str, name: str, level: UnitLevel, **more: Any) -> Unit:
+        above = self.region.units[parent] if parent else None
+        id = self._chance.id("unt", self._at)
+        unit = Unit(
+            id=id,
+            code=code,
+            name=name,
+            level=level,
+            path=path_below(above.path if above else "", id),
+            parent_id=above.id if above else None,
+            ancestor_ids=(*above.ancestor_ids, above.id) if above else (),
+            created_at=self._at,
+            **more,
+        )
+        self.region.units[code] = unit
+        return unit
+
+    def departments(self, code: str, rank: str) -> None:
+        """What the facts name for this rank, each somewhere around the middle of its region."""
+        middle = self.region.units[code].position
+        for letters, told in facts()["departments"].items():
+            if rank not in told["at"].split():
+                continue
+            place = _near(middle, self._chance, 0.01)
+            name, own = self.region.units[code].name + told["name"], f"{code}-{letters}"
+            self.add(code, own, name, UnitLevel.DEPARTMENT, position=place)
+            for number, section in told.get("sections", {}).items():
+                self.add(own, f"{own}-K{number}", name + section, UnitLevel.SECTION, position=place)
+            for number, window in told.get("section_windows", {}).items():
+                self.add(f"{own}-K{number}", f"{own}-{number}", name + window, UnitLevel.WINDOW, position=place)
+            for number, window in told.get("windows", {}).items():
+                self.add(own, f"{own}-{number}", name + window, UnitLevel.WINDOW, position=place)
+
+
+def build_region(chance: Chance, at: datetime) -> Region:
+    builder = _Builder(chance, at)
+    told = facts()
+    builder.add(None, PROVINCE, "江西省", UnitLevel.PROVINCE)
+    [seat] = [county["at"] for county in told["counties"] if county["code"] == "360702"]
+    builder.add(PROVINCE, CITY, "赣州市", UnitLevel.CITY, position=_place(*seat))
+    builder.departments(CITY, "city")
+    for county in [*told["counties"], told["zone"]]:
+        code = county["code"]
+        formers = [FormerName(name=name, code=old, until=until) for old, name, until in county.get("formerly", [])]
+        place = _place(*county["at"])
+        builder.add(CITY, code, county["name"], UnitLevel.COUNTY, former_names=formers, position=place)
+        builder.region.counties.append(code)
+        builder.departments(code, "zone" if county is told["zone"] else "county")
+        for digits, name in county.get("townships", {}).items():
+            builder.add(code, code + digits, name, UnitLevel.TOWNSHIP)
+    return builder.region
+
+
+def build_points(chance: Chance, region: Region, at: datetime) -> list[MonitoringPoint]:
+    """The enterprises of every county, each in its turn of the county's and the city's industries; monitors come later."""
+    return [point for county in region.counties for point in _points(chance, region.units[county], at)]
+
+
+def monitored(points: list[MonitoringPoint], monitor_ids: list[str]) -> list[MonitoringPoint]:
+    return [replace(point, monitor_ids=(monitor,)) for point, monitor in zip(points, monitor_ids, strict=True)]
+
+
+def _points(chance: Chance, county: Unit, at: datetime) -> Iterator[MonitoringPoint]:
+    told = facts()
+    [own] = [each["industries"] for each in [*told["counties"], told["zone"]] if each["code"] == county.code]
+    industries = list(dict.fromkeys([*own, *told["city_industries"]]))
+    count = POINTS_OF_THE_ZONE if county.code == told["zone"]["code"] else POINTS_OF_A_COUNTY
+    for number in range(count):
+        industry = industries[number % len(industries)]
+        name = county.name[:-1] if county.name[-1] in "县市" and len(county.name) > 2 else county.name
+        yield MonitoringPoint(
+            id=chance.id("pnt", at),
+            code=f"JC-{county.code}-{number + 1:02d}",
+            enterprise=f"{name}{STEMS[number]}{FIRMS[industry]}（虚构）",
+            industry=industry,
+            address=f"{county.name}示范路{chance.between(1, 200)}号",
+            position=_near(county.position, chance, 0.03),
+            unit_id=county.id,
+            path=county.path,
+            created_at=at,
+        )
+
+
+def _place(latitude: float, longitude: float) -> GeoPoint:
+    source = PositionSource.MANUAL
+    return locate(GeoPointInput(latitude=latitude, longitude=longitude, datum=Datum.WGS84, source=source))
+
+
+def _near(middle: GeoPoint | None, chance: Chance, degrees: float) -> GeoPoint | None:
+    if middle is None or middle.latitude is None or middle.longitude is None:
+        return None
+    return _place(round(chance.around(middle.latitude, degrees), 5), round(chance.around(middle.longitude, degrees), 5))

@@ -1,0 +1,148 @@
+"""Whatever process is killed and when: nothing acknowledged is lost, nothing is doubled, and everything recovers by itself.
+
+`pytest tests/test_chaos.py --chaos-minutes 30` goes on for that long.
+"""
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from random import Random
+
+import httpx
+import pytest
+from PIL import Image
+
+from api.context import clock
+from api.keys import KeyRing
+from storage.store import Store
+from tests.chaos import DECK, House
+from tests.made_pictures import saved
+from tests.patient_phones import Phone, Photo
+from tests.world import World
+
+PHONES, PHOTOS = 8, 25
+PAUSE_SECONDS = 1.2
+"""Mean time that a phone rests between two photos."""
+READY_SECONDS = 30.0
+"""A worker's lease, and what the slowest part takes to come back on a busy machine."""
+PASSWORD = "正确的马电池订书钉"
+
+
+async def test_kills_lose_nothing_and_double_nothing(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    given = request.config.getoption("--chaos-seed")
+    seed = secrets.randbits(32) if given is None else int(given)
+    # Tokens run out within the storm, so that renewing them is part of it.
+    house = House(tmp_path / "data", {"MINGCHA_ACCESS_TOKEN_SECONDS": "15"})
+    phones: list[Phone] = []
+    random = Random(seed)  # noqa: S311  dice, no secret
+    try:
+        await _storm(house, phones, random, float(request.config.getoption("--chaos-minutes")) * 60)
+    finally:
+        house.end()
+        print(f"--chaos-seed={seed}", *house.notes, *_summary(phones), house.run.output[-2000:], sep="\n")
+
+
+async def _storm(house: House, phones: list[Phone], random: Random, seconds: float) -> None:
+    await house.start()
+    await _people(house)
+    each = max(PHOTOS, round(seconds / PAUSE_SECONDS))
+    shares = [[_photo(random) for _ in range(each)] for _ in range(PHONES)]
+    everything = [photo for share in shares for photo in share]
+    async with httpx.AsyncClient(timeout=15) as http:
+        phones += [Phone(house.address, "inspector", PASSWORD, random, http) for _ in shares]
+        async with asyncio.timeout(seconds + 180), asyncio.TaskGroup() as tasks:
+            for phone, share in zip(phones, shares, strict=True):
+                tasks.create_task(_hand_in(phone, share, house))
+            await house.torment(random, seconds)
+        house.note("every phone has its receipts")
+        await _all_ready(phones[0], everything)
+        house.note("every medium is READY")
+        await asyncio.gather(*(_hand_in_again(phone, share) for phone, share in zip(phones, shares, strict=True)))
+    assert [denial for phone in phones for denial in phone.denials] == []
+    assert [phone.sign_ins for phone in phones] == [1] * PHONES  # replies that were lost signed nobody out
+    async with house.store() as (_, store):
+        await _records_are_those(store, phones, everything)
+        await _bytes_are_those(store, everything, house.data.parent / "original")
+    await house.stop()
+    assert house.orphans == []
+    assert house.survivors() == []
+    assert list((house.data / "work").iterdir()) == []
+    assert house.kills.total() >= len(DECK)
+
+
+def _photo(random: Random) -> Photo:
+    """Small and unlike any other; what stands behind the end of some lets their upload take more than one packet."""
+    picture = Image.frombytes("RGB", (8, 6), random.randbytes(8 * 6 * 3)).resize((80, 60))
+    return Photo.of(saved(picture) + random.randbytes(random.choice((0, 5_000, 400_000))))
+
+
+async def _people(house: House) -> None:
+    async with house.store() as (settings, store):
+        world = await World(store, settings, KeyRing(settings.keys_folder)).build()
+        hashed = await world.passwords.hash(PASSWORD)
+        await store.users.set_password(world.people["inspector"].id, hashed, clock())
+
+
+async def _hand_in(phone: Phone, photos: Sequence[Photo], house: House) -> None:
+    """With rests in between for as long as the storm lasts."""
+    for photo in photos:
+        await phone.hand_in(photo)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(house.calm.wait(), phone.random.uniform(0, 2 * PAUSE_SECONDS))
+
+
+async def _hand_in_again(phone: Phone, photos: Sequence[Photo]) -> None:
+    for photo in photos:
+        await phone.submit_again(photo)
+
+
+async def _all_ready(phone: Phone, photos: Sequence[Photo]) -> None:
+    """What was confirmed is verified soon after the last kill, without anybody's help."""
+    deadline = time.monotonic() + READY_SECONDS
+    while Counter((states := await phone.media_states()).values()) != {"READY": len(photos)}:
+        waiting = {id: state for id, state in states.items() if state != "READY"}
+        assert time.monotonic() < deadline, f"{len(waiting)} of {len(states)} are not READY: {waiting}"
+        await asyncio.sleep(0.2)
+
+
+async def _records_are_those(store: Store, phones: Sequence[Phone], photos: Sequence[Photo]) -> None:
+    """Each once, with the receipt that its phone has; and no other."""
+    receipts = {id: receipt for phone in phones for id, receipt in phone.receipts.items()}
+    kept = {str(each.id): each for each in await store.observations.many(list(receipts))}
+    assert set(kept) == set(receipts) == {photo.id for photo in photos}
+    for id, receipt in receipts.items():
+        [revision] = kept[id].revisions
+        assert (revision.content_sha256, id) == (receipt["contentSha256"], receipt["observationId"])
+        assert kept[id].received_at == datetime.fromisoformat(receipt["receivedAt"])
+    media = {str(each.id): each for each in await store.media.many([photo.media_id for photo in photos])}
+    assert {id: (each.sha256, each.observation_id) for id, each in media.items()} == {
+        photo.media_id: (photo.sha256, photo.id) for photo in photos
+    }
+    counts = {name: await store.mongo.collection(name).count({}) for name in ("observations", "media", "set_aside")}
+    assert counts == {"observations": len(photos), "media": len(photos), "set_aside": 0}
+
+
+async def _bytes_are_those(store: Store, photos: Sequence[Photo], path: Path) -> None:
+    """Every original as the phone sent it, two thumbnails of each; and no other object."""
+    listed = store.objects._client.get_paginator("list_objects_v2").paginate(Bucket=store.objects.bucket)
+    keys = Counter(found["Key"].split("/")[0] for page in listed for found in page["Contents"])
+    assert keys == {"originals": len(photos), "thumbnails": 2 * len(photos), ".ready": 1}
+    for photo in photos:
+        found = await store.objects.download(f"originals/{photo.media_id}/{photo.sha256}", path)
+        assert found
+        assert (found.sha256, found.byte_size) == (photo.sha256, len(photo.body))
+
+
+def _summary(phones: Sequence[Phone]) -> list[str]:
+    waits = sorted(wait for phone in phones for wait in phone.waits) or [0.0]
+    retries = sum((phone.retries for phone in phones), Counter[str]())
+    return [
+        f"{len(waits)} photos handed in: median {waits[len(waits) // 2]:.2f} s, longest {waits[-1]:.2f} s each",
+        f"{sum(phone.refreshes for phone in phones)} renewals of a session; {retries.total()} retries:",
+        *(f"  {count:4} {reason}" for reason, count in retries.most_common()),
+    ]

@@ -1,0 +1,133 @@
+"""The phone on a good line: what it takes comes to be verified, and what stands in the way holds nothing else up."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+from tests.phones import PASSWORD
+from tests.served import Served
+from tests.terminals import MIB, Terminal, photo
+
+
+def test_from_the_folder_to_verified_and_nothing_is_sent_twice(
+    terminal: Terminal, served: Served, inspector: str, tmp_path: Path
+) -> None:
+    for n in range(4):
+        photo(tmp_path / "photos", f"{n}.jpg")
+    photo(tmp_path / "photos", "large.jpg", 11 * MIB)
+    terminal.do("take", tmp_path / "photos", "--unit", "360703-JT-1")
+    terminal.do("send", "--wait")
+    assert terminal.states() == 5 * [("ACCEPTED", ["READY"])]
+    found = terminal.status()["observations"]
+    kept = served.kept(inspector)
+    assert set(kept["observations"]) == {each["id"] for each in found}
+    assert {each["state"] for each in kept["media"].values()} == {"READY"}
+    for each in found:
+        stored = kept["observations"][each["id"]]
+        assert each["receipt"]["contentSha256"] == stored["revisions"][0]["content_sha256"]
+        assert stored["content"]["device_sequence"] == each["sequence"]
+    assert Counter(served.objects.names()) == {"PUT": 4, "PUT 1": 1, "PUT 2": 1, "PUT 3": 1}
+    served.calm()
+    terminal.do("sync")
+    assert served.server.names() == served.objects.names() == []
+
+
+def test_bytes_go_with_the_digests_that_were_announced(terminal: Terminal, served: Served, tmp_path: Path) -> None:
+    terminal.do("take", photo(tmp_path, "large.jpg", 6 * MIB))
+    terminal.do("send", "--wait")
+    requests = served.server.inputs("RequestUploads")
+    assert [len(each["input"]["media"][0].get("parts", [])) for each in requests] == [0, 2]
+    assert {request.status for request in served.objects.requests} == {200}
+
+
+def test_a_refused_draft_holds_nothing_up_and_can_be_mended_or_let_go(
+    terminal: Terminal, served: Served, inspector: str, tmp_path: Path
+) -> None:
+    for name, method in (("a", "PATROL"), ("b", "MONITOR_REPORT"), ("c", "COMPLAINT"), ("d", "PATROL")):
+        terminal.do("take", photo(tmp_path, f"{name}.jpg"), "--method", method, "--text", name)
+    assert terminal.run("send", "--wait") == 1
+    assert "No. 2: Your role does not record by this method. (drafts.1.method)" in terminal.output
+    assert "2 need you" in terminal.output
+    states = [("ACCEPTED", ["READY"]), ("REFUSED", ["WAITING"]), ("REFUSED", ["WAITING"]), ("ACCEPTED", ["READY"])]
+    assert terminal.states() == states
+    served.calm()
+    assert terminal.run("sync") == 1
+    assert served.server.names() == []
+    terminal.do("fix", "2", "--method", "PATROL")
+    terminal.do("discard", "3")
+    terminal.do("sync")
+    assert terminal.states() == 3 * [("ACCEPTED", ["READY"])]
+    assert sorted(each["content"]["text"] for each in served.kept(inspector)["observations"].values()) == [
+        "a",
+        "b",
+        "d",
+    ]
+    assert len(list((terminal.folder / "originals").iterdir())) == 3
+    assert terminal.run("discard", "1") == 2
+    terminal.do("take", "--text", "e")
+    assert terminal.status()["observations"][-1]["sequence"] == 5
+
+
+def test_a_copy_that_was_changed_is_not_sent_and_holds_nothing_up(
+    terminal: Terminal, served: Served, tmp_path: Path
+) -> None:
+    terminal.do("take", photo(tmp_path, "a.jpg"), photo(tmp_path, "b.jpg"))
+    [first, _] = terminal.status()["observations"]
+    [copy] = (terminal.folder / "originals").glob(f"{first['media'][0]['id']}.*")
+    copy.chmod(0o600)
+    copy.write_bytes(copy.read_bytes()[:-1] + b"?")
+    assert terminal.run("send", "--wait") == 1
+    assert "a.jpg: The phone's own copy has been changed since it was taken" in terminal.output
+    assert terminal.states() == [("ACCEPTED", ["BROKEN"]), ("ACCEPTED", ["READY"])]
+    assert served.objects.names() == ["PUT"]
+
+
+def test_a_session_that_has_ended_keeps_the_outbox(
+    terminal: Terminal, served: Served, inspector: str, tmp_path: Path
+) -> None:
+    terminal.do("take", photo(tmp_path, "a.jpg"))
+    kept = (terminal.folder / "session.json").read_text()
+    terminal.do("sign-out")
+    assert "1 observations wait" in terminal.output
+    (terminal.folder / "session.json").write_text(kept)
+    assert terminal.run("send") == 4
+    assert "sign-in" in terminal.output
+    assert terminal.status()["signedIn"] is False
+    assert terminal.states() == [("QUEUED", ["WAITING"])]
+    assert terminal.run("sign-in", served.address, "--user", served.person(), password=PASSWORD) == 2
+    assert "not sent" in terminal.output
+    terminal.sign_in(served.address, inspector.upper(), PASSWORD)
+    terminal.do("send", "--wait")
+    assert terminal.states() == [("ACCEPTED", ["READY"])]
+
+
+def test_who_may_not_submit_keeps_what_was_taken(terminal: Terminal, served: Served, tmp_path: Path) -> None:
+    terminal.sign_in(served.address, served.person("supervisor"), PASSWORD)
+    terminal.do("take", photo(tmp_path, "a.jpg"))
+    assert terminal.run("send") == 1
+    assert "您的角色不能进行此操作" in terminal.output
+    assert terminal.states() == [("QUEUED", ["WAITING"])]
+
+
+def test_forgetting_lets_go_of_what_is_verified_and_keeps_its_receipt(terminal: Terminal, tmp_path: Path) -> None:
+    terminal.do("take", photo(tmp_path, "a.jpg"), "--text", "秘密")
+    terminal.do("send", "--wait")
+    terminal.do("take", photo(tmp_path, "b.jpg"))
+    terminal.do("forget")
+    [left] = terminal.status()["observations"]
+    assert left["sequence"] == 2
+    assert terminal.status()["forgotten"] == 1
+    assert [path.stem for path in (terminal.folder / "originals").iterdir()] == [left["media"][0]["id"]]
+    terminal.do("take", tmp_path / "a.jpg")
+    assert "passed over: a.jpg" in terminal.output
+
+
+def test_lists_and_facts(terminal: Terminal, tmp_path: Path) -> None:
+    terminal.do("take", photo(tmp_path, "a.jpg"), "--unit", "360703-JT-1", "--text", "无人在岗")
+    terminal.do("send", "--wait")
+    assert re.search(r"其他 无人在岗 +南康区交通局一号窗口 +1/1", terminal.do("reports"))
+    assert re.search(r"a\.jpg +verified 已核验 +48 x 36", terminal.do("table"))
+    assert "360703-JT-1" in terminal.do("units", "交通局一号")
+    assert "南康示范家具厂" in terminal.do("points")
+    assert terminal.run("accept", "asg_0198f1aa-0000-7000-8000-000000000000") == 1
+    assert "没有这条记录" in terminal.output
