@@ -48,7 +48,7 @@ async def plan(store: Store, table: Table, *, now: datetime, random: Callable[[i
     rows = _by_code(table)
     known = {point.code: point for point in await looked_up(store.monitoring_points.named, list(rows))}
     units = await UnitNames.among(store, [row.text("unit") for row in rows.values()])
-    names = [normal_user_name(name) for row in rows.values() for name in row.several("monitors")]
+    names = [normal_user_name(name) for row in rows.values() for name in row.codes("monitors")]
     users = {user.user_name: user for user in await looked_up(store.users.named, names)}
     old_ids = [id for point in known.values() for id in point.monitor_ids]
     people = {str(user.id): user for user in [*users.values(), *await looked_up(store.users.many, old_ids)]}
@@ -103,7 +103,7 @@ def _monitors(row: Row, users: dict[str, User], old: MonitoringPoint | None) -> 
     if old and not row.table.has("monitors"):
         return old.monitor_ids
     found: list[str] = []
-    for name in row.several("monitors"):
+    for name in row.codes("monitors"):
         user = users.get(normal_user_name(name))
         if user is None:
             row.fault("monitors", f"No user has the name {name}: import users before points.")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from api.sheets import Cell, Spoiled, Unreadable, read_sheet
 
-SEPARATORS = re.compile(r"[;；、]")
-CODE_SEPARATORS = re.compile(r"[;；、,，|/\s]")
+_NAME_SEPARATORS = re.compile(r"[;；、]")
+_CODE_SEPARATORS = re.compile(r"[;、,|/\s]")
 _REMARK = re.compile(r"[(\[].*[)\]]$")
 _DECORATION = re.compile(r"[\s_\-*:.]+")
 
@@ -70,9 +70,13 @@ class Row:
     def text(self, name: str) -> str:
         return self.values.get(name, "")
 
-    def several(self, name: str, separators: re.Pattern[str] = CODE_SEPARATORS) -> list[str]:
-        """The values that one cell lists, each once."""
-        return list(dict.fromkeys(part.strip() for part in separators.split(self.text(name)) if part.strip()))
+    def names(self, name: str) -> list[str]:
+        """The names that one cell lists, each once."""
+        return _listed(_NAME_SEPARATORS, self.text(name))
+
+    def codes(self, name: str) -> list[str]:
+        """The codes, or words of a vocabulary, that one cell lists, each once and in half-width letters."""
+        return _listed(_CODE_SEPARATORS, unicodedata.normalize("NFKC", self.text(name)))
 
     def fault(self, name: str, sentence: str) -> None:
         place, title = self.table.places.get(name, (0, ""))
@@ -167,6 +171,10 @@ def _read(row: Row, column: Column, cell: Cell) -> str:
         row.fault(column.field, "The text holds a character that is none: type it again.")
         return ""
     return text
+
+
+def _listed(separators: re.Pattern[str], text: str) -> list[str]:
+    return list(dict.fromkeys(part.strip() for part in separators.split(text) if part.strip()))
 
 
 def plain(words: str) -> str:

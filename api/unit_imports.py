@@ -11,7 +11,7 @@ from datetime import datetime
 import strawberry
 
 from api.plans import POSITION_COLUMNS, Plan, batches_of, differences_of, position_of, worded_position
-from api.tables import SEPARATORS, Column, Row, Table, plain
+from api.tables import Column, Row, Table, plain
 from api.unit_trees import Node, Tree, in_freeing_order
 from schema.ids import compose
 from schema.places import GeoPoint
@@ -92,7 +92,7 @@ def _nodes(table: Table) -> dict[str, Node]:
 
 def _formers(row: Row) -> list[FormerName]:
     """Former codes and names in pairs; where only one of the two lists is given, the other is what it is now."""
-    codes, names = row.several("former_codes"), row.several("former_names", SEPARATORS)
+    codes, names = row.codes("former_codes"), row.names("former_names")
     if codes and names and len(codes) != len(names):
         row.fault("former_names", f"{len(codes)} former codes and {len(names)} former names: give as many of each.")
     names = names or [row.text("name")] * len(codes)

@@ -59,7 +59,7 @@ async def plan(store: Store, table: Table, *, now: datetime, random: Callable[[i
     rows = _by_name(table)
     known = {user.user_name: user for user in await looked_up(store.users.named, list(rows))}
     old_ids = [id for user in known.values() for id in (*user.scope_ids, user.office_id or "")]
-    codes = [code for row in rows.values() for code in (*row.several("scopes"), row.text("office"))]
+    codes = [code for row in rows.values() for code in (*row.codes("scopes"), row.text("office"))]
     units = await UnitNames.among(store, codes)
     by_id = {str(unit.id): unit for unit in [*units.present.values(), *await looked_up(store.units.many, old_ids)]}
     given: dict[str, str] = {}
@@ -119,7 +119,7 @@ def _user(
     if row.table.has("clearances"):
         user = replace(user, clearances=tuple(_chosen(row, "clearances", CLEARANCES, Clearance)))
     if row.table.has("scopes"):
-        found = [unit for code in row.several("scopes") if (unit := units.find(row, "scopes", code))]
+        found = [unit for code in row.codes("scopes") if (unit := units.find(row, "scopes", code))]
         user = replace(user, scope_ids=tuple(unit.id for unit in found), scope_paths=tuple(unit.path for unit in found))
     if row.table.has("office"):
         office = units.find(row, "office", row.text("office")) if row.text("office") else None
@@ -134,7 +134,7 @@ def _user(
 def _chosen(row: Row, column: str, choices: Mapping[str, Choice], kind: type[Choice]) -> list[Choice]:
     """What a cell lists of a vocabulary, in the vocabulary's order."""
     found = set()
-    for words in row.several(column):
+    for words in row.codes(column):
         if (choice := choices.get(plain(words))) is None:
             fitting = ", ".join(str(each.value) for each in kind)
             row.fault(column, f"{words} is none of {fitting}, nor of their Chinese names.")

@@ -15,7 +15,7 @@ from pathlib import Path
 from api.context import clock
 from api.settings import Settings
 from api.wiring import open_store
-from scripts.demo.loading import Signins, seed, signins
+from scripts.demo.loading import NotEmpty, Signins, seed, signins
 from storage.engines import Engines
 from storage.folder import DataFolder, write_private
 from storage.indexes import ensure_indexes
@@ -182,7 +182,11 @@ async def prepare(settings: Settings, demo: Demo, say: Callable[[str], None]) ->
         if not demo.is_due:
             return await signins(store, settings)
         say("loading the demo, which takes some 15 seconds this once ...")
-        loaded = await seed(store, settings, now=clock())
+        loaded: Signins | None = None
+        try:
+            loaded = await seed(store, settings, now=clock())
+        except NotEmpty as found:  # an office's own files were loaded before the demo was begun
+            say(str(found))
         demo.loaded()
         return loaded
     finally:

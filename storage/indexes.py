@@ -1,5 +1,7 @@
 """Indexes: every noun names its own; here they are made, which does nothing where they stand already."""
 
+import asyncio
+
 from storage import assignments, attempts, cases, media, monitoring_points, observations, sessions, units, users
 from storage.mongo import Mongo
 
@@ -18,6 +20,10 @@ INDEXES = {
 
 
 async def ensure_indexes(mongo: Mongo) -> None:
-    for name, indexes in INDEXES.items():
-        for keys, options in indexes:
+    """Collections side by side: an index on an empty collection costs the server little but a turn of its own."""
+
+    async def ensure(name: str) -> None:
+        for keys, options in INDEXES[name]:
             await mongo.collection(name).create_index(keys, **options)
+
+    await asyncio.gather(*map(ensure, INDEXES))

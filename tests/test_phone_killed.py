@@ -14,9 +14,8 @@ KILLED = -9
 
 
 def take(terminal: Terminal, folder: Path, round: int, large: int = 6 * MIB) -> None:
-    """A small photo, one that goes in parts, and words."""
+    """A small photo and one that goes in parts."""
     terminal.do("take", photo(folder, f"{round}.jpg"), photo(folder, f"{round}-large.jpg", large))
-    terminal.do("take", "--text", f"第 {round} 轮")
 
 
 def all_arrived(terminal: Terminal, served: Served, inspector: str) -> None:
@@ -50,7 +49,7 @@ def test_a_kill_at_any_step_of_the_outbox(terminal: Terminal, served: Served, in
     assert moment > 20
     all_arrived(terminal, served, inspector)
     stored_once(served)
-    assert len(terminal.status()["observations"]) == 3 * moment
+    assert len(terminal.status()["observations"]) == 2 * moment
 
 
 @pytest.mark.parametrize("fate", [Fate.KILL, Fate.KILL_AFTER], ids=lambda fate: fate.name)
@@ -72,7 +71,7 @@ def test_a_kill_on_any_request(
     assert number > 3
     all_arrived(terminal, served, inspector)
     stored_once(served)
-    assert len(terminal.status()["observations"]) == 3 * number
+    assert len(terminal.status()["observations"]) == 2 * number
 
 
 def test_kill_after_kill(terminal: Terminal, served: Served, inspector: str, tmp_path: Path) -> None:

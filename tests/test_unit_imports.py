@@ -82,7 +82,7 @@ async def test_a_unit_keeps_its_id_when_its_code_changes(office: Office) -> None
     before = await office.units()
     rows = [
         HEADER,
-        ["360799", "南康新区", "县", "360700", "360782；360703", "南康市；南康区"],
+        ["360799", "南康新区", "县", "360700", "３６０７８２；360703", "南康市；南康区"],
         ["360799-WJ", "卫健局", "局委办", "360703"],
     ]
     done = await office.load(rows)

@@ -36,7 +36,9 @@ from mobile_contract.phone.session import Session
 from mobile_contract.phone.words import size
 
 app = typer.Typer()
-Refused = Annotated[str, typer.Argument(metavar="ID", help="A refused observation: its id, or its number in `status`.")]
+RefusedId = Annotated[
+    str, typer.Argument(metavar="ID", help="A refused observation: its id, or its number in `status`.")
+]
 
 
 @app.command()
@@ -130,7 +132,7 @@ def _standing(
 
 @app.command()
 def fix(
-    id: Refused,
+    id: RefusedId,
     unit: Unit = None,
     point: Point = None,
     method: How = None,
@@ -152,7 +154,7 @@ def fix(
 
 
 @app.command()
-def discard(id: Refused, folder: Where = DEFAULT_FOLDER) -> None:
+def discard(id: RefusedId, folder: Where = DEFAULT_FOLDER) -> None:
     """Let go of a refused observation and its photos (放弃); the server has never had it."""
     with told(), Device.opened(folder) as device:
         refused = _refused(device.outbox, id)

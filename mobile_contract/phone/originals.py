@@ -64,7 +64,11 @@ class Originals:
 
         A link would be cheaper, and would change with its source. Raise `NotTaken`, or OSError where the disk is full.
         """
-        with source.open("rb") as reader:
+        try:
+            reader = source.open("rb")
+        except OSError as error:
+            raise NotTaken(f"can't be read ({error.strerror})") from error
+        with reader:
             head = reader.read(HEAD_BYTES)
             content_type = sniff(head)
             if content_type is None:

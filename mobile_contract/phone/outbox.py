@@ -49,7 +49,7 @@ class Outbox:
     def __init__(self, path: Path) -> None:
         self._database = sqlite3.connect(path, isolation_level=None, timeout=10)
         self._database.row_factory = sqlite3.Row
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
             self._database.execute(f"PRAGMA {pragma}")
         level = self._database.execute("PRAGMA user_version").fetchone()[0]
         if level > LEVEL:

@@ -60,8 +60,10 @@ class Uploads:
             await self._run_group(waiting[first : first + GROUP], slots)
 
     async def _run_group(self, group: Sequence[Medium], slots: Mapping[str, Slot]) -> None:
-        known = {id: slot for id, slot in slots.items() if slot.is_fresh}
+        known = {id: slot for id, slot in slots.items() if slot.is_fresh or slot.whole is None}
         known |= await self._slots([each for each in group if each.id not in known and not each.parts])
+        waiting = {each.id for each in self._outbox.media(MediumState.WAITING)}
+        group = [each for each in group if each.id in waiting]
         found = await asyncio.gather(*(self._one(each, known.get(each.id)) for each in group), return_exceptions=True)
         ids = {each.id for each in group}
         await self._confirm([each for each in self._outbox.media(MediumState.SENT) if each.id in ids])
