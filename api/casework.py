@@ -17,6 +17,10 @@ from schema.refusals import Refusal, RefusalCode
 from storage.codecs import to_document
 from storage.mongo import Document
 
+MAX_HISTORY = 500
+"""Beyond so many steps nothing more is linked or unlinked: a case is one document, and each such step names its observations."""
+MAX_LINKED = 100
+"""Observations in one step of linking or unlinking."""
 BY_ASSIGNMENT = frozenset({CaseState.ASSIGNED, CaseState.INVESTIGATING})
 """States that a case comes to only by being given and accepted."""
 
@@ -25,7 +29,7 @@ BY_ASSIGNMENT = frozenset({CaseState.ASSIGNED, CaseState.INVESTIGATING})
 class LinkObservationsInput:
     id: strawberry.ID = strawberry.field(description="Made by the caller: evt_ and a UUIDv7. The key of every replay.")
     case_id: strawberry.ID = strawberry.field(description="The case.")
-    observation_ids: list[strawberry.ID] = strawberry.field(description="1 to 500 observations.")
+    observation_ids: list[strawberry.ID] = strawberry.field(description="1 to 100 observations.")
     note: str | None = strawberry.field(description="Why.", default=None)
 
 
@@ -43,28 +47,35 @@ class MoveCaseInput:
 
 async def link(context: Context, input: LinkObservationsInput) -> Case:
     """Raises `Refusal(LIMIT_EXCEEDED)` beyond 500 observations; the same event again changes nothing."""
-    checked(input.id, "evt", field="id")
-    case = await visible_case(context, input.case_id)
-    observations = await visible_observations(context, input.observation_ids)
-    ids, digest = [str(each.id) for each in observations], digest_of(input)
-    entry = noted(context, CaseEventKind.LINKED, id=input.id, note=_note(input.note), about=ids, sent=digest)
+    case, ids, entry, digest = await _linking(context, input, CaseEventKind.LINKED)
     linked = await context.store.cases.link(case.id, ids, entry, MAX_OBSERVATIONS)
     if linked is None:
         raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"A case rests on at most {MAX_OBSERVATIONS} observations.")
-    return _as_sent(context, linked, input.id, digest)
+    return _as_sent(context, linked, CaseEventKind.LINKED, input.id, digest)
 
 
 async def unlink(context: Context, input: LinkObservationsInput) -> Case:
     """Raises `Refusal(WRONG_STATE)` where no observation would be left; the same event again changes nothing."""
-    checked(input.id, "evt", field="id")
-    case = await visible_case(context, input.case_id)
-    observations = await visible_observations(context, input.observation_ids)
-    ids, digest = [str(each.id) for each in observations], digest_of(input)
-    entry = noted(context, CaseEventKind.UNLINKED, id=input.id, note=_note(input.note), about=ids, sent=digest)
+    case, ids, entry, digest = await _linking(context, input, CaseEventKind.UNLINKED)
     unlinked = await context.store.cases.unlink(case.id, ids, entry)
     if unlinked is None:
         raise Refusal(RefusalCode.WRONG_STATE, "A case rests on at least one observation.", field="observationIds")
-    return _as_sent(context, unlinked, input.id, digest)
+    return _as_sent(context, unlinked, CaseEventKind.UNLINKED, input.id, digest)
+
+
+async def _linking(
+    context: Context, input: LinkObservationsInput, kind: CaseEventKind
+) -> tuple[Case, list[str], Document, str]:
+    """The case, its observations' ids, the event to note and the digest of what was sent; raises `Refusal`."""
+    checked(input.id, "evt", field="id")
+    at_most(MAX_LINKED, input.observation_ids, "observationIds")
+    case = await visible_case(context, input.case_id)
+    if len(case.history) >= MAX_HISTORY and all(each.id != input.id for each in case.history):
+        raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"A case takes at most {MAX_HISTORY} steps. Open another one.")
+    observations = await visible_observations(context, input.observation_ids)
+    ids, digest = [str(each.id) for each in observations], digest_of(input)
+    entry = noted(context, kind, id=input.id, note=_note(input.note), about=ids, sent=digest)
+    return case, ids, entry, digest
 
 
 async def move(context: Context, input: MoveCaseInput) -> Case:
@@ -89,13 +100,13 @@ async def move(context: Context, input: MoveCaseInput) -> Case:
         raise Refusal(
             RefusalCode.WRONG_STATE, f"A case does not go from {known.state.value} to {input.to.value}.", field="to"
         )
-    return _as_sent(context, known, input.id, digest)
+    return _as_sent(context, known, CaseEventKind.MOVED, input.id, digest)
 
 
-def _as_sent(context: Context, case: Case, event_id: str, digest: str) -> Case:
+def _as_sent(context: Context, case: Case, kind: CaseEventKind, event_id: str, digest: str) -> Case:
     """The case, where its event of that id is what was sent; raises `Refusal(CONFLICT)` where it is something else."""
     [step] = [each for each in case.history if each.id == event_id]
-    if (step.sent_sha256, step.by_id) != (digest, context.actor.user_id):
+    if (step.kind, step.sent_sha256, step.by_id) != (kind, digest, context.actor.user_id):
         raise Refusal(RefusalCode.CONFLICT, field="id")
     return case
 

@@ -131,7 +131,7 @@ async def _settle(context: Context, author: Author, settling: list[_Settling]) -
             each.result = DraftResult(
                 id=observation.id,
                 outcome=Outcome.ACCEPTED,
-                receipt=observation.receipt(),
+                receipt=observation.proof(),
                 observation=observation,
                 uploads=uploads,
             )
@@ -175,7 +175,7 @@ async def _answer_duplicates(context: Context, duplicates: Sequence[tuple[_Settl
         each.result = DraftResult(
             id=known.id,
             outcome=Outcome.DUPLICATE,
-            receipt=known.receipt(),
+            receipt=known.proof(),
             observation=known,
             uploads=[slots[wanted.id] for wanted in each.media if wanted.id in slots],
         )

@@ -31,6 +31,7 @@ from storage.objects import Put, Signed
 A = TypeVar("A")
 B = TypeVar("B")
 MAX_AT_ONCE = 50
+MAX_PARTS_AT_ONCE = 512
 MAX_PARTS = 10_000
 """What S3 allows."""
 
@@ -68,6 +69,7 @@ async def request_uploads(context: Context, requests: Sequence[UploadRequest]) -
     """Slots for media of one's own, fresh or renewed; each settles on its own."""
     at_most(MAX_AT_ONCE, requests, "media")
     mine = await _mine(context, [request.media_id for request in requests])
+    _check_parts(context, list(mine.values()))
     slots = await slots_for(context, list(mine.values()))
 
     async def settle(request: UploadRequest) -> UploadResult:
@@ -83,11 +85,23 @@ async def request_uploads(context: Context, requests: Sequence[UploadRequest]) -
     return await _side_by_side(settle, requests)
 
 
+def _check_parts(context: Context, media: Sequence[Media]) -> None:
+    """Raise `Refusal(LIMIT_EXCEEDED)` where signing all parts would take more than a fraction of a second."""
+    large = [each for each in media if each.byte_size > context.settings.single_put_bytes and each.state not in ARRIVED]
+    parts = sum(-(-each.byte_size // _part_bytes(context, each)) for each in large)
+    if len(large) > 1 and parts > MAX_PARTS_AT_ONCE:
+        raise Refusal(RefusalCode.LIMIT_EXCEEDED, "So many large media in parts at once: ask for fewer.", field="media")
+
+
+def _part_bytes(context: Context, media: Media) -> int:
+    return max(context.settings.part_bytes, -(-media.byte_size // MAX_PARTS))
+
+
 async def _parts_slot(context: Context, media: Media, request: UploadRequest) -> UploadSlot:
     """The parts of a large upload, begun if it has not been; those that the store has are marked."""
     digests = digests_of(request)
     upload_id, arrived = await _upload(context, media)
-    part_bytes = max(context.settings.part_bytes, -(-media.byte_size // MAX_PARTS))
+    part_bytes = _part_bytes(context, media)
     offsets = range(0, media.byte_size, part_bytes)
     puts = [
         Put(

@@ -7,7 +7,7 @@ How a picture is read is `storage/decoding.py`; running this for ever is `work.p
 
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -48,6 +48,7 @@ class MediaWork:
     folder: Path
     now: Callable[[], datetime]
     lease: timedelta = LEASE
+    measured: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
 
     async def do_one(self) -> bool:
         """Do the piece of work that is due first; False when nothing is due.
@@ -60,9 +61,10 @@ class MediaWork:
         failed = False
         async with self._held(media):
             try:
-                await (self.verify(media) if media.state is MediaState.UPLOADED else self._look_for(media))
+                with self.measured("verify" if media.state is MediaState.UPLOADED else "look"):
+                    await (self.verify(media) if media.state is MediaState.UPLOADED else self._look_for(media))
             except (Refusal, StoreFault, DecoderUnavailable, OSError) as error:  # OSError: a full disk, above all
-                log.warning("work.failed", kind="media", error=type(error).__name__, attempts=media.attempts)
+                log.warning("work failed", work="media", reason=type(error).__name__, attempt=media.attempts)
                 failed = True
         if failed:
             await self.store.media.postpone(media, self.now() + min(timedelta(seconds=media.attempts), PAUSE))
@@ -120,7 +122,7 @@ class MediaWork:
     async def _keep_thumbnails(self, media: Media, picture: Picture) -> Sequence[Thumbnail]:
         kept = []
         for rendition, made in zip(RENDITIONS, picture.thumbnails, strict=False):
-            key = f"thumbnails/{media.id}/{str(rendition.value).lower()}.jpg"
+            key = f"thumbnails/{media.id}-{str(rendition.value).lower()}.jpg"
             await self.store.objects.put(key, made.data, made.content_type)
             kept.append(Thumbnail(rendition=rendition, width=made.width, height=made.height, key=key))
         return kept

@@ -32,16 +32,15 @@ async def work(settings: Settings, store: Store, metrics: Metrics) -> None:
     """Work until cancelled."""
     with workplace(settings.data / "work") as folder:
         async with Decoder() as decoder, anyio.create_task_group() as tasks:
-            media = MediaWork(store, decoder, folder, clock)
+            media = MediaWork(store, decoder, folder, clock, measured=metrics.work)
             bell = Bell()
             tasks.start_soon(_for_ever, metrics, "listen", lambda: _listen(store, bell), 1.0)
             tasks.start_soon(_for_ever, metrics, "place", lambda: place_known(store), SWEEP_EVERY_SECONDS)
             while True:
                 try:
-                    with metrics.work("media"):
-                        found = await media.do_one()
+                    found = await media.do_one()
                 except (Refusal, StoreFault) as error:
-                    log.warning("work.failed", kind="media", error=type(error).__name__)
+                    log.warning("work failed", work="media", reason=type(error).__name__)
                     found = False
                 if not found:
                     await bell.wait(LOOK_EVERY_SECONDS)
@@ -75,7 +74,7 @@ async def _for_ever(metrics: Metrics, kind: str, piece: Callable[[], Awaitable[o
             with metrics.work(kind):
                 await piece()
         except (Refusal, StoreFault) as error:
-            log.warning("work.failed", kind=kind, error=type(error).__name__)
+            log.warning("work failed", work=kind, reason=type(error).__name__)
         await anyio.sleep(every_seconds)
 
 

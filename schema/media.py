@@ -200,6 +200,8 @@ def expect(
 ) -> Media:
     """The medium that a draft announces; its key in the store is chosen here and holds id and digest.
 
+    No key has a folder to itself: SeaweedFS killed between the two keeps an object whose folder it never lists.
+
     Raises `Refusal` with `field` leading to the value at fault.
     """
     checked(draft.id, "med", field=f"{field}.id")
@@ -224,6 +226,6 @@ def expect(
         expected_at=now,
         observation_id=observation_id,
         uploader_id=uploader_id,
-        key=f"originals/{draft.id}/{draft.sha256}",
+        key=f"originals/{draft.id}-{draft.sha256}",
         md5=draft.md5,
     )

@@ -4,7 +4,6 @@ Who takes the servers down meanwhile is left to `chaos`. Nothing of the referenc
 """
 
 import asyncio
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -39,14 +38,19 @@ def document(operation: str) -> str:
 
 @dataclass(frozen=True)
 class Photo:
-    """What a phone hands in: a draft, and the bytes of its one medium."""
+    """What a phone hands in: a draft, and its one medium, `picture` with so many zeros behind it."""
 
     draft: dict[str, Any]
-    body: bytes
+    picture: bytes
+    zeros: int
 
     @classmethod
-    def of(cls, body: bytes, **fields: Any) -> "Photo":
-        return cls(draft(media=[medium(body)], **fields), body)
+    def of(cls, picture: bytes, zeros: int) -> "Photo":
+        return cls(draft(media=[medium(picture + bytes(zeros))]), picture, zeros)
+
+    @property
+    def body(self) -> bytes:
+        return self.picture + bytes(self.zeros)
 
     @property
     def id(self) -> str:
@@ -58,7 +62,7 @@ class Photo:
 
     @property
     def sha256(self) -> str:
-        return hashlib.sha256(self.body).hexdigest()
+        return str(self.draft["media"][0]["sha256"])
 
 
 @dataclass
@@ -74,7 +78,6 @@ class Phone:
     random: Random
     http: httpx.AsyncClient
     receipts: dict[str, dict[str, Any]] = field(default_factory=dict)
-    stored: set[str] = field(default_factory=set)
     confirmed: set[str] = field(default_factory=set)
     denials: list[str] = field(default_factory=list)
     retries: Counter[str] = field(default_factory=Counter)
@@ -131,20 +134,30 @@ class Phone:
         return next(iter(result["uploads"]), None)
 
     async def _put(self, photo: Photo, slot: dict[str, Any] | None) -> None:
-        """With the slot at hand first, then with a fresh one each time: the store may have moved."""
+        """With the slot at hand first, then with a fresh one each time: the store may have moved, or have some parts."""
 
         async def attempt() -> None:
             nonlocal slot
             used, slot = slot or await self._slot(photo), None
             if used is None:
                 return
-            headers = {header["name"]: header["value"] for header in used["headers"]}
-            response = await self._send("PUT", used["url"], headers=headers, content=photo.body)
-            if not response.is_success:
-                raise NotNow(f"HTTP {response.status_code}")
-            self.stored.add(photo.media_id)
+            if used["kind"] == "SINGLE":
+                await self._put_bytes(used, photo.body)
+                return
+            for part in used["parts"]:
+                if not part["hasArrived"]:
+                    start = part["offset"]
+                    await self._put_bytes(part, photo.body[start : start + part["byteSize"]])
 
+        if slot and slot["kind"] == "MULTIPART":  # a draft's answer has no parts yet
+            slot = None
         await self._until("put", attempt)
+
+    async def _put_bytes(self, to: dict[str, Any], body: bytes) -> None:
+        headers = {header["name"]: header["value"] for header in to["headers"]}
+        response = await self._send("PUT", to["url"], headers=headers, content=body)
+        if not response.is_success:
+            raise NotNow(f"HTTP {response.status_code}")
 
     async def _slot(self, photo: Photo) -> dict[str, Any] | None:
         """None where the server has been told of the upload."""

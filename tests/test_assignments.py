@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.test_cases import investigated, move
 from tests.world import ACCEPT, ASSIGN, CASE, FINISH, HAND_ON, WITHDRAW, World, new_id
 
 ASSIGNMENTS = """
@@ -155,3 +156,73 @@ async def test_a_citys_case_opens_to_the_county_supervisor_it_is_given_to(world:
     assert (await world.ask("supervisor2", CASE, id=case["id"]))["case"] is None
     await world.ask("city_officer", WITHDRAW, input={"id": given["id"]})
     assert (await world.ask("supervisor", CASE, id=case["id"]))["case"] is None
+
+
+async def test_of_two_handed_on_one_accepts(world: World) -> None:
+    case_id, id = await offered(world)
+    await world.ask("supervisor", ACCEPT, input={"id": id})
+    onward = []
+    for name in ("supervisor2", "clerk"):
+        given = {"id": new_id("asg"), "assignmentId": id, "assigneeId": world.people[name].id}
+        await world.ask("supervisor", HAND_ON, input=given)
+        onward.append(given["id"])
+    await world.ask("supervisor2", ACCEPT, input={"id": onward[0]})
+    before = await world.snapshot()
+    answer = (await world.ask("clerk", ACCEPT, input={"id": onward[1]}))["acceptAssignment"]
+    assert answer.get("code") == "WRONG_STATE"
+    assert await world.snapshot() == before
+    assert (await responsible(world, case_id))[0] == "supervisor2"
+
+
+async def test_what_is_finished_is_not_handed_on(world: World) -> None:
+    _, id = await offered(world)
+    await world.ask("supervisor", ACCEPT, input={"id": id})
+    given = {"id": new_id("asg"), "assignmentId": id, "assigneeId": world.people["supervisor2"].id}
+    await world.ask("supervisor", HAND_ON, input=given)
+    await world.ask("supervisor", FINISH, input={"id": id, "result": "属实"})
+    before = await world.snapshot()
+    answer = (await world.ask("supervisor2", ACCEPT, input={"id": given["id"]}))["acceptAssignment"]
+    assert answer.get("code") == "WRONG_STATE"
+    assert await world.snapshot() == before
+
+
+async def test_an_offer_of_a_closed_case_is_not_accepted(world: World) -> None:
+    id = await investigated(world)
+    given = {"id": new_id("asg"), "caseId": id, "assigneeId": world.people["supervisor2"].id}
+    await world.ask("officer", ASSIGN, input=given)
+    await move(world, id, "CLOSED", outcome="PARTLY", reply="已办")
+    before = await world.snapshot()
+    answer = (await world.ask("supervisor2", ACCEPT, input={"id": given["id"]}))["acceptAssignment"]
+    assert answer.get("code") == "WRONG_STATE"
+    assert await world.snapshot() == before
+    assert await responsible(world, id) == ("supervisor", "CLOSED")
+
+
+async def test_an_officer_without_office_gives_nothing(world: World) -> None:
+    case = await world.open_case()
+    person = world.people["clerk"]
+    person.office_id = person.office_path = None
+    given = {"id": new_id("asg"), "caseId": case["id"], "assigneeId": world.people["supervisor"].id}
+    before = await world.snapshot()
+    answer = (await world.ask("clerk", ASSIGN, input=given))["assign"]
+    assert answer.get("code") == "FORBIDDEN"
+    assert await world.snapshot() == before
+
+
+async def test_a_second_step_in_one_document_shows_the_case_after_it(world: World) -> None:
+    case = await world.open_case()
+    document = """
+    mutation($give: AssignInput!, $take: StepAssignmentInput!) {
+      a: assign(input: $give) { ... on AssignmentPayload { case { history { kind } } } }
+      b: withdrawAssignment(input: $take) { ... on AssignmentPayload { case { history { kind } } } }
+    }"""
+    id = new_id("asg")
+    give = {"id": id, "caseId": case["id"], "assigneeId": world.people["supervisor"].id}
+    answer = await world.ask("officer", document, give=give, take={"id": id})
+    assert [each["kind"] for each in answer["b"]["case"]["history"]][-1] == "WITHDRAWN"
+
+
+async def test_no_states_are_none(world: World) -> None:
+    await offered(world)
+    ask = "query($f: AssignmentFilter) { assignments(filter: $f) { edges { node { id } } } }"
+    assert (await world.ask("officer", ask, f={"states": []}))["assignments"]["edges"] == []

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from api import links
 from schema.cases import MOVES
 from schema.follow_ups import CaseState
 from tests.world import ACCEPT, ASSIGN, CASE, CASE_FIELDS, OPEN, REFUSED, World, new_id
@@ -19,6 +20,7 @@ MOVE = f"""
 mutation Move($input: MoveCaseInput!) {{
   moveCase(input: $input) {{ ... on CasePayload {{ case {{ {CASE_FIELDS} }} }} {REFUSED} }}
 }}"""
+FOLLOW = "query($id: ID!) { observation(id: $id) { followUps { caseNumber reply } } }"
 RELATED = "query Related($id: ID!) { case(id: $id) { relatedCases { id } } }"
 
 
@@ -210,3 +212,47 @@ async def test_whoever_reported_learns_the_outcome_and_no_more(world: World) -> 
     answer = (await world.ask("monitor", asked, id=id))["observation"]
     assert answer["followUps"] == [{"caseNumber": case["number"], "state": "DECLINED", "reply": "已转有关部门"}]
     assert answer["cases"] == []
+
+
+async def test_an_event_replayed_with_other_content_is_a_conflict(world: World) -> None:
+    case, one, two = await world.open_case(), await world.observe(), await world.observe()
+    given = {"id": new_id("evt"), "caseId": case["id"], "observationIds": [one]}
+    await world.ask("officer", LINK, input=given)
+    before = await world.snapshot()
+    answer = (await world.ask("officer", LINK, input=given | {"observationIds": [two]}))["linkObservations"]
+    assert answer.get("code") == "CONFLICT"
+    answer = (await world.ask("officer", UNLINK, input=given))["unlinkObservations"]
+    assert answer.get("code") == "CONFLICT"
+    assert await world.snapshot() == before
+
+
+async def test_a_move_replayed_with_another_reply_is_a_conflict(world: World) -> None:
+    id = await investigated(world)
+    step = {"id": new_id("evt"), "caseId": id, "to": "CLOSED", "outcome": "PARTLY", "reply": "甲"}
+    await world.ask("officer", MOVE, input=step)
+    for change in ({"reply": "乙"}, {"outcome": "UNFOUNDED"}):
+        assert (await world.ask("officer", MOVE, input=step | change))["moveCase"].get("code") == "CONFLICT"
+
+
+async def test_a_reply_has_a_limit_and_is_not_blank(world: World) -> None:
+    id = await investigated(world)
+    for reply in ("  ", "字" * 50_000):
+        answer = await move(world, id, "CLOSED", outcome="PARTLY", reply=reply)
+        assert (answer.get("code"), answer.get("field")) == ("BAD_INPUT", "reply")
+
+
+async def test_related_cases_do_not_crowd_each_other_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(links, "MAX_RELATED", 3)
+    quiet = [await world.open_case("officer", await world.observe(unit="360703-JT")) for _ in "ab"]
+    for _ in range(5):
+        await world.open_case()
+    found = (await world.ask("officer", "{ cases { edges { node { id relatedCases { id } } } } }"))["cases"]["edges"]
+    related = {each["node"]["id"]: [one["id"] for one in each["node"]["relatedCases"]] for each in found}
+    assert related[quiet[0]["id"]] == [quiet[1]["id"]]
+
+
+async def test_follow_ups_of_a_citys_case_stay_hidden_from_the_county(world: World) -> None:
+    id = await world.observe()
+    await world.open_case("city_officer", id)
+    for name, count in (("inspector", 1), ("city_officer", 1), ("clerk", 0), ("supervisor", 0)):
+        assert len((await world.ask(name, FOLLOW, id=id))["observation"]["followUps"]) == count, name

@@ -24,7 +24,7 @@ query One($id: ID!) {
       }
       media { id state sha256 byteSize contentType kind }
     }
-    revisions { number id reason contentSha256 content { text } }
+    revisions { number id reason content { text } }
     unit { code ancestors { code } parent { code } } monitoringPoint { code enterprise } author { id } followUps { state }
     receipt { contentSha256 receivedAt observationId }
   }

@@ -275,3 +275,17 @@ def test_a_seal_opens_what_it_closed_and_nothing_else(
             CursorSeal(secret, other).open(cursor)
     with pytest.raises(Refusal):
         CursorSeal(secret + b"x", binding).open(cursor)
+
+
+async def test_conflicts_cost_the_same_number_of_commands_at_ten_times_the_size(
+    counted: World, commands: Commands
+) -> None:
+    costs = []
+    for size in (1, 10):
+        drafts = [draft() for _ in range(size)]
+        await counted.submit("inspector", *drafts)
+        commands.clear()
+        results = await counted.submit("inspector", *(each | {"text": "别的"} for each in drafts))
+        assert {result["refusal"]["code"] for result in results} == {"CONFLICT"}
+        costs.append(commands.names.copy())
+    assert costs[0] == costs[1]

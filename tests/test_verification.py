@@ -11,6 +11,7 @@ import pytest
 
 from api.context import clock
 from api.verification import LEASE, PAUSE, MediaWork
+from schema.media import MediaState
 from storage.decoding import Decoder
 from storage.objects import ObjectStore
 from storage.picture_facts import Picture
@@ -123,3 +124,25 @@ async def test_work_that_fails_is_tried_again_soon_and_then_ever_later(
     assert (await the_media(world, id))["state"] == "UPLOADED"
     assert await MediaWork(world.store, decoder, tmp_path, lambda: now).do_one() is True
     assert (await the_media(world, id))["state"] == "READY"
+
+
+async def test_a_confirmation_is_not_put_off_by_the_sweep(world: World) -> None:
+    _, photo, _ = await announce(world, b"x")
+    later = clock() + timedelta(days=3)
+    claimed = await world.store.media.claim(later, LEASE)
+    assert claimed
+    await world.store.media.confirm(photo["id"], later)
+    await world.store.media.postpone(claimed, later + timedelta(days=1))
+    again = await world.store.media.claim(later, LEASE)
+    assert again
+    assert again.state is MediaState.UPLOADED
+
+
+async def test_sweeps_are_no_attempts_at_reading(world: World) -> None:
+    _, photo, _ = await announce(world, b"x")
+    for days in range(1, 5):
+        assert await world.store.media.claim(clock() + timedelta(days=days), LEASE)
+    await world.store.media.confirm(photo["id"], clock())
+    claimed = await world.store.media.claim(clock() + timedelta(days=9), LEASE)
+    assert claimed
+    assert claimed.attempts == 1
