@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pymongo
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient, InsertOne, ReturnDocument, UpdateOne, monitoring
-from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, ExecutionTimeout, PyMongoError
+from pymongo.errors import BulkWriteError, ConnectionFailure, DuplicateKeyError, PyMongoError
 from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
@@ -21,6 +21,7 @@ from schema.refusals import Refusal, RefusalCode
 Document = dict[str, Any]
 Filter = Mapping[str, Any]
 Sort = Sequence[tuple[str, int | str]]
+Projection = Mapping[str, int] | None
 Session = Any
 T = TypeVar("T")
 
@@ -30,6 +31,8 @@ DUPLICATE_KEY = 11000
 UNKNOWN_RESULT = "UnknownTransactionCommitResult"
 TRANSIENT = ("TransientTransactionError", UNKNOWN_RESULT)
 COMMIT_SECONDS = 20.0
+NOT_NOW = frozenset({6, 7, 89, 91, 134, 189, 262, 9001, 10058, 10107, 11600, 11602, 13435, 13436})
+"""Codes of a server that starts, stops or has no primary yet: those that drivers try once more by themselves."""
 
 
 class AlreadyThere(Exception):  # noqa: N818  says what was found, like FileExists
@@ -58,7 +61,7 @@ def translated(*, outermost: bool = False) -> Iterator[None]:
             raise
         if isinstance(error, DuplicateKeyError):
             raise _already_there(error.details) from None
-        if isinstance(error, ConnectionFailure | ExecutionTimeout) or error.timeout:
+        if isinstance(error, ConnectionFailure) or error.timeout or not NOT_NOW.isdisjoint(_faults(error)):
             raise Refusal(RefusalCode.UNAVAILABLE) from error
         if transient:
             raise Refusal(RefusalCode.BUSY) from error
@@ -71,10 +74,14 @@ def _already_there(details: Mapping[str, Any] | None) -> AlreadyThere:
 
 def _without_values(error: PyMongoError) -> str:
     """Name the fault in the server's own words for it: its sentences quote documents, which may not reach a log."""
+    return " ".join([type(error).__name__, *_faults(error).values()])
+
+
+def _faults(error: PyMongoError) -> dict[int, str]:
+    """What the server reports: names by code."""
     details = getattr(error, "details", None) or {}
     faults = [details, *details.get("writeErrors", []), *details.get("writeConcernErrors", [])]
-    names = [str(fault.get("codeName") or fault["code"]) for fault in faults if "code" in fault]
-    return " ".join([type(error).__name__, *dict.fromkeys(names)])
+    return {fault["code"]: str(fault.get("codeName") or fault["code"]) for fault in faults if "code" in fault}
 
 
 @dataclass(frozen=True)
@@ -96,7 +103,7 @@ class Collection:
         *,
         sort: Sort | None = None,
         limit: int = 0,
-        projection: Mapping[str, int] | None = None,
+        projection: Projection = None,
         session: Session = None,
     ) -> list[Document]:
         with translated():
@@ -105,12 +112,7 @@ class Collection:
             return found
 
     async def find_one(
-        self,
-        filter: Filter,
-        *,
-        sort: Sort | None = None,
-        projection: Mapping[str, int] | None = None,
-        session: Session = None,
+        self, filter: Filter, *, sort: Sort | None = None, projection: Projection = None, session: Session = None
     ) -> Document | None:
         with translated():
             found: Document | None = await self._raw.find_one(filter, projection, sort=sort, session=session)
@@ -123,15 +125,14 @@ class Collection:
 
     async def insert_many(self, documents: Sequence[Document]) -> Inserted:
         """Insert all that can be; a taken unique key stops only its own document."""
-        if not documents:
-            return Inserted(frozenset())
+        taken: list[int] = []
         with translated():
             try:
-                await self._raw.bulk_write([InsertOne(document) for document in documents], ordered=False)
+                if documents:
+                    await self._raw.bulk_write([InsertOne(document) for document in documents], ordered=False)
             except BulkWriteError as error:
                 taken = _only_duplicates(error)
-                return Inserted(frozenset(documents[index]["_id"] for index in taken))
-        return Inserted(frozenset())
+        return Inserted(frozenset(documents[index]["_id"] for index in taken))
 
     async def upsert_many(self, changes: Sequence[tuple[Filter, Document]], *, session: Session = None) -> None:
         """Apply each (filter, update) in one command, inserting what is missing; all are tried before `AlreadyThere`."""
@@ -282,8 +283,7 @@ class Mongo:
             await self._client.drop_database(self._database.name)
 
     async def close(self) -> None:
-        closed = self._client.close()
-        if closed is not None:
+        if (closed := self._client.close()) is not None:
             await closed
 
 

@@ -41,12 +41,3 @@ def test_what_a_killed_process_left_is_swept_and_what_a_living_one_has_is_not(tm
     assert theirs.exists()
     with workplace(tmp_path) as ours:
         assert {ours} == set(tmp_path.iterdir())
-
-
-def test_its_lock_is_not_passed_on_to_children(tmp_path: Path) -> None:
-    """A child that outlived its parent would otherwise keep the folder for ever."""
-    with workplace(tmp_path) as folder:
-        with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], close_fds=False) as child:
-            held = [str(link.readlink()) for link in Path(f"/proc/{child.pid}/fd").iterdir()]
-            child.kill()
-        assert str(folder) not in held

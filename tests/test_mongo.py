@@ -1,0 +1,70 @@
+"""What the driver raises, as callers hear of it: not now, taken, or a fault; never a value that somebody sent."""
+
+from typing import Any
+
+import pytest
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    DuplicateKeyError,
+    ExecutionTimeout,
+    OperationFailure,
+    PyMongoError,
+    ServerSelectionTimeoutError,
+    WriteConcernError,
+    WTimeoutError,
+)
+
+from schema.refusals import Refusal, RefusalCode
+from storage.mongo import AlreadyThere, Mongo, StoreFault, translated
+
+
+def reported(kind: type[OperationFailure], code: int, name: str) -> OperationFailure:
+    return kind("a sentence with 13800138000 in it", code, {"code": code, "codeName": name, "errmsg": "13800138000"})
+
+
+def bulk(**faults: Any) -> BulkWriteError:
+    return BulkWriteError({"writeErrors": [], "writeConcernErrors": []} | faults)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AutoReconnect("gone"),
+        ServerSelectionTimeoutError("nobody there"),
+        reported(ExecutionTimeout, 50, "MaxTimeMSExpired"),
+        reported(WTimeoutError, 64, "WriteConcernFailed"),
+        # What a mongod says that was started again a moment ago.
+        reported(OperationFailure, 134, "ReadConcernMajorityNotAvailableYet"),
+        reported(OperationFailure, 11600, "InterruptedAtShutdown"),
+        reported(WriteConcernError, 91, "ShutdownInProgress"),
+        bulk(writeConcernErrors=[{"code": 91, "codeName": "ShutdownInProgress"}]),
+        bulk(writeErrors=[{"index": 0, "code": 11602, "errmsg": "interrupted"}]),
+    ],
+    ids=repr,
+)
+def test_a_database_that_is_away_is_unavailable(error: PyMongoError) -> None:
+    with pytest.raises(Refusal) as refusal, translated():
+        raise error
+    assert refusal.value.code is RefusalCode.UNAVAILABLE
+
+
+def test_a_fault_is_named_without_the_values_in_it() -> None:
+    with pytest.raises(StoreFault, match=r"^OperationFailure BadValue$"), translated():
+        raise reported(OperationFailure, 2, "BadValue")
+    with pytest.raises(StoreFault, match=r"^BulkWriteError 121$"), translated():
+        raise bulk(writeErrors=[{"index": 0, "code": 121, "errmsg": "13800138000"}])
+
+
+def test_a_taken_key_is_named_by_its_fields() -> None:
+    with pytest.raises(AlreadyThere) as taken, translated():
+        raise DuplicateKeyError("13800138000", 11000, {"code": 11000, "keyPattern": {"user_name": 1}})
+    assert taken.value.fields == ("user_name",)
+
+
+async def test_what_can_be_inserted_is_whatever_is_taken(mongo: Mongo) -> None:
+    things = mongo.collection("things")
+    assert (await things.insert_many([])).already_there == frozenset()
+    assert (await things.insert_many([{"_id": "a"}, {"_id": "b"}])).already_there == frozenset()
+    assert (await things.insert_many([{"_id": "b"}, {"_id": "c"}])).already_there == {"b"}
+    assert [each["_id"] for each in await things.find({}, sort=[("_id", 1)])] == ["a", "b", "c"]
