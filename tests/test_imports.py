@@ -17,7 +17,6 @@ from tests.offices import HEADER, NOW, UNITS, Office, check_tree, counts
 from tests.test_tables import csv_bytes, xlsx
 from tests.world import World
 
-
 ENGLISH = ["code", "name", "level", "parent", "former codes", "former names", "latitude", "longitude", "datum"]
 
 
