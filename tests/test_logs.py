@@ -82,7 +82,7 @@ def test_a_line_is_json_with_known_keys_only(stream: io.StringIO) -> None:
 )
 def test_what_slips_into_a_text_is_scrubbed(stream: io.StringIO, text: str) -> None:
     structlog.get_logger().warning(text, reason=text)
-    logging.getLogger("some.library").warning(text)
+    logging.getLogger("some.module").warning(text)
     assert len(written(stream)) == 2
     for secret in SECRETS:
         assert secret not in stream.getvalue()

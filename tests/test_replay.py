@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.test_cases import LINK, MOVE, UNLINK
-from tests.test_observations import REVISE
+from tests.test_revisions import REVISE
 from tests.world import ACCEPT, ASSIGN, FINISH, HAND_ON, OPEN, SUBMIT, WITHDRAW, World, draft, medium, new_id
 
 Operation = tuple[str, str, dict[str, Any]]
