@@ -62,7 +62,7 @@ async def _storm(house: House, phones: list[Phone], random: Random, seconds: flo
     everything = [photo for share in shares for photo in share]
     async with httpx.AsyncClient(timeout=15) as http:
         phones += [Phone(house.address, "inspector", PASSWORD, random, http) for _ in shares]
-        async with asyncio.timeout(seconds + 180), asyncio.TaskGroup() as tasks:
+        async with asyncio.timeout(180 + 2 * seconds), asyncio.TaskGroup() as tasks:
             for phone, share in zip(phones, shares, strict=True):
                 tasks.create_task(_hand_in(phone, share, house))
             await house.torment(random, seconds)
