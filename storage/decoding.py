@@ -100,7 +100,7 @@ class Decoder:
                 await self._end()
 
     async def _ready(self) -> "_Child":
-        if self._child is not None and self._child.process.returncode is not None:
+        if self._child is not None and _has_ended(self._child.process):
             await self._end()
         if self._child is None:
             self._child = await self._start()
@@ -142,6 +142,15 @@ class _Child:
     process: Process
     requests: ByteSendStream
     replies: BufferedByteReceiveStream
+
+
+def _has_ended(process: Process) -> bool:
+    """Asked of the kernel: the event loop may learn of a death only later, and the next picture would pay for it."""
+    try:
+        ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:  # the event loop has been told
+        return True
+    return ended is not None or process.returncode is not None
 
 
 def _request(work: str, path: Path) -> bytes:
