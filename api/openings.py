@@ -16,6 +16,7 @@ from schema.refusals import Refusal, RefusalCode
 from storage.mongo import AlreadyThere
 
 BEIJING = ZoneInfo("Asia/Shanghai")
+ATTEMPTS = 5
 
 
 @strawberry.input(description="A new case (立案).")
@@ -50,12 +51,15 @@ async def open_case(context: Context, input: OpenCaseInput) -> Case:
     def numbered(sequence: int) -> Case:
         return _new_case(context, input, observations, case_number(office.code, year, sequence), year, sequence, digest)
 
-    try:
-        return await context.store.cases.open(office.id, year, numbered, [each.id for each in observations])
-    except AlreadyThere:
-        # Another request with the same id came first; its case is the answer to both.
-        [stored] = await context.store.cases.many([input.id])
-        return _same(context, stored, digest)
+    for _ in range(ATTEMPTS):
+        try:
+            return await context.store.cases.open(office.id, year, numbered, [each.id for each in observations])
+        except AlreadyThere:
+            # Another request with the same id came first, and its case is the answer to both; or two made the year's
+            # counter at the same moment, and this one tries again.
+            if stored := await context.store.cases.many([input.id]):
+                return _same(context, stored[0], digest)
+    raise Refusal(RefusalCode.BUSY)
 
 
 def _same(context: Context, known: Case, digest: str) -> Case:
