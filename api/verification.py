@@ -15,7 +15,8 @@ from pathlib import Path
 import anyio
 import structlog
 
-from schema.media import Media, MediaRejection, MediaState, PictureFacts, Rendition, Thumbnail
+from schema.media import Media, MediaRejection, MediaState, Rendition, Thumbnail
+from schema.media_facts import MediaFacts
 from schema.places import Datum, GeoPointInput, PositionSource, locate
 from schema.refusals import Refusal
 from storage.arrivals import has_arrived
@@ -110,7 +111,7 @@ class MediaWork:
     async def _read(self, media: Media, path: Path, found: Downloaded) -> None:
         content_type = sniff(found.head)
         if content_type not in DECODED:
-            await self.store.media.ready(media.id, self.now(), PictureFacts(content_type=content_type), ())
+            await self.store.media.ready(media.id, self.now(), MediaFacts(content_type=content_type), ())
             return
         picture = await self.decoder.examine(path)
         if picture.damage in OF_THE_MACHINE and media.attempts < ATTEMPTS:
@@ -128,10 +129,10 @@ class MediaWork:
         return kept
 
 
-def facts_of(picture: Picture) -> PictureFacts:
+def facts_of(picture: Picture) -> MediaFacts:
     """A picture's own word, in the vocabulary's terms."""
     position = _position(picture)
-    return PictureFacts(
+    return MediaFacts(
         content_type=picture.content_type,
         width=picture.width,
         height=picture.height,

@@ -6,7 +6,7 @@ Reading what a picture says and signing its links is left to `storage`.
 import enum
 import re
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
@@ -14,8 +14,8 @@ import strawberry
 from schema.guards import Guarded
 from schema.ids import checked
 from schema.links import Info
+from schema.media_facts import MediaFacts
 from schema.nodes import Node
-from schema.places import GeoPoint
 from schema.refusals import Refusal, RefusalCode
 from schema.times import ByteCount, to_millis
 from schema.viewers import Owner
@@ -95,41 +95,6 @@ class Link:
     height: int | None = strawberry.field(description="Pixels, where known.", default=None)
 
 
-@strawberry.type(description="What a picture says of itself, read from the verified bytes.")
-class PictureFacts:
-    content_type: str | None = strawberry.field(
-        description="Type by content; the declared one may differ.", default=None
-    )
-    width: int | None = strawberry.field(description="Pixels as coded, before orientation.", default=None)
-    height: int | None = strawberry.field(description="Pixels as coded, before orientation.", default=None)
-    orientation: int | None = strawberry.field(
-        description="EXIF orientation as stored; outside 1 to 8 it means 1.", default=None
-    )
-    display_width: int | None = strawberry.field(description="Pixels when upright.", default=None)
-    display_height: int | None = strawberry.field(description="Pixels when upright.", default=None)
-    taken_at_local: str | None = strawberry.field(
-        description="The camera's own clock, `2026-11-22T10:03:04.120`, without zone.", default=None
-    )
-    taken_offset_minutes: int | None = strawberry.field(
-        description="Offset of that clock east of Greenwich, where the file says it.", default=None
-    )
-    position: GeoPoint | None = strawberry.field(description="Position in the file (EXIF, else XMP).", default=None)
-    position_absent: str | None = strawberry.field(description="Why there is no position to use.", default=None)
-    damage: str | None = strawberry.field(
-        description="Why the picture can't be shown whole; it is kept as evidence all the same.", default=None
-    )
-    make: strawberry.Private[str | None] = None
-    model: strawberry.Private[str | None] = None
-    software: strawberry.Private[str | None] = None
-
-    @strawberry.field(description="The instant that follows from the two fields above, where both are known.")
-    def taken_at(self) -> datetime | None:
-        if self.taken_at_local is None or self.taken_offset_minutes is None:
-            return None
-        zone = timezone(timedelta(minutes=self.taken_offset_minutes))
-        return datetime.fromisoformat(self.taken_at_local).replace(tzinfo=zone)
-
-
 @dataclass(frozen=True)
 class Thumbnail:
     """An upright rendition without metadata: its size in pixels, and where the store has it."""
@@ -152,7 +117,7 @@ class Media(Node):
     expected_at: datetime = strawberry.field(description="When it was declared.")
     uploaded_at: datetime | None = strawberry.field(description="When its bytes were confirmed.", default=None)
     ready_at: datetime | None = strawberry.field(description="When its bytes were verified.", default=None)
-    facts: PictureFacts | None = strawberry.field(description="What the picture says of itself.", default=None)
+    facts: MediaFacts | None = strawberry.field(description="What it says of itself.", default=None)
     thumbnails: strawberry.Private[tuple[Thumbnail, ...]] = ()
     observation_id: strawberry.Private[str]
     uploader_id: strawberry.Private[str]

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from schema.media import MOVES, Media, MediaRejection, MediaState, PictureFacts, Thumbnail
+from schema.media import MOVES, Media, MediaRejection, MediaState, Thumbnail
+from schema.media_facts import MediaFacts
 from storage.codecs import from_document, to_document
 from storage.mongo import ASCENDING, Document, Filter, Inserted, Mongo, Sort
 
@@ -64,7 +65,7 @@ class MediaRecords:
         await self._media.update_one(_claimed(media), {"$set": {"due_at": until}})
 
     async def ready(
-        self, id: str, now: datetime, facts: PictureFacts | None, thumbnails: Sequence[Thumbnail]
+        self, id: str, now: datetime, facts: MediaFacts | None, thumbnails: Sequence[Thumbnail]
     ) -> Media | None:
         """UPLOADED to READY, with what the bytes say; None when it is in another state."""
         fields = {
