@@ -4,6 +4,7 @@ Who a later request comes from is found by `viewers.py`.
 """
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from math import ceil
 from typing import Annotated
@@ -13,12 +14,14 @@ import structlog
 
 from api.context import Context, Info
 from api.tokens import AccessTokens, Bearer
-from schema.attempts import buckets_of
+from schema.attempts import Bucket, buckets_of
 from schema.guards import mutation
 from schema.ids import checked
 from schema.refusals import Refusal, RefusalCode, Refused
 from schema.sessions import (
     SECRET_BYTES,
+    ChangePasswordInput,
+    ChangePasswordPayload,
     RefreshSessionInput,
     RefreshToken,
     RevokeDeviceInput,
@@ -26,6 +29,7 @@ from schema.sessions import (
     SignedIn,
     SignedOut,
     SignInInput,
+    check_password_change,
     check_sign_in,
     compose_refresh_token,
     normal_user_name,
@@ -96,18 +100,61 @@ async def revoke_device(context: Context, input: RevokeDeviceInput) -> RevokeDev
     return RevokeDevicePayload(device=await _revoke(context, checked(input.device_id, "dev", field="deviceId")))
 
 
-async def _with_right_password(context: Context, input: SignInInput, device_id: str) -> User:
-    store, name = context.store, normal_user_name(input.user_name)
-    user = await store.users.by_user_name(name)
+async def change_password(context: Context, input: ChangePasswordInput) -> ChangePasswordPayload:
+    """Sign every other device out with it. Asked again after a lost reply, it finds the new password holding.
+
+    Raise `Refusal(BAD_CREDENTIALS | TOO_MANY_ATTEMPTS | BUSY | BAD_INPUT | FORBIDDEN)`.
+    """
+    _refuse_passwords_elsewhere(context)
+    device_id = _own_device_id(context)
+    check_password_change(input)
+    user = await context.store.users.by_id(context.actor.user_id)
+    if user is None or user.password_hash is None:
+        raise Refusal(RefusalCode.BAD_CREDENTIALS)
+    # Whoever finds an unlocked phone may not guess faster than at the sign-in.
+    buckets = await _counted(context, user.user_name, user, device_id)
+    if not await _is_right(context, buckets, user.password_hash, [input.current_password, input.new_password]):
+        raise Refusal(RefusalCode.BAD_CREDENTIALS, field="currentPassword")
+    await context.store.attempts.succeed(buckets)
+    new_hash = await context.passwords.hash(input.new_password)
+    changed = await context.store.users.change_password(user.id, user.password_hash, new_hash, device_id, context.now)
+    if changed is None:
+        raise Refusal(RefusalCode.BUSY, "The password was changed at this moment from elsewhere.")
+    others = [device.id for device in changed.devices if device.id != device_id]
+    await context.store.sessions.end(user.id, others, context.now)
+    return ChangePasswordPayload(devices=list(changed.devices))
+
+
+async def _is_right(context: Context, buckets: Sequence[Bucket], known_hash: str, passwords: Sequence[str]) -> bool:
+    """Whether any of `passwords` is the one; nothing was guessed where there was no time to compare."""
+    try:
+        for password in passwords:
+            if (await context.passwords.verify(known_hash, password)).is_right:
+                return True
+    except Refusal:
+        await context.store.attempts.give_back(buckets)
+        raise
+    return False
+
+
+async def _counted(context: Context, name: str, user: User | None, device_id: str) -> Sequence[Bucket]:
+    """Count an attempt before a password is looked at. Raise `Refusal(TOO_MANY_ATTEMPTS)`."""
     is_known = user is not None and any(device.id == device_id for device in user.devices)
     secret = context.keys.attempts_secret
     buckets = buckets_of(name, context.client_address, device_id if is_known else None, secret)
-    opens_at = await store.attempts.take(buckets, context.now)
+    opens_at = await context.store.attempts.take(buckets, context.now)
     if opens_at is not None:
         minutes = ceil((opens_at - context.now) / timedelta(minutes=1))
         raise Refusal(
             RefusalCode.TOO_MANY_ATTEMPTS, f"Too many failed attempts from here. Try again in {minutes} minutes."
         )
+    return buckets
+
+
+async def _with_right_password(context: Context, input: SignInInput, device_id: str) -> User:
+    store, name = context.store, normal_user_name(input.user_name)
+    user = await store.users.by_user_name(name)
+    buckets = await _counted(context, name, user, device_id)
     known_hash = user.password_hash if user is not None and user.active else None
     try:
         verdict = await context.passwords.verify(known_hash, input.password)
@@ -181,6 +228,12 @@ RevokeDeviceResult = Annotated[
 ]
 
 
+ChangePasswordResult = Annotated[
+    ChangePasswordPayload | Refused,
+    strawberry.union("ChangePasswordResult", description="The new password holds, or why it does not."),
+]
+
+
 @strawberry.type
 class SessionMutations:
     @mutation(description="Sign in with a password from one device (登录). The device's earlier session ends.")
@@ -200,3 +253,7 @@ class SessionMutations:
     @mutation(description="Sign one of one's own devices out for good, such as a lost phone (注销设备).")
     async def revoke_device(self, info: Info, input: RevokeDeviceInput) -> RevokeDeviceResult:
         return await revoke_device(info.context, input)
+
+    @mutation(description="Choose another password (修改密码). Every other device is signed out; this one goes on.")
+    async def change_password(self, info: Info, input: ChangePasswordInput) -> ChangePasswordResult:
+        return await change_password(info.context, input)

@@ -18,7 +18,7 @@ from schema.refusals import Refusal, RefusalCode
 from schema.users import Device, User
 
 MAX_USER_NAME = 100
-MAX_PASSWORD = 1_000
+MIN_PASSWORD, MAX_PASSWORD = 8, 1_000
 MAX_DEVICE_NAME = 80
 MAX_REFRESH_TOKEN = 200
 SECRET_BYTES, TAG_BYTES = 32, 16
@@ -52,6 +52,15 @@ class RevokeDeviceInput:
     device_id: strawberry.ID = strawberry.field(description="One of `me.devices`.")
 
 
+@strawberry.input(description="One's own password, from now on another one (修改密码).")
+class ChangePasswordInput:
+    current_password: str = strawberry.field(description="The one that holds now (原密码).")
+    new_password: str = strawberry.field(description="8 to 1,000 characters (新密码).")
+
+    def __repr__(self) -> str:
+        return "ChangePasswordInput(...)"
+
+
 @strawberry.type(description="A session, as its device keeps it (登录凭证).")
 class SignedIn:
     access_token: str = strawberry.field(description="Sent as `Authorization: Bearer ...` with every other request.")
@@ -69,6 +78,11 @@ class SignedIn:
 @strawberry.type(description="This device's session has ended (已退出).")
 class SignedOut:
     device_id: strawberry.ID = strawberry.field(description="The device.")
+
+
+@strawberry.type(description="The new password holds; every other device has been signed out (密码已修改).")
+class ChangePasswordPayload:
+    devices: list[Device] = strawberry.field(description="One's devices as they stand now, newest first.")
 
 
 @strawberry.type(description="The device can do nothing more in one's name (已注销设备).")
@@ -90,6 +104,18 @@ def check_sign_in(input: SignInInput) -> None:
     ):
         if not value.strip() or len(value) > most:
             raise Refusal(RefusalCode.BAD_INPUT, f"Between 1 and {most} characters.", field=field)
+
+
+def check_password_change(input: ChangePasswordInput) -> None:
+    """Raise `Refusal(BAD_INPUT)` for a password that can't be one, or that is to become itself."""
+    if not 1 <= len(input.current_password) <= MAX_PASSWORD:
+        raise Refusal(RefusalCode.BAD_INPUT, f"Between 1 and {MAX_PASSWORD} characters.", field="currentPassword")
+    if not MIN_PASSWORD <= len(input.new_password) <= MAX_PASSWORD or not input.new_password.strip():
+        raise Refusal(
+            RefusalCode.BAD_INPUT, f"Between {MIN_PASSWORD} and {MAX_PASSWORD} characters.", field="newPassword"
+        )
+    if input.new_password == input.current_password:
+        raise Refusal(RefusalCode.BAD_INPUT, "It is the one that you have.", field="newPassword")
 
 
 @dataclass(frozen=True)

@@ -154,7 +154,7 @@ class Collection:
             result = await self._raw.update_one(filter, update, upsert=upsert, session=session)
             return bool(result.matched_count or result.upserted_id is not None)
 
-    async def update_many(self, filter: Filter, update: Document, *, session: Session = None) -> int:
+    async def update_many(self, filter: Filter, update: Document | list[Document], *, session: Session = None) -> int:
         """Return how many documents matched."""
         with translated():
             result = await self._raw.update_many(filter, update, session=session)

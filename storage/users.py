@@ -77,6 +77,25 @@ class Users:
         fields = {"password_hash": {"$literal": password_hash}, "devices": _revoking(now, which=True)}
         return await self._users.change_one({"_id": user_id}, [{"$set": fields}]) is not None
 
+    async def change_password(self, user_id: str, old: str, new: str, device_id: str, now: datetime) -> User | None:
+        """Set the hash `new` where `old` still holds, and sign every device but this one out; None where it doesn't."""
+        others = {"$ne": ["$$this.id", {"$literal": device_id}]}
+        fields = {"password_hash": {"$literal": new}, "devices": _revoking(now, others)}
+        changed = await self._users.change_one(
+            {"_id": user_id, "active": True, "password_hash": old}, [{"$set": fields}]
+        )
+        return from_document(User, changed) if changed else None
+
+    async def close(self, ids: Sequence[str], now: datetime) -> None:
+        """Nobody signs in to these accounts any more, and every device of theirs is signed out."""
+        fields = {"active": False, "devices": _revoking(now, which=True)}
+        await self._users.update_many({"_id": {"$in": list(ids)}}, [{"$set": fields}])
+
+    async def known_as(self, subjects: Sequence[str]) -> list[User]:
+        """Whom an identity provider knows by one of `subjects`, closed accounts among them."""
+        found = await self._users.find({"subject": {"$in": list(subjects)}})
+        return [from_document(User, document) for document in found]
+
     async def renew_password_hash(self, user_id: str, old: str, new: str) -> None:
         """The same password hashed at today's cost; nothing where the password has been changed meanwhile."""
         await self._users.update_one({"_id": user_id, "password_hash": old}, {"$set": {"password_hash": new}})

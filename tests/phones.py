@@ -19,6 +19,8 @@ REFRESH = f"mutation M($input: RefreshSessionInput!) {{ answer: refreshSession(i
 SIGN_OUT = f"mutation {{ answer: signOut {{ ... on SignedOut {{ deviceId }} {REFUSED} }} }}"
 REVOKE = f"mutation M($input: RevokeDeviceInput!) {{ answer: revokeDevice(input: $input) \
 {{ ... on RevokeDevicePayload {{ device {{ id revokedAt }} }} {REFUSED} }} }}"
+CHANGE = f"mutation M($input: ChangePasswordInput!) {{ answer: changePassword(input: $input) \
+{{ ... on ChangePasswordPayload {{ devices {{ id revokedAt }} }} {REFUSED} }} }}"
 ENDED = {"code": "SESSION_ENDED", "nextStep": "SIGN_IN_AGAIN", "field": None}
 
 

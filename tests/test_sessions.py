@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from schema.attempts import PER_DEVICE
 from schema.refusals import Refusal, RefusalCode
-from tests.phones import REFRESH, REVOKE, SIGN_OUT, Phone, is_ended, with_passwords
+from tests.phones import CHANGE, PASSWORD, REFRESH, REVOKE, SIGN_OUT, Phone, is_ended, with_passwords
 from tests.world import World, new_id
 
 
@@ -141,3 +142,57 @@ async def test_a_lost_phone_is_signed_out_from_another(house: World) -> None:
     assert (await other.do(REVOKE, deviceId=other.id))["code"] == "UNAUTHENTICATED"
     assert (await other.do(SIGN_OUT))["code"] == "UNAUTHENTICATED"
     assert await other.is_signed_in()
+
+
+async def test_a_changed_password_signs_the_other_devices_out_and_a_lost_reply_is_harmless(house: World) -> None:
+    phone, other, colleague = Phone(house), Phone(house), Phone(house)
+    for each in (other, phone):
+        await each.sign_in()
+    await colleague.sign_in("officer")
+    for _ in range(2):
+        answer = await phone.do(CHANGE, signed_in=True, currentPassword=PASSWORD, newPassword="另一个 long password")
+        assert [(each["id"], each["revokedAt"] is None) for each in answer["devices"]] == [
+            (phone.id, True),
+            (other.id, False),
+        ]
+    assert await phone.is_signed_in()
+    assert "accessToken" in await phone.refresh()
+    assert not await other.is_signed_in()
+    assert is_ended(await other.refresh())
+    assert (await Phone(house).sign_in())["code"] == "BAD_CREDENTIALS"
+    assert "accessToken" in await Phone(house).sign_in(password="另一个 long password")
+    assert await colleague.is_signed_in()
+    assert "accessToken" in await Phone(house).sign_in("officer")
+
+
+async def test_a_refused_change_of_password_changes_nothing(house: World) -> None:
+    phone, other = Phone(house), Phone(house)
+    for each in (other, phone):
+        await each.sign_in()
+    before = await house.snapshot()
+    for current, new, code, field in (
+        ("wrong password", "another password", "BAD_CREDENTIALS", "currentPassword"),
+        ("", "another password", "BAD_INPUT", "currentPassword"),
+        (PASSWORD, "short12", "BAD_INPUT", "newPassword"),
+        (PASSWORD, " " * 9, "BAD_INPUT", "newPassword"),
+        (PASSWORD, "x" * 1001, "BAD_INPUT", "newPassword"),
+        (PASSWORD, PASSWORD, "BAD_INPUT", "newPassword"),
+    ):
+        answer = await phone.do(CHANGE, signed_in=True, currentPassword=current, newPassword=new)
+        assert (answer["code"], answer["field"]) == (code, field)
+    answer = await phone.do(CHANGE, currentPassword=PASSWORD, newPassword="another password")
+    assert answer["code"] == "UNAUTHENTICATED"
+    assert await house.snapshot() == before
+    assert await other.is_signed_in()
+
+
+async def test_an_unlocked_phone_guesses_its_owners_password_no_faster_than_the_sign_in(house: World) -> None:
+    phone = Phone(house)
+    await phone.sign_in()
+    fields = {"currentPassword": "a guess", "newPassword": "another password"}
+    codes = [(await phone.do(CHANGE, signed_in=True, **fields))["code"] for _ in range(PER_DEVICE + 1)]
+    assert codes == ["BAD_CREDENTIALS"] * PER_DEVICE + ["TOO_MANY_ATTEMPTS"]
+    assert (await phone.do(CHANGE, signed_in=True, currentPassword=PASSWORD, newPassword="another password"))[
+        "code"
+    ] == "TOO_MANY_ATTEMPTS"
+    assert await phone.is_signed_in()

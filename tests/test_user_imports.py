@@ -8,9 +8,10 @@ import pytest
 
 from api.imports import Noun
 from api.passwords import Passwords
+from schema.users import Device, User
 from schema.viewers import Clearance, Role
-from tests.offices import HEADER, UNITS, Office, counts
-from tests.world import World
+from tests.offices import HEADER, NOW, UNITS, Office, counts
+from tests.world import World, new_id
 
 
 @pytest.fixture
@@ -83,6 +84,57 @@ async def test_a_user_who_signs_in_during_an_import_stays_signed_in(world: World
     assert [each.column for each in done.plan.changed[0].differences] == ["name"]
     [after] = await world.store.users.many([before.id])
     assert after == replace(before, display_name="新名字", password_hash="kept")
+
+
+async def test_accounts_are_closed_and_opened_and_given_new_passwords_by_a_file(world: World, tmp_path: Path) -> None:
+    office, users = Office(world.store, tmp_path), world.store.users
+    before = world.people["inspector"]
+    device = Device(id=new_id("dev"), name="手机", signed_in_at=NOW, seen_at=NOW)
+    await users.set_password(before.id, await Passwords().hash("forgotten password"), NOW)
+    await users.admit_device(before.id, device, "ses_1")
+    header = [*PEOPLE[:3], "重设密码", "状态", "统一身份标识"]
+
+    async def load(password: str, state: str, subject: str) -> tuple[list[str], User]:
+        done = await office.load([header, ["inspector", "巡查员", "巡查员", password, state, subject]], Noun.USERS)
+        assert password == "" or password not in " ".join([*done.lines(), repr(done)])
+        [after] = await users.many([before.id])
+        return [each.column for change in done.plan.changed for each in change.differences], after
+
+    changed, after = await load("", "启用", "idp-7")
+    assert (changed, after.subject) == (["name", "subject"], "idp-7")
+    assert await users.by_subject("idp-7") == after
+    assert after.devices[0].revoked_at is None
+    changed, after = await load("a new password", "", "idp-7")
+    assert changed == ["password"]
+    assert (await Passwords().verify(after.password_hash, "a new password")).is_right
+    assert after.devices[0].revoked_at
+    assert await users.admit_device(before.id, device, "ses_2")
+    assert (await load("a new password", "ACTIVE", "idp-7"))[0] == []
+    assert await users.signed_in(before.id, device.id, "ses_2")
+    changed, after = await load("", "停用", "")
+    assert (changed, after.active, after.subject) == (["state", "subject"], False, None)
+    assert after.devices[0].revoked_at
+    assert await users.admit_device(before.id, device, "ses_3") is None
+    assert (await load("", "启用", ""))[0] == ["state"]
+    assert await users.signed_in(before.id, device.id, "ses_2") is None
+    assert await users.admit_device(before.id, device, "ses_4")
+
+
+async def test_a_subject_is_one_persons_and_a_state_is_known(office: Office) -> None:
+    header = [*PEOPLE[:3], "状态", "subject", "重设密码"]
+    await office.load([header, ["a", "甲", "ADMIN", "", "idp-1", ""]], Noun.USERS)
+    rows = [
+        header,
+        ["b", "乙", "ADMIN", "休假", "idp-1", "short12"],
+        ["c", "丙", "ADMIN", "", "idp-2", ""],
+        ["d", "丁", "ADMIN", "", "idp-2", ""],
+    ]
+    assert await office.faults(rows, Noun.USERS) == [
+        "row 2, column D (状态): An account is ACTIVE (启用) or CLOSED (停用).",
+        "row 2, column E (subject): a has this subject: clear it there first.",
+        "row 2, column F (重设密码): A password has 8 characters or more.",
+        "row 4, column E (subject): Row 3 has this subject already: keep one of the two.",
+    ]
 
 
 async def test_points_with_places_and_monitors(office: Office) -> None:
