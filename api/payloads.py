@@ -16,6 +16,7 @@ from schema.refusals import Refusal, RefusalCode
 Path = tuple[str | int, ...]
 LONGEST_QUERY = 32 * 1024
 _UNFIT = re.compile("[\0\ud800-\udfff]")
+_SHA256 = re.compile("sha256:[0-9a-f]{64}")
 
 
 class Malformed(ValueError):  # noqa: N818  says what the body is, as a caller reads it
@@ -29,12 +30,16 @@ class Malformed(ValueError):  # noqa: N818  says what the body is, as a caller r
 
 @dataclass(frozen=True)
 class Payload:
-    """One GraphQL request; `unfit` are the paths in `variables` whose text holds NUL or half of a surrogate pair."""
+    """One GraphQL request; `unfit` are the paths in `variables` whose text holds NUL or half of a surrogate pair.
+
+    `document_id` is the SHA-256, in hexadecimal, of the document; `query` may be empty then.
+    """
 
     query: str
     variables: dict[str, Any]
     operation_name: str | None
     unfit: tuple[Path, ...] = ()
+    document_id: str | None = None
 
 
 def from_body(body: bytes) -> Payload:
@@ -43,7 +48,9 @@ def from_body(body: bytes) -> Payload:
     if isinstance(parameters, list):
         raise Malformed("Send one operation a request: batches are not accepted.")
     if not isinstance(parameters, dict):
-        raise Malformed("The body must be a JSON object with `query`, and optionally `variables` and `operationName`.")
+        raise Malformed(
+            "The body must be a JSON object with `query` or `documentId`, and optionally `variables` and `operationName`."
+        )
     return _payload(parameters, suspicious=b"\\u" in body)
 
 
@@ -60,8 +67,14 @@ def from_query_string(parameters: Mapping[str, str]) -> Payload:
 
 def _payload(parameters: dict[str, Any], *, suspicious: bool) -> Payload:
     query, name = parameters.get("query"), parameters.get("operationName")
-    if not isinstance(query, str) or not query:
-        raise Malformed("`query` must be a string with a GraphQL document.")
+    for key in ("variables", "extensions"):
+        if parameters.get(key) is not None and not isinstance(parameters[key], dict):
+            raise Malformed(f"`{key}` must be a JSON object.")
+    document_id = _document_id(parameters)
+    if document_id and query is None:
+        query = ""
+    elif not isinstance(query, str) or not query:
+        raise Malformed("`query` must be a string with a GraphQL document, or `documentId` name one.")
     if len(query) > LONGEST_QUERY:
         raise Refusal(
             RefusalCode.LIMIT_EXCEEDED,
@@ -69,13 +82,26 @@ def _payload(parameters: dict[str, Any], *, suspicious: bool) -> Payload:
         )
     if name is not None and not isinstance(name, str):
         raise Malformed("`operationName` must be a string.")
-    for key in ("variables", "extensions"):
-        if parameters.get(key) is not None and not isinstance(parameters[key], dict):
-            raise Malformed(f"`{key}` must be a JSON object.")
     if suspicious and any(_is_unfit(text) for text in (query, name) if text):
         raise Malformed("The document holds NUL or half of a surrogate pair.")
     variables = parameters.get("variables") or {}
-    return Payload(query, variables, name or None, tuple(unfit_paths(variables)) if suspicious else ())
+    unfit = tuple(unfit_paths(variables)) if suspicious else ()
+    return Payload(query, variables, name or None, unfit, document_id)
+
+
+def _document_id(parameters: dict[str, Any]) -> str | None:
+    """As the GraphQL over HTTP specification has it (`documentId`), or as Apollo's clients do (`extensions`)."""
+    if (id := parameters.get("documentId")) is not None:
+        if not isinstance(id, str) or not _SHA256.fullmatch(id):
+            raise Malformed("`documentId` must be `sha256:` and 64 lower-case hexadecimal digits.")
+        return id.removeprefix("sha256:")
+    persisted = (parameters.get("extensions") or {}).get("persistedQuery")
+    if persisted is None:
+        return None
+    id = persisted.get("sha256Hash") if isinstance(persisted, dict) and persisted.get("version") == 1 else None
+    if not isinstance(id, str) or not _SHA256.fullmatch(f"sha256:{id}"):
+        raise Malformed("`extensions.persistedQuery` must hold version 1 and `sha256Hash`, 64 hexadecimal digits.")
+    return id
 
 
 def unfit_paths(value: Any) -> Iterator[Path]:

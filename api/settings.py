@@ -54,6 +54,7 @@ class Settings:
     max_tokens: int = 3000
     max_cost: int = 20_000
     introspection: bool = True
+    trusted_documents_only: bool = False
 
     cors_origins: tuple[str, ...] = ()
     https: bool = False

@@ -16,6 +16,7 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from api import answers, errors, payloads, salvage
+from api.documents import OPEN, TrustedDocuments
 from api.payloads import Malformed, Payload
 from api.salvage import Salvaged
 from schema.drafts import UnreadableDraft
@@ -45,7 +46,8 @@ class GraphQLEndpoint(Generic[C]):
     """An ASGI application for one path.
 
     `context_of` may raise a `Refusal`, which is then the answer. `page`, where given, answers browsers. `flat`
-    withholds what validation messages tell about the schema (for servers with introspection off).
+    withholds what validation messages tell about the schema (for servers with introspection off). `documents` may be
+    named by their ids.
     """
 
     def __init__(
@@ -55,11 +57,13 @@ class GraphQLEndpoint(Generic[C]):
         *,
         page: Callable[[Request], Awaitable[Response]] | None = None,
         flat: bool = False,
+        documents: TrustedDocuments = OPEN,
     ) -> None:
         self.schema = schema
         self.context_of = context_of
         self.page = page
         self.flat = flat
+        self.documents = documents
         self._core = schema._schema  # noqa: SLF001  Strawberry offers no public way to graphql-core's schema
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -96,10 +100,10 @@ class GraphQLEndpoint(Generic[C]):
         if media is None:
             raise Malformed(f"Answers come as {answers.GRAPHQL_JSON} or {answers.JSON}.", 406)
         if request.method == "GET":
-            return payloads.from_query_string(request.query_params)
+            return self.documents.resolved(payloads.from_query_string(request.query_params))
         if not _is_json(request.headers.get("content-type")):
             raise Malformed("Send the request as application/json, in UTF-8.", 415)
-        return payloads.from_body(await request.body())
+        return self.documents.resolved(payloads.from_body(await request.body()))
 
     def _fitted(self, payload: Payload) -> Salvaged:
         saved = salvage.salvaged(self._core, payload)

@@ -10,12 +10,14 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from api import answers
+from api.documents import TrustedDocuments
 from api.explorer import Explorer
 from api.health import Readiness, ReadyEndpoint, alive
 from api.metrics import Metrics, MetricsEndpoint
 from api.middleware import middleware
 from api.settings import Settings
 from api.transport import GraphQLEndpoint, HoldsUnreadable
+from mobile_contract.documents import trusted
 
 C = TypeVar("C", bound=HoldsUnreadable)
 
@@ -31,13 +33,20 @@ def web_app(
     jwks: Callable[[], dict[str, Any]] | None = None,
 ) -> Starlette:
     """Compose the application; `lifespan` is Starlette's, and opens and closes what the context draws on."""
+    strict = settings.trusted_documents_only
     explorer = Explorer()
-    graphql = GraphQLEndpoint(schema, context_of, page=explorer.page, flat=not settings.introspection)
+    graphql = GraphQLEndpoint(
+        schema,
+        context_of,
+        page=None if strict else explorer.page,
+        flat=not settings.introspection,
+        documents=TrustedDocuments(trusted(), only=strict),
+    )
     return Starlette(
         routes=[
-            Route("/", to_graphql),
+            *([] if strict else [Route("/", to_graphql)]),
             Route("/graphql", graphql),
-            *explorer.routes(),
+            *([] if strict else explorer.routes()),
             Route("/healthz", alive),
             Route("/readyz", ReadyEndpoint(readiness, settings.metrics_token).respond),
             *([Route("/.well-known/jwks.json", _published(jwks))] if jwks else []),

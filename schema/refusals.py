@@ -29,6 +29,7 @@ class RefusalCode(enum.Enum):
     WRONG_STATE = "WRONG_STATE"
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
     NOT_ARRIVED = "NOT_ARRIVED"
+    UNKNOWN_DOCUMENT = "UNKNOWN_DOCUMENT"
     UNAUTHENTICATED = "UNAUTHENTICATED"
     BAD_CREDENTIALS = "BAD_CREDENTIALS"
     TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
@@ -73,6 +74,12 @@ CATALOGUE: dict[RefusalCode, Entry] = {
     RefusalCode.NOT_ARRIVED: Entry(
         "The file has not arrived in the store yet. Upload it, then confirm again.",
         "文件尚未上传完成，请上传后再确认。",
+        NextStep.RETRY_LATER,
+    ),
+    # What waits on the phone is as good as before: another release of the app, or of the server, will know it.
+    RefusalCode.UNKNOWN_DOCUMENT: Entry(
+        "This server does not know this document. Update the app; what waits on the phone stays there.",
+        "服务器不识别此请求，请更新应用；手机上未提交的内容不会丢失。",
         NextStep.RETRY_LATER,
     ),
     RefusalCode.UNAUTHENTICATED: Entry("Sign in first.", "请先登录。", NextStep.SIGN_IN_AGAIN),

@@ -6,6 +6,7 @@ import pytest
 from graphql import OperationDefinitionNode, build_schema, parse, validate
 
 from api.graph import printed
+from mobile_contract import documents
 from tests.world import SCHEMA
 
 CONTRACT = Path(__file__).parent.parent / "mobile_contract"
@@ -15,6 +16,11 @@ OPERATIONS = sorted((CONTRACT / "operations").glob("*.graphql"))
 def test_the_sdl_on_file_is_the_one_that_is_served() -> None:
     """A change is made on purpose: run scripts/export, read the difference, and say in CHANGELOG.md what it means."""
     assert (CONTRACT / "schema.graphql").read_text(encoding="utf-8") == printed(SCHEMA)
+
+
+def test_the_manifest_lists_the_operations_as_they_stand() -> None:
+    assert documents.MANIFEST.read_text(encoding="utf-8") == documents.printed(documents.manifest())
+    assert sorted(documents.trusted().values()) == sorted(file.read_text(encoding="utf-8") for file in OPERATIONS)
 
 
 @pytest.mark.parametrize("file", OPERATIONS, ids=lambda file: file.stem)

@@ -7,17 +7,15 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cache
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
+from mobile_contract.documents import text_of
 from mobile_contract.phone.backoff import Backoff
 from mobile_contract.phone.faults import Mistake, Refused, Unreachable, unreachable
 
-OPERATIONS = Path(__file__).parent.parent / "operations"
 ACCEPT = "application/graphql-response+json, application/json;q=0.9"
 TIMEOUT = httpx.Timeout(60, connect=10)
 PASSING = frozenset({"BUSY", "UNAVAILABLE"})
@@ -39,12 +37,6 @@ class Reply:
     def next_page(self) -> str | None:
         info = self.value["pageInfo"]
         return info["endCursor"] if info["hasNextPage"] else None
-
-
-@cache
-def document(operation: str) -> str:
-    """The text of a named operation, sent to the letter."""
-    return (OPERATIONS / f"{operation}.graphql").read_text(encoding="utf-8")
 
 
 def endpoint_of(url: str) -> str:
@@ -81,7 +73,7 @@ class Wire:
         try:
             response = await self._client.post(
                 self.endpoint,
-                json={"query": document(operation), "operationName": operation, "variables": variables},
+                json={"query": text_of(operation), "operationName": operation, "variables": variables},
                 headers={"Accept": ACCEPT} | ({"Authorization": f"Bearer {token}"} if token else {}),
                 timeout=TIMEOUT,
             )
