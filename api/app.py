@@ -11,6 +11,7 @@ from api.context import Context, clock
 from api.graph import build_schema
 from api.health import Readiness, database, free_space, object_store, signing_key
 from api.keys import KeyRing
+from api.levels import HEADER, level_of, outdated
 from api.logs import configure
 from api.metrics import Metrics
 from api.oidc import ProviderTokens
@@ -20,6 +21,7 @@ from api.tokens import AccessTokens
 from api.viewers import Doorman
 from api.web import web_app
 from api.wiring import open_store
+from mobile_contract.levels import Levels
 from schema.refusals import Refusal
 from storage.store import Store
 
@@ -40,12 +42,14 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
     async def context_of(request: Request) -> Context:
         now = clock()
         viewer, denial = None, None
+        level = level_of(request.headers.get(HEADER))
         try:
             viewer = await doorman.viewer_of(request.headers.get("authorization"), now)
         except Refusal as refusal:
             denial = refusal
         address = request.client.host if request.client else ""
-        return Context(kept, settings, keys, passwords, viewer, denial, client_address=address, now=now)
+        too_old = outdated(Levels.read(), level, now.date())
+        return Context(kept, settings, keys, passwords, viewer, denial, too_old, client_address=address, now=now)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -38,6 +38,7 @@ class Context:
     passwords: Passwords
     viewer: Viewer | None
     denial: Refusal | None = None
+    outdated: Refusal | None = None
     client_address: str = ""
     now: datetime = field(default_factory=clock)
     unreadable: list[UnreadableDraft] = field(default_factory=list)

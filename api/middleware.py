@@ -13,9 +13,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import answers, errors, tracing
 from api.admission import BodyCap, Turnstile
+from api.levels import HEADER as LEVEL_HEADER
+from api.levels import SUNSET, LevelHeaders
 from api.metrics import Metrics
 from api.settings import Settings
 from api.tracing import Trace
+from mobile_contract.levels import Levels
 
 ID_HEADER = "X-Request-Id"
 OPERATIONAL = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -106,18 +109,19 @@ class SecurityHeaders:
         await self.app(scope, receive, secured)
 
 
-def middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
+def middleware(settings: Settings, metrics: Metrics, levels: Levels) -> list[Middleware]:
     """Return all middleware, outermost first: headers and CORS, so that a browser can read every refusal."""
     cors = Middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
         allow_methods=("GET", "POST"),
-        allow_headers=("Authorization", ID_HEADER),
-        expose_headers=(ID_HEADER, "Retry-After"),
+        allow_headers=("Authorization", ID_HEADER, LEVEL_HEADER),
+        expose_headers=(ID_HEADER, "Retry-After", LEVEL_HEADER, SUNSET),
     )
     return [
         Middleware(SecurityHeaders, https=settings.https),
         *([cors] if settings.cors_origins else []),
+        Middleware(LevelHeaders, levels=levels),
         Middleware(Tracing, metrics=metrics),
         Middleware(BodyCap, limit=settings.body_limit_bytes),
         Middleware(Turnstile, exempt=OPERATIONAL),

@@ -18,6 +18,7 @@ from api.middleware import middleware
 from api.settings import Settings
 from api.transport import GraphQLEndpoint, HoldsUnreadable
 from mobile_contract.documents import trusted
+from mobile_contract.levels import Levels
 
 C = TypeVar("C", bound=HoldsUnreadable)
 
@@ -52,7 +53,7 @@ def web_app(
             *([Route("/.well-known/jwks.json", _published(jwks))] if jwks else []),
             Route("/metrics", MetricsEndpoint(metrics, settings.metrics_token).respond),
         ],
-        middleware=middleware(settings, metrics),
+        middleware=middleware(settings, metrics, Levels.read()),
         lifespan=lifespan,
     )
 

@@ -14,7 +14,9 @@ from types import MappingProxyType
 from typing import Any
 
 FOLDER = Path(__file__).parent
-OPERATIONS, MANIFEST = FOLDER / "operations", FOLDER / "documents.json"
+OPERATIONS = FOLDER / "operations"
+MANIFEST, RETIRED = FOLDER / "documents.json", FOLDER / "retired.json"
+"""The documents as they stand, and those that phones of earlier levels send."""
 _HEAD = re.compile(r"^(query|mutation|subscription)\s+(\w+)", re.MULTILINE)
 
 
@@ -47,12 +49,13 @@ def printed(manifest: Mapping[str, Any]) -> str:
 
 
 def trusted() -> Mapping[str, str]:
-    """Texts by id, as the manifest on file has them. Raises `ValueError` for a text that isn't its id's."""
-    listed = json.loads(MANIFEST.read_text(encoding="utf-8"))["operations"]
-    found = {each["id"]: each["body"] for each in listed}
-    for id, text in found.items():
-        if digest(text) != id:
-            raise ValueError(f"{MANIFEST.name}: {id} is not the SHA-256 of its document")
+    """Texts by id, as both files list them. Raises `ValueError` for a text that isn't its id's."""
+    found = {}
+    for file in (RETIRED, MANIFEST):
+        for each in json.loads(file.read_text(encoding="utf-8"))["operations"]:
+            if digest(each["body"]) != each["id"]:
+                raise ValueError(f"{file.name}: {each['id']} is not the SHA-256 of its document")
+            found[each["id"]] = each["body"]
     return MappingProxyType(found)
 
 

@@ -12,7 +12,7 @@ import strawberry
 from strawberry.extensions import FieldExtension
 
 from schema.links import Info
-from schema.permits import PERMITS
+from schema.permits import OUTBOX, PERMITS
 from schema.refusals import Refusal, RefusalCode, Refused
 from schema.viewers import Owner
 
@@ -20,9 +20,13 @@ Resolve = Callable[..., Awaitable[Any]]
 
 
 def check_permit(info: Info) -> None:
-    """Raise `Refusal(UNAUTHENTICATED | SESSION_ENDED | FORBIDDEN)` where the table does not admit the viewer here."""
-    viewer = info.context.viewer
-    if not PERMITS[f"{info.path.typename}.{info.field_name}"].admits(viewer):
+    """Raise `Refusal(LEVEL_TOO_OLD)` for a phone that may only empty its outbox, and
+    `Refusal(UNAUTHENTICATED | SESSION_ENDED | FORBIDDEN)` where the table does not admit the viewer here.
+    """
+    viewer, asked = info.context.viewer, f"{info.path.typename}.{info.field_name}"
+    if info.context.outdated and asked not in OUTBOX:
+        raise info.context.outdated
+    if not PERMITS[asked].admits(viewer):
         if viewer is None:
             raise info.context.denial or Refusal(RefusalCode.UNAUTHENTICATED)
         raise Refusal(RefusalCode.FORBIDDEN)

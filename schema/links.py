@@ -55,6 +55,10 @@ class Context(Protocol):
         """Why there is no viewer although a token was sent: what is open to all must work with a stale token too."""
 
     @property
+    def outdated(self) -> "Refusal | None":
+        """Why a phone of an old level may do no more than empty its outbox."""
+
+    @property
     def links(self) -> Links: ...
     def forget(self) -> None:
         """Ask the store anew for what the links remember: a mutation may have changed it."""

@@ -42,6 +42,11 @@ READERS = only(_R.INSPECTOR, _R.MONITOR, _R.SUPERVISOR, _R.OFFICER)
 FOLLOWERS = only(_R.INSPECTOR, _R.SUPERVISOR, _R.OFFICER)
 OFFICERS = only(_R.OFFICER)
 
+OUTBOX = frozenset(
+    f"Mutation.{name}" for name in ("signIn", "refreshSession", "submitObservations", "requestUploads", "confirmMedia")
+)
+"""What phones of every level may do for ever: an app that is too old must still give up what it holds."""
+
 _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("Query", SIGNED_IN, "me node unit units"),
     ("Query", READERS, "observation observations"),

@@ -30,6 +30,7 @@ class RefusalCode(enum.Enum):
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
     NOT_ARRIVED = "NOT_ARRIVED"
     UNKNOWN_DOCUMENT = "UNKNOWN_DOCUMENT"
+    LEVEL_TOO_OLD = "LEVEL_TOO_OLD"
     UNAUTHENTICATED = "UNAUTHENTICATED"
     BAD_CREDENTIALS = "BAD_CREDENTIALS"
     TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
@@ -80,6 +81,11 @@ CATALOGUE: dict[RefusalCode, Entry] = {
     RefusalCode.UNKNOWN_DOCUMENT: Entry(
         "This server does not know this document. Update the app; what waits on the phone stays there.",
         "服务器不识别此请求，请更新应用；手机上未提交的内容不会丢失。",
+        NextStep.RETRY_LATER,
+    ),
+    RefusalCode.LEVEL_TOO_OLD: Entry(
+        "This version of the app no longer works. Update it; what waits on the phone can still be sent.",
+        "当前应用版本已停止支持，请更新；手机上未提交的内容仍可提交。",
         NextStep.RETRY_LATER,
     ),
     RefusalCode.UNAUTHENTICATED: Entry("Sign in first.", "请先登录。", NextStep.SIGN_IN_AGAIN),

@@ -1,30 +1,76 @@
-"""Write what `mobile_contract` holds of the API: the SDL, and the manifest of trusted documents."""
+"""Write what `mobile_contract` holds of the API: the SDL, the manifest of trusted documents, and the level that they make.
+
+An addition raises the level by itself. What would break a phone is refused, unless `--breaking` says why, and `--until`
+the last day on which phones of the levels before still work.
+"""
 
 import argparse
+import json
 import sys
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
 
 from api.graph import build_schema, printed
+from api.openings import BEIJING
 from api.settings import Settings
-from mobile_contract import documents
+from mobile_contract import documents, levels
+from mobile_contract.documents import FOLDER, MANIFEST, RETIRED
+from mobile_contract.levels import CHANGELOG, FILE, OLDEST, SDL, Broken, Change, Levels
 
-SDL = documents.FOLDER / "schema.graphql"
+
+def planned(
+    old: Mapping[str, str],
+    sdl: str,
+    manifest: Mapping[str, Any],
+    today: date,
+    *,
+    why: str | None = None,
+    until: date | None = None,
+) -> dict[str, str]:
+    """The contract's files as they should be, from what they are, by name. Raises `Broken` for what may not change so."""
+    before = json.loads(old[MANIFEST.name])
+    changes = [*levels.changes_of(old[SDL.name], sdl), *levels.document_changes(before, manifest)]
+    new = {SDL.name: sdl, MANIFEST.name: documents.printed(manifest)}
+    if not changes:
+        return new
+    breaking = [change for change in changes if change.is_breaking]
+    if breaking and not (why and until):
+        raise Broken("This breaks phones. Say --breaking WHY and --until DATE, or do without it.", breaking)
+    kept = Levels.parsed(old[FILE.name])
+    raised = kept.raised(until if breaking else None)
+    retired = levels.retire(before, manifest, json.loads(old[RETIRED.name])["operations"], kept.current)
+    if faults := [Change(fault) for fault in levels.faults(sdl, retired, raised.oldest)]:
+        raise Broken("Phones that are in use send documents that this SDL does not answer.", faults)
+    new |= {
+        FILE.name: raised.printed(),
+        RETIRED.name: documents.printed({"operations": retired}),
+        CHANGELOG.name: levels.noted(old[CHANGELOG.name], raised.current, today, why, changes),
+    }
+    return new | ({OLDEST.name: sdl} if breaking else {})
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/export", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when the file is out of date")
-    wanted = {
-        SDL: printed(build_schema(Settings())),
-        documents.MANIFEST: documents.printed(documents.manifest()),
-    }
-    changed = [file for file, text in wanted.items() if not file.exists() or file.read_text(encoding="utf-8") != text]
-    if parser.parse_args().check:
-        for file in changed:
-            print(f"{file.name} is out of date: run scripts/export and read the difference.")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is out of date")
+    parser.add_argument("--breaking", metavar="WHY", help="make a breaking change, for this reason")
+    parser.add_argument("--until", type=date.fromisoformat, metavar="DATE", help="how long phones of before still work")
+    given = parser.parse_args()
+    old = {file.name: file.read_text(encoding="utf-8") for file in (SDL, OLDEST, MANIFEST, RETIRED, FILE, CHANGELOG)}
+    sdl, today = printed(build_schema(Settings())), datetime.now(BEIJING).date()
+    try:
+        new = planned(old, sdl, documents.manifest(), today, why=given.breaking, until=given.until)
+    except Broken as broken:
+        print(broken, file=sys.stderr)
+        return 1
+    changed = [name for name, text in new.items() if old[name] != text]
+    if given.check:
+        for name in changed:
+            print(f"{name} is out of date: run scripts/export and read the difference.")
         return 1 if changed else 0
-    for file in changed:
-        file.write_text(wanted[file], encoding="utf-8")
-        print(f"Wrote mobile_contract/{file.name}.")
+    for name in changed:
+        (FOLDER / name).write_text(new[name], encoding="utf-8")
+        print(f"Wrote mobile_contract/{name}.")
     return 0
 
 

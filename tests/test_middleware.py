@@ -22,6 +22,7 @@ from api.middleware import SECURITY_HEADERS, SecurityHeaders, Tracing, middlewar
 from api.settings import Settings
 from api.tracing import correlation_id
 from api.transport import GraphQLEndpoint
+from mobile_contract.levels import Levels
 from tests.small import SECRET, Context, schema_of, serving, until
 
 
@@ -44,7 +45,7 @@ def wrapped(settings: Settings) -> ASGIApp:
             Route("/broken", broken),
             Route("/healthz", size, methods=["GET"]),
         ],
-        middleware=middleware(settings, Metrics()),
+        middleware=middleware(settings, Metrics(), Levels(1, 1)),
     )
 
 

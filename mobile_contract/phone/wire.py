@@ -13,9 +13,11 @@ from urllib.parse import urlsplit
 import httpx
 
 from mobile_contract.documents import text_of
+from mobile_contract.levels import Levels
 from mobile_contract.phone.backoff import Backoff
 from mobile_contract.phone.faults import Mistake, Refused, Unreachable, unreachable
 
+LEVEL = "Mingcha-Level"
 ACCEPT = "application/graphql-response+json, application/json;q=0.9"
 TIMEOUT = httpx.Timeout(60, connect=10)
 PASSING = frozenset({"BUSY", "UNAVAILABLE"})
@@ -74,7 +76,8 @@ class Wire:
             response = await self._client.post(
                 self.endpoint,
                 json={"query": text_of(operation), "operationName": operation, "variables": variables},
-                headers={"Accept": ACCEPT} | ({"Authorization": f"Bearer {token}"} if token else {}),
+                headers={"Accept": ACCEPT, LEVEL: str(Levels.read().current)}
+                | ({"Authorization": f"Bearer {token}"} if token else {}),
                 timeout=TIMEOUT,
             )
         except httpx.TransportError as error:

@@ -1,0 +1,137 @@
+"""Levels: one integer that every change of the contract raises; what changed, whom it breaks, and until when they work.
+
+Printing the contract anew is `scripts/export`'s; what a phone of an old level may still do, the server's (`api/levels.py`).
+
+A level says nothing of descriptions, only of what can be asked and answered. Within the supported levels nothing is ever
+removed or tightened. A breaking change supports its own level alone; older phones are told until when they work, and what
+waits in their outbox is taken for ever: the operations of `OUTBOX` may not break at all.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cache
+from typing import Any
+
+from graphql import GraphQLSchema, build_schema, parse, validate
+from graphql.utilities.find_schema_changes import BreakingChange, SafeChangeType, find_schema_changes
+
+from mobile_contract.documents import FOLDER
+
+FILE, CHANGELOG = FOLDER / "level.json", FOLDER / "CHANGELOG.md"
+SDL, OLDEST = FOLDER / "schema.graphql", FOLDER / "oldest.graphql"
+OUTBOX = frozenset({"SignIn", "RefreshSession", "SubmitObservations", "RequestUploads", "ConfirmMedia"})
+"""Operations by which a phone empties its outbox, whatever its level."""
+
+
+@dataclass(frozen=True)
+class Levels:
+    """The level of this contract, the oldest that is supported, and the last day of those below that still work."""
+
+    current: int
+    oldest: int
+    until: Mapping[int, date] = field(default_factory=dict)
+
+    @classmethod
+    def parsed(cls, text: str) -> "Levels":
+        kept = json.loads(text)
+        until = {int(level): date.fromisoformat(day) for level, day in kept["until"].items()}
+        return cls(kept["current"], kept["oldest"], until)
+
+    @classmethod
+    @cache
+    def read(cls) -> "Levels":
+        """Those of the contract on file."""
+        return cls.parsed(FILE.read_text(encoding="utf-8"))
+
+    def printed(self) -> str:
+        until = {str(level): day.isoformat() for level, day in sorted(self.until.items())}
+        return json.dumps({"current": self.current, "oldest": self.oldest, "until": until}, indent=2) + "\n"
+
+    def works(self, level: int, today: date) -> bool:
+        """Whether phones of that level may do everything."""
+        return level >= self.oldest or today <= self.until.get(level, date.min)
+
+    def raised(self, until: date | None) -> "Levels":
+        """The next level; with a date it is the only supported one, and those before work until then."""
+        current = self.current + 1
+        if until is None:
+            return Levels(current, self.oldest, self.until)
+        ending = dict.fromkeys(range(self.oldest, current), until)
+        return Levels(current, current, {**self.until, **ending})
+
+
+@dataclass(frozen=True)
+class Change:
+    """One difference between two contracts, as an implementer reads it."""
+
+    sentence: str
+    is_breaking: bool = False
+
+
+class Broken(Exception):  # noqa: N818
+    """The contract may not change so; `changes` say what would break."""
+
+    def __init__(self, sentence: str, changes: Sequence[Change]) -> None:
+        super().__init__("\n".join([sentence, *(f"  {change.sentence}" for change in changes)]))
+        self.changes = changes
+
+
+def changes_of(old_sdl: str, new_sdl: str) -> list[Change]:
+    """Everything that differs but descriptions; what an old phone would trip over first."""
+    found = find_schema_changes(build_schema(old_sdl), build_schema(new_sdl))
+    changes = [
+        Change(change.description, isinstance(change, BreakingChange))
+        for change in found
+        if change.type is not SafeChangeType.DESCRIPTION_CHANGED
+    ]
+    return sorted(changes, key=lambda change: (not change.is_breaking, change.sentence))
+
+
+def document_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
+    """Operations of one manifest that are other ones, or gone, in the next."""
+    before, after = _by_name(old), _by_name(new)
+    return [
+        *(Change(f"Operation {name} was added.") for name in after if name not in before),
+        *(Change(f"Operation {name} was removed.") for name in before if name not in after),
+        *(
+            Change(f"Operation {name} was changed.")
+            for name in before
+            if name in after and before[name]["id"] != after[name]["id"]
+        ),
+    ]
+
+
+def retire(
+    old: Mapping[str, Any], new: Mapping[str, Any], retired: Sequence[Mapping[str, Any]], level: int
+) -> list[Any]:
+    """The documents that phones of earlier levels send: those of `retired`, and those of `old` that `new` has not."""
+    present = {each["id"] for each in new["operations"]}
+    left = [{**each, "level": level} for each in old["operations"] if each["id"] not in present]
+    known = {each["id"] for each in left}
+    return [*left, *(each for each in retired if each["id"] not in known | present)]
+
+
+def faults(sdl: str, documents: Sequence[Mapping[str, Any]], oldest: int) -> Iterator[str]:
+    """Retired documents that the SDL no longer answers although phones may send them."""
+    schema = build_schema(sdl)
+    for each in documents:
+        if each["level"] >= oldest or each["name"] in OUTBOX:
+            yield from (f"{each['name']} of level {each['level']}: {error}" for error in _errors(schema, each["body"]))
+
+
+def noted(changelog: str, level: int, day: date, why: str | None, changes: Sequence[Change]) -> str:
+    """The changelog with a paragraph for that level, the newest first."""
+    title, mark, past = changelog.partition("## ")
+    lines = [f"- {'**Breaking.** ' if change.is_breaking else ''}{change.sentence}" for change in changes]
+    paragraph = "\n".join([f"## Level {level} · {day.isoformat()}", "", *([why, ""] if why else []), *lines])
+    return f"{title}{paragraph}\n" + (f"\n{mark}{past}" if mark else "")
+
+
+def _by_name(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    return {each["name"]: each for each in manifest["operations"]}
+
+
+def _errors(schema: GraphQLSchema, text: str) -> list[str]:
+    return [error.message for error in validate(schema, parse(text))]
