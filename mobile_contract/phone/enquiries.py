@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from mobile_contract.phone import screen
+from mobile_contract.phone import screen, truth
 from mobile_contract.phone.device import Device
 from mobile_contract.phone.options import DEFAULT_FOLDER, AsJson, Where, told
 from mobile_contract.phone.session import Account
@@ -57,11 +57,15 @@ def reports(
 @app.command()
 def table(
     most: Annotated[int, typer.Option("--most", min=1, help="Of so many observations, latest first.")] = 200,
+    beside: Annotated[
+        Path | None, typer.Option("--truth", help="A truth.json: what other readers found in the same files.")
+    ] = None,
     as_json: AsJson = False,
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
-    """What the server read in the photos on this phone, beside their file names (影像信息)."""
+    """What the server read in the files on this phone, beside their names, and beside the truth where it is known (影像信息)."""
     with told(), Device.opened(folder) as device:
+        known = truth.read(beside) if beside else {}
         names = {each.id: each.name for each in device.outbox.media()}
         nodes = _ask(device, lambda account: _all(account, "MyReports", 50, most))
         rows = [
@@ -71,7 +75,12 @@ def table(
             if each["id"] in names
         ]
         rows.sort(key=lambda row: str(row["name"]))
+        for row in rows:
+            if row["facts"] and row["sha256"] in known:
+                row["differences"] = truth.differences(row["facts"], known[row["sha256"]])
         screen.print_json(rows) if as_json else screen.facts(rows)
+        if any(row.get("differences") for row in rows):
+            raise typer.Exit(1)
 
 
 @app.command()

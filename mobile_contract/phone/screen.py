@@ -163,7 +163,8 @@ def facts(rows: Sequence[dict[str, Any]]) -> None:
         ">height 海拔",
         "remark 备注",
     )
-    shown = table(*columns)
+    compared = [row["differences"] for row in rows if "differences" in row]
+    shown = table(*columns, *(["truth 真值"] if compared else []))
     for column in shown.columns[1:]:
         column.no_wrap = True  # a long name folds before a figure does
     for row in rows:
@@ -179,8 +180,21 @@ def facts(rows: Sequence[dict[str, Any]]) -> None:
             f"{position['latitude']:.6f}, {position['longitude']:.6f}" if position.get("latitude") is not None else "",
             "" if altitude is None else f"{altitude:.1f} m",
             Text(" ".join(filter(None, (found.get("positionAbsent"), found.get("damage"))))),
+            *([_compared(row.get("differences"))] if compared else []),
         )
     console.print(shown)
+    if compared:
+        agreeing = sum(not differences for differences in compared)
+        say(
+            f"{agreeing} of {len(compared)} files agree with the truth.",
+            f"{len(compared)} 个文件中 {agreeing} 个与真值一致。",
+        )
+
+
+def _compared(differences: Sequence[str] | None) -> Text:
+    if differences is None:
+        return Text("not known 无", style="dim")
+    return Text("; ".join(differences), style="red") if differences else Text("agrees 一致", style="green")
 
 
 def _taken(found: dict[str, Any]) -> str:
