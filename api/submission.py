@@ -207,7 +207,9 @@ async def conflicting(context: Context, announced: Sequence[Media]) -> list[Medi
     if not taken:
         return []
     known = {each.id: each for each in await context.store.media.many(sorted(taken))}
-    return [each for each in announced if each.id in known and not _same(known[each.id], each)]
+    others = [each for each in announced if each.id in known and not _same(known[each.id], each)]
+    await context.store.media.expect_again(sorted(taken - {each.id for each in others}), sweep_at=sweep_at)
+    return others
 
 
 def _same(known: Media, announced: Media) -> bool:

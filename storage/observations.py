@@ -43,6 +43,11 @@ class Observations:
         """Those of `ids` that there are, in no order."""
         return await self._read(all_of({"_id": {"$in": list(ids)}}, visible or {}))
 
+    async def names(self, id: str, media_id: str) -> bool:
+        """Whether the observation is stored, and names the medium: a revision keeps all that the one before it names."""
+        found = await self._observations.find_one({"_id": id, "content.media_ids": media_id}, projection={"_id": 1})
+        return found is not None
+
     async def of_cases(self, case_ids: Sequence[str], most: int) -> list[Observation]:
         """Those linked to any of the cases, oldest first."""
         found = await self._observations.find(
