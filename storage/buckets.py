@@ -19,6 +19,8 @@ ONCE = ".once"
 """Key of the object with which conditional writes are tried."""
 MAX_AGE_SECONDS = 600
 _NONE = frozenset({"NoSuchCORSConfiguration", "NoSuchLifecycleConfiguration", "ObjectLockConfigurationNotFoundError"})
+_UNREACHED = frozenset({"NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed"})
+"""The store said no to us, not to the question."""
 _FORBIDDEN = frozenset({"AccessDenied", "AllAccessDisabled", "403"})
 _REFUSED_CONDITION = frozenset({"PreconditionFailed", "412"})
 
@@ -67,7 +69,7 @@ async def _found(feature: str, look: Callable[[], Awaitable[tuple[State, str]]])
     try:
         return Finding(feature, *await look())
     except Declined as no:
-        if no.code == "NoSuchBucket":
+        if no.code in _UNREACHED:
             raise Refusal(RefusalCode.UNAVAILABLE) from no
         if no.code in _FORBIDDEN:
             return Finding(feature, State.FORBIDDEN, "The key may not ask for this, or not set it.")
@@ -93,7 +95,7 @@ async def _versioning(objects: ObjectStore, *, wanted: bool) -> tuple[State, str
         await objects.ask("put_bucket_versioning", VersioningConfiguration={"Status": "Enabled"})
     if await is_on():
         return State.ON, "What is overwritten or deleted stays as an older version."
-    return State.OFF, "What is overwritten is gone; MINGCHA_S3_VERSIONING=true switches versioning on."
+    return State.OFF, "What is written over is gone; MINGCHA_S3_VERSIONING switches it on, for stores that bear it."
 
 
 async def _object_lock(objects: ObjectStore) -> tuple[State, str]:

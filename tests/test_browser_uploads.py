@@ -117,6 +117,7 @@ async def test_pages_of_allowed_origins_may_upload_and_read_and_others_not(
 ) -> None:
     _, _, slot = await announce(world, JPEG)
     url = slot["url"].split("?")[0]
+    assert [await preflight(http, url, origin, "PUT") for origin in (WEB, OTHER)] == [False, False]
     await prepare(world.store.objects, WISHES)
     assert [await preflight(http, url, WEB, method) for method in ("PUT", "POST", "GET")] == [True, True, True]
     assert [await preflight(http, url, OTHER, method) for method in ("PUT", "POST", "GET")] == [False, False, False]
