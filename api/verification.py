@@ -23,7 +23,7 @@ from storage.arrivals import has_arrived
 from storage.content_types import sniff
 from storage.decoding import Decoder, DecoderUnavailable
 from storage.mongo import StoreFault
-from storage.objects import Downloaded
+from storage.objects import Declined, Downloaded
 from storage.picture_facts import Damage, Picture
 from storage.store import Store
 
@@ -112,7 +112,15 @@ class MediaWork:
             elif found.sha256 != media.sha256:
                 await self.store.media.reject(media, MediaRejection.DIGEST_MISMATCH)
             else:
+                await self._hold(media)
                 await self._read(media, path, found)
+
+    async def _hold(self, media: Media) -> None:
+        """Have the store keep the original from everybody, where it can; a key that may not do that is no reason to wait."""
+        try:
+            await self.store.objects.hold(media.key)
+        except Declined as no:
+            log.warning("no legal hold", media=media.id, code=no.code)
 
     async def _read(self, media: Media, path: Path, found: Downloaded) -> None:
         content_type = sniff(found.head)

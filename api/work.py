@@ -12,6 +12,7 @@ from functools import partial
 import anyio
 import structlog
 
+from api.buckets import BucketCare
 from api.context import clock
 from api.logs import configure
 from api.metrics import Metrics
@@ -39,6 +40,7 @@ async def work(settings: Settings, store: Store, metrics: Metrics) -> None:
             given_up = timedelta(days=settings.upload_abandoned_days)
             media = MediaWork(store, decoder, folder, clock, give_up_after=given_up, measured=metrics.work)
             bell = Bell()
+            tasks.start_soon(BucketCare(store.objects, settings).take)
             tasks.start_soon(_for_ever, metrics, "listen", lambda: _listen(store, bell), 1.0)
             tasks.start_soon(_for_ever, metrics, "place", lambda: place_known(store), SWEEP_EVERY_SECONDS)
             sweep = partial(_sweep_uploads, store, settings.upload_unused_for)

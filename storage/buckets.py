@@ -54,7 +54,8 @@ class Wishes:
 async def prepare(objects: ObjectStore, wishes: Wishes) -> list[Finding]:
     """Set what is wished where it differs, and say how each feature stands; any number may do so at once.
 
-    Notes in `objects` whether the first write wins. Raise `Refusal(UNAVAILABLE)` where the bucket can't be reached.
+    Notes in `objects` whether the first write wins and whether it can hold objects. Raise `Refusal(UNAVAILABLE)` where
+    the bucket can't be reached.
     """
     return [
         await _found("versioning", lambda: _versioning(objects, wanted=wishes.versioning)),
@@ -107,11 +108,13 @@ async def _object_lock(objects: ObjectStore) -> tuple[State, str]:
         raise
     if found.get("ObjectLockEnabled") != "Enabled":
         return State.OFF, "The bucket was made without object lock; only a new bucket can have it."
+    objects.can_hold = True
     kept = found.get("Rule", {}).get("DefaultRetention")
+    held = "Every verified original gets a legal hold"
     if not kept:
-        return State.ON, "Objects can be locked, but the bucket has no default retention: set one."
+        return State.ON, f"{held}; the bucket has no default retention."
     period = f"{kept['Years']} years" if "Years" in kept else f"{kept.get('Days')} days"
-    return State.ON, f"Every object is locked for {period} ({kept.get('Mode')})."
+    return State.ON, f"{held}; the bucket keeps every object for {period} ({kept.get('Mode')})."
 
 
 async def _lifecycle(objects: ObjectStore, wishes: Wishes) -> tuple[State, str]:

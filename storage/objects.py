@@ -78,6 +78,8 @@ class ObjectStore:
         self.bucket = bucket
         self.first_write_wins = False
         """Whether the store honours `If-None-Match: *`; single PUTs are signed with it once that was seen (`buckets`)."""
+        self.can_hold = False
+        """Whether the bucket has object lock, as far as was seen (`buckets`)."""
         self.public_endpoint = public_endpoint
 
         def client(url: str) -> Any:
@@ -216,6 +218,14 @@ class ObjectStore:
             return Downloaded(digest.hexdigest(), size, head)
 
         return await self._find(copy)
+
+    async def hold(self, key: str) -> None:
+        """Put a legal hold on an object where the bucket has object lock: nobody deletes it until the hold is lifted.
+
+        Raise `Declined` where the key may not.
+        """
+        if self.can_hold:
+            await self.ask("put_object_legal_hold", Key=key, LegalHold={"Status": "ON"})
 
     async def put(self, key: str, body: bytes, content_type: str) -> None:
         await self._call(

@@ -5,16 +5,32 @@ import json
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from pathlib import Path
 
+import httpx
 import pytest
 
+from api.context import clock
+from api.keys import KeyRing
+from api.settings import Settings
+from api.verification import MediaWork
 from schema.refusals import Refusal, RefusalCode
 from storage.buckets import Finding, State, Wishes, prepare
+from storage.decoding import Decoder
 from storage.engines import Addresses
+from storage.mongo import Mongo
 from storage.objects import Declined, ObjectStore
+from storage.store import Store
+from tests.test_media import JPEG, announce, confirm, the_media, upload
+from tests.world import World
 
 WISHES = Wishes(origins=("https://web.example.org",), abort_after_days=30, versioning=False)
 FEATURES = ["versioning", "objectLock", "lifecycle", "cors", "firstWriteWins"]
+
+
+@pytest.fixture
+def driver() -> str:
+    return "motor"
 
 
 def by_feature(found: list[Finding]) -> dict[str, Finding]:
@@ -46,14 +62,38 @@ async def locked(engines: Addresses) -> AsyncIterator[ObjectStore]:
 async def test_a_bucket_that_was_made_with_object_lock_says_so(locked: ObjectStore) -> None:
     found = by_feature(await prepare(locked, WISHES))
     assert (found["objectLock"].state, found["versioning"].state) == (State.ON, State.ON)
-    assert "no default retention" in found["objectLock"].says
+    assert found["objectLock"].says == "Every verified original gets a legal hold; the bucket has no default retention."
     rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}
     configuration = {"ObjectLockEnabled": "Enabled", "Rule": rule}
     await locked.ask("put_object_lock_configuration", ObjectLockConfiguration=configuration)
     says = by_feature(await prepare(locked, replace(WISHES, versioning=True)))["objectLock"].says
-    assert says == "Every object is locked for 1 days (GOVERNANCE)."
+    assert says.endswith("the bucket keeps every object for 1 days (GOVERNANCE).")
     configuration.pop("Rule")
     await locked.ask("put_object_lock_configuration", ObjectLockConfiguration=configuration)
+
+
+async def test_a_verified_original_is_held_and_nothing_else(mongo: Mongo, locked: ObjectStore, tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path)
+    world = await World(Store(mongo, locked), settings, KeyRing(settings.keys_folder)).build()
+    await prepare(locked, WISHES)
+    async with Decoder() as decoder, httpx.AsyncClient(timeout=30) as http:
+        work = MediaWork(world.store, decoder, tmp_path, clock)
+        id, photo, slot = await announce(world, JPEG)
+        assert await upload(http, slot, JPEG) == 200
+        await confirm(world, photo["id"])
+        assert await work.do_one()
+    assert (await the_media(world, id))["state"] == "READY"
+    versions = (await locked.ask("list_object_versions"))["Versions"]
+    key = f"originals/{photo['id']}-{photo['sha256']}"
+    keys = sorted(each["Key"] for each in versions)
+    assert keys == [".once", key, *(f"thumbnails/{photo['id']}-{size}.jpg" for size in ("large", "small"))]
+    for each in versions:
+        if each["Key"] != key:
+            await locked.ask("delete_object", Key=each["Key"], VersionId=each["VersionId"])
+            continue
+        with pytest.raises(Declined, match="AccessDenied"):
+            await locked.ask("delete_object", Key=key, VersionId=each["VersionId"])
+    await locked.ask("put_object_legal_hold", Key=key, LegalHold={"Status": "OFF"})
 
 
 async def test_a_rule_of_the_operators_that_ends_uploads_is_enough(store: ObjectStore) -> None:
