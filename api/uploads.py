@@ -66,15 +66,15 @@ async def request_uploads(context: Context, requests: Sequence[UploadRequest]) -
     """Slots for media of one's own, fresh or renewed; each settles on its own."""
     most_at_once(requests, "media")
     mine = await of_ones_own(context, [request.media_id for request in requests])
-    forms = {str(request.media_id) for request in requests if request.form}
-    in_pieces = [each for each in mine.values() if each.id not in forms]
-    _check_parts(context, in_pieces)
-    slots = await slots_for(context, in_pieces)
+    put = {str(request.media_id) for request in requests if not request.form}
+    to_be_put = [each for each in mine.values() if each.id in put]
+    _check_parts(context, to_be_put)
+    slots = await slots_for(context, to_be_put)
 
     async def settle(request: UploadRequest) -> UploadResult:
         try:
             media = one_of(mine, request.media_id)
-            slot = await _slot(context, media, request, slots.get(media.id))
+            slot = await _slot(context, media, request, None if request.form else slots.get(media.id))
         except Refusal as refusal:
             return UploadResult(media_id=request.media_id, slot=None, has_arrived=False, refusal=Refused.of(refusal))
         return UploadResult(media_id=media.id, slot=slot, has_arrived=slot is None)

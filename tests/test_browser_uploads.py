@@ -12,7 +12,7 @@ import pytest
 from api.settings import MIB
 from storage.buckets import State, Wishes, prepare
 from storage.objects import ObjectStore
-from tests.test_media import JPEG, announce, confirm, renewed
+from tests.test_media import JPEG, REQUEST, announce, confirm, renewed, upload
 from tests.world import World, medium
 
 WEB, OTHER = "https://web.example.org", "https://other.example.org"
@@ -58,6 +58,30 @@ async def test_a_form_of_a_large_file_goes_in_one_piece(world: World, http: http
     assert await post(http, slot, body) == 204
     [confirmed] = await confirm(world, photo["id"])
     assert confirmed["media"]["state"] == "UPLOADED"
+
+
+async def test_one_request_may_ask_for_both_manners(world: World, http: httpx.AsyncClient) -> None:
+    _, photo, _ = await announce(world, JPEG)
+    asked = {"media": [{"mediaId": photo["id"], "form": True}, {"mediaId": photo["id"]}]}
+    results = (await world.ask("inspector", REQUEST, input=asked))["requestUploads"]["results"]
+    assert [each["slot"]["kind"] for each in results] == ["FORM", "SINGLE"]
+    assert await post(http, results[0]["slot"]) == 204
+    assert await upload(http, results[1]["slot"], JPEG) == 200
+    await confirm(world, photo["id"])
+    for form in (True, False):
+        asked = {"media": [{"mediaId": photo["id"], "form": form}]}
+        [result] = (await world.ask("inspector", REQUEST, input=asked))["requestUploads"]["results"]
+        assert (result["hasArrived"], result["slot"]) == (True, None)
+
+
+async def test_nobody_gets_a_form_for_anothers_medium(world: World) -> None:
+    _, photo, _ = await announce(world, JPEG)
+    before = await world.snapshot()
+    asked = {"media": [{"mediaId": photo["id"], "form": True}]}
+    for name in ("inspector2", "officer"):
+        [result] = (await world.ask(name, REQUEST, input=asked))["requestUploads"]["results"]
+        assert (result["refusal"]["code"], result["slot"]) == ("NOT_FOUND", None)
+    assert await world.snapshot() == before
 
 
 async def test_the_store_holds_to_the_policy(world: World, http: httpx.AsyncClient) -> None:
