@@ -6,13 +6,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
 from api.context import clock
+from api.metrics import Metrics
 from api.settings import MIB
 from api.upload_sweeps import SAFE_AGE, sweep_uploads
 from api.verification import LONGEST_WAIT, MediaWork
+from api.work import work as run_worker
 from storage import multipart
 from storage.decoding import Decoder
 from storage.multipart import OpenUpload
@@ -105,14 +108,49 @@ async def test_what_a_killed_process_began_or_forgot_ends_and_what_is_anothers_s
     objects = world.store.objects
     begun = await multipart.begin(objects, kept["key"], "image/jpeg")
     stranger = await multipart.begin(objects, "originals/of-somebody-else", "image/jpeg")
+    _, forgotten, _ = await announce(world, BODY)
+    await renewed(world, forgotten)
+    [media] = await world.store.media.many([forgotten["id"]])
+    assert await world.store.media.forget_upload(media)
     unknown = await multipart.begin(objects, kept["key"].replace(photo["id"], medium()["id"]), "image/jpeg")
     await sweep(world, later=SAFE_AGE - timedelta(minutes=5))
-    assert len(await open_uploads(world)) == 4
+    assert len(await open_uploads(world)) == 5
     await sweep(world, later=SAFE_AGE + timedelta(minutes=5))
     left = {each.upload_id for each in await open_uploads(world)}
     assert left == {kept["upload_id"], stranger, unknown}
-    assert begun not in left
+    assert {begun, media.upload_id}.isdisjoint(left)
     assert (await renewed(world, photo))["parts"][0]["url"].split("?")[0] == slot["parts"][0]["url"].split("?")[0]
+
+
+async def test_long_lists_are_read_to_their_end(world: World, http: httpx.AsyncClient) -> None:
+    """A store gives a thousand at once; a page of one finds the same."""
+    photos = [(await announce(world, BODY))[1] for _ in range(3)]
+    slots = [await renewed(world, photo) for photo in photos]
+    assert [await put_part(http, slots[0], number) for number in (1, 2)] == [200, 200]
+    whole = await open_uploads(world)
+    soon = clock() + timedelta(minutes=1)
+    assert await multipart.still_open(world.store.objects, "originals/", begun_before=soon, page=1) == whole
+    assert len(whole) == 3
+    [media] = await world.store.media.many([photos[0]["id"]])
+    assert media.upload_id
+    parts = await multipart.parts(world.store.objects, media.key, media.upload_id)
+    assert parts
+    assert await multipart.parts(world.store.objects, media.key, media.upload_id, page=1) == parts
+    assert [part.number for part in parts] == [1, 2]
+
+
+async def test_the_worker_sweeps(world: World) -> None:
+    _, photo, _ = await announce(world, BODY)
+    await renewed(world, photo)
+    ago = clock() - world.settings.upload_unused_for
+    await world.store.mongo.collection("media").update_many({}, {"$set": {"upload_used_at": ago}})
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run_worker, world.settings, world.store, Metrics())
+        with anyio.fail_after(20):
+            while await open_uploads(world):  # noqa: ASYNC110  the store has no event to wait for
+                await anyio.sleep(0.05)
+        tasks.cancel_scope.cancel()
+    assert (await record(world, photo["id"]))["upload_id"] is None
 
 
 @pytest.fixture
