@@ -84,21 +84,20 @@ async def request_uploads(context: Context, requests: Sequence[UploadRequest]) -
 
 async def _slot(context: Context, media: Media, request: UploadRequest, signed: UploadSlot | None) -> UploadSlot | None:
     """The slot of one medium, in the manner that was asked for; None where its bytes are there already."""
-    if media.state in ARRIVED:
+    if media.state in ARRIVED or await _came_unnoticed(context, media):
         return None
-    if signed is not None and signed.kind is UploadKind.MULTIPART:
-        return await _parts_slot(context, media, request)
-    if await _came_unnoticed(context, media):
-        return None
-    return signed or await _form_slot(context, media)
+    if signed is None:
+        return await _form_slot(context, media)
+    return signed if signed.kind is UploadKind.SINGLE else await _parts_slot(context, media, request)
 
 
 async def _came_unnoticed(context: Context, media: Media) -> bool:
-    """Whether the bytes are there though nobody confirmed them: where the first write wins, a second PUT is refused.
+    """Whether the bytes are there though nobody confirmed them.
 
-    A phone that lost the reply to the first asks here, and may never have heard of that rule.
+    Where the first write wins a second PUT is refused: a phone that lost the reply to the first, and may never have heard
+    of that rule, learns it here. Parts that are all there are joined, and those that were joined are not sent again.
     """
-    if not context.store.objects.first_write_wins:
+    if not (context.store.objects.first_write_wins or media.upload_id):
         return False
     try:
         await arrive(context, media)

@@ -151,6 +151,12 @@ async def test_pages_of_allowed_origins_may_upload_and_read_and_others_not(
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == WEB
     assert answer.headers["access-control-expose-headers"] == "ETag"
+    _, form = await form_of(world)
+    fields = {each["name"]: each["value"] for each in form["fields"]}
+    for origin, told in ((WEB, WEB), (OTHER, None)):
+        file = {"file": ("photo.jpg", JPEG, "image/jpeg")}
+        answer = await http.post(form["url"], data=fields, files=file, headers={"Origin": origin})
+        assert (answer.status_code, answer.headers.get("access-control-allow-origin")) == (204, told)
     # Whoever is no longer named is no longer let in.
     await prepare(world.store.objects, replace(WISHES, origins=(OTHER,)))
     assert [await preflight(http, url, origin, "PUT") for origin in (WEB, OTHER)] == [False, True]

@@ -10,7 +10,9 @@ import pytest
 
 from api.context import clock
 from api.settings import MIB
+from schema.media import MediaState
 from storage import multipart
+from storage.arrivals import has_arrived
 from storage.objects import ObjectStore
 from tests.test_media import CONFIRM, JPEG, REQUEST, announce, confirm, renewed, the_media, upload
 from tests.world import REFUSED, World, medium
@@ -94,6 +96,27 @@ async def test_an_upload_is_given_up_and_begun_anew(world: World, http: httpx.As
         assert await upload(http, part, body[start : start + part["byteSize"]]) == 200
     await confirm(world, photo["id"])
     assert (await the_media(world, id))["state"] == "UPLOADED"
+
+
+async def test_parts_that_are_all_there_are_not_asked_for_again(world: World, http: httpx.AsyncClient) -> None:
+    """Nor where the API was killed after joining them, and before it could say so."""
+    body = bytes(range(256)) * (9 * MIB // 256)
+    asked = []
+    for joined in (False, True):
+        _, photo, _ = await announce(world, body)
+        slot = await renewed(world, photo)
+        for part in slot["parts"]:
+            start = part["offset"]
+            assert await upload(http, part, body[start : start + part["byteSize"]]) == 200
+        if joined:
+            [media] = await world.store.media.many([photo["id"]])
+            assert await has_arrived(world.store.objects, media)
+            assert media.state is MediaState.EXPECTED
+        asked.append({"mediaId": photo["id"]})
+    results = (await world.ask("inspector", REQUEST, input={"media": asked}))["requestUploads"]["results"]
+    assert [(each["hasArrived"], each["slot"]) for each in results] == 2 * [(True, None)]
+    states = {each.state for each in await world.store.media.many([each["mediaId"] for each in asked])}
+    assert states == {MediaState.UPLOADED}
 
 
 async def test_each_medium_of_an_abort_settles_on_its_own(world: World, http: httpx.AsyncClient) -> None:
