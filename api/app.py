@@ -3,10 +3,12 @@
 import contextlib
 from collections.abc import AsyncIterator
 
+import anyio
 import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request
 
+from api.buckets import BucketCare
 from api.context import Context, clock
 from api.graph import build_schema
 from api.health import Readiness, database, free_space, object_store, signing_key
@@ -51,10 +53,14 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
         too_old = outdated(Levels.read(), level, now.date())
         return Context(kept, settings, keys, passwords, viewer, denial, too_old, client_address=address, now=now)
 
+    care = BucketCare(kept.objects, settings)
+
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with client:
+        async with client, anyio.create_task_group() as tasks:
+            tasks.start_soon(care.take)
             yield
+            tasks.cancel_scope.cancel()
         if store is None:
             await kept.close()
 
@@ -66,7 +72,13 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
     ]
     schema = build_schema(settings)
     return web_app(
-        settings, schema, context_of, metrics=metrics, readiness=Readiness(probes), lifespan=lifespan, jwks=keys.jwks
+        settings,
+        schema,
+        context_of,
+        metrics=metrics,
+        readiness=Readiness(probes, store=lambda: care.findings),
+        lifespan=lifespan,
+        jwks=keys.jwks,
     )
 
 

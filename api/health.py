@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from api import answers
 from api.operators import is_operator
+from storage.buckets import Finding as Feature
 
 PROBE_SECONDS = 2.0
 KEPT_SECONDS = 1.0
@@ -50,10 +51,21 @@ class Finding:
 
 
 class Readiness:
-    """Asks all parts at once, each for at most `seconds`, and keeps the answer for a moment."""
+    """Asks all parts at once, each for at most `seconds`, and keeps the answer for a moment.
 
-    def __init__(self, probes: Sequence[Probe], *, seconds: float = PROBE_SECONDS, kept: float = KEPT_SECONDS) -> None:
+    `store` tells what was found of the object store at the start; nothing of it makes unready.
+    """
+
+    def __init__(
+        self,
+        probes: Sequence[Probe],
+        *,
+        store: Callable[[], Sequence[Feature]] | None = None,
+        seconds: float = PROBE_SECONDS,
+        kept: float = KEPT_SECONDS,
+    ) -> None:
         self.probes = probes
+        self.store = store
         self.seconds = seconds
         self.kept = kept
         self._asking = asyncio.Lock()
@@ -107,8 +119,14 @@ class ReadyEndpoint:
             | ({"says": found.says} if told else {"says": "Up." if found.up else "Down."})
             for found in findings
         ]
+        answer: dict[str, Any] = {"ready": ready, "parts": parts}
+        if told and self.readiness.store is not None:
+            features = self.readiness.store()
+            answer["store"] = [
+                {"feature": each.feature, "state": each.state.value, "says": each.says} for each in features
+            ]
         headers = {} if ready else {"Retry-After": str(answers.RETRY_AFTER_SECONDS)}
-        return answers.answer({"ready": ready, "parts": parts}, status=200 if ready else 503, headers=headers)
+        return answers.answer(answer, status=200 if ready else 503, headers=headers)
 
 
 def database(command: Callable[..., Awaitable[Mapping[str, Any]]]) -> Probe:

@@ -4,11 +4,19 @@ from typing import Annotated
 
 import strawberry
 
+from api.arrivals import confirm_media
 from api.context import Info
-from api.uploads import confirm_media, request_uploads
+from api.uploads import abort_uploads, request_uploads
 from schema.guards import mutation
 from schema.refusals import Refused
-from schema.uploads import ConfirmMediaInput, ConfirmMediaPayload, RequestUploadsInput, RequestUploadsPayload
+from schema.uploads import (
+    AbortUploadsInput,
+    AbortUploadsPayload,
+    ConfirmMediaInput,
+    ConfirmMediaPayload,
+    RequestUploadsInput,
+    RequestUploadsPayload,
+)
 
 RequestUploadsResult = Annotated[
     RequestUploadsPayload | Refused,
@@ -17,6 +25,10 @@ RequestUploadsResult = Annotated[
 ConfirmMediaResult = Annotated[
     ConfirmMediaPayload | Refused,
     strawberry.union("ConfirmMediaResult", description="Results, one for each medium; or the whole was refused."),
+]
+AbortUploadsResult = Annotated[
+    AbortUploadsPayload | Refused,
+    strawberry.union("AbortUploadsResult", description="Results, one for each medium; or the whole was refused."),
 ]
 
 
@@ -31,3 +43,10 @@ class MediaMutations:
     @mutation(description="Say that media have been uploaded; the worker then verifies their bytes (确认上传).")
     async def confirm_media(self, info: Info, input: ConfirmMediaInput) -> ConfirmMediaResult:
         return ConfirmMediaPayload(results=await confirm_media(info.context, input.media_ids))
+
+    @mutation(
+        description="Give up uploads in parts: the store forgets the parts, the media stay expected (取消上传). "
+        "A single PUT or a form needs none of this: it arrives whole or not at all."
+    )
+    async def abort_uploads(self, info: Info, input: AbortUploadsInput) -> AbortUploadsResult:
+        return AbortUploadsPayload(results=await abort_uploads(info.context, input.media_ids))

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 MIB = 1024 * 1024
+LEAST_PART_BYTES = 5 * MIB
 
 
 class BadSetting(ValueError):  # noqa: N818
@@ -31,6 +32,8 @@ class Settings:
     s3_access_key: str = ""
     s3_secret_key: str = ""
     s3_region: str = "us-east-1"
+    s3_set_rules: bool = True
+    s3_versioning: bool = False
 
     keys: Path | None = None
     """Folder of the signing keys; `<data>/keys` unless set. API processes on several machines share its content."""
@@ -47,6 +50,7 @@ class Settings:
     single_put_bytes: int = 8 * MIB
     part_bytes: int = 8 * MIB
     max_media_bytes: int = 2048 * MIB
+    upload_abandoned_days: int = 7
 
     body_limit_bytes: int = 256 * 1024
     max_depth: int = 14
@@ -71,6 +75,16 @@ class Settings:
         """How long after a medium was announced the worker looks for bytes that nobody confirmed."""
         return timedelta(seconds=self.upload_slot_seconds)
 
+    @property
+    def upload_unused_for(self) -> timedelta:
+        """How long no slot of an upload was given out when it is abandoned: the last part came in that slot's life."""
+        return timedelta(days=self.upload_abandoned_days) + self.sweep_after
+
+    @property
+    def store_abort_days(self) -> int:
+        """The store counts from an upload's beginning, so that one in use may be old: its rule is the last resort."""
+        return max(30, 4 * self.upload_abandoned_days)
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
         """Raise `BadSetting` for a value that does not fit its field."""
@@ -81,7 +95,12 @@ class Settings:
             text = environment.get(name, "")
             if text:
                 given[field.name] = _parse(name, text, str(hints[field.name]))
-        return cls(**given)
+        settings = cls(**given)
+        if settings.part_bytes < LEAST_PART_BYTES:
+            raise BadSetting(f"MINGCHA_PART_BYTES must be at least {LEAST_PART_BYTES}: S3 joins no smaller parts.")
+        if settings.upload_abandoned_days < 1:
+            raise BadSetting("MINGCHA_UPLOAD_ABANDONED_DAYS must be at least 1.")
+        return settings
 
 
 def _parse(name: str, text: str, hint: str) -> Any:

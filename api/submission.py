@@ -28,6 +28,13 @@ from schema.observations import Observation, ObservationContent
 from schema.refusals import NextStep, Refusal, RefusalCode, Refused
 from schema.viewers import Viewer
 
+MOST_SET_ASIDE = 200
+"""Newcomers under taken ids that are kept of one person within a day: four batches full of them."""
+NOT_KEPT = (
+    "This id already stands for something else. Nothing was overwritten; so much of yours was set aside today that this "
+    "was not. Keep it and send it again tomorrow, or give it an id of its own."
+)
+
 
 @strawberry.input(description="A phone's outbox, or a part of it.")
 class SubmitObservationsInput:
@@ -182,8 +189,14 @@ async def _answer_duplicates(context: Context, duplicates: Sequence[tuple[_Settl
 
 
 async def _keep_aside(context: Context, author: Author, settling: Sequence[_Settling]) -> None:
+    """What is not kept aside stays on the phone: it is told to come again."""
     newcomers = [(each.draft.id, each.digest, canonical(each.draft)) for each in settling]
-    await context.store.observations.set_aside(newcomers, author.user_id, context.now)
+    kept = await context.store.observations.set_aside(newcomers, author.user_id, context.now, MOST_SET_ASIDE)
+    for each in settling:
+        if each.digest not in kept and each.result and each.result.refusal:
+            field = each.result.refusal.field
+            refusal = Refusal(RefusalCode.LIMIT_EXCEEDED, NOT_KEPT, field=field, next_step=NextStep.RETRY_LATER)
+            each.result = refused(each.draft.id, refusal)
 
 
 async def _expect_media(context: Context, author: Author, settling: Sequence[_Settling]) -> None:
@@ -207,7 +220,9 @@ async def conflicting(context: Context, announced: Sequence[Media]) -> list[Medi
     if not taken:
         return []
     known = {each.id: each for each in await context.store.media.many(sorted(taken))}
-    return [each for each in announced if each.id in known and not _same(known[each.id], each)]
+    others = [each for each in announced if each.id in known and not _same(known[each.id], each)]
+    await context.store.media.expect_again(sorted(taken - {each.id for each in others}), sweep_at=sweep_at)
+    return others
 
 
 def _same(known: Media, announced: Media) -> bool:

@@ -1,22 +1,22 @@
-"""Uploads: signed places for a phone's bytes, and what is found in the store when the phone says that they are there.
+"""Uploads: signed places for the bytes of a phone or a browser; uploads in parts are begun, resumed and given up.
 
-Bytes never pass through here. Verifying them is the worker's (`verification.py`); the GraphQL fields are in `media.py`.
+Bytes never pass through here. What is found in the store is `arrivals.py`'s; the GraphQL fields are in `media.py`.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import TypeVar
 
-import anyio
 import strawberry
 
-from api.context import Context, at_most
-from schema.ids import checked
+from api.arrivals import arrive
+from api.context import Context
+from api.own_media import most_at_once, of_ones_own, one_of, side_by_side
 from schema.media import ARRIVED, Media
 from schema.refusals import Refusal, RefusalCode, Refused
 from schema.times import ByteCount
 from schema.uploads import (
-    ConfirmResult,
+    AbortResult,
+    FormField,
     UploadHeader,
     UploadKind,
     UploadPart,
@@ -25,12 +25,9 @@ from schema.uploads import (
     UploadSlot,
     digests_of,
 )
-from storage.arrivals import has_arrived
+from storage import multipart
 from storage.objects import Put, Signed
 
-A = TypeVar("A")
-B = TypeVar("B")
-MAX_AT_ONCE = 50
 MAX_PARTS_AT_ONCE = 512
 MAX_PARTS = 10_000
 """What S3 allows."""
@@ -67,22 +64,60 @@ def _headers(signed: Signed) -> list[UploadHeader]:
 
 async def request_uploads(context: Context, requests: Sequence[UploadRequest]) -> list[UploadResult]:
     """Slots for media of one's own, fresh or renewed; each settles on its own."""
-    at_most(MAX_AT_ONCE, requests, "media")
-    mine = await _mine(context, [request.media_id for request in requests])
-    _check_parts(context, list(mine.values()))
-    slots = await slots_for(context, list(mine.values()))
+    most_at_once(requests, "media")
+    mine = await of_ones_own(context, [request.media_id for request in requests])
+    put = {str(request.media_id) for request in requests if not request.form}
+    to_be_put = [each for each in mine.values() if each.id in put]
+    _check_parts(context, to_be_put)
+    slots = await slots_for(context, to_be_put)
 
     async def settle(request: UploadRequest) -> UploadResult:
         try:
-            media = _one_of(mine, request.media_id)
-            slot = slots.get(media.id)
-            if slot and slot.kind is UploadKind.MULTIPART:
-                slot = await _parts_slot(context, media, request)
+            media = one_of(mine, request.media_id)
+            slot = await _slot(context, media, request, None if request.form else slots.get(media.id))
         except Refusal as refusal:
             return UploadResult(media_id=request.media_id, slot=None, has_arrived=False, refusal=Refused.of(refusal))
-        return UploadResult(media_id=media.id, slot=slot, has_arrived=media.state in ARRIVED)
+        return UploadResult(media_id=media.id, slot=slot, has_arrived=slot is None)
 
-    return await _side_by_side(settle, requests)
+    return await side_by_side(settle, requests)
+
+
+async def _slot(context: Context, media: Media, request: UploadRequest, signed: UploadSlot | None) -> UploadSlot | None:
+    """The slot of one medium, in the manner that was asked for; None where its bytes are there already."""
+    if media.state in ARRIVED or await _came_unnoticed(context, media):
+        return None
+    if signed is None:
+        return await _form_slot(context, media)
+    return signed if signed.kind is UploadKind.SINGLE else await _parts_slot(context, media, request)
+
+
+async def _came_unnoticed(context: Context, media: Media) -> bool:
+    """Whether the bytes are there though nobody confirmed them.
+
+    Where the first write wins a second PUT is refused: a phone that lost the reply to the first, and may never have heard
+    of that rule, learns it here. Parts that are all there are joined, and those that were joined are not sent again.
+    """
+    if not (context.store.objects.first_write_wins or media.upload_id):
+        return False
+    try:
+        await arrive(context, media)
+    except Refusal as refusal:
+        if refusal.code is not RefusalCode.NOT_ARRIVED:
+            raise
+        return False
+    return True
+
+
+async def _form_slot(context: Context, media: Media) -> UploadSlot:
+    seconds = context.settings.upload_slot_seconds
+    form = await context.store.objects.sign_form(_whole(media), seconds=seconds)
+    return UploadSlot(
+        media_id=media.id,
+        kind=UploadKind.FORM,
+        url=form.url,
+        fields=[FormField(name=name, value=value) for name, value in form.fields],
+        expires_at=context.now + timedelta(seconds=seconds),
+    )
 
 
 def _check_parts(context: Context, media: Sequence[Media]) -> None:
@@ -132,65 +167,43 @@ async def _parts_slot(context: Context, media: Media, request: UploadRequest) ->
 
 async def _upload(context: Context, media: Media) -> tuple[str, dict[int, int]]:
     """Id of the open upload and the sizes of the parts that have arrived, by number; two requests begin only one."""
-    if media.upload_id:
-        parts = await context.store.objects.parts(media.key, media.upload_id)
+    objects = context.store.objects
+    # Noted before the parts are listed: from here on no sweep takes the upload for abandoned.
+    if media.upload_id and await context.store.media.use_upload(media, context.now):
+        parts = await multipart.parts(objects, media.key, media.upload_id)
         if parts is not None:
             return media.upload_id, {part.number: part.byte_size for part in parts}
-    begun = await context.store.objects.begin_upload(media.key, media.content_type)
-    changed = await context.store.media.begin_upload(media.id, begun, media.upload_id)
-    if changed is None:
-        await context.store.objects.abandon_upload(media.key, begun)
-        raise Refusal(RefusalCode.BUSY, "Another request began this upload at the same moment. Ask again.")
+    begun = await multipart.begin(objects, media.key, media.content_type)
+    if not await context.store.media.begin_upload(media, begun, context.now):
+        await multipart.abandon(objects, media.key, begun)
+        raise Refusal(RefusalCode.BUSY, "Another request began or ended this upload at the same moment. Ask again.")
     return begun, {}
 
 
-async def confirm_media(context: Context, media_ids: Sequence[strawberry.ID]) -> list[ConfirmResult]:
-    """Look for the bytes of media of one's own, and hand those that are there to the worker."""
-    at_most(MAX_AT_ONCE, media_ids, "mediaIds")
-    mine = await _mine(context, media_ids)
+async def abort_uploads(context: Context, media_ids: Sequence[strawberry.ID]) -> list[AbortResult]:
+    """Give up open uploads of one's own media; each settles on its own, and giving up twice is harmless."""
+    most_at_once(media_ids, "mediaIds")
+    mine = await of_ones_own(context, media_ids)
 
-    async def settle(id: strawberry.ID) -> ConfirmResult:
+    async def settle(id: strawberry.ID) -> AbortResult:
         try:
-            return ConfirmResult(media_id=id, media=await arrive(context, _one_of(mine, id)))
+            return AbortResult(media_id=id, media=await _abort(context, one_of(mine, id)))
         except Refusal as refusal:
-            return ConfirmResult(media_id=id, refusal=Refused.of(refusal))
+            return AbortResult(media_id=id, refusal=Refused.of(refusal))
 
-    return await _side_by_side(settle, media_ids)
+    return await side_by_side(settle, media_ids)
 
 
-async def arrive(context: Context, media: Media) -> Media:
-    """UPLOADED when the store has the bytes; raises `Refusal(NOT_ARRIVED)` when it has not. Confirming twice is harmless."""
+async def _abort(context: Context, media: Media) -> Media:
+    """The medium without an open upload. Raise `Refusal(WRONG_STATE)` where its bytes have arrived: they are evidence.
+
+    The store forgets first: killed in between, the record names an upload that is gone, and the next request begins one.
+    """
     if media.state in ARRIVED:
+        raise Refusal(RefusalCode.WRONG_STATE, "The file has arrived: there is no upload to give up.")
+    if media.upload_id is None:
         return media
-    if not await has_arrived(context.store.objects, media):
-        raise Refusal(RefusalCode.NOT_ARRIVED)
-    confirmed = await context.store.media.confirm(media.id, context.now)
-    if confirmed is None:
-        [confirmed] = await context.store.media.many([media.id])
-    return confirmed
-
-
-async def _mine(context: Context, ids: Sequence[str]) -> dict[str, Media]:
-    """Media that the viewer announced, by id; a malformed id is simply not among them."""
-    user_id = context.actor.user_id
-    return {str(each.id): each for each in await context.store.media.many(ids) if each.uploader_id == user_id}
-
-
-def _one_of(mine: dict[str, Media], id: str) -> Media:
-    media = mine.get(checked(id, "med"))
-    if media is None:
-        raise Refusal(RefusalCode.NOT_FOUND)
-    return media
-
-
-async def _side_by_side(settle: Callable[[A], Awaitable[B]], items: Sequence[A]) -> list[B]:
-    """Settle all at once, for each may wait for the store; answers in the order of the items."""
-    answers: dict[int, B] = {}
-
-    async def one(index: int, item: A) -> None:
-        answers[index] = await settle(item)
-
-    async with anyio.create_task_group() as tasks:
-        for index, item in enumerate(items):
-            tasks.start_soon(one, index, item)
-    return [answers[index] for index in range(len(items))]
+    await multipart.abandon(context.store.objects, media.key, media.upload_id)
+    await context.store.media.forget_upload(media)
+    [left] = await context.store.media.many([media.id])
+    return left

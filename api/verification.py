@@ -23,7 +23,7 @@ from storage.arrivals import has_arrived
 from storage.content_types import sniff
 from storage.decoding import Decoder, DecoderUnavailable
 from storage.mongo import StoreFault
-from storage.objects import Downloaded
+from storage.objects import Declined, Downloaded
 from storage.picture_facts import Damage, Picture
 from storage.store import Store
 
@@ -49,6 +49,8 @@ class MediaWork:
     folder: Path
     now: Callable[[], datetime]
     lease: timedelta = LEASE
+    give_up_after: timedelta = timedelta(days=7)
+    """How long media are looked for that no observation names."""
     measured: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
 
     async def do_one(self) -> bool:
@@ -93,6 +95,10 @@ class MediaWork:
             await self.store.media.confirm(media.id, self.now())
             return
         waited = self.now() - media.expected_at
+        if waited > self.give_up_after and not await self.store.observations.names(media.observation_id, media.id):
+            # Its draft was refused, or never got through. The same draft sent again has it looked for again.
+            await self.store.media.give_up(media)
+            return
         await self.store.media.postpone(media, self.now() + min(waited, LONGEST_WAIT))
 
     async def verify(self, media: Media) -> None:
@@ -102,23 +108,32 @@ class MediaWork:
             if found is None:
                 await self.store.media.lost(media.id, self.now() + PAUSE)
             elif found.byte_size != media.byte_size:
-                await self.store.media.reject(media.id, MediaRejection.SIZE_MISMATCH)
+                await self.store.media.reject(media, MediaRejection.SIZE_MISMATCH)
             elif found.sha256 != media.sha256:
-                await self.store.media.reject(media.id, MediaRejection.DIGEST_MISMATCH)
+                await self.store.media.reject(media, MediaRejection.DIGEST_MISMATCH)
             else:
+                await self._hold(media)
                 await self._read(media, path, found)
+
+    async def _hold(self, media: Media) -> None:
+        """Have the store keep the original from everybody, where it can; a key that may not do that is no reason to wait."""
+        try:
+            await self.store.objects.hold(media.key)
+        except Declined as no:
+            log.warning("no legal hold", media=media.id, code=no.code)
 
     async def _read(self, media: Media, path: Path, found: Downloaded) -> None:
         content_type = sniff(found.head)
         if content_type not in DECODED:
-            await self.store.media.ready(media.id, self.now(), MediaFacts(content_type=content_type), ())
+            facts = MediaFacts(content_type=content_type)
+            await self.store.media.ready(media.id, self.now(), facts, (), key=media.key)
             return
         picture = await self.decoder.examine(path)
         if picture.damage in OF_THE_MACHINE and media.attempts < ATTEMPTS:
             await self.store.media.postpone(media, self.now() + PAUSE)
             return
         thumbnails = await self._keep_thumbnails(media, picture)
-        await self.store.media.ready(media.id, self.now(), facts_of(picture), thumbnails)
+        await self.store.media.ready(media.id, self.now(), facts_of(picture), thumbnails, key=media.key)
 
     async def _keep_thumbnails(self, media: Media, picture: Picture) -> Sequence[Thumbnail]:
         kept = []

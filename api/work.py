@@ -6,15 +6,19 @@ looks by itself every few seconds besides.
 
 import signal
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
 
 import anyio
 import structlog
 
+from api.buckets import BucketCare
 from api.context import clock
 from api.logs import configure
 from api.metrics import Metrics
 from api.placement import place_known
 from api.settings import Settings
+from api.upload_sweeps import sweep_uploads
 from api.verification import MediaWork
 from api.wiring import open_store
 from schema.refusals import Refusal
@@ -25,6 +29,7 @@ from storage.workplaces import workplace
 
 LOOK_EVERY_SECONDS = 5.0
 SWEEP_EVERY_SECONDS = 60.0
+SWEEP_UPLOADS_EVERY_SECONDS = 3600.0
 log = structlog.get_logger()
 
 
@@ -32,10 +37,14 @@ async def work(settings: Settings, store: Store, metrics: Metrics) -> None:
     """Work until cancelled."""
     with workplace(settings.data / "work") as folder:
         async with Decoder() as decoder, anyio.create_task_group() as tasks:
-            media = MediaWork(store, decoder, folder, clock, measured=metrics.work)
+            given_up = timedelta(days=settings.upload_abandoned_days)
+            media = MediaWork(store, decoder, folder, clock, give_up_after=given_up, measured=metrics.work)
             bell = Bell()
+            tasks.start_soon(BucketCare(store.objects, settings).take)
             tasks.start_soon(_for_ever, metrics, "listen", lambda: _listen(store, bell), 1.0)
             tasks.start_soon(_for_ever, metrics, "place", lambda: place_known(store), SWEEP_EVERY_SECONDS)
+            sweep = partial(_sweep_uploads, store, settings.upload_unused_for)
+            tasks.start_soon(_for_ever, metrics, "sweep", sweep, SWEEP_UPLOADS_EVERY_SECONDS)
             while True:
                 try:
                     found = await media.do_one()
@@ -65,6 +74,10 @@ class Bell:
 async def _listen(store: Store, bell: Bell) -> None:
     async for _ in store.media.uploaded():
         bell.ring()
+
+
+async def _sweep_uploads(store: Store, unused_for: timedelta) -> None:
+    await sweep_uploads(store, clock(), unused_for=unused_for)
 
 
 async def _for_ever(metrics: Metrics, kind: str, piece: Callable[[], Awaitable[object]], every_seconds: float) -> None:

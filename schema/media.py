@@ -16,6 +16,7 @@ from schema.ids import checked
 from schema.links import Info
 from schema.media_facts import MediaFacts
 from schema.nodes import Node
+from schema.originals import first_key
 from schema.refusals import Refusal, RefusalCode
 from schema.times import ByteCount, to_millis
 from schema.viewers import Owner
@@ -124,6 +125,8 @@ class Media(Node):
     key: strawberry.Private[str]
     md5: strawberry.Private[str | None] = None
     upload_id: strawberry.Private[str | None] = None
+    upload_used_at: strawberry.Private[datetime | None] = None
+    """When slots of the open upload were last given out."""
     attempts: strawberry.Private[int] = 0
 
     @strawberry.field(
@@ -165,8 +168,6 @@ def expect(
 ) -> Media:
     """The medium that a draft announces; its key in the store is chosen here and holds id and digest.
 
-    No key has a folder to itself: SeaweedFS killed between the two keeps an object whose folder it never lists.
-
     Raises `Refusal` with `field` leading to the value at fault.
     """
     checked(draft.id, "med", field=f"{field}.id")
@@ -191,6 +192,6 @@ def expect(
         expected_at=now,
         observation_id=observation_id,
         uploader_id=uploader_id,
-        key=f"originals/{draft.id}-{draft.sha256}",
+        key=first_key(draft.id, draft.sha256),
         md5=draft.md5,
     )

@@ -28,9 +28,20 @@ class UploadHeader:
 @strawberry.enum(description="How a medium is uploaded.")
 class UploadKind(enum.Enum):
     SINGLE = strawberry.enum_value("SINGLE", description="One PUT of the whole file to `url`.")
+    FORM = strawberry.enum_value(
+        "FORM", description="One POST of a form to `url`: `fields`, then the file as `file`. For browsers; on request."
+    )
     MULTIPART = strawberry.enum_value(
         "MULTIPART", description="One PUT for each of `parts`; ask `requestUploads` for them."
     )
+
+
+@strawberry.type(
+    description="A field of a form that belongs to its signed policy; send it exactly so, before the file."
+)
+class FormField:
+    name: str = strawberry.field(description="Name.")
+    value: str = strawberry.field(description="Value.")
 
 
 @strawberry.type(description="One part of a large upload; its size is signed.")
@@ -47,10 +58,13 @@ class UploadPart:
 class UploadSlot:
     media_id: strawberry.ID = strawberry.field(description="The medium.")
     kind: UploadKind = strawberry.field(description="How it is uploaded.")
-    url: str | None = strawberry.field(description="PUT the whole file here (SINGLE).", default=None)
+    url: str | None = strawberry.field(
+        description="PUT the whole file here (SINGLE), or POST the form (FORM).", default=None
+    )
     headers: list[UploadHeader] = strawberry.field(
         description="Headers that belong to the signature (SINGLE).", default_factory=list
     )
+    fields: list[FormField] = strawberry.field(description="The form's fields (FORM).", default_factory=list)
     parts: list[UploadPart] = strawberry.field(description="The parts (MULTIPART).", default_factory=list)
     expires_at: datetime | None = strawberry.field(description="When the signatures stop working.", default=None)
 
@@ -66,6 +80,11 @@ class UploadRequest:
     media_id: strawberry.ID = strawberry.field(description="The medium.")
     parts: list[PartDigestInput] = strawberry.field(
         description="Digests of parts; the store then refuses a part with another.", default_factory=list
+    )
+
+    form: bool = strawberry.field(
+        description="A browser asks for a form in place of a PUT or parts; it goes in one piece and can't be resumed.",
+        default=False,
     )
 
 
@@ -106,6 +125,25 @@ class ConfirmResult:
 @strawberry.type(description="Results in the order of the request.")
 class ConfirmMediaPayload:
     results: list[ConfirmResult] = strawberry.field(description="One for each medium.")
+
+
+@strawberry.input(description="Media whose uploads in parts are given up.")
+class AbortUploadsInput:
+    media_ids: list[strawberry.ID] = strawberry.field(description="At most 50.")
+
+
+@strawberry.type(description="What became of one medium's upload.")
+class AbortResult:
+    media_id: strawberry.ID = strawberry.field(description="The medium.")
+    media: Annotated["Media", strawberry.lazy("schema.media")] | None = strawberry.field(
+        description="As it is now: still expected, and to be begun anew with `requestUploads`.", default=None
+    )
+    refusal: Refused | None = strawberry.field(description="Why nothing was given up.", default=None)
+
+
+@strawberry.type(description="Results in the order of the request.")
+class AbortUploadsPayload:
+    results: list[AbortResult] = strawberry.field(description="One for each medium.")
 
 
 def digests_of(request: UploadRequest) -> dict[int, str]:

@@ -13,6 +13,7 @@ INDEXES = {
     "media_accesses": media.ACCESS_INDEXES,
     "monitoring_points": monitoring_points.INDEXES,
     "observations": observations.INDEXES,
+    "set_aside": observations.SET_ASIDE_INDEXES,
     "sessions": sessions.INDEXES,
     "units": units.INDEXES,
     "users": users.INDEXES,

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from schema.media import MOVES, Media, MediaRejection, MediaState, Thumbnail
+from schema.media import ARRIVED, MOVES, Media, MediaRejection, MediaState, Thumbnail
 from schema.media_facts import MediaFacts
+from schema.originals import next_key
 from storage.codecs import from_document, to_document
 from storage.mongo import ASCENDING, Document, Filter, Inserted, Mongo, Sort
 
@@ -16,8 +17,11 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     ((("state", ASCENDING), ("due_at", ASCENDING)), {}),
     ((("observation_id", ASCENDING),), {}),
     ((("sha256", ASCENDING),), {}),
+    ((("upload_used_at", ASCENDING),), {"partialFilterExpression": {"upload_id": {"$type": "string"}}}),
 ]
 ACCESS_INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("media_id", ASCENDING), ("at", ASCENDING)), {})]
+
+UNARRIVED = [state.value for state in MediaState if state not in ARRIVED]
 
 
 class MediaRecords:
@@ -42,10 +46,41 @@ class MediaRecords:
             id, MediaState.UPLOADED, {"uploaded_at": now, "due_at": now, "rejection": None, "attempts": 0}
         )
 
-    async def begin_upload(self, id: str, upload_id: str, instead_of: str | None) -> Media | None:
-        """Remember a multipart upload; None when another has begun meanwhile."""
-        changed = await self._media.change_one({"_id": id, "upload_id": instead_of}, {"$set": {"upload_id": upload_id}})
-        return from_document(Media, changed) if changed else None
+    async def expect_again(self, ids: Sequence[str], *, sweep_at: datetime) -> None:
+        """Look again for media that are announced once more, were they given up in the meantime.
+
+        The attempt counts, so that a worker that is about to give one up finds that it changed.
+        """
+        wanted: Filter = {"_id": {"$in": list(ids)}, "state": "EXPECTED"}
+        if ids:
+            await self._media.update_many(wanted, {"$set": {"due_at": sweep_at}, "$inc": {"attempts": 1}})
+
+    async def begin_upload(self, media: Media, upload_id: str, now: datetime) -> bool:
+        """Remember a multipart upload in place of the one that is known; False when it changed meanwhile."""
+        wanted = {"_id": media.id, "key": media.key, "upload_id": media.upload_id, "state": {"$in": UNARRIVED}}
+        return await self._media.update_one(wanted, {"$set": {"upload_id": upload_id, "upload_used_at": now}})
+
+    async def use_upload(self, media: Media, now: datetime) -> bool:
+        """Slots of the open upload are given out; False when it was given up or has arrived meanwhile."""
+        wanted = {"_id": media.id, "upload_id": media.upload_id, "state": {"$in": UNARRIVED}}
+        return await self._media.update_one(wanted, {"$set": {"upload_used_at": now}})
+
+    async def forget_upload(self, media: Media) -> bool:
+        """Name the upload no more; False when its slots were given out anew, or it changed or arrived meanwhile."""
+        wanted = {"_id": media.id, "upload_id": media.upload_id, "upload_used_at": media.upload_used_at}
+        return await self._media.update_one(
+            wanted | {"state": {"$in": UNARRIVED}}, {"$set": {"upload_id": None, "upload_used_at": None}}
+        )
+
+    async def unused_uploads(self, since: datetime, most: int) -> list[Media]:
+        """Media with an open upload of which no slot was given out after `since`, the longest unused first."""
+        wanted: Filter = {
+            "upload_id": {"$type": "string"},
+            "state": {"$in": UNARRIVED},
+            "upload_used_at": {"$lte": since},
+        }
+        found = await self._media.find(wanted, sort=[("upload_used_at", ASCENDING)], limit=most)
+        return [from_document(Media, document) for document in found]
 
     async def claim(self, now: datetime, lease: timedelta) -> Media | None:
         """One medium whose work is due, for this worker alone until `lease` has passed; None when nothing is due."""
@@ -64,20 +99,39 @@ class MediaRecords:
         """Give a claim back, to look again at `until`; nothing where a phone or another worker has come between."""
         await self._media.update_one(_claimed(media), {"$set": {"due_at": until}})
 
+    async def give_up(self, media: Media) -> bool:
+        """Look for a claimed medium no more; False where it was announced again, or came, in between."""
+        return await self._media.update_one(_claimed(media), {"$set": {"due_at": None}})
+
     async def ready(
-        self, id: str, now: datetime, facts: MediaFacts | None, thumbnails: Sequence[Thumbnail]
+        self,
+        id: str,
+        now: datetime,
+        facts: MediaFacts | None,
+        thumbnails: Sequence[Thumbnail],
+        *,
+        key: str | None = None,
     ) -> Media | None:
-        """UPLOADED to READY, with what the bytes say; None when it is in another state."""
+        """UPLOADED to READY, with what the bytes at `key` say; None when it is in another state, or lies elsewhere by now."""
         fields = {
             "ready_at": now,
             "facts": to_document(facts) if facts else None,
             "thumbnails": [to_document(thumbnail) for thumbnail in thumbnails],
             "due_at": None,
+            "upload_id": None,
+            "upload_used_at": None,
         }
-        return await self._move(id, MediaState.READY, fields)
+        return await self._move(id, MediaState.READY, fields, {"key": key} if key else None)
 
-    async def reject(self, id: str, why: MediaRejection) -> Media | None:
-        return await self._move(id, MediaState.REJECTED, {"rejection": why.value, "due_at": None})
+    async def reject(self, media: Media, why: MediaRejection) -> Media | None:
+        """UPLOADED to REJECTED: the bytes at its key are wrong, and the next come under another key.
+
+        None when it is in another state, or a worker that was faster has rejected these bytes already.
+        """
+        fields = {"rejection": why.value, "due_at": None, "upload_id": None, "upload_used_at": None}
+        return await self._move(
+            media.id, MediaState.REJECTED, fields | {"key": next_key(media.key)}, {"key": media.key}
+        )
 
     async def lost(self, id: str, look_at: datetime) -> Media | None:
         """UPLOADED back to EXPECTED: the store does not have the bytes (any more); at `look_at` it is asked again."""
@@ -101,9 +155,9 @@ class MediaRecords:
     async def accesses(self, media_id: str) -> list[Document]:
         return await self._accesses.find({"media_id": media_id}, sort=[("at", ASCENDING)])
 
-    async def _move(self, id: str, to: MediaState, fields: Document) -> Media | None:
+    async def _move(self, id: str, to: MediaState, fields: Document, also: Filter | None = None) -> Media | None:
         before = [state.value for state, targets in MOVES.items() if to in targets]
-        moving: Filter = {"_id": id, "state": {"$in": before}}
+        moving: Filter = {"_id": id, "state": {"$in": before}, **(also or {})}
         changed = await self._media.change_one(moving, {"$set": {"state": to.value, **fields}})
         return from_document(Media, changed) if changed else None
 

@@ -1,6 +1,7 @@
 """The one file that imports the object store's client: one bucket of an S3 service, its signatures and its bytes.
 
-What an object is, and who may have a link to it, is left to the file of each noun.
+What an object is, and who may have a link to it, is left to the file of each noun; uploads in parts are `multipart`'s, the
+bucket's own rules `buckets`'.
 """
 
 import base64
@@ -19,7 +20,7 @@ from schema.refusals import Refusal, RefusalCode
 
 T = TypeVar("T")
 CHUNK = 1024 * 1024
-_MISSING = frozenset({"404", "NoSuchKey", "NotFound", "NoSuchUpload"})
+_MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 
 
 @dataclass(frozen=True)
@@ -44,21 +45,28 @@ class Signed:
 
 
 @dataclass(frozen=True)
-class Part:
-    """One part that the store has of an unfinished upload."""
-
-    number: int
-    byte_size: int
-    etag: str
-
-
-@dataclass(frozen=True)
 class Downloaded:
     """What a download found: the bytes' SHA-256 in hexadecimal, their number, and the first of them."""
 
     sha256: str
     byte_size: int
     head: bytes
+
+
+@dataclass(frozen=True)
+class Form:
+    """A signed POST policy: the address, and the fields that a browser sends before the file."""
+
+    url: str
+    fields: tuple[tuple[str, str], ...]
+
+
+class Declined(Exception):  # noqa: N818
+    """The store answered a question about itself with no; `code` is its word, such as `NotImplemented`."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 class ObjectStore:
@@ -68,6 +76,10 @@ class ObjectStore:
         self, *, endpoint: str, public_endpoint: str, bucket: str, access_key: str, secret_key: str, region: str
     ) -> None:
         self.bucket = bucket
+        self.first_write_wins = False
+        """Whether the store honours `If-None-Match: *`; single PUTs are signed with it once that was seen (`buckets`)."""
+        self.can_hold = False
+        """Whether the bucket has object lock, as far as was seen (`buckets`)."""
         self.public_endpoint = public_endpoint
 
         def client(url: str) -> Any:
@@ -112,6 +124,20 @@ class ObjectStore:
 
         return await self._call(found)
 
+    async def ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        """One operation on the bucket by its name in S3's own client; raises `Declined`, or `Refusal(UNAVAILABLE)`."""
+
+        def work() -> dict[str, Any]:
+            try:
+                answer: dict[str, Any] = getattr(self._client, operation)(Bucket=self.bucket, **arguments)
+            except ClientError as error:
+                if int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)) in {500, 502, 503, 504}:
+                    raise
+                raise Declined(str(error.response.get("Error", {}).get("Code", "Unknown"))) from error
+            return answer
+
+        return await self._call(work)
+
     async def reach(self) -> None:
         """Ask for the bucket with a signed request; raises `Refusal(UNAVAILABLE)` where the store refuses it."""
         await self._call(lambda: self._client.head_bucket(Bucket=self.bucket))
@@ -135,11 +161,32 @@ class ObjectStore:
         if put.md5:
             arguments["ContentMD5"] = headers["content-md5"] = base64.b64encode(bytes.fromhex(put.md5)).decode()
         operation = "put_object"
+        if put.part is None and self.first_write_wins:
+            arguments["IfNoneMatch"] = headers["if-none-match"] = "*"
         if put.part is not None:
             operation = "upload_part"
             arguments |= {"UploadId": put.upload_id, "PartNumber": put.part}
         url = self._signer.generate_presigned_url(operation, Params=arguments, ExpiresIn=seconds)
         return Signed(url, tuple(headers.items()))
+
+    async def sign_form(self, put: Put, *, seconds: int) -> Form:
+        """A policy for exactly this key, size, type and SHA-256; the store refuses every other field and value."""
+        fixed = {}
+        if put.content_type:
+            fixed["Content-Type"] = put.content_type
+        if put.sha256:
+            fixed["x-amz-checksum-algorithm"] = "SHA256"
+            fixed["x-amz-checksum-sha256"] = base64.b64encode(bytes.fromhex(put.sha256)).decode()
+        conditions = [{name: value} for name, value in fixed.items()]
+        size = ["content-length-range", put.byte_size, put.byte_size]
+
+        def sign() -> Form:
+            made = self._signer.generate_presigned_post(
+                self.bucket, put.key, Fields=fixed, Conditions=[*conditions, size], ExpiresIn=seconds
+            )
+            return Form(made["url"], tuple(made["fields"].items()))
+
+        return await self._call(sign)
 
     async def sign_gets(self, gets: Sequence[tuple[str, str]], *, seconds: int) -> list[str]:
         """Addresses of (key, content type) pairs; browsers are told to trust that type and to show, not to run."""
@@ -172,47 +219,18 @@ class ObjectStore:
 
         return await self._find(copy)
 
+    async def hold(self, key: str) -> None:
+        """Put a legal hold on an object where the bucket has object lock: nobody deletes it until the hold is lifted.
+
+        Raise `Declined` where the key may not.
+        """
+        if self.can_hold:
+            await self.ask("put_object_legal_hold", Key=key, LegalHold={"Status": "ON"})
+
     async def put(self, key: str, body: bytes, content_type: str) -> None:
         await self._call(
             lambda: self._client.put_object(Bucket=self.bucket, Key=key, Body=body, ContentType=content_type)
         )
-
-    async def begin_upload(self, key: str, content_type: str) -> str:
-        """Begin a multipart upload and return its id."""
-        begun = await self._call(
-            lambda: self._client.create_multipart_upload(Bucket=self.bucket, Key=key, ContentType=content_type)
-        )
-        upload_id: str = begun["UploadId"]
-        return upload_id
-
-    async def abandon_upload(self, key: str, upload_id: str) -> None:
-        """Forget an upload that was begun, and its parts; nothing where it is not open (any more)."""
-        await self._find(lambda: self._client.abort_multipart_upload(Bucket=self.bucket, Key=key, UploadId=upload_id))
-
-    async def parts(self, key: str, upload_id: str) -> list[Part] | None:
-        """The parts that have arrived, in order; None where the upload is not open (any more).
-
-        SeaweedFS lists a part that was put twice (a phone's reply was lost) two times: the last one counts, as S3 has it.
-        """
-
-        def listed() -> list[Part]:
-            pages = self._client.get_paginator("list_parts").paginate(Bucket=self.bucket, Key=key, UploadId=upload_id)
-            found = [part for page in pages for part in page.get("Parts", [])]
-            found.sort(key=lambda part: (part["PartNumber"], part["LastModified"]))
-            last = {part["PartNumber"]: part for part in found}
-            return [Part(number, part["Size"], part["ETag"]) for number, part in last.items()]
-
-        return await self._find(listed)
-
-    async def complete_upload(self, key: str, upload_id: str, parts: Sequence[Part]) -> bool:
-        """Join the parts into the object; False where the upload is not open (any more)."""
-        joined = {"Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]}
-        done = await self._find(
-            lambda: self._client.complete_multipart_upload(
-                Bucket=self.bucket, Key=key, UploadId=upload_id, MultipartUpload=joined
-            )
-        )
-        return done is not None
 
     async def make_bucket(self) -> None:
         """Tests only: the bucket of an installation is its operator's to make."""

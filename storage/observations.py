@@ -4,7 +4,7 @@ Their media are in `media.py`; a case's observations are those that name the cas
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from schema.observations import Observation, ObservationRevision
@@ -27,6 +27,7 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     ((("location", "2dsphere"),), {}),
     ((("placement", ASCENDING), ("_id", ASCENDING)), {"partialFilterExpression": {"placement": "UNPLACED"}}),
 ]
+SET_ASIDE_INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("by", ASCENDING), ("received_at", ASCENDING)), {})]
 EARTH_RADIUS_METRES = 6_378_100
 
 
@@ -42,6 +43,11 @@ class Observations:
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Observation]:
         """Those of `ids` that there are, in no order."""
         return await self._read(all_of({"_id": {"$in": list(ids)}}, visible or {}))
+
+    async def names(self, id: str, media_id: str) -> bool:
+        """Whether the observation is stored, and names the medium: a revision keeps all that the one before it names."""
+        found = await self._observations.find_one({"_id": id, "content.media_ids": media_id}, projection={"_id": 1})
+        return found is not None
 
     async def of_cases(self, case_ids: Sequence[str], most: int) -> list[Observation]:
         """Those linked to any of the cases, oldest first."""
@@ -101,14 +107,28 @@ class Observations:
         wanted: Filter = {"_id": id, "placement": "UNPLACED", "revision": revision}
         return await self._observations.update_one(wanted, {"$set": placed})
 
-    async def set_aside(self, newcomers: Sequence[tuple[str, str, Any]], by: str, now: datetime) -> None:
-        """Keep what came under a taken id, as (id, digest, what was sent); the same newcomer is kept once."""
+    async def set_aside(self, newcomers: Sequence[tuple[str, str, Any]], by: str, now: datetime, most: int) -> set[str]:
+        """Keep what came under a taken id, as (id, digest, what was sent); the same newcomer is kept once.
+
+        Returns the digests of those that are kept; of one person at most some `most` within a day are, so that nobody
+        fills the store with what nobody asked for.
+        """
+        if not newcomers:
+            return set()
+        named = {f"{of}:{digest}": (of, digest, sent) for of, digest, sent in newcomers}
+        known = {
+            each["_id"] for each in await self._set_aside.find({"_id": {"$in": list(named)}}, projection={"_id": 1})
+        }
+        room = most - await self._set_aside.count({"by": by, "received_at": {"$gt": now - timedelta(days=1)}})
+        fresh = [id for id in named if id not in known][: max(room, 0)]
         await self._set_aside.insert_many(
             [
-                {"_id": f"{of}:{digest}", "of": of, "sent": sent, "by": by, "received_at": now}
-                for of, digest, sent in newcomers
+                {"_id": id, "of": of, "sent": sent, "by": by, "received_at": now}
+                for id in fresh
+                for of, _, sent in [named[id]]
             ]
         )
+        return {named[id][1] for id in (*known, *fresh)}
 
     async def _read(self, filter: Filter) -> list[Observation]:
         return [from_document(Observation, document) for document in await self._observations.find(filter)]

@@ -73,6 +73,8 @@ def program(folder: DataFolder, ports: Sequence[int], *, passed: Sequence[int] =
             "-s3.port.lance=0",
             f"-s3.config={config}",
             "-s3.autoCreateBucket=false",
+            # Else pages of any origin may read answers of a bucket that has no rule of its own.
+            "-s3.allowedOrigins=none",
             f"-bucket={BUCKET}",
             # Relative to the working folder: a socket's path may not be longer than 107 bytes.
             "-s3.localSocket=s3.sock",

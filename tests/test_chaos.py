@@ -142,7 +142,12 @@ async def _bytes_are_those(store: Store, photos: Sequence[Photo], path: Path) ->
     originals = {f"originals/{photo.media_id}-{photo.sha256}": photo for photo in photos}
     thumbnails = {f"thumbnails/{photo.media_id}-{size}.jpg" for photo in photos for size in ("large", "small")}
     pages = store.objects._client.get_paginator("list_objects_v2").paginate(Bucket=store.objects.bucket)
-    assert {found["Key"] for page in pages for found in page["Contents"]} == {*originals, *thumbnails, ".ready"}
+    assert {found["Key"] for page in pages for found in page["Contents"]} == {
+        *originals,
+        *thumbnails,
+        ".ready",
+        ".once",
+    }
     for key, photo in originals.items():
         found = await store.objects.download(key, path)
         assert found

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 
+from api.buckets import BucketCare
 from api.health import Down, Probe, Readiness, database, free_space, object_store, signing_key
 from api.metrics import Metrics
 from api.settings import Settings
@@ -124,6 +125,30 @@ async def test_the_real_engines(mongo: Mongo, store: ObjectStore, tmp_path: Path
     assert says["database"].startswith("MongoDB 6.0.5, replica set ")
     assert "fine on loopback only" in says["database"]
     assert says["objectStore"] == "The bucket answers signed requests."
+
+
+async def test_what_the_store_offers_is_told_to_operators(store: ObjectStore) -> None:
+    care = BucketCare(store, Settings(cors_origins=("https://web.example.org",)))
+    readiness = Readiness([], store=lambda: care.findings)
+    app = web_app(Settings(), schema_of(), _context, metrics=Metrics(), readiness=readiness)
+    seen = []
+    for address in ("127.0.0.1", "10.0.0.8"):
+        transport = httpx.ASGITransport(app, client=(address, 1))
+        async with httpx.AsyncClient(transport=transport, base_url="http://small") as client:
+            before = (await client.get("/readyz")).json()
+            await care.take()
+            seen.append((before, (await client.get("/readyz")).json()))
+    (unlooked, told), stranger = seen
+    assert unlooked["store"] == []
+    assert {each["feature"]: each["state"] for each in told["store"]} == {
+        "versioning": "off",
+        "objectLock": "off",
+        "lifecycle": "on",
+        "cors": "on",
+        "firstWriteWins": "on",
+    }
+    assert all(each["says"].endswith(".") for each in told["store"])
+    assert stranger == ({"ready": True, "parts": []}, {"ready": True, "parts": []})
 
 
 async def test_engines_that_are_gone(engines: Addresses, tmp_path: Path) -> None:

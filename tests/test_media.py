@@ -27,7 +27,7 @@ mutation Request($input: RequestUploadsInput!) {{
       results {{
         mediaId hasArrived refusal {{ code field }}
         slot {{
-          kind url headers {{ name value }} expiresAt
+          kind url headers {{ name value }} fields {{ name value }} expiresAt
           parts {{ number offset byteSize url headers {{ name value }} hasArrived }}
         }}
       }}
@@ -85,6 +85,14 @@ async def announce(world: World, body: bytes, **fields: Any) -> tuple[str, dict[
     photo = medium(body, **fields)
     [result] = await world.submit("inspector", draft(media=[photo]))
     return result["id"], photo, result["uploads"][0]
+
+
+async def renewed(world: World, photo: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """A fresh slot of a medium."""
+    asked = {"media": [{"mediaId": photo["id"]} | fields]}
+    [result] = (await world.ask("inspector", REQUEST, input=asked))["requestUploads"]["results"]
+    slot: dict[str, Any] = result["slot"]
+    return slot
 
 
 async def confirm(world: World, *ids: str, name: str = "inspector") -> list[dict[str, Any]]:
@@ -155,7 +163,7 @@ async def test_wrong_bytes_are_never_ready(
     world: World, work: MediaWork, http: httpx.AsyncClient, stored: bytes, rejection: str
 ) -> None:
     """A store that does not hold to the signature: the worker hashes again."""
-    id, photo, slot = await announce(world, JPEG)
+    id, photo, _ = await announce(world, JPEG)
     document = await world.store.mongo.collection("media").find_one({"_id": photo["id"]})
     assert document
     await world.store.objects.put(document["key"], stored, "image/jpeg")
@@ -163,7 +171,9 @@ async def test_wrong_bytes_are_never_ready(
     assert await work.do_one()
     rejected = await the_media(world, id)
     assert (rejected["state"], rejected["rejection"], rejected["original"]) == ("REJECTED", rejection, None)
-    assert await upload(http, slot, JPEG) == 200
+    [unmended] = await confirm(world, photo["id"])
+    assert unmended["refusal"]["code"] == "NOT_ARRIVED"
+    assert await upload(http, await renewed(world, photo), JPEG) == 200
     await confirm(world, photo["id"])
     assert await work.do_one()
     mended = await the_media(world, id)

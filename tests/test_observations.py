@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from api.context import clock
 from api.placement import place_known
+from api.submission import MOST_SET_ASIDE
 from schema.units import Unit, UnitLevel, path_below
 from tests.world import ASSIGN, SUBMIT, World, draft, medium, new_id
 
@@ -128,6 +130,26 @@ async def test_other_content_under_a_taken_id_is_kept_aside(world: World) -> Non
     assert [document["sent"]["text"] for document in after.pop("set_aside")] == ["改过的内容"]
     before.pop("set_aside")
     assert after == before
+
+
+async def test_what_is_kept_aside_of_one_person_has_a_bound_and_the_rest_stays_on_the_phone(world: World) -> None:
+    sent = [draft() for _ in range(50)]
+    await world.submit("inspector", *sent)
+    for n in range(MOST_SET_ASIDE // 50):
+        await world.submit("inspector", *(each | {"text": f"另一回事 {n}"} for each in sent))
+    before = await world.snapshot()
+    assert len(before["set_aside"]) == MOST_SET_ASIDE
+    [known, fresh] = await world.submit("inspector", sent[0] | {"text": "另一回事 0"}, sent[0] | {"text": "再一回事"})
+    assert (known["refusal"]["code"], known["refusal"]["nextStep"]) == ("CONFLICT", "DISCARD")
+    assert (fresh["refusal"]["code"], fresh["refusal"]["nextStep"]) == ("LIMIT_EXCEEDED", "RETRY_LATER")
+    assert fresh["refusal"]["field"] == "drafts.1.id"
+    assert await world.snapshot() == before
+    [other] = await world.submit("inspector2", sent[0] | {"text": "别人的话"})
+    assert other["refusal"]["code"] == "CONFLICT"
+    yesterday = clock() - timedelta(days=1)
+    await world.store.mongo.collection("set_aside").update_many({}, {"$set": {"received_at": yesterday}})
+    [again] = await world.submit("inspector", sent[0] | {"text": "再一回事"})
+    assert again["refusal"]["code"] == "CONFLICT"
 
 
 async def test_another_author_learns_nothing_from_a_taken_id(world: World) -> None:

@@ -3,10 +3,12 @@
 import os
 import re
 import signal
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from storage.engines import Addresses
@@ -57,6 +59,22 @@ def test_a_put_that_breaks_is_made_again_and_no_other_is(
     terminal.do("send", "--wait")
     assert terminal.states() == 2 * [("ACCEPTED", ["READY"])]
     assert Counter(served.objects.names()) == Counter(["PUT", "PUT 1", "PUT 2", "PUT 3", name])
+
+
+def test_a_photo_whose_receipt_was_lost_is_not_written_twice(
+    terminal: Terminal, served: Served, tmp_path: Path
+) -> None:
+    """The store has it and says so: that is taken for the receipt, without another slot being asked for."""
+    deadline = time.monotonic() + 20
+    while not httpx.get(f"{served.address}/readyz").json()["store"]:
+        assert time.monotonic() < deadline, "The product never looked at its bucket."
+        time.sleep(0.05)
+    terminal.do("take", photo(tmp_path, "a.jpg"))
+    served.objects.fate = once("PUT", Fate.LOSE_REPLY)
+    terminal.do("send", "--wait")
+    assert [request.status for request in served.objects.requests] == [200, 412]
+    assert "RequestUploads" not in served.server.names()
+    assert terminal.states() == [("ACCEPTED", ["READY"])]
 
 
 def test_a_large_upload_goes_on_where_it_stopped(terminal: Terminal, served: Served, tmp_path: Path) -> None:

@@ -1,14 +1,29 @@
-"""Uploads at once: whatever several requests of one phone meet, one upload is begun and one object made of it."""
+"""Uploads in parts: begun once whatever requests meet, given up when asked, and one object made of each."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
 
+from api.context import clock
 from api.settings import MIB
-from tests.test_media import CONFIRM, REQUEST, announce, upload
-from tests.world import World
+from schema.media import MediaState
+from storage import multipart
+from storage.arrivals import has_arrived
+from storage.objects import ObjectStore
+from tests.test_media import CONFIRM, JPEG, REQUEST, announce, confirm, renewed, the_media, upload
+from tests.world import REFUSED, World, medium
+
+ABORT = f"""
+mutation Abort($input: AbortUploadsInput!) {{
+  abortUploads(input: $input) {{
+    ... on AbortUploadsPayload {{ results {{ mediaId media {{ id state }} refusal {{ code nextStep }} }} }}
+    {REFUSED}
+  }}
+}}"""
 
 
 @pytest.fixture
@@ -47,5 +62,99 @@ async def test_concurrent_requests_begin_one_upload(world: World) -> None:
     answers = await asyncio.gather(*(world.ask("inspector", REQUEST, input=asked) for _ in range(6)))
     refused = [answer["requestUploads"]["results"][0]["refusal"] for answer in answers]
     assert [each["code"] for each in refused if each] == ["BUSY"] * (len(refused) - refused.count(None))
-    objects = world.store.objects
-    assert len(objects._client.list_multipart_uploads(Bucket=objects.bucket)["Uploads"]) == 1
+    assert len(await open_uploads(world.store.objects)) == 1
+
+
+async def open_uploads(objects: ObjectStore) -> list[multipart.OpenUpload]:
+    return await multipart.still_open(objects, "", begun_before=clock() + timedelta(minutes=1))
+
+
+async def abort(world: World, *ids: str, name: str = "inspector") -> list[dict[str, Any]]:
+    answer = await world.ask(name, ABORT, input={"mediaIds": list(ids)})
+    results: list[dict[str, Any]] = answer["abortUploads"]["results"]
+    return results
+
+
+async def test_an_upload_is_given_up_and_begun_anew(world: World, http: httpx.AsyncClient) -> None:
+    body = bytes(range(256)) * (9 * MIB // 256)
+    id, photo, _ = await announce(world, body)
+    slot = await renewed(world, photo)
+    assert await upload(http, slot["parts"][0], body[: 8 * MIB]) == 200
+    for _ in range(2):
+        [aborted] = await abort(world, photo["id"])
+        assert aborted == {
+            "mediaId": photo["id"],
+            "media": {"id": photo["id"], "state": "EXPECTED"},
+            "refusal": None,
+        }
+        assert await open_uploads(world.store.objects) == []
+    assert await upload(http, slot["parts"][0], body[: 8 * MIB]) == 404
+    slot = await renewed(world, photo)
+    assert [part["hasArrived"] for part in slot["parts"]] == [False, False]
+    for part in slot["parts"]:
+        start = part["offset"]
+        assert await upload(http, part, body[start : start + part["byteSize"]]) == 200
+    await confirm(world, photo["id"])
+    assert (await the_media(world, id))["state"] == "UPLOADED"
+
+
+async def test_parts_that_are_all_there_are_not_asked_for_again(world: World, http: httpx.AsyncClient) -> None:
+    """Nor where the API was killed after joining them, and before it could say so."""
+    body = bytes(range(256)) * (9 * MIB // 256)
+    asked = []
+    for joined in (False, True):
+        _, photo, _ = await announce(world, body)
+        slot = await renewed(world, photo)
+        for part in slot["parts"]:
+            start = part["offset"]
+            assert await upload(http, part, body[start : start + part["byteSize"]]) == 200
+        if joined:
+            [media] = await world.store.media.many([photo["id"]])
+            assert await has_arrived(world.store.objects, media)
+            assert media.state is MediaState.EXPECTED
+        asked.append({"mediaId": photo["id"]})
+    results = (await world.ask("inspector", REQUEST, input={"media": asked}))["requestUploads"]["results"]
+    assert [(each["hasArrived"], each["slot"]) for each in results] == 2 * [(True, None)]
+    states = {each.state for each in await world.store.media.many([each["mediaId"] for each in asked])}
+    assert states == {MediaState.UPLOADED}
+
+
+async def test_each_medium_of_an_abort_settles_on_its_own(world: World, http: httpx.AsyncClient) -> None:
+    """Another's, an unknown one, a malformed id, one that has arrived: nothing changes for any of them."""
+    _, open_one, _ = await announce(world, bytes(9 * MIB))
+    await renewed(world, open_one)
+    _, arrived, slot = await announce(world, JPEG)
+    await upload(http, slot, JPEG)
+    await confirm(world, arrived["id"])
+    before = await world.snapshot()
+    [theirs] = await abort(world, open_one["id"], name="inspector2")
+    results = await abort(world, medium()["id"], "med_x", arrived["id"])
+    codes = [theirs["refusal"]["code"], *(each["refusal"]["code"] for each in results)]
+    assert codes == ["NOT_FOUND", "NOT_FOUND", "BAD_ID", "WRONG_STATE"]
+    for ids in ([], [open_one["id"]] * 51):
+        answer = await world.ask("inspector", ABORT, input={"mediaIds": ids})
+        assert answer["abortUploads"]["code"] == "LIMIT_EXCEEDED"
+    assert await world.snapshot() == before
+    assert len(await open_uploads(world.store.objects)) == 1
+    [aborted] = await abort(world, open_one["id"])
+    assert aborted["refusal"] is None
+
+
+async def test_giving_up_while_it_is_confirmed_loses_nothing(world: World, http: httpx.AsyncClient) -> None:
+    """Either the parts were joined first and the medium has arrived, or it is expected and begins anew."""
+    body = bytes(range(256)) * (9 * MIB // 256)
+    for _ in range(4):
+        id, photo, _ = await announce(world, body)
+        slot = await renewed(world, photo)
+        for part in slot["parts"]:
+            start = part["offset"]
+            assert await upload(http, part, body[start : start + part["byteSize"]]) == 200
+        await asyncio.gather(abort(world, photo["id"]), confirm(world, photo["id"]), abort(world, photo["id"]))
+        state = (await the_media(world, id))["state"]
+        there = await world.store.objects.size_of(f"originals/{photo['id']}-{photo['sha256']}")
+        if there is None:
+            assert state == "EXPECTED"
+            assert [part["hasArrived"] for part in (await renewed(world, photo))["parts"]] == [False, False]
+        else:
+            await confirm(world, photo["id"])
+            assert (await the_media(world, id))["state"] == "UPLOADED"

@@ -21,6 +21,9 @@ TIMEOUT = httpx.Timeout(60, connect=10)
 MARGIN_SECONDS = 30.0
 """A slot that runs out within this time (or the last quarter of a shorter life) is renewed first."""
 
+ALREADY_THERE = 412
+"""Asked to store only where nothing is, the store has something: an earlier attempt got through and its reply was lost."""
+
 
 class SlotRefused(Exception):  # noqa: N818
     """The store took the bytes for wrong, or the signature for expired; `status` and what it said."""
@@ -112,7 +115,7 @@ class Store:
             except httpx.TransportError as error:
                 why, asked = reason(error), None
             else:
-                if response.is_success:
+                if response.is_success or response.status_code == ALREADY_THERE:
                     return
                 if response.status_code < 500 and response.status_code != 429:
                     sent(-count)
