@@ -118,6 +118,7 @@ class MediaWork:
             await self.store.media.postpone(media, self.now() + PAUSE)
             return
         thumbnails = await self._keep_thumbnails(media, picture)
+        await self.store.likenesses.keep(media.id, picture.likeness)
         await self.store.media.ready(media.id, self.now(), facts_of(picture), thumbnails)
 
     async def _keep_thumbnails(self, media: Media, picture: Picture) -> Sequence[Thumbnail]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from schema.media import MOVES, Media, MediaRejection, MediaState, Thumbnail
 from schema.media_facts import MediaFacts
+from storage import checks
 from storage.codecs import from_document, to_document
 from storage.mongo import ASCENDING, Document, Filter, Inserted, Mongo, Sort
 
@@ -16,6 +17,7 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     ((("state", ASCENDING), ("due_at", ASCENDING)), {}),
     ((("observation_id", ASCENDING),), {}),
     ((("sha256", ASCENDING),), {}),
+    checks.INDEX,
 ]
 ACCESS_INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("media_id", ASCENDING), ("at", ASCENDING)), {})]
 
@@ -73,6 +75,7 @@ class MediaRecords:
             "facts": to_document(facts) if facts else None,
             "thumbnails": [to_document(thumbnail) for thumbnail in thumbnails],
             "due_at": None,
+            **checks.due(now),
         }
         return await self._move(id, MediaState.READY, fields)
 
