@@ -8,6 +8,7 @@ from strawberry.tools import merge_types
 
 from api.assignments import AssignmentMutations, AssignmentQueries
 from api.cases import CaseMutations, CaseQueries
+from api.flags import FlagMutations, FlagQueries
 from api.limits import extensions
 from api.media import MediaMutations
 from api.monitoring_points import MonitoringPointQueries
@@ -15,6 +16,7 @@ from api.nodes import NodeQueries
 from api.observations import ObservationMutations, ObservationQueries
 from api.sessions import SessionMutations
 from api.settings import Settings
+from api.thresholds import ThresholdMutations, ThresholdQueries
 from api.transport import Schema
 from api.units import UnitQueries
 from api.users import UserQueries
@@ -30,10 +32,21 @@ Query = merge_types(
         ObservationQueries,
         CaseQueries,
         AssignmentQueries,
+        FlagQueries,
+        ThresholdQueries,
     ),
 )
 Mutation = merge_types(
-    "Mutation", (SessionMutations, ObservationMutations, MediaMutations, CaseMutations, AssignmentMutations)
+    "Mutation",
+    (
+        SessionMutations,
+        ObservationMutations,
+        MediaMutations,
+        CaseMutations,
+        AssignmentMutations,
+        FlagMutations,
+        ThresholdMutations,
+    ),
 )
 
 

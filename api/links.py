@@ -14,6 +14,7 @@ from strawberry.dataloader import DataLoader
 
 from schema.assignments import Assignment
 from schema.cases import MAX_OBSERVATIONS, Case
+from schema.flags import Flag
 from schema.follow_ups import FollowUp
 from schema.ids import compose
 from schema.media import Link, Media, MediaState, Rendition
@@ -100,7 +101,10 @@ class ViewerLinks:
         """Of every case for its author, whom the office owes an answer; for others, of the cases that they find."""
         if observation.author_id == self.viewer.user_id:
             return _present(await self._follow_ups.load_many(observation.case_ids))
-        return [_follow_up(case) for case in await self.cases(observation.case_ids)]
+        return [case.follow_up() for case in await self.cases(observation.case_ids)]
+
+    async def flags(self, observation: Observation) -> list[Flag]:
+        return await self._flags.load(observation.id)
 
     async def assignment(self, id: str) -> Assignment | None:
         return await self._assignments.load(id)
@@ -155,7 +159,16 @@ class ViewerLinks:
     def _follow_ups(self) -> DataLoader[str, FollowUp | None]:
         async def load(ids: list[str]) -> list[FollowUp | None]:
             found = {str(case.id): case for case in await self._store.cases.many(ids)}
-            return [_follow_up(found[id]) if id in found else None for id in ids]
+            return [found[id].follow_up() if id in found else None for id in ids]
+
+        return DataLoader(load_fn=load)
+
+    @cached_property
+    def _flags(self) -> DataLoader[str, list[Flag]]:
+        async def load(ids: list[str]) -> list[list[Flag]]:
+            shown = visibility.flags_of_observations(self.viewer)
+            found = await self._store.flags.of_observations(ids, shown)
+            return _grouped(ids, ((each.observation_id, each) for each in found))
 
         return DataLoader(load_fn=load)
 
@@ -189,7 +202,7 @@ class ViewerLinks:
             point_ids = [point_id for _, point_id in subjects if point_id]
             in_scope = visibility.cases(self.viewer, ())
             found = await self._store.cases.about(unit_ids, point_ids, in_scope, await self.granted(), MAX_RELATED)
-            return [[case for case in found if _shares(case, *subject)] for subject in subjects]
+            return [[case for case in found if case.is_about(*subject)] for subject in subjects]
 
         return DataLoader(load_fn=load)
 
@@ -275,19 +288,3 @@ def _grouped(keys: Sequence[str], found: Iterable[tuple[str | None, N]]) -> list
 
 def _present(found: Sequence[V | None]) -> list[V]:
     return [each for each in found if each is not None]
-
-
-def _shares(case: Case, unit_id: str | None, monitoring_point_id: str | None) -> bool:
-    """Whether a case is of the same unit or monitoring point."""
-    same_unit = unit_id is not None and case.unit_id == unit_id
-    return same_unit or (monitoring_point_id is not None and case.monitoring_point_id == monitoring_point_id)
-
-
-def _follow_up(case: Case) -> FollowUp:
-    return FollowUp(
-        case_number=case.number,
-        state=case.state,
-        outcome=case.outcome,
-        reply=case.reply,
-        closed_at=case.closed_at,
-    )

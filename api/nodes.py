@@ -9,7 +9,13 @@ from schema.nodes import Node
 from schema.permits import PERMITS
 from storage import visibility
 
-ROOTS = {"cas": "Query.case", "obs": "Query.observation", "asg": "Query.assignments", "pnt": "Query.monitoringPoints"}
+ROOTS = {
+    "cas": "Query.case",
+    "obs": "Query.observation",
+    "asg": "Query.assignments",
+    "pnt": "Query.monitoringPoints",
+    "flg": "Query.flags",
+}
 """The root field whose permit stands for each kind that not everybody reads."""
 
 
@@ -25,6 +31,9 @@ async def find(context: Context, id: str) -> Node | None:  # noqa: PLR0911  one 
             return await links.observation(id)
         case "asg":
             return await links.assignment(id)
+        case "flg":
+            flags = await context.store.flags.many([id], visibility.flags(viewer))
+            return flags[0] if flags else None
         case "usr":
             return await links.user(id)
         case "med":

@@ -133,6 +133,7 @@ class MediaWork:
             await self.store.media.postpone(media, self.now() + PAUSE)
             return
         thumbnails = await self._keep_thumbnails(media, picture)
+        await self.store.likenesses.keep(media.id, picture.likeness)
         await self.store.media.ready(media.id, self.now(), facts_of(picture), thumbnails, key=media.key)
 
     async def _keep_thumbnails(self, media: Media, picture: Picture) -> Sequence[Thumbnail]:

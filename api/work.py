@@ -1,4 +1,4 @@
-"""The worker process: media are verified, sweeps are made, for as long as the process lives; any number may run.
+"""The worker process: media are verified, observations checked, sweeps made; any number may run.
 
 `python -m api.work`. Work is a state in a record, so that nothing is lost with the process; it is woken by a change stream and
 looks by itself every few seconds besides.
@@ -13,6 +13,7 @@ import anyio
 import structlog
 
 from api.buckets import BucketCare
+from api.checks import CheckWork
 from api.context import clock
 from api.logs import configure
 from api.metrics import Metrics
@@ -42,6 +43,8 @@ async def work(settings: Settings, store: Store, metrics: Metrics) -> None:
             bell = Bell()
             tasks.start_soon(BucketCare(store.objects, settings).take)
             tasks.start_soon(_for_ever, metrics, "listen", lambda: _listen(store, bell), 1.0)
+            checks = CheckWork(store, clock)
+            tasks.start_soon(_for_ever, metrics, "check", checks.do_all, LOOK_EVERY_SECONDS)
             tasks.start_soon(_for_ever, metrics, "place", lambda: place_known(store), SWEEP_EVERY_SECONDS)
             sweep = partial(_sweep_uploads, store, settings.upload_unused_for)
             tasks.start_soon(_for_ever, metrics, "sweep", sweep, SWEEP_UPLOADS_EVERY_SECONDS)

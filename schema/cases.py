@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from schema.follow_ups import CaseOutcome, CaseState
+from schema.follow_ups import CaseOutcome, CaseState, FollowUp
 from schema.links import Info
 from schema.monitoring_points import MonitoringPoint
 from schema.nodes import Node
@@ -132,6 +132,21 @@ class Case(Node):
     async def related_cases(self, info: Info) -> list[Annotated["Case", strawberry.lazy("schema.cases")]]:
         found = await info.context.links.cases_about(self.unit_id, self.monitoring_point_id)
         return [case for case in found if case.id != self.id][:20]
+
+    def is_about(self, unit_id: str | None, monitoring_point_id: str | None) -> bool:
+        """Whether it is of that unit or monitoring point."""
+        same_unit = unit_id is not None and self.unit_id == unit_id
+        return same_unit or (monitoring_point_id is not None and self.monitoring_point_id == monitoring_point_id)
+
+    def follow_up(self) -> FollowUp:
+        """What whoever raised it is told."""
+        return FollowUp(
+            case_number=self.number,
+            state=self.state,
+            outcome=self.outcome,
+            reply=self.reply,
+            closed_at=self.closed_at,
+        )
 
 
 def case_number(office_code: str, year: int, sequence: int) -> str:

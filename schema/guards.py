@@ -69,5 +69,16 @@ class Guarded(FieldExtension):
         return await next_(source, info, **arguments)
 
 
+class Examined(FieldExtension):
+    """What doesn't fit about a record: null but to the roles that the table admits, and always to its author."""
+
+    async def resolve_async(self, next_: Resolve, source: Owned, info: Info, **arguments: Any) -> Any:
+        viewer, owner = info.context.viewer, await source.owner(info)
+        admitted = PERMITS[f"{info.path.typename}.{info.field_name}"].admits(viewer)
+        if viewer is None or owner is None or not admitted or viewer.user_id == owner.author_id:
+            return None
+        return await next_(source, info, **arguments)
+
+
 query = partial(strawberry.field, extensions=[Asked()])
 mutation = partial(strawberry.mutation, extensions=[Done()])

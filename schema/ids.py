@@ -23,6 +23,8 @@ PREFIXES = {
     "ses": "session",
     "rev": "revision",
     "evt": "event",
+    "flg": "flag",
+    "thr": "threshold",
 }
 _SHAPE = re.compile(r"([a-z]{3})_[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from schema.follow_ups import FollowUp
-from schema.guards import Guarded
+from schema.guards import Examined, Guarded
 from schema.links import Info
 from schema.media import ARRIVED, Media
 from schema.monitoring_points import MonitoringPoint
@@ -23,6 +23,7 @@ from schema.viewers import Owner, Role
 if TYPE_CHECKING:
     from schema.assignments import Assignment
     from schema.cases import Case
+    from schema.flags import Flag
 
 
 @strawberry.enum(description="How something came to be seen (方式).")
@@ -191,6 +192,13 @@ class Observation(Node):
     @strawberry.field(description="What became of it, for whoever sent it (办理情况).")
     async def follow_ups(self, info: Info) -> list[FollowUp]:
         return await info.context.links.follow_ups(self)
+
+    @strawberry.field(
+        description="What doesn't fit, the first found first; for supervisors and officers, null to its author (疑点标记).",
+        extensions=[Examined()],
+    )
+    async def flags(self, info: Info) -> list[Annotated["Flag", strawberry.lazy("schema.flags")]] | None:
+        return await info.context.links.flags(self)
 
     @strawberry.field(description="How many media were announced.")
     def media_expected(self) -> int:

@@ -41,6 +41,8 @@ AUTHORS = only(_R.INSPECTOR, _R.MONITOR, _R.OFFICER)
 READERS = only(_R.INSPECTOR, _R.MONITOR, _R.SUPERVISOR, _R.OFFICER)
 FOLLOWERS = only(_R.INSPECTOR, _R.SUPERVISOR, _R.OFFICER)
 OFFICERS = only(_R.OFFICER)
+EXAMINERS = only(_R.SUPERVISOR, _R.OFFICER)
+"""Who may know what doesn't fit about an observation; its author never, who would learn what is seen and what is not."""
 
 OUTBOX = frozenset(
     f"Mutation.{name}" for name in ("signIn", "refreshSession", "submitObservations", "requestUploads", "confirmMedia")
@@ -53,10 +55,12 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("Query", FOLLOWERS, "case cases assignments"),
     ("Query", only(_R.INSPECTOR, _R.MONITOR, _R.SUPERVISOR, _R.OFFICER, _R.ADMIN), "monitoringPoints"),
     ("Query", only(_R.SUPERVISOR, _R.OFFICER, _R.ADMIN), "users"),
+    ("Query", EXAMINERS, "flags thresholds"),
     ("Mutation", PUBLIC, "signIn refreshSession"),
     ("Mutation", SIGNED_IN, "signOut revokeDevice changePassword"),
     ("Mutation", AUTHORS, "submitObservations reviseObservation requestUploads abortUploads confirmMedia"),
     ("Mutation", OFFICERS, "openCase linkObservations unlinkObservations moveCase assign withdrawAssignment"),
+    ("Mutation", OFFICERS, "reviewFlag setThreshold"),
     ("Mutation", FOLLOWERS, "acceptAssignment finishAssignment"),
     ("Mutation", only(_R.SUPERVISOR, _R.OFFICER), "handOnAssignment"),
     ("AbortResult", SEEN, "mediaId media refusal"),
@@ -81,6 +85,12 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("ConfirmResult", SEEN, "mediaId media refusal"),
     ("Device", SEEN, "id name signedInAt seenAt revokedAt"),
     ("DraftResult", SEEN, "id outcome receipt observation uploads refusal"),
+    ("Flag", SEEN, "id code value threshold measure message messageZh raisedAt state verdict reviews observation"),
+    ("Flag", SEEN, "medium otherObservation otherMedium"),
+    ("FlagConnection", SEEN, "edges pageInfo"),
+    ("FlagEdge", SEEN, "cursor node"),
+    ("FlagPayload", SEEN, "flag"),
+    ("FlagReview", SEEN, "id verdict note at by"),
     ("FollowUp", SEEN, "caseNumber state outcome reply closedAt"),
     ("FormField", SEEN, "name value"),
     ("FormerName", SEEN, "name code until"),
@@ -97,6 +107,7 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("Observation", SEEN, "id content receivedAt placement revision revisions unit monitoringPoint author"),
     ("Observation", SEEN, "assignment cases followUps mediaExpected mediaArrived"),
     ("Observation", CLEARED, "complainant deviceSequence receipt"),
+    ("Observation", EXAMINERS, "flags"),
     ("ObservationConnection", SEEN, "edges pageInfo"),
     ("ObservationContent", SEEN, "method category severity text capturedAt capturedOffsetMinutes position staffSeen"),
     ("ObservationContent", SEEN, "claimedUnit claimedMonitoringPoint media"),
@@ -113,6 +124,9 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("SignedIn", SEEN, "accessToken accessExpiresAt refreshToken refreshExpiresAt user"),
     ("SignedOut", SEEN, "deviceId"),
     ("SubmitObservationsPayload", SEEN, "results"),
+    ("Threshold", SEEN, "id kind value validFrom setAt note measure unit setBy"),
+    ("ThresholdPayload", SEEN, "threshold"),
+    ("Thresholds", SEEN, "applying settings"),
     ("Unit", SEEN, "id code name level formerNames position parent ancestors"),
     ("UnitConnection", SEEN, "edges pageInfo"),
     ("UnitEdge", SEEN, "cursor node"),

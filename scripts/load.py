@@ -1,43 +1,61 @@
-"""Loading an office's own units, users and monitoring points from CSV or XLSX; a dry run says what it would do.
+"""Loading an office's own units, users, monitoring points and outlines from files; a dry run says what it would do.
 
-What a file's columns and rows mean is left to `api.imports`.
+What a file's columns and rows mean is left to `api.imports`, an outline's to `api.outline_imports`.
 """
 
 import asyncio
+import enum
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from api.context import clock
-from api.imports import Import, Noun, import_file, template
+from api.imports import Noun, import_file, template
+from api.outline_imports import BadOutlines, import_outlines
 from api.sheets import Unreadable
 from api.tables import BadTable
+from schema.places import Datum
 from scripts.reach import FAULTS, reached
+
+
+class What(enum.StrEnum):
+    """What a file may hold, in the order in which an office's first files are loaded."""
+
+    UNITS = "units"
+    USERS = "users"
+    POINTS = "points"
+    OUTLINES = "outlines"
 
 
 def load(
     what: Annotated[
-        Noun | None, typer.Argument(help="What the file holds; load units first, then users, then points.")
+        What | None, typer.Argument(help="What the file holds; load units first, then users, then points or outlines.")
     ] = None,
-    file: Annotated[Path | None, typer.Argument(help="CSV or XLSX; its first row names the columns.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="CSV or XLSX, the first row naming the columns; outlines: GeoJSON.")
+    ] = None,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and write nothing.")] = False,
     data: Annotated[Path | None, typer.Option(help="Data folder of the installation.")] = None,
+    datum: Annotated[
+        Datum, typer.Option(help="Of outlines; GeoJSON is WGS84, map makers' files are GCJ02 or BD09.")
+    ] = (Datum.WGS84),
     example: Annotated[
         Noun | None, typer.Option("--template", help="Print an example file, and do nothing else.")
     ] = None,
 ) -> None:
-    """Load units, users or monitoring points; a file with any fault changes nothing, and all its faults are listed."""
+    """Load units, users, monitoring points or outlines; a file with any fault changes nothing, and all its faults are listed."""
     if example:
         sys.stdout.write(template(example))
         return
     if what is None or file is None:
         raise typer.BadParameter("Name what is loaded, and its file: scripts/load units units.xlsx --dry-run.")
     try:
-        done = asyncio.run(_load(what, file, dry_run=dry_run, data=data))
-    except BadTable as bad:
+        lines = asyncio.run(_load(what, file, dry_run=dry_run, data=data, datum=datum))
+    except (BadTable, BadOutlines) as bad:
         for fault in bad.faults:
             typer.echo(str(fault), err=True)
         typer.echo(f"{file}: {len(bad.faults)} faults; nothing was changed.", err=True)
@@ -45,15 +63,17 @@ def load(
     except (Unreadable, *FAULTS) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    for line in done.lines():
+    for line in lines:
         typer.echo(line)
     if dry_run:
         typer.echo("This was a dry run: nothing was changed.")
 
 
-async def _load(what: Noun, file: Path, *, dry_run: bool, data: Path | None) -> Import:
+async def _load(what: What, file: Path, *, dry_run: bool, data: Path | None, datum: Datum) -> Iterable[str]:
     async with reached(data, lambda sentence: typer.echo(sentence, err=True)) as (_, store):
-        return await import_file(store, what, file, now=clock(), dry_run=dry_run)
+        if what is What.OUTLINES:
+            return (await import_outlines(store, file, datum=datum, dry_run=dry_run)).lines()
+        return (await import_file(store, Noun(what.value), file, now=clock(), dry_run=dry_run)).lines()
 
 
 if __name__ == "__main__":

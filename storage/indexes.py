@@ -1,20 +1,40 @@
-"""Indexes: every noun names its own; here they are made, which does nothing where they stand already."""
+"""Indexes: every noun names its own; here they are made, which does nothing where they stand already.
+
+With them comes the data that a new installation begins with.
+"""
 
 import asyncio
 
-from storage import assignments, attempts, cases, media, monitoring_points, observations, sessions, units, users
+from storage import (
+    assignments,
+    attempts,
+    cases,
+    flags,
+    likeness,
+    media,
+    monitoring_points,
+    observations,
+    sessions,
+    thresholds,
+    units,
+    users,
+)
 from storage.mongo import Mongo
+from storage.thresholds import Thresholds
 
 INDEXES = {
     "assignments": assignments.INDEXES,
     "attempts": attempts.INDEXES,
     "cases": cases.INDEXES,
+    "flags": flags.INDEXES,
+    "likenesses": likeness.INDEXES,
     "media": media.INDEXES,
     "media_accesses": media.ACCESS_INDEXES,
     "monitoring_points": monitoring_points.INDEXES,
     "observations": observations.INDEXES,
     "set_aside": observations.SET_ASIDE_INDEXES,
     "sessions": sessions.INDEXES,
+    "thresholds": thresholds.INDEXES,
     "units": units.INDEXES,
     "users": users.INDEXES,
 }
@@ -27,4 +47,4 @@ async def ensure_indexes(mongo: Mongo) -> None:
         for keys, options in INDEXES[name]:
             await mongo.collection(name).create_index(keys, **options)
 
-    await asyncio.gather(*map(ensure, INDEXES))
+    await asyncio.gather(*map(ensure, INDEXES), Thresholds(mongo).begin())

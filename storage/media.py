@@ -10,6 +10,7 @@ from typing import Any
 from schema.media import ARRIVED, MOVES, Media, MediaRejection, MediaState, Thumbnail
 from schema.media_facts import MediaFacts
 from schema.originals import next_key
+from storage import checks
 from storage.codecs import from_document, to_document
 from storage.mongo import ASCENDING, Document, Filter, Inserted, Mongo, Sort
 
@@ -18,6 +19,7 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     ((("observation_id", ASCENDING),), {}),
     ((("sha256", ASCENDING),), {}),
     ((("upload_used_at", ASCENDING),), {"partialFilterExpression": {"upload_id": {"$type": "string"}}}),
+    checks.INDEX,
 ]
 ACCESS_INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("media_id", ASCENDING), ("at", ASCENDING)), {})]
 
@@ -120,6 +122,7 @@ class MediaRecords:
             "due_at": None,
             "upload_id": None,
             "upload_used_at": None,
+            **checks.due(now),
         }
         return await self._move(id, MediaState.READY, fields, {"key": key} if key else None)
 

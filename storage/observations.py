@@ -9,7 +9,8 @@ from typing import Any
 
 from schema.observations import Observation, ObservationRevision
 from schema.pages import Page
-from storage import keysets
+from schema.places import EARTH_RADIUS_METRES
+from storage import checks, keysets
 from storage.codecs import from_document, to_document
 from storage.mongo import ASCENDING, DESCENDING, Document, Filter, Inserted, Mongo, Session, Sort
 from storage.visibility import all_of
@@ -26,9 +27,10 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     ((("case_ids", ASCENDING), ("received_at", ASCENDING)), {}),
     ((("location", "2dsphere"),), {}),
     ((("placement", ASCENDING), ("_id", ASCENDING)), {"partialFilterExpression": {"placement": "UNPLACED"}}),
+    ((("device_id", ASCENDING), ("content.captured_at", ASCENDING)), {}),
+    checks.INDEX,
 ]
 SET_ASIDE_INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("by", ASCENDING), ("received_at", ASCENDING)), {})]
-EARTH_RADIUS_METRES = 6_378_100
 
 
 class Observations:
@@ -75,8 +77,10 @@ class Observations:
                     "content": document["content"],
                     **_location(document["content"]),
                     **placed,
+                    checks.DUE: revision.recorded_at,
                 },
                 "$push": {"revisions": document},
+                "$inc": {checks.ROUND: 1},
             },
         )
         return from_document(Observation, changed) if changed else None
@@ -105,7 +109,8 @@ class Observations:
     async def place(self, id: str, revision: int, placed: Document) -> bool:
         """Set where an unplaced observation belongs by what it says in that revision, as long as it is the latest."""
         wanted: Filter = {"_id": id, "placement": "UNPLACED", "revision": revision}
-        return await self._observations.update_one(wanted, {"$set": placed})
+        update = {"$set": placed, "$currentDate": {checks.DUE: True}, "$inc": {checks.ROUND: 1}}
+        return await self._observations.update_one(wanted, update)
 
     async def set_aside(self, newcomers: Sequence[tuple[str, str, Any]], by: str, now: datetime, most: int) -> set[str]:
         """Keep what came under a taken id, as (id, digest, what was sent); the same newcomer is kept once.
@@ -149,7 +154,7 @@ def _read_keyset(values: Sequence[Any]) -> tuple[datetime, str]:
 
 def _document(observation: Observation) -> Document:
     document = to_document(observation)
-    return document | _location(document["content"])
+    return document | _location(document["content"]) | checks.due(observation.received_at)
 
 
 def _location(content: Document) -> Document:

@@ -12,6 +12,7 @@ from typing import Any
 import cattrs
 import orjson
 
+from schema.likeness import Likeness
 from storage.exif import Position, PositionProblem
 
 
@@ -44,7 +45,7 @@ class Picture:
 
     `width` and `height` are pixels as coded; `orientation` the figure as stored (outside 1 to 8 it means 1);
     `taken_at` the camera's own clock, naive; `position` is from EXIF, else XMP, and `position_problem` says why not.
-    `thumbnails` are the large one and the small one, or none.
+    `thumbnails` are the large one and the small one, or none; `likeness` is what it is compared by, or nothing.
     """
 
     content_type: str | None = None
@@ -63,6 +64,7 @@ class Picture:
     software: str | None = None
     damage: Damage | None = None
     thumbnails: tuple[Thumbnail, ...] = ()
+    likeness: tuple[Likeness, ...] = ()
 
 
 _converter = cattrs.Converter()

@@ -3,12 +3,17 @@
 from storage.assignments import Assignments
 from storage.attempts import Attempts
 from storage.cases import Cases
+from storage.checks import Checks
+from storage.flags import Flags
+from storage.likeness import Likenesses
 from storage.media import MediaRecords
 from storage.mongo import Mongo
 from storage.monitoring_points import MonitoringPoints
 from storage.objects import ObjectStore
 from storage.observations import Observations
+from storage.outlines import Outlines
 from storage.sessions import Sessions
+from storage.thresholds import Thresholds
 from storage.units import Units
 from storage.users import Users
 
@@ -26,6 +31,11 @@ class Store:
         self.media = MediaRecords(mongo)
         self.cases = Cases(mongo, self.observations)
         self.assignments = Assignments(mongo, self.cases)
+        self.checks = Checks(mongo)
+        self.flags = Flags(mongo)
+        self.thresholds = Thresholds(mongo)
+        self.likenesses = Likenesses(mongo)
+        self.outlines = Outlines(mongo)
 
     async def close(self) -> None:
         self.objects.close()

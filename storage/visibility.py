@@ -85,6 +85,17 @@ def assignments(viewer: Viewer, granted: Sequence[str]) -> Filter:
     return any_of({"assignee_id": viewer.user_id}, in_scope, given if granted else NOTHING)
 
 
+def flags(viewer: Viewer) -> Filter:
+    """Those of offices in scope, for supervisors and officers, but never of what one has observed oneself."""
+    in_scope = within("office_path", viewer.scopes) if viewer.has(Role.SUPERVISOR, Role.OFFICER) else NOTHING
+    return all_of(in_scope, {"author_id": {"$ne": viewer.user_id}})
+
+
+def flags_of_observations(viewer: Viewer) -> Filter:
+    """Of observations that the viewer has been shown: also of a case given from elsewhere; never one's own."""
+    return {"author_id": {"$ne": viewer.user_id}} if viewer.has(Role.SUPERVISOR, Role.OFFICER) else NOTHING
+
+
 def _ends(path: str) -> list[int]:
     """Where the paths of the units above `path` end."""
     return [index + 1 for index, letter in enumerate(path[:-1]) if letter == SEPARATOR]

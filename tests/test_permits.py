@@ -8,8 +8,8 @@ from graphql import GraphQLField, GraphQLInterfaceType, GraphQLObjectType, Graph
 from graphql.type import GraphQLInputObjectType, GraphQLNonNull, get_named_type, is_leaf_type, is_list_type
 
 from api.graph import printed
-from schema.guards import Asked, Done, Guarded
-from schema.permits import CLEARED, PERMITS, PUBLIC, SEEN
+from schema.guards import Asked, Done, Examined, Guarded
+from schema.permits import CLEARED, EXAMINERS, PERMITS, PUBLIC, SEEN
 from schema.viewers import Clearance, Role
 from tests.world import SCHEMA, World, draft, new_id
 
@@ -23,6 +23,8 @@ PEOPLE = {
     Role.ADMIN: "admin",
 }
 REFUSALS = {"FORBIDDEN", "UNAUTHENTICATED"}
+NAMED = {"id", "unitId", "input"}
+"""Arguments that root fields can't do without."""
 
 
 def fields() -> Iterator[tuple[str, str, GraphQLField]]:
@@ -63,6 +65,8 @@ def test_every_guarded_field_carries_the_extension_that_holds_it() -> None:
             elif key in PERMITS and PERMITS[key] is CLEARED and name != "Complainant":
                 # A Complainant's own fields are reached only through the guarded field that holds it.
                 assert Guarded in held, key
+            elif key in PERMITS and PERMITS[key] is EXAMINERS:
+                assert Examined in held, key
             elif key in PERMITS:
                 assert PERMITS[key] is SEEN or name == "Complainant", key
 
@@ -89,10 +93,8 @@ def operation(kind: str, name: str) -> tuple[str, dict[str, Any]]:
     """An operation that asks for one root field and nothing that could fail besides."""
     field = SDL.type_map[kind].fields[name]  # type: ignore[attr-defined]
     needed = {key: arg.type for key, arg in field.args.items() if isinstance(arg.type, GraphQLNonNull)}
-    needed = {
-        key: type_ for key, type_ in needed.items() if field.args[key].default_value is None or key in {"id", "input"}
-    }
-    variables = {key: example(type_) for key, type_ in needed.items() if key in {"id", "input"}}
+    needed = {key: type_ for key, type_ in needed.items() if field.args[key].default_value is None or key in NAMED}
+    variables = {key: example(type_) for key, type_ in needed.items() if key in NAMED}
     head = ", ".join(f"${key}: {type_}" for key, type_ in needed.items() if key in variables)
     arguments = ", ".join(f"{key}: ${key}" for key in variables)
     result = get_named_type(field.type)

@@ -1,0 +1,33 @@
+"""Likeness (相似度): what two pictures are compared by, and how far apart they are.
+
+Making it from pixels is left to `storage/likeness_hash.py`, finding the near ones among millions to `storage/likeness.py`.
+"""
+
+from dataclasses import dataclass
+
+COARSE_BITS = 64
+DETAIL_BITS = 256
+_MASK = (1 << COARSE_BITS) - 1
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """One cut of a picture: 0 is the whole, 1 what a frame encloses, the others are cuts of the whole.
+
+    `coarse` is a signed 64-bit figure, by which pictures are found; `detail` 256 bits as 64 hexadecimal digits, by which
+    what was found is told apart.
+    """
+
+    cut: int
+    coarse: int
+    detail: str
+
+
+def coarse_bits_apart(one: int, other: int) -> int:
+    """In how many of 64 bits two coarse figures differ."""
+    return ((one ^ other) & _MASK).bit_count()
+
+
+def detail_bits_apart(one: str, other: str) -> int:
+    """In how many of 256 bits two details differ: 0 for the same picture, about 128 for two that have nothing in common."""
+    return (int(one, 16) ^ int(other, 16)).bit_count()

@@ -1,0 +1,199 @@
+"""Measurements that are no tests: how fast, and how surely, nearly the same pictures are found among a million hashes.
+
+It starts a database of its own in a temporary folder, and touches no installation.
+"""
+
+import asyncio
+import contextlib
+import os
+import statistics
+import tempfile
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from random import Random
+from typing import Annotated
+
+import typer
+
+from schema.likeness import COARSE_BITS, DETAIL_BITS, Likeness
+from schema.thresholds import DEFAULTS, ThresholdKind
+from scripts.reach import FAULTS
+from storage.altered_pictures import altered
+from storage.engines import Engines
+from storage.folder import DataFolder
+from storage.likeness import INDEXES, RADIUS, Likenesses, entry
+from storage.mongo import Mongo
+from storage.pictures import examine
+from storage.scenes import draw_scene
+from storage.supervision import Lost
+
+BATCH = 10_000
+KIN = 200
+"""Families that the made-up figures fall into: pictures of counters resemble one another, so that bands are not even."""
+KINSHIP = 0.25
+"""Chance of each bit to differ from the family's."""
+
+app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
+
+
+@app.callback()
+def bench() -> None:
+    """Measure on this machine."""
+
+
+@app.command()
+def likeness(
+    *,
+    hashes: Annotated[int, typer.Option(help="How many made-up hashes the pictures are hidden among.")] = 1_000_000,
+    lookups: Annotated[int, typer.Option(help="How many lookups are timed.")] = 1_000,
+    pictures: Annotated[int, typer.Option(help="How many drawn pictures are copied and looked for.")] = 40,
+    photos: Annotated[Path | None, typer.Option(help="Folder of real photos to copy and look for besides.")] = None,
+    seed: int = 1,
+) -> None:
+    """Time of a lookup, share of altered copies that are found, share of other pictures that are taken for copies."""
+    try:
+        asyncio.run(_likeness(hashes, lookups, pictures, photos, Random(seed)))  # noqa: S311  figures, no secrets
+    except FAULTS as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+async def _likeness(hashes: int, lookups: int, pictures: int, photos: Path | None, random: Random) -> None:
+    async with _database() as mongo:
+        kept = Likenesses(mongo)
+        started = time.perf_counter()
+        planted = await _load(mongo, hashes, random)
+        loaded = time.perf_counter()
+        for keys, options in INDEXES:
+            await mongo.collection("likenesses").create_index(keys, **options)
+        built = time.perf_counter()
+        size = await mongo.command("collStats", "likenesses")
+        typer.echo(
+            f"{hashes:,} hashes loaded in {loaded - started:.0f} s, indexed in {built - loaded:.0f} s:"
+            f" {size['size'] / 2**20:.0f} MiB of documents, {size['totalIndexSize'] / 2**20:.0f} MiB of indexes"
+        )
+        await _time(kept, "one hash", [[each] for each in _nearby(planted, lookups, random)], planted)
+        cuts = [[Likeness(cut, *_figures(random)) for cut in range(12)] for _ in range(max(lookups // 10, 1))]
+        await _time(kept, "one picture, 12 hashes", cuts, {})
+        with tempfile.TemporaryDirectory(prefix="mingcha-bench-") as folder:
+            for name, files in _collections(Path(folder), pictures, photos):
+                await _recall(kept, name, files, Path(folder))
+
+
+@contextlib.asynccontextmanager
+async def _database() -> AsyncIterator[Mongo]:
+    with tempfile.TemporaryDirectory(prefix="mingcha-bench-") as root:
+        folder = DataFolder.open(Path(root) / "data")
+        lock = folder.hold()
+        lost: asyncio.Future[Lost] = asyncio.get_running_loop().create_future()
+        engines = Engines(folder, lock, typer.echo, lost, durable=False)
+        try:
+            mongo = Mongo((await engines.start()).mongo_url, "bench")
+            yield mongo
+            await mongo.close()
+        finally:
+            await engines.stop()
+            os.close(lock)
+
+
+async def _load(mongo: Mongo, hashes: int, random: Random) -> dict[str, Likeness]:
+    """Made-up hashes in families; some of them, to look for."""
+    families = [random.getrandbits(COARSE_BITS) for _ in range(KIN)]
+    planted: dict[str, Likeness] = {}
+    for start in range(0, hashes, BATCH):
+        batch = []
+        for number in range(start, min(start + BATCH, hashes)):
+            made = Likeness(
+                0, _signed(random.choice(families) ^ _noise(random)), f"{random.getrandbits(DETAIL_BITS):064x}"
+            )
+            batch.append(entry(f"med_{number:036x}", made))
+            if number % max(hashes // 1000, 1) == 0:
+                planted[f"med_{number:036x}"] = made
+        await mongo.collection("likenesses").insert_many(batch)
+    return planted
+
+
+def _noise(random: Random) -> int:
+    """Bits that are set with the chance of KINSHIP."""
+    return random.getrandbits(COARSE_BITS) & random.getrandbits(COARSE_BITS)
+
+
+def _signed(bits: int) -> int:
+    return bits - (1 << COARSE_BITS) if bits >> (COARSE_BITS - 1) else bits
+
+
+def _figures(random: Random) -> tuple[int, str]:
+    return _signed(random.getrandbits(COARSE_BITS)), f"{random.getrandbits(DETAIL_BITS):064x}"
+
+
+def _nearby(planted: dict[str, Likeness], count: int, random: Random) -> list[Likeness]:
+    """Copies of planted ones, as far away as is found for certain."""
+    near = []
+    for made in random.choices(list(planted.values()), k=count):
+        flips = sum(1 << place for place in random.sample(range(COARSE_BITS), RADIUS))
+        near.append(Likeness(0, _signed((made.coarse ^ flips) & (1 << COARSE_BITS) - 1), made.detail))
+    return near
+
+
+async def _time(
+    kept: Likenesses, what: str, wanted: Sequence[Sequence[Likeness]], planted: dict[str, Likeness]
+) -> None:
+    by_detail = {made.detail: id for id, made in planted.items()}
+    seconds, missed = [], 0
+    for each in wanted:
+        started = time.perf_counter()
+        found = await kept.near("med_none", each, 0)
+        seconds.append(time.perf_counter() - started)
+        sought = by_detail.get(each[0].detail)
+        missed += sought is not None and sought not in {alike.media_id for alike in found}
+    cuts = statistics.quantiles(seconds, n=100)
+    shown = ", ".join(f"p{share} {cuts[share - 1] * 1000:.1f}" for share in (50, 95, 99))
+    typer.echo(f"lookup of {what}: {shown}, most {max(seconds) * 1000:.1f} ms; missed {missed} of {len(wanted)}")
+
+
+def _collections(folder: Path, pictures: int, photos: Path | None) -> Iterator[tuple[str, list[Path]]]:
+    drawn = []
+    for number in range(pictures):
+        drawn.append(folder / f"drawn-{number}.jpg")
+        drawn[-1].write_bytes(draw_scene(number, 1024, 768, [f"{number:04d}"]))
+    yield "drawn counters", drawn
+    if photos:
+        yield "photos", sorted(path for path in photos.iterdir() if path.is_file())
+
+
+async def _recall(kept: Likenesses, name: str, files: Sequence[Path], folder: Path) -> None:
+    """What share of each kind of copy leads back to its original, and how many other originals it leads to besides."""
+    limit = next(int(each.value or 0) for each in DEFAULTS if each.kind is ThresholdKind.PICTURE_BITS)
+    originals: dict[str, Path] = {}
+    for number, path in enumerate(files):
+        likeness = examine(path).likeness
+        if likeness:
+            id = f"med_{name}-{number}".replace(" ", "-")
+            originals[id] = path
+            await kept.keep(id, likeness)
+    copies, found, others = Counter[str](), Counter[str](), 0
+    looked_up = 0
+    for number, (id, path) in enumerate(originals.items()):
+        for alike in await kept.near(id, (await kept.of([id]))[id], limit):
+            others += alike.media_id in originals
+        with contextlib.suppress(OSError):
+            for kind, body in altered(path, number):
+                copy = folder / "copy.jpg"
+                copy.write_bytes(body)
+                copies[kind] += 1
+                near = {alike.media_id for alike in await kept.near("med_copy", examine(copy).likeness, limit)}
+                found[kind] += id in near
+                looked_up += 1
+    typer.echo(
+        f"{name}: {len(originals)} of {len(files)} have a likeness; {looked_up} copies looked for, up to {limit} bits"
+    )
+    for kind in copies:
+        typer.echo(f"  {kind:<30}{found[kind] / copies[kind]:>7.1%}  {found[kind]} of {copies[kind]}")
+    pairs = len(originals) * (len(originals) - 1)
+    typer.echo(f"  originals taken for copies of one another: {others} of {pairs} pairs")
+
+
+if __name__ == "__main__":
+    app(prog_name="scripts/bench")

@@ -1,0 +1,201 @@
+"""Likeness: copies keep their hash, blank pictures have none, and all that is near is found through the indexes."""
+
+import io
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from api.checks import CheckWork
+from api.context import clock
+from api.verification import MediaWork
+from schema.likeness import COARSE_BITS, Likeness, coarse_bits_apart, detail_bits_apart
+from storage.altered_pictures import altered
+from storage.decoding import Decoder
+from storage.indexes import ensure_indexes
+from storage.likeness import BANDS, RADIUS, Likenesses, band_of, entry, neighbours
+from storage.likeness_hash import CUTS
+from storage.mongo import Mongo
+from storage.pictures import examine
+from storage.scenes import draw_scene
+from tests.made_pictures import saved
+from tests.test_checking import codes_of, flags_of
+from tests.test_media import confirm, upload
+from tests.world import World, draft, medium
+
+FIGURES = st.integers(-(2**63), 2**63 - 1)
+FOUND = {
+    "encoded at 60",
+    "encoded at 40",
+    "scaled to 50 %",
+    "scaled to 25 %",
+    "cut by 5 % around the middle",
+    "cut by 10 % around the middle",
+    "cut by 10 % from a corner",
+    "cut by 20 % around the middle",
+    "cut by 20 % from a corner",
+    "brighter by 15 %",
+    "darker by 15 %",
+    "in a black frame",
+    "in a white frame",
+}
+"""Copies that are found for certain; of other cuts the bench says how many."""
+
+
+@pytest.fixture
+def driver() -> str:
+    return "motor"
+
+
+@pytest.fixture
+async def index(mongo: Mongo) -> Likenesses:
+    await ensure_indexes(mongo)
+    return Likenesses(mongo)
+
+
+def of(folder: Path, body: bytes) -> tuple[Likeness, ...]:
+    path = folder / "picture"
+    path.write_bytes(body)
+    return examine(path).likeness
+
+
+@given(FIGURES, st.sets(st.integers(0, COARSE_BITS - 1), max_size=RADIUS))
+def test_whatever_is_within_the_radius_shares_a_neighbour(coarse: int, flipped: set[int]) -> None:
+    """The promise of the index: no near one is missed, wherever its bits differ."""
+    other = coarse
+    for place in flipped:
+        other ^= 1 << place
+    other = (other + 2**63) % 2**64 - 2**63
+    assert coarse_bits_apart(coarse, other) == len(flipped)
+    assert any(band_of(other, band) in set(neighbours(coarse, band)) for band in BANDS)
+
+
+@given(FIGURES)
+def test_bands_are_the_whole_figure(coarse: int) -> None:
+    put_together = sum(band_of(coarse, band) << first for band, (first, _) in BANDS.items())
+    assert put_together == coarse % 2**64
+
+
+async def test_the_near_are_found_among_others_and_the_nearest_first(index: Likenesses) -> None:
+    random = Random(7)  # noqa: S311
+    detail = f"{random.getrandbits(256):064x}"
+    for number in range(300):
+        other = Likeness(0, random.getrandbits(63), f"{random.getrandbits(256):064x}")
+        await index.keep(f"med_{number}", [other])
+    one = Likeness(0, 0b1010, detail)
+    await index.keep("med_same", [one])
+    await index.keep("med_near", [Likeness(0, 0b0101, f"{int(detail, 16) ^ 0b111:064x}")])
+    await index.keep("med_cut", [Likeness(5, 0b1010, detail)])
+    await index.keep("med_unlike", [Likeness(0, 0b1010, f"{int(detail, 16) ^ ((1 << 40) - 1):064x}")])
+    found = await index.near("med_new", [one], 24)
+    assert [(each.media_id, each.bits) for each in found] == [("med_cut", 0), ("med_same", 0), ("med_near", 3)]
+    assert [each.media_id for each in await index.near("med_same", [one], 0)] == ["med_cut"]
+    assert await index.near("med_new", [Likeness(5, 0b1010, detail)], 0) == [
+        each for each in await index.near("med_new", [one], 0) if each.media_id == "med_same"
+    ]
+    assert await index.near("med_new", [], 24) == []
+
+
+async def test_a_lookup_reads_the_indexes_alone(index: Likenesses, mongo: Mongo) -> None:
+    await index.keep("med_1", [Likeness(0, 77, "0" * 64)])
+    for band in BANDS:
+        find = {
+            "find": "likenesses",
+            "filter": {band: {"$in": list(neighbours(77, band))}},
+            "projection": {"coarse": 1, "_id": 1, band: 1},
+        }
+        plan = await mongo.command("explain", find, verbosity="executionStats")
+        assert "IXSCAN" in str(plan)
+        assert "FETCH" not in str(plan["queryPlanner"]["winningPlan"])
+        assert (plan["executionStats"]["totalDocsExamined"], plan["executionStats"]["nReturned"]) == (0, 1)
+
+
+async def test_keeping_again_changes_nothing(index: Likenesses, mongo: Mongo) -> None:
+    one = Likeness(0, -5, "f" * 64)
+    for _ in range(2):
+        await index.keep("med_1", [one])
+    assert await mongo.collection("likenesses").find({}) == [entry("med_1", one)]
+    assert await index.of(["med_1", "med_2"]) == {"med_1": [one]}
+
+
+@pytest.mark.parametrize("seed", [3, 11])
+async def test_copies_lead_back_to_their_original(index: Likenesses, tmp_path: Path, seed: int) -> None:
+    path = tmp_path / "original.jpg"
+    path.write_bytes(draw_scene(seed, 800, 600, ["0900"]))
+    await index.keep("med_original", examine(path).likeness)
+    await index.keep("med_other", of(tmp_path, draw_scene(seed + 1, 800, 600, ["0900"])))
+    found = set()
+    for kind, body in altered(path, seed):
+        near = await index.near("med_copy", of(tmp_path, body), 24)
+        assert "med_other" not in {each.media_id for each in near}
+        found |= {kind} if near else set()
+    assert found >= FOUND
+
+
+def test_a_picture_is_hashed_as_it_is_seen(tmp_path: Path) -> None:
+    upright = Image.open(io.BytesIO(draw_scene(5, 640, 480, [])))
+    turned = upright.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    one, other = of(tmp_path, saved(upright, quality=95)), of(tmp_path, saved(turned, quality=95, exif=exif))
+    assert detail_bits_apart(one[0].detail, other[0].detail) <= 8
+    assert {each.cut for each in one} >= {0, *range(2, CUTS)}
+
+
+@pytest.mark.parametrize("colour", ["white", "black", (120, 130, 140)])
+def test_a_blank_picture_is_like_no_other(tmp_path: Path, colour: str | tuple[int, int, int]) -> None:
+    assert of(tmp_path, saved(Image.new("RGB", (640, 480), colour))) == ()
+
+
+def test_smallest_pictures_and_strips_do_no_harm(tmp_path: Path) -> None:
+    for size in ((1, 1), (1, 3000), (3000, 1), (2, 2), (33, 7)):
+        noise = Image.effect_noise(size, 90).convert("RGB")
+        assert len(of(tmp_path, saved(noise))) <= CUTS
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(timeout=30) as client:
+        yield client
+
+
+async def handed_in(world: World, http: httpx.AsyncClient, name: str, body: bytes) -> tuple[str, str]:
+    photo = medium(body)
+    [result] = await world.submit(name, draft(media=[photo]))
+    assert await upload(http, result["uploads"][0], body) == 200
+    await confirm(world, photo["id"], name=name)
+    return result["id"], photo["id"]
+
+
+@pytest.mark.parametrize("copy_first", [False, True])
+async def test_a_copy_that_another_inspector_hands_in_is_flagged(
+    world: World, http: httpx.AsyncClient, tmp_path: Path, copy_first: bool
+) -> None:
+    """From the upload to the flag; in whichever order their bytes are verified, the later observation is flagged."""
+    path = tmp_path / "original.jpg"
+    path.write_bytes(draw_scene(21, 800, 600, ["0900"]))
+    copies = dict(altered(path, 1))
+    original, original_photo = await handed_in(world, http, "inspector", path.read_bytes())
+    copy, copy_photo = await handed_in(world, http, "inspector2", copies["cut by 10 % from a corner"])
+    unlike, _ = await handed_in(world, http, "inspector2", draw_scene(22, 800, 600, ["0900"]))
+    if copy_first:
+        earlier = {"$set": {"due_at": clock() - timedelta(minutes=1)}}
+        await world.store.mongo.collection("media").update_one({"_id": copy_photo}, earlier)
+    checks = CheckWork(world.store, clock)
+    async with Decoder() as decoder:
+        work = MediaWork(world.store, decoder, tmp_path, clock)
+        while await work.do_one():
+            await checks.do_all()
+    [flag] = await flags_of(world, copy) or []
+    assert (flag["code"], flag["measure"], flag["threshold"]) == ("SIMILAR_PICTURE", "BITS", 24)
+    assert flag["value"] <= 24
+    assert (flag["medium"], flag["otherMedium"]) == ({"id": copy_photo}, {"id": original_photo})
+    assert flag["otherObservation"] == {"id": original}
+    assert await codes_of(world, original) == await codes_of(world, unlike) == []
+    assert await codes_of(world, copy, "clerk") == ["SIMILAR_PICTURE"]
