@@ -13,6 +13,7 @@ from api.media import MediaMutations
 from api.monitoring_points import MonitoringPointQueries
 from api.nodes import NodeQueries
 from api.observations import ObservationMutations, ObservationQueries
+from api.redactions import RedactionMutations, RedactionQueries
 from api.sessions import SessionMutations
 from api.settings import Settings
 from api.transport import Schema
@@ -30,10 +31,12 @@ Query = merge_types(
         ObservationQueries,
         CaseQueries,
         AssignmentQueries,
+        RedactionQueries,
     ),
 )
 Mutation = merge_types(
-    "Mutation", (SessionMutations, ObservationMutations, MediaMutations, CaseMutations, AssignmentMutations)
+    "Mutation",
+    (SessionMutations, ObservationMutations, MediaMutations, CaseMutations, AssignmentMutations, RedactionMutations),
 )
 
 

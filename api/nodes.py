@@ -5,11 +5,19 @@ import strawberry
 from api.context import Context, Info
 from schema.guards import query
 from schema.ids import kind_of
+from schema.media import Media
 from schema.nodes import Node
 from schema.permits import PERMITS
+from schema.redactions import Redaction
 from storage import visibility
 
-ROOTS = {"cas": "Query.case", "obs": "Query.observation", "asg": "Query.assignments", "pnt": "Query.monitoringPoints"}
+ROOTS = {
+    "cas": "Query.case",
+    "obs": "Query.observation",
+    "asg": "Query.assignments",
+    "pnt": "Query.monitoringPoints",
+    "red": "Query.redaction",
+}
 """The root field whose permit stands for each kind that not everybody reads."""
 
 
@@ -28,10 +36,9 @@ async def find(context: Context, id: str) -> Node | None:  # noqa: PLR0911  one 
         case "usr":
             return await links.user(id)
         case "med":
-            found = await links.media([id])
-            visible = found and await links.observation(found[0].observation_id)
-            # A medium that its observation doesn't name was never handed in.
-            return found[0] if visible and id in visible.content.media_ids else None
+            return await handed_in(context, id)
+        case "red":
+            return await visible_redaction(context, id)
         case "unt":
             units = await context.store.units.many([id], visibility.units(viewer))
             return units[0] if units else None
@@ -40,6 +47,18 @@ async def find(context: Context, id: str) -> Node | None:  # noqa: PLR0911  one 
             return points[0] if points else None
         case _:
             return None
+
+
+async def handed_in(context: Context, media_id: str) -> Media | None:
+    """The medium, where the viewer finds its observation; one that its observation doesn't name was never handed in."""
+    found = await context.links.media([media_id])
+    visible = found and await context.links.observation(found[0].observation_id)
+    return found[0] if visible and media_id in visible.content.media_ids else None
+
+
+async def visible_redaction(context: Context, id: str) -> Redaction | None:
+    found = await context.store.redactions.many([id], visibility.redactions(context.actor))
+    return found[0] if found and await handed_in(context, found[0].media_id) else None
 
 
 @strawberry.type

@@ -1,11 +1,12 @@
-"""The worker process: media are verified, sweeps are made, for as long as the process lives; any number may run.
+"""The worker process: media are verified, redactions made, sweeps run, for as long as the process lives; any number may run.
 
 `python -m api.work`. Work is a state in a record, so that nothing is lost with the process; it is woken by a change stream and
 looks by itself every few seconds besides.
 """
 
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
 
 import anyio
 import structlog
@@ -14,6 +15,7 @@ from api.context import clock
 from api.logs import configure
 from api.metrics import Metrics
 from api.placement import place_known
+from api.redaction_work import RedactionWork
 from api.settings import Settings
 from api.verification import MediaWork
 from api.wiring import open_store
@@ -33,17 +35,27 @@ async def work(settings: Settings, store: Store, metrics: Metrics) -> None:
     with workplace(settings.data / "work") as folder:
         async with Decoder() as decoder, anyio.create_task_group() as tasks:
             media = MediaWork(store, decoder, folder, clock, measured=metrics.work)
-            bell = Bell()
-            tasks.start_soon(_for_ever, metrics, "listen", lambda: _listen(store, bell), 1.0)
+            redactions = RedactionWork(store, folder, clock, measured=metrics.work)
             tasks.start_soon(_for_ever, metrics, "place", lambda: place_known(store), SWEEP_EVERY_SECONDS)
-            while True:
-                try:
-                    found = await media.do_one()
-                except (Refusal, StoreFault) as error:
-                    log.warning("work failed", work="media", reason=type(error).__name__)
-                    found = False
-                if not found:
-                    await bell.wait(LOOK_EVERY_SECONDS)
+            for kind, do_one, changes in (
+                ("media", media.do_one, store.media.uploaded),
+                ("redaction", redactions.do_one, store.redactions.due),
+            ):
+                bell = Bell()
+                tasks.start_soon(_for_ever, metrics, "listen", partial(_listen, changes, bell), 1.0)
+                tasks.start_soon(_work_off, kind, do_one, bell)
+
+
+async def _work_off(kind: str, do_one: Callable[[], Awaitable[bool]], bell: "Bell") -> None:
+    """Do what is due of one kind, piece after piece, for ever."""
+    while True:
+        try:
+            found = await do_one()
+        except (Refusal, StoreFault) as error:
+            log.warning("work failed", work=kind, reason=type(error).__name__)
+            found = False
+        if not found:
+            await bell.wait(LOOK_EVERY_SECONDS)
 
 
 class Bell:
@@ -62,8 +74,8 @@ class Bell:
             self._rung = anyio.Event()
 
 
-async def _listen(store: Store, bell: Bell) -> None:
-    async for _ in store.media.uploaded():
+async def _listen(changes: Callable[[], AsyncIterator[None]], bell: Bell) -> None:
+    async for _ in changes():
         bell.ring()
 
 

@@ -22,6 +22,7 @@ PREFIXES = {
     "dev": "device",
     "ses": "session",
     "rev": "revision",
+    "red": "redaction",
     "evt": "event",
 }
 _SHAPE = re.compile(r"([a-z]{3})_[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")

@@ -2,7 +2,18 @@
 
 import asyncio
 
-from storage import assignments, attempts, cases, media, monitoring_points, observations, sessions, units, users
+from storage import (
+    assignments,
+    attempts,
+    cases,
+    media,
+    monitoring_points,
+    observations,
+    redactions,
+    sessions,
+    units,
+    users,
+)
 from storage.mongo import Mongo
 
 INDEXES = {
@@ -13,6 +24,7 @@ INDEXES = {
     "media_accesses": media.ACCESS_INDEXES,
     "monitoring_points": monitoring_points.INDEXES,
     "observations": observations.INDEXES,
+    "redactions": redactions.INDEXES,
     "sessions": sessions.INDEXES,
     "units": units.INDEXES,
     "users": users.INDEXES,

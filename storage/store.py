@@ -8,6 +8,7 @@ from storage.mongo import Mongo
 from storage.monitoring_points import MonitoringPoints
 from storage.objects import ObjectStore
 from storage.observations import Observations
+from storage.redactions import Redactions
 from storage.sessions import Sessions
 from storage.units import Units
 from storage.users import Users
@@ -24,6 +25,7 @@ class Store:
         self.attempts = Attempts(mongo)
         self.observations = Observations(mongo)
         self.media = MediaRecords(mongo)
+        self.redactions = Redactions(mongo)
         self.cases = Cases(mongo, self.observations)
         self.assignments = Assignments(mongo, self.cases)
 

@@ -177,7 +177,17 @@ class World:
 
     async def snapshot(self) -> dict[str, list[dict[str, Any]]]:
         """Everything that is stored, for a test that nothing changed."""
-        names = ("observations", "media", "cases", "assignments", "counters", "set_aside", "units", "users")
+        names = (
+            "observations",
+            "media",
+            "cases",
+            "assignments",
+            "counters",
+            "set_aside",
+            "units",
+            "users",
+            "redactions",
+        )
         return {name: await self.store.mongo.collection(name).find({}, sort=[("_id", 1)]) for name in names}
 
 
