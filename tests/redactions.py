@@ -73,6 +73,14 @@ async def one(world: World, name: str, id: str) -> dict[str, Any] | None:
     return found
 
 
+async def of_medium(world: World, name: str, observation_id: str) -> list[dict[str, Any]]:
+    """As that person sees them beside the photo."""
+    answer = (await world.ask(name, OF_MEDIUM, id=observation_id))["observation"]
+    [photo] = answer["content"]["media"]
+    found: list[dict[str, Any]] = photo["redactions"]
+    return found
+
+
 def worker(world: World, folder: Path, *, model: Path | None = None, later: timedelta = timedelta()) -> RedactionWork:
     """A worker that, unless given a model, finds no faces: most tests want the steps only."""
     return RedactionWork(world.store, folder, lambda: clock() + later, model=model)

@@ -15,10 +15,10 @@ from storage.redacting import face_model
 from tests.redactions import (
     BOX,
     COUNTER,
-    OF_MEDIUM,
     approved,
     awaiting,
     corrected,
+    of_medium,
     one,
     ready_photo,
     requested,
@@ -28,8 +28,6 @@ from tests.redactions import (
 )
 from tests.test_covering import BLACK, near
 from tests.world import World, new_id
-
-EVERYBODY = ("inspector", "supervisor", "officer", "clerk", "city_officer", "neighbour", "monitor", "liaison", "admin")
 
 
 @pytest.fixture
@@ -41,13 +39,6 @@ def driver() -> str:
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(timeout=30) as client:
         yield client
-
-
-async def of_medium(world: World, name: str, observation_id: str) -> list[dict[str, Any]]:
-    answer = (await world.ask(name, OF_MEDIUM, id=observation_id))["observation"]
-    [photo] = answer["content"]["media"]
-    found: list[dict[str, Any]] = photo["redactions"]
-    return found
 
 
 def kinds(redaction: dict[str, Any]) -> list[str]:
@@ -111,53 +102,6 @@ async def test_from_request_to_release(world: World, http: httpx.AsyncClient, tm
 async def original_url(world: World, key: str) -> str:
     [url] = await world.store.objects.sign_gets([(key, "image/jpeg")], seconds=60)
     return url
-
-
-async def test_who_had_the_original_and_the_copy_is_logged(world: World, tmp_path: Path) -> None:
-    _, photo = await ready_photo(world)
-    made = await awaiting(world, tmp_path, photo)
-    await one(world, "clerk", made["id"])
-    logged = [
-        {key: each.get(key) for key in ("rendition", "user_id", "purpose", "redaction_id")}
-        for each in await world.store.media.accesses(photo)
-    ]
-    officer, clerk = world.people["officer"].id, world.people["clerk"].id
-    original = {"rendition": "ORIGINAL", "user_id": officer, "purpose": "通报用图", "redaction_id": made["id"]}
-    copy = {"rendition": "REDACTED", "purpose": None, "redaction_id": made["id"]}
-    assert logged == [original, original, copy | {"user_id": officer}, copy | {"user_id": clerk}]
-
-
-async def test_until_it_is_approved_only_officers_of_the_scope_find_it(world: World, tmp_path: Path) -> None:
-    observation, photo = await ready_photo(world)
-    made = await awaiting(world, tmp_path, photo)
-    asked = "query($id: ID!) { node(id: $id) { id } }"
-
-    async def finders() -> set[str]:
-        found = set()
-        for name in EVERYBODY:
-            by_node = (await world.ask(name, asked, id=made["id"]))["node"] is not None
-            if name in {"inspector", "supervisor", "officer", "clerk", "city_officer", "neighbour", "monitor"}:
-                assert (await one(world, name, made["id"]) is not None) == by_node, name
-            if by_node:
-                found.add(name)
-        return found
-
-    assert await finders() == {"officer", "clerk", "city_officer"}
-    assert await of_medium(world, "inspector", observation) == []
-    assert await of_medium(world, "supervisor", observation) == []
-    [shown] = await of_medium(world, "clerk", observation)
-    assert shown["link"] is not None
-    before = await world.snapshot()
-    for what, input in (
-        ("correct", {"revision": 1, "boxes": []}),
-        ("approve", {"sha256": made["rendering"]["sha256"]}),
-        ("reject", {"reason": "不宜"}),
-    ):
-        refused = await take(world, "neighbour", what, id=new_id("evt"), redactionId=made["id"], **input)
-        assert (refused["code"], refused["field"]) == ("NOT_FOUND", "redactionId")
-    assert await world.snapshot() == before
-    assert (await approved(world, made, "city_officer"))["state"] == "APPROVED"
-    assert await finders() == {"inspector", "supervisor", "officer", "clerk", "city_officer"}
 
 
 async def test_nobody_approves_what_the_same_person_requested_or_corrected(world: World, tmp_path: Path) -> None:
@@ -289,34 +233,6 @@ async def test_a_request_that_was_given_up_gets_no_boxes(world: World, tmp_path:
     now = await one(world, "officer", id)
     assert now
     assert kinds(now) == ["REQUESTED", "REJECTED"]
-
-
-async def test_officers_list_what_waits_in_their_scope(world: World, tmp_path: Path) -> None:
-    listed = """
-    query($states: [RedactionState!], $first: Int!, $after: String) {
-      redactions(states: $states, first: $first, after: $after) {
-        edges { node { id state } } pageInfo { hasNextPage endCursor }
-      }
-    }"""
-    _, photo = await ready_photo(world)
-    waiting = (await awaiting(world, tmp_path, photo))["id"]
-    others = [await requested(world, photo) for _ in range(2)]
-
-    async def ids(name: str, **variables: Any) -> list[str]:
-        found: list[str] = []
-        after = None
-        while True:
-            page = (await world.ask(name, listed, first=1, after=after, **variables))["redactions"]
-            found += [edge["node"]["id"] for edge in page["edges"]]
-            after = page["pageInfo"]["endCursor"]
-            if not page["pageInfo"]["hasNextPage"]:
-                return found
-
-    assert await ids("clerk", states=["AWAITING_APPROVAL"]) == [waiting]
-    assert await ids("city_officer") == [*reversed(others), waiting]
-    assert await ids("clerk", states=[]) == []
-    assert await ids("neighbour") == []
-    assert await world.errors("supervisor", listed, first=1) == ["FORBIDDEN"]
 
 
 def test_the_life_of_a_redaction() -> None:
