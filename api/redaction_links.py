@@ -49,6 +49,7 @@ class ViewerRedactionLinks:
 
     async def _sign(self, shown: list[Redaction]) -> list[Link | None]:
         """Sign together, after one log entry for each has been stored: who was given what."""
+        made = [each.rendering for each in shown if each.rendering is not None]
         await self._store.media.log_accesses(
             [
                 {
@@ -56,14 +57,14 @@ class ViewerRedactionLinks:
                     "media_id": each.media_id,
                     "rendition": "REDACTED",
                     "redaction_id": each.id,
+                    "sha256": rendering.sha256,
                     "user_id": self._viewer.user_id,
                     "device_id": self._viewer.device_id,
                     "at": self._now,
                 }
-                for each in shown
+                for each, rendering in zip(shown, made, strict=True)
             ]
         )
-        made = [each.rendering for each in shown if each.rendering is not None]
         urls = await self._store.objects.sign_gets([(each.key, "image/jpeg") for each in made], seconds=self._seconds)
         expires_at = self._now + timedelta(seconds=self._seconds)
         return [

@@ -106,6 +106,8 @@ async def awaiting(world: World, folder: Path, media_id: str, name: str = "offic
 
 
 async def approved(world: World, redaction: dict[str, Any], name: str = "clerk") -> dict[str, Any]:
+    """Approved by that person, who looks at the redaction as it is now first."""
+    await one(world, name, redaction["id"])
     sha256 = redaction["rendering"]["sha256"]
     return await take(world, name, "approve", id=new_id("evt"), redactionId=redaction["id"], sha256=sha256)
 

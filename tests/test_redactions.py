@@ -123,6 +123,7 @@ async def test_nobody_approves_what_the_same_person_requested_or_corrected(world
 async def test_an_approval_is_of_the_copy_that_was_looked_at(world: World, tmp_path: Path) -> None:
     _, photo = await ready_photo(world)
     seen = await awaiting(world, tmp_path, photo)
+    await one(world, "clerk", seen["id"])
     await corrected(world, seen["id"], revision=1)
     assert (await approved(world, seen))["code"] == "WRONG_STATE"
     other = {"left": 0.0, "top": 0.0, "right": 0.1, "bottom": 0.1}
@@ -137,6 +138,21 @@ async def test_an_approval_is_of_the_copy_that_was_looked_at(world: World, tmp_p
     assert now["rendering"]["revision"] == 3
     assert now["rendering"]["sha256"] != seen["rendering"]["sha256"]
     assert (await approved(world, now))["state"] == "APPROVED"
+
+
+async def test_nobody_approves_a_copy_that_was_never_opened(world: World, tmp_path: Path) -> None:
+    """The digest alone stands in the record: a link to that very copy must have been given to the same person."""
+    _, photo = await ready_photo(world)
+    made = await awaiting(world, tmp_path, photo)
+    sent = {"id": new_id("evt"), "redactionId": made["id"], "sha256": made["rendering"]["sha256"]}
+    await world.ask("clerk", "query($id: ID!) { redaction(id: $id) { rendering { sha256 } } }", id=made["id"])
+    await one(world, "city_officer", made["id"])
+    before = await world.snapshot()
+    refused = await take(world, "clerk", "approve", **sent)
+    assert (refused["code"], refused["field"]) == ("OUTDATED", "sha256")
+    assert await world.snapshot() == before
+    await one(world, "clerk", made["id"])
+    assert (await take(world, "clerk", "approve", **sent))["state"] == "APPROVED"
 
 
 async def test_boxes_drawn_on_an_older_revision_overwrite_nothing(world: World, tmp_path: Path) -> None:
