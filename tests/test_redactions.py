@@ -140,6 +140,37 @@ async def test_an_approval_is_of_the_copy_that_was_looked_at(world: World, tmp_p
     assert (await approved(world, now))["state"] == "APPROVED"
 
 
+async def test_whoever_only_requested_does_not_approve_either(world: World, tmp_path: Path) -> None:
+    _, photo = await ready_photo(world)
+    id, work = await requested(world, photo), worker(world, tmp_path)
+    await work.do_one()
+    await corrected(world, id, "clerk")
+    await work.do_one()
+    made = await one(world, "officer", id)
+    assert made
+    before = await world.snapshot()
+    assert (await approved(world, made, "officer"))["code"] == "OWN_WORK"
+    assert await world.snapshot() == before
+
+
+async def test_of_an_approval_and_a_correction_at_once_one_counts(world: World, tmp_path: Path) -> None:
+    _, photo = await ready_photo(world)
+    for _ in range(4):
+        made = await awaiting(world, tmp_path, photo)
+        await one(world, "clerk", made["id"])
+        sha256 = made["rendering"]["sha256"]
+        approval, correction = await asyncio.gather(
+            take(world, "clerk", "approve", id=new_id("evt"), redactionId=made["id"], sha256=sha256),
+            corrected(world, made["id"], revision=1),
+        )
+        assert sorted((approval.get("code", "done"), correction.get("code", "done"))) == ["WRONG_STATE", "done"]
+        now = await one(world, "officer", made["id"])
+        assert now
+        expected = ("APPROVED", 1) if "state" in approval else ("RENDERING", 2)
+        assert (now["state"], now["revision"]) == expected
+        await worker(world, tmp_path).do_one()
+
+
 async def test_nobody_approves_a_copy_that_was_never_opened(world: World, tmp_path: Path) -> None:
     """The digest alone stands in the record: a link to that very copy must have been given to the same person."""
     _, photo = await ready_photo(world)
