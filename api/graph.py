@@ -14,6 +14,7 @@ from api.media import MediaMutations
 from api.monitoring_points import MonitoringPointQueries
 from api.nodes import NodeQueries
 from api.observations import ObservationMutations, ObservationQueries
+from api.redactions import RedactionMutations, RedactionQueries
 from api.sessions import SessionMutations
 from api.settings import Settings
 from api.thresholds import ThresholdMutations, ThresholdQueries
@@ -34,6 +35,7 @@ Query = merge_types(
         AssignmentQueries,
         FlagQueries,
         ThresholdQueries,
+        RedactionQueries,
     ),
 )
 Mutation = merge_types(
@@ -46,6 +48,7 @@ Mutation = merge_types(
         AssignmentMutations,
         FlagMutations,
         ThresholdMutations,
+        RedactionMutations,
     ),
 )
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 import anyio
 from strawberry.dataloader import DataLoader
 
+from api.redaction_links import ViewerRedactionLinks
 from schema.assignments import Assignment
 from schema.cases import MAX_OBSERVATIONS, Case
 from schema.flags import Flag
@@ -124,6 +125,10 @@ class ViewerLinks:
         if media.state is not MediaState.READY:
             return None
         return await self._links.load(_Wanted(media, rendition))
+
+    @cached_property
+    def redactions(self) -> ViewerRedactionLinks:
+        return ViewerRedactionLinks(self._store, self.viewer, self._now, self._seconds)
 
     @cached_property
     def _units(self) -> DataLoader[str, Unit | None]:

@@ -1,12 +1,16 @@
 """Nodes: any record by its id alone; the prefix says which kind it is, and visibility is that kind's own."""
 
+from collections.abc import Awaitable, Callable
+
 import strawberry
 
 from api.context import Context, Info
 from schema.guards import query
 from schema.ids import kind_of
+from schema.media import Media
 from schema.nodes import Node
 from schema.permits import PERMITS
+from schema.redactions import Redaction
 from storage import visibility
 
 ROOTS = {
@@ -15,40 +19,57 @@ ROOTS = {
     "asg": "Query.assignments",
     "pnt": "Query.monitoringPoints",
     "flg": "Query.flags",
+    "red": "Query.redaction",
 }
 """The root field whose permit stands for each kind that not everybody reads."""
 
 
-async def find(context: Context, id: str) -> Node | None:  # noqa: PLR0911  one return a kind
+async def find(context: Context, id: str) -> Node | None:
     """The record, or None where the viewer finds none; raises `Refusal(BAD_ID)` for what is no id at all."""
-    kind, links, viewer = kind_of(id), context.links, context.actor
-    if kind in ROOTS and not PERMITS[ROOTS[kind]].admits(viewer):
+    kind = kind_of(id)
+    if kind not in FINDERS or (kind in ROOTS and not PERMITS[ROOTS[kind]].admits(context.actor)):
         return None
-    match kind:
-        case "cas":
-            return await links.case(id)
-        case "obs":
-            return await links.observation(id)
-        case "asg":
-            return await links.assignment(id)
-        case "flg":
-            flags = await context.store.flags.many([id], visibility.flags(viewer))
-            return flags[0] if flags else None
-        case "usr":
-            return await links.user(id)
-        case "med":
-            found = await links.media([id])
-            visible = found and await links.observation(found[0].observation_id)
-            # A medium that its observation doesn't name was never handed in.
-            return found[0] if visible and id in visible.content.media_ids else None
-        case "unt":
-            units = await context.store.units.many([id], visibility.units(viewer))
-            return units[0] if units else None
-        case "pnt":
-            points = await context.store.monitoring_points.many([id], visibility.monitoring_points(viewer))
-            return points[0] if points else None
-        case _:
-            return None
+    return await FINDERS[kind](context, id)
+
+
+async def handed_in(context: Context, media_id: str) -> Media | None:
+    """The medium, where the viewer finds its observation; one that its observation doesn't name was never handed in."""
+    found = await context.links.media([media_id])
+    visible = found and await context.links.observation(found[0].observation_id)
+    return found[0] if visible and media_id in visible.content.media_ids else None
+
+
+async def visible_redaction(context: Context, id: str) -> Redaction | None:
+    found = await context.store.redactions.many([id], visibility.redactions(context.actor))
+    return found[0] if found and await handed_in(context, found[0].media_id) else None
+
+
+async def _unit(context: Context, id: str) -> Node | None:
+    found = await context.store.units.many([id], visibility.units(context.actor))
+    return found[0] if found else None
+
+
+async def _point(context: Context, id: str) -> Node | None:
+    found = await context.store.monitoring_points.many([id], visibility.monitoring_points(context.actor))
+    return found[0] if found else None
+
+
+async def _flag(context: Context, id: str) -> Node | None:
+    found = await context.store.flags.many([id], visibility.flags(context.actor))
+    return found[0] if found else None
+
+
+FINDERS: dict[str, Callable[[Context, str], Awaitable[Node | None]]] = {
+    "cas": lambda context, id: context.links.case(id),
+    "obs": lambda context, id: context.links.observation(id),
+    "asg": lambda context, id: context.links.assignment(id),
+    "usr": lambda context, id: context.links.user(id),
+    "med": handed_in,
+    "red": visible_redaction,
+    "flg": _flag,
+    "unt": _unit,
+    "pnt": _point,
+}
 
 
 @strawberry.type

@@ -6,15 +6,16 @@ How a picture is read is `storage/decoding.py`; running this for ever is `work.p
 """
 
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 
-import anyio
 import structlog
 
+from api.leases import LEASE, held
 from schema.media import Media, MediaRejection, MediaState, Rendition, Thumbnail
 from schema.media_facts import MediaFacts
 from schema.places import Datum, GeoPointInput, PositionSource, locate
@@ -27,8 +28,6 @@ from storage.objects import Declined, Downloaded
 from storage.picture_facts import Damage, Picture
 from storage.store import Store
 
-LEASE = timedelta(seconds=15)
-"""How long after a worker's last sign of life its work is taken up by another."""
 DECODED = frozenset({"image/jpeg", "image/png", "image/webp"})
 RENDITIONS = (Rendition.LARGE, Rendition.SMALL)
 LONGEST_WAIT = timedelta(days=1)
@@ -62,7 +61,7 @@ class MediaWork:
         if media is None:
             return False
         failed = False
-        async with self._held(media):
+        async with held(partial(self.store.media.hold, media), self.now, self.lease):
             try:
                 with self.measured("verify" if media.state is MediaState.UPLOADED else "look"):
                     await (self.verify(media) if media.state is MediaState.UPLOADED else self._look_for(media))
@@ -72,22 +71,6 @@ class MediaWork:
         if failed:
             await self.store.media.postpone(media, self.now() + min(timedelta(seconds=media.attempts), PAUSE))
         return True
-
-    @asynccontextmanager
-    async def _held(self, media: Media) -> AsyncIterator[None]:
-        """Prolong the lease, so that no other worker takes up what this one is still at."""
-
-        async def hold() -> None:
-            held = True
-            while held:
-                await anyio.sleep(self.lease / timedelta(seconds=3))
-                with suppress(Refusal, StoreFault):  # the database may be back before the lease ends
-                    held = await self.store.media.hold(media, self.now() + self.lease)
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(hold)
-            yield
-            tasks.cancel_scope.cancel()
 
     async def _look_for(self, media: Media) -> None:
         """A medium that nobody confirmed: a phone may have been killed after the upload, or may still be offline."""

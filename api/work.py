@@ -1,11 +1,11 @@
-"""The worker process: media are verified, observations checked, sweeps made; any number may run.
+"""The worker process: media are verified, observations checked, redactions made, sweeps run; any number may run.
 
 `python -m api.work`. Work is a state in a record, so that nothing is lost with the process; it is woken by a change stream and
 looks by itself every few seconds besides.
 """
 
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from functools import partial
 
@@ -18,6 +18,7 @@ from api.context import clock
 from api.logs import configure
 from api.metrics import Metrics
 from api.placement import place_known
+from api.redaction_work import RedactionWork
 from api.settings import Settings
 from api.upload_sweeps import sweep_uploads
 from api.verification import MediaWork
@@ -40,22 +41,31 @@ async def work(settings: Settings, store: Store, metrics: Metrics) -> None:
         async with Decoder() as decoder, anyio.create_task_group() as tasks:
             given_up = timedelta(days=settings.upload_abandoned_days)
             media = MediaWork(store, decoder, folder, clock, give_up_after=given_up, measured=metrics.work)
-            bell = Bell()
+            redactions = RedactionWork(store, folder, clock, measured=metrics.work)
             tasks.start_soon(BucketCare(store.objects, settings).take)
-            tasks.start_soon(_for_ever, metrics, "listen", lambda: _listen(store, bell), 1.0)
-            checks = CheckWork(store, clock)
-            tasks.start_soon(_for_ever, metrics, "check", checks.do_all, LOOK_EVERY_SECONDS)
+            tasks.start_soon(_for_ever, metrics, "check", CheckWork(store, clock).do_all, LOOK_EVERY_SECONDS)
             tasks.start_soon(_for_ever, metrics, "place", lambda: place_known(store), SWEEP_EVERY_SECONDS)
             sweep = partial(_sweep_uploads, store, settings.upload_unused_for)
             tasks.start_soon(_for_ever, metrics, "sweep", sweep, SWEEP_UPLOADS_EVERY_SECONDS)
-            while True:
-                try:
-                    found = await media.do_one()
-                except (Refusal, StoreFault) as error:
-                    log.warning("work failed", work="media", reason=type(error).__name__)
-                    found = False
-                if not found:
-                    await bell.wait(LOOK_EVERY_SECONDS)
+            for kind, do_one, changes in (
+                ("media", media.do_one, store.media.uploaded),
+                ("redaction", redactions.do_one, store.redactions.due),
+            ):
+                bell = Bell()
+                tasks.start_soon(_for_ever, metrics, "listen", partial(_listen, changes, bell), 1.0)
+                tasks.start_soon(_work_off, kind, do_one, bell)
+
+
+async def _work_off(kind: str, do_one: Callable[[], Awaitable[bool]], bell: "Bell") -> None:
+    """Do what is due of one kind, piece after piece, for ever."""
+    while True:
+        try:
+            found = await do_one()
+        except (Refusal, StoreFault) as error:
+            log.warning("work failed", work=kind, reason=type(error).__name__)
+            found = False
+        if not found:
+            await bell.wait(LOOK_EVERY_SECONDS)
 
 
 class Bell:
@@ -74,8 +84,8 @@ class Bell:
             self._rung = anyio.Event()
 
 
-async def _listen(store: Store, bell: Bell) -> None:
-    async for _ in store.media.uploaded():
+async def _listen(changes: Callable[[], AsyncIterator[None]], bell: Bell) -> None:
+    async for _ in changes():
         bell.ring()
 
 

@@ -22,6 +22,7 @@ PREFIXES = {
     "dev": "device",
     "ses": "session",
     "rev": "revision",
+    "red": "redaction",
     "evt": "event",
     "flg": "flag",
     "thr": "threshold",

@@ -16,10 +16,18 @@ if TYPE_CHECKING:
     from schema.media import Link, Media, Rendition
     from schema.monitoring_points import MonitoringPoint
     from schema.observations import Observation
+    from schema.redactions import Redaction
     from schema.refusals import Refusal
     from schema.units import Unit
     from schema.users import User
     from schema.viewers import Viewer
+
+
+class RedactionLinks(Protocol):
+    """Redactions of media that the viewer has been shown: all of them to officers of the scope, approved ones to others."""
+
+    async def of_media(self, media_id: str) -> "list[Redaction]": ...
+    async def link(self, redaction: "Redaction") -> "Link | None": ...
 
 
 class Links(Protocol):
@@ -45,6 +53,8 @@ class Links(Protocol):
     async def assignments_of_case(self, case_id: str) -> "list[Assignment]": ...
     async def cases_about(self, unit_id: str | None, monitoring_point_id: str | None) -> "list[Case]": ...
     async def link(self, media: "Media", rendition: "Rendition") -> "Link | None": ...
+    @property
+    def redactions(self) -> RedactionLinks: ...
 
 
 class Context(Protocol):

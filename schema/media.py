@@ -23,6 +23,7 @@ from schema.viewers import Owner
 
 if TYPE_CHECKING:
     from schema.observations import Observation
+    from schema.redactions import Redaction
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MD5 = re.compile(r"[0-9a-f]{32}")
@@ -148,6 +149,10 @@ class Media(Node):
     @strawberry.field(description="The observation that it belongs to.")
     async def observation(self, info: Info) -> Annotated["Observation", strawberry.lazy("schema.observations")] | None:
         return await info.context.links.observation(self.observation_id)
+
+    @strawberry.field(description="Copies made for release, oldest first; until approved for officers only (脱敏发布).")
+    async def redactions(self, info: Info) -> list[Annotated["Redaction", strawberry.lazy("schema.redactions")]]:
+        return await info.context.links.redactions.of_media(self.id)
 
 
 @strawberry.input(description="A medium that the phone has and will upload (影像资料).")

@@ -27,6 +27,8 @@ class RefusalCode(enum.Enum):
     OUT_OF_SCOPE = "OUT_OF_SCOPE"
     CONFLICT = "CONFLICT"
     WRONG_STATE = "WRONG_STATE"
+    OUTDATED = "OUTDATED"
+    OWN_WORK = "OWN_WORK"
     LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
     NOT_ARRIVED = "NOT_ARRIVED"
     UNKNOWN_DOCUMENT = "UNKNOWN_DOCUMENT"
@@ -68,6 +70,14 @@ CATALOGUE: dict[RefusalCode, Entry] = {
     ),
     RefusalCode.WRONG_STATE: Entry(
         "The record's present state does not allow this.", "记录当前状态不允许此操作。", NextStep.DISCARD
+    ),
+    RefusalCode.OUTDATED: Entry(
+        "The record has changed since you read it. Look again, then decide.",
+        "记录在您查看之后已有变化，请重新查看后再操作。",
+        NextStep.FIX_AND_RESEND,
+    ),
+    RefusalCode.OWN_WORK: Entry(
+        "This takes another person than whoever did the work.", "须由经办人以外的人员复核。", NextStep.DISCARD
     ),
     RefusalCode.LIMIT_EXCEEDED: Entry(
         "This is more than one request may ask for.", "超出单次请求的上限。", NextStep.FIX_AND_RESEND

@@ -78,7 +78,8 @@ def _works() -> bool:
 
 
 def _install(lock: Path) -> None:
-    pip = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--require-hashes", "-r", str(lock)]
+    # The lock is whole, and leaves out on purpose what a package names without our using it: --no-deps.
+    pip = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--require-hashes", "--no-deps", "-r", str(lock)]
     quietly = ["--quiet", "--no-input", "--disable-pip-version-check", "--retries=2"]
     done = subprocess.run([*pip, *quietly], check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode == 0:

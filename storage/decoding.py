@@ -6,21 +6,24 @@ What is read is left to `pictures`, the child's own side to `decoding_child`, wh
 import contextlib
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import PIPE
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import anyio
 import orjson
 from anyio.abc import ByteSendStream, Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
-from storage.picture_facts import Damage, Picture, from_json
+from storage.picture_facts import A, Damage, Picture, from_json
 
 _ROOT = Path(__file__).parent.parent
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+"""NumPy's would each reserve address space, which is what the child is capped in."""
 _START_SECONDS = 30.0
 _REPLY_BYTES = 32 * 2**20
 
@@ -29,22 +32,15 @@ class DecoderUnavailable(Exception):  # noqa: N818  says what is so
     """The child process does not start: a fault of this machine, and none of the picture. Try again later."""
 
 
-class Decoder:
-    """One child process, started at need, that reads one picture at a time; make several to read several at once.
+class Isolated:
+    """One child process, started at need, that runs one of `functions` on one file at a time; make several to do more.
 
-    `work` and `facts` name the functions that it runs on a path, `module:function`; both return a `Picture`.
+    A function is named `module:function`, takes a path first, and answers as `picture_facts` has it.
     Use as an async context manager: leaving it ends the child. A child never outlives its parent (Linux).
     """
 
-    def __init__(
-        self,
-        *,
-        work: str = "storage.pictures:examine",
-        facts: str = "storage.pictures:read_facts",
-        seconds: float = 20.0,
-        memory_bytes: int = 1536 * 2**20,
-    ) -> None:
-        self._work, self._facts = work, facts
+    def __init__(self, *functions: str, seconds: float, memory_bytes: int) -> None:
+        self._functions = functions
         self._seconds, self._memory_bytes = seconds, memory_bytes
         self._child: _Child | None = None
         self._turn = anyio.Lock()
@@ -62,38 +58,23 @@ class Decoder:
         """Process id of the child, while there is one."""
         return self._child.process.pid if self._child else None
 
-    async def examine(self, path: Path) -> Picture:
-        """What the picture says, with its thumbnails. A crash, a hang or a bomb is the picture's `damage`.
-
-        It is then read once more without its pixels, so that the facts are there all the same.
-        Raises `DecoderUnavailable` when no child can be started, and `OSError` for a path that can't be read.
-        """
-        async with self._turn:
-            if not os.access(path, os.R_OK):
-                raise FileNotFoundError(path)
-            picture = await self._run(self._work, path)
-            if picture.damage in {Damage.TIMED_OUT, Damage.CRASHED, Damage.OUT_OF_MEMORY}:
-                facts = await self._run(self._facts, path)
-                picture = replace(facts, damage=picture.damage)
-            return picture
-
-    async def _run(self, work: str, path: Path) -> Picture:
+    async def _run(self, kind: type[A], work: str, path: Path, *more: Any) -> A:
         answered = False
         try:
             child = await self._ready()
             try:
                 with anyio.fail_after(self._seconds):
-                    await child.requests.send(_request(work, path))
+                    await child.requests.send(_request(work, path, more))
                     size = int.from_bytes(await child.replies.receive_exactly(4))
                     if size > _REPLY_BYTES:
-                        return Picture(damage=Damage.CRASHED)
-                    picture = from_json(await child.replies.receive_exactly(size))
+                        return kind(damage=Damage.CRASHED)
+                    answer = from_json(await child.replies.receive_exactly(size), kind)
             except TimeoutError:
-                return Picture(damage=Damage.TIMED_OUT)
+                return kind(damage=Damage.TIMED_OUT)
             except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.IncompleteRead, ValueError):
-                return Picture(damage=Damage.CRASHED)
+                return kind(damage=Damage.CRASHED)
             answered = True
-            return picture
+            return answer
         finally:
             # Also when cancelled: an answer that comes too late would be taken for the next picture's.
             if not answered:
@@ -115,14 +96,14 @@ class Decoder:
         process = await anyio.open_process(
             [
                 *(sys.executable, "-m", "storage.decoding_child"),
-                *(str(os.getpid()), str(self._memory_bytes), self._work, self._facts),
+                *(str(os.getpid()), str(self._memory_bytes), *self._functions),
             ],
             stdin=PIPE,
             stdout=PIPE,
             stderr=None,
             cwd=_ROOT,
             # No secrets: hostile bytes may take the child over.
-            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
+            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | _ONE_THREAD,
         )
         if process.stdin is None or process.stdout is None:
             raise DecoderUnavailable("The process that decodes pictures has no pipes.")
@@ -135,6 +116,36 @@ class Decoder:
                 with contextlib.suppress(ProcessLookupError):
                     child.process.kill()
                 await child.process.aclose()
+
+
+class Decoder(Isolated):
+    """Reads pictures. `work` and `facts` name the functions that its child runs on a path; both return a `Picture`."""
+
+    def __init__(
+        self,
+        *,
+        work: str = "storage.pictures:examine",
+        facts: str = "storage.pictures:read_facts",
+        seconds: float = 20.0,
+        memory_bytes: int = 1536 * 2**20,
+    ) -> None:
+        super().__init__(work, facts, seconds=seconds, memory_bytes=memory_bytes)
+        self._work, self._facts = work, facts
+
+    async def examine(self, path: Path) -> Picture:
+        """What the picture says, with its thumbnails. A crash, a hang or a bomb is the picture's `damage`.
+
+        It is then read once more without its pixels, so that the facts are there all the same.
+        Raises `DecoderUnavailable` when no child can be started, and `OSError` for a path that can't be read.
+        """
+        async with self._turn:
+            if not os.access(path, os.R_OK):
+                raise FileNotFoundError(path)
+            picture = await self._run(Picture, self._work, path)
+            if picture.damage in {Damage.TIMED_OUT, Damage.CRASHED, Damage.OUT_OF_MEMORY}:
+                facts = await self._run(Picture, self._facts, path)
+                picture = replace(facts, damage=picture.damage)
+            return picture
 
 
 @dataclass(frozen=True)
@@ -153,5 +164,5 @@ def _has_ended(process: Process) -> bool:
     return ended is not None or process.returncode is not None
 
 
-def _request(work: str, path: Path) -> bytes:
-    return orjson.dumps([work, os.fspath(path.absolute())]) + b"\n"
+def _request(work: str, path: Path, more: Sequence[Any]) -> bytes:
+    return orjson.dumps([work, os.fspath(path.absolute()), *more]) + b"\n"

@@ -1,4 +1,4 @@
-"""The child's side of `decoding`: caps itself, then answers each path on its input with the picture found there.
+"""The child's side of `decoding`: caps itself, then answers each path on its input with what its functions say of it.
 
 Run as `python -m storage.decoding_child PARENT MEMORY_BYTES MODULE:FUNCTION...`; starting and timing it is left to
 `decoding`.
@@ -11,27 +11,30 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import orjson
 
 from storage.leash import die_with_parent
-from storage.picture_facts import Damage, Picture, to_json
+from storage.picture_facts import Covered, Damage, Faces, Picture, to_json
+
+Answer = Picture | Faces | Covered
 
 
 def main() -> None:
-    """Write one byte when ready; then for each line `[function, path]` a length of four bytes and a picture's JSON."""
+    """Write one byte when ready; then for each line `[function, path, *more]` a length of four bytes and an answer's JSON."""
     parent, memory_bytes, *names = sys.argv[1:]
     die_with_parent(int(parent))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     _cap(int(memory_bytes))
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints must not be taken for an answer
-    functions: dict[str, Callable[[Path], Picture]] = {name: pkgutil.resolve_name(name) for name in names}
+    functions: dict[str, Callable[..., Answer]] = {name: pkgutil.resolve_name(name) for name in names}
     replies.write(b"+")
     replies.flush()
     for line in sys.stdin.buffer:
-        name, path = orjson.loads(line)
-        reply = to_json(_run(functions[name], Path(path)))
+        name, path, *more = orjson.loads(line)
+        reply = to_json(_run(functions[name], Path(path), *more))
         replies.write(len(reply).to_bytes(4) + reply)
         replies.flush()
 
@@ -43,11 +46,11 @@ def _cap(memory_bytes: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
 
 
-def _run(function: Callable[[Path], Picture], path: Path) -> Picture:
+def _run(function: Callable[..., Answer], path: Path, *more: Any) -> Answer:
     try:
-        return function(path)
+        return function(path, *more)
     except MemoryError:
-        return Picture(damage=Damage.OUT_OF_MEMORY)
+        return Picture(damage=Damage.OUT_OF_MEMORY)  # the one field that every kind of answer has
     except Exception:  # noqa: BLE001  whatever hostile bytes made a reader raise costs this one file
         return Picture(damage=Damage.CRASHED)
 

@@ -158,6 +158,11 @@ class MediaRecords:
     async def accesses(self, media_id: str) -> list[Document]:
         return await self._accesses.find({"media_id": media_id}, sort=[("at", ASCENDING)])
 
+    async def was_given(self, media_id: str, redaction_id: str, sha256: str, user_id: str) -> bool:
+        """Whether the person was ever given a link to that very copy of the medium."""
+        given: Filter = {"media_id": media_id, "redaction_id": redaction_id, "sha256": sha256, "user_id": user_id}
+        return await self._accesses.find_one(given, projection={"_id": 1}) is not None
+
     async def _move(self, id: str, to: MediaState, fields: Document, also: Filter | None = None) -> Media | None:
         before = [state.value for state, targets in MOVES.items() if to in targets]
         moving: Filter = {"_id": id, "state": {"$in": before}, **(also or {})}

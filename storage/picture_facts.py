@@ -5,9 +5,10 @@ Reading them is left to `pictures`; what of them becomes part of a medium, to `m
 
 import base64
 import enum
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import cattrs
 import orjson
@@ -67,25 +68,58 @@ class Picture:
     likeness: tuple[Likeness, ...] = ()
 
 
+Edges = Sequence[float]
+"""A box: left, top, right and bottom, in fractions of the upright picture's width and height."""
+
+
+@dataclass(frozen=True)
+class Face:
+    """Where a face was found, in fractions of the upright picture's width and height; how sure that is, 0 to 1."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Faces of a picture, the surest first; `damage` says why they could not be looked for."""
+
+    faces: tuple[Face, ...] = ()
+    damage: Damage | None = None
+
+
+@dataclass(frozen=True)
+class Covered:
+    """Size of a covered picture, pixels; `damage` says why there is none."""
+
+    width: int = 0
+    height: int = 0
+    damage: Damage | None = None
+
+
+A = TypeVar("A", Picture, Faces, Covered)
 _converter = cattrs.Converter()
 _converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
 _converter.register_structure_hook(bytes, lambda text, _: base64.b64decode(text, validate=True))
 
 
-def to_json(picture: Picture) -> bytes:
+def to_json(answer: Picture | Faces | Covered) -> bytes:
     """JSON that `from_json` reads; bytes as base64."""
-    return orjson.dumps(picture, default=_base64)
+    return orjson.dumps(answer, default=_base64)
 
 
-def from_json(text: bytes) -> Picture:
-    """Raises `ValueError` for what is no picture: the process that wrote it had hostile bytes in its hands."""
+def from_json(text: bytes, kind: type[A]) -> A:
+    """Raises `ValueError` for what is none of that kind: the process that wrote it had hostile bytes in its hands."""
     values = orjson.loads(text)
     if not isinstance(values, dict):
-        raise ValueError("not a picture")  # noqa: TRY004  its content is wrong, not the caller's argument
+        raise ValueError("not an answer")  # noqa: TRY004  its content is wrong, not the caller's argument
     try:
-        return _converter.structure(values, Picture)
+        return _converter.structure(values, kind)
     except cattrs.BaseValidationError as error:
-        raise ValueError("not a picture") from error
+        raise ValueError("not an answer") from error
 
 
 def _base64(value: Any) -> str:

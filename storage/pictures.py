@@ -1,4 +1,4 @@
-"""The one file that imports PIL: what a picture says of itself, its upright thumbnails, and drawings for the demo.
+"""Pictures, by Pillow: what one says of itself, its upright thumbnails, and drawings for the demo.
 
 It decodes hostile bytes in the calling process, one thread at a time, since Pillow's switches belong to the process;
 keeping a crash, a hang or a bomb to one file is left to `decoding`.
@@ -10,10 +10,10 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from PIL import Image, ImageCms, ImageDraw, ImageFile, ImageFont
 
@@ -26,6 +26,7 @@ from storage.picture_facts import Damage, Picture, Thumbnail
 from storage.shapes import Kind, Shape
 from storage.xmp import read_xmp
 
+T = TypeVar("T")
 LARGE, SMALL = 1280, 320
 """Long sides of the two thumbnails, pixels."""
 
@@ -68,16 +69,16 @@ def examine(path: Path) -> Picture:
     picture = read_facts(path)
     if picture.damage in {Damage.EMPTY, Damage.UNSUPPORTED}:
         return picture
-    with _quiet():
+    with quiet():
         try:
-            thumbnails, damage = _thumbnails(path, picture)
+            thumbnails, damage = decode(path, picture, lambda image: _renditions(image, picture.orientation))
         except MemoryError:
             return replace(picture, damage=Damage.OUT_OF_MEMORY)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             return replace(picture, damage=Damage.TOO_MANY_PIXELS)
     # The decoder has the last word: a file may end before its structure does and still hold every pixel.
     damage = damage and (picture.damage or damage)
-    return replace(picture, thumbnails=thumbnails, likeness=_likeness(thumbnails), damage=damage)
+    return replace(picture, thumbnails=thumbnails or (), likeness=_likeness(thumbnails or ()), damage=damage)
 
 
 def read_facts(path: Path) -> Picture:
@@ -88,7 +89,7 @@ def read_facts(path: Path) -> Picture:
         if content_type not in _FORMATS:
             return Picture(content_type, damage=Damage.UNSUPPORTED if head else Damage.EMPTY)
         container = scan(file, content_type)
-    with _quiet():
+    with quiet():
         ifd0, exif_ifd, gps = _tags(container.exif)
     exif, xmp = read_exif(ifd0, exif_ifd, gps), read_xmp(container.xmp)
     width, height = container.width, container.height
@@ -145,7 +146,7 @@ def _side(stated: object) -> int | None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Pillow's remarks on broken metadata are no news here; its warning of a bomb is an error."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -153,23 +154,29 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _thumbnails(path: Path, picture: Picture) -> tuple[tuple[Thumbnail, ...], Damage | None]:
+def decode(
+    path: Path, picture: Picture, make: Callable[[Image.Image], T], within: int = LARGE
+) -> tuple[T | None, Damage | None]:
+    """What `make` makes of the decoded picture, or of what decodes of a broken one; None where nothing does.
+
+    A JPEG comes at half, a quarter or an eighth of its size, as long as its long side then has `within` pixels.
+    Raises `MemoryError`, and Pillow's error or warning of a bomb beyond `DECODED_PIXELS`.
+    """
     coding = _FORMATS[str(picture.content_type)]
     try:
         with path.open("rb") as file:
-            return _renditions(_decoded(file, coding), picture.orientation), None
+            return make(_decoded(file, coding, within)), None
     except _FAULTS as error:
         damage = Damage.TRUNCATED if "truncated" in str(error) else Damage.CORRUPT
     try:
-        return _renditions(_salvaged(path, coding), picture.orientation), damage
+        return make(_salvaged(path, coding, within)), damage
     except _FAULTS:
-        return (), damage
+        return None, damage
 
 
-def _decoded(file: BinaryIO, coding: str) -> Image.Image:
-    """The whole picture; a JPEG at half, a quarter or an eighth of its size, as long as that fills a thumbnail."""
+def _decoded(file: BinaryIO, coding: str, within: int) -> Image.Image:
     image: Image.Image = Image.open(file, formats=(coding,))
-    shrink = max(*image.size, LARGE) / LARGE
+    shrink = max(*image.size, within) / within
     image.draft(None, (max(int(image.width / shrink), 1), max(int(image.height / shrink), 1)))
     if image.width * image.height > DECODED_PIXELS:
         raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
@@ -177,27 +184,32 @@ def _decoded(file: BinaryIO, coding: str) -> Image.Image:
     return image
 
 
-def _salvaged(path: Path, coding: str) -> Image.Image:
+def _salvaged(path: Path, coding: str, within: int) -> Image.Image:
     """What decodes of a broken picture: the rest is left blank."""
     # With its end marker put back, a JPEG decodes as far as it goes, a progressive one in all its lines.
     stream = io.BytesIO(path.read_bytes() + (b"\xff\xd9" if coding == "JPEG" else b""))
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
-        return _decoded(stream, coding)
+        return _decoded(stream, coding, within)
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 
 def _renditions(image: Image.Image, orientation: int | None) -> tuple[Thumbnail, ...]:
-    profile = image.info.get("icc_profile")
-    image = _scalable(image)
-    image.thumbnail((LARGE, LARGE), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    large = _in_srgb(_on_white(image), profile)
-    if orientation in _UPRIGHT:
-        large = large.transpose(_UPRIGHT[orientation])
+    large = upright(image, orientation, LARGE)
     small = large.copy()
     small.thumbnail((SMALL, SMALL), Image.Resampling.LANCZOS, reducing_gap=2.0)
     return _encoded(large), _encoded(small)
+
+
+def upright(image: Image.Image, orientation: int | None, within: int | None = None) -> Image.Image:
+    """The picture as people see it: upright, on white, in sRGB; its long side at most `within` pixels."""
+    profile = image.info.get("icc_profile")
+    image = _scalable(image)
+    if within is not None:
+        image.thumbnail((within, within), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    image = _in_srgb(_on_white(image), profile)
+    return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
 def _scalable(image: Image.Image) -> Image.Image:

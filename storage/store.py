@@ -12,6 +12,7 @@ from storage.monitoring_points import MonitoringPoints
 from storage.objects import ObjectStore
 from storage.observations import Observations
 from storage.outlines import Outlines
+from storage.redactions import Redactions
 from storage.sessions import Sessions
 from storage.thresholds import Thresholds
 from storage.units import Units
@@ -29,6 +30,7 @@ class Store:
         self.attempts = Attempts(mongo)
         self.observations = Observations(mongo)
         self.media = MediaRecords(mongo)
+        self.redactions = Redactions(mongo)
         self.cases = Cases(mongo, self.observations)
         self.assignments = Assignments(mongo, self.cases)
         self.checks = Checks(mongo)

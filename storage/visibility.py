@@ -96,6 +96,12 @@ def flags_of_observations(viewer: Viewer) -> Filter:
     return {"author_id": {"$ne": viewer.user_id}} if viewer.has(Role.SUPERVISOR, Role.OFFICER) else NOTHING
 
 
+def redactions(viewer: Viewer) -> Filter:
+    """Officers: those of offices in scope; besides, approved ones, where the viewer finds the observation behind them."""
+    in_scope = within("office_path", viewer.scopes) if viewer.has(Role.OFFICER) else NOTHING
+    return any_of(in_scope, {"state": "APPROVED"})
+
+
 def _ends(path: str) -> list[int]:
     """Where the paths of the units above `path` end."""
     return [index + 1 for index, letter in enumerate(path[:-1]) if letter == SEPARATOR]

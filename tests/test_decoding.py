@@ -209,7 +209,7 @@ async def test_a_picture_too_large_for_the_cap_is_told(tmp_path: Path, photo: Pa
 )
 async def test_what_is_no_picture_is_not_taken_for_one(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        from_json(text.encode())
+        from_json(text.encode(), Picture)
 
 
 async def test_a_path_that_is_not_there_is_no_damage(decoder: Decoder, tmp_path: Path) -> None:

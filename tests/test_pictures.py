@@ -39,7 +39,7 @@ def file(tmp_path: Path) -> Path:
 def see(file: Path, data: bytes) -> Picture:
     file.write_bytes(data)
     picture = examine(file)
-    assert from_json(to_json(picture)) == picture
+    assert from_json(to_json(picture), Picture) == picture
     return picture
 
 

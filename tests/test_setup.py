@@ -46,7 +46,8 @@ class Clone:
         info = f"tiny-{version}.dist-info"
         with zipfile.ZipFile(wheel, "w") as archive:
             archive.writestr("tiny.py", f"version = '{version}'\n")
-            archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\n")
+            named = f"Metadata-Version: 2.1\nName: tiny\nVersion: {version}\nRequires-Dist: not-in-the-lock\n"
+            archive.writestr(f"{info}/METADATA", named)
             archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
             archive.writestr(f"{info}/RECORD", f"tiny.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
         digest = hashlib.sha256(wheel.read_bytes()).hexdigest()

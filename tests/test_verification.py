@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from api.context import clock
-from api.verification import LEASE, PAUSE, MediaWork
+from api.leases import LEASE
+from api.verification import PAUSE, MediaWork
 from schema.media import MediaState
 from storage.decoding import Decoder
 from storage.objects import ObjectStore
