@@ -60,10 +60,10 @@ async def _flag(context: Context, id: str) -> Node | None:
 
 
 FINDERS: dict[str, Callable[[Context, str], Awaitable[Node | None]]] = {
-    "cas": lambda context, id: context.links.case(id),
-    "obs": lambda context, id: context.links.observation(id),
-    "asg": lambda context, id: context.links.assignment(id),
-    "usr": lambda context, id: context.links.user(id),
+    "cas": lambda context, wanted: context.links.case(wanted),
+    "obs": lambda context, wanted: context.links.observation(wanted),
+    "asg": lambda context, wanted: context.links.assignment(wanted),
+    "usr": lambda context, wanted: context.links.user(wanted),
     "med": handed_in,
     "red": visible_redaction,
     "flg": _flag,
