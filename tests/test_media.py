@@ -236,17 +236,6 @@ async def test_a_large_file_goes_in_parts_and_goes_on_where_it_stopped(
     assert (ready["state"], ready["sha256"]) == ("READY", hashlib.sha256(body).hexdigest())
 
 
-async def test_the_digest_of_a_part_is_held_to_where_the_phone_gives_it(world: World, http: httpx.AsyncClient) -> None:
-    body = bytes(range(256)) * (9 * MIB // 256)
-    _, photo, _ = await announce(world, body)
-    part = {"number": 1, "sha256": hashlib.sha256(body[: 8 * MIB]).hexdigest()}
-    asked = {"media": [{"mediaId": photo["id"], "parts": [part]}]}
-    [result] = (await world.ask("inspector", REQUEST, input=asked))["requestUploads"]["results"]
-    slot = result["slot"]["parts"][0]
-    assert await upload(http, slot, bytes(8 * MIB)) >= 400
-    assert await upload(http, slot, body[: 8 * MIB]) == 200
-
-
 async def test_media_of_another_person_can_be_neither_uploaded_nor_confirmed(world: World) -> None:
     _, photo, _ = await announce(world, JPEG)
     before = await world.snapshot()

@@ -1,6 +1,7 @@
 """Uploads in parts: begun once whatever requests meet, given up when asked, and one object made of each."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -39,6 +40,17 @@ async def test_a_malformed_digest_of_a_part_is_refused_alone(world: World) -> No
     results = (await world.ask("inspector", REQUEST, input=asked))["requestUploads"]["results"]
     assert results[0]["refusal"]["code"] == "BAD_INPUT"
     assert results[1]["slot"]["kind"] == "SINGLE"
+
+
+async def test_the_digest_of_a_part_is_held_to_where_the_phone_gives_it(world: World, http: httpx.AsyncClient) -> None:
+    body = bytes(range(256)) * (9 * MIB // 256)
+    _, photo, _ = await announce(world, body)
+    part = {"number": 1, "sha256": hashlib.sha256(body[: 8 * MIB]).hexdigest()}
+    asked = {"media": [{"mediaId": photo["id"], "parts": [part]}]}
+    [result] = (await world.ask("inspector", REQUEST, input=asked))["requestUploads"]["results"]
+    slot = result["slot"]["parts"][0]
+    assert await upload(http, slot, bytes(8 * MIB)) >= 400
+    assert await upload(http, slot, body[: 8 * MIB]) == 200
 
 
 async def test_concurrent_confirmations_of_a_large_file(world: World, http: httpx.AsyncClient) -> None:
