@@ -13,6 +13,8 @@ from schema import datums
 from schema.refusals import Refusal, RefusalCode
 from schema.times import to_millis
 
+EARTH_RADIUS_METRES = 6_378_100
+
 
 @strawberry.enum(description="The datum that coordinates are in (坐标系).")
 class Datum(enum.Enum):
@@ -106,6 +108,17 @@ def checked_near(near: NearInput) -> NearInput:
     if not fits:
         raise Refusal(RefusalCode.BAD_INPUT, "A circle lies on the globe and is at most 200 km wide.", field="near")
     return near
+
+
+def metres_between(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """Metres along the ground between two (latitude, longitude) in WGS-84, on a sphere: within 0.7 % of the ellipsoid.
+
+    The sphere is the one that MongoDB measures `near` on, so that both agree.
+    """
+    north, south = math.radians(one[0]), math.radians(other[0])
+    across = math.sin((south - north) / 2) ** 2
+    along = math.cos(north) * math.cos(south) * math.sin(math.radians(other[1] - one[1]) / 2) ** 2
+    return 2 * EARTH_RADIUS_METRES * math.asin(math.sqrt(min(1.0, across + along)))
 
 
 def _problem(latitude: float, longitude: float) -> PositionProblem | None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from schema.observations import Observation, ObservationRevision
 from schema.pages import Page
+from schema.places import EARTH_RADIUS_METRES
 from storage import keysets
 from storage.codecs import from_document, to_document
 from storage.mongo import ASCENDING, DESCENDING, Document, Filter, Inserted, Mongo, Session, Sort
@@ -27,7 +28,6 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     ((("location", "2dsphere"),), {}),
     ((("placement", ASCENDING), ("_id", ASCENDING)), {"partialFilterExpression": {"placement": "UNPLACED"}}),
 ]
-EARTH_RADIUS_METRES = 6_378_100
 
 
 class Observations:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schema import datums
-from schema.places import Datum, GeoPointInput, NearInput, PositionProblem, checked_near, locate
+from schema.places import Datum, GeoPointInput, NearInput, PositionProblem, checked_near, locate, metres_between
 from schema.refusals import Refusal
 
 METRES_PER_DEGREE = 111_320
@@ -77,6 +77,24 @@ def test_no_figures_lead_to_a_false_position(latitude: float, longitude: float) 
 
 def test_null_island_is_no_place() -> None:
     assert locate(GeoPointInput(latitude=0.0, longitude=-0.0)).problem is PositionProblem.NULL_ISLAND
+
+
+# Great circles by geographiclib (MIT) on the WGS-84 ellipsoid, metres.
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ((25.8452, 114.9387), (25.8452, 114.9397), 100.2),
+        ((25.8452, 114.9387), (39.9087, 116.3975), 1_565_602.4),
+        ((18.2, 109.5), (53.5, 122.3), 4_070_379.8),
+        ((0, 179.9), (0, -179.9), 22_263.9),
+        ((90, 0), (-90, 77), 20_003_931.5),
+        ((0, 0), (0, 180), 20_003_931.5),
+        ((25.8452, 114.9387), (25.8452, 114.9387), 0),
+    ],
+)
+def test_distance_on_the_ground(one: tuple[float, float], other: tuple[float, float], expected: float) -> None:
+    assert metres_between(one, other) == pytest.approx(expected, rel=0.007, abs=0.001)
+    assert metres_between(other, one) == pytest.approx(metres_between(one, other))
 
 
 @pytest.mark.parametrize("circle", [(91, 0, 1), (0, 181, 1), (0, 0, 0), (0, 0, -1), (0, 0, 200_001), (math.nan, 0, 1)])
