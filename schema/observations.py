@@ -15,7 +15,7 @@ from schema.links import Info
 from schema.media import ARRIVED, Media
 from schema.monitoring_points import MonitoringPoint
 from schema.nodes import Node
-from schema.places import GeoPoint
+from schema.places import Datum, GeoPoint
 from schema.units import Unit
 from schema.users import User
 from schema.viewers import Owner, Role
@@ -95,7 +95,7 @@ class ObservationContent:
     text: str = strawberry.field(description="In the author's words (情况描述).")
     captured_at: datetime = strawberry.field(description="When it was seen, by the device's clock.")
     captured_offset_minutes: int = strawberry.field(description="The device's offset east of Greenwich, minutes.")
-    position: GeoPoint | None = strawberry.field(description="Where it was seen.", default=None)
+    position: strawberry.Private[GeoPoint | None] = None
     staff_seen: str | None = strawberry.field(
         description="Staff member seen: name, badge or looks (工作人员).", default=None
     )
@@ -107,6 +107,10 @@ class ObservationContent:
     device_sequence: strawberry.Private[int | None] = None
     complainant: strawberry.Private[Complainant | None] = None
     media_ids: strawberry.Private[tuple[str, ...]] = ()
+
+    @strawberry.field(name="position", description="Where it was seen, in the datum of the map that shows it (坐标).")
+    def position_in(self, datum: Datum = Datum.WGS84) -> GeoPoint | None:
+        return self.position.seen_in(datum) if self.position else None
 
     @strawberry.field(description="Photos, videos, sound and documents (影像资料).")
     async def media(self, info: Info) -> list[Media]:

@@ -76,7 +76,7 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("FollowUp", SEEN, "caseNumber state outcome reply closedAt"),
     ("FormerName", SEEN, "name code until"),
     ("GeoPoint", SEEN, "latitude longitude originalLatitude originalLongitude originalDatum accuracyMetres"),
-    ("GeoPoint", SEEN, "altitudeMetres source isMock fixedAt problem"),
+    ("GeoPoint", SEEN, "altitudeMetres originalAltitudeMetres source isMock fixedAt datum problem"),
     ("Link", SEEN, "url expiresAt contentType width height"),
     ("Me", SEEN, "user userName clearances devices thisDeviceId"),
     ("Media", SEEN, "id kind state rejection sha256 byteSize contentType capturedAt expectedAt uploadedAt readyAt"),

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from api.placement import place_known
+from schema import datums
 from schema.units import Unit, UnitLevel, path_below
 from tests.world import ASSIGN, SUBMIT, World, draft, medium, new_id
 
@@ -193,9 +194,28 @@ async def test_positions_in_the_datum_of_map_sdks_are_stored_in_wgs84(world: Wor
     assert abs(position["longitude"] - 114.9337) < 0.001
 
 
+async def test_a_position_is_asked_for_in_the_datum_of_the_map_that_shows_it(world: World) -> None:
+    id = await world.observe(position={"latitude": 25.84521234567, "longitude": 114.9387, "datum": "GCJ02"})
+    asked = """query One($id: ID!, $datum: Datum!) { observation(id: $id) { content {
+        plain: position { latitude longitude datum }
+        mine: position(datum: GCJ02) { latitude longitude datum originalLatitude }
+        other: position(datum: $datum) { latitude longitude datum originalDatum }
+    } } }"""
+    content = (await world.ask("inspector", asked, id=id, datum="BD09"))["observation"]["content"]
+    assert (content["plain"]["datum"], content["mine"]["datum"], content["other"]["datum"]) == (
+        "WGS84",
+        "GCJ02",
+        "BD09",
+    )
+    assert (content["mine"]["latitude"], content["mine"]["longitude"]) == (25.84521234567, 114.9387)
+    expected = datums.gcj02_to_bd09(25.84521234567, 114.9387)
+    assert (content["other"]["latitude"], content["other"]["longitude"]) == pytest.approx(expected, abs=2e-7)
+    assert abs(content["plain"]["latitude"] - 25.8481) < 0.001
+
+
 @pytest.mark.parametrize(
     ("latitude", "longitude", "problem"),
-    [(0, 0, "NULL_ISLAND"), (114.9, 25.8, "OUT_OF_RANGE"), (10, 200, "OUT_OF_RANGE")],
+    [(0, 0, "NULL_ISLAND"), (114.9, 25.8, "SWAPPED_AXES"), (139.7, 35.7, "OUT_OF_RANGE"), (10, 200, "OUT_OF_RANGE")],
 )
 async def test_false_positions_are_kept_raw_and_never_used(
     world: World, latitude: float, longitude: float, problem: str
