@@ -8,6 +8,7 @@ from strawberry.tools import merge_types
 
 from api.assignments import AssignmentMutations, AssignmentQueries
 from api.cases import CaseMutations, CaseQueries
+from api.clocks import ClockQueries
 from api.limits import extensions
 from api.media import MediaMutations
 from api.monitoring_points import MonitoringPointQueries
@@ -30,6 +31,7 @@ Query = merge_types(
         ObservationQueries,
         CaseQueries,
         AssignmentQueries,
+        ClockQueries,
     ),
 )
 Mutation = merge_types(

@@ -4,7 +4,7 @@ What a phone sends is left to `drafts.py`, media to `media.py`, what becomes of 
 """
 
 import enum
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
@@ -16,6 +16,7 @@ from schema.media import ARRIVED, Media
 from schema.monitoring_points import MonitoringPoint
 from schema.nodes import Node
 from schema.places import Datum, GeoPoint
+from schema.shown_times import Clocks, ShownTime, time_of_observation
 from schema.units import Unit
 from schema.users import User
 from schema.viewers import Owner, Role
@@ -144,6 +145,7 @@ class Observation(Node):
     revisions: list[ObservationRevision] = strawberry.field(description="All versions, the first first (修订记录).")
     author_id: strawberry.Private[str]
     device_id: strawberry.Private[str | None] = None
+    clock_skew_ms: strawberry.Private[int | None] = None
     office_id: strawberry.Private[str]
     office_path: strawberry.Private[str]
     unit_id: strawberry.Private[str | None] = None
@@ -161,6 +163,31 @@ class Observation(Node):
     @strawberry.field(description="The device's own running number; needs clearance.", extensions=[Guarded()])
     async def device_sequence(self) -> int | None:
         return self.content.device_sequence
+
+    @property
+    def clock_skew(self) -> timedelta | None:
+        """How far the device's clock was ahead of the server's at receipt; None where it did not say."""
+        return None if self.clock_skew_ms is None else timedelta(milliseconds=self.clock_skew_ms)
+
+    @strawberry.field(
+        description="How far the device's clock was ahead of the server's at receipt, seconds; needs clearance (时钟偏差).",
+        extensions=[Guarded()],
+    )
+    async def clock_skew_seconds(self) -> float | None:
+        return None if self.clock_skew_ms is None else self.clock_skew_ms / 1000
+
+    @strawberry.field(description="When it was seen, as it is to be shown, by whose clock and why (显示时间).")
+    def when(self) -> ShownTime:
+        return time_of_observation(
+            Clocks(
+                captured_at=self.content.captured_at,
+                offset_minutes=self.content.captured_offset_minutes,
+                received_at=self.received_at,
+                position=self.content.position,
+                skew=self.clock_skew,
+                is_correction=self.content.captured_at != self.revisions[0].content.captured_at,
+            )
+        )
 
     def proof(self) -> Receipt:
         """The receipt, as its author gets it with every replay."""

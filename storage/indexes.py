@@ -2,13 +2,14 @@
 
 import asyncio
 
-from storage import assignments, attempts, cases, media, monitoring_points, observations, sessions, units, users
+from storage import assignments, attempts, cases, clocks, media, monitoring_points, observations, sessions, units, users
 from storage.mongo import Mongo
 
 INDEXES = {
     "assignments": assignments.INDEXES,
     "attempts": attempts.INDEXES,
     "cases": cases.INDEXES,
+    "clock_readings": clocks.INDEXES,
     "media": media.INDEXES,
     "media_accesses": media.ACCESS_INDEXES,
     "monitoring_points": monitoring_points.INDEXES,

@@ -3,6 +3,7 @@
 from storage.assignments import Assignments
 from storage.attempts import Attempts
 from storage.cases import Cases
+from storage.clocks import Clocks
 from storage.media import MediaRecords
 from storage.mongo import Mongo
 from storage.monitoring_points import MonitoringPoints
@@ -22,6 +23,7 @@ class Store:
         self.users = Users(mongo)
         self.sessions = Sessions(mongo)
         self.attempts = Attempts(mongo)
+        self.clocks = Clocks(mongo)
         self.observations = Observations(mongo)
         self.media = MediaRecords(mongo)
         self.cases = Cases(mongo, self.observations)

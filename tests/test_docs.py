@@ -28,7 +28,7 @@ from schema.permits import PERMITS
 from schema.refusals import CATALOGUE
 from schema.viewers import Role, Viewer
 from tests.test_vocabulary import a_draft
-from tests.world import SCHEMA, World
+from tests.world import SCHEMA, World, new_id
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -148,6 +148,7 @@ async def test_the_queries_of_a_page_run_for_its_reader(world: World) -> None:
     values: dict[str, Any] = {
         "id": case["id"],
         "unit": world.units["360703"].id,
+        "device": new_id("dev"),
         "below": world.units["360703"].id,
         "point": world.point.id,
         "industry": world.point.industry,

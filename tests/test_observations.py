@@ -1,7 +1,6 @@
 """Observations: every draft of a batch settles on its own, replays change nothing, corrections are appended."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -73,16 +72,16 @@ async def test_all_fields_come_back(world: World) -> None:
 
 
 async def test_one_bad_draft_never_blocks_the_others(world: World) -> None:
-    good, late = draft(), draft(capturedAt=(datetime.now(UTC) + timedelta(days=800)).isoformat())
+    good, clueless = draft(), draft(text="长" * 20_001)
     wrong_id = draft(id="obs_1")
     wrong_medium = draft(media=[medium(sha256="beef")])
     not_ours = draft(method="MONITOR_REPORT")
-    results = await world.submit("inspector", wrong_id, good, late, wrong_medium, not_ours)
+    results = await world.submit("inspector", wrong_id, good, clueless, wrong_medium, not_ours)
     assert [result["outcome"] for result in results] == ["REFUSED", "ACCEPTED", "REFUSED", "REFUSED", "REFUSED"]
     assert [result["refusal"] and result["refusal"]["field"] for result in results] == [
         "drafts.0.id",
         None,
-        "drafts.2.capturedAt",
+        "drafts.2.text",
         "drafts.3.media.0.sha256",
         "drafts.4.method",
     ]
