@@ -16,6 +16,8 @@ TOLERANCE = timedelta(minutes=2)
 """Clocks that differ by less agree: phones drift by seconds, and a request on a bad line takes as long."""
 FIX_AGE = timedelta(minutes=10)
 """How old a fix may be to speak for the moment of capture: phones hand out their last one indoors."""
+FIX_LATER = timedelta(hours=12)
+"""By how much the fix may be later than the capture: an observation is begun in the morning and finished by evening."""
 UNSET_BEFORE = datetime(2020, 1, 1, tzinfo=UTC)
 """No phone that runs this is older: an earlier year is that of a clock that nobody has set since it lost power."""
 
@@ -46,7 +48,6 @@ class TimeReason(enum.Enum):
     OFFSET_IN_FILE = "OFFSET_IN_FILE"
     OFFSET_ASSUMED = "OFFSET_ASSUMED"
     OFFSET_UNKNOWN = "OFFSET_UNKNOWN"
-    NO_TIME_IN_FILE = "NO_TIME_IN_FILE"
     NO_TIME_AT_ALL = "NO_TIME_AT_ALL"
 
 
@@ -93,7 +94,6 @@ SENTENCES: dict[TimeReason, tuple[str, str]] = {
         "The file says no offset and none can be assumed: a local time, and no instant.",
         "文件内无时区且无法推定，仅为当地时间。",
     ),
-    TimeReason.NO_TIME_IN_FILE: ("The file says no time; the device did.", "文件内无时间，按设备申报的时间。"),
     TimeReason.NO_TIME_AT_ALL: (
         "Neither the file nor the device says when; this is when it was announced.",
         "文件与设备均未说明时间，按申报到达时间。",
@@ -125,7 +125,7 @@ class ShownTime:
 
 @dataclass(frozen=True)
 class Clocks:
-    """What is known of when an observation was made.
+    """What is known of when something was seen or taken, beside what a file says.
 
     `captured_at` and `position` are from the device; `skew` is how far the device was ahead of the server when it sent
     them, None where it did not say; `is_correction` tells that the author changed the time afterwards.
@@ -164,18 +164,19 @@ def time_of_medium(
     local: str | None,
     file_offset_minutes: int | None,
     device_offset_minutes: int | None,
-    captured_at: datetime | None,
+    announced: Clocks | None,
     expected_at: datetime,
 ) -> ShownTime:
     """What the file says, else the device, else the announcement; a time without offset is never taken for UTC.
 
-    `local` is the file's own, `2026-11-22T10:03:04.120`; `device_offset_minutes` that of the observation it belongs to.
+    `local` is the file's own, `2026-11-22T10:03:04.120`; `device_offset_minutes` that of the observation it belongs to;
+    `announced` what the device said of the medium, judged as what it says of an observation.
     """
     assumed = _believed(device_offset_minutes)
     if local is None:
-        if captured_at is None:
+        if announced is None:
             return _shown(expected_at, assumed or 0, TimeSource.RECEIPT, TimeReason.NO_TIME_AT_ALL)
-        return _shown(captured_at, assumed or 0, TimeSource.DEVICE, TimeReason.NO_TIME_IN_FILE)
+        return time_of_observation(announced)
     reason = TimeReason.OFFSET_IN_FILE if file_offset_minutes is not None else TimeReason.OFFSET_ASSUMED
     offset = file_offset_minutes if file_offset_minutes is not None else assumed
     if offset is None:
@@ -218,7 +219,7 @@ def _fault(at: datetime, fix: datetime | None, received_at: datetime) -> TimeRea
         return TimeReason.CLOCK_UNSET
     if at > received_at + TOLERANCE:
         return TimeReason.CLOCK_AFTER_RECEIPT
-    return TimeReason.CLOCK_BEFORE_FIX if fix and at < fix - FIX_AGE else None
+    return TimeReason.CLOCK_BEFORE_FIX if fix and at < fix - FIX_LATER else None
 
 
 def _believed(offset_minutes: int | None) -> int | None:

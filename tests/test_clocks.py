@@ -161,12 +161,14 @@ async def test_a_correction_of_the_time_is_shown_as_the_authors(world: World) ->
 
 async def test_a_medium_says_by_whose_clock_it_was_taken(world: World) -> None:
     told, silent = medium(b"one", capturedAt="2026-11-20T09:04:00+08:00"), medium(b"two")
-    sent = draft(media=[told, silent])
+    broken = medium(b"three", capturedAt="1970-01-01T08:04:00+08:00")
+    sent = draft(media=[told, silent, broken])
     await submit(world, sent)
     media = (await world.ask("inspector", WHEN, id=sent["id"]))["observation"]["content"]["media"]
-    first, second = (each["when"] for each in media)
+    first, second, third = (each["when"] for each in media)
     assert (first["at"], first["local"]) == ("2026-11-20T01:04:00.000Z", "2026-11-20T09:04:00.000")
     assert (first["source"], second["source"]) == ("DEVICE", "RECEIPT")
+    assert (third["source"], third["reason"]) == ("RECEIPT", "CLOCK_UNSET")
 
 
 async def test_a_phone_says_its_clock_when_it_signs_in_and_goes_on(world: World) -> None:

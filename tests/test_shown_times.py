@@ -89,6 +89,8 @@ S, R = TimeSource, TimeReason
         # A satellite fix.
         (SEEN, None, fix(SEEN - MINUTE), (S.DEVICE, R.CONFIRMED_BY_FIX, SEEN)),
         (SEEN, HOUR, fix(SEEN + FIX_AGE), (S.DEVICE, R.CONFIRMED_BY_FIX, SEEN)),
+        (SEEN, timedelta(), fix(SEEN + 2 * HOUR), (S.DEVICE, R.CONFIRMED_AT_RECEIPT, SEEN)),
+        (SEEN, None, fix(SEEN + 2 * HOUR), (S.DEVICE, R.UNCONFIRMED, SEEN)),
         (SEEN, timedelta(), fix(SEEN - HOUR), (S.DEVICE, R.CONFIRMED_AT_RECEIPT, SEEN)),
         (SEEN + HOUR, HOUR, fix(SEEN), (S.DEVICE_CORRECTED, R.SKEW_TAKEN_OFF, SEEN)),
         (SEEN - DAY, timedelta(), fix(SEEN), (S.SATELLITE, R.CLOCK_BEFORE_FIX, SEEN)),
@@ -142,7 +144,7 @@ def test_no_clock_leads_to_an_impossible_time(
         ("2026-11-22T10:03:04.120", None, 480, True, ("2026-11-22T02:03:04.120Z", 480, S.FILE, R.OFFSET_ASSUMED)),
         ("2026-11-22T10:03:04.120", None, None, True, (None, None, S.FILE, R.OFFSET_UNKNOWN)),
         ("2026-11-22T10:03:04.120", None, 0, True, (None, None, S.FILE, R.OFFSET_UNKNOWN)),
-        (None, None, 480, True, ("2026-11-21T23:00:00.000Z", 480, S.DEVICE, R.NO_TIME_IN_FILE)),
+        (None, None, 480, True, ("2026-11-21T23:00:00.000Z", 480, S.DEVICE, R.UNCONFIRMED)),
         (None, None, 480, False, ("2026-11-22T02:00:00.000Z", 480, S.RECEIPT, R.NO_TIME_AT_ALL)),
         (None, None, None, False, ("2026-11-22T02:00:00.000Z", 0, S.RECEIPT, R.NO_TIME_AT_ALL)),
     ],
@@ -158,7 +160,7 @@ def test_which_clock_a_medium_is_shown_with(
         local=local,
         file_offset_minutes=file_offset,
         device_offset_minutes=device_offset,
-        captured_at=SEEN if captured else None,
+        announced=Clocks(SEEN, device_offset or 0, RECEIVED) if captured else None,
         expected_at=RECEIVED,
     )
     assert found.at == (datetime.fromisoformat(expected[0]) if expected[0] else None)
