@@ -8,6 +8,7 @@ from strawberry.tools import merge_types
 
 from api.assignments import AssignmentMutations, AssignmentQueries
 from api.cases import CaseMutations, CaseQueries
+from api.clocks import ClockQueries
 from api.flags import FlagMutations, FlagQueries
 from api.limits import extensions
 from api.media import MediaMutations
@@ -33,6 +34,7 @@ Query = merge_types(
         ObservationQueries,
         CaseQueries,
         AssignmentQueries,
+        ClockQueries,
         FlagQueries,
         ThresholdQueries,
         RedactionQueries,

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from api.tables import Column, Row, plain
-from schema.datums import in_china
-from schema.places import Datum, GeoPoint, GeoPointInput, PositionSource, locate
+from schema.china import in_china
+from schema.places import Datum, GeoPoint, GeoPointInput, PositionProblem, PositionSource, locate
 from schema.units import Unit
 from storage.store import Store
 
@@ -147,14 +147,14 @@ def position_of(row: Row, before: GeoPoint | None) -> GeoPoint | None:
         return None
     sent = GeoPointInput(latitude=latitude, longitude=longitude, datum=datum, source=PositionSource.MANUAL)
     found = locate(sent)
-    if in_china(longitude, latitude) and not in_china(latitude, longitude):
+    if found.problem is PositionProblem.SWAPPED_AXES:
         row.fault("latitude", "Latitude and longitude are exchanged: China lies between 3 and 54 degrees of latitude.")
     elif found.problem:
         row.fault(
             "latitude", "This is no place: latitude is within 90 degrees, longitude within 180, and not both are 0."
         )
     elif not in_china(latitude, longitude):
-        row.remark(f"The position {latitude}, {longitude} lies outside China.")
+        row.remark(f"The position {latitude}, {longitude} lies outside of what Chinese maps cover.")
     return found
 
 

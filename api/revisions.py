@@ -42,7 +42,7 @@ async def revise(context: Context, input: ReviseObservationInput) -> ReviseObser
     if not 1 <= len(input.reason.strip()) <= MAX_REASON:
         raise Refusal(RefusalCode.BAD_INPUT, f"A reason has 1 to {MAX_REASON} characters.", field="reason")
     author = author_of(context.actor)
-    content = content_of(input.content, author.roles, context.now, field="content")
+    content = content_of(input.content, author.roles, field="content")
     media = _announced(context, input.content)
     revised = None
     while revised is None:

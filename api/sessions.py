@@ -12,6 +12,7 @@ from typing import Annotated
 import strawberry
 import structlog
 
+from api.clocks import read_clock
 from api.context import Context, Info
 from api.tokens import AccessTokens, Bearer
 from schema.attempts import Bucket, buckets_of
@@ -61,6 +62,7 @@ async def sign_in(context: Context, input: SignInInput) -> SignedIn:
     admitted = await context.store.users.admit_device(user.id, device, session_id)
     if admitted is None:
         raise Refusal(RefusalCode.BAD_CREDENTIALS)
+    await read_clock(context, input.device_clock, user.id, device_id)
     return _signed_in(context, admitted, device_id, token, expires_at)
 
 
@@ -86,6 +88,7 @@ async def refresh_session(context: Context, input: RefreshSessionInput) -> Signe
     user = await context.store.users.see_device(used.user_id, device_id, shown.session_id, context.now)
     if user is None:
         raise Refusal(RefusalCode.SESSION_ENDED)
+    await read_clock(context, input.device_clock, user.id, device_id)
     return _signed_in(context, user, device_id, successor, expires_at)
 
 

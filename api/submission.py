@@ -5,13 +5,15 @@ the same draft's replay. The number of MongoDB commands does not depend on the n
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import strawberry
 
+from api.clocks import read_clock
 from api.context import Context, at_most
 from api.placement import directory_for
 from api.uploads import slots_for
+from schema.clocks import DeviceClockInput
 from schema.digests import canonical, digest_of
 from schema.drafts import (
     MAX_DRAFTS,
@@ -39,6 +41,10 @@ NOT_KEPT = (
 @strawberry.input(description="A phone's outbox, or a part of it.")
 class SubmitObservationsInput:
     drafts: list[ObservationDraft] = strawberry.field(description="1 to 50; each settles on its own.")
+    device_clock: DeviceClockInput | None = strawberry.field(
+        description="What the device's clock shows (设备时钟): by it the times of the drafts are understood.",
+        default=None,
+    )
 
 
 @strawberry.type(description="How each draft settled.")
@@ -58,7 +64,9 @@ class _Settling:
     result: DraftResult | None = None
 
 
-async def submit(context: Context, drafts: Sequence[ObservationDraft]) -> SubmitObservationsPayload:
+async def submit(
+    context: Context, drafts: Sequence[ObservationDraft], device_clock: DeviceClockInput | None = None
+) -> SubmitObservationsPayload:
     """Settle every draft; raises `Refusal` only for what concerns the batch as a whole."""
     at_most(MAX_DRAFTS, [*drafts, *context.unreadable], "drafts")
     author = author_of(context.actor)
@@ -70,7 +78,8 @@ async def submit(context: Context, drafts: Sequence[ObservationDraft]) -> Submit
             settling.append(_read(context, author, index, draft))
         except Refusal as refusal:
             results[index] = refused(draft.id, refusal)
-    await _settle(context, author, settling)
+    reading = await read_clock(context, device_clock, author.user_id, author.device_id)
+    await _settle(context, replace(author, skew=reading.skew if reading else None), settling)
     results |= {each.index: each.result for each in settling if each.result}
     for result in results.values():
         if result.refusal:
@@ -105,7 +114,7 @@ def _positions(count: int, unreadable: Sequence[UnreadableDraft]) -> list[int]:
 
 def _read(context: Context, author: Author, index: int, draft: ObservationDraft) -> _Settling:
     field = f"drafts.{index}"
-    content = content_of(draft, author.roles, context.now, field=field)
+    content = content_of(draft, author.roles, field=field)
     media = [
         expect(
             each,

@@ -18,7 +18,7 @@ import structlog
 from api.leases import LEASE, held
 from schema.media import Media, MediaRejection, MediaState, Rendition, Thumbnail
 from schema.media_facts import MediaFacts
-from schema.places import Datum, GeoPointInput, PositionSource, locate
+from schema.places import Datum, GeoPoint, GeoPointInput, PositionSource, locate
 from schema.refusals import Refusal
 from storage.arrivals import has_arrived
 from storage.content_types import sniff
@@ -131,6 +131,7 @@ class MediaWork:
 def facts_of(picture: Picture) -> MediaFacts:
     """A picture's own word, in the vocabulary's terms."""
     position = _position(picture)
+    located = locate(position) if position else None
     return MediaFacts(
         content_type=picture.content_type,
         width=picture.width,
@@ -140,8 +141,8 @@ def facts_of(picture: Picture) -> MediaFacts:
         display_height=picture.display_height,
         taken_at_local=picture.taken_at.isoformat(timespec="milliseconds") if picture.taken_at else None,
         taken_offset_minutes=picture.taken_offset_minutes,
-        position=locate(position) if position else None,
-        position_absent=_position_absent(picture),
+        position=located,
+        position_absent=_position_absent(picture, located),
         damage=picture.damage.value if picture.damage else None,
         make=picture.make,
         model=picture.model,
@@ -174,7 +175,9 @@ def _datum(named: str | None) -> Datum | None:
     return names.get(letters, Datum.WGS84 if letters.startswith(("WGS84", "WGS1984", "CGCS2000", "ITRF")) else None)
 
 
-def _position_absent(picture: Picture) -> str | None:
+def _position_absent(picture: Picture, located: GeoPoint | None) -> str | None:
     if picture.position_problem:
         return str(picture.position_problem.value)
+    if located and located.problem:
+        return str(located.problem.value).lower()
     return "unknown_datum" if picture.position and _datum(picture.position.datum) is None else None

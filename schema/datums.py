@@ -1,22 +1,27 @@
-"""Datums: WGS-84, GCJ-02 and BD-09, converted both ways; pure arithmetic in degrees.
+"""Datums: WGS-84, GCJ-02 and BD-09, converted both ways; pure arithmetic on degrees of latitude and longitude.
 
-What a position without a usable datum means is left to `places.py`. The GCJ-02 series is the published one (on the
-Krasovsky 1940 ellipsoid); its inverse is found by iteration, for no closed form exists.
+What a position without a usable datum means is left to `places.py`; where there is a shift, to `china.py`. The GCJ-02
+series is the published one (on the Krasovsky 1940 ellipsoid); its inverse is found by iteration, for no closed form
+exists.
 """
 
 import math
+from collections.abc import Callable
+
+from schema.china import share
+
+Place = tuple[float, float]
+"""Latitude, longitude."""
 
 _A = 6378245.0
 _EE = 0.00669342162296594323
+_NEAR_ENOUGH = 1e-9
+"""Degrees: a tenth of a millimetre."""
+_MOST_STEPS = 40
 _X_PI = math.pi * 3000.0 / 180.0
 
 
-def in_china(latitude: float, longitude: float) -> bool:
-    """Whether the GCJ-02 shift applies; a bounding box, as the map SDKs themselves use."""
-    return 0.8293 <= latitude <= 55.8271 and 72.004 <= longitude <= 137.8347
-
-
-def _shift(latitude: float, longitude: float) -> tuple[float, float]:
+def _shift(latitude: float, longitude: float) -> Place:
     x, y = longitude - 105.0, latitude - 35.0
     root = 0.2 * math.sqrt(abs(x))
     waves = (20.0 * math.sin(6.0 * x * math.pi) + 20.0 * math.sin(2.0 * x * math.pi)) * 2.0 / 3.0
@@ -33,34 +38,58 @@ def _shift(latitude: float, longitude: float) -> tuple[float, float]:
     return north * 180.0 / (meridian * math.pi), east * 180.0 / (parallel * math.pi)
 
 
-def wgs84_to_gcj02(latitude: float, longitude: float) -> tuple[float, float]:
-    if not in_china(latitude, longitude):
+def wgs84_to_gcj02(latitude: float, longitude: float) -> Place:
+    """The published shift where `china.share` is 1, none where it is 0, and a share of it on the strip between."""
+    applied = share(latitude, longitude)
+    if applied == 0:
         return latitude, longitude
     north, east = _shift(latitude, longitude)
-    return latitude + north, longitude + east
+    return latitude + applied * north, longitude + applied * east
 
 
-def gcj02_to_wgs84(latitude: float, longitude: float) -> tuple[float, float]:
-    """Inverse of `wgs84_to_gcj02` to better than a centimetre."""
-    if not in_china(latitude, longitude):
+def gcj02_to_wgs84(latitude: float, longitude: float) -> Place:
+    """Inverse of `wgs84_to_gcj02`, everywhere."""
+    return _undone(wgs84_to_gcj02, latitude, longitude)
+
+
+def wgs84_to_bd09(latitude: float, longitude: float) -> Place:
+    """As `wgs84_to_gcj02`: Baidu, too, leaves places abroad where they are."""
+    applied = share(latitude, longitude)
+    if applied == 0:
         return latitude, longitude
-    found = latitude, longitude
-    for _ in range(8):
-        north, east = _shift(*found)
-        found = latitude - north, longitude - east
-    return found
+    found = wgs84_to_gcj02(latitude, longitude)
+    shifted = gcj02_to_bd09(*found)
+    return found[0] + applied * (shifted[0] - found[0]), found[1] + applied * (shifted[1] - found[1])
 
 
-def gcj02_to_bd09(latitude: float, longitude: float) -> tuple[float, float]:
+def bd09_to_wgs84(latitude: float, longitude: float) -> Place:
+    """Inverse of `wgs84_to_bd09`, everywhere."""
+    return _undone(wgs84_to_bd09, latitude, longitude)
+
+
+def gcj02_to_bd09(latitude: float, longitude: float) -> Place:
+    """Baidu's own shift, for places in China."""
     radius = math.hypot(longitude, latitude) + 0.00002 * math.sin(latitude * _X_PI)
     angle = math.atan2(latitude, longitude) + 0.000003 * math.cos(longitude * _X_PI)
     return radius * math.sin(angle) + 0.006, radius * math.cos(angle) + 0.0065
 
 
-def bd09_to_gcj02(latitude: float, longitude: float) -> tuple[float, float]:
-    """Inverse of `gcj02_to_bd09` to better than a centimetre."""
-    found = latitude - 0.006, longitude - 0.0065
-    for _ in range(8):
-        there = gcj02_to_bd09(*found)
-        found = found[0] + latitude - there[0], found[1] + longitude - there[1]
+def bd09_to_gcj02(latitude: float, longitude: float) -> Place:
+    """Inverse of `gcj02_to_bd09`, for places in China."""
+    return _undone(gcj02_to_bd09, latitude, longitude)
+
+
+def _undone(shifted: Callable[[float, float], Place], latitude: float, longitude: float) -> Place:
+    """The one place that is shifted onto this one, to better than a centimetre.
+
+    Shifts of neighbours differ by less than half of their distance, on the strip around China too: each step at least
+    halves what is missing, and there is exactly one such place.
+    """
+    found = latitude, longitude
+    for _ in range(_MOST_STEPS):
+        there = shifted(*found)
+        north, east = latitude - there[0], longitude - there[1]
+        found = found[0] + north, found[1] + east
+        if abs(north) + abs(east) < _NEAR_ENOUGH:
+            break
     return found

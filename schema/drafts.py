@@ -33,7 +33,6 @@ MAX_TEXT = 20_000
 MAX_MEDIA = 100
 MAX_NAME = 500
 MAX_DRAFTS = 50
-MAX_CLOCK_AHEAD = timedelta(days=366)
 
 
 @strawberry.input(description="Who complained (投诉人).")
@@ -99,19 +98,21 @@ class UnreadableDraft:
 
 @dataclass(frozen=True)
 class Author:
-    """Who submits, and for which office: what a draft needs to know of its viewer."""
+    """Who submits, for which office, and how far the device's clock is ahead: what a draft needs to know of its viewer."""
 
     user_id: str
     device_id: str | None
     roles: frozenset[Role]
     office_id: str
     office_path: str
+    skew: timedelta | None = None
 
 
-def content_of(
-    draft: ObservationDraft, author_roles: frozenset[Role], now: datetime, *, field: str
-) -> ObservationContent:
-    """What a draft says, checked value by value; raises `Refusal` with `field` leading to the value at fault."""
+def content_of(draft: ObservationDraft, author_roles: frozenset[Role], *, field: str) -> ObservationContent:
+    """What a draft says, checked value by value; raises `Refusal` with `field` leading to the value at fault.
+
+    No time is refused: a device's clock may show any, and what it showed is evidence.
+    """
     checked(draft.id, "obs", field=f"{field}.id")
     if draft.assignment_id is not None:
         checked(draft.assignment_id, "asg", field=f"{field}.assignmentId")
@@ -128,11 +129,6 @@ def content_of(
         raise Refusal(RefusalCode.BAD_INPUT, f"At most {MAX_MEDIA} media each.", field=f"{field}.media")
     if len({media.id for media in draft.media}) < len(draft.media):
         raise Refusal(RefusalCode.BAD_INPUT, "A medium is named twice.", field=f"{field}.media")
-    # A wrong clock is flagged, not refused; only what MongoDB's time filters could never reach is.
-    if draft.captured_at > now + MAX_CLOCK_AHEAD:
-        raise Refusal(
-            RefusalCode.BAD_INPUT, "The device's clock is more than a year ahead.", field=f"{field}.capturedAt"
-        )
     if draft.complainant is not None:
         _check_complainant(draft.complainant, draft.method, field=f"{field}.complainant")
     for name, value, most in (
@@ -189,6 +185,7 @@ def record(
         revisions=[first],
         author_id=author.user_id,
         device_id=author.device_id,
+        clock_skew_ms=None if author.skew is None else author.skew // timedelta(milliseconds=1),
         office_id=author.office_id,
         office_path=author.office_path,
         unit_id=placed.unit_id,

@@ -18,6 +18,7 @@ from schema.media_facts import MediaFacts
 from schema.nodes import Node
 from schema.originals import first_key
 from schema.refusals import Refusal, RefusalCode
+from schema.shown_times import Clocks, ShownTime, time_of_medium
 from schema.times import ByteCount, to_millis
 from schema.viewers import Owner
 
@@ -145,6 +146,19 @@ class Media(Node):
         facts = self.facts
         told = (facts.make, facts.model, facts.software) if facts else ()
         return " / ".join(part for part in told if part) or None
+
+    @strawberry.field(description="When it was taken, as it is to be shown, by whose clock and why (显示时间).")
+    async def when(self, info: Info) -> ShownTime:
+        observation = await info.context.links.observation(self.observation_id)
+        offset = observation.content.captured_offset_minutes if observation else None
+        skew = observation.clock_skew if observation else None
+        return time_of_medium(
+            local=self.facts.taken_at_local if self.facts else None,
+            file_offset_minutes=self.facts.taken_offset_minutes if self.facts else None,
+            device_offset_minutes=offset,
+            announced=Clocks(self.captured_at, offset or 0, self.expected_at, skew=skew) if self.captured_at else None,
+            expected_at=self.expected_at,
+        )
 
     @strawberry.field(description="The observation that it belongs to.")
     async def observation(self, info: Info) -> Annotated["Observation", strawberry.lazy("schema.observations")] | None:

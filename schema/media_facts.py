@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import strawberry
 
-from schema.places import GeoPoint
+from schema.places import Datum, GeoPoint
 
 
 @strawberry.type(description="What a medium says of itself, read from the verified bytes.")
@@ -28,7 +28,7 @@ class MediaFacts:
     taken_offset_minutes: int | None = strawberry.field(
         description="Offset of that clock east of Greenwich, where the file says it.", default=None
     )
-    position: GeoPoint | None = strawberry.field(description="Position in the file (EXIF, else XMP).", default=None)
+    position: strawberry.Private[GeoPoint | None] = None
     position_absent: str | None = strawberry.field(description="Why there is no position to use.", default=None)
     damage: str | None = strawberry.field(
         description="Why the picture can't be shown whole; it is kept as evidence all the same.", default=None
@@ -36,6 +36,13 @@ class MediaFacts:
     make: strawberry.Private[str | None] = None
     model: strawberry.Private[str | None] = None
     software: strawberry.Private[str | None] = None
+
+    @strawberry.field(
+        name="position",
+        description="Position in the file (EXIF, else XMP), in the datum of the map that shows it (坐标).",
+    )
+    def position_in(self, datum: Datum = Datum.WGS84) -> GeoPoint | None:
+        return self.position.seen_in(datum) if self.position else None
 
     @strawberry.field(description="The instant that follows from the two fields above, where both are known.")
     def taken_at(self) -> datetime | None:

@@ -6,7 +6,7 @@ import strawberry
 
 from schema.links import Info
 from schema.nodes import Node
-from schema.places import GeoPoint
+from schema.places import Datum, GeoPoint
 from schema.units import Unit
 from schema.users import User
 
@@ -17,11 +17,15 @@ class MonitoringPoint(Node):
     enterprise: str = strawberry.field(description="Name of the enterprise (企业名称).")
     industry: str = strawberry.field(description="Its industry, such as 钨, 稀土 or 脐橙 (产业).")
     address: str | None = strawberry.field(description="Address (地址).", default=None)
-    position: GeoPoint | None = strawberry.field(description="Where it is.", default=None)
+    position: strawberry.Private[GeoPoint | None] = None
     unit_id: strawberry.Private[str]
     path: strawberry.Private[str]
     monitor_ids: strawberry.Private[tuple[str, ...]] = ()
     created_at: strawberry.Private[datetime | None] = None
+
+    @strawberry.field(name="position", description="Where it is, in the datum of the map that shows it (坐标).")
+    def position_in(self, datum: Datum = Datum.WGS84) -> GeoPoint | None:
+        return self.position.seen_in(datum) if self.position else None
 
     @strawberry.field(description="The county or zone that it belongs to (所属地区).")
     async def unit(self, info: Info) -> Unit | None:

@@ -4,7 +4,7 @@ What a phone sends is left to `drafts.py`, media to `media.py`, what becomes of 
 """
 
 import enum
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import strawberry
@@ -15,7 +15,8 @@ from schema.links import Info
 from schema.media import ARRIVED, Media
 from schema.monitoring_points import MonitoringPoint
 from schema.nodes import Node
-from schema.places import GeoPoint
+from schema.places import Datum, GeoPoint
+from schema.shown_times import Clocks, ShownTime, time_of_observation
 from schema.units import Unit
 from schema.users import User
 from schema.viewers import Owner, Role
@@ -96,7 +97,7 @@ class ObservationContent:
     text: str = strawberry.field(description="In the author's words (情况描述).")
     captured_at: datetime = strawberry.field(description="When it was seen, by the device's clock.")
     captured_offset_minutes: int = strawberry.field(description="The device's offset east of Greenwich, minutes.")
-    position: GeoPoint | None = strawberry.field(description="Where it was seen.", default=None)
+    position: strawberry.Private[GeoPoint | None] = None
     staff_seen: str | None = strawberry.field(
         description="Staff member seen: name, badge or looks (工作人员).", default=None
     )
@@ -108,6 +109,10 @@ class ObservationContent:
     device_sequence: strawberry.Private[int | None] = None
     complainant: strawberry.Private[Complainant | None] = None
     media_ids: strawberry.Private[tuple[str, ...]] = ()
+
+    @strawberry.field(name="position", description="Where it was seen, in the datum of the map that shows it (坐标).")
+    def position_in(self, datum: Datum = Datum.WGS84) -> GeoPoint | None:
+        return self.position.seen_in(datum) if self.position else None
 
     @strawberry.field(description="Photos, videos, sound and documents (影像资料).")
     async def media(self, info: Info) -> list[Media]:
@@ -141,6 +146,7 @@ class Observation(Node):
     revisions: list[ObservationRevision] = strawberry.field(description="All versions, the first first (修订记录).")
     author_id: strawberry.Private[str]
     device_id: strawberry.Private[str | None] = None
+    clock_skew_ms: strawberry.Private[int | None] = None
     office_id: strawberry.Private[str]
     office_path: strawberry.Private[str]
     unit_id: strawberry.Private[str | None] = None
@@ -158,6 +164,31 @@ class Observation(Node):
     @strawberry.field(description="The device's own running number; needs clearance.", extensions=[Guarded()])
     async def device_sequence(self) -> int | None:
         return self.content.device_sequence
+
+    @property
+    def clock_skew(self) -> timedelta | None:
+        """How far the device's clock was ahead of the server's at receipt; None where it did not say."""
+        return None if self.clock_skew_ms is None else timedelta(milliseconds=self.clock_skew_ms)
+
+    @strawberry.field(
+        description="How far the device's clock was ahead of the server's at receipt, seconds; needs clearance (时钟偏差).",
+        extensions=[Guarded()],
+    )
+    async def clock_skew_seconds(self) -> float | None:
+        return None if self.clock_skew_ms is None else self.clock_skew_ms / 1000
+
+    @strawberry.field(description="When it was seen, as it is to be shown, by whose clock and why (显示时间).")
+    def when(self) -> ShownTime:
+        return time_of_observation(
+            Clocks(
+                captured_at=self.content.captured_at,
+                offset_minutes=self.content.captured_offset_minutes,
+                received_at=self.received_at,
+                position=self.content.position,
+                skew=self.clock_skew,
+                is_correction=self.content.captured_at != self.revisions[0].content.captured_at,
+            )
+        )
 
     def proof(self) -> Receipt:
         """The receipt, as its author gets it with every replay."""

@@ -5,15 +5,21 @@ Reading a position out of a photo is left to `storage`; a distance on the ground
 
 import enum
 import math
+from dataclasses import replace
 from datetime import datetime
 
 import strawberry
 
 from schema import datums
+from schema.china import in_china
 from schema.refusals import Refusal, RefusalCode
 from schema.times import to_millis
 
 EARTH_RADIUS_METRES = 6_378_100
+NULL_ISLAND_METRES = 3_000
+"""Around 0, 0, where no land is for 500 km. A datum conversion of 0, 0 that thinks it in China ends 2.6 km from there."""
+LOWEST_METRES, HIGHEST_METRES = -500, 20_000
+"""Where a phone can be: from the shore of the Dead Sea to any airliner."""
 
 
 @strawberry.enum(description="The datum that coordinates are in (坐标系).")
@@ -39,7 +45,15 @@ class PositionProblem(enum.Enum):
         "OUT_OF_RANGE", description="Beyond 90 degrees of latitude or 180 of longitude."
     )
     NULL_ISLAND = strawberry.enum_value(
-        "NULL_ISLAND", description="Exactly 0, 0: what devices say when they don't know."
+        "NULL_ISLAND",
+        description="Within 3 km of 0, 0: what devices say when they don't know, and what converters make of that.",
+    )
+    SWAPPED_AXES = strawberry.enum_value(
+        "SWAPPED_AXES",
+        description="It does not lie in China, and would if latitude and longitude were exchanged (经纬度颠倒).",
+    )
+    NO_FIX = strawberry.enum_value(
+        "NO_FIX", description="Its accuracy is negative: so iOS says that there is no fix behind it (无效定位)."
     )
 
 
@@ -55,19 +69,39 @@ class GeoPointInput:
     fixed_at: datetime | None = strawberry.field(description="When the fix was taken.", default=None)
 
 
-@strawberry.type(description="A position in WGS-84, with what was sent beside it (坐标).")
+@strawberry.type(description="A position in the datum that was asked for, with what was sent beside it (坐标).")
 class GeoPoint:
-    latitude: float | None = strawberry.field(description="Degrees, WGS-84; null where `problem` says why.")
-    longitude: float | None = strawberry.field(description="Degrees, WGS-84; null where `problem` says why.")
+    latitude: float | None = strawberry.field(description="Degrees in `datum`; null where `problem` says why.")
+    longitude: float | None = strawberry.field(description="Degrees in `datum`; null where `problem` says why.")
     original_latitude: float = strawberry.field(description="Degrees as sent, in `originalDatum`.")
     original_longitude: float = strawberry.field(description="Degrees as sent, in `originalDatum`.")
     original_datum: Datum = strawberry.field(description="The datum it was sent in.", default=Datum.WGS84)
     accuracy_metres: float | None = strawberry.field(description="Radius of 68 % confidence, metres.", default=None)
-    altitude_metres: float | None = strawberry.field(description="Metres above sea level.", default=None)
+    altitude_metres: float | None = strawberry.field(
+        description="Metres above sea level; null where what was sent is no altitude of a phone.", default=None
+    )
     source: PositionSource | None = strawberry.field(description="How it was found.", default=None)
     is_mock: bool = strawberry.field(description="The system said that an app had set it.", default=False)
     fixed_at: datetime | None = strawberry.field(description="When the fix was taken.", default=None)
+    original_altitude_metres: float | None = strawberry.field(description="Altitude as sent, metres.", default=None)
+    datum: Datum = strawberry.field(description="The datum of `latitude` and `longitude`.", default=Datum.WGS84)
     problem: PositionProblem | None = strawberry.field(description="Why it is kept but never used.", default=None)
+
+    @property
+    def place(self) -> tuple[float, float] | None:
+        """Latitude and longitude in `datum`; None where they are not to be used."""
+        return None if self.latitude is None or self.longitude is None else (self.latitude, self.longitude)
+
+    def seen_in(self, datum: Datum) -> "GeoPoint":
+        """The same position for a map in another datum; where it was sent in that datum, exactly as it was sent."""
+        if datum is self.datum:
+            return self
+        if self.place is None:
+            return replace(self, datum=datum)
+        found = self.original_latitude, self.original_longitude
+        if datum is not self.original_datum:
+            found = _converted(self.place, self.datum, datum)
+        return replace(self, latitude=found[0], longitude=found[1], datum=datum)
 
 
 @strawberry.input(description="A circle on the ground.")
@@ -85,8 +119,9 @@ def locate(sent: GeoPointInput, *, field: str | None = None) -> GeoPoint:
     figures = (sent.latitude, sent.longitude, sent.accuracy_metres or 0.0, sent.altitude_metres or 0.0)
     if not all(math.isfinite(figure) for figure in figures):
         raise Refusal(RefusalCode.BAD_INPUT, "A position is made of finite numbers.", field=field)
-    problem = _problem(sent.latitude, sent.longitude)
-    canonical = (None, None) if problem else _canonical(sent.latitude, sent.longitude, sent.datum)
+    problem = _problem(sent)
+    canonical = (None, None) if problem else _converted((sent.latitude, sent.longitude), sent.datum, Datum.WGS84)
+    altitude = sent.altitude_metres
     return GeoPoint(
         latitude=canonical[0],
         longitude=canonical[1],
@@ -94,7 +129,8 @@ def locate(sent: GeoPointInput, *, field: str | None = None) -> GeoPoint:
         original_longitude=sent.longitude,
         original_datum=sent.datum,
         accuracy_metres=sent.accuracy_metres,
-        altitude_metres=sent.altitude_metres,
+        altitude_metres=altitude if altitude is None or LOWEST_METRES <= altitude <= HIGHEST_METRES else None,
+        original_altitude_metres=altitude,
         source=sent.source,
         is_mock=sent.is_mock,
         fixed_at=to_millis(sent.fixed_at) if sent.fixed_at else None,
@@ -121,19 +157,27 @@ def metres_between(one: tuple[float, float], other: tuple[float, float]) -> floa
     return 2 * EARTH_RADIUS_METRES * math.asin(math.sqrt(min(1.0, across + along)))
 
 
-def _problem(latitude: float, longitude: float) -> PositionProblem | None:
+def _problem(sent: GeoPointInput) -> PositionProblem | None:
+    latitude, longitude = sent.latitude, sent.longitude
+    if abs(longitude) <= 90 and not in_china(latitude, longitude) and in_china(longitude, latitude):
+        return PositionProblem.SWAPPED_AXES
     if abs(latitude) > 90 or abs(longitude) > 180:
         return PositionProblem.OUT_OF_RANGE
-    if latitude == 0 and longitude == 0:
+    if metres_between((latitude, longitude), (0, 0)) <= NULL_ISLAND_METRES:
         return PositionProblem.NULL_ISLAND
-    return None
+    return PositionProblem.NO_FIX if (sent.accuracy_metres or 0) < 0 else None
 
 
-def _canonical(latitude: float, longitude: float, datum: Datum) -> tuple[float, float]:
-    if datum is Datum.WGS84:
-        return latitude, longitude
-    if datum is Datum.BD09:
-        latitude, longitude = datums.bd09_to_gcj02(latitude, longitude)
-    latitude, longitude = datums.gcj02_to_wgs84(latitude, longitude)
+_TO_WGS84 = {Datum.GCJ02: datums.gcj02_to_wgs84, Datum.BD09: datums.bd09_to_wgs84}
+_FROM_WGS84 = {Datum.GCJ02: datums.wgs84_to_gcj02, Datum.BD09: datums.wgs84_to_bd09}
+
+
+def _converted(place: datums.Place, of: Datum, to: Datum) -> datums.Place:
+    if of is to:
+        return place
+    if of is not Datum.WGS84:
+        place = _TO_WGS84[of](*place)
+    if to is not Datum.WGS84:
+        place = _FROM_WGS84[to](*place)
     # Seven decimals are a centimetre; more would pretend.
-    return round(latitude, 7), round(longitude, 7)
+    return round(place[0], 7), round(place[1], 7)

@@ -14,6 +14,7 @@ from datetime import datetime
 
 import strawberry
 
+from schema.clocks import DeviceClockInput
 from schema.refusals import Refusal, RefusalCode
 from schema.users import Device, User
 
@@ -33,6 +34,9 @@ class SignInInput:
         description="dev_ and a UUIDv7, made once by the device and told to nobody but this server."
     )
     device_name: str = strawberry.field(description="What its owner will know it by, 1 to 80 characters.")
+    device_clock: DeviceClockInput | None = strawberry.field(
+        description="What the device's clock shows (设备时钟).", default=None
+    )
 
     def __repr__(self) -> str:
         return "SignInInput(...)"
@@ -42,6 +46,9 @@ class SignInInput:
 class RefreshSessionInput:
     refresh_token: str = strawberry.field(description="The newest one received.")
     device_id: strawberry.ID = strawberry.field(description="The device that signed in.")
+    device_clock: DeviceClockInput | None = strawberry.field(
+        description="What the device's clock shows (设备时钟).", default=None
+    )
 
     def __repr__(self) -> str:
         return "RefreshSessionInput(...)"

@@ -40,9 +40,10 @@ def read_instant(value: object) -> datetime:
         raise GraphQLError("A DateTime is written as 2026-11-22T10:03:04+08:00.") from error
     if at.tzinfo is None:
         raise GraphQLError("A DateTime carries its offset: 2026-11-22T10:03:04+08:00 or ...Z.")
-    # MongoDB, phones and people all stop making sense of years outside this span.
-    if not 1970 <= in_utc.year <= 9998:
-        raise GraphQLError("A DateTime lies between the years 1970 and 9998.")
+    # A clock that was reset at midnight in Beijing shows 1969 in UTC: broken clocks are evidence, back to where MongoDB,
+    # phones and people all stop making sense of years.
+    if not 1900 <= in_utc.year <= 9998:
+        raise GraphQLError("A DateTime lies between the years 1900 and 9998.")
     return at
 
 

@@ -12,7 +12,7 @@ import strawberry
 
 from schema.links import Info
 from schema.nodes import Node
-from schema.places import GeoPoint
+from schema.places import Datum, GeoPoint
 
 SEPARATOR = "/"
 
@@ -53,11 +53,17 @@ class Unit(Node):
     name: str = strawberry.field(description="Name (名称).")
     level: UnitLevel = strawberry.field(description="Where it stands in the tree (层级).")
     former_names: list[FormerName] = strawberry.field(description="Names and codes it once had.", default_factory=list)
-    position: GeoPoint | None = strawberry.field(description="Where its counter is.", default=None)
+    position: strawberry.Private[GeoPoint | None] = None
     path: strawberry.Private[str]
     parent_id: strawberry.Private[str | None] = None
     ancestor_ids: strawberry.Private[tuple[str, ...]] = ()
     created_at: strawberry.Private[datetime | None] = None
+
+    @strawberry.field(
+        name="position", description="Where its counter is, in the datum of the map that shows it (坐标)."
+    )
+    def position_in(self, datum: Datum = Datum.WGS84) -> GeoPoint | None:
+        return self.position.seen_in(datum) if self.position else None
 
     @strawberry.field(description="The unit directly above (上级).")
     async def parent(self, info: Info) -> Annotated["Unit", strawberry.lazy("schema.units")] | None:

@@ -4,6 +4,7 @@ from storage.assignments import Assignments
 from storage.attempts import Attempts
 from storage.cases import Cases
 from storage.checks import Checks
+from storage.clocks import Clocks
 from storage.flags import Flags
 from storage.likeness import Likenesses
 from storage.media import MediaRecords
@@ -28,6 +29,7 @@ class Store:
         self.users = Users(mongo)
         self.sessions = Sessions(mongo)
         self.attempts = Attempts(mongo)
+        self.clocks = Clocks(mongo)
         self.observations = Observations(mongo)
         self.media = MediaRecords(mongo)
         self.redactions = Redactions(mongo)

@@ -66,8 +66,9 @@ class Phone:
         given = {"userName": name, "password": password, "deviceId": self.id, "deviceName": "手机"} | fields
         return self.keep(await self.do(SIGN_IN, **given))
 
-    async def refresh(self, token: str | None = None) -> dict[str, Any]:
-        return self.keep(await self.do(REFRESH, refreshToken=token or self.answer["refreshToken"], deviceId=self.id))
+    async def refresh(self, token: str | None = None, **fields: Any) -> dict[str, Any]:
+        given: dict[str, Any] = {"refreshToken": token or self.answer["refreshToken"], "deviceId": self.id} | fields
+        return self.keep(await self.do(REFRESH, **given))
 
     def keep(self, answer: dict[str, Any]) -> dict[str, Any]:
         if "accessToken" in answer:

@@ -148,6 +148,7 @@ async def test_the_queries_of_a_page_run_for_its_reader(world: World) -> None:
     values: dict[str, Any] = {
         "id": case["id"],
         "unit": world.units["360703"].id,
+        "device": new_id("dev"),
         "below": world.units["360703"].id,
         "point": world.point.id,
         "redaction": new_id("red"),

@@ -1,13 +1,14 @@
 """Observations: every draft of a batch settles on its own, replays change nothing, corrections are appended."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from api.context import clock
 from api.placement import place_known
 from api.submission import MOST_SET_ASIDE
+from schema import datums
 from schema.units import Unit, UnitLevel, path_below
 from tests.world import ASSIGN, SUBMIT, World, draft, medium, new_id
 
@@ -74,16 +75,16 @@ async def test_all_fields_come_back(world: World) -> None:
 
 
 async def test_one_bad_draft_never_blocks_the_others(world: World) -> None:
-    good, late = draft(), draft(capturedAt=(datetime.now(UTC) + timedelta(days=800)).isoformat())
+    good, clueless = draft(), draft(text="长" * 20_001)
     wrong_id = draft(id="obs_1")
     wrong_medium = draft(media=[medium(sha256="beef")])
     not_ours = draft(method="MONITOR_REPORT")
-    results = await world.submit("inspector", wrong_id, good, late, wrong_medium, not_ours)
+    results = await world.submit("inspector", wrong_id, good, clueless, wrong_medium, not_ours)
     assert [result["outcome"] for result in results] == ["REFUSED", "ACCEPTED", "REFUSED", "REFUSED", "REFUSED"]
     assert [result["refusal"] and result["refusal"]["field"] for result in results] == [
         "drafts.0.id",
         None,
-        "drafts.2.capturedAt",
+        "drafts.2.text",
         "drafts.3.media.0.sha256",
         "drafts.4.method",
     ]
@@ -215,9 +216,28 @@ async def test_positions_in_the_datum_of_map_sdks_are_stored_in_wgs84(world: Wor
     assert abs(position["longitude"] - 114.9337) < 0.001
 
 
+async def test_a_position_is_asked_for_in_the_datum_of_the_map_that_shows_it(world: World) -> None:
+    id = await world.observe(position={"latitude": 25.84521234567, "longitude": 114.9387, "datum": "GCJ02"})
+    asked = """query One($id: ID!, $datum: Datum!) { observation(id: $id) { content {
+        plain: position { latitude longitude datum }
+        mine: position(datum: GCJ02) { latitude longitude datum originalLatitude }
+        other: position(datum: $datum) { latitude longitude datum originalDatum }
+    } } }"""
+    content = (await world.ask("inspector", asked, id=id, datum="BD09"))["observation"]["content"]
+    assert (content["plain"]["datum"], content["mine"]["datum"], content["other"]["datum"]) == (
+        "WGS84",
+        "GCJ02",
+        "BD09",
+    )
+    assert (content["mine"]["latitude"], content["mine"]["longitude"]) == (25.84521234567, 114.9387)
+    expected = datums.gcj02_to_bd09(25.84521234567, 114.9387)
+    assert (content["other"]["latitude"], content["other"]["longitude"]) == pytest.approx(expected, abs=2e-7)
+    assert abs(content["plain"]["latitude"] - 25.8481) < 0.001
+
+
 @pytest.mark.parametrize(
     ("latitude", "longitude", "problem"),
-    [(0, 0, "NULL_ISLAND"), (114.9, 25.8, "OUT_OF_RANGE"), (10, 200, "OUT_OF_RANGE")],
+    [(0, 0, "NULL_ISLAND"), (114.9, 25.8, "SWAPPED_AXES"), (139.7, 35.7, "OUT_OF_RANGE"), (10, 200, "OUT_OF_RANGE")],
 )
 async def test_false_positions_are_kept_raw_and_never_used(
     world: World, latitude: float, longitude: float, problem: str

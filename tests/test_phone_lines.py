@@ -39,6 +39,8 @@ def test_one_lost_call_is_made_again(
     assert terminal.states() == 2 * [("ACCEPTED", ["READY"])]
     assert len(served.kept(inspector)["observations"]) == 2
     assert Counter(served.objects.names()) == {"PUT": 1, "PUT 1": 1, "PUT 2": 1}
+    clocks = [each["input"]["deviceClock"] for each in served.server.inputs("SubmitObservations")]
+    assert len({clock["at"] for clock in clocks}) == len(clocks), "read anew for each attempt"
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ def test_from_the_folder_to_verified_and_nothing_is_sent_twice(
         stored = kept["observations"][each["id"]]
         assert each["receipt"]["contentSha256"] == stored["revisions"][0]["content_sha256"]
         assert stored["content"]["device_sequence"] == each["sequence"]
+        assert abs(stored["clock_skew_ms"]) < 10_000
     assert Counter(served.objects.names()) == {"PUT": 4, "PUT 1": 1, "PUT 2": 1, "PUT 3": 1}
     served.calm()
     terminal.do("sync")

@@ -67,6 +67,11 @@ def test_what_is_no_instant_is_refused(text: object) -> None:
         read_instant(text)
 
 
+@pytest.mark.parametrize("text", ["1970-01-01T00:00:00+08:00", "1900-01-01T00:00:00Z", "2099-12-31T23:59:59+08:00"])
+def test_a_broken_clock_is_read(text: str) -> None:
+    assert datetime.fromisoformat(print_instant(read_instant(text))) == datetime.fromisoformat(text)
+
+
 @pytest.mark.parametrize("count", [-1, 2**53, True, 1.0, "1", None])
 def test_what_is_no_byte_count_is_refused(count: object) -> None:
     with pytest.raises(GraphQLError):

@@ -67,6 +67,7 @@ class Account:
         self._client = client
         self._backoff = backoff
         self._renewing = asyncio.Lock()
+        self._wire: Wire | None = None
         self.session = Session.read(path)
 
     def require(self) -> Session:
@@ -77,7 +78,7 @@ class Account:
 
     async def sign_in(self, url: str, user_name: str, password: str, device_name: str) -> Session:
         """Raise `Refused(BAD_CREDENTIALS | TOO_MANY_ATTEMPTS | ...)` or `Unreachable`."""
-        wire = Wire(self._client, endpoint_of(url), self._backoff)
+        wire = self._wire_to(endpoint_of(url))
         given = {
             "userName": user_name,
             "password": password,
@@ -99,7 +100,7 @@ class Account:
     async def ask(self, operation: str, variables: dict[str, Any]) -> Reply:
         """Ask; a token that has run out is renewed once on the way. Raise `SignInAgain`, `Refused` or `Unreachable`."""
         session = self.require()
-        wire = Wire(self._client, session.endpoint, self._backoff)
+        wire = self._wire_to(session.endpoint)
         try:
             return await wire.ask(operation, variables, session.access_token)
         except Refused as refusal:
@@ -128,6 +129,12 @@ class Account:
                 self._end()
                 raise SignInAgain from refusal
             return self._keep(session.renewed(reply.value))
+
+    def _wire_to(self, endpoint: str) -> Wire:
+        """The same one as long as it is the same server: it knows how long a request takes there."""
+        if self._wire is None or self._wire.endpoint != endpoint:
+            self._wire = Wire(self._client, endpoint, self._backoff)
+        return self._wire
 
     def _keep(self, session: Session) -> Session:
         write_private(self._path, json.dumps(asdict(session), ensure_ascii=False))

@@ -4,6 +4,7 @@ Who is signed in is left to `session`; the bytes of media never pass here, they 
 """
 
 import asyncio
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -20,6 +21,8 @@ from mobile_contract.phone.faults import Mistake, Refused, Unreachable, unreacha
 LEVEL = "Mingcha-Level"
 ACCEPT = "application/graphql-response+json, application/json;q=0.9"
 TIMEOUT = httpx.Timeout(60, connect=10)
+SAY_THE_TIME = frozenset({"SignIn", "RefreshSession", "SubmitObservations"})
+"""Operations that the phone's clock goes along with, so that the server knows how wrong it is."""
 PASSING = frozenset({"BUSY", "UNAVAILABLE"})
 """Refusals that say no more than: not now. Other codes of RETRY_LATER are worth no other attempt within seconds."""
 
@@ -56,6 +59,7 @@ class Wire:
         self._client = client
         self.endpoint = endpoint
         self._backoff = backoff
+        self._round_trip: float | None = None
 
     async def ask(self, operation: str, variables: dict[str, Any], token: str | None = None) -> Reply:
         """Raise `Refused` for the server's no, `Unreachable` where it doesn't answer after all attempts.
@@ -72,6 +76,9 @@ class Wire:
         raise AssertionError("a back-off has at least one attempt")
 
     async def _once(self, operation: str, variables: dict[str, Any], token: str | None) -> Reply:
+        if operation in SAY_THE_TIME:  # anew for each attempt: a clock read before a long wait would seem to be behind
+            variables = variables | {"input": variables["input"] | {"deviceClock": self._clock()}}
+        began = time.monotonic()
         try:
             response = await self._client.post(
                 self.endpoint,
@@ -82,6 +89,7 @@ class Wire:
             )
         except httpx.TransportError as error:
             raise self._unreachable(reason(error)) from error
+        self._round_trip = time.monotonic() - began
         try:
             body = response.json()
         except ValueError:
@@ -89,6 +97,13 @@ class Wire:
         if not isinstance(body, dict) or not ("data" in body or "errors" in body):
             raise self._unreachable(f"HTTP {response.status_code}, no GraphQL answer", asked_seconds(response))
         return Reply(_root(body, response), _server_time(response))
+
+    def _clock(self) -> dict[str, Any]:
+        """The phone's clock, right or wrong, and how far off a comparison with it can be, where that is known."""
+        clock: dict[str, Any] = {"at": datetime.now().astimezone().isoformat(timespec="milliseconds")}
+        if self._round_trip is not None:
+            clock["roundTripMilliseconds"] = round(self._round_trip * 1000)
+        return clock
 
     def _unreachable(self, why: str, seconds: float | None = None) -> Unreachable:
         return unreachable(f"The server {self.endpoint}", f"服务器 {self.endpoint} ", why, seconds=seconds)
