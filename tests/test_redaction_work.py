@@ -15,6 +15,7 @@ from api.metrics import Metrics
 from api.redaction_work import RedactionWork
 from api.verification import ATTEMPTS, PAUSE
 from api.work import work
+from storage import redacting
 from storage.redacting import Coverer
 from storage.store import Store
 from tests.redactions import (
@@ -144,11 +145,16 @@ async def test_work_that_fails_is_tried_again(world: World, tmp_path: Path, brok
     assert (await now_at(world, id))["state"] == "PROPOSED"
 
 
-async def test_a_face_finder_that_crashes_is_given_up_after_three_times(world: World, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fault", ["crashes", "does not start"])
+async def test_a_face_finder_that_is_broken_is_given_up_after_three_times(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
     _, photo = await ready_photo(world)
     id = await requested(world, photo)
     broken = tmp_path / "model"
     broken.write_bytes(b"no model")
+    if fault == "does not start":
+        monkeypatch.setattr(redacting, "FIND", "storage.no_such_module:find")
     for attempt in range(ATTEMPTS):
         assert (await now_at(world, id))["faceDetection"] == "PENDING"
         assert await worker(world, tmp_path, model=broken).do_one() is (attempt == 0)
