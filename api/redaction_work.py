@@ -34,7 +34,7 @@ from schema.refusals import Refusal
 from schema.times import ByteCount
 from storage.decoding import DecoderUnavailable
 from storage.mongo import StoreFault
-from storage.picture_facts import Damage, Face
+from storage.picture_facts import Damage, Face, Faces
 from storage.redacting import Coverer, FaceFinder, face_model
 from storage.store import Store
 
@@ -106,8 +106,11 @@ class RedactionWork:
         if self.model is None:
             await self._proposed(redaction, FaceDetection.UNAVAILABLE, ())
             return
-        async with FaceFinder(self.model) as finder:
-            found = await finder.find(original)
+        try:
+            async with FaceFinder(self.model) as finder:
+                found = await finder.find(original)
+        except DecoderUnavailable:  # the extra may be installed and not work on this machine: the hand still does
+            found = Faces(damage=Damage.CRASHED)
         if await self._again(redaction, found.damage):
             return
         if found.damage in OF_THE_MACHINE:

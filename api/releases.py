@@ -54,7 +54,7 @@ class CorrectRedactionInput:
 class ApproveRedactionInput:
     id: strawberry.ID = strawberry.field(description="Made by the caller: evt_ and a UUIDv7. The key of every replay.")
     redaction_id: strawberry.ID = strawberry.field(description="The redaction.")
-    sha256: str = strawberry.field(description="`rendering.sha256` of the copy that was looked at.")
+    sha256: str = strawberry.field(description="`rendering.sha256` of the copy that was looked at, by its `link`.")
 
 
 @strawberry.input(description="A copy that may not be released, or no longer.")

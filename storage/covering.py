@@ -6,6 +6,7 @@ Runs in the child process of `redacting`; finding the faces in those views is le
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from PIL import Image
@@ -38,7 +39,7 @@ def cover(path: Path, boxes: Sequence[Edges], into: str) -> Covered:
         return Covered(damage=picture.damage)
     with quiet():
         try:
-            image, damage = decode(path, picture, lambda image: upright(image, picture.orientation), WHOLE)
+            image, damage = decode(path, picture, upright, WHOLE)
         except _BOMB:
             return Covered(damage=Damage.TOO_MANY_PIXELS)
     if image is None:
@@ -64,7 +65,7 @@ def views(path: Path, long_sides: Sequence[int], multiple: int) -> tuple[list[Vi
     largest = max(long_sides)
     with quiet():
         try:
-            image, damage = decode(path, picture, lambda image: upright(image, picture.orientation, largest), largest)
+            image, damage = decode(path, picture, partial(upright, within=largest), largest)
         except _BOMB:
             return [], Damage.TOO_MANY_PIXELS
     if image is None:

@@ -71,7 +71,7 @@ def examine(path: Path) -> Picture:
         return picture
     with quiet():
         try:
-            thumbnails, damage = decode(path, picture, lambda image: _renditions(image, picture.orientation))
+            thumbnails, damage = decode(path, picture, _renditions)
         except MemoryError:
             return replace(picture, damage=Damage.OUT_OF_MEMORY)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
@@ -155,9 +155,9 @@ def quiet() -> Iterator[None]:
 
 
 def decode(
-    path: Path, picture: Picture, make: Callable[[Image.Image], T], within: int = LARGE
+    path: Path, picture: Picture, make: Callable[[Image.Image, int | None], T], within: int = LARGE
 ) -> tuple[T | None, Damage | None]:
-    """What `make` makes of the decoded picture, or of what decodes of a broken one; None where nothing does.
+    """What `make` makes of the decoded picture and its orientation, or of what decodes of a broken one; else None.
 
     A JPEG comes at half, a quarter or an eighth of its size, as long as its long side then has `within` pixels.
     Raises `MemoryError`, and Pillow's error or warning of a bomb beyond `DECODED_PIXELS`.
@@ -165,11 +165,11 @@ def decode(
     coding = _FORMATS[str(picture.content_type)]
     try:
         with path.open("rb") as file:
-            return make(_decoded(file, coding, within)), None
+            return make(_decoded(file, coding, within), picture.orientation), None
     except _FAULTS as error:
         damage = Damage.TRUNCATED if "truncated" in str(error) else Damage.CORRUPT
     try:
-        return make(_salvaged(path, coding, within)), damage
+        return make(_salvaged(path, coding, within), picture.orientation), damage
     except _FAULTS:
         return None, damage
 

@@ -15,26 +15,22 @@ def driver() -> str:
     return "motor"
 
 
-@pytest.mark.parametrize(
-    ("box", "field"),
-    [
-        ({"left": 0.5, "top": 0.1, "right": 0.5, "bottom": 0.2}, "right"),
-        ({"left": 0.6, "top": 0.1, "right": 0.5, "bottom": 0.2}, "right"),
-        ({"left": 0.1, "top": 0.3, "right": 0.5, "bottom": 0.3}, "bottom"),
-        ({"left": -0.1, "top": 0.1, "right": 0.5, "bottom": 0.2}, "right"),
-        ({"left": 0.1, "top": 0.1, "right": 1.01, "bottom": 0.2}, "right"),
-        ({"left": 0.1, "top": 0.9, "right": 0.2, "bottom": 1e308}, "bottom"),
-    ],
-)
-async def test_a_box_without_area_or_beyond_the_picture_is_refused(
-    world: World, tmp_path: Path, box: dict[str, float], field: str
-) -> None:
+async def test_a_box_without_area_or_beyond_the_picture_is_refused(world: World, tmp_path: Path) -> None:
     _, photo = await ready_photo(world)
     id = await requested(world, photo)
     await worker(world, tmp_path).do_one()
     before = await world.snapshot()
-    refused = await corrected(world, id, "officer", BOX, box)
-    assert (refused["code"], refused["field"]) == ("BAD_INPUT", f"boxes.1.{field}")
+    for left, top, right, bottom, field in (
+        (0.5, 0.1, 0.5, 0.2, "right"),
+        (0.6, 0.1, 0.5, 0.2, "right"),
+        (0.1, 0.3, 0.5, 0.3, "bottom"),
+        (-0.1, 0.1, 0.5, 0.2, "right"),
+        (0.1, 0.1, 1.01, 0.2, "right"),
+        (0.1, 0.9, 0.2, 1e308, "bottom"),
+    ):
+        box = {"left": left, "top": top, "right": right, "bottom": bottom}
+        refused = await corrected(world, id, "officer", BOX, box)
+        assert (refused["code"], refused["field"]) == ("BAD_INPUT", f"boxes.1.{field}"), box
     assert await world.snapshot() == before
 
 
@@ -62,12 +58,10 @@ async def test_no_box_at_all_is_an_answer_too(world: World, tmp_path: Path) -> N
     assert (now["state"], now["boxes"]) == ("AWAITING_APPROVAL", [])
 
 
-@pytest.mark.parametrize(
-    ("content_type", "code"), [("video/mp4", "BAD_INPUT"), ("application/pdf", "BAD_INPUT"), ("audio/amr", "BAD_INPUT")]
-)
-async def test_only_a_photo_is_redacted(world: World, content_type: str, code: str) -> None:
-    _, other = await ready_photo(world, contentType=content_type)
-    await assert_refused(world, other, code)
+async def test_only_a_photo_is_redacted(world: World) -> None:
+    for content_type in ("video/mp4", "application/pdf", "audio/amr"):
+        _, other = await ready_photo(world, contentType=content_type)
+        await assert_refused(world, other, "BAD_INPUT")
 
 
 async def assert_refused(world: World, media_id: str, code: str, name: str = "officer", **input: Any) -> None:

@@ -1,10 +1,12 @@
 """Who finds a redaction, in which state, by which way; and the log of who had which bytes."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from schema.redactions import RedactionState
 from tests.redactions import approved, awaiting, of_medium, one, ready_photo, requested, take
 from tests.world import World, new_id
 
@@ -89,3 +91,16 @@ async def test_officers_list_what_waits_in_their_scope(world: World, tmp_path: P
     assert await ids("clerk", states=[]) == []
     assert await ids("neighbour") == []
     assert await world.errors("supervisor", listed, first=1) == ["FORBIDDEN"]
+
+
+async def test_the_bytes_are_open_by_state_and_scope_alone(world: World, tmp_path: Path) -> None:
+    """The pure rule, beside the filters: whoever came by the record some other way gets no bytes either."""
+    _, photo = await ready_photo(world)
+    [made] = await world.store.redactions.many([(await awaiting(world, tmp_path, photo))["id"]])
+    opened = {
+        state: {name for name in EVERYBODY if replace(made, state=state).is_open_to(world.viewer(name))}
+        for state in RedactionState
+    }
+    assert opened.pop(RedactionState.APPROVED) == set(EVERYBODY)
+    assert opened.pop(RedactionState.AWAITING_APPROVAL) == {"officer", "clerk", "city_officer"}
+    assert set().union(*opened.values()) == set()

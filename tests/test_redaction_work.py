@@ -1,8 +1,12 @@
 """The worker's side of redactions: claimed by one, taken up by the next, tried again, and never in a person's way."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -15,8 +19,11 @@ from api.metrics import Metrics
 from api.redaction_work import RedactionWork
 from api.verification import ATTEMPTS, PAUSE
 from api.work import work
-from storage.redacting import Coverer
+from storage import redacting
+from storage.engines import Addresses
+from storage.redacting import Coverer, face_model
 from storage.store import Store
+from storage.workplaces import workplace
 from tests.redactions import (
     BOX,
     COUNTER,
@@ -144,11 +151,16 @@ async def test_work_that_fails_is_tried_again(world: World, tmp_path: Path, brok
     assert (await now_at(world, id))["state"] == "PROPOSED"
 
 
-async def test_a_face_finder_that_crashes_is_given_up_after_three_times(world: World, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fault", ["crashes", "does not start"])
+async def test_a_face_finder_that_is_broken_is_given_up_after_three_times(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
+) -> None:
     _, photo = await ready_photo(world)
     id = await requested(world, photo)
     broken = tmp_path / "model"
     broken.write_bytes(b"no model")
+    if fault == "does not start":
+        monkeypatch.setattr(redacting, "FIND", "storage.no_such_module:find")
     for attempt in range(ATTEMPTS):
         assert (await now_at(world, id))["faceDetection"] == "PENDING"
         assert await worker(world, tmp_path, model=broken).do_one() is (attempt == 0)
@@ -232,3 +244,37 @@ async def test_the_worker_process_is_woken_by_what_people_do(world: World) -> No
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_worker_that_is_killed_at_it_leaves_it_to_the_next(
+    world: World, engines: Addresses, tmp_path: Path
+) -> None:
+    """SIGKILL, with the original in hand and a child that looks for faces."""
+    _, photo = await ready_photo(world)
+    id = await requested(world, photo)
+    data = tmp_path / "data"
+    own = replace(engines, s3_bucket=world.store.objects.bucket).environment()
+    killed = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "api.work"),
+        cwd=Path(__file__).parent.parent,
+        env={**os.environ, **own, "MINGCHA_MONGO_DATABASE": world.store.mongo.name, "MINGCHA_DATA": str(data)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while not list(data.glob("work/*/*/original")):
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.002)
+    finally:
+        killed.kill()
+        await killed.wait()
+    left = await now_at(world, id)
+    assert (left["state"], len(left["history"])) == ("REQUESTED", 1)
+    [claimed] = await world.store.redactions.many([id])
+    assert claimed.attempts == 1
+    assert await worker(world, tmp_path).do_one() is False
+    with workplace(data / "work"):
+        assert list(data.glob("work/*/*")) == []  # the original in hand went with the next worker's start
+    assert await worker(world, tmp_path, model=face_model(), later=2 * LEASE).do_one() is True
+    assert (await now_at(world, id))["faceDetection"] == "DONE"

@@ -155,7 +155,7 @@ async def test_whoever_only_requested_does_not_approve_either(world: World, tmp_
 
 async def test_of_an_approval_and_a_correction_at_once_one_counts(world: World, tmp_path: Path) -> None:
     _, photo = await ready_photo(world)
-    for _ in range(4):
+    for _ in range(2):
         made = await awaiting(world, tmp_path, photo)
         await one(world, "clerk", made["id"])
         sha256 = made["rendering"]["sha256"]
