@@ -5,7 +5,8 @@ looks by itself every few seconds besides.
 """
 
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 
@@ -59,13 +60,25 @@ async def work(settings: Settings, store: Store, metrics: Metrics) -> None:
 async def _work_off(kind: str, do_one: Callable[[], Awaitable[bool]], bell: "Bell") -> None:
     """Do what is due of one kind, piece after piece, for ever."""
     while True:
-        try:
+        found = False
+        with _going_on(kind):
             found = await do_one()
-        except (Refusal, StoreFault) as error:
-            log.warning("work failed", work=kind, reason=type(error).__name__)
-            found = False
         if not found:
             await bell.wait(LOOK_EVERY_SECONDS)
+
+
+@contextmanager
+def _going_on(kind: str) -> Iterator[None]:
+    """No piece of work ends the worker: neither a part of the service that is down, nor one record that trips our code.
+
+    What was claimed is left to its lease, and is tried again after it.
+    """
+    try:
+        yield
+    except (Refusal, StoreFault) as error:
+        log.warning("work failed", work=kind, reason=type(error).__name__)
+    except Exception:
+        log.exception("work failed", work=kind)
 
 
 class Bell:
@@ -94,13 +107,10 @@ async def _sweep_uploads(store: Store, unused_for: timedelta) -> None:
 
 
 async def _for_ever(metrics: Metrics, kind: str, piece: Callable[[], Awaitable[object]], every_seconds: float) -> None:
-    """Do a piece of work again and again; a part of the service that is down does not end the worker."""
+    """Do a piece of work again and again."""
     while True:
-        try:
-            with metrics.work(kind):
-                await piece()
-        except (Refusal, StoreFault) as error:
-            log.warning("work failed", work=kind, reason=type(error).__name__)
+        with _going_on(kind), metrics.work(kind):
+            await piece()
         await anyio.sleep(every_seconds)
 
 
