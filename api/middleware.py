@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api import answers, errors, tracing
 from api.admission import BodyCap, Turnstile
 from api.metrics import Metrics
+from api.pack_addresses import PATH
 from api.settings import Settings
 from api.tracing import Trace
 
@@ -120,5 +121,5 @@ def middleware(settings: Settings, metrics: Metrics) -> list[Middleware]:
         *([cors] if settings.cors_origins else []),
         Middleware(Tracing, metrics=metrics),
         Middleware(BodyCap, limit=settings.body_limit_bytes),
-        Middleware(Turnstile, exempt=OPERATIONAL),
+        Middleware(Turnstile, exempt=OPERATIONAL, streamed=(PATH,)),
     ]

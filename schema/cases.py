@@ -14,6 +14,7 @@ from schema.links import Info
 from schema.monitoring_points import MonitoringPoint
 from schema.nodes import Node
 from schema.observations import Category, Observation
+from schema.packs import PackLink
 from schema.refusals import Refusal, RefusalCode
 from schema.units import Unit
 from schema.users import User
@@ -132,6 +133,19 @@ class Case(Node):
     async def related_cases(self, info: Info) -> list[Annotated["Case", strawberry.lazy("schema.cases")]]:
         found = await info.context.links.cases_about(self.unit_id, self.monitoring_point_id)
         return [case for case in found if case.id != self.id][:20]
+
+    @strawberry.field(
+        description="An evidence pack of it and all it rests on: a ZIP of originals, data, pages and a signed manifest (证据包)."
+    )
+    def pack(
+        self,
+        info: Info,
+        identities: Annotated[
+            bool,
+            strawberry.argument(description="Also who inspected, reported or complained, as far as you may know it."),
+        ] = False,
+    ) -> PackLink:
+        return info.context.pack(self.id, identities=identities)
 
 
 def case_number(office_code: str, year: int, sequence: int) -> str:
