@@ -86,21 +86,21 @@ def sketch_of(places: Sequence[Place]) -> Sketch | None:
     across, up = max(right - left, LEAST_SPAN), max(high - low, LEAST_SPAN)
     factor = min((WIDTH - 2 * MARGIN) / across, (HEIGHT - 2 * MARGIN) / up)  # millimetres on paper for a metre
     middle = (left + right) / 2, (low + high) / 2
-    marks, shared = [], dict[tuple[int, int], list[str]]()
+    marks, shared = [], dict[tuple[int, int], tuple[Mark, list[str]]]()
     for place, (x, y) in zip(drawn, points, strict=True):
         at = WIDTH / 2 + (x - middle[0]) * factor, HEIGHT / 2 - (y - middle[1]) * factor
         radius = (place.radius or 0.0) * factor
-        marks.append(Mark(place.kind, round(at[0], 2), round(at[1], 2), round(min(radius, WIDTH), 2)))
-        shared.setdefault((round(at[0] / 3), round(at[1] / 3)), []).append(place.name)
-    labels = [_label(key, names, marks) for key, names in shared.items()]
+        mark = Mark(place.kind, round(at[0], 2), round(at[1], 2), round(min(radius, WIDTH), 2))
+        marks.append(mark)
+        shared.setdefault((round(at[0] / 3), round(at[1] / 3)), (mark, []))[1].append(place.name)
+    labels = [_label(*each) for each in shared.values()]
     length = _round_length((WIDTH / 4) / factor)
     beyond = [_beyond(place, latitude, longitude) for place in places if place not in drawn]
     return Sketch(WIDTH, HEIGHT, marks, labels, round(length * factor, 2), _length(length), beyond)
 
 
-def _label(key: tuple[int, int], names: Sequence[str], marks: Sequence[Mark]) -> Label:
+def _label(mark: Mark, names: Sequence[str]) -> Label:
     """One label for all marks that fall together."""
-    mark = next(each for each in marks if (round(each.x / 3), round(each.y / 3)) == key)
     text = "、".join(dict.fromkeys(names))
     beside = mark.radius if 1 < mark.radius < 20 else 0.0  # not across its own ring
     return Label(mark.x + beside, mark.y, text if len(text) <= 24 else text[:23] + "…")

@@ -88,10 +88,10 @@ def read_central(raw: bytes, at: int) -> tuple[str, int, int, int, int, int, int
     name = read_name(raw[at + 46 : at + 46 + long])
     extra = raw[at + 46 + long : at + 46 + long + extra_long]
     is_large = len(extra) > 0
-    if (sign, system, reserved, comment, disk, inner, outer) != (b"PK\1\2", 3, 0, 0, 0, 0, 0o100644 << 16):
-        raise Wrong(f"The ZIP's directory is damaged at {name}.")
     if (method, flags, packed) != (0, 8, size) or (made, needed) != ((45, 45) if is_large else (20, 20)):
         raise Wrong(f"{name} is not stored as packs are: compressed, encrypted, or its entry is damaged.")
+    if (sign, system, reserved, comment, disk, inner, outer) != (b"PK\1\2", 3, 0, 0, 0, 0, 0o100644 << 16):
+        raise Wrong(f"The ZIP's directory is damaged at {name}.")
     if is_large:
         size, offset = read_extra(name, extra, packed, size, offset)
     return name, flags, when, crc, size, offset, 46 + long + extra_long + comment

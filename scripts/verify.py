@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
@@ -57,7 +57,7 @@ def check_signature(pem: bytes, signature: bytes, signed: bytes, fingerprint: st
     """The fingerprint of the key that the manifest is signed with."""
     try:
         key = load_pem_public_key(pem)
-    except ValueError:
+    except (ValueError, UnsupportedAlgorithm):
         raise Wrong(f"{KEY} holds no key.") from None
     if not isinstance(key, Ed25519PublicKey):
         raise Wrong(f"{KEY} holds no Ed25519 key.")
