@@ -16,8 +16,10 @@ from schema.times import print_instant
 
 FORMAT = "mingcha-evidence-pack"
 VERSION = 1
-MOST_ENTRIES = 2_000
-"""Media and revisions of one pack, together; a larger case goes into one pack an observation."""
+MOST_ENTRIES = 1_000
+"""Media and revisions of one pack, together: reading so many keeps other requests waiting for some 0.3 s at worst.
+
+A larger case goes into one pack an observation."""
 
 MANIFEST, SIGNATURE, PUBLIC_KEY = "manifest.json", "manifest.sig", "evidence-key.pem"
 PAGE, REPORT = "index.html", "report.pdf"

@@ -213,6 +213,11 @@ async def test_an_address_is_for_one_viewer_record_and_moment(world: World) -> N
 async def test_a_revoked_device_downloads_nothing(world: World) -> None:
     id = await observed(world)
     url = await address(world, "inspector", id)
+    no_device = PackAddress(
+        id, world.people["inspector"].id, None, identities=False, expires=int(clock().timestamp()) + 60
+    )
+    async with serving(world) as client:
+        assert (await client.get(no_device.path(world.keys.packs_secret))).status_code == 404
     assert await world.store.users.revoke_device(world.people["inspector"].id, world.devices["inspector"], clock())
     async with serving(world) as client:
         assert (await client.get(url)).status_code == 404
