@@ -108,6 +108,7 @@ class Turnstile:
     limits of what it waits for bring about. Cancelling it could leave a transaction half talked through; and PyMongo's
     asynchronous client, cancelled while it looks for a server and the loop is late, can keep its lock for good.
     Whether the request took effect is open: its caller sends it again, ids make that safe.
+    Paths that begin as one in `streamed` answer for as long as it takes, and bound their number themselves.
     """
 
     def __init__(
@@ -117,15 +118,17 @@ class Turnstile:
         most: int = MOST_UNDER_WAY,
         seconds: float = REQUEST_SECONDS,
         exempt: frozenset[str] = frozenset(),
+        streamed: tuple[str, ...] = (),
     ) -> None:
         self.app = app
         self.most = most
         self.seconds = seconds
         self.exempt = exempt
+        self.streamed = streamed
         self.under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in self.exempt:
+        if scope["type"] != "http" or scope["path"] in self.exempt or scope["path"].startswith(self.streamed):
             await self.app(scope, receive, send)
             return
         if self.under_way >= self.most:

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 import anyio
 import httpx
@@ -10,6 +11,7 @@ from starlette.requests import Request
 
 from api.buckets import BucketCare
 from api.context import Context, clock
+from api.evidence_keys import EvidenceKeys
 from api.graph import build_schema
 from api.health import Readiness, database, free_space, object_store, signing_key
 from api.keys import KeyRing
@@ -17,6 +19,7 @@ from api.levels import HEADER, level_of, outdated
 from api.logs import configure
 from api.metrics import Metrics
 from api.oidc import ProviderTokens
+from api.packs import PackEndpoint
 from api.passwords import Passwords
 from api.settings import BadSetting, Settings
 from api.tokens import AccessTokens
@@ -25,6 +28,7 @@ from api.web import web_app
 from api.wiring import open_store
 from mobile_contract.levels import Levels
 from schema.refusals import Refusal
+from schema.viewers import Viewer
 from storage.store import Store
 
 
@@ -37,6 +41,7 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
     metrics = Metrics()
     kept = store or open_store(settings, listeners=[metrics.listener()])
     keys = KeyRing(settings.keys_folder)
+    evidence = EvidenceKeys(settings.keys_folder)
     passwords = Passwords()
     client = httpx.AsyncClient(timeout=5, follow_redirects=False)
     doorman = Doorman(kept.users, AccessTokens(keys, settings.access_token_seconds), _provider(settings, client))
@@ -71,6 +76,11 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
         signing_key(lambda: keys.signing),
     ]
     schema = build_schema(settings)
+
+    def context_for(viewer: Viewer, now: datetime) -> Context:
+        return Context(kept, settings, keys, passwords, viewer, now=now)
+
+    packs = PackEndpoint(schema._schema, keys.packs_secret, evidence, doorman.still, context_for)  # noqa: SLF001
     return web_app(
         settings,
         schema,
@@ -78,7 +88,8 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
         metrics=metrics,
         readiness=Readiness(probes, store=lambda: care.findings),
         lifespan=lifespan,
-        jwks=keys.jwks,
+        published={"jwks.json": keys.jwks, "evidence-keys.json": evidence.published},
+        packs=packs,
     )
 
 

@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -12,10 +12,12 @@ import strawberry
 from api import tracing
 from api.keys import KeyRing
 from api.links import ViewerLinks
+from api.pack_addresses import PackAddress
 from api.passwords import Passwords
 from api.settings import Settings
 from schema.drafts import UnreadableDraft
 from schema.ids import compose
+from schema.packs import PackLink
 from schema.pages import CursorSeal
 from schema.refusals import Refusal, RefusalCode
 from schema.times import to_millis
@@ -59,6 +61,13 @@ class Context:
 
     def note(self, refusal: Refusal) -> None:
         tracing.current().codes.append(str(refusal.code.value))
+
+    def pack(self, id: str, *, identities: bool) -> PackLink:
+        """Nothing is asked of the store here: who may see what is decided when the address is used."""
+        expires_at = self.now.replace(microsecond=0) + timedelta(seconds=self.settings.link_seconds)
+        viewer = self.actor
+        address = PackAddress(id, viewer.user_id, viewer.device_id, identities, int(expires_at.timestamp()))
+        return PackLink(url=address.path(self.keys.packs_secret), expires_at=expires_at)
 
     def new_id(self, prefix: str) -> strawberry.ID:
         return compose(prefix, self.now, secrets.token_bytes(10))

@@ -51,7 +51,7 @@ class SigningKey:
 class KeyRing:
     """The keys of one folder, made where there are none; looked at again every second, and for an unknown id at once."""
 
-    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, folder: Path, *, clock: Callable[[], float] = time.monotonic, has_secret: bool = True) -> None:
         """Raise `OSError` for a folder that can't be used, `BadKey` for one without a usable key."""
         self._folder = folder
         self._clock = clock
@@ -60,7 +60,7 @@ class KeyRing:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not self._stamps():
             self._make(1)
-        self._secret = self._own_secret()
+        self._secret = self._own_secret() if has_secret else b""
         self._look()
         if not self._keys:
             raise BadKey(f"The folder {folder} holds no usable signing key: move its .pem files away, or mend them.")
@@ -101,6 +101,11 @@ class KeyRing:
     def attempts_secret(self) -> bytes:
         """Hides user names and addresses in the counters of failed attempts."""
         return self._derived("attempts")
+
+    @cached_property
+    def packs_secret(self) -> bytes:
+        """Signs the addresses of evidence packs."""
+        return self._derived("packs")
 
     def rotate(self) -> SigningKey:
         """Make a new key, which signs from now on in every process; the others go on verifying."""

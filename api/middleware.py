@@ -16,6 +16,7 @@ from api.admission import BodyCap, Turnstile
 from api.levels import HEADER as LEVEL_HEADER
 from api.levels import SUNSET, LevelHeaders
 from api.metrics import Metrics
+from api.pack_addresses import PATH
 from api.settings import Settings
 from api.tracing import Trace
 from mobile_contract.levels import Levels
@@ -124,5 +125,5 @@ def middleware(settings: Settings, metrics: Metrics, levels: Levels) -> list[Mid
         Middleware(LevelHeaders, levels=levels),
         Middleware(Tracing, metrics=metrics),
         Middleware(BodyCap, limit=settings.body_limit_bytes),
-        Middleware(Turnstile, exempt=OPERATIONAL),
+        Middleware(Turnstile, exempt=OPERATIONAL, streamed=(PATH,)),
     ]

@@ -37,6 +37,18 @@ class Doorman:
             raise Refusal(RefusalCode.SESSION_ENDED)
         return as_viewer(user, bearer.device_id)
 
+    async def still(self, user_id: str, device_id: str | None) -> Viewer | None:
+        """Somebody who was signed in a moment ago; None where the account or the device may not act any more.
+
+        Only a provider's people have no device of ours.
+        """
+        user = await self.users.by_id(user_id)
+        if user is None or not user.active:
+            return None
+        live = {device.id for device in user.devices if device.revoked_at is None}
+        known = device_id in live if device_id else self.provider is not None
+        return as_viewer(user, device_id) if known else None
+
     async def _vouched_for(self, provider: ProviderTokens, token: str, now: datetime) -> Viewer:
         user = await self.users.by_subject(await provider.subject(token, now))
         if user is None:

@@ -1,6 +1,6 @@
 """The HTTP application around one schema: its routes and middleware; what it is wired to is given to it by `app`."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import strawberry
@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from api import answers
 from api.documents import TrustedDocuments
@@ -15,6 +16,7 @@ from api.explorer import Explorer
 from api.health import Readiness, ReadyEndpoint, alive
 from api.metrics import Metrics, MetricsEndpoint
 from api.middleware import middleware
+from api.pack_addresses import PATH
 from api.settings import Settings
 from api.transport import GraphQLEndpoint, HoldsUnreadable
 from mobile_contract.documents import trusted
@@ -31,9 +33,13 @@ def web_app(
     metrics: Metrics,
     readiness: Readiness,
     lifespan: Any = None,
-    jwks: Callable[[], dict[str, Any]] | None = None,
+    published: Mapping[str, Callable[[], dict[str, Any]]] | None = None,
+    packs: ASGIApp | None = None,
 ) -> Starlette:
-    """Compose the application; `lifespan` is Starlette's, and opens and closes what the context draws on."""
+    """Compose the application; `lifespan` is Starlette's, and opens and closes what the context draws on.
+
+    `published` are documents below `/.well-known/` by name; `packs` answers below `pack_addresses.PATH`.
+    """
     strict = settings.trusted_documents_only
     explorer = Explorer()
     graphql = GraphQLEndpoint(
@@ -50,7 +56,8 @@ def web_app(
             *([] if strict else explorer.routes()),
             Route("/healthz", alive),
             Route("/readyz", ReadyEndpoint(readiness, settings.metrics_token).respond),
-            *([Route("/.well-known/jwks.json", _published(jwks))] if jwks else []),
+            *(Route(f"/.well-known/{name}", _published(told)) for name, told in (published or {}).items()),
+            *([Route(f"{PATH}{{address}}", packs)] if packs else []),
             Route("/metrics", MetricsEndpoint(metrics, settings.metrics_token).respond),
         ],
         middleware=middleware(settings, metrics, Levels.read()),
@@ -58,11 +65,11 @@ def web_app(
     )
 
 
-def _published(jwks: Callable[[], dict[str, Any]]) -> Callable[[Request], Awaitable[Response]]:
-    """The public keys, for services that verify our access tokens themselves."""
+def _published(told: Callable[[], dict[str, Any]]) -> Callable[[Request], Awaitable[Response]]:
+    """Public keys, for those who verify what we signed themselves."""
 
     async def respond(_: Request) -> Response:
-        return answers.answer(jwks())
+        return answers.answer(told())
 
     return respond
 

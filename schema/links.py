@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from schema.media import Link, Media, Rendition
     from schema.monitoring_points import MonitoringPoint
     from schema.observations import Observation
+    from schema.packs import PackLink
     from schema.redactions import Redaction
     from schema.refusals import Refusal
     from schema.units import Unit
@@ -74,6 +75,9 @@ class Context(Protocol):
     def links(self) -> Links: ...
     def forget(self) -> None:
         """Ask the store anew for what the links remember: a mutation may have changed it."""
+
+    def pack(self, id: str, *, identities: bool) -> "PackLink":
+        """The address of an evidence pack of that record, for this viewer and a short while."""
 
     def note(self, refusal: "Refusal") -> None:
         """Count a refusal that travels as data: no error of the transport tells of it."""

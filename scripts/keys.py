@@ -1,22 +1,25 @@
-"""The signing keys of an installation: listed, rotated, pruned while it runs.
+"""The signing keys of an installation: listed, rotated, and those of tokens pruned, while it runs.
 
 What a key ring is, and how running processes learn of a new key, is left to `api.keys`.
 """
 
 import os
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 
+from api.evidence_keys import EvidenceKeys
 from api.keys import BadKey, KeyRing
 from api.settings import Settings
 from api.tokens import LEEWAY_SECONDS
 
 ROOT = Path(__file__).resolve().parent.parent
+K = TypeVar("K")
 app = typer.Typer(
-    help="The keys that sign access tokens: the newest signs, all verify until they are pruned.",
+    help="The keys that sign access tokens, and those that sign evidence packs: the newest signs, all verify.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,
@@ -58,14 +61,33 @@ def prune(
     )
 
 
+@app.command()
+def evidence(
+    data: Data = None,
+    *,
+    rotate: Annotated[bool, typer.Option("--rotate", help="Make a new key first, which signs from now on.")] = False,
+) -> None:
+    """Show the keys that sign evidence packs, by the fingerprints that outsiders compare; none of them is ever removed."""
+    keys = _opened(data, EvidenceKeys)
+    if rotate:
+        keys.rotate()
+    for each in keys.newest_first():
+        work = "signs" if each.replaced_at is None else f"verifies, replaced {each.replaced_at:%Y-%m-%d %H:%M:%S}Z"
+        typer.echo(f"{each.number:>3}  {each.fingerprint}  made {each.made_at:%Y-%m-%d %H:%M:%S}Z  {work}")
+
+
 def _ring(data: Path | None) -> KeyRing:
+    return _opened(data, KeyRing)
+
+
+def _opened(data: Path | None, kind: Callable[[Path], K]) -> K:
     chosen = data or Path(os.environ.get("MINGCHA_DATA") or ROOT / "data")
     folder = Settings.from_environment().keys or chosen / "keys"
     if not folder.is_dir():
         typer.echo(f"There are no keys at {folder}: the first start of Mingcha makes them.", err=True)
         raise typer.Exit(1)
     try:
-        return KeyRing(folder)
+        return kind(folder)
     except (OSError, BadKey) as error:
         typer.echo(f"The keys at {folder} can't be used: {error}", err=True)
         raise typer.Exit(1) from None

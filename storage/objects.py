@@ -6,7 +6,8 @@ bucket's own rules `buckets`'.
 
 import base64
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -67,6 +68,14 @@ class Declined(Exception):  # noqa: N818
     def __init__(self, code: str) -> None:
         super().__init__(code)
         self.code = code
+
+
+@dataclass(frozen=True)
+class Reading:
+    """An object while it is read: how many bytes the store says that it has, and the bytes, a mebibyte at a time."""
+
+    byte_size: int
+    chunks: AsyncIterator[bytes]
 
 
 class ObjectStore:
@@ -226,6 +235,24 @@ class ObjectStore:
         """
         if self.can_hold:
             await self.ask("put_object_legal_hold", Key=key, LegalHold={"Status": "ON"})
+
+    @asynccontextmanager
+    async def reading(self, key: str) -> AsyncIterator[Reading | None]:
+        """Read an object chunk by chunk, as fast as they are asked for; None where there is none."""
+        found = await self._find(lambda: self._client.get_object(Bucket=self.bucket, Key=key))
+        if found is None:
+            yield None
+            return
+        body = found["Body"]
+
+        async def chunks() -> AsyncIterator[bytes]:
+            while chunk := await self._call(lambda: body.read(CHUNK)):
+                yield chunk
+
+        try:
+            yield Reading(int(found["ContentLength"]), chunks())
+        finally:
+            body.close()
 
     async def put(self, key: str, body: bytes, content_type: str) -> None:
         await self._call(

@@ -11,6 +11,7 @@ import pytest
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from typer.testing import CliRunner
 
+from api.evidence_keys import EvidenceKeys
 from api.keys import RECHECK_SECONDS, BadKey, KeyRing
 from scripts.keys import app
 
@@ -158,3 +159,28 @@ def test_the_command_lists_rotates_and_prunes(tmp_path: Path) -> None:
     assert "Nothing to remove" in run("prune")
     assert "Removed 1: 1." in run("prune", "--now")
     assert [line.split()[0] for line in run("list").splitlines()] == ["2"]
+
+
+def test_evidence_keys_are_apart_and_stay(tmp_path: Path) -> None:
+    """Rotating and pruning those of tokens leaves them alone, and none of them is ever removed."""
+    ring, evidence = KeyRing(tmp_path / "keys"), EvidenceKeys(tmp_path / "keys")
+    first = evidence.signing
+    folder = tmp_path / "keys" / "evidence"
+    assert [path.name for path in folder.iterdir()] == ["1.pem"]
+    assert stat.S_IMODE((folder / "1.pem").stat().st_mode) == 0o600
+    assert ring.jwks()["keys"][0]["x"] not in str(evidence.published())
+    signature = evidence.sign(b"manifest", first)
+
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(app, [*arguments, "--data", str(tmp_path)], env={"MINGCHA_KEYS": ""})
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    assert f"{first.fingerprint}  made" in run("evidence")
+    rotated = run("evidence", "--rotate").splitlines()
+    assert [("signs" in line, first.fingerprint in line) for line in rotated] == [(True, False), (False, True)]
+    run("rotate")
+    run("prune", "--now")
+    assert len(run("evidence").splitlines()) == 2
+    assert evidence.newest_first()[1].fingerprint == first.fingerprint
+    assert evidence.sign(b"manifest", first) == signature, "what was begun under a key is ended under it"

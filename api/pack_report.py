@@ -1,0 +1,276 @@
+"""The report of a pack: what stands in its page and its PDF, in Chinese, from the record's data and what was packed.
+
+The words are `pack_words.py`'s; how the blocks look is left to `pack_html.py` and `pack_pdf.py`.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from api.pack_blocks import Block, Facts, Heading, Paragraph, Picture, Pictures, Report, Table
+from api.pack_sketch import Place, sketch_of
+from api.pack_words import Words, instant, person, position, size, unit
+from schema.packs import Finding, PackAbout, PackedMedium, PackedRevision
+from schema.times import print_instant
+
+FINDINGS = {
+    Finding.SAME: "相符",
+    Finding.ALTERED: "与登记不符",
+    Finding.MISSING: "原件缺失",
+    Finding.NOT_READY: "未核验，未装入",
+}
+Data = Mapping[str, Any]
+
+
+class Reporter:
+    """`thumbnails` are paths in the pack by the medium's id, with the picture's size in pixels."""
+
+    def __init__(
+        self,
+        words: Words,
+        about: PackAbout,
+        data: Data,
+        media: Sequence[PackedMedium],
+        revisions: Sequence[PackedRevision],
+        thumbnails: Mapping[str, tuple[str, int, int]],
+    ) -> None:
+        self._words, self._about, self._data = words, about, data
+        self._media, self._revisions = media, revisions
+        self._packed = {each.id: each for each in media}
+        self._thumbnails = thumbnails
+        self._observations: list[Data] = data["observations"] if about.kind == "case" else [data]
+        self._numbers: dict[str, str] = {}
+        for number, each in enumerate(self._observations, 1):
+            for place, medium in enumerate(_media_of(each), 1):
+                self._numbers[medium["id"]] = f"{number}-{place}"
+
+    def report(self) -> Report:
+        name = f"案件 {self._about.number}" if self._about.number else f"记录 {self._about.id}"
+        return Report(
+            title="证据包",
+            running=f"证据包 · {name}",
+            made_at=print_instant(self._about.made_at),
+            blocks=[*self._opening(), *self._map(), *self._table(), *self._details(), *self._life(), *self._proof()],
+        )
+
+    def _opening(self) -> Iterator[Block]:
+        bad = [each for each in self._media if each.finding in {Finding.ALTERED, Finding.MISSING}]
+        for each in bad:
+            yield Paragraph(f"注意：影像 {self._numbers.get(each.id, each.id)} {FINDINGS[each.finding]}。", "warning")
+        if self._about.kind == "case":
+            yield from self._case()
+        about, maker = self._about, self._about.maker or "（不显示）"
+        withheld = (
+            "含身份信息，请按规定保管。"
+            if about.identities
+            else "不含巡查、反映、投诉人身份和设备信息；原件本身可能带有设备信息。"
+        )
+        yield Facts(
+            [
+                ("制作时间", f"{instant(print_instant(about.made_at))}（北京时间）"),
+                ("制作人", f"{maker}　{about.office or ''}"),
+                ("身份信息", withheld),
+                ("签名公钥指纹", about.fingerprint),
+            ]
+        )
+
+    def _case(self) -> Iterator[Block]:
+        case, of = self._data, self._words.of
+        yield Heading(case["title"])
+        yield Facts(
+            [
+                ("编号", case["number"]),
+                ("问题类别", of("Category", case["category"])),
+                ("办理状态", of("CaseState", case["state"])),
+                ("立案时间", instant(case["openedAt"])),
+                ("承办机构", unit(case["office"])),
+                ("涉及单位", unit(case["unit"])),
+                *([("监测点", _point(case["monitoringPoint"]))] if case["monitoringPoint"] else []),
+                ("首问责任人", person(case["firstResponder"])),
+                ("现责任人", person(case["responsible"])),
+                *([("摘要", case["summary"])] if case["summary"] else []),
+                *(
+                    [("办理结果", of("CaseOutcome", case["outcome"])), ("办结时间", instant(case["closedAt"]))]
+                    if case["outcome"]
+                    else []
+                ),
+                *([("答复", case["reply"])] if case["reply"] else []),
+            ]
+        )
+
+    def _map(self) -> Iterator[Block]:
+        sketch = sketch_of(list(self._places()))
+        if sketch:
+            yield Heading("位置示意图")
+            yield sketch
+            for text in sketch.beyond:
+                yield Paragraph(text, "small")
+            yield Paragraph(
+                "圆点为记录，圈为定位精度；方块为影像自带位置；三角为单位或监测点。上北下南，不含底图。", "small"
+            )
+
+    def _places(self) -> Iterator[Place]:
+        fixed = {}
+        for number, each in enumerate(self._observations, 1):
+            yield from _place("seen", str(number), each["content"]["position"])
+            for medium in _media_of(each):
+                if facts := medium["facts"]:
+                    yield from _place("photo", self._numbers[medium["id"]], facts["position"])
+            for record in (each["unit"], each["monitoringPoint"]):
+                if record:
+                    fixed[record["id"]] = record
+        for record in fixed.values():
+            yield from _place("unit", record.get("name") or record["enterprise"], record["position"])
+
+    def _table(self) -> Iterator[Block]:
+        if self._about.kind != "case":
+            return
+        yield Heading(f"记录一览（{len(self._observations)}）")
+        rows = [
+            (
+                str(number),
+                instant(each["content"]["capturedAt"]),
+                self._words.of("Category", each["content"]["category"]),
+                each["unit"]["name"] if each["unit"] else each["content"]["claimedUnit"] or "—",
+                _excerpt(each["content"]["text"]),
+                str(len(_media_of(each))),
+            )
+            for number, each in enumerate(self._observations, 1)
+        ]
+        yield Table(("序号", "时间", "类别", "单位", "情况", "影像"), (0.07, 0.15, 0.14, 0.22, 0.34, 0.08), rows)
+
+    def _details(self) -> Iterator[Block]:
+        yield Heading("记录详情")
+        for number, each in enumerate(self._observations, 1):
+            yield from self._observation(number, each)
+
+    def _observation(self, number: int, each: Data) -> Iterator[Block]:
+        content, of = each["content"], self._words.of
+        hours, minutes = divmod(abs(content["capturedOffsetMinutes"]), 60)
+        offset = f"{'-' if content['capturedOffsetMinutes'] < 0 else '+'}{hours:02d}:{minutes:02d}"
+        yield Heading(f"{number}　{of('Category', content['category'])}　{of('Severity', content['severity'])}", 2)
+        rows = [
+            ("编号", each["id"]),
+            ("方式", of("Method", content["method"])),
+            ("发生时间", f"{instant(content['capturedAt'])}（北京时间；设备时区 {offset}）"),
+            ("接收时间", f"{instant(each['receivedAt'])}（北京时间）"),
+            ("单位", unit(each["unit"]) if each["unit"] else content["claimedUnit"] or "—"),
+            ("位置", position(content["position"])),
+            ("记录人", person(each["author"])),
+        ]
+        if each["monitoringPoint"]:
+            rows.append(("监测点", _point(each["monitoringPoint"])))
+        if content["staffSeen"]:
+            rows.append(("工作人员", content["staffSeen"]))
+        if told := each.get("complainant"):
+            named = "匿名" if told["isAnonymous"] else told["name"] or "—"
+            rows.append(("投诉人", f"{named}　{told['contact'] or ''}"))
+        rows.append(("情况", content["text"] or "—"))
+        yield Facts(rows)
+        for revision in each["revisions"][:-1]:
+            yield Paragraph(f"第 {revision['number']} 版（{instant(revision['recordedAt'])}）原文：", "small")
+            yield Paragraph(revision["content"]["text"] or "—", "small")
+        if each["revision"] > 1:
+            last = each["revisions"][-1]
+            yield Paragraph(
+                f"现为第 {last['number']} 版（{instant(last['recordedAt'])}），更正理由：{last['reason']}", "small"
+            )
+        if pictures := [self._picture(medium) for medium in _media_of(each)]:
+            yield Pictures(pictures)
+
+    def _picture(self, medium: Data) -> Picture:
+        packed, facts = self._packed[medium["id"]], medium["facts"] or {}
+        thumbnail = self._thumbnails.get(medium["id"])
+        taken = (facts.get("takenAtLocal") or "")[:19].replace("T", " ")
+        return Picture(
+            id=medium["id"],
+            caption=[
+                f"{self._numbers[medium['id']]}　{self._words.of('MediaKind', medium['kind'])}　{FINDINGS[packed.finding]}",
+                *([f"拍摄（相机时间）{taken}"] if taken else []),
+                *(["画面有损坏"] if facts.get("damage") else []),
+            ],
+            says=self._words.of("MediaKind", medium["kind"]) if packed.path else FINDINGS[packed.finding],
+            width=thumbnail[1] if thumbnail else 0,
+            height=thumbnail[2] if thumbnail else 0,
+            thumbnail=thumbnail[0] if thumbnail else None,
+            original=packed.path,
+        )
+
+    def _life(self) -> Iterator[Block]:
+        if self._about.kind != "case":
+            return
+        of = self._words.of
+        if given := self._data["assignments"]:
+            yield Heading("交办")
+            rows = [
+                (
+                    person(each["assignee"]),
+                    of("AssignmentState", each["state"]),
+                    instant(each["offeredAt"]),
+                    each["dueOn"] or "—",
+                    each["result"] or each["note"] or "—",
+                )
+                for each in given
+            ]
+            yield Table(("承办人", "状态", "交办时间", "期限", "结果或要求"), (0.17, 0.13, 0.2, 0.14, 0.36), rows)
+        yield Heading("办理记录")
+        rows = [
+            (
+                instant(each["at"]),
+                of("CaseEventKind", each["kind"]),
+                of("CaseState", each["state"]),
+                person(each["by"]),
+                each["note"] or "—",
+            )
+            for each in self._data["history"]
+        ]
+        yield Table(("时间", "事项", "之后状态", "经办人", "说明"), (0.2, 0.14, 0.14, 0.17, 0.35), rows)
+
+    def _proof(self) -> Iterator[Block]:
+        if self._media:
+            yield Heading(f"原件与摘要（{len(self._media)}）")
+            rows = [
+                (self._numbers.get(each.id, "—"), size(each.byte_size), each.sha256, FINDINGS[each.finding])
+                for each in self._media
+            ]
+            yield Table(("影像", "大小", "SHA-256（登记值）", "现状"), (0.1, 0.19, 0.55, 0.16), rows, code=(2,))
+        if receipts := [each for each in self._revisions if each.content_sha256]:
+            yield Heading("回执摘要")
+            rows = [
+                (
+                    each.observation_id,
+                    str(each.number),
+                    each.content_sha256 or "",
+                    "可复算" if each.path else "不可复算",
+                )
+                for each in receipts
+            ]
+            yield Table(("记录", "版", "contentSha256", "复算"), (0.32, 0.06, 0.48, 0.14), rows, code=(0, 2))
+        yield Heading("如何核验")
+        yield Paragraph(
+            "本包由服务器签名。manifest.json 列出每个文件的大小和 SHA-256，manifest.sig 是对它的 Ed25519 签名，"
+            "evidence-key.pem 是公钥。不需要服务器和网络：scripts/verify 包名.zip --fingerprint 指纹。指纹须从出具机构另行取得，"
+            "与本页所印的相符才可信。也可以用 sha256sum 和 openssl 核验。签名证明内容自制作时起未变，不证明所记之事属实。"
+        )
+
+
+def _media_of(observation: Data) -> list[Data]:
+    """Of all revisions, the newest first: a correction may have added some."""
+    found: dict[str, Data] = {each["id"]: each for each in observation["content"]["media"]}
+    for revision in observation["revisions"]:
+        for each in revision["content"]["media"]:
+            found.setdefault(each["id"], each)
+    return list(found.values())
+
+
+def _place(kind: str, name: str, given: Data | None) -> Iterator[Place]:
+    if given and given["latitude"] is not None:
+        yield Place(kind, name, given["latitude"], given["longitude"], given["accuracyMetres"])
+
+
+def _point(given: Data) -> str:
+    return f"{given['enterprise']}（{given['industry']}）"
+
+
+def _excerpt(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= 60 else text[:59] + "…"

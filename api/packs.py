@@ -1,0 +1,173 @@
+"""Evidence packs over HTTP: an address becomes a viewer and a record, each original an entry in the log of accesses, and
+then a ZIP goes out as it is made. What is in it is left to `packing.py`.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import anyio
+from graphql import GraphQLSchema
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope, Send
+
+from api import answers, errors, nodes
+from api.context import Context, clock
+from api.evidence_keys import EvidenceKey, EvidenceKeys
+from api.pack_addresses import PackAddress, read_address
+from api.pack_content import PackContent, content_of
+from api.packing import Packing
+from schema.cases import Case
+from schema.ids import compose
+from schema.media import MediaState, Rendition
+from schema.observations import Observation
+from schema.packs import PackAbout
+from schema.refusals import Refusal, RefusalCode
+from schema.viewers import COVERT_ROLES, Viewer
+
+MOST_AT_ONCE = 2
+"""Packs under way in one API process: each reads the store and prints a PDF."""
+STALL_SECONDS = 60.0
+"""A caller that takes nothing for so long has gone away."""
+
+
+class Stalled(Exception):  # noqa: N818
+    """The caller takes nothing any more."""
+
+
+@dataclass
+class PackEndpoint:
+    """An ASGI application; `viewer_of` says who an address was given to, as long as that person may act."""
+
+    core: GraphQLSchema
+    secret: bytes
+    keys: EvidenceKeys
+    viewer_of: Callable[[str, str | None], Awaitable[Viewer | None]]
+    context_for: Callable[[Viewer, datetime], Context]
+    under_way: int = field(default=0, init=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        if request.method != "GET":
+            fault = errors.fault("Packs are fetched by GET.")
+            await answers.request_error([fault], status=405, headers={"Allow": "GET"})(scope, receive, send)
+            return
+        if self.under_way >= MOST_AT_ONCE:
+            await _refuse(Refusal(RefusalCode.BUSY), scope, receive, send)
+            return
+        self.under_way += 1
+        try:
+            try:
+                packing = await self._begun(request.path_params["address"])
+            except Refusal as refusal:
+                await _refuse(refusal, scope, receive, send)
+                return
+            await _stream(packing, receive, send)
+        finally:
+            self.under_way -= 1
+
+    async def _begun(self, text: str) -> Packing:
+        """Everything that may be refused; originals are logged as given out before the first byte is."""
+        now = clock()
+        address = read_address(text, self.secret, now)
+        viewer = await self.viewer_of(address.user_id, address.device_id)
+        if viewer is None:
+            raise Refusal(RefusalCode.NOT_FOUND)
+        context = self.context_for(viewer, now)
+        record = await nodes.find(context, address.id)
+        if not isinstance(record, Case | Observation):
+            raise Refusal(RefusalCode.NOT_FOUND)
+        content = await content_of(self.core, context, record, identities=address.identities)
+        key = self.keys.signing
+        about = await self._about(context, content, address, key)
+        await context.store.media.log_accesses(_accesses(context, content))
+        return Packing(self.core, context.store.objects, self.keys, key, viewer, about, content)
+
+    async def _about(self, context: Context, content: PackContent, address: PackAddress, key: EvidenceKey) -> PackAbout:
+        viewer = context.actor
+        maker = await context.links.user(viewer.user_id)
+        shown = address.identities or viewer.roles.isdisjoint(COVERT_ROLES)
+        office = await context.links.unit(viewer.office_id) if viewer.office_id else None
+        return PackAbout(
+            id=content.record.id,
+            number=content.number,
+            made_at=context.now,
+            maker=maker.display_name if maker and shown else None,
+            office=office.name if office else None,
+            identities=address.identities,
+            fingerprint=key.fingerprint,
+        )
+
+
+def _accesses(context: Context, content: PackContent) -> Sequence[dict[str, Any]]:
+    """As links are logged, and beside that of which record the pack is."""
+    return [
+        {
+            "_id": compose("evt", context.now, secrets.token_bytes(10)),
+            "media_id": id,
+            "rendition": Rendition.ORIGINAL.value,
+            "user_id": context.actor.user_id,
+            "device_id": context.actor.device_id,
+            "at": context.now,
+            "pack_of": content.record.id,
+        }
+        for id, media in content.media.items()
+        if media.state is MediaState.READY
+    ]
+
+
+async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+    status = {RefusalCode.NOT_FOUND: 404, RefusalCode.LIMIT_EXCEEDED: 413}.get(refusal.code)
+    await answers.request_error([errors.refused(refusal)], media=answers.GRAPHQL_JSON, status=status)(
+        scope, receive, send
+    )
+
+
+async def _stream(packing: Packing, receive: Receive, send: Send) -> None:
+    """Send the pack as it is made, and stop making it when the caller is gone.
+
+    What fails on the way leaves the answer unfinished, which the caller sees, as a broken download and no pack.
+    """
+    name = (packing.about.number or packing.about.id).encode("ascii", "ignore").decode().replace('"', "")
+    headers = {
+        "content-type": "application/zip",
+        "content-disposition": f'attachment; filename="mingcha-{name}.zip"',
+        "cache-control": "no-store",
+        "x-accel-buffering": "no",  # nginx would keep gigabytes on its own disk
+    }
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+
+    async def sent() -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": encoded})
+        async with aclosing(packing.pieces()) as pieces:
+            async for piece in pieces:
+                await _take(send, {"type": "http.response.body", "body": piece, "more_body": True})
+        await _take(send, {"type": "http.response.body", "body": b""})
+
+    sending = asyncio.ensure_future(sent())
+    leaving = asyncio.ensure_future(_gone(receive))
+    try:
+        await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (sending, leaving):
+            task.cancel()  # nothing here talks to the database, which must not be cancelled
+        await asyncio.wait({sending, leaving})
+    if not sending.cancelled() and (error := sending.exception()) and not isinstance(error, Stalled):
+        raise error
+
+
+async def _take(send: Send, message: Message) -> None:
+    try:
+        with anyio.fail_after(STALL_SECONDS):
+            await send(message)
+    except TimeoutError:
+        raise Stalled("The caller takes nothing any more.") from None
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
