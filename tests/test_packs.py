@@ -163,7 +163,7 @@ def test_a_draft_with_every_field_is_recomposed() -> None:
     stored: Media = expect(medium, observation_id=draft.id, uploader_id="", now=now, max_bytes=9, field="")
     given: list[Any] = [draft, draft.position, medium]
     assert {name for each in given for name, value in vars(each).items() if value is None} == {"complainant"}
-    content = content_of(draft, frozenset({Role.OFFICER}), now, field="")
+    content = content_of(draft, frozenset({Role.OFFICER}), field="")
     placed = Placed(None, None, None, Placement.UNPLACED)
     observation = record(draft.id, content, digest_of(draft), _author(), placed, now)
     body = submission_of(observation, observation.revisions[0], {str(medium.id): stored})
