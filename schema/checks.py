@@ -127,15 +127,20 @@ def mock_position(position: GeoPoint) -> Iterator[Finding]:
 
 
 def clock_skew(
-    captured_at: datetime, received_at: datetime, fixed_at: datetime | None, limits: Limits
+    captured_at: datetime,
+    received_at: datetime,
+    fixed_at: datetime | None,
+    limits: Limits,
+    measured: timedelta | None = None,
 ) -> Iterator[Finding]:
-    """What the three times prove: nothing is seen after it was received, nor a fix taken after it was used.
+    """What was `measured` at receipt (ahead of the server), or what the three times prove, whichever is more.
 
-    A clock that is slow, or a phone that was offline, proves nothing. Whole minutes: a finer figure would mark a device.
+    Nothing is seen after it was received, nor a fix taken after it was used. A clock that seems slow, of a phone that was
+    offline, proves nothing. Whole minutes: a finer figure would mark a device.
     """
-    fast = max((captured_at - received_at).total_seconds(), 0.0)
-    slow = max((fixed_at - captured_at).total_seconds(), 0.0) if fixed_at else 0.0
-    skew = fast if fast >= slow else -slow
+    ahead = max((captured_at - received_at).total_seconds(), 0.0)
+    behind = max((fixed_at - captured_at).total_seconds(), 0.0) if fixed_at else 0.0
+    skew = max(measured.total_seconds() if measured else 0.0, ahead, -behind, key=abs)
     limit = limits.of(ThresholdKind.CLOCK_SKEW)
     if skew and abs(skew) >= limit:
         yield Finding(FlagCode.CLOCK_SKEW, 60 * round(skew / 60), limit, Measure.SECONDS)

@@ -15,12 +15,13 @@ class Likeness:
     """One cut of a picture: 0 is the whole, 1 what a frame encloses, the others are cuts of the whole.
 
     `coarse` is a signed 64-bit figure, by which pictures are found; `detail` 256 bits as 64 hexadecimal digits, by which
-    what was found is told apart.
+    what was found is told apart; `grey`, of the whole alone, small grey values by which a cut is laid over it.
     """
 
     cut: int
     coarse: int
     detail: str
+    grey: bytes = b""
 
 
 def coarse_bits_apart(one: int, other: int) -> int:

@@ -24,6 +24,7 @@ from storage.altered_pictures import altered
 from storage.engines import Engines
 from storage.folder import DataFolder
 from storage.likeness import INDEXES, RADIUS, Likenesses, entry
+from storage.likeness_hash import CUTS
 from storage.mongo import Mongo
 from storage.pictures import examine
 from storage.scenes import draw_scene
@@ -75,8 +76,8 @@ async def _likeness(hashes: int, lookups: int, pictures: int, photos: Path | Non
             f" {size['size'] / 2**20:.0f} MiB of documents, {size['totalIndexSize'] / 2**20:.0f} MiB of indexes"
         )
         await _time(kept, "one hash", [[each] for each in _nearby(planted, lookups, random)], planted)
-        cuts = [[Likeness(cut, *_figures(random)) for cut in range(12)] for _ in range(max(lookups // 10, 1))]
-        await _time(kept, "one picture, 12 hashes", cuts, {})
+        cuts = [[Likeness(cut, *_figures(random)) for cut in range(CUTS - 1)] for _ in range(max(lookups // 10, 1))]
+        await _time(kept, f"one picture, {CUTS - 1} hashes", cuts, {})
         with tempfile.TemporaryDirectory(prefix="mingcha-bench-") as folder:
             for name, files in _collections(Path(folder), pictures, photos):
                 await _recall(kept, name, files, Path(folder))

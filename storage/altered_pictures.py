@@ -4,11 +4,11 @@ Only benches and tests make copies; how likeness is found is left to `likeness`.
 """
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
-from PIL import Image, ImageEnhance
+from PIL import Image, ImageEnhance, ImageOps
 
 from storage.content_types import HEAD_BYTES, sniff
 
@@ -25,31 +25,35 @@ def altered(path: Path, seed: int) -> Iterator[tuple[str, bytes]]:
     if coding is None:
         return
     with Image.open(io.BytesIO(body), formats=(coding,)) as opened:
-        picture = opened.convert("RGB")
+        picture = ImageOps.exif_transpose(opened).convert("RGB")
     random = Random(seed)  # noqa: S311  a cut, no secret
     for kind, quality in (("encoded at 60", 60), ("encoded at 40", 40)):
         yield kind, _encoded(picture, quality)
     for percent in (50, 25):
         small = picture.resize((max(picture.width * percent // 100, 1), max(picture.height * percent // 100, 1)))
         yield f"scaled to {percent} %", _encoded(small)
-    places: tuple[tuple[str, Callable[[], float]], ...] = (
-        ("around the middle", lambda: 0.5),
-        ("from a corner", lambda: float(random.randrange(2))),
-        ("anywhere", random.random),
-    )
     for percent in (5, 10, 20):
-        for place, at in places:
-            yield f"cut by {percent} % {place}", _encoded(_cut(picture, percent / 100, at(), at()))
+        for place, shares in _ways(random, percent / 100):
+            yield f"cut by {percent} % {place}", _encoded(_cut(picture, shares))
     for name, factor in (("brighter by 15 %", 1.15), ("darker by 15 %", 0.85)):
         yield name, _encoded(ImageEnhance.Brightness(picture).enhance(factor))
     for name, colour in (("in a black frame", "black"), ("in a white frame", "white")):
         yield name, _encoded(_framed(picture, colour))
 
 
-def _cut(picture: Image.Image, share: float, along: float, down: float) -> Image.Image:
-    wide, high = picture.width * share, picture.height * share
-    left, top = int(wide * along), int(high * down)
-    return picture.crop((left, top, left + int(picture.width - wide), top + int(picture.height - high)))
+def _ways(random: Random, share: float) -> Iterator[tuple[str, tuple[float, ...]]]:
+    """What is taken off at the left, top, right and bottom."""
+    along, down, edge = random.random() * share, random.random() * share, random.randrange(4)
+    yield "around", (share / 2,) * 4
+    yield "to a corner", random.choice(((share, 0, 0, share), (0, share, share, 0)))
+    yield "at one edge", tuple(share if place == edge else 0.0 for place in range(4))
+    yield "anywhere", (along, down, share - along, share - down)
+
+
+def _cut(picture: Image.Image, shares: tuple[float, ...]) -> Image.Image:
+    left, top, right, bottom = shares
+    wide, high = picture.size
+    return picture.crop((int(wide * left), int(high * top), int(wide * (1 - right)), int(high * (1 - bottom))))
 
 
 def _framed(picture: Image.Image, colour: str) -> Image.Image:

@@ -2,7 +2,7 @@
 
 What is found within the radius is all that there is: a coarse figure of 64 bits falls into three bands, and two figures
 that differ in at most 8 bits differ in at most 2 of some band, so that the index of each band is asked for all its
-neighbours at that distance. Candidates are then told apart by their details.
+neighbours at that distance. Candidates are then told apart by their details, the nearest after being laid over each other.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,8 +11,10 @@ from itertools import combinations
 from typing import Any
 
 import anyio
+import anyio.to_thread
 
-from schema.likeness import Likeness, coarse_bits_apart, detail_bits_apart
+from schema.likeness import DETAIL_BITS, Likeness, coarse_bits_apart, detail_bits_apart
+from storage.alignment import bits_when_laid_over, window_of
 from storage.likeness_hash import CUTS
 from storage.mongo import ASCENDING, Document, Mongo, Sort
 
@@ -21,8 +23,12 @@ RADIUS = 8
 BANDS = {"low": (0, 22), "middle": (22, 21), "high": (43, 21)}
 """First bit and width of each band: three of some 21 bits, because 2^21 is near the number of figures of a large office."""
 _WITHIN_BAND = RADIUS // len(BANDS)
-_MOST_KEYS = 20_000
-"""Of one band: figures that thousands share, such as those of one form photographed again and again, tell nothing."""
+_MOST_KEYS = 10_000
+"""Of one band and hash: figures that so many share, as those of one form photographed again and again, tell nothing."""
+_SURE = 12
+"""Bits of 256 below which nothing is gained by moving one picture over the other."""
+_MOST_LAID_OVER = 16
+"""The nearest of those that are not sure: each costs some 30 ms of processor time."""
 _WHOLE = 2
 """Cuts below this are whole pictures, with or without their frame."""
 
@@ -53,7 +59,9 @@ class Likenesses:
         found: dict[str, list[Likeness]] = {}
         for each in await self._likenesses.find({"_id": {"$in": ids}}):
             media_id, _, cut = each["_id"].partition(":")
-            found.setdefault(media_id, []).append(Likeness(int(cut), each["coarse"], each["detail"]))
+            found.setdefault(media_id, []).append(
+                Likeness(int(cut), each["coarse"], each["detail"], each.get("grey", b""))
+            )
         return found
 
     async def near(self, media_id: str, wanted: Sequence[Likeness], most_bits: int) -> list[Alike]:
@@ -62,14 +70,24 @@ class Likenesses:
         Of two cuts one is a whole picture: that two pictures share a corner makes them no copies.
         """
         pairs = await self._candidates(media_id, wanted)
-        details = await self._details([id for id, _ in pairs])
-        nearest: dict[str, int] = {}
+        details = await self._fields([id for id, _ in pairs], "detail")
+        best: dict[str, tuple[int, int, int]] = {}
         for id, each in pairs:
-            other = id.partition(":")[0]
-            bits = detail_bits_apart(details[id], each.detail) if id in details else most_bits + 1
-            if bits <= most_bits:
-                nearest[other] = min(bits, nearest.get(other, bits))
-        return sorted((Alike(id, bits) for id, bits in nearest.items()), key=lambda alike: (alike.bits, alike.media_id))
+            other, _, cut = id.partition(":")
+            if id in details:
+                bits = detail_bits_apart(details[id], each.detail)
+                best[other] = min((bits, int(cut), each.cut), best.get(other, (bits + 1, 0, 0)))
+        unsure = sorted(((bits, other) for other, (bits, *_) in best.items() if bits > _SURE))[:_MOST_LAID_OVER]
+        bits_of = {other: bits for other, (bits, *_) in best.items()}
+        own = next((each.grey for each in wanted if each.cut == 0), b"")
+        greys = await self._fields([f"{other}:0" for _, other in unsure], "grey")
+        for bits, other in unsure:
+            if own and (grey := greys.get(f"{other}:0")):
+                _, theirs, mine = best[other]
+                laid = await anyio.to_thread.run_sync(_laid_over, own, mine, grey, theirs)
+                bits_of[other] = min(bits, laid)
+        near = [Alike(other, bits) for other, bits in bits_of.items() if bits <= most_bits]
+        return sorted(near, key=lambda alike: (alike.bits, alike.media_id))
 
     async def _candidates(self, media_id: str, wanted: Sequence[Likeness]) -> list[tuple[str, Likeness]]:
         """Entries of other media within the radius, each with the cut of the wanted picture that it is near to."""
@@ -79,7 +97,9 @@ class Likenesses:
             values = sorted({near for each in wanted for near in neighbours(each.coarse, band)})
             # Answered from the index alone; one document an entry.
             shown = {"coarse": 1, "_id": 1, band: 1}
-            for key in await self._likenesses.find({band: {"$in": values}}, projection=shown, limit=_MOST_KEYS):
+            for key in await self._likenesses.find(
+                {band: {"$in": values}}, projection=shown, limit=_MOST_KEYS * len(wanted)
+            ):
                 found[key["_id"]] = key["coarse"]
 
         async with anyio.create_task_group() as tasks:
@@ -94,15 +114,27 @@ class Likenesses:
             and not id.startswith(media_id)
         ]
 
-    async def _details(self, ids: Sequence[str]) -> dict[str, str]:
-        found = await self._likenesses.find({"_id": {"$in": sorted(set(ids))}}, projection={"detail": 1}) if ids else []
-        return {each["_id"]: each["detail"] for each in found}
+    async def _fields(self, ids: Sequence[str], name: str) -> dict[str, Any]:
+        wanted = {"_id": {"$in": sorted(set(ids))}}
+        found = await self._likenesses.find(wanted, projection={name: 1}) if ids else []
+        return {each["_id"]: each[name] for each in found if name in each}
+
+
+def _laid_over(own: bytes, own_cut: int, other: bytes, other_cut: int) -> int:
+    """Bits apart at the best fit: the whole picture of a pair is the part, and may be so of either where both are whole."""
+    tries = []
+    if other_cut != 1 and own_cut == 0:
+        tries.append(bits_when_laid_over(own, other, window_of(other_cut)))
+    if own_cut != 1 and other_cut == 0:
+        tries.append(bits_when_laid_over(other, own, window_of(own_cut)))
+    return min(tries, default=DETAIL_BITS)
 
 
 def entry(media_id: str, made: Likeness) -> Document:
     """As it is stored: one document a cut, with the three bands of its coarse figure."""
     bands = {band: band_of(made.coarse, band) for band in BANDS}
-    return {"_id": f"{media_id}:{made.cut}", "coarse": made.coarse, "detail": made.detail, **bands}
+    grey = {"grey": made.grey} if made.grey else {}
+    return {"_id": f"{media_id}:{made.cut}", "coarse": made.coarse, "detail": made.detail, **bands, **grey}
 
 
 def band_of(coarse: int, band: str) -> int:

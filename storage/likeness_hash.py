@@ -4,16 +4,33 @@ Arithmetic on grey values alone; decoding pictures is left to `pictures`, findin
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import add, mul, sub
 
 from schema.likeness import COARSE_BITS, Likeness
 
 SIDE = 32
 """Side of the grey matrix that a hash is made of, pixels."""
-CUTS = 13
-"""At most so many of one picture: the whole, what a frame encloses, one cut of 95 %, five each of 90 and 80 %."""
+GREY_SIDE = 64
+"""Side of the grey values that are kept of the whole, pixels."""
 
 Box = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
+
+WINDOWS: tuple[Box, ...] = (
+    *((0.045, 0, 0, 0), (0, 0.045, 0, 0), (0, 0, 0.045, 0), (0, 0, 0, 0.045)),
+    *((0.09, 0, 0, 0), (0, 0.09, 0, 0), (0, 0, 0.09, 0), (0, 0, 0, 0.09)),
+    *((0.18, 0, 0, 0), (0, 0.18, 0, 0), (0, 0, 0.18, 0), (0, 0, 0, 0.18)),
+    *((0.05, 0.05, 0, 0), (0, 0.05, 0.05, 0), (0.05, 0, 0, 0.05), (0, 0, 0.05, 0.05)),
+    *((0.11, 0.11, 0, 0), (0, 0.11, 0.11, 0), (0.11, 0, 0, 0.11), (0, 0, 0.11, 0.11)),
+    *((0.18, 0.18, 0, 0), (0, 0.18, 0.18, 0), (0.18, 0, 0, 0.18), (0, 0, 0.18, 0.18)),
+    *((0.05, 0, 0.05, 0), (0.1, 0, 0.1, 0), (0, 0.08, 0, 0.08)),
+    *((0.025, 0.025, 0.025, 0.025), (0.08, 0.08, 0.08, 0.08)),
+)
+"""What share each cut takes off at the left, top, right and bottom; between them lies what people cut away."""
+FIRST_WINDOW = 2
+CUTS = FIRST_WINDOW + len(WINDOWS)
+"""At most so many of one picture: the whole, what a frame encloses, and the windows."""
 
 _FLAT = 0.5
 """Grey levels: where most of the low frequencies are weaker than this, a picture shows nothing to compare."""
@@ -21,25 +38,24 @@ _PLAIN = 12
 """Grey levels within which a line of pixels is part of a frame; coding makes more than one shade of one."""
 _WIDEST_FRAME = 0.4
 """Share of a side that a frame may take at each end."""
-_PLACES = ((0.5, 0.5), (0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0))
-_WINDOWS = ((0.95, _PLACES[0]), *((share, place) for share in (0.9, 0.8) for place in _PLACES))
 
-_WAVES = [[math.cos(math.pi * (2 * x + 1) * u / (2 * SIDE)) for x in range(SIDE)] for u in range(16)]
+_WAVES = [[math.cos(math.pi * (2 * x + 1) * u / (2 * SIDE)) for x in range(SIDE // 2)] for u in range(16)]
+"""Half of each wave: the other half mirrors it, with the same sign for even frequencies and the opposite for odd ones."""
 # All but the mean: brightness is no likeness.
 _DETAIL = [(u, v) for u in range(16) for v in range(16) if u + v]
 _COARSE = sorted(_DETAIL, key=lambda at: (at[0] + at[1], at))[:COARSE_BITS]
 
 
-def likenesses(size: tuple[int, int], grey: bytes, matrix: Callable[[Box], bytes]) -> tuple[Likeness, ...]:
-    """Of an upright picture: `size` in pixels, its grey values row by row, and `matrix`, which scales a box of it to SIDE.
+def likenesses(size: tuple[int, int], grey: bytes, scaled: Callable[[Box, int], bytes]) -> tuple[Likeness, ...]:
+    """Of an upright picture: `size` in pixels, its grey values row by row, and `scaled`, a box of it at a side in pixels.
 
     Without those cuts that are blank.
     """
     found = []
     for cut, box in _boxes(*size, grey):
-        hashes = _hashes(matrix(box))
+        hashes = hashes_of(scaled(box, SIDE))
         if hashes is not None:
-            found.append(Likeness(cut, *hashes))
+            found.append(Likeness(cut, *hashes, b"" if cut else scaled(box, GREY_SIDE)))
     return tuple(found)
 
 
@@ -48,9 +64,8 @@ def _boxes(width: int, height: int, grey: bytes) -> Iterator[tuple[int, Box]]:
     framed = _within_frame(width, height, grey)
     if framed != (0, 0, width, height):
         yield 1, framed
-    for cut, (share, (along, down)) in enumerate(_WINDOWS, start=2):
-        left, top = (1 - share) * width * along, (1 - share) * height * down
-        yield cut, (left, top, left + share * width, top + share * height)
+    for cut, (left, top, right, bottom) in enumerate(WINDOWS, start=FIRST_WINDOW):
+        yield cut, (left * width, top * height, (1 - right) * width, (1 - bottom) * height)
 
 
 def _within_frame(width: int, height: int, grey: bytes) -> Box:
@@ -72,12 +87,15 @@ def _plain_ends(lines: Sequence[bytes]) -> tuple[int, int]:
     return count(lines), count(lines[::-1])
 
 
-def _hashes(matrix: bytes) -> tuple[int, str] | None:
-    """Each bit says whether one low frequency of the cosine transform is stronger than their median."""
-    grey = [float(value) for value in matrix]
-    rows = [[_times(grey[y * SIDE : (y + 1) * SIDE], wave) for wave in _WAVES] for y in range(SIDE)]
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    strength = {(u, v): _times(columns[u], _WAVES[v]) for u, v in _DETAIL}
+def hashes_of(matrix: Iterable[float]) -> tuple[int, str] | None:
+    """Coarse and detail of SIDE x SIDE grey values, None for a blank one.
+
+    Each bit says whether one low frequency of the cosine transform is stronger than their median.
+    """
+    grey = list(matrix)
+    rows = [_waves_in(grey[start : start + SIDE]) for start in range(0, SIDE**2, SIDE)]
+    columns = [_waves_in(column) for column in zip(*rows, strict=True)]
+    strength = {(u, v): columns[u][v] for u, v in _DETAIL}
     coarse = [strength[at] for at in _COARSE]
     if sorted(map(abs, coarse))[len(coarse) // 2] * 2 / SIDE**2 < _FLAT:
         return None
@@ -86,8 +104,11 @@ def _hashes(matrix: bytes) -> tuple[int, str] | None:
     return signed, f"{_bits([strength[at] for at in _DETAIL]):064x}"
 
 
-def _times(one: Sequence[float], other: Sequence[float]) -> float:
-    return sum(map(float.__mul__, one, other))
+def _waves_in(line: Sequence[float]) -> list[float]:
+    """The lowest frequencies of a line of SIDE values."""
+    half, mirrored = line[: SIDE // 2], line[: SIDE // 2 - 1 : -1]
+    folded = (list(map(add, half, mirrored)), list(map(sub, half, mirrored)))
+    return [sum(map(mul, folded[u % 2], wave)) for u, wave in enumerate(_WAVES)]
 
 
 def _bits(strengths: Sequence[float]) -> int:

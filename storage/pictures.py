@@ -21,7 +21,7 @@ from schema.likeness import Likeness
 from storage.containers import scan
 from storage.content_types import HEAD_BYTES, sniff
 from storage.exif import Position, PositionProblem, Tags, read_exif
-from storage.likeness_hash import SIDE, likenesses
+from storage.likeness_hash import likenesses
 from storage.picture_facts import Damage, Picture, Thumbnail
 from storage.shapes import Kind, Shape
 from storage.xmp import read_xmp
@@ -78,7 +78,7 @@ def examine(path: Path) -> Picture:
             return replace(picture, damage=Damage.TOO_MANY_PIXELS)
     # The decoder has the last word: a file may end before its structure does and still hold every pixel.
     damage = damage and (picture.damage or damage)
-    return replace(picture, thumbnails=thumbnails or (), likeness=_likeness(thumbnails or ()), damage=damage)
+    return replace(picture, thumbnails=thumbnails or (), likeness=likeness_of(thumbnails or ()), damage=damage)
 
 
 def read_facts(path: Path) -> Picture:
@@ -251,14 +251,14 @@ def _encoded(image: Image.Image) -> Thumbnail:
     return Thumbnail(image.width, image.height, "image/jpeg", stream.getvalue())
 
 
-def _likeness(thumbnails: tuple[Thumbnail, ...]) -> tuple[Likeness, ...]:
+def likeness_of(thumbnails: tuple[Thumbnail, ...]) -> tuple[Likeness, ...]:
     """Of the small rendition: it is upright, of one size, and there for everything that can be shown."""
     if not thumbnails:
         return ()
     with Image.open(io.BytesIO(thumbnails[-1].data), formats=("JPEG",)) as small:
         grey = small.convert("L")
-    side = (SIDE, SIDE)
-    return likenesses(grey.size, grey.tobytes(), lambda box: grey.resize(side, Image.Resampling.LANCZOS, box).tobytes())
+    sharp = Image.Resampling.LANCZOS
+    return likenesses(grey.size, grey.tobytes(), lambda box, side: grey.resize((side, side), sharp, box).tobytes())
 
 
 def draw(width: int, height: int, shapes: Iterable[Shape], ifd0: Tags, exif_ifd: Tags, gps: Tags) -> bytes:

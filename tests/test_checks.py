@@ -161,6 +161,16 @@ def test_a_clock_is_wrong_only_where_the_times_prove_it(
     assert [finding.value for finding in found] == ([expected] if expected else [])
 
 
+def test_a_measured_skew_counts_where_it_is_more() -> None:
+    def found(measured: timedelta, captured: datetime = NOW) -> list[float]:
+        return [each.value for each in checks.clock_skew(captured, NOW, None, LIMITS, measured)]
+
+    assert found(timedelta(minutes=9)) == []
+    assert found(timedelta(minutes=11)) == [660]
+    assert found(-timedelta(hours=3)) == [-10_800]
+    assert found(timedelta(minutes=11), NOW + timedelta(hours=1)) == [3600]
+
+
 def test_a_position_that_an_app_had_set() -> None:
     assert codes(checks.mock_position(replace(place(), is_mock=True))) == [FlagCode.MOCK_POSITION]
     assert codes(checks.mock_position(place())) == []

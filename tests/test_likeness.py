@@ -35,11 +35,12 @@ FOUND = {
     "encoded at 40",
     "scaled to 50 %",
     "scaled to 25 %",
-    "cut by 5 % around the middle",
-    "cut by 10 % around the middle",
-    "cut by 10 % from a corner",
-    "cut by 20 % around the middle",
-    "cut by 20 % from a corner",
+    "cut by 5 % around",
+    "cut by 5 % at one edge",
+    "cut by 10 % around",
+    "cut by 10 % to a corner",
+    "cut by 10 % at one edge",
+    "cut by 20 % around",
     "brighter by 15 %",
     "darker by 15 %",
     "in a black frame",
@@ -182,7 +183,7 @@ async def test_a_copy_that_another_inspector_hands_in_is_flagged(
     path.write_bytes(draw_scene(21, 800, 600, ["0900"]))
     copies = dict(altered(path, 1))
     original, original_photo = await handed_in(world, http, "inspector", path.read_bytes())
-    copy, copy_photo = await handed_in(world, http, "inspector2", copies["cut by 10 % from a corner"])
+    copy, copy_photo = await handed_in(world, http, "inspector2", copies["cut by 10 % to a corner"])
     unlike, _ = await handed_in(world, http, "inspector2", draw_scene(22, 800, 600, ["0900"]))
     if copy_first:
         earlier = {"$set": {"due_at": clock() - timedelta(minutes=1)}}

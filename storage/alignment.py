@@ -1,0 +1,121 @@
+"""Alignment: where in a picture a cut of it lies, found by laying one over the other and moving the edges.
+
+Arithmetic on small grey values; which pairs are worth it is left to `likeness`.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from operator import mul
+
+from schema.likeness import DETAIL_BITS, detail_bits_apart
+from storage.likeness_hash import FIRST_WINDOW, GREY_SIDE, SIDE, WINDOWS, Box, hashes_of
+
+_COMPARED = 16
+"""Side of what is compared while the edges move."""
+_STEPS = (4.0, 2.0, 1.0, 0.5)
+"""By which an edge moves, in pixels of GREY_SIDE."""
+_LEAST = 0.6 * GREY_SIDE
+"""A smaller cut than this is not looked for."""
+_ROW = GREY_SIDE + 1
+
+Area = Sequence[float]
+"""Sums of all grey values above and to the left of each corner of a pixel."""
+
+
+def window_of(cut: int) -> Box:
+    """Where a cut lies, in pixels of GREY_SIDE; the whole for what is no window."""
+    left, top, right, bottom = WINDOWS[cut - FIRST_WINDOW] if cut >= FIRST_WINDOW else (0, 0, 0, 0)
+    return GREY_SIDE * left, GREY_SIDE * top, GREY_SIDE * (1 - right), GREY_SIDE * (1 - bottom)
+
+
+def bits_when_laid_over(part: bytes, whole: bytes, start: Box) -> int:
+    """In how many bits `part` differs from that window of `whole` which it fits best, looked for from `start` on.
+
+    Both are GREY_SIDE x GREY_SIDE; all bits where either is blank.
+    """
+    if len(part) != GREY_SIDE**2 or len(whole) != GREY_SIDE**2:
+        return DETAIL_BITS
+    everything, ground = _area(part), _area(whole)
+    wanted = _levelled(_scaled(everything, window_of(0), _COMPARED))
+    box = _best(wanted, ground, start)
+    one = hashes_of(_scaled(everything, window_of(0), SIDE))
+    other = hashes_of(_scaled(ground, box, SIDE))
+    return detail_bits_apart(one[1], other[1]) if one and other else DETAIL_BITS
+
+
+def _best(wanted: Sequence[float], ground: Area, start: Box) -> Box:
+    """Every edge is moved as long as that makes the two more alike, then by smaller steps."""
+
+    def likeness(box: Box) -> float:
+        return _times(wanted, _levelled(_scaled(ground, box, _COMPARED)))
+
+    best, box = likeness(start), start
+    for step in _STEPS:
+        moved = True
+        while moved:
+            moved = False
+            for candidate in _moved(box, step):
+                found = likeness(candidate)
+                if found > best:
+                    best, box, moved = found, candidate, True
+                    break
+    return box
+
+
+def _moved(box: Box, step: float) -> Iterator[Box]:
+    for edge in range(4):
+        for by in (-step, step):
+            left, top, right, bottom = (at + by if place == edge else at for place, at in enumerate(box))
+            if left >= 0 and top >= 0 and max(right, bottom) <= GREY_SIDE and min(right - left, bottom - top) >= _LEAST:
+                yield left, top, right, bottom
+
+
+def _area(grey: bytes) -> Area:
+    area = [0.0] * _ROW**2
+    for y in range(GREY_SIDE):
+        total = 0.0
+        for x in range(GREY_SIDE):
+            total += grey[y * GREY_SIDE + x]
+            area[(y + 1) * _ROW + x + 1] = area[y * _ROW + x + 1] + total
+    return area
+
+
+def _scaled(area: Area, box: Box, side: int) -> list[float]:
+    """The means of side x side equal parts of the box; pixels that lie on an edge count by their share."""
+    left, top, right, bottom = box
+    across, down = _cuts(left, right, side), _cuts(top, bottom, side)
+    sums = []
+    for y, share in down:
+        above, below = area[y * _ROW : (y + 1) * _ROW], area[(y + 1) * _ROW : (y + 2) * _ROW]
+        row = []
+        for x, part in across:
+            high = above[x] + (above[x + 1] - above[x]) * part
+            low = below[x] + (below[x + 1] - below[x]) * part
+            row.append(high + (low - high) * share)
+        sums.append(row)
+    pixels = (right - left) * (bottom - top) / side**2
+    return [
+        ((d - c) - (b - a)) / pixels
+        for upper, lower in pairwise(sums)
+        for (a, b), (c, d) in zip(pairwise(upper), pairwise(lower), strict=True)
+    ]
+
+
+def _cuts(start: float, end: float, count: int) -> list[tuple[int, float]]:
+    """The edges of equal parts: the pixel that each falls into, and how far into it."""
+    edges = (start + (end - start) * number / count for number in range(count + 1))
+    return [(at, edge - at) for edge in edges for at in (min(int(edge), GREY_SIDE - 1),)]
+
+
+def _levelled(values: Sequence[float]) -> list[float]:
+    """With mean 0 and length 1: neither brightness nor contrast is a likeness."""
+    mean = sum(values) / len(values)
+    apart = [value - mean for value in values]
+    length = math.sqrt(_times(apart, apart)) or 1.0
+    return [value / length for value in apart]
+
+
+def _times(one: Sequence[float], other: Sequence[float]) -> float:
+    total: float = sum(map(mul, one, other))
+    return total
