@@ -125,6 +125,7 @@ class Media(Node):
     md5: strawberry.Private[str | None] = None
     upload_id: strawberry.Private[str | None] = None
     attempts: strawberry.Private[int] = 0
+    decoding_failures: strawberry.Private[int] = 0
 
     @strawberry.field(
         description="A link to the bytes of one rendition; null until READY, or where there is no such one."

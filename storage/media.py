@@ -39,7 +39,9 @@ class MediaRecords:
         Attempts begin anew: those at finding the bytes say nothing of reading them.
         """
         return await self._move(
-            id, MediaState.UPLOADED, {"uploaded_at": now, "due_at": now, "rejection": None, "attempts": 0}
+            id,
+            MediaState.UPLOADED,
+            {"uploaded_at": now, "due_at": now, "rejection": None, "attempts": 0, "decoding_failures": 0},
         )
 
     async def begin_upload(self, id: str, upload_id: str, instead_of: str | None) -> Media | None:
@@ -63,6 +65,10 @@ class MediaRecords:
     async def postpone(self, media: Media, until: datetime) -> None:
         """Give a claim back, to look again at `until`; nothing where a phone or another worker has come between."""
         await self._media.update_one(_claimed(media), {"$set": {"due_at": until}})
+
+    async def undecoded(self, media: Media, until: datetime) -> None:
+        """As `postpone`, and count that the decoder failed: what kept the store from answering is counted elsewhere."""
+        await self._media.update_one(_claimed(media), {"$set": {"due_at": until}, "$inc": {"decoding_failures": 1}})
 
     async def ready(
         self, id: str, now: datetime, facts: MediaFacts | None, thumbnails: Sequence[Thumbnail]
