@@ -17,7 +17,7 @@ import anyio
 import structlog
 
 from api.leases import LEASE, held
-from api.verification import ATTEMPTS, OF_THE_MACHINE, PAUSE
+from api.verification import FAILURES, OF_THE_MACHINE, PAUSE
 from schema.ids import compose
 from schema.media import Media
 from schema.redactions import (
@@ -147,7 +147,7 @@ class RedactionWork:
 
     async def _again(self, redaction: Redaction, damage: Damage | None) -> bool:
         """Whether it is put off, since a loaded machine may have made the damage."""
-        if damage not in OF_THE_MACHINE or redaction.attempts >= ATTEMPTS:
+        if damage not in OF_THE_MACHINE or redaction.attempts >= FAILURES:
             return False
         await self.store.redactions.hold(redaction, self.now() + PAUSE)
         return True

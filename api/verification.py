@@ -17,9 +17,10 @@ import structlog
 
 from api.leases import LEASE, held
 from schema.media import Media, MediaRejection, MediaState, Rendition, Thumbnail
-from schema.media_facts import MediaFacts
+from schema.media_facts import MediaDamage, MediaFacts, MotionVideo, PositionAbsence
 from schema.places import Datum, GeoPoint, GeoPointInput, PositionSource, locate
 from schema.refusals import Refusal
+from schema.times import ByteCount
 from storage.arrivals import has_arrived
 from storage.content_types import sniff
 from storage.decoding import Decoder, DecoderUnavailable
@@ -28,14 +29,14 @@ from storage.objects import Declined, Downloaded
 from storage.picture_facts import Damage, Picture
 from storage.store import Store
 
-DECODED = frozenset({"image/jpeg", "image/png", "image/webp"})
 RENDITIONS = (Rendition.LARGE, Rendition.SMALL)
 LONGEST_WAIT = timedelta(days=1)
 PAUSE = timedelta(seconds=30)
 """The longest before work that failed is tried again."""
-ATTEMPTS = 3
+FAILURES = 3
 OF_THE_MACHINE = frozenset({Damage.TIMED_OUT, Damage.CRASHED, Damage.OUT_OF_MEMORY})
 """Damage that a loaded machine may have made: seen three times, it is the picture's."""
+SOURCES = {"XMP": PositionSource.XMP, "QUICKTIME": PositionSource.QUICKTIME}
 log = structlog.get_logger(__name__)
 
 
@@ -106,14 +107,14 @@ class MediaWork:
             log.warning("no legal hold", media=media.id, code=no.code)
 
     async def _read(self, media: Media, path: Path, found: Downloaded) -> None:
-        content_type = sniff(found.head)
-        if content_type not in DECODED:
-            facts = MediaFacts(content_type=content_type)
-            await self.store.media.ready(media.id, self.now(), facts, (), key=media.key)
+        if sniff(found.head) is None:
+            await self.store.media.ready(
+                media.id, self.now(), MediaFacts(damage=MediaDamage.UNSUPPORTED), (), key=media.key
+            )
             return
         picture = await self.decoder.examine(path)
-        if picture.damage in OF_THE_MACHINE and media.attempts < ATTEMPTS:
-            await self.store.media.postpone(media, self.now() + PAUSE)
+        if picture.damage in OF_THE_MACHINE and media.decoding_failures + 1 < FAILURES:
+            await self.store.media.undecoded(media, self.now() + PAUSE)
             return
         thumbnails = await self._keep_thumbnails(media, picture)
         await self.store.likenesses.keep(media.id, picture.likeness)
@@ -132,18 +133,30 @@ def facts_of(picture: Picture) -> MediaFacts:
     """A picture's own word, in the vocabulary's terms."""
     position = _position(picture)
     located = locate(position) if position else None
+    stated = (None, None) if position else _stated(picture)
+    motion = None
+    if picture.motion_offset is not None and picture.motion_bytes:
+        motion = MotionVideo(offset=ByteCount(picture.motion_offset), byte_size=ByteCount(picture.motion_bytes))
     return MediaFacts(
         content_type=picture.content_type,
         width=picture.width,
         height=picture.height,
         orientation=picture.orientation,
+        rotation=picture.rotation,
         display_width=picture.display_width,
         display_height=picture.display_height,
         taken_at_local=picture.taken_at.isoformat(timespec="milliseconds") if picture.taken_at else None,
         taken_offset_minutes=picture.taken_offset_minutes,
+        created_at=picture.created_at,
         position=located,
         position_absent=_position_absent(picture, located),
-        damage=picture.damage.value if picture.damage else None,
+        stated_latitude=stated[0],
+        stated_longitude=stated[1],
+        duration_ms=picture.duration_ms,
+        page_count=picture.page_count,
+        is_encrypted=picture.is_encrypted,
+        motion_video=motion,
+        damage=MediaDamage(picture.damage.value) if picture.damage else None,
         make=picture.make,
         model=picture.model,
         software=picture.software,
@@ -162,7 +175,7 @@ def _position(picture: Picture) -> GeoPointInput | None:
         datum=datum,
         accuracy_metres=position.accuracy_metres,
         altitude_metres=position.altitude_metres,
-        source=PositionSource.XMP if picture.position_source == "XMP" else PositionSource.EXIF,
+        source=SOURCES.get(picture.position_source or "", PositionSource.EXIF),
         fixed_at=position.fixed_at,
     )
 
@@ -175,9 +188,15 @@ def _datum(named: str | None) -> Datum | None:
     return names.get(letters, Datum.WGS84 if letters.startswith(("WGS84", "WGS1984", "CGCS2000", "ITRF")) else None)
 
 
-def _position_absent(picture: Picture, located: GeoPoint | None) -> str | None:
+def _stated(picture: Picture) -> tuple[float, float] | tuple[None, None]:
+    if picture.position:  # of a datum that can't be converted
+        return picture.position.latitude, picture.position.longitude
+    return picture.stated or (None, None)
+
+
+def _position_absent(picture: Picture, located: GeoPoint | None) -> PositionAbsence | None:
     if picture.position_problem:
-        return str(picture.position_problem.value)
+        return PositionAbsence(picture.position_problem.value)
     if located and located.problem:
-        return str(located.problem.value).lower()
-    return "unknown_datum" if picture.position and _datum(picture.position.datum) is None else None
+        return PositionAbsence(str(located.problem.value).lower())
+    return PositionAbsence.UNKNOWN_DATUM if picture.position and _datum(picture.position.datum) is None else None

@@ -130,6 +130,7 @@ class Media(Node):
     upload_used_at: strawberry.Private[datetime | None] = None
     """When slots of the open upload were last given out."""
     attempts: strawberry.Private[int] = 0
+    decoding_failures: strawberry.Private[int] = 0
 
     @strawberry.field(
         description="A link to the bytes of one rendition; null until READY, or where there is no such one."

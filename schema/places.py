@@ -37,6 +37,7 @@ class PositionSource(enum.Enum):
     MANUAL = "MANUAL"
     EXIF = "EXIF"
     XMP = "XMP"
+    QUICKTIME = strawberry.enum_value("QUICKTIME", description="Tags of an MP4, MOV or 3GP file.")
 
 
 @strawberry.enum(description="Why a position is kept as sent but never used.")

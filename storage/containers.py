@@ -1,6 +1,6 @@
 """Where JPEG, PNG and WebP files keep their size, EXIF and XMP: found by structure alone, so a broken picture still tells.
 
-Decoding tags or pixels is left to `pictures`; what a tag means, to `exif` and `xmp`.
+HEIF and AVIF are left to `heif`, decoding tags or pixels to `pictures`; what a tag means, to `exif` and `xmp`.
 """
 
 import os
@@ -19,15 +19,29 @@ _EOI, _SOS = 0xD9, 0xDA
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 
+@dataclass(frozen=True)
+class Span:
+    """A stretch of a file, bytes from its beginning."""
+
+    offset: int
+    byte_size: int
+
+
 @dataclass
 class Container:
-    """Pixels as coded; `is_cut` when the file ends before its own structure does."""
+    """Pixels as coded; `is_cut` when the file ends before its own structure does.
+
+    `turn` is the figure by EXIF's counting of how the container itself has the picture turned, which then holds instead
+    of EXIF's; None where the container says nothing of it. `motion` is the video of a motion photo.
+    """
 
     width: int | None = None
     height: int | None = None
     exif: bytes = b""
     xmp: bytes = b""
     is_cut: bool = False
+    turn: int | None = None
+    motion: Span | None = None
 
 
 def scan(file: BinaryIO, content_type: str) -> Container:

@@ -1,6 +1,6 @@
 """Isolation: pictures are read in a child process that is capped in time and memory and may die without harm.
 
-What is read is left to `pictures`, the child's own side to `decoding_child`, which file to the caller.
+What is read is left to `examining`, the child's own side to `decoding_child`, which file to the caller.
 """
 
 import contextlib
@@ -124,8 +124,8 @@ class Decoder(Isolated):
     def __init__(
         self,
         *,
-        work: str = "storage.pictures:examine",
-        facts: str = "storage.pictures:read_facts",
+        work: str = "storage.examining:examine",
+        facts: str = "storage.examining:read_facts",
         seconds: float = 20.0,
         memory_bytes: int = 1536 * 2**20,
     ) -> None:

@@ -26,6 +26,7 @@ class PositionProblem(enum.StrEnum):
     ZERO_DENOMINATOR = "zero_denominator"
     OUT_OF_RANGE = "out_of_range"
     NULL_ISLAND = "null_island"
+    VOID_FIX = "void_fix"
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,10 @@ class WallTime:
 
 @dataclass(frozen=True)
 class ExifFacts:
-    """`orientation` is the stored figure, even one outside 1 to 8; None where there is none."""
+    """`orientation` is the stored figure, even one outside 1 to 8; None where there is none.
+
+    `stated` is latitude and longitude as read, also where they must not be used; unsigned without their references.
+    """
 
     orientation: int | None
     make: str | None
@@ -64,6 +68,7 @@ class ExifFacts:
     software: str | None
     taken: WallTime | None
     position: Position | PositionProblem
+    stated: tuple[float, float] | None = None
 
 
 def read_exif(ifd0: Tags, exif: Tags, gps: Tags) -> ExifFacts:
@@ -76,7 +81,9 @@ def read_exif(ifd0: Tags, exif: Tags, gps: Tags) -> ExifFacts:
         model=clean_text(ifd0.get(0x0110)),
         software=clean_text(ifd0.get(0x0131)),
         taken=_taken(exif),
-        position=_position(gps),
+        # V: the receiver had lost its satellites.
+        position=PositionProblem.VOID_FIX if (clean_text(gps.get(9)) or "").upper() == "V" else _position(gps),
+        stated=_stated(gps),
     )
 
 
@@ -199,6 +206,13 @@ def _position(gps: Tags) -> Position | PositionProblem:
         fixed_at=_fixed_at(gps.get(29), gps.get(7)),
         datum=clean_text(gps.get(18)),
     )
+
+
+def _stated(gps: Tags) -> tuple[float, float] | None:
+    latitude, longitude = _angle(gps.get(2)), _angle(gps.get(4))
+    if isinstance(latitude, PositionProblem) or isinstance(longitude, PositionProblem):
+        return None
+    return latitude * (_sign(gps.get(1), "N", "S") or 1), longitude * (_sign(gps.get(3), "E", "W") or 1)
 
 
 def _sign(reference: object, positive: str, negative: str) -> int | None:

@@ -45,7 +45,9 @@ class MediaRecords:
         Attempts begin anew: those at finding the bytes say nothing of reading them.
         """
         return await self._move(
-            id, MediaState.UPLOADED, {"uploaded_at": now, "due_at": now, "rejection": None, "attempts": 0}
+            id,
+            MediaState.UPLOADED,
+            {"uploaded_at": now, "due_at": now, "rejection": None, "attempts": 0, "decoding_failures": 0},
         )
 
     async def expect_again(self, ids: Sequence[str], *, sweep_at: datetime) -> None:
@@ -104,6 +106,10 @@ class MediaRecords:
     async def give_up(self, media: Media) -> bool:
         """Look for a claimed medium no more; False where it was announced again, or came, in between."""
         return await self._media.update_one(_claimed(media), {"$set": {"due_at": None}})
+
+    async def undecoded(self, media: Media, until: datetime) -> None:
+        """As `postpone`, and count that the decoder failed: what kept the store from answering is counted elsewhere."""
+        await self._media.update_one(_claimed(media), {"$set": {"due_at": until}, "$inc": {"decoding_failures": 1}})
 
     async def ready(
         self,

@@ -24,6 +24,7 @@ class Damage(enum.StrEnum):
     UNSUPPORTED = "unsupported"
     TRUNCATED = "truncated"
     CORRUPT = "corrupt"
+    ENCRYPTED = "encrypted"
     TOO_MANY_PIXELS = "too_many_pixels"
     OUT_OF_MEMORY = "out_of_memory"
     TIMED_OUT = "timed_out"
@@ -41,11 +42,24 @@ class Thumbnail:
 
 
 @dataclass(frozen=True)
+class Raster:
+    """Decoded pixels of eight bits, red, green, blue; `stride` is the bytes from a line to the next."""
+
+    width: int
+    height: int
+    stride: int
+    data: bytes
+
+
+@dataclass(frozen=True)
 class Picture:
-    """What a picture says of itself, None for what it doesn't.
+    """What a medium, a picture above all, says of itself, None for what it doesn't.
 
     `width` and `height` are pixels as coded; `orientation` the figure as stored (outside 1 to 8 it means 1);
-    `taken_at` the camera's own clock, naive; `position` is from EXIF, else XMP, and `position_problem` says why not.
+    `turn` the figure, by EXIF's counting, that holds; `rotation` the degrees clockwise that the container asks for;
+    `taken_at` the camera's own clock, naive; `created_at` what the header of a video or sound states, UTC;
+    `position` is from EXIF, a video's tags, or XMP, `position_problem` says why not, and `stated` is what was read,
+    never to be used (latitude, longitude); `motion_offset` and `motion_bytes` are the video of a motion photo.
     `thumbnails` are the large one and the small one, or none; `likeness` is what it is compared by, or nothing.
     """
 
@@ -60,6 +74,15 @@ class Picture:
     position: Position | None = None
     position_source: str | None = None
     position_problem: PositionProblem | None = None
+    stated: tuple[float, float] | None = None
+    turn: int | None = None
+    rotation: int | None = None
+    duration_ms: int | None = None
+    created_at: datetime | None = None
+    page_count: int | None = None
+    is_encrypted: bool | None = None
+    motion_offset: int | None = None
+    motion_bytes: int | None = None
     make: str | None = None
     model: str | None = None
     software: str | None = None

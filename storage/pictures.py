@@ -1,4 +1,4 @@
-"""Pictures, by Pillow: what one says of itself, its upright thumbnails, and drawings for the demo.
+"""Pictures, by Pillow and pillow-heif: what one says of itself, and its upright thumbnails.
 
 It decodes hostile bytes in the calling process, one thread at a time, since Pillow's switches belong to the process;
 keeping a crash, a hang or a bomb to one file is left to `decoding`.
@@ -10,20 +10,22 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from PIL import Image, ImageCms, ImageDraw, ImageFile, ImageFont
+from PIL import Image, ImageCms, ImageFile
+from pillow_heif import register_heif_opener
 
 from schema.likeness import Likeness
-from storage.containers import scan
+from storage import containers, heif
 from storage.content_types import HEAD_BYTES, sniff
 from storage.exif import Position, PositionProblem, Tags, read_exif
 from storage.likeness_hash import likenesses
-from storage.picture_facts import Damage, Picture, Thumbnail
-from storage.shapes import Kind, Shape
+from storage.motion import find_motion
+from storage.orientations import degrees, swaps_sides
+from storage.picture_facts import Damage, Picture, Raster, Thumbnail
 from storage.xmp import read_xmp
 
 T = TypeVar("T")
@@ -34,7 +36,18 @@ LARGE, SMALL = 1280, 320
 Image.MAX_IMAGE_PIXELS = 2**28
 DECODED_PIXELS = 2**28 // 3
 
-_FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
+# A thumbnail that the file brings along may show something else than the picture does; threads cost memory.
+register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
+
+_FORMATS = {
+    "image/jpeg": "JPEG",
+    "image/png": "PNG",
+    "image/webp": "WEBP",
+    "image/heic": "HEIF",
+    "image/avif": "AVIF",
+}
+_LENIENT = frozenset({"image/heic"})
+"""Decoders that leave blank what is missing, and don't say so."""
 _FAULTS = (
     OSError,
     SyntaxError,
@@ -77,8 +90,10 @@ def examine(path: Path) -> Picture:
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             return replace(picture, damage=Damage.TOO_MANY_PIXELS)
     # The decoder has the last word: a file may end before its structure does and still hold every pixel.
-    damage = damage and (picture.damage or damage)
-    return replace(picture, thumbnails=thumbnails or (), likeness=likeness_of(thumbnails or ()), damage=damage)
+    if damage or picture.content_type in _LENIENT:
+        damage = picture.damage or damage
+    made = thumbnails or ()
+    return replace(picture, thumbnails=made, likeness=likeness_of(made), damage=damage)
 
 
 def read_facts(path: Path) -> Picture:
@@ -88,14 +103,18 @@ def read_facts(path: Path) -> Picture:
         content_type = sniff(head)
         if content_type not in _FORMATS:
             return Picture(content_type, damage=Damage.UNSUPPORTED if head else Damage.EMPTY)
-        container = scan(file, content_type)
+        is_boxed = content_type in {"image/heic", "image/avif"}
+        container = heif.scan(file) if is_boxed else containers.scan(file, str(content_type))
+        xmp = read_xmp(container.xmp)
+        motion = find_motion(file, xmp.motion_bytes) if content_type == "image/jpeg" else container.motion
     with quiet():
         ifd0, exif_ifd, gps = _tags(container.exif)
-    exif, xmp = read_exif(ifd0, exif_ifd, gps), read_xmp(container.xmp)
-    width, height = container.width, container.height
-    if width is None or height is None:  # no frame header left: EXIF states the size too
+    exif = read_exif(ifd0, exif_ifd, gps)
+    width, height = _side(container.width), _side(container.height)
+    if container.width is None or container.height is None:  # no frame header left: EXIF states the size too
         width, height = _side(exif_ifd.get(0xA002, ifd0.get(0x0100))), _side(exif_ifd.get(0xA003, ifd0.get(0x0101)))
-    is_turned = exif.orientation in {5, 6, 7, 8}
+    turn = container.turn or exif.orientation
+    is_turned = swaps_sides(turn)
     taken = exif.taken or xmp.taken
     position, source, problem = _choose(exif.position, xmp.position)
     return Picture(
@@ -110,6 +129,11 @@ def read_facts(path: Path) -> Picture:
         position=position,
         position_source=source,
         position_problem=problem,
+        stated=None if position else exif.stated or xmp.stated,
+        turn=turn,
+        rotation=None if container.turn is None else degrees(container.turn),
+        motion_offset=motion.offset if motion else None,
+        motion_bytes=motion.byte_size if motion else None,
         make=exif.make,
         model=exif.model,
         software=exif.software,
@@ -136,8 +160,9 @@ def _choose(
     """The position, its source, or the problem that explains best why there is none."""
     if isinstance(exif, Position):
         return exif, "EXIF", None
+    # What EXIF calls void stays so: XMP is often its copy.
     if isinstance(xmp, Position):
-        return xmp, "XMP", None
+        return (None, None, exif) if exif is PositionProblem.VOID_FIX else (xmp, "XMP", None)
     return None, None, xmp if exif is PositionProblem.ABSENT else exif
 
 
@@ -163,13 +188,14 @@ def decode(
     Raises `MemoryError`, and Pillow's error or warning of a bomb beyond `DECODED_PIXELS`.
     """
     coding = _FORMATS[str(picture.content_type)]
+    turn = None if coding == "HEIF" else picture.turn  # libheif has turned the picture already
     try:
         with path.open("rb") as file:
-            return make(_decoded(file, coding, within), picture.orientation), None
+            return make(_decoded(file, coding, within), turn), None
     except _FAULTS as error:
         damage = Damage.TRUNCATED if "truncated" in str(error) else Damage.CORRUPT
     try:
-        return make(_salvaged(path, coding, within), picture.orientation), damage
+        return make(_salvaged(path, coding, within), turn), damage
     except _FAULTS:
         return None, damage
 
@@ -193,6 +219,12 @@ def _salvaged(path: Path, coding: str, within: int) -> Image.Image:
         return _decoded(stream, coding, within)
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+
+def from_raster(raster: Raster, orientation: int | None) -> tuple[Thumbnail, ...]:
+    """The two thumbnails of pixels that another library decoded, to be turned by `orientation`, EXIF's figure."""
+    size = (raster.width, raster.height)
+    return _renditions(Image.frombytes("RGB", size, raster.data, "raw", "RGB", raster.stride, 1), orientation)
 
 
 def _renditions(image: Image.Image, orientation: int | None) -> tuple[Thumbnail, ...]:
@@ -259,32 +291,3 @@ def likeness_of(thumbnails: tuple[Thumbnail, ...]) -> tuple[Likeness, ...]:
         grey = small.convert("L")
     sharp = Image.Resampling.LANCZOS
     return likenesses(grey.size, grey.tobytes(), lambda box, side: grey.resize((side, side), sharp, box).tobytes())
-
-
-def draw(width: int, height: int, shapes: Iterable[Shape], ifd0: Tags, exif_ifd: Tags, gps: Tags) -> bytes:
-    """A JPEG of shapes painted in order, in a frame 1000 units high, with those EXIF tags."""
-    # Drawn at twice the size, since lines are drawn with hard edges.
-    image = Image.new("RGB", (width * 2, height * 2))
-    canvas, unit = ImageDraw.Draw(image), height * 2 / 1000
-    for shape in shapes:
-        points = [(x * unit, y * unit) for x, y in shape.points]
-        match shape.kind:
-            case Kind.BOX:
-                canvas.rounded_rectangle((*points[0], *points[1]), shape.size * unit, fill=shape.colour)
-            case Kind.OVAL:
-                canvas.ellipse((*points[0], *points[1]), fill=shape.colour)
-            case Kind.POLYGON:
-                canvas.polygon(points, fill=shape.colour)
-            case Kind.LINE:
-                canvas.line(points, fill=shape.colour, width=max(int(shape.size * unit), 1), joint="curve")
-            case Kind.TEXT:
-                font = ImageFont.load_default(shape.size * unit)
-                canvas.text(points[0], shape.text, fill=shape.colour, font=font, anchor=shape.anchor)
-    exif = Image.Exif()
-    exif.update(ifd0)
-    for pointer, tags in ((0x8769, exif_ifd), (0x8825, gps)):
-        if tags:
-            exif.get_ifd(pointer).update(tags)
-    stream = io.BytesIO()
-    image.reduce(2).save(stream, "JPEG", quality=88, exif=exif)
-    return stream.getvalue()

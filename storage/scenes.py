@@ -11,7 +11,7 @@ from fractions import Fraction
 from random import Random
 from typing import Any
 
-from storage.pictures import draw
+from storage.drawing import draw
 from storage.shapes import Shape, box, line, oval, polygon, text
 
 _WALLS = (("#e9e4d8", "#d8d0bd"), ("#dfe7ea", "#c6d4d9"), ("#ece3e0", "#dccbc5"), ("#e4e9de", "#cdd6c2"))

@@ -26,6 +26,8 @@ from storage.exif import (
 _EXIF = "{http://ns.adobe.com/exif/1.0/}"
 _PHOTOSHOP = "{http://ns.adobe.com/photoshop/1.0/}"
 _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+_CAMERA = "{http://ns.google.com/photos/1.0/camera/}"
+_ITEM = "{http://ns.google.com/photos/1.0/container/item/}"
 _LIMIT_BYTES = 4 * 2**20
 
 # "48,53.32358N", "48,53,19.4N", "48.88873N", "+48.88873", and "48.88873" beside a reference of its own.
@@ -36,32 +38,49 @@ _RATIONAL = re.compile(r"([+-]?[0-9]{1,15}(?:\.[0-9]{1,15})?)(?:/([0-9]{1,15}))?
 
 @dataclass(frozen=True)
 class XmpFacts:
-    """What the packet holds; `position` is `ABSENT` where it names none."""
+    """What the packet holds; `position` is `ABSENT` where it names none.
+
+    `stated` is the position where it is void; `motion_bytes` before the file's end a motion photo's video begins.
+    """
 
     position: Position | PositionProblem = PositionProblem.ABSENT
     taken: WallTime | None = None
+    stated: tuple[float, float] | None = None
+    motion_bytes: int | None = None
 
 
 def read_xmp(packet: bytes) -> XmpFacts:
     """Never raises; garbage, entities, and more than 4 MiB say nothing. Properties: XMP part 2 (ISO 16684-1)."""
-    properties = _properties(packet)
+    rdf = _rdf(packet)
+    properties = _properties(rdf)
+    position: Position | PositionProblem = _position(properties)
+    stated = None
+    if isinstance(position, Position) and properties.get(f"{_EXIF}GPSStatus", "").upper() == "V":
+        stated = (position.latitude, position.longitude)
+        position = PositionProblem.VOID_FIX
     return XmpFacts(
-        position=_position(properties),
+        position=position,
+        stated=stated,
+        motion_bytes=_motion_bytes(rdf, properties),
         taken=wall_time(properties.get(f"{_EXIF}DateTimeOriginal"))
         or wall_time(properties.get(f"{_PHOTOSHOP}DateCreated")),
     )
 
 
-def _properties(packet: bytes) -> dict[str, str]:
-    """Simple properties of the picture itself: those of its ingredients and regions lie deeper, and are not its own."""
+def _rdf(packet: bytes) -> Any:
+    """The element that holds all; None where there is none that can be read."""
     packet = packet.strip(b"\0 \t\r\n")
     if not packet or len(packet) > _LIMIT_BYTES:
-        return {}
+        return None
     try:
         root: Any = defusedxml.ElementTree.fromstring(packet, forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError, LookupError):
-        return {}
-    rdf = root if root.tag == f"{_RDF}RDF" else root.find(f"{_RDF}RDF")
+        return None
+    return root if root.tag == f"{_RDF}RDF" else root.find(f"{_RDF}RDF")
+
+
+def _properties(rdf: Any) -> dict[str, str]:
+    """Simple properties of the picture itself: those of its ingredients and regions lie deeper, and are not its own."""
     found: dict[str, str] = {}
     for description in [] if rdf is None else rdf.findall(f"{_RDF}Description"):
         simple = [*description.attrib.items(), *((child.tag, child.text) for child in description if not len(child))]
@@ -93,6 +112,24 @@ def _position(properties: dict[str, str]) -> Position | PositionProblem:
         fixed_at=fixed.instant() if fixed else None,
         datum=of("MapDatum"),
     )
+
+
+def _motion_bytes(rdf: Any, properties: dict[str, str]) -> int | None:
+    """By Google's camera schema: an offset in its first two versions, then a directory of what lies in the file."""
+    for name in ("MicroVideoOffset", "MotionPhotoOffset"):
+        figure = properties.get(f"{_CAMERA}{name}", "")
+        if re.fullmatch(r"[0-9]{1,12}", figure, re.ASCII):
+            return int(figure)
+    behind: int | None = None
+    for item in () if rdf is None else rdf.iter():
+        if item.get(f"{_ITEM}Mime") is None:
+            continue
+        if item.get(f"{_ITEM}Semantic") == "MotionPhoto":
+            behind = 0
+        length = item.get(f"{_ITEM}Length", "0")
+        if behind is not None and re.fullmatch(r"[0-9]{1,12}", length, re.ASCII):
+            behind += int(length)
+    return behind
 
 
 def _coordinate(text: str | None, reference: str | None, positive: str, negative: str) -> float | PositionProblem:

@@ -294,5 +294,5 @@ async def test_a_damaged_picture_is_kept_and_says_so(world: World, work: MediaWo
     await confirm(world, photo["id"])
     await work.do_one()
     kept = await the_media(world, id)
-    assert (kept["state"], kept["facts"]["damage"]) == ("READY", "truncated")
+    assert (kept["state"], kept["facts"]["damage"]) == ("READY", "TRUNCATED")
     assert (await http.get(kept["original"]["url"])).content == half

@@ -17,7 +17,7 @@ from api.context import clock
 from api.leases import LEASE
 from api.metrics import Metrics
 from api.redaction_work import RedactionWork
-from api.verification import ATTEMPTS, PAUSE
+from api.verification import FAILURES, PAUSE
 from api.work import work
 from storage import redacting
 from storage.engines import Addresses
@@ -161,7 +161,7 @@ async def test_a_face_finder_that_is_broken_is_given_up_after_three_times(
     broken.write_bytes(b"no model")
     if fault == "does not start":
         monkeypatch.setattr(redacting, "FIND", "storage.no_such_module:find")
-    for attempt in range(ATTEMPTS):
+    for attempt in range(FAILURES):
         assert (await now_at(world, id))["faceDetection"] == "PENDING"
         assert await worker(world, tmp_path, model=broken).do_one() is (attempt == 0)
         if attempt:
