@@ -32,7 +32,8 @@ from scripts.stored_zip import Wrong
 from scripts.verify import verified as checked
 from storage.objects import ObjectStore
 from tests.packs import PHOTO, address, files_of, observed, packed, serving, signed_in, verified
-from tests.world import World, new_id
+from tests.served import Served, ask
+from tests.world import SUBMIT, World, draft, new_id
 
 REVISE = """
 mutation($input: ReviseObservationInput!) {
@@ -388,3 +389,20 @@ async def test_the_keys_are_published(world: World, tmp_path: Path) -> None:
     assert [key["fingerprint"] for key in keys] == [manifest_of(pack)["key"]["fingerprint"]]
     assert keys[0]["publicKey"].encode() == files_of(pack)["evidence-key.pem"]
     assert keys[0]["publicKey"] not in str(tokens)
+
+
+def test_a_pack_comes_from_the_product_as_it_is_served(served: Served) -> None:
+    """Over its real server, and what a second caller gets who goes away half-way does not matter to it."""
+    assert served.server.upstream
+    host, port = served.server.upstream
+    user, id, there = served.person(), new_id("obs"), f"http://{host}:{port}"
+    ask(there, user, SUBMIT, input={"drafts": [draft(id=id, deviceSequence=3)]})
+    asked = "query($id: ID!) { observation(id: $id) { pack(identities: true) { url } } }"
+    url = ask(there, user, asked, id=id)["observation"]["pack"]["url"]
+    with httpx.Client(base_url=there, timeout=60) as client:
+        with client.stream("GET", url) as answer:
+            assert answer.status_code == 200
+        answer = client.get(url)
+        assert answer.headers["content-disposition"] == f'attachment; filename="mingcha-{id}.zip"'
+        assert "1 of 1 recomputed" in checked(io.BytesIO(answer.content))
+        assert client.get(url[:-2]).status_code == 404
