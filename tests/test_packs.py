@@ -11,12 +11,14 @@ from typing import Any
 
 import httpx
 import pytest
+from graphql import print_ast, validate
 from starlette.types import Message
 
 from api import packs
 from api.app import create_app
 from api.context import clock
 from api.pack_addresses import PATH, PackAddress, read_address
+from api.pack_content import document
 from schema import packs as vocabulary
 from schema.digests import digest_of
 from schema.drafts import Author, ObservationDraft, content_of, record
@@ -33,7 +35,7 @@ from scripts.verify import verified as checked
 from storage.objects import ObjectStore
 from tests.packs import PHOTO, address, files_of, observed, packed, serving, signed_in, verified
 from tests.served import Served, ask
-from tests.world import SUBMIT, World, draft, new_id
+from tests.world import SCHEMA, SUBMIT, World, draft, new_id
 
 REVISE = """
 mutation($input: ReviseObservationInput!) {
@@ -74,6 +76,28 @@ async def test_a_pack_holds_the_evidence_and_what_is_said_of_it(world: World, tm
     by_hand = {each["path"]: each["sha256"] for each in manifest_of(pack)["files"]}
     told = {name: hashlib.sha256(body).hexdigest() for name, body in files.items()}
     assert by_hand == {name: digest for name, digest in told.items() if not name.startswith("manifest.")}
+
+
+@pytest.mark.parametrize("name", ["case", "observation"])
+def test_the_document_is_the_schemas_without_addresses(name: str) -> None:
+    core = SCHEMA._schema
+    with_all, without = (document(core, name, identities=identities) for identities in (True, False))
+    assert validate(core, with_all) == validate(core, without) == []
+    words = set(print_ast(with_all).split())
+    assert {"text", "sha256", "facts", "complainant", "device", "receipt", "revisions"} <= words
+    assert words.isdisjoint({"url", "link", "pack", "relatedCases", "followUps"})
+    assert words - set(print_ast(without).split()) == {
+        *(
+            "complainant",
+            "contact",
+            "contentSha256",
+            "device",
+            "deviceSequence",
+            "isAnonymous",
+            "observationId",
+            "receipt",
+        )
+    }
 
 
 async def test_a_pack_of_an_observation_is_its_authors_too(world: World, tmp_path: Path) -> None:
