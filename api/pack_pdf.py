@@ -219,16 +219,24 @@ class Printer:
             x = LEFT + number * (wide + GAP)
             paper.set_fill_color(*PAPER)
             paper.rect(x, y, wide, HIGH, style="F")
-            body = self._pictures.get(picture.id)
-            if body:
-                paper.image(io.BytesIO(body), x, y, wide, HIGH, keep_aspect_ratio=True, alt_text=picture.caption[0])
-            else:
+            if not self._image(picture, x, y, wide):
                 paper.set_font("sc", size=9)
                 width = paper.get_string_width(picture.says)
                 paper.write_line(x + (wide - width) / 2, y + HIGH / 2 - 3, picture.says, 9, MUTED)
             for place, line in enumerate(caption):
                 paper.write_line(x, y + HIGH + 1 + place * 4, line, 7.5, MUTED)
         paper.set_xy(LEFT, y + high)
+
+    def _image(self, picture: Picture, x: float, y: float, wide: float) -> bool:
+        """Whether there is a thumbnail that can be shown: one that the store has spoiled must not cost the report."""
+        body = self._pictures.get(picture.id)
+        if not body:
+            return False
+        try:
+            self._paper.image(io.BytesIO(body), x, y, wide, HIGH, keep_aspect_ratio=True, alt_text=picture.caption[0])
+        except Exception:  # noqa: BLE001  whatever a reader of images raises
+            return False
+        return True
 
     def _sketch(self, sketch: Sketch) -> None:
         paper = self._paper

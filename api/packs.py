@@ -31,8 +31,9 @@ from schema.viewers import COVERT_ROLES, Viewer
 
 MOST_AT_ONCE = 2
 """Packs under way in one API process: each reads the store and prints a PDF."""
+SLICE = 256 * 1024
 STALL_SECONDS = 60.0
-"""A caller that takes nothing for so long has gone away."""
+"""A caller that takes no slice for so long has gone away; a 2G line needs about 50 s for one."""
 
 
 class Stalled(Exception):  # noqa: N818
@@ -145,7 +146,9 @@ async def _stream(packing: Packing, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": encoded})
         async with aclosing(packing.pieces()) as pieces:
             async for piece in pieces:
-                await _take(send, {"type": "http.response.body", "body": piece, "more_body": True})
+                for start in range(0, len(piece), SLICE):
+                    body = piece[start : start + SLICE]
+                    await _take(send, {"type": "http.response.body", "body": body, "more_body": True})
         await _take(send, {"type": "http.response.body", "body": b""})
 
     sending = asyncio.ensure_future(sent())

@@ -149,6 +149,16 @@ def test_the_page_escapes_everything() -> None:
     assert "<script" not in page(Report("", "", "2026-11-22T10:03:04.000Z", [sketch])).decode()
 
 
+@pytest.mark.parametrize("body", [b"no picture", b"%PDF-", PHOTO[:20]])
+def test_a_thumbnail_that_was_spoiled_costs_itself_alone(body: bytes) -> None:
+    report, pictures = a_report(body)
+    document = pypdfium2.PdfDocument(Printer(report, pictures).pdf())
+    whole = "".join(each.get_textpage().get_text_bounded() for each in document)
+    document.close()
+    assert "末尾" in whole
+    assert whole.count("照片") == 200 + 2, "in the long text, in the caption, and in the picture's place"
+
+
 async def test_a_printer_that_fails_is_no_pdf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("api.pack_printing._ROOT", tmp_path)
     with pytest.raises(CannotPrint):

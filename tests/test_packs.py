@@ -11,12 +11,14 @@ from typing import Any
 
 import httpx
 import pytest
+from graphql import print_ast, validate
 from starlette.types import Message
 
 from api import packs
 from api.app import create_app
 from api.context import clock
 from api.pack_addresses import PATH, PackAddress, read_address
+from api.pack_content import document
 from schema import packs as vocabulary
 from schema.digests import digest_of
 from schema.drafts import Author, ObservationDraft, content_of, record
@@ -32,7 +34,8 @@ from scripts.stored_zip import Wrong
 from scripts.verify import verified as checked
 from storage.objects import ObjectStore
 from tests.packs import PHOTO, address, files_of, observed, packed, serving, signed_in, verified
-from tests.world import World, new_id
+from tests.served import Served, ask
+from tests.world import SCHEMA, SUBMIT, World, draft, new_id
 
 REVISE = """
 mutation($input: ReviseObservationInput!) {
@@ -73,6 +76,28 @@ async def test_a_pack_holds_the_evidence_and_what_is_said_of_it(world: World, tm
     by_hand = {each["path"]: each["sha256"] for each in manifest_of(pack)["files"]}
     told = {name: hashlib.sha256(body).hexdigest() for name, body in files.items()}
     assert by_hand == {name: digest for name, digest in told.items() if not name.startswith("manifest.")}
+
+
+@pytest.mark.parametrize("name", ["case", "observation"])
+def test_the_document_is_the_schemas_without_addresses(name: str) -> None:
+    core = SCHEMA._schema
+    with_all, without = (document(core, name, identities=identities) for identities in (True, False))
+    assert validate(core, with_all) == validate(core, without) == []
+    words = set(print_ast(with_all).split())
+    assert {"text", "sha256", "facts", "complainant", "device", "receipt", "revisions"} <= words
+    assert words.isdisjoint({"url", "link", "pack", "relatedCases", "followUps"})
+    assert words - set(print_ast(without).split()) == {
+        *(
+            "complainant",
+            "contact",
+            "contentSha256",
+            "device",
+            "deviceSequence",
+            "isAnonymous",
+            "observationId",
+            "receipt",
+        )
+    }
 
 
 async def test_a_pack_of_an_observation_is_its_authors_too(world: World, tmp_path: Path) -> None:
@@ -388,3 +413,20 @@ async def test_the_keys_are_published(world: World, tmp_path: Path) -> None:
     assert [key["fingerprint"] for key in keys] == [manifest_of(pack)["key"]["fingerprint"]]
     assert keys[0]["publicKey"].encode() == files_of(pack)["evidence-key.pem"]
     assert keys[0]["publicKey"] not in str(tokens)
+
+
+def test_a_pack_comes_from_the_product_as_it_is_served(served: Served) -> None:
+    """Over its real server, and what a second caller gets who goes away half-way does not matter to it."""
+    assert served.server.upstream
+    host, port = served.server.upstream
+    user, id, there = served.person(), new_id("obs"), f"http://{host}:{port}"
+    ask(there, user, SUBMIT, input={"drafts": [draft(id=id, deviceSequence=3)]})
+    asked = "query($id: ID!) { observation(id: $id) { pack(identities: true) { url } } }"
+    url = ask(there, user, asked, id=id)["observation"]["pack"]["url"]
+    with httpx.Client(base_url=there, timeout=60) as client:
+        with client.stream("GET", url) as answer:
+            assert answer.status_code == 200
+        answer = client.get(url)
+        assert answer.headers["content-disposition"] == f'attachment; filename="mingcha-{id}.zip"'
+        assert "1 of 1 recomputed" in checked(io.BytesIO(answer.content))
+        assert client.get(url[:-2]).status_code == 404
