@@ -1,41 +1,28 @@
-"""Evidence packs: what is in one, who gets it, what it never tells, and that each original given out is logged."""
+"""Evidence packs: what is in one, and what it never tells."""
 
-import asyncio
 import hashlib
 import io
 import json
-from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from graphql import print_ast, validate
-from starlette.types import Message
 
-from api import packs
-from api.app import create_app
 from api.context import clock
-from api.pack_addresses import PATH, PackAddress, read_address
 from api.pack_content import document
-from schema import packs as vocabulary
 from schema.digests import digest_of
 from schema.drafts import Author, ObservationDraft, content_of, record
 from schema.media import Media, MediaDraft, expect
 from schema.observations import Category, Method, Placement, Severity
 from schema.places import Datum, GeoPointInput, PositionSource
 from schema.placing import Placed
-from schema.refusals import Refusal
 from schema.submissions import submission_of
 from schema.times import ByteCount
 from schema.viewers import Role
-from scripts.stored_zip import Wrong
 from scripts.verify import verified as checked
-from storage.objects import ObjectStore
-from tests.packs import PHOTO, address, files_of, observed, packed, serving, signed_in, verified
-from tests.served import Served, ask
-from tests.world import SCHEMA, SUBMIT, World, draft, new_id
+from tests.packs import PHOTO, files_of, observed, packed, verified
+from tests.world import SCHEMA, World, new_id
 
 REVISE = """
 mutation($input: ReviseObservationInput!) {
@@ -199,234 +186,3 @@ def test_a_draft_with_every_field_is_recomposed() -> None:
 
 def _author() -> Author:
     return Author("usr", None, frozenset({Role.OFFICER}), "unt", "p/")
-
-
-async def test_what_is_not_visible_has_no_pack(world: World, tmp_path: Path) -> None:
-    id = await observed(world, PHOTO)
-    case = await world.open_case("officer", id)
-    for name in ("neighbour", "neighbour_supervisor", "liaison", "admin", "monitor", "inspector2"):
-        await signed_in(world, name)
-        viewer = world.viewer(name)
-        for wanted in (id, case["id"], new_id("cas"), world.units["360703"].id, world.people["inspector"].id):
-            given = PackAddress(
-                wanted, viewer.user_id, viewer.device_id, identities=True, expires=int(clock().timestamp()) + 60
-            )
-            async with serving(world) as client:
-                answer = await client.get(given.path(world.keys.packs_secret))
-            assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (404, "NOT_FOUND"), name
-    assert await world.store.mongo.collection("media_accesses").find({}) == []
-
-
-async def test_an_address_is_for_one_viewer_record_and_moment(world: World) -> None:
-    secret, now = world.keys.packs_secret, clock()
-    given = PackAddress(new_id("cas"), new_id("usr"), None, identities=False, expires=int(now.timestamp()) + 5)
-    text = given.path(secret).removeprefix(PATH)
-    assert read_address(text, secret, now) == given
-    bad = [text[:-1], text + "A", "", "A", "é", text.replace(text[30], "A" if text[30] != "A" else "B"), "A" * 5000]
-    for each in bad:
-        with pytest.raises(Refusal):
-            read_address(each, secret, now)
-    with pytest.raises(Refusal, match="run out"):
-        read_address(text, secret, now + timedelta(seconds=6))
-    with pytest.raises(Refusal):
-        read_address(text, world.keys.cursor_secret, now)
-    async with serving(world) as client:
-        assert (await client.get(PATH + "nonsense")).status_code == 404
-        assert (await client.post(PATH + text)).status_code == 405
-
-
-async def test_a_revoked_device_downloads_nothing(world: World) -> None:
-    id = await observed(world)
-    url = await address(world, "inspector", id)
-    no_device = PackAddress(
-        id, world.people["inspector"].id, None, identities=False, expires=int(clock().timestamp()) + 60
-    )
-    async with serving(world) as client:
-        assert (await client.get(no_device.path(world.keys.packs_secret))).status_code == 404
-    assert await world.store.users.revoke_device(world.people["inspector"].id, world.devices["inspector"], clock())
-    async with serving(world) as client:
-        assert (await client.get(url)).status_code == 404
-
-
-async def test_every_original_is_logged_before_it_is_given(world: World, tmp_path: Path) -> None:
-    id = await observed(world, PHOTO, PHOTO + b"!")
-    await verified(world, tmp_path)
-    url = await address(world, "supervisor", id)
-    assert await world.store.mongo.collection("media_accesses").find({}) == [], "an address gives out nothing"
-    async with serving(world) as client:
-        await client.get(url)
-    accesses = await world.store.mongo.collection("media_accesses").find({})
-    assert {each["media_id"] for each in accesses} == {
-        each["id"] for each in manifest_of(await _again(world, id))["media"]
-    }
-    assert {(each["rendition"], each["user_id"], each["pack_of"]) for each in accesses} == {
-        ("ORIGINAL", world.people["supervisor"].id, id)
-    }
-
-
-async def _again(world: World, id: str) -> bytes:
-    return await packed(world, "supervisor", id)
-
-
-async def test_bytes_that_changed_or_vanished_in_the_store_are_not_passed_off(world: World, tmp_path: Path) -> None:
-    id = await observed(world, PHOTO, PHOTO + b"!")
-    await verified(world, tmp_path)
-    [observation] = await world.store.observations.many([id])
-    first, second = observation.content.media_ids
-    by_id = {str(each.id): each for each in await world.store.media.many([first, second])}
-    await world.store.objects.put(by_id[first].key, PHOTO[:-1] + b"x", "image/jpeg")
-    pack = await packed(world, "supervisor", id)
-    assert [each["finding"] for each in manifest_of(pack)["media"]] == ["ALTERED", "SAME"]
-    with pytest.raises(Wrong, match=f"is not what was handed in as {first}"):
-        checked(io.BytesIO(pack))
-    assert "影像 1-1 与登记不符" in files_of(pack)["index.html"].decode()
-    await world.store.mongo.collection("media").update_one({"_id": first}, {"$set": {"key": "originals/gone"}})
-    pack = await packed(world, "supervisor", id)
-    assert [each["finding"] for each in manifest_of(pack)["media"]] == ["MISSING", "SAME"]
-    with pytest.raises(Wrong, match=f"The original of {first} is missing"):
-        checked(io.BytesIO(pack))
-
-
-async def test_too_much_for_one_pack_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    id = await observed(world, PHOTO)
-    url = await address(world, "supervisor", id)
-    monkeypatch.setattr("api.pack_content.MOST_ENTRIES", 1)
-    async with serving(world) as client:
-        answer = await client.get(url)
-    assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (413, "LIMIT_EXCEEDED")
-    assert vocabulary.MOST_ENTRIES >= 1000
-
-
-async def test_the_number_of_packs_at_once_is_bounded_and_a_caller_who_leaves_frees_a_place(
-    world: World, tmp_path: Path
-) -> None:
-    """Each caller takes the head of the answer and then nothing more, until it goes."""
-    id = await observed(world, PHOTO)
-    await verified(world, tmp_path)
-    url = await address(world, "supervisor", id)
-    app = create_app(world.settings, world.store)
-    leave = asyncio.Event()
-    begun = asyncio.Semaphore(0)
-
-    async def slow() -> None:
-        asked = False
-
-        async def receive() -> Message:
-            nonlocal asked
-            if not asked:
-                asked = True
-                return {"type": "http.request", "body": b"", "more_body": False}
-            await leave.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(message: Message) -> None:
-            if message["type"] == "http.response.body":
-                begun.release()
-                await asyncio.Event().wait()
-
-        scope = {
-            "type": "http",
-            "method": "GET",
-            "path": url,
-            "headers": [],
-            "query_string": b"",
-            "http_version": "1.1",
-        }
-        await app({**scope, "scheme": "http", "server": ("small", 80), "client": ("127.0.0.1", 1)}, receive, send)
-
-    callers = [asyncio.ensure_future(slow()) for _ in range(packs.MOST_AT_ONCE)]
-    async with asyncio.timeout(30):
-        for _ in callers:
-            await begun.acquire()
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://small", timeout=60) as client:
-        answer = await client.get(url)
-        assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (503, "BUSY")
-        assert (await client.get("/healthz")).status_code == 200
-        leave.set()
-        async with asyncio.timeout(30):
-            await asyncio.gather(*callers)
-        assert (await client.get(url)).status_code == 200
-
-
-async def test_a_store_that_fails_half_way_leaves_no_whole_pack(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The caller sees an answer that does not end."""
-    id = await observed(world, PHOTO, PHOTO + b"!")
-    await verified(world, tmp_path)
-    url = await address(world, "supervisor", id)
-    reading, asked = ObjectStore.reading, 0
-
-    def failing(self: ObjectStore, key: str) -> Any:
-        nonlocal asked
-        asked += 1
-        return reading(self, key) if asked == 1 else reading(replaced, key)
-
-    replaced = ObjectStore(
-        endpoint="http://127.0.0.1:9", public_endpoint="http://127.0.0.1:9", bucket="none", access_key="a",
-        secret_key="b", region="c",
-    )  # fmt: skip
-    monkeypatch.setattr(ObjectStore, "reading", failing)
-    ended: list[bool] = []
-
-    async def taken() -> AsyncIterator[bytes]:
-        sent: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
-        bodies: list[bytes] = []
-
-        async def receive() -> Message:
-            if not sent:
-                await asyncio.Event().wait()
-            return sent.pop()
-
-        async def send(message: Message) -> None:
-            bodies.append(message.get("body", b""))
-            if message["type"] == "http.response.body":
-                ended.append(not message.get("more_body", False))
-
-        scope = {
-            "type": "http",
-            "method": "GET",
-            "path": url,
-            "headers": [],
-            "query_string": b"",
-            "http_version": "1.1",
-        }
-        app = create_app(world.settings, world.store)
-        await app({**scope, "scheme": "http", "server": ("small", 80), "client": ("127.0.0.1", 1)}, receive, send)
-        for body in bodies:
-            yield body
-
-    whole = b"".join([piece async for piece in taken()])
-    replaced.close()
-    assert PHOTO[:1000] in whole
-    assert True not in ended
-    with pytest.raises(Wrong, match="cut off"):
-        checked(io.BytesIO(whole))
-
-
-async def test_the_keys_are_published(world: World, tmp_path: Path) -> None:
-    id = await observed(world)
-    pack = await packed(world, "inspector", id)
-    async with serving(world) as client:
-        keys = (await client.get("/.well-known/evidence-keys.json")).json()["keys"]
-        tokens = (await client.get("/.well-known/jwks.json")).json()["keys"]
-    assert [key["fingerprint"] for key in keys] == [manifest_of(pack)["key"]["fingerprint"]]
-    assert keys[0]["publicKey"].encode() == files_of(pack)["evidence-key.pem"]
-    assert keys[0]["publicKey"] not in str(tokens)
-
-
-def test_a_pack_comes_from_the_product_as_it_is_served(served: Served) -> None:
-    """Over its real server, and what a second caller gets who goes away half-way does not matter to it."""
-    assert served.server.upstream
-    host, port = served.server.upstream
-    user, id, there = served.person(), new_id("obs"), f"http://{host}:{port}"
-    ask(there, user, SUBMIT, input={"drafts": [draft(id=id, deviceSequence=3)]})
-    asked = "query($id: ID!) { observation(id: $id) { pack(identities: true) { url } } }"
-    url = ask(there, user, asked, id=id)["observation"]["pack"]["url"]
-    with httpx.Client(base_url=there, timeout=60) as client:
-        with client.stream("GET", url) as answer:
-            assert answer.status_code == 200
-        answer = client.get(url)
-        assert answer.headers["content-disposition"] == f'attachment; filename="mingcha-{id}.zip"'
-        assert "1 of 1 recomputed" in checked(io.BytesIO(answer.content))
-        assert client.get(url[:-2]).status_code == 404
