@@ -32,7 +32,8 @@ class Container:
     """Pixels as coded; `is_cut` when the file ends before its own structure does.
 
     `turn` is the figure by EXIF's counting of how the container itself has the picture turned, which then holds instead
-    of EXIF's; None where the container says nothing of it. `motion` is the video of a motion photo.
+    of EXIF's; None where the container says nothing of it. `shown` is width and height of the part that is to be shown,
+    where that is not the whole. `motion` is the video of a motion photo.
     """
 
     width: int | None = None
@@ -41,6 +42,7 @@ class Container:
     xmp: bytes = b""
     is_cut: bool = False
     turn: int | None = None
+    shown: tuple[int, int] | None = None
     motion: Span | None = None
 
 

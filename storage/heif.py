@@ -6,7 +6,7 @@ The boxes' own shape is left to `boxes`; decoding tags or pixels, to `pictures`.
 import os
 from typing import BinaryIO
 
-from storage.boxes import Box, Fields, Short, boxes, content, inside
+from storage.boxes import OUTERMOST, Box, Fields, Short, boxes, content, inside
 from storage.containers import BLOCK_BYTES, Container, Span
 from storage.orientations import UPRIGHT, Turn, figure, mirrored, quarters, then
 
@@ -19,7 +19,7 @@ def scan(file: BinaryIO) -> Container:
     end = file.seek(0, os.SEEK_END)
     meta: Box | None = None
     for box in boxes(file, 0, end):
-        found.is_cut = found.is_cut or box.is_cut
+        found.is_cut = found.is_cut or (box.is_cut and box.kind in OUTERMOST)
         if box.kind == b"meta" and meta is None:
             meta = box
         elif box.kind == b"mpvd":  # Samsung's motion photos
@@ -134,6 +134,9 @@ class _Items:
             data = content(self._file, box, 64)
             if box.kind == b"ispe" and len(data) >= 12:
                 self._found.width, self._found.height = int.from_bytes(data[4:8]), int.from_bytes(data[8:12])
+            elif box.kind == b"clap" and len(data) >= 16:  # coders pad small pictures
+                width, over, height, under = (int.from_bytes(data[at : at + 4]) for at in range(0, 16, 4))
+                self._found.shown = (width // over, height // under) if over and under else None
             elif box.kind == b"irot" and data:
                 turn = then(turn, quarters(data[0] & 3))
             elif box.kind == b"imir" and data:
