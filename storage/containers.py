@@ -29,7 +29,7 @@ class Span:
 
 @dataclass
 class Container:
-    """Pixels as coded; `is_cut` when the file ends before its own structure does.
+    """Pixels as coded; `is_cut` when the file ends before its own structure does, `is_hollow` where pixels are lost inside.
 
     `turn` is the figure by EXIF's counting of how the container itself has the picture turned, which then holds instead
     of EXIF's; None where the container says nothing of it. `shown` is width and height of the part that is to be shown,
@@ -41,6 +41,7 @@ class Container:
     exif: bytes = b""
     xmp: bytes = b""
     is_cut: bool = False
+    is_hollow: bool = False
     turn: int | None = None
     shown: tuple[int, int] | None = None
     motion: Span | None = None

@@ -10,6 +10,7 @@ from storage.boxes import OUTERMOST, Box, Fields, Short, boxes, content, inside
 from storage.containers import BLOCK_BYTES, Container, Span
 from storage.orientations import UPRIGHT, Turn, figure, mirrored, quarters, then
 
+_UNITS = 1000
 _EXIF_MARK = b"Exif\0\0"
 
 
@@ -54,6 +55,9 @@ class _Items:
     def _keep_metadata(self) -> None:
         wanted = self._metadata_items()
         for id, spans in self._places(set(wanted)).items():
+            if wanted[id] == "pixels":
+                self._found.is_hollow = self._found.is_hollow or not all(self._is_coded(*span) for span in spans)
+                continue
             data = b""
             for start, length in spans:
                 self._file.seek(start)
@@ -66,8 +70,21 @@ class _Items:
             elif wanted[id] == "xmp" and not self._found.xmp:
                 self._found.xmp = data
 
+    def _is_coded(self, start: int, length: int) -> bool:
+        """Units of HEVC, each behind its length (ISO/IEC 14496-15, 4.3.2), fill a tile: libheif shows what doesn't as green."""
+        end = start + length
+        for _ in range(_UNITS):
+            if start >= end:
+                return start == end
+            self._file.seek(start)
+            unit = int.from_bytes(self._file.read(4))
+            if not unit:
+                return False
+            start += 4 + unit
+        return True
+
     def _metadata_items(self) -> dict[int, str]:
-        """Item id -> exif or xmp."""
+        """Item id -> exif, xmp or pixels."""
         if b"iinf" not in self._parts:
             return {}
         _, version, _ = self._fields(b"iinf")
@@ -83,6 +100,8 @@ class _Items:
             kind = fields.take(4)
             if kind == b"Exif":
                 wanted[id] = "exif"
+            elif kind == b"hvc1":
+                wanted[id] = "pixels"
             elif kind == b"mime":
                 fields.text()
                 if fields.text() == "application/rdf+xml":

@@ -135,7 +135,7 @@ def read_facts(path: Path) -> Picture:
         make=exif.make,
         model=exif.model,
         software=exif.software,
-        damage=Damage.TRUNCATED if container.is_cut else None,
+        damage=Damage.TRUNCATED if container.is_cut else Damage.CORRUPT if container.is_hollow else None,
     )
 
 

@@ -93,6 +93,15 @@ def test_a_cut_picture_keeps_what_stands_before_the_cut(
     assert (picture.damage, picture.width, picture.height) == (Damage.TRUNCATED, 400, 300)
 
 
+def test_pixels_that_were_never_written_are_told(see: Callable[[bytes], Picture]) -> None:
+    """As after a copy that made room for the file and then broke off: libheif shows green, and says nothing."""
+    whole = saved(Image.effect_noise((400, 300), 80).convert("RGB"), "HEIF", exif=block(GPS))
+    at = whole.index(b"mdat") + 4
+    picture = see(whole[:at] + bytes(len(whole) - at))
+    assert (picture.damage, picture.width) == (Damage.CORRUPT, 400)
+    assert see(whole).damage is None
+
+
 def still(packet: str = "", behind: bytes = b"") -> bytes:
     options: dict[str, Any] = {"xmp": packet.encode()} if packet else {}
     return saved(Image.new("RGB", (64, 48), RED), exif=block(GPS), **options) + behind
