@@ -134,6 +134,8 @@ def test_from_the_outbox_to_the_case_graph(house: House, spawner: Spawner, tmp_p
     rows = json.loads(phone.do("table", "--json", "--truth", PHOTOS / "truth.json"))
     assert sorted(row["sha256"] for row in rows) == sorted(known)
     assert {row["name"]: row["differences"] for row in rows if row["differences"]} == {}
+    motion = {row["name"]: row["facts"]["motionVideo"] for row in rows if row["facts"]["motionVideo"]}
+    assert motion == {"vivo-x90pro-motion-photo.jpg": {"offset": 18263, "byteSize": 2745}}
     shown = phone.do("table", "--truth", PHOTOS / "truth.json")
     assert shown.count("agrees 一致") == len(known)
     lie = tmp_path / "lie.json"

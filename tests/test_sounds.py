@@ -60,9 +60,10 @@ def test_a_sound_is_measured(see: Callable[[bytes], Picture], data: bytes, type:
         (id3(2**27) + bytes(1000), Damage.TRUNCATED),
         (id3(20) + b"no sound at all" * 99, Damage.CORRUPT),
         (sound("mp3", "libmp3lame") + b"<html>" * 99, Damage.CORRUPT),
+        (sound("mp3", "libmp3lame") + bytes(99_000), Damage.CORRUPT),
         (sound("ipod", "aac")[:-40], Damage.TRUNCATED),
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_a_broken_sound_is_told(see: Callable[[bytes], Picture], data: bytes, damage: Damage) -> None:
     assert see(data).damage is damage
