@@ -11,6 +11,24 @@ from typing import BinaryIO
 _MOST = 20_000
 CONTENT_BYTES = 16 * 2**20
 """The most that is read of one box."""
+OUTERMOST = frozenset(
+    {
+        b"ftyp",
+        b"free",
+        b"mdat",
+        b"meta",
+        b"mfra",
+        b"moof",
+        b"moov",
+        b"mpvd",
+        b"sidx",
+        b"skip",
+        b"styp",
+        b"uuid",
+        b"wide",
+    }
+)
+"""What a file may end in the middle of; anything else that doesn't fit in is something that was put behind the file."""
 
 
 class Short(Exception):  # noqa: N818  says what is so

@@ -29,10 +29,11 @@ class Span:
 
 @dataclass
 class Container:
-    """Pixels as coded; `is_cut` when the file ends before its own structure does.
+    """Pixels as coded; `is_cut` when the file ends before its own structure does, `is_hollow` where pixels are lost inside.
 
     `turn` is the figure by EXIF's counting of how the container itself has the picture turned, which then holds instead
-    of EXIF's; None where the container says nothing of it. `motion` is the video of a motion photo.
+    of EXIF's; None where the container says nothing of it. `shown` is width and height of the part that is to be shown,
+    where that is not the whole. `motion` is the video of a motion photo.
     """
 
     width: int | None = None
@@ -40,7 +41,9 @@ class Container:
     exif: bytes = b""
     xmp: bytes = b""
     is_cut: bool = False
+    is_hollow: bool = False
     turn: int | None = None
+    shown: tuple[int, int] | None = None
     motion: Span | None = None
 
 

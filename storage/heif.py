@@ -6,10 +6,11 @@ The boxes' own shape is left to `boxes`; decoding tags or pixels, to `pictures`.
 import os
 from typing import BinaryIO
 
-from storage.boxes import Box, Fields, Short, boxes, content, inside
+from storage.boxes import OUTERMOST, Box, Fields, Short, boxes, content, inside
 from storage.containers import BLOCK_BYTES, Container, Span
 from storage.orientations import UPRIGHT, Turn, figure, mirrored, quarters, then
 
+_UNITS = 1000
 _EXIF_MARK = b"Exif\0\0"
 
 
@@ -19,7 +20,7 @@ def scan(file: BinaryIO) -> Container:
     end = file.seek(0, os.SEEK_END)
     meta: Box | None = None
     for box in boxes(file, 0, end):
-        found.is_cut = found.is_cut or box.is_cut
+        found.is_cut = found.is_cut or (box.is_cut and box.kind in OUTERMOST)
         if box.kind == b"meta" and meta is None:
             meta = box
         elif box.kind == b"mpvd":  # Samsung's motion photos
@@ -54,6 +55,9 @@ class _Items:
     def _keep_metadata(self) -> None:
         wanted = self._metadata_items()
         for id, spans in self._places(set(wanted)).items():
+            if wanted[id] == "pixels":
+                self._found.is_hollow = self._found.is_hollow or not all(self._is_coded(*span) for span in spans)
+                continue
             data = b""
             for start, length in spans:
                 self._file.seek(start)
@@ -66,8 +70,21 @@ class _Items:
             elif wanted[id] == "xmp" and not self._found.xmp:
                 self._found.xmp = data
 
+    def _is_coded(self, start: int, length: int) -> bool:
+        """Units of HEVC, each behind its length (ISO/IEC 14496-15, 4.3.2), fill a tile: libheif shows what doesn't as green."""
+        end = start + length
+        for _ in range(_UNITS):
+            if start >= end:
+                return start == end
+            self._file.seek(start)
+            unit = int.from_bytes(self._file.read(4))
+            if not unit:
+                return False
+            start += 4 + unit
+        return True
+
     def _metadata_items(self) -> dict[int, str]:
-        """Item id -> exif or xmp."""
+        """Item id -> exif, xmp or pixels."""
         if b"iinf" not in self._parts:
             return {}
         _, version, _ = self._fields(b"iinf")
@@ -83,6 +100,8 @@ class _Items:
             kind = fields.take(4)
             if kind == b"Exif":
                 wanted[id] = "exif"
+            elif kind == b"hvc1":
+                wanted[id] = "pixels"
             elif kind == b"mime":
                 fields.text()
                 if fields.text() == "application/rdf+xml":
@@ -134,6 +153,9 @@ class _Items:
             data = content(self._file, box, 64)
             if box.kind == b"ispe" and len(data) >= 12:
                 self._found.width, self._found.height = int.from_bytes(data[4:8]), int.from_bytes(data[8:12])
+            elif box.kind == b"clap" and len(data) >= 16:  # coders pad small pictures
+                width, over, height, under = (int.from_bytes(data[at : at + 4]) for at in range(0, 16, 4))
+                self._found.shown = (width // over, height // under) if over and under else None
             elif box.kind == b"irot" and data:
                 turn = then(turn, quarters(data[0] & 3))
             elif box.kind == b"imir" and data:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
-from storage.boxes import Box, Fields, Short, boxes, content, first, inside
+from storage.boxes import OUTERMOST, Box, Fields, Short, boxes, content, first, inside
 from storage.containers import Span
 from storage.content_types import HEAD_BYTES, sniff
 from storage.exif import Position, PositionProblem, clean_text
@@ -55,7 +55,7 @@ def read_movie(path: Path) -> Picture:
     if not duration:
         duration = max((track.duration_ms or 0 for track in tracks), default=0) or None
     # Chunks that begin behind the end: their bytes were cut off, or never were.
-    is_cut = any(box.is_cut for box in top)
+    is_cut = any(box.is_cut and box.kind in OUTERMOST for box in top)
     is_astray = any(track.last_chunk >= end for track in tracks)
     picture = replace(
         _told(tags),
@@ -74,7 +74,7 @@ def movie_span(file: BinaryIO, start: int) -> Span | None:
     for box in boxes(file, start, end):
         if reach == start and box.kind != b"ftyp":
             return None
-        if not (box.kind.isalnum() and box.kind.isascii()):
+        if box.kind not in OUTERMOST:  # phones put trailers of their own behind
             break
         reach = box.end
     return Span(start, reach - start) if reach > start else None

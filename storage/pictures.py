@@ -114,7 +114,9 @@ def read_facts(path: Path) -> Picture:
     if container.width is None or container.height is None:  # no frame header left: EXIF states the size too
         width, height = _side(exif_ifd.get(0xA002, ifd0.get(0x0100))), _side(exif_ifd.get(0xA003, ifd0.get(0x0101)))
     turn = container.turn or exif.orientation
-    is_turned = swaps_sides(turn)
+    sides = container.shown or (width, height)
+    if swaps_sides(turn):
+        sides = (sides[1], sides[0])
     taken = exif.taken or xmp.taken
     position, source, problem = _choose(exif.position, xmp.position)
     return Picture(
@@ -122,8 +124,8 @@ def read_facts(path: Path) -> Picture:
         width=width,
         height=height,
         orientation=exif.orientation,
-        display_width=height if is_turned else width,
-        display_height=width if is_turned else height,
+        display_width=_side(sides[0]),
+        display_height=_side(sides[1]),
         taken_at=taken.at if taken else None,
         taken_offset_minutes=taken.offset_minutes if taken else None,
         position=position,
@@ -137,7 +139,7 @@ def read_facts(path: Path) -> Picture:
         make=exif.make,
         model=exif.model,
         software=exif.software,
-        damage=Damage.TRUNCATED if container.is_cut else None,
+        damage=Damage.TRUNCATED if container.is_cut else Damage.CORRUPT if container.is_hollow else None,
     )
 
 

@@ -18,7 +18,7 @@ _RATES_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _RATES_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _SAMPLING = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
 _MOST_FRAMES = 2_000_000
-_SEARCHED = 2**16
+_SEARCHED, _PADDING = 2**16, 4096
 
 
 def read_sound(path: Path) -> Picture:
@@ -60,10 +60,10 @@ def _mp3(data: mmap.mmap) -> tuple[int | None, Damage | None]:
     while frames < _MOST_FRAMES:
         frame = _frame(data, at)
         if frame is None:
-            # A tag, or what a writer left behind, may follow; silence in the middle of a file is damage.
-            rest = data[at : at + 3]
-            damage = None if len(rest) < 3 or rest in {b"TAG", b"APE", b"ID3", b"LYR"} else Damage.CORRUPT
-            damage = None if not any(data[at : at + _SEARCHED]) else damage
+            # A tag or a little padding may follow; anything else in a sound's place is damage.
+            rest = data[at : at + _PADDING]
+            is_padding = at + len(rest) == len(data) and not any(rest)
+            damage = None if is_padding or rest[:3] in {b"TAG", b"APE", b"ID3", b"LYR"} else Damage.CORRUPT
             break
         size, length, is_index = frame
         if at + size > len(data):

@@ -20,6 +20,8 @@ MONGOD_OPTIONS = (
     "--setParameter=enableTestCommands=1",
     "--setParameter=diagnosticDataCollectionEnabled=false",
     "--journalCommitInterval=5",
+    # Every test drops its database: what is kept of the past would be thousands of open files.
+    "--setParameter=minSnapshotHistoryWindowInSeconds=0",
 )
 
 

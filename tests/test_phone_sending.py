@@ -127,7 +127,7 @@ def test_lists_and_facts(terminal: Terminal, tmp_path: Path) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"), "--unit", "360703-JT-1", "--text", "无人在岗")
     terminal.do("send", "--wait")
     assert re.search(r"其他 无人在岗 +南康区交通局一号窗口 +1/1", terminal.do("reports"))
-    assert re.search(r"a\.jpg +verified 已核验 +48 x 36", terminal.do("table"))
+    assert re.search(r"a\.jpg +jpeg +verified 已核验 +48 x 36", terminal.do("table"))
     assert "360703-JT-1" in terminal.do("units", "交通局一号")
     assert "南康示范家具厂" in terminal.do("points")
     assert terminal.run("accept", "asg_0198f1aa-0000-7000-8000-000000000000") == 1

@@ -11,11 +11,11 @@ import pytest
 
 from api.context import clock
 from api.leases import LEASE
-from api.verification import PAUSE, MediaWork
+from api.verification import FAILURES, PAUSE, MediaWork
 from schema.media import MediaState
 from storage.decoding import Decoder
 from storage.objects import ObjectStore
-from storage.picture_facts import Picture
+from storage.picture_facts import Damage, Picture
 from storage.store import Store
 from tests.test_media import JPEG, announce, confirm, the_media, upload
 from tests.world import World
@@ -147,3 +147,26 @@ async def test_sweeps_are_no_attempts_at_reading(world: World) -> None:
     claimed = await world.store.media.claim(clock() + timedelta(days=9), LEASE)
     assert claimed
     assert claimed.attempts == 1
+
+
+class Crashing(Decoder):
+    """A decoder whose child always dies."""
+
+    async def examine(self, path: Path) -> Picture:
+        return Picture("image/jpeg", damage=Damage.CRASHED)
+
+
+async def test_outages_of_the_store_are_no_failures_of_the_decoder(world: World, tmp_path: Path) -> None:
+    id, medium_id = await arrived(world)
+    await world.store.mongo.collection("media").update_one({"_id": medium_id}, {"$set": {"attempts": 50}})
+    now = clock()
+    work = MediaWork(world.store, Crashing(), tmp_path, lambda: now)
+    for failures in range(1, FAILURES):
+        assert await work.do_one() is True
+        [kept] = await world.store.media.many([medium_id])
+        assert (kept.state, kept.decoding_failures) == (MediaState.UPLOADED, failures)
+        assert await work.do_one() is False
+        now += PAUSE
+    assert await work.do_one() is True
+    found = await the_media(world, id)
+    assert (found["state"], found["facts"]["damage"]) == ("READY", "CRASHED")

@@ -20,14 +20,19 @@ _BRANDS = {
     b"hei": "image/heic",
     b"hev": "image/heic",
     b"mif": "image/heic",
+    b"msf": "image/heic",
     b"M4A": "audio/mp4",
+    b"M4B": "audio/mp4",
     b"qt ": "video/quicktime",
     b"3gp": "video/3gpp",
+    b"3g2": "video/3gpp",
     b"iso": "video/mp4",
     b"mp4": "video/mp4",
     b"avc": "video/mp4",
     b"M4V": "video/mp4",
     b"MSN": "video/mp4",
+    b"XAV": "video/mp4",
+    b"das": "video/mp4",
 }
 
 

@@ -10,10 +10,11 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from mobile_contract.phone import screen, truth
+from mobile_contract.phone import screen
 from mobile_contract.phone.device import Device
 from mobile_contract.phone.options import DEFAULT_FOLDER, AsJson, Where, told
 from mobile_contract.phone.session import Account
+from mobile_contract.phone.truth import differences, read_truth
 
 T = TypeVar("T")
 app = typer.Typer()
@@ -57,15 +58,16 @@ def reports(
 @app.command()
 def table(
     most: Annotated[int, typer.Option("--most", min=1, help="Of so many observations, latest first.")] = 200,
-    beside: Annotated[
-        Path | None, typer.Option("--truth", help="A truth.json: what other readers found in the same files.")
+    truth: Annotated[
+        Path | None,
+        typer.Option(help="A truth.json: say where each file differs from it (exit code 1), or that it agrees."),
     ] = None,
     as_json: AsJson = False,
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
-    """What the server read in the files on this phone, beside their names, and beside the truth where it is known (影像信息)."""
+    """What the server read in the photos on this phone, beside their file names (影像信息)."""
     with told(), Device.opened(folder) as device:
-        known = truth.read(beside) if beside else {}
+        known = read_truth(truth) if truth else {}
         names = {each.id: each.name for each in device.outbox.media()}
         nodes = _ask(device, lambda account: _all(account, "MyReports", 50, most))
         rows = [
@@ -75,12 +77,16 @@ def table(
             if each["id"] in names
         ]
         rows.sort(key=lambda row: str(row["name"]))
-        for row in rows:
-            if row["facts"] and row["sha256"] in known:
-                row["differences"] = truth.differences(row["facts"], known[row["sha256"]])
+        if truth:
+            for row in rows:
+                row["differences"] = (
+                    differences(row["facts"], known[row["sha256"]])
+                    if row["sha256"] in known
+                    else ["nothing is known of it"]
+                )
         screen.print_json(rows) if as_json else screen.facts(rows)
-        if any(row.get("differences") for row in rows):
-            raise typer.Exit(1)
+    if any(row.get("differences") for row in rows):
+        raise typer.Exit(1)
 
 
 @app.command()

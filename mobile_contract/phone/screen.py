@@ -155,17 +155,19 @@ def facts(rows: Sequence[dict[str, Any]]) -> None:
     """What the server read in each picture, beside the name that it came under."""
     columns = (
         "file 文件",
+        "type 类型",
         "state 状态",
         ">pixels 像素",
         ">turn 方向",
+        ">length 时长",
         "taken 拍摄时间",
         "position 位置",
         ">height 海拔",
         "remark 备注",
     )
-    compared = [row["differences"] for row in rows if "differences" in row]
-    shown = table(*columns, *(["truth 真值"] if compared else []))
-    for column in shown.columns[1:]:
+    is_compared = any("differences" in row for row in rows)
+    shown = table(*columns, *(["truth 对照"] if is_compared else []))
+    for column in shown.columns[1 : len(columns)]:
         column.no_wrap = True  # a long name folds before a figure does
     for row in rows:
         found = row["facts"] or {}
@@ -173,28 +175,43 @@ def facts(rows: Sequence[dict[str, Any]]) -> None:
         altitude = position.get("altitudeMetres")
         shown.add_row(
             Text(row["name"]),
+            (found.get("contentType") or "").partition("/")[2],
             state(row["state"]),
             f"{found['width']} x {found['height']}" if found.get("width") else "",
-            str(found.get("orientation") or ""),
+            _turn(found),
+            _length(found),
             _taken(found),
             f"{position['latitude']:.6f}, {position['longitude']:.6f}" if position.get("latitude") is not None else "",
             "" if altitude is None else f"{altitude:.1f} m",
-            Text(" ".join(filter(None, (found.get("positionAbsent"), found.get("damage"))))),
-            *([_compared(row.get("differences"))] if compared else []),
+            _remark(found),
+            *([_verdict(row["differences"])] if is_compared else []),
         )
     console.print(shown)
-    if compared:
-        agreeing = sum(not differences for differences in compared)
-        say(
-            f"{agreeing} of {len(compared)} files agree with the truth.",
-            f"{len(compared)} 个文件中 {agreeing} 个与真值一致。",
-        )
 
 
-def _compared(differences: Sequence[str] | None) -> Text:
-    if differences is None:
-        return Text("not known 无", style="dim")
-    return Text("; ".join(differences), style="red") if differences else Text("agrees 一致", style="green")
+def _turn(found: dict[str, Any]) -> str:
+    """EXIF's figure, or the degrees that the container asks for."""
+    rotation = found.get("rotation")
+    return f"{rotation}°" if rotation is not None else str(found.get("orientation") or "")
+
+
+def _length(found: dict[str, Any]) -> str:
+    millis, pages = found.get("durationMs"), found.get("pageCount")
+    if pages is not None:
+        return f"{pages} p."
+    return "" if millis is None else f"{millis / 1000:.2f} s"
+
+
+def _remark(found: dict[str, Any]) -> Text:
+    motion = "motion photo" if found.get("motionVideo") else None
+    words = (found.get("positionAbsent"), found.get("damage"), motion)
+    return Text(" ".join(word.lower().replace("_", " ") for word in words if word))
+
+
+def _verdict(differences: Sequence[str]) -> Text:
+    if differences:
+        return Text("; ".join(differences), style="red")
+    return Text("agrees 一致", style="green")
 
 
 def _taken(found: dict[str, Any]) -> str:

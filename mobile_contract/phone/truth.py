@@ -1,82 +1,91 @@
-"""Truth: what independent readers found in a set of files, held against what the server found in them.
+"""What the server found in photos beside what is known of them: `truth.json`, by independent readers, compared file by file.
 
-The form is that of a `truth.json`: `files`, each with its `sha256` and what is true of it, as exiftool and exiv2 tell it.
+Asking the server is left to `enquiries`, printing to `screen`.
 """
 
 import json
+import math
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from mobile_contract.phone.faults import Mistake
 
-DEGREES, METRES, SECONDS = 1e-6, 0.01, 0.002
-"""How far a position, an altitude and a duration may be off."""
+DEGREES, METRES = 1e-6, 0.01
 
 
-def read(file: Path) -> dict[str, dict[str, Any]]:
-    """What is true of each file, by its SHA-256. Raise `Mistake`."""
+def read_truth(path: Path) -> dict[str, dict[str, Any]]:
+    """What is known of each file, by its digest. Raises `Mistake` for a file that is none of this kind."""
     try:
-        return {each["sha256"]: each for each in json.loads(file.read_text(encoding="utf-8"))["files"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Mistake(f"{file} is no truth.json: {type(error).__name__}.", f"{file} 不是真值文件。") from error
+        files = json.loads(path.read_text(encoding="utf-8"))["files"]
+        return {str(each["sha256"]): each for each in files}
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise Mistake(f"{path} is no file of truths ({error}).", f"{path} 不是可用的对照文件。") from None
 
 
-def differences(facts: dict[str, Any], known: dict[str, Any]) -> list[str]:
-    """Where what was found is not what is true, in words; nothing where they agree.
+def differences(found: dict[str, Any] | None, known: dict[str, Any]) -> list[str]:
+    """What doesn't agree, each as `name: found, not known`; nothing where all does.
 
-    Of a file whose metadata are damaged (`expect` is no `values`) readers make different things, and nothing is compared.
+    Of a file whose metadata is damaged only a false position would be wrong.
     """
+    if found is None:
+        return ["not verified yet"]
     if known["expect"] != "values":
         return []
-    plain = [f"{name}: {said}, truth {true}" for name, said, true in _plain(facts, known) if said != true]
-    return [*plain, *_position(facts, known["gps"]), *_duration(facts, known)]
+    pairs = (*_plain(found, known), *_times(found, known), *_places(found, known))
+    return [f"{name}: {seen}, not {wanted}" for name, seen, wanted, is_same in pairs if not is_same]
 
 
-def _plain(facts: dict[str, Any], known: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    yield "type", facts["contentType"], known["mime"]
-    yield "width", facts["width"], known["width"]
-    yield "height", facts["height"], known["height"]
-    yield "display width", facts["displayWidth"], known["display_width"]
-    yield "display height", facts["displayHeight"], known["display_height"]
-    if known["mime"].startswith("image/"):
-        yield "orientation", facts["orientation"], known["orientation"]
-        yield "taken", facts["takenAtLocal"], _local(known)
-        yield "offset", facts["takenOffsetMinutes"], _minutes(known["offset_time_original"])
+_Pair = tuple[str, Any, Any, bool]
 
 
-def _duration(facts: dict[str, Any], known: dict[str, Any]) -> Iterator[str]:
-    true = known.get("duration_s")
-    said = facts.get("durationMs")
-    if true is not None and (said is None or abs(said / 1000 - true) > SECONDS):
-        yield f"duration: {said} ms, truth {true} s"
+def _pair(name: str, seen: Any, wanted: Any, tolerance: float = 0.0) -> _Pair:
+    if tolerance and seen is not None and wanted is not None:
+        return name, seen, wanted, math.isclose(seen, wanted, rel_tol=0, abs_tol=tolerance)
+    return name, seen, wanted, seen == wanted
 
 
-def _position(facts: dict[str, Any], gps: dict[str, Any]) -> Iterator[str]:
-    position = facts["position"] or {}
-    latitude, longitude = position.get("latitude"), position.get("longitude")
+def _plain(found: dict[str, Any], known: dict[str, Any]) -> Iterator[_Pair]:
+    yield _pair("type", found["contentType"], known["mime"])
+    for name, wanted in (
+        ("width", "width"),
+        ("height", "height"),
+        ("displayWidth", "display_width"),
+        ("displayHeight", "display_height"),
+        ("orientation", "orientation"),
+    ):
+        yield _pair(name, found[name], known[wanted])
+    if known.get("decodes") is not None:
+        yield _pair("whole", found["damage"] is None, known["decodes"])
+    if known.get("duration_s") is not None:
+        yield _pair("durationMs", found["durationMs"], round(known["duration_s"] * 1000))
+        yield _pair("rotation", found["rotation"], known["rotation"])
+
+
+def _times(found: dict[str, Any], known: dict[str, Any]) -> Iterator[_Pair]:
+    local, offset = known["datetime_original"], known["offset_time_original"]
+    zoned = known.get("creation_date_with_zone")
+    if zoned:
+        local, offset = zoned[:19], zoned[19:]
+    wanted = f"{local[:10].replace(':', '-')}T{local[11:]}" if local else None
+    seen = found["takenAtLocal"]
+    yield _pair("takenAtLocal", seen[:19] if seen else None, wanted)
+    if known.get("subsec_time_original") is not None:
+        yield _pair("milliseconds", (seen or "")[20:], str(known["subsec_time_original"]).ljust(3, "0")[:3])
+    minutes = int(offset[:3]) * 60 + int(offset[4:]) * (-1 if offset[0] == "-" else 1) if offset else None
+    yield _pair("takenOffsetMinutes", found["takenOffsetMinutes"], minutes)
+    created = found["createdAt"]
+    stamp = f"{datetime.fromisoformat(created):%Y:%m:%d %H:%M:%S}" if created else None
+    yield _pair("createdAt", stamp, known.get("quicktime_create_date_utc"))
+
+
+def _places(found: dict[str, Any], known: dict[str, Any]) -> Iterator[_Pair]:
+    gps, position = known["gps"], found["position"] or {}
     if not gps["valid"]:
-        if latitude is not None:
-            yield f"position: {latitude}, {longitude}, truth none ({gps['why_invalid']})"
+        yield _pair("position", position.get("latitude"), None)
+        yield _pair("reason given", found["positionAbsent"] is not None, wanted=True)
         return
-    if latitude is None or abs(latitude - gps["lat"]) > DEGREES or abs(longitude - gps["lon"]) > DEGREES:
-        yield f"position: {latitude}, {longitude}, truth {gps['lat']}, {gps['lon']}"
-    altitude = position.get("altitudeMetres")
-    if gps["alt"] is not None and (altitude is None or abs(altitude - gps["alt"]) > METRES):
-        yield f"altitude: {altitude}, truth {gps['alt']}"
-
-
-def _local(known: dict[str, Any]) -> str | None:
-    """The camera's clock as the contract writes it."""
-    if not known["datetime_original"]:
-        return None
-    day, _, clock = known["datetime_original"].partition(" ")
-    millis = str(known["subsec_time_original"] or "").ljust(3, "0")[:3]
-    return f"{day.replace(':', '-')}T{clock}.{millis}"
-
-
-def _minutes(offset: str | None) -> int | None:
-    if not offset:
-        return None
-    hours, minutes = map(int, offset.lstrip("+-").split(":"))
-    return (hours * 60 + minutes) * (-1 if offset.startswith("-") else 1)
+    yield _pair("latitude", position.get("latitude"), gps["lat"], DEGREES)
+    yield _pair("longitude", position.get("longitude"), gps["lon"], DEGREES)
+    yield _pair("altitude", position.get("altitudeMetres"), gps["alt"], METRES)

@@ -1,0 +1,108 @@
+"""Videos, sounds and documents that the tests make themselves, and boxes to take them apart; what is true stands in the tests."""
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import av
+from fpdf import FPDF
+from PIL import Image
+
+MATRIX_90 = (0, 0x10000, 0, -0x10000, 0, 0, 0, 0, 0x40000000)
+
+
+def box(kind: bytes, *content: bytes) -> bytes:
+    data = b"".join(content)
+    return (8 + len(data)).to_bytes(4) + kind + data
+
+
+def video(format: str = "mp4", size: tuple[int, int] = (96, 64), frames: int = 5, codec: str = "mpeg4") -> bytes:
+    """Half red, half blue, ten frames a second."""
+    stream = io.BytesIO()
+    with av.open(stream, "w", format=format) as movie:
+        track = movie.add_stream(codec, rate=10)
+        assert isinstance(track, av.VideoStream)
+        track.width, track.height, track.pix_fmt = *size, "yuv420p"
+        image = Image.new("RGB", size, (220, 30, 30))
+        image.paste((40, 60, 220), (size[0] // 2, 0, *size))
+        for _ in range(frames):
+            frame = av.VideoFrame.from_image(image)  # type: ignore[no-untyped-call]
+            movie.mux(track.encode(frame))
+        movie.mux(track.encode())
+    return stream.getvalue()
+
+
+def sound(format: str, codec: str, seconds: float = 1.0, rate: int = 44100, **options: Any) -> bytes:
+    """Silence."""
+    stream = io.BytesIO()
+    with av.open(stream, "w", format=format, options=options) as movie:
+        track = movie.add_stream(codec, rate=rate, layout="mono")
+        assert isinstance(track, av.AudioStream)
+        left = int(seconds * rate)
+        resampler = av.AudioResampler(format=track.codec_context.format, layout="mono", rate=rate)
+        at = 0
+        while left > 0:
+            count = min(left, 1024)
+            frame = av.AudioFrame(format="s16", layout="mono", samples=count)
+            for plane in frame.planes:
+                plane.update(bytes(plane.buffer_size))
+            frame.sample_rate, frame.pts = rate, at
+            for each in resampler.resample(frame):
+                movie.mux(track.encode(each))
+            at, left = at + count, left - count
+        for each in resampler.resample(None):
+            movie.mux(track.encode(each))
+        movie.mux(track.encode())
+    return stream.getvalue()
+
+
+def edited(movie: bytes, change: Callable[[bytes], bytes]) -> bytes:
+    """The movie with the content of its `moov` changed; chunks must lie before it, as in all that are made here."""
+    at = movie.rindex(b"moov") - 4
+    size = int.from_bytes(movie[at : at + 4])
+    return movie[:at] + box(b"moov", change(movie[at + 8 : at + size])) + movie[at + size :]
+
+
+def with_matrix(moov: bytes, matrix: tuple[int, ...] = MATRIX_90) -> bytes:
+    """The first track's matrix set."""
+    at = moov.index(b"tkhd") + 4 + 40
+    return moov[:at] + b"".join(each.to_bytes(4, signed=True) for each in matrix) + moov[at + 36 :]
+
+
+def keys(**values: str) -> bytes:
+    """Apple's `meta`; a name's double underscore is a point."""
+    names = [b"com.apple.quicktime." + name.replace("__", ".").encode() for name in values]
+    listed = b"".join((8 + len(name)).to_bytes(4) + b"mdta" + name for name in names)
+    items = b"".join(
+        box(place.to_bytes(4), box(b"data", bytes((0, 0, 0, 1, 0, 0, 0, 0)), value.encode()))
+        for place, value in enumerate(values.values(), 1)
+    )
+    handler = box(b"hdlr", bytes(8), b"mdta", bytes(14))
+    return box(b"meta", handler, box(b"keys", bytes(4), len(names).to_bytes(4), listed), box(b"ilst", items))
+
+
+def xyz(text: str) -> bytes:
+    return box(b"udta", box(b"\xa9xyz", len(text).to_bytes(2), b"\x15\xc7", text.encode()))
+
+
+def loci(latitude: float, longitude: float, altitude: float, name: bytes = b"here\0") -> bytes:
+    figures = b"".join(round(each * 65536).to_bytes(4, signed=True) for each in (longitude, latitude, altitude))
+    return box(b"udta", box(b"loci", bytes(4), b"\x15\xc7", name, b"\0", figures, b"earth\0", b"\0"))
+
+
+def xmp(properties: str) -> bytes:
+    return (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+        f'<rdf:Description rdf:about="" xmlns:exif="http://ns.adobe.com/exif/1.0/" {properties}/></rdf:RDF></x:xmpmeta>'
+    ).encode()
+
+
+def pdf(pages: int = 2, *, owner: str = "", user: str = "") -> bytes:
+    made = FPDF()
+    if owner:
+        made.set_encryption(owner, user)
+    made.set_fill_color(220, 30, 30)
+    for _ in range(pages):
+        made.add_page()
+        made.rect(0, 0, 210, 150, style="F")
+    return bytes(made.output())
