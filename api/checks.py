@@ -125,7 +125,8 @@ class CheckWork:
         if content.position:
             checking.note(seen, checks.mock_position(content.position))
         fixed_at = content.position.fixed_at if content.position else None
-        checking.note(seen, checks.clock_skew(content.captured_at, seen.revisions[-1].recorded_at, fixed_at, limits))
+        received_at = seen.revisions[-1].recorded_at
+        checking.note(seen, checks.clock_skew(content.captured_at, received_at, fixed_at, limits, seen.clock_skew))
         if claimed:
             checking.note(seen, checks.unit_distance(claimed, checking.counters, limits))
             checking.note(seen, checks.outside_county(claimed, checking.ground, limits))

@@ -75,6 +75,7 @@ def test_the_document_is_the_schemas_without_addresses(name: str) -> None:
     assert words.isdisjoint({"url", "link", "pack", "relatedCases", "followUps"})
     assert words - set(print_ast(without).split()) == {
         *(
+            "clockSkewSeconds",
             "complainant",
             "contact",
             "contentSha256",
