@@ -55,32 +55,41 @@ def likeness(
 ) -> None:
     """Time of a lookup, share of altered copies that are found, share of other pictures that are taken for copies."""
     try:
-        asyncio.run(_likeness(hashes, lookups, pictures, photos, Random(seed)))  # noqa: S311  figures, no secrets
+        asyncio.run(_likeness(hashes, lookups, pictures, photos, seed))
     except FAULTS as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
 
 
-async def _likeness(hashes: int, lookups: int, pictures: int, photos: Path | None, random: Random) -> None:
+async def _likeness(hashes: int, lookups: int, pictures: int, photos: Path | None, seed: int) -> None:
     async with _database() as mongo:
-        kept = Likenesses(mongo)
-        started = time.perf_counter()
-        planted = await _load(mongo, hashes, random)
-        loaded = time.perf_counter()
-        for keys, options in INDEXES:
-            await mongo.collection("likenesses").create_index(keys, **options)
-        built = time.perf_counter()
-        size = await mongo.command("collStats", "likenesses")
-        typer.echo(
-            f"{hashes:,} hashes loaded in {loaded - started:.0f} s, indexed in {built - loaded:.0f} s:"
-            f" {size['size'] / 2**20:.0f} MiB of documents, {size['totalIndexSize'] / 2**20:.0f} MiB of indexes"
-        )
-        await _time(kept, "one hash", [[each] for each in _nearby(planted, lookups, random)], planted)
-        cuts = [[Likeness(cut, *_figures(random)) for cut in range(CUTS - 1)] for _ in range(max(lookups // 10, 1))]
-        await _time(kept, f"one picture, {CUTS - 1} hashes", cuts, {})
-        with tempfile.TemporaryDirectory(prefix="mingcha-bench-") as folder:
-            for name, files in _collections(Path(folder), pictures, photos):
-                await _recall(kept, name, files, Path(folder))
+        await measure_likeness(mongo, hashes, lookups, pictures, photos, seed)
+
+
+async def measure_likeness(
+    mongo: Mongo, hashes: int, lookups: int, pictures: int, photos: Path | None, seed: int
+) -> None:
+    """Load an empty database, time the lookups, look for copies; prints as it goes."""
+    random = Random(seed)  # noqa: S311  figures, no secrets
+    kept = Likenesses(mongo)
+    started = time.perf_counter()
+    planted = await _load(mongo, hashes, random)
+    loaded = time.perf_counter()
+    for keys, options in INDEXES:
+        await mongo.collection("likenesses").create_index(keys, **options)
+    built = time.perf_counter()
+    size = await mongo.command("collStats", "likenesses")
+    typer.echo(
+        f"{hashes:,} hashes loaded in {loaded - started:.0f} s, indexed in {built - loaded:.0f} s:"
+        f" {size['size'] / 2**20:.0f} MiB of documents, {size['totalIndexSize'] / 2**20:.0f} MiB of indexes;"
+        f" load of this machine {os.getloadavg()[0]:.1f}"
+    )
+    await _time(kept, "one hash", [[each] for each in _nearby(planted, lookups, random)], planted)
+    cuts = [[Likeness(cut, *_figures(random)) for cut in range(CUTS - 1)] for _ in range(max(lookups // 10, 2))]
+    await _time(kept, f"one picture, {CUTS - 1} hashes", cuts, {})
+    with tempfile.TemporaryDirectory(prefix="mingcha-bench-") as folder:
+        for name, files in _collections(Path(folder), pictures, photos):
+            await _recall(kept, name, files, Path(folder))
 
 
 @contextlib.asynccontextmanager

@@ -144,7 +144,15 @@ def band_of(coarse: int, band: str) -> int:
 
 def neighbours(coarse: int, band: str) -> Iterator[int]:
     """All values of that band within two bits of the figure's own: 254 or 232 of them."""
-    value, width = band_of(coarse, band), BANDS[band][1]
-    for count in range(_WITHIN_BAND + 1):
-        for places in combinations(range(width), count):
-            yield value ^ sum(1 << place for place in places)
+    value = band_of(coarse, band)
+    return (value ^ flipped for flipped in _FLIPPED[band])
+
+
+_FLIPPED = {
+    band: tuple(
+        sum(1 << place for place in places)
+        for count in range(_WITHIN_BAND + 1)
+        for places in combinations(range(width), count)
+    )
+    for band, (_, width) in BANDS.items()
+}
