@@ -1,5 +1,6 @@
 """Fixtures that every test may use: real engines, fresh databases and buckets; each noun's own stand in its test file."""
 
+import asyncio
 import fcntl
 import json
 import os
@@ -17,7 +18,7 @@ import pytest
 from api.keys import KeyRing
 from api.settings import Settings
 from storage.engines import Addresses
-from storage.indexes import ensure_indexes
+from storage.indexes import INDEXES, ensure_indexes
 from storage.mongo import Mongo
 from storage.objects import ObjectStore
 from storage.store import Store
@@ -95,13 +96,37 @@ def driver(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
+@pytest.fixture(scope="session")
+def databases() -> list[str]:
+    """Names of databases that are empty and that no test of this process has."""
+    return []
+
+
 @pytest.fixture
-async def mongo(engines: Addresses, driver: str) -> AsyncIterator[Mongo]:
-    """A database of the test's own."""
-    made = Mongo(engines.mongo_url, f"test_{uuid.uuid4().hex}", driver=driver)
+async def mongo(engines: Addresses, driver: str, databases: list[str]) -> AsyncIterator[Mongo]:
+    """An empty database that no other test has meanwhile; the product's indexes may stand from before.
+
+    Making them anew takes longer than most tests do, and each is a file that the server keeps open for minutes.
+    """
+    name = databases.pop() if databases else f"test_{uuid.uuid4().hex}"
+    made = Mongo(engines.mongo_url, name, driver=driver)
     yield made
-    await made.drop()
+    await emptied(made)
+    databases.append(name)
     await made.close()
+
+
+async def emptied(mongo: Mongo) -> None:
+    """Collections of the product lose their documents; others, with whatever indexes a test gave them, go."""
+    listed = (await mongo.command("listCollections", nameOnly=True))["cursor"]["firstBatch"]
+
+    async def empty(name: str) -> None:
+        if name in INDEXES:
+            await mongo.collection(name).delete_many({})
+        else:
+            await mongo.command("drop", name)
+
+    await asyncio.gather(*(empty(each["name"]) for each in listed))
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ MONGOD_OPTIONS = (
     "--journalCommitInterval=5",
     # Every test drops its database: what is kept of the past would be thousands of open files.
     "--setParameter=minSnapshotHistoryWindowInSeconds=0",
+    "--wiredTigerEngineConfigString=file_manager=(close_idle_time=10,close_scan_interval=2,close_handle_minimum=250)",
 )
 
 
