@@ -158,18 +158,20 @@ async def test_engines_that_are_gone(engines: Addresses, tmp_path: Path) -> None
         raise FileNotFoundError("/secret/place/key.pem")
 
     mongo = Mongo(f"mongodb://root:{SECRET}@127.0.0.1:1/?replicaSet=x", "x", driver="pymongo", timeout_seconds=0.2)
-    stranger = replace(engines, s3_access_key="key", s3_secret_key=SECRET)
-    nowhere = replace(stranger, s3_endpoint="http://127.0.0.1:1")
+    strange = replace(engines, s3_access_key="key", s3_secret_key=SECRET)
+    stranger, nowhere = strange.store(), replace(strange, s3_endpoint="http://127.0.0.1:1").store()
     probes = [
         database(mongo.command),
-        object_store(nowhere.store().ping),
-        object_store(stranger.store().ping),
+        object_store(nowhere.ping),
+        object_store(stranger.ping),
         free_space(tmp_path, 2**62),
         signing_key(no_key),
     ]
     async with client_of(*probes) as client:
         answer = await client.get("/readyz")
     await mongo.close()
+    stranger.close()
+    nowhere.close()
     assert answer.status_code == 503
     assert [part["up"] for part in answer.json()["parts"]] == [False] * 5
     assert SECRET not in answer.text
