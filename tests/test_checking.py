@@ -1,7 +1,6 @@
 """Checking: due with what it is about, made once by whichever worker, and what is found becomes a flag."""
 
 import asyncio
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from schema.media_facts import MediaFacts
 from schema.outlines import Outline
 from schema.places import GeoPointInput, locate
 from schema.units import Unit, UnitLevel, path_below
-from tests.world import REFUSED, SUBMIT, World, draft, medium, new_id
+from tests.world import REFUSED, World, draft, medium, new_id
 
 HERE: dict[str, Any] = {"latitude": 25.66, "longitude": 114.76}
 FAR: dict[str, Any] = {"latitude": 25.75, "longitude": 114.76}
@@ -297,15 +296,3 @@ async def test_what_is_due_is_found_by_its_index(world: World) -> None:
         }
         plan = await world.store.mongo.command("explain", command)
         assert "check_due_at_1" in str(plan["queryPlanner"]["winningPlan"])
-
-
-async def test_a_device_that_says_its_wrong_clock_is_flagged_by_what_was_measured(
-    world: World, work: CheckWork
-) -> None:
-    slow = (clock() - timedelta(hours=2)).isoformat()
-    sent = draft(capturedAt=slow)
-    given = {"drafts": [sent], "deviceClock": {"at": slow, "roundTripMilliseconds": 80}}
-    await world.ask("inspector", SUBMIT, input=given)
-    await work.do_all()
-    [flag] = await flags_of(world, sent["id"]) or []
-    assert (flag["code"], flag["value"], flag["measure"]) == ("CLOCK_SKEW", -7200, "SECONDS")

@@ -1,12 +1,16 @@
 """The worker: one record that trips our own code, as a bug would, costs itself and no other record's work."""
 
+from datetime import timedelta
+
 import anyio
 import pytest
 
 from api import work
+from api.checks import CheckWork
+from api.context import clock
 from api.metrics import Metrics
-from tests.test_checking import FAR, codes_of
-from tests.world import World
+from tests.test_checking import FAR, codes_of, flags_of
+from tests.world import SUBMIT, World, draft
 
 
 @pytest.fixture
@@ -29,3 +33,15 @@ async def test_a_record_that_trips_our_code_holds_up_no_other(world: World, monk
     left = await observations.find_one({"_id": poisoned})
     assert left
     assert left["check_due_at"] is not None, "it is tried again once its lease is over"
+
+
+async def test_a_device_that_says_its_wrong_clock_is_flagged_by_what_was_measured(
+    world: World,
+) -> None:
+    slow = (clock() - timedelta(hours=2)).isoformat()
+    sent = draft(capturedAt=slow)
+    given = {"drafts": [sent], "deviceClock": {"at": slow, "roundTripMilliseconds": 80}}
+    await world.ask("inspector", SUBMIT, input=given)
+    await CheckWork(world.store, clock).do_all()
+    [flag] = await flags_of(world, sent["id"]) or []
+    assert (flag["code"], flag["value"], flag["measure"]) == ("CLOCK_SKEW", -7200, "SECONDS")
