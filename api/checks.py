@@ -20,7 +20,7 @@ from schema.refusals import Refusal
 from schema.thresholds import MOST, Limits, Measure, Threshold, limits_of
 from schema.units import Unit, UnitLevel
 from storage.checks import Claim
-from storage.mongo import StoreFault
+from storage.faults import StoreFault
 from storage.store import Store
 
 LEASE = timedelta(seconds=30)

@@ -8,6 +8,7 @@ from strawberry.tools import merge_types
 
 from api.assignments import AssignmentMutations, AssignmentQueries
 from api.cases import CaseMutations, CaseQueries
+from api.changes import ChangeQueries
 from api.clocks import ClockQueries
 from api.flags import FlagMutations, FlagQueries
 from api.limits import extensions
@@ -34,6 +35,7 @@ Query = merge_types(
         ObservationQueries,
         CaseQueries,
         AssignmentQueries,
+        ChangeQueries,
         ClockQueries,
         FlagQueries,
         ThresholdQueries,

@@ -16,7 +16,8 @@ from schema.digests import digest_of
 from schema.ids import checked
 from schema.refusals import Refusal, RefusalCode
 from schema.users import User
-from storage.mongo import AlreadyThere, Filter
+from storage.faults import AlreadyThere
+from storage.mongo import Filter
 
 
 @strawberry.input(description="A case, or a place to inspect, and to whom it is given.")

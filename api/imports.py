@@ -19,7 +19,7 @@ from api.placement import place_known
 from api.plans import Change, Plan
 from api.sheets import Unreadable
 from api.tables import read_table
-from storage.mongo import AlreadyThere
+from storage.faults import AlreadyThere
 from storage.store import Store
 
 MOST_SHOWN = 50

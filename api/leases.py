@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import anyio
 
 from schema.refusals import Refusal
-from storage.mongo import StoreFault
+from storage.faults import StoreFault
 
 LEASE = timedelta(seconds=15)
 """How long after a worker's last sign of life its work is taken up by another."""

@@ -13,7 +13,7 @@ from schema.follow_ups import CaseState
 from schema.ids import checked
 from schema.observations import Category, Observation
 from schema.refusals import Refusal, RefusalCode
-from storage.mongo import AlreadyThere
+from storage.faults import AlreadyThere
 
 BEIJING = ZoneInfo("Asia/Shanghai")
 ATTEMPTS = 5

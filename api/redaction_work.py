@@ -33,7 +33,7 @@ from schema.redactions import (
 from schema.refusals import Refusal
 from schema.times import ByteCount
 from storage.decoding import DecoderUnavailable
-from storage.mongo import StoreFault
+from storage.faults import StoreFault
 from storage.picture_facts import Damage, Face, Faces
 from storage.redacting import Coverer, FaceFinder, face_model
 from storage.store import Store

@@ -27,7 +27,7 @@ from schema.redactions import (
     states_before,
 )
 from schema.refusals import Refusal, RefusalCode
-from storage.mongo import AlreadyThere
+from storage.faults import AlreadyThere
 from storage.visibility import within
 
 

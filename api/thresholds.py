@@ -13,7 +13,7 @@ from schema.refusals import Refusal, RefusalCode, Refused
 from schema.thresholds import Threshold, ThresholdKind, applying, check_threshold
 from schema.times import to_millis
 from schema.units import Unit
-from storage.mongo import AlreadyThere
+from storage.faults import AlreadyThere
 
 
 @strawberry.input(description="From which figure on a check raises a flag (疑点阈值).")

@@ -24,7 +24,7 @@ from schema.times import ByteCount
 from storage.arrivals import has_arrived
 from storage.content_types import sniff
 from storage.decoding import Decoder, DecoderUnavailable
-from storage.mongo import StoreFault
+from storage.faults import StoreFault
 from storage.objects import Declined, Downloaded
 from storage.picture_facts import Damage, Picture
 from storage.store import Store

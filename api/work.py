@@ -4,6 +4,7 @@
 looks by itself every few seconds besides.
 """
 
+import secrets
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import anyio
 import structlog
 
 from api.buckets import BucketCare
+from api.change_work import ChangeWork
 from api.checks import CheckWork
 from api.context import clock
 from api.logs import configure
@@ -26,13 +28,14 @@ from api.verification import MediaWork
 from api.wiring import open_store
 from schema.refusals import Refusal
 from storage.decoding import Decoder
-from storage.mongo import StoreFault
+from storage.faults import StoreFault
 from storage.store import Store
 from storage.workplaces import workplace
 
 LOOK_EVERY_SECONDS = 5.0
+FOLLOW_AGAIN_SECONDS = 2.0
 SWEEP_EVERY_SECONDS = 60.0
-SWEEP_UPLOADS_EVERY_SECONDS = 3600.0
+SWEEP_LONG_EVERY_SECONDS = 3600.0
 log = structlog.get_logger()
 
 
@@ -44,10 +47,13 @@ async def work(settings: Settings, store: Store, metrics: Metrics) -> None:
             media = MediaWork(store, decoder, folder, clock, give_up_after=given_up, measured=metrics.work)
             redactions = RedactionWork(store, folder, clock, measured=metrics.work)
             tasks.start_soon(BucketCare(store.objects, settings).take)
+            following = ChangeWork(store, secrets.token_urlsafe(9), clock)
+            tasks.start_soon(_for_ever, metrics, "follow", following.follow, FOLLOW_AGAIN_SECONDS)
+            tasks.start_soon(_for_ever, metrics, "forget", following.forget, SWEEP_LONG_EVERY_SECONDS)
             tasks.start_soon(_for_ever, metrics, "check", CheckWork(store, clock).do_all, LOOK_EVERY_SECONDS)
             tasks.start_soon(_for_ever, metrics, "place", lambda: place_known(store), SWEEP_EVERY_SECONDS)
             sweep = partial(_sweep_uploads, store, settings.upload_unused_for)
-            tasks.start_soon(_for_ever, metrics, "sweep", sweep, SWEEP_UPLOADS_EVERY_SECONDS)
+            tasks.start_soon(_for_ever, metrics, "sweep", sweep, SWEEP_LONG_EVERY_SECONDS)
             for kind, do_one, changes in (
                 ("media", media.do_one, store.media.uploaded),
                 ("redaction", redactions.do_one, store.redactions.due),

@@ -50,7 +50,7 @@ OUTBOX = frozenset(
 """What phones of every level may do for ever: an app that is too old must still give up what it holds."""
 
 _ROWS: tuple[tuple[str, Permit, str], ...] = (
-    ("Query", SIGNED_IN, "me node unit units clockReadings"),
+    ("Query", SIGNED_IN, "me node unit units clockReadings changes"),
     ("Query", READERS, "observation observations redaction"),
     ("Query", FOLLOWERS, "case cases assignments"),
     ("Query", only(_R.INSPECTOR, _R.MONITOR, _R.SUPERVISOR, _R.OFFICER, _R.ADMIN), "monitoringPoints"),
@@ -81,6 +81,8 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("CaseEdge", SEEN, "cursor node"),
     ("CaseEvent", SEEN, "id kind at state note by"),
     ("CasePayload", SEEN, "case"),
+    ("Change", SEEN, "kind id record"),
+    ("ChangePage", SEEN, "changes cursor hasMore asOf"),
     ("ClockReading", SEEN, "readAt deviceAt deviceOffsetMinutes skewSeconds uncertaintySeconds"),
     ("ClockReadingConnection", SEEN, "edges pageInfo"),
     ("ClockReadingEdge", SEEN, "cursor node"),

@@ -22,6 +22,7 @@ class RefusalCode(enum.Enum):
     BAD_INPUT = "BAD_INPUT"
     BAD_ID = "BAD_ID"
     BAD_CURSOR = "BAD_CURSOR"
+    CURSOR_EXPIRED = "CURSOR_EXPIRED"
     NOT_FOUND = "NOT_FOUND"
     FORBIDDEN = "FORBIDDEN"
     OUT_OF_SCOPE = "OUT_OF_SCOPE"
@@ -56,6 +57,11 @@ CATALOGUE: dict[RefusalCode, Entry] = {
     RefusalCode.BAD_CURSOR: Entry(
         "This cursor belongs to another list. Start again without it.",
         "翻页位置与当前查询不符，请从头查询。",
+        NextStep.FIX_AND_RESEND,
+    ),
+    RefusalCode.CURSOR_EXPIRED: Entry(
+        "This server can't go on from this cursor. Ask again without it; what waits on the phone stays there.",
+        "同步位置已失效，请重新全量同步；手机上未提交的内容不会丢失。",
         NextStep.FIX_AND_RESEND,
     ),
     RefusalCode.NOT_FOUND: Entry(

@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from schema.attempts import WINDOW, Bucket
-from storage.mongo import ASCENDING, AlreadyThere, Document, Mongo, Sort
+from storage.faults import AlreadyThere
+from storage.mongo import ASCENDING, Document, Mongo, Sort
 
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("expires_at", ASCENDING),), {"expireAfterSeconds": 0})]
 

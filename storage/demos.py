@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from storage.mongo import AlreadyThere, Mongo
+from storage.faults import AlreadyThere
+from storage.mongo import Mongo
 
 ID = "demo"
 

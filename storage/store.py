@@ -3,6 +3,8 @@
 from storage.assignments import Assignments
 from storage.attempts import Attempts
 from storage.cases import Cases
+from storage.change_sources import ChangeSources
+from storage.changes import Changes
 from storage.checks import Checks
 from storage.clocks import Clocks
 from storage.flags import Flags
@@ -35,6 +37,8 @@ class Store:
         self.redactions = Redactions(mongo)
         self.cases = Cases(mongo, self.observations)
         self.assignments = Assignments(mongo, self.cases)
+        self.changes = Changes(mongo)
+        self.change_sources = ChangeSources(mongo)
         self.checks = Checks(mongo)
         self.flags = Flags(mongo)
         self.thresholds = Thresholds(mongo)

@@ -14,8 +14,9 @@ import pytest
 from schema.refusals import Refusal
 from storage import mongod
 from storage.engines import Addresses, Engines
+from storage.faults import StoreFault
 from storage.folder import PORTS, DataFolder
-from storage.mongo import Mongo, StoreFault
+from storage.mongo import Mongo
 from storage.supervision import Child, Lost, listening
 from tests.engines import MONGOD_OPTIONS
 from tests.test_supervision import becomes

@@ -16,7 +16,7 @@ from api.health import Readiness
 from api.metrics import Metrics
 from api.settings import Settings
 from api.web import web_app
-from storage.mongo import StoreFault
+from storage.faults import StoreFault
 from tests.small import Context, schema_of
 
 PASSWORD = "hunter2-correct-horse"

@@ -16,7 +16,8 @@ from pymongo.errors import (
 )
 
 from schema.refusals import Refusal, RefusalCode
-from storage.mongo import AlreadyThere, Mongo, StoreFault, translated
+from storage.faults import AlreadyThere, StoreFault
+from storage.mongo import Mongo, translated
 
 
 def reported(kind: type[OperationFailure], code: int, name: str) -> OperationFailure:

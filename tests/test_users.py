@@ -10,7 +10,8 @@ import strawberry
 from schema.pages import Page
 from schema.users import Device, User
 from schema.viewers import Clearance, Role
-from storage.mongo import AlreadyThere, Mongo
+from storage.faults import AlreadyThere
+from storage.mongo import Mongo
 from storage.users import INDEXES, MOST_DEVICES, Users, keyset_of
 from tests.world import World, new_id
 

@@ -1,0 +1,98 @@
+"""Change work: one worker at a time follows what is written and enters it into the sequence that phones read.
+
+The server's log has one order, in which what was written under one majority never overtakes what was written before: a
+sequence that is made from it has no gaps that fill later. What a phone reads of it is left to `changes.py`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import anyio
+import structlog
+
+from schema.changes import ChangeKind
+from storage.change_sources import PIPELINE
+from storage.changes import ChangeSequence, LeaseLost
+from storage.faults import HistoryLost
+from storage.following import Following
+from storage.mongo import Document
+from storage.store import Store
+
+LEASE = timedelta(seconds=15)
+NOTE_EVERY = timedelta(seconds=2)
+MOST = 500
+KEEP_GONE = timedelta(days=400)
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class ChangeWork:
+    """`holder` names this process among those that might do the same; `now` is the clock.
+
+    Without anything to enter, how far the log was read is noted `note_every` so often.
+    """
+
+    store: Store
+    holder: str
+    now: Callable[[], datetime]
+    note_every: timedelta = NOTE_EVERY
+
+    async def follow(self) -> None:
+        """Follow what is written until the lease is lost or the stream breaks; nothing while another worker does."""
+        claimed = await self._claim()
+        if claimed is None:
+            return
+        try:
+            await self._follow(claimed)
+        except HistoryLost:
+            # Whether nothing but time was lost, or the database was put back to an earlier state, can't be told apart.
+            log.warning("the log of changes does not reach back: all phones read anew")
+            await self.store.changes.begin_anew(self.holder)
+        except LeaseLost:
+            log.info("another worker enters changes")
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.store.changes.release(self.holder)
+
+    async def forget(self) -> None:
+        """Forget what went long ago."""
+        while await self.store.changes.forget(self.now() - KEEP_GONE):
+            pass
+
+    async def _claim(self) -> ChangeSequence | None:
+        return await self.store.changes.claim(self.holder, self.now(), self.now() + LEASE)
+
+    async def _follow(self, sequence: ChangeSequence) -> None:
+        async with self.store.mongo.follow(PIPELINE, sequence.token) as following:
+            if sequence.token is None:
+                await self._read_everything(following)
+            noted = self.now()
+            while True:
+                began = self.now()
+                events = await following.batch(MOST)
+                if events or began - noted >= self.note_every:
+                    await self._enter(events, following.token, began if len(events) < MOST else None)
+                    noted = began
+
+    async def _enter(self, events: list[Document], token: Document | None, as_of: datetime | None) -> None:
+        """`as_of` is None where more has been written than was read."""
+        sources = self.store.change_sources
+        records = await sources.look(await sources.touched(events)) if events else []
+        await self.store.changes.enter(self.holder, records, token=token, as_of=as_of, until=self.now() + LEASE)
+
+    async def _read_everything(self, following: Following) -> None:
+        """Enter every record there is, and that those which are there no longer are gone.
+
+        What is written meanwhile is read from the stream, which was opened before.
+        """
+        token, began = following.token, self.now()
+        for kind in ChangeKind:
+            for ids in (self.store.change_sources.ids, self.store.changes.heads):
+                after = ""
+                while found := await ids(kind, after, MOST):
+                    records = await self.store.change_sources.look({kind: found})
+                    until = self.now() + LEASE
+                    await self.store.changes.enter(self.holder, records, token=None, as_of=None, until=until)
+                    after = found[-1]
+        await self.store.changes.enter(self.holder, [], token=token, as_of=began, until=self.now() + LEASE)
