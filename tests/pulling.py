@@ -9,6 +9,7 @@ import anyio
 
 from api.change_work import ChangeWork
 from api.context import clock
+from schema.monitoring_points import MonitoringPoint
 from storage.store import Store
 from tests.world import World, new_id
 
@@ -60,6 +61,12 @@ async def settled(store: Store) -> None:
             if sequence and sequence.as_of and sequence.as_of > written:
                 return
             await anyio.sleep(0.01)
+
+
+def point_of(world: World) -> MonitoringPoint:
+    """The one there is."""
+    assert world.point
+    return world.point
 
 
 class Puller:

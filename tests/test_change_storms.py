@@ -7,7 +7,7 @@ import pytest
 
 from api.changes import READERS, ROOTS
 from schema.permits import PERMITS
-from tests.pulling import Puller, followed
+from tests.pulling import Puller, followed, point_of
 from tests.test_assignments import offered
 from tests.world import WITHDRAW, World
 
@@ -44,7 +44,7 @@ class Storm:
     async def hand_point_over(self) -> None:
         county = self.world.units[self.chance.choice(["360703", "360783"])]
         monitors = self.chance.choice([(), (self.people["monitor"].id,)])
-        point = replace(self.world.point, unit_id=county.id, path=county.path, monitor_ids=monitors)
+        point = replace(point_of(self.world), unit_id=county.id, path=county.path, monitor_ids=monitors)
         await self.world.store.monitoring_points.put_all([point])
 
     async def transfer(self) -> None:

@@ -13,7 +13,7 @@ from schema.units import Unit, UnitLevel, path_below
 from storage.change_sources import PIPELINE
 from storage.changes import Changes, LeaseLost, Seen
 from storage.store import Store
-from tests.pulling import Puller, followed, settled
+from tests.pulling import Puller, followed, point_of, settled
 from tests.test_assignments import offered
 from tests.world import ACCEPT, WITHDRAW, World, medium, new_id
 
@@ -70,19 +70,19 @@ async def test_access_that_is_lost_arrives_as_a_tombstone(world: World) -> None:
     await inspector.pull()
     await monitor.pull()
     assert {case_id, given} <= set(inspector.records)
-    assert world.point.id in monitor.records
+    assert point_of(world).id in monitor.records
 
     await world.ask("officer", WITHDRAW, input={"id": given})
     window = world.units["360703-JT-1"]
     elsewhere = world.units["360783-JT"]
     moved = replace(window, parent_id=elsewhere.id, path=path_below(elsewhere.path, window.id))
     await world.store.units.put_all([moved])
-    await world.store.monitoring_points.put_all([replace(world.point, monitor_ids=())])
+    await world.store.monitoring_points.put_all([replace(point_of(world), monitor_ids=())])
     gone = {change["id"] for change in await inspector.pull() if change["record"] is None}
     assert gone == {case_id, window.id}
     assert inspector.records[given]["assignmentState"] == "WITHDRAWN"
     gone = {change["id"] for change in await monitor.pull() if change["record"] is None}
-    assert gone == {world.point.id, window.id}
+    assert gone == {point_of(world).id, window.id}
     neighbour = Puller(world, "neighbour")
     await neighbour.pull()
     assert window.id in neighbour.records
@@ -131,7 +131,7 @@ async def test_kinds_are_pulled_one_by_one_with_one_cursor(world: World) -> None
     assert {record["__typename"] for record in phone.records.values()} == {"Unit"}
     units = set(phone.records)
     await phone.pull(["MONITORING_POINT"])
-    assert set(phone.records) == units | {world.point.id}
+    assert set(phone.records) == units | {point_of(world).id}
     assert await phone.pull() == []
 
 
@@ -153,7 +153,7 @@ async def test_a_role_that_ends_takes_its_records_along(world: World) -> None:
     await phone.pull()
     world.people["supervisor"] = replace(world.people["supervisor"], roles=list(world.people["liaison"].roles))
     gone = {change["id"] for change in await phone.pull() if change["record"] is None}
-    assert gone == {case_id, given, world.point.id}
+    assert gone == {case_id, given, point_of(world).id}
 
 
 async def test_before_the_first_worker_has_run_there_is_nothing_and_the_cursor_holds(world: World) -> None:
@@ -222,7 +222,7 @@ async def test_a_page_of_no_size_is_refused(world: World) -> None:
 
 async def test_what_went_long_ago_is_forgotten_and_who_slept_longer_begins_anew(world: World) -> None:
     asleep, awake = Puller(world, "inspector"), Puller(world, "inspector")
-    point = world.point
+    point = point_of(world)
     async with followed(world.store):
         await asleep.pull()
         await awake.pull()
