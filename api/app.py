@@ -56,7 +56,9 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
             denial = refusal
         address = request.client.host if request.client else ""
         too_old = outdated(Levels.read(), level, now.date())
-        return Context(kept, settings, keys, passwords, viewer, denial, too_old, client_address=address, now=now)
+        return Context(
+            kept, settings, keys, evidence, passwords, viewer, denial, too_old, client_address=address, now=now
+        )
 
     care = BucketCare(kept.objects, settings)
 
@@ -78,7 +80,7 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
     schema = build_schema(settings)
 
     def context_for(viewer: Viewer, now: datetime) -> Context:
-        return Context(kept, settings, keys, passwords, viewer, now=now)
+        return Context(kept, settings, keys, evidence, passwords, viewer, now=now)
 
     packs = PackEndpoint(schema._schema, keys.packs_secret, evidence, doorman.still, context_for)  # noqa: SLF001
     return web_app(

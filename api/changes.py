@@ -4,7 +4,7 @@ The sequence behind it is entered by `change_work.py`; what stands under which t
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import strawberry
 
@@ -13,6 +13,7 @@ from schema.changes import (
     Change,
     ChangeKind,
     ChangePage,
+    ChangesResult,
     Progress,
     topics_of_viewer,
 )
@@ -35,14 +36,6 @@ ROOTS = {
 }
 """The root field whose permit stands for each kind."""
 
-ChangesResult = Annotated[
-    ChangePage | Refused,
-    strawberry.union(
-        "ChangesResult",
-        description="What has changed; `CURSOR_EXPIRED` asks the phone to begin anew without `since`, its outbox untouched.",
-    ),
-]
-
 
 @strawberry.type
 class ChangeQueries:
@@ -56,11 +49,17 @@ class ChangeQueries:
         kinds: list[ChangeKind] | None = None,
         first: int = DEFAULT_PAGE,
     ) -> ChangesResult:
-        try:
-            return await pull(info.context, since, kinds, first)
-        except Refusal as refusal:
-            info.context.note(refusal)
-            return Refused.of(refusal)
+        return await pull_or_say_why_not(info.context, since, kinds, first)
+
+
+async def pull_or_say_why_not(
+    context: Context, since: str | None, kinds: Sequence[ChangeKind] | None, first: int
+) -> ChangePage | Refused:
+    try:
+        return await pull(context, since, kinds, first)
+    except Refusal as refusal:
+        context.note(refusal)
+        return Refused.of(refusal)
 
 
 async def pull(context: Context, since: str | None, kinds: Sequence[ChangeKind] | None, first: int) -> ChangePage:

@@ -10,6 +10,7 @@ from typing import Any
 import strawberry
 
 from api import tracing
+from api.evidence_keys import EvidenceKeys
 from api.keys import KeyRing
 from api.links import ViewerLinks
 from api.pack_addresses import PackAddress
@@ -17,6 +18,7 @@ from api.passwords import Passwords
 from api.settings import Settings
 from schema.drafts import UnreadableDraft
 from schema.ids import compose
+from schema.observations import RECEIPT_TYPE, Receipt
 from schema.packs import PackLink
 from schema.pages import CursorSeal
 from schema.refusals import Refusal, RefusalCode
@@ -37,6 +39,7 @@ class Context:
     store: Store
     settings: Settings
     keys: KeyRing
+    evidence: EvidenceKeys
     passwords: Passwords
     viewer: Viewer | None
     denial: Refusal | None = None
@@ -68,6 +71,9 @@ class Context:
         viewer = self.actor
         address = PackAddress(id, viewer.user_id, viewer.device_id, identities, int(expires_at.timestamp()))
         return PackLink(url=address.path(self.keys.packs_secret), expires_at=expires_at)
+
+    def sign(self, receipt: Receipt) -> str:
+        return self.evidence.token(RECEIPT_TYPE, receipt.claims())
 
     def new_id(self, prefix: str) -> strawberry.ID:
         return compose(prefix, self.now, secrets.token_bytes(10))

@@ -1,17 +1,20 @@
-"""Evidence keys: the ring that signs manifests of evidence packs, apart from the keys of access tokens.
+"""Evidence keys: the ring that signs manifests of evidence packs and receipts, apart from the keys of access tokens.
 
 How a ring keeps its keys is left to `keys.py`. None is ever pruned: a pack must verify for as long as it is kept.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from joserfc import jws
 
-from api.keys import KeyRing, SigningKey
+from api.keys import ALGORITHM, KeyRing, SigningKey
 from schema.times import print_instant
 
 FOLDER = "evidence"
@@ -43,6 +46,15 @@ class EvidenceKeys:
         if not isinstance(private, Ed25519PrivateKey):  # the ring takes no others
             raise TypeError("An evidence key is an Ed25519 key.")
         return private.sign(message)
+
+    def token(self, kind: str, claims: Mapping[str, Any]) -> str:
+        """Claims as a compact JWS (RFC 7515) of type `kind` by the newest key, whose fingerprint is its `kid`.
+
+        The same claims give the same token as long as the key is the same: Ed25519 draws nothing by chance.
+        """
+        newest = self._ring.signing
+        header = {"alg": ALGORITHM, "kid": _shown(newest).fingerprint, "typ": kind}
+        return jws.serialize_compact(header, rfc8785.dumps(dict(claims)), newest.key, algorithms=[ALGORITHM])
 
     @property
     def signing(self) -> EvidenceKey:

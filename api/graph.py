@@ -19,6 +19,7 @@ from api.observations import ObservationMutations, ObservationQueries
 from api.redactions import RedactionMutations, RedactionQueries
 from api.sessions import SessionMutations
 from api.settings import Settings
+from api.syncs import SyncMutations
 from api.thresholds import ThresholdMutations, ThresholdQueries
 from api.transport import Schema
 from api.units import UnitQueries
@@ -46,6 +47,7 @@ Mutation = merge_types(
     "Mutation",
     (
         SessionMutations,
+        SyncMutations,
         ObservationMutations,
         MediaMutations,
         CaseMutations,

@@ -19,6 +19,7 @@ from schema.assignments import Assignment
 from schema.cases import Case
 from schema.monitoring_points import MonitoringPoint
 from schema.observations import Observation
+from schema.refusals import Refused
 from schema.units import SEPARATOR, Unit
 from schema.viewers import Role, Viewer
 
@@ -56,6 +57,14 @@ class ChangePage:
         description="All that was written until then is in what the cursor covers; null before the first worker has run."
     )
 
+
+ChangesResult = Annotated[
+    ChangePage | Refused,
+    strawberry.union(
+        "ChangesResult",
+        description="What has changed; `CURSOR_EXPIRED` asks the phone to begin anew without `since`, its outbox untouched.",
+    ),
+]
 
 BELOW, AT, OWN = "below", "at", "of"
 """How a record belongs to a topic: it lies in a subtree, it is one unit's own, it is one person's."""

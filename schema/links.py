@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from schema.follow_ups import FollowUp
     from schema.media import Link, Media, Rendition
     from schema.monitoring_points import MonitoringPoint
-    from schema.observations import Observation
+    from schema.observations import Observation, Receipt
     from schema.packs import PackLink
     from schema.redactions import Redaction
     from schema.refusals import Refusal
@@ -78,6 +78,9 @@ class Context(Protocol):
 
     def pack(self, id: str, *, identities: bool) -> "PackLink":
         """The address of an evidence pack of that record, for this viewer and a short while."""
+
+    def sign(self, receipt: "Receipt") -> str:
+        """The receipt as a token signed by the server's evidence key."""
 
     def note(self, refusal: "Refusal") -> None:
         """Count a refusal that travels as data: no error of the transport tells of it."""

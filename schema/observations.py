@@ -18,6 +18,7 @@ from schema.nodes import Node
 from schema.packs import PackLink
 from schema.places import Datum, GeoPoint
 from schema.shown_times import Clocks, ShownTime, time_of_observation
+from schema.times import print_instant
 from schema.units import Unit
 from schema.users import User
 from schema.viewers import Owner, Role
@@ -74,6 +75,9 @@ class Placement(enum.Enum):
         "UNPLACED", description="Unknown here, or beyond the author's scope; kept as claimed."
     )
 
+
+RECEIPT_TYPE = "mingcha-receipt+jws"
+"""What a signed receipt says that it is."""
 
 METHODS_OF: dict[Role, frozenset[Method]] = {
     Role.INSPECTOR: frozenset({Method.PATROL, Method.TRACKED_SERVICE, Method.SIMULATED_SERVICE, Method.SPECIAL_CHECK}),
@@ -136,6 +140,20 @@ class Receipt:
     observation_id: strawberry.ID = strawberry.field(description="The observation.")
     content_sha256: str = strawberry.field(description="Digest of the canonical JSON (RFC 8785) of what was sent.")
     received_at: datetime = strawberry.field(description="When the server first had it.")
+
+    def claims(self) -> dict[str, str]:
+        return {
+            "observationId": str(self.observation_id),
+            "contentSha256": self.content_sha256,
+            "receivedAt": print_instant(self.received_at),
+        }
+
+    @strawberry.field(
+        description="The same as a compact JWS (RFC 7515), signed by an evidence key of the server: keep it, it proves"
+        " to anybody that the server had the observation (签名回执)."
+    )
+    def signed(self, info: Info) -> str:
+        return info.context.sign(self)
 
 
 @strawberry.type(description="One thing seen or reported, at one place and time (巡查记录、监测反映).")

@@ -1,7 +1,7 @@
 """Verify an evidence pack without server or network, and without anything of the platform; name the first thing wrong.
 
-This file, `stored_zip.py` beside it, Python 3.11 and the package `cryptography` are enough, in a folder `scripts`:
-`python3 -m scripts.verify PACK --fingerprint F`. How a pack's ZIP lies is left to `stored_zip.py`.
+This file, `stored_zip.py` and `receipts.py` beside it, Python 3.11 and the package `cryptography` are enough, in a folder
+`scripts`: `python3 -m scripts.verify PACK --fingerprint F`. How a pack's ZIP lies is left to `stored_zip.py`.
 """
 
 import argparse
@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
+from scripts import receipts
 from scripts.stored_zip import Entry, Wrong, entries_of, part
 
 MANIFEST, SIGNATURE, KEY = "manifest.json", "manifest.sig", "evidence-key.pem"
@@ -217,10 +218,15 @@ def summary(manifest: Mapping[str, Any], fingerprint: str) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="verify", description="Check an evidence pack without server or network.")
-    parser.add_argument("pack", type=Path, help="the ZIP")
+    parser.add_argument("pack", type=Path, help="the ZIP, or, with --keys, a file that holds a signed receipt")
     parser.add_argument("--fingerprint", help="that of the office's key, from a source that you trust")
+    parser.add_argument("--keys", type=Path, help="check a signed receipt: the office's evidence-keys.json")
     given = parser.parse_args()
     try:
+        if given.keys is not None:
+            published = json.loads(given.keys.read_bytes())
+            print(receipts.summary(receipts.checked(given.pack.read_text(encoding="utf-8").strip(), published)))
+            return 0
         with given.pack.open("rb") as file:
             print(verified(file, given.fingerprint))
     except OSError as error:
@@ -229,7 +235,7 @@ def main() -> int:
     except Wrong as wrong:
         print(f"Wrong: {wrong}", file=sys.stderr)
         return 1
-    except (KeyError, TypeError, AttributeError, IndexError, OverflowError):
+    except (KeyError, TypeError, AttributeError, IndexError, OverflowError, ValueError):
         print(f"Wrong: {MANIFEST} or the record is not made as a pack's are.", file=sys.stderr)
         return 1
     if given.fingerprint is None:

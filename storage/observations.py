@@ -28,6 +28,7 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     ((("location", "2dsphere"),), {}),
     ((("placement", ASCENDING), ("_id", ASCENDING)), {"partialFilterExpression": {"placement": "UNPLACED"}}),
     ((("device_id", ASCENDING), ("content.captured_at", ASCENDING)), {}),
+    ((("author_id", ASCENDING), ("device_id", ASCENDING), ("revisions.content.device_sequence", ASCENDING)), {}),
     checks.INDEX,
 ]
 SET_ASIDE_INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("by", ASCENDING), ("received_at", ASCENDING)), {})]
@@ -50,6 +51,13 @@ class Observations:
         """Whether the observation is stored, and names the medium: a revision keeps all that the one before it names."""
         found = await self._observations.find_one({"_id": id, "content.media_ids": media_id}, projection={"_id": 1})
         return found is not None
+
+    async def sequences(self, author_id: str, device_id: str, first: int, last: int) -> set[int]:
+        """Running numbers from `first` to `last` under which one person's device has handed something in."""
+        sequence = "revisions.content.device_sequence"
+        wanted: Filter = {"author_id": author_id, "device_id": device_id, sequence: {"$gte": first, "$lte": last}}
+        found = await self._observations.find(wanted, projection={sequence: 1})
+        return {revision["content"]["device_sequence"] for each in found for revision in each["revisions"]}
 
     async def of_cases(self, case_ids: Sequence[str], most: int) -> list[Observation]:
         """Those linked to any of the cases, oldest first."""

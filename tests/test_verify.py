@@ -259,9 +259,9 @@ def test_a_pack_beyond_four_gigabytes_is_read_alike(pack: Pack, monkeypatch: pyt
 
 
 def test_the_command_needs_nothing_of_the_platform(pack: Pack, tmp_path: Path) -> None:
-    """In a folder that holds its two files and nothing else of ours."""
+    """In a folder that holds its three files and nothing else of ours."""
     (tmp_path / "scripts").mkdir()
-    for name in ("verify.py", "stored_zip.py"):
+    for name in ("verify.py", "stored_zip.py", "receipts.py"):
         (tmp_path / "scripts" / name).write_bytes((ROOT / "scripts" / name).read_bytes())
     (tmp_path / "good.zip").write_bytes(pack.body)
     (tmp_path / "bad.zip").write_bytes(zipped(swapped_contents(pack), pack.body))

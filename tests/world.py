@@ -13,6 +13,7 @@ from typing import Any
 import strawberry
 
 from api.context import Context, clock
+from api.evidence_keys import EvidenceKeys
 from api.graph import build_schema
 from api.keys import KeyRing
 from api.passwords import Passwords
@@ -51,11 +52,15 @@ class World:
     store: Store
     settings: Settings
     keys: KeyRing
+    evidence: EvidenceKeys = field(init=False)
     passwords: Passwords = field(default_factory=Passwords)
     units: dict[str, Unit] = field(default_factory=dict)
     people: dict[str, User] = field(default_factory=dict)
     point: MonitoringPoint | None = None
     devices: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.evidence = EvidenceKeys(self.settings.keys_folder)
 
     async def build(self) -> "World":
         await ensure_indexes(self.store.mongo)
@@ -135,6 +140,7 @@ class World:
             store=self.store,
             settings=self.settings,
             keys=self.keys,
+            evidence=self.evidence,
             passwords=self.passwords,
             viewer=self.viewer(name) if name else None,
             now=clock() + later,

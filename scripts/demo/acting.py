@@ -11,6 +11,7 @@ import anyio
 import strawberry
 
 from api.context import Context
+from api.evidence_keys import EvidenceKeys
 from api.keys import KeyRing
 from api.passwords import Passwords
 from api.revisions import ReviseObservationInput, revise
@@ -53,6 +54,7 @@ class Stage:
     def __init__(self, store: Store, settings: Settings, people: People, chance: Chance) -> None:
         self._store, self._settings, self._people, self._chance = store, settings, people, chance
         self._keys, self._passwords = KeyRing(settings.keys_folder), Passwords()
+        self._evidence = EvidenceKeys(settings.keys_folder)
 
     def scene(self, user_name: str, at: datetime, name: str, *, entries: int = 1) -> Context:
         user = self._people.users[user_name]
@@ -69,6 +71,7 @@ class Stage:
             store=self._store,
             settings=self._settings,
             keys=self._keys,
+            evidence=self._evidence,
             passwords=self._passwords,
             viewer=viewer,
             now=at,

@@ -1,0 +1,65 @@
+"""Receipts: whether a signed receipt is one, without server or network, and what it says.
+
+This file and the package `cryptography` are enough, beside the document of public keys that the office publishes.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from scripts.stored_zip import Wrong
+
+TYPE, ALGORITHM = "mingcha-receipt+jws", "Ed25519"
+CLAIMS = {"observationId", "contentSha256", "receivedAt"}
+
+
+def checked(token: str, published: Mapping[str, Any]) -> dict[str, str]:
+    """What the receipt says; `published` is `/.well-known/evidence-keys.json`. Raise `Wrong`."""
+    try:
+        head, body, tail = token.split(".")
+        header, claims, signature = json.loads(_decoded(head)), json.loads(_decoded(body)), _decoded(tail)
+    except (ValueError, binascii.Error, RecursionError):
+        raise Wrong("This is no receipt: three parts of base64url with dots between make one.") from None
+    if not isinstance(header, dict) or (header.get("typ"), header.get("alg")) != (TYPE, ALGORITHM):
+        raise Wrong("This is no receipt of an observation.")
+    key = _key(published, header.get("kid"))
+    try:
+        key.verify(signature, f"{head}.{body}".encode())
+    except InvalidSignature:
+        raise Wrong("The signature does not fit: the receipt has been changed, or is made up.") from None
+    if (
+        not isinstance(claims, dict)
+        or set(claims) != CLAIMS
+        or not all(isinstance(each, str) for each in claims.values())
+    ):
+        raise Wrong("The receipt does not say what a receipt says: get a newer verify.py.")
+    return claims
+
+
+def summary(claims: Mapping[str, str]) -> str:
+    return "\n".join(
+        [
+            "The receipt holds.",
+            f"The server had observation {claims['observationId']} at {claims['receivedAt']}.",
+            f"SHA-256 of what was sent: {claims['contentSha256']}",
+        ]
+    )
+
+
+def _decoded(part: str) -> bytes:
+    return base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
+
+
+def _key(published: Mapping[str, Any], fingerprint: Any) -> Ed25519PublicKey:
+    for each in published["keys"]:
+        if each["fingerprint"] == fingerprint:
+            key = load_pem_public_key(each["publicKey"].encode())
+            if isinstance(key, Ed25519PublicKey):
+                return key
+    raise Wrong(f"The receipt is signed with a key that the office does not publish: {fingerprint}.")
