@@ -8,6 +8,7 @@ from strawberry.tools import merge_types
 
 from api.assignments import AssignmentMutations, AssignmentQueries
 from api.cases import CaseMutations, CaseQueries
+from api.catalogue import CatalogueQueries
 from api.clocks import ClockQueries
 from api.flags import FlagMutations, FlagQueries
 from api.limits import extensions
@@ -15,6 +16,7 @@ from api.media import MediaMutations
 from api.monitoring_points import MonitoringPointQueries
 from api.nodes import NodeQueries
 from api.observations import ObservationMutations, ObservationQueries
+from api.ratings import RatingMutations, RatingQueries
 from api.redactions import RedactionMutations, RedactionQueries
 from api.sessions import SessionMutations
 from api.settings import Settings
@@ -38,6 +40,8 @@ Query = merge_types(
         FlagQueries,
         ThresholdQueries,
         RedactionQueries,
+        RatingQueries,
+        CatalogueQueries,
     ),
 )
 Mutation = merge_types(
@@ -51,6 +55,7 @@ Mutation = merge_types(
         FlagMutations,
         ThresholdMutations,
         RedactionMutations,
+        RatingMutations,
     ),
 )
 

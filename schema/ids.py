@@ -5,7 +5,7 @@ Randomness and the time are passed in: phones and `api` have them, the vocabular
 
 import re
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import strawberry
 
@@ -26,6 +26,8 @@ PREFIXES = {
     "evt": "event",
     "flg": "flag",
     "thr": "threshold",
+    "rat": "rating",
+    "cat": "catalogue entry",
 }
 _SHAPE = re.compile(r"([a-z]{3})_[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -46,6 +48,11 @@ def checked(id: str, prefix: str, *, field: str | None = None) -> str:
             RefusalCode.BAD_ID, f"The id of a {PREFIXES[prefix]} is {prefix}_ and a UUIDv7 in lower case.", field=field
         )
     return id
+
+
+def instant_of(id: str) -> datetime:
+    """When a well-formed id says that it was made: UTC, whole milliseconds."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=uuid.UUID(id[4:]).int >> 80)
 
 
 def compose(prefix: str, at: datetime, randomness: bytes) -> strawberry.ID:

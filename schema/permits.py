@@ -43,23 +43,35 @@ FOLLOWERS = only(_R.INSPECTOR, _R.SUPERVISOR, _R.OFFICER)
 OFFICERS = only(_R.OFFICER)
 EXAMINERS = only(_R.SUPERVISOR, _R.OFFICER)
 """Who may know what doesn't fit about an observation; its author never, who would learn what is seen and what is not."""
+APPRAISERS = only(_R.SUPERVISOR, _R.OFFICER)
+"""Who may know what a unit comes to; the unit itself and its raters not."""
 
 OUTBOX = frozenset(
-    f"Mutation.{name}" for name in ("signIn", "refreshSession", "submitObservations", "requestUploads", "confirmMedia")
+    f"Mutation.{name}"
+    for name in (
+        "signIn",
+        "refreshSession",
+        "submitObservations",
+        "requestUploads",
+        "confirmMedia",
+        "submitRatings",
+    )
 )
 """What phones of every level may do for ever: an app that is too old must still give up what it holds."""
 
 _ROWS: tuple[tuple[str, Permit, str], ...] = (
-    ("Query", SIGNED_IN, "me node unit units clockReadings"),
+    ("Query", SIGNED_IN, "me node unit units clockReadings catalogue"),
     ("Query", READERS, "observation observations redaction"),
     ("Query", FOLLOWERS, "case cases assignments"),
     ("Query", only(_R.INSPECTOR, _R.MONITOR, _R.SUPERVISOR, _R.OFFICER, _R.ADMIN), "monitoringPoints"),
     ("Query", only(_R.SUPERVISOR, _R.OFFICER, _R.ADMIN), "users"),
     ("Query", EXAMINERS, "flags thresholds"),
+    ("Query", only(_R.MONITOR, _R.SUPERVISOR, _R.OFFICER), "ratings"),
     ("Query", OFFICERS, "redactions"),
     ("Mutation", PUBLIC, "signIn refreshSession"),
     ("Mutation", SIGNED_IN, "signOut revokeDevice changePassword"),
     ("Mutation", AUTHORS, "submitObservations reviseObservation requestUploads abortUploads confirmMedia"),
+    ("Mutation", only(_R.MONITOR), "submitRatings"),
     ("Mutation", OFFICERS, "openCase linkObservations unlinkObservations moveCase assign withdrawAssignment"),
     ("Mutation", OFFICERS, "reviewFlag setThreshold"),
     ("Mutation", OFFICERS, "requestRedaction correctRedaction approveRedaction rejectRedaction"),
@@ -81,6 +93,9 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("CaseEdge", SEEN, "cursor node"),
     ("CaseEvent", SEEN, "id kind at state note by"),
     ("CasePayload", SEEN, "case"),
+    ("CatalogueEntry", SEEN, "id kind code name validFrom validTo score service fee office"),
+    ("CatalogueEntryConnection", SEEN, "edges pageInfo"),
+    ("CatalogueEntryEdge", SEEN, "cursor node"),
     ("ClockReading", SEEN, "readAt deviceAt deviceOffsetMinutes skewSeconds uncertaintySeconds"),
     ("ClockReadingConnection", SEEN, "edges pageInfo"),
     ("ClockReadingEdge", SEEN, "cursor node"),
@@ -90,6 +105,7 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("ConfirmResult", SEEN, "mediaId media refusal"),
     ("Device", SEEN, "id name signedInAt seenAt revokedAt"),
     ("DraftResult", SEEN, "id outcome receipt observation uploads refusal"),
+    ("FeeTerms", SEEN, "standard legalBasis"),
     ("Flag", SEEN, "id code value threshold measure message messageZh raisedAt state verdict reviews observation"),
     ("Flag", SEEN, "medium otherObservation otherMedium"),
     ("FlagConnection", SEEN, "edges pageInfo"),
@@ -124,6 +140,12 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("MediaFacts", SEEN, "takenOffsetMinutes takenAt createdAt position positionAbsent statedLatitude statedLongitude"),
     ("MediaFacts", SEEN, "durationMs pageCount isEncrypted motionVideo damage"),
     ("MotionVideo", SEEN, "offset byteSize"),
+    ("Rating", SEEN, "id month score grade reason isLate revision unit counts"),
+    ("Rating", CLEARED, "rater monitoringPoint receivedAt receipt"),
+    ("RatingConnection", SEEN, "edges pageInfo"),
+    ("RatingEdge", SEEN, "cursor node"),
+    ("RatingReceipt", SEEN, "ratingId contentSha256 receivedAt"),
+    ("RatingResult", SEEN, "id outcome receipt rating refusal"),
     ("Receipt", SEEN, "observationId contentSha256 receivedAt"),
     ("Redaction", SEEN, "id state purpose faceDetection faces boxes revision rendering failure requestedAt history"),
     ("Redaction", SEEN, "media requestedBy decidedBy link"),
@@ -137,14 +159,17 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("RequestUploadsPayload", SEEN, "results"),
     ("ReviseObservationPayload", SEEN, "observation uploads"),
     ("RevokeDevicePayload", SEEN, "device"),
+    ("ServiceTerms", SEEN, "statutoryDays promisedDays documents steps unit"),
     ("ShownTime", SEEN, "at local offsetMinutes source reason message messageZh"),
     ("SignedIn", SEEN, "accessToken accessExpiresAt refreshToken refreshExpiresAt user"),
     ("SignedOut", SEEN, "deviceId"),
     ("SubmitObservationsPayload", SEEN, "results"),
+    ("SubmitRatingsPayload", SEEN, "results"),
     ("Threshold", SEEN, "id kind value validFrom setAt note measure unit setBy"),
     ("ThresholdPayload", SEEN, "threshold"),
     ("Thresholds", SEEN, "applying settings"),
     ("Unit", SEEN, "id code name level formerNames position parent ancestors"),
+    ("Unit", APPRAISERS, "monthlyScore"),
     ("UnitConnection", SEEN, "edges pageInfo"),
     ("UnitEdge", SEEN, "cursor node"),
     ("UploadHeader", SEEN, "name value"),

@@ -9,18 +9,21 @@ from storage import (
     assignments,
     attempts,
     cases,
+    catalogue,
     clocks,
     flags,
     likeness,
     media,
     monitoring_points,
     observations,
+    ratings,
     redactions,
     sessions,
     thresholds,
     units,
     users,
 )
+from storage.catalogue import Catalogue
 from storage.mongo import Mongo
 from storage.thresholds import Thresholds
 
@@ -28,6 +31,7 @@ INDEXES = {
     "assignments": assignments.INDEXES,
     "attempts": attempts.INDEXES,
     "cases": cases.INDEXES,
+    "catalogue": catalogue.INDEXES,
     "clock_readings": clocks.INDEXES,
     "flags": flags.INDEXES,
     "likenesses": likeness.INDEXES,
@@ -35,6 +39,7 @@ INDEXES = {
     "media_accesses": media.ACCESS_INDEXES,
     "monitoring_points": monitoring_points.INDEXES,
     "observations": observations.INDEXES,
+    "ratings": ratings.INDEXES,
     "redactions": redactions.INDEXES,
     "set_aside": observations.SET_ASIDE_INDEXES,
     "sessions": sessions.INDEXES,
@@ -51,4 +56,4 @@ async def ensure_indexes(mongo: Mongo) -> None:
         for keys, options in INDEXES[name]:
             await mongo.collection(name).create_index(keys, **options)
 
-    await asyncio.gather(*map(ensure, INDEXES), Thresholds(mongo).begin())
+    await asyncio.gather(*map(ensure, INDEXES), Thresholds(mongo).begin(), Catalogue(mongo).begin())
