@@ -4,16 +4,19 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from api.imports import Noun
 from schema.drafts import UnreadableDraft
 from schema.monitoring_points import MonitoringPoint
 from schema.refusals import Refusal
 from schema.viewers import Role
 from storage.mongo import Mongo
 from storage.ratings import counting
+from tests.offices import Office
 from tests.world import REFUSED, SCHEMA, World, new_id
 
 IN_NOVEMBER = datetime(2026, 11, 20, 2, tzinfo=UTC)
@@ -136,6 +139,25 @@ async def test_a_grade_stands_for_the_score_that_it_had_when_the_month_began(wor
     results = await hand_in(world, rating(score=None, grade="良"), rating(unit="360703-JT-1", score=None, grade="甲"))
     assert (results[0]["rating"]["score"], results[0]["rating"]["grade"]) == (75, "良")
     assert (results[1]["refusal"]["code"], results[1]["refusal"]["field"]) == ("BAD_INPUT", "drafts.1.grade")
+
+
+async def test_the_nearest_offices_grades_count_as_they_held_when_the_month_began(world: World, tmp_path: Path) -> None:
+    titles = ["类别", "编号", "名称", "适用单位代码", "生效日期", "分值"]
+    rows = [
+        ["满意度等级", "优", "优", "360700", "2026-01-01", "91"],
+        ["满意度等级", "优", "优", "360703", "2026-02-01", "95"],
+        ["满意度等级", "优", "优", "360703", "2026-11-02", "99"],
+        ["满意度等级", "良", "良", "360783", "2026-01-01", "1"],
+        ["满意度等级", "特优", "特优", "360703", "2026-11-02", "100"],
+    ]
+    await Office(world.store, tmp_path).load([titles, *rows], Noun.CATALOGUES)
+    drafts = [
+        rating(unit=unit, score=None, grade=word)
+        for unit, word in (("360703-JT", "优"), ("360703-JT-1", "良"), ("360703-XNB", "特优"))
+    ]
+    results = await hand_in(world, *drafts)
+    assert [each["rating"] and each["rating"]["score"] for each in results] == [95, 75, None]
+    assert results[2]["refusal"]["field"] == "drafts.2.grade"
 
 
 async def test_one_bad_rating_never_blocks_the_others(world: World) -> None:
