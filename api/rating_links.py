@@ -8,8 +8,7 @@ from functools import cached_property
 
 from strawberry.dataloader import DataLoader
 
-from schema.ratings import MonthlyRatings, month_start
-from schema.refusals import Refusal, RefusalCode
+from schema.ratings import MonthlyRatings, check_month, month_start
 from schema.thresholds import ThresholdKind, limits_of
 from schema.units import Unit
 from storage.store import Store
@@ -23,8 +22,7 @@ class ViewerRatingLinks:
         self._now = now
 
     async def monthly_score(self, unit: Unit, month: date) -> float | None:
-        if month.day != 1:
-            raise Refusal(RefusalCode.BAD_INPUT, "A month is named by its first day.", field="month")
+        check_month(month, field="month")
         return await self._scores.load((str(unit.id), unit.path, month))
 
     @cached_property

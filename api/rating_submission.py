@@ -87,7 +87,8 @@ async def submit_ratings(context: Context, drafts: Sequence[RatingDraft]) -> Sub
 
 async def _settle(context: Context, author: Author, settling: Sequence[_Settling]) -> None:
     """Known ids first; then those that nothing went before together, the others one by one in the order of the drafts."""
-    await _settle_known(context, author, settling)
+    if settling:
+        await _settle_known(context, author, settling)
     open_ones = [each for each in settling if each.result is None]
     if not open_ones:
         return

@@ -13,7 +13,7 @@ from api.rating_submission import SubmitRatingsInput, SubmitRatingsPayload, subm
 from schema.guards import mutation, query
 from schema.ids import checked
 from schema.pages import DEFAULT_PAGE, Connection
-from schema.ratings import Rating
+from schema.ratings import Rating, check_month
 from schema.refusals import Refused
 from storage import visibility
 from storage.mongo import Filter
@@ -40,6 +40,7 @@ async def _filter_of(info: Info, wanted: RatingFilter) -> Filter:
         unit = await info.context.links.unit(checked(wanted.unit_id, "unt", field="filter.unitId"))
         parts.append(within("unit_path", [unit.path]) if unit else NOTHING)
     if wanted.month is not None:
+        check_month(wanted.month, field="filter.month")
         parts.append(of_month(wanted.month))
     if wanted.mine:
         parts.append({"rater_id": info.context.actor.user_id})

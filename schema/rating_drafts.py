@@ -3,14 +3,14 @@
 What is stored is in `ratings.py`; loading what a batch needs and writing it is left to `api` and `storage`.
 """
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time
 
 import strawberry
 
 from schema.drafts import Author, Outcome
-from schema.ids import checked, instant_of
+from schema.ids import checked, milliseconds_of
 from schema.monitoring_points import MonitoringPoint
-from schema.ratings import Rating, RatingReceipt, Scores, closes_at, month_end, month_start, published_at
+from schema.ratings import Rating, RatingReceipt, Scores, check_month, closes_at, month_end, month_start, published_at
 from schema.refusals import NextStep, Refusal, RefusalCode, Refused
 from schema.thresholds import Limits
 from schema.units import Unit
@@ -59,9 +59,8 @@ class RatingResult:
 def check_draft(draft: RatingDraft, *, field: str) -> None:
     """What can be said of a draft without knowing anything else; raises `Refusal` with `field` leading to the fault."""
     checked(draft.id, "rat", field=f"{field}.id")
-    if draft.month.day != 1:
-        raise Refusal(RefusalCode.BAD_INPUT, "A month is named by its first day.", field=f"{field}.month")
-    if instant_of(draft.id) != datetime(draft.month.year, draft.month.month, 1, tzinfo=UTC):
+    check_month(draft.month, field=f"{field}.month")
+    if milliseconds_of(draft.id) != int(datetime.combine(draft.month, time(), UTC).timestamp()) * 1000:
         raise Refusal(
             RefusalCode.BAD_ID, "The time in a rating's id is 00:00 UTC of its month's first day.", field=f"{field}.id"
         )
@@ -99,7 +98,7 @@ def rate(
     if month_start(draft.month) > now:
         raise Refusal(RefusalCode.BAD_INPUT, "This month has not begun.", field=f"{field}.month")
     closes = closes_at(draft.month, limits)
-    if closes is not None and now >= max(closes, month_end(draft.month)):
+    if closes is not None and now >= closes:
         raise Refusal(RefusalCode.WRONG_STATE, "Ratings of this month are not taken any more.", field=f"{field}.month")
     if point is None:
         raise Refusal(RefusalCode.NOT_FOUND, field=f"{field}.monitoringPoint", next_step=fix)
@@ -116,7 +115,7 @@ def rate(
         reason=draft.reason,
         is_late=now >= month_end(draft.month),
         revision=1,
-        received_at_=now,
+        arrived_at=now,
         published_at=published_at(draft.month, now, closes),
         unit_id=unit.id,
         unit_path=unit.path,

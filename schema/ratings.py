@@ -14,6 +14,7 @@ from schema.guards import Guarded
 from schema.links import Info
 from schema.monitoring_points import MonitoringPoint
 from schema.nodes import Node
+from schema.refusals import Refusal, RefusalCode
 from schema.thresholds import Limits, ThresholdKind
 from schema.times import BEIJING
 from schema.units import Unit
@@ -38,7 +39,7 @@ class Rating(Node):
     revision: int = strawberry.field(
         description="1 for the point's first of that unit and month; each later one supersedes the one before (修订)."
     )
-    received_at_: strawberry.Private[datetime]
+    arrived_at: strawberry.Private[datetime]
     published_at: strawberry.Private[datetime]
     unit_id: strawberry.Private[str]
     unit_path: strawberry.Private[str]
@@ -54,7 +55,7 @@ class Rating(Node):
 
     def proof(self) -> RatingReceipt:
         """The receipt, as its rater gets it with every replay."""
-        return RatingReceipt(rating_id=self.id, content_sha256=self.sent_sha256, received_at=self.received_at_)
+        return RatingReceipt(rating_id=self.id, content_sha256=self.sent_sha256, received_at=self.arrived_at)
 
     @strawberry.field(description="The unit rated (被测评单位).")
     async def unit(self, info: Info) -> Unit | None:
@@ -88,7 +89,7 @@ class Rating(Node):
         extensions=[Guarded()],
     )
     async def received_at(self) -> datetime | None:
-        return self.received_at_
+        return self.arrived_at
 
     @strawberry.field(description="Proof of receipt; for the rater and the cleared (回执).", extensions=[Guarded()])
     async def receipt(self) -> RatingReceipt | None:
@@ -105,6 +106,12 @@ class MonthlyRatings:
     def score(self, minimum: float) -> float | None:
         """The mean to two decimals; None while fewer than `minimum` count, so that no rater stands alone."""
         return round(self.mean, 2) if self.count >= minimum else None
+
+
+def check_month(month: date, *, field: str) -> None:
+    """Raises `Refusal(BAD_INPUT)` for a day that names no month of a calendar that anybody keeps."""
+    if month.day != 1 or not 1970 <= month.year <= 9998:
+        raise Refusal(RefusalCode.BAD_INPUT, "A month is named by its first day.", field=field)
 
 
 def month_start(month: date) -> datetime:

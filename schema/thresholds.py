@@ -1,7 +1,7 @@
-"""Thresholds (疑点阈值): from which figure on a check raises a flag; data with dates of validity, by office.
+"""Thresholds (疑点阈值): from which figure on a check raises a flag, and two figures of ratings; data with dates, by office.
 
-What the checks measure is in `checks.py`. A threshold is set for a unit and holds in its subtree; what is nearest to an
-observation's office applies, and of one unit's own what came into force last.
+What the checks measure is in `checks.py`, what ratings need the figures for in `ratings.py`. A threshold is set for a unit
+and holds in its subtree; what is nearest to an observation's office applies, and of one unit's own what came into force last.
 """
 
 import enum
@@ -91,13 +91,15 @@ LEAST: dict[Measure, float] = {Measure.RATINGS: 2}
 """The smallest, where that is not 0: the mean of one rating is that rating."""
 
 
-@strawberry.type(description="From which figure on a check raises a flag, in the subtree of a unit (疑点阈值).")
+@strawberry.type(
+    description="From which figure on a check raises a flag, or what ratings are held to, in the subtree of a unit (疑点阈值)."
+)
 class Threshold(Node):
     kind: ThresholdKind = strawberry.field(description="What it is about (项目).")
     value: float | None = strawberry.field(
         description="The figure, in `measure`; null: from then on as the unit above has it (取消本级设置)."
     )
-    valid_from: datetime = strawberry.field(description="Applies to observations received from then on (生效时间).")
+    valid_from: datetime = strawberry.field(description="Applies to what is received from then on (生效时间).")
     set_at: datetime = strawberry.field(description="When it was set.")
     note: str | None = strawberry.field(description="Why (理由).", default=None)
     path: strawberry.Private[str]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from schema.ids import instant_of
+from schema.ids import milliseconds_of
 from schema.times import BEIJING
 from tests.bad_network import Fate, nth
 from tests.phones import PASSWORD
@@ -65,7 +65,8 @@ def test_a_rating_waits_offline_and_is_handed_in_once(terminal: Terminal, served
     this_month = datetime.now(BEIJING).date().replace(day=1)
     for each in terminal.status()["ratings"]:
         assert each["draft"]["month"] == this_month.isoformat()
-        assert instant_of(each["id"]) == datetime(this_month.year, this_month.month, 1, tzinfo=UTC)
+        first = datetime(this_month.year, this_month.month, 1, tzinfo=UTC)
+        assert milliseconds_of(each["id"]) == first.timestamp() * 1000
     terminal.do("send")
     assert states(terminal) == ["ACCEPTED", "ACCEPTED"]
     stored = {each["_id"]: each for each in kept(served, monitor)}

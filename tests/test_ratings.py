@@ -12,10 +12,12 @@ import pytest
 from api.imports import Noun
 from schema.drafts import UnreadableDraft
 from schema.monitoring_points import MonitoringPoint
-from schema.refusals import Refusal
 from schema.viewers import Role
+from storage.engines import Addresses
 from storage.mongo import Mongo
 from storage.ratings import counting
+from storage.store import Store
+from tests.counting import Commands
 from tests.offices import Office
 from tests.world import REFUSED, SCHEMA, World, new_id
 
@@ -258,8 +260,9 @@ async def test_a_later_one_supersedes_and_both_are_kept(world: World) -> None:
 
 async def test_one_batch_may_hold_several_of_a_unit_and_the_last_of_them_counts(world: World) -> None:
     drafts = [rating(score=score) for score in (10, 20, 30)]
-    results = await hand_in(world, *drafts, drafts[0])
-    assert [each["outcome"] for each in results] == ["ACCEPTED", "ACCEPTED", "ACCEPTED", "DUPLICATE"]
+    results = await hand_in(world, *drafts, drafts[0], drafts[1] | {"score": 99})
+    assert [each["outcome"] for each in results] == ["ACCEPTED", "ACCEPTED", "ACCEPTED", "DUPLICATE", "REFUSED"]
+    assert results[4]["refusal"]["code"] == "CONFLICT"
     assert [each["rating"]["revision"] for each in results[:3]] == [1, 2, 3]
     [counting_one] = [each for each in await listed(world, "monitor") if each["counts"]]
     assert counting_one["score"] == 30
@@ -403,16 +406,21 @@ async def test_a_lowered_minimum_bares_no_month_that_has_begun(world: World) -> 
     assert (await ask(world, "officer", SCORE, CLOSED + timedelta(days=40), **asked))["monthlyScore"] == 70
 
 
-async def test_a_month_is_named_by_its_first_day(world: World) -> None:
-    context = replace(world.context("officer"), now=CLOSED)
-    asked = {"unit": world.units["360703-JT"].id, "month": "2026-11-02"}
-    result = await SCHEMA.execute(SCORE, variable_values=asked, context_value=context)
-    assert result.errors
-    assert isinstance(result.errors[0].original_error, Refusal)
-    assert result.errors[0].original_error.code.value == "BAD_INPUT"
+@pytest.mark.parametrize("month", ["2026-11-02", "0001-01-01", "9999-12-01"])
+async def test_a_month_is_named_by_its_first_day(world: World, month: str) -> None:
+    unit = world.units["360703-JT"].id
+    assert await world.errors("officer", SCORE, unit=unit, month=month) == ["BAD_INPUT"]
+    assert await world.errors("officer", LIST, filter={"month": month}) == ["BAD_INPUT"]
+    before = await world.snapshot()
+    for id in (new_id("rat"), "rat_ffffffff-ffff-7000-8000-000000000000"):
+        [refused] = await hand_in(world, rating(id=id) | {"month": month})
+        assert (refused["refusal"]["code"], refused["refusal"]["field"]) == ("BAD_INPUT", "drafts.0.month")
+    [refused] = await hand_in(world, rating(id="rat_ffffffff-ffff-7000-8000-000000000000"))
+    assert (refused["refusal"]["code"], refused["refusal"]["field"]) == ("BAD_ID", "drafts.0.id")
+    assert await world.snapshot() == before
 
 
-async def test_months_scores_come_from_an_index_alone(world: World) -> None:
+async def test_months_scores_come_by_an_index(world: World) -> None:
     mongo: Mongo = world.store.mongo
     command = {
         "aggregate": "ratings",
@@ -437,3 +445,37 @@ async def test_two_monitors_of_a_point_see_each_their_own(world: World) -> None:
     assert later["rating"]["revision"] == 2
     assert [(each["score"], each["counts"]) for each in await listed(world, "monitor")] == [(10, False)]
     assert [(each["score"], each["counts"]) for each in await listed(world, "monitor2")] == [(20, True)]
+
+
+async def test_a_batch_and_a_page_of_scores_cost_the_same_number_of_commands_at_ten_times_the_size(
+    world: World, engines: Addresses, driver: str
+) -> None:
+    for number in range(20):
+        await another_point(world, f"GZ-2{number:02d}")
+    commands = Commands()
+    uncounted = world.store
+    mongo = Mongo(engines.mongo_url, uncounted.mongo.name, driver=driver, listeners=[commands])
+    world.store = Store(mongo, uncounted.objects)
+    scores = """
+    query Scores($below: ID!, $first: Int!) {
+      units(below: $below, first: $first) {
+        edges { node { monthlyScore(month: "2026-11-01") other: monthlyScore(month: "2026-10-01") } }
+      }
+    }"""
+    costs = []
+    for points in (range(2), range(20)):
+        commands.clear()
+        results = await hand_in(
+            world, *(rating(monitoringPoint=f"GZ-2{number:02d}", grade="优", score=None) for number in points)
+        )
+        costs.append(commands.names.copy())
+        assert {each["outcome"] for each in results} <= {"ACCEPTED"}
+        await uncounted.mongo.collection("ratings").delete_many({})
+    for first in (1, 10):
+        commands.clear()
+        await ask(world, "officer", scores, CLOSED, first=first, below=world.units["360703"].id)
+        costs.append(commands.names.copy())
+    await mongo.close()
+    assert costs[0] == costs[1]
+    assert costs[2] == costs[3]
+    assert costs[3]["aggregate"] == 1
