@@ -8,6 +8,7 @@ from strawberry.tools import merge_types
 
 from api.assignments import AssignmentMutations, AssignmentQueries
 from api.cases import CaseMutations, CaseQueries
+from api.catalogue import CatalogueQueries
 from api.changes import ChangeQueries
 from api.clocks import ClockQueries
 from api.flags import FlagMutations, FlagQueries
@@ -16,6 +17,7 @@ from api.media import MediaMutations
 from api.monitoring_points import MonitoringPointQueries
 from api.nodes import NodeQueries
 from api.observations import ObservationMutations, ObservationQueries
+from api.ratings import RatingMutations, RatingQueries
 from api.redactions import RedactionMutations, RedactionQueries
 from api.sessions import SessionMutations
 from api.settings import Settings
@@ -41,6 +43,8 @@ Query = merge_types(
         FlagQueries,
         ThresholdQueries,
         RedactionQueries,
+        RatingQueries,
+        CatalogueQueries,
     ),
 )
 Mutation = merge_types(
@@ -55,6 +59,7 @@ Mutation = merge_types(
         FlagMutations,
         ThresholdMutations,
         RedactionMutations,
+        RatingMutations,
     ),
 )
 
