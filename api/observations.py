@@ -8,7 +8,7 @@ from typing import Annotated
 
 import strawberry
 
-from api.context import Info
+from api.context import Info, unreadable
 from api.revisions import ReviseObservationInput, ReviseObservationPayload, revise
 from api.submission import SubmitObservationsInput, SubmitObservationsPayload, submit
 from schema.guards import mutation, query
@@ -100,7 +100,7 @@ class ObservationMutations:
         description="Hand in what a phone has gathered (提交巡查记录). Each draft settles on its own, and may be sent again."
     )
     async def submit_observations(self, info: Info, input: SubmitObservationsInput) -> SubmitObservationsResult:
-        return await submit(info.context, input.drafts, input.device_clock)
+        return await submit(info.context, input.drafts, input.device_clock, unreadable(info))
 
     @mutation(description="Correct an observation of one's own: a new revision; the first stays readable (更正).")
     async def revise_observation(self, info: Info, input: ReviseObservationInput) -> ReviseObservationResult:

@@ -12,7 +12,7 @@ from api.context import Context, at_most
 from api.submission import MOST_SET_ASIDE, NOT_KEPT, author_of, positions
 from schema.catalogue import CatalogueEntry, grades_of
 from schema.digests import canonical, digest_of
-from schema.drafts import Author, Outcome
+from schema.drafts import Author, Outcome, UnreadableDraft
 from schema.placing import Directory
 from schema.rating_drafts import MAX_RATINGS, RatingDraft, RatingResult, check_draft, rate
 from schema.ratings import Rating
@@ -60,17 +60,19 @@ class _Known:
     grades: Sequence[CatalogueEntry]
 
 
-async def submit_ratings(context: Context, drafts: Sequence[RatingDraft]) -> SubmitRatingsPayload:
+async def submit_ratings(
+    context: Context, drafts: Sequence[RatingDraft], unreadable: Sequence[UnreadableDraft] = ()
+) -> SubmitRatingsPayload:
     """Settle every draft; raises `Refusal` only for what concerns the batch as a whole."""
-    at_most(MAX_RATINGS, [*drafts, *context.unreadable], "drafts")
+    at_most(MAX_RATINGS, [*drafts, *unreadable], "drafts")
     author = author_of(context.actor)
     results = {
         each.index: RatingResult.refused(each.id, Refusal(RefusalCode.BAD_INPUT, each.message, field=each.field))
-        for each in context.unreadable
+        for each in unreadable
     }
     settling = [
         _Settling(index, draft, digest_of(draft))
-        for index, draft in zip(positions(len(drafts), context.unreadable), drafts, strict=True)
+        for index, draft in zip(positions(len(drafts), unreadable), drafts, strict=True)
     ]
     for each in settling:
         try:

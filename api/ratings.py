@@ -8,7 +8,7 @@ from typing import Annotated
 
 import strawberry
 
-from api.context import Info
+from api.context import Info, unreadable
 from api.rating_submission import SubmitRatingsInput, SubmitRatingsPayload, submit_ratings
 from schema.guards import mutation, query
 from schema.ids import checked
@@ -71,4 +71,4 @@ class RatingMutations:
         " the same point, unit and month supersedes the former, and both are kept."
     )
     async def submit_ratings(self, info: Info, input: SubmitRatingsInput) -> SubmitRatingsResult:
-        return await submit_ratings(info.context, input.drafts)
+        return await submit_ratings(info.context, input.drafts, unreadable(info))

@@ -65,13 +65,16 @@ class _Settling:
 
 
 async def submit(
-    context: Context, drafts: Sequence[ObservationDraft], device_clock: DeviceClockInput | None = None
+    context: Context,
+    drafts: Sequence[ObservationDraft],
+    device_clock: DeviceClockInput | None = None,
+    unreadable: Sequence[UnreadableDraft] = (),
 ) -> SubmitObservationsPayload:
     """Settle every draft; raises `Refusal` only for what concerns the batch as a whole."""
-    at_most(MAX_DRAFTS, [*drafts, *context.unreadable], "drafts")
+    at_most(MAX_DRAFTS, [*drafts, *unreadable], "drafts")
     author = author_of(context.actor)
-    places = positions(len(drafts), context.unreadable)
-    results = {each.index: _unreadable(each) for each in context.unreadable}
+    places = positions(len(drafts), unreadable)
+    results = {each.index: _unreadable(each) for each in unreadable}
     settling: list[_Settling] = []
     for index, draft in zip(places, drafts, strict=True):
         try:

@@ -206,7 +206,7 @@ async def test_one_bad_rating_never_blocks_the_others(world: World) -> None:
 
 async def test_what_could_not_be_read_is_refused_in_its_place(world: World) -> None:
     bad = UnreadableDraft(1, "rat_x", "Int cannot represent non-integer value", "drafts.1.score")
-    context = replace(world.context("monitor"), now=IN_NOVEMBER, unreadable=[bad])
+    context = replace(world.context("monitor"), now=IN_NOVEMBER, unreadable={"submitRatings": [bad]})
     given = {"drafts": [rating(), rating(unit="360703-JT-1", score=-1)]}
     answer = await SCHEMA.execute(SUBMIT, variable_values={"input": given}, context_value=context)
     assert answer.data
