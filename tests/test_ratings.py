@@ -293,12 +293,18 @@ async def test_late_ones_are_taken_and_marked_as_long_as_the_office_says(world: 
     assert edge["rating"]["isLate"] is False
 
 
-async def test_the_window_is_the_nearest_offices(world: World) -> None:
+async def test_the_window_is_the_nearest_offices_as_it_was_when_the_month_ended(world: World) -> None:
     setting = "mutation Set($input: SetThresholdInput!) { setThreshold(input: $input) { __typename } }"
     given = {"id": new_id("thr"), "unitId": world.units["360703"].id, "kind": "RATING_LATE", "value": 40.0}
     assert await ask(world, "officer", setting, input=given) == {"__typename": "ThresholdPayload"}
+    afterwards = given | {"id": new_id("thr"), "value": 0.0}
+    await ask(world, "officer", setting, DECEMBER_BEGINS + timedelta(seconds=1), input=afterwards)
     [result] = await hand_in(world, rating(), at=DECEMBER_BEGINS + timedelta(days=39))
     assert result["outcome"] == "ACCEPTED"
+    assert await listed(world, "clerk", DECEMBER_BEGINS + timedelta(days=40, seconds=-1)) == []
+    assert len(await listed(world, "clerk", DECEMBER_BEGINS + timedelta(days=40))) == 1
+    [closed] = await hand_in(world, rating(date(2026, 12, 1)), at=datetime(2026, 12, 31, 16, tzinfo=UTC))
+    assert closed["refusal"]["code"] == "WRONG_STATE"
 
 
 async def test_those_in_scope_learn_the_score_and_not_who_nor_when(world: World) -> None:
