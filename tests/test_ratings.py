@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from api.imports import Noun
-from schema.drafts import UnreadableDraft
+from api.payloads import Payload
+from api.salvage import salvaged
 from schema.monitoring_points import MonitoringPoint
 from schema.viewers import Role
 from storage.engines import Addresses
@@ -205,14 +206,17 @@ async def test_one_bad_rating_never_blocks_the_others(world: World) -> None:
 
 
 async def test_what_could_not_be_read_is_refused_in_its_place(world: World) -> None:
-    bad = UnreadableDraft(1, "rat_x", "Int cannot represent non-integer value", "drafts.1.score")
-    context = replace(world.context("monitor"), now=IN_NOVEMBER, unreadable=[bad])
-    given = {"drafts": [rating(), rating(unit="360703-JT-1", score=-1)]}
-    answer = await SCHEMA.execute(SUBMIT, variable_values={"input": given}, context_value=context)
+    bad = rating(score="eighty")
+    given = {"drafts": [rating(), bad, rating(unit="360703-JT-1", score=-1)]}
+    cut = salvaged(SCHEMA._schema, Payload(SUBMIT, {"input": given}, None))
+    assert cut
+    context = replace(world.context("monitor"), now=IN_NOVEMBER, unreadable=cut.unreadable)
+    answer = await SCHEMA.execute(SUBMIT, variable_values=cut.variables, context_value=context)
     assert answer.data
     results = answer.data["submitRatings"]["results"]
     assert [each["outcome"] for each in results] == ["ACCEPTED", "REFUSED", "REFUSED"]
     assert [each["refusal"]["field"] for each in results[1:]] == ["drafts.1.score", "drafts.2.score"]
+    assert results[1]["id"] == bad["id"]
 
 
 async def test_a_replay_gets_the_same_receipt_and_changes_nothing_also_after_the_month_has_closed(world: World) -> None:
