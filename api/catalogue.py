@@ -13,7 +13,7 @@ from schema.guards import query
 from schema.pages import DEFAULT_PAGE, Connection
 from schema.times import beijing_day
 from storage import visibility
-from storage.catalogue import holding, keyset_of
+from storage.catalogue import holding, keyset_of, lasting
 from storage.mongo import Document
 from storage.visibility import all_of
 
@@ -21,8 +21,8 @@ from storage.visibility import all_of
 @strawberry.type
 class CatalogueQueries:
     @query(
-        description="Entries that hold on a day, today unless given, in one's scope and in the units above it, by kind and"
-        " code (目录)."
+        description="Entries that hold on a day, or unless one is given today and later, in one's scope and in the units"
+        " above it, by kind and code (目录)."
     )
     async def catalogue(
         self,
@@ -32,10 +32,10 @@ class CatalogueQueries:
         first: int = DEFAULT_PAGE,
         after: str | None = None,
     ) -> Connection[CatalogueEntry]:
-        day = at or beijing_day(info.context.now)
         seal = info.context.seal("catalogue", kind, at)
         page = seal.page(first, after)
         wanted: Document = {"kind": kind.value} if kind else {}
         visible = visibility.catalogue(info.context.actor)
-        found = await info.context.store.catalogue.page(all_of(visible, wanted, holding(day)), page)
+        days = holding(at) if at else lasting(beijing_day(info.context.now))
+        found = await info.context.store.catalogue.page(all_of(visible, wanted, days), page)
         return seal.connection(found, page, keyset_of)

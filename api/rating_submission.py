@@ -15,9 +15,9 @@ from schema.digests import canonical, digest_of
 from schema.drafts import Author, Outcome, UnreadableDraft
 from schema.placing import Directory
 from schema.rating_drafts import MAX_RATINGS, RatingDraft, RatingResult, check_draft, rate
-from schema.ratings import Rating
+from schema.ratings import Rating, month_end
 from schema.refusals import NextStep, Refusal, RefusalCode
-from schema.thresholds import Limits, limits_of
+from schema.thresholds import Threshold, limits_of
 from storage.faults import AlreadyThere
 
 ATTEMPTS = 5
@@ -56,7 +56,7 @@ class _Known:
     """What a batch of drafts rests on."""
 
     directory: Directory
-    limits: Limits
+    settings: Sequence[Threshold]
     grades: Sequence[CatalogueEntry]
 
 
@@ -107,7 +107,7 @@ async def _settle(context: Context, author: Author, settling: Sequence[_Settling
 
 
 def _rated(context: Context, author: Author, known: _Known, each: _Settling) -> Rating | None:
-    draft = each.draft
+    draft, path = each.draft, author.office_path
     try:
         return rate(
             draft,
@@ -115,8 +115,10 @@ def _rated(context: Context, author: Author, known: _Known, each: _Settling) -> 
             author,
             known.directory.unit(draft.unit, context.actor.scopes),
             known.directory.own_point(draft.monitoring_point, author.user_id),
-            limits=known.limits,
-            grades=grades_of(known.grades, author.office_path, draft.month),
+            # What applied at the month's end: late ones come up when the window closes, and whoever could move it while
+            # they arrive would see each by itself.
+            limits=limits_of(known.settings, path, month_end(draft.month)),
+            grades=grades_of(known.grades, path, draft.month),
             now=context.now,
             field=each.field,
         )
@@ -161,7 +163,7 @@ async def _known(context: Context, author: Author, drafts: Sequence[RatingDraft]
     settings = await store.thresholds.above(author.office_path)
     graded = any(draft.grade is not None for draft in drafts)
     grades = await store.catalogue.grades_above(author.office_path) if graded else []
-    return _Known(Directory(units, points), limits_of(settings, author.office_path, context.now), grades)
+    return _Known(Directory(units, points), settings, grades)
 
 
 async def _settle_known(context: Context, author: Author, settling: Sequence[_Settling]) -> None:

@@ -56,7 +56,9 @@ class ThresholdKind(enum.Enum):
         "PICTURE_BITS", description="图像差异上限: two pictures that differ in no more bits are nearly the same."
     )
     RATING_LATE = strawberry.enum_value(
-        "RATING_LATE", description="测评补报期限: days after a month's end for which its ratings are still taken."
+        "RATING_LATE",
+        description="测评补报期限: days after a month's end for which its ratings are still taken; what applied at its end"
+        " counts.",
     )
     RATING_MINIMUM = strawberry.enum_value(
         "RATING_MINIMUM",

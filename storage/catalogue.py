@@ -57,10 +57,14 @@ class Catalogue:
         return [from_document(CatalogueEntry, document) for document in await self._entries.find(filter)]
 
 
+def lasting(day: date) -> Filter:
+    """Entries that hold on `day` or later."""
+    return {"$or": [{"valid_to": None}, {"valid_to": {"$gte": stored_day(day)}}]}
+
+
 def holding(day: date) -> Filter:
     """Entries that hold on `day`."""
-    at = stored_day(day)
-    return {"valid_from": {"$lte": at}, "$or": [{"valid_to": None}, {"valid_to": {"$gte": at}}]}
+    return {"valid_from": {"$lte": stored_day(day)}, **lasting(day)}
 
 
 def keyset_of(entry: CatalogueEntry) -> tuple[str, str, str]:

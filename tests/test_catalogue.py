@@ -153,8 +153,15 @@ async def test_a_later_wording_ends_the_one_before_and_both_are_kept(world: Worl
         [found] = await listed(world, "officer", kind="SERVICE_ITEM", at=day)
         assert found["service"]["promisedDays"] == days
     assert await listed(world, "officer", kind="SERVICE_ITEM", at="2025-12-31") == []
+    await load(loading, SERVICE, service(days=5, **{"from": "2999-01-01"}))
+    ahead = await listed(world, "officer", kind="SERVICE_ITEM")
+    assert {each["service"]["promisedDays"] for each in ahead} == {7, 5}
     before = await loading.kept()
-    for rows in ([service(days=15)], [service(days=7, **{"from": "2026-07-01"}), service(days=15)]):
+    for rows in (
+        [service(days=5, **{"from": "2999-01-01"})],
+        [service(days=15)],
+        [service(days=7, **{"from": "2026-07-01"}), service(days=15)],
+    ):
         assert counts(await loading.load([SERVICE, *rows], Noun.CATALOGUES))[:2] == (0, 0)
     assert await loading.kept() == before
 

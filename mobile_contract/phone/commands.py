@@ -140,7 +140,8 @@ def _deliver(folder: Path, at_once: int, work: Callable[[Delivery], Awaitable[No
             asyncio.run(run())
         finally:
             observations, ratings = device.outbox.observations(), device.ratings.all()
-            screen.summary(observations, device.outbox.forgotten())
+            if observations or not ratings:
+                screen.summary(observations, device.outbox.forgotten())
             screen.ratings(ratings)
         states = {each.state for each in ratings}
         if RatingState.REFUSED in states or any(each.is_aside for each in observations):

@@ -130,7 +130,8 @@ def status(as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
             screen.say(signed if session.is_open else f"{signed}: sign in again 请重新登录")
         else:
             screen.say("Not signed in yet 尚未登录")
-        screen.outbox(observations, forgotten)
+        if observations or not ratings:
+            screen.outbox(observations, forgotten)
         screen.ratings(ratings)
 
 
