@@ -34,12 +34,22 @@ from schema.viewers import COVERT_ROLES
 
 ADDRESSES = frozenset({"Link", "PackLink"})
 """Types of short-lived addresses, which are nothing to keep."""
-WHOLE = frozenset({("Case", "observations"), ("Case", "assignments"), ("ObservationContent", "media")})
+WHOLE = frozenset(
+    {("Case", "observations"), ("Case", "assignments"), ("Observation", "flags"), ("ObservationContent", "media")}
+)
 """Relations whose records are part of the pack; records of other relations are named only."""
 NAMED = frozenset({"Unit", "MonitoringPoint", "User"})
 """Records that are named by all that they say of themselves; others by their id."""
-LEFT_OUT = frozenset({("Case", "relatedCases"), ("Observation", "cases"), ("Observation", "followUps")})
-"""Other cases than the one that the pack is of."""
+LEFT_OUT = frozenset(
+    {
+        ("Case", "relatedCases"),
+        ("Observation", "cases"),
+        ("Observation", "followUps"),
+        ("Flag", "otherObservation"),
+        ("Flag", "otherMedium"),
+    }
+)
+"""Other cases, and other cases' observations, than the one that the pack is of."""
 _COVERT = frozenset(str(role.value) for role in COVERT_ROLES)
 
 

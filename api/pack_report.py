@@ -8,8 +8,8 @@ from typing import Any
 
 from api.pack_blocks import Block, Facts, Heading, Paragraph, Picture, Pictures, Report, Table
 from api.pack_sketch import Place, sketch_of
-from api.pack_words import Words, instant, person, position, size, unit
-from schema.packs import Finding, PackAbout, PackedMedium, PackedRevision
+from api.pack_words import Words, instant, offset, person, position, size, unit
+from schema.packs import Finding, PackAbout, PackedMedium, PackedRevision, PackedThumbnail
 from schema.times import print_instant
 
 FINDINGS = {
@@ -18,12 +18,15 @@ FINDINGS = {
     Finding.MISSING: "原件缺失",
     Finding.NOT_READY: "未核验，未装入",
 }
+OF_THUMBNAILS = {
+    Finding.ALTERED: "缩略图与制作时登记不符，未装入",
+    Finding.MISSING: "缩略图缺失",
+    Finding.UNRECORDED: "缩略图制作时未登记摘要",
+}
 Data = Mapping[str, Any]
 
 
 class Reporter:
-    """`thumbnails` are paths in the pack by the medium's id, with the picture's size in pixels."""
-
     def __init__(
         self,
         words: Words,
@@ -31,12 +34,12 @@ class Reporter:
         data: Data,
         media: Sequence[PackedMedium],
         revisions: Sequence[PackedRevision],
-        thumbnails: Mapping[str, tuple[str, int, int]],
+        thumbnails: Sequence[PackedThumbnail],
     ) -> None:
         self._words, self._about, self._data = words, about, data
         self._media, self._revisions = media, revisions
         self._packed = {each.id: each for each in media}
-        self._thumbnails = thumbnails
+        self._thumbnails = {each.media_id: each for each in thumbnails}
         self._observations: list[Data] = data["observations"] if about.kind == "case" else [data]
         self._numbers: dict[str, str] = {}
         for number, each in enumerate(self._observations, 1):
@@ -56,6 +59,10 @@ class Reporter:
         bad = [each for each in self._media if each.finding in {Finding.ALTERED, Finding.MISSING}]
         for each in bad:
             yield Paragraph(f"注意：影像 {self._numbers.get(each.id, each.id)} {FINDINGS[each.finding]}。", "warning")
+        for thumbnail in self._thumbnails.values():
+            if thumbnail.finding is Finding.ALTERED:
+                number = self._numbers.get(thumbnail.media_id, thumbnail.media_id)
+                yield Paragraph(f"注意：影像 {number} 的{OF_THUMBNAILS[Finding.ALTERED]}；以原件为准。", "warning")
         if self._about.kind == "case":
             yield from self._case()
         about, maker = self._about, self._about.maker or "（不显示）"
@@ -70,6 +77,7 @@ class Reporter:
                 ("制作人", f"{maker}　{about.office or ''}"),
                 ("身份信息", withheld),
                 ("签名公钥指纹", about.fingerprint),
+                ("时间", "本报告中的时间，除另行注明者外，均为北京时间（UTC+08:00）。"),
             ]
         )
 
@@ -136,7 +144,7 @@ class Reporter:
             )
             for number, each in enumerate(self._observations, 1)
         ]
-        yield Table(("序号", "时间", "类别", "单位", "情况", "影像"), (0.07, 0.15, 0.14, 0.22, 0.34, 0.08), rows)
+        yield Table(("序号", "发生时间", "类别", "单位", "情况", "影像"), (0.07, 0.15, 0.14, 0.22, 0.34, 0.08), rows)
 
     def _details(self) -> Iterator[Block]:
         yield Heading("记录详情")
@@ -145,13 +153,12 @@ class Reporter:
 
     def _observation(self, number: int, each: Data) -> Iterator[Block]:
         content, of = each["content"], self._words.of
-        hours, minutes = divmod(abs(content["capturedOffsetMinutes"]), 60)
-        offset = f"{'-' if content['capturedOffsetMinutes'] < 0 else '+'}{hours:02d}:{minutes:02d}"
+        zone = offset(content["capturedOffsetMinutes"])
         yield Heading(f"{number}　{of('Category', content['category'])}　{of('Severity', content['severity'])}", 2)
         rows = [
             ("编号", each["id"]),
             ("方式", of("Method", content["method"])),
-            ("发生时间", f"{instant(content['capturedAt'])}（北京时间；设备时区 {offset}）"),
+            ("发生时间", f"{instant(content['capturedAt'])}（北京时间；设备时区 {zone}）"),
             ("接收时间", f"{instant(each['receivedAt'])}（北京时间）"),
             ("单位", unit(each["unit"]) if each["unit"] else content["claimedUnit"] or "—"),
             ("位置", position(content["position"])),
@@ -176,22 +183,34 @@ class Reporter:
             )
         if pictures := [self._picture(medium) for medium in _media_of(each)]:
             yield Pictures(pictures)
+        if each["flags"]:
+            flags = [self._flag(flag) for flag in each["flags"]]
+            yield Table(("影像", "疑点（系统自动比对，供核查）", "核查结论"), (0.1, 0.6, 0.3), flags)
+
+    def _flag(self, flag: Data) -> tuple[str, str, str]:
+        of = self._words.of
+        told = of("FlagVerdict", flag["verdict"]) if flag["verdict"] else of("FlagState", flag["state"])
+        note = flag["reviews"][-1]["note"] if flag["reviews"] else ""
+        medium = self._numbers.get(flag["medium"]["id"], "—") if flag["medium"] else "—"
+        return medium, flag["messageZh"], f"{told}：{note}" if note else told
 
     def _picture(self, medium: Data) -> Picture:
         packed, facts = self._packed[medium["id"]], medium["facts"] or {}
         thumbnail = self._thumbnails.get(medium["id"])
         taken = (facts.get("takenAtLocal") or "")[:19].replace("T", " ")
+        minutes = facts.get("takenOffsetMinutes")
+        zone = offset(minutes) if minutes is not None else "时区不详"
+        spoiled = OF_THUMBNAILS.get(thumbnail.finding) if thumbnail else None
         return Picture(
             id=medium["id"],
             caption=[
                 f"{self._numbers[medium['id']]}　{self._words.of('MediaKind', medium['kind'])}　{FINDINGS[packed.finding]}",
-                *([f"拍摄（相机时间）{taken}"] if taken else []),
+                *([f"拍摄（相机时间）{taken}（{zone}）"] if taken else []),
                 *(["画面有损坏"] if facts.get("damage") else []),
+                *([spoiled] if spoiled else []),
             ],
             says=self._words.of("MediaKind", medium["kind"]) if packed.path else FINDINGS[packed.finding],
-            width=thumbnail[1] if thumbnail else 0,
-            height=thumbnail[2] if thumbnail else 0,
-            thumbnail=thumbnail[0] if thumbnail else None,
+            thumbnail=thumbnail.path if thumbnail else None,
             original=packed.path,
         )
 
@@ -240,11 +259,11 @@ class Reporter:
                     each.observation_id,
                     str(each.number),
                     each.content_sha256 or "",
-                    "可复算" if each.path else "不可复算",
+                    "可" if each.path else "不可",
                 )
                 for each in receipts
             ]
-            yield Table(("记录", "版", "contentSha256", "复算"), (0.32, 0.06, 0.48, 0.14), rows, code=(0, 2))
+            yield Table(("记录", "版", "contentSha256", "复算"), (0.325, 0.045, 0.555, 0.075), rows, code=(0, 2))
         yield Heading("如何核验")
         yield Paragraph(
             "本包由服务器签名。manifest.json 列出每个文件的大小和 SHA-256，manifest.sig 是对它的 Ed25519 签名，"

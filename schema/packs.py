@@ -46,16 +46,18 @@ class PackLink:
 
 
 class Finding(enum.Enum):
-    """What the store had of an original when the pack was made."""
+    """What the store had of an original, or of a thumbnail, when the pack was made."""
 
     SAME = "SAME"
     """The bytes that were handed in, by their SHA-256."""
     ALTERED = "ALTERED"
-    """Other bytes; they are in the pack and are not the evidence."""
+    """Other bytes: an original's are in the pack and are not the evidence, a thumbnail's are left out."""
     MISSING = "MISSING"
     """None, of a medium that had been verified."""
     NOT_READY = "NOT_READY"
     """The medium has not been verified; its bytes are not part of the pack."""
+    UNRECORDED = "UNRECORDED"
+    """Of a thumbnail alone: some bytes, and no digest to tell whether they are those that the server made."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,16 @@ class PackedMedium:
     state: str
     sha256: str
     byte_size: int
+    finding: Finding
+    path: str | None
+
+
+@dataclass(frozen=True)
+class PackedThumbnail:
+    """The large thumbnail of a medium: `sha256` was noted when it was made, or is None; `path` is None where it is left out."""
+
+    media_id: str
+    sha256: str | None
     finding: Finding
     path: str | None
 
@@ -130,6 +142,7 @@ def manifest(
     about: PackAbout,
     files: Sequence[PackedFile],
     media: Sequence[PackedMedium],
+    thumbnails: Sequence[PackedThumbnail],
     revisions: Sequence[PackedRevision],
 ) -> bytes:
     """The manifest in canonical JSON (RFC 8785): whole numbers and strings only; files in the order of the ZIP.
@@ -156,6 +169,10 @@ def manifest(
                 "path": each.path,
             }
             for each in media
+        ],
+        "thumbnails": [
+            {"mediaId": each.media_id, "sha256": each.sha256, "finding": each.finding.value, "path": each.path}
+            for each in thumbnails
         ],
         "submissions": [
             {
