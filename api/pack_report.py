@@ -7,22 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from api.pack_blocks import Block, Facts, Heading, Paragraph, Picture, Pictures, Report, Table
+from api.pack_proof import FINDINGS, OF_THUMBNAILS, proof
 from api.pack_sketch import Place, sketch_of
-from api.pack_words import Words, instant, offset, person, position, size, unit
+from api.pack_words import Words, instant, offset, person, position, unit
 from schema.packs import Finding, PackAbout, PackedMedium, PackedRevision, PackedThumbnail
 from schema.times import print_instant
 
-FINDINGS = {
-    Finding.SAME: "相符",
-    Finding.ALTERED: "与登记不符",
-    Finding.MISSING: "原件缺失",
-    Finding.NOT_READY: "未核验，未装入",
-}
-OF_THUMBNAILS = {
-    Finding.ALTERED: "缩略图与制作时登记不符，未装入",
-    Finding.MISSING: "缩略图缺失",
-    Finding.UNRECORDED: "缩略图制作时未登记摘要",
-}
 Data = Mapping[str, Any]
 
 
@@ -52,7 +42,14 @@ class Reporter:
             title="证据包",
             running=f"证据包 · {name}",
             made_at=print_instant(self._about.made_at),
-            blocks=[*self._opening(), *self._map(), *self._table(), *self._details(), *self._life(), *self._proof()],
+            blocks=[
+                *self._opening(),
+                *self._map(),
+                *self._table(),
+                *self._details(),
+                *self._life(),
+                *proof(self._media, list(self._thumbnails.values()), self._revisions, self._numbers),
+            ],
         )
 
     def _opening(self) -> Iterator[Block]:
@@ -184,7 +181,9 @@ class Reporter:
         if pictures := [self._picture(medium) for medium in _media_of(each)]:
             yield Pictures(pictures)
         if each["flags"]:
-            flags = [self._flag(flag) for flag in each["flags"]]
+            places = {medium["id"]: place for place, medium in enumerate(_media_of(each))}
+            ordered = sorted(each["flags"], key=lambda flag: places.get((flag["medium"] or {}).get("id"), -1))
+            flags = [self._flag(flag) for flag in ordered]
             yield Table(("影像", "疑点（系统自动比对，供核查）", "核查结论"), (0.1, 0.6, 0.3), flags)
 
     def _flag(self, flag: Data) -> tuple[str, str, str]:
@@ -205,7 +204,7 @@ class Reporter:
             id=medium["id"],
             caption=[
                 f"{self._numbers[medium['id']]}　{self._words.of('MediaKind', medium['kind'])}　{FINDINGS[packed.finding]}",
-                *([f"拍摄（相机时间）{taken}（{zone}）"] if taken else []),
+                *([f"相机时间 {taken} {zone}"] if taken else []),
                 *(["画面有损坏"] if facts.get("damage") else []),
                 *([spoiled] if spoiled else []),
             ],
@@ -243,33 +242,6 @@ class Reporter:
             for each in self._data["history"]
         ]
         yield Table(("时间", "事项", "之后状态", "经办人", "说明"), (0.2, 0.14, 0.14, 0.17, 0.35), rows)
-
-    def _proof(self) -> Iterator[Block]:
-        if self._media:
-            yield Heading(f"原件与摘要（{len(self._media)}）")
-            rows = [
-                (self._numbers.get(each.id, "—"), size(each.byte_size), each.sha256, FINDINGS[each.finding])
-                for each in self._media
-            ]
-            yield Table(("影像", "大小", "SHA-256（登记值）", "现状"), (0.1, 0.19, 0.55, 0.16), rows, code=(2,))
-        if receipts := [each for each in self._revisions if each.content_sha256]:
-            yield Heading("回执摘要")
-            rows = [
-                (
-                    each.observation_id,
-                    str(each.number),
-                    each.content_sha256 or "",
-                    "可" if each.path else "不可",
-                )
-                for each in receipts
-            ]
-            yield Table(("记录", "版", "contentSha256", "复算"), (0.325, 0.045, 0.555, 0.075), rows, code=(0, 2))
-        yield Heading("如何核验")
-        yield Paragraph(
-            "本包由服务器签名。manifest.json 列出每个文件的大小和 SHA-256，manifest.sig 是对它的 Ed25519 签名，"
-            "evidence-key.pem 是公钥。不需要服务器和网络：scripts/verify 包名.zip --fingerprint 指纹。指纹须从出具机构另行取得，"
-            "与本页所印的相符才可信。也可以用 sha256sum 和 openssl 核验。签名证明内容自制作时起未变，不证明所记之事属实。"
-        )
 
 
 def _media_of(observation: Data) -> list[Data]:
