@@ -15,7 +15,7 @@ from schema.links import Info
 from schema.media import ARRIVED, Media
 from schema.monitoring_points import MonitoringPoint
 from schema.nodes import Node
-from schema.packs import PackLink
+from schema.packs import pack_of
 from schema.places import Datum, GeoPoint
 from schema.shown_times import Clocks, ShownTime, time_of_observation
 from schema.units import Unit
@@ -241,15 +241,7 @@ class Observation(Node):
         found = await info.context.links.media(self.content.media_ids)
         return sum(media.state in ARRIVED for media in found)
 
-    @strawberry.field(
-        description="An evidence pack of it: a ZIP of originals, data, pages and a signed manifest (证据包)."
+    pack = strawberry.field(
+        resolver=pack_of,
+        description="An evidence pack of it: a ZIP of originals, data, pages and a signed manifest (证据包).",
     )
-    def pack(
-        self,
-        info: Info,
-        identities: Annotated[
-            bool,
-            strawberry.argument(description="Also who inspected, reported or complained, as far as you may know it."),
-        ] = False,
-    ) -> PackLink:
-        return info.context.pack(self.id, identities=identities)

@@ -7,11 +7,13 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import rfc8785
 import strawberry
 
+from schema.links import Info
+from schema.nodes import Node
 from schema.times import print_instant
 
 FORMAT = "mingcha-evidence-pack"
@@ -43,6 +45,18 @@ ENDINGS = {
 class PackLink:
     url: str = strawberry.field(description="A path on this server: GET it before `expiresAt`; it needs no header.")
     expires_at: datetime = strawberry.field(description="When it stops working.")
+
+
+def pack_of(
+    root: Node,
+    info: Info,
+    identities: Annotated[
+        bool,
+        strawberry.argument(description="Also who inspected, reported or complained, as far as you may know it."),
+    ] = False,
+) -> PackLink:
+    """The field `pack` of every record that one is made of."""
+    return info.context.pack(root.id, identities=identities)
 
 
 class Finding(enum.Enum):
