@@ -113,6 +113,7 @@ async def test_the_pdf_says_what_the_page_says() -> None:
     tables = [text for text in texts if "abab" in text]
     assert len(tables) > 1
     assert all("SHA-256" in text for text in tables), "a table's head stands on each of its pages"
+    assert whole.count("（续）") > 0, "a row that goes on says so"
     images = [each for one in document for each in one.get_objects() if each.type == pypdfium2.raw.FPDF_PAGEOBJ_IMAGE]
     assert len(images) == 1
     for one in document:
