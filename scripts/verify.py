@@ -184,10 +184,10 @@ def plain(text: str) -> str:
 
 
 def fingerprint_of(text: str) -> str:
-    """A fingerprint as people write it down. Raise `ValueError`, also for none: a variable that is empty checks nothing."""
+    """A fingerprint as people write it down. Raise `ArgumentTypeError`, also for none: an unset variable checks nothing."""
     found = re.sub(r"[\s:]", "", text).lower()
     if not re.fullmatch("[0-9a-f]{64}", found):
-        raise ValueError(text)
+        raise argparse.ArgumentTypeError("a fingerprint has 64 hexadecimal digits")
     return found
 
 
