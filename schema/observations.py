@@ -148,6 +148,8 @@ class Observation(Node):
     author_id: strawberry.Private[str]
     device_id: strawberry.Private[str | None] = None
     clock_skew_ms: strawberry.Private[int | None] = None
+    author_is_covert: strawberry.Private[bool] = False
+    """Whether the author held a covert role at that time: an inspector who has become an officer stays unnamed here."""
     office_id: strawberry.Private[str]
     office_path: strawberry.Private[str]
     unit_id: strawberry.Private[str | None] = None
@@ -210,6 +212,9 @@ class Observation(Node):
 
     @strawberry.field(description="Who inspected or reported, where the viewer may know (巡查员).")
     async def author(self, info: Info) -> User | None:
+        viewer = info.context.viewer
+        if self.author_is_covert and (viewer is None or not viewer.knows(await self.owner(info))):
+            return None
         return await info.context.links.user(self.author_id)
 
     @strawberry.field(description="The assignment that it answers (交办).")

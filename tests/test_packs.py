@@ -160,6 +160,25 @@ async def test_what_does_not_fit_is_in_the_pack_of_those_who_examine(world: Worl
     assert "疑点" not in pack["index.html"].decode()
 
 
+async def test_an_inspector_who_has_become_an_officer_stays_unnamed(world: World, tmp_path: Path) -> None:
+    """In what was seen covertly; what the same person records as an officer is open."""
+    id = await observed(world)
+    users = world.store.mongo.collection("users")
+    author = world.people["inspector"].id
+    await users.update_one({"_id": author}, {"$set": {"roles": ["OFFICER"]}})
+    asked = "query($id: ID!) { observation(id: $id) { author { id } } }"
+    told = {
+        name: (await world.ask(name, asked, id=id))["observation"]["author"]
+        for name in ("clerk", "supervisor", "officer")
+    }
+    assert told == {"clerk": None, "supervisor": None, "officer": {"id": author}}
+    for name, identities, named in (("clerk", True, False), ("officer", False, False), ("officer", True, True)):
+        pack = await packed(world, name, id, identities=identities)
+        assert (author in texts_of(pack), "甲inspector" in texts_of(pack)) == (named, named), name
+    await world.store.mongo.collection("observations").update_one({"_id": id}, {"$set": {"author_is_covert": False}})
+    assert "甲inspector" in texts_of(await packed(world, "clerk", id)), "or the test would not see a name"
+
+
 async def test_what_was_sent_is_recomposed_for_every_revision(world: World, tmp_path: Path) -> None:
     id = await observed(world, PHOTO, deviceSequence=1)
     await verified(world, tmp_path)
