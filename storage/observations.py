@@ -29,6 +29,7 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     ((("placement", ASCENDING), ("_id", ASCENDING)), {"partialFilterExpression": {"placement": "UNPLACED"}}),
     ((("device_id", ASCENDING), ("content.captured_at", ASCENDING)), {}),
     checks.INDEX,
+    checks.UNASKED,
 ]
 SET_ASIDE_INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("by", ASCENDING), ("received_at", ASCENDING)), {})]
 
