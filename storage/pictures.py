@@ -46,7 +46,6 @@ _FORMATS = {
     "image/heic": "HEIF",
     "image/avif": "AVIF",
 }
-_FILLED_BYTES = 64 * 2**20
 _LENIENT = frozenset({"image/heic"})
 """Decoders that leave blank what is missing, and don't say so."""
 _FAULTS = (
@@ -90,8 +89,7 @@ def examine(path: Path) -> Picture:
             return replace(picture, damage=Damage.OUT_OF_MEMORY)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             return replace(picture, damage=Damage.TOO_MANY_PIXELS)
-    # The decoder has the last word: a file may end before its structure does and still hold every pixel. Not so of
-    # pixels that were never written, which it shows as grey.
+    # The decoder has the last word: a file cut short may hold every pixel. What was never written it shows as grey.
     if damage or picture.content_type in _LENIENT or picture.damage is Damage.CORRUPT:
         damage = picture.damage or damage
     made = thumbnails or ()
@@ -221,7 +219,7 @@ def _salvaged(path: Path, coding: str, within: int) -> Image.Image:
     if coding == "JPEG":
         data += b"\xff\xd9"
     elif coding == "WEBP":  # decodes only whole: what is missing is taken for zeros
-        data += bytes(max(min(8 + int.from_bytes(data[4:8], "little"), _FILLED_BYTES) - len(data), 0))
+        data += bytes(max(min(8 + int.from_bytes(data[4:8], "little"), 2**26) - len(data), 0))
     stream = io.BytesIO(data)
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:

@@ -13,6 +13,8 @@ _LOOKED_AT = 64
 _SAMPLE_BYTES = 2**16
 _HOLE = bytes(16)
 """No coder begins a frame with so many zeros."""
+_SECTOR = bytes(512)
+"""What a disk leaves unwritten at the least; some cameras pad their units with a few zeros."""
 _SHORTEST = 4
 """Bytes of a sample: shorter ones tell nothing."""
 _CODED = frozenset(
@@ -40,7 +42,7 @@ def has_holes(file: BinaryIO, table: Box, end: int) -> bool:
             continue
         file.seek(at)
         data = file.read(min(size, _SAMPLE_BYTES))
-        if not any(data[: len(_HOLE)]) or (coding in _UNITS and _HOLE in data):
+        if not any(data[: len(_HOLE)]) or (coding in _UNITS and _SECTOR in data):
             return True
     return False
 
