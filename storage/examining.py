@@ -56,7 +56,8 @@ def _shown(path: Path, movie: Picture) -> Picture:
     found = poster(path, movie, pictures.LARGE)
     if isinstance(found, Damage):
         return replace(movie, damage=movie.damage or found)
-    return replace(movie, thumbnails=pictures.from_raster(found, movie.turn))
+    made = pictures.from_raster(found, movie.turn)
+    return replace(movie, thumbnails=made, likeness=pictures.likeness_of(made))
 
 
 def _opened(path: Path) -> Picture:

@@ -30,6 +30,7 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     ((("device_id", ASCENDING), ("content.captured_at", ASCENDING)), {}),
     ((("author_id", ASCENDING), ("device_id", ASCENDING), ("revisions.content.device_sequence", ASCENDING)), {}),
     checks.INDEX,
+    checks.UNASKED,
 ]
 SET_ASIDE_INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("by", ASCENDING), ("received_at", ASCENDING)), {})]
 
