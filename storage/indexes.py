@@ -30,6 +30,7 @@ INDEXES = {
     "cases": cases.INDEXES,
     "clock_readings": clocks.INDEXES,
     "flags": flags.INDEXES,
+    "likeness_marks": likeness.MARK_INDEXES,
     "likenesses": likeness.INDEXES,
     "media": media.INDEXES,
     "media_accesses": media.ACCESS_INDEXES,
