@@ -20,6 +20,7 @@ from schema.likeness import COARSE_BITS, Likeness, coarse_bits_apart, detail_bit
 from storage.altered_pictures import altered
 from storage.decoding import Decoder
 from storage.engines import Addresses
+from storage.examining import examine as examine_any
 from storage.indexes import ensure_indexes
 from storage.likeness import BANDS, RADIUS, Likenesses, band_of, entry, mark_entry, neighbours
 from storage.likeness_hash import CUTS
@@ -162,6 +163,13 @@ async def test_copies_of_a_real_photo_lead_back_to_it(index: Likenesses, tmp_pat
     for kind, body in altered(PHOTOS / name, 3):
         near = await index.near("med_copy", of(tmp_path, body), 24)
         assert (kind, [each.media_id for each in near]) == (kind, ["med_original"])
+
+
+@pytest.mark.skipif(not PHOTOS.exists(), reason="needs ../shared/data")
+@pytest.mark.parametrize("name", ["android-croydon.mp4", "iphoneX-lijiang.mov"])
+def test_a_video_is_compared_by_its_poster(name: str) -> None:
+    [whole, *_] = examine_any(PHOTOS / name).likeness
+    assert (whole.cut, len(unpacked(whole.marks).marks) > 20) == (0, True)
 
 
 async def test_marks_that_many_share_are_passed_over(

@@ -38,7 +38,6 @@ def test_a_video_is_measured_and_shown(see: Callable[[bytes], Picture], format: 
     assert (picture.width, picture.height, picture.display_width, picture.display_height) == (96, 64, 96, 64)
     assert picture.position_problem is PositionProblem.ABSENT
     assert [(each.width, each.height) for each in picture.thumbnails] == [(96, 64)] * 2
-    assert [each.cut for each in picture.likeness][:1] == [0]
 
 
 TURNS = {
