@@ -119,7 +119,8 @@ async def _database() -> AsyncIterator[Mongo]:
         lost: asyncio.Future[Lost] = asyncio.get_running_loop().create_future()
         engines = Engines(folder, lock, typer.echo, lost, durable=False)
         try:
-            mongo = Mongo((await engines.start()).mongo_url, "bench")
+            # An index of a million pictures takes minutes to make.
+            mongo = Mongo((await engines.start()).mongo_url, "bench", timeout_seconds=600)
             yield mongo
             await mongo.close()
         finally:
