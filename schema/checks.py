@@ -42,9 +42,12 @@ class Lookalike:
 
 
 def instant_of(facts: MediaFacts, offset_minutes: int) -> datetime | None:
-    """When a file says that it was made; where it names no offset, by that of the device that handed it in."""
+    """When a file says that it was made; where it names no offset, by that of the device that handed it in.
+
+    A video or sound that says no more than its header does was made when that says so, at the latest.
+    """
     if facts.taken_at_local is None:
-        return None
+        return facts.created_at
     minutes = facts.taken_offset_minutes if facts.taken_offset_minutes is not None else offset_minutes
     try:
         zone = timezone(timedelta(minutes=minutes))

@@ -61,10 +61,6 @@ class Checks:
         id = claim.medium_id or claim.observation_id
         await of.update_one({"_id": id, ROUND: claim.round}, {"$set": {DUE: None}})
 
-    async def waiting(self) -> int:
-        """How many wait for a worker, or are being checked."""
-        return await self._observations.count({DUE: _WAITING}) + await self._media.count({DUE: _WAITING})
-
     async def same_files(self, digests: Sequence[str], observation_id: str) -> list[Media]:
         """READY media of other observations that are byte for byte one of those."""
         found = await self._media.find(

@@ -95,6 +95,13 @@ def test_a_files_time_without_offset_is_the_devices(
     assert checks.instant_of(facts, 480) == expected
 
 
+def test_a_video_that_says_no_more_was_made_when_its_header_says() -> None:
+    header = MediaFacts(created_at=NOW)
+    assert checks.instant_of(header, 480) == NOW
+    both = MediaFacts(created_at=NOW + timedelta(days=9), taken_at_local="2026-11-20T09:05:00")
+    assert checks.instant_of(both, 480) == NOW
+
+
 def test_the_nearest_counter_counts() -> None:
     far, near = place(10_000), place(100)
     assert codes(checks.unit_distance(place(), [far], LIMITS)) == [FlagCode.FAR_FROM_UNIT]
