@@ -110,12 +110,17 @@ def packed(found: Marks) -> bytes:
 
 
 def unpacked(body: bytes) -> Marks:
-    """Raises `struct.error` for what `packed` has not made."""
+    """Raises `ValueError` for what `packed` has not made: it comes from a process that had hostile bytes in its hands."""
+    if len(body) < _HEAD.size or (len(body) - _HEAD.size) % _EACH.size:
+        raise ValueError("no marks")
     width, height = _HEAD.unpack_from(body)
     marks = tuple(
         Mark(figure, (a, b, c, d), x / _FINEST, y / _FINEST, level)
         for figure, a, b, c, d, x, y, level in _EACH.iter_unpack(body[_HEAD.size :])
     )
+    fit = all(each.level < len(LEVELS) and max(each.weak) < KEY_BITS for each in marks)
+    if not (fit and width and height and len(marks) <= MARKS_A_LEVEL * len(LEVELS)):
+        raise ValueError("no marks")
     return Marks((width / _FINEST, height / _FINEST), marks)
 
 

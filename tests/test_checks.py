@@ -156,8 +156,9 @@ def test_speed(metres: float, minutes: float, expected: float | None) -> None:
         (timedelta(minutes=12, seconds=20), None, 720),
         (timedelta(days=-30), None, None),
         (timedelta(days=-30), timedelta(hours=-1), None),
-        (timedelta(days=-30), timedelta(hours=2), -7200),
-        (timedelta(days=365), timedelta(hours=2), 365 * 86_400),
+        (timedelta(days=-30), timedelta(hours=11), None),
+        (timedelta(days=-30), timedelta(hours=13), -46_800),
+        (timedelta(days=365), timedelta(hours=13), 365 * 86_400),
     ],
 )
 def test_a_clock_is_wrong_only_where_the_times_prove_it(
@@ -250,6 +251,8 @@ def test_the_same_finding_is_the_same_flag() -> None:
         replace(finding, code=FlagCode.OUTSIDE_COUNTY),
         replace(finding, other_observation_id="o"),
     ]
+    pair = replace(finding, code=FlagCode.SIMILAR_PICTURE, medium_id="m", other_medium_id="n")
+    assert raise_flag(pair, owner, NOW).id == raise_flag(replace(pair, value=4), owner, NOW).id
     ids = {raise_flag(each, owner, NOW).id for each in others}
     assert len(ids | {first.id, raise_flag(finding, replace(owner, id="obs_2"), NOW).id}) == 6
 

@@ -20,9 +20,18 @@ MARKS = st.builds(
 SIDES = (1.0, 0.75)
 
 
-@given(st.lists(MARKS, max_size=9).map(tuple), EDGE)
+@given(st.lists(MARKS, max_size=9).map(tuple), EDGE.filter(bool))
 def test_marks_are_read_back_as_they_were_packed(marks: tuple[Mark, ...], height: float) -> None:
     assert unpacked(packed(Marks((1.0, height), marks))) == Marks((1.0, height), marks)
+
+
+@given(st.binary(max_size=60))
+def test_what_is_no_packed_marks_is_read_or_said_to_be_none(body: bytes) -> None:
+    try:
+        found = unpacked(body)
+    except ValueError:
+        return
+    assert all(each.level < len(LEVELS) for each in found.marks)
 
 
 @given(MARKS, st.sets(st.integers(0, 3)))
