@@ -3,10 +3,11 @@
 Arithmetic on small grey values; which pairs are worth it is left to `likeness`.
 """
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
-from operator import mul
+from itertools import accumulate, pairwise
+from operator import add, mul
 
 from schema.likeness import DETAIL_BITS, detail_bits_apart
 from storage.likeness_hash import GREY_SIDE, SIDE, Box, hashes_of
@@ -83,14 +84,13 @@ def _moved(box: Box, step: float) -> Iterator[Box]:
                 yield left, top, right, bottom
 
 
+@functools.lru_cache(maxsize=4)
 def _area(grey: bytes) -> Area:
-    area = [0.0] * _ROW**2
-    for y in range(GREY_SIDE):
-        total = 0.0
-        for x in range(GREY_SIDE):
-            total += grey[y * GREY_SIDE + x]
-            area[(y + 1) * _ROW + x + 1] = area[y * _ROW + x + 1] + total
-    return area
+    """Of one picture for all that are laid over it."""
+    area = [0.0] * _ROW
+    for start in range(0, GREY_SIDE**2, GREY_SIDE):
+        area += map(add, area[-_ROW:], accumulate(grey[start : start + GREY_SIDE], initial=0))
+    return tuple(area)
 
 
 def _scaled(area: Area, box: Box, side: int) -> list[float]:

@@ -17,7 +17,7 @@ import anyio.to_thread
 from schema.likeness import DETAIL_BITS, Likeness, coarse_bits_apart, detail_bits_apart
 from storage.alignment import bits_when_laid_over
 from storage.likeness_hash import CUTS
-from storage.marks import WHOLE, Box, Mark, Overlap, asked, overlap_of, unpacked
+from storage.marks import WHOLE, Box, Mark, Overlap, among, asked, overlap_of, unpacked
 from storage.mongo import ASCENDING, Document, Mongo, Sort
 
 RADIUS = 8
@@ -31,6 +31,8 @@ _SURE = 12
 """Bits of 256 below which nothing is gained by moving one picture over the other."""
 _MOST_LAID_OVER = 16
 """Of each way to find them the nearest that are not sure: each costs up to 30 ms of processor time."""
+_MOST_ON_ONE_MARK = 4
+"""Of those that share a single mark: most of them share nothing else."""
 _MOST_SHARING = 2_000
 """Pictures that may share a key before each mark is asked for alone, and those that so many share are passed over."""
 _MOST_OF_A_MARK = 100
@@ -124,10 +126,12 @@ class Likenesses:
         keys = asked(mine)
         found = []
         for each in await self._with_keys(keys):
-            overlap = overlap_of(mine, keys, unpacked(each["marks"])) if each["_id"] != media_id else None
+            overlap = overlap_of(mine, keys, among(keys, each["marks"])) if each["_id"] != media_id else None
             if overlap and _is_enough(overlap):
                 found.append((each["_id"], overlap))
-        return sorted(found, key=lambda pair: (-pair[1].votes, pair[0]))[:_MOST_LAID_OVER]
+        found.sort(key=lambda pair: (-pair[1].votes, pair[0]))
+        alone = [pair for pair in found if pair[1].votes == 1]
+        return [*found[: len(found) - len(alone)][:_MOST_LAID_OVER], *alone[:_MOST_ON_ONE_MARK]]
 
     async def _with_keys(self, keys: Mapping[int, Sequence[Mark]]) -> list[Document]:
         if not keys:

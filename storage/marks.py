@@ -42,6 +42,7 @@ _FREQUENCIES = sorted(
 _HEAD = struct.Struct("<HH")
 _EACH = struct.Struct("<Q4BHHB")
 _FINEST = 2**16 - 1
+_KEY = (1 << KEY_BITS) - 1
 
 
 class Mark(NamedTuple):
@@ -58,7 +59,7 @@ class Mark(NamedTuple):
 
     @property
     def key(self) -> int:
-        return self.figure & (1 << KEY_BITS) - 1
+        return self.figure & _KEY
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,16 @@ def asked(of: Marks) -> dict[int, list[Mark]]:
             for key in _neighbours(each):
                 found.setdefault(key, []).append(each)
     return found
+
+
+def among(keys: Mapping[int, object], body: bytes) -> Marks:
+    """Of packed marks those whose key is one of `keys`: a few of many, and the others are not worth a look."""
+    kept = b"".join(
+        body[place : place + _EACH.size]
+        for place in range(_HEAD.size, len(body), _EACH.size)
+        if int.from_bytes(body[place : place + 5], "little") & _KEY in keys
+    )
+    return unpacked(body[: _HEAD.size] + kept)
 
 
 def _neighbours(mark: Mark) -> Iterator[int]:
