@@ -55,6 +55,7 @@ async def work(settings: Settings, store: Store, metrics: Metrics) -> None:
             tasks.start_soon(_for_ever, metrics, "place", lambda: place_known(store), SWEEP_EVERY_SECONDS)
             backlog = Backlog(store, decoder, folder, clock)
             tasks.start_soon(_for_ever, metrics, "backlog", backlog.sweep, SWEEP_EVERY_SECONDS)
+            tasks.start_soon(_for_ever, metrics, "time", store.observations.know_shown_times, SWEEP_EVERY_SECONDS)
             sweep = partial(_sweep_uploads, store, settings.upload_unused_for)
             tasks.start_soon(_for_ever, metrics, "sweep", sweep, SWEEP_LONG_EVERY_SECONDS)
             for kind, do_one, changes in (

@@ -198,18 +198,22 @@ class Observation(Node):
     async def clock_skew_seconds(self) -> float | None:
         return None if self.clock_skew_ms is None else self.clock_skew_ms / 1000
 
-    @strawberry.field(description="When it was seen, as it is to be shown, by whose clock and why (显示时间).")
-    def when(self) -> ShownTime:
+    def shown(self, content: ObservationContent) -> ShownTime:
+        """The time that a revision with that content is shown with, judged beside what came before it."""
         return time_of_observation(
             Clocks(
-                captured_at=self.content.captured_at,
-                offset_minutes=self.content.captured_offset_minutes,
+                captured_at=content.captured_at,
+                offset_minutes=content.captured_offset_minutes,
                 received_at=self.received_at,
-                position=self.content.position,
+                position=content.position,
                 skew=self.clock_skew,
-                is_correction=self.content.captured_at != self.revisions[0].content.captured_at,
+                is_correction=content.captured_at != self.revisions[0].content.captured_at,
             )
         )
+
+    @strawberry.field(description="When it was seen, as it is to be shown, by whose clock and why (显示时间).")
+    def when(self) -> ShownTime:
+        return self.shown(self.content)
 
     def proof(self) -> Receipt:
         """The receipt, as its author gets it with every replay."""

@@ -77,10 +77,6 @@ class Checks:
             await self._observations.update_many({"_id": {"$in": ids}, ROUND: None}, {"$set": due(now)}) if ids else 0
         )
 
-    async def waiting(self) -> int:
-        """How many wait for a worker, or are being checked."""
-        return await self._observations.count({DUE: _WAITING}) + await self._media.count({DUE: _WAITING})
-
     async def same_files(self, digests: Sequence[str], observation_id: str) -> list[Media]:
         """READY media of other observations that are byte for byte one of those."""
         found = await self._media.find(

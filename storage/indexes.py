@@ -38,6 +38,7 @@ INDEXES = {
     "catalogue": catalogue.INDEXES,
     "clock_readings": clocks.INDEXES,
     "flags": flags.INDEXES,
+    "likeness_marks": likeness.MARK_INDEXES,
     "likenesses": likeness.INDEXES,
     "media": media.INDEXES,
     "media_accesses": media.ACCESS_INDEXES,

@@ -18,11 +18,10 @@ from typing import BinaryIO, TypeVar
 from PIL import Image, ImageCms, ImageFile
 from pillow_heif import register_heif_opener
 
-from schema.likeness import Likeness
 from storage import containers, heif
 from storage.content_types import HEAD_BYTES, sniff
 from storage.exif import Position, PositionProblem, Tags, read_exif
-from storage.likeness_hash import likenesses
+from storage.likeness_pixels import likeness_of
 from storage.motion import find_motion
 from storage.orientations import degrees, swaps_sides
 from storage.picture_facts import Damage, Picture, Raster, Thumbnail
@@ -288,13 +287,3 @@ def _encoded(image: Image.Image) -> Thumbnail:
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=80, optimize=True)
     return Thumbnail(image.width, image.height, "image/jpeg", stream.getvalue())
-
-
-def likeness_of(thumbnails: tuple[Thumbnail, ...]) -> tuple[Likeness, ...]:
-    """Of the small rendition: it is upright, of one size, and there for everything that can be shown."""
-    if not thumbnails:
-        return ()
-    with Image.open(io.BytesIO(thumbnails[-1].data), formats=("JPEG",)) as small:
-        grey = small.convert("L")
-    sharp = Image.Resampling.LANCZOS
-    return likenesses(grey.size, grey.tobytes(), lambda box, side: grey.resize((side, side), sharp, box).tobytes())
