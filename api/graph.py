@@ -15,6 +15,7 @@ from api.media import MediaMutations
 from api.monitoring_points import MonitoringPointQueries
 from api.nodes import NodeQueries
 from api.observations import ObservationMutations, ObservationQueries
+from api.pushes import PushSubscriptions
 from api.redactions import RedactionMutations, RedactionQueries
 from api.sessions import SessionMutations
 from api.settings import Settings
@@ -53,12 +54,13 @@ Mutation = merge_types(
         RedactionMutations,
     ),
 )
+Subscription = merge_types("Subscription", (PushSubscriptions,))
 
 
 def build_schema(settings: Settings) -> Schema:
     """The schema with the limits of `settings`; suggestions would tell a stranger what introspection withholds."""
     config = StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=not settings.introspection)
-    return Schema(Query, Mutation, extensions=extensions(settings), config=config)
+    return Schema(Query, Mutation, Subscription, extensions=extensions(settings), config=config)
 
 
 def printed(schema: Schema) -> str:

@@ -60,6 +60,10 @@ class Settings:
     introspection: bool = True
     trusted_documents_only: bool = False
 
+    push_heartbeat_seconds: int = 15
+    push_streams_per_person: int = 8
+    push_streams_per_process: int = 2000
+
     cors_origins: tuple[str, ...] = ()
     https: bool = False
     metrics_token: str | None = None

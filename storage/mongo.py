@@ -108,8 +108,7 @@ class Collection:
     ) -> list[Document]:
         with translated():
             cursor = self._raw.find(filter, projection, sort=sort, limit=limit, batch_size=10_000, session=session)
-            found: list[Document] = await cursor.to_list(None)
-            return found
+            return list(await cursor.to_list(None))
 
     async def find_one(
         self, filter: Filter, *, sort: Sort | None = None, projection: Projection = None, session: Session = None
@@ -186,8 +185,7 @@ class Collection:
             cursor = self._raw.aggregate(list(pipeline), session=session)
             if not hasattr(cursor, "to_list"):
                 cursor = await cursor  # PyMongo's own client answers with an awaitable, Motor with the cursor
-            found: list[Document] = await cursor.to_list(None)
-            return found
+            return list(await cursor.to_list(None))
 
     async def count(self, filter: Filter) -> int:
         with translated():
@@ -198,13 +196,11 @@ class Collection:
             await self._raw.create_index(list(keys), **options)
 
     @contextlib.asynccontextmanager
-    async def changes(self, pipeline: Sequence[Document]) -> AsyncIterator[AsyncIterator[Document]]:
+    async def changes(self, pipeline: Sequence[Document], **options: Any) -> AsyncIterator[Any]:
         """A change stream over this collection, closed on leaving the block."""
         with translated():
-            stream = self._raw.watch(list(pipeline))
-            if not hasattr(stream, "__aenter__"):
-                stream = await stream
-            async with stream as opened:
+            stream = self._raw.watch(list(pipeline), **options)
+            async with stream if hasattr(stream, "__aenter__") else await stream as opened:
                 yield opened
 
 
@@ -253,11 +249,14 @@ class Mongo:
     def collection(self, name: str) -> Collection:
         return Collection(self._database[name])
 
+    def changes(self, pipeline: Sequence[Document], **options: Any) -> contextlib.AbstractAsyncContextManager[Any]:
+        """A change stream over the whole database."""
+        return Collection(self._database).changes(pipeline, **options)
+
     async def command(self, *command: Any, **arguments: Any) -> Document:
         """Run one database command, such as `ping` or `buildInfo`."""
         with translated():
-            answer: Document = await self._database.command(*command, **arguments)
-            return answer
+            return dict(await self._database.command(*command, **arguments))
 
     async def transact(self, work: Callable[[Session], Awaitable[T]]) -> T:
         """Run `work(session)` in a majority transaction, run again whole by the driver on a transient conflict."""

@@ -10,6 +10,7 @@ from storage.likeness import Likenesses
 from storage.media import MediaRecords
 from storage.mongo import Mongo
 from storage.monitoring_points import MonitoringPoints
+from storage.notices import Notices
 from storage.objects import ObjectStore
 from storage.observations import Observations
 from storage.outlines import Outlines
@@ -35,6 +36,7 @@ class Store:
         self.redactions = Redactions(mongo)
         self.cases = Cases(mongo, self.observations)
         self.assignments = Assignments(mongo, self.cases)
+        self.notices = Notices(mongo)
         self.checks = Checks(mongo)
         self.flags = Flags(mongo)
         self.thresholds = Thresholds(mongo)
