@@ -84,6 +84,7 @@ class _Connection:
         self._level: int | None = None
         self._is_init = False
         self._operations: dict[str, _Operation] = {}
+        self._under_way: set[_Operation] = set()
         self._seat = ExitStack()
         self._writing = asyncio.Lock()
         self._ending: asyncio.Future[Close] = asyncio.get_running_loop().create_future()
@@ -117,7 +118,7 @@ class _Connection:
 
     async def _finish(self, close: Close) -> None:
         """Let what talks to the database come to its end; a stopping server's streams say good-bye first."""
-        operations = list(self._operations.values())
+        operations = list(self._under_way)
         if close != GOING:
             for operation in operations:
                 operation.close()
@@ -149,7 +150,8 @@ class _Connection:
         elif kind == "subscribe":
             await self._subscribe(message)
         elif kind == "complete":
-            if operation := self._operations.get(_id_of(message)):
+            # The id is free from now on, also while its stream comes to its end.
+            if operation := self._operations.pop(_id_of(message), None):
                 operation.close()
         elif kind != "pong":
             raise Broken(4400, "Unknown message type")
@@ -183,14 +185,18 @@ class _Connection:
         id = _id_of(message)
         if id in self._operations:
             raise Broken(4409, f"Subscriber for {id} already exists")
-        if len(self._operations) >= MOST_SUBSCRIPTIONS:
+        if len(self._under_way) >= MOST_SUBSCRIPTIONS:
             shown = Refusal(RefusalCode.LIMIT_EXCEEDED, f"At most {MOST_SUBSCRIPTIONS} subscriptions a connection.")
             await self.send({"id": id, "type": "error", "payload": [_refused(shown)]})
             return
-        self._operations[id] = _Operation(self, self._subscribing, self._admission, self._level, id, message)
+        operation = _Operation(self, self._subscribing, self._admission, self._level, id, message)
+        self._operations[id] = operation
+        self._under_way.add(operation)
 
-    def forget(self, id: str) -> None:
-        del self._operations[id]
+    def forget(self, operation: "_Operation") -> None:
+        self._under_way.discard(operation)
+        if self._operations.get(operation.id) is operation:
+            del self._operations[operation.id]
 
     async def send(self, message: Mapping[str, Any]) -> None:
         async with self._writing:
@@ -218,7 +224,7 @@ class _Operation:
         self._subscribing = subscribing
         self._admission = admission
         self._level = level
-        self._id = id
+        self.id = id
         self._message = message
         self._is_closed = False
         self._stream: Any = None
@@ -236,7 +242,7 @@ class _Operation:
             with suppress(WebSocketDisconnect, OSError, RuntimeError):
                 await self._tell()
         finally:
-            self._connection.forget(self._id)
+            self._connection.forget(self)
 
     async def _tell(self) -> None:
         try:
@@ -259,7 +265,7 @@ class _Operation:
 
     async def _send(self, kind: str, payload: Any = None) -> None:
         if not self._is_closed:
-            message = {"id": self._id, "type": kind}
+            message = {"id": self.id, "type": kind}
             await self._connection.send(message if payload is None else {**message, "payload": payload})
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import anyio
 import strawberry
+from graphql import GraphQLError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
@@ -89,6 +91,8 @@ class Subscribing:
             raise Rejected([errors.fault(str(error))]) from None
         except Refusal as refusal:
             raise Rejected([errors.refused(refusal)]) from None
+        except GraphQLError as error:
+            raise Rejected(errors.formatted([error], flat=self.flat)) from None
         except Rejected:
             raise
         except Exception as error:
@@ -124,10 +128,11 @@ class Subscribing:
 
     def _rejections(self, first: Any) -> Errors:
         found = first.errors if first is not None else ()
-        if any("subscription" in str(error.message).lower() and error.path is None for error in found):
-            return [
-                errors.fault("Only subscriptions are answered as a stream: send queries and mutations to /graphql.")
-            ]
+        causes = [getattr(error, "original_error", None) for error in found]
+        if any(isinstance(cause, InvalidOperationTypeError) for cause in causes):
+            return [errors.fault("Only subscriptions come as a stream: send queries and mutations to /graphql.")]
+        if any(isinstance(cause, CannotGetOperationTypeError) for cause in causes):
+            return [errors.fault("The document has no operation of that name.")]
         return errors.formatted(found, flat=self.flat)
 
 
