@@ -15,6 +15,7 @@ from api.media import MediaMutations
 from api.monitoring_points import MonitoringPointQueries
 from api.nodes import NodeQueries
 from api.observations import ObservationMutations, ObservationQueries
+from api.push_tokens import PushTokenMutations
 from api.pushes import PushSubscriptions
 from api.redactions import RedactionMutations, RedactionQueries
 from api.sessions import SessionMutations
@@ -52,6 +53,7 @@ Mutation = merge_types(
         FlagMutations,
         ThresholdMutations,
         RedactionMutations,
+        PushTokenMutations,
     ),
 )
 Subscription = merge_types("Subscription", (PushSubscriptions,))

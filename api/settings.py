@@ -64,6 +64,14 @@ class Settings:
     push_streams_per_person: int = 8
     push_streams_per_process: int = 2000
 
+    fcm_account: Path | None = None
+    fcm_url: str = "https://fcm.googleapis.com"
+    apns_key: Path | None = None
+    apns_key_id: str | None = None
+    apns_team_id: str | None = None
+    apns_topic: str | None = None
+    apns_url: str = "https://api.push.apple.com"
+
     cors_origins: tuple[str, ...] = ()
     https: bool = False
     metrics_token: str | None = None

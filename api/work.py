@@ -1,4 +1,4 @@
-"""The worker process: media are verified, observations checked, redactions made, sweeps run; any number may run.
+"""The worker process: media are verified, observations checked, redactions made, phones woken; any number may run.
 
 `python -m api.work`. Work is a state in a record, so that nothing is lost with the process; it is woken by a change stream and
 looks by itself every few seconds besides.
@@ -11,6 +11,7 @@ from datetime import timedelta
 from functools import partial
 
 import anyio
+import httpx
 import structlog
 
 from api.buckets import BucketCare
@@ -19,10 +20,12 @@ from api.context import clock
 from api.logs import configure
 from api.metrics import Metrics
 from api.placement import place_known
+from api.push_gateways import gateways
 from api.redaction_work import RedactionWork
 from api.settings import Settings
 from api.upload_sweeps import sweep_uploads
 from api.verification import MediaWork
+from api.waking import NoticeWork, WakingWork
 from api.wiring import open_store
 from schema.refusals import Refusal
 from storage.decoding import Decoder
@@ -31,6 +34,8 @@ from storage.store import Store
 from storage.workplaces import workplace
 
 LOOK_EVERY_SECONDS = 5.0
+WAKE_EVERY_SECONDS = 1.0
+CALL_SECONDS = 15.0
 SWEEP_EVERY_SECONDS = 60.0
 SWEEP_UPLOADS_EVERY_SECONDS = 3600.0
 log = structlog.get_logger()
@@ -39,7 +44,8 @@ log = structlog.get_logger()
 async def work(settings: Settings, store: Store, metrics: Metrics) -> None:
     """Work until cancelled."""
     with workplace(settings.data / "work") as folder:
-        async with Decoder() as decoder, anyio.create_task_group() as tasks:
+        caller = httpx.AsyncClient(http2=True, timeout=CALL_SECONDS, follow_redirects=False)
+        async with caller as client, Decoder() as decoder, anyio.create_task_group() as tasks:
             given_up = timedelta(days=settings.upload_abandoned_days)
             media = MediaWork(store, decoder, folder, clock, give_up_after=given_up, measured=metrics.work)
             redactions = RedactionWork(store, folder, clock, measured=metrics.work)
@@ -48,6 +54,9 @@ async def work(settings: Settings, store: Store, metrics: Metrics) -> None:
             tasks.start_soon(_for_ever, metrics, "place", lambda: place_known(store), SWEEP_EVERY_SECONDS)
             sweep = partial(_sweep_uploads, store, settings.upload_unused_for)
             tasks.start_soon(_for_ever, metrics, "sweep", sweep, SWEEP_UPLOADS_EVERY_SECONDS)
+            tasks.start_soon(_for_ever, metrics, "hear", NoticeWork(store, clock).run, 1.0)
+            waking = WakingWork(store, gateways(settings, client), clock)
+            tasks.start_soon(_for_ever, metrics, "wake", waking.do_all, WAKE_EVERY_SECONDS)
             for kind, do_one, changes in (
                 ("media", media.do_one, store.media.uploaded),
                 ("redaction", redactions.do_one, store.redactions.due),

@@ -88,6 +88,7 @@ class Notices:
     def __init__(self, mongo: Mongo) -> None:
         self._mongo = mongo
         self._assignments = mongo.collection("assignments")
+        self._places = mongo.collection("places")
 
     @asynccontextmanager
     async def reading(self, after: str | None) -> AsyncIterator[Reader]:
@@ -101,6 +102,19 @@ class Notices:
             if NO_HISTORY.isdisjoint(str(fault).split()):
                 raise
             raise HistoryGone from fault
+
+    async def place(self, name: str) -> str | None:
+        """How far a reader of that name had come."""
+        found = await self._places.find_one({"_id": name})
+        return found["position"] if found else None
+
+    async def keep(self, name: str, position: str) -> None:
+        """Keep how far a reader has come; of several of one name, who came furthest."""
+        await self._places.update_one({"_id": name}, {"$max": {"position": position}}, upsert=True)
+
+    async def leave(self, name: str) -> None:
+        """Begin anew from now on."""
+        await self._places.delete_many({"_id": name})
 
     async def _granted(self, notices: Sequence[Notice]) -> list[Notice]:
         """Name whom the cases are given to: one command a batch, whoever subscribes."""

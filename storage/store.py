@@ -14,6 +14,7 @@ from storage.notices import Notices
 from storage.objects import ObjectStore
 from storage.observations import Observations
 from storage.outlines import Outlines
+from storage.push_tokens import PushTokens
 from storage.redactions import Redactions
 from storage.sessions import Sessions
 from storage.thresholds import Thresholds
@@ -37,6 +38,7 @@ class Store:
         self.cases = Cases(mongo, self.observations)
         self.assignments = Assignments(mongo, self.cases)
         self.notices = Notices(mongo)
+        self.push_tokens = PushTokens(mongo)
         self.checks = Checks(mongo)
         self.flags = Flags(mongo)
         self.thresholds = Thresholds(mongo)
