@@ -24,6 +24,7 @@ from api.thresholds import ThresholdMutations, ThresholdQueries
 from api.transport import Schema
 from api.units import UnitQueries
 from api.users import UserQueries
+from api.webhooks import WebhookMutations, WebhookQueries
 from schema.times import SCALARS
 
 Query = merge_types(
@@ -40,6 +41,7 @@ Query = merge_types(
         FlagQueries,
         ThresholdQueries,
         RedactionQueries,
+        WebhookQueries,
     ),
 )
 Mutation = merge_types(
@@ -54,6 +56,7 @@ Mutation = merge_types(
         ThresholdMutations,
         RedactionMutations,
         PushTokenMutations,
+        WebhookMutations,
     ),
 )
 Subscription = merge_types("Subscription", (PushSubscriptions,))

@@ -20,6 +20,7 @@ ROOTS = {
     "pnt": "Query.monitoringPoints",
     "flg": "Query.flags",
     "red": "Query.redaction",
+    "whk": "Query.webhooks",
 }
 """The root field whose permit stands for each kind that not everybody reads."""
 
@@ -59,6 +60,11 @@ async def _flag(context: Context, id: str) -> Node | None:
     return found[0] if found else None
 
 
+async def _webhook(context: Context, id: str) -> Node | None:
+    found = await context.store.webhooks.many([id], visibility.within("office_path", context.actor.scopes))
+    return found[0] if found else None
+
+
 FINDERS: dict[str, Callable[[Context, str], Awaitable[Node | None]]] = {
     "cas": lambda context, wanted: context.links.case(wanted),
     "obs": lambda context, wanted: context.links.observation(wanted),
@@ -67,6 +73,7 @@ FINDERS: dict[str, Callable[[Context, str], Awaitable[Node | None]]] = {
     "med": handed_in,
     "red": visible_redaction,
     "flg": _flag,
+    "whk": _webhook,
     "unt": _unit,
     "pnt": _point,
 }

@@ -64,6 +64,8 @@ class Settings:
     push_streams_per_person: int = 8
     push_streams_per_process: int = 2000
 
+    webhook_allow_loopback: bool = False
+    webhook_allow_private: bool = False
     fcm_account: Path | None = None
     fcm_url: str = "https://fcm.googleapis.com"
     apns_key: Path | None = None

@@ -1,4 +1,4 @@
-"""Waking: the worker's part of pushes: it hears of changes and has the devices of those concerned woken.
+"""Waking: the worker hears of changes, and has the devices of those concerned woken and webhooks told.
 
 Where the worker stands in the history of changes is kept, so that what happened while none ran is not lost. Any number of
 workers may run: each hears of everything, and what one has marked, the others find marked.
@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from api.push_gateways import PushGateway, Woken
+from api.webhook_work import deliveries_of
 from schema.push_tokens import PushService
 from storage.notices import HistoryGone, Notice
 from storage.push_tokens import Call
@@ -49,9 +50,15 @@ class NoticeWork:
                 batch = await reader.next()
                 now = self._clock()
                 await self._store.push_tokens.mark(concerned(batch.notices), now + GATHER)
+                await self._expect(batch.notices, now)
                 if batch.notices or place is None or now - kept_at >= KEEP_PLACE_EVERY:
                     await self._store.notices.keep(PLACE, batch.position)
                     place, kept_at = batch.position, now
+
+    async def _expect(self, notices: Sequence[Notice], now: datetime) -> None:
+        if notices:
+            webhooks = await self._store.webhooks.all({"state": "ACTIVE"})
+            await self._store.webhooks.expect(deliveries_of(notices, webhooks, now))
 
 
 def concerned(notices: Sequence[Notice]) -> Mapping[str, str]:

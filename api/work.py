@@ -19,6 +19,7 @@ from api.checks import CheckWork
 from api.context import clock
 from api.logs import configure
 from api.metrics import Metrics
+from api.outgoing import Outgoing, caller
 from api.placement import place_known
 from api.push_gateways import gateways
 from api.redaction_work import RedactionWork
@@ -26,6 +27,8 @@ from api.settings import Settings
 from api.upload_sweeps import sweep_uploads
 from api.verification import MediaWork
 from api.waking import NoticeWork, WakingWork
+from api.webhook_work import WebhookWork
+from api.webhooks import rules_of
 from api.wiring import open_store
 from schema.refusals import Refusal
 from storage.decoding import Decoder
@@ -44,8 +47,8 @@ log = structlog.get_logger()
 async def work(settings: Settings, store: Store, metrics: Metrics) -> None:
     """Work until cancelled."""
     with workplace(settings.data / "work") as folder:
-        caller = httpx.AsyncClient(http2=True, timeout=CALL_SECONDS, follow_redirects=False)
-        async with caller as client, Decoder() as decoder, anyio.create_task_group() as tasks:
+        push = httpx.AsyncClient(http2=True, timeout=CALL_SECONDS, follow_redirects=False)
+        async with push as client, caller() as free, Decoder() as decoder, anyio.create_task_group() as tasks:
             given_up = timedelta(days=settings.upload_abandoned_days)
             media = MediaWork(store, decoder, folder, clock, give_up_after=given_up, measured=metrics.work)
             redactions = RedactionWork(store, folder, clock, measured=metrics.work)
@@ -56,6 +59,8 @@ async def work(settings: Settings, store: Store, metrics: Metrics) -> None:
             tasks.start_soon(_for_ever, metrics, "sweep", sweep, SWEEP_UPLOADS_EVERY_SECONDS)
             tasks.start_soon(_for_ever, metrics, "hear", NoticeWork(store, clock).run, 1.0)
             waking = WakingWork(store, gateways(settings, client), clock)
+            webhooks = WebhookWork(store, Outgoing(rules_of(settings), free), clock)
+            tasks.start_soon(_for_ever, metrics, "tell", webhooks.do_all, WAKE_EVERY_SECONDS)
             tasks.start_soon(_for_ever, metrics, "wake", waking.do_all, WAKE_EVERY_SECONDS)
             for kind, do_one, changes in (
                 ("media", media.do_one, store.media.uploaded),

@@ -26,6 +26,8 @@ PREFIXES = {
     "evt": "event",
     "flg": "flag",
     "thr": "threshold",
+    "whk": "webhook",
+    "dlv": "delivery",
 }
 _SHAPE = re.compile(r"([a-z]{3})_[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 

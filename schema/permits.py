@@ -41,6 +41,7 @@ AUTHORS = only(_R.INSPECTOR, _R.MONITOR, _R.OFFICER)
 READERS = only(_R.INSPECTOR, _R.MONITOR, _R.SUPERVISOR, _R.OFFICER)
 FOLLOWERS = only(_R.INSPECTOR, _R.SUPERVISOR, _R.OFFICER)
 OFFICERS = only(_R.OFFICER)
+ADMINS = only(_R.ADMIN)
 EXAMINERS = only(_R.SUPERVISOR, _R.OFFICER)
 """Who may know what doesn't fit about an observation; its author never, who would learn what is seen and what is not."""
 
@@ -57,6 +58,8 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("Query", only(_R.SUPERVISOR, _R.OFFICER, _R.ADMIN), "users"),
     ("Query", EXAMINERS, "flags thresholds"),
     ("Query", OFFICERS, "redactions"),
+    ("Query", ADMINS, "webhooks webhookDeliveries"),
+    ("Mutation", ADMINS, "registerWebhook rotateWebhookSecret enableWebhook removeWebhook"),
     ("Mutation", PUBLIC, "signIn refreshSession"),
     ("Mutation", SIGNED_IN, "signOut revokeDevice changePassword registerPushToken forgetPushToken"),
     ("Mutation", AUTHORS, "submitObservations reviseObservation requestUploads abortUploads confirmMedia"),
@@ -163,6 +166,12 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("User", SEEN, "id displayName roles office scopes"),
     ("UserConnection", SEEN, "edges pageInfo"),
     ("UserEdge", SEEN, "cursor node"),
+    ("Webhook", SEEN, "id url state registeredAt disabledReason"),
+    ("WebhookDelivery", SEEN, "id kind recordId recordState changedAt state attempts failure deliveredAt"),
+    ("WebhookDeliveryConnection", SEEN, "edges pageInfo"),
+    ("WebhookDeliveryEdge", SEEN, "cursor node"),
+    ("WebhookPayload", SEEN, "webhook secret"),
+    ("WebhookRemoved", SEEN, "id"),
 )
 
 PERMITS: dict[str, Permit] = {f"{owner}.{field}": permit for owner, permit, names in _ROWS for field in names.split()}

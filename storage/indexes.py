@@ -21,6 +21,7 @@ from storage import (
     thresholds,
     units,
     users,
+    webhooks,
 )
 from storage.mongo import Mongo
 from storage.thresholds import Thresholds
@@ -43,6 +44,8 @@ INDEXES = {
     "thresholds": thresholds.INDEXES,
     "units": units.INDEXES,
     "users": users.INDEXES,
+    "webhooks": webhooks.INDEXES,
+    "webhook_deliveries": webhooks.DELIVERY_INDEXES,
 }
 
 

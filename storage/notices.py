@@ -8,6 +8,7 @@ import enum
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Protocol
 
 from storage.mongo import Document, Mongo, StoreFault
@@ -37,7 +38,7 @@ PIPELINE: list[Document] = [
             "operationType": {"$in": ["insert", "update", "replace"]},
         }
     },
-    {"$project": {"ns.coll": 1, "documentKey": 1, **{f"fullDocument.{name}": 1 for name in FACTS}}},
+    {"$project": {"ns.coll": 1, "documentKey": 1, "clusterTime": 1, **{f"fullDocument.{name}": 1 for name in FACTS}}},
 ]
 
 
@@ -56,6 +57,7 @@ class Notice:
     case_id: str | None = None
     state: str | None = None
     granted: frozenset[str] = frozenset()
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,8 +143,9 @@ class _Reader:
 
 def _notice(change: Document) -> Notice:
     facts = change.get("fullDocument") or {}
+    at = change["clusterTime"].as_datetime()  # whole seconds
     known: dict[str, Any] = {name: facts.get(name) for name in FACTS}
-    return Notice(change["_id"]["_data"], Kind(change["ns"]["coll"]), change["documentKey"]["_id"], **known)
+    return Notice(change["_id"]["_data"], Kind(change["ns"]["coll"]), change["documentKey"]["_id"], at=at, **known)
 
 
 def _case_of(notice: Notice) -> str | None:

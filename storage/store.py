@@ -20,6 +20,7 @@ from storage.sessions import Sessions
 from storage.thresholds import Thresholds
 from storage.units import Units
 from storage.users import Users
+from storage.webhooks import Webhooks
 
 
 class Store:
@@ -38,6 +39,7 @@ class Store:
         self.cases = Cases(mongo, self.observations)
         self.assignments = Assignments(mongo, self.cases)
         self.notices = Notices(mongo)
+        self.webhooks = Webhooks(mongo)
         self.push_tokens = PushTokens(mongo)
         self.checks = Checks(mongo)
         self.flags = Flags(mongo)
