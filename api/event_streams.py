@@ -19,7 +19,7 @@ from api.context import clock
 from api.errors import fault, masked, refused
 from api.levels import HEADER, level_of
 from api.payloads import Malformed, Payload
-from api.sockets import CLOSED_BY, STALL_SECONDS
+from api.socket_operations import CLOSED_BY, STALL_SECONDS
 from api.subscribing import Rejected, Subscribing, Subscription
 from api.viewers import Admission
 from schema.refusals import Refusal, RefusalCode
@@ -93,15 +93,16 @@ async def _tell(begun: Subscription, beat_seconds: float, receive: Receive, send
     headers = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
     leaving = asyncio.ensure_future(_gone(receive, begun))
     try:
-        with suppress(OSError, TimeoutError):
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await _send(send, RETRY)
-            async with aclosing(_events(begun, beat_seconds)) as events:
-                async for event in events:
-                    if leaving.done():
-                        break
-                    await _send(send, event)
-            await send({"type": "http.response.body", "body": b""})
+        async with aclosing(begun):
+            with suppress(OSError, TimeoutError):
+                await send({"type": "http.response.start", "status": 200, "headers": headers})
+                await _send(send, RETRY)
+                async with aclosing(_events(begun, beat_seconds)) as events:
+                    async for event in events:
+                        if leaving.done():
+                            break
+                        await _send(send, event)
+                await send({"type": "http.response.body", "body": b""})
     finally:
         begun.stream.close()
         leaving.cancel()

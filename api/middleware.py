@@ -117,7 +117,7 @@ def middleware(settings: Settings, metrics: Metrics, levels: Levels) -> list[Mid
         CORSMiddleware,
         allow_origins=settings.cors_origins,
         allow_methods=("GET", "POST"),
-        allow_headers=("Authorization", ID_HEADER, LEVEL_HEADER),
+        allow_headers=("Authorization", "Last-Event-ID", ID_HEADER, LEVEL_HEADER),
         expose_headers=(ID_HEADER, "Retry-After", LEVEL_HEADER, SUNSET),
     )
     return [

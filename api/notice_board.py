@@ -16,8 +16,10 @@ from storage.mongo import StoreFault
 from storage.notices import Batch, HistoryGone, Notice, NoticeLog
 
 MOST_KEPT = 10_000
-"""Some 4 MB; those who were away for longer pull everything, which costs less than so many events."""
+"""Some 10 MB; those who were away for longer pull everything, which costs less than so many events."""
 AGAIN_SECONDS = 1.0
+REACH_SECONDS = 20.0
+"""The server reads its whole history of that time, whatever of it is ours: longer than so, a pull costs less."""
 log = structlog.get_logger(__name__)
 
 
@@ -57,6 +59,8 @@ class Board:
                 self._begin_anew()
             except (Refusal, StoreFault) as error:
                 log.warning("work failed", work="notices", reason=type(error).__name__)
+            except Exception:
+                log.exception("work failed", work="notices")  # the process serves on
             await asyncio.sleep(AGAIN_SECONDS)
 
     def stop(self) -> None:
@@ -127,12 +131,14 @@ class Board:
                 return
             found: list[Notice] = []
             async with self._log.reading(since) as reader:
-                reached = since
+                reached, deadline = since, asyncio.get_running_loop().time() + REACH_SECONDS
                 while reached < floor:
                     batch = await reader.next()
                     found += takewhile(lambda each: each.position <= floor, batch.notices)
                     reached = batch.position
                     if len(found) + len(self._kept) > MOST_KEPT or floor != self._floor:
+                        raise HistoryGone
+                    if asyncio.get_running_loop().time() > deadline:
                         raise HistoryGone
             self._kept.extendleft(reversed(found))
             self._floor = since

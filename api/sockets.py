@@ -5,48 +5,32 @@ which its clients come again with what `connectionParams` gives them then.
 """
 
 import asyncio
-from collections.abc import Mapping
-from contextlib import ExitStack, suppress
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any
 
 import orjson
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from api import payloads, tracing
 from api.context import clock
-from api.errors import fault, refused
+from api.errors import refused
 from api.levels import HEADER, level_of
-from api.payloads import Malformed
-from api.subscribing import Rejected, Subscribing
-from api.tracing import Trace
+from api.socket_operations import CLOSED_BY, GOING, GONE, STALL_SECONDS, Close, Operation
+from api.subscribing import Subscribing
 from api.viewers import Admission
 from schema.pushes import EndReason
 from schema.refusals import Refusal, RefusalCode
 
 SUBPROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 10.0
-STALL_SECONDS = 30.0
-"""A caller who takes nothing for so long is given up: its side of the line is full."""
 GRACE_SECONDS = 5.0
 LONGEST_MESSAGE = 64 * 1024
 """In bytes; `serve.py` has the server refuse longer ones before they are held in memory."""
 LONGEST_ID = 128
 MOST_SUBSCRIPTIONS = 16
-
-
-class Close(NamedTuple):
-    code: int
-    reason: str
-
-
-GOING = Close(1001, "SERVER_STOPPING")
-GONE = Close(1000, "")
-CLOSED_BY = {
-    EndReason.SERVER_STOPPING: GOING,
-    EndReason.TOKEN_EXPIRED: Close(4403, "TOKEN_EXPIRED"),
-    EndReason.SESSION_ENDED: Close(4403, "SESSION_ENDED"),
-}
+MOST_STRANGERS = 200
+"""Connections that have not signed in, in each process: ten seconds each."""
 
 
 class Broken(Exception):  # noqa: N818
@@ -63,9 +47,13 @@ class SocketEndpoint:
     def __init__(self, subscribing: Subscribing, *, init_seconds: float = INIT_SECONDS) -> None:
         self.subscribing = subscribing
         self.init_seconds = init_seconds
+        self.strangers = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         websocket = WebSocket(scope, receive, send)
+        if self.strangers >= MOST_STRANGERS:
+            await websocket.close()
+            return
         if SUBPROTOCOL not in websocket.scope["subprotocols"]:
             await websocket.accept()
             await websocket.close(4406, "Subprotocol not acceptable")
@@ -73,6 +61,15 @@ class SocketEndpoint:
         await websocket.accept(SUBPROTOCOL)
         with suppress(WebSocketDisconnect, OSError):
             await _Connection(self, websocket).run()
+
+    @contextmanager
+    def admitting(self) -> Iterator[None]:
+        """Count a connection that has not said yet whose it is."""
+        self.strangers += 1
+        try:
+            yield
+        finally:
+            self.strangers -= 1
 
 
 class _Connection:
@@ -83,9 +80,10 @@ class _Connection:
         self._admission: Admission | None = None
         self._level: int | None = None
         self._is_init = False
-        self._operations: dict[str, _Operation] = {}
-        self._under_way: set[_Operation] = set()
+        self._operations: dict[str, Operation] = {}
+        self._under_way: set[Operation] = set()
         self._seat = ExitStack()
+        self._seat.enter_context(endpoint.admitting())
         self._writing = asyncio.Lock()
         self._ending: asyncio.Future[Close] = asyncio.get_running_loop().create_future()
 
@@ -129,7 +127,9 @@ class _Connection:
             if late:
                 await asyncio.wait(late)
         if close != GONE:
-            await self._websocket.close(close.code, close.reason)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GRACE_SECONDS):  # a line that is full takes no good-bye either
+                    await self._websocket.close(close.code, close.reason)
 
     async def _read(self) -> Close:
         while True:
@@ -167,6 +167,7 @@ class _Connection:
         try:
             self._level = level_of(str(level) if level is not None else None)
             self._admission = await self._subscribing.doorman.admit(authorization, clock())
+            self._seat.close()
             self._seat.enter_context(self._subscribing.seats.taking(self._admission.viewer.user_id))
         except Refusal as refusal:
             code = 1013 if refusal.code in {RefusalCode.BUSY, RefusalCode.UNAVAILABLE} else 4403
@@ -187,13 +188,13 @@ class _Connection:
             raise Broken(4409, f"Subscriber for {id} already exists")
         if len(self._under_way) >= MOST_SUBSCRIPTIONS:
             shown = Refusal(RefusalCode.LIMIT_EXCEEDED, f"At most {MOST_SUBSCRIPTIONS} subscriptions a connection.")
-            await self.send({"id": id, "type": "error", "payload": [_refused(shown)]})
+            await self.send({"id": id, "type": "error", "payload": [refused(shown)]})
             return
-        operation = _Operation(self, self._subscribing, self._admission, self._level, id, message)
+        operation = Operation(self, self._subscribing, self._admission, self._level, id, message)
         self._operations[id] = operation
         self._under_way.add(operation)
 
-    def forget(self, operation: "_Operation") -> None:
+    def forget(self, operation: "Operation") -> None:
         self._under_way.discard(operation)
         if self._operations.get(operation.id) is operation:
             del self._operations[operation.id]
@@ -206,77 +207,6 @@ class _Connection:
             except TimeoutError:
                 self.end(Close(1008, "Nothing is taken any more"))
                 raise WebSocketDisconnect(1008) from None
-
-
-class _Operation:
-    """One subscription of a connection, in a task of its own."""
-
-    def __init__(
-        self,
-        connection: _Connection,
-        subscribing: Subscribing,
-        admission: Admission,
-        level: int | None,
-        id: str,
-        message: Mapping[str, Any],
-    ) -> None:
-        self._connection = connection
-        self._subscribing = subscribing
-        self._admission = admission
-        self._level = level
-        self.id = id
-        self._message = message
-        self._is_closed = False
-        self._stream: Any = None
-        self.task = asyncio.ensure_future(self._run())
-
-    def close(self) -> None:
-        """Nothing more is sent; what is under way comes to its end."""
-        self._is_closed = True
-        if self._stream is not None:
-            self._stream.close()
-
-    async def _run(self) -> None:
-        tracing.begin(Trace(tracing.correlation_id(None), "subscription"))
-        try:
-            with suppress(WebSocketDisconnect, OSError, RuntimeError):
-                await self._tell()
-        finally:
-            self._connection.forget(self)
-
-    async def _tell(self) -> None:
-        try:
-            payload = payloads.from_object(self._message.get("payload"))
-            begun = await self._subscribing.begin(payload, self._admission, level=self._level)
-        except (Rejected, Malformed, Refusal) as error:
-            await self._send("error", _shown(error))
-            return
-        self._stream = begun.stream
-        if self._is_closed:
-            begun.stream.close()
-        async for body, _ in begun.answers():
-            await self._send("next", body)
-        ended = begun.stream.ended
-        if ended in CLOSED_BY:
-            # Without `complete`, clients of this protocol take the subscription up again by themselves.
-            self._connection.end(CLOSED_BY[ended])
-        else:
-            await self._send("complete")
-
-    async def _send(self, kind: str, payload: Any = None) -> None:
-        if not self._is_closed:
-            message = {"id": self.id, "type": kind}
-            await self._connection.send(message if payload is None else {**message, "payload": payload})
-
-
-def _shown(error: Exception) -> list[dict[str, Any]]:
-    if isinstance(error, Rejected):
-        return error.shown
-    return [_refused(error) if isinstance(error, Refusal) else fault(str(error))]
-
-
-def _refused(refusal: Refusal) -> dict[str, Any]:
-    return refused(refusal)
 
 
 def _parsed(message: Mapping[str, Any]) -> Mapping[str, Any]:

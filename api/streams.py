@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import strawberry
+import structlog
 
 from api.notice_board import Board
 from api.subscribers import Subscriber
@@ -39,6 +40,7 @@ Told = AssignmentChanged | CaseChanged | RecordLost
 Event = Told | StreamPosition | Resync | StreamEnded
 POSITION_EVERY = timedelta(seconds=60)
 AGAIN_SECONDS = 1.0
+log = structlog.get_logger(__name__)
 HEARD = {
     Kind.ASSIGNMENT: frozenset({Kind.ASSIGNMENT}),
     # Who is given a case, or whom it is taken from, is told by the assignment.
@@ -140,6 +142,10 @@ class Stream:
                 events = await own.events(notice)
             except (Refusal, StoreFault):  # the database is away: nothing is left out, it comes later
                 await self._pause()
+            except Exception:
+                # One record that trips our code costs itself, and no other of this subscriber.
+                log.exception("fault", kind=notice.kind.value)
+                events = own.passed_over(notice)
         for event in events or ():
             yield event
 
@@ -184,6 +190,11 @@ class _Own:
             events[-1].cursor = self.cursor()
         return events
 
+    def passed_over(self, notice: Notice) -> list[Told]:
+        """Nothing is told of it."""
+        self.position = notice.position
+        return []
+
     async def _of_cases(self, notice: Notice) -> list[Told]:
         links, cursor = self.context.links, self.cursor()
         if notice.kind is Kind.CASE:
@@ -214,4 +225,4 @@ class _Own:
 
 
 def _is(notice: Notice, state: AssignmentState) -> bool:
-    return AssignmentState(notice.state) is state
+    return notice.state == str(state.value)

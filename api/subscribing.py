@@ -5,7 +5,7 @@ How results travel is left to `sockets.py` and `event_streams.py`, what they tel
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -27,6 +27,7 @@ from api.viewers import Admission, Doorman
 from schema.refusals import Refusal, RefusalCode
 
 FAREWELL_SECONDS = 2.0
+PASSING = frozenset({RefusalCode.UNAVAILABLE.value, RefusalCode.BUSY.value})
 Errors = list[dict[str, Any]]
 
 
@@ -148,14 +149,20 @@ class Subscription:
     async def answers(self) -> AsyncGenerator[tuple[dict[str, Any], str | None], None]:
         """Each result as the caller sees it, and the cursor to go on from once it has arrived; None to stay.
 
-        A result with errors is the last: what could not be told then is told to whoever comes again.
+        What could not be read because a part of the service is down ends the stream, to be told to whoever comes again.
         """
         result = self._first
-        async with aclosing(self._results):
-            while result is not None:
-                body: dict[str, Any] = {"data": result.data}
-                if result.errors:
-                    yield body | {"errors": errors.formatted(result.errors, flat=self._flat)}, None
+        while result is not None:
+            body: dict[str, Any] = {"data": result.data}
+            if result.errors:
+                body["errors"] = errors.formatted(result.errors, flat=self._flat)
+                if not PASSING.isdisjoint(each["extensions"]["code"] for each in body["errors"]):
+                    yield body, None
                     return
-                yield body, self.stream.cursor if self.stream.ended is None else None
-                result = await anext(self._results, None)
+            yield body, self.stream.cursor if self.stream.ended is None else None
+            result = await anext(self._results, None)
+
+    async def aclose(self) -> None:
+        """Whoever began it closes it, also without having read it."""
+        self.stream.close()
+        await self._results.aclose()
