@@ -42,11 +42,12 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiving() -> AsyncIterator[Receiver]:
+async def receiving(**secure: Any) -> AsyncIterator[Receiver]:
+    """`secure` are uvicorn's settings for TLS."""
     receiver = Receiver()
     listener = socket.create_server(("127.0.0.1", 0))
     receiver.address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    server = uvicorn.Server(uvicorn.Config(receiver, log_config=None, lifespan="off"))
+    server = uvicorn.Server(uvicorn.Config(receiver, log_config=None, lifespan="off", **secure))
     running = asyncio.ensure_future(server.serve([listener]))
     while not server.started:  # noqa: ASYNC110  uvicorn has no event for it
         await asyncio.sleep(0.01)

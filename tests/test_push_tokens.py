@@ -13,7 +13,9 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
+from api import work
 from api.context import clock
+from api.metrics import Metrics
 from api.push_gateways import PushGateway, Woken, gateways
 from api.settings import BadSetting, Settings
 from api.waking import LEASE, MOST_ATTEMPTS, NoticeWork, WakingWork
@@ -294,6 +296,30 @@ async def test_apns_is_called_as_apple_wants_it_and_understood(
     assert (token.header["kid"], token.claims["iss"]) == ("KEY1", "TEAM1")
     assert (call.headers["apns-push-type"], call.headers["apns-topic"]) == ("background", "cn.example.mingcha")
     assert json.loads(call.body) == {"aps": {"content-available": 1}, "kind": "changes"}
+
+
+async def test_the_worker_wakes_phones_and_tells_webhooks_by_itself(
+    world: World, receiver: Receiver, tmp_path: Path
+) -> None:
+    settings, _ = fcm_settings(tmp_path, receiver.address)
+    receiver.answer = lambda call: (
+        200,
+        {"access_token": "opened", "expires_in": 3600} if call.path == "/token" else {},
+    )
+    await at_home(world, "supervisor")
+    await register(world, "supervisor")
+    world.settings = replace(world.settings, webhook_allow_loopback=True)
+    document = "mutation M($input: RegisterWebhookInput!) { registerWebhook(input: $input) { __typename } }"
+    await world.ask("admin", document, input={"id": new_id("whk"), "url": f"{receiver.address}/hook"})
+    await started(world)
+    await give(world)
+    own = replace(settings, data=world.settings.data, webhook_allow_loopback=True)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(work.work, own, world.store, Metrics())
+        with anyio.fail_after(30):
+            while not {"/hook", "/v1/projects/mingcha-test/messages:send"} <= {call.path for call in receiver.calls}:  # noqa: ASYNC110
+                await anyio.sleep(0.05)
+        tasks.cancel_scope.cancel()
 
 
 def test_settings_that_name_no_service_rightly_end_the_start(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from api import notice_board, streams, subscribers
+from mobile_contract.levels import Levels
 from storage.engines import Addresses
 from tests.streaming import ASSIGNMENTS, CASES, Process, linked, listening, serving, signed_in
 from tests.world import ACCEPT, ASSIGN, WITHDRAW, World, new_id
@@ -315,3 +316,28 @@ async def test_a_server_that_stops_says_so_and_hangs_on_nobody(
             assert time.monotonic() - began < 5
     finally:
         await process.close()
+
+
+async def test_a_record_that_trips_our_code_ends_no_stream(world: World) -> None:
+    signed = await signed_in(world, "officer")
+    async with serving(world) as address, linked(address, signed) as phone:
+        await phone.subscribe(CASES)
+        await phone.news()
+        broken = await world.open_case()
+        assert (await phone.news())["case"]["id"] == broken["id"]
+        await world.store.mongo.collection("cases").update_one({"_id": broken["id"]}, {"$unset": {"title": ""}})
+        sound = await world.open_case()
+        assert (await phone.news())["case"]["id"] == sound["id"]
+
+
+async def test_a_phone_of_a_level_that_has_ended_gets_no_stream(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = Levels(current=9, oldest=9)
+    monkeypatch.setattr(Levels, "read", classmethod(lambda _: ended))
+    signed = await signed_in(world, "officer")
+    async with serving(world) as address:
+        for named, outcome in (({"Mingcha-Level": 3}, "error"), ({"mingcha-level": "9"}, "next"), ({}, "next")):
+            async with linked(address, signed, **named) as phone:
+                await phone.subscribe(CASES)
+                message = await phone.receive()
+                assert message["type"] == outcome, named
+                assert ("LEVEL_TOO_OLD" in str(message)) == (outcome == "error")

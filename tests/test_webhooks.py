@@ -2,14 +2,20 @@
 
 import hmac
 import json
+import ssl
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from api.context import clock
 from api.outgoing import NotThere, Outgoing, Rules, caller
@@ -290,3 +296,43 @@ async def test_what_may_not_be_called_is_not_registered(world: World) -> None:
         answer = (await world.ask("admin", REGISTER, input={"id": new_id("whk"), "url": url}))["answer"]
         assert (answer["code"], answer["field"]) == ("BAD_INPUT", "url"), url
     assert await world.store.mongo.collection("webhooks").find({}) == []
+
+
+async def test_a_call_by_number_is_held_to_the_names_certificate(tmp_path: Path) -> None:
+    """Over TLS: the certificate must be that of the name, wherever the number leads."""
+    name = "hooks.example.invalid"
+    key, certificate = self_signed(name)
+    (tmp_path / "cert.pem").write_bytes(certificate)
+    (tmp_path / "key.pem").write_bytes(key)
+
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        return ["127.0.0.1"]
+
+    secure = {"ssl_certfile": str(tmp_path / "cert.pem"), "ssl_keyfile": str(tmp_path / "key.pem")}
+    trusted = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+    async with receiving(**secure) as receiver, httpx.AsyncClient(verify=trusted, trust_env=False) as client:
+        port = receiver.address.rsplit(":", 1)[1]
+        outgoing = Outgoing(Rules(loopback=True), client, resolve=resolve)
+        assert await outgoing.post(f"https://{name}:{port}/", b"{}", {}) == 200
+        with pytest.raises(NotThere):
+            await outgoing.post(f"https://other.example.invalid:{port}/", b"{}", {})
+    assert [call.headers["host"] for call in receiver.calls] == [f"{name}:{port}"]
+
+
+def self_signed(name: str) -> tuple[bytes, bytes]:
+    """A private key and its certificate, in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(clock() - timedelta(days=1))
+        .not_valid_after(clock() + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, *form), made.public_bytes(serialization.Encoding.PEM)
