@@ -1,12 +1,9 @@
 """Notices: what changed, in the database's own order, from any position on, for every process alike."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
 
-from storage.engines import Addresses
 from storage.mongo import Mongo
 from storage.notices import Batch, HistoryGone, Kind, Notice, Notices
 from tests.world import ACCEPT, ASSIGN, WITHDRAW, World, new_id
@@ -24,24 +21,6 @@ async def read(log: Notices, after: str | None, until: str) -> list[Notice]:
 async def here(log: Notices) -> str:
     async with log.reading(None) as reader:
         return (await reader.next()).position
-
-
-@asynccontextmanager
-async def history_lost(engines: Addresses, mongo: Mongo) -> AsyncIterator[None]:
-    """Nobody in this database can go on from a position, for as long as the block lasts."""
-    system = Mongo(engines.mongo_url, "admin", driver="pymongo")
-    lost = {
-        "failCommands": ["aggregate"],
-        "errorCode": 286,
-        "errorLabels": ["NonResumableChangeStreamError"],
-        "namespace": f"{mongo.name}.$cmd.aggregate",
-    }
-    try:
-        await system.command("configureFailPoint", "failCommand", mode="alwaysOn", data=lost)
-        yield
-    finally:
-        await system.command("configureFailPoint", "failCommand", mode="off")
-        await system.close()
 
 
 async def test_steps_are_told_in_order_with_whom_they_concern(world: World) -> None:
@@ -72,13 +51,23 @@ async def test_steps_are_told_in_order_with_whom_they_concern(world: World) -> N
     assert await read(log, middle, end) == [each for each in told if each.position > middle]
 
 
-async def test_a_position_that_is_no_more_is_told_so(world: World, engines: Addresses) -> None:
+async def test_a_position_that_is_no_more_is_told_so(world: World, system: Mongo) -> None:
     """The server answers as it does when its history was overwritten: by its own fail point."""
     log = Notices(world.store.mongo)
     start = await here(log)
-    with pytest.raises(HistoryGone):
-        async with history_lost(engines, world.store.mongo), log.reading(start) as reader:
-            await reader.next()
+    lost = {
+        "failCommands": ["aggregate"],
+        "errorCode": 286,
+        "errorLabels": ["NonResumableChangeStreamError"],
+        "namespace": f"{world.store.mongo.name}.$cmd.aggregate",
+    }
+    await system.command("configureFailPoint", "failCommand", mode="alwaysOn", data=lost)
+    try:
+        with pytest.raises(HistoryGone):
+            async with log.reading(start) as reader:
+                await reader.next()
+    finally:
+        await system.command("configureFailPoint", "failCommand", mode="off")
 
 
 async def test_what_is_quiet_moves_on_all_the_same(world: World) -> None:
