@@ -46,8 +46,9 @@ PIPELINE: list[Document] = [
 class Notice:
     """One change of one record. Positions are ordered as texts are, the same for every process and after restarts.
 
-    (They are the resume tokens of change streams, whose hexadecimal form is made for that; our ids are texts, so that a token
-    has no second part.) `granted` are the people whom the case, or the assignment's case, is given to; `state` is the record's own, now.
+    They are the resume tokens of change streams, whose hexadecimal form is made for that; our ids are texts, so that a token
+    has no second part. `granted` are the people whom the case, or the assignment's case, is given to; `state` is the
+    record's own, now.
     """
 
     position: str
