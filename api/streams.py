@@ -124,7 +124,7 @@ class Stream:
 
     async def _renewed(self, own: "_Own") -> EndReason | None:
         """Look again who it is that we tell; None where nothing has changed, or nobody can say at present."""
-        while not self._is_closed:
+        while self._goes_on:
             try:
                 viewer = await self._doorman.again(self._admission)
             except (Refusal, StoreFault):
@@ -137,7 +137,7 @@ class Stream:
 
     async def _told(self, own: "_Own", notice: Notice) -> AsyncIterator[Told]:
         events: Sequence[Told] | None = None
-        while events is None and not self._is_closed:
+        while events is None and self._goes_on:
             try:
                 events = await own.events(notice)
             except (Refusal, StoreFault):  # the database is away: nothing is left out, it comes later
@@ -148,6 +148,10 @@ class Stream:
                 events = own.passed_over(notice)
         for event in events or ():
             yield event
+
+    @property
+    def _goes_on(self) -> bool:
+        return not (self._is_closed or (self._subscriber is not None and self._subscriber.is_stopped))
 
     async def _pause(self) -> None:
         assert self._subscriber is not None  # noqa: S101  it exists as long as the stream runs
