@@ -17,6 +17,8 @@ from api.media import MediaMutations
 from api.monitoring_points import MonitoringPointQueries
 from api.nodes import NodeQueries
 from api.observations import ObservationMutations, ObservationQueries
+from api.push_tokens import PushTokenMutations
+from api.pushes import PushSubscriptions
 from api.ratings import RatingMutations, RatingQueries
 from api.redactions import RedactionMutations, RedactionQueries
 from api.sessions import SessionMutations
@@ -26,6 +28,7 @@ from api.thresholds import ThresholdMutations, ThresholdQueries
 from api.transport import Schema
 from api.units import UnitQueries
 from api.users import UserQueries
+from api.webhooks import WebhookMutations, WebhookQueries
 from schema.times import SCALARS
 
 Query = merge_types(
@@ -45,6 +48,7 @@ Query = merge_types(
         RedactionQueries,
         RatingQueries,
         CatalogueQueries,
+        WebhookQueries,
     ),
 )
 Mutation = merge_types(
@@ -60,14 +64,17 @@ Mutation = merge_types(
         ThresholdMutations,
         RedactionMutations,
         RatingMutations,
+        PushTokenMutations,
+        WebhookMutations,
     ),
 )
+Subscription = merge_types("Subscription", (PushSubscriptions,))
 
 
 def build_schema(settings: Settings) -> Schema:
     """The schema with the limits of `settings`; suggestions would tell a stranger what introspection withholds."""
     config = StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=not settings.introspection)
-    return Schema(Query, Mutation, extensions=extensions(settings), config=config)
+    return Schema(Query, Mutation, Subscription, extensions=extensions(settings), config=config)
 
 
 def printed(schema: Schema) -> str:
