@@ -69,7 +69,8 @@ class Photo:
 class Phone:
     """One device of one person.
 
-    `receipts` are the first of each observation; `denials` are what servers said later against their own word.
+    `receipts` are the first of each observation; `pulled` is what its pulls add up to; `denials` are what servers said
+    later against their own word.
     """
 
     address: str
@@ -84,6 +85,8 @@ class Phone:
     waits: list[float] = field(default_factory=list)
     sign_ins: int = 0
     refreshes: int = 0
+    pulled: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _cursor: str | None = None
     _device_id: str = field(default_factory=lambda: new_id("dev"))
     _tokens: dict[str, Any] | None = None
 
@@ -114,6 +117,14 @@ class Phone:
             if not page["pageInfo"]["hasNextPage"]:
                 return states
             after = page["pageInfo"]["endCursor"]
+
+    async def pull(self) -> int:
+        """One page of what has changed of this person's observations; how many came."""
+        asked = {"since": self._cursor, "kinds": ["OBSERVATION"], "first": 50}
+        page = await self._until("pull", lambda: self._ask("Changes", asked))
+        self._cursor = page["cursor"]
+        self.pulled |= {change["id"]: change["record"] for change in page["changes"]}
+        return len(page["changes"])
 
     async def _until(self, step: str, attempt: Callable[[], Awaitable[T]]) -> T:
         wait = FIRST_WAIT

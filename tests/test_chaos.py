@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import httpx
 import pytest
@@ -69,6 +70,8 @@ async def _storm(house: House, phones: list[Phone], random: Random, seconds: flo
         house.note("every phone has its receipts")
         await _all_ready(phones[0], everything)
         house.note("every medium is READY")
+        await asyncio.gather(*(_all_pulled(phone, everything) for phone in phones))
+        house.note("every pull is complete")
         await asyncio.gather(*(_hand_in_again(phone, share) for phone, share in zip(phones, shares, strict=True)))
     assert [denial for phone in phones for denial in phone.denials] == []
     assert [phone.sign_ins for phone in phones] == [1] * PHONES  # replies that were lost signed nobody out
@@ -101,6 +104,7 @@ async def _hand_in(phone: Phone, photos: Sequence[Photo], house: House) -> None:
     """With rests in between for as long as the storm lasts."""
     for photo in photos:
         await phone.hand_in(photo)
+        await phone.pull()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(house.calm.wait(), phone.random.uniform(0, 2 * PAUSE_SECONDS))
 
@@ -118,6 +122,23 @@ async def _all_ready(phone: Phone, photos: Sequence[Photo]) -> None:
             least, deadline = len(waiting), time.monotonic() + READY_SECONDS
         assert time.monotonic() < deadline, f"{len(waiting)} of {len(photos)} are not READY: {waiting}"
         await asyncio.sleep(0.2)
+
+
+async def _all_pulled(phone: Phone, photos: Sequence[Photo]) -> None:
+    """From a cursor that was kept through every kill, what everybody of one name has handed in; then nothing more."""
+    deadline = time.monotonic() + READY_SECONDS
+    wanted = {photo.id for photo in photos}
+    while (has := {id for id, record in phone.pulled.items() if _is_ready(record)}) != wanted:
+        assert time.monotonic() < deadline, (
+            f"{len(wanted - has)} of {len(wanted)} did not come, {len(has - wanted)} too many"
+        )
+        await phone.pull()
+        await asyncio.sleep(0.2)
+    assert await phone.pull() == 0
+
+
+def _is_ready(record: dict[str, Any]) -> bool:
+    return [each["state"] for each in record["content"]["media"]] == ["READY"]
 
 
 async def _records_are_those(store: Store, phones: Sequence[Phone], photos: Sequence[Photo]) -> None:
