@@ -5,6 +5,7 @@ Serving it is left to `transport.py`; what may be asked at once, to `limits.py`.
 
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
+from strawberry.types.base import get_object_definition
 
 from api.assignments import AssignmentMutations, AssignmentQueries
 from api.cases import CaseMutations, CaseQueries
@@ -57,6 +58,10 @@ Mutation = merge_types(
         RedactionMutations,
     ),
 )
+get_object_definition(Query, strict=True).description = "What may be asked; each field as the viewer may see it (查询)."
+get_object_definition(
+    Mutation, strict=True
+).description = "What may be done; each field answers with a union that has `Refused` (操作)."
 
 
 def build_schema(settings: Settings) -> Schema:
