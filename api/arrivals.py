@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import strawberry
 
 from api.context import Context
-from api.own_media import most_at_once, of_ones_own, one_of, side_by_side
+from api.own_media import most_at_once, of_ones_own, one_of, settled
 from schema.media import ARRIVED, Media
-from schema.refusals import Refusal, RefusalCode, Refused
+from schema.refusals import Refusal, RefusalCode
 from schema.uploads import ConfirmResult
 from storage.arrivals import has_arrived
 
@@ -21,12 +21,9 @@ async def confirm_media(context: Context, media_ids: Sequence[strawberry.ID]) ->
     mine = await of_ones_own(context, media_ids)
 
     async def settle(id: strawberry.ID) -> ConfirmResult:
-        try:
-            return ConfirmResult(media_id=id, media=await arrive(context, one_of(mine, id)))
-        except Refusal as refusal:
-            return ConfirmResult(media_id=id, refusal=Refused.of(refusal))
+        return ConfirmResult(media_id=id, media=await arrive(context, one_of(mine, id)))
 
-    return await side_by_side(settle, media_ids)
+    return await settled(media_ids, settle, lambda each, why: ConfirmResult(media_id=each, refusal=why))
 
 
 async def arrive(context: Context, media: Media) -> Media:

@@ -30,6 +30,7 @@ from storage.visibility import all_of
 ROOTS = {
     ChangeKind.UNIT: "Query.units",
     ChangeKind.MONITORING_POINT: "Query.monitoringPoints",
+    ChangeKind.CATALOGUE_ENTRY: "Query.catalogue",
     ChangeKind.ASSIGNMENT: "Query.assignments",
     ChangeKind.CASE: "Query.cases",
     ChangeKind.OBSERVATION: "Query.observations",
@@ -121,6 +122,10 @@ async def _points(context: Context, ids: Sequence[str]) -> Sequence[Node]:
     return await context.store.monitoring_points.many(ids, visibility.monitoring_points(context.actor))
 
 
+async def _catalogue(context: Context, ids: Sequence[str]) -> Sequence[Node]:
+    return await context.store.catalogue.many(ids, visibility.catalogue(context.actor))
+
+
 async def _assignments(context: Context, ids: Sequence[str]) -> Sequence[Node]:
     mine: Filter = {"assignee_id": context.actor.user_id}
     return await context.store.assignments.many(ids, all_of(mine, await context.links.visible_assignments()))
@@ -140,6 +145,7 @@ async def _observations(context: Context, ids: Sequence[str]) -> Sequence[Node]:
 READERS: Mapping[ChangeKind, Callable[[Context, Sequence[str]], Awaitable[Sequence[Node]]]] = {
     ChangeKind.UNIT: _units,
     ChangeKind.MONITORING_POINT: _points,
+    ChangeKind.CATALOGUE_ENTRY: _catalogue,
     ChangeKind.ASSIGNMENT: _assignments,
     ChangeKind.CASE: _cases,
     ChangeKind.OBSERVATION: _observations,

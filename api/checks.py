@@ -17,6 +17,7 @@ from schema.observations import Method, Observation
 from schema.outlines import Polygon
 from schema.places import GeoPoint
 from schema.refusals import Refusal
+from schema.shown_times import satellite_time
 from schema.thresholds import MOST, Limits, Measure, Threshold, limits_of
 from schema.units import Unit, UnitLevel
 from storage.checks import Claim
@@ -124,8 +125,8 @@ class CheckWork:
         limits, claimed = checking.limits(seen), usable(content.position)
         if content.position:
             checking.note(seen, checks.mock_position(content.position))
-        fixed_at = content.position.fixed_at if content.position else None
         received_at = seen.revisions[-1].recorded_at
+        fixed_at = satellite_time(content.position, received_at)
         checking.note(seen, checks.clock_skew(content.captured_at, received_at, fixed_at, limits, seen.clock_skew))
         if claimed:
             checking.note(seen, checks.unit_distance(claimed, checking.counters, limits))

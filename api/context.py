@@ -46,7 +46,7 @@ class Context:
     outdated: Refusal | None = None
     client_address: str = ""
     now: datetime = field(default_factory=clock)
-    unreadable: list[UnreadableDraft] = field(default_factory=list)
+    unreadable: dict[str, list[UnreadableDraft]] = field(default_factory=dict)
 
     @cached_property
     def links(self) -> ViewerLinks:
@@ -84,6 +84,11 @@ class Context:
 
 
 Info = strawberry.Info[Context, None]
+
+
+def unreadable(info: Info) -> Sequence[UnreadableDraft]:
+    """Drafts that were sent to this root field and cut out of its input, since they could not be read."""
+    return info.context.unreadable.get(str(info.path.key), ())
 
 
 def at_most(count: int, items: Sequence[Any], field: str) -> None:

@@ -9,6 +9,7 @@ from strawberry.types.base import get_object_definition
 
 from api.assignments import AssignmentMutations, AssignmentQueries
 from api.cases import CaseMutations, CaseQueries
+from api.catalogue import CatalogueQueries
 from api.changes import ChangeQueries
 from api.clocks import ClockQueries
 from api.flags import FlagMutations, FlagQueries
@@ -17,6 +18,7 @@ from api.media import MediaMutations
 from api.monitoring_points import MonitoringPointQueries
 from api.nodes import NodeQueries
 from api.observations import ObservationMutations, ObservationQueries
+from api.ratings import RatingMutations, RatingQueries
 from api.redactions import RedactionMutations, RedactionQueries
 from api.sessions import SessionMutations
 from api.settings import Settings
@@ -42,6 +44,8 @@ Query = merge_types(
         FlagQueries,
         ThresholdQueries,
         RedactionQueries,
+        RatingQueries,
+        CatalogueQueries,
     ),
 )
 Mutation = merge_types(
@@ -56,6 +60,7 @@ Mutation = merge_types(
         FlagMutations,
         ThresholdMutations,
         RedactionMutations,
+        RatingMutations,
     ),
 )
 get_object_definition(Query, strict=True).description = "What may be asked; each field as the viewer may see it (查询)."

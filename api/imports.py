@@ -1,7 +1,7 @@
-"""Imports: a file of units, points or users is planned as a whole, then written in batches, or not at all.
+"""Imports: a file of units, points, users or a catalogue is planned as a whole, then written in batches, or not at all.
 
 Run again after it was killed, an import completes: records are known by their codes and keep their ids. What the rows of
-each noun mean is left to `unit_imports.py`, `point_imports.py` and `user_imports.py`.
+each noun mean is left to `unit_imports.py`, `point_imports.py`, `user_imports.py` and `catalogue_imports.py`.
 """
 
 import csv
@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from api import point_imports, unit_imports, user_imports
+from api import catalogue_imports, point_imports, unit_imports, user_imports
 from api.placement import place_known
 from api.plans import Change, Plan
 from api.sheets import Unreadable
@@ -31,9 +31,17 @@ class Noun(enum.StrEnum):
     UNITS = "units"
     USERS = "users"
     POINTS = "points"
+    CATALOGUES = "catalogues"
 
 
-_IMPORTS = {Noun.UNITS: unit_imports, Noun.USERS: user_imports, Noun.POINTS: point_imports}
+_IMPORTS = {
+    Noun.UNITS: unit_imports,
+    Noun.USERS: user_imports,
+    Noun.POINTS: point_imports,
+    Noun.CATALOGUES: catalogue_imports,
+}
+_PLACING = frozenset({Noun.UNITS, Noun.POINTS})
+"""Nouns by which observations that named an unknown code may find their place."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +106,7 @@ async def import_file(
             raise Unreadable(
                 f"Somebody else has stored the same {fields} meanwhile: run the import again, which goes on from here."
             ) from taken
-        placed = None if noun is Noun.USERS else await place_known(store)
+        placed = await place_known(store) if noun in _PLACING else None
     return Import(noun, plan, tuple(table.remarks), dry_run, placed)
 
 

@@ -12,6 +12,7 @@ from typing import TypeVar
 import anyio
 from strawberry.dataloader import DataLoader
 
+from api.rating_links import ViewerRatingLinks
 from api.redaction_links import ViewerRedactionLinks
 from schema.assignments import Assignment
 from schema.cases import MAX_OBSERVATIONS, Case
@@ -125,6 +126,10 @@ class ViewerLinks:
         if media.state is not MediaState.READY:
             return None
         return await self._links.load(_Wanted(media, rendition))
+
+    @cached_property
+    def ratings(self) -> ViewerRatingLinks:
+        return ViewerRatingLinks(self._store, self._now)
 
     @cached_property
     def redactions(self) -> ViewerRedactionLinks:

@@ -20,6 +20,7 @@ ROOTS = {
     "pnt": "Query.monitoringPoints",
     "flg": "Query.flags",
     "red": "Query.redaction",
+    "rat": "Query.ratings",
 }
 """The root field whose permit stands for each kind that not everybody reads."""
 
@@ -59,6 +60,16 @@ async def _flag(context: Context, id: str) -> Node | None:
     return found[0] if found else None
 
 
+async def _rating(context: Context, id: str) -> Node | None:
+    found = await context.store.ratings.many([id], visibility.ratings(context.actor, context.now))
+    return found[0] if found else None
+
+
+async def _entry(context: Context, id: str) -> Node | None:
+    found = await context.store.catalogue.many([id], visibility.catalogue(context.actor))
+    return found[0] if found else None
+
+
 FINDERS: dict[str, Callable[[Context, str], Awaitable[Node | None]]] = {
     "cas": lambda context, wanted: context.links.case(wanted),
     "obs": lambda context, wanted: context.links.observation(wanted),
@@ -69,6 +80,8 @@ FINDERS: dict[str, Callable[[Context, str], Awaitable[Node | None]]] = {
     "flg": _flag,
     "unt": _unit,
     "pnt": _point,
+    "rat": _rating,
+    "cat": _entry,
 }
 
 

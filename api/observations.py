@@ -8,7 +8,7 @@ from typing import Annotated
 
 import strawberry
 
-from api.context import Info
+from api.context import Info, unreadable
 from api.revisions import ReviseObservationInput, ReviseObservationPayload, revise
 from api.submission import SubmitObservationsInput, SubmitObservationsPayload, submit
 from schema.guards import mutation, query
@@ -18,7 +18,7 @@ from schema.pages import DEFAULT_PAGE, Connection
 from schema.places import NearInput, checked_near
 from schema.refusals import Refused
 from storage.mongo import Document
-from storage.observations import keyset_of, near
+from storage.observations import SHOWN, keyset_of, near
 from storage.visibility import NOTHING, all_of, within
 
 
@@ -29,8 +29,20 @@ class ObservationFilter:
     categories: list[Category] | None = strawberry.field(description="Any of these.", default=None)
     methods: list[Method] | None = strawberry.field(description="Any of these.", default=None)
     severities: list[Severity] | None = strawberry.field(description="Any of these.", default=None)
-    captured_from: datetime | None = strawberry.field(description="Seen at or after.", default=None)
-    captured_before: datetime | None = strawberry.field(description="Seen before.", default=None)
+    captured_from: datetime | None = strawberry.field(
+        description="Seen at or after, by the device's own clock (`content.capturedAt`), right or wrong (设备时钟).",
+        default=None,
+    )
+    captured_before: datetime | None = strawberry.field(
+        description="Seen before, by the device's own clock.", default=None
+    )
+    shown_from: datetime | None = strawberry.field(
+        description="Seen at or after, by the time that is shown (`when`): what readers mean by a day (显示时间).",
+        default=None,
+    )
+    shown_before: datetime | None = strawberry.field(
+        description="Seen before, by the time that is shown.", default=None
+    )
     near: NearInput | None = strawberry.field(description="Within a circle.", default=None)
     placement: Placement | None = strawberry.field(description="Placed or not.", default=None)
     mine: bool = strawberry.field(description="Only one's own.", default=False)
@@ -48,10 +60,13 @@ async def _filter_of(info: Info, wanted: ObservationFilter) -> Document:
     for name, values in (("category", wanted.categories), ("method", wanted.methods), ("severity", wanted.severities)):
         if values is not None:
             parts.append({f"content.{name}": {"$in": [value.value for value in values]}})
-    if wanted.captured_from is not None:
-        parts.append({"content.captured_at": {"$gte": wanted.captured_from}})
-    if wanted.captured_before is not None:
-        parts.append({"content.captured_at": {"$lt": wanted.captured_before}})
+    times = (
+        ("content.captured_at", "$gte", wanted.captured_from),
+        ("content.captured_at", "$lt", wanted.captured_before),
+        (SHOWN, "$gte", wanted.shown_from),
+        (SHOWN, "$lt", wanted.shown_before),
+    )
+    parts += [{name: {comparison: at}} for name, comparison, at in times if at is not None]
     if wanted.near is not None:
         circle = checked_near(wanted.near)
         parts.append(dict(near(circle.latitude, circle.longitude, circle.radius_metres)))
@@ -100,7 +115,7 @@ class ObservationMutations:
         description="Hand in what a phone has gathered (提交巡查记录). Each draft settles on its own, and may be sent again."
     )
     async def submit_observations(self, info: Info, input: SubmitObservationsInput) -> SubmitObservationsResult:
-        return await submit(info.context, input.drafts, input.device_clock)
+        return await submit(info.context, input.drafts, input.device_clock, unreadable(info))
 
     @mutation(description="Correct an observation of one's own: a new revision; the first stays readable (更正).")
     async def revise_observation(self, info: Info, input: ReviseObservationInput) -> ReviseObservationResult:

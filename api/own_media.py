@@ -11,7 +11,7 @@ import anyio
 from api.context import Context, at_most
 from schema.ids import checked
 from schema.media import Media
-from schema.refusals import Refusal, RefusalCode
+from schema.refusals import Refusal, RefusalCode, Refused
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -37,12 +37,17 @@ def one_of(mine: dict[str, Media], id: str) -> Media:
     return media
 
 
-async def side_by_side(settle: Callable[[A], Awaitable[B]], items: Sequence[A]) -> list[B]:
-    """Settle all at once, for each may wait for the store; answers in the order of the items."""
+async def settled(
+    items: Sequence[A], settle: Callable[[A], Awaitable[B]], refused: Callable[[A, Refused], B]
+) -> list[B]:
+    """Settle all at once, for each may wait for the store; answers in the order of the items, a refusal is one of them."""
     answers: dict[int, B] = {}
 
     async def one(index: int, item: A) -> None:
-        answers[index] = await settle(item)
+        try:
+            answers[index] = await settle(item)
+        except Refusal as refusal:
+            answers[index] = refused(item, Refused.of(refusal))
 
     async with anyio.create_task_group() as tasks:
         for index, item in enumerate(items):

@@ -52,8 +52,6 @@ class Picture:
     id: str
     caption: Sequence[str]
     says: str
-    width: int = 0
-    height: int = 0
     thumbnail: str | None = None
     original: str | None = None
 

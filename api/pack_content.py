@@ -4,7 +4,7 @@ The document is made from the schema itself, so that what is added to the vocabu
 may not see is not. Writing it into a pack is left to `packs.py`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from inspect import isawaitable
@@ -34,12 +34,22 @@ from schema.viewers import COVERT_ROLES
 
 ADDRESSES = frozenset({"Link", "PackLink"})
 """Types of short-lived addresses, which are nothing to keep."""
-WHOLE = frozenset({("Case", "observations"), ("Case", "assignments"), ("ObservationContent", "media")})
+WHOLE = frozenset(
+    {("Case", "observations"), ("Case", "assignments"), ("Observation", "flags"), ("ObservationContent", "media")}
+)
 """Relations whose records are part of the pack; records of other relations are named only."""
 NAMED = frozenset({"Unit", "MonitoringPoint", "User"})
 """Records that are named by all that they say of themselves; others by their id."""
-LEFT_OUT = frozenset({("Case", "relatedCases"), ("Observation", "cases"), ("Observation", "followUps")})
-"""Other cases than the one that the pack is of."""
+LEFT_OUT = frozenset(
+    {
+        ("Case", "relatedCases"),
+        ("Observation", "cases"),
+        ("Observation", "followUps"),
+        ("Flag", "otherObservation"),
+        ("Flag", "otherMedium"),
+    }
+)
+"""Other cases, and other cases' observations, than the one that the pack is of."""
 _COVERT = frozenset(str(role.value) for role in COVERT_ROLES)
 
 
@@ -80,7 +90,8 @@ async def content_of(
     if result.errors:
         raise result.errors[0].original_error or result.errors[0]
     data: dict[str, Any] = (result.data or {})[name]
-    return PackContent(record, data if identities else without_covert(data), observations, media)
+    hidden = frozenset(each.author_id for each in observations if each.author_is_covert)
+    return PackContent(record, data if identities else without_covert(data, hidden), observations, media)
 
 
 def _observation(record: Case | Observation) -> Observation:
@@ -88,14 +99,17 @@ def _observation(record: Case | Observation) -> Observation:
     return record
 
 
-def without_covert(value: Any) -> Any:
-    """The same without people who hold a covert role: the viewer, who knows oneself, may be one of them."""
+def without_covert(value: Any, hidden: Collection[str]) -> Any:
+    """The same without people who hold a covert role: the viewer, who knows oneself, may be one of them.
+
+    `hidden` are the ids of those who held one when they recorded what the pack is of.
+    """
     if isinstance(value, dict):
-        if "displayName" in value and not _COVERT.isdisjoint(value.get("roles", ())):
+        if "displayName" in value and (value["id"] in hidden or not _COVERT.isdisjoint(value["roles"])):
             return None
-        return {name: without_covert(each) for name, each in value.items()}
+        return {name: without_covert(each, hidden) for name, each in value.items()}
     if isinstance(value, list):
-        kept = (without_covert(each) for each in value)
+        kept = (without_covert(each, hidden) for each in value)
         return [each for each in kept if each is not None]
     return value
 

@@ -26,6 +26,7 @@ RED = (179, 38, 30)
 COLOURS = {"seen": RED, "photo": ACCENT, "unit": (51, 105, 30)}
 UNKNOWN = "〓"
 """Stands for a character that the font has not; the page and the data have it."""
+CONTINUED = "（续）"
 PER_ROW, GAP, HIGH = 3, 5.0, 44.0
 
 
@@ -179,6 +180,7 @@ class Printer:
                 cells = [cell[fit:] for cell in cells]
                 if any(cells):
                     self._turn(again)
+                    cells[0] = cells[0] or [CONTINUED]
 
     def _turn(self, again: Callable[[], None] | None) -> None:
         self._paper.add_page()

@@ -7,23 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from api.pack_blocks import Block, Facts, Heading, Paragraph, Picture, Pictures, Report, Table
+from api.pack_proof import FINDINGS, OF_THUMBNAILS, proof
 from api.pack_sketch import Place, sketch_of
-from api.pack_words import Words, instant, person, position, size, unit
-from schema.packs import Finding, PackAbout, PackedMedium, PackedRevision
+from api.pack_words import Words, instant, offset, person, position, unit
+from schema.packs import Finding, PackAbout, PackedMedium, PackedRevision, PackedThumbnail
 from schema.times import print_instant
 
-FINDINGS = {
-    Finding.SAME: "相符",
-    Finding.ALTERED: "与登记不符",
-    Finding.MISSING: "原件缺失",
-    Finding.NOT_READY: "未核验，未装入",
-}
 Data = Mapping[str, Any]
 
 
 class Reporter:
-    """`thumbnails` are paths in the pack by the medium's id, with the picture's size in pixels."""
-
     def __init__(
         self,
         words: Words,
@@ -31,12 +24,12 @@ class Reporter:
         data: Data,
         media: Sequence[PackedMedium],
         revisions: Sequence[PackedRevision],
-        thumbnails: Mapping[str, tuple[str, int, int]],
+        thumbnails: Sequence[PackedThumbnail],
     ) -> None:
         self._words, self._about, self._data = words, about, data
         self._media, self._revisions = media, revisions
         self._packed = {each.id: each for each in media}
-        self._thumbnails = thumbnails
+        self._thumbnails = {each.media_id: each for each in thumbnails}
         self._observations: list[Data] = data["observations"] if about.kind == "case" else [data]
         self._numbers: dict[str, str] = {}
         for number, each in enumerate(self._observations, 1):
@@ -49,13 +42,24 @@ class Reporter:
             title="证据包",
             running=f"证据包 · {name}",
             made_at=print_instant(self._about.made_at),
-            blocks=[*self._opening(), *self._map(), *self._table(), *self._details(), *self._life(), *self._proof()],
+            blocks=[
+                *self._opening(),
+                *self._map(),
+                *self._table(),
+                *self._details(),
+                *self._life(),
+                *proof(self._media, list(self._thumbnails.values()), self._revisions, self._numbers),
+            ],
         )
 
     def _opening(self) -> Iterator[Block]:
         bad = [each for each in self._media if each.finding in {Finding.ALTERED, Finding.MISSING}]
         for each in bad:
             yield Paragraph(f"注意：影像 {self._numbers.get(each.id, each.id)} {FINDINGS[each.finding]}。", "warning")
+        for thumbnail in self._thumbnails.values():
+            if thumbnail.finding is Finding.ALTERED:
+                number = self._numbers.get(thumbnail.media_id, thumbnail.media_id)
+                yield Paragraph(f"注意：影像 {number} 的{OF_THUMBNAILS[Finding.ALTERED]}；以原件为准。", "warning")
         if self._about.kind == "case":
             yield from self._case()
         about, maker = self._about, self._about.maker or "（不显示）"
@@ -70,6 +74,7 @@ class Reporter:
                 ("制作人", f"{maker}　{about.office or ''}"),
                 ("身份信息", withheld),
                 ("签名公钥指纹", about.fingerprint),
+                ("时间", "本报告中的时间，除另行注明者外，均为北京时间（UTC+08:00）。"),
             ]
         )
 
@@ -136,7 +141,7 @@ class Reporter:
             )
             for number, each in enumerate(self._observations, 1)
         ]
-        yield Table(("序号", "时间", "类别", "单位", "情况", "影像"), (0.07, 0.15, 0.14, 0.22, 0.34, 0.08), rows)
+        yield Table(("序号", "发生时间", "类别", "单位", "情况", "影像"), (0.07, 0.15, 0.14, 0.22, 0.34, 0.08), rows)
 
     def _details(self) -> Iterator[Block]:
         yield Heading("记录详情")
@@ -145,13 +150,12 @@ class Reporter:
 
     def _observation(self, number: int, each: Data) -> Iterator[Block]:
         content, of = each["content"], self._words.of
-        hours, minutes = divmod(abs(content["capturedOffsetMinutes"]), 60)
-        offset = f"{'-' if content['capturedOffsetMinutes'] < 0 else '+'}{hours:02d}:{minutes:02d}"
+        zone = offset(content["capturedOffsetMinutes"])
         yield Heading(f"{number}　{of('Category', content['category'])}　{of('Severity', content['severity'])}", 2)
         rows = [
             ("编号", each["id"]),
             ("方式", of("Method", content["method"])),
-            ("发生时间", f"{instant(content['capturedAt'])}（北京时间；设备时区 {offset}）"),
+            ("发生时间", f"{instant(content['capturedAt'])}（北京时间；设备时区 {zone}）"),
             ("接收时间", f"{instant(each['receivedAt'])}（北京时间）"),
             ("单位", unit(each["unit"]) if each["unit"] else content["claimedUnit"] or "—"),
             ("位置", position(content["position"])),
@@ -176,22 +180,36 @@ class Reporter:
             )
         if pictures := [self._picture(medium) for medium in _media_of(each)]:
             yield Pictures(pictures)
+        if each["flags"]:
+            places = {medium["id"]: place for place, medium in enumerate(_media_of(each))}
+            ordered = sorted(each["flags"], key=lambda flag: places.get((flag["medium"] or {}).get("id"), -1))
+            flags = [self._flag(flag) for flag in ordered]
+            yield Table(("影像", "疑点（系统自动比对，供核查）", "核查结论"), (0.1, 0.6, 0.3), flags)
+
+    def _flag(self, flag: Data) -> tuple[str, str, str]:
+        of = self._words.of
+        told = of("FlagVerdict", flag["verdict"]) if flag["verdict"] else of("FlagState", flag["state"])
+        note = flag["reviews"][-1]["note"] if flag["reviews"] else ""
+        medium = self._numbers.get(flag["medium"]["id"], "—") if flag["medium"] else "—"
+        return medium, flag["messageZh"], f"{told}：{note}" if note else told
 
     def _picture(self, medium: Data) -> Picture:
         packed, facts = self._packed[medium["id"]], medium["facts"] or {}
         thumbnail = self._thumbnails.get(medium["id"])
         taken = (facts.get("takenAtLocal") or "")[:19].replace("T", " ")
+        minutes = facts.get("takenOffsetMinutes")
+        zone = offset(minutes) if minutes is not None else "时区不详"
+        spoiled = OF_THUMBNAILS.get(thumbnail.finding) if thumbnail else None
         return Picture(
             id=medium["id"],
             caption=[
                 f"{self._numbers[medium['id']]}　{self._words.of('MediaKind', medium['kind'])}　{FINDINGS[packed.finding]}",
-                *([f"拍摄（相机时间）{taken}"] if taken else []),
+                *([f"相机时间 {taken} {zone}"] if taken else []),
                 *(["画面有损坏"] if facts.get("damage") else []),
+                *([spoiled] if spoiled else []),
             ],
             says=self._words.of("MediaKind", medium["kind"]) if packed.path else FINDINGS[packed.finding],
-            width=thumbnail[1] if thumbnail else 0,
-            height=thumbnail[2] if thumbnail else 0,
-            thumbnail=thumbnail[0] if thumbnail else None,
+            thumbnail=thumbnail.path if thumbnail else None,
             original=packed.path,
         )
 
@@ -224,33 +242,6 @@ class Reporter:
             for each in self._data["history"]
         ]
         yield Table(("时间", "事项", "之后状态", "经办人", "说明"), (0.2, 0.14, 0.14, 0.17, 0.35), rows)
-
-    def _proof(self) -> Iterator[Block]:
-        if self._media:
-            yield Heading(f"原件与摘要（{len(self._media)}）")
-            rows = [
-                (self._numbers.get(each.id, "—"), size(each.byte_size), each.sha256, FINDINGS[each.finding])
-                for each in self._media
-            ]
-            yield Table(("影像", "大小", "SHA-256（登记值）", "现状"), (0.1, 0.19, 0.55, 0.16), rows, code=(2,))
-        if receipts := [each for each in self._revisions if each.content_sha256]:
-            yield Heading("回执摘要")
-            rows = [
-                (
-                    each.observation_id,
-                    str(each.number),
-                    each.content_sha256 or "",
-                    "可复算" if each.path else "不可复算",
-                )
-                for each in receipts
-            ]
-            yield Table(("记录", "版", "contentSha256", "复算"), (0.32, 0.06, 0.48, 0.14), rows, code=(0, 2))
-        yield Heading("如何核验")
-        yield Paragraph(
-            "本包由服务器签名。manifest.json 列出每个文件的大小和 SHA-256，manifest.sig 是对它的 Ed25519 签名，"
-            "evidence-key.pem 是公钥。不需要服务器和网络：scripts/verify 包名.zip --fingerprint 指纹。指纹须从出具机构另行取得，"
-            "与本页所印的相符才可信。也可以用 sha256sum 和 openssl 核验。签名证明内容自制作时起未变，不证明所记之事属实。"
-        )
 
 
 def _media_of(observation: Data) -> list[Data]:

@@ -7,6 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from schema.places import metres_between
+
 WIDTH, HEIGHT = 170.0, 95.0
 """Millimetres."""
 MARGIN = 14.0
@@ -15,8 +17,6 @@ LEAST_SPAN = 60.0
 """Metres: a single place is not blown up beyond what a phone can tell."""
 FAR = 4.0
 """What lies further from the middle than this many times the extent of what was claimed is told, and not drawn."""
-EARTH_RADIUS = 6_371_009.0
-"""Metres."""
 DIRECTIONS = ("北", "东北", "东", "东南", "南", "西南", "西", "西北")
 NEAR_ENOUGH = 2_000.0
 """Metres from the middle that are always drawn."""
@@ -126,8 +126,7 @@ def _beyond(place: Place, latitude: float, longitude: float) -> str:
     turn = math.radians(place.longitude - longitude)
     east = math.sin(turn) * math.cos(end)
     north = math.cos(start) * math.sin(end) - math.sin(start) * math.cos(end) * math.cos(turn)
-    inner = math.sin(start) * math.sin(end) + math.cos(start) * math.cos(end) * math.cos(turn)
-    kilometres = EARTH_RADIUS / 1000 * math.acos(max(-1.0, min(1.0, inner)))
+    kilometres = metres_between((latitude, longitude), (place.latitude, place.longitude)) / 1000
     direction = DIRECTIONS[round(math.degrees(math.atan2(east, north)) / 45) % 8]
     far = f"{kilometres:,.1f}" if kilometres < 100 else f"{kilometres:,.0f}"
     return f"{place.name}：图外，{direction}方约 {far} 公里（{place.latitude:.5f}, {place.longitude:.5f}）"

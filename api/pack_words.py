@@ -56,6 +56,12 @@ def instant(text: str | None) -> str:
     return f"{datetime.fromisoformat(text).astimezone(BEIJING):%Y-%m-%d %H:%M:%S}" if text else "—"
 
 
+def offset(minutes: int) -> str:
+    """`+08:00`."""
+    hours, rest = divmod(abs(minutes), 60)
+    return f"{'-' if minutes < 0 else '+'}{hours:02d}:{rest:02d}"
+
+
 def size(count: int) -> str:
     return f"{count:,} 字节"
 

@@ -3,9 +3,11 @@
 What the record says is left to `pack_content.py`, how it reads to `pack_report.py`; who gets it, to `packs.py`.
 """
 
+import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from dataclasses import dataclass, field
 
+import anyio
 import anyio.to_thread
 import orjson
 from graphql import GraphQLSchema
@@ -17,7 +19,7 @@ from api.pack_html import page
 from api.pack_printing import printed
 from api.pack_report import Reporter
 from api.pack_words import Words
-from schema.media import Media, MediaState, Rendition
+from schema.media import Media, MediaState, Rendition, Thumbnail
 from schema.observations import Observation
 from schema.packs import (
     MANIFEST,
@@ -29,6 +31,7 @@ from schema.packs import (
     PackAbout,
     PackedMedium,
     PackedRevision,
+    PackedThumbnail,
     manifest,
     original_path,
     submission_path,
@@ -40,6 +43,8 @@ from storage.objects import ObjectStore
 
 WITHHELD = "covers who is behind the observation; not for this pack"
 OTHER = "can't be recomposed from what is stored"
+LARGEST_THUMBNAIL = 8 * 1024 * 1024
+"""Bytes; what is larger, no worker of ours has made."""
 
 
 @dataclass
@@ -53,9 +58,10 @@ class Packing:
     viewer: Viewer
     about: PackAbout
     content: PackContent
+    printing: anyio.Semaphore
     media: list[PackedMedium] = field(default_factory=list)
     revisions: list[PackedRevision] = field(default_factory=list)
-    thumbnails: dict[str, tuple[str, int, int]] = field(default_factory=dict)
+    thumbnails: list[PackedThumbnail] = field(default_factory=list)
 
     async def pieces(self) -> AsyncGenerator[bytes]:
         """The evidence first, then what is said of it, the manifest and its signature last: they tell what was found."""
@@ -65,8 +71,7 @@ class Packing:
             async for piece in self._original(archive, number, place, media):
                 yield piece
         for number, place, media in placed:
-            async for piece in self._thumbnail(archive, number, place, media):
-                yield piece
+            yield await self._thumbnail(archive, number, place, media)
         for piece in self._submissions(archive):
             yield piece
         body = orjson.dumps({self.about.kind: self.content.data}, option=orjson.OPT_INDENT_2)
@@ -75,9 +80,12 @@ class Packing:
         reporter = Reporter(words, self.about, self.content.data, self.media, self.revisions, self.thumbnails)
         report = await anyio.to_thread.run_sync(reporter.report)
         yield archive.add(PAGE, await anyio.to_thread.run_sync(page, report))
-        yield archive.add(REPORT, await printed(report, await self._small()))
+        small = await self._small()
+        async with self.printing:
+            printout = await printed(report, small)
+        yield archive.add(REPORT, printout)
         yield archive.add(PUBLIC_KEY, self.key.public_pem)
-        listed = manifest(self.about, archive.files, self.media, self.revisions)
+        listed = manifest(self.about, archive.files, self.media, self.thumbnails, self.revisions)
         yield archive.add(MANIFEST, listed)
         yield archive.add(SIGNATURE, self.keys.sign(listed, self.key))
         yield archive.end()
@@ -114,27 +122,40 @@ class Packing:
             )
         )
 
-    async def _thumbnail(self, archive: Archive, number: int, place: int, media: Media) -> AsyncIterator[bytes]:
-        large = next((each for each in media.thumbnails if each.rendition is Rendition.LARGE), None)
-        if large is None or media.state is not MediaState.READY:
-            return
-        async with self.objects.reading(large.key) as reading:
-            if reading is not None:
-                path = thumbnail_path(number, place, media.id)
-                async for piece in archive.stream(path, reading.byte_size, reading.chunks):
-                    yield piece
-                self.thumbnails[media.id] = path, large.width, large.height
+    async def _thumbnail(self, archive: Archive, number: int, place: int, media: Media) -> bytes:
+        """The large one, for the page; one that the store has lost or altered is left out, and said to be."""
+        large = _rendition(media, Rendition.LARGE)
+        if large is None:
+            return b""
+        body, finding = await self._made(large)
+        path = thumbnail_path(number, place, media.id) if body is not None else None
+        self.thumbnails.append(PackedThumbnail(media.id, large.sha256, finding, path))
+        return archive.add(path, body) if path and body is not None else b""
 
     async def _small(self) -> dict[str, bytes]:
         """The small renditions, for the PDF: some 20 KB each."""
+        shown = {each.media_id for each in self.thumbnails if each.path}
         found = {}
         for _, _, media in self._placed():
-            small = next((each for each in media.thumbnails if each.rendition is Rendition.SMALL), None)
-            if small is not None and media.id in self.thumbnails:
-                async with self.objects.reading(small.key) as reading:
-                    if reading is not None:
-                        found[str(media.id)] = b"".join([chunk async for chunk in reading.chunks])
+            small = _rendition(media, Rendition.SMALL)
+            if small is not None and media.id in shown:
+                body, _ = await self._made(small)
+                if body is not None:
+                    found[str(media.id)] = body
         return found
+
+    async def _made(self, thumbnail: Thumbnail) -> tuple[bytes | None, Finding]:
+        """The bytes where they are those that were made of the original, or where nobody noted which those are."""
+        async with self.objects.reading(thumbnail.key) as reading:
+            if reading is None:
+                return None, Finding.MISSING
+            if reading.byte_size > LARGEST_THUMBNAIL:
+                return None, Finding.ALTERED
+            body = b"".join([chunk async for chunk in reading.chunks])
+        if thumbnail.sha256 is None:
+            return body, Finding.UNRECORDED
+        same = hashlib.sha256(body).hexdigest() == thumbnail.sha256
+        return (body, Finding.SAME) if same else (None, Finding.ALTERED)
 
     def _submissions(self, archive: Archive) -> Iterator[bytes]:
         """What devices sent, for a pack that may hold all that its digest covers."""
@@ -157,3 +178,9 @@ def media_ids(observation: Observation) -> list[str]:
     """Those of what the observation says now, then those that only earlier revisions had."""
     contents = [observation.content, *(each.content for each in observation.revisions)]
     return list(dict.fromkeys(id for content in contents for id in content.media_ids))
+
+
+def _rendition(media: Media, wanted: Rendition) -> Thumbnail | None:
+    """The thumbnail of a verified medium; None where it has none."""
+    made = media.thumbnails if media.state is MediaState.READY else ()
+    return next((each for each in made if each.rendition is wanted), None)

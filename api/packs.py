@@ -4,8 +4,9 @@ then a ZIP goes out as it is made. What is in it is left to `packing.py`.
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import aclosing
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, aclosing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -29,8 +30,13 @@ from schema.packs import PackAbout
 from schema.refusals import Refusal, RefusalCode
 from schema.viewers import COVERT_ROLES, Viewer
 
-MOST_AT_ONCE = 2
-"""Packs under way in one API process: each reads the store and prints a PDF."""
+MOST_AT_ONCE = 8
+"""Packs under way in one API process: each reads the store."""
+MOST_OF_ONE = 2
+"""Of one person: whoever takes pack after pack over a slow line leaves room for others. Not one: a download that broke
+off may be begun anew before the server has noticed."""
+MOST_PRINTING = 2
+"""PDFs that are made at the same time, each by a process of up to 170 MB; the others wait."""
 SLICE = 256 * 1024
 STALL_SECONDS = 60.0
 """A caller that takes no slice for so long has gone away; a 2G line needs about 50 s for one."""
@@ -49,7 +55,8 @@ class PackEndpoint:
     keys: EvidenceKeys
     viewer_of: Callable[[str, str | None], Awaitable[Viewer | None]]
     context_for: Callable[[Viewer, datetime], Context]
-    under_way: int = field(default=0, init=False)
+    under_way: Counter[str] = field(default_factory=Counter, init=False)
+    printing: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(MOST_PRINTING), init=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -57,24 +64,32 @@ class PackEndpoint:
             fault = errors.fault("Packs are fetched by GET.")
             await answers.request_error([fault], status=405, headers={"Allow": "GET"})(scope, receive, send)
             return
-        if self.under_way >= MOST_AT_ONCE:
-            await _refuse(Refusal(RefusalCode.BUSY), scope, receive, send)
-            return
-        self.under_way += 1
-        try:
+        now = clock()
+        with ExitStack() as held:
             try:
-                packing = await self._begun(request.path_params["address"])
+                address = read_address(request.path_params["address"], self.secret, now)
+                held.enter_context(self._place(address.user_id))
+                packing = await self._begun(address, now)
             except Refusal as refusal:
                 await _refuse(refusal, scope, receive, send)
                 return
             await _stream(packing, receive, send)
-        finally:
-            self.under_way -= 1
 
-    async def _begun(self, text: str) -> Packing:
+    @contextmanager
+    def _place(self, user_id: str) -> Iterator[None]:
+        """One of the places, of which each person has few. Raise `Refusal(BUSY)` where none is free."""
+        if self.under_way.total() >= MOST_AT_ONCE:
+            raise Refusal(RefusalCode.BUSY)
+        if self.under_way[user_id] >= MOST_OF_ONE:
+            raise Refusal(RefusalCode.BUSY, "Packs of yours are under way: fetch one after the other.")
+        self.under_way[user_id] += 1
+        try:
+            yield
+        finally:
+            self.under_way -= Counter([user_id])  # forgets who has none
+
+    async def _begun(self, address: PackAddress, now: datetime) -> Packing:
         """Everything that may be refused; originals are logged as given out before the first byte is."""
-        now = clock()
-        address = read_address(text, self.secret, now)
         viewer = await self.viewer_of(address.user_id, address.device_id)
         if viewer is None:
             raise Refusal(RefusalCode.NOT_FOUND)
@@ -85,8 +100,8 @@ class PackEndpoint:
         content = await content_of(self.core, context, record, identities=address.identities)
         key = self.keys.signing
         about = await self._about(context, content, address, key)
-        await context.store.media.log_accesses(_accesses(context, content))
-        return Packing(self.core, context.store.objects, self.keys, key, viewer, about, content)
+        await context.store.media.log_accesses(_accesses(context, content, identities=address.identities))
+        return Packing(self.core, context.store.objects, self.keys, key, viewer, about, content, self.printing)
 
     async def _about(self, context: Context, content: PackContent, address: PackAddress, key: EvidenceKey) -> PackAbout:
         viewer = context.actor
@@ -104,8 +119,8 @@ class PackEndpoint:
         )
 
 
-def _accesses(context: Context, content: PackContent) -> Sequence[dict[str, Any]]:
-    """As links are logged, and beside that of which record the pack is."""
+def _accesses(context: Context, content: PackContent, *, identities: bool) -> Sequence[dict[str, Any]]:
+    """As links are logged, and beside that of which record the pack is, and whether it tells who is behind it."""
     return [
         {
             "_id": compose("evt", context.now, secrets.token_bytes(10)),
@@ -115,6 +130,7 @@ def _accesses(context: Context, content: PackContent) -> Sequence[dict[str, Any]
             "device_id": context.actor.device_id,
             "at": context.now,
             "pack_of": content.record.id,
+            "identities": identities,
         }
         for id, media in content.media.items()
         if media.state is MediaState.READY

@@ -17,6 +17,7 @@ from schema.redactions import (
     MAX_OF_MEDIUM,
     MAX_PURPOSE,
     MAX_REASON,
+    MAX_WAITING,
     FaceDetection,
     Redaction,
     RedactionBoxInput,
@@ -83,7 +84,13 @@ async def request(context: Context, input: RequestRedactionInput) -> Redaction:
     if not media.thumbnails:
         raise Refusal(RefusalCode.WRONG_STATE, "Nothing of this photo can be shown.", field="mediaId")
     if await context.store.redactions.count_of_medium(media.id) >= MAX_OF_MEDIUM:
-        raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"A photo has at most {MAX_OF_MEDIUM} redactions.", field="mediaId")
+        raise Refusal(
+            RefusalCode.LIMIT_EXCEEDED, f"A photo has at most {MAX_OF_MEDIUM} redactions: reject one.", field="mediaId"
+        )
+    if await context.store.redactions.count_waiting(context.actor.user_id) >= MAX_WAITING:
+        raise Refusal(
+            RefusalCode.BUSY, f"{MAX_WAITING} of your requests wait for their turn. Try again when some are through."
+        )
     asked = _event(context, context.new_id("evt"), RedactionEventKind.REQUESTED, 0, note=purpose)
     made = Redaction(
         id=input.id,

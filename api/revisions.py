@@ -95,4 +95,4 @@ async def _append(
     )
     directory = await directory_for(context.store, [content])
     placed = directory.place(content, scopes=context.actor.scopes, author_id=context.actor.user_id)
-    return await context.store.observations.revise(known.id, revision, to_document(placed))
+    return await context.store.observations.revise(known, revision, to_document(placed))

@@ -4,16 +4,23 @@ A value that doesn't coerce fails a GraphQL request whole; a phone would send th
 drafts are answered is left to the operation, which finds them in `context.unreadable`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from graphql import (
+    ArgumentNode,
     FieldNode,
     GraphQLError,
     GraphQLSchema,
+    ListValueNode,
+    Node,
+    ObjectFieldNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     Undefined,
+    VariableNode,
     get_operation_ast,
     is_input_type,
     is_non_null_type,
@@ -43,37 +50,40 @@ class Fault:
     @property
     def draft(self) -> Path | None:
         """The path of the draft at fault, ending with its index; None where no draft is."""
-        if DRAFTS not in self.path:
-            return None
-        end = self.path.index(DRAFTS) + 2
-        return self.path[:end] if end <= len(self.path) and isinstance(self.path[end - 1], int) else None
+        start = self._start
+        return self.path[: start + 2] if start is not None else None
 
     @property
     def field(self) -> str:
         """The input's path as a refusal names it: `drafts.3.capturedAt`."""
-        start = self.path.index(DRAFTS) if DRAFTS in self.path else 0
-        return ".".join(map(str, self.path[start:]))
+        return ".".join(map(str, self.path[self._start or 0 :]))
+
+    @property
+    def _start(self) -> int | None:
+        """Where the list stands in the path; a variable may bear its name, too."""
+        pairs = enumerate(pairwise(self.path))
+        return next((at for at, (name, index) in pairs if name == DRAFTS and isinstance(index, int)), None)
 
 
 @dataclass(frozen=True)
 class Salvaged:
-    """Variables without the drafts that can't be read, and those drafts by their place in the list that was sent."""
+    """Variables without the drafts that can't be read, and those drafts by the root field that they were sent to."""
 
     variables: dict[str, Any]
-    unreadable: list[UnreadableDraft]
+    unreadable: dict[str, list[UnreadableDraft]]
 
 
 def salvaged(schema: GraphQLSchema, payload: Payload) -> Salvaged | None:
     """Cut the drafts that can't be read out of the variables.
 
-    None where that doesn't help: something outside of a draft is at fault too, nothing is, or the operation has
-    several root fields (which of them a draft belongs to would then be a guess).
+    None where that doesn't help: something outside of a draft is at fault too, nothing is, or a variable that holds
+    drafts goes to several root fields or to none (which of them they belong to would then be a guess).
     """
     try:
         operation = get_operation_ast(parse(payload.query, max_tokens=MOST_TOKENS), payload.operation_name)
     except GraphQLError:
         return None
-    if operation is None or not _has_one_field(operation):
+    if operation is None:
         return None
     faults = list(text_faults(payload))
     try:
@@ -85,7 +95,7 @@ def salvaged(schema: GraphQLSchema, payload: Payload) -> Salvaged | None:
         if fault.draft is None:
             return None
         first_of.setdefault(fault.draft, fault)
-    return _cut(payload.variables, first_of)
+    return _cut(payload.variables, first_of, _fields_by_variable(operation))
 
 
 def text_faults(payload: Payload) -> Iterator[Fault]:
@@ -114,27 +124,48 @@ def coercion_faults(
     return faults
 
 
-def _has_one_field(operation: OperationDefinitionNode) -> bool:
-    selections = operation.selection_set.selections
-    return len(selections) == 1 and isinstance(selections[0], FieldNode)
+def _fields_by_variable(operation: OperationDefinitionNode) -> dict[str, str]:
+    """Response names of root fields by the variables in their arguments; none for a variable that several fields have."""
+    takers: dict[str, list[str]] = {}
+    for each in operation.selection_set.selections:
+        if not isinstance(each, FieldNode):
+            return {}
+        for variable in _variables_in(each.arguments or ()):
+            takers.setdefault(variable, []).append(each.alias.value if each.alias else each.name.value)
+    return {variable: names[0] for variable, names in takers.items() if len(names) == 1}
 
 
-def _cut(variables: dict[str, Any], first_of: dict[Path, Fault]) -> Salvaged | None:
-    lists = {path[:-1] for path in first_of}
-    if len(lists) != 1:
+def _variables_in(nodes: Iterable[Node]) -> Iterator[str]:
+    for node in nodes:
+        match node:
+            case VariableNode():
+                yield node.name.value
+            case ArgumentNode() | ObjectFieldNode():
+                yield from _variables_in([node.value])
+            case ObjectValueNode():
+                yield from _variables_in(node.fields)
+            case ListValueNode():
+                yield from _variables_in(node.values)
+
+
+def _cut(variables: dict[str, Any], first_of: dict[Path, Fault], fields: Mapping[str, str]) -> Salvaged | None:
+    if not first_of:
         return None
-    (where,) = lists
-    holder: Any = variables
-    for step in where[:-1]:
-        holder = holder[step]
-    drafts = holder[where[-1]]
-    bad = {int(path[-1]): fault for path, fault in first_of.items()}
-    unreadable = [
-        UnreadableDraft(index, _id_of(drafts[index]), bad[index].message[:LONGEST_MESSAGE], bad[index].field)
-        for index in sorted(bad)
-    ]
-    kept = [draft for index, draft in enumerate(drafts) if index not in bad]
-    return Salvaged(_replaced(variables, where, kept), unreadable)
+    unreadable: dict[str, list[UnreadableDraft]] = {}
+    for where in sorted({path[:-1] for path in first_of}):
+        field = fields.get(str(where[0]))
+        if field is None or field in unreadable:
+            return None
+        holder: Any = variables
+        for step in where:
+            holder = holder[step]
+        bad = {int(path[-1]): fault for path, fault in first_of.items() if path[:-1] == where}
+        unreadable[field] = [
+            UnreadableDraft(index, _id_of(holder[index]), bad[index].message[:LONGEST_MESSAGE], bad[index].field)
+            for index in sorted(bad)
+        ]
+        variables = _replaced(variables, where, [draft for index, draft in enumerate(holder) if index not in bad])
+    return Salvaged(variables, unreadable)
 
 
 def _replaced(value: Any, path: Path, new: Any) -> Any:

@@ -37,9 +37,13 @@ class Unreadable(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class Spoiled:
-    """A cell whose text the spreadsheet has lost; `why` says how, and what would help. It never quotes the cell."""
+    """A cell whose text the spreadsheet has lost; `why` says how, and what would help. It never quotes the cell.
+
+    `day` is what a cell means that the spreadsheet has made a date of, where a date is wanted.
+    """
 
     why: str
+    day: date | None = None
 
 
 Cell = str | Spoiled
@@ -177,7 +181,8 @@ def _from_cell(cell: Any) -> Cell:
         case int() | float():
             return _from_number(value, cell.number_format)
         case datetime() | date() | time() | timedelta():
-            return Spoiled("was turned into a date by Excel: format the column as text, and type it again")
+            day = value.date() if isinstance(value, datetime) else value if isinstance(value, date) else None
+            return Spoiled("was turned into a date by Excel: format the column as text, and type it again", day)
         case _:
             return _from_text(str(value))
 

@@ -65,15 +65,18 @@ class _Settling:
 
 
 async def submit(
-    context: Context, drafts: Sequence[ObservationDraft], device_clock: DeviceClockInput | None = None
+    context: Context,
+    drafts: Sequence[ObservationDraft],
+    device_clock: DeviceClockInput | None = None,
+    unreadable: Sequence[UnreadableDraft] = (),
 ) -> SubmitObservationsPayload:
     """Settle every draft; raises `Refusal` only for what concerns the batch as a whole."""
-    at_most(MAX_DRAFTS, [*drafts, *context.unreadable], "drafts")
+    at_most(MAX_DRAFTS, [*drafts, *unreadable], "drafts")
     author = author_of(context.actor)
-    positions = _positions(len(drafts), context.unreadable)
-    results = {each.index: _unreadable(each) for each in context.unreadable}
+    places = positions(len(drafts), unreadable)
+    results = {each.index: _unreadable(each) for each in unreadable}
     settling: list[_Settling] = []
-    for index, draft in zip(positions, drafts, strict=True):
+    for index, draft in zip(places, drafts, strict=True):
         try:
             settling.append(_read(context, author, index, draft))
         except Refusal as refusal:
@@ -106,7 +109,7 @@ def _unreadable(each: UnreadableDraft) -> DraftResult:
     return refused(each.id, Refusal(RefusalCode.BAD_INPUT, each.message, field=each.field))
 
 
-def _positions(count: int, unreadable: Sequence[UnreadableDraft]) -> list[int]:
+def positions(count: int, unreadable: Sequence[UnreadableDraft]) -> list[int]:
     """Places in the phone's batch of the drafts that could be read."""
     taken = {each.index for each in unreadable}
     return [index for index in range(count + len(taken)) if index not in taken]

@@ -21,13 +21,15 @@ _DECORATION = re.compile(r"[\s_\-*:.]+")
 class Column:
     """A column by its field and its titles: the English one first, then the Chinese one, then others that are understood.
 
-    A file needs each `required` column, and each row a value in it. Codes are read as half-width and without spaces.
+    A file needs each `required` column, and each row a value in it. Codes are read as half-width and without spaces; a
+    column of days takes cells that a spreadsheet has made dates of.
     """
 
     field: str
     titles: tuple[str, ...]
     required: bool = False
     is_code: bool = False
+    is_day: bool = False
     most: int = 200
 
     @property
@@ -160,6 +162,8 @@ def _headed(number: int, header: Sequence[Cell], columns: Sequence[Column]) -> T
 
 
 def _read(row: Row, column: Column, cell: Cell) -> str:
+    if isinstance(cell, Spoiled) and column.is_day and cell.day:
+        return cell.day.isoformat()
     if isinstance(cell, Spoiled):
         row.fault(column.field, f"The cell {cell.why}.")
         return ""

@@ -16,7 +16,7 @@ from schema.units import Unit
 from storage.faults import AlreadyThere
 
 
-@strawberry.input(description="From which figure on a check raises a flag (疑点阈值).")
+@strawberry.input(description="From which figure on a check raises a flag, or what ratings are held to (疑点阈值).")
 class SetThresholdInput:
     id: strawberry.ID = strawberry.field(description="Made by the caller: thr_ and a UUIDv7. The key of every replay.")
     unit_id: strawberry.ID = strawberry.field(
@@ -27,7 +27,7 @@ class SetThresholdInput:
         description="The figure; left out: from then on as the unit above has it.", default=None
     )
     valid_from: datetime | None = strawberry.field(
-        description="For observations received from then on; at once unless given, and never in the past.", default=None
+        description="For what is received from then on; at once unless given, and never in the past.", default=None
     )
     note: str | None = strawberry.field(description="Why, up to 2,000 characters.", default=None)
 

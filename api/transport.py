@@ -29,7 +29,7 @@ QUERIES_AND_MUTATIONS = frozenset({OperationType.QUERY, OperationType.MUTATION})
 class HoldsUnreadable(Protocol):
     """What the transport asks of a context: a place for the drafts that were cut out of the variables."""
 
-    unreadable: list[UnreadableDraft]
+    unreadable: dict[str, list[UnreadableDraft]]
 
 
 C = TypeVar("C", bound=HoldsUnreadable)

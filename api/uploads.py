@@ -10,9 +10,9 @@ import strawberry
 
 from api.arrivals import arrive
 from api.context import Context
-from api.own_media import most_at_once, of_ones_own, one_of, side_by_side
+from api.own_media import most_at_once, of_ones_own, one_of, settled
 from schema.media import ARRIVED, Media
-from schema.refusals import Refusal, RefusalCode, Refused
+from schema.refusals import Refusal, RefusalCode
 from schema.times import ByteCount
 from schema.uploads import (
     AbortResult,
@@ -72,14 +72,15 @@ async def request_uploads(context: Context, requests: Sequence[UploadRequest]) -
     slots = await slots_for(context, to_be_put)
 
     async def settle(request: UploadRequest) -> UploadResult:
-        try:
-            media = one_of(mine, request.media_id)
-            slot = await _slot(context, media, request, None if request.form else slots.get(media.id))
-        except Refusal as refusal:
-            return UploadResult(media_id=request.media_id, slot=None, has_arrived=False, refusal=Refused.of(refusal))
+        media = one_of(mine, request.media_id)
+        slot = await _slot(context, media, request, None if request.form else slots.get(media.id))
         return UploadResult(media_id=media.id, slot=slot, has_arrived=slot is None)
 
-    return await side_by_side(settle, requests)
+    return await settled(
+        requests,
+        settle,
+        lambda request, why: UploadResult(media_id=request.media_id, slot=None, has_arrived=False, refusal=why),
+    )
 
 
 async def _slot(context: Context, media: Media, request: UploadRequest, signed: UploadSlot | None) -> UploadSlot | None:
@@ -186,12 +187,9 @@ async def abort_uploads(context: Context, media_ids: Sequence[strawberry.ID]) ->
     mine = await of_ones_own(context, media_ids)
 
     async def settle(id: strawberry.ID) -> AbortResult:
-        try:
-            return AbortResult(media_id=id, media=await _abort(context, one_of(mine, id)))
-        except Refusal as refusal:
-            return AbortResult(media_id=id, refusal=Refused.of(refusal))
+        return AbortResult(media_id=id, media=await _abort(context, one_of(mine, id)))
 
-    return await side_by_side(settle, media_ids)
+    return await settled(media_ids, settle, lambda each, why: AbortResult(media_id=each, refusal=why))
 
 
 async def _abort(context: Context, media: Media) -> Media:

@@ -5,6 +5,7 @@ a worker that dies leaves it to the next.
 How a picture is read is `storage/decoding.py`; running this for ever is `work.py`.
 """
 
+import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -123,9 +124,11 @@ class MediaWork:
     async def _keep_thumbnails(self, media: Media, picture: Picture) -> Sequence[Thumbnail]:
         kept = []
         for rendition, made in zip(RENDITIONS, picture.thumbnails, strict=False):
-            key = f"thumbnails/{media.id}-{str(rendition.value).lower()}.jpg"
+            digest = hashlib.sha256(made.data).hexdigest()
+            # With the digest in its key a worker that comes late, or of another version, overwrites none.
+            key = f"thumbnails/{media.id}-{str(rendition.value).lower()}-{digest}.jpg"
             await self.store.objects.put(key, made.data, made.content_type)
-            kept.append(Thumbnail(rendition=rendition, width=made.width, height=made.height, key=key))
+            kept.append(Thumbnail(rendition, made.width, made.height, key, digest))
         return kept
 
 

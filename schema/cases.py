@@ -14,7 +14,7 @@ from schema.links import Info
 from schema.monitoring_points import MonitoringPoint
 from schema.nodes import Node
 from schema.observations import Category, Observation
-from schema.packs import PackLink
+from schema.packs import pack_of
 from schema.refusals import Refusal, RefusalCode
 from schema.units import Unit
 from schema.users import User
@@ -149,18 +149,10 @@ class Case(Node):
             closed_at=self.closed_at,
         )
 
-    @strawberry.field(
-        description="An evidence pack of it and all it rests on: a ZIP of originals, data, pages and a signed manifest (证据包)."
+    pack = strawberry.field(
+        resolver=pack_of,
+        description="An evidence pack of it and all it rests on: a ZIP of originals, data, pages and a signed manifest (证据包).",
     )
-    def pack(
-        self,
-        info: Info,
-        identities: Annotated[
-            bool,
-            strawberry.argument(description="Also who inspected, reported or complained, as far as you may know it."),
-        ] = False,
-    ) -> PackLink:
-        return info.context.pack(self.id, identities=identities)
 
 
 def case_number(office_code: str, year: int, sequence: int) -> str:

@@ -17,6 +17,7 @@ import strawberry
 
 from schema.assignments import Assignment
 from schema.cases import Case
+from schema.catalogue import CatalogueEntry
 from schema.monitoring_points import MonitoringPoint
 from schema.observations import Observation
 from schema.refusals import Refused
@@ -28,13 +29,14 @@ from schema.viewers import Role, Viewer
 class ChangeKind(enum.Enum):
     UNIT = strawberry.enum_value("UNIT", description="Units in scope and those above them (单位).")
     MONITORING_POINT = strawberry.enum_value("MONITORING_POINT", description="Monitoring points in scope (监测点).")
+    CATALOGUE_ENTRY = strawberry.enum_value("CATALOGUE_ENTRY", description="Catalogues that hold in scope (目录).")
     ASSIGNMENT = strawberry.enum_value("ASSIGNMENT", description="Those given to oneself (我的交办).")
     CASE = strawberry.enum_value("CASE", description="Cases given to oneself (我的案件).")
     OBSERVATION = strawberry.enum_value("OBSERVATION", description="One's own, and what became of them (我的记录).")
 
 
 ChangedRecord = Annotated[
-    Unit | MonitoringPoint | Assignment | Case | Observation,
+    Unit | MonitoringPoint | CatalogueEntry | Assignment | Case | Observation,
     strawberry.union("ChangedRecord", description="A record that phones keep."),
 ]
 
@@ -82,6 +84,7 @@ def topic(kind: ChangeKind, how: str, what: str) -> str:
 LETTERS = {
     ChangeKind.UNIT: "u",
     ChangeKind.MONITORING_POINT: "p",
+    ChangeKind.CATALOGUE_ENTRY: "l",
     ChangeKind.ASSIGNMENT: "a",
     ChangeKind.CASE: "c",
     ChangeKind.OBSERVATION: "o",
@@ -91,11 +94,9 @@ LETTERS = {
 _SCOPED = (Role.INSPECTOR, Role.SUPERVISOR, Role.OFFICER, Role.ADMIN)
 
 
-def topics_of_unit(unit: Unit) -> list[str]:
-    return [
-        topic(ChangeKind.UNIT, AT, unit.path),
-        *(topic(ChangeKind.UNIT, BELOW, path) for path in paths_to(unit.path)),
-    ]
+def topics_of_place(kind: ChangeKind, path: str) -> list[str]:
+    """Of a unit, or of what holds in its subtree: of the place itself, and of every subtree that it lies in."""
+    return [topic(kind, AT, path), *(topic(kind, BELOW, above) for above in paths_to(path))]
 
 
 def topics_of_point(point: MonitoringPoint) -> list[str]:
@@ -112,8 +113,8 @@ def topics_of_people(kind: ChangeKind, people: Iterable[str]) -> list[str]:
 
 def topics_of_viewer(kind: ChangeKind, viewer: Viewer) -> list[str]:
     """What the viewer reads of a kind; a wider one than the filters of `storage` would show nothing more."""
-    if kind is ChangeKind.UNIT:
-        above = {path for scope in viewer.scopes for path in paths_to(scope)} - set(viewer.scopes)
+    if kind in {ChangeKind.UNIT, ChangeKind.CATALOGUE_ENTRY}:
+        above = {"", *(path for scope in viewer.scopes for path in paths_to(scope))} - set(viewer.scopes)
         return [
             *(topic(kind, BELOW, path) for path in viewer.scopes),
             *(topic(kind, AT, path) for path in sorted(above)),

@@ -14,6 +14,7 @@ from schema.media_facts import MediaFacts
 from schema.observations import Method
 from schema.outlines import Polygon, metres_outside
 from schema.places import GeoPoint, metres_between
+from schema.shown_times import FIX_LATER
 from schema.thresholds import MEASURES, Limits, Measure, ThresholdKind
 
 AT_THE_COUNTER = frozenset({Method.PATROL, Method.TRACKED_SERVICE, Method.SIMULATED_SERVICE, Method.SPECIAL_CHECK})
@@ -42,9 +43,12 @@ class Lookalike:
 
 
 def instant_of(facts: MediaFacts, offset_minutes: int) -> datetime | None:
-    """When a file says that it was made; where it names no offset, by that of the device that handed it in."""
+    """When a file says that it was made; where it names no offset, by that of the device that handed it in.
+
+    A video or sound that says no more than its header does was made when that says so, at the latest.
+    """
     if facts.taken_at_local is None:
-        return None
+        return facts.created_at
     minutes = facts.taken_offset_minutes if facts.taken_offset_minutes is not None else offset_minutes
     try:
         zone = timezone(timedelta(minutes=minutes))
@@ -135,11 +139,12 @@ def clock_skew(
 ) -> Iterator[Finding]:
     """What was `measured` at receipt (ahead of the server), or what the three times prove, whichever is more.
 
-    Nothing is seen after it was received, nor a fix taken after it was used. A clock that seems slow, of a phone that was
-    offline, proves nothing. Whole minutes: a finer figure would mark a device.
+    Nothing is seen after it was received, nor `fixed_at`, the satellites' word, long before it was fixed: a report that is
+    begun in the morning may get its place by evening. A clock that seems slow, of a phone that was offline, proves
+    nothing. Whole minutes: a finer figure would mark a device.
     """
     ahead = max((captured_at - received_at).total_seconds(), 0.0)
-    behind = max((fixed_at - captured_at).total_seconds(), 0.0) if fixed_at else 0.0
+    behind = (fixed_at - captured_at).total_seconds() if fixed_at and fixed_at - captured_at > FIX_LATER else 0.0
     skew = max(measured.total_seconds() if measured else 0.0, ahead, -behind, key=abs)
     limit = limits.of(ThresholdKind.CLOCK_SKEW)
     if skew and abs(skew) >= limit:

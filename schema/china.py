@@ -1,4 +1,4 @@
-"""China's outline: where GCJ-02 is shifted, fully inside and not at all from `FADE_METRES` beyond it (国界概略轮廓).
+"""China's outline: where GCJ-02 is shifted, fully inside and not at all from `GCJ02_FADE_METRES` beyond it (国界概略轮廓).
 
 What the shift is, is left to `datums.py`. The outline is no statement about borders: it is a rough line around where
 Chinese map SDKs shift their coordinates, and runs outside of the land at all points: by 2.5 km in the middle and 6 at
@@ -14,28 +14,30 @@ point of the source lies outside.
 import math
 from collections.abc import Iterator
 
-FADE_METRES = 5_000
+GCJ02_FADE_METRES = 2_500
+BD09_FADE_METRES = 5_000
+"""As narrow as they can be while the shifts, 0.7 km and another 1.0 for BD-09, have one inverse at every place."""
 _METRES_PER_DEGREE = 111_195
 
 _Edge = tuple[float, float, float, float]
 
 
-def share(latitude: float, longitude: float) -> float:
+def share(latitude: float, longitude: float, fade_metres: float) -> float:
     """How much of the shift applies at a place in WGS-84: 1 inside, 0 outside, in between on the strip that parts them.
 
-    Continuous and nowhere steeper than 1 / `FADE_METRES`, so that a shift of less than that can always be undone.
+    Continuous and nowhere steeper than 1 / `fade_metres`, so that a shift of less than that can always be undone.
     """
     edges = _EDGES.get(math.floor(latitude))
     if not edges:
         return 0.0
     if _is_inside(latitude, longitude, edges):
         return 1.0
-    return max(0.0, 1 - _metres_to(latitude, longitude, edges) / FADE_METRES)
+    return max(0.0, 1 - _metres_to(latitude, longitude, edges) / fade_metres)
 
 
 def in_china(latitude: float, longitude: float) -> bool:
     """Whether any shift applies there; to the metre this differs between datums, for a check of plausibility it doesn't."""
-    return share(latitude, longitude) > 0
+    return share(latitude, longitude, BD09_FADE_METRES) > 0
 
 
 def _is_inside(latitude: float, longitude: float, edges: list[_Edge]) -> bool:
@@ -197,7 +199,7 @@ def rings() -> Iterator[list[tuple[float, float]]]:
 def _by_latitude() -> dict[int, list[_Edge]]:
     """Edges as (south, west, north, east) with their southern end first, under each whole degree that they come near."""
     found: dict[int, list[_Edge]] = {}
-    reach = 1.1 * FADE_METRES / _METRES_PER_DEGREE
+    reach = 1.1 * BD09_FADE_METRES / _METRES_PER_DEGREE
     for ring in rings():
         for one, other in zip(ring, [*ring[1:], ring[0]], strict=True):
             (south, west), (north, east) = sorted((one, other))

@@ -8,7 +8,7 @@ exists.
 import math
 from collections.abc import Callable
 
-from schema.china import share
+from schema.china import BD09_FADE_METRES, GCJ02_FADE_METRES, share
 
 Place = tuple[float, float]
 """Latitude, longitude."""
@@ -40,7 +40,7 @@ def _shift(latitude: float, longitude: float) -> Place:
 
 def wgs84_to_gcj02(latitude: float, longitude: float) -> Place:
     """The published shift where `china.share` is 1, none where it is 0, and a share of it on the strip between."""
-    applied = share(latitude, longitude)
+    applied = share(latitude, longitude, GCJ02_FADE_METRES)
     if applied == 0:
         return latitude, longitude
     north, east = _shift(latitude, longitude)
@@ -54,7 +54,7 @@ def gcj02_to_wgs84(latitude: float, longitude: float) -> Place:
 
 def wgs84_to_bd09(latitude: float, longitude: float) -> Place:
     """As `wgs84_to_gcj02`: Baidu, too, leaves places abroad where they are."""
-    applied = share(latitude, longitude)
+    applied = share(latitude, longitude, BD09_FADE_METRES)
     if applied == 0:
         return latitude, longitude
     found = wgs84_to_gcj02(latitude, longitude)

@@ -27,7 +27,7 @@ from schema.placing import Placed
 from schema.refusals import NextStep, Refusal, RefusalCode, Refused
 from schema.times import offset_minutes, to_millis
 from schema.uploads import UploadSlot
-from schema.viewers import Role
+from schema.viewers import COVERT_ROLES, Role
 
 MAX_TEXT = 20_000
 MAX_MEDIA = 100
@@ -185,6 +185,7 @@ def record(
         revisions=[first],
         author_id=author.user_id,
         device_id=author.device_id,
+        author_is_covert=not author.roles.isdisjoint(COVERT_ROLES),
         clock_skew_ms=None if author.skew is None else author.skew // timedelta(milliseconds=1),
         office_id=author.office_id,
         office_path=author.office_path,

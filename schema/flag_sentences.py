@@ -109,7 +109,7 @@ def _worded(measure: Measure, figure: float) -> tuple[str, str]:
             return f"{figure:.0f} km/h", f"每小时 {figure:.0f} 公里"
         case Measure.BITS:
             return f"{figure:.0f} bits", f" {figure:.0f} 位"
-        case Measure.TIMES:
+        case Measure.TIMES | Measure.DAYS | Measure.RATINGS:  # no flag is measured in the last two
             return f"{figure:.0f}", f" {figure:.0f} 次"
 
 

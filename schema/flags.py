@@ -151,7 +151,8 @@ class Flagged:
 def raise_flag(finding: Finding, observation: Flagged, now: datetime) -> Flag:
     """The flag of a finding. The same finding has the same id, so that checking again raises nothing twice.
 
-    The figure is part of it: a corrected position that is wrong by another distance is another flag.
+    The figure is part of it: a corrected position that is wrong by another distance is another flag. Of two pictures it
+    is not: in how many bits they differ depends on which of them was laid over the other.
     """
     value = round(finding.value, 1)
     parts = (
@@ -160,7 +161,7 @@ def raise_flag(finding: Finding, observation: Flagged, now: datetime) -> Flag:
         finding.medium_id,
         finding.other_observation_id,
         finding.other_medium_id,
-        value,
+        value if finding.other_medium_id is None else None,
     )
     digest = hashlib.sha256("\n".join(str(part) for part in parts).encode()).digest()
     return Flag(

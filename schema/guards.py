@@ -80,5 +80,22 @@ class Examined(FieldExtension):
         return await next_(source, info, **arguments)
 
 
+class Located(Protocol):
+    """A record that knows at which path of the tree it stands."""
+
+    path: str
+
+
+class Appraised(FieldExtension):
+    """What a unit comes to: null but to the roles that the table admits, in whose scope the unit lies."""
+
+    async def resolve_async(self, next_: Resolve, source: Located, info: Info, **arguments: Any) -> Any:
+        viewer = info.context.viewer
+        admitted = PERMITS[f"{info.path.typename}.{info.field_name}"].admits(viewer)
+        if viewer is None or not admitted or not viewer.covers(source.path):
+            return None
+        return await next_(source, info, **arguments)
+
+
 query = partial(strawberry.field, extensions=[Asked()])
 mutation = partial(strawberry.mutation, extensions=[Done()])

@@ -26,6 +26,8 @@ PREFIXES = {
     "evt": "event",
     "flg": "flag",
     "thr": "threshold",
+    "rat": "rating",
+    "cat": "catalogue entry",
 }
 _SHAPE = re.compile(r"([a-z]{3})_[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
@@ -46,6 +48,11 @@ def checked(id: str, prefix: str, *, field: str | None = None) -> str:
             RefusalCode.BAD_ID, f"The id of a {PREFIXES[prefix]} is {prefix}_ and a UUIDv7 in lower case.", field=field
         )
     return id
+
+
+def milliseconds_of(id: str) -> int:
+    """When a well-formed id says that it was made, in milliseconds since 1970: a clock may have said any year up to 10889."""
+    return uuid.UUID(id[4:]).int >> 80
 
 
 def compose(prefix: str, at: datetime, randomness: bytes) -> strawberry.ID:

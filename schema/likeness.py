@@ -1,6 +1,7 @@
 """Likeness (相似度): what two pictures are compared by, and how far apart they are.
 
-Making it from pixels is left to `storage/likeness_hash.py`, finding the near ones among millions to `storage/likeness.py`.
+Making it from pixels is left to `storage/likeness_hash.py` and `storage/marks.py`, finding the near ones among millions
+to `storage/likeness.py`.
 """
 
 from dataclasses import dataclass
@@ -12,16 +13,18 @@ _MASK = (1 << COARSE_BITS) - 1
 
 @dataclass(frozen=True)
 class Likeness:
-    """One cut of a picture: 0 is the whole, 1 what a frame encloses, the others are cuts of the whole.
+    """One view of a picture: `cut` 0 is the whole, 1 what a frame encloses.
 
     `coarse` is a signed 64-bit figure, by which pictures are found; `detail` 256 bits as 64 hexadecimal digits, by which
-    what was found is told apart; `grey`, of the whole alone, small grey values by which a cut is laid over it.
+    what was found is told apart. Of the whole alone: `marks`, packed, by which parts are found, and `grey`, small grey
+    values by which one picture is laid over another.
     """
 
     cut: int
     coarse: int
     detail: str
     grey: bytes = b""
+    marks: bytes = b""
 
 
 def coarse_bits_apart(one: int, other: int) -> int:

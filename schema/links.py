@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Protocol
 
 import strawberry
@@ -31,6 +32,12 @@ class RedactionLinks(Protocol):
     async def link(self, redaction: "Redaction") -> "Link | None": ...
 
 
+class RatingLinks(Protocol):
+    """What units come to by their ratings, as far as these are published."""
+
+    async def monthly_score(self, unit: "Unit", month: date) -> float | None: ...
+
+
 class Links(Protocol):
     """The neighbours of records that the viewer has been shown.
 
@@ -56,6 +63,8 @@ class Links(Protocol):
     async def link(self, media: "Media", rendition: "Rendition") -> "Link | None": ...
     @property
     def redactions(self) -> RedactionLinks: ...
+    @property
+    def ratings(self) -> RatingLinks: ...
 
 
 class Context(Protocol):
@@ -70,6 +79,10 @@ class Context(Protocol):
     @property
     def outdated(self) -> "Refusal | None":
         """Why a phone of an old level may do no more than empty its outbox."""
+
+    @property
+    def now(self) -> datetime:
+        """Read once for the request."""
 
     @property
     def links(self) -> Links: ...

@@ -100,12 +100,16 @@ class Link:
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """An upright rendition without metadata: its size in pixels, and where the store has it."""
+    """An upright rendition without metadata: its size in pixels, where the store has it, and its bytes' digest.
+
+    `sha256` is None for those that were made before digests were kept.
+    """
 
     rendition: Rendition
     width: int
     height: int
     key: str
+    sha256: str | None = None
 
 
 @strawberry.type(description="A photo, video, sound or document of an observation (影像资料).")

@@ -18,8 +18,14 @@ class MediaDamage(enum.Enum):
     UNSUPPORTED = strawberry.enum_value(
         "unsupported", description="Of no type that can be shown; `contentType` is null where it isn't known at all."
     )
-    TRUNCATED = strawberry.enum_value("truncated", description="It ends too early; what there is, is shown (不完整).")
-    CORRUPT = strawberry.enum_value("corrupt", description="Its content does not decode, or not wholly (已损坏).")
+    TRUNCATED = strawberry.enum_value(
+        "truncated",
+        description="It ends too early; what there is, is shown (不完整). A recording that was broken off before its index "
+        "was written can't be shown.",
+    )
+    CORRUPT = strawberry.enum_value(
+        "corrupt", description="Its content does not decode, or not wholly, or was never written (已损坏)."
+    )
     ENCRYPTED = strawberry.enum_value("encrypted", description="It opens with a password only (已加密).")
     TOO_MANY_PIXELS = strawberry.enum_value("too_many_pixels", description="It would not fit into memory when decoded.")
     OUT_OF_MEMORY = strawberry.enum_value("out_of_memory", description="Reading it took more memory than it may have.")

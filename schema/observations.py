@@ -15,7 +15,7 @@ from schema.links import Info
 from schema.media import ARRIVED, Media
 from schema.monitoring_points import MonitoringPoint
 from schema.nodes import Node
-from schema.packs import PackLink
+from schema.packs import pack_of
 from schema.places import Datum, GeoPoint
 from schema.shown_times import Clocks, ShownTime, time_of_observation
 from schema.times import print_instant
@@ -166,6 +166,8 @@ class Observation(Node):
     author_id: strawberry.Private[str]
     device_id: strawberry.Private[str | None] = None
     clock_skew_ms: strawberry.Private[int | None] = None
+    author_is_covert: strawberry.Private[bool] = False
+    """Whether the author held a covert role at that time: an inspector who has become an officer stays unnamed here."""
     office_id: strawberry.Private[str]
     office_path: strawberry.Private[str]
     unit_id: strawberry.Private[str | None] = None
@@ -196,18 +198,22 @@ class Observation(Node):
     async def clock_skew_seconds(self) -> float | None:
         return None if self.clock_skew_ms is None else self.clock_skew_ms / 1000
 
-    @strawberry.field(description="When it was seen, as it is to be shown, by whose clock and why (显示时间).")
-    def when(self) -> ShownTime:
+    def shown(self, content: ObservationContent) -> ShownTime:
+        """The time that a revision with that content is shown with, judged beside what came before it."""
         return time_of_observation(
             Clocks(
-                captured_at=self.content.captured_at,
-                offset_minutes=self.content.captured_offset_minutes,
+                captured_at=content.captured_at,
+                offset_minutes=content.captured_offset_minutes,
                 received_at=self.received_at,
-                position=self.content.position,
+                position=content.position,
                 skew=self.clock_skew,
-                is_correction=self.content.captured_at != self.revisions[0].content.captured_at,
+                is_correction=content.captured_at != self.revisions[0].content.captured_at,
             )
         )
+
+    @strawberry.field(description="When it was seen, as it is to be shown, by whose clock and why (显示时间).")
+    def when(self) -> ShownTime:
+        return self.shown(self.content)
 
     def proof(self) -> Receipt:
         """The receipt, as its author gets it with every replay."""
@@ -228,6 +234,9 @@ class Observation(Node):
 
     @strawberry.field(description="Who inspected or reported, where the viewer may know (巡查员).")
     async def author(self, info: Info) -> User | None:
+        viewer = info.context.viewer
+        if self.author_is_covert and (viewer is None or not viewer.knows(await self.owner(info))):
+            return None
         return await info.context.links.user(self.author_id)
 
     @strawberry.field(description="The assignment that it answers (交办).")
@@ -259,15 +268,7 @@ class Observation(Node):
         found = await info.context.links.media(self.content.media_ids)
         return sum(media.state in ARRIVED for media in found)
 
-    @strawberry.field(
-        description="An evidence pack of it: a ZIP of originals, data, pages and a signed manifest (证据包)."
+    pack = strawberry.field(
+        resolver=pack_of,
+        description="An evidence pack of it: a ZIP of originals, data, pages and a signed manifest (证据包).",
     )
-    def pack(
-        self,
-        info: Info,
-        identities: Annotated[
-            bool,
-            strawberry.argument(description="Also who inspected, reported or complained, as far as you may know it."),
-        ] = False,
-    ) -> PackLink:
-        return info.context.pack(self.id, identities=identities)

@@ -7,11 +7,13 @@ import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import rfc8785
 import strawberry
 
+from schema.links import Info
+from schema.nodes import Node
 from schema.times import print_instant
 
 FORMAT = "mingcha-evidence-pack"
@@ -45,17 +47,31 @@ class PackLink:
     expires_at: datetime = strawberry.field(description="When it stops working.")
 
 
+def pack_of(
+    root: Node,
+    info: Info,
+    identities: Annotated[
+        bool,
+        strawberry.argument(description="Also who inspected, reported or complained, as far as you may know it."),
+    ] = False,
+) -> PackLink:
+    """The field `pack` of every record that one is made of."""
+    return info.context.pack(root.id, identities=identities)
+
+
 class Finding(enum.Enum):
-    """What the store had of an original when the pack was made."""
+    """What the store had of an original, or of a thumbnail, when the pack was made."""
 
     SAME = "SAME"
     """The bytes that were handed in, by their SHA-256."""
     ALTERED = "ALTERED"
-    """Other bytes; they are in the pack and are not the evidence."""
+    """Other bytes: an original's are in the pack and are not the evidence, a thumbnail's are left out."""
     MISSING = "MISSING"
     """None, of a medium that had been verified."""
     NOT_READY = "NOT_READY"
     """The medium has not been verified; its bytes are not part of the pack."""
+    UNRECORDED = "UNRECORDED"
+    """Of a thumbnail alone: some bytes, and no digest to tell whether they are those that the server made."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +92,16 @@ class PackedMedium:
     state: str
     sha256: str
     byte_size: int
+    finding: Finding
+    path: str | None
+
+
+@dataclass(frozen=True)
+class PackedThumbnail:
+    """The large thumbnail of a medium: `sha256` was noted when it was made, or is None; `path` is None where it is left out."""
+
+    media_id: str
+    sha256: str | None
     finding: Finding
     path: str | None
 
@@ -130,6 +156,7 @@ def manifest(
     about: PackAbout,
     files: Sequence[PackedFile],
     media: Sequence[PackedMedium],
+    thumbnails: Sequence[PackedThumbnail],
     revisions: Sequence[PackedRevision],
 ) -> bytes:
     """The manifest in canonical JSON (RFC 8785): whole numbers and strings only; files in the order of the ZIP.
@@ -156,6 +183,10 @@ def manifest(
                 "path": each.path,
             }
             for each in media
+        ],
+        "thumbnails": [
+            {"mediaId": each.media_id, "sha256": each.sha256, "finding": each.finding.value, "path": each.path}
+            for each in thumbnails
         ],
         "submissions": [
             {

@@ -43,24 +43,36 @@ FOLLOWERS = only(_R.INSPECTOR, _R.SUPERVISOR, _R.OFFICER)
 OFFICERS = only(_R.OFFICER)
 EXAMINERS = only(_R.SUPERVISOR, _R.OFFICER)
 """Who may know what doesn't fit about an observation; its author never, who would learn what is seen and what is not."""
+APPRAISERS = only(_R.SUPERVISOR, _R.OFFICER)
+"""Who may know what a unit comes to; the unit itself and its raters not."""
 
 OUTBOX = frozenset(
-    f"Mutation.{name}" for name in ("signIn", "refreshSession", "submitObservations", "requestUploads", "confirmMedia")
+    f"Mutation.{name}"
+    for name in (
+        "signIn",
+        "refreshSession",
+        "submitObservations",
+        "requestUploads",
+        "confirmMedia",
+        "submitRatings",
+    )
 )
 """What phones of every level may do for ever: an app that is too old must still give up what it holds."""
 
 _ROWS: tuple[tuple[str, Permit, str], ...] = (
-    ("Query", SIGNED_IN, "me node unit units clockReadings changes"),
+    ("Query", SIGNED_IN, "me node unit units clockReadings changes catalogue"),
     ("Query", READERS, "observation observations redaction"),
     ("Query", FOLLOWERS, "case cases assignments"),
     ("Query", only(_R.INSPECTOR, _R.MONITOR, _R.SUPERVISOR, _R.OFFICER, _R.ADMIN), "monitoringPoints"),
     ("Query", only(_R.SUPERVISOR, _R.OFFICER, _R.ADMIN), "users"),
     ("Query", EXAMINERS, "flags thresholds"),
+    ("Query", only(_R.MONITOR, _R.SUPERVISOR, _R.OFFICER), "ratings"),
     ("Query", OFFICERS, "redactions"),
     ("Mutation", PUBLIC, "signIn refreshSession"),
     ("Mutation", SIGNED_IN, "signOut revokeDevice changePassword"),
     ("Mutation", SIGNED_IN, "sync"),
     ("Mutation", AUTHORS, "submitObservations reviseObservation requestUploads abortUploads confirmMedia"),
+    ("Mutation", only(_R.MONITOR), "submitRatings"),
     ("Mutation", OFFICERS, "openCase linkObservations unlinkObservations moveCase assign withdrawAssignment"),
     ("Mutation", OFFICERS, "reviewFlag setThreshold"),
     ("Mutation", OFFICERS, "requestRedaction correctRedaction approveRedaction rejectRedaction"),
@@ -84,6 +96,9 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("CasePayload", SEEN, "case"),
     ("Change", SEEN, "kind id record"),
     ("ChangePage", SEEN, "changes cursor hasMore asOf"),
+    ("CatalogueEntry", SEEN, "id kind code name validFrom validTo score service fee office"),
+    ("CatalogueEntryConnection", SEEN, "edges pageInfo"),
+    ("CatalogueEntryEdge", SEEN, "cursor node"),
     ("ClockReading", SEEN, "readAt deviceAt deviceOffsetMinutes skewSeconds uncertaintySeconds"),
     ("ClockReadingConnection", SEEN, "edges pageInfo"),
     ("ClockReadingEdge", SEEN, "cursor node"),
@@ -93,6 +108,7 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("ConfirmResult", SEEN, "mediaId media refusal"),
     ("Device", SEEN, "id name signedInAt seenAt revokedAt"),
     ("DraftResult", SEEN, "id outcome receipt observation uploads refusal"),
+    ("FeeTerms", SEEN, "standard legalBasis"),
     ("Flag", SEEN, "id code value threshold measure message messageZh raisedAt state verdict reviews observation"),
     ("Flag", SEEN, "medium otherObservation otherMedium"),
     ("FlagConnection", SEEN, "edges pageInfo"),
@@ -128,6 +144,12 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("MediaFacts", SEEN, "durationMs pageCount isEncrypted motionVideo damage"),
     ("MotionVideo", SEEN, "offset byteSize"),
     ("Receipt", SEEN, "observationId contentSha256 receivedAt signed"),
+    ("Rating", SEEN, "id month score grade reason isLate revision unit counts"),
+    ("Rating", CLEARED, "rater monitoringPoint receivedAt receipt"),
+    ("RatingConnection", SEEN, "edges pageInfo"),
+    ("RatingEdge", SEEN, "cursor node"),
+    ("RatingReceipt", SEEN, "ratingId contentSha256 receivedAt"),
+    ("RatingResult", SEEN, "id outcome receipt rating refusal"),
     ("Redaction", SEEN, "id state purpose faceDetection faces boxes revision rendering failure requestedAt history"),
     ("Redaction", SEEN, "media requestedBy decidedBy link"),
     ("RedactionBox", SEEN, "left top right bottom origin confidence"),
@@ -141,15 +163,18 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("ReviseObservationPayload", SEEN, "observation uploads"),
     ("RevokeDevicePayload", SEEN, "device"),
     ("SequenceGap", SEEN, "first last"),
+    ("ServiceTerms", SEEN, "statutoryDays promisedDays documents steps unit"),
     ("ShownTime", SEEN, "at local offsetMinutes source reason message messageZh"),
     ("SignedIn", SEEN, "accessToken accessExpiresAt refreshToken refreshExpiresAt user"),
     ("SignedOut", SEEN, "deviceId"),
     ("SubmitObservationsPayload", SEEN, "results"),
+    ("SubmitRatingsPayload", SEEN, "results"),
     ("Threshold", SEEN, "id kind value validFrom setAt note measure unit setBy"),
     ("ThresholdPayload", SEEN, "threshold"),
     ("Thresholds", SEEN, "applying settings"),
     ("SyncPayload", SEEN, "serverTime clock gaps changes"),
     ("Unit", SEEN, "id code name level formerNames position parent ancestors"),
+    ("Unit", APPRAISERS, "monthlyScore"),
     ("UnitConnection", SEEN, "edges pageInfo"),
     ("UnitEdge", SEEN, "cursor node"),
     ("UploadHeader", SEEN, "name value"),

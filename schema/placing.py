@@ -35,10 +35,19 @@ class Directory:
                 self._units.setdefault(former.code, []).append(unit)
         self._points = {name: point for point in points for name in (point.id, point.code)}
 
+    def unit(self, name: str, scopes: Sequence[str]) -> Unit | None:
+        """The unit of that name in one of the subtrees at `scopes`."""
+        return next((each for each in self._units.get(name, ()) if covers(scopes, each.path)), None)
+
+    def own_point(self, name: str, monitor_id: str) -> MonitoringPoint | None:
+        """The point of that name, where the person is one of its monitors."""
+        point = self._points.get(name)
+        return point if point and monitor_id in point.monitor_ids else None
+
     def place(self, content: ObservationContent, *, scopes: Sequence[str], author_id: str) -> Placed:
         """Where `content` belongs, as far as its author may say: in scope, or at a point that is the author's own."""
         unit_name, point_name = content.claimed_unit, content.claimed_monitoring_point
-        unit = next((each for each in self._units.get(unit_name or "", ()) if covers(scopes, each.path)), None)
+        unit = self.unit(unit_name or "", scopes)
         point = self._points.get(point_name or "")
         if point and not (covers(scopes, point.path) or author_id in point.monitor_ids):
             point = None

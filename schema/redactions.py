@@ -20,6 +20,8 @@ from schema.viewers import Role, Viewer
 MAX_BOXES = 200
 MAX_CORRECTIONS = 50
 MAX_OF_MEDIUM = 20
+MAX_WAITING = 50
+"""Of one person, requested and not yet worked off: the worker takes them in turn, and others' wait behind them."""
 MAX_PURPOSE = 500
 MAX_REASON = 2_000
 

@@ -148,7 +148,7 @@ def time_of_observation(clocks: Clocks) -> ShownTime:
     """
     if clocks.is_correction:
         return _shown(clocks.captured_at, clocks.offset_minutes, TimeSource.AUTHOR, TimeReason.CORRECTED_BY_AUTHOR)
-    fix = _fix(clocks)
+    fix = satellite_time(clocks.position, clocks.received_at)
     faults = []
     for source, at, reason in _by_the_device(clocks, fix):
         fault = _fault(at, fix, clocks.received_at)
@@ -187,6 +187,14 @@ def time_of_medium(
     return ShownTime(at=at, local=local, offset_minutes=offset, source=TimeSource.FILE, reason=reason)
 
 
+def satellite_time(position: GeoPoint | None, received_at: datetime) -> datetime | None:
+    """The time of a fix that came from satellites: other sources take it from the device's clock."""
+    if position is None or position.is_mock or position.problem or position.source is not PositionSource.GPS:
+        return None
+    at = position.fixed_at
+    return at if at and UNSET_BEFORE <= at <= received_at + TOLERANCE else None
+
+
 def _by_the_device(clocks: Clocks, fix: datetime | None) -> list[tuple[TimeSource, datetime, TimeReason]]:
     """What the device's clock comes to, the best first."""
     captured, skew = clocks.captured_at, clocks.skew
@@ -202,15 +210,6 @@ def _by_the_device(clocks: Clocks, fix: datetime | None) -> list[tuple[TimeSourc
         corrected = (captured - skew).replace(second=0, microsecond=0)
         found.insert(0, (TimeSource.DEVICE_CORRECTED, corrected, TimeReason.SKEW_TAKEN_OFF))
     return found
-
-
-def _fix(clocks: Clocks) -> datetime | None:
-    """The time of a fix that came from satellites: other sources take it from the device's clock."""
-    position = clocks.position
-    if position is None or position.is_mock or position.problem or position.source is not PositionSource.GPS:
-        return None
-    at = position.fixed_at
-    return at if at and UNSET_BEFORE <= at <= clocks.received_at + TOLERANCE else None
 
 
 def _fault(at: datetime, fix: datetime | None, received_at: datetime) -> TimeReason | None:

@@ -1,7 +1,7 @@
-"""Thresholds (疑点阈值): from which figure on a check raises a flag; data with dates of validity, by office.
+"""Thresholds (疑点阈值): from which figure on a check raises a flag, and two figures of ratings; data with dates, by office.
 
-What the checks measure is in `checks.py`. A threshold is set for a unit and holds in its subtree; what is nearest to an
-observation's office applies, and of one unit's own what came into force last.
+What the checks measure is in `checks.py`, what ratings need the figures for in `ratings.py`. A threshold is set for a unit
+and holds in its subtree; what is nearest to an observation's office applies, and of one unit's own what came into force last.
 """
 
 import enum
@@ -28,6 +28,8 @@ class Measure(enum.Enum):
     KILOMETRES_PER_HOUR = strawberry.enum_value("KILOMETRES_PER_HOUR", description="公里/小时")
     BITS = strawberry.enum_value("BITS", description="Bits of 256 in which two pictures differ (图像差异位数).")
     TIMES = strawberry.enum_value("TIMES", description="次: that it is so at all.")
+    DAYS = strawberry.enum_value("DAYS", description="天: days of the calendar.")
+    RATINGS = strawberry.enum_value("RATINGS", description="份: how many ratings.")
 
 
 @strawberry.enum(description="What a threshold is about (阈值项目).")
@@ -53,6 +55,16 @@ class ThresholdKind(enum.Enum):
     PICTURE_BITS = strawberry.enum_value(
         "PICTURE_BITS", description="图像差异上限: two pictures that differ in no more bits are nearly the same."
     )
+    RATING_LATE = strawberry.enum_value(
+        "RATING_LATE",
+        description="测评补报期限: days after a month's end for which its ratings are still taken; what applied at its end"
+        " counts.",
+    )
+    RATING_MINIMUM = strawberry.enum_value(
+        "RATING_MINIMUM",
+        description="最少测评份数: ratings that a unit's monthly score takes, so that no rater stands alone; what applied"
+        " when the month began counts.",
+    )
 
 
 MEASURES: dict[ThresholdKind, Measure] = {
@@ -65,23 +77,31 @@ MEASURES: dict[ThresholdKind, Measure] = {
     ThresholdKind.CLOCK_SKEW: Measure.SECONDS,
     ThresholdKind.CAPTURED_BEFORE: Measure.SECONDS,
     ThresholdKind.PICTURE_BITS: Measure.BITS,
+    ThresholdKind.RATING_LATE: Measure.DAYS,
+    ThresholdKind.RATING_MINIMUM: Measure.RATINGS,
 }
 MOST: dict[Measure, float] = {
     Measure.METRES: 20_100_000,
     Measure.SECONDS: 3_200_000_000,
     Measure.KILOMETRES_PER_HOUR: 100_000,
     Measure.BITS: 96,
+    Measure.DAYS: 366,
+    Measure.RATINGS: 10_000,
 }
 """The largest figure that means anything: half round the globe, a century, ..., bits at which unlike pictures begin."""
+LEAST: dict[Measure, float] = {Measure.RATINGS: 2}
+"""The smallest, where that is not 0: the mean of one rating is that rating."""
 
 
-@strawberry.type(description="From which figure on a check raises a flag, in the subtree of a unit (疑点阈值).")
+@strawberry.type(
+    description="From which figure on a check raises a flag, or what ratings are held to, in the subtree of a unit (疑点阈值)."
+)
 class Threshold(Node):
     kind: ThresholdKind = strawberry.field(description="What it is about (项目).")
     value: float | None = strawberry.field(
         description="The figure, in `measure`; null: from then on as the unit above has it (取消本级设置)."
     )
-    valid_from: datetime = strawberry.field(description="Applies to observations received from then on (生效时间).")
+    valid_from: datetime = strawberry.field(description="Applies to what is received from then on (生效时间).")
     set_at: datetime = strawberry.field(description="When it was set.")
     note: str | None = strawberry.field(description="Why (理由).", default=None)
     path: strawberry.Private[str]
@@ -113,6 +133,8 @@ _SHIPPED: tuple[tuple[str, ThresholdKind, float], ...] = (
     ("thr_01a1c04f-5c00-7000-8000-000000000007", _K.CLOCK_SKEW, 600),
     ("thr_01a1c04f-5c00-7000-8000-000000000008", _K.CAPTURED_BEFORE, 86_400),
     ("thr_01a1c04f-5c00-7000-8000-000000000009", _K.PICTURE_BITS, 24),
+    ("thr_01a1c04f-5c00-7000-8000-00000000000a", _K.RATING_LATE, 10),
+    ("thr_01a1c04f-5c00-7000-8000-00000000000b", _K.RATING_MINIMUM, 3),
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 DEFAULTS = tuple(
@@ -158,8 +180,10 @@ def paths_above(path: str) -> list[str]:
 
 def check_threshold(kind: ThresholdKind, value: float | None, note: str | None) -> None:
     """Raises `Refusal(BAD_INPUT)` for a figure that means nothing, or a note that is too long."""
-    most = MOST[MEASURES[kind]]
-    if value is not None and not (math.isfinite(value) and 0 <= value <= most):
-        raise Refusal(RefusalCode.BAD_INPUT, f"A threshold of {kind.value} lies between 0 and {most:g}.", field="value")
+    least, most = LEAST.get(MEASURES[kind], 0), MOST[MEASURES[kind]]
+    if value is not None and not (math.isfinite(value) and least <= value <= most):
+        raise Refusal(
+            RefusalCode.BAD_INPUT, f"A threshold of {kind.value} lies between {least:g} and {most:g}.", field="value"
+        )
     if note is not None and len(note) > MAX_NOTE:
         raise Refusal(RefusalCode.BAD_INPUT, f"At most {MAX_NOTE} characters.", field="note")

@@ -3,7 +3,7 @@
 What is late, and on which working day, is left to the nouns that have deadlines.
 """
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import NewType
 
 import strawberry
@@ -11,6 +11,8 @@ from graphql import GraphQLError
 
 ByteCount = NewType("ByteCount", int)
 MAX_SAFE_INTEGER = 2**53 - 1
+BEIJING = timezone(timedelta(hours=8))
+"""As it has been since 1991, without summer time."""
 
 
 def to_millis(at: datetime) -> datetime:
@@ -22,6 +24,10 @@ def to_millis(at: datetime) -> datetime:
 def offset_minutes(at: datetime) -> int:
     """Minutes east of Greenwich that the device's clock was set to."""
     return int((at.utcoffset() or timedelta()).total_seconds() // 60)
+
+
+def beijing_day(at: datetime) -> date:
+    return at.astimezone(BEIJING).date()
 
 
 def print_instant(at: datetime) -> str:

@@ -5,11 +5,12 @@ A path is made of the ids of the unit and those above it, so that a change of na
 
 import enum
 import hashlib
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated
 
 import strawberry
 
+from schema.guards import Appraised
 from schema.links import Info
 from schema.nodes import Node
 from schema.places import Datum, GeoPoint
@@ -72,6 +73,14 @@ class Unit(Node):
     @strawberry.field(description="All units above, from the province down (上级链).")
     async def ancestors(self, info: Info) -> list[Annotated["Unit", strawberry.lazy("schema.units")]]:
         return await info.context.links.units(self.ancestor_ids)
+
+    @strawberry.field(
+        description="Mean of the ratings that count in that month (named by its first day), 0 to 100, once they are"
+        " published; null while they are too few to hide who rated; for supervisors and officers of the scope (月度得分).",
+        extensions=[Appraised()],
+    )
+    async def monthly_score(self, info: Info, month: date) -> float | None:
+        return await info.context.links.ratings.monthly_score(self, month)
 
 
 def path_below(parent_path: str, id: str) -> str:

@@ -1,4 +1,4 @@
-"""Measurements that are no tests: how fast, and how surely, nearly the same pictures are found among a million hashes.
+"""Measurements that are no tests: how fast, and how surely, nearly the same pictures are found among a million.
 
 It starts a database of its own in a temporary folder, and touches no installation.
 """
@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Annotated
@@ -23,8 +24,9 @@ from scripts.reach import FAULTS
 from storage.altered_pictures import altered
 from storage.engines import Engines
 from storage.folder import DataFolder
-from storage.likeness import INDEXES, RADIUS, Likenesses, entry
-from storage.likeness_hash import CUTS
+from storage.likeness import INDEXES, MARK_INDEXES, RADIUS, Likenesses, entry, mark_entry
+from storage.likeness_hash import GREY_SIDE
+from storage.marks import FIGURE_BITS, KEY_BITS, LEVELS, MARKS_A_LEVEL, Mark, Marks, packed
 from storage.mongo import Mongo
 from storage.pictures import examine
 from storage.scenes import draw_scene
@@ -35,6 +37,10 @@ KIN = 200
 """Families that the made-up figures fall into: pictures of counters resemble one another, so that bands are not even."""
 KINSHIP = 0.25
 """Chance of each bit to differ from the family's."""
+MARKS = len(LEVELS) * MARKS_A_LEVEL
+COMMON, COMMONNESS = 130_000, 0.1
+"""Figures that many pictures have, and their share of the marks: 2 of 10,000 pictures then share a key that is asked for,
+as was measured among photos."""
 
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
 
@@ -47,7 +53,12 @@ def bench() -> None:
 @app.command()
 def likeness(
     *,
-    hashes: Annotated[int, typer.Option(help="How many made-up hashes the pictures are hidden among.")] = 1_000_000,
+    hashes: Annotated[
+        int,
+        typer.Option(
+            help="How many made-up pictures, each with its hash and its marks, the real ones are hidden among."
+        ),
+    ] = 1_000_000,
     lookups: Annotated[int, typer.Option(help="How many lookups are timed.")] = 1_000,
     pictures: Annotated[int, typer.Option(help="How many drawn pictures are copied and looked for.")] = 40,
     photos: Annotated[Path | None, typer.Option(help="Folder of real photos to copy and look for besides.")] = None,
@@ -75,18 +86,26 @@ async def measure_likeness(
     started = time.perf_counter()
     planted = await _load(mongo, hashes, random)
     loaded = time.perf_counter()
-    for keys, options in INDEXES:
-        await mongo.collection("likenesses").create_index(keys, **options)
+    for name, indexes in (("likenesses", INDEXES), ("likeness_marks", MARK_INDEXES)):
+        for keys, options in indexes:
+            await mongo.collection(name).create_index(keys, **options)
     built = time.perf_counter()
-    size = await mongo.command("collStats", "likenesses")
     typer.echo(
-        f"{hashes:,} hashes loaded in {loaded - started:.0f} s, indexed in {built - loaded:.0f} s:"
-        f" {size['size'] / 2**20:.0f} MiB of documents, {size['totalIndexSize'] / 2**20:.0f} MiB of indexes;"
+        f"{hashes:,} pictures loaded in {loaded - started:.0f} s, indexed in {built - loaded:.0f} s;"
         f" load of this machine {os.getloadavg()[0]:.1f}"
     )
+    for name, what in (("likenesses", f"{hashes:,} hashes"), ("likeness_marks", f"{hashes * MARKS:,} marks")):
+        size = await mongo.command("collStats", name)
+        typer.echo(
+            f"{what}: {size['size'] / 2**20:.0f} MiB of documents, {size['storageSize'] / 2**20:.0f} on disk,"
+            f" {size['totalIndexSize'] / 2**20:.0f} MiB of indexes"
+        )
     await _time(kept, "one hash", [[each] for each in _nearby(planted, lookups, random)], planted)
-    cuts = [[Likeness(cut, *_figures(random)) for cut in range(CUTS - 1)] for _ in range(max(lookups // 10, 2))]
-    await _time(kept, f"one picture, {CUTS - 1} hashes", cuts, {})
+    common = _common(random)
+    unknown = [[replace(each, marks=_made_marks(random, common))] for each in _unknown(lookups, random)]
+    await _time(kept, f"one whole picture, a hash and {MARKS} marks, that is like no other", unknown, {})
+    wholes = [[each] for each in _nearby(planted, lookups, random, with_marks=True)]
+    await _time(kept, "one whole picture that is there", wholes, planted)
     with tempfile.TemporaryDirectory(prefix="mingcha-bench-") as folder:
         for name, files in _collections(Path(folder), pictures, photos):
             await _recall(kept, name, files, Path(folder))
@@ -100,7 +119,8 @@ async def _database() -> AsyncIterator[Mongo]:
         lost: asyncio.Future[Lost] = asyncio.get_running_loop().create_future()
         engines = Engines(folder, lock, typer.echo, lost, durable=False)
         try:
-            mongo = Mongo((await engines.start()).mongo_url, "bench")
+            # An index of a million pictures takes minutes to make.
+            mongo = Mongo((await engines.start()).mongo_url, "bench", timeout_seconds=600)
             yield mongo
             await mongo.close()
         finally:
@@ -109,20 +129,42 @@ async def _database() -> AsyncIterator[Mongo]:
 
 
 async def _load(mongo: Mongo, hashes: int, random: Random) -> dict[str, Likeness]:
-    """Made-up hashes in families; some of them, to look for."""
+    """Made-up hashes in families, made-up marks; some of them, to look for."""
     families = [random.getrandbits(COARSE_BITS) for _ in range(KIN)]
+    common = _common(random)
     planted: dict[str, Likeness] = {}
     for start in range(0, hashes, BATCH):
-        batch = []
+        wholes, marks = [], []
         for number in range(start, min(start + BATCH, hashes)):
-            made = Likeness(
-                0, _signed(random.choice(families) ^ _noise(random)), f"{random.getrandbits(DETAIL_BITS):064x}"
-            )
-            batch.append(entry(f"med_{number:036x}", made))
+            coarse = _signed(random.choice(families) ^ _noise(random))
+            detail = f"{random.getrandbits(DETAIL_BITS):064x}"
+            made = Likeness(0, coarse, detail, random.randbytes(GREY_SIDE**2), _made_marks(random, common))
+            id = f"med_{number:036x}"
+            wholes.append(entry(id, made))
+            marks.append(mark_entry(id, made.marks))
             if number % max(hashes // 1000, 1) == 0:
-                planted[f"med_{number:036x}"] = made
-        await mongo.collection("likenesses").insert_many(batch)
+                planted[id] = made
+        await mongo.collection("likenesses").insert_many(wholes)
+        await mongo.collection("likeness_marks").insert_many(marks)
     return planted
+
+
+def _common(random: Random) -> list[int]:
+    return [random.getrandbits(FIGURE_BITS) for _ in range(COMMON)]
+
+
+def _made_marks(random: Random, common: Sequence[int]) -> bytes:
+    """Marks as of a photo; some are such as many pictures have, alike beyond their key too."""
+    made = []
+    for number in range(MARKS):
+        figure = random.getrandbits(FIGURE_BITS)
+        if random.random() < COMMONNESS:
+            noise = random.getrandbits(FIGURE_BITS) & random.getrandbits(FIGURE_BITS)
+            figure = random.choice(common) ^ (noise >> KEY_BITS << KEY_BITS)
+        weak = random.randrange(KEY_BITS - 4)
+        named = (weak, weak + 1, weak + 2, weak + 3)
+        made.append(Mark(figure, named, random.random(), random.random() * 0.75, number % len(LEVELS)))
+    return packed(Marks((1, 0.75), tuple(made)))
 
 
 def _noise(random: Random) -> int:
@@ -134,16 +176,25 @@ def _signed(bits: int) -> int:
     return bits - (1 << COARSE_BITS) if bits >> (COARSE_BITS - 1) else bits
 
 
-def _figures(random: Random) -> tuple[int, str]:
-    return _signed(random.getrandbits(COARSE_BITS)), f"{random.getrandbits(DETAIL_BITS):064x}"
+def _unknown(count: int, random: Random) -> list[Likeness]:
+    return [
+        Likeness(
+            0,
+            _signed(random.getrandbits(COARSE_BITS)),
+            f"{random.getrandbits(DETAIL_BITS):064x}",
+            random.randbytes(GREY_SIDE**2),
+        )
+        for _ in range(count)
+    ]
 
 
-def _nearby(planted: dict[str, Likeness], count: int, random: Random) -> list[Likeness]:
+def _nearby(planted: dict[str, Likeness], count: int, random: Random, *, with_marks: bool = False) -> list[Likeness]:
     """Copies of planted ones, as far away as is found for certain."""
     near = []
     for made in random.choices(list(planted.values()), k=count):
         flips = sum(1 << place for place in random.sample(range(COARSE_BITS), RADIUS))
-        near.append(Likeness(0, _signed((made.coarse ^ flips) & (1 << COARSE_BITS) - 1), made.detail))
+        coarse = _signed((made.coarse ^ flips) & (1 << COARSE_BITS) - 1)
+        near.append(replace(made, coarse=coarse) if with_marks else Likeness(0, coarse, made.detail))
     return near
 
 

@@ -1,4 +1,4 @@
-"""Loading an office's own units, users, monitoring points and outlines from files; a dry run says what it would do.
+"""Loading an office's own units, users, monitoring points, catalogues and outlines from files; a dry run says what it would do.
 
 What a file's columns and rows mean is left to `api.imports`, an outline's to `api.outline_imports`.
 """
@@ -27,12 +27,13 @@ class What(enum.StrEnum):
     UNITS = "units"
     USERS = "users"
     POINTS = "points"
+    CATALOGUES = "catalogues"
     OUTLINES = "outlines"
 
 
 def load(
     what: Annotated[
-        What | None, typer.Argument(help="What the file holds; load units first, then users, then points or outlines.")
+        What | None, typer.Argument(help="What the file holds; load units first, then users, then the others.")
     ] = None,
     file: Annotated[
         Path | None, typer.Argument(help="CSV or XLSX, the first row naming the columns; outlines: GeoJSON.")
@@ -47,7 +48,7 @@ def load(
         Noun | None, typer.Option("--template", help="Print an example file, and do nothing else.")
     ] = None,
 ) -> None:
-    """Load units, users, monitoring points or outlines; a file with any fault changes nothing, and all its faults are listed."""
+    """Load units, users, points, catalogues or outlines; a file with any fault changes nothing, and all its faults are listed."""
     if example:
         sys.stdout.write(template(example))
         return

@@ -3,45 +3,58 @@
 Arithmetic on small grey values; which pairs are worth it is left to `likeness`.
 """
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
-from operator import mul
+from itertools import accumulate, pairwise
+from operator import add, mul
 
 from schema.likeness import DETAIL_BITS, detail_bits_apart
-from storage.likeness_hash import FIRST_WINDOW, GREY_SIDE, SIDE, WINDOWS, Box, hashes_of
+from storage.likeness_hash import GREY_SIDE, SIDE, Box, hashes_of
+from storage.marks import WHOLE
 
 _COMPARED = 16
 """Side of what is compared while the edges move."""
 _STEPS = (4.0, 2.0, 1.0, 0.5)
 """By which an edge moves, in pixels of GREY_SIDE."""
-_LEAST = 0.6 * GREY_SIDE
+_WORTH_IT = 0.3
+"""Correlation, of 1, below which two pictures don't begin to lie on each other."""
+_LEAST = 0.4 * GREY_SIDE
 """A smaller cut than this is not looked for."""
+_NO_CUT = 0.04
+"""Share of a side: a part that seems to be cut by less is not cut there. Only the window in the whole is moved."""
 _ROW = GREY_SIDE + 1
 
 Area = Sequence[float]
 """Sums of all grey values above and to the left of each corner of a pixel."""
 
 
-def window_of(cut: int) -> Box:
-    """Where a cut lies, in pixels of GREY_SIDE; the whole for what is no window."""
-    left, top, right, bottom = WINDOWS[cut - FIRST_WINDOW] if cut >= FIRST_WINDOW else (0, 0, 0, 0)
-    return GREY_SIDE * left, GREY_SIDE * top, GREY_SIDE * (1 - right), GREY_SIDE * (1 - bottom)
+def bits_when_laid_over(part: bytes, whole: bytes, start: Box, within: Box = WHOLE) -> int:
+    """In how many bits what is `within` one picture differs from that window of another which it fits best.
 
-
-def bits_when_laid_over(part: bytes, whole: bytes, start: Box) -> int:
-    """In how many bits `part` differs from that window of `whole` which it fits best, looked for from `start` on.
-
-    Both are GREY_SIDE x GREY_SIDE; all bits where either is blank.
+    Looked for from `start` on; both boxes are in fractions of their pictures, which are GREY_SIDE x GREY_SIDE. All bits
+    where either is blank, or where the two are so unlike at the start that no search is worth it.
     """
     if len(part) != GREY_SIDE**2 or len(whole) != GREY_SIDE**2:
         return DETAIL_BITS
-    everything, ground = _area(part), _area(whole)
-    wanted = _levelled(_scaled(everything, window_of(0), _COMPARED))
-    box = _best(wanted, ground, start)
-    one = hashes_of(_scaled(everything, window_of(0), SIDE))
+    piece, ground, cut = _area(part), _area(whole), _in_pixels(_snapped(within))
+    wanted = _levelled(_scaled(piece, cut, _COMPARED))
+    if _times(wanted, _levelled(_scaled(ground, _in_pixels(start), _COMPARED))) < _WORTH_IT:
+        return DETAIL_BITS
+    box = _best(wanted, ground, _in_pixels(start))
+    one = hashes_of(_scaled(piece, cut, SIDE))
     other = hashes_of(_scaled(ground, box, SIDE))
     return detail_bits_apart(one[1], other[1]) if one and other else DETAIL_BITS
+
+
+def _snapped(box: Box) -> Box:
+    left, top, right, bottom = (round(edge) if min(edge, 1 - edge) < _NO_CUT else edge for edge in box)
+    return left, top, right, bottom
+
+
+def _in_pixels(box: Box) -> Box:
+    left, top, right, bottom = box
+    return GREY_SIDE * left, GREY_SIDE * top, GREY_SIDE * right, GREY_SIDE * bottom
 
 
 def _best(wanted: Sequence[float], ground: Area, start: Box) -> Box:
@@ -71,14 +84,13 @@ def _moved(box: Box, step: float) -> Iterator[Box]:
                 yield left, top, right, bottom
 
 
+@functools.lru_cache(maxsize=4)
 def _area(grey: bytes) -> Area:
-    area = [0.0] * _ROW**2
-    for y in range(GREY_SIDE):
-        total = 0.0
-        for x in range(GREY_SIDE):
-            total += grey[y * GREY_SIDE + x]
-            area[(y + 1) * _ROW + x + 1] = area[y * _ROW + x + 1] + total
-    return area
+    """Of one picture for all that are laid over it."""
+    area = [0.0] * _ROW
+    for start in range(0, GREY_SIDE**2, GREY_SIDE):
+        area += map(add, area[-_ROW:], accumulate(grey[start : start + GREY_SIDE], initial=0))
+    return tuple(area)
 
 
 def _scaled(area: Area, box: Box, side: int) -> list[float]:

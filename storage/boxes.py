@@ -95,6 +95,10 @@ class Fields:
         self._at += size
         return found
 
+    def rest(self, most: int) -> bytes:
+        """What is left, at most so much."""
+        return self.take(min(most, len(self._data) - self._at))
+
     def number(self, size: int, *, signed: bool = False) -> int:
         return int.from_bytes(self.take(size), signed=signed)
 

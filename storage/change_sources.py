@@ -12,7 +12,8 @@ from typing import Any
 
 from schema.assignments import Assignment
 from schema.cases import Case
-from schema.changes import ChangeKind, topics_of_people, topics_of_point, topics_of_unit
+from schema.catalogue import CatalogueEntry
+from schema.changes import ChangeKind, topics_of_people, topics_of_place, topics_of_point
 from schema.monitoring_points import MonitoringPoint
 from schema.observations import Observation
 from schema.units import Unit
@@ -23,6 +24,7 @@ from storage.mongo import ASCENDING, Document, Mongo
 COLLECTIONS: dict[ChangeKind, str] = {
     ChangeKind.UNIT: "units",
     ChangeKind.MONITORING_POINT: "monitoring_points",
+    ChangeKind.CATALOGUE_ENTRY: "catalogue",
     ChangeKind.ASSIGNMENT: "assignments",
     ChangeKind.CASE: "cases",
     ChangeKind.OBSERVATION: "observations",
@@ -78,7 +80,10 @@ class ChangeSources:
         documents = await self._collections[kind].find({"_id": {"$in": list(ids)}})
         found = {document["_id"]: document for document in documents}
         if kind is ChangeKind.UNIT:
-            seen = [self._seen(kind, unit, topics_of_unit(unit)) for unit in _read(Unit, documents)]
+            seen = [self._seen(kind, unit, topics_of_place(kind, unit.path)) for unit in _read(Unit, documents)]
+        elif kind is ChangeKind.CATALOGUE_ENTRY:
+            entries = _read(CatalogueEntry, documents)
+            seen = [self._seen(kind, entry, topics_of_place(kind, entry.path)) for entry in entries]
         elif kind is ChangeKind.MONITORING_POINT:
             seen = [self._seen(kind, point, topics_of_point(point)) for point in _read(MonitoringPoint, documents)]
         elif kind is ChangeKind.ASSIGNMENT:

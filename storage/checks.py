@@ -23,6 +23,12 @@ _WAITING = {"$type": "date"}
 INDEX: tuple[Sort, dict[str, Any]] = (((DUE, ASCENDING),), {"partialFilterExpression": {DUE: _WAITING}})
 """For observations and for media: of what is due alone, so that it stays small."""
 
+UNASKED: tuple[Sort, dict[str, Any]] = (
+    ((ROUND, ASCENDING), ("_id", ASCENDING)),
+    {"partialFilterExpression": {ROUND: None}},
+)
+"""For observations: of those that no check was ever asked for, and so empty most of the time."""
+
 
 def due(at: datetime) -> Document:
     """Fields of a document that is stored for the first time."""
@@ -61,9 +67,15 @@ class Checks:
         id = claim.medium_id or claim.observation_id
         await of.update_one({"_id": id, ROUND: claim.round}, {"$set": {DUE: None}})
 
-    async def waiting(self) -> int:
-        """How many wait for a worker, or are being checked."""
-        return await self._observations.count({DUE: _WAITING}) + await self._media.count({DUE: _WAITING})
+    async def ask_for_unasked(self, now: datetime, most: int) -> int:
+        """Have observations checked that are older than checks are; of how many that was asked, 0 when none is left."""
+        found = await self._observations.find(
+            {ROUND: None}, projection={"_id": 1}, sort=[("_id", ASCENDING)], limit=most
+        )
+        ids = [each["_id"] for each in found]
+        return (
+            await self._observations.update_many({"_id": {"$in": ids}, ROUND: None}, {"$set": due(now)}) if ids else 0
+        )
 
     async def same_files(self, digests: Sequence[str], observation_id: str) -> list[Media]:
         """READY media of other observations that are byte for byte one of those."""

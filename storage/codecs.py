@@ -20,8 +20,14 @@ T = TypeVar("T")
 _converter = cattrs.Converter(detailed_validation=False)
 _converter.register_unstructure_hook(datetime, lambda value: value)
 _converter.register_structure_hook(datetime, lambda value, _: value)
-# BSON has no date of its own: a day is midnight UTC of that day.
-_converter.register_unstructure_hook(date, lambda value: datetime.combine(value, time(), UTC))
+
+
+def stored_day(day: date) -> datetime:
+    """BSON has no date of its own: a day is midnight UTC of that day."""
+    return datetime.combine(day, time(), UTC)
+
+
+_converter.register_unstructure_hook(date, stored_day)
 _converter.register_structure_hook(date, lambda value, _: value.date())
 
 

@@ -1,20 +1,24 @@
-"""Where JPEG, PNG and WebP files keep their size, EXIF and XMP: found by structure alone, so a broken picture still tells.
+"""Where JPEG, PNG and WebP files keep their size, EXIF and XMP, and holes in them.
 
-HEIF and AVIF are left to `heif`, decoding tags or pixels to `pictures`; what a tag means, to `exif` and `xmp`.
+All is found by structure alone, so that a broken picture still tells. HEIF and AVIF are left to `heif`, decoding tags or
+pixels to `pictures`; what a tag means, to `exif` and `xmp`.
 """
 
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
 # An EXIF block of 10 MB is legal in PNG and WebP; more than this is an attack or no metadata.
 BLOCK_BYTES = 16 * 2**20
 _GARBAGE_BYTES = 2**16
+_HOLES = {"image/jpeg": bytes(256), "image/webp": bytes(4096)}
+"""What no coder writes among pixels, a blank picture's included; what was never written reads as zeros."""
 _EXIF_MARK = b"Exif\0\0"
 _XMP_MARK = b"http://ns.adobe.com/xap/1.0/\0"
-_EOI, _SOS = 0xD9, 0xDA
+_EOI, _SOS, _DHT = 0xD9, 0xDA, 0xC4
+_SEQUENTIAL = frozenset({0xC0, 0xC1})
 # SOF0 to SOF15 without DHT, JPG and DAC, which lie among them (ITU-T T.81, table B.1).
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -57,6 +61,8 @@ def scan(file: BinaryIO, content_type: str) -> Container:
 def _walk_jpeg(file: BinaryIO, end: int, found: Container) -> None:
     """Segments up to the scan (ITU-T T.81 B.1.1; EXIF and XMP: APP1)."""
     file.seek(2)
+    shortest: list[int] = []
+    is_sequential = False
     while (code := _next_marker(file)) != _SOS:
         if code == _EOI:
             found.is_cut = True
@@ -67,9 +73,37 @@ def _walk_jpeg(file: BinaryIO, end: int, found: Container) -> None:
         if code in _FRAMES and found.width is None:
             frame = file.read(5)
             found.height, found.width = int.from_bytes(frame[1:3]) or None, int.from_bytes(frame[3:5]) or None
+            is_sequential = code in _SEQUENTIAL
+        elif code == _DHT:
+            shortest += _shortest(file.read(max(after - file.tell(), 0)))
         elif code == 0xE1:
             _keep_app1(file.read(max(after - file.tell(), 0)), found)
         file.seek(min(after, end))
+    # Where each table's shortest code means "nothing new", a blank picture is zeros too.
+    if is_sequential and any(shortest):
+        found.is_hollow = has_hole(file, end, _HOLES["image/jpeg"], until=b"\xff\xd9")
+
+
+def _shortest(tables: bytes) -> Iterator[int]:
+    """What the code of nothing but zeros stands for, in each table of a DHT segment (ITU-T T.81, B.2.4.2)."""
+    at = 0
+    while at + 17 < len(tables):
+        yield tables[at + 17]
+        at += 17 + sum(tables[at + 1 : at + 17])
+
+
+def has_hole(file: BinaryIO, end: int, hole: bytes, until: bytes = b"") -> bool:
+    """Whether so many zeros stand between here and `end`, before the mark `until` if there is one."""
+    kept = b""
+    while file.tell() < end and (data := file.read(min(2**20, end - file.tell()))):
+        data = kept + data
+        mark, at = data.find(until) if until else -1, data.find(hole)
+        if at >= 0 and (mark < 0 or at < mark):
+            return True
+        if mark >= 0:
+            return False
+        kept = data[-len(hole) :]
+    return False
 
 
 def _next_marker(file: BinaryIO) -> int:
@@ -150,6 +184,9 @@ def _walk_webp(file: BinaryIO, end: int, found: Container) -> None:
             found.exif = file.read(length)
         elif kind == b"XMP " and length <= BLOCK_BYTES:
             found.xmp = file.read(length)
+        if kind in {b"VP8 ", b"VP8L"}:
+            file.seek(at + 8)
+            found.is_hollow = found.is_hollow or has_hole(file, min(at + 8 + length, end), _HOLES["image/webp"])
         at += 8 + length + length % 2
 
 

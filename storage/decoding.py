@@ -19,6 +19,7 @@ from anyio.abc import ByteSendStream, Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from storage.picture_facts import A, Damage, Picture, from_json
+from storage.plausible import is_plausible
 
 _ROOT = Path(__file__).parent.parent
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")
@@ -141,11 +142,19 @@ class Decoder(Isolated):
         async with self._turn:
             if not os.access(path, os.R_OK):
                 raise FileNotFoundError(path)
-            picture = await self._run(Picture, self._work, path)
+            picture = await self._believed(self._work, path)
             if picture.damage in {Damage.TIMED_OUT, Damage.CRASHED, Damage.OUT_OF_MEMORY}:
-                facts = await self._run(Picture, self._facts, path)
+                facts = await self._believed(self._facts, path)
                 picture = replace(facts, damage=picture.damage)
             return picture
+
+    async def _believed(self, work: str, path: Path) -> Picture:
+        """What the child says, unless no reader of ours can have said it: then hostile bytes have it, and it is ended."""
+        picture = await self._run(Picture, work, path)
+        if is_plausible(picture):
+            return picture
+        await self._end()
+        return Picture(damage=Damage.CRASHED)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from storage import pictures
 from storage.content_types import HEAD_BYTES, sniff
+from storage.likeness_pixels import likeness_of
 from storage.movies import read_movie
 from storage.picture_facts import Damage, Picture
 from storage.sounds import read_sound
@@ -19,6 +20,8 @@ PDF = "application/pdf"
 
 def examine(path: Path) -> Picture:
     """Facts, and the two thumbnails, large and small, of a picture, a video or a document.
+
+    A picture and a video's poster have a likeness too; pages don't: one form filled in twice is no copy.
 
     Raises `OSError` for a file that can't be opened.
     """
@@ -56,7 +59,8 @@ def _shown(path: Path, movie: Picture) -> Picture:
     found = poster(path, movie, pictures.LARGE)
     if isinstance(found, Damage):
         return replace(movie, damage=movie.damage or found)
-    return replace(movie, thumbnails=pictures.from_raster(found, movie.turn))
+    made = pictures.from_raster(found, movie.turn)
+    return replace(movie, thumbnails=made, likeness=likeness_of(made))
 
 
 def _opened(path: Path) -> Picture:

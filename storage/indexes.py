@@ -9,6 +9,7 @@ from storage import (
     assignments,
     attempts,
     cases,
+    catalogue,
     changes,
     clocks,
     flags,
@@ -16,12 +17,14 @@ from storage import (
     media,
     monitoring_points,
     observations,
+    ratings,
     redactions,
     sessions,
     thresholds,
     units,
     users,
 )
+from storage.catalogue import Catalogue
 from storage.mongo import Mongo
 from storage.thresholds import Thresholds
 
@@ -32,13 +35,16 @@ INDEXES = {
     "change_heads": changes.HEAD_INDEXES,
     "change_state": [],
     "changes": changes.INDEXES,
+    "catalogue": catalogue.INDEXES,
     "clock_readings": clocks.INDEXES,
     "flags": flags.INDEXES,
+    "likeness_marks": likeness.MARK_INDEXES,
     "likenesses": likeness.INDEXES,
     "media": media.INDEXES,
     "media_accesses": media.ACCESS_INDEXES,
     "monitoring_points": monitoring_points.INDEXES,
     "observations": observations.INDEXES,
+    "ratings": ratings.INDEXES,
     "redactions": redactions.INDEXES,
     "set_aside": observations.SET_ASIDE_INDEXES,
     "sessions": sessions.INDEXES,
@@ -55,4 +61,4 @@ async def ensure_indexes(mongo: Mongo) -> None:
         for keys, options in INDEXES[name]:
             await mongo.collection(name).create_index(keys, **options)
 
-    await asyncio.gather(*map(ensure, INDEXES), Thresholds(mongo).begin())
+    await asyncio.gather(*map(ensure, INDEXES), Thresholds(mongo).begin(), Catalogue(mongo).begin())

@@ -1,4 +1,4 @@
-"""Likeness hashes: figures that stay nearly the same when a picture is encoded again, scaled, brightened, framed or cut.
+"""Likeness hashes: figures that stay nearly the same when a picture is encoded again, scaled, brightened or framed.
 
 Arithmetic on grey values alone; decoding pictures is left to `pictures`, finding hashes that are near to `likeness`.
 """
@@ -14,25 +14,13 @@ SIDE = 32
 GREY_SIDE = 64
 """Side of the grey values that are kept of the whole, pixels."""
 
+CUTS = 2
+"""Of one picture at most: the whole, and what a frame encloses."""
+
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom."""
 
-WINDOWS: tuple[Box, ...] = (
-    *((0.045, 0, 0, 0), (0, 0.045, 0, 0), (0, 0, 0.045, 0), (0, 0, 0, 0.045)),
-    *((0.09, 0, 0, 0), (0, 0.09, 0, 0), (0, 0, 0.09, 0), (0, 0, 0, 0.09)),
-    *((0.18, 0, 0, 0), (0, 0.18, 0, 0), (0, 0, 0.18, 0), (0, 0, 0, 0.18)),
-    *((0.05, 0.05, 0, 0), (0, 0.05, 0.05, 0), (0.05, 0, 0, 0.05), (0, 0, 0.05, 0.05)),
-    *((0.11, 0.11, 0, 0), (0, 0.11, 0.11, 0), (0.11, 0, 0, 0.11), (0, 0, 0.11, 0.11)),
-    *((0.18, 0.18, 0, 0), (0, 0.18, 0.18, 0), (0.18, 0, 0, 0.18), (0, 0, 0.18, 0.18)),
-    *((0.05, 0, 0.05, 0), (0.1, 0, 0.1, 0), (0, 0.08, 0, 0.08)),
-    *((0.025, 0.025, 0.025, 0.025), (0.08, 0.08, 0.08, 0.08)),
-)
-"""What share each cut takes off at the left, top, right and bottom; between them lies what people cut away."""
-FIRST_WINDOW = 2
-CUTS = FIRST_WINDOW + len(WINDOWS)
-"""At most so many of one picture: the whole, what a frame encloses, and the windows."""
-
-_FLAT = 0.5
+_FLAT = 0.2
 """Grey levels: where most of the low frequencies are weaker than this, a picture shows nothing to compare."""
 _PLAIN = 12
 """Grey levels within which a line of pixels is part of a frame; coding makes more than one shade of one."""
@@ -49,7 +37,7 @@ _COARSE = sorted(_DETAIL, key=lambda at: (at[0] + at[1], at))[:COARSE_BITS]
 def likenesses(size: tuple[int, int], grey: bytes, scaled: Callable[[Box, int], bytes]) -> tuple[Likeness, ...]:
     """Of an upright picture: `size` in pixels, its grey values row by row, and `scaled`, a box of it at a side in pixels.
 
-    Without those cuts that are blank.
+    Without what is blank.
     """
     found = []
     for cut, box in _boxes(*size, grey):
@@ -64,8 +52,6 @@ def _boxes(width: int, height: int, grey: bytes) -> Iterator[tuple[int, Box]]:
     framed = _within_frame(width, height, grey)
     if framed != (0, 0, width, height):
         yield 1, framed
-    for cut, (left, top, right, bottom) in enumerate(WINDOWS, start=FIRST_WINDOW):
-        yield cut, (left * width, top * height, (1 - right) * width, (1 - bottom) * height)
 
 
 def _within_frame(width: int, height: int, grey: bytes) -> Box:

@@ -14,12 +14,17 @@ from storage import checks
 from storage.codecs import from_document, to_document
 from storage.mongo import ASCENDING, Document, Filter, Inserted, Mongo, Sort
 
+_HASHED = "is_likeness_taken"
+"""Absent in media that were verified before likeness was taken. Unknown to the records."""
+
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     ((("state", ASCENDING), ("due_at", ASCENDING)), {}),
     ((("observation_id", ASCENDING),), {}),
     ((("sha256", ASCENDING),), {}),
     ((("upload_used_at", ASCENDING),), {"partialFilterExpression": {"upload_id": {"$type": "string"}}}),
     checks.INDEX,
+    # Of what is left to be hashed alone, and so empty most of the time.
+    (((_HASHED, ASCENDING), ("_id", ASCENDING)), {"partialFilterExpression": {_HASHED: None, "state": "READY"}}),
 ]
 ACCESS_INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("media_id", ASCENDING), ("at", ASCENDING)), {})]
 
@@ -128,9 +133,21 @@ class MediaRecords:
             "due_at": None,
             "upload_id": None,
             "upload_used_at": None,
+            _HASHED: True,
             **checks.due(now),
         }
         return await self._move(id, MediaState.READY, fields, {"key": key} if key else None)
+
+    async def unhashed(self, after_id: str, most: int) -> list[Media]:
+        """READY media whose likeness was never taken, by id from `after_id` on."""
+        wanted: Filter = {_HASHED: None, "state": "READY", "_id": {"$gt": after_id}}
+        found = await self._media.find(wanted, sort=[("_id", ASCENDING)], limit=most)
+        return [from_document(Media, document) for document in found]
+
+    async def hashed(self, media: Media, now: datetime) -> bool:
+        """Its likeness is kept, so that it is due for a check; False where another worker was faster."""
+        update = {"$set": {_HASHED: True, checks.DUE: now}, "$inc": {checks.ROUND: 1}}
+        return await self._media.update_one({"_id": media.id, _HASHED: None}, update)
 
     async def reject(self, media: Media, why: MediaRejection) -> Media | None:
         """UPLOADED to REJECTED: the bytes at its key are wrong, and the next come under another key.

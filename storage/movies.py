@@ -17,6 +17,8 @@ from storage.exif import Position, PositionProblem, clean_text
 from storage.movie_tags import MovieTags, read_tags
 from storage.orientations import Turn, degrees, figure, swaps_sides, then
 from storage.picture_facts import Damage, Picture
+from storage.samples import fragments_ms, has_holes
+from storage.xmp import read_xmp
 
 _XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _EPOCH_1904, _EPOCH_1970 = datetime(1904, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,7 +35,9 @@ class _Track:
     shown: tuple[int, int]
     coded: tuple[int, int]
     duration_ms: int | None
-    last_chunk: int
+    id: int
+    scale: int
+    is_hollow: bool
 
 
 def read_movie(path: Path) -> Picture:
@@ -43,26 +47,31 @@ def read_movie(path: Path) -> Picture:
         end = file.seek(0, os.SEEK_END)
         top = list(boxes(file, 0, end))
         moov = next((box for box in top if box.kind == b"moov"), None)
-        if moov is None:
-            return Picture(content_type, damage=Damage.TRUNCATED, position_problem=PositionProblem.ABSENT)
         xmp = next((packet for box in top if (packet := _xmp(file, box))), b"")
+        if moov is None:
+            # A recording that was broken off: cameras write the index last. What XMP says beside it is all that there is.
+            beside = read_xmp(xmp)
+            told = _told(MovieTags(positions=[beside.position], taken=beside.taken))
+            return replace(told, content_type=content_type, damage=Damage.TRUNCATED)
         tags = read_tags(file, moov, xmp)
         duration, created, turn = _header(file, moov)
-        tracks = list(_tracks(file, moov))
+        tracks = list(_tracks(file, moov, end))
+        if not duration and first(file, moov, b"mvex"):
+            duration = fragments_ms(file, moov, end, {track.id: track.scale for track in tracks})
+            duration = duration if duration and duration <= LONGEST_MS else None
     video = next((track for track in tracks if track.kind == b"vide" and track.coded != (0, 0)), None)
     if content_type == "video/mp4" and video is None and any(track.kind == b"soun" for track in tracks):
         content_type = "audio/mp4"  # recorders write sound under the brands of videos
     if not duration:
         duration = max((track.duration_ms or 0 for track in tracks), default=0) or None
-    # Chunks that begin behind the end: their bytes were cut off, or never were.
     is_cut = any(box.is_cut and box.kind in OUTERMOST for box in top)
-    is_astray = any(track.last_chunk >= end for track in tracks)
+    is_hollow = any(track.is_hollow for track in tracks)
     picture = replace(
         _told(tags),
         content_type=content_type,
         duration_ms=duration,
         created_at=created,
-        damage=Damage.TRUNCATED if is_cut else Damage.CORRUPT if is_astray or not tracks else None,
+        damage=Damage.TRUNCATED if is_cut else Damage.CORRUPT if is_hollow or not tracks else None,
     )
     return _sized(picture, video, turn) if video else picture
 
@@ -167,7 +176,7 @@ def _turn(fields: Fields) -> Turn:
     return (a, b, c, d) if figure((a, b, c, d)) else (1, 0, 0, 1)
 
 
-def _tracks(file: BinaryIO, moov: Box) -> Iterator[_Track]:
+def _tracks(file: BinaryIO, moov: Box, end: int) -> Iterator[_Track]:
     listed = [box for box in inside(file, moov) if box.kind == b"trak"]
     for trak in listed[:_TRACKS]:
         media = first(file, trak, b"mdia")
@@ -176,7 +185,7 @@ def _tracks(file: BinaryIO, moov: Box) -> Iterator[_Track]:
         if media is None or header is None:
             continue
         try:
-            turn, shown = _track_header(Fields(content(file, header, 200)))
+            id, turn, shown = _track_header(Fields(content(file, header, 200)))
         except Short:
             continue
         handler = first(file, media, b"hdlr")
@@ -184,17 +193,21 @@ def _tracks(file: BinaryIO, moov: Box) -> Iterator[_Track]:
         samples = first(file, table, b"stsd") if table else None
         entry = content(file, samples, 44)[8:] if samples else b""
         coded = (int.from_bytes(entry[32:34]), int.from_bytes(entry[34:36])) if kind == b"vide" else (0, 0)
-        yield _Track(kind, turn, shown, coded, _media_length(file, media), _last_chunk(file, table))
+        scale, length = _media_length(file, media)
+        yield _Track(kind, turn, shown, coded, length, id, scale, bool(table and has_holes(file, table, end)))
 
 
-def _track_header(fields: Fields) -> tuple[Turn, tuple[int, int]]:
+def _track_header(fields: Fields) -> tuple[int, Turn, tuple[int, int]]:
     wide = 8 if fields.number(4) >> 24 == 1 else 4
-    fields.take(3 * wide + 8 + 16)
+    fields.take(2 * wide)
+    id = fields.number(4)
+    fields.take(wide + 4 + 16)
     turn = _turn(fields)
-    return turn, (round(fields.number(4) / 65536), round(fields.number(4) / 65536))
+    return id, turn, (round(fields.number(4) / 65536), round(fields.number(4) / 65536))
 
 
-def _media_length(file: BinaryIO, media: Box) -> int | None:
+def _media_length(file: BinaryIO, media: Box) -> tuple[int, int | None]:
+    """Units a second, 0 where it isn't said; milliseconds."""
     box = first(file, media, b"mdhd")
     fields = Fields(content(file, box, 40) if box else b"")
     try:
@@ -202,16 +215,5 @@ def _media_length(file: BinaryIO, media: Box) -> int | None:
         fields.take(2 * wide)
         scale, length = fields.number(4), fields.number(wide)
     except Short:
-        return None
-    return _millis(length, scale, wide)
-
-
-def _last_chunk(file: BinaryIO, table: Box | None) -> int:
-    """Where the hindmost chunk of a track begins."""
-    for box in inside(file, table) if table else ():
-        if box.kind in {b"stco", b"co64"}:
-            size = 4 if box.kind == b"stco" else 8
-            entries = content(file, box)[8:]
-            offsets = (int.from_bytes(entries[at : at + size]) for at in range(0, len(entries) - size + 1, size))
-            return max(offsets, default=0)
-    return 0
+        return 0, None
+    return scale, _millis(length, scale, wide)

@@ -16,6 +16,8 @@ from storage.mongo import ASCENDING, DESCENDING, Document, Filter, Inserted, Mon
 from storage.visibility import all_of
 
 SORT: Sort = (("received_at", DESCENDING), ("_id", DESCENDING))
+SHOWN = "shown_at"
+"""When it was seen by the time that is shown, for filters; unknown to the record, which says it anew each time."""
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     (SORT, {}),
     ((("author_id", ASCENDING), *SORT), {}),
@@ -24,12 +26,14 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     ((("monitoring_point_id", ASCENDING), *SORT), {}),
     ((("content.category", ASCENDING), *SORT), {}),
     ((("content.captured_at", DESCENDING), ("_id", DESCENDING)), {}),
+    (((SHOWN, DESCENDING), ("_id", DESCENDING)), {}),
     ((("case_ids", ASCENDING), ("received_at", ASCENDING)), {}),
     ((("location", "2dsphere"),), {}),
     ((("placement", ASCENDING), ("_id", ASCENDING)), {"partialFilterExpression": {"placement": "UNPLACED"}}),
     ((("device_id", ASCENDING), ("content.captured_at", ASCENDING)), {}),
     ((("author_id", ASCENDING), ("device_id", ASCENDING), ("revisions.content.device_sequence", ASCENDING)), {}),
     checks.INDEX,
+    checks.UNASKED,
 ]
 SET_ASIDE_INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("by", ASCENDING), ("received_at", ASCENDING)), {})]
 
@@ -71,19 +75,20 @@ class Observations:
         found = await keysets.fetch(self._observations, filter, SORT, page, read=_read_keyset)
         return [from_document(Observation, document) for document in found]
 
-    async def revise(self, id: str, revision: ObservationRevision, placed: Document) -> Observation | None:
+    async def revise(self, known: Observation, revision: ObservationRevision, placed: Document) -> Observation | None:
         """Append a revision to the one before it; None when that is not the latest, or the revision is there already.
 
         `placed` says where the observation belongs by what it says now.
         """
         document = to_document(revision)
         changed = await self._observations.change_one(
-            {"_id": id, "revision": revision.number - 1, "revisions.id": {"$ne": revision.id}},
+            {"_id": known.id, "revision": revision.number - 1, "revisions.id": {"$ne": revision.id}},
             {
                 "$set": {
                     "revision": revision.number,
                     "content": document["content"],
                     **_location(document["content"]),
+                    SHOWN: known.shown(revision.content).at,
                     **placed,
                     checks.DUE: revision.recorded_at,
                 },
@@ -119,6 +124,14 @@ class Observations:
         wanted: Filter = {"_id": id, "placement": "UNPLACED", "revision": revision}
         update = {"$set": placed, "$currentDate": {checks.DUE: True}, "$inc": {checks.ROUND: 1}}
         return await self._observations.update_one(wanted, update)
+
+    async def know_shown_times(self) -> None:
+        """Write the shown time into those that were stored before it was filtered by."""
+        while batch := await self._observations.find({SHOWN: None}, limit=500):
+            for document in batch:
+                known = from_document(Observation, document)
+                wanted: Filter = {"_id": known.id, "revision": known.revision}
+                await self._observations.update_one(wanted, {"$set": {SHOWN: known.shown(known.content).at}})
 
     async def set_aside(self, newcomers: Sequence[tuple[str, str, Any]], by: str, now: datetime, most: int) -> set[str]:
         """Keep what came under a taken id, as (id, digest, what was sent); the same newcomer is kept once.
@@ -162,7 +175,8 @@ def _read_keyset(values: Sequence[Any]) -> tuple[datetime, str]:
 
 def _document(observation: Observation) -> Document:
     document = to_document(observation)
-    return document | _location(document["content"]) | checks.due(observation.received_at)
+    shown = {SHOWN: observation.shown(observation.content).at}
+    return document | _location(document["content"]) | shown | checks.due(observation.received_at)
 
 
 def _location(content: Document) -> Document:

@@ -15,6 +15,7 @@ import orjson
 
 from schema.likeness import Likeness
 from storage.exif import Position, PositionProblem
+from storage.marks import unpacked
 
 
 class Damage(enum.StrEnum):
@@ -140,9 +141,13 @@ def from_json(text: bytes, kind: type[A]) -> A:
     if not isinstance(values, dict):
         raise ValueError("not an answer")  # noqa: TRY004  its content is wrong, not the caller's argument
     try:
-        return _converter.structure(values, kind)
+        answer = _converter.structure(values, kind)
     except cattrs.BaseValidationError as error:
         raise ValueError("not an answer") from error
+    for each in answer.likeness if isinstance(answer, Picture) else ():
+        if each.marks:
+            unpacked(each.marks)
+    return answer
 
 
 def _base64(value: Any) -> str:

@@ -18,11 +18,10 @@ from typing import BinaryIO, TypeVar
 from PIL import Image, ImageCms, ImageFile
 from pillow_heif import register_heif_opener
 
-from schema.likeness import Likeness
 from storage import containers, heif
 from storage.content_types import HEAD_BYTES, sniff
 from storage.exif import Position, PositionProblem, Tags, read_exif
-from storage.likeness_hash import likenesses
+from storage.likeness_pixels import likeness_of
 from storage.motion import find_motion
 from storage.orientations import degrees, swaps_sides
 from storage.picture_facts import Damage, Picture, Raster, Thumbnail
@@ -89,8 +88,8 @@ def examine(path: Path) -> Picture:
             return replace(picture, damage=Damage.OUT_OF_MEMORY)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             return replace(picture, damage=Damage.TOO_MANY_PIXELS)
-    # The decoder has the last word: a file may end before its structure does and still hold every pixel.
-    if damage or picture.content_type in _LENIENT:
+    # The decoder has the last word: a file cut short may hold every pixel. What was never written it shows as grey.
+    if damage or picture.content_type in _LENIENT or picture.damage is Damage.CORRUPT:
         damage = picture.damage or damage
     made = thumbnails or ()
     return replace(picture, thumbnails=made, likeness=likeness_of(made), damage=damage)
@@ -215,7 +214,12 @@ def _decoded(file: BinaryIO, coding: str, within: int) -> Image.Image:
 def _salvaged(path: Path, coding: str, within: int) -> Image.Image:
     """What decodes of a broken picture: the rest is left blank."""
     # With its end marker put back, a JPEG decodes as far as it goes, a progressive one in all its lines.
-    stream = io.BytesIO(path.read_bytes() + (b"\xff\xd9" if coding == "JPEG" else b""))
+    data = path.read_bytes()
+    if coding == "JPEG":
+        data += b"\xff\xd9"
+    elif coding == "WEBP":  # decodes only whole: what is missing is taken for zeros
+        data += bytes(max(min(8 + int.from_bytes(data[4:8], "little"), 2**26) - len(data), 0))
+    stream = io.BytesIO(data)
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
         return _decoded(stream, coding, within)
@@ -283,13 +287,3 @@ def _encoded(image: Image.Image) -> Thumbnail:
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=80, optimize=True)
     return Thumbnail(image.width, image.height, "image/jpeg", stream.getvalue())
-
-
-def likeness_of(thumbnails: tuple[Thumbnail, ...]) -> tuple[Likeness, ...]:
-    """Of the small rendition: it is upright, of one size, and there for everything that can be shown."""
-    if not thumbnails:
-        return ()
-    with Image.open(io.BytesIO(thumbnails[-1].data), formats=("JPEG",)) as small:
-        grey = small.convert("L")
-    sharp = Image.Resampling.LANCZOS
-    return likenesses(grey.size, grey.tobytes(), lambda box, side: grey.resize((side, side), sharp, box).tobytes())

@@ -3,12 +3,13 @@
 Their renderings are in the object store; what is on them is made by the worker.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from schema.pages import Page
 from schema.redactions import (
+    MOVES,
     WORK,
     FaceDetection,
     Redaction,
@@ -52,7 +53,13 @@ class Redactions:
         return [from_document(Redaction, document) for document in found]
 
     async def count_of_medium(self, media_id: str) -> int:
-        return await self._redactions.count({"media_id": media_id})
+        """How many of the medium's may still come to a release, or have."""
+        ended = _values(state for state, targets in MOVES.items() if not targets)
+        return await self._redactions.count({"media_id": media_id, "state": {"$nin": ended}})
+
+    async def count_waiting(self, user_id: str) -> int:
+        """How many of those that the person requested have work due."""
+        return await self._redactions.count({"state": {"$in": _WORK}, "requested_by_id": user_id})
 
     async def page(self, filter: Filter, page: Page) -> list[Redaction]:
         """By time of the request, latest first."""
@@ -154,7 +161,7 @@ def _read_keyset(values: Sequence[Any]) -> tuple[datetime, str]:
     return datetime.fromisoformat(values[0]), values[1]
 
 
-def _values(states: Collection[RedactionState]) -> list[str]:
+def _values(states: Iterable[RedactionState]) -> list[str]:
     return sorted(str(state.value) for state in states)
 
 

@@ -3,6 +3,7 @@
 from storage.assignments import Assignments
 from storage.attempts import Attempts
 from storage.cases import Cases
+from storage.catalogue import Catalogue
 from storage.change_sources import ChangeSources
 from storage.changes import Changes
 from storage.checks import Checks
@@ -15,6 +16,7 @@ from storage.monitoring_points import MonitoringPoints
 from storage.objects import ObjectStore
 from storage.observations import Observations
 from storage.outlines import Outlines
+from storage.ratings import Ratings
 from storage.redactions import Redactions
 from storage.sessions import Sessions
 from storage.thresholds import Thresholds
@@ -44,6 +46,8 @@ class Store:
         self.thresholds = Thresholds(mongo)
         self.likenesses = Likenesses(mongo)
         self.outlines = Outlines(mongo)
+        self.catalogue = Catalogue(mongo)
+        self.ratings = Ratings(mongo)
 
     async def close(self) -> None:
         self.objects.close()

@@ -5,6 +5,7 @@ they open the case and what it rests on, whatever the viewer's scope.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from schema.units import SEPARATOR, range_end
 from schema.viewers import COVERT_ROLES, Role, Viewer
@@ -34,6 +35,12 @@ def units(viewer: Viewer) -> Filter:
     """The subtrees of the viewer's scope, and the units above them."""
     above = {path[:end] for path in viewer.scopes for end in _ends(path)}
     return any_of(within("path", viewer.scopes), {"path": {"$in": sorted(above)}} if above else NOTHING)
+
+
+def catalogue(viewer: Viewer) -> Filter:
+    """Entries of units in the viewer's scope and of those above them, and what holds in the whole tree."""
+    above = {path[:end] for path in viewer.scopes for end in _ends(path)}
+    return any_of(within("path", viewer.scopes), {"path": {"$in": ["", *sorted(above)]}})
 
 
 def monitoring_points(viewer: Viewer) -> Filter:
@@ -94,6 +101,15 @@ def flags(viewer: Viewer) -> Filter:
 def flags_of_observations(viewer: Viewer) -> Filter:
     """Of observations that the viewer has been shown: also of a case given from elsewhere; never one's own."""
     return {"author_id": {"$ne": viewer.user_id}} if viewer.has(Role.SUPERVISOR, Role.OFFICER) else NOTHING
+
+
+def ratings(viewer: Viewer, now: datetime) -> Filter:
+    """One's own; those of offices in scope, for supervisors and officers: without the clearance once they are published,
+    so that nobody learns from the hour at which a rating comes up whose it is.
+    """
+    in_scope = within("office_path", viewer.scopes) if viewer.has(Role.SUPERVISOR, Role.OFFICER) else NOTHING
+    published: Document = {} if viewer.sees_identities else {"published_at": {"$lte": now}}
+    return any_of({"rater_id": viewer.user_id}, NOTHING if in_scope is NOTHING else all_of(in_scope, published))
 
 
 def redactions(viewer: Viewer) -> Filter:

@@ -14,9 +14,11 @@ from typing import Any
 from api.settings import Settings
 from schema.assignments import Assignment
 from schema.cases import Case
+from schema.catalogue import CatalogueEntry
 from schema.media import Media
 from schema.monitoring_points import MonitoringPoint
 from schema.observations import Observation
+from schema.ratings import Rating
 from schema.times import to_millis
 from schema.units import Unit
 from schema.users import User
@@ -35,6 +37,8 @@ KINDS: dict[str, type] = {
     "media": Media,
     "cases": Case,
     "assignments": Assignment,
+    "catalogue": CatalogueEntry,
+    "ratings": Rating,
 }
 
 

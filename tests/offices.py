@@ -45,7 +45,7 @@ class Office:
         return [str(fault) for fault in bad.value.faults]
 
     async def kept(self) -> dict[str, list[dict[str, Any]]]:
-        names = ("units", "users", "monitoring_points")
+        names = ("units", "users", "monitoring_points", "catalogue")
         return {name: await self.store.mongo.collection(name).find({}, sort=[("_id", 1)]) for name in names}
 
     async def units(self) -> dict[str, Unit]:

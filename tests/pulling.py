@@ -25,6 +25,7 @@ query Pull($since: String, $kinds: [ChangeKind!], $first: Int!) {
           __typename
           ... on Unit { id code name }
           ... on MonitoringPoint { id code enterprise }
+          ... on CatalogueEntry { id code name }
           ... on Assignment { id assignmentState: state note case { id } }
           ... on Case { id number caseState: state }
           ... on Observation { id revision mediaArrived content { text } followUps { caseNumber state reply } }

@@ -3,16 +3,33 @@
 What verifying says of them is left to the tests.
 """
 
+import asyncio
+import io
 import json
-from dataclasses import dataclass
+import uuid
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
+import pytest
 import rfc8785
 
 from api.evidence_keys import EvidenceKeys
+from api.keys import KeyRing
 from api.pack_archive import Archive
-from tests.packs import files_of
+from api.settings import Settings
+from scripts.stored_zip import Wrong
+from scripts.verify import verified
+from storage.engines import Addresses
+from storage.mongo import Mongo
+from storage.scenes import draw_scene
+from storage.store import Store
+from tests.packs import PHOTO, files_of, observed, packed
+from tests.packs import verified as worked
+from tests.world import World
 
 Files = dict[str, bytes]
 
@@ -62,3 +79,94 @@ def zipped(files: Files | list[tuple[str, bytes]], like: bytes) -> bytes:
     archive = Archive(datetime.fromisoformat(made_at))
     pieces = [archive.add(*each) for each in (files.items() if isinstance(files, dict) else files)]
     return b"".join([*pieces, archive.end()])
+
+
+Tamper = Callable[[Pack], list[tuple[str, bytes]]]
+
+
+def without(name: Callable[[Pack], str]) -> Tamper:
+    return lambda pack: [(each, body) for each, body in pack.files.items() if each != name(pack)]
+
+
+def put_in(name: str, at: int | None = None) -> Tamper:
+    def tamper(pack: Pack) -> list[tuple[str, bytes]]:
+        files = list(pack.files.items())
+        files.insert(len(files) if at is None else at, (name, b"something"))
+        return files
+
+    return tamper
+
+
+def swapped_places(pack: Pack) -> list[tuple[str, bytes]]:
+    first, second, *others = pack.files.items()
+    return [second, first, *others]
+
+
+def swapped_contents(pack: Pack) -> list[tuple[str, bytes]]:
+    files, first, second = pack.files, pack.original(0), pack.original(1)
+    return list((files | {first: files[second], second: files[first]}).items())
+
+
+def renamed(pack: Pack) -> list[tuple[str, bytes]]:
+    return [
+        (each.replace("001-001", "001-009") if "originals" in each else each, body) for each, body in pack.files.items()
+    ]
+
+
+def edited(pack: Pack) -> list[tuple[str, bytes]]:
+    return list((pack.files | {"case.json": pack.files["case.json"].replace("无人".encode(), "有人".encode())}).items())
+
+
+def edited_with_its_digest(pack: Pack) -> list[tuple[str, bytes]]:
+    files = dict(edited(pack))
+    return list((pack.signed(files) | {"manifest.sig": files["manifest.sig"]}).items())
+
+
+def rezipped(pack: Pack, prefix: bytes = b"", **changes: Any) -> bytes:
+    """The same files by another program's means: every ZIP program reads them."""
+    stream = io.BytesIO(prefix)
+    stream.seek(0, 2)
+    with zipfile.ZipFile(stream, "a" if prefix else "w") as archive:
+        archive.comment = changes.get("comment", b"")
+        for name, body in pack.files.items():
+            info = zipfile.ZipInfo(changes.get("named", str)(name), (2026, 11, 23, 9, 0, 0))
+            info.extra, info.comment = changes.get("extra", b""), changes.get("about", b"")
+            info.compress_type = changes.get("method", zipfile.ZIP_STORED)
+            archive.writestr(info, body)
+    found = zipfile.ZipFile(io.BytesIO(stream.getvalue()))
+    assert found.testzip() is None
+    assert len(found.namelist()) == len(pack.files)
+    return stream.getvalue()
+
+
+def made_pack(engines: Addresses, folder: Path) -> Pack:
+    """A case of two observations with three photos, with identities, made by the officer."""
+    name = f"test-{uuid.uuid4().hex}"
+
+    async def made() -> Pack:
+        mongo = Mongo(engines.mongo_url, name.replace("-", "_"), driver="pymongo")
+        objects = replace(engines, s3_bucket=name).store()
+        await objects.make_bucket()
+        settings = Settings(data=folder)
+        try:
+            world = await World(Store(mongo, objects), settings, KeyRing(settings.keys_folder)).build()
+            first = await observed(world, PHOTO, draw_scene(2, 320, 240, ["1000"]), deviceSequence=4)
+            second = await observed(world, draw_scene(3, 320, 240, ["1100"]))
+            await worked(world, folder)
+            case = await world.open_case("officer", first, second)
+            body = await packed(world, "officer", case["id"], identities=True)
+            return Pack(body, EvidenceKeys(settings.keys_folder))
+        finally:
+            await mongo.drop()
+            await objects.drop_bucket()
+            objects.close()
+            await mongo.close()
+
+    return asyncio.run(made())
+
+
+def found_in(body: bytes, fingerprint: str | None = None) -> str:
+    """What is wrong with a pack."""
+    with pytest.raises(Wrong) as wrong:
+        verified(io.BytesIO(body), fingerprint)
+    return str(wrong.value)

@@ -31,7 +31,7 @@ SECRET = "hunter2-correct-horse"
 class Context:
     """`ran` names the resolvers that ran: a test of a refusal shows that none did. `waits` ends when `gate` is set."""
 
-    unreadable: list[UnreadableDraft] = field(default_factory=list)
+    unreadable: dict[str, list[UnreadableDraft]] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -138,7 +138,9 @@ class Mutation:
         info.context.ran.append("submit")
         return Submitted(
             accepted=[draft.id for draft in input.drafts],
-            unreadable=[f"{bad.index} {bad.id} {bad.field}" for bad in info.context.unreadable],
+            unreadable=[
+                f"{bad.index} {bad.id} {bad.field}" for bad in info.context.unreadable.get(str(info.path.key), ())
+            ],
         )
 
 

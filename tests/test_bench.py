@@ -16,8 +16,9 @@ async def test_all_planted_hashes_are_found_and_copies_are_counted(
 ) -> None:
     await measure_likeness(mongo, hashes=400, lookups=30, pictures=1, photos=None, seed=5)
     printed = capsys.readouterr().out
-    assert "400 hashes loaded" in printed
+    assert "400 pictures loaded" in printed
     assert "lookup of one hash" in printed
-    assert "missed 0 of 30" in printed
+    assert "lookup of one whole picture, a hash and 72 marks, that is like no other" in printed
+    assert printed.count("missed 0 of 30") == 3
     assert "encoded at 60                  100.0%  1 of 1" in printed
     assert "taken for copies of one another: 0 of 0 pairs" in printed

@@ -86,7 +86,9 @@ async def test_a_verified_original_is_held_and_nothing_else(mongo: Mongo, locked
     versions = (await locked.ask("list_object_versions"))["Versions"]
     key = f"originals/{photo['id']}-{photo['sha256']}"
     keys = sorted(each["Key"] for each in versions)
-    assert keys == [".once", key, *(f"thumbnails/{photo['id']}-{size}.jpg" for size in ("large", "small"))]
+    [stored] = await world.store.media.many([photo["id"]])
+    assert keys == sorted([".once", key, *(made.key for made in stored.thumbnails)])
+    assert len(keys) == 4
     for each in versions:
         if each["Key"] != key:
             await locked.ask("delete_object", Key=each["Key"], VersionId=each["VersionId"])

@@ -8,6 +8,7 @@ import pytest
 
 from api.change_work import ChangeWork
 from api.context import clock
+from schema.catalogue import DEFAULTS
 from schema.changes import ChangeKind, Progress
 from schema.units import Unit, UnitLevel, path_below
 from storage.change_sources import PIPELINE
@@ -39,6 +40,7 @@ async def test_a_first_pull_brings_all_that_is_in_scope_and_a_second_nothing(wor
         code for code in world.units if code.startswith("360703") or code in {"360000", "360700"}
     }
     assert [point["code"] for point in phone.of("MonitoringPoint")] == ["GZ-001"]
+    assert len(phone.of("CatalogueEntry")) == len(DEFAULTS)
     assert own in phone.records
     assert others not in phone.records
     assert await phone.pull() == []
@@ -132,7 +134,7 @@ async def test_kinds_are_pulled_one_by_one_with_one_cursor(world: World) -> None
     units = set(phone.records)
     await phone.pull(["MONITORING_POINT"])
     assert set(phone.records) == units | {point_of(world).id}
-    assert await phone.pull() == []
+    assert {change["kind"] for change in await phone.pull()} == {"CATALOGUE_ENTRY"}
 
 
 @pytest.mark.usefixtures("following")
@@ -142,7 +144,7 @@ async def test_an_admin_reads_no_evidence_here_either(world: World) -> None:
     admin, supervisor = Puller(world, "admin"), Puller(world, "supervisor")
     await admin.pull()
     await supervisor.pull()
-    assert {record["__typename"] for record in admin.records.values()} == {"Unit", "MonitoringPoint"}
+    assert {record["__typename"] for record in admin.records.values()} == {"Unit", "MonitoringPoint", "CatalogueEntry"}
     assert {case_id, given} <= set(supervisor.records)
 
 

@@ -140,7 +140,9 @@ async def _records_are_those(store: Store, phones: Sequence[Phone], photos: Sequ
 async def _bytes_are_those(store: Store, photos: Sequence[Photo], path: Path) -> None:
     """Every original as the phone sent it, two thumbnails of each; and no other object."""
     originals = {f"originals/{photo.media_id}-{photo.sha256}": photo for photo in photos}
-    thumbnails = {f"thumbnails/{photo.media_id}-{size}.jpg" for photo in photos for size in ("large", "small")}
+    records = await store.media.many([photo.media_id for photo in photos])
+    thumbnails = {made.key for media in records for made in media.thumbnails}
+    assert len(thumbnails) == 2 * len(photos)
     pages = store.objects._client.get_paginator("list_objects_v2").paginate(Bucket=store.objects.bucket)
     assert {found["Key"] for page in pages for found in page["Contents"]} == {
         *originals,

@@ -17,6 +17,7 @@ from tests.world import REFUSED, World, draft, medium, new_id
 HERE: dict[str, Any] = {"latitude": 25.66, "longitude": 114.76}
 FAR: dict[str, Any] = {"latitude": 25.75, "longitude": 114.76}
 """Ten kilometres further north."""
+DUE = {"check_due_at": {"$type": "date"}}
 FLAG = """
 id code value threshold measure message messageZh raisedAt state verdict
 reviews { id verdict note at by { id } } observation { id } medium { id } otherObservation { id } otherMedium { id }
@@ -266,7 +267,7 @@ async def test_a_check_of_a_dead_worker_is_made_by_the_next(world: World, work: 
     assert await work.do_one() is False
     assert await CheckWork(world.store, lambda: clock() + LEASE).do_one() is True
     assert await codes_of(world, id) == ["MOCK_POSITION"]
-    assert await world.store.checks.waiting() == 0
+    assert await world.store.mongo.collection("observations").count(DUE) == 0
 
 
 async def test_a_request_during_a_check_is_not_ended_by_it(world: World) -> None:
@@ -283,7 +284,7 @@ async def test_a_request_during_a_check_is_not_ended_by_it(world: World) -> None
     assert again
     assert (again.observation_id, again.round) == (id, 2)
     await world.store.checks.done(again)
-    assert await world.store.checks.waiting() == 0
+    assert await world.store.mongo.collection("observations").count(DUE) == 0
 
 
 async def test_what_is_due_is_found_by_its_index(world: World) -> None:

@@ -95,6 +95,13 @@ def test_a_files_time_without_offset_is_the_devices(
     assert checks.instant_of(facts, 480) == expected
 
 
+def test_a_video_that_says_no_more_was_made_when_its_header_says() -> None:
+    header = MediaFacts(created_at=NOW)
+    assert checks.instant_of(header, 480) == NOW
+    both = MediaFacts(created_at=NOW + timedelta(days=9), taken_at_local="2026-11-20T09:05:00")
+    assert checks.instant_of(both, 480) == NOW
+
+
 def test_the_nearest_counter_counts() -> None:
     far, near = place(10_000), place(100)
     assert codes(checks.unit_distance(place(), [far], LIMITS)) == [FlagCode.FAR_FROM_UNIT]
@@ -149,8 +156,9 @@ def test_speed(metres: float, minutes: float, expected: float | None) -> None:
         (timedelta(minutes=12, seconds=20), None, 720),
         (timedelta(days=-30), None, None),
         (timedelta(days=-30), timedelta(hours=-1), None),
-        (timedelta(days=-30), timedelta(hours=2), -7200),
-        (timedelta(days=365), timedelta(hours=2), 365 * 86_400),
+        (timedelta(days=-30), timedelta(hours=11), None),
+        (timedelta(days=-30), timedelta(hours=13), -46_800),
+        (timedelta(days=365), timedelta(hours=13), 365 * 86_400),
     ],
 )
 def test_a_clock_is_wrong_only_where_the_times_prove_it(
@@ -243,6 +251,8 @@ def test_the_same_finding_is_the_same_flag() -> None:
         replace(finding, code=FlagCode.OUTSIDE_COUNTY),
         replace(finding, other_observation_id="o"),
     ]
+    pair = replace(finding, code=FlagCode.SIMILAR_PICTURE, medium_id="m", other_medium_id="n")
+    assert raise_flag(pair, owner, NOW).id == raise_flag(replace(pair, value=4), owner, NOW).id
     ids = {raise_flag(each, owner, NOW).id for each in others}
     assert len(ids | {first.id, raise_flag(finding, replace(owner, id="obs_2"), NOW).id}) == 6
 

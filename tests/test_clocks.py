@@ -185,3 +185,41 @@ async def test_a_phone_says_its_clock_when_it_signs_in_and_goes_on(world: World)
     phone.later = timedelta(days=1)
     assert (await phone.refresh(first, deviceClock={"at": own_clock(timedelta())}))["code"] == "SESSION_ENDED"
     assert len(await readings(world, "inspector", device=phone.id)) == 2
+
+
+SHOWN = """query($filter: ObservationFilter) {
+  observations(first: 100, filter: $filter) { edges { node { id } } }
+}"""
+
+
+async def test_what_is_filtered_by_is_the_time_that_is_shown(world: World) -> None:
+    """A phone an hour ahead: what it saw at 9:05 by its clock is shown, and found, at 8:05; corrected, at what was corrected."""
+
+    async def found(**filter: str) -> list[str]:
+        answer = await world.ask("inspector", SHOWN, filter=filter)
+        return [edge["node"]["id"] for edge in answer["observations"]["edges"]]
+
+    sent = draft()
+    await submit(world, sent, at=own_clock(timedelta(hours=1)))
+    by_clock = {"From": "2026-11-20T09:05:00+08:00", "Before": "2026-11-20T09:06:00+08:00"}
+    in_truth = {"From": "2026-11-20T08:05:00+08:00", "Before": "2026-11-20T08:06:00+08:00"}
+    assert await found(**{f"captured{end}": at for end, at in by_clock.items()}) == [sent["id"]]
+    assert await found(**{f"shown{end}": at for end, at in by_clock.items()}) == []
+    assert await found(**{f"shown{end}": at for end, at in in_truth.items()}) == [sent["id"]]
+    stored = world.store.mongo.collection("observations")
+    await stored.update_one({"_id": sent["id"]}, {"$unset": {"shown_at": ""}})
+    await world.store.observations.know_shown_times()
+    assert await found(**{f"shown{end}": at for end, at in in_truth.items()}) == [sent["id"]]
+    revise = "mutation($input: ReviseObservationInput!) { reviseObservation(input: $input) { __typename } }"
+    content = sent | {"capturedAt": "2026-11-20T07:00:00+08:00"}
+    await world.ask("inspector", revise, input={"id": new_id("rev"), "reason": "更正", "content": content})
+    assert await found(**{f"shown{end}": at for end, at in in_truth.items()}) == []
+    assert await found(shownFrom="2026-11-20T07:00:00+08:00", shownBefore="2026-11-20T07:01:00+08:00") == [sent["id"]]
+
+
+async def test_shown_times_are_found_by_their_index(world: World) -> None:
+    await world.observe()
+    for wanted in ({"$gte": world.context(None).now}, None):
+        command = {"find": "observations", "filter": {"shown_at": wanted}}
+        plan = await world.store.mongo.command("explain", command)
+        assert "shown_at_-1" in str(plan["queryPlanner"]["winningPlan"])

@@ -10,10 +10,12 @@ import pytest
 
 from schema.assignments import Assignment, AssignmentKind, AssignmentState
 from schema.cases import MOVES, Case, CaseEventKind, case_number, check_move
+from schema.catalogue import CatalogueEntry
 from schema.follow_ups import CaseOutcome, CaseState
 from schema.media import Media, MediaState
 from schema.monitoring_points import MonitoringPoint
 from schema.observations import METHODS_OF, Category, Method, Observation, Placement
+from schema.ratings import Rating
 from schema.units import Unit, UnitLevel
 from schema.users import User
 from schema.viewers import Clearance, Role
@@ -164,6 +166,38 @@ def replay(case: Case, given: dict[str, Assignment]) -> None:
     assert told[CaseEventKind.ASSIGNED] + told[CaseEventKind.HANDED_ON] == len(given)
     assert told[CaseEventKind.FINISHED] == states[AssignmentState.FINISHED]
     assert told[CaseEventKind.WITHDRAWN] == states[AssignmentState.WITHDRAWN]
+
+
+async def test_ratings_are_of_months_that_are_over_and_make_scores(demo: Demo) -> None:
+    ratings: list[Rating] = await demo.all("ratings")
+    points = {point.id: point for point in await demo.all("monitoring_points")}
+    assert len({each.month for each in ratings}) == 2
+    for each in ratings:
+        assert not each.is_late
+        assert each.published_at <= demo.now
+        assert each.rater_id in points[each.monitoring_point_id].monitor_ids
+        assert (each.grade is None) or each.score in {90, 75, 60, 45, 30}
+    counting = {(each.monitoring_point_id, each.unit_id, each.month): each for each in ratings if each.is_latest}
+    assert len(counting) == sum(each.is_latest for each in ratings) < len(ratings)
+    months = sorted({each.month for each in ratings})
+    units = sorted({each.unit_id for each in ratings})
+    scores = await demo.store.ratings.of_months(units, months, demo.now)
+    assert len(scores) == len(units) * len(months) == 8
+    assert all(found.count >= 3 and 30 <= found.mean <= 100 for found in scores.values())
+
+
+async def test_the_catalogue_has_the_figures_of_the_source(demo: Demo) -> None:
+    entries: list[CatalogueEntry] = await demo.all("catalogue")
+    limits = {(each.service.statutory_days, each.service.promised_days) for each in entries if each.service is not None}
+    assert limits == {(30, 7), (20, 5)}
+    assert [each.fee.standard for each in entries if each.fee] == ["0.8元/吨"]
+    assert [each.score for each in entries if each.score] == [90, 75, 60, 45, 30]
+    if not SHARED.exists():
+        pytest.skip("../shared/data is not here")
+    told = {each["id"]: each for each in json.loads((SHARED / "seed-facts.json").read_text(encoding="utf-8"))["facts"]}
+    figures = [told[name]["figures"] for name in ("days.longnan.30", "days.longnan.20")]
+    assert {(each["before_workdays"], each["after_workdays"]) for each in figures} == limits
+    assert told["nankang.water"]["figures"] == {"yuan_per_tonne": 0.8}
 
 
 async def test_numbers_follow_the_calendar_without_gaps(demo: Demo) -> None:

@@ -88,6 +88,33 @@ async def test_an_original_that_was_verified_stays_what_it_is(
     assert (await http.get(ready["original"]["url"])).content == JPEG
 
 
+async def test_a_form_cannot_change_an_original_that_was_verified(
+    world: World, work: MediaWork, http: httpx.AsyncClient
+) -> None:
+    """A form's policy knows no `If-None-Match`: its key and SHA-256 let nothing through but the same bytes again."""
+    id, photo, _ = await announce(world, JPEG)
+    slot = await renewed(world, photo, form=True)
+    fields = {each["name"]: each["value"] for each in slot["fields"]}
+    key = fields["key"]
+
+    async def post(body: bytes) -> int:
+        return (await http.post(slot["url"], data=fields, files={"file": ("a.jpg", body, "image/jpeg")})).status_code
+
+    assert await post(JPEG) == 204
+    await confirm(world, photo["id"])
+    assert await work.do_one()
+    before = await world.snapshot()
+    for forged in (bytes([JPEG[0] ^ 1]) + JPEG[1:], JPEG[:-1], JPEG + b"x", b""):
+        assert await post(forged) == 400
+    assert await post(JPEG) == 204
+    assert await world.snapshot() == before
+    found = await world.store.objects.download(key, work.folder / "found")
+    assert found
+    assert (found.sha256, found.byte_size) == (photo["sha256"], len(JPEG))
+    ready = await the_media(world, id)
+    assert (ready["state"], (await http.get(ready["original"]["url"])).content) == ("READY", JPEG)
+
+
 async def test_rejected_bytes_are_kept_and_replaced_under_another_key(
     world: World, work: MediaWork, http: httpx.AsyncClient
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from storage import pictures
 from storage.examining import examine
 from storage.exif import PositionProblem
 from storage.picture_facts import Damage, Picture
@@ -137,3 +138,15 @@ def test_samsung_keeps_the_video_in_a_box(see: Callable[[bytes], Picture]) -> No
     data, movie = saved(Image.new("RGB", (64, 48)), "HEIF"), video()
     picture = see(data + box(b"mpvd", movie))
     assert (picture.motion_offset, picture.motion_bytes, picture.damage) == (len(data) + 8, len(movie), None)
+
+
+@pytest.mark.parametrize("format", ["HEIF", "AVIF"])
+def test_more_pixels_than_are_decoded_cost_the_thumbnails_alone(
+    see: Callable[[bytes], Picture], monkeypatch: pytest.MonkeyPatch, format: str
+) -> None:
+    monkeypatch.setattr(pictures, "DECODED_PIXELS", 64 * 48 - 1)
+    picture = see(saved(Image.new("RGB", (64, 48), RED), format, exif=block(GPS, tag_010F="Demo")))
+    assert (picture.damage, picture.thumbnails, picture.likeness) == (Damage.TOO_MANY_PIXELS, (), ())
+    assert (picture.display_width, picture.display_height, picture.make) == (64, 48, "Demo")
+    assert picture.position
+    assert picture.position.latitude == pytest.approx(25.829217, abs=1e-6)

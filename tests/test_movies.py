@@ -5,13 +5,16 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
+import av
 import pytest
 from PIL import Image
 
+from schema.likeness import coarse_bits_apart, detail_bits_apart
 from storage.examining import examine
 from storage.exif import Position, PositionProblem
 from storage.movie_tags import iso_6709
 from storage.picture_facts import Damage, Picture, from_json, to_json
+from storage.scenes import draw_scene
 from tests.made_media import box, edited, keys, loci, sound, video, with_matrix, xmp, xyz
 
 XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
@@ -172,3 +175,27 @@ def test_sound_under_a_video_s_brand_is_sound(see: Callable[[bytes], Picture]) -
     picture = see(sound("mp4", "aac"))
     assert (picture.content_type, picture.width, picture.thumbnails, picture.damage) == ("audio/mp4", None, (), None)
     assert picture.duration_ms == pytest.approx(1000, abs=60)
+
+
+def filmed(codec: str, format: str, seed: int) -> bytes:
+    """A second of one scene."""
+    stream = io.BytesIO()
+    scene = Image.open(io.BytesIO(draw_scene(seed, 640, 480, [])))
+    with av.open(stream, "w", format=format) as movie:
+        track = movie.add_stream(codec, rate=10)
+        assert isinstance(track, av.VideoStream)
+        track.width, track.height, track.pix_fmt, track.bit_rate = 640, 480, "yuv420p", 2_000_000
+        for _ in range(10):
+            movie.mux(track.encode(av.VideoFrame.from_image(scene)))  # type: ignore[no-untyped-call]
+        movie.mux(track.encode())
+    return stream.getvalue()
+
+
+def test_a_video_that_was_encoded_again_is_like_its_original(see: Callable[[bytes], Picture]) -> None:
+    first, again, other = (
+        see(filmed(*how)).likeness for how in (("mpeg4", "mp4", 21), ("libx264", "mov", 21), ("mpeg4", "mp4", 22))
+    )
+    assert first[0].cut == again[0].cut == 0
+    assert coarse_bits_apart(first[0].coarse, again[0].coarse) <= 8
+    assert detail_bits_apart(first[0].detail, again[0].detail) <= 24
+    assert detail_bits_apart(first[0].detail, other[0].detail) > 24

@@ -1,11 +1,13 @@
 """Outlines: within or how far outside, by geometry alone; and the import of a GeoJSON file, whole or not at all."""
 
+import asyncio
 import json
 import math
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,12 +15,17 @@ from api.outline_imports import BadOutlines, import_outlines
 from schema.datums import wgs84_to_gcj02
 from schema.outlines import metres_outside
 from schema.places import Datum
+from scripts.load import load
+from storage.engines import Addresses
 from tests.offices import UNITS, Office
 
 COUNTIES = Path(__file__).parents[2] / "shared" / "data" / "geo" / "ganzhou-counties.geojson"
 RING = ((114.0, 25.0), (115.0, 25.0), (115.0, 26.0), (114.0, 26.0), (114.0, 25.0))
 HOLE = ((114.4, 25.4), (114.6, 25.4), (114.6, 25.6), (114.4, 25.6), (114.4, 25.4))
 DEGREE = 111_318
+APP = typer.Typer()
+APP.command()(load)
+COMMAND = typer.main.get_command(APP)
 
 
 @pytest.fixture
@@ -133,6 +140,38 @@ async def test_what_is_no_geojson_is_said_to_be_none(office: Office, text: str |
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     with pytest.raises(BadOutlines, match="GeoJSON"):
         await import_outlines(office.store, path)
+
+
+async def test_the_command_loads_outlines_in_their_datum_or_says_all_that_is_wrong(
+    office: Office, engines: Addresses, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await office.load([["代码", "名称", "层级", "上级代码", "原代码", "原名称"], *[row[:6] for row in UNITS]])
+    for name, value in (engines.environment() | {"MINGCHA_MONGO_DATABASE": office.store.mongo.name}).items():
+        monkeypatch.setenv(name, value)
+
+    async def run(path: Path, *options: str) -> tuple[int, str]:
+        """Exit code and what was printed; in a thread, since a command has an event loop of its own."""
+        given = ["outlines", str(path), "--data", str(office.folder / "data"), *options]
+        done = await asyncio.to_thread(COMMAND.main, given, standalone_mode=False)
+        return int(done or 0), "".join(capsys.readouterr())
+
+    shifted = [[(moved[1], moved[0]) for x, y in RING for moved in (wgs84_to_gcj02(y, x),)]]
+    path = written(office.folder, feature(rings=shifted))
+    said = "outlines: 1 would be stored.\nThis was a dry run: nothing was changed.\n"
+    assert await run(path, "--dry-run", "--datum", "GCJ02") == (0, said)
+    assert await office.store.mongo.collection("outlines").count({}) == 0
+    assert await run(path, "--datum", "GCJ02") == (0, "outlines: 1 stored.\n")
+    kept = await office.store.mongo.collection("outlines").find({})
+    [[[corner, *_]]] = kept[0]["geometry"]["coordinates"]
+    assert corner == pytest.approx(list(RING[0]), abs=1e-6)
+    bad = written(office.folder, feature(rings=[]), feature("999999"))
+    code, said = await run(bad)
+    assert (code, said.count("\n")) == (1, 3)
+    assert "Feature 1: 360703" in said
+    assert "There is no unit 999999: load it first." in said
+    assert said.endswith("2 faults; nothing was changed.\n")
+    assert (await run(office.folder / "missing.geojson"))[0] == 1
+    assert await office.store.mongo.collection("outlines").find({}) == kept
 
 
 @pytest.mark.skipif(not COUNTIES.exists(), reason="the shared data are not here")

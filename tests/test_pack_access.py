@@ -99,32 +99,12 @@ async def test_every_original_is_logged_before_it_is_given(world: World, tmp_pat
     assert {each["media_id"] for each in accesses} == {
         each["id"] for each in manifest_of(await _again(world, id))["media"]
     }
-    assert {(each["rendition"], each["user_id"], each["pack_of"]) for each in accesses} == {
-        ("ORIGINAL", world.people["supervisor"].id, id)
-    }
+    told = {(each["rendition"], each["user_id"], each["pack_of"], each["identities"]) for each in accesses}
+    assert told == {("ORIGINAL", world.people["supervisor"].id, id, False)}
 
 
 async def _again(world: World, id: str) -> bytes:
     return await packed(world, "supervisor", id)
-
-
-async def test_bytes_that_changed_or_vanished_in_the_store_are_not_passed_off(world: World, tmp_path: Path) -> None:
-    id = await observed(world, PHOTO, PHOTO + b"!")
-    await verified(world, tmp_path)
-    [observation] = await world.store.observations.many([id])
-    first, second = observation.content.media_ids
-    by_id = {str(each.id): each for each in await world.store.media.many([first, second])}
-    await world.store.objects.put(by_id[first].key, PHOTO[:-1] + b"x", "image/jpeg")
-    pack = await packed(world, "supervisor", id)
-    assert [each["finding"] for each in manifest_of(pack)["media"]] == ["ALTERED", "SAME"]
-    with pytest.raises(Wrong, match=f"is not what was handed in as {first}"):
-        checked(io.BytesIO(pack))
-    assert "影像 1-1 与登记不符" in files_of(pack)["index.html"].decode()
-    await world.store.mongo.collection("media").update_one({"_id": first}, {"$set": {"key": "originals/gone"}})
-    pack = await packed(world, "supervisor", id)
-    assert [each["finding"] for each in manifest_of(pack)["media"]] == ["MISSING", "SAME"]
-    with pytest.raises(Wrong, match=f"The original of {first} is missing"):
-        checked(io.BytesIO(pack))
 
 
 async def test_too_much_for_one_pack_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,18 +117,19 @@ async def test_too_much_for_one_pack_is_refused(world: World, monkeypatch: pytes
     assert vocabulary.MOST_ENTRIES >= 1000
 
 
-async def test_the_number_of_packs_at_once_is_bounded_and_a_caller_who_leaves_frees_a_place(
-    world: World, tmp_path: Path
+async def test_packs_at_once_are_bounded_for_each_person_and_for_all(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each caller takes the head of the answer and then nothing more, until it goes."""
     id = await observed(world, PHOTO)
     await verified(world, tmp_path)
-    url = await address(world, "supervisor", id)
+    urls = {name: await address(world, name, id) for name in ("supervisor", "clerk", "officer")}
+    monkeypatch.setattr(packs, "MOST_AT_ONCE", packs.MOST_OF_ONE + 1)
     app = create_app(world.settings, world.store)
     leave = asyncio.Event()
     begun = asyncio.Semaphore(0)
 
-    async def slow() -> None:
+    async def slow(url: str) -> None:
         asked = False
 
         async def receive() -> Message:
@@ -174,18 +155,36 @@ async def test_the_number_of_packs_at_once_is_bounded_and_a_caller_who_leaves_fr
         }
         await app({**scope, "scheme": "http", "server": ("small", 80), "client": ("127.0.0.1", 1)}, receive, send)
 
-    callers = [asyncio.ensure_future(slow()) for _ in range(packs.MOST_AT_ONCE)]
-    async with asyncio.timeout(30):
-        for _ in callers:
-            await begun.acquire()
+    async def hold(name: str, times: int) -> list[asyncio.Task[None]]:
+        callers = [asyncio.create_task(slow(urls[name])) for _ in range(times)]
+        async with asyncio.timeout(30):
+            for _ in callers:
+                await begun.acquire()
+        return callers
+
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://small", timeout=60) as client:
-        answer = await client.get(url)
-        assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (503, "BUSY")
+
+        async def refused(name: str) -> str:
+            answer = await client.get(urls[name])
+            [error] = answer.json()["errors"]
+            told = error["extensions"]
+            assert (answer.status_code, told["code"], told["nextStep"]) == (503, "BUSY", "RETRY_LATER")
+            assert int(answer.headers["retry-after"]) > 0
+            return str(error["message"])
+
+        held = await hold("supervisor", packs.MOST_OF_ONE)
+        logged = await world.store.mongo.collection("media_accesses").count({})
+        assert "Packs of yours" in await refused("supervisor")
+        assert (await client.get(urls["clerk"])).status_code == 200, "others don't wait for a slow one"
+        held += await hold("clerk", 1)
+        assert "Packs of yours" not in await refused("officer")
+        assert await world.store.mongo.collection("media_accesses").count({}) == logged + 2, "of the two of the clerk"
         assert (await client.get("/healthz")).status_code == 200
         leave.set()
         async with asyncio.timeout(30):
-            await asyncio.gather(*callers)
-        assert (await client.get(url)).status_code == 200
+            await asyncio.gather(*held)
+        for url in urls.values():
+            assert (await client.get(url)).status_code == 200
 
 
 async def test_a_store_that_fails_half_way_leaves_no_whole_pack(

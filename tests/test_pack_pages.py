@@ -84,7 +84,7 @@ def test_what_is_far_from_the_claim_is_told_and_not_drawn() -> None:
 def a_report(photo: bytes | None = None) -> tuple[Report, dict[str, bytes]]:
     sketch = sketch_of([Place("seen", "1", 25.66, 114.76, 50.0), Place("unit", "一号窗口", 25.6601, 114.7611)])
     assert sketch
-    pictures = [Picture("med_1", ["1-1　照片"], "照片", 640, 480, "thumbnails/a.jpg", "originals/a.jpg")]
+    pictures = [Picture("med_1", ["1-1　照片"], "照片", "thumbnails/a.jpg", "originals/a.jpg")]
     pictures += [Picture("med_2", ["1-2　视频"], "视频", original="originals/b.mp4")]
     blocks: list[Block] = [
         Heading("标题"),
@@ -113,6 +113,7 @@ async def test_the_pdf_says_what_the_page_says() -> None:
     tables = [text for text in texts if "abab" in text]
     assert len(tables) > 1
     assert all("SHA-256" in text for text in tables), "a table's head stands on each of its pages"
+    assert whole.count("（续）") > 0, "a row that goes on says so"
     images = [each for one in document for each in one.get_objects() if each.type == pypdfium2.raw.FPDF_PAGEOBJ_IMAGE]
     assert len(images) == 1
     for one in document:

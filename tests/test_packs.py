@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pypdfium2
 import pytest
 from graphql import print_ast, validate
 
+from api.checks import CheckWork
 from api.context import clock
 from api.pack_content import document
 from schema.digests import digest_of
@@ -22,6 +24,8 @@ from schema.times import ByteCount
 from schema.viewers import Role
 from scripts.verify import verified as checked
 from tests.packs import PHOTO, files_of, observed, packed, verified
+from tests.test_checking import HERE, flags_of
+from tests.test_flags import REVIEW
 from tests.world import SCHEMA, World, new_id
 
 REVISE = """
@@ -84,6 +88,7 @@ def test_the_document_is_the_schemas_without_addresses(name: str) -> None:
             "isAnonymous",
             "observationId",
             "receipt",
+            "signed",
         )
     }
 
@@ -101,6 +106,19 @@ async def test_a_pack_of_an_observation_is_its_authors_too(world: World, tmp_pat
 SECRETS = ("甲inspector", "张三", "13800000000", '"deviceSequence": 7', 'contentSha256":"')
 
 
+def texts_of(pack: bytes) -> str:
+    """All that is written in it."""
+    bodies = [body.decode() for path, body in files_of(pack).items() if path.endswith((".json", ".html"))]
+    return "\n".join([*bodies, printed_in(pack)])
+
+
+def printed_in(pack: bytes) -> str:
+    document = pypdfium2.PdfDocument(files_of(pack)["report.pdf"])
+    found = "".join(each.get_textpage().get_text_bounded() for each in document)
+    document.close()
+    return found
+
+
 async def test_nobody_covert_is_in_a_pack_unless_the_cleared_ask_for_it(world: World, tmp_path: Path) -> None:
     given = {"name": "张三", "contact": "13800000000", "isAnonymous": False}
     complaint = await observed(world, name="officer", method="COMPLAINT", complainant=given)
@@ -110,13 +128,56 @@ async def test_nobody_covert_is_in_a_pack_unless_the_cleared_ask_for_it(world: W
     inspector = str(world.people["inspector"].id)
     for name, identities in (("clerk", False), ("clerk", True), ("officer", False), ("supervisor", True)):
         pack = await packed(world, name, case["id"], identities=identities)
-        texts = b"\n".join(body for path, body in files_of(pack).items() if path.endswith((".json", ".html"))).decode()
+        texts = texts_of(pack)
         assert [secret for secret in (*SECRETS, inspector) if secret in texts] == [], (name, identities)
         assert not [path for path in files_of(pack) if path.startswith("submissions/")]
     pack = await packed(world, "officer", case["id"], identities=True)
-    texts = b"\n".join(body for path, body in files_of(pack).items() if path.endswith((".json", ".html"))).decode()
+    texts = texts_of(pack)
+    assert "甲inspector" in printed_in(pack)
     assert [secret for secret in (*SECRETS, inspector) if secret not in texts] == []
     assert "2 of 2 recomputed" in checked(io.BytesIO(pack))
+
+
+async def test_what_does_not_fit_is_in_the_pack_of_those_who_examine(world: World, tmp_path: Path) -> None:
+    """With its figure and what an officer made of it; not for its author, and nothing of what it rests on elsewhere."""
+    await observed(world, PHOTO)
+    id = await observed(world, PHOTO, position=HERE | {"isMock": True})
+    await verified(world, tmp_path)
+    await CheckWork(world.store, clock).do_all()
+    flags = await flags_of(world, id) or []
+    assert {flag["code"] for flag in flags} >= {"MOCK_POSITION", "SAME_PICTURE"}
+    [mock] = [flag for flag in flags if flag["code"] == "MOCK_POSITION"]
+    review = {"id": new_id("evt"), "flagId": mock["id"], "verdict": "EXPLAINED", "note": "测试设备"}
+    assert (await world.ask("officer", REVIEW, input=review))["reviewFlag"]["flag"]["state"] == "REVIEWED"
+    pack = files_of(await packed(world, "supervisor", id))
+    told = json.loads(pack["observation.json"])["observation"]["flags"]
+    assert {each["id"] for each in told} == {each["id"] for each in flags}
+    assert not {"otherObservation", "otherMedium"} & set(told[0])
+    page = pack["index.html"].decode()
+    assert all(each["messageZh"] in page for each in told)
+    assert "可以解释：测试设备" in page
+    pack = files_of(await packed(world, "inspector", id, identities=True))
+    assert json.loads(pack["observation.json"])["observation"]["flags"] is None
+    assert "疑点" not in pack["index.html"].decode()
+
+
+async def test_an_inspector_who_has_become_an_officer_stays_unnamed(world: World, tmp_path: Path) -> None:
+    """In what was seen covertly; what the same person records as an officer is open."""
+    id = await observed(world)
+    users = world.store.mongo.collection("users")
+    author = world.people["inspector"].id
+    await users.update_one({"_id": author}, {"$set": {"roles": ["OFFICER"]}})
+    asked = "query($id: ID!) { observation(id: $id) { author { id } } }"
+    told = {
+        name: (await world.ask(name, asked, id=id))["observation"]["author"]
+        for name in ("clerk", "supervisor", "officer")
+    }
+    assert told == {"clerk": None, "supervisor": None, "officer": {"id": author}}
+    for name, identities, named in (("clerk", True, False), ("officer", False, False), ("officer", True, True)):
+        pack = await packed(world, name, id, identities=identities)
+        assert (author in texts_of(pack), "甲inspector" in texts_of(pack)) == (named, named), name
+    await world.store.mongo.collection("observations").update_one({"_id": id}, {"$set": {"author_is_covert": False}})
+    assert "甲inspector" in texts_of(await packed(world, "clerk", id)), "or the test would not see a name"
 
 
 async def test_what_was_sent_is_recomposed_for_every_revision(world: World, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ from graphql import GraphQLField, GraphQLInterfaceType, GraphQLObjectType, Graph
 from graphql.type import GraphQLInputObjectType, GraphQLNonNull, get_named_type, is_leaf_type, is_list_type
 
 from api.graph import printed
-from schema.guards import Asked, Done, Examined, Guarded
-from schema.permits import CLEARED, EXAMINERS, PERMITS, PUBLIC, SEEN
+from schema.guards import Appraised, Asked, Done, Examined, Guarded
+from schema.permits import APPRAISERS, CLEARED, EXAMINERS, PERMITS, PUBLIC, SEEN
 from schema.viewers import Clearance, Role
 from tests.world import SCHEMA, World, draft, new_id
 
@@ -67,6 +67,8 @@ def test_every_guarded_field_carries_the_extension_that_holds_it() -> None:
                 assert Guarded in held, key
             elif key in PERMITS and PERMITS[key] is EXAMINERS:
                 assert Examined in held, key
+            elif key in PERMITS and PERMITS[key] is APPRAISERS:
+                assert Appraised in held, key
             elif key in PERMITS:
                 assert PERMITS[key] is SEEN or name == "Complainant", key
 
@@ -84,9 +86,8 @@ def example(type_: Any) -> Any:
     named = get_named_type(type_)
     if hasattr(named, "values"):
         return next(iter(named.values))
-    return {"Int": 1, "Float": 1.0, "Boolean": True, "ByteCount": 1, "DateTime": "2026-11-20T09:05:00+08:00"}.get(
-        named.name, "x"
-    )
+    examples = {"Int": 1, "Float": 1.0, "Boolean": True, "ByteCount": 1, "Date": "2026-11-01"}
+    return (examples | {"DateTime": "2026-11-20T09:05:00+08:00"}).get(named.name, "x")
 
 
 def operation(kind: str, name: str) -> tuple[str, dict[str, Any]]:

@@ -111,13 +111,22 @@ def test_the_pair_of_bd09_that_coordtransform_publishes() -> None:
 
 
 def test_the_whole_of_china_is_inside() -> None:
-    assert {name: china.share(*place) for name, place in BORDER_TOWNS.items()} == dict.fromkeys(BORDER_TOWNS, 1.0)
+    assert {name: china.share(*place, 1.0) for name, place in BORDER_TOWNS.items()} == dict.fromkeys(BORDER_TOWNS, 1.0)
 
 
 @SHIFTED
 @pytest.mark.parametrize("city", ABROAD)
 def test_a_city_abroad_stays_where_it_is(datum: Datum, city: str) -> None:
     assert TO[datum](*ABROAD[city]) == BACK[datum](*ABROAD[city]) == ABROAD[city]
+
+
+@SHIFTED
+@given(near_the_outline())
+def test_beyond_the_strip_around_china_nothing_moves_at_all(datum: Datum, place: Place) -> None:
+    """A neighbour's town has one position, whatever the datum, from 2.5 km beyond the outline on; in BD-09 from 5."""
+    beyond = china.GCJ02_FADE_METRES if datum is Datum.GCJ02 else china.BD09_FADE_METRES
+    if china.share(*place, beyond) == 0:
+        assert TO[datum](*place) == BACK[datum](*place) == place
 
 
 @SHIFTED
@@ -138,7 +147,7 @@ def test_conversion_leads_back_everywhere(datum: Datum, place: Place) -> None:
 @SHIFTED
 def test_conversion_leads_back_on_a_grid_of_china(datum: Datum) -> None:
     grid = [(18 + row * 0.9, 73.5 + column * 1.5) for row in range(40) for column in range(42)]
-    inside = [place for place in grid if china.share(*place) == 1]
+    inside = [place for place in grid if china.share(*place, 1.0) == 1]
     assert len(inside) > 400
     assert max(metres_between(BACK[datum](*TO[datum](*place)), place) for place in inside) < 0.01
     assert all(20 < metres_between(TO[datum](*place), place) < 2000 for place in inside)

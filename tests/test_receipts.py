@@ -22,6 +22,12 @@ mutation Submit($input: SubmitObservationsInput!) {
 OWN = "query One($id: ID!) { observation(id: $id) { receipt { signed } } }"
 
 
+def told(world: World, token: str, published: object = None) -> dict[str, str]:
+    """What a receipt says to somebody who has the office's keys."""
+    keys = world.evidence.published() if published is None else published
+    return checked(token.encode(), json.dumps(keys).encode())
+
+
 async def receipt_of(world: World, sent: dict[str, Any]) -> dict[str, str]:
     answer = await world.ask("inspector", SUBMIT, input={"drafts": [sent]})
     receipt: dict[str, str] = answer["submitObservations"]["results"][0]["receipt"]
@@ -31,7 +37,7 @@ async def receipt_of(world: World, sent: dict[str, Any]) -> dict[str, str]:
 async def test_a_receipt_says_what_the_server_had_and_when(world: World) -> None:
     receipt = await receipt_of(world, draft())
     signed = receipt.pop("signed")
-    assert checked(signed, world.evidence.published()) == receipt
+    assert told(world, signed) == receipt
 
 
 async def test_a_replay_and_a_later_look_give_the_same_receipt(world: World) -> None:
@@ -50,13 +56,12 @@ async def test_a_receipt_holds_after_the_key_was_replaced(world: World) -> None:
     after = await receipt_of(world, sent)
     assert before["signed"] != after["signed"]
     for each in (before, after):
-        assert checked(each["signed"], world.evidence.published())["contentSha256"] == before["contentSha256"]
+        assert told(world, each["signed"])["contentSha256"] == before["contentSha256"]
 
 
 async def test_whatever_is_changed_in_a_receipt_is_found(world: World) -> None:
     signed = (await receipt_of(world, draft()))["signed"]
     other = (await receipt_of(world, draft()))["signed"]
-    published = world.evidence.published()
     head, body, tail = signed.split(".")
     access = world.evidence.token("at+jwt", {"observationId": "x", "contentSha256": "y", "receivedAt": "z"})
     more = world.evidence.token("mingcha-receipt+jws", {"observationId": "x"})
@@ -74,9 +79,13 @@ async def test_whatever_is_changed_in_a_receipt_is_found(world: World) -> None:
     ]
     for lie in lies:
         with pytest.raises(Wrong):
-            checked(lie, published)
+            told(world, lie)
     with pytest.raises(Wrong, match="does not publish"):
-        checked(signed, {"keys": []})
+        told(world, signed, {"keys": []})
+    documents: list[object] = [[], {}, {"keys": [{}]}, {"keys": [{"publicKey": "x", "fingerprint": "y"}]}, {"keys": 3}]
+    for document in documents:
+        with pytest.raises(Wrong, match="not as an office publishes"):
+            told(world, signed, document)
 
 
 async def test_the_command_checks_a_receipt_alone(world: World, tmp_path: Path) -> None:

@@ -91,9 +91,26 @@ async def test_what_can_not_be_redacted_is_refused(world: World) -> None:
 
 async def test_a_photo_has_at_most_so_many_redactions(world: World) -> None:
     _, photo = await ready_photo(world)
-    for _ in range(MAX_OF_MEDIUM):
-        await requested(world, photo)
+    """One that is rejected makes room: nobody can use a photo up."""
+    made = [await requested(world, photo) for _ in range(MAX_OF_MEDIUM)]
     await assert_refused(world, photo, "LIMIT_EXCEEDED")
+    await take(world, "officer", "reject", id=new_id("evt"), redactionId=made[0], reason="不用了")
+    await requested(world, photo)
+    await assert_refused(world, photo, "LIMIT_EXCEEDED")
+
+
+async def test_nobody_fills_the_queue_alone(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What others requested is not counted, nor what the worker is through with."""
+    monkeypatch.setattr("api.releases.MAX_WAITING", 2)
+    _, photo = await ready_photo(world)
+    for _ in range(2):
+        await requested(world, photo)
+    await assert_refused(world, photo, "BUSY")
+    given = {"id": new_id("red"), "mediaId": photo, "purpose": "通报用图"}
+    assert (await take(world, "clerk", "request", **given))["state"] == "REQUESTED"
+    await worker(world, tmp_path).do_one()
+    await requested(world, photo)
+    await assert_refused(world, photo, "BUSY")
 
 
 async def test_a_case_from_elsewhere_lets_nobody_request(world: World) -> None:

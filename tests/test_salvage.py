@@ -97,11 +97,28 @@ async def test_a_fault_outside_of_the_drafts_fails_the_request(variables: dict[s
     assert small.ran == []
 
 
-async def test_two_fields_are_not_salvaged() -> None:
-    """Which of the two a draft belongs to would be a guess."""
+async def test_of_two_fields_each_answers_for_its_own() -> None:
     query = """mutation S($a: SubmitInput!, $b: SubmitInput!) {
-        a: submit(input: $a) { accepted } b: submit(input: $b) { accepted } }"""
-    variables = {"a": {"drafts": [draft("a")]}, "b": {"drafts": [draft("b", count="x")]}}
+        a: submit(input: $a) { accepted unreadable } b: submit(input: $b) { accepted unreadable } }"""
+    variables = {"a": {"drafts": [draft("a")]}, "b": {"drafts": [draft("b", count="x"), draft("c")]}}
+    async with serving() as small:
+        answer = (await small.post(query, variables=variables)).json()["data"]
+    assert answer["a"] == {"accepted": ["a"], "unreadable": []}
+    assert answer["b"] == {"accepted": ["c"], "unreadable": ["0 b drafts.0.count"]}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "mutation S($a: SubmitInput!) { a: submit(input: $a) { accepted } b: submit(input: $a) { accepted } }",
+        "mutation S($a: SubmitInput!) { ...Both } fragment Both on Mutation { submit(input: $a) { accepted } }",
+        """mutation S($a: [Draft!]!, $b: [Draft!]!) {
+            submit(input: {drafts: $a}) { accepted } s: submit(input: {drafts: $a}) { accepted } }""",
+    ],
+)
+async def test_drafts_whose_field_is_a_guess_are_not_salvaged(query: str) -> None:
+    bad = [draft("a"), draft("b", count="x")]
+    variables = {"a": bad if "[Draft" in query else {"drafts": bad}, "b": []}
     async with serving() as small:
         answer = await small.post(query, variables=variables)
     assert answer.status_code == 400
@@ -134,7 +151,7 @@ async def test_messages_are_short_and_the_answer_is_utf8() -> None:
         headers = {"content-type": "application/json"}
         answer: httpx.Response = await small.client.post("/graphql", content=raw, headers=headers)
     assert answer.json()["data"]["submit"]["unreadable"] == ["0 a drafts.0.count"]
-    assert all(len(bad.message) <= 300 for context in small.contexts for bad in context.unreadable)
+    assert all(len(bad.message) <= 300 for context in small.contexts for bad in context.unreadable["submit"])
 
 
 def test_odd_text_is_found_wherever_it_stands() -> None:

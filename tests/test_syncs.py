@@ -1,18 +1,23 @@
 """Syncs: a phone hands in, compares clocks, learns what is missing and pulls, in one document and one round trip."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from graphql import build_schema
 from hypothesis import given
 from hypothesis import strategies as st
 
 from api.context import clock
+from api.graph import printed
+from api.payloads import Payload
+from api.salvage import salvaged
 from mobile_contract.documents import text_of
 from schema.syncs import WINDOW, gaps
 from schema.times import print_instant
 from tests.pulling import followed, settled
-from tests.world import World, draft, medium
+from tests.world import SCHEMA, World, draft, medium
 
 SYNC = text_of("Sync")
 
@@ -58,6 +63,22 @@ async def test_what_is_not_included_is_not_done(world: World) -> None:
     assert set(answer) == {"sync"}
     assert answer["sync"]["changes"]["asOf"] is None
     assert await world.snapshot() == before
+
+
+async def test_what_cant_be_read_holds_up_nothing_beside_it(world: World) -> None:
+    """Over HTTP, where variables are coerced; in one document with all else."""
+    good, bad = draft(), draft(category="NO_SUCH")
+    schema = build_schema(printed(SCHEMA))
+    payload = Payload(SYNC, {"submits": True, "drafts": {"drafts": [bad, good]}, "input": {}}, "Sync")
+    saved = salvaged(schema, payload)
+    assert saved
+    assert [each.id for each in saved.unreadable["submitObservations"]] == [bad["id"]]
+    context = replace(world.context("inspector"), unreadable=saved.unreadable)
+    answer = await SCHEMA.execute(SYNC, variable_values=saved.variables, context_value=context)
+    assert answer.data
+    results = answer.data["submitObservations"]["results"]
+    assert [each["outcome"] for each in results] == ["REFUSED", "ACCEPTED"]
+    assert "serverTime" in answer.data["sync"]
 
 
 async def test_a_cursor_that_expired_costs_neither_the_outbox_nor_the_clock(world: World) -> None:

@@ -17,12 +17,14 @@ from api.upload_sweeps import SAFE_AGE, sweep_uploads
 from api.verification import LONGEST_WAIT, MediaWork
 from api.work import work as run_worker
 from storage import multipart
+from storage.buckets import State, Wishes, prepare
 from storage.decoding import Decoder
 from storage.multipart import OpenUpload
 from tests.test_media import announce, confirm, renewed, the_media, upload
 from tests.world import World, draft, medium
 
 WEEK = timedelta(days=7)
+NO_RULES = Wishes(origins=(), abort_after_days=30, versioning=False, set_rules=False)
 BODY = bytes(range(256)) * (9 * MIB // 256)
 
 
@@ -57,6 +59,9 @@ async def put_part(http: httpx.AsyncClient, slot: dict[str, Any], number: int) -
 
 
 async def test_an_upload_that_is_used_stays_and_an_unused_one_ends(world: World, http: httpx.AsyncClient) -> None:
+    """Without any rule of the store's: when, and whether, a store carries out its lifecycle rules is its own affair."""
+    looked_at = await prepare(world.store.objects, NO_RULES)
+    assert {each.feature: each.state for each in looked_at}["lifecycle"] is State.OFF
     _, used, _ = await announce(world, BODY)
     _, unused, _ = await announce(world, BODY + b"x")
     slots = [await renewed(world, photo) for photo in (used, unused)]

@@ -1,70 +1,43 @@
 """Verifying a pack: whatever is changed in it is found, and named; by the command, without server, network or the rest."""
 
-import asyncio
 import io
 import json
 import random
+import re
 import subprocess
 import sys
-import uuid
 import zipfile
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from api import pack_archive
 from api.evidence_keys import EvidenceKeys
-from api.keys import KeyRing
-from api.settings import Settings
-from scripts.stored_zip import Wrong, entries_of
+from scripts.stored_zip import entries_of
 from scripts.verify import verified
 from storage.engines import Addresses
-from storage.mongo import Mongo
-from storage.scenes import draw_scene
-from storage.store import Store
-from tests.packs import PHOTO, observed, packed
-from tests.packs import verified as worked
-from tests.repacking import Pack, own_signature, zipped
-from tests.world import World
+from tests.repacking import (
+    Pack,
+    Tamper,
+    edited,
+    edited_with_its_digest,
+    found_in,
+    made_pack,
+    own_signature,
+    put_in,
+    renamed,
+    swapped_contents,
+    swapped_places,
+    without,
+    zipped,
+)
 
 ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module")
 def pack(engines: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Pack:
-    """A case of two observations with three photos, with identities, made by the officer."""
-    folder = tmp_path_factory.mktemp("pack")
-    name = f"test-{uuid.uuid4().hex}"
-
-    async def made() -> Pack:
-        mongo = Mongo(engines.mongo_url, name.replace("-", "_"), driver="pymongo")
-        objects = replace(engines, s3_bucket=name).store()
-        await objects.make_bucket()
-        settings = Settings(data=folder)
-        try:
-            world = await World(Store(mongo, objects), settings, KeyRing(settings.keys_folder)).build()
-            first = await observed(world, PHOTO, draw_scene(2, 320, 240, ["1000"]), deviceSequence=4)
-            second = await observed(world, draw_scene(3, 320, 240, ["1100"]))
-            await worked(world, folder)
-            case = await world.open_case("officer", first, second)
-            body = await packed(world, "officer", case["id"], identities=True)
-            return Pack(body, EvidenceKeys(settings.keys_folder))
-        finally:
-            await mongo.drop()
-            await objects.drop_bucket()
-            objects.close()
-            await mongo.close()
-
-    return asyncio.run(made())
-
-
-def found_in(body: bytes, fingerprint: str | None = None) -> str:
-    """What is wrong with a pack."""
-    with pytest.raises(Wrong) as wrong:
-        verified(io.BytesIO(body), fingerprint)
-    return str(wrong.value)
+    return made_pack(engines, tmp_path_factory.mktemp("pack"))
 
 
 def test_a_pack_holds(pack: Pack) -> None:
@@ -116,47 +89,6 @@ def test_bytes_before_after_and_between(pack: Pack) -> None:
     hidden = pack.body[:directory] + b"hide" + pack.body[directory:-22] + bytes(end)
     assert zipfile.ZipFile(io.BytesIO(hidden)).testzip() is None, "ZIP programs don't mind"
     assert found_in(hidden) == "There are bytes between the last file and the ZIP's directory."
-
-
-Tamper = Callable[[Pack], list[tuple[str, bytes]]]
-
-
-def without(name: Callable[[Pack], str]) -> Tamper:
-    return lambda pack: [(each, body) for each, body in pack.files.items() if each != name(pack)]
-
-
-def put_in(name: str, at: int | None = None) -> Tamper:
-    def tamper(pack: Pack) -> list[tuple[str, bytes]]:
-        files = list(pack.files.items())
-        files.insert(len(files) if at is None else at, (name, b"something"))
-        return files
-
-    return tamper
-
-
-def swapped_places(pack: Pack) -> list[tuple[str, bytes]]:
-    first, second, *others = pack.files.items()
-    return [second, first, *others]
-
-
-def swapped_contents(pack: Pack) -> list[tuple[str, bytes]]:
-    files, first, second = pack.files, pack.original(0), pack.original(1)
-    return list((files | {first: files[second], second: files[first]}).items())
-
-
-def renamed(pack: Pack) -> list[tuple[str, bytes]]:
-    return [
-        (each.replace("001-001", "001-009") if "originals" in each else each, body) for each, body in pack.files.items()
-    ]
-
-
-def edited(pack: Pack) -> list[tuple[str, bytes]]:
-    return list((pack.files | {"case.json": pack.files["case.json"].replace("无人".encode(), "有人".encode())}).items())
-
-
-def edited_with_its_digest(pack: Pack) -> list[tuple[str, bytes]]:
-    files = dict(edited(pack))
-    return list((pack.signed(files) | {"manifest.sig": files["manifest.sig"]}).items())
 
 
 @pytest.mark.parametrize(
@@ -225,6 +157,7 @@ def test_parts_that_contradict_each_other(pack: Pack) -> None:
     """Signed by the right key all the same, as a faulty server might."""
     manifest = json.loads(pack.files["manifest.json"])
     one, *others = manifest["media"]
+    shown, *rest = manifest["thumbnails"]
     for changes, sentence in (
         ({"media": others}, f"{one['id']} stands in only one of case.json and manifest.json."),
         ({"media": [dict(one, sha256="0" * 64), *others]}, "case.json and manifest.json do not say the same of"),
@@ -234,7 +167,19 @@ def test_parts_that_contradict_each_other(pack: Pack) -> None:
             {"submissions": [dict(each, path=None, contentSha256=None) for each in manifest["submissions"]]},
             "case.json and",
         ),
-        ({"submissions": [dict(manifest["submissions"][0], path="case.json")]}, "case.json is not what the receipt"),
+        (
+            {"submissions": [dict(manifest["submissions"][0], path="case.json"), manifest["submissions"][1]]},
+            "case.json is not what the receipt",
+        ),
+        ({"submissions": manifest["submissions"][:1]}, "case.json and manifest.json do not name the same revisions."),
+        ({"media": [dict(one, observationId="obs_x"), *others]}, f"do not say the same of {one['id']}."),
+        ({"thumbnails": [dict(shown, finding="ALTERED"), *rest]}, f"of the thumbnail of {one['id']} does not agree"),
+        ({"thumbnails": [dict(shown, sha256="0" * 64), *rest]}, f"of the thumbnail of {one['id']} does not agree"),
+        ({"thumbnails": [dict(shown, finding="UNRECORDED"), *rest]}, f"of the thumbnail of {one['id']} does not"),
+        ({"thumbnails": [dict(shown, mediaId="med_x"), *rest]}, "of the thumbnail of med_x does not agree"),
+        ({"thumbnails": rest}, f"{shown['path']} belongs to no medium."),
+        ({"madeAt": "yesterday"}, "manifest.json names no time at which the pack was made."),
+        ({"madeBy": None}, "not made as a pack's are"),
         ({"version": 2}, "manifest.json is of version 2"),
         ({"madeAt": "2020-01-01T00:00:00.000Z"}, "bears another time in the ZIP than the manifest."),
     ):
@@ -259,9 +204,9 @@ def test_a_pack_beyond_four_gigabytes_is_read_alike(pack: Pack, monkeypatch: pyt
 
 
 def test_the_command_needs_nothing_of_the_platform(pack: Pack, tmp_path: Path) -> None:
-    """In a folder that holds its three files and nothing else of ours."""
+    """In a folder that holds its files and nothing else of ours."""
     (tmp_path / "scripts").mkdir()
-    for name in ("verify.py", "stored_zip.py", "receipts.py"):
+    for name in ("verify.py", "stored_zip.py", "pack_claims.py", "receipts.py"):
         (tmp_path / "scripts" / name).write_bytes((ROOT / "scripts" / name).read_bytes())
     (tmp_path / "good.zip").write_bytes(pack.body)
     (tmp_path / "bad.zip").write_bytes(zipped(swapped_contents(pack), pack.body))
@@ -278,4 +223,11 @@ def test_the_command_needs_nothing_of_the_platform(pack: Pack, tmp_path: Path) -
     code, told, wrong = run("bad.zip")
     assert (code, told) == (1, "")
     assert wrong.startswith(f"Wrong: {pack.original(0)} has been changed")
-    assert run("nowhere.zip")[0] == 2
+    assert run("nowhere.zip")[0] == run(".")[0] == 2
+    spaced = " ".join(re.findall("..", pack.fingerprint))
+    assert run("good.zip", "--fingerprint", spaced)[0] == 0
+    for unset in ("", "0" * 64, pack.fingerprint[:-1]):
+        code, told, _ = run("good.zip", "--fingerprint", unset)
+        assert (code > 0, told) == (True, "")
+    (tmp_path / "evil.zip").write_bytes(zipped([("\x1b[2J", b"")], pack.body))
+    assert run("evil.zip")[2].rstrip("\n").isprintable()

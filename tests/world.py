@@ -183,8 +183,9 @@ class World:
 
     async def snapshot(self) -> dict[str, list[dict[str, Any]]]:
         """Everything that is stored, for a test that nothing changed."""
-        evidence = ("observations", "media", "cases", "assignments", "flags", "thresholds", "redactions")
-        names = (*evidence, "counters", "set_aside", "units", "users")
+        evidence = ("observations", "media", "cases", "assignments", "flags", "thresholds", "redactions", "ratings")
+        known = ("clock_readings", "likenesses", "likeness_marks", "outlines", "monitoring_points")
+        names = (*evidence, *known, "counters", "set_aside", "units", "users")
         return {name: await self.store.mongo.collection(name).find({}, sort=[("_id", 1)]) for name in names}
 
 

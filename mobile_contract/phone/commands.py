@@ -19,6 +19,7 @@ from mobile_contract.phone.delivery import Delivery
 from mobile_contract.phone.device import Device
 from mobile_contract.phone.faults import Mistake
 from mobile_contract.phone.options import DEFAULT_FOLDER, Where, told
+from mobile_contract.phone.ratings import RatingState
 from mobile_contract.phone.session import Session
 
 app = typer.Typer(
@@ -49,7 +50,7 @@ def sign_in(
     """Sign in (登录). What waits on the phone stays there."""
     with told(), Device.opened(folder) as device:
         before = Session.read(device.folder.session)
-        if before and not before.belongs_to(url, user) and device.outbox.undelivered():
+        if before and not before.belongs_to(url, user) and _holds(device):
             raise Mistake(
                 f"This phone still holds what {before.user_name} has not sent to {before.endpoint}: send it first, "
                 "or use another --folder.",
@@ -65,6 +66,10 @@ def sign_in(
         screen.say(
             f"Signed in as {session.display_name} ({', '.join(session.roles)}) at {session.endpoint}.", "登录成功。"
         )
+
+
+def _holds(device: Device) -> bool:
+    return bool(device.outbox.undelivered() or device.ratings.all(RatingState.QUEUED))
 
 
 def _password(given: str | None) -> str:
@@ -134,9 +139,12 @@ def _deliver(folder: Path, at_once: int, work: Callable[[Delivery], Awaitable[No
         try:
             asyncio.run(run())
         finally:
-            observations = device.outbox.observations()
-            screen.summary(observations, device.outbox.forgotten())
-        if any(each.is_aside for each in observations):
+            observations, ratings = device.outbox.observations(), device.ratings.all()
+            if observations or not ratings:
+                screen.summary(observations, device.outbox.forgotten())
+            screen.ratings(ratings)
+        states = {each.state for each in ratings}
+        if RatingState.REFUSED in states or any(each.is_aside for each in observations):
             raise typer.Exit(1)
-        if any(each.is_undelivered for each in observations):
+        if RatingState.QUEUED in states or any(each.is_undelivered for each in observations):
             raise typer.Exit(3)

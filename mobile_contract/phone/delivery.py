@@ -10,6 +10,7 @@ from mobile_contract.phone.backoff import Backoff
 from mobile_contract.phone.faults import RETRY_LATER, Fault, Refused, SignInAgain, Unreachable
 from mobile_contract.phone.items import MediumState
 from mobile_contract.phone.outbox import Outbox
+from mobile_contract.phone.ratings import RatingBox, RatingState, RatingSubmission
 from mobile_contract.phone.session import Account
 from mobile_contract.phone.submission import Submission
 from mobile_contract.phone.uploads import Meter, Uploads
@@ -20,9 +21,19 @@ LOOK_SECONDS = 1.0
 
 class Delivery:
     def __init__(
-        self, outbox: Outbox, account: Account, submission: Submission, uploads: Uploads, meter: Meter, backoff: Backoff
+        self,
+        outbox: Outbox,
+        box: RatingBox,
+        account: Account,
+        submission: Submission,
+        ratings: RatingSubmission,
+        uploads: Uploads,
+        meter: Meter,
+        backoff: Backoff,
     ) -> None:
         self._outbox = outbox
+        self._box = box
+        self._ratings = ratings
         self._account = account
         self._submission = submission
         self._uploads = uploads
@@ -33,7 +44,9 @@ class Delivery:
         """Everything that can go now. Raise a `Fault` that stands in the way of all of it."""
         self._account.require()
         await self._uploads.confirm_interrupted()
-        await self._uploads.run(await self._submission.run())
+        slots = await self._submission.run()
+        await self._ratings.run()
+        await self._uploads.run(slots)
         await self.look()
 
     async def look(self) -> None:
@@ -88,12 +101,13 @@ class Delivery:
             before = self._standing()
             fault = await self._pass()
             observations = self._outbox.observations()
-            if not any(each.is_moving for each in observations):
+            queued = bool(self._box.all(RatingState.QUEUED))
+            if not queued and not any(each.is_moving for each in observations):
                 return
             still = still + 1 if self._standing() == before else 1
             asked = fault.seconds if isinstance(fault, Unreachable) else None
             pause = self._backoff.wait(still, asked=asked)
-            if fault is None and not any(each.is_undelivered for each in observations):
+            if fault is None and not queued and not any(each.is_undelivered for each in observations):
                 pause = min(pause, LOOK_SECONDS)
             if time.monotonic() + pause > deadline:
                 if fault is not None:
@@ -118,4 +132,5 @@ class Delivery:
 
     def _standing(self) -> list[object]:
         observations = self._outbox.observations()
-        return [(each.state, [(one.state, one.parts_arrived) for one in each.media]) for each in observations]
+        media = [(each.state, [(one.state, one.parts_arrived) for one in each.media]) for each in observations]
+        return [media, [each.state for each in self._box.all()]]

@@ -21,6 +21,7 @@ from mobile_contract.phone.items import Observation
 from mobile_contract.phone.originals import NotTaken, Original, Originals
 from mobile_contract.phone.outbox import Outbox
 from mobile_contract.phone.puts import Store
+from mobile_contract.phone.ratings import RatingBox, RatingSubmission
 from mobile_contract.phone.session import Account, Session
 from mobile_contract.phone.submission import Submission
 from mobile_contract.phone.uploads import Meter, Uploads
@@ -45,6 +46,7 @@ class Device:
     def __init__(self, folder: Folder) -> None:
         self.folder = folder
         self.outbox = Outbox(folder.outbox)
+        self.ratings = RatingBox(self.outbox)
         self.originals = Originals(folder.originals)
 
     @classmethod
@@ -137,4 +139,5 @@ class Line:
         outbox, backoff = self.device.outbox, Backoff()
         store = Store(self.store, backoff)
         uploads = Uploads(outbox, self.device.originals, self.account, store, meter, at_once=at_once)
-        return Delivery(outbox, self.account, Submission(outbox, self.account), uploads, meter, backoff)
+        submission, ratings = Submission(outbox, self.account), RatingSubmission(self.device.ratings, self.account)
+        return Delivery(outbox, self.device.ratings, self.account, submission, ratings, uploads, meter, backoff)

@@ -32,6 +32,7 @@ from mobile_contract.phone.options import (
     told,
 )
 from mobile_contract.phone.outbox import Outbox
+from mobile_contract.phone.ratings import RatingBox, RatingState, compose
 from mobile_contract.phone.session import Session
 from mobile_contract.phone.words import size
 
@@ -95,6 +96,22 @@ def _files(sources: Sequence[Path]) -> list[Path]:
 
 
 @app.command()
+def rate(
+    unit: Annotated[str, typer.Argument(help="The unit rated: code or id (单位代码).")],
+    point: Annotated[str, typer.Option(help="Your monitoring point: code or id (监测点编号).")],
+    score: Annotated[int | None, typer.Option(min=0, max=100, help="0 to 100 (分值).")] = None,
+    grade: Annotated[str | None, typer.Option(help="Or a grade of the catalogue, such as 优 (等级).")] = None,
+    month: Annotated[str | None, typer.Option(help="Such as 2026-11; this month in Beijing unless given.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Why, as those who read it may see it (理由).")] = None,
+    folder: Where = DEFAULT_FOLDER,
+) -> None:
+    """Keep a rating of a unit for a month (满意度测评); no network is needed. A later one of the unit takes its place."""
+    with told(), Device.opened(folder) as device:
+        device.ratings.add(compose(unit, point, month, score=score, grade=grade, reason=reason))
+        screen.say("Kept. `send` hands it in.", "已登记测评，等待发送。")
+
+
+@app.command()
 def status(as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
     """How far everything on this phone has come (状态); also while another command is at work."""
     with told():
@@ -102,16 +119,20 @@ def status(as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
         outbox = Outbox(place.outbox) if place.outbox.exists() else None
         observations = outbox.observations() if outbox else []
         forgotten = outbox.forgotten() if outbox else 0
+        ratings = RatingBox(outbox).all() if outbox else []
         session = Session.read(place.session)
         if as_json:
-            screen.print_json(_standing(place, session, observations, forgotten))
+            standing = _standing(place, session, observations, forgotten)
+            screen.print_json(standing | {"ratings": [vars(each) for each in ratings]})
             return
         if session:
             signed = f"{session.display_name} ({session.user_name}) at {session.endpoint}"
             screen.say(signed if session.is_open else f"{signed}: sign in again 请重新登录")
         else:
             screen.say("Not signed in yet 尚未登录")
-        screen.outbox(observations, forgotten)
+        if observations or not ratings:
+            screen.outbox(observations, forgotten)
+        screen.ratings(ratings)
 
 
 def _standing(
@@ -155,8 +176,13 @@ def fix(
 
 @app.command()
 def discard(id: RefusedId, folder: Where = DEFAULT_FOLDER) -> None:
-    """Let go of a refused observation and its photos (放弃); the server has never had it."""
+    """Let go of a refused observation and its photos, or of a refused rating (放弃); the server has never had it."""
     with told(), Device.opened(folder) as device:
+        for rating in device.ratings.all(RatingState.REFUSED):
+            if id in {rating.id, rating.label}:
+                device.ratings.discard(rating.id)
+                screen.say(f"{rating.label} is gone from this phone.", "已从手机删除。")
+                return
         refused = _refused(device.outbox, id)
         device.discard(refused.id)
         screen.say(f"No. {refused.sequence} is gone from this phone.", "已从手机删除。")
@@ -172,8 +198,11 @@ def _refused(outbox: Outbox, wanted: str) -> Observation:
 
 @app.command()
 def forget(folder: Where = DEFAULT_FOLDER) -> None:
-    """Let go of photos and texts that the server has verified (清理); receipts stay."""
+    """Let go of photos, texts and ratings that the server has (清理); receipts stay."""
     with told(), Device.opened(folder) as device:
-        gone = device.forget()
+        gone, rated = device.forget(), device.ratings.forget()
         freed = size(sum(medium.byte_size for each in gone for medium in each.media))
-        screen.say(f"Let go of {len(gone)} observations ({freed}); their receipts stay.", "已清理，回执保留。")
+        and_rated = f" and {rated} ratings" if rated else ""
+        screen.say(
+            f"Let go of {len(gone)} observations ({freed}){and_rated}; their receipts stay.", "已清理，回执保留。"
+        )

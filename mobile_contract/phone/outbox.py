@@ -83,6 +83,10 @@ class Outbox:
             raise
         self._database.execute("COMMIT")
 
+    def rows(self, statement: str) -> list[sqlite3.Row]:
+        """Read; for the tables of the files beside this one."""
+        return self._database.execute(statement).fetchall()
+
     @property
     def device_id(self) -> str:
         """Made once, with the outbox."""

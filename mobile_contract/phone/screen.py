@@ -15,6 +15,7 @@ from rich.text import Text
 
 from mobile_contract.phone.faults import Fault
 from mobile_contract.phone.items import Medium, Observation
+from mobile_contract.phone.ratings import Rating
 from mobile_contract.phone.words import CATEGORIES, NEXT_STEPS, STATES, size
 
 console = Console(highlight=False)
@@ -77,6 +78,28 @@ def summary(observations: Sequence[Observation], forgotten: int) -> None:
     for each in observations:
         _explain(each)
     _sum_up(observations, forgotten)
+
+
+def ratings(found: Sequence[Rating]) -> None:
+    """A line for each rating that is on the phone, and what went wrong with it."""
+    if not found:
+        return
+    shown = table("No. 序号", "month 月份", "unit 单位", ">score 分值", "state 状态")
+    for each in found:
+        draft = each.draft
+        score = str(draft.get("score", draft.get("grade", "")))
+        shown.add_row(each.label, draft["month"][:7], Text(draft["unit"]), Text(score), state(each.state))
+    console.print(shown)
+    for each in found:
+        said = each.refusal or each.trouble
+        if said:
+            line = Text(f"{each.label}: {said['message']} ", style="red" if each.refusal else "yellow")
+            line.append(said["messageZh"], style="dim")
+            console.print(line)
+            if each.refusal:
+                console.print(
+                    Text(f"  {said['code']}: let go of it with `discard {each.label}`, and rate again", style="dim")
+                )
 
 
 def _progress(medium: Medium) -> Text:

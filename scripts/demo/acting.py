@@ -14,6 +14,7 @@ from api.context import Context
 from api.evidence_keys import EvidenceKeys
 from api.keys import KeyRing
 from api.passwords import Passwords
+from api.rating_submission import submit_ratings
 from api.revisions import ReviseObservationInput, revise
 from api.settings import Settings
 from api.submission import submit
@@ -21,6 +22,7 @@ from schema.assignments import AssignmentState
 from schema.drafts import Outcome
 from schema.media import MediaDraft
 from schema.viewers import Viewer
+from scripts.demo.ballots import Ballot
 from scripts.demo.chance import Chance
 from scripts.demo.people import People
 from scripts.demo.sightings import Sighting
@@ -89,6 +91,13 @@ class Stage:
             corrected = replace(sighting.draft, text=correction.text)
             sent = ReviseObservationInput(id=correction.id, reason=correction.reason, content=corrected)
             await revise(self.scene(sighting.author, correction.at, correction.id), sent)
+
+    async def rate(self, ballot: Ballot) -> None:
+        """Begun again, what is stored is a duplicate."""
+        scene = self.scene(ballot.rater, ballot.at, ballot.drafts[0].id)
+        for result in (await submit_ratings(scene, ballot.drafts)).results:
+            if result.outcome is Outcome.REFUSED:
+                raise RuntimeError(f"{result.id} was refused: {result.refusal}")
 
     async def play(self, stories: Sequence[Story]) -> None:
         """An office's stories one after the other, so that its numbers follow the calendar; offices side by side."""

@@ -13,18 +13,21 @@ import anyio
 
 from api.passwords import Passwords
 from api.settings import Settings
+from schema.catalogue import CatalogueEntry
 from schema.media import MediaState
 from schema.monitoring_points import MonitoringPoint
 from schema.times import to_millis
 from schema.viewers import Role
 from scripts.demo.acting import Stage
+from scripts.demo.ballots import Ballot, fill_in
+from scripts.demo.catalogue import build_catalogue
 from scripts.demo.chance import Chance
 from scripts.demo.people import People, build_people
 from scripts.demo.photos import Darkroom, announced, darkroom
 from scripts.demo.region import Region, build_points, build_region, monitored
 from scripts.demo.sightings import Sighting, Witnesses
 from scripts.demo.steps import Story
-from scripts.demo.stories import Stories
+from scripts.demo.stories import STAGE, Stories
 from storage.demos import Demos
 from storage.folder import write_private
 from storage.store import Store
@@ -73,6 +76,8 @@ class Script:
     people: People
     sightings: Sequence[Sighting]
     stories: Sequence[Story]
+    catalogue: Sequence[CatalogueEntry]
+    ballots: Sequence[Ballot]
 
 
 async def seed(store: Store, settings: Settings, *, seed: int = SEED, now: datetime) -> Signins:
@@ -111,7 +116,9 @@ def write(seed: int, now: datetime, password_hash: str) -> Script:
     points = monitored(firms, monitors)
     witnesses = Witnesses(Chance(seed, "sightings"), region, people, points)
     stories = Stories(Chance(seed, "stories"), now, region, people, witnesses).write()
-    return Script(region, points, people, witnesses.made, stories)
+    catalogue = build_catalogue(Chance(seed, "catalogue"), region, at)
+    ballots = fill_in(Chance(seed, "ballots"), now, STAGE, people, points)
+    return Script(region, points, people, witnesses.made, stories, catalogue, ballots)
 
 
 async def _perform(store: Store, settings: Settings, script: Script, chance: Chance) -> None:
@@ -119,10 +126,13 @@ async def _perform(store: Store, settings: Settings, script: Script, chance: Cha
     await store.units.put_all(list(script.region.units.values()))
     await store.users.put_all(list(script.people.users.values()))
     await store.monitoring_points.put_all(script.points)
+    await store.catalogue.put_all(script.catalogue)
     stage = Stage(store, settings, script.people, chance)
     async with darkroom(store) as room:
         await _submit_all(stage, room, await _left(store, script.sightings))
     await stage.play(script.stories)
+    for ballot in script.ballots:
+        await stage.rate(ballot)
 
 
 async def _left(store: Store, sightings: Sequence[Sighting]) -> list[Sighting]:
