@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from api.buckets import BucketCare
 from api.context import Context, clock
+from api.documents import TrustedDocuments
 from api.evidence_keys import EvidenceKeys
 from api.graph import build_schema
 from api.health import Readiness, database, free_space, object_store, signing_key
@@ -18,14 +19,18 @@ from api.keys import KeyRing
 from api.levels import HEADER, level_of, outdated
 from api.logs import configure
 from api.metrics import Metrics
+from api.notice_board import Board
 from api.oidc import ProviderTokens
 from api.packs import PackEndpoint
 from api.passwords import Passwords
 from api.settings import BadSetting, Settings
+from api.streams import Stream
+from api.subscribing import Seats, Subscribing
 from api.tokens import AccessTokens
-from api.viewers import Doorman
+from api.viewers import Admission, Doorman
 from api.web import web_app
 from api.wiring import open_store
+from mobile_contract.documents import trusted
 from mobile_contract.levels import Levels
 from schema.refusals import Refusal
 from schema.viewers import Viewer
@@ -60,13 +65,16 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
             kept, settings, keys, evidence, passwords, viewer, denial, too_old, client_address=address, now=now
         )
 
+    board = Board(kept.notices)
     care = BucketCare(kept.objects, settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with client, anyio.create_task_group() as tasks:
             tasks.start_soon(care.take)
+            tasks.start_soon(board.run)
             yield
+            board.stop()
             tasks.cancel_scope.cancel()
         if store is None:
             await kept.close()
@@ -82,8 +90,23 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
     def context_for(viewer: Viewer, now: datetime) -> Context:
         return Context(kept, settings, keys, evidence, passwords, viewer, now=now)
 
+    def context_of_stream(admission: Admission, now: datetime, stream: Stream, level: int | None) -> Context:
+        too_old = outdated(Levels.read(), level, now.date())
+        viewer = admission.viewer
+        return Context(kept, settings, keys, evidence, passwords, viewer, outdated=too_old, now=now, stream=stream)
+
+    subscribing = Subscribing(
+        schema,
+        TrustedDocuments(trusted(), only=settings.trusted_documents_only),
+        board,
+        doorman,
+        Seats(settings.push_streams_per_person, settings.push_streams_per_process),
+        context_of_stream,
+        heartbeat_seconds=settings.push_heartbeat_seconds,
+        flat=not settings.introspection,
+    )
     packs = PackEndpoint(schema._schema, keys.packs_secret, evidence, doorman.still, context_for)  # noqa: SLF001
-    return web_app(
+    app = web_app(
         settings,
         schema,
         context_of,
@@ -92,7 +115,10 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
         lifespan=lifespan,
         published={"jwks.json": keys.jwks, "evidence-keys.json": evidence.published},
         packs=packs,
+        subscribing=subscribing,
     )
+    app.state.stop_streams = subscribing.stop
+    return app
 
 
 def _provider(settings: Settings, client: httpx.AsyncClient) -> ProviderTokens | None:

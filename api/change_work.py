@@ -15,7 +15,7 @@ from schema.changes import ChangeKind
 from storage.change_sources import PIPELINE
 from storage.changes import ChangeSequence, LeaseLost
 from storage.faults import HistoryLost
-from storage.following import Following
+from storage.following import Following, follow
 from storage.mongo import Document
 from storage.store import Store
 
@@ -64,7 +64,7 @@ class ChangeWork:
         return await self.store.changes.claim(self.holder, self.now(), self.now() + LEASE)
 
     async def _follow(self, sequence: ChangeSequence) -> None:
-        async with self.store.mongo.follow(PIPELINE, sequence.token) as following:
+        async with follow(self.store.mongo, PIPELINE, sequence.token) as following:
             if sequence.token is None:
                 await self._read_everything(following)
             noted = self.now()

@@ -16,6 +16,7 @@ from api.links import ViewerLinks
 from api.pack_addresses import PackAddress
 from api.passwords import Passwords
 from api.settings import Settings
+from api.streams import Stream
 from schema.drafts import UnreadableDraft
 from schema.ids import compose
 from schema.observations import RECEIPT_TYPE, Receipt
@@ -47,6 +48,7 @@ class Context:
     client_address: str = ""
     now: datetime = field(default_factory=clock)
     unreadable: dict[str, list[UnreadableDraft]] = field(default_factory=dict)
+    stream: Stream | None = None
 
     @cached_property
     def links(self) -> ViewerLinks:
@@ -61,6 +63,12 @@ class Context:
 
     def forget(self) -> None:
         self.__dict__.pop("links", None)
+
+    def renew(self) -> datetime:
+        """Begin another event of a subscription: everything is read anew, at the time that is returned."""
+        self.forget()
+        self.now = clock()
+        return self.now
 
     def note(self, refusal: Refusal) -> None:
         tracing.current().codes.append(str(refusal.code.value))

@@ -18,6 +18,8 @@ from api.media import MediaMutations
 from api.monitoring_points import MonitoringPointQueries
 from api.nodes import NodeQueries
 from api.observations import ObservationMutations, ObservationQueries
+from api.push_tokens import PushTokenMutations
+from api.pushes import PushSubscriptions
 from api.ratings import RatingMutations, RatingQueries
 from api.redactions import RedactionMutations, RedactionQueries
 from api.sessions import SessionMutations
@@ -27,6 +29,7 @@ from api.thresholds import ThresholdMutations, ThresholdQueries
 from api.transport import Schema
 from api.units import UnitQueries
 from api.users import UserQueries
+from api.webhooks import WebhookMutations, WebhookQueries
 from schema.times import SCALARS
 
 Query = merge_types(
@@ -46,6 +49,7 @@ Query = merge_types(
         RedactionQueries,
         RatingQueries,
         CatalogueQueries,
+        WebhookQueries,
     ),
 )
 Mutation = merge_types(
@@ -61,18 +65,24 @@ Mutation = merge_types(
         ThresholdMutations,
         RedactionMutations,
         RatingMutations,
+        PushTokenMutations,
+        WebhookMutations,
     ),
 )
-get_object_definition(Query, strict=True).description = "What may be asked; each field as the viewer may see it (查询)."
-get_object_definition(
-    Mutation, strict=True
-).description = "What may be done; each field answers with a union that has `Refused` (操作)."
+Subscription = merge_types("Subscription", (PushSubscriptions,))
+MEANINGS = {
+    Query: "What may be asked; each field as the viewer may see it (查询).",
+    Mutation: "What may be done; each field answers with a union that has `Refused` (操作).",
+    Subscription: "What is told as it happens; each field goes on after the cursor that it is given (推送).",
+}
+for root, meaning in MEANINGS.items():
+    get_object_definition(root, strict=True).description = meaning
 
 
 def build_schema(settings: Settings) -> Schema:
     """The schema with the limits of `settings`; suggestions would tell a stranger what introspection withholds."""
     config = StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=not settings.introspection)
-    return Schema(Query, Mutation, extensions=extensions(settings), config=config)
+    return Schema(Query, Mutation, Subscription, extensions=extensions(settings), config=config)
 
 
 def printed(schema: Schema) -> str:

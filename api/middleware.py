@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import answers, errors, tracing
 from api.admission import BodyCap, Turnstile
+from api.event_streams import PATH as STREAMS
 from api.levels import HEADER as LEVEL_HEADER
 from api.levels import SUNSET, LevelHeaders
 from api.metrics import Metrics
@@ -116,7 +117,7 @@ def middleware(settings: Settings, metrics: Metrics, levels: Levels) -> list[Mid
         CORSMiddleware,
         allow_origins=settings.cors_origins,
         allow_methods=("GET", "POST"),
-        allow_headers=("Authorization", ID_HEADER, LEVEL_HEADER),
+        allow_headers=("Authorization", "Last-Event-ID", ID_HEADER, LEVEL_HEADER),
         expose_headers=(ID_HEADER, "Retry-After", LEVEL_HEADER, SUNSET),
     )
     return [
@@ -125,5 +126,5 @@ def middleware(settings: Settings, metrics: Metrics, levels: Levels) -> list[Mid
         Middleware(LevelHeaders, levels=levels),
         Middleware(Tracing, metrics=metrics),
         Middleware(BodyCap, limit=settings.body_limit_bytes),
-        Middleware(Turnstile, exempt=OPERATIONAL, streamed=(PATH,)),
+        Middleware(Turnstile, exempt=OPERATIONAL, streamed=(PATH, STREAMS)),
     ]

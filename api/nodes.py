@@ -21,6 +21,7 @@ ROOTS = {
     "flg": "Query.flags",
     "red": "Query.redaction",
     "rat": "Query.ratings",
+    "whk": "Query.webhooks",
 }
 """The root field whose permit stands for each kind that not everybody reads."""
 
@@ -70,6 +71,11 @@ async def _entry(context: Context, id: str) -> Node | None:
     return found[0] if found else None
 
 
+async def _webhook(context: Context, id: str) -> Node | None:
+    found = await context.store.webhooks.many([id], visibility.within("office_path", context.actor.scopes))
+    return found[0] if found else None
+
+
 FINDERS: dict[str, Callable[[Context, str], Awaitable[Node | None]]] = {
     "cas": lambda context, wanted: context.links.case(wanted),
     "obs": lambda context, wanted: context.links.observation(wanted),
@@ -78,6 +84,7 @@ FINDERS: dict[str, Callable[[Context, str], Awaitable[Node | None]]] = {
     "med": handed_in,
     "red": visible_redaction,
     "flg": _flag,
+    "whk": _webhook,
     "unt": _unit,
     "pnt": _point,
     "rat": _rating,

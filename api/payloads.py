@@ -54,6 +54,13 @@ def from_body(body: bytes) -> Payload:
     return _payload(parameters, suspicious=b"\\u" in body)
 
 
+def from_object(parameters: object) -> Payload:
+    """Read what came as a part of a message. Raise as `from_body` does."""
+    if not isinstance(parameters, dict):
+        raise Malformed("The payload must be a JSON object with `query` or `documentId`.")
+    return _payload(parameters, suspicious=True)
+
+
 def from_query_string(parameters: Mapping[str, str]) -> Payload:
     """Read the query string of a GET, where `variables` and `extensions` are JSON. Raise as `from_body` does."""
     read: dict[str, Any] = dict(parameters)

@@ -5,13 +5,27 @@
 
 import argparse
 import socket
+from collections.abc import Awaitable, Callable
 
 import uvicorn
 
 from api.app import create_app
 from api.settings import Settings
+from api.sockets import LONGEST_MESSAGE
 
 GRACE_SECONDS = 10
+
+
+class Server(uvicorn.Server):
+    """Ends streams, which have no end of their own, before it waits for what is under way."""
+
+    def __init__(self, config: uvicorn.Config, stop_streams: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(config)
+        self._stop_streams = stop_streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._stop_streams()
+        await super().shutdown(sockets)
 
 
 def main() -> None:
@@ -19,8 +33,9 @@ def main() -> None:
     parser.add_argument("--fd", type=int, required=True, help="descriptor of the listening socket")
     descriptor = parser.parse_args().fd
     settings = Settings.from_environment()
+    app = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         loop="uvloop",
         http="httptools",
         # Whose word on the client's address is believed: nobody's, unless named.
@@ -30,8 +45,10 @@ def main() -> None:
         access_log=False,  # the app logs its own requests, without identities
         log_config=None,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        ws="websockets-sansio",
+        ws_max_size=LONGEST_MESSAGE,
     )
-    uvicorn.Server(config).run(sockets=[socket.socket(fileno=descriptor)])
+    Server(config, app.state.stop_streams).run(sockets=[socket.socket(fileno=descriptor)])
 
 
 if __name__ == "__main__":

@@ -125,6 +125,7 @@ async def change_password(context: Context, input: ChangePasswordInput) -> Chang
         raise Refusal(RefusalCode.BUSY, "The password was changed at this moment from elsewhere.")
     others = [device.id for device in changed.devices if device.id != device_id]
     await context.store.sessions.end(user.id, others, context.now)
+    await context.store.push_tokens.forget(user.id, others)
     return ChangePasswordPayload(devices=list(changed.devices))
 
 
@@ -179,6 +180,7 @@ async def _revoke(context: Context, device_id: str) -> Device:
     if device is None:
         raise Refusal(RefusalCode.NOT_FOUND, field="deviceId")
     await context.store.sessions.end(user_id, [device_id], context.now)
+    await context.store.push_tokens.forget(user_id, [device_id])
     return device
 
 

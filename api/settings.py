@@ -60,6 +60,20 @@ class Settings:
     introspection: bool = True
     trusted_documents_only: bool = False
 
+    push_heartbeat_seconds: int = 15
+    push_streams_per_person: int = 8
+    push_streams_per_process: int = 2000
+
+    webhook_allow_loopback: bool = False
+    webhook_allow_private: bool = False
+    fcm_account: Path | None = None
+    fcm_url: str = "https://fcm.googleapis.com"
+    apns_key: Path | None = None
+    apns_key_id: str | None = None
+    apns_team_id: str | None = None
+    apns_topic: str | None = None
+    apns_url: str = "https://api.push.apple.com"
+
     cors_origins: tuple[str, ...] = ()
     https: bool = False
     metrics_token: str | None = None

@@ -3,9 +3,10 @@
 Keys are `keys.py`'s, refresh tokens `storage/sessions.py`'s; tokens of an identity provider are verified by `oidc.py`.
 """
 
+import json
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from joserfc import jws, jwt
@@ -87,6 +88,12 @@ def read_header(token: str) -> dict[str, Any]:
     if len(token) > LONGEST:
         raise ValueError("too long")
     return jws.extract_compact(token.encode("ascii")).headers()
+
+
+def expiry_of(token: str) -> datetime:
+    """When a token that has been verified expires."""
+    claims = json.loads(jws.extract_compact(token.encode("ascii")).payload)
+    return datetime.fromtimestamp(claims["exp"], UTC)
 
 
 def _expected(now: datetime) -> JWTClaimsRegistry:

@@ -7,17 +7,20 @@ import strawberry
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
 
-from api import answers
+from api import answers, event_streams
 from api.documents import TrustedDocuments
+from api.event_streams import EventStreamEndpoint
 from api.explorer import Explorer
 from api.health import Readiness, ReadyEndpoint, alive
 from api.metrics import Metrics, MetricsEndpoint
 from api.middleware import middleware
 from api.pack_addresses import PATH
 from api.settings import Settings
+from api.sockets import SocketEndpoint
+from api.subscribing import Subscribing
 from api.transport import GraphQLEndpoint, HoldsUnreadable
 from mobile_contract.documents import trusted
 from mobile_contract.levels import Levels
@@ -35,24 +38,28 @@ def web_app(
     lifespan: Any = None,
     published: Mapping[str, Callable[[], dict[str, Any]]] | None = None,
     packs: ASGIApp | None = None,
+    subscribing: Subscribing | None = None,
 ) -> Starlette:
     """Compose the application; `lifespan` is Starlette's, and opens and closes what the context draws on.
 
-    `published` are documents below `/.well-known/` by name; `packs` answers below `pack_addresses.PATH`.
+    `published` are documents below `/.well-known/` by name; `packs` answers below `pack_addresses.PATH`, `subscribing` what
+    subscribes over WebSocket and as server-sent events.
     """
     strict = settings.trusted_documents_only
     explorer = Explorer()
+    documents = subscribing.documents if subscribing else TrustedDocuments(trusted(), only=strict)
     graphql = GraphQLEndpoint(
         schema,
         context_of,
         page=None if strict else explorer.page,
         flat=not settings.introspection,
-        documents=TrustedDocuments(trusted(), only=strict),
+        documents=documents,
     )
     return Starlette(
         routes=[
             *([] if strict else [Route("/", to_graphql)]),
             Route("/graphql", graphql),
+            *(_streams(subscribing) if subscribing else []),
             *([] if strict else explorer.routes()),
             Route("/healthz", alive),
             Route("/readyz", ReadyEndpoint(readiness, settings.metrics_token).respond),
@@ -63,6 +70,13 @@ def web_app(
         middleware=middleware(settings, metrics, Levels.read()),
         lifespan=lifespan,
     )
+
+
+def _streams(subscribing: Subscribing) -> list[BaseRoute]:
+    return [
+        WebSocketRoute("/graphql", SocketEndpoint(subscribing)),
+        Route(event_streams.PATH, EventStreamEndpoint(subscribing)),
+    ]
 
 
 def _published(told: Callable[[], dict[str, Any]]) -> Callable[[Request], Awaitable[Response]]:

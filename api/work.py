@@ -1,4 +1,4 @@
-"""The worker process: media are verified, observations checked, redactions made, sweeps run; any number may run.
+"""The worker process: media are verified, observations checked, redactions made, phones woken; any number may run.
 
 `python -m api.work`. Work is a state in a record, so that nothing is lost with the process; it is woken by a change stream and
 looks by itself every few seconds besides.
@@ -12,6 +12,7 @@ from datetime import timedelta
 from functools import partial
 
 import anyio
+import httpx
 import structlog
 
 from api.backlog import Backlog
@@ -21,11 +22,16 @@ from api.checks import CheckWork
 from api.context import clock
 from api.logs import configure
 from api.metrics import Metrics
+from api.outgoing import Outgoing, caller
 from api.placement import place_known
+from api.push_gateways import gateways
 from api.redaction_work import RedactionWork
 from api.settings import Settings
 from api.upload_sweeps import sweep_uploads
 from api.verification import MediaWork
+from api.waking import NoticeWork, WakingWork
+from api.webhook_work import WebhookWork
+from api.webhooks import rules_of
 from api.wiring import open_store
 from schema.refusals import Refusal
 from storage.decoding import Decoder
@@ -35,6 +41,8 @@ from storage.workplaces import workplace
 
 LOOK_EVERY_SECONDS = 5.0
 FOLLOW_AGAIN_SECONDS = 2.0
+WAKE_EVERY_SECONDS = 1.0
+CALL_SECONDS = 15.0
 SWEEP_EVERY_SECONDS = 60.0
 SWEEP_LONG_EVERY_SECONDS = 3600.0
 log = structlog.get_logger()
@@ -43,7 +51,8 @@ log = structlog.get_logger()
 async def work(settings: Settings, store: Store, metrics: Metrics) -> None:
     """Work until cancelled."""
     with workplace(settings.data / "work") as folder:
-        async with Decoder() as decoder, anyio.create_task_group() as tasks:
+        push = httpx.AsyncClient(http2=True, timeout=CALL_SECONDS, follow_redirects=False)
+        async with push as client, caller() as free, Decoder() as decoder, anyio.create_task_group() as tasks:
             given_up = timedelta(days=settings.upload_abandoned_days)
             media = MediaWork(store, decoder, folder, clock, give_up_after=given_up, measured=metrics.work)
             redactions = RedactionWork(store, folder, clock, measured=metrics.work)
@@ -58,6 +67,11 @@ async def work(settings: Settings, store: Store, metrics: Metrics) -> None:
             tasks.start_soon(_for_ever, metrics, "time", store.observations.know_shown_times, SWEEP_EVERY_SECONDS)
             sweep = partial(_sweep_uploads, store, settings.upload_unused_for)
             tasks.start_soon(_for_ever, metrics, "sweep", sweep, SWEEP_LONG_EVERY_SECONDS)
+            tasks.start_soon(_for_ever, metrics, "hear", NoticeWork(store, clock).run, 1.0)
+            waking = WakingWork(store, gateways(settings, client), clock)
+            webhooks = WebhookWork(store, Outgoing(rules_of(settings), free), clock)
+            tasks.start_soon(_for_ever, metrics, "tell", webhooks.do_all, WAKE_EVERY_SECONDS)
+            tasks.start_soon(_for_ever, metrics, "wake", waking.do_all, WAKE_EVERY_SECONDS)
             for kind, do_one, changes in (
                 ("media", media.do_one, store.media.uploaded),
                 ("redaction", redactions.do_one, store.redactions.due),

@@ -40,6 +40,14 @@ class Asked(FieldExtension):
         return await next_(source, info, **arguments)
 
 
+class Followed(FieldExtension):
+    """A root field of `Subscription`: whoever is not admitted gets a GraphQL error, and no stream."""
+
+    async def resolve_async(self, next_: Resolve, source: Any, info: Info, **arguments: Any) -> Any:
+        check_permit(info)
+        return await next_(source, info, **arguments)
+
+
 class Done(FieldExtension):
     """A root field of `Mutation`: every refusal becomes the `Refused` member of its union."""
 
@@ -98,4 +106,5 @@ class Appraised(FieldExtension):
 
 
 query = partial(strawberry.field, extensions=[Asked()])
+subscription = partial(strawberry.subscription, extensions=[Followed()])
 mutation = partial(strawberry.mutation, extensions=[Done()])

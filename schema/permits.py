@@ -41,6 +41,7 @@ AUTHORS = only(_R.INSPECTOR, _R.MONITOR, _R.OFFICER)
 READERS = only(_R.INSPECTOR, _R.MONITOR, _R.SUPERVISOR, _R.OFFICER)
 FOLLOWERS = only(_R.INSPECTOR, _R.SUPERVISOR, _R.OFFICER)
 OFFICERS = only(_R.OFFICER)
+ADMINS = only(_R.ADMIN)
 EXAMINERS = only(_R.SUPERVISOR, _R.OFFICER)
 """Who may know what doesn't fit about an observation; its author never, who would learn what is seen and what is not."""
 APPRAISERS = only(_R.SUPERVISOR, _R.OFFICER)
@@ -68,8 +69,10 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("Query", EXAMINERS, "flags thresholds"),
     ("Query", only(_R.MONITOR, _R.SUPERVISOR, _R.OFFICER), "ratings"),
     ("Query", OFFICERS, "redactions"),
+    ("Query", ADMINS, "webhooks webhookDeliveries"),
+    ("Mutation", ADMINS, "registerWebhook rotateWebhookSecret enableWebhook removeWebhook"),
     ("Mutation", PUBLIC, "signIn refreshSession"),
-    ("Mutation", SIGNED_IN, "signOut revokeDevice changePassword"),
+    ("Mutation", SIGNED_IN, "signOut revokeDevice changePassword registerPushToken forgetPushToken"),
     ("Mutation", SIGNED_IN, "sync"),
     ("Mutation", AUTHORS, "submitObservations reviseObservation requestUploads abortUploads confirmMedia"),
     ("Mutation", only(_R.MONITOR), "submitRatings"),
@@ -78,9 +81,11 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("Mutation", OFFICERS, "requestRedaction correctRedaction approveRedaction rejectRedaction"),
     ("Mutation", FOLLOWERS, "acceptAssignment finishAssignment"),
     ("Mutation", only(_R.SUPERVISOR, _R.OFFICER), "handOnAssignment"),
+    ("Subscription", FOLLOWERS, "assignmentChanged caseChanged"),
     ("AbortResult", SEEN, "mediaId media refusal"),
     ("AbortUploadsPayload", SEEN, "results"),
     ("Assignment", SEEN, "id kind state note dueOn offeredAt acceptedAt endedAt result assignee offeredBy case unit"),
+    ("AssignmentChanged", SEEN, "cursor assignment"),
     ("AssignmentConnection", SEEN, "edges pageInfo"),
     ("AssignmentEdge", SEEN, "cursor node"),
     ("AssignmentPayload", SEEN, "assignment case"),
@@ -90,6 +95,7 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
         "id number year sequence title summary category state openedAt closedAt outcome reply history office",
     ),
     ("Case", SEEN, "unit monitoringPoint firstResponder responsible observations assignments relatedCases pack"),
+    ("CaseChanged", SEEN, "cursor case"),
     ("CaseConnection", SEEN, "edges pageInfo"),
     ("CaseEdge", SEEN, "cursor node"),
     ("CaseEvent", SEEN, "id kind at state note by"),
@@ -150,6 +156,10 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("RatingEdge", SEEN, "cursor node"),
     ("RatingReceipt", SEEN, "ratingId contentSha256 receivedAt"),
     ("RatingResult", SEEN, "id outcome receipt rating refusal"),
+    ("PushTokenForgotten", SEEN, "deviceId"),
+    ("PushTokenRegistered", SEEN, "deviceId service registeredAt"),
+    ("Receipt", SEEN, "observationId contentSha256 receivedAt"),
+    ("RecordLost", SEEN, "cursor id"),
     ("Redaction", SEEN, "id state purpose faceDetection faces boxes revision rendering failure requestedAt history"),
     ("Redaction", SEEN, "media requestedBy decidedBy link"),
     ("RedactionBox", SEEN, "left top right bottom origin confidence"),
@@ -160,6 +170,7 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("RedactionRendering", SEEN, "revision sha256 byteSize width height renderedAt"),
     ("Refused", SEEN, "code message messageZh nextStep field"),
     ("RequestUploadsPayload", SEEN, "results"),
+    ("Resync", SEEN, "cursor reason"),
     ("ReviseObservationPayload", SEEN, "observation uploads"),
     ("RevokeDevicePayload", SEEN, "device"),
     ("SequenceGap", SEEN, "first last"),
@@ -167,6 +178,8 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("ShownTime", SEEN, "at local offsetMinutes source reason message messageZh"),
     ("SignedIn", SEEN, "accessToken accessExpiresAt refreshToken refreshExpiresAt user"),
     ("SignedOut", SEEN, "deviceId"),
+    ("StreamEnded", SEEN, "reason"),
+    ("StreamPosition", SEEN, "cursor"),
     ("SubmitObservationsPayload", SEEN, "results"),
     ("SubmitRatingsPayload", SEEN, "results"),
     ("Threshold", SEEN, "id kind value validFrom setAt note measure unit setBy"),
@@ -184,6 +197,12 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("User", SEEN, "id displayName roles office scopes"),
     ("UserConnection", SEEN, "edges pageInfo"),
     ("UserEdge", SEEN, "cursor node"),
+    ("Webhook", SEEN, "id url state registeredAt disabledReason"),
+    ("WebhookDelivery", SEEN, "id kind recordId recordState changedAt state attempts failure deliveredAt"),
+    ("WebhookDeliveryConnection", SEEN, "edges pageInfo"),
+    ("WebhookDeliveryEdge", SEEN, "cursor node"),
+    ("WebhookPayload", SEEN, "webhook secret"),
+    ("WebhookRemoved", SEEN, "id"),
 )
 
 PERMITS: dict[str, Permit] = {f"{owner}.{field}": permit for owner, permit, names in _ROWS for field in names.split()}

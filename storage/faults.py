@@ -6,8 +6,8 @@ Telling them apart is left to `mongo.py`, the one file that knows the driver's.
 DUPLICATE_KEY = 11000
 NOT_NOW = frozenset({6, 7, 89, 91, 134, 189, 262, 9001, 10058, 10107, 11600, 11602, 13435, 13436})
 """Codes of a server that starts, stops or has no primary yet: those that drivers try once more by themselves."""
-HISTORY_LOST = frozenset({260, 280, 286})
-"""InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost."""
+HISTORY_LOST = frozenset({136, 260, 280, 286})
+"""CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost."""
 
 
 class AlreadyThere(Exception):  # noqa: N818  says what was found, like FileExists

@@ -17,12 +17,14 @@ from storage import (
     media,
     monitoring_points,
     observations,
+    push_tokens,
     ratings,
     redactions,
     sessions,
     thresholds,
     units,
     users,
+    webhooks,
 )
 from storage.catalogue import Catalogue
 from storage.mongo import Mongo
@@ -45,12 +47,15 @@ INDEXES = {
     "monitoring_points": monitoring_points.INDEXES,
     "observations": observations.INDEXES,
     "ratings": ratings.INDEXES,
+    "push_tokens": push_tokens.INDEXES,
     "redactions": redactions.INDEXES,
     "set_aside": observations.SET_ASIDE_INDEXES,
     "sessions": sessions.INDEXES,
     "thresholds": thresholds.INDEXES,
     "units": units.INDEXES,
     "users": users.INDEXES,
+    "webhooks": webhooks.INDEXES,
+    "webhook_deliveries": webhooks.DELIVERY_INDEXES,
 }
 
 

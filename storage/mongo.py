@@ -18,7 +18,6 @@ from pymongo.write_concern import WriteConcern
 
 from schema.refusals import Refusal, RefusalCode
 from storage.faults import DUPLICATE_KEY, HISTORY_LOST, NOT_NOW, AlreadyThere, HistoryLost, StoreFault
-from storage.following import Following
 
 Document = dict[str, Any]
 Filter = Mapping[str, Any]
@@ -32,7 +31,6 @@ CommandListener = monitoring.CommandListener
 UNKNOWN_RESULT = "UnknownTransactionCommitResult"
 TRANSIENT = ("TransientTransactionError", UNKNOWN_RESULT)
 COMMIT_SECONDS = 20.0
-FOLLOW_MILLISECONDS = 200
 
 
 @contextlib.contextmanager
@@ -98,8 +96,7 @@ class Collection:
     ) -> list[Document]:
         with translated():
             cursor = self._raw.find(filter, projection, sort=sort, limit=limit, batch_size=10_000, session=session)
-            found: list[Document] = await cursor.to_list(None)
-            return found
+            return list(await cursor.to_list(None))
 
     async def find_one(
         self, filter: Filter, *, sort: Sort | None = None, projection: Projection = None, session: Session = None
@@ -186,10 +183,10 @@ class Collection:
             await self._raw.create_index(list(keys), **options)
 
     @contextlib.asynccontextmanager
-    async def changes(self, pipeline: Sequence[Document]) -> AsyncIterator[AsyncIterator[Document]]:
+    async def changes(self, pipeline: Sequence[Document], **options: Any) -> AsyncIterator[Any]:
         """A change stream over this collection, closed on leaving the block."""
         with translated():
-            async with await _opened(self._raw.watch(list(pipeline))) as stream:
+            async with await _opened(self._raw.watch(list(pipeline), **options)) as stream:
                 yield stream
 
 
@@ -243,19 +240,14 @@ class Mongo:
     def collection(self, name: str) -> Collection:
         return Collection(self._database[name])
 
-    @contextlib.asynccontextmanager
-    async def follow(self, pipeline: Sequence[Document], after: Document | None) -> AsyncIterator[Following]:
-        """The changes of all collections, from the token `after` on, or from now; raises `HistoryLost`."""
-        with translated():
-            watched = self._database.watch(list(pipeline), resume_after=after, max_await_time_ms=FOLLOW_MILLISECONDS)
-            async with await _opened(watched) as stream:
-                yield Following(stream)
+    def changes(self, pipeline: Sequence[Document], **options: Any) -> contextlib.AbstractAsyncContextManager[Any]:
+        """A change stream over the whole database."""
+        return Collection(self._database).changes(pipeline, **options)
 
     async def command(self, *command: Any, **arguments: Any) -> Document:
         """Run one database command, such as `ping` or `buildInfo`."""
         with translated():
-            answer: Document = await self._database.command(*command, **arguments)
-            return answer
+            return dict(await self._database.command(*command, **arguments))
 
     async def transact(self, work: Callable[[Session], Awaitable[T]]) -> T:
         """Run `work(session)` in a majority transaction, run again whole by the driver on a transient conflict."""

@@ -13,15 +13,18 @@ from storage.likeness import Likenesses
 from storage.media import MediaRecords
 from storage.mongo import Mongo
 from storage.monitoring_points import MonitoringPoints
+from storage.notices import Notices
 from storage.objects import ObjectStore
 from storage.observations import Observations
 from storage.outlines import Outlines
+from storage.push_tokens import PushTokens
 from storage.ratings import Ratings
 from storage.redactions import Redactions
 from storage.sessions import Sessions
 from storage.thresholds import Thresholds
 from storage.units import Units
 from storage.users import Users
+from storage.webhooks import Webhooks
 
 
 class Store:
@@ -41,6 +44,9 @@ class Store:
         self.assignments = Assignments(mongo, self.cases)
         self.changes = Changes(mongo)
         self.change_sources = ChangeSources(mongo)
+        self.notices = Notices(mongo)
+        self.webhooks = Webhooks(mongo)
+        self.push_tokens = PushTokens(mongo)
         self.checks = Checks(mongo)
         self.flags = Flags(mongo)
         self.thresholds = Thresholds(mongo)

@@ -17,7 +17,9 @@ import pytest
 
 from api.keys import KeyRing
 from api.settings import Settings
+from storage import mongod
 from storage.engines import Addresses
+from storage.folder import DataFolder
 from storage.indexes import INDEXES, ensure_indexes
 from storage.mongo import Mongo
 from storage.objects import ObjectStore
@@ -143,6 +145,18 @@ async def store(engines: Addresses) -> AsyncIterator[ObjectStore]:
 async def kept(mongo: Mongo, store: ObjectStore) -> Store:
     """Everything that is kept, in a database and a bucket of the test's own."""
     return Store(mongo, store)
+
+
+@pytest.fixture
+async def system(engines: Addresses) -> AsyncIterator[Mongo]:
+    """The session's mongod under the identity that may switch on its fail points: for one test at a time."""
+    session = Path(os.environ["MINGCHA_TEST_FOLDER"])
+    port = int(engines.mongo_url.rsplit(":", 1)[1].split("/")[0])
+    with (session / "fail-points").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        made = Mongo(mongod.system_url(DataFolder.open(session / "data"), port), "admin", driver="pymongo")
+        yield made
+        await made.close()
 
 
 @pytest.fixture

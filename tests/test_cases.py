@@ -1,9 +1,6 @@
 """Cases: numbered without gaps or doubles, linked, moved along their life, and read only by those who may."""
 
 import asyncio
-import os
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +8,6 @@ import pytest
 from api import links
 from schema.cases import MOVES
 from schema.follow_ups import CaseState
-from storage import mongod
-from storage.engines import Addresses
-from storage.folder import DataFolder
 from storage.mongo import Mongo
 from tests.world import ACCEPT, ASSIGN, CASE, CASE_FIELDS, OPEN, REFUSED, World, new_id
 
@@ -29,16 +23,6 @@ mutation Move($input: MoveCaseInput!) {{
 }}"""
 FOLLOW = "query($id: ID!) { observation(id: $id) { followUps { caseNumber reply } } }"
 RELATED = "query Related($id: ID!) { case(id: $id) { relatedCases { id } } }"
-
-
-@pytest.fixture
-async def system(engines: Addresses) -> AsyncIterator[Mongo]:
-    """The session's mongod under the identity that may switch its fail points on."""
-    folder = DataFolder.open(Path(os.environ["MINGCHA_TEST_FOLDER"]) / "data")
-    port = int(engines.mongo_url.rsplit(":", 1)[1].split("/")[0])
-    made = Mongo(mongod.system_url(folder, port), "admin", driver="pymongo")
-    yield made
-    await made.close()
 
 
 async def move(world: World, case_id: str, to: str, **more: Any) -> dict[str, Any]:

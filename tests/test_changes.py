@@ -13,6 +13,7 @@ from schema.changes import ChangeKind, Progress
 from schema.units import Unit, UnitLevel, path_below
 from storage.change_sources import PIPELINE
 from storage.changes import Changes, LeaseLost, Seen
+from storage.following import follow
 from storage.store import Store
 from tests.pulling import Puller, followed, point_of, settled
 from tests.test_assignments import offered
@@ -183,7 +184,7 @@ async def test_where_the_log_does_not_reach_back_phones_begin_anew(world: World)
     async with followed(world.store):
         await phone.pull()
     own = await world.observe("inspector")
-    async with world.store.mongo.follow(PIPELINE, None) as stream:
+    async with follow(world.store.mongo, PIPELINE, None) as stream:
         await world.observe("inspector")
         [event, *_] = await stream.batch(1)
     # A second earlier nothing of the kind happened: where a stream left off is not found again.

@@ -263,7 +263,9 @@ def test_the_table_of_roles_is_the_table_of_permits() -> None:
         for operation in coded(names)
     }
     roots = {name.partition("."): permit for name, permit in PERMITS.items()}
-    asked = {field: permit for (owner, _, field), permit in roots.items() if owner in {"Query", "Mutation"}}
+    asked = {
+        field: permit for (owner, _, field), permit in roots.items() if owner in {"Query", "Mutation", "Subscription"}
+    }
     assert listed == {field: set(permit.roles) for field, permit in asked.items() if not permit.public}
 
 

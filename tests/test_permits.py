@@ -8,8 +8,9 @@ from graphql import GraphQLField, GraphQLInterfaceType, GraphQLObjectType, Graph
 from graphql.type import GraphQLInputObjectType, GraphQLNonNull, get_named_type, is_leaf_type, is_list_type
 
 from api.graph import printed
-from schema.guards import Appraised, Asked, Done, Examined, Guarded
+from schema.guards import Appraised, Asked, Done, Examined, Followed, Guarded
 from schema.permits import APPRAISERS, CLEARED, EXAMINERS, PERMITS, PUBLIC, SEEN
+from schema.refusals import Refusal
 from schema.viewers import Clearance, Role
 from tests.world import SCHEMA, World, draft, new_id
 
@@ -45,7 +46,11 @@ def test_every_field_of_the_sdl_has_a_row_and_no_row_is_left_over() -> None:
 def test_everything_is_described() -> None:
     undescribed = [f"{owner}.{name}" for owner, name, field in fields() if not field.description]
     for type_ in SDL.type_map.values():
-        if not type_.name.startswith("__") and type_.name not in {"Query", "Mutation"} and not type_.description:
+        if (
+            not type_.name.startswith("__")
+            and type_.name not in {"Query", "Mutation", "Subscription"}
+            and not type_.description
+        ):
             undescribed.append(type_.name)
         if isinstance(type_, GraphQLInputObjectType):
             undescribed += [f"{type_.name}.{name}" for name, field in type_.fields.items() if not field.description]
@@ -55,7 +60,7 @@ def test_everything_is_described() -> None:
 
 def test_every_guarded_field_carries_the_extension_that_holds_it() -> None:
     """The table alone opens and closes nothing: the extension does, which asks the table."""
-    wanted = {"Query": Asked, "Mutation": Done}
+    wanted = {"Query": Asked, "Mutation": Done, "Subscription": Followed}
     for name, definition in SCHEMA.schema_converter.type_map.items():
         for field in getattr(definition.definition, "fields", ()):
             key = f"{name}.{SCHEMA.config.name_converter.get_graphql_name(field)}"
@@ -140,6 +145,20 @@ async def test_every_root_field_admits_whom_the_table_admits(world: World, kind:
         if permit is PUBLIC:
             assert name in {"signIn", "refreshSession"}
     assert await world.snapshot() == before
+
+
+async def test_every_subscription_admits_whom_the_table_admits(world: World) -> None:
+    """Those let through are told that they need a stream for it."""
+    for name in roots("Subscription"):
+        for role, person in [*PEOPLE.items(), (None, None)]:
+            document = f"subscription {{ {name} {{ __typename }} }}"
+            results = await SCHEMA.subscribe(document, context_value=world.context(person))
+            [result] = [result async for result in results]
+            [error] = result.errors or []
+            admitted = role in PERMITS[f"Subscription.{name}"].roles
+            expected = "BAD_INPUT" if admitted else "FORBIDDEN" if person else "UNAUTHENTICATED"
+            assert isinstance(error.original_error, Refusal)
+            assert error.original_error.code.value == expected, (name, person)
 
 
 async def test_a_node_is_no_way_around_the_table(world: World) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -20,6 +21,8 @@ from mobile_contract.phone.words import CATEGORIES, NEXT_STEPS, STATES, size
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
+_ANY_WIDTH = 10_000
+_NAME_WIDTH = 16
 
 
 def say(sentence: str, chinese: str = "") -> None:
@@ -176,7 +179,7 @@ def reports(nodes: Sequence[dict[str, Any]]) -> None:
 
 def facts(rows: Sequence[dict[str, Any]]) -> None:
     """What the server read in each picture, beside the name that it came under."""
-    columns = (
+    columns: tuple[str, ...] = (
         "file 文件",
         "type 类型",
         "state 状态",
@@ -189,14 +192,13 @@ def facts(rows: Sequence[dict[str, Any]]) -> None:
         "remark 备注",
     )
     is_compared = any("differences" in row for row in rows)
-    shown = table(*columns, *(["truth 对照"] if is_compared else []))
-    for column in shown.columns[1 : len(columns)]:
-        column.no_wrap = True  # a long name folds before a figure does
+    columns = (*columns, *(["truth 对照"] if is_compared else []))
+    lines: list[tuple[Text | str, ...]] = []
     for row in rows:
         found = row["facts"] or {}
         position = found.get("position") or {}
         altitude = position.get("altitudeMetres")
-        shown.add_row(
+        line = (
             Text(row["name"]),
             (found.get("contentType") or "").partition("/")[2],
             state(row["state"]),
@@ -209,7 +211,28 @@ def facts(rows: Sequence[dict[str, Any]]) -> None:
             _remark(found),
             *([_verdict(row["differences"])] if is_compared else []),
         )
-    console.print(shown)
+        lines.append(line)
+    _print_wide(columns, lines)
+
+
+def _print_wide(columns: Sequence[str], lines: Sequence[Sequence[Text | str]]) -> None:
+    """A table, or, where the terminal is too narrow for its figures, a paragraph for each line."""
+    shown = table(*columns)
+    for line in lines:
+        shown.add_row(*line)
+    # A long name folds before a figure does.
+    shown.columns[0].min_width = _NAME_WIDTH
+    for column, cells in zip(shown.columns[1:], [*zip(columns, *lines, strict=True)][1:], strict=True):
+        words = cells[0].strip(">").split()
+        column.min_width = max(cell_len(str(cell)) for cell in (*words, *cells[1:]))
+    if console.measure(shown, options=console.options.update(max_width=_ANY_WIDTH)).minimum <= console.width:
+        console.print(shown)
+        return
+    for line in lines:
+        console.print(Text.assemble((str(line[0]), "bold")))
+        for label, cell in zip(columns[1:], line[1:], strict=True):
+            if str(cell):
+                console.print(Text.assemble("  ", (label.strip(">"), "dim"), "  ", cell))
 
 
 def _turn(found: dict[str, Any]) -> str:

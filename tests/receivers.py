@@ -1,0 +1,58 @@
+"""Receivers for tests: a local HTTP server that keeps what it is sent and answers as it is told to."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import uvicorn
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+
+@dataclass
+class Call:
+    """One request as it came."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Receiver:
+    """`answer` decides what a call is answered; all calls are kept."""
+
+    address: str = ""
+    calls: list[Call] = field(default_factory=list)
+    answer: Callable[[Call], tuple[int, Any]] = lambda _: (200, {})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        call = Call(request.url.path, dict(request.headers), await request.body())
+        self.calls.append(call)
+        status, body = self.answer(call)
+        response: Response = JSONResponse(body, status)
+        if status in {301, 302, 307}:
+            response = Response(status_code=status, headers={"location": body})
+        await response(scope, receive, send)
+
+
+@asynccontextmanager
+async def receiving(**secure: Any) -> AsyncIterator[Receiver]:
+    """`secure` are uvicorn's settings for TLS."""
+    receiver = Receiver()
+    listener = socket.create_server(("127.0.0.1", 0))
+    receiver.address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    server = uvicorn.Server(uvicorn.Config(receiver, log_config=None, lifespan="off", **secure))
+    running = asyncio.ensure_future(server.serve([listener]))
+    while not server.started:  # noqa: ASYNC110  uvicorn has no event for it
+        await asyncio.sleep(0.01)
+    try:
+        yield receiver
+    finally:
+        server.should_exit = True
+        await running
