@@ -5,6 +5,7 @@ Serving it is left to `transport.py`; what may be asked at once, to `limits.py`.
 
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
+from strawberry.types.base import get_object_definition
 
 from api.assignments import AssignmentMutations, AssignmentQueries
 from api.cases import CaseMutations, CaseQueries
@@ -69,6 +70,13 @@ Mutation = merge_types(
     ),
 )
 Subscription = merge_types("Subscription", (PushSubscriptions,))
+MEANINGS = {
+    Query: "What may be asked; each field as the viewer may see it (查询).",
+    Mutation: "What may be done; each field answers with a union that has `Refused` (操作).",
+    Subscription: "What is told as it happens; each field goes on after the cursor that it is given (推送).",
+}
+for root, meaning in MEANINGS.items():
+    get_object_definition(root, strict=True).description = meaning
 
 
 def build_schema(settings: Settings) -> Schema:

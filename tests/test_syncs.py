@@ -26,6 +26,10 @@ async def meet(world: World, name: str = "inspector", **variables: Any) -> dict[
     return await world.ask(name, SYNC, **{"input": {}, **variables})
 
 
+def gap(first: int, last: int) -> dict[str, Any]:
+    return {"__typename": "SequenceGap", "first": first, "last": last}
+
+
 @pytest.fixture
 def driver() -> str:
     return "motor"
@@ -47,7 +51,7 @@ async def test_one_document_hands_in_confirms_and_pulls(world: World) -> None:
     assert [each["outcome"] for each in answer["submitObservations"]["results"]] == ["ACCEPTED"]
     assert answer["confirmMedia"]["results"][0]["mediaId"] == photo["id"]
     met = answer["sync"]
-    assert met["gaps"] == [{"first": 1, "last": 1}]
+    assert met["gaps"] == [gap(1, 1)]
     assert met["clock"]["skewSeconds"] == pytest.approx(3600, abs=60)
     assert earlier in {change["id"] for change in met["changes"]["changes"]}
     assert await world.store.clocks.latest(world.people["inspector"].id, world.devices["inspector"])
@@ -89,15 +93,15 @@ async def test_a_cursor_that_expired_costs_neither_the_outbox_nor_the_clock(worl
 async def test_numbers_of_another_device_or_person_fill_no_gap(world: World) -> None:
     await world.observe("inspector", deviceSequence=1)
     await world.observe("inspector2", deviceSequence=2)
-    assert (await meet(world, input={"lastSequence": 3}))["sync"]["gaps"] == [{"first": 2, "last": 3}]
+    assert (await meet(world, input={"lastSequence": 3}))["sync"]["gaps"] == [gap(2, 3)]
     del world.devices["inspector"]
-    assert (await meet(world, input={"lastSequence": 3}))["sync"]["gaps"] == [{"first": 1, "last": 3}]
+    assert (await meet(world, input={"lastSequence": 3}))["sync"]["gaps"] == [gap(1, 3)]
 
 
 @pytest.mark.parametrize("last", [-1, 2**31 - 1])
 async def test_no_number_is_too_large_to_be_answered(world: World, last: int) -> None:
     met = (await meet(world, input={"lastSequence": last}))["sync"]
-    assert met.get("code") == "BAD_INPUT" if last < 0 else met["gaps"] == [{"first": last - WINDOW + 1, "last": last}]
+    assert met.get("code") == "BAD_INPUT" if last < 0 else met["gaps"] == [gap(last - WINDOW + 1, last)]
 
 
 @given(st.sets(st.integers(1, 60)), st.integers(0, 60))

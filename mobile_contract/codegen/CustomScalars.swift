@@ -1,0 +1,31 @@
+// Apollo iOS: in place of the files that it makes once, in the folder CustomScalars, and never overwrites.
+import ApolloAPI
+import Foundation
+
+/// A whole number of bytes, up to 2^53 - 1.
+public typealias ByteCount = Int
+
+/// A day in Beijing, such as 2026-11-20: no instant, and so no `Foundation.Date`.
+public typealias CalendarDate = String
+
+/// An instant, printed in UTC with milliseconds.
+public struct Instant: CustomScalarType, Hashable {
+    public let date: Foundation.Date
+
+    public init(_ date: Foundation.Date) { self.date = date }
+
+    public init(_jsonValue value: JSONValue) throws {
+        guard let text = value as? String, let date = Self.format.date(from: text) else {
+            throw JSONDecodingError.couldNotConvert(value: value, to: Self.self)
+        }
+        self.date = date
+    }
+
+    public var _jsonValue: JSONValue { Self.format.string(from: date) }
+
+    private static let format: ISO8601DateFormatter = {
+        let format = ISO8601DateFormatter()
+        format.formatOptions = [.withInternetDateTime, .withFractionalSeconds]
+        return format
+    }()
+}

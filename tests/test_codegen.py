@@ -1,0 +1,76 @@
+"""Configurations for clients that others generate: their scalars are the SDL's, and their paths lead to the contract."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from graphql import (
+    FieldNode,
+    GraphQLScalarType,
+    OperationDefinitionNode,
+    build_schema,
+    is_specified_scalar_type,
+    parse,
+)
+from graphql.language import SelectionSetNode
+
+from mobile_contract import documents
+from mobile_contract.levels import SDL
+
+FOLDER = documents.FOLDER / "codegen"
+KOTLIN = (FOLDER / "build.gradle.kts").read_text(encoding="utf-8")
+TYPESCRIPT = json.loads((FOLDER / "typescript.json").read_text(encoding="utf-8"))
+SWIFT = json.loads((FOLDER / "apollo-codegen-config.json").read_text(encoding="utf-8"))
+
+
+def custom_scalars() -> set[str]:
+    types = build_schema(SDL.read_text(encoding="utf-8")).type_map.values()
+    return {each.name for each in types if isinstance(each, GraphQLScalarType) and not is_specified_scalar_type(each)}
+
+
+def test_every_client_maps_the_custom_scalars_of_the_sdl_and_no_others() -> None:
+    [typescript] = TYPESCRIPT["generates"].values()
+    swift = SWIFT["options"]["schemaCustomization"]["customTypeNames"]
+    declared = re.findall(
+        r"^public (?:typealias|struct) (\w+)", (FOLDER / "CustomScalars.swift").read_text(), re.MULTILINE
+    )
+    assert set(typescript["config"]["scalars"]) == custom_scalars()
+    assert set(re.findall(r'mapScalar\w*\("(\w+)"', KOTLIN)) == custom_scalars()
+    assert set(swift) == custom_scalars()
+    assert sorted(declared) == sorted(swift.values())
+
+
+def test_their_paths_lead_to_the_sdl_and_to_every_operation() -> None:
+    of_kotlin = dict(re.findall(r'(schemaFile\.set\(file|srcDir)\("([^"]+)"', KOTLIN))
+    for schema in (TYPESCRIPT["schema"], *SWIFT["input"]["schemaSearchPaths"], of_kotlin["schemaFile.set(file"]):
+        assert (FOLDER / schema).resolve() == SDL
+    for pattern in (
+        TYPESCRIPT["documents"],
+        *SWIFT["input"]["operationSearchPaths"],
+        f"{of_kotlin['srcDir']}/*.graphql",
+    ):
+        parent, name = (FOLDER / pattern).parent, Path(pattern).name
+        assert sorted(file.stem for file in parent.resolve().glob(name)) == documents.names()
+
+
+@pytest.mark.parametrize("name", documents.names())
+def test_every_selection_below_the_root_asks_for_its_type(name: str) -> None:
+    """Caches need it, and where documents go by their ids no client can add it."""
+    [operation] = parse(documents.text_of(name)).definitions
+    assert isinstance(operation, OperationDefinitionNode)
+    assert list(_untyped(operation.selection_set)) == []
+
+
+def _untyped(selections: SelectionSetNode) -> list[str]:
+    """Fields of which the selection lacks `__typename`, at any depth."""
+    found = []
+    for each in selections.selections:
+        below = getattr(each, "selection_set", None)
+        if below is None:
+            continue
+        if isinstance(each, FieldNode):
+            plain = {one.name.value for one in below.selections if isinstance(one, FieldNode) and not one.alias}
+            found += [] if "__typename" in plain else [each.name.value]
+        found += _untyped(below)
+    return found
