@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import strawberry
 
 from api.context import Context
+from api.isolation import isolated
 from api.own_media import most_at_once, of_ones_own, one_of, side_by_side
 from schema.media import ARRIVED, Media
 from schema.refusals import Refusal, RefusalCode, Refused
@@ -22,7 +23,7 @@ async def confirm_media(context: Context, media_ids: Sequence[strawberry.ID]) ->
 
     async def settle(id: strawberry.ID) -> ConfirmResult:
         try:
-            return ConfirmResult(media_id=id, media=await arrive(context, one_of(mine, id)))
+            return ConfirmResult(media_id=id, media=await isolated(lambda: arrive(context, one_of(mine, id))))
         except Refusal as refusal:
             return ConfirmResult(media_id=id, refusal=Refused.of(refusal))
 

@@ -6,6 +6,7 @@ Serving it is left to `transport.py`; what may be asked at once, to `limits.py`.
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
 
+from api.assignment_answers import AssignmentAnswerMutations, AssignmentAnswerQueries
 from api.assignments import AssignmentMutations, AssignmentQueries
 from api.cases import CaseMutations, CaseQueries
 from api.changes import ChangeQueries
@@ -35,6 +36,7 @@ Query = merge_types(
         ObservationQueries,
         CaseQueries,
         AssignmentQueries,
+        AssignmentAnswerQueries,
         ChangeQueries,
         ClockQueries,
         FlagQueries,
@@ -50,6 +52,7 @@ Mutation = merge_types(
         MediaMutations,
         CaseMutations,
         AssignmentMutations,
+        AssignmentAnswerMutations,
         FlagMutations,
         ThresholdMutations,
         RedactionMutations,

@@ -11,6 +11,7 @@ import strawberry
 
 from api.clocks import read_clock
 from api.context import Context, at_most
+from api.isolation import internal
 from api.placement import directory_for
 from api.uploads import slots_for
 from schema.clocks import DeviceClockInput
@@ -79,7 +80,7 @@ async def submit(
         except Refusal as refusal:
             results[index] = refused(draft.id, refusal)
     reading = await read_clock(context, device_clock, author.user_id, author.device_id)
-    await _settle(context, replace(author, skew=reading.skew if reading else None), settling)
+    await _settle_apart(context, replace(author, skew=reading.skew if reading else None), settling)
     results |= {each.index: each.result for each in settling if each.result}
     for result in results.values():
         if result.refusal:
@@ -127,6 +128,24 @@ def _read(context: Context, author: Author, index: int, draft: ObservationDraft)
         for number, each in enumerate(draft.media)
     ]
     return _Settling(index, draft, digest_of(draft), content, media)
+
+
+async def _settle_apart(context: Context, author: Author, settling: list[_Settling]) -> None:
+    """All together; where our own code fails at that, each by itself, so that one takes no other along."""
+    try:
+        await _settle(context, author, settling)
+    except Refusal:
+        raise
+    except Exception as error:  # noqa: BLE001  masked and logged, and what is stored is found again as known
+        failure = internal(error)
+        for each in settling:
+            try:
+                if each.result is None and len(settling) > 1:
+                    await _settle(context, author, [each])
+            except Exception as own:  # noqa: BLE001
+                failure = internal(own)
+            if each.result is None:
+                each.result = refused(each.draft.id, failure)
 
 
 async def _settle(context: Context, author: Author, settling: list[_Settling]) -> None:

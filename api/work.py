@@ -14,6 +14,7 @@ from functools import partial
 import anyio
 import structlog
 
+from api.assignment_answers import sweep_answers
 from api.buckets import BucketCare
 from api.change_work import ChangeWork
 from api.checks import CheckWork
@@ -52,6 +53,7 @@ async def work(settings: Settings, store: Store, metrics: Metrics) -> None:
             tasks.start_soon(_for_ever, metrics, "forget", following.forget, SWEEP_LONG_EVERY_SECONDS)
             tasks.start_soon(_for_ever, metrics, "check", CheckWork(store, clock).do_all, LOOK_EVERY_SECONDS)
             tasks.start_soon(_for_ever, metrics, "place", lambda: place_known(store), SWEEP_EVERY_SECONDS)
+            tasks.start_soon(_for_ever, metrics, "answers", lambda: sweep_answers(store, clock()), SWEEP_EVERY_SECONDS)
             sweep = partial(_sweep_uploads, store, settings.upload_unused_for)
             tasks.start_soon(_for_ever, metrics, "sweep", sweep, SWEEP_LONG_EVERY_SECONDS)
             for kind, do_one, changes in (

@@ -26,6 +26,7 @@ PREFIXES = {
     "evt": "event",
     "flg": "flag",
     "thr": "threshold",
+    "ans": "answer to an assignment",
 }
 _SHAPE = re.compile(r"([a-z]{3})_[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 

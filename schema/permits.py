@@ -45,14 +45,22 @@ EXAMINERS = only(_R.SUPERVISOR, _R.OFFICER)
 """Who may know what doesn't fit about an observation; its author never, who would learn what is seen and what is not."""
 
 OUTBOX = frozenset(
-    f"Mutation.{name}" for name in ("signIn", "refreshSession", "submitObservations", "requestUploads", "confirmMedia")
+    f"Mutation.{name}"
+    for name in (
+        "signIn",
+        "refreshSession",
+        "submitObservations",
+        "requestUploads",
+        "confirmMedia",
+        "answerAssignments",
+    )
 )
 """What phones of every level may do for ever: an app that is too old must still give up what it holds."""
 
 _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("Query", SIGNED_IN, "me node unit units clockReadings changes"),
     ("Query", READERS, "observation observations redaction"),
-    ("Query", FOLLOWERS, "case cases assignments"),
+    ("Query", FOLLOWERS, "case cases assignments heldOperations"),
     ("Query", only(_R.INSPECTOR, _R.MONITOR, _R.SUPERVISOR, _R.OFFICER, _R.ADMIN), "monitoringPoints"),
     ("Query", only(_R.SUPERVISOR, _R.OFFICER, _R.ADMIN), "users"),
     ("Query", EXAMINERS, "flags thresholds"),
@@ -63,10 +71,13 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("Mutation", OFFICERS, "openCase linkObservations unlinkObservations moveCase assign withdrawAssignment"),
     ("Mutation", OFFICERS, "reviewFlag setThreshold"),
     ("Mutation", OFFICERS, "requestRedaction correctRedaction approveRedaction rejectRedaction"),
-    ("Mutation", FOLLOWERS, "acceptAssignment finishAssignment"),
+    ("Mutation", FOLLOWERS, "acceptAssignment finishAssignment answerAssignments"),
     ("Mutation", only(_R.SUPERVISOR, _R.OFFICER), "handOnAssignment"),
     ("AbortResult", SEEN, "mediaId media refusal"),
     ("AbortUploadsPayload", SEEN, "results"),
+    ("AnswerAssignmentsPayload", SEEN, "results"),
+    ("AnswerResult", SEEN, "id outcome assignment refusal"),
+    ("HeldOperation", SEEN, "id operation heldSince heldUntil waitsFor refusal"),
     ("Assignment", SEEN, "id kind state note dueOn offeredAt acceptedAt endedAt result assignee offeredBy case unit"),
     ("AssignmentConnection", SEEN, "edges pageInfo"),
     ("AssignmentEdge", SEEN, "cursor node"),
