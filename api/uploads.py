@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import strawberry
 
+from api.announcements import announced
 from api.arrivals import arrive
 from api.context import Context
 from api.own_media import most_at_once, of_ones_own, one_of, side_by_side
@@ -66,20 +67,25 @@ async def request_uploads(context: Context, requests: Sequence[UploadRequest]) -
     """Slots for media of one's own, fresh or renewed; each settles on its own."""
     most_at_once(requests, "media")
     mine = await of_ones_own(context, [request.media_id for request in requests])
+    fresh, refusals = await announced(context, requests, mine)
+    mine |= fresh
     put = {str(request.media_id) for request in requests if not request.form}
     to_be_put = [each for each in mine.values() if each.id in put]
     _check_parts(context, to_be_put)
     slots = await slots_for(context, to_be_put)
 
-    async def settle(request: UploadRequest) -> UploadResult:
+    async def settle(numbered: tuple[int, UploadRequest]) -> UploadResult:
+        index, request = numbered
         try:
+            if index in refusals:
+                raise refusals[index]
             media = one_of(mine, request.media_id)
             slot = await _slot(context, media, request, None if request.form else slots.get(media.id))
         except Refusal as refusal:
             return UploadResult(media_id=request.media_id, slot=None, has_arrived=False, refusal=Refused.of(refusal))
         return UploadResult(media_id=media.id, slot=slot, has_arrived=slot is None)
 
-    return await side_by_side(settle, requests)
+    return await side_by_side(settle, list(enumerate(requests)))
 
 
 async def _slot(context: Context, media: Media, request: UploadRequest, signed: UploadSlot | None) -> UploadSlot | None:

@@ -14,6 +14,7 @@ from functools import partial
 import anyio
 import structlog
 
+from api.announcements import sweep_unnamed
 from api.assignment_answers import sweep_answers
 from api.buckets import BucketCare
 from api.change_work import ChangeWork
@@ -54,6 +55,8 @@ async def work(settings: Settings, store: Store, metrics: Metrics) -> None:
             tasks.start_soon(_for_ever, metrics, "check", CheckWork(store, clock).do_all, LOOK_EVERY_SECONDS)
             tasks.start_soon(_for_ever, metrics, "place", lambda: place_known(store), SWEEP_EVERY_SECONDS)
             tasks.start_soon(_for_ever, metrics, "answers", lambda: sweep_answers(store, clock()), SWEEP_EVERY_SECONDS)
+            forget = partial(_sweep_unnamed, store, metrics)
+            tasks.start_soon(_for_ever, metrics, "sweep", forget, SWEEP_LONG_EVERY_SECONDS)
             sweep = partial(_sweep_uploads, store, settings.upload_unused_for)
             tasks.start_soon(_for_ever, metrics, "sweep", sweep, SWEEP_LONG_EVERY_SECONDS)
             for kind, do_one, changes in (
@@ -112,6 +115,10 @@ async def _listen(changes: Callable[[], AsyncIterator[None]], bell: Bell) -> Non
 
 async def _sweep_uploads(store: Store, unused_for: timedelta) -> None:
     await sweep_uploads(store, clock(), unused_for=unused_for)
+
+
+async def _sweep_unnamed(store: Store, metrics: Metrics) -> None:
+    await sweep_unnamed(store, clock(), metrics.work)
 
 
 async def _for_ever(metrics: Metrics, kind: str, piece: Callable[[], Awaitable[object]], every_seconds: float) -> None:

@@ -53,6 +53,10 @@ class Likenesses:
         """Make a picture findable; what is kept already stays."""
         await self._likenesses.insert_many([entry(media_id, each) for each in made])
 
+    async def forget(self, media_id: str) -> None:
+        """Make a picture that is gone findable no more."""
+        await self._likenesses.delete_many({"_id": {"$in": [f"{media_id}:{cut}" for cut in range(CUTS)]}})
+
     async def of(self, media_ids: Sequence[str]) -> dict[str, list[Likeness]]:
         """What each is compared by; without those that have nothing."""
         ids = [f"{media_id}:{cut}" for media_id in media_ids for cut in range(CUTS)]
