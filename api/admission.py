@@ -4,6 +4,7 @@ Everything here is answered as a typed error, as GraphQL's are; limits on what a
 """
 
 import asyncio
+from collections.abc import Mapping
 
 import structlog
 from starlette.datastructures import Headers
@@ -19,6 +20,8 @@ MOST_DISCARDED = 4 * 1024 * 1024
 sends again, instead of the answer that tells it not to."""
 REQUEST_SECONDS = 30.0
 MOST_UNDER_WAY = 256
+CLOSE = {"Connection": "close"}
+"""The rest of a body that was not read can't be told from the next request."""
 
 
 log = structlog.get_logger(__name__)
@@ -46,15 +49,13 @@ class BodyCap:
             async with asyncio.timeout(self.seconds):
                 body = await self._read(receive)
         except _TooLarge:
-            kib = self.limit // 1024
-            refusal = Refusal(RefusalCode.LIMIT_EXCEEDED, f"The body is larger than {kib} KiB. Send fewer at once.")
-            await _refuse(refusal, 413, scope, receive, send)
+            await refuse(too_large(self.limit), 413, scope, receive, send, CLOSE)
         except TimeoutError:
             refusal = Refusal(RefusalCode.UNAVAILABLE, "The request did not arrive in time. Send it again.")
-            await _refuse(refusal, 408, scope, receive, send)
+            await refuse(refusal, 408, scope, receive, send, CLOSE)
         else:
             if body is not None:
-                await self.app(scope, _replayed(body, receive), send)
+                await self.app(scope, replayed(body, receive), send)
 
     async def _read(self, receive: Receive) -> bytes | None:
         """Return the body, or None when the caller went away."""
@@ -87,8 +88,8 @@ class _TooLarge(Exception):  # noqa: N818
     """The body exceeds the limit."""
 
 
-def _replayed(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives the body once, and then what the server has to say."""
+def replayed(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that gives the body once, and then what the server has to say."""
     message: Message | None = {"type": "http.request", "body": body, "more_body": False}
 
     async def replay() -> Message:
@@ -132,7 +133,7 @@ class Turnstile:
             await self.app(scope, receive, send)
             return
         if self.under_way >= self.most:
-            await _refuse(Refusal(RefusalCode.BUSY), 503, scope, receive, send)
+            await refuse(Refusal(RefusalCode.BUSY), 503, scope, receive, send)
             return
         reply = _Reply(send)
         self.under_way += 1
@@ -150,7 +151,7 @@ class Turnstile:
         reply.is_cut = True
         if not reply.has_begun:
             refusal = Refusal(RefusalCode.UNAVAILABLE, "This took too long. It may have worked: send it again.")
-            await _refuse(refusal, 503, scope, receive, send)
+            await refuse(refusal, 503, scope, receive, send)
 
     def _leave(self, _: asyncio.Future[None]) -> None:
         self.under_way -= 1
@@ -176,9 +177,19 @@ def _note(turn: asyncio.Future[None]) -> None:
         log.error("fault", field=None, exc_info=error)
 
 
-async def _refuse(refusal: Refusal, status: int, scope: Scope, receive: Receive, send: Send) -> None:
+def too_large(limit: int) -> Refusal:
+    return Refusal(RefusalCode.LIMIT_EXCEEDED, f"The body is larger than {limit // 1024} KiB. Send fewer at once.")
+
+
+async def refuse(
+    refusal: Refusal,
+    status: int,
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    headers: Mapping[str, str] | None = None,
+) -> None:
+    """Answer as GraphQL's errors are answered."""
     media = answers.negotiated(Headers(scope=scope).get("accept"))
-    # The rest of a body that was not read can't be told from the next request.
-    headers = {"Connection": "close"} if status in {408, 413} else None
     response = answers.request_error([errors.refused(refusal)], media=media, status=status, headers=headers)
     await response(scope, receive, send)

@@ -7,6 +7,7 @@ from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
 from strawberry.types.base import get_object_definition
 
+from api.assignment_answers import AssignmentAnswerMutations, AssignmentAnswerQueries
 from api.assignments import AssignmentMutations, AssignmentQueries
 from api.cases import CaseMutations, CaseQueries
 from api.catalogue import CatalogueQueries
@@ -42,6 +43,7 @@ Query = merge_types(
         ObservationQueries,
         CaseQueries,
         AssignmentQueries,
+        AssignmentAnswerQueries,
         ChangeQueries,
         ClockQueries,
         FlagQueries,
@@ -61,6 +63,7 @@ Mutation = merge_types(
         MediaMutations,
         CaseMutations,
         AssignmentMutations,
+        AssignmentAnswerMutations,
         FlagMutations,
         ThresholdMutations,
         RedactionMutations,

@@ -8,6 +8,7 @@ from datetime import date
 
 import strawberry
 
+from api.assignment_answers import apply_held
 from api.casework import noted, visible_case
 from api.context import Context
 from schema.assignments import ASSIGNEES, MAX_NOTE, Assignment, AssignmentKind, AssignmentState
@@ -126,7 +127,9 @@ async def accept(context: Context, input: StepAssignmentInput) -> Assignment:
     offer = await _own(context, input.id, "id")
     event = noted(context, CaseEventKind.HAND_OVER_ACCEPTED, about=[str(offer.id)])
     accepted = await context.store.assignments.accept(offer.id, context.now, event)
-    return accepted or await _settled(context, offer.id, AssignmentState.ACCEPTED)
+    if accepted is None:
+        return await _settled(context, offer.id, AssignmentState.ACCEPTED)
+    return await _after_held(context, accepted)
 
 
 async def finish(context: Context, input: FinishAssignmentInput) -> Assignment:
@@ -158,7 +161,14 @@ async def _offer(context: Context, offer: Assignment, digest: str) -> Assignment
         return _same(context, stored, digest)
     if made is None:
         raise Refusal(RefusalCode.WRONG_STATE, "Its case is given to nobody any more.")
-    return made
+    return await _after_held(context, made)
+
+
+async def _after_held(context: Context, assignment: Assignment) -> Assignment:
+    """As it is once all that its assignee said before has been done."""
+    await apply_held(context.store, [assignment.id], context.now)
+    [now] = await context.store.assignments.many([assignment.id])
+    return now
 
 
 def _kind(input: AssignInput) -> AssignmentKind:

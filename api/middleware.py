@@ -1,6 +1,7 @@
 """What surrounds every HTTP request: its trace and access line, security headers, and the order of all middleware.
 
-Admission (size, number, time) is `admission`'s; what the lines look like is `logs`', what is counted `metrics`'.
+Admission (size, number, time) is `admission`'s, codings are `compression`'s; what the lines look like is `logs`', what is
+counted `metrics`'.
 """
 
 import time
@@ -13,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import answers, errors, tracing
 from api.admission import BodyCap, Turnstile
+from api.compression import CompressedAnswers, CompressedRequests
 from api.event_streams import PATH as STREAMS
 from api.levels import HEADER as LEVEL_HEADER
 from api.levels import SUNSET, LevelHeaders
@@ -117,7 +119,7 @@ def middleware(settings: Settings, metrics: Metrics, levels: Levels) -> list[Mid
         CORSMiddleware,
         allow_origins=settings.cors_origins,
         allow_methods=("GET", "POST"),
-        allow_headers=("Authorization", "Last-Event-ID", ID_HEADER, LEVEL_HEADER),
+        allow_headers=("Authorization", "Content-Encoding", "Last-Event-ID", ID_HEADER, LEVEL_HEADER),
         expose_headers=(ID_HEADER, "Retry-After", LEVEL_HEADER, SUNSET),
     )
     return [
@@ -125,6 +127,8 @@ def middleware(settings: Settings, metrics: Metrics, levels: Levels) -> list[Mid
         *([cors] if settings.cors_origins else []),
         Middleware(LevelHeaders, levels=levels),
         Middleware(Tracing, metrics=metrics),
+        Middleware(CompressedAnswers),
         Middleware(BodyCap, limit=settings.body_limit_bytes),
+        Middleware(CompressedRequests, limit=settings.body_limit_bytes),
         Middleware(Turnstile, exempt=OPERATIONAL, streamed=(PATH, STREAMS)),
     ]

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import anyio
 
 from api.context import Context, at_most
+from api.isolation import isolated
 from schema.ids import checked
 from schema.media import Media
 from schema.refusals import Refusal, RefusalCode, Refused
@@ -45,7 +46,7 @@ async def settled(
 
     async def one(index: int, item: A) -> None:
         try:
-            answers[index] = await settle(item)
+            answers[index] = await isolated(lambda: settle(item))
         except Refusal as refusal:
             answers[index] = refused(item, Refused.of(refusal))
 

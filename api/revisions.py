@@ -6,7 +6,7 @@ import strawberry
 
 from api.context import Context
 from api.placement import directory_for
-from api.submission import author_of, conflicting
+from api.submission import author_of, expected
 from api.uploads import slots_for
 from schema.digests import digest_of
 from schema.drafts import ObservationDraft, content_of
@@ -82,7 +82,8 @@ async def _append(
         return known
     if known.revision >= MAX_REVISIONS:
         raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"An observation has at most {MAX_REVISIONS} revisions.")
-    if await conflicting(context, media):
+    others, _ = await expected(context, media)
+    if others:
         raise Refusal(RefusalCode.CONFLICT, field="content.media")
     added = tuple(id for id in content.media_ids if id not in known.content.media_ids)
     revision = ObservationRevision(

@@ -12,6 +12,7 @@ from typing import Annotated
 import strawberry
 import structlog
 
+from api import tracing
 from api.clocks import read_clock
 from api.context import Context, Info
 from api.tokens import AccessTokens, Bearer
@@ -207,6 +208,7 @@ def _refresh_expiry(context: Context) -> datetime:
 
 def _signed_in(context: Context, user: User, device_id: str, token: RefreshToken, expires_at: datetime) -> SignedIn:
     tokens = AccessTokens(context.keys, context.settings.access_token_seconds)
+    tracing.current().is_secret = True
     access_token, access_expires_at = tokens.issue(Bearer(user.id, token.session_id, device_id), context.now)
     return SignedIn(
         access_token=access_token,

@@ -11,6 +11,7 @@ import strawberry
 
 from api.clocks import read_clock
 from api.context import Context, at_most
+from api.isolation import internal
 from api.placement import directory_for
 from api.uploads import slots_for
 from schema.clocks import DeviceClockInput
@@ -25,7 +26,7 @@ from schema.drafts import (
     content_of,
     record,
 )
-from schema.media import Media, expect
+from schema.media import Media, expect, same_medium
 from schema.observations import Observation, ObservationContent
 from schema.refusals import NextStep, Refusal, RefusalCode, Refused
 from schema.viewers import Viewer
@@ -82,7 +83,7 @@ async def submit(
         except Refusal as refusal:
             results[index] = refused(draft.id, refusal)
     reading = await read_clock(context, device_clock, author.user_id, author.device_id)
-    await _settle(context, replace(author, skew=reading.skew if reading else None), settling)
+    await _settle_apart(context, replace(author, skew=reading.skew if reading else None), settling)
     results |= {each.index: each.result for each in settling if each.result}
     for result in results.values():
         if result.refusal:
@@ -132,18 +133,37 @@ def _read(context: Context, author: Author, index: int, draft: ObservationDraft)
     return _Settling(index, draft, digest_of(draft), content, media)
 
 
+async def _settle_apart(context: Context, author: Author, settling: list[_Settling]) -> None:
+    """All together; where our own code fails at that, each by itself, so that one takes no other along."""
+    try:
+        await _settle(context, author, settling)
+    except Refusal:
+        raise
+    except Exception as error:  # noqa: BLE001  masked and logged, and what is stored is found again as known
+        failure = internal(error)
+        for each in settling:
+            try:
+                if each.result is None and len(settling) > 1:
+                    await _settle(context, author, [each])
+            except Exception as own:  # noqa: BLE001
+                failure = internal(own)
+            if each.result is None:
+                each.result = refused(each.draft.id, failure)
+
+
 async def _settle(context: Context, author: Author, settling: list[_Settling]) -> None:
     """Known ids first, then media, then the observations; a race that another request won ends as a known id."""
     if not settling:
         return
     await _settle_known(context, author, settling)
     open_ones = _first_of_each_id(settling)
-    await _expect_media(context, author, open_ones)
+    known = await _expect_media(context, author, open_ones)
     open_ones = [each for each in open_ones if each.result is None]
     made = await _observations(context, author, open_ones)
     taken = (await context.store.observations.add(list(made.values()))).already_there
     accepted = {id: observation for id, observation in made.items() if id not in taken}
-    slots = await slots_for(context, [media for each in open_ones if each.draft.id in accepted for media in each.media])
+    named = [media for each in open_ones if each.draft.id in accepted for media in each.media]
+    slots = await slots_for(context, [known.get(media.id, media) for media in named])
     for each in open_ones:
         if observation := accepted.get(each.draft.id):
             uploads = [slots[media.id] for media in each.media if media.id in slots]
@@ -211,11 +231,15 @@ async def _keep_aside(context: Context, author: Author, settling: Sequence[_Sett
             each.result = refused(each.draft.id, refusal)
 
 
-async def _expect_media(context: Context, author: Author, settling: Sequence[_Settling]) -> None:
-    """Record the media of all open drafts; a draft whose medium's id stands for something else is a conflict."""
+async def _expect_media(context: Context, author: Author, settling: Sequence[_Settling]) -> dict[str, Media]:
+    """Record the media of all open drafts; a draft whose medium's id stands for something else is a conflict.
+
+    Returns those that were announced before, as they are.
+    """
     announced = [media for each in settling for media in each.media]
     conflicts = []
-    for each in await conflicting(context, announced):
+    others, known = await expected(context, announced)
+    for each in others:
         owner = next(one for one in settling if any(media is each for media in one.media))
         if owner.result is None:
             conflicts.append(owner)
@@ -223,25 +247,26 @@ async def _expect_media(context: Context, author: Author, settling: Sequence[_Se
             field = f"drafts.{owner.index}.media.{number}.id"
             owner.result = refused(owner.draft.id, Refusal(RefusalCode.CONFLICT, field=field))
     await _keep_aside(context, author, conflicts)
+    return known
 
 
-async def conflicting(context: Context, announced: Sequence[Media]) -> list[Media]:
-    """Record media that are to come; returns those whose id stands for something else already."""
+async def expected(context: Context, announced: Sequence[Media]) -> tuple[list[Media], dict[str, Media]]:
+    """Record media that an observation is about to name.
+
+    Returns those whose id stands for something else already, and, by id, those that were known for the same.
+    """
     sweep_at = context.now + context.settings.sweep_after
     taken = (await context.store.media.expect(announced, sweep_at=sweep_at)).already_there
     if not taken:
-        return []
-    known = {each.id: each for each in await context.store.media.many(sorted(taken))}
-    others = [each for each in announced if each.id in known and not _same(known[each.id], each)]
-    await context.store.media.expect_again(sorted(taken - {each.id for each in others}), sweep_at=sweep_at)
-    return others
-
-
-def _same(known: Media, announced: Media) -> bool:
-    def identity(media: Media) -> tuple[object, ...]:
-        return media.observation_id, media.uploader_id, media.sha256, media.byte_size, media.content_type
-
-    return identity(known) == identity(announced)
+        return [], {}
+    known = {str(each.id): each for each in await context.store.media.many(sorted(taken))}
+    others = [each for each in announced if each.id in known and not same_medium(known[each.id], each)]
+    mine = sorted(taken - {each.id for each in others})
+    await context.store.media.name(mine)
+    # Once more: a sweep may have forgotten one of them before it was to be named.
+    await context.store.media.expect([each for each in announced if each.id in mine], sweep_at=sweep_at)
+    await context.store.media.expect_again(mine, sweep_at=sweep_at)
+    return others, {id: known[id] for id in mine if id in known}
 
 
 async def _observations(context: Context, author: Author, settling: Sequence[_Settling]) -> dict[str, Observation]:

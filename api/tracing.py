@@ -14,11 +14,15 @@ _ACCEPTABLE = re.compile(r"[A-Za-z0-9-]{8,64}")
 
 @dataclass(slots=True)
 class Trace:
-    """One request; `operation` is query, mutation, subscription or none, `codes` are those that went to the caller."""
+    """One request; `operation` is query, mutation, subscription or none, `codes` are those that went to the caller.
+
+    `is_secret` is set where the answer holds tokens.
+    """
 
     correlation_id: str
     operation: str = "none"
     codes: list[str] = field(default_factory=list)
+    is_secret: bool = False
 
 
 _current: ContextVar[Trace | None] = ContextVar("trace", default=None)

@@ -8,11 +8,12 @@ from datetime import timedelta
 
 import strawberry
 
+from api.announcements import announced
 from api.arrivals import arrive
 from api.context import Context
 from api.own_media import most_at_once, of_ones_own, one_of, settled
 from schema.media import ARRIVED, Media
-from schema.refusals import Refusal, RefusalCode
+from schema.refusals import Refusal, RefusalCode, Refused
 from schema.times import ByteCount
 from schema.uploads import (
     AbortResult,
@@ -66,21 +67,25 @@ async def request_uploads(context: Context, requests: Sequence[UploadRequest]) -
     """Slots for media of one's own, fresh or renewed; each settles on its own."""
     most_at_once(requests, "media")
     mine = await of_ones_own(context, [request.media_id for request in requests])
+    fresh, refusals = await announced(context, requests, mine)
+    mine |= fresh
     put = {str(request.media_id) for request in requests if not request.form}
     to_be_put = [each for each in mine.values() if each.id in put]
     _check_parts(context, to_be_put)
     slots = await slots_for(context, to_be_put)
 
-    async def settle(request: UploadRequest) -> UploadResult:
+    async def settle(numbered: tuple[int, UploadRequest]) -> UploadResult:
+        index, request = numbered
+        if index in refusals:
+            raise refusals[index]
         media = one_of(mine, request.media_id)
         slot = await _slot(context, media, request, None if request.form else slots.get(media.id))
         return UploadResult(media_id=media.id, slot=slot, has_arrived=slot is None)
 
-    return await settled(
-        requests,
-        settle,
-        lambda request, why: UploadResult(media_id=request.media_id, slot=None, has_arrived=False, refusal=why),
-    )
+    def refused(numbered: tuple[int, UploadRequest], why: Refused) -> UploadResult:
+        return UploadResult(media_id=numbered[1].media_id, slot=None, has_arrived=False, refusal=why)
+
+    return await settled(list(enumerate(requests)), settle, refused)
 
 
 async def _slot(context: Context, media: Media, request: UploadRequest, signed: UploadSlot | None) -> UploadSlot | None:

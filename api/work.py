@@ -15,6 +15,8 @@ import anyio
 import httpx
 import structlog
 
+from api.announcements import sweep_unnamed
+from api.assignment_answers import sweep_answers
 from api.backlog import Backlog
 from api.buckets import BucketCare
 from api.change_work import ChangeWork
@@ -65,6 +67,9 @@ async def work(settings: Settings, store: Store, metrics: Metrics) -> None:
             backlog = Backlog(store, decoder, folder, clock)
             tasks.start_soon(_for_ever, metrics, "backlog", backlog.sweep, SWEEP_EVERY_SECONDS)
             tasks.start_soon(_for_ever, metrics, "time", store.observations.know_shown_times, SWEEP_EVERY_SECONDS)
+            tasks.start_soon(_for_ever, metrics, "answers", lambda: sweep_answers(store, clock()), SWEEP_EVERY_SECONDS)
+            forget = partial(_sweep_unnamed, store, metrics)
+            tasks.start_soon(_for_ever, metrics, "sweep", forget, SWEEP_LONG_EVERY_SECONDS)
             sweep = partial(_sweep_uploads, store, settings.upload_unused_for)
             tasks.start_soon(_for_ever, metrics, "sweep", sweep, SWEEP_LONG_EVERY_SECONDS)
             tasks.start_soon(_for_ever, metrics, "hear", NoticeWork(store, clock).run, 1.0)
@@ -128,6 +133,10 @@ async def _listen(changes: Callable[[], AsyncIterator[None]], bell: Bell) -> Non
 
 async def _sweep_uploads(store: Store, unused_for: timedelta) -> None:
     await sweep_uploads(store, clock(), unused_for=unused_for)
+
+
+async def _sweep_unnamed(store: Store, metrics: Metrics) -> None:
+    await sweep_unnamed(store, clock(), metrics.work)
 
 
 async def _for_ever(metrics: Metrics, kind: str, piece: Callable[[], Awaitable[object]], every_seconds: float) -> None:

@@ -22,7 +22,15 @@ from mobile_contract.documents import FOLDER
 FILE, CHANGELOG = FOLDER / "level.json", FOLDER / "CHANGELOG.md"
 SDL, OLDEST = FOLDER / "schema.graphql", FOLDER / "oldest.graphql"
 OUTBOX = frozenset(
-    {"SignIn", "RefreshSession", "SubmitObservations", "RequestUploads", "ConfirmMedia", "SubmitRatings"}
+    {
+        "SignIn",
+        "RefreshSession",
+        "SubmitObservations",
+        "RequestUploads",
+        "ConfirmMedia",
+        "SubmitRatings",
+        "AnswerAssignments",
+    }
 )
 """Operations by which a phone empties its outbox, whatever its level."""
 

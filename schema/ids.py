@@ -30,6 +30,7 @@ PREFIXES = {
     "cat": "catalogue entry",
     "whk": "webhook",
     "dlv": "delivery",
+    "ans": "answer to an assignment",
 }
 _SHAPE = re.compile(r"([a-z]{3})_[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 

@@ -219,3 +219,12 @@ def expect(
         key=first_key(draft.id, draft.sha256),
         md5=draft.md5,
     )
+
+
+def same_medium(known: Media, announced: Media) -> bool:
+    """Whether an id stands for the same thing in both."""
+
+    def identity(media: Media) -> tuple[object, ...]:
+        return media.observation_id, media.uploader_id, media.sha256, media.byte_size, media.content_type
+
+    return identity(known) == identity(announced)

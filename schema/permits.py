@@ -56,6 +56,7 @@ OUTBOX = frozenset(
         "requestUploads",
         "confirmMedia",
         "submitRatings",
+        "answerAssignments",
     )
 )
 """What phones of every level may do for ever: an app that is too old must still give up what it holds."""
@@ -63,7 +64,7 @@ OUTBOX = frozenset(
 _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("Query", SIGNED_IN, "me node unit units clockReadings changes catalogue"),
     ("Query", READERS, "observation observations redaction"),
-    ("Query", FOLLOWERS, "case cases assignments"),
+    ("Query", FOLLOWERS, "case cases assignments heldOperations"),
     ("Query", only(_R.INSPECTOR, _R.MONITOR, _R.SUPERVISOR, _R.OFFICER, _R.ADMIN), "monitoringPoints"),
     ("Query", only(_R.SUPERVISOR, _R.OFFICER, _R.ADMIN), "users"),
     ("Query", EXAMINERS, "flags thresholds"),
@@ -79,11 +80,14 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("Mutation", OFFICERS, "openCase linkObservations unlinkObservations moveCase assign withdrawAssignment"),
     ("Mutation", OFFICERS, "reviewFlag setThreshold"),
     ("Mutation", OFFICERS, "requestRedaction correctRedaction approveRedaction rejectRedaction"),
-    ("Mutation", FOLLOWERS, "acceptAssignment finishAssignment"),
+    ("Mutation", FOLLOWERS, "acceptAssignment finishAssignment answerAssignments"),
     ("Mutation", only(_R.SUPERVISOR, _R.OFFICER), "handOnAssignment"),
     ("Subscription", FOLLOWERS, "assignmentChanged caseChanged"),
     ("AbortResult", SEEN, "mediaId media refusal"),
     ("AbortUploadsPayload", SEEN, "results"),
+    ("AnswerAssignmentsPayload", SEEN, "results"),
+    ("AnswerResult", SEEN, "id outcome assignment refusal"),
+    ("HeldOperation", SEEN, "id operation heldSince heldUntil waitsFor refusal"),
     ("Assignment", SEEN, "id kind state note dueOn offeredAt acceptedAt endedAt result assignee offeredBy case unit"),
     ("AssignmentChanged", SEEN, "cursor assignment"),
     ("AssignmentConnection", SEEN, "edges pageInfo"),

@@ -40,6 +40,7 @@ class RefusalCode(enum.Enum):
     SESSION_ENDED = "SESSION_ENDED"
     BUSY = "BUSY"
     UNAVAILABLE = "UNAVAILABLE"
+    INTERNAL = "INTERNAL"
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,11 @@ CATALOGUE: dict[RefusalCode, Entry] = {
     RefusalCode.UNAVAILABLE: Entry(
         "A part of the service is down. Nothing was lost; try again.",
         "服务暂时不可用，数据没有丢失，请稍后再试。",
+        NextStep.RETRY_LATER,
+    ),
+    RefusalCode.INTERNAL: Entry(
+        "Something went wrong on our side with this item alone. Send it again later.",
+        "系统处理此项时出错，请稍后再试；其他各项不受影响。",
         NextStep.RETRY_LATER,
     ),
 }

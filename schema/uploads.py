@@ -75,9 +75,24 @@ class PartDigestInput:
     sha256: str = strawberry.field(description="SHA-256 of the part, 64 hexadecimal digits.")
 
 
+@strawberry.input(
+    description="A medium that is uploaded before its observation is submitted (预先上传): as the draft will say it."
+)
+class MediaAnnouncement:
+    observation_id: strawberry.ID = strawberry.field(description="The observation that will name it.")
+    sha256: str = strawberry.field(description="SHA-256 of the bytes, 64 lower-case hexadecimal digits.")
+    byte_size: ByteCount = strawberry.field(description="Size, bytes.")
+    content_type: str = strawberry.field(description="Type by content, such as image/jpeg.")
+    md5: str | None = strawberry.field(description="MD5 of the bytes, 32 hexadecimal digits.", default=None)
+    captured_at: datetime | None = strawberry.field(description="When it was taken.", default=None)
+
+
 @strawberry.input(description="A medium whose upload begins or goes on.")
 class UploadRequest:
     media_id: strawberry.ID = strawberry.field(description="The medium.")
+    announcement: MediaAnnouncement | None = strawberry.field(
+        description="What it is, where its observation has not been submitted yet (预先上传).", default=None
+    )
     parts: list[PartDigestInput] = strawberry.field(
         description="Digests of parts; the store then refuses a part with another.", default_factory=list
     )

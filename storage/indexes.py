@@ -6,6 +6,7 @@ With them comes the data that a new installation begins with.
 import asyncio
 
 from storage import (
+    assignment_answers,
     assignments,
     attempts,
     cases,
@@ -31,6 +32,7 @@ from storage.mongo import Mongo
 from storage.thresholds import Thresholds
 
 INDEXES = {
+    "assignment_answers": assignment_answers.INDEXES,
     "assignments": assignments.INDEXES,
     "attempts": attempts.INDEXES,
     "cases": cases.INDEXES,

@@ -68,6 +68,10 @@ class Likenesses:
         await self._marks.insert_many([mark_entry(media_id, each.marks) for each in made if each.marks])
         await self._likenesses.insert_many([entry(media_id, each) for each in made])
 
+    async def forget(self, media_id: str) -> None:
+        """Make a picture that is gone findable no more."""
+        await self._likenesses.delete_many({"_id": {"$in": [f"{media_id}:{cut}" for cut in range(CUTS)]}})
+
     async def of(self, media_ids: Sequence[str]) -> dict[str, list[Likeness]]:
         """What each is compared by; without those that have nothing."""
         ids = [f"{media_id}:{cut}" for media_id in media_ids for cut in range(CUTS)]

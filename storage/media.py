@@ -22,12 +22,14 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     ((("observation_id", ASCENDING),), {}),
     ((("sha256", ASCENDING),), {}),
     ((("upload_used_at", ASCENDING),), {"partialFilterExpression": {"upload_id": {"$type": "string"}}}),
+    ((("unnamed_since", ASCENDING),), {"partialFilterExpression": {"unnamed_since": {"$exists": True}}}),
     checks.INDEX,
     # Of what is left to be hashed alone, and so empty most of the time.
     (((_HASHED, ASCENDING), ("_id", ASCENDING)), {"partialFilterExpression": {_HASHED: None, "state": "READY"}}),
 ]
 ACCESS_INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("media_id", ASCENDING), ("at", ASCENDING)), {})]
 
+UNNAMED = "unnamed_since"
 UNARRIVED = [state.value for state in MediaState if state not in ARRIVED]
 
 
@@ -36,9 +38,33 @@ class MediaRecords:
         self._media = mongo.collection("media")
         self._accesses = mongo.collection("media_accesses")
 
-    async def expect(self, media: Sequence[Media], *, sweep_at: datetime) -> Inserted:
-        """Record what is to come; `sweep_at` is when the worker looks for it by itself."""
-        return await self._media.insert_many([to_document(each) | {"due_at": sweep_at} for each in media])
+    async def expect(
+        self, media: Sequence[Media], *, sweep_at: datetime, unnamed_since: datetime | None = None
+    ) -> Inserted:
+        """Record what is to come; `sweep_at` is when the worker looks for it by itself.
+
+        `unnamed_since` is given for what no observation names yet.
+        """
+        more: Document = {"due_at": sweep_at} | ({UNNAMED: unnamed_since} if unnamed_since else {})
+        return await self._media.insert_many([to_document(each) | more for each in media])
+
+    async def name(self, ids: Sequence[str]) -> None:
+        """An observation is about to name these, or does: no sweep takes them any more."""
+        await self._media.update_many(
+            {"_id": {"$in": list(ids)}, UNNAMED: {"$exists": True}}, {"$unset": {UNNAMED: ""}}
+        )
+
+    async def count_unnamed(self, uploader_id: str) -> int:
+        return await self._media.count({"uploader_id": uploader_id, UNNAMED: {"$exists": True}})
+
+    async def unnamed(self, before: datetime, most: int) -> list[Media]:
+        """Those that no observation has named since before then, the oldest first."""
+        found = await self._media.find({UNNAMED: {"$lt": before}}, sort=[(UNNAMED, ASCENDING)], limit=most)
+        return [from_document(Media, document) for document in found]
+
+    async def drop_unnamed(self, id: str, before: datetime) -> bool:
+        """Forget one of them; False where an observation has come to name it."""
+        return await self._media.delete_many({"_id": id, UNNAMED: {"$lt": before}}) == 1
 
     async def many(self, ids: Sequence[str]) -> list[Media]:
         found = await self._media.find({"_id": {"$in": list(ids)}})

@@ -1,5 +1,6 @@
 """The store: all that is kept, one attribute a noun, over one database connection and one bucket."""
 
+from storage.assignment_answers import AssignmentAnswers
 from storage.assignments import Assignments
 from storage.attempts import Attempts
 from storage.cases import Cases
@@ -42,6 +43,7 @@ class Store:
         self.redactions = Redactions(mongo)
         self.cases = Cases(mongo, self.observations)
         self.assignments = Assignments(mongo, self.cases)
+        self.assignment_answers = AssignmentAnswers(mongo)
         self.changes = Changes(mongo)
         self.change_sources = ChangeSources(mongo)
         self.notices = Notices(mongo)

@@ -15,6 +15,8 @@ from enum import Enum
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import zstandard
+
 
 class Fate(Enum):
     PASS = "the other side gets it, and the reply comes back"
@@ -90,7 +92,7 @@ class BadNetwork:
             begun = b""
             if head.startswith(b"POST"):
                 begun = await reader.readexactly(length)
-                name = str(json.loads(begun)["operationName"])
+                name = str(json.loads(_plain(begun))["operationName"])
             fate = self.fate(name)
             if fate in {Fate.LOSE, Fate.HALVE}:
                 await reader.readexactly(0 if fate is Fate.LOSE or begun else length // 2)
@@ -132,7 +134,7 @@ class BadNetwork:
             writer.close()
 
     def _note(self, name: str, path: str, body: bytes, fate: Fate, status: int | None) -> None:
-        self.requests.append(Request(name, urlsplit(path).path, body, fate, status))
+        self.requests.append(Request(name, urlsplit(path).path, _plain(body), fate, status))
 
     def _kill(self, name: str, path: str, body: bytes, fate: Fate, status: int | None) -> None:
         """On record first: once the sender is dead, the test reads."""
@@ -145,6 +147,11 @@ class BadNetwork:
     def inputs(self, operation: str) -> list[Any]:
         """What came with each call of an operation."""
         return [json.loads(each.body)["variables"] for each in self.requests if each.name == operation]
+
+
+def _plain(body: bytes) -> bytes:
+    """As it was before the phone packed it."""
+    return zstandard.ZstdDecompressor().decompress(body) if body.startswith(zstandard.FRAME_HEADER) else body
 
 
 def once(name: str, fate: Fate) -> Callable[[str], Fate]:

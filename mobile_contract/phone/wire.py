@@ -16,6 +16,7 @@ import httpx
 from mobile_contract.documents import text_of
 from mobile_contract.levels import Levels
 from mobile_contract.phone.backoff import Backoff
+from mobile_contract.phone.bodies import NOT_READ, body_of
 from mobile_contract.phone.faults import Mistake, Refused, Unreachable, unreachable
 
 LEVEL = "Mingcha-Level"
@@ -60,6 +61,7 @@ class Wire:
         self.endpoint = endpoint
         self._backoff = backoff
         self._round_trip: float | None = None
+        self._packs = True
 
     async def ask(self, operation: str, variables: dict[str, Any], token: str | None = None) -> Reply:
         """Raise `Refused` for the server's no, `Unreachable` where it doesn't answer after all attempts.
@@ -78,18 +80,8 @@ class Wire:
     async def _once(self, operation: str, variables: dict[str, Any], token: str | None) -> Reply:
         if operation in SAY_THE_TIME:  # anew for each attempt: a clock read before a long wait would seem to be behind
             variables = variables | {"input": variables["input"] | {"deviceClock": self._clock()}}
-        began = time.monotonic()
-        try:
-            response = await self._client.post(
-                self.endpoint,
-                json={"query": text_of(operation), "operationName": operation, "variables": variables},
-                headers={"Accept": ACCEPT, LEVEL: str(Levels.read().current)}
-                | ({"Authorization": f"Bearer {token}"} if token else {}),
-                timeout=TIMEOUT,
-            )
-        except httpx.TransportError as error:
-            raise self._unreachable(reason(error)) from error
-        self._round_trip = time.monotonic() - began
+        payload = {"query": text_of(operation), "operationName": operation, "variables": variables}
+        response = await self._post(payload, token)
         try:
             body = response.json()
         except ValueError:
@@ -97,6 +89,25 @@ class Wire:
         if not isinstance(body, dict) or not ("data" in body or "errors" in body):
             raise self._unreachable(f"HTTP {response.status_code}, no GraphQL answer", asked_seconds(response))
         return Reply(_root(body, response), _server_time(response))
+
+    async def _post(self, payload: dict[str, Any], token: str | None) -> httpx.Response:
+        """Packed, unless the server can't read that: then once more as it is, and so from then on if that helped."""
+        body = body_of(payload, packed=self._packs)
+        headers = {"Accept": ACCEPT, LEVEL: str(Levels.read().current)} | body.headers
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        began = time.monotonic()
+        try:
+            response = await self._client.post(self.endpoint, content=body.content, headers=headers, timeout=TIMEOUT)
+            self._round_trip = time.monotonic() - began
+            if body.is_packed and response.status_code in NOT_READ:
+                del headers["Content-Encoding"]
+                plain = body_of(payload, packed=False).content
+                response = await self._client.post(self.endpoint, content=plain, headers=headers, timeout=TIMEOUT)
+                self._packs = response.status_code in NOT_READ
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            raise self._unreachable(reason(error)) from error
+        return response
 
     def _clock(self) -> dict[str, Any]:
         """The phone's clock, right or wrong, and how far off a comparison with it can be, where that is known."""
@@ -109,7 +120,7 @@ class Wire:
         return unreachable(f"The server {self.endpoint}", f"服务器 {self.endpoint} ", why, seconds=seconds)
 
 
-def reason(error: httpx.TransportError) -> str:
+def reason(error: httpx.RequestError) -> str:
     """Why a request failed, in few words."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
