@@ -37,6 +37,8 @@ SESSION = pytest.StashKey[Path]()
 def pytest_addoption(parser: pytest.Parser) -> None:
     chaos = parser.getgroup("chaos", "the storm of tests/test_chaos.py")
     chaos.addoption("--chaos-minutes", type=float, default=0.0, metavar="N", help="go on killing for N minutes")
+    examples = parser.getgroup("examples", "the payloads of mobile_contract/examples")
+    examples.addoption("--record-examples", action="store_true", help="write the answers of the examples anew")
     chaos.addoption("--chaos-seed", type=int, metavar="SEED", help="draw the same kills and pauses as a storm before")
 
 
