@@ -13,9 +13,9 @@ import strawberry
 import structlog
 
 from api.clocks import read_clock
-from api.context import Context, Info, at_most
+from api.context import Context, Info, at_most, unreadable
 from api.isolation import internal
-from api.submission import MOST_SET_ASIDE, NOT_KEPT
+from api.submission import MOST_SET_ASIDE, NOT_KEPT, positions
 from schema.assignment_answers import (
     HELD_FOR,
     LATE,
@@ -38,6 +38,7 @@ from schema.assignment_answers import (
 from schema.assignments import Assignment, AssignmentState
 from schema.cases import CaseEvent, CaseEventKind
 from schema.digests import canonical
+from schema.drafts import UnreadableDraft
 from schema.follow_ups import CaseState
 from schema.guards import mutation, query
 from schema.ids import compose
@@ -50,15 +51,19 @@ MOST_AT_ONCE = 500
 log = structlog.get_logger(__name__)
 
 
-async def answer_assignments(context: Context, input: AnswerAssignmentsInput) -> AnswerAssignmentsPayload:
+async def answer_assignments(
+    context: Context, input: AnswerAssignmentsInput, unreadable: Sequence[UnreadableDraft] = ()
+) -> AnswerAssignmentsPayload:
     """Settle every answer; raises `Refusal` only for what concerns the batch as a whole."""
-    at_most(MAX_ANSWERS, input.answers, "answers")
+    at_most(MAX_ANSWERS, [*input.answers, *unreadable], "answers")
     await read_clock(context, input.device_clock, context.actor.user_id, context.actor.device_id)
+    results = {
+        each.index: _refused(context, each.id, Refusal(RefusalCode.BAD_INPUT, each.message, field=each.field))
+        for each in unreadable
+    }
+    numbered = zip(positions(len(input.answers), unreadable), input.answers, strict=True)
     # An acceptance that stands behind its own conclusion in the batch goes first.
-    order = sorted(range(len(input.answers)), key=lambda index: input.answers[index].kind is AnswerKind.FINISH)
-    results: dict[int, AnswerResult] = {}
-    for index in order:
-        answer = input.answers[index]
+    for index, answer in sorted(numbered, key=lambda pair: pair[1].kind is AnswerKind.FINISH):
         try:
             results[index] = await _settle(context, answer, f"answers.{index}")
         except Refusal as refusal:
@@ -68,9 +73,11 @@ async def answer_assignments(context: Context, input: AnswerAssignmentsInput) ->
     return AnswerAssignmentsPayload(results=[results[index] for index in sorted(results)])
 
 
-def _refused(context: Context, id: strawberry.ID, refusal: Refusal) -> AnswerResult:
+def _refused(context: Context, id: str | None, refusal: Refusal) -> AnswerResult:
     context.note(refusal)
-    return AnswerResult(id=id, outcome=AnswerOutcome.REFUSED, refusal=Refused.of(refusal))
+    return AnswerResult(
+        id=strawberry.ID(id) if id else None, outcome=AnswerOutcome.REFUSED, refusal=Refused.of(refusal)
+    )
 
 
 async def _settle(context: Context, sent: AssignmentAnswer, field: str) -> AnswerResult:
@@ -213,4 +220,4 @@ class AssignmentAnswerMutations:
         "办结)."
     )
     async def answer_assignments(self, info: Info, input: AnswerAssignmentsInput) -> AnswerAssignmentsResult:
-        return await answer_assignments(info.context, input)
+        return await answer_assignments(info.context, input, unreadable(info))

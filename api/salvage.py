@@ -32,8 +32,8 @@ from graphql.utilities import validate_input_value
 from api.payloads import Path, Payload
 from schema.drafts import UnreadableDraft
 
-DRAFTS = "drafts"
-"""The name, in every input, of a list whose items settle each on its own."""
+LISTS = frozenset({"drafts", "answers", "edits"})
+"""The names, in every input, of a list whose items settle each on its own."""
 MOST_TOKENS = 3000
 LONGEST_ID = 100
 LONGEST_MESSAGE = 300
@@ -62,7 +62,7 @@ class Fault:
     def _start(self) -> int | None:
         """Where the list stands in the path; a variable may bear its name, too."""
         pairs = enumerate(pairwise(self.path))
-        return next((at for at, (name, index) in pairs if name == DRAFTS and isinstance(index, int)), None)
+        return next((at for at, (name, index) in pairs if name in LISTS and isinstance(index, int)), None)
 
 
 @dataclass(frozen=True)

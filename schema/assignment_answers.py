@@ -69,7 +69,7 @@ class AnswerAssignmentsInput:
 
 @strawberry.type(description="How one answer settled.")
 class AnswerResult:
-    id: strawberry.ID = strawberry.field(description="The answer.")
+    id: strawberry.ID | None = strawberry.field(description="The answer; null where it could not be read.")
     outcome: AnswerOutcome = strawberry.field(description="How.")
     assignment: Assignment | None = strawberry.field(description="As it is now, where it settled.", default=None)
     refusal: Refused | None = strawberry.field(description="Why it was refused.", default=None)

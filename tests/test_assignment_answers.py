@@ -1,6 +1,7 @@
 """Answers to assignments: in any order, before the assignment, twice, at once, and through a kill, each counts once."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
 from typing import Any
@@ -10,10 +11,12 @@ import pytest
 import api.assignment_answers as answers
 from api import submission
 from api.assignment_answers import sweep_answers
+from api.payloads import Payload
+from api.salvage import salvaged
 from schema.assignment_answers import HELD_FOR, MOST_HELD
 from schema.drafts import record
 from tests.test_assignments import offered
-from tests.world import ACCEPT, ASSIGN, CASE, REFUSED, WITHDRAW, World, draft, new_id
+from tests.world import ACCEPT, ASSIGN, CASE, REFUSED, SCHEMA, WITHDRAW, World, draft, new_id
 
 ANSWER = f"""
 mutation Answer($input: AnswerAssignmentsInput!) {{
@@ -270,6 +273,20 @@ async def test_a_draft_that_trips_our_code_takes_no_other_along(world: World, mo
         "ACCEPTED",
         "DUPLICATE",
     ]
+
+
+async def test_one_that_cant_be_read_is_refused_in_its_place(world: World) -> None:
+    _, id = await offered(world)
+    said = [accept(id, kind="NO_SUCH"), accept(id), accept(id, answeredAt="yesterday")]
+    cut = salvaged(SCHEMA._schema, Payload(ANSWER, {"input": {"answers": said}}, None))
+    assert cut
+    context = replace(world.context("supervisor"), unreadable=cut.unreadable)
+    answer = await SCHEMA.execute(ANSWER, variable_values=cut.variables, context_value=context)
+    assert answer.data
+    results = answer.data["answerAssignments"]["results"]
+    assert [each["id"] for each in results] == [each["id"] for each in said]
+    assert [each["outcome"] for each in results] == ["REFUSED", "SETTLED", "REFUSED"]
+    assert [results[at]["refusal"]["field"] for at in (0, 2)] == ["answers.0.kind", "answers.2.answeredAt"]
 
 
 async def test_the_wrong_role_gets_nothing_held(world: World) -> None:
