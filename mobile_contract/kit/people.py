@@ -146,13 +146,16 @@ class Party:
         return found
 
     async def quiet(self, person: Person) -> str:
-        """A cursor after which nothing more comes."""
+        """A cursor after which nothing more comes, and which covers all that was written before."""
+        written = (await person.ask("Sync", {"input": {"first": 1}}))["serverTime"]
         state: dict[str, str | None] = {"cursor": None}
 
         async def still() -> str | None:
             before = state["cursor"]
             changes, state["cursor"] = await person.pull(before)
-            return state["cursor"] if before and not changes else None
+            if not before or changes:
+                return None
+            return state["cursor"] if ((await person.page(state["cursor"]))["asOf"] or "") > written else None
 
         found: str = await self.until(still, "Changes since the last cursor", "no change once all has been pulled")
         return found

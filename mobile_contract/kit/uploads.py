@@ -63,6 +63,7 @@ async def ask_for(person: Person, *photos: Photo) -> list[dict[str, Any]]:
 
 async def put(party: Party, target: dict[str, Any], body: bytes) -> httpx.Response:
     headers = {header["name"]: header["value"] for header in target["headers"]}
+    headers = {name: value for name, value in headers.items() if name.lower() != "content-length"}  # httpx says it
     return await party.server.client.put(target["url"], content=body, headers=headers)
 
 
