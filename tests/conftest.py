@@ -211,3 +211,11 @@ def terminal(spawner: Spawner, served: Served, inspector: str, tmp_path: Path) -
     made.sign_in(served.address, inspector, PASSWORD)
     served.calm()
     return made
+
+
+@pytest.fixture(scope="session")
+def conforming(engines: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A product for the conformance kit: tokens and slots last as long as in an office."""
+    made = Served(engines, tmp_path_factory.mktemp("conforming"), MINGCHA_S3_PUBLIC_ENDPOINT=engines.s3_endpoint)
+    yield made
+    made.close()

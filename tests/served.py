@@ -57,6 +57,12 @@ class Served:
     def address(self) -> str:
         return self.server.address
 
+    @property
+    def own_address(self) -> str:
+        """Past the network: for what no phone sends."""
+        assert self.server.upstream
+        return "http://{}:{}".format(*self.server.upstream)
+
     def calm(self) -> None:
         self.server.calm()
         self.objects.calm()

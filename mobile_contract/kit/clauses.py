@@ -1,0 +1,52 @@
+"""Clauses: every check by the number of the clause that it tries, and how a check says that one does not hold.
+
+What is asked of a server stands in one file a chapter; who is asked as, in `people`.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from mobile_contract.kit.people import Party
+
+Check = Callable[[Party], Awaitable[str]]
+CHAPTERS = {
+    "W": "Wire 传输",
+    "S": "Sessions 登录",
+    "L": "Levels 版本",
+    "O": "Outbox 待发箱",
+    "U": "Uploads 上传",
+    "R": "Receipts 回执",
+    "C": "Pulling 同步",
+    "K": "Clock 时钟",
+    "P": "Push 推送",
+    "V": "What nobody else may see 可见范围",
+}
+
+
+@dataclass(frozen=True)
+class Clause:
+    """`words` are the protocol's own; `needs` names the accounts beside the user's that the check can't do without."""
+
+    id: str
+    words: str
+    needs: tuple[str, ...]
+    check: Check
+
+    @property
+    def chapter(self) -> str:
+        return CHAPTERS[self.id[0]]
+
+
+CLAUSES: dict[str, Clause] = {}
+
+
+def clause(id: str, words: str, *needs: str) -> Callable[[Check], Check]:
+    """Enter a check. It returns what was seen, in one sentence, or raises `Broken` or `NotTried`."""
+
+    def enter(check: Check) -> Check:
+        if id in CLAUSES:
+            raise ValueError(f"{id} has a check already")
+        CLAUSES[id] = Clause(id, words, needs, check)
+        return check
+
+    return enter

@@ -1,0 +1,76 @@
+"""The report: findings on the terminal, as JSON, and as JUnit XML that CI systems read.
+
+What the findings are is left to `running`.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from rich.console import Console
+from rich.text import Text
+
+from mobile_contract.kit.verdicts import CHINESE, Finding, Verdict
+
+COLOURS = {
+    Verdict.HOLDS: "green",
+    Verdict.BROKEN: "bold red",
+    Verdict.NOT_RUN: "yellow",
+    Verdict.KIT_ERROR: "bold magenta",
+}
+
+
+def table(console: Console, findings: Sequence[Finding]) -> None:
+    """Grouped by chapter: number, verdict, the clause's words, and under them what was seen."""
+    chapter = ""
+    for each in findings:
+        if each.chapter != chapter:
+            chapter = each.chapter
+            console.print(Text(f"\n{chapter}", style="bold"), soft_wrap=True)
+        verdict = Text(f"{each.id:<4}{each.verdict.value} {CHINESE[each.verdict]}", style=COLOURS[each.verdict])
+        console.print(verdict.append(f"  {each.words}", style="default"), soft_wrap=True)
+        console.print(Text(f"      {_printable(each.seen)}", style="dim"), soft_wrap=True)
+    console.print(Text(f"\n{summary(findings)}", style="bold"), soft_wrap=True)
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    counts = {verdict: sum(each.verdict is verdict for each in findings) for verdict in Verdict}
+    return " · ".join(f"{count} {verdict.value} {CHINESE[verdict]}" for verdict, count in counts.items() if count)
+
+
+def as_json(findings: Sequence[Finding]) -> str:
+    return json.dumps([asdict(each) for each in findings], ensure_ascii=False, indent=2)
+
+
+def junit(findings: Sequence[Finding], url: str) -> bytes:
+    """One suite, one test case a clause: broken is a failure, not run is skipped, a fault of the kit an error."""
+    count = {verdict: str(sum(each.verdict is verdict for each in findings)) for verdict in Verdict}
+    suite = Element(
+        "testsuite",
+        name=f"mobile contract of {url}",
+        tests=str(len(findings)),
+        failures=count[Verdict.BROKEN],
+        errors=count[Verdict.KIT_ERROR],
+        skipped=count[Verdict.NOT_RUN],
+        time=f"{sum(each.seconds for each in findings):.3f}",
+    )
+    tags = {Verdict.BROKEN: "failure", Verdict.NOT_RUN: "skipped", Verdict.KIT_ERROR: "error"}
+    for each in findings:
+        name = f"{each.id} {each.words}"
+        case = SubElement(suite, "testcase", classname=each.chapter, name=name, time=f"{each.seconds:.3f}")
+        told = SubElement(case, tags.get(each.verdict, "system-out"))
+        if each.verdict is Verdict.HOLDS:
+            told.text = _printable(each.seen)
+        else:
+            told.set("message", _printable(each.seen))
+    root = Element("testsuites")
+    root.append(suite)
+    indent(root)
+    content: bytes = tostring(root, encoding="utf-8", xml_declaration=True)
+    return content
+
+
+def _printable(text: str) -> str:
+    """Without what neither XML nor a terminal bears: control characters and halves of emojis."""
+    return "".join(sign if sign.isprintable() else "�" for sign in text)

@@ -1,0 +1,15 @@
+"""The kit can fail: of each fault that is planted in front of the product it names the clause, and no other."""
+
+import pytest
+
+from mobile_contract.kit.verdicts import Verdict
+from tests.faults import FAULTS, Fault, faulty
+from tests.served import Served
+from tests.test_kit import examined
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+def test_a_planted_fault_is_named_by_its_clause(conforming: Served, fault: Fault) -> None:
+    with faulty(conforming.own_address, fault) as address:
+        findings = examined(address, conforming, fault.breaks, seconds=3)
+    assert [(each.id, each.verdict) for each in findings] == [(fault.breaks, Verdict.BROKEN)], findings
