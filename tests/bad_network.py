@@ -86,7 +86,8 @@ class BadNetwork:
             length = int(found[1]) if found else 0
             path = head.split(b" ", 2)[1].decode()
             query = parse_qs(urlsplit(path).query)
-            name = f"PUT {query['partNumber'][0]}" if "partNumber" in query else "PUT"
+            method = head.split(b" ", 1)[0].decode()
+            name = f"{method} {query['partNumber'][0]}" if "partNumber" in query else method
             begun = b""
             if head.startswith(b"POST"):
                 begun = await reader.readexactly(length)

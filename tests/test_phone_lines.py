@@ -21,9 +21,9 @@ from tests.terminals import MIB, Spawner, Terminal, photo
 @pytest.mark.parametrize(
     ("operation", "fate"),
     [
-        ("SubmitObservations", Fate.LOSE),
-        ("SubmitObservations", Fate.LOSE_REPLY),
-        ("SubmitObservations", Fate.FAIL),
+        ("Sync", Fate.LOSE),
+        ("Sync", Fate.LOSE_REPLY),
+        ("Sync", Fate.FAIL),
         ("RequestUploads", Fate.LOSE_REPLY),
         ("ConfirmMedia", Fate.LOSE_REPLY),
         ("MyMedia", Fate.LOSE_REPLY),
@@ -39,7 +39,7 @@ def test_one_lost_call_is_made_again(
     assert terminal.states() == 2 * [("ACCEPTED", ["READY"])]
     assert len(served.kept(inspector)["observations"]) == 2
     assert Counter(served.objects.names()) == {"PUT": 1, "PUT 1": 1, "PUT 2": 1}
-    clocks = [each["input"]["deviceClock"] for each in served.server.inputs("SubmitObservations")]
+    clocks = [each["drafts"]["deviceClock"] for each in served.server.inputs("Sync") if "drafts" in each]
     assert len({clock["at"] for clock in clocks}) == len(clocks), "read anew for each attempt"
 
 

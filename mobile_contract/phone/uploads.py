@@ -4,9 +4,9 @@ One signed PUT is `puts`' work, the copies on disk are `originals`'; what the se
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from mobile_contract.phone.faults import FOR_PEOPLE, RETRY_LATER, Fault, Refused, Unreachable
 from mobile_contract.phone.items import Medium, MediumState, ObservationState
@@ -34,6 +34,18 @@ class Meter(Protocol):
     def pausing(self, fault: Fault | None, seconds: float) -> None: ...
 
 
+class Silence:
+    """A meter that shows nothing."""
+
+    def expect(self, media: Sequence[Medium]) -> None: ...
+
+    def sent(self, medium: Medium, count: int) -> None: ...
+
+    def confirmed(self, media: Sequence[Medium]) -> None: ...
+
+    def pausing(self, fault: Fault | None, seconds: float) -> None: ...
+
+
 class Uploads:
     def __init__(
         self, outbox: Outbox, originals: Originals, account: Account, store: Store, meter: Meter, *, at_once: int
@@ -46,9 +58,13 @@ class Uploads:
         self._turns = asyncio.Semaphore(at_once)
         self._line_is_down = False
 
-    async def confirm_interrupted(self) -> None:
+    async def confirm_interrupted(self, *, beside: Collection[str] = ()) -> None:
         """What was under way when the phone last ended may have arrived: ask before sending it again."""
-        await self._confirm(self._outbox.media(MediumState.SENDING, MediumState.SENT))
+        await self._confirm([each for each in self.interrupted() if each.id not in beside])
+
+    def interrupted(self) -> list[Medium]:
+        """What the store may have, and the server doesn't know of."""
+        return self._outbox.media(MediumState.SENDING, MediumState.SENT)
 
     async def run(self, slots: dict[str, Slot]) -> None:
         """Send everything that waits, once. Raise `Unreachable` or `SignInAgain` after confirming what got through."""
@@ -180,21 +196,26 @@ class Uploads:
 
     async def _confirm(self, media: Sequence[Medium]) -> None:
         for first in range(0, len(media), MOST_CONFIRMED):
-            asked = {each.id: each for each in media[first : first + MOST_CONFIRMED]}
-            reply = await self._account.ask("ConfirmMedia", {"input": {"mediaIds": list(asked)}})
-            there, missing = [], []
-            for result in reply.value["results"]:
-                id, refusal = result["mediaId"], result["refusal"] and Refused.read(result["refusal"])
-                if refusal and refusal.next_step in FOR_PEOPLE:
-                    self._outbox.set_aside(id, MediumState.REFUSED, refusal)
-                elif refusal and refusal.code != "NOT_ARRIVED":
-                    self._outbox.troubled(id, refusal)
-                elif refusal:
-                    missing.append(id)
-                else:
-                    there.append(asked[id])
-            self._outbox.missing(missing)
-            self._there(there)
+            asked = media[first : first + MOST_CONFIRMED]
+            reply = await self._account.ask("ConfirmMedia", {"input": {"mediaIds": [each.id for each in asked]}})
+            self.settle(asked, reply.value)
+
+    def settle(self, media: Sequence[Medium], payload: dict[str, Any]) -> None:
+        """What the server found of media that were confirmed."""
+        asked = {each.id: each for each in media}
+        there, missing = [], []
+        for result in payload["results"]:
+            id, refusal = result["mediaId"], result["refusal"] and Refused.read(result["refusal"])
+            if refusal and refusal.next_step in FOR_PEOPLE:
+                self._outbox.set_aside(id, MediumState.REFUSED, refusal)
+            elif refusal and refusal.code != "NOT_ARRIVED":
+                self._outbox.troubled(id, refusal)
+            elif refusal:
+                missing.append(id)
+            else:
+                there.append(asked[id])
+        self._outbox.missing(missing)
+        self._there(there)
 
     def _there(self, media: Sequence[Medium]) -> None:
         self._outbox.confirmed([each.id for each in media])

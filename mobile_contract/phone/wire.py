@@ -21,7 +21,7 @@ from mobile_contract.phone.faults import Mistake, Refused, Unreachable, unreacha
 LEVEL = "Mingcha-Level"
 ACCEPT = "application/graphql-response+json, application/json;q=0.9"
 TIMEOUT = httpx.Timeout(60, connect=10)
-SAY_THE_TIME = frozenset({"SignIn", "RefreshSession", "SubmitObservations"})
+SAY_THE_TIME = frozenset({"SignIn", "RefreshSession", "SubmitObservations", "Sync"})
 """Operations that the phone's clock goes along with, so that the server knows how wrong it is."""
 PASSING = frozenset({"BUSY", "UNAVAILABLE"})
 """Refusals that say no more than: not now. Other codes of RETRY_LATER are worth no other attempt within seconds."""
@@ -29,10 +29,12 @@ PASSING = frozenset({"BUSY", "UNAVAILABLE"})
 
 @dataclass(frozen=True)
 class Reply:
-    """The value of the operation's one root field, and the server's clock as it was written."""
+    """The value of the operation's last root field, those before it, and the server's clock as it was written."""
 
     value: dict[str, Any]
     server_time: datetime
+    before: dict[str, Any]
+    """Of `Sync`: what was handed in, by root field. Each of them may be `Refused`."""
 
     def items(self) -> list[dict[str, Any]]:
         """The nodes of a connection's page."""
@@ -77,7 +79,11 @@ class Wire:
 
     async def _once(self, operation: str, variables: dict[str, Any], token: str | None) -> Reply:
         if operation in SAY_THE_TIME:  # anew for each attempt: a clock read before a long wait would seem to be behind
-            variables = variables | {"input": variables["input"] | {"deviceClock": self._clock()}}
+            variables = variables | {
+                name: variables[name] | {"deviceClock": self._clock()}
+                for name in ("input", "drafts")
+                if name in variables
+            }
         began = time.monotonic()
         try:
             response = await self._client.post(
@@ -96,7 +102,8 @@ class Wire:
             body = None
         if not isinstance(body, dict) or not ("data" in body or "errors" in body):
             raise self._unreachable(f"HTTP {response.status_code}, no GraphQL answer", asked_seconds(response))
-        return Reply(_root(body, response), _server_time(response))
+        before = dict(list((body.get("data") or {}).items())[:-1])
+        return Reply(_root(body, response), _server_time(response), before)
 
     def _clock(self) -> dict[str, Any]:
         """The phone's clock, right or wrong, and how far off a comparison with it can be, where that is known."""
@@ -115,8 +122,8 @@ def reason(error: httpx.TransportError) -> str:
 
 
 def _root(body: dict[str, Any], response: httpx.Response) -> dict[str, Any]:
-    """The root field's value; a mutation's answer counts even where a field deep inside it failed."""
-    root = next(iter((body.get("data") or {}).values()), None)
+    """The last root field's value; a mutation's answer counts even where a field deep inside it failed."""
+    root = next(reversed((body.get("data") or {}).values()), None)
     if root is None:
         error: dict[str, Any] = next(iter(body.get("errors") or []), {})
         raise _read(error.get("extensions", {}) | {"message": error.get("message")}, response)
