@@ -36,6 +36,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     chaos = parser.getgroup("chaos", "the storm of tests/test_chaos.py")
     chaos.addoption("--chaos-minutes", type=float, default=0.0, metavar="N", help="go on killing for N minutes")
     chaos.addoption("--chaos-seed", type=int, metavar="SEED", help="draw the same kills and pauses as a storm before")
+    storms = parser.getgroup("storms", "the phones of tests/test_phone_storms.py")
+    storms.addoption("--phone-steps", type=int, default=40, metavar="N", help="so many steps of a phone in a storm")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -85,12 +85,12 @@ def test_a_large_upload_goes_on_where_it_stopped(terminal: Terminal, served: Ser
     assert terminal.run("send") == 3
     assert "The store of photos" in terminal.output
     [observation] = terminal.status()["observations"]
-    assert observation["media"][0]["parts"] == {"total": 5, "arrived": 3}
+    assert observation["media"][0]["parts"] == {"total": 5, "arrived": 4}, "others go on beside it"
     terminal.do("status")
-    assert re.search(r"large.jpg .*3/5", terminal.output)
+    assert re.search(r"large.jpg .*4/5", terminal.output)
     served.calm()
     terminal.do("send", "--wait")
-    assert Counter(served.objects.names()) == {"PUT 4": 1, "PUT 5": 1}
+    assert served.objects.names() == ["PUT 4"]
     assert terminal.states() == [("ACCEPTED", ["READY"])]
 
 

@@ -12,7 +12,7 @@ from mobile_contract.phone.faults import FOR_PEOPLE, RETRY_LATER, Fault, Refused
 from mobile_contract.phone.items import Medium, MediumState, ObservationState
 from mobile_contract.phone.originals import Changed, Originals, Span
 from mobile_contract.phone.outbox import Outbox
-from mobile_contract.phone.puts import Slot, SlotRefused, Store, Target
+from mobile_contract.phone.puts import Part, Slot, SlotRefused, Store, Target
 from mobile_contract.phone.session import Account
 
 GROUP = 20
@@ -56,6 +56,7 @@ class Uploads:
         self._store = store
         self._meter = meter
         self._turns = asyncio.Semaphore(at_once)
+        self._puts = asyncio.Semaphore(at_once)
         self._line_is_down = False
 
     async def confirm_interrupted(self, *, beside: Collection[str] = ()) -> None:
@@ -168,24 +169,37 @@ class Uploads:
     async def _put(self, medium: Medium, slot: Slot) -> bool:
         """Put what the store doesn't have; False where the slot ran out before all was there, though some came through."""
         if slot.whole is not None:
-            await self._put_span(medium, slot.whole, Span(1, 0, medium.byte_size))
+            async with self._puts:
+                await self._put_span(medium, slot.whole, Span(1, 0, medium.byte_size))
             return True
         there = [part.span for part in slot.parts if part.has_arrived]
         self._outbox.arrived(medium.id, [span.number for span in there], alone=True)
         self._meter.sent(medium, sum(span.byte_size for span in there))
-        put = sum(span.byte_size for span in there)
-        for count, part in enumerate(each for each in slot.parts if not each.has_arrived):
-            if count and not slot.is_fresh:
-                self._meter.sent(medium, -put)
+        left = [part for part in slot.parts if not part.has_arrived]
+        failed = asyncio.Event()
+        puts = (self._put_part(medium, each, slot, failed, is_first=each is left[0]) for each in left)
+        done = await asyncio.gather(*puts, return_exceptions=True)
+        if all(each is True for each in done):
+            return True
+        there += [part.span for part, each in zip(left, done, strict=True) if each is True]
+        self._meter.sent(medium, -sum(span.byte_size for span in there))
+        for each in done:
+            if isinstance(each, BaseException):
+                raise each
+        return False
+
+    async def _put_part(self, medium: Medium, part: Part, slot: Slot, failed: asyncio.Event, *, is_first: bool) -> bool:
+        """Whether the part is there; where another has failed, or the slot runs out, it is left for the next time."""
+        async with self._puts:
+            if failed.is_set() or not (is_first or slot.is_fresh):
                 return False
             try:
                 await self._put_span(medium, part.target, part.span)
             except (SlotRefused, Unreachable):
-                self._meter.sent(medium, -put)
+                failed.set()
                 raise
-            put += part.span.byte_size
             self._outbox.arrived(medium.id, [part.span.number])
-        return True
+            return True
 
     async def _put_span(self, medium: Medium, target: Target, span: Span) -> None:
         chunks = partial(self._originals.read, medium.file, span.start, span.byte_size)
