@@ -24,7 +24,8 @@ from tests.phones import PASSWORD
 from tests.served import Served
 from tests.terminals import MIB, Spawner, Terminal, photo
 
-FATES = (*6 * [Fate.PASS], Fate.LOSE, Fate.HALVE, Fate.LOSE_REPLY, Fate.FAIL, Fate.KILL, Fate.KILL_AFTER)
+FATES = (*8 * [Fate.PASS], *(fate for fate in Fate if fate is not Fate.PASS))
+LATE_SECONDS = 0.3
 STORM_SECONDS = 4.0
 """After which a command of the storm is ended."""
 
@@ -54,19 +55,20 @@ class Storm(RuleBasedStateMachine):
         self.taken = 0
         self.photos = 0
 
-    @rule(kind=st.sampled_from(["words", "photo", "photo", "large"]))
+    @rule(kind=st.sampled_from(["words", "photo", "large"]))
     def take(self, kind: str) -> None:
         self.taken += 1
         if kind == "words":
             self.terminal.do("take", "--text", f"{self.taken}")
             return
         self.photos += 1
-        size = 5 * MIB + 100_000 if kind == "large" else 0
+        size = 10 * MIB + 100_000 if kind == "large" else 0
         self.terminal.do("take", photo(self.folder, f"{self.number}-{self.taken}.jpg", size))
 
     @rule(seed=st.integers(0, 2**32))
     def send_through_a_storm(self, seed: int) -> None:
         self.served.server.fate, self.served.objects.fate = weather(seed), weather(seed + 1)
+        self.served.server.seconds = self.served.objects.seconds = LATE_SECONDS
 
         def victim(pid: int) -> None:
             self.served.server.victim = self.served.objects.victim = pid
@@ -78,6 +80,11 @@ class Storm(RuleBasedStateMachine):
     @rule(moment=st.integers(1, 40))
     def send_and_die(self, moment: int) -> None:
         self.terminal.run("send", kill_at=moment)
+
+    @rule(moment=st.integers(6, 24))
+    def die_between_two_parts(self, moment: int) -> None:
+        self.take("large")
+        self.terminal.run("send", "--at-once", "1", kill_at=moment)
 
     @rule()
     def session_runs_out(self) -> None:
