@@ -86,6 +86,8 @@ def test_a_large_upload_goes_on_where_it_stopped(terminal: Terminal, served: Ser
     assert "The store of photos" in terminal.output
     [observation] = terminal.status()["observations"]
     assert observation["media"][0]["parts"] == {"total": 5, "arrived": 4}, "others go on beside it"
+    medium = observation["media"][0]
+    assert (medium["bytesSent"], medium["bytesVerified"]) == (medium["byteSize"] - 5 * MIB, 0)
     terminal.do("status")
     assert re.search(r"large.jpg .*4/5", terminal.output)
     served.calm()

@@ -158,6 +158,12 @@ def _sum_up(observations: Sequence[Observation], forgotten: int) -> None:
     line.append(", ")
     line.append(f"{len(aside)} need you 需处理", style="red" if aside else "dim")
     console.print(line)
+    if media:
+        arrived, verified = (
+            size(sum(each.bytes_sent for each in media)),
+            size(sum(each.bytes_verified for each in media)),
+        )
+        console.print(Text(f"Of the media, {arrived} sent 已发, {verified} verified 已核验.", style="dim"))
 
 
 def _empty(forgotten: int) -> tuple[str, str]:
