@@ -23,6 +23,8 @@ class Fate(Enum):
     LOSE = "the line breaks before the other side has it"
     HALVE = "the line breaks in the middle of the request's body"
     LOSE_REPLY = "the other side gets it, and the line breaks"
+    TWICE = "the other side gets it twice, and the second reply comes back"
+    CUT_REPLY = "the other side gets it, and half of the reply comes back"
     LATE = "the other side gets it after `seconds`"
     FAIL = "something in between answers 502"
     KILL = "the sender is killed before the other side has it"
@@ -88,7 +90,8 @@ class BadNetwork:
             length = int(found[1]) if found else 0
             path = head.split(b" ", 2)[1].decode()
             query = parse_qs(urlsplit(path).query)
-            name = f"PUT {query['partNumber'][0]}" if "partNumber" in query else "PUT"
+            method = head.split(b" ", 1)[0].decode()
+            name = f"{method} {query['partNumber'][0]}" if "partNumber" in query else method
             begun = b""
             if head.startswith(b"POST"):
                 begun = await reader.readexactly(length)
@@ -110,13 +113,15 @@ class BadNetwork:
                 await writer.drain()
                 return
             reply = await self._forward(head, body)
+            if fate is Fate.TWICE:
+                reply = await self._forward(head, body)
             status = int(reply.split(b" ", 2)[1])
             if fate is Fate.KILL_AFTER:
                 self._kill(name, path, body, fate, status)
                 return
             self._note(name, path, body, fate, status)
-            if fate in {Fate.PASS, Fate.LATE}:
-                writer.write(reply)
+            if fate in {Fate.PASS, Fate.LATE, Fate.TWICE, Fate.CUT_REPLY}:
+                writer.write(reply[: len(reply) // 2] if fate is Fate.CUT_REPLY else reply)
                 await writer.drain()
         except (asyncio.IncompleteReadError, ConnectionError):
             return  # the sender is gone

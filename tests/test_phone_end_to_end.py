@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -161,7 +162,10 @@ def test_from_the_outbox_to_the_case_graph(house: House, spawner: Spawner, tmp_p
     )
     other = Terminal(spawner, tmp_path / "other")
     other.sign_in(house.address, SUPERVISOR, house.password)
-    assert offer_id in other.do("assignments")
+    deadline = time.monotonic() + 30
+    while offer_id not in other.do("assignments", "--now"):
+        assert time.monotonic() < deadline, other.output
+        time.sleep(0.2)
     other.do("accept", offer_id)
 
     case = as_supervisor(CASE_GRAPH, id=case_id)["case"]

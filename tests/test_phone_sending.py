@@ -1,6 +1,7 @@
 """The phone on a good line: what it takes comes to be verified, and what stands in the way holds nothing else up."""
 
 import re
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -30,7 +31,8 @@ def test_from_the_folder_to_verified_and_nothing_is_sent_twice(
     assert Counter(served.objects.names()) == {"PUT": 4, "PUT 1": 1, "PUT 2": 1, "PUT 3": 1}
     served.calm()
     terminal.do("sync")
-    assert served.server.names() == served.objects.names() == []
+    assert (served.server.names(), served.objects.names()) == (["Sync"], [])
+    assert set(served.server.inputs("Sync")[0]) == {"input"}, "there was nothing to hand in"
 
 
 def test_bytes_go_with_the_digests_that_were_announced(terminal: Terminal, served: Served, tmp_path: Path) -> None:
@@ -53,7 +55,7 @@ def test_a_refused_draft_holds_nothing_up_and_can_be_mended_or_let_go(
     assert terminal.states() == states
     served.calm()
     assert terminal.run("sync") == 1
-    assert served.server.names() == []
+    assert [set(each) for each in served.server.inputs("Sync")] == [{"input"}], "what was set aside is not sent"
     terminal.do("fix", "2", "--method", "PATROL")
     terminal.do("discard", "3")
     terminal.do("sync")
@@ -126,7 +128,10 @@ def test_forgetting_lets_go_of_what_is_verified_and_keeps_its_receipt(terminal: 
 def test_lists_and_facts(terminal: Terminal, tmp_path: Path) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"), "--unit", "360703-JT-1", "--text", "无人在岗")
     terminal.do("send", "--wait")
-    assert re.search(r"其他 无人在岗 +南康区交通局一号窗口 +1/1", terminal.do("reports"))
+    deadline = time.monotonic() + 20
+    while not re.search(r"其他 无人在岗 +南康区交通局一号窗口 +1/1", terminal.do("reports", "--now")):
+        assert time.monotonic() < deadline, terminal.output
+        time.sleep(0.2)
     assert re.search(r"a\.jpg +jpeg +verified 已核验 +48 x 36", terminal.do("table"))
     assert "360703-JT-1" in terminal.do("units", "交通局一号")
     assert "南康示范家具厂" in terminal.do("points")

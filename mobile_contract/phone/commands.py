@@ -13,11 +13,12 @@ from typing import Annotated
 
 import typer
 
-from mobile_contract.phone import enquiries, keeping, screen
+from mobile_contract.phone import enquiries, keeping, reading, screen
 from mobile_contract.phone.bars import Bars
 from mobile_contract.phone.delivery import Delivery
 from mobile_contract.phone.device import Device
 from mobile_contract.phone.faults import Mistake
+from mobile_contract.phone.keeping import alarms_of, clock_of
 from mobile_contract.phone.options import DEFAULT_FOLDER, Where, told
 from mobile_contract.phone.ratings import RatingState
 from mobile_contract.phone.session import Session
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 app.add_typer(keeping.app)
 app.add_typer(enquiries.app)
+app.add_typer(reading.app)
 AtOnce = Annotated[int, typer.Option(min=1, max=8, help="Photos on their way at once.")]
 
 
@@ -60,8 +62,12 @@ def sign_in(
 
         async def run() -> Session:
             async with device.online() as line:
-                return await line.account.sign_in(url, user, secret, device_name)
+                made = await line.account.sign_in(url, user, secret, device_name)
+                await line.learn_keys()
+                return made
 
+        if before and not before.belongs_to(url, user):
+            device.belongs_to_another()
         session = asyncio.run(run())
         screen.say(
             f"Signed in as {session.display_name} ({', '.join(session.roles)}) at {session.endpoint}.", "登录成功。"
@@ -135,6 +141,7 @@ def _deliver(folder: Path, at_once: int, work: Callable[[Delivery], Awaitable[No
             async with device.online() as line:
                 with Bars(screen.console) as bars:
                     await work(line.delivery(bars, at_once=at_once))
+                await line.learn_keys()
 
         try:
             asyncio.run(run())
@@ -143,8 +150,10 @@ def _deliver(folder: Path, at_once: int, work: Callable[[Delivery], Awaitable[No
             if observations or not ratings:
                 screen.summary(observations, device.outbox.forgotten())
             screen.ratings(ratings)
+            alarms = alarms_of(device.outbox)
+            screen.alarms([*alarms, *clock_of(device.outbox)])
         states = {each.state for each in ratings}
-        if RatingState.REFUSED in states or any(each.is_aside for each in observations):
+        if alarms or RatingState.REFUSED in states or any(each.is_aside for each in observations):
             raise typer.Exit(1)
         if RatingState.QUEUED in states or any(each.is_undelivered for each in observations):
             raise typer.Exit(3)

@@ -1,6 +1,6 @@
 """Delivery: one pass over the outbox in order, again and again until everything is through, and what became of it.
 
-Submitting is left to `submission`, sending bytes to `uploads`.
+Handing in is left to `meeting`, sending bytes to `uploads`.
 """
 
 import asyncio
@@ -9,10 +9,10 @@ import time
 from mobile_contract.phone.backoff import Backoff
 from mobile_contract.phone.faults import RETRY_LATER, Fault, Refused, SignInAgain, Unreachable
 from mobile_contract.phone.items import MediumState
+from mobile_contract.phone.meeting import Meeting
 from mobile_contract.phone.outbox import Outbox
-from mobile_contract.phone.ratings import RatingBox, RatingState, RatingSubmission
+from mobile_contract.phone.ratings import RatingBox, RatingState
 from mobile_contract.phone.session import Account
-from mobile_contract.phone.submission import Submission
 from mobile_contract.phone.uploads import Meter, Uploads
 
 MOST_REJECTIONS = 3
@@ -25,29 +25,27 @@ class Delivery:
         outbox: Outbox,
         box: RatingBox,
         account: Account,
-        submission: Submission,
-        ratings: RatingSubmission,
+        meeting: Meeting,
         uploads: Uploads,
         meter: Meter,
         backoff: Backoff,
     ) -> None:
         self._outbox = outbox
         self._box = box
-        self._ratings = ratings
         self._account = account
-        self._submission = submission
+        self._meeting = meeting
         self._uploads = uploads
         self._meter = meter
         self._backoff = backoff
 
     async def once(self) -> None:
-        """Everything that can go now. Raise a `Fault` that stands in the way of all of it."""
+        """Everything that can go now. Raise a `Fault` that stands in the way of all of it, or of pulling alone."""
         self._account.require()
-        await self._uploads.confirm_interrupted()
-        slots = await self._submission.run()
-        await self._ratings.run()
+        slots, refusal = await self._meeting.hand_in()
         await self._uploads.run(slots)
         await self.look()
+        if refusal:
+            raise refusal
 
     async def look(self) -> None:
         """Ask what the server made of the media that it has confirmed and not yet verified."""

@@ -18,13 +18,18 @@ from mobile_contract.phone.faults import Mistake
 from mobile_contract.phone.folder import Folder
 from mobile_contract.phone.ids import new_id
 from mobile_contract.phone.items import Observation
+from mobile_contract.phone.meeting import Meeting
+from mobile_contract.phone.numbers import Numbers
 from mobile_contract.phone.originals import NotTaken, Original, Originals
 from mobile_contract.phone.outbox import Outbox
+from mobile_contract.phone.pulling import Pull
 from mobile_contract.phone.puts import Store
 from mobile_contract.phone.ratings import RatingBox, RatingSubmission
+from mobile_contract.phone.receipts import Receipts
+from mobile_contract.phone.records import Records
 from mobile_contract.phone.session import Account, Session
 from mobile_contract.phone.submission import Submission
-from mobile_contract.phone.uploads import Meter, Uploads
+from mobile_contract.phone.uploads import Meter, Silence, Uploads
 
 MOST_TOGETHER = 100
 """Media of one observation, by the contract."""
@@ -47,6 +52,8 @@ class Device:
         self.folder = folder
         self.outbox = Outbox(folder.outbox)
         self.ratings = RatingBox(self.outbox)
+        self.records = Records(self.outbox)
+        self.receipts = Receipts(self.outbox)
         self.originals = Originals(folder.originals)
 
     @classmethod
@@ -99,9 +106,14 @@ class Device:
         else:
             taken.originals.append(original)
 
+    def belongs_to_another(self) -> None:
+        """Another person signs in: what the last one pulled is dropped, and numbers are compared from here on."""
+        self.records.clear()
+        Numbers(self.outbox).begin_anew()
+
     def forget(self) -> list[Observation]:
-        """Let go of what is through: its photos and its text. Receipts stay."""
-        gone = self.outbox.forget()
+        """Let go of what is through and proven: its photos and its text. Receipts stay."""
+        gone = self.outbox.forget(but={each.observation_id for each in self.receipts.all() if each.is_wrong})
         self._sweep()
         return gone
 
@@ -124,7 +136,7 @@ class Device:
         limits = httpx.Limits(max_connections=10, keepalive_expiry=30)
         async with httpx.AsyncClient(limits=limits) as server, httpx.AsyncClient(limits=limits) as store:
             account = Account(self.folder.session, self.outbox.device_id, server, Backoff())
-            yield Line(self, account, store)
+            yield Line(self, account, server, store)
 
 
 @dataclass(frozen=True)
@@ -133,11 +145,30 @@ class Line:
 
     device: Device
     account: Account
+    server: httpx.AsyncClient
     store: httpx.AsyncClient
 
     def delivery(self, meter: Meter, *, at_once: int) -> Delivery:
-        outbox, backoff = self.device.outbox, Backoff()
-        store = Store(self.store, backoff)
-        uploads = Uploads(outbox, self.device.originals, self.account, store, meter, at_once=at_once)
-        submission, ratings = Submission(outbox, self.account), RatingSubmission(self.device.ratings, self.account)
-        return Delivery(outbox, self.device.ratings, self.account, submission, ratings, uploads, meter, backoff)
+        outbox, box = self.device.outbox, self.device.ratings
+        uploads = self._uploads(meter, at_once)
+        return Delivery(outbox, box, self.account, self._meeting(uploads), uploads, meter, Backoff())
+
+    async def pull(self) -> None:
+        """Meet the server without handing in anything. Raise a `Fault`."""
+        await self._meeting(self._uploads(Silence(), 1)).pull()
+        await self.learn_keys()
+
+    async def learn_keys(self) -> None:
+        """Fetch the keys that receipts are signed with, where some are wanted; a line that is down is no fault here."""
+        await self.device.receipts.refresh(self.server, self.account.require().endpoint)
+
+    def _uploads(self, meter: Meter, at_once: int) -> Uploads:
+        store = Store(self.store, Backoff())
+        return Uploads(self.device.outbox, self.device.originals, self.account, store, meter, at_once=at_once)
+
+    def _meeting(self, uploads: Uploads) -> Meeting:
+        device, account = self.device, self.account
+        submission, ratings = Submission(device.outbox, account), RatingSubmission(device.ratings, account)
+        return Meeting(
+            device.outbox, device.ratings, account, submission, ratings, uploads, Pull(device.records, account)
+        )

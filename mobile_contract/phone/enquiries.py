@@ -1,6 +1,6 @@
-"""The commands that ask the server: one's own reports, what it read in one's photos, assignments, units and points.
+"""The commands that ask the server each time: what it read in one's photos, and the steps of an assignment.
 
-What waits on the phone is no matter of these.
+What the phone has pulled is read by `reading`; what waits on it is no matter of these.
 """
 
 import asyncio
@@ -19,7 +19,6 @@ from mobile_contract.phone.truth import differences, read_truth
 T = TypeVar("T")
 app = typer.Typer()
 AssignmentId = Annotated[str, typer.Argument(metavar="ID", help="The assignment, as `assignments` shows it.")]
-Words = Annotated[str, typer.Argument(metavar="WORDS", help="Part of a name or code; all without.")]
 
 
 def _ask(device: Device, work: Callable[[Account], Awaitable[T]]) -> T:
@@ -41,18 +40,6 @@ async def _all(account: Account, operation: str, size: int, most: int) -> list[d
         if after is None:
             break
     return found
-
-
-@app.command()
-def reports(
-    most: Annotated[int, typer.Option("--most", min=1, help="So many, latest first.")] = 20,
-    as_json: AsJson = False,
-    folder: Where = DEFAULT_FOLDER,
-) -> None:
-    """What you have handed in, and what became of it (我的记录)."""
-    with told(), Device.opened(folder) as device:
-        nodes = _ask(device, lambda account: _all(account, "MyReports", 50, most))
-        screen.print_json(nodes) if as_json else screen.reports(nodes)
 
 
 @app.command()
@@ -90,14 +77,6 @@ def table(
 
 
 @app.command()
-def assignments(as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
-    """What was given to you (我的交办)."""
-    with told(), Device.opened(folder) as device:
-        nodes = _ask(device, lambda account: _all(account, "MyAssignments", 50, 500))
-        screen.print_json(nodes) if as_json else screen.assignments(nodes)
-
-
-@app.command()
 def accept(id: AssignmentId, folder: Where = DEFAULT_FOLDER) -> None:
     """Accept an assignment (签收): from now on you answer for it."""
     _step(folder, "AcceptAssignment", {"id": id}, ("Accepted.", "已签收。"))
@@ -117,27 +96,3 @@ def _step(folder: Path, operation: str, given: dict[str, Any], done: tuple[str, 
     with told(), Device.opened(folder) as device:
         _ask(device, lambda account: account.ask(operation, {"input": given}))
         screen.say(*done)
-
-
-@app.command()
-def units(words: Words = "", folder: Where = DEFAULT_FOLDER) -> None:
-    """Codes of units and windows, for --unit (单位代码)."""
-    _places(folder, "Units", words, lambda node: (node["code"], node["name"], (node["parent"] or {}).get("name", "")))
-
-
-@app.command()
-def points(words: Words = "", folder: Where = DEFAULT_FOLDER) -> None:
-    """Codes of monitoring points, for --point (监测点编号)."""
-    _places(
-        folder,
-        "MonitoringPoints",
-        words,
-        lambda node: (node["code"], node["enterprise"], (node["unit"] or {}).get("name", "")),
-    )
-
-
-def _places(folder: Path, operation: str, words: str, row_of: Callable[[dict[str, Any]], tuple[str, str, str]]) -> None:
-    with told(), Device.opened(folder) as device:
-        nodes = _ask(device, lambda account: _all(account, operation, 100, 10_000))
-        rows = [row_of(node) for node in nodes]
-        screen.places([row for row in rows if any(words in value for value in row)])

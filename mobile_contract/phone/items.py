@@ -56,12 +56,25 @@ class Medium:
         said = {name: _loaded(values[name]) for name in ("refusal", "trouble")}
         return cls(**values | said | {"state": MediumState(row["state"])})
 
+    @property
+    def bytes_sent(self) -> int:
+        """What the store has, as far as the phone was told."""
+        is_whole = self.state in {MediumState.SENT, MediumState.CONFIRMED, MediumState.READY}
+        return self.byte_size if is_whole else self.bytes_arrived
+
+    @property
+    def bytes_verified(self) -> int:
+        """What the server has read and found to be what was announced."""
+        return self.byte_size if self.state is MediumState.READY else 0
+
     def as_json(self) -> dict[str, Any]:
         return {
             "id": self.id,
             "name": self.name,
             "state": self.state.value,
             "byteSize": self.byte_size,
+            "bytesSent": self.bytes_sent,
+            "bytesVerified": self.bytes_verified,
             "contentType": self.content_type,
             "sha256": self.sha256,
             "parts": {"total": self.parts, "arrived": self.parts_arrived} if self.parts else None,

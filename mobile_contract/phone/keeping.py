@@ -15,6 +15,7 @@ from mobile_contract.phone.drafts import Datum
 from mobile_contract.phone.faults import Mistake
 from mobile_contract.phone.folder import Folder
 from mobile_contract.phone.items import Observation, ObservationState
+from mobile_contract.phone.numbers import Numbers
 from mobile_contract.phone.options import (
     DEFAULT_FOLDER,
     AsJson,
@@ -33,10 +34,13 @@ from mobile_contract.phone.options import (
 )
 from mobile_contract.phone.outbox import Outbox
 from mobile_contract.phone.ratings import RatingBox, RatingState, compose
+from mobile_contract.phone.receipts import Receipts
+from mobile_contract.phone.records import Records
 from mobile_contract.phone.session import Session
 from mobile_contract.phone.words import size
 
 app = typer.Typer()
+SKEW_SECONDS = 300
 RefusedId = Annotated[
     str, typer.Argument(metavar="ID", help="A refused observation: its id, or its number in `status`.")
 ]
@@ -120,10 +124,12 @@ def status(as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
         observations = outbox.observations() if outbox else []
         forgotten = outbox.forgotten() if outbox else 0
         ratings = RatingBox(outbox).all() if outbox else []
+        alarms = alarms_of(outbox) if outbox else []
         session = Session.read(place.session)
         if as_json:
             standing = _standing(place, session, observations, forgotten)
-            screen.print_json(standing | {"ratings": [vars(each) for each in ratings]})
+            more = {"ratings": [vars(each) for each in ratings], "alarms": [english for english, _ in alarms]}
+            screen.print_json(standing | more | (_met(outbox) if outbox else {}))
             return
         if session:
             signed = f"{session.display_name} ({session.user_name}) at {session.endpoint}"
@@ -133,6 +139,47 @@ def status(as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
         if observations or not ratings:
             screen.outbox(observations, forgotten)
         screen.ratings(ratings)
+        screen.alarms([*alarms, *(clock_of(outbox) if outbox else [])])
+
+
+def _met(outbox: Outbox) -> dict[str, object]:
+    """What the phone and the server found when they last met."""
+    numbers, records = Numbers(outbox), Records(outbox)
+    return {
+        "lost": numbers.lost,
+        "clockSkewSeconds": numbers.skew_seconds,
+        "pulledAt": records.age.pulled_at,
+        "asOf": records.age.as_of,
+        "records": records.counts(),
+    }
+
+
+def alarms_of(outbox: Outbox) -> list[tuple[str, str]]:
+    """What must not pass unseen, in English and Chinese: lost numbers, and receipts that prove nothing."""
+    found = []
+    if lost := Numbers(outbox).lost:
+        shown = ", ".join(map(str, lost[:20])) + (" ..." if len(lost) > 20 else "")
+        english = f"LOST: the server has nothing under No. {shown}, and nothing of it waits here. Tell your office."
+        found.append((english, f"丢失：服务器没有第 {shown} 号记录，手机上也已没有，请报告所在单位。"))
+    for each in Receipts(outbox).all():
+        if each.wrong:
+            english = f"The receipt of No. {each.sequence} proves nothing: {each.wrong} What it is of stays here."
+            found.append((english, f"第 {each.sequence} 号的回执无法验证，相关内容保留在手机上。"))
+    return found
+
+
+def clock_of(outbox: Outbox) -> list[tuple[str, str]]:
+    """That this device's clock is far off, where it was when the phone last met the server; nothing is set by it."""
+    skew = Numbers(outbox).skew_seconds
+    if skew is None or abs(skew) < SKEW_SECONDS:
+        return []
+    ahead = "ahead of" if skew > 0 else "behind"
+    return [
+        (
+            f"This device's clock is {abs(skew):.0f} s {ahead} the server's: set it.",
+            "本机时钟与服务器相差较大，请校准。",
+        )
+    ]
 
 
 def _standing(

@@ -5,7 +5,7 @@ What the steps are and in which order is left to `submission`, `uploads` and `de
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,27 +14,8 @@ from mobile_contract.phone.faults import Mistake, Refused
 from mobile_contract.phone.ids import new_id
 from mobile_contract.phone.items import Medium, MediumState, Observation, ObservationState
 from mobile_contract.phone.originals import Original, Span
+from mobile_contract.phone.tables import LEVEL, statements
 
-LEVEL = 1
-_TABLES = """
-CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE observations (
-  id TEXT PRIMARY KEY, sequence INTEGER NOT NULL UNIQUE, draft TEXT NOT NULL, state TEXT NOT NULL,
-  attempts INTEGER NOT NULL DEFAULT 0, receipt TEXT, refusal TEXT, trouble TEXT, forgotten INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE media (
-  id TEXT PRIMARY KEY, observation_id TEXT NOT NULL REFERENCES observations ON DELETE CASCADE, place INTEGER NOT NULL,
-  file TEXT NOT NULL, name TEXT NOT NULL, sha256 TEXT NOT NULL, byte_size INTEGER NOT NULL, content_type TEXT NOT NULL,
-  state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, rejections INTEGER NOT NULL DEFAULT 0,
-  refusal TEXT, trouble TEXT
-);
-CREATE INDEX media_of ON media (observation_id, place);
-CREATE INDEX media_by_digest ON media (sha256);
-CREATE TABLE parts (
-  medium_id TEXT NOT NULL REFERENCES media ON DELETE CASCADE, number INTEGER NOT NULL, start INTEGER NOT NULL,
-  byte_size INTEGER NOT NULL, arrived INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (medium_id, number)
-);
-"""
 _MEDIA = """
 SELECT media.*, (SELECT count(*) FROM parts WHERE medium_id = media.id) AS parts,
   (SELECT count(*) FROM parts WHERE medium_id = media.id AND arrived) AS parts_arrived,
@@ -65,12 +46,13 @@ class Outbox:
 
     def _make(self) -> None:
         with self.step() as database:
-            if database.execute("PRAGMA user_version").fetchone()[0] < LEVEL:
-                for statement in _TABLES.split(";"):
-                    database.execute(statement)
+            level = database.execute("PRAGMA user_version").fetchone()[0]
+            for statement in statements(level):
+                database.execute(statement)
+            if level == 0:
                 facts = [("device_id", new_id("dev")), ("last_sequence", "0")]
                 database.executemany("INSERT INTO facts VALUES (?, ?)", facts)
-                database.execute(f"PRAGMA user_version={LEVEL}")
+            database.execute(f"PRAGMA user_version={LEVEL}")
 
     @contextmanager
     def step(self) -> Iterator[sqlite3.Connection]:
@@ -83,15 +65,28 @@ class Outbox:
             raise
         self._database.execute("COMMIT")
 
-    def rows(self, statement: str) -> list[sqlite3.Row]:
+    def rows(self, statement: str, *values: object) -> list[sqlite3.Row]:
         """Read; for the tables of the files beside this one."""
-        return self._database.execute(statement).fetchall()
+        return self._database.execute(statement, values).fetchall()
+
+    def fact(self, name: str) -> str | None:
+        """A single value that the phone keeps under a name."""
+        row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return str(row[0]) if row else None
+
+    def note(self, name: str, value: str) -> None:
+        with self.step() as database:
+            database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
     @property
     def device_id(self) -> str:
         """Made once, with the outbox."""
-        value: str = self._database.execute("SELECT value FROM facts WHERE name = 'device_id'").fetchone()[0]
-        return value
+        return self.fact("device_id") or ""
+
+    @property
+    def last_sequence(self) -> int:
+        """The last running number that was given to an observation; 0 before the first."""
+        return int(self.fact("last_sequence") or 0)
 
     # Taking, mending, letting go
 
@@ -130,11 +125,13 @@ class Outbox:
     def discard(self, id: str) -> None:
         """Let go of a refused observation; never of one that the server has not answered for."""
         with self.step() as database:
-            database.execute("DELETE FROM observations WHERE id = ? AND state = 'REFUSED'", (id,))
+            chosen = "FROM observations WHERE id = ? AND state = 'REFUSED'"
+            database.execute(f"INSERT OR IGNORE INTO discarded SELECT sequence {chosen}", (id,))
+            database.execute(f"DELETE {chosen}", (id,))
 
-    def forget(self) -> list[Observation]:
+    def forget(self, *, but: Collection[str] = ()) -> list[Observation]:
         """Let go of text and names of what is through; receipts and digests stay. Returns what was let go."""
-        through = [each for each in self.observations() if each.is_through]
+        through = [each for each in self.observations() if each.is_through and each.id not in but]
         with self.step() as database:
             for each in through:
                 database.execute("UPDATE observations SET draft = '{}', forgotten = 1 WHERE id = ?", (each.id,))
@@ -161,6 +158,19 @@ class Outbox:
         rows = self._database.execute(f"{_MEDIA} WHERE NOT forgotten ORDER BY sequence, place")
         found = [Medium.read(row) for row in rows]
         return [each for each in found if not states or each.state in states]
+
+    def receipts(self) -> list[sqlite3.Row]:
+        """Of all that was accepted, also where the rest was let go of: id, sequence, draft, receipt, forgotten."""
+        return self.rows(
+            "SELECT id, sequence, draft, receipt, forgotten FROM observations WHERE receipt IS NOT NULL ORDER BY sequence"
+        )
+
+    def unsent(self) -> set[int]:
+        """Running numbers that the server can't have: of what waits or was set aside, and of what was let go of."""
+        known = self.rows(
+            "SELECT sequence FROM observations WHERE state <> 'ACCEPTED' UNION SELECT sequence FROM discarded"
+        )
+        return {row["sequence"] for row in known}
 
     def forgotten(self) -> int:
         count: int = self._database.execute("SELECT count(*) FROM observations WHERE forgotten").fetchone()[0]

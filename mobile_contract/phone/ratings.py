@@ -5,7 +5,7 @@ Observations go their own way (`submission`): neither holds the other up.
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
@@ -110,9 +110,9 @@ class RatingSubmission:
         self._box = box
         self._account = account
 
-    async def run(self) -> None:
-        """Hand in everything that is queued, once. Raise `Unreachable` or `SignInAgain`."""
-        queued = self._box.all(RatingState.QUEUED)
+    async def run(self, *, beside: Collection[str] = ()) -> None:
+        """Hand in everything that is queued but those ids, once. Raise `Unreachable` or `SignInAgain`."""
+        queued = [each for each in self._box.all(RatingState.QUEUED) if each.id not in beside]
         for start in range(0, len(queued), MOST_RATINGS):
             await self._submit(queued[start : start + MOST_RATINGS])
 
@@ -130,7 +130,10 @@ class RatingSubmission:
                 return
             self._box.settled([(each.id, refusal) for each in batch])
             return
-        results = {each["id"]: each for each in reply.value["results"]}
+        self.settle(batch, reply.value)
+
+    def settle(self, batch: Sequence[Rating], payload: dict[str, Any]) -> None:
+        results = {each["id"]: each for each in payload["results"]}
         self._box.settled([(each.id, _said(each.id, results.get(each.id) or {})) for each in batch])
 
 

@@ -39,7 +39,11 @@ def complain(fault: Fault) -> None:
 
 
 def print_json(value: object) -> None:
-    console.out(json.dumps(value, ensure_ascii=False, indent=2), highlight=False)
+    console.out(as_text(value), highlight=False)
+
+
+def as_text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2)
 
 
 def state(name: str) -> Text:
@@ -105,6 +109,19 @@ def ratings(found: Sequence[Rating]) -> None:
                 )
 
 
+def alarms(found: Sequence[tuple[str, str]]) -> None:
+    for english, chinese in found:
+        console.print(Text(f"{english} {chinese}", style="bold red"))
+
+
+def aged(as_of: str | None, pulled_at: str | None) -> None:
+    """How old what is shown is."""
+    if pulled_at is None:
+        say("Nothing has been pulled yet: `send`, or --now where there is a line.", "尚未同步，请联网后使用 --now。")
+    else:
+        console.print(Text(f"As of 数据截至 {local(as_of or pulled_at)}", style="dim"))
+
+
 def _progress(medium: Medium) -> Text:
     text = state(medium.state)
     if medium.parts and medium.parts_arrived < medium.parts:
@@ -144,6 +161,12 @@ def _sum_up(observations: Sequence[Observation], forgotten: int) -> None:
     line.append(", ")
     line.append(f"{len(aside)} need you 需处理", style="red" if aside else "dim")
     console.print(line)
+    if media:
+        arrived, verified = (
+            size(sum(each.bytes_sent for each in media)),
+            size(sum(each.bytes_verified for each in media)),
+        )
+        console.print(Text(f"Of the media, {arrived} sent 已发, {verified} verified 已核验.", style="dim"))
 
 
 def _empty(forgotten: int) -> tuple[str, str]:
@@ -153,28 +176,6 @@ def _empty(forgotten: int) -> tuple[str, str]:
             "手机上没有待办内容，保留有回执。",
         )
     return "Nothing is on this phone.", "手机上没有内容。"
-
-
-def reports(nodes: Sequence[dict[str, Any]]) -> None:
-    shown = table("received 接收", "what 内容", "unit 单位", ">media 影像", "follow-up 办理情况", "id")
-    for node in nodes:
-        content = node["content"]
-        place = node["unit"] or node["monitoringPoint"] or {}
-        name = place.get("name") or place.get("enterprise") or f"? {content['claimedUnit'] or ''}"
-        follow = "; ".join(
-            " ".join(filter(None, (each["caseNumber"], each["state"], each["outcome"], each["reply"])))
-            for each in node["followUps"]
-        )
-        category = CATEGORIES.get(content["category"], content["category"])
-        shown.add_row(
-            local(node["receivedAt"]),
-            Text(f"{category} {content['text'][:40]}".strip()),
-            Text(name),
-            f"{node['mediaArrived']}/{node['mediaExpected']}",
-            Text(follow),
-            Text(node["id"], style="dim"),
-        )
-    console.print(shown)
 
 
 def facts(rows: Sequence[dict[str, Any]]) -> None:
@@ -267,26 +268,3 @@ def _taken(found: dict[str, Any]) -> str:
     if offset is None:
         return at
     return f"{at} {'-' if offset < 0 else '+'}{abs(offset) // 60:02}:{abs(offset) % 60:02}"
-
-
-def assignments(nodes: Sequence[dict[str, Any]]) -> None:
-    shown = table("id", "state 状态", "due 期限", "what 事项", "asked 要求", "by 交办人")
-    for node in nodes:
-        case, unit, by = node["case"] or {}, node["unit"] or {}, node["offeredBy"] or {}
-        what = f"{case['number']} {case['title']}" if case else f"{unit.get('name', '')} {unit.get('code', '')}"
-        shown.add_row(
-            Text(node["id"]),
-            Text("accepted 已签收", style="green") if node["state"] == "ACCEPTED" else state(node["state"]),
-            node["dueOn"] or "",
-            Text(what.strip()),
-            Text(node["note"] or ""),
-            Text(by.get("displayName", "")),
-        )
-    console.print(shown)
-
-
-def places(rows: Sequence[tuple[str, str, str]]) -> None:
-    shown = table("code 代码", "name 名称", "where 所属")
-    for row in rows:
-        shown.add_row(*(Text(value) for value in row))
-    console.print(shown)

@@ -4,7 +4,7 @@ Media are announced by it and sent by `uploads`.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from mobile_contract.phone.faults import FOR_PEOPLE, Refused
@@ -26,10 +26,14 @@ class Submission:
         self._outbox = outbox
         self._account = account
 
-    async def run(self) -> dict[str, Slot]:
-        """Submit everything that is queued, once; returns slots by medium. Raise `Unreachable`, `SignInAgain` or `Refused`."""
+    async def run(self, *, beside: Collection[str] = ()) -> dict[str, Slot]:
+        """Submit everything that is queued but those ids, once; returns slots by medium.
+
+        Raise `Unreachable`, `SignInAgain` or `Refused`.
+        """
         slots: dict[str, Slot] = {}
-        for batch in batches(self._outbox.observations(ObservationState.QUEUED)):
+        queued = [each for each in self._outbox.observations(ObservationState.QUEUED) if each.id not in beside]
+        for batch in batches(queued):
             slots |= await self._submit(batch)
         return slots
 
@@ -46,11 +50,11 @@ class Submission:
                 return {}
             middle = len(batch) // 2
             return await self._submit(batch[:middle]) | await self._submit(batch[middle:])
-        return self._settle(batch, reply)
+        return self.settle(batch, reply.value, reply)
 
-    def _settle(self, batch: Sequence[Observation], reply: Reply) -> dict[str, Slot]:
+    def settle(self, batch: Sequence[Observation], payload: dict[str, Any], reply: Reply) -> dict[str, Slot]:
         """One transaction for the batch: a receipt is stored before anything is done that rests on it."""
-        results = {each["id"]: each for each in reply.value["results"]}
+        results = {each["id"]: each for each in payload["results"]}
         receipts: dict[str, dict[str, Any]] = {}
         refusals: dict[str, Refused] = {}
         troubles: dict[str, Refused] = {}

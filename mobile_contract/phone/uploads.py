@@ -4,15 +4,15 @@ One signed PUT is `puts`' work, the copies on disk are `originals`'; what the se
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from mobile_contract.phone.faults import FOR_PEOPLE, RETRY_LATER, Fault, Refused, Unreachable
 from mobile_contract.phone.items import Medium, MediumState, ObservationState
 from mobile_contract.phone.originals import Changed, Originals, Span
 from mobile_contract.phone.outbox import Outbox
-from mobile_contract.phone.puts import Slot, SlotRefused, Store, Target
+from mobile_contract.phone.puts import Part, Slot, SlotRefused, Store, Target
 from mobile_contract.phone.session import Account
 
 GROUP = 20
@@ -34,6 +34,18 @@ class Meter(Protocol):
     def pausing(self, fault: Fault | None, seconds: float) -> None: ...
 
 
+class Silence:
+    """A meter that shows nothing."""
+
+    def expect(self, media: Sequence[Medium]) -> None: ...
+
+    def sent(self, medium: Medium, count: int) -> None: ...
+
+    def confirmed(self, media: Sequence[Medium]) -> None: ...
+
+    def pausing(self, fault: Fault | None, seconds: float) -> None: ...
+
+
 class Uploads:
     def __init__(
         self, outbox: Outbox, originals: Originals, account: Account, store: Store, meter: Meter, *, at_once: int
@@ -44,11 +56,16 @@ class Uploads:
         self._store = store
         self._meter = meter
         self._turns = asyncio.Semaphore(at_once)
+        self._puts = asyncio.Semaphore(at_once)
         self._line_is_down = False
 
-    async def confirm_interrupted(self) -> None:
+    async def confirm_interrupted(self, *, beside: Collection[str] = ()) -> None:
         """What was under way when the phone last ended may have arrived: ask before sending it again."""
-        await self._confirm(self._outbox.media(MediumState.SENDING, MediumState.SENT))
+        await self._confirm([each for each in self.interrupted() if each.id not in beside])
+
+    def interrupted(self) -> list[Medium]:
+        """What the store may have, and the server doesn't know of."""
+        return self._outbox.media(MediumState.SENDING, MediumState.SENT)
 
     async def run(self, slots: dict[str, Slot]) -> None:
         """Send everything that waits, once. Raise `Unreachable` or `SignInAgain` after confirming what got through."""
@@ -152,24 +169,37 @@ class Uploads:
     async def _put(self, medium: Medium, slot: Slot) -> bool:
         """Put what the store doesn't have; False where the slot ran out before all was there, though some came through."""
         if slot.whole is not None:
-            await self._put_span(medium, slot.whole, Span(1, 0, medium.byte_size))
+            async with self._puts:
+                await self._put_span(medium, slot.whole, Span(1, 0, medium.byte_size))
             return True
         there = [part.span for part in slot.parts if part.has_arrived]
         self._outbox.arrived(medium.id, [span.number for span in there], alone=True)
         self._meter.sent(medium, sum(span.byte_size for span in there))
-        put = sum(span.byte_size for span in there)
-        for count, part in enumerate(each for each in slot.parts if not each.has_arrived):
-            if count and not slot.is_fresh:
-                self._meter.sent(medium, -put)
+        left = [part for part in slot.parts if not part.has_arrived]
+        failed = asyncio.Event()
+        puts = (self._put_part(medium, each, slot, failed, is_first=each is left[0]) for each in left)
+        done = await asyncio.gather(*puts, return_exceptions=True)
+        if all(each is True for each in done):
+            return True
+        there += [part.span for part, each in zip(left, done, strict=True) if each is True]
+        self._meter.sent(medium, -sum(span.byte_size for span in there))
+        for each in done:
+            if isinstance(each, BaseException):
+                raise each
+        return False
+
+    async def _put_part(self, medium: Medium, part: Part, slot: Slot, failed: asyncio.Event, *, is_first: bool) -> bool:
+        """Whether the part is there; where another has failed, or the slot runs out, it is left for the next time."""
+        async with self._puts:
+            if failed.is_set() or not (is_first or slot.is_fresh):
                 return False
             try:
                 await self._put_span(medium, part.target, part.span)
             except (SlotRefused, Unreachable):
-                self._meter.sent(medium, -put)
+                failed.set()
                 raise
-            put += part.span.byte_size
             self._outbox.arrived(medium.id, [part.span.number])
-        return True
+            return True
 
     async def _put_span(self, medium: Medium, target: Target, span: Span) -> None:
         chunks = partial(self._originals.read, medium.file, span.start, span.byte_size)
@@ -180,21 +210,26 @@ class Uploads:
 
     async def _confirm(self, media: Sequence[Medium]) -> None:
         for first in range(0, len(media), MOST_CONFIRMED):
-            asked = {each.id: each for each in media[first : first + MOST_CONFIRMED]}
-            reply = await self._account.ask("ConfirmMedia", {"input": {"mediaIds": list(asked)}})
-            there, missing = [], []
-            for result in reply.value["results"]:
-                id, refusal = result["mediaId"], result["refusal"] and Refused.read(result["refusal"])
-                if refusal and refusal.next_step in FOR_PEOPLE:
-                    self._outbox.set_aside(id, MediumState.REFUSED, refusal)
-                elif refusal and refusal.code != "NOT_ARRIVED":
-                    self._outbox.troubled(id, refusal)
-                elif refusal:
-                    missing.append(id)
-                else:
-                    there.append(asked[id])
-            self._outbox.missing(missing)
-            self._there(there)
+            asked = media[first : first + MOST_CONFIRMED]
+            reply = await self._account.ask("ConfirmMedia", {"input": {"mediaIds": [each.id for each in asked]}})
+            self.settle(asked, reply.value)
+
+    def settle(self, media: Sequence[Medium], payload: dict[str, Any]) -> None:
+        """What the server found of media that were confirmed."""
+        asked = {each.id: each for each in media}
+        there, missing = [], []
+        for result in payload["results"]:
+            id, refusal = result["mediaId"], result["refusal"] and Refused.read(result["refusal"])
+            if refusal and refusal.next_step in FOR_PEOPLE:
+                self._outbox.set_aside(id, MediumState.REFUSED, refusal)
+            elif refusal and refusal.code != "NOT_ARRIVED":
+                self._outbox.troubled(id, refusal)
+            elif refusal:
+                missing.append(id)
+            else:
+                there.append(asked[id])
+        self._outbox.missing(missing)
+        self._there(there)
 
     def _there(self, media: Sequence[Medium]) -> None:
         self._outbox.confirmed([each.id for each in media])

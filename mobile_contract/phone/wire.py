@@ -22,7 +22,7 @@ from mobile_contract.phone.faults import Mistake, Refused, Unreachable, unreacha
 LEVEL = "Mingcha-Level"
 ACCEPT = "application/graphql-response+json, application/json;q=0.9"
 TIMEOUT = httpx.Timeout(60, connect=10)
-SAY_THE_TIME = frozenset({"SignIn", "RefreshSession", "SubmitObservations"})
+SAY_THE_TIME = frozenset({"SignIn", "RefreshSession", "SubmitObservations", "Sync"})
 """Operations that the phone's clock goes along with, so that the server knows how wrong it is."""
 PASSING = frozenset({"BUSY", "UNAVAILABLE"})
 """Refusals that say no more than: not now. Other codes of RETRY_LATER are worth no other attempt within seconds."""
@@ -30,10 +30,12 @@ PASSING = frozenset({"BUSY", "UNAVAILABLE"})
 
 @dataclass(frozen=True)
 class Reply:
-    """The value of the operation's one root field, and the server's clock as it was written."""
+    """The value of the operation's last root field, those before it, and the server's clock as it was written."""
 
     value: dict[str, Any]
     server_time: datetime
+    before: dict[str, Any]
+    """Of `Sync`: what was handed in, by root field. Each of them may be `Refused`."""
 
     def items(self) -> list[dict[str, Any]]:
         """The nodes of a connection's page."""
@@ -78,6 +80,8 @@ class Wire:
         raise AssertionError("a back-off has at least one attempt")
 
     async def _once(self, operation: str, variables: dict[str, Any], token: str | None) -> Reply:
+        if "drafts" in variables:  # of `Sync`: the times of drafts are understood by the clock that comes with them
+            variables = variables | {"drafts": variables["drafts"] | {"deviceClock": self._clock()}}
         if operation in SAY_THE_TIME:  # anew for each attempt: a clock read before a long wait would seem to be behind
             variables = variables | {"input": variables["input"] | {"deviceClock": self._clock()}}
         payload = {"query": text_of(operation), "operationName": operation, "variables": variables}
@@ -88,7 +92,8 @@ class Wire:
             body = None
         if not isinstance(body, dict) or not ("data" in body or "errors" in body):
             raise self._unreachable(f"HTTP {response.status_code}, no GraphQL answer", asked_seconds(response))
-        return Reply(_root(body, response), _server_time(response))
+        before = dict(list((body.get("data") or {}).items())[:-1])
+        return Reply(_root(body, response), _server_time(response), before)
 
     async def _post(self, payload: dict[str, Any], token: str | None) -> httpx.Response:
         """Packed, unless the server can't read that: then once more as it is, and so from then on if that helped."""
@@ -126,8 +131,8 @@ def reason(error: httpx.RequestError) -> str:
 
 
 def _root(body: dict[str, Any], response: httpx.Response) -> dict[str, Any]:
-    """The root field's value; a mutation's answer counts even where a field deep inside it failed."""
-    root = next(iter((body.get("data") or {}).values()), None)
+    """The last root field's value; a mutation's answer counts even where a field deep inside it failed."""
+    root = next(reversed((body.get("data") or {}).values()), None)
     if root is None:
         error: dict[str, Any] = next(iter(body.get("errors") or []), {})
         raise _read(error.get("extensions", {}) | {"message": error.get("message")}, response)

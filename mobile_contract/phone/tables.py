@@ -1,0 +1,46 @@
+"""Tables of the phone's one database, level by level: an older phone's outbox is brought up to date and never begun anew.
+
+What is written into them is left to `outbox`, `records` and `ratings`.
+"""
+
+LEVEL = 2
+_FIRST = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE observations (
+  id TEXT PRIMARY KEY, sequence INTEGER NOT NULL UNIQUE, draft TEXT NOT NULL, state TEXT NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0, receipt TEXT, refusal TEXT, trouble TEXT, forgotten INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE media (
+  id TEXT PRIMARY KEY, observation_id TEXT NOT NULL REFERENCES observations ON DELETE CASCADE, place INTEGER NOT NULL,
+  file TEXT NOT NULL, name TEXT NOT NULL, sha256 TEXT NOT NULL, byte_size INTEGER NOT NULL, content_type TEXT NOT NULL,
+  state TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, rejections INTEGER NOT NULL DEFAULT 0,
+  refusal TEXT, trouble TEXT
+);
+CREATE INDEX media_of ON media (observation_id, place);
+CREATE INDEX media_by_digest ON media (sha256);
+CREATE TABLE parts (
+  medium_id TEXT NOT NULL REFERENCES media ON DELETE CASCADE, number INTEGER NOT NULL, start INTEGER NOT NULL,
+  byte_size INTEGER NOT NULL, arrived INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (medium_id, number)
+);
+"""
+# Numbers that a phone of level 1 let go of are known by their absence alone.
+_SECOND = """
+CREATE TABLE discarded (sequence INTEGER PRIMARY KEY);
+INSERT INTO discarded
+  WITH RECURSIVE numbers (each) AS (
+    SELECT 1 UNION ALL SELECT each + 1 FROM numbers
+    WHERE each < (SELECT CAST(value AS INTEGER) FROM facts WHERE name = 'last_sequence')
+  )
+  SELECT each FROM numbers
+  WHERE each <= (SELECT CAST(value AS INTEGER) FROM facts WHERE name = 'last_sequence')
+    AND each NOT IN (SELECT sequence FROM observations);
+CREATE TABLE records (
+  kind TEXT NOT NULL, id TEXT NOT NULL, content TEXT NOT NULL, round INTEGER NOT NULL, PRIMARY KEY (kind, id)
+);
+"""
+
+
+def statements(level: int) -> list[str]:
+    """What brings a database of that level, 0 for a new one, to `LEVEL`."""
+    wanted = [_FIRST, _SECOND][level:]
+    return [each for script in wanted for each in script.split(";")]
