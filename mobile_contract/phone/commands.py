@@ -20,8 +20,8 @@ from mobile_contract.phone.device import Device
 from mobile_contract.phone.faults import Mistake
 from mobile_contract.phone.keeping import alarms_of, clock_of
 from mobile_contract.phone.options import DEFAULT_FOLDER, Where, told
-from mobile_contract.phone.ratings import RatingState
 from mobile_contract.phone.session import Session
+from mobile_contract.phone.slips import SlipState
 
 app = typer.Typer(
     help="A phone for the terminal 终端手机: takes photos offline, keeps them until the server has them, and tells how far "
@@ -75,7 +75,7 @@ def sign_in(
 
 
 def _holds(device: Device) -> bool:
-    return bool(device.outbox.undelivered() or device.ratings.all(RatingState.QUEUED))
+    return bool(device.outbox.undelivered() or any(box.all(SlipState.QUEUED) for box in device.boxes))
 
 
 def _password(given: str | None) -> str:
@@ -146,14 +146,15 @@ def _deliver(folder: Path, at_once: int, work: Callable[[Delivery], Awaitable[No
         try:
             asyncio.run(run())
         finally:
-            observations, ratings = device.outbox.observations(), device.ratings.all()
-            if observations or not ratings:
+            observations, ratings, answers = device.outbox.observations(), device.ratings.all(), device.answers.all()
+            if observations or not (ratings or answers):
                 screen.summary(observations, device.outbox.forgotten())
             screen.ratings(ratings)
+            screen.answers(answers)
             alarms = alarms_of(device.outbox)
             screen.alarms([*alarms, *clock_of(device.outbox)])
-        states = {each.state for each in ratings}
-        if alarms or RatingState.REFUSED in states or any(each.is_aside for each in observations):
+        states = {each.state for each in (*ratings, *answers)}
+        if alarms or SlipState.REFUSED in states or any(each.is_aside for each in observations):
             raise typer.Exit(1)
-        if RatingState.QUEUED in states or any(each.is_undelivered for each in observations):
+        if SlipState.QUEUED in states or any(each.is_undelivered for each in observations):
             raise typer.Exit(3)

@@ -5,14 +5,16 @@ Handing in is left to `meeting`, sending bytes to `uploads`.
 
 import asyncio
 import time
+from collections.abc import Sequence
 
+from mobile_contract.phone.answers import AnswerSubmission
 from mobile_contract.phone.backoff import Backoff
 from mobile_contract.phone.faults import RETRY_LATER, Fault, Refused, SignInAgain, Unreachable
 from mobile_contract.phone.items import MediumState
 from mobile_contract.phone.meeting import Meeting
 from mobile_contract.phone.outbox import Outbox
-from mobile_contract.phone.ratings import RatingBox, RatingState
 from mobile_contract.phone.session import Account
+from mobile_contract.phone.slips import SlipBox, SlipState
 from mobile_contract.phone.uploads import Meter, Uploads
 
 MOST_REJECTIONS = 3
@@ -23,17 +25,19 @@ class Delivery:
     def __init__(
         self,
         outbox: Outbox,
-        box: RatingBox,
+        boxes: Sequence[SlipBox],
         account: Account,
         meeting: Meeting,
+        answers: AnswerSubmission,
         uploads: Uploads,
         meter: Meter,
         backoff: Backoff,
     ) -> None:
         self._outbox = outbox
-        self._box = box
+        self._boxes = boxes
         self._account = account
         self._meeting = meeting
+        self._answers = answers
         self._uploads = uploads
         self._meter = meter
         self._backoff = backoff
@@ -43,6 +47,7 @@ class Delivery:
         self._account.require()
         slots, refusal = await self._meeting.hand_in()
         await self._uploads.run(slots)
+        await self._answers.look()
         await self.look()
         if refusal:
             raise refusal
@@ -99,7 +104,7 @@ class Delivery:
             before = self._standing()
             fault = await self._pass()
             observations = self._outbox.observations()
-            queued = bool(self._box.all(RatingState.QUEUED))
+            queued = any(box.all(SlipState.QUEUED) for box in self._boxes)
             if not queued and not any(each.is_moving for each in observations):
                 return
             still = still + 1 if self._standing() == before else 1
@@ -131,4 +136,4 @@ class Delivery:
     def _standing(self) -> list[object]:
         observations = self._outbox.observations()
         media = [(each.state, [(one.state, one.parts_arrived) for one in each.media]) for each in observations]
-        return [media, [each.state for each in self._box.all()]]
+        return [media, [each.state for box in self._boxes for each in box.all()]]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 
+from mobile_contract.phone.answers import AnswerBox, AnswerSubmission
 from mobile_contract.phone.backoff import Backoff
 from mobile_contract.phone.delivery import Delivery
 from mobile_contract.phone.drafts import Content, Method, compose
@@ -28,6 +29,7 @@ from mobile_contract.phone.ratings import RatingBox, RatingSubmission
 from mobile_contract.phone.receipts import Receipts
 from mobile_contract.phone.records import Records
 from mobile_contract.phone.session import Account, Session
+from mobile_contract.phone.slips import SlipBox
 from mobile_contract.phone.submission import Submission
 from mobile_contract.phone.uploads import Meter, Silence, Uploads
 
@@ -52,6 +54,8 @@ class Device:
         self.folder = folder
         self.outbox = Outbox(folder.outbox)
         self.ratings = RatingBox(self.outbox)
+        self.answers = AnswerBox(self.outbox)
+        self.boxes: tuple[SlipBox, ...] = (self.ratings, self.answers)
         self.records = Records(self.outbox)
         self.receipts = Receipts(self.outbox)
         self.originals = Originals(folder.originals)
@@ -149,9 +153,11 @@ class Line:
     store: httpx.AsyncClient
 
     def delivery(self, meter: Meter, *, at_once: int) -> Delivery:
-        outbox, box = self.device.outbox, self.device.ratings
-        uploads = self._uploads(meter, at_once)
-        return Delivery(outbox, box, self.account, self._meeting(uploads), uploads, meter, Backoff())
+        device, account, uploads = self.device, self.account, self._uploads(meter, at_once)
+        answers = AnswerSubmission(device.answers, account)
+        return Delivery(
+            device.outbox, device.boxes, account, self._meeting(uploads), answers, uploads, meter, Backoff()
+        )
 
     async def pull(self) -> None:
         """Meet the server without handing in anything. Raise a `Fault`."""
@@ -168,7 +174,9 @@ class Line:
 
     def _meeting(self, uploads: Uploads) -> Meeting:
         device, account = self.device, self.account
-        submission, ratings = Submission(device.outbox, account), RatingSubmission(device.ratings, account)
-        return Meeting(
-            device.outbox, device.ratings, account, submission, ratings, uploads, Pull(device.records, account)
-        )
+        slips = {
+            "submitRatings": RatingSubmission(device.ratings, account),
+            "answerAssignments": AnswerSubmission(device.answers, account),
+        }
+        submission = Submission(device.outbox, account)
+        return Meeting(device.outbox, account, submission, slips, uploads, Pull(device.records, account))

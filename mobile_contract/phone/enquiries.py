@@ -11,9 +11,12 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from mobile_contract.phone import screen
+from mobile_contract.phone.answers import HELD, AnswerSubmission, answer
 from mobile_contract.phone.device import Device
+from mobile_contract.phone.faults import SignInAgain, Unreachable
 from mobile_contract.phone.options import DEFAULT_FOLDER, AsJson, Where, told
 from mobile_contract.phone.session import Account
+from mobile_contract.phone.slips import SlipState
 from mobile_contract.phone.truth import differences, read_truth
 
 T = TypeVar("T")
@@ -78,8 +81,8 @@ def table(
 
 @app.command()
 def accept(id: AssignmentId, folder: Where = DEFAULT_FOLDER) -> None:
-    """Accept an assignment (签收): from now on you answer for it."""
-    _step(folder, "AcceptAssignment", {"id": id}, ("Accepted.", "已签收。"))
+    """Accept an assignment (签收): from now on you answer for it. Without a line it waits, and `send` hands it in."""
+    _answer(folder, answer(id), ("Accepted.", "已签收。"))
 
 
 @app.command()
@@ -88,11 +91,23 @@ def finish(
     result: Annotated[str, typer.Option("--result", help="What came of it (办理结果).")],
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
-    """Say that an assignment is done (完成)."""
-    _step(folder, "FinishAssignment", {"id": id, "result": result}, ("Finished.", "已完成。"))
+    """Say that an assignment is done (完成). Without a line it waits, and `send` hands it in."""
+    _answer(folder, answer(id, result), ("Finished.", "已完成。"))
 
 
-def _step(folder: Path, operation: str, given: dict[str, Any], done: tuple[str, str]) -> None:
+def _answer(folder: Path, said: dict[str, Any], done: tuple[str, str]) -> None:
+    """Keep it, and hand in the answers that wait at once where there is a line; exit code 1 for a refusal."""
     with told(), Device.opened(folder) as device:
-        _ask(device, lambda account: account.ask(operation, {"input": given}))
-        screen.say(*done)
+        device.answers.add(said)
+        try:
+            _ask(device, lambda account: AnswerSubmission(device.answers, account).run())
+        except (Unreachable, SignInAgain):
+            screen.say("Kept. `send` hands it in.", "已登记，等待发送。")
+            return
+        [kept] = [each for each in device.answers.all() if each.id == said["id"]]
+        if kept.receipt is None or kept.receipt["outcome"] == HELD:
+            screen.answers([kept])
+        else:
+            screen.say(*done)
+        if kept.state is SlipState.REFUSED:
+            raise typer.Exit(1)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from mobile_contract.phone import screen
+from mobile_contract.phone.answers import AnswerBox
 from mobile_contract.phone.device import Device
 from mobile_contract.phone.drafts import Datum
 from mobile_contract.phone.faults import Mistake
@@ -33,10 +34,11 @@ from mobile_contract.phone.options import (
     told,
 )
 from mobile_contract.phone.outbox import Outbox
-from mobile_contract.phone.ratings import RatingBox, RatingState, compose
+from mobile_contract.phone.ratings import RatingBox, compose
 from mobile_contract.phone.receipts import Receipts
 from mobile_contract.phone.records import Records
 from mobile_contract.phone.session import Session
+from mobile_contract.phone.slips import SlipState
 from mobile_contract.phone.words import size
 
 app = typer.Typer()
@@ -124,11 +126,16 @@ def status(as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
         observations = outbox.observations() if outbox else []
         forgotten = outbox.forgotten() if outbox else 0
         ratings = RatingBox(outbox).all() if outbox else []
+        answers = AnswerBox(outbox).all() if outbox else []
         alarms = alarms_of(outbox) if outbox else []
         session = Session.read(place.session)
         if as_json:
             standing = _standing(place, session, observations, forgotten)
-            more = {"ratings": [vars(each) for each in ratings], "alarms": [english for english, _ in alarms]}
+            more = {
+                "ratings": [vars(each) for each in ratings],
+                "answers": [vars(each) for each in answers],
+                "alarms": [english for english, _ in alarms],
+            }
             screen.print_json(standing | more | (_met(outbox) if outbox else {}))
             return
         if session:
@@ -136,9 +143,10 @@ def status(as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
             screen.say(signed if session.is_open else f"{signed}: sign in again 请重新登录")
         else:
             screen.say("Not signed in yet 尚未登录")
-        if observations or not ratings:
+        if observations or not (ratings or answers):
             screen.outbox(observations, forgotten)
         screen.ratings(ratings)
+        screen.answers(answers)
         screen.alarms([*alarms, *(clock_of(outbox) if outbox else [])])
 
 
@@ -223,13 +231,14 @@ def fix(
 
 @app.command()
 def discard(id: RefusedId, folder: Where = DEFAULT_FOLDER) -> None:
-    """Let go of a refused observation and its photos, or of a refused rating (放弃); the server has never had it."""
+    """Let go of a refused observation and its photos, or of a refused rating or answer (放弃); the server has never had it."""
     with told(), Device.opened(folder) as device:
-        for rating in device.ratings.all(RatingState.REFUSED):
-            if id in {rating.id, rating.label}:
-                device.ratings.discard(rating.id)
-                screen.say(f"{rating.label} is gone from this phone.", "已从手机删除。")
-                return
+        for box in device.boxes:
+            for slip in box.all(SlipState.REFUSED):
+                if id in {slip.id, slip.label}:
+                    box.discard(slip.id)
+                    screen.say(f"{slip.label} is gone from this phone.", "已从手机删除。")
+                    return
         refused = _refused(device.outbox, id)
         device.discard(refused.id)
         screen.say(f"No. {refused.sequence} is gone from this phone.", "已从手机删除。")
@@ -245,9 +254,10 @@ def _refused(outbox: Outbox, wanted: str) -> Observation:
 
 @app.command()
 def forget(folder: Where = DEFAULT_FOLDER) -> None:
-    """Let go of photos, texts and ratings that the server has (清理); receipts stay."""
+    """Let go of photos, texts, ratings and answers that the server has (清理); receipts stay."""
     with told(), Device.opened(folder) as device:
         gone, rated = device.forget(), device.ratings.forget()
+        device.answers.forget()
         freed = size(sum(medium.byte_size for each in gone for medium in each.media))
         and_rated = f" and {rated} ratings" if rated else ""
         screen.say(

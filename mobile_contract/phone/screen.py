@@ -16,8 +16,8 @@ from rich.text import Text
 
 from mobile_contract.phone.faults import Fault
 from mobile_contract.phone.items import Medium, Observation
-from mobile_contract.phone.ratings import Rating
-from mobile_contract.phone.words import CATEGORIES, NEXT_STEPS, STATES, size
+from mobile_contract.phone.slips import Slip
+from mobile_contract.phone.words import ANSWERS, CATEGORIES, NEXT_STEPS, STATES, size
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -87,7 +87,7 @@ def summary(observations: Sequence[Observation], forgotten: int) -> None:
     _sum_up(observations, forgotten)
 
 
-def ratings(found: Sequence[Rating]) -> None:
+def ratings(found: Sequence[Slip]) -> None:
     """A line for each rating that is on the phone, and what went wrong with it."""
     if not found:
         return
@@ -97,6 +97,23 @@ def ratings(found: Sequence[Rating]) -> None:
         score = str(draft.get("score", draft.get("grade", "")))
         shown.add_row(each.label, draft["month"][:7], Text(draft["unit"]), Text(score), state(each.state))
     console.print(shown)
+    _explain_slips(found, "rate")
+
+
+def answers(found: Sequence[Slip]) -> None:
+    """A line for each answer to an assignment that is on the phone, and what went wrong with it."""
+    if not found:
+        return
+    shown = table("No. 序号", "assignment 交办", "answer 回复", "state 状态")
+    for each in found:
+        is_held = (each.receipt or {}).get("outcome") == "HELD"
+        word = Text("held 暂存", style="yellow") if is_held else state(each.state)
+        shown.add_row(each.label, each.draft["assignmentId"], ANSWERS[each.draft["kind"]], word)
+    console.print(shown)
+    _explain_slips(found, "answer")
+
+
+def _explain_slips(found: Sequence[Slip], again: str) -> None:
     for each in found:
         said = each.refusal or each.trouble
         if said:
@@ -105,7 +122,7 @@ def ratings(found: Sequence[Rating]) -> None:
             console.print(line)
             if each.refusal:
                 console.print(
-                    Text(f"  {said['code']}: let go of it with `discard {each.label}`, and rate again", style="dim")
+                    Text(f"  {said['code']}: let go of it with `discard {each.label}`, and {again} again", style="dim")
                 )
 
 

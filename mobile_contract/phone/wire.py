@@ -41,6 +41,11 @@ class Reply:
         """The nodes of a connection's page."""
         return [edge["node"] for edge in self.value["edges"]]
 
+    def listed(self) -> list[dict[str, Any]]:
+        """The items of a plain list."""
+        found: list[dict[str, Any]] = self.value["listed"]
+        return found
+
     @property
     def next_page(self) -> str | None:
         info = self.value["pageInfo"]
@@ -136,6 +141,8 @@ def _root(body: dict[str, Any], response: httpx.Response) -> dict[str, Any]:
     if root is None:
         error: dict[str, Any] = next(iter(body.get("errors") or []), {})
         raise _read(error.get("extensions", {}) | {"message": error.get("message")}, response)
+    if isinstance(root, list):
+        return {"listed": root}
     if not isinstance(root, dict) or root.get("__typename") == "Refused":
         raise _read(root if isinstance(root, dict) else {}, response)
     return root

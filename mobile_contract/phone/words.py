@@ -45,6 +45,8 @@ CATEGORIES: Mapping[str, str] = {
     "OTHER": "其他",
 }
 
+ANSWERS: Mapping[str, str] = {"ACCEPT": "accepted 签收", "FINISH": "done 办结"}
+
 NEXT_STEPS: Mapping[str, str] = {
     "RETRY_LATER": "tried again by itself 自动重试",
     "FIX_AND_RESEND": "mend it with `fix` 请修改后重发",
