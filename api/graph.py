@@ -8,6 +8,7 @@ from strawberry.tools import merge_types
 from strawberry.types.base import get_object_definition
 
 from api.assignment_answers import AssignmentAnswerMutations, AssignmentAnswerQueries
+from api.assignment_notes import AssignmentNoteMutations
 from api.assignments import AssignmentMutations, AssignmentQueries
 from api.cases import CaseMutations, CaseQueries
 from api.catalogue import CatalogueQueries
@@ -64,6 +65,7 @@ Mutation = merge_types(
         CaseMutations,
         AssignmentMutations,
         AssignmentAnswerMutations,
+        AssignmentNoteMutations,
         FlagMutations,
         ThresholdMutations,
         RedactionMutations,

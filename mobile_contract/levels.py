@@ -30,6 +30,7 @@ OUTBOX = frozenset(
         "ConfirmMedia",
         "SubmitRatings",
         "AnswerAssignments",
+        "EditAssignmentNotes",
     }
 )
 """Operations by which a phone empties its outbox, whatever its level."""

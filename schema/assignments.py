@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 import strawberry
 
+from schema.assignment_notes import AssignmentNote, NoteEdit, merged
 from schema.cases import Case
 from schema.links import Info
 from schema.nodes import Node
@@ -75,6 +76,13 @@ class Assignment(Node):
     unit_path: strawberry.Private[str | None] = None
     handed_on_from_id: strawberry.Private[str | None] = None
     opening_sha256: strawberry.Private[str]
+    note_edits: strawberry.Private[tuple[NoteEdit, ...]] = ()
+
+    @strawberry.field(
+        description="What its assignee notes of it; fields that were never edited are left out (交办备注)."
+    )
+    def notes(self) -> list[AssignmentNote]:
+        return merged(self.note_edits)
 
     @strawberry.field(description="To whom it is given, where the viewer may know (承办人).")
     async def assignee(self, info: Info) -> User | None:

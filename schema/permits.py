@@ -57,6 +57,7 @@ OUTBOX = frozenset(
         "confirmMedia",
         "submitRatings",
         "answerAssignments",
+        "editAssignmentNotes",
     )
 )
 """What phones of every level may do for ever: an app that is too old must still give up what it holds."""
@@ -80,7 +81,7 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("Mutation", OFFICERS, "openCase linkObservations unlinkObservations moveCase assign withdrawAssignment"),
     ("Mutation", OFFICERS, "reviewFlag setThreshold"),
     ("Mutation", OFFICERS, "requestRedaction correctRedaction approveRedaction rejectRedaction"),
-    ("Mutation", FOLLOWERS, "acceptAssignment finishAssignment answerAssignments"),
+    ("Mutation", FOLLOWERS, "acceptAssignment finishAssignment answerAssignments editAssignmentNotes"),
     ("Mutation", only(_R.SUPERVISOR, _R.OFFICER), "handOnAssignment"),
     ("Subscription", FOLLOWERS, "assignmentChanged caseChanged"),
     ("AbortResult", SEEN, "mediaId media refusal"),
@@ -89,6 +90,11 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("AnswerResult", SEEN, "id outcome assignment refusal"),
     ("HeldOperation", SEEN, "id operation heldSince heldUntil waitsFor refusal"),
     ("Assignment", SEEN, "id kind state note dueOn offeredAt acceptedAt endedAt result assignee offeredBy case unit"),
+    ("Assignment", SEEN, "notes"),
+    ("AssignmentNote", SEEN, "field value version editId editedAt lostEdits"),
+    ("LostEdit", SEEN, "id value editedAt"),
+    ("EditAssignmentNotesPayload", SEEN, "results"),
+    ("NoteEditResult", SEEN, "id outcome assignment refusal"),
     ("AssignmentChanged", SEEN, "cursor assignment"),
     ("AssignmentConnection", SEEN, "edges pageInfo"),
     ("AssignmentEdge", SEEN, "cursor node"),

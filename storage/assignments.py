@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from schema.assignment_notes import MOST_EDITS, NoteEdit
 from schema.assignments import Assignment, AssignmentState, states_before
 from schema.cases import ASSIGNABLE
 from schema.follow_ups import CaseState
@@ -87,6 +88,23 @@ class Assignments:
         """All of the cases' assignments, oldest first."""
         found = await self._assignments.find({"case_id": {"$in": list(case_ids)}}, sort=[("offered_at", ASCENDING)])
         return [from_document(Assignment, document) for document in found]
+
+    async def with_edit(self, edit_id: str, visible: Filter) -> Assignment | None:
+        """The one whose notes that edit was taken into."""
+        found = await self._assignments.find_one(all_of({"note_edits.id": edit_id}, visible))
+        return from_document(Assignment, found) if found else None
+
+    async def append_edit(self, id: str, edit: NoteEdit, visible: Filter) -> Assignment | None:
+        """Take it in, once, behind all that came before; None where it is there already, is one too many, or unseen."""
+        free: Filter = {
+            "_id": id,
+            "note_edits.id": {"$ne": edit.id},
+            f"note_edits.{MOST_EDITS - 1}": {"$exists": False},
+        }
+        changed = await self._assignments.change_one(
+            all_of(free, visible), {"$push": {"note_edits": to_document(edit)}}
+        )
+        return from_document(Assignment, changed) if changed else None
 
     async def granted_cases(self, user_id: str) -> list[str]:
         """Cases given to the person, also when finished or handed on since; not those taken back."""

@@ -1,0 +1,110 @@
+"""Edits of notes: a phone's edits of its own assignments' notes, each appended by one conditional update (备注修改).
+
+Which of them stand is never decided here: `schema/assignment_notes.py` reads it from all that were taken in.
+"""
+
+from datetime import timedelta
+from typing import Annotated
+
+import strawberry
+
+from api.clocks import read_clock
+from api.context import Context, Info, at_most
+from api.isolation import isolated
+from api.submission import MOST_SET_ASIDE, NOT_KEPT
+from schema.assignment_answers import AnswerOutcome
+from schema.assignment_notes import MOST_EDITS, NoteEdit
+from schema.assignments import Assignment
+from schema.digests import canonical, digest_of
+from schema.guards import mutation
+from schema.note_edits import (
+    MAX_EDITS,
+    EditAssignmentNotesInput,
+    EditAssignmentNotesPayload,
+    NoteEditInput,
+    NoteEditResult,
+    check,
+    taken_in,
+)
+from schema.refusals import NextStep, Refusal, RefusalCode, Refused
+from storage.mongo import Filter
+from storage.visibility import all_of
+
+FULL = f"An assignment keeps {MOST_EDITS} edits of its notes."
+
+
+async def edit_notes(context: Context, input: EditAssignmentNotesInput) -> EditAssignmentNotesPayload:
+    """Settle every edit; raises `Refusal` only for what concerns the batch as a whole."""
+    at_most(MAX_EDITS, input.edits, "edits")
+    viewer = context.actor
+    reading = await read_clock(context, input.device_clock, viewer.user_id, viewer.device_id)
+    if reading is None and viewer.device_id is not None:
+        reading = await context.store.clocks.latest(viewer.user_id, viewer.device_id)
+    skew = reading.skew if reading else timedelta()
+    own = all_of({"assignee_id": viewer.user_id}, await context.links.visible_assignments())
+    results = []
+    for index, edit in enumerate(input.edits):
+        results.append(await _result(context, edit, own, skew, f"edits.{index}"))
+    return EditAssignmentNotesPayload(results=results)
+
+
+async def _result(context: Context, sent: NoteEditInput, own: Filter, skew: timedelta, at: str) -> NoteEditResult:
+    try:
+        outcome, assignment = await isolated(lambda: _settle(context, sent, own, skew, at))
+    except Refusal as refusal:
+        context.note(refusal)
+        return NoteEditResult(id=sent.id, outcome=AnswerOutcome.REFUSED, refusal=Refused.of(refusal))
+    return NoteEditResult(id=sent.id, outcome=outcome, assignment=assignment)
+
+
+async def _settle(
+    context: Context, sent: NoteEditInput, own: Filter, skew: timedelta, at: str
+) -> tuple[AnswerOutcome, Assignment]:
+    check(sent, at=at)
+    assignments = context.store.assignments
+    if known := await assignments.with_edit(sent.id, own):
+        return await _again(context, sent, known, at)
+    found = await assignments.many([sent.assignment_id], own)
+    if not found:
+        raise Refusal(RefusalCode.NOT_FOUND, field=f"{at}.assignmentId")
+    device_id = context.actor.device_id or ""
+    edit = taken_in(sent, found[0], device_id=device_id, skew=skew, now=context.now, at=at)
+    if noted := await assignments.append_edit(sent.assignment_id, edit, own):
+        return AnswerOutcome.SETTLED, noted
+    # Another request was faster with this very id, or the assignment is full, or no longer one's own.
+    if known := await assignments.with_edit(sent.id, own):
+        return await _again(context, sent, known, at)
+    if await assignments.many([sent.assignment_id], own):
+        raise Refusal(RefusalCode.LIMIT_EXCEEDED, FULL, field=f"{at}.assignmentId", next_step=NextStep.DISCARD)
+    raise Refusal(RefusalCode.NOT_FOUND, field=f"{at}.assignmentId")
+
+
+async def _again(context: Context, sent: NoteEditInput, known: Assignment, at: str) -> tuple[AnswerOutcome, Assignment]:
+    """The same again is a duplicate; raises `Refusal(CONFLICT)` for another, which is kept aside, or `LIMIT_EXCEEDED`."""
+    if _edit(known, sent.id).sha256 == digest_of(sent):
+        return AnswerOutcome.DUPLICATE, known
+    newcomer = (sent.id, digest_of(sent), canonical(sent))
+    user_id = context.actor.user_id
+    if not await context.store.observations.set_aside([newcomer], user_id, context.now, MOST_SET_ASIDE):
+        raise Refusal(RefusalCode.LIMIT_EXCEEDED, NOT_KEPT, field=f"{at}.id", next_step=NextStep.RETRY_LATER)
+    raise Refusal(RefusalCode.CONFLICT, field=f"{at}.id")
+
+
+def _edit(assignment: Assignment, id: str) -> NoteEdit:
+    return next(edit for edit in assignment.note_edits if edit.id == id)
+
+
+EditAssignmentNotesResult = Annotated[
+    EditAssignmentNotesPayload | Refused,
+    strawberry.union("EditAssignmentNotesResult", description="How each edit settled; or the whole was refused."),
+]
+
+
+@strawberry.type
+class AssignmentNoteMutations:
+    @mutation(
+        description="Edit notes of one's own assignments from a phone's outbox: fields merge, and of edits of one field"
+        " that knew nothing of each other the later stands whichever comes first (备注修改)."
+    )
+    async def edit_assignment_notes(self, info: Info, input: EditAssignmentNotesInput) -> EditAssignmentNotesResult:
+        return await edit_notes(info.context, input)
