@@ -1,6 +1,6 @@
-"""Measurements that are no tests: how fast, and how surely, nearly the same pictures are found among a million.
+"""Measurements that are no tests: how nearly the same pictures are found among a million, what a day costs a phone in bytes.
 
-It starts a database of its own in a temporary folder, and touches no installation.
+It starts engines of its own in a temporary folder, and touches no installation. The day itself is left to `day.py`.
 """
 
 import asyncio
@@ -18,11 +18,13 @@ from typing import Annotated
 
 import typer
 
+from api.settings import Settings
 from schema.likeness import COARSE_BITS, DETAIL_BITS, Likeness
 from schema.thresholds import DEFAULTS, ThresholdKind
+from scripts.day import measure_day
 from scripts.reach import FAULTS
 from storage.altered_pictures import altered
-from storage.engines import Engines
+from storage.engines import Addresses, Engines
 from storage.folder import DataFolder
 from storage.likeness import INDEXES, MARK_INDEXES, RADIUS, Likenesses, entry, mark_entry
 from storage.likeness_hash import GREY_SIDE
@@ -30,6 +32,7 @@ from storage.marks import FIGURE_BITS, KEY_BITS, LEVELS, MARKS_A_LEVEL, Mark, Ma
 from storage.mongo import Mongo
 from storage.pictures import examine
 from storage.scenes import draw_scene
+from storage.store import Store
 from storage.supervision import Lost
 
 BATCH = 10_000
@@ -111,18 +114,54 @@ async def measure_likeness(
             await _recall(kept, name, files, Path(folder))
 
 
+@app.command()
+def day(
+    *,
+    observations: Annotated[int, typer.Option(help="How many observations are handed in.")] = 20,
+    photos: Annotated[
+        int, typer.Option(help="How many photos they have together; their own bytes are not counted.")
+    ] = 60,
+    pulls: Annotated[int, typer.Option(help="How often the phone looks for news besides.")] = 16,
+) -> None:
+    """Bytes that an inspector's first sync and a day's work take, in each direction, plain and packed."""
+    try:
+        asyncio.run(_day(observations, photos, pulls))
+    except FAULTS as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+async def _day(observations: int, photos: int, pulls: int) -> None:
+    async with _engines() as (root, addresses):
+        objects = addresses.store()
+        mongo = Mongo(addresses.mongo_url, "bench")
+        settings = Settings(data=root / "bench", log_level="WARNING")
+        measured = await measure_day(
+            Store(mongo, objects), settings, observations=observations, photos=photos, pulls=pulls
+        )
+        typer.echo(measured.told(observations, photos))
+        await mongo.close()
+        objects.close()
+
+
 @contextlib.asynccontextmanager
 async def _database() -> AsyncIterator[Mongo]:
+    async with _engines() as (_, addresses):
+        # An index of a million pictures takes minutes to make.
+        mongo = Mongo(addresses.mongo_url, "bench", timeout_seconds=600)
+        yield mongo
+        await mongo.close()
+
+
+@contextlib.asynccontextmanager
+async def _engines() -> AsyncIterator[tuple[Path, Addresses]]:
     with tempfile.TemporaryDirectory(prefix="mingcha-bench-") as root:
         folder = DataFolder.open(Path(root) / "data")
         lock = folder.hold()
         lost: asyncio.Future[Lost] = asyncio.get_running_loop().create_future()
         engines = Engines(folder, lock, typer.echo, lost, durable=False)
         try:
-            # An index of a million pictures takes minutes to make.
-            mongo = Mongo((await engines.start()).mongo_url, "bench", timeout_seconds=600)
-            yield mongo
-            await mongo.close()
+            yield Path(root), await engines.start()
         finally:
             await engines.stop()
             os.close(lock)

@@ -1,9 +1,14 @@
 """The bench: it measures what it says it does; how fast that is, is no test."""
 
+from pathlib import Path
+
 import pytest
 
+from api.settings import Settings
 from scripts.bench import measure_likeness
+from scripts.day import measure_day
 from storage.mongo import Mongo
+from storage.store import Store
 
 
 @pytest.fixture
@@ -22,3 +27,14 @@ async def test_all_planted_hashes_are_found_and_copies_are_counted(
     assert printed.count("missed 0 of 30") == 3
     assert "encoded at 60                  100.0%  1 of 1" in printed
     assert "taken for copies of one another: 0 of 0 pairs" in printed
+
+
+async def test_a_day_is_small_and_so_is_the_first_sync_of_a_county(kept: Store, tmp_path: Path) -> None:
+    day = await measure_day(kept, Settings(data=tmp_path), observations=2, photos=3, pulls=2)
+    assert day.records > 50
+    assert 0 < day.first_sync.received_packed < 200_000
+    assert day.first_sync.received_packed < day.first_sync.received_plain
+    assert f"first sync of a county, {day.records} records: 1 requests" in day.told(2, 3)
+    assert day.work.requests >= 1 + 2 + 1 + 1 + 2
+    assert 0 < day.work.sent_packed < day.work.sent_plain
+    assert 0 < day.work.received_packed < day.work.received_plain
