@@ -3,19 +3,21 @@
 Which of them stand is never decided here: `schema/assignment_notes.py` reads it from all that were taken in.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated
 
 import strawberry
 
 from api.clocks import read_clock
-from api.context import Context, Info, at_most
+from api.context import Context, Info, at_most, unreadable
 from api.isolation import isolated
-from api.submission import MOST_SET_ASIDE, NOT_KEPT
+from api.submission import MOST_SET_ASIDE, NOT_KEPT, positions
 from schema.assignment_answers import AnswerOutcome
 from schema.assignment_notes import MOST_EDITS, NoteEdit
 from schema.assignments import Assignment
 from schema.digests import canonical, digest_of
+from schema.drafts import UnreadableDraft
 from schema.guards import mutation
 from schema.note_edits import (
     MAX_EDITS,
@@ -33,27 +35,38 @@ from storage.visibility import all_of
 FULL = f"An assignment keeps {MOST_EDITS} edits of its notes."
 
 
-async def edit_notes(context: Context, input: EditAssignmentNotesInput) -> EditAssignmentNotesPayload:
+async def edit_notes(
+    context: Context, input: EditAssignmentNotesInput, unreadable: Sequence[UnreadableDraft] = ()
+) -> EditAssignmentNotesPayload:
     """Settle every edit; raises `Refusal` only for what concerns the batch as a whole."""
-    at_most(MAX_EDITS, input.edits, "edits")
+    at_most(MAX_EDITS, [*input.edits, *unreadable], "edits")
     viewer = context.actor
     reading = await read_clock(context, input.device_clock, viewer.user_id, viewer.device_id)
     if reading is None and viewer.device_id is not None:
         reading = await context.store.clocks.latest(viewer.user_id, viewer.device_id)
     skew = reading.skew if reading else timedelta()
     own = all_of({"assignee_id": viewer.user_id}, await context.links.visible_assignments())
-    results = []
-    for index, edit in enumerate(input.edits):
-        results.append(await _result(context, edit, own, skew, f"edits.{index}"))
-    return EditAssignmentNotesPayload(results=results)
+    results = {
+        each.index: _refused(context, each.id, Refusal(RefusalCode.BAD_INPUT, each.message, field=each.field))
+        for each in unreadable
+    }
+    for index, edit in zip(positions(len(input.edits), unreadable), input.edits, strict=True):
+        results[index] = await _result(context, edit, own, skew, f"edits.{index}")
+    return EditAssignmentNotesPayload(results=[results[index] for index in sorted(results)])
+
+
+def _refused(context: Context, id: str | None, refusal: Refusal) -> NoteEditResult:
+    context.note(refusal)
+    return NoteEditResult(
+        id=strawberry.ID(id) if id else None, outcome=AnswerOutcome.REFUSED, refusal=Refused.of(refusal)
+    )
 
 
 async def _result(context: Context, sent: NoteEditInput, own: Filter, skew: timedelta, at: str) -> NoteEditResult:
     try:
         outcome, assignment = await isolated(lambda: _settle(context, sent, own, skew, at))
     except Refusal as refusal:
-        context.note(refusal)
-        return NoteEditResult(id=sent.id, outcome=AnswerOutcome.REFUSED, refusal=Refused.of(refusal))
+        return _refused(context, sent.id, refusal)
     return NoteEditResult(id=sent.id, outcome=outcome, assignment=assignment)
 
 
@@ -107,4 +120,4 @@ class AssignmentNoteMutations:
         " that knew nothing of each other the later stands whichever comes first (备注修改)."
     )
     async def edit_assignment_notes(self, info: Info, input: EditAssignmentNotesInput) -> EditAssignmentNotesResult:
-        return await edit_notes(info.context, input)
+        return await edit_notes(info.context, input, unreadable(info))

@@ -18,6 +18,7 @@ from graphql import (
     GraphQLNamedType,
     GraphQLObjectType,
     GraphQLSchema,
+    GraphQLUnionType,
     InlineFragmentNode,
     IntValueNode,
     NullValueNode,
@@ -55,19 +56,25 @@ class Page:
 
 @dataclass(slots=True)
 class Cost:
-    """Fields that may be resolved: `fixed`, plus for each part its own cost times its page size."""
+    """Fields that may be resolved: `fixed`, plus for each part its own cost times its page size.
+
+    Of each of `choices`, what is selected of the types that a value may have, the dearest counts: a value has one type.
+    """
 
     fixed: int = 0
     parts: list[tuple[Page, "Cost"]] = field(default_factory=list)
+    choices: list[dict[str, "Cost"]] = field(default_factory=list)
 
     def add(self, page: Page, inner: "Cost") -> None:
-        if page.variable is None and not inner.parts:
+        if page.variable is None and not inner.parts and not inner.choices:
             self.fixed += page.size * inner.fixed
         else:
             self.parts.append((page, inner))
 
     def of(self, variables: Mapping[str, Any]) -> int:
-        return self.fixed + sum(max(page.of(variables), 0) * inner.of(variables) for page, inner in self.parts)
+        parts = sum(max(page.of(variables), 0) * inner.of(variables) for page, inner in self.parts)
+        choices = sum(max(each.of(variables) for each in choice.values()) for choice in self.choices)
+        return self.fixed + parts + choices
 
 
 @dataclass(slots=True)
@@ -152,6 +159,7 @@ class _Walk:
             raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"Selections are nested more than {DEEPEST_NESTING} deep.")
         if not place.introspection:
             self.shape.depth = max(self.shape.depth, place.depth)
+        choice: dict[str, Cost] = {}
         for selection in selection_set.selections:
             self.visits += 1
             if self.visits > MOST_VISITS:
@@ -162,7 +170,18 @@ class _Walk:
             if isinstance(selection, FieldNode):
                 self.field(selection, parent, cost, place, names)
             else:
-                self.fragment(selection, parent, cost, place, names)
+                chosen = self.chosen(selection, parent)
+                self.fragment(selection, parent, choice.setdefault(chosen, Cost()) if chosen else cost, place, names)
+        if choice:
+            cost.choices.append(choice)
+
+    def chosen(self, selection: Any, parent: GraphQLNamedType | None) -> str | None:
+        """The one type, of those that a value here may have, that a fragment is on."""
+        on = self.fragments.get(selection.name.value) if isinstance(selection, FragmentSpreadNode) else selection
+        if not isinstance(parent, GraphQLUnionType | GraphQLInterfaceType) or on is None or on.type_condition is None:
+            return None
+        name: str = on.type_condition.name.value
+        return name if isinstance(self.schema.get_type(name), GraphQLObjectType) else None
 
     def fragment(
         self,

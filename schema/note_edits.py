@@ -51,7 +51,7 @@ class EditAssignmentNotesInput:
 
 @strawberry.type(description="How one edit settled.")
 class NoteEditResult:
-    id: strawberry.ID = strawberry.field(description="The edit.")
+    id: strawberry.ID | None = strawberry.field(description="The edit; null where it could not be read.")
     outcome: AnswerOutcome = strawberry.field(
         description="SETTLED when it is kept, whether it stands or lost: `Assignment.notes` says which. Never HELD."
     )

@@ -7,6 +7,8 @@ import pytest
 from graphql import OperationDefinitionNode, build_schema, parse, validate
 
 from api.graph import printed
+from api.settings import Settings
+from api.shape import shape_of
 from mobile_contract import documents
 from tests.world import SCHEMA
 
@@ -33,3 +35,21 @@ def test_a_named_operation_is_valid_and_bears_the_name_of_its_file(file: Path) -
     assert validate(build_schema(printed(SCHEMA)), document) == []
     operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
     assert [each.name and each.name.value for each in operations] == [file.stem]
+
+
+@pytest.mark.parametrize("file", OPERATIONS, ids=lambda file: file.stem)
+def test_a_named_operation_with_its_own_page_size_is_within_the_limits(file: Path) -> None:
+    settings = Settings()
+    shape = shape_of(build_schema(printed(SCHEMA)), parse(file.read_text(encoding="utf-8")))
+    assert shape.cost[file.stem].of({}) <= settings.max_cost
+    assert shape.depth <= settings.max_depth
+    assert shape.aliases <= settings.max_aliases
+
+
+def test_of_the_types_that_a_record_may_have_the_dearest_counts() -> None:
+    """A page of changes is not as dear as if each were all kinds of records at once."""
+    texts = ("... on Unit { id }", "... on MonitoringPoint { id code }", "... on Unit { code name }")
+    page = "{ changes(first: 10) { ... on ChangePage { changes { record { %s } } } } }"
+    core = build_schema(printed(SCHEMA))
+    one, two, both = (shape_of(core, parse(page % " ".join(texts[:count]))).cost[None].of({}) for count in (1, 2, 3))
+    assert (two - one, both - one) == (10, 20)

@@ -1,8 +1,13 @@
 """The conformance kit against the product: all that is promised holds, and what it reports is what it saw."""
 
 import asyncio
+import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 from mobile_contract.kit.clauses import CLAUSES
 from mobile_contract.kit.commands import examine
@@ -11,7 +16,8 @@ from mobile_contract.kit.verdicts import Finding, Verdict
 from tests.phones import PASSWORD
 from tests.served import Served
 
-PROTOCOL = Path(__file__).parent.parent / "docs" / "protocol.md"
+ROOT = Path(__file__).parent.parent
+PROTOCOL = ROOT / "docs" / "protocol.md"
 CLAUSE = re.compile(r"^- \*\*([A-Z]\d+)\*\* ● (.+)$", re.MULTILINE)
 
 
@@ -24,6 +30,36 @@ def examined(address: str, conforming: Served, *only: str, seconds: float = 20) 
 
 def test_every_clause_that_binds_a_server_has_its_one_check_in_the_clause_s_words() -> None:
     assert dict(CLAUSE.findall(PROTOCOL.read_text())) == {each.id: each.words for each in CLAUSES.values()}
+
+
+def ran(address: str, *given: str, password: str = PASSWORD) -> subprocess.CompletedProcess[str]:
+    """The command, as somebody who has nothing but an address and an account."""
+    command = [sys.executable, "-P", "-m", "mobile_contract.kit", address, *given]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "MINGCHA_KIT_PASSWORD": password, "COLUMNS": "160"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_command_reports_to_people_and_to_machines(conforming: Served, tmp_path: Path) -> None:
+    name, report = conforming.person(), tmp_path / "kit.xml"
+    done = ran(conforming.own_address, "--user", name, "--only", "W1,W2,C4", "--junit", str(report))
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert re.search(r"W1 .*HOLDS", done.stdout)
+    assert re.search(r"C4 .*NOT RUN", done.stdout)
+    cases = ElementTree.parse(report).getroot().iter("testcase")  # noqa: S314  our own file
+    found = {str(case.get("name")).split()[0]: [child.tag for child in case] for case in cases}
+    assert found == {"W1": ["system-out"], "W2": ["system-out"], "C4": ["skipped"]}
+    told = ran(conforming.own_address, "--user", name, "--only", "W1", "--json")
+    assert told.returncode == 0
+    assert [(each["id"], each["verdict"]) for each in json.loads(told.stdout)] == [("W1", "HOLDS")]
+
+
+def test_what_keeps_the_kit_from_trying_is_no_broken_clause(conforming: Served) -> None:
+    name = conforming.person()
+    wrong = ran(conforming.own_address, "--user", name, "--only", "W1", password="wrong")
+    nobody = ran("http://127.0.0.1:9", "--user", name, "--only", "W1")
+    unknown = ran(conforming.own_address, "--user", name, "--only", "Z9")
+    assert [each.returncode for each in (wrong, nobody, unknown)] == [2, 2, 2], (wrong, nobody, unknown)
+    assert "can't sign in" in wrong.stdout + wrong.stderr
 
 
 def test_all_holds_of_the_product(conforming: Served) -> None:

@@ -7,9 +7,14 @@ from tests.faults import FAULTS, Fault, faulty
 from tests.served import Served
 from tests.test_kit import examined
 
+SECONDS = 8.0
+"""What the kit waits for: the same with the fault and without, so that running out of it shows the fault and no haste."""
+
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_planted_fault_is_named_by_its_clause(conforming: Served, fault: Fault) -> None:
+    [before] = examined(conforming.own_address, conforming, fault.breaks, seconds=SECONDS)
+    assert (before.id, before.verdict) == (fault.breaks, Verdict.HOLDS), before
     with faulty(conforming.own_address, fault) as address:
-        findings = examined(address, conforming, fault.breaks, seconds=3)
+        findings = examined(address, conforming, fault.breaks, seconds=SECONDS)
     assert [(each.id, each.verdict) for each in findings] == [(fault.breaks, Verdict.BROKEN)], findings

@@ -157,26 +157,6 @@ async def unknown_places(party: Party) -> str:
     return "An unknown unit and point were kept as they were named; the observation is UNPLACED."
 
 
-@clause(
-    "O8",
-    "What comes before what it belongs to is held, not refused: a confirmation before its observation, an answer before its"
-    " assignment. It settles by itself, and `heldOperations` says what waits.",
-)
-async def held(party: Party) -> str:
-    early = new_id("med")
-    value = await party.user.ask("ConfirmMedia", {"input": {"mediaIds": [early]}})
-    [result] = value["results"]
-    hold(
-        not result["refusal"],
-        f"ConfirmMedia of {early}, which no observation has named yet",
-        "no refusal: it is held",
-        result["refusal"],
-    )
-    waiting = await party.user.send("query Held { heldOperations { __typename } }")
-    hold(waiting.data.get("heldOperations"), "heldOperations", "what waits", waiting.data)
-    return "A confirmation without its observation is held, and heldOperations names it."
-
-
 @clause("O9", "No time is refused because a clock is wrong.")
 async def wrong_clocks(party: Party) -> str:
     times = ["1970-01-01T08:00:00+08:00", "2099-12-31T23:59:59.999+08:00", "2026-02-28T00:00:00-11:00"]

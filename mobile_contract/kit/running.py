@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import httpx
 
-from mobile_contract.kit import clock, outbox, pulling, push, receipts, sessions, sights, uploads, wire  # noqa: F401
+from mobile_contract.kit import assignments, clock, outbox, pulling, push, receipts, sessions, sights, uploads, wire  # noqa: F401
 from mobile_contract.kit.clauses import CLAUSES, Clause
 from mobile_contract.kit.people import Party
 from mobile_contract.kit.verdicts import Broken, Finding, NotTried, Verdict
