@@ -45,7 +45,7 @@ class Run:
 
     def serving(self) -> str:
         """Wait until it serves; its address."""
-        until(lambda: self.process.poll() is not None or "Ctrl-C\n" in self.output, 60)
+        until(lambda: self.process.poll() is not None or "Ctrl-C\n" in self.output, 180)
         found = re.search(r"Mingcha +(\S+)", self.output)
         assert found, self.output
         return found[1]
