@@ -73,4 +73,4 @@ async def apart(party: Party) -> str:
     pulled = {each["id"] for each in (await other.pull())[0]}
     for name, ids in (("MyReports", reports), ("observations", listed), ("Changes", pulled)):
         hold(own not in ids, f"{name} of another inspector", f"nothing of {own}", "it is there")
-    return "Not in another inspector's reports, lists or pulls; no subscription tells of observations."
+    return "Not in another inspector's reports, lists or pulls. Subscriptions were not listened to."
