@@ -7,6 +7,7 @@ killed process left. Whether an assignment exists is told to nobody: one that is
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 import strawberry
@@ -14,7 +15,7 @@ import structlog
 
 from api.clocks import read_clock
 from api.context import Context, Info, at_most, unreadable
-from api.isolation import internal
+from api.isolation import isolated
 from api.submission import MOST_SET_ASIDE, NOT_KEPT, positions
 from schema.assignment_answers import (
     HELD_FOR,
@@ -65,11 +66,9 @@ async def answer_assignments(
     # An acceptance that stands behind its own conclusion in the batch goes first.
     for index, answer in sorted(numbered, key=lambda pair: pair[1].kind is AnswerKind.FINISH):
         try:
-            results[index] = await _settle(context, answer, f"answers.{index}")
+            results[index] = await isolated(partial(_settle, context, answer, f"answers.{index}"))
         except Refusal as refusal:
             results[index] = _refused(context, answer.id, refusal)
-        except Exception as error:  # noqa: BLE001  masked and logged: the others settle
-            results[index] = _refused(context, answer.id, internal(error))
     return AnswerAssignmentsPayload(results=[results[index] for index in sorted(results)])
 
 
@@ -187,11 +186,10 @@ async def sweep_answers(store: Store, now: datetime) -> None:
 async def _apply_all(store: Store, held: Sequence[StoredAnswer], now: datetime) -> None:
     for answer in sorted(held, key=lambda each: (each.kind is AnswerKind.FINISH, each.answered_at, each.id)):
         try:
-            await apply(store, answer, now)
-        except Refusal:
-            raise
-        except Exception:
-            log.exception("work failed", work="answers")
+            await isolated(partial(apply, store, answer, now))
+        except Refusal as refusal:
+            if refusal.code is not RefusalCode.INTERNAL:  # logged already, and the others' turn comes
+                raise
 
 
 AnswerAssignmentsResult = Annotated[

@@ -4,6 +4,7 @@ Bytes never pass through here. What is found in the store is `arrivals.py`'s; th
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import strawberry
@@ -135,14 +136,16 @@ def _check_parts(context: Context, media: Sequence[Media]) -> None:
 
 
 def _part_bytes(context: Context, media: Media) -> int:
+    """As the open upload was cut; where there is none, as one that begins now is."""
+    if media.upload_id and media.upload_part_bytes:
+        return media.upload_part_bytes
     return max(context.settings.part_bytes, -(-media.byte_size // MAX_PARTS))
 
 
 async def _parts_slot(context: Context, media: Media, request: UploadRequest) -> UploadSlot:
     """The parts of a large upload, begun if it has not been; those that the store has are marked."""
     digests = digests_of(request)
-    upload_id, arrived = await _upload(context, media)
-    part_bytes = _part_bytes(context, media)
+    upload_id, part_bytes, arrived = await _upload(context, media)
     offsets = range(0, media.byte_size, part_bytes)
     puts = [
         Put(
@@ -171,19 +174,20 @@ async def _parts_slot(context: Context, media: Media, request: UploadRequest) ->
     return UploadSlot(media_id=media.id, kind=UploadKind.MULTIPART, parts=parts, expires_at=expires_at)
 
 
-async def _upload(context: Context, media: Media) -> tuple[str, dict[int, int]]:
-    """Id of the open upload and the sizes of the parts that have arrived, by number; two requests begin only one."""
+async def _upload(context: Context, media: Media) -> tuple[str, int, dict[int, int]]:
+    """Id and cut of the open upload, and the sizes of the parts that have arrived, by number; two requests begin one."""
     objects = context.store.objects
     # Noted before the parts are listed: from here on no sweep takes the upload for abandoned.
     if media.upload_id and await context.store.media.use_upload(media, context.now):
         parts = await multipart.parts(objects, media.key, media.upload_id)
         if parts is not None:
-            return media.upload_id, {part.number: part.byte_size for part in parts}
+            return media.upload_id, _part_bytes(context, media), {part.number: part.byte_size for part in parts}
+    cut = _part_bytes(context, replace(media, upload_id=None))
     begun = await multipart.begin(objects, media.key, media.content_type)
-    if not await context.store.media.begin_upload(media, begun, context.now):
+    if not await context.store.media.begin_upload(media, begun, cut, context.now):
         await multipart.abandon(objects, media.key, begun)
         raise Refusal(RefusalCode.BUSY, "Another request began or ended this upload at the same moment. Ask again.")
-    return begun, {}
+    return begun, cut, {}
 
 
 async def abort_uploads(context: Context, media_ids: Sequence[strawberry.ID]) -> list[AbortResult]:

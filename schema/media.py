@@ -131,6 +131,8 @@ class Media(Node):
     key: strawberry.Private[str]
     md5: strawberry.Private[str | None] = None
     upload_id: strawberry.Private[str | None] = None
+    upload_part_bytes: strawberry.Private[int | None] = None
+    """Into parts of how many bytes the open upload was cut: parts that have arrived are of that cut, whatever is set now."""
     upload_used_at: strawberry.Private[datetime | None] = None
     """When slots of the open upload were last given out."""
     attempts: strawberry.Private[int] = 0

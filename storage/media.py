@@ -90,10 +90,11 @@ class MediaRecords:
         if ids:
             await self._media.update_many(wanted, {"$set": {"due_at": sweep_at}, "$inc": {"attempts": 1}})
 
-    async def begin_upload(self, media: Media, upload_id: str, now: datetime) -> bool:
+    async def begin_upload(self, media: Media, upload_id: str, part_bytes: int, now: datetime) -> bool:
         """Remember a multipart upload in place of the one that is known; False when it changed meanwhile."""
         wanted = {"_id": media.id, "key": media.key, "upload_id": media.upload_id, "state": {"$in": UNARRIVED}}
-        return await self._media.update_one(wanted, {"$set": {"upload_id": upload_id, "upload_used_at": now}})
+        opened = {"upload_id": upload_id, "upload_part_bytes": part_bytes, "upload_used_at": now}
+        return await self._media.update_one(wanted, {"$set": opened})
 
     async def use_upload(self, media: Media, now: datetime) -> bool:
         """Slots of the open upload are given out; False when it was given up or has arrived meanwhile."""

@@ -217,7 +217,8 @@ def terminal(spawner: Spawner, served: Served, inspector: str, tmp_path: Path) -
 
 @pytest.fixture(scope="session")
 def conforming(engines: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A product for the conformance kit: tokens and slots last as long as in an office."""
-    made = Served(engines, tmp_path_factory.mktemp("conforming"), MINGCHA_S3_PUBLIC_ENDPOINT=engines.s3_endpoint)
+    """A product for the conformance kit: tokens last as long as in an office, and slots so long that one can run out."""
+    settings = {"MINGCHA_S3_PUBLIC_ENDPOINT": engines.s3_endpoint, "MINGCHA_UPLOAD_SLOT_SECONDS": "6"}
+    made = Served(engines, tmp_path_factory.mktemp("conforming"), **settings)
     yield made
     made.close()

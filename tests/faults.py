@@ -1,19 +1,19 @@
 """Faults that are planted in front of the real product: a proxy edits requests on their way there, or answers on their way back.
 
-Which clause each breaks is `test_kit_faults.py`'s to hold.
+Which clause each breaks, and by what evidence, stands beside it; `test_kit_faults.py` holds the kit to both.
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from mobile_contract.phone.ids import new_id
@@ -22,176 +22,255 @@ from tests.serving import serving
 Json = dict[str, Any]
 
 
+@dataclass
+class Call:
+    """One request: as the phone sent it, as it is passed on, and, once it is answered, the answer.
+
+    `media` are the ids of all media that anybody has announced through this proxy.
+    """
+
+    sent: Json
+    passed: Json
+    level: str
+    coding: str
+    media: set[str]
+    answer: Json = field(default_factory=dict)
+    status: int = 200
+
+    @property
+    def root(self) -> Json:
+        value = next(iter((self.answer.get("data") or {}).values()), None)
+        return value if isinstance(value, dict) else {}
+
+    @property
+    def results(self) -> list[Json]:
+        found = self.root.get("results")
+        return found if isinstance(found, list) else []
+
+    @property
+    def refusals(self) -> list[Json]:
+        return [each["refusal"] for each in self.results if each.get("refusal")]
+
+
 @dataclass(frozen=True)
 class Fault:
-    """`breaks` is the clause that it is about, `along` others that may break with it; `only`, what is tried."""
+    """`breaks` is the clause that it is about; `seen`, what the kit must say of it, as a pattern.
+
+    `of` names the operations that it meddles with, all unless some are named; `before` edits what is passed on, `after`
+    the answer, `event` says whether an event of a stream that goes on after a cursor is let through.
+    """
 
     name: str
     breaks: str
-    edit: Callable[[Json, Json], None] | None = None
-    answer: Callable[[Json, Json], None] | None = None
-    along: frozenset[str] = frozenset()
+    seen: str
+    of: tuple[str, ...] = ()
+    before: Callable[[Call], None] | None = None
+    after: Callable[[Call], None] | None = None
+    event: Callable[[int], bool] | None = None
+
+    def meddles(self, call: Call) -> bool:
+        return not self.of or call.sent.get("operationName") in self.of
 
 
-def _root(answer: Json) -> Json:
-    value = next(iter((answer.get("data") or {}).values()), None)
-    return value if isinstance(value, dict) else {}
-
-
-def _results(answer: Json) -> list[Json]:
-    found = _root(answer).get("results")
-    return found if isinstance(found, list) else []
-
-
-def _of(name: str, work: Callable[[Json, Json], None]) -> Callable[[Json, Json], None]:
-    return lambda sent, answer: work(sent, answer) if sent.get("operationName") == name else None
-
-
-def _drafts(sent: Json) -> list[Json]:
-    given = sent.get("variables", {}).get("input")
-    drafts = given.get("drafts", []) if isinstance(given, dict) else []
-    return list(drafts)
-
-
-def unwritten(sent: Json, kept: Json) -> None:
+def unwritten(call: Call) -> None:
     """Another id is written than is acknowledged."""
-    for each in _drafts(sent):
-        kept[each["id"]] = each["id"]
+    for each in _drafts(call.passed):
         each["id"] = new_id("obs")
 
 
-def acknowledged(sent: Json, answer: Json) -> None:
-    for each, id in zip(_results(answer), sent["kept"], strict=False):
-        each["id"] = id
+def acknowledged(call: Call) -> None:
+    for result, draft in zip(call.results, _drafts(call.sent), strict=False):
+        result["id"] = draft["id"]
 
 
-def dropped(sent: Json, answer: Json) -> None:
-    if len(_results(answer)) > 2:
-        _results(answer).pop(1)
+def dropped(call: Call) -> None:
+    if len(call.results) > 2:
+        call.results.pop(1)
 
 
-def same_place(sent: Json, answer: Json) -> None:
-    slots = [each["slot"] for each in _results(answer) if each["slot"]]
+def same_place(call: Call) -> None:
+    slots = [each["slot"] for each in call.results if each["slot"]]
     for each in slots[1:]:
         each["url"] = slots[0]["url"]
 
 
-def skipping(sent: Json, answer: Json) -> None:
-    if sent["variables"].get("first") == 7:
-        del _root(answer).get("changes", [])[:1]
+def skipping(call: Call) -> None:
+    if call.sent["variables"].get("first") == 7:
+        del call.root.get("changes", [])[:1]
 
 
-def no_tombstones(sent: Json, answer: Json) -> None:
-    page = _root(answer)
-    page["changes"] = [each for each in page.get("changes", []) if each["record"]]
+def no_tombstones(call: Call) -> None:
+    call.root["changes"] = [each for each in call.root.get("changes", []) if each["record"]]
 
 
-def new_receipt(sent: Json, answer: Json) -> None:
-    for each in _results(answer):
+def new_receipt(call: Call) -> None:
+    for each in call.results:
         if each["outcome"] == "DUPLICATE":
             each["receipt"]["receivedAt"] = "2026-01-01T00:00:00.000Z"
 
 
-def conflict_as_duplicate(sent: Json, answer: Json) -> None:
-    for each in _results(answer):
+def conflict_as_duplicate(call: Call) -> None:
+    for each in call.results:
         if (each["refusal"] or {}).get("code") == "CONFLICT":
             each |= {"outcome": "DUPLICATE", "refusal": None}
 
 
-def poisoned(sent: Json, answer: Json) -> None:
-    if any(each["outcome"] == "REFUSED" for each in _results(answer)):
-        answer["data"] = None
+def poisoned(call: Call) -> None:
+    if any(each["outcome"] == "REFUSED" for each in call.results):
+        call.answer["data"] = None
 
 
-def other_digest(sent: Json, answer: Json) -> None:
-    for each in _results(answer):
+def other_digest(call: Call) -> None:
+    for each in call.results:
         if each["receipt"]:
             each["receipt"]["contentSha256"] = "0" * 64
 
 
-def too_old(sent: Json, answer: Json) -> None:
-    if sent["level"] == "0":
-        answer["data"] = {"signIn": {"__typename": "Refused", "code": "LEVEL_TOO_OLD"}}
+def too_old(call: Call) -> None:
+    if call.level == "0":
+        [root] = call.answer["data"]
+        call.answer["data"][root] = {"__typename": "Refused", "code": "LEVEL_TOO_OLD", "message": "", "results": None}
 
 
-def ready_early(sent: Json, answer: Json) -> None:
-    for each in _results(answer):
+def ready_early(call: Call) -> None:
+    for each in call.results:
         if each["media"]:
             each["media"]["state"] = "READY"
 
 
-def wrong_sign(sent: Json, answer: Json) -> None:
-    clock = answer["data"]["sync"].get("clock")
+def wrong_sign(call: Call) -> None:
+    clock = call.answer["data"]["sync"].get("clock")
     if clock:
         clock["skewSeconds"] *= -1
 
 
-def untold(sent: Json, answer: Json) -> None:
-    answer["data"]["sync"]["gaps"] = []
+def untold(call: Call) -> None:
+    call.answer["data"]["sync"]["gaps"] = []
 
 
-def told_apart(sent: Json, answer: Json) -> None:
-    for each in _results(answer):
-        if each["refusal"] and sent["variables"]["input"]["mediaIds"][0].startswith("med_"):
-            each["refusal"]["message"] += sent["variables"]["input"]["mediaIds"][0][-1] + str(id(each))
+def told_apart(call: Call) -> None:
+    """A medium that is another's is refused in other words than one that there is none of."""
+    for each, id in zip(call.results, call.sent["variables"]["input"]["mediaIds"], strict=True):
+        if each["refusal"] and id in call.media:
+            each["refusal"]["message"] += " It is another's."
 
 
-def no_next_step(sent: Json, answer: Json) -> None:
-    for each in _results(answer):
-        if each["refusal"]:
-            del each["refusal"]["nextStep"]
+def no_next_step(call: Call) -> None:
+    for each in call.refusals:
+        del each["nextStep"]
 
 
-def other_keys(sent: Json, answer: Json) -> None:
-    answer["keys"] = []
+def other_keys(call: Call) -> None:
+    if "keys" in call.answer:
+        call.answer["keys"] = []
 
 
-SUBMIT, SLOTS, CONFIRM = "SubmitObservations", "RequestUploads", "ConfirmMedia"
+def unpacked(call: Call) -> None:
+    """What does not fit is said to be done."""
+    if call.coding and call.status >= 400:
+        call.status, call.answer = 200, {"data": {"submitObservations": {"results": []}}}
+
+
+def answer_lost(call: Call) -> None:
+    """An answer that would be held is held under another assignment: it never settles."""
+    for each in call.passed["variables"]["input"]["answers"]:
+        each["assignmentId"] = new_id("asg")
+
+
+def edit_overtaken(call: Call) -> None:
+    """The last to arrive wins, whatever it says."""
+    for each in call.results:
+        for note in (each["assignment"] or {}).get("notes", ()):
+            sent = call.sent["variables"]["input"]["edits"][0]
+            if note["field"] == sent["field"]:
+                note |= {"value": sent["value"], "lostEdits": []}
+
+
+SUBMIT, SLOTS, CONFIRM, SIGN_IN = "SubmitObservations", "RequestUploads", "ConfirmMedia", "SignIn"
 FAULTS = [
-    Fault("acknowledge before write", "O5", unwritten, _of(SUBMIT, acknowledged)),
-    Fault("drop an item from the results", "O4", None, _of(SUBMIT, dropped)),
-    Fault("reissue a slot for another medium", "U3", None, _of(SLOTS, same_place)),
-    Fault("cursor skipping one row", "C2", None, _of("Changes", skipping)),
-    Fault("tombstone missing", "C4", None, _of("Changes", no_tombstones)),
-    Fault("duplicate given a new receipt", "O1", None, _of(SUBMIT, new_receipt)),
-    Fault("conflict answered as duplicate", "O2", None, _of(SUBMIT, conflict_as_duplicate)),
-    Fault("poison draft blocks the batch", "O3", None, _of(SUBMIT, poisoned)),
-    Fault("receipt signed by an unpublished key", "R1", None, other_keys),
-    Fault("receipt over another digest", "R2", None, _of(SUBMIT, other_digest)),
-    Fault("too old a level refused its outbox", "L3", None, _of("SignIn", too_old)),
-    Fault("READY before verification", "U5", None, _of(CONFIRM, ready_early)),
-    Fault("skew with the wrong sign", "K1", None, _of("Sync", wrong_sign)),
-    Fault("gaps untold", "K2", None, _of("Sync", untold)),
-    Fault("refusal without nextStep", "W6", None, _of(SUBMIT, no_next_step)),
-    Fault("invisible told apart from absent", "V1", None, _of(CONFIRM, told_apart)),
+    Fault(
+        "acknowledge before write", "O5", r"was accepted: expected the observation", (SUBMIT,), unwritten, acknowledged
+    ),
+    Fault("drop an item from the results", "O4", r"SubmitObservations of 6 drafts", (SUBMIT,), None, dropped),
+    Fault("reissue a slot for another medium", "U3", r"two media: expected two places", (SLOTS,), None, same_place),
+    Fault("cursor skipping one row", "C2", r"pages of 7: .* differs in", ("Changes",), None, skipping),
+    Fault("tombstone missing", "C4", r"taken back: expected .* without content", ("Changes",), None, no_tombstones),
+    Fault("duplicate given a new receipt", "O1", r"DUPLICATE with the receipt", (SUBMIT,), None, new_receipt),
+    Fault("conflict answered as duplicate", "O2", r"CONFLICT", (SUBMIT,), None, conflict_as_duplicate),
+    Fault("poison draft blocks the batch", "O3", r"SubmitObservations: expected data", (SUBMIT,), None, poisoned),
+    Fault("receipt signed by an unpublished key", "R1", r"evidence-keys", (), None, other_keys),
+    Fault("receipt over another digest", "R2", r"0{64}", (SUBMIT,), None, other_digest),
+    *(
+        Fault(f"too old a level refused {name}", "L3", rf"{name} at level 0", (name,), None, too_old)
+        for name in (SIGN_IN, "RefreshSession", SUBMIT, SLOTS, CONFIRM, "AnswerAssignments", "EditAssignmentNotes")
+    ),
+    Fault("READY before verification", "U5", r"UPLOADED: verified later; got READY", (CONFIRM,), None, ready_early),
+    Fault("skew with the wrong sign", "K1", r"skewSeconds near", ("Sync",), None, wrong_sign),
+    Fault("gaps untold", "K2", r"gaps 3 to 4", ("Sync",), None, untold),
+    Fault("refusal without nextStep", "W6", r"without nextStep", (SUBMIT,), None, no_next_step),
+    Fault("invisible told apart from absent", "V1", r"It is another's", (CONFIRM,), None, told_apart),
+    Fault("compressed bomb taken", "W4", r"4xx with a code", (), None, unpacked),
+    Fault("held answer dropped", "O8", r"ACCEPTED by the held answer", ("AnswerAssignments",), answer_lost),
+    Fault("last edit to arrive wins", "O11", r"in both orders", ("EditAssignmentNotes",), None, edit_overtaken),
+    Fault("event lost on resume", "P3", r"since the last cursor", event=lambda number: number != 2),
 ]
 
 
 @contextmanager
 def faulty(address: str, fault: Fault) -> Iterator[str]:
     """The product behind the fault; its address."""
+    media: set[str] = set()
 
     async def pass_on(request: Request) -> Response:
         content = await request.body()
-        try:
-            sent = json.loads(content) if content else {}
-        except ValueError:
-            sent = {}
-        kept: Json = {}
-        given = deepcopy(sent)
-        if fault.edit and sent.get("operationName") == SUBMIT:
-            fault.edit(given, kept)
+        sent = _read(content)
         headers = {name: value for name, value in request.headers.items() if name not in {"host", "content-length"}}
-        body = json.dumps(given).encode() if kept else content
+        url = f"{address}{request.url.path}"
+        if request.url.path.endswith("/stream"):
+            return StreamingResponse(_events(url, content, headers, sent, fault), media_type="text/event-stream")
+        media.update(each["id"] for draft in _drafts(sent) for each in draft.get("media", ()))
+        coding = request.headers.get("content-encoding", "")
+        call = Call(sent, deepcopy(sent), request.headers.get("mingcha-level", ""), coding, media)
+        meddles = fault.meddles(call)
+        if fault.before and meddles:
+            fault.before(call)
+        body = content if call.passed == sent else json.dumps(call.passed).encode()
         async with httpx.AsyncClient(timeout=30) as client:
-            got = await client.request(request.method, f"{address}{request.url.path}", content=body, headers=headers)
-        answer = got.json()
-        context = {**sent, "kept": list(kept), "level": request.headers.get("mingcha-level")}
-        if fault.answer:
-            fault.answer(context, answer)
+            got = await client.request(request.method, url, content=body, headers=headers)
+        call.answer, call.status = got.json(), got.status_code
         told = {name: got.headers[name] for name in ("content-type", "mingcha-level") if name in got.headers}
-        return Response(json.dumps(answer), got.status_code, told)
+        if fault.after and meddles:
+            fault.after(call)
+        return Response(json.dumps(call.answer), call.status, told)
 
     app = Starlette(routes=[Route("/{path:path}", pass_on, methods=["GET", "POST"])])
     with serving(app) as own:
         yield own
+
+
+async def _events(url: str, content: bytes, headers: dict[str, str], sent: Json, fault: Fault) -> AsyncIterator[bytes]:
+    """The stream, without those events that the fault keeps back; the first of each says where the stream stands."""
+    number = 0
+    async with (
+        httpx.AsyncClient(timeout=30) as client,
+        client.stream("POST", url, content=content, headers=headers) as got,
+    ):
+        async for line in got.aiter_lines():
+            is_event = line.startswith("data:") and bool(line[5:].strip())
+            number += is_event
+            is_lost = is_event and sent.get("variables", {}).get("since") and fault.event is not None
+            if not (is_lost and fault.event and not fault.event(number)):
+                yield f"{line}\n".encode()
+
+
+def _read(content: bytes) -> Json:
+    try:
+        sent = json.loads(content) if content else {}
+    except ValueError:
+        return {}
+    return sent if isinstance(sent, dict) else {}
+
+
+def _drafts(sent: Json) -> list[Json]:
+    given = (sent.get("variables") or {}).get("input")
+    return list(given.get("drafts", ())) if isinstance(given, dict) else []

@@ -13,6 +13,7 @@ from mobile_contract.kit.clauses import CLAUSES
 from mobile_contract.kit.commands import examine
 from mobile_contract.kit.running import chosen
 from mobile_contract.kit.verdicts import Finding, Verdict
+from tests.faults import FAULTS, faulty
 from tests.phones import PASSWORD
 from tests.served import Served
 
@@ -51,6 +52,15 @@ def test_the_command_reports_to_people_and_to_machines(conforming: Served, tmp_p
     told = ran(conforming.own_address, "--user", name, "--only", "W1", "--json")
     assert told.returncode == 0
     assert [(each["id"], each["verdict"]) for each in json.loads(told.stdout)] == [("W1", "HOLDS")]
+
+
+def test_a_broken_clause_is_the_commands_exit_code(conforming: Served) -> None:
+    [gaps] = [fault for fault in FAULTS if fault.breaks == "K2"]
+    with faulty(conforming.own_address, gaps) as address:
+        done = ran(address, "--user", conforming.person(), "--only", "K")
+    assert done.returncode == 1
+    assert re.search(r"K1 .*HOLDS", done.stdout)
+    assert re.search(r"K2 .*BROKEN", done.stdout)
 
 
 def test_what_keeps_the_kit_from_trying_is_no_broken_clause(conforming: Served) -> None:

@@ -1,5 +1,7 @@
 """The kit can fail: of each fault that is planted in front of the product it names the clause, and no other."""
 
+import re
+
 import pytest
 
 from mobile_contract.kit.verdicts import Verdict
@@ -18,3 +20,4 @@ def test_a_planted_fault_is_named_by_its_clause(conforming: Served, fault: Fault
     with faulty(conforming.own_address, fault) as address:
         findings = examined(address, conforming, fault.breaks, seconds=SECONDS)
     assert [(each.id, each.verdict) for each in findings] == [(fault.breaks, Verdict.BROKEN)], findings
+    assert re.search(fault.seen, findings[0].seen), findings[0].seen

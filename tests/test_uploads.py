@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -51,6 +52,30 @@ async def test_the_digest_of_a_part_is_held_to_where_the_phone_gives_it(world: W
     slot = result["slot"]["parts"][0]
     assert await upload(http, slot, bytes(8 * MIB)) >= 400
     assert await upload(http, slot, body[: 8 * MIB]) == 200
+
+
+async def test_an_open_upload_keeps_its_cut_whatever_is_set_meanwhile(world: World, http: httpx.AsyncClient) -> None:
+    """Cut anew, parts that have arrived would be sent again, and those beyond the new last one spoil the whole."""
+    body = bytes(range(256)) * (17 * MIB // 256)
+    _, photo, _ = await announce(world, body)
+    asked = {"media": [{"mediaId": photo["id"]}]}
+    [first] = (await world.ask("inspector", REQUEST, input=asked))["requestUploads"]["results"]
+    cut = [(each["offset"], each["byteSize"]) for each in first["slot"]["parts"]]
+    assert len(cut) == 3
+    assert await upload(http, first["slot"]["parts"][2], body[16 * MIB :]) == 200
+    world.settings = replace(world.settings, part_bytes=10 * MIB)
+    [again] = (await world.ask("inspector", REQUEST, input=asked))["requestUploads"]["results"]
+    assert [(each["offset"], each["byteSize"]) for each in again["slot"]["parts"]] == cut
+    assert [each["hasArrived"] for each in again["slot"]["parts"]] == [False, False, True]
+    for part in again["slot"]["parts"][:2]:
+        assert await upload(http, part, body[part["offset"] : part["offset"] + part["byteSize"]]) == 200
+    [confirmed] = await confirm(world, photo["id"])
+    assert confirmed["media"]["state"] == "UPLOADED"
+    _, other, _ = await announce(world, body[1:])
+    [fresh] = (await world.ask("inspector", REQUEST, input={"media": [{"mediaId": other["id"]}]}))["requestUploads"][
+        "results"
+    ]
+    assert len(fresh["slot"]["parts"]) == 2
 
 
 async def test_concurrent_confirmations_of_a_large_file(world: World, http: httpx.AsyncClient) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from mobile_contract.kit.casework import Given, give, give_as
 from mobile_contract.kit.clauses import clause
-from mobile_contract.kit.people import Party, Person, draft
+from mobile_contract.kit.people import Party, Person, answer_to, draft, note_of
 from mobile_contract.kit.uploads import confirm, photo, put, settled
 from mobile_contract.kit.verdicts import hold
 from mobile_contract.phone.ids import new_id
@@ -41,12 +41,7 @@ async def _photo_first(party: Party) -> None:
 
 async def _answer_first(party: Party) -> None:
     given = Given(new_id("cas"), new_id("asg"))
-    answer = {
-        "id": new_id("ans"),
-        "assignmentId": given.assignment_id,
-        "kind": "ACCEPT",
-        "answeredAt": datetime.now().astimezone().isoformat(timespec="milliseconds"),
-    }
+    answer = answer_to(given.assignment_id)
     request = f"AnswerAssignments of {given.assignment_id}, which is not given yet"
     [result] = (await party.user.ask("AnswerAssignments", {"input": {"answers": [answer]}}))["results"]
     hold(result["outcome"] == "HELD", request, "HELD", result)
@@ -86,15 +81,8 @@ async def edits(party: Party) -> str:
 
 def _edit(given: Given, value: str, seconds: int, field: str = "WORKING_NOTE") -> dict[str, Any]:
     at = datetime.now().astimezone() + timedelta(seconds=seconds - 3600)
-    return {
-        "id": new_id("evt"),
-        "assignmentId": given.assignment_id,
-        "field": field,
-        "value": value,
-        "baseVersion": 0,
-        "deviceSequence": seconds + 1,
-        "editedAt": at.isoformat(timespec="milliseconds"),
-    }
+    edited = at.isoformat(timespec="milliseconds")
+    return note_of(given.assignment_id, value, field=field, editedAt=edited, deviceSequence=seconds + 1)
 
 
 async def _edited(person: Person, edit: dict[str, Any]) -> dict[str, dict[str, Any]]:

@@ -121,8 +121,23 @@ def draft(**fields: Any) -> dict[str, Any]:
         "category": "OTHER",
         "severity": "NOTE",
         "text": "[conformance kit 一致性检查] not an observation 并非真实记录",
-        "capturedAt": datetime.now().astimezone().isoformat(timespec="milliseconds"),
+        "capturedAt": _now(),
     } | fields
+
+
+def answer_to(assignment_id: str) -> dict[str, Any]:
+    """An acceptance, now."""
+    return {"id": new_id("ans"), "assignmentId": assignment_id, "kind": "ACCEPT", "answeredAt": _now()}
+
+
+def note_of(assignment_id: str, value: str = "[conformance kit 一致性检查]", **fields: Any) -> dict[str, Any]:
+    """An edit of the working note, the first of a device."""
+    edit = {"id": new_id("evt"), "assignmentId": assignment_id, "field": "WORKING_NOTE", "value": value}
+    return edit | {"baseVersion": 0, "editedAt": _now(), "deviceSequence": 1} | fields
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="milliseconds")
 
 
 @dataclass

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidHandshake
 from websockets.typing import Subprotocol
 
 from mobile_contract.documents import text_of
@@ -28,10 +29,9 @@ NAMES = ("AssignmentChanged", "CaseChanged")
 )
 async def sockets(party: Party) -> str:
     person = await party.user.again()
-    async with _socket(person) as connection:
+    async with socket_of(person) as connection:
         for name in NAMES:
-            payload = {"query": text_of(name), "operationName": name}
-            await connection.send(json.dumps({"type": "subscribe", "id": name, "payload": payload}))
+            await subscribe(connection, name)
         began: set[str] = set()
         missing: set[str] = set()
         given: Given | None = None
@@ -42,7 +42,7 @@ async def sockets(party: Party) -> str:
                     hold(message["type"] in {"next", "ping"}, "subscribe", "next", message)
                     if message["type"] == "next":
                         began.add(message["id"])
-                        missing -= _ids(message["payload"])
+                        missing -= told_of(message["payload"])
                     if given is None and began == set(NAMES):
                         given = await give(party)
                         missing = {given.case_id, given.assignment_id}
@@ -61,7 +61,7 @@ async def events(party: Party) -> str:
         async for event in _heard(party, name, None):
             if given is None:
                 given = await give(party)
-            elif {given.case_id, given.assignment_id} & _ids(event):
+            elif {given.case_id, given.assignment_id} & told_of(event):
                 break
         assert given  # noqa: S101
         await take_back(party, given)
@@ -77,12 +77,37 @@ async def resumed(party: Party) -> str:
     missed = [await give(party) for _ in range(2)]
     waiting = {each.assignment_id for each in missed}
     async for event in _heard(party, "AssignmentChanged", cursor):
-        waiting -= _ids(event)
+        waiting -= told_of(event)
         if not waiting:
             break
+    waiting = {each.assignment_id for each in missed}
+    person = await party.user.again()
+    async with socket_of(person) as connection:
+        await subscribe(connection, "AssignmentChanged", since=cursor)
+        await _until_told(
+            party, connection, waiting, "AssignmentChanged over graphql-transport-ws since the last cursor"
+        )
     for each in missed:
         await take_back(party, each)
-    return "Two assignments that were given while nobody listened came after the last cursor."
+    return "Two assignments that were given while nobody listened came after the last cursor, over both transports."
+
+
+async def _until_told(party: Party, connection: Any, waiting: set[str], request: str) -> None:
+    """Read until all of `waiting` have been told of."""
+    missing = set(waiting)
+    try:
+        async with asyncio.timeout(party.seconds):
+            while missing:
+                message = json.loads(await connection.recv())
+                hold(message["type"] in {"next", "ping"}, request, "next", message)
+                missing -= told_of(message.get("payload") or {})
+    except TimeoutError:
+        raise Broken(request, "the change", f"not {missing}") from None
+
+
+async def subscribe(connection: Any, name: str, since: str | None = None) -> None:
+    payload = {"query": text_of(name), "operationName": name, "variables": {"since": since}}
+    await connection.send(json.dumps({"type": "subscribe", "id": name, "payload": payload}))
 
 
 async def _heard(party: Party, name: str, since: str | None) -> AsyncIterator[dict[str, Any]]:
@@ -115,7 +140,7 @@ async def _events(person: Person, name: str, since: str | None, request: str) ->
 
 
 @asynccontextmanager
-async def _socket(person: Person) -> AsyncIterator[Any]:
+async def socket_of(person: Person) -> AsyncIterator[Any]:
     parts = urlsplit(person.server.endpoint)
     address = f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}{parts.path}"
     try:
@@ -125,11 +150,11 @@ async def _socket(person: Person) -> AsyncIterator[Any]:
             said = json.loads(await connection.recv())
             hold(said["type"] == "connection_ack", "connection_init", "connection_ack", said)
             yield connection
-    except OSError as error:
+    except (OSError, InvalidHandshake) as error:
         raise Broken(f"a WebSocket to {address}", "graphql-transport-ws", str(error)) from None
 
 
-def _ids(payload: dict[str, Any]) -> set[str]:
+def told_of(payload: dict[str, Any]) -> set[str]:
     """Ids of the records that an event tells of."""
     event = next(iter((payload.get("data") or {}).values()), None) or {}
     records = [event.get("assignment"), event.get("case")]

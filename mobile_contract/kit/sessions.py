@@ -3,7 +3,7 @@
 from typing import Any
 
 from mobile_contract.kit.clauses import clause
-from mobile_contract.kit.people import Party, draft
+from mobile_contract.kit.people import Party, answer_to, draft, note_of
 from mobile_contract.kit.verdicts import hold
 from mobile_contract.levels import Levels
 from mobile_contract.phone.ids import new_id
@@ -92,7 +92,7 @@ async def too_old(party: Party) -> str:
 @clause(
     "L3",
     "Whatever its level, what it has in its outbox is taken: `signIn`, `refreshSession`, `submitObservations`,"
-    " `requestUploads`, `confirmMedia`.",
+    " `submitRatings`, `answerAssignments`, `editAssignmentNotes`, `requestUploads`, `confirmMedia`.",
 )
 async def outbox_taken(party: Party) -> str:
     medium = {"id": new_id("med"), "sha256": "0" * 64, "byteSize": 5, "contentType": "image/jpeg"}
@@ -108,7 +108,12 @@ async def outbox_taken(party: Party) -> str:
         ("SubmitObservations", {"drafts": [draft(media=[medium])]}),
         ("RequestUploads", {"media": [{"mediaId": medium["id"]}]}),
         ("ConfirmMedia", {"mediaIds": [medium["id"]]}),
+        ("AnswerAssignments", {"answers": [answer_to(new_id("asg"))]}),
+        ("EditAssignmentNotes", {"edits": [note_of(new_id("asg"))]}),
     ):
         answer = await party.server.ask(name, {"input": given}, token=token, level=0)
         hold(answer.root.get("results"), f"{name} at level 0", "results", answer.body)
+    # Ratings are a monitor's: an inspector's are refused for the role, and may not be for the level.
+    rated = await party.server.ask("SubmitRatings", {"input": {"drafts": []}}, token=token, level=0)
+    hold(rated.code != "LEVEL_TOO_OLD", "SubmitRatings at level 0", "anything but LEVEL_TOO_OLD", rated.body)
     return f"A phone of level 0 handed in, got a slot and confirmed; the contract's level is {Levels.read().current}."

@@ -1,9 +1,14 @@
 """Chapter 10, what nobody else may see: other people's records, and everything without a token."""
 
+import asyncio
+import contextlib
+import json
 from typing import Any
 
+from mobile_contract.kit.casework import give, take_back
 from mobile_contract.kit.clauses import clause
-from mobile_contract.kit.people import Party, draft
+from mobile_contract.kit.people import Party, Person, draft
+from mobile_contract.kit.push import NAMES, socket_of, subscribe, told_of
 from mobile_contract.kit.uploads import announce, photo
 from mobile_contract.kit.verdicts import hold
 from mobile_contract.phone.ids import new_id
@@ -62,7 +67,7 @@ async def stranger(party: Party) -> str:
     return f"{', '.join(asked)} were refused, and nothing was kept."
 
 
-@clause("V3", "An observation of one inspector is not in another's lists, pulls or subscriptions.", "other")
+@clause("V3", "An observation of one inspector is not in another's lists, pulls or subscriptions.", "other", "officer")
 async def apart(party: Party) -> str:
     other = party.given("other")
     own = (await party.user.hand_in())["id"]
@@ -73,4 +78,35 @@ async def apart(party: Party) -> str:
     pulled = {each["id"] for each in (await other.pull())[0]}
     for name, ids in (("MyReports", reports), ("observations", listed), ("Changes", pulled)):
         hold(own not in ids, f"{name} of another inspector", f"nothing of {own}", "it is there")
-    return "Not in another inspector's reports, lists or pulls. Subscriptions were not listened to."
+    await _listening(party, other)
+    return "Not in another inspector's reports, lists or pulls, and its case in no subscription of the other's."
+
+
+async def _listening(party: Party, other: Person) -> None:
+    """The other subscribes to all there is; a case of an observation of the user's is given to the user, and told to one."""
+    own, others = await party.user.again(), await other.again()
+    async with socket_of(own) as mine, socket_of(others) as theirs:
+        for connection in (mine, theirs):
+            for name in NAMES:
+                await subscribe(connection, name)
+                await connection.recv()  # where the stream stands
+        given = await give(party)
+        ids = {given.case_id, given.assignment_id}
+        request = "subscriptions of two inspectors, as one is given a case"
+        heard = {
+            name: await _heard_within(connection, name == "own", ids, party.seconds)
+            for name, connection in (("own", mine), ("other's", theirs))
+        }
+        hold(heard["own"] >= ids, request, f"{ids} told to whom it was given", heard["own"])
+        hold(not heard["other's"] & ids, request, "nothing of it told to the other", heard["other's"])
+    await take_back(party, given)
+
+
+async def _heard_within(connection: Any, wants: bool, ids: set[str], seconds: float) -> set[str]:
+    """Ids that are told of: until all of `ids` are, or, where none should be, for a moment after the other has them."""
+    heard: set[str] = set()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds if wants else 1.0):
+            while not (wants and heard >= ids):
+                heard |= told_of(json.loads(await connection.recv()).get("payload") or {})
+    return heard
