@@ -10,23 +10,25 @@ import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
+from copy import copy
 from pathlib import Path
 
 import pytest
+from anyio import CapacityLimiter
 
 from api.keys import KeyRing
 from api.settings import Settings
 from storage import mongod
 from storage.engines import Addresses
 from storage.folder import DataFolder
-from storage.indexes import INDEXES, ensure_indexes
+from storage.indexes import INDEXES
 from storage.mongo import Mongo
 from storage.objects import ObjectStore
 from storage.store import Store
 from tests.offices import Office
 from tests.phones import PASSWORD
 from tests.served import PARTS, Served
+from tests.standing import prepare
 from tests.terminals import Spawner, Terminal
 from tests.world import World
 
@@ -135,14 +137,39 @@ async def emptied(mongo: Mongo) -> None:
     await asyncio.gather(*(empty(each["name"]) for each in listed))
 
 
-@pytest.fixture
-async def store(engines: Addresses) -> AsyncIterator[ObjectStore]:
-    """A bucket of the test's own."""
-    made = replace(engines, s3_bucket=f"test-{uuid.uuid4().hex}").store()
-    await made.make_bucket()
+@pytest.fixture(scope="session")
+def objects(engines: Addresses) -> Iterator[ObjectStore]:
+    """The connections to the session's object store, whose making takes longer than most tests do."""
+    made = engines.store()
     yield made
-    await made.drop_bucket()
     made.close()
+
+
+@pytest.fixture(scope="session")
+def buckets() -> list[str]:
+    """Names of buckets that are as they were made, and that no test of this process has."""
+    return []
+
+
+@pytest.fixture
+async def store(objects: ObjectStore, buckets: list[str]) -> AsyncIterator[ObjectStore]:
+    """A bucket that is as it was made, and that no other test has meanwhile."""
+    made = copy(objects)
+    made._threads = CapacityLimiter(16)  # belongs to one event loop
+    made.bucket = buckets.pop() if buckets else ""
+    if not made.bucket:
+        made.bucket = f"test-{uuid.uuid4().hex}"
+        await made.make_bucket()
+    asked: list[str] = []
+    events = objects._client.meta.events
+    events.register("before-call.s3", lambda model, **_: asked.append(model.name), unique_id="test")
+    yield made
+    is_untouched = not asked and not (await made.ask("list_objects_v2", MaxKeys=1))["KeyCount"]
+    events.unregister("before-call.s3", unique_id="test")
+    if is_untouched:
+        buckets.append(made.bucket)
+    else:
+        await made.drop_bucket()
 
 
 @pytest.fixture
@@ -173,7 +200,7 @@ async def world(kept: Store, tmp_path: Path) -> World:
 @pytest.fixture
 async def office(kept: Store, tmp_path: Path) -> Office:
     """An empty installation and a folder of files to import."""
-    await ensure_indexes(kept.mongo)
+    await prepare(kept.mongo)
     return Office(kept, tmp_path)
 
 

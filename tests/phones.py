@@ -4,14 +4,13 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from api.passwords import Cost, Passwords
+from api.passwords import Passwords
 from api.tokens import AccessTokens
 from api.viewers import Doorman
 from schema.refusals import Refusal, RefusalCode
 from schema.viewers import Viewer
-from tests.world import REFUSED, SCHEMA, World, new_id
+from tests.world import LIGHT, REFUSED, SCHEMA, World, new_id
 
-LIGHT = Cost(passes=1, memory_kib=8)
 PASSWORD = "correct-horse-密码"
 SIGNED_IN = f"... on SignedIn {{ accessToken accessExpiresAt refreshToken refreshExpiresAt user {{ id }} }} {REFUSED}"
 SIGN_IN = f"mutation M($input: SignInInput!) {{ answer: signIn(input: $input) {{ {SIGNED_IN} }} }}"

@@ -21,9 +21,9 @@ from storage.mongo import Mongo
 from storage.objects import ObjectStore
 from storage.store import Store
 from tests.bad_network import BadNetwork
-from tests.phones import LIGHT, PASSWORD
+from tests.phones import PASSWORD
 from tests.test_run import Run
-from tests.world import World, new_id
+from tests.world import LIGHT, World, new_id
 
 T = TypeVar("T")
 PARTS = {"MINGCHA_SINGLE_PUT_BYTES": str(64 * 1024), "MINGCHA_PART_BYTES": str(5 * 1024 * 1024)}

@@ -9,7 +9,7 @@ from argon2 import PasswordHasher
 
 from api.passwords import Cost, Passwords, Verdict
 from schema.refusals import Refusal, RefusalCode
-from tests.phones import LIGHT
+from tests.world import LIGHT
 
 
 async def test_only_the_right_password_is_right() -> None:

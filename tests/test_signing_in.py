@@ -10,8 +10,8 @@ from api.errors import formatted
 from api.passwords import Passwords
 from schema.attempts import PER_NAME
 from schema.sessions import RefreshSessionInput, SignInInput
-from tests.phones import LIGHT, PASSWORD, SIGN_IN, SIGN_OUT, Phone, is_ended, with_passwords
-from tests.world import SCHEMA, World, new_id
+from tests.phones import PASSWORD, SIGN_IN, SIGN_OUT, Phone, is_ended, with_passwords
+from tests.world import LIGHT, SCHEMA, World, new_id
 
 
 @pytest.fixture(params=["motor"])

@@ -16,7 +16,7 @@ from api.context import Context, clock
 from api.evidence_keys import EvidenceKeys
 from api.graph import build_schema
 from api.keys import KeyRing
-from api.passwords import Passwords
+from api.passwords import Cost, Passwords
 from api.settings import Settings
 from schema.ids import compose
 from schema.monitoring_points import MonitoringPoint
@@ -24,10 +24,12 @@ from schema.refusals import Refusal
 from schema.units import Unit, UnitLevel, path_below
 from schema.users import User
 from schema.viewers import Clearance, Role, Viewer
-from storage.indexes import ensure_indexes
 from storage.store import Store
+from tests.standing import prepare
 
 SCHEMA = build_schema(Settings())
+LIGHT = Cost(passes=1, memory_kib=8)
+"""What a password's hash costs in tests."""
 
 
 def new_id(prefix: str, at: datetime | None = None) -> strawberry.ID:
@@ -53,7 +55,7 @@ class World:
     settings: Settings
     keys: KeyRing
     evidence: EvidenceKeys = field(init=False)
-    passwords: Passwords = field(default_factory=Passwords)
+    passwords: Passwords = field(default_factory=lambda: Passwords(cost=LIGHT))
     units: dict[str, Unit] = field(default_factory=dict)
     people: dict[str, User] = field(default_factory=dict)
     point: MonitoringPoint | None = None
@@ -63,7 +65,7 @@ class World:
         self.evidence = EvidenceKeys(self.settings.keys_folder)
 
     async def build(self) -> "World":
-        await ensure_indexes(self.store.mongo)
+        await prepare(self.store.mongo)
         province = self._add(None, "360000", "江西省", UnitLevel.PROVINCE)
         city = self._add(province, "360700", "赣州市", UnitLevel.CITY)
         self._add(city, "360700-XNB", "赣州市效能办", UnitLevel.DEPARTMENT)
