@@ -11,7 +11,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from api.checks import CheckWork
 from api.context import clock
@@ -24,6 +24,7 @@ from storage.examining import examine as examine_any
 from storage.indexes import ensure_indexes
 from storage.likeness import BANDS, RADIUS, Likenesses, band_of, entry, mark_entry, neighbours
 from storage.likeness_hash import CUTS
+from storage.likeness_pixels import _highest_around
 from storage.marks import packed, unpacked
 from storage.mongo import Mongo
 from storage.pictures import examine
@@ -252,3 +253,9 @@ async def test_a_copy_that_another_inspector_hands_in_is_flagged(
     assert flag["otherObservation"] == {"id": original}
     assert await codes_of(world, original) == await codes_of(world, unlike) == []
     assert await codes_of(world, copy, "clerk") == ["SIMILAR_PICTURE"]
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.randoms(use_true_random=False))
+def test_the_highest_around_is_that_of_the_slower_filter(width: int, height: int, dice: Random) -> None:
+    image = Image.frombytes("L", (width, height), dice.randbytes(width * height))
+    assert _highest_around(image).tobytes() == image.filter(ImageFilter.MaxFilter(5)).tobytes()

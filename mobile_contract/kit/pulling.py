@@ -30,8 +30,17 @@ async def everything(party: Party) -> str:
             f"all {len(ids)} of {name}",
             f"without {sorted(ids - pulled)[:5]}",
         )
-    again, _ = await user.pull(cursor)
-    hold(not again, "Changes with the cursor", "nothing", again)
+    state: dict[str, Any] = {"cursor": cursor, "known": {each["id"]: each["record"] for each in changes}}
+
+    async def still() -> bool:
+        """What the server was still at work on, such as a photo, may come once more: but only as something else."""
+        again, state["cursor"] = await user.pull(state["cursor"])
+        same = [each for each in again if each["record"] == state["known"].get(each["id"])]
+        hold(not same, "Changes with the cursor", "nothing", same)
+        state["known"] |= {each["id"]: each["record"] for each in again}
+        return not again
+
+    await party.until(still, "Changes with the cursor", "nothing more, once all has been pulled")
     return f"{len(pulled)} records came, all of {', '.join(lists)} among them; then nothing."
 
 
