@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from graphql import (
@@ -22,6 +24,29 @@ FOLDER = documents.FOLDER / "codegen"
 KOTLIN = (FOLDER / "build.gradle.kts").read_text(encoding="utf-8")
 TYPESCRIPT = json.loads((FOLDER / "typescript.json").read_text(encoding="utf-8"))
 SWIFT = json.loads((FOLDER / "apollo-codegen-config.json").read_text(encoding="utf-8"))
+SWIFT_KEYS = {
+    "": {"schemaNamespace", "input", "output", "options", "experimentalFeatures", "schemaDownload", "operationManifest"},
+    "input": {"schemaSearchPaths", "operationSearchPaths"},
+    "output": {"schemaTypes", "operations", "testMocks"},
+    "output.schemaTypes": {"path", "moduleType"},
+    "output.schemaTypes.moduleType": {"embeddedInTarget", "swiftPackage", "other"},
+    "output.schemaTypes.moduleType.swiftPackage": {"apolloSDKDependency"},
+    "output.operations": {"inSchemaModule", "relative", "absolute"},
+    "output.operations.inSchemaModule": set(),
+    "output.testMocks": {"none", "absolute", "swiftPackage"},
+    "output.testMocks.none": set(),
+    "options": {
+        "additionalCapitalizationRules", "additionalInflectionRules", "appendSchemaTypeFilenameSuffix",
+        "conversionStrategies", "deprecatedEnumCases", "markTypesNonisolated", "operationDocumentFormat",
+        "pruneGeneratedFiles", "reduceGeneratedSchemaTypes", "schemaCustomization", "schemaDocumentation",
+        "selectionSetInitializers", "warningsOnDeprecatedUsage",
+    },
+    "options.schemaCustomization": {"customTypeNames"},
+}  # fmt: skip
+"""What `ApolloCodegenConfiguration` of Apollo iOS 2.3 decodes, by path; it throws at any other key."""
+KOTLIN_OPTIONS = {"packageName", "schemaFile", "sealedClassesForEnumsMatching", "addTypename"}
+"""Properties that `Service` of Apollo Kotlin 4.4 has, of those that are used here; so for its functions."""
+KOTLIN_FUNCTIONS = {"srcDir", "mapScalar", "mapScalarToKotlinLong"}
 
 
 def custom_scalars() -> set[str]:
@@ -52,6 +77,34 @@ def test_their_paths_lead_to_the_sdl_and_to_every_operation() -> None:
     ):
         parent, name = (FOLDER / pattern).parent, Path(pattern).name
         assert sorted(file.stem for file in parent.resolve().glob(name)) == documents.names()
+
+
+def test_the_swift_configuration_has_no_key_that_apollo_would_throw_at() -> None:
+    found = dict(_keys(SWIFT, ""))
+    assert {path: keys - SWIFT_KEYS.get(path, set()) for path, keys in found.items() if keys - SWIFT_KEYS[path]} == {}
+    for choice in ("output.schemaTypes.moduleType", "output.operations", "output.testMocks"):
+        assert len(found[choice]) == 1, choice
+    assert SWIFT["options"]["schemaDocumentation"] in {"include", "exclude"}
+    scalars = (FOLDER / "CustomScalars.swift").read_text(encoding="utf-8")
+    assert "@_spi(Internal) @_spi(Execution) import ApolloAPI" in scalars  # what the protocol asks for is in its SPI
+
+
+def _keys(value: dict[str, Any], path: str) -> Iterator[tuple[str, set[str]]]:
+    yield path, set(value)
+    for name, below in value.items():
+        if isinstance(below, dict) and name != "customTypeNames":
+            yield from _keys(below, f"{path}.{name}".removeprefix("."))
+
+
+def test_the_kotlin_configuration_sets_options_that_apollo_has_and_versions_that_go_together() -> None:
+    [service] = re.findall(r'^    service\("mingcha"\) \{\n(.*?)^    \}', KOTLIN, re.MULTILINE | re.DOTALL)
+    statements = [line.strip() for line in service.splitlines() if line.strip() and not line.strip().startswith("//")]
+    words = [re.match(r"(\w+)(\.set)?\(", each) for each in statements]
+    assert all(words), statements
+    assert {found[1] for found in words if found and found[2]} == KOTLIN_OPTIONS
+    assert {found[1] for found in words if found and not found[2]} == KOTLIN_FUNCTIONS
+    versions = re.findall(r'com\.apollographql\.apollo(?::apollo-runtime:|"\) version ")([\d.]+)', KOTLIN)
+    assert versions == versions[:1] * 2
 
 
 @pytest.mark.parametrize("name", documents.names())

@@ -1,21 +1,24 @@
 """PyPI's `gql`, a client nobody here wrote, runs the contract's operations against a served product."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import pytest
 from gql import Client, GraphQLRequest
 from gql.client import AsyncClientSession
-from gql.transport.exceptions import TransportQueryError
+from gql.transport.exceptions import TransportConnectionFailed, TransportQueryError
 from gql.transport.httpx import HTTPXAsyncTransport
+from gql.transport.websockets import WebsocketsTransport
 
+from api.sockets import SUBPROTOCOL
 from mobile_contract.documents import text_of
 from mobile_contract.levels import SDL, Levels
 from tests.phones import PASSWORD
 from tests.pulling import followed, settled
-from tests.streaming import serving
-from tests.world import World, draft, new_id
+from tests.streaming import SECONDS, Signed, serving, signed_in
+from tests.world import ASSIGN, WITHDRAW, World, draft, new_id
 
 
 @pytest.fixture
@@ -74,3 +77,45 @@ async def test_gql_signs_in_submits_lists_pulls_renews_and_is_refused(world: Wor
             rated = await ask(phone, "SubmitRatings", input={"drafts": [rating]})
             assert (rated["__typename"], rated["code"], rated["nextStep"]) == ("Refused", "FORBIDDEN", "DISCARD")
             assert await world.snapshot() == before
+
+
+@asynccontextmanager
+async def socket(address: str, signed: Signed) -> AsyncIterator[AsyncClientSession]:
+    init = {"authorization": signed.header, "Mingcha-Level": str(Levels.read().current)}
+    transport = WebsocketsTransport(url=f"ws://{address}/graphql", init_payload=init, subprotocols=[SUBPROTOCOL])
+    async with Client(transport=transport, schema=SDL.read_text(encoding="utf-8")) as made:
+        yield made
+
+
+@asynccontextmanager
+async def heard(made: AsyncClientSession, name: str, since: str | None = None) -> AsyncIterator[AsyncIterator[Any]]:
+    """The events of a subscription."""
+    stream = made.subscribe(GraphQLRequest(text_of(name), variable_values={"since": since}))
+    async with aclosing(stream):
+        yield (next(iter(result.values())) async for result in stream)
+
+
+async def given(world: World) -> str:
+    id, case = new_id("asg"), await world.open_case()
+    input = {"id": id, "caseId": case["id"], "assigneeId": world.people["supervisor"].id}
+    assert "assignment" in (await world.ask("officer", ASSIGN, input=input))["assign"]
+    return id
+
+
+async def test_gql_hears_pushes_and_misses_nothing_of_what_a_lost_line_has_cost(world: World) -> None:
+    signed = await signed_in(world, "supervisor")
+    async with asyncio.timeout(3 * SECONDS), serving(world) as address:
+        async with socket(address, signed) as phone, heard(phone, "AssignmentChanged") as events:
+            assert (await anext(events))["__typename"] == "StreamPosition"
+            known = await given(world)
+            event = await anext(events)
+            assert (event["assignment"]["id"], event["assignment"]["state"]) == (known, "OFFERED")
+            phone.transport.adapter.websocket.transport.abort()
+            with pytest.raises(TransportConnectionFailed):
+                await anext(events)
+        assert "assignment" in (await world.ask("officer", WITHDRAW, input={"id": known}))["withdrawAssignment"]
+        missed = await given(world)
+        async with socket(address, signed) as phone, heard(phone, "AssignmentChanged", event["cursor"]) as events:
+            assert (await anext(events))["__typename"] == "StreamPosition"
+            told = [(await anext(events))["assignment"] for _ in range(2)]
+            assert [(each["id"], each["state"]) for each in told] == [(known, "WITHDRAWN"), (missed, "OFFERED")]

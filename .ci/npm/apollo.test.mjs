@@ -1,23 +1,39 @@
 // Apollo Client and its normalised cache, as a client team uses them, with the contract's documents by their ids.
 import assert from "node:assert/strict";
-import { before, test } from "node:test";
+import { after, before, test } from "node:test";
 
 import { ApolloClient, ApolloLink, HttpLink, InMemoryCache, gql } from "@apollo/client";
 import { CombinedGraphQLErrors } from "@apollo/client/errors";
 import { SetContextLink } from "@apollo/client/link/context";
 import { PersistedQueryLink } from "@apollo/client/link/persisted-queries";
+import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { relayStylePagination } from "@apollo/client/utilities";
+import { createClient } from "graphql-ws";
+import { WebSocket } from "ws";
 
 import { operations } from "./contract.mjs";
-import { counting, draft, embedded, endpoint, headers, idOf, rating, signInAs, until } from "./served.mjs";
+import { line } from "./line.mjs";
+import { officer } from "./office.mjs";
+import {
+  byIdAlone, counting, draft, embedded, endpoint, headers, idOf, news, rating, signInAs, until,
+} from "./served.mjs";
 
 const named = Object.fromEntries(operations.map(({ name, text }) => [name, gql(text)]));
 const values = embedded.filter((name) => !["Query", "Mutation", "Subscription"].includes(name));
 const warnings = [];
 for (const kind of ["warn", "error"]) console[kind] = (...said) => warnings.push(said.join(" "));
+const wire = await line();
+after(() => wire.close());
 
 function client(session) {
   const net = counting();
+  const pushes = createClient({
+    url: wire.socket,
+    webSocketImpl: WebSocket,
+    connectionParams: () => ({ ...headers, authorization: `Bearer ${session.accessToken}` }),
+    retryAttempts: 0, // the app itself comes again, with its newest cursor
+    jsonMessageReplacer: byIdAlone,
+  });
   const signedIn = new SetContextLink((before) => ({
     headers: { ...before.headers, ...(session.accessToken && { authorization: `Bearer ${session.accessToken}` }) },
   }));
@@ -25,7 +41,15 @@ function client(session) {
     generateHash: (document) => idOf(document.definitions.find(({ kind }) => kind === "OperationDefinition").name.value),
   });
   const made = new ApolloClient({
-    link: ApolloLink.from([signedIn, byId, new HttpLink({ uri: endpoint, fetch: net.fetch, headers })]),
+    link: ApolloLink.from([
+      signedIn,
+      byId,
+      ApolloLink.split(
+        ({ operationType }) => operationType === "subscription",
+        new GraphQLWsLink(pushes),
+        new HttpLink({ uri: endpoint, fetch: net.fetch, headers }),
+      ),
+    ]),
     cache: new InMemoryCache({
       typePolicies: {
         Query: { fields: { observations: relayStylePagination(["filter"]) } },
@@ -107,6 +131,43 @@ test("changes are pulled on from a cursor, and then there are none", async () =>
   });
   assert.equal(seen.get(drafts[0].id).content.text, drafts[0].text);
   assert.deepEqual((await ask("Changes", { since, first: 50 }, fresh)).changes.changes, []);
+});
+
+test("pushes change the cache by themselves, and the newest cursor brings what a cut line has missed", async () => {
+  const office = await officer();
+  const known = await office.give(session.user.id);
+  const stateOf = (id) => phone.made.cache.extract()[`Assignment:${id}`]?.state;
+  const list = phone.made.watchQuery({ query: named.MyAssignments });
+  const watching = list.subscribe(() => {});
+  const shown = () => list.getCurrentResult().data?.assignments.edges.map(({ node }) => [node.id, node.state]) ?? [];
+  const stands = (id, state) => until(() => shown().some(([one, its]) => one === id && its === state));
+  await stands(known, "OFFERED");
+  const asked = phone.net.requests;
+
+  const heard = news();
+  const variables = (since) => ({ query: named.AssignmentChanged, variables: { since } });
+  phone.made.subscribe(variables()).subscribe(heard);
+  await until(() => heard.cursor);
+  await office.takeBack(known);
+  await stands(known, "WITHDRAWN");
+  const [first, second] = [await office.give(session.user.id), await office.give(session.user.id)];
+  await until(() => stateOf(first) === "OFFERED" && stateOf(second) === "OFFERED");
+
+  wire.cut();
+  await until(() => heard.fault);
+  await office.takeBack(first);
+  const missed = await office.give(session.user.id);
+  wire.mend();
+  assert.deepEqual([stateOf(first), stateOf(missed)], ["OFFERED", undefined]);
+
+  const again = news();
+  const hearing = phone.made.subscribe(variables(heard.cursor)).subscribe(again);
+  await until(() => stateOf(first) === "WITHDRAWN" && stateOf(missed) === "OFFERED");
+  assert.deepEqual(again.records("assignment"), [first, missed]);
+  assert.equal(stateOf(second), "OFFERED");
+  assert.equal(phone.net.requests, asked);
+  hearing.unsubscribe();
+  watching.unsubscribe();
 });
 
 test("the session is renewed, and an old token is refused by code", async () => {

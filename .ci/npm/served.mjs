@@ -9,7 +9,6 @@ const { MINGCHA_ADDRESS: address, MINGCHA_PASSWORD: password } = process.env;
 if (!address || !password) throw new Error("Set MINGCHA_ADDRESS and MINGCHA_PASSWORD: .ci/run does.");
 
 export const endpoint = `${address}/graphql`;
-export const socket = endpoint.replace(/^http/, "ws");
 export const headers = { "Mingcha-Level": String(levels.current) };
 
 /** The id of a trusted document, by the name of its operation: tools print texts anew, and another text has another hash. */
@@ -69,3 +68,22 @@ export function counting() {
   };
   return seen;
 }
+
+/** An observer of a subscription: what it was told, the newest cursor, and the fault that ended it. */
+export function news() {
+  const told = { events: [], cursor: undefined, fault: undefined };
+  const error = (fault) => (told.fault = fault);
+  const next = (result) => {
+    if (result.error) error(result.error);
+    if (!result.data) return;
+    const [event] = Object.values(result.data);
+    told.events.push(event);
+    told.cursor = event.cursor ?? told.cursor;
+  };
+  const records = (name) => told.events.filter((event) => event[name]).map((event) => event[name].id);
+  const positions = () => told.events.filter(({ __typename }) => __typename === "StreamPosition").length;
+  return Object.assign(told, { next, error, records, positions });
+}
+
+/** For `JSON.stringify`: an operation that is named by its document's id goes without the text. */
+export const byIdAlone = (_, value) => (value?.extensions?.persistedQuery ? { ...value, query: undefined } : value);

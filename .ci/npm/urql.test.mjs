@@ -1,43 +1,88 @@
 // urql and its normalised cache, as a client team uses them, with the contract's documents by their ids.
 import assert from "node:assert/strict";
-import { before, test } from "node:test";
+import { after, before, test } from "node:test";
 
-import { Client, fetchExchange } from "@urql/core";
+import { Client, fetchExchange, subscriptionExchange } from "@urql/core";
 import { cacheExchange } from "@urql/exchange-graphcache";
 import { relayPagination } from "@urql/exchange-graphcache/extras";
 import { persistedExchange } from "@urql/exchange-persisted";
 import { introspectionFromSchema } from "graphql";
+import { createClient as eventStreams } from "graphql-sse";
+import { createClient as sockets } from "graphql-ws";
+import { WebSocket } from "ws";
 
 import { operations } from "./contract.mjs";
-import { counting, draft, embedded, endpoint, headers, idOf, rating, schema, signInAs, until } from "./served.mjs";
+import { line } from "./line.mjs";
+import { officer } from "./office.mjs";
+import {
+  byIdAlone, counting, draft, embedded, endpoint, headers, idOf, news, rating, schema, signInAs, until,
+} from "./served.mjs";
 
 const named = Object.fromEntries(operations.map(({ name, text }) => [name, text]));
 const warnings = [];
 
+const wire = await line();
+after(() => wire.close());
+const signed = (session) => ({ ...headers, ...(session.accessToken && { authorization: `Bearer ${session.accessToken}` }) });
+
+/** graphql-ws, which connects again by itself, with the variables of the first time; it wants a text, if an empty one. */
+function bySocket(session) {
+  const made = sockets({
+    url: wire.socket,
+    webSocketImpl: WebSocket,
+    connectionParams: () => signed(session),
+    retryAttempts: 200,
+    shouldRetry: () => true, // also where no connection could be made: left to itself it gives up then
+    retryWait: () => new Promise((resolve) => setTimeout(resolve, 50)),
+    jsonMessageReplacer: byIdAlone,
+  });
+  return { ...made, subscribe: (request, sink) => made.subscribe({ ...request, query: request.query ?? "" }, sink) };
+}
+
+/** graphql-sse, which gives up: the app itself comes again, with its newest cursor. */
+const byEvents = (session) => eventStreams({
+  url: `${wire.endpoint}/stream`,
+  headers: () => signed(session),
+  retryAttempts: 0,
+});
+
+/** What is given joins the list of what was given, as far as that is kept: records that are known change by themselves. */
+function listed({ assignmentChanged: { assignment } }, _, cache) {
+  if (!assignment) return;
+  cache.updateQuery({ query: named.MyAssignments, variables: {} }, (kept) => {
+    if (!kept || kept.assignments.edges.some(({ node }) => node.id === assignment.id)) return kept;
+    const edges = [{ __typename: "AssignmentEdge", node: assignment }, ...kept.assignments.edges];
+    return { ...kept, assignments: { ...kept.assignments, edges } };
+  });
+}
+
 /** A client of one person; `net` counts what it asks the server. */
-function client(session) {
+function client(session, pushes = bySocket(session)) {
   const net = counting();
   const made = new Client({
     url: endpoint,
     fetch: net.fetch,
     preferGetMethod: false,
-    fetchOptions: () => ({
-      headers: { ...headers, ...(session.accessToken && { authorization: `Bearer ${session.accessToken}` }) },
-    }),
+    fetchOptions: () => ({ headers: signed(session) }),
     exchanges: [
       cacheExchange({
         schema: introspectionFromSchema(schema),
         keys: Object.fromEntries(embedded.map((name) => [name, () => null])),
         resolvers: { Query: { observations: relayPagination() } },
+        updates: { Subscription: { assignmentChanged: listed } },
         logger: (severity, message) => severity !== "debug" && warnings.push(message),
       }),
       persistedExchange({
         enforcePersistedQueries: true,
         enableForMutation: true,
+        enableForSubscriptions: true,
         generateHash: async (_, document) =>
           idOf(document.definitions.find(({ kind }) => kind === "OperationDefinition").name.value),
       }),
       fetchExchange,
+      subscriptionExchange({
+        forwardSubscription: (request) => ({ subscribe: (sink) => ({ unsubscribe: pushes.subscribe(request, sink) }) }),
+      }),
     ],
   });
   return { ...made, made, net };
@@ -110,6 +155,78 @@ test("changes are pulled on from a cursor, and then there are none", async () =>
   });
   assert.equal(seen.get(drafts[0].id).content.text, drafts[0].text);
   assert.deepEqual((await ask("Changes", { since, first: 50 }, fresh)).changes.changes, []);
+});
+
+/** What the cache itself says of what was given, by id. */
+function given() {
+  const { data } = phone.made.readQuery(named.MyAssignments, {}, { requestPolicy: "cache-only" });
+  return Object.fromEntries(data.assignments.edges.map(({ node }) => [node.id, node]));
+}
+
+test("pushes come into the cache over a WebSocket, and what a cut line has missed after the newest cursor", async () => {
+  const office = await officer();
+  const known = await office.give(session.user.id);
+  await ask("MyAssignments", {});
+  const asked = phone.net.requests;
+  const subscribed = (since) => {
+    const heard = news();
+    heard.hearing = phone.made.subscription(named.AssignmentChanged, { since }).subscribe(heard.next);
+    return heard;
+  };
+  const heard = subscribed();
+  await until(() => heard.positions());
+  await office.takeBack(known);
+  const first = await office.give(session.user.id);
+  await until(() => given()[known].state === "WITHDRAWN" && given()[first]?.state === "OFFERED");
+
+  const { cursor } = heard;
+  wire.cut();
+  await office.takeBack(first);
+  const missed = await office.give(session.user.id);
+  wire.mend();
+  await until(() => heard.positions() === 2); // the library has connected again by itself: there is a gap before it
+  assert.deepEqual([given()[first].state, given()[missed]], ["OFFERED", undefined]);
+  heard.hearing.unsubscribe();
+
+  const again = subscribed(cursor);
+  await until(() => given()[first].state === "WITHDRAWN" && given()[missed]?.state === "OFFERED");
+  assert.deepEqual(again.records("assignment"), [first, missed]);
+  assert.equal(phone.net.requests, asked);
+  again.hearing.unsubscribe();
+});
+
+test("the same over server-sent events: a case goes its way in the cache, also after a cut line", async () => {
+  const office = await officer();
+  const caseId = await office.open(drafts[0].id);
+  const assignmentId = await office.give(session.user.id, { caseId });
+  const other = client(session, byEvents(session)); // has a cache of its own
+  const list = await told(other.made.query(named.MyAssignments, {}));
+  assert.equal(list.assignments.edges.find(({ node }) => node.id === assignmentId).node.case.state, "ASSIGNED");
+  const asked = other.net.requests;
+  const stateOf = () => {
+    const { data } = other.made.readQuery(named.MyAssignments, {}, { requestPolicy: "cache-only" });
+    return data.assignments.edges.find(({ node }) => node.id === assignmentId).node.case.state;
+  };
+  const subscribed = (since) => {
+    const heard = news();
+    heard.hearing = other.made.subscription(named.CaseChanged, { since }).subscribe(heard.next);
+    return heard;
+  };
+  const heard = subscribed();
+  await until(() => heard.positions());
+  await act("AcceptAssignment", { input: { id: assignmentId } });
+  await until(() => stateOf() === "INVESTIGATING");
+
+  wire.cut();
+  await until(() => heard.fault);
+  await office.close(caseId);
+  wire.mend();
+  assert.equal(stateOf(), "INVESTIGATING");
+  const again = subscribed(heard.cursor);
+  await until(() => stateOf() === "CLOSED");
+  assert.deepEqual(again.records("case"), [caseId]);
+  assert.equal(other.net.requests, asked);
+  again.hearing.unsubscribe();
 });
 
 test("the session is renewed, and an old token is refused by code", async () => {

@@ -1,5 +1,5 @@
-// Apollo iOS: in place of the files that it makes once, in the folder CustomScalars, and never overwrites.
-import ApolloAPI
+// Apollo iOS 2: in place of the files that it makes once, in the folder CustomScalars, and never overwrites.
+@_spi(Internal) @_spi(Execution) import ApolloAPI
 import Foundation
 
 /// A whole number of bytes, up to 2^53 - 1.
@@ -15,17 +15,13 @@ public struct Instant: CustomScalarType, Hashable {
     public init(_ date: Foundation.Date) { self.date = date }
 
     public init(_jsonValue value: JSONValue) throws {
-        guard let text = value as? String, let date = Self.format.date(from: text) else {
+        guard let text = value as? String, let date = try? Self.format.parse(text) else {
             throw JSONDecodingError.couldNotConvert(value: value, to: Self.self)
         }
         self.date = date
     }
 
-    public var _jsonValue: JSONValue { Self.format.string(from: date) }
+    public var _jsonValue: JSONValue { Self.format.format(date) }
 
-    private static let format: ISO8601DateFormatter = {
-        let format = ISO8601DateFormatter()
-        format.formatOptions = [.withInternetDateTime, .withFractionalSeconds]
-        return format
-    }()
+    private static let format = Foundation.Date.ISO8601FormatStyle(includingFractionalSeconds: true)
 }

@@ -1,11 +1,11 @@
-// Apollo Kotlin 4: what an Android or multiplatform module adds to read the contract. Paths are as from this folder.
+// Apollo Kotlin 4: what an Android module adds to read the contract. Paths are as from this folder.
 plugins {
-    id("com.apollographql.apollo") version "4.3.3"
+    id("com.apollographql.apollo") version "4.4.1"
 }
 
 dependencies {
-    implementation("com.apollographql.apollo:apollo-runtime:4.3.3")
-    implementation("com.apollographql.adapters:apollo-adapters-kotlinx-datetime:0.7.0")
+    implementation("com.apollographql.apollo:apollo-runtime:4.4.1")
+    implementation("com.apollographql.adapters:apollo-adapters-core:0.7.0")
 }
 
 apollo {
@@ -15,8 +15,8 @@ apollo {
         srcDir("../operations")
 
         mapScalarToKotlinLong("ByteCount")
-        mapScalar("Date", "kotlinx.datetime.LocalDate", "com.apollographql.adapter.datetime.KotlinxLocalDateAdapter")
-        mapScalar("DateTime", "kotlinx.datetime.Instant", "com.apollographql.adapter.datetime.KotlinxInstantAdapter")
+        mapScalar("Date", "java.time.LocalDate", "com.apollographql.adapter.core.JavaLocalDateAdapter")
+        mapScalar("DateTime", "java.time.Instant", "com.apollographql.adapter.core.JavaInstantAdapter")
 
         // Enums of sealed classes keep a value that a later server adds (`UNKNOWN__`); the texts have their `__typename`s.
         sealedClassesForEnumsMatching.set(listOf(".*"))
