@@ -70,13 +70,12 @@ class ChangeWork:
             noted = self.now()
             while True:
                 began = self.now()
-                events = await following.batch(MOST)
-                if events or began - noted >= self.note_every:
-                    await self._enter(events, following.token, began if len(events) < MOST else None)
+                changed = await following.batch(MOST)
+                if changed.events or began - noted >= self.note_every:
+                    await self._enter(changed.events, following.token, began if changed.is_all else changed.at)
                     noted = began
 
     async def _enter(self, events: list[Document], token: Document | None, as_of: datetime | None) -> None:
-        """`as_of` is None where more has been written than was read."""
         sources = self.store.change_sources
         records = await sources.look(await sources.touched(events)) if events else []
         await self.store.changes.enter(self.holder, records, token=token, as_of=as_of, until=self.now() + LEASE)

@@ -74,7 +74,7 @@ async def pull(context: Context, since: str | None, kinds: Sequence[ChangeKind] 
     admitted = [kind for kind in wanted if PERMITS[ROOTS[kind]].admits(context.actor)]
     topics = [topic for kind in admitted for topic in topics_of_viewer(kind, context.actor)]
     progress = _opened(seal, since, sequence).towards(topics, wanted)
-    entries = await context.store.changes.read(progress, topics, first + 1)
+    entries = await context.store.changes.read(progress, topics, sequence.last, first + 1)
     page, more = entries[:first], len(entries) > first
     after = progress.past(page[-1].number if more else sequence.last, topics, done=not more)
     return ChangePage(
@@ -93,10 +93,9 @@ def _opened(seal: CursorSeal, since: str | None, sequence: ChangeSequence) -> Pr
         progress = Progress(*seal.open(since))
     except Refusal as refusal:
         raise Refusal(RefusalCode.CURSOR_EXPIRED, field="since") from refusal
-    if not progress.read:
+    if not (progress.read or progress.leaving):
         return Progress(sequence.epoch)
-    oldest, newest = min(progress.read.values()), max(progress.read.values())
-    if progress.epoch != sequence.epoch or newest > sequence.last or 0 < oldest < sequence.horizon:
+    if progress.epoch != sequence.epoch or not progress.reaches(horizon=sequence.horizon, last=sequence.last):
         raise Refusal(RefusalCode.CURSOR_EXPIRED, field="since")
     return progress
 

@@ -42,6 +42,8 @@ class Board:
         self._log = notices
         self._kept: deque[Notice] = deque()
         self._floor = self._head = ""
+        self._too_far = ""
+        """From here on back there is more than is read for anybody: nobody has it read again to find that out."""
         self._begun = asyncio.Event()
         self._reaching = asyncio.Lock()
         self._readers: set[Reader] = set()
@@ -106,6 +108,8 @@ class Board:
             self._floor = notices[0].position if notices else batch.position
             notices = notices[1:]
             self._begun.set()
+            for reader in self._readers:
+                reader.lost()  # only now: what they pull then is no older than what they are told from here on
         for notice in notices:
             self._kept.append(notice)
             if len(self._kept) > MOST_KEPT:
@@ -118,10 +122,8 @@ class Board:
 
     def _begin_anew(self) -> None:
         self._kept.clear()
-        self._floor = self._head = ""
+        self._floor = self._head = self._too_far = ""
         self._begun.clear()
-        for reader in self._readers:
-            reader.lost()
 
     async def _reach_back(self, since: str) -> None:
         """Read what lies between `since` and what is kept, one at a time: who waits meanwhile finds it done, or nearly."""
@@ -129,6 +131,8 @@ class Board:
             floor = self._floor
             if since >= floor:
                 return
+            if since <= self._too_far:
+                raise HistoryLost
             found: list[Notice] = []
             async with self._log.reading(since) as reader:
                 reached, deadline = since, asyncio.get_running_loop().time() + REACH_SECONDS
@@ -136,9 +140,9 @@ class Board:
                     batch = await reader.next()
                     found += takewhile(lambda each: each.position <= floor, batch.notices)
                     reached = batch.position
-                    if len(found) + len(self._kept) > MOST_KEPT or floor != self._floor:
-                        raise HistoryLost
-                    if asyncio.get_running_loop().time() > deadline:
+                    is_late = asyncio.get_running_loop().time() > deadline
+                    if is_late or len(found) + len(self._kept) > MOST_KEPT or floor != self._floor:
+                        self._too_far = since if self._floor else ""
                         raise HistoryLost
             self._kept.extendleft(reversed(found))
             self._floor = since

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import anyio
 import httpx
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -28,6 +29,7 @@ APNS_TOKEN_SECONDS = 40 * 60
 """Apple refuses a token above an hour of age, and one that is renewed more often than every 20 minutes."""
 EXPIRES_SECONDS = 24 * 3600
 EARLY_SECONDS = 60
+CALL_SECONDS = 15.0
 STALE_TOKENS = frozenset({"BadDeviceToken", "DeviceTokenNotForTopic", "Unregistered", "ExpiredToken"})
 
 
@@ -67,6 +69,7 @@ class Fcm:
         except (KeyError, TypeError, ValueError, JoseError):
             raise BadSetting("MINGCHA_FCM_ACCOUNT must name the JSON key file of a service account.") from None
         self._bearer: _Bearer | None = None
+        self._asking = anyio.Lock()
 
     async def wake(self, token: str) -> Woken:
         message = {
@@ -92,27 +95,33 @@ class Fcm:
         details = _json(answer).get("error", {})
         details = details.get("details", []) if isinstance(details, dict) else []
         codes = {each.get("errorCode") for each in details if isinstance(each, dict)}
-        if answer.status_code == httpx.codes.NOT_FOUND or not codes.isdisjoint({"UNREGISTERED", "SENDER_ID_MISMATCH"}):
+        # In its own words alone: a 404 of something that stands in between would have every device forgotten.
+        if not codes.isdisjoint({"UNREGISTERED", "SENDER_ID_MISMATCH"}):
             return Woken.UNREGISTERED
         return _later_or_refused(answer)
 
     async def _authorized(self) -> str:
-        now = time.time()
-        if self._bearer is None or self._bearer.good_until <= now:
-            claims = {
-                "iss": self._email,
-                "scope": FCM_SCOPE,
-                "aud": self._token_url,
-                "iat": int(now),
-                "exp": int(now) + 3600,
-            }
-            assertion = jwt.encode({"alg": "RS256", "typ": "JWT"}, claims, self._key)
-            answer = await self._client.post(self._token_url, data={"grant_type": GRANT, "assertion": assertion})
-            told = _json(answer)
-            if not answer.is_success or not isinstance(told.get("access_token"), str):
-                raise _NotNow
-            self._bearer = _Bearer(told["access_token"], now + float(told.get("expires_in", 0)) - EARLY_SECONDS)
-        return self._bearer.text
+        async with self._asking:  # of many calls at once one asks for it
+            now = time.time()
+            if self._bearer is None or self._bearer.good_until <= now:
+                self._bearer = await self._asked(now)
+            return self._bearer.text
+
+    async def _asked(self, now: float) -> _Bearer:
+        claims = {
+            "iss": self._email,
+            "scope": FCM_SCOPE,
+            "aud": self._token_url,
+            "iat": int(now),
+            "exp": int(now) + 3600,
+        }
+        assertion = jwt.encode({"alg": "RS256", "typ": "JWT"}, claims, self._key)
+        answer = await self._client.post(self._token_url, data={"grant_type": GRANT, "assertion": assertion})
+        told = _json(answer)
+        token, seconds = told.get("access_token"), told.get("expires_in", 0)
+        if not (answer.is_success and isinstance(token, str) and isinstance(seconds, int | float)):
+            raise _NotNow
+        return _Bearer(token, now + seconds - EARLY_SECONDS)
 
 
 class Apns:
@@ -163,6 +172,11 @@ class Apns:
 
 class _NotNow(Exception):  # noqa: N818
     """No access token is to be had at present."""
+
+
+def push_caller() -> httpx.AsyncClient:
+    """HTTP/2, which is all that APNs speaks."""
+    return httpx.AsyncClient(http2=True, timeout=CALL_SECONDS, follow_redirects=False)
 
 
 def gateways(settings: Settings, client: httpx.AsyncClient) -> dict[PushService, PushGateway]:

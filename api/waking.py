@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from api.hands import many_hands
 from api.push_gateways import PushGateway, Woken
 from api.webhook_work import deliveries_of
 from schema.push_tokens import PushService
@@ -22,6 +23,8 @@ GATHER = timedelta(seconds=2)
 """What happens within so long wakes a device once."""
 KEEP_PLACE_EVERY = timedelta(seconds=60)
 LEASE = timedelta(seconds=60)
+AT_ONCE = 16
+"""A service that is slow, or down, holds up no device of another."""
 MOST_ATTEMPTS = 8
 """Over some two hours; then the next change wakes the device, which pulls everything anyway."""
 log = structlog.get_logger(__name__)
@@ -72,7 +75,7 @@ def concerned(notices: Sequence[Notice]) -> Mapping[str, str]:
 
 
 class WakingWork:
-    """Wakes devices that are due, one after the other."""
+    """Wakes devices that are due, several at a time."""
 
     def __init__(
         self, store: Store, gateways: Mapping[PushService, PushGateway], clock: Callable[[], datetime]
@@ -82,20 +85,17 @@ class WakingWork:
         self._clock = clock
 
     async def do_all(self) -> None:
-        """Wake every device that is due."""
-        while await self.do_one():
-            pass
+        """Wake every device that is due, those that have waited longest first."""
+        await many_hands(self._claim, self._wake, most=AT_ONCE)
 
-    async def do_one(self) -> bool:
-        """Wake the device that has waited longest; False where none is due."""
-        call = await self._store.push_tokens.claim(list(self._gateways), self._clock(), LEASE)
-        if call is None:
-            return False
-        if not await self._may_act(call):
+    async def _claim(self) -> Call | None:
+        return await self._store.push_tokens.claim(list(self._gateways), self._clock(), LEASE)
+
+    async def _wake(self, call: Call) -> None:
+        if await self._may_act(call):
+            await self._settle(call, await self._gateways[call.service].wake(call.token))
+        else:
             await self._store.push_tokens.forget(call.user_id, [call.device_id])
-            return True
-        await self._settle(call, await self._gateways[call.service].wake(call.token))
-        return True
 
     async def _may_act(self, call: Call) -> bool:
         """Whether the device is still signed in: whoever signed out, on whatever way, is not woken."""

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 import orjson
 import strawberry
 
+from api.hands import many_hands
 from api.outgoing import NotThere, Outgoing
 from schema.ids import compose
 from schema.webhooks import DeliveryKind, DeliveryState, Webhook, WebhookDelivery, WebhookState, signature
@@ -18,6 +19,8 @@ from storage.store import Store
 
 LEASE = timedelta(seconds=60)
 LONGEST_WAIT = timedelta(hours=6)
+AT_ONCE = 16
+"""An address that is slow to answer holds up its own deliveries, and nobody else's."""
 KINDS = {Kind.ASSIGNMENT: DeliveryKind.ASSIGNMENT, Kind.CASE: DeliveryKind.CASE}
 
 
@@ -44,28 +47,36 @@ def deliveries_of(notices: Sequence[Notice], webhooks: Sequence[Webhook], now: d
 
 
 class WebhookWork:
-    """Sends deliveries that are due, one after the other."""
+    """Sends deliveries that are due, several at a time and one at a time to each webhook."""
 
     def __init__(self, store: Store, outgoing: Outgoing, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._outgoing = outgoing
         self._clock = clock
+        self._busy: set[str] = set()
 
     async def do_all(self) -> None:
-        """Send every delivery that is due."""
-        while await self.do_one():
-            pass
+        """Send every delivery that is due, those that have waited longest first."""
+        await many_hands(self._claim, self._deliver, most=AT_ONCE)
 
-    async def do_one(self) -> bool:
-        """Send the delivery that has waited longest; False where none is due."""
-        delivery = await self._store.webhooks.claim(self._clock(), LEASE)
-        if delivery is None:
-            return False
+    async def _claim(self) -> WebhookDelivery | None:
+        delivery = await self._store.webhooks.claim(self._clock(), LEASE, busy=self._busy)
+        if delivery:
+            self._busy.add(delivery.webhook_id)
+        return delivery
+
+    async def _deliver(self, delivery: WebhookDelivery) -> None:
+        try:
+            await self._settle(delivery)
+        finally:
+            self._busy.discard(delivery.webhook_id)
+
+    async def _settle(self, delivery: WebhookDelivery) -> None:
         found = await self._store.webhooks.many([delivery.webhook_id])
         webhook = found[0] if found else None
         if webhook is None or webhook.state is WebhookState.DISABLED:
             await self._store.webhooks.give_up(delivery.webhook_id)
-            return True
+            return
         failure = await self._send(webhook, delivery)
         now = self._clock()
         if failure is None:
@@ -73,7 +84,6 @@ class WebhookWork:
         else:
             wait = min(timedelta(seconds=10 * 2 ** min(webhook.failures, 20)), LONGEST_WAIT)
             await self._store.webhooks.failed(delivery, failure, now + wait)
-        return True
 
     async def _send(self, webhook: Webhook, delivery: WebhookDelivery) -> str | None:
         """Why it failed; None where it was taken."""

@@ -12,7 +12,6 @@ from datetime import timedelta
 from functools import partial
 
 import anyio
-import httpx
 import structlog
 
 from api.announcements import sweep_unnamed
@@ -26,7 +25,7 @@ from api.logs import configure
 from api.metrics import Metrics
 from api.outgoing import Outgoing, caller
 from api.placement import place_known
-from api.push_gateways import gateways
+from api.push_gateways import gateways, push_caller
 from api.redaction_work import RedactionWork
 from api.settings import Settings
 from api.upload_sweeps import sweep_uploads
@@ -44,7 +43,6 @@ from storage.workplaces import workplace
 LOOK_EVERY_SECONDS = 5.0
 FOLLOW_AGAIN_SECONDS = 2.0
 WAKE_EVERY_SECONDS = 1.0
-CALL_SECONDS = 15.0
 SWEEP_EVERY_SECONDS = 60.0
 SWEEP_LONG_EVERY_SECONDS = 3600.0
 log = structlog.get_logger()
@@ -53,8 +51,7 @@ log = structlog.get_logger()
 async def work(settings: Settings, store: Store, metrics: Metrics) -> None:
     """Work until cancelled."""
     with workplace(settings.data / "work") as folder:
-        push = httpx.AsyncClient(http2=True, timeout=CALL_SECONDS, follow_redirects=False)
-        async with push as client, caller() as free, Decoder() as decoder, anyio.create_task_group() as tasks:
+        async with push_caller() as client, caller() as free, Decoder() as decoder, anyio.create_task_group() as tasks:
             given_up = timedelta(days=settings.upload_abandoned_days)
             media = MediaWork(store, decoder, folder, clock, give_up_after=given_up, measured=metrics.work)
             redactions = RedactionWork(store, folder, clock, measured=metrics.work)

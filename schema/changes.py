@@ -8,7 +8,7 @@ entry only says that there is something to look at.
 import enum
 import hashlib
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated
@@ -135,12 +135,14 @@ class Progress:
     """What a cursor says: how far into the sequence each topic has been read.
 
     `leaving` are topics that are the viewer's no longer: they are read from the start once more, for their records to be
-    dropped. `epoch` names the sequence: numbers of another one mean nothing here.
+    dropped. `epoch` names the sequence: numbers of another one mean nothing here. `letters`, which no cursor holds, are
+    those of the kinds that are asked for now: topics of the others stay where they are.
     """
 
     epoch: str
     read: Mapping[str, int] = field(default_factory=dict)
     leaving: Mapping[str, int] = field(default_factory=dict)
+    letters: Collection[str] = frozenset()
 
     def towards(self, wanted: Sequence[str], kinds: Iterable[ChangeKind]) -> "Progress":
         """Begin topics that are new among `wanted`, and leave those of `kinds` that are not among them."""
@@ -149,13 +151,23 @@ class Progress:
         kept = {each: number for each, number in self.read.items() if each not in gone}
         # One that has come back while it was being left is read from the start: part of it was dropped.
         leaving = {each: number for each, number in self.leaving.items() if each not in wanted}
-        return Progress(self.epoch, dict.fromkeys(wanted, 0) | kept, leaving | dict.fromkeys(gone, 0))
+        return Progress(self.epoch, dict.fromkeys(wanted, 0) | kept, leaving | dict.fromkeys(gone, 0), letters)
+
+    @property
+    def leaving_now(self) -> dict[str, int]:
+        return {each: number for each, number in self.leaving.items() if each[0] in self.letters}
 
     def past(self, number: int, topics: Iterable[str], *, done: bool) -> "Progress":
-        """Once all entries of `topics`, and all that are being left, have been read up to `number`."""
+        """Once all entries of `topics`, and all of those that are being left now, have been read up to `number`."""
         read = {**self.read, **{each: max(number, self.read[each]) for each in topics}}
-        leaving = {} if done else {each: max(number, at) for each, at in self.leaving.items()}
-        return Progress(self.epoch, read, leaving)
+        later = {each: at for each, at in self.leaving.items() if each[0] not in self.letters}
+        now = {} if done else {each: max(number, at) for each, at in self.leaving_now.items()}
+        return Progress(self.epoch, read, later | now)
+
+    def reaches(self, *, horizon: int, last: int) -> bool:
+        """Whether a sequence that ends at `last`, and has forgotten what went before `horizon`, can be gone on with."""
+        numbers = [*self.read.values(), *self.leaving.values()]
+        return all(number <= last and (not number or number >= horizon) for number in numbers)
 
     def values(self) -> tuple[str, dict[str, int], dict[str, int]]:
         return self.epoch, dict(self.read), dict(self.leaving)

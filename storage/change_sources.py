@@ -38,7 +38,7 @@ _OF_MEDIA: Document = {
 }
 PIPELINE: list[Document] = [
     {"$match": {**_WRITTEN, "$or": [{"ns.coll": {"$in": list(KINDS)}}, _OF_MEDIA]}},
-    {"$project": {"ns.coll": 1, "documentKey": 1}},
+    {"$project": {"ns.coll": 1, "documentKey": 1, "clusterTime": 1}},
 ]
 
 Ids = Mapping[ChangeKind, Many[str]]

@@ -112,10 +112,10 @@ class Changes:
             found = await self._heads.find({"_id": {"$in": list(seen)}}, session=session)
             heads = {head["_id"]: head for head in found}
             fresh = [record for record in seen.values() if _differs(record, heads.get(record.id))]
-            noted = {"token": token, "until": until} | ({"as_of": as_of} if as_of else {})
-            state = await self._state.change_one(
-                {"_id": STATE, "holder": holder}, {"$set": noted, "$inc": {"last": len(fresh)}}, session=session
-            )
+            noted: Document = {"$set": {"token": token, "until": until}, "$inc": {"last": len(fresh)}}
+            if as_of:
+                noted["$max"] = {"as_of": as_of}  # by one clock or another's: it was true of the later, too
+            state = await self._state.change_one({"_id": STATE, "holder": holder}, noted, session=session)
             if state is None:
                 raise LeaseLost
             first = state["last"] - len(fresh) + 1
@@ -130,19 +130,23 @@ class Changes:
 
         return await self._mongo.transact(work)
 
-    async def read(self, progress: Progress, topics: Sequence[str], most: int) -> list[Entry]:
-        """The next `most` entries of the topics, and of those that are being left, by number."""
-        filter = self.unread(progress, topics)
+    async def read(self, progress: Progress, topics: Sequence[str], last: int, most: int) -> list[Entry]:
+        """The next `most` entries of the topics, and of those that are being left, by number up to `last`.
+
+        Up to where the sequence is known to have come, entries only leave: what is entered while this reads, which may
+        be seen under one topic and not yet under another, all comes behind.
+        """
+        filter = self.unread(progress, topics, last)
         if filter is NOTHING:
             return []
         found = await self._entries.find(filter, sort=[("number", ASCENDING)], limit=most)
         return [Entry(ChangeKind(each["kind"]), each["record_id"], each["number"]) for each in found]
 
     @staticmethod
-    def unread(progress: Progress, topics: Sequence[str]) -> Filter:
+    def unread(progress: Progress, topics: Sequence[str], last: int) -> Filter:
         """One range of the index for each topic, merged in the order of their numbers."""
-        there = [_after(topic, progress.read[topic], fresh=True) for topic in topics]
-        gone = [_after(topic, number) for topic, number in progress.leaving.items()]
+        there = [_between(topic, progress.read[topic], last, fresh=True) for topic in topics]
+        gone = [_between(topic, number, last) for topic, number in progress.leaving_now.items()]
         return any_of(*there, *gone)
 
     async def heads(self, kind: ChangeKind, after: str, most: int) -> list[str]:
@@ -167,9 +171,11 @@ def _sequence(state: Document) -> ChangeSequence:
     return ChangeSequence(state["epoch"], state["last"], state["horizon"], state["as_of"], state["token"])
 
 
-def _after(topic: str, number: int, *, fresh: bool = False) -> Document:
+def _between(topic: str, number: int, last: int, *, fresh: bool = False) -> Document:
     """Who has read nothing yet has nothing to drop."""
-    return {"topic": topic, "number": {"$gt": number}} | ({"gone_at": None} if fresh and not number else {})
+    return {"topic": topic, "number": {"$gt": number, "$lte": last}} | (
+        {"gone_at": None} if fresh and not number else {}
+    )
 
 
 def _differs(record: Seen, head: Mapping[str, Any] | None) -> bool:

@@ -4,13 +4,44 @@ Opening the stream is left to `mongo.py`.
 """
 
 import contextlib
+import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from storage.faults import HistoryLost
 from storage.mongo import Document, Mongo
 
 WAIT_MILLISECONDS = 200
+GATHER_SECONDS = 0.5
+"""How long a batch is gathered: where something is written all the time, its end never comes by itself."""
+
+
+@dataclass(frozen=True)
+class Changed:
+    """What has changed, in the order of the server's log; `is_all` says that nothing more had by the time it was read."""
+
+    events: list[Document]
+    is_all: bool
+
+    @property
+    def at(self) -> datetime | None:
+        """When the last was written, by the server's clock, in whole seconds; all that was before is there."""
+        at: datetime | None = self.events[-1]["clusterTime"].as_datetime() if self.events else None
+        return at
+
+
+async def gathered(stream: Any, most: int) -> Changed:
+    """Read until nothing comes for a moment, or there are `most`, or it is time to deal with what has come."""
+    found: list[Document] = []
+    end = time.monotonic() + GATHER_SECONDS
+    while len(found) < most and time.monotonic() < end:
+        change = await stream.try_next()
+        if change is None:
+            return Changed(found, is_all=True)
+        found.append(change)
+    return Changed(found, is_all=False)
 
 
 @contextlib.asynccontextmanager
@@ -26,17 +57,14 @@ class Following:
     def __init__(self, stream: Any) -> None:
         self._stream = stream
 
-    async def batch(self, most: int) -> list[Document]:
-        """What has changed, in the order of the server's log; none after a short while in which nothing did.
+    async def batch(self, most: int) -> Changed:
+        """What has changed; nothing after a short while in which nothing did.
 
         Raises `HistoryLost` where the stream has ended: what it followed is there no longer.
         """
         if not self._stream.alive:
             raise HistoryLost
-        found: list[Document] = []
-        while len(found) < most and (change := await self._stream.try_next()) is not None:
-            found.append(change)
-        return found
+        return await gathered(self._stream, most)
 
     @property
     def token(self) -> Document | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
+from storage.following import gathered
 from storage.mongo import Document, Mongo
 
 FACTS = ("office_path", "assignee_id", "case_id", "state")
@@ -68,7 +69,7 @@ class Batch:
 
 class Reader(Protocol):
     async def next(self) -> Batch:
-        """What came since the last batch; waits for news no longer than half a second."""
+        """What came since the last batch; waits for news no longer than half a second, and gathers no longer than one."""
 
 
 class NoticeLog(Protocol):
@@ -124,10 +125,9 @@ class _Reader:
         self._told = told
 
     async def next(self) -> Batch:
-        found: list[Notice] = []
-        while len(found) < MOST_IN_BATCH and (change := await self._stream.try_next()) is not None:
-            found.append(_notice(change))
-        return Batch(await self._told(found), self._stream.resume_token["_data"])
+        changed = await gathered(self._stream, MOST_IN_BATCH)
+        position = self._stream.resume_token["_data"]
+        return Batch(await self._told([_notice(each) for each in changed.events]), position)
 
 
 def _notice(change: Document) -> Notice:

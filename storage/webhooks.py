@@ -4,7 +4,7 @@ A delivery is a record from the moment its change is heard of, and leased to one
 nor an address that is down loses any. Sending them is left to `api/webhook_work.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,7 +20,7 @@ KEEP_SECONDS = 30 * 24 * 3600
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("office_path", ASCENDING), ("registered_at", ASCENDING)), {})]
 DELIVERY_INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     ((("webhook_id", ASCENDING), *SORT), {}),
-    ((("state", ASCENDING), ("due_at", ASCENDING)), {}),
+    ((("state", ASCENDING), ("due_at", ASCENDING), ("webhook_id", ASCENDING)), {}),
     ((("changed_at", ASCENDING),), {"expireAfterSeconds": KEEP_SECONDS}),
 ]
 
@@ -69,10 +69,13 @@ class Webhooks:
         """Store what is to be told; what is known already stays as it is."""
         await self._deliveries.insert_many([to_document(each) for each in deliveries])
 
-    async def claim(self, now: datetime, lease: timedelta) -> WebhookDelivery | None:
-        """The delivery that has waited longest, for one worker, until the lease ends; None where none is due."""
+    async def claim(self, now: datetime, lease: timedelta, *, busy: Collection[str]) -> WebhookDelivery | None:
+        """The delivery that has waited longest, for one worker, until the lease ends; None where none is due.
+
+        Those to `busy` webhooks wait until what is under way to them has ended.
+        """
         found = await self._deliveries.change_one(
-            {"state": "WAITING", "due_at": {"$lte": now}},
+            {"state": "WAITING", "due_at": {"$lte": now}, "webhook_id": {"$nin": sorted(busy)}},
             {"$set": {"due_at": now + lease}, "$inc": {"attempts": 1}},
             sort=[("due_at", ASCENDING)],
         )

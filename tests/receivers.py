@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,16 +24,19 @@ class Call:
 
 @dataclass
 class Receiver:
-    """`answer` decides what a call is answered; all calls are kept."""
+    """`answer` decides what a call is answered, once `pause` has let it pass; all calls are kept."""
 
     address: str = ""
     calls: list[Call] = field(default_factory=list)
     answer: Callable[[Call], tuple[int, Any]] = lambda _: (200, {})
+    pause: Callable[[Call], Awaitable[None]] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         call = Call(request.url.path, dict(request.headers), await request.body())
         self.calls.append(call)
+        if self.pause:
+            await self.pause(call)
         status, body = self.answer(call)
         response: Response = JSONResponse(body, status)
         if status in {301, 302, 307}:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 
+import anyio
 import pytest
 
 from api.change_work import ChangeWork
@@ -139,6 +140,71 @@ async def test_kinds_are_pulled_one_by_one_with_one_cursor(world: World) -> None
 
 
 @pytest.mark.usefixtures("following")
+async def test_what_is_being_left_waits_while_other_kinds_are_pulled(world: World) -> None:
+    """A scope widens: what lay in it does still, and may not be dropped by a pull that never looked at its kind."""
+    phone = Puller(world, "inspector")
+    await phone.pull()
+    units = {unit["id"] for unit in phone.of("Unit")}
+    city = world.units["360700"]
+    world.people["inspector"] = replace(world.people["inspector"], scope_ids=(city.id,), scope_paths=(city.path,))
+    page = await phone.page(first=2)
+    phone.take(page)
+    assert page["hasMore"]
+    assert await phone.pull(["CASE"]) == []
+    await phone.pull(first=2)
+    assert units < {unit["id"] for unit in phone.of("Unit")}
+    assert {unit["code"] for unit in phone.of("Unit")} == set(world.units)
+
+
+def test_one_topic_that_was_never_read_hides_no_other_that_slept_too_long() -> None:
+    for read, leaving in (({"u": 0, "c": 5}, {}), ({"u": 20}, {"c": 5}), ({}, {"c": 5})):
+        assert not Progress("epoch", read, leaving).reaches(horizon=10, last=20)
+    assert Progress("epoch", {"u": 0, "c": 10}, {"a": 20}).reaches(horizon=10, last=20)
+    assert not Progress("epoch", {"u": 21}).reaches(horizon=10, last=20)
+
+
+async def test_what_is_entered_while_a_page_is_read_comes_behind_it(world: World) -> None:
+    """Of two topics the one may have been looked through before, the other after: its number may not pass the first's."""
+    changes, now = world.store.changes, clock()
+    soon = now + timedelta(seconds=10)
+    assert await changes.claim("one", now, soon)
+
+    async def enter(topic: str) -> str:
+        id = new_id("unt")
+        record = Seen(ChangeKind.UNIT, id, frozenset({topic}), "digest")
+        await changes.enter("one", [record], token=None, as_of=now, until=soon)
+        return id
+
+    before = [await enter("ua"), await enter("ub")]
+    sequence = await changes.sequence()
+    assert sequence
+    await enter("ua")
+    await enter("ub")
+    progress = Progress(sequence.epoch).towards(["ua", "ub"], [ChangeKind.UNIT])
+    assert [each.record_id for each in await changes.read(progress, ["ua", "ub"], sequence.last, 10)] == before
+    assert len(await changes.read(progress, ["ua", "ub"], sequence.last + 2, 10)) == 4
+
+
+async def test_where_something_is_written_all_the_time_a_batch_comes_to_its_end_all_the_same(world: World) -> None:
+    async def write() -> None:
+        while True:
+            for name in ("一", "二"):
+                await world.store.units.put_all([replace(world.units["360703-JT"], name=name)])
+                await anyio.sleep(0.05)
+
+    async with follow(world.store.mongo, PIPELINE, None) as stream, anyio.create_task_group() as tasks:
+        tasks.start_soon(write)
+        with anyio.fail_after(5):
+            changed = await stream.batch(500)
+            while len(changed.events) < 5:
+                changed = await stream.batch(500)
+        tasks.cancel_scope.cancel()
+    assert not changed.is_all
+    assert changed.at
+    assert abs(clock() - changed.at) < timedelta(seconds=10)
+
+
+@pytest.mark.usefixtures("following")
 async def test_an_admin_reads_no_evidence_here_either(world: World) -> None:
     case_id, given = await offered(world, "supervisor")
     await world.ask("supervisor", ACCEPT, input={"id": given})
@@ -186,7 +252,7 @@ async def test_where_the_log_does_not_reach_back_phones_begin_anew(world: World)
     own = await world.observe("inspector")
     async with follow(world.store.mongo, PIPELINE, None) as stream:
         await world.observe("inspector")
-        [event, *_] = await stream.batch(1)
+        [event] = (await stream.batch(1)).events
     # A second earlier nothing of the kind happened: where a stream left off is not found again.
     token = event["_id"]["_data"]
     lost = {"_data": f"{token[:2]}{int(token[2:10], 16) - 1:08X}{token[10:]}"}
@@ -293,7 +359,12 @@ async def test_a_pull_costs_the_same_at_ten_times_the_data(world: World) -> None
         progress = Progress(sequence.epoch).towards(topics, list(ChangeKind))
         explained = await store.mongo.command(
             "explain",
-            {"find": "changes", "filter": Changes.unread(progress, topics), "sort": {"number": 1}, "limit": 21},
+            {
+                "find": "changes",
+                "filter": Changes.unread(progress, topics, sequence.last),
+                "sort": {"number": 1},
+                "limit": 21,
+            },
         )
         assert explained["executionStats"]["totalDocsExamined"] == 0
         assert "COLLSCAN" not in repr(explained["queryPlanner"]["winningPlan"])

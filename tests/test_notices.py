@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import anyio
 import pytest
 
 from storage.faults import HistoryLost
@@ -82,3 +83,25 @@ async def test_what_is_quiet_moves_on_all_the_same(world: World) -> None:
             assert batch.notices == []
             position = batch.position
         assert position > first.position
+
+
+async def test_news_that_never_end_are_told_meanwhile(world: World) -> None:
+    """Twenty changes a second leave no half second without one: subscribers hear of the first all the same."""
+    log = Notices(world.store.mongo)
+    person = world.people["clerk"]
+
+    async def write() -> None:
+        while True:
+            await world.store.users.put_all([person])
+            await world.store.users.put_all([replace(person, user_name="another")])
+            await anyio.sleep(0.05)
+
+    async with log.reading(None) as reader, anyio.create_task_group() as tasks:
+        await reader.next()
+        tasks.start_soon(write)
+        told: list[Notice] = []
+        with anyio.fail_after(5):
+            while not told:
+                told = [*(await reader.next()).notices]
+        tasks.cancel_scope.cancel()
+    assert {each.id for each in told} == {person.id}

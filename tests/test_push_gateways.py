@@ -14,11 +14,13 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
 from api import work
+from api.context import clock
 from api.metrics import Metrics
-from api.push_gateways import Woken, gateways
+from api.push_gateways import Woken, gateways, push_caller
 from api.settings import BadSetting, Settings
 from api.waking import WakingWork
 from schema.push_tokens import PushService
+from tests.apple import apple, certified
 from tests.receivers import Receiver, receiving
 from tests.test_push_tokens import at, at_home, hear, register, started
 from tests.test_pushes import give
@@ -88,6 +90,7 @@ async def test_fcm_is_called_as_its_api_wants_it_and_told_nothing(
         (404, {"error": {"details": [{"errorCode": "UNREGISTERED"}]}}, Woken.UNREGISTERED),
         (403, {"error": {"details": [{"errorCode": "SENDER_ID_MISMATCH"}]}}, Woken.UNREGISTERED),
         (400, {"error": {"details": [{"errorCode": "INVALID_ARGUMENT"}]}}, Woken.REFUSED),
+        (404, "a proxy that knows no such page", Woken.REFUSED),
         (429, {}, Woken.LATER),
         (503, "down", Woken.LATER),
         (401, {}, Woken.LATER),
@@ -110,34 +113,70 @@ async def test_what_fcm_answers_is_understood(
         assert await gateways(nowhere, client)[PushService.FCM].wake(FCM) is Woken.LATER
 
 
-@pytest.mark.parametrize(
-    ("status", "body", "outcome"),
-    [
-        (200, {}, Woken.SENT),
-        (410, {"reason": "Unregistered"}, Woken.UNREGISTERED),
-        (400, {"reason": "BadDeviceToken"}, Woken.UNREGISTERED),
-        (400, {"reason": "PayloadEmpty"}, Woken.REFUSED),
-        (403, {"reason": "ExpiredProviderToken"}, Woken.LATER),
-        (429, {"reason": "TooManyRequests"}, Woken.LATER),
-        (500, None, Woken.LATER),
-    ],
-)
-async def test_apns_is_called_as_apple_wants_it_and_understood(
-    receiver: Receiver, tmp_path: Path, status: int, body: Any, outcome: Woken
-) -> None:
+APPLE_SAYS: list[tuple[int, str | None, Woken]] = [
+    (200, None, Woken.SENT),
+    (410, "Unregistered", Woken.UNREGISTERED),
+    (400, "BadDeviceToken", Woken.UNREGISTERED),
+    (400, "PayloadEmpty", Woken.REFUSED),
+    (403, "ExpiredProviderToken", Woken.LATER),
+    (429, "TooManyRequests", Woken.LATER),
+    (500, None, Woken.LATER),
+    (503, "Shutdown", Woken.LATER),
+]
+
+
+async def test_apns_is_called_as_apple_wants_it_and_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over HTTP/2 and TLS, by the worker's own client: all of it one connection, and after its end another."""
+    certificate, private = certified(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     key = ECKey.generate_key("P-256")
     (tmp_path / "key.p8").write_bytes(key.as_pem(private=True))
     named = {"apns_key_id": "KEY1", "apns_team_id": "TEAM1", "apns_topic": "cn.example.mingcha"}
-    settings = replace(Settings(), apns_key=tmp_path / "key.p8", apns_url=receiver.address, **named)  # type: ignore[arg-type]
-    receiver.answer = lambda _: (status, body)
-    async with httpx.AsyncClient(http2=True) as client:
-        assert await gateways(settings, client)[PushService.APNS].wake(APNS) is outcome
-    [call] = receiver.calls
-    assert call.path == f"/3/device/{APNS}"
-    token = jwt.decode(call.headers["authorization"].removeprefix("bearer "), key)
-    assert (token.header["kid"], token.claims["iss"]) == ("KEY1", "TEAM1")
-    assert (call.headers["apns-push-type"], call.headers["apns-topic"]) == ("background", "cn.example.mingcha")
-    assert json.loads(call.body) == {"aps": {"content-available": 1}, "kind": "changes"}
+    async with apple(certificate, private) as receiver, push_caller() as client:
+        settings = replace(Settings(), apns_key=tmp_path / "key.p8", apns_url=receiver.address, **named)  # type: ignore[arg-type]
+        gateway = gateways(settings, client)[PushService.APNS]
+        for status, reason, outcome in APPLE_SAYS:
+            receiver.answer = lambda _, said=(status, reason): said  # type: ignore[misc]
+            assert await gateway.wake(APNS) is outcome, (status, reason)
+        receiver.answer = lambda _: (200, None)
+        outcomes: list[Woken] = []
+
+        async def wake() -> None:
+            outcomes.append(await gateway.wake(APNS))
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(wake)
+        assert outcomes == [Woken.SENT] * 20
+        assert receiver.connections == 1
+        receiver.goes_away = True
+        assert [await gateway.wake(APNS) for _ in range(3)] == [Woken.SENT] * 3
+        assert receiver.connections == 3
+        first, *_ = receiver.calls
+        bearers = [call.headers["authorization"] for call in receiver.calls]
+    assert (first.headers[":method"], first.path) == ("POST", f"/3/device/{APNS}")
+    token = jwt.decode(bearers[0].removeprefix("bearer "), key)
+    assert (token.header["alg"], token.header["kid"], token.claims["iss"]) == ("ES256", "KEY1", "TEAM1")
+    assert first.headers["apns-topic"] == "cn.example.mingcha"
+    assert (first.headers["apns-push-type"], first.headers["apns-priority"]) == ("background", "5")
+    assert first.headers["apns-collapse-id"] == "changes"
+    assert int(first.headers["apns-expiration"]) > clock().timestamp()
+    assert json.loads(first.body) == {"aps": {"content-available": 1}, "kind": "changes"}
+    assert len(set(bearers[:5])) == 1, "Apple refuses a token that is renewed too often"
+    assert len(set(bearers)) == 2, "and one that it calls expired is made anew"
+
+
+async def test_an_apns_that_is_not_there_is_called_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one whose certificate nobody vouches for, and one that speaks no HTTP/2."""
+    certificate, private = certified(tmp_path)
+    key = ECKey.generate_key("P-256")
+    (tmp_path / "key.p8").write_bytes(key.as_pem(private=True))
+    named = {"apns_key": tmp_path / "key.p8", "apns_key_id": "K", "apns_team_id": "T", "apns_topic": "t"}
+    async with apple(certificate, private) as receiver, push_caller() as client:
+        for address in (receiver.address, "https://localhost:1"):
+            found = gateways(replace(Settings(), apns_url=address, **named), client)  # type: ignore[arg-type]
+            assert await found[PushService.APNS].wake(APNS) is Woken.LATER
+        assert receiver.calls == []
 
 
 async def test_the_worker_wakes_phones_and_tells_webhooks_by_itself(

@@ -1,6 +1,7 @@
 """Waking phones: whose, when, by which call, and with nothing on the lock screen; against a local receiver."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -121,7 +122,8 @@ async def test_whom_a_change_concerns_is_woken_once_and_nobody_else(world: World
     assert await due(world) == [world.people["supervisor"].id]
     bell = Bell()
     worker = WakingWork(world.store, {PushService.FCM: bell}, at(timedelta(seconds=5)))
-    assert await WakingWork(world.store, {PushService.APNS: bell}, at(timedelta(seconds=5))).do_one() is False
+    await WakingWork(world.store, {PushService.APNS: bell}, at(timedelta(seconds=5))).do_all()
+    assert bell.rung == []
     await worker.do_all()
     assert bell.rung == ["of:supervisor"]
     # Another worker, which hears of the same, wakes nobody again.
@@ -144,7 +146,8 @@ async def test_a_worker_that_dies_or_a_service_that_is_away_loses_no_call(world:
     await tokens.mark({user_id: "1"}, clock())
     assert await tokens.claim(["FCM"], clock(), LEASE)  # and dies
     bell = Bell(*[Woken.LATER] * (MOST_ATTEMPTS - 1))
-    assert await WakingWork(world.store, {PushService.FCM: bell}, clock).do_one() is False
+    await WakingWork(world.store, {PushService.FCM: bell}, clock).do_all()
+    assert bell.rung == []
     later = LEASE
     while await due(world):
         await WakingWork(world.store, {PushService.FCM: bell}, at(later)).do_all()
@@ -156,6 +159,47 @@ async def test_a_worker_that_dies_or_a_service_that_is_away_loses_no_call(world:
     await tokens.mark({user_id: "3"}, clock())  # while it is being woken
     await tokens.settle(call, again_at=None, changed_at=clock())
     assert await due(world) == [user_id]
+
+
+async def test_a_service_that_hangs_holds_up_no_other(world: World) -> None:
+    apple = anyio.Event()
+
+    class Hanging(Bell):
+        async def wake(self, token: str) -> Woken:
+            with anyio.fail_after(10):
+                await apple.wait()
+            return await super().wake(token)
+
+    class Ringing(Bell):
+        async def wake(self, token: str) -> Woken:
+            apple.set()
+            return await super().wake(token)
+
+    for name, service, token in (("supervisor", "FCM", FCM), ("supervisor2", "APNS", APNS)):
+        await at_home(world, name)
+        await register(world, name, service, token)
+        await world.store.push_tokens.mark({world.people[name].id: "1"}, clock())
+    google, other = Hanging(), Ringing()
+    await WakingWork(world.store, {PushService.FCM: google, PushService.APNS: other}, clock).do_all()
+    assert (google.rung, other.rung) == ([FCM], [APNS])
+
+
+async def test_a_call_that_trips_our_code_takes_no_other_along(world: World) -> None:
+    class Tripping(Bell):
+        async def wake(self, token: str) -> Woken:
+            raise LookupError
+
+    for name, service, token in (("supervisor", "FCM", FCM), ("supervisor2", "APNS", APNS)):
+        await at_home(world, name)
+        await register(world, name, service, token)
+        await world.store.push_tokens.mark({world.people[name].id: "1"}, clock())
+    bell = Bell()
+    for _ in range(2):
+        work = WakingWork(world.store, {PushService.FCM: Tripping(), PushService.APNS: bell}, clock)
+        with suppress(LookupError):
+            await work.do_all()
+    assert bell.rung == [APNS]
+    assert await due(world) == [world.people["supervisor"].id], "it is left to its lease"
 
 
 async def test_who_signed_out_on_whatever_way_is_not_woken(world: World) -> None:

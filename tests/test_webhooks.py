@@ -163,12 +163,41 @@ async def test_a_worker_that_dies_while_it_sends_loses_nothing(world: World, rec
     await started(world)
     case_id, _ = await give(world)
     await heard(world, id, case_id, "ASSIGNED")
-    claimed = await world.store.webhooks.claim(clock(), LEASE)  # and dies
+    claimed = await world.store.webhooks.claim(clock(), LEASE, busy=())  # and dies
     assert claimed
     await told(world)
     assert claimed.id not in {call.headers["mingcha-delivery"] for call in receiver.calls}
     await told(world, LEASE * 2)
     assert claimed.id in {call.headers["mingcha-delivery"] for call in receiver.calls}
+
+
+async def test_an_address_that_does_not_answer_holds_up_no_other(world: World, receiver: Receiver) -> None:
+    slow = (await register(world, f"{receiver.address}/slow"))["webhook"]["id"]
+    quick = (await register(world, f"{receiver.address}/quick"))["webhook"]["id"]
+    await started(world)
+    case_id, _ = await give(world)
+    for id in (slow, quick):
+        await heard(world, id, case_id, "ASSIGNED")
+    due = len(await deliveries(world, quick))
+    assert due > 1
+    at_once = most = 0
+
+    async def pause(call: Call) -> None:
+        """Until all of the other's have come; it is told one at a time."""
+        nonlocal at_once, most
+        if call.path == "/slow":
+            at_once += 1
+            most = max(most, at_once)
+            with anyio.fail_after(10):
+                while sum(each.path == "/quick" for each in receiver.calls) < due:  # noqa: ASYNC110
+                    await anyio.sleep(0.01)
+            at_once -= 1
+
+    receiver.pause = pause
+    await told(world)
+    assert most == 1
+    for id in (slow, quick):
+        assert {each["state"] for each in await deliveries(world, id)} == {"DELIVERED"}
 
 
 async def test_only_administrators_of_the_scope_see_and_change_it(world: World, receiver: Receiver) -> None:
