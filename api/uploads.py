@@ -13,6 +13,7 @@ from api.announcements import announced
 from api.arrivals import arrive
 from api.context import Context
 from api.own_media import most_at_once, of_ones_own, one_of, settled
+from api.twins import met_by_twins
 from schema.media import ARRIVED, Media
 from schema.refusals import Refusal, RefusalCode, Refused
 from schema.times import ByteCount
@@ -70,6 +71,8 @@ async def request_uploads(context: Context, requests: Sequence[UploadRequest]) -
     mine = await of_ones_own(context, [request.media_id for request in requests])
     fresh, refusals = await announced(context, requests, mine)
     mine |= fresh
+    asked = {str(request.media_id) for index, request in enumerate(requests) if index not in refusals} & mine.keys()
+    mine |= {str(each.id): each for each in await met_by_twins(context, [mine[id] for id in sorted(asked)])}
     put = {str(request.media_id) for request in requests if not request.form}
     to_be_put = [each for each in mine.values() if each.id in put]
     _check_parts(context, to_be_put)
