@@ -13,6 +13,7 @@ from mobile_contract.phone.items import Medium, MediumState, ObservationState
 from mobile_contract.phone.originals import Changed, Originals, Span
 from mobile_contract.phone.outbox import Outbox
 from mobile_contract.phone.puts import Part, Slot, SlotRefused, Store, Target
+from mobile_contract.phone.rounds import next_round
 from mobile_contract.phone.session import Account
 
 GROUP = 20
@@ -70,11 +71,17 @@ class Uploads:
     async def run(self, slots: dict[str, Slot]) -> None:
         """Send everything that waits, once. Raise `Unreachable` or `SignInAgain` after confirming what got through."""
         accepted = {each.id for each in self._outbox.observations(ObservationState.ACCEPTED)}
-        waiting = [each for each in self._outbox.media(MediumState.WAITING) if each.observation_id in accepted]
-        self._meter.expect(waiting)
+        expected = [each for each in self._outbox.media() if each.observation_id in accepted]
+        self._meter.expect([each for each in expected if each.state is MediumState.WAITING])
         self._line_is_down = False
-        for first in range(0, len(waiting), GROUP):
-            await self._run_group(waiting[first : first + GROUP], slots)
+        tried: set[str] = set()
+        while round := next_round(expected, tried):
+            tried |= {each.id for each in round.first} | {each.id for each in round.twins}
+            # A slot that came before the server had the bytes would have them sent again: twins ask anew.
+            for media, known in ((round.first, slots), (round.twins, {})):
+                for start in range(0, len(media), GROUP):
+                    await self._run_group(media[start : start + GROUP], known)
+            expected = [each for each in self._outbox.media() if each.observation_id in accepted]
 
     async def _run_group(self, group: Sequence[Medium], slots: Mapping[str, Slot]) -> None:
         known = {id: slot for id, slot in slots.items() if slot.is_fresh or slot.whole is None}
