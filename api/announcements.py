@@ -26,16 +26,15 @@ log = structlog.get_logger(__name__)
 
 
 async def announced(
-    context: Context, requests: Sequence[UploadRequest], mine: Mapping[str, Media]
-) -> tuple[dict[str, Media], dict[int, Refusal]]:
-    """Record what is announced and not known yet: media by id, and why not, by the request's place."""
-    refusals: dict[int, Refusal] = {}
+    context: Context, requests: Sequence[UploadRequest], mine: Mapping[str, Media], refusals: dict[int, Refusal]
+) -> dict[str, Media]:
+    """Record what is announced and not known yet: media by id; why not is added to `refusals`, by the request's place."""
     fresh: dict[str, Media] = {}
     room = MOST_UNNAMED
     if any(request.announcement for request in requests):
         room -= await context.store.media.count_unnamed(context.actor.user_id)
     for index, request in enumerate(requests):
-        if request.announcement is None:
+        if request.announcement is None or index in refusals:
             continue
         try:
             media = _expected(context, request, f"media.{index}.announcement")
@@ -58,7 +57,7 @@ async def announced(
             if wanted and not (found and same_medium(found, wanted)):
                 refusals[index] = Refusal(RefusalCode.CONFLICT, field=f"media.{index}.mediaId")
         fresh = {id: stored[id] for id, media in fresh.items() if id in stored and same_medium(stored[id], media)}
-    return fresh, refusals
+    return fresh
 
 
 def _expected(context: Context, request: UploadRequest, field: str) -> Media:

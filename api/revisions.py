@@ -7,6 +7,7 @@ import strawberry
 from api.context import Context
 from api.placement import directory_for
 from api.submission import author_of, expected
+from api.twins import met_by_twins
 from api.uploads import slots_for
 from schema.digests import digest_of
 from schema.drafts import ObservationDraft, content_of
@@ -48,7 +49,8 @@ async def revise(context: Context, input: ReviseObservationInput) -> ReviseObser
     while revised is None:
         # None: another revision came in between. What it added must not be lost, so this one is made upon it.
         revised = await _append(context, input, content, media)
-    slots = await slots_for(context, await context.store.media.many([each.id for each in media]))
+    announced = await context.store.media.many([each.id for each in media])
+    slots = await slots_for(context, await met_by_twins(context, announced))
     return ReviseObservationPayload(observation=revised, uploads=list(slots.values()))
 
 

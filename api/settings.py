@@ -7,8 +7,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from schema.uploads import LEAST_PART_BYTES
+
 MIB = 1024 * 1024
-LEAST_PART_BYTES = 5 * MIB
 
 
 class BadSetting(ValueError):  # noqa: N818

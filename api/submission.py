@@ -13,6 +13,7 @@ from api.clocks import read_clock
 from api.context import Context, at_most
 from api.isolation import internal
 from api.placement import directory_for
+from api.twins import met_by_twins
 from api.uploads import slots_for
 from schema.clocks import DeviceClockInput
 from schema.digests import canonical, digest_of
@@ -163,7 +164,7 @@ async def _settle(context: Context, author: Author, settling: list[_Settling]) -
     taken = (await context.store.observations.add(list(made.values()))).already_there
     accepted = {id: observation for id, observation in made.items() if id not in taken}
     named = [media for each in open_ones if each.draft.id in accepted for media in each.media]
-    slots = await slots_for(context, [known.get(media.id, media) for media in named])
+    slots = await slots_for(context, await met_by_twins(context, [known.get(media.id, media) for media in named]))
     for each in open_ones:
         if observation := accepted.get(each.draft.id):
             uploads = [slots[media.id] for media in each.media if media.id in slots]
@@ -209,7 +210,7 @@ async def _settle_known(context: Context, author: Author, settling: Sequence[_Se
 async def _answer_duplicates(context: Context, duplicates: Sequence[tuple[_Settling, Observation]]) -> None:
     ids = [media.id for each, _ in duplicates for media in each.media]
     media = {each.id: each for each in await context.store.media.many(ids)} if ids else {}
-    slots = await slots_for(context, list(media.values()))
+    slots = await slots_for(context, await met_by_twins(context, list(media.values())))
     for each, known in duplicates:
         each.result = DraftResult(
             id=known.id,

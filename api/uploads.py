@@ -4,7 +4,6 @@ Bytes never pass through here. What is found in the store is `arrivals.py`'s; th
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 import strawberry
@@ -13,6 +12,7 @@ from api.announcements import announced
 from api.arrivals import arrive
 from api.context import Context
 from api.own_media import most_at_once, of_ones_own, one_of, settled
+from api.twins import met_by_twins
 from schema.media import ARRIVED, Media
 from schema.refusals import Refusal, RefusalCode, Refused
 from schema.times import ByteCount
@@ -26,6 +26,7 @@ from schema.uploads import (
     UploadResult,
     UploadSlot,
     digests_of,
+    part_bytes_of,
 )
 from storage import multipart
 from storage.objects import Put, Signed
@@ -68,11 +69,14 @@ async def request_uploads(context: Context, requests: Sequence[UploadRequest]) -
     """Slots for media of one's own, fresh or renewed; each settles on its own."""
     most_at_once(requests, "media")
     mine = await of_ones_own(context, [request.media_id for request in requests])
-    fresh, refusals = await announced(context, requests, mine)
+    refusals = _unfit(requests)
+    fresh = await announced(context, requests, mine, refusals)
     mine |= fresh
-    put = {str(request.media_id) for request in requests if not request.form}
+    asked = {str(request.media_id) for index, request in enumerate(requests) if index not in refusals} & mine.keys()
+    mine |= {str(each.id): each for each in await met_by_twins(context, [mine[id] for id in sorted(asked)])}
+    put = {str(request.media_id): request for request in requests if not request.form}
     to_be_put = [each for each in mine.values() if each.id in put]
-    _check_parts(context, to_be_put)
+    _check_parts(context, [(each, put[str(each.id)]) for each in to_be_put])
     slots = await slots_for(context, to_be_put)
 
     async def settle(numbered: tuple[int, UploadRequest]) -> UploadResult:
@@ -127,25 +131,43 @@ async def _form_slot(context: Context, media: Media) -> UploadSlot:
     )
 
 
-def _check_parts(context: Context, media: Sequence[Media]) -> None:
+def _unfit(requests: Sequence[UploadRequest]) -> dict[int, Refusal]:
+    """Why not, by the request's place, where it can be told from the request alone: before anything is recorded."""
+    refusals: dict[int, Refusal] = {}
+    for index, request in enumerate(requests):
+        try:
+            digests_of(request)
+            part_bytes_of(request)
+        except Refusal as refusal:
+            refusal.field = f"media.{index}.{refusal.field}"
+            refusals[index] = refusal
+    return refusals
+
+
+def _check_parts(context: Context, media: Sequence[tuple[Media, UploadRequest]]) -> None:
     """Raise `Refusal(LIMIT_EXCEEDED)` where signing all parts would take more than a fraction of a second."""
-    large = [each for each in media if each.byte_size > context.settings.single_put_bytes and each.state not in ARRIVED]
-    parts = sum(-(-each.byte_size // _part_bytes(context, each)) for each in large)
+    single = context.settings.single_put_bytes
+    large = [each for each in media if each[0].byte_size > single and each[0].state not in ARRIVED]
+    parts = sum(-(-each.byte_size // _least_cut(context, each, request)) for each, request in large)
     if len(large) > 1 and parts > MAX_PARTS_AT_ONCE:
         raise Refusal(RefusalCode.LIMIT_EXCEEDED, "So many large media in parts at once: ask for fewer.", field="media")
 
 
-def _part_bytes(context: Context, media: Media) -> int:
-    """As the open upload was cut; where there is none, as one that begins now is."""
-    if media.upload_id and media.upload_part_bytes:
-        return media.upload_part_bytes
-    return max(context.settings.part_bytes, -(-media.byte_size // MAX_PARTS))
+def _least_cut(context: Context, media: Media, request: UploadRequest) -> int:
+    """The smaller of the open upload's cut and the one that is wished for: which will hold, the store's list tells."""
+    cut = _cut(context, media, request.part_bytes)
+    return min(cut, media.upload_part_bytes or cut) if media.upload_id else cut
+
+
+def _cut(context: Context, media: Media, wanted: int | None = None) -> int:
+    """Into parts of how many bytes an upload is cut that begins now."""
+    return max(wanted or context.settings.part_bytes, -(-media.byte_size // MAX_PARTS))
 
 
 async def _parts_slot(context: Context, media: Media, request: UploadRequest) -> UploadSlot:
     """The parts of a large upload, begun if it has not been; those that the store has are marked."""
     digests = digests_of(request)
-    upload_id, part_bytes, arrived = await _upload(context, media)
+    upload_id, part_bytes, arrived = await _upload(context, media, request)
     offsets = range(0, media.byte_size, part_bytes)
     puts = [
         Put(
@@ -174,19 +196,25 @@ async def _parts_slot(context: Context, media: Media, request: UploadRequest) ->
     return UploadSlot(media_id=media.id, kind=UploadKind.MULTIPART, parts=parts, expires_at=expires_at)
 
 
-async def _upload(context: Context, media: Media) -> tuple[str, int, dict[int, int]]:
-    """Id and cut of the open upload, and the sizes of the parts that have arrived, by number; two requests begin one."""
-    objects = context.store.objects
+async def _upload(context: Context, media: Media, request: UploadRequest) -> tuple[str, int, dict[int, int]]:
+    """Id and cut of the open upload, and the sizes of the parts that have arrived, by number; two requests begin one.
+
+    One of which nothing has arrived gives way to one of another cut where that is wished for. The store is then to begin
+    another upload: what comes late of the old cut would spoil one that goes on.
+    """
+    objects, cut = context.store.objects, _cut(context, media, request.part_bytes)
     # Noted before the parts are listed: from here on no sweep takes the upload for abandoned.
     if media.upload_id and await context.store.media.use_upload(media, context.now):
         parts = await multipart.parts(objects, media.key, media.upload_id)
-        if parts is not None:
-            return media.upload_id, _part_bytes(context, media), {part.number: part.byte_size for part in parts}
-    cut = _part_bytes(context, replace(media, upload_id=None))
+        known = media.upload_part_bytes or _cut(context, media)
+        if parts or (parts is not None and (request.part_bytes is None or known == cut)):
+            return media.upload_id, known, {part.number: part.byte_size for part in parts}
     begun = await multipart.begin(objects, media.key, media.content_type)
     if not await context.store.media.begin_upload(media, begun, cut, context.now):
         await multipart.abandon(objects, media.key, begun)
         raise Refusal(RefusalCode.BUSY, "Another request began or ended this upload at the same moment. Ask again.")
+    if media.upload_id:
+        await multipart.abandon(objects, media.key, media.upload_id)
     return begun, cut, {}
 
 

@@ -89,6 +89,9 @@ class MediaWork:
     async def verify(self, media: Media) -> None:
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             path = Path(folder) / "original"
+            if media.is_copy and not await self._copied(media, path):
+                await self.store.media.uncopied(media, self.now() + PAUSE)
+                return
             found = await self.store.objects.download(media.key, path)
             if found is None:
                 await self.store.media.lost(media.id, self.now() + PAUSE)
@@ -99,6 +102,24 @@ class MediaWork:
             else:
                 await self._hold(media)
                 await self._read(media, path, found)
+
+    async def _copied(self, media: Media, path: Path) -> bool:
+        """Whether the medium's own object is there; made here of what its uploader has sent under another id.
+
+        Not by the store's own copy: SeaweedFS syncs what is put to disk, and not what it copies.
+        """
+        objects = self.store.objects
+        if await objects.size_of(media.key) is not None:
+            return True
+        twin = await self.store.media.twin_of(media)
+        found = await objects.download(twin.key, path) if twin else None
+        if found is None or found.sha256 != media.sha256:
+            return False
+        try:
+            await objects.put_file(media.key, path, media.content_type, media.sha256)
+        except Declined:
+            return await objects.size_of(media.key) is not None  # it came by itself at the same moment
+        return True
 
     async def _hold(self, media: Media) -> None:
         """Have the store keep the original from everybody, where it can; a key that may not do that is no reason to wait."""

@@ -135,6 +135,10 @@ class Media(Node):
     """Into parts of how many bytes the open upload was cut: parts that have arrived are of that cut, whatever is set now."""
     upload_used_at: strawberry.Private[datetime | None] = None
     """When slots of the open upload were last given out."""
+    is_copy: strawberry.Private[bool] = False
+    """Its bytes came as another medium's of the same uploader: the worker copies them."""
+    copy_failed: strawberry.Private[bool] = False
+    """They could not be copied: they are asked for like any others."""
     attempts: strawberry.Private[int] = 0
     decoding_failures: strawberry.Private[int] = 0
 

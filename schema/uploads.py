@@ -16,6 +16,9 @@ from schema.times import ByteCount
 if TYPE_CHECKING:
     from schema.media import Media
 
+LEAST_PART_BYTES = 5 * 2**20
+"""S3 joins no smaller ones."""
+MOST_PART_BYTES = 64 * 2**20
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -96,7 +99,11 @@ class UploadRequest:
     parts: list[PartDigestInput] = strawberry.field(
         description="Digests of parts; the store then refuses a part with another.", default_factory=list
     )
-
+    part_bytes: int | None = strawberry.field(
+        description="Size of a part, 5 MiB to 64 MiB (分片大小): small on a bad line, large on a good one. An upload of which "
+        "parts have arrived keeps its cut; more than 10,000 parts are never made.",
+        default=None,
+    )
     form: bool = strawberry.field(
         description="A browser asks for a form in place of a PUT or parts; it goes in one piece and can't be resumed.",
         default=False,
@@ -159,6 +166,15 @@ class AbortResult:
 @strawberry.type(description="Results in the order of the request.")
 class AbortUploadsPayload:
     results: list[AbortResult] = strawberry.field(description="One for each medium.")
+
+
+def part_bytes_of(request: UploadRequest) -> int | None:
+    """Raises `Refusal(BAD_INPUT)` outside what a part may have."""
+    wanted = request.part_bytes
+    if wanted is not None and not LEAST_PART_BYTES <= wanted <= MOST_PART_BYTES:
+        bounds = f"A part has {LEAST_PART_BYTES} to {MOST_PART_BYTES} bytes."
+        raise Refusal(RefusalCode.BAD_INPUT, bounds, field="partBytes")
+    return wanted
 
 
 def digests_of(request: UploadRequest) -> dict[int, str]:

@@ -3,7 +3,7 @@
 Their bytes are in the object store; what the bytes say of themselves is read by the worker.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +21,8 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     ((("state", ASCENDING), ("due_at", ASCENDING)), {}),
     ((("observation_id", ASCENDING),), {}),
     ((("sha256", ASCENDING),), {}),
+    # The uploader first: how many others have the same bytes costs nobody time.
+    ((("uploader_id", ASCENDING), ("sha256", ASCENDING)), {}),
     ((("upload_used_at", ASCENDING),), {"partialFilterExpression": {"upload_id": {"$type": "string"}}}),
     ((("unnamed_since", ASCENDING),), {"partialFilterExpression": {"unnamed_since": {"$exists": True}}}),
     checks.INDEX,
@@ -31,6 +33,9 @@ ACCESS_INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("media_id", ASCENDING), 
 
 UNNAMED = "unnamed_since"
 UNARRIVED = [state.value for state in MediaState if state not in ARRIVED]
+_HAVE_ARRIVED = [state.value for state in ARRIVED]
+_THERE: Document = {"$or": [{"state": "READY"}, {"state": "UPLOADED", "is_copy": {"$ne": True}}]}
+"""Their own bytes are at their own keys."""
 
 
 class MediaRecords:
@@ -78,8 +83,39 @@ class MediaRecords:
         return await self._move(
             id,
             MediaState.UPLOADED,
-            {"uploaded_at": now, "due_at": now, "rejection": None, "attempts": 0, "decoding_failures": 0},
+            _arrived(now) | {"is_copy": False},
         )
+
+    async def known_bytes(self, uploader_id: str, digests: Collection[str]) -> dict[tuple[str, int], int]:
+        """SHA-256 and size of those that the store has as originals of that person's, with how many media are of them."""
+        if not digests:
+            return {}
+        mine: Filter = {"uploader_id": uploader_id, "sha256": {"$in": sorted(digests)}, "state": {"$in": _HAVE_ARRIVED}}
+        is_there = {"$or": [{"$eq": ["$state", "READY"]}, {"$ne": ["$is_copy", True]}]}
+        grouped = {
+            "_id": {"sha256": "$sha256", "byte_size": "$byte_size"},
+            "count": {"$sum": 1},
+            "there": {"$sum": {"$cond": [is_there, 1, 0]}},
+        }
+        found = await self._media.aggregate([{"$match": mine}, {"$group": grouped}])
+        return {(each["_id"]["sha256"], each["_id"]["byte_size"]): each["count"] for each in found if each["there"]}
+
+    async def copy(self, ids: Sequence[str], now: datetime) -> None:
+        """EXPECTED or REJECTED to UPLOADED, their bytes to be copied; nothing where that failed before."""
+        wanted: Filter = {"_id": {"$in": list(ids)}, "state": {"$in": UNARRIVED}, "copy_failed": {"$ne": True}}
+        await self._media.update_many(wanted, {"$set": {"state": "UPLOADED", "is_copy": True, **_arrived(now)}})
+
+    async def twin_of(self, media: Media) -> Media | None:
+        """Another medium of the same uploader's with the same bytes, which are in the store; a verified one before others."""
+        same: Document = {"uploader_id": media.uploader_id, "sha256": media.sha256, "byte_size": media.byte_size}
+        wanted = same | _THERE | {"_id": {"$ne": media.id}}
+        found = await self._media.find_one(wanted, sort=[("state", ASCENDING)])  # READY, UPLOADED
+        return from_document(Media, found) if found else None
+
+    async def uncopied(self, media: Media, look_at: datetime) -> None:
+        """A claimed copy back to EXPECTED: its bytes are to be sent after all; at `look_at` the store is asked for them."""
+        fields = {"state": "EXPECTED", "uploaded_at": None, "due_at": look_at, "is_copy": False, "copy_failed": True}
+        await self._media.update_one(_claimed(media), {"$set": fields})
 
     async def expect_again(self, ids: Sequence[str], *, sweep_at: datetime) -> None:
         """Look again for media that are announced once more, were they given up in the meantime.
@@ -181,10 +217,9 @@ class MediaRecords:
 
         None when it is in another state, or a worker that was faster has rejected these bytes already.
         """
-        fields = {"rejection": why.value, "due_at": None, "upload_id": None, "upload_used_at": None}
-        return await self._move(
-            media.id, MediaState.REJECTED, fields | {"key": next_key(media.key)}, {"key": media.key}
-        )
+        fields: Document = {"rejection": why.value, "due_at": None, "upload_id": None, "upload_used_at": None}
+        fields |= {"key": next_key(media.key), "copy_failed": media.is_copy or media.copy_failed}
+        return await self._move(media.id, MediaState.REJECTED, fields, {"key": media.key})
 
     async def lost(self, id: str, look_at: datetime) -> Media | None:
         """UPLOADED back to EXPECTED: the store does not have the bytes (any more); at `look_at` it is asked again."""
@@ -218,6 +253,10 @@ class MediaRecords:
         moving: Filter = {"_id": id, "state": {"$in": before}, **(also or {})}
         changed = await self._media.change_one(moving, {"$set": {"state": to.value, **fields}})
         return from_document(Media, changed) if changed else None
+
+
+def _arrived(now: datetime) -> Document:
+    return {"uploaded_at": now, "due_at": now, "rejection": None, "attempts": 0, "decoding_failures": 0}
 
 
 def _claimed(media: Media) -> Filter:

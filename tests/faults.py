@@ -26,14 +26,14 @@ Json = dict[str, Any]
 class Call:
     """One request: as the phone sent it, as it is passed on, and, once it is answered, the answer.
 
-    `media` are the ids of all media that anybody has announced through this proxy.
+    `media` are all that anybody has announced through this proxy: digests by id.
     """
 
     sent: Json
     passed: Json
     level: str
     coding: str
-    media: set[str]
+    media: dict[str, str]
     answer: Json = field(default_factory=dict)
     status: int = 200
 
@@ -92,6 +92,19 @@ def same_place(call: Call) -> None:
     slots = [each["slot"] for each in call.results if each["slot"]]
     for each in slots[1:]:
         each["url"] = slots[0]["url"]
+
+
+def asked_again(call: Call) -> None:
+    for each in call.results:
+        if each["hasArrived"]:
+            each |= {"hasArrived": False, "slot": {"kind": "SINGLE", "url": "", "headers": [], "parts": []}}
+
+
+def found_with_others(call: Call) -> None:
+    """What anybody has sent is asked of nobody."""
+    for each in call.results:
+        if list(call.media.values()).count(call.media[each["mediaId"]]) > 1:
+            each |= {"hasArrived": True, "slot": None}
 
 
 def skipping(call: Call) -> None:
@@ -193,6 +206,8 @@ FAULTS = [
     ),
     Fault("drop an item from the results", "O4", r"SubmitObservations of 6 drafts", (SUBMIT,), None, dropped),
     Fault("reissue a slot for another medium", "U3", r"two media: expected two places", (SLOTS,), None, same_place),
+    Fault("same bytes asked for again", "U10", r"another id: expected hasArrived", (SLOTS,), None, asked_again),
+    Fault("bytes found with others", "U10", r"another person: expected a slot", (SLOTS,), None, found_with_others),
     Fault("cursor skipping one row", "C2", r"pages of 7: .* differs in", ("Changes",), None, skipping),
     Fault("tombstone missing", "C4", r"taken back: expected .* without content", ("Changes",), None, no_tombstones),
     Fault("duplicate given a new receipt", "O1", r"DUPLICATE with the receipt", (SUBMIT,), None, new_receipt),
@@ -219,7 +234,7 @@ FAULTS = [
 @contextmanager
 def faulty(address: str, fault: Fault) -> Iterator[str]:
     """The product behind the fault; its address."""
-    media: set[str] = set()
+    media: dict[str, str] = {}
 
     async def pass_on(request: Request) -> Response:
         content = await request.body()
@@ -228,7 +243,7 @@ def faulty(address: str, fault: Fault) -> Iterator[str]:
         url = f"{address}{request.url.path}"
         if request.url.path.endswith("/stream"):
             return StreamingResponse(_events(url, content, headers, sent, fault), media_type="text/event-stream")
-        media.update(each["id"] for draft in _drafts(sent) for each in draft.get("media", ()))
+        media.update((each["id"], each["sha256"]) for draft in _drafts(sent) for each in draft.get("media", ()))
         coding = request.headers.get("content-encoding", "")
         call = Call(sent, deepcopy(sent), request.headers.get("mingcha-level", ""), coding, media)
         meddles = fault.meddles(call)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from api.settings import LEAST_PART_BYTES, BadSetting, Settings
+from api.settings import BadSetting, Settings
+from schema.uploads import LEAST_PART_BYTES
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+import api.uploads
 from api.context import clock
 from api.settings import MIB
 from schema.media import MediaState
@@ -17,7 +18,7 @@ from storage import multipart
 from storage.arrivals import has_arrived
 from storage.objects import ObjectStore
 from tests.test_media import CONFIRM, JPEG, REQUEST, announce, confirm, renewed, the_media, upload
-from tests.world import REFUSED, World, medium
+from tests.world import REFUSED, World, medium, new_id
 
 ABORT = f"""
 mutation Abort($input: AbortUploadsInput!) {{
@@ -76,6 +77,58 @@ async def test_an_open_upload_keeps_its_cut_whatever_is_set_meanwhile(world: Wor
         "results"
     ]
     assert len(fresh["slot"]["parts"]) == 2
+
+
+async def parts_of(world: World, photo: dict[str, Any], part_bytes: int | None) -> list[dict[str, Any]]:
+    parts: list[dict[str, Any]] = (await renewed(world, photo, partBytes=part_bytes))["parts"]
+    assert len({part["number"] for part in parts}) == len(parts)
+    return parts
+
+
+async def test_a_phone_says_how_large_parts_are_to_be(world: World, http: httpx.AsyncClient) -> None:
+    """Until one has arrived it may think again; what comes late of the old cut goes nowhere."""
+    body = bytes(range(256)) * (17 * MIB // 256)
+    _, photo, _ = await announce(world, body)
+    first = await parts_of(world, photo, 5 * MIB)
+    assert [part["byteSize"] for part in first] == [5 * MIB, 5 * MIB, 5 * MIB, 2 * MIB]
+    assert [part["url"].split("?")[0] for part in await parts_of(world, photo, None)] == 4 * [
+        first[0]["url"].split("?")[0]
+    ]
+    again = await parts_of(world, photo, 16 * MIB)
+    assert [part["byteSize"] for part in again] == [16 * MIB, MIB]
+    assert await upload(http, first[3], body[15 * MIB :]) == 404
+    assert len(await open_uploads(world.store.objects)) == 1
+    assert await upload(http, again[1], body[16 * MIB :]) == 200
+    for wanted in (5 * MIB, None, 64 * MIB):
+        kept = await parts_of(world, photo, wanted)
+        assert [(part["byteSize"], part["hasArrived"]) for part in kept] == [(16 * MIB, False), (MIB, True)]
+    assert await upload(http, kept[0], body[: 16 * MIB]) == 200
+    [confirmed] = await confirm(world, photo["id"])
+    assert confirmed["media"]["state"] == "UPLOADED"
+
+
+async def test_parts_are_never_more_than_a_store_joins(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api.uploads, "MAX_PARTS", 3)
+    _, photo, _ = await announce(world, bytes(30 * MIB))
+    assert [part["byteSize"] for part in await parts_of(world, photo, 5 * MIB)] == 3 * [10 * MIB]
+
+
+async def test_a_part_size_that_no_store_takes_changes_nothing(world: World) -> None:
+    _, photo, _ = await announce(world, bytes(9 * MIB))
+    fresh = medium(b"fresh")
+    announced = {name: value for name, value in fresh.items() if name != "id"} | {"observationId": new_id("obs")}
+    before = await world.snapshot()
+    for wrong in (0, -1, 5 * MIB - 1, 64 * MIB + 1):
+        asked = [
+            {"mediaId": photo["id"], "partBytes": wrong},
+            {"mediaId": fresh["id"], "announcement": announced, "partBytes": wrong},
+        ]
+        results = (await world.ask("inspector", REQUEST, input={"media": asked}))["requestUploads"]["results"]
+        assert [(each["refusal"], each["slot"]) for each in results] == [
+            ({"code": "BAD_INPUT", "field": f"media.{index}.partBytes"}, None) for index in range(2)
+        ]
+    assert await world.snapshot() == before
+    assert await open_uploads(world.store.objects) == []
 
 
 async def test_concurrent_confirmations_of_a_large_file(world: World, http: httpx.AsyncClient) -> None:

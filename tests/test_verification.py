@@ -40,11 +40,11 @@ async def decoder() -> AsyncIterator[Decoder]:
         yield decoder
 
 
-async def arrived(world: World) -> tuple[str, str]:
+async def arrived(world: World, behind: bytes = b"") -> tuple[str, str]:
     """An observation whose one medium waits for a worker: its id and the medium's."""
-    id, photo, slot = await announce(world, JPEG)
+    id, photo, slot = await announce(world, JPEG + behind)
     async with httpx.AsyncClient(timeout=30) as http:
-        assert await upload(http, slot, JPEG) == 200
+        assert await upload(http, slot, JPEG + behind) == 200
     await confirm(world, photo["id"])
     return id, photo["id"]
 
@@ -91,8 +91,8 @@ async def test_a_claim_is_held_by_its_newest_worker_only(world: World) -> None:
 
 
 async def test_two_workers_never_have_the_same_medium(world: World) -> None:
-    for _ in range(4):
-        await arrived(world)
+    for number in range(4):
+        await arrived(world, bytes([number]))
     claims = await asyncio.gather(*(world.store.media.claim(clock(), LEASE) for _ in range(10)))
     ids = [claim.id for claim in claims if claim]
     assert len(ids) == len(set(ids)) == 4

@@ -245,3 +245,32 @@ async def not_arrived(party: Party) -> str:
     found = await state_of(party.user, id, medium)
     hold(found["state"] == "EXPECTED", "MyReports", "EXPECTED", found)
     return "NOT_ARRIVED, and the medium is EXPECTED as before."
+
+
+@clause(
+    "U10",
+    "What the server has confirmed of a person is not asked of that person again: another medium with the same digest and"
+    " size has arrived once `requestUploads` is asked for it, and is verified like any other. To others the bytes are as if"
+    " they were not there.",
+    "other",
+)
+async def twins(party: Party) -> str:
+    first = photo()
+    await announce(party.user, first)
+    await put_whole(party, party.user, first)
+    await confirm(party.user, first)
+    twin, theirs = Photo(first.body), Photo(first.body)
+    id = await announce(party.user, twin)
+    [result] = await ask_for(party.user, twin)
+    arrived = result["hasArrived"] and not result["slot"]
+    hold(arrived, "RequestUploads of bytes confirmed under another id", "hasArrived", result)
+    found = await settled(party, id, twin)
+    hold(found["state"] == "READY", "MyReports of the second medium", "READY", found)
+    other = party.given("other")
+    await announce(other, theirs)
+    [result] = await ask_for(other, theirs)
+    has_slot = result["slot"] and not result["hasArrived"]
+    hold(has_slot, "RequestUploads of the same bytes by another person", "a slot", result)
+    return (
+        "The same bytes under another id had arrived without being sent, and became READY; another person got a slot."
+    )

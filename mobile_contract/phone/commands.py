@@ -35,7 +35,7 @@ app = typer.Typer(
 app.add_typer(keeping.app)
 app.add_typer(enquiries.app)
 app.add_typer(reading.app)
-AtOnce = Annotated[int, typer.Option(min=1, max=8, help="Photos on their way at once.")]
+AtOnce = Annotated[int, typer.Option(min=1, max=8, help="So many uploads at once, at most; fewer on a bad line.")]
 
 
 @app.command("sign-in")
@@ -110,7 +110,7 @@ def send(
     wait: Annotated[
         bool, typer.Option("--wait", help="Wait until the server has verified the photos, a minute at most.")
     ] = False,
-    at_once: AtOnce = 3,
+    at_once: AtOnce = 4,
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
     """Hand in what waits (发送): submit, upload, confirm. Can be stopped at any moment and started again."""
@@ -126,7 +126,7 @@ def send(
 @app.command()
 def sync(
     seconds: Annotated[float, typer.Option("--for", min=1, help="Seconds after which to give up for now.")] = 600,
-    at_once: AtOnce = 3,
+    at_once: AtOnce = 4,
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
     """Send again and again, backing off, until all is through and verified (同步)."""

@@ -31,6 +31,7 @@ from mobile_contract.phone.records import Records
 from mobile_contract.phone.session import Account, Session
 from mobile_contract.phone.slips import SlipBox
 from mobile_contract.phone.submission import Submission
+from mobile_contract.phone.traffic import Traffic
 from mobile_contract.phone.uploads import Meter, Silence, Uploads
 
 MOST_TOGETHER = 100
@@ -169,8 +170,9 @@ class Line:
         await self.device.receipts.refresh(self.server, self.account.require().endpoint)
 
     def _uploads(self, meter: Meter, at_once: int) -> Uploads:
-        store = Store(self.store, Backoff())
-        return Uploads(self.device.outbox, self.device.originals, self.account, store, meter, at_once=at_once)
+        outbox, traffic = self.device.outbox, Traffic(self.device.outbox, at_once)
+        store = Store(self.store, Backoff(), traffic)
+        return Uploads(outbox, self.device.originals, self.account, store, traffic, meter, at_once=at_once)
 
     def _meeting(self, uploads: Uploads) -> Meeting:
         device, account = self.device, self.account

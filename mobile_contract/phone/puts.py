@@ -15,6 +15,7 @@ import httpx
 from mobile_contract.phone.backoff import Backoff
 from mobile_contract.phone.faults import unreachable
 from mobile_contract.phone.originals import Span
+from mobile_contract.phone.traffic import Traffic
 from mobile_contract.phone.wire import Reply, asked_seconds, reason
 
 TIMEOUT = httpx.Timeout(60, connect=10)
@@ -91,9 +92,10 @@ def _good_until(expires_at: str | None, reply: Reply) -> float:
 class Store:
     """The object store, as far as a phone sees it."""
 
-    def __init__(self, client: httpx.AsyncClient, backoff: Backoff) -> None:
+    def __init__(self, client: httpx.AsyncClient, backoff: Backoff, traffic: Traffic) -> None:
         self._client = client
         self._backoff = backoff
+        self._traffic = traffic
 
     async def put(self, target: Target, chunks: Callable[[], Iterator[bytes]], sent: Callable[[int], None]) -> None:
         """PUT, reporting bytes as they leave (negative where an attempt has failed and begins again).
@@ -108,13 +110,18 @@ class Store:
                 count += size
                 sent(size)
 
+            began = self._traffic.began()
             try:
                 response = await self._client.put(
                     target.url, headers=target.headers, content=_stream(chunks(), left), timeout=TIMEOUT
                 )
             except httpx.TransportError as error:
                 why, asked = reason(error), None
+                if count:
+                    self._traffic.broke()
             else:
+                if response.is_success:
+                    self._traffic.took(count, began)
                 if response.is_success or response.status_code == ALREADY_THERE:
                     return
                 if response.status_code < 500 and response.status_code != 429:

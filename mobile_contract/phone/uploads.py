@@ -13,7 +13,9 @@ from mobile_contract.phone.items import Medium, MediumState, ObservationState
 from mobile_contract.phone.originals import Changed, Originals, Span
 from mobile_contract.phone.outbox import Outbox
 from mobile_contract.phone.puts import Part, Slot, SlotRefused, Store, Target
+from mobile_contract.phone.rounds import next_round
 from mobile_contract.phone.session import Account
+from mobile_contract.phone.traffic import Traffic
 
 GROUP = 20
 """So many media are sent between two confirmations."""
@@ -48,15 +50,23 @@ class Silence:
 
 class Uploads:
     def __init__(
-        self, outbox: Outbox, originals: Originals, account: Account, store: Store, meter: Meter, *, at_once: int
+        self,
+        outbox: Outbox,
+        originals: Originals,
+        account: Account,
+        store: Store,
+        traffic: Traffic,
+        meter: Meter,
+        *,
+        at_once: int,
     ) -> None:
         self._outbox = outbox
         self._originals = originals
         self._account = account
         self._store = store
+        self._traffic = traffic
         self._meter = meter
         self._turns = asyncio.Semaphore(at_once)
-        self._puts = asyncio.Semaphore(at_once)
         self._line_is_down = False
 
     async def confirm_interrupted(self, *, beside: Collection[str] = ()) -> None:
@@ -70,11 +80,17 @@ class Uploads:
     async def run(self, slots: dict[str, Slot]) -> None:
         """Send everything that waits, once. Raise `Unreachable` or `SignInAgain` after confirming what got through."""
         accepted = {each.id for each in self._outbox.observations(ObservationState.ACCEPTED)}
-        waiting = [each for each in self._outbox.media(MediumState.WAITING) if each.observation_id in accepted]
-        self._meter.expect(waiting)
+        expected = [each for each in self._outbox.media() if each.observation_id in accepted]
+        self._meter.expect([each for each in expected if each.state is MediumState.WAITING])
         self._line_is_down = False
-        for first in range(0, len(waiting), GROUP):
-            await self._run_group(waiting[first : first + GROUP], slots)
+        tried: set[str] = set()
+        while round := next_round(expected, tried):
+            tried |= {each.id for each in round.first} | {each.id for each in round.twins}
+            # A slot that came before the server had the bytes would have them sent again: twins ask anew.
+            for media, known in ((round.first, slots), (round.twins, {})):
+                for start in range(0, len(media), GROUP):
+                    await self._run_group(media[start : start + GROUP], known)
+            expected = [each for each in self._outbox.media() if each.observation_id in accepted]
 
     async def _run_group(self, group: Sequence[Medium], slots: Mapping[str, Slot]) -> None:
         known = {id: slot for id, slot in slots.items() if slot.is_fresh or slot.whole is None}
@@ -82,6 +98,7 @@ class Uploads:
         waiting = {each.id for each in self._outbox.media(MediumState.WAITING)}
         group = [each for each in group if each.id in waiting]
         found = await asyncio.gather(*(self._one(each, known.get(each.id)) for each in group), return_exceptions=True)
+        self._traffic.keep()
         ids = {each.id for each in group}
         await self._confirm([each for each in self._outbox.media(MediumState.SENT) if each.id in ids])
         for fault in found:
@@ -125,10 +142,12 @@ class Uploads:
     async def _send(self, medium: Medium, slot: Slot | None) -> None:
         """Until all bytes are in the store. A slot that has run out is renewed; a second refusal in a row is raised."""
         digests = await self._verified(medium)
+        # Chosen once: cut anew with each look at the line, an upload would never begin.
+        cut = None if medium.parts_arrived else self._traffic.part_bytes(medium.byte_size)
         refused_at = -1
         while True:
             if slot is None or not (slot.whole or slot.parts):
-                slot = await self._slot(medium, digests)
+                slot = await self._slot(medium, digests, cut)
             if slot is None:
                 self._there([medium])
                 return
@@ -156,10 +175,10 @@ class Uploads:
         spans = self._outbox.spans(medium.id)
         return await asyncio.to_thread(self._originals.verify, medium.file, medium.sha256, spans)
 
-    async def _slot(self, medium: Medium, digests: Mapping[int, str]) -> Slot | None:
-        """A fresh slot; None where the bytes are there already. Raise `Refused`."""
+    async def _slot(self, medium: Medium, digests: Mapping[int, str], cut: int | None) -> Slot | None:
+        """A fresh slot, in parts of `cut` bytes where none has arrived; None where the bytes are there. Raise `Refused`."""
         parts = [{"number": number, "sha256": digest} for number, digest in digests.items()]
-        wanted = {"mediaId": medium.id, "parts": parts if len(parts) <= MOST_DIGESTS else []}
+        wanted = {"mediaId": medium.id, "parts": parts if len(parts) <= MOST_DIGESTS else [], "partBytes": cut}
         reply = await self._account.ask("RequestUploads", {"input": {"media": [wanted]}})
         [result] = reply.value["results"]
         if result["refusal"]:
@@ -169,7 +188,7 @@ class Uploads:
     async def _put(self, medium: Medium, slot: Slot) -> bool:
         """Put what the store doesn't have; False where the slot ran out before all was there, though some came through."""
         if slot.whole is not None:
-            async with self._puts:
+            async with self._traffic.lane():
                 await self._put_span(medium, slot.whole, Span(1, 0, medium.byte_size))
             return True
         there = [part.span for part in slot.parts if part.has_arrived]
@@ -190,7 +209,7 @@ class Uploads:
 
     async def _put_part(self, medium: Medium, part: Part, slot: Slot, failed: asyncio.Event, *, is_first: bool) -> bool:
         """Whether the part is there; where another has failed, or the slot runs out, it is left for the next time."""
-        async with self._puts:
+        async with self._traffic.lane():
             if failed.is_set() or not (is_first or slot.is_fresh):
                 return False
             try:
@@ -199,6 +218,7 @@ class Uploads:
                 failed.set()
                 raise
             self._outbox.arrived(medium.id, [part.span.number])
+            self._traffic.keep()
             return True
 
     async def _put_span(self, medium: Medium, target: Target, span: Span) -> None:
