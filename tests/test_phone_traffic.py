@@ -56,7 +56,7 @@ def test_a_line_that_turns_bad_and_good_again_is_soon_known() -> None:
     for _ in range(4):
         line = line.took(5 * MIB, 1.0, 0)
     assert (line.bytes_per_second or 0) > 3 * MIB
-    assert line.took(20 * KIB, 0.1, 0).bytes_per_second == pytest.approx(line.bytes_per_second, rel=0.02)
+    assert line.took(20 * KIB, 0.1, 0).bytes_per_second == pytest.approx(line.bytes_per_second, rel=0.05)
     assert Line().took(5 * MIB, 2.0, 3).bytes_per_second == pytest.approx(10 * MIB), "it carried those beside it, too"
     large = Line(100.0 * MIB).part_bytes(GIB, 4)
     breaking = Line(100.0 * MIB)
