@@ -117,6 +117,8 @@ def test_a_slow_line_gets_small_parts_and_a_fast_one_large(terminal: Terminal, s
     assert terminal.run("send", "--at-once", "1") == 3
     served.objects.fate = lambda _: Fate.PASS
     terminal.do("send", "--at-once", "1")
+    asked = [each["input"]["media"] for each in served.server.inputs("RequestUploads")]
+    assert [medium["partBytes"] for [medium] in asked] == [5 * MIB, 5 * MIB, None]
     assert sizes(served)[:6] == 6 * [5 * MIB], "begun so, it goes on so, though the line is good by now"
     assert set(Counter(each.name for each in served.objects.requests if each.was_stored).values()) == {1}
     served.calm()

@@ -13,8 +13,9 @@ from mobile_contract.phone.ids import new_id
 
 @clause(
     "O8",
-    "What comes before what it belongs to is held, not refused: a confirmation before its observation, an answer before its"
-    " assignment. It settles by itself, and `heldOperations` says what waits.",
+    "What comes before what it belongs to is held, not refused: a medium that `requestUploads` was told of, and its"
+    " confirmation, before the observation; an answer before its assignment. It settles by itself, and `heldOperations` says"
+    " which answers wait.",
     "officer",
 )
 async def held(party: Party) -> str:

@@ -235,7 +235,11 @@ async def renewed(party: Party) -> str:
     return "A slot that had run out took nothing; asked for again, it took the bytes."
 
 
-@clause("U7", "Confirming without the bytes says `NOT_ARRIVED`, and changes nothing.")
+@clause(
+    "U7",
+    "Confirming without the bytes says `NOT_ARRIVED`, and changes nothing; confirming what nobody announced says `NOT_FOUND`:"
+    " without an announcement there is no slot, and so no bytes.",
+)
 async def not_arrived(party: Party) -> str:
     medium = photo()
     id = await announce(party.user, medium)
@@ -244,7 +248,10 @@ async def not_arrived(party: Party) -> str:
     hold(code == "NOT_ARRIVED", "ConfirmMedia without the bytes", "NOT_ARRIVED", result)
     found = await state_of(party.user, id, medium)
     hold(found["state"] == "EXPECTED", "MyReports", "EXPECTED", found)
-    return "NOT_ARRIVED, and the medium is EXPECTED as before."
+    unknown = await confirm(party.user, photo())
+    code = (unknown["refusal"] or {}).get("code")
+    hold(code == "NOT_FOUND", "ConfirmMedia of what nobody announced", "NOT_FOUND", unknown)
+    return "NOT_ARRIVED, and the medium is EXPECTED as before; NOT_FOUND for one that nobody announced."
 
 
 @clause(

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from mobile_contract.phone.faults import FOR_PEOPLE, RETRY_LATER, Fault, Refused, Unreachable
 from mobile_contract.phone.items import Medium, MediumState, ObservationState
+from mobile_contract.phone.lines import CUTS
 from mobile_contract.phone.originals import Changed, Originals, Span
 from mobile_contract.phone.outbox import Outbox
 from mobile_contract.phone.puts import Part, Slot, SlotRefused, Store, Target
@@ -94,7 +95,9 @@ class Uploads:
 
     async def _run_group(self, group: Sequence[Medium], slots: Mapping[str, Slot]) -> None:
         known = {id: slot for id, slot in slots.items() if slot.is_fresh or slot.whole is None}
-        known |= await self._slots([each for each in group if each.id not in known and not each.parts])
+        # Larger ones ask each by itself, once it is its turn: how they are cut depends on the line as it is then.
+        together = [each for each in group if each.byte_size <= CUTS[0] and not each.parts]
+        known |= await self._slots([each for each in together if each.id not in known])
         waiting = {each.id for each in self._outbox.media(MediumState.WAITING)}
         group = [each for each in group if each.id in waiting]
         found = await asyncio.gather(*(self._one(each, known.get(each.id)) for each in group), return_exceptions=True)
