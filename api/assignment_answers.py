@@ -1,25 +1,24 @@
-"""Answers to assignments: kept first, then done as soon as what they belong to is there, by whoever comes to it.
+"""Answers to assignments: a phone's batch is kept first, and then done as far as it can be (签收、办结回复).
 
-That is the request itself, the one that gives or accepts the assignment, or the worker's sweep, which also finds what a
-killed process left. Whether an assignment exists is told to nobody: one that is another's waits like one that is not there.
+Doing them, now or later, is `held_answers.py`'s. Whether an assignment exists is told to nobody: one that is another's
+waits like one that is not there.
 """
 
-import secrets
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
 import strawberry
-import structlog
 
 from api.clocks import read_clock
 from api.context import Context, Info, at_most, unreadable
-from api.isolation import isolated
-from api.submission import MOST_SET_ASIDE, NOT_KEPT, positions
+from api.held_answers import MOST_AT_ONCE, apply, apply_held, assignments_of
+from api.isolation import internal, isolated
+from api.setting_aside import Newcomer, keep_aside
+from api.submission import positions
 from schema.assignment_answers import (
     HELD_FOR,
-    LATE,
     MAX_ANSWERS,
     MOST_HELD,
     TOO_MANY,
@@ -32,24 +31,11 @@ from schema.assignment_answers import (
     AssignmentAnswer,
     HeldOperation,
     StoredAnswer,
-    holds,
     stored,
-    waits,
 )
-from schema.assignments import Assignment, AssignmentState
-from schema.cases import CaseEvent, CaseEventKind
-from schema.digests import canonical
 from schema.drafts import UnreadableDraft
-from schema.follow_ups import CaseState
 from schema.guards import mutation, query
-from schema.ids import compose
 from schema.refusals import NextStep, Refusal, RefusalCode, Refused
-from storage.codecs import to_document
-from storage.mongo import Document
-from storage.store import Store
-
-MOST_AT_ONCE = 500
-log = structlog.get_logger(__name__)
 
 
 async def answer_assignments(
@@ -62,13 +48,18 @@ async def answer_assignments(
         each.index: _refused(context, each.id, Refusal(RefusalCode.BAD_INPUT, each.message, field=each.field))
         for each in unreadable
     }
-    numbered = zip(positions(len(input.answers), unreadable), input.answers, strict=True)
-    # An acceptance that stands behind its own conclusion in the batch goes first.
-    for index, answer in sorted(numbered, key=lambda pair: pair[1].kind is AnswerKind.FINISH):
+    said: list[_Said] = []
+    for index, sent in zip(positions(len(input.answers), unreadable), input.answers, strict=True):
         try:
-            results[index] = await isolated(partial(_settle, context, answer, f"answers.{index}"))
+            answer = stored(sent, user_id=context.actor.user_id, now=context.now, field=f"answers.{index}")
+            said.append(_Said(index, sent, answer))
         except Refusal as refusal:
-            results[index] = _refused(context, answer.id, refusal)
+            results[index] = _refused(context, sent.id, refusal)
+        except Exception as error:  # noqa: BLE001  masked and logged, and the others' turn comes
+            results[index] = _refused(context, sent.id, internal(error))
+    # An acceptance that stands behind its own conclusion in the batch goes first.
+    said.sort(key=lambda each: each.answer.kind is AnswerKind.FINISH)
+    results |= await _settle(context, said)
     return AnswerAssignmentsPayload(results=[results[index] for index in sorted(results)])
 
 
@@ -79,117 +70,88 @@ def _refused(context: Context, id: str | None, refusal: Refusal) -> AnswerResult
     )
 
 
-async def _settle(context: Context, sent: AssignmentAnswer, field: str) -> AnswerResult:
-    store, user_id = context.store, context.actor.user_id
-    answer = stored(sent, user_id=user_id, now=context.now, field=field)
-    known = await store.assignment_answers.many([answer.id])
-    if not known:
-        if await store.assignment_answers.count_held(user_id) >= MOST_HELD:
-            raise Refusal(RefusalCode.LIMIT_EXCEEDED, TOO_MANY, next_step=NextStep.RETRY_LATER)
-        await store.assignment_answers.add([answer])
-        # Another request may have been faster: whatever stands under the id now is what counts.
-        known = await store.assignment_answers.many([answer.id])
-    [kept] = known
-    if (kept.user_id, kept.sha256) != (answer.user_id, answer.sha256):
-        await _set_aside(context, answer, sent, field)
-    outcome = AnswerOutcome.DUPLICATE if kept.state is AnswerState.SETTLED else AnswerOutcome.SETTLED
-    if kept.state is AnswerState.HELD:
-        kept = await apply(store, kept, context.now)
-        if kept.state is AnswerState.SETTLED:
-            await apply_held(store, [kept.assignment_id], context.now)  # its conclusion may have come first
-    if refusal := kept.refusal():
-        raise refusal
-    if kept.state is AnswerState.HELD:
-        return AnswerResult(id=sent.id, outcome=AnswerOutcome.HELD)
-    [assignment] = await store.assignments.many([kept.assignment_id])
-    return AnswerResult(id=sent.id, outcome=outcome, assignment=assignment)
+@dataclass(frozen=True)
+class _Said:
+    """An answer of the batch: its place there, as it came, and as it would be kept."""
+
+    index: int
+    sent: AssignmentAnswer
+    answer: StoredAnswer
 
 
-async def _set_aside(context: Context, answer: StoredAnswer, sent: AssignmentAnswer, field: str) -> None:
-    """Raises `Refusal(CONFLICT)`, with what came kept, or `LIMIT_EXCEEDED` where no more is kept today."""
-    newcomer = (answer.id, answer.sha256, canonical(sent))
-    if not await context.store.observations.set_aside([newcomer], answer.user_id, context.now, MOST_SET_ASIDE):
-        raise Refusal(RefusalCode.LIMIT_EXCEEDED, NOT_KEPT, field=f"{field}.id", next_step=NextStep.RETRY_LATER)
-    raise Refusal(RefusalCode.CONFLICT, field=f"{field}.id")
-
-
-async def apply(store: Store, answer: StoredAnswer, now: datetime) -> StoredAnswer:
-    """Do what a held answer says, if that can be done yet; returns the answer as it is afterwards.
-
-    Killed in between, it is still held, and finds then that what it says holds.
-    """
-    found = await store.assignments.many([answer.assignment_id], {"assignee_id": answer.user_id})
-    assignment = found[0] if found else None
-    if assignment is None or waits(answer, assignment):
-        if now - answer.received_at > HELD_FOR:
-            await store.assignment_answers.settle(answer, now, Refusal(RefusalCode.NOT_FOUND, LATE))
-    elif holds(answer, assignment) or await _do(store, answer, assignment, now):
-        await store.assignment_answers.settle(answer, now)
-    else:
-        [left] = await store.assignments.many([assignment.id])
-        if not waits(answer, left):
-            refusal = None if holds(answer, left) else _why_not(left)
-            await store.assignment_answers.settle(answer, now, refusal)
-    [kept] = await store.assignment_answers.many([answer.id])
-    return kept
-
-
-async def _do(store: Store, answer: StoredAnswer, assignment: Assignment, now: datetime) -> bool:
-    """One transaction with the case; False where the assignment's state, or its case's, does not allow it."""
-    if answer.kind is AnswerKind.ACCEPT:
-        event = _event(CaseEventKind.HAND_OVER_ACCEPTED, answer, now)
-        done = await store.assignments.accept(assignment.id, now, event)
-    else:
-        event = _event(CaseEventKind.FINISHED, answer, now)
-        done = await store.assignments.end(assignment.id, AssignmentState.FINISHED, now, event, result=answer.result)
-    return done is not None
-
-
-def _why_not(assignment: Assignment) -> Refusal:
-    if assignment.state is AssignmentState.OFFERED:
-        return Refusal(RefusalCode.WRONG_STATE, "Its case is over, or who handed it on has it no more.")
-    return Refusal(RefusalCode.WRONG_STATE, f"The assignment is {assignment.state.value}.")
-
-
-def _event(kind: CaseEventKind, answer: StoredAnswer, now: datetime) -> Document:
-    """An event whose state is the case's own, known only when it is written."""
-    made = CaseEvent(
-        id=compose("evt", now, secrets.token_bytes(10)),
-        kind=kind,
-        at=now,
-        state=CaseState.RECEIVED,
-        note=answer.result,
-        by_id=answer.user_id,
-        about_ids=(answer.assignment_id,),
-    )
-    document = to_document(made)
-    del document["state"]
-    return document
-
-
-async def apply_held(store: Store, assignment_ids: Sequence[str], now: datetime) -> None:
-    """Do what was said of these before they were there; what fails now is left to the sweep."""
-    try:
-        await _apply_all(store, await store.assignment_answers.held_for(assignment_ids), now)
-    except Refusal as refusal:
-        log.warning("work failed", work="answers", reason=str(refusal.code.value))
-
-
-async def sweep_answers(store: Store, now: datetime) -> None:
-    """Everything that is held: done where it can be, refused where it was held too long."""
-    after = ""
-    while held := await store.assignment_answers.held_after(after, MOST_AT_ONCE):
-        await _apply_all(store, held, now)
-        after = held[-1].id
-
-
-async def _apply_all(store: Store, held: Sequence[StoredAnswer], now: datetime) -> None:
-    for answer in sorted(held, key=lambda each: (each.kind is AnswerKind.FINISH, each.answered_at, each.id)):
+async def _settle(context: Context, said: Sequence[_Said]) -> dict[int, AnswerResult]:
+    """First all are kept, then each is done: who gives or accepts an assignment meanwhile finds what was said of it."""
+    store = context.store
+    kept = await _keep(context, said)
+    known = await assignments_of(store, [each.answer.assignment_id for each in said])
+    outcomes: dict[int, AnswerOutcome] = {}
+    refusals = await _conflicts(context, said, kept)
+    if len(kept) < len({each.answer.id for each in said}):
+        refusals |= {each.index: _too_many() for each in said if each.answer.id not in kept}
+    accepted: set[str] = set()
+    for each in said:
+        if each.index in refusals:
+            continue
+        answer = kept[each.answer.id]
+        outcomes[each.index] = AnswerOutcome.DUPLICATE
         try:
-            await isolated(partial(apply, store, answer, now))
+            if answer.state is AnswerState.HELD:
+                found = known.get(answer.assignment_id)
+                answer, found = await isolated(partial(apply, store, answer, found, context.now))
+                kept[answer.id] = answer
+                known |= {answer.assignment_id: found} if found else {}
+                is_held = answer.state is AnswerState.HELD
+                outcomes[each.index] = AnswerOutcome.HELD if is_held else AnswerOutcome.SETTLED
+                accepted |= set() if is_held else {answer.assignment_id}
+            if refusal := answer.refusal():
+                refusals[each.index] = refusal
         except Refusal as refusal:
-            if refusal.code is not RefusalCode.INTERNAL:  # logged already, and the others' turn comes
-                raise
+            refusals[each.index] = refusal
+    await apply_held(store, sorted(accepted), context.now)  # their conclusions may have come first
+    now = await assignments_of(store, [kept[each.answer.id].assignment_id for each in said if each.index in outcomes])
+    return {
+        each.index: _refused(context, each.sent.id, refusals[each.index])
+        if each.index in refusals
+        else AnswerResult(
+            id=each.sent.id,
+            outcome=outcomes[each.index],
+            assignment=None if outcomes[each.index] is AnswerOutcome.HELD else now[each.answer.assignment_id],
+        )
+        for each in said
+    }
+
+
+async def _keep(context: Context, said: Sequence[_Said]) -> dict[str, StoredAnswer]:
+    """What stands under each id by now; those that are not there are too many to be held."""
+    answers = context.store.assignment_answers
+    ids = [each.answer.id for each in said]
+    kept = {each.id: each for each in await answers.many(ids)}
+    fresh: dict[str, StoredAnswer] = {}
+    for each in said:
+        if each.answer.id not in kept:
+            fresh.setdefault(each.answer.id, each.answer)
+    if not fresh or await answers.count_held(context.actor.user_id) >= MOST_HELD:
+        return kept
+    taken = (await answers.add(list(fresh.values()))).already_there
+    # Another request may have been faster: whatever stands under the id now is what counts.
+    others = await answers.many(sorted(taken)) if taken else []
+    return kept | fresh | {each.id: each for each in others}
+
+
+def _too_many() -> Refusal:
+    return Refusal(RefusalCode.LIMIT_EXCEEDED, TOO_MANY, next_step=NextStep.RETRY_LATER)
+
+
+async def _conflicts(context: Context, said: Sequence[_Said], kept: Mapping[str, StoredAnswer]) -> dict[int, Refusal]:
+    """Of those whose id stands for something else, or is somebody else's."""
+    found = []
+    for each in said:
+        known = kept.get(each.answer.id, each.answer)
+        if (known.user_id, known.sha256) != (each.answer.user_id, each.answer.sha256):
+            found.append(each)
+    newcomers = [Newcomer(each.answer.id, each.sent, f"answers.{each.index}.id") for each in found]
+    refusals = await keep_aside(context, newcomers)
+    return {each.index: refusal for each, refusal in zip(found, refusals, strict=True)}
 
 
 AnswerAssignmentsResult = Annotated[

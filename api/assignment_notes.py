@@ -12,11 +12,12 @@ import strawberry
 from api.clocks import read_clock
 from api.context import Context, Info, at_most, unreadable
 from api.isolation import isolated
-from api.submission import MOST_SET_ASIDE, NOT_KEPT, positions
+from api.setting_aside import Newcomer, keep_aside
+from api.submission import positions
 from schema.assignment_answers import AnswerOutcome
 from schema.assignment_notes import MOST_EDITS, NoteEdit
 from schema.assignments import Assignment
-from schema.digests import canonical, digest_of
+from schema.digests import digest_of
 from schema.drafts import UnreadableDraft
 from schema.guards import mutation
 from schema.note_edits import (
@@ -93,14 +94,11 @@ async def _settle(
 
 
 async def _again(context: Context, sent: NoteEditInput, known: Assignment, at: str) -> tuple[AnswerOutcome, Assignment]:
-    """The same again is a duplicate; raises `Refusal(CONFLICT)` for another, which is kept aside, or `LIMIT_EXCEEDED`."""
+    """The same again is a duplicate; another is kept aside, and refused."""
     if _edit(known, sent.id).sha256 == digest_of(sent):
         return AnswerOutcome.DUPLICATE, known
-    newcomer = (sent.id, digest_of(sent), canonical(sent))
-    user_id = context.actor.user_id
-    if not await context.store.observations.set_aside([newcomer], user_id, context.now, MOST_SET_ASIDE):
-        raise Refusal(RefusalCode.LIMIT_EXCEEDED, NOT_KEPT, field=f"{at}.id", next_step=NextStep.RETRY_LATER)
-    raise Refusal(RefusalCode.CONFLICT, field=f"{at}.id")
+    [refusal] = await keep_aside(context, [Newcomer(sent.id, sent, f"{at}.id")])
+    raise refusal
 
 
 def _edit(assignment: Assignment, id: str) -> NoteEdit:

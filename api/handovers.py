@@ -8,9 +8,9 @@ from datetime import date
 
 import strawberry
 
-from api.assignment_answers import apply_held
 from api.casework import noted, visible_case
 from api.context import Context
+from api.held_answers import apply_held
 from schema.assignments import ASSIGNEES, MAX_NOTE, Assignment, AssignmentKind, AssignmentState
 from schema.cases import ASSIGNABLE, CaseEventKind
 from schema.digests import digest_of

@@ -5,18 +5,21 @@ A rating that supersedes another takes a transaction of its own. Checking one dr
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import strawberry
 
 from api.context import Context, at_most
-from api.submission import MOST_SET_ASIDE, NOT_KEPT, author_of, positions
+from api.isolation import isolated
+from api.setting_aside import Newcomer, keep_aside
+from api.submission import author_of, positions
 from schema.catalogue import CatalogueEntry, grades_of
-from schema.digests import canonical, digest_of
+from schema.digests import digest_of
 from schema.drafts import Author, Outcome, UnreadableDraft
 from schema.placing import Directory
 from schema.rating_drafts import MAX_RATINGS, RatingDraft, RatingResult, check_draft, rate
 from schema.ratings import Rating, month_end
-from schema.refusals import NextStep, Refusal, RefusalCode
+from schema.refusals import Refusal, RefusalCode
 from schema.thresholds import Threshold, limits_of
 from storage.faults import AlreadyThere
 
@@ -95,7 +98,7 @@ async def _settle(context: Context, author: Author, settling: Sequence[_Settling
     if not open_ones:
         return
     known = await _known(context, author, [each.draft for each in open_ones])
-    made = [(each, rating) for each in open_ones if (rating := _rated(context, author, known, each))]
+    made = [(each, rating) for each in open_ones if (rating := await _rated(context, author, known, each))]
     first = _first_of_each(made)
     left_out = (await context.store.ratings.add([rating for _, rating in first])).already_there
     for each, rating in first:
@@ -103,12 +106,18 @@ async def _settle(context: Context, author: Author, settling: Sequence[_Settling
             each.result = RatingResult.of(rating, Outcome.ACCEPTED)
     for each, rating in made:
         if each.result is None:
-            await _supersede(context, author, each, rating)
+            try:
+                await isolated(partial(_supersede, context, author, each, rating))
+            except Refusal as refusal:
+                if refusal.code is not RefusalCode.INTERNAL:
+                    raise
+                each.refuse(refusal)
 
 
-def _rated(context: Context, author: Author, known: _Known, each: _Settling) -> Rating | None:
+async def _rated(context: Context, author: Author, known: _Known, each: _Settling) -> Rating | None:
     draft, path = each.draft, author.office_path
-    try:
+
+    async def made() -> Rating:
         return rate(
             draft,
             each.digest,
@@ -122,6 +131,9 @@ def _rated(context: Context, author: Author, known: _Known, each: _Settling) -> 
             now=context.now,
             field=each.field,
         )
+
+    try:
+        return await isolated(made)
     except Refusal as refusal:
         each.refuse(refusal)
         return None
@@ -176,11 +188,6 @@ async def _settle_known(context: Context, author: Author, settling: Sequence[_Se
             each.result = RatingResult.of(known, Outcome.DUPLICATE)
         elif known:
             conflicts.append(each)
-    newcomers = [(each.draft.id, each.digest, canonical(each.draft)) for each in conflicts]
-    kept = await context.store.observations.set_aside(newcomers, author.user_id, context.now, MOST_SET_ASIDE)
-    for each in conflicts:
-        field = f"{each.field}.id"
-        if each.digest in kept:
-            each.refuse(Refusal(RefusalCode.CONFLICT, field=field))
-        else:
-            each.refuse(Refusal(RefusalCode.LIMIT_EXCEEDED, NOT_KEPT, field=field, next_step=NextStep.RETRY_LATER))
+    newcomers = [Newcomer(each.draft.id, each.draft, f"{each.field}.id") for each in conflicts]
+    for each, refusal in zip(conflicts, await keep_aside(context, newcomers), strict=True):
+        each.refuse(refusal)

@@ -13,10 +13,11 @@ from api.clocks import read_clock
 from api.context import Context, at_most
 from api.isolation import internal
 from api.placement import directory_for
+from api.setting_aside import Newcomer, keep_aside
 from api.twins import met_by_twins
 from api.uploads import slots_for
 from schema.clocks import DeviceClockInput
-from schema.digests import canonical, digest_of
+from schema.digests import digest_of
 from schema.drafts import (
     MAX_DRAFTS,
     Author,
@@ -31,13 +32,6 @@ from schema.media import Media, expect, same_medium
 from schema.observations import Observation, ObservationContent
 from schema.refusals import NextStep, Refusal, RefusalCode, Refused
 from schema.viewers import Viewer
-
-MOST_SET_ASIDE = 200
-"""Newcomers under taken ids that are kept of one person within a day: four batches full of them."""
-NOT_KEPT = (
-    "This id already stands for something else. Nothing was overwritten; so much of yours was set aside today that this "
-    "was not. Keep it and send it again tomorrow, or give it an id of its own."
-)
 
 
 @strawberry.input(description="A phone's outbox, or a part of it.")
@@ -158,7 +152,7 @@ async def _settle(context: Context, author: Author, settling: list[_Settling]) -
         return
     await _settle_known(context, author, settling)
     open_ones = _first_of_each_id(settling)
-    known = await _expect_media(context, author, open_ones)
+    known = await _expect_media(context, open_ones)
     open_ones = [each for each in open_ones if each.result is None]
     made = await _observations(context, author, open_ones)
     taken = (await context.store.observations.add(list(made.values()))).already_there
@@ -200,9 +194,8 @@ async def _settle_known(context: Context, author: Author, settling: Sequence[_Se
         if known.author_id == author.user_id and known.revisions[0].content_sha256 == each.digest:
             duplicates.append((each, known))
         else:
-            conflicts.append(each)
-            each.result = refused(each.draft.id, Refusal(RefusalCode.CONFLICT, field=f"drafts.{each.index}.id"))
-    await _keep_aside(context, author, conflicts)
+            conflicts.append((each, f"drafts.{each.index}.id"))
+    await _keep_aside(context, conflicts)
     if duplicates:
         await _answer_duplicates(context, duplicates)
 
@@ -221,33 +214,24 @@ async def _answer_duplicates(context: Context, duplicates: Sequence[tuple[_Settl
         )
 
 
-async def _keep_aside(context: Context, author: Author, settling: Sequence[_Settling]) -> None:
-    """What is not kept aside stays on the phone: it is told to come again."""
-    newcomers = [(each.draft.id, each.digest, canonical(each.draft)) for each in settling]
-    kept = await context.store.observations.set_aside(newcomers, author.user_id, context.now, MOST_SET_ASIDE)
-    for each in settling:
-        if each.digest not in kept and each.result and each.result.refusal:
-            field = each.result.refusal.field
-            refusal = Refusal(RefusalCode.LIMIT_EXCEEDED, NOT_KEPT, field=field, next_step=NextStep.RETRY_LATER)
-            each.result = refused(each.draft.id, refusal)
+async def _keep_aside(context: Context, conflicts: Sequence[tuple[_Settling, str]]) -> None:
+    newcomers = [Newcomer(each.draft.id, each.draft, field) for each, field in conflicts]
+    for (each, _), refusal in zip(conflicts, await keep_aside(context, newcomers), strict=True):
+        each.result = refused(each.draft.id, refusal)
 
 
-async def _expect_media(context: Context, author: Author, settling: Sequence[_Settling]) -> dict[str, Media]:
+async def _expect_media(context: Context, settling: Sequence[_Settling]) -> dict[str, Media]:
     """Record the media of all open drafts; a draft whose medium's id stands for something else is a conflict.
 
     Returns those that were announced before, as they are.
     """
     announced = [media for each in settling for media in each.media]
-    conflicts = []
     others, known = await expected(context, announced)
+    fields: dict[int, str] = {}
     for each in others:
-        owner = next(one for one in settling if any(media is each for media in one.media))
-        if owner.result is None:
-            conflicts.append(owner)
-            number = owner.media.index(each)
-            field = f"drafts.{owner.index}.media.{number}.id"
-            owner.result = refused(owner.draft.id, Refusal(RefusalCode.CONFLICT, field=field))
-    await _keep_aside(context, author, conflicts)
+        place, owner = next((at, one) for at, one in enumerate(settling) if any(media is each for media in one.media))
+        fields.setdefault(place, f"drafts.{owner.index}.media.{owner.media.index(each)}.id")
+    await _keep_aside(context, [(settling[place], field) for place, field in fields.items()])
     return known
 
 

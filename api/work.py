@@ -15,12 +15,12 @@ import anyio
 import structlog
 
 from api.announcements import sweep_unnamed
-from api.assignment_answers import sweep_answers
 from api.backlog import Backlog
 from api.buckets import BucketCare
 from api.change_work import ChangeWork
 from api.checks import CheckWork
 from api.context import clock
+from api.held_answers import sweep_answers
 from api.logs import configure
 from api.metrics import Metrics
 from api.outgoing import Outgoing, caller

@@ -4,7 +4,7 @@ What an answer does to its assignment and case is left to `storage/assignments.p
 """
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import strawberry
@@ -18,7 +18,7 @@ from schema.times import to_millis
 
 MAX_ANSWERS = 50
 MOST_HELD = 200
-"""Of one person at once."""
+"""Of one person at once; the batch that comes to it is still taken whole."""
 HELD_FOR = timedelta(days=30)
 LATE = "What this belongs to did not come within 30 days."
 TOO_MANY = "So much of yours is held already. Keep this, and send it again once some of it is settled."
@@ -107,6 +107,12 @@ class StoredAnswer:
     state: AnswerState = AnswerState.HELD
     refused_as: RefusalCode | None = None
     reason: str | None = None
+
+    def settled(self, refusal: Refusal | None) -> "StoredAnswer":
+        """As it is once it was done, or refused for good."""
+        if refusal is None:
+            return replace(self, state=AnswerState.SETTLED)
+        return replace(self, state=AnswerState.REFUSED, refused_as=refusal.code, reason=refusal.message)
 
     def refusal(self) -> Refusal | None:
         return Refusal(self.refused_as, self.reason) if self.refused_as else None

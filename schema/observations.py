@@ -166,8 +166,11 @@ class Observation(Node):
     author_id: strawberry.Private[str]
     device_id: strawberry.Private[str | None] = None
     clock_skew_ms: strawberry.Private[int | None] = None
-    author_is_covert: strawberry.Private[bool] = False
-    """Whether the author held a covert role at that time: an inspector who has become an officer stays unnamed here."""
+    author_is_covert: strawberry.Private[bool] = True
+    """Whether the author held a covert role at that time: an inspector who has become an officer stays unnamed here.
+
+    Of what was recorded before this was kept nobody can say any more: it counts as covert.
+    """
     office_id: strawberry.Private[str]
     office_path: strawberry.Private[str]
     unit_id: strawberry.Private[str | None] = None

@@ -19,9 +19,11 @@ from scripts.demo.loading import NotEmpty, Signins, seed, signins
 from storage.engines import Engines
 from storage.folder import DataFolder, write_private
 from storage.indexes import ensure_indexes
+from storage.mongo import Mongo
 from storage.supervision import Child, Lost, Program, start_together, trim_log
 
 ROOT = Path(__file__).resolve().parent.parent
+PATIENCE_SECONDS = 10.0
 GRACE_SECONDS = 12.0  # the API takes up to ten for the requests it has begun
 
 
@@ -178,7 +180,7 @@ async def prepare(settings: Settings, demo: Demo, say: Callable[[str], None]) ->
     """Bring the database to where this version expects it, again and again without harm; whom to sign in as, if a demo."""
     store = open_store(settings)
     try:
-        await ensure_indexes(store.mongo)
+        await _indexed(store.mongo, say)
         if not demo.is_due:
             return await signins(store, settings)
         say("loading the demo, which takes some 15 seconds this once ...")
@@ -191,3 +193,15 @@ async def prepare(settings: Settings, demo: Demo, say: Callable[[str], None]) ->
         return loaded
     finally:
         await store.close()
+
+
+async def _indexed(mongo: Mongo, say: Callable[[str], None]) -> None:
+    """Nothing is served before: what an index is for would read whole collections without it."""
+    making = asyncio.ensure_future(ensure_indexes(mongo))
+    try:
+        done, _ = await asyncio.wait({making}, timeout=PATIENCE_SECONDS)
+        if not done:
+            say("making indexes of what is stored, which takes minutes where that is much, this once ...")
+        await making
+    finally:
+        making.cancel()

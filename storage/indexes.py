@@ -62,7 +62,11 @@ INDEXES = {
 
 
 async def ensure_indexes(mongo: Mongo) -> None:
-    """Collections side by side: an index on an empty collection costs the server little but a turn of its own."""
+    """Collections side by side: an index on an empty collection costs the server little but a turn of its own.
+
+    Raises `Refusal(UNAVAILABLE)` at once where there is no server; once there is one, it waits for hours.
+    """
+    await mongo.command("ping")
 
     async def ensure(name: str) -> None:
         for keys, options in INDEXES[name]:

@@ -31,6 +31,7 @@ CommandListener = monitoring.CommandListener
 UNKNOWN_RESULT = "UnknownTransactionCommitResult"
 TRANSIENT = ("TransientTransactionError", UNKNOWN_RESULT)
 COMMIT_SECONDS = 20.0
+INDEX_SECONDS = 6 * 3600.0
 
 
 @contextlib.contextmanager
@@ -179,7 +180,8 @@ class Collection:
             return int(await self._raw.count_documents(filter))
 
     async def create_index(self, keys: Sort, **options: Any) -> None:
-        with translated():
+        """Wait for it, however long: of a large collection it takes many times what any other answer does."""
+        with translated(), pymongo.timeout(INDEX_SECONDS):
             await self._raw.create_index(list(keys), **options)
 
     @contextlib.asynccontextmanager

@@ -8,13 +8,16 @@ from typing import Any
 
 import pytest
 
-import api.assignment_answers as answers
-from api import submission
-from api.assignment_answers import sweep_answers
+from api import assignment_answers, held_answers, submission
+from api.held_answers import sweep_answers
 from api.payloads import Payload
 from api.salvage import salvaged
 from schema.assignment_answers import HELD_FOR, MOST_HELD
 from schema.drafts import record
+from storage.engines import Addresses
+from storage.mongo import Mongo
+from storage.store import Store
+from tests.counting import Commands
 from tests.test_assignments import offered
 from tests.world import ACCEPT, ASSIGN, CASE, REFUSED, SCHEMA, WITHDRAW, World, draft, new_id
 
@@ -235,15 +238,16 @@ async def test_what_a_killed_process_left_is_done_by_the_sweep(world: World, mon
 async def test_one_that_trips_our_code_takes_no_other_along(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     _, good = await offered(world)
     bad = new_id("asg")
-    really = answers.apply
+    really = held_answers.apply
 
-    async def trips(store: Any, answer: Any, now: Any) -> Any:
+    async def trips(store: Any, answer: Any, *more: Any) -> Any:
         if answer.assignment_id == bad:
             raise RuntimeError("机密")
-        return await really(store, answer, now)
+        return await really(store, answer, *more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(answers, "apply", trips)
+        for module in (assignment_answers, held_answers):
+            patch.setattr(module, "apply", trips)
         broken, fine = await say(world, accept(bad), accept(good))
         await sweep_answers(world.store, world.context(None).now)
     assert fine["outcome"] == "SETTLED"
@@ -287,6 +291,24 @@ async def test_one_that_cant_be_read_is_refused_in_its_place(world: World) -> No
     assert [each["id"] for each in results] == [each["id"] for each in said]
     assert [each["outcome"] for each in results] == ["REFUSED", "SETTLED", "REFUSED"]
     assert [results[at]["refusal"]["field"] for at in (0, 2)] == ["answers.0.kind", "answers.2.answeredAt"]
+
+
+async def test_what_waits_costs_the_same_however_much_it_is(world: World, engines: Addresses, driver: str) -> None:
+    """A week's answers before their assignments, sent twice, and swept."""
+    commands, uncounted = Commands(), world.store
+    mongo = Mongo(engines.mongo_url, uncounted.mongo.name, driver=driver, listeners=[commands])
+    world.store = Store(mongo, uncounted.objects)
+    costs = []
+    said = [accept(new_id("asg")) for _ in range(40)]
+    for batch in (said[:4], said, said):
+        commands.clear()
+        assert set(await outcomes(world, *batch)) == {"HELD"}
+        costs.append(commands.total)
+    commands.clear()
+    await sweep_answers(world.store, world.context(None).now)
+    await mongo.close()
+    assert costs[0] == costs[1] > costs[2]
+    assert commands.total <= 4, commands.names
 
 
 async def test_the_wrong_role_gets_nothing_held(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import anyio
 import pytest
 from pymongo.errors import (
     AutoReconnect,
@@ -16,7 +17,9 @@ from pymongo.errors import (
 )
 
 from schema.refusals import Refusal, RefusalCode
+from storage.engines import Addresses
 from storage.faults import AlreadyThere, StoreFault
+from storage.indexes import ensure_indexes
 from storage.mongo import Mongo, translated
 
 
@@ -69,3 +72,33 @@ async def test_what_can_be_inserted_is_whatever_is_taken(mongo: Mongo) -> None:
     assert (await things.insert_many([{"_id": "a"}, {"_id": "b"}])).already_there == frozenset()
     assert (await things.insert_many([{"_id": "b"}, {"_id": "c"}])).already_there == {"b"}
     assert [each["_id"] for each in await things.find({}, sort=[("_id", 1)])] == ["a", "b", "c"]
+
+
+async def test_an_index_of_a_large_collection_is_waited_for(mongo: Mongo, engines: Addresses, system: Mongo) -> None:
+    """The server takes longer than for any other answer, which is given up for lost by then."""
+    hasty = Mongo(engines.mongo_url, mongo.name, driver=mongo.driver, timeout_seconds=0.5)
+    things = hasty.collection("things")
+    await things.insert_one({"_id": "a"})
+    slow = {
+        "failCommands": ["createIndexes", "find"],
+        "namespace": f"{mongo.name}.things",
+        "blockConnection": True,
+        "blockTimeMS": 2500,
+    }
+    await system.command("configureFailPoint", "failCommand", mode="alwaysOn", data=slow)
+    try:
+        await things.create_index([("name", 1)])
+        with pytest.raises(Refusal):
+            await things.find({})
+    finally:
+        await system.command("configureFailPoint", "failCommand", mode="off")
+        await hasty.close()
+    names = await mongo.command("listIndexes", "things")
+    assert {each["name"] for each in names["cursor"]["firstBatch"]} == {"_id_", "name_1"}
+
+
+async def test_a_start_without_a_database_is_refused_at_once() -> None:
+    nowhere = Mongo("mongodb://127.0.0.1:1/", "x", driver="motor", timeout_seconds=0.2)
+    with pytest.raises(Refusal), anyio.fail_after(10):
+        await ensure_indexes(nowhere)
+    await nowhere.close()

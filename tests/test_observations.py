@@ -7,7 +7,7 @@ import pytest
 
 from api.context import clock
 from api.placement import place_known
-from api.submission import MOST_SET_ASIDE
+from api.setting_aside import MOST_SET_ASIDE
 from schema import datums
 from schema.units import Unit, UnitLevel, path_below
 from tests.world import ASSIGN, SUBMIT, World, draft, medium, new_id

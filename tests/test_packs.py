@@ -176,7 +176,11 @@ async def test_an_inspector_who_has_become_an_officer_stays_unnamed(world: World
     for name, identities, named in (("clerk", True, False), ("officer", False, False), ("officer", True, True)):
         pack = await packed(world, name, id, identities=identities)
         assert (author in texts_of(pack), "甲inspector" in texts_of(pack)) == (named, named), name
-    await world.store.mongo.collection("observations").update_one({"_id": id}, {"$set": {"author_is_covert": False}})
+    observations = world.store.mongo.collection("observations")
+    await observations.update_one({"_id": id}, {"$unset": {"author_is_covert": ""}})  # as it was before it was kept
+    assert (await world.ask("clerk", asked, id=id))["observation"]["author"] is None
+    assert author not in texts_of(await packed(world, "clerk", id))
+    await observations.update_one({"_id": id}, {"$set": {"author_is_covert": False}})
     assert "甲inspector" in texts_of(await packed(world, "clerk", id)), "or the test would not see a name"
 
 

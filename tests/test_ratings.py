@@ -4,12 +4,15 @@ import asyncio
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from api import rating_submission
 from api.imports import Noun
 from api.payloads import Payload
 from api.salvage import salvaged
+from schema.rating_drafts import rate
 from tests.ballots import (
     CLOSED,
     DECEMBER_BEGINS,
@@ -59,6 +62,23 @@ async def test_all_fields_come_back_to_whoever_rated(world: World) -> None:
     }
     assert result["receipt"]["ratingId"] == sent["id"]
     assert (await ask(world, "monitor", NODE, id=sent["id"]))["score"] == 80
+
+
+async def test_one_that_trips_our_code_takes_no_other_along(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent = [rating(), rating(unit="360703-JT-1"), rating(score=70)]
+    really = rate
+
+    def trips(draft: Any, *more: Any, **others: Any) -> Any:
+        if draft.id == sent[1]["id"]:
+            raise ZeroDivisionError
+        return really(draft, *more, **others)
+
+    monkeypatch.setattr(rating_submission, "rate", trips)
+    results = await hand_in(world, *sent)
+    assert [each["outcome"] for each in results] == ["ACCEPTED", "REFUSED", "ACCEPTED"]
+    assert (results[1]["refusal"]["code"], results[1]["refusal"]["nextStep"]) == ("INTERNAL", "RETRY_LATER")
+    monkeypatch.undo()
+    assert [each["outcome"] for each in await hand_in(world, *sent)] == ["DUPLICATE", "ACCEPTED", "DUPLICATE"]
 
 
 async def test_a_grade_stands_for_the_score_that_it_had_when_the_month_began(world: World) -> None:

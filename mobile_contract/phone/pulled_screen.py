@@ -9,12 +9,12 @@ from typing import Any
 from rich.text import Text
 
 from mobile_contract.phone.receipts import Receipt
-from mobile_contract.phone.screen import console, local, state, table
+from mobile_contract.phone.screen import console, local, print_wide, state, table
 from mobile_contract.phone.words import CATEGORIES
 
 
 def reports(nodes: Sequence[dict[str, Any]]) -> None:
-    shown = table("received 接收", "what 内容", "unit 单位", ">media 影像", "follow-up 办理情况", "id")
+    lines: list[tuple[Text | str, ...]] = []
     for node in nodes:
         content = node["content"]
         place = node["unit"] or node["monitoringPoint"] or {}
@@ -24,7 +24,7 @@ def reports(nodes: Sequence[dict[str, Any]]) -> None:
             for each in node["followUps"]
         )
         category = CATEGORIES.get(content["category"], content["category"])
-        shown.add_row(
+        line = (
             local(node["receivedAt"]),
             Text(f"{category} {content['text'][:40]}".strip()),
             Text(name),
@@ -32,7 +32,8 @@ def reports(nodes: Sequence[dict[str, Any]]) -> None:
             Text(follow),
             Text(node["id"], style="dim"),
         )
-    console.print(shown)
+        lines.append(line)
+    print_wide(("received 接收", "what 内容", "unit 单位", ">media 影像", "follow-up 办理情况", "id"), lines)
 
 
 def assignments(nodes: Sequence[dict[str, Any]]) -> None:

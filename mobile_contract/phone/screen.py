@@ -230,10 +230,10 @@ def facts(rows: Sequence[dict[str, Any]]) -> None:
             *([_verdict(row["differences"])] if is_compared else []),
         )
         lines.append(line)
-    _print_wide(columns, lines)
+    print_wide(columns, lines)
 
 
-def _print_wide(columns: Sequence[str], lines: Sequence[Sequence[Text | str]]) -> None:
+def print_wide(columns: Sequence[str], lines: Sequence[Sequence[Text | str]]) -> None:
     """A table, or, where the terminal is too narrow for its figures, a paragraph for each line."""
     shown = table(*columns)
     for line in lines:
