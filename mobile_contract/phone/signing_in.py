@@ -1,0 +1,97 @@
+"""Signing in: a person's own store found or made, opened without a line too, and locked anew where the password changed.
+
+What is asked of the server is `session`'s; which stores there are, `stores`'.
+"""
+
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+import httpx
+
+from mobile_contract.phone.backoff import Backoff
+from mobile_contract.phone.faults import Unreachable
+from mobile_contract.phone.locks import Lock, StoreKey
+from mobile_contract.phone.outbox import Outbox
+from mobile_contract.phone.session import Session, ask_to_sign_in, secret_of
+from mobile_contract.phone.stores import Place, Stores
+from mobile_contract.phone.wire import Wire, endpoint_of
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """`is_offline`: the store is open, and the server was not asked."""
+
+    place: Place
+    key: StoreKey
+    session: Session
+    is_offline: bool
+
+
+class SigningIn:
+    """One attempt of a person at a server; `given` is a key that the environment holds."""
+
+    def __init__(
+        self, stores: Stores, client: httpx.AsyncClient, url: str, user_name: str, password: str, given: StoreKey | None
+    ) -> None:
+        self._stores = stores
+        self._wire = Wire(client, endpoint_of(url), Backoff())
+        self._user_name = user_name
+        self._password = password
+        self._given = given
+
+    async def run(self, device_name: str) -> SignedIn:
+        """Where it is refused, or the server can't be reached and the password opens nothing, nothing has changed.
+
+        Raise `Refused`, `Unreachable`, or `Damaged`.
+        """
+        found = self._own()
+        try:
+            answer = await ask_to_sign_in(
+                self._wire, self._user_name, self._password, self._stores.device_id, device_name
+            )
+        except Unreachable as fault:
+            session = self._stores.session_in(*found) if found else None
+            if found and session:
+                self._stores.use(found[0].id)
+                return SignedIn(*found, session, is_offline=True)
+            if self._stores.all():
+                raise Unreachable(
+                    f"{fault.message} This password opens nothing that is kept here under that name.",
+                    f"{fault.message_zh}此密码也不能打开手机上该用户的内容。",
+                    seconds=fault.seconds,
+                ) from fault
+            raise
+        secret = secret_of(answer["deviceSecret"]) if answer.get("deviceSecret") else None
+        if found is None and secret:
+            found = next(self._stores.opened(lambda lock: lock.opened_by_device(secret)), None)
+        place, key = found or self._stores.make(self._password)
+        self._lock_anew(place, key, secret)
+        with closing(Outbox(place.outbox, key.database)) as outbox:
+            blank = Session(self._wire.endpoint, self._user_name, "", (), None, None, None)
+            session = replace(Session.read(outbox) or blank, user_name=self._user_name).renewed(answer)
+            outbox.note("device_id", self._stores.device_id)
+            session.keep(outbox)
+        self._stores.use(place.id)
+        return SignedIn(place, key, session, is_offline=False)
+
+    def _own(self) -> tuple[Place, StoreKey] | None:
+        """What the key or the password opens that is this person's; else what it opens that is nobody's yet."""
+        found = [(each, self._stores.session_in(*each)) for each in self._stores.opened(self._key_of)]
+        theirs = [each for each, session in found if session and session.is_of(self._user_name, self._wire.endpoint)]
+        nobodys = [each for each, session in found if session is None]
+        return next(iter(theirs + nobodys), None)
+
+    def _key_of(self, lock: Lock) -> StoreKey | None:
+        if self._given and lock.admits(self._given):
+            return self._given
+        return lock.opened_by_password(self._password)
+
+    def _lock_anew(self, place: Place, key: StoreKey, secret: bytes | None) -> None:
+        """The password that the server took opens it from now on, and no earlier one; the device secret too."""
+        before = lock = place.lock
+        if lock.opened_by_password(self._password) is None:
+            lock = lock.under_password(key, self._password)
+        if secret and lock.opened_by_device(secret) is None:
+            lock = lock.under_device(key, secret)
+        if lock != before:
+            self._stores.relock(place, lock)
