@@ -7,6 +7,7 @@ could then make sure that somebody has used it. So a store is looked for by tryi
 """
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -168,7 +169,7 @@ def _blank(keys: Path) -> None:
         with keys.open("r+b") as file:
             file.write(bytes(keys.stat().st_size))
             file.flush()
-        sync_folder(keys.parent)
+            os.fsync(file.fileno())
 
 
 def _is_blank(keys: Path) -> bool:
