@@ -91,7 +91,7 @@ class Terminal:
         code = self.spawner.run(
             self.started,
             arguments=[str(each) for each in arguments],
-            environment=self._environment(password),
+            environment=self.environment(password),
             output=str(log),
             kill_at=kill_at,
             dies_after=dies_after,
@@ -99,7 +99,7 @@ class Terminal:
         self.output = log.read_text(encoding="utf-8")
         return code
 
-    def _environment(self, password: str | None) -> dict[str, str]:
+    def environment(self, password: str | None) -> dict[str, str]:
         """With the key where there is one: it spares a command the long way from a password to it."""
         opening = {"MINGCHA_PHONE_PASSWORD": self.password if password is None else password, "MINGCHA_PHONE_KEY": ""}
         if password is None and self.stores.current() is not None:

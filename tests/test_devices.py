@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -32,12 +33,17 @@ async def house(world: World) -> World:
 
 async def signed_in(house: World, name: str = "inspector") -> Phone:
     phone = Phone(house)
-    given = {"userName": name, "password": "correct-horse-密码", "deviceId": phone.id, "deviceName": "手机"}
+    given: dict[str, Any] = {
+        "userName": name,
+        "password": "correct-horse-密码",
+        "deviceId": phone.id,
+        "deviceName": "手机",
+    }
     phone.answer = await phone.do(SIGN_IN, **given)
     return phone
 
 
-async def renewed(phone: Phone) -> dict[str, str]:
+async def renewed(phone: Phone) -> dict[str, Any]:
     return await phone.do(REFRESH, refreshToken=phone.answer["refreshToken"], deviceId=phone.id)
 
 
@@ -52,8 +58,13 @@ async def test_a_device_secret_is_the_persons_on_this_device_for_ever(house: Wor
     assert phone.answer["deviceSecret"] == secret
 
 
-async def signed_in_again(phone: Phone) -> dict[str, str]:
-    given = {"userName": "inspector", "password": "correct-horse-密码", "deviceId": phone.id, "deviceName": "手机"}
+async def signed_in_again(phone: Phone) -> dict[str, Any]:
+    given: dict[str, Any] = {
+        "userName": "inspector",
+        "password": "correct-horse-密码",
+        "deviceId": phone.id,
+        "deviceName": "手机",
+    }
     return await phone.do(SIGN_IN, **given)
 
 

@@ -16,7 +16,6 @@ import pytest
 from PIL import Image
 
 from mobile_contract.documents import text_of
-from mobile_contract.phone import folder as folder_module
 from mobile_contract.phone import locks
 from mobile_contract.phone.backoff import Backoff
 from mobile_contract.phone.device import Device
@@ -26,7 +25,7 @@ from mobile_contract.phone.ids import new_id
 from mobile_contract.phone.locks import Lock, StoreKey
 from mobile_contract.phone.originals import Originals
 from mobile_contract.phone.sealing import CHUNK, Broken, seal, unseal
-from mobile_contract.phone.session import Account, Session
+from mobile_contract.phone.session import Account, Session, secret_of
 from mobile_contract.phone.stores import Stores
 from mobile_contract.phone.tables import LEVEL, statements
 from schema.sessions import device_secret, wipe_proof
@@ -38,6 +37,7 @@ from tests.terminals import Spawner, Terminal, photo
 from tests.world import World
 
 SECRET = bytes(range(32))
+LETTERS = device_secret("usr_1", "dev_1", SECRET)
 
 
 def readable(folder: Path, *wanted: str | bytes) -> list[tuple[str, str | bytes]]:
@@ -209,6 +209,32 @@ def test_a_password_set_anew_on_the_server_opens_the_old_outbox(
     assert terminal.states() == [("ACCEPTED", ["READY"])]
 
 
+def test_what_was_taken_before_the_first_sign_in_becomes_the_first_ones(
+    spawner: Spawner, served: Served, inspector: str, tmp_path: Path
+) -> None:
+    terminal = Terminal(spawner, tmp_path / "phone", password="chosen-密码")
+    terminal.do("take", "--text", "甲")
+    before = contents(terminal.folder)
+    assert terminal.run("sign-in", served.address, "--user", inspector, password=PASSWORD) == 4
+    assert contents(terminal.folder).keys() - before.keys() == set()
+    assert "登录前登记的内容" in terminal.output
+    key = terminal.unlocked()[1].text
+    code = spawner.run(
+        lambda _: None,
+        arguments=["sign-in", served.address, "--user", inspector],
+        environment=terminal.environment(PASSWORD) | {"MINGCHA_PHONE_KEY": key},
+        output=str(tmp_path / "out"),
+        kill_at=0,
+        dies_after=0,
+    )
+    assert code == 0, (tmp_path / "out").read_text()
+    terminal.password = PASSWORD
+    terminal.do("send", password=PASSWORD)
+    assert [each["content"]["text"] for each in served.kept(inspector)["observations"].values()] == ["甲"]
+    terminal.sign_in(served.address, served.person(), PASSWORD)
+    assert (len(terminal.stores.all()), terminal.states()) == (2, [])
+
+
 def test_a_key_spares_the_password_and_nothing_opens_without_either(spawner: Spawner, tmp_path: Path) -> None:
     terminal = Terminal(spawner, tmp_path / "phone", password="")
     assert terminal.run("take", "--text", "甲") == 4, "there is nothing to lock it with"
@@ -297,8 +323,10 @@ def test_an_earlier_phones_folder_is_taken_over_whenever_it_is_killed(
             assert session
             assert (session.user_name, session.refresh_token) == ("laowang", "old-refresh")
             [medium] = observation.media
+            device.outbox.note("session", json.dumps(vars(replace(session, device_secret=LETTERS))))
             assert device.originals.verify(medium.file, medium.sha256) == {}
-        assert len(Stores(Folder(root)).all()) == 1
+        [place] = Stores(Folder(root)).all()
+        assert place.lock.opened_by_device(secret_of(LETTERS)), "once it has met the server, its secret opens it too"
         assert {path.name for path in root.iterdir()} == {"current", "device.json", "lock", "users"}
         assert readable(root, "laowang", "老王", "old-refresh", "obs_7", "med_1", "SQLite format", body[100:140]) == []
         if survived:
@@ -323,7 +351,7 @@ def dying_at(moment: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
             return step
 
-        patched.setattr(folder_module.os, "fsync", dying(os.fsync))
+        patched.setattr(os, "fsync", dying(os.fsync))
         patched.setattr(Path, "rename", dying(Path.rename))
         patched.setattr(Path, "unlink", dying(Path.unlink))
         yield
@@ -356,8 +384,7 @@ def test_a_store_that_was_being_erased_is_erased_at_the_next_start(
 
 
 def a_session() -> Session:
-    secret = device_secret("usr_1", "dev_1", SECRET)
-    return Session("http://x/graphql", "u", "U", ("INSPECTOR",), "access", "ses_1.aaa", None, secret)
+    return Session("http://x/graphql", "u", "U", ("INSPECTOR",), "access", "ses_1.aaa", None, LETTERS)
 
 
 @pytest.mark.parametrize(
@@ -424,10 +451,7 @@ def test_what_is_damaged_is_said_and_left_alone(cheap: None, tmp_path: Path, spa
     with Device.opened(tmp_path):
         pass
     place.keys.write_bytes(b"{}")
-    terminal = Terminal(spawner, tmp_path)
-    terminal.key = StoreKey(place.id, bytes(32))
-    terminal.key = None
-    log = terminal.spawner.run(
+    code = spawner.run(
         lambda _: None,
         arguments=["status"],
         environment={
@@ -439,7 +463,7 @@ def test_what_is_damaged_is_said_and_left_alone(cheap: None, tmp_path: Path, spa
         kill_at=0,
         dies_after=0,
     )
-    assert log == 2
+    assert code == 2
     assert "keys.json is damaged" in (tmp_path / "out").read_text()
 
 

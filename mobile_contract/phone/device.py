@@ -28,7 +28,7 @@ from mobile_contract.phone.puts import Store
 from mobile_contract.phone.ratings import RatingBox, RatingSubmission
 from mobile_contract.phone.receipts import Receipts
 from mobile_contract.phone.records import Records
-from mobile_contract.phone.session import Account, Session
+from mobile_contract.phone.session import Account, Session, secret_of
 from mobile_contract.phone.slips import SlipBox
 from mobile_contract.phone.stores import Place, Stores
 from mobile_contract.phone.submission import Submission
@@ -74,14 +74,15 @@ class Device:
         with folder.held():
             stores = ready(folder)
             found = unlock(stores)
-            if found is None and not makes:
+            if found is None and (stores.all() or not makes):
                 raise SignInAgain
             if found is None:
-                found = stores.make(ask_password(new=True))
+                found = stores.make(ask_password(new=True), is_nobodys=True)
                 stores.use(found[0].id)
             device = cls(*found)
             try:
                 yield device
+                device.lock_by_secret(stores)
             except Wiped:
                 device.outbox.close()
                 stores.erase(device.place)
@@ -104,6 +105,12 @@ class Device:
             return
         with closing(Outbox(found[0].outbox, found[1].database)) as outbox:
             yield outbox
+
+    def lock_by_secret(self, stores: Stores) -> None:
+        """What was taken over, or met a server that gave no secret before, opens by the secret too once there is one."""
+        session, lock = Session.read(self.outbox), self.place.lock
+        if lock.by_device is None and session and session.device_secret:
+            stores.relock(self.place, lock.under_device(self.key, secret_of(session.device_secret)))
 
     def take(self, files: Sequence[Path], content: Content, *, together: bool, again: bool) -> Taken:
         """Copy files and keep observations of them, all or none: after a kill, the same command takes what is missing.

@@ -73,7 +73,10 @@ class StoreKey:
 
 @dataclass(frozen=True)
 class Lock:
-    """What `keys.json` says; bytes, but for Argon2id's memory in KiB and its passes."""
+    """What `keys.json` says; bytes, but for Argon2id's memory in KiB and its passes.
+
+    `is_nobodys`: what lies in it was taken before anybody signed in on this phone.
+    """
 
     store_id: str
     check: bytes
@@ -82,10 +85,11 @@ class Lock:
     passes: int
     by_password: bytes
     by_device: bytes | None
+    is_nobodys: bool
 
     @classmethod
-    def make(cls, key: StoreKey, password: str) -> "Lock":
-        return cls(key.store_id, key.check, b"", 0, 0, b"", None).under_password(key, password)
+    def make(cls, key: StoreKey, password: str, *, is_nobodys: bool) -> "Lock":
+        return cls(key.store_id, key.check, b"", 0, 0, b"", None, is_nobodys).under_password(key, password)
 
     @classmethod
     def read(cls, path: Path, store_id: str) -> "Lock":
@@ -101,6 +105,7 @@ class Lock:
                 int(password["passes"]),
                 _bytes(password["wrapped"]),
                 _bytes(device["wrapped"]) if device else None,
+                said["nobodys"] is True,
             )
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise Damaged(path) from error
@@ -120,8 +125,8 @@ class Lock:
             "wrapped": _letters(self.by_password),
         }
         device = {"wrapped": _letters(self.by_device)} if self.by_device else None
-        said = {"version": VERSION, "check": _letters(self.check), "password": password, "device": device}
-        return json.dumps(said, indent=1)
+        said = {"version": VERSION, "nobodys": self.is_nobodys, "check": _letters(self.check)}
+        return json.dumps(said | {"password": password, "device": device}, indent=1)
 
     def admits(self, key: StoreKey) -> bool:
         return key.store_id == self.store_id and hmac.compare_digest(key.check, self.check)

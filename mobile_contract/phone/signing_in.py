@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import httpx
 
 from mobile_contract.phone.backoff import Backoff
-from mobile_contract.phone.faults import Unreachable
+from mobile_contract.phone.faults import Locked, Unreachable
 from mobile_contract.phone.locks import Lock, StoreKey
 from mobile_contract.phone.outbox import Outbox
 from mobile_contract.phone.session import Session, ask_to_sign_in, secret_of
@@ -42,9 +42,9 @@ class SigningIn:
     async def run(self, device_name: str) -> SignedIn:
         """Where it is refused, or the server can't be reached and the password opens nothing, nothing has changed.
 
-        Raise `Refused`, `Unreachable`, or `Damaged`.
+        Raise `Refused`, `Unreachable`, `Locked`, or `Damaged`.
         """
-        found = self._own()
+        found, nobodys = self._own(), self._nobodys()
         try:
             answer = await ask_to_sign_in(
                 self._wire, self._user_name, self._password, self._stores.device_id, device_name
@@ -64,22 +64,39 @@ class SigningIn:
         secret = secret_of(answer["deviceSecret"]) if answer.get("deviceSecret") else None
         if found is None and secret:
             found = next(self._stores.opened(lambda lock: lock.opened_by_device(secret)), None)
-        place, key = found or self._stores.make(self._password)
+        place, key = found or nobodys or self._stores.make(self._password)
         self._lock_anew(place, key, secret)
         with closing(Outbox(place.outbox, key.database)) as outbox:
             blank = Session(self._wire.endpoint, self._user_name, "", (), None, None, None)
             session = replace(Session.read(outbox) or blank, user_name=self._user_name).renewed(answer)
             outbox.note("device_id", self._stores.device_id)
             session.keep(outbox)
+        if place.lock.is_nobodys:  # until here a kill leaves it to be claimed
+            self._stores.relock(place, replace(place.lock, is_nobodys=False))
         self._stores.use(place.id)
         return SignedIn(place, key, session, is_offline=False)
 
     def _own(self) -> tuple[Place, StoreKey] | None:
-        """What the key or the password opens that is this person's; else what it opens that is nobody's yet."""
-        found = [(each, self._stores.session_in(*each)) for each in self._stores.opened(self._key_of)]
-        theirs = [each for each, session in found if session and session.is_of(self._user_name, self._wire.endpoint)]
-        nobodys = [each for each, session in found if session is None]
-        return next(iter(theirs + nobodys), None)
+        """What the key or the password opens that is this person's."""
+        for found in self._stores.opened(self._key_of):
+            session = self._stores.session_in(*found)
+            if session and session.is_of(self._user_name, self._wire.endpoint):
+                return found
+        return None
+
+    def _nobodys(self) -> tuple[Place, StoreKey] | None:
+        """What was taken before anybody signed in. Raise `Locked` where nothing that was given opens it."""
+        place = self._stores.nobodys()
+        if place is None:
+            return None
+        key = self._key_of(place.lock)
+        if key is None:
+            raise Locked(
+                "What was taken on this phone before anybody signed in is locked with another password. With that, run "
+                '`eval "$(scripts/phone unlock)"`, then sign in: it becomes yours.',
+                "首次登录前登记的内容由另一密码锁定：请先用该密码解锁，再登录，内容即归您所有。",
+            )
+        return place, key
 
     def _key_of(self, lock: Lock) -> StoreKey | None:
         if self._given and lock.admits(self._given):

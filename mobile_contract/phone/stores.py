@@ -76,6 +76,10 @@ class Stores:
         except (FileNotFoundError, ValueError):
             return None
 
+    def nobodys(self) -> Place | None:
+        """What was taken before anybody signed in, which the first to sign in makes theirs."""
+        return next((each for each in self.all() if _is_nobodys(each)), None)
+
     def use(self, id: str) -> None:
         """Make it the current one."""
         if (known := self.current()) is None or known.id != id:
@@ -114,7 +118,12 @@ class Stores:
         write_private(self._folder.device, json.dumps({"deviceId": id}))
 
     def make(
-        self, password: str, fill: Callable[[Place, StoreKey], None] | None = None, *, id: str | None = None
+        self,
+        password: str,
+        fill: Callable[[Place, StoreKey], None] | None = None,
+        *,
+        id: str | None = None,
+        is_nobodys: bool = False,
     ) -> tuple[Place, StoreKey]:
         """A store under this password, whole or not at all; `fill` puts into it what is there from the start."""
         key = StoreKey(id or token_hex(8), token_bytes(KEY_BYTES))
@@ -123,7 +132,7 @@ class Stores:
         if making.root.exists():
             shutil.rmtree(making.root)
         making.root.mkdir(mode=0o700)
-        write_private(making.keys, Lock.make(key, password).text)
+        write_private(making.keys, Lock.make(key, password, is_nobodys=is_nobodys).text)
         if fill:
             fill(making, key)
         with closing(Outbox(making.outbox, key.database, self.device_id)):
@@ -161,6 +170,13 @@ class Stores:
             erase(root / "keys.json")
         shutil.rmtree(root)
         sync_folder(self._folder.users)
+
+
+def _is_nobodys(place: Place) -> bool:
+    try:
+        return place.lock.is_nobodys
+    except Damaged:
+        return False
 
 
 def _blank(keys: Path) -> None:

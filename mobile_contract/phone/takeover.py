@@ -43,7 +43,7 @@ class Takeover:
             password = ask_new()
             store_id = store_id or token_hex(8)
             write_private(self._mark, store_id)
-            self._stores.make(password, self._fill, id=store_id)
+            self._stores.make(password, self._fill, id=store_id, is_nobodys=not self._session.exists())
         self._stores.use(store_id)
         self._erase()
 
