@@ -467,6 +467,12 @@ def test_what_is_damaged_is_said_and_left_alone(cheap: None, tmp_path: Path, spa
     assert "keys.json is damaged" in (tmp_path / "out").read_text()
 
 
+def test_guessing_a_password_costs_what_the_page_says() -> None:
+    lock = Lock.make(StoreKey("a", bytes(32)), PASSWORD, is_nobodys=True)
+    page = (Path(__file__).parent.parent / "docs" / "security.md").read_text("utf-8")
+    assert f"Argon2id, {lock.passes} passes, {lock.memory_kib // 1024} MiB" in page
+
+
 def test_a_key_of_another_store_and_keys_that_were_swapped_open_nothing(cheap: None, tmp_path: Path) -> None:
     made = Stores(Folder.open(tmp_path))
     (one, key), (two, other) = made.make("one"), made.make("two")
