@@ -23,9 +23,10 @@ from mobile_contract.phone.faults import Damaged, Locked, SignInAgain, Wiped
 from mobile_contract.phone.folder import Folder
 from mobile_contract.phone.ids import new_id
 from mobile_contract.phone.locks import Lock, StoreKey
+from mobile_contract.phone.orders import secret_of
 from mobile_contract.phone.originals import Originals
 from mobile_contract.phone.sealing import CHUNK, Broken, seal, unseal
-from mobile_contract.phone.session import Account, Session, secret_of
+from mobile_contract.phone.session import Account, Session
 from mobile_contract.phone.stores import Stores
 from mobile_contract.phone.tables import LEVEL, statements
 from schema.sessions import device_secret, wipe_proof
@@ -355,6 +356,19 @@ def dying_at(moment: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         patched.setattr(Path, "rename", dying(Path.rename))
         patched.setattr(Path, "unlink", dying(Path.unlink))
         yield
+
+
+def test_nobody_elses_password_locks_what_an_earlier_phone_kept(spawner: Spawner, tmp_path: Path) -> None:
+    earlier_phone(tmp_path / "phone")
+    terminal = Terminal(spawner, tmp_path / "phone")
+    before = contents(terminal.folder)
+    assert terminal.run("sign-in", "http://old.example", "--user", "xiaoli", password="hers") == 4
+    assert "laowang" in terminal.output
+    assert terminal.run("status", password="") == 4
+    assert contents(terminal.folder) == before
+    assert terminal.run("sign-in", "http://127.0.0.1:1", "--user", "xiaoli", password="hers") == 4
+    assert contents(terminal.folder) == before
+    assert [each["draft"] for each in terminal.status()["observations"]] == [{"text": "旧"}]
 
 
 def test_a_store_that_was_being_erased_is_erased_at_the_next_start(

@@ -1,6 +1,5 @@
 """Chapters 2 and 3: sessions that end and are renewed, and phones of levels that have ended."""
 
-import hmac
 from typing import Any
 
 from mobile_contract.kit.clauses import clause
@@ -8,7 +7,7 @@ from mobile_contract.kit.people import Party, answer_to, draft, note_of
 from mobile_contract.kit.verdicts import hold
 from mobile_contract.levels import Levels
 from mobile_contract.phone.ids import new_id
-from mobile_contract.phone.session import secret_of
+from mobile_contract.phone.orders import proof_of
 
 
 @clause(
@@ -83,7 +82,7 @@ async def wiping(party: Party) -> str:
         said.append((await party.server.ask("RefreshSession", given)).root)
     hold(said[0].get("code") == "DEVICE_WIPED", "RefreshSession of a wiped device", "DEVICE_WIPED", said[0])
     hold(said[0].get("nextStep") == "SIGN_IN_AGAIN", "RefreshSession of a wiped device", "SIGN_IN_AGAIN", said[0])
-    proof = hmac.digest(secret_of(lost.secret), b"wipe " + lost.refresh.encode(), "sha256").hex()
+    proof = proof_of(lost.secret, lost.refresh)
     hold(said[0].get("proof") == proof, "RefreshSession of a wiped device: proof", proof, said[0].get("proof"))
     for answer in said[1:]:
         is_wiped = answer.get("code") == "DEVICE_WIPED" or answer.get("proof")

@@ -25,7 +25,7 @@ from mobile_contract.phone.keeping import alarms_of, clock_of
 from mobile_contract.phone.options import DEFAULT_FOLDER, Where, told
 from mobile_contract.phone.outbox import Outbox
 from mobile_contract.phone.receipts import Receipts
-from mobile_contract.phone.signing_in import SignedIn, SigningIn
+from mobile_contract.phone.signing_in import SignedIn, SigningIn, locking_what_was_theirs
 from mobile_contract.phone.slips import SlipState
 from mobile_contract.phone.unlocking import WHOSE, Whose, ask_password, given_key
 
@@ -74,7 +74,7 @@ def sign_in(
         secret = _password(password)
         place = Folder.open(folder)
         with place.held():
-            stores = ready(place)
+            stores = ready(place, locking_what_was_theirs(url, user, secret))
 
             async def run() -> SignedIn:
                 async with httpx.AsyncClient() as client:

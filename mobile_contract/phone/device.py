@@ -3,7 +3,7 @@
 Whose store is opened, and by what, is left to `unlocking`; what a command does with it to `commands` and `enquiries`.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +21,7 @@ from mobile_contract.phone.ids import new_id
 from mobile_contract.phone.items import Observation
 from mobile_contract.phone.locks import StoreKey
 from mobile_contract.phone.meeting import Meeting
+from mobile_contract.phone.orders import secret_of
 from mobile_contract.phone.originals import NotTaken, Original, Originals
 from mobile_contract.phone.outbox import Outbox
 from mobile_contract.phone.pulling import Pull
@@ -28,12 +29,12 @@ from mobile_contract.phone.puts import Store
 from mobile_contract.phone.ratings import RatingBox, RatingSubmission
 from mobile_contract.phone.receipts import Receipts
 from mobile_contract.phone.records import Records
-from mobile_contract.phone.session import Account, Session, secret_of
+from mobile_contract.phone.session import Account, Session
 from mobile_contract.phone.slips import SlipBox
 from mobile_contract.phone.stores import Place, Stores
 from mobile_contract.phone.submission import Submission
 from mobile_contract.phone.takeover import Takeover
-from mobile_contract.phone.unlocking import ask_password, unlock
+from mobile_contract.phone.unlocking import ask_password, ask_password_of, unlock
 from mobile_contract.phone.uploads import Meter, Silence, Uploads
 
 MOST_TOGETHER = 100
@@ -178,12 +179,15 @@ class Device:
             yield Line(self, account, server, store)
 
 
-def ready(folder: Folder) -> Stores:
-    """The stores of a folder that is held, what a kill or an earlier phone has left there put in order. Raise a `Fault`."""
+def ready(folder: Folder, ask_new: Callable[[Session | None], str] = ask_password_of) -> Stores:
+    """The stores of a folder that is held, what a kill or an earlier phone has left there put in order. Raise a `Fault`.
+
+    `ask_new` gives the password that locks what an earlier phone kept of somebody, or of nobody yet.
+    """
     stores = Stores(folder)
     takeover = Takeover(folder, stores)
     if takeover.is_due:
-        takeover.run(lambda: ask_password(new=True))
+        takeover.run(ask_new)
     stores.sweep()
     return stores
 

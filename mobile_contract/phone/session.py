@@ -4,8 +4,6 @@ What is asked with them is left to the callers; what the server makes of a token
 """
 
 import asyncio
-import base64
-import hmac
 import json
 import unicodedata
 from dataclasses import asdict, dataclass, replace
@@ -16,11 +14,10 @@ import httpx
 
 from mobile_contract.phone.backoff import Backoff
 from mobile_contract.phone.faults import SIGN_IN_AGAIN, Damaged, Refused, SignInAgain, Wiped
+from mobile_contract.phone.orders import WIPED, is_order
 from mobile_contract.phone.outbox import Outbox
 from mobile_contract.phone.wire import Reply, Wire, endpoint_of
 
-WIPED = "DEVICE_WIPED"
-"""The code of an order to erase what this phone keeps of the person."""
 _FACT = "session"
 
 
@@ -83,18 +80,6 @@ class Session:
             device_secret=given.get("deviceSecret") or self.device_secret,
         )
 
-    def is_told_to_erase(self, refusal: Refused) -> bool:
-        """Whether a refused renewal is the server's order: its proof can be made by nobody who lacks the device secret."""
-        if refusal.code != WIPED or not refusal.proof or not self.device_secret or not self.refresh_token:
-            return False
-        expected = hmac.digest(secret_of(self.device_secret), b"wipe " + self.refresh_token.encode(), "sha256").hex()
-        return hmac.compare_digest(expected.encode(), refusal.proof.encode())
-
-
-def secret_of(letters: str) -> bytes:
-    """The bytes of a device secret as servers write it."""
-    return base64.urlsafe_b64decode(letters + "=" * (-len(letters) % 4))
-
 
 async def ask_to_sign_in(wire: Wire, user_name: str, password: str, device_id: str, device_name: str) -> dict[str, Any]:
     """A `SignedIn`. Raise `Refused(BAD_CREDENTIALS | TOO_MANY_ATTEMPTS | ...)` or `Unreachable`."""
@@ -156,7 +141,7 @@ class Account:
             except Refused as refusal:
                 if refusal.next_step != SIGN_IN_AGAIN:
                     raise
-                if session.is_told_to_erase(refusal):
+                if is_order(refusal.code, refusal.proof, session.device_secret, session.refresh_token):
                     raise Wiped from refusal
                 if refusal.code != WIPED:  # an order that proves nothing lets go of nothing
                     self._end()

@@ -3,6 +3,7 @@
 What is asked of the server is `session`'s; which stores there are, `stores`'.
 """
 
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -11,10 +12,26 @@ import httpx
 from mobile_contract.phone.backoff import Backoff
 from mobile_contract.phone.faults import Locked, Unreachable
 from mobile_contract.phone.locks import Lock, StoreKey
+from mobile_contract.phone.orders import secret_of
 from mobile_contract.phone.outbox import Outbox
-from mobile_contract.phone.session import Session, ask_to_sign_in, secret_of
+from mobile_contract.phone.session import Session, ask_to_sign_in
 from mobile_contract.phone.stores import Place, Stores
 from mobile_contract.phone.wire import Wire, endpoint_of
+
+
+def locking_what_was_theirs(url: str, user_name: str, password: str) -> Callable[[Session | None], str]:
+    """Lets a sign-in lock what an earlier phone kept of the same person, and of nobody else."""
+
+    def password_of(session: Session | None) -> str:
+        if session and not session.is_of(user_name, url):
+            raise Locked(
+                f"This phone still holds what {session.user_name} kept on it before phones encrypted anything. First let "
+                f"{session.user_name} run `scripts/phone status`, and give the own password.",
+                f"手机上还有 {session.user_name} 未加密的内容，请先由其本人执行 status 并输入自己的密码。",
+            )
+        return password
+
+    return password_of
 
 
 @dataclass(frozen=True)

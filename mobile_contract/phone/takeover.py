@@ -34,13 +34,13 @@ class Takeover:
     def is_due(self) -> bool:
         return self._outbox.exists() or self._session.exists() or self._mark.exists()
 
-    def run(self, ask_new: Callable[[], str]) -> None:
+    def run(self, ask_new: Callable[[Session | None], str]) -> None:
         """Take over what is there under the password that `ask_new` gives. Raise a `Fault`, and leave it as it was then."""
         store_id = self._mark.read_text(encoding="ascii") if self._mark.exists() else ""
         if not store_id or self._stores.named(store_id) is None:
             if not self._outbox.exists():  # an earlier phone makes it before its session
                 raise Damaged(self._outbox)
-            password = ask_new()
+            password = ask_new(Session.of_earlier_phone(self._session) if self._session.exists() else None)
             store_id = store_id or token_hex(8)
             write_private(self._mark, store_id)
             self._stores.make(password, self._fill, id=store_id, is_nobodys=not self._session.exists())

@@ -39,7 +39,7 @@ def given_key() -> StoreKey | None:
     return StoreKey.read(text) if text else None
 
 
-def ask_password(*, new: bool = False) -> str:
+def ask_password(*, new: bool = False, of: str | None = None) -> str:
     """From the environment, else from whoever sits at the terminal, twice where it is `new`. Raise `Locked`."""
     if kept := os.environ.get(PASSWORD):
         return kept
@@ -48,7 +48,13 @@ def ask_password(*, new: bool = False) -> str:
             f'What is on this phone is encrypted: set {PASSWORD}, or {KEY} by `eval "$(scripts/phone unlock)"`.',
             f"手机上的内容已加密：请设置 {PASSWORD}，或先执行 unlock 解锁。",
         )
-    return str(typer.prompt("Password 密码", hide_input=True, err=True, confirmation_prompt=new))
+    whose = f"Password of {of} 密码" if of else "Password 密码"
+    return str(typer.prompt(whose, hide_input=True, err=True, confirmation_prompt=new))
+
+
+def ask_password_of(session: Session | None) -> str:
+    """The one that locks from now on what an earlier phone kept of that person. Raise `Locked`."""
+    return ask_password(new=True, of=session.user_name if session else None)
 
 
 def unlock(stores: Stores, ask: Callable[[], str] = ask_password) -> tuple[Place, StoreKey] | None:
