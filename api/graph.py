@@ -14,6 +14,7 @@ from api.cases import CaseMutations, CaseQueries
 from api.catalogue import CatalogueQueries
 from api.changes import ChangeQueries
 from api.clocks import ClockQueries
+from api.devices import DeviceMutations
 from api.flags import FlagMutations, FlagQueries
 from api.limits import extensions
 from api.media import MediaMutations
@@ -59,6 +60,7 @@ Mutation = merge_types(
     "Mutation",
     (
         SessionMutations,
+        DeviceMutations,
         SyncMutations,
         ObservationMutations,
         MediaMutations,

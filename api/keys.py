@@ -98,6 +98,11 @@ class KeyRing:
         return self._derived("refresh tokens")
 
     @cached_property
+    def devices_secret(self) -> bytes:
+        """Makes what phones lock their stores with: lost, a phone's store is opened by its user's last password alone."""
+        return self._derived("devices")
+
+    @cached_property
     def attempts_secret(self) -> bytes:
         """Hides user names and addresses in the counters of failed attempts."""
         return self._derived("attempts")

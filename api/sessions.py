@@ -1,6 +1,6 @@
-"""Sessions (登录): signing in with a password, going on with a refresh token, signing devices out.
+"""Sessions (登录): signing in with a password, going on with a refresh token, signing out.
 
-Who a later request comes from is found by `viewers.py`.
+Who a later request comes from is found by `viewers.py`; devices are signed out for good and wiped by `devices.py`.
 """
 
 import secrets
@@ -15,6 +15,7 @@ import structlog
 from api import tracing
 from api.clocks import read_clock
 from api.context import Context, Info
+from api.devices import revoke
 from api.tokens import AccessTokens, Bearer
 from schema.attempts import Bucket, buckets_of
 from schema.guards import mutation
@@ -26,19 +27,19 @@ from schema.sessions import (
     ChangePasswordPayload,
     RefreshSessionInput,
     RefreshToken,
-    RevokeDeviceInput,
-    RevokeDevicePayload,
     SignedIn,
     SignedOut,
     SignInInput,
     check_password_change,
     check_sign_in,
     compose_refresh_token,
+    device_secret,
     normal_user_name,
     read_refresh_token,
+    wipe_proof,
 )
 from schema.users import Device, User
-from storage.sessions import Use
+from storage.sessions import Use, Used
 
 log = structlog.get_logger(__name__)
 
@@ -68,7 +69,7 @@ async def sign_in(context: Context, input: SignInInput) -> SignedIn:
 
 
 async def refresh_session(context: Context, input: RefreshSessionInput) -> SignedIn:
-    """Raise `Refusal(SESSION_ENDED)` for a token that is not good (any more); a copied one ends its session."""
+    """Raise `Refusal(SESSION_ENDED | DEVICE_WIPED)` for a token that is not good (any more); a copied one ends its session."""
     _refuse_passwords_elsewhere(context)
     device_id = checked(input.device_id, "dev", field="deviceId")
     shown = read_refresh_token(input.refresh_token, context.keys.refresh_secret)
@@ -85,23 +86,28 @@ async def refresh_session(context: Context, input: RefreshSessionInput) -> Signe
             log.warning("A refresh token was used again; its session has ended.")
         # Also where the session had ended before: the request that ended it may have got no further.
         await context.store.users.revoke_session(used.user_id, shown.session_id, context.now)
-        raise Refusal(RefusalCode.SESSION_ENDED)
+        raise await _ended(context, used, device_id, input.refresh_token)
     user = await context.store.users.see_device(used.user_id, device_id, shown.session_id, context.now)
     if user is None:
-        raise Refusal(RefusalCode.SESSION_ENDED)
+        raise await _ended(context, used, device_id, input.refresh_token)
     await read_clock(context, input.device_clock, user.id, device_id)
     return _signed_in(context, user, device_id, successor, expires_at)
 
 
+async def _ended(context: Context, used: Used, device_id: str, refresh_token: str) -> Refusal:
+    """What the device is told whose session it was: that it has ended, or that the device is to erase what it keeps."""
+    user = await context.store.users.by_id(used.user_id) if used.user_id and used.device_id == device_id else None
+    device = next((each for each in user.devices if each.id == device_id), None) if user else None
+    if user is None or device is None or device.wipe_ordered_at is None:
+        return Refusal(RefusalCode.SESSION_ENDED)
+    proof = wipe_proof(user.id, device_id, refresh_token, context.keys.devices_secret)
+    return Refusal(RefusalCode.DEVICE_WIPED, proof=proof)
+
+
 async def sign_out(context: Context) -> SignedOut:
     """End the session that asks; its access token is refused from now on."""
-    device = await _revoke(context, _own_device_id(context))
+    device = await revoke(context, _own_device_id(context))
     return SignedOut(device_id=device.id)
-
-
-async def revoke_device(context: Context, input: RevokeDeviceInput) -> RevokeDevicePayload:
-    """Sign one of one's own devices out; again is no fault. Raise `Refusal(NOT_FOUND)` for any other device."""
-    return RevokeDevicePayload(device=await _revoke(context, checked(input.device_id, "dev", field="deviceId")))
 
 
 async def change_password(context: Context, input: ChangePasswordInput) -> ChangePasswordPayload:
@@ -175,16 +181,6 @@ async def _with_right_password(context: Context, input: SignInInput, device_id: 
     return user
 
 
-async def _revoke(context: Context, device_id: str) -> Device:
-    user_id = context.actor.user_id
-    device = await context.store.users.revoke_device(user_id, device_id, context.now)
-    if device is None:
-        raise Refusal(RefusalCode.NOT_FOUND, field="deviceId")
-    await context.store.sessions.end(user_id, [device_id], context.now)
-    await context.store.push_tokens.forget(user_id, [device_id])
-    return device
-
-
 def _own_device_id(context: Context) -> str:
     if context.actor.device_id is None:
         raise Refusal(RefusalCode.FORBIDDEN, "You signed in at your identity provider: sign out there.")
@@ -216,6 +212,7 @@ def _signed_in(context: Context, user: User, device_id: str, token: RefreshToken
         refresh_token=token.text,
         refresh_expires_at=expires_at,
         user=user,
+        device_secret=device_secret(user.id, device_id, context.keys.devices_secret),
     )
 
 
@@ -229,12 +226,6 @@ RefreshSessionResult = Annotated[
 SignOutResult = Annotated[
     SignedOut | Refused, strawberry.union("SignOutResult", description="The session has ended, or why it has not.")
 ]
-RevokeDeviceResult = Annotated[
-    RevokeDevicePayload | Refused,
-    strawberry.union("RevokeDeviceResult", description="The device is signed out, or why it is not."),
-]
-
-
 ChangePasswordResult = Annotated[
     ChangePasswordPayload | Refused,
     strawberry.union("ChangePasswordResult", description="The new password holds, or why it does not."),
@@ -256,10 +247,6 @@ class SessionMutations:
     @mutation(description="End this device's session (退出). What waits on the phone stays there.")
     async def sign_out(self, info: Info) -> SignOutResult:
         return await sign_out(info.context)
-
-    @mutation(description="Sign one of one's own devices out for good, such as a lost phone (注销设备).")
-    async def revoke_device(self, info: Info, input: RevokeDeviceInput) -> RevokeDeviceResult:
-        return await revoke_device(info.context, input)
 
     @mutation(description="Choose another password (修改密码). Every other device is signed out; this one goes on.")
     async def change_password(self, info: Info, input: ChangePasswordInput) -> ChangePasswordResult:

@@ -75,6 +75,7 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("Mutation", ADMINS, "registerWebhook rotateWebhookSecret enableWebhook removeWebhook"),
     ("Mutation", PUBLIC, "signIn refreshSession"),
     ("Mutation", SIGNED_IN, "signOut revokeDevice changePassword registerPushToken forgetPushToken"),
+    ("Mutation", ADMINS, "wipeDevices"),
     ("Mutation", SIGNED_IN, "sync"),
     ("Mutation", AUTHORS, "submitObservations reviseObservation requestUploads abortUploads confirmMedia"),
     ("Mutation", only(_R.MONITOR), "submitRatings"),
@@ -122,7 +123,7 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("ChangePasswordPayload", SEEN, "devices"),
     ("ConfirmMediaPayload", SEEN, "results"),
     ("ConfirmResult", SEEN, "mediaId media refusal"),
-    ("Device", SEEN, "id name signedInAt seenAt revokedAt"),
+    ("Device", SEEN, "id name signedInAt seenAt revokedAt wipeOrderedAt"),
     ("DraftResult", SEEN, "id outcome receipt observation uploads refusal"),
     ("FeeTerms", SEEN, "standard legalBasis"),
     ("Flag", SEEN, "id code value threshold measure message messageZh raisedAt state verdict reviews observation"),
@@ -178,7 +179,7 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("RedactionEvent", SEEN, "id kind at revision boxCount sha256 note by"),
     ("RedactionPayload", SEEN, "redaction"),
     ("RedactionRendering", SEEN, "revision sha256 byteSize width height renderedAt"),
-    ("Refused", SEEN, "code message messageZh nextStep field"),
+    ("Refused", SEEN, "code message messageZh nextStep field proof"),
     ("RequestUploadsPayload", SEEN, "results"),
     ("Resync", SEEN, "cursor reason"),
     ("ReviseObservationPayload", SEEN, "observation uploads"),
@@ -186,7 +187,7 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("SequenceGap", SEEN, "first last"),
     ("ServiceTerms", SEEN, "statutoryDays promisedDays documents steps unit"),
     ("ShownTime", SEEN, "at local offsetMinutes source reason message messageZh"),
-    ("SignedIn", SEEN, "accessToken accessExpiresAt refreshToken refreshExpiresAt user"),
+    ("SignedIn", SEEN, "accessToken accessExpiresAt refreshToken refreshExpiresAt user deviceSecret"),
     ("SignedOut", SEEN, "deviceId"),
     ("StreamEnded", SEEN, "reason"),
     ("StreamPosition", SEEN, "cursor"),
@@ -213,6 +214,7 @@ _ROWS: tuple[tuple[str, Permit, str], ...] = (
     ("WebhookDeliveryEdge", SEEN, "cursor node"),
     ("WebhookPayload", SEEN, "webhook secret"),
     ("WebhookRemoved", SEEN, "id"),
+    ("WipeDevicesPayload", SEEN, "user devices lastSeenAt"),
 )
 
 PERMITS: dict[str, Permit] = {f"{owner}.{field}": permit for owner, permit, names in _ROWS for field in names.split()}

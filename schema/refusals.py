@@ -38,6 +38,7 @@ class RefusalCode(enum.Enum):
     BAD_CREDENTIALS = "BAD_CREDENTIALS"
     TOO_MANY_ATTEMPTS = "TOO_MANY_ATTEMPTS"
     SESSION_ENDED = "SESSION_ENDED"
+    DEVICE_WIPED = "DEVICE_WIPED"
     BUSY = "BUSY"
     UNAVAILABLE = "UNAVAILABLE"
     INTERNAL = "INTERNAL"
@@ -119,6 +120,12 @@ CATALOGUE: dict[RefusalCode, Entry] = {
         "登录已失效，请重新登录；手机上未提交的内容不会丢失。",
         NextStep.SIGN_IN_AGAIN,
     ),
+    # Phones that don't know the code ask for the password, and keep everything.
+    RefusalCode.DEVICE_WIPED: Entry(
+        "This device was signed out for good, and what it keeps of this account is to be erased.",
+        "此设备已被注销，设备上该账户的内容须清除。",
+        NextStep.SIGN_IN_AGAIN,
+    ),
     RefusalCode.BUSY: Entry("The server is busy. Try again shortly.", "服务器繁忙，请稍后再试。", NextStep.RETRY_LATER),
     RefusalCode.UNAVAILABLE: Entry(
         "A part of the service is down. Nothing was lost; try again.",
@@ -137,8 +144,8 @@ class Refusal(Exception):  # noqa: N818  a refusal is the domain's word; it is n
     """An operation was refused and changed nothing.
 
     `detail` says what is wrong in this instance, in place of the catalogue's sentence; `field` is the input's path
-    (`drafts.3.capturedAt`); `next_step` stands where the catalogue's own would lose what a phone holds. None of them
-    may carry an identity, a secret or a driver's text.
+    (`drafts.3.capturedAt`); `next_step` stands where the catalogue's own would lose what a phone holds; `proof` goes with
+    DEVICE_WIPED alone. None of them may carry an identity, a secret or a driver's text.
     """
 
     def __init__(
@@ -148,10 +155,12 @@ class Refusal(Exception):  # noqa: N818  a refusal is the domain's word; it is n
         *,
         field: str | None = None,
         next_step: NextStep | None = None,
+        proof: str | None = None,
     ) -> None:
         super().__init__(detail or CATALOGUE[code].message)
         self.code = code
         self.field = field
+        self.proof = proof
         self.next_step = next_step or CATALOGUE[code].next_step
 
     @property
@@ -170,6 +179,11 @@ class Refused:
     message_zh: str = strawberry.field(description="For people, in Chinese (中文说明).")
     next_step: NextStep = strawberry.field(description="What the caller's queue does next.")
     field: str | None = strawberry.field(description="Path of the input value at fault, if it was one.", default=None)
+    proof: str | None = strawberry.field(
+        description="With `DEVICE_WIPED`, to the device whose refresh token was shown: HMAC-SHA256 in hexadecimal under the "
+        "bytes of its `deviceSecret`, of `wipe ` and that token. A device erases nothing without it (清除指令的证明).",
+        default=None,
+    )
 
     @classmethod
     def of(cls, refusal: Refusal) -> "Refused":
@@ -179,4 +193,5 @@ class Refused:
             message_zh=refusal.message_zh,
             next_step=refusal.next_step,
             field=refusal.field,
+            proof=refusal.proof,
         )

@@ -57,6 +57,20 @@ class RefreshSessionInput:
 @strawberry.input(description="Which of one's own devices is signed out for good.")
 class RevokeDeviceInput:
     device_id: strawberry.ID = strawberry.field(description="One of `me.devices`.")
+    wipe: bool = strawberry.field(
+        description="Also have the device erase what it keeps of this account (远程清除), once it asks to go on with its "
+        "session. What it has not sent by then is lost. A later sign-in on it takes the order back.",
+        default=False,
+    )
+
+
+@strawberry.input(
+    description="Whose devices are signed out for good and erase what they keep of that person (远程清除)."
+)
+class WipeDevicesInput:
+    user_id: strawberry.ID = strawberry.field(
+        description="Somebody who works in one's scope, also after leaving (用户)."
+    )
 
 
 @strawberry.input(description="One's own password, from now on another one (修改密码).")
@@ -77,6 +91,11 @@ class SignedIn:
     )
     refresh_expires_at: datetime = strawberry.field(description="From then on only the password helps.")
     user: User = strawberry.field(description="Who is signed in.")
+    device_secret: str | None = strawberry.field(
+        description="32 bytes in base64url, always the same for this person on this device: a phone locks what it keeps with "
+        "it beside the password, so that a password set anew opens it after a sign-in (设备密钥).",
+        default=None,
+    )
 
     def __repr__(self) -> str:
         return "SignedIn(...)"
@@ -95,6 +114,32 @@ class ChangePasswordPayload:
 @strawberry.type(description="The device can do nothing more in one's name (已注销设备).")
 class RevokeDevicePayload:
     device: Device = strawberry.field(description="As it stands now.")
+
+
+@strawberry.type(
+    description="Every device of the person is signed out, and erases what it keeps when it next speaks (已发出清除指令)."
+)
+class WipeDevicesPayload:
+    user: User = strawberry.field(description="The person.")
+    devices: int = strawberry.field(description="How many devices were told to (设备数).")
+    last_seen_at: datetime | None = strawberry.field(
+        description="When the last of them renewed its session. What was recorded on them since, and not sent, is lost.",
+        default=None,
+    )
+
+
+def device_secret(user_id: str, device_id: str, secret: bytes) -> str:
+    """What a phone locks its store with: always the same for this person on this device, and made by this server alone."""
+    return _letters(_device_key(user_id, device_id, secret))
+
+
+def wipe_proof(user_id: str, device_id: str, refresh_token: str, secret: bytes) -> str:
+    """Proves to the device that holds `refresh_token` that the order to erase is the server's."""
+    return hmac.digest(_device_key(user_id, device_id, secret), b"wipe " + refresh_token.encode(), "sha256").hex()
+
+
+def _device_key(user_id: str, device_id: str, secret: bytes) -> bytes:
+    return hmac.digest(secret, f"{user_id} {device_id}".encode(), "sha256")
 
 
 def normal_user_name(text: str) -> str:

@@ -20,6 +20,11 @@ class Device:
     signed_in_at: datetime = strawberry.field(description="Last sign-in with a password.")
     seen_at: datetime = strawberry.field(description="Last time it renewed its session.")
     revoked_at: datetime | None = strawberry.field(description="When it was signed out for good.", default=None)
+    wipe_ordered_at: datetime | None = strawberry.field(
+        description="When it was told to erase what it keeps of this account (远程清除); it does once it next speaks.",
+        default=None,
+    )
+    wipe_ordered_by: strawberry.Private[str | None] = None
 
 
 @strawberry.type(description="A person with an account (用户).")

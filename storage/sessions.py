@@ -46,10 +46,11 @@ class Use(enum.Enum):
 
 @dataclass(frozen=True)
 class Used:
-    """`user_id` is whose family it is; None where it is not known any more."""
+    """Whose family it is, and on which device; None where it is not known any more."""
 
     use: Use
     user_id: str | None = None
+    device_id: str | None = None
 
 
 class Sessions:
@@ -108,12 +109,12 @@ class Sessions:
             },
         )
         if rotated is not None:
-            return Used(Use.ROTATED, rotated["user_id"])
+            return Used(Use.ROTATED, rotated["user_id"], rotated["device_id"])
         ended = await self._sessions.change_one(alive, {"$set": {"ended_at": now}})
         if ended is not None:
-            return Used(Use.REUSED, ended["user_id"])
-        known = await self._sessions.find_one({"_id": shown.session_id}, projection={"user_id": 1})
-        return Used(Use.ENDED, known["user_id"] if known else None)
+            return Used(Use.REUSED, ended["user_id"], ended["device_id"])
+        known = await self._sessions.find_one({"_id": shown.session_id}, projection={"user_id": 1, "device_id": 1})
+        return Used(Use.ENDED, known["user_id"], known["device_id"]) if known else Used(Use.ENDED)
 
     async def end(self, user_id: str, device_ids: Sequence[str], now: datetime) -> None:
         """End every family of these devices."""

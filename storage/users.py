@@ -122,14 +122,25 @@ class Users:
         )
         return from_document(User, changed) if changed else None
 
-    async def revoke_device(self, user_id: str, device_id: str, now: datetime) -> Device | None:
-        """Sign the device out for good, from this moment on; None where the user has no such device."""
-        devices = _revoking(now, {"$eq": ["$$this.id", {"$literal": device_id}]})
+    async def revoke_device(
+        self, user_id: str, device_id: str, now: datetime, *, wiped_by: str | None = None
+    ) -> Device | None:
+        """Sign the device out for good, from this moment on; None where the user has no such device.
+
+        Where `wiped_by` names who orders it, the device is also to erase what it keeps of the user.
+        """
+        devices = _revoking(now, {"$eq": ["$$this.id", {"$literal": device_id}]}, wiped_by)
         changed = await self._users.change_one(
             {"_id": user_id, "devices.id": device_id}, [{"$set": {"devices": devices}}]
         )
         found = from_document(User, changed).devices if changed else ()
         return next((device for device in found if device.id == device_id), None)
+
+    async def wipe_devices(self, user_id: str, visible: Filter, now: datetime, wiped_by: str) -> User | None:
+        """Sign every device out, and have each erase what it keeps; None where no such user is `visible`."""
+        fields = {"devices": _revoking(now, which=True, wiped_by=wiped_by)}
+        changed = await self._users.change_one(all_of({"_id": user_id}, visible), [{"$set": fields}])
+        return from_document(User, changed) if changed else None
 
     async def revoke_session(self, user_id: str, session_id: str, now: datetime) -> None:
         """Sign out the device whose acting session this is; a newer session of the same device goes on."""
@@ -152,9 +163,16 @@ def _acting(user_id: str, device_id: str, session_id: str) -> Filter:
     return {"_id": user_id, "active": True, "devices": {"$elemMatch": device}}
 
 
-def _revoking(now: datetime, which: Any) -> Document:
-    """The devices with those of which `which` (an expression of `$$this`) holds signed out; who was so already stays so."""
-    revoked = {"$mergeObjects": ["$$this", {"revoked_at": {"$ifNull": ["$$this.revoked_at", now]}}]}
+def _revoking(now: datetime, which: Any, wiped_by: str | None = None) -> Document:
+    """The devices with those of which `which` (an expression of `$$this`) holds signed out; who was so already stays so.
+
+    Where `wiped_by` names who orders it, they are to be wiped too; of two orders the first stays on record.
+    """
+    marks: Document = {"revoked_at": {"$ifNull": ["$$this.revoked_at", now]}}
+    if wiped_by is not None:
+        marks["wipe_ordered_by"] = {"$ifNull": ["$$this.wipe_ordered_by", {"$literal": wiped_by}]}
+        marks["wipe_ordered_at"] = {"$ifNull": ["$$this.wipe_ordered_at", now]}
+    revoked = {"$mergeObjects": ["$$this", marks]}
     return {"$map": {"input": _DEVICES, "in": {"$cond": [which, revoked, "$$this"]}}}
 
 

@@ -66,9 +66,14 @@ def works_within(paths: Sequence[str]) -> Filter:
 
 def colleagues(viewer: Viewer) -> Filter:
     """Oneself and those who work in the viewer's scope, as far as known; a supervisor finds supervisors and officers."""
+    return all_of({"active": True}, staff(viewer))
+
+
+def staff(viewer: Viewer) -> Filter:
+    """Colleagues, and those who were."""
     near: Filter = any_of({"_id": viewer.user_id}, works_within(viewer.scopes))
     roles: Filter = {} if viewer.has(Role.OFFICER, Role.ADMIN) else {"roles": {"$in": ["SUPERVISOR", "OFFICER"]}}
-    return all_of({"active": True}, near, people(viewer), roles)
+    return all_of(near, people(viewer), roles)
 
 
 def observations(viewer: Viewer, granted: Sequence[str]) -> Filter:

@@ -42,6 +42,7 @@ VARYING = {
     "endCursor": "cursor",
     "url": "url",
     "signed": "signed",
+    "deviceSecret": "signed",
     "skewSeconds": "number",
     "uncertaintySeconds": "number",
 }

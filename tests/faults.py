@@ -199,6 +199,16 @@ def edit_overtaken(call: Call) -> None:
                 note |= {"value": sent["value"], "lostEdits": []}
 
 
+def unproven(call: Call) -> None:
+    if call.root.get("proof"):
+        call.root["proof"] = "0" * 64
+
+
+def all_wiped(call: Call) -> None:
+    if call.root.get("code") == "SESSION_ENDED":
+        call.root["code"] = "DEVICE_WIPED"
+
+
 SUBMIT, SLOTS, CONFIRM, SIGN_IN = "SubmitObservations", "RequestUploads", "ConfirmMedia", "SignIn"
 FAULTS = [
     Fault(
@@ -227,6 +237,10 @@ FAULTS = [
     Fault("compressed bomb taken", "W4", r"4xx with a code", (), None, unpacked),
     Fault("held answer dropped", "O8", r"ACCEPTED by the held answer", ("AnswerAssignments",), answer_lost),
     Fault("last edit to arrive wins", "O11", r"in both orders", ("EditAssignmentNotes",), None, edit_overtaken),
+    Fault(
+        "order to erase without its proof", "S6", r"proof: expected [0-9a-f]{64}", ("RefreshSession",), None, unproven
+    ),
+    Fault("order to erase to whom it isn't for", "S6", r"was not wiped", ("RefreshSession",), None, all_wiped),
     Fault("event lost on resume", "P3", r"since the last cursor", event=lambda number: number != 2),
 ]
 

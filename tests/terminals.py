@@ -11,15 +11,22 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from mobile_contract.phone.folder import Folder
+from mobile_contract.phone.locks import StoreKey
+from mobile_contract.phone.outbox import Outbox
+from mobile_contract.phone.session import Session
+from mobile_contract.phone.stores import Place, Stores
 from tests.made_pictures import saved
 
+PASSWORD = "correct-horse-密码"
+"""That of `phones`, which loads more than a process should that is forked for each command."""
 ROOT = Path(__file__).parent.parent
 KIB = 1024
 MIB = 1024 * KIB
@@ -66,20 +73,25 @@ class Terminal:
 
     spawner: Spawner
     folder: Path
+    password: str = PASSWORD
     output: str = ""
+    key: StoreKey | None = None
     started: Callable[[int], None] = lambda _: None
 
-    def run(self, *arguments: str | Path, kill_at: int = 0, dies_after: float = 0.0, password: str = "") -> int:
+    def run(
+        self, *arguments: str | Path, kill_at: int = 0, dies_after: float = 0.0, password: str | None = None
+    ) -> int:
         """Exit code of a command.
 
         `kill_at`: killed at that moment of the outbox; each of its steps has two, just before it counts and just after.
         `dies_after`: ended by a signal that nobody handles, so many seconds after its start.
+        `password`: given instead of the key that the phone was last unlocked with.
         """
         log = self.folder.with_name(f"{self.folder.name}.out")
         code = self.spawner.run(
             self.started,
             arguments=[str(each) for each in arguments],
-            environment={"MINGCHA_PHONE_FOLDER": str(self.folder), "MINGCHA_PHONE_PASSWORD": password},
+            environment=self.environment(password),
             output=str(log),
             kill_at=kill_at,
             dies_after=dies_after,
@@ -87,7 +99,53 @@ class Terminal:
         self.output = log.read_text(encoding="utf-8")
         return code
 
-    def do(self, *arguments: str | Path, password: str = "") -> str:
+    def environment(self, password: str | None) -> dict[str, str]:
+        """With the key where there is one: it spares a command the long way from a password to it."""
+        opening = {"MINGCHA_PHONE_PASSWORD": self.password if password is None else password, "MINGCHA_PHONE_KEY": ""}
+        if password is None and self.stores.current() is not None:
+            opening["MINGCHA_PHONE_KEY"] = self.unlocked()[1].text
+        return {"MINGCHA_PHONE_FOLDER": str(self.folder)} | opening
+
+    @property
+    def stores(self) -> Stores:
+        return Stores(Folder(self.folder))
+
+    def unlocked(self) -> tuple[Place, StoreKey]:
+        """The store in use, opened by the phone's password where that wasn't done before."""
+        place = self.stores.current()
+        assert place
+        if self.key is None or not place.lock.admits(self.key):
+            self.key = place.lock.opened_by_password(self.password)
+        assert self.key
+        return place, self.key
+
+    @contextmanager
+    def outbox(self) -> Iterator[Outbox]:
+        """What the store in use holds, opened past the phone."""
+        place, key = self.unlocked()
+        with closing(Outbox(place.outbox, key.database)) as outbox:
+            yield outbox
+
+    def execute(self, statement: str) -> None:
+        with self.outbox() as outbox, outbox.step() as database:
+            database.execute(statement)
+
+    @property
+    def copies(self) -> list[Path]:
+        """The encrypted photos of the store in use."""
+        return sorted(self.unlocked()[0].originals.iterdir())
+
+    def session(self) -> Session:
+        with self.outbox() as outbox:
+            session = Session.read(outbox)
+        assert session
+        return session
+
+    def set_session(self, session: Session) -> None:
+        with self.outbox() as outbox:
+            session.keep(outbox)
+
+    def do(self, *arguments: str | Path, password: str | None = None) -> str:
         """What a command that goes well prints."""
         code = self.run(*arguments, password=password)
         assert code == 0, f"{code}: {self.output}"
@@ -95,6 +153,7 @@ class Terminal:
 
     def sign_in(self, address: str, user: str, password: str) -> None:
         self.do("sign-in", address, "--user", user, password=password)
+        self.password = password
 
     def status(self) -> dict[str, Any]:
         standing: dict[str, Any] = json.loads(self.do("status", "--json"))
@@ -108,7 +167,11 @@ class Terminal:
 
 
 def _serve() -> None:
-    """Fork for each line; no thread ever runs here, so that a fork is whole."""
+    """Fork for each line; no thread ever runs here, so that a fork is whole.
+
+    Stores are locked by a password at no cost here: what guessing one costs is no matter of these tests.
+    """
+    locks.MEMORY_KIB, locks.PASSES = 8, 1
     for line in sys.stdin:
         wanted = json.loads(line)
         pid = os.fork()
@@ -162,7 +225,7 @@ def _kill_at(moment: int) -> None:
 
 
 if __name__ == "__main__":
+    from mobile_contract.phone import locks
     from mobile_contract.phone.commands import app
-    from mobile_contract.phone.outbox import Outbox
 
     _serve()

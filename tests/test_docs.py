@@ -34,7 +34,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 CONTRACT = build_schema((ROOT / "mobile_contract" / "schema.graphql").read_text("utf-8"))
 LANGUAGES = {"csv", "graphql", "ini", "js", "json", "sh", "text"}
-COMMANDS = {"aws", "cd", "curl", "export", "git", "mkdir", "mongodump", "mongorestore", "tar"}
+COMMANDS = {"aws", "cd", "curl", "eval", "export", "git", "mkdir", "mongodump", "mongorestore", "tar"}
 FACTORS = {"": 1, "KiB": 1024, "MiB": 1024**2, "s": 1, "days": 1}
 
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sqlite3
 import stat
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from PIL import Image
 
 from mobile_contract.phone.faults import InUse
 from mobile_contract.phone.folder import Folder
+from mobile_contract.phone.originals import Originals
 from schema.ids import checked
 from tests.made_pictures import saved
 from tests.terminals import Spawner, Terminal
@@ -40,6 +40,13 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
+def copy_of(terminal: Terminal, medium_id: str) -> bytes:
+    place, key = terminal.unlocked()
+    with terminal.outbox() as outbox:
+        [medium] = [each for each in outbox.media() if each.id == medium_id]
+    return b"".join(Originals(place.originals, key.originals).read(medium.file, 0, medium.byte_size))
+
+
 def test_a_folder_becomes_one_observation_a_photo_and_needs_it_no_more(terminal: Terminal, photos: Path) -> None:
     before = datetime.now().astimezone()
     terminal.do(
@@ -62,7 +69,7 @@ def test_a_folder_becomes_one_observation_a_photo_and_needs_it_no_more(terminal:
         assert before <= datetime.fromisoformat(draft["capturedAt"]).astimezone() <= datetime.now().astimezone()
         [medium] = each["media"]
         checked(medium["id"], "med")
-        kept = (terminal.folder / "originals" / f"{medium['id']}.jpeg").read_bytes()
+        kept = copy_of(terminal, medium["id"])
         assert (sha256(kept).hexdigest(), len(kept)) == (medium["sha256"], medium["byteSize"])
 
 
@@ -74,10 +81,9 @@ def test_what_is_announced_is_what_is_kept(terminal: Terminal, photos: Path) -> 
         "--together",
         *("--at", "2026-11-20T09:05:00+08:00", "--position", "25.8292,114.9347,12", "--datum", "gcj02"),
     )
-    with sqlite3.connect(terminal.folder / "outbox.sqlite") as database:
-        [[text]] = database.execute("SELECT draft FROM observations")
-    database.close()
-    draft = json.loads(text)
+    with terminal.outbox() as outbox:
+        [row] = outbox.rows("SELECT draft FROM observations")
+    draft = json.loads(row["draft"])
     assert draft["capturedAt"] == "2026-11-20T09:05:00.000+08:00"
     assert draft["position"] == {
         "latitude": 25.8292,
@@ -119,11 +125,11 @@ def test_a_kill_while_photos_are_taken_loses_and_doubles_nothing(terminal: Termi
     terminal.do("take", photos / "a.jpg")
     assert terminal.run("take", photos, kill_at=1) == -9
     assert terminal.states() == [("QUEUED", ["WAITING"])]
-    assert len(list((terminal.folder / "originals").iterdir())) == 3
+    assert len(terminal.copies) == 3
     assert terminal.run("take", photos, kill_at=2) == -9
     assert terminal.states() == 3 * [("QUEUED", ["WAITING"])]
     terminal.do("take", photos)
-    assert len(terminal.status()["observations"]) == len(list((terminal.folder / "originals").iterdir())) == 3
+    assert len(terminal.status()["observations"]) == len(terminal.copies) == 3
 
 
 def test_everything_in_the_folder_is_for_its_owner_only(terminal: Terminal, photos: Path) -> None:
@@ -152,9 +158,7 @@ def test_looking_at_a_phone_that_is_none_makes_none(terminal: Terminal) -> None:
 
 def test_an_outbox_of_a_newer_phone_is_left_alone(terminal: Terminal, photos: Path) -> None:
     terminal.do("take", photos / "a.jpg")
-    with sqlite3.connect(terminal.folder / "outbox.sqlite") as database:
-        database.execute("PRAGMA user_version=9")
-    database.close()
+    terminal.execute("PRAGMA user_version=9")
     assert terminal.run("take", photos) == 2
     assert "newer phone" in terminal.output
 

@@ -1,7 +1,6 @@
 """What the phone knows without a line: records as pulled, numbers as compared, receipts as signed."""
 
 import json
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from mobile_contract.phone.database import connect
 from mobile_contract.phone.outbox import Outbox
 from mobile_contract.phone.receipts import digest_of
 from mobile_contract.phone.records import Kind, Records
@@ -19,10 +19,12 @@ from tests.bad_network import Fate
 from tests.served import Served
 from tests.terminals import Terminal, photo
 
+KEY = bytes(32)
+
 
 @pytest.fixture
 def outbox(tmp_path: Path) -> Iterator[Outbox]:
-    made = Outbox(tmp_path / "outbox.sqlite")
+    made = Outbox(tmp_path / "outbox.sqlite", KEY)
     yield made
     made.close()
 
@@ -58,14 +60,14 @@ def test_changes_and_cursor_go_together_and_a_full_pull_drops_what_it_does_not_n
 
 def test_an_older_phones_outbox_is_brought_up_to_date(tmp_path: Path) -> None:
     path = tmp_path / "outbox.sqlite"
-    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+    with closing(connect(path, KEY)) as database:
         for statement in statements(0)[: len(statements(0)) - len(statements(1))]:
             database.execute(statement)
         facts = [("device_id", "dev_1"), ("last_sequence", "4")]
         database.executemany("INSERT INTO facts VALUES (?, ?)", facts)
         database.execute("INSERT INTO observations (id, sequence, draft, state) VALUES ('obs_3', 3, '{}', 'QUEUED')")
         database.execute("PRAGMA user_version=1")
-    with closing(Outbox(path)) as outbox:
+    with closing(Outbox(path, KEY)) as outbox:
         assert [each.id for each in outbox.observations()] == ["obs_3"]
         assert (outbox.device_id, outbox.last_sequence, outbox.unsent()) == ("dev_1", 4, {1, 2, 3, 4})
         outbox.take([[]], lambda sequence, _: {"id": f"obs_{sequence}"})
@@ -104,9 +106,8 @@ def test_a_cursor_that_is_none_begins_anew_and_leaves_the_outbox_alone(terminal:
     terminal.do("pull")
     before = terminal.status()["records"]
     terminal.do("take", "--text", "门难进")
-    with closing(sqlite3.connect(terminal.folder / "outbox.sqlite")) as database, database:
-        database.execute("UPDATE facts SET value = 'none of ours' WHERE name = 'cursor'")
-        database.execute("INSERT INTO records VALUES ('UNIT', 'unt_gone', '{}', 0)")
+    terminal.execute("UPDATE facts SET value = 'none of ours' WHERE name = 'cursor'")
+    terminal.execute("INSERT INTO records VALUES ('UNIT', 'unt_gone', '{}', 0)")
     served.calm()
     terminal.do("pull")
     assert served.server.names()[:2] == ["Sync", "Changes"]
@@ -122,8 +123,7 @@ def test_a_number_that_is_nowhere_is_told_and_one_that_was_let_go_of_is_not(term
     terminal.do("discard", "3")
     terminal.do("send")
     terminal.do("take", "--text", "e")
-    with closing(sqlite3.connect(terminal.folder / "outbox.sqlite")) as database, database:
-        database.execute("DELETE FROM observations WHERE sequence = 5")
+    terminal.execute("DELETE FROM observations WHERE sequence = 5")
     terminal.do("take", "--text", "f")
     assert terminal.run("send") == 1
     assert "LOST: the server has nothing under No. 5," in terminal.output
@@ -140,16 +140,13 @@ def test_receipts_are_kept_and_hold_and_one_that_does_not_keeps_its_photo(termin
     for each in found:
         claims = receipts.checked((tmp_path / "proofs" / f"{each['observationId']}.jws").read_bytes(), keys)
         assert claims["contentSha256"] == each["contentSha256"]
-    with closing(sqlite3.connect(terminal.folder / "outbox.sqlite")) as database, database:
-        database.execute(
-            "UPDATE observations SET draft = replace(draft, 'PATROL', 'TRACKED_SERVICE') WHERE sequence = 1"
-        )
+    terminal.execute("UPDATE observations SET draft = replace(draft, 'PATROL', 'TRACKED_SERVICE') WHERE sequence = 1")
     assert terminal.run("receipts") == 1
     assert "It is of other content than was sent." in terminal.output
     assert terminal.run("send") == 1
     assert "The receipt of No. 1 proves nothing" in terminal.output
     terminal.do("forget")
     assert [each["sequence"] for each in terminal.status()["observations"]] == [1]
-    assert len(list((terminal.folder / "originals").iterdir())) == 1
+    assert len(terminal.copies) == 1
     assert terminal.run("receipts") == 1
     assert terminal.output.count("holds 有效") == 1

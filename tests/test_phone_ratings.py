@@ -135,8 +135,15 @@ def test_another_account_does_not_hand_in_what_waits(
     terminal: Terminal, served: Served, monitor: str, inspector: str
 ) -> None:
     terminal.do("rate", "360703-JT", "--point", monitor, "--score", "40")
-    assert terminal.run("sign-in", served.address, "--user", inspector, password=PASSWORD) == 2
-    assert states(terminal) == ["QUEUED"]
+    rater = terminal.session().user_name
+    terminal.sign_in(served.address, inspector, PASSWORD)
+    terminal.do("send")
+    assert states(terminal) == []
+    assert kept(served, monitor) == []
+    assert [
+        each["state"]
+        for each in json.loads(terminal.do("--as", rater, "status", "--json", password=PASSWORD))["ratings"]
+    ] == ["QUEUED"]
 
 
 def test_an_old_month_is_handed_in_as_late_or_refused(terminal: Terminal, served: Served, monitor: str) -> None:

@@ -5,12 +5,10 @@
 
 import itertools
 import json
-import re
 import shutil
-import sqlite3
 from collections import Counter
 from collections.abc import Callable
-from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -89,13 +87,11 @@ class Storm(RuleBasedStateMachine):
     @rule()
     def session_runs_out(self) -> None:
         """The access token has: the phone renews it by itself."""
-        path = self.terminal.folder / "session.json"
-        path.write_text(re.sub(r'"access_token": "[^"]+"', '"access_token": "old"', path.read_text()))
+        self.terminal.set_session(replace(self.terminal.session(), access_token="old"))
 
     @rule()
     def session_ends(self) -> None:
-        path = self.terminal.folder / "session.json"
-        path.write_text(re.sub(r'"(access|refresh)_token": "[^"]+"', r'"\1_token": "old"', path.read_text()))
+        self.terminal.set_session(replace(self.terminal.session(), access_token="old", refresh_token="old"))
         assert self.terminal.run("send") == 4
         self.terminal.sign_in(self.served.address, self.user, PASSWORD)
 
@@ -109,15 +105,11 @@ class Storm(RuleBasedStateMachine):
     @rule()
     def documents_change(self) -> None:
         """As after an update of the app: what was pulled lacks fields, and is pulled anew."""
-        self._write("UPDATE facts SET value = 'older' WHERE name = 'pull_document'")
+        self.terminal.execute("UPDATE facts SET value = 'older' WHERE name = 'pull_document'")
 
     @rule()
     def cursor_expires(self) -> None:
-        self._write("UPDATE facts SET value = 'none of ours' WHERE name = 'cursor'")
-
-    def _write(self, statement: str) -> None:
-        with closing(sqlite3.connect(self.terminal.folder / "outbox.sqlite")) as database, database:
-            database.execute(statement)
+        self.terminal.execute("UPDATE facts SET value = 'none of ours' WHERE name = 'cursor'")
 
     def _calm(self) -> None:
         """The weather alone: what was sent stays on record."""

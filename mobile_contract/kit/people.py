@@ -28,6 +28,7 @@ class Person:
     device_id: str = field(default_factory=lambda: new_id("dev"))
     access: str = ""
     refresh: str = ""
+    secret: str = ""
     id: str = ""
 
     async def sign_in(self) -> "Person":
@@ -41,6 +42,7 @@ class Person:
         if value.get("__typename") != "SignedIn":
             raise SignInFailed(f"{self.name} can't sign in: {value.get('message') or value}")
         self.access, self.refresh, self.id = value["accessToken"], value["refreshToken"], value["user"]["id"]
+        self.secret = value.get("deviceSecret") or ""
         return self
 
     async def again(self) -> "Person":

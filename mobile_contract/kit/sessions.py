@@ -7,6 +7,7 @@ from mobile_contract.kit.people import Party, answer_to, draft, note_of
 from mobile_contract.kit.verdicts import hold
 from mobile_contract.levels import Levels
 from mobile_contract.phone.ids import new_id
+from mobile_contract.phone.orders import proof_of
 
 
 @clause(
@@ -64,6 +65,30 @@ async def ending(party: Party) -> str:
     renewed = (await party.server.ask("RefreshSession", given)).root
     hold(renewed.get("nextStep") == "SIGN_IN_AGAIN", "RefreshSession of an ended session", "SIGN_IN_AGAIN", renewed)
     return "Asked with the tokens of an ended session, and with a false one: SIGN_IN_AGAIN."
+
+
+@clause(
+    "S6",
+    "A device that is to erase what it keeps of a person is told `DEVICE_WIPED` when it renews that session, with a `proof`"
+    " that is made with its `deviceSecret`; a device that was only signed out is not.",
+)
+async def wiping(party: Party) -> str:
+    lost, left, other = [await party.user.again() for _ in range(3)]
+    for person, wipe in ((lost, True), (left, False)):
+        await other.ask("RevokeDevice", {"input": {"deviceId": person.device_id, "wipe": wipe}})
+    said = []
+    for person in (lost, left, other):
+        given = {"input": {"refreshToken": person.refresh, "deviceId": person.device_id}}
+        said.append((await party.server.ask("RefreshSession", given)).root)
+    hold(said[0].get("code") == "DEVICE_WIPED", "RefreshSession of a wiped device", "DEVICE_WIPED", said[0])
+    hold(said[0].get("nextStep") == "SIGN_IN_AGAIN", "RefreshSession of a wiped device", "SIGN_IN_AGAIN", said[0])
+    proof = proof_of(lost.secret, lost.refresh)
+    hold(said[0].get("proof") == proof, "RefreshSession of a wiped device: proof", proof, said[0].get("proof"))
+    for answer in said[1:]:
+        is_wiped = answer.get("code") == "DEVICE_WIPED" or answer.get("proof")
+        hold(not is_wiped, "RefreshSession of a device that was not wiped", "no order to erase", answer)
+    hold(said[2].get("deviceSecret") == other.secret, "RefreshSession: deviceSecret", "the one of the sign-in", said[2])
+    return "Of three devices one was wiped and told so with its proof; one was signed out, one goes on."
 
 
 @clause("L1", "Every answer tells the level that is served (`Mingcha-Level`).")

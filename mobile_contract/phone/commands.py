@@ -1,32 +1,38 @@
 """The commands, and among them those that sign in and send.
 
-What needs no network is in `keeping`, what only asks the server in `enquiries`; the work is done by `delivery`.
+What needs no network is in `keeping`, what only asks the server in `enquiries`, who uses this phone in `sharing`; the work
+is done by `delivery`.
 """
 
 import asyncio
-import os
 import platform
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
+import httpx
 import typer
 
-from mobile_contract.phone import enquiries, keeping, reading, screen
+from mobile_contract.phone import enquiries, keeping, reading, screen, sharing
 from mobile_contract.phone.bars import Bars
 from mobile_contract.phone.delivery import Delivery
-from mobile_contract.phone.device import Device
-from mobile_contract.phone.faults import Mistake
+from mobile_contract.phone.device import Device, ready
+from mobile_contract.phone.faults import Mistake, Wiped
+from mobile_contract.phone.folder import Folder
 from mobile_contract.phone.keeping import alarms_of, clock_of
 from mobile_contract.phone.options import DEFAULT_FOLDER, Where, told
-from mobile_contract.phone.session import Session
+from mobile_contract.phone.outbox import Outbox
+from mobile_contract.phone.receipts import Receipts
+from mobile_contract.phone.signing_in import SignedIn, SigningIn, locking_what_was_theirs
 from mobile_contract.phone.slips import SlipState
+from mobile_contract.phone.unlocking import WHOSE, Whose, ask_password, given_key
 
 app = typer.Typer(
     help="A phone for the terminal 终端手机: takes photos offline, keeps them until the server has them, and tells how far "
     "each has come.\n\nExit codes: 0 all went through; 1 something needs you; 2 what was typed doesn't fit; 3 not all went "
-    "through, try later; 4 sign in again; 5 the folder is in use.",
+    "through, try later; 4 sign in again, or unlock; 5 the folder is in use.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,
@@ -36,6 +42,20 @@ app.add_typer(keeping.app)
 app.add_typer(enquiries.app)
 app.add_typer(reading.app)
 AtOnce = Annotated[int, typer.Option(min=1, max=8, help="So many uploads at once, at most; fewer on a bad line.")]
+app.add_typer(sharing.app)
+
+
+@app.callback()
+def whose(
+    user_name: Annotated[
+        str | None,
+        typer.Option("--as", help="Whose outbox, where several use this phone (用户名); else the last one's."),
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option("--at", help="And at which server, where the name is known at two.")
+    ] = None,
+) -> None:
+    WHOSE.set(Whose(user_name, url))
 
 
 @app.command("sign-in")
@@ -49,33 +69,32 @@ def sign_in(
     device_name: Annotated[str, typer.Option(help="What you will know this phone by.")] = f"Terminal {platform.node()}",
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
-    """Sign in (登录). What waits on the phone stays there."""
-    with told(), Device.opened(folder) as device:
-        before = Session.read(device.folder.session)
-        if before and not before.belongs_to(url, user) and _holds(device):
-            raise Mistake(
-                f"This phone still holds what {before.user_name} has not sent to {before.endpoint}: send it first, "
-                "or use another --folder.",
-                f"手机上还有 {before.user_name} 未发送的内容，请先发送，或用 --folder 指定其他目录。",
-            )
+    """Sign in (登录). What waits on the phone stays there, each user's by itself, encrypted; offline it is only unlocked."""
+    with told():
         secret = _password(password)
+        place = Folder.open(folder)
+        with place.held():
+            stores = ready(place, locking_what_was_theirs(url, user, secret))
 
-        async def run() -> Session:
-            async with device.online() as line:
-                made = await line.account.sign_in(url, user, secret, device_name)
-                await line.learn_keys()
-                return made
+            async def run() -> SignedIn:
+                async with httpx.AsyncClient() as client:
+                    made = await SigningIn(stores, client, url, user, secret, given_key()).run(device_name)
+                    if not made.is_offline:
+                        with closing(Outbox(made.place.outbox, made.key.database)) as outbox:
+                            await Receipts(outbox).refresh(client, made.session.endpoint)
+                    return made
 
-        if before and not before.belongs_to(url, user):
-            device.belongs_to_another()
-        session = asyncio.run(run())
+            made = asyncio.run(run())
+        session = made.session
+        if made.is_offline:
+            screen.say(
+                f"Unlocked what {session.user_name} keeps here. {session.endpoint} can't be reached: sign in again later.",
+                "已离线解锁，服务器暂时连接不上。",
+            )
+            return
         screen.say(
             f"Signed in as {session.display_name} ({', '.join(session.roles)}) at {session.endpoint}.", "登录成功。"
         )
-
-
-def _holds(device: Device) -> bool:
-    return bool(device.outbox.undelivered() or any(box.all(SlipState.QUEUED) for box in device.boxes))
 
 
 def _password(given: str | None) -> str:
@@ -86,8 +105,7 @@ def _password(given: str | None) -> str:
             "A password on the command line can be read by others: use `--password -`, MINGCHA_PHONE_PASSWORD, or neither.",
             "命令行中的密码会被他人看到，请改用标准输入或环境变量。",
         )
-    kept = os.environ.get("MINGCHA_PHONE_PASSWORD")
-    return kept if kept is not None else str(typer.prompt("Password 密码", hide_input=True))
+    return ask_password()
 
 
 @app.command("sign-out")
@@ -145,16 +163,27 @@ def _deliver(folder: Path, at_once: int, work: Callable[[Delivery], Awaitable[No
 
         try:
             asyncio.run(run())
-        finally:
-            observations, ratings, answers = device.outbox.observations(), device.ratings.all(), device.answers.all()
-            if observations or not (ratings or answers):
-                screen.summary(observations, device.outbox.forgotten())
-            screen.ratings(ratings)
-            screen.answers(answers)
-            alarms = alarms_of(device.outbox)
-            screen.alarms([*alarms, *clock_of(device.outbox)])
-        states = {each.state for each in (*ratings, *answers)}
-        if alarms or SlipState.REFUSED in states or any(each.is_aside for each in observations):
-            raise typer.Exit(1)
-        if SlipState.QUEUED in states or any(each.is_undelivered for each in observations):
-            raise typer.Exit(3)
+        except Wiped:
+            raise
+        except BaseException:
+            _tell(device)
+            raise
+        if code := _tell(device):
+            raise typer.Exit(code)
+
+
+def _tell(device: Device) -> int:
+    """Show how things stand; the exit code that goes with it."""
+    observations, ratings, answers = device.outbox.observations(), device.ratings.all(), device.answers.all()
+    if observations or not (ratings or answers):
+        screen.summary(observations, device.outbox.forgotten())
+    screen.ratings(ratings)
+    screen.answers(answers)
+    alarms = alarms_of(device.outbox)
+    screen.alarms([*alarms, *clock_of(device.outbox)])
+    states = {each.state for each in (*ratings, *answers)}
+    if alarms or SlipState.REFUSED in states or any(each.is_aside for each in observations):
+        return 1
+    if SlipState.QUEUED in states or any(each.is_undelivered for each in observations):
+        return 3
+    return 0

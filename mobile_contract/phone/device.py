@@ -1,10 +1,10 @@
-"""The device: one phone's folder, outbox, originals and session put together, offline or with a line to the server.
+"""The device in one user's hands: outbox, originals and session put together, offline or with a line to the server.
 
-What a command does with them is left to `commands` and `enquiries`.
+Whose store is opened, and by what, is left to `unlocking`; what a command does with it to `commands` and `enquiries`.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,12 +15,13 @@ from mobile_contract.phone.answers import AnswerBox, AnswerSubmission
 from mobile_contract.phone.backoff import Backoff
 from mobile_contract.phone.delivery import Delivery
 from mobile_contract.phone.drafts import Content, Method, compose
-from mobile_contract.phone.faults import Mistake
+from mobile_contract.phone.faults import Mistake, SignInAgain, Wiped
 from mobile_contract.phone.folder import Folder
 from mobile_contract.phone.ids import new_id
 from mobile_contract.phone.items import Observation
+from mobile_contract.phone.locks import StoreKey
 from mobile_contract.phone.meeting import Meeting
-from mobile_contract.phone.numbers import Numbers
+from mobile_contract.phone.orders import secret_of
 from mobile_contract.phone.originals import NotTaken, Original, Originals
 from mobile_contract.phone.outbox import Outbox
 from mobile_contract.phone.pulling import Pull
@@ -30,8 +31,11 @@ from mobile_contract.phone.receipts import Receipts
 from mobile_contract.phone.records import Records
 from mobile_contract.phone.session import Account, Session
 from mobile_contract.phone.slips import SlipBox
+from mobile_contract.phone.stores import Place, Stores
 from mobile_contract.phone.submission import Submission
+from mobile_contract.phone.takeover import Takeover
 from mobile_contract.phone.traffic import Traffic
+from mobile_contract.phone.unlocking import ask_password, ask_password_of, unlock
 from mobile_contract.phone.uploads import Meter, Silence, Uploads
 
 MOST_TOGETHER = 100
@@ -49,29 +53,66 @@ class Taken:
 
 
 class Device:
-    """Held alone by this process, from `opened`."""
+    """One user's store, held alone by this process, from `opened`."""
 
-    def __init__(self, folder: Folder) -> None:
-        self.folder = folder
-        self.outbox = Outbox(folder.outbox)
+    def __init__(self, place: Place, key: StoreKey) -> None:
+        self.place, self.key = place, key
+        self.outbox = Outbox(place.outbox, key.database)
         self.ratings = RatingBox(self.outbox)
         self.answers = AnswerBox(self.outbox)
         self.boxes: tuple[SlipBox, ...] = (self.ratings, self.answers)
         self.records = Records(self.outbox)
         self.receipts = Receipts(self.outbox)
-        self.originals = Originals(folder.originals)
+        self.originals = Originals(place.originals, key.originals)
 
     @classmethod
     @contextmanager
-    def opened(cls, path: Path) -> Iterator["Device"]:
-        """Raise `InUse` or `Mistake`."""
+    def opened(cls, path: Path, *, makes: bool = False) -> Iterator["Device"]:
+        """The store that the command means; where there is none yet, one that is nobody's if the command `makes` something.
+
+        Raise a `Fault`. On `Wiped` the store is erased before this ends.
+        """
         folder = Folder.open(path)
         with folder.held():
-            device = cls(folder)
+            stores = ready(folder)
+            found = unlock(stores)
+            if found is None and (stores.all() or not makes):
+                raise SignInAgain
+            if found is None:
+                found = stores.make(ask_password(new=True), is_nobodys=True)
+                stores.use(found[0].id)
+            device = cls(*found)
             try:
                 yield device
+                device.lock_by_secret(stores)
+            except Wiped:
+                device.outbox.close()
+                stores.erase(device.place)
+                raise
             finally:
                 device.outbox.close()
+
+    @classmethod
+    @contextmanager
+    def seen(cls, path: Path) -> Iterator[Outbox | None]:
+        """The outbox, to be read while another process may be at work; None where there is none. Raise a `Fault`."""
+        folder = Folder(path.absolute())
+        stores = Stores(folder)
+        if Takeover(folder, stores).is_due:
+            with folder.held():
+                ready(folder)
+        found = unlock(stores)
+        if found is None:
+            yield None
+            return
+        with closing(Outbox(found[0].outbox, found[1].database)) as outbox:
+            yield outbox
+
+    def lock_by_secret(self, stores: Stores) -> None:
+        """What was taken over, or met a server that gave no secret before, opens by the secret too once there is one."""
+        session, lock = Session.read(self.outbox), self.place.lock
+        if lock.by_device is None and session and session.device_secret:
+            stores.relock(self.place, lock.under_device(self.key, secret_of(session.device_secret)))
 
     def take(self, files: Sequence[Path], content: Content, *, together: bool, again: bool) -> Taken:
         """Copy files and keep observations of them, all or none: after a kill, the same command takes what is missing.
@@ -111,11 +152,6 @@ class Device:
         else:
             taken.originals.append(original)
 
-    def belongs_to_another(self) -> None:
-        """Another person signs in: what the last one pulled is dropped, and numbers are compared from here on."""
-        self.records.clear()
-        Numbers(self.outbox).begin_anew()
-
     def forget(self) -> list[Observation]:
         """Let go of what is through and proven: its photos and its text. Receipts stay."""
         gone = self.outbox.forget(but={each.observation_id for each in self.receipts.all() if each.is_wrong})
@@ -131,7 +167,7 @@ class Device:
 
     def _usual_method(self) -> Method:
         """What people of this role record by, where nothing else was said."""
-        session = Session.read(self.folder.session)
+        session = Session.read(self.outbox)
         roles = session.roles if session else ()
         return next((method for role, method in _METHOD_OF.items() if role in roles), Method.PATROL)
 
@@ -140,8 +176,21 @@ class Device:
         """A line to the server and to the store, closed at the end; nothing is sent by opening it."""
         limits = httpx.Limits(max_connections=10, keepalive_expiry=30)
         async with httpx.AsyncClient(limits=limits) as server, httpx.AsyncClient(limits=limits) as store:
-            account = Account(self.folder.session, self.outbox.device_id, server, Backoff())
+            account = Account(self.outbox, server, Backoff())
             yield Line(self, account, server, store)
+
+
+def ready(folder: Folder, ask_new: Callable[[Session | None], str] = ask_password_of) -> Stores:
+    """The stores of a folder that is held, what a kill or an earlier phone has left there put in order. Raise a `Fault`.
+
+    `ask_new` gives the password that locks what an earlier phone kept of somebody, or of nobody yet.
+    """
+    stores = Stores(folder)
+    takeover = Takeover(folder, stores)
+    if takeover.is_due:
+        takeover.run(ask_new)
+    stores.sweep()
+    return stores
 
 
 @dataclass(frozen=True)

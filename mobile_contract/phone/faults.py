@@ -2,14 +2,18 @@
 
     Fault
       Mistake          2  what was typed does not fit
+      Damaged          2  a file of the phone's folder is not what was written
       Unreachable      3  the server or the store doesn't answer; nothing is lost, try later
       SignInAgain      4  no session, or it has ended; the outbox stays
+      Locked           4  what is kept is encrypted, and nothing was given that opens it
+      Wiped            4  the server had this person's data erased from this phone
       InUse            5  another process has the phone's folder
       Refused          1  the server said no: `next_step` says what the queue does (3 where that is: try later)
 
 What the queue then does is left to the file of each step.
 """
 
+from pathlib import Path
 from typing import Any
 
 RETRY_LATER = "RETRY_LATER"
@@ -33,6 +37,18 @@ class Mistake(Fault):
     exit_code = 2
 
 
+class Damaged(Fault):
+    """Nothing is changed or removed: a copy of the file may still be somewhere."""
+
+    exit_code = 2
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(
+            f"{path} is damaged, and nothing was done. Put back a copy of it, or name another --folder.",
+            f"{path} 已损坏，未做任何更改。请恢复该文件的备份，或用 --folder 指定其他目录。",
+        )
+
+
 class Unreachable(Fault):
     """`seconds` is how long the other side asked to be left alone, where it did."""
 
@@ -53,15 +69,40 @@ class SignInAgain(Fault):
         )
 
 
+class Locked(Fault):
+    exit_code = 4
+
+
+class Wiped(Fault):
+    """Raised once the server has proven that it asks for it; whoever holds the store then erases it."""
+
+    exit_code = 4
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This phone was signed out for good, and what it kept of this account has been erased.",
+            "本机已被注销，该账户保存在手机上的内容已全部清除。",
+        )
+
+
 class InUse(Fault):
     exit_code = 5
 
 
 class Refused(Fault):
-    """The server's own word: code, sentences, what the queue does next, and the value at fault."""
+    """The server's own word: code, sentences, what the queue does next, the value at fault; `proof` of an order to erase."""
 
-    def __init__(self, code: str, message: str, message_zh: str, next_step: str, field: str | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        message_zh: str,
+        next_step: str,
+        field: str | None = None,
+        proof: str | None = None,
+    ) -> None:
         super().__init__(message, message_zh)
+        self.proof = proof
         self.code = code
         self.next_step = next_step
         self.field = field
@@ -77,6 +118,7 @@ class Refused(Fault):
             str(value.get("messageZh") or ""),
             str(value.get("nextStep") or RETRY_LATER),
             value.get("field"),
+            value.get("proof"),
         )
 
     def as_json(self) -> dict[str, Any]:

@@ -1,6 +1,10 @@
 """The phone's folder: where it is, who may read it, and that only one process changes it at a time.
 
-What lies in it is left to `outbox`, `originals` and `session`.
+Its users' stores are left to `stores`, what lies in one to `outbox` and `originals`.
+
+    device.json   the device's id, the same for all its users: nothing else that can be read lies here
+    current       which store a command means that names nobody
+    users/<id>/   the store of one user: keys.json, outbox.sqlite, originals/; its name is random, and tells nobody's
 """
 
 import fcntl
@@ -9,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_bytes
 
 from mobile_contract.phone.faults import InUse, Mistake
 
@@ -33,16 +38,16 @@ class Folder:
         return cls(root.absolute())
 
     @property
-    def outbox(self) -> Path:
-        return self.root / "outbox.sqlite"
+    def device(self) -> Path:
+        return self.root / "device.json"
 
     @property
-    def session(self) -> Path:
-        return self.root / "session.json"
+    def current(self) -> Path:
+        return self.root / "current"
 
     @property
-    def originals(self) -> Path:
-        return self.root / "originals"
+    def users(self) -> Path:
+        return self.root / "users"
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -84,3 +89,18 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def erase(path: Path) -> None:
+    """Overwrite a file with random bytes, on the disk before it is removed; flash storage may keep what was there."""
+    try:
+        path.chmod(0o600)
+        with path.open("r+b") as file:
+            left = os.fstat(file.fileno()).st_size
+            while left > 0:
+                left -= file.write(token_bytes(min(left, 1 << 20)))
+            file.flush()
+            os.fsync(file.fileno())
+        path.unlink()
+    except FileNotFoundError:
+        return

@@ -4,10 +4,11 @@ How they move from state to state is left to `outbox`.
 """
 
 import json
-import sqlite3
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from mobile_contract.phone.database import Row
 
 
 class ObservationState(StrEnum):
@@ -51,7 +52,7 @@ class Medium:
     bytes_arrived: int
 
     @classmethod
-    def read(cls, row: sqlite3.Row) -> "Medium":
+    def read(cls, row: Row) -> "Medium":
         values = {name: row[name] for name in row.keys() if name in cls.__dataclass_fields__}  # noqa: SIM118
         said = {name: _loaded(values[name]) for name in ("refusal", "trouble")}
         return cls(**values | said | {"state": MediumState(row["state"])})
@@ -99,7 +100,7 @@ class Observation:
     media: tuple[Medium, ...]
 
     @classmethod
-    def read(cls, row: sqlite3.Row, media: tuple[Medium, ...]) -> "Observation":
+    def read(cls, row: Row, media: tuple[Medium, ...]) -> "Observation":
         return cls(
             id=row["id"],
             sequence=row["sequence"],

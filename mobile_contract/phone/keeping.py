@@ -14,7 +14,6 @@ from mobile_contract.phone.answers import AnswerBox
 from mobile_contract.phone.device import Device
 from mobile_contract.phone.drafts import Datum
 from mobile_contract.phone.faults import Mistake
-from mobile_contract.phone.folder import Folder
 from mobile_contract.phone.items import Observation, ObservationState
 from mobile_contract.phone.numbers import Numbers
 from mobile_contract.phone.options import (
@@ -73,7 +72,7 @@ def take(
         files = list(_files(sources or ()))
         if not files and (sources or not text):
             raise Mistake("There is nothing to take: name photos, or say something with --text.", "没有可登记的内容。")
-        with Device.opened(folder) as device, screen.console.status("Taking 登记中…"):
+        with Device.opened(folder, makes=True) as device, screen.console.status("Taking 登记中…"):
             before = len(device.outbox.observations())
             taken = device.take(files, content, together=together, again=again)
             made = len(device.outbox.observations()) - before
@@ -112,7 +111,7 @@ def rate(
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
     """Keep a rating of a unit for a month (满意度测评); no network is needed. A later one of the unit takes its place."""
-    with told(), Device.opened(folder) as device:
+    with told(), Device.opened(folder, makes=True) as device:
         device.ratings.add(compose(unit, point, month, score=score, grade=grade, reason=reason))
         screen.say("Kept. `send` hands it in.", "已登记测评，等待发送。")
 
@@ -120,17 +119,15 @@ def rate(
 @app.command()
 def status(as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
     """How far everything on this phone has come (状态); also while another command is at work."""
-    with told():
-        place = Folder(folder.absolute())
-        outbox = Outbox(place.outbox) if place.outbox.exists() else None
+    with told(), Device.seen(folder) as outbox:
         observations = outbox.observations() if outbox else []
         forgotten = outbox.forgotten() if outbox else 0
         ratings = RatingBox(outbox).all() if outbox else []
         answers = AnswerBox(outbox).all() if outbox else []
         alarms = alarms_of(outbox) if outbox else []
-        session = Session.read(place.session)
+        session = Session.read(outbox) if outbox else None
         if as_json:
-            standing = _standing(place, session, observations, forgotten)
+            standing = _standing(folder.absolute(), session, observations, forgotten)
             more = {
                 "ratings": [vars(each) for each in ratings],
                 "answers": [vars(each) for each in answers],
@@ -191,10 +188,10 @@ def clock_of(outbox: Outbox) -> list[tuple[str, str]]:
 
 
 def _standing(
-    place: Folder, session: Session | None, observations: Sequence[Observation], forgotten: int
+    folder: Path, session: Session | None, observations: Sequence[Observation], forgotten: int
 ) -> dict[str, object]:
     return {
-        "folder": str(place.root),
+        "folder": str(folder),
         "server": session and session.endpoint,
         "user": session and session.user_name,
         "signedIn": bool(session and session.is_open),

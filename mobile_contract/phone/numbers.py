@@ -27,12 +27,6 @@ class Numbers:
             facts = {_LOST: json.dumps(sorted(older | unexplained)), _SKEW: json.dumps(clock.get("skewSeconds"))}
             database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", list(facts.items()))
 
-    def begin_anew(self) -> None:
-        """Another person's numbers from now on: the server counts by person."""
-        with self._outbox.step() as database:
-            facts = {_LOST: "[]", _FIRST: str(self._outbox.last_sequence + 1)}
-            database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", list(facts.items()))
-
     @property
     def lost(self) -> list[int]:
         found: list[int] = json.loads(self._outbox.fact(_LOST) or "[]")
@@ -46,4 +40,5 @@ class Numbers:
 
     @property
     def _first_own(self) -> int:
+        """Earlier phones were handed on with their outbox: the numbers before are another person's."""
         return int(self._outbox.fact(_FIRST) or 1)

@@ -4,7 +4,6 @@ The commands themselves are in `commands` and `enquiries`.
 """
 
 import os
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from mobile_contract.phone.database import Error
 from mobile_contract.phone.drafts import Category, Content, Datum, Method, Severity, read_instant, read_position
 from mobile_contract.phone.faults import Fault, Mistake
 from mobile_contract.phone.screen import complain
@@ -55,7 +55,7 @@ def told() -> Iterator[None]:
     except Fault as fault:
         complain(fault)
         raise typer.Exit(fault.exit_code) from None
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, Error) as error:
         complain(
             Mistake(
                 f"The phone's folder can't be read or written ({error}). What was kept before is kept.",

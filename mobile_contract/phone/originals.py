@@ -1,19 +1,22 @@
 """Originals: the phone's own copies of what was photographed, so that the outbox never depends on where they came from.
 
-Which copy belongs to what is the outbox's to say; sending them is `uploads`'.
+Which copy belongs to what is the outbox's to say; sending them is `uploads`'. A copy is encrypted while it is made, under
+a name that says nothing: plain bytes never touch the disk.
 """
 
 import hashlib
 import os
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 
 from mobile_contract.phone.content_types import HEAD_BYTES, sniff
 from mobile_contract.phone.folder import sync_folder
 from mobile_contract.phone.ids import new_id
+from mobile_contract.phone.sealing import Broken, seal, unseal
 
-CHUNK = 256 * 1024
+READ = 256 * 1024
 
 
 class NotTaken(Exception):  # noqa: N818
@@ -52,8 +55,9 @@ class Span:
 
 
 class Originals:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, key: bytes) -> None:
         self.folder = folder
+        self._key = key
         folder.mkdir(mode=0o700, exist_ok=True)
 
     def path(self, file: str) -> Path:
@@ -74,18 +78,27 @@ class Originals:
             if content_type is None:
                 raise NotTaken("is no photo, video, sound or document that a phone takes" if head else "is empty")
             reader.seek(0)
-            id = new_id("med")
-            file = f"{id}.{content_type.rpartition('/')[2]}"
+            file = token_hex(16)
             sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
-            with os.fdopen(os.open(self.path(file), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "wb") as writer:
-                while chunk := reader.read(CHUNK):
+
+            def chunks() -> Iterator[bytes]:
+                nonlocal size
+                while chunk := reader.read(READ):
                     sha256.update(chunk)
                     md5.update(chunk)
-                    size += writer.write(chunk)
-                writer.flush()
-                os.fsync(writer.fileno())
+                    size += len(chunk)
+                    yield chunk
+
+            self.keep(file, chunks())
+        return Original(new_id("med"), file, source.name, sha256.hexdigest(), md5.hexdigest(), size, content_type)
+
+    def keep(self, file: str, plain: Iterable[bytes]) -> None:
+        """Write a copy; on the disk before this returns."""
+        with os.fdopen(os.open(self.path(file), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "wb") as writer:
+            seal(self._key, file, plain, writer)
+            writer.flush()
+            os.fsync(writer.fileno())
         sync_folder(self.folder)
-        return Original(id, file, source.name, sha256.hexdigest(), md5.hexdigest(), size, content_type)
 
     def verify(self, file: str, sha256: str, spans: Sequence[Span] = ()) -> dict[int, str]:
         """Hash a copy again before it is sent; returns SHA-256 of each of `spans` by number. Raise `Changed`."""
@@ -103,23 +116,25 @@ class Originals:
                 "手机中保存的文件无法读取，不能再上传。",
             ) from error
         if whole.hexdigest() != sha256:
-            raise Changed(
-                "The phone's own copy has been changed since it was taken: it is no evidence any more and isn't sent.",
-                "手机中保存的文件在拍摄后被改动过，不再作为证据上传。",
-            )
+            raise _changed()
         return {number: digest.hexdigest() for number, digest in parts.items()}
 
     def read(self, file: str, start: int, byte_size: int) -> Iterator[bytes]:
-        """Bytes of a copy from `start` on, in chunks, never the whole at once."""
-        with self.path(file).open("rb") as reader:
-            reader.seek(start)
-            left = byte_size
-            while left > 0 and (chunk := reader.read(min(CHUNK, left))):
-                left -= len(chunk)
-                yield chunk
+        """Bytes of a copy from `start` on, in chunks, never the whole at once. Raise `Changed`, or OSError."""
+        try:
+            yield from unseal(self._key, self.path(file), start, byte_size)
+        except Broken:
+            raise _changed() from None
 
     def sweep(self, known: Collection[str]) -> None:
         """Remove copies that the outbox doesn't name: their taking was killed before it counted, or they were let go."""
         for path in self.folder.iterdir():
             if path.name not in known:
                 path.unlink()
+
+
+def _changed() -> Changed:
+    return Changed(
+        "The phone's own copy has been changed since it was taken: it is no evidence any more and isn't sent.",
+        "手机中保存的文件在拍摄后被改动过，不再作为证据上传。",
+    )

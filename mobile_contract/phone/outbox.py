@@ -4,12 +4,12 @@ What the steps are and in which order is left to `submission`, `uploads` and `de
 """
 
 import json
-import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mobile_contract.phone.database import Connection, Row, connect
 from mobile_contract.phone.faults import Mistake, Refused
 from mobile_contract.phone.ids import new_id
 from mobile_contract.phone.items import Medium, MediumState, Observation, ObservationState
@@ -25,11 +25,11 @@ FROM media JOIN observations ON observations.id = observation_id
 
 
 class Outbox:
-    """One SQLite file; what a method has done is on the disk when it returns."""
+    """One encrypted database; what a method has done is on the disk when it returns."""
 
-    def __init__(self, path: Path) -> None:
-        self._database = sqlite3.connect(path, isolation_level=None, timeout=10)
-        self._database.row_factory = sqlite3.Row
+    def __init__(self, path: Path, key: bytes, device_id: str | None = None) -> None:
+        """Open or make it under a key of 32 bytes, for the device `device_id` where it is made. Raise a `Fault`."""
+        self._database = connect(path, key)
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
             self._database.execute(f"PRAGMA {pragma}")
         level = self._database.execute("PRAGMA user_version").fetchone()[0]
@@ -39,23 +39,23 @@ class Outbox:
                 "发件箱由更新的版本写成，请使用新版本。",
             )
         if level < LEVEL:
-            self._make()
+            self._make(device_id)
 
     def close(self) -> None:
         self._database.close()
 
-    def _make(self) -> None:
+    def _make(self, device_id: str | None) -> None:
         with self.step() as database:
             level = database.execute("PRAGMA user_version").fetchone()[0]
             for statement in statements(level):
                 database.execute(statement)
             if level == 0:
-                facts = [("device_id", new_id("dev")), ("last_sequence", "0")]
+                facts = [("device_id", device_id or new_id("dev")), ("last_sequence", "0")]
                 database.executemany("INSERT INTO facts VALUES (?, ?)", facts)
             database.execute(f"PRAGMA user_version={LEVEL}")
 
     @contextmanager
-    def step(self) -> Iterator[sqlite3.Connection]:
+    def step(self) -> Iterator[Connection]:
         """One transaction: all of it or nothing, however the process ends."""
         self._database.execute("BEGIN IMMEDIATE")
         try:
@@ -65,7 +65,7 @@ class Outbox:
             raise
         self._database.execute("COMMIT")
 
-    def rows(self, statement: str, *values: object) -> list[sqlite3.Row]:
+    def rows(self, statement: str, *values: object) -> list[Row]:
         """Read; for the tables of the files beside this one."""
         return self._database.execute(statement, values).fetchall()
 
@@ -80,7 +80,7 @@ class Outbox:
 
     @property
     def device_id(self) -> str:
-        """Made once, with the outbox."""
+        """The device's, the same for every outbox on it."""
         return self.fact("device_id") or ""
 
     @property
@@ -159,7 +159,7 @@ class Outbox:
         found = [Medium.read(row) for row in rows]
         return [each for each in found if not states or each.state in states]
 
-    def receipts(self) -> list[sqlite3.Row]:
+    def receipts(self) -> list[Row]:
         """Of all that was accepted, also where the rest was let go of: id, sequence, draft, receipt, forgotten."""
         return self.rows(
             "SELECT id, sequence, draft, receipt, forgotten FROM observations WHERE receipt IS NOT NULL ORDER BY sequence"
@@ -244,6 +244,11 @@ class Outbox:
         with self.step() as database:
             database.execute("DELETE FROM parts WHERE medium_id = ?", (id,))
             database.execute("UPDATE media SET state = 'WAITING', rejections = rejections + 1 WHERE id = ?", (id,))
+
+    def renamed(self, id: str, file: str) -> None:
+        """The copy of a medium lies under another name."""
+        with self.step() as database:
+            database.execute("UPDATE media SET file = ? WHERE id = ?", (file, id))
 
     def set_aside(self, id: str, state: MediumState, refusal: Refused) -> None:
         self._move([id], state, refusal=refusal)

@@ -12,7 +12,7 @@ import typer
 
 from mobile_contract.phone import pulled_screen, screen
 from mobile_contract.phone.device import Device
-from mobile_contract.phone.folder import Folder, write_private
+from mobile_contract.phone.folder import write_private
 from mobile_contract.phone.options import DEFAULT_FOLDER, AsJson, Where, told
 from mobile_contract.phone.outbox import Outbox
 from mobile_contract.phone.receipts import Receipts
@@ -36,15 +36,11 @@ def _read(folder: Path, work: Callable[[Outbox], T], *, now: bool) -> T | None:
 
             asyncio.run(pull())
             return work(device.outbox)
-    place = Folder(folder.absolute())
-    if not place.outbox.exists():
-        screen.aged(None, None)
-        return None
-    outbox = Outbox(place.outbox)
-    try:
-        return work(outbox)
-    finally:
-        outbox.close()
+    with Device.seen(folder) as outbox:
+        if outbox:
+            return work(outbox)
+    screen.aged(None, None)
+    return None
 
 
 def _show(

@@ -7,7 +7,6 @@ import base64
 import binascii
 import hashlib
 import json
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
+from mobile_contract.phone.database import Row
 from mobile_contract.phone.outbox import Outbox
 
 PATH = "/.well-known/evidence-keys.json"
@@ -111,7 +111,7 @@ class Receipts:
 UNKNOWN = "It is signed with a key that this phone doesn't know."
 
 
-def _read(row: sqlite3.Row, keys: Mapping[str, str]) -> Receipt:
+def _read(row: Row, keys: Mapping[str, str]) -> Receipt:
     said = json.loads(row["receipt"])
     draft = None if row["forgotten"] else json.loads(row["draft"])
     return Receipt(row["id"], row["sequence"], said, _wrong(row["id"], said, draft, keys))

@@ -86,13 +86,6 @@ class Records:
             }
             database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", list(facts.items()))
 
-    def clear(self) -> None:
-        """Another person's phone from now on."""
-        with self._outbox.step() as database:
-            database.execute("DELETE FROM records")
-            names = (_CURSOR, _FULL, _AS_OF, _PULLED_AT)
-            database.executemany("DELETE FROM facts WHERE name = ?", [(name,) for name in names])
-
     def all(self, kind: Kind) -> list[dict[str, Any]]:
         rows = self._outbox.rows("SELECT content FROM records WHERE kind = ? ORDER BY id", kind.value)
         return [json.loads(row["content"]) for row in rows]

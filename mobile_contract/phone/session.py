@@ -1,4 +1,4 @@
-"""The session: who is signed in where, its tokens on disk before they are used, and their renewal.
+"""The session: who is signed in where, its tokens in the encrypted store before they are used, and their renewal.
 
 What is asked with them is left to the callers; what the server makes of a token is its own affair.
 """
@@ -13,14 +13,21 @@ from typing import Any
 import httpx
 
 from mobile_contract.phone.backoff import Backoff
-from mobile_contract.phone.faults import SIGN_IN_AGAIN, Refused, SignInAgain
-from mobile_contract.phone.folder import write_private
+from mobile_contract.phone.faults import SIGN_IN_AGAIN, Damaged, Refused, SignInAgain, Wiped
+from mobile_contract.phone.orders import WIPED, is_order
+from mobile_contract.phone.outbox import Outbox
 from mobile_contract.phone.wire import Reply, Wire, endpoint_of
+
+_FACT = "session"
 
 
 @dataclass(frozen=True)
 class Session:
-    """Tokens are None once the session has ended; who it was stays known, for the outbox is theirs."""
+    """Tokens are None once the session has ended; who it was stays known, for the outbox is theirs.
+
+    `device_secret` is what the server gives to this person on this device alone: it opens the store after the password was
+    set anew, and proves that an order to erase the store is the server's own.
+    """
 
     endpoint: str
     user_name: str
@@ -29,22 +36,37 @@ class Session:
     access_token: str | None
     refresh_token: str | None
     refresh_expires_at: str | None
+    device_secret: str | None = None
 
     @classmethod
-    def read(cls, path: Path) -> "Session | None":
+    def read(cls, outbox: Outbox) -> "Session | None":
+        """None where nobody has signed in to this outbox yet."""
+        kept = outbox.fact(_FACT)
+        return cls._of(json.loads(kept)) if kept else None
+
+    @classmethod
+    def of_earlier_phone(cls, path: Path) -> "Session":
+        """From the file in which an earlier phone kept it. Raise `Damaged`."""
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return None
+            return cls._of(json.loads(path.read_bytes()))
+        except (ValueError, LookupError, TypeError) as error:
+            raise Damaged(path) from error
+
+    @classmethod
+    def _of(cls, values: dict[str, Any]) -> "Session":
         return cls(**values | {"roles": tuple(values["roles"])})
+
+    def keep(self, outbox: Outbox) -> None:
+        outbox.note(_FACT, json.dumps(asdict(self), ensure_ascii=False))
 
     @property
     def is_open(self) -> bool:
         return self.refresh_token is not None
 
-    def belongs_to(self, url: str, user_name: str) -> bool:
-        """Whether signing in as this person there goes on where this session was."""
-        return (endpoint_of(url), _normal(user_name)) == (self.endpoint, _normal(self.user_name))
+    def is_of(self, user_name: str, url: str | None) -> bool:
+        """Whether it is this person's, at that server where one is named."""
+        is_there = url is None or endpoint_of(url) == self.endpoint
+        return is_there and _normal(user_name) == _normal(self.user_name)
 
     def renewed(self, given: dict[str, Any]) -> "Session":
         """With the tokens and the person of a `SignedIn`."""
@@ -55,39 +77,32 @@ class Session:
             access_token=given["accessToken"],
             refresh_token=given["refreshToken"],
             refresh_expires_at=given["refreshExpiresAt"],
+            device_secret=given.get("deviceSecret") or self.device_secret,
         )
 
 
-class Account:
-    """Asks the server in the name of whoever is signed in on this phone."""
+async def ask_to_sign_in(wire: Wire, user_name: str, password: str, device_id: str, device_name: str) -> dict[str, Any]:
+    """A `SignedIn`. Raise `Refused(BAD_CREDENTIALS | TOO_MANY_ATTEMPTS | ...)` or `Unreachable`."""
+    given = {"userName": user_name, "password": password, "deviceId": device_id, "deviceName": device_name[:80]}
+    return (await wire.ask("SignIn", {"input": given})).value
 
-    def __init__(self, path: Path, device_id: str, client: httpx.AsyncClient, backoff: Backoff) -> None:
-        self._path = path
-        self._device_id = device_id
+
+class Account:
+    """Asks the server in the name of the user whose outbox it is."""
+
+    def __init__(self, outbox: Outbox, client: httpx.AsyncClient, backoff: Backoff) -> None:
+        self._outbox = outbox
         self._client = client
         self._backoff = backoff
         self._renewing = asyncio.Lock()
         self._wire: Wire | None = None
-        self.session = Session.read(path)
+        self.session = Session.read(outbox)
 
     def require(self) -> Session:
         """The session. Raise `SignInAgain` where there is none."""
         if self.session is None or not self.session.is_open:
             raise SignInAgain
         return self.session
-
-    async def sign_in(self, url: str, user_name: str, password: str, device_name: str) -> Session:
-        """Raise `Refused(BAD_CREDENTIALS | TOO_MANY_ATTEMPTS | ...)` or `Unreachable`."""
-        wire = self._wire_to(endpoint_of(url))
-        given = {
-            "userName": user_name,
-            "password": password,
-            "deviceId": self._device_id,
-            "deviceName": device_name[:80],
-        }
-        reply = await wire.ask("SignIn", {"input": given})
-        blank = Session(wire.endpoint, user_name, "", (), None, None, None)
-        return self._keep(blank.renewed(reply.value))
 
     async def sign_out(self) -> None:
         """End the session on the server, then here. Raise `Unreachable` with the session as it was."""
@@ -98,7 +113,7 @@ class Account:
         self._end()
 
     async def ask(self, operation: str, variables: dict[str, Any]) -> Reply:
-        """Ask; a token that has run out is renewed once on the way. Raise `SignInAgain`, `Refused` or `Unreachable`."""
+        """Ask; a token that has run out is renewed once on the way. Raise `SignInAgain`, `Wiped`, `Refused` or `Unreachable`."""
         session = self.require()
         wire = self._wire_to(session.endpoint)
         try:
@@ -120,13 +135,16 @@ class Account:
             session = self.require()
             if session.access_token != stale.access_token:
                 return session  # another request has renewed it meanwhile
-            given = {"refreshToken": session.refresh_token, "deviceId": self._device_id}
+            given = {"refreshToken": session.refresh_token, "deviceId": self._outbox.device_id}
             try:
                 reply = await wire.ask("RefreshSession", {"input": given})
             except Refused as refusal:
                 if refusal.next_step != SIGN_IN_AGAIN:
                     raise
-                self._end()
+                if is_order(refusal.code, refusal.proof, session.device_secret, session.refresh_token):
+                    raise Wiped from refusal
+                if refusal.code != WIPED:  # an order that proves nothing lets go of nothing
+                    self._end()
                 raise SignInAgain from refusal
             return self._keep(session.renewed(reply.value))
 
@@ -137,7 +155,7 @@ class Account:
         return self._wire
 
     def _keep(self, session: Session) -> Session:
-        write_private(self._path, json.dumps(asdict(session), ensure_ascii=False))
+        session.keep(self._outbox)
         self.session = session
         return session
 

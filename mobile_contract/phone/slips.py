@@ -5,12 +5,12 @@ What a slip says is left to `ratings` and `answers`; observations go their own w
 # ruff: noqa: S608  the names of tables are the code's own
 
 import json
-import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from mobile_contract.phone.database import Row
 from mobile_contract.phone.faults import FOR_PEOPLE, Refused
 from mobile_contract.phone.outbox import Outbox
 from mobile_contract.phone.session import Account
@@ -48,7 +48,7 @@ class Slip:
     trouble: dict[str, Any] | None
 
     @classmethod
-    def read(cls, row: sqlite3.Row, letter: str) -> "Slip":
+    def read(cls, row: Row, letter: str) -> "Slip":
         said = {name: json.loads(row[name]) if row[name] else None for name in ("receipt", "refusal", "trouble")}
         return cls(row["id"], f"{letter}{row['number']}", SlipState(row["state"]), json.loads(row["draft"]), **said)
 

@@ -1,0 +1,73 @@
+"""Sealing: a file encrypted in chunks, so that any stretch of it can be read without the rest, and no change unnoticed.
+
+Which key, and what the file is of, is left to `locks` and `originals`.
+
+A sealed file is 16 random bytes of salt, then chunks of 64 KiB, the last shorter, each AES-256-GCM with its tag of 16
+bytes. The file's own key is derived (HKDF-SHA-256) from the given one, the salt and the file's name; the nonce is the
+chunk's number and, in its last byte, whether it is the last one. So no chunk can be taken for another of this file or
+for one of another file, and a file that was cut short ends in a chunk that isn't the last.
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from secrets import token_bytes
+from typing import BinaryIO
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+CHUNK = 64 * 1024
+TAG, SALT = 16, 16
+
+
+class Broken(Exception):  # noqa: N818
+    """A sealed file isn't what was written, or was written under another key or name."""
+
+
+def derived(key: bytes, purpose: str, salt: bytes | None = None) -> bytes:
+    """A key of 32 bytes for one purpose."""
+    return HKDF(SHA256(), 32, salt, f"mingcha phone: {purpose}".encode()).derive(key)
+
+
+def seal(key: bytes, name: str, plain: Iterable[bytes], writer: BinaryIO) -> None:
+    """Write `plain`, in pieces of any size, as a sealed file of that name."""
+    salt = token_bytes(SALT)
+    cipher = _cipher(key, name, salt)
+    writer.write(salt)
+    number, held = 0, bytearray()
+    for piece in plain:
+        held += piece
+        while len(held) > CHUNK:  # the last chunk is known by nothing following it
+            writer.write(cipher.encrypt(_nonce(number, is_last=False), bytes(held[:CHUNK]), None))
+            del held[:CHUNK]
+            number += 1
+    writer.write(cipher.encrypt(_nonce(number, is_last=True), bytes(held), None))
+
+
+def unseal(key: bytes, path: Path, start: int, byte_size: int) -> Iterator[bytes]:
+    """The plain bytes from `start` on, chunk by chunk. Raise `Broken`, or OSError where the file can't be read."""
+    with path.open("rb") as reader:
+        salt = reader.read(SALT)
+        cipher = _cipher(key, path.name, salt)
+        sealed = reader.seek(0, 2) - SALT
+        count = max(1, -(-sealed // (CHUNK + TAG)))
+        number, skip, left = start // CHUNK, start % CHUNK, byte_size
+        reader.seek(SALT + number * (CHUNK + TAG))
+        while left > 0 and number < count:
+            try:
+                plain = cipher.decrypt(_nonce(number, is_last=number == count - 1), reader.read(CHUNK + TAG), None)
+            except InvalidTag:
+                raise Broken from None
+            piece = plain[skip : skip + left]
+            number, skip, left = number + 1, 0, left - len(piece)
+            yield piece
+
+
+def _cipher(key: bytes, name: str, salt: bytes) -> AESGCM:
+    return AESGCM(derived(key, f"file {name}", salt))
+
+
+def _nonce(number: int, *, is_last: bool) -> bytes:
+    return number.to_bytes(11, "big") + bytes([is_last])
