@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from mobile_contract.phone import enquiries, keeping, reading, screen
+from mobile_contract.phone import enquiries, keeping, note_screen, noting, reading, screen
 from mobile_contract.phone.bars import Bars
 from mobile_contract.phone.delivery import Delivery
 from mobile_contract.phone.device import Device
@@ -35,6 +35,7 @@ app = typer.Typer(
 app.add_typer(keeping.app)
 app.add_typer(enquiries.app)
 app.add_typer(reading.app)
+app.add_typer(noting.app)
 AtOnce = Annotated[int, typer.Option(min=1, max=8, help="Photos on their way at once.")]
 
 
@@ -147,13 +148,15 @@ def _deliver(folder: Path, at_once: int, work: Callable[[Delivery], Awaitable[No
             asyncio.run(run())
         finally:
             observations, ratings, answers = device.outbox.observations(), device.ratings.all(), device.answers.all()
-            if observations or not (ratings or answers):
+            edits = device.notebook.box.all()
+            if observations or not (ratings or answers or edits):
                 screen.summary(observations, device.outbox.forgotten())
             screen.ratings(ratings)
             screen.answers(answers)
+            note_screen.edits(edits)
             alarms = alarms_of(device.outbox)
             screen.alarms([*alarms, *clock_of(device.outbox)])
-        states = {each.state for each in (*ratings, *answers)}
+        states = {each.state for each in (*ratings, *answers, *edits)}
         if alarms or SlipState.REFUSED in states or any(each.is_aside for each in observations):
             raise typer.Exit(1)
         if SlipState.QUEUED in states or any(each.is_undelivered for each in observations):
