@@ -70,7 +70,7 @@ def test_a_line_that_turns_bad_and_good_again_is_soon_known() -> None:
 
 
 async def test_as_many_go_at_once_as_the_line_bears(tmp_path: Path) -> None:
-    outbox = Outbox(tmp_path / "outbox.sqlite")
+    outbox = Outbox(tmp_path / "outbox.sqlite", bytes(32))
 
     async def most_at_once(traffic: Traffic) -> int:
         under_way: list[int] = []

@@ -15,7 +15,7 @@ from typing import Annotated
 import httpx
 import typer
 
-from mobile_contract.phone import enquiries, keeping, reading, screen, sharing
+from mobile_contract.phone import enquiries, keeping, note_screen, noting, reading, screen, sharing
 from mobile_contract.phone.bars import Bars
 from mobile_contract.phone.delivery import Delivery
 from mobile_contract.phone.device import Device, ready
@@ -41,8 +41,9 @@ app = typer.Typer(
 app.add_typer(keeping.app)
 app.add_typer(enquiries.app)
 app.add_typer(reading.app)
-AtOnce = Annotated[int, typer.Option(min=1, max=8, help="So many uploads at once, at most; fewer on a bad line.")]
+app.add_typer(noting.app)
 app.add_typer(sharing.app)
+AtOnce = Annotated[int, typer.Option(min=1, max=8, help="So many uploads at once, at most; fewer on a bad line.")]
 
 
 @app.callback()
@@ -175,13 +176,15 @@ def _deliver(folder: Path, at_once: int, work: Callable[[Delivery], Awaitable[No
 def _tell(device: Device) -> int:
     """Show how things stand; the exit code that goes with it."""
     observations, ratings, answers = device.outbox.observations(), device.ratings.all(), device.answers.all()
-    if observations or not (ratings or answers):
+    edits = device.notebook.box.all()
+    if observations or not (ratings or answers or edits):
         screen.summary(observations, device.outbox.forgotten())
     screen.ratings(ratings)
     screen.answers(answers)
+    note_screen.edits(edits)
     alarms = alarms_of(device.outbox)
     screen.alarms([*alarms, *clock_of(device.outbox)])
-    states = {each.state for each in (*ratings, *answers)}
+    states = {each.state for each in (*ratings, *answers, *edits)}
     if alarms or SlipState.REFUSED in states or any(each.is_aside for each in observations):
         return 1
     if SlipState.QUEUED in states or any(each.is_undelivered for each in observations):

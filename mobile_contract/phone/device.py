@@ -21,6 +21,7 @@ from mobile_contract.phone.ids import new_id
 from mobile_contract.phone.items import Observation
 from mobile_contract.phone.locks import StoreKey
 from mobile_contract.phone.meeting import Meeting
+from mobile_contract.phone.notes import Notebook, NoteSubmission
 from mobile_contract.phone.orders import secret_of
 from mobile_contract.phone.originals import NotTaken, Original, Originals
 from mobile_contract.phone.outbox import Outbox
@@ -60,8 +61,9 @@ class Device:
         self.outbox = Outbox(place.outbox, key.database)
         self.ratings = RatingBox(self.outbox)
         self.answers = AnswerBox(self.outbox)
-        self.boxes: tuple[SlipBox, ...] = (self.ratings, self.answers)
         self.records = Records(self.outbox)
+        self.notebook = Notebook(self.outbox, self.records)
+        self.boxes: tuple[SlipBox, ...] = (self.ratings, self.answers, self.notebook.box)
         self.receipts = Receipts(self.outbox)
         self.originals = Originals(place.originals, key.originals)
 
@@ -228,6 +230,7 @@ class Line:
         slips = {
             "submitRatings": RatingSubmission(device.ratings, account),
             "answerAssignments": AnswerSubmission(device.answers, account),
+            "editAssignmentNotes": NoteSubmission(device.notebook.box, device.records, account),
         }
         submission = Submission(device.outbox, account)
         return Meeting(device.outbox, account, submission, slips, uploads, Pull(device.records, account))

@@ -9,12 +9,13 @@ from typing import Annotated
 
 import typer
 
-from mobile_contract.phone import screen
+from mobile_contract.phone import note_screen, screen
 from mobile_contract.phone.answers import AnswerBox
 from mobile_contract.phone.device import Device
 from mobile_contract.phone.drafts import Datum
 from mobile_contract.phone.faults import Mistake
 from mobile_contract.phone.items import Observation, ObservationState
+from mobile_contract.phone.notes import NoteBox
 from mobile_contract.phone.numbers import Numbers
 from mobile_contract.phone.options import (
     DEFAULT_FOLDER,
@@ -124,6 +125,7 @@ def status(as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
         forgotten = outbox.forgotten() if outbox else 0
         ratings = RatingBox(outbox).all() if outbox else []
         answers = AnswerBox(outbox).all() if outbox else []
+        edits = NoteBox(outbox).all() if outbox else []
         alarms = alarms_of(outbox) if outbox else []
         session = Session.read(outbox) if outbox else None
         if as_json:
@@ -131,6 +133,7 @@ def status(as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
             more = {
                 "ratings": [vars(each) for each in ratings],
                 "answers": [vars(each) for each in answers],
+                "noteEdits": [vars(each) for each in edits],
                 "alarms": [english for english, _ in alarms],
             }
             screen.print_json(standing | more | (_met(outbox) if outbox else {}))
@@ -140,10 +143,11 @@ def status(as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
             screen.say(signed if session.is_open else f"{signed}: sign in again 请重新登录")
         else:
             screen.say("Not signed in yet 尚未登录")
-        if observations or not (ratings or answers):
+        if observations or not (ratings or answers or edits):
             screen.outbox(observations, forgotten)
         screen.ratings(ratings)
         screen.answers(answers)
+        note_screen.edits(edits)
         screen.alarms([*alarms, *(clock_of(outbox) if outbox else [])])
 
 
@@ -228,7 +232,7 @@ def fix(
 
 @app.command()
 def discard(id: RefusedId, folder: Where = DEFAULT_FOLDER) -> None:
-    """Let go of a refused observation and its photos, or of a refused rating or answer (放弃); the server has never had it."""
+    """Let go of a refused observation and its photos, or of a refused rating, answer or note (放弃); the server never had it."""
     with told(), Device.opened(folder) as device:
         for box in device.boxes:
             for slip in box.all(SlipState.REFUSED):
@@ -251,10 +255,11 @@ def _refused(outbox: Outbox, wanted: str) -> Observation:
 
 @app.command()
 def forget(folder: Where = DEFAULT_FOLDER) -> None:
-    """Let go of photos, texts, ratings and answers that the server has (清理); receipts stay."""
+    """Let go of photos, texts, ratings, answers and edits of notes that the server has (清理); receipts stay."""
     with told(), Device.opened(folder) as device:
         gone, rated = device.forget(), device.ratings.forget()
         device.answers.forget()
+        device.notebook.box.forget()
         freed = size(sum(medium.byte_size for each in gone for medium in each.media))
         and_rated = f" and {rated} ratings" if rated else ""
         screen.say(

@@ -21,7 +21,11 @@ from mobile_contract.phone.wire import Reply
 
 MOST_SLIPS = 10
 """Of one kind in a meeting, so that a full batch of drafts still fits beside them; more go by themselves."""
-SWITCHES = {"submitRatings": ("rates", "ratings"), "answerAssignments": ("replies", "answers")}
+SWITCHES = {
+    "submitRatings": ("rates", "ratings"),
+    "answerAssignments": ("replies", "answers"),
+    "editAssignmentNotes": ("notes", "edits"),
+}
 """The variables of `Sync` that put a root field of slips in, and hold its input."""
 
 

@@ -86,6 +86,14 @@ class Records:
             }
             database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", list(facts.items()))
 
+    def merge(self, kind: Kind, id: str, fields: dict[str, Any]) -> None:
+        """Fields of a record that an answer to something handed in told; where it isn't kept, nothing is."""
+        with self._outbox.step() as database:
+            row = database.execute("SELECT content FROM records WHERE kind = ? AND id = ?", (kind, id)).fetchone()
+            if row:
+                content = json.dumps(json.loads(row["content"]) | fields, ensure_ascii=False)
+                database.execute("UPDATE records SET content = ? WHERE kind = ? AND id = ?", (content, kind, id))
+
     def all(self, kind: Kind) -> list[dict[str, Any]]:
         rows = self._outbox.rows("SELECT content FROM records WHERE kind = ? ORDER BY id", kind.value)
         return [json.loads(row["content"]) for row in rows]

@@ -97,7 +97,7 @@ def ratings(found: Sequence[Slip]) -> None:
         score = str(draft.get("score", draft.get("grade", "")))
         shown.add_row(each.label, draft["month"][:7], Text(draft["unit"]), Text(score), state(each.state))
     console.print(shown)
-    _explain_slips(found, "rate")
+    explain_slips(found, "rate")
 
 
 def answers(found: Sequence[Slip]) -> None:
@@ -110,10 +110,11 @@ def answers(found: Sequence[Slip]) -> None:
         word = Text("held 暂存", style="yellow") if is_held else state(each.state)
         shown.add_row(each.label, each.draft["assignmentId"], ANSWERS[each.draft["kind"]], word)
     console.print(shown)
-    _explain_slips(found, "answer")
+    explain_slips(found, "answer")
 
 
-def _explain_slips(found: Sequence[Slip], again: str) -> None:
+def explain_slips(found: Sequence[Slip], again: str) -> None:
+    """What went wrong with each, and the command that makes `again` what is let go of."""
     for each in found:
         said = each.refusal or each.trouble
         if said:

@@ -1,6 +1,6 @@
 """Slips: small things without media that the phone hands in, kept in the outbox until the server has answered for each.
 
-What a slip says is left to `ratings` and `answers`; observations go their own way (`submission`): neither holds the other up.
+What a slip says is left to `ratings`, `answers` and `notes`; observations go their own way, and neither holds the other up.
 """
 # ruff: noqa: S608  the names of tables are the code's own
 
@@ -18,12 +18,13 @@ from mobile_contract.phone.session import Account
 MOST_SLIPS = 50
 ABOUT_THE_PERSON = frozenset({"FORBIDDEN", "OUT_OF_SCOPE"})
 """Refusals of a whole batch that say nothing about what is in it: the slips wait for another account or role."""
-_TABLE = """
+TABLE = """
 CREATE TABLE IF NOT EXISTS {} (
   number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, draft TEXT NOT NULL,
   state TEXT NOT NULL DEFAULT 'QUEUED', receipt TEXT, refusal TEXT, trouble TEXT, forgotten INTEGER NOT NULL DEFAULT 0
 )
 """
+"""Of the slips of one kind, by name."""
 
 Said = dict[str, Any] | Refused
 """What the server answered for one slip: what is kept of it, or why not."""
@@ -64,7 +65,7 @@ class SlipBox:
 
     def add(self, draft: dict[str, Any]) -> None:
         with self._outbox.step() as database:
-            database.execute(_TABLE.format(self.table))
+            database.execute(TABLE.format(self.table))
             text = json.dumps(draft, ensure_ascii=False)
             database.execute(f"INSERT INTO {self.table} (id, draft) VALUES (?, ?)", (draft["id"], text))
 

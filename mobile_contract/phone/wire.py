@@ -22,8 +22,10 @@ from mobile_contract.phone.faults import Mistake, Refused, Unreachable, unreacha
 LEVEL = "Mingcha-Level"
 ACCEPT = "application/graphql-response+json, application/json;q=0.9"
 TIMEOUT = httpx.Timeout(60, connect=10)
-SAY_THE_TIME = frozenset({"SignIn", "RefreshSession", "SubmitObservations", "Sync"})
+SAY_THE_TIME = frozenset({"SignIn", "RefreshSession", "SubmitObservations", "EditAssignmentNotes", "Sync"})
 """Operations that the phone's clock goes along with, so that the server knows how wrong it is."""
+TIMED = frozenset({"drafts", "edits"})
+"""Inputs of `Sync` beside its own whose times are understood by the clock that comes with them."""
 PASSING = frozenset({"BUSY", "UNAVAILABLE"})
 """Refusals that say no more than: not now. Other codes of RETRY_LATER are worth no other attempt within seconds."""
 
@@ -85,8 +87,8 @@ class Wire:
         raise AssertionError("a back-off has at least one attempt")
 
     async def _once(self, operation: str, variables: dict[str, Any], token: str | None) -> Reply:
-        if "drafts" in variables:  # of `Sync`: the times of drafts are understood by the clock that comes with them
-            variables = variables | {"drafts": variables["drafts"] | {"deviceClock": self._clock()}}
+        for name in TIMED & variables.keys():
+            variables = variables | {name: variables[name] | {"deviceClock": self._clock()}}
         if operation in SAY_THE_TIME:  # anew for each attempt: a clock read before a long wait would seem to be behind
             variables = variables | {"input": variables["input"] | {"deviceClock": self._clock()}}
         payload = {"query": text_of(operation), "operationName": operation, "variables": variables}

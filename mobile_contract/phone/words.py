@@ -47,6 +47,12 @@ CATEGORIES: Mapping[str, str] = {
 
 ANSWERS: Mapping[str, str] = {"ACCEPT": "accepted 签收", "FINISH": "done 办结"}
 
+NOTES: Mapping[str, str] = {
+    "WORKING_NOTE": "working note 工作备注",
+    "PLANNED_ON": "planned on 计划日期",
+    "CONTACT": "contact 现场联系人",
+}
+
 NEXT_STEPS: Mapping[str, str] = {
     "RETRY_LATER": "tried again by itself 自动重试",
     "FIX_AND_RESEND": "mend it with `fix` 请修改后重发",
