@@ -9,8 +9,9 @@ import os
 import re
 import signal
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -41,6 +42,7 @@ class Request:
     """`name` is a GraphQL operation, or `PUT` with the number of a part; `key` is the object's, whose bytes are not kept.
 
     `sent` and `answered` are bytes as they travelled, heads included; `carried` those of the request's body alone.
+    It came at `began` and was through with at `ended`, in seconds of the monotonic clock.
     """
 
     name: str
@@ -51,6 +53,8 @@ class Request:
     sent: int = 0
     carried: int = 0
     answered: int = 0
+    began: float = 0.0
+    ended: float = 0.0
 
     @property
     def was_stored(self) -> bool:
@@ -71,6 +75,7 @@ class Came:
     path: str
     head: bytes
     body: bytes
+    began: float
 
 
 class BadNetwork:
@@ -98,10 +103,12 @@ class BadNetwork:
     def close(self) -> None:
         async def stop() -> None:
             self._server.close()
-            others = asyncio.all_tasks() - {asyncio.current_task()}
-            for task in others:
-                task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
+            while others := asyncio.all_tasks() - {
+                asyncio.current_task()
+            }:  # whoever connected last has a task only now
+                for task in others:
+                    task.cancel()
+                await asyncio.gather(*others, return_exceptions=True)
 
         asyncio.run_coroutine_threadsafe(stop(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -116,6 +123,7 @@ class BadNetwork:
         """One request a connection: nothing of one is left over for the next."""
         try:
             head = await reader.readuntil(b"\r\n\r\n")
+            began = time.monotonic()
             found = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
             length = int(found[1]) if found else 0
             method, path, _ = (word.decode() for word in head.split(b" ", 2))
@@ -128,7 +136,7 @@ class BadNetwork:
             fate = self.fate(name)
             if not body and fate is not Fate.LOSE:
                 body = await reader.readexactly(length // 2 if fate is Fate.HALVE else length)
-            await self._meet(Came(name, urlsplit(path).path, head, body), fate, writer)
+            await self._meet(Came(name, urlsplit(path).path, head, body, began), fate, writer)
         except asyncio.IncompleteReadError as broken:
             self.bytes_broken_off += len(broken.partial)
         except ConnectionError:
@@ -182,7 +190,8 @@ class BadNetwork:
         answered = {Fate.LOSE_REPLY: 0, Fate.KILL_AFTER: 0, Fate.CUT_REPLY: whole // 2}.get(fate, whole)
         kept = b"" if came.name.startswith("PUT") else _plain(came.body)
         sent = len(came.head) + len(came.body)
-        self.requests.append(Request(came.name, came.path, kept, fate, status, sent, len(came.body), answered))
+        made = Request(came.name, came.path, kept, fate, status, sent, len(came.body), answered, came.began)
+        self.requests.append(replace(made, ended=time.monotonic()))
         return self.requests[-1]
 
     def names(self) -> list[str]:
