@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,10 +19,6 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOK_SECONDS = 0.005
-
-
-def _nobody(_pid: int) -> None:
-    """Who is told of no process."""
 
 
 class Spawner:
@@ -41,10 +37,11 @@ class Spawner:
 
     def run(
         self,
-        *arguments: str | Path,
-        output: Path,
+        started: Callable[[int], None],
+        *,
+        arguments: Sequence[str],
         environment: dict[str, str],
-        started: Callable[[int], None] = _nobody,
+        output: str,
         kill_at: int = 0,
         dies_after: float = 0.0,
         ahead: timedelta = timedelta(),
@@ -57,9 +54,9 @@ class Spawner:
         `level`: of the contract that it was made for, where that is an earlier one: it says so, and sends the documents of then.
         """
         wanted = {
-            "arguments": [str(each) for each in arguments],
+            "arguments": list(arguments),
             "environment": environment,
-            "output": str(output),
+            "output": output,
             "kill_at": kill_at,
             "dies_after": dies_after,
             "ahead_seconds": ahead.total_seconds(),

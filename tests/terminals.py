@@ -42,13 +42,17 @@ class Terminal:
     """Of the contract that the phone was made for, where that is an earlier one."""
 
     def run(self, *arguments: str | Path, kill_at: int = 0, dies_after: float = 0.0, password: str = "") -> int:
-        """Exit code of a command; when it is killed is said by `Spawner.run`."""
+        """Exit code of a command.
+
+        `kill_at`: killed at that moment of the outbox; each of its steps has two, just before it counts and just after.
+        `dies_after`: killed so many seconds after its start.
+        """
         log = self.folder.with_name(f"{self.folder.name}.out")
         code = self.spawner.run(
-            *arguments,
+            self.started,
+            arguments=[str(each) for each in arguments],
             environment={"MINGCHA_PHONE_FOLDER": str(self.folder), "MINGCHA_PHONE_PASSWORD": password},
-            output=log,
-            started=self.started,
+            output=str(log),
             kill_at=kill_at,
             dies_after=dies_after,
             ahead=self.ahead,

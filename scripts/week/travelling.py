@@ -235,10 +235,10 @@ class Traveller:
 
         own = {"MINGCHA_PHONE_FOLDER": str(self._folder / "phone"), "MINGCHA_PHONE_PASSWORD": self._product.password}
         return self._spawner.run(
-            *arguments,
-            output=self._log,
+            started,
+            arguments=arguments,
             environment=own,
-            started=started,
+            output=str(self._log),
             ahead=ahead,
             dies_after=dies_after,
             kill_at=kill_at,
