@@ -1,6 +1,6 @@
-"""Measurements that are no tests: how nearly the same pictures are found among a million, what a day costs a phone in bytes.
+"""Measurements that are no tests: how nearly the same pictures are found among a million, what a day or a week costs a phone.
 
-It starts engines of its own in a temporary folder, and touches no installation. The day itself is left to `day.py`.
+It starts engines of its own in a temporary folder, and touches no installation. The day is left to `day`, the week to `week`.
 """
 
 import asyncio
@@ -22,10 +22,10 @@ from api.settings import Settings
 from schema.likeness import COARSE_BITS, DETAIL_BITS, Likeness
 from schema.thresholds import DEFAULTS, ThresholdKind
 from scripts.day import measure_day
+from scripts.own_engines import engines
 from scripts.reach import FAULTS
+from scripts.week import measuring
 from storage.altered_pictures import altered
-from storage.engines import Addresses, Engines
-from storage.folder import DataFolder
 from storage.likeness import INDEXES, MARK_INDEXES, RADIUS, Likenesses, entry, mark_entry
 from storage.likeness_hash import GREY_SIDE
 from storage.marks import FIGURE_BITS, KEY_BITS, LEVELS, MARKS_A_LEVEL, Mark, Marks, packed
@@ -33,7 +33,6 @@ from storage.mongo import Mongo
 from storage.pictures import examine
 from storage.scenes import draw_scene
 from storage.store import Store
-from storage.supervision import Lost
 
 BATCH = 10_000
 KIN = 200
@@ -46,6 +45,7 @@ COMMON, COMMONNESS = 130_000, 0.1
 as was measured among photos."""
 
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
+app.add_typer(measuring.app)
 
 
 @app.callback()
@@ -132,7 +132,7 @@ def day(
 
 
 async def _day(observations: int, photos: int, pulls: int) -> None:
-    async with _engines() as (root, addresses):
+    async with engines() as (root, addresses):
         objects = addresses.store()
         mongo = Mongo(addresses.mongo_url, "bench")
         settings = Settings(data=root / "bench", log_level="WARNING")
@@ -146,25 +146,11 @@ async def _day(observations: int, photos: int, pulls: int) -> None:
 
 @contextlib.asynccontextmanager
 async def _database() -> AsyncIterator[Mongo]:
-    async with _engines() as (_, addresses):
+    async with engines() as (_, addresses):
         # An index of a million pictures takes minutes to make.
         mongo = Mongo(addresses.mongo_url, "bench", timeout_seconds=600)
         yield mongo
         await mongo.close()
-
-
-@contextlib.asynccontextmanager
-async def _engines() -> AsyncIterator[tuple[Path, Addresses]]:
-    with tempfile.TemporaryDirectory(prefix="mingcha-bench-") as root:
-        folder = DataFolder.open(Path(root) / "data")
-        lock = folder.hold()
-        lost: asyncio.Future[Lost] = asyncio.get_running_loop().create_future()
-        engines = Engines(folder, lock, typer.echo, lost, durable=False)
-        try:
-            yield Path(root), await engines.start()
-        finally:
-            await engines.stop()
-            os.close(lock)
 
 
 async def _load(mongo: Mongo, hashes: int, random: Random) -> dict[str, Likeness]:

@@ -43,7 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     examples.addoption("--record-examples", action="store_true", help="write the answers of the examples anew")
     chaos.addoption("--chaos-seed", type=int, metavar="SEED", help="draw the same kills and pauses as a storm before")
     storms = parser.getgroup("storms", "the phones of tests/test_phone_storms.py")
-    storms.addoption("--phone-steps", type=int, default=40, metavar="N", help="so many steps of a phone in a storm")
+    storms.addoption("--phone-steps", type=int, default=20, metavar="N", help="so many steps of a phone in a storm")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -207,7 +207,7 @@ async def office(kept: Store, tmp_path: Path) -> Office:
 @pytest.fixture(scope="session")
 def spawner() -> Iterator[Spawner]:
     """The phone's commands, loaded once."""
-    made = Spawner()
+    made = Spawner(light_locks=True)
     yield made
     made.close()
 

@@ -4,9 +4,13 @@ What phones do with it is left to the tests.
 """
 
 import asyncio
+import os
+import signal
+import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -16,10 +20,12 @@ import httpx
 from api.keys import KeyRing
 from api.passwords import Passwords
 from api.settings import Settings
+from schema.originals import FOLDER
 from storage.engines import Addresses
 from storage.mongo import Mongo
 from storage.objects import ObjectStore
 from storage.store import Store
+from storage.supervision import DEATHS, DEATHS_SECONDS
 from tests.bad_network import BadNetwork
 from tests.phones import PASSWORD
 from tests.test_run import Run
@@ -48,6 +54,7 @@ class Served:
             "MINGCHA_MONGO_DATABASE": self._database,
             "MINGCHA_S3_PUBLIC_ENDPOINT": self.objects.address,
         }
+        self._deaths: list[float] = []
         self._run = Run(folder / "data", "--port=0", "--no-demo", **own | environment)
         address = urlsplit(self._run.serving())
         assert address.port
@@ -66,6 +73,13 @@ class Served:
     def calm(self) -> None:
         self.server.calm()
         self.objects.calm()
+
+    def kill(self, name: str) -> None:
+        """SIGKILL for `api.serve` or `api.work`, which is started again; not so often that its supervisor would give up."""
+        recent = [at for at in self._deaths if at > time.monotonic() - DEATHS_SECONDS]
+        if len(recent) < DEATHS - 2 and (pid := self._run.children().get(name)):
+            os.kill(pid, signal.SIGKILL)
+            self._deaths = [*recent, time.monotonic()]
 
     def close(self) -> None:
         self._run.process.terminate()
@@ -117,6 +131,26 @@ class Served:
             return name
 
         return self.within(admit)
+
+    def end_sessions(self, user: str) -> None:
+        """Nobody has renewed them in time; an access token lives on for as long as it was given."""
+
+        async def end(world: World) -> None:
+            found = await world.store.users.by_user_name(user)
+            assert found
+            long_ago = {"$set": {"expires_at": datetime(2000, 1, 1, tzinfo=UTC)}}
+            await world.store.mongo.collection("sessions").update_many({"user_id": found.id}, long_ago)
+
+        self.within(end)
+
+    def originals(self, ids: Iterable[str]) -> dict[str, int]:
+        """How many objects the store has of each medium."""
+
+        async def count(world: World) -> dict[str, int]:
+            listed = {id: await world.store.objects.ask("list_objects_v2", Prefix=f"{FOLDER}{id}") for id in ids}
+            return {id: int(found["KeyCount"]) for id, found in listed.items()}
+
+        return self.within(count)
 
     def kept(self, user: str) -> dict[str, dict[str, dict[str, Any]]]:
         """What the database has of a person: observations and media, each by id."""

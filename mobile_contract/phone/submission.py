@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
+from mobile_contract.levels import Levels
 from mobile_contract.phone.faults import FOR_PEOPLE, Refused
 from mobile_contract.phone.items import Observation, ObservationState
 from mobile_contract.phone.outbox import Outbox
@@ -19,6 +20,7 @@ MOST_BYTES = 180 * 1024
 """Of one request; servers take at least 256 KiB."""
 ABOUT_THE_PERSON = frozenset({"FORBIDDEN", "OUT_OF_SCOPE"})
 """Refusals of a whole batch that say nothing about what is in it: the drafts wait for another account or role."""
+_SIGNED_UP_TO = "receipts_signed_up_to"
 
 
 class Submission:
@@ -35,7 +37,24 @@ class Submission:
         queued = [each for each in self._outbox.observations(ObservationState.QUEUED) if each.id not in beside]
         for batch in batches(queued):
             slots |= await self._submit(batch)
+        await self._ask_for_signatures()
         return slots
+
+    async def _ask_for_signatures(self) -> None:
+        """Receipts of before an update of the app may be unsigned: the same drafts sent again bring the same, signed.
+
+        Once for each level of the contract, so that a server that signs none is not asked for ever.
+        """
+        level = str(Levels.read().current)
+        if self._outbox.fact(_SIGNED_UP_TO) == level:
+            return
+        accepted = self._outbox.observations(ObservationState.ACCEPTED)
+        try:
+            for batch in batches([each for each in accepted if not (each.receipt or {}).get("signed")]):
+                await self._submit(batch)
+        except Refused:
+            return  # of the person, who may hand in no more: what was accepted stays so
+        self._outbox.note(_SIGNED_UP_TO, level)
 
     async def _submit(self, batch: Sequence[Observation]) -> dict[str, Slot]:
         """Where the whole of a batch is refused, its halves are tried: one poisoned draft doesn't hold up the others."""
