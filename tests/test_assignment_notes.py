@@ -13,6 +13,10 @@ from hypothesis import strategies as st
 
 from schema.assignment_notes import MOST_EDITS, NoteEdit, NoteField, corrected, merged
 from storage.codecs import to_document
+from storage.engines import Addresses
+from storage.mongo import Mongo
+from storage.store import Store
+from tests.counting import Commands
 from tests.test_assignments import offered
 from tests.world import REFUSED, World, new_id
 
@@ -257,6 +261,26 @@ async def test_an_assignment_that_is_anothers_is_none(world: World) -> None:
     await send(world, edit(id))
     assert set(await notes(world, id, name="officer")) == {"WORKING_NOTE"}
     assert (await world.ask("neighbour", SEEN, id=id))["node"] is None
+
+
+async def test_a_batch_that_was_sent_before_costs_the_same_however_much_it_is(
+    world: World, engines: Addresses, driver: str
+) -> None:
+    _, id = await offered(world)
+    edits = [edit(id, f"第{number}", deviceSequence=number) for number in range(1, 31)]
+    assert {each["outcome"] for each in await send(world, *edits)} == {"SETTLED"}
+    commands, uncounted = Commands(), world.store
+    mongo = Mongo(engines.mongo_url, uncounted.mongo.name, driver=driver, listeners=[commands])
+    world.store = Store(mongo, uncounted.objects)
+    costs = []
+    for batch in (edits[:3], edits):
+        commands.clear()
+        assert {each["outcome"] for each in await send(world, *batch)} == {"DUPLICATE"}
+        costs.append(commands.total)
+    explained = await mongo.command("explain", {"find": "assignments", "filter": {"note_edits.id": edits[0]["id"]}})
+    await mongo.close()
+    assert costs[0] == costs[1]
+    assert "COLLSCAN" not in repr(explained["queryPlanner"]["winningPlan"])
 
 
 async def test_an_assignment_keeps_so_many_edits_and_a_batch_takes_so_many(world: World) -> None:
