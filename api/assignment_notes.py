@@ -16,7 +16,7 @@ from api.isolation import isolated
 from api.setting_aside import Newcomer, keep_aside
 from api.submission import positions
 from schema.assignment_answers import AnswerOutcome
-from schema.assignment_notes import MOST_EDITS, NoteEdit
+from schema.assignment_notes import FULL, NoteEdit
 from schema.assignments import Assignment
 from schema.digests import digest_of
 from schema.drafts import UnreadableDraft
@@ -33,8 +33,6 @@ from schema.note_edits import (
 from schema.refusals import NextStep, Refusal, RefusalCode, Refused
 from storage.mongo import Filter
 from storage.visibility import all_of
-
-FULL = f"An assignment keeps {MOST_EDITS} edits of its notes."
 
 
 async def edit_notes(

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schema.assignment_notes import MOST_EDITS, NoteEdit, NoteField, corrected, merged
+from schema.assignment_notes import MOST_EDITS, MOST_TEXT, NoteEdit, NoteField, corrected, merged
 from storage.codecs import to_document
 from storage.engines import Addresses
 from storage.mongo import Mongo
@@ -293,6 +293,11 @@ async def test_an_assignment_keeps_so_many_edits_and_a_batch_takes_so_many(world
         {"_id": id}, {"$push": {"note_edits": {"$each": full}}}
     )
     assert await code_of(world, edit(id)) == "LIMIT_EXCEEDED"
+    _, other = await offered(world)
+    long = ["长" * 2000] * (MOST_TEXT // 2000)
+    results = await send(world, *(edit(other, text, deviceSequence=n) for n, text in enumerate([*long, "短"], start=1)))
+    assert [each["outcome"] for each in results] == ["SETTLED"] * len(long) + ["REFUSED"]
+    assert (results[-1]["refusal"]["code"], results[-1]["refusal"]["nextStep"]) == ("LIMIT_EXCEEDED", "DISCARD")
     again = await world.ask("supervisor", EDIT, input={"edits": [edit(id)] * 51})
     assert again["editAssignmentNotes"]["code"] == "LIMIT_EXCEEDED"
     assert result["outcome"] == "SETTLED"
