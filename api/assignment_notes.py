@@ -4,6 +4,7 @@ Which of them stand is never decided here: `schema/assignment_notes.py` reads it
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from api.isolation import isolated
 from api.setting_aside import Newcomer, keep_aside
 from api.submission import positions
 from schema.assignment_answers import AnswerOutcome
-from schema.assignment_notes import MOST_EDITS, NoteEdit
+from schema.assignment_notes import FULL, NoteEdit
 from schema.assignments import Assignment
 from schema.digests import digest_of
 from schema.drafts import UnreadableDraft
@@ -33,8 +34,6 @@ from schema.refusals import NextStep, Refusal, RefusalCode, Refused
 from storage.mongo import Filter
 from storage.visibility import all_of
 
-FULL = f"An assignment keeps {MOST_EDITS} edits of its notes."
-
 
 async def edit_notes(
     context: Context, input: EditAssignmentNotesInput, unreadable: Sequence[UnreadableDraft] = ()
@@ -46,14 +45,31 @@ async def edit_notes(
     if reading is None and viewer.device_id is not None:
         reading = await context.store.clocks.latest(viewer.user_id, viewer.device_id)
     skew = reading.skew if reading else timedelta()
-    own = all_of({"assignee_id": viewer.user_id}, await context.links.visible_assignments())
+    known = await _known(context, input.edits)
     results = {
         each.index: _refused(context, each.id, Refusal(RefusalCode.BAD_INPUT, each.message, field=each.field))
         for each in unreadable
     }
     for index, edit in zip(positions(len(input.edits), unreadable), input.edits, strict=True):
-        results[index] = await _result(context, edit, own, skew, f"edits.{index}")
+        results[index] = await _result(context, edit, known, skew, f"edits.{index}")
     return EditAssignmentNotesPayload(results=[results[index] for index in sorted(results)])
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What a batch rests on: one's own assignments that it names, by id, and those that its edits stand in, by edit."""
+
+    own: Filter
+    assignments: dict[str, Assignment]
+    taken: dict[str, Assignment]
+
+
+async def _known(context: Context, edits: Sequence[NoteEditInput]) -> _Known:
+    own = all_of({"assignee_id": context.actor.user_id}, await context.links.visible_assignments())
+    store = context.store.assignments
+    found = await store.many(sorted({edit.assignment_id for edit in edits}), own)
+    taken = await store.with_edits([edit.id for edit in edits], own)
+    return _Known(own, {str(each.id): each for each in found}, taken)
 
 
 def _refused(context: Context, id: str | None, refusal: Refusal) -> NoteEditResult:
@@ -63,32 +79,33 @@ def _refused(context: Context, id: str | None, refusal: Refusal) -> NoteEditResu
     )
 
 
-async def _result(context: Context, sent: NoteEditInput, own: Filter, skew: timedelta, at: str) -> NoteEditResult:
+async def _result(context: Context, sent: NoteEditInput, known: _Known, skew: timedelta, at: str) -> NoteEditResult:
     try:
-        outcome, assignment = await isolated(lambda: _settle(context, sent, own, skew, at))
+        outcome, assignment = await isolated(lambda: _settle(context, sent, known, skew, at))
     except Refusal as refusal:
         return _refused(context, sent.id, refusal)
     return NoteEditResult(id=sent.id, outcome=outcome, assignment=assignment)
 
 
 async def _settle(
-    context: Context, sent: NoteEditInput, own: Filter, skew: timedelta, at: str
+    context: Context, sent: NoteEditInput, known: _Known, skew: timedelta, at: str
 ) -> tuple[AnswerOutcome, Assignment]:
     check(sent, at=at)
     assignments = context.store.assignments
-    if known := await assignments.with_edit(sent.id, own):
-        return await _again(context, sent, known, at)
-    found = await assignments.many([sent.assignment_id], own)
-    if not found:
+    if before := known.taken.get(sent.id):
+        return await _again(context, sent, before, at)
+    assignment = known.assignments.get(sent.assignment_id)
+    if assignment is None:
         raise Refusal(RefusalCode.NOT_FOUND, field=f"{at}.assignmentId")
     device_id = context.actor.device_id or ""
-    edit = taken_in(sent, found[0], device_id=device_id, skew=skew, now=context.now, at=at)
-    if noted := await assignments.append_edit(sent.assignment_id, edit, own):
+    edit = taken_in(sent, assignment, device_id=device_id, skew=skew, now=context.now, at=at)
+    if noted := await assignments.append_edit(sent.assignment_id, edit, known.own):
+        known.assignments[sent.assignment_id] = known.taken[sent.id] = noted
         return AnswerOutcome.SETTLED, noted
     # Another request was faster with this very id, or the assignment is full, or no longer one's own.
-    if known := await assignments.with_edit(sent.id, own):
-        return await _again(context, sent, known, at)
-    if await assignments.many([sent.assignment_id], own):
+    if before := (await assignments.with_edits([sent.id], known.own)).get(sent.id):
+        return await _again(context, sent, before, at)
+    if await assignments.many([sent.assignment_id], known.own):
         raise Refusal(RefusalCode.LIMIT_EXCEEDED, FULL, field=f"{at}.assignmentId", next_step=NextStep.DISCARD)
     raise Refusal(RefusalCode.NOT_FOUND, field=f"{at}.assignmentId")
 

@@ -4,7 +4,7 @@ The server's log has one order, in which what was written under one majority nev
 sequence that is made from it has no gaps that fill later. What a phone reads of it is left to `changes.py`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -67,17 +67,36 @@ class ChangeWork:
         async with follow(self.store.mongo, PIPELINE, sequence.token) as following:
             if sequence.token is None:
                 await self._read_everything(following)
-            noted = self.now()
+            noted, before = self.now(), following.token
             while True:
                 began = self.now()
                 changed = await following.batch(MOST)
                 if changed.events or began - noted >= self.note_every:
-                    await self._enter(changed.events, following.token, began if changed.is_all else changed.at)
-                    noted = began
+                    as_of = began if changed.is_all else changed.at
+                    await self._touch(changed.events, before, following.token, as_of)
+                    noted, before = began, following.token
 
-    async def _enter(self, events: list[Document], token: Document | None, as_of: datetime | None) -> None:
-        sources = self.store.change_sources
-        records = await sources.look(await sources.touched(events)) if events else []
+    async def _touch(
+        self, events: list[Document], before: Document | None, after: Document | None, as_of: datetime | None
+    ) -> None:
+        """Enter what is seen differently after those writes, by pieces: a write to a case touches hundreds of records.
+
+        Until all is entered, the log is to be gone on with from `before`: what is entered already differs no more then.
+        """
+        touched = await self.store.change_sources.touched(events) if events else {}
+        wanted = [(kind, id) for kind, ids in touched.items() for id in ids]
+        *first, last = [wanted[start : start + MOST] for start in range(0, len(wanted), MOST)] or [[]]
+        for some in first:
+            await self._enter(some, token=before)
+        await self._enter(last, token=after, as_of=as_of)
+
+    async def _enter(
+        self, wanted: Iterable[tuple[ChangeKind, str]], *, token: Document | None, as_of: datetime | None = None
+    ) -> None:
+        ids: dict[ChangeKind, list[str]] = {}
+        for kind, id in wanted:
+            ids.setdefault(kind, []).append(id)
+        records = await self.store.change_sources.look(ids)
         await self.store.changes.enter(self.holder, records, token=token, as_of=as_of, until=self.now() + LEASE)
 
     async def _read_everything(self, following: Following) -> None:
@@ -90,8 +109,6 @@ class ChangeWork:
             for ids in (self.store.change_sources.ids, self.store.changes.heads):
                 after = ""
                 while found := await ids(kind, after, MOST):
-                    records = await self.store.change_sources.look({kind: found})
-                    until = self.now() + LEASE
-                    await self.store.changes.enter(self.holder, records, token=None, as_of=None, until=until)
+                    await self._enter([(kind, id) for id in found], token=None)
                     after = found[-1]
-        await self.store.changes.enter(self.holder, [], token=token, as_of=began, until=self.now() + LEASE)
+        await self._enter([], token=token, as_of=began)

@@ -12,6 +12,9 @@ import strawberry
 
 MOST_EDITS = 200
 """Of one assignment."""
+MOST_TEXT = 50_000
+"""Characters of all edits of one assignment together: they come along wherever it is read."""
+FULL = f"An assignment keeps {MOST_EDITS} edits of its notes, of {MOST_TEXT} characters together."
 
 
 @strawberry.enum(description="What may be noted of an assignment (备注字段).")

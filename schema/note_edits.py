@@ -8,12 +8,12 @@ from datetime import date, datetime, timedelta
 import strawberry
 
 from schema.assignment_answers import AnswerOutcome
-from schema.assignment_notes import NoteEdit, NoteField, corrected
+from schema.assignment_notes import FULL, MOST_TEXT, NoteEdit, NoteField, corrected
 from schema.assignments import MAX_NOTE, Assignment
 from schema.clocks import DeviceClockInput
 from schema.digests import digest_of
 from schema.ids import checked
-from schema.refusals import Refusal, RefusalCode, Refused
+from schema.refusals import NextStep, Refusal, RefusalCode, Refused
 from schema.times import MAX_SAFE_INTEGER, to_millis
 
 MAX_EDITS = 50
@@ -96,7 +96,7 @@ def _check_value(field: NoteField, value: str, *, is_restored: bool, at: str) ->
 def taken_in(
     sent: NoteEditInput, assignment: Assignment, *, device_id: str, skew: timedelta, now: datetime, at: str
 ) -> NoteEdit:
-    """The edit as it is kept; raises `Refusal(BAD_INPUT | NOT_FOUND)` for what the assignment's notes don't allow."""
+    """The edit as it is kept; raises `Refusal(BAD_INPUT | NOT_FOUND | LIMIT_EXCEEDED)` for what the notes don't allow."""
     known = [edit for edit in assignment.note_edits if edit.field is sent.field]
     if sent.base_version > len(known):
         raise Refusal(RefusalCode.BAD_INPUT, f"The field is at version {len(known)}.", field=f"{at}.baseVersion")
@@ -106,6 +106,8 @@ def taken_in(
         if found is None:
             raise Refusal(RefusalCode.NOT_FOUND, field=f"{at}.restores")
         value = found.value
+    if sum(len(edit.value or "") for edit in assignment.note_edits) + len(value or "") > MOST_TEXT:
+        raise Refusal(RefusalCode.LIMIT_EXCEEDED, FULL, field=f"{at}.assignmentId", next_step=NextStep.DISCARD)
     edited_at = to_millis(sent.edited_at)
     return NoteEdit(
         id=sent.id,

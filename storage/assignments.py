@@ -20,6 +20,7 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     ((("assignee_id", ASCENDING), *SORT), {}),
     ((("office_path", ASCENDING), *SORT), {}),
     ((("case_id", ASCENDING), ("offered_at", ASCENDING)), {}),
+    ((("note_edits.id", ASCENDING),), {"partialFilterExpression": {"note_edits.id": {"$exists": True}}}),
 ]
 ON_OFFER = {CaseState.ACCEPTED: CaseState.ASSIGNED, CaseState.REOPENED: CaseState.ASSIGNED}
 ON_ACCEPTANCE = {CaseState.ASSIGNED: CaseState.INVESTIGATING}
@@ -89,10 +90,11 @@ class Assignments:
         found = await self._assignments.find({"case_id": {"$in": list(case_ids)}}, sort=[("offered_at", ASCENDING)])
         return [from_document(Assignment, document) for document in found]
 
-    async def with_edit(self, edit_id: str, visible: Filter) -> Assignment | None:
-        """The one whose notes that edit was taken into."""
-        found = await self._assignments.find_one(all_of({"note_edits.id": edit_id}, visible))
-        return from_document(Assignment, found) if found else None
+    async def with_edits(self, edit_ids: Sequence[str], visible: Filter) -> dict[str, Assignment]:
+        """Those whose notes these edits were taken into, by edit."""
+        found = await self._assignments.find(all_of({"note_edits.id": {"$in": list(edit_ids)}}, visible))
+        assignments = [from_document(Assignment, document) for document in found]
+        return {edit.id: each for each in assignments for edit in each.note_edits if edit.id in edit_ids}
 
     async def append_edit(self, id: str, edit: NoteEdit, visible: Filter) -> Assignment | None:
         """Take it in, once, behind all that came before; None where it is there already, is one too many, or unseen."""

@@ -11,8 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schema.assignment_notes import MOST_EDITS, NoteEdit, NoteField, corrected, merged
+from schema.assignment_notes import MOST_EDITS, MOST_TEXT, NoteEdit, NoteField, corrected, merged
 from storage.codecs import to_document
+from storage.engines import Addresses
+from storage.mongo import Mongo
+from storage.store import Store
+from tests.counting import Commands
 from tests.test_assignments import offered
 from tests.world import REFUSED, World, new_id
 
@@ -259,6 +263,26 @@ async def test_an_assignment_that_is_anothers_is_none(world: World) -> None:
     assert (await world.ask("neighbour", SEEN, id=id))["node"] is None
 
 
+async def test_a_batch_that_was_sent_before_costs_the_same_however_much_it_is(
+    world: World, engines: Addresses, driver: str
+) -> None:
+    _, id = await offered(world)
+    edits = [edit(id, f"第{number}", deviceSequence=number) for number in range(1, 31)]
+    assert {each["outcome"] for each in await send(world, *edits)} == {"SETTLED"}
+    commands, uncounted = Commands(), world.store
+    mongo = Mongo(engines.mongo_url, uncounted.mongo.name, driver=driver, listeners=[commands])
+    world.store = Store(mongo, uncounted.objects)
+    costs = []
+    for batch in (edits[:3], edits):
+        commands.clear()
+        assert {each["outcome"] for each in await send(world, *batch)} == {"DUPLICATE"}
+        costs.append(commands.total)
+    explained = await mongo.command("explain", {"find": "assignments", "filter": {"note_edits.id": edits[0]["id"]}})
+    await mongo.close()
+    assert costs[0] == costs[1]
+    assert "COLLSCAN" not in repr(explained["queryPlanner"]["winningPlan"])
+
+
 async def test_an_assignment_keeps_so_many_edits_and_a_batch_takes_so_many(world: World) -> None:
     _, id = await offered(world)
     [result] = await send(world, edit(id))
@@ -269,6 +293,11 @@ async def test_an_assignment_keeps_so_many_edits_and_a_batch_takes_so_many(world
         {"_id": id}, {"$push": {"note_edits": {"$each": full}}}
     )
     assert await code_of(world, edit(id)) == "LIMIT_EXCEEDED"
+    _, other = await offered(world)
+    long = ["长" * 2000] * (MOST_TEXT // 2000)
+    results = await send(world, *(edit(other, text, deviceSequence=n) for n, text in enumerate([*long, "短"], start=1)))
+    assert [each["outcome"] for each in results] == ["SETTLED"] * len(long) + ["REFUSED"]
+    assert (results[-1]["refusal"]["code"], results[-1]["refusal"]["nextStep"]) == ("LIMIT_EXCEEDED", "DISCARD")
     again = await world.ask("supervisor", EDIT, input={"edits": [edit(id)] * 51})
     assert again["editAssignmentNotes"]["code"] == "LIMIT_EXCEEDED"
     assert result["outcome"] == "SETTLED"

@@ -1,12 +1,15 @@
 """Changes: what a phone keeps equals what its user may see, after any writes, losses of access, restarts and pages."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import anyio
 import pytest
 
+from api import change_work
 from api.change_work import ChangeWork
 from api.context import clock
 from schema.catalogue import DEFAULTS
@@ -243,6 +246,34 @@ async def test_a_worker_that_was_away_misses_nothing(world: World) -> None:
     async with followed(world.store):
         changed = await phone.pull()
     assert [change["id"] for change in changed] == [own]
+
+
+async def test_what_touches_more_than_a_piece_is_entered_whole_also_after_a_kill(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(change_work, "MOST", 4)
+    phone = Puller(world, "inspector")
+    async with followed(world.store):
+        await phone.pull()
+    own = [await world.observe("inspector") for _ in range(6)]
+    case = await world.open_case("officer", *own)
+    entered = world.store.changes.enter
+    left = 2
+
+    async def killed(*given: Any, **named: Any) -> int:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise asyncio.CancelledError
+        return await entered(*given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.store.changes, "enter", killed)
+        with pytest.raises(asyncio.CancelledError):
+            await ChangeWork(world.store, new_id("ses"), clock).follow()
+    async with followed(world.store):
+        await phone.pull()
+    assert {id for id in own if phone.records[id]["followUps"][0]["caseNumber"] == case["number"]} == set(own)
 
 
 async def test_where_the_log_does_not_reach_back_phones_begin_anew(world: World) -> None:

@@ -18,21 +18,6 @@ from schema.refusals import Refusal
 from schema.webhooks import check_url
 from tests.receivers import Receiver, receiving
 
-FIELDS = "... on WebhookPayload { webhook { id url state disabledReason } secret } ... on Refused { code field }"
-REGISTER = f"mutation M($input: RegisterWebhookInput!) {{ answer: registerWebhook(input: $input) {{ {FIELDS} }} }}"
-ROTATE = (
-    f"mutation M($input: RotateWebhookSecretInput!) {{ answer: rotateWebhookSecret(input: $input) {{ {FIELDS} }} }}"
-)
-ENABLE = f"mutation M($input: WebhookInput!) {{ answer: enableWebhook(input: $input) {{ {FIELDS} }} }}"
-REMOVE = "mutation M($input: WebhookInput!) { answer: removeWebhook(input: $input) { ... on WebhookRemoved { id } } }"
-LIST = "{ webhooks { id url state disabledReason } }"
-DELIVERIES = """
-query D($id: ID!, $first: Int = 20) {
-  webhookDeliveries(id: $id, first: $first) {
-    edges { node { id kind recordId recordState state attempts failure deliveredAt } } pageInfo { hasNextPage }
-  }
-}"""
-
 
 @pytest.fixture
 def driver() -> str:
