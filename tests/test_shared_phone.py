@@ -248,10 +248,11 @@ def test_a_key_spares_the_password_and_nothing_opens_without_either(spawner: Spa
     assert name == "MINGCHA_PHONE_KEY"
     terminal.key = StoreKey.read(text)
     assert [each["draft"]["text"] for each in terminal.status()["observations"]] == ["甲"]
-    terminal.key = replace(terminal.key, raw=bytes(32))
-    place = terminal.stores.current()
-    assert place
-    assert not place.lock.admits(terminal.key)
+    stale = terminal.environment("some-密码") | {"MINGCHA_PHONE_KEY": replace(terminal.key, raw=bytes(32)).text}
+    for command, code in (("status", 4), ("unlock", 0)):
+        how = {"environment": stale, "output": str(tmp_path / "out"), "kill_at": 0, "dies_after": 0}
+        assert spawner.run(lambda _: None, arguments=[command], **how) == code
+    assert text in (tmp_path / "out").read_text()
 
 
 # In this process: what takes many kills, or answers that no server gives

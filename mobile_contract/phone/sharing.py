@@ -3,6 +3,7 @@
 Signing in, which makes a store, is in `commands`; what opens one is left to `unlocking`.
 """
 
+import os
 from collections.abc import Sequence
 from typing import Annotated, Any
 
@@ -23,6 +24,7 @@ app = typer.Typer()
 @app.command()
 def unlock(folder: Where = DEFAULT_FOLDER) -> None:
     """Print what spares the password (解锁): `eval "$(scripts/phone unlock)"`. Close the terminal, and it is locked again."""
+    os.environ.pop(KEY, None)  # one that no longer fits must not stand in the way of the next
     with told(), Device.opened(folder) as device:
         typer.echo(f"export {KEY}={device.key.text}")
 

@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_bytes, token_hex
+from typing import BinaryIO
 
 from mobile_contract.phone.database import KEY_BYTES
 from mobile_contract.phone.faults import Damaged
@@ -144,7 +145,10 @@ class Stores:
         return made, key
 
     def relock(self, place: Place, lock: Lock) -> None:
-        write_private(place.keys, lock.text)
+        """Put other keys in the place of those there, which are overwritten: no former password opens what is left of them."""
+        with place.keys.open("r+b") as former:
+            write_private(place.keys, lock.text)
+            _overwrite(former)
 
     def erase(self, place: Place) -> None:
         """Erase a store for good: first its keys, without which nobody reads the rest, then the rest. No other is touched."""
@@ -166,8 +170,8 @@ class Stores:
                 self.erase(Place(path.name, path))
 
     def _remove(self, root: Path) -> None:
-        if (root / "keys.json").exists():
-            erase(root / "keys.json")
+        for path in root.glob("keys.json*"):
+            erase(path)
         shutil.rmtree(root)
         sync_folder(self._folder.users)
 
@@ -183,9 +187,13 @@ def _blank(keys: Path) -> None:
     """Overwrite in place, on the disk before this returns: what is there then says that the store is to go."""
     if keys.exists():
         with keys.open("r+b") as file:
-            file.write(bytes(keys.stat().st_size))
-            file.flush()
-            os.fsync(file.fileno())
+            _overwrite(file)
+
+
+def _overwrite(file: BinaryIO) -> None:
+    file.write(bytes(os.fstat(file.fileno()).st_size))
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _is_blank(keys: Path) -> bool:

@@ -57,7 +57,7 @@ class Takeover:
             originals = Originals(place.originals, key.originals)
             for medium in outbox.media():
                 path = self._originals / medium.file
-                if path.exists():
+                if path.is_file():
                     file = token_hex(16)
                     originals.keep(file, _chunks(path))
                     outbox.renamed(medium.id, file)
