@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from mobile_contract.phone import enquiries, keeping, note_screen, noting, reading, screen
+from mobile_contract.phone import editing, enquiries, keeping, note_screen, noting, reading, screen
 from mobile_contract.phone.bars import Bars
 from mobile_contract.phone.delivery import Delivery
 from mobile_contract.phone.device import Device
@@ -36,6 +36,7 @@ app.add_typer(keeping.app)
 app.add_typer(enquiries.app)
 app.add_typer(reading.app)
 app.add_typer(noting.app)
+app.add_typer(editing.app)
 AtOnce = Annotated[int, typer.Option(min=1, max=8, help="Photos on their way at once.")]
 
 
