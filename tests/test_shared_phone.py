@@ -250,8 +250,8 @@ def test_a_key_spares_the_password_and_nothing_opens_without_either(spawner: Spa
     assert [each["draft"]["text"] for each in terminal.status()["observations"]] == ["甲"]
     stale = terminal.environment("some-密码") | {"MINGCHA_PHONE_KEY": replace(terminal.key, raw=bytes(32)).text}
     for command, code in (("status", 4), ("unlock", 0)):
-        how = {"environment": stale, "output": str(tmp_path / "out"), "kill_at": 0, "dies_after": 0}
-        assert spawner.run(lambda _: None, arguments=[command], **how) == code
+        output = str(tmp_path / "out")
+        assert spawner.run(lambda _: None, arguments=[command], environment=stale, output=output) == code
     assert text in (tmp_path / "out").read_text()
 
 

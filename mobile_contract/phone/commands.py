@@ -15,7 +15,7 @@ from typing import Annotated
 import httpx
 import typer
 
-from mobile_contract.phone import enquiries, keeping, note_screen, noting, reading, screen, sharing
+from mobile_contract.phone import editing, enquiries, keeping, note_screen, noting, reading, screen, sharing
 from mobile_contract.phone.bars import Bars
 from mobile_contract.phone.delivery import Delivery
 from mobile_contract.phone.device import Device, ready
@@ -42,6 +42,7 @@ app.add_typer(keeping.app)
 app.add_typer(enquiries.app)
 app.add_typer(reading.app)
 app.add_typer(noting.app)
+app.add_typer(editing.app)
 app.add_typer(sharing.app)
 AtOnce = Annotated[int, typer.Option(min=1, max=8, help="So many uploads at once, at most; fewer on a bad line.")]
 

@@ -136,6 +136,7 @@ class Outbox:
             for each in through:
                 database.execute("UPDATE observations SET draft = '{}', forgotten = 1 WHERE id = ?", (each.id,))
                 database.execute("UPDATE media SET name = '', file = '' WHERE observation_id = ?", (each.id,))
+                database.execute("DELETE FROM draft_edits WHERE observation_id = ?", (each.id,))
         return through
 
     # Reading

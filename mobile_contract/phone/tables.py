@@ -1,9 +1,9 @@
 """Tables of the phone's one database, level by level: an older phone's outbox is brought up to date and never begun anew.
 
-What is written into them is left to `outbox`, `records` and `ratings`.
+What is written into them is left to `outbox`, `records` and `edits`.
 """
 
-LEVEL = 2
+LEVEL = 3
 _FIRST = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE observations (
@@ -38,9 +38,17 @@ CREATE TABLE records (
   kind TEXT NOT NULL, id TEXT NOT NULL, content TEXT NOT NULL, round INTEGER NOT NULL, PRIMARY KEY (kind, id)
 );
 """
+_THIRD = """
+CREATE TABLE draft_edits (
+  number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
+  observation_id TEXT NOT NULL REFERENCES observations ON DELETE CASCADE, field TEXT NOT NULL, value TEXT NOT NULL,
+  seen INTEGER NOT NULL, edited_at TEXT NOT NULL, restores TEXT
+);
+CREATE INDEX draft_edits_of ON draft_edits (observation_id, number);
+"""
 
 
 def statements(level: int) -> list[str]:
     """What brings a database of that level, 0 for a new one, to `LEVEL`."""
-    wanted = [_FIRST, _SECOND][level:]
+    wanted = [_FIRST, _SECOND, _THIRD][level:]
     return [each for script in wanted for each in script.split(";")]
