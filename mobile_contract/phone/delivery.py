@@ -128,8 +128,8 @@ class Delivery:
                 awaited = len(self._outbox.media(MediumState.CONFIRMED))
                 pause = max(min(pause, LOOK_SECONDS), min(awaited * LOOK_EACH_SECONDS, LONGEST_LOOK_SECONDS))
             if time.monotonic() + pause > deadline:
-                if awaited := self._outbox.media(MediumState.CONFIRMED):
-                    fault = fault or Unverified(len(awaited))
+                if unverified := self._outbox.media(MediumState.CONFIRMED):
+                    fault = fault or Unverified(len(unverified))
                 if fault is not None:
                     raise fault
                 return
