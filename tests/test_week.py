@@ -70,6 +70,8 @@ def test_what_is_put_again_though_the_phone_knew_better_is_counted() -> None:
     lost = [put("PUT 1", 1, Fate.HALVE, size=5), put("PUT 1", 2, Fate.LOSE_REPLY), put("PUT 1", 3)]
     sent = count_puts(lost, 7, Confirmed())
     assert (sent.puts, sent.carried, sent.stored, sent.after_told, sent.after_answer) == (3, 32, 10, 0, 0)
+    there = replace(put("PUT", 1), status=412)
+    assert count_puts([there], 0, Confirmed()).stored == 10
     again = count_puts([*lost, put("PUT 1", 4)], 0, Confirmed())
     assert (again.after_told, again.after_answer) == (0, 1)
     confirmed = Confirmed()
