@@ -3,11 +3,15 @@
 import re
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.bad_network import Fate, once
 from tests.phones import PASSWORD
 from tests.served import Served
 from tests.terminals import MIB, Terminal, photo
+from tests.test_supervision import until
+from tests.world import World
 
 
 def copy_of(terminal: Terminal, medium_id: str) -> Path:
@@ -142,3 +146,24 @@ def test_lists_and_facts(terminal: Terminal, tmp_path: Path) -> None:
     assert "南康示范家具厂" in terminal.do("points")
     terminal.do("accept", "asg_0198f1aa-0000-7000-8000-000000000000")
     assert "held 暂存" in terminal.output
+
+
+def test_sync_says_so_when_the_server_has_yet_to_verify(
+    terminal: Terminal, served: Served, inspector: str, tmp_path: Path
+) -> None:
+    terminal.do("take", photo(tmp_path, "a.jpg"))
+    terminal.started = lambda pid: setattr(served.server, "victim", pid)
+    served.server.fate = once("MyMedia", Fate.KILL)
+    assert terminal.run("send") == -9
+    served.calm()
+    until(lambda: [each["state"] for each in served.kept(inspector)["media"].values()] == ["READY"], 30)
+
+    async def stall(world: World) -> None:
+        held = {"$set": {"state": "UPLOADED", "due_at": datetime(2100, 1, 1, tzinfo=UTC)}}
+        await world.store.mongo.collection("media").update_many({"_id": {"$in": list(kept)}}, held)
+
+    kept = served.kept(inspector)["media"]
+    served.within(stall)
+    assert terminal.run("sync", "--for", "1") == 3
+    assert "yet to verify 1 media" in terminal.output
+    assert terminal.states() == [("ACCEPTED", ["CONFIRMED"])]

@@ -19,6 +19,20 @@ from mobile_contract.phone.uploads import Meter, Uploads
 
 MOST_REJECTIONS = 3
 LOOK_SECONDS = 1.0
+LOOK_EACH_SECONDS, LONGEST_LOOK_SECONDS = 0.02, 15.0
+"""For each medium that is waited for, a look is that much later: no server verifies them faster, and a look lists them all."""
+
+
+class Unverified(Fault):
+    """All has been handed in, and the server has not looked at all of it yet."""
+
+    exit_code = 3
+
+    def __init__(self, count: int) -> None:
+        super().__init__(
+            f"The server has everything, and has yet to verify {count} media: look again later.",
+            f"内容已全部送达，还有 {count} 个影像等待服务器核验，请稍后查看。",
+        )
 
 
 class Delivery:
@@ -97,7 +111,7 @@ class Delivery:
                 await self.once()
 
     async def until_through(self, seconds: float) -> None:
-        """Pass after pass, backing off while nothing moves. Raise the last `Fault` when the time is over."""
+        """Pass after pass, backing off while nothing moves. Raise the last `Fault`, or `Unverified`, when the time is over."""
         deadline = time.monotonic() + seconds
         still = 0
         while True:
@@ -111,8 +125,11 @@ class Delivery:
             asked = fault.seconds if isinstance(fault, Unreachable) else None
             pause = self._backoff.wait(still, asked=asked)
             if fault is None and not queued and not any(each.is_undelivered for each in observations):
-                pause = min(pause, LOOK_SECONDS)
+                awaited = len(self._outbox.media(MediumState.CONFIRMED))
+                pause = max(min(pause, LOOK_SECONDS), min(awaited * LOOK_EACH_SECONDS, LONGEST_LOOK_SECONDS))
             if time.monotonic() + pause > deadline:
+                if unverified := self._outbox.media(MediumState.CONFIRMED):
+                    fault = fault or Unverified(len(unverified))
                 if fault is not None:
                     raise fault
                 return

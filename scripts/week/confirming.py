@@ -7,7 +7,7 @@ import io
 import json
 import time
 from collections.abc import Iterator
-from http.client import HTTPResponse
+from http.client import HTTPException, HTTPResponse
 from typing import Any
 
 from api.codings import decoded
@@ -43,13 +43,13 @@ class Confirmed:
 
 def _body(answer: bytes) -> Any:
     response = HTTPResponse(_Bytes(answer))  # type: ignore[arg-type]
-    response.begin()
-    body = response.read()
-    coding = response.headers.get("Content-Encoding")
     try:
+        response.begin()
+        body = response.read()
+        coding = response.headers.get("Content-Encoding")
         return json.loads(decoded(body, coding, LONGEST_ANSWER) if coding else body)
-    except ValueError:
-        return None  # no answer of the API's: something before it failed
+    except (ValueError, HTTPException):
+        return None  # the API was killed in the middle of it
 
 
 def told(value: Any) -> Iterator[tuple[str, int]]:

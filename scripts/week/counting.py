@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mobile_contract.phone.puts import ALREADY_THERE
 from scripts.bad_network import Request
 from scripts.week.confirming import WHOLE, Confirmed
 from scripts.week.plan import MIB, Plan
@@ -113,7 +114,7 @@ def count_puts(requests: Sequence[Request], broken_off: int, confirmed: Confirme
         told = min(confirmed.at.get((medium, part), float("inf")) for part in (number, WHOLE))
         after_told += told < each.began
         after_answer += answered.get(place, float("inf")) < each.began
-        if each.was_stored:
+        if each.was_stored or each.status == ALREADY_THERE:
             sizes[place] = each.carried
             if each.was_told:
                 answered.setdefault(place, each.ended)

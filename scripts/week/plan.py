@@ -15,7 +15,8 @@ from storage.scenes import draw_scene
 KIB, MIB = 1024, 1024 * 1024
 WEEK = timedelta(days=7)
 SEGMENT_BYTES = 65_533
-"""What a JPEG's segment holds at most, beside its length."""
+"""What a JPEG's segment holds at most, beside its head."""
+HEAD_BYTES = 4
 START = b"\xff\xd8"
 APPLICATION = b"\xff\xef"
 """Segments that every reader passes over."""
@@ -122,8 +123,8 @@ class Darkroom:
         random = Random(self.plan.seed * 100_000 + shot.number)  # noqa: S311
         parts = [START]
         left = shot.byte_size - len(scene)
-        while left > 0:
-            size = min(left, SEGMENT_BYTES)
+        while left > HEAD_BYTES:
+            size = min(left - HEAD_BYTES, SEGMENT_BYTES)
             parts += [APPLICATION, (size + 2).to_bytes(2, "big"), random.randbytes(size)]
-            left -= size
+            left -= HEAD_BYTES + size
         return b"".join([*parts, scene.removeprefix(START)])

@@ -4,6 +4,7 @@ The network before it and the phone are left to `travelling`.
 """
 
 import asyncio
+import contextlib
 import os
 import re
 import signal
@@ -126,10 +127,11 @@ class Product:
         assert self._process  # noqa: S101  it was started
         for tasks in Path(f"/proc/{self._process.pid}/task").glob("*/children"):
             for pid in tasks.read_text().split():
-                if module in Path(f"/proc/{pid}/cmdline").read_text().split("\0"):
-                    os.kill(int(pid), signal.SIGKILL)
-                    self.deaths.append(module)
-                    return
+                with contextlib.suppress(OSError):  # it ended meanwhile
+                    if module in Path(f"/proc/{pid}/cmdline").read_text().split("\0"):
+                        os.kill(int(pid), signal.SIGKILL)
+                        self.deaths.append(module)
+                        return
 
     def end_sessions(self, user_id: str) -> None:
         """As when nobody has renewed them in time."""

@@ -28,8 +28,6 @@ from scripts.week.product import County, Product, Stuck
 DELIVERY_SECONDS = 3600.0
 PASS_SECONDS = 300
 LATE_SECONDS = 0.4
-GIVEN_UP_SECONDS = 0.8
-"""After which a phone that looks for a line it hasn't is killed; what it was told is on its disk."""
 KILLED = -9
 THROUGH, LATER, SIGN_IN = 0, 3, 4
 BAD = (Fate.LOSE, Fate.HALVE, Fate.LOSE_REPLY, Fate.TWICE, Fate.CUT_REPLY, Fate.LATE, Fate.ECHO, Fate.FAIL)
@@ -105,7 +103,7 @@ class Traveller:
         self.journey.assignments = asyncio.run(self._assign(address))
         self._do("pull")
         self.server.calm()
-        self.server.fate = self.objects.fate = lambda _: Fate.LOSE
+        self.server.fate = self.objects.fate = lambda _: Fate.KILL
         began = time.perf_counter()
         self._take_all()
         self.journey.taking = time.perf_counter() - began
@@ -161,10 +159,10 @@ class Traveller:
         return answers + [["rate", window.code, "--score", str(60 + n), *about] for n, window in enumerate(windows)]
 
     def _hand_over(self, arguments: list[str], ahead: timedelta) -> None:
-        """An answer looks for a line, after it was kept; the phone dies of it."""
+        """An answer looks for a line, after it was kept; of that the phone dies."""
         if arguments[0] == "rate":
             self._do(*arguments, ahead=ahead)
-        elif self._run(*arguments, ahead=ahead, dies_after=GIVEN_UP_SECONDS) == KILLED:
+        elif self._run(*arguments, ahead=ahead) == KILLED:
             self.journey.phone_deaths += 1
 
     def _kill_while(self, arguments: list[str], ahead: timedelta, moment: int) -> None:
@@ -229,7 +227,7 @@ class Traveller:
             raise Stuck(f"`phone {arguments[0]}` ended with {code}: {printed[-2000:]}")
         return printed
 
-    def _run(self, *arguments: str, ahead: timedelta = timedelta(), dies_after: float = 0.0, kill_at: int = 0) -> int:
+    def _run(self, *arguments: str, ahead: timedelta = timedelta(), kill_at: int = 0) -> int:
         def started(pid: int) -> None:
             self.server.victim = self.objects.victim = pid
 
@@ -240,6 +238,5 @@ class Traveller:
             environment=own,
             output=str(self._log),
             ahead=ahead,
-            dies_after=dies_after,
             kill_at=kill_at,
         )
