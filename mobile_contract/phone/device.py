@@ -177,9 +177,13 @@ class Device:
     async def online(self) -> AsyncIterator["Line"]:
         """A line to the server and to the store, closed at the end; nothing is sent by opening it."""
         limits = httpx.Limits(max_connections=10, keepalive_expiry=30)
-        async with httpx.AsyncClient(limits=limits) as server, httpx.AsyncClient(limits=limits) as store:
-            account = Account(self.outbox, server, Backoff())
-            yield Line(self, account, server, store)
+        trusted = httpx.create_ssl_context()  # once for both: reading the certificates takes longer than most answers
+
+        def client() -> httpx.AsyncClient:
+            return httpx.AsyncClient(limits=limits, verify=trusted)
+
+        async with client() as server, client() as store:
+            yield Line(self, Account(self.outbox, server, Backoff()), server, store)
 
 
 def ready(folder: Folder, ask_new: Callable[[Session | None], str] = ask_password_of) -> Stores:
