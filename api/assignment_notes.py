@@ -101,6 +101,8 @@ async def _settle(
     edit = taken_in(sent, assignment, device_id=device_id, skew=skew, now=context.now, at=at)
     if noted := await assignments.append_edit(sent.assignment_id, edit, known.own):
         known.assignments[sent.assignment_id] = known.taken[sent.id] = noted
+        for id in [id for id, before in known.taken.items() if before.id == noted.id]:
+            known.taken[id] = noted
         return AnswerOutcome.SETTLED, noted
     # Another request was faster with this very id, or the assignment is full, or no longer one's own.
     if before := (await assignments.with_edits([sent.id], known.own)).get(sent.id):

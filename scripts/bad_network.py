@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
+from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -41,7 +42,8 @@ class Fate(Enum):
 class Request:
     """`name` is a GraphQL operation, or `PUT` with the number of a part; `key` is the object's, whose bytes are not kept.
 
-    `sent` and `answered` are bytes as they travelled, heads included; `carried` those of the request's body alone.
+    `sent` and `answered` are bytes as they travelled, heads included; `carried` those of the request's body alone, and
+    `digest` its SHA-256.
     It came at `began` and was through with at `ended`, in seconds of the monotonic clock.
     """
 
@@ -55,6 +57,7 @@ class Request:
     answered: int = 0
     began: float = 0.0
     ended: float = 0.0
+    digest: str = ""
 
     @property
     def was_stored(self) -> bool:
@@ -92,11 +95,12 @@ class BadNetwork:
         self.victim = 0
         self.signal = signal.SIGKILL
         self.seconds = 0.0
+        self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
         self._server = asyncio.run_coroutine_threadsafe(
-            asyncio.start_server(self._serve, "127.0.0.1", 0, limit=2**16), self._loop
+            asyncio.start_server(self._meet_sender, "127.0.0.1", 0, limit=2**16), self._loop
         ).result()
         self.address = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
@@ -105,10 +109,11 @@ class BadNetwork:
             self._server.close()
             while others := asyncio.all_tasks() - {
                 asyncio.current_task()
-            }:  # whoever connected last has a task only now
-                for task in others:
+            }:  # one that was just accepted is not ours yet
+                for task in self._tasks:
                     task.cancel()
-                await asyncio.gather(*others, return_exceptions=True)
+                await asyncio.wait(others)
+            await asyncio.sleep(0)  # in which the lines that were cut are closed
 
         asyncio.run_coroutine_threadsafe(stop(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -118,6 +123,20 @@ class BadNetwork:
     def calm(self) -> None:
         """As if nothing had been: all pass, nothing is on record."""
         self.fate, self.signal, self.requests = (lambda _: Fate.PASS), signal.SIGKILL, []
+
+    def _meet_sender(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Held on to until it is done: the loop itself would let go of one that waits."""
+        task = self._loop.create_task(self._serve(reader, writer))
+        self._tasks.add(task)
+
+        def done(_: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)
+            if task.cancelled():
+                writer.transport.abort()
+            else:
+                writer.close()
+
+        task.add_done_callback(done)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One request a connection: nothing of one is left over for the next."""
@@ -141,8 +160,6 @@ class BadNetwork:
             self.bytes_broken_off += len(broken.partial)
         except ConnectionError:
             return  # the sender is gone
-        finally:
-            writer.close()
 
     async def _meet(self, came: Came, fate: Fate, writer: asyncio.StreamWriter) -> None:
         if fate in {Fate.LOSE, Fate.HALVE, Fate.KILL, Fate.FAIL}:
@@ -181,7 +198,7 @@ class BadNetwork:
             await writer.drain()
             return await reader.read()
         finally:
-            writer.close()
+            writer.transport.abort()
 
     def _note(self, came: Came, fate: Fate, reply: bytes | None) -> Request:
         """`reply` is the other side's; None where it had nothing to answer, empty where we answer ourselves."""
@@ -190,8 +207,9 @@ class BadNetwork:
         answered = {Fate.LOSE_REPLY: 0, Fate.KILL_AFTER: 0, Fate.CUT_REPLY: whole // 2}.get(fate, whole)
         kept = b"" if came.name.startswith("PUT") else _plain(came.body)
         sent = len(came.head) + len(came.body)
+        digest = sha256(came.body).hexdigest()
         made = Request(came.name, came.path, kept, fate, status, sent, len(came.body), answered, came.began)
-        self.requests.append(replace(made, ended=time.monotonic()))
+        self.requests.append(replace(made, ended=time.monotonic(), digest=digest))
         return self.requests[-1]
 
     def names(self) -> list[str]:

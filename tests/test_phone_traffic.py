@@ -102,7 +102,7 @@ async def test_as_many_go_at_once_as_the_line_bears(tmp_path: Path) -> None:
 
 def sizes(served: Served) -> list[int]:
     """Of the parts that the store took, in the order of their numbers."""
-    found = {each.name: len(each.body) for each in served.objects.requests if each.was_stored}
+    found = {each.name: each.carried for each in served.objects.requests if each.was_stored}
     return [found[f"PUT {number}"] for number in range(1, len(found) + 1)]
 
 

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from dataclasses import replace
-from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -46,7 +45,7 @@ def test_of_the_same_bytes_one_goes_at_a_time(media: list[Medium], first: list[s
 
 def bodies(served: Served) -> Counter[str]:
     """How often the store took which bytes."""
-    return Counter(sha256(each.body).hexdigest() for each in served.objects.requests if each.was_stored)
+    return Counter(each.digest for each in served.objects.requests if each.was_stored)
 
 
 def test_the_same_bytes_cross_the_line_once(terminal: Terminal, served: Served, inspector: str, tmp_path: Path) -> None:
@@ -88,7 +87,9 @@ def test_where_the_first_is_set_aside_or_rejected_another_goes(
         terminal.do("take", photo(tmp_path, name))
         terminal.do("take", photo(tmp_path, name), "--again")
     [broken, *_] = terminal.status()["observations"]
-    [copy] = (terminal.folder / "originals").glob(f"{broken['media'][0]['id']}.*")
+    place, _ = terminal.unlocked()
+    with terminal.outbox() as outbox:
+        [copy] = [place.originals / each.file for each in outbox.media() if each.id == broken["media"][0]["id"]]
     copy.chmod(0o600)
     copy.write_bytes(copy.read_bytes()[:-1] + b"?")
     served.server.fate = once("ConfirmMedia", Fate.KILL)
