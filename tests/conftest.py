@@ -18,6 +18,7 @@ from anyio import CapacityLimiter
 
 from api.keys import KeyRing
 from api.settings import Settings
+from mobile_contract.phone import locks
 from storage import mongod
 from storage.engines import Addresses
 from storage.folder import DataFolder
@@ -202,6 +203,15 @@ async def office(kept: Store, tmp_path: Path) -> Office:
     """An empty installation and a folder of files to import."""
     await prepare(kept.mongo)
     return Office(kept, tmp_path)
+
+
+@pytest.fixture
+def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A password locks a phone's store at no cost in this process, and the phone is given the usual one."""
+    monkeypatch.setattr(locks, "MEMORY_KIB", 8)
+    monkeypatch.setattr(locks, "PASSES", 1)
+    monkeypatch.setenv("MINGCHA_PHONE_PASSWORD", PASSWORD)
+    monkeypatch.delenv("MINGCHA_PHONE_KEY", raising=False)
 
 
 @pytest.fixture(scope="session")
