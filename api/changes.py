@@ -25,6 +25,7 @@ from schema.refusals import Refusal, RefusalCode, Refused
 from storage import visibility
 from storage.changes import ChangeSequence, Entry
 from storage.mongo import Filter
+from storage.onward import read_onward
 from storage.visibility import all_of
 
 ROOTS = {
@@ -64,7 +65,11 @@ async def pull_or_say_why_not(
 
 
 async def pull(context: Context, since: str | None, kinds: Sequence[ChangeKind] | None, first: int) -> ChangePage:
-    """One page; raises `Refusal(CURSOR_EXPIRED | LIMIT_EXCEEDED)`."""
+    """One page; raises `Refusal(CURSOR_EXPIRED | LIMIT_EXCEEDED)`.
+
+    Where it ends is read first, then what comes before that, then the records: each no older than the one before.
+    """
+    read_onward()
     seal = context.seal("changes")
     seal.page(first, None)
     wanted = list(ChangeKind) if kinds is None else list(dict.fromkeys(kinds))

@@ -18,6 +18,7 @@ from pymongo.write_concern import WriteConcern
 
 from schema.refusals import Refusal, RefusalCode
 from storage.faults import DUPLICATE_KEY, HISTORY_LOST, NOT_NOW, AlreadyThere, HistoryLost, StoreFault
+from storage.onward import session_for
 
 Document = dict[str, Any]
 Filter = Mapping[str, Any]
@@ -86,6 +87,9 @@ class Collection:
     def __init__(self, raw: Any) -> None:
         self._raw = raw
 
+    async def _session(self) -> Session:
+        return await _opened(self._raw.database.client.start_session(causal_consistency=True))
+
     async def find(
         self,
         filter: Filter,
@@ -96,15 +100,17 @@ class Collection:
         session: Session = None,
     ) -> list[Document]:
         with translated():
-            cursor = self._raw.find(filter, projection, sort=sort, limit=limit, batch_size=10_000, session=session)
-            return list(await cursor.to_list(None))
+            async with session_for(session, self._session) as within:
+                cursor = self._raw.find(filter, projection, sort=sort, limit=limit, batch_size=10_000, session=within)
+                return list(await cursor.to_list(None))
 
     async def find_one(
         self, filter: Filter, *, sort: Sort | None = None, projection: Projection = None, session: Session = None
     ) -> Document | None:
         with translated():
-            found: Document | None = await self._raw.find_one(filter, projection, sort=sort, session=session)
-            return found
+            async with session_for(session, self._session) as within:
+                found: Document | None = await self._raw.find_one(filter, projection, sort=sort, session=within)
+                return found
 
     async def insert_one(self, document: Document, *, session: Session = None) -> None:
         """Raise `AlreadyThere` where a unique key is taken."""
@@ -171,9 +177,10 @@ class Collection:
 
     async def aggregate(self, pipeline: Sequence[Document], *, session: Session = None) -> list[Document]:
         with translated():
-            cursor = await _opened(self._raw.aggregate(list(pipeline), session=session))
-            found: list[Document] = await cursor.to_list(None)
-            return found
+            async with session_for(session, self._session) as within:
+                cursor = await _opened(self._raw.aggregate(list(pipeline), session=within))
+                found: list[Document] = await cursor.to_list(None)
+                return found
 
     async def count(self, filter: Filter) -> int:
         with translated():
