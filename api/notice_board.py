@@ -138,6 +138,8 @@ class Board:
                 reached, deadline = since, asyncio.get_running_loop().time() + REACH_SECONDS
                 while reached < floor:
                     batch = await reader.next()
+                    if batch.position < floor and not batch.notices:
+                        await self._log.stir()
                     found += takewhile(lambda each: each.position <= floor, batch.notices)
                     reached = batch.position
                     is_late = asyncio.get_running_loop().time() > deadline

@@ -78,6 +78,9 @@ class NoticeLog(Protocol):
     def reading(self, after: str | None) -> AbstractAsyncContextManager[Reader]:
         """A reader of what comes after a position, or after now. The block raises `HistoryLost` where that is no more."""
 
+    async def stir(self) -> None:
+        """Write something: where nothing is written, the history's end does not show for up to ten seconds."""
+
 
 class Notices:
     """Implements `NoticeLog`."""
@@ -103,6 +106,9 @@ class Notices:
     async def keep(self, name: str, position: str) -> None:
         """Keep how far a reader has come; of several of one name, who came furthest."""
         await self._places.update_one({"_id": name}, {"$max": {"position": position}}, upsert=True)
+
+    async def stir(self) -> None:
+        await self._places.update_one({"_id": "stirred"}, {"$inc": {"times": 1}}, upsert=True)
 
     async def leave(self, name: str) -> None:
         """Begin anew from now on."""

@@ -35,6 +35,9 @@ class Breaking:
         async with self._log.reading(after) as reader:
             yield _Broken(self, reader)
 
+    async def stir(self) -> None:
+        await self._log.stir()
+
 
 class _Broken:
     def __init__(self, log: Breaking, reader: Reader) -> None:
