@@ -33,6 +33,7 @@ async def many_hands(
 
     async with anyio.create_task_group() as tasks:
         while not failures:
+            ended = anyio.Event()  # before asking: what ends meanwhile may leave something to claim
             piece: T | None = None
             if under_way < most:
                 try:
@@ -45,8 +46,7 @@ async def many_hands(
                 tasks.start_soon(one, piece)
             elif under_way:
                 await ended.wait()
-                ended = anyio.Event()
-            else:
+            elif not ended.is_set():
                 break
     if failures:
         raise failures[0]
