@@ -107,9 +107,8 @@ class BadNetwork:
     def close(self) -> None:
         async def stop() -> None:
             self._server.close()
-            while others := asyncio.all_tasks() - {
-                asyncio.current_task()
-            }:  # one that was just accepted is not ours yet
+            # One that was just accepted is not among ours yet.
+            while others := asyncio.all_tasks() - {asyncio.current_task()}:
                 for task in self._tasks:
                     task.cancel()
                 await asyncio.wait(others)

@@ -23,7 +23,7 @@ from api.settings import Settings
 from mobile_contract.documents import digest, text_of
 from mobile_contract.phone.bodies import body_of
 from schema.ids import compose
-from scripts.demo.loading import SEED, Script, write
+from scripts.demo.loading import SEED, Script, settle, write
 from storage.indexes import ensure_indexes
 from storage.store import Store
 
@@ -133,7 +133,7 @@ class Device:
 async def measure_day(store: Store, settings: Settings, *, observations: int, photos: int, pulls: int) -> Day:
     """Load the demo's divisions and people into an empty database, then work one day there; a photo is a few bytes."""
     password = secrets.token_urlsafe(12)
-    script = await settle(store, await Passwords().hash(password))
+    script = await settled(store, await Passwords().hash(password))
     day = Day()
     transport = httpx.ASGITransport(app=create_app(settings, store))
     async with _entering(store), httpx.AsyncClient(transport=transport, base_url="http://mingcha.example") as client:
@@ -157,14 +157,11 @@ async def measure_day(store: Store, settings: Settings, *, observations: int, ph
     return day
 
 
-async def settle(store: Store, password_hash: str) -> Script:
-    """Store the demo's divisions, points, catalogue and people, all with one password, in an empty database."""
+async def settled(store: Store, password_hash: str) -> Script:
+    """The demo's divisions, points, catalogue and people, all with one password, stored in an empty database."""
     await ensure_indexes(store.mongo)
     script = write(SEED, clock(), password_hash)
-    await store.units.put_all(list(script.region.units.values()))
-    await store.users.put_all(list(script.people.users.values()))
-    await store.monitoring_points.put_all(script.points)
-    await store.catalogue.put_all(script.catalogue)
+    await settle(store, script)
     return script
 
 

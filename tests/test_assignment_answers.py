@@ -8,18 +8,17 @@ from typing import Any
 
 import pytest
 
-from api import assignment_answers, held_answers, submission
+from api import assignment_answers, held_answers
 from api.held_answers import sweep_answers
 from api.payloads import Payload
 from api.salvage import salvaged
 from schema.assignment_answers import HELD_FOR, MOST_HELD
-from schema.drafts import record
 from storage.engines import Addresses
 from storage.mongo import Mongo
 from storage.store import Store
 from tests.counting import Commands
 from tests.test_assignments import offered
-from tests.world import ACCEPT, ASSIGN, CASE, REFUSED, SCHEMA, WITHDRAW, World, draft, new_id
+from tests.world import ACCEPT, ASSIGN, CASE, REFUSED, SCHEMA, WITHDRAW, World, new_id
 
 ANSWER = f"""
 mutation Answer($input: AnswerAssignmentsInput!) {{
@@ -255,28 +254,6 @@ async def test_one_that_trips_our_code_takes_no_other_along(world: World, monkey
     assert "机密" not in broken["refusal"]["message"]
     await give(world, bad)
     assert (await state_of(world, bad))[0] == "ACCEPTED"
-
-
-async def test_a_draft_that_trips_our_code_takes_no_other_along(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    really = record
-    drafts = [draft(), draft(), draft()]
-
-    def trips(id: str, *more: Any) -> Any:
-        if id == drafts[1]["id"]:
-            raise ZeroDivisionError
-        return really(id, *more)
-
-    monkeypatch.setattr(submission, "record", trips)
-    results = await world.submit("inspector", *drafts)
-    assert [each["outcome"] for each in results] == ["ACCEPTED", "REFUSED", "ACCEPTED"]
-    assert results[1]["refusal"]["code"] == "INTERNAL"
-    assert results[1]["refusal"]["nextStep"] == "RETRY_LATER"
-    monkeypatch.undo()
-    assert [each["outcome"] for each in await world.submit("inspector", *drafts)] == [
-        "DUPLICATE",
-        "ACCEPTED",
-        "DUPLICATE",
-    ]
 
 
 async def test_one_that_cant_be_read_is_refused_in_its_place(world: World) -> None:

@@ -13,8 +13,9 @@ from mobile_contract.kit.clauses import CLAUSES
 from mobile_contract.kit.commands import examine
 from mobile_contract.kit.running import chosen
 from mobile_contract.kit.verdicts import Finding, Verdict
-from tests.faults import FAULTS, faulty
+from tests.faults import FAULTS
 from tests.phones import PASSWORD
+from tests.planting import faulty
 from tests.served import Served
 
 ROOT = Path(__file__).parent.parent

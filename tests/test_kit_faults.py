@@ -5,7 +5,8 @@ import re
 import pytest
 
 from mobile_contract.kit.verdicts import Verdict
-from tests.faults import FAULTS, Fault, faulty
+from tests.faults import FAULTS
+from tests.planting import Fault, faulty
 from tests.served import Served
 from tests.test_kit import examined
 

@@ -89,9 +89,8 @@ def _typed(edited_at: str | None) -> datetime:
 
 
 def _chosen(outbox: Outbox, wanted: str) -> Observation:
-    for each in outbox.observations():
-        if wanted in {each.id, str(each.sequence)}:
-            return each
+    if found := outbox.named(wanted):
+        return found
     raise Mistake(f"{wanted} is no observation on this phone; see `status`.", "手机上没有这条记录。")
 
 

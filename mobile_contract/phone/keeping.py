@@ -247,9 +247,8 @@ def discard(id: RefusedId, folder: Where = DEFAULT_FOLDER) -> None:
 
 def _refused(outbox: Outbox, wanted: str) -> Observation:
     """Raise `Mistake` for anything but a refused observation."""
-    for each in outbox.observations(ObservationState.REFUSED):
-        if wanted in {each.id, str(each.sequence)}:
-            return each
+    if found := outbox.named(wanted, ObservationState.REFUSED):
+        return found
     raise Mistake(f"{wanted} is no refused observation of this phone; see `status`.", "没有这条被退回的记录。")
 
 

@@ -150,6 +150,11 @@ class Outbox:
         found = [Observation.read(row, tuple(media.get(row["id"], ()))) for row in rows]
         return [each for each in found if not states or each.state in states]
 
+    def named(self, wanted: str, *states: ObservationState) -> Observation | None:
+        """The observation of that id, or of that running number, in one of the states."""
+        known = (each for each in self.observations(*states) if wanted in {each.id, str(each.sequence)})
+        return next(known, None)
+
     def undelivered(self) -> list[Observation]:
         """Of which the phone has something to send."""
         return [each for each in self.observations() if each.is_undelivered]

@@ -121,12 +121,17 @@ def write(seed: int, now: datetime, password_hash: str) -> Script:
     return Script(region, points, people, witnesses.made, stories, catalogue, ballots)
 
 
-async def _perform(store: Store, settings: Settings, script: Script, chance: Chance) -> None:
-    """Units and people as an import would bring them; all else by their own doing."""
+async def settle(store: Store, script: Script) -> None:
+    """Store units, people, points and catalogue, as an import would bring them."""
     await store.units.put_all(list(script.region.units.values()))
     await store.users.put_all(list(script.people.users.values()))
     await store.monitoring_points.put_all(script.points)
     await store.catalogue.put_all(script.catalogue)
+
+
+async def _perform(store: Store, settings: Settings, script: Script, chance: Chance) -> None:
+    """What an import would bring first; all else by people's own doing."""
+    await settle(store, script)
     stage = Stage(store, settings, script.people, chance)
     async with darkroom(store) as room:
         await _submit_all(stage, room, await _left(store, script.sightings))

@@ -22,7 +22,7 @@ import strawberry
 from api.passwords import Passwords
 from schema.units import Unit
 from schema.viewers import Role
-from scripts.day import COUNTY, INSPECTOR, OFFICER, settle
+from scripts.day import COUNTY, INSPECTOR, OFFICER, settled
 from scripts.house import ROOT
 from storage.engines import Addresses
 from storage.mongo import Mongo
@@ -76,7 +76,7 @@ class Product:
 
         async def load(store: Store) -> County:
             await store.objects.make_bucket()
-            script = await settle(store, await Passwords().hash(self.password))
+            script = await settled(store, await Passwords().hash(self.password))
             known = script.people.users[INSPECTOR]
             await store.users.put_all([replace(known, roles=[*known.roles, Role.MONITOR])])
             windows = script.region.counters(COUNTY)
