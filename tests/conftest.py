@@ -43,6 +43,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     examples = parser.getgroup("examples", "the payloads of mobile_contract/examples")
     examples.addoption("--record-examples", action="store_true", help="write the answers of the examples anew")
     chaos.addoption("--chaos-seed", type=int, metavar="SEED", help="draw the same kills and pauses as a storm before")
+    goldens = parser.getgroup("goldens", "the stored documents of tests/stored/goldens")
+    goldens.addoption("--record-goldens", action="store_true", help="write the goldens as documents are stored now")
     storms = parser.getgroup("storms", "the phones of tests/test_phone_storms.py")
     storms.addoption("--phone-steps", type=int, default=20, metavar="N", help="so many steps of a phone in a storm")
 

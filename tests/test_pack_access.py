@@ -101,6 +101,8 @@ async def test_every_original_is_logged_before_it_is_given(world: World, tmp_pat
     }
     told = {(each["rendition"], each["user_id"], each["pack_of"], each["identities"]) for each in accesses}
     assert told == {("ORIGINAL", world.people["supervisor"].id, id, False)}
+    stored = ("_id", "media_id", "rendition", "user_id", "device_id", "at", "pack_of", "identities")
+    assert {tuple(each) for each in accesses} == {stored}
 
 
 async def _again(world: World, id: str) -> bytes:

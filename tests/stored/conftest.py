@@ -1,0 +1,24 @@
+"""Fixtures of the golden tests: the stored documents don't depend on the driver, so that one suffices."""
+
+import pytest
+
+from storage.mongo import Mongo
+from storage.objects import ObjectStore
+from storage.store import Store
+from tests.stored.golden_documents import Goldens
+
+
+@pytest.fixture
+def driver() -> str:
+    return "pymongo"
+
+
+@pytest.fixture
+def goldens(mongo: Mongo, request: pytest.FixtureRequest) -> Goldens:
+    return Goldens(mongo, is_recording=request.config.getoption("--record-goldens"))
+
+
+@pytest.fixture
+def records(mongo: Mongo, objects: ObjectStore) -> Store:
+    """The store without a bucket: what is written here goes to MongoDB alone."""
+    return Store(mongo, objects)

@@ -1,0 +1,58 @@
+"""Goldens: the documents of a collection as MongoDB holds them, byte for byte, beside those that were committed."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bson
+import pytest
+from bson import json_util
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+
+from storage.mongo import Mongo
+
+FOLDER = Path(__file__).parent / "goldens"
+Document = dict[str, Any]
+_AWARE: CodecOptions[Document] = CodecOptions(tz_aware=True)
+_RAW = CodecOptions(document_class=RawBSONDocument)
+
+
+@dataclass(frozen=True)
+class Goldens:
+    mongo: Mongo
+    is_recording: bool
+
+    async def check(self, collection: str, normalize: Callable[[Document], Mapping[str, Any]] | None = None) -> None:
+        """Compare every document of the collection, by id, with its golden; with `--record-goldens`, write that.
+
+        `normalize` fixes what storage makes up itself; everything else is compared as it stands.
+        """
+        raw = self.mongo.collection(collection)._raw.with_options(codec_options=_RAW)
+        bodies: list[bytes] = [document.raw for document in await raw.find(sort=[("_id", 1)]).to_list(None)]
+        if normalize is not None:
+            bodies = [bson.encode(normalize(bson.decode(body, _AWARE))) for body in bodies]
+        found = [{"sha256": hashlib.sha256(body).hexdigest(), "document": _extended(body)} for body in bodies]
+        assert found, f"Nothing is stored in {collection}."
+        path = FOLDER / f"{collection}.json"
+        if self.is_recording:
+            path.write_text(json.dumps(found, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        if not path.exists():
+            pytest.fail(f"{collection} has no golden: look at what is stored, and record it with --record-goldens.")
+        committed = json.loads(path.read_text(encoding="utf-8"))
+        # As texts: two objects whose keys stand in another order are equal, their bytes are not.
+        assert json.dumps(found, ensure_ascii=False, indent=2) == json.dumps(committed, ensure_ascii=False, indent=2)
+
+
+def _extended(body: bytes) -> Any:
+    """Canonical extended JSON, keys in the order in which they are stored."""
+    document = bson.decode(body, _AWARE)
+    return json.loads(json_util.dumps(document, json_options=json_util.CANONICAL_JSON_OPTIONS))
+
+
+def encoded(golden: Any) -> bytes:
+    """The BSON bytes of a document in canonical extended JSON."""
+    return bson.encode(json_util.loads(json.dumps(golden), json_options=json_util.CANONICAL_JSON_OPTIONS))

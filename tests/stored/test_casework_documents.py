@@ -1,0 +1,131 @@
+"""Stored documents of casework: cases and the counters of their numbers, assignments and the answers to them."""
+
+from dataclasses import replace
+
+from schema.assignment_answers import AnswerKind, AnswerState, AssignmentAnswer, StoredAnswer, stored
+from schema.assignments import AssignmentKind, AssignmentState
+from schema.cases import Case, CaseEventKind
+from schema.follow_ups import CaseOutcome, CaseState
+from schema.refusals import Refusal, RefusalCode
+from storage.store import Store
+from tests.stored.fixed import DIGEST, NOW, by_id, fixed_id, minutes
+from tests.stored.fixed_records import (
+    EDIT,
+    OFFICE,
+    bare_assignment,
+    bare_case,
+    case_event,
+    stateless,
+    whole_assignment,
+    whole_case,
+    whole_observation,
+)
+from tests.stored.golden_documents import Goldens
+
+
+async def opened(records: Store, case: Case, *observation_ids: str) -> Case:
+    """The case, stored under the office's next number, which must be its own."""
+
+    def numbered(sequence: int) -> Case:
+        assert sequence == case.sequence
+        return case
+
+    return await records.cases.open(OFFICE, 2026, numbered, observation_ids)
+
+
+async def test_cases_and_the_counters_of_their_numbers(records: Store, goldens: Goldens) -> None:
+    """Opened; opened with nothing that may be left out; moved to their end; with observations linked and unlinked."""
+    whole, bare = whole_case(1, CaseState.ACCEPTED), bare_case(2, CaseState.RECEIVED)
+    moving, linking = bare_case(3, CaseState.INVESTIGATING), bare_case(4, CaseState.ACCEPTED)
+    await records.observations.add([replace(whole_observation(number), case_ids=()) for number in (1, 2)])
+    for case in (whole, bare, moving, linking):
+        await opened(records, case)
+    closing = case_event(2, CaseEventKind.MOVED, CaseState.CLOSED)
+    ended = {"closed_at": minutes(9), "outcome": CaseOutcome.SUBSTANTIATED.value, "reply": "属实。"}
+    moved = await records.cases.move(moving.id, [CaseState.INVESTIGATING], closing, ended)
+    joining = case_event(3, CaseEventKind.LINKED, CaseState.ACCEPTED)
+    both = [fixed_id("obs", 1), fixed_id("obs", 2)]
+    assert await records.cases.link(linking.id, both, stateless(joining), 10)
+    leaving = case_event(4, CaseEventKind.UNLINKED, CaseState.ACCEPTED)
+    linked = await records.cases.unlink(linking.id, both[:1], stateless(leaving))
+    await goldens.check("cases")
+    await goldens.check("counters")
+    assert moved == replace(
+        moving,
+        state=CaseState.CLOSED,
+        history=[closing],
+        closed_at=minutes(9),
+        outcome=CaseOutcome.SUBSTANTIATED,
+        reply="属实。",
+    )
+    assert linked == replace(linking, history=[joining, leaving])
+    found = await records.cases.many([whole.id, bare.id, moving.id, linking.id])
+    assert by_id(found) == [whole, bare, moved, linked]
+
+
+async def test_assignments(records: Store, goldens: Goldens) -> None:
+    """Offered with every field filled; withdrawn with none that may be left out; accepted, noted and finished."""
+    whole, bare = whole_assignment(1), bare_assignment(2)
+    taken = replace(bare, id=fixed_id("asg", 3), kind=AssignmentKind.CASE, case_id=fixed_id("cas", 1))
+    await opened(records, bare_case(1, CaseState.ACCEPTED))
+    noted = case_event(5, CaseEventKind.ASSIGNED, CaseState.ASSIGNED)
+    for offer in (whole, bare, taken):
+        assert await records.assignments.offer(offer, stateless(noted)) == offer
+    assert await records.assignments.end(bare.id, AssignmentState.WITHDRAWN, minutes(3), stateless(noted))
+    assert await records.assignments.accept(taken.id, minutes(4), stateless(noted))
+    assert await records.assignments.append_edit(taken.id, EDIT, {})
+    finished = await records.assignments.end(
+        taken.id, AssignmentState.FINISHED, minutes(9), stateless(noted), result="已办结"
+    )
+    await goldens.check("assignments")
+    assert finished == replace(
+        taken,
+        state=AssignmentState.FINISHED,
+        accepted_at=minutes(4),
+        ended_at=minutes(9),
+        result="已办结",
+        note_edits=(EDIT,),
+    )
+    assert await records.assignments.many([whole.id]) == [whole]
+    [case] = await records.cases.many([fixed_id("cas", 1)])
+    assert (case.state, case.responsible_id) == (CaseState.INVESTIGATING, taken.assignee_id)
+    assert case.history[-1] == replace(noted, state=CaseState.INVESTIGATING)
+
+
+async def test_answers_to_assignments(records: Store, goldens: Goldens) -> None:
+    """Held with every field filled, as a phone sends it, settled, and refused after it was held."""
+    whole = StoredAnswer(
+        id=fixed_id("ans", 1),
+        user_id=fixed_id("usr", 1),
+        assignment_id=fixed_id("asg", 1),
+        kind=AnswerKind.FINISH,
+        answered_at=minutes(-1),
+        result="已办结",
+        sha256=DIGEST,
+        received_at=NOW,
+        state=AnswerState.REFUSED,
+        refused_as=RefusalCode.WRONG_STATE,
+        reason="The assignment is WITHDRAWN.",
+    )
+    sent = [
+        stored(
+            AssignmentAnswer(
+                id=fixed_id("ans", number),
+                assignment_id=fixed_id("asg", number),
+                kind=AnswerKind.ACCEPT,
+                answered_at=minutes(-number),
+            ),
+            user_id=fixed_id("usr", 1),
+            now=NOW,
+            field="answers.0",
+        )
+        for number in (2, 3, 4)
+    ]
+    answers, refusal = records.assignment_answers, Refusal(RefusalCode.NOT_FOUND, "There is none.")
+    await answers.add([whole, *sent])
+    assert await answers.settle(sent[1], NOW)
+    assert await answers.settle(sent[2], minutes(5), refusal)
+    await goldens.check("assignment_answers")
+    assert await answers.many([whole.id]) == [whole]
+    assert await answers.held_after("", 10) == [sent[0]]
+    assert await answers.many([sent[2].id]) == [sent[2].settled(refusal)]

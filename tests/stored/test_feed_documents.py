@@ -1,0 +1,142 @@
+"""Stored documents of the feed of changes, of the places of those who follow it, and of webhooks with their deliveries."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from schema.cases import CaseEventKind
+from schema.changes import ChangeKind
+from schema.follow_ups import CaseState
+from schema.pages import Page
+from schema.webhooks import MOST_FAILURES, DeliveryKind, DeliveryState, Webhook, WebhookDelivery, WebhookState
+from storage.changes import Seen
+from storage.store import Store
+from tests.stored.fixed import NOW, PATH, fixed_id, minutes
+from tests.stored.fixed_records import (
+    OFFICE,
+    case_event,
+    stateless,
+    whole_assignment,
+    whole_case,
+    whole_observation,
+    whole_point,
+    whole_service,
+    whole_unit,
+)
+from tests.stored.golden_documents import Goldens
+
+ENTERED = {
+    ChangeKind.UNIT: "unt",
+    ChangeKind.MONITORING_POINT: "pnt",
+    ChangeKind.CATALOGUE_ENTRY: "cat",
+    ChangeKind.ASSIGNMENT: "asg",
+    ChangeKind.CASE: "cas",
+    ChangeKind.OBSERVATION: "obs",
+}
+
+
+async def test_changes_their_heads_and_their_state(records: Store, goldens: Goldens) -> None:
+    """Entries of every kind, with the digests of what is stored: with others, phones read everything again.
+
+    Storage makes up the name of the sequence: it is set to a fixed one.
+    """
+    await records.units.put_all([whole_unit()])
+    await records.monitoring_points.put_all([whole_point()])
+    await records.catalogue.put_all([whole_service()])
+    await records.observations.add([whole_observation(1)])
+    await records.cases.open(OFFICE, 2026, lambda _: whole_case(1, CaseState.ACCEPTED), [])
+    noted = case_event(2, CaseEventKind.ASSIGNED, CaseState.ASSIGNED)
+    assert await records.assignments.offer(whole_assignment(1), stateless(noted))
+    seen = await records.change_sources.look({kind: [fixed_id(prefix)] for kind, prefix in ENTERED.items()})
+    changes, token = records.changes, {"_data": "826A1F0000000000012B0229296E04"}
+    assert await changes.claim("worker 1", NOW, minutes(1))
+    entered = await changes.enter("worker 1", seen, token=token, as_of=minutes(2), until=minutes(3))
+    assert entered == len(ENTERED)
+    gone = Seen(ChangeKind.MONITORING_POINT, fixed_id("pnt"))
+    assert await changes.enter("worker 1", [gone], token=token, as_of=minutes(4), until=minutes(5)) == 1
+    await goldens.check("changes")
+    await goldens.check("change_heads")
+    await goldens.check("change_state", lambda document: document | {"epoch": "abcdefghijkl"})
+    sequence = await changes.sequence()
+    assert sequence
+    assert (sequence.last, sequence.horizon, sequence.as_of, sequence.token) == (7, 0, minutes(4), token)
+
+
+async def test_places_of_those_who_follow_the_log(records: Store, goldens: Goldens) -> None:
+    await records.notices.keep("waking", "826A1F00")
+    await records.notices.stir()
+    await goldens.check("places")
+    assert await records.notices.place("waking") == "826A1F00"
+
+
+async def test_webhooks(records: Store, goldens: Goldens) -> None:
+    """With every field filled; with a new secret; and disabled by one failure too many."""
+    whole = Webhook(
+        id=fixed_id("whk", 1),
+        url="https://office.example/hooks",
+        state=WebhookState.ACTIVE,
+        registered_at=NOW,
+        disabled_reason="HTTP 500",
+        office_id=OFFICE,
+        office_path=PATH,
+        secret="first secret",
+        secret_id=fixed_id("evt", 1),
+        previous_secret="older secret",
+        previous_until=minutes(60),
+        failures=1,
+    )
+    bare = replace(whole, disabled_reason=None, previous_secret=None, previous_until=None, failures=0)
+    rotated, failing = replace(bare, id=fixed_id("whk", 2)), replace(bare, id=fixed_id("whk", 3), failures=19)
+    for webhook in (whole, rotated, failing):
+        await records.webhooks.register(webhook)
+    again = await records.webhooks.rotate(rotated.id, {}, "second secret", fixed_id("evt", 2), minutes(90))
+    assert failing.failures == MOST_FAILURES - 1
+    await records.webhooks.failed(waiting(9, webhook=3), "timeout", minutes(5))
+    await goldens.check("webhooks")
+    assert again == replace(
+        rotated,
+        secret="second secret",
+        secret_id=fixed_id("evt", 2),
+        previous_secret="first secret",
+        previous_until=minutes(90),
+    )
+    disabled = replace(failing, state=WebhookState.DISABLED, disabled_reason="timeout", failures=MOST_FAILURES)
+    assert await records.webhooks.many([whole.id]) == [whole]
+    assert await records.webhooks.many([failing.id]) == [disabled]
+
+
+def waiting(number: int, *, webhook: int) -> WebhookDelivery:
+    """One that is due, the later the higher its number is."""
+    return WebhookDelivery(
+        id=fixed_id("dlv", number),
+        kind=DeliveryKind.CASE,
+        record_id=fixed_id("cas", 1),
+        record_state="ACCEPTED",
+        changed_at=NOW,
+        state=DeliveryState.WAITING,
+        webhook_id=fixed_id("whk", webhook),
+        due_at=minutes(number),
+    )
+
+
+async def test_webhook_deliveries(records: Store, goldens: Goldens) -> None:
+    """With every field filled; claimed; delivered; failed; and given up."""
+    whole = replace(
+        waiting(1, webhook=1),
+        kind=DeliveryKind.ASSIGNMENT,
+        record_id=fixed_id("asg", 1),
+        state=DeliveryState.DELIVERED,
+        attempts=2,
+        failure="HTTP 503",
+        delivered_at=minutes(7),
+    )
+    claimed, delivered = waiting(2, webhook=2), waiting(3, webhook=2)
+    failed, given_up = waiting(4, webhook=3), waiting(5, webhook=4)
+    webhooks = records.webhooks
+    await webhooks.expect([whole, claimed, delivered, failed, given_up])
+    found = await webhooks.claim(minutes(2), timedelta(minutes=1), busy=())
+    await webhooks.delivered(delivered, minutes(6))
+    await webhooks.failed(failed, "HTTP 500", minutes(20))
+    await webhooks.give_up(given_up.webhook_id)
+    await goldens.check("webhook_deliveries")
+    assert found == replace(claimed, attempts=1, due_at=minutes(3))
+    assert await webhooks.page(whole.webhook_id, Page(5, None)) == [whole]

@@ -1,0 +1,283 @@
+"""Stored documents of media: their way from announced to verified, every address given out, and copies for release."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from api.links import ViewerLinks
+from schema.media import Media, MediaDraft, MediaKind, MediaRejection, MediaState, Rendition, Thumbnail, expect
+from schema.media_facts import MediaDamage, MediaFacts, MotionVideo, PositionAbsence
+from schema.redactions import (
+    BoxOrigin,
+    FaceDetection,
+    Redaction,
+    RedactionBox,
+    RedactionEvent,
+    RedactionEventKind,
+    RedactionRendering,
+    RedactionState,
+)
+from schema.times import ByteCount
+from schema.viewers import Role, Viewer
+from storage.checks import Claim
+from storage.mongo import Document
+from storage.store import Store
+from tests.stored.fixed import DIGEST, NOW, OTHER_DIGEST, PATH, POSITION, by_id, fixed_id, minutes
+from tests.stored.golden_documents import Goldens
+
+LEASE = timedelta(minutes=10)
+FACTS = MediaFacts(
+    content_type="image/jpeg",
+    width=4000,
+    height=3000,
+    orientation=6,
+    rotation=90,
+    display_width=3000,
+    display_height=4000,
+    taken_at_local="2026-11-20T09:02:03.120",
+    taken_offset_minutes=480,
+    created_at=minutes(-3),
+    position=POSITION,
+    position_absent=PositionAbsence.NULL_ISLAND,
+    stated_latitude=0.5,
+    stated_longitude=-0.25,
+    duration_ms=1500,
+    page_count=2,
+    is_encrypted=False,
+    motion_video=MotionVideo(offset=ByteCount(2**33), byte_size=ByteCount(12_345)),
+    damage=MediaDamage.TRUNCATED,
+    make="Xiaomi",
+    model="14",
+    software="MIUI Camera",
+)
+
+
+def thumbnails(number: int) -> Sequence[Thumbnail]:
+    key = f"thumbnails/{fixed_id('med', number)}"
+    return (
+        Thumbnail(Rendition.LARGE, 1280, 960, f"{key}-large-{DIGEST}.jpg", DIGEST),
+        Thumbnail(Rendition.SMALL, 320, 240, f"{key}-small-{OTHER_DIGEST}.jpg"),
+    )
+
+
+def whole_medium(number: int) -> Media:
+    """With every field filled."""
+    return Media(
+        id=fixed_id("med", number),
+        kind=MediaKind.PHOTO,
+        state=MediaState.READY,
+        rejection=MediaRejection.DIGEST_MISMATCH,
+        sha256=DIGEST,
+        byte_size=ByteCount(2**33),
+        content_type="image/heic",
+        captured_at=minutes(-3),
+        expected_at=NOW,
+        uploaded_at=minutes(1),
+        ready_at=minutes(2),
+        facts=FACTS,
+        thumbnails=tuple(thumbnails(number)),
+        observation_id=fixed_id("obs", 1),
+        uploader_id=fixed_id("usr", 1),
+        key=f"originals/{fixed_id('med', number)}-{DIGEST}.2",
+        md5="0123456789abcdef" * 2,
+        upload_id="upload 1",
+        upload_part_bytes=8 * 2**20,
+        upload_used_at=minutes(1),
+        is_copy=True,
+        copy_failed=True,
+        attempts=3,
+        decoding_failures=1,
+    )
+
+
+def announced(number: int) -> Media:
+    """As a phone announces one, with nothing that may be left out."""
+    draft = MediaDraft(
+        id=fixed_id("med", number), sha256=DIGEST, byte_size=ByteCount(100_000), content_type="image/jpeg"
+    )
+    return expect(
+        draft,
+        observation_id=fixed_id("obs", 1),
+        uploader_id=fixed_id("usr", 1),
+        now=NOW,
+        max_bytes=2**40,
+        field="media",
+    )
+
+
+async def test_media(records: Store, goldens: Goldens) -> None:
+    """On every step of their way; the last two with a check of them due, and done."""
+    whole, unnamed, named, open_one = whole_medium(1), announced(2), announced(3), announced(4)
+    verified, rejected, copied, uncopied = (announced(number) for number in (5, 6, 7, 8))
+    unhashed, checked = whole_medium(9), whole_medium(10)
+    media, sweep_at = records.media, minutes(600)
+    await media.expect([whole, open_one, verified, rejected, copied, uncopied, unhashed, checked], sweep_at=sweep_at)
+    await media.expect([unnamed, named], sweep_at=sweep_at, unnamed_since=NOW)
+    await media.name([named.id])
+    assert await media.begin_upload(open_one, "upload 2", 5 * 2**20, minutes(1))
+    claims = []
+    for number, arrived in enumerate((verified, rejected)):
+        assert await media.confirm(arrived.id, minutes(number))
+        claims.append(await media.claim(minutes(number), LEASE))
+    ready = await media.ready(verified.id, minutes(20), FACTS, thumbnails(5), key=verified.key)
+    assert claims[1]
+    bad = await media.reject(claims[1], MediaRejection.SIZE_MISMATCH)
+    for number, same in enumerate((uncopied, copied), start=2):
+        await media.copy([same.id], minutes(number))
+    claimed = await media.claim(minutes(2), LEASE)
+    assert claimed
+    assert claimed.id == uncopied.id
+    await media.uncopied(claimed, minutes(30))
+    for number, hashed in enumerate((checked, unhashed), start=3):
+        assert await media.hashed(hashed, minutes(number))
+        found = await records.checks.claim(minutes(number), LEASE)
+        assert found == Claim(fixed_id("obs", 1), 1, hashed.id)
+    await records.checks.done(Claim(fixed_id("obs", 1), 1, checked.id))
+    await goldens.check("media")
+    assert ready == replace(
+        verified,
+        state=MediaState.READY,
+        uploaded_at=NOW,
+        ready_at=minutes(20),
+        facts=FACTS,
+        thumbnails=tuple(thumbnails(5)),
+        attempts=1,
+    )
+    assert bad
+    assert (bad.state, bad.rejection, bad.key) == (
+        MediaState.REJECTED,
+        MediaRejection.SIZE_MISMATCH,
+        f"originals/{rejected.id}-{DIGEST}.2",
+    )
+    assert by_id(await media.many([whole.id, unnamed.id])) == [whole, unnamed]
+
+
+def event(number: int, kind: RedactionEventKind, *, revision: int, by: str | None = None) -> RedactionEvent:
+    """An entry of a redaction's history with every field filled, but for the worker's, which name nobody."""
+    return RedactionEvent(
+        id=fixed_id("evt", number),
+        kind=kind,
+        at=minutes(number),
+        revision=revision,
+        box_count=2,
+        sha256=DIGEST,
+        note="通报用图",
+        by_id=by,
+        sent_sha256=OTHER_DIGEST if by else None,
+    )
+
+
+FACE = RedactionBox(left=0.125, top=0.25, right=0.25, bottom=0.5, origin=BoxOrigin.FACE, confidence=0.875)
+DRAWN = RedactionBox(left=0.5, top=0.5, right=0.75, bottom=1.0, origin=BoxOrigin.HAND)
+RENDERING = RedactionRendering(
+    revision=1,
+    sha256=DIGEST,
+    byte_size=ByteCount(54_321),
+    width=1280,
+    height=960,
+    rendered_at=minutes(3),
+    key=f"redactions/{fixed_id('red', 1)}-1-{DIGEST}.jpg",
+)
+
+
+def whole_redaction(number: int) -> Redaction:
+    """With every field filled."""
+    return Redaction(
+        id=fixed_id("red", number),
+        state=RedactionState.APPROVED,
+        purpose="通报用图",
+        face_detection=FaceDetection.DONE,
+        faces=[FACE],
+        boxes=[FACE, DRAWN],
+        revision=1,
+        rendering=RENDERING,
+        failure="corrupt",
+        requested_at=NOW,
+        history=[event(1, RedactionEventKind.REQUESTED, revision=0, by=fixed_id("usr", 4))],
+        media_id=fixed_id("med", 1),
+        observation_id=fixed_id("obs", 1),
+        office_path=PATH,
+        requested_by_id=fixed_id("usr", 4),
+        corrector_ids=(fixed_id("usr", 4), fixed_id("usr", 5)),
+        decided_by_id=fixed_id("usr", 6),
+        opening_sha256=OTHER_DIGEST,
+        attempts=2,
+    )
+
+
+def requested(number: int) -> Redaction:
+    """As one is requested, later by as many minutes."""
+    return Redaction(
+        id=fixed_id("red", number),
+        state=RedactionState.REQUESTED,
+        purpose="通报用图",
+        face_detection=FaceDetection.PENDING,
+        faces=[],
+        boxes=[],
+        revision=0,
+        requested_at=minutes(number),
+        history=[],
+        media_id=fixed_id("med", 1),
+        observation_id=fixed_id("obs", 1),
+        office_path=PATH,
+        requested_by_id=fixed_id("usr", 4),
+        opening_sha256=OTHER_DIGEST,
+    )
+
+
+async def test_redactions(records: Store, goldens: Goldens) -> None:
+    """With every field filled; claimed; failed; rejected; and all the way to an approval."""
+    whole, released, failed, rejected, claimed = (whole_redaction(1), *(requested(number) for number in (2, 3, 4, 5)))
+    redactions, kinds = records.redactions, RedactionEventKind
+    for redaction in (whole, released, failed, rejected, claimed):
+        await redactions.request(redaction)
+    claim = await redactions.claim(minutes(2), LEASE)
+    assert claim == replace(released, attempts=1)
+    proposing = event(11, kinds.PROPOSED, revision=0)
+    correcting = event(12, kinds.CORRECTED, revision=1, by=fixed_id("usr", 5))
+    rendering = event(13, kinds.RENDERED, revision=1)
+    approving = event(14, kinds.APPROVED, revision=1, by=fixed_id("usr", 6))
+    assert await redactions.propose(claim, FaceDetection.DONE, [FACE], proposing)
+    corrected = await redactions.correct(released.id, 0, [FACE, DRAWN], correcting)
+    assert corrected
+    assert await redactions.rendered(corrected, RENDERING, rendering)
+    approved = await redactions.approve(released.id, approving)
+    assert await redactions.fail(failed, event(15, kinds.FAILED, revision=0))
+    assert await redactions.reject(rejected.id, event(16, kinds.REJECTED, revision=0, by=fixed_id("usr", 4)))
+    assert await redactions.claim(minutes(6), LEASE) == replace(claimed, attempts=1)
+    await goldens.check("redactions")
+    assert approved == replace(
+        released,
+        state=RedactionState.APPROVED,
+        face_detection=FaceDetection.DONE,
+        faces=[FACE],
+        boxes=[FACE, DRAWN],
+        revision=1,
+        rendering=RENDERING,
+        history=[proposing, correcting, rendering, approving],
+        corrector_ids=(fixed_id("usr", 5),),
+        decided_by_id=fixed_id("usr", 6),
+    )
+    assert await redactions.many([whole.id]) == [whole]
+
+
+async def test_accesses(kept: Store, goldens: Goldens) -> None:
+    """One for every address that is given out. The random end of an entry's id, which is made there, is set to zeros."""
+    viewer = Viewer(
+        user_id=fixed_id("usr", 1),
+        roles=frozenset({Role.OFFICER}),
+        scopes=(PATH,),
+        office_id=fixed_id("unt", 1),
+        office_path=PATH,
+        clearances=frozenset(),
+        device_id=fixed_id("dev", 1),
+    )
+    for number, rendition in enumerate((Rendition.ORIGINAL, Rendition.SMALL)):
+        assert await ViewerLinks(kept, viewer, minutes(number), 60).link(whole_medium(1), rendition)
+    assert await ViewerLinks(kept, viewer, minutes(2), 60).redactions.link(whole_redaction(1))
+
+    def normalize(document: Document) -> Document:
+        made_at = document["_id"][: len("evt_01a2008d-7400")]
+        return document | {"_id": f"{made_at}-7000-8000-000000000000"}
+
+    await goldens.check("media_accesses", normalize)

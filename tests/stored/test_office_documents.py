@@ -1,0 +1,101 @@
+"""Stored documents of the office: units and their outlines, monitoring points, the catalogue, thresholds, the demo."""
+
+from datetime import date
+
+from schema.catalogue import DEFAULTS as GRADES
+from schema.catalogue import CatalogueEntry, CatalogueKind, FeeTerms
+from schema.monitoring_points import MonitoringPoint
+from schema.outlines import Outline
+from schema.thresholds import DEFAULTS as THRESHOLDS
+from schema.thresholds import Threshold, ThresholdKind
+from schema.units import Unit, UnitLevel
+from storage.demos import Begun, Demos
+from storage.mongo import Mongo
+from storage.store import Store
+from tests.stored.fixed import DIGEST, NOW, PATH, PATH_ABOVE, UNUSABLE_POSITION, by_id, fixed_id, minutes
+from tests.stored.fixed_records import whole_point, whole_service, whole_unit
+from tests.stored.golden_documents import Goldens
+
+
+async def test_units(records: Store, goldens: Goldens) -> None:
+    units = [
+        whole_unit(),
+        Unit(id=fixed_id("unt", 3), code="360000", name="江西省", level=UnitLevel.PROVINCE, path=PATH_ABOVE),
+    ]
+    await records.units.put_all(units)
+    await goldens.check("units")
+    assert by_id(await records.units.named(["360703-JT-1", "360000"])) == units
+
+
+async def test_outlines(records: Store, goldens: Goldens) -> None:
+    ring = ((114.5, 25.5), (115.0, 25.5), (115.0, 26.0), (114.5, 25.5))
+    hole = ((114.9, 25.6), (114.95, 25.6), (114.95, 25.7), (114.9, 25.6))
+    island = ((116.0, 26.0), (116.25, 26.0), (116.25, 26.25), (116.0, 26.0))
+    outline = Outline(fixed_id("unt", 1), ((ring, hole), (island,)))
+    await records.outlines.put_all([outline])
+    await goldens.check("outlines")
+    assert await records.outlines.many([fixed_id("unt", 1)]) == [outline]
+
+
+async def test_monitoring_points(records: Store, goldens: Goldens) -> None:
+    points = [
+        whole_point(),
+        MonitoringPoint(
+            id=fixed_id("pnt", 2),
+            code="GZ-002",
+            enterprise="赣州钨业",
+            industry="钨",
+            position=UNUSABLE_POSITION,
+            unit_id=fixed_id("unt", 1),
+            path=PATH,
+        ),
+    ]
+    await records.monitoring_points.put_all(points)
+    await goldens.check("monitoring_points")
+    assert by_id(await records.monitoring_points.named(["GZ-001", "GZ-002"])) == points
+
+
+async def test_the_catalogue_with_what_an_installation_begins_with(records: Store, goldens: Goldens) -> None:
+    fee = CatalogueEntry(
+        id=fixed_id("cat", 2),
+        kind=CatalogueKind.FEE_ITEM,
+        code="SF-01",
+        name="车辆通行费",
+        valid_from=date(2026, 1, 1),
+        score=1,
+        fee=FeeTerms(standard="每车次 10 元", legal_basis="赣价费字〔2004〕1 号"),
+        path=PATH,
+        unit_id=fixed_id("unt", 1),
+    )
+    await records.catalogue.begin()
+    await records.catalogue.put_all([whole_service(), fee])
+    await goldens.check("catalogue")
+    assert by_id(await records.catalogue.many([whole_service().id, fee.id], {})) == [whole_service(), fee]
+    assert by_id(await records.catalogue.grades_above(PATH)) == list(GRADES)
+
+
+async def test_thresholds_with_what_an_installation_begins_with(records: Store, goldens: Goldens) -> None:
+    threshold = Threshold(
+        id=fixed_id("thr", 1),
+        kind=ThresholdKind.SPEED,
+        value=180.5,
+        valid_from=minutes(60),
+        set_at=NOW,
+        note="高速公路限速 120 公里",
+        path=PATH,
+        unit_id=fixed_id("unt", 1),
+        set_by_id=fixed_id("usr", 1),
+        sent_sha256=DIGEST,
+    )
+    await records.thresholds.begin()
+    await records.thresholds.set(threshold)
+    await goldens.check("thresholds")
+    assert await records.thresholds.above(PATH) == [*THRESHOLDS, threshold]
+
+
+async def test_demos(mongo: Mongo, goldens: Goldens) -> None:
+    demos = Demos(mongo)
+    await demos.begin(20261120, NOW)
+    await demos.finish(minutes(5))
+    await goldens.check("demos")
+    assert await demos.known() == Begun(20261120, NOW, is_whole=True)

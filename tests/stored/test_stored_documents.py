@@ -1,0 +1,85 @@
+"""What is stored keeps its names: every collection has a golden; ids keep their prefixes, enums their values."""
+
+import enum
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import pytest
+
+from schema.assignment_answers import StoredAnswer
+from schema.assignments import Assignment
+from schema.cases import Case
+from schema.catalogue import CatalogueEntry
+from schema.changes import ChangeKind
+from schema.flags import Flag
+from schema.ids import PREFIXES, compose
+from schema.media import Media
+from schema.monitoring_points import MonitoringPoint
+from schema.observations import Observation
+from schema.push_tokens import PushService
+from schema.ratings import Rating
+from schema.redactions import Redaction
+from schema.thresholds import Threshold
+from schema.units import Unit
+from schema.users import User
+from schema.webhooks import Webhook, WebhookDelivery
+from storage.indexes import INDEXES
+from tests.stored.golden_documents import FOLDER, encoded
+
+ROOT = Path(__file__).parents[2]
+ENUMS = Path(__file__).parent / "enums.json"
+RECORDS = (
+    *(Unit, MonitoringPoint, CatalogueEntry, Threshold, User, Observation, Media, Redaction, Flag, Rating),
+    *(Case, Assignment, StoredAnswer, Webhook, WebhookDelivery),
+)
+GOLDENS = sorted(FOLDER.glob("*.json"))
+
+
+def test_every_collection_has_a_golden() -> None:
+    sources = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "storage").rglob("*.py"))]
+    named = {name for source in sources for name in re.findall(r'\.collection\("(\w+)"\)', source)}
+    assert {"counters", "demos", "outlines", "places"} <= named - set(INDEXES)
+    assert {path.stem for path in GOLDENS} == named | set(INDEXES)
+
+
+@pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)
+def test_a_golden_is_the_bytes_that_its_digest_names(path: Path) -> None:
+    for golden in json.loads(path.read_text(encoding="utf-8")):
+        assert hashlib.sha256(encoded(golden["document"])).hexdigest() == golden["sha256"], golden["document"]["_id"]
+
+
+def test_prefixes_of_ids() -> None:
+    assert " ".join(PREFIXES) == "obs med cas asg unt pnt usr dev ses rev red evt flg thr rat cat whk dlv ans"
+    made = compose("obs", datetime(2026, 11, 20, 1, 5, 0, 123_000, UTC), bytes(range(10)))
+    assert made == "obs_01a1f67c-3edb-7001-8203-040506070809"
+
+
+def test_values_of_stored_enums(request: pytest.FixtureRequest) -> None:
+    """A value that is renamed or gone makes documents unreadable; classes and members may have any name."""
+    found = {kind for record in RECORDS for kind in enums_in(record, set())} | {ChangeKind, PushService}
+    values = sorted([str(member.value) for member in kind] for kind in found)
+    if request.config.getoption("--record-goldens"):
+        ENUMS.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    assert values == json.loads(ENUMS.read_text(encoding="utf-8"))
+
+
+def enums_in(kind: Any, seen: set[Any]) -> Iterator[type[enum.Enum]]:
+    """Every enum among the stored fields of a record, and of what is nested in it."""
+    if kind in seen:
+        return
+    seen.add(kind)
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        yield kind
+    elif is_dataclass(kind):
+        hints = get_type_hints(kind)
+        for field in fields(kind):
+            if field.init:
+                yield from enums_in(hints[field.name], seen)
+    for part in get_args(kind):
+        yield from enums_in(part, seen)
