@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from schema.uploads import LEAST_PART_BYTES
+from schema.media.uploads import LEAST_PART_BYTES
 
 MIB = 1024 * 1024
 

@@ -1,6 +1,7 @@
 """Levels: one integer that every change of the contract raises; what changed, whom it breaks, and until when they work.
 
-Printing the contract anew is `scripts/export`'s; what a phone of an old level may still do, the server's (`api/levels.py`).
+Printing the contract anew is `scripts/export`'s; what a phone of an old level may still do, the server's
+(`api/http/contract_level.py`).
 
 A level says nothing of descriptions, only of what can be asked and answered. Within the supported levels nothing is ever
 removed or tightened. A breaking change supports its own level alone; older phones are told until when they work, and what

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from api.graph import build_schema, printed
-from api.openings import BEIJING
+from api.casework.case_opening import BEIJING
+from api.server.graphql_schema import build_schema, printed
 from api.settings import Settings
 from mobile_contract import documents, levels
 from mobile_contract.documents import FOLDER, MANIFEST, RETIRED

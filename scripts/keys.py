@@ -1,6 +1,6 @@
 """The signing keys of an installation: listed, rotated, and those of tokens pruned, while it runs.
 
-What a key ring is, and how running processes learn of a new key, is left to `api.keys`.
+What a key ring is, and how running processes learn of a new key, is left to `api.accounts.key_ring`.
 """
 
 import os
@@ -11,10 +11,10 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from api.evidence_keys import EvidenceKeys
-from api.keys import BadKey, KeyRing
+from api.accounts.access_tokens import LEEWAY_SECONDS
+from api.accounts.key_ring import BadKey, KeyRing
+from api.evidence.evidence_keys import EvidenceKeys
 from api.settings import Settings
-from api.tokens import LEEWAY_SECONDS
 
 ROOT = Path(__file__).resolve().parent.parent
 K = TypeVar("K")

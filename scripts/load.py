@@ -1,6 +1,6 @@
 """Loading an office's own units, users, monitoring points, catalogues and outlines from files; a dry run says what it would do.
 
-What a file's columns and rows mean is left to `api.imports`, an outline's to `api.outline_imports`.
+What a file's columns and rows mean is left to `api.imports.runner`, an outline's to `api.imports.outlines`.
 """
 
 import asyncio
@@ -12,13 +12,13 @@ from typing import Annotated
 
 import typer
 
-from api.context import clock
-from api.imports import Noun, import_file, template
-from api.outline_imports import BadOutlines, import_outlines
-from api.sheets import Unreadable
-from api.tables import BadTable
-from schema.places import Datum
-from scripts.reach import FAULTS, reached
+from api.graphql.context import clock
+from api.imports.outlines import BadOutlines, import_outlines
+from api.imports.runner import Noun, import_file, template
+from api.imports.spreadsheets import Unreadable
+from api.imports.tables import BadTable
+from schema.geography.positions import Datum
+from scripts.installation import FAULTS, reached
 
 
 class What(enum.StrEnum):

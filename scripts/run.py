@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 
 from api.settings import BadSetting
-from schema.refusals import Refusal
-from schema.viewers import Role
-from scripts.house import ROOT, CannotStart, House, address_of
-from storage.engines import NotHere
-from storage.folder import Held, Unusable
-from storage.supervision import Lost
+from schema.access.viewers import Role
+from schema.core.refusals import Refusal
+from scripts.local_stack import ROOT, CannotStart, House, address_of
+from storage.embedded.data_folder import Held, Unusable
+from storage.embedded.engines import NotHere
+from storage.processes.supervisor import Lost
 
 
 def options() -> argparse.Namespace:

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from api.context import clock
+from api.graphql.context import clock
 from scripts.demo.loading import SEED, NotEmpty, Signins, seed, signins
-from scripts.reach import FAULTS, reached
+from scripts.installation import FAULTS, reached
 
 
 def main(

@@ -5,45 +5,34 @@ With them comes the data that a new installation begins with.
 
 import asyncio
 
-from storage import (
-    assignment_answers,
-    assignments,
-    attempts,
-    cases,
-    catalogue,
-    changes,
-    clocks,
-    flags,
-    likeness,
-    media,
-    monitoring_points,
-    observations,
-    push_tokens,
-    ratings,
-    redactions,
-    sessions,
-    thresholds,
-    units,
-    users,
-    webhooks,
-)
-from storage.catalogue import Catalogue
-from storage.mongo import Mongo
-from storage.thresholds import Thresholds
+from storage.accounts import device_clocks, login_attempts, sessions, users
+from storage.appraisal import ratings
+from storage.casework import assignment_answers, assignments, cases
+from storage.catalogue import entries
+from storage.catalogue.entries import Catalogue
+from storage.checks import flags, similar_pictures, thresholds
+from storage.checks.thresholds import Thresholds
+from storage.fieldwork import observations
+from storage.media import media
+from storage.mongodb.client import Mongo
+from storage.notifications import push_tokens, webhooks
+from storage.organisation import monitoring_points, units
+from storage.publication import redactions
+from storage.sync import changes
 
 INDEXES = {
     "assignment_answers": assignment_answers.INDEXES,
     "assignments": assignments.INDEXES,
-    "attempts": attempts.INDEXES,
+    "attempts": login_attempts.INDEXES,
     "cases": cases.INDEXES,
     "change_heads": changes.HEAD_INDEXES,
     "change_state": [],
     "changes": changes.INDEXES,
-    "catalogue": catalogue.INDEXES,
-    "clock_readings": clocks.INDEXES,
+    "catalogue": entries.INDEXES,
+    "clock_readings": device_clocks.INDEXES,
     "flags": flags.INDEXES,
-    "likeness_marks": likeness.MARK_INDEXES,
-    "likenesses": likeness.INDEXES,
+    "likeness_marks": similar_pictures.MARK_INDEXES,
+    "likenesses": similar_pictures.INDEXES,
     "media": media.INDEXES,
     "media_accesses": media.ACCESS_INDEXES,
     "monitoring_points": monitoring_points.INDEXES,

@@ -1,31 +1,31 @@
 """The store: all that is kept, one attribute a noun, over one database connection and one bucket."""
 
-from storage.assignment_answers import AssignmentAnswers
-from storage.assignments import Assignments
-from storage.attempts import Attempts
-from storage.cases import Cases
-from storage.catalogue import Catalogue
-from storage.change_sources import ChangeSources
-from storage.changes import Changes
-from storage.checks import Checks
-from storage.clocks import Clocks
-from storage.flags import Flags
-from storage.likeness import Likenesses
-from storage.media import MediaRecords
-from storage.mongo import Mongo
-from storage.monitoring_points import MonitoringPoints
-from storage.notices import Notices
-from storage.objects import ObjectStore
-from storage.observations import Observations
-from storage.outlines import Outlines
-from storage.push_tokens import PushTokens
-from storage.ratings import Ratings
-from storage.redactions import Redactions
-from storage.sessions import Sessions
-from storage.thresholds import Thresholds
-from storage.units import Units
-from storage.users import Users
-from storage.webhooks import Webhooks
+from storage.accounts.device_clocks import Clocks
+from storage.accounts.login_attempts import Attempts
+from storage.accounts.sessions import Sessions
+from storage.accounts.users import Users
+from storage.appraisal.ratings import Ratings
+from storage.casework.assignment_answers import AssignmentAnswers
+from storage.casework.assignments import Assignments
+from storage.casework.cases import Cases
+from storage.catalogue.entries import Catalogue
+from storage.checks.flags import Flags
+from storage.checks.queue import Checks
+from storage.checks.similar_pictures import Likenesses
+from storage.checks.thresholds import Thresholds
+from storage.fieldwork.observations import Observations
+from storage.media.media import MediaRecords
+from storage.mongodb.client import Mongo
+from storage.notifications.push_tokens import PushTokens
+from storage.notifications.record_events import Notices
+from storage.notifications.webhooks import Webhooks
+from storage.organisation.monitoring_points import MonitoringPoints
+from storage.organisation.outlines import Outlines
+from storage.organisation.units import Units
+from storage.publication.redactions import Redactions
+from storage.s3.client import ObjectStore
+from storage.sync.change_sources import ChangeSources
+from storage.sync.changes import Changes
 
 
 class Store:

@@ -16,36 +16,36 @@ from pathlib import Path
 import pytest
 from anyio import CapacityLimiter
 
-from api.keys import KeyRing
+from api.accounts.key_ring import KeyRing
 from api.settings import Settings
-from mobile_contract.phone import locks
-from storage import mongod
-from storage.engines import Addresses
-from storage.folder import DataFolder
+from mobile_contract.phone.storage import key_wrapping
+from storage.embedded import mongod
+from storage.embedded.data_folder import DataFolder
+from storage.embedded.engines import Addresses
 from storage.indexes import INDEXES
-from storage.mongo import Mongo
-from storage.objects import ObjectStore
+from storage.mongodb.client import Mongo
+from storage.s3.client import ObjectStore
 from storage.store import Store
-from tests.offices import Office
-from tests.phones import PASSWORD
-from tests.served import PARTS, Served
-from tests.standing import prepare
-from tests.terminals import Spawner, Terminal
-from tests.world import World
+from tests.support.import_office import Office
+from tests.support.phone_cli import Spawner, Terminal
+from tests.support.phone_sessions import PASSWORD
+from tests.support.running_product import PARTS, Served
+from tests.support.shared_indexes import prepare
+from tests.support.world import World
 
 ROOT = Path(__file__).parent.parent
 SESSION = pytest.StashKey[Path]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    chaos = parser.getgroup("chaos", "the storm of tests/test_chaos.py")
+    chaos = parser.getgroup("chaos", "the storm of tests/server/test_chaos.py")
     chaos.addoption("--chaos-minutes", type=float, default=0.0, metavar="N", help="go on killing for N minutes")
     examples = parser.getgroup("examples", "the payloads of mobile_contract/examples")
     examples.addoption("--record-examples", action="store_true", help="write the answers of the examples anew")
     chaos.addoption("--chaos-seed", type=int, metavar="SEED", help="draw the same kills and pauses as a storm before")
     goldens = parser.getgroup("goldens", "the stored documents of tests/stored/goldens")
     goldens.addoption("--record-goldens", action="store_true", help="write the goldens as documents are stored now")
-    storms = parser.getgroup("storms", "the phones of tests/test_phone_storms.py")
+    storms = parser.getgroup("storms", "the phones of tests/phone/test_state_machine.py")
     storms.addoption("--phone-steps", type=int, default=20, metavar="N", help="so many steps of a phone in a storm")
 
 
@@ -90,7 +90,7 @@ def _start(folder: Path, log: Path) -> None:
     """Not a child to wait for: it outlives the test process that started it, and ends after the session."""
     os.posix_spawn(
         sys.executable,
-        [sys.executable, "-m", "tests.engines", str(folder), os.environ["MINGCHA_TEST_SESSION"]],
+        [sys.executable, "-m", "tests.support.engines", str(folder), os.environ["MINGCHA_TEST_SESSION"]],
         {**os.environ, "PYTHONPATH": str(ROOT)},
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT, 0o600),
@@ -210,8 +210,8 @@ async def office(kept: Store, tmp_path: Path) -> Office:
 @pytest.fixture
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
     """A password locks a phone's store at no cost in this process, and the phone is given the usual one."""
-    monkeypatch.setattr(locks, "MEMORY_KIB", 8)
-    monkeypatch.setattr(locks, "PASSES", 1)
+    monkeypatch.setattr(key_wrapping, "MEMORY_KIB", 8)
+    monkeypatch.setattr(key_wrapping, "PASSES", 1)
     monkeypatch.setenv("MINGCHA_PHONE_PASSWORD", PASSWORD)
     monkeypatch.delenv("MINGCHA_PHONE_KEY", raising=False)
 

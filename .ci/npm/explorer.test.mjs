@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-const page = new URL("../../api/explorer/page/", import.meta.url);
+const page = new URL("../../api/web/explorer/page/", import.meta.url);
 const { fill, missing, notice } = await import(new URL("blanks.js", page));
 const { situation } = await import(new URL("completion.js", page));
 const { Schema, printType, skeleton } = await import(new URL("schema.js", page));

@@ -6,7 +6,7 @@ What is asked of a server stands in one file a chapter; who is asked as, in `peo
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from mobile_contract.kit.people import Party
+from mobile_contract.kit.accounts import Party
 
 Check = Callable[[Party], Awaitable[str]]
 CHAPTERS = {

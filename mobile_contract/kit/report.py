@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from rich.console import Console
 from rich.text import Text
 
-from mobile_contract.kit.verdicts import CHINESE, Finding, Verdict
+from mobile_contract.kit.results import CHINESE, Finding, Verdict
 
 COLOURS = {
     Verdict.HOLDS: "green",

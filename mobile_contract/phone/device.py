@@ -11,33 +11,33 @@ from pathlib import Path
 
 import httpx
 
-from mobile_contract.phone.answers import AnswerBox, AnswerSubmission
-from mobile_contract.phone.backoff import Backoff
-from mobile_contract.phone.delivery import Delivery
-from mobile_contract.phone.drafts import Content, Method, compose
-from mobile_contract.phone.faults import Mistake, SignInAgain, Wiped
-from mobile_contract.phone.folder import Folder
+from mobile_contract.phone.errors import Mistake, SignInAgain, Wiped
 from mobile_contract.phone.ids import new_id
-from mobile_contract.phone.items import Observation
-from mobile_contract.phone.locks import StoreKey
-from mobile_contract.phone.meeting import Meeting
-from mobile_contract.phone.notes import Notebook, NoteSubmission
-from mobile_contract.phone.orders import secret_of
-from mobile_contract.phone.originals import NotTaken, Original, Originals
-from mobile_contract.phone.outbox import Outbox
-from mobile_contract.phone.pulling import Pull
-from mobile_contract.phone.puts import Store
-from mobile_contract.phone.ratings import RatingBox, RatingSubmission
-from mobile_contract.phone.receipts import Receipts
-from mobile_contract.phone.records import Records
-from mobile_contract.phone.session import Account, Session
-from mobile_contract.phone.slips import SlipBox
-from mobile_contract.phone.stores import Place, Stores
-from mobile_contract.phone.submission import Submission
-from mobile_contract.phone.takeover import Takeover
-from mobile_contract.phone.traffic import Traffic
-from mobile_contract.phone.unlocking import ask_password, ask_password_of, unlock
-from mobile_contract.phone.uploads import Meter, Silence, Uploads
+from mobile_contract.phone.network.backoff import Backoff
+from mobile_contract.phone.outbox.drafts import Content, Method, compose
+from mobile_contract.phone.outbox.items import Observation
+from mobile_contract.phone.outbox.outbox import Outbox
+from mobile_contract.phone.outbox.receipts import Receipts
+from mobile_contract.phone.storage.folder import Folder
+from mobile_contract.phone.storage.key_wrapping import StoreKey
+from mobile_contract.phone.storage.photo_copies import NotTaken, Original, Originals
+from mobile_contract.phone.sync.assignment_notes import Notebook, NoteSubmission
+from mobile_contract.phone.sync.assignment_responses import AnswerBox, AnswerSubmission
+from mobile_contract.phone.sync.delivery import Delivery
+from mobile_contract.phone.sync.local_records import Records
+from mobile_contract.phone.sync.pulling import Pull
+from mobile_contract.phone.sync.queued_operations import SlipBox
+from mobile_contract.phone.sync.ratings import RatingBox, RatingSubmission
+from mobile_contract.phone.sync.submission import Submission
+from mobile_contract.phone.sync.sync_request import Meeting
+from mobile_contract.phone.upload.concurrency import Traffic
+from mobile_contract.phone.upload.signed_put import Store
+from mobile_contract.phone.upload.uploader import Meter, Silence, Uploads
+from mobile_contract.phone.users.legacy_import import Takeover
+from mobile_contract.phone.users.remote_wipe import secret_of
+from mobile_contract.phone.users.session import Account, Session
+from mobile_contract.phone.users.unlocking import ask_password, ask_password_of, unlock
+from mobile_contract.phone.users.user_stores import Place, Stores
 
 MOST_TOGETHER = 100
 """Media of one observation, by the contract."""

@@ -5,8 +5,8 @@ Where the facts come from stands in `ganzhou.json`.
 
 from datetime import date, datetime
 
-from schema.catalogue import CatalogueEntry, CatalogueKind, FeeTerms, ServiceTerms
-from scripts.demo.chance import Chance
+from schema.catalogue.entries import CatalogueEntry, CatalogueKind, FeeTerms, ServiceTerms
+from scripts.demo.randomness import Chance
 from scripts.demo.region import Region, facts
 
 

@@ -11,25 +11,25 @@ from pathlib import Path
 
 import anyio
 
-from api.passwords import Passwords
+from api.accounts.passwords import Passwords
 from api.settings import Settings
-from schema.catalogue import CatalogueEntry
-from schema.media import MediaState
-from schema.monitoring_points import MonitoringPoint
-from schema.times import to_millis
-from schema.viewers import Role
-from scripts.demo.acting import Stage
-from scripts.demo.ballots import Ballot, fill_in
+from schema.access.viewers import Role
+from schema.catalogue.entries import CatalogueEntry
+from schema.core.times import to_millis
+from schema.media.media import MediaState
+from schema.organisation.monitoring_points import MonitoringPoint
+from scripts.demo.actions import Stage
+from scripts.demo.case_scripts import STAGE, Stories
+from scripts.demo.case_steps import Story
 from scripts.demo.catalogue import build_catalogue
-from scripts.demo.chance import Chance
+from scripts.demo.observations import Sighting, Witnesses
 from scripts.demo.people import People, build_people
 from scripts.demo.photos import Darkroom, announced, darkroom
+from scripts.demo.randomness import Chance
+from scripts.demo.ratings import Ballot, fill_in
 from scripts.demo.region import Region, build_points, build_region, monitored
-from scripts.demo.sightings import Sighting, Witnesses
-from scripts.demo.steps import Story
-from scripts.demo.stories import STAGE, Stories
-from storage.demos import Demos
-from storage.folder import write_private
+from storage.demo import Demos
+from storage.embedded.data_folder import write_private
 from storage.store import Store
 
 SEED = 2009

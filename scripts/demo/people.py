@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from schema.monitoring_points import MonitoringPoint
-from schema.units import Unit, UnitLevel
-from schema.users import User
-from schema.viewers import Clearance, Role
-from scripts.demo.chance import Chance
+from schema.access.viewers import Clearance, Role
+from schema.accounts.users import User
+from schema.organisation.monitoring_points import MonitoringPoint
+from schema.organisation.units import Unit, UnitLevel
+from scripts.demo.randomness import Chance
 from scripts.demo.region import CITY, PROVINCE, Region
 
 INSPECTORS_OF_A_COUNTY, CITY_INSPECTORS = 2, 2

@@ -1,6 +1,6 @@
 """The demo's photos: drawn from the seed, put into the store, and verified by the worker's own code.
 
-What a drawing shows is left to `storage.scenes`.
+What a drawing shows is left to `scripts.demo.scenes`.
 """
 
 import hashlib
@@ -13,12 +13,12 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from api.verification import MediaWork
-from schema.media import Media, MediaDraft, MediaState
-from schema.times import ByteCount
-from scripts.demo.sightings import Shot
-from storage.decoding import Decoder
-from storage.scenes import SceneExif, draw_scene
+from api.media.verification import MediaWork
+from schema.core.times import ByteCount
+from schema.media.media import Media, MediaDraft, MediaState
+from scripts.demo.observations import Shot
+from scripts.demo.scenes import SceneExif, draw_scene
+from storage.formats.sandbox import Decoder
 from storage.store import Store
 
 LONG_SIDE, SHORT_SIDE = 1024, 768

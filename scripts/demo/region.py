@@ -11,10 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from schema.monitoring_points import MonitoringPoint
-from schema.places import Datum, GeoPoint, GeoPointInput, PositionSource, locate
-from schema.units import FormerName, Unit, UnitLevel, path_below
-from scripts.demo.chance import Chance
+from schema.geography.positions import Datum, GeoPoint, GeoPointInput, PositionSource, locate
+from schema.organisation.monitoring_points import MonitoringPoint
+from schema.organisation.units import FormerName, Unit, UnitLevel, path_below
+from scripts.demo.randomness import Chance
 
 CITY = "360700"
 PROVINCE = "360000"

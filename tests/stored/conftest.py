@@ -2,8 +2,8 @@
 
 import pytest
 
-from storage.mongo import Mongo
-from storage.objects import ObjectStore
+from storage.mongodb.client import Mongo
+from storage.s3.client import ObjectStore
 from storage.store import Store
 from tests.stored.golden_documents import Goldens
 

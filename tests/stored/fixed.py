@@ -6,8 +6,8 @@ from typing import TypeVar
 
 import strawberry
 
-from schema.nodes import Node
-from schema.places import Datum, GeoPoint, PositionProblem, PositionSource
+from schema.core.nodes import Node
+from schema.geography.positions import Datum, GeoPoint, PositionProblem, PositionSource
 
 R = TypeVar("R", bound=Node)
 NOW = datetime(2026, 11, 20, 1, 5, 0, 123_000, UTC)

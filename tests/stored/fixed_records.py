@@ -3,13 +3,12 @@
 from dataclasses import replace
 from datetime import date
 
-from schema.assignment_notes import NoteEdit, NoteField
-from schema.assignments import Assignment, AssignmentKind, AssignmentState
-from schema.cases import Case, CaseEvent, CaseEventKind, case_number
-from schema.catalogue import CatalogueEntry, CatalogueKind, ServiceTerms
-from schema.follow_ups import CaseOutcome, CaseState
-from schema.monitoring_points import MonitoringPoint
-from schema.observations import (
+from schema.casework.assignment_notes import NoteEdit, NoteField
+from schema.casework.assignments import Assignment, AssignmentKind, AssignmentState
+from schema.casework.cases import Case, CaseEvent, CaseEventKind, case_number
+from schema.casework.follow_ups import CaseOutcome, CaseState
+from schema.catalogue.entries import CatalogueEntry, CatalogueKind, ServiceTerms
+from schema.fieldwork.observations import (
     Category,
     Complainant,
     Method,
@@ -19,9 +18,10 @@ from schema.observations import (
     Placement,
     Severity,
 )
-from schema.units import FormerName, Unit, UnitLevel
-from storage.codecs import to_document
-from storage.mongo import Document
+from schema.organisation.monitoring_points import MonitoringPoint
+from schema.organisation.units import FormerName, Unit, UnitLevel
+from storage.mongodb.client import Document
+from storage.mongodb.codecs import to_document
 from tests.stored.fixed import DIGEST, NOW, OTHER_DIGEST, PATH, POSITION, fixed_id, minutes
 
 OFFICE = fixed_id("unt", 1)

@@ -13,7 +13,7 @@ from bson import json_util
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
-from storage.mongo import Mongo
+from storage.mongodb.client import Mongo
 
 FOLDER = Path(__file__).parent / "goldens"
 Document = dict[str, Any]

@@ -2,14 +2,14 @@
 
 from datetime import timedelta, timezone
 
-from schema.attempts import Bucket, buckets_of
-from schema.clocks import ClockReading, DeviceClockInput, compared
-from schema.pages import Page
-from schema.sessions import RefreshToken
-from schema.users import Device, User
-from schema.viewers import Clearance, Role
-from storage.push_tokens import Call
-from storage.sessions import Use
+from schema.access.viewers import Clearance, Role
+from schema.accounts.device_clocks import ClockReading, DeviceClockInput, compared
+from schema.accounts.login_attempts import Bucket, buckets_of
+from schema.accounts.sessions import RefreshToken
+from schema.accounts.users import Device, User
+from schema.core.pagination import Page
+from storage.accounts.sessions import Use
+from storage.notifications.push_tokens import Call
 from storage.store import Store
 from tests.stored.fixed import NOW, PATH, PATH_ABOVE, by_id, fixed_id, minutes
 from tests.stored.golden_documents import Goldens

@@ -2,11 +2,11 @@
 
 from dataclasses import replace
 
-from schema.assignment_answers import AnswerKind, AnswerState, AssignmentAnswer, StoredAnswer, stored
-from schema.assignments import AssignmentKind, AssignmentState
-from schema.cases import Case, CaseEventKind
-from schema.follow_ups import CaseOutcome, CaseState
-from schema.refusals import Refusal, RefusalCode
+from schema.casework.assignment_answers import AnswerKind, AnswerState, AssignmentAnswer, StoredAnswer, stored
+from schema.casework.assignments import AssignmentKind, AssignmentState
+from schema.casework.cases import Case, CaseEventKind
+from schema.casework.follow_ups import CaseOutcome, CaseState
+from schema.core.refusals import Refusal, RefusalCode
 from storage.store import Store
 from tests.stored.fixed import DIGEST, NOW, by_id, fixed_id, minutes
 from tests.stored.fixed_records import (

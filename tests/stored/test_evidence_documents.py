@@ -3,23 +3,23 @@
 from dataclasses import replace
 from datetime import date, timedelta
 
-from schema.digests import canonical, digest_of
-from schema.drafts import Author, ComplainantInput, ObservationDraft, content_of, record
-from schema.flag_sentences import FlagCode
-from schema.flags import Finding, Flagged, FlagReview, FlagState, FlagVerdict, raise_flag
-from schema.likeness import Likeness
-from schema.media import MediaDraft
-from schema.observations import Category, Method, Observation, ObservationRevision, Placement, Severity
-from schema.places import Datum, GeoPointInput, PositionSource
-from schema.placing import Placed
-from schema.ratings import Rating
-from schema.thresholds import Measure
-from schema.times import ByteCount
-from schema.viewers import Role
-from storage.checks import Claim
-from storage.codecs import to_document
-from storage.marks import Mark, Marks, packed
-from storage.mongo import Document, Session
+from schema.access.viewers import Role
+from schema.appraisal.ratings import Rating
+from schema.checks.flag_messages import FlagCode
+from schema.checks.flags import Finding, Flagged, FlagReview, FlagState, FlagVerdict, raise_flag
+from schema.checks.similarity import Likeness
+from schema.checks.thresholds import Measure
+from schema.core.digests import canonical, digest_of
+from schema.core.times import ByteCount
+from schema.fieldwork.drafts import Author, ComplainantInput, ObservationDraft, content_of, record
+from schema.fieldwork.observations import Category, Method, Observation, ObservationRevision, Placement, Severity
+from schema.fieldwork.placement import Placed
+from schema.geography.positions import Datum, GeoPointInput, PositionSource
+from schema.media.media import MediaDraft
+from storage.checks.queue import Claim
+from storage.mongodb.client import Document, Session
+from storage.mongodb.codecs import to_document
+from storage.similarity.keypoints import Mark, Marks, packed
 from storage.store import Store
 from tests.stored.fixed import DIGEST, NOW, OTHER_DIGEST, PATH, UNUSABLE_POSITION, by_id, fixed_id, minutes
 from tests.stored.fixed_records import CONTENT, whole_observation

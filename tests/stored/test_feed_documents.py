@@ -3,13 +3,20 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from schema.cases import CaseEventKind
-from schema.changes import ChangeKind
-from schema.follow_ups import CaseState
-from schema.pages import Page
-from schema.webhooks import MOST_FAILURES, DeliveryKind, DeliveryState, Webhook, WebhookDelivery, WebhookState
-from storage.changes import Seen
+from schema.casework.cases import CaseEventKind
+from schema.casework.follow_ups import CaseState
+from schema.core.pagination import Page
+from schema.notifications.webhooks import (
+    MOST_FAILURES,
+    DeliveryKind,
+    DeliveryState,
+    Webhook,
+    WebhookDelivery,
+    WebhookState,
+)
+from schema.sync.changes import ChangeKind
 from storage.store import Store
+from storage.sync.changes import Seen
 from tests.stored.fixed import NOW, PATH, fixed_id, minutes
 from tests.stored.fixed_records import (
     OFFICE,

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-from api.links import ViewerLinks
-from schema.media import Media, MediaDraft, MediaKind, MediaRejection, MediaState, Rendition, Thumbnail, expect
-from schema.media_facts import MediaDamage, MediaFacts, MotionVideo, PositionAbsence
-from schema.redactions import (
+from api.graphql.loaders import ViewerLinks
+from schema.access.viewers import Role, Viewer
+from schema.core.times import ByteCount
+from schema.media.media import Media, MediaDraft, MediaKind, MediaRejection, MediaState, Rendition, Thumbnail, expect
+from schema.media.media_facts import MediaDamage, MediaFacts, MotionVideo, PositionAbsence
+from schema.publication.redactions import (
     BoxOrigin,
     FaceDetection,
     Redaction,
@@ -17,10 +19,8 @@ from schema.redactions import (
     RedactionRendering,
     RedactionState,
 )
-from schema.times import ByteCount
-from schema.viewers import Role, Viewer
-from storage.checks import Claim
-from storage.mongo import Document
+from storage.checks.queue import Claim
+from storage.mongodb.client import Document
 from storage.store import Store
 from tests.stored.fixed import DIGEST, NOW, OTHER_DIGEST, PATH, POSITION, by_id, fixed_id, minutes
 from tests.stored.golden_documents import Goldens

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from schema.originals import first_key, medium_of, next_key
-from tests.packs import observed, verified
-from tests.redactions import COUNTER, awaiting
+from schema.media.object_keys import first_key, medium_of, next_key
 from tests.stored.fixed import DIGEST, fixed_id
-from tests.world import World
+from tests.support.packs import observed, verified
+from tests.support.redactions import COUNTER, awaiting
+from tests.support.world import World
 
 KEY = f"originals/med_01a2008d-7400-7000-8000-000000000001-{DIGEST}"
 

@@ -2,15 +2,15 @@
 
 from datetime import date
 
-from schema.catalogue import DEFAULTS as GRADES
-from schema.catalogue import CatalogueEntry, CatalogueKind, FeeTerms
-from schema.monitoring_points import MonitoringPoint
-from schema.outlines import Outline
-from schema.thresholds import DEFAULTS as THRESHOLDS
-from schema.thresholds import Threshold, ThresholdKind
-from schema.units import Unit, UnitLevel
-from storage.demos import Begun, Demos
-from storage.mongo import Mongo
+from schema.catalogue.entries import DEFAULTS as GRADES
+from schema.catalogue.entries import CatalogueEntry, CatalogueKind, FeeTerms
+from schema.checks.thresholds import DEFAULTS as THRESHOLDS
+from schema.checks.thresholds import Threshold, ThresholdKind
+from schema.organisation.monitoring_points import MonitoringPoint
+from schema.organisation.outlines import Outline
+from schema.organisation.units import Unit, UnitLevel
+from storage.demo import Begun, Demos
+from storage.mongodb.client import Mongo
 from storage.store import Store
 from tests.stored.fixed import DIGEST, NOW, PATH, PATH_ABOVE, UNUSABLE_POSITION, by_id, fixed_id, minutes
 from tests.stored.fixed_records import whole_point, whole_service, whole_unit

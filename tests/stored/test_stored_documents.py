@@ -12,23 +12,23 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from schema.assignment_answers import StoredAnswer
-from schema.assignments import Assignment
-from schema.cases import Case
-from schema.catalogue import CatalogueEntry
-from schema.changes import ChangeKind
-from schema.flags import Flag
-from schema.ids import PREFIXES, compose
-from schema.media import Media
-from schema.monitoring_points import MonitoringPoint
-from schema.observations import Observation
-from schema.push_tokens import PushService
-from schema.ratings import Rating
-from schema.redactions import Redaction
-from schema.thresholds import Threshold
-from schema.units import Unit
-from schema.users import User
-from schema.webhooks import Webhook, WebhookDelivery
+from schema.accounts.users import User
+from schema.appraisal.ratings import Rating
+from schema.casework.assignment_answers import StoredAnswer
+from schema.casework.assignments import Assignment
+from schema.casework.cases import Case
+from schema.catalogue.entries import CatalogueEntry
+from schema.checks.flags import Flag
+from schema.checks.thresholds import Threshold
+from schema.core.ids import PREFIXES, compose
+from schema.fieldwork.observations import Observation
+from schema.media.media import Media
+from schema.notifications.push_tokens import PushService
+from schema.notifications.webhooks import Webhook, WebhookDelivery
+from schema.organisation.monitoring_points import MonitoringPoint
+from schema.organisation.units import Unit
+from schema.publication.redactions import Redaction
+from schema.sync.changes import ChangeKind
 from storage.indexes import INDEXES
 from tests.stored.golden_documents import FOLDER, encoded
 

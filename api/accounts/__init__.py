@@ -1,0 +1,1 @@
+"""Offer operations on users, their sessions, devices and tokens."""

@@ -1,0 +1,111 @@
+"""Access tokens: short-lived JWTs of our own, signed with the newest key and verified strictly.
+
+Keys are `keys.py`'s, refresh tokens `storage/accounts/sessions.py`'s; tokens of an identity provider are verified by `oidc.py`.
+"""
+
+import json
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from joserfc import jws, jwt
+from joserfc.errors import JoseError
+from joserfc.jws import JWSRegistry
+from joserfc.jwt import JWTClaimsRegistry
+
+from api.accounts.key_ring import ALGORITHM, KeyRing
+from schema.core.ids import checked
+from schema.core.refusals import Refusal, RefusalCode
+
+ISSUER = AUDIENCE = "mingcha"
+TYPE = "at+jwt"
+LEEWAY_SECONDS = 30
+LONGEST = 8 * 1024
+# What joserfc and the standard library raise for what is no token; RecursionError comes of JSON nested deeply.
+NO_TOKEN = (JoseError, ValueError, TypeError, KeyError, RecursionError)
+
+
+@dataclass(frozen=True)
+class Bearer:
+    """Whom an access token of ours was given to."""
+
+    user_id: str
+    session_id: str
+    device_id: str
+
+
+def unauthenticated() -> Refusal:
+    """The one answer to every bad token: which check it failed is nobody's business."""
+    return Refusal(RefusalCode.UNAUTHENTICATED)
+
+
+class AccessTokens:
+    """`seconds` is how long a token is good for; RFC 9068 names its claims, `sid` and `did` are its session and device."""
+
+    def __init__(self, keys: KeyRing, seconds: int) -> None:
+        self._keys = keys
+        self._lifetime = timedelta(seconds=seconds)
+        self._registry = JWSRegistry(algorithms=[ALGORITHM])
+
+    def issue(self, bearer: Bearer, now: datetime) -> tuple[str, datetime]:
+        """Return a token and when it expires, a whole second."""
+        signing = self._keys.signing
+        expires_at = (now + self._lifetime).replace(microsecond=0)
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": bearer.user_id,
+            "sid": bearer.session_id,
+            "did": bearer.device_id,
+            "iat": int(now.timestamp()),
+            "exp": int(expires_at.timestamp()),
+            "jti": secrets.token_hex(12),
+        }
+        header = {"alg": ALGORITHM, "kid": signing.id, "typ": TYPE}
+        return jwt.encode(header, claims, signing.key, registry=self._registry), expires_at
+
+    def verify(self, token: str, now: datetime) -> Bearer:
+        """Raise `Refusal(UNAUTHENTICATED)` for anything but a token of ours that is still good."""
+        try:
+            header = read_header(token)
+            key = self._keys.find(header["kid"])
+            if key is None or header.get("typ") != TYPE or header.get("alg") != ALGORITHM:
+                raise unauthenticated()
+            claims = jwt.decode(token, key, registry=self._registry).claims
+            _expected(now).validate(claims)
+            return Bearer(
+                user_id=checked(claims["sub"], "usr"),
+                session_id=checked(claims["sid"], "ses"),
+                device_id=checked(claims["did"], "dev"),
+            )
+        except (*NO_TOKEN, Refusal):
+            raise unauthenticated() from None
+
+
+def read_header(token: str) -> dict[str, Any]:
+    """The header, of which nothing is proven yet: it only says which key to try. Raise one of `NO_TOKEN`."""
+    if len(token) > LONGEST:
+        raise ValueError("too long")
+    return jws.extract_compact(token.encode("ascii")).headers()
+
+
+def expiry_of(token: str) -> datetime:
+    """When a token that has been verified expires."""
+    claims = json.loads(jws.extract_compact(token.encode("ascii")).payload)
+    return datetime.fromtimestamp(claims["exp"], UTC)
+
+
+def _expected(now: datetime) -> JWTClaimsRegistry:
+    return JWTClaimsRegistry(
+        now=int(now.timestamp()),
+        leeway=LEEWAY_SECONDS,
+        iss={"essential": True, "value": ISSUER},
+        aud={"essential": True, "value": AUDIENCE},
+        sub={"essential": True},
+        sid={"essential": True},
+        did={"essential": True},
+        iat={"essential": True},
+        exp={"essential": True},
+        jti={"essential": True},
+    )

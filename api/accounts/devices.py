@@ -1,0 +1,76 @@
+"""Devices (设备): signed out for good, and told to erase what they keep of a person (远程清除).
+
+Sessions begin and go on in `sessions.py`, which also passes the order to erase on to the device.
+"""
+
+from typing import Annotated
+
+import strawberry
+
+from api.graphql.context import Context, Info
+from schema.access.guards import mutation
+from schema.accounts.sessions import RevokeDeviceInput, RevokeDevicePayload, WipeDevicesInput, WipeDevicesPayload
+from schema.accounts.users import Device
+from schema.core.ids import checked
+from schema.core.refusals import Refusal, RefusalCode, Refused
+from storage.access.visibility import staff
+
+
+async def revoke_device(context: Context, input: RevokeDeviceInput) -> RevokeDevicePayload:
+    """Sign one of one's own devices out; again is no fault. Raise `Refusal(NOT_FOUND)` for any other device."""
+    device_id = checked(input.device_id, "dev", field="deviceId")
+    return RevokeDevicePayload(device=await revoke(context, device_id, wipe=input.wipe))
+
+
+async def wipe_devices(context: Context, input: WipeDevicesInput) -> WipeDevicesPayload:
+    """Sign out every device of somebody in scope, and have each erase what it keeps; again is no fault.
+
+    Raise `Refusal(NOT_FOUND)` for anybody whom the viewer does not know of.
+    """
+    user_id = checked(input.user_id, "usr", field="userId")
+    user = await context.store.users.wipe_devices(
+        user_id, staff(context.actor), context.now, wiped_by=context.actor.user_id
+    )
+    if user is None:
+        raise Refusal(RefusalCode.NOT_FOUND, field="userId")
+    ids = [device.id for device in user.devices]
+    await context.store.sessions.end(user.id, ids, context.now)
+    await context.store.push_tokens.forget(user.id, ids)
+    last_seen_at = max((device.seen_at for device in user.devices), default=None)
+    return WipeDevicesPayload(user=user, devices=len(ids), last_seen_at=last_seen_at)
+
+
+async def revoke(context: Context, device_id: str, *, wipe: bool = False) -> Device:
+    """Sign one of the actor's devices out, and have it erase what it keeps where `wipe`. Raise `Refusal(NOT_FOUND)`."""
+    user_id = context.actor.user_id
+    wiped_by = user_id if wipe else None
+    device = await context.store.users.revoke_device(user_id, device_id, context.now, wiped_by=wiped_by)
+    if device is None:
+        raise Refusal(RefusalCode.NOT_FOUND, field="deviceId")
+    await context.store.sessions.end(user_id, [device_id], context.now)
+    await context.store.push_tokens.forget(user_id, [device_id])
+    return device
+
+
+RevokeDeviceResult = Annotated[
+    RevokeDevicePayload | Refused,
+    strawberry.union("RevokeDeviceResult", description="The device is signed out, or why it is not."),
+]
+WipeDevicesResult = Annotated[
+    WipeDevicesPayload | Refused,
+    strawberry.union("WipeDevicesResult", description="The devices are told to erase, or why they are not."),
+]
+
+
+@strawberry.type
+class DeviceMutations:
+    @mutation(description="Sign one of one's own devices out for good, such as a lost phone (注销设备).")
+    async def revoke_device(self, info: Info, input: RevokeDeviceInput) -> RevokeDeviceResult:
+        return await revoke_device(info.context, input)
+
+    @mutation(
+        description="Have every device of somebody who left, or lost a phone, erase what it keeps of that person (远程清除). "
+        "What was recorded there and not sent is lost."
+    )
+    async def wipe_devices(self, info: Info, input: WipeDevicesInput) -> WipeDevicesResult:
+        return await wipe_devices(info.context, input)

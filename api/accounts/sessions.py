@@ -1,0 +1,253 @@
+"""Sessions (登录): signing in with a password, going on with a refresh token, signing out.
+
+Who a later request comes from is found by `viewers.py`; devices are signed out for good and wiped by `devices.py`.
+"""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from math import ceil
+from typing import Annotated
+
+import strawberry
+import structlog
+
+from api.accounts.access_tokens import AccessTokens, Bearer
+from api.accounts.device_clocks import read_clock
+from api.accounts.devices import revoke
+from api.graphql.context import Context, Info
+from api.telemetry import tracing
+from schema.access.guards import mutation
+from schema.accounts.login_attempts import Bucket, buckets_of
+from schema.accounts.sessions import (
+    SECRET_BYTES,
+    ChangePasswordInput,
+    ChangePasswordPayload,
+    RefreshSessionInput,
+    RefreshToken,
+    SignedIn,
+    SignedOut,
+    SignInInput,
+    check_password_change,
+    check_sign_in,
+    compose_refresh_token,
+    device_secret,
+    normal_user_name,
+    read_refresh_token,
+    wipe_proof,
+)
+from schema.accounts.users import Device, User
+from schema.core.ids import checked
+from schema.core.refusals import Refusal, RefusalCode, Refused
+from storage.accounts.sessions import Use, Used
+
+log = structlog.get_logger(__name__)
+
+
+async def sign_in(context: Context, input: SignInInput) -> SignedIn:
+    """Raise `Refusal(BAD_CREDENTIALS | TOO_MANY_ATTEMPTS | BUSY | BAD_INPUT | BAD_ID | FORBIDDEN)`.
+
+    An unknown user name, a wrong password and a closed account are answered alike, after the same work.
+    """
+    _refuse_passwords_elsewhere(context)
+    device_id = checked(input.device_id, "dev", field="deviceId")
+    check_sign_in(input)
+    user = await _with_right_password(context, input, device_id)
+    session_id = context.new_id("ses")
+    token = _new_token(context, session_id)
+    expires_at = _refresh_expiry(context)
+    # The user's document names the session last: that is the moment from which it counts.
+    await context.store.sessions.begin(token, user.id, device_id, context.now, expires_at)
+    device = Device(
+        id=strawberry.ID(device_id), name=input.device_name.strip(), signed_in_at=context.now, seen_at=context.now
+    )
+    admitted = await context.store.users.admit_device(user.id, device, session_id)
+    if admitted is None:
+        raise Refusal(RefusalCode.BAD_CREDENTIALS)
+    await read_clock(context, input.device_clock, user.id, device_id)
+    return _signed_in(context, admitted, device_id, token, expires_at)
+
+
+async def refresh_session(context: Context, input: RefreshSessionInput) -> SignedIn:
+    """Raise `Refusal(SESSION_ENDED | DEVICE_WIPED)` for a token that is not good (any more); a copied one ends its session."""
+    _refuse_passwords_elsewhere(context)
+    device_id = checked(input.device_id, "dev", field="deviceId")
+    shown = read_refresh_token(input.refresh_token, context.keys.refresh_secret)
+    successor = _new_token(context, shown.session_id)
+    expires_at = _refresh_expiry(context)
+    grace = timedelta(seconds=context.settings.refresh_grace_seconds)
+    used = await context.store.sessions.use(
+        shown, device_id, successor, context.now, grace=grace, expires_at=expires_at
+    )
+    if used.user_id is None:
+        raise Refusal(RefusalCode.SESSION_ENDED)
+    if used.use is not Use.ROTATED:
+        if used.use is Use.REUSED:
+            log.warning("A refresh token was used again; its session has ended.")
+        # Also where the session had ended before: the request that ended it may have got no further.
+        await context.store.users.revoke_session(used.user_id, shown.session_id, context.now)
+        raise await _ended(context, used, device_id, input.refresh_token)
+    user = await context.store.users.see_device(used.user_id, device_id, shown.session_id, context.now)
+    if user is None:
+        raise await _ended(context, used, device_id, input.refresh_token)
+    await read_clock(context, input.device_clock, user.id, device_id)
+    return _signed_in(context, user, device_id, successor, expires_at)
+
+
+async def _ended(context: Context, used: Used, device_id: str, refresh_token: str) -> Refusal:
+    """What the device is told whose session it was: that it has ended, or that the device is to erase what it keeps."""
+    user = await context.store.users.by_id(used.user_id) if used.user_id and used.device_id == device_id else None
+    device = next((each for each in user.devices if each.id == device_id), None) if user else None
+    if user is None or device is None or device.wipe_ordered_at is None:
+        return Refusal(RefusalCode.SESSION_ENDED)
+    proof = wipe_proof(user.id, device_id, refresh_token, context.keys.devices_secret)
+    return Refusal(RefusalCode.DEVICE_WIPED, proof=proof)
+
+
+async def sign_out(context: Context) -> SignedOut:
+    """End the session that asks; its access token is refused from now on."""
+    device = await revoke(context, _own_device_id(context))
+    return SignedOut(device_id=device.id)
+
+
+async def change_password(context: Context, input: ChangePasswordInput) -> ChangePasswordPayload:
+    """Sign every other device out with it. Asked again after a lost reply, it finds the new password holding.
+
+    Raise `Refusal(BAD_CREDENTIALS | TOO_MANY_ATTEMPTS | BUSY | BAD_INPUT | FORBIDDEN)`.
+    """
+    _refuse_passwords_elsewhere(context)
+    device_id = _own_device_id(context)
+    check_password_change(input)
+    user = await context.store.users.by_id(context.actor.user_id)
+    if user is None or user.password_hash is None:
+        raise Refusal(RefusalCode.BAD_CREDENTIALS)
+    # Whoever finds an unlocked phone may not guess faster than at the sign-in.
+    buckets = await _counted(context, user.user_name, user, device_id)
+    if not await _is_right(context, buckets, user.password_hash, [input.current_password, input.new_password]):
+        raise Refusal(RefusalCode.BAD_CREDENTIALS, field="currentPassword")
+    await context.store.attempts.succeed(buckets)
+    new_hash = await context.passwords.hash(input.new_password)
+    changed = await context.store.users.change_password(user.id, user.password_hash, new_hash, device_id, context.now)
+    if changed is None:
+        raise Refusal(RefusalCode.BUSY, "The password was changed at this moment from elsewhere.")
+    others = [device.id for device in changed.devices if device.id != device_id]
+    await context.store.sessions.end(user.id, others, context.now)
+    await context.store.push_tokens.forget(user.id, others)
+    return ChangePasswordPayload(devices=list(changed.devices))
+
+
+async def _is_right(context: Context, buckets: Sequence[Bucket], known_hash: str, passwords: Sequence[str]) -> bool:
+    """Whether any of `passwords` is the one; nothing was guessed where there was no time to compare."""
+    try:
+        for password in passwords:
+            if (await context.passwords.verify(known_hash, password)).is_right:
+                return True
+    except Refusal:
+        await context.store.attempts.give_back(buckets)
+        raise
+    return False
+
+
+async def _counted(context: Context, name: str, user: User | None, device_id: str) -> Sequence[Bucket]:
+    """Count an attempt before a password is looked at. Raise `Refusal(TOO_MANY_ATTEMPTS)`."""
+    is_known = user is not None and any(device.id == device_id for device in user.devices)
+    secret = context.keys.attempts_secret
+    buckets = buckets_of(name, context.client_address, device_id if is_known else None, secret)
+    opens_at = await context.store.attempts.take(buckets, context.now)
+    if opens_at is not None:
+        minutes = ceil((opens_at - context.now) / timedelta(minutes=1))
+        raise Refusal(
+            RefusalCode.TOO_MANY_ATTEMPTS, f"Too many failed attempts from here. Try again in {minutes} minutes."
+        )
+    return buckets
+
+
+async def _with_right_password(context: Context, input: SignInInput, device_id: str) -> User:
+    store, name = context.store, normal_user_name(input.user_name)
+    user = await store.users.by_user_name(name)
+    buckets = await _counted(context, name, user, device_id)
+    known_hash = user.password_hash if user is not None and user.active else None
+    try:
+        verdict = await context.passwords.verify(known_hash, input.password)
+    except Refusal:
+        await store.attempts.give_back(buckets)
+        raise
+    if user is None or known_hash is None or not verdict.is_right:
+        raise Refusal(RefusalCode.BAD_CREDENTIALS)
+    await store.attempts.succeed(buckets)
+    if verdict.is_outdated:
+        new_hash = await context.passwords.hash(input.password)
+        await store.users.renew_password_hash(user.id, known_hash, new_hash)
+    return user
+
+
+def _own_device_id(context: Context) -> str:
+    if context.actor.device_id is None:
+        raise Refusal(RefusalCode.FORBIDDEN, "You signed in at your identity provider: sign out there.")
+    return context.actor.device_id
+
+
+def _refuse_passwords_elsewhere(context: Context) -> None:
+    if context.settings.oidc_issuer:
+        raise Refusal(
+            RefusalCode.FORBIDDEN, "Here people sign in at their identity provider; passwords are not accepted."
+        )
+
+
+def _new_token(context: Context, session_id: str) -> RefreshToken:
+    return compose_refresh_token(session_id, secrets.token_bytes(SECRET_BYTES), context.keys.refresh_secret)
+
+
+def _refresh_expiry(context: Context) -> datetime:
+    return context.now + timedelta(days=context.settings.refresh_token_days)
+
+
+def _signed_in(context: Context, user: User, device_id: str, token: RefreshToken, expires_at: datetime) -> SignedIn:
+    tokens = AccessTokens(context.keys, context.settings.access_token_seconds)
+    tracing.current().is_secret = True
+    access_token, access_expires_at = tokens.issue(Bearer(user.id, token.session_id, device_id), context.now)
+    return SignedIn(
+        access_token=access_token,
+        access_expires_at=access_expires_at,
+        refresh_token=token.text,
+        refresh_expires_at=expires_at,
+        user=user,
+        device_secret=device_secret(user.id, device_id, context.keys.devices_secret),
+    )
+
+
+SignInResult = Annotated[
+    SignedIn | Refused, strawberry.union("SignInResult", description="A new session, or why there is none.")
+]
+RefreshSessionResult = Annotated[
+    SignedIn | Refused,
+    strawberry.union("RefreshSessionResult", description="The session goes on with new tokens, or why it does not."),
+]
+SignOutResult = Annotated[
+    SignedOut | Refused, strawberry.union("SignOutResult", description="The session has ended, or why it has not.")
+]
+ChangePasswordResult = Annotated[
+    ChangePasswordPayload | Refused,
+    strawberry.union("ChangePasswordResult", description="The new password holds, or why it does not."),
+]
+
+
+@strawberry.type
+class SessionMutations:
+    @mutation(description="Sign in with a password from one device (登录). The device's earlier session ends.")
+    async def sign_in(self, info: Info, input: SignInInput) -> SignInResult:
+        return await sign_in(info.context, input)
+
+    @mutation(
+        description="Go on with new tokens (续期). A reply that was lost may be asked for again for a short while."
+    )
+    async def refresh_session(self, info: Info, input: RefreshSessionInput) -> RefreshSessionResult:
+        return await refresh_session(info.context, input)
+
+    @mutation(description="End this device's session (退出). What waits on the phone stays there.")
+    async def sign_out(self, info: Info) -> SignOutResult:
+        return await sign_out(info.context)
+
+    @mutation(description="Choose another password (修改密码). Every other device is signed out; this one goes on.")
+    async def change_password(self, info: Info, input: ChangePasswordInput) -> ChangePasswordResult:
+        return await change_password(info.context, input)

@@ -1,0 +1,53 @@
+"""Users: one's own account, and the people that a supervisor, an officer or an administrator works with.
+
+Whom a viewer may know of at all is the filter in `storage/access/visibility.py`.
+"""
+
+import strawberry
+
+from api.graphql.context import Info
+from schema.access.guards import query
+from schema.access.viewers import Role
+from schema.accounts.users import Me, User
+from schema.core.ids import checked
+from schema.core.pagination import DEFAULT_PAGE, Connection
+from schema.core.refusals import Refusal, RefusalCode
+from storage.access.visibility import colleagues
+from storage.accounts.users import keyset_of
+
+
+@strawberry.type
+class UserQueries:
+    @query(description="One's own account (我的账户).")
+    async def me(self, info: Info) -> Me:
+        viewer = info.context.actor
+        user = await info.context.store.users.by_id(viewer.user_id)
+        if user is None:
+            raise Refusal(RefusalCode.SESSION_ENDED)
+        return Me(
+            user=user,
+            user_name=user.user_name,
+            clearances=list(user.clearances),
+            devices=sorted(user.devices, key=lambda device: device.signed_in_at, reverse=True),
+            this_device_id=strawberry.ID(viewer.device_id) if viewer.device_id else None,
+        )
+
+    @query(description="People who work in one's scope, by name. Supervisors find supervisors and officers (人员).")
+    async def users(
+        self,
+        info: Info,
+        role: Role | None = None,
+        unit_id: strawberry.ID | None = None,
+        first: int = DEFAULT_PAGE,
+        after: str | None = None,
+    ) -> Connection[User]:
+        seal = info.context.seal("users", role, unit_id)
+        page = seal.page(first, after)
+        below = None
+        if unit_id is not None:
+            unit = await info.context.links.unit(checked(unit_id, "unt", field="unitId"))
+            if unit is None:
+                raise Refusal(RefusalCode.NOT_FOUND, field="unitId")
+            below = unit.path
+        found = await info.context.store.users.page(colleagues(info.context.actor), page, role=role, below=below)
+        return seal.connection(found, page, keyset_of)

@@ -1,0 +1,1 @@
+"""Offer operations on ratings and what follows from them."""

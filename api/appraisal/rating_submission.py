@@ -1,0 +1,193 @@
+"""Submission of ratings: what one batch needs is loaded once, each draft settles purely, first ones are stored together.
+
+A rating that supersedes another takes a transaction of its own. Checking one draft is `schema/appraisal/rating_drafts.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import strawberry
+
+from api.fieldwork.submission import author_of, positions
+from api.graphql.context import Context, at_most
+from api.graphql.id_conflicts import Newcomer, keep_aside
+from api.graphql.item_isolation import isolated
+from schema.appraisal.rating_drafts import MAX_RATINGS, RatingDraft, RatingResult, check_draft, rate
+from schema.appraisal.ratings import Rating, month_end
+from schema.catalogue.entries import CatalogueEntry, grades_of
+from schema.checks.thresholds import Threshold, limits_of
+from schema.core.digests import digest_of
+from schema.core.refusals import Refusal, RefusalCode
+from schema.fieldwork.drafts import Author, Outcome, UnreadableDraft
+from schema.fieldwork.placement import Directory
+from storage.mongodb.errors import AlreadyThere
+
+ATTEMPTS = 5
+"""How often a rating that another of the same point, unit and month overtakes is tried anew."""
+
+
+@strawberry.input(description="Ratings of a phone's outbox.")
+class SubmitRatingsInput:
+    drafts: list[RatingDraft] = strawberry.field(description="1 to 50; each settles on its own.")
+
+
+@strawberry.type(description="How each rating settled.")
+class SubmitRatingsPayload:
+    results: list[RatingResult] = strawberry.field(description="In the order of the drafts.")
+
+
+@dataclass
+class _Settling:
+    """A draft on its way, and how it settled (None while it is open)."""
+
+    index: int
+    draft: RatingDraft
+    digest: str
+    result: RatingResult | None = None
+
+    @property
+    def field(self) -> str:
+        return f"drafts.{self.index}"
+
+    def refuse(self, refusal: Refusal) -> None:
+        self.result = RatingResult.refused(self.draft.id, refusal)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What a batch of drafts rests on."""
+
+    directory: Directory
+    settings: Sequence[Threshold]
+    grades: Sequence[CatalogueEntry]
+
+
+async def submit_ratings(
+    context: Context, drafts: Sequence[RatingDraft], unreadable: Sequence[UnreadableDraft] = ()
+) -> SubmitRatingsPayload:
+    """Settle every draft; raises `Refusal` only for what concerns the batch as a whole."""
+    at_most(MAX_RATINGS, [*drafts, *unreadable], "drafts")
+    author = author_of(context.actor)
+    results = {
+        each.index: RatingResult.refused(each.id, Refusal(RefusalCode.BAD_INPUT, each.message, field=each.field))
+        for each in unreadable
+    }
+    settling = [
+        _Settling(index, draft, digest_of(draft))
+        for index, draft in zip(positions(len(drafts), unreadable), drafts, strict=True)
+    ]
+    for each in settling:
+        try:
+            check_draft(each.draft, field=each.field)
+        except Refusal as refusal:
+            each.refuse(refusal)
+    await _settle(context, author, [each for each in settling if each.result is None])
+    results |= {each.index: each.result for each in settling if each.result}
+    for result in results.values():
+        if result.refusal:
+            context.note(Refusal(result.refusal.code))
+    return SubmitRatingsPayload(results=[results[index] for index in sorted(results)])
+
+
+async def _settle(context: Context, author: Author, settling: Sequence[_Settling]) -> None:
+    """Known ids first; then those that nothing went before together, the others one by one in the order of the drafts."""
+    if settling:
+        await _settle_known(context, author, settling)
+    open_ones = [each for each in settling if each.result is None]
+    if not open_ones:
+        return
+    known = await _known(context, author, [each.draft for each in open_ones])
+    made = [(each, rating) for each in open_ones if (rating := await _rated(context, author, known, each))]
+    first = _first_of_each(made)
+    left_out = (await context.store.ratings.add([rating for _, rating in first])).already_there
+    for each, rating in first:
+        if rating.id not in left_out:
+            each.result = RatingResult.of(rating, Outcome.ACCEPTED)
+    for each, rating in made:
+        if each.result is None:
+            try:
+                await isolated(partial(_supersede, context, author, each, rating))
+            except Refusal as refusal:
+                if refusal.code is not RefusalCode.INTERNAL:
+                    raise
+                each.refuse(refusal)
+
+
+async def _rated(context: Context, author: Author, known: _Known, each: _Settling) -> Rating | None:
+    draft, path = each.draft, author.office_path
+
+    async def made() -> Rating:
+        return rate(
+            draft,
+            each.digest,
+            author,
+            known.directory.unit(draft.unit, context.actor.scopes),
+            known.directory.own_point(draft.monitoring_point, author.user_id),
+            # What applied at the month's end: late ones come up when the window closes, and whoever could move it while
+            # they arrive would see each by itself.
+            limits=limits_of(known.settings, path, month_end(draft.month)),
+            grades=grades_of(known.grades, path, draft.month),
+            now=context.now,
+            field=each.field,
+        )
+
+    try:
+        return await isolated(made)
+    except Refusal as refusal:
+        each.refuse(refusal)
+        return None
+
+
+def _first_of_each(made: Sequence[tuple[_Settling, Rating]]) -> list[tuple[_Settling, Rating]]:
+    """One of each id, and one of each point, unit and month: the others settle after it, in their order."""
+    ids: set[str] = set()
+    keys: set[tuple[object, ...]] = set()
+    first = []
+    for each, rating in made:
+        key = (rating.monitoring_point_id, rating.unit_id, rating.month)
+        if rating.id not in ids and key not in keys:
+            first.append((each, rating))
+        ids.add(rating.id)
+        keys.add(key)
+    return first
+
+
+async def _supersede(context: Context, author: Author, each: _Settling, rating: Rating) -> None:
+    """Raises `Refusal(UNAVAILABLE | BUSY)` for the rest of the batch with it: the phone sends it all again."""
+    for _ in range(ATTEMPTS):
+        await _settle_known(context, author, [each])
+        if each.result is not None:
+            return
+        try:
+            stored = await context.store.ratings.supersede(rating)
+        except AlreadyThere:
+            continue
+        each.result = RatingResult.of(stored, Outcome.ACCEPTED)
+        return
+    each.refuse(Refusal(RefusalCode.BUSY))
+
+
+async def _known(context: Context, author: Author, drafts: Sequence[RatingDraft]) -> _Known:
+    store = context.store
+    units = await store.units.named(sorted({draft.unit for draft in drafts}))
+    points = await store.monitoring_points.named(sorted({draft.monitoring_point for draft in drafts}))
+    settings = await store.thresholds.above(author.office_path)
+    graded = any(draft.grade is not None for draft in drafts)
+    grades = await store.catalogue.grades_above(author.office_path) if graded else []
+    return _Known(Directory(units, points), settings, grades)
+
+
+async def _settle_known(context: Context, author: Author, settling: Sequence[_Settling]) -> None:
+    """Drafts whose id is stored: the same content is a duplicate with the same receipt, other content a conflict."""
+    found = {each.id: each for each in await context.store.ratings.many([each.draft.id for each in settling])}
+    conflicts = []
+    for each in settling:
+        known = found.get(each.draft.id)
+        if known and known.rater_id == author.user_id and known.sent_sha256 == each.digest:
+            each.result = RatingResult.of(known, Outcome.DUPLICATE)
+        elif known:
+            conflicts.append(each)
+    newcomers = [Newcomer(each.draft.id, each.draft, f"{each.field}.id") for each in conflicts]
+    for each, refusal in zip(conflicts, await keep_aside(context, newcomers), strict=True):
+        each.refuse(refusal)

@@ -1,0 +1,1 @@
+"""Offer operations on cases, assignments, answers and notes."""

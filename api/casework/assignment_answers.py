@@ -1,0 +1,183 @@
+"""Answers to assignments: a phone's batch is kept first, and then done as far as it can be (签收、办结回复).
+
+Doing them, now or later, is `held_answers.py`'s. Whether an assignment exists is told to nobody: one that is another's
+waits like one that is not there.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
+
+import strawberry
+
+from api.accounts.device_clocks import read_clock
+from api.casework.held_answers import MOST_AT_ONCE, apply, apply_held, assignments_of
+from api.fieldwork.submission import positions
+from api.graphql.context import Context, Info, at_most, unreadable
+from api.graphql.id_conflicts import Newcomer, keep_aside
+from api.graphql.item_isolation import internal, isolated
+from schema.access.guards import mutation, query
+from schema.casework.assignment_answers import (
+    HELD_FOR,
+    MAX_ANSWERS,
+    MOST_HELD,
+    TOO_MANY,
+    AnswerAssignmentsInput,
+    AnswerAssignmentsPayload,
+    AnswerKind,
+    AnswerOutcome,
+    AnswerResult,
+    AnswerState,
+    AssignmentAnswer,
+    HeldOperation,
+    StoredAnswer,
+    stored,
+)
+from schema.core.refusals import NextStep, Refusal, RefusalCode, Refused
+from schema.fieldwork.drafts import UnreadableDraft
+
+
+async def answer_assignments(
+    context: Context, input: AnswerAssignmentsInput, unreadable: Sequence[UnreadableDraft] = ()
+) -> AnswerAssignmentsPayload:
+    """Settle every answer; raises `Refusal` only for what concerns the batch as a whole."""
+    at_most(MAX_ANSWERS, [*input.answers, *unreadable], "answers")
+    await read_clock(context, input.device_clock, context.actor.user_id, context.actor.device_id)
+    results = {
+        each.index: _refused(context, each.id, Refusal(RefusalCode.BAD_INPUT, each.message, field=each.field))
+        for each in unreadable
+    }
+    said: list[_Said] = []
+    for index, sent in zip(positions(len(input.answers), unreadable), input.answers, strict=True):
+        try:
+            answer = stored(sent, user_id=context.actor.user_id, now=context.now, field=f"answers.{index}")
+            said.append(_Said(index, sent, answer))
+        except Refusal as refusal:
+            results[index] = _refused(context, sent.id, refusal)
+        except Exception as error:  # noqa: BLE001  masked and logged, and the others' turn comes
+            results[index] = _refused(context, sent.id, internal(error))
+    # An acceptance that stands behind its own conclusion in the batch goes first.
+    said.sort(key=lambda each: each.answer.kind is AnswerKind.FINISH)
+    results |= await _settle(context, said)
+    return AnswerAssignmentsPayload(results=[results[index] for index in sorted(results)])
+
+
+def _refused(context: Context, id: str | None, refusal: Refusal) -> AnswerResult:
+    context.note(refusal)
+    return AnswerResult(
+        id=strawberry.ID(id) if id else None, outcome=AnswerOutcome.REFUSED, refusal=Refused.of(refusal)
+    )
+
+
+@dataclass(frozen=True)
+class _Said:
+    """An answer of the batch: its place there, as it came, and as it would be kept."""
+
+    index: int
+    sent: AssignmentAnswer
+    answer: StoredAnswer
+
+
+async def _settle(context: Context, said: Sequence[_Said]) -> dict[int, AnswerResult]:
+    """First all are kept, then each is done: who gives or accepts an assignment meanwhile finds what was said of it."""
+    store = context.store
+    kept = await _keep(context, said)
+    known = await assignments_of(store, [each.answer.assignment_id for each in said])
+    outcomes: dict[int, AnswerOutcome] = {}
+    refusals = await _conflicts(context, said, kept)
+    if len(kept) < len({each.answer.id for each in said}):
+        refusals |= {each.index: _too_many() for each in said if each.answer.id not in kept}
+    accepted: set[str] = set()
+    for each in said:
+        if each.index in refusals:
+            continue
+        answer = kept[each.answer.id]
+        outcomes[each.index] = AnswerOutcome.DUPLICATE
+        try:
+            if answer.state is AnswerState.HELD:
+                found = known.get(answer.assignment_id)
+                answer, found = await isolated(partial(apply, store, answer, found, context.now))
+                kept[answer.id] = answer
+                known |= {answer.assignment_id: found} if found else {}
+                is_held = answer.state is AnswerState.HELD
+                outcomes[each.index] = AnswerOutcome.HELD if is_held else AnswerOutcome.SETTLED
+                accepted |= set() if is_held else {answer.assignment_id}
+            if refusal := answer.refusal():
+                refusals[each.index] = refusal
+        except Refusal as refusal:
+            refusals[each.index] = refusal
+    await apply_held(store, sorted(accepted), context.now)  # their conclusions may have come first
+    now = await assignments_of(store, [kept[each.answer.id].assignment_id for each in said if each.index in outcomes])
+    return {
+        each.index: _refused(context, each.sent.id, refusals[each.index])
+        if each.index in refusals
+        else AnswerResult(
+            id=each.sent.id,
+            outcome=outcomes[each.index],
+            assignment=None if outcomes[each.index] is AnswerOutcome.HELD else now[each.answer.assignment_id],
+        )
+        for each in said
+    }
+
+
+async def _keep(context: Context, said: Sequence[_Said]) -> dict[str, StoredAnswer]:
+    """What stands under each id by now; those that are not there are too many to be held."""
+    answers = context.store.assignment_answers
+    ids = [each.answer.id for each in said]
+    kept = {each.id: each for each in await answers.many(ids)}
+    fresh: dict[str, StoredAnswer] = {}
+    for each in said:
+        if each.answer.id not in kept:
+            fresh.setdefault(each.answer.id, each.answer)
+    if not fresh or await answers.count_held(context.actor.user_id) >= MOST_HELD:
+        return kept
+    taken = (await answers.add(list(fresh.values()))).already_there
+    # Another request may have been faster: whatever stands under the id now is what counts.
+    others = await answers.many(sorted(taken)) if taken else []
+    return kept | fresh | {each.id: each for each in others}
+
+
+def _too_many() -> Refusal:
+    return Refusal(RefusalCode.LIMIT_EXCEEDED, TOO_MANY, next_step=NextStep.RETRY_LATER)
+
+
+async def _conflicts(context: Context, said: Sequence[_Said], kept: Mapping[str, StoredAnswer]) -> dict[int, Refusal]:
+    """Of those whose id stands for something else, or is somebody else's."""
+    found = []
+    for each in said:
+        known = kept.get(each.answer.id, each.answer)
+        if (known.user_id, known.sha256) != (each.answer.user_id, each.answer.sha256):
+            found.append(each)
+    newcomers = [Newcomer(each.answer.id, each.sent, f"answers.{each.index}.id") for each in found]
+    refusals = await keep_aside(context, newcomers)
+    return {each.index: refusal for each, refusal in zip(found, refusals, strict=True)}
+
+
+AnswerAssignmentsResult = Annotated[
+    AnswerAssignmentsPayload | Refused,
+    strawberry.union("AnswerAssignmentsResult", description="How each answer settled; or the whole was refused."),
+]
+
+
+@strawberry.type
+class AssignmentAnswerQueries:
+    @query(
+        description="What of one's own the server keeps until what it belongs to is there, the longest held first, and what"
+        " was refused of it within 30 days; at most 500 (暂存操作)."
+    )
+    async def held_operations(self, info: Info) -> list[HeldOperation]:
+        context = info.context
+        since = context.now - HELD_FOR
+        found = await context.store.assignment_answers.of_person(context.actor.user_id, since, MOST_AT_ONCE)
+        return [each.shown() for each in found]
+
+
+@strawberry.type
+class AssignmentAnswerMutations:
+    @mutation(
+        description="Accept or finish assignments from a phone's outbox; what comes before its assignment is held (批量签收、"
+        "办结)."
+    )
+    async def answer_assignments(self, info: Info, input: AnswerAssignmentsInput) -> AnswerAssignmentsResult:
+        return await answer_assignments(info.context, input, unreadable(info))

@@ -1,0 +1,140 @@
+"""Edits of notes: a phone's edits of its own assignments' notes, each appended by one conditional update (备注修改).
+
+Which of them stand is never decided here: `schema/casework/assignment_notes.py` reads it from all that were taken in.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated
+
+import strawberry
+
+from api.accounts.device_clocks import read_clock
+from api.fieldwork.submission import positions
+from api.graphql.context import Context, Info, at_most, unreadable
+from api.graphql.id_conflicts import Newcomer, keep_aside
+from api.graphql.item_isolation import isolated
+from schema.access.guards import mutation
+from schema.casework.assignment_answers import AnswerOutcome
+from schema.casework.assignment_notes import FULL, NoteEdit
+from schema.casework.assignments import Assignment
+from schema.casework.note_edits import (
+    MAX_EDITS,
+    EditAssignmentNotesInput,
+    EditAssignmentNotesPayload,
+    NoteEditInput,
+    NoteEditResult,
+    check,
+    taken_in,
+)
+from schema.core.digests import digest_of
+from schema.core.refusals import NextStep, Refusal, RefusalCode, Refused
+from schema.fieldwork.drafts import UnreadableDraft
+from storage.access.visibility import all_of
+from storage.mongodb.client import Filter
+
+
+async def edit_notes(
+    context: Context, input: EditAssignmentNotesInput, unreadable: Sequence[UnreadableDraft] = ()
+) -> EditAssignmentNotesPayload:
+    """Settle every edit; raises `Refusal` only for what concerns the batch as a whole."""
+    at_most(MAX_EDITS, [*input.edits, *unreadable], "edits")
+    viewer = context.actor
+    reading = await read_clock(context, input.device_clock, viewer.user_id, viewer.device_id)
+    if reading is None and viewer.device_id is not None:
+        reading = await context.store.clocks.latest(viewer.user_id, viewer.device_id)
+    skew = reading.skew if reading else timedelta()
+    known = await _known(context, input.edits)
+    results = {
+        each.index: _refused(context, each.id, Refusal(RefusalCode.BAD_INPUT, each.message, field=each.field))
+        for each in unreadable
+    }
+    for index, edit in zip(positions(len(input.edits), unreadable), input.edits, strict=True):
+        results[index] = await _result(context, edit, known, skew, f"edits.{index}")
+    return EditAssignmentNotesPayload(results=[results[index] for index in sorted(results)])
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What a batch rests on: one's own assignments that it names, by id, and those that its edits stand in, by edit."""
+
+    own: Filter
+    assignments: dict[str, Assignment]
+    taken: dict[str, Assignment]
+
+
+async def _known(context: Context, edits: Sequence[NoteEditInput]) -> _Known:
+    own = all_of({"assignee_id": context.actor.user_id}, await context.links.visible_assignments())
+    store = context.store.assignments
+    found = await store.many(sorted({edit.assignment_id for edit in edits}), own)
+    taken = await store.with_edits([edit.id for edit in edits], own)
+    return _Known(own, {str(each.id): each for each in found}, taken)
+
+
+def _refused(context: Context, id: str | None, refusal: Refusal) -> NoteEditResult:
+    context.note(refusal)
+    return NoteEditResult(
+        id=strawberry.ID(id) if id else None, outcome=AnswerOutcome.REFUSED, refusal=Refused.of(refusal)
+    )
+
+
+async def _result(context: Context, sent: NoteEditInput, known: _Known, skew: timedelta, at: str) -> NoteEditResult:
+    try:
+        outcome, assignment = await isolated(lambda: _settle(context, sent, known, skew, at))
+    except Refusal as refusal:
+        return _refused(context, sent.id, refusal)
+    return NoteEditResult(id=sent.id, outcome=outcome, assignment=assignment)
+
+
+async def _settle(
+    context: Context, sent: NoteEditInput, known: _Known, skew: timedelta, at: str
+) -> tuple[AnswerOutcome, Assignment]:
+    check(sent, at=at)
+    assignments = context.store.assignments
+    if before := known.taken.get(sent.id):
+        return await _again(context, sent, before, at)
+    assignment = known.assignments.get(sent.assignment_id)
+    if assignment is None:
+        raise Refusal(RefusalCode.NOT_FOUND, field=f"{at}.assignmentId")
+    device_id = context.actor.device_id or ""
+    edit = taken_in(sent, assignment, device_id=device_id, skew=skew, now=context.now, at=at)
+    if noted := await assignments.append_edit(sent.assignment_id, edit, known.own):
+        known.assignments[sent.assignment_id] = known.taken[sent.id] = noted
+        for id in [id for id, before in known.taken.items() if before.id == noted.id]:
+            known.taken[id] = noted
+        return AnswerOutcome.SETTLED, noted
+    # Another request was faster with this very id, or the assignment is full, or no longer one's own.
+    if before := (await assignments.with_edits([sent.id], known.own)).get(sent.id):
+        return await _again(context, sent, before, at)
+    if await assignments.many([sent.assignment_id], known.own):
+        raise Refusal(RefusalCode.LIMIT_EXCEEDED, FULL, field=f"{at}.assignmentId", next_step=NextStep.DISCARD)
+    raise Refusal(RefusalCode.NOT_FOUND, field=f"{at}.assignmentId")
+
+
+async def _again(context: Context, sent: NoteEditInput, known: Assignment, at: str) -> tuple[AnswerOutcome, Assignment]:
+    """The same again is a duplicate; another is kept aside, and refused."""
+    if _edit(known, sent.id).sha256 == digest_of(sent):
+        return AnswerOutcome.DUPLICATE, known
+    [refusal] = await keep_aside(context, [Newcomer(sent.id, sent, f"{at}.id")])
+    raise refusal
+
+
+def _edit(assignment: Assignment, id: str) -> NoteEdit:
+    return next(edit for edit in assignment.note_edits if edit.id == id)
+
+
+EditAssignmentNotesResult = Annotated[
+    EditAssignmentNotesPayload | Refused,
+    strawberry.union("EditAssignmentNotesResult", description="How each edit settled; or the whole was refused."),
+]
+
+
+@strawberry.type
+class AssignmentNoteMutations:
+    @mutation(
+        description="Edit notes of one's own assignments from a phone's outbox: fields merge, and of edits of one field"
+        " that knew nothing of each other the later stands whichever comes first (备注修改)."
+    )
+    async def edit_assignment_notes(self, info: Info, input: EditAssignmentNotesInput) -> EditAssignmentNotesResult:
+        return await edit_notes(info.context, input, unreadable(info))

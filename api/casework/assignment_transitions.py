@@ -1,0 +1,222 @@
+"""Hand-overs: giving, accepting, handing on, finishing and taking back; whoever answers for a matter is never in doubt.
+
+Rule 2 (首问负责制): until another has *accepted*, the one before answers. Every step is one transaction with its case,
+and the same step again answers the same.
+"""
+
+from datetime import date
+
+import strawberry
+
+from api.casework.case_transitions import noted, visible_case
+from api.casework.held_answers import apply_held
+from api.graphql.context import Context
+from schema.accounts.users import User
+from schema.casework.assignments import ASSIGNEES, MAX_NOTE, Assignment, AssignmentKind, AssignmentState
+from schema.casework.cases import ASSIGNABLE, CaseEventKind
+from schema.core.digests import digest_of
+from schema.core.ids import checked
+from schema.core.refusals import Refusal, RefusalCode
+from storage.mongodb.client import Filter
+from storage.mongodb.errors import AlreadyThere
+
+
+@strawberry.input(description="A case, or a place to inspect, and to whom it is given.")
+class AssignInput:
+    id: strawberry.ID = strawberry.field(description="Made by the caller: asg_ and a UUIDv7.")
+    assignee_id: strawberry.ID = strawberry.field(description="To whom.")
+    case_id: strawberry.ID | None = strawberry.field(description="The case to follow up, or", default=None)
+    unit_id: strawberry.ID | None = strawberry.field(description="the place to inspect: one of the two.", default=None)
+    note: str | None = strawberry.field(description="What is asked, up to 2,000 characters.", default=None)
+    due_on: date | None = strawberry.field(description="Deadline, Beijing date.", default=None)
+
+
+@strawberry.input(description="An assignment that goes a step further.")
+class StepAssignmentInput:
+    id: strawberry.ID = strawberry.field(description="The assignment.")
+
+
+@strawberry.input(description="To whom an accepted assignment is handed on.")
+class HandOnAssignmentInput:
+    id: strawberry.ID = strawberry.field(description="Id of the new offer, made by the caller: asg_ and a UUIDv7.")
+    assignment_id: strawberry.ID = strawberry.field(description="What is handed on.")
+    assignee_id: strawberry.ID = strawberry.field(description="To whom.")
+    note: str | None = strawberry.field(description="Why, up to 2,000 characters.", default=None)
+    due_on: date | None = strawberry.field(description="Deadline, Beijing date; as before unless given.", default=None)
+
+
+@strawberry.input(description="An assignment that is done.")
+class FinishAssignmentInput:
+    id: strawberry.ID = strawberry.field(description="The assignment.")
+    result: str = strawberry.field(description="What came of it, 1 to 2,000 characters.")
+
+
+async def assign(context: Context, input: AssignInput) -> Assignment:
+    checked(input.id, "asg", field="id")
+    _check_note(input.note, "note")
+    digest = digest_of(input)
+    if known := await context.store.assignments.many([input.id]):
+        return _same(context, known[0], digest)
+    office_id, office_path = context.actor.office_id, context.actor.office_path
+    if office_id is None or office_path is None:
+        raise Refusal(RefusalCode.FORBIDDEN, "Your account belongs to no office, in whose name you could give it.")
+    kind = _kind(input)
+    unit_id = unit_path = case_id = None
+    if input.case_id is not None:
+        case = await visible_case(context, input.case_id)
+        if case.state not in ASSIGNABLE:
+            raise Refusal(RefusalCode.WRONG_STATE, f"A case that is {case.state.value} is given to nobody.")
+        case_id = str(case.id)
+    elif input.unit_id is not None:
+        unit = await context.links.unit(checked(input.unit_id, "unt", field="unitId"))
+        if unit is None or not context.actor.covers(unit.path):
+            raise Refusal(RefusalCode.NOT_FOUND, field="unitId")
+        unit_id, unit_path = str(unit.id), unit.path
+    assignee = await _assignee(context, input.assignee_id, kind)
+    offer = Assignment(
+        id=input.id,
+        kind=kind,
+        state=AssignmentState.OFFERED,
+        note=input.note,
+        due_on=input.due_on,
+        offered_at=context.now,
+        assignee_id=assignee.id,
+        offered_by_id=context.actor.user_id,
+        office_id=office_id,
+        office_path=office_path,
+        case_id=case_id,
+        unit_id=unit_id,
+        unit_path=unit_path,
+        opening_sha256=digest,
+    )
+    return await _offer(context, offer, digest)
+
+
+async def hand_on(context: Context, input: HandOnAssignmentInput) -> Assignment:
+    """Only whoever has accepted an assignment hands it on, and answers for it until the other accepts."""
+    checked(input.id, "asg", field="id")
+    _check_note(input.note, "note")
+    digest = digest_of(input)
+    if known := await context.store.assignments.many([input.id]):
+        return _same(context, known[0], digest)
+    held = await _own(context, input.assignment_id, "assignmentId")
+    if held.state is not AssignmentState.ACCEPTED:
+        raise Refusal(RefusalCode.WRONG_STATE, f"An assignment that is {held.state.value} is not handed on.")
+    assignee = await _assignee(context, input.assignee_id, held.kind)
+    offer = Assignment(
+        id=input.id,
+        kind=held.kind,
+        state=AssignmentState.OFFERED,
+        note=input.note,
+        due_on=input.due_on or held.due_on,
+        offered_at=context.now,
+        assignee_id=assignee.id,
+        offered_by_id=context.actor.user_id,
+        office_id=held.office_id,
+        office_path=held.office_path,
+        case_id=held.case_id,
+        unit_id=held.unit_id,
+        unit_path=held.unit_path,
+        handed_on_from_id=held.id,
+        opening_sha256=digest,
+    )
+    return await _offer(context, offer, digest)
+
+
+async def accept(context: Context, input: StepAssignmentInput) -> Assignment:
+    offer = await _own(context, input.id, "id")
+    event = noted(context, CaseEventKind.HAND_OVER_ACCEPTED, about=[str(offer.id)])
+    accepted = await context.store.assignments.accept(offer.id, context.now, event)
+    if accepted is None:
+        return await _settled(context, offer.id, AssignmentState.ACCEPTED)
+    return await _after_held(context, accepted)
+
+
+async def finish(context: Context, input: FinishAssignmentInput) -> Assignment:
+    if not 1 <= len(input.result.strip()) <= MAX_NOTE:
+        raise Refusal(RefusalCode.BAD_INPUT, f"A result has 1 to {MAX_NOTE} characters.", field="result")
+    held = await _own(context, input.id, "id")
+    event = noted(context, CaseEventKind.FINISHED, note=input.result, about=[str(held.id)])
+    ended = await context.store.assignments.end(
+        held.id, AssignmentState.FINISHED, context.now, event, result=input.result
+    )
+    return ended or await _settled(context, held.id, AssignmentState.FINISHED)
+
+
+async def withdraw(context: Context, input: StepAssignmentInput) -> Assignment:
+    """By an officer who finds the assignment, as long as nobody has accepted it."""
+    offer = await _found(context, input.id, await context.links.visible_assignments(), "id")
+    event = noted(context, CaseEventKind.WITHDRAWN, about=[str(offer.id)])
+    ended = await context.store.assignments.end(offer.id, AssignmentState.WITHDRAWN, context.now, event)
+    return ended or await _settled(context, offer.id, AssignmentState.WITHDRAWN)
+
+
+async def _offer(context: Context, offer: Assignment, digest: str) -> Assignment:
+    kind = CaseEventKind.HANDED_ON if offer.handed_on_from_id else CaseEventKind.ASSIGNED
+    event = noted(context, kind, note=offer.note, about=[str(offer.id)])
+    try:
+        made = await context.store.assignments.offer(offer, event)
+    except AlreadyThere:
+        [stored] = await context.store.assignments.many([offer.id])
+        return _same(context, stored, digest)
+    if made is None:
+        raise Refusal(RefusalCode.WRONG_STATE, "Its case is given to nobody any more.")
+    return await _after_held(context, made)
+
+
+async def _after_held(context: Context, assignment: Assignment) -> Assignment:
+    """As it is once all that its assignee said before has been done."""
+    await apply_held(context.store, [assignment.id], context.now)
+    [now] = await context.store.assignments.many([assignment.id])
+    return now
+
+
+def _kind(input: AssignInput) -> AssignmentKind:
+    if (input.case_id is None) == (input.unit_id is None):
+        raise Refusal(RefusalCode.BAD_INPUT, "Name a case or a unit, one of the two.", field="caseId")
+    return AssignmentKind.CASE if input.case_id is not None else AssignmentKind.INSPECTION
+
+
+async def _assignee(context: Context, id: str, kind: AssignmentKind) -> User:
+    """Raises `Refusal` for a person whom the viewer doesn't find, or to whom this kind isn't given."""
+    person = await context.links.user(checked(id, "usr", field="assigneeId"))
+    if person is None or not person.active:
+        raise Refusal(RefusalCode.NOT_FOUND, field="assigneeId")
+    if ASSIGNEES[kind].isdisjoint(person.roles):
+        raise Refusal(RefusalCode.BAD_INPUT, "This is not given to people of that role.", field="assigneeId")
+    if not person.office_path or not context.actor.covers(person.office_path):
+        raise Refusal(RefusalCode.OUT_OF_SCOPE, field="assigneeId")
+    return person
+
+
+async def _own(context: Context, id: str, field: str) -> Assignment:
+    """An assignment given to the viewer; raises `Refusal(NOT_FOUND)` for any other."""
+    return await _found(context, id, {"assignee_id": context.actor.user_id}, field)
+
+
+async def _found(context: Context, id: str, visible: Filter, field: str) -> Assignment:
+    found = await context.store.assignments.many([checked(id, "asg", field=field)], visible)
+    if not found:
+        raise Refusal(RefusalCode.NOT_FOUND, field=field)
+    return found[0]
+
+
+async def _settled(context: Context, id: str, wanted: AssignmentState) -> Assignment:
+    """As it is now, where the step was taken before; raises `Refusal(WRONG_STATE)` where it can't be taken."""
+    [known] = await context.store.assignments.many([id])
+    if known.state is AssignmentState.OFFERED and wanted is AssignmentState.ACCEPTED:
+        raise Refusal(RefusalCode.WRONG_STATE, "Its case is over, or who handed it on has it no more.", field="id")
+    if known.state is not wanted:
+        raise Refusal(RefusalCode.WRONG_STATE, f"The assignment is {known.state.value}.", field="id")
+    return known
+
+
+def _same(context: Context, known: Assignment, digest: str) -> Assignment:
+    if known.opening_sha256 != digest or known.offered_by_id != context.actor.user_id:
+        raise Refusal(RefusalCode.CONFLICT, field="id")
+    return known
+
+
+def _check_note(note: str | None, field: str) -> None:
+    if note is not None and len(note) > MAX_NOTE:
+        raise Refusal(RefusalCode.BAD_INPUT, f"A note has at most {MAX_NOTE} characters.", field=field)

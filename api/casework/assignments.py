@@ -1,0 +1,92 @@
+"""Assignments: given by officers, accepted, handed on and finished by those they are given to (交办).
+
+The steps themselves are in `handovers.py`.
+"""
+
+from typing import Annotated
+
+import strawberry
+
+from api.casework.assignment_transitions import (
+    AssignInput,
+    FinishAssignmentInput,
+    HandOnAssignmentInput,
+    StepAssignmentInput,
+    accept,
+    assign,
+    finish,
+    hand_on,
+    withdraw,
+)
+from api.graphql.context import Info
+from schema.access.guards import mutation, query
+from schema.casework.assignments import Assignment, AssignmentState
+from schema.casework.cases import Case
+from schema.core.pagination import DEFAULT_PAGE, Connection
+from schema.core.refusals import Refused
+from storage.access.visibility import all_of
+from storage.casework.assignments import keyset_of
+from storage.mongodb.client import Document
+
+
+@strawberry.type(description="The assignment as it is now, and its case.")
+class AssignmentPayload:
+    assignment: Assignment = strawberry.field(description="The assignment.")
+
+    @strawberry.field(description="Its case, where it is of one.")
+    async def case(self, info: Info) -> Case | None:
+        case_id = self.assignment.case_id
+        return await info.context.links.case(case_id) if case_id else None
+
+
+@strawberry.input(description="Which assignments; all that is given must hold.")
+class AssignmentFilter:
+    states: list[AssignmentState] | None = strawberry.field(description="In any of these states.", default=None)
+    mine: bool = strawberry.field(description="Only those given to oneself.", default=False)
+
+
+AssignmentResult = Annotated[
+    AssignmentPayload | Refused,
+    strawberry.union("AssignmentResult", description="The assignment as it is now, or why not."),
+]
+
+
+@strawberry.type
+class AssignmentQueries:
+    @query(description="Assignments by time of the offer, latest first.")
+    async def assignments(
+        self, info: Info, filter: AssignmentFilter | None = None, first: int = DEFAULT_PAGE, after: str | None = None
+    ) -> Connection[Assignment]:
+        wanted = filter or AssignmentFilter()
+        seal = info.context.seal("assignments", repr(wanted))
+        page = seal.page(first, after)
+        states: Document = (
+            {"state": {"$in": [state.value for state in wanted.states]}} if wanted.states is not None else {}
+        )
+        mine: Document = {"assignee_id": info.context.actor.user_id} if wanted.mine else {}
+        visible = await info.context.links.visible_assignments()
+        found = await info.context.store.assignments.page(all_of(visible, states, mine), page)
+        return seal.connection(found, page, keyset_of)
+
+
+@strawberry.type
+class AssignmentMutations:
+    @mutation(description="Give a case, or a place to inspect, to somebody (交办、派单).")
+    async def assign(self, info: Info, input: AssignInput) -> AssignmentResult:
+        return AssignmentPayload(assignment=await assign(info.context, input))
+
+    @mutation(description="Accept what was given: from now on the caller answers for it (签收).")
+    async def accept_assignment(self, info: Info, input: StepAssignmentInput) -> AssignmentResult:
+        return AssignmentPayload(assignment=await accept(info.context, input))
+
+    @mutation(description="Hand what one has accepted on to another; the caller answers until that one accepts (转办).")
+    async def hand_on_assignment(self, info: Info, input: HandOnAssignmentInput) -> AssignmentResult:
+        return AssignmentPayload(assignment=await hand_on(info.context, input))
+
+    @mutation(description="Say that what one has accepted is done (完成).")
+    async def finish_assignment(self, info: Info, input: FinishAssignmentInput) -> AssignmentResult:
+        return AssignmentPayload(assignment=await finish(info.context, input))
+
+    @mutation(description="Take back what has not been accepted (撤回).")
+    async def withdraw_assignment(self, info: Info, input: StepAssignmentInput) -> AssignmentResult:
+        return AssignmentPayload(assignment=await withdraw(info.context, input))

@@ -1,0 +1,186 @@
+"""Casework: the steps of a case's life after it was opened; each is one conditional update or one transaction.
+
+What a step must bring along is said in `schema/casework/cases.py`.
+"""
+
+from collections.abc import Sequence
+
+import strawberry
+
+from api.graphql.context import Context, at_most
+from schema.casework.cases import (
+    MAX_OBSERVATIONS,
+    MAX_REASON,
+    Case,
+    CaseEvent,
+    CaseEventKind,
+    check_move,
+    states_before,
+)
+from schema.casework.follow_ups import CaseOutcome, CaseState
+from schema.core.digests import digest_of
+from schema.core.ids import checked
+from schema.core.refusals import Refusal, RefusalCode
+from schema.fieldwork.observations import Observation
+from storage.mongodb.client import Document
+from storage.mongodb.codecs import to_document
+
+MAX_HISTORY = 500
+"""Beyond so many steps nothing more is linked or unlinked: a case is one document, and each such step names its observations."""
+MAX_LINKED = 100
+"""Observations in one step of linking or unlinking."""
+BY_ASSIGNMENT = frozenset({CaseState.ASSIGNED, CaseState.INVESTIGATING})
+"""States that a case comes to only by being given and accepted."""
+
+
+@strawberry.input(description="Observations to link to a case, or to unlink.")
+class LinkObservationsInput:
+    id: strawberry.ID = strawberry.field(description="Made by the caller: evt_ and a UUIDv7. The key of every replay.")
+    case_id: strawberry.ID = strawberry.field(description="The case.")
+    observation_ids: list[strawberry.ID] = strawberry.field(description="1 to 100 observations.")
+    note: str | None = strawberry.field(description="Why.", default=None)
+
+
+@strawberry.input(description="A step in a case's life (办理).")
+class MoveCaseInput:
+    id: strawberry.ID = strawberry.field(description="Made by the caller: evt_ and a UUIDv7. The key of every replay.")
+    case_id: strawberry.ID = strawberry.field(description="The case.")
+    to: CaseState = strawberry.field(description="Where to; ASSIGNED and INVESTIGATING come by assignment.")
+    reason: str | None = strawberry.field(description="Needed for DECLINED and REOPENED.", default=None)
+    outcome: CaseOutcome | None = strawberry.field(description="Needed for CLOSED.", default=None)
+    reply: str | None = strawberry.field(
+        description="Reply to whoever raised it; for CLOSED and DECLINED.", default=None
+    )
+
+
+async def link(context: Context, input: LinkObservationsInput) -> Case:
+    """Raises `Refusal(LIMIT_EXCEEDED)` beyond 500 observations; the same event again changes nothing."""
+    case, ids, entry, digest = await _linking(context, input, CaseEventKind.LINKED)
+    linked = await context.store.cases.link(case.id, ids, entry, MAX_OBSERVATIONS)
+    if linked is None:
+        raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"A case rests on at most {MAX_OBSERVATIONS} observations.")
+    return _as_sent(context, linked, CaseEventKind.LINKED, input.id, digest)
+
+
+async def unlink(context: Context, input: LinkObservationsInput) -> Case:
+    """Raises `Refusal(WRONG_STATE)` where no observation would be left; the same event again changes nothing."""
+    case, ids, entry, digest = await _linking(context, input, CaseEventKind.UNLINKED)
+    unlinked = await context.store.cases.unlink(case.id, ids, entry)
+    if unlinked is None:
+        raise Refusal(RefusalCode.WRONG_STATE, "A case rests on at least one observation.", field="observationIds")
+    return _as_sent(context, unlinked, CaseEventKind.UNLINKED, input.id, digest)
+
+
+async def _linking(
+    context: Context, input: LinkObservationsInput, kind: CaseEventKind
+) -> tuple[Case, list[str], Document, str]:
+    """The case, its observations' ids, the event to note and the digest of what was sent; raises `Refusal`."""
+    checked(input.id, "evt", field="id")
+    at_most(MAX_LINKED, input.observation_ids, "observationIds")
+    case = await visible_case(context, input.case_id)
+    if len(case.history) >= MAX_HISTORY and all(each.id != input.id for each in case.history):
+        raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"A case takes at most {MAX_HISTORY} steps. Open another one.")
+    observations = await visible_observations(context, input.observation_ids)
+    ids, digest = [str(each.id) for each in observations], digest_of(input)
+    entry = noted(context, kind, id=input.id, note=_note(input.note), about=ids, sent=digest)
+    return case, ids, entry, digest
+
+
+async def move(context: Context, input: MoveCaseInput) -> Case:
+    """One conditional update; the same event again answers the case as it is now."""
+    checked(input.id, "evt", field="id")
+    if input.to in BY_ASSIGNMENT:
+        raise Refusal(RefusalCode.BAD_INPUT, "A case comes there by `assign` and `acceptAssignment`.", field="to")
+    check_move(input.to, reason=input.reason, outcome=input.outcome, reply=input.reply)
+    case = await visible_case(context, input.case_id)
+    closing, digest = input.to is CaseState.CLOSED, digest_of(input)
+    fields: Document = {"closed_at": context.now if closing else None, "outcome": None}
+    if closing and input.outcome:
+        fields["outcome"] = input.outcome.value
+    if input.reply:
+        fields["reply"] = input.reply
+    step = event(context, CaseEventKind.MOVED, input.to, id=input.id, note=input.reason, sent=digest)
+    moved = await context.store.cases.move(case.id, sorted(states_before(input.to), key=str), step, fields)
+    if moved is not None:
+        return moved
+    [known] = await context.store.cases.many([case.id])
+    if all(each.id != input.id for each in known.history):
+        raise Refusal(
+            RefusalCode.WRONG_STATE, f"A case does not go from {known.state.value} to {input.to.value}.", field="to"
+        )
+    return _as_sent(context, known, CaseEventKind.MOVED, input.id, digest)
+
+
+def _as_sent(context: Context, case: Case, kind: CaseEventKind, event_id: str, digest: str) -> Case:
+    """The case, where its event of that id is what was sent; raises `Refusal(CONFLICT)` where it is something else."""
+    [step] = [each for each in case.history if each.id == event_id]
+    if (step.kind, step.sent_sha256, step.by_id) != (kind, digest, context.actor.user_id):
+        raise Refusal(RefusalCode.CONFLICT, field="id")
+    return case
+
+
+def _note(text: str | None) -> str | None:
+    if text is not None and len(text) > MAX_REASON:
+        raise Refusal(RefusalCode.BAD_INPUT, f"At most {MAX_REASON} characters.", field="note")
+    return text
+
+
+def event(
+    context: Context,
+    kind: CaseEventKind,
+    state: CaseState,
+    *,
+    id: str | None = None,
+    note: str | None = None,
+    about: Sequence[str] = (),
+    sent: str | None = None,
+) -> CaseEvent:
+    return CaseEvent(
+        id=strawberry.ID(id or context.new_id("evt")),
+        kind=kind,
+        at=context.now,
+        state=state,
+        note=note,
+        by_id=context.actor.user_id,
+        about_ids=tuple(about),
+        sent_sha256=sent,
+    )
+
+
+async def visible_case(context: Context, id: str) -> Case:
+    """Raises `Refusal(NOT_FOUND)` for a case that the viewer does not find.
+
+    Not asked of the links: they would remember it as it is before the step.
+    """
+    wanted = checked(id, "cas", field="caseId")
+    found = await context.store.cases.many([wanted], await context.links.visible_cases())
+    if not found:
+        raise Refusal(RefusalCode.NOT_FOUND, field="caseId")
+    return found[0]
+
+
+async def visible_observations(context: Context, ids: Sequence[strawberry.ID]) -> list[Observation]:
+    """All of them, in the order asked; raises `Refusal(NOT_FOUND)` naming the first that the viewer does not find."""
+    at_most(MAX_OBSERVATIONS, ids, "observationIds")
+    wanted = [checked(id, "obs", field=f"observationIds.{index}") for index, id in enumerate(ids)]
+    visible = await context.links.visible_observations()
+    found = {str(each.id): each for each in await context.store.observations.many(wanted, visible)}
+    for index, id in enumerate(wanted):
+        if id not in found:
+            raise Refusal(RefusalCode.NOT_FOUND, field=f"observationIds.{index}")
+    return [found[id] for id in dict.fromkeys(wanted)]
+
+
+def noted(
+    context: Context,
+    kind: CaseEventKind,
+    *,
+    id: str | None = None,
+    note: str | None = None,
+    about: Sequence[str] = (),
+    sent: str | None = None,
+) -> Document:
+    """An event whose state is the case's own, known only when it is written."""
+    document = to_document(event(context, kind, CaseState.RECEIVED, id=id, note=note, about=about, sent=sent))
+    del document["state"]
+    return document

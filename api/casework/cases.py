@@ -1,0 +1,92 @@
+"""Cases: the lists that readers ask for and the operations that officers perform.
+
+Opening is in `openings.py`, later steps in `casework.py`, giving a case to somebody in `assignments.py`.
+"""
+
+from typing import Annotated
+
+import strawberry
+
+from api.casework.case_opening import OpenCaseInput, open_case
+from api.casework.case_transitions import LinkObservationsInput, MoveCaseInput, link, move, unlink
+from api.graphql.context import Info
+from schema.access.guards import mutation, query
+from schema.casework.cases import Case
+from schema.casework.follow_ups import CaseState
+from schema.core.ids import checked
+from schema.core.pagination import DEFAULT_PAGE, Connection
+from schema.core.refusals import Refused
+from storage.access.visibility import NOTHING, all_of, within
+from storage.casework.cases import keyset_of
+from storage.mongodb.client import Document
+
+
+@strawberry.type(description="The case as it is now.")
+class CasePayload:
+    case: Case = strawberry.field(description="The case.")
+
+
+@strawberry.input(description="Which cases; all that is given must hold.")
+class CaseFilter:
+    states: list[CaseState] | None = strawberry.field(description="In any of these states.", default=None)
+    unit_id: strawberry.ID | None = strawberry.field(description="About a unit in this subtree.", default=None)
+    monitoring_point_id: strawberry.ID | None = strawberry.field(description="From this point.", default=None)
+    office_id: strawberry.ID | None = strawberry.field(description="Run by this office.", default=None)
+
+
+CaseResult = Annotated[
+    CasePayload | Refused, strawberry.union("CaseResult", description="The case as it is now, or why not.")
+]
+
+
+@strawberry.type
+class CaseQueries:
+    @query(description="One case; null when there is none that you may see.")
+    async def case(self, info: Info, id: strawberry.ID) -> Case | None:
+        return await info.context.links.case(checked(id, "cas", field="id"))
+
+    @query(description="Cases by time of opening, latest first.")
+    async def cases(
+        self, info: Info, filter: CaseFilter | None = None, first: int = DEFAULT_PAGE, after: str | None = None
+    ) -> Connection[Case]:
+        wanted = filter or CaseFilter()
+        seal = info.context.seal("cases", repr(wanted))
+        page = seal.page(first, after)
+        visible = await info.context.links.visible_cases()
+        found = await info.context.store.cases.page(all_of(visible, await _filter_of(info, wanted)), page)
+        return seal.connection(found, page, keyset_of)
+
+
+@strawberry.type
+class CaseMutations:
+    @mutation(description="Open a case from observations or a complaint; it gets the office's next number (立案).")
+    async def open_case(self, info: Info, input: OpenCaseInput) -> CaseResult:
+        return CasePayload(case=await open_case(info.context, input))
+
+    @mutation(description="Link observations to a case (并案). Those that are linked already stay so.")
+    async def link_observations(self, info: Info, input: LinkObservationsInput) -> CaseResult:
+        return CasePayload(case=await link(info.context, input))
+
+    @mutation(description="Unlink observations from a case; one must be left.")
+    async def unlink_observations(self, info: Info, input: LinkObservationsInput) -> CaseResult:
+        return CasePayload(case=await unlink(info.context, input))
+
+    @mutation(description="Take a case a step further: accept, decline, rectify, verify, close, reopen (办理).")
+    async def move_case(self, info: Info, input: MoveCaseInput) -> CaseResult:
+        return CasePayload(case=await move(info.context, input))
+
+
+async def _filter_of(info: Info, wanted: CaseFilter) -> Document:
+    parts: list[Document] = []
+    if wanted.states is not None:
+        parts.append({"state": {"$in": [state.value for state in wanted.states]}})
+    if wanted.unit_id is not None:
+        unit = await info.context.links.unit(checked(wanted.unit_id, "unt", field="filter.unitId"))
+        parts.append(dict(within("unit_path", [unit.path]) if unit else NOTHING))
+    for name, prefix, id in (
+        ("monitoring_point_id", "pnt", wanted.monitoring_point_id),
+        ("office_id", "unt", wanted.office_id),
+    ):
+        if id is not None:
+            parts.append({name: checked(id, prefix, field="filter")})
+    return dict(all_of(*parts))

@@ -1,0 +1,120 @@
+"""Held answers: what was said of assignments is done as soon as what it belongs to is there, by whoever comes to it.
+
+That is the request itself, the one that gives or accepts the assignment, or the worker's sweep, which also finds what a
+killed process left. Taking answers in is left to `assignment_answers.py`.
+"""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+
+import structlog
+
+from api.graphql.item_isolation import isolated
+from schema.casework.assignment_answers import HELD_FOR, LATE, AnswerKind, StoredAnswer, holds, waits
+from schema.casework.assignments import Assignment, AssignmentState
+from schema.casework.cases import CaseEvent, CaseEventKind
+from schema.casework.follow_ups import CaseState
+from schema.core.ids import compose
+from schema.core.refusals import Refusal, RefusalCode
+from storage.mongodb.client import Document
+from storage.mongodb.codecs import to_document
+from storage.store import Store
+
+MOST_AT_ONCE = 500
+log = structlog.get_logger(__name__)
+
+
+async def assignments_of(store: Store, ids: Sequence[str]) -> dict[str, Assignment]:
+    """Those there are, by id, whosever they are: `waits` tells them apart."""
+    return {str(each.id): each for each in await store.assignments.many(ids)} if ids else {}
+
+
+async def apply(
+    store: Store, answer: StoredAnswer, assignment: Assignment | None, now: datetime
+) -> tuple[StoredAnswer, Assignment | None]:
+    """Do what a held answer says, if that can be done yet; returns both as they are afterwards.
+
+    `assignment` was read after the answer was kept. Killed in between, it is still held, and finds then that what it
+    says holds.
+    """
+    if assignment is None or waits(answer, assignment):
+        if now - answer.received_at <= HELD_FOR:
+            return answer, assignment
+        return await _settled(store, answer, now, Refusal(RefusalCode.NOT_FOUND, LATE)), assignment
+    if holds(answer, assignment):
+        return await _settled(store, answer, now), assignment
+    if done := await _do(store, answer, assignment, now):
+        return await _settled(store, answer, now), done
+    [left] = await store.assignments.many([assignment.id])
+    if waits(answer, left):
+        return answer, left
+    return await _settled(store, answer, now, None if holds(answer, left) else _why_not(left)), left
+
+
+async def _settled(store: Store, answer: StoredAnswer, now: datetime, refusal: Refusal | None = None) -> StoredAnswer:
+    if await store.assignment_answers.settle(answer, now, refusal):
+        return answer.settled(refusal)
+    [kept] = await store.assignment_answers.many([answer.id])
+    return kept
+
+
+async def _do(store: Store, answer: StoredAnswer, assignment: Assignment, now: datetime) -> Assignment | None:
+    """One transaction with the case; None where the assignment's state, or its case's, does not allow it."""
+    if answer.kind is AnswerKind.ACCEPT:
+        event = _event(CaseEventKind.HAND_OVER_ACCEPTED, answer, now)
+        return await store.assignments.accept(assignment.id, now, event)
+    event = _event(CaseEventKind.FINISHED, answer, now)
+    return await store.assignments.end(assignment.id, AssignmentState.FINISHED, now, event, result=answer.result)
+
+
+def _why_not(assignment: Assignment) -> Refusal:
+    if assignment.state is AssignmentState.OFFERED:
+        return Refusal(RefusalCode.WRONG_STATE, "Its case is over, or who handed it on has it no more.")
+    return Refusal(RefusalCode.WRONG_STATE, f"The assignment is {assignment.state.value}.")
+
+
+def _event(kind: CaseEventKind, answer: StoredAnswer, now: datetime) -> Document:
+    """An event whose state is the case's own, known only when it is written."""
+    made = CaseEvent(
+        id=compose("evt", now, secrets.token_bytes(10)),
+        kind=kind,
+        at=now,
+        state=CaseState.RECEIVED,
+        note=answer.result,
+        by_id=answer.user_id,
+        about_ids=(answer.assignment_id,),
+    )
+    document = to_document(made)
+    del document["state"]
+    return document
+
+
+async def apply_held(store: Store, assignment_ids: Sequence[str], now: datetime) -> None:
+    """Do what was said of these before they were there; what fails now is left to the sweep."""
+    try:
+        if assignment_ids and (held := await store.assignment_answers.held_for(assignment_ids)):
+            await _apply_all(store, held, now)
+    except Refusal as refusal:
+        log.warning("work failed", work="answers", reason=str(refusal.code.value))
+
+
+async def sweep_answers(store: Store, now: datetime) -> None:
+    """Everything that is held: done where it can be, refused where it was held too long."""
+    after = ""
+    while held := await store.assignment_answers.held_after(after, MOST_AT_ONCE):
+        await _apply_all(store, held, now)
+        after = held[-1].id
+
+
+async def _apply_all(store: Store, held: Sequence[StoredAnswer], now: datetime) -> None:
+    known = await assignments_of(store, sorted({each.assignment_id for each in held}))
+    for answer in sorted(held, key=lambda each: (each.kind is AnswerKind.FINISH, each.answered_at, each.id)):
+        try:
+            assignment = known.get(answer.assignment_id)
+            _, assignment = await isolated(partial(apply, store, answer, assignment, now))
+            known |= {answer.assignment_id: assignment} if assignment else {}
+        except Refusal as refusal:
+            if refusal.code is not RefusalCode.INTERNAL:  # logged already, and the others' turn comes
+                raise

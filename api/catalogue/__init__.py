@@ -1,0 +1,1 @@
+"""Offer operations on service items and fee items."""

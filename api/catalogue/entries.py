@@ -1,0 +1,41 @@
+"""The catalogue: what phones carry along of grades, service items and fee items (目录).
+
+Loading it from files is left to `catalogue_imports.py`.
+"""
+
+from datetime import date
+
+import strawberry
+
+from api.graphql.context import Info
+from schema.access.guards import query
+from schema.catalogue.entries import CatalogueEntry, CatalogueKind
+from schema.core.pagination import DEFAULT_PAGE, Connection
+from schema.core.times import beijing_day
+from storage.access import visibility
+from storage.access.visibility import all_of
+from storage.catalogue.entries import holding, keyset_of, lasting
+from storage.mongodb.client import Document
+
+
+@strawberry.type
+class CatalogueQueries:
+    @query(
+        description="Entries that hold on a day, or unless one is given today and later, in one's scope and in the units"
+        " above it, by kind and code (目录)."
+    )
+    async def catalogue(
+        self,
+        info: Info,
+        kind: CatalogueKind | None = None,
+        at: date | None = None,
+        first: int = DEFAULT_PAGE,
+        after: str | None = None,
+    ) -> Connection[CatalogueEntry]:
+        seal = info.context.seal("catalogue", kind, at)
+        page = seal.page(first, after)
+        wanted: Document = {"kind": kind.value} if kind else {}
+        visible = visibility.catalogue(info.context.actor)
+        days = holding(at) if at else lasting(beijing_day(info.context.now))
+        found = await info.context.store.catalogue.page(all_of(visible, wanted, days), page)
+        return seal.connection(found, page, keyset_of)

@@ -1,0 +1,1 @@
+"""Offer operations on checks of observations and the flags they raise."""

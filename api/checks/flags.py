@@ -1,0 +1,118 @@
+"""Flags: read by supervisors and officers, reviewed by officers; never shown to the author of what is flagged (疑点标记)."""
+
+from typing import Annotated
+
+import strawberry
+
+from api.graphql.context import Context, Info
+from schema.access.guards import mutation, query
+from schema.checks.flag_messages import FlagCode
+from schema.checks.flags import Flag, FlagReview, FlagState, FlagVerdict, check_note
+from schema.core.digests import digest_of
+from schema.core.ids import checked
+from schema.core.pagination import DEFAULT_PAGE, Connection
+from schema.core.refusals import Refusal, RefusalCode, Refused
+from storage.access import visibility
+from storage.access.visibility import all_of
+from storage.checks.flags import keyset_of
+from storage.mongodb.client import Document
+
+
+@strawberry.input(description="Which flags; all that is given must hold.")
+class FlagFilter:
+    states: list[FlagState] | None = strawberry.field(description="In any of these states.", default=None)
+    codes: list[FlagCode] | None = strawberry.field(description="Any of these.", default=None)
+    verdicts: list[FlagVerdict] | None = strawberry.field(description="Any of these.", default=None)
+    observation_id: strawberry.ID | None = strawberry.field(description="Of this observation.", default=None)
+
+
+@strawberry.input(description="What a flag came to (核查结论).")
+class ReviewFlagInput:
+    id: strawberry.ID = strawberry.field(description="Made by the caller: evt_ and a UUIDv7. The key of every replay.")
+    flag_id: strawberry.ID = strawberry.field(description="The flag.")
+    verdict: FlagVerdict = strawberry.field(description="What it came to.")
+    note: str = strawberry.field(description="Why, 1 to 2,000 characters.")
+    instead_of: strawberry.ID | None = strawberry.field(
+        description="The review that stands, which this one is to replace; none for a flag that is OPEN.", default=None
+    )
+
+
+@strawberry.type(description="The flag as it is now.")
+class FlagPayload:
+    flag: Flag = strawberry.field(description="The flag.")
+
+
+FlagResult = Annotated[
+    FlagPayload | Refused, strawberry.union("FlagResult", description="The flag as it is now, or why not.")
+]
+
+
+def _filter_of(wanted: FlagFilter) -> Document:
+    parts: list[Document] = []
+    for name, values in (("state", wanted.states), ("code", wanted.codes), ("verdict", wanted.verdicts)):
+        if values is not None:
+            parts.append({name: {"$in": [value.value for value in values]}})
+    if wanted.observation_id is not None:
+        parts.append({"observation_id": checked(wanted.observation_id, "obs", field="filter.observationId")})
+    return dict(all_of(*parts))
+
+
+@strawberry.type
+class FlagQueries:
+    @query(description="Flags of observations of the offices in one's scope, latest first (疑点标记).")
+    async def flags(
+        self, info: Info, filter: FlagFilter | None = None, first: int = DEFAULT_PAGE, after: str | None = None
+    ) -> Connection[Flag]:
+        wanted = filter or FlagFilter()
+        seal = info.context.seal("flags", repr(wanted))
+        page = seal.page(first, after)
+        visible = visibility.flags(info.context.actor)
+        found = await info.context.store.flags.page(all_of(visible, _filter_of(wanted)), page)
+        return seal.connection(found, page, keyset_of)
+
+
+@strawberry.type
+class FlagMutations:
+    @mutation(description="Say what a flag came to (核查疑点); nobody reviews flags of one's own observations.")
+    async def review_flag(self, info: Info, input: ReviewFlagInput) -> FlagResult:
+        return FlagPayload(flag=await review(info.context, input))
+
+
+async def review(context: Context, input: ReviewFlagInput) -> Flag:
+    """The same review again answers the flag as it is now; of two officers at once one is told that it is reviewed."""
+    checked(input.id, "evt", field="id")
+    id, note = checked(input.flag_id, "flg", field="flagId"), check_note(input.note)
+    flag = await _found(context, id)
+    if known := _known(flag, input):
+        return known
+    made = FlagReview(
+        id=input.id,
+        verdict=input.verdict,
+        note=note,
+        at=context.now,
+        by_id=context.actor.user_id,
+        sent_sha256=digest_of(input),
+    )
+    reviewed = await context.store.flags.review(id, made, input.instead_of)
+    if reviewed is None and (known := _known(await _found(context, id), input)):
+        return known
+    if reviewed is None:
+        raise Refusal(
+            RefusalCode.WRONG_STATE, "Another review stands: read it, and name it to replace it.", field="insteadOf"
+        )
+    return reviewed
+
+
+def _known(flag: Flag, input: ReviewFlagInput) -> Flag | None:
+    """The flag where it has this review; raises `Refusal(CONFLICT)` where the id stands for another one."""
+    same = next((each for each in flag.reviews if each.id == input.id), None)
+    if same and same.sent_sha256 != digest_of(input):
+        raise Refusal(RefusalCode.CONFLICT, field="id")
+    return flag if same else None
+
+
+async def _found(context: Context, id: str) -> Flag:
+    found = await context.store.flags.many([id], visibility.flags(context.actor))
+    if not found:
+        raise Refusal(RefusalCode.NOT_FOUND, field="flagId")
+    return found[0]

@@ -1,0 +1,1 @@
+"""Offer operations on evidence packs, signed receipts and keys."""

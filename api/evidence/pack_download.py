@@ -1,0 +1,193 @@
+"""Evidence packs over HTTP: an address becomes a viewer and a record, each original an entry in the log of accesses, and
+then a ZIP goes out as it is made. What is in it is left to `packing.py`.
+"""
+
+import asyncio
+import secrets
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import ExitStack, aclosing, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import anyio
+from graphql import GraphQLSchema
+from starlette.requests import Request
+from starlette.types import Message, Receive, Scope, Send
+
+from api.evidence.evidence_keys import EvidenceKey, EvidenceKeys
+from api.evidence.pack_content import PackContent, content_of
+from api.evidence.pack_urls import PackAddress, read_address
+from api.evidence.pack_writer import Packing
+from api.graphql import nodes
+from api.graphql.context import Context, clock
+from api.http import errors, responses
+from schema.access.viewers import COVERT_ROLES, Viewer
+from schema.casework.cases import Case
+from schema.core.ids import compose
+from schema.core.refusals import Refusal, RefusalCode
+from schema.evidence.packs import PackAbout
+from schema.fieldwork.observations import Observation
+from schema.media.media import MediaState, Rendition
+
+MOST_AT_ONCE = 8
+"""Packs under way in one API process: each reads the store."""
+MOST_OF_ONE = 2
+"""Of one person: whoever takes pack after pack over a slow line leaves room for others. Not one: a download that broke
+off may be begun anew before the server has noticed."""
+MOST_PRINTING = 2
+"""PDFs that are made at the same time, each by a process of up to 170 MB; the others wait."""
+SLICE = 256 * 1024
+STALL_SECONDS = 60.0
+"""A caller that takes no slice for so long has gone away; a 2G line needs about 50 s for one."""
+
+
+class Stalled(Exception):  # noqa: N818
+    """The caller takes nothing any more."""
+
+
+@dataclass
+class PackEndpoint:
+    """An ASGI application; `viewer_of` says who an address was given to, as long as that person may act."""
+
+    core: GraphQLSchema
+    secret: bytes
+    keys: EvidenceKeys
+    viewer_of: Callable[[str, str | None], Awaitable[Viewer | None]]
+    context_for: Callable[[Viewer, datetime], Context]
+    under_way: Counter[str] = field(default_factory=Counter, init=False)
+    printing: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(MOST_PRINTING), init=False)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        if request.method != "GET":
+            fault = errors.fault("Packs are fetched by GET.")
+            await responses.request_error([fault], status=405, headers={"Allow": "GET"})(scope, receive, send)
+            return
+        now = clock()
+        with ExitStack() as held:
+            try:
+                address = read_address(request.path_params["address"], self.secret, now)
+                held.enter_context(self._place(address.user_id))
+                packing = await self._begun(address, now)
+            except Refusal as refusal:
+                await _refuse(refusal, scope, receive, send)
+                return
+            await _stream(packing, receive, send)
+
+    @contextmanager
+    def _place(self, user_id: str) -> Iterator[None]:
+        """One of the places, of which each person has few. Raise `Refusal(BUSY)` where none is free."""
+        if self.under_way.total() >= MOST_AT_ONCE:
+            raise Refusal(RefusalCode.BUSY)
+        if self.under_way[user_id] >= MOST_OF_ONE:
+            raise Refusal(RefusalCode.BUSY, "Packs of yours are under way: fetch one after the other.")
+        self.under_way[user_id] += 1
+        try:
+            yield
+        finally:
+            self.under_way -= Counter([user_id])  # forgets who has none
+
+    async def _begun(self, address: PackAddress, now: datetime) -> Packing:
+        """Everything that may be refused; originals are logged as given out before the first byte is."""
+        viewer = await self.viewer_of(address.user_id, address.device_id)
+        if viewer is None:
+            raise Refusal(RefusalCode.NOT_FOUND)
+        context = self.context_for(viewer, now)
+        record = await nodes.find(context, address.id)
+        if not isinstance(record, Case | Observation):
+            raise Refusal(RefusalCode.NOT_FOUND)
+        content = await content_of(self.core, context, record, identities=address.identities)
+        key = self.keys.signing
+        about = await self._about(context, content, address, key)
+        await context.store.media.log_accesses(_accesses(context, content, identities=address.identities))
+        return Packing(self.core, context.store.objects, self.keys, key, viewer, about, content, self.printing)
+
+    async def _about(self, context: Context, content: PackContent, address: PackAddress, key: EvidenceKey) -> PackAbout:
+        viewer = context.actor
+        maker = await context.links.user(viewer.user_id)
+        shown = address.identities or viewer.roles.isdisjoint(COVERT_ROLES)
+        office = await context.links.unit(viewer.office_id) if viewer.office_id else None
+        return PackAbout(
+            id=content.record.id,
+            number=content.number,
+            made_at=context.now,
+            maker=maker.display_name if maker and shown else None,
+            office=office.name if office else None,
+            identities=address.identities,
+            fingerprint=key.fingerprint,
+        )
+
+
+def _accesses(context: Context, content: PackContent, *, identities: bool) -> Sequence[dict[str, Any]]:
+    """As links are logged, and beside that of which record the pack is, and whether it tells who is behind it."""
+    return [
+        {
+            "_id": compose("evt", context.now, secrets.token_bytes(10)),
+            "media_id": id,
+            "rendition": Rendition.ORIGINAL.value,
+            "user_id": context.actor.user_id,
+            "device_id": context.actor.device_id,
+            "at": context.now,
+            "pack_of": content.record.id,
+            "identities": identities,
+        }
+        for id, media in content.media.items()
+        if media.state is MediaState.READY
+    ]
+
+
+async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+    status = {RefusalCode.NOT_FOUND: 404, RefusalCode.LIMIT_EXCEEDED: 413}.get(refusal.code)
+    await responses.request_error([errors.refused(refusal)], media=responses.GRAPHQL_JSON, status=status)(
+        scope, receive, send
+    )
+
+
+async def _stream(packing: Packing, receive: Receive, send: Send) -> None:
+    """Send the pack as it is made, and stop making it when the caller is gone.
+
+    What fails on the way leaves the answer unfinished, which the caller sees, as a broken download and no pack.
+    """
+    name = (packing.about.number or packing.about.id).encode("ascii", "ignore").decode().replace('"', "")
+    headers = {
+        "content-type": "application/zip",
+        "content-disposition": f'attachment; filename="mingcha-{name}.zip"',
+        "cache-control": "no-store",
+        "x-accel-buffering": "no",  # nginx would keep gigabytes on its own disk
+    }
+    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
+
+    async def sent() -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": encoded})
+        async with aclosing(packing.pieces()) as pieces:
+            async for piece in pieces:
+                for start in range(0, len(piece), SLICE):
+                    body = piece[start : start + SLICE]
+                    await _take(send, {"type": "http.response.body", "body": body, "more_body": True})
+        await _take(send, {"type": "http.response.body", "body": b""})
+
+    sending = asyncio.ensure_future(sent())
+    leaving = asyncio.ensure_future(_gone(receive))
+    try:
+        await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (sending, leaving):
+            task.cancel()  # nothing here talks to the database, which must not be cancelled
+        await asyncio.wait({sending, leaving})
+    if not sending.cancelled() and (error := sending.exception()) and not isinstance(error, Stalled):
+        raise error
+
+
+async def _take(send: Send, message: Message) -> None:
+    try:
+        with anyio.fail_after(STALL_SECONDS):
+            await send(message)
+    except TimeoutError:
+        raise Stalled("The caller takes nothing any more.") from None
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,55 @@
+"""Addresses of evidence packs: signed for a record, a viewer and a short while; a browser needs no header.
+
+Whether the viewer still finds the record when the address is used is left to `packs.py`.
+"""
+
+import base64
+import binascii
+import hmac
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from schema.core.refusals import Refusal, RefusalCode
+
+TAG_BYTES = 16
+LONGEST = 1024
+PATH = "/packs/"
+
+
+@dataclass(frozen=True)
+class PackAddress:
+    """`device_id` is None where the identity provider keeps the devices; `expires` is in seconds since 1970."""
+
+    id: str
+    user_id: str
+    device_id: str | None
+    identities: bool
+    expires: int
+
+    def path(self, secret: bytes) -> str:
+        body = orjson.dumps(asdict(self))
+        return PATH + base64.urlsafe_b64encode(_tag(secret, body) + body).decode().rstrip("=")
+
+
+def read_address(text: str, secret: bytes, now: datetime) -> PackAddress:
+    """The address whose last part is `text`. Raise `Refusal(NOT_FOUND)` for one that we didn't give, or that has run out."""
+    try:
+        raw = base64.b64decode(text[:LONGEST] + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        tag, body = raw[:TAG_BYTES], raw[TAG_BYTES:]
+        if not hmac.compare_digest(tag, _tag(secret, body)):
+            raise Refusal(RefusalCode.NOT_FOUND)
+    except (binascii.Error, ValueError):
+        raise Refusal(RefusalCode.NOT_FOUND) from None
+    given: Mapping[str, Any] = orjson.loads(body)
+    address = PackAddress(**given)
+    if datetime.fromtimestamp(address.expires, UTC) <= now:
+        raise Refusal(RefusalCode.NOT_FOUND, "This address has run out: ask for a new one.")
+    return address
+
+
+def _tag(secret: bytes, body: bytes) -> bytes:
+    return hmac.digest(secret, body, "sha256")[:TAG_BYTES]

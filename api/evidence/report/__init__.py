@@ -1,0 +1,1 @@
+"""Write the report of an evidence pack, as HTML and PDF."""

@@ -1,0 +1,293 @@
+"""A pack's PDF: its report on A4, in a process of its own, which gives its memory back and can be killed.
+
+`python -m api.evidence.report.pdf` reads a report as JSON, with pictures by the medium's id, and writes the PDF. The
+only file that
+imports the PDF library; what the report says is left to `pack_report.py`.
+"""
+
+import base64
+import io
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+
+import orjson
+from fpdf import FPDF
+from fpdf.fonts import TTFFont
+from pylopdf_fonts_zh_cn import sans_path
+
+from api.evidence.report.blocks import Block, Facts, Heading, Paragraph, Picture, Pictures, Report, Table, from_json
+from api.evidence.report.line_breaking import lines_of
+from api.evidence.report.map_sketch import Sketch
+
+LEFT, TOP, WIDTH, BOTTOM = 20.0, 18.0, 170.0, 278.0
+INK, MUTED, ACCENT, RULE, PAPER = (28, 36, 48), (85, 96, 110), (44, 93, 143), (198, 206, 216), (243, 245, 248)
+RED = (179, 38, 30)
+COLOURS = {"seen": RED, "photo": ACCENT, "unit": (51, 105, 30)}
+UNKNOWN = "〓"
+"""Stands for a character that the font has not; the page and the data have it."""
+CONTINUED = "（续）"
+PER_ROW, GAP, HIGH = 3, 5.0, 44.0
+
+
+class Paper(FPDF):
+    """A4 with the running title and the page's number on every page."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(format="A4")
+        self._running = report.running
+        self.set_margins(LEFT, TOP, LEFT)
+        self.set_auto_page_break(auto=False)
+        self.set_creation_date(datetime.fromisoformat(report.made_at))
+        self.set_title(report.running)
+        self.set_lang("zh-CN")
+        self.add_font("sc", fname=sans_path())
+        self.set_font("sc", size=10)
+        font = self.fonts["sc"]
+        self._known = font.cmap if isinstance(font, TTFFont) else {}
+        self.alias_nb_pages()
+        self.add_page()
+
+    def header(self) -> None:
+        self.set_font("sc", size=8)
+        self.set_text_color(*MUTED)
+        self.set_xy(LEFT, 9)
+        self.cell(WIDTH, 5, self.known(self._running))
+        self.set_draw_color(*RULE)
+        self.set_line_width(0.2)
+        self.line(LEFT, 15, LEFT + WIDTH, 15)
+        self.set_xy(LEFT, TOP + 2)
+
+    def footer(self) -> None:
+        self.set_font("sc", size=8)
+        self.set_text_color(*MUTED)
+        self.set_xy(LEFT, 284)
+        self.cell(WIDTH, 5, f"第 {self.page_no()} 页，共 {{nb}} 页", align="C")
+
+    def known(self, text: str) -> str:
+        return "".join(letter if letter in "\n\t" or ord(letter) in self._known else UNKNOWN for letter in text)
+
+    def room(self, height: float) -> None:
+        """Begin a new page where less than `height` is left."""
+        if self.get_y() + height > BOTTOM:
+            self.add_page()
+
+    def lines(self, text: str, width: float, points: float) -> list[str]:
+        self.set_font("sc", size=points)
+        return lines_of(self.known(text).replace("\t", " "), width, self.get_string_width)
+
+    def write_line(self, x: float, y: float, text: str, points: float, colour: Sequence[int] = INK) -> None:
+        self.set_font("sc", size=points)
+        self.set_text_color(*colour)
+        self.set_xy(x, y)
+        self.cell(0, points * 0.55, text)
+
+    def bold_line(self, x: float, y: float, text: str, points: float, colour: Sequence[int] = INK) -> None:
+        """The font has one weight: a thin stroke makes it heavier."""
+        with self.local_context(text_mode="FILL_STROKE", line_width=0.12):
+            self.set_draw_color(*colour)
+            self.write_line(x, y, text, points, colour)
+
+
+class Printer:
+    def __init__(self, report: Report, pictures: Mapping[str, bytes]) -> None:
+        self._report, self._pictures = report, pictures
+        self._paper = Paper(report)
+
+    def pdf(self) -> bytes:
+        paper = self._paper
+        paper.bold_line(LEFT, paper.get_y() + 2, self._report.title, 20)
+        paper.set_xy(LEFT, paper.get_y() + 14)
+        for block in self._report.blocks:
+            self._print(block)
+        return bytes(paper.output())
+
+    def _print(self, block: Block) -> None:
+        match block:
+            case Heading():
+                self._heading(block)
+            case Paragraph():
+                self._paragraph(block)
+            case Facts():
+                self._rows([(0.19, MUTED), (0.81, INK)], block.rows)
+            case Table():
+                self._table(block)
+            case Pictures():
+                for start in range(0, len(block.pictures), PER_ROW):
+                    self._strip(block.pictures[start : start + PER_ROW])
+            case Sketch():
+                self._sketch(block)
+
+    def _heading(self, heading: Heading) -> None:
+        paper, first = self._paper, heading.level == 1
+        points, high = (14.0, 7.5) if first else (11.0, 6.0)
+        lines = paper.lines(heading.text, WIDTH, points)
+        paper.room(len(lines) * high + 30)  # never alone at the foot of a page
+        y = paper.get_y() + (5 if first else 4)
+        for line in lines:
+            paper.bold_line(LEFT, y, line, points, INK if first else ACCENT)
+            y += high
+        if first:
+            paper.set_draw_color(*ACCENT)
+            paper.set_line_width(0.5)
+            paper.line(LEFT, y + 0.6, LEFT + WIDTH, y + 0.6)
+        paper.set_xy(LEFT, y + 2.5)
+
+    def _paragraph(self, paragraph: Paragraph) -> None:
+        paper = self._paper
+        points, colour = {"small": (8.5, MUTED), "warning": (11.0, RED)}.get(paragraph.tone, (10.0, INK))
+        for line in paper.lines(paragraph.text, WIDTH, points):
+            paper.room(points * 0.55)
+            y = paper.get_y()
+            paper.write_line(LEFT, y, line, points, colour)
+            paper.set_xy(LEFT, y + points * 0.55)
+        paper.set_xy(LEFT, paper.get_y() + 1.5)
+
+    def _table(self, table: Table) -> None:
+        small = dict.fromkeys(table.code, 7.0)
+        columns = [(width, INK) for width in table.widths]
+
+        def head() -> None:
+            self._rows(columns, [table.titles], filled=True)
+
+        self._paper.room(16)
+        head()
+        self._rows(columns, table.rows, points=small, again=head)
+        self._paper.set_xy(LEFT, self._paper.get_y() + 2)
+
+    def _rows(
+        self,
+        columns: Sequence[tuple[float, Sequence[int]]],
+        rows: Sequence[Sequence[str]],
+        *,
+        points: Mapping[int, float] | None = None,
+        filled: bool = False,
+        again: Callable[[], None] | None = None,
+    ) -> None:
+        """Rows of cells with a rule below each; a row that is higher than what is left goes on on the next page."""
+        paper = self._paper
+        sizes = [(points or {}).get(number, 9.0) for number in range(len(columns))]
+        for row in rows:
+            cells = [
+                paper.lines(text, share * WIDTH - 3, size)
+                for text, (share, _), size in zip(row, columns, sizes, strict=True)
+            ]
+            if max(map(len, cells)) <= 12 and paper.get_y() + max(map(len, cells)) * 5 + 2 > BOTTOM:
+                self._turn(again)
+            while any(cells):
+                fit = max(1, int((BOTTOM - paper.get_y() - 2) / 5))
+                self._row(columns, sizes, [cell[:fit] for cell in cells], filled=filled)
+                cells = [cell[fit:] for cell in cells]
+                if any(cells):
+                    self._turn(again)
+                    cells[0] = cells[0] or [CONTINUED]
+
+    def _turn(self, again: Callable[[], None] | None) -> None:
+        self._paper.add_page()
+        if again:
+            again()
+
+    def _row(
+        self,
+        columns: Sequence[tuple[float, Sequence[int]]],
+        sizes: Sequence[float],
+        cells: Sequence[Sequence[str]],
+        *,
+        filled: bool,
+    ) -> None:
+        paper, y = self._paper, self._paper.get_y()
+        high = max(map(len, cells)) * 5 + 2
+        if filled:
+            paper.set_fill_color(*PAPER)
+            paper.rect(LEFT, y, WIDTH, high, style="F")
+        x = LEFT
+        for (share, colour), size, cell in zip(columns, sizes, cells, strict=True):
+            for number, line in enumerate(cell):
+                paper.write_line(x + 1, y + 1 + number * 5, line, size, colour)
+            x += share * WIDTH
+        paper.set_draw_color(*RULE)
+        paper.set_line_width(0.2)
+        paper.line(LEFT, y + high, LEFT + WIDTH, y + high)
+        paper.set_xy(LEFT, y + high)
+
+    def _strip(self, pictures: Sequence[Picture]) -> None:
+        paper = self._paper
+        wide = (WIDTH - GAP * (PER_ROW - 1)) / PER_ROW
+        captions = [[line for text in each.caption for line in paper.lines(text, wide, 7.5)] for each in pictures]
+        high = HIGH + 1 + max(map(len, captions)) * 4 + 3
+        paper.room(high + 2)
+        y = paper.get_y() + 2
+        for number, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+            x = LEFT + number * (wide + GAP)
+            paper.set_fill_color(*PAPER)
+            paper.rect(x, y, wide, HIGH, style="F")
+            if not self._image(picture, x, y, wide):
+                paper.set_font("sc", size=9)
+                width = paper.get_string_width(picture.says)
+                paper.write_line(x + (wide - width) / 2, y + HIGH / 2 - 3, picture.says, 9, MUTED)
+            for place, line in enumerate(caption):
+                paper.write_line(x, y + HIGH + 1 + place * 4, line, 7.5, MUTED)
+        paper.set_xy(LEFT, y + high)
+
+    def _image(self, picture: Picture, x: float, y: float, wide: float) -> bool:
+        """Whether there is a thumbnail that can be shown: one that the store has spoiled must not cost the report."""
+        body = self._pictures.get(picture.id)
+        if not body:
+            return False
+        try:
+            self._paper.image(io.BytesIO(body), x, y, wide, HIGH, keep_aspect_ratio=True, alt_text=picture.caption[0])
+        except Exception:  # noqa: BLE001  whatever a reader of images raises
+            return False
+        return True
+
+    def _sketch(self, sketch: Sketch) -> None:
+        paper = self._paper
+        paper.room(sketch.height + 4)
+        top = paper.get_y() + 1
+        paper.set_draw_color(*RULE)
+        paper.set_line_width(0.2)
+        paper.rect(LEFT, top, sketch.width, sketch.height)
+        with paper.rect_clip(LEFT, top, sketch.width, sketch.height):
+            for mark in sketch.marks:
+                if mark.radius > 1:
+                    paper.set_draw_color(*COLOURS[mark.kind])
+                    paper.circle(LEFT + mark.x, top + mark.y, mark.radius)
+            for mark in sketch.marks:
+                self._mark(mark.kind, LEFT + mark.x, top + mark.y)
+            for label in sketch.labels:
+                paper.write_line(LEFT + label.x + 2.6, top + label.y - 2.6, paper.known(label.text), 9)
+        x, y = LEFT + 8, top + sketch.height - 7
+        paper.set_draw_color(*INK)
+        paper.set_line_width(0.4)
+        paper.polyline([(x, y - 1.5), (x, y), (x + sketch.bar, y), (x + sketch.bar, y - 1.5)])
+        paper.write_line(x + sketch.bar + 2, y - 3.5, sketch.scale, 8.5)
+        x = LEFT + sketch.width - 9
+        paper.set_fill_color(*INK)
+        paper.polygon([(x, top + 6), (x + 2.5, top + 14), (x, top + 12.2), (x - 2.5, top + 14)], style="F")
+        paper.write_line(x - 2.5, top + 15, "北", 9)
+        paper.set_xy(LEFT, top + sketch.height + 2)
+
+    def _mark(self, kind: str, x: float, y: float) -> None:
+        self._paper.set_fill_color(*COLOURS[kind])
+        match kind:
+            case "seen":
+                self._paper.circle(x, y, 1.6, style="F")
+            case "photo":
+                self._paper.rect(x - 1.2, y - 1.2, 2.4, 2.4, style="F")
+            case _:
+                self._paper.polygon([(x, y - 2), (x + 2, y + 1.4), (x - 2, y + 1.4)], style="F")
+
+
+def main() -> None:
+    """Answer one report."""
+    answer = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no part of the PDF
+    given = orjson.loads(sys.stdin.buffer.read())
+    pictures = {id: base64.b64decode(body) for id, body in given["pictures"].items()}
+    with answer:
+        answer.write(Printer(from_json(given["report"]), pictures).pdf())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,43 @@
+"""Printing: the PDF of a report, made in a process of its own so that no other request waits for it.
+
+What the process does is left to `pack_pdf.py`.
+"""
+
+import base64
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from subprocess import CalledProcessError
+
+import anyio
+import orjson
+
+from api.evidence.report.blocks import Report, to_json
+
+SECONDS = 120.0
+_ROOT = Path(__file__).resolve().parents[3]
+_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")
+
+
+class CannotPrint(Exception):  # noqa: N818
+    """The process ended without a PDF."""
+
+
+async def printed(report: Report, pictures: Mapping[str, bytes]) -> bytes:
+    """The PDF; `pictures` are JPEGs by the medium's id. Raise `CannotPrint`. Cancelled, the process is killed."""
+    given = {
+        "report": to_json(report),
+        "pictures": {id: base64.b64encode(each).decode() for id, each in pictures.items()},
+    }
+    command = [sys.executable, "-P", "-m", "api.evidence.report.pdf"]
+    # No secrets: it has no use for any.
+    environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | {"PYTHONPATH": str(_ROOT)}
+    try:
+        with anyio.fail_after(SECONDS):
+            done = await anyio.run_process(command, input=orjson.dumps(given), stderr=None, cwd=_ROOT, env=environment)
+    except (CalledProcessError, TimeoutError) as error:
+        raise CannotPrint("The process that prints packs failed.") from error
+    if not done.stdout.startswith(b"%PDF-"):
+        raise CannotPrint("The process that prints packs wrote no PDF.")
+    return done.stdout

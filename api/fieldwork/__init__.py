@@ -1,0 +1,1 @@
+"""Offer operations on observations, from a phone's draft to a record."""

@@ -1,0 +1,123 @@
+"""Observations: a batch of drafts settles draft by draft; corrections; and the lists that readers ask for.
+
+Checking one draft is `schema/fieldwork/drafts.py`; a list's visibility is `storage/access/visibility.py`; uploads
+are `uploads.py`.
+"""
+
+from datetime import datetime
+from typing import Annotated
+
+import strawberry
+
+from api.fieldwork.revisions import ReviseObservationInput, ReviseObservationPayload, revise
+from api.fieldwork.submission import SubmitObservationsInput, SubmitObservationsPayload, submit
+from api.graphql.context import Info, unreadable
+from schema.access.guards import mutation, query
+from schema.core.ids import checked
+from schema.core.pagination import DEFAULT_PAGE, Connection
+from schema.core.refusals import Refused
+from schema.fieldwork.observations import Category, Method, Observation, Placement, Severity
+from schema.geography.positions import NearInput, checked_near
+from storage.access.visibility import NOTHING, all_of, within
+from storage.fieldwork.observations import SHOWN, keyset_of, near
+from storage.mongodb.client import Document
+
+
+@strawberry.input(description="Which observations; all that is given must hold.")
+class ObservationFilter:
+    unit_id: strawberry.ID | None = strawberry.field(description="In the subtree of this unit.", default=None)
+    monitoring_point_id: strawberry.ID | None = strawberry.field(description="From this point.", default=None)
+    categories: list[Category] | None = strawberry.field(description="Any of these.", default=None)
+    methods: list[Method] | None = strawberry.field(description="Any of these.", default=None)
+    severities: list[Severity] | None = strawberry.field(description="Any of these.", default=None)
+    captured_from: datetime | None = strawberry.field(
+        description="Seen at or after, by the device's own clock (`content.capturedAt`), right or wrong (设备时钟).",
+        default=None,
+    )
+    captured_before: datetime | None = strawberry.field(
+        description="Seen before, by the device's own clock.", default=None
+    )
+    shown_from: datetime | None = strawberry.field(
+        description="Seen at or after, by the time that is shown (`when`): what readers mean by a day (显示时间).",
+        default=None,
+    )
+    shown_before: datetime | None = strawberry.field(
+        description="Seen before, by the time that is shown.", default=None
+    )
+    near: NearInput | None = strawberry.field(description="Within a circle.", default=None)
+    placement: Placement | None = strawberry.field(description="Placed or not.", default=None)
+    mine: bool = strawberry.field(description="Only one's own.", default=False)
+
+
+async def _filter_of(info: Info, wanted: ObservationFilter) -> Document:
+    parts: list[Document] = []
+    if wanted.unit_id is not None:
+        unit = await info.context.links.unit(checked(wanted.unit_id, "unt", field="filter.unitId"))
+        parts.append(dict(within("unit_path", [unit.path]) if unit else NOTHING))
+    if wanted.monitoring_point_id is not None:
+        parts.append(
+            {"monitoring_point_id": checked(wanted.monitoring_point_id, "pnt", field="filter.monitoringPointId")}
+        )
+    for name, values in (("category", wanted.categories), ("method", wanted.methods), ("severity", wanted.severities)):
+        if values is not None:
+            parts.append({f"content.{name}": {"$in": [value.value for value in values]}})
+    times = (
+        ("content.captured_at", "$gte", wanted.captured_from),
+        ("content.captured_at", "$lt", wanted.captured_before),
+        (SHOWN, "$gte", wanted.shown_from),
+        (SHOWN, "$lt", wanted.shown_before),
+    )
+    parts += [{name: {comparison: at}} for name, comparison, at in times if at is not None]
+    if wanted.near is not None:
+        circle = checked_near(wanted.near)
+        parts.append(dict(near(circle.latitude, circle.longitude, circle.radius_metres)))
+    if wanted.placement is not None:
+        parts.append({"placement": wanted.placement.value})
+    if wanted.mine:
+        parts.append({"author_id": info.context.actor.user_id})
+    return dict(all_of(*parts))
+
+
+@strawberry.type
+class ObservationQueries:
+    @query(description="One observation; null when there is none that you may see.")
+    async def observation(self, info: Info, id: strawberry.ID) -> Observation | None:
+        return await info.context.links.observation(checked(id, "obs", field="id"))
+
+    @query(description="Observations by time of receipt, latest first.")
+    async def observations(
+        self,
+        info: Info,
+        filter: ObservationFilter | None = None,
+        first: int = DEFAULT_PAGE,
+        after: str | None = None,
+    ) -> Connection[Observation]:
+        wanted = filter or ObservationFilter()
+        seal = info.context.seal("observations", repr(wanted))
+        page = seal.page(first, after)
+        visible = await info.context.links.visible_observations()
+        found = await info.context.store.observations.page(all_of(visible, await _filter_of(info, wanted)), page)
+        return seal.connection(found, page, keyset_of)
+
+
+SubmitObservationsResult = Annotated[
+    SubmitObservationsPayload | Refused,
+    strawberry.union("SubmitObservationsResult", description="Results, one for each draft; or the whole was refused."),
+]
+ReviseObservationResult = Annotated[
+    ReviseObservationPayload | Refused,
+    strawberry.union("ReviseObservationResult", description="The observation as corrected, or why not."),
+]
+
+
+@strawberry.type
+class ObservationMutations:
+    @mutation(
+        description="Hand in what a phone has gathered (提交巡查记录). Each draft settles on its own, and may be sent again."
+    )
+    async def submit_observations(self, info: Info, input: SubmitObservationsInput) -> SubmitObservationsResult:
+        return await submit(info.context, input.drafts, input.device_clock, unreadable(info))
+
+    @mutation(description="Correct an observation of one's own: a new revision; the first stays readable (更正).")
+    async def revise_observation(self, info: Info, input: ReviseObservationInput) -> ReviseObservationResult:
+        return await revise(info.context, input)

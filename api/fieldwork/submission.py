@@ -1,0 +1,271 @@
+"""Submission: what one batch of drafts needs is loaded once, each draft is settled purely, and all are stored together.
+
+The observation, written last, is the commit point: media that nothing names are invisible, and are expected again by
+the same draft's replay. The number of MongoDB commands does not depend on the number of drafts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import strawberry
+
+from api.accounts.device_clocks import read_clock
+from api.fieldwork.placement import directory_for
+from api.graphql.context import Context, at_most
+from api.graphql.id_conflicts import Newcomer, keep_aside
+from api.graphql.item_isolation import internal
+from api.media.deduplication import met_by_twins
+from api.media.uploads import slots_for
+from schema.access.viewers import Viewer
+from schema.accounts.device_clocks import DeviceClockInput
+from schema.core.digests import digest_of
+from schema.core.refusals import NextStep, Refusal, RefusalCode, Refused
+from schema.fieldwork.drafts import (
+    MAX_DRAFTS,
+    Author,
+    DraftResult,
+    ObservationDraft,
+    Outcome,
+    UnreadableDraft,
+    content_of,
+    record,
+)
+from schema.fieldwork.observations import Observation, ObservationContent
+from schema.media.media import Media, expect, same_medium
+
+
+@strawberry.input(description="A phone's outbox, or a part of it.")
+class SubmitObservationsInput:
+    drafts: list[ObservationDraft] = strawberry.field(description="1 to 50; each settles on its own.")
+    device_clock: DeviceClockInput | None = strawberry.field(
+        description="What the device's clock shows (设备时钟): by it the times of the drafts are understood.",
+        default=None,
+    )
+
+
+@strawberry.type(description="How each draft settled.")
+class SubmitObservationsPayload:
+    results: list[DraftResult] = strawberry.field(description="In the order of the drafts.")
+
+
+@dataclass
+class _Settling:
+    """A draft on its way: what it says, what it expects, and how it settled (None while it is open)."""
+
+    index: int
+    draft: ObservationDraft
+    digest: str
+    content: ObservationContent
+    media: list[Media]
+    result: DraftResult | None = None
+
+
+async def submit(
+    context: Context,
+    drafts: Sequence[ObservationDraft],
+    device_clock: DeviceClockInput | None = None,
+    unreadable: Sequence[UnreadableDraft] = (),
+) -> SubmitObservationsPayload:
+    """Settle every draft; raises `Refusal` only for what concerns the batch as a whole."""
+    at_most(MAX_DRAFTS, [*drafts, *unreadable], "drafts")
+    author = author_of(context.actor)
+    places = positions(len(drafts), unreadable)
+    results = {each.index: _unreadable(each) for each in unreadable}
+    settling: list[_Settling] = []
+    for index, draft in zip(places, drafts, strict=True):
+        try:
+            settling.append(_read(context, author, index, draft))
+        except Refusal as refusal:
+            results[index] = refused(draft.id, refusal)
+    reading = await read_clock(context, device_clock, author.user_id, author.device_id)
+    await _settle_apart(context, replace(author, skew=reading.skew if reading else None), settling)
+    results |= {each.index: each.result for each in settling if each.result}
+    for result in results.values():
+        if result.refusal:
+            context.note(Refusal(result.refusal.code))
+    return SubmitObservationsPayload(results=[results[index] for index in sorted(results)])
+
+
+def author_of(viewer: Viewer) -> Author:
+    """Raises `Refusal(FORBIDDEN)` for a person without an office: nobody would answer for what is sent."""
+    if viewer.office_id is None or viewer.office_path is None:
+        raise Refusal(
+            RefusalCode.FORBIDDEN,
+            "Your account belongs to no office. Ask your administrator to set it; what the phone holds can wait.",
+            next_step=NextStep.RETRY_LATER,
+        )
+    return Author(viewer.user_id, viewer.device_id, viewer.roles, viewer.office_id, viewer.office_path)
+
+
+def refused(id: str | None, refusal: Refusal) -> DraftResult:
+    return DraftResult(id=id, outcome=Outcome.REFUSED, refusal=Refused.of(refusal))
+
+
+def _unreadable(each: UnreadableDraft) -> DraftResult:
+    return refused(each.id, Refusal(RefusalCode.BAD_INPUT, each.message, field=each.field))
+
+
+def positions(count: int, unreadable: Sequence[UnreadableDraft]) -> list[int]:
+    """Places in the phone's batch of the drafts that could be read."""
+    taken = {each.index for each in unreadable}
+    return [index for index in range(count + len(taken)) if index not in taken]
+
+
+def _read(context: Context, author: Author, index: int, draft: ObservationDraft) -> _Settling:
+    field = f"drafts.{index}"
+    content = content_of(draft, author.roles, field=field)
+    media = [
+        expect(
+            each,
+            observation_id=draft.id,
+            uploader_id=author.user_id,
+            now=context.now,
+            max_bytes=context.settings.max_media_bytes,
+            field=f"{field}.media.{number}",
+        )
+        for number, each in enumerate(draft.media)
+    ]
+    return _Settling(index, draft, digest_of(draft), content, media)
+
+
+async def _settle_apart(context: Context, author: Author, settling: list[_Settling]) -> None:
+    """All together; where our own code fails at that, each by itself, so that one takes no other along."""
+    try:
+        await _settle(context, author, settling)
+    except Refusal:
+        raise
+    except Exception as error:  # noqa: BLE001  masked and logged, and what is stored is found again as known
+        failure = internal(error)
+        for each in settling:
+            try:
+                if each.result is None and len(settling) > 1:
+                    await _settle(context, author, [each])
+            except Exception as own:  # noqa: BLE001
+                failure = internal(own)
+            if each.result is None:
+                each.result = refused(each.draft.id, failure)
+
+
+async def _settle(context: Context, author: Author, settling: list[_Settling]) -> None:
+    """Known ids first, then media, then the observations; a race that another request won ends as a known id."""
+    if not settling:
+        return
+    await _settle_known(context, author, settling)
+    open_ones = _first_of_each_id(settling)
+    known = await _expect_media(context, open_ones)
+    open_ones = [each for each in open_ones if each.result is None]
+    made = await _observations(context, author, open_ones)
+    taken = (await context.store.observations.add(list(made.values()))).already_there
+    accepted = {id: observation for id, observation in made.items() if id not in taken}
+    named = [media for each in open_ones if each.draft.id in accepted for media in each.media]
+    slots = await slots_for(context, await met_by_twins(context, [known.get(media.id, media) for media in named]))
+    for each in open_ones:
+        if observation := accepted.get(each.draft.id):
+            uploads = [slots[media.id] for media in each.media if media.id in slots]
+            each.result = DraftResult(
+                id=observation.id,
+                outcome=Outcome.ACCEPTED,
+                receipt=observation.proof(),
+                observation=observation,
+                uploads=uploads,
+            )
+    left = [each for each in settling if each.result is None]
+    if left:
+        await _settle_known(context, author, left)
+
+
+def _first_of_each_id(settling: Sequence[_Settling]) -> list[_Settling]:
+    """Open drafts, one of each id: a batch may hold a draft twice, and the second then finds the first stored."""
+    first: dict[str, _Settling] = {}
+    for each in settling:
+        if each.result is None:
+            first.setdefault(each.draft.id, each)
+    return list(first.values())
+
+
+async def _settle_known(context: Context, author: Author, settling: Sequence[_Settling]) -> None:
+    """Drafts whose id is stored: the same content is a duplicate with the same receipt, other content a conflict."""
+    found = {each.id: each for each in await context.store.observations.many([each.draft.id for each in settling])}
+    duplicates, conflicts = [], []
+    for each in settling:
+        known = found.get(each.draft.id)
+        if known is None:
+            continue
+        if known.author_id == author.user_id and known.revisions[0].content_sha256 == each.digest:
+            duplicates.append((each, known))
+        else:
+            conflicts.append((each, f"drafts.{each.index}.id"))
+    await _keep_aside(context, conflicts)
+    if duplicates:
+        await _answer_duplicates(context, duplicates)
+
+
+async def _answer_duplicates(context: Context, duplicates: Sequence[tuple[_Settling, Observation]]) -> None:
+    ids = [media.id for each, _ in duplicates for media in each.media]
+    media = {each.id: each for each in await context.store.media.many(ids)} if ids else {}
+    slots = await slots_for(context, await met_by_twins(context, list(media.values())))
+    for each, known in duplicates:
+        each.result = DraftResult(
+            id=known.id,
+            outcome=Outcome.DUPLICATE,
+            receipt=known.proof(),
+            observation=known,
+            uploads=[slots[wanted.id] for wanted in each.media if wanted.id in slots],
+        )
+
+
+async def _keep_aside(context: Context, conflicts: Sequence[tuple[_Settling, str]]) -> None:
+    newcomers = [Newcomer(each.draft.id, each.draft, field) for each, field in conflicts]
+    for (each, _), refusal in zip(conflicts, await keep_aside(context, newcomers), strict=True):
+        each.result = refused(each.draft.id, refusal)
+
+
+async def _expect_media(context: Context, settling: Sequence[_Settling]) -> dict[str, Media]:
+    """Record the media of all open drafts; a draft whose medium's id stands for something else is a conflict.
+
+    Returns those that were announced before, as they are.
+    """
+    announced = [media for each in settling for media in each.media]
+    others, known = await expected(context, announced)
+    fields: dict[int, str] = {}
+    for each in others:
+        place, owner = next((at, one) for at, one in enumerate(settling) if any(media is each for media in one.media))
+        fields.setdefault(place, f"drafts.{owner.index}.media.{owner.media.index(each)}.id")
+    await _keep_aside(context, [(settling[place], field) for place, field in fields.items()])
+    return known
+
+
+async def expected(context: Context, announced: Sequence[Media]) -> tuple[list[Media], dict[str, Media]]:
+    """Record media that an observation is about to name.
+
+    Returns those whose id stands for something else already, and, by id, those that were known for the same.
+    """
+    sweep_at = context.now + context.settings.sweep_after
+    taken = (await context.store.media.expect(announced, sweep_at=sweep_at)).already_there
+    if not taken:
+        return [], {}
+    known = {str(each.id): each for each in await context.store.media.many(sorted(taken))}
+    others = [each for each in announced if each.id in known and not same_medium(known[each.id], each)]
+    mine = sorted(taken - {each.id for each in others})
+    await context.store.media.name(mine)
+    # Once more: a sweep may have forgotten one of them before it was to be named.
+    await context.store.media.expect([each for each in announced if each.id in mine], sweep_at=sweep_at)
+    await context.store.media.expect_again(mine, sweep_at=sweep_at)
+    return others, {id: known[id] for id in mine if id in known}
+
+
+async def _observations(context: Context, author: Author, settling: Sequence[_Settling]) -> dict[str, Observation]:
+    """The open drafts as observations, placed where their unit and point are known and in the author's scope."""
+    directory = await directory_for(context.store, [each.content for each in settling])
+    scopes = context.actor.scopes
+    return {
+        each.draft.id: record(
+            each.draft.id,
+            each.content,
+            each.digest,
+            author,
+            directory.place(each.content, scopes=scopes, author_id=author.user_id),
+            context.now,
+        )
+        for each in settling
+    }

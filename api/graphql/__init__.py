@@ -1,0 +1,1 @@
+"""Execute GraphQL: the endpoint, limits, cost, context and loaders."""

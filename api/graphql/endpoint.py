@@ -1,0 +1,176 @@
+"""The GraphQL endpoint: GraphQL over HTTP, one operation a request, POST of JSON or GET of a query.
+
+Who asks is left to the `context_of` it is given, what a document may hold to `limits`, what errors tell to `errors`.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, Protocol, TypeVar
+
+import strawberry
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.types import ExecutionResult
+from strawberry.types.execution import PreExecutionError
+from strawberry.types.graphql import OperationType
+
+from api.graphql import partial_batches, requests
+from api.graphql.partial_batches import Salvaged
+from api.graphql.requests import Malformed, Payload
+from api.graphql.trusted_documents import OPEN, TrustedDocuments
+from api.http import errors, responses
+from schema.core.refusals import Refusal
+from schema.fieldwork.drafts import UnreadableDraft
+
+QUERIES = frozenset({OperationType.QUERY})
+QUERIES_AND_MUTATIONS = frozenset({OperationType.QUERY, OperationType.MUTATION})
+
+
+class HoldsUnreadable(Protocol):
+    """What the transport asks of a context: a place for the drafts that were cut out of the variables."""
+
+    unreadable: dict[str, list[UnreadableDraft]]
+
+
+C = TypeVar("C", bound=HoldsUnreadable)
+
+
+class Schema(strawberry.Schema):
+    """A schema that leaves its errors to `errors.formatted`: Strawberry's own log line would hold callers' values."""
+
+    def process_errors(self, errors: list[Any], execution_context: Any = None) -> None:
+        """Log nothing here."""
+
+
+class GraphQLEndpoint(Generic[C]):
+    """An ASGI application for one path.
+
+    `context_of` may raise a `Refusal`, which is then the answer. `page`, where given, answers browsers. `flat`
+    withholds what validation messages tell about the schema (for servers with introspection off). `documents` may be
+    named by their ids.
+    """
+
+    def __init__(
+        self,
+        schema: strawberry.Schema,
+        context_of: Callable[[Request], Awaitable[C]],
+        *,
+        page: Callable[[Request], Awaitable[Response]] | None = None,
+        flat: bool = False,
+        documents: TrustedDocuments = OPEN,
+    ) -> None:
+        self.schema = schema
+        self.context_of = context_of
+        self.page = page
+        self.flat = flat
+        self.documents = documents
+        self._core = schema._schema  # noqa: SLF001  Strawberry offers no public way to graphql-core's schema
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        response = await self._respond(request)
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
+        accept = request.headers.get("accept")
+        if request.method == "GET" and self.page is not None and responses.prefers_html(accept):
+            return await self.page(request)
+        media = responses.negotiated(accept)
+        try:
+            payload = await self._read(request, media)
+            saved = self._fitted(payload) if payload.unfit else None
+            context = await self.context_of(request)
+            result = await self._execute(payload, saved, context, request.method)
+        except Malformed as error:
+            headers = {"Allow": error.allow} if error.allow else None
+            return responses.request_error(
+                [errors.fault(str(error))], media=media, status=error.status, headers=headers
+            )
+        except CannotGetOperationTypeError as error:
+            reason = f"The document has no operation named {error.operation_name!r}."
+            return responses.request_error([errors.fault(reason)], media=media)
+        except Refusal as refusal:
+            return responses.request_error([errors.refused(refusal)], media=media)
+        except Exception as error:  # noqa: BLE001  masked and logged: a caller gets a number to quote
+            return responses.request_error([errors.masked(error)], media=media)
+        return self._print(result, media)
+
+    async def _read(self, request: Request, media: str | None) -> Payload:
+        """Raise `Malformed` for what is no GraphQL request, `Refusal` for one that is too large."""
+        if request.method not in {"GET", "POST"}:
+            raise Malformed("Send queries by GET or POST, mutations by POST.", 405, allow="GET, POST")
+        if media is None:
+            raise Malformed(f"Answers come as {responses.GRAPHQL_JSON} or {responses.JSON}.", 406)
+        if request.method == "GET":
+            return self.documents.resolved(requests.from_query_string(request.query_params))
+        if not _is_json(request.headers.get("content-type")):
+            raise Malformed("Send the request as application/json, in UTF-8.", 415)
+        return self.documents.resolved(requests.from_body(await request.body()))
+
+    def _fitted(self, payload: Payload) -> Salvaged:
+        saved = partial_batches.salvaged(self._core, payload)
+        if saved is None:
+            place = next(partial_batches.text_faults(payload)).field
+            raise Malformed(f"{partial_batches.UNFIT} It stands at {place or 'the root of the variables'}.")
+        return saved
+
+    async def _execute(self, payload: Payload, saved: Salvaged | None, context: C, method: str) -> ExecutionResult:
+        """Execute; where the variables don't fit, once more without the drafts that are at fault.
+
+        Nothing ran the first time: variables are coerced before any resolver is called.
+        """
+        allowed = QUERIES if method == "GET" else QUERIES_AND_MUTATIONS
+        try:
+            if saved is None:
+                result = await self._execute_once(payload, payload.variables, context, allowed)
+                saved = partial_batches.salvaged(self._core, payload) if _is_coercion_failure(result) else None
+                if saved is None:
+                    return result
+            context.unreadable = saved.unreadable
+            return await self._execute_once(payload, saved.variables, context, allowed)
+        except InvalidOperationTypeError as error:
+            if error.operation_type is OperationType.SUBSCRIPTION:
+                raise Malformed("Subscriptions are not answered over HTTP.") from error
+            raise Malformed("Send mutations by POST.", 405, allow="POST") from error
+
+    async def _execute_once(
+        self, payload: Payload, variables: dict[str, Any], context: C, allowed: frozenset[OperationType]
+    ) -> ExecutionResult:
+        return await self.schema.execute(
+            payload.query,
+            variable_values=variables,
+            context_value=context,
+            operation_name=payload.operation_name,
+            allowed_operation_types=allowed,
+        )
+
+    def _print(self, result: ExecutionResult, media: str | None) -> Response:
+        if not result.errors:
+            return self._printed({"data": result.data}, media)
+        shown = errors.formatted(result.errors, flat=self.flat)
+        if isinstance(result, PreExecutionError) or _is_coercion_failure(result):
+            return responses.request_error(shown, media=media)
+        return self._printed({"data": result.data, "errors": shown}, media)
+
+    def _printed(self, body: dict[str, Any], media: str | None) -> Response:
+        try:
+            return responses.answer(body, media=media)
+        except TypeError as error:  # a scalar that is no JSON: half of a surrogate pair, an integer above 64 bits
+            return responses.request_error([errors.masked(error)], media=media)
+
+
+def _is_coercion_failure(result: ExecutionResult) -> bool:
+    """Whether graphql-core refused the variables: an error of execution proper always has a path."""
+    return (
+        result.data is None
+        and bool(result.errors)
+        and not isinstance(result, PreExecutionError)
+        and all(error.path is None for error in result.errors or ())
+    )
+
+
+def _is_json(content_type: str | None) -> bool:
+    media, *parameters = (part.strip().lower() for part in (content_type or "").split(";"))
+    charset = next((text[8:].strip('"') for text in parameters if text.startswith("charset=")), "utf-8")
+    return media == responses.JSON and charset in {"utf-8", "utf8"}

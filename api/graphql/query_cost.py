@@ -1,0 +1,264 @@
+"""The shape of a document, measured in one walk before validation: depth, aliases, repeats, directives, roots, cost.
+
+What is too much is left to `limits`. The walk comes first because validation itself is what some documents attack:
+2,900 tokens of repeated fields take it 0.7 s, and fragments that spread each other twice double at every step.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLField,
+    GraphQLInterfaceType,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    GraphQLUnionType,
+    InlineFragmentNode,
+    IntValueNode,
+    NullValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    VariableNode,
+    get_named_type,
+    is_composite_type,
+    is_list_type,
+    is_non_null_type,
+)
+
+from schema.core.refusals import Refusal, RefusalCode
+
+MOST_VISITS = 5000
+"""Selections looked at, fragments counted at every spread: a document of 3,000 tokens that repeats nothing has 1,500."""
+DEEPEST_NESTING = 100
+PAGE_ARGUMENTS = ("first", "last")
+DEFAULT_PAGE = 50
+LIST_GUESS = 5
+"""What a list without a page size is taken to hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """How many of something a field asks for: a number, or the variable that says it and what counts without it."""
+
+    size: int
+    variable: str | None = None
+
+    def of(self, variables: Mapping[str, Any]) -> int:
+        given = variables.get(self.variable) if self.variable is not None else None
+        return given if isinstance(given, int) and not isinstance(given, bool) else self.size
+
+
+@dataclass(slots=True)
+class Cost:
+    """Fields that may be resolved: `fixed`, plus for each part its own cost times its page size.
+
+    Of each of `choices`, what is selected of the types that a value may have, the dearest counts: a value has one type.
+    """
+
+    fixed: int = 0
+    parts: list[tuple[Page, "Cost"]] = field(default_factory=list)
+    choices: list[dict[str, "Cost"]] = field(default_factory=list)
+
+    def add(self, page: Page, inner: "Cost") -> None:
+        if page.variable is None and not inner.parts and not inner.choices:
+            self.fixed += page.size * inner.fixed
+        else:
+            self.parts.append((page, inner))
+
+    def of(self, variables: Mapping[str, Any]) -> int:
+        parts = sum(max(page.of(variables), 0) * inner.of(variables) for page, inner in self.parts)
+        choices = sum(max(each.of(variables) for each in choice.values()) for choice in self.choices)
+        return self.fixed + parts + choices
+
+
+@dataclass(slots=True)
+class Shape:
+    """Measures of a whole document; of its operations the largest counts, except for `cost` (by operation name).
+
+    `repeats` are selections of a response name that its place has already; `pages` are the page sizes asked for.
+    """
+
+    depth: int = 0
+    aliases: int = 0
+    directives: int = 0
+    roots: int = 0
+    repeats: int = 0
+    operations: int = 0
+    fragments: int = 0
+    pages: list[Page] = field(default_factory=list)
+    cost: dict[str | None, Cost] = field(default_factory=dict)
+
+
+def shape_of(schema: GraphQLSchema, document: DocumentNode) -> Shape:
+    """Measure a document that need not be valid. Raise `Refusal(LIMIT_EXCEEDED)` when it is too large to measure."""
+    walk = _Walk(schema, document)
+    for definition in document.definitions:
+        if isinstance(definition, OperationDefinitionNode):
+            walk.operation(definition)
+    for fragment in walk.fragments.values():
+        # Validation looks into fragments that nothing spreads, too.
+        if fragment.name.value not in walk.spread:
+            walk.selections(fragment.selection_set, None, Cost(), _Place(1, 1, frozenset()), {})
+    return walk.shape
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    depth: int
+    nesting: int
+    within: frozenset[str]
+    paged: bool = False
+    introspection: bool = False
+
+    def inside(self, *, deeper: bool, paged: bool, introspection: bool) -> "_Place":
+        return _Place(self.depth + deeper, self.nesting + 1, self.within, paged, self.introspection or introspection)
+
+
+class _Walk:
+    def __init__(self, schema: GraphQLSchema, document: DocumentNode) -> None:
+        self.schema = schema
+        self.fragments = {
+            definition.name.value: definition
+            for definition in document.definitions
+            if isinstance(definition, FragmentDefinitionNode)
+        }
+        self.shape = Shape(fragments=len(self.fragments))
+        self.spread: set[str] = set()
+        self.visits = 0
+        self.defaults: dict[str, int] = {}
+
+    def operation(self, operation: OperationDefinitionNode) -> None:
+        self.defaults = {
+            definition.variable.name.value: int(definition.default_value.value)
+            for definition in operation.variable_definitions or ()
+            if isinstance(definition.default_value, IntValueNode)
+        }
+        cost, names = Cost(), dict[str, Any]()
+        root = self.schema.get_root_type(operation.operation)
+        self.selections(operation.selection_set, root, cost, _Place(1, 1, frozenset()), names)
+        self.shape.operations += 1
+        self.shape.directives += len(operation.directives or ())
+        self.shape.roots = max(self.shape.roots, len(names))
+        self.shape.cost[operation.name.value if operation.name else None] = cost
+
+    def selections(
+        self,
+        selection_set: SelectionSetNode,
+        parent: GraphQLNamedType | None,
+        cost: Cost,
+        place: _Place,
+        names: dict[str, Any],
+    ) -> None:
+        if place.nesting > DEEPEST_NESTING:
+            raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"Selections are nested more than {DEEPEST_NESTING} deep.")
+        if not place.introspection:
+            self.shape.depth = max(self.shape.depth, place.depth)
+        choice: dict[str, Cost] = {}
+        for selection in selection_set.selections:
+            self.visits += 1
+            if self.visits > MOST_VISITS:
+                raise Refusal(
+                    RefusalCode.LIMIT_EXCEEDED, f"The document selects more than {MOST_VISITS} fields and fragments."
+                )
+            self.shape.directives += len(selection.directives or ())
+            if isinstance(selection, FieldNode):
+                self.field(selection, parent, cost, place, names)
+            else:
+                chosen = self.chosen(selection, parent)
+                self.fragment(selection, parent, choice.setdefault(chosen, Cost()) if chosen else cost, place, names)
+        if choice:
+            cost.choices.append(choice)
+
+    def chosen(self, selection: Any, parent: GraphQLNamedType | None) -> str | None:
+        """The one type, of those that a value here may have, that a fragment is on."""
+        on = self.fragments.get(selection.name.value) if isinstance(selection, FragmentSpreadNode) else selection
+        if not isinstance(parent, GraphQLUnionType | GraphQLInterfaceType) or on is None or on.type_condition is None:
+            return None
+        name: str = on.type_condition.name.value
+        return name if isinstance(self.schema.get_type(name), GraphQLObjectType) else None
+
+    def fragment(
+        self,
+        selection: Any,
+        parent: GraphQLNamedType | None,
+        cost: Cost,
+        place: _Place,
+        names: dict[str, Any],
+    ) -> None:
+        condition, within, selection_set = None, place.within, None
+        if isinstance(selection, InlineFragmentNode):
+            condition, selection_set = selection.type_condition, selection.selection_set
+        elif isinstance(selection, FragmentSpreadNode):
+            name = selection.name.value
+            fragment = self.fragments.get(name)
+            if fragment is None or name in within:
+                return  # validation reports unknown fragments and cycles
+            self.spread.add(name)
+            condition, selection_set = fragment.type_condition, fragment.selection_set
+            within = within | {name}
+        if selection_set is None:
+            return
+        inner = _Place(place.depth, place.nesting + 1, within, place.paged, place.introspection)
+        type_ = self.schema.get_type(condition.name.value) if condition else parent
+        self.selections(selection_set, type_, cost, inner, names)
+
+    def field(
+        self, node: FieldNode, parent: GraphQLNamedType | None, cost: Cost, place: _Place, names: dict[str, Any]
+    ) -> None:
+        response_name = node.alias.value if node.alias else node.name.value
+        self.shape.aliases += node.alias is not None
+        self.shape.repeats += response_name in names
+        below = names.setdefault(response_name, {})
+        introspection = node.name.value.startswith("__")
+        if not (introspection or place.introspection):
+            cost.fixed += 1
+        if node.selection_set is None:
+            return
+        definition = (
+            parent.fields.get(node.name.value) if isinstance(parent, GraphQLObjectType | GraphQLInterfaceType) else None
+        )
+        page = self.page(node, definition)
+        inner = Cost()
+        self.selections(
+            node.selection_set,
+            get_named_type(definition.type) if definition else None,
+            inner,
+            place.inside(deeper=True, paged=page is not None, introspection=introspection),
+            below,
+        )
+        if page is not None:
+            self.shape.pages.append(page)
+            cost.add(page, inner)
+        else:
+            # The lists right inside a paged field are the page itself and counted with it.
+            cost.add(Page(LIST_GUESS if definition and _is_list(definition) and not place.paged else 1), inner)
+
+    def page(self, node: FieldNode, definition: GraphQLField | None) -> Page | None:
+        """The page size that a field is asked for, or None for a field that takes none."""
+        known = [name for name in PAGE_ARGUMENTS if definition is not None and name in definition.args]
+        given = {argument.name.value: argument.value for argument in node.arguments or ()}
+        asked = [given[name] for name in PAGE_ARGUMENTS if name in given]
+        default = DEFAULT_PAGE
+        if known and definition is not None:
+            set_default = definition.args[known[0]].default_value
+            default = set_default if isinstance(set_default, int) else DEFAULT_PAGE
+        for value in asked:
+            if isinstance(value, VariableNode):
+                name = value.name.value
+                return Page(self.defaults.get(name, default), name)
+            if isinstance(value, IntValueNode):
+                return Page(int(value.value[:10]))
+            if not isinstance(value, NullValueNode):
+                return Page(default)
+        return Page(default) if known or asked else None
+
+
+def _is_list(definition: GraphQLField) -> bool:
+    type_ = definition.type.of_type if is_non_null_type(definition.type) else definition.type
+    return is_list_type(type_) and is_composite_type(get_named_type(type_))

@@ -1,0 +1,112 @@
+"""Limits on a document, refused as `LIMIT_EXCEEDED` before validation and so before any resolver.
+
+Parsing, measuring and validating are done once for a text and kept. Measuring is `shape`'s work; how a refusal reaches
+the caller is `errors`'.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache, partial
+
+from graphql import DocumentNode, GraphQLError, GraphQLSchema, GraphQLSyntaxError, OperationDefinitionNode, parse
+from strawberry.extensions import DisableIntrospection, SchemaExtension
+from strawberry.schema.schema import validate_document
+
+from api.graphql.query_cost import Shape, shape_of
+from api.settings import Settings
+from api.telemetry import tracing
+from schema.core.refusals import Refusal, RefusalCode
+
+CACHED_DOCUMENTS = 256
+MOST_ROOTS = 10
+MOST_DIRECTIVES = 50
+MOST_FRAGMENTS = 50
+MOST_OPERATIONS = 10
+MOST_REPEATS = 200
+"""Validation compares every two selections of one name: 200 repeats cost it 30 ms at worst."""
+LARGEST_PAGE = 100
+
+
+class Prepared:
+    """A document with its shape, and, once it has been validated, what validation found."""
+
+    def __init__(self, document: DocumentNode, shape: Shape) -> None:
+        self.document = document
+        self.shape = shape
+        self.errors: list[GraphQLError] | None = None
+
+
+@lru_cache(maxsize=CACHED_DOCUMENTS)
+def prepared(schema: GraphQLSchema, text: str, max_tokens: int) -> Prepared:
+    """Parse and measure. Raise `GraphQLSyntaxError`, or `Refusal(LIMIT_EXCEEDED)`; neither is kept.
+
+    Strawberry's own caches are keyed by the document, whose hash walks every node at each request, twice.
+    """
+    try:
+        document = parse(text, max_tokens=max_tokens)
+    except GraphQLSyntaxError as error:
+        if f"more than {max_tokens} tokens" in error.message:
+            raise _too_many("tokens", max_tokens) from error
+        raise
+    return Prepared(document, shape_of(schema, document))
+
+
+class Limits(SchemaExtension):
+    """Hold each document against the settings, then validate it."""
+
+    prepared: Prepared
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self.settings = settings
+
+    def on_parse(self) -> Iterator[None]:
+        context = self.execution_context
+        core = context.schema._schema  # noqa: SLF001  Strawberry offers no public way to it
+        self.prepared = prepared(core, context.query or "", self.settings.max_tokens)
+        context.graphql_document = self.prepared.document
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        context = self.execution_context
+        document, shape = self.prepared.document, self.prepared.shape
+        tracing.current().operation = context.operation_type.value
+        for count, most, what in self._measures(shape):
+            if count > most:
+                raise _too_many(what, most, count)
+        names = [node.name for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+        if len(names) > 1 and context._provided_operation_name is None:  # noqa: SLF001
+            raise Refusal(RefusalCode.BAD_INPUT, "Say by `operationName` which of the operations is to run.")
+        variables = context.variables or {}
+        for page in shape.pages:
+            if (size := page.of(variables)) > LARGEST_PAGE:
+                raise _too_many("records a page", LARGEST_PAGE, size)
+            if size < 0:
+                raise Refusal(RefusalCode.BAD_INPUT, "A page size can't be negative.")
+        cost = shape.cost[context.operation_name].of(variables)
+        if cost > self.settings.max_cost:
+            raise _too_many("fields, counted with the page sizes asked for", self.settings.max_cost, cost)
+        if self.prepared.errors is None:
+            core = context.schema._schema  # noqa: SLF001
+            self.prepared.errors = validate_document(core, document, context.validation_rules)
+        context.pre_execution_errors = self.prepared.errors
+        yield
+
+    def _measures(self, shape: Shape) -> Iterable[tuple[int, int, str]]:
+        yield shape.depth, self.settings.max_depth, "levels of fields"
+        yield shape.aliases, self.settings.max_aliases, "aliases"
+        yield shape.roots, MOST_ROOTS, "fields at the root"
+        yield shape.directives, MOST_DIRECTIVES, "directives"
+        yield shape.repeats, MOST_REPEATS, "repeated fields"
+        yield shape.fragments, MOST_FRAGMENTS, "fragments"
+        yield shape.operations, MOST_OPERATIONS, "operations"
+
+
+def extensions(settings: Settings) -> list[Callable[[], SchemaExtension]]:
+    """Return the extensions of a `strawberry.Schema`."""
+    closed: list[Callable[[], SchemaExtension]] = [] if settings.introspection else [DisableIntrospection]
+    return [*closed, partial(Limits, settings)]
+
+
+def _too_many(what: str, most: int, count: int | None = None) -> Refusal:
+    found = f"This one has {count}; at most {most}" if count is not None else f"At most {most}"
+    return Refusal(RefusalCode.LIMIT_EXCEEDED, f"Too many {what}. {found} are allowed in one document.")

@@ -1,0 +1,1 @@
+"""Handle HTTP itself: errors, encodings, admission control and contract levels."""

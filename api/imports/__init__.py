@@ -1,0 +1,1 @@
+"""Load units, people, points, outlines and catalogues from files."""

@@ -1,0 +1,125 @@
+"""Importing monitoring points (监测点): rows become points by code, each with its unit and its monitors.
+
+Units and users are imported before; what all imports share is in `plans.py`.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import strawberry
+
+from api.imports.plans import (
+    POSITION_COLUMNS,
+    Plan,
+    UnitNames,
+    batches_of,
+    differences_of,
+    looked_up,
+    position_of,
+    worded_position,
+)
+from api.imports.tables import Column, Row, Table
+from schema.access.viewers import Role
+from schema.accounts.sessions import normal_user_name
+from schema.accounts.users import User
+from schema.core.ids import compose
+from schema.organisation.monitoring_points import MonitoringPoint
+from schema.organisation.units import Unit, UnitLevel
+from storage.store import Store
+
+COLUMNS = (
+    Column("code", ("code", "编号", "监测点编号", "point code"), required=True, is_code=True, most=100),
+    Column("enterprise", ("enterprise", "企业名称", "企业"), required=True),
+    Column("industry", ("industry", "产业", "行业"), required=True, most=50),
+    Column("unit", ("unit", "所属地区代码", "地区代码", "unit code"), required=True, is_code=True, most=100),
+    Column("address", ("address", "地址"), most=300),
+    *POSITION_COLUMNS,
+    Column("monitors", ("monitors", "监测员", "监测员用户名"), most=2000),
+)
+REGIONS = frozenset({UnitLevel.PROVINCE, UnitLevel.CITY, UnitLevel.COUNTY, UnitLevel.TOWNSHIP})
+EXAMPLE = (
+    ("JC-001", "南康甲子家具厂（虚构）", "家具", "360703", "示范路1号", "25.8552", "114.7114", "WGS84", "jc001"),
+    ("JC-002", "赣州乙丑稀土厂（虚构）", "稀土", "360700", "", "", "", "", ""),
+)
+
+
+async def plan(store: Store, table: Table, *, now: datetime, random: Callable[[int], bytes]) -> Plan[MonitoringPoint]:
+    """Raise `BadTable` with all faults; nothing is written."""
+    rows = _by_code(table)
+    known = {point.code: point for point in await looked_up(store.monitoring_points.named, list(rows))}
+    units = await UnitNames.among(store, [row.text("unit") for row in rows.values()])
+    names = [normal_user_name(name) for row in rows.values() for name in row.codes("monitors")]
+    users = {user.user_name: user for user in await looked_up(store.users.named, names)}
+    old_ids = [id for point in known.values() for id in point.monitor_ids]
+    people = {str(user.id): user for user in [*users.values(), *await looked_up(store.users.many, old_ids)]}
+    made, written = Plan[MonitoringPoint](store.monitoring_points.put_all), []
+    for code, row in rows.items():
+        old, unit = known.get(code), _unit(row, units)
+        monitors, position = _monitors(row, users, old), position_of(row, old.position if old else None)
+        if unit is None:
+            continue
+        point = MonitoringPoint(
+            id=old.id if old else strawberry.ID(compose("pnt", now, random(10))),
+            code=code,
+            enterprise=row.text("enterprise"),
+            industry=row.text("industry"),
+            address=(row.text("address") or None) if row.table.has("address") or old is None else old.address,
+            position=position,
+            unit_id=unit.id,
+            path=unit.path,
+            monitor_ids=monitors,
+            created_at=old.created_at if old else now,
+        )
+        differences = differences_of(_values(old, people), _values(point, people)) if old else None
+        if made.note(row, f"{code} {point.enterprise}", point, differences):
+            written.append(point)
+    table.check()
+    made.batches = list(batches_of(written))
+    return made
+
+
+def _by_code(table: Table) -> dict[str, Row]:
+    rows: dict[str, Row] = {}
+    for row in table.rows:
+        code = row.text("code")
+        if code in rows:
+            row.fault("code", f"Row {rows[code].number} has the code {code} already: keep one of the two.")
+        elif code:
+            rows[code] = row
+    return rows
+
+
+def _unit(row: Row, units: UnitNames) -> Unit | None:
+    code = row.text("unit")
+    unit = units.find(row, "unit", code) if code else None
+    if unit and unit.level not in REGIONS:
+        row.fault(
+            "unit", f"A point lies in a region, such as a county; {unit.code} {unit.name} is a {unit.level.value}."
+        )
+    return unit
+
+
+def _monitors(row: Row, users: dict[str, User], old: MonitoringPoint | None) -> tuple[str, ...]:
+    if old and not row.table.has("monitors"):
+        return old.monitor_ids
+    found: list[str] = []
+    for name in row.codes("monitors"):
+        user = users.get(normal_user_name(name))
+        if user is None:
+            row.fault("monitors", f"No user has the name {name}: import users before points.")
+        elif Role.MONITOR not in user.roles:
+            row.fault("monitors", f"{name} is no monitor: give the role MONITOR (监测员) first.")
+        else:
+            found.append(str(user.id))
+    return tuple(dict.fromkeys(found))
+
+
+def _values(point: MonitoringPoint, people: dict[str, User]) -> dict[str, str]:
+    return {
+        "enterprise": point.enterprise,
+        "industry": point.industry,
+        "unit": f"{point.unit_id} {point.path}",
+        "address": point.address or "",
+        "position": worded_position(point.position),
+        "monitors": "; ".join(people[id].user_name if id in people else id for id in point.monitor_ids),
+    }

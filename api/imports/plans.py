@@ -1,0 +1,178 @@
+"""Plans: what an import would add and change, made before anything is written; and what all imports read alike.
+
+What the rows of each noun mean is left to `unit_imports.py`, `point_imports.py` and `user_imports.py`.
+"""
+
+import math
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from api.imports.tables import Column, Row, plain
+from schema.geography.china_outline import in_china
+from schema.geography.positions import Datum, GeoPoint, GeoPointInput, PositionProblem, PositionSource, locate
+from schema.organisation.units import Unit
+from storage.store import Store
+
+BATCH = 500
+"""How many records one write, and how many names one look-up, may hold."""
+
+R = TypeVar("R")
+K = TypeVar("K")
+
+POSITION_COLUMNS = (
+    Column("latitude", ("latitude", "纬度", "lat")),
+    Column("longitude", ("longitude", "经度", "lon", "lng")),
+    Column("datum", ("datum", "坐标系", "坐标系统")),
+)
+DATUMS = {
+    plain(words): datum
+    for datum, names in {
+        Datum.WGS84: "WGS84 WGS-84 GPS CGCS2000 国家2000",  # CGCS2000 lies within centimetres of it
+        Datum.GCJ02: "GCJ02 GCJ-02 火星坐标 火星坐标系 高德 腾讯",
+        Datum.BD09: "BD09 BD-09 百度 百度坐标 百度坐标系",
+    }.items()
+    for words in names.split()
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A column whose value changes; what it was and what it would be, as people read them."""
+
+    column: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Change(Generic[R]):
+    """A record to be written, by the row that asks for it; without differences where it is new."""
+
+    row: int
+    label: str
+    record: R
+    differences: tuple[Difference, ...] = ()
+
+
+@dataclass
+class Plan(Generic[R]):
+    """What an import would do: `write` stores one of its `batches`, which stand in the order they must be stored in."""
+
+    write: Callable[[list[R]], Awaitable[None]] = field(repr=False)
+    added: list[Change[R]] = field(default_factory=list)
+    changed: list[Change[R]] = field(default_factory=list)
+    unchanged: int = 0
+    batches: list[list[R]] = field(default_factory=list, repr=False)
+
+    def note(self, row: Row, label: str, record: R, differences: Sequence[Difference] | None) -> bool:
+        """Put a record where it belongs (no `differences` at all: it is new); False where there is nothing to write."""
+        if differences is None:
+            self.added.append(Change(row.number, label, record))
+        elif differences:
+            self.changed.append(Change(row.number, label, record, tuple(differences)))
+        else:
+            self.unchanged += 1
+            return False
+        return True
+
+    async def carry_out(self) -> None:
+        for batch in self.batches:
+            await self.write(batch)
+
+
+def differences_of(before: Mapping[str, str], after: Mapping[str, str]) -> list[Difference]:
+    return [Difference(name, before[name], after[name]) for name in after if before[name] != after[name]]
+
+
+def batches_of(items: Sequence[K]) -> Iterator[list[K]]:
+    for start in range(0, len(items), BATCH):
+        yield list(items[start : start + BATCH])
+
+
+async def looked_up(named: Callable[[Sequence[str]], Awaitable[list[Any]]], names: Sequence[str]) -> list[Any]:
+    """All records known by any of `names`, each once."""
+    found: dict[str, Any] = {}
+    for batch in batches_of(sorted(set(names) - {""})):
+        found |= {str(record.id): record for record in await named(batch)}
+    return list(found.values())
+
+
+class UnitNames:
+    """Units by the codes that a file names: a present code wins over a former one, which is remarked on."""
+
+    def __init__(self, units: Sequence[Unit]) -> None:
+        self.present = {unit.code: unit for unit in units}
+        self.former: dict[str, list[Unit]] = {}
+        for unit in units:
+            for former in unit.former_names:
+                self.former.setdefault(former.code, []).append(unit)
+
+    @classmethod
+    async def among(cls, store: Store, codes: Sequence[str]) -> "UnitNames":
+        return cls(await looked_up(store.units.named, codes))
+
+    def find(self, row: Row, column: str, code: str) -> Unit | None:
+        """The unit that a cell names; a fault of the row where there is none, or no single one."""
+        if unit := self.present.get(code):
+            return unit
+        former = self.former.get(code, [])
+        if len(former) == 1:
+            row.remark(f"{code} is a former code of {former[0].code} {former[0].name}, which was taken.")
+            return former[0]
+        if former:
+            row.fault(column, f"{code} is a former code of {codes_of(former)}: name the one that is meant.")
+        else:
+            row.fault(column, f"No unit has the code {code}: import it first, or correct the code.")
+        return None
+
+
+def codes_of(units: Sequence[Unit]) -> str:
+    return ", ".join(f"{unit.code} {unit.name}" for unit in units)
+
+
+def position_of(row: Row, before: GeoPoint | None) -> GeoPoint | None:
+    """The position that a row gives; `before` where the file has no such columns, or names the same place."""
+    if not (row.table.has("latitude") or row.table.has("longitude")):
+        return before
+    given = {name: row.text(name) for name in ("latitude", "longitude", "datum")}
+    if not given["latitude"] and not given["longitude"]:
+        return None
+    latitude, longitude = (_degrees(row, name, given[name]) for name in ("latitude", "longitude"))
+    datum = DATUMS.get(plain(given["datum"]))
+    if datum is None:
+        column = "datum" if row.table.has("datum") else "latitude"
+        row.fault(column, "A position needs its datum: WGS84 (GPS), GCJ02 (AMap, Tencent) or BD09 (Baidu).")
+    if latitude is None or longitude is None or datum is None:
+        return None
+    sent = GeoPointInput(latitude=latitude, longitude=longitude, datum=datum, source=PositionSource.MANUAL)
+    found = locate(sent)
+    if found.problem is PositionProblem.SWAPPED_AXES:
+        row.fault("latitude", "Latitude and longitude are exchanged: China lies between 3 and 54 degrees of latitude.")
+    elif found.problem:
+        row.fault(
+            "latitude", "This is no place: latitude is within 90 degrees, longitude within 180, and not both are 0."
+        )
+    elif not in_china(latitude, longitude):
+        row.remark(f"The position {latitude}, {longitude} lies outside of what Chinese maps cover.")
+    return found
+
+
+def _degrees(row: Row, name: str, text: str) -> float | None:
+    try:
+        degrees = float(text)
+    except ValueError:
+        degrees = math.nan
+    if not math.isfinite(degrees):
+        row.fault(
+            name, "Degrees are written as a number such as 25.8179." if text else "The other coordinate is missing."
+        )
+        return None
+    return degrees
+
+
+def worded_position(position: GeoPoint | None) -> str:
+    if position is None:
+        return ""
+    datum = position.original_datum.value
+    return f"{position.original_latitude}, {position.original_longitude} {datum}"

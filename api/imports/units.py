@@ -1,0 +1,156 @@
+"""Importing units (单位): rows become units by code; a dry run and an import make the same plan.
+
+A unit keeps its id when its name changes, and when its code does, where the row names the old code as a former one.
+How rows form a tree is left to `unit_trees.py`.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+import strawberry
+
+from api.imports.plans import POSITION_COLUMNS, Plan, batches_of, differences_of, position_of, worded_position
+from api.imports.tables import Column, Row, Table, plain
+from api.imports.unit_tree import Node, Tree, in_freeing_order
+from schema.core.ids import compose
+from schema.geography.positions import GeoPoint
+from schema.organisation.units import FormerName, Unit, UnitLevel, path_below
+from storage.store import Store
+
+COLUMNS = (
+    Column("code", ("code", "代码", "单位代码", "unit code"), required=True, is_code=True, most=100),
+    Column("name", ("name", "名称", "单位名称", "unit name"), required=True),
+    Column("level", ("level", "层级", "级别"), required=True),
+    Column("parent", ("parent", "上级代码", "上级单位代码", "parent code"), is_code=True, most=100),
+    Column("former_codes", ("former codes", "原代码", "曾用代码", "former code"), most=1000),
+    Column("former_names", ("former names", "原名称", "曾用名", "former name"), most=1000),
+    *POSITION_COLUMNS,
+)
+LEVELS = {
+    plain(words): level
+    for level, names in {
+        UnitLevel.PROVINCE: "PROVINCE 省 省级 自治区 直辖市",
+        UnitLevel.CITY: "CITY 市 设区市 地级市 市级",
+        UnitLevel.COUNTY: "COUNTY 县 区 县级 县级市 市辖区 县（市、区） 县市区 开发区",
+        UnitLevel.TOWNSHIP: "TOWNSHIP 乡 镇 街道 乡镇 乡镇、街道 乡镇街道 乡级",
+        UnitLevel.DEPARTMENT: "DEPARTMENT 局 委 办 局、委、办 局委办 部门 单位",
+        UnitLevel.SECTION: "SECTION 股室 科室 股 科 处 处室",
+        UnitLevel.WINDOW: "WINDOW 窗口 服务窗口",
+    }.items()
+    for words in names.split()
+}
+EXAMPLE = (
+    ("360000", "江西省", "省", "", "", "", "", "", ""),
+    ("360700", "赣州市", "设区市", "360000", "", "", "", "", ""),
+    ("360703", "南康区", "县", "360700", "360782", "南康市", "25.8552", "114.7114", "WGS84"),
+    ("360703-XNB", "南康区效能办", "局委办", "360703", "", "", "", "", ""),
+    ("360703-JT", "南康区交通局", "局委办", "360703", "", "", "", "", ""),
+    ("360703-JT-1", "交通局运管窗口", "窗口", "360703-JT", "", "", "25.6601", "114.7602", "GCJ02"),
+)
+
+
+async def plan(store: Store, table: Table, *, now: datetime, random: Callable[[int], bytes]) -> Plan[Unit]:
+    """Raise `BadTable` with all faults; nothing is written."""
+    tree = Tree(_nodes(table))
+    await tree.join(store)
+    nodes = list(tree.nodes.values())
+    positions = {node: position_of(node.row, node.existing.position if node.existing else None) for node in nodes}
+    recoded = in_freeing_order([node for node in nodes if node.existing and node.existing.code != node.code])
+    table.check()
+    built: dict[Node, Unit] = {}
+
+    def build(node: Node) -> Unit:
+        if node not in built:
+            above = build(node.parent) if isinstance(node.parent, Node) else node.parent
+            built[node] = _unit(node, above, positions[node], now, random)
+        return built[node]
+
+    made = Plan[Unit](store.units.put_all)
+    written = []
+    for node in nodes:
+        unit = build(node)
+        differences = differences_of(_values(node.existing), _values(unit)) if node.existing else None
+        if made.note(node.row, node.label, unit, differences):
+            written.append(node)
+    made.batches = _batches(recoded, written, built)
+    return made
+
+
+def _nodes(table: Table) -> dict[str, Node]:
+    nodes: dict[str, Node] = {}
+    for row in table.rows:
+        code, level = row.text("code"), LEVELS.get(plain(row.text("level")))
+        if row.text("level") and level is None:
+            row.fault("level", f"One of {', '.join(str(each.value) for each in UnitLevel)} fits, or its Chinese word.")
+        if code in nodes:
+            row.fault("code", f"Row {nodes[code].row.number} has the code {code} already: keep one of the two.")
+        elif code:
+            nodes[code] = Node(row, code, level, _formers(row))
+    return nodes
+
+
+def _formers(row: Row) -> list[FormerName]:
+    """Former codes and names in pairs; where only one of the two lists is given, the other is what it is now."""
+    codes, names = row.codes("former_codes"), row.names("former_names")
+    if codes and names and len(codes) != len(names):
+        row.fault("former_names", f"{len(codes)} former codes and {len(names)} former names: give as many of each.")
+    names = names or [row.text("name")] * len(codes)
+    codes = codes or [row.text("code")] * len(names)
+    return [FormerName(name=name, code=code) for code, name in zip(codes, names, strict=False)]
+
+
+def _unit(
+    node: Node, above: Unit | None, position: GeoPoint | None, now: datetime, random: Callable[[int], bytes]
+) -> Unit:
+    if node.level is None:
+        raise ValueError("Only a row without faults becomes a unit.")
+    name, old = node.row.text("name"), node.existing
+    if old:
+        formers = _with_years(node.formers, old) if _names_formers(node.row) else old.former_names
+        return replace(old, code=node.code, name=name, level=node.level, former_names=formers, position=position)
+    id = compose("unt", now, random(10))
+    return Unit(
+        id=strawberry.ID(id),
+        code=node.code,
+        name=name,
+        level=node.level,
+        former_names=node.formers,
+        position=position,
+        path=path_below(above.path if above else "", id),
+        parent_id=str(above.id) if above else None,
+        ancestor_ids=(*above.ancestor_ids, str(above.id)) if above else (),
+        created_at=now,
+    )
+
+
+def _names_formers(row: Row) -> bool:
+    return row.table.has("former_codes") or row.table.has("former_names")
+
+
+def _with_years(formers: list[FormerName], old: Unit) -> list[FormerName]:
+    """A file has no column for the last year in which a name was in force; what is known of it stays."""
+    years = {(former.code, former.name): former.until for former in old.former_names}
+    return [replace(former, until=years.get((former.code, former.name))) for former in formers]
+
+
+def _values(unit: Unit) -> dict[str, str]:
+    return {
+        "code": unit.code,
+        "name": unit.name,
+        "level": str(unit.level.value),
+        "former codes and names": "; ".join(f"{former.code} {former.name}" for former in unit.former_names),
+        "position": worded_position(unit.position),
+    }
+
+
+def _batches(recoded: list[Node], written: list[Node], built: dict[Node, Unit]) -> list[list[Unit]]:
+    """Codes are freed before they are taken, and those above stored before those below.
+
+    So an import that was killed finds every unit that it has used, and completes when it is run again.
+    """
+    batches = [[built[node]] for node in recoded]
+    rest = [built[node] for node in written if node not in recoded]
+    for depth in sorted({len(unit.ancestor_ids) for unit in rest}):
+        batches += batches_of([unit for unit in rest if len(unit.ancestor_ids) == depth])
+    return batches

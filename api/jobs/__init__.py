@@ -1,0 +1,1 @@
+"""Run background work: leases and concurrency."""

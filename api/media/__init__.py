@@ -1,0 +1,1 @@
+"""Offer operations on photos, videos, sounds and documents, from upload to link."""

@@ -1,0 +1,1 @@
+"""Offer operations on subscriptions, push messages and webhooks."""

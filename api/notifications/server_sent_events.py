@@ -1,0 +1,152 @@
+"""Subscriptions as server-sent events, one a request, by the graphql-sse protocol's distinct connections mode.
+
+https://github.com/enisdenjo/graphql-sse; what a subscription is, is left to `subscribing.py`. Events bear their cursors as
+`id:`, so that whoever connects again with `Last-Event-ID` goes on where the line broke.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from typing import Any
+
+import anyio
+import orjson
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from api.accounts.authentication import Admission
+from api.graphql import requests
+from api.graphql.context import clock
+from api.graphql.requests import Malformed, Payload
+from api.http import responses
+from api.http.contract_level import HEADER, level_of
+from api.http.errors import fault, masked, refused
+from api.notifications.subscription_session import Rejected, Subscribing, Subscription
+from api.notifications.websocket_operations import CLOSED_BY, STALL_SECONDS
+from api.telemetry import tracing
+from schema.core.refusals import Refusal, RefusalCode
+
+PATH = "/graphql/stream"
+EVENT_STREAM = "text/event-stream"
+RETRY = b"retry: 3000\n\n"
+BEAT = b":\n\n"
+HEADERS = {
+    "content-type": f"{EVENT_STREAM}; charset=utf-8",
+    "cache-control": "no-store",
+    "x-accel-buffering": "no",  # nginx would hold events back
+}
+
+
+class EventStreamEndpoint:
+    """An ASGI application for one path."""
+
+    def __init__(self, subscribing: Subscribing) -> None:
+        self.subscribing = subscribing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            payload = await _read(request)
+            admission = await self._admitted(request)
+            with self.subscribing.seats.taking(admission.viewer.user_id):
+                begun = await self._begun(request, payload, admission)
+                await _tell(begun, self.subscribing.heartbeat_seconds, receive, send)
+                return
+        except Malformed as error:
+            headers = {"Allow": error.allow} if error.allow else None
+            shown, status = [fault(str(error))], error.status
+        except Refusal as refusal:
+            headers, shown, status = None, [refused(refusal)], None
+        except Rejected as rejected:
+            headers, shown, status = None, rejected.shown, None
+        answer = responses.request_error(shown, media=responses.GRAPHQL_JSON, status=status, headers=headers)
+        await answer(scope, receive, send)
+
+    async def _admitted(self, request: Request) -> Admission:
+        authorization = request.headers.get("authorization")
+        if authorization is None:
+            raise Refusal(RefusalCode.UNAUTHENTICATED)
+        return await self.subscribing.doorman.admit(authorization, clock())
+
+    async def _begun(self, request: Request, payload: Payload, admission: Admission) -> Subscription:
+        tracing.current().operation = "subscription"
+        return await self.subscribing.begin(
+            payload,
+            admission,
+            level=level_of(request.headers.get(HEADER)),
+            # It is newer than the `since` of the document's variables, which a client sends again as they were.
+            resumed_after=request.headers.get("last-event-id") or None,
+        )
+
+
+async def _read(request: Request) -> Payload:
+    """Raise `Malformed` or `Refusal`."""
+    if request.method not in {"GET", "POST"}:
+        raise Malformed("Subscribe by POST or GET.", 405, allow="GET, POST")
+    if not responses.quality_of(EVENT_STREAM, request.headers.get("accept", "")):
+        raise Malformed(f"Here answers come as {EVENT_STREAM}.", 406)
+    if request.method == "GET":
+        return requests.from_query_string(request.query_params)
+    return requests.from_body(await request.body())
+
+
+async def _tell(begun: Subscription, beat_seconds: float, receive: Receive, send: Send) -> None:
+    """Send events until the stream ends or the caller is gone; what talks to the database is never cut off."""
+    headers = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+    leaving = asyncio.ensure_future(_gone(receive, begun))
+    try:
+        async with aclosing(begun):
+            with suppress(OSError, TimeoutError):
+                await send({"type": "http.response.start", "status": 200, "headers": headers})
+                await _send(send, RETRY)
+                async with aclosing(_events(begun, beat_seconds)) as events:
+                    async for event in events:
+                        if leaving.done():
+                            break
+                        await _send(send, event)
+                await send({"type": "http.response.body", "body": b""})
+    finally:
+        begun.stream.close()
+        leaving.cancel()
+        await asyncio.wait({leaving})
+
+
+async def _events(begun: Subscription, beat_seconds: float) -> AsyncGenerator[bytes, None]:
+    results = begun.answers()
+    waiting = asyncio.ensure_future(anext(results, None))
+    try:
+        while True:
+            done, _ = await asyncio.wait({waiting}, timeout=beat_seconds)
+            if not done:
+                yield BEAT
+                continue
+            if (answer := waiting.result()) is None:
+                break
+            yield _event(*answer)
+            waiting = asyncio.ensure_future(anext(results, None))
+        if begun.stream.ended not in CLOSED_BY:
+            yield b"event: complete\ndata:\n\n"
+    finally:
+        begun.stream.close()
+        await asyncio.wait({waiting})
+        await results.aclose()
+
+
+def _event(body: dict[str, Any], cursor: str | None) -> bytes:
+    try:
+        data = orjson.dumps(body)
+    except TypeError as error:
+        data, cursor = orjson.dumps({"errors": [masked(error)]}), None
+    id = f"id: {cursor}\n".encode() if cursor else b""
+    return b"event: next\n" + id + b"data: " + data + b"\n\n"
+
+
+async def _send(send: Send, body: bytes) -> None:
+    with anyio.fail_after(STALL_SECONDS):
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+
+
+async def _gone(receive: Receive, begun: Subscription) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    begun.stream.close()

@@ -1,0 +1,156 @@
+"""Webhooks: an administrator sets where the office's own systems are told of changes (网络回调).
+
+Telling them is left to `webhook_work.py`.
+"""
+
+import secrets
+from datetime import timedelta
+from typing import Annotated
+
+import strawberry
+
+from api.graphql.context import Context, Info
+from api.notifications.outbound_http import NotThere, Outgoing, Rules, caller
+from api.settings import Settings
+from schema.access.guards import mutation, query
+from schema.core.ids import checked
+from schema.core.pagination import DEFAULT_PAGE, Connection
+from schema.core.refusals import Refusal, RefusalCode, Refused
+from schema.notifications.webhooks import (
+    MOST_OF_OFFICE,
+    RegisterWebhookInput,
+    RotateWebhookSecretInput,
+    Webhook,
+    WebhookDelivery,
+    WebhookInput,
+    WebhookState,
+)
+from storage.access.visibility import within
+from storage.mongodb.errors import AlreadyThere
+from storage.notifications.webhooks import keyset_of
+
+OVERLAP = timedelta(hours=24)
+"""How long the secret before is still signed with: the receiver takes the new one up meanwhile."""
+
+
+@strawberry.type(description="The webhook as it is now.")
+class WebhookPayload:
+    webhook: Webhook = strawberry.field(description="The webhook.")
+    secret: str | None = strawberry.field(
+        description="What its calls are signed with. Shown this once: asked again, it is null (签名密钥).", default=None
+    )
+
+
+@strawberry.type(description="The webhook is no more, nor what it was still to be told.")
+class WebhookRemoved:
+    id: strawberry.ID = strawberry.field(description="Which webhook.")
+
+
+WebhookResult = Annotated[
+    WebhookPayload | Refused, strawberry.union("WebhookResult", description="The webhook as it is now, or why not.")
+]
+RemoveWebhookResult = Annotated[
+    WebhookRemoved | Refused, strawberry.union("RemoveWebhookResult", description="The webhook is gone, or why not.")
+]
+
+
+def rules_of(settings: Settings) -> Rules:
+    return Rules(loopback=settings.webhook_allow_loopback, private=settings.webhook_allow_private)
+
+
+@strawberry.type
+class WebhookQueries:
+    @query(description="The webhooks of offices in scope, oldest first (网络回调).")
+    async def webhooks(self, info: Info) -> list[Webhook]:
+        return await info.context.store.webhooks.all(within("office_path", info.context.actor.scopes))
+
+    @query(description="What a webhook was told within 30 days, latest change first (投递记录).")
+    async def webhook_deliveries(
+        self, info: Info, id: strawberry.ID, first: int = DEFAULT_PAGE, after: str | None = None
+    ) -> Connection[WebhookDelivery]:
+        webhook = await _visible(info.context, id, "id")
+        seal = info.context.seal("webhookDeliveries", webhook.id)
+        page = seal.page(first, after)
+        return seal.connection(await info.context.store.webhooks.page(webhook.id, page), page, keyset_of)
+
+
+@strawberry.type
+class WebhookMutations:
+    @mutation(description="Have an address told of every change of the office's cases and assignments (登记回调).")
+    async def register_webhook(self, info: Info, input: RegisterWebhookInput) -> WebhookResult:
+        return await register(info.context, input)
+
+    @mutation(description="Sign with a new secret; for 24 hours with the one before as well (更换密钥).")
+    async def rotate_webhook_secret(self, info: Info, input: RotateWebhookSecretInput) -> WebhookResult:
+        return await rotate(info.context, input)
+
+    @mutation(description="Tell a webhook again that was disabled, of what changes from now on (重新启用).")
+    async def enable_webhook(self, info: Info, input: WebhookInput) -> WebhookResult:
+        id = checked(input.id, "whk", field="id")
+        scopes = within("office_path", info.context.actor.scopes)
+        webhook = await info.context.store.webhooks.enable(id, scopes)
+        if webhook is None:
+            raise Refusal(RefusalCode.NOT_FOUND, field="id")
+        return WebhookPayload(webhook=webhook)
+
+    @mutation(description="Tell an address no more; again is no fault (删除回调).")
+    async def remove_webhook(self, info: Info, input: WebhookInput) -> RemoveWebhookResult:
+        id = checked(input.id, "whk", field="id")
+        await info.context.store.webhooks.remove(id, within("office_path", info.context.actor.scopes))
+        return WebhookRemoved(id=strawberry.ID(id))
+
+
+async def register(context: Context, input: RegisterWebhookInput) -> WebhookPayload:
+    """Raise `Refusal(BAD_ID | BAD_INPUT | CONFLICT | FORBIDDEN | LIMIT_EXCEEDED)`."""
+    id, viewer = checked(input.id, "whk", field="id"), context.actor
+    if viewer.office_id is None or viewer.office_path is None:
+        raise Refusal(RefusalCode.FORBIDDEN, "You work for no office.")
+    if known := await context.store.webhooks.many([id]):
+        return _same(known[0], input, viewer.office_id)
+    async with caller() as client:
+        try:
+            await Outgoing(rules_of(context.settings), client).check(input.url)
+        except NotThere as error:
+            raise Refusal(RefusalCode.BAD_INPUT, str(error), field="url") from None
+    if len(await context.store.webhooks.all({"office_path": viewer.office_path})) >= MOST_OF_OFFICE:
+        raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"At most {MOST_OF_OFFICE} webhooks of one office.")
+    secret = secrets.token_urlsafe(32)
+    webhook = Webhook(
+        id=strawberry.ID(id),
+        url=input.url,
+        state=WebhookState.ACTIVE,
+        registered_at=context.now,
+        office_id=viewer.office_id,
+        office_path=viewer.office_path,
+        secret=secret,
+        secret_id=id,
+    )
+    try:
+        await context.store.webhooks.register(webhook)
+    except AlreadyThere:
+        return _same((await context.store.webhooks.many([id]))[0], input, viewer.office_id)
+    return WebhookPayload(webhook=webhook, secret=secret)
+
+
+async def rotate(context: Context, input: RotateWebhookSecretInput) -> WebhookPayload:
+    """Raise `Refusal(BAD_ID | NOT_FOUND)`."""
+    webhook = await _visible(context, input.id, "id")
+    rotation_id = checked(input.rotation_id, "evt", field="rotationId")
+    secret, scopes = secrets.token_urlsafe(32), within("office_path", context.actor.scopes)
+    until = context.now + OVERLAP
+    rotated = await context.store.webhooks.rotate(webhook.id, scopes, secret, rotation_id, until)
+    return WebhookPayload(webhook=rotated, secret=secret) if rotated else WebhookPayload(webhook=webhook)
+
+
+def _same(known: Webhook, input: RegisterWebhookInput, office_id: str) -> WebhookPayload:
+    if known.url != input.url or known.office_id != office_id:
+        raise Refusal(RefusalCode.CONFLICT, "This id already stands for another webhook.", field="id")
+    return WebhookPayload(webhook=known)
+
+
+async def _visible(context: Context, id: str, field: str) -> Webhook:
+    wanted = [checked(id, "whk", field=field)]
+    found = await context.store.webhooks.many(wanted, within("office_path", context.actor.scopes))
+    if not found:
+        raise Refusal(RefusalCode.NOT_FOUND, field=field)
+    return found[0]

@@ -1,0 +1,1 @@
+"""Offer operations on units, monitoring points and outlines of counties."""

@@ -1,0 +1,1 @@
+"""Offer operations on redactions: copies that may be shown outside."""

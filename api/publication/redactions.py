@@ -1,0 +1,83 @@
+"""Redactions: requested and corrected by officers, approved by another person than them (脱敏发布).
+
+The steps themselves are in `releases.py`.
+"""
+
+from typing import Annotated
+
+import strawberry
+
+from api.graphql.context import Info
+from api.graphql.nodes import visible_redaction
+from api.publication.redaction_review import (
+    ApproveRedactionInput,
+    CorrectRedactionInput,
+    RejectRedactionInput,
+    RequestRedactionInput,
+    approve,
+    correct,
+    reject,
+    request,
+)
+from schema.access.guards import mutation, query
+from schema.core.ids import checked
+from schema.core.pagination import DEFAULT_PAGE, Connection
+from schema.core.refusals import Refused
+from schema.publication.redactions import Redaction, RedactionState
+from storage.access.visibility import all_of, within
+from storage.mongodb.client import Document
+from storage.publication.redactions import keyset_of
+
+
+@strawberry.type(description="The redaction as it is now.")
+class RedactionPayload:
+    redaction: Redaction = strawberry.field(description="The redaction.")
+
+
+RedactionResult = Annotated[
+    RedactionPayload | Refused,
+    strawberry.union("RedactionResult", description="The redaction as it is now, or why not."),
+]
+
+
+@strawberry.type
+class RedactionQueries:
+    @query(description="One redaction; null when there is none that you may see.")
+    async def redaction(self, info: Info, id: strawberry.ID) -> Redaction | None:
+        return await visible_redaction(info.context, checked(id, "red", field="id"))
+
+    @query(description="Redactions of the offices in one's scope by time of the request, latest first.")
+    async def redactions(
+        self,
+        info: Info,
+        states: list[RedactionState] | None = None,
+        first: int = DEFAULT_PAGE,
+        after: str | None = None,
+    ) -> Connection[Redaction]:
+        seal = info.context.seal("redactions", repr(states))
+        page = seal.page(first, after)
+        wanted: Document = {"state": {"$in": [state.value for state in states]}} if states is not None else {}
+        in_scope = within("office_path", info.context.actor.scopes)
+        found = await info.context.store.redactions.page(all_of(in_scope, wanted), page)
+        return seal.connection(found, page, keyset_of)
+
+
+@strawberry.type
+class RedactionMutations:
+    @mutation(description="Request a copy of a photo for release; faces are looked for at once (申请脱敏).")
+    async def request_redaction(self, info: Info, input: RequestRedactionInput) -> RedactionResult:
+        return RedactionPayload(redaction=await request(info.context, input))
+
+    @mutation(description="Say which boxes to cover; every time a new copy is made, to be approved anew (修正遮盖框).")
+    async def correct_redaction(self, info: Info, input: CorrectRedactionInput) -> RedactionResult:
+        return RedactionPayload(redaction=await correct(info.context, input))
+
+    @mutation(
+        description="Approve the copy that one has looked at, where one has neither requested nor corrected it (复核)."
+    )
+    async def approve_redaction(self, info: Info, input: ApproveRedactionInput) -> RedactionResult:
+        return RedactionPayload(redaction=await approve(info.context, input))
+
+    @mutation(description="Reject a copy, give a request up, or take an approval back (不予发布、撤回).")
+    async def reject_redaction(self, info: Info, input: RejectRedactionInput) -> RedactionResult:
+        return RedactionPayload(redaction=await reject(info.context, input))

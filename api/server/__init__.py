@@ -1,0 +1,1 @@
+"""Assemble and run the processes: the application, its routes and the worker."""

@@ -1,0 +1,95 @@
+"""The explorer: a page of our own for browsers at /graphql, with worked examples for each role; needs no other server.
+
+What the page does is written in `explorer/`; the examples, one folder a role, are `explorer/examples/`.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from api.http import responses
+
+FOLDER = Path(__file__).parents[1] / "web" / "explorer"
+PATH = "/graphql/explorer"
+
+
+class Explorer:
+    """The page, read once; its files are served below `PATH`."""
+
+    def __init__(self, folder: Path = FOLDER) -> None:
+        self.folder = folder
+        self._page = (folder / "index.html").read_bytes()
+        self._manifest = manifest(folder)
+
+    async def page(self, _: Request) -> Response:
+        """Answer a browser's GET of /graphql."""
+        return Response(self._page, media_type="text/html", headers={"Cache-Control": "no-cache", "Vary": "Accept"})
+
+    async def examples(self, _: Request) -> Response:
+        return responses.answer(self._manifest)
+
+    def routes(self) -> list[BaseRoute]:
+        return [
+            Route(f"{PATH}/examples.json", self.examples),
+            Mount(PATH, _Files(directory=self.folder / "page")),
+        ]
+
+
+class _Files(StaticFiles):
+    def file_response(self, *arguments: Any, **more: Any) -> Response:
+        """After an upgrade, the next load of the page must get the new files."""
+        response = super().file_response(*arguments, **more)
+        response.headers["Cache-Control"] = "no-cache"
+        return response
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    """Read the roles with their worked examples, and the operations of a session, which the page runs by itself.
+
+    An example is `examples/<role>/<number>-<name>.graphql`, with variables in the `.json` of the same name. It begins
+    with comments: its title in English and in Chinese, and, where that is not enough, what it shows in both.
+
+    In variables the page fills blanks: `{{new:obs}}` a new id, `{{last:cas}}` the last one of its kind seen in an
+    answer, `{{now}}` this moment; a mark, as in `{{new:obs#1}}`, makes blanks the same.
+
+    Raises `ValueError` for a file that misfits.
+    """
+    roles = json.loads((folder / "examples" / "roles.json").read_text("utf-8"))
+    for role in roles:
+        role["examples"] = [example(path) for path in sorted((folder / "examples" / role["name"]).glob("*.graphql"))]
+    names = {"signIn": "sign-in", "refresh": "refresh", "signOut": "sign-out"}
+    operations = {key: _operation(folder / "session" / f"{name}.graphql") for key, name in names.items()}
+    return {"roles": roles, "operations": operations}
+
+
+def _operation(path: Path) -> dict[str, str]:
+    variables = path.with_suffix(".json")
+    return {
+        "query": path.read_text("utf-8"),
+        "variables": variables.read_text("utf-8") if variables.exists() else "{}",
+    }
+
+
+def example(path: Path) -> dict[str, str]:
+    """Read one worked example."""
+    comments: list[str] = []
+    lines = path.read_text("utf-8").splitlines()
+    while lines and lines[0].startswith("#"):
+        comments.append(lines.pop(0).lstrip("# "))
+    if len(comments) not in {2, 4}:
+        raise ValueError(f"{path} must begin with its title in English and Chinese, and maybe what it shows in both.")
+    variables = path.with_suffix(".json")
+    return {
+        "name": path.stem,
+        "title": comments[0],
+        "titleZh": comments[1],
+        "about": "".join(comments[2:3]),
+        "aboutZh": "".join(comments[3:4]),
+        "operation": "\n".join(lines).strip() + "\n",
+        "variables": variables.read_text("utf-8").strip() + "\n" if variables.exists() else "",
+    }

@@ -1,0 +1,93 @@
+"""The HTTP application around one schema: its routes and middleware; what it is wired to is given to it by `app`."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+import strawberry
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import ASGIApp
+
+from api.evidence.pack_urls import PATH
+from api.graphql.endpoint import GraphQLEndpoint, HoldsUnreadable
+from api.graphql.trusted_documents import TrustedDocuments
+from api.http import responses
+from api.notifications import server_sent_events
+from api.notifications.server_sent_events import EventStreamEndpoint
+from api.notifications.subscription_session import Subscribing
+from api.notifications.websocket import SocketEndpoint
+from api.server.explorer import Explorer
+from api.server.health import Readiness, ReadyEndpoint, alive
+from api.server.middleware import middleware
+from api.settings import Settings
+from api.telemetry.metrics import Metrics, MetricsEndpoint
+from mobile_contract.documents import trusted
+from mobile_contract.levels import Levels
+
+C = TypeVar("C", bound=HoldsUnreadable)
+
+
+def web_app(
+    settings: Settings,
+    schema: strawberry.Schema,
+    context_of: Callable[[Request], Awaitable[C]],
+    *,
+    metrics: Metrics,
+    readiness: Readiness,
+    lifespan: Any = None,
+    published: Mapping[str, Callable[[], dict[str, Any]]] | None = None,
+    packs: ASGIApp | None = None,
+    subscribing: Subscribing | None = None,
+) -> Starlette:
+    """Compose the application; `lifespan` is Starlette's, and opens and closes what the context draws on.
+
+    `published` are documents below `/.well-known/` by name; `packs` answers below `pack_addresses.PATH`, `subscribing` what
+    subscribes over WebSocket and as server-sent events.
+    """
+    strict = settings.trusted_documents_only
+    explorer = Explorer()
+    documents = subscribing.documents if subscribing else TrustedDocuments(trusted(), only=strict)
+    graphql = GraphQLEndpoint(
+        schema,
+        context_of,
+        page=None if strict else explorer.page,
+        flat=not settings.introspection,
+        documents=documents,
+    )
+    return Starlette(
+        routes=[
+            *([] if strict else [Route("/", to_graphql)]),
+            Route("/graphql", graphql),
+            *(_streams(subscribing) if subscribing else []),
+            *([] if strict else explorer.routes()),
+            Route("/healthz", alive),
+            Route("/readyz", ReadyEndpoint(readiness, settings.metrics_token).respond),
+            *(Route(f"/.well-known/{name}", _published(told)) for name, told in (published or {}).items()),
+            *([Route(f"{PATH}{{address}}", packs)] if packs else []),
+            Route("/metrics", MetricsEndpoint(metrics, settings.metrics_token).respond),
+        ],
+        middleware=middleware(settings, metrics, Levels.read()),
+        lifespan=lifespan,
+    )
+
+
+def _streams(subscribing: Subscribing) -> list[BaseRoute]:
+    return [
+        WebSocketRoute("/graphql", SocketEndpoint(subscribing)),
+        Route(server_sent_events.PATH, EventStreamEndpoint(subscribing)),
+    ]
+
+
+def _published(told: Callable[[], dict[str, Any]]) -> Callable[[Request], Awaitable[Response]]:
+    """Public keys, for those who verify what we signed themselves."""
+
+    async def respond(_: Request) -> Response:
+        return responses.answer(told())
+
+    return respond
+
+
+async def to_graphql(_: Request) -> Response:
+    return RedirectResponse("/graphql")

@@ -1,0 +1,55 @@
+"""One API process on a listening socket that its parent bound; which parent, and how many beside it, is left to `scripts.run`.
+
+`python -m api.server.serve --fd N`
+"""
+
+import argparse
+import socket
+from collections.abc import Awaitable, Callable
+
+import uvicorn
+
+from api.notifications.websocket import LONGEST_MESSAGE
+from api.server.app import create_app
+from api.settings import Settings
+
+GRACE_SECONDS = 10
+
+
+class Server(uvicorn.Server):
+    """Ends streams, which have no end of their own, before it waits for what is under way."""
+
+    def __init__(self, config: uvicorn.Config, stop_streams: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(config)
+        self._stop_streams = stop_streams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._stop_streams()
+        await super().shutdown(sockets)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="api.server.serve", description=__doc__)
+    parser.add_argument("--fd", type=int, required=True, help="descriptor of the listening socket")
+    descriptor = parser.parse_args().fd
+    settings = Settings.from_environment()
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        # Whose word on the client's address is believed: nobody's, unless named.
+        proxy_headers=settings.trusted_proxies is not None,
+        forwarded_allow_ips=settings.trusted_proxies or "",
+        server_header=False,
+        access_log=False,  # the app logs its own requests, without identities
+        log_config=None,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        ws="websockets-sansio",
+        ws_max_size=LONGEST_MESSAGE,
+    )
+    Server(config, app.state.stop_streams).run(sockets=[socket.socket(fileno=descriptor)])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Offer operations on what a phone hands in and pulls."""

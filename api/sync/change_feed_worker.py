@@ -1,0 +1,114 @@
+"""Change work: one worker at a time follows what is written and enters it into the sequence that phones read.
+
+The server's log has one order, in which what was written under one majority never overtakes what was written before: a
+sequence that is made from it has no gaps that fill later. What a phone reads of it is left to `changes.py`.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import anyio
+import structlog
+
+from schema.sync.changes import ChangeKind
+from storage.mongodb.change_stream import Following, follow
+from storage.mongodb.client import Document
+from storage.mongodb.errors import HistoryLost
+from storage.store import Store
+from storage.sync.change_sources import PIPELINE
+from storage.sync.changes import ChangeSequence, LeaseLost
+
+LEASE = timedelta(seconds=15)
+NOTE_EVERY = timedelta(seconds=2)
+MOST = 500
+KEEP_GONE = timedelta(days=400)
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class ChangeWork:
+    """`holder` names this process among those that might do the same; `now` is the clock.
+
+    Without anything to enter, how far the log was read is noted `note_every` so often.
+    """
+
+    store: Store
+    holder: str
+    now: Callable[[], datetime]
+    note_every: timedelta = NOTE_EVERY
+
+    async def follow(self) -> None:
+        """Follow what is written until the lease is lost or the stream breaks; nothing while another worker does."""
+        claimed = await self._claim()
+        if claimed is None:
+            return
+        try:
+            await self._follow(claimed)
+        except HistoryLost:
+            # Whether nothing but time was lost, or the database was put back to an earlier state, can't be told apart.
+            log.warning("the log of changes does not reach back: all phones read anew")
+            await self.store.changes.begin_anew(self.holder)
+        except LeaseLost:
+            log.info("another worker enters changes")
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self.store.changes.release(self.holder)
+
+    async def forget(self) -> None:
+        """Forget what went long ago."""
+        while await self.store.changes.forget(self.now() - KEEP_GONE):
+            pass
+
+    async def _claim(self) -> ChangeSequence | None:
+        return await self.store.changes.claim(self.holder, self.now(), self.now() + LEASE)
+
+    async def _follow(self, sequence: ChangeSequence) -> None:
+        async with follow(self.store.mongo, PIPELINE, sequence.token) as following:
+            if sequence.token is None:
+                await self._read_everything(following)
+            noted, before = self.now(), following.token
+            while True:
+                began = self.now()
+                changed = await following.batch(MOST)
+                if changed.events or began - noted >= self.note_every:
+                    as_of = began if changed.is_all else changed.at
+                    await self._touch(changed.events, before, following.token, as_of)
+                    noted, before = began, following.token
+
+    async def _touch(
+        self, events: list[Document], before: Document | None, after: Document | None, as_of: datetime | None
+    ) -> None:
+        """Enter what is seen differently after those writes, by pieces: a write to a case touches hundreds of records.
+
+        Until all is entered, the log is to be gone on with from `before`: what is entered already differs no more then.
+        """
+        touched = await self.store.change_sources.touched(events) if events else {}
+        wanted = [(kind, id) for kind, ids in touched.items() for id in ids]
+        *first, last = [wanted[start : start + MOST] for start in range(0, len(wanted), MOST)] or [[]]
+        for some in first:
+            await self._enter(some, token=before)
+        await self._enter(last, token=after, as_of=as_of)
+
+    async def _enter(
+        self, wanted: Iterable[tuple[ChangeKind, str]], *, token: Document | None, as_of: datetime | None = None
+    ) -> None:
+        ids: dict[ChangeKind, list[str]] = {}
+        for kind, id in wanted:
+            ids.setdefault(kind, []).append(id)
+        records = await self.store.change_sources.look(ids)
+        await self.store.changes.enter(self.holder, records, token=token, as_of=as_of, until=self.now() + LEASE)
+
+    async def _read_everything(self, following: Following) -> None:
+        """Enter every record there is, and that those which are there no longer are gone.
+
+        What is written meanwhile is read from the stream, which was opened before.
+        """
+        token, began = following.token, self.now()
+        for kind in ChangeKind:
+            for ids in (self.store.change_sources.ids, self.store.changes.heads):
+                after = ""
+                while found := await ids(kind, after, MOST):
+                    await self._enter([(kind, id) for id in found], token=None)
+                    after = found[-1]
+        await self._enter([], token=token, as_of=began)

@@ -1,0 +1,49 @@
+"""Syncs: one meeting of a phone with the server: its clock is compared, its numbers are counted, and it pulls (同步).
+
+What it hands in are the mutations before this one, in the same document: they run in their order.
+"""
+
+from typing import Annotated
+
+import strawberry
+
+from api.accounts.device_clocks import read_clock
+from api.graphql.context import Context, Info
+from api.sync.changes import pull_or_say_why_not
+from schema.access.guards import mutation
+from schema.core.refusals import Refusal, RefusalCode, Refused
+from schema.core.times import MAX_SAFE_INTEGER
+from schema.sync.sync import SequenceGap, SyncInput, SyncPayload, first_of, gaps
+
+SyncResult = Annotated[
+    SyncPayload | Refused,
+    strawberry.union("SyncResult", description="What the server says, or why the phone must do something else first."),
+]
+
+
+@strawberry.type
+class SyncMutations:
+    @mutation(
+        description="Compare clocks, tell what is missing, and pull what has changed (同步). Put it last in a document"
+        " with what is handed in: one round trip."
+    )
+    async def sync(self, info: Info, input: SyncInput) -> SyncResult:
+        context, viewer = info.context, info.context.actor
+        reading = await read_clock(context, input.device_clock, viewer.user_id, viewer.device_id)
+        return SyncPayload(
+            server_time=context.now,
+            clock=reading,
+            gaps=await _gaps(context, input.last_sequence),
+            changes=await pull_or_say_why_not(context, input.since, input.kinds, input.first),
+        )
+
+
+async def _gaps(context: Context, last: int | None) -> list[SequenceGap]:
+    """Raises `Refusal(BAD_INPUT)` for a number that no device counts to."""
+    viewer = context.actor
+    if last is None or viewer.device_id is None:
+        return []
+    if not 0 <= last <= MAX_SAFE_INTEGER:
+        raise Refusal(RefusalCode.BAD_INPUT, "A device counts from 1.", field="lastSequence")
+    known = await context.store.observations.sequences(viewer.user_id, viewer.device_id, first_of(last), last)
+    return gaps(known, last)

@@ -1,0 +1,184 @@
+"""People: the accounts that the kit was given, each signed in on a device of its own, and what they ask.
+
+What must come of it is the chapters' to say; how requests travel is `server`'s.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from mobile_contract.kit.http_client import Answer, Server
+from mobile_contract.kit.results import Broken, NotTried, hold
+from mobile_contract.phone.ids import new_id
+
+
+class SignInFailed(Exception):  # noqa: N818
+    """An account that the kit was given does not sign in: nothing can be tried."""
+
+
+@dataclass
+class Person:
+    """Somebody on a device; renews a token that has run out by signing in again."""
+
+    server: Server
+    name: str
+    password: str
+    device_id: str = field(default_factory=lambda: new_id("dev"))
+    access: str = ""
+    refresh: str = ""
+    secret: str = ""
+    id: str = ""
+
+    async def sign_in(self) -> "Person":
+        given = {
+            "userName": self.name,
+            "password": self.password,
+            "deviceId": self.device_id,
+            "deviceName": "conformance kit 一致性检查",
+        }
+        value = (await self.server.ask("SignIn", {"input": given})).root
+        if value.get("__typename") != "SignedIn":
+            raise SignInFailed(f"{self.name} can't sign in: {value.get('message') or value}")
+        self.access, self.refresh, self.id = value["accessToken"], value["refreshToken"], value["user"]["id"]
+        self.secret = value.get("deviceSecret") or ""
+        return self
+
+    async def again(self) -> "Person":
+        """The same account on another device."""
+        return await Person(self.server, self.name, self.password).sign_in()
+
+    async def send(self, operation: str, variables: dict[str, Any] | None = None, **how: Any) -> Answer:
+        """The answer to an operation of the contract, by its name, or to the text of another."""
+        answer = await self.server.ask(operation, variables or {}, token=self.access, **how)
+        if answer.code == "UNAUTHENTICATED":
+            await self.sign_in()
+            answer = await self.server.ask(operation, variables or {}, token=self.access, **how)
+        if answer.code == "UNKNOWN_DOCUMENT" and " " in operation:
+            raise NotTried("The server executes trusted documents alone, and this needs another operation.")
+        return answer
+
+    async def ask(self, operation: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The value of the first root field. Raise `Broken` where there is none, or a refusal of the whole."""
+        answer = await self.send(operation, variables)
+        value = answer.root
+        if value.get("__typename") == "Refused":
+            raise Broken(answer.request, "an answer", f"refused: {value.get('code')} {value.get('message')}")
+        return value
+
+    async def submit(self, *drafts: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
+        value = await self.ask("SubmitObservations", {"input": {"drafts": list(drafts), **more}})
+        results: list[dict[str, Any]] = value["results"]
+        hold(len(results) == len(drafts), "SubmitObservations", f"{len(drafts)} results", f"{len(results)} results")
+        return results
+
+    async def hand_in(self, **fields: Any) -> dict[str, Any]:
+        """A draft that must be accepted; it and its result."""
+        sent = draft(**fields)
+        [result] = await self.submit(sent)
+        hold(result["outcome"] == "ACCEPTED", f"SubmitObservations of {sent['id']}", "ACCEPTED", result)
+        return sent | {"result": result}
+
+    async def nodes(self, operation: str, most: int = 2000) -> list[dict[str, Any]]:
+        """All nodes of a list of the contract, page by page."""
+        found: list[dict[str, Any]] = []
+        after = None
+        while len(found) < most:
+            value = await self.ask(operation, {"first": 50, "after": after})
+            found += [edge["node"] for edge in value["edges"]]
+            after = value["pageInfo"]["endCursor"]
+            if not value["pageInfo"]["hasNextPage"]:
+                break
+        return found
+
+    async def reports(self, *ids: str) -> list[dict[str, Any]]:
+        """Those of one's own latest 50 reports that bear one of the ids."""
+        value = await self.ask("MyReports", {"first": 50})
+        return [edge["node"] for edge in value["edges"] if edge["node"]["id"] in ids]
+
+    async def page(self, since: str | None, first: int = 100, kinds: list[str] | None = None) -> dict[str, Any]:
+        return await self.ask("Changes", {"since": since, "first": first, "kinds": kinds})
+
+    async def pull(
+        self, since: str | None = None, first: int = 100, kinds: list[str] | None = None
+    ) -> tuple[list[dict[str, Any]], str]:
+        """All changes since a cursor, and the next cursor."""
+        changes: list[dict[str, Any]] = []
+        for _ in range(20_000):
+            page = await self.page(since, first, kinds)
+            changes += page["changes"]
+            hold(page["cursor"] != since or not page["hasMore"], "Changes", "a cursor that goes on", "the same cursor")
+            since = page["cursor"]
+            if not page["hasMore"]:
+                return changes, str(since)
+        raise Broken("Changes, page after page", "an end", "20,000 pages")
+
+
+def draft(**fields: Any) -> dict[str, Any]:
+    """An observation that says that the kit made it."""
+    return {
+        "id": new_id("obs"),
+        "method": "PATROL",
+        "category": "OTHER",
+        "severity": "NOTE",
+        "text": "[conformance kit 一致性检查] not an observation 并非真实记录",
+        "capturedAt": _now(),
+    } | fields
+
+
+def answer_to(assignment_id: str) -> dict[str, Any]:
+    """An acceptance, now."""
+    return {"id": new_id("ans"), "assignmentId": assignment_id, "kind": "ACCEPT", "answeredAt": _now()}
+
+
+def note_of(assignment_id: str, value: str = "[conformance kit 一致性检查]", **fields: Any) -> dict[str, Any]:
+    """An edit of the working note, the first of a device."""
+    edit = {"id": new_id("evt"), "assignmentId": assignment_id, "field": "WORKING_NOTE", "value": value}
+    return edit | {"baseVersion": 0, "editedAt": _now(), "deviceSequence": 1} | fields
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="milliseconds")
+
+
+@dataclass
+class Party:
+    """Everybody that the kit may ask as, None for an account that it was not given; `seconds` to wait for what takes time."""
+
+    server: Server
+    user: Person
+    other: Person | None = None
+    officer: Person | None = None
+    seconds: float = 20.0
+
+    async def until(self, work: Callable[[], Awaitable[Any]], request: str, expected: str) -> Any:
+        """Ask until the answer is truthy. Raise `Broken` after `seconds`."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self.seconds
+        while not (found := await work()):
+            if loop.time() > deadline:
+                raise Broken(request, expected, f"nothing of it within {self.seconds:.0f} s")
+            await asyncio.sleep(0.1)
+        return found
+
+    async def quiet(self, person: Person) -> str:
+        """A cursor after which nothing more comes, and which covers all that was written before."""
+        written = (await person.ask("Sync", {"input": {"first": 1}}))["serverTime"]
+        state: dict[str, str | None] = {"cursor": None}
+
+        async def still() -> str | None:
+            before = state["cursor"]
+            changes, state["cursor"] = await person.pull(before)
+            if not before or changes:
+                return None
+            return state["cursor"] if ((await person.page(state["cursor"]))["asOf"] or "") > written else None
+
+        found: str = await self.until(still, "Changes since the last cursor", "no change once all has been pulled")
+        return found
+
+    def given(self, role: str) -> Person:
+        person: Person | None = getattr(self, role)
+        if person is None:
+            raise NotTried(f"No account was given by --{role}.")
+        return person

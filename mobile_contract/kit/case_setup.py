@@ -1,0 +1,51 @@
+"""Casework: what an officer does so that a phone has something to hear of: open a case, give it, take it back."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from mobile_contract.kit.accounts import Party
+from mobile_contract.kit.results import Broken
+from mobile_contract.phone.ids import new_id
+
+REFUSED = "... on Refused { code message }"
+OPEN = f"""mutation Open($input: OpenCaseInput!) {{
+  openCase(input: $input) {{ __typename ... on CasePayload {{ case {{ id }} }} {REFUSED} }}
+}}"""
+ASSIGN = f"""mutation Assign($input: AssignInput!) {{
+  assign(input: $input) {{ __typename ... on AssignmentPayload {{ assignment {{ id }} }} {REFUSED} }}
+}}"""
+WITHDRAW = f"""mutation Withdraw($input: StepAssignmentInput!) {{
+  withdrawAssignment(input: $input) {{ __typename ... on AssignmentPayload {{ assignment {{ id }} }} {REFUSED} }}
+}}"""
+
+
+@dataclass(frozen=True)
+class Given:
+    case_id: str
+    assignment_id: str
+
+
+async def give(party: Party) -> Given:
+    """A case on an observation of the user's, given to the user."""
+    given = Given(new_id("cas"), new_id("asg"))
+    await give_as(party, given)
+    return given
+
+
+async def give_as(party: Party, given: Given) -> None:
+    """The same under ids that are known already."""
+    sent = await party.user.hand_in()
+    title = "[conformance kit 一致性检查]"
+    await _officer(party, OPEN, {"id": given.case_id, "title": title, "observationIds": [sent["id"]]})
+    offer = {"id": given.assignment_id, "assigneeId": party.user.id, "caseId": given.case_id, "note": title}
+    await _officer(party, ASSIGN, offer)
+
+
+async def take_back(party: Party, given: Given) -> None:
+    await _officer(party, WITHDRAW, {"id": given.assignment_id})
+
+
+async def _officer(party: Party, operation: str, input: dict[str, Any]) -> None:
+    answer = await party.given("officer").send(operation, {"input": input})
+    if answer.root["__typename"] == "Refused":
+        raise Broken(answer.request, "the officer to be allowed", answer.root)

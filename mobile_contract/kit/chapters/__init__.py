@@ -1,0 +1,1 @@
+"""Check the clauses of the protocol, one chapter a file."""

@@ -1,0 +1,160 @@
+"""Chapter 7, pulling: everything once, in pages of any size, then only what has changed or is the viewer's no longer."""
+
+from typing import Any
+
+from mobile_contract.kit.accounts import Party, Person
+from mobile_contract.kit.case_setup import give, take_back
+from mobile_contract.kit.chapters.uploads import announce, confirm, photo, put_whole
+from mobile_contract.kit.clauses import clause
+from mobile_contract.kit.results import hold
+
+SMALL = 2000
+MOST_ONE_BY_ONE = 300
+
+
+@clause(
+    "C1",
+    "Asked without a cursor, `changes` brings everything of the viewer's that it covers; asked again with the cursor, nothing.",
+)
+async def everything(party: Party) -> str:
+    user = party.user
+    await user.hand_in()
+    await party.quiet(user)
+    lists = {name: {each["id"] for each in await user.nodes(name)} for name in ("Units", "MyReports", "MyAssignments")}
+    changes, cursor = await user.pull()
+    pulled = {each["id"] for each in changes if each["record"]}
+    for name, ids in lists.items():
+        hold(
+            ids <= pulled,
+            "Changes without a cursor",
+            f"all {len(ids)} of {name}",
+            f"without {sorted(ids - pulled)[:5]}",
+        )
+    state: dict[str, Any] = {"cursor": cursor, "known": {each["id"]: each["record"] for each in changes}}
+
+    async def still() -> bool:
+        """What the server was still at work on, such as a photo, may come once more: but only as something else."""
+        again, state["cursor"] = await user.pull(state["cursor"])
+        same = [each for each in again if each["record"] == state["known"].get(each["id"])]
+        hold(not same, "Changes with the cursor", "nothing", same)
+        state["known"] |= {each["id"]: each["record"] for each in again}
+        return not again
+
+    await party.until(still, "Changes with the cursor", "nothing more, once all has been pulled")
+    return f"{len(pulled)} records came, all of {', '.join(lists)} among them; then nothing."
+
+
+@clause("C2", "Pages of any size bring the same: no record is left out between two of them.")
+async def pages(party: Party) -> str:
+    user = party.user
+    for _ in range(3):
+        await user.hand_in()
+    await party.quiet(user)
+    by_kind: dict[str, int] = {}
+    for each in (await user.pull())[0]:
+        by_kind[each["kind"]] = by_kind.get(each["kind"], 0) + 1
+    few = [kind for kind, count in by_kind.items() if count <= MOST_ONE_BY_ONE]
+    sizes: dict[int, set[str]] = {}
+    for size in (100, 7, 2, 1):
+        changes, _ = await user.pull(None, size, few)
+        sizes[size] = {each["id"] for each in changes if each["record"]}
+    for size, ids in sizes.items():
+        left = sorted(sizes[100] ^ ids)
+        hold(
+            not left,
+            f"Changes in pages of {size}",
+            f"the {len(sizes[100])} records of pages of 100",
+            f"differs in {left}",
+        )
+    return f"Pages of 1, 2, 7 and 100 brought the same {len(sizes[100])} records."
+
+
+@clause(
+    "C3",
+    "A record that has changed comes, as it is now, within seconds of the change; one that has not does not.",
+)
+async def changed(party: Party) -> str:
+    user, medium = party.user, photo()
+    still = (await user.hand_in())["id"]
+    own = await announce(user, medium)
+    cursor = await party.quiet(user)
+    await put_whole(party, user, medium)
+    await confirm(user, medium)
+    seen: dict[str, Any] = {"cursor": cursor, "ids": set()}
+
+    async def ready() -> bool:
+        changes, seen["cursor"] = await user.pull(seen["cursor"])
+        seen["ids"] |= {each["id"] for each in changes}
+        return any(
+            media["state"] == "READY" and media["id"] == medium.id
+            for each in changes
+            if each["id"] == own and each["record"]
+            for media in each["record"]["content"]["media"]
+        )
+
+    await party.until(ready, f"Changes after a photo of {own} was verified", "the observation with its photo READY")
+    hold(still not in seen["ids"], "Changes", f"nothing of {still}, which has not changed", sorted(seen["ids"]))
+    return "An observation came again once its photo was READY; another, unchanged, did not."
+
+
+@clause("C4", "A record that is the viewer's no longer comes without content, once.", "officer")
+async def tombstones(party: Party) -> str:
+    user = party.user
+    given = await give(party)
+    held: dict[str, Any] = {"cursor": None, "times": 0}
+
+    async def pulled(present: bool) -> bool:
+        changes, held["cursor"] = await user.pull(held["cursor"])
+        found = [bool(each["record"]) for each in changes if each["id"] == given.case_id]
+        held["times"] += found.count(False)
+        return present in found
+
+    async def has_come() -> bool:
+        return await pulled(present=True)
+
+    async def has_gone() -> bool:
+        return await pulled(present=False)
+
+    await party.until(has_come, "Changes after a case was given", f"the case {given.case_id}")
+    await take_back(party, given)
+    await party.until(has_gone, "Changes after it was taken back", f"{given.case_id} without content")
+    await pulled(present=False)
+    hold(held["times"] == 1, "Changes", "the tombstone once", f"{held['times']} times")
+    return "A case came when it was given, and without content, once, when it was taken back."
+
+
+@clause(
+    "C5",
+    "A cursor that can't be gone on from says `CURSOR_EXPIRED`, and a pull without it brings everything.",
+)
+async def expired(party: Party) -> str:
+    cursor = await party.quiet(party.user)
+    for wrong in ("expired", cursor[: len(cursor) // 2], cursor[:-3] + "AAA"):
+        answer = await party.user.send("Changes", {"since": wrong})
+        hold(answer.code == "CURSOR_EXPIRED", f"Changes since {wrong!r}", "CURSOR_EXPIRED", answer.body)
+    own = {
+        each["id"] for each in (await party.user.ask("MyReports", {"first": 20}))["edges"] for each in (each["node"],)
+    }
+    pulled = {each["id"] for each in (await party.user.pull())[0]}
+    hold(own <= pulled, "Changes without a cursor", "everything", f"without {sorted(own - pulled)[:5]}")
+    return "Three cursors that are none were CURSOR_EXPIRED, and a pull without one brought everything."
+
+
+@clause("C6", "A cursor is its owner's: in the hands of another person it is none.", "other")
+async def owned(party: Party) -> str:
+    cursor = await party.quiet(party.user)
+    answer = await party.given("other").send("Changes", {"since": cursor})
+    hold(answer.code == "CURSOR_EXPIRED", "Changes by another since one's cursor", "CURSOR_EXPIRED", answer.body)
+    return "Another person's cursor was CURSOR_EXPIRED."
+
+
+@clause("C7", "A pull without news is small, whatever the phone keeps.")
+async def small(party: Party) -> str:
+    cursor = await party.quiet(party.user)
+    size = await _bytes(party.user, cursor)
+    hold(size <= SMALL, "Changes without news", f"at most {SMALL} bytes", f"{size} bytes")
+    return f"A pull without news took {size} bytes."
+
+
+async def _bytes(person: Person, cursor: str) -> int:
+    return len((await person.send("Changes", {"since": cursor})).response.content)

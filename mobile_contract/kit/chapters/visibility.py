@@ -1,0 +1,112 @@
+"""Chapter 10, what nobody else may see: other people's records, and everything without a token."""
+
+import asyncio
+import contextlib
+import json
+from typing import Any
+
+from mobile_contract.kit.accounts import Party, Person, draft
+from mobile_contract.kit.case_setup import give, take_back
+from mobile_contract.kit.chapters.push import NAMES, socket_of, subscribe, told_of
+from mobile_contract.kit.chapters.uploads import announce, photo
+from mobile_contract.kit.clauses import clause
+from mobile_contract.kit.results import hold
+from mobile_contract.phone.ids import new_id
+
+ONE = "query One($id: ID!) { observation(id: $id) { id } node(id: $id) { id } }"
+LATEST = "query Latest { observations(first: 50) { edges { node { id } } } }"
+
+
+@clause(
+    "V1",
+    "What is not the viewer's does not exist: asked for by id, it answers exactly as an id that was never given.",
+    "other",
+)
+async def absent(party: Party) -> str:
+    other, medium = party.given("other"), photo()
+    own = await announce(party.user, medium)
+    pairs = [(own, new_id("obs")), (medium.id, new_id("med"))]
+    asked: list[tuple[str, str, Any]] = []
+    for hidden, never in pairs:
+        for id in (hidden, never):
+            asked += [
+                ("RequestUploads", id, {"input": {"media": [{"mediaId": id}]}}),
+                ("ConfirmMedia", id, {"input": {"mediaIds": [id]}}),
+                ("AbortUploads", id, {"input": {"mediaIds": [id]}}),
+                (ONE, id, {"id": id}),
+            ]
+    said: dict[tuple[str, str], str] = {}
+    for operation, id, variables in asked:
+        answer = await other.send(operation, variables)
+        said[operation, id] = answer.response.text.replace(id, "ID")
+    for hidden, never in pairs:
+        for operation in {operation for operation, _, _ in asked}:
+            here, there = said[operation, hidden], said[operation, never]
+            hold(here == there, f"{operation[:20]} of another's {hidden[:4]}", f"as of no id: {there[:200]}", here)
+    return "An observation and a medium of another answered as ids that were never given, four ways."
+
+
+@clause("V2", "Without a token nothing is read, and nothing is accepted.")
+async def stranger(party: Party) -> str:
+    sent = draft()
+    asked: dict[str, Any] = {
+        "MyReports": {},
+        "Units": {},
+        "Changes": {},
+        "Sync": {"submits": True, "drafts": {"drafts": [sent]}, "input": {}},
+        "SubmitObservations": {"input": {"drafts": [sent]}},
+    }
+    for name, variables in asked.items():
+        answer = await party.server.ask(name, variables)
+        values = (answer.body.get("data") or {}).values()
+        allowed = [value for value in values if value and value.get("__typename") != "Refused"]
+        said = answer.errors or [value for value in values if value]
+        hold(said and not allowed, f"{name} without a token", "a refusal", answer.body)
+    found = await party.user.reports(sent["id"])
+    hold(not found, "MyReports afterwards", "nothing accepted", found)
+    return f"{', '.join(asked)} were refused, and nothing was kept."
+
+
+@clause("V3", "An observation of one inspector is not in another's lists, pulls or subscriptions.", "other", "officer")
+async def apart(party: Party) -> str:
+    other = party.given("other")
+    own = (await party.user.hand_in())["id"]
+    await party.quiet(party.user)
+    await party.quiet(other)
+    reports = {edge["node"]["id"] for edge in (await other.ask("MyReports", {"first": 50}))["edges"]}
+    listed = {edge["node"]["id"] for edge in (await other.ask(LATEST))["edges"]}
+    pulled = {each["id"] for each in (await other.pull())[0]}
+    for name, ids in (("MyReports", reports), ("observations", listed), ("Changes", pulled)):
+        hold(own not in ids, f"{name} of another inspector", f"nothing of {own}", "it is there")
+    await _listening(party, other)
+    return "Not in another inspector's reports, lists or pulls, and its case in no subscription of the other's."
+
+
+async def _listening(party: Party, other: Person) -> None:
+    """The other subscribes to all there is; a case of an observation of the user's is given to the user, and told to one."""
+    own, others = await party.user.again(), await other.again()
+    async with socket_of(own) as mine, socket_of(others) as theirs:
+        for connection in (mine, theirs):
+            for name in NAMES:
+                await subscribe(connection, name)
+                await connection.recv()  # where the stream stands
+        given = await give(party)
+        ids = {given.case_id, given.assignment_id}
+        request = "subscriptions of two inspectors, as one is given a case"
+        heard = {
+            name: await _heard_within(connection, name == "own", ids, party.seconds)
+            for name, connection in (("own", mine), ("other's", theirs))
+        }
+        hold(heard["own"] >= ids, request, f"{ids} told to whom it was given", heard["own"])
+        hold(not heard["other's"] & ids, request, "nothing of it told to the other", heard["other's"])
+    await take_back(party, given)
+
+
+async def _heard_within(connection: Any, wants: bool, ids: set[str], seconds: float) -> set[str]:
+    """Ids that are told of: until all of `ids` are, or, where none should be, for a moment after the other has them."""
+    heard: set[str] = set()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds if wants else 1.0):
+            while not (wants and heard >= ids):
+                heard |= told_of(json.loads(await connection.recv()).get("payload") or {})
+    return heard

@@ -1,0 +1,116 @@
+"""The server: one request and its answer, as a phone sends it; nothing is tried again, so that what came is what is judged.
+
+Who asks is left to `people`.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+
+from mobile_contract.documents import text_of
+from mobile_contract.kit.results import Broken
+from mobile_contract.levels import Levels
+
+GRAPHQL = "application/graphql-response+json"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """`request` says in few words what was asked."""
+
+    request: str
+    response: httpx.Response
+
+    @property
+    def body(self) -> dict[str, Any]:
+        try:
+            body = self.response.json()
+        except ValueError:
+            body = None
+        if not isinstance(body, dict):
+            raise Broken(
+                self.request, "a JSON object", f"HTTP {self.response.status_code} {self.response.text[:200]!r}"
+            )
+        return body
+
+    @property
+    def errors(self) -> list[dict[str, Any]]:
+        return list(self.body.get("errors") or [])
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Raise `Broken` where there is none."""
+        data = self.body.get("data")
+        if not isinstance(data, dict):
+            raise Broken(self.request, "data", f"HTTP {self.response.status_code} {self.errors}")
+        return data
+
+    @property
+    def root(self) -> dict[str, Any]:
+        """The first root field's value. Raise `Broken` where it is null."""
+        value = next(iter(self.data.values()), None)
+        if not isinstance(value, dict):
+            raise Broken(self.request, "a value", f"HTTP {self.response.status_code} {self.errors or value}")
+        return value
+
+    @property
+    def code(self) -> str | None:
+        """Of the first error, or of the refusal that the first root field is."""
+        errors = self.errors
+        if errors:
+            return (errors[0].get("extensions") or {}).get("code")
+        first = next(iter((self.body.get("data") or {}).values()), None)
+        return first.get("code") if isinstance(first, dict) and first.get("__typename") == "Refused" else None
+
+
+class Server:
+    """One server's endpoint; `client` is also the one that puts bytes into the store."""
+
+    def __init__(self, url: str, client: httpx.AsyncClient) -> None:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        self.origin = urlunsplit((parts.scheme, parts.netloc, "", "", ""))
+        self.endpoint = f"{self.origin}{parts.path.rstrip('/') or '/graphql'}"
+        self.client = client
+
+    async def ask(
+        self,
+        operation: str,
+        variables: dict[str, Any],
+        *,
+        token: str | None = None,
+        level: int | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        """An operation of the contract by its name, or the text of another."""
+        named = " " not in operation
+        body = {"query": text_of(operation) if named else operation, "variables": variables}
+        # Escaped, so that half an emoji can be sent as a broken phone would.
+        content = json.dumps(body | ({"operationName": operation} if named else {})).encode()
+        request = operation if named else " ".join(operation.split())[:80]
+        return await self.post(content, request, token=token, level=level, headers=headers)
+
+    async def post(
+        self,
+        content: bytes,
+        request: str,
+        *,
+        token: str | None = None,
+        level: int | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        own = {
+            "Content-Type": "application/json",
+            "Accept": GRAPHQL,
+            "Mingcha-Level": str(Levels.read().current if level is None else level),
+        }
+        if token:
+            own["Authorization"] = f"Bearer {token}"
+        response = await self.client.post(self.endpoint, content=content, headers=own | (headers or {}))
+        return Answer(f"POST {request}", response)
+
+    async def published(self, path: str) -> dict[str, Any]:
+        """A JSON document at the server's origin."""
+        return Answer(f"GET {path}", await self.client.get(f"{self.origin}{path}")).body

@@ -1,0 +1,111 @@
+"""The command: who the kit asks as, what it tries, and what it leaves behind as a report.
+
+The clauses are tried by `running`, findings printed by `report`.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+from rich.console import Console
+
+from mobile_contract.kit import report
+from mobile_contract.kit.accounts import Party, Person, SignInFailed
+from mobile_contract.kit.clauses import Clause
+from mobile_contract.kit.http_client import Server
+from mobile_contract.kit.results import Broken, Finding
+from mobile_contract.kit.runner import chosen, exit_code, tried
+
+VARIABLE = "MINGCHA_KIT_PASSWORD"
+app = typer.Typer(
+    add_completion=False, pretty_exceptions_show_locals=False, context_settings={"help_option_names": ["-h", "--help"]}
+)
+
+
+@app.command()
+def main(
+    url: Annotated[str, typer.Argument(help="The server, such as http://127.0.0.1:8000.")],
+    user: Annotated[str, typer.Option(help="User name of an inspector (巡查员).")],
+    other: Annotated[str | None, typer.Option(help="Another inspector of the same office.")] = None,
+    officer: Annotated[
+        str | None, typer.Option(help="An officer of the office: gives assignments, takes back.")
+    ] = None,
+    password_file: Annotated[
+        Path | None, typer.Option(help=f"A file with the passwords, one a line; else {VARIABLE}, else you are asked.")
+    ] = None,
+    only: Annotated[str, typer.Option(help="Clauses or chapters, such as C,O1.")] = "",
+    junit: Annotated[Path | None, typer.Option(help="Also write a report as JUnit XML.")] = None,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for what takes time.")] = 20.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Try every clause of the offline protocol against a server (一致性检查).
+
+    It makes records of its own: observations whose text begins with "[conformance kit", photos, and, with --officer, cases
+    and assignments of that name; it changes and deletes nothing else. Better not on an office's working installation.
+
+    One password may serve all accounts; several lines are those of --user, --other and --officer.
+
+    Exit codes: 0 all hold; 1 something is broken; 2 what was typed doesn't fit, or the server doesn't answer; 3 not all
+    were run; 4 the kit itself failed.
+    """
+    names = [name for name in (user, other, officer) if name]
+    try:
+        clauses = chosen([name for name in only.replace(" ", "").split(",") if name])
+        passwords = _passwords(password_file, names)
+        findings = asyncio.run(examine(url, user, other, officer, passwords, clauses, timeout))
+    except (ValueError, OSError, SignInFailed, httpx.HTTPError, httpx.InvalidURL, Broken) as error:
+        typer.echo(f"{error or type(error).__name__}\n没有进行检查。", err=True)
+        raise typer.Exit(2) from None
+    if junit:
+        junit.write_bytes(report.junit(findings, url))
+    if as_json:
+        typer.echo(report.as_json(findings))
+    else:
+        report.table(Console(), findings)
+    raise typer.Exit(exit_code(findings))
+
+
+async def examine(
+    url: str,
+    user: str,
+    other: str | None,
+    officer: str | None,
+    passwords: dict[str, str],
+    clauses: Sequence[Clause],
+    seconds: float = 20.0,
+) -> list[Finding]:
+    """Raise `SignInFailed` or httpx's errors where nothing can be tried."""
+    limits = httpx.Limits(max_connections=20, max_keepalive_connections=20)
+    async with httpx.AsyncClient(timeout=httpx.Timeout(max(seconds, 5)), limits=limits) as client:
+        server = Server(url, client)
+
+        async def person(name: str | None) -> Person | None:
+            return await Person(server, name, passwords[name]).sign_in() if name else None
+
+        first = await person(user)
+        assert first  # noqa: S101
+        party = Party(server, first, await person(other), await person(officer), seconds)
+        return [finding async for finding in tried(party, clauses)]
+
+
+def _passwords(file: Path | None, names: Sequence[str]) -> dict[str, str]:
+    """By user name. Raise ValueError where there are neither one nor one for each."""
+    if file:
+        given = file.read_text(encoding="utf-8").split("\n")
+        given = [line for line in given if line]
+    elif os.environ.get(VARIABLE):
+        given = os.environ[VARIABLE].split("\n")
+    elif sys.stdin.isatty():
+        given = [typer.prompt(f"Password of {name} 密码", hide_input=True) for name in names]
+    else:
+        raise ValueError(f"No password: give --password-file or {VARIABLE}.")
+    if len(given) == 1:
+        given *= len(names)
+    if len(given) != len(names):
+        raise ValueError(f"{len(given)} passwords for {len(names)} accounts.")
+    return dict(zip(names, given, strict=True))

@@ -1,0 +1,70 @@
+"""Running: one clause after another, and what came of each; a check that trips over itself is told apart from a broken clause.
+
+What is tried stands in the chapters; printing it is left to `report`.
+"""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+
+import httpx
+
+from mobile_contract.kit.accounts import Party
+from mobile_contract.kit.chapters import (
+    clock,  # noqa: F401
+    outbox,  # noqa: F401
+    outbox_assignments,  # noqa: F401
+    pulling,  # noqa: F401
+    push,  # noqa: F401
+    receipts,  # noqa: F401
+    sessions,  # noqa: F401
+    uploads,  # noqa: F401
+    visibility,  # noqa: F401
+    wire,  # noqa: F401
+)
+from mobile_contract.kit.clauses import CLAUSES, Clause
+from mobile_contract.kit.results import Broken, Finding, NotTried, Verdict
+
+
+def chosen(only: Sequence[str]) -> list[Clause]:
+    """Clauses by number or chapter letter, in the protocol's order; all without. Raise `ValueError` for a name of none."""
+    unknown = [name for name in only if not any(_named(clause, name) for clause in CLAUSES.values())]
+    if unknown:
+        raise ValueError(f"There is no clause {', '.join(unknown)}.")
+    order = "WSLOURCKPV"
+    listed = sorted(CLAUSES.values(), key=lambda clause: (order.index(clause.id[0]), int(clause.id[1:])))
+    return [clause for clause in listed if not only or any(_named(clause, name) for name in only)]
+
+
+async def tried(party: Party, clauses: Sequence[Clause]) -> AsyncIterator[Finding]:
+    for clause in clauses:
+        began = time.monotonic()
+        verdict, seen = await _verdict(party, clause)
+        yield Finding(clause.id, clause.words, clause.chapter, verdict, seen, time.monotonic() - began)
+
+
+def exit_code(findings: Sequence[Finding]) -> int:
+    """0 all hold, 1 something is broken, 3 not all were run, 4 the kit itself failed."""
+    verdicts = {each.verdict for each in findings}
+    for verdict, code in ((Verdict.BROKEN, 1), (Verdict.KIT_ERROR, 4), (Verdict.NOT_RUN, 3)):
+        if verdict in verdicts:
+            return code
+    return 0
+
+
+async def _verdict(party: Party, clause: Clause) -> tuple[Verdict, str]:
+    try:
+        for role in clause.needs:
+            party.given(role)
+        return Verdict.HOLDS, await clause.check(party)
+    except Broken as broken:
+        return Verdict.BROKEN, str(broken)
+    except NotTried as reason:
+        return Verdict.NOT_RUN, str(reason)
+    except httpx.TimeoutException as error:
+        return Verdict.BROKEN, f"{error.request.method} {error.request.url}: expected an answer; got none in time"
+    except Exception as error:  # noqa: BLE001
+        return Verdict.KIT_ERROR, f"{type(error).__name__}: {error}"
+
+
+def _named(clause: Clause, name: str) -> bool:
+    return clause.id == name or clause.id[0] == name

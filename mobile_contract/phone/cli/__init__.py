@@ -1,0 +1,1 @@
+"""Offer the phone's commands and print what they find."""

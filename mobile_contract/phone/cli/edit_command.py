@@ -1,0 +1,119 @@
+"""The command that edits an observation which waits and was never sent, also from several windows at once.
+
+How edits are merged is left to `edits`; what was refused is mended by `keeping`'s `fix`.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from mobile_contract.phone.cli import output
+from mobile_contract.phone.cli.options import (
+    DEFAULT_FOLDER,
+    AsJson,
+    At,
+    Grave,
+    Grid,
+    How,
+    Point,
+    Position,
+    Unit,
+    What,
+    Where,
+    Words,
+    content_of,
+    told,
+)
+from mobile_contract.phone.device import Device
+from mobile_contract.phone.errors import Mistake
+from mobile_contract.phone.outbox.draft_edits import CLEARABLE, DraftEdit, DraftEdits, merged
+from mobile_contract.phone.outbox.drafts import Datum, read_instant
+from mobile_contract.phone.outbox.items import Observation
+from mobile_contract.phone.outbox.outbox import Outbox
+
+app = typer.Typer()
+WaitingId = Annotated[
+    str, typer.Argument(metavar="ID", help="An observation that waits: its id, or its number in `status`.")
+]
+
+
+@app.command()
+def edit(
+    id: WaitingId,
+    unit: Unit = None,
+    point: Point = None,
+    method: How = None,
+    category: What = None,
+    severity: Grave = None,
+    text: Words = None,
+    at: At = None,
+    position: Position = None,
+    datum: Grid = Datum.WGS84,
+    *,
+    seen: Annotated[
+        int | None, typer.Option(min=0, help="The draft's version that your window shows; the newest unless given.")
+    ] = None,
+    edited_at: Annotated[str | None, typer.Option(help="When it was typed, where that was before now.")] = None,
+    restore: Annotated[str | None, typer.Option(help="A lost edit: its value stands again (恢复).")] = None,
+    as_json: AsJson = False,
+    folder: Where = DEFAULT_FOLDER,
+) -> None:
+    """Edit an observation that was never sent (修改草稿), or show it: fields of several windows merge, what loses is kept.
+
+    An empty --unit or --point clears it. Of one field edited in two windows the value typed later stands.
+    """
+    with told():
+        given = content_of(unit, point, method, category, severity, text, at, position, datum).fields()
+        values = {name: None if value == "" and name in CLEARABLE else value for name, value in given.items()}
+        typed = _typed(edited_at)
+        with Device.opened(folder) as device:
+            chosen, edits = _chosen(device.outbox, id), DraftEdits(device.outbox)
+            if restore is not None and values:
+                raise Mistake("Give --restore, or what is to stand, one of the two.", "恢复与修改请二选一。")
+            made: list[DraftEdit] = []
+            if restore is not None:
+                made = edits.restore(chosen.id, restore)
+            elif values:
+                made = edits.save(chosen.id, values, seen=seen, edited_at=typed)
+            _show(_chosen(device.outbox, id), edits.of(chosen.id), made, as_json=as_json)
+
+
+def _typed(edited_at: str | None) -> datetime:
+    now = datetime.now(UTC)
+    typed = datetime.fromisoformat(read_instant(edited_at) or now.isoformat())
+    if typed > now:
+        raise Mistake("--edited-at is later than now.", "修改时间不能晚于现在。")
+    return typed
+
+
+def _chosen(outbox: Outbox, wanted: str) -> Observation:
+    if found := outbox.named(wanted):
+        return found
+    raise Mistake(f"{wanted} is no observation on this phone; see `status`.", "手机上没有这条记录。")
+
+
+def _show(chosen: Observation, edits: list[DraftEdit], made: list[DraftEdit], *, as_json: bool) -> None:
+    """The draft as it stands, its version, and what has lost; of an edit just made, also that it has lost itself."""
+    found = merged(edits)
+    lost = [_lost(each) for each in found.lost]
+    if as_json:
+        version = max([0, *(each.number for each in edits)])
+        output.print_json({"id": chosen.id, "version": version, "draft": chosen.as_json()["draft"], "lostEdits": lost})
+        return
+    if made:
+        output.say(f"No. {chosen.sequence} is changed, and waits.", "已修改，等待发送。")
+    shown = output.table("field 字段", "value 内容", "id")
+    for name, value in chosen.as_json()["draft"].items():
+        shown.add_row(name, Text(str(value)), "")
+        for each in lost:
+            if each["field"] == name:
+                is_own = each["id"] in {one.id for one in made}
+                words = f"{'lost just now 未采用' if is_own else 'lost 落选'}: {each['value']}"
+                shown.add_row("", Text(words, style="yellow"), Text(each["id"], style="dim"))
+    output.console.print(shown)
+
+
+def _lost(edit: DraftEdit) -> dict[str, Any]:
+    return {"id": edit.id, "field": edit.field, "value": edit.value, "editedAt": edit.edited_at}

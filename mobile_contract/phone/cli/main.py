@@ -1,0 +1,202 @@
+"""The commands, and among them those that sign in and send.
+
+What needs no network is in `keeping`, what only asks the server in `enquiries`, who uses this phone in `sharing`; the work
+is done by `delivery`.
+"""
+
+import asyncio
+import platform
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+
+from mobile_contract.phone.cli import (
+    edit_command,
+    local_commands,
+    note_commands,
+    note_tables,
+    online_commands,
+    output,
+    pulled_commands,
+    user_commands,
+)
+from mobile_contract.phone.cli.local_commands import alarms_of, clock_of
+from mobile_contract.phone.cli.options import DEFAULT_FOLDER, Where, told
+from mobile_contract.phone.cli.progress_bars import Bars
+from mobile_contract.phone.device import Device, ready
+from mobile_contract.phone.errors import Mistake, Wiped
+from mobile_contract.phone.outbox.outbox import Outbox
+from mobile_contract.phone.outbox.receipts import Receipts
+from mobile_contract.phone.storage.folder import Folder
+from mobile_contract.phone.sync.delivery import Delivery
+from mobile_contract.phone.sync.queued_operations import SlipState
+from mobile_contract.phone.users.sign_in import SignedIn, SigningIn, locking_what_was_theirs
+from mobile_contract.phone.users.unlocking import WHOSE, Whose, ask_password, given_key
+
+app = typer.Typer(
+    help="A phone for the terminal 终端手机: takes photos offline, keeps them until the server has them, and tells how far "
+    "each has come.\n\nExit codes: 0 all went through; 1 something needs you; 2 what was typed doesn't fit; 3 not all went "
+    "through, try later; 4 sign in again, or unlock; 5 the folder is in use.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(local_commands.app)
+app.add_typer(online_commands.app)
+app.add_typer(pulled_commands.app)
+app.add_typer(note_commands.app)
+app.add_typer(edit_command.app)
+app.add_typer(user_commands.app)
+AtOnce = Annotated[int, typer.Option(min=1, max=8, help="So many uploads at once, at most; fewer on a bad line.")]
+
+
+@app.callback()
+def whose(
+    user_name: Annotated[
+        str | None,
+        typer.Option("--as", help="Whose outbox, where several use this phone (用户名); else the last one's."),
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option("--at", help="And at which server, where the name is known at two.")
+    ] = None,
+) -> None:
+    WHOSE.set(Whose(user_name, url))
+
+
+@app.command("sign-in")
+def sign_in(
+    url: Annotated[str, typer.Argument(help="The server, such as http://127.0.0.1:8000.")],
+    user: Annotated[str, typer.Option(help="User name (用户名).")],
+    password: Annotated[
+        str | None,
+        typer.Option(help="`-` reads it from standard input; else MINGCHA_PHONE_PASSWORD, else you are asked."),
+    ] = None,
+    device_name: Annotated[str, typer.Option(help="What you will know this phone by.")] = f"Terminal {platform.node()}",
+    folder: Where = DEFAULT_FOLDER,
+) -> None:
+    """Sign in (登录). What waits on the phone stays there, each user's by itself, encrypted; offline it is only unlocked."""
+    with told():
+        secret = _password(password)
+        place = Folder.open(folder)
+        with place.held():
+            stores = ready(place, locking_what_was_theirs(url, user, secret))
+
+            async def run() -> SignedIn:
+                async with httpx.AsyncClient() as client:
+                    made = await SigningIn(stores, client, url, user, secret, given_key()).run(device_name)
+                    if not made.is_offline:
+                        with closing(Outbox(made.place.outbox, made.key.database)) as outbox:
+                            await Receipts(outbox).refresh(client, made.session.endpoint)
+                    return made
+
+            made = asyncio.run(run())
+        session = made.session
+        if made.is_offline:
+            output.say(
+                f"Unlocked what {session.user_name} keeps here. {session.endpoint} can't be reached: sign in again later.",
+                "已离线解锁，服务器暂时连接不上。",
+            )
+            return
+        output.say(
+            f"Signed in as {session.display_name} ({', '.join(session.roles)}) at {session.endpoint}.", "登录成功。"
+        )
+
+
+def _password(given: str | None) -> str:
+    if given == "-":
+        return sys.stdin.readline().rstrip("\n")
+    if given is not None:
+        raise Mistake(
+            "A password on the command line can be read by others: use `--password -`, MINGCHA_PHONE_PASSWORD, or neither.",
+            "命令行中的密码会被他人看到，请改用标准输入或环境变量。",
+        )
+    return ask_password()
+
+
+@app.command("sign-out")
+def sign_out(folder: Where = DEFAULT_FOLDER) -> None:
+    """Sign out (退出). What waits on the phone stays there."""
+    with told(), Device.opened(folder) as device:
+
+        async def run() -> None:
+            async with device.online() as line:
+                await line.account.sign_out()
+
+        asyncio.run(run())
+        left = len(device.outbox.undelivered())
+        output.say(f"Signed out. {left} observations wait on this phone.", f"已退出，手机上有 {left} 条记录待发送。")
+
+
+@app.command()
+def send(
+    *,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until the server has verified the photos, a minute at most.")
+    ] = False,
+    at_once: AtOnce = 4,
+    folder: Where = DEFAULT_FOLDER,
+) -> None:
+    """Hand in what waits (发送): submit, upload, confirm. Can be stopped at any moment and started again."""
+
+    async def work(delivery: Delivery) -> None:
+        await delivery.once()
+        if wait:
+            await delivery.until_verified(60)
+
+    _deliver(folder, at_once, work)
+
+
+@app.command()
+def sync(
+    seconds: Annotated[float, typer.Option("--for", min=1, help="Seconds after which to give up for now.")] = 600,
+    at_once: AtOnce = 4,
+    folder: Where = DEFAULT_FOLDER,
+) -> None:
+    """Send again and again, backing off, until all is through and verified (同步)."""
+    _deliver(folder, at_once, lambda delivery: delivery.until_through(seconds))
+
+
+def _deliver(folder: Path, at_once: int, work: Callable[[Delivery], Awaitable[None]]) -> None:
+    """Do `work`, then tell how things stand, also where it was cut short."""
+    with told(), Device.opened(folder) as device:
+
+        async def run() -> None:
+            async with device.online() as line:
+                with Bars(output.console) as bars:
+                    await work(line.delivery(bars, at_once=at_once))
+                await line.learn_keys()
+
+        try:
+            asyncio.run(run())
+        except Wiped:
+            raise
+        except BaseException:
+            _tell(device)
+            raise
+        if code := _tell(device):
+            raise typer.Exit(code)
+
+
+def _tell(device: Device) -> int:
+    """Show how things stand; the exit code that goes with it."""
+    observations, ratings, answers = device.outbox.observations(), device.ratings.all(), device.answers.all()
+    edits = device.notebook.box.all()
+    if observations or not (ratings or answers or edits):
+        output.summary(observations, device.outbox.forgotten())
+    output.ratings(ratings)
+    output.answers(answers)
+    note_tables.edits(edits)
+    alarms = alarms_of(device.outbox)
+    output.alarms([*alarms, *clock_of(device.outbox)])
+    states = {each.state for each in (*ratings, *answers, *edits)}
+    if alarms or SlipState.REFUSED in states or any(each.is_aside for each in observations):
+        return 1
+    if SlipState.QUEUED in states or any(each.is_undelivered for each in observations):
+        return 3
+    return 0

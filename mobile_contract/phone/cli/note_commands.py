@@ -1,0 +1,48 @@
+"""The commands for notes of assignments: read and edited without a line; `send` hands the edits in.
+
+What is noted where is left to `notes`.
+"""
+
+from typing import Annotated
+
+import typer
+
+from mobile_contract.phone.cli import note_tables, output
+from mobile_contract.phone.cli.options import DEFAULT_FOLDER, AsJson, Where, told
+from mobile_contract.phone.device import Device
+from mobile_contract.phone.sync.assignment_notes import NoteField, read_day
+
+app = typer.Typer()
+AssignmentId = Annotated[str, typer.Argument(metavar="ID", help="The assignment, as `assignments` shows it.")]
+
+
+@app.command()
+def note(
+    id: AssignmentId,
+    text: Annotated[str | None, typer.Option(help="What you want to remember (工作备注); empty clears it.")] = None,
+    planned_on: Annotated[str | None, typer.Option(help="The day that it is planned for (计划日期), or empty.")] = None,
+    contact: Annotated[str | None, typer.Option(help="Whom to ask on the spot (现场联系人), or empty.")] = None,
+    restore: Annotated[
+        str | None, typer.Option(help="A lost edit, as `notes` shows it: its value stands again (恢复).")
+    ] = None,
+    folder: Where = DEFAULT_FOLDER,
+) -> None:
+    """Note something of an assignment (备注); no network is needed. Your other devices see it, and fields merge."""
+    with told(), Device.opened(folder) as device:
+        day = read_day(planned_on) if planned_on else planned_on
+        given = {NoteField.WORKING_NOTE: text, NoteField.PLANNED_ON: day, NoteField.CONTACT: contact}
+        device.notebook.write(id, {field: said or None for field, said in given.items() if said is not None}, restore)
+        output.say("Kept. `send` hands it in.", "已登记备注，等待发送。")
+
+
+@app.command()
+def notes(*, as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
+    """What is noted of your assignments, and the edits that lost against a later one (备注), as last pulled."""
+    with told(), Device.opened(folder) as device:
+        found = device.notebook.all()
+        if as_json:
+            output.print_json({id: [vars(each) for each in fields] for id, fields in found.items()})
+            return
+        if found:
+            note_tables.notes(found)
+        output.aged(device.records.age.as_of, device.records.age.pulled_at)

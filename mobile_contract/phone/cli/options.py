@@ -1,0 +1,70 @@
+"""Options that several commands share, and how a fault in any of them becomes sentences and an exit code.
+
+The commands themselves are in `commands` and `enquiries`.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mobile_contract.phone.cli.output import complain
+from mobile_contract.phone.errors import Fault, Mistake
+from mobile_contract.phone.outbox.drafts import Category, Content, Datum, Method, Severity, read_instant, read_position
+from mobile_contract.phone.storage.database import Error
+
+DEFAULT_FOLDER = Path("data/phone")
+
+Where = Annotated[Path, typer.Option("--folder", envvar="MINGCHA_PHONE_FOLDER", help="Which phone: its folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
+Unit = Annotated[str | None, typer.Option(help="Unit or window seen: code or id (单位代码).")]
+Point = Annotated[str | None, typer.Option(help="Monitoring point: code or id (监测点编号).")]
+How = Annotated[Method | None, typer.Option("--method", help="How it came to be seen (方式).", case_sensitive=False)]
+What = Annotated[Category | None, typer.Option("--category", help="What was seen (问题类别).", case_sensitive=False)]
+Grave = Annotated[Severity | None, typer.Option("--severity", help="How grave (严重程度).", case_sensitive=False)]
+Words = Annotated[str | None, typer.Option("--text", help="In your words (情况描述).")]
+At = Annotated[str | None, typer.Option("--at", help="When it was seen, 2026-11-20T09:05:00+08:00; else now.")]
+Position = Annotated[str | None, typer.Option(help="Where: LAT,LON or LAT,LON,ACCURACY in metres (坐标).")]
+Grid = Annotated[Datum, typer.Option("--datum", help="The datum of --position (坐标系).", case_sensitive=False)]
+
+
+def content_of(
+    unit: str | None,
+    point: str | None,
+    method: Method | None,
+    category: Category | None,
+    severity: Severity | None,
+    text: str | None,
+    at: str | None,
+    position: str | None,
+    datum: Datum,
+) -> Content:
+    """Raise `Mistake` for a time or position that is none."""
+    return Content(method, category, severity, text, unit, point, read_instant(at), read_position(position, datum))
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Faults end a command with their sentences; whatever ends it, the outbox has what was done."""
+    os.umask(0o077)
+    try:
+        yield
+    except Fault as fault:
+        complain(fault)
+        raise typer.Exit(fault.exit_code) from None
+    except (OSError, Error) as error:
+        complain(
+            Mistake(
+                f"The phone's folder can't be read or written ({error}). What was kept before is kept.",
+                "手机目录读写失败，此前保存的内容不受影响。",
+            )
+        )
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        complain(
+            Fault("Stopped; nothing is lost. The same command goes on from here.", "已停止，内容没有丢失，可随时继续。")
+        )
+        raise typer.Exit(130) from None

@@ -1,0 +1,102 @@
+"""Bars: what is under way, told in two colours: sent by the phone, and confirmed by the server.
+
+Counting is done here; when what has happened is `uploads`' to say.
+"""
+
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from mobile_contract.phone.cli.wording import size
+from mobile_contract.phone.errors import Fault
+from mobile_contract.phone.outbox.items import Medium
+
+WIDTH = 30
+
+
+class TwoColours(ProgressColumn):
+    """Green: the server has confirmed it. Yellow: it has left the phone. The rest is still to go."""
+
+    def render(self, task: Task) -> Text:
+        total = max(task.total or 0, 1)
+        confirmed = min(int(WIDTH * task.fields["confirmed"] / total), WIDTH)
+        sent = min(int(WIDTH * task.completed / total), WIDTH)
+        bar = Text("━" * confirmed, style="green")
+        bar.append("━" * max(sent - confirmed, 0), style="yellow")
+        return bar.append("━" * (WIDTH - max(sent, confirmed)), style="bright_black")
+
+
+class Told(ProgressColumn):
+    """Sent, and of all of it also confirmed: a single medium's bar is gone once it is."""
+
+    def render(self, task: Task) -> Text:
+        text = Text(f"sent 已发 {size(int(task.completed))}")
+        if task.fields["is_all"]:
+            text.append(f" · confirmed 已确认 {size(task.fields['confirmed'])}", style="green")
+        return text.append(f" / {size(int(task.total or 0))}")
+
+
+class Bars:
+    """A bar for all, and one for each medium under way; on no terminal it stays silent."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            TwoColours(),
+            Told(),
+            TimeRemainingColumn(compact=True),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._all = self._progress.add_task("all 合计", total=0, visible=False, confirmed=0, is_all=True)
+        self._tasks: dict[str, TaskID] = {}
+        self._left: dict[str, int] = {}
+        self._counted: set[str] = set()
+        self._total = 0
+        self._confirmed = 0
+
+    def __enter__(self) -> "Bars":
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._tasks.values():
+            self._progress.remove_task(task)
+        self._progress.stop()
+
+    def expect(self, media: Sequence[Medium]) -> None:
+        """What is to be sent from here on; what an earlier pass left is not counted twice."""
+        self._left |= {each.id: each.byte_size for each in media}
+        total = self._total + sum(each.byte_size for each in media if each.id not in self._counted)
+        self._counted |= {each.id for each in media}
+        self._total = total
+        self._progress.update(self._all, total=total, visible=total > 0)
+
+    def sent(self, medium: Medium, count: int) -> None:
+        if medium.id not in self._tasks:
+            name = medium.name[-24:].replace("[", "(")
+            self._tasks[medium.id] = self._progress.add_task(
+                f"  {name}", total=medium.byte_size, confirmed=0, is_all=False
+            )
+        self._left[medium.id] = self._left.get(medium.id, medium.byte_size) - count
+        self._progress.advance(self._tasks[medium.id], count)
+        self._progress.advance(self._all, count)
+
+    def confirmed(self, media: Sequence[Medium]) -> None:
+        """The bar of a medium goes once the server has confirmed it, whoever sent its bytes and when."""
+        for each in media:
+            if each.id in self._tasks:
+                self._progress.remove_task(self._tasks.pop(each.id))
+            if each.id in self._counted:
+                self._confirmed += each.byte_size
+                self._progress.advance(self._all, self._left.pop(each.id, 0))
+        self._progress.update(self._all, confirmed=self._confirmed)
+
+    def pausing(self, fault: Fault | None, seconds: float) -> None:
+        why = f"{fault.message} " if fault else ""
+        self._progress.console.print(Text(f"{why}Trying again in {seconds:.0f} s 稍后重试", style="dim"))

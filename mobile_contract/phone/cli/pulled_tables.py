@@ -1,0 +1,85 @@
+"""Tables of what the phone has pulled: reports, assignments, places, the catalogue, receipts.
+
+What there is to show is put together by `reading`; the rest of the screen is `screen`'s.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.text import Text
+
+from mobile_contract.phone.cli.output import console, local, print_wide, state, table
+from mobile_contract.phone.cli.wording import CATEGORIES
+from mobile_contract.phone.outbox.receipts import Receipt
+
+
+def reports(nodes: Sequence[dict[str, Any]]) -> None:
+    lines: list[tuple[Text | str, ...]] = []
+    for node in nodes:
+        content = node["content"]
+        place = node["unit"] or node["monitoringPoint"] or {}
+        name = place.get("name") or place.get("enterprise") or "?"
+        follow = "; ".join(
+            " ".join(filter(None, (each["caseNumber"], each["state"], each["outcome"], each["reply"])))
+            for each in node["followUps"]
+        )
+        category = CATEGORIES.get(content["category"], content["category"])
+        line = (
+            local(node["receivedAt"]),
+            Text(f"{category} {content['text'][:40]}".strip()),
+            Text(name),
+            f"{node['mediaArrived']}/{node['mediaExpected']}",
+            Text(follow),
+            Text(node["id"], style="dim"),
+        )
+        lines.append(line)
+    print_wide(("received 接收", "what 内容", "unit 单位", ">media 影像", "follow-up 办理情况", "id"), lines)
+
+
+def assignments(nodes: Sequence[dict[str, Any]]) -> None:
+    shown = table("id", "state 状态", "due 期限", "what 事项", "asked 要求", "by 交办人")
+    for node in nodes:
+        case, unit, by = node["case"] or {}, node["unit"] or {}, node["offeredBy"] or {}
+        what = (
+            f"{case['number']} {case['title']}"
+            if case.get("number")
+            else f"{unit.get('name', '')} {unit.get('code', '')}"
+        )
+        shown.add_row(
+            Text(node["id"]),
+            Text("accepted 已签收", style="green") if node["state"] == "ACCEPTED" else state(node["state"]),
+            node["dueOn"] or "",
+            Text(what.strip()),
+            Text(node["note"] or ""),
+            Text(by.get("displayName", "")),
+        )
+    console.print(shown)
+
+
+def places(rows: Sequence[tuple[str, str, str]]) -> None:
+    shown = table("code 代码", "name 名称", "where 所属")
+    for row in rows:
+        shown.add_row(*(Text(value) for value in row))
+    console.print(shown)
+
+
+def catalogue(nodes: Sequence[dict[str, Any]]) -> None:
+    shown = table("kind 类别", "code 代码", "name 名称", "from 起", "to 止", ">score 分值")
+    for node in nodes:
+        score = "" if node.get("score") is None else str(node["score"])
+        dates = node["validFrom"], node["validTo"] or ""
+        shown.add_row(node["kind"].lower(), Text(node["code"]), Text(node["name"]), *dates, score)
+    console.print(shown)
+
+
+def receipts(found: Sequence[Receipt]) -> None:
+    shown = table(">No. 序号", "received 接收", "SHA-256", "receipt 回执", "id")
+    for each in found:
+        if each.wrong:
+            verdict = Text(each.wrong, style="bold red")
+        else:
+            verdict = Text("holds 有效", style="green") if each.is_signed else Text("not signed 未签名", style="yellow")
+        digest = str(each.said.get("contentSha256"))[:16]
+        received = local(each.said.get("receivedAt"))
+        shown.add_row(str(each.sequence), received, digest, verdict, Text(each.observation_id, style="dim"))
+    console.print(shown)

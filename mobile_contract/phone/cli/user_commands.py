@@ -1,0 +1,71 @@
+"""The commands for a phone that several people use: whose stores lie on it, and a key that spares the password.
+
+Signing in, which makes a store, is in `commands`; what opens one is left to `unlocking`.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from mobile_contract.phone.cli import output
+from mobile_contract.phone.cli.options import DEFAULT_FOLDER, AsJson, Where, told
+from mobile_contract.phone.device import Device
+from mobile_contract.phone.storage.folder import Folder
+from mobile_contract.phone.storage.key_wrapping import Lock, StoreKey
+from mobile_contract.phone.users.unlocking import KEY, ask_password, given_key
+from mobile_contract.phone.users.user_stores import Stores
+
+app = typer.Typer()
+
+
+@app.command()
+def unlock(folder: Where = DEFAULT_FOLDER) -> None:
+    """Print what spares the password (解锁): `eval "$(scripts/phone unlock)"`. Close the terminal, and it is locked again."""
+    os.environ.pop(KEY, None)  # one that no longer fits must not stand in the way of the next
+    with told(), Device.opened(folder) as device:
+        typer.echo(f"export {KEY}={device.key.text}")
+
+
+@app.command()
+def users(
+    try_password: Annotated[
+        bool, typer.Option("--try", help="Ask for a password, and name those whom it opens for.")
+    ] = False,
+    as_json: AsJson = False,
+    folder: Where = DEFAULT_FOLDER,
+) -> None:
+    """How many people's outboxes lie on this phone (用户); it can't tell whose those are that are locked."""
+    with told():
+        stores = Stores(Folder(folder.absolute()))
+        key = given_key()
+        password = ask_password() if try_password else None
+
+        def by(lock: Lock) -> StoreKey | None:
+            if key and lock.admits(key):
+                return key
+            return lock.opened_by_password(password) if password is not None else None
+
+        sessions = {place.id: stores.session_in(place, opened) for place, opened in stores.opened(by)}
+        current = stores.current()
+        rows = [
+            {
+                "store": place.id,
+                "inUse": current is not None and place.id == current.id,
+                "locked": place.id not in sessions,
+                "user": session.user_name if (session := sessions.get(place.id)) else None,
+                "server": session.endpoint if session else None,
+            }
+            for place in stores.all()
+        ]
+        output.print_json(rows) if as_json else _show(rows)
+
+
+def _show(rows: Sequence[dict[str, Any]]) -> None:
+    shown = output.table("outbox 发件箱", "in use 当前", "user 用户", "server 服务器")
+    for row in rows:
+        who = Text("locked 已锁定", style="dim") if row["locked"] else Text(row["user"] or "nobody's yet 未归属")
+        shown.add_row(Text(row["store"]), "yes 是" if row["inUse"] else "", who, Text(row["server"] or ""))
+    output.console.print(shown)

@@ -1,0 +1,171 @@
+"""The wire: one named operation, one POST, and its answer or a typed refusal; tried again with jitter while that can help.
+
+Who is signed in is left to `session`; the bytes of media never pass here, they are `puts`'.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from mobile_contract.documents import text_of
+from mobile_contract.levels import Levels
+from mobile_contract.phone.errors import Mistake, Refused, Unreachable, unreachable
+from mobile_contract.phone.network.backoff import Backoff
+from mobile_contract.phone.network.compression import NOT_READ, body_of
+
+LEVEL = "Mingcha-Level"
+ACCEPT = "application/graphql-response+json, application/json;q=0.9"
+TIMEOUT = httpx.Timeout(60, connect=10)
+SAY_THE_TIME = frozenset({"SignIn", "RefreshSession", "SubmitObservations", "EditAssignmentNotes", "Sync"})
+"""Operations that the phone's clock goes along with, so that the server knows how wrong it is."""
+TIMED = frozenset({"drafts", "edits"})
+"""Inputs of `Sync` beside its own whose times are understood by the clock that comes with them."""
+PASSING = frozenset({"BUSY", "UNAVAILABLE"})
+"""Refusals that say no more than: not now. Other codes of RETRY_LATER are worth no other attempt within seconds."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """The value of the operation's last root field, those before it, and the server's clock as it was written."""
+
+    value: dict[str, Any]
+    server_time: datetime
+    before: dict[str, Any]
+    """Of `Sync`: what was handed in, by root field. Each of them may be `Refused`."""
+
+    def items(self) -> list[dict[str, Any]]:
+        """The nodes of a connection's page."""
+        return [edge["node"] for edge in self.value["edges"]]
+
+    def listed(self) -> list[dict[str, Any]]:
+        """The items of a plain list."""
+        found: list[dict[str, Any]] = self.value["listed"]
+        return found
+
+    @property
+    def next_page(self) -> str | None:
+        info = self.value["pageInfo"]
+        return info["endCursor"] if info["hasNextPage"] else None
+
+
+def endpoint_of(url: str) -> str:
+    """Where the operations go: `/graphql` unless the address names another path. Raise `Mistake`."""
+    address = urlsplit(url if "://" in url else f"http://{url}")
+    if address.scheme not in {"http", "https"} or not address.hostname:
+        raise Mistake(f"{url!r} is no address such as https://mingcha.example.", "服务器地址不正确。")
+    return f"{address.scheme}://{address.netloc}{address.path.rstrip('/') or '/graphql'}"
+
+
+class Wire:
+    """One server's endpoint."""
+
+    def __init__(self, client: httpx.AsyncClient, endpoint: str, backoff: Backoff) -> None:
+        self._client = client
+        self.endpoint = endpoint
+        self._backoff = backoff
+        self._round_trip: float | None = None
+        self._packs = True
+
+    async def ask(self, operation: str, variables: dict[str, Any], token: str | None = None) -> Reply:
+        """Raise `Refused` for the server's no, `Unreachable` where it doesn't answer after all attempts.
+
+        Every operation may be sent again: where a reply was lost, the first may have taken effect.
+        """
+        for failed in range(1, self._backoff.attempts + 1):
+            try:
+                return await self._once(operation, variables, token)
+            except Unreachable as fault:
+                if failed == self._backoff.attempts:
+                    raise
+                await asyncio.sleep(self._backoff.wait(failed, asked=fault.seconds))
+        raise AssertionError("a back-off has at least one attempt")
+
+    async def _once(self, operation: str, variables: dict[str, Any], token: str | None) -> Reply:
+        for name in TIMED & variables.keys():
+            variables = variables | {name: variables[name] | {"deviceClock": self._clock()}}
+        if operation in SAY_THE_TIME:  # anew for each attempt: a clock read before a long wait would seem to be behind
+            variables = variables | {"input": variables["input"] | {"deviceClock": self._clock()}}
+        payload = {"query": text_of(operation), "operationName": operation, "variables": variables}
+        response = await self._post(payload, token)
+        try:
+            body = response.json()
+        except ValueError:
+            body = None
+        if not isinstance(body, dict) or not ("data" in body or "errors" in body):
+            raise self._unreachable(f"HTTP {response.status_code}, no GraphQL answer", asked_seconds(response))
+        before = dict(list((body.get("data") or {}).items())[:-1])
+        return Reply(_root(body, response), _server_time(response), before)
+
+    async def _post(self, payload: dict[str, Any], token: str | None) -> httpx.Response:
+        """Packed, unless the server can't read that: then once more as it is, and so from then on if that helped."""
+        body = body_of(payload, packed=self._packs)
+        headers = {"Accept": ACCEPT, LEVEL: str(Levels.read().current)} | body.headers
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        began = time.monotonic()
+        try:
+            response = await self._client.post(self.endpoint, content=body.content, headers=headers, timeout=TIMEOUT)
+            self._round_trip = time.monotonic() - began
+            if body.is_packed and response.status_code in NOT_READ:
+                del headers["Content-Encoding"]
+                plain = body_of(payload, packed=False).content
+                response = await self._client.post(self.endpoint, content=plain, headers=headers, timeout=TIMEOUT)
+                self._packs = response.status_code in NOT_READ
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            raise self._unreachable(reason(error)) from error
+        return response
+
+    def _clock(self) -> dict[str, Any]:
+        """The phone's clock, right or wrong, and how far off a comparison with it can be, where that is known."""
+        clock: dict[str, Any] = {"at": datetime.now().astimezone().isoformat(timespec="milliseconds")}
+        if self._round_trip is not None:
+            clock["roundTripMilliseconds"] = round(self._round_trip * 1000)
+        return clock
+
+    def _unreachable(self, why: str, seconds: float | None = None) -> Unreachable:
+        return unreachable(f"The server {self.endpoint}", f"服务器 {self.endpoint} ", why, seconds=seconds)
+
+
+def reason(error: httpx.RequestError) -> str:
+    """Why a request failed, in few words."""
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _root(body: dict[str, Any], response: httpx.Response) -> dict[str, Any]:
+    """The last root field's value; a mutation's answer counts even where a field deep inside it failed."""
+    root = next(reversed((body.get("data") or {}).values()), None)
+    if root is None:
+        error: dict[str, Any] = next(iter(body.get("errors") or []), {})
+        raise _read(error.get("extensions", {}) | {"message": error.get("message")}, response)
+    if isinstance(root, list):
+        return {"listed": root}
+    if not isinstance(root, dict) or root.get("__typename") == "Refused":
+        raise _read(root if isinstance(root, dict) else {}, response)
+    return root
+
+
+def _read(value: dict[str, Any], response: httpx.Response) -> Refused | Unreachable:
+    refused = Refused.read(value)
+    if refused.code in PASSING:
+        return Unreachable(refused.message, refused.message_zh, seconds=asked_seconds(response))
+    return refused
+
+
+def asked_seconds(response: httpx.Response) -> float | None:
+    """How long the other side asks to be left alone (Retry-After in seconds), where it does."""
+    text = response.headers.get("Retry-After", "")
+    return float(text) if text.isdigit() else None
+
+
+def _server_time(response: httpx.Response) -> datetime:
+    """By the Date header: a phone's own clock may be years off."""
+    try:
+        return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
+    except (KeyError, ValueError):
+        return datetime.now(UTC)

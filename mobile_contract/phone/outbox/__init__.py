@@ -1,0 +1,1 @@
+"""Queue what the phone has yet to hand in."""

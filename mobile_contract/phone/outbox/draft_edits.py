@@ -1,0 +1,142 @@
+"""Edits of drafts that wait (草稿修改): two windows on one phone edit the same one, fields merge, and what loses is kept.
+
+How a draft is first composed is left to `drafts`; notes, which two devices edit, are merged by the server (`notes`).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from mobile_contract.phone.errors import Mistake
+from mobile_contract.phone.ids import new_id
+from mobile_contract.phone.outbox.items import ObservationState
+from mobile_contract.phone.outbox.outbox import Outbox
+from mobile_contract.phone.storage.database import Row
+
+CLEARABLE = frozenset({"unit", "monitoringPoint"})
+
+
+@dataclass(frozen=True)
+class DraftEdit:
+    """One field as a window left it; `number` counts edits as they were saved, `seen` is the last that the window knew.
+
+    `value` is None where the field was cleared; `edited_at` is UTC, when it was typed.
+    """
+
+    number: int
+    id: str
+    field: str
+    value: Any
+    seen: int
+    edited_at: str
+    restores: str | None
+
+    @classmethod
+    def read(cls, row: Row) -> "DraftEdit":
+        values = {name: row[name] for name in row.keys() if name in cls.__dataclass_fields__}  # noqa: SIM118
+        return cls(**values | {"value": json.loads(row["value"])})
+
+    @property
+    def order(self) -> tuple[str, str, str]:
+        """Of two that were typed in the same moment the value decides: their ids only say which was saved first."""
+        return self.edited_at, json.dumps(self.value, sort_keys=True), self.id
+
+    def knew(self, other: "DraftEdit") -> bool:
+        return other.number <= self.seen
+
+
+@dataclass(frozen=True)
+class Merged:
+    """`standing` is the edit that counts, by field; `lost` are those that lost and were not restored, the latest first."""
+
+    standing: dict[str, DraftEdit]
+    lost: list[DraftEdit]
+
+
+def merged(edits: Sequence[DraftEdit]) -> Merged:
+    """What edits of one draft make of it.
+
+    An edit outlives those that its window knew; of edits that knew nothing of each other the one typed later stands,
+    whichever was saved first.
+    """
+    found = Merged({}, [])
+    restored = {each.restores for each in edits}
+    for field in dict.fromkeys(each.field for each in edits):
+        own = [each for each in edits if each.field == field]
+        alive = [each for each in own if not any(other.knew(each) for other in own)]
+        standing = found.standing[field] = max(alive, key=lambda each: each.order)
+        for each in own:
+            rivals = [other for other in own if not (other.knew(each) or each.knew(other))]
+            if each is not standing and each.id not in restored and any(other.order > each.order for other in rivals):
+                found.lost.append(each)
+    found.lost.sort(key=lambda each: each.order, reverse=True)
+    return found
+
+
+class DraftEdits:
+    """The edits of all drafts, in the outbox's database; they go with what is discarded or forgotten."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    def of(self, observation_id: str) -> list[DraftEdit]:
+        """As they were saved. The number of the last, 0 without any, is the draft's version."""
+        rows = self._outbox.rows("SELECT * FROM draft_edits WHERE observation_id = ? ORDER BY number", observation_id)
+        return [DraftEdit.read(row) for row in rows]
+
+    def save(
+        self, observation_id: str, values: Mapping[str, Any], *, seen: int | None, edited_at: datetime
+    ) -> list[DraftEdit]:
+        """Keep an edit of each field, and the draft as all edits make it, in one transaction; the new edits.
+
+        `seen` is the draft's version that the window showed, None for the one that stands. Raise `Mistake` where the
+        server may have the draft already, or there is no such version.
+        """
+        made = [(new_id("evt"), field, value, None) for field, value in values.items()]
+        return self._keep(observation_id, made, seen, edited_at)
+
+    def restore(self, observation_id: str, edit_id: str) -> list[DraftEdit]:
+        """A lost edit's value stands again, by an edit that has seen all others. Raise `Mistake`."""
+        lost = {each.id: each for each in merged(self.of(observation_id)).lost}
+        if edit_id not in lost:
+            raise Mistake(f"{edit_id} is no lost edit of this draft; see `edit`.", "没有这条落选的修改。")
+        chosen = lost[edit_id]
+        made = [(new_id("evt"), chosen.field, chosen.value, edit_id)]
+        return self._keep(observation_id, made, None, datetime.now(UTC))
+
+    def _keep(
+        self,
+        observation_id: str,
+        made: Sequence[tuple[str, str, Any, str | None]],
+        seen: int | None,
+        edited_at: datetime,
+    ) -> list[DraftEdit]:
+        at = edited_at.astimezone(UTC).isoformat(timespec="microseconds")
+        with self._outbox.step() as database:
+            chosen = database.execute("SELECT * FROM observations WHERE id = ?", (observation_id,)).fetchone()
+            if chosen is None or chosen["state"] != ObservationState.QUEUED or chosen["attempts"]:
+                raise Mistake(
+                    "Only what was never sent can be edited: the server may have this already. `fix` mends what it refused;"
+                    " what it has is corrected by a revision.",
+                    "只能修改从未发送过的记录；被退回的用 fix 修改，已接收的请提交更正。",
+                )
+            version = max([0, *(each.number for each in self.of(observation_id))])
+            if seen is not None and not 0 <= seen <= version:
+                raise Mistake(f"The draft is at version {version}; see `edit`.", f"草稿当前版本为 {version}。")
+            for id, field, value, restores in made:
+                row = (id, observation_id, field, json.dumps(value), version if seen is None else seen, at, restores)
+                database.execute(
+                    "INSERT INTO draft_edits (id, observation_id, field, value, seen, edited_at, restores)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    row,
+                )
+            edits = self.of(observation_id)
+            draft = json.loads(chosen["draft"])
+            for field, standing in merged(edits).standing.items():
+                draft[field] = standing.value
+            text = json.dumps({name: value for name, value in draft.items() if value is not None}, ensure_ascii=False)
+            database.execute("UPDATE observations SET draft = ? WHERE id = ?", (text, observation_id))
+        ids = {id for id, *_ in made}
+        return [each for each in edits if each.id in ids]

@@ -1,0 +1,131 @@
+"""Drafts: an observation in the words of the contract's `ObservationDraft`, composed once when it is taken.
+
+What is kept of it is left to `outbox`; whether the server takes it is the server's word.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from mobile_contract.phone.errors import Mistake
+from mobile_contract.phone.storage.photo_copies import Original
+
+
+class Method(StrEnum):
+    PATROL = "PATROL"
+    TRACKED_SERVICE = "TRACKED_SERVICE"
+    SIMULATED_SERVICE = "SIMULATED_SERVICE"
+    SPECIAL_CHECK = "SPECIAL_CHECK"
+    MONITOR_REPORT = "MONITOR_REPORT"
+    COMPLAINT = "COMPLAINT"
+
+
+class Category(StrEnum):
+    ABSENCE = "ABSENCE"
+    GAMES = "GAMES"
+    STOCK_TRADING = "STOCK_TRADING"
+    CHATTING = "CHATTING"
+    INACTION = "INACTION"
+    MISCONDUCT = "MISCONDUCT"
+    SLOW = "SLOW"
+    RUDE = "RUDE"
+    SOLICITING = "SOLICITING"
+    ARBITRARY_FEES = "ARBITRARY_FEES"
+    ARBITRARY_FINES = "ARBITRARY_FINES"
+    ARBITRARY_INSPECTION = "ARBITRARY_INSPECTION"
+    FORCED_CONTRIBUTIONS = "FORCED_CONTRIBUTIONS"
+    BROKEN_PROMISE = "BROKEN_PROMISE"
+    WITHHELD_FUNDS = "WITHHELD_FUNDS"
+    GOOD_PRACTICE = "GOOD_PRACTICE"
+    OTHER = "OTHER"
+
+
+class Severity(StrEnum):
+    NOTE = "NOTE"
+    MINOR = "MINOR"
+    SERIOUS = "SERIOUS"
+    GRAVE = "GRAVE"
+
+
+class Datum(StrEnum):
+    WGS84 = "WGS84"
+    GCJ02 = "GCJ02"
+    BD09 = "BD09"
+
+
+@dataclass(frozen=True)
+class Content:
+    """What somebody says about what was seen; None leaves a field out, or as it was."""
+
+    method: Method | None = None
+    category: Category | None = None
+    severity: Severity | None = None
+    text: str | None = None
+    unit: str | None = None
+    monitoring_point: str | None = None
+    captured_at: str | None = None
+    position: dict[str, Any] | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """Those that are given, under the contract's names."""
+        named = {
+            "method": self.method and self.method.value,
+            "category": self.category and self.category.value,
+            "severity": self.severity and self.severity.value,
+            "text": self.text,
+            "unit": self.unit,
+            "monitoringPoint": self.monitoring_point,
+            "capturedAt": self.captured_at,
+            "position": self.position,
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
+
+def compose(
+    id: str, sequence: int, content: Content, originals: Sequence[Original], *, method: Method, now: str
+) -> dict[str, Any]:
+    """A whole draft; `method` and `now` count where the content gives none."""
+    defaults = {"method": method.value, "category": Category.OTHER.value, "severity": Severity.NOTE.value, "text": ""}
+    media = [
+        {
+            "id": each.id,
+            "sha256": each.sha256,
+            "md5": each.md5,
+            "byteSize": each.byte_size,
+            "contentType": each.content_type,
+        }
+        for each in originals
+    ]
+    own = {"id": id, "deviceSequence": sequence, "capturedAt": now, "media": media}
+    return own | defaults | content.fields()
+
+
+def read_instant(text: str | None) -> str | None:
+    """An ISO 8601 time with its offset; where none is given, this device's. Raise `Mistake`."""
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise Mistake(
+            f"{text!r} is no time such as 2026-11-20T09:05:00+08:00.", "时间应写成 2026-11-20T09:05:00+08:00。"
+        ) from None
+    return (at if at.tzinfo else at.astimezone()).isoformat(timespec="milliseconds")
+
+
+def read_position(text: str | None, datum: Datum) -> dict[str, Any] | None:
+    """LAT,LON or LAT,LON,ACCURACY: degrees in `datum`, metres. Raise `Mistake`."""
+    if text is None:
+        return None
+    try:
+        latitude, longitude, *rest = (float(part) for part in text.split(","))
+        (accuracy,) = rest or (None,)
+    except ValueError:
+        raise Mistake(
+            f"{text!r} is no position such as 25.8292,114.9347 or 25.8292,114.9347,12 (accuracy in metres).",
+            "位置应写成 25.8292,114.9347 或 25.8292,114.9347,12（精度，米）。",
+        ) from None
+    position = {"latitude": latitude, "longitude": longitude, "datum": datum.value, "source": "MANUAL"}
+    return position if accuracy is None else position | {"accuracyMetres": accuracy}

@@ -1,0 +1,154 @@
+"""Items of the outbox as they are read from it: an observation, its media, and how far each has come.
+
+How they move from state to state is left to `outbox`.
+"""
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from mobile_contract.phone.storage.database import Row
+
+
+class ObservationState(StrEnum):
+    QUEUED = "QUEUED"  # 待提交
+    ACCEPTED = "ACCEPTED"  # 已接收: the server's receipt is here
+    REFUSED = "REFUSED"  # 被退回: set aside until somebody has looked at it
+
+
+class MediumState(StrEnum):
+    WAITING = "WAITING"  # 待上传
+    SENDING = "SENDING"  # 上传中: its bytes may be in the store already
+    SENT = "SENT"  # 已上传: the store took them, the server doesn't know yet
+    CONFIRMED = "CONFIRMED"  # 已确认: the server knows, and verifies them
+    READY = "READY"  # 已核验
+    REFUSED = "REFUSED"  # 被退回: set aside
+    BROKEN = "BROKEN"  # 文件损坏: the copy on the phone is not what it was
+
+
+ASIDE = frozenset({MediumState.REFUSED, MediumState.BROKEN})
+UNDELIVERED = frozenset({MediumState.WAITING, MediumState.SENDING, MediumState.SENT})
+
+
+@dataclass(frozen=True)
+class Medium:
+    """`name` is the one it came under; parts and bytes that have arrived are known of large uploads only."""
+
+    id: str
+    observation_id: str
+    file: str
+    name: str
+    sha256: str
+    byte_size: int
+    content_type: str
+    state: MediumState
+    attempts: int
+    rejections: int
+    refusal: dict[str, Any] | None
+    trouble: dict[str, Any] | None
+    parts: int
+    parts_arrived: int
+    bytes_arrived: int
+
+    @classmethod
+    def read(cls, row: Row) -> "Medium":
+        values = {name: row[name] for name in row.keys() if name in cls.__dataclass_fields__}  # noqa: SIM118
+        said = {name: _loaded(values[name]) for name in ("refusal", "trouble")}
+        return cls(**values | said | {"state": MediumState(row["state"])})
+
+    @property
+    def bytes_sent(self) -> int:
+        """What the store has, as far as the phone was told."""
+        is_whole = self.state in {MediumState.SENT, MediumState.CONFIRMED, MediumState.READY}
+        return self.byte_size if is_whole else self.bytes_arrived
+
+    @property
+    def bytes_verified(self) -> int:
+        """What the server has read and found to be what was announced."""
+        return self.byte_size if self.state is MediumState.READY else 0
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "name": self.name,
+            "state": self.state.value,
+            "byteSize": self.byte_size,
+            "bytesSent": self.bytes_sent,
+            "bytesVerified": self.bytes_verified,
+            "contentType": self.content_type,
+            "sha256": self.sha256,
+            "parts": {"total": self.parts, "arrived": self.parts_arrived} if self.parts else None,
+            "attempts": self.attempts,
+            "refusal": self.refusal,
+            "trouble": self.trouble,
+        }
+
+
+@dataclass(frozen=True)
+class Observation:
+    """`draft` is what is sent, to the letter; `receipt` is the server's proof, once it has it."""
+
+    id: str
+    sequence: int
+    state: ObservationState
+    draft: dict[str, Any]
+    attempts: int
+    receipt: dict[str, Any] | None
+    refusal: dict[str, Any] | None
+    trouble: dict[str, Any] | None
+    media: tuple[Medium, ...]
+
+    @classmethod
+    def read(cls, row: Row, media: tuple[Medium, ...]) -> "Observation":
+        return cls(
+            id=row["id"],
+            sequence=row["sequence"],
+            state=ObservationState(row["state"]),
+            draft=json.loads(row["draft"]),
+            attempts=row["attempts"],
+            receipt=_loaded(row["receipt"]),
+            refusal=_loaded(row["refusal"]),
+            trouble=_loaded(row["trouble"]),
+            media=media,
+        )
+
+    @property
+    def is_through(self) -> bool:
+        """The server has all of it and has verified it: the phone may let go."""
+        return self.state is ObservationState.ACCEPTED and all(each.state is MediumState.READY for each in self.media)
+
+    @property
+    def is_aside(self) -> bool:
+        """Something of it needs a person; the rest of the outbox goes on without it."""
+        return self.state is ObservationState.REFUSED or any(each.state in ASIDE for each in self.media)
+
+    @property
+    def is_undelivered(self) -> bool:
+        """The phone has something of it to send or to confirm."""
+        if self.state is ObservationState.ACCEPTED:
+            return any(each.state in UNDELIVERED for each in self.media)
+        return self.state is ObservationState.QUEUED
+
+    @property
+    def is_moving(self) -> bool:
+        """Something of it is to be sent, or to be verified by the server: it goes on by itself."""
+        return self.is_undelivered or any(each.state is MediumState.CONFIRMED for each in self.media)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "sequence": self.sequence,
+            "state": self.state.value,
+            "draft": {name: value for name, value in self.draft.items() if name != "media"},
+            "attempts": self.attempts,
+            "receipt": self.receipt,
+            "refusal": self.refusal,
+            "trouble": self.trouble,
+            "media": [each.as_json() for each in self.media],
+        }
+
+
+def _loaded(text: str | None) -> dict[str, Any] | None:
+    value: dict[str, Any] | None = json.loads(text) if text else None
+    return value

@@ -1,0 +1,280 @@
+"""The outbox: observations, their media and parts on disk, and every step they take, each step one durable transaction.
+
+What the steps are and in which order is left to `submission`, `uploads` and `delivery`; the bytes lie in `originals`.
+"""
+
+import json
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mobile_contract.phone.errors import Mistake, Refused
+from mobile_contract.phone.ids import new_id
+from mobile_contract.phone.outbox.items import Medium, MediumState, Observation, ObservationState
+from mobile_contract.phone.storage.database import Connection, Row, connect
+from mobile_contract.phone.storage.migrations import LEVEL, statements
+from mobile_contract.phone.storage.photo_copies import Original, Span
+
+_MEDIA = """
+SELECT media.*, (SELECT count(*) FROM parts WHERE medium_id = media.id) AS parts,
+  (SELECT count(*) FROM parts WHERE medium_id = media.id AND arrived) AS parts_arrived,
+  (SELECT coalesce(sum(byte_size), 0) FROM parts WHERE medium_id = media.id AND arrived) AS bytes_arrived
+FROM media JOIN observations ON observations.id = observation_id
+"""
+
+
+class Outbox:
+    """One encrypted database; what a method has done is on the disk when it returns."""
+
+    def __init__(self, path: Path, key: bytes, device_id: str | None = None) -> None:
+        """Open or make it under a key of 32 bytes, for the device `device_id` where it is made. Raise a `Fault`."""
+        self._database = connect(path, key)
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+            self._database.execute(f"PRAGMA {pragma}")
+        level = self._database.execute("PRAGMA user_version").fetchone()[0]
+        if level > LEVEL:
+            raise Mistake(
+                f"The outbox {path} was written by a newer phone: use that one.",
+                "发件箱由更新的版本写成，请使用新版本。",
+            )
+        if level < LEVEL:
+            self._make(device_id)
+
+    def close(self) -> None:
+        self._database.close()
+
+    def _make(self, device_id: str | None) -> None:
+        with self.step() as database:
+            level = database.execute("PRAGMA user_version").fetchone()[0]
+            for statement in statements(level):
+                database.execute(statement)
+            if level == 0:
+                facts = [("device_id", device_id or new_id("dev")), ("last_sequence", "0")]
+                database.executemany("INSERT INTO facts VALUES (?, ?)", facts)
+            database.execute(f"PRAGMA user_version={LEVEL}")
+
+    @contextmanager
+    def step(self) -> Iterator[Connection]:
+        """One transaction: all of it or nothing, however the process ends."""
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._database
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            raise
+        self._database.execute("COMMIT")
+
+    def rows(self, statement: str, *values: object) -> list[Row]:
+        """Read; for the tables of the files beside this one."""
+        return self._database.execute(statement, values).fetchall()
+
+    def fact(self, name: str) -> str | None:
+        """A single value that the phone keeps under a name."""
+        row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return str(row[0]) if row else None
+
+    def note(self, name: str, value: str) -> None:
+        with self.step() as database:
+            database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
+
+    @property
+    def device_id(self) -> str:
+        """The device's, the same for every outbox on it."""
+        return self.fact("device_id") or ""
+
+    @property
+    def last_sequence(self) -> int:
+        """The last running number that was given to an observation; 0 before the first."""
+        return int(self.fact("last_sequence") or 0)
+
+    # Taking, mending, letting go
+
+    def take(self, entries: Sequence[Sequence[Original]], compose: Callable[[int, Sequence[Original]], Any]) -> None:
+        """Keep one new observation for each entry, all or none; `compose` makes the draft of (sequence, originals)."""
+        with self.step() as database:
+            fact = database.execute("SELECT value FROM facts WHERE name = 'last_sequence'").fetchone()
+            for sequence, originals in enumerate(entries, start=int(fact[0]) + 1):
+                draft = compose(sequence, originals)
+                database.execute(
+                    "INSERT INTO observations (id, sequence, draft, state) VALUES (?, ?, ?, 'QUEUED')",
+                    (draft["id"], sequence, json.dumps(draft, ensure_ascii=False)),
+                )
+                database.execute("UPDATE facts SET value = ? WHERE name = 'last_sequence'", (str(sequence),))
+                for place, each in enumerate(originals):
+                    row = (each.id, draft["id"], place, each.file, each.name, each.sha256)
+                    database.execute(
+                        "INSERT INTO media (id, observation_id, place, file, name, sha256, byte_size, content_type, state)"
+                        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'WAITING')",
+                        (*row, each.byte_size, each.content_type),
+                    )
+
+    def holds(self, sha256: str) -> bool:
+        """Whether these bytes were taken before; also true once they have been forgotten."""
+        return bool(self._database.execute("SELECT 1 FROM media WHERE sha256 = ?", (sha256,)).fetchone())
+
+    def mend(self, id: str, draft: dict[str, Any]) -> None:
+        """A refused observation waits again, with other content under the same id: nothing is stored under it."""
+        with self.step() as database:
+            database.execute(
+                "UPDATE observations SET draft = ?, state = 'QUEUED', refusal = NULL, trouble = NULL"
+                " WHERE id = ? AND state = 'REFUSED'",
+                (json.dumps(draft, ensure_ascii=False), id),
+            )
+
+    def discard(self, id: str) -> None:
+        """Let go of a refused observation; never of one that the server has not answered for."""
+        with self.step() as database:
+            chosen = "FROM observations WHERE id = ? AND state = 'REFUSED'"
+            database.execute(f"INSERT OR IGNORE INTO discarded SELECT sequence {chosen}", (id,))
+            database.execute(f"DELETE {chosen}", (id,))
+
+    def forget(self, *, but: Collection[str] = ()) -> list[Observation]:
+        """Let go of text and names of what is through; receipts and digests stay. Returns what was let go."""
+        through = [each for each in self.observations() if each.is_through and each.id not in but]
+        with self.step() as database:
+            for each in through:
+                database.execute("UPDATE observations SET draft = '{}', forgotten = 1 WHERE id = ?", (each.id,))
+                database.execute("UPDATE media SET name = '', file = '' WHERE observation_id = ?", (each.id,))
+                database.execute("DELETE FROM draft_edits WHERE observation_id = ?", (each.id,))
+        return through
+
+    # Reading
+
+    def observations(self, *states: ObservationState) -> list[Observation]:
+        """In the order in which they were taken, without those that were forgotten; of any state unless some are named."""
+        media: dict[str, list[Medium]] = {}
+        for each in self.media():
+            media.setdefault(each.observation_id, []).append(each)
+        rows = self._database.execute("SELECT * FROM observations WHERE NOT forgotten ORDER BY sequence")
+        found = [Observation.read(row, tuple(media.get(row["id"], ()))) for row in rows]
+        return [each for each in found if not states or each.state in states]
+
+    def named(self, wanted: str, *states: ObservationState) -> Observation | None:
+        """The observation of that id, or of that running number, in one of the states."""
+        known = (each for each in self.observations(*states) if wanted in {each.id, str(each.sequence)})
+        return next(known, None)
+
+    def undelivered(self) -> list[Observation]:
+        """Of which the phone has something to send."""
+        return [each for each in self.observations() if each.is_undelivered]
+
+    def media(self, *states: MediumState) -> list[Medium]:
+        """Of observations that were not forgotten, in the order in which they were taken."""
+        rows = self._database.execute(f"{_MEDIA} WHERE NOT forgotten ORDER BY sequence, place")
+        found = [Medium.read(row) for row in rows]
+        return [each for each in found if not states or each.state in states]
+
+    def receipts(self) -> list[Row]:
+        """Of all that was accepted, also where the rest was let go of: id, sequence, draft, receipt, forgotten."""
+        return self.rows(
+            "SELECT id, sequence, draft, receipt, forgotten FROM observations WHERE receipt IS NOT NULL ORDER BY sequence"
+        )
+
+    def unsent(self) -> set[int]:
+        """Running numbers that the server can't have: of what waits or was set aside, and of what was let go of."""
+        known = self.rows(
+            "SELECT sequence FROM observations WHERE state <> 'ACCEPTED' UNION SELECT sequence FROM discarded"
+        )
+        return {row["sequence"] for row in known}
+
+    def forgotten(self) -> int:
+        count: int = self._database.execute("SELECT count(*) FROM observations WHERE forgotten").fetchone()[0]
+        return count
+
+    def spans(self, medium_id: str) -> list[Span]:
+        """The parts of a large upload as the server cut it; empty where that isn't known."""
+        rows = self._database.execute("SELECT * FROM parts WHERE medium_id = ? ORDER BY number", (medium_id,))
+        return [Span(row["number"], row["start"], row["byte_size"]) for row in rows]
+
+    # Steps of an observation
+
+    def submitting(self, ids: Sequence[str]) -> None:
+        with self.step() as database:
+            database.executemany("UPDATE observations SET attempts = attempts + 1 WHERE id = ?", [(id,) for id in ids])
+
+    def settled(
+        self, receipts: dict[str, dict[str, Any]], refusals: dict[str, Refused], troubles: dict[str, Refused]
+    ) -> None:
+        """What the server said to each of a batch: its receipt, a refusal that sets it aside, or try again later."""
+        with self.step() as database:
+            for id, receipt in receipts.items():
+                database.execute(
+                    "UPDATE observations SET state = 'ACCEPTED', receipt = ?, refusal = NULL, trouble = NULL WHERE id = ?",
+                    (json.dumps(receipt), id),
+                )
+            for state, said in (("REFUSED", refusals), ("QUEUED", troubles)):
+                for id, refusal in said.items():
+                    column = "refusal" if state == "REFUSED" else "trouble"
+                    text = json.dumps(refusal.as_json(), ensure_ascii=False)
+                    database.execute(
+                        f"UPDATE observations SET state = ?, {column} = ? WHERE id = ? AND state = 'QUEUED'",  # noqa: S608
+                        (state, text, id),
+                    )
+
+    # Steps of a medium
+
+    def sending(self, id: str) -> None:
+        self._move([id], MediumState.SENDING, "attempts = attempts + 1")
+
+    def planned(self, id: str, spans: Sequence[Span]) -> None:
+        """The server cut a large upload into these parts, of which it may have none: what was known is dropped."""
+        with self.step() as database:
+            database.execute("DELETE FROM parts WHERE medium_id = ?", (id,))
+            rows = [(id, span.number, span.start, span.byte_size) for span in spans]
+            database.executemany("INSERT INTO parts (medium_id, number, start, byte_size) VALUES (?, ?, ?, ?)", rows)
+
+    def arrived(self, id: str, numbers: Sequence[int], *, alone: bool = False) -> None:
+        """The store has these parts; `alone`: and no others."""
+        with self.step() as database:
+            if alone:
+                database.execute("UPDATE parts SET arrived = 0 WHERE medium_id = ?", (id,))
+            rows = [(id, number) for number in numbers]
+            database.executemany("UPDATE parts SET arrived = 1 WHERE medium_id = ? AND number = ?", rows)
+
+    def sent(self, id: str) -> None:
+        self._move([id], MediumState.SENT, "trouble = NULL")
+
+    def confirmed(self, ids: Sequence[str]) -> None:
+        self._move(ids, MediumState.CONFIRMED, "trouble = NULL")
+
+    def ready(self, ids: Sequence[str]) -> None:
+        self._move(ids, MediumState.READY, "trouble = NULL")
+
+    def missing(self, ids: Sequence[str]) -> None:
+        """The store doesn't have the bytes: they wait to be sent (again)."""
+        self._move(ids, MediumState.WAITING)
+
+    def rejected(self, id: str) -> None:
+        """The store has other bytes than were announced: they wait to be sent again, whole."""
+        with self.step() as database:
+            database.execute("DELETE FROM parts WHERE medium_id = ?", (id,))
+            database.execute("UPDATE media SET state = 'WAITING', rejections = rejections + 1 WHERE id = ?", (id,))
+
+    def renamed(self, id: str, file: str) -> None:
+        """The copy of a medium lies under another name."""
+        with self.step() as database:
+            database.execute("UPDATE media SET file = ? WHERE id = ?", (file, id))
+
+    def set_aside(self, id: str, state: MediumState, refusal: Refused) -> None:
+        self._move([id], state, refusal=refusal)
+
+    def troubled(self, id: str, trouble: Refused) -> None:
+        """What went wrong the last time; it is tried again."""
+        text = json.dumps(trouble.as_json(), ensure_ascii=False)
+        with self.step() as database:
+            database.execute("UPDATE media SET trouble = ? WHERE id = ?", (text, id))
+
+    def _move(
+        self, ids: Sequence[str], to: MediumState, also: str | None = None, *, refusal: Refused | None = None
+    ) -> None:
+        """READY is final: an answer that comes late doesn't undo it."""
+        if not ids:
+            return
+        text = json.dumps(refusal.as_json(), ensure_ascii=False) if refusal else None
+        more = f", {also}" if also else ""
+        with self.step() as database:
+            database.executemany(
+                f"UPDATE media SET state = ?, refusal = ?{more} WHERE id = ? AND state <> 'READY'",  # noqa: S608
+                [(to.value, text, id) for id in ids],
+            )

@@ -1,0 +1,187 @@
+"""Receipts (回执): the server's signed word that it had an observation, held against the keys that it published at sign-in.
+
+When they are fetched is left to `session` and `commands`; receipts lie in the outbox, and outlive what they are of.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import rfc8785
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+
+from mobile_contract.phone.outbox.outbox import Outbox
+from mobile_contract.phone.storage.database import Row
+
+PATH = "/.well-known/evidence-keys.json"
+TYPE, ALGORITHM = "mingcha-receipt+jws", "Ed25519"
+MOST_BYTES = 1 << 20
+_KEYS = "evidence_keys"
+_SAID = ("observationId", "contentSha256", "receivedAt")
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """`wrong` says why it proves nothing; None where it holds, or bears no signature that could be wrong."""
+
+    observation_id: str
+    sequence: int
+    said: dict[str, Any]
+    wrong: str | None
+
+    @property
+    def is_signed(self) -> bool:
+        return bool(self.said.get("signed"))
+
+    @property
+    def is_wrong(self) -> bool:
+        return self.wrong is not None
+
+    @property
+    def holds(self) -> bool:
+        return self.is_signed and not self.is_wrong
+
+    def as_json(self) -> dict[str, Any]:
+        return {"sequence": self.sequence, **self.said, "holds": self.holds, "wrong": self.wrong}
+
+
+class Wrong(Exception):  # noqa: N818
+    """The text says why a receipt is none."""
+
+
+class Receipts:
+    """Those in an outbox, and the keys they are held against: once known, a key stays."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """PEM by fingerprint."""
+        found: dict[str, str] = json.loads(self._outbox.fact(_KEYS) or "{}")
+        return found
+
+    def pin(self, published: Mapping[str, Any]) -> None:
+        """Keep keys that are new; one whose fingerprint isn't its own is none."""
+        known = self.keys
+        for each in published.get("keys") or ():
+            if _fingerprint(str(each.get("publicKey"))) == each.get("fingerprint"):
+                known.setdefault(each["fingerprint"], each["publicKey"])
+        if known != self.keys:
+            self._outbox.note(_KEYS, json.dumps(known))
+
+    def all(self) -> list[Receipt]:
+        """In the order of the running numbers."""
+        keys = self.keys
+        return [_read(row, keys) for row in self._outbox.receipts()]
+
+    def published(self) -> dict[str, Any]:
+        """The kept keys as the server publishes them: whoever checks a receipt needs them beside it."""
+        return {
+            "keys": [
+                {"algorithm": ALGORITHM, "fingerprint": fingerprint, "publicKey": pem}
+                for fingerprint, pem in self.keys.items()
+            ]
+        }
+
+    async def refresh(self, client: httpx.AsyncClient, endpoint: str) -> None:
+        """Fetch the published keys where none are kept, or a receipt names one that isn't; without them nothing is lost."""
+        known = self.keys
+        if known and not any(each.wrong == UNKNOWN for each in self.all()):
+            return
+        address = urlsplit(endpoint)
+        try:
+            answer = await client.get(f"{address.scheme}://{address.netloc}{PATH}", timeout=10)
+            published = answer.json() if answer.is_success and len(answer.content) <= MOST_BYTES else None
+        except (httpx.HTTPError, ValueError):
+            return
+        if isinstance(published, dict):
+            self.pin(published)
+
+
+UNKNOWN = "It is signed with a key that this phone doesn't know."
+
+
+def _read(row: Row, keys: Mapping[str, str]) -> Receipt:
+    said = json.loads(row["receipt"])
+    draft = None if row["forgotten"] else json.loads(row["draft"])
+    return Receipt(row["id"], row["sequence"], said, _wrong(row["id"], said, draft, keys))
+
+
+def _wrong(id: str, said: Mapping[str, Any], draft: dict[str, Any] | None, keys: Mapping[str, str]) -> str | None:
+    """Why a receipt proves nothing; `draft` is what was sent, where that is still here."""
+    if not said.get("signed"):
+        return None
+    try:
+        claims = claims_of(said["signed"], keys)
+    except Wrong as reason:
+        return str(reason)
+    if {name: said.get(name) for name in _SAID} != claims:
+        return "What is signed is not what was said."
+    if claims["observationId"] != id:
+        return "It is of another observation."
+    if draft is not None and claims["contentSha256"] != digest_of(draft):
+        return "It is of other content than was sent."
+    return None
+
+
+def claims_of(token: str, keys: Mapping[str, str]) -> dict[str, Any]:
+    """What a compact JWS says whose key is among `keys`, PEM by fingerprint. Raise `Wrong`."""
+    try:
+        head, body, tail = token.split(".")
+        header, claims, signature = json.loads(_decoded(head)), json.loads(_decoded(body)), _decoded(tail)
+    except (ValueError, binascii.Error, RecursionError):
+        raise Wrong("It is no receipt.") from None
+    if not isinstance(header, dict) or (header.get("typ"), header.get("alg")) != (TYPE, ALGORITHM):
+        raise Wrong("It is no receipt of an observation.")
+    pem = keys.get(str(header.get("kid")))
+    if pem is None:
+        raise Wrong(UNKNOWN)
+    key = load_pem_public_key(pem.encode())
+    if not isinstance(key, Ed25519PublicKey):
+        raise Wrong(UNKNOWN)
+    try:
+        key.verify(signature, f"{head}.{body}".encode())
+    except InvalidSignature:
+        raise Wrong("Its signature does not fit.") from None
+    return claims if isinstance(claims, dict) else {}
+
+
+def digest_of(draft: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical JSON of a draft as it was sent: docs/api.md says how."""
+    content = {"text": "", "media": [], **draft}
+    if draft.get("position"):
+        content["position"] = {"datum": "WGS84", "isMock": False, **draft["position"]}
+    return hashlib.sha256(rfc8785.dumps(_canonical(content))).hexdigest()
+
+
+def _canonical(value: Any, name: str = "") -> Any:
+    if isinstance(value, Mapping):
+        return {key: _canonical(inner, key) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [_canonical(each) for each in value]
+    if isinstance(value, str) and name.endswith("At"):
+        at = datetime.fromisoformat(value).astimezone(UTC)
+        return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"
+    return value
+
+
+def _fingerprint(pem: str) -> str | None:
+    try:
+        key = load_pem_public_key(pem.encode())
+    except ValueError:
+        return None
+    return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def _decoded(part: str) -> bytes:
+    return base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)

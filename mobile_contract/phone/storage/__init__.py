@@ -1,0 +1,1 @@
+"""Keep what the phone holds: database, files and keys."""

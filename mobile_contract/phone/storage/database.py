@@ -1,0 +1,84 @@
+"""The database: SQLite under SQLCipher, every page of it and of its log encrypted; what the phone uses of the library.
+
+Only this file knows the library. What the tables are is left to `tables`, what is written into them to `outbox`.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from sqlcipher3 import dbapi2
+
+from mobile_contract.phone.errors import Damaged
+
+Error: type[Exception] = dbapi2.Error
+KEY_BYTES = 32
+
+
+class Row(Protocol):
+    """A row, by the names of its columns or by their places."""
+
+    def __getitem__(self, key: str | int, /) -> Any: ...
+
+    def keys(self) -> list[str]: ...
+
+
+class Cursor(Protocol):
+    def fetchone(self) -> Any: ...
+
+    def fetchall(self) -> list[Any]: ...
+
+    def __iter__(self) -> Any: ...
+
+
+class Connection(Protocol):
+    def execute(self, statement: str, values: Sequence[object] = ..., /) -> Cursor: ...
+
+    def executemany(self, statement: str, values: Iterable[Sequence[object]], /) -> Cursor: ...
+
+    def close(self) -> None: ...
+
+
+def connect(path: Path, key: bytes) -> Connection:
+    """Open or make a database under a raw key of 32 bytes. Raise `Damaged` where that opens nothing."""
+    database = _connected(path)
+    try:
+        database.execute(f"PRAGMA key = \"x'{_checked(key).hex()}'\"")
+        database.execute("PRAGMA temp_store = MEMORY")
+        database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except dbapi2.DatabaseError as error:
+        database.close()
+        if isinstance(error, dbapi2.OperationalError):
+            raise
+        raise Damaged(path) from error
+    return database
+
+
+def copy_plain(source: Path, to: Path, key: bytes) -> None:
+    """Copy a database that nobody encrypted into a new one under a key. Raise `Damaged` for a source that is none."""
+    plain = _connected(source)
+    try:
+        level = plain.execute("PRAGMA user_version").fetchone()[0]
+        plain.execute(f"ATTACH DATABASE ? AS kept KEY \"x'{_checked(key).hex()}'\"", (str(to),))
+        plain.execute("SELECT sqlcipher_export('kept')").fetchone()
+        plain.execute(f"PRAGMA kept.user_version = {int(level)}")
+        plain.execute("DETACH DATABASE kept")
+    except dbapi2.DatabaseError as error:
+        if isinstance(error, dbapi2.OperationalError):
+            raise
+        raise Damaged(source) from error
+    finally:
+        plain.close()
+
+
+def _connected(path: Path) -> Connection:
+    database = dbapi2.connect(path, isolation_level=None, timeout=10)
+    database.row_factory = dbapi2.Row
+    made: Connection = database
+    return made
+
+
+def _checked(key: bytes) -> bytes:
+    if len(key) != KEY_BYTES:
+        raise ValueError("A key has 32 bytes.")
+    return key

@@ -1,0 +1,106 @@
+"""The phone's folder: where it is, who may read it, and that only one process changes it at a time.
+
+Its users' stores are left to `stores`, what lies in one to `outbox` and `originals`.
+
+    device.json   the device's id, the same for all its users: nothing else that can be read lies here
+    current       which store a command means that names nobody
+    users/<id>/   the store of one user: keys.json, outbox.sqlite, originals/; its name is random, and tells nobody's
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_bytes
+
+from mobile_contract.phone.errors import InUse, Mistake
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Everything in it is for its owner only."""
+
+    root: Path
+
+    @classmethod
+    def open(cls, root: Path) -> "Folder":
+        """Make the folder where it is missing. Raise `Mistake` where it can't be written."""
+        try:
+            root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            root.chmod(0o700)
+        except OSError as error:
+            raise Mistake(
+                f"The phone's folder {root} can't be used ({error.strerror}): name another with --folder.",
+                f"手机目录 {root} 无法使用，请用 --folder 指定其他目录。",
+            ) from error
+        return cls(root.absolute())
+
+    @property
+    def device(self) -> Path:
+        return self.root / "device.json"
+
+    @property
+    def current(self) -> Path:
+        return self.root / "current"
+
+    @property
+    def users(self) -> Path:
+        return self.root / "users"
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the folder alone. Raise `InUse` where another process does; one that was killed holds nothing."""
+        descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = os.pread(descriptor, 20, 0).decode().strip() or "unknown"
+                raise InUse(
+                    f"Another phone process ({holder}) is at work in {self.root}. Wait until it has ended, "
+                    "or name another --folder. `status` works meanwhile.",
+                    f"另一个手机进程（{holder}）正在使用此目录，请等它结束，或用 --folder 指定其他目录。",
+                ) from None
+            os.truncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Whole or not at all, on the disk before this returns, for the owner only."""
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    part.rename(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Make names that came or went in a folder last through a power cut."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def erase(path: Path) -> None:
+    """Overwrite a file with random bytes, on the disk before it is removed; flash storage may keep what was there."""
+    try:
+        path.chmod(0o600)
+        with path.open("r+b") as file:
+            left = os.fstat(file.fileno()).st_size
+            while left > 0:
+                left -= file.write(token_bytes(min(left, 1 << 20)))
+            file.flush()
+            os.fsync(file.fileno())
+        path.unlink()
+    except FileNotFoundError:
+        return

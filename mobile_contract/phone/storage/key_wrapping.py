@@ -1,0 +1,175 @@
+"""Locks: a store's random key, wrapped by whatever may open the store: its user's password, and the server's device secret.
+
+Where stores lie is left to `stores`, where a password comes from to `unlocking`.
+
+`keys.json` holds no name: it tells neither whose the store is nor at which server. The password opens it without a line;
+the device secret, which the server gives to whoever signs in, opens it after the password was set anew there.
+"""
+
+import base64
+import binascii
+import hmac
+import json
+import unicodedata
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from secrets import token_bytes
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+
+from mobile_contract.phone.errors import Damaged, Locked
+from mobile_contract.phone.storage.database import KEY_BYTES
+from mobile_contract.phone.storage.file_encryption import derived
+
+VERSION = 1
+MEMORY_KIB, PASSES = 64 * 1024, 3
+"""RFC 9106's choice where memory is scarce, on one lane."""
+MOST_MEMORY_KIB, MOST_PASSES = 1024 * 1024, 64
+_NONCE = 12
+
+
+@dataclass(frozen=True)
+class StoreKey:
+    """The key of the store `store_id`, from which the keys of its database and of its files are derived."""
+
+    store_id: str
+    raw: bytes = field(repr=False)
+
+    @classmethod
+    def read(cls, text: str) -> "StoreKey":
+        """What `text` has written. Raise `Locked` for anything else."""
+        store_id, _, letters = text.strip().partition(".")
+        try:
+            raw = base64.b64decode(letters, altchars=b"-_", validate=True)
+        except (ValueError, binascii.Error):
+            raw = b""
+        if not store_id or len(raw) != KEY_BYTES:
+            raise Locked(
+                'MINGCHA_PHONE_KEY is none: `eval "$(scripts/phone unlock)"` sets it.',
+                "MINGCHA_PHONE_KEY 无效，请重新解锁。",
+            )
+        return cls(store_id, raw)
+
+    @property
+    def text(self) -> str:
+        return f"{self.store_id}.{_letters(self.raw)}"
+
+    @property
+    def database(self) -> bytes:
+        return derived(self.raw, "database")
+
+    @property
+    def originals(self) -> bytes:
+        return derived(self.raw, "originals")
+
+    @property
+    def check(self) -> bytes:
+        """Tells whether a key is the right one, and nothing of it."""
+        return derived(self.raw, f"check {self.store_id}")
+
+
+@dataclass(frozen=True)
+class Lock:
+    """What `keys.json` says; bytes, but for Argon2id's memory in KiB and its passes.
+
+    `is_nobodys`: what lies in it was taken before anybody signed in on this phone.
+    """
+
+    store_id: str
+    check: bytes
+    salt: bytes
+    memory_kib: int
+    passes: int
+    by_password: bytes
+    by_device: bytes | None
+    is_nobodys: bool
+
+    @classmethod
+    def make(cls, key: StoreKey, password: str, *, is_nobodys: bool) -> "Lock":
+        return cls(key.store_id, key.check, b"", 0, 0, b"", None, is_nobodys).under_password(key, password)
+
+    @classmethod
+    def read(cls, path: Path, store_id: str) -> "Lock":
+        """Raise `Damaged`, or OSError."""
+        try:
+            said: dict[str, Any] = json.loads(path.read_bytes())
+            password, device = said["password"], said["device"]
+            lock = cls(
+                store_id,
+                _bytes(said["check"]),
+                _bytes(password["salt"]),
+                int(password["memoryKib"]),
+                int(password["passes"]),
+                _bytes(password["wrapped"]),
+                _bytes(device["wrapped"]) if device else None,
+                said["nobodys"] is True,
+            )
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+            raise Damaged(path) from error
+        if said["version"] != VERSION or not (
+            len(lock.salt) >= 8 and 8 <= lock.memory_kib <= MOST_MEMORY_KIB and 1 <= lock.passes <= MOST_PASSES
+        ):
+            raise Damaged(path)
+        return lock
+
+    @property
+    def text(self) -> str:
+        password = {
+            "kdf": "argon2id",
+            "salt": _letters(self.salt),
+            "memoryKib": self.memory_kib,
+            "passes": self.passes,
+            "wrapped": _letters(self.by_password),
+        }
+        device = {"wrapped": _letters(self.by_device)} if self.by_device else None
+        said = {"version": VERSION, "nobodys": self.is_nobodys, "check": _letters(self.check)}
+        return json.dumps(said | {"password": password, "device": device}, indent=1)
+
+    def admits(self, key: StoreKey) -> bool:
+        return key.store_id == self.store_id and hmac.compare_digest(key.check, self.check)
+
+    def opened_by_password(self, password: str) -> StoreKey | None:
+        """None for another password."""
+        stretched = _stretched(password, self.salt, self.memory_kib, self.passes)
+        return self._unwrapped(stretched, self.by_password, "password")
+
+    def opened_by_device(self, secret: bytes) -> StoreKey | None:
+        """None for the secret of another person or device, and where the store has never met its server."""
+        return self._unwrapped(derived(secret, "device secret"), self.by_device, "device") if self.by_device else None
+
+    def under_password(self, key: StoreKey, password: str) -> "Lock":
+        """Opened by this password from now on, and by no earlier one."""
+        salt = token_bytes(16)
+        wrapped = self._wrapped(_stretched(password, salt, MEMORY_KIB, PASSES), key, "password")
+        return replace(self, salt=salt, memory_kib=MEMORY_KIB, passes=PASSES, by_password=wrapped)
+
+    def under_device(self, key: StoreKey, secret: bytes) -> "Lock":
+        return replace(self, by_device=self._wrapped(derived(secret, "device secret"), key, "device"))
+
+    def _wrapped(self, by: bytes, key: StoreKey, what: str) -> bytes:
+        nonce = token_bytes(_NONCE)
+        return nonce + AESGCM(by).encrypt(nonce, key.raw, f"{what} {self.store_id}".encode())
+
+    def _unwrapped(self, by: bytes, wrapped: bytes, what: str) -> StoreKey | None:
+        try:
+            raw = AESGCM(by).decrypt(wrapped[:_NONCE], wrapped[_NONCE:], f"{what} {self.store_id}".encode())
+        except (InvalidTag, ValueError):
+            return None
+        return StoreKey(self.store_id, raw)
+
+
+def _stretched(password: str, salt: bytes, memory_kib: int, passes: int) -> bytes:
+    """A key from a password, one however a keyboard composes it, as servers compare them."""
+    kdf = Argon2id(salt=salt, length=KEY_BYTES, iterations=passes, lanes=1, memory_cost=memory_kib)
+    return kdf.derive(unicodedata.normalize("NFKC", password).encode(errors="surrogatepass"))
+
+
+def _letters(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode()
+
+
+def _bytes(letters: str) -> bytes:
+    return base64.b64decode(letters, altchars=b"-_", validate=True)

@@ -1,0 +1,140 @@
+"""Originals: the phone's own copies of what was photographed, so that the outbox never depends on where they came from.
+
+Which copy belongs to what is the outbox's to say; sending them is `uploads`'. A copy is encrypted while it is made, under
+a name that says nothing: plain bytes never touch the disk.
+"""
+
+import hashlib
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+
+from mobile_contract.phone.content_types import HEAD_BYTES, sniff
+from mobile_contract.phone.ids import new_id
+from mobile_contract.phone.storage.file_encryption import Broken, seal, unseal
+from mobile_contract.phone.storage.folder import sync_folder
+
+READ = 256 * 1024
+
+
+class NotTaken(Exception):  # noqa: N818
+    """A file is none that a phone takes; the text says why."""
+
+
+class Changed(Exception):  # noqa: N818
+    """A copy on the phone is gone, or not what it was; the two sentences say how."""
+
+    def __init__(self, message: str, message_zh: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.message_zh = message_zh
+
+
+@dataclass(frozen=True)
+class Original:
+    """A copy: the medium's id, its file in the phone's folder, the name it came under, digests in hexadecimal, bytes."""
+
+    id: str
+    file: str
+    name: str
+    sha256: str
+    md5: str
+    byte_size: int
+    content_type: str
+
+
+@dataclass(frozen=True)
+class Span:
+    """One part of a file: number from 1, first byte, bytes."""
+
+    number: int
+    start: int
+    byte_size: int
+
+
+class Originals:
+    def __init__(self, folder: Path, key: bytes) -> None:
+        self.folder = folder
+        self._key = key
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+    def path(self, file: str) -> Path:
+        return self.folder / file
+
+    def adopt(self, source: Path) -> Original:
+        """Copy a file, hashing the very bytes that are written; on the disk before this returns.
+
+        A link would be cheaper, and would change with its source. Raise `NotTaken`, or OSError where the disk is full.
+        """
+        try:
+            reader = source.open("rb")
+        except OSError as error:
+            raise NotTaken(f"can't be read ({error.strerror})") from error
+        with reader:
+            head = reader.read(HEAD_BYTES)
+            content_type = sniff(head)
+            if content_type is None:
+                raise NotTaken("is no photo, video, sound or document that a phone takes" if head else "is empty")
+            reader.seek(0)
+            file = token_hex(16)
+            sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
+
+            def chunks() -> Iterator[bytes]:
+                nonlocal size
+                while chunk := reader.read(READ):
+                    sha256.update(chunk)
+                    md5.update(chunk)
+                    size += len(chunk)
+                    yield chunk
+
+            self.keep(file, chunks())
+        return Original(new_id("med"), file, source.name, sha256.hexdigest(), md5.hexdigest(), size, content_type)
+
+    def keep(self, file: str, plain: Iterable[bytes]) -> None:
+        """Write a copy; on the disk before this returns."""
+        with os.fdopen(os.open(self.path(file), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "wb") as writer:
+            seal(self._key, file, plain, writer)
+            writer.flush()
+            os.fsync(writer.fileno())
+        sync_folder(self.folder)
+
+    def verify(self, file: str, sha256: str, spans: Sequence[Span] = ()) -> dict[int, str]:
+        """Hash a copy again before it is sent; returns SHA-256 of each of `spans` by number. Raise `Changed`."""
+        parts = {span.number: hashlib.sha256() for span in spans}
+        whole = hashlib.sha256()
+        try:
+            for span in spans or [Span(0, 0, 1 << 62)]:
+                for chunk in self.read(file, span.start, span.byte_size):
+                    whole.update(chunk)
+                    if span.number in parts:
+                        parts[span.number].update(chunk)
+        except OSError as error:
+            raise Changed(
+                f"The phone's own copy can't be read ({error.strerror}): it can't be sent any more.",
+                "手机中保存的文件无法读取，不能再上传。",
+            ) from error
+        if whole.hexdigest() != sha256:
+            raise _changed()
+        return {number: digest.hexdigest() for number, digest in parts.items()}
+
+    def read(self, file: str, start: int, byte_size: int) -> Iterator[bytes]:
+        """Bytes of a copy from `start` on, in chunks, never the whole at once. Raise `Changed`, or OSError."""
+        try:
+            yield from unseal(self._key, self.path(file), start, byte_size)
+        except Broken:
+            raise _changed() from None
+
+    def sweep(self, known: Collection[str]) -> None:
+        """Remove copies that the outbox doesn't name: their taking was killed before it counted, or they were let go."""
+        for path in self.folder.iterdir():
+            if path.name not in known:
+                path.unlink()
+
+
+def _changed() -> Changed:
+    return Changed(
+        "The phone's own copy has been changed since it was taken: it is no evidence any more and isn't sent.",
+        "手机中保存的文件在拍摄后被改动过，不再作为证据上传。",
+    )

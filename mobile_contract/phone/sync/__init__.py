@@ -1,0 +1,1 @@
+"""Hand in and pull."""

@@ -1,0 +1,143 @@
+"""Notes of assignments on the phone (交办备注): edited without a line, handed in once, and what the server made of them.
+
+How edits are kept until they are handed in is left to `slips`; which of two devices' edits stands is the server's word.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any
+
+from mobile_contract.phone.errors import Mistake, Refused
+from mobile_contract.phone.ids import new_id
+from mobile_contract.phone.outbox.outbox import Outbox
+from mobile_contract.phone.sync.local_records import Kind, Records
+from mobile_contract.phone.sync.queued_operations import TABLE, Said, Slip, SlipBox, SlipState, SlipSubmission
+from mobile_contract.phone.users.session import Account
+
+
+class NoteField(StrEnum):
+    WORKING_NOTE = "WORKING_NOTE"  # 工作备注
+    PLANNED_ON = "PLANNED_ON"  # 计划日期
+    CONTACT = "CONTACT"  # 现场联系人
+
+
+@dataclass(frozen=True)
+class Note:
+    """One field as this phone shows it; `version` is the server's, `waits` that an edit of it is not handed in yet."""
+
+    field: NoteField
+    value: str | None
+    version: int
+    waits: bool
+    lost: tuple[dict[str, Any], ...]
+
+
+class NoteBox(SlipBox):
+    table, letter = "note_edits", "N"
+
+    def edit(self, edits: Sequence[dict[str, Any]]) -> None:
+        """Keep edits, all or none; each gets the device's next running number of edits."""
+        with self._outbox.step() as database:
+            database.execute(TABLE.format(self.table))
+            given = database.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (self.table,)).fetchone()
+            for number, each in enumerate(edits, start=int(given[0] if given else 0) + 1):
+                draft = json.dumps(each | {"deviceSequence": number}, ensure_ascii=False)
+                values = (number, each["id"], draft)
+                database.execute("INSERT INTO note_edits (number, id, draft) VALUES (?, ?, ?)", values)
+
+
+def _said(id: str, result: dict[str, Any]) -> Said:
+    if result.get("id") == id and result.get("outcome") in {"SETTLED", "DUPLICATE"}:
+        return {"outcome": result["outcome"]}
+    return Refused.read(result.get("refusal") or {})
+
+
+class NoteSubmission(SlipSubmission):
+    operation, items, said = "EditAssignmentNotes", "edits", staticmethod(_said)
+
+    def __init__(self, box: NoteBox, records: Records, account: Account) -> None:
+        super().__init__(box, account)
+        self._records = records
+
+    def settle(self, batch: Sequence[Slip], payload: dict[str, Any]) -> None:
+        """What stands is kept with the assignment first: an edit never disappears between two pulls."""
+        for each in payload["results"]:
+            if noted := each.get("assignment"):
+                self._records.merge(Kind.ASSIGNMENT, noted["id"], {"notes": noted["notes"]})
+        super().settle(batch, payload)
+
+
+def notes_of(assignment: dict[str, Any], queued: Sequence[Slip]) -> list[Note]:
+    """The fields of a pulled assignment that say something, with the edits of it that wait on top, the last one last."""
+    known = {each["field"]: each for each in assignment.get("notes") or ()}
+    drafts = [each.draft for each in queued if each.draft["assignmentId"] == assignment["id"]]
+    waiting = {each["field"]: each for each in drafts}
+    restored = {each.get("restores") for each in drafts}
+    found = []
+    for field in NoteField:
+        note, edit = known.get(field.value) or {}, waiting.get(field.value)
+        if note or edit:
+            values = {each["id"]: each["value"] for each in note.get("lostEdits", ())}
+            said = (edit or note).get("value")
+            value = values.get(edit["restores"]) if edit and "restores" in edit else said
+            lost = tuple(each for each in note.get("lostEdits", ()) if each["id"] not in restored)
+            found.append(Note(field, value, note.get("version", 0), edit is not None, lost))
+    return found
+
+
+class Notebook:
+    """What can be noted of the assignments that this phone has pulled."""
+
+    def __init__(self, outbox: Outbox, records: Records) -> None:
+        self.box = NoteBox(outbox)
+        self._records = records
+
+    def all(self) -> dict[str, list[Note]]:
+        """Notes by assignment, of those that have any."""
+        queued = self.box.all(SlipState.QUEUED)
+        noted = {each["id"]: notes_of(each, queued) for each in self._records.all(Kind.ASSIGNMENT)}
+        return {id: notes for id, notes in noted.items() if notes}
+
+    def write(self, assignment_id: str, values: dict[NoteField, str | None], restores: str | None = None) -> None:
+        """Queue an edit for each field, None to clear it, and one that restores a lost edit. Raise `Mistake`."""
+        assignment = self._records.by_id(Kind.ASSIGNMENT).get(assignment_id)
+        if assignment is None:
+            raise Mistake(
+                f"{assignment_id} is no assignment on this phone; see `assignments`.", "手机上没有这项交办，请先同步。"
+            )
+        notes = {each.field: each for each in notes_of(assignment, self.box.all(SlipState.QUEUED))}
+        edits = [_edit(assignment_id, field, notes.get(field)) | {"value": value} for field, value in values.items()]
+        if restores is not None:
+            edits.append(_restoring(assignment_id, restores, notes))
+        if not edits:
+            raise Mistake("There is nothing to note: give a field, or --restore.", "没有可登记的备注。")
+        self.box.edit(edits)
+
+
+def _edit(assignment_id: str, field: NoteField, note: Note | None) -> dict[str, Any]:
+    return {
+        "id": new_id("evt"),
+        "assignmentId": assignment_id,
+        "field": field.value,
+        "baseVersion": note.version if note else 0,
+        "editedAt": datetime.now().astimezone().isoformat(timespec="milliseconds"),
+    }
+
+
+def _restoring(assignment_id: str, restores: str, notes: dict[NoteField, Note]) -> dict[str, Any]:
+    """Its value is the server's to find: it is not sent again."""
+    for field, note in notes.items():
+        if any(each["id"] == restores for each in note.lost):
+            return _edit(assignment_id, field, note) | {"restores": restores}
+    raise Mistake(f"{restores} is no lost edit of this assignment; see `notes`.", "没有这条落选的修改。")
+
+
+def read_day(text: str) -> str:
+    """A date such as 2026-12-01. Raise `Mistake`."""
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise Mistake(f"{text!r} is no day such as 2026-12-01.", "日期应写成 2026-12-01。") from None

@@ -1,0 +1,68 @@
+"""Answers on the phone: assignments accepted and finished without a line, and what became of what the server held.
+
+How they are kept and handed in is left to `slips`.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from mobile_contract.phone.errors import Refused
+from mobile_contract.phone.ids import new_id
+from mobile_contract.phone.sync.queued_operations import Said, Slip, SlipBox, SlipState, SlipSubmission
+from mobile_contract.phone.users.session import Account
+
+HELD = "HELD"
+DONE = frozenset({"SETTLED", "DUPLICATE", HELD})
+
+
+class AnswerBox(SlipBox):
+    table, letter = "answers", "A"
+
+    def held(self) -> list[Slip]:
+        """What the server keeps until the assignment is there: nothing is to be sent again."""
+        return [each for each in self.all(SlipState.ACCEPTED) if (each.receipt or {}).get("outcome") == HELD]
+
+    def through(self) -> list[Slip]:
+        held = {each.id for each in self.held()}
+        return [each for each in super().through() if each.id not in held]
+
+
+def _said(id: str, result: dict[str, Any]) -> Said:
+    if result.get("id") == id and result.get("outcome") in DONE:
+        return {"outcome": result["outcome"], "state": (result.get("assignment") or {}).get("state")}
+    return Refused.read(result.get("refusal") or {})
+
+
+class AnswerSubmission(SlipSubmission):
+    operation, items, said = "AnswerAssignments", "answers", staticmethod(_said)
+
+    def __init__(self, box: AnswerBox, account: Account) -> None:
+        super().__init__(box, account)
+        self._answers = box
+
+    async def look(self) -> None:
+        """Ask what became of what the server holds, where it holds anything."""
+        held = self._answers.held()
+        if not held:
+            return
+        reply = await self._account.ask("HeldOperations", {})
+        waiting = {each["id"]: each.get("refusal") for each in reply.listed()}
+        found: list[tuple[str, Said]] = []
+        for each in held:
+            if each.id not in waiting:
+                found.append((each.id, {"outcome": "SETTLED", "state": None}))
+            elif refusal := waiting[each.id]:
+                found.append((each.id, Refused.read(refusal)))
+        self._answers.settled(found, before=SlipState.ACCEPTED)
+
+
+def answer(assignment_id: str, result: str | None = None) -> dict[str, Any]:
+    """An acceptance, or with a result the conclusion, at this moment by the phone's clock."""
+    said = {
+        "id": new_id("ans"),
+        "assignmentId": assignment_id,
+        "kind": "ACCEPT" if result is None else "FINISH",
+        "answeredAt": datetime.now().astimezone().isoformat(timespec="milliseconds"),
+        "result": result,
+    }
+    return {name: value for name, value in said.items() if value is not None}

@@ -1,0 +1,156 @@
+"""Delivery: one pass over the outbox in order, again and again until everything is through, and what became of it.
+
+Handing in is left to `meeting`, sending bytes to `uploads`.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from mobile_contract.phone.errors import RETRY_LATER, Fault, Refused, SignInAgain, Unreachable
+from mobile_contract.phone.network.backoff import Backoff
+from mobile_contract.phone.outbox.items import MediumState
+from mobile_contract.phone.outbox.outbox import Outbox
+from mobile_contract.phone.sync.assignment_responses import AnswerSubmission
+from mobile_contract.phone.sync.queued_operations import SlipBox, SlipState
+from mobile_contract.phone.sync.sync_request import Meeting
+from mobile_contract.phone.upload.uploader import Meter, Uploads
+from mobile_contract.phone.users.session import Account
+
+MOST_REJECTIONS = 3
+LOOK_SECONDS = 1.0
+LOOK_EACH_SECONDS, LONGEST_LOOK_SECONDS = 0.02, 15.0
+"""For each medium that is waited for, a look is that much later: no server verifies them faster, and a look lists them all."""
+
+
+class Unverified(Fault):
+    """All has been handed in, and the server has not looked at all of it yet."""
+
+    exit_code = 3
+
+    def __init__(self, count: int) -> None:
+        super().__init__(
+            f"The server has everything, and has yet to verify {count} media: look again later.",
+            f"内容已全部送达，还有 {count} 个影像等待服务器核验，请稍后查看。",
+        )
+
+
+class Delivery:
+    def __init__(
+        self,
+        outbox: Outbox,
+        boxes: Sequence[SlipBox],
+        account: Account,
+        meeting: Meeting,
+        answers: AnswerSubmission,
+        uploads: Uploads,
+        meter: Meter,
+        backoff: Backoff,
+    ) -> None:
+        self._outbox = outbox
+        self._boxes = boxes
+        self._account = account
+        self._meeting = meeting
+        self._answers = answers
+        self._uploads = uploads
+        self._meter = meter
+        self._backoff = backoff
+
+    async def once(self) -> None:
+        """Everything that can go now. Raise a `Fault` that stands in the way of all of it, or of pulling alone."""
+        self._account.require()
+        slots, refusal = await self._meeting.hand_in()
+        await self._uploads.run(slots)
+        await self._answers.look()
+        await self.look()
+        if refusal:
+            raise refusal
+
+    async def look(self) -> None:
+        """Ask what the server made of the media that it has confirmed and not yet verified."""
+        awaited = {each.id: each for each in self._outbox.media(MediumState.CONFIRMED)}
+        after: str | None = None
+        while awaited:
+            reply = await self._account.ask("MyMedia", {"first": 100, "after": after})
+            found = [
+                (each, awaited.pop(each["id"]))
+                for node in reply.items()
+                for each in node["content"]["media"]
+                if each["id"] in awaited
+            ]
+            self._outbox.ready([each["id"] for each, _ in found if each["state"] == "READY"])
+            self._outbox.missing([each["id"] for each, _ in found if each["state"] == "EXPECTED"])
+            for each, medium in found:
+                if each["state"] == "REJECTED":
+                    self._rejected(medium.id, medium.rejections, each["rejection"])
+            after = reply.next_page
+            if after is None:
+                return
+
+    def _rejected(self, id: str, before: int, why: str) -> None:
+        if before < MOST_REJECTIONS:
+            self._outbox.rejected(id)
+            return
+        refusal = Refused(
+            why,
+            f"The server found other bytes than were announced, {before + 1} times; the copy on the phone is right.",
+            f"服务器收到的文件与申报不符，已重传 {before} 次；手机中的文件是正确的。",
+            "DISCARD",
+        )
+        self._outbox.set_aside(id, MediumState.REFUSED, refusal)
+
+    async def until_verified(self, seconds: float) -> None:
+        """Wait until the server has verified what it confirmed; what it rejects is sent again."""
+        deadline = time.monotonic() + seconds
+        pause = LOOK_SECONDS / 5
+        while self._outbox.media(MediumState.CONFIRMED) and time.monotonic() < deadline:
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, LOOK_SECONDS)
+            await self.look()
+            if any(each.is_undelivered for each in self._outbox.observations()):
+                await self.once()
+
+    async def until_through(self, seconds: float) -> None:
+        """Pass after pass, backing off while nothing moves. Raise the last `Fault`, or `Unverified`, when the time is over."""
+        deadline = time.monotonic() + seconds
+        still = 0
+        while True:
+            before = self._standing()
+            fault = await self._pass()
+            observations = self._outbox.observations()
+            queued = any(box.all(SlipState.QUEUED) for box in self._boxes)
+            if not queued and not any(each.is_moving for each in observations):
+                return
+            still = still + 1 if self._standing() == before else 1
+            asked = fault.seconds if isinstance(fault, Unreachable) else None
+            pause = self._backoff.wait(still, asked=asked)
+            if fault is None and not queued and not any(each.is_undelivered for each in observations):
+                awaited = len(self._outbox.media(MediumState.CONFIRMED))
+                pause = max(min(pause, LOOK_SECONDS), min(awaited * LOOK_EACH_SECONDS, LONGEST_LOOK_SECONDS))
+            if time.monotonic() + pause > deadline:
+                if unverified := self._outbox.media(MediumState.CONFIRMED):
+                    fault = fault or Unverified(len(unverified))
+                if fault is not None:
+                    raise fault
+                return
+            self._meter.pausing(fault, pause)
+            await asyncio.sleep(pause)
+
+    async def _pass(self) -> Fault | None:
+        """Returns what can be hoped to pass; raises what can't."""
+        try:
+            await self.once()
+        except SignInAgain:
+            raise
+        except Unreachable as fault:
+            return fault
+        except Refused as refusal:
+            if refusal.next_step != RETRY_LATER:
+                raise
+            return refusal
+        return None
+
+    def _standing(self) -> list[object]:
+        observations = self._outbox.observations()
+        media = [(each.state, [(one.state, one.parts_arrived) for one in each.media]) for each in observations]
+        return [media, [each.state for box in self._boxes for each in box.all()]]

@@ -1,0 +1,111 @@
+"""Records (本机数据): places, assignments, cases, own reports and catalogues as last pulled, and the cursor they go with.
+
+Asking for them is left to `pulling`; what waits to be sent is the outbox's, and nothing here touches it.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from hashlib import sha256
+from typing import Any
+
+from mobile_contract.documents import text_of
+from mobile_contract.phone.outbox.outbox import Outbox
+
+_CURSOR, _ROUND, _DOCUMENT, _AS_OF, _PULLED_AT = "cursor", "round", "pull_document", "as_of", "pulled_at"
+_FULL = "pull_is_full"
+
+
+class Kind(StrEnum):
+    UNIT = "UNIT"
+    MONITORING_POINT = "MONITORING_POINT"
+    ASSIGNMENT = "ASSIGNMENT"
+    CASE = "CASE"
+    OBSERVATION = "OBSERVATION"
+    CATALOGUE_ENTRY = "CATALOGUE_ENTRY"
+
+
+@dataclass(frozen=True)
+class Age:
+    """How old what is kept is: `as_of` by the server's clock, `pulled_at` by this device's; None before the first pull."""
+
+    as_of: str | None
+    pulled_at: str | None
+
+
+class Records:
+    """One row for each record, in the outbox's database."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    @property
+    def cursor(self) -> str | None:
+        """Where the next pull goes on; None where everything is to be pulled.
+
+        A phone whose documents ask for other fields than they did begins anew: what it keeps lacks them.
+        """
+        cursor = self._outbox.fact(_CURSOR)
+        return cursor if cursor and self._outbox.fact(_DOCUMENT) == _document() else None
+
+    @property
+    def age(self) -> Age:
+        return Age(self._outbox.fact(_AS_OF) or None, self._outbox.fact(_PULLED_AT))
+
+    def begin_anew(self) -> None:
+        """The next page is the first of everything; what is kept stays readable until the last one has come."""
+        with self._outbox.step() as database:
+            database.execute("DELETE FROM facts WHERE name = ?", (_CURSOR,))
+
+    def store(self, page: dict[str, Any], since: str | None) -> None:
+        """The changes of a `ChangePage` that was asked for with `since`, and its cursor: all of it or nothing.
+
+        The last page of a full pull removes whatever none of its pages named.
+        """
+        known = int(self._outbox.fact(_ROUND) or 0)
+        is_full = since is None or self._outbox.fact(_FULL) == "1"
+        round = known + 1 if since is None else known
+        with self._outbox.step() as database:
+            for change in page["changes"]:
+                key = (change["kind"], change["id"])
+                if change["record"] is None:
+                    database.execute("DELETE FROM records WHERE kind = ? AND id = ?", key)
+                else:
+                    content = json.dumps(change["record"], ensure_ascii=False)
+                    database.execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?, ?)", (*key, content, round))
+            if is_full and not page["hasMore"]:
+                database.execute("DELETE FROM records WHERE round < ?", (round,))
+            facts = {
+                _CURSOR: page["cursor"],
+                _ROUND: str(round),
+                _FULL: "1" if is_full and page["hasMore"] else "0",
+                _DOCUMENT: _document(),
+                _AS_OF: page["asOf"] or "",
+                _PULLED_AT: datetime.now(UTC).isoformat(timespec="milliseconds"),
+            }
+            database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", list(facts.items()))
+
+    def merge(self, kind: Kind, id: str, fields: dict[str, Any]) -> None:
+        """Fields of a record that an answer to something handed in told; where it isn't kept, nothing is."""
+        with self._outbox.step() as database:
+            row = database.execute("SELECT content FROM records WHERE kind = ? AND id = ?", (kind, id)).fetchone()
+            if row:
+                content = json.dumps(json.loads(row["content"]) | fields, ensure_ascii=False)
+                database.execute("UPDATE records SET content = ? WHERE kind = ? AND id = ?", (content, kind, id))
+
+    def all(self, kind: Kind) -> list[dict[str, Any]]:
+        rows = self._outbox.rows("SELECT content FROM records WHERE kind = ? ORDER BY id", kind.value)
+        return [json.loads(row["content"]) for row in rows]
+
+    def by_id(self, kind: Kind) -> dict[str, dict[str, Any]]:
+        return {each["id"]: each for each in self.all(kind)}
+
+    def counts(self) -> dict[str, int]:
+        """How many of each kind."""
+        rows = self._outbox.rows("SELECT kind, count(*) AS many FROM records GROUP BY kind ORDER BY kind")
+        return {row["kind"]: row["many"] for row in rows}
+
+
+def _document() -> str:
+    return sha256((text_of("Changes") + text_of("Sync")).encode()).hexdigest()

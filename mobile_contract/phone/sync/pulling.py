@@ -1,0 +1,47 @@
+"""Pulling: page after page of what has changed into the phone's records, and begun anew where the server can't go on.
+
+The first page comes with a meeting (`meeting`); keeping it is left to `records`.
+"""
+
+from typing import Any
+
+from mobile_contract.phone.errors import RETRY_LATER, Refused
+from mobile_contract.phone.sync.local_records import Records
+from mobile_contract.phone.users.session import Account
+
+PAGE = 100
+EXPIRED = "CURSOR_EXPIRED"
+
+
+class Pull:
+    def __init__(self, records: Records, account: Account) -> None:
+        self.records = records
+        self._account = account
+
+    async def go_on(self, answer: dict[str, Any], since: str | None) -> None:
+        """Store the `ChangesResult` that a meeting brought for `since`, then ask on. Raise `Refused` or `Unreachable`."""
+        begun_anew = False
+        while True:
+            if answer["__typename"] == "Refused":
+                refusal = Refused.read(answer)
+                if refusal.code != EXPIRED or begun_anew:
+                    raise refusal
+                begun_anew, since = True, None
+                self.records.begin_anew()
+            else:
+                self.records.store(answer, since)
+                if not answer["hasMore"]:
+                    return
+                if answer["cursor"] == since:
+                    raise Refused(
+                        "INTERNAL", "The server's pages lead nowhere.", "服务器返回的分页无法继续。", RETRY_LATER
+                    )
+                since = answer["cursor"]
+            answer = await self._page(since)
+
+    async def _page(self, since: str | None) -> dict[str, Any]:
+        try:
+            reply = await self._account.ask("Changes", {"since": since, "first": PAGE})
+        except Refused as refusal:
+            return {"__typename": "Refused"} | refusal.as_json()
+        return reply.value

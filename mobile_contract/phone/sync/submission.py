@@ -1,0 +1,112 @@
+"""Submission: drafts in batches to the server, its receipts and refusals back to the outbox, item by item.
+
+Media are announced by it and sent by `uploads`.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from mobile_contract.levels import Levels
+from mobile_contract.phone.errors import FOR_PEOPLE, Refused
+from mobile_contract.phone.network.client import Reply
+from mobile_contract.phone.outbox.items import Observation, ObservationState
+from mobile_contract.phone.outbox.outbox import Outbox
+from mobile_contract.phone.upload.signed_put import Slot
+from mobile_contract.phone.users.session import Account
+
+MOST_DRAFTS = 50
+MOST_BYTES = 180 * 1024
+"""Of one request; servers take at least 256 KiB."""
+ABOUT_THE_PERSON = frozenset({"FORBIDDEN", "OUT_OF_SCOPE"})
+"""Refusals of a whole batch that say nothing about what is in it: the drafts wait for another account or role."""
+_SIGNED_UP_TO = "receipts_signed_up_to"
+
+
+class Submission:
+    def __init__(self, outbox: Outbox, account: Account) -> None:
+        self._outbox = outbox
+        self._account = account
+
+    async def run(self, *, beside: Collection[str] = ()) -> dict[str, Slot]:
+        """Submit everything that is queued but those ids, once; returns slots by medium.
+
+        Raise `Unreachable`, `SignInAgain` or `Refused`.
+        """
+        slots: dict[str, Slot] = {}
+        queued = [each for each in self._outbox.observations(ObservationState.QUEUED) if each.id not in beside]
+        for batch in batches(queued):
+            slots |= await self._submit(batch)
+        await self._ask_for_signatures()
+        return slots
+
+    async def _ask_for_signatures(self) -> None:
+        """Receipts of before an update of the app may be unsigned: the same drafts sent again bring the same, signed.
+
+        Once for each level of the contract, so that a server that signs none is not asked for ever.
+        """
+        level = str(Levels.read().current)
+        if self._outbox.fact(_SIGNED_UP_TO) == level:
+            return
+        accepted = self._outbox.observations(ObservationState.ACCEPTED)
+        try:
+            for batch in batches([each for each in accepted if not (each.receipt or {}).get("signed")]):
+                await self._submit(batch)
+        except Refused:
+            return  # of the person, who may hand in no more: what was accepted stays so
+        self._outbox.note(_SIGNED_UP_TO, level)
+
+    async def _submit(self, batch: Sequence[Observation]) -> dict[str, Slot]:
+        """Where the whole of a batch is refused, its halves are tried: one poisoned draft doesn't hold up the others."""
+        self._outbox.submitting([each.id for each in batch])
+        try:
+            reply = await self._account.ask("SubmitObservations", {"input": {"drafts": [each.draft for each in batch]}})
+        except Refused as refusal:
+            if refusal.code in ABOUT_THE_PERSON:
+                raise
+            if len(batch) == 1:
+                self._outbox.settled({}, *_said(batch[0].id, refusal))
+                return {}
+            middle = len(batch) // 2
+            return await self._submit(batch[:middle]) | await self._submit(batch[middle:])
+        return self.settle(batch, reply.value, reply)
+
+    def settle(self, batch: Sequence[Observation], payload: dict[str, Any], reply: Reply) -> dict[str, Slot]:
+        """One transaction for the batch: a receipt is stored before anything is done that rests on it."""
+        results = {each["id"]: each for each in payload["results"]}
+        receipts: dict[str, dict[str, Any]] = {}
+        refusals: dict[str, Refused] = {}
+        troubles: dict[str, Refused] = {}
+        slots: dict[str, Slot] = {}
+        for each in batch:
+            result = results.get(each.id) or {}
+            receipt = result.get("receipt")
+            if result.get("outcome") in {"ACCEPTED", "DUPLICATE"} and receipt and receipt["observationId"] == each.id:
+                receipts[each.id] = receipt
+                slots |= {value["mediaId"]: Slot.read(value, reply) for value in result["uploads"]}
+            else:
+                aside, later = _said(each.id, Refused.read(result.get("refusal") or {}))
+                refusals |= aside
+                troubles |= later
+        self._outbox.settled(receipts, refusals, troubles)
+        return slots
+
+
+def _said(id: str, refusal: Refused) -> tuple[dict[str, Refused], dict[str, Refused]]:
+    """A refusal as one that sets the item aside, or as one that is tried again."""
+    return ({id: refusal}, {}) if refusal.next_step in FOR_PEOPLE else ({}, {id: refusal})
+
+
+def batches(observations: Sequence[Observation]) -> Iterator[list[Observation]]:
+    """In order, each within what a request may hold; one that is larger by itself goes alone."""
+    batch: list[Observation] = []
+    size = 0
+    for each in observations:
+        own = len(json.dumps(each.draft, ensure_ascii=False).encode())
+        if batch and (len(batch) == MOST_DRAFTS or size + own > MOST_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(each)
+        size += own
+    if batch:
+        yield batch

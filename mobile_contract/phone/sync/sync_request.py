@@ -1,0 +1,128 @@
+"""Meetings: one round trip in which the phone hands in, confirms, compares clocks and numbers, and pulls (`Sync`).
+
+What doesn't fit goes after it in documents of its own, by `submission`, `slips` and `uploads`; so does everything
+where the server does not take the whole of a meeting.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from mobile_contract.phone.errors import Refused
+from mobile_contract.phone.network.client import Reply
+from mobile_contract.phone.outbox.items import Medium, Observation, ObservationState
+from mobile_contract.phone.outbox.outbox import Outbox
+from mobile_contract.phone.outbox.sequence_gaps import Numbers
+from mobile_contract.phone.sync.pulling import PAGE, Pull
+from mobile_contract.phone.sync.queued_operations import Slip, SlipState, SlipSubmission
+from mobile_contract.phone.sync.submission import Submission, batches
+from mobile_contract.phone.upload.signed_put import Slot
+from mobile_contract.phone.upload.uploader import MOST_CONFIRMED, Uploads
+from mobile_contract.phone.users.session import Account
+
+MOST_SLIPS = 10
+"""Of one kind in a meeting, so that a full batch of drafts still fits beside them; more go by themselves."""
+SWITCHES = {
+    "submitRatings": ("rates", "ratings"),
+    "answerAssignments": ("replies", "answers"),
+    "editAssignmentNotes": ("notes", "edits"),
+}
+"""The variables of `Sync` that put a root field of slips in, and hold its input."""
+
+
+class Meeting:
+    def __init__(
+        self,
+        outbox: Outbox,
+        account: Account,
+        submission: Submission,
+        slips: Mapping[str, SlipSubmission],
+        uploads: Uploads,
+        pull: Pull,
+    ) -> None:
+        self._outbox = outbox
+        self._account = account
+        self._submission = submission
+        self._slips = slips
+        self._uploads = uploads
+        self._pull = pull
+        self._numbers = Numbers(outbox)
+
+    async def hand_in(self) -> tuple[dict[str, Slot], Refused | None]:
+        """Everything that waits, once: slots by medium, and why nothing could be pulled where that was refused.
+
+        Raise `Unreachable`, `SignInAgain`, or `Refused` for what concerns the person.
+        """
+        batch = next(batches(self._outbox.observations(ObservationState.QUEUED)), [])
+        slips = {root: each.box.all(SlipState.QUEUED)[:MOST_SLIPS] for root, each in self._slips.items()}
+        arrived = self._uploads.interrupted()[:MOST_CONFIRMED]
+        slots: dict[str, Slot] = {}
+        done: set[str] = set()
+        try:
+            since, reply = await self._meet(batch, slips, arrived)
+        except Refused as refused:
+            refusal: Refused | None = refused
+        else:
+            for ids, found in self._settle(batch, slips, arrived, reply):
+                done |= ids
+                slots |= found
+            refusal = await self._learn(reply, since)
+        await self._uploads.confirm_interrupted(beside=done)
+        slots |= await self._submission.run(beside=done)
+        for each in self._slips.values():
+            await each.run(beside=done)
+        if refusal and (batch or any(slips.values()) or arrived) and not done:
+            refusal = await self._learn(None, None)
+        return slots, refusal
+
+    async def pull(self) -> None:
+        """Hand in nothing. Raise `Refused`, `Unreachable` or `SignInAgain`."""
+        since, reply = await self._meet([], {}, [])
+        await self._heed(reply, since)
+
+    async def _learn(self, reply: Reply | None, since: str | None) -> Refused | None:
+        """What the meeting said, or another one says that hands in nothing: the refusal, where there is one."""
+        try:
+            if reply is None:
+                since, reply = await self._meet([], {}, [])
+            await self._heed(reply, since)
+        except Refused as refusal:
+            return refusal
+        return None
+
+    async def _meet(
+        self, batch: list[Observation], slips: Mapping[str, list[Slip]], arrived: list[Medium]
+    ) -> tuple[str | None, Reply]:
+        since = self._pull.records.cursor
+        variables: dict[str, Any] = {
+            "input": {"lastSequence": self._outbox.last_sequence, "since": since, "first": PAGE},
+        }
+        if batch:
+            self._outbox.submitting([each.id for each in batch])
+            variables |= {"submits": True, "drafts": {"drafts": [each.draft for each in batch]}}
+        for root, queued in slips.items():
+            if queued:
+                switch, given = SWITCHES[root]
+                variables |= {switch: True, given: self._slips[root].input(queued)}
+        if arrived:
+            variables |= {"confirms": True, "media": {"mediaIds": [each.id for each in arrived]}}
+        return since, await self._account.ask("Sync", variables)
+
+    def _settle(
+        self, batch: list[Observation], slips: Mapping[str, list[Slip]], arrived: list[Medium], reply: Reply
+    ) -> Iterator[tuple[set[str], dict[str, Slot]]]:
+        """Ids of what the meeting settled; what it refused as a whole is left for documents of their own."""
+        for root, payload in reply.before.items():
+            if payload is None or payload["__typename"] == "Refused":
+                continue
+            if root == "submitObservations":
+                yield {each.id for each in batch}, self._submission.settle(batch, payload, reply)
+            elif root == "confirmMedia":
+                self._uploads.settle(arrived, payload)
+                yield {each.id for each in arrived}, {}
+            elif root in self._slips:
+                self._slips[root].settle(slips[root], payload)
+                yield {each.id for each in slips[root]}, {}
+
+    async def _heed(self, reply: Reply, since: str | None) -> None:
+        self._numbers.compare(reply.value)
+        await self._pull.go_on(reply.value["changes"], since)

@@ -1,0 +1,1 @@
+"""Upload media to the object store."""

@@ -1,0 +1,70 @@
+"""Traffic: as many puts at once as the line bears by what it has borne, and that kept for the next time the phone starts.
+
+What follows from the measure is `lines`'; what is put is `uploads`'.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+
+from mobile_contract.phone.outbox.outbox import Outbox
+from mobile_contract.phone.upload.bandwidth import Line
+
+FACT = "line"
+LEAST_BYTES = 2**20
+LEAST_SECONDS = 2.0
+"""A PUT of less, and done sooner, tells how far the store is, and not what the line bears."""
+
+
+class Traffic:
+    """Of one phone on one line; at most `most` puts go at once."""
+
+    def __init__(self, outbox: Outbox, most: int) -> None:
+        self._outbox = outbox
+        self._most = most
+        self._under_way = 0
+        self._freed = asyncio.Condition()
+        kept = outbox.fact(FACT)
+        self.line = self._kept = Line(**json.loads(kept)) if kept else Line()
+
+    @asynccontextmanager
+    async def lane(self) -> AsyncIterator[None]:
+        """Wait until the line bears one more, and be that one."""
+        async with self._freed:
+            await self._freed.wait_for(lambda: self._under_way < self.line.at_once(self._most))
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            async with self._freed:
+                self._freed.notify_all()
+
+    def began(self) -> tuple[float, int]:
+        """When a PUT began, and beside how many others."""
+        return time.monotonic(), self._under_way - 1
+
+    def took(self, byte_size: int, began: tuple[float, int]) -> None:
+        """The PUT got through."""
+        at, beside = began
+        seconds = time.monotonic() - at
+        if byte_size >= LEAST_BYTES or seconds >= LEAST_SECONDS:
+            self.line = self.line.took(byte_size, seconds, (beside + self._under_way - 1) / 2)
+        else:
+            self.line = self.line.came()
+
+    def broke(self) -> None:
+        """The PUT broke after it had begun to send."""
+        self.line = self.line.broke()
+
+    def part_bytes(self, byte_size: int) -> int:
+        return self.line.part_bytes(byte_size, self._most)
+
+    def keep(self) -> None:
+        """On the disk what was learnt since the last time."""
+        if self.line != self._kept:
+            self._outbox.note(FACT, json.dumps(asdict(self.line)))
+            self._kept = self.line

@@ -1,0 +1,147 @@
+"""Puts: slots as the server gives them, and one signed PUT of a stretch of a file straight to the store.
+
+Which medium goes where, and what is recorded of it, is left to `uploads`.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import httpx
+
+from mobile_contract.phone.errors import unreachable
+from mobile_contract.phone.network.backoff import Backoff
+from mobile_contract.phone.network.client import Reply, asked_seconds, reason
+from mobile_contract.phone.storage.photo_copies import Span
+from mobile_contract.phone.upload.concurrency import Traffic
+
+TIMEOUT = httpx.Timeout(60, connect=10)
+MARGIN_SECONDS = 30.0
+"""A slot that runs out within this time (or the last quarter of a shorter life) is renewed first."""
+
+ALREADY_THERE = 412
+"""Asked to store only where nothing is, the store has something: an earlier attempt got through and its reply was lost."""
+
+
+class SlotRefused(Exception):  # noqa: N818
+    """The store took the bytes for wrong, or the signature for expired; `status` and what it said."""
+
+    def __init__(self, status: int, said: str) -> None:
+        super().__init__(f"HTTP {status} {said}".strip())
+        self.status = status
+
+
+@dataclass(frozen=True)
+class Target:
+    """One signed address and the headers that belong to its signature."""
+
+    url: str
+    headers: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Part:
+    span: Span
+    target: Target
+    has_arrived: bool
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Where one medium goes: `whole`, or in `parts`; neither where the server only said that it will be parts."""
+
+    media_id: str
+    whole: Target | None
+    parts: tuple[Part, ...]
+    good_until: float
+    """By this process' monotonic clock."""
+
+    @classmethod
+    def read(cls, value: dict[str, Any], reply: Reply) -> "Slot":
+        parts = tuple(
+            Part(Span(each["number"], each["offset"], each["byteSize"]), _target(each), each["hasArrived"])
+            for each in value.get("parts") or ()
+        )
+        whole = _target(value) if value["kind"] == "SINGLE" else None
+        return cls(value["mediaId"], whole, parts, _good_until(value.get("expiresAt"), reply))
+
+    @property
+    def is_fresh(self) -> bool:
+        return time.monotonic() < self.good_until
+
+    @property
+    def spans(self) -> list[Span]:
+        return [part.span for part in self.parts]
+
+
+def _target(value: dict[str, Any]) -> Target:
+    return Target(value["url"], {header["name"]: header["value"] for header in value["headers"]})
+
+
+def _good_until(expires_at: str | None, reply: Reply) -> float:
+    """Measured from the server's clock to ours, which runs evenly even where it is set wrong."""
+    if expires_at is None:
+        return 0.0
+    seconds = (datetime.fromisoformat(expires_at) - reply.server_time).total_seconds()
+    return time.monotonic() + seconds - min(MARGIN_SECONDS, seconds / 4)
+
+
+class Store:
+    """The object store, as far as a phone sees it."""
+
+    def __init__(self, client: httpx.AsyncClient, backoff: Backoff, traffic: Traffic) -> None:
+        self._client = client
+        self._backoff = backoff
+        self._traffic = traffic
+
+    async def put(self, target: Target, chunks: Callable[[], Iterator[bytes]], sent: Callable[[int], None]) -> None:
+        """PUT, reporting bytes as they leave (negative where an attempt has failed and begins again).
+
+        Raise `SlotRefused` for the store's no, `Unreachable` where it doesn't answer after all attempts.
+        """
+        for failed in range(1, self._backoff.attempts + 1):
+            count = 0
+
+            def left(size: int) -> None:
+                nonlocal count
+                count += size
+                sent(size)
+
+            began = self._traffic.began()
+            try:
+                response = await self._client.put(
+                    target.url, headers=target.headers, content=_stream(chunks(), left), timeout=TIMEOUT
+                )
+            except httpx.TransportError as error:
+                why, asked = reason(error), None
+                if count:
+                    self._traffic.broke()
+            else:
+                if response.is_success:
+                    self._traffic.took(count, began)
+                if response.is_success or response.status_code == ALREADY_THERE:
+                    return
+                if response.status_code < 500 and response.status_code != 429:
+                    sent(-count)
+                    raise SlotRefused(response.status_code, _code(response.text))
+                why, asked = f"HTTP {response.status_code}", asked_seconds(response)
+            sent(-count)
+            if failed < self._backoff.attempts:
+                await asyncio.sleep(self._backoff.wait(failed, asked=asked))
+        host = httpx.URL(target.url).netloc.decode()
+        raise unreachable(f"The store of photos {host}", f"影像存储 {host} ", why)
+
+
+async def _stream(chunks: Iterator[bytes], left: Callable[[int], None]) -> AsyncIterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+        left(len(chunk))
+
+
+def _code(text: str) -> str:
+    """The error code of S3's XML, such as BadDigest; never the rest, which repeats the request."""
+    _, _, rest = text.partition("<Code>")
+    return rest.partition("</Code>")[0][:60]

@@ -1,0 +1,259 @@
+"""Uploads: each medium from the phone's disk straight to the store, part by part where it is large, then confirmed.
+
+One signed PUT is `puts`' work, the copies on disk are `originals`'; what the server made of the bytes is asked by `delivery`.
+"""
+
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from mobile_contract.phone.errors import FOR_PEOPLE, RETRY_LATER, Fault, Refused, Unreachable
+from mobile_contract.phone.outbox.items import Medium, MediumState, ObservationState
+from mobile_contract.phone.outbox.outbox import Outbox
+from mobile_contract.phone.storage.photo_copies import Changed, Originals, Span
+from mobile_contract.phone.upload.bandwidth import CUTS
+from mobile_contract.phone.upload.concurrency import Traffic
+from mobile_contract.phone.upload.scheduling import next_round
+from mobile_contract.phone.upload.signed_put import Part, Slot, SlotRefused, Store, Target
+from mobile_contract.phone.users.session import Account
+
+GROUP = 20
+"""So many media are sent between two confirmations."""
+MOST_CONFIRMED = 50
+MOST_DIGESTS = 1000
+"""Digests of parts in one request; a file in more parts than that goes without."""
+
+
+class Meter(Protocol):
+    """Shows how far it has come; told the truth: bytes that left, and media that the server has confirmed."""
+
+    def expect(self, media: Sequence[Medium]) -> None: ...
+
+    def sent(self, medium: Medium, count: int) -> None: ...
+
+    def confirmed(self, media: Sequence[Medium]) -> None: ...
+
+    def pausing(self, fault: Fault | None, seconds: float) -> None: ...
+
+
+class Silence:
+    """A meter that shows nothing."""
+
+    def expect(self, media: Sequence[Medium]) -> None: ...
+
+    def sent(self, medium: Medium, count: int) -> None: ...
+
+    def confirmed(self, media: Sequence[Medium]) -> None: ...
+
+    def pausing(self, fault: Fault | None, seconds: float) -> None: ...
+
+
+class Uploads:
+    def __init__(
+        self,
+        outbox: Outbox,
+        originals: Originals,
+        account: Account,
+        store: Store,
+        traffic: Traffic,
+        meter: Meter,
+        *,
+        at_once: int,
+    ) -> None:
+        self._outbox = outbox
+        self._originals = originals
+        self._account = account
+        self._store = store
+        self._traffic = traffic
+        self._meter = meter
+        self._turns = asyncio.Semaphore(at_once)
+        self._line_is_down = False
+
+    async def confirm_interrupted(self, *, beside: Collection[str] = ()) -> None:
+        """What was under way when the phone last ended may have arrived: ask before sending it again."""
+        await self._confirm([each for each in self.interrupted() if each.id not in beside])
+
+    def interrupted(self) -> list[Medium]:
+        """What the store may have, and the server doesn't know of."""
+        return self._outbox.media(MediumState.SENDING, MediumState.SENT)
+
+    async def run(self, slots: dict[str, Slot]) -> None:
+        """Send everything that waits, once. Raise `Unreachable` or `SignInAgain` after confirming what got through."""
+        accepted = {each.id for each in self._outbox.observations(ObservationState.ACCEPTED)}
+        expected = [each for each in self._outbox.media() if each.observation_id in accepted]
+        self._meter.expect([each for each in expected if each.state is MediumState.WAITING])
+        self._line_is_down = False
+        tried: set[str] = set()
+        while round := next_round(expected, tried):
+            tried |= {each.id for each in round.first} | {each.id for each in round.twins}
+            # A slot that came before the server had the bytes would have them sent again: twins ask anew.
+            for media, known in ((round.first, slots), (round.twins, {})):
+                for start in range(0, len(media), GROUP):
+                    await self._run_group(media[start : start + GROUP], known)
+            expected = [each for each in self._outbox.media() if each.observation_id in accepted]
+
+    async def _run_group(self, group: Sequence[Medium], slots: Mapping[str, Slot]) -> None:
+        known = {id: slot for id, slot in slots.items() if slot.is_fresh or slot.whole is None}
+        # Larger ones ask each by itself, once it is its turn: how they are cut depends on the line as it is then.
+        together = [each for each in group if each.byte_size <= CUTS[0] and not each.parts]
+        known |= await self._slots([each for each in together if each.id not in known])
+        waiting = {each.id for each in self._outbox.media(MediumState.WAITING)}
+        group = [each for each in group if each.id in waiting]
+        found = await asyncio.gather(*(self._one(each, known.get(each.id)) for each in group), return_exceptions=True)
+        self._traffic.keep()
+        ids = {each.id for each in group}
+        await self._confirm([each for each in self._outbox.media(MediumState.SENT) if each.id in ids])
+        for fault in found:
+            if isinstance(fault, BaseException):
+                raise fault
+
+    async def _slots(self, media: Sequence[Medium]) -> dict[str, Slot]:
+        """Slots for media of which nothing is known here; those whose bytes are there already become CONFIRMED."""
+        if not media:
+            return {}
+        wanted = [{"mediaId": each.id} for each in media]
+        reply = await self._account.ask("RequestUploads", {"input": {"media": wanted}})
+        results = reply.value["results"]
+        arrived = {each["mediaId"] for each in results if each["hasArrived"]}
+        self._there([each for each in media if each.id in arrived])
+        return {each["mediaId"]: Slot.read(each["slot"], reply) for each in results if each["slot"]}
+
+    async def _one(self, medium: Medium, slot: Slot | None) -> None:
+        """Send one medium; what concerns it alone is noted and holds nothing else up."""
+        async with self._turns:
+            if self._line_is_down:
+                return
+            try:
+                await self._send(medium, slot)
+            except Changed as changed:
+                why = Refused("CHANGED_ON_PHONE", str(changed), changed.message_zh, "DISCARD")
+                self._outbox.set_aside(medium.id, MediumState.BROKEN, why)
+            except SlotRefused as refused:
+                why = Refused("STORE_REFUSED", f"The store refused it ({refused}).", "影像存储未接收。", RETRY_LATER)
+                self._outbox.troubled(medium.id, why)
+            except Refused as refusal:
+                if refusal.next_step in FOR_PEOPLE:
+                    self._outbox.set_aside(medium.id, MediumState.REFUSED, refusal)
+                else:
+                    self._outbox.troubled(medium.id, refusal)
+            except Unreachable as fault:
+                self._line_is_down = True
+                self._outbox.troubled(medium.id, Refused("UNREACHABLE", fault.message, fault.message_zh, RETRY_LATER))
+                raise
+
+    async def _send(self, medium: Medium, slot: Slot | None) -> None:
+        """Until all bytes are in the store. A slot that has run out is renewed; a second refusal in a row is raised."""
+        digests = await self._verified(medium)
+        # Chosen once: cut anew with each look at the line, an upload would never begin.
+        cut = None if medium.parts_arrived else self._traffic.part_bytes(medium.byte_size)
+        refused_at = -1
+        while True:
+            if slot is None or not (slot.whole or slot.parts):
+                slot = await self._slot(medium, digests, cut)
+            if slot is None:
+                self._there([medium])
+                return
+            if slot.parts and slot.spans != self._outbox.spans(medium.id):
+                self._outbox.planned(medium.id, slot.spans)
+                digests = await self._verified(medium)
+                slot = None
+                continue
+            self._outbox.sending(medium.id)
+            try:
+                if await self._put(medium, slot):
+                    self._outbox.sent(medium.id)
+                    return
+            except SlotRefused:
+                # Either the signature has run out, or the copy was changed under our hands: that is told by its digest.
+                await self._verified(medium)
+                arrived = self._arrived(medium)
+                if arrived == refused_at:
+                    raise
+                refused_at = arrived
+            slot = None
+
+    async def _verified(self, medium: Medium) -> dict[int, str]:
+        """The copy is what it was; digests of its parts, where the server has cut it. Raise `Changed`."""
+        spans = self._outbox.spans(medium.id)
+        return await asyncio.to_thread(self._originals.verify, medium.file, medium.sha256, spans)
+
+    async def _slot(self, medium: Medium, digests: Mapping[int, str], cut: int | None) -> Slot | None:
+        """A fresh slot, in parts of `cut` bytes where none has arrived; None where the bytes are there. Raise `Refused`."""
+        parts = [{"number": number, "sha256": digest} for number, digest in digests.items()]
+        wanted = {"mediaId": medium.id, "parts": parts if len(parts) <= MOST_DIGESTS else [], "partBytes": cut}
+        reply = await self._account.ask("RequestUploads", {"input": {"media": [wanted]}})
+        [result] = reply.value["results"]
+        if result["refusal"]:
+            raise Refused.read(result["refusal"])
+        return None if result["hasArrived"] else Slot.read(result["slot"], reply)
+
+    async def _put(self, medium: Medium, slot: Slot) -> bool:
+        """Put what the store doesn't have; False where the slot ran out before all was there, though some came through."""
+        if slot.whole is not None:
+            async with self._traffic.lane():
+                await self._put_span(medium, slot.whole, Span(1, 0, medium.byte_size))
+            return True
+        there = [part.span for part in slot.parts if part.has_arrived]
+        self._outbox.arrived(medium.id, [span.number for span in there], alone=True)
+        self._meter.sent(medium, sum(span.byte_size for span in there))
+        left = [part for part in slot.parts if not part.has_arrived]
+        failed = asyncio.Event()
+        puts = (self._put_part(medium, each, slot, failed, is_first=each is left[0]) for each in left)
+        done = await asyncio.gather(*puts, return_exceptions=True)
+        if all(each is True for each in done):
+            return True
+        there += [part.span for part, each in zip(left, done, strict=True) if each is True]
+        self._meter.sent(medium, -sum(span.byte_size for span in there))
+        for each in done:
+            if isinstance(each, BaseException):
+                raise each
+        return False
+
+    async def _put_part(self, medium: Medium, part: Part, slot: Slot, failed: asyncio.Event, *, is_first: bool) -> bool:
+        """Whether the part is there; where another has failed, or the slot runs out, it is left for the next time."""
+        async with self._traffic.lane():
+            if failed.is_set() or not (is_first or slot.is_fresh):
+                return False
+            try:
+                await self._put_span(medium, part.target, part.span)
+            except (SlotRefused, Unreachable):
+                failed.set()
+                raise
+            self._outbox.arrived(medium.id, [part.span.number])
+            self._traffic.keep()
+            return True
+
+    async def _put_span(self, medium: Medium, target: Target, span: Span) -> None:
+        chunks = partial(self._originals.read, medium.file, span.start, span.byte_size)
+        await self._store.put(target, chunks, partial(self._meter.sent, medium))
+
+    def _arrived(self, medium: Medium) -> int:
+        return next(each.parts_arrived for each in self._outbox.media() if each.id == medium.id)
+
+    async def _confirm(self, media: Sequence[Medium]) -> None:
+        for first in range(0, len(media), MOST_CONFIRMED):
+            asked = media[first : first + MOST_CONFIRMED]
+            reply = await self._account.ask("ConfirmMedia", {"input": {"mediaIds": [each.id for each in asked]}})
+            self.settle(asked, reply.value)
+
+    def settle(self, media: Sequence[Medium], payload: dict[str, Any]) -> None:
+        """What the server found of media that were confirmed."""
+        asked = {each.id: each for each in media}
+        there, missing = [], []
+        for result in payload["results"]:
+            id, refusal = result["mediaId"], result["refusal"] and Refused.read(result["refusal"])
+            if refusal and refusal.next_step in FOR_PEOPLE:
+                self._outbox.set_aside(id, MediumState.REFUSED, refusal)
+            elif refusal and refusal.code != "NOT_ARRIVED":
+                self._outbox.troubled(id, refusal)
+            elif refusal:
+                missing.append(id)
+            else:
+                there.append(asked[id])
+        self._outbox.missing(missing)
+        self._there(there)
+
+    def _there(self, media: Sequence[Medium]) -> None:
+        self._outbox.confirmed([each.id for each in media])
+        self._meter.confirmed(media)

@@ -1,0 +1,1 @@
+"""Let several people share one phone."""

@@ -1,0 +1,82 @@
+"""Takeover: the folder of an earlier phone, which was not encrypted, moved into a store, and its plain files erased.
+
+A kill at any moment leaves either what was there or the whole store: `taking-over` names the store that is being filled,
+before anything is written, and goes once the last plain file has.
+"""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from secrets import token_hex
+
+from mobile_contract.phone.errors import Damaged
+from mobile_contract.phone.outbox.outbox import Outbox
+from mobile_contract.phone.storage.database import copy_plain
+from mobile_contract.phone.storage.folder import Folder, erase, sync_folder, write_private
+from mobile_contract.phone.storage.key_wrapping import StoreKey
+from mobile_contract.phone.storage.photo_copies import READ, Originals
+from mobile_contract.phone.users.session import Session
+from mobile_contract.phone.users.user_stores import Place, Stores
+
+
+class Takeover:
+    def __init__(self, folder: Folder, stores: Stores) -> None:
+        self._stores = stores
+        self._root = folder.root
+        self._outbox = folder.root / "outbox.sqlite"
+        self._session = folder.root / "session.json"
+        self._originals = folder.root / "originals"
+        self._device = folder.device
+        self._mark = folder.root / "taking-over"
+
+    @property
+    def is_due(self) -> bool:
+        return self._outbox.exists() or self._session.exists() or self._mark.exists()
+
+    def run(self, ask_new: Callable[[Session | None], str]) -> None:
+        """Take over what is there under the password that `ask_new` gives. Raise a `Fault`, and leave it as it was then."""
+        store_id = self._mark.read_text(encoding="ascii") if self._mark.exists() else ""
+        if not store_id or self._stores.named(store_id) is None:
+            if not self._outbox.exists():  # an earlier phone makes it before its session
+                raise Damaged(self._outbox)
+            password = ask_new(Session.of_earlier_phone(self._session) if self._session.exists() else None)
+            store_id = store_id or token_hex(8)
+            write_private(self._mark, store_id)
+            self._stores.make(password, self._fill, id=store_id, is_nobodys=not self._session.exists())
+        self._stores.use(store_id)
+        self._erase()
+
+    def _fill(self, place: Place, key: StoreKey) -> None:
+        copy_plain(self._outbox, place.outbox, key.database)
+        with closing(Outbox(place.outbox, key.database)) as outbox:
+            if not self._device.exists():
+                self._stores.be_device(outbox.device_id)
+            if self._session.exists():
+                Session.of_earlier_phone(self._session).keep(outbox)
+            originals = Originals(place.originals, key.originals)
+            for medium in outbox.media():
+                path = self._originals / medium.file
+                if path.is_file():
+                    file = token_hex(16)
+                    originals.keep(file, _chunks(path))
+                    outbox.renamed(medium.id, file)
+
+    def _erase(self) -> None:
+        for path in sorted(self._originals.iterdir()) if self._originals.exists() else ():
+            erase(path)
+        if self._originals.exists():
+            shutil.rmtree(self._originals)
+        for path in (self._session, *self._beside("-wal"), *self._beside("-shm"), self._outbox):
+            erase(path)
+        sync_folder(self._root)
+        self._mark.unlink(missing_ok=True)
+
+    def _beside(self, ending: str) -> list[Path]:
+        return [self._outbox.with_name(self._outbox.name + ending)]
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as reader:
+        while chunk := reader.read(READ):
+            yield chunk

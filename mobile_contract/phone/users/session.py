@@ -1,0 +1,169 @@
+"""The session: who is signed in where, its tokens in the encrypted store before they are used, and their renewal.
+
+What is asked with them is left to the callers; what the server makes of a token is its own affair.
+"""
+
+import asyncio
+import json
+import unicodedata
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from mobile_contract.phone.errors import SIGN_IN_AGAIN, Damaged, Refused, SignInAgain, Wiped
+from mobile_contract.phone.network.backoff import Backoff
+from mobile_contract.phone.network.client import Reply, Wire, endpoint_of
+from mobile_contract.phone.outbox.outbox import Outbox
+from mobile_contract.phone.users.remote_wipe import WIPED, is_order
+
+_FACT = "session"
+
+
+@dataclass(frozen=True)
+class Session:
+    """Tokens are None once the session has ended; who it was stays known, for the outbox is theirs.
+
+    `device_secret` is what the server gives to this person on this device alone: it opens the store after the password was
+    set anew, and proves that an order to erase the store is the server's own.
+    """
+
+    endpoint: str
+    user_name: str
+    display_name: str
+    roles: tuple[str, ...]
+    access_token: str | None
+    refresh_token: str | None
+    refresh_expires_at: str | None
+    device_secret: str | None = None
+
+    @classmethod
+    def read(cls, outbox: Outbox) -> "Session | None":
+        """None where nobody has signed in to this outbox yet."""
+        kept = outbox.fact(_FACT)
+        return cls._of(json.loads(kept)) if kept else None
+
+    @classmethod
+    def of_earlier_phone(cls, path: Path) -> "Session":
+        """From the file in which an earlier phone kept it. Raise `Damaged`."""
+        try:
+            return cls._of(json.loads(path.read_bytes()))
+        except (ValueError, LookupError, TypeError) as error:
+            raise Damaged(path) from error
+
+    @classmethod
+    def _of(cls, values: dict[str, Any]) -> "Session":
+        return cls(**values | {"roles": tuple(values["roles"])})
+
+    def keep(self, outbox: Outbox) -> None:
+        outbox.note(_FACT, json.dumps(asdict(self), ensure_ascii=False))
+
+    @property
+    def is_open(self) -> bool:
+        return self.refresh_token is not None
+
+    def is_of(self, user_name: str, url: str | None) -> bool:
+        """Whether it is this person's, at that server where one is named."""
+        is_there = url is None or endpoint_of(url) == self.endpoint
+        return is_there and _normal(user_name) == _normal(self.user_name)
+
+    def renewed(self, given: dict[str, Any]) -> "Session":
+        """With the tokens and the person of a `SignedIn`."""
+        return replace(
+            self,
+            display_name=given["user"]["displayName"],
+            roles=tuple(given["user"]["roles"]),
+            access_token=given["accessToken"],
+            refresh_token=given["refreshToken"],
+            refresh_expires_at=given["refreshExpiresAt"],
+            device_secret=given.get("deviceSecret") or self.device_secret,
+        )
+
+
+async def ask_to_sign_in(wire: Wire, user_name: str, password: str, device_id: str, device_name: str) -> dict[str, Any]:
+    """A `SignedIn`. Raise `Refused(BAD_CREDENTIALS | TOO_MANY_ATTEMPTS | ...)` or `Unreachable`."""
+    given = {"userName": user_name, "password": password, "deviceId": device_id, "deviceName": device_name[:80]}
+    return (await wire.ask("SignIn", {"input": given})).value
+
+
+class Account:
+    """Asks the server in the name of the user whose outbox it is."""
+
+    def __init__(self, outbox: Outbox, client: httpx.AsyncClient, backoff: Backoff) -> None:
+        self._outbox = outbox
+        self._client = client
+        self._backoff = backoff
+        self._renewing = asyncio.Lock()
+        self._wire: Wire | None = None
+        self.session = Session.read(outbox)
+
+    def require(self) -> Session:
+        """The session. Raise `SignInAgain` where there is none."""
+        if self.session is None or not self.session.is_open:
+            raise SignInAgain
+        return self.session
+
+    async def sign_out(self) -> None:
+        """End the session on the server, then here. Raise `Unreachable` with the session as it was."""
+        try:
+            await self.ask("SignOut", {})
+        except SignInAgain:
+            return  # it had ended; `ask` has let go of the tokens
+        self._end()
+
+    async def ask(self, operation: str, variables: dict[str, Any]) -> Reply:
+        """Ask; a token that has run out is renewed once on the way. Raise `SignInAgain`, `Wiped`, `Refused` or `Unreachable`."""
+        session = self.require()
+        wire = self._wire_to(session.endpoint)
+        try:
+            return await wire.ask(operation, variables, session.access_token)
+        except Refused as refusal:
+            if refusal.next_step != SIGN_IN_AGAIN:
+                raise
+        renewed = await self._renew(wire, session)
+        try:
+            return await wire.ask(operation, variables, renewed.access_token)
+        except Refused as refusal:
+            if refusal.next_step != SIGN_IN_AGAIN:
+                raise
+            raise SignInAgain from refusal
+
+    async def _renew(self, wire: Wire, stale: Session) -> Session:
+        """New tokens, on the disk before they are used: a kill in between leaves the old one, good for a short grace."""
+        async with self._renewing:
+            session = self.require()
+            if session.access_token != stale.access_token:
+                return session  # another request has renewed it meanwhile
+            given = {"refreshToken": session.refresh_token, "deviceId": self._outbox.device_id}
+            try:
+                reply = await wire.ask("RefreshSession", {"input": given})
+            except Refused as refusal:
+                if refusal.next_step != SIGN_IN_AGAIN:
+                    raise
+                if is_order(refusal.code, refusal.proof, session.device_secret, session.refresh_token):
+                    raise Wiped from refusal
+                if refusal.code != WIPED:  # an order that proves nothing lets go of nothing
+                    self._end()
+                raise SignInAgain from refusal
+            return self._keep(session.renewed(reply.value))
+
+    def _wire_to(self, endpoint: str) -> Wire:
+        """The same one as long as it is the same server: it knows how long a request takes there."""
+        if self._wire is None or self._wire.endpoint != endpoint:
+            self._wire = Wire(self._client, endpoint, self._backoff)
+        return self._wire
+
+    def _keep(self, session: Session) -> Session:
+        session.keep(self._outbox)
+        self.session = session
+        return session
+
+    def _end(self) -> None:
+        if self.session is not None:
+            self._keep(replace(self.session, access_token=None, refresh_token=None, refresh_expires_at=None))
+
+
+def _normal(user_name: str) -> str:
+    """As servers compare user names: upper or lower case, full or half width."""
+    return unicodedata.normalize("NFKC", user_name).strip().casefold()

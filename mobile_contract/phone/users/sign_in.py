@@ -1,0 +1,131 @@
+"""Signing in: a person's own store found or made, opened without a line too, and locked anew where the password changed.
+
+What is asked of the server is `session`'s; which stores there are, `stores`'.
+"""
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+import httpx
+
+from mobile_contract.phone.errors import Locked, Unreachable
+from mobile_contract.phone.network.backoff import Backoff
+from mobile_contract.phone.network.client import Wire, endpoint_of
+from mobile_contract.phone.outbox.outbox import Outbox
+from mobile_contract.phone.storage.key_wrapping import Lock, StoreKey
+from mobile_contract.phone.users.remote_wipe import secret_of
+from mobile_contract.phone.users.session import Session, ask_to_sign_in
+from mobile_contract.phone.users.user_stores import Place, Stores
+
+
+def locking_what_was_theirs(url: str, user_name: str, password: str) -> Callable[[Session | None], str]:
+    """Lets a sign-in lock what an earlier phone kept of the same person, and of nobody else."""
+
+    def password_of(session: Session | None) -> str:
+        if session and not session.is_of(user_name, url):
+            raise Locked(
+                f"This phone still holds what {session.user_name} kept on it before phones encrypted anything. First let "
+                f"{session.user_name} run `scripts/phone status`, and give the own password.",
+                f"手机上还有 {session.user_name} 未加密的内容，请先由其本人执行 status 并输入自己的密码。",
+            )
+        return password
+
+    return password_of
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """`is_offline`: the store is open, and the server was not asked."""
+
+    place: Place
+    key: StoreKey
+    session: Session
+    is_offline: bool
+
+
+class SigningIn:
+    """One attempt of a person at a server; `given` is a key that the environment holds."""
+
+    def __init__(
+        self, stores: Stores, client: httpx.AsyncClient, url: str, user_name: str, password: str, given: StoreKey | None
+    ) -> None:
+        self._stores = stores
+        self._wire = Wire(client, endpoint_of(url), Backoff())
+        self._user_name = user_name
+        self._password = password
+        self._given = given
+
+    async def run(self, device_name: str) -> SignedIn:
+        """Where it is refused, or the server can't be reached and the password opens nothing, nothing has changed.
+
+        Raise `Refused`, `Unreachable`, `Locked`, or `Damaged`.
+        """
+        found, nobodys = self._own(), self._nobodys()
+        try:
+            answer = await ask_to_sign_in(
+                self._wire, self._user_name, self._password, self._stores.device_id, device_name
+            )
+        except Unreachable as fault:
+            session = self._stores.session_in(*found) if found else None
+            if found and session:
+                self._stores.use(found[0].id)
+                return SignedIn(*found, session, is_offline=True)
+            if self._stores.all():
+                raise Unreachable(
+                    f"{fault.message} This password opens nothing that is kept here under that name.",
+                    f"{fault.message_zh}此密码也不能打开手机上该用户的内容。",
+                    seconds=fault.seconds,
+                ) from fault
+            raise
+        secret = secret_of(answer["deviceSecret"]) if answer.get("deviceSecret") else None
+        if found is None and secret:
+            found = next(self._stores.opened(lambda lock: lock.opened_by_device(secret)), None)
+        place, key = found or nobodys or self._stores.make(self._password)
+        self._lock_anew(place, key, secret)
+        with closing(Outbox(place.outbox, key.database)) as outbox:
+            blank = Session(self._wire.endpoint, self._user_name, "", (), None, None, None)
+            session = replace(Session.read(outbox) or blank, user_name=self._user_name).renewed(answer)
+            outbox.note("device_id", self._stores.device_id)
+            session.keep(outbox)
+        if place.lock.is_nobodys:  # until here a kill leaves it to be claimed
+            self._stores.relock(place, replace(place.lock, is_nobodys=False))
+        self._stores.use(place.id)
+        return SignedIn(place, key, session, is_offline=False)
+
+    def _own(self) -> tuple[Place, StoreKey] | None:
+        """What the key or the password opens that is this person's."""
+        for found in self._stores.opened(self._key_of):
+            session = self._stores.session_in(*found)
+            if session and session.is_of(self._user_name, self._wire.endpoint):
+                return found
+        return None
+
+    def _nobodys(self) -> tuple[Place, StoreKey] | None:
+        """What was taken before anybody signed in. Raise `Locked` where nothing that was given opens it."""
+        place = self._stores.nobodys()
+        if place is None:
+            return None
+        key = self._key_of(place.lock)
+        if key is None:
+            raise Locked(
+                "What was taken on this phone before anybody signed in is locked with another password. With that, run "
+                '`eval "$(scripts/phone unlock)"`, then sign in: it becomes yours.',
+                "首次登录前登记的内容由另一密码锁定：请先用该密码解锁，再登录，内容即归您所有。",
+            )
+        return place, key
+
+    def _key_of(self, lock: Lock) -> StoreKey | None:
+        if self._given and lock.admits(self._given):
+            return self._given
+        return lock.opened_by_password(self._password)
+
+    def _lock_anew(self, place: Place, key: StoreKey, secret: bytes | None) -> None:
+        """The password that the server took opens it from now on, and no earlier one; the device secret too."""
+        before = lock = place.lock
+        if lock.opened_by_password(self._password) is None:
+            lock = lock.under_password(key, self._password)
+        if secret and lock.opened_by_device(secret) is None:
+            lock = lock.under_device(key, secret)
+        if lock != before:
+            self._stores.relock(place, lock)

@@ -1,0 +1,106 @@
+"""Unlocking: whose store a command means, and the password or key that opens it, from the environment or from a terminal.
+
+What a key opens is left to `locks` and `stores`.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+import typer
+
+from mobile_contract.phone.errors import Locked, Mistake
+from mobile_contract.phone.storage.key_wrapping import Lock, StoreKey
+from mobile_contract.phone.users.session import Session
+from mobile_contract.phone.users.user_stores import Place, Stores
+
+KEY, PASSWORD = "MINGCHA_PHONE_KEY", "MINGCHA_PHONE_PASSWORD"
+
+
+@dataclass(frozen=True)
+class Whose:
+    """The user that a command names, and the server where the same name is known at several; None where it names nobody."""
+
+    user_name: str | None = None
+    url: str | None = None
+
+    def is_of(self, session: Session | None) -> bool:
+        return session is not None and self.user_name is not None and session.is_of(self.user_name, self.url)
+
+
+WHOSE: ContextVar[Whose | None] = ContextVar("whose", default=None)
+
+
+def given_key() -> StoreKey | None:
+    """What MINGCHA_PHONE_KEY holds. Raise `Locked` where that is no key."""
+    text = os.environ.get(KEY)
+    return StoreKey.read(text) if text else None
+
+
+def ask_password(*, new: bool = False, of: str | None = None) -> str:
+    """From the environment, else from whoever sits at the terminal, twice where it is `new`. Raise `Locked`."""
+    if kept := os.environ.get(PASSWORD):
+        return kept
+    if not sys.stdin.isatty():
+        raise Locked(
+            f'What is on this phone is encrypted: set {PASSWORD}, or {KEY} by `eval "$(scripts/phone unlock)"`.',
+            f"手机上的内容已加密：请设置 {PASSWORD}，或先执行 unlock 解锁。",
+        )
+    whose = f"Password of {of} 密码" if of else "Password 密码"
+    return str(typer.prompt(whose, hide_input=True, err=True, confirmation_prompt=new))
+
+
+def ask_password_of(session: Session | None) -> str:
+    """The one that locks from now on what an earlier phone kept of that person. Raise `Locked`."""
+    return ask_password(new=True, of=session.user_name if session else None)
+
+
+def unlock(stores: Stores, ask: Callable[[], str] = ask_password) -> tuple[Place, StoreKey] | None:
+    """The store that the command means, opened; None where nobody is named and none is in use. Raise a `Fault`."""
+    whose, key = WHOSE.get() or Whose(), given_key()
+    if whose.user_name is None:
+        return _opened(stores, key, ask)
+    if key and (found := _theirs(stores, whose, lambda lock: key)):
+        return found
+    password = ask()
+    if found := _theirs(stores, whose, lambda lock: lock.opened_by_password(password)):
+        return found
+    raise Locked(
+        f"Nothing on this phone that this password opens is of {whose.user_name}.",
+        "手机上没有可用此密码打开的该用户的内容。",
+    )
+
+
+def _opened(stores: Stores, key: StoreKey | None, ask: Callable[[], str]) -> tuple[Place, StoreKey] | None:
+    place = stores.current()
+    if place is None:
+        return None
+    lock = place.lock
+    if key:
+        if not lock.admits(key):
+            raise Locked(
+                f"{KEY} does not open what is in use on this phone: unset it, set it anew by "
+                '`eval "$(scripts/phone unlock)"`, or name its user with --as.',
+                f"{KEY} 与当前用户的内容不符：请取消设置、重新解锁，或用 --as 指定用户。",
+            )
+        return place, key
+    opened = lock.opened_by_password(ask())
+    if opened is None or not lock.admits(opened):
+        raise Locked(
+            "This password does not open what is kept here. Nothing was changed. Another user is named by --as; after "
+            "a password was set anew on the server, run `sign-in` with it.",
+            "密码不正确，未做任何更改。其他用户请用 --as 指定；密码在服务器上重置后，请用新密码重新登录。",
+        )
+    return place, opened
+
+
+def _theirs(stores: Stores, whose: Whose, by: Callable[[Lock], StoreKey | None]) -> tuple[Place, StoreKey] | None:
+    found = [each for each in stores.opened(by) if whose.is_of(stores.session_in(*each))]
+    if len(found) > 1:
+        raise Mistake(
+            f"{whose.user_name} is known here at {len(found)} servers: name one with --at.",
+            "该用户名在多个服务器上使用，请用 --at 指定服务器。",
+        )
+    return found[0] if found else None

@@ -1,0 +1,204 @@
+"""Stores: one for each user of this phone, found by what opens it, made, and erased.
+
+How a store is locked is left to `locks`; moving the folder of an earlier phone into one, to `takeover`.
+
+A store's name is random. It could be a digest of the user's name: but names can be guessed, and whoever found the phone
+could then make sure that somebody has used it. So a store is looked for by trying what was given on each of them.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_bytes, token_hex
+from typing import BinaryIO
+
+from mobile_contract.phone.errors import Damaged
+from mobile_contract.phone.ids import new_id
+from mobile_contract.phone.outbox.outbox import Outbox
+from mobile_contract.phone.storage.database import KEY_BYTES
+from mobile_contract.phone.storage.folder import Folder, erase, sync_folder, write_private
+from mobile_contract.phone.storage.key_wrapping import Lock, StoreKey
+from mobile_contract.phone.users.session import Session
+
+_MAKING, _GOING = ".making", ".going"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where one store lies."""
+
+    id: str
+    root: Path
+
+    @property
+    def keys(self) -> Path:
+        return self.root / "keys.json"
+
+    @property
+    def outbox(self) -> Path:
+        return self.root / "outbox.sqlite"
+
+    @property
+    def originals(self) -> Path:
+        return self.root / "originals"
+
+    @property
+    def lock(self) -> Lock:
+        """Raise `Damaged`."""
+        try:
+            return Lock.read(self.keys, self.id)
+        except FileNotFoundError:
+            raise Damaged(self.keys) from None
+
+
+class Stores:
+    """Those of a folder. What changes them is for whoever holds the folder."""
+
+    def __init__(self, folder: Folder) -> None:
+        self._folder = folder
+
+    def all(self) -> list[Place]:
+        """In the order of their names, which means nothing."""
+        users = self._folder.users
+        names = sorted(path.name for path in users.iterdir()) if users.is_dir() else []
+        return [Place(name, users / name) for name in names if "." not in name]
+
+    def named(self, id: str) -> Place | None:
+        return next((each for each in self.all() if each.id == id), None)
+
+    def current(self) -> Place | None:
+        """The one that a command means which names nobody."""
+        try:
+            return self.named(self._folder.current.read_text(encoding="ascii").strip())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def nobodys(self) -> Place | None:
+        """What was taken before anybody signed in, which the first to sign in makes theirs."""
+        return next((each for each in self.all() if _is_nobodys(each)), None)
+
+    def use(self, id: str) -> None:
+        """Make it the current one."""
+        if (known := self.current()) is None or known.id != id:
+            write_private(self._folder.current, id)
+
+    def opened(self, by: Callable[[Lock], StoreKey | None]) -> Iterator[tuple[Place, StoreKey]]:
+        """Those that `by` gives a key for, the current one first; one whose keys are damaged is passed over."""
+        current = self.current()
+        for place in sorted(self.all(), key=lambda each: current is None or each.id != current.id):
+            try:
+                lock = place.lock
+            except Damaged:
+                continue
+            key = by(lock)
+            if key is not None and lock.admits(key):
+                yield place, key
+
+    def session_in(self, place: Place, key: StoreKey) -> Session | None:
+        """Whose store it is; None for one that nobody has signed in to yet. Raise `Damaged`."""
+        with closing(Outbox(place.outbox, key.database)) as outbox:
+            return Session.read(outbox)
+
+    @property
+    def device_id(self) -> str:
+        """Made with the first store. Raise `Damaged`."""
+        path = self._folder.device
+        try:
+            return str(json.loads(path.read_bytes())["deviceId"])
+        except FileNotFoundError:
+            self.be_device(new_id("dev"))
+            return self.device_id
+        except (ValueError, LookupError, TypeError) as error:
+            raise Damaged(path) from error
+
+    def be_device(self, id: str) -> None:
+        write_private(self._folder.device, json.dumps({"deviceId": id}))
+
+    def make(
+        self,
+        password: str,
+        fill: Callable[[Place, StoreKey], None] | None = None,
+        *,
+        id: str | None = None,
+        is_nobodys: bool = False,
+    ) -> tuple[Place, StoreKey]:
+        """A store under this password, whole or not at all; `fill` puts into it what is there from the start."""
+        key = StoreKey(id or token_hex(8), token_bytes(KEY_BYTES))
+        self._folder.users.mkdir(mode=0o700, exist_ok=True)
+        making = Place(key.store_id, self._folder.users / f"{key.store_id}{_MAKING}")
+        if making.root.exists():
+            shutil.rmtree(making.root)
+        making.root.mkdir(mode=0o700)
+        write_private(making.keys, Lock.make(key, password, is_nobodys=is_nobodys).text)
+        if fill:
+            fill(making, key)
+        with closing(Outbox(making.outbox, key.database, self.device_id)):
+            pass
+        sync_folder(making.root)
+        made = Place(key.store_id, self._folder.users / key.store_id)
+        making.root.rename(made.root)
+        sync_folder(self._folder.users)
+        return made, key
+
+    def relock(self, place: Place, lock: Lock) -> None:
+        """Put other keys in the place of those there, which are overwritten: no former password opens what is left of them."""
+        with place.keys.open("r+b") as former:
+            write_private(place.keys, lock.text)
+            _overwrite(former)
+
+    def erase(self, place: Place) -> None:
+        """Erase a store for good: first its keys, without which nobody reads the rest, then the rest. No other is touched."""
+        _blank(place.keys)
+        going = place.root.with_name(f"{place.id}{_GOING}")
+        place.root.rename(going)
+        sync_folder(self._folder.users)
+        if not self.current():
+            self._folder.current.unlink(missing_ok=True)
+        self._remove(going)
+
+    def sweep(self) -> None:
+        """Finish what a kill has cut short: stores that were being erased, and those that were never whole."""
+        users = self._folder.users
+        for path in list(users.iterdir()) if users.is_dir() else ():
+            if path.name.endswith((_MAKING, _GOING)):
+                self._remove(path)
+            elif _is_blank(path / "keys.json"):
+                self.erase(Place(path.name, path))
+
+    def _remove(self, root: Path) -> None:
+        for path in root.glob("keys.json*"):
+            erase(path)
+        shutil.rmtree(root)
+        sync_folder(self._folder.users)
+
+
+def _is_nobodys(place: Place) -> bool:
+    try:
+        return place.lock.is_nobodys
+    except Damaged:
+        return False
+
+
+def _blank(keys: Path) -> None:
+    """Overwrite in place, on the disk before this returns: what is there then says that the store is to go."""
+    if keys.exists():
+        with keys.open("r+b") as file:
+            _overwrite(file)
+
+
+def _overwrite(file: BinaryIO) -> None:
+    file.write(bytes(os.fstat(file.fileno()).st_size))
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _is_blank(keys: Path) -> bool:
+    try:
+        content = keys.read_bytes()
+    except FileNotFoundError:
+        return False
+    return bool(content) and not content.strip(b"\0")

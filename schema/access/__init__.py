@@ -1,0 +1,1 @@
+"""Define who may see and do what."""

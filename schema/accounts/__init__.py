@@ -1,0 +1,1 @@
+"""Define users, their sessions, devices and tokens."""

@@ -1,0 +1,64 @@
+"""Users: people with an account, their roles and scopes, and the devices they sign in from.
+
+Passwords and sessions are left to `sessions.py` and `storage`.
+"""
+
+from datetime import datetime
+
+import strawberry
+
+from schema.access.viewers import Clearance, Role
+from schema.core.context import Info
+from schema.core.nodes import Node
+from schema.organisation.units import Unit
+
+
+@strawberry.type(description="A phone or browser that a person signs in from (设备).")
+class Device:
+    id: strawberry.ID = strawberry.field(description="Made by the device, dev_ and a UUIDv7.")
+    name: str = strawberry.field(description="What its owner calls it.")
+    signed_in_at: datetime = strawberry.field(description="Last sign-in with a password.")
+    seen_at: datetime = strawberry.field(description="Last time it renewed its session.")
+    revoked_at: datetime | None = strawberry.field(description="When it was signed out for good.", default=None)
+    wipe_ordered_at: datetime | None = strawberry.field(
+        description="When it was told to erase what it keeps of this account (远程清除); it does once it next speaks.",
+        default=None,
+    )
+    wipe_ordered_by: strawberry.Private[str | None] = None
+
+
+@strawberry.type(description="A person with an account (用户).")
+class User(Node):
+    display_name: str = strawberry.field(description="Name shown to others (姓名).")
+    roles: list[Role] = strawberry.field(description="What the person does here (角色).")
+    user_name: strawberry.Private[str]
+    scope_ids: strawberry.Private[tuple[str, ...]] = ()
+    scope_paths: strawberry.Private[tuple[str, ...]] = ()
+    office_id: strawberry.Private[str | None] = None
+    office_path: strawberry.Private[str | None] = None
+    clearances: strawberry.Private[tuple[Clearance, ...]] = ()
+    subject: strawberry.Private[str | None] = None
+    active: strawberry.Private[bool] = True
+    password_hash: strawberry.Private[str | None] = None
+    devices: strawberry.Private[tuple[Device, ...]] = ()
+    created_at: strawberry.Private[datetime | None] = None
+
+    def __repr__(self) -> str:
+        return f"User(id={self.id!r})"  # a traceback must not name people or carry a password's hash
+
+    @strawberry.field(description="The office that the person works for (所属机构).")
+    async def office(self, info: Info) -> Unit | None:
+        return await info.context.links.unit(self.office_id) if self.office_id else None
+
+    @strawberry.field(description="The subtrees of units that the person works in (管辖范围).")
+    async def scopes(self, info: Info) -> list[Unit]:
+        return await info.context.links.units(self.scope_ids)
+
+
+@strawberry.type(description="The signed-in person's own account (我的账户).")
+class Me:
+    user: User = strawberry.field(description="As others see it.")
+    user_name: str = strawberry.field(description="Name to sign in with (用户名).")
+    clearances: list[Clearance] = strawberry.field(description="Permissions beside the roles (特别授权).")
+    devices: list[Device] = strawberry.field(description="Devices signed in, newest first; revoked ones stay listed.")
+    this_device_id: strawberry.ID | None = strawberry.field(description="The device that asks.", default=None)

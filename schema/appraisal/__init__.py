@@ -1,0 +1,1 @@
+"""Define ratings and what follows from them."""

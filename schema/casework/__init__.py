@@ -1,0 +1,1 @@
+"""Define cases, assignments, answers and notes."""

@@ -1,0 +1,1 @@
+"""Define service items and fee items."""

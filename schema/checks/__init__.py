@@ -1,0 +1,1 @@
+"""Define checks of observations and the flags they raise."""

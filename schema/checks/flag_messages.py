@@ -1,0 +1,121 @@
+"""What flags say to people, in English and Chinese, from their code and figures alone (疑点说明).
+
+Nothing of a device, a person or a place enters a sentence but the name of an editing program, which is of a closed list.
+"""
+
+import enum
+
+import strawberry
+
+from schema.checks.thresholds import Measure
+
+
+@strawberry.enum(description="What doesn't fit about an observation (疑点类别). Codes are never renamed or reused.")
+class FlagCode(enum.Enum):
+    PHOTO_POSITION_FAR = strawberry.enum_value(
+        "PHOTO_POSITION_FAR", description="照片坐标与填报坐标不符: a file's own position is far from the claimed one."
+    )
+    PHOTO_TIME_FAR = strawberry.enum_value(
+        "PHOTO_TIME_FAR", description="照片时间与填报时间不符: a file's own time is far from the claimed one."
+    )
+    FAR_FROM_UNIT = strawberry.enum_value(
+        "FAR_FROM_UNIT", description="距被巡查单位过远: it was made far from the unit seen."
+    )
+    OUTSIDE_COUNTY = strawberry.enum_value(
+        "OUTSIDE_COUNTY", description="超出辖区范围: it was made outside the county of the unit seen."
+    )
+    IMPOSSIBLE_SPEED = strawberry.enum_value(
+        "IMPOSSIBLE_SPEED", description="移动速度异常: nobody travels so fast between two observations of one device."
+    )
+    MOCK_POSITION = strawberry.enum_value("MOCK_POSITION", description="模拟定位: an app had set the position.")
+    CLOCK_SKEW = strawberry.enum_value("CLOCK_SKEW", description="设备时钟不准: the device's clock was wrong.")
+    CAPTURED_LONG_BEFORE = strawberry.enum_value(
+        "CAPTURED_LONG_BEFORE", description="影像早于巡查: a medium is much older than what it is to show."
+    )
+    EDITED = strawberry.enum_value("EDITED", description="经软件编辑: a program that changes pictures wrote the file.")
+    SAME_PICTURE = strawberry.enum_value(
+        "SAME_PICTURE", description="文件重复: byte for byte the file of another observation."
+    )
+    SIMILAR_PICTURE = strawberry.enum_value(
+        "SIMILAR_PICTURE", description="图像相似: nearly the same picture as another observation's."
+    )
+
+
+_C = FlagCode
+_SENTENCES: dict[FlagCode, tuple[str, str]] = {
+    _C.PHOTO_POSITION_FAR: (
+        "The file's own position lies {value} from the claimed one (flagged from {limit}).",
+        "照片自带坐标与填报坐标相距{value}（阈值{limit}）。",
+    ),
+    _C.PHOTO_TIME_FAR: (
+        "The file's own time differs by {value} from the claimed one (flagged from {limit}).",
+        "照片自带时间与填报时间相差{value}（阈值{limit}）。",
+    ),
+    _C.FAR_FROM_UNIT: (
+        "It was made {value} from the unit seen (flagged from {limit}).",
+        "记录地点距被巡查单位{value}（阈值{limit}）。",
+    ),
+    _C.OUTSIDE_COUNTY: (
+        "It was made {value} outside the county (flagged from {limit}).",
+        "记录地点在辖区边界外{value}（阈值{limit}）。",
+    ),
+    _C.IMPOSSIBLE_SPEED: (
+        "Since its observation before, the device travelled at {value} (flagged from {limit}).",
+        "与同一设备上一条记录相比，移动速度达{value}（阈值{limit}）。",
+    ),
+    _C.MOCK_POSITION: ("The system said that an app had set the position.", "系统报告该坐标由应用程序模拟。"),
+    _C.CLOCK_SKEW: (
+        "The device's clock was {value} {pace} (flagged from {limit}).",
+        "设备时钟{pace}{value}（阈值{limit}）。",
+    ),
+    _C.CAPTURED_LONG_BEFORE: (
+        "The medium is {value} older than the observation (flagged from {limit}).",
+        "影像拍摄时间早于巡查时间{value}（阈值{limit}）。",
+    ),
+    _C.EDITED: ("The file was written by {name}, which edits pictures.", "该文件由修图软件 {name} 写出。"),
+    _C.SAME_PICTURE: (
+        "The file is byte for byte that of another observation.",
+        "该文件与另一条记录的文件完全相同。",
+    ),
+    _C.SIMILAR_PICTURE: (
+        "The picture is nearly another observation's: it differs in {value} of 256 (flagged to {limit}).",
+        "该图像与另一条记录的图像几乎相同：256 位中相差{value}（阈值{limit}）。",
+    ),
+}
+
+
+def sentence_of(
+    code: FlagCode, measure: Measure, value: float, threshold: float, name: str | None = None
+) -> tuple[str, str]:
+    """English and Chinese."""
+    english, chinese = _SENTENCES[code]
+    (value_en, value_zh), (limit_en, limit_zh) = _worded(measure, abs(value)), _worded(measure, threshold)
+    fast = value > 0
+    return (
+        english.format(value=value_en, limit=limit_en, name=name, pace="fast" if fast else "slow"),
+        chinese.format(value=value_zh, limit=limit_zh, name=name, pace="快" if fast else "慢"),
+    )
+
+
+def _worded(measure: Measure, figure: float) -> tuple[str, str]:
+    match measure:
+        case Measure.METRES if figure >= 10_000:
+            return f"{figure / 1000:.0f} km", f" {figure / 1000:.0f} 公里"
+        case Measure.METRES:
+            return f"{figure:.0f} m", f" {figure:.0f} 米"
+        case Measure.SECONDS:
+            return _span(figure)
+        case Measure.KILOMETRES_PER_HOUR:
+            return f"{figure:.0f} km/h", f"每小时 {figure:.0f} 公里"
+        case Measure.BITS:
+            return f"{figure:.0f} bits", f" {figure:.0f} 位"
+        case Measure.TIMES | Measure.DAYS | Measure.RATINGS:  # no flag is measured in the last two
+            return f"{figure:.0f}", f" {figure:.0f} 次"
+
+
+def _span(seconds: float) -> tuple[str, str]:
+    """In the largest unit of which there are at least two."""
+    for size, word, word_zh in ((86_400, "days", "天"), (3_600, "hours", "小时"), (60, "minutes", "分钟")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {word}", f" {seconds / size:.0f} {word_zh}"
+    return f"{seconds:.0f} seconds", f" {seconds:.0f} 秒"

@@ -1,0 +1,1 @@
+"""Hold what every noun uses: ids, nodes, pages, times, digests and refusals."""

@@ -1,0 +1,67 @@
+"""Ids: a prefix for the kind and a UUIDv7, made by whoever creates the record; the id is the idempotency key.
+
+Randomness and the time are passed in: phones and `api` have them, the vocabulary has not.
+"""
+
+import re
+import uuid
+from datetime import datetime
+
+import strawberry
+
+from schema.core.refusals import Refusal, RefusalCode
+
+PREFIXES = {
+    "obs": "observation",
+    "med": "media",
+    "cas": "case",
+    "asg": "assignment",
+    "unt": "unit",
+    "pnt": "monitoring point",
+    "usr": "user",
+    "dev": "device",
+    "ses": "session",
+    "rev": "revision",
+    "red": "redaction",
+    "evt": "event",
+    "flg": "flag",
+    "thr": "threshold",
+    "rat": "rating",
+    "cat": "catalogue entry",
+    "whk": "webhook",
+    "dlv": "delivery",
+    "ans": "answer to an assignment",
+}
+_SHAPE = re.compile(r"([a-z]{3})_[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+
+def kind_of(id: str) -> str:
+    """Prefix of a well-formed id, such as `obs`; raises `Refusal(BAD_ID)`."""
+    match = _SHAPE.fullmatch(id)
+    if match is None or match[1] not in PREFIXES:
+        raise Refusal(RefusalCode.BAD_ID, "An id is a prefix such as obs_ and a UUIDv7 in lower case.")
+    return match[1]
+
+
+def checked(id: str, prefix: str, *, field: str | None = None) -> str:
+    """Return `id` where it is a well-formed id of that prefix; raises `Refusal(BAD_ID)`."""
+    match = _SHAPE.fullmatch(id)
+    if match is None or match[1] != prefix:
+        raise Refusal(
+            RefusalCode.BAD_ID, f"The id of a {PREFIXES[prefix]} is {prefix}_ and a UUIDv7 in lower case.", field=field
+        )
+    return id
+
+
+def milliseconds_of(id: str) -> int:
+    """When a well-formed id says that it was made, in milliseconds since 1970: a clock may have said any year up to 10889."""
+    return uuid.UUID(id[4:]).int >> 80
+
+
+def compose(prefix: str, at: datetime, randomness: bytes) -> strawberry.ID:
+    """An id made at `at` from 10 random bytes (RFC 9562, UUID version 7)."""
+    milliseconds = int(at.timestamp() * 1000)
+    bits = milliseconds << 80 | int.from_bytes(randomness[:10], "big")
+    bits = bits & ~(0xF << 76) | 0x7 << 76
+    bits = bits & ~(0x3 << 62) | 0x2 << 62
+    return strawberry.ID(f"{prefix}_{uuid.UUID(int=bits)}")

@@ -1,0 +1,1 @@
+"""Define evidence packs, signed receipts and keys."""

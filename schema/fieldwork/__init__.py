@@ -1,0 +1,1 @@
+"""Define observations, from a phone's draft to a record."""

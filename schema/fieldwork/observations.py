@@ -1,0 +1,279 @@
+"""Observations (巡查记录、监测反映、投诉): one thing seen or reported at one place and time; evidence, revised but never edited.
+
+What a phone sends is left to `drafts.py`, media to `media.py`, what becomes of an observation to `cases.py`.
+"""
+
+import enum
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import strawberry
+
+from schema.access.guards import Examined, Guarded
+from schema.access.viewers import Owner, Role
+from schema.accounts.users import User
+from schema.casework.follow_ups import FollowUp
+from schema.core.context import Info
+from schema.core.nodes import Node
+from schema.core.times import print_instant
+from schema.evidence.packs import pack_of
+from schema.geography.positions import Datum, GeoPoint
+from schema.media.media import ARRIVED, Media
+from schema.media.shown_times import Clocks, ShownTime, time_of_observation
+from schema.organisation.monitoring_points import MonitoringPoint
+from schema.organisation.units import Unit
+
+if TYPE_CHECKING:
+    from schema.casework.assignments import Assignment
+    from schema.casework.cases import Case
+    from schema.checks.flags import Flag
+
+
+@strawberry.enum(description="How something came to be seen (方式).")
+class Method(enum.Enum):
+    PATROL = strawberry.enum_value("PATROL", description="作风巡查")
+    TRACKED_SERVICE = strawberry.enum_value("TRACKED_SERVICE", description="跟踪办事: follow a real applicant.")
+    SIMULATED_SERVICE = strawberry.enum_value("SIMULATED_SERVICE", description="模拟办事: pose as an applicant.")
+    SPECIAL_CHECK = strawberry.enum_value("SPECIAL_CHECK", description="专项检查")
+    MONITOR_REPORT = strawberry.enum_value("MONITOR_REPORT", description="监测反映")
+    COMPLAINT = strawberry.enum_value("COMPLAINT", description="投诉")
+
+
+@strawberry.enum(description="What was seen (问题类别).")
+class Category(enum.Enum):
+    ABSENCE = strawberry.enum_value("ABSENCE", description="违反上下班纪律: absent or late.")
+    GAMES = strawberry.enum_value("GAMES", description="上网玩游戏")
+    STOCK_TRADING = strawberry.enum_value("STOCK_TRADING", description="炒股")
+    CHATTING = strawberry.enum_value("CHATTING", description="串岗聊天")
+    INACTION = strawberry.enum_value("INACTION", description="不作为")
+    MISCONDUCT = strawberry.enum_value("MISCONDUCT", description="乱作为")
+    SLOW = strawberry.enum_value("SLOW", description="办事效率低")
+    RUDE = strawberry.enum_value("RUDE", description="服务态度差（门难进、脸难看、话难听、事难办）")
+    SOLICITING = strawberry.enum_value("SOLICITING", description="吃拿卡要")
+    ARBITRARY_FEES = strawberry.enum_value("ARBITRARY_FEES", description="乱收费")
+    ARBITRARY_FINES = strawberry.enum_value("ARBITRARY_FINES", description="乱罚款")
+    ARBITRARY_INSPECTION = strawberry.enum_value("ARBITRARY_INSPECTION", description="乱检查")
+    FORCED_CONTRIBUTIONS = strawberry.enum_value("FORCED_CONTRIBUTIONS", description="乱摊派")
+    BROKEN_PROMISE = strawberry.enum_value("BROKEN_PROMISE", description="失信失诺")
+    WITHHELD_FUNDS = strawberry.enum_value("WITHHELD_FUNDS", description="资金滞留")
+    GOOD_PRACTICE = strawberry.enum_value("GOOD_PRACTICE", description="先进典型")
+    OTHER = strawberry.enum_value("OTHER", description="其他")
+
+
+@strawberry.enum(description="How grave it is (严重程度).")
+class Severity(enum.Enum):
+    NOTE = strawberry.enum_value("NOTE", description="记录: nothing wrong, or praise.")
+    MINOR = strawberry.enum_value("MINOR", description="轻微")
+    SERIOUS = strawberry.enum_value("SERIOUS", description="较重")
+    GRAVE = strawberry.enum_value("GRAVE", description="严重")
+
+
+@strawberry.enum(description="Whether the unit and point that the phone named are known (归属).")
+class Placement(enum.Enum):
+    PLACED = "PLACED"
+    UNPLACED = strawberry.enum_value(
+        "UNPLACED", description="Unknown here, or beyond the author's scope; kept as claimed."
+    )
+
+
+RECEIPT_TYPE = "mingcha-receipt+jws"
+"""What a signed receipt says that it is."""
+
+METHODS_OF: dict[Role, frozenset[Method]] = {
+    Role.INSPECTOR: frozenset({Method.PATROL, Method.TRACKED_SERVICE, Method.SIMULATED_SERVICE, Method.SPECIAL_CHECK}),
+    Role.MONITOR: frozenset({Method.MONITOR_REPORT}),
+    Role.OFFICER: frozenset({Method.COMPLAINT, Method.SPECIAL_CHECK, Method.PATROL}),
+}
+"""Which methods each role records by."""
+
+
+@strawberry.type(description="Who complained (投诉人).")
+class Complainant:
+    name: str | None = strawberry.field(description="Name; null when anonymous.")
+    contact: str | None = strawberry.field(description="How to reach the person.")
+    is_anonymous: bool = strawberry.field(description="Wants not to be named to anybody (匿名).")
+
+
+@strawberry.type(description="What an observation says; every revision holds one whole.")
+class ObservationContent:
+    method: Method = strawberry.field(description="How it came to be seen (方式).")
+    category: Category = strawberry.field(description="What was seen (问题类别).")
+    severity: Severity = strawberry.field(description="How grave it is (严重程度).")
+    text: str = strawberry.field(description="In the author's words (情况描述).")
+    captured_at: datetime = strawberry.field(description="When it was seen, by the device's clock.")
+    captured_offset_minutes: int = strawberry.field(description="The device's offset east of Greenwich, minutes.")
+    position: strawberry.Private[GeoPoint | None] = None
+    staff_seen: str | None = strawberry.field(
+        description="Staff member seen: name, badge or looks (工作人员).", default=None
+    )
+    claimed_unit: str | None = strawberry.field(description="Unit as the phone named it: id or code.", default=None)
+    claimed_monitoring_point: str | None = strawberry.field(
+        description="Monitoring point as the phone named it: id or code.", default=None
+    )
+    assignment_id: strawberry.Private[str | None] = None
+    device_sequence: strawberry.Private[int | None] = None
+    complainant: strawberry.Private[Complainant | None] = None
+    media_ids: strawberry.Private[tuple[str, ...]] = ()
+
+    @strawberry.field(name="position", description="Where it was seen, in the datum of the map that shows it (坐标).")
+    def position_in(self, datum: Datum = Datum.WGS84) -> GeoPoint | None:
+        return self.position.seen_in(datum) if self.position else None
+
+    @strawberry.field(description="Photos, videos, sound and documents (影像资料).")
+    async def media(self, info: Info) -> list[Media]:
+        return await info.context.links.media(self.media_ids)
+
+
+@strawberry.type(description="One version of an observation (修订).")
+class ObservationRevision:
+    number: int = strawberry.field(description="1 is what was first sent.")
+    id: strawberry.ID = strawberry.field(description="Id of the first version, or of the correction.")
+    recorded_at: datetime = strawberry.field(description="When the server had it.")
+    reason: str | None = strawberry.field(description="Why it was corrected; null for the first.")
+    content: ObservationContent = strawberry.field(description="What it says, whole.")
+    # Not shown: with all else in sight, a digest that covers the complainant would let a telephone number be guessed.
+    content_sha256: strawberry.Private[str]
+
+
+@strawberry.type(description="Proof that the server had an observation; the same for every replay (回执).")
+class Receipt:
+    observation_id: strawberry.ID = strawberry.field(description="The observation.")
+    content_sha256: str = strawberry.field(description="Digest of the canonical JSON (RFC 8785) of what was sent.")
+    received_at: datetime = strawberry.field(description="When the server first had it.")
+
+    def claims(self) -> dict[str, str]:
+        return {
+            "observationId": str(self.observation_id),
+            "contentSha256": self.content_sha256,
+            "receivedAt": print_instant(self.received_at),
+        }
+
+    @strawberry.field(
+        description="The same as a compact JWS (RFC 7515), signed by an evidence key of the server: keep it, it proves"
+        " to anybody that the server had the observation (签名回执)."
+    )
+    def signed(self, info: Info) -> str:
+        return info.context.sign(self)
+
+
+@strawberry.type(description="One thing seen or reported, at one place and time (巡查记录、监测反映).")
+class Observation(Node):
+    content: ObservationContent = strawberry.field(description="What it says, in the latest revision.")
+    received_at: datetime = strawberry.field(description="When the server had the first version (接收时间).")
+    placement: Placement = strawberry.field(description="Whether its unit and point are known (归属).")
+    revision: int = strawberry.field(description="Number of the latest revision; 1 when never corrected.")
+    revisions: list[ObservationRevision] = strawberry.field(description="All versions, the first first (修订记录).")
+    author_id: strawberry.Private[str]
+    device_id: strawberry.Private[str | None] = None
+    clock_skew_ms: strawberry.Private[int | None] = None
+    author_is_covert: strawberry.Private[bool] = True
+    """Whether the author held a covert role at that time: an inspector who has become an officer stays unnamed here.
+
+    Of what was recorded before this was kept nobody can say any more: it counts as covert.
+    """
+    office_id: strawberry.Private[str]
+    office_path: strawberry.Private[str]
+    unit_id: strawberry.Private[str | None] = None
+    unit_path: strawberry.Private[str | None] = None
+    monitoring_point_id: strawberry.Private[str | None] = None
+    case_ids: strawberry.Private[tuple[str, ...]] = ()
+
+    async def owner(self, info: Info) -> Owner:
+        return Owner(self.author_id, self.office_path)
+
+    @strawberry.field(description="Who complained; needs clearance (投诉人).", extensions=[Guarded()])
+    async def complainant(self) -> Complainant | None:
+        return self.content.complainant
+
+    @strawberry.field(description="The device's own running number; needs clearance.", extensions=[Guarded()])
+    async def device_sequence(self) -> int | None:
+        return self.content.device_sequence
+
+    @property
+    def clock_skew(self) -> timedelta | None:
+        """How far the device's clock was ahead of the server's at receipt; None where it did not say."""
+        return None if self.clock_skew_ms is None else timedelta(milliseconds=self.clock_skew_ms)
+
+    @strawberry.field(
+        description="How far the device's clock was ahead of the server's at receipt, seconds; needs clearance (时钟偏差).",
+        extensions=[Guarded()],
+    )
+    async def clock_skew_seconds(self) -> float | None:
+        return None if self.clock_skew_ms is None else self.clock_skew_ms / 1000
+
+    def shown(self, content: ObservationContent) -> ShownTime:
+        """The time that a revision with that content is shown with, judged beside what came before it."""
+        return time_of_observation(
+            Clocks(
+                captured_at=content.captured_at,
+                offset_minutes=content.captured_offset_minutes,
+                received_at=self.received_at,
+                position=content.position,
+                skew=self.clock_skew,
+                is_correction=content.captured_at != self.revisions[0].content.captured_at,
+            )
+        )
+
+    @strawberry.field(description="When it was seen, as it is to be shown, by whose clock and why (显示时间).")
+    def when(self) -> ShownTime:
+        return self.shown(self.content)
+
+    def proof(self) -> Receipt:
+        """The receipt, as its author gets it with every replay."""
+        first = self.revisions[0]
+        return Receipt(observation_id=self.id, content_sha256=first.content_sha256, received_at=first.recorded_at)
+
+    @strawberry.field(description="Proof of receipt; for its author and the cleared (回执).", extensions=[Guarded()])
+    async def receipt(self) -> Receipt | None:
+        return self.proof()
+
+    @strawberry.field(description="The unit seen, down to the window (被巡查单位).")
+    async def unit(self, info: Info) -> Unit | None:
+        return await info.context.links.unit(self.unit_id) if self.unit_id else None
+
+    @strawberry.field(description="The monitoring point that it came from (监测点).")
+    async def monitoring_point(self, info: Info) -> MonitoringPoint | None:
+        return await info.context.links.monitoring_point(self.monitoring_point_id) if self.monitoring_point_id else None
+
+    @strawberry.field(description="Who inspected or reported, where the viewer may know (巡查员).")
+    async def author(self, info: Info) -> User | None:
+        viewer = info.context.viewer
+        if self.author_is_covert and (viewer is None or not viewer.knows(await self.owner(info))):
+            return None
+        return await info.context.links.user(self.author_id)
+
+    @strawberry.field(description="The assignment that it answers (交办).")
+    async def assignment(
+        self, info: Info
+    ) -> Annotated["Assignment", strawberry.lazy("schema.casework.assignments")] | None:
+        wanted = self.content.assignment_id
+        return await info.context.links.assignment(wanted) if wanted else None
+
+    @strawberry.field(description="Cases opened from it, where the viewer may see them (案件).")
+    async def cases(self, info: Info) -> list[Annotated["Case", strawberry.lazy("schema.casework.cases")]]:
+        return await info.context.links.cases(self.case_ids)
+
+    @strawberry.field(description="What became of it, for whoever sent it (办理情况).")
+    async def follow_ups(self, info: Info) -> list[FollowUp]:
+        return await info.context.links.follow_ups(self)
+
+    @strawberry.field(
+        description="What doesn't fit, the first found first; for supervisors and officers, null to its author (疑点标记).",
+        extensions=[Examined()],
+    )
+    async def flags(self, info: Info) -> list[Annotated["Flag", strawberry.lazy("schema.checks.flags")]] | None:
+        return await info.context.links.flags(self)
+
+    @strawberry.field(description="How many media were announced.")
+    def media_expected(self) -> int:
+        return len(self.content.media_ids)
+
+    @strawberry.field(description="How many of them have arrived in the store.")
+    async def media_arrived(self, info: Info) -> int:
+        found = await info.context.links.media(self.content.media_ids)
+        return sum(media.state in ARRIVED for media in found)
+
+    pack = strawberry.field(
+        resolver=pack_of,
+        description="An evidence pack of it: a ZIP of originals, data, pages and a signed manifest (证据包).",
+    )

@@ -1,0 +1,60 @@
+"""Placing: where an observation belongs, from what the phone named and what is known within its author's scope.
+
+Nothing is refused here: a name that is unknown, or lies outside the scope, is kept as claimed, and may be known tomorrow.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from schema.access.viewers import covers
+from schema.fieldwork.observations import ObservationContent, Placement
+from schema.organisation.monitoring_points import MonitoringPoint
+from schema.organisation.units import Unit
+
+
+@dataclass(frozen=True)
+class Placed:
+    """What an observation's unit and point turned out to be; None where unknown, out of scope or not named."""
+
+    unit_id: str | None
+    unit_path: str | None
+    monitoring_point_id: str | None
+    placement: Placement
+
+
+class Directory:
+    """Units and points by the names that phones use: id, code, former code; a present code wins over a former one."""
+
+    def __init__(self, units: Sequence[Unit], points: Sequence[MonitoringPoint]) -> None:
+        self._units: dict[str, list[Unit]] = {}
+        for unit in units:
+            for name in (unit.id, unit.code):
+                self._units.setdefault(name, []).append(unit)
+        for unit in units:
+            for former in unit.former_names:
+                self._units.setdefault(former.code, []).append(unit)
+        self._points = {name: point for point in points for name in (point.id, point.code)}
+
+    def unit(self, name: str, scopes: Sequence[str]) -> Unit | None:
+        """The unit of that name in one of the subtrees at `scopes`."""
+        return next((each for each in self._units.get(name, ()) if covers(scopes, each.path)), None)
+
+    def own_point(self, name: str, monitor_id: str) -> MonitoringPoint | None:
+        """The point of that name, where the person is one of its monitors."""
+        point = self._points.get(name)
+        return point if point and monitor_id in point.monitor_ids else None
+
+    def place(self, content: ObservationContent, *, scopes: Sequence[str], author_id: str) -> Placed:
+        """Where `content` belongs, as far as its author may say: in scope, or at a point that is the author's own."""
+        unit_name, point_name = content.claimed_unit, content.claimed_monitoring_point
+        unit = self.unit(unit_name or "", scopes)
+        point = self._points.get(point_name or "")
+        if point and not (covers(scopes, point.path) or author_id in point.monitor_ids):
+            point = None
+        unknown = (unit_name is not None and unit is None) or (point_name is not None and point is None)
+        return Placed(
+            unit_id=unit.id if unit else None,
+            unit_path=unit.path if unit else None,
+            monitoring_point_id=point.id if point else None,
+            placement=Placement.UNPLACED if unknown else Placement.PLACED,
+        )

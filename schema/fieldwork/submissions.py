@@ -1,0 +1,88 @@
+"""Submissions: what a device sent, written down again from what was stored, so that its digest can be shown to be right.
+
+How the digest is made is left to `digests.py`; who may see all that it covers, to whoever asks.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import rfc8785
+import strawberry
+
+from schema.core.digests import canonical
+from schema.fieldwork.drafts import ComplainantInput, ObservationDraft
+from schema.fieldwork.observations import Observation, ObservationContent, ObservationRevision
+from schema.geography.positions import GeoPoint, GeoPointInput
+from schema.media.media import Media, MediaDraft
+
+
+def submission_of(observation: Observation, revision: ObservationRevision, media: Mapping[str, Media]) -> bytes | None:
+    """The canonical JSON whose SHA-256 is the revision's digest; None where it can't be recomposed.
+
+    A correction announces new media, and may name those before once more: which it did is told by the digest.
+    """
+    before = {id for each in observation.revisions if each.number < revision.number for id in each.content.media_ids}
+    added = tuple(id for id in revision.content.media_ids if id not in before)
+    for ids in dict.fromkeys((revision.content.media_ids, added)):
+        if not all(id in media for id in ids):
+            continue
+        body = rfc8785.dumps(_sent(observation, revision, [media[id] for id in ids]))
+        if hashlib.sha256(body).hexdigest() == revision.content_sha256:
+            return body
+    return None
+
+
+def _sent(observation: Observation, revision: ObservationRevision, media: Sequence[Media]) -> Any:
+    draft = canonical(draft_of(observation.id, revision.content, media))
+    if revision.number == 1:
+        return draft
+    return {"id": revision.id, "reason": revision.reason, "content": draft}
+
+
+def draft_of(id: str, content: ObservationContent, media: Sequence[Media]) -> ObservationDraft:
+    """The draft that says `content`, with these media announced: the inverse of `drafts.content_of`."""
+    complainant = content.complainant
+    return ObservationDraft(
+        id=strawberry.ID(id),
+        method=content.method,
+        category=content.category,
+        severity=content.severity,
+        text=content.text,
+        captured_at=content.captured_at,
+        position=_position(content.position) if content.position else None,
+        unit=content.claimed_unit,
+        monitoring_point=content.claimed_monitoring_point,
+        assignment_id=strawberry.ID(content.assignment_id) if content.assignment_id else None,
+        staff_seen=content.staff_seen,
+        device_sequence=content.device_sequence,
+        complainant=ComplainantInput(
+            name=complainant.name, contact=complainant.contact, is_anonymous=complainant.is_anonymous
+        )
+        if complainant
+        else None,
+        media=[
+            MediaDraft(
+                id=each.id,
+                sha256=each.sha256,
+                byte_size=each.byte_size,
+                content_type=each.content_type,
+                md5=each.md5,
+                captured_at=each.captured_at,
+            )
+            for each in media
+        ],
+    )
+
+
+def _position(point: GeoPoint) -> GeoPointInput:
+    return GeoPointInput(
+        latitude=point.original_latitude,
+        longitude=point.original_longitude,
+        datum=point.original_datum,
+        accuracy_metres=point.accuracy_metres,
+        altitude_metres=point.altitude_metres,
+        source=point.source,
+        is_mock=point.is_mock,
+        fixed_at=point.fixed_at,
+    )

@@ -1,0 +1,1 @@
+"""Define positions, datums and the outline of China."""

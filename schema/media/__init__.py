@@ -1,0 +1,1 @@
+"""Define photos, videos, sounds and documents, from upload to link."""

@@ -1,0 +1,1 @@
+"""Define subscriptions, push messages and webhooks."""

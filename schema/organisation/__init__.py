@@ -1,0 +1,1 @@
+"""Define units, monitoring points and outlines of counties."""

@@ -1,0 +1,36 @@
+"""Monitoring points (监测点): enterprises that report what agencies do to them, their industry, place and monitors."""
+
+from datetime import datetime
+
+import strawberry
+
+from schema.accounts.users import User
+from schema.core.context import Info
+from schema.core.nodes import Node
+from schema.geography.positions import Datum, GeoPoint
+from schema.organisation.units import Unit
+
+
+@strawberry.type(description="An enterprise that is a monitoring point (监测点).")
+class MonitoringPoint(Node):
+    code: str = strawberry.field(description="The office's code for it, unique (编号).")
+    enterprise: str = strawberry.field(description="Name of the enterprise (企业名称).")
+    industry: str = strawberry.field(description="Its industry, such as 钨, 稀土 or 脐橙 (产业).")
+    address: str | None = strawberry.field(description="Address (地址).", default=None)
+    position: strawberry.Private[GeoPoint | None] = None
+    unit_id: strawberry.Private[str]
+    path: strawberry.Private[str]
+    monitor_ids: strawberry.Private[tuple[str, ...]] = ()
+    created_at: strawberry.Private[datetime | None] = None
+
+    @strawberry.field(name="position", description="Where it is, in the datum of the map that shows it (坐标).")
+    def position_in(self, datum: Datum = Datum.WGS84) -> GeoPoint | None:
+        return self.position.seen_in(datum) if self.position else None
+
+    @strawberry.field(description="The county or zone that it belongs to (所属地区).")
+    async def unit(self, info: Info) -> Unit | None:
+        return await info.context.links.unit(self.unit_id)
+
+    @strawberry.field(description="Its monitors, where the viewer may know them (监测员).")
+    async def monitors(self, info: Info) -> list[User]:
+        return await info.context.links.users(self.monitor_ids)

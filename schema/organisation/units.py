@@ -1,0 +1,97 @@
+"""Units (单位): the tree from province to service window, where a subtree is one range of paths.
+
+A path is made of the ids of the unit and those above it, so that a change of name or code leaves every path as it is.
+"""
+
+import enum
+import hashlib
+from datetime import date, datetime
+from typing import Annotated
+
+import strawberry
+
+from schema.access.guards import Appraised
+from schema.core.context import Info
+from schema.core.nodes import Node
+from schema.geography.positions import Datum, GeoPoint
+
+SEPARATOR = "/"
+
+
+@strawberry.enum(description="Where a unit stands in the tree (层级).")
+class UnitLevel(enum.Enum):
+    PROVINCE = strawberry.enum_value("PROVINCE", description="省")
+    CITY = strawberry.enum_value("CITY", description="设区市")
+    COUNTY = strawberry.enum_value("COUNTY", description="县（市、区）, and development zones of that rank")
+    TOWNSHIP = strawberry.enum_value("TOWNSHIP", description="乡镇、街道")
+    DEPARTMENT = strawberry.enum_value("DEPARTMENT", description="局、委、办")
+    SECTION = strawberry.enum_value("SECTION", description="股室、科室")
+    WINDOW = strawberry.enum_value("WINDOW", description="服务窗口")
+
+
+ALLOWED_PARENTS: dict[UnitLevel, frozenset[UnitLevel]] = {
+    UnitLevel.PROVINCE: frozenset(),
+    UnitLevel.CITY: frozenset({UnitLevel.PROVINCE}),
+    UnitLevel.COUNTY: frozenset({UnitLevel.CITY}),
+    UnitLevel.TOWNSHIP: frozenset({UnitLevel.COUNTY}),
+    UnitLevel.DEPARTMENT: frozenset({UnitLevel.PROVINCE, UnitLevel.CITY, UnitLevel.COUNTY, UnitLevel.TOWNSHIP}),
+    UnitLevel.SECTION: frozenset({UnitLevel.DEPARTMENT, UnitLevel.TOWNSHIP}),
+    UnitLevel.WINDOW: frozenset({UnitLevel.SECTION, UnitLevel.DEPARTMENT, UnitLevel.TOWNSHIP}),
+}
+"""Which levels may stand directly above which."""
+
+
+@strawberry.type(description="A name and code that a unit once had (原名、原代码).")
+class FormerName:
+    name: str = strawberry.field(description="The name then.")
+    code: str = strawberry.field(description="The code then.")
+    until: int | None = strawberry.field(description="Last year in which it was in force.", default=None)
+
+
+@strawberry.type(description="A unit of government, from province to service window (单位).")
+class Unit(Node):
+    code: str = strawberry.field(description="Official code, unique; divisions have the GB/T 2260 code (代码).")
+    name: str = strawberry.field(description="Name (名称).")
+    level: UnitLevel = strawberry.field(description="Where it stands in the tree (层级).")
+    former_names: list[FormerName] = strawberry.field(description="Names and codes it once had.", default_factory=list)
+    position: strawberry.Private[GeoPoint | None] = None
+    path: strawberry.Private[str]
+    parent_id: strawberry.Private[str | None] = None
+    ancestor_ids: strawberry.Private[tuple[str, ...]] = ()
+    created_at: strawberry.Private[datetime | None] = None
+
+    @strawberry.field(
+        name="position", description="Where its counter is, in the datum of the map that shows it (坐标)."
+    )
+    def position_in(self, datum: Datum = Datum.WGS84) -> GeoPoint | None:
+        return self.position.seen_in(datum) if self.position else None
+
+    @strawberry.field(description="The unit directly above (上级).")
+    async def parent(self, info: Info) -> Annotated["Unit", strawberry.lazy("schema.organisation.units")] | None:
+        return await info.context.links.unit(self.parent_id) if self.parent_id else None
+
+    @strawberry.field(description="All units above, from the province down (上级链).")
+    async def ancestors(self, info: Info) -> list[Annotated["Unit", strawberry.lazy("schema.organisation.units")]]:
+        return await info.context.links.units(self.ancestor_ids)
+
+    @strawberry.field(
+        description="Mean of the ratings that count in that month (named by its first day), 0 to 100, once they are"
+        " published; null while they are too few to hide who rated; for supervisors and officers of the scope (月度得分).",
+        extensions=[Appraised()],
+    )
+    async def monthly_score(self, info: Info, month: date) -> float | None:
+        return await info.context.links.ratings.monthly_score(self, month)
+
+
+def path_below(parent_path: str, id: str) -> str:
+    """Path of the unit `id` under `parent_path` (empty for a root); it ends with the separator.
+
+    A path holds 12 characters a level instead of the whole id: at 2^48 values a clash within one parent is out of the
+    question, and paths are part of every index that serves a scope.
+    """
+    return f"{parent_path}{hashlib.sha256(id.encode()).hexdigest()[:12]}{SEPARATOR}"
+
+
+def range_end(path: str) -> str:
+    """The end, exclusive, of the range of paths that makes up the subtree at `path`."""
+    return path[: -len(SEPARATOR)] + chr(ord(SEPARATOR) + 1)

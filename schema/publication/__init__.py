@@ -1,0 +1,1 @@
+"""Define redactions: copies that may be shown outside."""

@@ -1,0 +1,210 @@
+"""Redactions (脱敏发布): a copy of a photo for release, faces and chosen boxes covered, that a second person has approved.
+
+Finding faces and covering boxes is left to `storage`; who may take which step, and when, to `api`.
+"""
+
+import enum
+from collections.abc import Sequence
+from datetime import datetime
+
+import strawberry
+
+from schema.access.viewers import Role, Viewer
+from schema.accounts.users import User
+from schema.core.context import Info
+from schema.core.nodes import Node
+from schema.core.refusals import Refusal, RefusalCode
+from schema.core.times import ByteCount
+from schema.media.media import Link, Media
+
+MAX_BOXES = 200
+MAX_CORRECTIONS = 50
+MAX_OF_MEDIUM = 20
+MAX_WAITING = 50
+"""Of one person, requested and not yet worked off: the worker takes them in turn, and others' wait behind them."""
+MAX_PURPOSE = 500
+MAX_REASON = 2_000
+
+
+@strawberry.enum(description="How far a redaction has come (脱敏状态).")
+class RedactionState(enum.Enum):
+    REQUESTED = strawberry.enum_value("REQUESTED", description="Faces are being looked for (查找人脸中).")
+    PROPOSED = strawberry.enum_value("PROPOSED", description="A person checks and corrects the boxes (待人工修正).")
+    RENDERING = strawberry.enum_value("RENDERING", description="The corrected boxes are being covered (生成中).")
+    AWAITING_APPROVAL = strawberry.enum_value("AWAITING_APPROVAL", description="A second person looks at it (待复核).")
+    APPROVED = strawberry.enum_value("APPROVED", description="May be released (已批准发布).")
+    REJECTED = strawberry.enum_value("REJECTED", description="Not to be released, or no longer (不予发布、撤回).")
+    FAILED = strawberry.enum_value("FAILED", description="The photo can't be redacted; see `failure` (无法生成).")
+
+
+S = RedactionState
+MOVES: dict[RedactionState, frozenset[RedactionState]] = {
+    S.REQUESTED: frozenset({S.PROPOSED, S.FAILED, S.REJECTED}),
+    S.PROPOSED: frozenset({S.RENDERING, S.REJECTED}),
+    S.RENDERING: frozenset({S.RENDERING, S.AWAITING_APPROVAL, S.FAILED, S.REJECTED}),
+    S.AWAITING_APPROVAL: frozenset({S.RENDERING, S.APPROVED, S.REJECTED}),
+    S.APPROVED: frozenset({S.REJECTED}),
+    S.REJECTED: frozenset(),
+    S.FAILED: frozenset(),
+}
+"""Allowed moves. No way leads to AWAITING_APPROVAL but through a person's correction; what is approved can be taken back."""
+
+WORK = frozenset({S.REQUESTED, S.RENDERING})
+"""States in which a worker has something to do."""
+
+
+@strawberry.enum(description="Whether faces were looked for (人脸查找).")
+class FaceDetection(enum.Enum):
+    PENDING = strawberry.enum_value("PENDING", description="Not yet (待查找).")
+    DONE = strawberry.enum_value("DONE", description="Yes; `faces` may miss some, and hold what is none (已查找).")
+    UNAVAILABLE = strawberry.enum_value(
+        "UNAVAILABLE", description="This installation can't: all boxes are drawn by hand (未安装)."
+    )
+    FAILED = strawberry.enum_value("FAILED", description="Three times in vain: boxes are drawn by hand (未能完成).")
+
+
+@strawberry.enum(description="Where a box comes from (来源).")
+class BoxOrigin(enum.Enum):
+    FACE = strawberry.enum_value("FACE", description="A face that was found, as it was found (人脸).")
+    HAND = strawberry.enum_value("HAND", description="Drawn or changed by a person (人工).")
+
+
+@strawberry.type(description="A rectangle of the upright picture, in fractions of its width and height (遮盖框).")
+class RedactionBox:
+    left: float = strawberry.field(description="0 is the left edge, 1 the right one.")
+    top: float = strawberry.field(description="0 is the upper edge, 1 the lower one.")
+    right: float = strawberry.field(description="Greater than `left`.")
+    bottom: float = strawberry.field(description="Greater than `top`.")
+    origin: BoxOrigin = strawberry.field(description="Found, or drawn by hand.")
+    confidence: float | None = strawberry.field(description="Of a face: 0 to 1.", default=None)
+
+    @property
+    def edges(self) -> tuple[float, float, float, float]:
+        return self.left, self.top, self.right, self.bottom
+
+
+@strawberry.input(description="A rectangle of the upright picture, in fractions of its width and height (遮盖框).")
+class RedactionBoxInput:
+    left: float = strawberry.field(description="0 is the left edge, 1 the right one.")
+    top: float = strawberry.field(description="0 is the upper edge, 1 the lower one.")
+    right: float = strawberry.field(description="Greater than `left`, at most 1.")
+    bottom: float = strawberry.field(description="Greater than `top`, at most 1.")
+
+
+@strawberry.type(description="The covered copy: an upright JPEG without metadata (脱敏件).")
+class RedactionRendering:
+    revision: int = strawberry.field(description="The correction whose boxes it covers.")
+    sha256: str = strawberry.field(description="Digest of its bytes; an approval names it.")
+    byte_size: ByteCount = strawberry.field(description="Size, bytes.")
+    width: int = strawberry.field(description="Pixels.")
+    height: int = strawberry.field(description="Pixels.")
+    rendered_at: datetime = strawberry.field(description="When it was made.")
+    key: strawberry.Private[str]
+
+
+@strawberry.enum(description="What happened to a redaction.")
+class RedactionEventKind(enum.Enum):
+    REQUESTED = "REQUESTED"
+    PROPOSED = "PROPOSED"
+    CORRECTED = "CORRECTED"
+    RENDERED = "RENDERED"
+    APPROVED = "APPROVED"
+    REJECTED = "REJECTED"
+    FAILED = "FAILED"
+
+
+@strawberry.type(description="One entry of a redaction's history (办理记录).")
+class RedactionEvent:
+    id: strawberry.ID = strawberry.field(description="evt_ and a UUIDv7.")
+    kind: RedactionEventKind = strawberry.field(description="What happened.")
+    at: datetime = strawberry.field(description="When.")
+    revision: int = strawberry.field(description="Number of corrections by then.")
+    box_count: int | None = strawberry.field(description="Boxes found or sent by this step.", default=None)
+    sha256: str | None = strawberry.field(description="The copy that was made or approved.", default=None)
+    note: str | None = strawberry.field(description="Purpose or reason.", default=None)
+    by_id: strawberry.Private[str | None] = None
+    sent_sha256: strawberry.Private[str | None] = None
+
+    @strawberry.field(description="Who did it, where the viewer may know; null for the worker's steps.")
+    async def by(self, info: Info) -> User | None:
+        return await info.context.links.user(self.by_id) if self.by_id else None
+
+
+@strawberry.type(description="A copy of a photo made for release, with faces and chosen boxes covered (脱敏发布).")
+class Redaction(Node):
+    state: RedactionState = strawberry.field(description="How far it has come.")
+    purpose: str = strawberry.field(description="What it is to be released for (发布用途).")
+    face_detection: FaceDetection = strawberry.field(description="Whether faces were looked for.")
+    faces: list[RedactionBox] = strawberry.field(description="Faces as they were found, the surest first (人脸).")
+    boxes: list[RedactionBox] = strawberry.field(description="What is covered: the latest correction, whole (遮盖框).")
+    revision: int = strawberry.field(description="Number of corrections; 0 before the first (修正次数).")
+    rendering: RedactionRendering | None = strawberry.field(description="The copy with these boxes.", default=None)
+    failure: str | None = strawberry.field(description="Why the photo can't be redacted.", default=None)
+    requested_at: datetime = strawberry.field(description="When it was requested.")
+    history: list[RedactionEvent] = strawberry.field(description="What happened to it, the first first (办理记录).")
+    media_id: strawberry.Private[str]
+    observation_id: strawberry.Private[str]
+    office_path: strawberry.Private[str]
+    requested_by_id: strawberry.Private[str]
+    corrector_ids: strawberry.Private[tuple[str, ...]] = ()
+    decided_by_id: strawberry.Private[str | None] = None
+    opening_sha256: strawberry.Private[str]
+    attempts: strawberry.Private[int] = 0
+
+    @strawberry.field(description="The photo that it is a copy of (原件).")
+    async def media(self, info: Info) -> Media | None:
+        found = await info.context.links.media([self.media_id])
+        return found[0] if found else None
+
+    @strawberry.field(description="Who requested it, where the viewer may know (申请人).")
+    async def requested_by(self, info: Info) -> User | None:
+        return await info.context.links.user(self.requested_by_id)
+
+    @strawberry.field(description="Who approved or rejected it, where the viewer may know (复核人).")
+    async def decided_by(self, info: Info) -> User | None:
+        return await info.context.links.user(self.decided_by_id) if self.decided_by_id else None
+
+    @strawberry.field(description="A link to the copy: for officers of the scope until APPROVED, then for all readers.")
+    async def link(self, info: Info) -> Link | None:
+        return await info.context.links.redactions.link(self)
+
+    def is_open_to(self, viewer: Viewer) -> bool:
+        """Whether a viewer who has been shown the record may have the bytes of its rendering."""
+        if self.state is RedactionState.APPROVED:
+            return True
+        in_scope = viewer.has(Role.OFFICER) and viewer.covers(self.office_path)
+        return self.state is RedactionState.AWAITING_APPROVAL and in_scope
+
+    def is_work_of(self, user_id: str) -> bool:
+        """Whether the person requested it or corrected it at any time: another must approve it."""
+        return user_id == self.requested_by_id or user_id in self.corrector_ids
+
+
+def states_before(target: RedactionState) -> frozenset[RedactionState]:
+    """From which states a redaction may come to `target`."""
+    return frozenset(state for state, targets in MOVES.items() if target in targets)
+
+
+def corrected(boxes: Sequence[RedactionBoxInput], faces: Sequence[RedactionBox]) -> list[RedactionBox]:
+    """The boxes to cover; one that is exactly a found face stays a face, any other is by hand.
+
+    Raises `Refusal` for more than 200 boxes, and for one that has no area or reaches beyond the picture.
+    """
+    if len(boxes) > MAX_BOXES:
+        raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"At most {MAX_BOXES} boxes.", field="boxes")
+    found = {face.edges: face for face in faces}
+    return [_checked(box, found, f"boxes.{index}") for index, box in enumerate(boxes)]
+
+
+def _checked(
+    box: RedactionBoxInput, found: dict[tuple[float, float, float, float], RedactionBox], field: str
+) -> RedactionBox:
+    for low, high, name in ((box.left, box.right, "right"), (box.top, box.bottom, "bottom")):
+        if not 0 <= low < high <= 1:
+            raise Refusal(
+                RefusalCode.BAD_INPUT,
+                "A box lies inside the picture and has an area: 0 <= left < right <= 1, 0 <= top < bottom <= 1.",
+                field=f"{field}.{name}",
+            )
+    drawn = RedactionBox(left=box.left, top=box.top, right=box.right, bottom=box.bottom, origin=BoxOrigin.HAND)
+    return found.get(drawn.edges, drawn)

@@ -1,0 +1,1 @@
+"""Define what a phone hands in and pulls."""

@@ -1,0 +1,1 @@
+"""Measure speed, recall and the cost of an offline week."""

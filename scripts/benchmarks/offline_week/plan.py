@@ -1,0 +1,130 @@
+"""The plan of a week: what is to be observed when, and photos to observe, distinct and of a size as phones send them.
+
+Carrying it out is left to `travelling`; what became of it is counted by `counting`.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+
+from scripts.demo.scenes import draw_scene
+
+KIB, MIB = 1024, 1024 * 1024
+WEEK = timedelta(days=7)
+SEGMENT_BYTES = 65_533
+"""What a JPEG's segment holds at most, beside its head."""
+HEAD_BYTES = 4
+START = b"\xff\xd8"
+APPLICATION = b"\xff\xef"
+"""Segments that every reader passes over."""
+LARGE_EACH, EQUAL_EACH, KILLED_EACH = 250, 50, 60
+"""One photo in so many is large, or has the bytes of the one before; one taking in so many is killed."""
+ASSIGNMENTS, RATINGS = 7, 14
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`ordinary` and `large` are bytes, from and to; `width` and `height` pixels; `kills` of the phone while it sends.
+
+    `token_seconds`: how long its access token lasts.
+    """
+
+    observations: int = 500
+    photos: int = 1500
+    seed: int = 1
+    width: int = 1280
+    height: int = 960
+    ordinary: tuple[int, int] = (150 * KIB, 400 * KIB)
+    large: tuple[int, int] = (9 * MIB, 24 * MIB)
+    kills: int = 5
+    token_seconds: int = 20
+    assignments: int = ASSIGNMENTS
+    ratings: int = RATINGS
+
+    def sights(self) -> Iterator["Sight"]:
+        """In the order in which they are seen; the photos are spread evenly."""
+        random = Random(self.seed)  # noqa: S311  chance that can be had again, no secret
+        taken = 0
+        for number in range(1, self.observations + 1):
+            until = self.photos * number // self.observations
+            shots = [self._shot(each, random) for each in range(taken + 1, until + 1)]
+            ago = WEEK * (1 - number / self.observations)
+            yield Sight(number, ago, tuple(shots), is_killed=bool(shots) and number % self._each(KILLED_EACH) == 1)
+            taken = until
+
+    def _shot(self, number: int, random: Random) -> "Shot":
+        is_large = number % self._each(LARGE_EACH) == 2
+        size = random.randint(*(self.large if is_large else self.ordinary))
+        return Shot(number, size, is_copy=not is_large and number > 3 and number % self._each(EQUAL_EACH) == 0)
+
+    def _each(self, usual: int) -> int:
+        """In a small week too there is one of each kind."""
+        return min(usual, max(self.observations, 4))
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A photo; `is_copy`: it has the very bytes of the one before it."""
+
+    number: int
+    byte_size: int
+    is_copy: bool
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What makes one observation, `ago` before the week's end; `is_killed`: the phone is, while it takes it."""
+
+    number: int
+    ago: timedelta
+    shots: Sequence[Shot]
+    is_killed: bool
+
+    @property
+    def text(self) -> str:
+        return f"第{self.number}处：窗口排队十二人，三个窗口只开一个，工作人员离岗二十分钟，已拍照并询问值班负责人。"
+
+    @property
+    def has_copy(self) -> bool:
+        return any(shot.is_copy for shot in self.shots)
+
+
+@dataclass
+class Darkroom:
+    """Makes the photos, and keeps what is known of them: digests by observation, in order, and how many bytes in all."""
+
+    plan: Plan
+    folder: Path
+    digests: dict[str, list[str]] = field(default_factory=dict)
+    byte_size: int = 0
+    _last: bytes = b""
+
+    def develop(self, sight: Sight) -> list[Path]:
+        """Files of an observation's photos, to be thrown away once the phone has them."""
+        files = []
+        for shot in sight.shots:
+            body = self._last if shot.is_copy else self._made(shot)
+            self._last = body
+            files.append(self.folder / f"{shot.number:05d}.jpg")
+            files[-1].write_bytes(body)
+            self.digests.setdefault(sight.text, []).append(hashlib.sha256(body).hexdigest())
+            self.byte_size += len(body)
+        self.digests.setdefault(sight.text, [])
+        return files
+
+    def _made(self, shot: Shot) -> bytes:
+        """A drawn scene, with so much chance in segments of its own that it has its size: it packs no better than a photo."""
+        scene = draw_scene(
+            self.plan.seed * 100_000 + shot.number, self.plan.width, self.plan.height, [f"{shot.number}"]
+        )
+        random = Random(self.plan.seed * 100_000 + shot.number)  # noqa: S311
+        parts = [START]
+        left = shot.byte_size - len(scene)
+        while left > HEAD_BYTES:
+            size = min(left - HEAD_BYTES, SEGMENT_BYTES)
+            parts += [APPLICATION, (size + 2).to_bytes(2, "big"), random.randbytes(size)]
+            left -= HEAD_BYTES + size
+        return b"".join([*parts, scene.removeprefix(START)])

@@ -1,0 +1,142 @@
+"""The product of a week: `scripts/run` on given engines, a county of the demo in its database, its processes to be killed.
+
+The network before it and the phone are left to `travelling`.
+"""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import strawberry
+
+from api.accounts.passwords import Passwords
+from schema.access.viewers import Role
+from schema.organisation.units import Unit
+from scripts.benchmarks.day_traffic import COUNTY, INSPECTOR, OFFICER, settled
+from scripts.local_stack import ROOT
+from storage.embedded.engines import Addresses
+from storage.mongodb.client import Mongo
+from storage.store import Store
+
+T = TypeVar("T")
+PAST = datetime(2000, 1, 1, tzinfo=UTC)
+START_SECONDS = 180.0
+
+
+class Stuck(Exception):  # noqa: N818
+    """The week can't go on; the text says why."""
+
+
+@dataclass(frozen=True)
+class County:
+    """Who goes out, and what the person may see: windows, and the point that the person rates for."""
+
+    inspector_id: str
+    officer: str
+    windows: Sequence[Unit]
+    point: str
+
+
+@dataclass
+class Product:
+    """`scripts/run` in a process of its own; `within` reaches its database and store past it."""
+
+    addresses: Addresses
+    database: str
+    folder: Path
+    password: str
+    deaths: list[str] = field(default_factory=list)
+    _process: "subprocess.Popen[bytes] | None" = None
+
+    def within(self, work: Callable[[Store], Awaitable[T]]) -> T:
+        """Do something to what is kept, past the API."""
+
+        async def run() -> T:
+            mongo, objects = Mongo(self.addresses.mongo_url, self.database), self.addresses.store()
+            try:
+                return await work(Store(mongo, objects))
+            finally:
+                objects.close()
+                await mongo.close()
+
+        return asyncio.run(run())
+
+    def settle(self) -> County:
+        """Fill an empty database; the inspector is a monitor besides, so that one outbox holds things of every kind."""
+
+        async def load(store: Store) -> County:
+            await store.objects.make_bucket()
+            script = await settled(store, await Passwords().hash(self.password))
+            known = script.people.users[INSPECTOR]
+            await store.users.put_all([replace(known, roles=[*known.roles, Role.MONITOR])])
+            windows = script.region.counters(COUNTY)
+            point = replace(script.points[0], monitor_ids=(strawberry.ID(str(known.id)),))
+            await store.monitoring_points.put_all([point])
+            return County(str(known.id), OFFICER, windows, point.code)
+
+        return self.within(load)
+
+    def start(self, **environment: str) -> str:
+        """Its address, once it serves. Raise `Stuck`."""
+        log = self.folder / "product.log"
+        own = {name: value for name, value in os.environ.items() if not name.startswith("MINGCHA_")}
+        given = self.addresses.environment() | {"MINGCHA_MONGO_DATABASE": self.database, "PYTHONPATH": str(ROOT)}
+        command = [sys.executable, "-P", "-m", "scripts.run", f"--data={self.folder / 'data'}", "--port=0", "--no-demo"]
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                command, env=own | given | environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not (found := re.search(r"Mingcha +(http\S+)(?s:.*)Ctrl-C\n", log.read_text())):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise Stuck(f"The product does not serve:\n{log.read_text()[-2000:]}")
+            time.sleep(0.05)
+        return found[1]
+
+    def stop(self) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def drop(self) -> None:
+        """Its database and its bucket."""
+
+        async def drop(store: Store) -> None:
+            await store.mongo.drop()
+            await store.objects.drop_bucket()
+
+        self.within(drop)
+
+    def kill(self, module: str) -> None:
+        """SIGKILL for its process that runs that module; it is started again by `scripts/run`."""
+        assert self._process  # noqa: S101  it was started
+        for tasks in Path(f"/proc/{self._process.pid}/task").glob("*/children"):
+            for pid in tasks.read_text().split():
+                with contextlib.suppress(OSError):  # it ended meanwhile
+                    if module in Path(f"/proc/{pid}/cmdline").read_text().split("\0"):
+                        os.kill(int(pid), signal.SIGKILL)
+                        self.deaths.append(module)
+                        return
+
+    def end_sessions(self, user_id: str) -> None:
+        """As when nobody has renewed them in time."""
+
+        async def end(store: Store) -> None:
+            await store.mongo.collection("sessions").update_many({"user_id": user_id}, {"$set": {"expires_at": PAST}})
+
+        self.within(end)

@@ -1,0 +1,129 @@
+"""Acting: the demo's people submit, open, assign and close through the very operations that people use.
+
+Everything happens under the person's own viewer and at the demo's own time; begun again, it goes on where it ended.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import anyio
+import strawberry
+
+from api.accounts.key_ring import KeyRing
+from api.accounts.passwords import Passwords
+from api.appraisal.rating_submission import submit_ratings
+from api.evidence.evidence_keys import EvidenceKeys
+from api.fieldwork.revisions import ReviseObservationInput, revise
+from api.fieldwork.submission import submit
+from api.graphql.context import Context
+from api.settings import Settings
+from schema.access.viewers import Viewer
+from schema.casework.assignments import AssignmentState
+from schema.fieldwork.drafts import Outcome
+from schema.media.media import MediaDraft
+from scripts.demo.case_steps import Story
+from scripts.demo.observations import Sighting
+from scripts.demo.people import People
+from scripts.demo.randomness import Chance
+from scripts.demo.ratings import Ballot
+from storage.store import Store
+
+AT_ONCE = 6
+STEPS_BEHIND = {AssignmentState.OFFERED: 1, AssignmentState.ACCEPTED: 2, AssignmentState.FINISHED: 3}
+"""How many steps of an inspection's script led to a state; one that was withdrawn has ended."""
+
+
+@dataclass
+class _Scene(Context):
+    """A request of the demo: the `entries` ids that the server makes come from the seed, too.
+
+    A transaction that is run again asks for them again, and is given the same.
+    """
+
+    chance: Chance | None = None
+    entries: int = 1
+    asked: int = 0
+
+    def new_id(self, prefix: str) -> strawberry.ID:
+        if self.chance is None:
+            return super().new_id(prefix)
+        place, self.asked = self.asked % self.entries, self.asked + 1
+        return self.chance.stream(place).id(prefix, self.now)
+
+
+class Stage:
+    def __init__(self, store: Store, settings: Settings, people: People, chance: Chance) -> None:
+        self._store, self._settings, self._people, self._chance = store, settings, people, chance
+        self._keys, self._passwords = KeyRing(settings.keys_folder), Passwords()
+        self._evidence = EvidenceKeys(settings.keys_folder)
+
+    def scene(self, user_name: str, at: datetime, name: str, *, entries: int = 1) -> Context:
+        user = self._people.users[user_name]
+        viewer = Viewer(
+            user_id=user.id,
+            roles=frozenset(user.roles),
+            scopes=user.scope_paths,
+            office_id=user.office_id,
+            office_path=user.office_path,
+            clearances=frozenset(user.clearances),
+            device_id=self._chance.stream(f"device/{user_name}").id("dev", user.created_at or at),
+        )
+        return _Scene(
+            store=self._store,
+            settings=self._settings,
+            keys=self._keys,
+            evidence=self._evidence,
+            passwords=self._passwords,
+            viewer=viewer,
+            now=at,
+            chance=self._chance.stream(name),
+            entries=entries,
+        )
+
+    async def submit(self, sighting: Sighting, media: Sequence[MediaDraft]) -> None:
+        """The observation with its media announced, and its correction where it has one."""
+        draft = replace(sighting.draft, media=list(media))
+        [result] = (await submit(self.scene(sighting.author, sighting.received_at, draft.id), [draft])).results
+        if result.outcome is Outcome.REFUSED:
+            raise RuntimeError(f"{draft.id} was refused: {result.refusal}")
+        if correction := sighting.correction:
+            corrected = replace(sighting.draft, text=correction.text)
+            sent = ReviseObservationInput(id=correction.id, reason=correction.reason, content=corrected)
+            await revise(self.scene(sighting.author, correction.at, correction.id), sent)
+
+    async def rate(self, ballot: Ballot) -> None:
+        """Begun again, what is stored is a duplicate."""
+        scene = self.scene(ballot.rater, ballot.at, ballot.drafts[0].id)
+        for result in (await submit_ratings(scene, ballot.drafts)).results:
+            if result.outcome is Outcome.REFUSED:
+                raise RuntimeError(f"{result.id} was refused: {result.refusal}")
+
+    async def play(self, stories: Sequence[Story]) -> None:
+        """An office's stories one after the other, so that its numbers follow the calendar; offices side by side."""
+        limit = anyio.CapacityLimiter(AT_ONCE)
+
+        async def play_all(own: Iterable[Story]) -> None:
+            async with limit:
+                for story in own:
+                    await self._play(story)
+
+        async with anyio.create_task_group() as tasks:
+            for office in dict.fromkeys(story.office for story in stories):
+                tasks.start_soon(play_all, [story for story in stories if story.office == office])
+
+    async def _play(self, story: Story) -> None:
+        behind = await self._behind(story)
+        for number, step in enumerate(story.steps):
+            if behind > 0:
+                behind -= step.entries
+                continue
+            scene = self.scene(step.actor, step.at, f"{story.id}/{number}", entries=step.entries)
+            await step.operation(scene, step.input)
+
+    async def _behind(self, story: Story) -> int:
+        """How much of a story was played before the demo was interrupted, in entries of its history."""
+        if story.is_case:
+            return sum(len(case.history) for case in await self._store.cases.many([story.id]))
+        known = await self._store.assignments.many([story.id])
+        return sum(STEPS_BEHIND.get(assignment.state, len(story.steps)) for assignment in known)

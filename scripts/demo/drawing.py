@@ -1,0 +1,41 @@
+"""Drawings for the demo, as JPEGs with EXIF: beside `pictures` the only file that imports PIL.
+
+What is drawn is left to `scenes`; nothing here reads a picture.
+"""
+
+import io
+from collections.abc import Iterable
+
+from PIL import Image, ImageDraw, ImageFont
+
+from scripts.demo.shapes import Kind, Shape
+from storage.formats.exif import Tags
+
+
+def draw(width: int, height: int, shapes: Iterable[Shape], ifd0: Tags, exif_ifd: Tags, gps: Tags) -> bytes:
+    """A JPEG of shapes painted in order, in a frame 1000 units high, with those EXIF tags."""
+    # Drawn at twice the size, since lines are drawn with hard edges.
+    image = Image.new("RGB", (width * 2, height * 2))
+    canvas, unit = ImageDraw.Draw(image), height * 2 / 1000
+    for shape in shapes:
+        points = [(x * unit, y * unit) for x, y in shape.points]
+        match shape.kind:
+            case Kind.BOX:
+                canvas.rounded_rectangle((*points[0], *points[1]), shape.size * unit, fill=shape.colour)
+            case Kind.OVAL:
+                canvas.ellipse((*points[0], *points[1]), fill=shape.colour)
+            case Kind.POLYGON:
+                canvas.polygon(points, fill=shape.colour)
+            case Kind.LINE:
+                canvas.line(points, fill=shape.colour, width=max(int(shape.size * unit), 1), joint="curve")
+            case Kind.TEXT:
+                font = ImageFont.load_default(shape.size * unit)
+                canvas.text(points[0], shape.text, fill=shape.colour, font=font, anchor=shape.anchor)
+    exif = Image.Exif()
+    exif.update(ifd0)
+    for pointer, tags in ((0x8769, exif_ifd), (0x8825, gps)):
+        if tags:
+            exif.get_ifd(pointer).update(tags)
+    stream = io.BytesIO()
+    image.reduce(2).save(stream, "JPEG", quality=88, exif=exif)
+    return stream.getvalue()

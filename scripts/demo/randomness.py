@@ -1,0 +1,59 @@
+"""Chance: all that is random in the demo, drawn from one seed, and the working hours in which things happen.
+
+Each part draws from a stream of its own name, so that a change to one part leaves the others as they were.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from random import Random
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+import strawberry
+
+from schema.core.ids import compose
+from schema.core.times import to_millis
+
+BEIJING = ZoneInfo("Asia/Shanghai")
+T = TypeVar("T")
+
+
+class Chance:
+    def __init__(self, seed: int, name: str) -> None:
+        self._seed, self._name = seed, name
+        self._random = Random(f"{seed}/{name}")  # noqa: S311  no secret
+
+    def stream(self, name: object) -> "Chance":
+        return Chance(self._seed, f"{self._name}/{name}")
+
+    def pick(self, choices: Sequence[T]) -> T:
+        return self._random.choice(choices)
+
+    def between(self, least: int, most: int) -> int:
+        """A whole number, both ends included."""
+        return self._random.randint(least, most)
+
+    def around(self, middle: float, by: float) -> float:
+        return middle + self._random.uniform(-by, by)
+
+    def happens(self, probability: float) -> bool:
+        return self._random.random() < probability
+
+    def id(self, prefix: str, at: datetime) -> strawberry.ID:
+        return compose(prefix, at, self._random.randbytes(10))
+
+
+class WorkingDays:
+    """Weekdays that are over at `now`, Beijing time; public holidays are worked through."""
+
+    def __init__(self, now: datetime) -> None:
+        today = now.astimezone(BEIJING).date()
+        days = (today - timedelta(days=count) for count in range(1, 400))
+        self._days: list[date] = [day for day in days if day.weekday() < 5]
+
+    def moment(self, ago: int, chance: Chance) -> datetime:
+        """Some instant of the office hours, `ago` working days back; 1 is the last day that is over."""
+        first, last = (8 * 60 + 40, 11 * 60 + 50) if chance.happens(0.55) else (14 * 60, 17 * 60 + 20)
+        seconds = chance.between(first * 60, last * 60)
+        day = datetime.combine(self._days[ago - 1], time(), BEIJING)
+        return to_millis(day + timedelta(seconds=seconds, milliseconds=chance.between(0, 999)))

@@ -1,0 +1,73 @@
+"""Reaching an installation's store from a command: while `scripts/run` runs, or on engines started for the while.
+
+Which engines there are, and how they are started, is left to `storage.embedded.engines`.
+"""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+from api.connections import open_store
+from api.settings import BadSetting, Settings
+from schema.core.refusals import Refusal
+from scripts.local_stack import ROOT, CannotStart, has_own_engines
+from storage.embedded import mongod, seaweedfs
+from storage.embedded.data_folder import PORTS, DataFolder, Held, Unusable
+from storage.embedded.engines import Addresses, Engines, NotHere
+from storage.indexes import ensure_indexes
+from storage.processes.supervisor import Lost
+from storage.store import Store
+
+FAULTS = (CannotStart, Unusable, NotHere, Lost, BadSetting, Held)
+"""What `reached` raises; the text is for the operator."""
+
+
+def chosen_data(data: Path | None) -> Path:
+    return data or Path(os.environ.get("MINGCHA_DATA") or ROOT / "data")
+
+
+@contextlib.asynccontextmanager
+async def reached(data: Path | None, say: Callable[[str], None]) -> AsyncIterator[tuple[Settings, Store]]:
+    """The settings and the store of the installation in `data`, or of the engines that the environment names.
+
+    Raises one of `FAULTS`; what goes wrong within the block passes as it is.
+    """
+    folder = DataFolder.open(chosen_data(data))
+    environment = {**os.environ, "MINGCHA_DATA": str(folder.root)}
+    async with contextlib.AsyncExitStack() as stack:
+        if not has_own_engines(os.environ):
+            environment |= (await _engines(folder, say, stack)).environment()
+        settings = Settings.from_environment(environment)
+        store = open_store(settings)
+        stack.push_async_callback(store.close)
+        try:
+            await ensure_indexes(store.mongo)
+        except Refusal as refusal:
+            raise CannotStart("The database can't be reached: see whether Mingcha is still starting.") from refusal
+        yield settings, store
+
+
+async def _engines(folder: DataFolder, say: Callable[[str], None], stack: contextlib.AsyncExitStack) -> Addresses:
+    try:
+        lock = folder.hold(wait_seconds=1)
+    except Held:
+        return _running(folder)
+    stack.callback(os.close, lock)
+    say(f"Mingcha isn't running on {folder.root}: starting its engines for the while.")
+    lost: asyncio.Future[Lost] = asyncio.get_running_loop().create_future()
+    engines = Engines(folder, lock, say, lost)
+    stack.push_async_callback(engines.stop)
+    return await engines.start()
+
+
+def _running(folder: DataFolder) -> Addresses:
+    """Where the engines of a folder that is held by somebody answer."""
+    try:
+        first = int((folder.root / "engines" / "port").read_text())
+    except (OSError, ValueError) as error:
+        raise CannotStart(f"Mingcha is still starting on {folder.root}: try again in a moment.") from error
+    access_key, secret_key = seaweedfs.keys(folder)
+    endpoint = seaweedfs.endpoint(range(first + 1, first + PORTS))
+    return Addresses(mongod.url(folder, first), endpoint, access_key, secret_key)

@@ -1,0 +1,207 @@
+"""The processes of one `scripts/run`: engines, API processes and the worker, started in order and stopped in order.
+
+What each of them does is left to `storage.embedded.engines`, `api.server.serve` and `api.server.worker`.
+"""
+
+import argparse
+import asyncio
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from api.connections import open_store
+from api.graphql.context import clock
+from api.settings import Settings
+from scripts.demo.loading import NotEmpty, Signins, seed, signins
+from storage.embedded.data_folder import DataFolder, write_private
+from storage.embedded.engines import Engines
+from storage.indexes import ensure_indexes
+from storage.mongodb.client import Mongo
+from storage.processes.supervisor import Child, Lost, Program, start_together, trim_log
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE_SECONDS = 10.0
+GRACE_SECONDS = 12.0  # the API takes up to ten for the requests it has begun
+
+
+class CannotStart(Exception):  # noqa: N818
+    """The text says why, and what to do."""
+
+
+def has_own_engines(environment: Mapping[str, str]) -> bool:
+    """True where the environment names both engines, False where it names neither. Raise `CannotStart` for one alone."""
+    named = {name: bool(environment.get(name)) for name in ("MINGCHA_MONGO_URL", "MINGCHA_S3_ENDPOINT")}
+    if len(set(named.values())) > 1:
+        given, missing = sorted(named, key=lambda name: not named[name])
+        raise CannotStart(f"{given} is set and {missing} is not: set both to use your own engines, or neither.")
+    return all(named.values())
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """Listen, before anything is started. Raise `CannotStart`."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise CannotStart(
+            f"Can't serve on {host}, port {port} ({why}): choose another with --port or --host."
+        ) from error
+    return listener
+
+
+def address_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  the address to ask at, not to bind
+    return f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"
+
+
+class House:
+    """What one `scripts/run` started; `close` stops it in order, whatever of it there is."""
+
+    def __init__(self, chosen: argparse.Namespace, say: Callable[[str], None]) -> None:
+        self.chosen = chosen
+        self.say = say
+        self.lost: asyncio.Future[Lost] = asyncio.get_running_loop().create_future()
+        self.listener: socket.socket | None = None
+        self.engines: Engines | None = None
+        self.api: list[Child] = []
+        self.worker: list[Child] = []
+        self.signins: Signins | None = None
+
+    async def open(self) -> None:
+        embedded = not has_own_engines(os.environ)
+        Settings.from_environment()  # what doesn't fit is said before anything is started
+        folder = DataFolder.open(self.chosen.data)
+        environment = {**os.environ, "MINGCHA_DATA": str(folder.root), "PYTHONPATH": str(ROOT)}
+        lock = folder.hold() if embedded else None
+        if self.chosen.role != "worker":
+            self.listener = bind(self.chosen.host, self.chosen.port)
+        demo = Demo(folder)
+        if lock is not None:
+            if folder.is_new and not self.chosen.no_demo:
+                demo.order()
+            folder.sign(lock, address_of(self.listener) if self.listener else "no address")
+            self.engines = Engines(folder, lock, self.say, self.lost)
+            environment |= (await self.engines.start()).environment()
+        self.signins = await prepare(Settings.from_environment(environment), demo, self.say)
+        await self._start_own(folder, environment, embedded=embedded)
+
+    async def _start_own(self, folder: DataFolder, environment: Mapping[str, str], *, embedded: bool) -> None:
+        """The processes of our own code; beside engines of one's own they log to where this process does."""
+        # Figures of processes that are gone would be added to those of the living.
+        figures = folder.path("metrics")
+        shutil.rmtree(figures, ignore_errors=True)
+        figures.mkdir(mode=0o700)
+        environment = {**environment, "PROMETHEUS_MULTIPROC_DIR": str(figures)}
+
+        def child(name: str, *arguments: str, passed: tuple[int, ...] = ()) -> Child:
+            log = folder.path("logs") / f"{name}.log" if embedded else None
+            if log:
+                trim_log(log)
+            command = (sys.executable, "-P", "-m", *arguments)
+            return Child(Program(name, command, environment, ROOT, log, passed, GRACE_SECONDS), self.say, self.lost)
+
+        if self.listener:
+            descriptor = self.listener.fileno()
+            self.api = [
+                child(f"api-{number}", "api.server.serve", "--fd", str(descriptor), passed=(descriptor,))
+                for number in range(1, self.chosen.workers + 1)
+            ]
+        if self.chosen.role != "api":
+            self.worker = [child("worker", "api.server.worker")]
+        await start_together(
+            [*(each.start(self._answers) for each in self.api), *(each.start() for each in self.worker)]
+        )
+
+    async def _answers(self) -> bool:
+        """Whether an API process answers on our socket, which itself accepts from the first moment on."""
+        assert self.listener is not None  # noqa: S101  only API processes are asked
+        host, port = address_of(self.listener).removeprefix("http://").rsplit(":", 1)
+        reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+        try:
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            async with asyncio.timeout(1):
+                return (await reader.readline()).split()[1:2] == [b"200"]
+        except (TimeoutError, OSError):
+            return False
+        finally:
+            writer.close()
+
+    async def stay(self) -> None:
+        """Until an engine or a process can't be kept alive; raise its `Lost`."""
+        logs = self.chosen.data / "logs"
+        while not self.lost.done():
+            await asyncio.wait([self.lost], timeout=60)
+            for log in logs.glob("*.log"):
+                trim_log(log)
+        raise self.lost.result()
+
+    async def close(self) -> None:
+        """The API finishes what it has begun, then the worker, then the engines."""
+        if self.listener:
+            self.listener.close()
+        for children in (self.api, self.worker):
+            await asyncio.gather(*(child.stop() for child in children))
+        if self.engines:
+            await self.engines.stop()
+
+    def kill(self) -> None:
+        for child in (*self.api, *self.worker):
+            child.kill()
+        if self.engines:
+            self.engines.kill()
+
+
+class Demo:
+    """Whether the folder is to have the demo: ordered once for a new folder, then due until it was loaded whole."""
+
+    def __init__(self, folder: DataFolder) -> None:
+        self._state = folder.root / "demo"
+
+    def order(self) -> None:
+        write_private(self._state, "due")
+
+    def loaded(self) -> None:
+        write_private(self._state, "loaded")
+
+    @property
+    def is_due(self) -> bool:
+        return self._state.exists() and self._state.read_text() == "due"
+
+
+async def prepare(settings: Settings, demo: Demo, say: Callable[[str], None]) -> Signins | None:
+    """Bring the database to where this version expects it, again and again without harm; whom to sign in as, if a demo."""
+    store = open_store(settings)
+    try:
+        await _indexed(store.mongo, say)
+        if not demo.is_due:
+            return await signins(store, settings)
+        say("loading the demo, which takes some 15 seconds this once ...")
+        loaded: Signins | None = None
+        try:
+            loaded = await seed(store, settings, now=clock())
+        except NotEmpty as found:  # an office's own files were loaded before the demo was begun
+            say(str(found))
+        demo.loaded()
+        return loaded
+    finally:
+        await store.close()
+
+
+async def _indexed(mongo: Mongo, say: Callable[[str], None]) -> None:
+    """Nothing is served before: what an index is for would read whole collections without it."""
+    making = asyncio.ensure_future(ensure_indexes(mongo))
+    try:
+        done, _ = await asyncio.wait({making}, timeout=PATIENCE_SECONDS)
+        if not done:
+            say("making indexes of what is stored, which takes minutes where that is much, this once ...")
+        await making
+    finally:
+        making.cancel()

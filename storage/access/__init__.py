@@ -1,0 +1,1 @@
+"""Store who may see and do what."""

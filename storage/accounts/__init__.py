@@ -1,0 +1,1 @@
+"""Store users, their sessions, devices and tokens."""

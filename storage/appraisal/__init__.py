@@ -1,0 +1,1 @@
+"""Store ratings and what follows from them."""

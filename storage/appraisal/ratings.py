@@ -1,0 +1,126 @@
+"""Ratings in MongoDB: inserted once; of one point, unit and month one is the latest, by a unique index.
+
+What is seen of them by whom is left to `visibility.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from typing import Any
+
+from schema.appraisal.ratings import MonthlyRatings, Rating
+from schema.core.pagination import Page
+from storage.access.visibility import all_of
+from storage.mongodb import keyset_pagination
+from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Inserted, Mongo, Session, Sort
+from storage.mongodb.codecs import from_document, stored_day, to_document
+
+SORT: Sort = (("month", DESCENDING), ("_id", DESCENDING))
+"""Within a month by ids, which are chance: no place in the list tells what came when."""
+INDEXES: list[tuple[Sort, dict[str, Any]]] = [
+    (SORT, {}),
+    ((("rater_id", ASCENDING), *SORT), {}),
+    ((("office_path", ASCENDING), *SORT), {}),
+    ((("unit_path", ASCENDING), *SORT), {}),
+    (
+        (
+            ("unit_id", ASCENDING),
+            ("month", ASCENDING),
+            ("published_at", ASCENDING),
+            ("superseded_from", ASCENDING),
+            ("score", ASCENDING),
+        ),
+        {},
+    ),
+    (
+        (("monitoring_point_id", ASCENDING), ("unit_id", ASCENDING), ("month", ASCENDING)),
+        {"unique": True, "partialFilterExpression": {"is_latest": True}},
+    ),
+]
+
+
+class Ratings:
+    def __init__(self, mongo: Mongo) -> None:
+        self._mongo = mongo
+        self._ratings = mongo.collection("ratings")
+
+    async def add(self, ratings: Sequence[Rating]) -> Inserted:
+        """Store each as the first of its point, unit and month; one that isn't, or whose id is taken, is left out."""
+        return await self._ratings.insert_many([to_document(rating) for rating in ratings])
+
+    async def supersede(self, rating: Rating) -> Rating:
+        """Store one as the latest of its point, unit and month, in place of what was; raise `AlreadyThere` after a race.
+
+        It is published no earlier than what it supersedes, so that at every hour one of them counts.
+        """
+
+        async def work(session: Session) -> Rating:
+            key = {"monitoring_point_id": rating.monitoring_point_id, "unit_id": rating.unit_id}
+            at = {"$max": ["$published_at", rating.published_at]}
+            changed = await self._ratings.change_one(
+                {**key, "month": stored_day(rating.month), "is_latest": True},
+                [{"$set": {"is_latest": False, "superseded_from": at}}],
+                session=session,
+            )
+            made = rating
+            if changed:
+                former = from_document(Rating, changed)
+                at_last = former.superseded_from or rating.published_at
+                made = replace(rating, revision=former.revision + 1, published_at=at_last)
+            await self._ratings.insert_one(to_document(made), session=session)
+            return made
+
+        return await self._mongo.transact(work)
+
+    async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Rating]:
+        """Those of `ids` that there are, in no order."""
+        found = await self._ratings.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
+        return [from_document(Rating, document) for document in found]
+
+    async def page(self, filter: Filter, page: Page) -> list[Rating]:
+        """By month, the latest first."""
+        found = await keyset_pagination.fetch(self._ratings, filter, SORT, page, read=_read_keyset)
+        return [from_document(Rating, document) for document in found]
+
+    async def of_months(
+        self, unit_ids: Sequence[str], months: Sequence[date], now: datetime
+    ) -> dict[tuple[str, date], MonthlyRatings]:
+        """What published ratings that count at `now` come to, by unit and month; absent where there are none."""
+        found = await self._ratings.aggregate(
+            [
+                {"$match": counting(unit_ids, months, now)},
+                {
+                    "$group": {
+                        "_id": {"unit_id": "$unit_id", "month": "$month"},
+                        "mean": {"$avg": "$score"},
+                        "count": {"$sum": 1},
+                    }
+                },
+            ]
+        )
+        return {
+            (each["_id"]["unit_id"], each["_id"]["month"].date()): MonthlyRatings(each["mean"], each["count"])
+            for each in found
+        }
+
+
+def counting(unit_ids: Sequence[str], months: Sequence[date], now: datetime) -> Document:
+    """Published ratings of these units and months that nothing published supersedes."""
+    return {
+        "unit_id": {"$in": list(unit_ids)},
+        "month": {"$in": [stored_day(month) for month in months]},
+        "published_at": {"$lte": now},
+        "$or": [{"superseded_from": None}, {"superseded_from": {"$gt": now}}],
+    }
+
+
+def of_month(month: date) -> Filter:
+    return {"month": stored_day(month)}
+
+
+def keyset_of(rating: Rating) -> tuple[str, str]:
+    return rating.month.isoformat(), rating.id
+
+
+def _read_keyset(values: Sequence[Any]) -> tuple[datetime, str]:
+    return datetime.fromisoformat(values[0]).replace(tzinfo=UTC), values[1]

@@ -1,0 +1,142 @@
+"""Assignments in MongoDB: given, accepted, handed on and finished, each together with its case in one transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from schema.casework.assignment_notes import MOST_EDITS, NoteEdit
+from schema.casework.assignments import Assignment, AssignmentState, states_before
+from schema.casework.cases import ASSIGNABLE
+from schema.casework.follow_ups import CaseState
+from schema.core.pagination import Page
+from storage.access.visibility import all_of
+from storage.casework.cases import Cases, Undone, transact_or_undo
+from storage.mongodb import keyset_pagination
+from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mongo, Session, Sort
+from storage.mongodb.codecs import from_document, to_document
+
+SORT: Sort = (("offered_at", DESCENDING), ("_id", DESCENDING))
+INDEXES: list[tuple[Sort, dict[str, Any]]] = [
+    ((("assignee_id", ASCENDING), *SORT), {}),
+    ((("office_path", ASCENDING), *SORT), {}),
+    ((("case_id", ASCENDING), ("offered_at", ASCENDING)), {}),
+    ((("note_edits.id", ASCENDING),), {"partialFilterExpression": {"note_edits.id": {"$exists": True}}}),
+]
+ON_OFFER = {CaseState.ACCEPTED: CaseState.ASSIGNED, CaseState.REOPENED: CaseState.ASSIGNED}
+ON_ACCEPTANCE = {CaseState.ASSIGNED: CaseState.INVESTIGATING}
+
+
+class Assignments:
+    def __init__(self, mongo: Mongo, cases: Cases) -> None:
+        self._mongo = mongo
+        self._assignments = mongo.collection("assignments")
+        self._cases = cases
+
+    async def offer(self, assignment: Assignment, event: Document) -> Assignment | None:
+        """Store an offer and note it in its case; None when that is given to nobody (any more).
+
+        Raises `AlreadyThere` when the id is taken.
+        """
+
+        async def work(session: Session) -> Assignment:
+            await self._assignments.insert_one(to_document(assignment), session=session)
+            if assignment.case_id:
+                await self._note(assignment.case_id, event, session, moves=ON_OFFER, fields={})
+            return assignment
+
+        return await transact_or_undo(self._mongo, work)
+
+    async def accept(self, id: str, now: datetime, event: Document) -> Assignment | None:
+        """OFFERED to ACCEPTED: from now on the assignee answers for the case; None when it is in another state.
+
+        An offer that handed another assignment on ends that one; None when that has ended already: of several such
+        offers one is accepted. None also when its case is over.
+        """
+
+        async def work(session: Session) -> Assignment | None:
+            accepted = await self._move(id, AssignmentState.ACCEPTED, {"accepted_at": now}, session)
+            if accepted is None:
+                return None
+            before = accepted.handed_on_from_id
+            if before and not await self._move(before, AssignmentState.HANDED_ON, {"ended_at": now}, session):
+                raise Undone
+            if accepted.case_id:
+                fields = {"responsible_id": accepted.assignee_id}
+                await self._note(accepted.case_id, event, session, moves=ON_ACCEPTANCE, fields=fields)
+            return accepted
+
+        return await transact_or_undo(self._mongo, work)
+
+    async def end(
+        self, id: str, state: AssignmentState, now: datetime, event: Document, *, result: str | None = None
+    ) -> Assignment | None:
+        """To FINISHED or WITHDRAWN; None when its state does not allow it."""
+
+        async def work(session: Session) -> Assignment | None:
+            ended = await self._move(id, state, {"ended_at": now, "result": result}, session)
+            if ended and ended.case_id:
+                await self._cases.note(ended.case_id, event, session, moves={}, fields={})
+            return ended
+
+        return await self._mongo.transact(work)
+
+    async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Assignment]:
+        """Those of `ids` that there are, in no order."""
+        found = await self._assignments.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
+        return [from_document(Assignment, document) for document in found]
+
+    async def of_cases(self, case_ids: Sequence[str]) -> list[Assignment]:
+        """All of the cases' assignments, oldest first."""
+        found = await self._assignments.find({"case_id": {"$in": list(case_ids)}}, sort=[("offered_at", ASCENDING)])
+        return [from_document(Assignment, document) for document in found]
+
+    async def with_edits(self, edit_ids: Sequence[str], visible: Filter) -> dict[str, Assignment]:
+        """Those whose notes these edits were taken into, by edit."""
+        found = await self._assignments.find(all_of({"note_edits.id": {"$in": list(edit_ids)}}, visible))
+        assignments = [from_document(Assignment, document) for document in found]
+        return {edit.id: each for each in assignments for edit in each.note_edits if edit.id in edit_ids}
+
+    async def append_edit(self, id: str, edit: NoteEdit, visible: Filter) -> Assignment | None:
+        """Take it in, once, behind all that came before; None where it is there already, is one too many, or unseen."""
+        free: Filter = {
+            "_id": id,
+            "note_edits.id": {"$ne": edit.id},
+            f"note_edits.{MOST_EDITS - 1}": {"$exists": False},
+        }
+        changed = await self._assignments.change_one(
+            all_of(free, visible), {"$push": {"note_edits": to_document(edit)}}
+        )
+        return from_document(Assignment, changed) if changed else None
+
+    async def granted_cases(self, user_id: str) -> list[str]:
+        """Cases given to the person, also when finished or handed on since; not those taken back."""
+        given: Filter = {"assignee_id": user_id, "case_id": {"$ne": None}, "state": {"$ne": "WITHDRAWN"}}
+        found = await self._assignments.find(given, projection={"case_id": 1})
+        return sorted({document["case_id"] for document in found})
+
+    async def page(self, filter: Filter, page: Page) -> list[Assignment]:
+        """By time of the offer, latest first."""
+        found = await keyset_pagination.fetch(self._assignments, filter, SORT, page, read=_read_keyset)
+        return [from_document(Assignment, document) for document in found]
+
+    async def _note(
+        self, case_id: str, event: Document, session: Session, *, moves: dict[CaseState, CaseState], fields: Document
+    ) -> None:
+        """Raises `Undone` for a case that nobody may be given: a step that began before it ended came too late."""
+        if not await self._cases.note(case_id, event, session, moves=moves, fields=fields, within=ASSIGNABLE):
+            raise Undone
+
+    async def _move(self, id: str, to: AssignmentState, fields: Document, session: Session) -> Assignment | None:
+        before = [state.value for state in states_before(to)]
+        changed = await self._assignments.change_one(
+            {"_id": id, "state": {"$in": before}}, {"$set": {"state": to.value, **fields}}, session=session
+        )
+        return from_document(Assignment, changed) if changed else None
+
+
+def keyset_of(assignment: Assignment) -> tuple[str, str]:
+    return assignment.offered_at.isoformat(), assignment.id
+
+
+def _read_keyset(values: Sequence[Any]) -> tuple[datetime, str]:
+    return datetime.fromisoformat(values[0]), values[1]

@@ -1,0 +1,172 @@
+"""Cases in MongoDB: numbered without gaps in the transaction that opens them, moved by single conditional updates.
+
+Which observations belong to a case is written in the observations; who has it, in the assignments.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from schema.casework.cases import Case, CaseEvent
+from schema.casework.follow_ups import CaseState
+from schema.core.pagination import Page
+from storage.access.visibility import NOTHING, all_of
+from storage.fieldwork.observations import Observations
+from storage.mongodb import keyset_pagination
+from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mongo, Session, Sort
+from storage.mongodb.codecs import from_document, to_document
+
+SORT: Sort = (("opened_at", DESCENDING), ("_id", DESCENDING))
+INDEXES: list[tuple[Sort, dict[str, Any]]] = [
+    (SORT, {}),
+    ((("office_path", ASCENDING), *SORT), {}),
+    ((("unit_id", ASCENDING), *SORT), {}),
+    ((("unit_path", ASCENDING), *SORT), {}),
+    ((("monitoring_point_id", ASCENDING), *SORT), {}),
+    ((("office_id", ASCENDING), ("year", ASCENDING), ("sequence", ASCENDING)), {"unique": True}),
+]
+
+T = TypeVar("T")
+
+
+class Cases:
+    def __init__(self, mongo: Mongo, observations: Observations) -> None:
+        self._mongo = mongo
+        self._cases = mongo.collection("cases")
+        self._counters = mongo.collection("counters")
+        self._observations = observations
+
+    async def open(
+        self, office_id: str, year: int, numbered: Callable[[int], Case], observation_ids: Sequence[str]
+    ) -> Case:
+        """Store `numbered(sequence)` with the office's next number of the year, and link its observations, or do nothing.
+
+        Raises `AlreadyThere` when the case's id is taken; no number is lost then.
+        """
+
+        async def work(session: Session) -> Case:
+            counter = await self._counters.change_one(
+                {"_id": f"cases:{office_id}:{year}"}, {"$inc": {"last": 1}}, upsert=True, session=session
+            )
+            case = numbered(counter["last"] if counter else 1)
+            await self._cases.insert_one(to_document(case), session=session)
+            await self._observations.link(observation_ids, case.id, session)
+            return case
+
+        return await self._mongo.transact(work)
+
+    async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Case]:
+        """Those of `ids` that there are, in no order."""
+        found = await self._cases.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
+        return [from_document(Case, document) for document in found]
+
+    async def about(
+        self, unit_ids: Sequence[str], point_ids: Sequence[str], in_scope: Filter, granted: Sequence[str], most: int
+    ) -> list[Case]:
+        """Newest first: of each unit and of each point `most` that lie `in_scope`, and all that are `granted`.
+
+        One command, in which every unit and point is a range of an index: a busy one never crowds out the others.
+        """
+        units, points = dict.fromkeys(unit_ids), dict.fromkeys(point_ids)
+        subjects = {"$or": [{"unit_id": {"$in": [*units]}}, {"monitoring_point_id": {"$in": [*points]}}]}
+        pipeline: list[Document] = [{"$match": all_of({"_id": {"$in": list(granted)}}, subjects)}]
+        each_subject = [*({"unit_id": id} for id in units), *({"monitoring_point_id": id} for id in points)]
+        for subject in each_subject if in_scope is not NOTHING else ():
+            newest = [{"$match": all_of(subject, in_scope)}, {"$sort": dict(SORT)}, {"$limit": most}]
+            pipeline.append({"$unionWith": {"coll": "cases", "pipeline": newest}})
+        found = {document["_id"]: from_document(Case, document) for document in await self._cases.aggregate(pipeline)}
+        return sorted(found.values(), key=lambda case: (case.opened_at, case.id), reverse=True)
+
+    async def page(self, filter: Filter, page: Page) -> list[Case]:
+        """By time of opening, latest first."""
+        found = await keyset_pagination.fetch(self._cases, filter, SORT, page, read=_read_keyset)
+        return [from_document(Case, document) for document in found]
+
+    async def move(self, id: str, before: Sequence[CaseState], event: CaseEvent, fields: Document) -> Case | None:
+        """Move to the event's state from one of `before`; None when in none of them, or the event is there already."""
+        changed = await self._cases.change_one(
+            {"_id": id, "state": {"$in": [state.value for state in before]}, "history.id": {"$ne": event.id}},
+            {"$set": {"state": event.state.value, **fields}, "$push": {"history": to_document(event)}},
+        )
+        return from_document(Case, changed) if changed else None
+
+    async def note(
+        self,
+        id: str,
+        event: Document,
+        session: Session,
+        *,
+        moves: dict[CaseState, CaseState],
+        fields: Document,
+        within: Collection[CaseState] = tuple(CaseState),
+    ) -> Case | None:
+        """Append an event within a transaction; the case moves along `moves` where its state has one, else stays.
+
+        `event` lacks its state: that is the case's own afterwards. None when the case is in none of the states `within`.
+        """
+        branches = [{"case": {"$eq": ["$state", old.value]}, "then": new.value} for old, new in moves.items()]
+        state: Any = {"$switch": {"branches": branches, "default": "$state"}} if branches else "$state"
+        literal = {name: {"$literal": value} for name, value in event.items()}
+        changed = await self._cases.change_one(
+            {"_id": id, "state": {"$in": [state.value for state in within]}},
+            [
+                {"$set": {"state": state, **{name: {"$literal": value} for name, value in fields.items()}}},
+                {"$set": {"history": {"$concatArrays": ["$history", [{**literal, "state": "$state"}]]}}},
+            ],
+            session=session,
+        )
+        return from_document(Case, changed) if changed else None
+
+    async def link(self, id: str, observation_ids: Sequence[str], event: Document, most: int) -> Case | None:
+        """Link observations and say so in the history, or do nothing; None when there would be more than `most`.
+
+        An event that the history has already changes nothing, whatever was linked or unlinked since.
+        """
+
+        async def work(session: Session) -> Case | None:
+            if done := await self._with_event(id, event["id"], session):
+                return done
+            await self._observations.link(observation_ids, id, session)
+            if await self._observations.count_of_case(id, session) > most:
+                raise Undone
+            return await self.note(id, event, session, moves={}, fields={})
+
+        return await transact_or_undo(self._mongo, work)
+
+    async def unlink(self, id: str, observation_ids: Sequence[str], event: Document) -> Case | None:
+        """Unlink observations and say so in the history, or do nothing; None when none would be left."""
+
+        async def work(session: Session) -> Case | None:
+            if done := await self._with_event(id, event["id"], session):
+                return done
+            await self._observations.unlink(observation_ids, id, session)
+            if not await self._observations.count_of_case(id, session):
+                raise Undone
+            return await self.note(id, event, session, moves={}, fields={})
+
+        return await transact_or_undo(self._mongo, work)
+
+    async def _with_event(self, id: str, event_id: str, session: Session) -> Case | None:
+        """The case as it is now, where its history has the event."""
+        found = await self._cases.find_one({"_id": id, "history.id": event_id}, session=session)
+        return from_document(Case, found) if found else None
+
+
+class Undone(Exception):  # noqa: N818
+    """Ends a transaction without effect."""
+
+
+async def transact_or_undo(mongo: Mongo, work: Callable[[Session], Awaitable[T]]) -> T | None:
+    """What `work` answers, all of it done; None, and none of it done, where it raises `Undone`."""
+    try:
+        return await mongo.transact(work)
+    except Undone:
+        return None
+
+
+def keyset_of(case: Case) -> tuple[str, str]:
+    return case.opened_at.isoformat(), case.id
+
+
+def _read_keyset(values: Sequence[Any]) -> tuple[datetime, str]:
+    return datetime.fromisoformat(values[0]), values[1]

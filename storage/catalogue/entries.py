@@ -1,0 +1,71 @@
+"""The catalogue in MongoDB: entries loaded by unit, kind, code and first day, closed by a last day and never deleted."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from schema.catalogue.entries import DEFAULTS, CatalogueEntry, CatalogueKind
+from schema.checks.thresholds import paths_above
+from schema.core.pagination import Page
+from storage.access.visibility import all_of
+from storage.mongodb import keyset_pagination
+from storage.mongodb.client import ASCENDING, Filter, Mongo, Sort
+from storage.mongodb.codecs import from_document, stored_day, to_document
+
+SORT: Sort = (("kind", ASCENDING), ("code", ASCENDING), ("_id", ASCENDING))
+INDEXES: list[tuple[Sort, dict[str, Any]]] = [
+    (SORT, {}),
+    ((("path", ASCENDING), *SORT), {}),
+    (
+        (("unit_id", ASCENDING), ("kind", ASCENDING), ("code", ASCENDING), ("valid_from", ASCENDING)),
+        {"unique": True},
+    ),
+]
+
+
+class Catalogue:
+    def __init__(self, mongo: Mongo) -> None:
+        self._entries = mongo.collection("catalogue")
+
+    async def begin(self) -> None:
+        """Store what a new installation begins with; what is stored already stays."""
+        await self._entries.insert_many([to_document(each) for each in DEFAULTS])
+
+    async def many(self, ids: Sequence[str], visible: Filter) -> list[CatalogueEntry]:
+        """Those of `ids` that there are, in no order."""
+        return await self._read(all_of({"_id": {"$in": list(ids)}}, visible))
+
+    async def page(self, filter: Filter, page: Page) -> list[CatalogueEntry]:
+        """By kind and code."""
+        found = await keyset_pagination.fetch(self._entries, filter, SORT, page)
+        return [from_document(CatalogueEntry, document) for document in found]
+
+    async def grades_above(self, path: str) -> list[CatalogueEntry]:
+        """All grades that were ever loaded for the unit at `path` and those above it."""
+        return await self._read({"path": {"$in": paths_above(path)}, "kind": CatalogueKind.RATING_GRADE.value})
+
+    async def of_units(self, unit_ids: Sequence[str]) -> list[CatalogueEntry]:
+        """All that were ever loaded for these units."""
+        return await self._read({"unit_id": {"$in": list(unit_ids)}})
+
+    async def put_all(self, entries: Sequence[CatalogueEntry]) -> None:
+        """Store each, replacing what stood under its id."""
+        documents = [to_document(entry) for entry in entries]
+        await self._entries.upsert_many([({"_id": document["_id"]}, {"$set": document}) for document in documents])
+
+    async def _read(self, filter: Filter) -> list[CatalogueEntry]:
+        return [from_document(CatalogueEntry, document) for document in await self._entries.find(filter)]
+
+
+def lasting(day: date) -> Filter:
+    """Entries that hold on `day` or later."""
+    return {"$or": [{"valid_to": None}, {"valid_to": {"$gte": stored_day(day)}}]}
+
+
+def holding(day: date) -> Filter:
+    """Entries that hold on `day`."""
+    return {"valid_from": {"$lte": stored_day(day)}, **lasting(day)}
+
+
+def keyset_of(entry: CatalogueEntry) -> tuple[str, str, str]:
+    return str(entry.kind.value), entry.code, entry.id

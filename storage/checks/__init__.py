@@ -1,0 +1,1 @@
+"""Store checks of observations and the flags they raise."""

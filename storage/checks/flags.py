@@ -1,0 +1,64 @@
+"""Flags in MongoDB: raised once, listed by time, reviewed by single conditional updates."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from schema.checks.flags import Flag, FlagReview
+from schema.core.pagination import Page
+from storage.access.visibility import all_of
+from storage.mongodb import keyset_pagination
+from storage.mongodb.client import ASCENDING, DESCENDING, Filter, Mongo, Sort
+from storage.mongodb.codecs import from_document, to_document
+
+SORT: Sort = (("raised_at", DESCENDING), ("_id", DESCENDING))
+INDEXES: list[tuple[Sort, dict[str, Any]]] = [
+    ((("office_path", ASCENDING), *SORT), {}),
+    ((("observation_id", ASCENDING), *SORT), {}),
+    ((("state", ASCENDING), *SORT), {}),
+]
+
+
+class Flags:
+    def __init__(self, mongo: Mongo) -> None:
+        self._flags = mongo.collection("flags")
+
+    async def raise_all(self, flags: Sequence[Flag]) -> None:
+        """Store those that are new; one that was raised before stays as it is, its reviews with it."""
+        await self._flags.insert_many([to_document(flag) for flag in flags])
+
+    async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Flag]:
+        """Those of `ids` that there are, in no order."""
+        found = await self._flags.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
+        return [from_document(Flag, document) for document in found]
+
+    async def of_observations(self, ids: Sequence[str], visible: Filter) -> list[Flag]:
+        """All of the observations' flags, the first first."""
+        wanted = all_of({"observation_id": {"$in": list(ids)}}, visible)
+        found = await self._flags.find(wanted, sort=[("raised_at", ASCENDING), ("_id", ASCENDING)])
+        return [from_document(Flag, document) for document in found]
+
+    async def page(self, filter: Filter, page: Page) -> list[Flag]:
+        """By the time when they were raised, latest first."""
+        found = await keyset_pagination.fetch(self._flags, filter, SORT, page, read=_read_keyset)
+        return [from_document(Flag, document) for document in found]
+
+    async def review(self, id: str, review: FlagReview, instead_of: str | None) -> Flag | None:
+        """Append a review that stands from now on; None where the one that stands is not `instead_of` (None: there is none)."""
+        standing: Filter = {"state": "OPEN"} if instead_of is None else {"standing": instead_of}
+        changed = await self._flags.change_one(
+            all_of({"_id": id, "reviews.id": {"$ne": review.id}}, standing),
+            {
+                "$set": {"state": "REVIEWED", "verdict": review.verdict.value, "standing": review.id},
+                "$push": {"reviews": to_document(review)},
+            },
+        )
+        return from_document(Flag, changed) if changed else None
+
+
+def keyset_of(flag: Flag) -> tuple[str, str]:
+    return flag.raised_at.isoformat(), flag.id
+
+
+def _read_keyset(values: Sequence[Any]) -> tuple[datetime, str]:
+    return datetime.fromisoformat(values[0]), values[1]

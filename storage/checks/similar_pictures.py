@@ -1,0 +1,239 @@
+"""Likeness in MongoDB: pictures that look nearly the same, found through indexes and never by a scan.
+
+Whole pictures by a coarse figure of 64 bits, and all within the radius: it falls into three bands, and two figures that
+differ in at most 8 bits differ in at most 2 of some band, so that the index of each band is asked for all its neighbours
+at that distance. Parts of pictures by the marks that they share: every picture is stored with all of its marks and asked
+for by some, in one command. What is found is then laid over the picture, and told apart by details.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from schema.checks.similarity import DETAIL_BITS, Likeness, coarse_bits_apart, detail_bits_apart
+from storage.mongodb.client import ASCENDING, Document, Mongo, Sort
+from storage.similarity.alignment import bits_when_laid_over
+from storage.similarity.keypoints import WHOLE, Box, Mark, Overlap, among, asked, overlap_of, unpacked
+from storage.similarity.perceptual_hash import CUTS
+
+RADIUS = 8
+"""Bits of 64 within which every picture is found."""
+BANDS = {"low": (0, 22), "middle": (22, 21), "high": (43, 21)}
+"""First bit and width of each band: three of some 21 bits, because 2^21 is near the number of figures of a large office."""
+_WITHIN_BAND = RADIUS // len(BANDS)
+_MOST_KEYS = 10_000
+"""Of one band and hash: figures that so many share, as those of one form photographed again and again, tell nothing."""
+_SURE = 12
+"""Bits of 256 below which nothing is gained by moving one picture over the other."""
+_MOST_LAID_OVER = 16
+"""Of each way to find them the nearest that are not sure: each costs up to 30 ms of processor time."""
+_MOST_ON_ONE_MARK = 4
+"""Of those that share a single mark: most of them share nothing else."""
+_MOST_SHARING = 2_000
+"""Pictures that may share a key before each mark is asked for alone, and those that so many share are passed over."""
+_MOST_OF_A_MARK = 100
+_LEAST_SHARED = 0.2
+"""Share of its own sides' product that a picture has in common with another, ..."""
+_MOST_SHARED = 0.5
+"""... and one of the two at least: that both show the same sign on a wall makes them no copies."""
+
+_ALL_BUT_WHOLE = 0.8
+"""Where so much of both is shared, marks are not exact enough to say which one was cut."""
+
+INDEXES: list[tuple[Sort, dict[str, Any]]] = [
+    (((band, ASCENDING), ("coarse", ASCENDING), ("_id", ASCENDING)), {}) for band in BANDS
+]
+MARK_INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("keys", ASCENDING),), {})]
+
+
+@dataclass(frozen=True)
+class Alike:
+    """A medium that looks like another: in how many of 256 bits they differ."""
+
+    media_id: str
+    bits: int
+
+
+class Likenesses:
+    def __init__(self, mongo: Mongo) -> None:
+        self._likenesses = mongo.collection("likenesses")
+        self._marks = mongo.collection("likeness_marks")
+
+    async def keep(self, media_id: str, made: Sequence[Likeness]) -> None:
+        """Make a picture findable; what is kept already stays."""
+        await self._marks.insert_many([mark_entry(media_id, each.marks) for each in made if each.marks])
+        await self._likenesses.insert_many([entry(media_id, each) for each in made])
+
+    async def forget(self, media_id: str) -> None:
+        """Make a picture that is gone findable no more."""
+        await self._likenesses.delete_many({"_id": {"$in": [f"{media_id}:{cut}" for cut in range(CUTS)]}})
+
+    async def of(self, media_ids: Sequence[str]) -> dict[str, list[Likeness]]:
+        """What each is compared by; without those that have nothing."""
+        ids = [f"{media_id}:{cut}" for media_id in media_ids for cut in range(CUTS)]
+        marks = {each["_id"]: each["marks"] for each in await self._marks.find({"_id": {"$in": list(media_ids)}})}
+        found: dict[str, list[Likeness]] = {}
+        for each in await self._likenesses.find({"_id": {"$in": ids}}):
+            media_id, _, cut = each["_id"].partition(":")
+            whole = (each.get("grey", b""), marks.get(media_id, b"")) if cut == "0" else (b"", b"")
+            found.setdefault(media_id, []).append(Likeness(int(cut), each["coarse"], each["detail"], *whole))
+        return found
+
+    async def near(self, media_id: str, wanted: Sequence[Likeness], most_bits: int) -> list[Alike]:
+        """Other media that are within `most_bits` of 256 of one of `wanted`, as a whole or in what they share."""
+        bits_of: dict[str, int] = {}
+        overlaps: dict[str, Overlap] = {}
+
+        async def as_a_whole() -> None:
+            bits_of.update(await self._near_wholes(media_id, wanted))
+
+        async def in_parts() -> None:
+            overlaps.update(await self._sharing(media_id, wanted))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(as_a_whole)
+            tasks.start_soon(in_parts)
+        unsure = sorted((bits, other) for other, bits in bits_of.items() if bits > _SURE and other not in overlaps)
+        for _, other in unsure[:_MOST_LAID_OVER]:
+            overlaps[other] = Overlap(WHOLE, WHOLE, 0)
+        own = next((each.grey for each in wanted if each.cut == 0), b"")
+        tried = [other for other in overlaps if own and bits_of.get(other, DETAIL_BITS) > _SURE]
+        greys = await self._fields([f"{other}:0" for other in tried], "grey")
+        for other in tried:
+            if grey := greys.get(f"{other}:0"):
+                laid = await anyio.to_thread.run_sync(_laid_over, own, grey, overlaps[other])
+                bits_of[other] = min(bits_of.get(other, DETAIL_BITS), laid)
+        near = [Alike(other, bits) for other, bits in bits_of.items() if bits <= most_bits]
+        return sorted(near, key=lambda alike: (alike.bits, alike.media_id))
+
+    async def _near_wholes(self, media_id: str, wanted: Sequence[Likeness]) -> dict[str, int]:
+        """Bits in which the details of those differ whose coarse figure is within the radius."""
+        pairs = await self._candidates(media_id, wanted)
+        details = await self._fields([id for id, _ in pairs], "detail")
+        bits_of: dict[str, int] = {}
+        for id, each in pairs:
+            other = id.partition(":")[0]
+            if id in details:
+                bits_of[other] = min(detail_bits_apart(details[id], each.detail), bits_of.get(other, DETAIL_BITS))
+        return bits_of
+
+    async def _sharing(self, media_id: str, wanted: Sequence[Likeness]) -> list[tuple[str, Overlap]]:
+        """Others with marks of the wanted picture, and what the two share; those on which most marks agree."""
+        body = next((each.marks for each in wanted if each.marks), b"")
+        if not body:
+            return []
+        mine = unpacked(body)
+        keys = asked(mine)
+        found = []
+        for each in await self._with_keys(keys):
+            overlap = overlap_of(mine, keys, among(keys, each["marks"])) if each["_id"] != media_id else None
+            if overlap and _is_enough(overlap):
+                found.append((each["_id"], overlap))
+        found.sort(key=lambda pair: (-pair[1].votes, pair[0]))
+        alone = [pair for pair in found if pair[1].votes == 1]
+        return [*found[: len(found) - len(alone)][:_MOST_LAID_OVER], *alone[:_MOST_ON_ONE_MARK]]
+
+    async def _with_keys(self, keys: Mapping[int, Sequence[Mark]]) -> list[Document]:
+        if not keys:
+            return []
+        shown = {"marks": 1}
+        found = await self._marks.find({"keys": {"$in": sorted(keys)}}, projection=shown, limit=_MOST_SHARING)
+        if len(found) < _MOST_SHARING:
+            return found
+        by_mark: dict[Mark, list[int]] = {}
+        for key, marks in keys.items():
+            for mark in marks:
+                by_mark.setdefault(mark, []).append(key)
+        telling: dict[str, Document] = {}
+        for each in by_mark.values():
+            of_one = await self._marks.find({"keys": {"$in": each}}, projection=shown, limit=_MOST_OF_A_MARK)
+            if len(of_one) < _MOST_OF_A_MARK:
+                telling |= {document["_id"]: document for document in of_one}
+        return list(telling.values())
+
+    async def _candidates(self, media_id: str, wanted: Sequence[Likeness]) -> list[tuple[str, Likeness]]:
+        """Entries of other media within the radius, each with the cut of the wanted picture that it is near to."""
+        found: dict[str, int] = {}
+
+        async def ask(band: str) -> None:
+            values = sorted({near for each in wanted for near in neighbours(each.coarse, band)})
+            # Answered from the index alone; one document an entry.
+            shown = {"coarse": 1, "_id": 1, band: 1}
+            for key in await self._likenesses.find(
+                {band: {"$in": values}}, projection=shown, limit=_MOST_KEYS * len(wanted)
+            ):
+                found[key["_id"]] = key["coarse"]
+
+        async with anyio.create_task_group() as tasks:
+            for band in BANDS if wanted else ():
+                tasks.start_soon(ask, band)
+        return [
+            (id, each)
+            for id, coarse in found.items()
+            for each in wanted
+            if coarse_bits_apart(coarse, each.coarse) <= RADIUS and not id.startswith(media_id)
+        ]
+
+    async def _fields(self, ids: Sequence[str], name: str) -> dict[str, Any]:
+        wanted = {"_id": {"$in": sorted(set(ids))}}
+        found = await self._likenesses.find(wanted, projection={name: 1}) if ids else []
+        return {each["_id"]: each[name] for each in found if name in each}
+
+
+def _is_enough(overlap: Overlap) -> bool:
+    less, more = sorted((_area(overlap.mine), _area(overlap.theirs)))
+    return less >= _LEAST_SHARED and more >= _MOST_SHARED
+
+
+def _area(box: Box) -> float:
+    left, top, right, bottom = box
+    return (right - left) * (bottom - top)
+
+
+def _laid_over(own: bytes, other: bytes, overlap: Overlap) -> int:
+    """Bits apart at the best fit of the one of which more is shared over the other; of either where that can't be told."""
+    mine, theirs = _area(overlap.mine), _area(overlap.theirs)
+    is_close = min(mine, theirs) >= _ALL_BUT_WHOLE
+    tries = []
+    if mine >= theirs or is_close:
+        tries.append(bits_when_laid_over(own, other, overlap.theirs, within=overlap.mine))
+    if theirs >= mine or is_close:
+        tries.append(bits_when_laid_over(other, own, overlap.mine, within=overlap.theirs))
+    return min(tries)
+
+
+def entry(media_id: str, made: Likeness) -> Document:
+    """As it is stored: one document a cut, with the three bands of its coarse figure."""
+    bands = {band: band_of(made.coarse, band) for band in BANDS}
+    grey = {"grey": made.grey} if made.grey else {}
+    return {"_id": f"{media_id}:{made.cut}", "coarse": made.coarse, "detail": made.detail, **bands, **grey}
+
+
+def mark_entry(media_id: str, marks: bytes) -> Document:
+    """As it is stored: one document a picture, found by the keys of its marks."""
+    return {"_id": media_id, "keys": sorted({each.key for each in unpacked(marks).marks}), "marks": marks}
+
+
+def band_of(coarse: int, band: str) -> int:
+    first, width = BANDS[band]
+    return coarse >> first & (1 << width) - 1
+
+
+def neighbours(coarse: int, band: str) -> Iterator[int]:
+    """All values of that band within two bits of the figure's own: 254 or 232 of them."""
+    value = band_of(coarse, band)
+    return (value ^ flipped for flipped in _FLIPPED[band])
+
+
+_FLIPPED = {
+    band: tuple(
+        sum(1 << place for place in places)
+        for count in range(_WITHIN_BAND + 1)
+        for places in combinations(range(width), count)
+    )
+    for band, (_, width) in BANDS.items()
+}

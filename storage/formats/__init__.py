@@ -1,0 +1,1 @@
+"""Read pictures, videos, sounds and documents, in a sandboxed child process."""

@@ -1,0 +1,65 @@
+"""The one file that imports pypdfium2: how many pages a PDF has, whether it is whole, and its first page as plain RGB.
+
+What is made of the page is left to `pictures`.
+"""
+
+import ctypes
+import os
+from pathlib import Path
+
+import pypdfium2
+from pypdfium2 import raw
+
+from storage.formats.results import Damage, Picture, Raster
+
+_TAIL_BYTES = 2048
+
+
+def read_pdf(path: Path, side: int) -> tuple[Picture, Raster | None]:
+    """Facts, and the first page with its long side at `side` pixels. Scripts and forms are never run."""
+    is_cut = _is_cut(path)
+    try:
+        with pypdfium2.PdfDocument(path) as document:
+            revision = raw.FPDF_GetSecurityHandlerRevision(document)
+            count = len(document)
+            picture = Picture(
+                "application/pdf",
+                page_count=count,
+                is_encrypted=revision != -1,
+                damage=Damage.TRUNCATED if is_cut else None if count else Damage.CORRUPT,
+            )
+            try:
+                return picture, _first_page(document, side) if count else None
+            except (pypdfium2.PdfiumError, ValueError, OverflowError, ctypes.ArgumentError):
+                return _damaged(picture, is_cut=is_cut), None
+    except pypdfium2.PdfiumError as error:
+        if getattr(error, "err_code", None) in {raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY}:
+            return Picture("application/pdf", is_encrypted=True, damage=Damage.ENCRYPTED), None
+        return _damaged(Picture("application/pdf"), is_cut=is_cut), None
+
+
+def _damaged(picture: Picture, *, is_cut: bool) -> Picture:
+    return Picture(
+        picture.content_type,
+        page_count=picture.page_count,
+        is_encrypted=picture.is_encrypted,
+        damage=Damage.TRUNCATED if is_cut else Damage.CORRUPT,
+    )
+
+
+def _first_page(document: pypdfium2.PdfDocument, side: int) -> Raster:
+    page = document[0]
+    longest = max(*page.get_size(), 1)
+    bitmap = page.render(scale=side / longest, rev_byteorder=True, may_draw_forms=False)
+    if bitmap.format != raw.FPDFBitmap_BGR:
+        raise ValueError(bitmap.format)
+    return Raster(bitmap.width, bitmap.height, bitmap.stride, bytes(bitmap.buffer))
+
+
+def _is_cut(path: Path) -> bool:
+    """A PDF ends with its end mark (ISO 32000-1, 7.5.5); pdfium mends what lacks it, and doesn't say so."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(size - _TAIL_BYTES, 0))
+        tail = file.read()
+    return b"%%EOF" not in tail or b"startxref" not in tail

@@ -1,0 +1,177 @@
+"""Isolation: pictures are read in a child process that is capped in time and memory and may die without harm.
+
+What is read is left to `examining`, the child's own side to `decoding_child`, which file to the caller.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from subprocess import PIPE
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+import orjson
+from anyio.abc import ByteSendStream, Process
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from storage.formats.result_validation import is_plausible
+from storage.formats.results import A, Damage, Picture, from_json
+
+_ROOT = Path(__file__).parents[2]
+_ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
+"""NumPy's would each reserve address space, which is what the child is capped in."""
+_START_SECONDS = 30.0
+_REPLY_BYTES = 32 * 2**20
+
+
+class DecoderUnavailable(Exception):  # noqa: N818  says what is so
+    """The child process does not start: a fault of this machine, and none of the picture. Try again later."""
+
+
+class Isolated:
+    """One child process, started at need, that runs one of `functions` on one file at a time; make several to do more.
+
+    A function is named `module:function`, takes a path first, and answers as `picture_facts` has it.
+    Use as an async context manager: leaving it ends the child. A child never outlives its parent (Linux).
+    """
+
+    def __init__(self, *functions: str, seconds: float, memory_bytes: int) -> None:
+        self._functions = functions
+        self._seconds, self._memory_bytes = seconds, memory_bytes
+        self._child: _Child | None = None
+        self._turn = anyio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._end()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child, while there is one."""
+        return self._child.process.pid if self._child else None
+
+    async def _run(self, kind: type[A], work: str, path: Path, *more: Any) -> A:
+        answered = False
+        try:
+            child = await self._ready()
+            try:
+                with anyio.fail_after(self._seconds):
+                    await child.requests.send(_request(work, path, more))
+                    size = int.from_bytes(await child.replies.receive_exactly(4))
+                    if size > _REPLY_BYTES:
+                        return kind(damage=Damage.CRASHED)
+                    answer = from_json(await child.replies.receive_exactly(size), kind)
+            except TimeoutError:
+                return kind(damage=Damage.TIMED_OUT)
+            except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.IncompleteRead, ValueError):
+                return kind(damage=Damage.CRASHED)
+            answered = True
+            return answer
+        finally:
+            # Also when cancelled: an answer that comes too late would be taken for the next picture's.
+            if not answered:
+                await self._end()
+
+    async def _ready(self) -> "_Child":
+        if self._child is not None and _has_ended(self._child.process):
+            await self._end()
+        if self._child is None:
+            self._child = await self._start()
+            try:
+                with anyio.fail_after(_START_SECONDS):
+                    await self._child.replies.receive_exactly(1)
+            except (TimeoutError, anyio.BrokenResourceError, anyio.IncompleteRead) as error:
+                raise DecoderUnavailable("The process that decodes pictures does not start.") from error
+        return self._child
+
+    async def _start(self) -> "_Child":
+        process = await anyio.open_process(
+            [
+                *(sys.executable, "-m", "storage.formats.sandbox_child"),
+                *(str(os.getpid()), str(self._memory_bytes), *self._functions),
+            ],
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=None,
+            cwd=_ROOT,
+            # No secrets: hostile bytes may take the child over.
+            env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | _ONE_THREAD,
+        )
+        if process.stdin is None or process.stdout is None:
+            raise DecoderUnavailable("The process that decodes pictures has no pipes.")
+        return _Child(process, process.stdin, BufferedByteReceiveStream(process.stdout))
+
+    async def _end(self) -> None:
+        child, self._child = self._child, None
+        if child is not None:
+            with anyio.CancelScope(shield=True):
+                with contextlib.suppress(ProcessLookupError):
+                    child.process.kill()
+                await child.process.aclose()
+
+
+class Decoder(Isolated):
+    """Reads pictures. `work` and `facts` name the functions that its child runs on a path; both return a `Picture`."""
+
+    def __init__(
+        self,
+        *,
+        work: str = "storage.formats.reader:examine",
+        facts: str = "storage.formats.reader:read_facts",
+        seconds: float = 20.0,
+        memory_bytes: int = 1536 * 2**20,
+    ) -> None:
+        super().__init__(work, facts, seconds=seconds, memory_bytes=memory_bytes)
+        self._work, self._facts = work, facts
+
+    async def examine(self, path: Path) -> Picture:
+        """What the picture says, with its thumbnails. A crash, a hang or a bomb is the picture's `damage`.
+
+        It is then read once more without its pixels, so that the facts are there all the same.
+        Raises `DecoderUnavailable` when no child can be started, and `OSError` for a path that can't be read.
+        """
+        async with self._turn:
+            if not os.access(path, os.R_OK):
+                raise FileNotFoundError(path)
+            picture = await self._believed(self._work, path)
+            if picture.damage in {Damage.TIMED_OUT, Damage.CRASHED, Damage.OUT_OF_MEMORY}:
+                facts = await self._believed(self._facts, path)
+                picture = replace(facts, damage=picture.damage)
+            return picture
+
+    async def _believed(self, work: str, path: Path) -> Picture:
+        """What the child says, unless no reader of ours can have said it: then hostile bytes have it, and it is ended."""
+        picture = await self._run(Picture, work, path)
+        if is_plausible(picture):
+            return picture
+        await self._end()
+        return Picture(damage=Damage.CRASHED)
+
+
+@dataclass(frozen=True)
+class _Child:
+    process: Process
+    requests: ByteSendStream
+    replies: BufferedByteReceiveStream
+
+
+def _has_ended(process: Process) -> bool:
+    """Asked of the kernel: the event loop may learn of a death only later, and the next picture would pay for it."""
+    try:
+        ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:  # the event loop has been told
+        return True
+    return ended is not None or process.returncode is not None
+
+
+def _request(work: str, path: Path, more: Sequence[Any]) -> bytes:
+    return orjson.dumps([work, os.fspath(path.absolute()), *more]) + b"\n"

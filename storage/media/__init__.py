@@ -1,0 +1,1 @@
+"""Store photos, videos, sounds and documents, from upload to link."""

@@ -1,0 +1,1 @@
+"""Talk to MongoDB: the client, codecs, errors, change streams and pages."""

@@ -1,0 +1,33 @@
+"""Keysets: a page's place in a sorted list as a range of the database; never an offset.
+
+Signing a place into a cursor is left to `schema/core/pagination.py`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from schema.core.pagination import Page
+from storage.access.visibility import all_of
+from storage.mongodb.client import ASCENDING, Collection, Document, Filter, Sort
+
+
+def after(sort: Sort, keyset: Sequence[Any]) -> Filter:
+    """Documents that follow `keyset` (a value for each field of `sort`) in that order."""
+    steps: list[Document] = []
+    for index, (field, direction) in enumerate(sort):
+        step: Document = {name: keyset[place] for place, (name, _) in enumerate(sort[:index])}
+        step[field] = {"$gt" if direction == ASCENDING else "$lt": keyset[index]}
+        steps.append(step)
+    return {"$or": steps}
+
+
+async def fetch(
+    collection: Collection,
+    filter: Filter,
+    sort: Sort,
+    page: Page,
+    read: Callable[[Sequence[Any]], Sequence[Any]] = tuple,
+) -> list[Document]:
+    """The page's documents and one more, where there is one; `read` turns a cursor's plain values into stored ones."""
+    place = after(sort, read(page.keyset)) if page.keyset is not None else {}
+    return await collection.find(all_of(filter, place), sort=sort, limit=page.first + 1)

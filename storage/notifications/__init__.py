@@ -1,0 +1,1 @@
+"""Store subscriptions, push messages and webhooks."""

@@ -1,0 +1,1 @@
+"""Store units, monitoring points and outlines of counties."""

@@ -1,0 +1,48 @@
+"""Monitoring points in MongoDB: looked up by id or code, and listed by industry and subtree."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from schema.core.pagination import Page
+from schema.organisation.monitoring_points import MonitoringPoint
+from storage.access.visibility import all_of, within
+from storage.mongodb import keyset_pagination
+from storage.mongodb.client import ASCENDING, Filter, Mongo, Sort
+from storage.mongodb.codecs import from_document, to_document
+
+SORT: Sort = (("code", ASCENDING), ("_id", ASCENDING))
+INDEXES: list[tuple[Sort, dict[str, Any]]] = [
+    ((("code", ASCENDING),), {"unique": True}),
+    ((("path", ASCENDING), ("code", ASCENDING)), {}),
+    ((("industry", ASCENDING), ("code", ASCENDING)), {}),
+    ((("monitor_ids", ASCENDING),), {}),
+]
+
+
+class MonitoringPoints:
+    def __init__(self, mongo: Mongo) -> None:
+        self._points = mongo.collection("monitoring_points")
+
+    async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[MonitoringPoint]:
+        """Those of `ids` that there are, in no order."""
+        found = await self._points.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
+        return [from_document(MonitoringPoint, document) for document in found]
+
+    async def named(self, names: Sequence[str]) -> list[MonitoringPoint]:
+        """Points known by any of `names`: ids or codes."""
+        wanted = list(names)
+        found = await self._points.find({"$or": [{"_id": {"$in": wanted}}, {"code": {"$in": wanted}}]})
+        return [from_document(MonitoringPoint, document) for document in found]
+
+    async def page(
+        self, visible: Filter, page: Page, *, below: str | None = None, industry: str | None = None
+    ) -> list[MonitoringPoint]:
+        """By code, in the subtree at the path `below`."""
+        filters = all_of(visible, within("path", [below]) if below else {}, {"industry": industry} if industry else {})
+        found = await keyset_pagination.fetch(self._points, filters, SORT, page)
+        return [from_document(MonitoringPoint, document) for document in found]
+
+    async def put_all(self, points: Sequence[MonitoringPoint]) -> None:
+        """Store each, replacing what stood under its id."""
+        documents = [to_document(point) for point in points]
+        await self._points.upsert_many([({"_id": document["_id"]}, {"$set": document}) for document in documents])

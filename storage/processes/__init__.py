@@ -1,0 +1,1 @@
+"""Supervise child processes and their scratch folders."""

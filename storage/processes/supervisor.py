@@ -1,0 +1,195 @@
+"""Child processes: started on a leash, watched, restarted with back-off, stopped in order.
+
+Which programs there are, and when one is ready, is left to `engines` and to `scripts.run`.
+"""
+
+import asyncio
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from storage.processes import parent_death_signal
+
+LOG_BYTES = 16 * 2**20
+DEATHS, DEATHS_SECONDS = 5, 60.0
+PATIENCE_SECONDS = 10.0
+
+
+class Lost(Exception):  # noqa: N818
+    """A child can't be started or kept alive; the text is one sentence for the operator, then the end of its log."""
+
+
+@dataclass(frozen=True)
+class Program:
+    """What to run: `log` None leaves the output where the parent's goes; `passed` are descriptors it inherits."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    folder: Path
+    log: Path | None = None
+    passed: Sequence[int] = ()
+    grace_seconds: float = 10.0
+
+
+@dataclass
+class Child:
+    """One program kept running until `stop`; `say` gets a sentence when it died and is started again."""
+
+    program: Program
+    say: Callable[[str], None]
+    lost: "asyncio.Future[Lost]"
+    _process: asyncio.subprocess.Process | None = None
+    _watch: "asyncio.Task[None] | None" = None
+    _deaths: list[float] = field(default_factory=list)
+    _stopping: bool = False
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process and self._process.returncode is None else None
+
+    async def start(self, ready: Callable[[], Awaitable[bool]] | None = None, *, within_seconds: float = 600.0) -> None:
+        """Start and wait until `ready()`. Raise `Lost` when it ends before, or isn't ready in time; it is dead then."""
+        try:
+            process = await self._spawn()
+        except OSError as error:
+            raise Lost(f"{self.program.name} can't be started: {error}.") from error
+        begun, patient = time.monotonic(), True
+        try:
+            while ready is not None and not await ready():
+                seconds = time.monotonic() - begun
+                self._check_start(process, seconds, within_seconds)
+                if patient and seconds > PATIENCE_SECONDS:
+                    self.say(f"{self.program.name} is still starting; after a crash it first recovers what it had.")
+                    patient = False
+                await asyncio.sleep(0.02)
+        except BaseException:
+            await self.stop()
+            raise
+        self._watch = asyncio.create_task(self._keep(process))
+
+    async def stop(self) -> None:
+        """Ask it to end, wait `grace_seconds`, then kill it and what is left of its process group."""
+        self._stopping = True
+        if self._watch is not None and self.pid is None:  # dead already, and waiting to be started again
+            self._watch.cancel()
+            await asyncio.wait([self._watch])
+        process = self._process
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), self.program.grace_seconds)
+        except TimeoutError:
+            _kill_group(process.pid)
+            await process.wait()
+        _kill_group(process.pid)
+
+    def kill(self) -> None:
+        self._stopping = True
+        if self._process is not None:
+            _kill_group(self._process.pid)
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        program = self.program
+        with contextlib.ExitStack() as opened:
+            output = opened.enter_context(_appending(program.log)) if program.log else None
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", parent_death_signal.__file__, str(os.getpid()), *program.command),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=dict(program.environment),
+                cwd=program.folder,
+                pass_fds=tuple(program.passed),
+                start_new_session=True,  # Ctrl-C reaches the parent alone, which stops the rest in order
+            )
+        return self._process
+
+    async def _keep(self, process: asyncio.subprocess.Process) -> None:
+        while True:
+            code = await process.wait()
+            _kill_group(process.pid)  # what it started itself
+            if self._stopping:
+                return None
+            now = time.monotonic()
+            self._deaths = [*(death for death in self._deaths if death > now - DEATHS_SECONDS), now]
+            if len(self._deaths) >= DEATHS:
+                return self._give_up(
+                    f"{self.program.name} died {DEATHS} times within a minute, last by {_cause(code)}."
+                )
+            self.say(f"{self.program.name} died by {_cause(code)} and is started again.")
+            await asyncio.sleep(0.1 * 2 ** (len(self._deaths) - 1))
+            try:
+                process = await self._spawn()
+            except OSError as error:
+                return self._give_up(f"{self.program.name} died and can't be started again: {error}.")
+
+    def _give_up(self, sentence: str) -> None:
+        if not self.lost.done():
+            self.lost.set_result(self._obituary(sentence))
+
+    def _check_start(self, process: asyncio.subprocess.Process, seconds: float, within_seconds: float) -> None:
+        if process.returncode is not None:
+            raise self._obituary(f"{self.program.name} ended while starting, by {_cause(process.returncode)}.")
+        if seconds > within_seconds:
+            raise self._obituary(f"{self.program.name} wasn't ready within {within_seconds:.0f} seconds.")
+
+    def _obituary(self, sentence: str) -> Lost:
+        log = self.program.log
+        if log is None or not log.exists():
+            return Lost(sentence)
+        last = log.read_bytes()[-4000:].decode(errors="replace").splitlines()[-10:]
+        return Lost("\n".join([f"{sentence} The end of {log}:", *(f"  {line[:300]}" for line in last)]))
+
+
+async def listening(port: int) -> bool:
+    """Whether something accepts connections on that port of loopback."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+    return True
+
+
+async def start_together(starts: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Start several children at once; when one is `Lost` the others are stopped, and that is raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for start in starts:
+                group.create_task(start)
+    except* Lost as losses:
+        raise losses.exceptions[0] from None
+
+
+def trim_log(log: Path) -> None:
+    """Set a log of more than 16 MiB aside as `NAME.1`, in place of the one before; programs keep writing to it."""
+    with contextlib.suppress(FileNotFoundError):
+        if log.stat().st_size > LOG_BYTES:
+            shutil.copy(log, log.with_name(f"{log.name}.1"))
+            os.truncate(log, 0)
+
+
+def _appending(log: Path) -> BinaryIO:
+    """For the owner only; appending, so that `trim_log` may cut the file under the running program."""
+    return open(log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600))
+
+
+def _kill_group(leader: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
+
+
+def _cause(code: int) -> str:
+    return signal.Signals(-code).name if code < 0 else f"exit code {code}"

@@ -1,0 +1,1 @@
+"""Store redactions: copies that may be shown outside."""

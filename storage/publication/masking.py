@@ -1,0 +1,80 @@
+"""Covering: a copy of a picture whose boxes are filled solid, by Pillow, and the views in which faces are looked for.
+
+Runs in the child process of `redacting`; finding the faces in those views is left to `faces`.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+from storage.formats.pictures import decode, quiet, read_facts, upright
+from storage.formats.results import Covered, Damage, Edges
+
+WHOLE = 5000
+"""Long side, pixels, above which a JPEG is released at half its size; only phones of 100 megapixels come to that."""
+_BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
+_UNREADABLE = frozenset({Damage.EMPTY, Damage.UNSUPPORTED})
+
+
+@dataclass(frozen=True)
+class View:
+    """The upright picture at some size: three bytes a pixel, red, green, blue, in rows from the top."""
+
+    width: int
+    height: int
+    pixels: bytes
+
+
+def cover(path: Path, boxes: Sequence[Edges], into: str) -> Covered:
+    """Write the picture upright and whole as a JPEG into the file `into`, its boxes black, with no metadata of any kind.
+
+    A box is rounded outwards to whole pixels. Raises `OSError` for files that can't be opened or written.
+    """
+    picture = read_facts(path)
+    if picture.damage in _UNREADABLE:
+        return Covered(damage=picture.damage)
+    with quiet():
+        try:
+            image, damage = decode(path, picture, upright, WHOLE)
+        except _BOMB:
+            return Covered(damage=Damage.TOO_MANY_PIXELS)
+    if image is None:
+        return Covered(damage=damage)
+    for box in boxes:
+        image.paste("black", pixels_of(box, image.width, image.height))
+    image.info = {}  # Pillow would carry a comment over
+    image.save(into, "JPEG", quality=90, optimize=True)
+    return Covered(image.width, image.height)
+
+
+def pixels_of(box: Edges, width: int, height: int) -> tuple[int, int, int, int]:
+    """Every pixel that the box touches: left and top included, right and bottom not."""
+    left, top, right, bottom = box
+    return math.floor(left * width), math.floor(top * height), math.ceil(right * width), math.ceil(bottom * height)
+
+
+def views(path: Path, long_sides: Sequence[int], multiple: int) -> tuple[list[View], Damage | None]:
+    """The upright picture at each size, both sides rounded up to a `multiple`; none where nothing decodes, and why."""
+    picture = read_facts(path)
+    if picture.damage in _UNREADABLE:
+        return [], picture.damage
+    largest = max(long_sides)
+    with quiet():
+        try:
+            image, damage = decode(path, picture, partial(upright, within=largest), largest)
+        except _BOMB:
+            return [], Damage.TOO_MANY_PIXELS
+    if image is None:
+        return [], damage
+    sizes = {_fitted(image.size, long_side, multiple) for long_side in long_sides}
+    return [View(*size, image.resize(size, Image.Resampling.BILINEAR).tobytes()) for size in sorted(sizes)], None
+
+
+def _fitted(size: tuple[int, int], long_side: int, multiple: int) -> tuple[int, int]:
+    shrink = max(*size, long_side) / long_side
+    width, height = (math.ceil(side / shrink / multiple) * multiple for side in size)
+    return width, height

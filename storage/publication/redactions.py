@@ -1,0 +1,169 @@
+"""Redactions in MongoDB: every step is one conditional update with its entry in the history; a worker's claim is a lease.
+
+Their renderings are in the object store; what is on them is made by the worker.
+"""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from schema.core.pagination import Page
+from schema.publication.redactions import (
+    MOVES,
+    WORK,
+    FaceDetection,
+    Redaction,
+    RedactionBox,
+    RedactionEvent,
+    RedactionRendering,
+    RedactionState,
+    states_before,
+)
+from storage.access.visibility import all_of
+from storage.mongodb import keyset_pagination
+from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mongo, Sort
+from storage.mongodb.codecs import from_document, to_document
+
+SORT: Sort = (("requested_at", DESCENDING), ("_id", DESCENDING))
+INDEXES: list[tuple[Sort, dict[str, Any]]] = [
+    ((("office_path", ASCENDING), *SORT), {}),
+    ((("media_id", ASCENDING), ("requested_at", ASCENDING)), {}),
+    ((("state", ASCENDING), ("due_at", ASCENDING)), {}),
+]
+_WORK = sorted(str(state.value) for state in WORK)
+
+
+class Redactions:
+    def __init__(self, mongo: Mongo) -> None:
+        self._redactions = mongo.collection("redactions")
+
+    async def request(self, redaction: Redaction) -> None:
+        """Store a request, due at once; raises `AlreadyThere` when the id is taken."""
+        await self._redactions.insert_one(to_document(redaction) | {"due_at": redaction.requested_at})
+
+    async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Redaction]:
+        """Those of `ids` that there are, in no order."""
+        found = await self._redactions.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
+        return [from_document(Redaction, document) for document in found]
+
+    async def of_media(self, media_ids: Sequence[str], visible: Filter) -> list[Redaction]:
+        """All of the media's, oldest first."""
+        wanted: Filter = {"media_id": {"$in": list(media_ids)}}
+        found = await self._redactions.find(all_of(wanted, visible), sort=[("requested_at", ASCENDING)])
+        return [from_document(Redaction, document) for document in found]
+
+    async def count_of_medium(self, media_id: str) -> int:
+        """How many of the medium's may still come to a release, or have."""
+        ended = _values(state for state, targets in MOVES.items() if not targets)
+        return await self._redactions.count({"media_id": media_id, "state": {"$nin": ended}})
+
+    async def count_waiting(self, user_id: str) -> int:
+        """How many of those that the person requested have work due."""
+        return await self._redactions.count({"state": {"$in": _WORK}, "requested_by_id": user_id})
+
+    async def page(self, filter: Filter, page: Page) -> list[Redaction]:
+        """By time of the request, latest first."""
+        found = await keyset_pagination.fetch(self._redactions, filter, SORT, page, read=_read_keyset)
+        return [from_document(Redaction, document) for document in found]
+
+    async def correct(
+        self, id: str, revision: int, boxes: Sequence[RedactionBox], event: RedactionEvent
+    ) -> Redaction | None:
+        """To RENDERING with these boxes, where `revision` is the present one; None where it isn't, or its state forbids."""
+        fields = {
+            "boxes": [to_document(box) for box in boxes],
+            "revision": event.revision,
+            "rendering": None,
+            "due_at": event.at,
+            "attempts": 0,
+        }
+        expected: Filter = {"revision": revision}
+        more: Document = {"$addToSet": {"corrector_ids": event.by_id}}
+        return await self._move(id, RedactionState.RENDERING, event, fields, expected, more)
+
+    async def approve(self, id: str, event: RedactionEvent) -> Redaction | None:
+        """To APPROVED, where the event's digest is the rendering's, and its person neither requested nor corrected."""
+        expected: Filter = {
+            "rendering.sha256": event.sha256,
+            "requested_by_id": {"$ne": event.by_id},
+            "corrector_ids": {"$ne": event.by_id},
+        }
+        return await self._move(id, RedactionState.APPROVED, event, {"decided_by_id": event.by_id}, expected)
+
+    async def reject(self, id: str, event: RedactionEvent) -> Redaction | None:
+        return await self._move(id, RedactionState.REJECTED, event, {"decided_by_id": event.by_id, "due_at": None})
+
+    async def claim(self, now: datetime, lease: timedelta) -> Redaction | None:
+        """One redaction whose work is due, for this worker alone until `lease` has passed; None when nothing is due."""
+        changed = await self._redactions.change_one(
+            {"state": {"$in": _WORK}, "due_at": {"$lte": now}},
+            {"$set": {"due_at": now + lease}, "$inc": {"attempts": 1}},
+            sort=[("due_at", ASCENDING)],
+        )
+        return from_document(Redaction, changed) if changed else None
+
+    async def hold(self, claim: Redaction, until: datetime) -> bool:
+        """Prolong the lease of a claim, or end it at `until`; False when it is another's by now, or the work is done."""
+        claimed: Filter = {"_id": claim.id, "attempts": claim.attempts, **_unchanged(claim)}
+        return await self._redactions.update_one(claimed, {"$set": {"due_at": until}})
+
+    async def propose(
+        self, claim: Redaction, detection: FaceDetection, faces: Sequence[RedactionBox], event: RedactionEvent
+    ) -> Redaction | None:
+        """REQUESTED to PROPOSED with the faces that were found; None when somebody has rejected it meanwhile."""
+        proposed = [to_document(face) for face in faces]
+        fields = {"face_detection": detection.value, "faces": proposed, "boxes": proposed, "due_at": None}
+        return await self._move(claim.id, RedactionState.PROPOSED, event, fields)
+
+    async def rendered(
+        self, claim: Redaction, rendering: RedactionRendering, event: RedactionEvent
+    ) -> Redaction | None:
+        """RENDERING to AWAITING_APPROVAL; None when the boxes were corrected again meanwhile, or it was rejected."""
+        fields = {"rendering": to_document(rendering), "due_at": None}
+        return await self._move(claim.id, RedactionState.AWAITING_APPROVAL, event, fields, _unchanged(claim))
+
+    async def fail(self, claim: Redaction, event: RedactionEvent) -> Redaction | None:
+        """To FAILED for the reason that the event notes; None when a person has taken a step meanwhile."""
+        fields = {"failure": event.note, "due_at": None}
+        return await self._move(claim.id, RedactionState.FAILED, event, fields, _unchanged(claim))
+
+    async def due(self) -> AsyncIterator[None]:
+        """Yields whenever there may be new work, until the stream breaks."""
+        states = {"$in": _WORK}
+        changed: Document = {"$or": [{"fullDocument.state": states}, {"updateDescription.updatedFields.state": states}]}
+        async with self._redactions.changes([{"$match": changed}]) as stream:
+            async for _ in stream:
+                yield
+
+    async def _move(
+        self,
+        id: str,
+        to: RedactionState,
+        event: RedactionEvent,
+        fields: Document,
+        expected: Filter | None = None,
+        more: Document | None = None,
+    ) -> Redaction | None:
+        """None also where the history has the event already."""
+        moving = all_of(
+            {"_id": id, "state": {"$in": _values(states_before(to))}, "history.id": {"$ne": event.id}}, expected or {}
+        )
+        step: Document = {"$set": {"state": to.value, **fields}, "$push": {"history": to_document(event)}}
+        changed = await self._redactions.change_one(moving, step | (more or {}))
+        return from_document(Redaction, changed) if changed else None
+
+
+def keyset_of(redaction: Redaction) -> tuple[str, str]:
+    return redaction.requested_at.isoformat(), redaction.id
+
+
+def _read_keyset(values: Sequence[Any]) -> tuple[datetime, str]:
+    return datetime.fromisoformat(values[0]), values[1]
+
+
+def _values(states: Iterable[RedactionState]) -> list[str]:
+    return sorted(str(state.value) for state in states)
+
+
+def _unchanged(claim: Redaction) -> Document:
+    return {"state": claim.state.value, "revision": claim.revision}

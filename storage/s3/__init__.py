@@ -1,0 +1,1 @@
+"""Talk to S3: the client, bucket rules and multipart uploads."""

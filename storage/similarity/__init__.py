@@ -1,0 +1,1 @@
+"""Compare pictures by hashes and keypoints."""

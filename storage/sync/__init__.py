@@ -1,0 +1,1 @@
+"""Store what a phone hands in and pulls."""

@@ -1,0 +1,142 @@
+"""Change sources: from what the database says has been written, to the records that phones see differently now.
+
+Entering them is left to `changes.py`; what a topic is, to `schema/sync/changes.py`.
+"""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Collection as Many
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from schema.casework.assignments import Assignment
+from schema.casework.cases import Case
+from schema.catalogue.entries import CatalogueEntry
+from schema.fieldwork.observations import Observation
+from schema.organisation.monitoring_points import MonitoringPoint
+from schema.organisation.units import Unit
+from schema.sync.changes import ChangeKind, topics_of_people, topics_of_place, topics_of_point
+from storage.mongodb.client import ASCENDING, Document, Mongo
+from storage.mongodb.codecs import from_document, to_document
+from storage.sync.changes import Seen
+
+COLLECTIONS: dict[ChangeKind, str] = {
+    ChangeKind.UNIT: "units",
+    ChangeKind.MONITORING_POINT: "monitoring_points",
+    ChangeKind.CATALOGUE_ENTRY: "catalogue",
+    ChangeKind.ASSIGNMENT: "assignments",
+    ChangeKind.CASE: "cases",
+    ChangeKind.OBSERVATION: "observations",
+}
+KINDS = {name: kind for kind, name in COLLECTIONS.items()}
+_WRITTEN = {"operationType": {"$in": ["insert", "update", "replace", "delete"]}}
+_OF_MEDIA: Document = {
+    "ns.coll": "media",
+    # Leases and attempts of workers are no matter of phones.
+    "$or": [{"operationType": "insert"}, {"updateDescription.updatedFields.state": {"$exists": True}}],
+}
+PIPELINE: list[Document] = [
+    {"$match": {**_WRITTEN, "$or": [{"ns.coll": {"$in": list(KINDS)}}, _OF_MEDIA]}},
+    {"$project": {"ns.coll": 1, "documentKey": 1, "clusterTime": 1}},
+]
+
+Ids = Mapping[ChangeKind, Many[str]]
+
+
+class ChangeSources:
+    def __init__(self, mongo: Mongo) -> None:
+        self._collections = {kind: mongo.collection(name) for kind, name in COLLECTIONS.items()}
+        self._media = mongo.collection("media")
+
+    async def touched(self, events: Iterable[Document]) -> Ids:
+        """Every record that may be seen differently after those writes.
+
+        An assignment decides who sees its case; a case and the media of an observation show in the observation.
+        """
+        written: dict[str, set[str]] = defaultdict(set)
+        for event in events:
+            written[event["ns"]["coll"]].add(event["documentKey"]["_id"])
+        ids: dict[ChangeKind, set[str]] = {kind: written[name] for name, kind in KINDS.items()}
+        given = await self._values(ChangeKind.ASSIGNMENT, {"_id": {"$in": list(ids[ChangeKind.ASSIGNMENT])}}, "case_id")
+        of_cases = await self._values(ChangeKind.OBSERVATION, {"case_ids": {"$in": list(ids[ChangeKind.CASE])}}, "_id")
+        of_media = await self._media.find({"_id": {"$in": list(written["media"])}}, projection={"observation_id": 1})
+        ids[ChangeKind.CASE] |= given
+        ids[ChangeKind.OBSERVATION] |= of_cases | {each["observation_id"] for each in of_media}
+        return ids
+
+    async def look(self, ids: Ids) -> list[Seen]:
+        """Those records as they are now."""
+        return [seen for kind, wanted in ids.items() if wanted for seen in await self._look(kind, wanted)]
+
+    async def ids(self, kind: ChangeKind, after: str, most: int) -> list[str]:
+        """Of all records of a kind, from `after` on."""
+        found = await self._collections[kind].find(
+            {"_id": {"$gt": after}}, sort=[("_id", ASCENDING)], limit=most, projection={"_id": 1}
+        )
+        return [each["_id"] for each in found]
+
+    async def _look(self, kind: ChangeKind, ids: Many[str]) -> list[Seen]:
+        documents = await self._collections[kind].find({"_id": {"$in": list(ids)}})
+        found = {document["_id"]: document for document in documents}
+        if kind is ChangeKind.UNIT:
+            seen = [self._seen(kind, unit, topics_of_place(kind, unit.path)) for unit in _read(Unit, documents)]
+        elif kind is ChangeKind.CATALOGUE_ENTRY:
+            entries = _read(CatalogueEntry, documents)
+            seen = [self._seen(kind, entry, topics_of_place(kind, entry.path)) for entry in entries]
+        elif kind is ChangeKind.MONITORING_POINT:
+            seen = [self._seen(kind, point, topics_of_point(point)) for point in _read(MonitoringPoint, documents)]
+        elif kind is ChangeKind.ASSIGNMENT:
+            given = _read(Assignment, documents)
+            seen = [self._seen(kind, each, topics_of_people(kind, [each.assignee_id])) for each in given]
+        elif kind is ChangeKind.CASE:
+            people = await self._given(list(found))
+            cases = _read(Case, documents)
+            seen = [self._seen(kind, case, topics_of_people(kind, people[str(case.id)])) for case in cases]
+        else:
+            seen = await self._observations(_read(Observation, documents))
+        return [*seen, *(Seen(kind, id) for id in ids if id not in found)]
+
+    async def _observations(self, observations: Sequence[Observation]) -> list[Seen]:
+        kind = ChangeKind.OBSERVATION
+        media_ids = {id for each in observations for id in each.content.media_ids}
+        media = await self._media.find({"_id": {"$in": list(media_ids)}}, projection={"state": 1, "rejection": 1})
+        states = {each["_id"]: [each["state"], each.get("rejection")] for each in media}
+        case_ids = {id for each in observations for id in each.case_ids}
+        cases = await self._collections[ChangeKind.CASE].find({"_id": {"$in": list(case_ids)}})
+        told = {str(case.id): to_document(case.follow_up()) for case in _read(Case, cases)}
+        return [
+            self._seen(
+                kind,
+                each,
+                topics_of_people(kind, [each.author_id]),
+                [states.get(id) for id in each.content.media_ids],
+                [told.get(id) for id in each.case_ids],
+            )
+            for each in observations
+        ]
+
+    async def _given(self, case_ids: Sequence[str]) -> Mapping[str, set[str]]:
+        """To whom each case is or was given, as `storage/casework/assignments.py` says who may follow it."""
+        wanted = {"case_id": {"$in": list(case_ids)}, "state": {"$ne": "WITHDRAWN"}}
+        people: dict[str, set[str]] = defaultdict(set)
+        for each in await self._collections[ChangeKind.ASSIGNMENT].find(wanted):
+            people[each["case_id"]].add(each["assignee_id"])
+        return people
+
+    async def _values(self, kind: ChangeKind, wanted: Document, field: str) -> set[str]:
+        found = await self._collections[kind].find(wanted, projection={field: 1})
+        return {each[field] for each in found if each.get(field)}
+
+    @staticmethod
+    def _seen(kind: ChangeKind, record: Any, topics: Iterable[str], *more: Any) -> Seen:
+        """A digest over what the record holds: what workers keep beside it in the same document is not read."""
+        return Seen(kind, str(record.id), frozenset(topics), _digest(to_document(record), *more))
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts, default=str, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+
+def _read(kind: type[Any], documents: Iterable[Document]) -> list[Any]:
+    return [from_document(kind, document) for document in documents]

@@ -1,0 +1,205 @@
+"""Changes in MongoDB: an entry for each record and topic, numbered in one sequence by whoever holds the lease.
+
+A record that changes again takes its entries along to the end of the sequence, so that a reader who has come to a number
+has missed nothing before it, and what changed a hundred times is read once. Which records there are and what they say is
+left to `change_sources.py`.
+"""
+
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from schema.sync.changes import ChangeKind, Progress
+from storage.access.visibility import NOTHING, any_of
+from storage.mongodb.client import ASCENDING, Document, Filter, Mongo, Session, Sort
+from storage.mongodb.errors import AlreadyThere
+
+INDEXES: list[tuple[Sort, dict[str, Any]]] = [
+    ((("topic", ASCENDING), ("number", ASCENDING)), {}),
+    ((("record_id", ASCENDING),), {}),
+    ((("gone_at", ASCENDING),), {"partialFilterExpression": {"gone_at": {"$type": "date"}}}),
+]
+HEAD_INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("kind", ASCENDING), ("_id", ASCENDING)), {})]
+STATE = "state"
+FREE = datetime.min.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A record as it is now: under which topics it stands, and a digest of all that its readers are shown of it.
+
+    One that is there no longer stands under no topic.
+    """
+
+    kind: ChangeKind
+    id: str
+    topics: frozenset[str] = frozenset()
+    digest: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """That there is something to look at under a topic."""
+
+    kind: ChangeKind
+    record_id: str
+    number: int
+
+
+@dataclass(frozen=True)
+class ChangeSequence:
+    """Where the one sequence stands: its name, its last number, and up to when all that was written is in it.
+
+    Below `horizon` it has forgotten what went.
+    """
+
+    epoch: str
+    last: int
+    horizon: int
+    as_of: datetime | None
+    token: Document | None
+
+
+class LeaseLost(Exception):  # noqa: N818
+    """Another process writes the sequence by now; nothing was written."""
+
+
+class Changes:
+    def __init__(self, mongo: Mongo) -> None:
+        self._mongo = mongo
+        self._entries = mongo.collection("changes")
+        self._heads = mongo.collection("change_heads")
+        self._state = mongo.collection("change_state")
+
+    async def sequence(self) -> ChangeSequence | None:
+        """None before the first worker has begun it."""
+        found = await self._state.find_one({"_id": STATE})
+        return _sequence(found) if found else None
+
+    async def claim(self, holder: str, now: datetime, until: datetime) -> ChangeSequence | None:
+        """Take the lease, or keep it; None while another has it."""
+        wanted: Filter = {"_id": STATE, "$or": [{"holder": holder}, {"until": {"$lte": now}}]}
+        beginning = {"epoch": secrets.token_urlsafe(9), "last": 0, "horizon": 0, "as_of": None, "token": None}
+        update: Document = {"$set": {"holder": holder, "until": until}, "$setOnInsert": beginning}
+        try:
+            claimed = await self._state.change_one(wanted, update, upsert=True)
+        except AlreadyThere:
+            return None
+        return _sequence(claimed) if claimed else None
+
+    async def release(self, holder: str) -> None:
+        """Let another worker go on at once."""
+        await self._state.update_one({"_id": STATE, "holder": holder}, {"$set": {"holder": None, "until": FREE}})
+
+    async def begin_anew(self, holder: str) -> None:
+        """Name the sequence anew: what phones have read of it counts no longer. Raises `LeaseLost`."""
+        anew = {"epoch": secrets.token_urlsafe(9), "token": None}
+        if not await self._state.update_one({"_id": STATE, "holder": holder}, {"$set": anew}):
+            raise LeaseLost
+
+    async def enter(
+        self, holder: str, records: Iterable[Seen], *, token: Document | None, as_of: datetime | None, until: datetime
+    ) -> int:
+        """Enter those of `records` that differ from what was entered last, and note how far the server's log was read.
+
+        All in one transaction, which also keeps the lease until `until`; returns how many differed. Raises `LeaseLost`.
+        """
+        seen = {record.id: record for record in records}
+
+        async def work(session: Session) -> int:
+            found = await self._heads.find({"_id": {"$in": list(seen)}}, session=session)
+            heads = {head["_id"]: head for head in found}
+            fresh = [record for record in seen.values() if _differs(record, heads.get(record.id))]
+            noted: Document = {"$set": {"token": token, "until": until}, "$inc": {"last": len(fresh)}}
+            if as_of:
+                noted["$max"] = {"as_of": as_of}  # by one clock or another's: it was true of the later, too
+            state = await self._state.change_one({"_id": STATE, "holder": holder}, noted, session=session)
+            if state is None:
+                raise LeaseLost
+            first = state["last"] - len(fresh) + 1
+            entries = [
+                each
+                for number, record in enumerate(fresh, start=first)
+                for each in _entries(record, heads.get(record.id), number, as_of or until)
+            ]
+            await self._entries.upsert_many(entries, session=session)
+            await self._heads.upsert_many([_head(record) for record in fresh], session=session)
+            return len(fresh)
+
+        return await self._mongo.transact(work)
+
+    async def read(self, progress: Progress, topics: Sequence[str], last: int, most: int) -> list[Entry]:
+        """The next `most` entries of the topics, and of those that are being left, by number up to `last`.
+
+        Up to where the sequence is known to have come, entries only leave: what is entered while this reads, which may
+        be seen under one topic and not yet under another, all comes behind.
+        """
+        filter = self.unread(progress, topics, last)
+        if filter is NOTHING:
+            return []
+        found = await self._entries.find(filter, sort=[("number", ASCENDING)], limit=most)
+        return [Entry(ChangeKind(each["kind"]), each["record_id"], each["number"]) for each in found]
+
+    @staticmethod
+    def unread(progress: Progress, topics: Sequence[str], last: int) -> Filter:
+        """One range of the index for each topic, merged in the order of their numbers."""
+        there = [_between(topic, progress.read[topic], last, fresh=True) for topic in topics]
+        gone = [_between(topic, number, last) for topic, number in progress.leaving_now.items()]
+        return any_of(*there, *gone)
+
+    async def heads(self, kind: ChangeKind, after: str, most: int) -> list[str]:
+        """Ids of what was entered of a kind, from `after` on."""
+        wanted: Filter = {"kind": kind.value, "_id": {"$gt": after}}
+        found = await self._heads.find(wanted, sort=[("_id", ASCENDING)], limit=most, projection={"_id": 1})
+        return [each["_id"] for each in found]
+
+    async def forget(self, before: datetime, most: int = 10_000) -> int:
+        """Forget entries of what went before then, the longest gone first; who reads from before them begins anew."""
+        wanted: Filter = {"gone_at": {"$lt": before}}
+        found = await self._entries.find(wanted, sort=[("gone_at", ASCENDING)], limit=most, projection={"number": 1})
+        if found:
+            # First the horizon: a reader between the two begins anew, and misses nothing.
+            horizon = max(each["number"] for each in found)
+            await self._state.update_one({"_id": STATE}, {"$max": {"horizon": horizon}})
+            await self._entries.delete_many({"_id": {"$in": [each["_id"] for each in found]}, **wanted})
+        return len(found)
+
+
+def _sequence(state: Document) -> ChangeSequence:
+    return ChangeSequence(state["epoch"], state["last"], state["horizon"], state["as_of"], state["token"])
+
+
+def _between(topic: str, number: int, last: int, *, fresh: bool = False) -> Document:
+    """Who has read nothing yet has nothing to drop."""
+    return {"topic": topic, "number": {"$gt": number, "$lte": last}} | (
+        {"gone_at": None} if fresh and not number else {}
+    )
+
+
+def _differs(record: Seen, head: Mapping[str, Any] | None) -> bool:
+    if head is None:
+        return bool(record.topics)
+    return head["digest"] != record.digest or set(head["topics"]) != record.topics
+
+
+def _entries(
+    record: Seen, head: Mapping[str, Any] | None, number: int, at: datetime
+) -> Iterable[tuple[Filter, Document]]:
+    """Those of its topics, at the sequence's end; those of topics that it has left say so there, once."""
+    before = frozenset(head["topics"]) if head else frozenset()
+    for topic in sorted(record.topics | before):
+        entry = {
+            "topic": topic,
+            "kind": record.kind.value,
+            "record_id": record.id,
+            "number": number,
+            "gone_at": None if topic in record.topics else at,
+        }
+        yield {"_id": f"{topic} {record.id}"}, {"$set": entry}
+
+
+def _head(record: Seen) -> tuple[Filter, Document]:
+    head = {"kind": record.kind.value, "digest": record.digest, "topics": sorted(record.topics)}
+    return {"_id": record.id}, {"$set": head}

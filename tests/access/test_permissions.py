@@ -1,0 +1,233 @@
+"""Permits: every field of the SDL has a row in the table, and every root field and sensitive field holds to it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from graphql import GraphQLField, GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema, build_schema, is_union_type
+from graphql.type import GraphQLInputObjectType, GraphQLNonNull, get_named_type, is_leaf_type, is_list_type
+
+from api.server.graphql_schema import printed
+from schema.access.guards import Appraised, Asked, Done, Examined, Followed, Guarded
+from schema.access.permissions import APPRAISERS, CLEARED, EXAMINERS, PERMITS, PUBLIC, SEEN
+from schema.access.viewers import Clearance, Role
+from schema.core.refusals import Refusal
+from tests.support.world import SCHEMA, World, draft, new_id
+
+SDL: GraphQLSchema = build_schema(printed(SCHEMA))
+PEOPLE = {
+    Role.INSPECTOR: "inspector",
+    Role.MONITOR: "monitor",
+    Role.SUPERVISOR: "supervisor",
+    Role.OFFICER: "officer",
+    Role.LIAISON: "liaison",
+    Role.ADMIN: "admin",
+}
+REFUSALS = {"FORBIDDEN", "UNAUTHENTICATED"}
+NAMED = {"id", "unitId", "input"}
+"""Arguments that root fields can't do without."""
+
+
+def fields() -> Iterator[tuple[str, str, GraphQLField]]:
+    for type_ in SDL.type_map.values():
+        if isinstance(type_, GraphQLObjectType) and not type_.name.startswith("__"):
+            for name, field in type_.fields.items():
+                yield type_.name, name, field
+
+
+def roots(kind: str) -> list[str]:
+    return sorted(name for owner, name, _ in fields() if owner == kind)
+
+
+def test_every_field_of_the_sdl_has_a_row_and_no_row_is_left_over() -> None:
+    assert {f"{owner}.{name}" for owner, name, _ in fields()} == set(PERMITS)
+
+
+def test_everything_is_described() -> None:
+    undescribed = [f"{owner}.{name}" for owner, name, field in fields() if not field.description]
+    for type_ in SDL.type_map.values():
+        if (
+            not type_.name.startswith("__")
+            and type_.name not in {"Query", "Mutation", "Subscription"}
+            and not type_.description
+        ):
+            undescribed.append(type_.name)
+        if isinstance(type_, GraphQLInputObjectType):
+            undescribed += [f"{type_.name}.{name}" for name, field in type_.fields.items() if not field.description]
+    builtin = {"String", "Int", "Float", "Boolean", "ID", "Date", "Void"}
+    assert [name for name in undescribed if name not in builtin] == []
+
+
+def test_every_guarded_field_carries_the_extension_that_holds_it() -> None:
+    """The table alone opens and closes nothing: the extension does, which asks the table."""
+    wanted = {"Query": Asked, "Mutation": Done, "Subscription": Followed}
+    for name, definition in SCHEMA.schema_converter.type_map.items():
+        for field in getattr(definition.definition, "fields", ()):
+            key = f"{name}.{SCHEMA.config.name_converter.get_graphql_name(field)}"
+            held = {type(extension) for extension in field.extensions}
+            if name in wanted:
+                assert wanted[name] in held, key
+            elif key in PERMITS and PERMITS[key] is CLEARED and name != "Complainant":
+                # A Complainant's own fields are reached only through the guarded field that holds it.
+                assert Guarded in held, key
+            elif key in PERMITS and PERMITS[key] is EXAMINERS:
+                assert Examined in held, key
+            elif key in PERMITS and PERMITS[key] is APPRAISERS:
+                assert Appraised in held, key
+            elif key in PERMITS:
+                assert PERMITS[key] is SEEN or name == "Complainant", key
+
+
+def example(type_: Any) -> Any:
+    """A value that fits a type of the SDL, so that a refusal can't be one of the input."""
+    if isinstance(type_, GraphQLNonNull):
+        return example(type_.of_type)
+    if is_list_type(type_):
+        return [example(type_.of_type)]
+    if isinstance(type_, GraphQLInputObjectType):
+        return {
+            name: example(field.type) for name, field in type_.fields.items() if isinstance(field.type, GraphQLNonNull)
+        }
+    named = get_named_type(type_)
+    if hasattr(named, "values"):
+        return next(iter(named.values))
+    examples = {"Int": 1, "Float": 1.0, "Boolean": True, "ByteCount": 1, "Date": "2026-11-01"}
+    return (examples | {"DateTime": "2026-11-20T09:05:00+08:00"}).get(named.name, "x")
+
+
+def operation(kind: str, name: str) -> tuple[str, dict[str, Any]]:
+    """An operation that asks for one root field and nothing that could fail besides."""
+    field = SDL.type_map[kind].fields[name]  # type: ignore[attr-defined]
+    needed = {key: arg.type for key, arg in field.args.items() if isinstance(arg.type, GraphQLNonNull)}
+    needed = {key: type_ for key, type_ in needed.items() if field.args[key].default_value is None or key in NAMED}
+    variables = {key: example(type_) for key, type_ in needed.items() if key in NAMED}
+    head = ", ".join(f"${key}: {type_}" for key, type_ in needed.items() if key in variables)
+    arguments = ", ".join(f"{key}: ${key}" for key in variables)
+    result = get_named_type(field.type)
+    selection = (
+        ""
+        if is_leaf_type(result)
+        else "{ __typename ... on Refused { code } }"
+        if is_union_type(result)
+        else "{ __typename }"
+    )
+    assert isinstance(result, GraphQLObjectType | GraphQLInterfaceType) or is_union_type(result)
+    opening = kind.lower() + (f"({head})" if head else "")
+    return f"{opening} {{ {name}{f'({arguments})' if arguments else ''} {selection} }}", variables
+
+
+async def outcome(world: World, person: str | None, kind: str, name: str) -> str | None:
+    """The code that the operation is refused with for want of a permit; None where it was let through."""
+    document, variables = operation(kind, name)
+    result = await SCHEMA.execute(document, variable_values=variables, context_value=world.context(person))
+    if result.errors:
+        codes = {getattr(error.original_error, "code", None) for error in result.errors}
+        names = {code.value for code in codes if code is not None}
+        assert names, result.errors
+        return next(iter(names & REFUSALS), None)
+    assert result.data is not None
+    answer = result.data[name]
+    code = answer.get("code") if isinstance(answer, dict) else None
+    return code if code in REFUSALS else None
+
+
+@pytest.mark.parametrize("kind", ["Query", "Mutation"])
+async def test_every_root_field_admits_whom_the_table_admits(world: World, kind: str) -> None:
+    before = await world.snapshot()
+    for name in roots(kind):
+        permit = PERMITS[f"{kind}.{name}"]
+        for role, person in PEOPLE.items():
+            refused = await outcome(world, person, kind, name)
+            admitted = permit.public or role in permit.roles
+            # An id that is somebody else's, or nobody's, is refused too, but never for want of a permit.
+            assert (refused is None) == admitted, (kind, name, role, refused)
+        assert (await outcome(world, None, kind, name) is None) == permit.public, (kind, name)
+        if permit is PUBLIC:
+            assert name in {"signIn", "refreshSession"}
+    assert await world.snapshot() == before
+
+
+async def test_every_subscription_admits_whom_the_table_admits(world: World) -> None:
+    """Those let through are told that they need a stream for it."""
+    for name in roots("Subscription"):
+        for role, person in [*PEOPLE.items(), (None, None)]:
+            document = f"subscription {{ {name} {{ __typename }} }}"
+            results = await SCHEMA.subscribe(document, context_value=world.context(person))
+            [result] = [result async for result in results]
+            [error] = result.errors or []
+            admitted = role in PERMITS[f"Subscription.{name}"].roles
+            expected = "BAD_INPUT" if admitted else "FORBIDDEN" if person else "UNAUTHENTICATED"
+            assert isinstance(error.original_error, Refusal)
+            assert error.original_error.code.value == expected, (name, person)
+
+
+async def test_a_node_is_no_way_around_the_table(world: World) -> None:
+    case = await world.open_case()
+    observation = await world.observe()
+    asked = "query($id: ID!) { node(id: $id) { id } }"
+    for id, readers in (
+        (case["id"], {"supervisor", "officer"}),
+        (observation, {"inspector", "supervisor", "officer"}),
+        (world.units["360703"].id, set(PEOPLE.values())),
+        (world.units["360783"].id, set()),
+        (world.units["360700"].id, set(PEOPLE.values())),
+        (world.point and world.point.id, {"inspector", "monitor", "supervisor", "officer", "admin"}),
+        (world.people["inspector2"].id, {"officer"}),
+        (world.people["supervisor2"].id, set(PEOPLE.values())),
+        (new_id("asg"), set()),
+        (new_id("ses"), set()),
+    ):
+        for person in PEOPLE.values():
+            found = (await world.ask(person, asked, id=id))["node"]
+            assert (found is not None) == (person in readers), (id, person)
+
+
+async def test_covert_people_are_named_to_the_cleared_alone(world: World) -> None:
+    """In every place where a person can be reached from a record."""
+    observation = await world.observe()
+    case = await world.open_case("officer", observation)
+    asked = """
+    query($case: ID!, $observation: ID!) {
+      case(id: $case) {
+        responsible { id } firstResponder { id } history { by { id } } assignments { assignee { id } }
+        observations { author { id } }
+      }
+      observation(id: $observation) { author { id displayName } cases { observations { author { id } } } }
+    }"""
+    hidden = world.people["inspector"].id
+    for name, told in (("officer", True), ("city_officer", True), ("clerk", False), ("supervisor", False)):
+        answer = await world.ask(name, asked, case=case["id"], observation=observation)
+        assert (hidden in str(answer)) is told, name
+    everyone = (
+        "{ users(first: 100) { edges { node { id roles } } } monitoringPoints { edges { node { monitors { id } } } } }"
+    )
+    for name, told in (("officer", True), ("clerk", False), ("supervisor", False), ("admin", False)):
+        answer = await world.ask(name, everyone)
+        covert = {world.people[each].id for each in ("inspector", "inspector2", "monitor")}
+        assert any(id in str(answer) for id in covert) is told, name
+
+
+async def test_nobody_writes_outside_the_scope(world: World) -> None:
+    foreign = await world.observe("neighbour", unit="360783-JT-1")
+    before = await world.snapshot()
+    opening = {"id": new_id("cas"), "title": "越权", "observationIds": [foreign]}
+    document = "mutation($input: OpenCaseInput!) { openCase(input: $input) { ... on Refused { code } } }"
+    assert (await world.ask("officer", document, input=opening))["openCase"] == {"code": "NOT_FOUND"}
+    assert await world.snapshot() == before
+
+
+async def test_identities_are_a_clearance_and_no_role() -> None:
+    assert PERMITS["Observation.complainant"].clearance is Clearance.IDENTITY
+    assert PERMITS["Media.device"].clearance is Clearance.IDENTITY
+
+
+async def test_a_person_without_an_office_hands_nothing_in(world: World) -> None:
+    world.people["inspector"].office_id = world.people["inspector"].office_path = None
+    document = (
+        "mutation($input: SubmitObservationsInput!) { submitObservations(input: $input) { ... on Refused { code } } }"
+    )
+    before = await world.snapshot()
+    assert (await world.ask("inspector", document, input={"drafts": [draft()]}))["submitObservations"] == {
+        "code": "FORBIDDEN"
+    }
+    assert await world.snapshot() == before

@@ -1,0 +1,123 @@
+"""The backlog: what is older than likeness and checks is hashed and checked, once, by any worker, from where it was left."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from api.checks import backfill
+from api.checks.backfill import Backlog
+from api.checks.runner import CheckWork
+from api.graphql.context import clock
+from api.media.verification import MediaWork
+from scripts.benchmarks.altered_pictures import altered
+from scripts.demo.scenes import draw_scene
+from storage.formats.sandbox import Decoder, DecoderUnavailable
+from tests.checks.test_runner import codes_of
+from tests.checks.test_similar_pictures import handed_in
+from tests.support.world import World
+
+OLD = {"$unset": {"check_due_at": "", "check_round": "", "is_likeness_taken": ""}}
+"""What records of former versions don't have."""
+
+
+@pytest.fixture
+def driver() -> str:
+    return "motor"
+
+
+@pytest.fixture
+async def decoder() -> AsyncIterator[Decoder]:
+    async with Decoder() as decoder:
+        yield decoder
+
+
+async def stored(world: World, decoder: Decoder, folder: Path, *bodies: tuple[str, bytes]) -> list[tuple[str, str]]:
+    """Observations with a photo each, verified by a version that knew neither likeness nor checks: their ids and media's."""
+    async with httpx.AsyncClient(timeout=30) as http:
+        made = [await handed_in(world, http, name, body) for name, body in bodies]
+    work = MediaWork(world.store, decoder, folder, clock)
+    while await work.do_one():
+        pass
+    await CheckWork(world.store, clock).do_all()
+    mongo = world.store.mongo
+    for name in ("media", "observations"):
+        await mongo.collection(name).update_many({}, OLD)
+    for name in ("likenesses", "flags"):
+        await mongo.collection(name).delete_many({})
+    return made
+
+
+async def pictures(folder: Path) -> tuple[bytes, bytes]:
+    path = folder / "scene.jpg"
+    path.write_bytes(draw_scene(21, 800, 600, ["0900"]))
+    return path.read_bytes(), dict(altered(path, 1))["encoded at 60"]
+
+
+async def test_old_records_are_hashed_checked_and_flagged_once(world: World, decoder: Decoder, tmp_path: Path) -> None:
+    one, copy = await pictures(tmp_path)
+    [(first, _), (second, photo)] = await stored(world, decoder, tmp_path, ("inspector", one), ("inspector2", copy))
+    checks = CheckWork(world.store, clock)
+    assert await checks.do_all() == 0
+    assert await codes_of(world, second) == []
+    work = Backlog(world.store, decoder, tmp_path, clock)
+    assert await work.sweep() == 4
+    assert await checks.do_all() == 4
+    assert await codes_of(world, second) == ["SIMILAR_PICTURE"]
+    assert await codes_of(world, first) == []
+    kept = await world.store.likenesses.of([photo])
+    assert await work.sweep() == await checks.do_all() == 0
+    assert await world.store.likenesses.of([photo]) == kept
+    assert await codes_of(world, second) == ["SIMILAR_PICTURE"]
+
+
+class Failing(Decoder):
+    async def examine(self, path: Path) -> Any:
+        raise DecoderUnavailable("no child")
+
+
+async def test_what_one_worker_left_the_next_takes_up(
+    world: World, decoder: Decoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backfill, "BATCH", 1)
+    one, copy = await pictures(tmp_path)
+    made = await stored(world, decoder, tmp_path, ("inspector", one), ("inspector2", copy))
+    with pytest.raises(DecoderUnavailable):
+        await Backlog(world.store, Failing(), tmp_path, clock).sweep()
+    assert len(await world.store.media.unhashed("", 10)) == 2
+    assert await Backlog(world.store, decoder, tmp_path, clock).sweep() == 2
+    assert len(await world.store.likenesses.of([photo for _, photo in made])) == 2
+    assert not [name for name in os.listdir(tmp_path) if name.startswith("tmp")]  # noqa: PTH208  not while others wait
+
+
+async def test_a_thumbnail_that_is_lost_stands_in_nobodys_way(world: World, decoder: Decoder, tmp_path: Path) -> None:
+    one, copy = await pictures(tmp_path)
+    [(_, lost), (_, kept)] = await stored(world, decoder, tmp_path, ("inspector", one), ("inspector2", copy))
+    [medium] = await world.store.media.many([lost])
+    astray = {"$set": {"thumbnails.1.key": f"{medium.thumbnails[1].key}.gone"}}
+    await world.store.mongo.collection("media").update_one({"_id": lost}, astray)
+    assert await Backlog(world.store, decoder, tmp_path, clock).sweep() == 4
+    assert list(await world.store.likenesses.of([lost, kept])) == [kept]
+
+
+@pytest.mark.parametrize(
+    ("collection", "wanted"),
+    [
+        ("media", {"is_likeness_taken": None, "state": "READY", "_id": {"$gt": ""}}),
+        ("observations", {"check_round": None}),
+    ],
+)
+async def test_what_is_left_is_found_by_an_index_of_nothing_else(
+    world: World, decoder: Decoder, tmp_path: Path, collection: str, wanted: dict[str, Any]
+) -> None:
+    one, _ = await pictures(tmp_path)
+    await stored(world, decoder, tmp_path, ("inspector", one))
+    await world.observe()
+    find = {"find": collection, "filter": wanted, "sort": {"_id": 1}, "limit": 10}
+    plan = await world.store.mongo.command("explain", find, verbosity="executionStats")
+    assert "IXSCAN" in str(plan["queryPlanner"]["winningPlan"])
+    assert "'SORT'" not in str(plan["queryPlanner"]["winningPlan"])
+    assert (plan["executionStats"]["totalKeysExamined"], plan["executionStats"]["nReturned"]) == (1, 1)

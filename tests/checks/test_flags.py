@@ -1,0 +1,152 @@
+"""Flags: shown to those who examine and never to the author, reviewed by officers, listed by filter and page."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from api.checks.runner import CheckWork
+from api.graphql.context import clock
+from tests.checks.test_runner import FLAG, HERE, codes_of, flags_of
+from tests.support.world import ASSIGN, REFUSED, World, new_id
+
+FLAGS = f"""
+query Flags($filter: FlagFilter, $first: Int! = 20, $after: String) {{
+  flags(filter: $filter, first: $first, after: $after) {{
+    edges {{ node {{ {FLAG} }} }} pageInfo {{ hasNextPage endCursor }}
+  }}
+}}"""
+REVIEW = f"""
+mutation Review($input: ReviewFlagInput!) {{
+  reviewFlag(input: $input) {{ ... on FlagPayload {{ flag {{ {FLAG} }} }} {REFUSED} }}
+}}"""
+
+
+@pytest.fixture
+def driver() -> str:
+    return "motor"
+
+
+@pytest.fixture
+def work(world: World) -> CheckWork:
+    return CheckWork(world.store, clock)
+
+
+async def mocked(world: World, work: CheckWork, **fields: Any) -> tuple[str, str]:
+    """An observation with one flag: its id and the flag's."""
+    id = await world.observe(position=HERE | {"isMock": True}, **fields)
+    await work.do_all()
+    [flag] = await flags_of(world, id) or []
+    return id, flag["id"]
+
+
+def verdict(flag_id: str, **fields: Any) -> dict[str, Any]:
+    return {"id": new_id("evt"), "flagId": flag_id, "verdict": "EXPLAINED", "note": "测试设备"} | fields
+
+
+async def test_who_sees_flags(world: World, work: CheckWork) -> None:
+    id, flag_id = await mocked(world, work)
+    node = "query($id: ID!) { node(id: $id) { id } }"
+    for name in ("officer", "clerk", "supervisor", "supervisor2", "city_officer"):
+        assert await codes_of(world, id, name) == ["MOCK_POSITION"]
+        assert [edge["node"]["id"] for edge in (await world.ask(name, FLAGS))["flags"]["edges"]] == [flag_id]
+        assert (await world.ask(name, node, id=flag_id))["node"] == {"id": flag_id}
+    assert await flags_of(world, id, "inspector") is None
+    for name in ("neighbour", "neighbour_supervisor"):
+        assert (await world.ask(name, FLAGS))["flags"]["edges"] == []
+        assert (await world.ask(name, node, id=flag_id))["node"] is None
+    for name in ("inspector", "monitor", "liaison", "admin"):
+        assert (await world.ask(name, node, id=flag_id))["node"] is None
+        assert await world.errors(name, FLAGS) == ["FORBIDDEN"]
+
+
+async def test_an_officer_never_sees_flags_of_the_own_observations(world: World, work: CheckWork) -> None:
+    id = await world.observe("officer", position=HERE | {"isMock": True})
+    await work.do_all()
+    assert await flags_of(world, id, "officer") is None
+    assert (await world.ask("officer", FLAGS))["flags"]["edges"] == []
+    [flag] = await flags_of(world, id, "clerk") or []
+    before = await world.snapshot()
+    answer = (await world.ask("officer", REVIEW, input=verdict(flag["id"])))["reviewFlag"]
+    assert answer["code"] == "NOT_FOUND"
+    assert await world.snapshot() == before
+
+
+async def test_a_case_from_elsewhere_shows_its_flags_and_lets_nobody_review_them(world: World, work: CheckWork) -> None:
+    seen = await world.observe("city_inspector", position=HERE | {"isMock": True})
+    await work.do_all()
+    case = await world.open_case("city_officer", seen)
+    given = {"id": new_id("asg"), "caseId": case["id"], "assigneeId": world.people["clerk"].id}
+    await world.ask("city_officer", ASSIGN, input=given)
+    [flag] = await flags_of(world, seen, "clerk") or []
+    before = await world.snapshot()
+    assert (await world.ask("clerk", REVIEW, input=verdict(flag["id"])))["reviewFlag"]["code"] == "NOT_FOUND"
+    assert await world.snapshot() == before
+
+
+async def test_a_review_and_the_same_again(world: World, work: CheckWork) -> None:
+    _, flag_id = await mocked(world, work)
+    given = verdict(flag_id)
+    for _ in range(2):
+        flag = (await world.ask("officer", REVIEW, input=given))["reviewFlag"]["flag"]
+        assert (flag["state"], flag["verdict"]) == ("REVIEWED", "EXPLAINED")
+        [review] = flag["reviews"]
+        assert (review["id"], review["note"], review["by"]) == (
+            given["id"],
+            "测试设备",
+            {"id": world.people["officer"].id},
+        )
+    before = await world.snapshot()
+    conflict = (await world.ask("officer", REVIEW, input=given | {"verdict": "CONFIRMED"}))["reviewFlag"]
+    assert conflict["code"] == "CONFLICT"
+    for name in ("supervisor", "inspector", "admin"):
+        assert (await world.ask(name, REVIEW, input=verdict(flag_id)))["reviewFlag"]["code"] == "FORBIDDEN"
+    assert (await world.ask("neighbour", REVIEW, input=verdict(flag_id)))["reviewFlag"]["code"] == "NOT_FOUND"
+    for wrong in ({"note": "  "}, {"note": "长" * 2001}):
+        assert (await world.ask("clerk", REVIEW, input=verdict(flag_id, **wrong)))["reviewFlag"]["code"] == "BAD_INPUT"
+    assert (await world.ask("clerk", REVIEW, input=verdict(flag_id)))["reviewFlag"]["code"] == "WRONG_STATE"
+    assert await world.snapshot() == before
+
+
+async def test_a_review_is_replaced_by_one_that_names_it(world: World, work: CheckWork) -> None:
+    id, flag_id = await mocked(world, work)
+    first = verdict(flag_id)
+    await world.ask("officer", REVIEW, input=first)
+    second = verdict(flag_id, verdict="CONFIRMED", insteadOf=first["id"])
+    flag = (await world.ask("clerk", REVIEW, input=second))["reviewFlag"]["flag"]
+    assert (flag["verdict"], [each["id"] for each in flag["reviews"]]) == ("CONFIRMED", [first["id"], second["id"]])
+    stale = verdict(flag_id, insteadOf=first["id"])
+    assert (await world.ask("officer", REVIEW, input=stale))["reviewFlag"]["code"] == "WRONG_STATE"
+    again = (await world.ask("officer", REVIEW, input=first))["reviewFlag"]["flag"]
+    assert again["verdict"] == "CONFIRMED"
+    await world.store.mongo.collection("observations").update_one({"_id": id}, {"$set": {"check_due_at": clock()}})
+    await work.do_all()
+    [flag] = await flags_of(world, id) or []
+    assert flag["verdict"] == "CONFIRMED"
+
+
+async def test_of_two_reviews_at_once_one_stands(world: World, work: CheckWork) -> None:
+    _, flag_id = await mocked(world, work)
+    names = ("officer", "clerk", "city_officer")
+    answers = await asyncio.gather(*(world.ask(name, REVIEW, input=verdict(flag_id)) for name in names))
+    codes = sorted(answer["reviewFlag"].get("code", "done") for answer in answers)
+    assert codes == ["WRONG_STATE", "WRONG_STATE", "done"]
+
+
+async def test_the_list_by_filter_and_page(world: World, work: CheckWork) -> None:
+    ids = [await mocked(world, work) for _ in range(3)]
+    await world.ask("officer", REVIEW, input=verdict(ids[0][1]))
+
+    async def listed(**filter: Any) -> set[str]:
+        found = (await world.ask("supervisor", FLAGS, filter=filter))["flags"]["edges"]
+        return {edge["node"]["id"] for edge in found}
+
+    assert await listed(states=["OPEN"]) == {ids[1][1], ids[2][1]}
+    assert await listed(verdicts=["EXPLAINED"]) == {ids[0][1]}
+    assert await listed(codes=["EDITED"]) == set()
+    assert await listed(codes=["MOCK_POSITION"], observationId=ids[1][0]) == {ids[1][1]}
+    assert await world.errors("officer", FLAGS, filter={"observationId": "x"}) == ["BAD_ID"]
+    first = (await world.ask("officer", FLAGS, first=2))["flags"]
+    assert [edge["node"]["id"] for edge in first["edges"]] == [ids[2][1], ids[1][1]]
+    rest = (await world.ask("officer", FLAGS, first=2, after=first["pageInfo"]["endCursor"]))["flags"]
+    assert [edge["node"]["id"] for edge in rest["edges"]] == [ids[0][1]]

@@ -1,0 +1,299 @@
+"""Checking: due with what it is about, made once by whichever worker, and what is found becomes a flag."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from api.checks.runner import LEASE, CheckWork
+from api.fieldwork.placement import place_known
+from api.graphql.context import clock
+from schema.geography.positions import GeoPointInput, locate
+from schema.media.media_facts import MediaFacts
+from schema.organisation.outlines import Outline
+from schema.organisation.units import Unit, UnitLevel, path_below
+from tests.support.world import REFUSED, World, draft, medium, new_id
+
+HERE: dict[str, Any] = {"latitude": 25.66, "longitude": 114.76}
+FAR: dict[str, Any] = {"latitude": 25.75, "longitude": 114.76}
+"""Ten kilometres further north."""
+DUE = {"check_due_at": {"$type": "date"}}
+FLAG = """
+id code value threshold measure message messageZh raisedAt state verdict
+reviews { id verdict note at by { id } } observation { id } medium { id } otherObservation { id } otherMedium { id }
+"""
+OF_OBSERVATION = f"query One($id: ID!) {{ observation(id: $id) {{ flags {{ {FLAG} }} }} }}"
+
+
+@pytest.fixture
+def driver() -> str:
+    return "motor"
+
+
+@pytest.fixture
+def work(world: World) -> CheckWork:
+    return CheckWork(world.store, clock)
+
+
+async def flags_of(world: World, id: str, name: str = "officer") -> list[dict[str, Any]] | None:
+    answer = await world.ask(name, OF_OBSERVATION, id=id)
+    flags: list[dict[str, Any]] | None = answer["observation"]["flags"]
+    return flags
+
+
+async def codes_of(world: World, id: str, name: str = "officer") -> list[str]:
+    return [flag["code"] for flag in await flags_of(world, id, name) or ()]
+
+
+async def counter_at(world: World, code: str, latitude: float, longitude: float) -> None:
+    unit = world.units[code]
+    unit.position = locate(GeoPointInput(latitude=latitude, longitude=longitude))
+    await world.store.units.put_all([unit])
+
+
+async def ready(world: World, id: str, **facts: Any) -> None:
+    now = world.context(None).now
+    await world.store.media.confirm(id, now)
+    await world.store.media.ready(id, now, MediaFacts(**facts), ())
+
+
+async def test_a_check_is_due_with_the_observation_and_made_once(world: World, work: CheckWork) -> None:
+    id = await world.observe(position=FAR | {"isMock": True})
+    await counter_at(world, "360703-JT-1", **HERE)
+    assert await flags_of(world, id) == []
+    assert await work.do_all() == 1
+    assert await work.do_one() is False
+    found = await flags_of(world, id)
+    assert found
+    far, mock = sorted(found, key=lambda flag: str(flag["code"]))
+    assert (far["code"], mock["code"]) == ("FAR_FROM_UNIT", "MOCK_POSITION")
+    assert (round(far["value"]), far["threshold"], far["measure"]) == (10019, 500, "METRES")
+    assert far["message"] == "It was made 10 km from the unit seen (flagged from 500 m)."
+    assert far["messageZh"] == "记录地点距被巡查单位 10 公里（阈值 500 米）。"
+    assert (far["state"], far["observation"], far["medium"]) == ("OPEN", {"id": id}, None)
+
+
+async def test_nothing_is_flagged_that_fits(world: World, work: CheckWork) -> None:
+    await counter_at(world, "360703-JT-1", **HERE)
+    photo = medium()
+    id = await world.observe(position=HERE, media=[photo])
+    await ready(
+        world,
+        photo["id"],
+        position=locate(GeoPointInput(**HERE)),
+        taken_at_local="2026-11-20T09:05:00",
+        software="MIUI Camera",
+    )
+    await work.do_all()
+    assert await flags_of(world, id) == []
+
+
+async def test_what_a_photo_says_of_itself(world: World, work: CheckWork) -> None:
+    photo, old = medium(b"1"), medium(b"2")
+    id = await world.observe(position=HERE, media=[photo, old])
+    await work.do_all()
+    await ready(world, photo["id"], position=locate(GeoPointInput(**FAR)), software="Snapseed 2.0")
+    await ready(world, old["id"], taken_at_local="2026-11-01T09:05:00")
+    assert await work.do_all() == 2
+    found = {flag["code"]: flag for flag in await flags_of(world, id) or ()}
+    assert set(found) == {"PHOTO_POSITION_FAR", "EDITED", "CAPTURED_LONG_BEFORE"}
+    assert found["PHOTO_POSITION_FAR"]["medium"] == found["EDITED"]["medium"] == {"id": photo["id"]}
+    assert (found["CAPTURED_LONG_BEFORE"]["value"], found["CAPTURED_LONG_BEFORE"]["medium"]) == (
+        19 * 86_400,
+        {"id": old["id"]},
+    )
+    assert "Snapseed" in found["EDITED"]["message"]
+    assert "2.0" not in found["EDITED"]["message"]
+
+
+async def test_a_photo_stands_in_for_a_position_that_was_not_claimed(world: World, work: CheckWork) -> None:
+    await counter_at(world, "360703-JT", **HERE)
+    photo = medium()
+    id = await world.observe(media=[photo])
+    await ready(world, photo["id"], position=locate(GeoPointInput(**FAR)))
+    await work.do_all()
+    [flag] = await flags_of(world, id) or []
+    assert (flag["code"], flag["medium"]) == ("FAR_FROM_UNIT", {"id": photo["id"]})
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "flagged"), [("PATROL", "inspector", True), ("MONITOR_REPORT", "monitor", False)]
+)
+async def test_a_monitor_reports_from_the_enterprise(
+    world: World, work: CheckWork, method: str, name: str, flagged: bool
+) -> None:
+    await counter_at(world, "360703-JT-1", **HERE)
+    assert world.point
+    world.point.position = locate(GeoPointInput(**FAR))
+    await world.store.monitoring_points.put_all([world.point])
+    id = await world.observe(name, method=method, position=FAR, monitoringPoint="GZ-001")
+    await work.do_all()
+    assert await codes_of(world, id) == (["FAR_FROM_UNIT"] if flagged else [])
+
+
+async def test_a_countys_own_position_is_no_counter(world: World, work: CheckWork) -> None:
+    await counter_at(world, "360703", **HERE)
+    id = await world.observe(position=FAR)
+    await work.do_all()
+    assert await flags_of(world, id) == []
+
+
+async def test_outside_the_county_of_the_unit(world: World, work: CheckWork) -> None:
+    ring = ((114.0, 25.0), (115.0, 25.0), (115.0, 25.7), (114.0, 25.7), (114.0, 25.0))
+    await world.store.outlines.put_all([Outline(world.units["360703"].id, ((ring,),))])
+    inside = await world.observe(position=HERE)
+    outside = await world.observe(position=FAR, capturedAt="2026-11-20T11:05:00+08:00")
+    elsewhere = await world.observe("city_inspector", position=FAR, unit="360783-JT-1")
+    complaint = await world.observe("officer", method="COMPLAINT", position=FAR)
+    await work.do_all()
+    for id, expected in ((inside, []), (outside, ["OUTSIDE_COUNTY"]), (elsewhere, []), (complaint, [])):
+        assert await codes_of(world, id, "city_officer") == expected
+
+
+async def test_a_speed_is_found_in_whichever_order_phones_come_online(world: World, work: CheckWork) -> None:
+    late = await world.observe(position=FAR, capturedAt="2026-11-20T09:06:00+08:00")
+    await work.do_all()
+    assert await flags_of(world, late) == []
+    early = await world.observe(position=HERE, capturedAt="2026-11-20T09:05:00+08:00")
+    other = await world.observe("inspector2", position=HERE, capturedAt="2026-11-20T09:05:30+08:00")
+    await work.do_all()
+    assert [await flags_of(world, id) for id in (early, other)] == [[], []]
+    [flag] = await flags_of(world, late) or []
+    assert (flag["code"], round(flag["value"]), flag["measure"]) == ("IMPOSSIBLE_SPEED", 601, "KILOMETRES_PER_HOUR")
+    assert flag["otherObservation"] == {"id": early}
+
+
+async def test_that_two_come_from_one_device_is_for_the_cleared(world: World, work: CheckWork) -> None:
+    early = await world.observe(position=HERE, capturedAt="2026-11-20T09:05:00+08:00")
+    late = await world.observe(position=FAR, capturedAt="2026-11-20T09:06:00+08:00")
+    await work.do_all()
+    for name, told in (("officer", True), ("city_officer", True), ("clerk", False), ("supervisor", False)):
+        [flag] = await flags_of(world, late, name) or []
+        assert (flag["otherObservation"] == {"id": early}) is told
+        assert (early in str(flag)) is told
+        assert world.devices["inspector"] not in str(flag)
+
+
+async def test_a_file_that_another_handed_in_before(world: World, work: CheckWork) -> None:
+    first, again, own = medium(b"the same"), medium(b"the same"), medium(b"the same")
+    original = await world.observe("inspector", media=[first])
+    copy = await world.observe("inspector2", media=[again, own])
+    for each in (again, own, first):
+        await ready(world, each["id"])
+        await work.do_all()
+    assert await flags_of(world, original) == []
+    found = await flags_of(world, copy)
+    assert found
+    assert {(flag["code"], flag["medium"]["id"], flag["otherMedium"]["id"]) for flag in found} == {
+        ("SAME_PICTURE", again["id"], first["id"]),
+        ("SAME_PICTURE", own["id"], first["id"]),
+    }
+    assert {flag["otherObservation"]["id"] for flag in found} == {original}
+
+
+async def test_what_the_other_county_has_stays_its_own(world: World, work: CheckWork) -> None:
+    photo, copied = medium(b"the same"), medium(b"the same")
+    await world.observe("neighbour", unit="360783-JT-1", media=[photo])
+    copy = await world.observe(media=[copied])
+    for each in (photo, copied):
+        await ready(world, each["id"])
+    await work.do_all()
+    [flag] = await flags_of(world, copy) or []
+    assert (flag["code"], flag["otherObservation"], flag["otherMedium"]) == ("SAME_PICTURE", None, None)
+    [flag] = await flags_of(world, copy, "city_officer") or []
+    assert flag["otherMedium"] == {"id": photo["id"]}
+
+
+async def test_a_medium_that_nothing_names_is_no_original(world: World, work: CheckWork) -> None:
+    stray, photo = medium(b"the same"), medium(b"the same")
+    [expected] = (await world.submit("inspector", draft(media=[stray])))[:1]
+    await world.store.mongo.collection("observations").delete_many({"_id": expected["id"]})
+    id = await world.observe("inspector2", media=[photo])
+    for each in (stray, photo):
+        await ready(world, each["id"])
+    await work.do_all()
+    assert await work.do_one() is False
+    assert await flags_of(world, id) == []
+
+
+async def test_a_correction_is_checked_and_what_was_flagged_stays(world: World, work: CheckWork) -> None:
+    await counter_at(world, "360703-JT-1", **HERE)
+    id = await world.observe(position=FAR)
+    await work.do_all()
+    revise = (
+        f"mutation($input: ReviseObservationInput!) {{ reviseObservation(input: $input) {{ __typename {REFUSED} }} }}"
+    )
+    for latitude, expected in ((25.75, 1), (25.66, 1), (25.70, 2)):
+        content = draft(id=id, position=FAR | {"latitude": latitude})
+        given = {"id": new_id("rev"), "reason": "更正", "content": content}
+        assert (await world.ask("inspector", revise, input=given))["reviseObservation"] == {
+            "__typename": "ReviseObservationPayload"
+        }
+        assert await work.do_all() == 1
+        assert await codes_of(world, id) == ["FAR_FROM_UNIT"] * expected
+
+
+async def test_what_finds_its_place_is_checked_again(world: World, work: CheckWork) -> None:
+    id = await world.observe(unit="360703-XX", position=FAR)
+    await work.do_all()
+    unit_id, parent = new_id("unt"), world.units["360703"]
+    made = Unit(
+        id=unit_id,
+        code="360703-XX",
+        name="新局",
+        level=UnitLevel.DEPARTMENT,
+        path=path_below(parent.path, unit_id),
+        parent_id=parent.id,
+        ancestor_ids=(*parent.ancestor_ids, parent.id),
+        position=locate(GeoPointInput(**HERE)),
+    )
+    await world.store.units.put_all([made])
+    assert await place_known(world.store) == 1
+    await work.do_all()
+    assert await codes_of(world, id) == ["FAR_FROM_UNIT"]
+
+
+async def test_two_workers_raise_a_flag_once(world: World) -> None:
+    ids = [await world.observe(position=HERE | {"isMock": True}) for _ in range(6)]
+    workers = [CheckWork(world.store, clock) for _ in range(4)]
+    assert sum(await asyncio.gather(*(each.do_all() for each in workers))) == 6
+    for id in ids:
+        assert await codes_of(world, id) == ["MOCK_POSITION"]
+
+
+async def test_a_check_of_a_dead_worker_is_made_by_the_next(world: World, work: CheckWork) -> None:
+    id = await world.observe(position=HERE | {"isMock": True})
+    assert await world.store.checks.claim(clock(), LEASE)
+    assert await work.do_one() is False
+    assert await CheckWork(world.store, lambda: clock() + LEASE).do_one() is True
+    assert await codes_of(world, id) == ["MOCK_POSITION"]
+    assert await world.store.mongo.collection("observations").count(DUE) == 0
+
+
+async def test_a_request_during_a_check_is_not_ended_by_it(world: World) -> None:
+    id = await world.observe(unit="360703-XX")
+    claim = await world.store.checks.claim(clock(), LEASE)
+    assert claim
+    revise = (
+        f"mutation($input: ReviseObservationInput!) {{ reviseObservation(input: $input) {{ __typename {REFUSED} }} }}"
+    )
+    given = {"id": new_id("rev"), "reason": "更正", "content": draft(id=id)}
+    await world.ask("inspector", revise, input=given)
+    await world.store.checks.done(claim)
+    again = await world.store.checks.claim(clock(), LEASE)
+    assert again
+    assert (again.observation_id, again.round) == (id, 2)
+    await world.store.checks.done(again)
+    assert await world.store.mongo.collection("observations").count(DUE) == 0
+
+
+async def test_what_is_due_is_found_by_its_index(world: World) -> None:
+    await world.observe()
+    for name in ("observations", "media"):
+        command = {
+            "find": name,
+            "filter": {"check_due_at": {"$type": "date", "$lte": clock()}},
+            "sort": {"check_due_at": 1},
+        }
+        plan = await world.store.mongo.command("explain", command)
+        assert "check_due_at_1" in str(plan["queryPlanner"]["winningPlan"])

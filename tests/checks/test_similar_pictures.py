@@ -1,0 +1,261 @@
+"""Likeness: copies keep their hash, blank pictures have none, and all that is near is found through the indexes."""
+
+import io
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, ImageFilter
+
+from api.checks.runner import CheckWork
+from api.graphql.context import clock
+from api.media.verification import MediaWork
+from schema.checks.similarity import COARSE_BITS, Likeness, coarse_bits_apart, detail_bits_apart
+from scripts.benchmarks.altered_pictures import altered
+from scripts.demo.scenes import draw_scene
+from storage.checks.similar_pictures import BANDS, RADIUS, Likenesses, band_of, entry, mark_entry, neighbours
+from storage.embedded.engines import Addresses
+from storage.formats.pictures import examine
+from storage.formats.reader import examine as examine_any
+from storage.formats.sandbox import Decoder
+from storage.formats.similarity_features import _highest_around
+from storage.indexes import ensure_indexes
+from storage.mongodb.client import Mongo
+from storage.similarity.keypoints import packed, unpacked
+from storage.similarity.perceptual_hash import CUTS
+from tests.checks.test_runner import codes_of, flags_of
+from tests.media.test_media import confirm, upload
+from tests.support.command_counter import Commands
+from tests.support.picture_files import saved
+from tests.support.world import World, draft, medium
+
+PHOTOS = Path(__file__).resolve().parents[3] / "shared" / "data" / "photos"
+FIGURES = st.integers(-(2**63), 2**63 - 1)
+
+
+@pytest.fixture
+def driver() -> str:
+    return "motor"
+
+
+@pytest.fixture
+async def index(mongo: Mongo) -> Likenesses:
+    await ensure_indexes(mongo)
+    return Likenesses(mongo)
+
+
+def of(folder: Path, body: bytes) -> tuple[Likeness, ...]:
+    path = folder / "picture"
+    path.write_bytes(body)
+    return examine(path).likeness
+
+
+@given(FIGURES, st.sets(st.integers(0, COARSE_BITS - 1), max_size=RADIUS))
+def test_whatever_is_within_the_radius_shares_a_neighbour(coarse: int, flipped: set[int]) -> None:
+    """The promise of the index: no near one is missed, wherever its bits differ."""
+    other = coarse
+    for place in flipped:
+        other ^= 1 << place
+    other = (other + 2**63) % 2**64 - 2**63
+    assert coarse_bits_apart(coarse, other) == len(flipped)
+    assert any(band_of(other, band) in set(neighbours(coarse, band)) for band in BANDS)
+
+
+@given(FIGURES)
+def test_bands_are_the_whole_figure(coarse: int) -> None:
+    put_together = sum(band_of(coarse, band) << first for band, (first, _) in BANDS.items())
+    assert put_together == coarse % 2**64
+
+
+async def test_the_near_are_found_among_others_and_the_nearest_first(index: Likenesses) -> None:
+    random = Random(7)  # noqa: S311
+    detail = f"{random.getrandbits(256):064x}"
+    for number in range(300):
+        other = Likeness(0, random.getrandbits(63), f"{random.getrandbits(256):064x}")
+        await index.keep(f"med_{number}", [other])
+    one = Likeness(0, 0b1010, detail)
+    await index.keep("med_same", [one])
+    await index.keep("med_near", [Likeness(0, 0b0101, f"{int(detail, 16) ^ 0b111:064x}")])
+    await index.keep("med_framed", [Likeness(1, 0b1010, detail)])
+    await index.keep("med_unlike", [Likeness(0, 0b1010, f"{int(detail, 16) ^ ((1 << 40) - 1):064x}")])
+    found = await index.near("med_new", [one], 24)
+    assert [(each.media_id, each.bits) for each in found] == [("med_framed", 0), ("med_same", 0), ("med_near", 3)]
+    assert [each.media_id for each in await index.near("med_same", [one], 0)] == ["med_framed"]
+    assert await index.near("med_new", [], 24) == []
+
+
+async def test_a_lookup_reads_the_indexes_alone(index: Likenesses, mongo: Mongo) -> None:
+    await index.keep("med_1", [Likeness(0, 77, "0" * 64)])
+    for band in BANDS:
+        find = {
+            "find": "likenesses",
+            "filter": {band: {"$in": list(neighbours(77, band))}},
+            "projection": {"coarse": 1, "_id": 1, band: 1},
+        }
+        plan = await mongo.command("explain", find, verbosity="executionStats")
+        assert "IXSCAN" in str(plan)
+        assert "FETCH" not in str(plan["queryPlanner"]["winningPlan"])
+        assert (plan["executionStats"]["totalDocsExamined"], plan["executionStats"]["nReturned"]) == (0, 1)
+
+
+async def test_marks_are_looked_up_in_one_command_through_their_index(mongo: Mongo) -> None:
+    await ensure_indexes(mongo)
+    await mongo.collection("likeness_marks").insert_one({"_id": "med_1", "keys": [5, 77, 91], "marks": b""})
+    find = {"find": "likeness_marks", "filter": {"keys": {"$in": [76, 77, 78, 91]}}, "projection": {"marks": 1}}
+    plan = await mongo.command("explain", find, verbosity="executionStats")
+    assert "IXSCAN" in str(plan["queryPlanner"]["winningPlan"])
+    assert (plan["executionStats"]["totalDocsExamined"], plan["executionStats"]["nReturned"]) == (1, 1)
+
+
+async def test_a_lookup_of_a_whole_picture_costs_a_fixed_number_of_commands(
+    mongo: Mongo, engines: Addresses, tmp_path: Path
+) -> None:
+    """Three for the hash, one for the marks, and at most two for what these found, whatever is stored."""
+    await ensure_indexes(mongo)
+    commands = Commands()
+    counted = Mongo(engines.mongo_url, mongo.name, listeners=[commands])
+    wanted = of(tmp_path, draw_scene(1, 640, 480, []))
+    counts = []
+    for more in range(2):
+        for seed in range(4):
+            unlike = of(tmp_path, draw_scene(100 + 10 * more + seed, 640, 480, []))
+            await Likenesses(mongo).keep(f"med_{more}{seed}", unlike)
+        commands.clear()
+        assert await Likenesses(counted).near("med_new", wanted, 24) == []
+        counts.append(commands.total)
+    await counted.close()
+    assert max(counts) <= 6
+
+
+async def test_keeping_again_changes_nothing(index: Likenesses, mongo: Mongo, tmp_path: Path) -> None:
+    made = list(of(tmp_path, draw_scene(2, 640, 480, [])))
+    for _ in range(2):
+        await index.keep("med_1", made)
+    assert await mongo.collection("likenesses").find({}) == [entry("med_1", each) for each in made]
+    assert await mongo.collection("likeness_marks").find({}) == [mark_entry("med_1", made[0].marks)]
+    assert await index.of(["med_1", "med_2"]) == {"med_1": made}
+
+
+@pytest.mark.parametrize("seed", [3, 11])
+async def test_copies_lead_back_to_their_original(index: Likenesses, tmp_path: Path, seed: int) -> None:
+    path = tmp_path / "original.jpg"
+    path.write_bytes(draw_scene(seed, 800, 600, ["0900"]))
+    await index.keep("med_original", examine(path).likeness)
+    await index.keep("med_other", of(tmp_path, draw_scene(seed + 1, 800, 600, ["0900"])))
+    found = set()
+    for kind, body in altered(path, seed):
+        near = await index.near("med_copy", of(tmp_path, body), 24)
+        assert "med_other" not in {each.media_id for each in near}
+        found |= {kind} if near else set()
+    assert found == {kind for kind, _ in altered(path, seed)}
+
+
+@pytest.mark.skipif(not PHOTOS.exists(), reason="needs ../shared/data")
+@pytest.mark.parametrize("name", ["iphone4-rome.jpg", "canon-600d-west-longitude.jpg"])
+async def test_copies_of_a_real_photo_lead_back_to_it(index: Likenesses, tmp_path: Path, name: str) -> None:
+    await index.keep("med_original", examine(PHOTOS / name).likeness)
+    await index.keep("med_other", examine(PHOTOS / "pixel-prague-region.jpg").likeness)
+    for kind, body in altered(PHOTOS / name, 3):
+        near = await index.near("med_copy", of(tmp_path, body), 24)
+        assert (kind, [each.media_id for each in near]) == (kind, ["med_original"])
+
+
+@pytest.mark.skipif(not PHOTOS.exists(), reason="needs ../shared/data")
+@pytest.mark.parametrize("name", ["android-croydon.mp4", "iphoneX-lijiang.mov"])
+def test_a_video_is_compared_by_its_poster(name: str) -> None:
+    [whole, *_] = examine_any(PHOTOS / name).likeness
+    assert (whole.cut, len(unpacked(whole.marks).marks) > 20) == (0, True)
+
+
+async def test_marks_that_many_share_are_passed_over(
+    index: Likenesses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a form that is photographed again and again: then each mark is asked for alone."""
+    monkeypatch.setattr("storage.checks.similar_pictures._MOST_SHARING", 5)
+    monkeypatch.setattr("storage.checks.similar_pictures._MOST_OF_A_MARK", 4)
+    path = tmp_path / "original.jpg"
+    path.write_bytes(draw_scene(31, 800, 600, []))
+    wanted = of(tmp_path, dict(altered(path, 2))["cut by 20 % anywhere"])
+    [whole, *_] = examine(path).likeness
+    await index.keep("med_original", [whole])
+    all_marks = unpacked(whole.marks)
+    for number in range(6):
+        shared = packed(replace(all_marks, marks=all_marks.marks[: len(all_marks.marks) // 2]))
+        await index.keep(f"med_form_{number}", [replace(whole, coarse=~whole.coarse, grey=b"", marks=shared)])
+    assert [each.media_id for each in await index.near("med_copy", wanted, 24)] == ["med_original"]
+
+
+def test_a_picture_is_hashed_as_it_is_seen(tmp_path: Path) -> None:
+    upright = Image.open(io.BytesIO(draw_scene(5, 640, 480, [])))
+    turned = upright.transpose(Image.Transpose.ROTATE_90)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    one, other = of(tmp_path, saved(upright, quality=95)), of(tmp_path, saved(turned, quality=95, exif=exif))
+    assert detail_bits_apart(one[0].detail, other[0].detail) <= 8
+    assert one[0].cut == 0
+    assert unpacked(one[0].marks).marks
+
+
+@pytest.mark.parametrize("colour", ["white", "black", (120, 130, 140)])
+def test_a_blank_picture_is_like_no_other(tmp_path: Path, colour: str | tuple[int, int, int]) -> None:
+    assert of(tmp_path, saved(Image.new("RGB", (640, 480), colour))) == ()
+
+
+def test_smallest_pictures_and_strips_do_no_harm(tmp_path: Path) -> None:
+    for size in ((1, 1), (1, 3000), (3000, 1), (2, 2), (33, 7)):
+        noise = Image.effect_noise(size, 90).convert("RGB")
+        assert len(of(tmp_path, saved(noise))) <= CUTS
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(timeout=30) as client:
+        yield client
+
+
+async def handed_in(world: World, http: httpx.AsyncClient, name: str, body: bytes) -> tuple[str, str]:
+    photo = medium(body)
+    [result] = await world.submit(name, draft(media=[photo]))
+    assert await upload(http, result["uploads"][0], body) == 200
+    await confirm(world, photo["id"], name=name)
+    return result["id"], photo["id"]
+
+
+@pytest.mark.parametrize("copy_first", [False, True])
+async def test_a_copy_that_another_inspector_hands_in_is_flagged(
+    world: World, http: httpx.AsyncClient, tmp_path: Path, copy_first: bool
+) -> None:
+    """From the upload to the flag; in whichever order their bytes are verified, the later observation is flagged."""
+    path = tmp_path / "original.jpg"
+    path.write_bytes(draw_scene(21, 800, 600, ["0900"]))
+    copies = dict(altered(path, 1))
+    original, original_photo = await handed_in(world, http, "inspector", path.read_bytes())
+    copy, copy_photo = await handed_in(world, http, "inspector2", copies["cut by 10 % to a corner"])
+    unlike, _ = await handed_in(world, http, "inspector2", draw_scene(22, 800, 600, ["0900"]))
+    if copy_first:
+        earlier = {"$set": {"due_at": clock() - timedelta(minutes=1)}}
+        await world.store.mongo.collection("media").update_one({"_id": copy_photo}, earlier)
+    checks = CheckWork(world.store, clock)
+    async with Decoder() as decoder:
+        work = MediaWork(world.store, decoder, tmp_path, clock)
+        while await work.do_one():
+            await checks.do_all()
+    [flag] = await flags_of(world, copy) or []
+    assert (flag["code"], flag["measure"], flag["threshold"]) == ("SIMILAR_PICTURE", "BITS", 24)
+    assert flag["value"] <= 24
+    assert (flag["medium"], flag["otherMedium"]) == ({"id": copy_photo}, {"id": original_photo})
+    assert flag["otherObservation"] == {"id": original}
+    assert await codes_of(world, original) == await codes_of(world, unlike) == []
+    assert await codes_of(world, copy, "clerk") == ["SIMILAR_PICTURE"]
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.randoms(use_true_random=False))
+def test_the_highest_around_is_that_of_the_slower_filter(width: int, height: int, dice: Random) -> None:
+    image = Image.frombytes("L", (width, height), dice.randbytes(width * height))
+    assert _highest_around(image).tobytes() == image.filter(ImageFilter.MaxFilter(5)).tobytes()

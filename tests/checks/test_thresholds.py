@@ -1,0 +1,154 @@
+"""Thresholds: the nearest office's that is in force applies; set by officers in scope, appended and never changed."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from api.checks.runner import CheckWork
+from api.graphql.context import clock
+from schema.checks.thresholds import DEFAULTS, Threshold, ThresholdKind, applying, limits_of, paths_above
+from tests.checks.test_runner import HERE, codes_of, counter_at
+from tests.support.world import REFUSED, World, new_id
+
+AT = datetime(2026, 11, 20, tzinfo=UTC)
+DAY = timedelta(days=1)
+THRESHOLD = "id kind value measure validFrom setAt note unit { code } setBy { id }"
+SET = f"""
+mutation Set($input: SetThresholdInput!) {{
+  setThreshold(input: $input) {{ ... on ThresholdPayload {{ threshold {{ {THRESHOLD} }} }} {REFUSED} }}
+}}"""
+APPLYING = f"""
+query Applying($unit: ID!, $at: DateTime) {{
+  thresholds(unitId: $unit, at: $at) {{ applying {{ {THRESHOLD} }} settings {{ {THRESHOLD} }} }}
+}}"""
+
+
+@pytest.fixture
+def driver() -> str:
+    return "motor"
+
+
+def threshold(path: str, value: float | None, valid_from: datetime, set_at: datetime = AT) -> Threshold:
+    return Threshold(
+        id=new_id("thr"),
+        kind=ThresholdKind.UNIT_DISTANCE,
+        value=value,
+        valid_from=valid_from,
+        set_at=set_at,
+        path=path,
+    )
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ([], 500),
+        ([("a/", 900, AT - DAY)], 900),
+        ([("a/", 900, AT + DAY)], 500),
+        ([("a/", 900, AT)], 900),
+        ([("a/", 900, AT - DAY), ("a/b/", 100, AT - DAY)], 100),
+        ([("a/b/", 100, AT - 9 * DAY), ("a/", 900, AT - DAY)], 100),
+        ([("a/b/", 100, AT - 9 * DAY), ("a/b/", 200, AT - DAY)], 200),
+        ([("a/b/", 100, AT - 9 * DAY), ("a/", 900, AT - DAY), ("a/b/", None, AT - DAY)], 900),
+        ([("x/", 1, AT - DAY), ("a/c/", 2, AT - DAY), ("a/b/c/d/", 3, AT - DAY)], 500),
+    ],
+)
+def test_the_nearest_that_is_in_force_applies(own: list[tuple[str, float | None, datetime]], expected: float) -> None:
+    settings = [*DEFAULTS, *(threshold(*each) for each in own)]
+    assert limits_of(settings, "a/b/c/", AT).of(ThresholdKind.UNIT_DISTANCE) == expected
+    assert limits_of(reversed(settings), "a/b/c/", AT).of(ThresholdKind.UNIT_DISTANCE) == expected
+
+
+def test_of_two_from_the_same_day_the_later_set_applies() -> None:
+    settings = [threshold("a/", 1, AT, AT + DAY), threshold("a/", 2, AT, AT)]
+    assert applying(settings, "a/", AT)[ThresholdKind.UNIT_DISTANCE].value == 1
+
+
+def test_the_paths_above_a_unit() -> None:
+    assert paths_above("a/b/") == ["", "a/", "a/b/"]
+
+
+async def set_(world: World, name: str = "officer", code: str = "360703", **fields: Any) -> dict[str, Any]:
+    given = {"id": new_id("thr"), "unitId": world.units[code].id, "kind": "UNIT_DISTANCE", "value": 900} | fields
+    answer: dict[str, Any] = (await world.ask(name, SET, input=given))["setThreshold"]
+    return answer
+
+
+async def applies(world: World, code: str, name: str = "officer", at: datetime | None = None) -> dict[str, float]:
+    given = {"unit": world.units[code].id, "at": at.isoformat() if at else None}
+    found = (await world.ask(name, APPLYING, **given))["thresholds"]["applying"]
+    return {each["kind"]: each["value"] for each in found}
+
+
+async def test_a_new_installation_has_its_defaults_as_data(world: World) -> None:
+    assert await applies(world, "360703") == {str(each.kind.value): each.value for each in DEFAULTS}
+    found = (await world.ask("supervisor", APPLYING, unit=world.units["360703-JT"].id))["thresholds"]
+    assert {each["unit"] for each in found["applying"]} == {None}
+    await world.store.thresholds.begin()
+    assert len(await world.store.mongo.collection("thresholds").find({})) == len(DEFAULTS)
+
+
+async def test_an_office_sets_its_own_from_a_day_on(world: World) -> None:
+    later = clock() + DAY
+    first = (await set_(world, "city_officer", "360700", value=800))["threshold"]
+    assert (first["measure"], first["unit"], first["setBy"]) == (
+        "METRES",
+        {"code": "360700"},
+        {"id": world.people["city_officer"].id},
+    )
+    await set_(world, value=300, validFrom=later.isoformat(), note="山区")
+    assert (await applies(world, "360703-JT"))["UNIT_DISTANCE"] == 800
+    assert (await applies(world, "360703-JT", at=later))["UNIT_DISTANCE"] == 300
+    await set_(world, value=None, validFrom=(later + DAY).isoformat())
+    assert (await applies(world, "360703-JT", at=later + DAY))["UNIT_DISTANCE"] == 800
+    settings = (await world.ask("officer", APPLYING, unit=world.units["360703"].id))["thresholds"]["settings"]
+    assert [each["value"] for each in settings if each["unit"]] == [800, 300, None]
+
+
+async def test_what_is_received_is_judged_by_the_nearest_office(world: World) -> None:
+    await counter_at(world, "360703-JT-1", **HERE)
+    work, near = CheckWork(world.store, clock), HERE | {"latitude": HERE["latitude"] + 0.007}
+    before = await world.observe(position=near)
+    await set_(world, value=900)
+    after = await world.observe(position=near)
+    await work.do_all()
+    assert (await codes_of(world, before), await codes_of(world, after)) == (["FAR_FROM_UNIT"], [])
+
+
+async def test_the_same_setting_again_and_another_under_its_id(world: World) -> None:
+    id = new_id("thr")
+    first = await set_(world, id=id)
+    before = await world.snapshot()
+    assert await set_(world, id=id) == first
+    assert (await set_(world, id=id, value=901))["code"] == "CONFLICT"
+    assert (await set_(world, "city_officer", "360703", id=id, value=1))["code"] == "CONFLICT"
+    assert await world.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "code"),
+    [
+        ("supervisor", {}, "FORBIDDEN"),
+        ("inspector", {}, "FORBIDDEN"),
+        ("admin", {}, "FORBIDDEN"),
+        ("neighbour", {}, "NOT_FOUND"),
+        ("officer", {"code": "360700"}, "NOT_FOUND"),
+        ("officer", {"value": -1.0}, "BAD_INPUT"),
+        ("officer", {"value": 1e9}, "BAD_INPUT"),
+        ("officer", {"kind": "PICTURE_BITS", "value": 97.0}, "BAD_INPUT"),
+        ("officer", {"note": "长" * 2001}, "BAD_INPUT"),
+        ("officer", {"id": "thr_1"}, "BAD_ID"),
+        ("officer", {"validFrom": "2026-01-01T00:00:00Z"}, "BAD_INPUT"),
+    ],
+)
+async def test_who_may_not_set_what(world: World, name: str, fields: dict[str, Any], code: str) -> None:
+    before = await world.snapshot()
+    assert (await set_(world, name, **fields))["code"] == code
+    assert await world.snapshot() == before
+
+
+async def test_thresholds_elsewhere_are_not_there(world: World) -> None:
+    assert await world.errors("officer", APPLYING, unit=world.units["360783"].id) == ["NOT_FOUND"]
+    assert await world.errors("officer", APPLYING, unit=world.units["360700"].id) == ["NOT_FOUND"]
+    assert await world.errors("inspector", APPLYING, unit=world.units["360703"].id) == ["FORBIDDEN"]

@@ -1,0 +1,55 @@
+"""The contract: the SDL on file is the one that is served, and every named operation of a phone is valid in it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from graphql import OperationDefinitionNode, build_schema, parse, validate
+
+from api.graphql.query_cost import shape_of
+from api.server.graphql_schema import printed
+from api.settings import Settings
+from mobile_contract import documents
+from tests.support.world import SCHEMA
+
+CONTRACT = Path(__file__).parents[2] / "mobile_contract"
+OPERATIONS = sorted((CONTRACT / "operations").glob("*.graphql"))
+
+
+def test_the_sdl_on_file_is_the_one_that_is_served() -> None:
+    """A change is made on purpose: run scripts/export, read the difference, and say in CHANGELOG.md what it means."""
+    assert (CONTRACT / "schema.graphql").read_text(encoding="utf-8") == printed(SCHEMA)
+
+
+def test_the_manifest_lists_the_operations_as_they_stand() -> None:
+    assert documents.MANIFEST.read_text(encoding="utf-8") == documents.printed(documents.manifest())
+    retired = json.loads(documents.RETIRED.read_text(encoding="utf-8"))["operations"]
+    standing = {file.read_text(encoding="utf-8") for file in OPERATIONS}
+    assert standing.isdisjoint(each["body"] for each in retired)
+    assert set(documents.trusted().values()) == standing | {each["body"] for each in retired}
+
+
+@pytest.mark.parametrize("file", OPERATIONS, ids=lambda file: file.stem)
+def test_a_named_operation_is_valid_and_bears_the_name_of_its_file(file: Path) -> None:
+    document = parse(file.read_text(encoding="utf-8"))
+    assert validate(build_schema(printed(SCHEMA)), document) == []
+    operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
+    assert [each.name and each.name.value for each in operations] == [file.stem]
+
+
+@pytest.mark.parametrize("file", OPERATIONS, ids=lambda file: file.stem)
+def test_a_named_operation_with_its_own_page_size_is_within_the_limits(file: Path) -> None:
+    settings = Settings()
+    shape = shape_of(build_schema(printed(SCHEMA)), parse(file.read_text(encoding="utf-8")))
+    assert shape.cost[file.stem].of({}) <= settings.max_cost
+    assert shape.depth <= settings.max_depth
+    assert shape.aliases <= settings.max_aliases
+
+
+def test_of_the_types_that_a_record_may_have_the_dearest_counts() -> None:
+    """A page of changes is not as dear as if each were all kinds of records at once."""
+    texts = ("... on Unit { id }", "... on MonitoringPoint { id code }", "... on Unit { code name }")
+    page = "{ changes(first: 10) { ... on ChangePage { changes { record { %s } } } } }"
+    core = build_schema(printed(SCHEMA))
+    one, two, both = (shape_of(core, parse(page % " ".join(texts[:count]))).cost[None].of({}) for count in (1, 2, 3))
+    assert (two - one, both - one) == (10, 20)

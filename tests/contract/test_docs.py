@@ -1,0 +1,300 @@
+"""The documentation against the product: examples fit the contract, tables are the code's, commands and links exist."""
+
+import importlib
+import json
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import pytest
+import rfc8785
+from graphql import FieldNode, OperationDefinitionNode, OperationType, build_schema, parse, validate
+
+from api.graphql.partial_batches import coercion_faults
+from api.imports.runner import Noun, template
+from api.settings import Settings
+from api.telemetry.metrics import Metrics
+from schema.access.permissions import PERMITS
+from schema.access.viewers import Role, Viewer
+from schema.casework.cases import MOVES
+from schema.core.digests import canonical, digest_of
+from schema.core.ids import PREFIXES, kind_of
+from schema.core.refusals import CATALOGUE
+from schema.media.media import KINDS
+from tests.contract.test_vocabulary import a_draft
+from tests.support.world import SCHEMA, World, new_id
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+CONTRACT = build_schema((ROOT / "mobile_contract" / "schema.graphql").read_text("utf-8"))
+LANGUAGES = {"csv", "graphql", "ini", "js", "json", "sh", "text"}
+COMMANDS = {"aws", "cd", "curl", "eval", "export", "git", "mkdir", "mongodump", "mongorestore", "tar"}
+FACTORS = {"": 1, "KiB": 1024, "MiB": 1024**2, "s": 1, "days": 1}
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block; `follows` says that only blank lines part it from the one before."""
+
+    page: Path
+    line: int
+    language: str
+    text: str
+    follows: bool
+
+
+def blocks_of(page: Path) -> Iterator[Block]:
+    lines = page.read_text("utf-8").splitlines()
+    start, end = None, -1
+    for number, line in enumerate(lines):
+        if not line.startswith("```"):
+            continue
+        if start is None:
+            start = number
+            continue
+        follows = end >= 0 and not any(each.strip() for each in lines[end + 1 : start])
+        yield Block(page, start + 1, lines[start][3:], "\n".join(lines[start + 1 : number]) + "\n", follows)
+        start, end = None, number
+    assert start is None, f"{page}: a block is not closed"
+
+
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
+
+
+@pytest.fixture
+def driver() -> str:
+    return "motor"
+
+
+def in_(*languages: str) -> list[Any]:
+    found = [block for block in BLOCKS if block.language in languages]
+    return [pytest.param(block, id=f"{block.page.name}:{block.line}") for block in found]
+
+
+def rows(page: str, *titles: str) -> list[list[str]]:
+    """Cells of the table of that page whose header begins with these titles."""
+    lines = iter((ROOT / page).read_text("utf-8").splitlines())
+    for line in lines:
+        if cells(line)[: len(titles)] == list(titles):
+            next(lines)
+            found: list[list[str]] = []
+            for row in lines:
+                if not row.startswith("|"):
+                    return found
+                found.append(cells(row))
+            return found
+    raise AssertionError(f"{page} has no table {titles}")
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
+
+
+def coded(text: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", text)
+
+
+def operations(block: Block) -> list[OperationDefinitionNode]:
+    return [each for each in parse(block.text).definitions if isinstance(each, OperationDefinitionNode)]
+
+
+@pytest.mark.parametrize("block", in_("graphql"))
+def test_an_example_fits_the_contract(block: Block) -> None:
+    assert validate(CONTRACT, parse(block.text)) == []
+
+
+@pytest.mark.parametrize(
+    ("example", "values"),
+    [
+        pytest.param(one, other, id=f"{other.page.name}:{other.line}")
+        for one, other in pairwise(BLOCKS)
+        if (one.language, other.language) == ("graphql", "json") and other.follows and one.page == other.page
+    ],
+)
+def test_the_variables_beside_an_example_fit_it(example: Block, values: Block) -> None:
+    given = json.loads(values.text)
+    wanted = set()
+    for operation in operations(example):
+        named = {each.variable.name.value for each in operation.variable_definitions or ()}
+        wanted |= named
+        if named & set(given):
+            assert list(coercion_faults(SCHEMA._schema, operation, given)) == []
+    assert set(given) <= wanted
+    for id in re.findall(r'"([a-z]{3}_[^"]*)"', values.text):
+        assert kind_of(id)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_a_role_page_shows_only_what_the_role_may_ask(role: Role) -> None:
+    viewer = Viewer("", frozenset({role}), (), None, None, frozenset(), None)
+    examples = [block for block in BLOCKS if block.page.stem == str(role.value).lower() and block.language == "graphql"]
+    assert examples
+    for operation in (operation for block in examples for operation in operations(block)):
+        for field in operation.selection_set.selections:
+            assert isinstance(field, FieldNode)
+            assert PERMITS[f"{operation.operation.value.capitalize()}.{field.name.value}"].admits(viewer)
+
+
+async def test_the_queries_of_a_page_run_for_its_reader(world: World) -> None:
+    """Within the limits of documents, too."""
+    case = await world.open_case()
+    assert world.point is not None
+    values: dict[str, Any] = {
+        "id": case["id"],
+        "unit": world.units["360703"].id,
+        "device": new_id("dev"),
+        "below": world.units["360703"].id,
+        "point": world.point.id,
+        "redaction": new_id("red"),
+        "industry": world.point.industry,
+        "near": {"latitude": 25.8, "longitude": 114.7, "radiusMetres": 2000},
+    }
+    readers = {"README": "supervisor", "api": "inspector"}
+    for block in (block for block in BLOCKS if block.language == "graphql"):
+        reader = readers.get(block.page.stem, block.page.stem)
+        for operation in operations(block):
+            if operation.operation is OperationType.QUERY:
+                name = operation.name.value if operation.name else None
+                result = await SCHEMA.execute(
+                    block.text, variable_values=values, context_value=world.context(reader), operation_name=name
+                )
+                assert not result.errors, (block.page.name, block.line, result.errors)
+
+
+@pytest.mark.parametrize("block", in_("json"))
+def test_json_is_json(block: Block) -> None:
+    json.loads(block.text)
+
+
+@pytest.mark.parametrize("block", in_("sh"))
+def test_shell_blocks_begin_with_known_commands(block: Block) -> None:
+    for line in block.text.replace("\\\n", " ").splitlines():
+        words = [word for word in shlex.split(line, comments=True) if not re.match(r"[A-Z_]+=", word)]
+        assert not words or words[0] in COMMANDS or is_command(words[0]), line
+
+
+def is_command(name: str) -> bool:
+    return name.startswith("scripts/") and os.access(ROOT / name, os.X_OK)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_commands_settings_and_metrics_that_a_page_names_exist(page: Path) -> None:
+    text = page.read_text("utf-8")
+    for name in re.findall(r"\bscripts/[a-z]+\b(?!\.)", text):
+        assert is_command(name), name
+    settings = {f"MINGCHA_{field.name.upper()}" for field in fields(Settings)}
+    for name in re.findall(r"\bMINGCHA_[A-Z0-9_]+\b", text.replace("MINGCHA_OIDC_*", "")):
+        assert name in settings or name.startswith("MINGCHA_PHONE_"), name
+    metrics = {family.name for family in Metrics().registry.collect()}
+    for name in re.findall(r"\bmingcha_[a-z_]+\b", text):
+        assert name.removesuffix("_total") in metrics, name
+    assert {block.language for block in blocks_of(page)} <= LANGUAGES
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
+        if "://" in target:
+            continue
+        name, _, anchor = unquote(target).partition("#")
+        found = (page.parent / name).resolve() if name else page
+        assert found.exists(), target
+        assert found.is_relative_to(ROOT), target
+        assert not anchor or anchor in anchors_of(found), target
+
+
+def anchors_of(page: Path) -> set[str]:
+    """Anchors of headings as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    text = PAGES[0].read_text("utf-8")
+    assert [page.name for page in PAGES[1:] if f"(docs/{page.name})" not in text] == []
+
+
+def test_every_setting_is_listed_with_its_default() -> None:
+    listed = {coded(name)[0]: default.strip("`") for name, default, _ in rows("docs/operations.md", "variable")}
+    assert listed == {f"MINGCHA_{field.name.upper()}": shown(field.default) for field in fields(Settings)}
+
+
+def shown(default: Any) -> str:
+    match default:
+        case None:
+            return "unset"
+        case ():
+            return "none"
+        case bool():
+            return str(default).lower()
+        case _:
+            return str(default) or "empty"
+
+
+def test_the_table_of_refusals_is_the_catalogue() -> None:
+    listed = [(coded(code)[0], coded(step)[0], *said) for code, step, *said in rows("docs/api.md", "code", "next step")]
+    assert listed == [
+        (code.value, entry.next_step.value, entry.message, entry.message_zh) for code, entry in CATALOGUE.items()
+    ]
+
+
+@pytest.mark.parametrize("row", rows("docs/api.md", "what", "limit", "set by"), ids=lambda row: row[0])
+def test_a_limit_is_the_codes(row: list[str]) -> None:
+    number, _, unit = row[1].partition(" ")
+    [source] = coded(row[2])
+    if source.startswith("MINGCHA_"):
+        limit = getattr(Settings(), source.removeprefix("MINGCHA_").lower())
+    else:
+        module, _, name = source.rpartition(".")
+        limit = getattr(importlib.import_module(module), name)
+    assert int(number) * FACTORS[unit] == limit
+
+
+def test_the_table_of_roles_is_the_table_of_permits() -> None:
+    listed = {
+        operation: {role for role, cell in zip(Role, allowed, strict=True) if cell == "yes"}
+        for names, *allowed in rows("docs/security.md", "operation")
+        for operation in coded(names)
+    }
+    roots = {name.partition("."): permit for name, permit in PERMITS.items()}
+    asked = {
+        field: permit for (owner, _, field), permit in roots.items() if owner in {"Query", "Mutation", "Subscription"}
+    }
+    assert listed == {field: set(permit.roles) for field, permit in asked.items() if not permit.public}
+
+
+def test_the_table_of_moves_is_the_life_of_a_case() -> None:
+    listed = {coded(to)[0]: coded(before) for to, before, *_ in rows("docs/officer.md", "to", "from")}
+    reached = {str(target.value) for targets in MOVES.values() for target in targets}
+    assert set(listed) == reached
+    assert {(before, to) for to, states in listed.items() for before in states} == {
+        (str(before.value), str(target.value)) for before, targets in MOVES.items() for target in targets
+    }
+
+
+def test_prefixes_and_content_types_are_the_codes() -> None:
+    named = {prefix for row in rows("docs/api.md", "prefix", "kind") for prefix in coded(row[0])}
+    assert named == {f"{prefix}_" for prefix in PREFIXES}
+    text = (ROOT / "docs" / "api.md").read_text("utf-8")
+    [line] = [line for line in text.splitlines() if line.startswith("Content types that may be announced")]
+    assert set(coded(line)) == set(KINDS)
+
+
+def test_the_worked_digest_is_that_of_the_draft_beside_it() -> None:
+    draft = a_draft()
+    texts = [block.text.strip() for block in BLOCKS if block.page.name == "api.md"]
+    [sent] = [json.loads(text) for text in texts if text.startswith("{\n") and draft.id in text]
+    assert sent == canonical(draft) | {"capturedAt": draft.captured_at.isoformat(), "unit": None}
+    assert rfc8785.dumps(canonical(draft)).decode() in texts
+    assert digest_of(draft) in texts
+
+
+def test_the_templates_are_what_load_prints() -> None:
+    printed = [template(noun).removeprefix("\ufeff").replace("\r\n", "\n") for noun in Noun]
+    assert [block.text for block in BLOCKS if block.language == "csv"] == printed

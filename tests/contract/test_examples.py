@@ -1,0 +1,109 @@
+"""Example payloads: every operation has some that are accepted and some that are refused, and the product answers as they say."""
+
+import asyncio
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from graphql import GraphQLResolveInfo, OperationDefinitionNode, build_schema, execute, parse
+from graphql.execution.values import get_variable_values
+
+from mobile_contract import documents
+from mobile_contract.levels import SDL
+from schema.core.refusals import CATALOGUE, RefusalCode
+from tests.support.contract_examples import FOLDER, Stage, files, ordered
+from tests.support.pulling import followed, settled
+from tests.support.subscription_clients import serving
+from tests.support.world import ASSIGN, World
+
+ALL = files()
+CASES = [pytest.param(name, example, id=f"{name} {example['name']}") for name, example in ordered(ALL)]
+ASSIGNMENT = "asg_01a2008d-7400-7000-8000-000000000001"
+
+
+@pytest.fixture
+def driver() -> str:
+    return "motor"
+
+
+def refusals(value: Any) -> Iterator[dict[str, Any]]:
+    """Everything in an answer that has a code and a next step."""
+    if isinstance(value, dict):
+        if "nextStep" in value:
+            yield value
+        for each in value.values():
+            yield from refusals(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from refusals(each)
+
+
+@pytest.mark.parametrize("name", documents.names())
+def test_every_operation_has_an_example_that_is_accepted_and_one_that_is_refused(name: str) -> None:
+    assert ALL[name]["operation"] == name
+    named = [example["name"] for example in ALL[name]["examples"]]
+    assert any(each.startswith("accepted") for each in named)
+    assert any(each.startswith("refused") for each in named)
+    assert set(ALL) == set(documents.names())
+
+
+@pytest.mark.parametrize(("name", "example"), CASES)
+def test_a_refusal_is_one_of_the_catalogue_with_its_next_step(name: str, example: dict[str, Any]) -> None:
+    found = list(refusals(example["answer"]))
+    assert bool(found) == ("refused" in example["name"]), name
+    for each in found:
+        entry = CATALOGUE[RefusalCode(each["code"])]
+        assert (each["messageZh"], each["nextStep"]) == (entry.message_zh, entry.next_step.value)
+
+
+@pytest.mark.parametrize(("name", "example"), CASES)
+def test_variables_and_answer_fit_the_sdl(name: str, example: dict[str, Any]) -> None:
+    """The answer, resolved once more under the SDL, is itself: no field too many, none missing, each of its type."""
+    schema, document = build_schema(SDL.read_text(encoding="utf-8")), parse(documents.text_of(name))
+    [operation] = document.definitions
+    assert isinstance(operation, OperationDefinitionNode)
+    assert not isinstance(get_variable_values(schema, operation.variable_definitions or (), example["variables"]), list)
+    if not example["answer"].get("data"):
+        return
+
+    def resolve(source: Any, info: GraphQLResolveInfo[Any], **_: Any) -> Any:
+        value = source[info.path.key]
+        return 0.5 if value == "<number>" else value
+
+    root = schema.get_root_type(operation.operation)
+    result = execute(
+        build_schema(SDL.read_text(encoding="utf-8") + f"\nschema {{ query: {root} }}"),
+        parse(re.sub(r"^(mutation|subscription)\b", "query", documents.text_of(name), flags=re.MULTILINE)),
+        example["answer"]["data"],
+        variable_values=example["variables"],
+        field_resolver=resolve,
+    )
+    assert not asyncio.iscoroutine(result)
+    assert not result.errors, result.errors  # type: ignore[union-attr]
+    shown = json.loads(json.dumps(example["answer"]["data"]).replace('"<number>"', "0.5"))
+    assert result.data == shown  # type: ignore[union-attr]
+
+
+async def test_the_product_answers_as_the_examples_say(world: World, request: pytest.FixtureRequest) -> None:
+    record = request.config.getoption("--record-examples")
+    wrong: list[str] = []
+    given = {"id": ASSIGNMENT, "assigneeId": world.people["inspector"].id, "unitId": world.units["360703-JT-1"].id}
+    await world.ask("officer", ASSIGN, input={**given, "note": "请复查", "dueOn": "2026-12-01"})
+    async with followed(world.store), serving(world) as address:
+        stage = await Stage(world, f"http://{address}").set()
+        for name, example in ordered(ALL):
+            if name in {"Changes", "Sync"}:
+                await settled(world.store)
+            answer = await stage.ask(name, example)
+            if example.get("upload"):
+                await stage.upload(answer)
+            if record:
+                example["answer"] = stage.masked(answer, json.dumps(example["variables"], ensure_ascii=False))
+            wrong += [f"{name}, {example['name']}: {each}" for each in stage.differences(example["answer"], answer)]
+    if record:
+        for name, file in ALL.items():
+            text = json.dumps(file, ensure_ascii=False, indent=2)
+            (FOLDER / f"{name}.json").write_text(f"{text}\n", encoding="utf-8")
+    assert wrong == []

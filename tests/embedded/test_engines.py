@@ -1,0 +1,174 @@
+"""The embedded engines: first steps that survive a kill, ports that move, keys, and what was acknowledged stays."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from schema.core.refusals import Refusal
+from storage.embedded import mongod
+from storage.embedded.data_folder import PORTS, DataFolder
+from storage.embedded.engines import Addresses, Engines
+from storage.mongodb.client import Mongo
+from storage.mongodb.errors import StoreFault
+from storage.processes.supervisor import Child, Lost, listening
+from tests.processes.test_supervisor import becomes
+from tests.support.engines import MONGOD_OPTIONS
+
+
+@contextlib.asynccontextmanager
+async def running(root: Path, *, durable: bool = False) -> AsyncIterator[tuple[Engines, Addresses]]:
+    folder = DataFolder.open(root)
+    lock = folder.hold()
+    lost: asyncio.Future[Lost] = asyncio.get_running_loop().create_future()
+    engines = Engines(folder, lock, print, lost, mongod_options=MONGOD_OPTIONS, durable=durable)
+    try:
+        yield engines, await engines.start()
+        assert not lost.done()
+    finally:
+        engines.kill()
+        await engines.stop()
+        os.close(lock)
+
+
+@contextlib.asynccontextmanager
+async def connected(url: str, database: str = "mingcha") -> AsyncIterator[Mongo]:
+    mongo = Mongo(url, database, driver="pymongo")
+    try:
+        yield mongo
+    finally:
+        await mongo.close()
+
+
+async def test_what_was_kept_is_found_on_other_ports(tmp_path: Path) -> None:
+    async with running(tmp_path, durable=True) as (_, found), connected(found.mongo_url) as mongo:
+        await mongo.collection("kept").insert_one({"_id": "a"})
+        await found.store().put("kept/a", b"bytes", "text/plain")
+        former = mongo_port(found)
+    async with (
+        await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", former),
+        running(tmp_path, durable=True) as (_, found),
+        connected(found.mongo_url) as mongo,
+    ):
+        assert mongo_port(found) != former
+        assert await mongo.collection("kept").find({}) == [{"_id": "a"}]
+        assert await found.store().size_of("kept/a") == 5
+
+
+def mongo_port(found: Addresses) -> int:
+    return int(found.mongo_url.rsplit(":", 1)[1].split("/")[0])
+
+
+async def test_first_steps_go_on_after_a_kill_between_any_two(tmp_path: Path) -> None:
+    folder = DataFolder.open(tmp_path)
+    lost: asyncio.Future[Lost] = asyncio.get_running_loop().create_future()
+
+    async def killed_after(steps: int, port: int) -> None:
+        child = Child(mongod.program(folder, port, options=MONGOD_OPTIONS), print, lost)
+
+        async def these_steps() -> bool:
+            if not await listening(port):
+                return False
+            async with connected(mongod.system_url(folder, port), "admin") as system:
+                try:
+                    if steps >= 1:
+                        await mongod._form_replica_set(system, f"127.0.0.1:{port}")
+                    if steps >= 2:
+                        await mongod._admit(system, folder.secret("mongo-password"))
+                except (StoreFault, Refusal):  # not yet elected
+                    return False
+            return True
+
+        await child.start(these_steps)
+        child.kill()
+        await child.stop()
+
+    ports = DataFolder.open(tmp_path / "elsewhere").ports()
+    for steps, port in ((0, ports[0]), (1, ports[1]), (1, ports[2]), (2, ports[3])):
+        await killed_after(steps, port)
+    (tmp_path / "engines" / "mongo-password").unlink()  # as after a kill before it was on disk
+    async with running(tmp_path) as (_, found), connected(found.mongo_url) as mongo:
+        await mongo.collection("kept").insert_one({"_id": "a"})
+        assert await mongo.collection("kept").count({}) == 1
+
+
+async def test_what_was_acknowledged_outlives_killed_engines(tmp_path: Path) -> None:
+    async with running(tmp_path) as (engines, found), connected(found.mongo_url) as mongo:
+        store, kept = found.store(), mongo.collection("kept")
+        documents: list[str] = []
+        objects: list[str] = []
+        enough = asyncio.Event()  # no cancelling: a driver call may swallow it, and the writer would go on for ever
+
+        async def write_documents() -> None:
+            while not enough.is_set():
+                name = uuid.uuid4().hex  # another each time: a lost reply leaves a write that nobody was told of
+                with contextlib.suppress(Refusal):
+                    await kept.insert_one({"_id": name})
+                    documents.append(name)
+
+        async def write_objects() -> None:
+            while not enough.is_set():
+                key = f"kept/{len(objects)}"
+                with contextlib.suppress(Refusal):
+                    await store.put(key, b"x" * 20_000, "application/octet-stream")
+                    objects.append(key)
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(write_documents())
+            group.create_task(write_objects())
+            await becomes(lambda: len(documents) > 20 and len(objects) > 20)
+            former = engines.pids
+            for pid in former.values():
+                assert pid
+                os.kill(pid, signal.SIGKILL)
+            await becomes(lambda: all(pid not in {None, former[name]} for name, pid in engines.pids.items()))
+            seen = len(documents), len(objects)
+            await becomes(lambda: len(documents) > seen[0] and len(objects) > seen[1], 20)
+            enough.set()
+
+        assert set(documents) <= {document["_id"] for document in await kept.find({})}
+        assert not [key for key in objects if await store.size_of(key) != 20_000]
+
+
+def test_what_they_keep_is_for_its_owner_only(tmp_path: Path) -> None:
+    asyncio.run(started_once(tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} == {"engines", "lock", "logs", "mongo", "s3"}
+    for path in (tmp_path, *tmp_path.iterdir(), *(tmp_path / "engines").iterdir(), *(tmp_path / "logs").iterdir()):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+async def started_once(root: Path) -> None:
+    async with running(root):
+        pass
+
+
+async def test_engines_answer_on_loopback_and_to_their_keys_only(engines: Addresses) -> None:
+    password = engines.mongo_url.split("@")[0].rsplit(":", 1)[1]
+    async with connected(engines.mongo_url.replace(password, "wrong")) as mongo:
+        with pytest.raises(StoreFault, match="AuthenticationFailed"):
+            await mongo.collection("kept").find({})
+    async with connected("mongodb://" + engines.mongo_url.split("@")[1]) as mongo:
+        with pytest.raises(StoreFault, match="Unauthorized"):
+            await mongo.collection("kept").find({})
+    async with connected(engines.mongo_url, "admin") as mongo:
+        with pytest.raises(StoreFault, match="Unauthorized"):
+            await mongo.command("createUser", "other", pwd="x", roles=["root"])
+    for port in range(mongo_port(engines), mongo_port(engines) + PORTS):
+        with socket.socket() as elsewhere, pytest.raises(ConnectionRefusedError):
+            elsewhere.connect(("127.0.0.2", port))  # ours too, and nobody listens there
+    stranger = Addresses(engines.mongo_url, engines.s3_endpoint, engines.s3_access_key, "wrong").store()
+    with pytest.raises(Refusal):
+        await stranger.ping()
+    stranger.close()
+
+
+async def test_both_drivers_and_the_store_work(mongo: Mongo, store: object) -> None:
+    await mongo.collection("kept").insert_one({"_id": "a"})
+    assert await mongo.collection("kept").find({}) == [{"_id": "a"}]
+    assert store

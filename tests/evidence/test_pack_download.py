@@ -1,0 +1,273 @@
+"""Who gets an evidence pack: by an address for a moment, logged, bounded in number, whole or visibly broken."""
+
+import asyncio
+import io
+import json
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from starlette.types import Message
+
+from api.evidence import pack_download
+from api.evidence.pack_urls import PATH, PackAddress, read_address
+from api.graphql.context import clock
+from api.server.app import create_app
+from schema.core.refusals import Refusal
+from schema.evidence import packs as vocabulary
+from scripts.stored_zip import Wrong
+from scripts.verify import verified as checked
+from storage.s3.client import ObjectStore
+from tests.support.packs import PHOTO, address, files_of, observed, packed, serving, signed_in, verified
+from tests.support.running_product import Served, ask
+from tests.support.world import SUBMIT, World, draft, new_id
+
+REVISE = """
+mutation($input: ReviseObservationInput!) {
+  reviseObservation(input: $input) { ... on ReviseObservationPayload { observation { revision } } ... on Refused { code } }
+}"""
+
+
+@pytest.fixture
+def driver() -> str:
+    return "motor"
+
+
+def manifest_of(pack: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(files_of(pack)["manifest.json"])
+    return found
+
+
+async def test_what_is_not_visible_has_no_pack(world: World, tmp_path: Path) -> None:
+    id = await observed(world, PHOTO)
+    case = await world.open_case("officer", id)
+    for name in ("neighbour", "neighbour_supervisor", "liaison", "admin", "monitor", "inspector2"):
+        await signed_in(world, name)
+        viewer = world.viewer(name)
+        for wanted in (id, case["id"], new_id("cas"), world.units["360703"].id, world.people["inspector"].id):
+            given = PackAddress(
+                wanted, viewer.user_id, viewer.device_id, identities=True, expires=int(clock().timestamp()) + 60
+            )
+            async with serving(world) as client:
+                answer = await client.get(given.path(world.keys.packs_secret))
+            assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (404, "NOT_FOUND"), name
+    assert await world.store.mongo.collection("media_accesses").find({}) == []
+
+
+async def test_an_address_is_for_one_viewer_record_and_moment(world: World) -> None:
+    secret, now = world.keys.packs_secret, clock()
+    given = PackAddress(new_id("cas"), new_id("usr"), None, identities=False, expires=int(now.timestamp()) + 5)
+    text = given.path(secret).removeprefix(PATH)
+    assert read_address(text, secret, now) == given
+    bad = [text[:-1], text + "A", "", "A", "é", text.replace(text[30], "A" if text[30] != "A" else "B"), "A" * 5000]
+    for each in bad:
+        with pytest.raises(Refusal):
+            read_address(each, secret, now)
+    with pytest.raises(Refusal, match="run out"):
+        read_address(text, secret, now + timedelta(seconds=6))
+    with pytest.raises(Refusal):
+        read_address(text, world.keys.cursor_secret, now)
+    async with serving(world) as client:
+        assert (await client.get(PATH + "nonsense")).status_code == 404
+        assert (await client.post(PATH + text)).status_code == 405
+
+
+async def test_a_revoked_device_downloads_nothing(world: World) -> None:
+    id = await observed(world)
+    url = await address(world, "inspector", id)
+    no_device = PackAddress(
+        id, world.people["inspector"].id, None, identities=False, expires=int(clock().timestamp()) + 60
+    )
+    async with serving(world) as client:
+        assert (await client.get(no_device.path(world.keys.packs_secret))).status_code == 404
+    assert await world.store.users.revoke_device(world.people["inspector"].id, world.devices["inspector"], clock())
+    async with serving(world) as client:
+        assert (await client.get(url)).status_code == 404
+
+
+async def test_every_original_is_logged_before_it_is_given(world: World, tmp_path: Path) -> None:
+    id = await observed(world, PHOTO, PHOTO + b"!")
+    await verified(world, tmp_path)
+    url = await address(world, "supervisor", id)
+    assert await world.store.mongo.collection("media_accesses").find({}) == [], "an address gives out nothing"
+    async with serving(world) as client:
+        await client.get(url)
+    accesses = await world.store.mongo.collection("media_accesses").find({})
+    assert {each["media_id"] for each in accesses} == {
+        each["id"] for each in manifest_of(await _again(world, id))["media"]
+    }
+    told = {(each["rendition"], each["user_id"], each["pack_of"], each["identities"]) for each in accesses}
+    assert told == {("ORIGINAL", world.people["supervisor"].id, id, False)}
+    stored = ("_id", "media_id", "rendition", "user_id", "device_id", "at", "pack_of", "identities")
+    assert {tuple(each) for each in accesses} == {stored}
+
+
+async def _again(world: World, id: str) -> bytes:
+    return await packed(world, "supervisor", id)
+
+
+async def test_too_much_for_one_pack_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    id = await observed(world, PHOTO)
+    url = await address(world, "supervisor", id)
+    monkeypatch.setattr("api.evidence.pack_content.MOST_ENTRIES", 1)
+    async with serving(world) as client:
+        answer = await client.get(url)
+    assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (413, "LIMIT_EXCEEDED")
+    assert vocabulary.MOST_ENTRIES >= 1000
+
+
+async def test_packs_at_once_are_bounded_for_each_person_and_for_all(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each caller takes the head of the answer and then nothing more, until it goes."""
+    id = await observed(world, PHOTO)
+    await verified(world, tmp_path)
+    urls = {name: await address(world, name, id) for name in ("supervisor", "clerk", "officer")}
+    monkeypatch.setattr(pack_download, "MOST_AT_ONCE", pack_download.MOST_OF_ONE + 1)
+    app = create_app(world.settings, world.store)
+    leave = asyncio.Event()
+    begun = asyncio.Semaphore(0)
+
+    async def slow(url: str) -> None:
+        asked = False
+
+        async def receive() -> Message:
+            nonlocal asked
+            if not asked:
+                asked = True
+                return {"type": "http.request", "body": b"", "more_body": False}
+            await leave.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                begun.release()
+                await asyncio.Event().wait()
+
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": url,
+            "headers": [],
+            "query_string": b"",
+            "http_version": "1.1",
+        }
+        await app({**scope, "scheme": "http", "server": ("small", 80), "client": ("127.0.0.1", 1)}, receive, send)
+
+    async def hold(name: str, times: int) -> list[asyncio.Task[None]]:
+        callers = [asyncio.create_task(slow(urls[name])) for _ in range(times)]
+        async with asyncio.timeout(30):
+            for _ in callers:
+                await begun.acquire()
+        return callers
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://small", timeout=60) as client:
+
+        async def refused(name: str) -> str:
+            answer = await client.get(urls[name])
+            [error] = answer.json()["errors"]
+            told = error["extensions"]
+            assert (answer.status_code, told["code"], told["nextStep"]) == (503, "BUSY", "RETRY_LATER")
+            assert int(answer.headers["retry-after"]) > 0
+            return str(error["message"])
+
+        held = await hold("supervisor", pack_download.MOST_OF_ONE)
+        logged = await world.store.mongo.collection("media_accesses").count({})
+        assert "Packs of yours" in await refused("supervisor")
+        assert (await client.get(urls["clerk"])).status_code == 200, "others don't wait for a slow one"
+        held += await hold("clerk", 1)
+        assert "Packs of yours" not in await refused("officer")
+        assert await world.store.mongo.collection("media_accesses").count({}) == logged + 2, "of the two of the clerk"
+        assert (await client.get("/healthz")).status_code == 200
+        leave.set()
+        async with asyncio.timeout(30):
+            await asyncio.gather(*held)
+        for url in urls.values():
+            assert (await client.get(url)).status_code == 200
+
+
+async def test_a_store_that_fails_half_way_leaves_no_whole_pack(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The caller sees an answer that does not end."""
+    id = await observed(world, PHOTO, PHOTO + b"!")
+    await verified(world, tmp_path)
+    url = await address(world, "supervisor", id)
+    reading, asked = ObjectStore.reading, 0
+
+    def failing(self: ObjectStore, key: str) -> Any:
+        nonlocal asked
+        asked += 1
+        return reading(self, key) if asked == 1 else reading(replaced, key)
+
+    replaced = ObjectStore(
+        endpoint="http://127.0.0.1:9", public_endpoint="http://127.0.0.1:9", bucket="none", access_key="a",
+        secret_key="b", region="c",
+    )  # fmt: skip
+    monkeypatch.setattr(ObjectStore, "reading", failing)
+    ended: list[bool] = []
+
+    async def taken() -> AsyncIterator[bytes]:
+        sent: list[Message] = [{"type": "http.request", "body": b"", "more_body": False}]
+        bodies: list[bytes] = []
+
+        async def receive() -> Message:
+            if not sent:
+                await asyncio.Event().wait()
+            return sent.pop()
+
+        async def send(message: Message) -> None:
+            bodies.append(message.get("body", b""))
+            if message["type"] == "http.response.body":
+                ended.append(not message.get("more_body", False))
+
+        scope = {
+            "type": "http",
+            "method": "GET",
+            "path": url,
+            "headers": [],
+            "query_string": b"",
+            "http_version": "1.1",
+        }
+        app = create_app(world.settings, world.store)
+        await app({**scope, "scheme": "http", "server": ("small", 80), "client": ("127.0.0.1", 1)}, receive, send)
+        for body in bodies:
+            yield body
+
+    whole = b"".join([piece async for piece in taken()])
+    replaced.close()
+    assert PHOTO[:1000] in whole
+    assert True not in ended
+    with pytest.raises(Wrong, match="cut off"):
+        checked(io.BytesIO(whole))
+
+
+async def test_the_keys_are_published(world: World, tmp_path: Path) -> None:
+    id = await observed(world)
+    pack = await packed(world, "inspector", id)
+    async with serving(world) as client:
+        keys = (await client.get("/.well-known/evidence-keys.json")).json()["keys"]
+        tokens = (await client.get("/.well-known/jwks.json")).json()["keys"]
+    assert [key["fingerprint"] for key in keys] == [manifest_of(pack)["key"]["fingerprint"]]
+    assert keys[0]["publicKey"].encode() == files_of(pack)["evidence-key.pem"]
+    assert keys[0]["publicKey"] not in str(tokens)
+
+
+def test_a_pack_comes_from_the_product_as_it_is_served(served: Served) -> None:
+    """Over its real server, and what a second caller gets who goes away half-way does not matter to it."""
+    assert served.server.upstream
+    host, port = served.server.upstream
+    user, id, there = served.person(), new_id("obs"), f"http://{host}:{port}"
+    ask(there, user, SUBMIT, input={"drafts": [draft(id=id, deviceSequence=3)]})
+    asked = "query($id: ID!) { observation(id: $id) { pack(identities: true) { url } } }"
+    url = ask(there, user, asked, id=id)["observation"]["pack"]["url"]
+    with httpx.Client(base_url=there, timeout=60) as client:
+        with client.stream("GET", url) as answer:
+            assert answer.status_code == 200
+        answer = client.get(url)
+        assert answer.headers["content-disposition"] == f'attachment; filename="mingcha-{id}.zip"'
+        assert "1 of 1 recomputed" in checked(io.BytesIO(answer.content))
+        assert client.get(url[:-2]).status_code == 404

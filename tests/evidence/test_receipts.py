@@ -1,0 +1,116 @@
+"""Signed receipts: whoever holds one can show without the server that the server had that very content at that time."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.receipts import checked
+from scripts.stored_zip import Wrong
+from tests.support.world import World, draft
+
+ROOT = Path(__file__).parents[2]
+SUBMIT = """
+mutation Submit($input: SubmitObservationsInput!) {
+  submitObservations(input: $input) {
+    ... on SubmitObservationsPayload { results { outcome receipt { observationId contentSha256 receivedAt signed } } }
+  }
+}"""
+OWN = "query One($id: ID!) { observation(id: $id) { receipt { signed } } }"
+
+
+def told(world: World, token: str, published: object = None) -> dict[str, str]:
+    """What a receipt says to somebody who has the office's keys."""
+    keys = world.evidence.published() if published is None else published
+    return checked(token.encode(), json.dumps(keys).encode())
+
+
+async def receipt_of(world: World, sent: dict[str, Any]) -> dict[str, str]:
+    answer = await world.ask("inspector", SUBMIT, input={"drafts": [sent]})
+    receipt: dict[str, str] = answer["submitObservations"]["results"][0]["receipt"]
+    return receipt
+
+
+async def test_a_receipt_says_what_the_server_had_and_when(world: World) -> None:
+    receipt = await receipt_of(world, draft())
+    signed = receipt.pop("signed")
+    assert told(world, signed) == receipt
+
+
+async def test_a_replay_and_a_later_look_give_the_same_receipt(world: World) -> None:
+    sent = draft()
+    first, again = await receipt_of(world, sent), await receipt_of(world, sent)
+    assert first == again
+    found = await world.ask("inspector", OWN, id=sent["id"])
+    assert found["observation"]["receipt"]["signed"] == first["signed"]
+    assert (await world.ask("clerk", OWN, id=sent["id"]))["observation"]["receipt"] is None
+
+
+async def test_a_receipt_holds_after_the_key_was_replaced(world: World) -> None:
+    sent = draft()
+    before = await receipt_of(world, sent)
+    world.evidence.rotate()
+    after = await receipt_of(world, sent)
+    assert before["signed"] != after["signed"]
+    for each in (before, after):
+        assert told(world, each["signed"])["contentSha256"] == before["contentSha256"]
+
+
+async def test_whatever_is_changed_in_a_receipt_is_found(world: World) -> None:
+    signed = (await receipt_of(world, draft()))["signed"]
+    other = (await receipt_of(world, draft()))["signed"]
+    head, body, tail = signed.split(".")
+    access = world.evidence.token("at+jwt", {"observationId": "x", "contentSha256": "y", "receivedAt": "z"})
+    more = world.evidence.token("mingcha-receipt+jws", {"observationId": "x"})
+    lies = [
+        "",
+        "a.b",
+        f"{head}.{body}",
+        f"{head}.{other.split('.')[1]}.{tail}",
+        f"{head}.{body}.{other.split('.')[2]}",
+        f"{head}.{body[:-2]}AA.{tail}",
+        f"{head}.{body}.{tail}.{tail}",
+        "eyJhbGciOiJub25lIn0.e30.",
+        access,
+        more,
+    ]
+    for lie in lies:
+        with pytest.raises(Wrong):
+            told(world, lie)
+    with pytest.raises(Wrong, match="does not publish"):
+        told(world, signed, {"keys": []})
+    documents: list[object] = [[], {}, {"keys": [{}]}, {"keys": [{"publicKey": "x", "fingerprint": "y"}]}, {"keys": 3}]
+    for document in documents:
+        with pytest.raises(Wrong, match="not as an office publishes"):
+            told(world, signed, document)
+
+
+async def test_the_command_checks_a_receipt_alone(world: World, tmp_path: Path) -> None:
+    receipt = await receipt_of(world, draft())
+    token, keys = tmp_path / "receipt", tmp_path / "evidence-keys.json"
+    keys.write_text(json.dumps(world.evidence.published()))
+
+    def said(text: str) -> tuple[int, str]:
+        token.write_text(text)
+        ran = subprocess.run(
+            [sys.executable, "-P", "-m", "scripts.verify", str(token), "--keys", str(keys)],
+            cwd=ROOT,
+            env={"PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        return ran.returncode, ran.stdout + ran.stderr
+
+    code, words = said(receipt["signed"] + "\n")
+    assert code == 0
+    assert receipt["observationId"] in words
+    assert receipt["receivedAt"] in words
+    assert said("no receipt") == (
+        1,
+        "Wrong: This is no receipt: three parts of base64url with dots between make one.\n",
+    )

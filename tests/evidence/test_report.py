@@ -1,0 +1,177 @@
+"""The pages of a pack: lines break as Chinese does, the sketch is true to scale, and the PDF holds all that the page says."""
+
+import math
+from pathlib import Path
+
+import pypdfium2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.evidence.report.blocks import (
+    Block,
+    Facts,
+    Heading,
+    Paragraph,
+    Picture,
+    Pictures,
+    Report,
+    Table,
+    from_json,
+    to_json,
+)
+from api.evidence.report.html import page
+from api.evidence.report.line_breaking import NEVER_FIRST, NEVER_LAST, lines_of
+from api.evidence.report.map_sketch import HEIGHT, WIDTH, Place, sketch_of
+from api.evidence.report.pdf import Printer
+from api.evidence.report.pdf_process import CannotPrint, printed
+from tests.support.packs import PHOTO
+
+TEXT = "窗口无人在岗，群众等候四十分钟；询问保安，答“出去一会儿”（约十点返回）。照片 IMG_20261122_093312.jpg 为证。"
+
+
+def width_of(text: str) -> float:
+    return sum(1.0 if ord(letter) > 0x2000 else 0.5 for letter in text)
+
+
+def test_chinese_breaks_anywhere_but_before_and_after_marks() -> None:
+    for width in range(8, 40):
+        lines = lines_of(TEXT, width, width_of)
+        assert "".join(lines).replace(" ", "") == TEXT.replace(" ", "")
+        for line in lines:
+            assert width_of(line) <= width
+            assert line[0] not in NEVER_FIRST
+            assert line[-1] not in NEVER_LAST
+        if width >= 12:
+            assert any("IMG_20261122_093312.jpg" in line for line in lines), "a name is not torn where it fits a line"
+
+
+@given(st.text(alphabet="甲，。（）a1 \n、", max_size=80), st.integers(3, 20))
+def test_no_letter_is_lost_and_no_line_too_wide(text: str, width: int) -> None:
+    lines = lines_of(text, width, width_of)
+    assert "".join("".join(lines).split()) == "".join(text.split())
+    assert all(width_of(line) <= width for line in lines)
+
+
+def test_the_sketch_is_true_to_scale_and_north_is_up() -> None:
+    """Two places one kilometre apart, north and south."""
+    north = Place("seen", "1", 25.66, 114.76, 50.0)
+    south = Place("seen", "2", 25.66 - 1000 / 111_320, 114.76)
+    sketch = sketch_of([north, south])
+    assert sketch
+    first, second = sketch.marks
+    assert first.x == second.x
+    assert first.y < second.y
+    per_metre = (second.y - first.y) / 1000
+    assert first.radius == pytest.approx(50 * per_metre, abs=0.05)
+    metres = float(sketch.scale.removesuffix(" 米").replace(",", ""))
+    assert sketch.bar == pytest.approx(metres * per_metre, abs=0.05)
+    assert all(0 < mark.x < WIDTH and 0 < mark.y < HEIGHT for mark in sketch.marks)
+
+
+@given(st.lists(st.tuples(st.floats(-90, 90), st.floats(-180, 180)), min_size=1, max_size=6))
+def test_any_places_fit_the_paper(found: list[tuple[float, float]]) -> None:
+    sketch = sketch_of([Place("seen", str(number), *each) for number, each in enumerate(found)])
+    assert sketch
+    for mark in sketch.marks:
+        assert 0 <= mark.x <= WIDTH
+        assert 0 <= mark.y <= HEIGHT
+    assert 0 < sketch.bar < WIDTH / 2
+
+
+def test_what_is_far_from_the_claim_is_told_and_not_drawn() -> None:
+    """Ganzhou and Rome: 9,300 km by great circle, and one sets out to the north-west."""
+    ganzhou, rome = Place("seen", "1", 25.83, 114.93), Place("photo", "1-1", 41.9, 12.5)
+    sketch = sketch_of([ganzhou, rome])
+    assert sketch
+    assert len(sketch.marks) == 1
+    [told] = sketch.beyond
+    assert told.startswith("1-1：图外，西北方约 9,")
+    assert sketch_of([rome]) is not None, "where nothing else is known, the photos are drawn"
+    assert sketch_of([]) is None
+    assert math.isfinite(sketch.bar)
+
+
+def a_report(photo: bytes | None = None) -> tuple[Report, dict[str, bytes]]:
+    sketch = sketch_of([Place("seen", "1", 25.66, 114.76, 50.0), Place("unit", "一号窗口", 25.6601, 114.7611)])
+    assert sketch
+    pictures = [Picture("med_1", ["1-1　照片"], "照片", "thumbnails/a.jpg", "originals/a.jpg")]
+    pictures += [Picture("med_2", ["1-2　视频"], "视频", original="originals/b.mp4")]
+    blocks: list[Block] = [
+        Heading("标题"),
+        Paragraph("注意", "warning"),
+        Facts([("情况", TEXT * 200), ("说明", "罕见字𠮷 与 🙂 与\u202e反向")]),
+        sketch,
+        Pictures(pictures),
+        Table(("影像", "SHA-256"), (0.2, 0.8), [(str(number), "ab" * 32) for number in range(80)], code=(1,)),
+        Heading("末尾", 2),
+    ]
+    return Report("证据包", "证据包 · 甲", "2026-11-22T10:03:04.000Z", blocks), {"med_1": photo} if photo else {}
+
+
+async def test_the_pdf_says_what_the_page_says() -> None:
+    report, pictures = a_report(PHOTO)
+    assert from_json(to_json(report)) == from_json(to_json(from_json(to_json(report))))
+    document = pypdfium2.PdfDocument(await printed(report, pictures))
+    texts = [each.get_textpage().get_text_bounded() for each in document]
+    whole = "".join("".join(texts).split())
+    assert whole.count("询问保安，答“出去一会儿”") > 150, "the long text goes on over pages"
+    assert whole.count("ab" * 32) == 80
+    assert "罕见字〓与〓与" in whole
+    for number, text in enumerate(texts, 1):
+        assert f"第 {number} 页，共 {len(texts)} 页" in text
+        assert "证据包 · 甲" in text
+    tables = [text for text in texts if "abab" in text]
+    assert len(tables) > 1
+    assert all("SHA-256" in text for text in tables), "a table's head stands on each of its pages"
+    assert whole.count("（续）") > 0, "a row that goes on says so"
+    images = [each for one in document for each in one.get_objects() if each.type == pypdfium2.raw.FPDF_PAGEOBJ_IMAGE]
+    assert len(images) == 1
+    for one in document:
+        assert one.get_size() == pytest.approx((595.28, 841.89), abs=0.1)
+    document.close()
+
+
+def test_nothing_is_printed_beyond_the_paper() -> None:
+    report, pictures = a_report()
+    document = pypdfium2.PdfDocument(Printer(report, pictures).pdf())
+    for one in document:
+        for each in one.get_objects([pypdfium2.raw.FPDF_PAGEOBJ_TEXT, pypdfium2.raw.FPDF_PAGEOBJ_IMAGE]):
+            left, bottom, right, top = each.get_bounds()
+            assert 0 <= left <= right <= 596
+            assert 0 <= bottom <= top <= 842
+    document.close()
+
+
+def test_the_page_escapes_everything() -> None:
+    evil = "<script>alert(1)</script>\"'&"
+    blocks: list[Block] = [
+        Heading(evil),
+        Paragraph(evil),
+        Facts([(evil, evil)]),
+        Table((evil,), (1.0,), [(evil,)], code=(0,)),
+        Pictures([Picture("med_1", [evil], evil, thumbnail='a"><b', original="c d")]),
+    ]
+    made = page(Report(evil, evil, "2026-11-22T10:03:04.000Z", blocks)).decode()
+    assert "<script" not in made
+    assert 'a"><b' not in made
+    assert "default-src &#x27;none&#x27;" in made or "default-src 'none'" in made
+    sketch = sketch_of([Place("unit", evil, 25.0, 114.0)])
+    assert sketch
+    assert "<script" not in page(Report("", "", "2026-11-22T10:03:04.000Z", [sketch])).decode()
+
+
+@pytest.mark.parametrize("body", [b"no picture", b"%PDF-", PHOTO[:20]])
+def test_a_thumbnail_that_was_spoiled_costs_itself_alone(body: bytes) -> None:
+    report, pictures = a_report(body)
+    document = pypdfium2.PdfDocument(Printer(report, pictures).pdf())
+    whole = "".join(each.get_textpage().get_text_bounded() for each in document)
+    document.close()
+    assert "末尾" in whole
+    assert whole.count("照片") == 200 + 2, "in the long text, in the caption, and in the picture's place"
+
+
+async def test_a_printer_that_fails_is_no_pdf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("api.evidence.report.pdf_process._ROOT", tmp_path)
+    with pytest.raises(CannotPrint):
+        await printed(*a_report())

@@ -1,0 +1,79 @@
+"""Revisions: a correction is appended, the first stays readable, and only the author corrects."""
+
+import asyncio
+from typing import Any
+
+from tests.fieldwork.test_observations import ONE
+from tests.support.world import REFUSED, World, draft, medium, new_id
+
+REVISE = f"""
+mutation Revise($input: ReviseObservationInput!) {{
+  reviseObservation(input: $input) {{
+    ... on ReviseObservationPayload {{
+      observation {{ id revision content {{ text media {{ id }} }} revisions {{ number content {{ text }} }} }}
+      uploads {{ mediaId }}
+    }}
+    {REFUSED}
+  }}
+}}"""
+
+
+async def test_a_revision_is_appended_and_the_first_stays_readable(world: World) -> None:
+    first_photo, second_photo = medium(b"1"), medium(b"2")
+    sent = draft(media=[first_photo])
+    await world.submit("inspector", sent)
+    correction = {
+        "id": new_id("rev"),
+        "reason": "时间写错",
+        "content": sent | {"text": "上午十点窗口无人在岗", "media": [second_photo]},
+    }
+    answer = (await world.ask("inspector", REVISE, input=correction))["reviseObservation"]
+    assert answer["observation"]["content"] == {
+        "text": "上午十点窗口无人在岗",
+        "media": [{"id": first_photo["id"]}, {"id": second_photo["id"]}],
+    }
+    assert [each["content"]["text"] for each in answer["observation"]["revisions"]] == [
+        "上午九点窗口无人在岗",
+        "上午十点窗口无人在岗",
+    ]
+    assert [each["mediaId"] for each in answer["uploads"]] == [second_photo["id"]]
+    before = await world.snapshot()
+    assert (await world.ask("inspector", REVISE, input=correction))["reviseObservation"]["observation"]["revision"] == 2
+    other = (await world.ask("inspector", REVISE, input=correction | {"reason": "另一个理由"}))["reviseObservation"]
+    assert other["code"] == "CONFLICT"
+    assert await world.snapshot() == before
+    [replay] = await world.submit("inspector", sent)
+    assert replay["outcome"] == "DUPLICATE"
+
+
+async def test_a_corrected_unit_places_the_observation_anew(world: World) -> None:
+    sent = draft(unit="nowhere")
+    await world.submit("inspector", sent)
+    correction = {"id": new_id("rev"), "reason": "单位写错", "content": sent | {"unit": "360703-JT"}}
+    await world.ask("inspector", REVISE, input=correction)
+    stored = (await world.ask("inspector", ONE, id=sent["id"]))["observation"]
+    assert (stored["placement"], stored["unit"]["code"]) == ("PLACED", "360703-JT")
+    assert [each["number"] for each in stored["revisions"]] == [1, 2]
+
+
+async def test_concurrent_revisions_all_stand(world: World) -> None:
+    sent = draft()
+    await world.submit("inspector", sent)
+    corrections: list[dict[str, Any]] = [
+        {"id": new_id("rev"), "reason": f"更正 {n}", "content": sent | {"text": f"第 {n} 稿"}} for n in range(6)
+    ]
+    await asyncio.gather(*(world.ask("inspector", REVISE, input=each) for each in corrections))
+    stored = (await world.ask("inspector", ONE, id=sent["id"]))["observation"]
+    assert [each["number"] for each in stored["revisions"]] == [1, 2, 3, 4, 5, 6, 7]
+    assert {each["id"] for each in stored["revisions"]} == {sent["id"], *(each["id"] for each in corrections)}
+
+
+async def test_only_the_author_revises(world: World) -> None:
+    sent = draft()
+    await world.submit("inspector", sent)
+    before = await world.snapshot()
+    for name in ("inspector2", "officer"):
+        correction = {"id": new_id("rev"), "reason": "不是我的", "content": sent | {"method": "PATROL"}}
+        answer = (await world.ask(name, REVISE, input=correction))["reviseObservation"]
+        assert answer["code"] == "NOT_FOUND"
+    assert await world.snapshot() == before

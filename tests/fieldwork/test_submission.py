@@ -1,0 +1,36 @@
+"""Submission: a draft that our own code fails at takes no other along, and is taken when it comes again."""
+
+from typing import Any
+
+import pytest
+
+from api.fieldwork import submission
+from schema.fieldwork.drafts import record
+from tests.support.world import World, draft
+
+
+@pytest.fixture
+def driver() -> str:
+    return "motor"
+
+
+async def test_a_draft_that_trips_our_code_takes_no_other_along(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    really = record
+    drafts = [draft(), draft(), draft()]
+
+    def trips(id: str, *more: Any) -> Any:
+        if id == drafts[1]["id"]:
+            raise ZeroDivisionError
+        return really(id, *more)
+
+    monkeypatch.setattr(submission, "record", trips)
+    results = await world.submit("inspector", *drafts)
+    assert [each["outcome"] for each in results] == ["ACCEPTED", "REFUSED", "ACCEPTED"]
+    assert results[1]["refusal"]["code"] == "INTERNAL"
+    assert results[1]["refusal"]["nextStep"] == "RETRY_LATER"
+    monkeypatch.undo()
+    assert [each["outcome"] for each in await world.submit("inspector", *drafts)] == [
+        "DUPLICATE",
+        "ACCEPTED",
+        "DUPLICATE",
+    ]

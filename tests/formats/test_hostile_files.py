@@ -1,0 +1,95 @@
+"""The hostile corpus through the real decoder: nothing crashes, memory and time are bounded, and each file is spoken of."""
+
+import hashlib
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from api.media.verification import facts_of
+from storage.formats.results import Damage, Picture
+from storage.formats.sandbox import Decoder
+from tests.support.hostile_files import others, page_of, pictures
+from tests.support.picture_files import saved
+
+pytestmark = pytest.mark.anyio
+MIB = 2**20
+CAP = 1536 * MIB
+SECONDS = 20.0
+RESIDENT = 700 * MIB
+"""What no file of the corpus may make the child hold; the cap on its address space lies above."""
+
+
+@pytest.fixture
+async def decoder() -> AsyncIterator[Decoder]:
+    async with Decoder(seconds=SECONDS, memory_bytes=CAP) as decoder:
+        yield decoder
+
+
+def peak(pid: int | None) -> int:
+    """The most that a process has held, bytes; 0 where it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except FileNotFoundError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
+
+
+def verdict(picture: Picture) -> str:
+    if picture.damage is None:
+        return "readable"
+    return "unsupported" if picture.content_type is None and picture.damage is Damage.UNSUPPORTED else "damaged"
+
+
+@pytest.mark.parametrize("corpus", [pictures, others], ids=["pictures", "others"])
+async def test_each_is_spoken_of_and_none_costs_the_worker_anything(
+    decoder: Decoder, tmp_path: Path, corpus: object
+) -> None:
+    assert callable(corpus)
+    rows, wrong, highest = [], [], 0
+    child = None
+    for name, wanted, data in corpus():
+        path = tmp_path / name
+        path.write_bytes(data)
+        began = time.monotonic()
+        picture = await decoder.examine(path)
+        took = time.monotonic() - began
+        assert hashlib.sha256(path.read_bytes()).digest() == hashlib.sha256(data).digest(), name
+        facts = facts_of(picture)
+        assert facts.position is None or facts.position.latitude == pytest.approx(25.829217, abs=1e-6), name
+        for figure in (facts.width, facts.height, facts.duration_ms, facts.page_count):
+            assert figure is None or 0 <= figure < 2**31, name
+        child = child or decoder.pid
+        if decoder.pid != child:
+            wrong.append(f"{name}: the child was lost ({picture.damage})")
+            child = decoder.pid
+        highest = max(highest, peak(decoder.pid))
+        if verdict(picture) != wanted:
+            wrong.append(f"{name}: {picture.damage} is not {wanted}")
+        if took > SECONDS:
+            wrong.append(f"{name}: {took:.1f} s")
+        rows.append(
+            f"{name:28} {len(data):>10} {picture.content_type or '-':16} {picture.damage or 'none':16} "
+            f"{len(picture.thumbnails)} {took * 1000:7.0f} ms {peak(decoder.pid) // MIB:5} MiB"
+        )
+        path.unlink()
+    print("\n".join(["", *rows]))
+    assert wrong == []
+    assert len(rows) > 30
+    assert 0 < highest < RESIDENT
+    (tmp_path / "after").write_bytes(saved(Image.new("RGB", (64, 48))))
+    assert (await decoder.examine(tmp_path / "after")).damage is None
+
+
+async def test_a_bomb_above_the_cap_costs_one_file(tmp_path: Path) -> None:
+    bomb, photo = tmp_path / "bomb", tmp_path / "photo"
+    bomb.write_bytes(page_of("0 0 200 200", b"0 0 1 1 re f\n" * 2_000_000))
+    photo.write_bytes(saved(Image.new("RGB", (64, 48))))
+    async with Decoder(seconds=SECONDS, memory_bytes=300 * MIB) as decoder:
+        picture = await decoder.examine(bomb)
+        assert picture.damage in {Damage.OUT_OF_MEMORY, Damage.CRASHED}
+        assert picture.content_type == "application/pdf"
+        assert (await decoder.examine(photo)).damage is None
+        assert peak(decoder.pid) < 300 * MIB

@@ -1,0 +1,66 @@
+"""Lying files, read as the worker reads them: none crashes it, all end within its limits, and none is changed.
+
+What each of them is, is `lying.py`'s to say.
+"""
+
+import hashlib
+import resource
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from storage.formats.content_types import HEAD_BYTES, sniff
+from storage.formats.results import Damage
+from storage.formats.sandbox import Decoder
+from tests.support.malformed_files import Lying, corpus
+
+CORPUS = corpus()
+SECONDS, MEMORY_BYTES = 20.0, 1536 * 2**20
+"""What a file may cost: the worker's own limits."""
+
+
+@pytest.fixture(scope="module")
+async def decoder() -> AsyncIterator[Decoder]:
+    """One for all of them, as in the worker: what one leaves behind would hurt the next."""
+    async with Decoder(seconds=SECONDS, memory_bytes=MEMORY_BYTES) as decoder:
+        yield decoder
+
+
+def peak_bytes(pid: int) -> int:
+    """The most memory that a process has held so far."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
+
+
+def test_the_corpus_is_what_it_says() -> None:
+    assert len(CORPUS) >= 40
+    assert len({each.name for each in CORPUS}) == len(CORPUS)
+    for each in CORPUS:
+        assert sniff(each.data[:HEAD_BYTES]) == each.content_type, each.name
+
+
+@pytest.mark.parametrize("lying", CORPUS, ids=lambda each: each.name)
+async def test_a_lying_file_costs_itself_and_nothing_else(decoder: Decoder, lying: Lying, tmp_path: Path) -> None:
+    file = tmp_path / lying.name
+    file.write_bytes(lying.data)
+    started = time.monotonic()
+    picture = await decoder.examine(file)
+    assert time.monotonic() - started < 2 * SECONDS + 5
+    assert hashlib.sha256(file.read_bytes()).digest() == hashlib.sha256(lying.data).digest()
+    assert picture.damage in lying.damage
+    assert picture.content_type == lying.content_type
+    assert picture.position is None or lying.name in {"exif-of-10-mb.png"}
+    assert all(thumbnail.data.startswith(b"\xff\xd8\xff") for thumbnail in picture.thumbnails)
+    if decoder.pid is not None:
+        assert peak_bytes(decoder.pid) < MEMORY_BYTES
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 < MEMORY_BYTES
+    plain = tmp_path / "plain"
+    plain.write_bytes(next(each.data for each in CORPUS if each.name == "picture.txt"))
+    after = await decoder.examine(plain)
+    assert (after.damage, len(after.thumbnails)) == (None, 2)
+
+
+def test_damage_that_only_a_crash_explains_is_expected_of_none() -> None:
+    assert not any(Damage.CRASHED in each.damage for each in CORPUS)

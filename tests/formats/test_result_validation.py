@@ -1,0 +1,97 @@
+"""Plausible answers: a child that hostile bytes have taken over gets nothing past its bounds, and real ones pass."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from schema.checks.similarity import Likeness
+from storage.formats.exif import Position
+from storage.formats.pictures import examine
+from storage.formats.result_validation import is_plausible
+from storage.formats.results import Damage, Picture, Thumbnail
+from storage.formats.sandbox import Decoder
+from tests.support.picture_files import GPS, block, saved
+
+JPEG = b"\xff\xd8\xff\xe0\xff\xd9"
+LIES: list[dict[str, Any]] = [
+    {"width": 2**63},
+    {"height": -1},
+    {"display_width": 10**400},
+    {"orientation": 2**16},
+    {"rotation": 360},
+    {"taken_offset_minutes": 10**9},
+    {"duration_ms": 2**64},
+    {"page_count": -5},
+    {"motion_offset": 2**70, "motion_bytes": 1},
+    {"make": "x" * 201},
+    {"model": "a\0b"},
+    {"software": "\ud800"},
+    {"content_type": "text/html\r\nX: y"},
+    {"position_source": "GUESS"},
+    {"taken_at": datetime.fromisoformat("0001-01-01")},
+    {"taken_at": datetime(2026, 1, 1, tzinfo=UTC)},
+    {"created_at": datetime.fromisoformat("2026-01-01")},
+    {"created_at": datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-14)))},
+    {"stated": (1e308, 2.0)},
+    {"stated": (float("nan"), 2.0)},
+    {"position": Position(91.0, 0.0)},
+    {"position": Position(25.0, float("inf"))},
+    {"position": Position(25.0, 114.0, altitude_metres=1e9)},
+    {"position": Position(25.0, 114.0, accuracy_metres=-1.0)},
+    {"position": Position(25.0, 114.0, datum="x" * 300)},
+    {"thumbnails": (Thumbnail(10, 10, "text/html", JPEG),)},
+    {"thumbnails": (Thumbnail(10, 10, "image/jpeg", b"<script>"),)},
+    {"thumbnails": (Thumbnail(10**9, 10, "image/jpeg", JPEG),)},
+    {"thumbnails": (Thumbnail(10, 10, "image/jpeg", JPEG),) * 3},
+    {"likeness": (Likeness(0, 2**63, "0" * 64),)},
+    {"likeness": (Likeness(10**6, 0, "0" * 64),)},
+    {"likeness": (Likeness(0, 0, "zz"),)},
+    {"likeness": (Likeness(0, 0, "0" * 64, bytes(10_000)),)},
+    {"likeness": (Likeness(0, 0, "0" * 64),) * 2},
+]
+
+
+def lie(path: Path) -> Picture:
+    """What the child runs here: everything is true but a side that no picture has."""
+    return replace(examine(path), width=2**62) if path.name == "lie" else examine(path)
+
+
+@pytest.fixture
+def honest(tmp_path: Path) -> Picture:
+    path = tmp_path / "honest"
+    path.write_bytes(
+        saved(
+            Image.linear_gradient("L").rotate(30).convert("RGB").resize((640, 480)), exif=block(GPS, tag_010F="Maker")
+        )
+    )
+    return examine(path)
+
+
+def test_what_readers_say_is_plausible(honest: Picture) -> None:
+    assert honest.likeness
+    assert honest.position
+    assert len(honest.thumbnails) == 2
+    assert is_plausible(honest)
+    assert is_plausible(Picture())
+
+
+@pytest.mark.parametrize("fields", LIES, ids=",".join)
+def test_what_no_reader_can_say_is_not(honest: Picture, fields: dict[str, Any]) -> None:
+    assert not is_plausible(replace(honest, **fields))
+
+
+async def test_a_lie_costs_its_file_and_the_child(tmp_path: Path, honest: Picture) -> None:
+    for name in ("lie", "truth"):
+        (tmp_path / name).write_bytes((tmp_path / "honest").read_bytes())
+    async with Decoder(work="tests.formats.test_result_validation:lie") as decoder:
+        assert await decoder.examine(tmp_path / "truth") == honest
+        before = decoder.pid
+        found = await decoder.examine(tmp_path / "lie")
+        # The facts are then read once more, by another child.
+        assert (found.damage, found.width, found.thumbnails) == (Damage.CRASHED, 640, ())
+        assert decoder.pid != before
+        assert await decoder.examine(tmp_path / "truth") == honest

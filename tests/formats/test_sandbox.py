@@ -1,0 +1,259 @@
+"""Isolation: a child that is killed, crashes, hangs, eats memory or lies costs one picture, and the next one works."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from storage.formats.pictures import examine
+from storage.formats.results import Damage, Picture, from_json
+from storage.formats.sandbox import Decoder, DecoderUnavailable
+from tests.support.picture_files import GPS, block, saved
+
+pytestmark = pytest.mark.anyio
+MIB = 2**20
+
+
+def act(path: Path) -> Picture:
+    """What the child runs here: a file that begins with an order is obeyed, any other one examined."""
+    orders: dict[bytes, Callable[[], object]] = {
+        b"hang": lambda: _hang(path),
+        b"spin": lambda: any(iter(int, 1)),
+        b"crash": lambda: ctypes.string_at(0),
+        b"leave": lambda: os._exit(0),
+        b"raise": lambda: 1 / 0,
+        b"eat": lambda: bytearray(4096 * MIB),
+        b"print": lambda: os.write(1, b"\0\0\0\2{}"),
+    }
+    order = path.read_bytes()[:5]
+    if order == b"speak":
+        return Picture(model=os.environ.get("MINGCHA_S3_SECRET_KEY", "nothing"))
+    if order in orders:
+        orders[order]()
+        return Picture(model="obeyed")
+    return examine(path)
+
+
+def _hang(path: Path) -> None:
+    path.with_name("started").touch()
+    time.sleep(600)
+
+
+def tell(path: Path) -> Picture:
+    return Picture(content_type="image/jpeg", model=f"facts of {path.name}")
+
+
+@pytest.fixture
+async def decoder() -> AsyncIterator[Decoder]:
+    async with Decoder(
+        work="tests.formats.test_sandbox:act",
+        facts="tests.formats.test_sandbox:tell",
+        seconds=10,
+        memory_bytes=1024 * MIB,
+    ) as decoder:
+        yield decoder
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo"
+    path.write_bytes(saved(Image.new("RGB", (640, 480), (220, 30, 30)), exif=block(GPS, tag_0110="Demo")))
+    return path
+
+
+@pytest.fixture
+def order(tmp_path: Path) -> Callable[[bytes], Path]:
+    def write(words: bytes) -> Path:
+        path = tmp_path / words.decode()
+        path.write_bytes(words)
+        return path
+
+    return write
+
+
+def is_gone(pid: int) -> bool:
+    """Ended, whether or not its parent has taken note."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return True
+    return state == "Z"
+
+
+async def until(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.01)
+
+
+async def test_it_says_what_examine_says_and_keeps_its_child(photo: Path, tmp_path: Path) -> None:
+    async with Decoder() as decoder:
+        assert await decoder.examine(photo) == examine(photo)
+        child = decoder.pid
+        assert child is not None
+        (tmp_path / "empty").write_bytes(b"")
+        assert (await decoder.examine(tmp_path / "empty")).damage is Damage.EMPTY
+        assert decoder.pid == child
+    assert is_gone(child)
+
+
+async def test_one_decoder_serves_one_after_the_other(decoder: Decoder, tmp_path: Path) -> None:
+    paths = [tmp_path / str(width) for width in range(10, 30)]
+    for width, path in enumerate(paths, 10):
+        path.write_bytes(saved(Image.new("L", (width, 8))))
+    pictures = await asyncio.gather(*(decoder.examine(path) for path in paths))
+    assert [picture.width for picture in pictures] == list(range(10, 30))
+
+
+@pytest.mark.parametrize(
+    ("words", "damage"),
+    [
+        (b"crash", Damage.CRASHED),
+        (b"leave", Damage.CRASHED),
+        (b"raise", Damage.CRASHED),
+        (b"eat", Damage.OUT_OF_MEMORY),
+    ],
+)
+async def test_a_fault_costs_one_picture_and_not_its_facts(
+    decoder: Decoder, photo: Path, order: Callable[[bytes], Path], words: bytes, damage: Damage
+) -> None:
+    assert await decoder.examine(order(words)) == Picture(
+        "image/jpeg", model=f"facts of {words.decode()}", damage=damage
+    )
+    assert (await decoder.examine(photo)).damage is None
+
+
+@pytest.mark.parametrize("words", [b"hang", b"spin"])
+async def test_a_hang_ends(photo: Path, order: Callable[[bytes], Path], words: bytes) -> None:
+    async with Decoder(
+        work="tests.formats.test_sandbox:act", facts="tests.formats.test_sandbox:tell", seconds=3
+    ) as decoder:
+        assert await decoder.examine(photo) == examine(photo)
+        child, began = decoder.pid, time.monotonic()
+        picture = await decoder.examine(order(words))
+        assert (picture.damage, picture.model) == (Damage.TIMED_OUT, f"facts of {words.decode()}")
+        assert time.monotonic() - began < 15
+        assert child is not None
+        assert is_gone(child)
+        assert (await decoder.examine(photo)).damage is None
+
+
+async def test_a_child_killed_at_work(decoder: Decoder, photo: Path, order: Callable[[bytes], Path]) -> None:
+    await decoder.examine(photo)
+    child = decoder.pid
+    assert child is not None
+    path = order(b"hang")
+    at_work = asyncio.create_task(decoder.examine(path))
+    await until(path.with_name("started").exists)
+    os.kill(child, signal.SIGKILL)
+    picture = await at_work
+    assert (picture.damage, picture.model) == (Damage.CRASHED, "facts of hang")
+    assert (await decoder.examine(photo)) == examine(photo)
+    assert decoder.pid != child
+
+
+async def test_a_child_killed_between_two_pictures_costs_none(decoder: Decoder, photo: Path) -> None:
+    await decoder.examine(photo)
+    child = decoder.pid
+    assert child is not None
+    os.kill(child, signal.SIGKILL)
+    await until(lambda: is_gone(child))
+    assert (await decoder.examine(photo)) == examine(photo)
+
+
+async def test_giving_up_leaves_no_answer_for_the_next(
+    decoder: Decoder, photo: Path, order: Callable[[bytes], Path]
+) -> None:
+    await decoder.examine(photo)
+    child = decoder.pid
+    path = order(b"hang")
+    at_work = asyncio.create_task(decoder.examine(path))
+    await until(path.with_name("started").exists)
+    at_work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await at_work
+    assert child is not None
+    assert is_gone(child)
+    assert (await decoder.examine(photo)).width == 640
+
+
+async def test_what_is_printed_is_no_answer(decoder: Decoder, photo: Path, order: Callable[[bytes], Path]) -> None:
+    assert (await decoder.examine(order(b"print"))).model == "obeyed"
+    assert (await decoder.examine(photo)).model == "Demo"
+
+
+async def test_the_child_holds_no_secrets(
+    decoder: Decoder, order: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MINGCHA_S3_SECRET_KEY", "secret")
+    assert (await decoder.examine(order(b"speak"))).model == "nothing"
+
+
+async def test_a_picture_too_large_for_the_cap_is_told(tmp_path: Path, photo: Path) -> None:
+    path = tmp_path / "large"
+    path.write_bytes(saved(Image.new("RGBA", (8000, 8000), (9, 9, 9, 99)), "PNG", compress_level=1, exif=block(GPS)))
+    async with Decoder(memory_bytes=300 * MIB) as decoder:
+        picture = await decoder.examine(path)
+        assert (picture.damage, picture.width, picture.thumbnails) == (Damage.OUT_OF_MEMORY, 8000, ())
+        assert picture.position is not None
+        assert (await decoder.examine(photo)).damage is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "3", "null", '"x"', '{"width":"x"}', '{"damage":"x"}', '{"taken_at":3}', '{"thumbnails":[{}]}'],
+)
+async def test_what_is_no_picture_is_not_taken_for_one(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        from_json(text.encode(), Picture)
+
+
+async def test_a_path_that_is_not_there_is_no_damage(decoder: Decoder, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        await decoder.examine(tmp_path / "nowhere")
+
+
+async def test_a_child_that_cannot_start_is_no_damage(photo: Path) -> None:
+    async with Decoder(work="tests.no_such_module:act") as decoder:
+        with pytest.raises(DecoderUnavailable):
+            await decoder.examine(photo)
+        assert decoder.pid is None
+
+
+PARENT = """
+import asyncio, sys
+from pathlib import Path
+from storage.formats.sandbox import Decoder
+
+async def main():
+    async with Decoder(work="tests.formats.test_sandbox:act", facts="tests.formats.test_sandbox:tell", seconds=600) as decoder:
+        await decoder.examine(Path(sys.argv[1]))
+        print(decoder.pid, flush=True)
+        await decoder.examine(Path(sys.argv[2]))
+
+asyncio.run(main())
+"""
+
+
+async def test_a_child_at_work_does_not_outlive_its_parent(photo: Path, order: Callable[[bytes], Path]) -> None:
+    path = order(b"hang")
+    parent = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", PARENT, photo, path), stdout=subprocess.PIPE, cwd=Path(__file__).parents[2]
+    )
+    try:
+        assert parent.stdout is not None
+        child = int(await parent.stdout.readline())
+        await until(path.with_name("started").exists)
+    finally:
+        parent.kill()
+        await parent.wait()
+    await until(lambda: is_gone(child))

@@ -1,0 +1,108 @@
+"""Codings: which one the caller chooses, what is unpacked whole, and how little memory what is refused takes."""
+
+import json
+import tracemalloc
+import zlib
+from contextlib import suppress
+
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from api.http.content_encodings import MOST_FRAMES, Garbled, TooLarge, chosen, decoded, encoded
+
+LIMIT = 4000
+TEXT = json.dumps({"words": ["明察暗访"] * 200}, ensure_ascii=False).encode()
+
+
+def zstd_bomb() -> bytes:
+    """1 GiB of nothing, in 32 KiB: a frame without its size, each of its blocks one byte many times over."""
+    packing = zstandard.ZstdCompressor(write_content_size=False, write_checksum=False).compressobj()
+    begun = packing.compress(bytes(1024 * 1024)) + packing.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
+    block = (1 << 1 | 128 * 1024 << 3).to_bytes(3, "little") + b"\0"
+    return begun + block * 8192
+
+
+def gzip_bomb() -> bytes:
+    packing = zlib.compressobj(9, wbits=31)
+    block = bytes(1024 * 1024)
+    return b"".join(packing.compress(block) for _ in range(64)) + packing.flush()
+
+
+@pytest.mark.parametrize(
+    ("accept", "coding"),
+    [
+        (None, None),
+        ("", None),
+        ("identity", None),
+        ("br", None),
+        ("gzip", "gzip"),
+        ("x-gzip", "gzip"),
+        ("GZIP, Zstd", "zstd"),
+        ("gzip, deflate, br, zstd", "zstd"),
+        ("zstd;q=0.5, gzip;q=0.8", "gzip"),
+        ("zstd;q=0, gzip", "gzip"),
+        ("gzip;q=0", None),
+        ("gzip;q=0, *", "zstd"),
+        ("*", "zstd"),
+        ("*;q=0", None),
+        ("*;q=0, gzip;q=0.001", "gzip"),
+        ("identity, gzip;q=0.5", None),
+        ("identity;q=0.5, gzip", "gzip"),
+        ("identity;q=0", None),
+        ("gzip;q=nonsense", None),
+    ],
+)
+def test_the_caller_chooses_the_coding(accept: str | None, coding: str | None) -> None:
+    assert chosen(accept) == coding
+
+
+@given(st.binary(max_size=3000), st.integers(1, 3), st.sampled_from(["zstd", "gzip"]))
+def test_what_is_packed_is_unpacked(body: bytes, frames: int, coding: str) -> None:
+    assert decoded(encoded(body, coding) * frames, coding, len(body) * frames) == body * frames
+    if body:
+        with pytest.raises(TooLarge):
+            decoded(encoded(body, coding) * frames, coding, len(body) * frames - 1)
+
+
+@given(st.binary(min_size=1, max_size=300), st.data(), st.sampled_from(["zstd", "gzip"]))
+def test_what_is_cut_or_followed_by_something_else_is_refused(body: bytes, data: st.DataObject, coding: str) -> None:
+    whole = encoded(body, coding)
+    cut = whole[: data.draw(st.integers(1, len(whole) - 1))]
+    for garbled in (cut, whole + b"more", whole + cut, body + whole):
+        with pytest.raises((Garbled, TooLarge)):
+            decoded(garbled, coding, 10_000)
+
+
+@given(st.binary(min_size=1, max_size=300), st.sampled_from(["zstd", "gzip"]))
+def test_anything_is_read_or_refused(body: bytes, coding: str) -> None:
+    with suppress(Garbled, TooLarge):
+        assert len(decoded(body, coding, 100)) <= 100
+
+
+@pytest.mark.parametrize(("coding", "bomb"), [("zstd", zstd_bomb()), ("gzip", gzip_bomb())])
+def test_a_bomb_takes_no_memory(coding: str, bomb: bytes) -> None:
+    assert len(bomb) < 256 * 1024
+    tracemalloc.start()
+    with pytest.raises(TooLarge):
+        decoded(bomb, coding, 256 * 1024)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * 1024 * 1024
+
+
+@pytest.mark.parametrize("coding", ["zstd", "gzip"])
+def test_a_flood_of_frames_is_refused(coding: str) -> None:
+    assert decoded(encoded(b"a", coding) * MOST_FRAMES, coding, LIMIT) == b"a" * MOST_FRAMES
+    with pytest.raises(Garbled):
+        decoded(encoded(b"", coding) * (MOST_FRAMES + 1), coding, LIMIT)
+
+
+def test_a_window_beyond_what_the_wire_allows_is_refused() -> None:
+    parameters = zstandard.ZstdCompressionParameters.from_level(3, window_log=27)
+    packing = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    with pytest.raises(Garbled):
+        decoded(packing.compress(TEXT) + packing.flush(), "zstd", LIMIT)
+    with pytest.raises(Garbled):
+        decoded(zstandard.ZstdCompressor(dict_data=zstandard.ZstdCompressionDict(TEXT)).compress(TEXT), "zstd", LIMIT)

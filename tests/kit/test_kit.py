@@ -1,0 +1,78 @@
+"""The conformance kit against the product: all that is promised holds, and what it reports is what it saw."""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+from mobile_contract.kit.clauses import CLAUSES
+from mobile_contract.kit.main import examine
+from mobile_contract.kit.results import Finding, Verdict
+from mobile_contract.kit.runner import chosen
+from tests.support.fault_proxy import faulty
+from tests.support.phone_sessions import PASSWORD
+from tests.support.planted_faults import FAULTS
+from tests.support.running_product import Served
+
+ROOT = Path(__file__).parents[2]
+PROTOCOL = ROOT / "docs" / "protocol.md"
+CLAUSE = re.compile(r"^- \*\*([A-Z]\d+)\*\* ● (.+)$", re.MULTILINE)
+
+
+def examined(address: str, conforming: Served, *only: str, seconds: float = 20) -> list[Finding]:
+    """What the kit finds, as people who are new."""
+    user, other, officer = (conforming.person(like) for like in ("inspector", "inspector2", "officer"))
+    passwords = dict.fromkeys((user, other, officer), PASSWORD)
+    return asyncio.run(examine(address, user, other, officer, passwords, chosen(only), seconds))
+
+
+def test_every_clause_that_binds_a_server_has_its_one_check_in_the_clause_s_words() -> None:
+    assert dict(CLAUSE.findall(PROTOCOL.read_text())) == {each.id: each.words for each in CLAUSES.values()}
+
+
+def ran(address: str, *given: str, password: str = PASSWORD) -> subprocess.CompletedProcess[str]:
+    """The command, as somebody who has nothing but an address and an account."""
+    command = [sys.executable, "-P", "-m", "mobile_contract.kit", address, *given]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "MINGCHA_KIT_PASSWORD": password, "COLUMNS": "160"}
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_the_command_reports_to_people_and_to_machines(conforming: Served, tmp_path: Path) -> None:
+    name, report = conforming.person(), tmp_path / "kit.xml"
+    done = ran(conforming.own_address, "--user", name, "--only", "W1,W2,C4", "--junit", str(report))
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert re.search(r"W1 .*HOLDS", done.stdout)
+    assert re.search(r"C4 .*NOT RUN", done.stdout)
+    cases = ElementTree.parse(report).getroot().iter("testcase")  # noqa: S314  our own file
+    found = {str(case.get("name")).split()[0]: [child.tag for child in case] for case in cases}
+    assert found == {"W1": ["system-out"], "W2": ["system-out"], "C4": ["skipped"]}
+    told = ran(conforming.own_address, "--user", name, "--only", "W1", "--json")
+    assert told.returncode == 0
+    assert [(each["id"], each["verdict"]) for each in json.loads(told.stdout)] == [("W1", "HOLDS")]
+
+
+def test_a_broken_clause_is_the_commands_exit_code(conforming: Served) -> None:
+    [gaps] = [fault for fault in FAULTS if fault.breaks == "K2"]
+    with faulty(conforming.own_address, gaps) as address:
+        done = ran(address, "--user", conforming.person(), "--only", "K")
+    assert done.returncode == 1
+    assert re.search(r"K1 .*HOLDS", done.stdout)
+    assert re.search(r"K2 .*BROKEN", done.stdout)
+
+
+def test_what_keeps_the_kit_from_trying_is_no_broken_clause(conforming: Served) -> None:
+    name = conforming.person()
+    wrong = ran(conforming.own_address, "--user", name, "--only", "W1", password="wrong")
+    nobody = ran("http://127.0.0.1:9", "--user", name, "--only", "W1")
+    unknown = ran(conforming.own_address, "--user", name, "--only", "Z9")
+    assert [each.returncode for each in (wrong, nobody, unknown)] == [2, 2, 2], (wrong, nobody, unknown)
+    assert "can't sign in" in wrong.stdout + wrong.stderr
+
+
+def test_all_holds_of_the_product(conforming: Served) -> None:
+    findings = examined(conforming.own_address, conforming, seconds=8)
+    assert [(each.id, each.seen) for each in findings if each.verdict is not Verdict.HOLDS] == []

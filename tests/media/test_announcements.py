@@ -1,0 +1,146 @@
+"""Media before their observation: uploaded and verified unseen, named later, and forgotten where nothing names them."""
+
+from collections.abc import AsyncIterator
+from contextlib import nullcontext
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import api.media.announcements
+from api.graphql.context import clock
+from api.media.announcements import UNNAMED_FOR, sweep_unnamed
+from api.media.verification import MediaWork
+from storage.formats.sandbox import Decoder
+from tests.media.test_media import JPEG, REQUEST, confirm, the_media, upload
+from tests.support.world import World, draft, medium, new_id
+
+NODE = "query($id: ID!) { node(id: $id) { id } }"
+
+
+@pytest.fixture
+def driver() -> str:
+    return "motor"
+
+
+@pytest.fixture
+async def work(world: World, tmp_path: Path) -> AsyncIterator[MediaWork]:
+    async with Decoder() as decoder:
+        yield MediaWork(world.store, decoder, tmp_path, clock)
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(timeout=30) as client:
+        yield client
+
+
+def said(photo: dict[str, Any], observation_id: str, **fields: Any) -> dict[str, Any]:
+    told = {key: value for key, value in photo.items() if key != "id"} | {"observationId": observation_id}
+    return {"mediaId": photo["id"], "announcement": told | fields}
+
+
+async def ask(world: World, *media: dict[str, Any], name: str = "inspector") -> list[dict[str, Any]]:
+    answer = await world.ask(name, REQUEST, input={"media": list(media)})
+    results: list[dict[str, Any]] = answer["requestUploads"]["results"]
+    return results
+
+
+async def sweep(world: World, after: timedelta) -> None:
+    await sweep_unnamed(world.store, world.context(None, later=after).now, lambda _: nullcontext())
+
+
+async def test_a_photo_may_come_first(world: World, work: MediaWork, http: httpx.AsyncClient) -> None:
+    photo, id = medium(JPEG), new_id("obs")
+    for _ in range(2):
+        [result] = await ask(world, said(photo, id))
+    assert await upload(http, result["slot"], JPEG) == 200
+    [confirmed] = await confirm(world, photo["id"])
+    assert confirmed["media"]["state"] == "UPLOADED"
+    assert await work.do_one()
+    for name in ("inspector", "officer", "supervisor"):
+        assert (await world.ask(name, NODE, id=photo["id"]))["node"] is None
+        assert (await world.ask(name, NODE, id=id))["node"] is None
+    [theirs] = await confirm(world, photo["id"], name="officer")
+    assert theirs["refusal"]["code"] == "NOT_FOUND"
+    [settled] = await world.submit("inspector", draft(id=id, media=[photo]))
+    assert (settled["outcome"], settled["uploads"]) == ("ACCEPTED", [])
+    seen = await the_media(world, id, "officer")
+    assert (seen["state"], seen["mediaArrived"]) == ("READY", 1)
+    await sweep(world, UNNAMED_FOR * 2)
+    assert (await the_media(world, id))["state"] == "READY"
+
+
+async def test_what_nothing_names_is_forgotten_with_its_bytes(
+    world: World, work: MediaWork, http: httpx.AsyncClient
+) -> None:
+    photo, id = medium(JPEG), new_id("obs")
+    [result] = await ask(world, said(photo, id))
+    assert await upload(http, result["slot"], JPEG) == 200
+    await confirm(world, photo["id"])
+    assert await work.do_one()
+    [kept] = await world.store.media.many([photo["id"]])
+    keys = [kept.key, *(each.key for each in kept.thumbnails)]
+    assert len(keys) == 3
+    await sweep(world, UNNAMED_FOR - timedelta(hours=1))
+    assert await world.store.media.many([photo["id"]]) == [kept]
+    await sweep(world, UNNAMED_FOR + timedelta(hours=1))
+    assert await world.store.media.many([photo["id"]]) == []
+    assert [await world.store.objects.size_of(key) for key in keys] == [None, None, None]
+    assert await world.store.likenesses.of([photo["id"]]) == {}
+    # Named after all: it is expected as if it were new.
+    [settled] = await world.submit("inspector", draft(id=id, media=[photo]))
+    assert (settled["outcome"], len(settled["uploads"])) == ("ACCEPTED", 1)
+
+
+async def test_a_sweep_spares_what_an_observation_names(world: World) -> None:
+    """Killed after the observation was stored by other means: the mark is still there."""
+    photo, id = medium(JPEG), new_id("obs")
+    await world.submit("inspector", draft(id=id, media=[photo]))
+    media = world.store.mongo.collection("media")
+    await media.update_one({"_id": photo["id"]}, {"$set": {"unnamed_since": clock() - UNNAMED_FOR * 2}})
+    await sweep(world, timedelta())
+    [kept] = await media.find({"_id": photo["id"]})
+    assert "unnamed_since" not in kept
+
+
+async def test_another_digest_owner_or_observation_is_a_conflict(world: World) -> None:
+    photo, id = medium(JPEG), new_id("obs")
+    await ask(world, said(photo, id))
+    before = await world.snapshot()
+    for name, asked in (
+        ("inspector", said(photo, id, sha256="0" * 64)),
+        ("inspector", said(photo, new_id("obs"))),
+        ("officer", said(photo, id)),
+    ):
+        [result] = await ask(world, asked, name=name)
+        assert (result["refusal"]["code"], result["slot"]) == ("CONFLICT", None)
+    assert await world.snapshot() == before
+    [settled] = await world.submit("inspector", draft(id=id, media=[photo | {"sha256": "0" * 64}]))
+    assert settled["refusal"]["code"] == "CONFLICT"
+    assert await world.store.observations.many([id]) == []
+
+
+async def test_each_announcement_settles_on_its_own(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api.media.announcements, "MOST_UNNAMED", 2)
+    photos = [medium(bytes([number])) for number in range(4)]
+    id = new_id("obs")
+    asked = [
+        said(photos[0], id),
+        said(photos[1], id, byteSize=0),
+        said(photos[1], "obs_1"),
+        said(photos[2], id),
+        said(photos[3], id),
+    ]
+    results = await ask(world, *asked)
+    codes = [each["refusal"] and each["refusal"]["code"] for each in results]
+    assert codes == [None, "BAD_INPUT", "BAD_ID", None, "LIMIT_EXCEEDED"]
+    assert results[1]["refusal"]["field"] == "media.1.announcement.byteSize"
+    assert len(await world.store.mongo.collection("media").find({})) == 2
+    [theirs] = await ask(world, said(photos[3], new_id("obs")), name="officer")
+    assert theirs["slot"]["kind"] == "SINGLE"
+    await world.submit("inspector", draft(id=id, media=[photos[0]]))
+    [last] = await ask(world, said(photos[3] | {"id": new_id("med")}, id))
+    assert last["refusal"] is None

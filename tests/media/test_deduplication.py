@@ -1,0 +1,197 @@
+"""Twins: the same bytes of one person's come over the line once; what is made of them is an original like any other."""
+
+from collections.abc import AsyncIterator
+from contextlib import nullcontext
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+import api.media.deduplication
+from api.graphql.context import clock
+from api.media.announcements import UNNAMED_FOR, sweep_unnamed
+from api.media.verification import MediaWork
+from schema.media.media import Media, MediaState
+from storage.formats.sandbox import Decoder
+from storage.s3.bucket_rules import Wishes, prepare
+from tests.media.test_announcements import ask, said
+from tests.media.test_media import JPEG, announce, confirm, renewed, the_media, upload
+from tests.support.world import REFUSED, World, draft, medium, new_id
+
+REVISE = f"""
+mutation Revise($input: ReviseObservationInput!) {{
+  reviseObservation(input: $input) {{ ... on ReviseObservationPayload {{ uploads {{ mediaId }} }} {REFUSED} }}
+}}"""
+
+
+@pytest.fixture
+def driver() -> str:
+    return "motor"
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(timeout=30) as client:
+        yield client
+
+
+@pytest.fixture
+async def work(world: World, tmp_path: Path) -> AsyncIterator[MediaWork]:
+    await prepare(world.store.objects, Wishes(origins=(), abort_after_days=30, versioning=False))
+    async with Decoder() as decoder:
+        yield MediaWork(world.store, decoder, tmp_path, clock)
+
+
+async def sent(world: World, http: httpx.AsyncClient) -> tuple[str, dict[str, Any]]:
+    """An observation of the inspector's, and its photo, sent and confirmed."""
+    id, photo, slot = await announce(world, JPEG)
+    assert await upload(http, slot, JPEG) == 200
+    await confirm(world, photo["id"])
+    return id, photo
+
+
+async def again(world: World, name: str = "inspector", **fields: Any) -> tuple[str, dict[str, Any], list[Any]]:
+    """Another observation with the same photo: its id, the medium, and the slots that came of it."""
+    photo = medium(JPEG, **fields)
+    [result] = await world.submit(name, draft(media=[photo]))
+    assert result["outcome"] == "ACCEPTED"
+    return result["id"], photo, result["uploads"]
+
+
+async def kept(world: World, photo: dict[str, Any]) -> Media:
+    [found] = await world.store.media.many([photo["id"]])
+    return found
+
+
+async def bytes_at(world: World, key: str, folder: Path) -> bytes | None:
+    found = await world.store.objects.download(key, folder / "found")
+    return (folder / "found").read_bytes() if found else None
+
+
+@pytest.mark.parametrize("verified", [True, False], ids=["after it was verified", "before"])
+async def test_bytes_that_came_once_are_not_asked_for_again(
+    world: World, work: MediaWork, http: httpx.AsyncClient, tmp_path: Path, verified: bool
+) -> None:
+    _, first = await sent(world, http)
+    if verified:
+        assert await work.do_one()
+    submitted, one, slots = await again(world, contentType="image/png")
+    assert slots == []
+    announced = medium(JPEG)
+    [asked] = await ask(world, said(announced, new_id("obs")))
+    assert (asked["hasArrived"], asked["slot"], asked["refusal"]) == (True, None, None)
+    corrected = medium(JPEG)
+    content = draft(id=submitted, media=[corrected])
+    revised = await world.ask("inspector", REVISE, input={"id": new_id("rev"), "reason": "x", "content": content})
+    assert revised["reviseObservation"] == {"uploads": []}
+    for photo in (one, announced, corrected):
+        assert (await kept(world, photo)).state is MediaState.UPLOADED
+        assert (await confirm(world, photo["id"]))[0]["media"]["state"] == "UPLOADED"
+    while await work.do_one():
+        pass
+    keys = {(await kept(world, photo)).key for photo in (first, one, announced, corrected)}
+    assert len(keys) == 4
+    assert [await bytes_at(world, key, tmp_path) for key in keys] == 4 * [JPEG]
+    assert {(await kept(world, photo)).state for photo in (first, one, announced, corrected)} == {MediaState.READY}
+    head = await world.store.objects.ask("head_object", Key=(await kept(world, one)).key, ChecksumMode="ENABLED")
+    assert head["ContentType"] == "image/png"
+    assert head["ChecksumSHA256"]
+
+
+async def test_two_in_one_draft_and_a_replay(world: World, work: MediaWork, http: httpx.AsyncClient) -> None:
+    """Nothing has come yet: both get slots. Once one has, the same draft's replay asks for the other no more."""
+    one, other = medium(JPEG), medium(JPEG)
+    sent = draft(media=[one, other])
+    [result] = await world.submit("inspector", sent)
+    assert [each["mediaId"] for each in result["uploads"]] == [one["id"], other["id"]]
+    assert await upload(http, result["uploads"][1], JPEG) == 200
+    await confirm(world, other["id"])
+    [replay] = await world.submit("inspector", sent)
+    assert (replay["outcome"], replay["uploads"]) == ("DUPLICATE", [])
+    while await work.do_one():
+        pass
+    answer = await world.ask("inspector", "query($id: ID!) { observation(id: $id) { mediaArrived } }", id=sent["id"])
+    assert answer["observation"]["mediaArrived"] == 2
+    assert (await kept(world, one)).state is MediaState.READY
+
+
+async def test_of_another_the_bytes_do_not_exist(world: World, work: MediaWork, http: httpx.AsyncClient) -> None:
+    """Not for a colleague, not for the officer, not in another size: each gets the slot of bytes that nobody has."""
+    await sent(world, http)
+    assert await work.do_one()
+    for name in ("inspector2", "officer"):
+        _, photo, [slot] = await again(world, name)
+        assert slot["mediaId"] == photo["id"]
+        [asked] = await ask(world, said(medium(JPEG), new_id("obs")), name=name)
+        assert (asked["hasArrived"], asked["slot"]["kind"]) == (False, "SINGLE")
+        assert (await kept(world, photo)).state is MediaState.EXPECTED
+    _, _, slots = await again(world, byteSize=len(JPEG) + 1)
+    assert len(slots) == 1
+    assert await work.do_one() is False
+
+
+@pytest.mark.parametrize("harm", ["gone", "other bytes", "rejected"])
+async def test_what_can_not_be_copied_is_asked_for_after_all(
+    world: World, work: MediaWork, http: httpx.AsyncClient, harm: str
+) -> None:
+    _, first = await sent(world, http)
+    source = await kept(world, first)
+    if harm != "rejected":
+        assert await work.do_one()
+    id, photo, slots = await again(world)
+    assert slots == []
+    await world.store.objects.ask("delete_object", Key=source.key)
+    if harm != "gone":
+        await world.store.objects.put(source.key, JPEG[:-1] + b"?", "image/jpeg")
+    while await work.do_one():
+        pass
+    found = await kept(world, photo)
+    assert (found.state, found.uploaded_at) == (MediaState.EXPECTED, None)
+    assert await world.store.objects.size_of(found.key) is None
+    [unarrived] = await confirm(world, photo["id"])
+    assert unarrived["refusal"]["code"] == "NOT_ARRIVED"
+    assert await upload(http, await renewed(world, photo), JPEG) == 200
+    await confirm(world, photo["id"])
+    assert await work.do_one()
+    assert (await the_media(world, id))["state"] == "READY"
+
+
+async def test_a_copy_stands_when_what_it_was_made_of_is_forgotten(
+    world: World, work: MediaWork, http: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    photo = medium(JPEG)
+    [asked] = await ask(world, said(photo, new_id("obs")))
+    assert await upload(http, asked["slot"], JPEG) == 200
+    await confirm(world, photo["id"])
+    id, copy, _ = await again(world)
+    while await work.do_one():
+        pass
+    later = world.context(None, later=UNNAMED_FOR + timedelta(hours=1)).now
+    await sweep_unnamed(world.store, later, lambda _: nullcontext())
+    assert await world.store.media.many([photo["id"]]) == []
+    assert await bytes_at(world, (await kept(world, copy)).key, tmp_path) == JPEG
+    assert (await the_media(world, id))["state"] == "READY"
+
+
+async def test_copies_of_the_same_bytes_have_a_bound(
+    world: World, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api.media.deduplication, "MOST_COPIED_BYTES", 3 * len(JPEG) + 1)
+    await sent(world, http)
+    photos = [medium(JPEG) for _ in range(4)]
+    [result] = await world.submit("inspector", draft(media=photos))
+    assert [each["mediaId"] for each in result["uploads"]] == [each["id"] for each in photos[2:]]
+    _, _, slots = await again(world)
+    assert len(slots) == 1
+
+
+async def test_a_refused_announcement_moves_nothing(world: World, http: httpx.AsyncClient) -> None:
+    photo, id = medium(JPEG), new_id("obs")
+    await ask(world, said(photo, id))
+    await sent(world, http)
+    before = await world.snapshot()
+    [result] = await ask(world, said(photo, new_id("obs")))
+    assert result["refusal"]["code"] == "CONFLICT"
+    assert await world.snapshot() == before

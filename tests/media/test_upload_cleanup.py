@@ -1,0 +1,204 @@
+"""Sweeps: uploads that nobody goes on with end, those in use never do, and nothing that has arrived is lost by it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from api.graphql.context import clock
+from api.media.upload_cleanup import SAFE_AGE, sweep_uploads
+from api.media.verification import LONGEST_WAIT, MediaWork
+from api.server.worker import work as run_worker
+from api.settings import MIB
+from api.telemetry.metrics import Metrics
+from storage.formats.sandbox import Decoder
+from storage.s3 import multipart
+from storage.s3.bucket_rules import State, Wishes, prepare
+from storage.s3.multipart import OpenUpload
+from tests.media.test_media import announce, confirm, renewed, the_media, upload
+from tests.support.world import World, draft, medium
+
+WEEK = timedelta(days=7)
+NO_RULES = Wishes(origins=(), abort_after_days=30, versioning=False, set_rules=False)
+BODY = bytes(range(256)) * (9 * MIB // 256)
+
+
+@pytest.fixture
+def driver() -> str:
+    return "motor"
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(timeout=30) as client:
+        yield client
+
+
+async def open_uploads(world: World) -> list[OpenUpload]:
+    return await multipart.still_open(world.store.objects, "", begun_before=clock() + timedelta(minutes=1))
+
+
+async def record(world: World, id: str) -> dict[str, Any]:
+    found = await world.store.mongo.collection("media").find_one({"_id": id})
+    assert found
+    return found
+
+
+async def sweep(world: World, *, later: timedelta) -> None:
+    await sweep_uploads(world.store, clock() + later, unused_for=WEEK)
+
+
+async def put_part(http: httpx.AsyncClient, slot: dict[str, Any], number: int) -> int:
+    part = slot["parts"][number - 1]
+    return await upload(http, part, BODY[part["offset"] : part["offset"] + part["byteSize"]])
+
+
+async def test_an_upload_that_is_used_stays_and_an_unused_one_ends(world: World, http: httpx.AsyncClient) -> None:
+    """Without any rule of the store's: when, and whether, a store carries out its lifecycle rules is its own affair."""
+    looked_at = await prepare(world.store.objects, NO_RULES)
+    assert {each.feature: each.state for each in looked_at}["lifecycle"] is State.OFF
+    _, used, _ = await announce(world, BODY)
+    _, unused, _ = await announce(world, BODY + b"x")
+    slots = [await renewed(world, photo) for photo in (used, unused)]
+    for slot in slots:
+        assert await put_part(http, slot, 1) == 200
+    week_ago = clock() - WEEK - timedelta(hours=1)
+    media = world.store.mongo.collection("media")
+    await media.update_many({}, {"$set": {"upload_used_at": week_ago}})
+    await renewed(world, used)
+    await sweep(world, later=timedelta())
+    assert [each.key for each in await open_uploads(world)] == [(await record(world, used["id"]))["key"]]
+    assert (await record(world, unused["id"]))["upload_id"] is None
+    assert await put_part(http, slots[0], 2) == 200
+    assert await put_part(http, slots[1], 1) == 404
+    again = await renewed(world, unused)
+    assert [part["hasArrived"] for part in again["parts"]] == [False, False]
+    [confirmed] = await confirm(world, used["id"])
+    assert confirmed["media"]["state"] == "UPLOADED"
+
+
+async def test_parts_that_are_all_there_are_joined_and_not_thrown_away(world: World, http: httpx.AsyncClient) -> None:
+    id, photo, _ = await announce(world, BODY)
+    slot = await renewed(world, photo)
+    assert [await put_part(http, slot, number) for number in (1, 2)] == [200, 200]
+    await sweep(world, later=WEEK + timedelta(hours=1))
+    assert (await the_media(world, id))["state"] == "UPLOADED"
+    assert await open_uploads(world) == []
+
+
+async def test_any_number_of_sweeps_and_a_phone_that_comes_back_meanwhile(world: World) -> None:
+    """Whoever is first: in the end there is one upload, and the record names it."""
+    for _ in range(3):
+        _, photo, _ = await announce(world, BODY)
+        await renewed(world, photo)
+        sweeps = [sweep(world, later=WEEK + timedelta(hours=1)) for _ in range(4)]
+        answers = await asyncio.gather(renewed(world, photo), *sweeps, return_exceptions=True)
+        assert [each for each in answers if isinstance(each, BaseException)] == []
+        slot = await renewed(world, photo)
+        named = (await record(world, photo["id"]))["upload_id"]
+        assert f"uploadId={named}" in slot["parts"][0]["url"]
+        of_it = [each for each in await open_uploads(world) if photo["id"] in each.key]
+        assert named in {each.upload_id for each in of_it}
+
+
+async def test_what_a_killed_process_began_or_forgot_ends_and_what_is_anothers_stays(world: World) -> None:
+    _, photo, _ = await announce(world, BODY)
+    slot = await renewed(world, photo)
+    kept = await record(world, photo["id"])
+    objects = world.store.objects
+    begun = await multipart.begin(objects, kept["key"], "image/jpeg")
+    stranger = await multipart.begin(objects, "originals/of-somebody-else", "image/jpeg")
+    _, forgotten, _ = await announce(world, BODY)
+    await renewed(world, forgotten)
+    [media] = await world.store.media.many([forgotten["id"]])
+    assert await world.store.media.forget_upload(media)
+    unknown = await multipart.begin(objects, kept["key"].replace(photo["id"], medium()["id"]), "image/jpeg")
+    await sweep(world, later=SAFE_AGE - timedelta(minutes=5))
+    assert len(await open_uploads(world)) == 5
+    await sweep(world, later=SAFE_AGE + timedelta(minutes=5))
+    left = {each.upload_id for each in await open_uploads(world)}
+    assert left == {kept["upload_id"], stranger, unknown}
+    assert {begun, media.upload_id}.isdisjoint(left)
+    assert (await renewed(world, photo))["parts"][0]["url"].split("?")[0] == slot["parts"][0]["url"].split("?")[0]
+
+
+async def test_long_lists_are_read_to_their_end(world: World, http: httpx.AsyncClient) -> None:
+    """A store gives a thousand at once; a page of one finds the same."""
+    photos = [(await announce(world, BODY))[1] for _ in range(3)]
+    slots = [await renewed(world, photo) for photo in photos]
+    assert [await put_part(http, slots[0], number) for number in (1, 2)] == [200, 200]
+    whole = await open_uploads(world)
+    soon = clock() + timedelta(minutes=1)
+    assert await multipart.still_open(world.store.objects, "originals/", begun_before=soon, page=1) == whole
+    assert len(whole) == 3
+    [media] = await world.store.media.many([photos[0]["id"]])
+    assert media.upload_id
+    parts = await multipart.parts(world.store.objects, media.key, media.upload_id)
+    assert parts
+    assert await multipart.parts(world.store.objects, media.key, media.upload_id, page=1) == parts
+    assert [part.number for part in parts] == [1, 2]
+
+
+async def test_the_worker_sweeps(world: World) -> None:
+    _, photo, _ = await announce(world, BODY)
+    await renewed(world, photo)
+    ago = clock() - world.settings.upload_unused_for
+    await world.store.mongo.collection("media").update_many({}, {"$set": {"upload_used_at": ago}})
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(run_worker, world.settings, world.store, Metrics())
+        with anyio.fail_after(20):
+            while await open_uploads(world):  # noqa: ASYNC110  the store has no event to wait for
+                await anyio.sleep(0.05)
+        tasks.cancel_scope.cancel()
+    assert (await record(world, photo["id"]))["upload_id"] is None
+
+
+@pytest.fixture
+async def much_later(world: World, tmp_path: Path) -> AsyncIterator[MediaWork]:
+    async with Decoder() as decoder:
+        yield MediaWork(world.store, decoder, tmp_path, lambda: clock() + WEEK + LONGEST_WAIT)
+
+
+async def test_media_of_a_refused_draft_are_given_up_and_looked_for_again_when_it_comes_through(
+    world: World, http: httpx.AsyncClient, much_later: MediaWork
+) -> None:
+    taken = medium(b"taken")
+    await world.observe(media=[taken])
+    stranded = medium(b"stranded")
+    sent = draft(media=[stranded, taken])
+    [refused] = await world.submit("inspector", sent)
+    assert refused["refusal"]["code"] == "CONFLICT"
+    while await much_later.do_one():
+        pass
+    assert (await record(world, stranded["id"]))["due_at"] is None
+    assert (await record(world, taken["id"]))["due_at"] > clock()
+    [accepted] = await world.submit("inspector", sent | {"media": [stranded]})
+    assert (await record(world, stranded["id"]))["due_at"] is not None
+    # The phone dies between upload and confirmation.
+    assert await upload(http, accepted["uploads"][0], b"stranded") == 200
+    while await much_later.do_one():
+        pass
+    assert (await record(world, stranded["id"]))["state"] == "READY"
+
+
+async def test_a_draft_that_comes_through_while_a_worker_gives_its_media_up(
+    world: World, much_later: MediaWork
+) -> None:
+    """The worker has found that nothing names the medium; before it can say so, the same draft is sent again."""
+    taken, stranded = medium(b"taken"), medium(b"stranded")
+    await world.observe(media=[taken])
+    sent = draft(media=[stranded, taken])
+    await world.submit("inspector", sent)
+    claimed = await world.store.media.claim(clock() + timedelta(hours=2), timedelta(seconds=15))
+    while claimed and claimed.id != stranded["id"]:
+        claimed = await world.store.media.claim(clock() + timedelta(hours=2), timedelta(seconds=15))
+    assert claimed
+    assert not await world.store.observations.names(claimed.observation_id, claimed.id)
+    await world.submit("inspector", sent | {"media": [stranded]})
+    assert await world.store.media.give_up(claimed) is False
+    assert (await record(world, stranded["id"]))["due_at"] is not None

@@ -1,0 +1,250 @@
+"""Uploads in parts: begun once whatever requests meet, given up when asked, and one object made of each."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+import api.media.uploads
+from api.graphql.context import clock
+from api.settings import MIB
+from schema.media.media import MediaState
+from storage.media.upload_completion import has_arrived
+from storage.s3 import multipart
+from storage.s3.client import ObjectStore
+from tests.media.test_media import CONFIRM, JPEG, REQUEST, announce, confirm, renewed, the_media, upload
+from tests.support.world import REFUSED, World, medium, new_id
+
+ABORT = f"""
+mutation Abort($input: AbortUploadsInput!) {{
+  abortUploads(input: $input) {{
+    ... on AbortUploadsPayload {{ results {{ mediaId media {{ id state }} refusal {{ code nextStep }} }} }}
+    {REFUSED}
+  }}
+}}"""
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(timeout=30) as client:
+        yield client
+
+
+async def test_a_malformed_digest_of_a_part_is_refused_alone(world: World) -> None:
+    _, one, _ = await announce(world, bytes(9 * MIB))
+    _, two, _ = await announce(world, b"small")
+    asked = {"media": [{"mediaId": one["id"], "parts": [{"number": 1, "sha256": "xyz"}]}, {"mediaId": two["id"]}]}
+    results = (await world.ask("inspector", REQUEST, input=asked))["requestUploads"]["results"]
+    assert results[0]["refusal"]["code"] == "BAD_INPUT"
+    assert results[1]["slot"]["kind"] == "SINGLE"
+
+
+async def test_the_digest_of_a_part_is_held_to_where_the_phone_gives_it(world: World, http: httpx.AsyncClient) -> None:
+    body = bytes(range(256)) * (9 * MIB // 256)
+    _, photo, _ = await announce(world, body)
+    part = {"number": 1, "sha256": hashlib.sha256(body[: 8 * MIB]).hexdigest()}
+    asked = {"media": [{"mediaId": photo["id"], "parts": [part]}]}
+    [result] = (await world.ask("inspector", REQUEST, input=asked))["requestUploads"]["results"]
+    slot = result["slot"]["parts"][0]
+    assert await upload(http, slot, bytes(8 * MIB)) >= 400
+    assert await upload(http, slot, body[: 8 * MIB]) == 200
+
+
+async def test_an_open_upload_keeps_its_cut_whatever_is_set_meanwhile(world: World, http: httpx.AsyncClient) -> None:
+    """Cut anew, parts that have arrived would be sent again, and those beyond the new last one spoil the whole."""
+    body = bytes(range(256)) * (17 * MIB // 256)
+    _, photo, _ = await announce(world, body)
+    asked = {"media": [{"mediaId": photo["id"]}]}
+    [first] = (await world.ask("inspector", REQUEST, input=asked))["requestUploads"]["results"]
+    cut = [(each["offset"], each["byteSize"]) for each in first["slot"]["parts"]]
+    assert len(cut) == 3
+    assert await upload(http, first["slot"]["parts"][2], body[16 * MIB :]) == 200
+    world.settings = replace(world.settings, part_bytes=10 * MIB)
+    [again] = (await world.ask("inspector", REQUEST, input=asked))["requestUploads"]["results"]
+    assert [(each["offset"], each["byteSize"]) for each in again["slot"]["parts"]] == cut
+    assert [each["hasArrived"] for each in again["slot"]["parts"]] == [False, False, True]
+    for part in again["slot"]["parts"][:2]:
+        assert await upload(http, part, body[part["offset"] : part["offset"] + part["byteSize"]]) == 200
+    [confirmed] = await confirm(world, photo["id"])
+    assert confirmed["media"]["state"] == "UPLOADED"
+    _, other, _ = await announce(world, body[1:])
+    [fresh] = (await world.ask("inspector", REQUEST, input={"media": [{"mediaId": other["id"]}]}))["requestUploads"][
+        "results"
+    ]
+    assert len(fresh["slot"]["parts"]) == 2
+
+
+async def parts_of(world: World, photo: dict[str, Any], part_bytes: int | None) -> list[dict[str, Any]]:
+    parts: list[dict[str, Any]] = (await renewed(world, photo, partBytes=part_bytes))["parts"]
+    assert len({part["number"] for part in parts}) == len(parts)
+    return parts
+
+
+async def test_a_phone_says_how_large_parts_are_to_be(world: World, http: httpx.AsyncClient) -> None:
+    """Until one has arrived it may think again; what comes late of the old cut goes nowhere."""
+    body = bytes(range(256)) * (17 * MIB // 256)
+    _, photo, _ = await announce(world, body)
+    first = await parts_of(world, photo, 5 * MIB)
+    assert [part["byteSize"] for part in first] == [5 * MIB, 5 * MIB, 5 * MIB, 2 * MIB]
+    assert [part["url"].split("?")[0] for part in await parts_of(world, photo, None)] == 4 * [
+        first[0]["url"].split("?")[0]
+    ]
+    again = await parts_of(world, photo, 16 * MIB)
+    assert [part["byteSize"] for part in again] == [16 * MIB, MIB]
+    assert await upload(http, first[3], body[15 * MIB :]) == 404
+    assert len(await open_uploads(world.store.objects)) == 1
+    assert await upload(http, again[1], body[16 * MIB :]) == 200
+    for wanted in (5 * MIB, None, 64 * MIB):
+        kept = await parts_of(world, photo, wanted)
+        assert [(part["byteSize"], part["hasArrived"]) for part in kept] == [(16 * MIB, False), (MIB, True)]
+    assert await upload(http, kept[0], body[: 16 * MIB]) == 200
+    [confirmed] = await confirm(world, photo["id"])
+    assert confirmed["media"]["state"] == "UPLOADED"
+
+
+async def test_parts_are_never_more_than_a_store_joins(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api.media.uploads, "MAX_PARTS", 3)
+    _, photo, _ = await announce(world, bytes(30 * MIB))
+    assert [part["byteSize"] for part in await parts_of(world, photo, 5 * MIB)] == 3 * [10 * MIB]
+
+
+async def test_a_part_size_that_no_store_takes_changes_nothing(world: World) -> None:
+    _, photo, _ = await announce(world, bytes(9 * MIB))
+    fresh = medium(b"fresh")
+    announced = {name: value for name, value in fresh.items() if name != "id"} | {"observationId": new_id("obs")}
+    before = await world.snapshot()
+    for wrong in (0, -1, 5 * MIB - 1, 64 * MIB + 1):
+        asked = [
+            {"mediaId": photo["id"], "partBytes": wrong},
+            {"mediaId": fresh["id"], "announcement": announced, "partBytes": wrong},
+        ]
+        results = (await world.ask("inspector", REQUEST, input={"media": asked}))["requestUploads"]["results"]
+        assert [(each["refusal"], each["slot"]) for each in results] == [
+            ({"code": "BAD_INPUT", "field": f"media.{index}.partBytes"}, None) for index in range(2)
+        ]
+    assert await world.snapshot() == before
+    assert await open_uploads(world.store.objects) == []
+
+
+async def test_concurrent_confirmations_of_a_large_file(world: World, http: httpx.AsyncClient) -> None:
+    body = bytes(range(256)) * (9 * MIB // 256)
+    _, photo, _ = await announce(world, body)
+    asked = {"media": [{"mediaId": photo["id"]}]}
+    [first] = (await world.ask("inspector", REQUEST, input=asked))["requestUploads"]["results"]
+    for part in first["slot"]["parts"]:
+        start = part["offset"]
+        assert await upload(http, part, body[start : start + part["byteSize"]]) == 200
+    answers = await asyncio.gather(
+        *(world.ask("inspector", CONFIRM, input={"mediaIds": [photo["id"]]}) for _ in range(8))
+    )
+    states = [answer["confirmMedia"]["results"][0] for answer in answers]
+    assert all(each["media"] and each["media"]["state"] == "UPLOADED" for each in states)
+
+
+async def test_concurrent_requests_begin_one_upload(world: World) -> None:
+    _, photo, _ = await announce(world, bytes(9 * MIB))
+    asked = {"media": [{"mediaId": photo["id"]}]}
+    answers = await asyncio.gather(*(world.ask("inspector", REQUEST, input=asked) for _ in range(6)))
+    refused = [answer["requestUploads"]["results"][0]["refusal"] for answer in answers]
+    assert [each["code"] for each in refused if each] == ["BUSY"] * (len(refused) - refused.count(None))
+    assert len(await open_uploads(world.store.objects)) == 1
+
+
+async def open_uploads(objects: ObjectStore) -> list[multipart.OpenUpload]:
+    return await multipart.still_open(objects, "", begun_before=clock() + timedelta(minutes=1))
+
+
+async def abort(world: World, *ids: str, name: str = "inspector") -> list[dict[str, Any]]:
+    answer = await world.ask(name, ABORT, input={"mediaIds": list(ids)})
+    results: list[dict[str, Any]] = answer["abortUploads"]["results"]
+    return results
+
+
+async def test_an_upload_is_given_up_and_begun_anew(world: World, http: httpx.AsyncClient) -> None:
+    body = bytes(range(256)) * (9 * MIB // 256)
+    id, photo, _ = await announce(world, body)
+    slot = await renewed(world, photo)
+    assert await upload(http, slot["parts"][0], body[: 8 * MIB]) == 200
+    for _ in range(2):
+        [aborted] = await abort(world, photo["id"])
+        assert aborted == {
+            "mediaId": photo["id"],
+            "media": {"id": photo["id"], "state": "EXPECTED"},
+            "refusal": None,
+        }
+        assert await open_uploads(world.store.objects) == []
+    assert await upload(http, slot["parts"][0], body[: 8 * MIB]) == 404
+    slot = await renewed(world, photo)
+    assert [part["hasArrived"] for part in slot["parts"]] == [False, False]
+    for part in slot["parts"]:
+        start = part["offset"]
+        assert await upload(http, part, body[start : start + part["byteSize"]]) == 200
+    await confirm(world, photo["id"])
+    assert (await the_media(world, id))["state"] == "UPLOADED"
+
+
+async def test_parts_that_are_all_there_are_not_asked_for_again(world: World, http: httpx.AsyncClient) -> None:
+    """Nor where the API was killed after joining them, and before it could say so."""
+    body = bytes(range(256)) * (9 * MIB // 256)
+    asked = []
+    for joined in (False, True):
+        _, photo, _ = await announce(world, body)
+        slot = await renewed(world, photo)
+        for part in slot["parts"]:
+            start = part["offset"]
+            assert await upload(http, part, body[start : start + part["byteSize"]]) == 200
+        if joined:
+            [media] = await world.store.media.many([photo["id"]])
+            assert await has_arrived(world.store.objects, media)
+            assert media.state is MediaState.EXPECTED
+        asked.append({"mediaId": photo["id"]})
+    results = (await world.ask("inspector", REQUEST, input={"media": asked}))["requestUploads"]["results"]
+    assert [(each["hasArrived"], each["slot"]) for each in results] == 2 * [(True, None)]
+    states = {each.state for each in await world.store.media.many([each["mediaId"] for each in asked])}
+    assert states == {MediaState.UPLOADED}
+
+
+async def test_each_medium_of_an_abort_settles_on_its_own(world: World, http: httpx.AsyncClient) -> None:
+    """Another's, an unknown one, a malformed id, one that has arrived: nothing changes for any of them."""
+    _, open_one, _ = await announce(world, bytes(9 * MIB))
+    await renewed(world, open_one)
+    _, arrived, slot = await announce(world, JPEG)
+    await upload(http, slot, JPEG)
+    await confirm(world, arrived["id"])
+    before = await world.snapshot()
+    [theirs] = await abort(world, open_one["id"], name="inspector2")
+    results = await abort(world, medium()["id"], "med_x", arrived["id"])
+    codes = [theirs["refusal"]["code"], *(each["refusal"]["code"] for each in results)]
+    assert codes == ["NOT_FOUND", "NOT_FOUND", "BAD_ID", "WRONG_STATE"]
+    for ids in ([], [open_one["id"]] * 51):
+        answer = await world.ask("inspector", ABORT, input={"mediaIds": ids})
+        assert answer["abortUploads"]["code"] == "LIMIT_EXCEEDED"
+    assert await world.snapshot() == before
+    assert len(await open_uploads(world.store.objects)) == 1
+    [aborted] = await abort(world, open_one["id"])
+    assert aborted["refusal"] is None
+
+
+async def test_giving_up_while_it_is_confirmed_loses_nothing(world: World, http: httpx.AsyncClient) -> None:
+    """Either the parts were joined first and the medium has arrived, or it is expected and begins anew."""
+    body = bytes(range(256)) * (9 * MIB // 256)
+    for _ in range(4):
+        id, photo, _ = await announce(world, body)
+        slot = await renewed(world, photo)
+        for part in slot["parts"]:
+            start = part["offset"]
+            assert await upload(http, part, body[start : start + part["byteSize"]]) == 200
+        await asyncio.gather(abort(world, photo["id"]), confirm(world, photo["id"]), abort(world, photo["id"]))
+        state = (await the_media(world, id))["state"]
+        there = await world.store.objects.size_of(f"originals/{photo['id']}-{photo['sha256']}")
+        if there is None:
+            assert state == "EXPECTED"
+            assert [part["hasArrived"] for part in (await renewed(world, photo))["parts"]] == [False, False]
+        else:
+            await confirm(world, photo["id"])
+            assert (await the_media(world, id))["state"] == "UPLOADED"

@@ -1,0 +1,172 @@
+"""Verification's claims: one worker at a time, held while it lives, taken up by the next when it dies or fails."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api.graphql.context import clock
+from api.jobs.leases import LEASE
+from api.media.verification import FAILURES, PAUSE, MediaWork
+from schema.media.media import MediaState
+from storage.formats.results import Damage, Picture
+from storage.formats.sandbox import Decoder
+from storage.s3.client import ObjectStore
+from storage.store import Store
+from tests.media.test_media import JPEG, announce, confirm, the_media, upload
+from tests.support.world import World
+
+
+class Gate(Decoder):
+    """A decoder that takes as long as the test wants."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reached, self.opened = asyncio.Event(), asyncio.Event()
+
+    async def examine(self, path: Path) -> Picture:
+        self.reached.set()
+        await self.opened.wait()
+        return await super().examine(path)
+
+
+@pytest.fixture
+async def decoder() -> AsyncIterator[Decoder]:
+    async with Decoder() as decoder:
+        yield decoder
+
+
+async def arrived(world: World, behind: bytes = b"") -> tuple[str, str]:
+    """An observation whose one medium waits for a worker: its id and the medium's."""
+    id, photo, slot = await announce(world, JPEG + behind)
+    async with httpx.AsyncClient(timeout=30) as http:
+        assert await upload(http, slot, JPEG + behind) == 200
+    await confirm(world, photo["id"])
+    return id, photo["id"]
+
+
+async def test_work_of_a_dead_worker_is_taken_up_after_its_lease(
+    world: World, decoder: Decoder, tmp_path: Path
+) -> None:
+    id, _ = await arrived(world)
+    assert await world.store.media.claim(clock(), LEASE)
+    assert await MediaWork(world.store, decoder, tmp_path, clock).do_one() is False
+    assert await MediaWork(world.store, decoder, tmp_path, lambda: clock() + LEASE).do_one()
+    assert (await the_media(world, id))["state"] == "READY"
+
+
+async def test_work_that_outlasts_its_lease_stays_with_its_worker(
+    world: World, decoder: Decoder, tmp_path: Path
+) -> None:
+    id, medium_id = await arrived(world)
+    lease = timedelta(seconds=0.6)
+    idle = MediaWork(world.store, decoder, tmp_path, clock, lease)
+    async with Gate() as gate:
+        busy = asyncio.create_task(MediaWork(world.store, gate, tmp_path, clock, lease).do_one())
+        await gate.reached.wait()
+        ends = time.monotonic() + 3 * lease.total_seconds()
+        while time.monotonic() < ends:
+            assert await idle.do_one() is False
+            await asyncio.sleep(0.05)
+        gate.opened.set()
+        assert await busy is True
+    assert (await the_media(world, id))["state"] == "READY"
+    [kept] = await world.store.media.many([medium_id])
+    assert kept.attempts == 1
+
+
+async def test_a_claim_is_held_by_its_newest_worker_only(world: World) -> None:
+    await arrived(world)
+    first = await world.store.media.claim(clock(), LEASE)
+    second = await world.store.media.claim(clock() + LEASE, LEASE)
+    assert first
+    assert second
+    assert await world.store.media.hold(first, clock()) is False
+    assert await world.store.media.claim(clock() + LEASE, LEASE) is None
+    assert await world.store.media.hold(second, clock()) is True
+
+
+async def test_two_workers_never_have_the_same_medium(world: World) -> None:
+    for number in range(4):
+        await arrived(world, bytes([number]))
+    claims = await asyncio.gather(*(world.store.media.claim(clock(), LEASE) for _ in range(10)))
+    ids = [claim.id for claim in claims if claim]
+    assert len(ids) == len(set(ids)) == 4
+
+
+def nowhere() -> ObjectStore:
+    """An object store that is down."""
+    gone = "http://127.0.0.1:1"
+    return ObjectStore(endpoint=gone, public_endpoint=gone, bucket="b", access_key="a", secret_key="s", region="r")
+
+
+@pytest.mark.parametrize("broken", ["store", "disk"])
+async def test_work_that_fails_is_tried_again_soon_and_then_ever_later(
+    world: World, decoder: Decoder, tmp_path: Path, broken: str
+) -> None:
+    id, medium_id = await arrived(world)
+    now = clock()
+    failing = MediaWork(
+        store=Store(world.store.mongo, nowhere()) if broken == "store" else world.store,
+        decoder=decoder,
+        folder=tmp_path / "gone" if broken == "disk" else tmp_path,
+        now=lambda: now,
+    )
+    media = world.store.mongo.collection("media")
+    for attempts, pause in ((0, 1), (1, 2), (2, 3), (10_000, PAUSE.total_seconds())):
+        await media.update_one({"_id": medium_id}, {"$set": {"attempts": attempts}})
+        assert await failing.do_one() is True
+        assert await failing.do_one() is False
+        now += timedelta(seconds=pause)
+    assert (await the_media(world, id))["state"] == "UPLOADED"
+    assert await MediaWork(world.store, decoder, tmp_path, lambda: now).do_one() is True
+    assert (await the_media(world, id))["state"] == "READY"
+
+
+async def test_a_confirmation_is_not_put_off_by_the_sweep(world: World) -> None:
+    _, photo, _ = await announce(world, b"x")
+    later = clock() + timedelta(days=3)
+    claimed = await world.store.media.claim(later, LEASE)
+    assert claimed
+    await world.store.media.confirm(photo["id"], later)
+    await world.store.media.postpone(claimed, later + timedelta(days=1))
+    again = await world.store.media.claim(later, LEASE)
+    assert again
+    assert again.state is MediaState.UPLOADED
+
+
+async def test_sweeps_are_no_attempts_at_reading(world: World) -> None:
+    _, photo, _ = await announce(world, b"x")
+    for days in range(1, 5):
+        assert await world.store.media.claim(clock() + timedelta(days=days), LEASE)
+    await world.store.media.confirm(photo["id"], clock())
+    claimed = await world.store.media.claim(clock() + timedelta(days=9), LEASE)
+    assert claimed
+    assert claimed.attempts == 1
+
+
+class Crashing(Decoder):
+    """A decoder whose child always dies."""
+
+    async def examine(self, path: Path) -> Picture:
+        return Picture("image/jpeg", damage=Damage.CRASHED)
+
+
+async def test_outages_of_the_store_are_no_failures_of_the_decoder(world: World, tmp_path: Path) -> None:
+    id, medium_id = await arrived(world)
+    await world.store.mongo.collection("media").update_one({"_id": medium_id}, {"$set": {"attempts": 50}})
+    now = clock()
+    work = MediaWork(world.store, Crashing(), tmp_path, lambda: now)
+    for failures in range(1, FAILURES):
+        assert await work.do_one() is True
+        [kept] = await world.store.media.many([medium_id])
+        assert (kept.state, kept.decoding_failures) == (MediaState.UPLOADED, failures)
+        assert await work.do_one() is False
+        now += PAUSE
+    assert await work.do_one() is True
+    found = await the_media(world, id)
+    assert (found["state"], found["facts"]["damage"]) == ("READY", "CRASHED")

@@ -1,0 +1,106 @@
+"""The notice board: nothing falls between a history that was lost and the one that follows, and nobody wears it out."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import anyio
+import pytest
+
+from api.notifications import event_dispatcher
+from api.notifications.event_dispatcher import Board
+from api.notifications.subscriber import Subscriber
+from schema.access.viewers import Viewer
+from storage.mongodb.errors import HistoryLost
+from storage.notifications.record_events import Batch, Kind, Notices, Reader
+from tests.support.world import World
+
+
+@pytest.fixture
+def driver() -> str:
+    return "motor"
+
+
+class Breaking:
+    """The real log, with its history lost on demand; `asked` are the positions that were read from."""
+
+    def __init__(self, log: Notices) -> None:
+        self._log = log
+        self.asked: list[str | None] = []
+        self.is_lost = False
+
+    @asynccontextmanager
+    async def reading(self, after: str | None) -> AsyncIterator[Reader]:
+        self.asked.append(after)
+        async with self._log.reading(after) as reader:
+            yield _Broken(self, reader)
+
+    async def stir(self) -> None:
+        await self._log.stir()
+
+
+class _Broken:
+    def __init__(self, log: Breaking, reader: Reader) -> None:
+        self._log, self._reader = log, reader
+
+    async def next(self) -> Batch:
+        if self._log.is_lost:
+            self._log.is_lost = False
+            raise HistoryLost
+        return await self._reader.next()
+
+
+@asynccontextmanager
+async def running(board: Board) -> AsyncIterator[None]:
+    task = asyncio.ensure_future(board.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def until(told: Callable[[], bool]) -> None:
+    with anyio.fail_after(10):
+        while not told():  # noqa: ASYNC110  a subscriber has no event for the tests
+            await anyio.sleep(0.01)
+
+
+def viewer(world: World, name: str) -> Viewer:
+    found = world.context(name).viewer
+    assert found
+    return found
+
+
+async def test_what_changes_after_a_lost_history_was_told_is_told(world: World) -> None:
+    """Whoever hears that notices were missed pulls at once, and may rely on being told of all that comes after."""
+    log = Breaking(world.store.notices)
+    board, reader = Board(log), Subscriber(viewer(world, "officer"), frozenset({Kind.CASE}))
+    async with running(board):
+        await board.join(reader, None)
+        log.is_lost = True
+        await until(lambda: reader.is_overrun)
+        reader.is_overrun = False
+        case = await world.open_case()
+        await until(lambda: (notice := reader.take()) is not None and notice.id == case["id"])
+
+
+async def test_what_lies_too_far_back_is_looked_for_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_dispatcher, "MOST_KEPT", 3)
+    log = Breaking(world.store.notices)
+    async with log.reading(None) as before:
+        old = (await before.next()).position
+    for _ in range(6):
+        await world.open_case()
+    board, officer = Board(log), viewer(world, "officer")
+    async with running(board):
+        for _ in range(3):
+            with pytest.raises(HistoryLost):
+                await board.join(Subscriber(officer, frozenset({Kind.CASE})), old)
+        assert log.asked.count(old) == 1
+        assert board.reader_count == 0
+        reader = Subscriber(officer, frozenset({Kind.CASE}))
+        await board.join(reader, None)
+        case = await world.open_case()
+        await until(lambda: (notice := reader.take()) is not None and notice.id == case["id"])

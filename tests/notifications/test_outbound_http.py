@@ -1,0 +1,153 @@
+"""Outgoing calls: addresses that people type in lead nowhere inside, by whatever name, number or redirect."""
+
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from api.graphql.context import clock
+from api.notifications.outbound_http import NotThere, Outgoing, Rules, caller
+from schema.core.refusals import Refusal
+from schema.notifications.webhooks import check_url
+from tests.support.http_receiver import Receiver, receiving
+
+
+@pytest.fixture
+def driver() -> str:
+    return "motor"
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving() as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://example.com/",
+        "ftp://example.com/",
+        "https://user:secret@example.com/",
+        "https://example.com/#a",
+        "https:///x",
+        "https://example.com:0/",
+        "https://example.com:99999/",
+        "https://[::1/",
+        "https://exa mple.com/",
+        "https://例子.cn/",
+        "https://example.com/" + "a" * 2000,
+        "",
+    ],
+)
+def test_what_is_no_address_to_tell_is_refused(url: str) -> None:
+    with pytest.raises(Refusal):
+        check_url(url, plain=False)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("127.0.0.1", "10.0.0.1", "172.16.3.4", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0"),  # noqa: S104
+        *("224.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1", "::1", "::", "fe80::1", "fc00::1", "ff02::1"),
+        *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2001:db8::1"),
+    ],
+)
+async def test_a_name_that_leads_inside_is_not_called(address: str) -> None:
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        return ["93.184.215.14", address]
+
+    async with caller() as client:
+        with pytest.raises(NotThere):
+            await Outgoing(Rules(), client, resolve=resolve).check("https://example.com/")
+
+
+async def test_private_networks_are_called_where_a_setting_says_so_and_never_the_clouds_own_address() -> None:
+    async with caller() as client:
+        for address, admitted in (
+            ("10.0.0.1", True),
+            ("fc00::1", True),
+            ("127.0.0.1", False),
+            ("169.254.169.254", False),
+        ):
+
+            async def resolve(host: str, port: int, address: str = address) -> Sequence[str]:
+                return [address]
+
+            outgoing = Outgoing(Rules(private=True), client, resolve=resolve)
+            if admitted:
+                assert str(await outgoing.check("https://example.com/")) == address
+            else:
+                with pytest.raises(NotThere):
+                    await outgoing.check("https://example.com/")
+
+
+async def test_a_name_that_answers_otherwise_a_moment_later_leads_nowhere(receiver: Receiver) -> None:
+    """It is called by the number that was checked, with its name in the request; redirects are not followed."""
+    asked: list[str] = []
+
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    port = int(receiver.address.rsplit(":", 1)[1])
+    receiver.answer = lambda _: (302, "http://127.0.0.1:1/")
+    async with caller() as client:
+        outgoing = Outgoing(Rules(loopback=True), client, resolve=resolve)
+        assert await outgoing.post(f"http://hooks.example.invalid:{port}/a", b"{}", {}) == 302
+        with pytest.raises(NotThere):
+            await outgoing.post("http://hooks.example.invalid:1/", b"{}", {})
+        with pytest.raises(NotThere):
+            await Outgoing(Rules(), client, resolve=resolve).post("ftp://x/", b"", {})
+    assert asked == ["hooks.example.invalid"] * 2
+    [call] = receiver.calls
+    assert call.headers["host"] == f"hooks.example.invalid:{port}"
+    assert client.is_closed
+    assert isinstance(client, httpx.AsyncClient)
+
+
+async def test_a_call_by_number_is_held_to_the_names_certificate(tmp_path: Path) -> None:
+    """Over TLS: the certificate must be that of the name, wherever the number leads."""
+    name = "hooks.example.invalid"
+    key, certificate = self_signed(name)
+    (tmp_path / "cert.pem").write_bytes(certificate)
+    (tmp_path / "key.pem").write_bytes(key)
+
+    async def resolve(host: str, port: int) -> Sequence[str]:
+        return ["127.0.0.1"]
+
+    secure = {"ssl_certfile": str(tmp_path / "cert.pem"), "ssl_keyfile": str(tmp_path / "key.pem")}
+    trusted = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+    async with receiving(**secure) as receiver, httpx.AsyncClient(verify=trusted, trust_env=False) as client:
+        port = receiver.address.rsplit(":", 1)[1]
+        outgoing = Outgoing(Rules(loopback=True), client, resolve=resolve)
+        assert await outgoing.post(f"https://{name}:{port}/", b"{}", {}) == 200
+        with pytest.raises(NotThere):
+            await outgoing.post(f"https://other.example.invalid:{port}/", b"{}", {})
+    assert [call.headers["host"] for call in receiver.calls] == [f"{name}:{port}"]
+
+
+def self_signed(name: str) -> tuple[bytes, bytes]:
+    """A private key and its certificate, in PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(clock() - timedelta(days=1))
+        .not_valid_after(clock() + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    form = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, *form), made.public_bytes(serialization.Encoding.PEM)

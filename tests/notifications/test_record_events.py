@@ -1,0 +1,107 @@
+"""Notices: what changed, in the database's own order, from any position on, for every process alike."""
+
+from dataclasses import replace
+
+import anyio
+import pytest
+
+from storage.mongodb.client import Mongo
+from storage.mongodb.errors import HistoryLost
+from storage.notifications.record_events import Batch, Kind, Notice, Notices
+from tests.support.world import ACCEPT, ASSIGN, WITHDRAW, World, new_id
+
+
+async def read(log: Notices, after: str | None, until: str) -> list[Notice]:
+    """Everything after a position, up to the change of the record `until`."""
+    found: list[Notice] = []
+    async with log.reading(after) as reader:
+        while not any(each.id == until for each in found):
+            found += (await reader.next()).notices
+    return found
+
+
+async def here(log: Notices) -> str:
+    async with log.reading(None) as reader:
+        return (await reader.next()).position
+
+
+async def test_steps_are_told_in_order_with_whom_they_concern(world: World) -> None:
+    log = Notices(world.store.mongo)
+    start = await here(log)
+    case = await world.open_case()
+    id = new_id("asg")
+    given = {"id": id, "caseId": case["id"], "assigneeId": world.people["supervisor"].id}
+    await world.ask("officer", ASSIGN, input=given)
+    await world.ask("supervisor", ACCEPT, input={"id": id})
+    last = new_id("asg")
+    await world.ask("officer", ASSIGN, input=given | {"id": last, "assigneeId": world.people["supervisor2"].id})
+    await world.ask("officer", WITHDRAW, input={"id": last})
+    end = new_id("usr")
+    await world.store.users.put_all([replace(world.people["clerk"], id=end, user_name="end")])
+    told = await read(log, start, end)
+    assert [each.position for each in told] == sorted(each.position for each in told)
+    cases = [each for each in told if each.id == case["id"]]
+    assert {each.kind for each in cases} == {Kind.CASE}
+    assert cases[-1].granted == {world.people["supervisor"].id}
+    withdrawn = [each for each in told if each.id == last][-1]
+    assert (withdrawn.state, withdrawn.assignee_id, withdrawn.case_id) == (
+        "WITHDRAWN",
+        world.people["supervisor2"].id,
+        case["id"],
+    )
+    middle = told[len(told) // 2].position
+    assert await read(log, middle, end) == [each for each in told if each.position > middle]
+
+
+async def test_a_position_that_is_no_more_is_told_so(world: World, system: Mongo) -> None:
+    """The server answers as it does when its history was overwritten: by its own fail point."""
+    log = Notices(world.store.mongo)
+    start = await here(log)
+    lost = {
+        "failCommands": ["aggregate"],
+        "errorCode": 286,
+        "errorLabels": ["NonResumableChangeStreamError"],
+        "namespace": f"{world.store.mongo.name}.$cmd.aggregate",
+    }
+    await system.command("configureFailPoint", "failCommand", mode="alwaysOn", data=lost)
+    try:
+        with pytest.raises(HistoryLost):
+            async with log.reading(start) as reader:
+                await reader.next()
+    finally:
+        await system.command("configureFailPoint", "failCommand", mode="off")
+
+
+async def test_what_is_quiet_moves_on_all_the_same(world: World) -> None:
+    log = Notices(world.store.mongo)
+    async with log.reading(None) as reader:
+        first: Batch = await reader.next()
+        await world.store.mongo.collection("counters").insert_one({"_id": "x"})
+        position = first.position
+        while position == first.position:
+            batch = await reader.next()
+            assert batch.notices == []
+            position = batch.position
+        assert position > first.position
+
+
+async def test_news_that_never_end_are_told_meanwhile(world: World) -> None:
+    """Twenty changes a second leave no half second without one: subscribers hear of the first all the same."""
+    log = Notices(world.store.mongo)
+    person = world.people["clerk"]
+
+    async def write() -> None:
+        while True:
+            await world.store.users.put_all([person])
+            await world.store.users.put_all([replace(person, user_name="another")])
+            await anyio.sleep(0.05)
+
+    async with log.reading(None) as reader, anyio.create_task_group() as tasks:
+        await reader.next()
+        tasks.start_soon(write)
+        told: list[Notice] = []
+        with anyio.fail_after(5):
+            while not told:
+                told = [*(await reader.next()).notices]
+        tasks.cancel_scope.cancel()
+    assert {each.id for each in told} == {person.id}

@@ -1,0 +1,221 @@
+"""Pushes: who hears of what, in which order, on after a gap, and until when; over both transports, on a real server."""
+
+import asyncio
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from mobile_contract.levels import Levels
+from storage.embedded.engines import Addresses
+from tests.support.subscription_clients import ASSIGNMENTS, CASES, Process, linked, listening, serving, signed_in
+from tests.support.world import ACCEPT, ASSIGN, WITHDRAW, World, new_id
+
+
+@pytest.fixture
+def driver() -> str:
+    return "motor"
+
+
+async def give(
+    world: World, to: str = "supervisor", case_id: str | None = None, by: str = "officer"
+) -> tuple[str, str]:
+    """Ids of a case and of its assignment to that person."""
+    case_id = case_id or (await world.open_case())["id"]
+    id = new_id("asg")
+    given = {"id": id, "caseId": case_id, "assigneeId": world.people[to].id}
+    answer = await world.ask(by, ASSIGN, input=given)
+    assert "assignment" in answer["assign"], answer
+    return case_id, id
+
+
+async def test_an_assignment_is_told_as_it_changes(world: World) -> None:
+    signed = await signed_in(world, "supervisor")
+    async with serving(world) as address, linked(address, signed) as phone:
+        await phone.subscribe(ASSIGNMENTS)
+        assert (await phone.news())["__typename"] == "StreamPosition"
+        case_id, id = await give(world)
+        news = await phone.news()
+        assert (news["__typename"], news["assignment"]["id"], news["assignment"]["state"]) == (
+            "AssignmentChanged",
+            id,
+            "OFFERED",
+        )
+        assert news["assignment"]["case"]["id"] == case_id
+        await world.ask("supervisor", ACCEPT, input={"id": id})
+        assert (await phone.news())["assignment"]["state"] == "ACCEPTED"
+        await phone.send(type="complete", id="1")
+        await phone.subscribe(ASSIGNMENTS, news["cursor"], id="2")
+        assert (await phone.news("2"))["__typename"] == "StreamPosition"
+        assert (await phone.news("2"))["assignment"] == {
+            "id": id,
+            "state": "ACCEPTED",
+            "assignee": {"id": signed.user_id, "displayName": "甲supervisor"},
+            "case": {"id": case_id, "state": "INVESTIGATING"},
+        }
+
+
+async def test_the_same_over_server_sent_events(world: World) -> None:
+    signed = await signed_in(world, "supervisor")
+    async with serving(world) as address:
+        async with listening(address, signed, ASSIGNMENTS) as events:
+            assert (await events.news())["__typename"] == "StreamPosition"
+            assert events.retry == 3000
+            first = events.last_id
+            _, id = await give(world)
+            news = await events.news()
+            assert (news["assignment"]["id"], news["cursor"]) == (id, events.last_id)
+        assert first
+        async with listening(address, signed, ASSIGNMENTS, "nonsense", **{"Last-Event-ID": first}) as events:
+            assert (await events.news())["__typename"] == "StreamPosition"
+            assert (await events.news())["assignment"]["id"] == id
+
+
+async def test_a_case_comes_into_view_and_is_lost_again(world: World) -> None:
+    """A city's case is shown to the county's supervisor by assignment alone."""
+    case = await world.open_case("city_officer", await world.observe("city_inspector"))
+    signed, other = await signed_in(world, "supervisor"), await signed_in(world, "supervisor2")
+    async with (
+        serving(world) as address,
+        linked(address, signed) as phone,
+        linked(address, other) as stranger,
+    ):
+        await phone.subscribe(CASES)
+        await phone.subscribe(ASSIGNMENTS, id="a")
+        await stranger.subscribe(CASES)
+        began = [
+            (await phone.receive())["type"],
+            (await phone.receive())["type"],
+            (await stranger.news())["__typename"],
+        ]
+        assert began == ["next", "next", "StreamPosition"]
+        _, first = await give(world, "inspector2", case["id"], "city_officer")
+        _, id = await give(world, "supervisor", case["id"], "city_officer")
+        # With the case come the assignments of it that others have.
+        shown: set[str] = set()
+        while not shown >= {case["id"], first, id}:
+            shown |= set(re.findall(r"(?:cas|asg)_[0-9a-f-]+", str(await phone.receive())))
+        await world.ask("city_officer", WITHDRAW, input={"id": id})
+        lost: set[str] = set()
+        states: set[tuple[str, bool]] = set()
+        while not lost >= {case["id"], first} or ("WITHDRAWN", False) not in states:
+            [news] = (await phone.receive())["payload"]["data"].values()
+            if news["__typename"] == "RecordLost":
+                assert set(news) == {"__typename", "cursor", "id"}
+                lost.add(news["id"])
+            elif news["__typename"] == "AssignmentChanged":
+                states.add((news["assignment"]["state"], news["assignment"]["case"] is not None))
+        assert lost == {case["id"], first}, "one's own assignment stays to be seen, without its case"
+        # Nothing of it came to the other one; and from now on nothing comes to the first.
+        seen = (await give(world, "supervisor2"))[0]
+        assert (await stranger.news())["case"]["id"] == seen
+        rest: list[dict[str, Any]] = []
+        while seen not in str(rest):
+            rest.append(await phone.receive())
+        assert not any("CaseChanged" in str(each) and case["id"] in str(each) for each in rest)
+
+
+async def test_whom_the_table_does_not_admit_gets_no_stream_and_others_scopes_are_silent(world: World) -> None:
+    async with serving(world) as address:
+        for name in ("monitor", "liaison", "admin"):
+            async with linked(address, await signed_in(world, name)) as phone:
+                await phone.subscribe(ASSIGNMENTS)
+                message = await phone.receive()
+                assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "FORBIDDEN")
+        neighbour = await signed_in(world, "neighbour")
+        async with linked(address, neighbour) as phone, linked(address, await signed_in(world, "officer")) as officer:
+            for each in (phone, officer):
+                await each.subscribe(CASES)
+                assert (await each.news())["__typename"] == "StreamPosition"
+            case = await world.open_case()
+            assert (await officer.news())["case"]["id"] == case["id"]
+            foreign = await world.open_case("neighbour", await world.observe("neighbour", unit="360783-JT-1"))
+            assert (await phone.news())["case"]["id"] == foreign["id"]
+
+
+async def test_a_covert_assignee_stays_unknown_to_the_uncleared(world: World) -> None:
+    async with (
+        serving(world) as address,
+        linked(address, await signed_in(world, "clerk")) as clerk,
+        linked(address, await signed_in(world, "officer")) as officer,
+        linked(address, await signed_in(world, "inspector")) as inspector,
+    ):
+        for each in (clerk, officer, inspector):
+            await each.subscribe(ASSIGNMENTS)
+            await each.news()
+        given = {"id": new_id("asg"), "unitId": world.units["360703-JT"].id}
+        await world.ask("officer", ASSIGN, input=given | {"assigneeId": world.people["inspector"].id})
+        seen = [(await each.news())["assignment"] for each in (clerk, officer, inspector)]
+        assert [each["id"] for each in seen] == [given["id"]] * 3
+        assert [bool(each["assignee"]) for each in seen] == [False, True, True]
+
+
+async def test_a_server_that_is_killed_loses_no_event_and_neither_does_another_process(
+    world: World, engines: Addresses, tmp_path: Path
+) -> None:
+    signed, (case_id, _) = await signed_in(world, "officer"), await give(world)
+    one, two = (Process(world, engines, tmp_path / name) for name in ("one", "two"))
+    try:
+        await asyncio.gather(one.start(), two.start())
+        async with listening(one.address, signed, CASES) as events, linked(two.address, signed) as other:
+            await other.subscribe(CASES)
+            assert (await events.news())["__typename"] == (await other.news())["__typename"] == "StreamPosition"
+            await world.ask("supervisor", ACCEPT, input={"id": (await give(world, case_id=case_id))[1]})
+            seen = [await events.news(), await other.news()]
+            assert {each["case"]["id"] for each in seen} == {case_id}
+            cursor = seen[0]["cursor"]
+            await one.kill()
+            with suppress(httpx.RemoteProtocolError):
+                while await events.next():
+                    pass
+        missed = [(await world.open_case())["id"] for _ in range(5)]
+        await one.start()
+        for process in (one, two):
+            async with listening(process.address, signed, CASES, cursor) as events:
+                assert (await events.news())["__typename"] == "StreamPosition"
+                found = []
+                while missed[-1] not in found:
+                    found.append((await events.news())["case"]["id"])
+                assert [id for id in found if id != case_id] == missed
+    finally:
+        await one.close()
+        await two.close()
+
+
+async def test_a_cursor_is_its_viewers_own(world: World) -> None:
+    async with serving(world) as address:
+        async with listening(address, await signed_in(world, "officer"), CASES) as events:
+            cursor = (await events.news())["cursor"]
+        async with linked(address, await signed_in(world, "clerk")) as phone:
+            for since in (cursor, "x", cursor[:-4] + "AAAA", ""):
+                await phone.subscribe(CASES, since)
+                message = await phone.receive()
+                assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "BAD_CURSOR"), since
+
+
+async def test_a_record_that_trips_our_code_ends_no_stream(world: World) -> None:
+    signed = await signed_in(world, "officer")
+    async with serving(world) as address, linked(address, signed) as phone:
+        await phone.subscribe(CASES)
+        await phone.news()
+        broken = await world.open_case()
+        assert (await phone.news())["case"]["id"] == broken["id"]
+        await world.store.mongo.collection("cases").update_one({"_id": broken["id"]}, {"$unset": {"title": ""}})
+        sound = await world.open_case()
+        assert (await phone.news())["case"]["id"] == sound["id"]
+
+
+async def test_a_phone_of_a_level_that_has_ended_gets_no_stream(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = Levels(current=9, oldest=9)
+    monkeypatch.setattr(Levels, "read", classmethod(lambda _: ended))
+    signed = await signed_in(world, "officer")
+    async with serving(world) as address:
+        for named, outcome in (({"Mingcha-Level": 3}, "error"), ({"mingcha-level": "9"}, "next"), ({}, "next")):
+            async with linked(address, signed, **named) as phone:
+                await phone.subscribe(CASES)
+                message = await phone.receive()
+                assert message["type"] == outcome, named
+                assert ("LEVEL_TOO_OLD" in str(message)) == (outcome == "error")

@@ -1,0 +1,99 @@
+"""The phone's answers to assignments: made without a line, before the assignment is known, handed in once."""
+
+from typing import Any
+
+from tests.support.network_faults import Fate
+from tests.support.phone_cli import Terminal
+from tests.support.running_product import Served
+from tests.support.world import ASSIGN, WITHDRAW, World, new_id
+
+
+async def introduced(world: World) -> None:
+    """Who gives and takes back."""
+    officer = await world.store.users.by_user_name("officer")
+    assert officer
+    world.people["officer"] = officer
+
+
+def give(served: Served, user: str, id: str) -> None:
+    """A window to inspect, given under that id."""
+
+    async def assign(world: World) -> None:
+        person = await world.store.users.by_user_name(user)
+        [window] = await world.store.units.named(["360703-JT-1"])
+        assert person
+        await introduced(world)
+        given = {"id": id, "assigneeId": person.id, "unitId": window.id}
+        answer = await world.ask("officer", ASSIGN, input=given)
+        assert "assignment" in answer["assign"], answer
+
+    served.within(assign)
+
+
+def stored(served: Served, id: str) -> dict[str, Any]:
+    async def read(world: World) -> dict[str, Any]:
+        [found] = await world.store.mongo.collection("assignments").find({"_id": id})
+        return found
+
+    return served.within(read)
+
+
+def outcomes(terminal: Terminal) -> list[tuple[str, str | None]]:
+    return [(each["state"], (each["receipt"] or {}).get("outcome")) for each in terminal.status()["answers"]]
+
+
+def test_with_a_line_an_answer_is_settled_at_once(terminal: Terminal, served: Served, inspector: str) -> None:
+    id = new_id("asg")
+    give(served, inspector, id)
+    assert "已签收" in terminal.do("accept", id)
+    assert "已完成" in terminal.do("finish", id, "--result", "已复查")
+    assert outcomes(terminal) == [("ACCEPTED", "SETTLED"), ("ACCEPTED", "SETTLED")]
+    assert (stored(served, id)["state"], stored(served, id)["result"]) == ("FINISHED", "已复查")
+    terminal.do("forget")
+    assert outcomes(terminal) == []
+
+
+def test_without_a_line_answers_wait_and_go_with_the_next_meeting(
+    terminal: Terminal, served: Served, inspector: str
+) -> None:
+    id = new_id("asg")
+    give(served, inspector, id)
+    served.server.fate = lambda _: Fate.LOSE
+    assert "Kept" in terminal.do("accept", id)
+    assert "Kept" in terminal.do("finish", id, "--result", "已复查")
+    assert outcomes(terminal) == [("QUEUED", None), ("QUEUED", None)]
+    assert stored(served, id)["state"] == "OFFERED"
+    served.calm()
+    terminal.do("send")
+    assert served.server.names() == ["Sync"]
+    assert outcomes(terminal) == [("ACCEPTED", "SETTLED"), ("ACCEPTED", "SETTLED")]
+    assert stored(served, id)["state"] == "FINISHED"
+
+
+def test_what_the_server_holds_settles_once_the_assignment_is_there(
+    terminal: Terminal, served: Served, inspector: str
+) -> None:
+    id = new_id("asg")
+    assert "held 暂存" in terminal.do("accept", id)
+    terminal.do("forget")
+    assert outcomes(terminal) == [("ACCEPTED", "HELD")]
+    give(served, inspector, id)
+    terminal.do("send")
+    assert outcomes(terminal) == [("ACCEPTED", "SETTLED")]
+    assert stored(served, id)["state"] == "ACCEPTED"
+
+
+def test_an_answer_that_comes_too_late_is_set_aside(terminal: Terminal, served: Served, inspector: str) -> None:
+    id = new_id("asg")
+    give(served, inspector, id)
+
+    async def take_back(world: World) -> None:
+        await introduced(world)
+        await world.ask("officer", WITHDRAW, input={"id": id})
+
+    served.within(take_back)
+    assert terminal.run("accept", id) == 1
+    assert "WRONG_STATE" in terminal.output
+    assert outcomes(terminal) == [("REFUSED", None)]
+    terminal.do("discard", "A1")
+    assert outcomes(terminal) == []

@@ -1,0 +1,185 @@
+"""Real photos, end to end: from the phone's outbox to the supervisor's case graph, on what `scripts/run` starts."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.scripts.test_run import ROOT, Run
+from tests.support.phone_cli import Spawner, Terminal
+from tests.support.running_product import ask
+from tests.support.world import new_id
+
+PHOTOS = ROOT.parent / "shared" / "data" / "photos"
+INSPECTOR, OFFICER, SUPERVISOR = "inspector001", "officer.360703", "supervisor001"
+WINDOW = "360703-JT-1"
+pytestmark = pytest.mark.skipif(not PHOTOS.exists(), reason="needs ../shared/data")
+
+CASE_GRAPH = """
+query($id: ID!) {
+  case(id: $id) {
+    number state
+    unit { code ancestors { name } }
+    observations {
+      content {
+        capturedAt
+        media {
+          state sha256
+          facts {
+            width height orientation displayWidth displayHeight takenAtLocal takenOffsetMinutes takenAt
+            position { latitude longitude altitudeMetres } positionAbsent
+          }
+          original: link(rendition: ORIGINAL) { url }
+          small: link(rendition: SMALL) { url width height }
+        }
+      }
+    }
+    assignments { state assignee { id } }
+    relatedCases { number }
+  }
+}"""
+
+
+@dataclass
+class House:
+    """The product on a data folder of its own, with its embedded engines and the demo in it."""
+
+    address: str
+    password: str
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    data = tmp_path_factory.mktemp("house") / "data"
+    run = Run(data, "--port=0")
+    try:
+        address = run.serving()
+        own = {name: value for name, value in os.environ.items() if not name.startswith("MINGCHA_")}
+        command = [sys.executable, "-P", "-m", "scripts.seed", "--demo", f"--data={data}"]
+        told = subprocess.run(command, env=own | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True)
+        found = re.search(r"Password of all: (\S+)", told.stdout)
+        assert found, told
+        yield House(address, found[1])
+    finally:
+        run.process.send_signal(signal.SIGINT)
+        run.ended()
+
+
+def truth() -> dict[str, dict[str, Any]]:
+    """What is true of each photo, by its digest."""
+    files = json.loads((PHOTOS / "truth.json").read_text())["files"]
+    return {each["sha256"]: each for each in files}
+
+
+def expected(known: dict[str, Any]) -> dict[str, Any]:
+    """A photo's truth in the contract's words."""
+    local, offset = known["datetime_original"], known["offset_time_original"]
+    if known.get("creation_date_with_zone"):
+        local, offset = known["creation_date_with_zone"][:19], known["creation_date_with_zone"][19:]
+    if local:
+        day, _, clock = local.partition(" ")
+        millis = str(known.get("subsec_time_original") or "").ljust(3, "0")[:3]
+        local = f"{day.replace(':', '-')}T{clock}.{millis}"
+    hours, minutes = map(int, (offset or "0:0").split(":"))
+    return {
+        "width": known["width"],
+        "height": known["height"],
+        "orientation": known["orientation"],
+        "displayWidth": known["display_width"],
+        "displayHeight": known["display_height"],
+        "takenAtLocal": local or None,
+        "takenOffsetMinutes": timedelta(hours=hours, minutes=minutes).total_seconds() / 60 if offset else None,
+    }
+
+
+def agrees(facts: dict[str, Any], known: dict[str, Any]) -> None:
+    if known["expect"] != "values":
+        return  # damaged metadata: that it came through is all there is to ask
+    name, gps, position = known["file"], known["gps"], facts["position"]
+    wanted = expected(known)
+    assert {field: facts[field] for field in wanted} == wanted, name
+    if not gps["valid"]:
+        assert position is None or position["latitude"] is None, name
+        assert facts["positionAbsent"], name
+        return
+    assert position["latitude"] == pytest.approx(gps["lat"], abs=1e-6), name
+    assert position["longitude"] == pytest.approx(gps["lon"], abs=1e-6), name
+    if gps["alt"] is not None:
+        assert position["altitudeMetres"] == pytest.approx(gps["alt"], abs=0.01), name
+
+
+def test_from_the_outbox_to_the_case_graph(house: House, spawner: Spawner, tmp_path: Path) -> None:
+    known = truth()
+    files = json.loads((PHOTOS / "truth.json").read_text())["files"]
+    names = [each["file"] for each in files]
+    phone = Terminal(spawner, tmp_path / "phone")
+    phone.sign_in(house.address, INSPECTOR, house.password)
+    phone.do("take", *(PHOTOS / name for name in names), "--unit", WINDOW, "--at", "2026-11-20T09:05:00+08:00")
+    phone.do("send", "--wait")
+    # Two of the 37 files are copies of one picture, which a phone takes once.
+    assert (len(names), len(known)) == (37, 36)
+    assert phone.states() == len(known) * [("ACCEPTED", ["READY"])]
+    rows = json.loads(phone.do("table", "--json", "--truth", PHOTOS / "truth.json"))
+    assert sorted(row["sha256"] for row in rows) == sorted(known)
+    assert {row["name"]: row["differences"] for row in rows if row["differences"]} == {}
+    motion = {row["name"]: row["facts"]["motionVideo"] for row in rows if row["facts"]["motionVideo"]}
+    assert {name: (each["offset"], each["byteSize"]) for name, each in motion.items()} == {
+        "vivo-x90pro-motion-photo.jpg": (18263, 2745)
+    }
+    shown = phone.do("table", "--truth", PHOTOS / "truth.json")
+    assert shown.count("agrees 一致") == len(known)
+    lie = tmp_path / "lie.json"
+    lie.write_text((PHOTOS / "truth.json").read_text().replace("22.53113333", "22.53113533"))
+    assert phone.run("table", "--json", "--truth", lie) == 1
+    assert "latitude: 22.53113333, not 22.53113533" in phone.output
+    for row in rows:
+        agrees(row["facts"], known[row["sha256"]])
+
+    case_id, offer_id = new_id("cas"), new_id("asg")
+    as_officer = partial(ask, house.address, OFFICER, password=house.password)
+    as_supervisor = partial(ask, house.address, SUPERVISOR, password=house.password)
+    ids = [each["id"] for each in phone.status()["observations"]]
+    opened = as_officer(
+        "mutation($input: OpenCaseInput!) { openCase(input: $input) { __typename } }",
+        input={"id": case_id, "title": "窗口无人在岗", "observationIds": ids},
+    )
+    assert opened == {"openCase": {"__typename": "CasePayload"}}
+    me = as_supervisor("{ me { user { id } } }")["me"]["user"]["id"]
+    as_officer(
+        "mutation($input: AssignInput!) { assign(input: $input) { __typename } }",
+        input={"id": offer_id, "caseId": case_id, "assigneeId": me},
+    )
+    other = Terminal(spawner, tmp_path / "other")
+    other.sign_in(house.address, SUPERVISOR, house.password)
+    deadline = time.monotonic() + 30
+    while offer_id not in other.do("assignments", "--now"):
+        assert time.monotonic() < deadline, other.output
+        time.sleep(0.2)
+    other.do("accept", offer_id)
+
+    case = as_supervisor(CASE_GRAPH, id=case_id)["case"]
+    assert case["unit"]["code"] == WINDOW
+    assert [each["name"] for each in case["unit"]["ancestors"]][:3] == ["江西省", "赣州市", "南康区"]
+    assert case["assignments"] == [{"state": "ACCEPTED", "assignee": {"id": me}}]
+    media = [medium for each in case["observations"] for medium in each["content"]["media"]]
+    assert {each["content"]["capturedAt"] for each in case["observations"]} == {"2026-11-20T01:05:00.000Z"}
+    assert sorted(each["sha256"] for each in media) == sorted(known)
+    with httpx.Client() as client:
+        for each in media:
+            agrees(each["facts"], known[each["sha256"]])
+            assert sha256(client.get(each["original"]["url"]).content).hexdigest() == each["sha256"]
+            if known[each["sha256"]].get("decodes", True):
+                assert client.get(each["small"]["url"]).headers["content-type"] == "image/jpeg"

@@ -1,0 +1,82 @@
+"""The phone killed: at every step of its outbox, on every request; started again, all arrives, and arrives once."""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.support.network_faults import BadNetwork, Fate, nth
+from tests.support.phone_cli import KIB, MIB, Terminal, photo
+from tests.support.running_product import Served
+
+KILLED = -9
+
+
+def take(terminal: Terminal, folder: Path, round: int, large: int = 6 * MIB) -> None:
+    """A small photo and one that goes in parts."""
+    terminal.do("take", photo(folder, f"{round}.jpg"), photo(folder, f"{round}-large.jpg", large))
+
+
+def all_arrived(terminal: Terminal, served: Served, inspector: str) -> None:
+    """What the phone took is what the server has, verified, and nothing else."""
+    terminal.do("sync", "--for", "60")
+    assert {each["state"] for each in terminal.status()["observations"]} == {"ACCEPTED"}
+    kept = served.kept(inspector)
+    own = terminal.status()["observations"]
+    assert set(kept["observations"]) == {each["id"] for each in own}
+    media = {medium["id"]: medium for each in own for medium in each["media"]}
+    assert {id: each["sha256"] for id, each in kept["media"].items()} == {
+        id: each["sha256"] for id, each in media.items()
+    }
+    assert {each["state"] for each in media.values()} == {"READY"}
+
+
+def stored_once(served: Served) -> None:
+    """The store took no byte twice."""
+    stored = Counter((each.key, each.name) for each in served.objects.requests if each.was_stored)
+    assert set(stored.values()) == {1}
+
+
+def test_a_kill_at_any_step_of_the_outbox(terminal: Terminal, served: Served, inspector: str, tmp_path: Path) -> None:
+    """Each step has two moments: just before it counts, and just after."""
+    moment, survived = 0, False
+    while not survived:
+        moment += 1
+        take(terminal, tmp_path, moment, 100 * KIB)
+        survived = terminal.run("send", "--at-once", "1", kill_at=moment) != KILLED
+        terminal.do("send", "--at-once", "1")
+    assert moment > 20
+    all_arrived(terminal, served, inspector)
+    stored_once(served)
+    assert len(terminal.status()["observations"]) == 2 * moment
+
+
+@pytest.mark.parametrize("fate", [Fate.KILL, Fate.KILL_AFTER], ids=lambda fate: fate.name)
+@pytest.mark.parametrize("side", ["server", "objects"])
+def test_a_kill_on_any_request(
+    terminal: Terminal, served: Served, inspector: str, tmp_path: Path, side: str, fate: Fate
+) -> None:
+    """`KILL`: the other side doesn't have it. `KILL_AFTER`: it has, and the phone never hears of it."""
+    network: BadNetwork = getattr(served, side)
+    terminal.started = lambda pid: setattr(network, "victim", pid)
+    number, killed = 0, True
+    while killed:
+        number += 1
+        take(terminal, tmp_path, number)
+        network.fate = nth(number, fate)
+        killed = terminal.run("send", "--at-once", "1") == KILLED
+        network.fate = lambda _: Fate.PASS
+        terminal.do("send", "--at-once", "1")
+    assert number > 3
+    all_arrived(terminal, served, inspector)
+    stored_once(served)
+    assert len(terminal.status()["observations"]) == 2 * number
+
+
+def test_kill_after_kill(terminal: Terminal, served: Served, inspector: str, tmp_path: Path) -> None:
+    """By the clock, several uploads at once: bytes on their way may be sent again, nothing is lost or doubled."""
+    for round in range(8):
+        take(terminal, tmp_path, round)
+    ends = [terminal.run("send", dies_after=tenths / 10) for tenths in range(1, 10)]
+    assert ends.count(KILLED) > 3
+    all_arrived(terminal, served, inspector)

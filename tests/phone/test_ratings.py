@@ -1,0 +1,158 @@
+"""The phone's ratings: kept offline, handed in once however the phone or the line fails, refused ones set aside."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from schema.core.ids import milliseconds_of
+from schema.core.times import BEIJING
+from tests.support.network_faults import Fate, nth
+from tests.support.phone_cli import Spawner, Terminal
+from tests.support.phone_sessions import PASSWORD
+from tests.support.running_product import Served
+from tests.support.world import World, new_id
+
+KILLED = -9
+
+
+@pytest.fixture
+def monitor(served: Served) -> str:
+    """User name of somebody new who is the monitor of a point of the same code."""
+    name = served.person("monitor")
+
+    async def settle(world: World) -> None:
+        [point] = await world.store.monitoring_points.named(["GZ-001"])
+        user = await world.store.users.by_user_name(name)
+        assert user
+        own = {"id": new_id("pnt"), "code": name, "monitor_ids": (user.id,)}
+        await world.store.monitoring_points.put_all([type(point)(**vars(point) | own)])
+
+    served.within(settle)
+    return name
+
+
+@pytest.fixture
+def terminal(spawner: Spawner, served: Served, monitor: str, tmp_path: Path) -> Terminal:
+    made = Terminal(spawner, tmp_path / "phone")
+    made.sign_in(served.address, monitor, PASSWORD)
+    served.calm()
+    return made
+
+
+def kept(served: Served, user: str) -> list[dict[str, Any]]:
+    """What the database has of a person's ratings."""
+
+    async def read(world: World) -> list[dict[str, Any]]:
+        found = await world.store.users.by_user_name(user)
+        assert found
+        return await world.store.mongo.collection("ratings").find({"rater_id": found.id}, sort=[("revision", 1)])
+
+    return served.within(read)
+
+
+def states(terminal: Terminal) -> list[str]:
+    return [each["state"] for each in terminal.status()["ratings"]]
+
+
+def test_a_rating_waits_offline_and_is_handed_in_once(terminal: Terminal, served: Served, monitor: str) -> None:
+    terminal.do("rate", "360703-JT", "--point", monitor, "--grade", "良", "--reason", "办事快")
+    terminal.do("rate", "360703-JT-1", "--point", monitor, "--score", "55")
+    assert states(terminal) == ["QUEUED", "QUEUED"]
+    assert served.server.names() == []
+    this_month = datetime.now(BEIJING).date().replace(day=1)
+    for each in terminal.status()["ratings"]:
+        assert each["draft"]["month"] == this_month.isoformat()
+        first = datetime(this_month.year, this_month.month, 1, tzinfo=UTC)
+        assert milliseconds_of(each["id"]) == first.timestamp() * 1000
+    terminal.do("send")
+    assert states(terminal) == ["ACCEPTED", "ACCEPTED"]
+    stored = {each["_id"]: each for each in kept(served, monitor)}
+    for each in terminal.status()["ratings"]:
+        assert each["receipt"]["contentSha256"] == stored[each["id"]]["sent_sha256"]
+    assert sorted(each["score"] for each in stored.values()) == [55, 75]
+    served.calm()
+    terminal.do("sync")
+    assert [set(each) for each in served.server.inputs("Sync")] == [{"input"}]
+    terminal.do("forget")
+    assert terminal.status()["ratings"] == []
+
+
+def test_a_refused_rating_holds_nothing_up_and_is_let_go(terminal: Terminal, served: Served, monitor: str) -> None:
+    terminal.do("rate", "nowhere", "--point", monitor, "--score", "1")
+    terminal.do("rate", "360703-JT", "--point", monitor, "--score", "2")
+    terminal.do("take", "--text", "乱收费", "--unit", "360703-JT")
+    assert terminal.run("send") == 1
+    assert states(terminal) == ["REFUSED", "ACCEPTED"]
+    assert terminal.states() == [("ACCEPTED", [])]
+    assert "discard R1" in terminal.output or "discard R1" in terminal.do("status")
+    terminal.do("discard", "R1")
+    terminal.do("sync")
+    assert states(terminal) == ["ACCEPTED"]
+    assert terminal.run("discard", "R2") == 2
+    assert [each["score"] for each in kept(served, monitor)] == [2]
+
+
+def test_what_does_not_fit_is_said_and_nothing_is_kept(terminal: Terminal, monitor: str) -> None:
+    for arguments in (
+        ("--score", "101"),
+        ("--score", "1", "--grade", "优"),
+        (),
+        ("--score", "1", "--month", "2026-13"),
+    ):
+        assert terminal.run("rate", "360703-JT", "--point", monitor, *arguments) == 2
+    assert terminal.status()["ratings"] == []
+
+
+def test_a_kill_at_any_step_doubles_nothing(terminal: Terminal, served: Served, monitor: str) -> None:
+    moment, survived = 0, False
+    while not survived:
+        moment += 1
+        terminal.do("rate", "360703-JT", "--point", monitor, "--score", str(moment))
+        survived = terminal.run("send", kill_at=moment) != KILLED
+        terminal.do("send")
+    assert moment > 2
+    assert [(each["score"], each["revision"]) for each in kept(served, monitor)] == [
+        (number, number) for number in range(1, moment + 1)
+    ]
+
+
+@pytest.mark.parametrize("fate", [Fate.LOSE, Fate.LOSE_REPLY], ids=lambda fate: fate.name)
+def test_a_reply_that_is_lost_costs_a_duplicate_and_no_second_rating(
+    terminal: Terminal, served: Served, monitor: str, fate: Fate
+) -> None:
+    terminal.do("rate", "360703-JT", "--point", monitor, "--score", "40")
+    served.server.fate = nth(1, fate)
+    terminal.do("send")
+    assert served.server.names() == ["Sync", "Sync"]
+    assert states(terminal) == ["ACCEPTED"]
+    assert [each["score"] for each in kept(served, monitor)] == [40]
+
+
+def test_another_account_does_not_hand_in_what_waits(
+    terminal: Terminal, served: Served, monitor: str, inspector: str
+) -> None:
+    terminal.do("rate", "360703-JT", "--point", monitor, "--score", "40")
+    rater = terminal.session().user_name
+    terminal.sign_in(served.address, inspector, PASSWORD)
+    terminal.do("send")
+    assert states(terminal) == []
+    assert kept(served, monitor) == []
+    assert [
+        each["state"]
+        for each in json.loads(terminal.do("--as", rater, "status", "--json", password=PASSWORD))["ratings"]
+    ] == ["QUEUED"]
+
+
+def test_an_old_month_is_handed_in_as_late_or_refused(terminal: Terminal, served: Served, monitor: str) -> None:
+    old = (datetime.now(BEIJING).date().replace(day=1) - timedelta(days=1)).replace(day=1) - timedelta(days=1)
+    terminal.do(
+        "rate", "360703-JT", "--point", monitor, "--score", "40", "--month", f"{date(old.year, old.month, 1):%Y-%m}"
+    )
+    assert terminal.run("send") == 1
+    [refused] = terminal.status()["ratings"]
+    assert refused["refusal"]["code"] == "WRONG_STATE"
+    assert json.dumps(refused["draft"])
+    assert kept(served, monitor) == []

@@ -1,0 +1,284 @@
+"""The phone in a storm: whatever line, kill, session, clock or level it meets, nothing is lost, doubled or sent again.
+
+`pytest tests/phone/test_state_machine.py --phone-steps 500` goes on for so many steps.
+"""
+
+import itertools
+import json
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
+
+from tests.support.network_faults import Fate
+from tests.support.phone_cli import MIB, Spawner, Terminal, photo
+from tests.support.phone_sessions import PASSWORD
+from tests.support.running_product import Served
+from tests.support.world import new_id
+
+FATES = (*8 * [Fate.PASS], *(fate for fate in Fate if fate is not Fate.PASS))
+LATE_SECONDS = 0.3
+CHOSEN_STEPS = 20
+"""Up to which the suite takes the same ones each time; more of them are by chance."""
+STORM_SECONDS = 4.0
+"""After which a command of the storm is ended."""
+
+
+def weather(seed: int) -> Callable[[str], Fate]:
+    random = Random(seed)  # noqa: S311  dice, no secret
+    return lambda _: random.choice(FATES)
+
+
+class Storm(RuleBasedStateMachine):
+    """One phone of a new person; `served`, `spawner` and `root` are given by the test."""
+
+    served: Served
+    spawner: Spawner
+    root: Path
+    numbers = itertools.count()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.number = next(self.numbers)
+        self.folder = self.root / str(self.number)
+        self.folder.mkdir()
+        self.served.calm()
+        self.user = self.served.person()
+        self.terminal = Terminal(self.spawner, self.folder / "phone")
+        self.terminal.sign_in(self.served.address, self.user, PASSWORD)
+        self.taken = 0
+        self.photos = 0
+        self.poisoned: set[int] = set()
+        self.answers = 0
+
+    @rule(kind=st.sampled_from(["words", "photo", "large"]))
+    def take(self, kind: str) -> None:
+        self.taken += 1
+        if kind == "words":
+            self.terminal.do("take", "--text", f"{self.taken}")
+            return
+        self.photos += 1
+        size = 10 * MIB + 100_000 if kind == "large" else 0
+        self.terminal.do("take", photo(self.folder, f"{self.number}-{self.taken}.jpg", size))
+
+    @rule(seed=st.integers(0, 2**32))
+    def send_through_a_storm(self, seed: int) -> None:
+        self.served.server.fate, self.served.objects.fate = weather(seed), weather(seed + 1)
+        self.served.server.seconds = self.served.objects.seconds = LATE_SECONDS
+
+        def victim(pid: int) -> None:
+            self.served.server.victim = self.served.objects.victim = pid
+
+        self.terminal.started = victim
+        self.terminal.run("send", dies_after=STORM_SECONDS)
+        self._calm()
+
+    @rule(name=st.sampled_from(["api.server.serve", "api.server.worker"]), number=st.integers(1, 4))
+    def server_dies(self, name: str, number: int) -> None:
+        """A process of it is killed as the phone asks for that many times, and is started again meanwhile."""
+        asked = itertools.count(1)
+
+        def fate(_: str) -> Fate:
+            if next(asked) == number:
+                self.served.kill(name)
+            return Fate.PASS
+
+        self.served.server.fate = fate
+        self._go_on()
+        self._calm()
+
+    @rule(moment=st.integers(1, 40))
+    def send_and_die(self, moment: int) -> None:
+        self.terminal.run("send", kill_at=moment)
+
+    @rule(moment=st.integers(6, 24))
+    def die_between_two_parts(self, moment: int) -> None:
+        self.take("large")
+        self.terminal.run("send", "--at-once", "1", kill_at=moment)
+
+    @rule()
+    def session_runs_out(self) -> None:
+        """The access token has: the phone renews it by itself."""
+        self.terminal.set_session(replace(self.terminal.session(), access_token="old"))
+
+    @rule()
+    def session_ends(self) -> None:
+        self.terminal.set_session(replace(self.terminal.session(), access_token="old", refresh_token="old"))
+        assert self.terminal.run("send") == 4
+        self.terminal.sign_in(self.served.address, self.user, PASSWORD)
+
+    @rule()
+    def session_is_forgotten(self) -> None:
+        """By the server, as after months: what the phone still has of it is good for nothing."""
+        self.served.end_sessions(self.user)
+        self._go_on()
+
+    @rule(ahead=st.sampled_from([timedelta(hours=-5), timedelta(days=-9000), timedelta(hours=30), timedelta(days=900)]))
+    def clock_is_set(self, ahead: timedelta) -> None:
+        """Whatever is taken and sent from now on, is by a clock that is off by so much."""
+        self.terminal.ahead = ahead
+        self.take("words")
+        self._go_on()
+
+    @rule()
+    def clock_is_set_right(self) -> None:
+        self.terminal.ahead = timedelta()
+
+    @rule(kind=st.sampled_from(["photo", "large"]))
+    def a_phone_of_the_oldest_level_sends(self, kind: str) -> None:
+        """With the documents of then; what it leaves half done goes on as soon as the app is updated."""
+        self.terminal.level = 1
+        self.take(kind)
+        self.terminal.run("send", kill_at=12)
+        self._go_on()
+        self.terminal.level = None
+
+    @rule()
+    def a_phone_that_is_too_old_empties_its_outbox(self) -> None:
+        self.terminal.level = 0
+        self.take("photo")
+        self._go_on()
+        assert "LEVEL_TOO_OLD" in self.terminal.output or "level 0" in self.terminal.output
+        own = self.terminal.status()["observations"]
+        assert {each["state"] for each in own if each["sequence"] not in self.poisoned} == {"ACCEPTED"}
+        assert {medium["state"] for each in own for medium in each["media"]} <= {"CONFIRMED", "READY"}
+        self.terminal.level = None
+
+    @rule()
+    def poison(self) -> None:
+        """What the server does not take of this person: it is set aside, with its reason, and holds up nothing."""
+        self.taken += 1
+        self.poisoned.add(self.taken)
+        self.terminal.do("take", "--text", "poison", "--method", "MONITOR_REPORT")
+
+    @rule()
+    def answer(self) -> None:
+        """To an assignment that the server has not heard of: it is held there."""
+        self.answers += 1
+        self.terminal.run("accept", new_id("asg"), dies_after=STORM_SECONDS)
+
+    @precondition(lambda self: self.taken)
+    @rule(at=st.sampled_from(["1970-01-01T00:00:00+00:00", "2099-01-01T00:00:00+08:00"]))
+    def clock_jumps(self, at: str) -> None:
+        """What is taken now bears the time of a clock that is years off."""
+        self.taken += 1
+        self.terminal.do("take", "--text", "clock", "--at", at)
+
+    @rule()
+    def documents_change(self) -> None:
+        """As after an update of the app: what was pulled lacks fields, and is pulled anew."""
+        self.terminal.execute("UPDATE facts SET value = 'older' WHERE name = 'pull_document'")
+
+    @rule()
+    def cursor_expires(self) -> None:
+        self.terminal.execute("UPDATE facts SET value = 'none of ours' WHERE name = 'cursor'")
+
+    def _go_on(self) -> None:
+        """Send; where the session has ended, after signing in again. What is left, is left."""
+        if self.terminal.run("send") == 4:
+            self.terminal.sign_in(self.served.address, self.user, PASSWORD)
+            self.terminal.run("send")
+
+    def _calm(self) -> None:
+        """The weather alone: what was sent stays on record."""
+        self.served.server.fate = self.served.objects.fate = lambda _: Fate.PASS
+
+    def teardown(self) -> None:
+        """In the end all that was taken is there, once, verified, with a receipt that holds; and in its order."""
+        try:
+            self._calm()
+            self._go_on()
+            assert self.terminal.run("sync", "--for", "60") == (1 if self.poisoned else 0), self.terminal.output
+            own = self.terminal.status()
+            assert [each["sequence"] for each in own["observations"]] == list(range(1, self.taken + 1))
+            self._see_refused(own)
+            self._see_kept(own)
+            found = json.loads(self.terminal.do("receipts", "--json"))
+            assert [each["holds"] for each in found] == (self.taken - len(self.poisoned)) * [True]
+            assert own["lost"] == []
+            assert [each["state"] for each in own["answers"]] == self.answers * ["ACCEPTED"]
+            assert abs(own["clockSkewSeconds"] - self.terminal.ahead.total_seconds()) < 60
+            # A part that an answer told to be there may not come again; one whose every answer was lost may.
+            told = Counter(
+                (each.key, each.name) for each in self.served.objects.requests if _was_told(each.fate, each.status)
+            )
+            assert set(told.values()) <= {1}
+        finally:
+            shutil.rmtree(self.folder)
+
+    def _see_refused(self, own: dict[str, Any]) -> None:
+        """Nothing has stayed on the phone but what was refused, for a reason that it shows."""
+        aside = {each["sequence"]: each["refusal"] for each in own["observations"] if each["state"] != "ACCEPTED"}
+        assert set(aside) == self.poisoned
+        assert {each["code"] for each in aside.values()} <= {"FORBIDDEN"}
+
+    def _see_kept(self, own: dict[str, Any]) -> None:
+        """The server has the rest as the phone made it, its time unmended, and the store each photo once."""
+        sent = {each["id"]: each for each in own["observations"] if each["sequence"] not in self.poisoned}
+        kept = self.served.kept(self.user)
+        contents = {id: each["content"] for id, each in kept["observations"].items()}
+        assert {id: each["device_sequence"] for id, each in contents.items()} == {
+            id: each["sequence"] for id, each in sent.items()
+        }
+        for id, each in contents.items():
+            assert each["captured_at"] == datetime.fromisoformat(sent[id]["draft"]["capturedAt"])
+        media = {medium["id"]: medium["sha256"] for each in sent.values() for medium in each["media"]}
+        assert len(media) == self.photos
+        assert {id: each["sha256"] for id, each in kept["media"].items()} == media
+        assert {each["state"] for each in kept["media"].values()} <= {"READY"}
+        assert self.served.originals(media) == dict.fromkeys(media, 1)
+
+
+def _was_told(fate: Fate, status: int | None) -> bool:
+    return fate is Fate.PASS and status == 200
+
+
+def storm(served: Served, spawner: Spawner, root: Path) -> type[Storm]:
+    return type("StormHere", (Storm,), {"served": served, "spawner": spawner, "root": root})
+
+
+def test_a_chosen_course(served: Served, spawner: Spawner, tmp_path: Path) -> None:
+    """Everything that can happen happens once, with something in the outbox."""
+    course = storm(served, spawner, tmp_path)()
+    course.take("photo")
+    course.answer()
+    course.poison()
+    course.clock_is_set(timedelta(days=-9000))
+    course.take("large")
+    course.server_dies("api.server.serve", 1)
+    course.clock_is_set(timedelta(hours=30))
+    course.a_phone_of_the_oldest_level_sends("large")
+    course.take("photo")
+    course.session_is_forgotten()
+    course.a_phone_that_is_too_old_empties_its_outbox()
+    course.take("photo")
+    course.server_dies("api.server.worker", 2)
+    course.teardown()
+
+
+def test_nothing_is_lost_doubled_or_sent_again(
+    served: Served, spawner: Spawner, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    steps = int(request.config.getoption("--phone-steps"))
+    per_run = min(steps, 20)
+    run_state_machine_as_test(
+        storm(served, spawner, tmp_path),
+        settings=settings(
+            max_examples=max(1, steps // per_run),
+            stateful_step_count=per_run,
+            deadline=None,
+            phases=[Phase.generate],
+            database=None,
+            derandomize=steps <= CHOSEN_STEPS,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

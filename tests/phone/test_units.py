@@ -1,0 +1,146 @@
+"""The phone's parts by themselves: its words, its copies, its batches and its patience."""
+
+import json
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mobile_contract.phone.cli.wording import CATEGORIES, size
+from mobile_contract.phone.content_types import HEAD_BYTES, sniff
+from mobile_contract.phone.errors import Mistake
+from mobile_contract.phone.ids import new_id
+from mobile_contract.phone.network.backoff import Backoff
+from mobile_contract.phone.network.client import endpoint_of
+from mobile_contract.phone.outbox.drafts import Category, Datum, Method, Severity, read_instant, read_position
+from mobile_contract.phone.outbox.items import Observation, ObservationState
+from mobile_contract.phone.storage.photo_copies import Changed, Originals, Span
+from mobile_contract.phone.sync.submission import MOST_BYTES, batches
+from schema.fieldwork import observations
+from schema.geography import positions
+from tests.support.picture_files import saved
+
+PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "photos"
+JPEG = saved(Image.new("RGB", (48, 36), "#2a6"))
+
+
+def test_a_copy_that_was_changed_or_is_gone_is_noticed(tmp_path: Path) -> None:
+    source = tmp_path / "a.jpg"
+    source.write_bytes(JPEG + bytes(1000))
+    originals = Originals(tmp_path / "originals", bytes(32))
+    kept = originals.adopt(source)
+    size = kept.byte_size
+    spans = [Span(1, 0, 500), Span(2, 500, size - 500)]
+    body = source.read_bytes()
+    assert originals.verify(kept.file, kept.sha256) == {}
+    assert originals.verify(kept.file, kept.sha256, spans) == {
+        1: sha256(body[:500]).hexdigest(),
+        2: sha256(body[500:]).hexdigest(),
+    }
+    assert b"".join(originals.read(kept.file, 500, size - 500)) == body[500:]
+    path = originals.path(kept.file)
+    path.chmod(0o600)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    for known in ([], spans):
+        with pytest.raises(Changed, match="changed since it was taken"):
+            originals.verify(kept.file, kept.sha256, known)
+    path.unlink()
+    with pytest.raises(Changed, match="No such file"):
+        originals.verify(kept.file, kept.sha256, spans)
+
+
+def test_the_phones_words_are_the_contracts() -> None:
+    for own, theirs in (
+        (Method, observations.Method),
+        (Category, observations.Category),
+        (Severity, observations.Severity),
+        (Datum, positions.Datum),
+    ):
+        assert {each.value for each in own} == {each.value for each in theirs}
+    assert set(CATEGORIES) == {each.value for each in Category}
+
+
+@pytest.mark.parametrize(
+    ("text", "read"),
+    [
+        ("25.8,114.9", {"latitude": 25.8, "longitude": 114.9, "datum": "WGS84", "source": "MANUAL"}),
+        ("-1, 2.5,0", {"latitude": -1, "longitude": 2.5, "datum": "WGS84", "source": "MANUAL", "accuracyMetres": 0}),
+        *((text, None) for text in ("", "25.8", "25.8,114.9,1,2", "north,east", "25.8;114.9")),
+    ],
+)
+def test_positions_are_read_or_refused(text: str, read: dict[str, object] | None) -> None:
+    if read is None:
+        with pytest.raises(Mistake):
+            read_position(text, Datum.WGS84)
+    else:
+        assert read_position(text, Datum.WGS84) == read
+
+
+def test_times_carry_an_offset_and_no_other_text_is_one() -> None:
+    assert read_instant("2026-11-20T09:05:00.25+08:00") == "2026-11-20T09:05:00.250+08:00"
+    given = read_instant("2026-11-20T09:05")
+    assert given
+    assert datetime.fromisoformat(given).utcoffset() is not None
+    with pytest.raises(Mistake):
+        read_instant("yesterday")
+
+
+def test_a_batch_is_within_what_a_request_may_hold() -> None:
+    def made(count: int, text: str) -> list[Observation]:
+        state = ObservationState.QUEUED
+        drafts = ({"id": new_id("obs"), "text": text} for _ in range(count))
+        return [Observation(d["id"], n, state, d, 0, None, None, None, ()) for n, d in enumerate(drafts)]
+
+    assert [len(batch) for batch in batches(made(120, "短"))] == [50, 50, 20]
+    long = made(7, "长" * 20_000)
+    assert [len(batch) for batch in batches(long)] == [3, 3, 1]
+    assert [each for batch in batches(long) for each in batch] == long
+    assert all(sum(len(each.draft["text"].encode()) for each in batch) <= MOST_BYTES for batch in batches(long))
+
+
+def test_waits_double_within_bounds_and_differ() -> None:
+    backoff = Backoff(first_seconds=1, longest_seconds=60)
+    for failed, whole in ((1, 1), (2, 2), (3, 4), (7, 60), (1000, 60)):
+        waits = {backoff.wait(failed) for _ in range(50)}
+        assert len(waits) > 1
+        assert all(whole / 2 <= wait <= whole for wait in waits)
+    assert backoff.wait(1, asked=20) == 20
+    assert backoff.wait(1, asked=3600) == 60
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoint"),
+    [
+        ("http://127.0.0.1:8000", "http://127.0.0.1:8000/graphql"),
+        ("127.0.0.1:8000/", "http://127.0.0.1:8000/graphql"),
+        ("https://mingcha.example/api/graphql", "https://mingcha.example/api/graphql"),
+    ],
+)
+def test_an_address_leads_to_the_endpoint(url: str, endpoint: str) -> None:
+    assert endpoint_of(url) == endpoint
+    with pytest.raises(Mistake):
+        endpoint_of("ftp://x")
+
+
+def test_bytes_read_well() -> None:
+    assert [size(count) for count in (0, 999, 1000, 45_320, 999_949, 999_950, 3_944_307, 2 * 10**9)] == [
+        "0 B",
+        "999 B",
+        "1.0 kB",
+        "45.3 kB",
+        "999.9 kB",
+        "1.0 MB",
+        "3.9 MB",
+        "2.0 GB",
+    ]
+
+
+@pytest.mark.skipif(not PHOTOS.exists(), reason="needs ../shared/data")
+def test_types_are_told_by_content() -> None:
+    truth = json.loads((PHOTOS / "truth.json").read_text())
+    told = {each["file"]: sniff((PHOTOS / each["file"]).read_bytes()[:HEAD_BYTES]) for each in truth["files"]}
+    assert told == {each["file"]: each["mime"] for each in truth["files"]}
+    assert len(told) == 37

@@ -1,0 +1,128 @@
+"""The phone's line: what it learns of it, how it cuts and sends by that, and what the store gets to see."""
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from mobile_contract.phone.outbox.outbox import Outbox
+from mobile_contract.phone.upload.bandwidth import CUTS, Line
+from mobile_contract.phone.upload.concurrency import Traffic
+from schema.media.uploads import LEAST_PART_BYTES, MOST_PART_BYTES
+from tests.support.network_faults import Fate
+from tests.support.phone_cli import KIB, MIB, Terminal, photo
+from tests.support.running_product import Served
+
+GIB = 1024 * MIB
+
+
+def test_parts_are_such_as_the_contract_takes() -> None:
+    assert (CUTS[0], CUTS[-1]) == (LEAST_PART_BYTES, MOST_PART_BYTES)
+    assert list(CUTS) == sorted(CUTS)
+
+
+@pytest.mark.parametrize(
+    ("rate", "losses", "size", "at_once", "part"),
+    [
+        (None, 0.0, GIB, 2, 5 * MIB),
+        (20 * KIB, 0.0, GIB, 1, 5 * MIB),
+        (170 * KIB, 0.0, GIB, 1, 5 * MIB),
+        (350 * KIB, 0.0, GIB, 2, 5 * MIB),
+        (1 * MIB, 0.0, GIB, 4, 5 * MIB),
+        (2 * MIB, 0.0, GIB, 4, 8 * MIB),
+        (4 * MIB, 0.0, GIB, 4, 16 * MIB),
+        (100 * MIB, 0.0, GIB, 4, 64 * MIB),
+        (100 * MIB, 0.0, 40 * MIB, 4, 8 * MIB),
+        (100 * MIB, 0.0, 9 * MIB, 4, 5 * MIB),
+        (2 * MIB, 0.2, GIB, 3, 8 * MIB),
+        (2 * MIB, 0.3, GIB, 2, 16 * MIB),
+        (2 * MIB, 0.6, GIB, 1, 32 * MIB),
+    ],
+)
+def test_parts_are_cut_by_the_line(rate: float | None, losses: float, size: int, at_once: int, part: int) -> None:
+    line = Line(rate, losses)
+    assert (line.at_once(4), line.part_bytes(size, 4)) == (at_once, part)
+    assert line.at_once(1) == 1
+    assert line.part_bytes(size, 1) >= part
+
+
+def test_a_line_that_turns_bad_and_good_again_is_soon_known() -> None:
+    line = Line().took(5 * MIB, 1.0, 0)
+    assert line.bytes_per_second == pytest.approx(5 * MIB)
+    for _ in range(3):
+        line = line.took(5 * MIB, 100.0, 0)
+    assert (line.bytes_per_second or 0) < MIB
+    for _ in range(4):
+        line = line.took(5 * MIB, 1.0, 0)
+    assert (line.bytes_per_second or 0) > 3 * MIB
+    assert line.took(20 * KIB, 0.1, 0).bytes_per_second == pytest.approx(line.bytes_per_second, rel=0.05)
+    assert Line().took(5 * MIB, 2.0, 3).bytes_per_second == pytest.approx(10 * MIB), "it carried those beside it, too"
+    large = Line(100.0 * MIB).part_bytes(GIB, 4)
+    breaking = Line(100.0 * MIB)
+    for _ in range(8):
+        breaking = breaking.broke()
+    assert (large, breaking.part_bytes(GIB, 4), breaking.at_once(4)) == (64 * MIB, 5 * MIB, 1)
+    for _ in range(8):
+        breaking = breaking.came()
+    assert breaking.at_once(4) == 2, "what came through takes the losses back, and says nothing of the speed"
+    assert Line().broke().bytes_per_second is None
+
+
+async def test_as_many_go_at_once_as_the_line_bears(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.sqlite", bytes(32))
+
+    async def most_at_once(traffic: Traffic) -> int:
+        under_way: list[int] = []
+        seen = []
+
+        async def go() -> None:
+            async with traffic.lane():
+                under_way.append(1)
+                seen.append(len(under_way))
+                await asyncio.sleep(0)
+                under_way.pop()
+
+        await asyncio.gather(*(go() for _ in range(9)))
+        return max(seen)
+
+    traffic = Traffic(outbox, 4)
+    assert await most_at_once(traffic) == 2
+    async with traffic.lane():
+        traffic.took(5 * MIB, traffic.began())
+    assert await most_at_once(traffic) == 4
+    traffic.keep()
+    assert Traffic(outbox, 4).line == traffic.line
+    assert await most_at_once(Traffic(outbox, 3)) == 3
+    for _ in range(6):
+        traffic.broke()
+    assert await most_at_once(traffic) == 1
+    outbox.close()
+
+
+def sizes(served: Served) -> list[int]:
+    """Of the parts that the store took, in the order of their numbers."""
+    found = {each.name: each.carried for each in served.objects.requests if each.was_stored}
+    return [found[f"PUT {number}"] for number in range(1, len(found) + 1)]
+
+
+def test_a_slow_line_gets_small_parts_and_a_fast_one_large(terminal: Terminal, served: Served, tmp_path: Path) -> None:
+    """The phone has put a photo before, slowly, and remembers that when it is started again; then the line turns good."""
+    served.objects.seconds, served.objects.fate = 4.0, lambda _: Fate.LATE
+    terminal.do("take", photo(tmp_path, "slow.jpg", MIB))
+    terminal.do("send", "--at-once", "1")
+    served.calm()
+    terminal.do("take", photo(tmp_path, "large.jpg", 33 * MIB))
+    served.objects.fate = lambda name: Fate.LOSE if name == "PUT 4" else Fate.PASS
+    assert terminal.run("send", "--at-once", "1") == 3
+    served.objects.fate = lambda _: Fate.PASS
+    terminal.do("send", "--at-once", "1")
+    asked = [each["input"]["media"] for each in served.server.inputs("RequestUploads")]
+    assert [medium["partBytes"] for [medium] in asked] == [5 * MIB, 5 * MIB, None]
+    assert sizes(served)[:6] == 6 * [5 * MIB], "begun so, it goes on so, though the line is good by now"
+    assert set(Counter(each.name for each in served.objects.requests if each.was_stored).values()) == {1}
+    served.calm()
+    terminal.do("take", photo(tmp_path, "large too.jpg", 33 * MIB))
+    terminal.do("send", "--at-once", "1", "--wait")
+    assert sizes(served)[:4] == 4 * [8 * MIB]
+    assert terminal.states() == 3 * [("ACCEPTED", ["READY"])]

@@ -1,0 +1,43 @@
+"""Workplaces: each process has its own, and what a killed one left behind is swept by the next."""
+
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+from storage.processes.scratch_folders import workplace
+
+ROOT = Path(__file__).parents[2]
+PROCESS = """
+import sys, time
+from pathlib import Path
+from storage.processes.scratch_folders import workplace
+
+with workplace(Path(sys.argv[1])) as folder:
+    (folder / "original").write_text("evidence")
+    print(folder, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_it_is_private_and_gone_afterwards(tmp_path: Path) -> None:
+    with workplace(tmp_path / "data" / "work") as folder:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        (folder / "original").write_text("evidence")
+    assert list((tmp_path / "data" / "work").iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_swept_and_what_a_living_one_has_is_not(tmp_path: Path) -> None:
+    arguments = [sys.executable, "-c", PROCESS, str(tmp_path)]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=ROOT) as other:
+        assert other.stdout
+        theirs = Path(other.stdout.readline().strip())
+        with workplace(tmp_path) as ours:
+            assert {theirs, ours} == set(tmp_path.iterdir())
+            assert (theirs / "original").read_text() == "evidence"
+        other.send_signal(signal.SIGKILL)
+        other.wait()
+    assert theirs.exists()
+    with workplace(tmp_path) as ours:
+        assert {ours} == set(tmp_path.iterdir())

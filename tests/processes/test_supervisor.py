@@ -1,0 +1,171 @@
+"""Child processes: kept alive, given up, stopped; and none that outlives its parent."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from storage.processes import parent_death_signal, supervisor
+from storage.processes.supervisor import Child, Lost, Program, start_together, trim_log
+
+ROOT = Path(__file__).parents[2]
+PARENT = """
+import asyncio, sys
+from pathlib import Path
+from storage.processes.supervisor import Child, Program
+
+async def main():
+    child = Child(Program("sleep", ["sleep", "60"], {"PATH": "/usr/bin:/bin"}, Path("/")), print, asyncio.Future())
+    await child.start()
+    print(child.pid, flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+def alive(pid: int) -> bool:
+    """Running, and not only waiting for its parent to hear of its end."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.02)
+
+
+async def becomes(condition: Callable[[], bool], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        await asyncio.sleep(0.02)
+
+
+class Made:
+    """A child running a line of shell, and what was said about it."""
+
+    def __init__(self, folder: Path, shell: str, grace_seconds: float = 5) -> None:
+        self.said: list[str] = []
+        self.lost: asyncio.Future[Lost] = asyncio.get_running_loop().create_future()
+        program = Program(
+            name="shell",
+            command=["sh", "-c", shell],
+            environment={"PATH": os.environ["PATH"]},
+            folder=folder,
+            log=folder / "shell.log",
+            grace_seconds=grace_seconds,
+        )
+        self.child = Child(program, self.said.append, self.lost)
+
+
+async def test_a_dead_child_comes_back(tmp_path: Path) -> None:
+    made = Made(tmp_path, "exec sleep 60")
+    await made.child.start()
+    first = made.child.pid
+    assert first
+    os.kill(first, signal.SIGKILL)
+    await becomes(lambda: made.child.pid not in {None, first})
+    assert made.said == ["shell died by SIGKILL and is started again."]
+    await made.child.stop()
+    assert not alive(first)
+    assert made.child.pid is None
+
+
+async def test_a_child_that_dies_five_times_within_a_minute_is_given_up(tmp_path: Path) -> None:
+    made = Made(tmp_path, "echo the disk is gone; exit 3")
+    await made.child.start()
+    lost = await asyncio.wait_for(made.lost, 20)
+    assert "shell died 5 times within a minute, last by exit code 3." in str(lost)
+    assert str(lost).endswith("the disk is gone")
+    assert (tmp_path / "shell.log").read_text() == "the disk is gone\n" * 5
+    await made.child.stop()
+
+
+async def test_a_child_that_ends_before_it_is_ready_takes_the_others_with_it(tmp_path: Path) -> None:
+    async def never() -> bool:
+        return False
+
+    (tmp_path / "good").mkdir()
+    good, bad = Made(tmp_path / "good", "exec sleep 60"), Made(tmp_path, "echo port taken; exit 48")
+    with pytest.raises(Lost, match=r"shell ended while starting, by exit code 48.*\n  port taken$"):
+        await start_together([good.child.start(never), bad.child.start(never)])
+    assert good.child.pid is None
+    assert not made_again(good, bad)
+
+
+def made_again(*made: Made) -> bool:
+    return any(each.said for each in made)
+
+
+async def test_stop_kills_what_ignores_the_request_and_what_it_started(tmp_path: Path) -> None:
+    made = Made(tmp_path, 'trap "" TERM; sleep 61 & echo $!; wait; sleep 62', grace_seconds=0.2)
+    await made.child.start()
+    leader = made.child.pid
+    assert leader
+    log = tmp_path / "shell.log"
+    await becomes(lambda: log.read_text().endswith("\n"))
+    grandchild = int(log.read_text())
+    await made.child.stop()
+    assert not alive(leader)
+    await becomes(lambda: not alive(grandchild))
+    assert not made.said
+
+
+async def test_what_a_killed_child_had_started_goes_with_it(tmp_path: Path) -> None:
+    made = Made(tmp_path, "sleep 61 & echo $!; wait")
+    await made.child.start()
+    log = tmp_path / "shell.log"
+    await becomes(lambda: log.read_text().endswith("\n"))
+    grandchild = int(log.read_text())
+    os.kill(made.child.pid or 0, signal.SIGKILL)
+    await becomes(lambda: not alive(grandchild))
+    await made.child.stop()
+
+
+def test_no_child_outlives_a_killed_parent() -> None:
+    with subprocess.Popen([sys.executable, "-c", PARENT], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        child = int(parent.stdout.readline())
+        assert alive(child)
+        parent.kill()
+    until(lambda: not alive(child))
+
+
+def test_a_child_whose_parent_died_before_the_leash_was_on_dies_at_once() -> None:
+    someone_else = os.getppid()
+    command = [sys.executable, parent_death_signal.__file__, str(someone_else), "echo", "alive"]
+    done = subprocess.run(command, check=False, capture_output=True, timeout=10)
+    assert done.returncode == -signal.SIGKILL
+    assert done.stdout == b""
+
+
+def test_a_command_that_is_not_there_is_named() -> None:
+    command = [sys.executable, parent_death_signal.__file__, str(os.getpid()), "/no/such/mongod"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=10)
+    assert done.returncode == 1
+    assert done.stderr == "/no/such/mongod can't be started: No such file or directory\n"
+
+
+def test_a_long_log_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "LOG_BYTES", 10)
+    log = tmp_path / "mongod.log"
+    with log.open("ab", buffering=0) as running:
+        running.write(b"short")
+        trim_log(log)
+        assert log.read_bytes() == b"short"
+        running.write(b" and long")
+        trim_log(log)
+        running.write(b"goes on")
+    assert log.read_bytes() == b"goes on"
+    assert (tmp_path / "mongod.log.1").read_bytes() == b"short and long"

@@ -1,0 +1,179 @@
+"""Buckets: what a store offers is used where it was wished, told as it is, and missed without harm."""
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+
+from api.accounts.key_ring import KeyRing
+from api.graphql.context import clock
+from api.media.verification import MediaWork
+from api.settings import Settings
+from schema.core.refusals import Refusal, RefusalCode
+from storage.embedded.engines import Addresses
+from storage.formats.sandbox import Decoder
+from storage.mongodb.client import Mongo
+from storage.s3.bucket_rules import Finding, State, Wishes, prepare
+from storage.s3.client import Declined, ObjectStore
+from storage.store import Store
+from tests.media.test_media import JPEG, announce, confirm, the_media, upload
+from tests.support.world import World
+
+WISHES = Wishes(origins=("https://web.example.org",), abort_after_days=30, versioning=False)
+FEATURES = ["versioning", "objectLock", "lifecycle", "cors", "firstWriteWins"]
+
+
+@pytest.fixture
+def driver() -> str:
+    return "motor"
+
+
+def by_feature(found: list[Finding]) -> dict[str, Finding]:
+    assert [each.feature for each in found] == FEATURES
+    return {each.feature: each for each in found}
+
+
+async def test_versioning_is_switched_on_where_it_is_wished_and_never_off(store: ObjectStore) -> None:
+    assert by_feature(await prepare(store, WISHES))["versioning"].state is State.OFF
+    for wanted in (True, False):
+        found = by_feature(await prepare(store, replace(WISHES, versioning=wanted)))
+        assert found["versioning"].state is State.ON
+    for body in (b"first", b"second"):
+        await store.put("thumbnails/x", body, "image/jpeg")
+    versions = (await store.ask("list_object_versions", Prefix="thumbnails/"))["Versions"]
+    assert sorted(each["Size"] for each in versions) == [5, 6]
+    assert await store.size_of("thumbnails/x") == 6
+
+
+@pytest.fixture
+async def locked(engines: Addresses) -> AsyncIterator[ObjectStore]:
+    made = replace(engines, s3_bucket=f"test-{uuid.uuid4().hex}").store()
+    await made.ask("create_bucket", ObjectLockEnabledForBucket=True)
+    yield made
+    await made.drop_bucket()
+    made.close()
+
+
+async def test_a_bucket_that_was_made_with_object_lock_says_so(locked: ObjectStore) -> None:
+    found = by_feature(await prepare(locked, WISHES))
+    assert (found["objectLock"].state, found["versioning"].state) == (State.ON, State.ON)
+    assert found["objectLock"].says == "Every verified original gets a legal hold; the bucket has no default retention."
+    rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}
+    configuration = {"ObjectLockEnabled": "Enabled", "Rule": rule}
+    await locked.ask("put_object_lock_configuration", ObjectLockConfiguration=configuration)
+    says = by_feature(await prepare(locked, replace(WISHES, versioning=True)))["objectLock"].says
+    assert says.endswith("the bucket keeps every object for 1 days (GOVERNANCE).")
+    configuration.pop("Rule")
+    await locked.ask("put_object_lock_configuration", ObjectLockConfiguration=configuration)
+
+
+async def test_a_verified_original_is_held_and_nothing_else(mongo: Mongo, locked: ObjectStore, tmp_path: Path) -> None:
+    settings = Settings(data=tmp_path)
+    world = await World(Store(mongo, locked), settings, KeyRing(settings.keys_folder)).build()
+    await prepare(locked, WISHES)
+    async with Decoder() as decoder, httpx.AsyncClient(timeout=30) as http:
+        work = MediaWork(world.store, decoder, tmp_path, clock)
+        id, photo, slot = await announce(world, JPEG)
+        assert await upload(http, slot, JPEG) == 200
+        await confirm(world, photo["id"])
+        assert await work.do_one()
+    assert (await the_media(world, id))["state"] == "READY"
+    versions = (await locked.ask("list_object_versions"))["Versions"]
+    key = f"originals/{photo['id']}-{photo['sha256']}"
+    keys = sorted(each["Key"] for each in versions)
+    [stored] = await world.store.media.many([photo["id"]])
+    assert keys == sorted([".once", key, *(made.key for made in stored.thumbnails)])
+    assert len(keys) == 4
+    for each in versions:
+        if each["Key"] != key:
+            await locked.ask("delete_object", Key=each["Key"], VersionId=each["VersionId"])
+            continue
+        with pytest.raises(Declined, match="AccessDenied"):
+            await locked.ask("delete_object", Key=key, VersionId=each["VersionId"])
+    await locked.ask("put_object_legal_hold", Key=key, LegalHold={"Status": "OFF"})
+
+
+async def test_a_rule_of_the_operators_that_ends_uploads_is_enough(store: ObjectStore) -> None:
+    theirs = {
+        "ID": "theirs",
+        "Status": "Enabled",
+        "Filter": {"Prefix": ""},
+        "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 60},
+    }
+    await store.ask("put_bucket_lifecycle_configuration", LifecycleConfiguration={"Rules": [theirs]})
+    assert by_feature(await prepare(store, WISHES))["lifecycle"].says == "A rule of yours ends unfinished uploads."
+    rules = (await store.ask("get_bucket_lifecycle_configuration"))["Rules"]
+    assert [each["ID"] for each in rules] == ["theirs"]
+
+
+async def test_any_number_of_processes_may_start_at_once(store: ObjectStore) -> None:
+    found = await asyncio.gather(*(prepare(store, WISHES) for _ in range(4)))
+    assert all(by_feature(each)["firstWriteWins"].state is State.ON for each in found)
+    assert store.first_write_wins
+    assert len((await store.ask("get_bucket_cors"))["CORSRules"]) == 1
+
+
+async def test_who_is_not_known_or_finds_no_bucket_has_looked_at_nothing(engines: Addresses) -> None:
+    for changed in ({"s3_bucket": "test-none"}, {"s3_access_key": "stranger"}, {"s3_secret_key": "guessed"}):
+        made = replace(engines, **changed).store()
+        with pytest.raises(Refusal) as refused:
+            await prepare(made, WISHES)
+        made.close()
+        assert refused.value.code is RefusalCode.UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "state"),
+    [(501, "NotImplemented", State.UNSUPPORTED), (403, "AccessDenied", State.FORBIDDEN)],
+)
+async def test_a_store_that_will_not_is_left_alone(engines: Addresses, status: int, code: str, state: State) -> None:
+    """All it answers is no: nothing is raised, nothing is believed of it."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        sizes = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+        await reader.readexactly(int(sizes[0].split(b":")[1]) if sizes else 0)
+        body = f"<Error><Code>{code}</Code><Message>No.</Message></Error>".encode()
+        writer.write(
+            f"HTTP/1.1 {status} No\r\nContent-Length: {len(body)}\r\nContent-Type: application/xml\r\n"
+            "Connection: close\r\n\r\n".encode()
+            + body
+        )
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    made = replace(engines, s3_endpoint=f"http://127.0.0.1:{port}").store()
+    async with server:
+        found = by_feature(await prepare(made, replace(WISHES, versioning=True)))
+        assert {each.state for each in found.values()} == {state}
+        assert made.first_write_wins is False
+    made.close()
+
+
+async def test_what_the_policy_forbids_is_told_and_the_rest_is_done(store: ObjectStore) -> None:
+    denied = {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Deny",
+                "Principal": "*",
+                "Action": ["s3:PutBucketCORS", "s3:PutBucketCors"],
+                "Resource": f"arn:aws:s3:::{store.bucket}",
+            }
+        ],
+    }
+    await store.ask("put_bucket_policy", Policy=json.dumps(denied))
+    try:
+        found = by_feature(await prepare(store, WISHES))
+    finally:
+        await store.ask("delete_bucket_policy")
+    assert (found["cors"].state, found["lifecycle"].state) == (State.FORBIDDEN, State.ON)
+    with pytest.raises(Declined, match="NoSuchCORSConfiguration"):
+        await store.ask("get_bucket_cors")

@@ -1,0 +1,147 @@
+"""A small week without a line, handed in through a bad network; and that its counting sees what it is to see."""
+
+import hashlib
+import secrets
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from scripts.benchmarks.faulty_network import Fate, Request
+from scripts.benchmarks.offline_week.accounting import count_kept, count_puts
+from scripts.benchmarks.offline_week.confirmed_parts import WHOLE, Confirmed, told
+from scripts.benchmarks.offline_week.main import measure_week
+from scripts.benchmarks.offline_week.plan import HEAD_BYTES, KIB, MIB, Darkroom, Plan
+from storage.embedded.engines import Addresses
+from tests.support.world import World, draft, medium
+
+SMALL = Plan(
+    observations=12,
+    photos=24,
+    width=160,
+    height=120,
+    ordinary=(20 * KIB, 60 * KIB),
+    large=(9 * MIB, 9 * MIB),
+    kills=2,
+    token_seconds=2,
+    assignments=1,
+    ratings=2,
+)
+MEDIUM = "med_0198c0de-0000-7000-8000-000000000001"
+KEY = f"/bucket/originals/{MEDIUM}-{'0' * 64}"
+
+
+def test_a_small_week(engines: Addresses) -> None:
+    found = measure_week(engines, SMALL, lambda _: None)
+    assert found.faults == 0, found.told()
+    rows = dict(found.rows)
+    assert rows["observations, photos, slips kept"] == "12, 24, 4"
+    assert rows["receipts that hold, and that do not"] == "12, 0"
+    assert "api.server.serve 1" in rows["server killed"]
+    assert "KILL" in rows["what the network did"]
+
+
+def test_a_plan_is_the_same_each_time_and_has_one_of_each_kind(tmp_path: Path) -> None:
+    sights = list(SMALL.sights())
+    assert sights == list(SMALL.sights())
+    shots = [shot for sight in sights for shot in sight.shots]
+    assert [shot.number for shot in shots] == list(range(1, 25))
+    assert any(shot.byte_size == 9 * MIB for shot in shots)
+    assert any(shot.is_copy for shot in shots)
+    assert any(sight.is_killed and not sight.has_copy for sight in sights)
+    assert [sights[0].ago > sights[5].ago, sights[-1].ago.total_seconds()] == [True, 0]
+    room = Darkroom(SMALL, tmp_path)
+    files = [file for sight in sights for file in room.develop(sight)]
+    bodies = [file.read_bytes() for file in files]
+    short = {shot.byte_size - len(body) for body, shot in zip(bodies, shots, strict=True) if not shot.is_copy}
+    assert 0 <= min(short) <= max(short) <= HEAD_BYTES
+    assert len(set(bodies)) == 24 - sum(shot.is_copy for shot in shots)
+    assert room.byte_size == sum(map(len, bodies))
+
+
+def put(name: str, began: float, fate: Fate = Fate.PASS, *, size: int = 10) -> Request:
+    status = None if fate in {Fate.LOSE, Fate.HALVE} else 200
+    answered = 0 if fate is not Fate.PASS else 100
+    return Request(name, KEY, b"", fate, status, size + 50, size, answered, began, began + 0.5)
+
+
+def test_what_is_put_again_though_the_phone_knew_better_is_counted() -> None:
+    lost = [put("PUT 1", 1, Fate.HALVE, size=5), put("PUT 1", 2, Fate.LOSE_REPLY), put("PUT 1", 3)]
+    sent = count_puts(lost, 7, Confirmed())
+    assert (sent.puts, sent.carried, sent.stored, sent.after_told, sent.after_answer) == (3, 32, 10, 0, 0)
+    there = replace(put("PUT", 1), status=412)
+    assert count_puts([there], 0, Confirmed()).stored == 10
+    again = count_puts([*lost, put("PUT 1", 4)], 0, Confirmed())
+    assert (again.after_told, again.after_answer) == (0, 1)
+    confirmed = Confirmed()
+    confirmed.at = {(MEDIUM, 2): 3.5}
+    assert count_puts([put("PUT 2", 3), put("PUT 1", 4)], 0, confirmed).after_told == 0
+    assert count_puts([put("PUT 2", 4)], 0, confirmed).after_told == 1
+    confirmed.at = {(MEDIUM, WHOLE): 3.5}
+    assert count_puts([put("PUT 9", 4)], 0, confirmed).after_told == 1
+
+
+def test_what_the_phone_is_told_of_parts_is_heard_wherever_it_stands() -> None:
+    slot = {"mediaId": MEDIUM, "parts": [{"number": 1, "hasArrived": True}, {"number": 2, "hasArrived": False}]}
+    answer = {
+        "data": {
+            "requestUploads": {"results": [{"mediaId": MEDIUM, "hasArrived": False, "slot": slot}]},
+            "confirmMedia": {"results": [{"mediaId": "m", "media": {"id": "med_a", "state": "UPLOADED"}}]},
+            "observations": {
+                "edges": [{"node": {"id": "obs_b", "state": "READY"}}, {"id": "med_c", "state": "EXPECTED"}]
+            },
+        }
+    }
+    assert sorted(told(answer)) == [(MEDIUM, 1), ("med_a", WHOLE)]
+
+
+@pytest.fixture
+def driver() -> str:
+    return "pymongo"
+
+
+async def test_the_count_sees_what_is_lost_doubled_or_other(world: World) -> None:
+    """Everything that may go wrong, one fault each, in what is kept of two observations."""
+    inspector = str(world.people["inspector"].id)
+    bodies = [secrets.token_bytes(20) for _ in range(2)]
+    sent = [
+        draft(text=f"{number}", deviceSequence=number, media=[medium(body)]) for number, body in enumerate(bodies, 1)
+    ]
+    for each in sent:
+        await world.submit("inspector", each)
+    digests = {f"{number}": [hashlib.sha256(body).hexdigest()] for number, body in enumerate(bodies, 1)}
+    store, media = world.store, world.store.mongo.collection("media")
+
+    async def count(known: dict[str, list[str]] = digests, rated: int = 0) -> tuple[int, ...]:
+        found = await count_kept(store, inspector, known, [], rated)
+        return (
+            *(found.lost, found.doubled, found.misplaced, found.gaps, found.slips_lost),
+            *(found.media_lost, found.media_doubled, found.not_ready, found.wrong_bytes),
+        )
+
+    assert await count() == (0, 0, 0, 0, 0, 0, 0, 2, 2)
+    for each, body in zip(sent, bodies, strict=True):
+        [stored] = await media.find({"_id": each["media"][0]["id"]})
+        await store.objects.put(str(stored["key"]), body, "image/jpeg")
+        await media.update_many({"_id": stored["_id"]}, {"$set": {"state": "READY"}})
+    assert await count() == (0,) * 9
+    assert (await count(rated=1))[4] == 1
+    assert (await count({"2": digests["2"], "1": digests["1"]}))[2] == 2
+    assert (await count(digests | {"3": ["0" * 64]}))[0] == 1
+    assert (await count({"1": digests["1"]}))[1] == 1
+    assert (await count(digests | {"1": digests["2"]}))[5:7] == (1, 1)
+    await store.objects.put(str(stored["key"]), b"others", "image/jpeg")
+    assert (await count())[8] == 1
+    await store.mongo.collection("observations").update_many(
+        {"_id": sent[1]["id"]}, {"$set": {"content.device_sequence": 3}}
+    )
+    assert (await count())[3] == 1
+
+
+def test_the_command_says_its_options() -> None:
+    from scripts.benchmarks.main import app  # noqa: PLC0415  its imports take longer than the other tests
+
+    printed = CliRunner().invoke(app, ["week", "--help"]).output
+    assert all(option in printed for option in ("--observations", "--photos", "--seed"))
+    assert replace(SMALL, seed=2) != SMALL

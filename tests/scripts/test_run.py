@@ -1,0 +1,198 @@
+"""`scripts/run` as an operator meets it: it serves, refuses in clear words, recovers from kills and leaves nothing behind."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from storage.embedded import mongod
+from storage.embedded.data_folder import DataFolder
+from storage.embedded.engines import Addresses
+from storage.mongodb.client import Mongo
+from tests.processes.test_supervisor import alive, until
+
+ROOT = Path(__file__).parents[2]
+
+
+class Run:
+    """One `scripts/run`, its output and its children."""
+
+    def __init__(self, data: Path, *arguments: str, **environment: str) -> None:
+        self.log = data.with_name(f"{data.name}-{time.monotonic_ns()}.out")
+        own = {name: value for name, value in os.environ.items() if not name.startswith("MINGCHA_")}
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "scripts.run", f"--data={data}", *arguments],
+                env={**own, "PYTHONPATH": str(ROOT), **environment},
+                cwd=data.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def serving(self) -> str:
+        """Wait until it serves; its address."""
+        until(lambda: self.process.poll() is not None or "Ctrl-C\n" in self.output, 180)
+        found = re.search(r"Mingcha +(\S+)", self.output)
+        assert found, self.output
+        return found[1]
+
+    def ended(self) -> int:
+        return self.process.wait(30)
+
+    def children(self) -> dict[str, int]:
+        """The pid of each child by name: mongod, weed, api.server.serve, api.server.worker."""
+        names = {}
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                state, parent = stat.read_text().rsplit(")", 1)[1].split()[:2]
+                command = stat.with_name("cmdline").read_text().split("\0")
+            except OSError:
+                continue
+            if int(parent) == self.process.pid and state != "Z":
+                known = [word for word in ("api.server.serve", "api.server.worker") if word in command]
+                names[known[0] if known else Path(command[0]).name] = int(stat.parent.name)
+        return names
+
+
+@pytest.fixture
+def started() -> Iterator[list[Run]]:
+    """Whatever a test starts and puts here is ended with it."""
+    runs: list[Run] = []
+    yield runs
+    for run in runs:
+        if run.process.poll() is None:
+            run.process.kill()
+            run.process.wait()
+
+
+async def keep(data: Path, name: str) -> list[str]:
+    """Write a document of that name into the embedded database; the names of all, oldest first."""
+    mongo = Mongo(mongod.url(DataFolder(data), int((data / "engines" / "port").read_text())), "test", driver="pymongo")
+    try:
+        kept = mongo.collection("kept")
+        await kept.insert_one({"_id": await kept.count({}), "name": name})
+        return [document["name"] for document in await kept.find({}, sort=[("_id", 1)])]
+    finally:
+        await mongo.close()
+
+
+def answers(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/readyz", timeout=10).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def test_a_new_folder_is_served_alone_and_ctrl_c_leaves_nothing(tmp_path: Path, started: list[Run]) -> None:
+    data = tmp_path / "data"
+    run = Run(data, "--port=0", "--no-demo")
+    started.append(run)
+    address = run.serving()
+    assert answers(address)
+    children = run.children()
+    assert sorted(children) == ["api.server.serve", "api.server.worker", "mongod", "weed"]
+
+    second = Run(data, "--port=0")
+    started.append(second)
+    assert second.ended() == 1
+    assert f"already running on {data}: process {run.process.pid}, at {address}." in second.output
+    assert run.children() == children
+
+    run.process.send_signal(signal.SIGINT)
+    assert run.ended() == 0
+    assert "everything is kept" in run.output
+    assert not [name for name, pid in children.items() if alive(pid)]
+    assert not answers(address)
+
+
+def test_a_killed_parent_takes_its_children_along_and_the_next_start_recovers(
+    tmp_path: Path, started: list[Run]
+) -> None:
+    data = tmp_path / "data"
+    run = Run(data, "--port=0", "--no-demo", "--workers=2")
+    started.append(run)
+    run.serving()
+    asyncio.run(keep(data, "before"))
+    children = run.children()
+    run.process.kill()
+    run.process.wait()
+    until(lambda: not [name for name, pid in children.items() if alive(pid)])
+
+    again = Run(data, "--port=0", "--no-demo")
+    started.append(again)
+    assert answers(again.serving())
+    assert asyncio.run(keep(data, "after")) == ["before", "after"]
+
+
+def test_killed_children_come_back(tmp_path: Path, started: list[Run]) -> None:
+    run = Run(tmp_path / "data", "--port=0", "--no-demo")
+    started.append(run)
+    address = run.serving()
+    for name, pid in run.children().items():
+        os.kill(pid, signal.SIGKILL)
+        until(lambda name=name, pid=pid: run.children().get(name, pid) != pid)  # type: ignore[misc]
+        assert "died by SIGKILL and is started again" in run.output
+        until(lambda: answers(address), 20)
+    run.process.terminate()
+    assert run.ended() == 0
+
+
+def test_with_engines_of_ones_own_nothing_embedded_starts(
+    tmp_path: Path, started: list[Run], engines: Addresses
+) -> None:
+    data = tmp_path / "data"
+    environment = {**engines.environment(), "MINGCHA_MONGO_DATABASE": f"test_{tmp_path.name}"}
+    run = Run(data, "--port=0", "--role=api", **environment)
+    started.append(run)
+    assert answers(run.serving())
+    assert list(run.children()) == ["api.server.serve"]
+    assert not (data / "mongo").exists()
+    run.process.send_signal(signal.SIGINT)
+    assert run.ended() == 0
+
+
+def test_one_engine_of_ones_own_is_refused(tmp_path: Path, started: list[Run]) -> None:
+    run = Run(tmp_path / "data", MINGCHA_MONGO_URL="mongodb://127.0.0.1:1/")
+    started.append(run)
+    assert run.ended() == 1
+    assert run.output.endswith(
+        "mingcha: MINGCHA_MONGO_URL is set and MINGCHA_S3_ENDPOINT is not: "
+        "set both to use your own engines, or neither.\n"
+    )
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_taken_port_is_named_before_anything_starts(tmp_path: Path, started: list[Run]) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        run = Run(tmp_path / "data", f"--port={port}")
+        started.append(run)
+        assert run.ended() == 1
+    assert f"Can't serve on 127.0.0.1, port {port} (Address already in use)" in run.output
+    assert "--port" in run.output
+    assert not (tmp_path / "data" / "mongo").exists()
+
+
+def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path, started: list[Run]) -> None:
+    (tmp_path / "file").write_text("kept")
+    run = Run(tmp_path / "file", "--port=0")
+    started.append(run)
+    assert run.ended() == 1
+    assert re.search(r"\nmingcha: The data folder \S+/file can't be written \(.+\): .*--data\.\n$", run.output)
+    assert (tmp_path / "file").read_text() == "kept"

@@ -1,0 +1,110 @@
+"""Loading the demo: the same from the same seed, whole again after being killed, and only where nothing else is."""
+
+import asyncio
+import stat
+import sys
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from api.accounts.passwords import Passwords
+from api.imports.runner import Noun, import_file
+from api.server.graphql_schema import build_schema
+from schema.access.viewers import Role
+from schema.casework.follow_ups import CaseState
+from scripts.demo.actions import Stage
+from scripts.demo.loading import SEED, NotEmpty, seed, signins, write
+from scripts.demo.photos import drawn
+from scripts.demo.randomness import Chance
+from storage.demo import Demos
+from storage.embedded.engines import Addresses
+from tests.support.loaded_demo import Demo, installation, whole
+
+
+@pytest.fixture(scope="module")
+async def demo(engines: Addresses) -> AsyncIterator[Demo]:
+    async with whole(engines) as found:
+        yield found
+
+
+async def test_sign_ins_work_and_see_every_state(demo: Demo) -> None:
+    found = await signins(demo.store, demo.settings)
+    assert found
+    assert found.password
+    assert {role for _, role, _ in found.people} == set(Role)
+    kept = demo.settings.data / "demo-password"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    assert found.password in "\n".join(found.lines())
+    for _, role, user_name in found.people:
+        user = await demo.store.users.by_user_name(user_name)
+        assert user
+        assert user.roles == [role]
+        assert (await Passwords().verify(user.password_hash, found.password)).is_right
+    people = write(SEED, demo.now, "hash").people
+    stage = Stage(demo.store, demo.settings, people, Chance(SEED, "stage"))
+    schema = build_schema(demo.settings)
+    for user_name in ("supervisor001", "officer.360703"):
+        answer = await schema.execute(
+            "{ cases(first: 50) { edges { node { state observations { content { media { link { url } } } } } } } }",
+            context_value=stage.scene(user_name, datetime.now(UTC), "reading"),
+        )
+        assert not answer.errors, answer.errors
+        nodes = [edge["node"] for edge in answer.data["cases"]["edges"]]  # type: ignore[index]
+        assert {node["state"] for node in nodes} == {state.value for state in CaseState}
+        links = [media["link"] for node in nodes for each in node["observations"] for media in each["content"]["media"]]
+        assert links
+        assert all(links)
+
+
+async def test_loaded_again_it_stays_as_it_is(demo: Demo) -> None:
+    before = await demo.snapshot()
+    first = await signins(demo.store, demo.settings)
+    assert await seed(demo.store, demo.settings, seed=7, now=demo.now + timedelta(days=3)) == first
+    assert await demo.snapshot() == before
+
+
+async def test_the_same_seed_is_the_same_demo_and_another_is_another() -> None:
+    now = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
+    first, second, other = (write(number, now, "hash") for number in (SEED, SEED, SEED + 1))
+    assert first == second
+    assert {unit.id for unit in first.region.units.values()}.isdisjoint(u.id for u in other.region.units.values())
+    shots = [shot for sighting in first.sightings for shot in sighting.shots]
+    assert len(shots) == 160
+    assert [drawn(shot) for shot in shots[:3]] == [drawn(shot) for shot in shots[:3]]
+    assert len({drawn(shot) for shot in shots[:12]}) == 12
+    # Around New Year, on a Monday, on a day without working days behind it in its year.
+    for day in (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 5, tzinfo=UTC)):
+        assert len(write(SEED, day, "hash").stories) == 45 + 12
+
+
+async def test_killed_twice_it_becomes_the_same_demo(demo: Demo, engines: Addresses, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "scripts.seed", "--demo", "--data", str(tmp_path)]
+    quiet = asyncio.subprocess.DEVNULL
+    async with installation(engines, tmp_path) as interrupted:
+        await Demos(interrupted.store.mongo).begin(SEED, demo.now)
+        for name, count in (("observations", 15), ("cases", 3)):
+            process = await asyncio.create_subprocess_exec(*command, env=interrupted.environment, stdout=quiet)
+            async with asyncio.timeout(180):
+                while await interrupted.store.mongo.collection(name).count({}) < count:  # noqa: ASYNC110  not ours to set
+                    await asyncio.sleep(0.01)
+            process.kill()
+            await process.wait()
+        assert await signins(interrupted.store, interrupted.settings) is None
+        process = await asyncio.create_subprocess_exec(*command, env=interrupted.environment, stdout=quiet)
+        assert await process.wait() == 0
+        assert await interrupted.snapshot() == await demo.snapshot()
+
+
+async def test_an_office_that_has_units_of_its_own_is_left_alone(engines: Addresses, tmp_path: Path) -> None:
+    path = tmp_path / "units.csv"
+    path.write_text("code,name,level\n110000,北京市,PROVINCE\n", encoding="utf-8")
+    async with installation(engines, tmp_path) as office:
+        await import_file(office.store, Noun.UNITS, path, now=office.now)
+        before = await office.snapshot()
+        with pytest.raises(NotEmpty):
+            await seed(office.store, office.settings, now=office.now)
+        assert await office.snapshot() == before
+        assert await Demos(office.store.mongo).known() is None
+        assert not (tmp_path / "demo-password").exists()

@@ -1,0 +1,187 @@
+"""Whatever process is killed and when: nothing acknowledged is lost, nothing is doubled, and everything recovers by itself.
+
+`pytest tests/server/test_chaos.py --chaos-minutes 30` goes on for that long.
+"""
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from api.accounts.key_ring import KeyRing
+from api.graphql.context import clock
+from api.settings import MIB
+from storage.store import Store
+from tests.support.chaos import DECK, House
+from tests.support.picture_files import saved
+from tests.support.retrying_phone import Phone, Photo
+from tests.support.world import World
+
+PHONES, PHOTOS = 8, 25
+PAUSE_SECONDS = 1.2
+"""Mean time that a phone rests between two photos."""
+READY_SECONDS = 30.0
+"""A worker's lease, and what the slowest part takes to come back on a busy machine."""
+PART_BYTES = 5 * MIB
+"""The least that S3 takes of every part but the last."""
+SETTINGS = {
+    "MINGCHA_ACCESS_TOKEN_SECONDS": "1",  # and the leeway for clocks: they run out within the storm
+    "MINGCHA_SINGLE_PUT_BYTES": str(MIB),
+    "MINGCHA_PART_BYTES": str(PART_BYTES),
+}
+PASSWORD = "正确的马电池订书钉"
+
+
+async def test_kills_lose_nothing_and_double_nothing(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    given = request.config.getoption("--chaos-seed")
+    seed = secrets.randbits(32) if given is None else int(given)
+    house = House(tmp_path / "data", SETTINGS)
+    phones: list[Phone] = []
+    random = Random(seed)  # noqa: S311  dice, no secret
+    try:
+        await _storm(house, phones, random, float(request.config.getoption("--chaos-minutes")) * 60)
+    finally:
+        house.end()
+        print(f"--chaos-seed={seed}", *house.notes, *_summary(phones), house.run.output[-2000:], sep="\n")
+
+
+async def _storm(house: House, phones: list[Phone], random: Random, seconds: float) -> None:
+    await house.start()
+    await _people(house)
+    each = max(PHOTOS, round(seconds / PAUSE_SECONDS))
+    shares = [[_photo(random) for _ in range(each)] for _ in range(PHONES)]
+    everything = [photo for share in shares for photo in share]
+    async with httpx.AsyncClient(timeout=15) as http:
+        phones += [Phone(house.address, "inspector", PASSWORD, random, http) for _ in shares]
+        async with asyncio.timeout(180 + 2 * seconds), asyncio.TaskGroup() as tasks:
+            for phone, share in zip(phones, shares, strict=True):
+                tasks.create_task(_hand_in(phone, share, house))
+            await house.torment(random, seconds)
+        house.note("every phone has its receipts")
+        await _all_ready(phones[0], everything)
+        house.note("every medium is READY")
+        await asyncio.gather(*(_all_pulled(phone, everything) for phone in phones))
+        house.note("every pull is complete")
+        await asyncio.gather(*(_hand_in_again(phone, share) for phone, share in zip(phones, shares, strict=True)))
+    assert [denial for phone in phones for denial in phone.denials] == []
+    assert [phone.sign_ins for phone in phones] == [1] * PHONES  # replies that were lost signed nobody out
+    reasons = {reason for phone in phones for reason in phone.retries}
+    assert not [reason for reason in reasons if "INTERNAL" in reason]  # what is down is said to be down
+    async with house.store() as (_, store):
+        await _records_are_those(store, phones, everything)
+        await _bytes_are_those(store, everything, house.data.parent / "original")
+    await house.stop()
+    assert house.orphans == []
+    assert house.survivors() == []
+    assert list((house.data / "work").iterdir()) == []
+    assert house.kills.total() >= len(DECK)
+
+
+def _photo(random: Random) -> Photo:
+    """Small and unlike any other; one in fifty is large enough to go in parts."""
+    picture = Image.frombytes("RGB", (8, 6), random.randbytes(8 * 6 * 3)).resize((80, 60))
+    return Photo.of(saved(picture), random.choices((0, 300_000, PART_BYTES + 300_000), (66, 32, 2))[0])
+
+
+async def _people(house: House) -> None:
+    async with house.store() as (settings, store):
+        world = await World(store, settings, KeyRing(settings.keys_folder)).build()
+        hashed = await world.passwords.hash(PASSWORD)
+        await store.users.set_password(world.people["inspector"].id, hashed, clock())
+
+
+async def _hand_in(phone: Phone, photos: Sequence[Photo], house: House) -> None:
+    """With rests in between for as long as the storm lasts."""
+    for photo in photos:
+        await phone.hand_in(photo)
+        await phone.pull()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(house.calm.wait(), phone.random.uniform(0, 2 * PAUSE_SECONDS))
+
+
+async def _hand_in_again(phone: Phone, photos: Sequence[Photo]) -> None:
+    for photo in photos:
+        await phone.submit_again(photo)
+
+
+async def _all_ready(phone: Phone, photos: Sequence[Photo]) -> None:
+    """What was confirmed is verified after the last kill, without anybody's help and without a long pause."""
+    least, deadline = len(photos), time.monotonic() + READY_SECONDS
+    while waiting := {id: state for id, state in (await phone.media_states()).items() if state != "READY"}:
+        if len(waiting) < least:
+            least, deadline = len(waiting), time.monotonic() + READY_SECONDS
+        assert time.monotonic() < deadline, f"{len(waiting)} of {len(photos)} are not READY: {waiting}"
+        await asyncio.sleep(0.2)
+
+
+async def _all_pulled(phone: Phone, photos: Sequence[Photo]) -> None:
+    """From a cursor that was kept through every kill, what everybody of one name has handed in; then nothing more."""
+    deadline = time.monotonic() + READY_SECONDS
+    wanted = {photo.id for photo in photos}
+    while (has := {id for id, record in phone.pulled.items() if _is_ready(record)}) != wanted:
+        assert time.monotonic() < deadline, (
+            f"{len(wanted - has)} of {len(wanted)} did not come, {len(has - wanted)} too many"
+        )
+        await phone.pull()
+        await asyncio.sleep(0.2)
+    assert await phone.pull() == 0
+
+
+def _is_ready(record: dict[str, Any]) -> bool:
+    return [each["state"] for each in record["content"]["media"]] == ["READY"]
+
+
+async def _records_are_those(store: Store, phones: Sequence[Phone], photos: Sequence[Photo]) -> None:
+    """Each once, with the receipt that its phone has; and no other."""
+    receipts = {id: receipt for phone in phones for id, receipt in phone.receipts.items()}
+    kept = {str(each.id): each for each in await store.observations.many(list(receipts))}
+    assert set(kept) == set(receipts) == {photo.id for photo in photos}
+    for id, receipt in receipts.items():
+        [revision] = kept[id].revisions
+        assert (revision.content_sha256, id) == (receipt["contentSha256"], receipt["observationId"])
+        assert kept[id].received_at == datetime.fromisoformat(receipt["receivedAt"])
+    media = {str(each.id): each for each in await store.media.many([photo.media_id for photo in photos])}
+    assert {id: (each.sha256, each.observation_id) for id, each in media.items()} == {
+        photo.media_id: (photo.sha256, photo.id) for photo in photos
+    }
+    counts = {name: await store.mongo.collection(name).count({}) for name in ("observations", "media", "set_aside")}
+    assert counts == {"observations": len(photos), "media": len(photos), "set_aside": 0}
+
+
+async def _bytes_are_those(store: Store, photos: Sequence[Photo], path: Path) -> None:
+    """Every original as the phone sent it, two thumbnails of each; and no other object."""
+    originals = {f"originals/{photo.media_id}-{photo.sha256}": photo for photo in photos}
+    records = await store.media.many([photo.media_id for photo in photos])
+    thumbnails = {made.key for media in records for made in media.thumbnails}
+    assert len(thumbnails) == 2 * len(photos)
+    pages = store.objects._client.get_paginator("list_objects_v2").paginate(Bucket=store.objects.bucket)
+    assert {found["Key"] for page in pages for found in page["Contents"]} == {
+        *originals,
+        *thumbnails,
+        ".ready",
+        ".once",
+    }
+    for key, photo in originals.items():
+        found = await store.objects.download(key, path)
+        assert found
+        assert (found.sha256, found.byte_size) == (photo.sha256, len(photo.body))
+
+
+def _summary(phones: Sequence[Phone]) -> list[str]:
+    waits = sorted(wait for phone in phones for wait in phone.waits) or [0.0]
+    retries = sum((phone.retries for phone in phones), Counter[str]())
+    return [
+        f"{len(waits)} photos handed in: median {waits[len(waits) // 2]:.2f} s, longest {waits[-1]:.2f} s each",
+        f"{sum(phone.refreshes for phone in phones)} renewals of a session; {retries.total()} retries:",
+        *(f"  {count:4} {reason}" for reason, count in retries.most_common()),
+    ]

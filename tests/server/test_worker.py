@@ -1,0 +1,47 @@
+"""The worker: one record that trips our own code, as a bug would, costs itself and no other record's work."""
+
+from datetime import timedelta
+
+import anyio
+import pytest
+
+from api.checks.runner import CheckWork
+from api.graphql.context import clock
+from api.server import worker
+from api.telemetry.metrics import Metrics
+from tests.checks.test_runner import FAR, codes_of, flags_of
+from tests.support.world import SUBMIT, World, draft
+
+
+@pytest.fixture
+def driver() -> str:
+    return "motor"
+
+
+async def test_a_record_that_trips_our_code_holds_up_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "LOOK_EVERY_SECONDS", 0.05)
+    observations = world.store.mongo.collection("observations")
+    poisoned = await world.observe(position=FAR | {"isMock": True})
+    await observations.update_one({"_id": poisoned}, {"$unset": {"content.text": ""}})
+    sound = await world.observe("inspector2", position=FAR | {"isMock": True})
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(worker.work, world.settings, world.store, Metrics())
+        with anyio.fail_after(20):
+            while await codes_of(world, sound) != ["MOCK_POSITION"]:  # noqa: ASYNC110  the database has no event to wait for
+                await anyio.sleep(0.05)
+        tasks.cancel_scope.cancel()
+    left = await observations.find_one({"_id": poisoned})
+    assert left
+    assert left["check_due_at"] is not None, "it is tried again once its lease is over"
+
+
+async def test_a_device_that_says_its_wrong_clock_is_flagged_by_what_was_measured(
+    world: World,
+) -> None:
+    slow = (clock() - timedelta(hours=2)).isoformat()
+    sent = draft(capturedAt=slow)
+    given = {"drafts": [sent], "deviceClock": {"at": slow, "roundTripMilliseconds": 80}}
+    await world.ask("inspector", SUBMIT, input=given)
+    await CheckWork(world.store, clock).do_all()
+    [flag] = await flags_of(world, sent["id"]) or []
+    assert (flag["code"], flag["value"], flag["measure"]) == ("CLOCK_SKEW", -7200, "SECONDS")

@@ -1,0 +1,1 @@
+"""Help tests: worlds, engines, clients and files."""

@@ -1,0 +1,185 @@
+"""Chaos: the whole product as a user starts it, SIGKILL for any of its processes at random moments, and a note of each.
+
+What clients do meanwhile is left to `patient_phones`, what must hold in the end to `test_chaos`.
+"""
+
+import asyncio
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+
+from api.connections import open_store
+from api.settings import Settings
+from storage.embedded import mongod, seaweedfs
+from storage.embedded.data_folder import PORTS, DataFolder
+from storage.embedded.engines import Addresses
+from storage.processes.supervisor import DEATHS, DEATHS_SECONDS
+from storage.store import Store
+from tests.processes.test_supervisor import alive
+from tests.scripts.test_run import Run
+
+PARENT, PARENT_TWICE = "scripts.run", "scripts.run, and again while it starts"
+DECK = (*3 * ["api.server.serve"], *3 * ["api.server.worker"], *4 * ["mongod"], *4 * ["weed"], PARENT, PARENT_TWICE)
+
+
+def processes() -> dict[int, tuple[int, str]]:
+    """All that run: pid to parent's pid and name, which for our own is the module."""
+    found = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent = stat.read_text().rsplit(")", 1)[1].split()[:2]
+            command = stat.with_name("cmdline").read_text().split("\0")
+        except OSError:
+            continue
+        if state != "Z":
+            name = command[command.index("-m") + 1] if "-m" in command[:-1] else Path(command[0]).name
+            found[int(stat.parent.name)] = int(parent), name
+    return found
+
+
+def below(ancestor: int) -> dict[int, str]:
+    """Its children and theirs: pid to name."""
+    running = processes()
+    found: dict[int, str] = {}
+    parents = {ancestor}
+    while parents:
+        parents = {pid for pid, (parent, _) in running.items() if parent in parents}
+        found |= {pid: running[pid][1] for pid in parents}
+    return found
+
+
+@dataclass
+class House:
+    """`scripts.run` on one data folder and one port, started again whenever it was killed; `notes` is what happened.
+
+    `calm` comes when the torment has ended.
+    """
+
+    data: Path
+    environment: dict[str, str]
+    address: str = ""
+    notes: list[str] = field(default_factory=list)
+    kills: Counter[str] = field(default_factory=Counter)
+    orphans: list[str] = field(default_factory=list)
+    calm: asyncio.Event = field(default_factory=asyncio.Event)
+    _begun: float = field(default_factory=time.monotonic)
+    _deaths: list[tuple[float, str]] = field(default_factory=list)
+    _runs: list[Run] = field(default_factory=list)
+
+    @property
+    def run(self) -> Run:
+        return self._runs[-1]
+
+    def note(self, text: str) -> None:
+        self.notes.append(f"{time.monotonic() - self._begun:7.2f} s  {text}")
+
+    async def start(self) -> None:
+        """Until it serves."""
+        self._spawn()
+        self.address = await asyncio.to_thread(self.run.serving)
+        self.note("serves")
+
+    def _spawn(self) -> None:
+        port = self.address.rpartition(":")[2] or "0"
+        self._runs.append(Run(self.data, f"--port={port}", "--no-demo", "--workers=2", **self.environment))
+
+    async def stop(self) -> None:
+        """As Ctrl-C does, and everything is to end with it."""
+        tree = below(self.run.process.pid)
+        self.run.process.send_signal(signal.SIGINT)
+        await asyncio.to_thread(self.run.ended)
+        await self._see_end(tree)
+
+    def end(self) -> None:
+        for run in self._runs:
+            if run.process.poll() is None:
+                run.process.kill()
+                run.process.wait()
+
+    async def torment(self, random: Random, seconds: float) -> None:
+        """Kill whatever the next card names, one deck at least, and others until so many seconds have passed."""
+        until = time.monotonic() + seconds
+        while True:
+            for card in random.sample(DECK, len(DECK)):
+                await asyncio.sleep(random.uniform(0.2, 2.4))
+                if card in {PARENT, PARENT_TWICE}:
+                    await self._kill_parent(random, twice=card == PARENT_TWICE)
+                else:
+                    await self.kill(card, random)
+            if time.monotonic() > until:
+                return self.calm.set()
+
+    async def kill(self, name: str, random: Random) -> None:
+        """SIGKILL for one child of that name; not where another death would have its supervisor give up, as it should."""
+        recent = [at for at, died in self._deaths if died == name and at > time.monotonic() - DEATHS_SECONDS]
+        if len(recent) >= DEATHS - 1:
+            return
+        while not (living := [pid for pid, known in below(self.run.process.pid).items() if known == name]):
+            assert self.run.process.poll() is None, f"scripts.run ended by itself:\n{self.run.output}"
+            await asyncio.sleep(0.02)
+        pid = random.choice(living)
+        os.kill(pid, signal.SIGKILL)
+        self._deaths.append((time.monotonic(), name))
+        self._killed(name, pid)
+
+    def _killed(self, name: str, pid: int) -> None:
+        self.kills[name] += 1
+        self.note(f"killed {name} ({pid})")
+
+    async def _kill_parent(self, random: Random, *, twice: bool) -> None:
+        await self.kill_parent()
+        if twice:
+            self._spawn()
+            await asyncio.sleep(random.uniform(0.1, 2.5))
+            await self.kill_parent()
+        await self.start()
+
+    async def kill_parent(self) -> None:
+        tree = below(self.run.process.pid)
+        self.run.process.kill()
+        self.run.process.wait()
+        self._deaths.clear()
+        self._killed(PARENT, self.run.process.pid)
+        await self._see_end(tree)
+
+    async def _see_end(self, tree: dict[int, str]) -> None:
+        """Of every process of a tree whose root has ended; what lives on is an orphan."""
+        for _ in range(200):
+            left = [f"{name} ({pid})" for pid, name in tree.items() if alive(pid)]
+            if not left:
+                return
+            await asyncio.sleep(0.02)
+        self.orphans += left
+
+    def survivors(self) -> list[str]:
+        """Processes anywhere whose command names the data folder."""
+        found = []
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                command = path.read_text()
+            except OSError:
+                continue
+            if str(self.data) in command:
+                found.append(command.replace("\0", " "))
+        return found
+
+    @asynccontextmanager
+    async def store(self) -> AsyncIterator[tuple[Settings, Store]]:
+        """What the house keeps, read and written past its API."""
+        folder = DataFolder(self.data)
+        first = int((self.data / "engines" / "port").read_text())
+        ports = range(first, first + PORTS)
+        access_key, secret_key = seaweedfs.keys(folder)
+        addresses = Addresses(mongod.url(folder, first), seaweedfs.endpoint(ports[1:]), access_key, secret_key)
+        settings = Settings.from_environment({**addresses.environment(), "MINGCHA_DATA": str(self.data)})
+        store = open_store(settings)
+        try:
+            yield settings, store
+        finally:
+            await store.close()

@@ -1,0 +1,50 @@
+"""The engines of one test session, as a process of its own: `python -m tests.support.engines FOLDER SESSION_PID`.
+
+It serves until the session's process is gone, however it went, and removes the folder. `conftest` starts it.
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from storage.embedded.data_folder import DataFolder
+from storage.embedded.engines import Engines
+from storage.processes.supervisor import Lost
+
+# Failure tests switch the server's own fail points on; its diagnosis of itself would only cost time.
+MONGOD_OPTIONS = (
+    "--setParameter=enableTestCommands=1",
+    "--setParameter=diagnosticDataCollectionEnabled=false",
+    "--journalCommitInterval=5",
+    # Every test drops its database: what is kept of the past would be thousands of open files.
+    "--setParameter=minSnapshotHistoryWindowInSeconds=0",
+    "--wiredTigerEngineConfigString=file_manager=(close_idle_time=10,close_scan_interval=2,close_handle_minimum=250)",
+)
+
+
+async def serve(root: Path, session: int) -> None:
+    folder = DataFolder.open(root / "data")
+    lock = folder.hold()
+    lost: asyncio.Future[Lost] = asyncio.get_running_loop().create_future()
+    engines = Engines(folder, lock, print, lost, mongod_options=MONGOD_OPTIONS, durable=False)
+    answer = root / "ready.json"
+    try:
+        found = await engines.start()
+        answer.with_suffix(".part").write_text(json.dumps(asdict(found)))
+        answer.with_suffix(".part").rename(answer)
+        gone = os.pidfd_open(session)
+        ended = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().add_reader(gone, ended.cancel)
+        await asyncio.wait([ended, lost], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        engines.kill()
+        await engines.stop()
+        shutil.rmtree(root, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(Path(sys.argv[1]), int(sys.argv[2])))

@@ -1,0 +1,132 @@
+"""Planting a fault in front of the real product: a proxy edits requests on their way there, or answers on their way back.
+
+Which faults there are is left to `faults`.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from tests.support.asgi_server import serving
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Call:
+    """One request: as the phone sent it, as it is passed on, and, once it is answered, the answer.
+
+    `media` are all that anybody has announced through this proxy: digests by id.
+    """
+
+    sent: Json
+    passed: Json
+    level: str
+    coding: str
+    media: dict[str, str]
+    answer: Json = field(default_factory=dict)
+    status: int = 200
+
+    @property
+    def root(self) -> Json:
+        value = next(iter((self.answer.get("data") or {}).values()), None)
+        return value if isinstance(value, dict) else {}
+
+    @property
+    def results(self) -> list[Json]:
+        found = self.root.get("results")
+        return found if isinstance(found, list) else []
+
+    @property
+    def refusals(self) -> list[Json]:
+        return [each["refusal"] for each in self.results if each.get("refusal")]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`breaks` is the clause that it is about; `seen`, what the kit must say of it, as a pattern.
+
+    `of` names the operations that it meddles with, all unless some are named; `before` edits what is passed on, `after`
+    the answer, `event` says whether an event of a stream that goes on after a cursor is let through.
+    """
+
+    name: str
+    breaks: str
+    seen: str
+    of: tuple[str, ...] = ()
+    before: Callable[[Call], None] | None = None
+    after: Callable[[Call], None] | None = None
+    event: Callable[[int], bool] | None = None
+
+    def meddles(self, call: Call) -> bool:
+        return not self.of or call.sent.get("operationName") in self.of
+
+
+@contextmanager
+def faulty(address: str, fault: Fault) -> Iterator[str]:
+    """The product behind the fault; its address."""
+    media: dict[str, str] = {}
+
+    async def pass_on(request: Request) -> Response:
+        content = await request.body()
+        sent = _read(content)
+        headers = {name: value for name, value in request.headers.items() if name not in {"host", "content-length"}}
+        url = f"{address}{request.url.path}"
+        if request.url.path.endswith("/stream"):
+            return StreamingResponse(_events(url, content, headers, sent, fault), media_type="text/event-stream")
+        media.update((each["id"], each["sha256"]) for draft in drafts_of(sent) for each in draft.get("media", ()))
+        coding = request.headers.get("content-encoding", "")
+        call = Call(sent, deepcopy(sent), request.headers.get("mingcha-level", ""), coding, media)
+        meddles = fault.meddles(call)
+        if fault.before and meddles:
+            fault.before(call)
+        body = content if call.passed == sent else json.dumps(call.passed).encode()
+        async with httpx.AsyncClient(timeout=30) as client:
+            got = await client.request(request.method, url, content=body, headers=headers)
+        call.answer, call.status = got.json(), got.status_code
+        told = {name: got.headers[name] for name in ("content-type", "mingcha-level") if name in got.headers}
+        if fault.after and meddles:
+            fault.after(call)
+        return Response(json.dumps(call.answer), call.status, told)
+
+    app = Starlette(routes=[Route("/{path:path}", pass_on, methods=["GET", "POST"])])
+    with serving(app) as own:
+        yield own
+
+
+async def _events(url: str, content: bytes, headers: dict[str, str], sent: Json, fault: Fault) -> AsyncIterator[bytes]:
+    """The stream, without those events that the fault keeps back; the first of each says where the stream stands."""
+    number = 0
+    async with (
+        httpx.AsyncClient(timeout=30) as client,
+        client.stream("POST", url, content=content, headers=headers) as got,
+    ):
+        async for line in got.aiter_lines():
+            is_event = line.startswith("data:") and bool(line[5:].strip())
+            number += is_event
+            is_lost = is_event and sent.get("variables", {}).get("since") and fault.event is not None
+            if not (is_lost and fault.event and not fault.event(number)):
+                yield f"{line}\n".encode()
+
+
+def _read(content: bytes) -> Json:
+    try:
+        sent = json.loads(content) if content else {}
+    except ValueError:
+        return {}
+    return sent if isinstance(sent, dict) else {}
+
+
+def drafts_of(sent: Json) -> list[Json]:
+    """What of a request is a list of drafts."""
+    given = (sent.get("variables") or {}).get("input")
+    return list(given.get("drafts", ())) if isinstance(given, dict) else []

@@ -1,0 +1,87 @@
+"""Packs for tests: media put into the store and verified for real, and a pack fetched over HTTP by its address."""
+
+import io
+import zipfile
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import strawberry
+from starlette.types import ASGIApp
+
+from api.graphql.context import clock
+from api.media.verification import MediaWork
+from api.server.app import create_app
+from schema.accounts.users import Device
+from scripts.demo.scenes import draw_scene
+from storage.formats.sandbox import Decoder
+from tests.support.world import World, draft, medium, new_id
+
+PHOTO = draw_scene(1, 640, 480, ["0900"])
+CASE_PACK = (
+    "query($id: ID!, $identities: Boolean) { case(id: $id) { pack(identities: $identities) { url expiresAt } } }"
+)
+OBSERVATION_PACK = CASE_PACK.replace("case(", "observation(")
+
+
+async def observed(world: World, *bodies: bytes, name: str = "inspector", **fields: Any) -> str:
+    """An observation with these media, in the store and verified; its id."""
+    media = [medium(body) for body in bodies]
+    [result] = await world.submit(name, draft(media=media, **fields))
+    assert result["outcome"] == "ACCEPTED", result
+    records = await world.store.media.many([each["id"] for each in media])
+    bodies_of = dict(zip((each["id"] for each in media), bodies, strict=True))
+    for each in records:
+        await world.store.objects.put(each.key, bodies_of[each.id], each.content_type)
+        await world.store.media.confirm(each.id, clock())
+    id: str = result["id"]
+    return id
+
+
+async def verified(world: World, folder: Path) -> None:
+    """Let the worker do all that is due."""
+    async with Decoder() as decoder:
+        work = MediaWork(world.store, decoder, folder, clock)
+        while await work.do_one():
+            pass
+
+
+async def signed_in(world: World, name: str) -> None:
+    """The device that the person asks from, known to the server."""
+    device_id = world.viewer(name).device_id
+    assert device_id
+    device = Device(id=strawberry.ID(device_id), name="desk", signed_in_at=clock(), seen_at=clock())
+    assert await world.store.users.admit_device(world.people[name].id, device, new_id("ses"))
+
+
+async def address(world: World, name: str, id: str, *, identities: bool = False) -> str:
+    await signed_in(world, name)
+    kind, asked = ("case", CASE_PACK) if id.startswith("cas_") else ("observation", OBSERVATION_PACK)
+    url: str = (await world.ask(name, asked, id=id, identities=identities))[kind]["pack"]["url"]
+    return url
+
+
+@asynccontextmanager
+async def serving(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    app: ASGIApp = create_app(world.settings, world.store)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://small", timeout=60) as client:
+        yield client
+
+
+async def packed(world: World, name: str, id: str, *, identities: bool = False) -> bytes:
+    """The pack as that person downloads it."""
+    url = await address(world, name, id, identities=identities)
+    async with serving(world) as client:
+        answer = await client.get(url)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "application/zip"
+    return answer.content
+
+
+def files_of(pack: bytes) -> Mapping[str, bytes]:
+    """Every file of a pack, in order."""
+    with zipfile.ZipFile(io.BytesIO(pack)) as archive:
+        assert archive.testzip() is None
+        return {name: archive.read(name) for name in archive.namelist()}

@@ -1,0 +1,93 @@
+"""Ratings for tests: drafts as a phone sends them, handed in and read at an hour of the test's own choosing."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from schema.access.viewers import Role
+from tests.support.world import REFUSED, SCHEMA, World, new_id
+
+IN_NOVEMBER = datetime(2026, 11, 20, 2, tzinfo=UTC)
+NOVEMBER = date(2026, 11, 1)
+DECEMBER_BEGINS = datetime(2026, 11, 30, 16, tzinfo=UTC)
+CLOSED = DECEMBER_BEGINS + timedelta(days=10)
+RATING = """
+id month score grade reason isLate revision counts receivedAt
+unit { code } monitoringPoint { code } rater { id } receipt { ratingId contentSha256 receivedAt }
+"""
+SUBMIT = f"""
+mutation Submit($input: SubmitRatingsInput!) {{
+  submitRatings(input: $input) {{
+    ... on SubmitRatingsPayload {{
+      results {{
+        id outcome receipt {{ ratingId contentSha256 receivedAt }} rating {{ {RATING} }}
+        refusal {{ code message nextStep field }}
+      }}
+    }}
+    {REFUSED}
+  }}
+}}"""
+LIST = f"""
+query List($filter: RatingFilter, $first: Int! = 20, $after: String) {{
+  ratings(filter: $filter, first: $first, after: $after) {{
+    edges {{ node {{ {RATING} }} }} pageInfo {{ hasNextPage endCursor }}
+  }}
+}}"""
+NODE = "query One($id: ID!) { node(id: $id) { id ... on Rating { score } } }"
+SCORE = "query Score($unit: ID!, $month: Date!) { unit(id: $unit) { monthlyScore(month: $month) } }"
+
+
+def rating_id(month: date = NOVEMBER) -> str:
+    return new_id("rat", datetime(month.year, month.month, month.day, tzinfo=UTC))
+
+
+def rating(month: date = NOVEMBER, **fields: Any) -> dict[str, Any]:
+    """A draft as a phone sends it."""
+    return {
+        "id": rating_id(month),
+        "monitoringPoint": "GZ-001",
+        "unit": "360703-JT",
+        "month": month.isoformat(),
+        "score": 80,
+    } | fields
+
+
+async def ask(world: World, name: str, operation: str, at: datetime = IN_NOVEMBER, **variables: Any) -> Any:
+    """The root field's value, asked at that hour."""
+    context = replace(world.context(name), now=at)
+    result = await SCHEMA.execute(operation, variable_values=variables, context_value=context)
+    assert not result.errors, result.errors
+    assert result.data
+    return next(iter(result.data.values()))
+
+
+async def hand_in(
+    world: World, *drafts: Mapping[str, Any], name: str = "monitor", at: datetime = IN_NOVEMBER
+) -> list[dict[str, Any]]:
+    answer = await ask(world, name, SUBMIT, at, input={"drafts": list(drafts)})
+    results: list[dict[str, Any]] = answer["results"]
+    return results
+
+
+async def listed(world: World, name: str, at: datetime = IN_NOVEMBER, **filter: Any) -> list[dict[str, Any]]:
+    return [edge["node"] for edge in (await ask(world, name, LIST, at, filter=filter))["edges"]]
+
+
+async def score_of(world: World, name: str = "officer", at: datetime = CLOSED, code: str = "360703-JT") -> float | None:
+    found = await ask(world, name, SCORE, at, unit=world.units[code].id, month=NOVEMBER.isoformat())
+    score: float | None = found["monthlyScore"]
+    return score
+
+
+async def another_point(world: World, code: str, *monitors: str) -> None:
+    assert world.point
+    ids = tuple(world.people[name].id for name in monitors or ("monitor",))
+    made = replace(world.point, id=new_id("pnt"), code=code, monitor_ids=ids)
+    await world.store.monitoring_points.put_all([made])
+
+
+async def a_colleague(world: World, name: str = "monitor2") -> None:
+    """A second monitor of the county, as yet of no point."""
+    world._person(name, Role.MONITOR, "360703", ())
+    await world.store.users.put_all([world.people[name]])

@@ -1,0 +1,116 @@
+"""Redactions for tests: photos that are READY, the operations, and the worker's steps."""
+
+import hashlib
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from api.graphql.context import clock
+from api.publication.redaction_worker import RedactionWork
+from schema.media.media import Rendition, Thumbnail
+from schema.media.media_facts import MediaFacts
+from scripts.demo.scenes import draw_scene
+from tests.support.world import REFUSED, World, draft, medium, new_id
+
+COUNTER = draw_scene(1, 640, 480, [])
+"""Three clerks behind glass."""
+FIELDS = """
+id state purpose faceDetection revision failure requestedAt
+faces { left top right bottom origin confidence } boxes { left top right bottom origin confidence }
+rendering { revision sha256 byteSize width height renderedAt }
+history { kind revision boxCount sha256 note by { id } }
+media { id } requestedBy { id } decidedBy { id } link { url contentType width height }
+"""
+
+
+def step(name: str, input_type: str) -> str:
+    return f"""
+mutation Step($input: {input_type}!) {{
+  {name}(input: $input) {{ ... on RedactionPayload {{ redaction {{ {FIELDS} }} }} {REFUSED} }}
+}}"""
+
+
+STEPS = {
+    "request": step("requestRedaction", "RequestRedactionInput"),
+    "correct": step("correctRedaction", "CorrectRedactionInput"),
+    "approve": step("approveRedaction", "ApproveRedactionInput"),
+    "reject": step("rejectRedaction", "RejectRedactionInput"),
+}
+ONE = f"query One($id: ID!) {{ redaction(id: $id) {{ {FIELDS} }} }}"
+OF_MEDIUM = (
+    "query All($id: ID!) { observation(id: $id) { content { media { redactions { id state link { url } } } } } }"
+)
+BOX = {"left": 0.25, "top": 0.5, "right": 0.5, "bottom": 0.75}
+
+
+async def ready_photo(world: World, body: bytes = COUNTER, **fields: Any) -> tuple[str, str]:
+    """An observation whose one photo is READY, and can be shown: its id and the photo's."""
+    photo = medium(body, **fields)
+    [result] = await world.submit("inspector", draft(media=[photo]))
+    await world.store.objects.put(f"originals/{photo['id']}-{photo['sha256']}", body, "image/jpeg")
+    await world.store.media.confirm(photo["id"], clock())
+    shown = [Thumbnail(rendition=Rendition.SMALL, width=320, height=240, key="thumbnails/none")]
+    await world.store.media.ready(photo["id"], clock(), MediaFacts(width=640, height=480), shown)
+    return result["id"], photo["id"]
+
+
+async def take(world: World, name: str, what: str, **input: Any) -> dict[str, Any]:
+    """A step by that person: the redaction as it is then, or the refusal."""
+    [answer] = (await world.ask(name, STEPS[what], input=input)).values()
+    found: dict[str, Any] = answer.get("redaction", answer)
+    return found
+
+
+async def requested(world: World, media_id: str, name: str = "officer") -> str:
+    id = new_id("red")
+    made = await take(world, name, "request", id=id, mediaId=media_id, purpose="通报用图")
+    assert made["state"] == "REQUESTED", made
+    return id
+
+
+async def one(world: World, name: str, id: str) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = (await world.ask(name, ONE, id=id))["redaction"]
+    return found
+
+
+async def of_medium(world: World, name: str, observation_id: str) -> list[dict[str, Any]]:
+    """As that person sees them beside the photo."""
+    answer = (await world.ask(name, OF_MEDIUM, id=observation_id))["observation"]
+    [photo] = answer["content"]["media"]
+    found: list[dict[str, Any]] = photo["redactions"]
+    return found
+
+
+def worker(world: World, folder: Path, *, model: Path | None = None, later: timedelta = timedelta()) -> RedactionWork:
+    """A worker that, unless given a model, finds no faces: most tests want the steps only."""
+    return RedactionWork(world.store, folder, lambda: clock() + later, model=model)
+
+
+async def corrected(world: World, id: str, name: str = "officer", *boxes: dict[str, float], revision: int = 0) -> Any:
+    return await take(
+        world, name, "correct", id=new_id("evt"), redactionId=id, revision=revision, boxes=list(boxes or [BOX])
+    )
+
+
+async def awaiting(world: World, folder: Path, media_id: str, name: str = "officer") -> dict[str, Any]:
+    """A redaction that waits for its second person, requested and corrected by the first."""
+    id = await requested(world, media_id, name)
+    work = worker(world, folder)
+    assert await work.do_one()
+    await corrected(world, id, name)
+    assert await work.do_one()
+    found = await one(world, name, id)
+    assert found is not None
+    assert found["state"] == "AWAITING_APPROVAL", found
+    return found
+
+
+async def approved(world: World, redaction: dict[str, Any], name: str = "clerk") -> dict[str, Any]:
+    """Approved by that person, who looks at the redaction as it is now first."""
+    await one(world, name, redaction["id"])
+    sha256 = redaction["rendering"]["sha256"]
+    return await take(world, name, "approve", id=new_id("evt"), redactionId=redaction["id"], sha256=sha256)
+
+
+def sha256_of(body: bytes) -> str:
+    return hashlib.sha256(body).hexdigest()

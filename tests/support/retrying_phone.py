@@ -1,0 +1,249 @@
+"""Phones for tests of failure: each step is sent again, with jitter, until it has come true; every answer is remembered.
+
+Who takes the servers down meanwhile is left to `chaos`. Nothing of the reference phone is used: this one judges freely.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any, TypeVar
+
+import httpx
+
+from tests.support.world import draft, medium, new_id
+
+T = TypeVar("T")
+OPERATIONS = Path(__file__).parents[2] / "mobile_contract" / "operations"
+FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0
+SIGNED_OUT = frozenset({"UNAUTHENTICATED", "SESSION_ENDED"})
+
+
+class NotNow(Exception):  # noqa: N818
+    """This attempt came to nothing, and another may not; the text says why in a word or two."""
+
+
+class Refused(Exception):  # noqa: N818
+    """The server's typed no; the text is its code."""
+
+
+@cache
+def document(operation: str) -> str:
+    return (OPERATIONS / f"{operation}.graphql").read_text()
+
+
+@dataclass(frozen=True)
+class Photo:
+    """What a phone hands in: a draft, and its one medium, `picture` with so many zeros behind it."""
+
+    draft: dict[str, Any]
+    picture: bytes
+    zeros: int
+
+    @classmethod
+    def of(cls, picture: bytes, zeros: int) -> "Photo":
+        return cls(draft(media=[medium(picture + bytes(zeros))]), picture, zeros)
+
+    @property
+    def body(self) -> bytes:
+        return self.picture + bytes(self.zeros)
+
+    @property
+    def id(self) -> str:
+        return str(self.draft["id"])
+
+    @property
+    def media_id(self) -> str:
+        return str(self.draft["media"][0]["id"])
+
+    @property
+    def sha256(self) -> str:
+        return str(self.draft["media"][0]["sha256"])
+
+
+@dataclass
+class Phone:
+    """One device of one person.
+
+    `receipts` are the first of each observation; `pulled` is what its pulls add up to; `denials` are what servers said
+    later against their own word.
+    """
+
+    address: str
+    user_name: str
+    password: str
+    random: Random
+    http: httpx.AsyncClient
+    receipts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    confirmed: set[str] = field(default_factory=set)
+    denials: list[str] = field(default_factory=list)
+    retries: Counter[str] = field(default_factory=Counter)
+    waits: list[float] = field(default_factory=list)
+    sign_ins: int = 0
+    refreshes: int = 0
+    pulled: dict[str, dict[str, Any]] = field(default_factory=dict)
+    _cursor: str | None = None
+    _device_id: str = field(default_factory=lambda: new_id("dev"))
+    _tokens: dict[str, Any] | None = None
+
+    async def hand_in(self, photo: Photo) -> None:
+        """Until its receipt is here and its medium confirmed; now and then the draft is sent again for nothing."""
+        begun = time.monotonic()
+        slot = await self._until("submit", lambda: self._submit(photo))
+        if self.random.random() < 0.2:
+            slot = await self._until("submit again", lambda: self._submit(photo))
+        while photo.media_id not in self.confirmed:
+            await self._put(photo, slot)
+            await self._until("confirm", lambda: self._confirm(photo))
+            slot = None
+        self.waits.append(time.monotonic() - begun)
+
+    async def submit_again(self, photo: Photo) -> None:
+        await self._until("submit again", lambda: self._submit(photo))
+
+    async def media_states(self) -> dict[str, str]:
+        """The state of every medium of this person's, by id."""
+        states: dict[str, str] = {}
+        after: str | None = None
+        while True:
+            variables = {"first": 100, "after": after}
+            page = await self._until("read", lambda variables=variables: self._ask("MyMedia", variables))  # type: ignore[misc]
+            for edge in page["edges"]:
+                states |= {each["id"]: each["state"] for each in edge["node"]["content"]["media"]}
+            if not page["pageInfo"]["hasNextPage"]:
+                return states
+            after = page["pageInfo"]["endCursor"]
+
+    async def pull(self) -> int:
+        """One page of what has changed of this person's observations; how many came."""
+        asked = {"since": self._cursor, "kinds": ["OBSERVATION"], "first": 50}
+        page = await self._until("pull", lambda: self._ask("Changes", asked))
+        self._cursor = page["cursor"]
+        self.pulled |= {change["id"]: change["record"] for change in page["changes"]}
+        return len(page["changes"])
+
+    async def _until(self, step: str, attempt: Callable[[], Awaitable[T]]) -> T:
+        wait = FIRST_WAIT
+        while True:
+            try:
+                return await attempt()
+            except NotNow as reason:
+                self.retries[f"{step}: {reason}"] += 1
+            await asyncio.sleep(self.random.uniform(wait / 2, wait))
+            wait = min(wait * 2, LONGEST_WAIT)
+
+    async def _submit(self, photo: Photo) -> dict[str, Any] | None:
+        """The upload slot; None where the server has been told of the upload."""
+        result = _only(await self._ask("SubmitObservations", {"input": {"drafts": [photo.draft]}}))
+        first = self.receipts.setdefault(photo.id, result["receipt"])
+        if result["receipt"] != first:
+            self.denials.append(f"{photo.id}: the receipt was {first} and is {result['receipt']}")
+        return next(iter(result["uploads"]), None)
+
+    async def _put(self, photo: Photo, slot: dict[str, Any] | None) -> None:
+        """With the slot at hand first, then with a fresh one each time: the store may have moved, or have some parts."""
+
+        async def attempt() -> None:
+            nonlocal slot
+            used, slot = slot or await self._slot(photo), None
+            if used is None:
+                return
+            if used["kind"] == "SINGLE":
+                await self._put_bytes(used, photo.body)
+                return
+            for part in used["parts"]:
+                if not part["hasArrived"]:
+                    start = part["offset"]
+                    await self._put_bytes(part, photo.body[start : start + part["byteSize"]])
+
+        if slot and slot["kind"] == "MULTIPART":  # a draft's answer has no parts yet
+            slot = None
+        await self._until("put", attempt)
+
+    async def _put_bytes(self, to: dict[str, Any], body: bytes) -> None:
+        headers = {header["name"]: header["value"] for header in to["headers"]}
+        response = await self._send("PUT", to["url"], headers=headers, content=body)
+        if not response.is_success:
+            raise NotNow(f"HTTP {response.status_code}")
+
+    async def _slot(self, photo: Photo) -> dict[str, Any] | None:
+        """None where the server has been told of the upload."""
+        wanted = {"media": [{"mediaId": photo.media_id}]}
+        result = _only(await self._ask("RequestUploads", {"input": wanted}))
+        slot: dict[str, Any] | None = result["slot"]
+        return slot
+
+    async def _confirm(self, photo: Photo) -> None:
+        try:
+            _only(await self._ask("ConfirmMedia", {"input": {"mediaIds": [photo.media_id]}}))
+        except NotNow as reason:
+            if str(reason) != "NOT_ARRIVED":
+                raise
+            self.denials.append(f"{photo.media_id}: the store had taken it, and confirming found nothing")
+            return
+        self.confirmed.add(photo.media_id)
+
+    async def _ask(self, operation: str, variables: dict[str, Any]) -> dict[str, Any]:
+        """One attempt, as whoever is signed in; a session that has run out is renewed, and the attempt is lost."""
+        if self._tokens is None:
+            await self._sign_in()
+        assert self._tokens is not None
+        try:
+            return await self._once(operation, variables, self._tokens["accessToken"])
+        except Refused as refusal:
+            if str(refusal) not in SIGNED_OUT:
+                raise
+        await self._renew()
+        raise NotNow("the session was renewed")
+
+    async def _sign_in(self) -> None:
+        given = {"userName": self.user_name, "password": self.password, "deviceId": self._device_id, "deviceName": "x"}
+        self._tokens = await self._once("SignIn", {"input": given})
+        self.sign_ins += 1
+
+    async def _renew(self) -> None:
+        assert self._tokens is not None
+        given = {"refreshToken": self._tokens["refreshToken"], "deviceId": self._device_id}
+        try:
+            self._tokens = await self._once("RefreshSession", {"input": given})
+            self.refreshes += 1
+        except Refused as refusal:
+            if str(refusal) not in SIGNED_OUT:
+                raise
+            self._tokens = None
+
+    async def _once(self, operation: str, variables: dict[str, Any], token: str | None = None) -> dict[str, Any]:
+        body = {"query": document(operation), "operationName": operation, "variables": variables}
+        headers = {"Accept": "application/graphql-response+json"}
+        headers |= {"Authorization": f"Bearer {token}"} if token else {}
+        response = await self._send("POST", f"{self.address}/graphql", json=body, headers=headers)
+        answer = response.json()
+        for error in answer.get("errors", ()):
+            _refuse(error["extensions"])
+        [root] = answer["data"].values()
+        if root.get("__typename") == "Refused":
+            _refuse(root)
+        return dict(root)
+
+    async def _send(self, method: str, url: str, **request: Any) -> httpx.Response:
+        try:
+            return await self.http.request(method, url, **request)
+        except httpx.TransportError as error:
+            raise NotNow(type(error).__name__) from None
+
+
+def _only(payload: dict[str, Any]) -> dict[str, Any]:
+    [result] = payload["results"]
+    if result["refusal"]:
+        _refuse(result["refusal"])
+    return dict(result)
+
+
+def _refuse(refusal: dict[str, Any]) -> None:
+    if refusal["nextStep"] == "RETRY_LATER":
+        raise NotNow(refusal["code"])
+    raise Refused(refusal["code"])

@@ -1,0 +1,150 @@
+"""Change work: what the worker enters of the log is whole after any kill, has one writer, and never waits for quiet."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import anyio
+import pytest
+
+from api.graphql.context import clock
+from api.sync import change_feed_worker
+from api.sync.change_feed_worker import ChangeWork
+from schema.sync.changes import ChangeKind
+from storage.mongodb.change_stream import follow
+from storage.sync.change_sources import PIPELINE
+from storage.sync.changes import LeaseLost, Seen
+from tests.support.pulling import Puller, followed, point_of, settled
+from tests.support.world import World, new_id
+
+
+@pytest.fixture
+def driver() -> str:
+    return "motor"
+
+
+async def test_where_something_is_written_all_the_time_a_batch_comes_to_its_end_all_the_same(world: World) -> None:
+    async def write() -> None:
+        while True:
+            for name in ("一", "二"):
+                await world.store.units.put_all([replace(world.units["360703-JT"], name=name)])
+                await anyio.sleep(0.05)
+
+    async with follow(world.store.mongo, PIPELINE, None) as stream, anyio.create_task_group() as tasks:
+        tasks.start_soon(write)
+        with anyio.fail_after(5):
+            changed = await stream.batch(500)
+            while len(changed.events) < 5:
+                changed = await stream.batch(500)
+        tasks.cancel_scope.cancel()
+    assert not changed.is_all
+    assert changed.at
+    assert abs(clock() - changed.at) < timedelta(seconds=10)
+
+
+async def test_before_the_first_worker_has_run_there_is_nothing_and_the_cursor_holds(world: World) -> None:
+    phone = Puller(world, "inspector")
+    page = await phone.page()
+    assert (page["changes"], page["hasMore"], page["asOf"]) == ([], False, None)
+    phone.cursor = page["cursor"]
+    async with followed(world.store):
+        await phone.pull()
+    assert len(phone.of("Unit")) > 3
+
+
+async def test_a_worker_that_was_away_misses_nothing(world: World) -> None:
+    phone = Puller(world, "inspector")
+    async with followed(world.store):
+        await phone.pull()
+    own = await world.observe("inspector")
+    async with followed(world.store):
+        changed = await phone.pull()
+    assert [change["id"] for change in changed] == [own]
+
+
+async def test_what_touches_more_than_a_piece_is_entered_whole_also_after_a_kill(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(change_feed_worker, "MOST", 4)
+    phone = Puller(world, "inspector")
+    async with followed(world.store):
+        await phone.pull()
+    own = [await world.observe("inspector") for _ in range(6)]
+    case = await world.open_case("officer", *own)
+    entered = world.store.changes.enter
+    left = 2
+
+    async def killed(*given: Any, **named: Any) -> int:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise asyncio.CancelledError
+        return await entered(*given, **named)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.store.changes, "enter", killed)
+        with pytest.raises(asyncio.CancelledError):
+            await ChangeWork(world.store, new_id("ses"), clock).follow()
+    async with followed(world.store):
+        await phone.pull()
+    assert {id for id in own if phone.records[id]["followUps"][0]["caseNumber"] == case["number"]} == set(own)
+
+
+async def test_where_the_log_does_not_reach_back_phones_begin_anew(world: World) -> None:
+    phone = Puller(world, "inspector")
+    async with followed(world.store):
+        await phone.pull()
+    own = await world.observe("inspector")
+    async with follow(world.store.mongo, PIPELINE, None) as stream:
+        await world.observe("inspector")
+        [event] = (await stream.batch(1)).events
+    # A second earlier nothing of the kind happened: where a stream left off is not found again.
+    token = event["_id"]["_data"]
+    lost = {"_data": f"{token[:2]}{int(token[2:10], 16) - 1:08X}{token[10:]}"}
+    await world.store.mongo.collection("change_state").update_one({}, {"$set": {"token": lost}})
+    async with followed(world.store):
+        await settled(world.store)
+        refused = await phone.page()
+        assert (refused.get("code"), refused.get("field")) == ("CURSOR_EXPIRED", "since")
+        phone.cursor, phone.records = None, {}
+        await phone.pull()
+    assert own in phone.records
+
+
+async def test_what_went_long_ago_is_forgotten_and_who_slept_longer_begins_anew(world: World) -> None:
+    asleep, awake = Puller(world, "inspector"), Puller(world, "inspector")
+    point = point_of(world)
+    async with followed(world.store):
+        await asleep.pull()
+        await awake.pull()
+        outside = world.units["360783"]
+        await world.store.monitoring_points.put_all([replace(point, unit_id=outside.id, path=outside.path)])
+        await awake.pull()
+        assert point.id not in awake.records
+        for unit in world.units.values():
+            await world.store.units.put_all([replace(unit, name=f"{unit.name}一")])
+        await awake.pull()
+        await ChangeWork(world.store, "later", lambda: clock() + timedelta(days=401)).forget()
+        assert (await asleep.page())["code"] == "CURSOR_EXPIRED"
+        assert await awake.pull() == []
+
+
+async def test_the_sequence_has_one_writer(world: World) -> None:
+    changes = world.store.changes
+    now, soon = clock(), clock() + timedelta(seconds=10)
+    assert await changes.claim("one", now, soon)
+    assert await changes.claim("two", now, soon) is None
+    assert await changes.claim("one", now, soon)
+    later = soon + timedelta(seconds=1)
+    assert await changes.claim("two", later, later + timedelta(seconds=10))
+    record = Seen(ChangeKind.UNIT, new_id("unt"), frozenset({"utopic"}), "digest")
+    with pytest.raises(LeaseLost):
+        await changes.enter("one", [record], token=None, as_of=None, until=later)
+    assert await changes.heads(ChangeKind.UNIT, "", 10) == []
+    with pytest.raises(LeaseLost):
+        await changes.begin_anew("one")
+    await changes.release("one")
+    assert await changes.claim("one", later, soon) is None
+    await changes.release("two")
+    assert await changes.claim("one", later, soon)
