@@ -5,8 +5,7 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,57 +13,40 @@ from urllib.parse import unquote
 
 import pytest
 import rfc8785
-from graphql import FieldNode, OperationDefinitionNode, OperationType, build_schema, parse, validate
+from graphql import (
+    FieldNode,
+    OperationDefinitionNode,
+    OperationType,
+    TypeInfo,
+    TypeInfoVisitor,
+    Visitor,
+    build_schema,
+    parse,
+    validate,
+    visit,
+)
 
 from api.graphql.partial_batches import coercion_faults
 from api.imports.runner import Noun, template
 from api.settings import Settings
 from api.telemetry.metrics import Metrics
 from schema.access.permissions import PERMITS
-from schema.access.viewers import Role, Viewer
+from schema.access.viewers import Role
 from schema.casework.cases import MOVES
+from schema.checks.thresholds import DEFAULTS, MEASURES, Measure
 from schema.core.digests import canonical, digest_of
 from schema.core.ids import PREFIXES, kind_of
 from schema.core.refusals import CATALOGUE
+from schema.fieldwork.observations import METHODS_OF
 from schema.media.media import KINDS
 from tests.contract.test_vocabulary import a_draft
+from tests.support.doc_pages import BLOCKS, PAGES, ROOT, Block, blocks_of, coded, name_of, rows
 from tests.support.world import SCHEMA, World, new_id
 
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 CONTRACT = build_schema((ROOT / "mobile_contract" / "schema.graphql").read_text("utf-8"))
 LANGUAGES = {"csv", "graphql", "ini", "js", "json", "sh", "text"}
 COMMANDS = {"aws", "cd", "curl", "eval", "export", "git", "mkdir", "mongodump", "mongorestore", "tar"}
 FACTORS = {"": 1, "KiB": 1024, "MiB": 1024**2, "s": 1, "days": 1}
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced block; `follows` says that only blank lines part it from the one before."""
-
-    page: Path
-    line: int
-    language: str
-    text: str
-    follows: bool
-
-
-def blocks_of(page: Path) -> Iterator[Block]:
-    lines = page.read_text("utf-8").splitlines()
-    start, end = None, -1
-    for number, line in enumerate(lines):
-        if not line.startswith("```"):
-            continue
-        if start is None:
-            start = number
-            continue
-        follows = end >= 0 and not any(each.strip() for each in lines[end + 1 : start])
-        yield Block(page, start + 1, lines[start][3:], "\n".join(lines[start + 1 : number]) + "\n", follows)
-        start, end = None, number
-    assert start is None, f"{page}: a block is not closed"
-
-
-BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 
 
 @pytest.fixture
@@ -74,30 +56,7 @@ def driver() -> str:
 
 def in_(*languages: str) -> list[Any]:
     found = [block for block in BLOCKS if block.language in languages]
-    return [pytest.param(block, id=f"{block.page.name}:{block.line}") for block in found]
-
-
-def rows(page: str, *titles: str) -> list[list[str]]:
-    """Cells of the table of that page whose header begins with these titles."""
-    lines = iter((ROOT / page).read_text("utf-8").splitlines())
-    for line in lines:
-        if cells(line)[: len(titles)] == list(titles):
-            next(lines)
-            found: list[list[str]] = []
-            for row in lines:
-                if not row.startswith("|"):
-                    return found
-                found.append(cells(row))
-            return found
-    raise AssertionError(f"{page} has no table {titles}")
-
-
-def cells(line: str) -> list[str]:
-    return [cell.strip() for cell in line.strip("|").split("|")] if line.startswith("|") else []
-
-
-def coded(text: str) -> list[str]:
-    return re.findall(r"`([^`]+)`", text)
+    return [pytest.param(block, id=f"{block.path}:{block.line}") for block in found]
 
 
 def operations(block: Block) -> list[OperationDefinitionNode]:
@@ -112,7 +71,7 @@ def test_an_example_fits_the_contract(block: Block) -> None:
 @pytest.mark.parametrize(
     ("example", "values"),
     [
-        pytest.param(one, other, id=f"{other.page.name}:{other.line}")
+        pytest.param(one, other, id=f"{other.path}:{other.line}")
         for one, other in pairwise(BLOCKS)
         if (one.language, other.language) == ("graphql", "json") and other.follows and one.page == other.page
     ],
@@ -130,18 +89,34 @@ def test_the_variables_beside_an_example_fit_it(example: Block, values: Block) -
         assert kind_of(id)
 
 
-@pytest.mark.parametrize("role", Role)
-def test_a_role_page_shows_only_what_the_role_may_ask(role: Role) -> None:
-    viewer = Viewer("", frozenset({role}), (), None, None, frozenset(), None)
-    examples = [block for block in BLOCKS if block.page.stem == str(role.value).lower() and block.language == "graphql"]
-    assert examples
-    for operation in (operation for block in examples for operation in operations(block)):
-        for field in operation.selection_set.selections:
-            assert isinstance(field, FieldNode)
-            assert PERMITS[f"{operation.operation.value.capitalize()}.{field.name.value}"].admits(viewer)
+RECIPES = [block for block in BLOCKS if block.is_recipe and block.language == "graphql"]
 
 
-async def test_the_queries_of_a_page_run_for_its_reader(world: World) -> None:
+def may_ask(block: Block) -> frozenset[Role]:
+    """The roles that the table of permits lets pass at every field of a block."""
+    types, passing = TypeInfo(CONTRACT), set(Role)
+
+    class Fields(Visitor):
+        def enter_field(self, node: FieldNode, *_: Any) -> None:
+            if not node.name.value.startswith("__"):
+                owner = types.get_parent_type()
+                assert owner
+                passing.intersection_update(PERMITS[f"{owner.name}.{node.name.value}"].roles)
+
+    visit(parse(block.text), TypeInfoVisitor(types, Fields()))
+    return frozenset(passing)
+
+
+@pytest.mark.parametrize("block", RECIPES, ids=lambda block: f"{block.path}:{block.line}")
+def test_a_recipe_names_the_roles_that_may_ask_for_all_of_it(block: Block) -> None:
+    assert block.roles == may_ask(block)
+
+
+def test_there_is_a_recipe_for_each_role() -> None:
+    assert set(Role) == {role for block in RECIPES for role in block.roles or ()}
+
+
+async def test_the_queries_of_a_page_run_for_its_readers(world: World) -> None:
     """Within the limits of documents, too."""
     case = await world.open_case()
     assert world.point is not None
@@ -155,16 +130,17 @@ async def test_the_queries_of_a_page_run_for_its_reader(world: World) -> None:
         "industry": world.point.industry,
         "near": {"latitude": 25.8, "longitude": 114.7, "radiusMetres": 2000},
     }
-    readers = {"README": "supervisor", "api": "inspector"}
+    readers = {"README.md": {Role.SUPERVISOR}, "docs/api.md": {Role.INSPECTOR}}
     for block in (block for block in BLOCKS if block.language == "graphql"):
-        reader = readers.get(block.page.stem, block.page.stem)
-        for operation in operations(block):
-            if operation.operation is OperationType.QUERY:
-                name = operation.name.value if operation.name else None
-                result = await SCHEMA.execute(
-                    block.text, variable_values=values, context_value=world.context(reader), operation_name=name
-                )
-                assert not result.errors, (block.page.name, block.line, result.errors)
+        for role in (block.roles or ()) if block.is_recipe else readers[block.path]:
+            for operation in operations(block):
+                if operation.operation is OperationType.QUERY:
+                    name = operation.name.value if operation.name else None
+                    context = world.context(str(role.value).lower())
+                    result = await SCHEMA.execute(
+                        block.text, variable_values=values, context_value=context, operation_name=name
+                    )
+                    assert not result.errors, (block.path, block.line, role, result.errors)
 
 
 @pytest.mark.parametrize("block", in_("json"))
@@ -183,7 +159,7 @@ def is_command(name: str) -> bool:
     return name.startswith("scripts/") and os.access(ROOT / name, os.X_OK)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_commands_settings_and_metrics_that_a_page_names_exist(page: Path) -> None:
     text = page.read_text("utf-8")
     for name in re.findall(r"\bscripts/[a-z]+\b(?!\.)", text):
@@ -197,7 +173,7 @@ def test_commands_settings_and_metrics_that_a_page_names_exist(page: Path) -> No
     assert {block.language for block in blocks_of(page)} <= LANGUAGES
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
         if "://" in target:
@@ -215,9 +191,14 @@ def anchors_of(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-def test_the_readme_leads_to_every_page() -> None:
-    text = PAGES[0].read_text("utf-8")
-    assert [page.name for page in PAGES[1:] if f"(docs/{page.name})" not in text] == []
+@pytest.mark.parametrize("index", [ROOT / "README.md", ROOT / "docs" / "clients" / "README.md"], ids=name_of)
+def test_an_index_leads_to_every_page_below_it(index: Path) -> None:
+    """A folder's own index stands for its pages."""
+    folder = ROOT / "docs" if index.parent == ROOT else index.parent
+    pages = [page for page in [*folder.glob("*.md"), *folder.glob("*/README.md")] if page != index]
+    text = index.read_text("utf-8")
+    assert pages
+    assert [page.name for page in pages if f"({page.relative_to(index.parent).as_posix()})" not in text] == []
 
 
 def test_every_setting_is_listed_with_its_default() -> None:
@@ -270,12 +251,26 @@ def test_the_table_of_roles_is_the_table_of_permits() -> None:
 
 
 def test_the_table_of_moves_is_the_life_of_a_case() -> None:
-    listed = {coded(to)[0]: coded(before) for to, before, *_ in rows("docs/officer.md", "to", "from")}
+    listed = {coded(to)[0]: coded(before) for to, before, *_ in rows("docs/clients/cases.md", "to", "from")}
     reached = {str(target.value) for targets in MOVES.values() for target in targets}
     assert set(listed) == reached
     assert {(before, to) for to, states in listed.items() for before in states} == {
         (str(before.value), str(target.value)) for before, targets in MOVES.items() for target in targets
     }
+
+
+def test_the_table_of_methods_is_what_each_role_records_by() -> None:
+    listed = {Role(coded(role)[0]): set(coded(methods)) for role, methods in rows("docs/clients/recording.md", "role")}
+    assert listed == {role: {str(method.value) for method in methods} for role, methods in METHODS_OF.items()}
+
+
+def test_the_table_of_thresholds_is_what_the_product_comes_with() -> None:
+    units = {"metres": Measure.METRES, "seconds": Measure.SECONDS, "km/h": Measure.KILOMETRES_PER_HOUR}
+    units |= {"bits of 256": Measure.BITS, "days": Measure.DAYS, "ratings": Measure.RATINGS}
+    listed = rows("docs/clients/flags.md", "kind", "measure", "at first")
+    assert [(coded(kind)[0], units[measure], float(first)) for kind, measure, first in listed] == [
+        (str(each.kind.value), MEASURES[each.kind], each.value) for each in DEFAULTS
+    ]
 
 
 def test_prefixes_and_content_types_are_the_codes() -> None:
@@ -288,7 +283,7 @@ def test_prefixes_and_content_types_are_the_codes() -> None:
 
 def test_the_worked_digest_is_that_of_the_draft_beside_it() -> None:
     draft = a_draft()
-    texts = [block.text.strip() for block in BLOCKS if block.page.name == "api.md"]
+    texts = [block.text.strip() for block in BLOCKS if block.path == "docs/api.md"]
     [sent] = [json.loads(text) for text in texts if text.startswith("{\n") and draft.id in text]
     assert sent == canonical(draft) | {"capturedAt": draft.captured_at.isoformat(), "unit": None}
     assert rfc8785.dumps(canonical(draft)).decode() in texts
