@@ -6,12 +6,15 @@ What a reading is, is in `schema/accounts/device_clocks.py`; which time is shown
 import strawberry
 
 from api.graphql.context import Context, Info
+from api.registration import Registration
 from schema.access.guards import query
 from schema.access.viewers import Owner
+from schema.accounts import device_clocks
 from schema.accounts.device_clocks import ClockReading, DeviceClockInput, compared
 from schema.core.ids import checked
 from schema.core.pagination import DEFAULT_PAGE, Connection
 from schema.core.refusals import Refusal, RefusalCode
+from schema.fieldwork.observations import Observation
 from storage.accounts.device_clocks import keyset_of
 
 
@@ -58,7 +61,13 @@ class ClockQueries:
 
 async def _sender(info: Info, observation_id: str) -> tuple[str, str | None]:
     """Author and device of an observation; raises `Refusal(NOT_FOUND)` where the viewer may not know them."""
-    observation = await info.context.links.observation(checked(observation_id, "obs", field="observationId"))
+    observation = await info.context.load.one(Observation, checked(observation_id, "obs", field="observationId"))
     if observation is None or not info.context.actor.knows(Owner(observation.author_id, observation.office_path)):
         raise Refusal(RefusalCode.NOT_FOUND, field="observationId")
     return observation.author_id, observation.device_id
+
+
+REGISTRATION = Registration(
+    queries=(ClockQueries,),
+    permits=device_clocks.PERMITS,
+)

@@ -8,6 +8,7 @@ from typing import Annotated
 import strawberry
 
 from api.graphql.context import Context, Info
+from api.registration import Registration
 from schema.access.guards import mutation
 from schema.accounts.sessions import RevokeDeviceInput, RevokeDevicePayload, WipeDevicesInput, WipeDevicesPayload
 from schema.accounts.users import Device
@@ -74,3 +75,8 @@ class DeviceMutations:
     )
     async def wipe_devices(self, info: Info, input: WipeDevicesInput) -> WipeDevicesResult:
         return await wipe_devices(info.context, input)
+
+
+REGISTRATION = Registration(
+    mutations=(DeviceMutations,),
+)

@@ -16,8 +16,10 @@ from api.accounts.access_tokens import AccessTokens, Bearer
 from api.accounts.device_clocks import read_clock
 from api.accounts.devices import revoke
 from api.graphql.context import Context, Info
+from api.registration import Registration
 from api.telemetry import tracing
 from schema.access.guards import mutation
+from schema.accounts import sessions
 from schema.accounts.login_attempts import Bucket, buckets_of
 from schema.accounts.sessions import (
     SECRET_BYTES,
@@ -126,7 +128,7 @@ async def change_password(context: Context, input: ChangePasswordInput) -> Chang
     if not await _is_right(context, buckets, user.password_hash, [input.current_password, input.new_password]):
         raise Refusal(RefusalCode.BAD_CREDENTIALS, field="currentPassword")
     await context.store.attempts.succeed(buckets)
-    new_hash = await context.passwords.hash(input.new_password)
+    new_hash = await context.services.passwords.hash(input.new_password)
     changed = await context.store.users.change_password(user.id, user.password_hash, new_hash, device_id, context.now)
     if changed is None:
         raise Refusal(RefusalCode.BUSY, "The password was changed at this moment from elsewhere.")
@@ -140,7 +142,7 @@ async def _is_right(context: Context, buckets: Sequence[Bucket], known_hash: str
     """Whether any of `passwords` is the one; nothing was guessed where there was no time to compare."""
     try:
         for password in passwords:
-            if (await context.passwords.verify(known_hash, password)).is_right:
+            if (await context.services.passwords.verify(known_hash, password)).is_right:
                 return True
     except Refusal:
         await context.store.attempts.give_back(buckets)
@@ -168,7 +170,7 @@ async def _with_right_password(context: Context, input: SignInInput, device_id: 
     buckets = await _counted(context, name, user, device_id)
     known_hash = user.password_hash if user is not None and user.active else None
     try:
-        verdict = await context.passwords.verify(known_hash, input.password)
+        verdict = await context.services.passwords.verify(known_hash, input.password)
     except Refusal:
         await store.attempts.give_back(buckets)
         raise
@@ -176,7 +178,7 @@ async def _with_right_password(context: Context, input: SignInInput, device_id: 
         raise Refusal(RefusalCode.BAD_CREDENTIALS)
     await store.attempts.succeed(buckets)
     if verdict.is_outdated:
-        new_hash = await context.passwords.hash(input.password)
+        new_hash = await context.services.passwords.hash(input.password)
         await store.users.renew_password_hash(user.id, known_hash, new_hash)
     return user
 
@@ -251,3 +253,9 @@ class SessionMutations:
     @mutation(description="Choose another password (修改密码). Every other device is signed out; this one goes on.")
     async def change_password(self, info: Info, input: ChangePasswordInput) -> ChangePasswordResult:
         return await change_password(info.context, input)
+
+
+REGISTRATION = Registration(
+    mutations=(SessionMutations,),
+    permits=sessions.PERMITS,
+)

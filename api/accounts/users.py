@@ -5,13 +5,19 @@ Whom a viewer may know of at all is the filter in `storage/access/visibility.py`
 
 import strawberry
 
-from api.graphql.context import Info
+from api.graphql.context import Context, Info
+from api.graphql.loaders import by_id
+from api.graphql.nodes import RecordKind, loaded
+from api.registration import Registration
 from schema.access.guards import query
 from schema.access.viewers import Role
+from schema.accounts import users
 from schema.accounts.users import Me, User
 from schema.core.ids import checked
 from schema.core.pagination import DEFAULT_PAGE, Connection
 from schema.core.refusals import Refusal, RefusalCode
+from schema.organisation.units import Unit
+from storage.access import visibility
 from storage.access.visibility import colleagues
 from storage.accounts.users import keyset_of
 
@@ -45,9 +51,21 @@ class UserQueries:
         page = seal.page(first, after)
         below = None
         if unit_id is not None:
-            unit = await info.context.links.unit(checked(unit_id, "unt", field="unitId"))
+            unit = await info.context.load.one(Unit, checked(unit_id, "unt", field="unitId"))
             if unit is None:
                 raise Refusal(RefusalCode.NOT_FOUND, field="unitId")
             below = unit.path
         found = await info.context.store.users.page(colleagues(info.context.actor), page, role=role, below=below)
         return seal.connection(found, page, keyset_of)
+
+
+async def _visible_people(context: Context, ids: list[str]) -> list[User]:
+    return await context.store.users.many(ids, visibility.people(context.actor))
+
+
+REGISTRATION = Registration(
+    queries=(UserQueries,),
+    kinds=(RecordKind("usr", loaded(User)),),
+    loaders=(by_id(User, _visible_people),),
+    permits=users.PERMITS,
+)

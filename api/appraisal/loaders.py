@@ -1,43 +1,32 @@
-"""Rating links: what units come to by their published ratings, for one request, in two commands however many are asked for.
+"""Load what units come to by their published ratings, in two commands however many are asked for."""
 
-Who may read that is decided by the field's guard; what a rating is, in `schema/appraisal/ratings.py`.
-"""
+from datetime import date
 
-from datetime import date, datetime
-from functools import cached_property
-
-from strawberry.dataloader import DataLoader
-
+from api.graphql.context import Context
+from api.graphql.loaders import Loader
 from schema.appraisal.ratings import MonthlyRatings, check_month, month_start
 from schema.checks.thresholds import ThresholdKind, limits_of
-from schema.organisation.units import Unit
-from storage.store import Store
+from schema.core.refusals import Refusal
+from schema.organisation.units import MonthlyScore, Unit
 
 
-class ViewerRatingLinks:
-    """Implements `schema.core.context.RatingLinks`."""
+async def _monthly_scores(context: Context, keys: list[tuple[date, Unit]]) -> list[MonthlyScore | Refusal | None]:
+    """Give a refusal for a date that isn't the first of a month: the other keys of the batch go on."""
+    unit_ids, months = sorted({str(unit.id) for _, unit in keys}), sorted({month for month, _ in keys})
+    ratings = await context.store.ratings.of_months(unit_ids, months, context.now)
+    settings = await context.store.thresholds.above(*(unit.path for _, unit in keys))
 
-    def __init__(self, store: Store, now: datetime) -> None:
-        self._store = store
-        self._now = now
+    def score(ratings: MonthlyRatings | None, path: str, month: date) -> MonthlyScore | Refusal | None:
+        try:
+            check_month(month, field="month")
+        except Refusal as refusal:
+            return refusal
+        # What applied when the month began: a minimum that is lowered later would expose those who relied on it.
+        minimum = limits_of(settings, path, month_start(month)).of(ThresholdKind.RATING_MINIMUM)
+        mean = ratings.score(minimum) if ratings else None
+        return None if mean is None else MonthlyScore(mean)
 
-    async def monthly_score(self, unit: Unit, month: date) -> float | None:
-        check_month(month, field="month")
-        return await self._scores.load((str(unit.id), unit.path, month))
+    return [score(ratings.get((str(unit.id), month)), unit.path, month) for month, unit in keys]
 
-    @cached_property
-    def _scores(self) -> DataLoader[tuple[str, str, date], float | None]:
-        async def load(asked: list[tuple[str, str, date]]) -> list[float | None]:
-            found = await self._store.ratings.of_months(
-                sorted({id for id, _, _ in asked}), sorted({month for _, _, month in asked}), self._now
-            )
-            settings = await self._store.thresholds.above(*(path for _, path, _ in asked))
 
-            def score(ratings: MonthlyRatings | None, path: str, month: date) -> float | None:
-                # What applied when the month began: lowered afterwards, it would bare those who relied on it.
-                minimum = limits_of(settings, path, month_start(month)).of(ThresholdKind.RATING_MINIMUM)
-                return ratings.score(minimum) if ratings else None
-
-            return [score(found.get((id, month)), path, month) for id, path, month in asked]
-
-        return DataLoader(load_fn=load)
+LOADERS = (Loader(MonthlyScore, ("month", "unit"), _monthly_scores),)

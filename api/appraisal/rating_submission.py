@@ -86,7 +86,7 @@ async def submit_ratings(
     results |= {each.index: each.result for each in settling if each.result}
     for result in results.values():
         if result.refusal:
-            context.note(Refusal(result.refusal.code))
+            context.count_refusal(Refusal(result.refusal.code))
     return SubmitRatingsPayload(results=[results[index] for index in sorted(results)])
 
 

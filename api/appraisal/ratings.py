@@ -8,17 +8,22 @@ from typing import Annotated
 
 import strawberry
 
+from api.appraisal.loaders import LOADERS
 from api.appraisal.rating_submission import SubmitRatingsInput, SubmitRatingsPayload, submit_ratings
-from api.graphql.context import Info, unreadable
+from api.graphql.context import Context, Info, unreadable
+from api.graphql.nodes import RecordKind, only
+from api.registration import Registration
 from schema.access.guards import mutation, query
+from schema.appraisal import rating_drafts, ratings
 from schema.appraisal.ratings import Rating, check_month
 from schema.core.ids import checked
 from schema.core.pagination import DEFAULT_PAGE, Connection
 from schema.core.refusals import Refused
+from schema.organisation.units import Unit
 from storage.access import visibility
-from storage.access.visibility import NOTHING, all_of, within
 from storage.appraisal.ratings import keyset_of, of_month
 from storage.mongodb.client import Filter
+from storage.mongodb.filters import NOTHING, all_of, within
 
 
 @strawberry.input(description="Which ratings; all that is given must hold.")
@@ -37,7 +42,7 @@ SubmitRatingsResult = Annotated[
 async def _filter_of(info: Info, wanted: RatingFilter) -> Filter:
     parts: list[Filter] = []
     if wanted.unit_id is not None:
-        unit = await info.context.links.unit(checked(wanted.unit_id, "unt", field="filter.unitId"))
+        unit = await info.context.load.one(Unit, checked(wanted.unit_id, "unt", field="filter.unitId"))
         parts.append(within("unit_path", [unit.path]) if unit else NOTHING)
     if wanted.month is not None:
         check_month(wanted.month, field="filter.month")
@@ -72,3 +77,16 @@ class RatingMutations:
     )
     async def submit_ratings(self, info: Info, input: SubmitRatingsInput) -> SubmitRatingsResult:
         return await submit_ratings(info.context, input.drafts, unreadable(info))
+
+
+async def _find(context: Context, id: str) -> Rating | None:
+    return only(await context.store.ratings.many([id], visibility.ratings(context.actor, context.now)))
+
+
+REGISTRATION = Registration(
+    queries=(RatingQueries,),
+    mutations=(RatingMutations,),
+    kinds=(RecordKind("rat", _find, "Query.ratings"),),
+    loaders=LOADERS,
+    permits=(*ratings.PERMITS, *rating_drafts.PERMITS),
+)

@@ -17,7 +17,9 @@ from api.fieldwork.submission import positions
 from api.graphql.context import Context, Info, at_most, unreadable
 from api.graphql.id_conflicts import Newcomer, keep_aside
 from api.graphql.item_isolation import internal, isolated
+from api.registration import Registration
 from schema.access.guards import mutation, query
+from schema.casework import assignment_answers
 from schema.casework.assignment_answers import (
     HELD_FOR,
     MAX_ANSWERS,
@@ -64,7 +66,7 @@ async def answer_assignments(
 
 
 def _refused(context: Context, id: str | None, refusal: Refusal) -> AnswerResult:
-    context.note(refusal)
+    context.count_refusal(refusal)
     return AnswerResult(
         id=strawberry.ID(id) if id else None, outcome=AnswerOutcome.REFUSED, refusal=Refused.of(refusal)
     )
@@ -181,3 +183,10 @@ class AssignmentAnswerMutations:
     )
     async def answer_assignments(self, info: Info, input: AnswerAssignmentsInput) -> AnswerAssignmentsResult:
         return await answer_assignments(info.context, input, unreadable(info))
+
+
+REGISTRATION = Registration(
+    queries=(AssignmentAnswerQueries,),
+    mutations=(AssignmentAnswerMutations,),
+    permits=assignment_answers.PERMITS,
+)

@@ -15,7 +15,9 @@ from api.fieldwork.submission import positions
 from api.graphql.context import Context, Info, at_most, unreadable
 from api.graphql.id_conflicts import Newcomer, keep_aside
 from api.graphql.item_isolation import isolated
+from api.registration import Registration
 from schema.access.guards import mutation
+from schema.casework import assignment_notes, note_edits
 from schema.casework.assignment_answers import AnswerOutcome
 from schema.casework.assignment_notes import FULL, NoteEdit
 from schema.casework.assignments import Assignment
@@ -31,8 +33,8 @@ from schema.casework.note_edits import (
 from schema.core.digests import digest_of
 from schema.core.refusals import NextStep, Refusal, RefusalCode, Refused
 from schema.fieldwork.drafts import UnreadableDraft
-from storage.access.visibility import all_of
 from storage.mongodb.client import Filter
+from storage.mongodb.filters import all_of
 
 
 async def edit_notes(
@@ -65,7 +67,7 @@ class _Known:
 
 
 async def _known(context: Context, edits: Sequence[NoteEditInput]) -> _Known:
-    own = all_of({"assignee_id": context.actor.user_id}, await context.links.visible_assignments())
+    own = all_of({"assignee_id": context.actor.user_id}, await context.visible.assignments())
     store = context.store.assignments
     found = await store.many(sorted({edit.assignment_id for edit in edits}), own)
     taken = await store.with_edits([edit.id for edit in edits], own)
@@ -73,7 +75,7 @@ async def _known(context: Context, edits: Sequence[NoteEditInput]) -> _Known:
 
 
 def _refused(context: Context, id: str | None, refusal: Refusal) -> NoteEditResult:
-    context.note(refusal)
+    context.count_refusal(refusal)
     return NoteEditResult(
         id=strawberry.ID(id) if id else None, outcome=AnswerOutcome.REFUSED, refusal=Refused.of(refusal)
     )
@@ -138,3 +140,9 @@ class AssignmentNoteMutations:
     )
     async def edit_assignment_notes(self, info: Info, input: EditAssignmentNotesInput) -> EditAssignmentNotesResult:
         return await edit_notes(info.context, input, unreadable(info))
+
+
+REGISTRATION = Registration(
+    mutations=(AssignmentNoteMutations,),
+    permits=(*assignment_notes.PERMITS, *note_edits.PERMITS),
+)

@@ -17,6 +17,7 @@ from schema.casework.cases import ASSIGNABLE, CaseEventKind
 from schema.core.digests import digest_of
 from schema.core.ids import checked
 from schema.core.refusals import Refusal, RefusalCode
+from schema.organisation.units import Unit
 from storage.mongodb.client import Filter
 from storage.mongodb.errors import AlreadyThere
 
@@ -68,7 +69,7 @@ async def assign(context: Context, input: AssignInput) -> Assignment:
             raise Refusal(RefusalCode.WRONG_STATE, f"A case that is {case.state.value} is given to nobody.")
         case_id = str(case.id)
     elif input.unit_id is not None:
-        unit = await context.links.unit(checked(input.unit_id, "unt", field="unitId"))
+        unit = await context.load.one(Unit, checked(input.unit_id, "unt", field="unitId"))
         if unit is None or not context.actor.covers(unit.path):
             raise Refusal(RefusalCode.NOT_FOUND, field="unitId")
         unit_id, unit_path = str(unit.id), unit.path
@@ -145,7 +146,7 @@ async def finish(context: Context, input: FinishAssignmentInput) -> Assignment:
 
 async def withdraw(context: Context, input: StepAssignmentInput) -> Assignment:
     """By an officer who finds the assignment, as long as nobody has accepted it."""
-    offer = await _found(context, input.id, await context.links.visible_assignments(), "id")
+    offer = await _found(context, input.id, await context.visible.assignments(), "id")
     event = noted(context, CaseEventKind.WITHDRAWN, about=[str(offer.id)])
     ended = await context.store.assignments.end(offer.id, AssignmentState.WITHDRAWN, context.now, event)
     return ended or await _settled(context, offer.id, AssignmentState.WITHDRAWN)
@@ -179,7 +180,7 @@ def _kind(input: AssignInput) -> AssignmentKind:
 
 async def _assignee(context: Context, id: str, kind: AssignmentKind) -> User:
     """Raises `Refusal` for a person whom the viewer doesn't find, or to whom this kind isn't given."""
-    person = await context.links.user(checked(id, "usr", field="assigneeId"))
+    person = await context.load.one(User, checked(id, "usr", field="assigneeId"))
     if person is None or not person.active:
         raise Refusal(RefusalCode.NOT_FOUND, field="assigneeId")
     if ASSIGNEES[kind].isdisjoint(person.roles):

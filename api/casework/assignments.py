@@ -3,6 +3,7 @@
 The steps themselves are in `handovers.py`.
 """
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import strawberry
@@ -18,15 +19,19 @@ from api.casework.assignment_transitions import (
     hand_on,
     withdraw,
 )
-from api.graphql.context import Info
+from api.graphql.context import Context, Info
+from api.graphql.nodes import Pull, RecordKind, loaded
+from api.registration import Registration
 from schema.access.guards import mutation, query
+from schema.casework import assignments
 from schema.casework.assignments import Assignment, AssignmentState
 from schema.casework.cases import Case
 from schema.core.pagination import DEFAULT_PAGE, Connection
 from schema.core.refusals import Refused
-from storage.access.visibility import all_of
+from schema.sync.changes import ChangeKind
 from storage.casework.assignments import keyset_of
 from storage.mongodb.client import Document
+from storage.mongodb.filters import all_of
 
 
 @strawberry.type(description="The assignment as it is now, and its case.")
@@ -36,7 +41,7 @@ class AssignmentPayload:
     @strawberry.field(description="Its case, where it is of one.")
     async def case(self, info: Info) -> Case | None:
         case_id = self.assignment.case_id
-        return await info.context.links.case(case_id) if case_id else None
+        return await info.context.load.one(Case, case_id) if case_id else None
 
 
 @strawberry.input(description="Which assignments; all that is given must hold.")
@@ -64,7 +69,7 @@ class AssignmentQueries:
             {"state": {"$in": [state.value for state in wanted.states]}} if wanted.states is not None else {}
         )
         mine: Document = {"assignee_id": info.context.actor.user_id} if wanted.mine else {}
-        visible = await info.context.links.visible_assignments()
+        visible = await info.context.visible.assignments()
         found = await info.context.store.assignments.page(all_of(visible, states, mine), page)
         return seal.connection(found, page, keyset_of)
 
@@ -90,3 +95,16 @@ class AssignmentMutations:
     @mutation(description="Take back what has not been accepted (撤回).")
     async def withdraw_assignment(self, info: Info, input: StepAssignmentInput) -> AssignmentResult:
         return AssignmentPayload(assignment=await withdraw(info.context, input))
+
+
+async def _own_assignments(context: Context, ids: Sequence[str]) -> list[Assignment]:
+    own: Document = {"assignee_id": context.actor.user_id}
+    return await context.store.assignments.many(ids, all_of(own, await context.visible.assignments()))
+
+
+REGISTRATION = Registration(
+    queries=(AssignmentQueries,),
+    mutations=(AssignmentMutations,),
+    kinds=(RecordKind("asg", loaded(Assignment), "Query.assignments", Pull(ChangeKind.ASSIGNMENT, _own_assignments)),),
+    permits=assignments.PERMITS,
+)

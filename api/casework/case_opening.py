@@ -7,8 +7,7 @@ import strawberry
 
 from api.casework.case_transitions import event, visible_observations
 from api.graphql.context import Context
-from schema.casework.cases import MAX_SUMMARY, MAX_TITLE, Case, CaseEventKind, case_number
-from schema.casework.follow_ups import CaseState
+from schema.casework.cases import MAX_SUMMARY, MAX_TITLE, Case, CaseEventKind, CaseState, case_number
 from schema.core.digests import digest_of
 from schema.core.ids import checked
 from schema.core.refusals import Refusal, RefusalCode

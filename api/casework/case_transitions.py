@@ -14,10 +14,11 @@ from schema.casework.cases import (
     Case,
     CaseEvent,
     CaseEventKind,
+    CaseOutcome,
+    CaseState,
     check_move,
     states_before,
 )
-from schema.casework.follow_ups import CaseOutcome, CaseState
 from schema.core.digests import digest_of
 from schema.core.ids import checked
 from schema.core.refusals import Refusal, RefusalCode
@@ -153,7 +154,7 @@ async def visible_case(context: Context, id: str) -> Case:
     Not asked of the links: they would remember it as it is before the step.
     """
     wanted = checked(id, "cas", field="caseId")
-    found = await context.store.cases.many([wanted], await context.links.visible_cases())
+    found = await context.store.cases.many([wanted], await context.visible.cases())
     if not found:
         raise Refusal(RefusalCode.NOT_FOUND, field="caseId")
     return found[0]
@@ -163,7 +164,7 @@ async def visible_observations(context: Context, ids: Sequence[strawberry.ID]) -
     """All of them, in the order asked; raises `Refusal(NOT_FOUND)` naming the first that the viewer does not find."""
     at_most(MAX_OBSERVATIONS, ids, "observationIds")
     wanted = [checked(id, "obs", field=f"observationIds.{index}") for index, id in enumerate(ids)]
-    visible = await context.links.visible_observations()
+    visible = await context.visible.observations()
     found = {str(each.id): each for each in await context.store.observations.many(wanted, visible)}
     for index, id in enumerate(wanted):
         if id not in found:

@@ -3,22 +3,28 @@
 Opening is in `openings.py`, later steps in `casework.py`, giving a case to somebody in `assignments.py`.
 """
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import strawberry
 
 from api.casework.case_opening import OpenCaseInput, open_case
 from api.casework.case_transitions import LinkObservationsInput, MoveCaseInput, link, move, unlink
-from api.graphql.context import Info
+from api.casework.loaders import LOADERS
+from api.graphql.context import Context, Info
+from api.graphql.nodes import Pull, RecordKind, loaded
+from api.registration import Registration
 from schema.access.guards import mutation, query
-from schema.casework.cases import Case
-from schema.casework.follow_ups import CaseState
+from schema.casework import cases
+from schema.casework.cases import Case, CaseState
 from schema.core.ids import checked
 from schema.core.pagination import DEFAULT_PAGE, Connection
 from schema.core.refusals import Refused
-from storage.access.visibility import NOTHING, all_of, within
+from schema.organisation.units import Unit
+from schema.sync.changes import ChangeKind
 from storage.casework.cases import keyset_of
 from storage.mongodb.client import Document
+from storage.mongodb.filters import NOTHING, all_of, within
 
 
 @strawberry.type(description="The case as it is now.")
@@ -43,7 +49,7 @@ CaseResult = Annotated[
 class CaseQueries:
     @query(description="One case; null when there is none that you may see.")
     async def case(self, info: Info, id: strawberry.ID) -> Case | None:
-        return await info.context.links.case(checked(id, "cas", field="id"))
+        return await info.context.load.one(Case, checked(id, "cas", field="id"))
 
     @query(description="Cases by time of opening, latest first.")
     async def cases(
@@ -52,7 +58,7 @@ class CaseQueries:
         wanted = filter or CaseFilter()
         seal = info.context.seal("cases", repr(wanted))
         page = seal.page(first, after)
-        visible = await info.context.links.visible_cases()
+        visible = await info.context.visible.cases()
         found = await info.context.store.cases.page(all_of(visible, await _filter_of(info, wanted)), page)
         return seal.connection(found, page, keyset_of)
 
@@ -81,7 +87,7 @@ async def _filter_of(info: Info, wanted: CaseFilter) -> Document:
     if wanted.states is not None:
         parts.append({"state": {"$in": [state.value for state in wanted.states]}})
     if wanted.unit_id is not None:
-        unit = await info.context.links.unit(checked(wanted.unit_id, "unt", field="filter.unitId"))
+        unit = await info.context.load.one(Unit, checked(wanted.unit_id, "unt", field="filter.unitId"))
         parts.append(dict(within("unit_path", [unit.path]) if unit else NOTHING))
     for name, prefix, id in (
         ("monitoring_point_id", "pnt", wanted.monitoring_point_id),
@@ -90,3 +96,18 @@ async def _filter_of(info: Info, wanted: CaseFilter) -> Document:
         if id is not None:
             parts.append({name: checked(id, prefix, field="filter")})
     return dict(all_of(*parts))
+
+
+async def _given_cases(context: Context, ids: Sequence[str]) -> list[Case]:
+    granted = set(await context.visible.granted_cases())
+    visible = await context.visible.cases()
+    return await context.store.cases.many([id for id in ids if id in granted], visible)
+
+
+REGISTRATION = Registration(
+    queries=(CaseQueries,),
+    mutations=(CaseMutations,),
+    kinds=(RecordKind("cas", loaded(Case), "Query.case", Pull(ChangeKind.CASE, _given_cases)),),
+    loaders=LOADERS,
+    permits=cases.PERMITS,
+)

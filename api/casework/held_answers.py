@@ -14,8 +14,7 @@ import structlog
 from api.graphql.item_isolation import isolated
 from schema.casework.assignment_answers import HELD_FOR, LATE, AnswerKind, StoredAnswer, holds, waits
 from schema.casework.assignments import Assignment, AssignmentState
-from schema.casework.cases import CaseEvent, CaseEventKind
-from schema.casework.follow_ups import CaseState
+from schema.casework.cases import CaseEvent, CaseEventKind, CaseState
 from schema.core.ids import compose
 from schema.core.refusals import Refusal, RefusalCode
 from storage.mongodb.client import Document

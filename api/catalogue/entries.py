@@ -3,19 +3,24 @@
 Loading it from files is left to `catalogue_imports.py`.
 """
 
+from collections.abc import Sequence
 from datetime import date
 
 import strawberry
 
-from api.graphql.context import Info
+from api.graphql.context import Context, Info
+from api.graphql.nodes import Pull, RecordKind, only
+from api.registration import Registration
 from schema.access.guards import query
+from schema.catalogue import entries
 from schema.catalogue.entries import CatalogueEntry, CatalogueKind
 from schema.core.pagination import DEFAULT_PAGE, Connection
 from schema.core.times import beijing_day
+from schema.sync.changes import ChangeKind
 from storage.access import visibility
-from storage.access.visibility import all_of
 from storage.catalogue.entries import holding, keyset_of, lasting
 from storage.mongodb.client import Document
+from storage.mongodb.filters import all_of
 
 
 @strawberry.type
@@ -39,3 +44,18 @@ class CatalogueQueries:
         days = holding(at) if at else lasting(beijing_day(info.context.now))
         found = await info.context.store.catalogue.page(all_of(visible, wanted, days), page)
         return seal.connection(found, page, keyset_of)
+
+
+async def _visible_entries(context: Context, ids: Sequence[str]) -> list[CatalogueEntry]:
+    return await context.store.catalogue.many(ids, visibility.catalogue(context.actor))
+
+
+async def _find(context: Context, id: str) -> CatalogueEntry | None:
+    return only(await _visible_entries(context, [id]))
+
+
+REGISTRATION = Registration(
+    queries=(CatalogueQueries,),
+    kinds=(RecordKind("cat", _find, "Query.catalogue", Pull(ChangeKind.CATALOGUE_ENTRY, _visible_entries)),),
+    permits=entries.PERMITS,
+)

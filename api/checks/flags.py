@@ -5,7 +5,11 @@ from typing import Annotated
 import strawberry
 
 from api.graphql.context import Context, Info
+from api.graphql.loaders import Loader, grouped
+from api.graphql.nodes import RecordKind, only
+from api.registration import Registration
 from schema.access.guards import mutation, query
+from schema.checks import flags
 from schema.checks.flag_messages import FlagCode
 from schema.checks.flags import Flag, FlagReview, FlagState, FlagVerdict, check_note
 from schema.core.digests import digest_of
@@ -13,9 +17,9 @@ from schema.core.ids import checked
 from schema.core.pagination import DEFAULT_PAGE, Connection
 from schema.core.refusals import Refusal, RefusalCode, Refused
 from storage.access import visibility
-from storage.access.visibility import all_of
 from storage.checks.flags import keyset_of
 from storage.mongodb.client import Document
+from storage.mongodb.filters import all_of
 
 
 @strawberry.input(description="Which flags; all that is given must hold.")
@@ -116,3 +120,21 @@ async def _found(context: Context, id: str) -> Flag:
     if not found:
         raise Refusal(RefusalCode.NOT_FOUND, field="flagId")
     return found[0]
+
+
+async def _find(context: Context, id: str) -> Flag | None:
+    return only(await context.store.flags.many([id], visibility.flags(context.actor)))
+
+
+async def _flags_of_observations(context: Context, ids: list[str]) -> list[list[Flag]]:
+    flags = await context.store.flags.of_observations(ids, visibility.flags_of_observations(context.actor))
+    return grouped(ids, ((flag.observation_id, flag) for flag in flags))
+
+
+REGISTRATION = Registration(
+    queries=(FlagQueries,),
+    mutations=(FlagMutations,),
+    kinds=(RecordKind("flg", _find, "Query.flags"),),
+    loaders=(Loader(Flag, ("observation",), _flags_of_observations),),
+    permits=flags.PERMITS,
+)

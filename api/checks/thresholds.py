@@ -6,7 +6,9 @@ from typing import Annotated
 import strawberry
 
 from api.graphql.context import Context, Info
+from api.registration import Registration
 from schema.access.guards import mutation, query
+from schema.checks import thresholds
 from schema.checks.thresholds import Threshold, ThresholdKind, applying, check_threshold
 from schema.core.digests import digest_of
 from schema.core.ids import checked
@@ -106,7 +108,14 @@ def _same(known: Threshold, digest: str) -> Threshold:
 
 
 async def _unit_in_scope(context: Context, id: str) -> Unit:
-    unit = await context.links.unit(checked(id, "unt", field="unitId"))
+    unit = await context.load.one(Unit, checked(id, "unt", field="unitId"))
     if unit is None or not context.actor.covers(unit.path):
         raise Refusal(RefusalCode.NOT_FOUND, field="unitId")
     return unit
+
+
+REGISTRATION = Registration(
+    queries=(ThresholdQueries,),
+    mutations=(ThresholdMutations,),
+    permits=thresholds.PERMITS,
+)

@@ -24,7 +24,7 @@ from graphql import (
 )
 
 from api.graphql.context import Context
-from schema.access.permissions import CLEARED, PERMITS
+from schema.access.permissions import CLEARED, Permit
 from schema.access.viewers import COVERT_ROLES
 from schema.casework.cases import Case
 from schema.core.refusals import Refusal, RefusalCode
@@ -75,16 +75,19 @@ async def content_of(
     Raises `Refusal(LIMIT_EXCEEDED)` for what is too much for one pack.
     """
     is_case = isinstance(record, Case)
-    observations = await context.links.observations_of_case(record.id) if is_case else [_observation(record)]
+    observations = await context.load.related(Observation, case=record.id) if is_case else [_observation(record)]
     ids = [id for each in observations for revision in each.revisions for id in revision.content.media_ids]
     entries = len(ids) + sum(each.revision for each in observations)
     if entries > MOST_ENTRIES:
         reason = f"Too many media and revisions for one pack: {entries}; at most {MOST_ENTRIES}."
         raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"{reason} Ask for packs of its observations.")
-    media = {str(each.id): each for each in await context.links.media(list(dict.fromkeys(ids)))}
+    media = {str(each.id): each for each in await context.load.many(Media, list(dict.fromkeys(ids)))}
     name = "case" if is_case else "observation"
     result = execute(
-        core, document(core, name, identities=identities), context_value=context, variable_values={"id": record.id}
+        core,
+        document(core, name, frozenset() if identities else identifying(context.permits)),
+        context_value=context,
+        variable_values={"id": record.id},
     )
     result = await result if isawaitable(result) else result
     if result.errors:
@@ -114,42 +117,48 @@ def without_covert(value: Any, hidden: Collection[str]) -> Any:
     return value
 
 
+def identifying(permits: Mapping[str, Permit]) -> frozenset[str]:
+    """Return the `Type.field`s that tell who is behind a record; a complainant's own are reached through such a field."""
+    cleared = (field for field, permit in permits.items() if permit is CLEARED)
+    return frozenset(field for field in cleared if not field.startswith("Complainant."))
+
+
 @lru_cache(maxsize=4)
-def document(core: GraphQLSchema, name: str, *, identities: bool) -> DocumentNode:
-    """The query of one record, `case` or `observation`, with everything that belongs to it."""
+def document(core: GraphQLSchema, name: str, left_out: frozenset[str]) -> DocumentNode:
+    """Return the query of one record, `case` or `observation`, with all that belongs to it but the `Type.field`s left out."""
     assert core.query_type  # noqa: S101  ours has one
     record = get_named_type(core.query_type.fields[name].type)
     assert isinstance(record, GraphQLObjectType)  # noqa: S101
-    selected = " ".join(_selected(record, identities=identities))
+    selected = " ".join(_selected(record, left_out))
     return parse(f"query($id: ID!) {{ {name}(id: $id) {{ {selected} }} }}")
 
 
-def _selected(type_: GraphQLObjectType, *, identities: bool, whole: bool = True) -> Iterator[str]:
+def _selected(type_: GraphQLObjectType, left_out: frozenset[str], *, whole: bool = True) -> Iterator[str]:
     for name, field in type_.fields.items():
         place = type_.name, name
         if place in LEFT_OUT or _needs_arguments(field):
             continue
-        if PERMITS.get(f"{type_.name}.{name}") is CLEARED and type_.name != "Complainant" and not identities:
+        if f"{type_.name}.{name}" in left_out:
             continue
         kind = get_named_type(field.type)
         if is_leaf_type(kind):
             yield name
         elif isinstance(kind, GraphQLObjectType) and kind.name not in ADDRESSES:
-            inner = _of_record(kind, place, identities=identities, whole=whole)
+            inner = _of_record(kind, place, left_out, whole=whole)
             if inner:
                 yield f"{name} {{ {inner} }}"
 
 
-def _of_record(kind: GraphQLObjectType, place: tuple[str, str], *, identities: bool, whole: bool) -> str:
+def _of_record(kind: GraphQLObjectType, place: tuple[str, str], left_out: frozenset[str], *, whole: bool) -> str:
     if not kind.interfaces:
-        return " ".join(_selected(kind, identities=identities, whole=whole))
+        return " ".join(_selected(kind, left_out, whole=whole))
     if not whole:
         return ""
     if place in WHOLE:
-        return " ".join(_selected(kind, identities=identities))
+        return " ".join(_selected(kind, left_out))
     if place in {("Case", "unit"), ("Observation", "unit")}:
-        return " ".join([*_selected(kind, identities=identities, whole=False), "ancestors { id code name level }"])
-    return " ".join(_selected(kind, identities=identities, whole=False)) if kind.name in NAMED else "id"
+        return " ".join([*_selected(kind, left_out, whole=False), "ancestors { id code name level }"])
+    return " ".join(_selected(kind, left_out, whole=False)) if kind.name in NAMED else "id"
 
 
 def _needs_arguments(field: GraphQLField) -> bool:

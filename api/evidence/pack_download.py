@@ -24,12 +24,14 @@ from api.graphql import nodes
 from api.graphql.context import Context, clock
 from api.http import errors, responses
 from schema.access.viewers import COVERT_ROLES, Viewer
+from schema.accounts.users import User
 from schema.casework.cases import Case
 from schema.core.ids import compose
 from schema.core.refusals import Refusal, RefusalCode
 from schema.evidence.packs import PackAbout
 from schema.fieldwork.observations import Observation
 from schema.media.media import MediaState, Rendition
+from schema.organisation.units import Unit
 
 MOST_AT_ONCE = 8
 """Packs under way in one API process: each reads the store."""
@@ -106,9 +108,9 @@ class PackEndpoint:
 
     async def _about(self, context: Context, content: PackContent, address: PackAddress, key: EvidenceKey) -> PackAbout:
         viewer = context.actor
-        maker = await context.links.user(viewer.user_id)
+        maker = await context.load.one(User, viewer.user_id)
         shown = address.identities or viewer.roles.isdisjoint(COVERT_ROLES)
-        office = await context.links.unit(viewer.office_id) if viewer.office_id else None
+        office = await context.load.one(Unit, viewer.office_id) if viewer.office_id else None
         return PackAbout(
             id=content.record.id,
             number=content.number,

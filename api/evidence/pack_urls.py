@@ -8,12 +8,14 @@ import binascii
 import hmac
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
 
+from api.graphql.context import Context
 from schema.core.refusals import Refusal, RefusalCode
+from schema.evidence.packs import PackLink
 
 TAG_BYTES = 16
 LONGEST = 1024
@@ -49,6 +51,14 @@ def read_address(text: str, secret: bytes, now: datetime) -> PackAddress:
     if datetime.fromtimestamp(address.expires, UTC) <= now:
         raise Refusal(RefusalCode.NOT_FOUND, "This address has run out: ask for a new one.")
     return address
+
+
+def pack_link(context: Context, id: str, *, identities: bool) -> PackLink:
+    """Address the record's pack for the viewer; whether the viewer finds the record is checked when the address is used."""
+    expires_at = context.now.replace(microsecond=0) + timedelta(seconds=context.settings.link_seconds)
+    viewer = context.actor
+    address = PackAddress(id, viewer.user_id, viewer.device_id, identities, int(expires_at.timestamp()))
+    return PackLink(url=address.path(context.keys.packs_secret), expires_at=expires_at)
 
 
 def _tag(secret: bytes, body: bytes) -> bytes:

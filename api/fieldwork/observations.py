@@ -4,23 +4,30 @@ Checking one draft is `schema/fieldwork/drafts.py`; a list's visibility is `stor
 are `uploads.py`.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
 import strawberry
 
+from api.fieldwork.loaders import LOADERS
 from api.fieldwork.revisions import ReviseObservationInput, ReviseObservationPayload, revise
 from api.fieldwork.submission import SubmitObservationsInput, SubmitObservationsPayload, submit
-from api.graphql.context import Info, unreadable
+from api.graphql.context import Context, Info, unreadable
+from api.graphql.nodes import Pull, RecordKind, loaded
+from api.registration import Registration
 from schema.access.guards import mutation, query
 from schema.core.ids import checked
 from schema.core.pagination import DEFAULT_PAGE, Connection
 from schema.core.refusals import Refused
+from schema.fieldwork import drafts, observations, submissions
 from schema.fieldwork.observations import Category, Method, Observation, Placement, Severity
 from schema.geography.positions import NearInput, checked_near
-from storage.access.visibility import NOTHING, all_of, within
+from schema.organisation.units import Unit
+from schema.sync.changes import ChangeKind
 from storage.fieldwork.observations import SHOWN, keyset_of, near
 from storage.mongodb.client import Document
+from storage.mongodb.filters import NOTHING, all_of, within
 
 
 @strawberry.input(description="Which observations; all that is given must hold.")
@@ -52,7 +59,7 @@ class ObservationFilter:
 async def _filter_of(info: Info, wanted: ObservationFilter) -> Document:
     parts: list[Document] = []
     if wanted.unit_id is not None:
-        unit = await info.context.links.unit(checked(wanted.unit_id, "unt", field="filter.unitId"))
+        unit = await info.context.load.one(Unit, checked(wanted.unit_id, "unt", field="filter.unitId"))
         parts.append(dict(within("unit_path", [unit.path]) if unit else NOTHING))
     if wanted.monitoring_point_id is not None:
         parts.append(
@@ -82,7 +89,7 @@ async def _filter_of(info: Info, wanted: ObservationFilter) -> Document:
 class ObservationQueries:
     @query(description="One observation; null when there is none that you may see.")
     async def observation(self, info: Info, id: strawberry.ID) -> Observation | None:
-        return await info.context.links.observation(checked(id, "obs", field="id"))
+        return await info.context.load.one(Observation, checked(id, "obs", field="id"))
 
     @query(description="Observations by time of receipt, latest first.")
     async def observations(
@@ -95,7 +102,7 @@ class ObservationQueries:
         wanted = filter or ObservationFilter()
         seal = info.context.seal("observations", repr(wanted))
         page = seal.page(first, after)
-        visible = await info.context.links.visible_observations()
+        visible = await info.context.visible.observations()
         found = await info.context.store.observations.page(all_of(visible, await _filter_of(info, wanted)), page)
         return seal.connection(found, page, keyset_of)
 
@@ -121,3 +128,19 @@ class ObservationMutations:
     @mutation(description="Correct an observation of one's own: a new revision; the first stays readable (更正).")
     async def revise_observation(self, info: Info, input: ReviseObservationInput) -> ReviseObservationResult:
         return await revise(info.context, input)
+
+
+async def _own_observations(context: Context, ids: Sequence[str]) -> list[Observation]:
+    own: Document = {"author_id": context.actor.user_id}
+    return await context.store.observations.many(ids, all_of(own, await context.visible.observations()))
+
+
+REGISTRATION = Registration(
+    queries=(ObservationQueries,),
+    mutations=(ObservationMutations,),
+    kinds=(
+        RecordKind("obs", loaded(Observation), "Query.observation", Pull(ChangeKind.OBSERVATION, _own_observations)),
+    ),
+    loaders=LOADERS,
+    permits=(*observations.PERMITS, *drafts.PERMITS, *submissions.PERMITS),
+)

@@ -82,7 +82,7 @@ async def submit(
     results |= {each.index: each.result for each in settling if each.result}
     for result in results.values():
         if result.refusal:
-            context.note(Refusal(result.refusal.code))
+            context.count_refusal(Refusal(result.refusal.code))
     return SubmitObservationsPayload(results=[results[index] for index in sorted(results)])
 
 

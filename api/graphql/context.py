@@ -1,31 +1,34 @@
-"""The context of one request: who asks, what time it is, and the store; made by `app.py`, found in `info.context`."""
+"""Hold what one request needs: who asks, what time it is, and the services of its process."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import strawberry
 
-from api.accounts.key_ring import KeyRing
-from api.accounts.passwords import Passwords
-from api.evidence.evidence_keys import EvidenceKeys
-from api.evidence.pack_urls import PackAddress
-from api.graphql.loaders import ViewerLinks
-from api.notifications.subscription_stream import Stream
+from api.graphql.loaders import ContextLoad
+from api.graphql.viewer_filters import ViewerFilters
 from api.settings import Settings
 from api.telemetry import tracing
+from schema.access.permissions import Permit
 from schema.access.viewers import Viewer
 from schema.core.ids import compose
 from schema.core.pagination import CursorSeal
 from schema.core.refusals import Refusal, RefusalCode
 from schema.core.times import to_millis
-from schema.evidence.packs import PackLink
 from schema.fieldwork.drafts import UnreadableDraft
-from schema.fieldwork.observations import RECEIPT_TYPE, Receipt
 from storage.store import Store
+
+if TYPE_CHECKING:
+    from api.accounts.key_ring import KeyRing
+    from api.accounts.passwords import Passwords
+    from api.evidence.evidence_keys import EvidenceKeys
+    from api.notifications.subscription_stream import Stream
+    from api.registration import Registry
+    from schema.evidence.packs import PackLink
 
 
 def clock() -> datetime:
@@ -33,61 +36,93 @@ def clock() -> datetime:
     return to_millis(datetime.now(UTC))
 
 
-@dataclass
-class Context:
-    """`now` is read once, so that everything that a request writes bears the same time."""
+class PackLinks(Protocol):
+    """Address a record's evidence pack for the viewer of a request."""
+
+    def __call__(self, context: "Context", id: str, *, identities: bool) -> "PackLink": ...
+
+
+@dataclass(frozen=True)
+class Services:
+    """What one process holds for all its requests; `registry` is what the areas have registered."""
 
     store: Store
     settings: Settings
-    keys: KeyRing
-    evidence: EvidenceKeys
-    passwords: Passwords
+    keys: "KeyRing"
+    evidence: "EvidenceKeys"
+    passwords: "Passwords"
+    registry: "Registry"
+    pack_link: "PackLinks"
+
+
+@dataclass
+class Context:
+    """`now` is read once, so all writes of a request share one timestamp."""
+
+    services: Services
     viewer: Viewer | None
     denial: Refusal | None = None
     outdated: Refusal | None = None
     client_address: str = ""
     now: datetime = field(default_factory=clock)
     unreadable: dict[str, list[UnreadableDraft]] = field(default_factory=dict)
-    stream: Stream | None = None
+    stream: "Stream | None" = None
+
+    @property
+    def store(self) -> Store:
+        return self.services.store
+
+    @property
+    def settings(self) -> Settings:
+        return self.services.settings
+
+    @property
+    def keys(self) -> "KeyRing":
+        return self.services.keys
+
+    @property
+    def permits(self) -> Mapping[str, Permit]:
+        return self.services.registry.permits
 
     @cached_property
-    def links(self) -> ViewerLinks:
-        return ViewerLinks(self.store, self.viewer, self.now, self.settings.link_seconds)
+    def load(self) -> ContextLoad:
+        return ContextLoad(self, self.services.registry.loaders)
+
+    @cached_property
+    def visible(self) -> ViewerFilters:
+        return ViewerFilters(self.store, self.actor)
 
     @property
     def actor(self) -> Viewer:
-        """The viewer, where the table of permits has let nobody else through."""
+        """Return the viewer, where the permits let nobody in who isn't signed in."""
         if self.viewer is None:
             raise Refusal(RefusalCode.UNAUTHENTICATED)
         return self.viewer
 
     def forget(self) -> None:
-        self.__dict__.pop("links", None)
+        for name in ("load", "visible"):
+            self.__dict__.pop(name, None)
 
     def renew(self) -> datetime:
-        """Begin another event of a subscription: everything is read anew, at the time that is returned."""
+        """Begin the next event of a subscription: forget what was loaded, and read the clock again."""
         self.forget()
         self.now = clock()
         return self.now
 
-    def note(self, refusal: Refusal) -> None:
+    def count_refusal(self, refusal: Refusal) -> None:
         tracing.current().codes.append(str(refusal.code.value))
 
-    def pack(self, id: str, *, identities: bool) -> PackLink:
-        """Nothing is asked of the store here: who may see what is decided when the address is used."""
-        expires_at = self.now.replace(microsecond=0) + timedelta(seconds=self.settings.link_seconds)
-        viewer = self.actor
-        address = PackAddress(id, viewer.user_id, viewer.device_id, identities, int(expires_at.timestamp()))
-        return PackLink(url=address.path(self.keys.packs_secret), expires_at=expires_at)
+    def pack(self, id: str, *, identities: bool) -> "PackLink":
+        return self.services.pack_link(self, id, identities=identities)
 
-    def sign(self, receipt: Receipt) -> str:
-        return self.evidence.token(RECEIPT_TYPE, receipt.claims())
+    def sign(self, kind: str, claims: Mapping[str, Any]) -> str:
+        return self.services.evidence.token(kind, claims)
 
     def new_id(self, prefix: str) -> strawberry.ID:
         return compose(prefix, self.now, secrets.token_bytes(10))
 
     def seal(self, *binding: Any) -> CursorSeal:
-        """Cursors of the list that `binding` names (with its filter), for this viewer alone."""
+        """Return the seal of cursors of the list that `binding` names, with its filter, for this viewer alone."""
         return CursorSeal(self.keys.cursor_secret, (self.actor.user_id, *binding))
 
 

@@ -1,95 +1,62 @@
-"""Nodes: any record by its id alone; the prefix says which kind it is, and visibility is that kind's own."""
+"""Find any record by its id alone: the prefix says which kind it is, and each kind has its own visibility."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import strawberry
 
 from api.graphql.context import Context, Info
 from schema.access.guards import query
-from schema.access.permissions import PERMITS
 from schema.core.ids import kind_of
 from schema.core.nodes import Node
-from schema.media.media import Media
-from schema.publication.redactions import Redaction
-from storage.access import visibility
+from schema.sync.changes import ChangeKind
 
-ROOTS = {
-    "cas": "Query.case",
-    "obs": "Query.observation",
-    "asg": "Query.assignments",
-    "pnt": "Query.monitoringPoints",
-    "flg": "Query.flags",
-    "red": "Query.redaction",
-    "rat": "Query.ratings",
-    "whk": "Query.webhooks",
-}
-"""The root field whose permit stands for each kind that not everybody reads."""
+R = TypeVar("R", bound=Node)
+
+
+@dataclass(frozen=True)
+class Pull:
+    """How phones pull a kind of record: `read` returns those of the ids that the viewer keeps and finds now."""
+
+    kind: ChangeKind
+    read: Callable[[Context, Sequence[str]], Awaitable[Sequence[Node]]]
+
+
+@dataclass(frozen=True)
+class RecordKind:
+    """How a kind of record is found by its id, and pulled by phones where it is.
+
+    `permit` names the root field whose permit holds for the kind; None where every person who is signed in may ask.
+    """
+
+    prefix: str
+    find: Callable[[Context, str], Awaitable[Node | None]]
+    permit: str | None = None
+    pull: Pull | None = None
+
+    def admits(self, context: Context) -> bool:
+        return self.permit is None or context.permits[self.permit].admits(context.actor)
+
+
+def loaded(kind: type[R]) -> Callable[[Context, str], Awaitable[R | None]]:
+    """Find a record by its loader."""
+
+    async def find(context: Context, id: str) -> R | None:
+        return await context.load.one(kind, id)
+
+    return find
+
+
+def only(records: Sequence[R]) -> R | None:
+    """Return the record of a look-up by one id, or None."""
+    return records[0] if records else None
 
 
 async def find(context: Context, id: str) -> Node | None:
-    """The record, or None where the viewer finds none; raises `Refusal(BAD_ID)` for what is no id at all."""
-    kind = kind_of(id)
-    if kind not in FINDERS or (kind in ROOTS and not PERMITS[ROOTS[kind]].admits(context.actor)):
-        return None
-    return await FINDERS[kind](context, id)
-
-
-async def handed_in(context: Context, media_id: str) -> Media | None:
-    """The medium, where the viewer finds its observation; one that its observation doesn't name was never handed in."""
-    found = await context.links.media([media_id])
-    visible = found and await context.links.observation(found[0].observation_id)
-    return found[0] if visible and media_id in visible.content.media_ids else None
-
-
-async def visible_redaction(context: Context, id: str) -> Redaction | None:
-    found = await context.store.redactions.many([id], visibility.redactions(context.actor))
-    return found[0] if found and await handed_in(context, found[0].media_id) else None
-
-
-async def _unit(context: Context, id: str) -> Node | None:
-    found = await context.store.units.many([id], visibility.units(context.actor))
-    return found[0] if found else None
-
-
-async def _point(context: Context, id: str) -> Node | None:
-    found = await context.store.monitoring_points.many([id], visibility.monitoring_points(context.actor))
-    return found[0] if found else None
-
-
-async def _flag(context: Context, id: str) -> Node | None:
-    found = await context.store.flags.many([id], visibility.flags(context.actor))
-    return found[0] if found else None
-
-
-async def _rating(context: Context, id: str) -> Node | None:
-    found = await context.store.ratings.many([id], visibility.ratings(context.actor, context.now))
-    return found[0] if found else None
-
-
-async def _entry(context: Context, id: str) -> Node | None:
-    found = await context.store.catalogue.many([id], visibility.catalogue(context.actor))
-    return found[0] if found else None
-
-
-async def _webhook(context: Context, id: str) -> Node | None:
-    found = await context.store.webhooks.many([id], visibility.within("office_path", context.actor.scopes))
-    return found[0] if found else None
-
-
-FINDERS: dict[str, Callable[[Context, str], Awaitable[Node | None]]] = {
-    "cas": lambda context, wanted: context.links.case(wanted),
-    "obs": lambda context, wanted: context.links.observation(wanted),
-    "asg": lambda context, wanted: context.links.assignment(wanted),
-    "usr": lambda context, wanted: context.links.user(wanted),
-    "med": handed_in,
-    "red": visible_redaction,
-    "flg": _flag,
-    "whk": _webhook,
-    "unt": _unit,
-    "pnt": _point,
-    "rat": _rating,
-    "cat": _entry,
-}
+    """Return the record, or None where the viewer finds none; raise `Refusal(BAD_ID)` for what is no id."""
+    kind = context.services.registry.kinds.get(kind_of(id))
+    return await kind.find(context, id) if kind and kind.admits(context) else None
 
 
 @strawberry.type

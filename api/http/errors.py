@@ -11,10 +11,9 @@ import structlog
 from graphql import FieldNode, GraphQLError, Node, VariableDefinitionNode
 
 from api.telemetry import tracing
+from api.telemetry.tracing import BAD_USER_INPUT, INTERNAL
 from schema.core.refusals import CATALOGUE, NextStep, Refusal, RefusalCode
 
-BAD_USER_INPUT = "BAD_USER_INPUT"
-INTERNAL = "INTERNAL"
 MOST_ERRORS = 20
 """An answer never carries more errors than this: a flood of them is the caller's to mend one by one."""
 LONGEST_MESSAGE = 500

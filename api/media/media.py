@@ -5,10 +5,14 @@ from typing import Annotated
 import strawberry
 
 from api.graphql.context import Info
+from api.graphql.nodes import RecordKind
+from api.media.loaders import LOADERS, find_media
 from api.media.upload_confirmation import confirm_media
 from api.media.uploads import abort_uploads, request_uploads
+from api.registration import Registration
 from schema.access.guards import mutation
 from schema.core.refusals import Refused
+from schema.media import media, media_facts, shown_times, uploads
 from schema.media.uploads import (
     AbortUploadsInput,
     AbortUploadsPayload,
@@ -50,3 +54,11 @@ class MediaMutations:
     )
     async def abort_uploads(self, info: Info, input: AbortUploadsInput) -> AbortUploadsResult:
         return AbortUploadsPayload(results=await abort_uploads(info.context, input.media_ids))
+
+
+REGISTRATION = Registration(
+    mutations=(MediaMutations,),
+    kinds=(RecordKind("med", find_media),),
+    loaders=LOADERS,
+    permits=(*media.PERMITS, *media_facts.PERMITS, *shown_times.PERMITS, *uploads.PERMITS),
+)

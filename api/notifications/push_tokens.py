@@ -8,8 +8,10 @@ from typing import Annotated
 import strawberry
 
 from api.graphql.context import Context, Info
+from api.registration import Registration
 from schema.access.guards import mutation
 from schema.core.refusals import Refusal, RefusalCode, Refused
+from schema.notifications import push_tokens
 from schema.notifications.push_tokens import (
     PushTokenForgotten,
     PushTokenRegistered,
@@ -52,3 +54,9 @@ def _own_device_id(context: Context) -> strawberry.ID:
     if context.actor.device_id is None:
         raise Refusal(RefusalCode.FORBIDDEN, "You signed in at your identity provider: this device is not known here.")
     return strawberry.ID(context.actor.device_id)
+
+
+REGISTRATION = Registration(
+    mutations=(PushTokenMutations,),
+    permits=push_tokens.PERMITS,
+)

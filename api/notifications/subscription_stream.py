@@ -14,7 +14,8 @@ from api.accounts.authentication import Admission, Doorman
 from api.notifications.event_dispatcher import Board
 from api.notifications.subscriber import Subscriber
 from schema.access.viewers import Viewer
-from schema.casework.assignments import AssignmentState
+from schema.casework.assignments import Assignment, AssignmentState
+from schema.casework.cases import Case
 from schema.core.refusals import Refusal
 from schema.notifications.subscription_events import (
     AssignmentChanged,
@@ -200,31 +201,30 @@ class _Own:
         return []
 
     async def _of_cases(self, notice: Notice) -> list[Told]:
-        links, cursor = self.context.links, self.cursor()
+        load, cursor = self.context.load, self.cursor()
         if notice.kind is Kind.CASE:
-            found = await links.case(notice.id)
+            found = await load.one(Case, notice.id)
             return [CaseChanged(cursor=cursor, case=found)] if found else []
         is_own = notice.assignee_id == self.viewer.user_id
-        if not (is_own and notice.case_id and _is(notice, AssignmentState.WITHDRAWN)) or await links.case(
-            notice.case_id
-        ):
+        if not (is_own and notice.case_id and _is(notice, AssignmentState.WITHDRAWN)):
             return []
-        return [RecordLost(cursor=cursor, id=strawberry.ID(notice.case_id))]
+        still_found = await load.one(Case, notice.case_id)
+        return [] if still_found else [RecordLost(cursor=cursor, id=strawberry.ID(notice.case_id))]
 
     async def _of_assignments(self, notice: Notice) -> list[Told]:
         """With a case that is given to the viewer its other assignments come into view, and go with it."""
-        links, cursor = self.context.links, self.cursor()
+        load, cursor = self.context.load, self.cursor()
         events: list[Told] = []
         if notice.case_id and notice.assignee_id == self.viewer.user_id:
             given, taken = _is(notice, AssignmentState.OFFERED), _is(notice, AssignmentState.WITHDRAWN)
             others = await self.context.store.assignments.of_cases([notice.case_id]) if given or taken else []
             for id in (each.id for each in others if each.id != notice.id):
-                found = await links.assignment(id)
+                found = await load.one(Assignment, id)
                 if found and given:
                     events.append(AssignmentChanged(cursor=cursor, assignment=found))
                 elif not found:
                     events.append(RecordLost(cursor=cursor, id=id))
-        own = await links.assignment(notice.id)
+        own = await load.one(Assignment, notice.id)
         return [*events, AssignmentChanged(cursor=cursor, assignment=own)] if own else events
 
 

@@ -9,8 +9,10 @@ from typing import Annotated, Any
 import strawberry
 
 from api.graphql.context import Info
+from api.registration import Registration
 from schema.access.guards import subscription
 from schema.core.refusals import Refusal, RefusalCode
+from schema.notifications import subscription_events
 from schema.notifications.subscription_events import (
     AssignmentChanged,
     CaseChanged,
@@ -47,3 +49,9 @@ def _events(info: Info, kind: Kind, since: str | None) -> AsyncGenerator[Any, No
     if stream is None:
         raise Refusal(RefusalCode.BAD_INPUT, "Subscriptions are answered as a stream.")
     return stream.events(info.context, kind, since)
+
+
+REGISTRATION = Registration(
+    subscriptions=(PushSubscriptions,),
+    permits=subscription_events.PERMITS,
+)

@@ -10,12 +10,15 @@ from typing import Annotated
 import strawberry
 
 from api.graphql.context import Context, Info
+from api.graphql.nodes import RecordKind, only
 from api.notifications.outbound_http import NotThere, Outgoing, Rules, caller
+from api.registration import Registration
 from api.settings import Settings
 from schema.access.guards import mutation, query
 from schema.core.ids import checked
 from schema.core.pagination import DEFAULT_PAGE, Connection
 from schema.core.refusals import Refusal, RefusalCode, Refused
+from schema.notifications import webhooks
 from schema.notifications.webhooks import (
     MOST_OF_OFFICE,
     RegisterWebhookInput,
@@ -25,8 +28,8 @@ from schema.notifications.webhooks import (
     WebhookInput,
     WebhookState,
 )
-from storage.access.visibility import within
 from storage.mongodb.errors import AlreadyThere
+from storage.mongodb.filters import within
 from storage.notifications.webhooks import keyset_of
 
 OVERLAP = timedelta(hours=24)
@@ -154,3 +157,15 @@ async def _visible(context: Context, id: str, field: str) -> Webhook:
     if not found:
         raise Refusal(RefusalCode.NOT_FOUND, field=field)
     return found[0]
+
+
+async def _find(context: Context, id: str) -> Webhook | None:
+    return only(await context.store.webhooks.many([id], within("office_path", context.actor.scopes)))
+
+
+REGISTRATION = Registration(
+    queries=(WebhookQueries,),
+    mutations=(WebhookMutations,),
+    kinds=(RecordKind("whk", _find, "Query.webhooks"),),
+    permits=webhooks.PERMITS,
+)

@@ -1,12 +1,19 @@
 """Monitoring points: the lists that people browse and phones carry along."""
 
+from collections.abc import Sequence
+
 import strawberry
 
-from api.graphql.context import Info
+from api.graphql.context import Context, Info
+from api.graphql.loaders import by_id
+from api.graphql.nodes import Pull, RecordKind, only
 from api.organisation.units import path_of
+from api.registration import Registration
 from schema.access.guards import query
 from schema.core.pagination import DEFAULT_PAGE, Connection
+from schema.organisation import monitoring_points
 from schema.organisation.monitoring_points import MonitoringPoint
+from schema.sync.changes import ChangeKind
 from storage.access import visibility
 
 
@@ -27,3 +34,19 @@ class MonitoringPointQueries:
         visible = visibility.monitoring_points(info.context.actor)
         found = await info.context.store.monitoring_points.page(visible, page, below=path, industry=industry)
         return seal.connection(found, page, lambda point: (point.code, point.id))
+
+
+async def _visible_points(context: Context, ids: Sequence[str]) -> list[MonitoringPoint]:
+    return await context.store.monitoring_points.many(ids, visibility.monitoring_points(context.actor))
+
+
+async def _find(context: Context, id: str) -> MonitoringPoint | None:
+    return only(await _visible_points(context, [id]))
+
+
+REGISTRATION = Registration(
+    queries=(MonitoringPointQueries,),
+    kinds=(RecordKind("pnt", _find, "Query.monitoringPoints", Pull(ChangeKind.MONITORING_POINT, _visible_points)),),
+    loaders=(by_id(MonitoringPoint, lambda context, ids: context.store.monitoring_points.many(ids)),),
+    permits=monitoring_points.PERMITS,
+)

@@ -1,12 +1,19 @@
 """Units: the tree that people browse and phones carry along."""
 
+from collections.abc import Sequence
+
 import strawberry
 
-from api.graphql.context import Info
+from api.graphql.context import Context, Info
+from api.graphql.loaders import by_id
+from api.graphql.nodes import Pull, RecordKind, only
+from api.registration import Registration
 from schema.access.guards import query
 from schema.core.ids import checked
 from schema.core.pagination import DEFAULT_PAGE, Connection
+from schema.organisation import units
 from schema.organisation.units import Unit, UnitLevel
+from schema.sync.changes import ChangeKind
 from storage.access import visibility
 
 
@@ -14,7 +21,7 @@ async def path_of(info: Info, unit_id: str | None, field: str) -> str | None:
     """Path of a unit that a filter names; of one that there isn't, a path that nothing lies below."""
     if unit_id is None:
         return None
-    unit = await info.context.links.unit(checked(unit_id, "unt", field=field))
+    unit = await info.context.load.one(Unit, checked(unit_id, "unt", field=field))
     return unit.path if unit else "-/"
 
 
@@ -42,3 +49,19 @@ class UnitQueries:
         level_name = str(level.value) if level else None
         found = await info.context.store.units.page(visible, page, below=path, level=level_name)
         return seal.connection(found, page, lambda unit: (unit.code, unit.id))
+
+
+async def _visible_units(context: Context, ids: Sequence[str]) -> list[Unit]:
+    return await context.store.units.many(ids, visibility.units(context.actor))
+
+
+async def _find(context: Context, id: str) -> Unit | None:
+    return only(await _visible_units(context, [id]))
+
+
+REGISTRATION = Registration(
+    queries=(UnitQueries,),
+    kinds=(RecordKind("unt", _find, "Query.units", Pull(ChangeKind.UNIT, _visible_units)),),
+    loaders=(by_id(Unit, lambda context, ids: context.store.units.many(ids)),),
+    permits=units.PERMITS,
+)

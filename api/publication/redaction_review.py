@@ -7,10 +7,11 @@ and covering boxes is `redaction_work.py`, in the worker.
 import strawberry
 
 from api.graphql.context import Context
-from api.graphql.nodes import handed_in
+from api.media.loaders import find_media
 from schema.core.digests import digest_of
 from schema.core.ids import checked
 from schema.core.refusals import Refusal, RefusalCode
+from schema.fieldwork.observations import Observation
 from schema.media.media import MediaKind, MediaState
 from schema.publication.redactions import (
     MAX_BOXES,
@@ -28,8 +29,8 @@ from schema.publication.redactions import (
     corrected,
     states_before,
 )
-from storage.access.visibility import within
 from storage.mongodb.errors import AlreadyThere
+from storage.mongodb.filters import within
 
 
 @strawberry.input(description="A photo of which a copy is wanted for release.")
@@ -71,8 +72,8 @@ async def request(context: Context, input: RequestRedactionInput) -> Redaction:
     digest = digest_of(input)
     if known := await context.store.redactions.many([input.id]):
         return _same(context, known[0], digest)
-    media = await handed_in(context, checked(input.media_id, "med", field="mediaId"))
-    observation = await context.links.observation(media.observation_id) if media else None
+    media = await find_media(context, checked(input.media_id, "med", field="mediaId"))
+    observation = await context.load.one(Observation, media.observation_id) if media else None
     if media is None or observation is None:
         raise Refusal(RefusalCode.NOT_FOUND, field="mediaId")
     if not context.actor.covers(observation.office_path):

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import strawberry
 
-from api.graphql.context import Info
-from api.graphql.nodes import visible_redaction
+from api.graphql.context import Context, Info
+from api.graphql.nodes import RecordKind, only
+from api.media.loaders import find_media
+from api.publication.loaders import LOADERS
 from api.publication.redaction_review import (
     ApproveRedactionInput,
     CorrectRedactionInput,
@@ -19,13 +21,16 @@ from api.publication.redaction_review import (
     reject,
     request,
 )
+from api.registration import Registration
 from schema.access.guards import mutation, query
 from schema.core.ids import checked
 from schema.core.pagination import DEFAULT_PAGE, Connection
 from schema.core.refusals import Refused
+from schema.publication import redactions
 from schema.publication.redactions import Redaction, RedactionState
-from storage.access.visibility import all_of, within
+from storage.access import visibility
 from storage.mongodb.client import Document
+from storage.mongodb.filters import all_of, within
 from storage.publication.redactions import keyset_of
 
 
@@ -44,7 +49,7 @@ RedactionResult = Annotated[
 class RedactionQueries:
     @query(description="One redaction; null when there is none that you may see.")
     async def redaction(self, info: Info, id: strawberry.ID) -> Redaction | None:
-        return await visible_redaction(info.context, checked(id, "red", field="id"))
+        return await _find(info.context, checked(id, "red", field="id"))
 
     @query(description="Redactions of the offices in one's scope by time of the request, latest first.")
     async def redactions(
@@ -81,3 +86,17 @@ class RedactionMutations:
     @mutation(description="Reject a copy, give a request up, or take an approval back (不予发布、撤回).")
     async def reject_redaction(self, info: Info, input: RejectRedactionInput) -> RedactionResult:
         return RedactionPayload(redaction=await reject(info.context, input))
+
+
+async def _find(context: Context, id: str) -> Redaction | None:
+    redaction = only(await context.store.redactions.many([id], visibility.redactions(context.actor)))
+    return redaction if redaction and await find_media(context, redaction.media_id) else None
+
+
+REGISTRATION = Registration(
+    queries=(RedactionQueries,),
+    mutations=(RedactionMutations,),
+    kinds=(RecordKind("red", _find, "Query.redaction"),),
+    loaders=LOADERS,
+    permits=redactions.PERMITS,
+)

@@ -11,11 +11,8 @@ from starlette.requests import Request
 
 from api.accounts.access_tokens import AccessTokens
 from api.accounts.authentication import Admission, Doorman
-from api.accounts.key_ring import KeyRing
 from api.accounts.oidc import ProviderTokens
-from api.accounts.passwords import Passwords
 from api.connections import open_store
-from api.evidence.evidence_keys import EvidenceKeys
 from api.evidence.pack_download import PackEndpoint
 from api.graphql.context import Context, clock
 from api.graphql.trusted_documents import TrustedDocuments
@@ -27,6 +24,7 @@ from api.server.bucket_setup import BucketCare
 from api.server.graphql_schema import build_schema
 from api.server.health import Readiness, database, free_space, object_store, signing_key
 from api.server.routes import web_app
+from api.server.services import open_services
 from api.settings import BadSetting, Settings
 from api.telemetry.logs import configure
 from api.telemetry.metrics import Metrics
@@ -45,9 +43,8 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
     configure(settings.log_level)
     metrics = Metrics()
     kept = store or open_store(settings, listeners=[metrics.listener()])
-    keys = KeyRing(settings.keys_folder)
-    evidence = EvidenceKeys(settings.keys_folder)
-    passwords = Passwords()
+    services = open_services(kept, settings)
+    keys, evidence = services.keys, services.evidence
     client = httpx.AsyncClient(timeout=5, follow_redirects=False)
     doorman = Doorman(kept.users, AccessTokens(keys, settings.access_token_seconds), _provider(settings, client))
 
@@ -61,9 +58,7 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
             denial = refusal
         address = request.client.host if request.client else ""
         too_old = outdated(Levels.read(), level, now.date())
-        return Context(
-            kept, settings, keys, evidence, passwords, viewer, denial, too_old, client_address=address, now=now
-        )
+        return Context(services, viewer, denial, too_old, client_address=address, now=now)
 
     board = Board(kept.notices)
     care = BucketCare(kept.objects, settings)
@@ -88,12 +83,11 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
     schema = build_schema(settings)
 
     def context_for(viewer: Viewer, now: datetime) -> Context:
-        return Context(kept, settings, keys, evidence, passwords, viewer, now=now)
+        return Context(services, viewer, now=now)
 
     def context_of_stream(admission: Admission, now: datetime, stream: Stream, level: int | None) -> Context:
         too_old = outdated(Levels.read(), level, now.date())
-        viewer = admission.viewer
-        return Context(kept, settings, keys, evidence, passwords, viewer, outdated=too_old, now=now, stream=stream)
+        return Context(services, admission.viewer, outdated=too_old, now=now, stream=stream)
 
     subscribing = Subscribing(
         schema,

@@ -14,6 +14,7 @@ from api.evidence.pack_urls import PATH
 from api.graphql.endpoint import GraphQLEndpoint, HoldsUnreadable
 from api.graphql.trusted_documents import TrustedDocuments
 from api.http import responses
+from api.http.metrics_endpoint import MetricsEndpoint
 from api.notifications import server_sent_events
 from api.notifications.server_sent_events import EventStreamEndpoint
 from api.notifications.subscription_session import Subscribing
@@ -22,7 +23,7 @@ from api.server.explorer import Explorer
 from api.server.health import Readiness, ReadyEndpoint, alive
 from api.server.middleware import middleware
 from api.settings import Settings
-from api.telemetry.metrics import Metrics, MetricsEndpoint
+from api.telemetry.metrics import Metrics
 from mobile_contract.documents import trusted
 from mobile_contract.levels import Levels
 

@@ -1,38 +1,21 @@
-"""The worker process: media are verified, observations checked, redactions made, phones woken; any number may run.
+"""Run the background work of every area in one process; any number of workers may run.
 
-`python -m api.server.worker`. Work is a state in a record, so that nothing is lost with the process; it is woken by
-a change stream and
-looks by itself every few seconds besides.
+`python -m api.server.worker`. Work is a state in a record, so nothing is lost with the process.
 """
 
-import secrets
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from datetime import timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 
 import anyio
 import structlog
 
-from api.casework.held_answers import sweep_answers
-from api.checks.backfill import Backlog
-from api.checks.runner import CheckWork
 from api.connections import open_store
-from api.fieldwork.placement import place_known
-from api.graphql.context import clock
-from api.media.announcements import sweep_unnamed
-from api.media.upload_cleanup import sweep_uploads
-from api.media.verification import MediaWork
-from api.notifications.outbound_http import Outgoing, caller
-from api.notifications.push_gateways import gateways, push_caller
-from api.notifications.push_worker import NoticeWork, WakingWork
-from api.notifications.webhook_worker import WebhookWork
-from api.notifications.webhooks import rules_of
-from api.publication.redaction_worker import RedactionWork
+from api.jobs.job import EVERY_FEW_SECONDS, Job, Queue, Resources
+from api.server.areas import PRODUCT
 from api.server.bucket_setup import BucketCare
 from api.settings import Settings
-from api.sync.change_feed_worker import ChangeWork
 from api.telemetry.logs import configure
 from api.telemetry.metrics import Metrics
 from schema.core.refusals import Refusal
@@ -41,47 +24,23 @@ from storage.mongodb.errors import StoreFault
 from storage.processes.scratch_folders import workplace
 from storage.store import Store
 
-LOOK_EVERY_SECONDS = 5.0
-FOLLOW_AGAIN_SECONDS = 2.0
-WAKE_EVERY_SECONDS = 1.0
-SWEEP_EVERY_SECONDS = 60.0
-SWEEP_LONG_EVERY_SECONDS = 3600.0
 log = structlog.get_logger()
 
 
-async def work(settings: Settings, store: Store, metrics: Metrics) -> None:
+async def work(settings: Settings, store: Store, metrics: Metrics, jobs: Sequence[Job | Queue] = PRODUCT.jobs) -> None:
     """Work until cancelled."""
     with workplace(settings.data / "work") as folder:
-        async with push_caller() as client, caller() as free, Decoder() as decoder, anyio.create_task_group() as tasks:
-            given_up = timedelta(days=settings.upload_abandoned_days)
-            media = MediaWork(store, decoder, folder, clock, give_up_after=given_up, measured=metrics.work)
-            redactions = RedactionWork(store, folder, clock, measured=metrics.work)
+        async with AsyncExitStack() as exits, Decoder() as decoder, anyio.create_task_group() as tasks:
+            resources = Resources(store, settings, metrics, decoder, folder, exits)
             tasks.start_soon(BucketCare(store.objects, settings).take)
-            following = ChangeWork(store, secrets.token_urlsafe(9), clock)
-            tasks.start_soon(_for_ever, metrics, "follow", following.follow, FOLLOW_AGAIN_SECONDS)
-            tasks.start_soon(_for_ever, metrics, "forget", following.forget, SWEEP_LONG_EVERY_SECONDS)
-            tasks.start_soon(_for_ever, metrics, "check", CheckWork(store, clock).do_all, LOOK_EVERY_SECONDS)
-            tasks.start_soon(_for_ever, metrics, "place", lambda: place_known(store), SWEEP_EVERY_SECONDS)
-            backlog = Backlog(store, decoder, folder, clock)
-            tasks.start_soon(_for_ever, metrics, "backlog", backlog.sweep, SWEEP_EVERY_SECONDS)
-            tasks.start_soon(_for_ever, metrics, "time", store.observations.know_shown_times, SWEEP_EVERY_SECONDS)
-            tasks.start_soon(_for_ever, metrics, "answers", lambda: sweep_answers(store, clock()), SWEEP_EVERY_SECONDS)
-            forget = partial(_sweep_unnamed, store, metrics)
-            tasks.start_soon(_for_ever, metrics, "sweep", forget, SWEEP_LONG_EVERY_SECONDS)
-            sweep = partial(_sweep_uploads, store, settings.upload_unused_for)
-            tasks.start_soon(_for_ever, metrics, "sweep", sweep, SWEEP_LONG_EVERY_SECONDS)
-            tasks.start_soon(_for_ever, metrics, "hear", NoticeWork(store, clock).run, 1.0)
-            waking = WakingWork(store, gateways(settings, client), clock)
-            webhooks = WebhookWork(store, Outgoing(rules_of(settings), free), clock)
-            tasks.start_soon(_for_ever, metrics, "tell", webhooks.do_all, WAKE_EVERY_SECONDS)
-            tasks.start_soon(_for_ever, metrics, "wake", waking.do_all, WAKE_EVERY_SECONDS)
-            for kind, do_one, changes in (
-                ("media", media.do_one, store.media.uploaded),
-                ("redaction", redactions.do_one, store.redactions.due),
-            ):
-                bell = Bell()
-                tasks.start_soon(_for_ever, metrics, "listen", partial(_listen, changes, bell), 1.0)
-                tasks.start_soon(_work_off, kind, do_one, bell)
+            for job in jobs:
+                if isinstance(job, Job):
+                    tasks.start_soon(_repeat, metrics, job.kind, await job.start(resources), job.seconds)
+                else:
+                    bell = Bell()
+                    listen = partial(_listen, job.changes(store), bell)
+                    tasks.start_soon(_repeat, metrics, "listen", listen, 1.0)
+                    tasks.start_soon(_work_off, job.kind, await job.start(resources), bell)
 
 
 async def _work_off(kind: str, do_one: Callable[[], Awaitable[bool]], bell: "Bell") -> None:
@@ -91,7 +50,7 @@ async def _work_off(kind: str, do_one: Callable[[], Awaitable[bool]], bell: "Bel
         with _going_on(kind):
             found = await do_one()
         if not found:
-            await bell.wait(LOOK_EVERY_SECONDS)
+            await bell.wait(EVERY_FEW_SECONDS)
 
 
 @contextmanager
@@ -129,15 +88,7 @@ async def _listen(changes: Callable[[], AsyncIterator[None]], bell: Bell) -> Non
         bell.ring()
 
 
-async def _sweep_uploads(store: Store, unused_for: timedelta) -> None:
-    await sweep_uploads(store, clock(), unused_for=unused_for)
-
-
-async def _sweep_unnamed(store: Store, metrics: Metrics) -> None:
-    await sweep_unnamed(store, clock(), metrics.work)
-
-
-async def _for_ever(metrics: Metrics, kind: str, piece: Callable[[], Awaitable[object]], every_seconds: float) -> None:
+async def _repeat(metrics: Metrics, kind: str, piece: Callable[[], Awaitable[object]], every_seconds: float) -> None:
     """Do a piece of work again and again."""
     while True:
         with _going_on(kind), metrics.work(kind):

@@ -9,10 +9,12 @@ import strawberry
 
 from api.accounts.device_clocks import read_clock
 from api.graphql.context import Context, Info
+from api.registration import Registration
 from api.sync.changes import pull_or_say_why_not
 from schema.access.guards import mutation
 from schema.core.refusals import Refusal, RefusalCode, Refused
 from schema.core.times import MAX_SAFE_INTEGER
+from schema.sync import sync
 from schema.sync.sync import SequenceGap, SyncInput, SyncPayload, first_of, gaps
 
 SyncResult = Annotated[
@@ -47,3 +49,9 @@ async def _gaps(context: Context, last: int | None) -> list[SequenceGap]:
         raise Refusal(RefusalCode.BAD_INPUT, "A device counts from 1.", field="lastSequence")
     known = await context.store.observations.sequences(viewer.user_id, viewer.device_id, first_of(last), last)
     return gaps(known, last)
+
+
+REGISTRATION = Registration(
+    mutations=(SyncMutations,),
+    permits=sync.PERMITS,
+)

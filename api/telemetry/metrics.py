@@ -17,12 +17,8 @@ from prometheus_client import (
     generate_latest,
     multiprocess,
 )
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
 
-from api.http.errors import BAD_USER_INPUT, INTERNAL
-from api.http.operator_access import is_operator
-from api.telemetry.tracing import Trace
+from api.telemetry.tracing import BAD_USER_INPUT, INTERNAL, Trace
 from schema.core.refusals import RefusalCode
 from storage.mongodb.client import CommandListener
 
@@ -157,21 +153,6 @@ class MongoListener(CommandListener):
 
     def _note(self, event: object, outcome: str) -> None:
         self.metrics.command(event.command_name, outcome, event.duration_micros / 1e6)  # type: ignore[attr-defined]
-
-
-class MetricsEndpoint:
-    """Answers `/metrics` to operators; to others a sentence that says how to become one."""
-
-    def __init__(self, metrics: Metrics, token: str | None) -> None:
-        self.metrics = metrics
-        self.token = token
-
-    async def respond(self, request: Request) -> Response:
-        if not is_operator(request, self.token):
-            how = "with the metrics token as a bearer" if self.token else "from this machine, or set a metrics token"
-            return PlainTextResponse(f"Ask {how}.\n", 403)
-        text, content_type = self.metrics.printed()
-        return Response(text, media_type=content_type, headers={"Cache-Control": "no-store"})
 
 
 def outcome_of(trace: Trace, status: int) -> str:

@@ -8,6 +8,8 @@ import secrets
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+BAD_USER_INPUT = "BAD_USER_INPUT"
+INTERNAL = "INTERNAL"
 # No dots and no underscores: neither a token nor a user name passes as an id and so into the logs.
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9-]{8,64}")
 

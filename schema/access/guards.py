@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import strawberry
 from strawberry.extensions import FieldExtension
 
-from schema.access.permissions import OUTBOX, PERMITS
+from schema.access.permissions import OUTBOX
 from schema.access.viewers import Owner
 from schema.core.context import Info
 from schema.core.refusals import Refusal, RefusalCode, Refused
@@ -26,7 +26,7 @@ def check_permit(info: Info) -> None:
     viewer, asked = info.context.viewer, f"{info.path.typename}.{info.field_name}"
     if info.context.outdated and asked not in OUTBOX:
         raise info.context.outdated
-    if not PERMITS[asked].admits(viewer):
+    if not info.context.permits[asked].admits(viewer):
         if viewer is None:
             raise info.context.denial or Refusal(RefusalCode.UNAUTHENTICATED)
         raise Refusal(RefusalCode.FORBIDDEN)
@@ -57,7 +57,7 @@ class Done(FieldExtension):
             info.context.forget()  # the mutation before this one, in the same document
             return await next_(source, info, **arguments)
         except Refusal as refusal:
-            info.context.note(refusal)
+            info.context.count_refusal(refusal)
             return Refused.of(refusal)
 
 
@@ -82,7 +82,7 @@ class Examined(FieldExtension):
 
     async def resolve_async(self, next_: Resolve, source: Owned, info: Info, **arguments: Any) -> Any:
         viewer, owner = info.context.viewer, await source.owner(info)
-        admitted = PERMITS[f"{info.path.typename}.{info.field_name}"].admits(viewer)
+        admitted = info.context.permits[f"{info.path.typename}.{info.field_name}"].admits(viewer)
         if viewer is None or owner is None or not admitted or viewer.user_id == owner.author_id:
             return None
         return await next_(source, info, **arguments)
@@ -99,7 +99,7 @@ class Appraised(FieldExtension):
 
     async def resolve_async(self, next_: Resolve, source: Located, info: Info, **arguments: Any) -> Any:
         viewer = info.context.viewer
-        admitted = PERMITS[f"{info.path.typename}.{info.field_name}"].admits(viewer)
+        admitted = info.context.permits[f"{info.path.typename}.{info.field_name}"].admits(viewer)
         if viewer is None or not admitted or not viewer.covers(source.path):
             return None
         return await next_(source, info, **arguments)

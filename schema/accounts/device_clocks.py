@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import strawberry
 
+from schema.access.permissions import SEEN, SIGNED_IN, Row, connection
 from schema.core.times import offset_minutes, to_millis
 
 LONGEST_ROUND_TRIP = timedelta(minutes=10)
@@ -64,3 +65,10 @@ def compared(sent: DeviceClockInput, *, user_id: str, device_id: str, now: datet
         user_id=user_id,
         device_id=device_id,
     )
+
+
+PERMITS: tuple[Row, ...] = (
+    ("Query", SIGNED_IN, "clockReadings"),
+    ("ClockReading", SEEN, "readAt deviceAt deviceOffsetMinutes skewSeconds uncertaintySeconds"),
+    *connection("ClockReading"),
+)

@@ -15,6 +15,7 @@ from datetime import datetime
 
 import strawberry
 
+from schema.access.permissions import ADMINS, PUBLIC, SEEN, SIGNED_IN, Row
 from schema.accounts.device_clocks import DeviceClockInput
 from schema.accounts.users import Device, User
 from schema.core.refusals import Refusal, RefusalCode
@@ -211,3 +212,16 @@ def read_refresh_token(text: str, secret: bytes) -> RefreshToken:
 
 def _letters(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+PERMITS: tuple[Row, ...] = (
+    ("Mutation", PUBLIC, "signIn refreshSession"),
+    ("Mutation", SIGNED_IN, "signOut changePassword"),
+    ("Mutation", SIGNED_IN, "revokeDevice"),
+    ("Mutation", ADMINS, "wipeDevices"),
+    ("ChangePasswordPayload", SEEN, "devices"),
+    ("RevokeDevicePayload", SEEN, "device"),
+    ("SignedIn", SEEN, "accessToken accessExpiresAt refreshToken refreshExpiresAt user deviceSecret"),
+    ("SignedOut", SEEN, "deviceId"),
+    ("WipeDevicesPayload", SEEN, "user devices lastSeenAt"),
+)

@@ -7,6 +7,7 @@ from datetime import datetime
 
 import strawberry
 
+from schema.access.permissions import SEEN, SIGNED_IN, Row, connection, only
 from schema.access.viewers import Clearance, Role
 from schema.core.context import Info
 from schema.core.nodes import Node
@@ -48,11 +49,11 @@ class User(Node):
 
     @strawberry.field(description="The office that the person works for (所属机构).")
     async def office(self, info: Info) -> Unit | None:
-        return await info.context.links.unit(self.office_id) if self.office_id else None
+        return await info.context.load.one(Unit, self.office_id)
 
     @strawberry.field(description="The subtrees of units that the person works in (管辖范围).")
     async def scopes(self, info: Info) -> list[Unit]:
-        return await info.context.links.units(self.scope_ids)
+        return await info.context.load.many(Unit, self.scope_ids)
 
 
 @strawberry.type(description="The signed-in person's own account (我的账户).")
@@ -62,3 +63,13 @@ class Me:
     clearances: list[Clearance] = strawberry.field(description="Permissions beside the roles (特别授权).")
     devices: list[Device] = strawberry.field(description="Devices signed in, newest first; revoked ones stay listed.")
     this_device_id: strawberry.ID | None = strawberry.field(description="The device that asks.", default=None)
+
+
+PERMITS: tuple[Row, ...] = (
+    ("Query", SIGNED_IN, "me"),
+    ("Query", only(Role.SUPERVISOR, Role.OFFICER, Role.ADMIN), "users"),
+    ("Device", SEEN, "id name signedInAt seenAt revokedAt wipeOrderedAt"),
+    ("Me", SEEN, "user userName clearances devices thisDeviceId"),
+    ("User", SEEN, "id displayName roles office scopes"),
+    *connection("User"),
+)

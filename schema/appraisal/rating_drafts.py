@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time
 
 import strawberry
 
+from schema.access.permissions import SEEN, Row
 from schema.appraisal.ratings import (
     Rating,
     RatingReceipt,
@@ -133,3 +134,9 @@ def rate(
         office_path=author.office_path,
         sent_sha256=digest,
     )
+
+
+PERMITS: tuple[Row, ...] = (
+    ("RatingResult", SEEN, "id outcome receipt rating refusal"),
+    ("SubmitRatingsPayload", SEEN, "results"),
+)

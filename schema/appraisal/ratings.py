@@ -11,7 +11,8 @@ from datetime import UTC, date, datetime, timedelta
 import strawberry
 
 from schema.access.guards import Guarded
-from schema.access.viewers import Owner
+from schema.access.permissions import CLEARED, SEEN, Row, connection, only
+from schema.access.viewers import Owner, Role
 from schema.accounts.users import User
 from schema.checks.thresholds import Limits, ThresholdKind
 from schema.core.context import Info
@@ -59,7 +60,7 @@ class Rating(Node):
 
     @strawberry.field(description="The unit rated (被测评单位).")
     async def unit(self, info: Info) -> Unit | None:
-        return await info.context.links.unit(self.unit_id)
+        return await info.context.load.one(Unit, self.unit_id)
 
     @strawberry.field(
         description="Whether it counts; false once a later one of the same point, unit and month has superseded it (有效)."
@@ -73,7 +74,7 @@ class Rating(Node):
 
     @strawberry.field(description="Who rated; for the rater and the cleared (监测员).", extensions=[Guarded()])
     async def rater(self, info: Info) -> User | None:
-        return await info.context.links.user(self.rater_id)
+        return await info.context.load.one(User, self.rater_id)
 
     @strawberry.field(
         description="The point that it came from, which tells the rater where it has one monitor; for the rater and the"
@@ -81,7 +82,7 @@ class Rating(Node):
         extensions=[Guarded()],
     )
     async def monitoring_point(self, info: Info) -> MonitoringPoint | None:
-        return await info.context.links.monitoring_point(self.monitoring_point_id)
+        return await info.context.load.one(MonitoringPoint, self.monitoring_point_id)
 
     @strawberry.field(
         description="When the server had it, which tells whose phone sent something then; for the rater and the cleared"
@@ -144,3 +145,12 @@ def published_at(month: date, now: datetime, closes: datetime | None) -> datetim
 
 Scores = Mapping[str, int]
 """Grades of an office in a month: score by code."""
+
+PERMITS: tuple[Row, ...] = (
+    ("Query", only(Role.MONITOR, Role.SUPERVISOR, Role.OFFICER), "ratings"),
+    ("Mutation", only(Role.MONITOR), "submitRatings"),
+    ("Rating", SEEN, "id month score grade reason isLate revision unit counts"),
+    ("Rating", CLEARED, "rater monitoringPoint receivedAt receipt"),
+    ("RatingReceipt", SEEN, "ratingId contentSha256 receivedAt"),
+    *connection("Rating"),
+)

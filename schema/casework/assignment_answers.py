@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import strawberry
 
+from schema.access.permissions import FOLLOWERS, SEEN, Row
 from schema.accounts.device_clocks import DeviceClockInput
 from schema.casework.assignments import MAX_NOTE, Assignment, AssignmentState
 from schema.core.digests import digest_of
@@ -162,3 +163,12 @@ def holds(answer: StoredAnswer, assignment: Assignment) -> bool:
     if answer.kind is AnswerKind.ACCEPT:
         return assignment.accepted_at is not None
     return assignment.state is AssignmentState.FINISHED
+
+
+PERMITS: tuple[Row, ...] = (
+    ("Query", FOLLOWERS, "heldOperations"),
+    ("Mutation", FOLLOWERS, "answerAssignments"),
+    ("AnswerAssignmentsPayload", SEEN, "results"),
+    ("AnswerResult", SEEN, "id outcome assignment refusal"),
+    ("HeldOperation", SEEN, "id operation heldSince heldUntil waitsFor refusal"),
+)

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 
 import strawberry
 
+from schema.access.permissions import FOLLOWERS, SEEN, Row
+
 MOST_EDITS = 200
 """Of one assignment."""
 MOST_TEXT = 50_000
@@ -127,3 +129,10 @@ def _saw(later: NoteEdit, earlier: NoteEdit, number: int) -> bool:
 
 def _order(edit: NoteEdit) -> tuple[datetime, int, str]:
     return edit.at, edit.device_sequence, edit.id
+
+
+PERMITS: tuple[Row, ...] = (
+    ("Mutation", FOLLOWERS, "editAssignmentNotes"),
+    ("AssignmentNote", SEEN, "field value version editId editedAt lostEdits"),
+    ("LostEdit", SEEN, "id value editedAt"),
+)

@@ -8,6 +8,7 @@ from datetime import date, datetime
 
 import strawberry
 
+from schema.access.permissions import FOLLOWERS, OFFICERS, SEEN, Row, connection, only
 from schema.access.viewers import Role
 from schema.accounts.users import User
 from schema.casework.assignment_notes import AssignmentNote, NoteEdit, merged
@@ -86,21 +87,33 @@ class Assignment(Node):
 
     @strawberry.field(description="To whom it is given, where the viewer may know (承办人).")
     async def assignee(self, info: Info) -> User | None:
-        return await info.context.links.user(self.assignee_id)
+        return await info.context.load.one(User, self.assignee_id)
 
     @strawberry.field(description="Who gave it (交办人).")
     async def offered_by(self, info: Info) -> User | None:
-        return await info.context.links.user(self.offered_by_id)
+        return await info.context.load.one(User, self.offered_by_id)
 
     @strawberry.field(description="The case, when it is one, where the viewer may see it.")
     async def case(self, info: Info) -> Case | None:
-        return await info.context.links.case(self.case_id) if self.case_id else None
+        return await info.context.load.one(Case, self.case_id)
 
     @strawberry.field(description="The place to inspect, when it is one.")
     async def unit(self, info: Info) -> Unit | None:
-        return await info.context.links.unit(self.unit_id) if self.unit_id else None
+        return await info.context.load.one(Unit, self.unit_id)
 
 
 def states_before(target: AssignmentState) -> frozenset[AssignmentState]:
     """From which states an assignment may come to `target`."""
     return frozenset(state for state, targets in MOVES.items() if target in targets)
+
+
+PERMITS: tuple[Row, ...] = (
+    ("Query", FOLLOWERS, "assignments"),
+    ("Mutation", OFFICERS, "assign withdrawAssignment"),
+    ("Mutation", FOLLOWERS, "acceptAssignment finishAssignment"),
+    ("Mutation", only(Role.SUPERVISOR, Role.OFFICER), "handOnAssignment"),
+    ("AssignmentPayload", SEEN, "assignment case"),
+    ("Assignment", SEEN, "id kind state note dueOn offeredAt acceptedAt endedAt result assignee offeredBy case unit"),
+    ("Assignment", SEEN, "notes"),
+    *connection("Assignment"),
+)

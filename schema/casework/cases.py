@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
+from schema.access.permissions import FOLLOWERS, OFFICERS, SEEN, Row, connection
 from schema.accounts.users import User
-from schema.casework.follow_ups import CaseOutcome, CaseState, FollowUp
-from schema.core.context import Info
+from schema.core.context import Info, Kind
 from schema.core.nodes import Node
 from schema.core.refusals import Refusal, RefusalCode
 from schema.evidence.packs import pack_of
@@ -22,11 +22,35 @@ from schema.organisation.units import Unit
 if TYPE_CHECKING:
     from schema.casework.assignments import Assignment
 
+ASSIGNMENT: "Kind[Assignment]" = Kind("Assignment")
+
 MAX_OBSERVATIONS = 500
 MAX_TITLE = 200
 MAX_SUMMARY = 20_000
 MAX_REASON = 2_000
 MAX_REPLY = 20_000
+
+
+@strawberry.enum(description="How far a case has come (办理状态).")
+class CaseState(enum.Enum):
+    RECEIVED = strawberry.enum_value("RECEIVED", description="已接收")
+    ACCEPTED = strawberry.enum_value("ACCEPTED", description="已受理")
+    DECLINED = strawberry.enum_value("DECLINED", description="不予受理, with a reason and a reply.")
+    ASSIGNED = strawberry.enum_value("ASSIGNED", description="已交办")
+    INVESTIGATING = strawberry.enum_value("INVESTIGATING", description="调查中")
+    RECTIFYING = strawberry.enum_value("RECTIFYING", description="整改中")
+    VERIFYING = strawberry.enum_value("VERIFYING", description="核查中")
+    CLOSED = strawberry.enum_value("CLOSED", description="已办结, with an outcome and a reply.")
+    REOPENED = strawberry.enum_value("REOPENED", description="重新办理, with a reason.")
+
+
+@strawberry.enum(description="What a closed case came to (办理结果).")
+class CaseOutcome(enum.Enum):
+    SUBSTANTIATED = strawberry.enum_value("SUBSTANTIATED", description="属实")
+    PARTLY = strawberry.enum_value("PARTLY", description="部分属实")
+    UNFOUNDED = strawberry.enum_value("UNFOUNDED", description="不属实")
+    TRANSFERRED = strawberry.enum_value("TRANSFERRED", description="移送")
+    WITHDRAWN = strawberry.enum_value("WITHDRAWN", description="撤回")
 
 
 S = CaseState
@@ -75,7 +99,16 @@ class CaseEvent:
 
     @strawberry.field(description="Who did it, where the viewer may know.")
     async def by(self, info: Info) -> User | None:
-        return await info.context.links.user(self.by_id)
+        return await info.context.load.one(User, self.by_id)
+
+
+@strawberry.type(description="What became of an observation: number, state, outcome and reply of its case (办理情况).")
+class FollowUp:
+    case_number: str = strawberry.field(description="Number to ask by (编号).")
+    state: CaseState = strawberry.field(description="How far it has come (办理状态).")
+    outcome: CaseOutcome | None = strawberry.field(description="What it came to (办理结果).", default=None)
+    reply: str | None = strawberry.field(description="The reply (答复).", default=None)
+    closed_at: datetime | None = strawberry.field(description="When it was closed.", default=None)
 
 
 @strawberry.type(description="A matter that must get a reply and an outcome (案件).")
@@ -103,38 +136,39 @@ class Case(Node):
 
     @strawberry.field(description="The office that runs it (承办机构).")
     async def office(self, info: Info) -> Unit | None:
-        return await info.context.links.unit(self.office_id)
+        return await info.context.load.one(Unit, self.office_id)
 
     @strawberry.field(description="The unit that it is about (涉及单位).")
     async def unit(self, info: Info) -> Unit | None:
-        return await info.context.links.unit(self.unit_id) if self.unit_id else None
+        return await info.context.load.one(Unit, self.unit_id)
 
     @strawberry.field(description="The monitoring point that it came from (监测点).")
     async def monitoring_point(self, info: Info) -> MonitoringPoint | None:
-        return await info.context.links.monitoring_point(self.monitoring_point_id) if self.monitoring_point_id else None
+        return await info.context.load.one(MonitoringPoint, self.monitoring_point_id)
 
     @strawberry.field(description="Who first received it (首问责任人).")
     async def first_responder(self, info: Info) -> User | None:
-        return await info.context.links.user(self.first_responder_id)
+        return await info.context.load.one(User, self.first_responder_id)
 
     @strawberry.field(description="Who answers for it now: the first responder until another accepts (现责任人).")
     async def responsible(self, info: Info) -> User | None:
-        return await info.context.links.user(self.responsible_id)
+        return await info.context.load.one(User, self.responsible_id)
 
     @strawberry.field(description="The observations that it rests on, at most 500, oldest first.")
     async def observations(self, info: Info) -> list[Observation]:
-        return await info.context.links.observations_of_case(self.id)
+        return await info.context.load.related(Observation, case=self.id)
 
     @strawberry.field(description="To whom it was given, oldest first (交办).")
     async def assignments(
         self, info: Info
     ) -> list[Annotated["Assignment", strawberry.lazy("schema.casework.assignments")]]:
-        return await info.context.links.assignments_of_case(self.id)
+        return await info.context.load.related(ASSIGNMENT, case=self.id)
 
     @strawberry.field(description="Other cases of the same unit or monitoring point, newest first, at most 20.")
     async def related_cases(self, info: Info) -> list[Annotated["Case", strawberry.lazy("schema.casework.cases")]]:
-        found = await info.context.links.cases_about(self.unit_id, self.monitoring_point_id)
-        return [case for case in found if case.id != self.id][:20]
+        about = {"unit": self.unit_id, "monitoring_point": self.monitoring_point_id}
+        cases = await info.context.load.related(Case, **about)
+        return [case for case in cases if case.id != self.id][:20]
 
     def is_about(self, unit_id: str | None, monitoring_point_id: str | None) -> bool:
         """Whether it is of that unit or monitoring point."""
@@ -181,3 +215,16 @@ def check_move(target: CaseState, *, reason: str | None, outcome: CaseOutcome | 
     for field, given, wording in needs.get(target, ()):
         if not given:
             raise Refusal(RefusalCode.BAD_INPUT, f"{target.value} needs {wording}.", field=field)
+
+
+PERMITS: tuple[Row, ...] = (
+    ("Query", FOLLOWERS, "case cases"),
+    ("Mutation", OFFICERS, "openCase linkObservations unlinkObservations moveCase"),
+    ("CasePayload", SEEN, "case"),
+    ("Case", SEEN, "id number year sequence title summary category state openedAt closedAt outcome reply history"),
+    ("Case", SEEN, "office unit monitoringPoint firstResponder responsible observations assignments relatedCases"),
+    ("Case", SEEN, "pack"),
+    ("CaseEvent", SEEN, "id kind at state note by"),
+    ("FollowUp", SEEN, "caseNumber state outcome reply closedAt"),
+    *connection("Case"),
+)

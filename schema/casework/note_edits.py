@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 
 import strawberry
 
+from schema.access.permissions import SEEN, Row
 from schema.accounts.device_clocks import DeviceClockInput
 from schema.casework.assignment_answers import AnswerOutcome
 from schema.casework.assignment_notes import FULL, MOST_TEXT, NoteEdit, NoteField, corrected
@@ -122,3 +123,9 @@ def taken_in(
         received_at=now,
         restores=sent.restores,
     )
+
+
+PERMITS: tuple[Row, ...] = (
+    ("EditAssignmentNotesPayload", SEEN, "results"),
+    ("NoteEditResult", SEEN, "id outcome assignment refusal"),
+)

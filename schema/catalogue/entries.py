@@ -9,6 +9,7 @@ from datetime import date
 
 import strawberry
 
+from schema.access.permissions import SEEN, SIGNED_IN, Row, connection
 from schema.core.context import Info
 from schema.core.nodes import Node
 from schema.organisation.units import Unit
@@ -33,7 +34,7 @@ class ServiceTerms:
 
     @strawberry.field(description="The section that answers for it (责任科室).")
     async def unit(self, info: Info) -> Unit | None:
-        return await info.context.links.unit(self.unit_id) if self.unit_id else None
+        return await info.context.load.one(Unit, self.unit_id)
 
 
 @strawberry.type(description="What may be charged, and by which right (收费标准).")
@@ -61,7 +62,7 @@ class CatalogueEntry(Node):
         description="The unit in whose subtree it holds; null for what came with the product (适用地区或单位)."
     )
     async def office(self, info: Info) -> Unit | None:
-        return await info.context.links.unit(self.unit_id) if self.unit_id else None
+        return await info.context.load.one(Unit, self.unit_id)
 
     def holds(self, path: str, day: date) -> bool:
         """Whether it holds at the unit at `path` on `day`."""
@@ -96,3 +97,11 @@ DEFAULTS = tuple(
     for id, code, score in _GRADES
 )
 """What is stored for the whole tree of a new installation; once stored it is data like any other, and no code reads it."""
+
+PERMITS: tuple[Row, ...] = (
+    ("Query", SIGNED_IN, "catalogue"),
+    ("CatalogueEntry", SEEN, "id kind code name validFrom validTo score service fee office"),
+    ("FeeTerms", SEEN, "standard legalBasis"),
+    ("ServiceTerms", SEEN, "statutoryDays promisedDays documents steps unit"),
+    *connection("CatalogueEntry"),
+)

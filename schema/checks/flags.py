@@ -8,10 +8,10 @@ import enum
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
+from schema.access.permissions import EXAMINERS, OFFICERS, SEEN, Row, connection
 from schema.access.viewers import Owner
 from schema.accounts.users import User
 from schema.checks.flag_messages import FlagCode, sentence_of
@@ -20,10 +20,8 @@ from schema.core.context import Info
 from schema.core.ids import compose
 from schema.core.nodes import Node
 from schema.core.refusals import Refusal, RefusalCode
+from schema.fieldwork.observations import Observation
 from schema.media.media import Media
-
-if TYPE_CHECKING:
-    from schema.fieldwork.observations import Observation
 
 MAX_NOTE = 2_000
 
@@ -51,7 +49,7 @@ class FlagReview:
 
     @strawberry.field(description="Who said so (核查人).")
     async def by(self, info: Info) -> User | None:
-        return await info.context.links.user(self.by_id)
+        return await info.context.load.one(User, self.by_id)
 
 
 @strawberry.type(description="Something about an observation that doesn't fit, with its figure (疑点标记).")
@@ -83,10 +81,8 @@ class Flag(Node):
         return sentence_of(self.code, self.measure, self.value, self.threshold, self.name)[1]
 
     @strawberry.field(description="The observation (巡查记录).")
-    async def observation(
-        self, info: Info
-    ) -> Annotated["Observation", strawberry.lazy("schema.fieldwork.observations")] | None:
-        return await info.context.links.observation(self.observation_id)
+    async def observation(self, info: Info) -> Observation | None:
+        return await info.context.load.one(Observation, self.observation_id)
 
     @strawberry.field(description="The medium that it concerns, where it is one (影像资料).")
     async def medium(self, info: Info) -> Media | None:
@@ -95,12 +91,8 @@ class Flag(Node):
     @strawberry.field(
         description="The other observation that it rests on, where the viewer may see it; of one device, to the cleared only."
     )
-    async def other_observation(
-        self, info: Info
-    ) -> Annotated["Observation", strawberry.lazy("schema.fieldwork.observations")] | None:
-        if self.other_observation_id is None or not self._shows_other(info):
-            return None
-        return await info.context.links.observation(self.other_observation_id)
+    async def other_observation(self, info: Info) -> Observation | None:
+        return await info.context.load.one(Observation, self.other_observation_id) if self._shows_other(info) else None
 
     @strawberry.field(description="The other picture, where the viewer may see its observation.")
     async def other_medium(self, info: Info) -> Media | None:
@@ -117,10 +109,10 @@ class Flag(Node):
     async def _medium(info: Info, observation_id: str | None, medium_id: str | None) -> Media | None:
         if observation_id is None or medium_id is None:
             return None
-        shown = await info.context.links.observation(observation_id)
+        shown = await info.context.load.one(Observation, observation_id)
         if shown is None or medium_id not in shown.content.media_ids:
             return None
-        return next(iter(await info.context.links.media([medium_id])), None)
+        return await info.context.load.one(Media, medium_id)
 
 
 @dataclass(frozen=True)
@@ -189,3 +181,14 @@ def check_note(note: str) -> str:
     if not 1 <= len(note.strip()) <= MAX_NOTE:
         raise Refusal(RefusalCode.BAD_INPUT, f"A note has 1 to {MAX_NOTE} characters.", field="note")
     return note.strip()
+
+
+PERMITS: tuple[Row, ...] = (
+    ("Query", EXAMINERS, "flags"),
+    ("Mutation", OFFICERS, "reviewFlag"),
+    ("FlagPayload", SEEN, "flag"),
+    ("Flag", SEEN, "id code value threshold measure message messageZh raisedAt state verdict reviews observation"),
+    ("Flag", SEEN, "medium otherObservation otherMedium"),
+    ("FlagReview", SEEN, "id verdict note at by"),
+    *connection("Flag"),
+)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 import strawberry
 
+from schema.access.permissions import EXAMINERS, OFFICERS, SEEN, Row
 from schema.accounts.users import User
 from schema.core.context import Info
 from schema.core.nodes import Node
@@ -115,11 +116,11 @@ class Threshold(Node):
 
     @strawberry.field(description="The unit in whose subtree it holds; null for what holds where nobody has set one.")
     async def unit(self, info: Info) -> Unit | None:
-        return await info.context.links.unit(self.unit_id) if self.unit_id else None
+        return await info.context.load.one(Unit, self.unit_id)
 
     @strawberry.field(description="Who set it, where the viewer may know; null for what came with the product.")
     async def set_by(self, info: Info) -> User | None:
-        return await info.context.links.user(self.set_by_id) if self.set_by_id else None
+        return await info.context.load.one(User, self.set_by_id)
 
 
 _K = ThresholdKind
@@ -187,3 +188,12 @@ def check_threshold(kind: ThresholdKind, value: float | None, note: str | None) 
         )
     if note is not None and len(note) > MAX_NOTE:
         raise Refusal(RefusalCode.BAD_INPUT, f"At most {MAX_NOTE} characters.", field="note")
+
+
+PERMITS: tuple[Row, ...] = (
+    ("Query", EXAMINERS, "thresholds"),
+    ("Mutation", OFFICERS, "setThreshold"),
+    ("ThresholdPayload", SEEN, "threshold"),
+    ("Thresholds", SEEN, "applying settings"),
+    ("Threshold", SEEN, "id kind value validFrom setAt note measure unit setBy"),
+)

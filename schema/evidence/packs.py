@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import rfc8785
 import strawberry
 
+from schema.access.permissions import SEEN, Row
 from schema.core.context import Info
 from schema.core.nodes import Node
 from schema.core.times import print_instant
@@ -200,3 +201,6 @@ def manifest(
         ],
     }
     return rfc8785.dumps(content)
+
+
+PERMITS: tuple[Row, ...] = (("PackLink", SEEN, "url expiresAt"),)

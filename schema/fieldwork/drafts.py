@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 import strawberry
 
+from schema.access.permissions import SEEN, Row
 from schema.access.viewers import COVERT_ROLES, Role
 from schema.core.ids import checked
 from schema.core.refusals import NextStep, Refusal, RefusalCode, Refused
@@ -193,3 +194,6 @@ def record(
         unit_path=placed.unit_path,
         monitoring_point_id=placed.monitoring_point_id,
     )
+
+
+PERMITS: tuple[Row, ...] = (("DraftResult", SEEN, "id outcome receipt observation uploads refusal"),)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from schema.access.guards import Examined, Guarded
+from schema.access.permissions import AUTHORS, CLEARED, EXAMINERS, READERS, SEEN, Row, connection
 from schema.access.viewers import Owner, Role
 from schema.accounts.users import User
-from schema.casework.follow_ups import FollowUp
-from schema.core.context import Info
+from schema.core.context import Info, Kind
 from schema.core.nodes import Node
 from schema.core.times import print_instant
 from schema.evidence.packs import pack_of
@@ -25,8 +25,13 @@ from schema.organisation.units import Unit
 
 if TYPE_CHECKING:
     from schema.casework.assignments import Assignment
-    from schema.casework.cases import Case
+    from schema.casework.cases import Case, FollowUp
     from schema.checks.flags import Flag
+
+ASSIGNMENT: "Kind[Assignment]" = Kind("Assignment")
+CASE: "Kind[Case]" = Kind("Case")
+FLAG: "Kind[Flag]" = Kind("Flag")
+FOLLOW_UP: "Kind[FollowUp]" = Kind("FollowUp")
 
 
 @strawberry.enum(description="How something came to be seen (方式).")
@@ -121,7 +126,7 @@ class ObservationContent:
 
     @strawberry.field(description="Photos, videos, sound and documents (影像资料).")
     async def media(self, info: Info) -> list[Media]:
-        return await info.context.links.media(self.media_ids)
+        return await info.context.load.many(Media, self.media_ids)
 
 
 @strawberry.type(description="One version of an observation (修订).")
@@ -153,7 +158,7 @@ class Receipt:
         " to anybody that the server had the observation (签名回执)."
     )
     def signed(self, info: Info) -> str:
-        return info.context.sign(self)
+        return info.context.sign(RECEIPT_TYPE, self.claims())
 
 
 @strawberry.type(description="One thing seen or reported, at one place and time (巡查记录、监测反映).")
@@ -229,40 +234,39 @@ class Observation(Node):
 
     @strawberry.field(description="The unit seen, down to the window (被巡查单位).")
     async def unit(self, info: Info) -> Unit | None:
-        return await info.context.links.unit(self.unit_id) if self.unit_id else None
+        return await info.context.load.one(Unit, self.unit_id)
 
     @strawberry.field(description="The monitoring point that it came from (监测点).")
     async def monitoring_point(self, info: Info) -> MonitoringPoint | None:
-        return await info.context.links.monitoring_point(self.monitoring_point_id) if self.monitoring_point_id else None
+        return await info.context.load.one(MonitoringPoint, self.monitoring_point_id)
 
     @strawberry.field(description="Who inspected or reported, where the viewer may know (巡查员).")
     async def author(self, info: Info) -> User | None:
         viewer = info.context.viewer
         if self.author_is_covert and (viewer is None or not viewer.knows(await self.owner(info))):
             return None
-        return await info.context.links.user(self.author_id)
+        return await info.context.load.one(User, self.author_id)
 
     @strawberry.field(description="The assignment that it answers (交办).")
     async def assignment(
         self, info: Info
     ) -> Annotated["Assignment", strawberry.lazy("schema.casework.assignments")] | None:
-        wanted = self.content.assignment_id
-        return await info.context.links.assignment(wanted) if wanted else None
+        return await info.context.load.one(ASSIGNMENT, self.content.assignment_id)
 
     @strawberry.field(description="Cases opened from it, where the viewer may see them (案件).")
     async def cases(self, info: Info) -> list[Annotated["Case", strawberry.lazy("schema.casework.cases")]]:
-        return await info.context.links.cases(self.case_ids)
+        return await info.context.load.many(CASE, self.case_ids)
 
     @strawberry.field(description="What became of it, for whoever sent it (办理情况).")
-    async def follow_ups(self, info: Info) -> list[FollowUp]:
-        return await info.context.links.follow_ups(self)
+    async def follow_ups(self, info: Info) -> list[Annotated["FollowUp", strawberry.lazy("schema.casework.cases")]]:
+        return await info.context.load.related(FOLLOW_UP, observation=self)
 
     @strawberry.field(
         description="What doesn't fit, the first found first; for supervisors and officers, null to its author (疑点标记).",
         extensions=[Examined()],
     )
     async def flags(self, info: Info) -> list[Annotated["Flag", strawberry.lazy("schema.checks.flags")]] | None:
-        return await info.context.links.flags(self)
+        return await info.context.load.related(FLAG, observation=self.id)
 
     @strawberry.field(description="How many media were announced.")
     def media_expected(self) -> int:
@@ -270,10 +274,26 @@ class Observation(Node):
 
     @strawberry.field(description="How many of them have arrived in the store.")
     async def media_arrived(self, info: Info) -> int:
-        found = await info.context.links.media(self.content.media_ids)
+        found = await info.context.load.many(Media, self.content.media_ids)
         return sum(media.state in ARRIVED for media in found)
 
     pack = strawberry.field(
         resolver=pack_of,
         description="An evidence pack of it: a ZIP of originals, data, pages and a signed manifest (证据包).",
     )
+
+
+PERMITS: tuple[Row, ...] = (
+    ("Query", READERS, "observation observations"),
+    ("Mutation", AUTHORS, "submitObservations reviseObservation"),
+    ("Complainant", CLEARED, "name contact isAnonymous"),
+    ("Observation", SEEN, "id content receivedAt placement revision revisions unit monitoringPoint author"),
+    ("Observation", SEEN, "assignment cases followUps when mediaExpected mediaArrived pack"),
+    ("Observation", CLEARED, "complainant deviceSequence clockSkewSeconds receipt"),
+    ("Observation", EXAMINERS, "flags"),
+    ("ObservationContent", SEEN, "method category severity text capturedAt capturedOffsetMinutes position staffSeen"),
+    ("ObservationContent", SEEN, "claimedUnit claimedMonitoringPoint media"),
+    ("ObservationRevision", SEEN, "number id recordedAt reason content"),
+    ("Receipt", SEEN, "observationId contentSha256 receivedAt signed"),
+    *connection("Observation"),
+)

@@ -10,6 +10,7 @@ from typing import Any
 import rfc8785
 import strawberry
 
+from schema.access.permissions import SEEN, Row
 from schema.core.digests import canonical
 from schema.fieldwork.drafts import ComplainantInput, ObservationDraft
 from schema.fieldwork.observations import Observation, ObservationContent, ObservationRevision
@@ -86,3 +87,9 @@ def _position(point: GeoPoint) -> GeoPointInput:
         is_mock=point.is_mock,
         fixed_at=point.fixed_at,
     )
+
+
+PERMITS: tuple[Row, ...] = (
+    ("ReviseObservationPayload", SEEN, "observation uploads"),
+    ("SubmitObservationsPayload", SEEN, "results"),
+)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import strawberry
 
 from schema.access.guards import Guarded
+from schema.access.permissions import CLEARED, SEEN, Row
 from schema.access.viewers import Owner
-from schema.core.context import Info
+from schema.core.context import Info, Kind
 from schema.core.ids import checked
 from schema.core.nodes import Node
 from schema.core.refusals import Refusal, RefusalCode
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from schema.fieldwork.observations import Observation
     from schema.publication.redactions import Redaction
 
+OBSERVATION: "Kind[Observation]" = Kind("Observation")
+REDACTION: "Kind[Redaction]" = Kind("Redaction")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
@@ -146,10 +149,10 @@ class Media(Node):
         description="A link to the bytes of one rendition; null until READY, or where there is no such one."
     )
     async def link(self, info: Info, rendition: Rendition = Rendition.LARGE) -> Link | None:
-        return await info.context.links.link(self, rendition)
+        return await info.context.load.one(Link, media=self, rendition=rendition)
 
     async def owner(self, info: Info) -> Owner | None:
-        observation = await info.context.links.observation(self.observation_id)
+        observation = await info.context.load.one(OBSERVATION, self.observation_id)
         return await observation.owner(info) if observation else None
 
     @strawberry.field(description="Maker, model and software of the device; needs clearance.", extensions=[Guarded()])
@@ -160,7 +163,7 @@ class Media(Node):
 
     @strawberry.field(description="When it was taken, as it is to be shown, by whose clock and why (显示时间).")
     async def when(self, info: Info) -> ShownTime:
-        observation = await info.context.links.observation(self.observation_id)
+        observation = await info.context.load.one(OBSERVATION, self.observation_id)
         offset = observation.content.captured_offset_minutes if observation else None
         skew = observation.clock_skew if observation else None
         return time_of_medium(
@@ -175,13 +178,13 @@ class Media(Node):
     async def observation(
         self, info: Info
     ) -> Annotated["Observation", strawberry.lazy("schema.fieldwork.observations")] | None:
-        return await info.context.links.observation(self.observation_id)
+        return await info.context.load.one(OBSERVATION, self.observation_id)
 
     @strawberry.field(description="Copies made for release, oldest first; until approved for officers only (脱敏发布).")
     async def redactions(
         self, info: Info
     ) -> list[Annotated["Redaction", strawberry.lazy("schema.publication.redactions")]]:
-        return await info.context.links.redactions.of_media(self.id)
+        return await info.context.load.related(REDACTION, media=self.id)
 
 
 @strawberry.input(description="A medium that the phone has and will upload (影像资料).")
@@ -238,3 +241,11 @@ def same_medium(known: Media, announced: Media) -> bool:
         return media.observation_id, media.uploader_id, media.sha256, media.byte_size, media.content_type
 
     return identity(known) == identity(announced)
+
+
+PERMITS: tuple[Row, ...] = (
+    ("Link", SEEN, "url expiresAt contentType width height"),
+    ("Media", SEEN, "id kind state rejection sha256 byteSize contentType capturedAt expectedAt uploadedAt readyAt"),
+    ("Media", SEEN, "facts link when observation redactions"),
+    ("Media", CLEARED, "device"),
+)

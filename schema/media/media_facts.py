@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 import strawberry
 
+from schema.access.permissions import SEEN, Row
 from schema.core.times import ByteCount
 from schema.geography.positions import Datum, GeoPoint
 
@@ -125,3 +126,11 @@ class MediaFacts:
             return None
         zone = timezone(timedelta(minutes=self.taken_offset_minutes))
         return datetime.fromisoformat(self.taken_at_local).replace(tzinfo=zone)
+
+
+PERMITS: tuple[Row, ...] = (
+    ("MediaFacts", SEEN, "contentType width height orientation rotation displayWidth displayHeight takenAtLocal"),
+    ("MediaFacts", SEEN, "takenOffsetMinutes takenAt createdAt position positionAbsent statedLatitude"),
+    ("MediaFacts", SEEN, "statedLongitude durationMs pageCount isEncrypted motionVideo damage"),
+    ("MotionVideo", SEEN, "offset byteSize"),
+)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import strawberry
 
+from schema.access.permissions import SEEN, Row
 from schema.geography.positions import GeoPoint, PositionSource
 
 TOLERANCE = timedelta(minutes=2)
@@ -235,3 +236,6 @@ def _shown(at: datetime, offset_minutes: int, source: TimeSource, reason: TimeRe
         source=source,
         reason=reason,
     )
+
+
+PERMITS: tuple[Row, ...] = (("ShownTime", SEEN, "at local offsetMinutes source reason message messageZh"),)

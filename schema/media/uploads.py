@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
+from schema.access.permissions import AUTHORS, SEEN, Row
 from schema.core.refusals import Refusal, RefusalCode, Refused
 from schema.core.times import ByteCount
 
@@ -182,3 +183,18 @@ def digests_of(request: UploadRequest) -> dict[int, str]:
     if not all(_SHA256.fullmatch(part.sha256) for part in request.parts):
         raise Refusal(RefusalCode.BAD_INPUT, "A SHA-256 has 64 hexadecimal digits.", field="parts")
     return {part.number: part.sha256 for part in request.parts}
+
+
+PERMITS: tuple[Row, ...] = (
+    ("Mutation", AUTHORS, "requestUploads abortUploads confirmMedia"),
+    ("AbortResult", SEEN, "mediaId media refusal"),
+    ("AbortUploadsPayload", SEEN, "results"),
+    ("ConfirmMediaPayload", SEEN, "results"),
+    ("ConfirmResult", SEEN, "mediaId media refusal"),
+    ("FormField", SEEN, "name value"),
+    ("RequestUploadsPayload", SEEN, "results"),
+    ("UploadHeader", SEEN, "name value"),
+    ("UploadPart", SEEN, "number offset byteSize url headers hasArrived"),
+    ("UploadResult", SEEN, "mediaId slot hasArrived refusal"),
+    ("UploadSlot", SEEN, "mediaId kind url headers fields parts expiresAt"),
+)

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import strawberry
 
+from schema.access.permissions import SEEN, SIGNED_IN, Row
 from schema.core.refusals import Refusal, RefusalCode
 
 LONGEST_TOKEN = 4096
@@ -49,3 +50,10 @@ def check_token(input: RegisterPushTokenInput) -> str:
     if len(input.token) > LONGEST_TOKEN or not shape.fullmatch(input.token):
         raise Refusal(RefusalCode.BAD_INPUT, "This is no token of that service.", field="token")
     return input.token.lower() if input.service is PushService.APNS else input.token
+
+
+PERMITS: tuple[Row, ...] = (
+    ("Mutation", SIGNED_IN, "registerPushToken forgetPushToken"),
+    ("PushTokenForgotten", SEEN, "deviceId"),
+    ("PushTokenRegistered", SEEN, "deviceId service registeredAt"),
+)

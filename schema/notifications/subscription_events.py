@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import strawberry
 
+from schema.access.permissions import FOLLOWERS, SEEN, Row
 from schema.access.viewers import Viewer
 from schema.casework.assignments import Assignment
 from schema.casework.cases import Case
@@ -117,3 +118,14 @@ def opened(seal: CursorSeal, text: str) -> StreamCursor:
             RefusalCode.BAD_CURSOR, "This cursor is none of yours. Go on without it.", field="since"
         ) from None
     return StreamCursor(position, rights)
+
+
+PERMITS: tuple[Row, ...] = (
+    ("Subscription", FOLLOWERS, "assignmentChanged caseChanged"),
+    ("AssignmentChanged", SEEN, "cursor assignment"),
+    ("CaseChanged", SEEN, "cursor case"),
+    ("RecordLost", SEEN, "cursor id"),
+    ("Resync", SEEN, "cursor reason"),
+    ("StreamEnded", SEEN, "reason"),
+    ("StreamPosition", SEEN, "cursor"),
+)

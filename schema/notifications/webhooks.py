@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import strawberry
 
+from schema.access.permissions import ADMINS, SEEN, Row, connection
 from schema.core.nodes import Node
 from schema.core.refusals import Refusal, RefusalCode
 
@@ -112,3 +113,14 @@ def signature(secrets: Sequence[str], seconds: int, body: bytes) -> str:
     """`t=<unix seconds>,v1=<HMAC-SHA256 of "<t>.<body>", hex>`, with one `v1` for each secret that is good."""
     signed = str(seconds).encode() + b"." + body
     return ",".join([f"t={seconds}", *(f"v1={hmac.digest(each.encode(), signed, 'sha256').hex()}" for each in secrets)])
+
+
+PERMITS: tuple[Row, ...] = (
+    ("Query", ADMINS, "webhooks webhookDeliveries"),
+    ("Mutation", ADMINS, "registerWebhook rotateWebhookSecret enableWebhook removeWebhook"),
+    ("WebhookPayload", SEEN, "webhook secret"),
+    ("WebhookRemoved", SEEN, "id"),
+    ("Webhook", SEEN, "id url state registeredAt disabledReason"),
+    ("WebhookDelivery", SEEN, "id kind recordId recordState changedAt state attempts failure deliveredAt"),
+    *connection("WebhookDelivery"),
+)

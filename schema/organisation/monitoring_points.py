@@ -1,14 +1,21 @@
 """Monitoring points (监测点): enterprises that report what agencies do to them, their industry, place and monitors."""
 
 from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from schema.accounts.users import User
-from schema.core.context import Info
+from schema.access.permissions import SEEN, Row, connection, only
+from schema.access.viewers import Role
+from schema.core.context import Info, Kind
 from schema.core.nodes import Node
 from schema.geography.positions import Datum, GeoPoint
 from schema.organisation.units import Unit
+
+if TYPE_CHECKING:
+    from schema.accounts.users import User
+
+USER: "Kind[User]" = Kind("User")
 
 
 @strawberry.type(description="An enterprise that is a monitoring point (监测点).")
@@ -29,8 +36,15 @@ class MonitoringPoint(Node):
 
     @strawberry.field(description="The county or zone that it belongs to (所属地区).")
     async def unit(self, info: Info) -> Unit | None:
-        return await info.context.links.unit(self.unit_id)
+        return await info.context.load.one(Unit, self.unit_id)
 
     @strawberry.field(description="Its monitors, where the viewer may know them (监测员).")
-    async def monitors(self, info: Info) -> list[User]:
-        return await info.context.links.users(self.monitor_ids)
+    async def monitors(self, info: Info) -> list[Annotated["User", strawberry.lazy("schema.accounts.users")]]:
+        return await info.context.load.many(USER, self.monitor_ids)
+
+
+PERMITS: tuple[Row, ...] = (
+    ("Query", only(Role.INSPECTOR, Role.MONITOR, Role.SUPERVISOR, Role.OFFICER, Role.ADMIN), "monitoringPoints"),
+    ("MonitoringPoint", SEEN, "id code enterprise industry address position unit monitors"),
+    *connection("MonitoringPoint"),
+)

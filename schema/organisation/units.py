@@ -6,11 +6,12 @@ A path is made of the ids of the unit and those above it, so that a change of na
 import enum
 import hashlib
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import strawberry
 
 from schema.access.guards import Appraised
+from schema.access.permissions import APPRAISERS, SEEN, SIGNED_IN, Row, connection
 from schema.core.context import Info
 from schema.core.nodes import Node
 from schema.geography.positions import Datum, GeoPoint
@@ -48,6 +49,12 @@ class FormerName:
     until: int | None = strawberry.field(description="Last year in which it was in force.", default=None)
 
 
+class MonthlyScore(NamedTuple):
+    """Mean of the published ratings of one unit and month, 0 to 100 (月度得分)."""
+
+    value: float
+
+
 @strawberry.type(description="A unit of government, from province to service window (单位).")
 class Unit(Node):
     code: str = strawberry.field(description="Official code, unique; divisions have the GB/T 2260 code (代码).")
@@ -68,11 +75,11 @@ class Unit(Node):
 
     @strawberry.field(description="The unit directly above (上级).")
     async def parent(self, info: Info) -> Annotated["Unit", strawberry.lazy("schema.organisation.units")] | None:
-        return await info.context.links.unit(self.parent_id) if self.parent_id else None
+        return await info.context.load.one(Unit, self.parent_id)
 
     @strawberry.field(description="All units above, from the province down (上级链).")
     async def ancestors(self, info: Info) -> list[Annotated["Unit", strawberry.lazy("schema.organisation.units")]]:
-        return await info.context.links.units(self.ancestor_ids)
+        return await info.context.load.many(Unit, self.ancestor_ids)
 
     @strawberry.field(
         description="Mean of the ratings that count in that month (named by its first day), 0 to 100, once they are"
@@ -80,7 +87,8 @@ class Unit(Node):
         extensions=[Appraised()],
     )
     async def monthly_score(self, info: Info, month: date) -> float | None:
-        return await info.context.links.ratings.monthly_score(self, month)
+        score = await info.context.load.one(MonthlyScore, unit=self, month=month)
+        return score.value if score else None
 
 
 def path_below(parent_path: str, id: str) -> str:
@@ -95,3 +103,12 @@ def path_below(parent_path: str, id: str) -> str:
 def range_end(path: str) -> str:
     """The end, exclusive, of the range of paths that makes up the subtree at `path`."""
     return path[: -len(SEPARATOR)] + chr(ord(SEPARATOR) + 1)
+
+
+PERMITS: tuple[Row, ...] = (
+    ("Query", SIGNED_IN, "unit units"),
+    ("FormerName", SEEN, "name code until"),
+    ("Unit", SEEN, "id code name level formerNames position parent ancestors"),
+    ("Unit", APPRAISERS, "monthlyScore"),
+    *connection("Unit"),
+)

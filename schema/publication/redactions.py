@@ -9,6 +9,7 @@ from datetime import datetime
 
 import strawberry
 
+from schema.access.permissions import OFFICERS, READERS, SEEN, Row, connection
 from schema.access.viewers import Role, Viewer
 from schema.accounts.users import User
 from schema.core.context import Info
@@ -127,7 +128,7 @@ class RedactionEvent:
 
     @strawberry.field(description="Who did it, where the viewer may know; null for the worker's steps.")
     async def by(self, info: Info) -> User | None:
-        return await info.context.links.user(self.by_id) if self.by_id else None
+        return await info.context.load.one(User, self.by_id)
 
 
 @strawberry.type(description="A copy of a photo made for release, with faces and chosen boxes covered (脱敏发布).")
@@ -153,20 +154,19 @@ class Redaction(Node):
 
     @strawberry.field(description="The photo that it is a copy of (原件).")
     async def media(self, info: Info) -> Media | None:
-        found = await info.context.links.media([self.media_id])
-        return found[0] if found else None
+        return await info.context.load.one(Media, self.media_id)
 
     @strawberry.field(description="Who requested it, where the viewer may know (申请人).")
     async def requested_by(self, info: Info) -> User | None:
-        return await info.context.links.user(self.requested_by_id)
+        return await info.context.load.one(User, self.requested_by_id)
 
     @strawberry.field(description="Who approved or rejected it, where the viewer may know (复核人).")
     async def decided_by(self, info: Info) -> User | None:
-        return await info.context.links.user(self.decided_by_id) if self.decided_by_id else None
+        return await info.context.load.one(User, self.decided_by_id)
 
     @strawberry.field(description="A link to the copy: for officers of the scope until APPROVED, then for all readers.")
     async def link(self, info: Info) -> Link | None:
-        return await info.context.links.redactions.link(self)
+        return await info.context.load.one(Link, redaction=self)
 
     def is_open_to(self, viewer: Viewer) -> bool:
         """Whether a viewer who has been shown the record may have the bytes of its rendering."""
@@ -208,3 +208,17 @@ def _checked(
             )
     drawn = RedactionBox(left=box.left, top=box.top, right=box.right, bottom=box.bottom, origin=BoxOrigin.HAND)
     return found.get(drawn.edges, drawn)
+
+
+PERMITS: tuple[Row, ...] = (
+    ("Query", READERS, "redaction"),
+    ("Query", OFFICERS, "redactions"),
+    ("Mutation", OFFICERS, "requestRedaction correctRedaction approveRedaction rejectRedaction"),
+    ("RedactionPayload", SEEN, "redaction"),
+    ("Redaction", SEEN, "id state purpose faceDetection faces boxes revision rendering failure requestedAt history"),
+    ("Redaction", SEEN, "media requestedBy decidedBy link"),
+    ("RedactionBox", SEEN, "left top right bottom origin confidence"),
+    ("RedactionEvent", SEEN, "id kind at revision boxCount sha256 note by"),
+    ("RedactionRendering", SEEN, "revision sha256 byteSize width height renderedAt"),
+    *connection("Redaction"),
+)

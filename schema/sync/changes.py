@@ -15,6 +15,7 @@ from typing import Annotated
 
 import strawberry
 
+from schema.access.permissions import SEEN, SIGNED_IN, Row
 from schema.access.viewers import Role, Viewer
 from schema.casework.assignments import Assignment
 from schema.casework.cases import Case
@@ -171,3 +172,10 @@ class Progress:
 
     def values(self) -> tuple[str, dict[str, int], dict[str, int]]:
         return self.epoch, dict(self.read), dict(self.leaving)
+
+
+PERMITS: tuple[Row, ...] = (
+    ("Query", SIGNED_IN, "changes"),
+    ("Change", SEEN, "kind id record"),
+    ("ChangePage", SEEN, "changes cursor hasMore asOf"),
+)

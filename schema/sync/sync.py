@@ -9,6 +9,7 @@ from itertools import groupby
 
 import strawberry
 
+from schema.access.permissions import SEEN, SIGNED_IN, Row
 from schema.accounts.device_clocks import ClockReading, DeviceClockInput
 from schema.core.pagination import MAX_PAGE
 from schema.sync.changes import ChangeKind, ChangesResult
@@ -65,3 +66,10 @@ def _runs(known: Collection[int], last: int) -> Iterator[list[int]]:
 def first_of(last: int) -> int:
     """The first number of the window that ends with `last`."""
     return max(last - WINDOW + 1, 1)
+
+
+PERMITS: tuple[Row, ...] = (
+    ("Mutation", SIGNED_IN, "sync"),
+    ("SequenceGap", SEEN, "first last"),
+    ("SyncPayload", SEEN, "serverTime clock gaps changes"),
+)

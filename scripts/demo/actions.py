@@ -10,13 +10,11 @@ from datetime import datetime
 import anyio
 import strawberry
 
-from api.accounts.key_ring import KeyRing
-from api.accounts.passwords import Passwords
 from api.appraisal.rating_submission import submit_ratings
-from api.evidence.evidence_keys import EvidenceKeys
 from api.fieldwork.revisions import ReviseObservationInput, revise
 from api.fieldwork.submission import submit
 from api.graphql.context import Context
+from api.server.services import open_services
 from api.settings import Settings
 from schema.access.viewers import Viewer
 from schema.casework.assignments import AssignmentState
@@ -54,9 +52,7 @@ class _Scene(Context):
 
 class Stage:
     def __init__(self, store: Store, settings: Settings, people: People, chance: Chance) -> None:
-        self._store, self._settings, self._people, self._chance = store, settings, people, chance
-        self._keys, self._passwords = KeyRing(settings.keys_folder), Passwords()
-        self._evidence = EvidenceKeys(settings.keys_folder)
+        self._services, self._people, self._chance = open_services(store, settings), people, chance
 
     def scene(self, user_name: str, at: datetime, name: str, *, entries: int = 1) -> Context:
         user = self._people.users[user_name]
@@ -70,11 +66,7 @@ class Stage:
             device_id=self._chance.stream(f"device/{user_name}").id("dev", user.created_at or at),
         )
         return _Scene(
-            store=self._store,
-            settings=self._settings,
-            keys=self._keys,
-            evidence=self._evidence,
-            passwords=self._passwords,
+            services=self._services,
             viewer=viewer,
             now=at,
             chance=self._chance.stream(name),
@@ -124,6 +116,6 @@ class Stage:
     async def _behind(self, story: Story) -> int:
         """How much of a story was played before the demo was interrupted, in entries of its history."""
         if story.is_case:
-            return sum(len(case.history) for case in await self._store.cases.many([story.id]))
-        known = await self._store.assignments.many([story.id])
+            return sum(len(case.history) for case in await self._services.store.cases.many([story.id]))
+        known = await self._services.store.assignments.many([story.id])
         return sum(STEPS_BEHIND.get(assignment.state, len(story.steps)) for assignment in known)

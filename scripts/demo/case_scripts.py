@@ -17,7 +17,7 @@ from api.casework.assignment_transitions import (
     withdraw,
 )
 from schema.access.viewers import Role
-from schema.casework.follow_ups import CaseOutcome, CaseState
+from schema.casework.cases import CaseOutcome, CaseState
 from schema.fieldwork.observations import Category
 from scripts.demo.case_steps import CaseStory, Step, Story
 from scripts.demo.observations import Witnesses, phrases

@@ -24,7 +24,7 @@ from api.casework.assignment_transitions import (
 from api.casework.case_opening import OpenCaseInput, open_case
 from api.casework.case_transitions import LinkObservationsInput, MoveCaseInput, link, move, unlink
 from api.graphql.context import Context
-from schema.casework.follow_ups import CaseOutcome, CaseState
+from schema.casework.cases import CaseOutcome, CaseState
 from schema.organisation.units import Unit
 from scripts.demo.observations import Sighting, phrases
 from scripts.demo.people import People

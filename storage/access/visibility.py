@@ -11,25 +11,9 @@ from datetime import datetime
 from schema.access.viewers import COVERT_ROLES, Role, Viewer
 from schema.organisation.units import SEPARATOR, range_end
 from storage.mongodb.client import Document, Filter
+from storage.mongodb.filters import NOTHING, all_of, any_of, within
 
-NOTHING: Filter = {"_id": {"$in": []}}
 _COVERT = sorted(str(role.value) for role in COVERT_ROLES)
-
-
-def within(field: str, paths: Sequence[str]) -> Filter:
-    """Records whose `field` lies in one of the subtrees at `paths`: one indexed range for each."""
-    ranges = [{field: {"$gte": path, "$lt": range_end(path)}} for path in paths]
-    return {"$or": ranges} if len(ranges) > 1 else ranges[0] if ranges else NOTHING
-
-
-def any_of(*filters: Filter) -> Filter:
-    kept = [each for each in filters if each is not NOTHING]
-    return {"$or": kept} if len(kept) > 1 else kept[0] if kept else NOTHING
-
-
-def all_of(*filters: Filter) -> Filter:
-    kept = [each for each in filters if each]
-    return {"$and": kept} if len(kept) > 1 else kept[0] if kept else {}
 
 
 def units(viewer: Viewer) -> Filter:

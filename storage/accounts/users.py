@@ -12,10 +12,11 @@ from schema.access.viewers import Role
 from schema.accounts.sessions import normal_user_name
 from schema.accounts.users import Device, User
 from schema.core.pagination import Page
-from storage.access.visibility import all_of, works_within
+from storage.access.visibility import works_within
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, Document, Filter, Mongo, Sort
 from storage.mongodb.codecs import from_document, to_document
+from storage.mongodb.filters import all_of
 
 MOST_DEVICES = 20
 SORT: Sort = (("display_name", ASCENDING), ("_id", ASCENDING))

@@ -10,10 +10,10 @@ from typing import Any
 
 from schema.appraisal.ratings import MonthlyRatings, Rating
 from schema.core.pagination import Page
-from storage.access.visibility import all_of
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Inserted, Mongo, Session, Sort
 from storage.mongodb.codecs import from_document, stored_day, to_document
+from storage.mongodb.filters import all_of
 
 SORT: Sort = (("month", DESCENDING), ("_id", DESCENDING))
 """Within a month by ids, which are chance: no place in the list tells what came when."""

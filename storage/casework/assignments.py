@@ -6,14 +6,13 @@ from typing import Any
 
 from schema.casework.assignment_notes import MOST_EDITS, NoteEdit
 from schema.casework.assignments import Assignment, AssignmentState, states_before
-from schema.casework.cases import ASSIGNABLE
-from schema.casework.follow_ups import CaseState
+from schema.casework.cases import ASSIGNABLE, CaseState
 from schema.core.pagination import Page
-from storage.access.visibility import all_of
 from storage.casework.cases import Cases, Undone, transact_or_undo
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mongo, Session, Sort
 from storage.mongodb.codecs import from_document, to_document
+from storage.mongodb.filters import all_of
 
 SORT: Sort = (("offered_at", DESCENDING), ("_id", DESCENDING))
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [

@@ -7,14 +7,13 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from schema.casework.cases import Case, CaseEvent
-from schema.casework.follow_ups import CaseState
+from schema.casework.cases import Case, CaseEvent, CaseState
 from schema.core.pagination import Page
-from storage.access.visibility import NOTHING, all_of
 from storage.fieldwork.observations import Observations
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mongo, Session, Sort
 from storage.mongodb.codecs import from_document, to_document
+from storage.mongodb.filters import NOTHING, all_of
 
 SORT: Sort = (("opened_at", DESCENDING), ("_id", DESCENDING))
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [

@@ -7,10 +7,10 @@ from typing import Any
 from schema.catalogue.entries import DEFAULTS, CatalogueEntry, CatalogueKind
 from schema.checks.thresholds import paths_above
 from schema.core.pagination import Page
-from storage.access.visibility import all_of
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, Filter, Mongo, Sort
 from storage.mongodb.codecs import from_document, stored_day, to_document
+from storage.mongodb.filters import all_of
 
 SORT: Sort = (("kind", ASCENDING), ("code", ASCENDING), ("_id", ASCENDING))
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [

@@ -6,10 +6,10 @@ from typing import Any
 
 from schema.checks.flags import Flag, FlagReview
 from schema.core.pagination import Page
-from storage.access.visibility import all_of
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Filter, Mongo, Sort
 from storage.mongodb.codecs import from_document, to_document
+from storage.mongodb.filters import all_of
 
 SORT: Sort = (("raised_at", DESCENDING), ("_id", DESCENDING))
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [

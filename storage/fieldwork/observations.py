@@ -10,11 +10,11 @@ from typing import Any
 from schema.core.pagination import Page
 from schema.fieldwork.observations import Observation, ObservationRevision
 from schema.geography.positions import EARTH_RADIUS_METRES
-from storage.access.visibility import all_of
 from storage.checks import queue
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Inserted, Mongo, Session, Sort
 from storage.mongodb.codecs import from_document, to_document
+from storage.mongodb.filters import all_of
 
 SORT: Sort = (("received_at", DESCENDING), ("_id", DESCENDING))
 SHOWN = "shown_at"

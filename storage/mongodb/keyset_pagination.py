@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from schema.core.pagination import Page
-from storage.access.visibility import all_of
 from storage.mongodb.client import ASCENDING, Collection, Document, Filter, Sort
+from storage.mongodb.filters import all_of
 
 
 def after(sort: Sort, keyset: Sequence[Any]) -> Filter:

@@ -10,10 +10,10 @@ from typing import Any
 
 from schema.core.pagination import Page
 from schema.notifications.webhooks import MOST_FAILURES, Webhook, WebhookDelivery
-from storage.access.visibility import all_of
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mongo, Sort
 from storage.mongodb.codecs import from_document, to_document
+from storage.mongodb.filters import all_of
 
 SORT: Sort = (("changed_at", DESCENDING), ("_id", DESCENDING))
 KEEP_SECONDS = 30 * 24 * 3600

@@ -5,10 +5,10 @@ from typing import Any
 
 from schema.core.pagination import Page
 from schema.organisation.monitoring_points import MonitoringPoint
-from storage.access.visibility import all_of, within
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, Filter, Mongo, Sort
 from storage.mongodb.codecs import from_document, to_document
+from storage.mongodb.filters import all_of, within
 
 SORT: Sort = (("code", ASCENDING), ("_id", ASCENDING))
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [

@@ -19,10 +19,10 @@ from schema.publication.redactions import (
     RedactionState,
     states_before,
 )
-from storage.access.visibility import all_of
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mongo, Sort
 from storage.mongodb.codecs import from_document, to_document
+from storage.mongodb.filters import all_of
 
 SORT: Sort = (("requested_at", DESCENDING), ("_id", DESCENDING))
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [

@@ -12,9 +12,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from schema.sync.changes import ChangeKind, Progress
-from storage.access.visibility import NOTHING, any_of
 from storage.mongodb.client import ASCENDING, Document, Filter, Mongo, Session, Sort
 from storage.mongodb.errors import AlreadyThere
+from storage.mongodb.filters import NOTHING, any_of
 
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     ((("topic", ASCENDING), ("number", ASCENDING)), {}),

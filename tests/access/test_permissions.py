@@ -7,9 +7,10 @@ import pytest
 from graphql import GraphQLField, GraphQLInterfaceType, GraphQLObjectType, GraphQLSchema, build_schema, is_union_type
 from graphql.type import GraphQLInputObjectType, GraphQLNonNull, get_named_type, is_leaf_type, is_list_type
 
+from api.server.areas import REGISTRY
 from api.server.graphql_schema import printed
 from schema.access.guards import Appraised, Asked, Done, Examined, Followed, Guarded
-from schema.access.permissions import APPRAISERS, CLEARED, EXAMINERS, PERMITS, PUBLIC, SEEN
+from schema.access.permissions import APPRAISERS, CLEARED, EXAMINERS, PUBLIC, SEEN
 from schema.access.viewers import Clearance, Role
 from schema.core.refusals import Refusal
 from tests.support.world import SCHEMA, World, draft, new_id
@@ -40,7 +41,7 @@ def roots(kind: str) -> list[str]:
 
 
 def test_every_field_of_the_sdl_has_a_row_and_no_row_is_left_over() -> None:
-    assert {f"{owner}.{name}" for owner, name, _ in fields()} == set(PERMITS)
+    assert {f"{owner}.{name}" for owner, name, _ in fields()} == set(REGISTRY.permits)
 
 
 def test_everything_is_described() -> None:
@@ -67,15 +68,15 @@ def test_every_guarded_field_carries_the_extension_that_holds_it() -> None:
             held = {type(extension) for extension in field.extensions}
             if name in wanted:
                 assert wanted[name] in held, key
-            elif key in PERMITS and PERMITS[key] is CLEARED and name != "Complainant":
+            elif key in REGISTRY.permits and REGISTRY.permits[key] is CLEARED and name != "Complainant":
                 # A Complainant's own fields are reached only through the guarded field that holds it.
                 assert Guarded in held, key
-            elif key in PERMITS and PERMITS[key] is EXAMINERS:
+            elif key in REGISTRY.permits and REGISTRY.permits[key] is EXAMINERS:
                 assert Examined in held, key
-            elif key in PERMITS and PERMITS[key] is APPRAISERS:
+            elif key in REGISTRY.permits and REGISTRY.permits[key] is APPRAISERS:
                 assert Appraised in held, key
-            elif key in PERMITS:
-                assert PERMITS[key] is SEEN or name == "Complainant", key
+            elif key in REGISTRY.permits:
+                assert REGISTRY.permits[key] is SEEN or name == "Complainant", key
 
 
 def example(type_: Any) -> Any:
@@ -135,7 +136,7 @@ async def outcome(world: World, person: str | None, kind: str, name: str) -> str
 async def test_every_root_field_admits_whom_the_table_admits(world: World, kind: str) -> None:
     before = await world.snapshot()
     for name in roots(kind):
-        permit = PERMITS[f"{kind}.{name}"]
+        permit = REGISTRY.permits[f"{kind}.{name}"]
         for role, person in PEOPLE.items():
             refused = await outcome(world, person, kind, name)
             admitted = permit.public or role in permit.roles
@@ -155,7 +156,7 @@ async def test_every_subscription_admits_whom_the_table_admits(world: World) -> 
             results = await SCHEMA.subscribe(document, context_value=world.context(person))
             [result] = [result async for result in results]
             [error] = result.errors or []
-            admitted = role in PERMITS[f"Subscription.{name}"].roles
+            admitted = role in REGISTRY.permits[f"Subscription.{name}"].roles
             expected = "BAD_INPUT" if admitted else "FORBIDDEN" if person else "UNAUTHENTICATED"
             assert isinstance(error.original_error, Refusal)
             assert error.original_error.code.value == expected, (name, person)
@@ -217,8 +218,8 @@ async def test_nobody_writes_outside_the_scope(world: World) -> None:
 
 
 async def test_identities_are_a_clearance_and_no_role() -> None:
-    assert PERMITS["Observation.complainant"].clearance is Clearance.IDENTITY
-    assert PERMITS["Media.device"].clearance is Clearance.IDENTITY
+    assert REGISTRY.permits["Observation.complainant"].clearance is Clearance.IDENTITY
+    assert REGISTRY.permits["Media.device"].clearance is Clearance.IDENTITY
 
 
 async def test_a_person_without_an_office_hands_nothing_in(world: World) -> None:

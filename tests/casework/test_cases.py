@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from api.graphql import loaders
-from schema.casework.cases import MOVES
-from schema.casework.follow_ups import CaseState
+from api.casework import loaders
+from schema.casework.cases import MOVES, CaseState
 from storage.mongodb.client import Mongo
 from tests.support.world import ACCEPT, ASSIGN, CASE, CASE_FIELDS, OPEN, REFUSED, World, new_id
 

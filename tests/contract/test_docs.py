@@ -28,9 +28,9 @@ from graphql import (
 
 from api.graphql.partial_batches import coercion_faults
 from api.imports.runner import Noun, template
+from api.server.areas import REGISTRY
 from api.settings import Settings
 from api.telemetry.metrics import Metrics
-from schema.access.permissions import PERMITS
 from schema.access.viewers import Role
 from schema.casework.cases import MOVES
 from schema.checks.thresholds import DEFAULTS, MEASURES, Measure
@@ -101,7 +101,7 @@ def may_ask(block: Block) -> frozenset[Role]:
             if not node.name.value.startswith("__"):
                 owner = types.get_parent_type()
                 assert owner
-                passing.intersection_update(PERMITS[f"{owner.name}.{node.name.value}"].roles)
+                passing.intersection_update(REGISTRY.permits[f"{owner.name}.{node.name.value}"].roles)
 
     visit(parse(block.text), TypeInfoVisitor(types, Fields()))
     return frozenset(passing)
@@ -243,7 +243,7 @@ def test_the_table_of_roles_is_the_table_of_permits() -> None:
         for names, *allowed in rows("docs/security.md", "operation")
         for operation in coded(names)
     }
-    roots = {name.partition("."): permit for name, permit in PERMITS.items()}
+    roots = {name.partition("."): permit for name, permit in REGISTRY.permits.items()}
     asked = {
         field: permit for (owner, _, field), permit in roots.items() if owner in {"Query", "Mutation", "Subscription"}
     }

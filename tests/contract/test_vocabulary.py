@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schema.access.viewers import covers
-from schema.casework.cases import MOVES, case_number, states_before
-from schema.casework.follow_ups import CaseState
+from schema.casework.cases import MOVES, CaseState, case_number, states_before
 from schema.core.digests import canonical, digest_of
 from schema.core.ids import PREFIXES, checked, compose, kind_of
 from schema.core.refusals import CATALOGUE, Refusal, RefusalCode, Refused

@@ -11,8 +11,9 @@ import pytest
 from graphql import print_ast, validate
 
 from api.checks.runner import CheckWork
-from api.evidence.pack_content import document
+from api.evidence.pack_content import document, identifying
 from api.graphql.context import clock
+from api.server.areas import REGISTRY
 from schema.access.viewers import Role
 from schema.core.digests import digest_of
 from schema.core.times import ByteCount
@@ -72,7 +73,7 @@ async def test_a_pack_holds_the_evidence_and_what_is_said_of_it(world: World, tm
 @pytest.mark.parametrize("name", ["case", "observation"])
 def test_the_document_is_the_schemas_without_addresses(name: str) -> None:
     core = SCHEMA._schema
-    with_all, without = (document(core, name, identities=identities) for identities in (True, False))
+    with_all, without = (document(core, name, left_out) for left_out in (frozenset(), identifying(REGISTRY.permits)))
     assert validate(core, with_all) == validate(core, without) == []
     words = set(print_ast(with_all).split())
     assert {"text", "sha256", "facts", "complainant", "device", "receipt", "revisions"} <= words

@@ -12,8 +12,7 @@ from schema.access.viewers import Clearance, Role
 from schema.accounts.users import User
 from schema.appraisal.ratings import Rating
 from schema.casework.assignments import Assignment, AssignmentKind, AssignmentState
-from schema.casework.cases import MOVES, Case, CaseEventKind, case_number, check_move
-from schema.casework.follow_ups import CaseOutcome, CaseState
+from schema.casework.cases import MOVES, Case, CaseEventKind, CaseOutcome, CaseState, case_number, check_move
 from schema.catalogue.entries import CatalogueEntry
 from schema.fieldwork.observations import METHODS_OF, Category, Method, Observation, Placement
 from schema.media.media import Media, MediaState

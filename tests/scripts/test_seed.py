@@ -13,7 +13,7 @@ from api.accounts.passwords import Passwords
 from api.imports.runner import Noun, import_file
 from api.server.graphql_schema import build_schema
 from schema.access.viewers import Role
-from schema.casework.follow_ups import CaseState
+from schema.casework.cases import CaseState
 from scripts.demo.actions import Stage
 from scripts.demo.loading import SEED, NotEmpty, seed, signins, write
 from scripts.demo.photos import drawn

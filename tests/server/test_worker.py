@@ -1,10 +1,12 @@
 """The worker: one record that trips our own code, as a bug would, costs itself and no other record's work."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import anyio
 import pytest
 
+from api.checks.jobs import JOBS
 from api.checks.runner import CheckWork
 from api.graphql.context import clock
 from api.server import worker
@@ -18,14 +20,14 @@ def driver() -> str:
     return "motor"
 
 
-async def test_a_record_that_trips_our_code_holds_up_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "LOOK_EVERY_SECONDS", 0.05)
+async def test_a_record_that_trips_our_code_holds_up_no_other(world: World) -> None:
+    often = [replace(job, seconds=0.05) for job in JOBS]
     observations = world.store.mongo.collection("observations")
     poisoned = await world.observe(position=FAR | {"isMock": True})
     await observations.update_one({"_id": poisoned}, {"$unset": {"content.text": ""}})
     sound = await world.observe("inspector2", position=FAR | {"isMock": True})
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(worker.work, world.settings, world.store, Metrics())
+        tasks.start_soon(worker.work, world.settings, world.store, Metrics(), often)
         with anyio.fail_after(20):
             while await codes_of(world, sound) != ["MOCK_POSITION"]:  # noqa: ASYNC110  the database has no event to wait for
                 await anyio.sleep(0.05)

@@ -5,8 +5,7 @@ from datetime import date
 
 from schema.casework.assignment_notes import NoteEdit, NoteField
 from schema.casework.assignments import Assignment, AssignmentKind, AssignmentState
-from schema.casework.cases import Case, CaseEvent, CaseEventKind, case_number
-from schema.casework.follow_ups import CaseOutcome, CaseState
+from schema.casework.cases import Case, CaseEvent, CaseEventKind, CaseOutcome, CaseState, case_number
 from schema.catalogue.entries import CatalogueEntry, CatalogueKind, ServiceTerms
 from schema.fieldwork.observations import (
     Category,

@@ -4,8 +4,7 @@ from dataclasses import replace
 
 from schema.casework.assignment_answers import AnswerKind, AnswerState, AssignmentAnswer, StoredAnswer, stored
 from schema.casework.assignments import AssignmentKind, AssignmentState
-from schema.casework.cases import Case, CaseEventKind
-from schema.casework.follow_ups import CaseOutcome, CaseState
+from schema.casework.cases import Case, CaseEventKind, CaseOutcome, CaseState
 from schema.core.refusals import Refusal, RefusalCode
 from storage.store import Store
 from tests.stored.fixed import DIGEST, NOW, by_id, fixed_id, minutes

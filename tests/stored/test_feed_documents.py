@@ -3,8 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
-from schema.casework.cases import CaseEventKind
-from schema.casework.follow_ups import CaseState
+from schema.casework.cases import CaseEventKind, CaseState
 from schema.core.pagination import Page
 from schema.notifications.webhooks import (
     MOST_FAILURES,

@@ -3,11 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
-from api.graphql.loaders import ViewerLinks
+from api.graphql.context import Context
+from api.server.services import open_services
+from api.settings import Settings
 from schema.access.viewers import Role, Viewer
 from schema.core.times import ByteCount
-from schema.media.media import Media, MediaDraft, MediaKind, MediaRejection, MediaState, Rendition, Thumbnail, expect
+from schema.media.media import (
+    Link,
+    Media,
+    MediaDraft,
+    MediaKind,
+    MediaRejection,
+    MediaState,
+    Rendition,
+    Thumbnail,
+    expect,
+)
 from schema.media.media_facts import MediaDamage, MediaFacts, MotionVideo, PositionAbsence
 from schema.publication.redactions import (
     BoxOrigin,
@@ -261,7 +274,7 @@ async def test_redactions(records: Store, goldens: Goldens) -> None:
     assert await redactions.many([whole.id]) == [whole]
 
 
-async def test_accesses(kept: Store, goldens: Goldens) -> None:
+async def test_accesses(kept: Store, goldens: Goldens, tmp_path: Path) -> None:
     """One for every address that is given out. The random end of an entry's id, which is made there, is set to zeros."""
     viewer = Viewer(
         user_id=fixed_id("usr", 1),
@@ -272,9 +285,11 @@ async def test_accesses(kept: Store, goldens: Goldens) -> None:
         clearances=frozenset(),
         device_id=fixed_id("dev", 1),
     )
+    services = open_services(kept, Settings(data=tmp_path))
     for number, rendition in enumerate((Rendition.ORIGINAL, Rendition.SMALL)):
-        assert await ViewerLinks(kept, viewer, minutes(number), 60).link(whole_medium(1), rendition)
-    assert await ViewerLinks(kept, viewer, minutes(2), 60).redactions.link(whole_redaction(1))
+        load = Context(services, viewer, now=minutes(number)).load
+        assert await load.one(Link, media=whole_medium(1), rendition=rendition)
+    assert await Context(services, viewer, now=minutes(2)).load.one(Link, redaction=whole_redaction(1))
 
     def normalize(document: Document) -> Document:
         made_at = document["_id"][: len("evt_01a2008d-7400")]

@@ -15,7 +15,9 @@ import strawberry
 from api.accounts.key_ring import KeyRing
 from api.accounts.passwords import Cost, Passwords
 from api.evidence.evidence_keys import EvidenceKeys
-from api.graphql.context import Context, clock
+from api.evidence.pack_urls import pack_link
+from api.graphql.context import Context, Services, clock
+from api.server.areas import REGISTRY
 from api.server.graphql_schema import build_schema
 from api.settings import Settings
 from schema.access.viewers import Clearance, Role, Viewer
@@ -138,15 +140,8 @@ class World:
         )
 
     def context(self, name: str | None, *, later: timedelta = timedelta()) -> Context:
-        return Context(
-            store=self.store,
-            settings=self.settings,
-            keys=self.keys,
-            evidence=self.evidence,
-            passwords=self.passwords,
-            viewer=self.viewer(name) if name else None,
-            now=clock() + later,
-        )
+        services = Services(self.store, self.settings, self.keys, self.evidence, self.passwords, REGISTRY, pack_link)
+        return Context(services, self.viewer(name) if name else None, now=clock() + later)
 
     async def ask(self, name: str | None, operation: str, **variables: Any) -> dict[str, Any]:
         """Data of an operation that must succeed, asked as that person."""

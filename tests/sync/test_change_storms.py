@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from api.sync.changes import READERS, ROOTS
-from schema.access.permissions import PERMITS
+from api.sync.changes import admitted_pulls
+from schema.sync.changes import ChangeKind
 from tests.casework.test_assignments import offered
 from tests.support.pulling import Puller, followed, point_of
 from tests.support.world import WITHDRAW, World
@@ -57,10 +57,9 @@ async def visible(world: World, name: str) -> set[str]:
     """Ids of all that a pull may show to that person, straight from the database."""
     context = world.context(name)
     found: set[str] = set()
-    for kind, read in READERS.items():
-        if PERMITS[ROOTS[kind]].admits(context.actor):
-            ids = await world.store.change_sources.ids(kind, "", 10_000)
-            found |= {str(record.id) for record in await read(context, ids)}
+    for kind, pull in admitted_pulls(context, list(ChangeKind)).items():
+        ids = await world.store.change_sources.ids(kind, "", 10_000)
+        found |= {str(record.id) for record in await pull.read(context, ids)}
     return found
 
 

@@ -1,0 +1,6 @@
+"""Say what the API has of appraisal: ratings."""
+
+from api.appraisal import ratings
+from api.registration import merge
+
+AREA = merge([ratings.REGISTRATION])

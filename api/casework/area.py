@@ -1,0 +1,15 @@
+"""Say what the API has of casework: cases and their assignments."""
+
+from api.casework import assignment_answers, assignment_notes, assignments, cases
+from api.casework.jobs import JOBS
+from api.registration import Registration, merge
+
+AREA = merge(
+    [
+        assignment_answers.REGISTRATION,
+        assignment_notes.REGISTRATION,
+        assignments.REGISTRATION,
+        cases.REGISTRATION,
+        Registration(jobs=JOBS),
+    ]
+)

@@ -1,0 +1,6 @@
+"""Say what the API has of catalogue: grades, service items and fee items."""
+
+from api.catalogue import entries
+from api.registration import merge
+
+AREA = merge([entries.REGISTRATION])

@@ -1,0 +1,7 @@
+"""Say what the API has of checks: flags and their thresholds."""
+
+from api.checks import flags, thresholds
+from api.checks.jobs import JOBS
+from api.registration import Registration, merge
+
+AREA = merge([flags.REGISTRATION, thresholds.REGISTRATION, Registration(jobs=JOBS)])

@@ -1,0 +1,7 @@
+"""Say what the API has of fieldwork: observations."""
+
+from api.fieldwork import observations
+from api.fieldwork.jobs import JOBS
+from api.registration import Registration, merge
+
+AREA = merge([observations.REGISTRATION, Registration(jobs=JOBS)])

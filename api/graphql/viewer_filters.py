@@ -1,0 +1,35 @@
+"""Filter what a viewer finds, with the cases that assignments give to the viewer."""
+
+import anyio
+
+from schema.access.viewers import Role, Viewer
+from storage.access import visibility
+from storage.mongodb.client import Filter
+from storage.store import Store
+
+
+class ViewerFilters:
+    """The filters of one viewer and request; the granted cases are fetched once, when a filter needs them."""
+
+    def __init__(self, store: Store, viewer: Viewer) -> None:
+        self._store = store
+        self._viewer = viewer
+        self._granted: list[str] | None = None
+        self._fetching = anyio.Lock()
+
+    async def granted_cases(self) -> list[str]:
+        """Return the ids of the cases given to the viewer by assignment; only some roles can have any."""
+        async with self._fetching:
+            if self._granted is None:
+                can = self._viewer.has(Role.INSPECTOR, Role.SUPERVISOR, Role.OFFICER)
+                self._granted = await self._store.assignments.granted_cases(self._viewer.user_id) if can else []
+        return self._granted
+
+    async def observations(self) -> Filter:
+        return visibility.observations(self._viewer, await self.granted_cases())
+
+    async def cases(self) -> Filter:
+        return visibility.cases(self._viewer, await self.granted_cases())
+
+    async def assignments(self) -> Filter:
+        return visibility.assignments(self._viewer, await self.granted_cases())

@@ -1,0 +1,7 @@
+"""Say what the API has of media: photos, videos, sounds and documents."""
+
+from api.media import media
+from api.media.jobs import JOBS
+from api.registration import Registration, merge
+
+AREA = merge([media.REGISTRATION, Registration(jobs=JOBS)])

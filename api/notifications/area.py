@@ -1,0 +1,7 @@
+"""Say what the API has of notifications: subscriptions, push and webhooks."""
+
+from api.notifications import push_tokens, subscriptions, webhooks
+from api.notifications.jobs import JOBS
+from api.registration import Registration, merge
+
+AREA = merge([push_tokens.REGISTRATION, subscriptions.REGISTRATION, webhooks.REGISTRATION, Registration(jobs=JOBS)])
