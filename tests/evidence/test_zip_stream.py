@@ -1,0 +1,79 @@
+"""A pack's ZIP: the same bytes on every Python, with 64 bits from a fixed bound on, read by `scripts/verify` and by others."""
+
+import hashlib
+import io
+import struct
+import zipfile
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+
+from api.evidence import zip_stream
+from api.evidence.zip_stream import LARGE, Archive, Entry
+from scripts.stored_zip import entries_of, read_central
+
+AT = datetime(2026, 11, 23, 1, 12, 33, tzinfo=UTC)
+WHEN = 0x5D77_4990
+"""9:12:32 of 23 November 2026 in Beijing, as DOS wrote it."""
+
+
+async def written(*files: tuple[str, bytes]) -> bytes:
+    """A ZIP of these files, each in chunks of 700 bytes."""
+    archive = Archive(AT)
+    pieces: list[bytes] = []
+    for path, body in files:
+
+        async def chunks(body: bytes = body) -> AsyncIterator[bytes]:
+            for start in range(0, len(body), 700):
+                yield body[start : start + 700]
+
+        pieces += [piece async for piece in archive.stream(path, len(body), chunks())]
+    assert [(file.path, file.byte_size) for file in archive.files] == [(path, len(body)) for path, body in files]
+    return b"".join([*pieces, archive.end()])
+
+
+@pytest.mark.parametrize("bound", [1, 2_000, 2_001, 2_002, LARGE])
+async def test_every_reader_finds_what_was_written(bound: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zip_stream, "LARGE", bound)
+    files = {"empty.txt": b"", "a/under.jpg": b"a" * 2_000, "a/over.jpg": b"b" * 2_001, "last.json": b"{}"}
+    body = await written(*files.items())
+    found = list(entries_of(io.BytesIO(body)))
+    assert {entry.name: (entry.size, entry.sha256, entry.crc_fits, entry.when) for entry in found} == {
+        name: (len(content), hashlib.sha256(content).hexdigest(), True, WHEN) for name, content in files.items()
+    }
+    for entry in found:
+        [version] = struct.unpack("<H", body[(place := body.index(entry.name.encode())) - 26 : place - 24])
+        assert version == (45 if entry.size >= bound else 20), entry.name
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        assert {name: archive.read(name) for name in archive.namelist()} == files
+    added = Archive(AT)
+    assert b"".join([*(added.add(*file) for file in files.items()), added.end()]) == body
+
+
+@pytest.mark.parametrize(
+    ("bound", "sha256"),
+    [
+        (LARGE, "80abfb55063c385bf3fe23ed50577e1103a902327632d1c727a1777d04d3b11b"),
+        (2_000, "537c523d87009a62dcdd2d233720e86c286032d9c2877b7e7de74b1e5c9f6d38"),
+    ],
+)
+async def test_it_is_the_same_on_every_python(bound: int, sha256: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zip_stream, "LARGE", bound)
+    body = await written(("a.jpg", b"a" * 1_999), ("b.jpg", b"b" * 2_000), ("c.json", b"{}"))
+    assert hashlib.sha256(body).hexdigest() == sha256
+
+
+@pytest.mark.parametrize("size", [0, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**40])
+@pytest.mark.parametrize("start", [0, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**40])
+def test_sizes_and_places_of_any_magnitude_are_listed(size: int, start: int) -> None:
+    entry = Entry(b"a.jpg", start, size >= LARGE, checksum=7, size=size)
+    listing = entry.listing(WHEN)
+    assert read_central(listing, 0) == ("a.jpg", 8, WHEN, 7, size, start, len(listing))
+    assert entry.tail()[8:] == struct.pack("<2Q" if size >= 2**31 else "<2L", size, size)
+
+
+async def test_more_files_than_16_bits_count() -> None:
+    archive = Archive(AT)
+    body = b"".join([*(archive.add(f"{number}.txt", b"") for number in range(2**16)), archive.end()])
+    assert sum(1 for _ in entries_of(io.BytesIO(body))) == 2**16
