@@ -11,6 +11,7 @@ import anyio
 
 from schema.core.refusals import Refusal
 from storage.mongodb.errors import StoreFault
+from storage.processes.task_groups import collapse_exception_groups
 
 LEASE = timedelta(seconds=15)
 """How long after a worker's last sign of life its work is taken up by another."""
@@ -29,7 +30,8 @@ async def held(
             with suppress(Refusal, StoreFault):  # the database may be back before the lease ends
                 is_held = await hold(now() + lease)
 
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(prolong)
-        yield
-        tasks.cancel_scope.cancel()
+    with collapse_exception_groups():
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(prolong)
+            yield
+            tasks.cancel_scope.cancel()

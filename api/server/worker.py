@@ -22,6 +22,7 @@ from schema.core.refusals import Refusal
 from storage.formats.sandbox import Decoder
 from storage.mongodb.errors import StoreFault
 from storage.processes.scratch_folders import workplace
+from storage.processes.task_groups import collapse_exception_groups
 from storage.store import Store
 
 log = structlog.get_logger()
@@ -101,13 +102,14 @@ async def main() -> None:
     configure(settings.log_level)
     metrics = Metrics()
     store = open_store(settings, listeners=[metrics.listener()])
-    async with anyio.create_task_group() as tasks:
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-            tasks.start_soon(work, settings, store, metrics)
-            async for _ in signals:
-                break
-            # What is in work is left to its lease: the next worker takes it up.
-            tasks.cancel_scope.cancel()
+    with collapse_exception_groups():
+        async with anyio.create_task_group() as tasks:
+            with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+                tasks.start_soon(work, settings, store, metrics)
+                async for _ in signals:
+                    break
+                # What is in work is left to its lease: the next worker takes it up.
+                tasks.cancel_scope.cancel()
     with anyio.CancelScope(shield=True):
         await store.close()
 

@@ -25,6 +25,7 @@ from mobile_contract.phone.network.compression import body_of
 from schema.core.ids import compose
 from scripts.demo.loading import SEED, Script, settle, write
 from storage.indexes import ensure_indexes
+from storage.processes.task_groups import collapse_exception_groups
 from storage.store import Store
 
 INSPECTOR, OFFICER, COUNTY = "inspector001", "officer.360703", "360703"
@@ -228,10 +229,11 @@ async def _entering(store: Store) -> AsyncIterator[None]:
             await work.follow()
             await anyio.sleep(0.05)
 
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(follow)
-        yield
-        tasks.cancel_scope.cancel()
+    with collapse_exception_groups():
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(follow)
+            yield
+            tasks.cancel_scope.cancel()
 
 
 async def _entered(store: Store) -> None:

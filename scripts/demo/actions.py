@@ -25,6 +25,7 @@ from scripts.demo.observations import Sighting
 from scripts.demo.people import People
 from scripts.demo.randomness import Chance
 from scripts.demo.ratings import Ballot
+from storage.processes.task_groups import collapse_exception_groups
 from storage.store import Store
 
 AT_ONCE = 6
@@ -100,9 +101,10 @@ class Stage:
                 for story in own:
                     await self._play(story)
 
-        async with anyio.create_task_group() as tasks:
-            for office in dict.fromkeys(story.office for story in stories):
-                tasks.start_soon(play_all, [story for story in stories if story.office == office])
+        with collapse_exception_groups():
+            async with anyio.create_task_group() as tasks:
+                for office in dict.fromkeys(story.office for story in stories):
+                    tasks.start_soon(play_all, [story for story in stories if story.office == office])
 
     async def _play(self, story: Story) -> None:
         behind = await self._behind(story)

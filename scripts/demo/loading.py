@@ -30,6 +30,7 @@ from scripts.demo.ratings import Ballot, fill_in
 from scripts.demo.region import Region, build_points, build_region, monitored
 from storage.demo import Demos
 from storage.embedded.data_folder import write_private
+from storage.processes.task_groups import collapse_exception_groups
 from storage.store import Store
 
 SEED = 2009
@@ -92,10 +93,7 @@ async def seed(store: Store, settings: Settings, *, seed: int = SEED, now: datet
     if not begun.is_whole:
         password = _password(settings.data) or _new_password(settings.data)
         script = write(begun.seed, begun.began_at, await Passwords().hash(password))
-        try:
-            await _perform(store, settings, script, Chance(begun.seed, "stage"))
-        except ExceptionGroup as group:
-            raise _first(group) from group
+        await _perform(store, settings, script, Chance(begun.seed, "stage"))
         await demos.finish(to_millis(now))
     return _signins(settings)
 
@@ -154,13 +152,6 @@ async def _left(store: Store, sightings: Sequence[Sighting]) -> list[Sighting]:
     ]
 
 
-def _first(fault: Exception) -> Exception:
-    """Of what went wrong side by side, one: mostly it is the same thing, such as an engine that is down."""
-    while isinstance(fault, ExceptionGroup):
-        fault = fault.exceptions[0]
-    return fault
-
-
 async def _submit_all(stage: Stage, room: Darkroom, sightings: Sequence[Sighting]) -> None:
     limit = anyio.CapacityLimiter(AT_ONCE)
 
@@ -171,9 +162,10 @@ async def _submit_all(stage: Stage, room: Darkroom, sightings: Sequence[Sighting
             await stage.submit(sighting, media)
             await room.deliver(sighting.shots, photos, sighting.received_at)
 
-    async with anyio.create_task_group() as tasks:
-        for sighting in sightings:
-            tasks.start_soon(submit, sighting)
+    with collapse_exception_groups():
+        async with anyio.create_task_group() as tasks:
+            for sighting in sightings:
+                tasks.start_soon(submit, sighting)
 
 
 def _signins(settings: Settings) -> Signins:

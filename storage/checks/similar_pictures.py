@@ -16,6 +16,7 @@ import anyio.to_thread
 
 from schema.checks.similarity import DETAIL_BITS, Likeness, coarse_bits_apart, detail_bits_apart
 from storage.mongodb.client import ASCENDING, Document, Mongo, Sort
+from storage.processes.task_groups import collapse_exception_groups
 from storage.similarity.alignment import bits_when_laid_over
 from storage.similarity.keypoints import WHOLE, Box, Mark, Overlap, among, asked, overlap_of, unpacked
 from storage.similarity.perceptual_hash import CUTS
@@ -94,9 +95,10 @@ class Likenesses:
         async def in_parts() -> None:
             overlaps.update(await self._sharing(media_id, wanted))
 
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(as_a_whole)
-            tasks.start_soon(in_parts)
+        with collapse_exception_groups():
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(as_a_whole)
+                tasks.start_soon(in_parts)
         unsure = sorted((bits, other) for other, bits in bits_of.items() if bits > _SURE and other not in overlaps)
         for _, other in unsure[:_MOST_LAID_OVER]:
             overlaps[other] = Overlap(WHOLE, WHOLE, 0)
@@ -168,9 +170,10 @@ class Likenesses:
             ):
                 found[key["_id"]] = key["coarse"]
 
-        async with anyio.create_task_group() as tasks:
-            for band in BANDS if wanted else ():
-                tasks.start_soon(ask, band)
+        with collapse_exception_groups():
+            async with anyio.create_task_group() as tasks:
+                for band in BANDS if wanted else ():
+                    tasks.start_soon(ask, band)
         return [
             (id, each)
             for id, coarse in found.items()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from storage.processes import parent_death_signal
+from storage.processes.task_groups import collapse_exception_groups
 
 LOG_BYTES = 16 * 2**20
 DEATHS, DEATHS_SECONDS = 5, 60.0
@@ -164,13 +165,11 @@ async def listening(port: int) -> bool:
 
 
 async def start_together(starts: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Start several children at once; when one is `Lost` the others are stopped, and that is raised."""
-    try:
+    """Start several children at once. When one fails, stop the others and raise its error, which mostly is `Lost`."""
+    with collapse_exception_groups():
         async with asyncio.TaskGroup() as group:
             for start in starts:
                 group.create_task(start)
-    except* Lost as losses:
-        raise losses.exceptions[0] from None
 
 
 def trim_log(log: Path) -> None:

@@ -4,14 +4,17 @@ import asyncio
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from api.checks.runner import LEASE, CheckWork
 from api.fieldwork.placement import place_known
 from api.graphql.context import clock
+from schema.checks.similarity import Likeness
 from schema.geography.positions import GeoPointInput, locate
 from schema.media.media_facts import MediaFacts
 from schema.organisation.outlines import Outline
 from schema.organisation.units import Unit, UnitLevel, path_below
+from storage.mongodb.client import Mongo
 from tests.support.world import REFUSED, World, draft, medium, new_id
 
 HERE: dict[str, Any] = {"latitude": 25.66, "longitude": 114.76}
@@ -251,6 +254,23 @@ async def test_what_finds_its_place_is_checked_again(world: World, work: CheckWo
     assert await place_known(world.store) == 1
     await work.do_all()
     assert await codes_of(world, id) == ["FAR_FROM_UNIT"]
+
+
+async def test_a_check_that_the_database_fails_is_tried_again(world: World, work: CheckWork, system: Mongo) -> None:
+    """Pictures are looked for side by side: what goes wrong in one of those searches is no bug of ours."""
+    sent = medium()
+    await world.observe(media=[sent])
+    await ready(world, sent["id"])
+    await world.store.likenesses.keep(sent["id"], [Likeness(0, 1, "0" * 64)])
+    failing = {"failCommands": ["find"], "errorCode": 2, "namespace": f"{world.store.mongo.name}.likenesses"}
+    await system.command("configureFailPoint", "failCommand", mode={"skip": 1}, data=failing)
+    try:
+        with capture_logs() as logged:
+            assert await work.do_one()
+    finally:
+        await system.command("configureFailPoint", "failCommand", mode="off")
+    assert logged == [{"event": "work failed", "log_level": "warning", "work": "check", "reason": "StoreFault"}]
+    assert await CheckWork(world.store, lambda: clock() + LEASE * 2).do_all() == 2, "of the observation and its photo"
 
 
 async def test_two_workers_raise_a_flag_once(world: World) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from schema.core.refusals import Refusal, RefusalCode
 from storage.processes import parent_death_signal, supervisor
 from storage.processes.supervisor import Child, Lost, Program, start_together, trim_log
 
@@ -102,6 +103,20 @@ async def test_a_child_that_ends_before_it_is_ready_takes_the_others_with_it(tmp
         await start_together([good.child.start(never), bad.child.start(never)])
     assert good.child.pid is None
     assert not made_again(good, bad)
+
+
+async def test_any_other_error_while_starting_comes_out_by_itself_too(tmp_path: Path) -> None:
+    async def never() -> bool:
+        return False
+
+    async def broken() -> bool:
+        raise Refusal(RefusalCode.UNAVAILABLE)
+
+    (tmp_path / "good").mkdir()
+    good, bad = Made(tmp_path / "good", "exec sleep 60"), Made(tmp_path, "exec sleep 60")
+    with pytest.raises(Refusal):
+        await start_together([good.child.start(never), bad.child.start(broken)])
+    assert good.child.pid is bad.child.pid is None
 
 
 def made_again(*made: Made) -> bool:

@@ -138,6 +138,17 @@ def test_a_killed_parent_takes_its_children_along_and_the_next_start_recovers(
     assert asyncio.run(keep(data, "after")) == ["before", "after"]
 
 
+def test_an_engine_that_ends_while_starting_is_told_in_a_sentence(tmp_path: Path, started: list[Run]) -> None:
+    data = tmp_path / "data"
+    (DataFolder.open(data).path("mongo") / "storage.bson").write_bytes(b"damaged")
+    run = Run(data, "--port=0", "--no-demo")
+    started.append(run)
+    assert run.ended() == 1
+    assert "\nmingcha: mongod ended while starting, by " in run.output
+    assert "Traceback" not in run.output
+    assert not run.children()
+
+
 def test_killed_children_come_back(tmp_path: Path, started: list[Run]) -> None:
     run = Run(tmp_path / "data", "--port=0", "--no-demo")
     started.append(run)
