@@ -7,12 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from schema.media.uploads import LEAST_PART_BYTES
+from schema.media.uploads import MIN_PART_BYTES
 
 MIB = 1024 * 1024
 
 
-class BadSetting(ValueError):  # noqa: N818
+class SettingError(ValueError):
     """An environment variable does not fit; the sentence names it and says what would."""
 
 
@@ -102,7 +102,7 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Raise `BadSetting` for a value that does not fit its field."""
+        """Raise `SettingError` for a value that does not fit its field."""
         hints = get_type_hints(cls)
         given: dict[str, Any] = {}
         for field in fields(cls):
@@ -111,10 +111,10 @@ class Settings:
             if text:
                 given[field.name] = _parse(name, text, str(hints[field.name]))
         settings = cls(**given)
-        if settings.part_bytes < LEAST_PART_BYTES:
-            raise BadSetting(f"MINGCHA_PART_BYTES must be at least {LEAST_PART_BYTES}: S3 joins no smaller parts.")
+        if settings.part_bytes < MIN_PART_BYTES:
+            raise SettingError(f"MINGCHA_PART_BYTES must be at least {MIN_PART_BYTES}: S3 joins no smaller parts.")
         if settings.upload_abandoned_days < 1:
-            raise BadSetting("MINGCHA_UPLOAD_ABANDONED_DAYS must be at least 1.")
+            raise SettingError("MINGCHA_UPLOAD_ABANDONED_DAYS must be at least 1.")
         return settings
 
 
@@ -125,10 +125,10 @@ def _parse(name: str, text: str, hint: str) -> Any:
         return tuple(item.strip() for item in text.split(",") if item.strip())
     if "bool" in hint:
         if text.lower() not in {"true", "false", "1", "0", "yes", "no"}:
-            raise BadSetting(f"{name} must be true or false, not {text!r}.")
+            raise SettingError(f"{name} must be true or false, not {text!r}.")
         return text.lower() in {"true", "1", "yes"}
     if "int" in hint:
         if not text.isdigit():
-            raise BadSetting(f"{name} must be a whole number, not {text!r}.")
+            raise SettingError(f"{name} must be a whole number, not {text!r}.")
         return int(text)
     return text

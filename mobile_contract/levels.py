@@ -75,40 +75,40 @@ class Levels:
 
 
 @dataclass(frozen=True)
-class Change:
+class ContractChange:
     """One difference between two contracts, as an implementer reads it."""
 
     sentence: str
     is_breaking: bool = False
 
 
-class Broken(Exception):  # noqa: N818
+class BreakingChangeError(Exception):
     """The contract may not change so; `changes` say what would break."""
 
-    def __init__(self, sentence: str, changes: Sequence[Change]) -> None:
+    def __init__(self, sentence: str, changes: Sequence[ContractChange]) -> None:
         super().__init__("\n".join([sentence, *(f"  {change.sentence}" for change in changes)]))
         self.changes = changes
 
 
-def changes_of(old_sdl: str, new_sdl: str) -> list[Change]:
+def changes_of(old_sdl: str, new_sdl: str) -> list[ContractChange]:
     """Everything that differs but descriptions; what an old phone would trip over first."""
     found = find_schema_changes(build_schema(old_sdl), build_schema(new_sdl))
     changes = [
-        Change(change.description, isinstance(change, BreakingChange))
+        ContractChange(change.description, isinstance(change, BreakingChange))
         for change in found
         if change.type is not SafeChangeType.DESCRIPTION_CHANGED
     ]
     return sorted(changes, key=lambda change: (not change.is_breaking, change.sentence))
 
 
-def document_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
+def document_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[ContractChange]:
     """Operations of one manifest that are other ones, or gone, in the next."""
     before, after = _by_name(old), _by_name(new)
     return [
-        *(Change(f"Operation {name} was added.") for name in after if name not in before),
-        *(Change(f"Operation {name} was removed.") for name in before if name not in after),
+        *(ContractChange(f"Operation {name} was added.") for name in after if name not in before),
+        *(ContractChange(f"Operation {name} was removed.") for name in before if name not in after),
         *(
-            Change(f"Operation {name} was changed.")
+            ContractChange(f"Operation {name} was changed.")
             for name in before
             if name in after and before[name]["id"] != after[name]["id"]
         ),
@@ -133,7 +133,7 @@ def faults(sdl: str, documents: Sequence[Mapping[str, Any]], oldest: int) -> Ite
             yield from (f"{each['name']} of level {each['level']}: {error}" for error in _errors(schema, each["body"]))
 
 
-def noted(changelog: str, level: int, day: date, why: str | None, changes: Sequence[Change]) -> str:
+def noted(changelog: str, level: int, day: date, why: str | None, changes: Sequence[ContractChange]) -> str:
     """The changelog with a paragraph for that level, the newest first."""
     title, mark, past = changelog.partition("## ")
     lines = [f"- {'**Breaking.** ' if change.is_breaking else ''}{change.sentence}" for change in changes]

@@ -16,7 +16,7 @@ from api.server.graphql_schema import build_schema, printed
 from api.settings import Settings
 from mobile_contract import documents, levels
 from mobile_contract.documents import FOLDER, MANIFEST, RETIRED
-from mobile_contract.levels import CHANGELOG, FILE, OLDEST, SDL, Broken, Change, Levels
+from mobile_contract.levels import CHANGELOG, FILE, OLDEST, SDL, BreakingChangeError, ContractChange, Levels
 
 
 def planned(
@@ -28,7 +28,10 @@ def planned(
     why: str | None = None,
     until: date | None = None,
 ) -> dict[str, str]:
-    """The contract's files as they should be, from what they are, by name. Raises `Broken` for what may not change so."""
+    """The contract's files as they should be, from what they are, by name.
+
+    Raises `BreakingChangeError` for what may not change so.
+    """
     before = json.loads(old[MANIFEST.name])
     changes = [*levels.changes_of(old[SDL.name], sdl), *levels.document_changes(before, manifest)]
     new = {SDL.name: sdl, MANIFEST.name: documents.printed(manifest)}
@@ -36,12 +39,14 @@ def planned(
         return new
     breaking = [change for change in changes if change.is_breaking]
     if breaking and not (why and until):
-        raise Broken("This breaks phones. Say --breaking WHY and --until DATE, or do without it.", breaking)
+        raise BreakingChangeError(
+            "This breaks phones. Say --breaking WHY and --until DATE, or do without it.", breaking
+        )
     kept = Levels.parsed(old[FILE.name])
     raised = kept.raised(until if breaking else None)
     retired = levels.retire(before, manifest, json.loads(old[RETIRED.name])["operations"], kept.current)
-    if faults := [Change(fault) for fault in levels.faults(sdl, retired, raised.oldest)]:
-        raise Broken("Phones that are in use send documents that this SDL does not answer.", faults)
+    if faults := [ContractChange(fault) for fault in levels.faults(sdl, retired, raised.oldest)]:
+        raise BreakingChangeError("Phones that are in use send documents that this SDL does not answer.", faults)
     new |= {
         FILE.name: raised.printed(),
         RETIRED.name: documents.printed({"operations": retired}),
@@ -60,7 +65,7 @@ def main() -> int:
     sdl, today = printed(build_schema(Settings())), datetime.now(BEIJING).date()
     try:
         new = planned(old, sdl, documents.manifest(), today, why=given.breaking, until=given.until)
-    except Broken as broken:
+    except BreakingChangeError as broken:
         print(broken, file=sys.stderr)
         return 1
     changed = [name for name, text in new.items() if old[name] != text]

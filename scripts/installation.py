@@ -10,17 +10,17 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from api.connections import open_store
-from api.settings import BadSetting, Settings
+from api.settings import SettingError, Settings
 from schema.core.refusals import Refusal
-from scripts.local_stack import ROOT, CannotStart, has_own_engines
+from scripts.local_stack import ROOT, StartError, has_own_engines
 from storage.embedded import mongod, seaweedfs
-from storage.embedded.data_folder import PORTS, DataFolder, Held, Unusable
-from storage.embedded.engines import Addresses, Engines, NotHere
+from storage.embedded.data_folder import PORTS, DataFolder, FolderInUseError, FolderUnusableError
+from storage.embedded.engines import Addresses, Engines, EnginesMissingError
 from storage.indexes import ensure_indexes
-from storage.processes.supervisor import Lost
+from storage.processes.supervisor import ProcessLostError
 from storage.store import Store
 
-FAULTS = (CannotStart, Unusable, NotHere, Lost, BadSetting, Held)
+FAULTS = (StartError, FolderUnusableError, EnginesMissingError, ProcessLostError, SettingError, FolderInUseError)
 """What `reached` raises; the text is for the operator."""
 
 
@@ -45,18 +45,18 @@ async def reached(data: Path | None, say: Callable[[str], None]) -> AsyncIterato
         try:
             await ensure_indexes(store.mongo)
         except Refusal as refusal:
-            raise CannotStart("The database can't be reached: see whether Mingcha is still starting.") from refusal
+            raise StartError("The database can't be reached: see whether Mingcha is still starting.") from refusal
         yield settings, store
 
 
 async def _engines(folder: DataFolder, say: Callable[[str], None], stack: contextlib.AsyncExitStack) -> Addresses:
     try:
         lock = folder.hold(wait_seconds=1)
-    except Held:
+    except FolderInUseError:
         return _running(folder)
     stack.callback(os.close, lock)
     say(f"Mingcha isn't running on {folder.root}: starting its engines for the while.")
-    lost: asyncio.Future[Lost] = asyncio.get_running_loop().create_future()
+    lost: asyncio.Future[ProcessLostError] = asyncio.get_running_loop().create_future()
     engines = Engines(folder, lock, say, lost)
     stack.push_async_callback(engines.stop)
     return await engines.start()
@@ -67,7 +67,7 @@ def _running(folder: DataFolder) -> Addresses:
     try:
         first = int((folder.root / "engines" / "port").read_text())
     except (OSError, ValueError) as error:
-        raise CannotStart(f"Mingcha is still starting on {folder.root}: try again in a moment.") from error
+        raise StartError(f"Mingcha is still starting on {folder.root}: try again in a moment.") from error
     access_key, secret_key = seaweedfs.keys(folder)
     endpoint = seaweedfs.endpoint(range(first + 1, first + PORTS))
     return Addresses(mongod.url(folder, first), endpoint, access_key, secret_key)

@@ -12,7 +12,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from api.accounts.access_tokens import LEEWAY_SECONDS
-from api.accounts.key_ring import BadKey, KeyRing
+from api.accounts.key_ring import BadKeyError, KeyRing
 from api.evidence.evidence_keys import EvidenceKeys
 from api.settings import Settings
 
@@ -88,7 +88,7 @@ def _opened(data: Path | None, kind: Callable[[Path], K]) -> K:
         raise typer.Exit(1)
     try:
         return kind(folder)
-    except (OSError, BadKey) as error:
+    except (OSError, BadKeyError) as error:
         typer.echo(f"The keys at {folder} can't be used: {error}", err=True)
         raise typer.Exit(1) from None
 

@@ -13,10 +13,10 @@ from typing import Annotated
 import typer
 
 from api.graphql.context import clock
-from api.imports.outlines import BadOutlines, import_outlines
+from api.imports.outlines import BadOutlinesError, import_outlines
 from api.imports.runner import Noun, import_file, template
-from api.imports.spreadsheets import Unreadable
-from api.imports.tables import BadTable
+from api.imports.spreadsheets import UnreadableSpreadsheetError
+from api.imports.tables import BadTableError
 from schema.geography.positions import Datum
 from scripts.installation import FAULTS, reached
 
@@ -56,12 +56,12 @@ def load(
         raise typer.BadParameter("Name what is loaded, and its file: scripts/load units units.xlsx --dry-run.")
     try:
         lines = asyncio.run(_load(what, file, dry_run=dry_run, data=data, datum=datum))
-    except (BadTable, BadOutlines) as bad:
+    except (BadTableError, BadOutlinesError) as bad:
         for fault in bad.faults:
             typer.echo(str(fault), err=True)
         typer.echo(f"{file}: {len(bad.faults)} faults; nothing was changed.", err=True)
         raise typer.Exit(1) from None
-    except (Unreadable, *FAULTS) as error:
+    except (UnreadableSpreadsheetError, *FAULTS) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     for line in lines:

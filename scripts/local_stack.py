@@ -15,33 +15,33 @@ from pathlib import Path
 from api.connections import open_store
 from api.graphql.context import clock
 from api.settings import Settings
-from scripts.demo.loading import NotEmpty, Signins, seed, signins
+from scripts.demo.loading import NotEmptyError, Signins, seed, signins
 from storage.embedded.data_folder import DataFolder, write_private
 from storage.embedded.engines import Engines
 from storage.indexes import ensure_indexes
 from storage.mongodb.client import Mongo
-from storage.processes.supervisor import Child, Lost, Program, start_together, trim_log
+from storage.processes.supervisor import Child, ProcessLostError, Program, start_together, trim_log
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_SECONDS = 10.0
 GRACE_SECONDS = 12.0  # the API takes up to ten for the requests it has begun
 
 
-class CannotStart(Exception):  # noqa: N818
+class StartError(Exception):
     """The text says why, and what to do."""
 
 
 def has_own_engines(environment: Mapping[str, str]) -> bool:
-    """True where the environment names both engines, False where it names neither. Raise `CannotStart` for one alone."""
+    """True where the environment names both engines, False where it names neither. Raise `StartError` for one alone."""
     named = {name: bool(environment.get(name)) for name in ("MINGCHA_MONGO_URL", "MINGCHA_S3_ENDPOINT")}
     if len(set(named.values())) > 1:
         given, missing = sorted(named, key=lambda name: not named[name])
-        raise CannotStart(f"{given} is set and {missing} is not: set both to use your own engines, or neither.")
+        raise StartError(f"{given} is set and {missing} is not: set both to use your own engines, or neither.")
     return all(named.values())
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Listen, before anything is started. Raise `CannotStart`."""
+    """Listen, before anything is started. Raise `StartError`."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind)
@@ -50,7 +50,7 @@ def bind(host: str, port: int) -> socket.socket:
         listener.listen(2048)
     except OSError as error:
         why = error.strerror or str(error)
-        raise CannotStart(
+        raise StartError(
             f"Can't serve on {host}, port {port} ({why}): choose another with --port or --host."
         ) from error
     return listener
@@ -62,13 +62,13 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"
 
 
-class House:
+class LocalStack:
     """What one `scripts/run` started; `close` stops it in order, whatever of it there is."""
 
     def __init__(self, chosen: argparse.Namespace, say: Callable[[str], None]) -> None:
         self.chosen = chosen
         self.say = say
-        self.lost: asyncio.Future[Lost] = asyncio.get_running_loop().create_future()
+        self.lost: asyncio.Future[ProcessLostError] = asyncio.get_running_loop().create_future()
         self.listener: socket.socket | None = None
         self.engines: Engines | None = None
         self.api: list[Child] = []
@@ -135,7 +135,7 @@ class House:
             writer.close()
 
     async def stay(self) -> None:
-        """Until an engine or a process can't be kept alive; raise its `Lost`."""
+        """Until an engine or a process can't be kept alive; raise its `ProcessLostError`."""
         logs = self.chosen.data / "logs"
         while not self.lost.done():
             await asyncio.wait([self.lost], timeout=60)
@@ -187,7 +187,7 @@ async def prepare(settings: Settings, demo: Demo, say: Callable[[str], None]) ->
         loaded: Signins | None = None
         try:
             loaded = await seed(store, settings, now=clock())
-        except NotEmpty as found:  # an office's own files were loaded before the demo was begun
+        except NotEmptyError as found:  # an office's own files were loaded before the demo was begun
             say(str(found))
         demo.loaded()
         return loaded

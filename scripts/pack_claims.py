@@ -6,7 +6,7 @@ That the files are those of the manifest, and the manifest the signer's, is left
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scripts.stored_zip import Wrong
+from scripts.stored_zip import BadZipError
 
 MANIFEST = "manifest.json"
 
@@ -17,21 +17,21 @@ def check_record(manifest: Mapping[str, Any], data: Any) -> None:
     name = f"{of['kind']}.json"
     record = data.get(of["kind"]) if isinstance(data, dict) else None
     if not isinstance(record, dict) or record.get("id") != of["id"] or record.get("number") != of["number"]:
-        raise Wrong(f"{name} is of another record than the manifest says.")
+        raise BadZipError(f"{name} is of another record than the manifest says.")
     media, receipts, revisions = told_by(record)
     listed = {each["id"]: each for each in manifest["media"]}
     for id in [*media, *listed]:
         if id not in listed or id not in media:
-            raise Wrong(f"{id} stands in only one of {name} and {MANIFEST}.")
+            raise BadZipError(f"{id} stands in only one of {name} and {MANIFEST}.")
         said = media[id] | {"observationId": media[id]["observation"]["id"]}
         if any(said[field] != listed[id][field] for field in ("sha256", "byteSize", "state", "observationId")):
-            raise Wrong(f"{name} and {MANIFEST} do not say the same of {id}.")
+            raise BadZipError(f"{name} and {MANIFEST} do not say the same of {id}.")
     if revisions != {(each["observationId"], each["revision"]) for each in manifest["submissions"]}:
-        raise Wrong(f"{name} and {MANIFEST} do not name the same revisions.")
+        raise BadZipError(f"{name} and {MANIFEST} do not name the same revisions.")
     for each in manifest["submissions"]:
         told = receipts.get(each["observationId"])
         if each["revision"] == 1 and told != each["contentSha256"]:
-            raise Wrong(f"{name} and {MANIFEST} do not name the same digest of {each['observationId']}.")
+            raise BadZipError(f"{name} and {MANIFEST} do not name the same digest of {each['observationId']}.")
 
 
 def told_by(record: dict[str, Any]) -> tuple[dict[str, dict[str, Any]], dict[str, str], set[tuple[str, int]]]:
@@ -65,9 +65,9 @@ def check_media(manifest: Mapping[str, Any]) -> None:
     for each in manifest["media"]:
         id, path, finding = each["id"], each["path"], each["finding"]
         if finding == "MISSING":
-            raise Wrong(f"The original of {id} is missing: the server itself had lost it when the pack was made.")
+            raise BadZipError(f"The original of {id} is missing: the server itself had lost it when the pack was made.")
         if finding == "ALTERED":
-            raise Wrong(f"{path} is not what was handed in as {id}: the server's store had other bytes.")
+            raise BadZipError(f"{path} is not what was handed in as {id}: the server's store had other bytes.")
         if finding == "NOT_READY" and path is None and each["state"] != "READY":
             continue
         file = files.get(path)
@@ -76,11 +76,11 @@ def check_media(manifest: Mapping[str, Any]) -> None:
             or file is None
             or (file["sha256"], file["byteSize"]) != (each["sha256"], each["byteSize"])
         ):
-            raise Wrong(f"What {MANIFEST} says of {id} does not agree with its file.")
+            raise BadZipError(f"What {MANIFEST} says of {id} does not agree with its file.")
         named.add(path)
     for path in files:
         if path.startswith("originals/") and path not in named:
-            raise Wrong(f"{path} belongs to no medium.")
+            raise BadZipError(f"{path} belongs to no medium.")
 
 
 def check_thumbnails(manifest: Mapping[str, Any]) -> None:
@@ -95,11 +95,13 @@ def check_thumbnails(manifest: Mapping[str, Any]) -> None:
         left_out = path is None and finding in {"ALTERED", "MISSING"}
         fits = path in files and each["sha256"] in {"SAME": {files[path]}, "UNRECORDED": {None}}.get(finding, set())
         if each["mediaId"] not in media or not (left_out or fits):
-            raise Wrong(f"What {MANIFEST} says of the thumbnail of {each['mediaId']} does not agree with its file.")
+            raise BadZipError(
+                f"What {MANIFEST} says of the thumbnail of {each['mediaId']} does not agree with its file."
+            )
         named.add(path)
     for path in files:
         if path.startswith("thumbnails/") and path not in named:
-            raise Wrong(f"{path} belongs to no medium.")
+            raise BadZipError(f"{path} belongs to no medium.")
 
 
 def check_submission(manifest: Mapping[str, Any], each: Mapping[str, Any]) -> None:
@@ -108,4 +110,4 @@ def check_submission(manifest: Mapping[str, Any], each: Mapping[str, Any]) -> No
         return
     file = files.get(each["path"])
     if file is None or file["sha256"] != each["contentSha256"]:
-        raise Wrong(f"{each['path']} is not what the receipt of {each['observationId']} confirmed.")
+        raise BadZipError(f"{each['path']} is not what the receipt of {each['observationId']} confirmed.")

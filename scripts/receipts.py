@@ -13,31 +13,31 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
-from scripts.stored_zip import Wrong
+from scripts.stored_zip import BadZipError
 
 TYPE, ALGORITHM = "mingcha-receipt+jws", "Ed25519"
 CLAIMS = {"observationId", "contentSha256", "receivedAt"}
 
 
 def checked(token: bytes, published: bytes) -> dict[str, str]:
-    """What the receipt says; `published` is `/.well-known/evidence-keys.json`. Raise `Wrong`."""
+    """What the receipt says; `published` is `/.well-known/evidence-keys.json`. Raise `BadZipError`."""
     try:
         head, body, tail = token.decode("ascii").strip().split(".")
         header, claims, signature = json.loads(_decoded(head)), json.loads(_decoded(body)), _decoded(tail)
     except (ValueError, RecursionError):
-        raise Wrong("This is no receipt: three parts of base64url with dots between make one.") from None
+        raise BadZipError("This is no receipt: three parts of base64url with dots between make one.") from None
     if not isinstance(header, dict) or (header.get("typ"), header.get("alg")) != (TYPE, ALGORITHM):
-        raise Wrong("This is no receipt of an observation.")
+        raise BadZipError("This is no receipt of an observation.")
     try:
         _key(published, header.get("kid")).verify(signature, f"{head}.{body}".encode())
     except InvalidSignature:
-        raise Wrong("The signature does not fit: the receipt has been changed, or is made up.") from None
+        raise BadZipError("The signature does not fit: the receipt has been changed, or is made up.") from None
     if (
         not isinstance(claims, dict)
         or set(claims) != CLAIMS
         or not all(isinstance(each, str) for each in claims.values())
     ):
-        raise Wrong("The receipt does not say what a receipt says: get a newer verify.py.")
+        raise BadZipError("The receipt does not say what a receipt says: get a newer verify.py.")
     return claims
 
 
@@ -64,5 +64,5 @@ def _key(published: bytes, fingerprint: Any) -> Ed25519PublicKey:
             if isinstance(key, Ed25519PublicKey) and hashlib.sha256(der).hexdigest() == fingerprint:
                 return key
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UnsupportedAlgorithm):
-        raise Wrong("The document of keys is not as an office publishes it.") from None
-    raise Wrong(f"The receipt is signed with a key that the office does not publish: {fingerprint}.")
+        raise BadZipError("The document of keys is not as an office publishes it.") from None
+    raise BadZipError(f"The receipt is signed with a key that the office does not publish: {fingerprint}.")

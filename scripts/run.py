@@ -10,13 +10,13 @@ import signal
 import sys
 from pathlib import Path
 
-from api.settings import BadSetting
+from api.settings import SettingError
 from schema.access.viewers import Role
 from schema.core.refusals import Refusal
-from scripts.local_stack import ROOT, CannotStart, House, address_of
-from storage.embedded.data_folder import Held, Unusable
-from storage.embedded.engines import NotHere
-from storage.processes.supervisor import Lost
+from scripts.local_stack import ROOT, LocalStack, StartError, address_of
+from storage.embedded.data_folder import FolderInUseError, FolderUnusableError
+from storage.embedded.engines import EnginesMissingError
+from storage.processes.supervisor import ProcessLostError
 
 
 def options() -> argparse.Namespace:
@@ -44,7 +44,7 @@ def say(sentence: str) -> None:
     print(f"mingcha: {sentence}", file=sys.stderr, flush=True)
 
 
-def welcome(house: House) -> None:
+def welcome(house: LocalStack) -> None:
     """Where it is, whom to sign in as, and what to try next."""
     address = address_of(house.listener) if house.listener else None
     lines = (
@@ -68,7 +68,7 @@ def welcome(house: House) -> None:
     sys.stdout.flush()
 
 
-async def run(house: House) -> None:
+async def run(house: LocalStack) -> None:
     try:
         say(f"starting on {house.chosen.data.absolute()} ...")
         await house.open()
@@ -80,7 +80,7 @@ async def run(house: House) -> None:
 
 async def serve(chosen: argparse.Namespace) -> int:
     """Run until asked to stop. Returns the exit code."""
-    house = House(chosen, say)
+    house = LocalStack(chosen, say)
     loop = asyncio.get_running_loop()
     running = asyncio.ensure_future(run(house))
 
@@ -98,7 +98,14 @@ async def serve(chosen: argparse.Namespace) -> int:
     except asyncio.CancelledError:
         say("stopped; everything is kept.")
         return 0
-    except (CannotStart, Held, Unusable, NotHere, Lost, BadSetting) as error:
+    except (
+        StartError,
+        FolderInUseError,
+        FolderUnusableError,
+        EnginesMissingError,
+        ProcessLostError,
+        SettingError,
+    ) as error:
         say(str(error))
     except Refusal:
         say("The database or the object store that the environment names can't be reached.")

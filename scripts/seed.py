@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from api.graphql.context import clock
-from scripts.demo.loading import SEED, NotEmpty, Signins, seed, signins
+from scripts.demo.loading import SEED, NotEmptyError, Signins, seed, signins
 from scripts.installation import FAULTS, reached
 
 
@@ -25,7 +25,7 @@ def main(
     """Load the demo into an empty installation, and say whom to sign in as."""
     try:
         found = asyncio.run(_main(demo=demo, data=data, chosen=chosen))
-    except (NotEmpty, *FAULTS) as error:
+    except (NotEmptyError, *FAULTS) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     for line in found.lines() if found else ["There is no demo here; scripts/seed --demo loads it."]:

@@ -12,18 +12,18 @@ from dataclasses import dataclass
 from typing import IO
 
 CHUNK = 1024 * 1024
-LARGEST_DIRECTORY = 64 * 1024 * 1024
+MAX_DIRECTORY_BYTES = 64 * 1024 * 1024
 SAFE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 UNSAID = 0xFFFFFFFF
 """Stands for a number that needs 64 bits and is told elsewhere."""
 
 
-class Wrong(Exception):  # noqa: N818
+class BadZipError(Exception):
     """What is wrong, in a sentence."""
 
 
 @dataclass(frozen=True)
-class Entry:
+class ZipEntry:
     """One file as it lies in the ZIP; `when` is its time as DOS wrote it, `crc_fits` whether
     the ZIP's own checksum is right."""
 
@@ -35,7 +35,7 @@ class Entry:
     crc_fits: bool
 
 
-def entries_of(file: IO[bytes]) -> Iterator[Entry]:
+def entries_of(file: IO[bytes]) -> Iterator[ZipEntry]:
     """Every file in the order in which they lie, without a byte before, between or after them."""
     directory, count, end = find_directory(file)
     raw = part(file, directory, end - directory)
@@ -44,28 +44,28 @@ def entries_of(file: IO[bytes]) -> Iterator[Entry]:
         name, flags, when, crc, size, offset, length = read_central(raw, at)
         at += length
         if name in seen:
-            raise Wrong(f"{name} is in the ZIP twice.")
+            raise BadZipError(f"{name} is in the ZIP twice.")
         seen.add(name)
         if offset != expected:
-            raise Wrong(f"{name} does not lie where it should: there are bytes that belong to no file.")
+            raise BadZipError(f"{name} does not lie where it should: there are bytes that belong to no file.")
         entry, expected = read_entry(file, name, flags, when, crc, size, offset)
         yield entry
     if at != len(raw):
-        raise Wrong("The ZIP's directory has bytes that belong to no file.")
+        raise BadZipError("The ZIP's directory has bytes that belong to no file.")
     if expected != directory:
-        raise Wrong("There are bytes between the last file and the ZIP's directory.")
+        raise BadZipError("There are bytes between the last file and the ZIP's directory.")
 
 
 def find_directory(file: IO[bytes]) -> tuple[int, int, int]:
     """Where the directory begins, how many entries it has, where it ends."""
     total = file.seek(0, 2)
     if total < 22:
-        raise Wrong("This is no ZIP, or it is cut off.")
+        raise BadZipError("This is no ZIP, or it is cut off.")
     end = total - 22
     sign, disk, start_disk, here, count, size, offset, comment = struct.unpack("<4s4H2LH", part(file, end, 22))
     if sign != b"PK\5\6" or comment or disk or start_disk or here != count:
-        raise Wrong("This is no ZIP, or it is cut off, or something was added at its end.")
-    if offset + size == end and size <= LARGEST_DIRECTORY:
+        raise BadZipError("This is no ZIP, or it is cut off, or something was added at its end.")
+    if offset + size == end and size <= MAX_DIRECTORY_BYTES:
         return offset, count, end
     large = end - 76
     if large > 0:
@@ -73,15 +73,20 @@ def find_directory(file: IO[bytes]) -> tuple[int, int, int]:
         count_, size_, offset_ = found[6], found[8], found[9]
         wanted = (b"PK\6\6", 44, 45, 45, 0, 0, count_, count_, size_, offset_, b"PK\6\7", 0, large, 1)
         cut = min(count_, 0xFFFF), min(size_, UNSAID), min(offset_, UNSAID)
-        if found == wanted and cut == (count, size, offset) and offset_ + size_ == large and size_ <= LARGEST_DIRECTORY:
+        if (
+            found == wanted
+            and cut == (count, size, offset)
+            and offset_ + size_ == large
+            and size_ <= MAX_DIRECTORY_BYTES
+        ):
             return offset_, count_, large
-    raise Wrong("The ZIP's directory is damaged, or the ZIP is cut off.")
+    raise BadZipError("The ZIP's directory is damaged, or the ZIP is cut off.")
 
 
 def read_central(raw: bytes, at: int) -> tuple[str, int, int, int, int, int, int]:
     """One entry of the directory: name, flags, time, checksum, size, where it begins, and the entry's own length."""
     if len(raw) < at + 46:
-        raise Wrong("The ZIP's directory is damaged.")
+        raise BadZipError("The ZIP's directory is damaged.")
     fields = struct.unpack("<4s4B2HL3L5H2L", raw[at : at + 46])
     sign, made, system, needed, reserved, flags, method, when, crc, packed, size = fields[:11]
     long, extra_long, comment, disk, inner, outer, offset = fields[11:]
@@ -89,9 +94,9 @@ def read_central(raw: bytes, at: int) -> tuple[str, int, int, int, int, int, int
     extra = raw[at + 46 + long : at + 46 + long + extra_long]
     is_large = len(extra) > 0
     if (method, flags, packed) != (0, 8, size) or (made, needed) != ((45, 45) if is_large else (20, 20)):
-        raise Wrong(f"{name} is not stored as packs are: compressed, encrypted, or its entry is damaged.")
+        raise BadZipError(f"{name} is not stored as packs are: compressed, encrypted, or its entry is damaged.")
     if (sign, system, reserved, comment, disk, inner, outer) != (b"PK\1\2", 3, 0, 0, 0, 0, 0o100644 << 16):
-        raise Wrong(f"The ZIP's directory is damaged at {name}.")
+        raise BadZipError(f"The ZIP's directory is damaged at {name}.")
     if is_large:
         size, offset = read_extra(name, extra, packed, size, offset)
     return name, flags, when, crc, size, offset, 46 + long + extra_long + comment
@@ -101,11 +106,11 @@ def read_extra(name: str, extra: bytes, packed: int, size: int, offset: int) -> 
     """Size and place that need 64 bits."""
     wanted = ([0, 0] if packed == UNSAID else []) + ([0] if offset == UNSAID else [])
     if not wanted or len(extra) != 4 + 8 * len(wanted) or struct.unpack("<2H", extra[:4]) != (1, 8 * len(wanted)):
-        raise Wrong(f"The ZIP's directory is damaged at {name}.")
+        raise BadZipError(f"The ZIP's directory is damaged at {name}.")
     numbers = list(struct.unpack(f"<{len(wanted)}Q", extra[4:]))
     if packed == UNSAID:
         if numbers[0] != numbers[1]:
-            raise Wrong(f"The ZIP's directory is damaged at {name}.")
+            raise BadZipError(f"The ZIP's directory is damaged at {name}.")
         size, numbers = numbers[0], numbers[2:]
     return size, numbers[0] if numbers else offset
 
@@ -113,13 +118,13 @@ def read_extra(name: str, extra: bytes, packed: int, size: int, offset: int) -> 
 def read_name(raw: bytes) -> str:
     name = raw.decode("ascii", "replace")
     if not SAFE.fullmatch(name):
-        raise Wrong(f"The ZIP holds a file by a name that no pack has: {name[:100]!r}.")
+        raise BadZipError(f"The ZIP holds a file by a name that no pack has: {name[:100]!r}.")
     return name
 
 
 def read_entry(
     file: IO[bytes], name: str, flags: int, when: int, crc: int, size: int, offset: int
-) -> tuple[Entry, int]:
+) -> tuple[ZipEntry, int]:
     """The file at `offset`, and where the next one must begin."""
     header = struct.unpack("<4s2B2H4L2H", part(file, offset, 30))
     long, extra_long = header[-2:]
@@ -128,23 +133,23 @@ def read_entry(
     wanted = (b"PK\3\4", 45 if large else 20, 0, flags, 0, when, 0, *((UNSAID, UNSAID) if large else (0, 0)))
     extra = part(file, offset + 30 + long, extra_long)
     if header[:9] != wanted or part(file, offset + 30, long) != name.encode():
-        raise Wrong(f"The head of {name} in the ZIP is damaged or is that of another file.")
+        raise BadZipError(f"The head of {name} in the ZIP is damaged or is that of another file.")
     if extra_long and extra != struct.pack("<2H2Q", 1, 16, 0, 0):
-        raise Wrong(f"The head of {name} in the ZIP is damaged or is that of another file.")
+        raise BadZipError(f"The head of {name} in the ZIP is damaged or is that of another file.")
     digest, sum_, left = hashlib.sha256(), 0, size
     file.seek(start)
     while left:
         chunk = file.read(min(CHUNK, left))
         if not chunk:
-            raise Wrong(f"The ZIP is cut off within {name}.")
+            raise BadZipError(f"The ZIP is cut off within {name}.")
         digest.update(chunk)
         sum_ = zlib.crc32(chunk, sum_)
         left -= len(chunk)
     form = "<4sL2Q" if large else "<4s3L"
     tail = struct.unpack(form, part(file, start + size, struct.calcsize(form)))
     if tail[0] != b"PK\7\10" or tail[2:] != (size, size):
-        raise Wrong(f"What follows {name} in the ZIP is damaged.")
-    entry = Entry(name, start, size, when, digest.hexdigest(), crc == sum_ == tail[1])
+        raise BadZipError(f"What follows {name} in the ZIP is damaged.")
+    entry = ZipEntry(name, start, size, when, digest.hexdigest(), crc == sum_ == tail[1])
     return entry, start + size + struct.calcsize(form)
 
 
@@ -152,5 +157,5 @@ def part(file: IO[bytes], start: int, size: int) -> bytes:
     file.seek(start)
     found = file.read(size)
     if len(found) != size:
-        raise Wrong("The ZIP is cut off or damaged.")
+        raise BadZipError("The ZIP is cut off or damaged.")
     return found

@@ -22,28 +22,28 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from scripts import receipts
 from scripts.pack_claims import check_media, check_record, check_submission, check_thumbnails
-from scripts.stored_zip import Entry, Wrong, entries_of, part
+from scripts.stored_zip import BadZipError, ZipEntry, entries_of, part
 
 MANIFEST, SIGNATURE, KEY = "manifest.json", "manifest.sig", "evidence-key.pem"
-LARGEST_JSON = 256 * 1024 * 1024
+MAX_JSON_BYTES = 256 * 1024 * 1024
 BEIJING = datetime.timedelta(hours=8)
 
 
 def verified(file: IO[bytes], fingerprint: str | None = None) -> str:
-    """Return what a good pack is, in some lines. Raise `Wrong`, and `OSError` where the file can't be read."""
+    """Return what a good pack is, in some lines. Raise `BadZipError`, and `OSError` where the file can't be read."""
     try:
         return checked(file, fingerprint)
     except OSError:
         raise
     except (LookupError, TypeError, AttributeError, ArithmeticError, ValueError):
-        raise Wrong(f"{MANIFEST} or the record is not made as a pack's are.") from None
+        raise BadZipError(f"{MANIFEST} or the record is not made as a pack's are.") from None
 
 
 def checked(file: IO[bytes], fingerprint: str | None) -> str:
     entries = {entry.name: entry for entry in entries_of(file)}
     for name in (MANIFEST, SIGNATURE, KEY):
         if name not in entries:
-            raise Wrong(f"{name} is missing.")
+            raise BadZipError(f"{name} is missing.")
     signed = content(file, entries[MANIFEST])
     found = check_signature(content(file, entries[KEY]), content(file, entries[SIGNATURE]), signed, fingerprint)
     manifest = read_manifest(signed, found)
@@ -51,7 +51,7 @@ def checked(file: IO[bytes], fingerprint: str | None) -> str:
     check_times(manifest, list(entries.values()))
     data_name = f"{manifest['of']['kind']}.json"
     if data_name not in entries:
-        raise Wrong(f"{data_name} is missing.")
+        raise BadZipError(f"{data_name} is missing.")
     check_record(manifest, read_json(content(file, entries[data_name]), data_name))
     check_media(manifest)
     check_thumbnails(manifest)
@@ -60,9 +60,9 @@ def checked(file: IO[bytes], fingerprint: str | None) -> str:
     return summary(manifest, found)
 
 
-def content(file: IO[bytes], entry: Entry) -> bytes:
-    if entry.size > LARGEST_JSON:
-        raise Wrong(f"{entry.name} is larger than any pack has it.")
+def content(file: IO[bytes], entry: ZipEntry) -> bytes:
+    if entry.size > MAX_JSON_BYTES:
+        raise BadZipError(f"{entry.name} is larger than any pack has it.")
     return part(file, entry.start, entry.size)
 
 
@@ -71,29 +71,31 @@ def check_signature(pem: bytes, signature: bytes, signed: bytes, fingerprint: st
     try:
         key = load_pem_public_key(pem)
     except (ValueError, UnsupportedAlgorithm):
-        raise Wrong(f"{KEY} holds no key.") from None
+        raise BadZipError(f"{KEY} holds no key.") from None
     if not isinstance(key, Ed25519PublicKey):
-        raise Wrong(f"{KEY} holds no Ed25519 key.")
+        raise BadZipError(f"{KEY} holds no Ed25519 key.")
     found = hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
     if fingerprint is not None and found != fingerprint:
-        raise Wrong(f"The pack is signed with another key than the one that you name: its fingerprint is {found}.")
+        raise BadZipError(
+            f"The pack is signed with another key than the one that you name: its fingerprint is {found}."
+        )
     try:
         key.verify(signature, signed)
     except InvalidSignature:
-        raise Wrong(f"{SIGNATURE} does not fit {MANIFEST}: one of them, or {KEY}, has been changed.") from None
+        raise BadZipError(f"{SIGNATURE} does not fit {MANIFEST}: one of them, or {KEY}, has been changed.") from None
     return found
 
 
 def read_manifest(signed: bytes, fingerprint: str) -> dict[str, Any]:
     manifest = read_json(signed, MANIFEST)
     if not isinstance(manifest, dict) or manifest.get("format") != "mingcha-evidence-pack":
-        raise Wrong(f"{MANIFEST} is not that of an evidence pack.")
+        raise BadZipError(f"{MANIFEST} is not that of an evidence pack.")
     if manifest.get("version") != 1:
-        raise Wrong(f"{MANIFEST} is of version {manifest.get('version')}: get a newer verify.py.")
+        raise BadZipError(f"{MANIFEST} is of version {manifest.get('version')}: get a newer verify.py.")
     if canonical(manifest) != signed:
-        raise Wrong(f"{MANIFEST} is not in canonical form.")
+        raise BadZipError(f"{MANIFEST} is not in canonical form.")
     if manifest["key"] != {"algorithm": "Ed25519", "fingerprint": fingerprint}:
-        raise Wrong(f"{MANIFEST} names another key than {KEY}.")
+        raise BadZipError(f"{MANIFEST} names another key than {KEY}.")
     return manifest
 
 
@@ -108,48 +110,50 @@ def canonical(value: Any) -> bytes:
 def read_json(raw: bytes, name: str) -> Any:
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         if len(dict(pairs)) != len(pairs):
-            raise Wrong(f"{name} has a name twice in one object.")
+            raise BadZipError(f"{name} has a name twice in one object.")
         return dict(pairs)
 
     try:
         return json.loads(raw, object_pairs_hook=once)
     except (ValueError, RecursionError):
-        raise Wrong(f"{name} is no JSON.") from None
+        raise BadZipError(f"{name} is no JSON.") from None
 
 
-def check_files(manifest: Mapping[str, Any], entries: list[Entry]) -> None:
+def check_files(manifest: Mapping[str, Any], entries: list[ZipEntry]) -> None:
     """Each file of the manifest in its place, with its bytes; none besides."""
     lying = {entry.name: entry for entry in entries}
     listed = [each["path"] for each in manifest["files"]] + [MANIFEST, SIGNATURE]
     for each in manifest["files"]:
         entry = lying.get(each["path"])
         if entry is None:
-            raise Wrong(f"{each['path']} is missing.")
+            raise BadZipError(f"{each['path']} is missing.")
         if entry.size != each["byteSize"]:
-            raise Wrong(f"{entry.name} has been changed: it has {entry.size} bytes and should have {each['byteSize']}.")
+            raise BadZipError(
+                f"{entry.name} has been changed: it has {entry.size} bytes and should have {each['byteSize']}."
+            )
         if entry.sha256 != each["sha256"]:
-            raise Wrong(
+            raise BadZipError(
                 f"{entry.name} has been changed: its SHA-256 is {entry.sha256}, and should be {each['sha256']}."
             )
     for entry, wanted in zip(entries, [*listed, *[None] * len(entries)], strict=False):
         if entry.name not in listed:
-            raise Wrong(f"{entry.name} is not in the manifest: it was added.")
+            raise BadZipError(f"{entry.name} is not in the manifest: it was added.")
         if entry.name != wanted:
-            raise Wrong(f"{entry.name} lies where {wanted} should: the order was changed.")
+            raise BadZipError(f"{entry.name} lies where {wanted} should: the order was changed.")
         if not entry.crc_fits:
-            raise Wrong(f"The ZIP's checksum of {entry.name} is wrong.")
+            raise BadZipError(f"The ZIP's checksum of {entry.name} is wrong.")
 
 
-def check_times(manifest: Mapping[str, Any], entries: list[Entry]) -> None:
+def check_times(manifest: Mapping[str, Any], entries: list[ZipEntry]) -> None:
     """All files bear the time at which the pack was made, as the ZIP can say it: Beijing's, to two seconds."""
     try:
         at = datetime.datetime.fromisoformat(manifest["madeAt"]) + BEIJING
     except ValueError:
-        raise Wrong(f"{MANIFEST} names no time at which the pack was made.") from None
+        raise BadZipError(f"{MANIFEST} names no time at which the pack was made.") from None
     wanted = ((at.year - 1980) << 9 | at.month << 5 | at.day) << 16 | at.hour << 11 | at.minute << 5 | at.second // 2
     for entry in entries:
         if entry.when != wanted:
-            raise Wrong(f"{entry.name} bears another time in the ZIP than the manifest.")
+            raise BadZipError(f"{entry.name} bears another time in the ZIP than the manifest.")
 
 
 def summary(manifest: Mapping[str, Any], fingerprint: str) -> str:
@@ -219,7 +223,7 @@ def main() -> int:
     except OSError as error:
         print(f"{given.pack} can't be read: {error.strerror}.", file=sys.stderr)
         return 2
-    except Wrong as wrong:
+    except BadZipError as wrong:
         print(f"Wrong: {plain(str(wrong))}", file=sys.stderr)
         return 1
     if given.fingerprint is None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from storage.mongodb.client import Mongo
-from storage.mongodb.errors import AlreadyThere
+from storage.mongodb.errors import DuplicateError
 
 ID = "demo"
 
@@ -31,7 +31,7 @@ class Demos:
         """The demo as whoever came first has begun it."""
         try:
             await self._demos.insert_one({"_id": ID, "seed": seed, "began_at": now, "whole_at": None})
-        except AlreadyThere:
+        except DuplicateError:
             known = await self.known()
             if known is None:
                 raise

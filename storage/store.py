@@ -1,6 +1,6 @@
 """The store: all that is kept, one attribute a noun, over one database connection and one bucket."""
 
-from storage.accounts.device_clocks import Clocks
+from storage.accounts.device_clocks import DeviceClocks
 from storage.accounts.login_attempts import Attempts
 from storage.accounts.sessions import Sessions
 from storage.accounts.users import Users
@@ -37,7 +37,7 @@ class Store:
         self.users = Users(mongo)
         self.sessions = Sessions(mongo)
         self.attempts = Attempts(mongo)
-        self.clocks = Clocks(mongo)
+        self.clocks = DeviceClocks(mongo)
         self.observations = Observations(mongo)
         self.media = MediaRecords(mongo)
         self.redactions = Redactions(mongo)

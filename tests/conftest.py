@@ -29,7 +29,7 @@ from storage.store import Store
 from tests.support.import_office import Office
 from tests.support.phone_cli import Spawner, Terminal
 from tests.support.phone_sessions import PASSWORD
-from tests.support.running_product import PARTS, Served
+from tests.support.running_product import PARTS, RunningProduct
 from tests.support.shared_indexes import prepare
 from tests.support.world import World
 
@@ -225,28 +225,28 @@ def spawner() -> Iterator[Spawner]:
 
 
 @pytest.fixture(scope="session")
-def product(engines: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def product(engines: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProduct]:
     """Photos above 64 KiB go in parts; access tokens last two seconds, so that they run out all the time."""
-    made = Served(engines, tmp_path_factory.mktemp("product"), MINGCHA_ACCESS_TOKEN_SECONDS="2", **PARTS)
+    made = RunningProduct(engines, tmp_path_factory.mktemp("product"), MINGCHA_ACCESS_TOKEN_SECONDS="2", **PARTS)
     yield made
     made.close()
 
 
 @pytest.fixture
-def served(product: Served) -> Served:
+def served(product: RunningProduct) -> RunningProduct:
     """The product, its networks calm."""
     product.calm()
     return product
 
 
 @pytest.fixture
-def inspector(served: Served) -> str:
+def inspector(served: RunningProduct) -> str:
     """User name of somebody new."""
     return served.person()
 
 
 @pytest.fixture
-def terminal(spawner: Spawner, served: Served, inspector: str, tmp_path: Path) -> Terminal:
+def terminal(spawner: Spawner, served: RunningProduct, inspector: str, tmp_path: Path) -> Terminal:
     """A phone of the inspector, signed in."""
     made = Terminal(spawner, tmp_path / "phone")
     made.sign_in(served.address, inspector, PASSWORD)
@@ -255,9 +255,9 @@ def terminal(spawner: Spawner, served: Served, inspector: str, tmp_path: Path) -
 
 
 @pytest.fixture(scope="session")
-def conforming(engines: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+def conforming(engines: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProduct]:
     """A product for the conformance kit: tokens last as long as in an office, and slots so long that one can run out."""
     settings = {"MINGCHA_S3_PUBLIC_ENDPOINT": engines.s3_endpoint, "MINGCHA_UPLOAD_SLOT_SECONDS": "6"}
-    made = Served(engines, tmp_path_factory.mktemp("conforming"), **settings)
+    made = RunningProduct(engines, tmp_path_factory.mktemp("conforming"), **settings)
     yield made
     made.close()

@@ -15,13 +15,13 @@ from joserfc.jws import JWSRegistry
 from joserfc.jwt import JWTClaimsRegistry
 
 from api.accounts.key_ring import ALGORITHM, KeyRing
-from schema.core.ids import checked
+from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode
 
 ISSUER = AUDIENCE = "mingcha"
 TYPE = "at+jwt"
 LEEWAY_SECONDS = 30
-LONGEST = 8 * 1024
+MAX_TOKEN_LENGTH = 8 * 1024
 # What joserfc and the standard library raise for what is no token; RecursionError comes of JSON nested deeply.
 NO_TOKEN = (JoseError, ValueError, TypeError, KeyError, RecursionError)
 
@@ -75,9 +75,9 @@ class AccessTokens:
             claims = jwt.decode(token, key, registry=self._registry).claims
             _expected(now).validate(claims)
             return Bearer(
-                user_id=checked(claims["sub"], "usr"),
-                session_id=checked(claims["sid"], "ses"),
-                device_id=checked(claims["did"], "dev"),
+                user_id=validate_id(claims["sub"], "usr"),
+                session_id=validate_id(claims["sid"], "ses"),
+                device_id=validate_id(claims["did"], "dev"),
             )
         except (*NO_TOKEN, Refusal):
             raise unauthenticated() from None
@@ -85,7 +85,7 @@ class AccessTokens:
 
 def read_header(token: str) -> dict[str, Any]:
     """The header, of which nothing is proven yet: it only says which key to try. Raise one of `NO_TOKEN`."""
-    if len(token) > LONGEST:
+    if len(token) > MAX_TOKEN_LENGTH:
         raise ValueError("too long")
     return jws.extract_compact(token.encode("ascii")).headers()
 

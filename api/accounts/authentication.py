@@ -15,7 +15,7 @@ from storage.accounts.users import Users
 
 
 @dataclass(frozen=True)
-class Admission:
+class Authenticated:
     """Who was let in for longer than one request, until when, and by which session of ours."""
 
     viewer: Viewer
@@ -24,7 +24,7 @@ class Admission:
 
 
 @dataclass(frozen=True)
-class Doorman:
+class Authenticator:
     """Where `provider` is given, its tokens count and ours do not."""
 
     users: Users
@@ -33,30 +33,30 @@ class Doorman:
 
     async def viewer_of(self, authorization: str | None, now: datetime) -> Viewer | None:
         """None without a header. Raise `Refusal(UNAUTHENTICATED | SESSION_ENDED)` for one that is not, or no longer, good."""
-        return (await self.admit(authorization, now)).viewer if authorization is not None else None
+        return (await self.authenticate(authorization, now)).viewer if authorization is not None else None
 
-    async def admit(self, authorization: str, now: datetime) -> Admission:
+    async def authenticate(self, authorization: str, now: datetime) -> Authenticated:
         """Whom a header lets in, for as long as its token is good. Raise as `viewer_of` does."""
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token or not token.isascii():
             raise Refusal(RefusalCode.UNAUTHENTICATED)
         if self.provider is not None:
-            return Admission(await self._vouched_for(self.provider, token, now), _good_until(token), None)
+            return Authenticated(await self._vouched_for(self.provider, token, now), _good_until(token), None)
         bearer = self.tokens.verify(token, now)
         user = await self.users.signed_in(bearer.user_id, bearer.device_id, bearer.session_id)
         if user is None:
             raise Refusal(RefusalCode.SESSION_ENDED)
-        return Admission(as_viewer(user, bearer.device_id), _good_until(token), bearer.session_id)
+        return Authenticated(as_viewer(user, bearer.device_id), _good_until(token), bearer.session_id)
 
-    async def again(self, admission: Admission) -> Viewer | None:
+    async def refresh(self, admission: Authenticated) -> Viewer | None:
         """Whom an admission lets in as things are now; None where its session or account may not act any more."""
         known = admission.viewer
         if admission.session_id is None or known.device_id is None:
-            return await self.still(known.user_id, known.device_id)
+            return await self.reauthenticate(known.user_id, known.device_id)
         user = await self.users.signed_in(known.user_id, known.device_id, admission.session_id)
         return as_viewer(user, known.device_id) if user else None
 
-    async def still(self, user_id: str, device_id: str | None) -> Viewer | None:
+    async def reauthenticate(self, user_id: str, device_id: str | None) -> Viewer | None:
         """Somebody who was signed in a moment ago; None where the account or the device may not act any more.
 
         Only a provider's people have no device of ours.

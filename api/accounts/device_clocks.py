@@ -11,7 +11,7 @@ from schema.access.guards import query
 from schema.access.viewers import Owner
 from schema.accounts import device_clocks
 from schema.accounts.device_clocks import ClockReading, DeviceClockInput, compared
-from schema.core.ids import checked
+from schema.core.ids import validate_id
 from schema.core.pagination import DEFAULT_PAGE, Connection
 from schema.core.refusals import Refusal, RefusalCode
 from schema.fieldwork.observations import Observation
@@ -54,14 +54,14 @@ class ClockQueries:
         if observation_id is not None:
             user_id, device = await _sender(info, observation_id)
         else:
-            user_id, device = info.context.actor.user_id, checked(device_id or "", "dev", field="deviceId")
+            user_id, device = info.context.actor.user_id, validate_id(device_id or "", "dev", field="deviceId")
         found = await info.context.store.clocks.page(user_id, device, page) if device else []
         return seal.connection(found, page, keyset_of)
 
 
 async def _sender(info: Info, observation_id: str) -> tuple[str, str | None]:
     """Author and device of an observation; raises `Refusal(NOT_FOUND)` where the viewer may not know them."""
-    observation = await info.context.load.one(Observation, checked(observation_id, "obs", field="observationId"))
+    observation = await info.context.load.one(Observation, validate_id(observation_id, "obs", field="observationId"))
     if observation is None or not info.context.actor.knows(Owner(observation.author_id, observation.office_path)):
         raise Refusal(RefusalCode.NOT_FOUND, field="observationId")
     return observation.author_id, observation.device_id

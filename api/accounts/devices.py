@@ -12,14 +12,14 @@ from api.registration import Registration
 from schema.access.guards import mutation
 from schema.accounts.sessions import RevokeDeviceInput, RevokeDevicePayload, WipeDevicesInput, WipeDevicesPayload
 from schema.accounts.users import Device
-from schema.core.ids import checked
+from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode, Refused
 from storage.access.visibility import staff
 
 
 async def revoke_device(context: Context, input: RevokeDeviceInput) -> RevokeDevicePayload:
     """Sign one of one's own devices out; again is no fault. Raise `Refusal(NOT_FOUND)` for any other device."""
-    device_id = checked(input.device_id, "dev", field="deviceId")
+    device_id = validate_id(input.device_id, "dev", field="deviceId")
     return RevokeDevicePayload(device=await revoke(context, device_id, wipe=input.wipe))
 
 
@@ -28,7 +28,7 @@ async def wipe_devices(context: Context, input: WipeDevicesInput) -> WipeDevices
 
     Raise `Refusal(NOT_FOUND)` for anybody whom the viewer does not know of.
     """
-    user_id = checked(input.user_id, "usr", field="userId")
+    user_id = validate_id(input.user_id, "usr", field="userId")
     user = await context.store.users.wipe_devices(
         user_id, staff(context.actor), context.now, wiped_by=context.actor.user_id
     )

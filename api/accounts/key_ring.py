@@ -33,7 +33,7 @@ _Stamp = tuple[int, int]
 log = structlog.get_logger(__name__)
 
 
-class BadKey(Exception):  # noqa: N818
+class BadKeyError(Exception):
     """The folder holds no usable key; the text says what to do."""
 
 
@@ -52,7 +52,7 @@ class KeyRing:
     """The keys of one folder, made where there are none; looked at again every second, and for an unknown id at once."""
 
     def __init__(self, folder: Path, *, clock: Callable[[], float] = time.monotonic, has_secret: bool = True) -> None:
-        """Raise `OSError` for a folder that can't be used, `BadKey` for one without a usable key."""
+        """Raise `OSError` for a folder that can't be used, `BadKeyError` for one without a usable key."""
         self._folder = folder
         self._clock = clock
         self._files: dict[int, _Stamp] = {}
@@ -63,7 +63,9 @@ class KeyRing:
         self._secret = self._own_secret() if has_secret else b""
         self._look()
         if not self._keys:
-            raise BadKey(f"The folder {folder} holds no usable signing key: move its .pem files away, or mend them.")
+            raise BadKeyError(
+                f"The folder {folder} holds no usable signing key: move its .pem files away, or mend them."
+            )
 
     @property
     def signing(self) -> SigningKey:

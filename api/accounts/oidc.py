@@ -32,9 +32,9 @@ KEY_TYPES: dict[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey
 TYPES = frozenset({None, "jwt", "at+jwt", "application/at+jwt"})
 FRESH, USABLE = timedelta(minutes=10), timedelta(hours=24)
 REFETCH_AFTER = timedelta(seconds=30)
-LONGEST_SET = 256 * 1024
-LONGEST_SUBJECT = 255
-LEAST_RSA_BITS = 2048
+MAX_KEY_SET_BYTES = 256 * 1024
+MAX_SUBJECT_LENGTH = 255
+MIN_RSA_BITS = 2048
 
 Key = RSAKey | ECKey | OKPKey
 log = structlog.get_logger(__name__)
@@ -92,7 +92,7 @@ class ProviderTokens:
         except NO_TOKEN:
             raise unauthenticated() from None
         subject = claims.get(self._subject_claim)
-        if not isinstance(subject, str) or not 0 < len(subject) <= LONGEST_SUBJECT:
+        if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_LENGTH:
             raise unauthenticated()
         return subject
 
@@ -133,7 +133,7 @@ class ProviderTokens:
             content = b""
             async for chunk in response.aiter_bytes():
                 content += chunk
-                if len(content) > LONGEST_SET:
+                if len(content) > MAX_KEY_SET_BYTES:
                     raise ValueError("too long")
         return content
 
@@ -168,4 +168,4 @@ def _key_of(each: dict[str, Any]) -> Key | None:
         key = kind.import_key(public)
     except NO_TOKEN:
         return None
-    return None if isinstance(key, RSAKey) and key.public_key.key_size < LEAST_RSA_BITS else key
+    return None if isinstance(key, RSAKey) and key.public_key.key_size < MIN_RSA_BITS else key

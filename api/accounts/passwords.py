@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Cost:
+class HashCost:
     """What one hash takes; the default is OWASP's for Argon2id: about 20 ms and 19 MiB."""
 
     passes: int = 2
@@ -29,7 +29,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PasswordVerdict:
     """`is_outdated`: hashed at another cost than today's, to be hashed again while the password is at hand."""
 
     is_right: bool
@@ -39,7 +39,7 @@ class Verdict:
 class Passwords:
     """At most `at_once` hashes are worked on and `queue` wait; whoever comes then is refused as BUSY."""
 
-    def __init__(self, *, cost: Cost = Cost(), at_once: int = 2, queue: int = 64) -> None:
+    def __init__(self, *, cost: HashCost = HashCost(), at_once: int = 2, queue: int = 64) -> None:
         self._hasher = PasswordHasher(time_cost=cost.passes, memory_cost=cost.memory_kib, parallelism=cost.lanes)
         self._limiter = anyio.CapacityLimiter(at_once)
         self._most = at_once + queue
@@ -51,19 +51,19 @@ class Passwords:
         raw = _bytes(password)
         return await self._work(lambda: self._hasher.hash(raw))
 
-    async def verify(self, password_hash: str | None, password: str) -> Verdict:
+    async def verify(self, password_hash: str | None, password: str) -> PasswordVerdict:
         """Compare; None, for nobody's password, takes as long and is never right. Raise `Refusal(BUSY)`."""
         raw, known = _bytes(password), password_hash or self._nobodys
 
-        def compare() -> Verdict:
+        def compare() -> PasswordVerdict:
             try:
                 self._hasher.verify(known, raw)
             except (VerificationError, InvalidHashError):
-                return Verdict(is_right=False)
-            return Verdict(is_right=True, is_outdated=self._hasher.check_needs_rehash(known))
+                return PasswordVerdict(is_right=False)
+            return PasswordVerdict(is_right=True, is_outdated=self._hasher.check_needs_rehash(known))
 
         verdict = await self._work(compare)
-        return verdict if password_hash else Verdict(is_right=False)
+        return verdict if password_hash else PasswordVerdict(is_right=False)
 
     async def _work(self, work: Callable[[], T]) -> T:
         if self._inside >= self._most:

@@ -39,7 +39,7 @@ from schema.accounts.sessions import (
     wipe_proof,
 )
 from schema.accounts.users import Device, User
-from schema.core.ids import checked
+from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode, Refused
 from storage.accounts.sessions import Use, Used
 
@@ -52,7 +52,7 @@ async def sign_in(context: Context, input: SignInInput) -> SignedIn:
     An unknown user name, a wrong password and a closed account are answered alike, after the same work.
     """
     _refuse_passwords_elsewhere(context)
-    device_id = checked(input.device_id, "dev", field="deviceId")
+    device_id = validate_id(input.device_id, "dev", field="deviceId")
     check_sign_in(input)
     user = await _with_right_password(context, input, device_id)
     session_id = context.new_id("ses")
@@ -73,7 +73,7 @@ async def sign_in(context: Context, input: SignInInput) -> SignedIn:
 async def refresh_session(context: Context, input: RefreshSessionInput) -> SignedIn:
     """Raise `Refusal(SESSION_ENDED | DEVICE_WIPED)` for a token that is not good (any more); a copied one ends its session."""
     _refuse_passwords_elsewhere(context)
-    device_id = checked(input.device_id, "dev", field="deviceId")
+    device_id = validate_id(input.device_id, "dev", field="deviceId")
     shown = read_refresh_token(input.refresh_token, context.keys.refresh_secret)
     successor = _new_token(context, shown.session_id)
     expires_at = _refresh_expiry(context)

@@ -13,7 +13,7 @@ from schema.access.guards import query
 from schema.access.viewers import Role
 from schema.accounts import users
 from schema.accounts.users import Me, User
-from schema.core.ids import checked
+from schema.core.ids import validate_id
 from schema.core.pagination import DEFAULT_PAGE, Connection
 from schema.core.refusals import Refusal, RefusalCode
 from schema.organisation.units import Unit
@@ -51,7 +51,7 @@ class UserQueries:
         page = seal.page(first, after)
         below = None
         if unit_id is not None:
-            unit = await info.context.load.one(Unit, checked(unit_id, "unt", field="unitId"))
+            unit = await info.context.load.one(Unit, validate_id(unit_id, "unt", field="unitId"))
             if unit is None:
                 raise Refusal(RefusalCode.NOT_FOUND, field="unitId")
             below = unit.path

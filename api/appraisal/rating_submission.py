@@ -11,7 +11,7 @@ import strawberry
 
 from api.fieldwork.submission import author_of, positions
 from api.graphql.context import Context, at_most
-from api.graphql.id_conflicts import Newcomer, keep_aside
+from api.graphql.id_conflicts import Newcomer, store_conflicts
 from api.graphql.item_isolation import isolated
 from schema.appraisal.rating_drafts import MAX_RATINGS, RatingDraft, RatingResult, check_draft, rate
 from schema.appraisal.ratings import Rating, month_end
@@ -21,7 +21,7 @@ from schema.core.digests import digest_of
 from schema.core.refusals import Refusal, RefusalCode
 from schema.fieldwork.drafts import Author, Outcome, UnreadableDraft
 from schema.fieldwork.placement import Directory
-from storage.mongodb.errors import AlreadyThere
+from storage.mongodb.errors import DuplicateError
 
 ATTEMPTS = 5
 """How often a rating that another of the same point, unit and month overtakes is tried anew."""
@@ -38,7 +38,7 @@ class SubmitRatingsPayload:
 
 
 @dataclass
-class _Settling:
+class _RatingBatch:
     """A draft on its way, and how it settled (None while it is open)."""
 
     index: int
@@ -55,7 +55,7 @@ class _Settling:
 
 
 @dataclass(frozen=True)
-class _Known:
+class _KnownRatings:
     """What a batch of drafts rests on."""
 
     directory: Directory
@@ -74,7 +74,7 @@ async def submit_ratings(
         for each in unreadable
     }
     settling = [
-        _Settling(index, draft, digest_of(draft))
+        _RatingBatch(index, draft, digest_of(draft))
         for index, draft in zip(positions(len(drafts), unreadable), drafts, strict=True)
     ]
     for each in settling:
@@ -90,7 +90,7 @@ async def submit_ratings(
     return SubmitRatingsPayload(results=[results[index] for index in sorted(results)])
 
 
-async def _settle(context: Context, author: Author, settling: Sequence[_Settling]) -> None:
+async def _settle(context: Context, author: Author, settling: Sequence[_RatingBatch]) -> None:
     """Known ids first; then those that nothing went before together, the others one by one in the order of the drafts."""
     if settling:
         await _settle_known(context, author, settling)
@@ -114,7 +114,7 @@ async def _settle(context: Context, author: Author, settling: Sequence[_Settling
                 each.refuse(refusal)
 
 
-async def _rated(context: Context, author: Author, known: _Known, each: _Settling) -> Rating | None:
+async def _rated(context: Context, author: Author, known: _KnownRatings, each: _RatingBatch) -> Rating | None:
     draft, path = each.draft, author.office_path
 
     async def made() -> Rating:
@@ -139,7 +139,7 @@ async def _rated(context: Context, author: Author, known: _Known, each: _Settlin
         return None
 
 
-def _first_of_each(made: Sequence[tuple[_Settling, Rating]]) -> list[tuple[_Settling, Rating]]:
+def _first_of_each(made: Sequence[tuple[_RatingBatch, Rating]]) -> list[tuple[_RatingBatch, Rating]]:
     """One of each id, and one of each point, unit and month: the others settle after it, in their order."""
     ids: set[str] = set()
     keys: set[tuple[object, ...]] = set()
@@ -153,7 +153,7 @@ def _first_of_each(made: Sequence[tuple[_Settling, Rating]]) -> list[tuple[_Sett
     return first
 
 
-async def _supersede(context: Context, author: Author, each: _Settling, rating: Rating) -> None:
+async def _supersede(context: Context, author: Author, each: _RatingBatch, rating: Rating) -> None:
     """Raises `Refusal(UNAVAILABLE | BUSY)` for the rest of the batch with it: the phone sends it all again."""
     for _ in range(ATTEMPTS):
         await _settle_known(context, author, [each])
@@ -161,24 +161,24 @@ async def _supersede(context: Context, author: Author, each: _Settling, rating: 
             return
         try:
             stored = await context.store.ratings.supersede(rating)
-        except AlreadyThere:
+        except DuplicateError:
             continue
         each.result = RatingResult.of(stored, Outcome.ACCEPTED)
         return
     each.refuse(Refusal(RefusalCode.BUSY))
 
 
-async def _known(context: Context, author: Author, drafts: Sequence[RatingDraft]) -> _Known:
+async def _known(context: Context, author: Author, drafts: Sequence[RatingDraft]) -> _KnownRatings:
     store = context.store
     units = await store.units.named(sorted({draft.unit for draft in drafts}))
     points = await store.monitoring_points.named(sorted({draft.monitoring_point for draft in drafts}))
     settings = await store.thresholds.above(author.office_path)
     graded = any(draft.grade is not None for draft in drafts)
     grades = await store.catalogue.grades_above(author.office_path) if graded else []
-    return _Known(Directory(units, points), settings, grades)
+    return _KnownRatings(Directory(units, points), settings, grades)
 
 
-async def _settle_known(context: Context, author: Author, settling: Sequence[_Settling]) -> None:
+async def _settle_known(context: Context, author: Author, settling: Sequence[_RatingBatch]) -> None:
     """Drafts whose id is stored: the same content is a duplicate with the same receipt, other content a conflict."""
     found = {each.id: each for each in await context.store.ratings.many([each.draft.id for each in settling])}
     conflicts = []
@@ -189,5 +189,5 @@ async def _settle_known(context: Context, author: Author, settling: Sequence[_Se
         elif known:
             conflicts.append(each)
     newcomers = [Newcomer(each.draft.id, each.draft, f"{each.field}.id") for each in conflicts]
-    for each, refusal in zip(conflicts, await keep_aside(context, newcomers), strict=True):
+    for each, refusal in zip(conflicts, await store_conflicts(context, newcomers), strict=True):
         each.refuse(refusal)

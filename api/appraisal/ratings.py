@@ -16,7 +16,7 @@ from api.registration import Registration
 from schema.access.guards import mutation, query
 from schema.appraisal import rating_drafts, ratings
 from schema.appraisal.ratings import Rating, check_month
-from schema.core.ids import checked
+from schema.core.ids import validate_id
 from schema.core.pagination import DEFAULT_PAGE, Connection
 from schema.core.refusals import Refused
 from schema.organisation.units import Unit
@@ -42,7 +42,7 @@ SubmitRatingsResult = Annotated[
 async def _filter_of(info: Info, wanted: RatingFilter) -> Filter:
     parts: list[Filter] = []
     if wanted.unit_id is not None:
-        unit = await info.context.load.one(Unit, checked(wanted.unit_id, "unt", field="filter.unitId"))
+        unit = await info.context.load.one(Unit, validate_id(wanted.unit_id, "unt", field="filter.unitId"))
         parts.append(within("unit_path", [unit.path]) if unit else NOTHING)
     if wanted.month is not None:
         check_month(wanted.month, field="filter.month")

@@ -12,10 +12,10 @@ from typing import Annotated
 import strawberry
 
 from api.accounts.device_clocks import read_clock
-from api.casework.held_answers import MOST_AT_ONCE, apply, apply_held, assignments_of
+from api.casework.held_answers import MAX_AT_ONCE, apply, apply_held, assignments_of
 from api.fieldwork.submission import positions
 from api.graphql.context import Context, Info, at_most, unreadable
-from api.graphql.id_conflicts import Newcomer, keep_aside
+from api.graphql.id_conflicts import Newcomer, store_conflicts
 from api.graphql.item_isolation import internal, isolated
 from api.registration import Registration
 from schema.access.guards import mutation, query
@@ -23,7 +23,7 @@ from schema.casework import assignment_answers
 from schema.casework.assignment_answers import (
     HELD_FOR,
     MAX_ANSWERS,
-    MOST_HELD,
+    MAX_HELD,
     TOO_MANY,
     AnswerAssignmentsInput,
     AnswerAssignmentsPayload,
@@ -132,7 +132,7 @@ async def _keep(context: Context, said: Sequence[_Said]) -> dict[str, StoredAnsw
     for each in said:
         if each.answer.id not in kept:
             fresh.setdefault(each.answer.id, each.answer)
-    if not fresh or await answers.count_held(context.actor.user_id) >= MOST_HELD:
+    if not fresh or await answers.count_held(context.actor.user_id) >= MAX_HELD:
         return kept
     taken = (await answers.add(list(fresh.values()))).already_there
     # Another request may have been faster: whatever stands under the id now is what counts.
@@ -152,7 +152,7 @@ async def _conflicts(context: Context, said: Sequence[_Said], kept: Mapping[str,
         if (known.user_id, known.sha256) != (each.answer.user_id, each.answer.sha256):
             found.append(each)
     newcomers = [Newcomer(each.answer.id, each.sent, f"answers.{each.index}.id") for each in found]
-    refusals = await keep_aside(context, newcomers)
+    refusals = await store_conflicts(context, newcomers)
     return {each.index: refusal for each, refusal in zip(found, refusals, strict=True)}
 
 
@@ -171,7 +171,7 @@ class AssignmentAnswerQueries:
     async def held_operations(self, info: Info) -> list[HeldOperation]:
         context = info.context
         since = context.now - HELD_FOR
-        found = await context.store.assignment_answers.of_person(context.actor.user_id, since, MOST_AT_ONCE)
+        found = await context.store.assignment_answers.of_person(context.actor.user_id, since, MAX_AT_ONCE)
         return [each.shown() for each in found]
 
 

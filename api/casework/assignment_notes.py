@@ -13,7 +13,7 @@ import strawberry
 from api.accounts.device_clocks import read_clock
 from api.fieldwork.submission import positions
 from api.graphql.context import Context, Info, at_most, unreadable
-from api.graphql.id_conflicts import Newcomer, keep_aside
+from api.graphql.id_conflicts import Newcomer, store_conflicts
 from api.graphql.item_isolation import isolated
 from api.registration import Registration
 from schema.access.guards import mutation
@@ -58,7 +58,7 @@ async def edit_notes(
 
 
 @dataclass(frozen=True)
-class _Known:
+class _KnownAssignments:
     """What a batch rests on: one's own assignments that it names, by id, and those that its edits stand in, by edit."""
 
     own: Filter
@@ -66,12 +66,12 @@ class _Known:
     taken: dict[str, Assignment]
 
 
-async def _known(context: Context, edits: Sequence[NoteEditInput]) -> _Known:
+async def _known(context: Context, edits: Sequence[NoteEditInput]) -> _KnownAssignments:
     own = all_of({"assignee_id": context.actor.user_id}, await context.visible.assignments())
     store = context.store.assignments
     found = await store.many(sorted({edit.assignment_id for edit in edits}), own)
     taken = await store.with_edits([edit.id for edit in edits], own)
-    return _Known(own, {str(each.id): each for each in found}, taken)
+    return _KnownAssignments(own, {str(each.id): each for each in found}, taken)
 
 
 def _refused(context: Context, id: str | None, refusal: Refusal) -> NoteEditResult:
@@ -81,7 +81,9 @@ def _refused(context: Context, id: str | None, refusal: Refusal) -> NoteEditResu
     )
 
 
-async def _result(context: Context, sent: NoteEditInput, known: _Known, skew: timedelta, at: str) -> NoteEditResult:
+async def _result(
+    context: Context, sent: NoteEditInput, known: _KnownAssignments, skew: timedelta, at: str
+) -> NoteEditResult:
     try:
         outcome, assignment = await isolated(lambda: _settle(context, sent, known, skew, at))
     except Refusal as refusal:
@@ -90,7 +92,7 @@ async def _result(context: Context, sent: NoteEditInput, known: _Known, skew: ti
 
 
 async def _settle(
-    context: Context, sent: NoteEditInput, known: _Known, skew: timedelta, at: str
+    context: Context, sent: NoteEditInput, known: _KnownAssignments, skew: timedelta, at: str
 ) -> tuple[AnswerOutcome, Assignment]:
     check(sent, at=at)
     assignments = context.store.assignments
@@ -118,7 +120,7 @@ async def _again(context: Context, sent: NoteEditInput, known: Assignment, at: s
     """The same again is a duplicate; another is kept aside, and refused."""
     if _edit(known, sent.id).sha256 == digest_of(sent):
         return AnswerOutcome.DUPLICATE, known
-    [refusal] = await keep_aside(context, [Newcomer(sent.id, sent, f"{at}.id")])
+    [refusal] = await store_conflicts(context, [Newcomer(sent.id, sent, f"{at}.id")])
     raise refusal
 
 

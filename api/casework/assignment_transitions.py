@@ -15,11 +15,11 @@ from schema.accounts.users import User
 from schema.casework.assignments import ASSIGNEES, MAX_NOTE, Assignment, AssignmentKind, AssignmentState
 from schema.casework.cases import ASSIGNABLE, CaseEventKind
 from schema.core.digests import digest_of
-from schema.core.ids import checked
+from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode
 from schema.organisation.units import Unit
 from storage.mongodb.client import Filter
-from storage.mongodb.errors import AlreadyThere
+from storage.mongodb.errors import DuplicateError
 
 
 @strawberry.input(description="A case, or a place to inspect, and to whom it is given.")
@@ -53,7 +53,7 @@ class FinishAssignmentInput:
 
 
 async def assign(context: Context, input: AssignInput) -> Assignment:
-    checked(input.id, "asg", field="id")
+    validate_id(input.id, "asg", field="id")
     _check_note(input.note, "note")
     digest = digest_of(input)
     if known := await context.store.assignments.many([input.id]):
@@ -69,7 +69,7 @@ async def assign(context: Context, input: AssignInput) -> Assignment:
             raise Refusal(RefusalCode.WRONG_STATE, f"A case that is {case.state.value} is given to nobody.")
         case_id = str(case.id)
     elif input.unit_id is not None:
-        unit = await context.load.one(Unit, checked(input.unit_id, "unt", field="unitId"))
+        unit = await context.load.one(Unit, validate_id(input.unit_id, "unt", field="unitId"))
         if unit is None or not context.actor.covers(unit.path):
             raise Refusal(RefusalCode.NOT_FOUND, field="unitId")
         unit_id, unit_path = str(unit.id), unit.path
@@ -95,7 +95,7 @@ async def assign(context: Context, input: AssignInput) -> Assignment:
 
 async def hand_on(context: Context, input: HandOnAssignmentInput) -> Assignment:
     """Only whoever has accepted an assignment hands it on, and answers for it until the other accepts."""
-    checked(input.id, "asg", field="id")
+    validate_id(input.id, "asg", field="id")
     _check_note(input.note, "note")
     digest = digest_of(input)
     if known := await context.store.assignments.many([input.id]):
@@ -157,7 +157,7 @@ async def _offer(context: Context, offer: Assignment, digest: str) -> Assignment
     event = noted(context, kind, note=offer.note, about=[str(offer.id)])
     try:
         made = await context.store.assignments.offer(offer, event)
-    except AlreadyThere:
+    except DuplicateError:
         [stored] = await context.store.assignments.many([offer.id])
         return _same(context, stored, digest)
     if made is None:
@@ -180,7 +180,7 @@ def _kind(input: AssignInput) -> AssignmentKind:
 
 async def _assignee(context: Context, id: str, kind: AssignmentKind) -> User:
     """Raises `Refusal` for a person whom the viewer doesn't find, or to whom this kind isn't given."""
-    person = await context.load.one(User, checked(id, "usr", field="assigneeId"))
+    person = await context.load.one(User, validate_id(id, "usr", field="assigneeId"))
     if person is None or not person.active:
         raise Refusal(RefusalCode.NOT_FOUND, field="assigneeId")
     if ASSIGNEES[kind].isdisjoint(person.roles):
@@ -196,7 +196,7 @@ async def _own(context: Context, id: str, field: str) -> Assignment:
 
 
 async def _found(context: Context, id: str, visible: Filter, field: str) -> Assignment:
-    found = await context.store.assignments.many([checked(id, "asg", field=field)], visible)
+    found = await context.store.assignments.many([validate_id(id, "asg", field=field)], visible)
     if not found:
         raise Refusal(RefusalCode.NOT_FOUND, field=field)
     return found[0]

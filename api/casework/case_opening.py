@@ -9,10 +9,10 @@ from api.casework.case_transitions import event, visible_observations
 from api.graphql.context import Context
 from schema.casework.cases import MAX_SUMMARY, MAX_TITLE, Case, CaseEventKind, CaseState, case_number
 from schema.core.digests import digest_of
-from schema.core.ids import checked
+from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode
 from schema.fieldwork.observations import Category, Observation
-from storage.mongodb.errors import AlreadyThere
+from storage.mongodb.errors import DuplicateError
 
 BEIJING = ZoneInfo("Asia/Shanghai")
 ATTEMPTS = 5
@@ -32,7 +32,7 @@ class OpenCaseInput:
 
 async def open_case(context: Context, input: OpenCaseInput) -> Case:
     """The same id with the same content again answers the case as it is now; other content is a conflict."""
-    checked(input.id, "cas", field="id")
+    validate_id(input.id, "cas", field="id")
     if not 1 <= len(input.title.strip()) <= MAX_TITLE:
         raise Refusal(RefusalCode.BAD_INPUT, f"A title has 1 to {MAX_TITLE} characters.", field="title")
     if len(input.summary) > MAX_SUMMARY:
@@ -53,7 +53,7 @@ async def open_case(context: Context, input: OpenCaseInput) -> Case:
     for _ in range(ATTEMPTS):
         try:
             return await context.store.cases.open(office.id, year, numbered, [each.id for each in observations])
-        except AlreadyThere:
+        except DuplicateError:
             # Another request with the same id came first, and its case is the answer to both; or two made the year's
             # counter at the same moment, and this one tries again.
             if stored := await context.store.cases.many([input.id]):

@@ -20,7 +20,7 @@ from schema.casework.cases import (
     states_before,
 )
 from schema.core.digests import digest_of
-from schema.core.ids import checked
+from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode
 from schema.fieldwork.observations import Observation
 from storage.mongodb.client import Document
@@ -76,7 +76,7 @@ async def _linking(
     context: Context, input: LinkObservationsInput, kind: CaseEventKind
 ) -> tuple[Case, list[str], Document, str]:
     """The case, its observations' ids, the event to note and the digest of what was sent; raises `Refusal`."""
-    checked(input.id, "evt", field="id")
+    validate_id(input.id, "evt", field="id")
     at_most(MAX_LINKED, input.observation_ids, "observationIds")
     case = await visible_case(context, input.case_id)
     if len(case.history) >= MAX_HISTORY and all(each.id != input.id for each in case.history):
@@ -89,7 +89,7 @@ async def _linking(
 
 async def move(context: Context, input: MoveCaseInput) -> Case:
     """One conditional update; the same event again answers the case as it is now."""
-    checked(input.id, "evt", field="id")
+    validate_id(input.id, "evt", field="id")
     if input.to in BY_ASSIGNMENT:
         raise Refusal(RefusalCode.BAD_INPUT, "A case comes there by `assign` and `acceptAssignment`.", field="to")
     check_move(input.to, reason=input.reason, outcome=input.outcome, reply=input.reply)
@@ -153,7 +153,7 @@ async def visible_case(context: Context, id: str) -> Case:
 
     Not asked of the links: they would remember it as it is before the step.
     """
-    wanted = checked(id, "cas", field="caseId")
+    wanted = validate_id(id, "cas", field="caseId")
     found = await context.store.cases.many([wanted], await context.visible.cases())
     if not found:
         raise Refusal(RefusalCode.NOT_FOUND, field="caseId")
@@ -163,7 +163,7 @@ async def visible_case(context: Context, id: str) -> Case:
 async def visible_observations(context: Context, ids: Sequence[strawberry.ID]) -> list[Observation]:
     """All of them, in the order asked; raises `Refusal(NOT_FOUND)` naming the first that the viewer does not find."""
     at_most(MAX_OBSERVATIONS, ids, "observationIds")
-    wanted = [checked(id, "obs", field=f"observationIds.{index}") for index, id in enumerate(ids)]
+    wanted = [validate_id(id, "obs", field=f"observationIds.{index}") for index, id in enumerate(ids)]
     visible = await context.visible.observations()
     found = {str(each.id): each for each in await context.store.observations.many(wanted, visible)}
     for index, id in enumerate(wanted):

@@ -17,7 +17,7 @@ from api.registration import Registration
 from schema.access.guards import mutation, query
 from schema.casework import cases
 from schema.casework.cases import Case, CaseState
-from schema.core.ids import checked
+from schema.core.ids import validate_id
 from schema.core.pagination import DEFAULT_PAGE, Connection
 from schema.core.refusals import Refused
 from schema.organisation.units import Unit
@@ -49,7 +49,7 @@ CaseResult = Annotated[
 class CaseQueries:
     @query(description="One case; null when there is none that you may see.")
     async def case(self, info: Info, id: strawberry.ID) -> Case | None:
-        return await info.context.load.one(Case, checked(id, "cas", field="id"))
+        return await info.context.load.one(Case, validate_id(id, "cas", field="id"))
 
     @query(description="Cases by time of opening, latest first.")
     async def cases(
@@ -87,14 +87,14 @@ async def _filter_of(info: Info, wanted: CaseFilter) -> Document:
     if wanted.states is not None:
         parts.append({"state": {"$in": [state.value for state in wanted.states]}})
     if wanted.unit_id is not None:
-        unit = await info.context.load.one(Unit, checked(wanted.unit_id, "unt", field="filter.unitId"))
+        unit = await info.context.load.one(Unit, validate_id(wanted.unit_id, "unt", field="filter.unitId"))
         parts.append(dict(within("unit_path", [unit.path]) if unit else NOTHING))
     for name, prefix, id in (
         ("monitoring_point_id", "pnt", wanted.monitoring_point_id),
         ("office_id", "unt", wanted.office_id),
     ):
         if id is not None:
-            parts.append({name: checked(id, prefix, field="filter")})
+            parts.append({name: validate_id(id, prefix, field="filter")})
     return dict(all_of(*parts))
 
 

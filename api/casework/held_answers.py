@@ -21,7 +21,7 @@ from storage.mongodb.client import Document
 from storage.mongodb.codecs import to_document
 from storage.store import Store
 
-MOST_AT_ONCE = 500
+MAX_AT_ONCE = 500
 log = structlog.get_logger(__name__)
 
 
@@ -102,7 +102,7 @@ async def apply_held(store: Store, assignment_ids: Sequence[str], now: datetime)
 async def sweep_answers(store: Store, now: datetime) -> None:
     """Everything that is held: done where it can be, refused where it was held too long."""
     after = ""
-    while held := await store.assignment_answers.held_after(after, MOST_AT_ONCE):
+    while held := await store.assignment_answers.held_after(after, MAX_AT_ONCE):
         await _apply_all(store, held, now)
         after = held[-1].id
 

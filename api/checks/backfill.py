@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Backlog:
+class CheckBackfill:
     """`folder` holds the one thumbnail in work; `now` is the clock."""
 
     store: Store

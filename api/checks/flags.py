@@ -13,7 +13,7 @@ from schema.checks import flags
 from schema.checks.flag_messages import FlagCode
 from schema.checks.flags import Flag, FlagReview, FlagState, FlagVerdict, check_note
 from schema.core.digests import digest_of
-from schema.core.ids import checked
+from schema.core.ids import validate_id
 from schema.core.pagination import DEFAULT_PAGE, Connection
 from schema.core.refusals import Refusal, RefusalCode, Refused
 from storage.access import visibility
@@ -57,7 +57,7 @@ def _filter_of(wanted: FlagFilter) -> Document:
         if values is not None:
             parts.append({name: {"$in": [value.value for value in values]}})
     if wanted.observation_id is not None:
-        parts.append({"observation_id": checked(wanted.observation_id, "obs", field="filter.observationId")})
+        parts.append({"observation_id": validate_id(wanted.observation_id, "obs", field="filter.observationId")})
     return dict(all_of(*parts))
 
 
@@ -84,8 +84,8 @@ class FlagMutations:
 
 async def review(context: Context, input: ReviewFlagInput) -> Flag:
     """The same review again answers the flag as it is now; of two officers at once one is told that it is reviewed."""
-    checked(input.id, "evt", field="id")
-    id, note = checked(input.flag_id, "flg", field="flagId"), check_note(input.note)
+    validate_id(input.id, "evt", field="id")
+    id, note = validate_id(input.flag_id, "flg", field="flagId"), check_note(input.note)
     flag = await _found(context, id)
     if known := _known(flag, input):
         return known

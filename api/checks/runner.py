@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 import structlog
 
 from schema.checks import rules
-from schema.checks.flags import Finding, Flag, Flagged, raise_flag
+from schema.checks.flags import CheckFinding, Flag, Flagged, raise_flag
 from schema.checks.rules import Lookalike, Stop, usable
-from schema.checks.thresholds import MOST, Limits, Measure, Threshold, limits_of
+from schema.checks.thresholds import MAX_VALUES, Measure, Threshold, ThresholdLimits, limits_of
 from schema.core.refusals import Refusal
 from schema.fieldwork.observations import Method, Observation
 from schema.geography.positions import GeoPoint
@@ -22,7 +22,7 @@ from schema.media.shown_times import satellite_time
 from schema.organisation.outlines import Polygon
 from schema.organisation.units import Unit, UnitLevel
 from storage.checks.queue import Claim
-from storage.mongodb.errors import StoreFault
+from storage.mongodb.errors import StoreError
 from storage.store import Store
 
 LEASE = timedelta(seconds=30)
@@ -44,17 +44,17 @@ class _Checking:
     ground: Sequence[Polygon] = ()
     flags: list[Flag] = field(default_factory=list)
 
-    def limits(self, observation: Observation) -> Limits:
+    def limits(self, observation: Observation) -> ThresholdLimits:
         """Those of the observation's own office when it was received."""
         return limits_of(self.thresholds, observation.office_path, observation.received_at)
 
-    def note(self, observation: Observation, findings: Iterator[Finding]) -> None:
+    def note(self, observation: Observation, findings: Iterator[CheckFinding]) -> None:
         owner = Flagged(observation.id, observation.office_path, observation.author_id, observation.received_at)
         self.flags += [raise_flag(finding, owner, self.now) for finding in findings]
 
 
 @dataclass(frozen=True)
-class CheckWork:
+class CheckRunner:
     """`now` is the clock."""
 
     store: Store
@@ -76,7 +76,7 @@ class CheckWork:
         try:
             await self._check(claim)
             await self.store.checks.done(claim)
-        except (Refusal, StoreFault) as error:
+        except (Refusal, StoreError) as error:
             log.warning("work failed", work="check", reason=type(error).__name__)
         return True
 
@@ -195,7 +195,7 @@ class CheckWork:
         near: list[tuple[str, str, int]] = []
         kept = await self.store.likenesses.of([each.id for each in media])
         for mine_id, wanted in kept.items():
-            found = await self.store.likenesses.near(mine_id, wanted, int(MOST[Measure.BITS]))
+            found = await self.store.likenesses.near(mine_id, wanted, int(MAX_VALUES[Measure.BITS]))
             near += [(mine_id, alike.media_id, alike.bits) for alike in found]
         theirs_by_id = {str(each.id): each for each in await self.store.media.many(sorted({id for _, id, _ in near}))}
         for mine_id, other_id, bits in near:

@@ -11,11 +11,11 @@ from schema.access.guards import mutation, query
 from schema.checks import thresholds
 from schema.checks.thresholds import Threshold, ThresholdKind, applying, check_threshold
 from schema.core.digests import digest_of
-from schema.core.ids import checked
+from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode, Refused
 from schema.core.times import to_millis
 from schema.organisation.units import Unit
-from storage.mongodb.errors import AlreadyThere
+from storage.mongodb.errors import DuplicateError
 
 
 @strawberry.input(description="From which figure on a check raises a flag, or what ratings are held to (疑点阈值).")
@@ -71,7 +71,7 @@ class ThresholdMutations:
 
 async def set_threshold(context: Context, input: SetThresholdInput) -> Threshold:
     """The same id with the same content again changes nothing; with another content it is a conflict."""
-    id, digest = checked(input.id, "thr", field="id"), digest_of(input)
+    id, digest = validate_id(input.id, "thr", field="id"), digest_of(input)
     unit = await _unit_in_scope(context, input.unit_id)
     check_threshold(input.kind, input.value, input.note)
     if known := await context.store.thresholds.one(id):
@@ -93,7 +93,7 @@ async def set_threshold(context: Context, input: SetThresholdInput) -> Threshold
     )
     try:
         await context.store.thresholds.set(made)
-    except AlreadyThere:
+    except DuplicateError:
         known = await context.store.thresholds.one(id)
         if known is None:
             raise
@@ -108,7 +108,7 @@ def _same(known: Threshold, digest: str) -> Threshold:
 
 
 async def _unit_in_scope(context: Context, id: str) -> Unit:
-    unit = await context.load.one(Unit, checked(id, "unt", field="unitId"))
+    unit = await context.load.one(Unit, validate_id(id, "unt", field="unitId"))
     if unit is None or not context.actor.covers(unit.path):
         raise Refusal(RefusalCode.NOT_FOUND, field="unitId")
     return unit

@@ -28,7 +28,7 @@ from schema.access.permissions import CLEARED, Permit
 from schema.access.viewers import COVERT_ROLES
 from schema.casework.cases import Case
 from schema.core.refusals import Refusal, RefusalCode
-from schema.evidence.packs import MOST_ENTRIES
+from schema.evidence.packs import MAX_ENTRIES
 from schema.fieldwork.observations import Observation
 from schema.media.media import Media
 
@@ -78,8 +78,8 @@ async def content_of(
     observations = await context.load.related(Observation, case=record.id) if is_case else [_observation(record)]
     ids = [id for each in observations for revision in each.revisions for id in revision.content.media_ids]
     entries = len(ids) + sum(each.revision for each in observations)
-    if entries > MOST_ENTRIES:
-        reason = f"Too many media and revisions for one pack: {entries}; at most {MOST_ENTRIES}."
+    if entries > MAX_ENTRIES:
+        reason = f"Too many media and revisions for one pack: {entries}; at most {MAX_ENTRIES}."
         raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"{reason} Ask for packs of its observations.")
     media = {str(each.id): each for each in await context.load.many(Media, list(dict.fromkeys(ids)))}
     name = "case" if is_case else "observation"

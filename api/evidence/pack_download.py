@@ -33,19 +33,19 @@ from schema.fieldwork.observations import Observation
 from schema.media.media import MediaState, Rendition
 from schema.organisation.units import Unit
 
-MOST_AT_ONCE = 8
+MAX_AT_ONCE = 8
 """Packs under way in one API process: each reads the store."""
-MOST_OF_ONE = 2
+MAX_PER_PERSON = 2
 """Of one person: whoever takes pack after pack over a slow line leaves room for others. Not one: a download that broke
 off may be begun anew before the server has noticed."""
-MOST_PRINTING = 2
+MAX_PRINTING = 2
 """PDFs that are made at the same time, each by a process of up to 170 MB; the others wait."""
 SLICE = 256 * 1024
 STALL_SECONDS = 60.0
 """A caller that takes no slice for so long has gone away; a 2G line needs about 50 s for one."""
 
 
-class Stalled(Exception):  # noqa: N818
+class StalledDownloadError(Exception):
     """The caller takes nothing any more."""
 
 
@@ -59,7 +59,7 @@ class PackEndpoint:
     viewer_of: Callable[[str, str | None], Awaitable[Viewer | None]]
     context_for: Callable[[Viewer, datetime], Context]
     under_way: Counter[str] = field(default_factory=Counter, init=False)
-    printing: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(MOST_PRINTING), init=False)
+    printing: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(MAX_PRINTING), init=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -81,9 +81,9 @@ class PackEndpoint:
     @contextmanager
     def _place(self, user_id: str) -> Iterator[None]:
         """One of the places, of which each person has few. Raise `Refusal(BUSY)` where none is free."""
-        if self.under_way.total() >= MOST_AT_ONCE:
+        if self.under_way.total() >= MAX_AT_ONCE:
             raise Refusal(RefusalCode.BUSY)
-        if self.under_way[user_id] >= MOST_OF_ONE:
+        if self.under_way[user_id] >= MAX_PER_PERSON:
             raise Refusal(RefusalCode.BUSY, "Packs of yours are under way: fetch one after the other.")
         self.under_way[user_id] += 1
         try:
@@ -178,7 +178,7 @@ async def _stream(packing: Packing, receive: Receive, send: Send) -> None:
         for task in (sending, leaving):
             task.cancel()  # nothing here talks to the database, which must not be cancelled
         await asyncio.wait({sending, leaving})
-    if not sending.cancelled() and (error := sending.exception()) and not isinstance(error, Stalled):
+    if not sending.cancelled() and (error := sending.exception()) and not isinstance(error, StalledDownloadError):
         raise error
 
 
@@ -187,7 +187,7 @@ async def _take(send: Send, message: Message) -> None:
         with anyio.fail_after(STALL_SECONDS):
             await send(message)
     except TimeoutError:
-        raise Stalled("The caller takes nothing any more.") from None
+        raise StalledDownloadError("The caller takes nothing any more.") from None
 
 
 async def _gone(receive: Receive) -> None:

@@ -18,7 +18,7 @@ from schema.core.refusals import Refusal, RefusalCode
 from schema.evidence.packs import PackLink
 
 TAG_BYTES = 16
-LONGEST = 1024
+MAX_ADDRESS_LENGTH = 1024
 PATH = "/packs/"
 
 
@@ -40,7 +40,7 @@ class PackAddress:
 def read_address(text: str, secret: bytes, now: datetime) -> PackAddress:
     """The address whose last part is `text`. Raise `Refusal(NOT_FOUND)` for one that we didn't give, or that has run out."""
     try:
-        raw = base64.b64decode(text[:LONGEST] + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        raw = base64.b64decode(text[:MAX_ADDRESS_LENGTH] + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         tag, body = raw[:TAG_BYTES], raw[TAG_BYTES:]
         if not hmac.compare_digest(tag, _tag(secret, body)):
             raise Refusal(RefusalCode.NOT_FOUND)

@@ -26,7 +26,7 @@ from schema.evidence.packs import (
     PUBLIC_KEY,
     REPORT,
     SIGNATURE,
-    Finding,
+    IntegrityFinding,
     PackAbout,
     PackedMedium,
     PackedRevision,
@@ -43,7 +43,7 @@ from storage.s3.client import ObjectStore
 
 WITHHELD = "covers who is behind the observation; not for this pack"
 OTHER = "can't be recomposed from what is stored"
-LARGEST_THUMBNAIL = 8 * 1024 * 1024
+MAX_THUMBNAIL_BYTES = 8 * 1024 * 1024
 """Bytes; what is larger, no worker of ours has made."""
 
 
@@ -98,10 +98,10 @@ class Packing:
                     yield number, place, self.content.media[id]
 
     async def _original(self, archive: Archive, number: int, place: int, media: Media) -> AsyncIterator[bytes]:
-        path, finding = None, Finding.NOT_READY
+        path, finding = None, IntegrityFinding.NOT_READY
         if media.state is MediaState.READY:
             async with self.objects.reading(media.key) as reading:
-                finding = Finding.MISSING
+                finding = IntegrityFinding.MISSING
                 if reading is not None:
                     told = media.facts.content_type if media.facts else None
                     path = original_path(number, place, media.id, told or media.content_type)
@@ -109,7 +109,7 @@ class Packing:
                         yield piece
                     packed = archive.files[-1]
                     same = (packed.sha256, packed.byte_size) == (media.sha256, media.byte_size)
-                    finding = Finding.SAME if same else Finding.ALTERED
+                    finding = IntegrityFinding.SAME if same else IntegrityFinding.ALTERED
         self.media.append(
             PackedMedium(
                 id=media.id,
@@ -144,18 +144,18 @@ class Packing:
                     found[str(media.id)] = body
         return found
 
-    async def _made(self, thumbnail: Thumbnail) -> tuple[bytes | None, Finding]:
+    async def _made(self, thumbnail: Thumbnail) -> tuple[bytes | None, IntegrityFinding]:
         """The bytes where they are those that were made of the original, or where nobody noted which those are."""
         async with self.objects.reading(thumbnail.key) as reading:
             if reading is None:
-                return None, Finding.MISSING
-            if reading.byte_size > LARGEST_THUMBNAIL:
-                return None, Finding.ALTERED
+                return None, IntegrityFinding.MISSING
+            if reading.byte_size > MAX_THUMBNAIL_BYTES:
+                return None, IntegrityFinding.ALTERED
             body = b"".join([chunk async for chunk in reading.chunks])
         if thumbnail.sha256 is None:
-            return body, Finding.UNRECORDED
+            return body, IntegrityFinding.UNRECORDED
         same = hashlib.sha256(body).hexdigest() == thumbnail.sha256
-        return (body, Finding.SAME) if same else (None, Finding.ALTERED)
+        return (body, IntegrityFinding.SAME) if same else (None, IntegrityFinding.ALTERED)
 
     def _submissions(self, archive: Archive) -> Iterator[bytes]:
         """What devices sent, for a pack that may hold all that its digest covers."""

@@ -11,7 +11,7 @@ async def _place(resources: Resources) -> Run:
 
 
 async def _fill_shown_times(resources: Resources) -> Run:
-    return resources.store.observations.know_shown_times
+    return resources.store.observations.backfill_shown_times
 
 
 JOBS = (Job("place", EVERY_MINUTE, _place), Job("time", EVERY_MINUTE, _fill_shown_times))

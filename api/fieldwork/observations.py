@@ -17,7 +17,7 @@ from api.graphql.context import Context, Info, unreadable
 from api.graphql.nodes import Pull, RecordKind, loaded
 from api.registration import Registration
 from schema.access.guards import mutation, query
-from schema.core.ids import checked
+from schema.core.ids import validate_id
 from schema.core.pagination import DEFAULT_PAGE, Connection
 from schema.core.refusals import Refused
 from schema.fieldwork import drafts, observations, submissions
@@ -59,11 +59,11 @@ class ObservationFilter:
 async def _filter_of(info: Info, wanted: ObservationFilter) -> Document:
     parts: list[Document] = []
     if wanted.unit_id is not None:
-        unit = await info.context.load.one(Unit, checked(wanted.unit_id, "unt", field="filter.unitId"))
+        unit = await info.context.load.one(Unit, validate_id(wanted.unit_id, "unt", field="filter.unitId"))
         parts.append(dict(within("unit_path", [unit.path]) if unit else NOTHING))
     if wanted.monitoring_point_id is not None:
         parts.append(
-            {"monitoring_point_id": checked(wanted.monitoring_point_id, "pnt", field="filter.monitoringPointId")}
+            {"monitoring_point_id": validate_id(wanted.monitoring_point_id, "pnt", field="filter.monitoringPointId")}
         )
     for name, values in (("category", wanted.categories), ("method", wanted.methods), ("severity", wanted.severities)):
         if values is not None:
@@ -89,7 +89,7 @@ async def _filter_of(info: Info, wanted: ObservationFilter) -> Document:
 class ObservationQueries:
     @query(description="One observation; null when there is none that you may see.")
     async def observation(self, info: Info, id: strawberry.ID) -> Observation | None:
-        return await info.context.load.one(Observation, checked(id, "obs", field="id"))
+        return await info.context.load.one(Observation, validate_id(id, "obs", field="id"))
 
     @query(description="Observations by time of receipt, latest first.")
     async def observations(

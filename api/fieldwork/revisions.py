@@ -7,10 +7,10 @@ import strawberry
 from api.fieldwork.placement import directory_for
 from api.fieldwork.submission import author_of, expected
 from api.graphql.context import Context
-from api.media.deduplication import met_by_twins
+from api.media.deduplication import mark_duplicates_uploaded
 from api.media.uploads import slots_for
 from schema.core.digests import digest_of
-from schema.core.ids import checked
+from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode
 from schema.fieldwork.drafts import ObservationDraft, content_of
 from schema.fieldwork.observations import Observation, ObservationContent, ObservationRevision
@@ -39,7 +39,7 @@ class ReviseObservationPayload:
 
 async def revise(context: Context, input: ReviseObservationInput) -> ReviseObservationPayload:
     """Append a revision; the same id with the same content again answers the same and changes nothing."""
-    checked(input.id, "rev", field="id")
+    validate_id(input.id, "rev", field="id")
     if not 1 <= len(input.reason.strip()) <= MAX_REASON:
         raise Refusal(RefusalCode.BAD_INPUT, f"A reason has 1 to {MAX_REASON} characters.", field="reason")
     author = author_of(context.actor)
@@ -50,7 +50,7 @@ async def revise(context: Context, input: ReviseObservationInput) -> ReviseObser
         # None: another revision came in between. What it added must not be lost, so this one is made upon it.
         revised = await _append(context, input, content, media)
     announced = await context.store.media.many([each.id for each in media])
-    slots = await slots_for(context, await met_by_twins(context, announced))
+    slots = await slots_for(context, await mark_duplicates_uploaded(context, announced))
     return ReviseObservationPayload(observation=revised, uploads=list(slots.values()))
 
 

@@ -12,9 +12,9 @@ import strawberry
 from api.accounts.device_clocks import read_clock
 from api.fieldwork.placement import directory_for
 from api.graphql.context import Context, at_most
-from api.graphql.id_conflicts import Newcomer, keep_aside
+from api.graphql.id_conflicts import Newcomer, store_conflicts
 from api.graphql.item_isolation import internal
-from api.media.deduplication import met_by_twins
+from api.media.deduplication import mark_duplicates_uploaded
 from api.media.uploads import slots_for
 from schema.access.viewers import Viewer
 from schema.accounts.device_clocks import DeviceClockInput
@@ -49,7 +49,7 @@ class SubmitObservationsPayload:
 
 
 @dataclass
-class _Settling:
+class _DraftBatch:
     """A draft on its way: what it says, what it expects, and how it settled (None while it is open)."""
 
     index: int
@@ -71,7 +71,7 @@ async def submit(
     author = author_of(context.actor)
     places = positions(len(drafts), unreadable)
     results = {each.index: _unreadable(each) for each in unreadable}
-    settling: list[_Settling] = []
+    settling: list[_DraftBatch] = []
     for index, draft in zip(places, drafts, strict=True):
         try:
             settling.append(_read(context, author, index, draft))
@@ -111,7 +111,7 @@ def positions(count: int, unreadable: Sequence[UnreadableDraft]) -> list[int]:
     return [index for index in range(count + len(taken)) if index not in taken]
 
 
-def _read(context: Context, author: Author, index: int, draft: ObservationDraft) -> _Settling:
+def _read(context: Context, author: Author, index: int, draft: ObservationDraft) -> _DraftBatch:
     field = f"drafts.{index}"
     content = content_of(draft, author.roles, field=field)
     media = [
@@ -125,10 +125,10 @@ def _read(context: Context, author: Author, index: int, draft: ObservationDraft)
         )
         for number, each in enumerate(draft.media)
     ]
-    return _Settling(index, draft, digest_of(draft), content, media)
+    return _DraftBatch(index, draft, digest_of(draft), content, media)
 
 
-async def _settle_apart(context: Context, author: Author, settling: list[_Settling]) -> None:
+async def _settle_apart(context: Context, author: Author, settling: list[_DraftBatch]) -> None:
     """All together; where our own code fails at that, each by itself, so that one takes no other along."""
     try:
         await _settle(context, author, settling)
@@ -146,7 +146,7 @@ async def _settle_apart(context: Context, author: Author, settling: list[_Settli
                 each.result = refused(each.draft.id, failure)
 
 
-async def _settle(context: Context, author: Author, settling: list[_Settling]) -> None:
+async def _settle(context: Context, author: Author, settling: list[_DraftBatch]) -> None:
     """Known ids first, then media, then the observations; a race that another request won ends as a known id."""
     if not settling:
         return
@@ -158,7 +158,9 @@ async def _settle(context: Context, author: Author, settling: list[_Settling]) -
     taken = (await context.store.observations.add(list(made.values()))).already_there
     accepted = {id: observation for id, observation in made.items() if id not in taken}
     named = [media for each in open_ones if each.draft.id in accepted for media in each.media]
-    slots = await slots_for(context, await met_by_twins(context, [known.get(media.id, media) for media in named]))
+    slots = await slots_for(
+        context, await mark_duplicates_uploaded(context, [known.get(media.id, media) for media in named])
+    )
     for each in open_ones:
         if observation := accepted.get(each.draft.id):
             uploads = [slots[media.id] for media in each.media if media.id in slots]
@@ -174,16 +176,16 @@ async def _settle(context: Context, author: Author, settling: list[_Settling]) -
         await _settle_known(context, author, left)
 
 
-def _first_of_each_id(settling: Sequence[_Settling]) -> list[_Settling]:
+def _first_of_each_id(settling: Sequence[_DraftBatch]) -> list[_DraftBatch]:
     """Open drafts, one of each id: a batch may hold a draft twice, and the second then finds the first stored."""
-    first: dict[str, _Settling] = {}
+    first: dict[str, _DraftBatch] = {}
     for each in settling:
         if each.result is None:
             first.setdefault(each.draft.id, each)
     return list(first.values())
 
 
-async def _settle_known(context: Context, author: Author, settling: Sequence[_Settling]) -> None:
+async def _settle_known(context: Context, author: Author, settling: Sequence[_DraftBatch]) -> None:
     """Drafts whose id is stored: the same content is a duplicate with the same receipt, other content a conflict."""
     found = {each.id: each for each in await context.store.observations.many([each.draft.id for each in settling])}
     duplicates, conflicts = [], []
@@ -200,10 +202,10 @@ async def _settle_known(context: Context, author: Author, settling: Sequence[_Se
         await _answer_duplicates(context, duplicates)
 
 
-async def _answer_duplicates(context: Context, duplicates: Sequence[tuple[_Settling, Observation]]) -> None:
+async def _answer_duplicates(context: Context, duplicates: Sequence[tuple[_DraftBatch, Observation]]) -> None:
     ids = [media.id for each, _ in duplicates for media in each.media]
     media = {each.id: each for each in await context.store.media.many(ids)} if ids else {}
-    slots = await slots_for(context, await met_by_twins(context, list(media.values())))
+    slots = await slots_for(context, await mark_duplicates_uploaded(context, list(media.values())))
     for each, known in duplicates:
         each.result = DraftResult(
             id=known.id,
@@ -214,13 +216,13 @@ async def _answer_duplicates(context: Context, duplicates: Sequence[tuple[_Settl
         )
 
 
-async def _keep_aside(context: Context, conflicts: Sequence[tuple[_Settling, str]]) -> None:
+async def _keep_aside(context: Context, conflicts: Sequence[tuple[_DraftBatch, str]]) -> None:
     newcomers = [Newcomer(each.draft.id, each.draft, field) for each, field in conflicts]
-    for (each, _), refusal in zip(conflicts, await keep_aside(context, newcomers), strict=True):
+    for (each, _), refusal in zip(conflicts, await store_conflicts(context, newcomers), strict=True):
         each.result = refused(each.draft.id, refusal)
 
 
-async def _expect_media(context: Context, settling: Sequence[_Settling]) -> dict[str, Media]:
+async def _expect_media(context: Context, settling: Sequence[_DraftBatch]) -> dict[str, Media]:
     """Record the media of all open drafts; a draft whose medium's id stands for something else is a conflict.
 
     Returns those that were announced before, as they are.
@@ -254,7 +256,7 @@ async def expected(context: Context, announced: Sequence[Media]) -> tuple[list[M
     return others, {id: known[id] for id in mine if id in known}
 
 
-async def _observations(context: Context, author: Author, settling: Sequence[_Settling]) -> dict[str, Observation]:
+async def _observations(context: Context, author: Author, settling: Sequence[_DraftBatch]) -> dict[str, Observation]:
     """The open drafts as observations, placed where their unit and point are known and in the author's scope."""
     directory = await directory_for(context.store, [each.content for each in settling])
     scopes = context.actor.scopes

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from api.accounts.key_ring import KeyRing
     from api.accounts.passwords import Passwords
     from api.evidence.evidence_keys import EvidenceKeys
-    from api.notifications.subscription_stream import Stream
+    from api.notifications.subscription_stream import SubscriptionStream
     from api.registration import Registry
     from schema.evidence.packs import PackLink
 
@@ -66,7 +66,7 @@ class Context:
     client_address: str = ""
     now: datetime = field(default_factory=clock)
     unreadable: dict[str, list[UnreadableDraft]] = field(default_factory=dict)
-    stream: "Stream | None" = None
+    stream: "SubscriptionStream | None" = None
 
     @property
     def store(self) -> Store:

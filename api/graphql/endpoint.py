@@ -17,7 +17,7 @@ from strawberry.types.graphql import OperationType
 
 from api.graphql import partial_batches, requests
 from api.graphql.partial_batches import Salvaged
-from api.graphql.requests import Malformed, Payload
+from api.graphql.requests import MalformedRequestError, Payload
 from api.graphql.trusted_documents import OPEN, TrustedDocuments
 from api.http import errors, responses
 from schema.core.refusals import Refusal
@@ -82,7 +82,7 @@ class GraphQLEndpoint(Generic[C]):
             saved = self._fitted(payload) if payload.unfit else None
             context = await self.context_of(request)
             result = await self._execute(payload, saved, context, request.method)
-        except Malformed as error:
+        except MalformedRequestError as error:
             headers = {"Allow": error.allow} if error.allow else None
             return responses.request_error(
                 [errors.fault(str(error))], media=media, status=error.status, headers=headers
@@ -97,22 +97,22 @@ class GraphQLEndpoint(Generic[C]):
         return self._print(result, media)
 
     async def _read(self, request: Request, media: str | None) -> Payload:
-        """Raise `Malformed` for what is no GraphQL request, `Refusal` for one that is too large."""
+        """Raise `MalformedRequestError` for what is no GraphQL request, `Refusal` for one that is too large."""
         if request.method not in {"GET", "POST"}:
-            raise Malformed("Send queries by GET or POST, mutations by POST.", 405, allow="GET, POST")
+            raise MalformedRequestError("Send queries by GET or POST, mutations by POST.", 405, allow="GET, POST")
         if media is None:
-            raise Malformed(f"Answers come as {responses.GRAPHQL_JSON} or {responses.JSON}.", 406)
+            raise MalformedRequestError(f"Answers come as {responses.GRAPHQL_JSON} or {responses.JSON}.", 406)
         if request.method == "GET":
             return self.documents.resolved(requests.from_query_string(request.query_params))
         if not _is_json(request.headers.get("content-type")):
-            raise Malformed("Send the request as application/json, in UTF-8.", 415)
+            raise MalformedRequestError("Send the request as application/json, in UTF-8.", 415)
         return self.documents.resolved(requests.from_body(await request.body()))
 
     def _fitted(self, payload: Payload) -> Salvaged:
         saved = partial_batches.salvaged(self._core, payload)
         if saved is None:
             place = next(partial_batches.text_faults(payload)).field
-            raise Malformed(f"{partial_batches.UNFIT} It stands at {place or 'the root of the variables'}.")
+            raise MalformedRequestError(f"{partial_batches.UNFIT} It stands at {place or 'the root of the variables'}.")
         return saved
 
     async def _execute(self, payload: Payload, saved: Salvaged | None, context: C, method: str) -> ExecutionResult:
@@ -131,8 +131,8 @@ class GraphQLEndpoint(Generic[C]):
             return await self._execute_once(payload, saved.variables, context, allowed)
         except InvalidOperationTypeError as error:
             if error.operation_type is OperationType.SUBSCRIPTION:
-                raise Malformed("Subscriptions are not answered over HTTP.") from error
-            raise Malformed("Send mutations by POST.", 405, allow="POST") from error
+                raise MalformedRequestError("Subscriptions are not answered over HTTP.") from error
+            raise MalformedRequestError("Send mutations by POST.", 405, allow="POST") from error
 
     async def _execute_once(
         self, payload: Payload, variables: dict[str, Any], context: C, allowed: frozenset[OperationType]

@@ -11,7 +11,7 @@ from api.graphql.context import Context
 from schema.core.digests import canonical, digest_of
 from schema.core.refusals import NextStep, Refusal, RefusalCode
 
-MOST_SET_ASIDE = 200
+MAX_SET_ASIDE = 200
 """Newcomers under taken ids that are kept of one person within a day: four batches full of them."""
 NOT_KEPT = (
     "This id already stands for something else. Nothing was overwritten; so much of yours was set aside today that this "
@@ -28,14 +28,14 @@ class Newcomer:
     field: str
 
 
-async def keep_aside(context: Context, newcomers: Sequence[Newcomer]) -> list[Refusal]:
+async def store_conflicts(context: Context, newcomers: Sequence[Newcomer]) -> list[Refusal]:
     """With what each is refused, in their order: `CONFLICT` once it is kept.
 
     What is not kept any more today stays on the phone: `LIMIT_EXCEEDED` tells it to come again.
     """
     digests = [digest_of(each.sent) for each in newcomers]
     named = [(each.id, digest, canonical(each.sent)) for each, digest in zip(newcomers, digests, strict=True)]
-    kept = await context.store.observations.set_aside(named, context.actor.user_id, context.now, MOST_SET_ASIDE)
+    kept = await context.store.observations.set_aside(named, context.actor.user_id, context.now, MAX_SET_ASIDE)
     return [
         Refusal(RefusalCode.CONFLICT, field=each.field)
         if digest in kept

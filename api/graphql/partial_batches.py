@@ -34,14 +34,14 @@ from schema.fieldwork.drafts import UnreadableDraft
 
 LISTS = frozenset({"drafts", "answers", "edits"})
 """The names, in every input, of a list whose items settle each on its own."""
-MOST_TOKENS = 3000
-LONGEST_ID = 100
-LONGEST_MESSAGE = 300
+MAX_TOKENS = 3000
+MAX_ID_LENGTH = 100
+MAX_MESSAGE_LENGTH = 300
 UNFIT = "This text holds a NUL or half of an emoji; no text that is stored can."
 
 
 @dataclass(frozen=True)
-class Fault:
+class CoercionFault:
     """What is wrong at one place in the variables; a path starts with the variable's name."""
 
     path: Path
@@ -80,7 +80,7 @@ def salvaged(schema: GraphQLSchema, payload: Payload) -> Salvaged | None:
     drafts goes to several root fields or to none (which of them they belong to would then be a guess).
     """
     try:
-        operation = get_operation_ast(parse(payload.query, max_tokens=MOST_TOKENS), payload.operation_name)
+        operation = get_operation_ast(parse(payload.query, max_tokens=MAX_TOKENS), payload.operation_name)
     except GraphQLError:
         return None
     if operation is None:
@@ -90,7 +90,7 @@ def salvaged(schema: GraphQLSchema, payload: Payload) -> Salvaged | None:
         faults += coercion_faults(schema, operation, payload.variables)
     except RecursionError:
         return None
-    first_of: dict[Path, Fault] = {}
+    first_of: dict[Path, CoercionFault] = {}
     for fault in faults:
         if fault.draft is None:
             return None
@@ -98,16 +98,16 @@ def salvaged(schema: GraphQLSchema, payload: Payload) -> Salvaged | None:
     return _cut(payload.variables, first_of, _fields_by_variable(operation))
 
 
-def text_faults(payload: Payload) -> Iterator[Fault]:
+def text_faults(payload: Payload) -> Iterator[CoercionFault]:
     """Faults of texts that no store can hold."""
-    return (Fault(path, UNFIT) for path in payload.unfit)
+    return (CoercionFault(path, UNFIT) for path in payload.unfit)
 
 
 def coercion_faults(
     schema: GraphQLSchema, operation: OperationDefinitionNode, variables: dict[str, Any]
-) -> Iterable[Fault]:
+) -> Iterable[CoercionFault]:
     """Find every value that does not fit its input type, as graphql-core's own coercion does, but with the path."""
-    faults: list[Fault] = []
+    faults: list[CoercionFault] = []
     for definition in operation.variable_definitions or ():
         name = definition.variable.name.value
         type_ = type_from_ast(schema, definition.type)
@@ -118,7 +118,7 @@ def coercion_faults(
             continue
 
         def note(error: GraphQLError, path: list[str | int], name: str = name) -> None:
-            faults.append(Fault((name, *path), error.message))
+            faults.append(CoercionFault((name, *path), error.message))
 
         validate_input_value(value, type_, note)
     return faults
@@ -148,7 +148,7 @@ def _variables_in(nodes: Iterable[Node]) -> Iterator[str]:
                 yield from _variables_in(node.values)
 
 
-def _cut(variables: dict[str, Any], first_of: dict[Path, Fault], fields: Mapping[str, str]) -> Salvaged | None:
+def _cut(variables: dict[str, Any], first_of: dict[Path, CoercionFault], fields: Mapping[str, str]) -> Salvaged | None:
     if not first_of:
         return None
     unreadable: dict[str, list[UnreadableDraft]] = {}
@@ -161,7 +161,7 @@ def _cut(variables: dict[str, Any], first_of: dict[Path, Fault], fields: Mapping
             holder = holder[step]
         bad = {int(path[-1]): fault for path, fault in first_of.items() if path[:-1] == where}
         unreadable[field] = [
-            UnreadableDraft(index, _id_of(holder[index]), bad[index].message[:LONGEST_MESSAGE], bad[index].field)
+            UnreadableDraft(index, _id_of(holder[index]), bad[index].message[:MAX_MESSAGE_LENGTH], bad[index].field)
             for index in sorted(bad)
         ]
         variables = _replaced(variables, where, [draft for index, draft in enumerate(holder) if index not in bad])
@@ -179,4 +179,4 @@ def _replaced(value: Any, path: Path, new: Any) -> Any:
 
 def _id_of(draft: Any) -> str | None:
     found = draft.get("id") if isinstance(draft, dict) else None
-    return found if isinstance(found, str) and len(found) <= LONGEST_ID and found.isprintable() else None
+    return found if isinstance(found, str) and len(found) <= MAX_ID_LENGTH and found.isprintable() else None

@@ -33,7 +33,7 @@ from graphql import (
 
 from schema.core.refusals import Refusal, RefusalCode
 
-MOST_VISITS = 5000
+MAX_VISITS = 5000
 """Selections looked at, fragments counted at every spread: a document of 3,000 tokens that repeats nothing has 1,500."""
 DEEPEST_NESTING = 100
 PAGE_ARGUMENTS = ("first", "last")
@@ -55,17 +55,17 @@ class Page:
 
 
 @dataclass(slots=True)
-class Cost:
+class QueryCost:
     """Fields that may be resolved: `fixed`, plus for each part its own cost times its page size.
 
     Of each of `choices`, what is selected of the types that a value may have, the dearest counts: a value has one type.
     """
 
     fixed: int = 0
-    parts: list[tuple[Page, "Cost"]] = field(default_factory=list)
-    choices: list[dict[str, "Cost"]] = field(default_factory=list)
+    parts: list[tuple[Page, "QueryCost"]] = field(default_factory=list)
+    choices: list[dict[str, "QueryCost"]] = field(default_factory=list)
 
-    def add(self, page: Page, inner: "Cost") -> None:
+    def add(self, page: Page, inner: "QueryCost") -> None:
         if page.variable is None and not inner.parts and not inner.choices:
             self.fixed += page.size * inner.fixed
         else:
@@ -78,7 +78,7 @@ class Cost:
 
 
 @dataclass(slots=True)
-class Shape:
+class DocumentShape:
     """Measures of a whole document; of its operations the largest counts, except for `cost` (by operation name).
 
     `repeats` are selections of a response name that its place has already; `pages` are the page sizes asked for.
@@ -92,10 +92,10 @@ class Shape:
     operations: int = 0
     fragments: int = 0
     pages: list[Page] = field(default_factory=list)
-    cost: dict[str | None, Cost] = field(default_factory=dict)
+    cost: dict[str | None, QueryCost] = field(default_factory=dict)
 
 
-def shape_of(schema: GraphQLSchema, document: DocumentNode) -> Shape:
+def shape_of(schema: GraphQLSchema, document: DocumentNode) -> DocumentShape:
     """Measure a document that need not be valid. Raise `Refusal(LIMIT_EXCEEDED)` when it is too large to measure."""
     walk = _Walk(schema, document)
     for definition in document.definitions:
@@ -104,7 +104,7 @@ def shape_of(schema: GraphQLSchema, document: DocumentNode) -> Shape:
     for fragment in walk.fragments.values():
         # Validation looks into fragments that nothing spreads, too.
         if fragment.name.value not in walk.spread:
-            walk.selections(fragment.selection_set, None, Cost(), _Place(1, 1, frozenset()), {})
+            walk.selections(fragment.selection_set, None, QueryCost(), _Place(1, 1, frozenset()), {})
     return walk.shape
 
 
@@ -128,7 +128,7 @@ class _Walk:
             for definition in document.definitions
             if isinstance(definition, FragmentDefinitionNode)
         }
-        self.shape = Shape(fragments=len(self.fragments))
+        self.shape = DocumentShape(fragments=len(self.fragments))
         self.spread: set[str] = set()
         self.visits = 0
         self.defaults: dict[str, int] = {}
@@ -139,7 +139,7 @@ class _Walk:
             for definition in operation.variable_definitions or ()
             if isinstance(definition.default_value, IntValueNode)
         }
-        cost, names = Cost(), dict[str, Any]()
+        cost, names = QueryCost(), dict[str, Any]()
         root = self.schema.get_root_type(operation.operation)
         self.selections(operation.selection_set, root, cost, _Place(1, 1, frozenset()), names)
         self.shape.operations += 1
@@ -151,7 +151,7 @@ class _Walk:
         self,
         selection_set: SelectionSetNode,
         parent: GraphQLNamedType | None,
-        cost: Cost,
+        cost: QueryCost,
         place: _Place,
         names: dict[str, Any],
     ) -> None:
@@ -159,19 +159,21 @@ class _Walk:
             raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"Selections are nested more than {DEEPEST_NESTING} deep.")
         if not place.introspection:
             self.shape.depth = max(self.shape.depth, place.depth)
-        choice: dict[str, Cost] = {}
+        choice: dict[str, QueryCost] = {}
         for selection in selection_set.selections:
             self.visits += 1
-            if self.visits > MOST_VISITS:
+            if self.visits > MAX_VISITS:
                 raise Refusal(
-                    RefusalCode.LIMIT_EXCEEDED, f"The document selects more than {MOST_VISITS} fields and fragments."
+                    RefusalCode.LIMIT_EXCEEDED, f"The document selects more than {MAX_VISITS} fields and fragments."
                 )
             self.shape.directives += len(selection.directives or ())
             if isinstance(selection, FieldNode):
                 self.field(selection, parent, cost, place, names)
             else:
                 chosen = self.chosen(selection, parent)
-                self.fragment(selection, parent, choice.setdefault(chosen, Cost()) if chosen else cost, place, names)
+                self.fragment(
+                    selection, parent, choice.setdefault(chosen, QueryCost()) if chosen else cost, place, names
+                )
         if choice:
             cost.choices.append(choice)
 
@@ -187,7 +189,7 @@ class _Walk:
         self,
         selection: Any,
         parent: GraphQLNamedType | None,
-        cost: Cost,
+        cost: QueryCost,
         place: _Place,
         names: dict[str, Any],
     ) -> None:
@@ -209,7 +211,7 @@ class _Walk:
         self.selections(selection_set, type_, cost, inner, names)
 
     def field(
-        self, node: FieldNode, parent: GraphQLNamedType | None, cost: Cost, place: _Place, names: dict[str, Any]
+        self, node: FieldNode, parent: GraphQLNamedType | None, cost: QueryCost, place: _Place, names: dict[str, Any]
     ) -> None:
         response_name = node.alias.value if node.alias else node.name.value
         self.shape.aliases += node.alias is not None
@@ -224,7 +226,7 @@ class _Walk:
             parent.fields.get(node.name.value) if isinstance(parent, GraphQLObjectType | GraphQLInterfaceType) else None
         )
         page = self.page(node, definition)
-        inner = Cost()
+        inner = QueryCost()
         self.selections(
             node.selection_set,
             get_named_type(definition.type) if definition else None,

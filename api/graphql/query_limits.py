@@ -1,4 +1,4 @@
-"""Limits on a document, refused as `LIMIT_EXCEEDED` before validation and so before any resolver.
+"""QueryLimits on a document, refused as `LIMIT_EXCEEDED` before validation and so before any resolver.
 
 Parsing, measuring and validating are done once for a text and kept. Measuring is `shape`'s work; how a refusal reaches
 the caller is `errors`'.
@@ -11,25 +11,25 @@ from graphql import DocumentNode, GraphQLError, GraphQLSchema, GraphQLSyntaxErro
 from strawberry.extensions import DisableIntrospection, SchemaExtension
 from strawberry.schema.schema import validate_document
 
-from api.graphql.query_cost import Shape, shape_of
+from api.graphql.query_cost import DocumentShape, shape_of
 from api.settings import Settings
 from api.telemetry import tracing
 from schema.core.refusals import Refusal, RefusalCode
 
 CACHED_DOCUMENTS = 256
-MOST_ROOTS = 10
-MOST_DIRECTIVES = 50
-MOST_FRAGMENTS = 50
-MOST_OPERATIONS = 10
-MOST_REPEATS = 200
+MAX_ROOTS = 10
+MAX_DIRECTIVES = 50
+MAX_FRAGMENTS = 50
+MAX_OPERATIONS = 10
+MAX_REPEATS = 200
 """Validation compares every two selections of one name: 200 repeats cost it 30 ms at worst."""
-LARGEST_PAGE = 100
+MAX_PAGE_ARGUMENT = 100
 
 
 class Prepared:
     """A document with its shape, and, once it has been validated, what validation found."""
 
-    def __init__(self, document: DocumentNode, shape: Shape) -> None:
+    def __init__(self, document: DocumentNode, shape: DocumentShape) -> None:
         self.document = document
         self.shape = shape
         self.errors: list[GraphQLError] | None = None
@@ -50,7 +50,7 @@ def prepared(schema: GraphQLSchema, text: str, max_tokens: int) -> Prepared:
     return Prepared(document, shape_of(schema, document))
 
 
-class Limits(SchemaExtension):
+class QueryLimits(SchemaExtension):
     """Hold each document against the settings, then validate it."""
 
     prepared: Prepared
@@ -78,8 +78,8 @@ class Limits(SchemaExtension):
             raise Refusal(RefusalCode.BAD_INPUT, "Say by `operationName` which of the operations is to run.")
         variables = context.variables or {}
         for page in shape.pages:
-            if (size := page.of(variables)) > LARGEST_PAGE:
-                raise _too_many("records a page", LARGEST_PAGE, size)
+            if (size := page.of(variables)) > MAX_PAGE_ARGUMENT:
+                raise _too_many("records a page", MAX_PAGE_ARGUMENT, size)
             if size < 0:
                 raise Refusal(RefusalCode.BAD_INPUT, "A page size can't be negative.")
         cost = shape.cost[context.operation_name].of(variables)
@@ -91,20 +91,20 @@ class Limits(SchemaExtension):
         context.pre_execution_errors = self.prepared.errors
         yield
 
-    def _measures(self, shape: Shape) -> Iterable[tuple[int, int, str]]:
+    def _measures(self, shape: DocumentShape) -> Iterable[tuple[int, int, str]]:
         yield shape.depth, self.settings.max_depth, "levels of fields"
         yield shape.aliases, self.settings.max_aliases, "aliases"
-        yield shape.roots, MOST_ROOTS, "fields at the root"
-        yield shape.directives, MOST_DIRECTIVES, "directives"
-        yield shape.repeats, MOST_REPEATS, "repeated fields"
-        yield shape.fragments, MOST_FRAGMENTS, "fragments"
-        yield shape.operations, MOST_OPERATIONS, "operations"
+        yield shape.roots, MAX_ROOTS, "fields at the root"
+        yield shape.directives, MAX_DIRECTIVES, "directives"
+        yield shape.repeats, MAX_REPEATS, "repeated fields"
+        yield shape.fragments, MAX_FRAGMENTS, "fragments"
+        yield shape.operations, MAX_OPERATIONS, "operations"
 
 
 def extensions(settings: Settings) -> list[Callable[[], SchemaExtension]]:
     """Return the extensions of a `strawberry.Schema`."""
     closed: list[Callable[[], SchemaExtension]] = [] if settings.introspection else [DisableIntrospection]
-    return [*closed, partial(Limits, settings)]
+    return [*closed, partial(QueryLimits, settings)]
 
 
 def _too_many(what: str, most: int, count: int | None = None) -> Refusal:

@@ -14,12 +14,12 @@ import orjson
 from schema.core.refusals import Refusal, RefusalCode
 
 Path = tuple[str | int, ...]
-LONGEST_QUERY = 32 * 1024
+MAX_QUERY_LENGTH = 32 * 1024
 _UNFIT = re.compile("[\0\ud800-\udfff]")
 _SHA256 = re.compile("sha256:[0-9a-f]{64}")
 
 
-class Malformed(ValueError):  # noqa: N818  says what the body is, as a caller reads it
+class MalformedRequestError(ValueError):
     """A request is no GraphQL request; `status` and `allow` say so in HTTP's terms."""
 
     def __init__(self, message: str, status: int = 400, *, allow: str | None = None) -> None:
@@ -43,12 +43,12 @@ class Payload:
 
 
 def from_body(body: bytes) -> Payload:
-    """Read the body of a POST. Raise `Malformed`, or `Refusal` for a document that is too long."""
+    """Read the body of a POST. Raise `MalformedRequestError`, or `Refusal` for a document that is too long."""
     parameters = _json(body, "The body")
     if isinstance(parameters, list):
-        raise Malformed("Send one operation a request: batches are not accepted.")
+        raise MalformedRequestError("Send one operation a request: batches are not accepted.")
     if not isinstance(parameters, dict):
-        raise Malformed(
+        raise MalformedRequestError(
             "The body must be a JSON object with `query` or `documentId`, and optionally `variables` and `operationName`."
         )
     return _payload(parameters, suspicious=b"\\u" in body)
@@ -57,7 +57,7 @@ def from_body(body: bytes) -> Payload:
 def from_object(parameters: object) -> Payload:
     """Read what came as a part of a message. Raise as `from_body` does."""
     if not isinstance(parameters, dict):
-        raise Malformed("The payload must be a JSON object with `query` or `documentId`.")
+        raise MalformedRequestError("The payload must be a JSON object with `query` or `documentId`.")
     return _payload(parameters, suspicious=True)
 
 
@@ -76,21 +76,21 @@ def _payload(parameters: dict[str, Any], *, suspicious: bool) -> Payload:
     query, name = parameters.get("query"), parameters.get("operationName")
     for key in ("variables", "extensions"):
         if parameters.get(key) is not None and not isinstance(parameters[key], dict):
-            raise Malformed(f"`{key}` must be a JSON object.")
+            raise MalformedRequestError(f"`{key}` must be a JSON object.")
     document_id = _document_id(parameters)
     if document_id and query is None:
         query = ""
     elif not isinstance(query, str) or not query:
-        raise Malformed("`query` must be a string with a GraphQL document, or `documentId` name one.")
-    if len(query) > LONGEST_QUERY:
+        raise MalformedRequestError("`query` must be a string with a GraphQL document, or `documentId` name one.")
+    if len(query) > MAX_QUERY_LENGTH:
         raise Refusal(
             RefusalCode.LIMIT_EXCEEDED,
-            f"The document is longer than {LONGEST_QUERY} characters: send values as variables.",
+            f"The document is longer than {MAX_QUERY_LENGTH} characters: send values as variables.",
         )
     if name is not None and not isinstance(name, str):
-        raise Malformed("`operationName` must be a string.")
+        raise MalformedRequestError("`operationName` must be a string.")
     if suspicious and any(_is_unfit(text) for text in (query, name) if text):
-        raise Malformed("The document holds NUL or half of a surrogate pair.")
+        raise MalformedRequestError("The document holds NUL or half of a surrogate pair.")
     variables = parameters.get("variables") or {}
     unfit = tuple(unfit_paths(variables)) if suspicious else ()
     return Payload(query, variables, name or None, unfit, document_id)
@@ -100,14 +100,16 @@ def _document_id(parameters: dict[str, Any]) -> str | None:
     """As the GraphQL over HTTP specification has it (`documentId`), or as Apollo's clients do (`extensions`)."""
     if (id := parameters.get("documentId")) is not None:
         if not isinstance(id, str) or not _SHA256.fullmatch(id):
-            raise Malformed("`documentId` must be `sha256:` and 64 lower-case hexadecimal digits.")
+            raise MalformedRequestError("`documentId` must be `sha256:` and 64 lower-case hexadecimal digits.")
         return id.removeprefix("sha256:")
     persisted = (parameters.get("extensions") or {}).get("persistedQuery")
     if persisted is None:
         return None
     id = persisted.get("sha256Hash") if isinstance(persisted, dict) and persisted.get("version") == 1 else None
     if not isinstance(id, str) or not _SHA256.fullmatch(f"sha256:{id}"):
-        raise Malformed("`extensions.persistedQuery` must hold version 1 and `sha256Hash`, 64 hexadecimal digits.")
+        raise MalformedRequestError(
+            "`extensions.persistedQuery` must hold version 1 and `sha256Hash`, 64 hexadecimal digits."
+        )
     return id
 
 
@@ -140,14 +142,14 @@ def _json(text: bytes, what: str) -> Any:
         # refuses whole; the standard library reads it, so that only the draft which holds it is refused.
         if b"\\ud" in text.lower():
             return _lenient_json(text, what)
-        raise Malformed(f"{what} is not valid JSON: {error.msg} at character {error.pos}.") from error
+        raise MalformedRequestError(f"{what} is not valid JSON: {error.msg} at character {error.pos}.") from error
 
 
 def _lenient_json(text: bytes, what: str) -> Any:
     try:
         return json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise Malformed(f"{what} is not valid JSON.") from error
+        raise MalformedRequestError(f"{what} is not valid JSON.") from error
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -15,11 +15,11 @@ from schema.core.refusals import Refusal, RefusalCode
 
 BODY_SECONDS = 60.0
 """A phone on a 2G line needs about 50 s for the largest body that is taken."""
-MOST_DISCARDED = 4 * 1024 * 1024
+MAX_DISCARDED_BYTES = 4 * 1024 * 1024
 """So much of a body that is too large is read on and dropped: a caller cut off while it sends sees a broken line and
 sends again, instead of the answer that tells it not to."""
 REQUEST_SECONDS = 30.0
-MOST_UNDER_WAY = 256
+MAX_CONCURRENT = 256
 CLOSE = {"Connection": "close"}
 """The rest of a body that was not read can't be told from the next request."""
 
@@ -27,11 +27,11 @@ CLOSE = {"Connection": "close"}
 log = structlog.get_logger(__name__)
 
 
-class BodyCap:
+class BodyLimitMiddleware:
     """Read each body whole before the application sees the request; 413 above `limit` bytes, 408 above `seconds`.
 
     Bodies are counted as they come, whatever their header says. Nothing here takes large ones: media never pass the
-    API. Reading stands outside of `Turnstile`, so that slow senders take no turn away.
+    API. Reading stands outside of `ConcurrencyLimitMiddleware`, so that slow senders take no turn away.
     """
 
     def __init__(self, app: ASGIApp, *, limit: int, seconds: float = BODY_SECONDS) -> None:
@@ -44,11 +44,11 @@ class BodyCap:
             await self.app(scope, receive, send)
             return
         try:
-            if _declared(scope) > self.limit + MOST_DISCARDED:
-                raise _TooLarge  # noqa: TRY301  the same answer as for a body that turns out to be
+            if _declared(scope) > self.limit + MAX_DISCARDED_BYTES:
+                raise _BodyTooLargeError  # noqa: TRY301  the same answer as for a body that turns out to be
             async with asyncio.timeout(self.seconds):
                 body = await self._read(receive)
-        except _TooLarge:
+        except _BodyTooLargeError:
             await refuse(too_large(self.limit), 413, scope, receive, send, CLOSE)
         except TimeoutError:
             refusal = Refusal(RefusalCode.UNAVAILABLE, "The request did not arrive in time. Send it again.")
@@ -68,11 +68,11 @@ class BodyCap:
             size += len(chunk)
             if size <= self.limit:
                 chunks.append(chunk)
-            elif size > self.limit + MOST_DISCARDED:
-                raise _TooLarge
+            elif size > self.limit + MAX_DISCARDED_BYTES:
+                raise _BodyTooLargeError
             more = message.get("more_body", False)
         if size > self.limit:
-            raise _TooLarge
+            raise _BodyTooLargeError
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
@@ -84,7 +84,7 @@ def _declared(scope: Scope) -> int:
         return 0
 
 
-class _TooLarge(Exception):  # noqa: N818
+class _BodyTooLargeError(Exception):
     """The body exceeds the limit."""
 
 
@@ -102,7 +102,7 @@ def replayed(body: bytes, receive: Receive) -> Receive:
     return replay
 
 
-class Turnstile:
+class ConcurrencyLimitMiddleware:
     """Let at most `most` requests be under way at once; beyond, and after `seconds`, answer 503 and Retry-After.
 
     A request that takes too long is answered but not cancelled, and keeps its place until it ends, which the time
@@ -116,7 +116,7 @@ class Turnstile:
         self,
         app: ASGIApp,
         *,
-        most: int = MOST_UNDER_WAY,
+        most: int = MAX_CONCURRENT,
         seconds: float = REQUEST_SECONDS,
         exempt: frozenset[str] = frozenset(),
         streamed: tuple[str, ...] = (),

@@ -10,13 +10,21 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.http.admission_control import refuse, replayed, too_large
-from api.http.content_encodings import ALIASES, CODINGS, Garbled, TooLarge, chosen, decoded, encoded
+from api.http.content_encodings import (
+    ALIASES,
+    CODINGS,
+    BadContentEncodingError,
+    ContentTooLargeError,
+    chosen,
+    decoded,
+    encoded,
+)
 from api.telemetry import tracing
 from schema.core.refusals import Refusal, RefusalCode
 
-LEAST_BYTES = 500
+MIN_BYTES = 500
 """Of an answer; a smaller one fits a packet either way."""
-MOST_BYTES = 8 * 1024 * 1024
+MAX_BYTES = 8 * 1024 * 1024
 """Of an answer; a larger one would be held too long to be worth it."""
 ASIDE_BYTES = 128 * 1024
 """Above these a thread compresses, so that others' requests don't wait for it."""
@@ -65,9 +73,9 @@ class CompressedRequests:
         try:
             if body and coding != "identity":
                 body = decoded(body, coding, self.limit)
-        except TooLarge:
+        except ContentTooLargeError:
             await refuse(too_large(self.limit), 413, scope, receive, send)
-        except Garbled:
+        except BadContentEncodingError:
             refusal = Refusal(RefusalCode.BAD_INPUT, f"The body is no whole {coding}.")
             await refuse(refusal, 400, scope, receive, send)
         else:
@@ -144,4 +152,4 @@ def _fits(status: int, headers: Headers) -> bool:
     if "no-transform" in headers.get("cache-control", ""):
         return False
     size = headers.get("content-length", "")
-    return size.isdigit() and LEAST_BYTES <= int(size) <= MOST_BYTES
+    return size.isdigit() and MIN_BYTES <= int(size) <= MAX_BYTES

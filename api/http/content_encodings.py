@@ -14,7 +14,7 @@ from api.http.responses import qualities
 CODINGS = ("zstd", "gzip")
 """In the order of preference: zstd is smaller and takes a fraction of the time."""
 ALIASES = {"x-gzip": "gzip"}
-MOST_FRAMES = 64
+MAX_FRAMES = 64
 """Frames of zstd, or members of gzip, in one body; phones that keep lines apart send a few, a flood of empty ones is none."""
 WINDOW_BYTES = 8 * 1024 * 1024
 """The largest that RFC 9659 lets a sender of zstd use."""
@@ -26,11 +26,11 @@ GZIP_LEVEL = 5
 ZSTD_LEVEL = 5
 
 
-class TooLarge(Exception):  # noqa: N818
+class ContentTooLargeError(Exception):
     """More comes out of a body than is taken."""
 
 
-class Garbled(Exception):  # noqa: N818
+class BadContentEncodingError(Exception):
     """A body is not, or not wholly, what its coding says."""
 
 
@@ -66,20 +66,21 @@ def encoded(body: bytes, coding: str) -> bytes:
 
 
 def decoded(body: bytes, coding: str, limit: int) -> bytes:
-    """What a body in one of `CODINGS` holds. Raise `TooLarge` above `limit` bytes, `Garbled` for what is no such body.
+    """What a body in one of `CODINGS` holds. Raise `ContentTooLargeError` above `limit` bytes,
+    `BadContentEncodingError` for what is no such body.
 
     How many times larger it becomes is of no matter: reading ends where the limit is passed.
     """
     made = bytearray()
     try:
-        for _ in range(MOST_FRAMES):
+        for _ in range(MAX_FRAMES):
             rest = (_frame if coding == "zstd" else _member)(body, made, limit)
             if not rest:
                 return bytes(made)
             body = rest
     except (zlib.error, zstandard.ZstdError) as error:
-        raise Garbled from error
-    raise Garbled
+        raise BadContentEncodingError from error
+    raise BadContentEncodingError
 
 
 def _member(body: bytes, made: bytearray, limit: int) -> bytes:
@@ -101,7 +102,7 @@ def _frame(body: bytes, made: bytearray, limit: int) -> bytes:
 
 def _ended(reading: _Reading, made: bytearray, limit: int) -> bytes:
     if len(made) > limit:
-        raise TooLarge
+        raise ContentTooLargeError
     if not reading.eof:
-        raise Garbled
+        raise BadContentEncodingError
     return reading.unused_data

@@ -14,14 +14,14 @@ from mobile_contract.levels import Levels
 from schema.core.refusals import Refusal, RefusalCode
 
 HEADER, SUNSET = "Mingcha-Level", "Sunset"
-_LONGEST = 9
+_MAX_LENGTH = 9
 
 
 def level_of(header: str | None) -> int | None:
     """The level that a phone names; others than phones need name none. Raise `Refusal(BAD_INPUT)`."""
     if header is None:
         return None
-    if not (header.isascii() and header.isdigit() and len(header) <= _LONGEST):
+    if not (header.isascii() and header.isdigit() and len(header) <= _MAX_LENGTH):
         raise Refusal(RefusalCode.BAD_INPUT, f"{HEADER} is a whole number.")
     return int(header)
 

@@ -14,9 +14,9 @@ from api.telemetry import tracing
 from api.telemetry.tracing import BAD_USER_INPUT, INTERNAL
 from schema.core.refusals import CATALOGUE, NextStep, Refusal, RefusalCode
 
-MOST_ERRORS = 20
+MAX_ERRORS = 20
 """An answer never carries more errors than this: a flood of them is the caller's to mend one by one."""
-LONGEST_MESSAGE = 500
+MAX_MESSAGE_LENGTH = 500
 FLAT = "This document does not fit the schema."
 
 _FOUND = re.compile(r",? [Ff]ound: .*|(cannot represent [^:]*value): .*|(found (?:Block)?String) .*", re.DOTALL)
@@ -43,7 +43,7 @@ def refused(refusal: Refusal) -> dict[str, Any]:
 def fault(message: str) -> dict[str, Any]:
     """Return the GraphQL error of a request that is malformed by the caller's fault, and note its code."""
     tracing.current().codes.append(BAD_USER_INPUT)
-    return {"message": message[:LONGEST_MESSAGE], "extensions": _fault_extensions()}
+    return {"message": message[:MAX_MESSAGE_LENGTH], "extensions": _fault_extensions()}
 
 
 def masked(error: BaseException, *, field: str | None = None) -> dict[str, Any]:
@@ -63,12 +63,12 @@ def masked(error: BaseException, *, field: str | None = None) -> dict[str, Any]:
 
 
 def formatted(errors: Sequence[GraphQLError], *, flat: bool = False) -> list[dict[str, Any]]:
-    """Return the errors of an execution as a caller sees them, at most `MOST_ERRORS` of them.
+    """Return the errors of an execution as a caller sees them, at most `MAX_ERRORS` of them.
 
     `flat` withholds what a validation message tells about the schema: with introspection off, such messages (and
     their suggestions) would let a stranger rebuild it piece by piece.
     """
-    return [_formatted(error, flat=flat) for error in errors[:MOST_ERRORS]]
+    return [_formatted(error, flat=flat) for error in errors[:MAX_ERRORS]]
 
 
 def _formatted(error: GraphQLError, *, flat: bool) -> dict[str, Any]:

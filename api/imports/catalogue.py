@@ -11,8 +11,8 @@ from itertools import pairwise
 
 import strawberry
 
-from api.imports.plans import Plan, UnitNames, batches_of, differences_of, looked_up
-from api.imports.tables import Column, Row, Table, plain
+from api.imports.plans import ImportPlan, UnitNames, batches_of, differences_of, fetch_by_names
+from api.imports.tables import Column, ImportTable, TableRow, plain
 from schema.catalogue.entries import CatalogueEntry, CatalogueKind, FeeTerms, ServiceTerms
 from schema.core.ids import compose
 from schema.organisation.units import Unit
@@ -61,7 +61,7 @@ OF_KIND = {
 }
 """The columns that belong to one kind alone."""
 DAY = timedelta(days=1)
-MOST_DAYS = 3_650
+MAX_DAYS = 3_650
 _DATE = re.compile(r"(\d{4})(?:-|/|\.|年)(\d{1,2})(?:-|/|\.|月)(\d{1,2})日?|(\d{4})(\d{2})(\d{2})")
 
 Key = tuple[str, CatalogueKind, str]
@@ -71,7 +71,7 @@ Key = tuple[str, CatalogueKind, str]
 class _Version:
     """An entry as it would be, the row that asks for it, and what is stored of it."""
 
-    row: Row | None
+    row: TableRow | None
     entry: CatalogueEntry
     old: CatalogueEntry | None
 
@@ -80,15 +80,17 @@ class _Version:
         return f"{self.entry.code} {self.entry.name} from {self.entry.valid_from}"
 
 
-async def plan(store: Store, table: Table, *, now: datetime, random: Callable[[int], bytes]) -> Plan[CatalogueEntry]:
+async def plan(
+    store: Store, table: ImportTable, *, now: datetime, random: Callable[[int], bytes]
+) -> ImportPlan[CatalogueEntry]:
     """Raise `BadTable` with all faults; nothing is written."""
     codes = [code for row in table.rows for code in (row.text("unit"), row.text("section"))]
     units = await UnitNames.among(store, codes)
     named = [str(unit.id) for unit in units.present.values()]
     named += [str(unit.id) for former in units.former.values() for unit in former]
-    stored = await looked_up(store.catalogue.of_units, named)
+    stored = await fetch_by_names(store.catalogue.of_units, named)
     sections = [entry.service.unit_id or "" for entry in stored if entry.service]
-    above = {str(unit.id): unit for unit in await looked_up(store.units.many, [*named, *sections])}
+    above = {str(unit.id): unit for unit in await fetch_by_names(store.units.many, [*named, *sections])}
     kept = {_identity(each): each for each in stored}
     versions: dict[Key, list[_Version]] = {}
     for each in stored:
@@ -97,7 +99,7 @@ async def plan(store: Store, table: Table, *, now: datetime, random: Callable[[i
         entry = _entry(row, units, kept, lambda: strawberry.ID(compose("cat", now, random(10))))
         if entry is not None:
             _put(versions.setdefault(_key(entry), []), _Version(row, entry, kept.get(_identity(entry))))
-    made, written = Plan[CatalogueEntry](store.catalogue.put_all), []
+    made, written = ImportPlan[CatalogueEntry](store.catalogue.put_all), []
     for row, each in _in_order(versions.values()):
         differences = differences_of(_values(each.old, above), _values(each.entry, above)) if each.old else None
         if made.note(row, each.label, each.entry, differences):
@@ -117,9 +119,9 @@ def _put(versions: list[_Version], new: _Version) -> None:
     versions.append(new)
 
 
-def _in_order(groups: Iterable[list[_Version]]) -> list[tuple[Row, _Version]]:
+def _in_order(groups: Iterable[list[_Version]]) -> list[tuple[TableRow, _Version]]:
     """What rows ask for, in their order; an entry that ends because of the one after it stands with that one's row."""
-    asked: list[tuple[Row, _Version]] = []
+    asked: list[tuple[TableRow, _Version]] = []
     for versions in groups:
         versions.sort(key=lambda each: each.entry.valid_from)
         for each, after in pairwise(versions):
@@ -143,7 +145,7 @@ def _end_before(each: _Version, after: _Version) -> None:
 
 
 def _entry(
-    row: Row,
+    row: TableRow,
     units: UnitNames,
     kept: dict[tuple[Key, date], CatalogueEntry],
     new_id: Callable[[], strawberry.ID],
@@ -177,7 +179,7 @@ def _entry(
     )
 
 
-def _score(row: Row, old: CatalogueEntry | None) -> int | None:
+def _score(row: TableRow, old: CatalogueEntry | None) -> int | None:
     if old and not row.table.has("score"):
         return old.score
     score = _number(row, "score", 100)
@@ -186,11 +188,11 @@ def _score(row: Row, old: CatalogueEntry | None) -> int | None:
     return score
 
 
-def _service(row: Row, unit: Unit, units: UnitNames, old: CatalogueEntry | None) -> ServiceTerms:
+def _service(row: TableRow, unit: Unit, units: UnitNames, old: CatalogueEntry | None) -> ServiceTerms:
     before = (old.service if old else None) or ServiceTerms()
     has = row.table.has
-    statutory = _number(row, "statutory_days", MOST_DAYS) if has("statutory_days") else before.statutory_days
-    promised = _number(row, "promised_days", MOST_DAYS) if has("promised_days") else before.promised_days
+    statutory = _number(row, "statutory_days", MAX_DAYS) if has("statutory_days") else before.statutory_days
+    promised = _number(row, "promised_days", MAX_DAYS) if has("promised_days") else before.promised_days
     if statutory is not None and promised is not None and promised > statutory:
         row.remark("More days are promised than the law gives.")
     section = units.find(row, "section", row.text("section")) if row.text("section") else None
@@ -205,7 +207,7 @@ def _service(row: Row, unit: Unit, units: UnitNames, old: CatalogueEntry | None)
     )
 
 
-def _fee(row: Row, old: CatalogueEntry | None) -> FeeTerms:
+def _fee(row: TableRow, old: CatalogueEntry | None) -> FeeTerms:
     before = (old.fee if old else None) or FeeTerms(standard="")
     has = row.table.has
     standard = row.text("standard") if has("standard") else before.standard
@@ -216,7 +218,7 @@ def _fee(row: Row, old: CatalogueEntry | None) -> FeeTerms:
     )
 
 
-def _number(row: Row, column: str, most: int) -> int | None:
+def _number(row: TableRow, column: str, most: int) -> int | None:
     text = row.text(column)
     if not text:
         return None
@@ -226,7 +228,7 @@ def _number(row: Row, column: str, most: int) -> int | None:
     return int(text)
 
 
-def _day(row: Row, column: str) -> date | None:
+def _day(row: TableRow, column: str) -> date | None:
     text = row.text(column)
     if not text:
         return None

@@ -10,15 +10,15 @@ import strawberry
 
 from api.imports.plans import (
     POSITION_COLUMNS,
-    Plan,
+    ImportPlan,
     UnitNames,
     batches_of,
     differences_of,
-    looked_up,
+    fetch_by_names,
     position_of,
     worded_position,
 )
-from api.imports.tables import Column, Row, Table
+from api.imports.tables import Column, ImportTable, TableRow
 from schema.access.viewers import Role
 from schema.accounts.sessions import normal_user_name
 from schema.accounts.users import User
@@ -43,16 +43,18 @@ EXAMPLE = (
 )
 
 
-async def plan(store: Store, table: Table, *, now: datetime, random: Callable[[int], bytes]) -> Plan[MonitoringPoint]:
+async def plan(
+    store: Store, table: ImportTable, *, now: datetime, random: Callable[[int], bytes]
+) -> ImportPlan[MonitoringPoint]:
     """Raise `BadTable` with all faults; nothing is written."""
     rows = _by_code(table)
-    known = {point.code: point for point in await looked_up(store.monitoring_points.named, list(rows))}
+    known = {point.code: point for point in await fetch_by_names(store.monitoring_points.named, list(rows))}
     units = await UnitNames.among(store, [row.text("unit") for row in rows.values()])
     names = [normal_user_name(name) for row in rows.values() for name in row.codes("monitors")]
-    users = {user.user_name: user for user in await looked_up(store.users.named, names)}
+    users = {user.user_name: user for user in await fetch_by_names(store.users.named, names)}
     old_ids = [id for point in known.values() for id in point.monitor_ids]
-    people = {str(user.id): user for user in [*users.values(), *await looked_up(store.users.many, old_ids)]}
-    made, written = Plan[MonitoringPoint](store.monitoring_points.put_all), []
+    people = {str(user.id): user for user in [*users.values(), *await fetch_by_names(store.users.many, old_ids)]}
+    made, written = ImportPlan[MonitoringPoint](store.monitoring_points.put_all), []
     for code, row in rows.items():
         old, unit = known.get(code), _unit(row, units)
         monitors, position = _monitors(row, users, old), position_of(row, old.position if old else None)
@@ -78,8 +80,8 @@ async def plan(store: Store, table: Table, *, now: datetime, random: Callable[[i
     return made
 
 
-def _by_code(table: Table) -> dict[str, Row]:
-    rows: dict[str, Row] = {}
+def _by_code(table: ImportTable) -> dict[str, TableRow]:
+    rows: dict[str, TableRow] = {}
     for row in table.rows:
         code = row.text("code")
         if code in rows:
@@ -89,7 +91,7 @@ def _by_code(table: Table) -> dict[str, Row]:
     return rows
 
 
-def _unit(row: Row, units: UnitNames) -> Unit | None:
+def _unit(row: TableRow, units: UnitNames) -> Unit | None:
     code = row.text("unit")
     unit = units.find(row, "unit", code) if code else None
     if unit and unit.level not in REGIONS:
@@ -99,7 +101,7 @@ def _unit(row: Row, units: UnitNames) -> Unit | None:
     return unit
 
 
-def _monitors(row: Row, users: dict[str, User], old: MonitoringPoint | None) -> tuple[str, ...]:
+def _monitors(row: TableRow, users: dict[str, User], old: MonitoringPoint | None) -> tuple[str, ...]:
     if old and not row.table.has("monitors"):
         return old.monitor_ids
     found: list[str] = []

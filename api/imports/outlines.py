@@ -10,17 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from api.imports.plans import UnitNames, batches_of, looked_up
+from api.imports.plans import UnitNames, batches_of, fetch_by_names
 from schema.geography.datums import bd09_to_gcj02, gcj02_to_wgs84
 from schema.geography.positions import Datum
 from schema.organisation.outlines import Outline, Polygon, Ring, Vertex
 from storage.store import Store
 
 CODES = ("adcode", "code", "代码")
-MOST_BYTES = 256 * 2**20
+MAX_BYTES = 256 * 2**20
 
 
-class BadOutlines(Exception):  # noqa: N818
+class BadOutlinesError(Exception):
     """The file can't be taken; `faults` are all that is wrong with it, and nothing was changed."""
 
     def __init__(self, faults: list[str]) -> None:
@@ -42,22 +42,25 @@ class LoadedOutlines:
 async def import_outlines(
     store: Store, path: Path, *, datum: Datum = Datum.WGS84, dry_run: bool = False
 ) -> LoadedOutlines:
-    """Raise `BadOutlines` with all faults. GeoJSON is WGS-84 (RFC 7946); map makers' files often are not, and name `datum`."""
+    """Raise `BadOutlinesError` with all faults.
+
+    GeoJSON is WGS-84 (RFC 7946); map makers' files often are not, and name `datum`.
+    """
     faults: list[str] = []
     read: dict[str, tuple[Polygon, ...]] = {}
     for number, each in enumerate(_features(path), start=1):
         try:
             code, polygons = _feature(each, datum)
             if code in read:
-                raise _Fault(f"{code} comes twice")  # noqa: TRY301  gathered with the others
+                raise _OutlineError(f"{code} comes twice")  # noqa: TRY301  gathered with the others
             read[code] = polygons
-        except _Fault as fault:
+        except _OutlineError as fault:
             faults.append(f"Feature {number}: {fault}.")
-    known = UnitNames(await looked_up(store.units.named, list(read)))
+    known = UnitNames(await fetch_by_names(store.units.named, list(read)))
     units = {code: known.present.get(code) or next(iter(known.former.get(code, ())), None) for code in read}
     faults += [f"There is no unit {code}: load it first." for code, unit in units.items() if unit is None]
     if faults:
-        raise BadOutlines(faults)
+        raise BadOutlinesError(faults)
     outlines = [Outline(str(unit.id), read[code]) for code, unit in units.items() if unit]
     if not dry_run:
         for batch in batches_of(outlines):
@@ -65,61 +68,61 @@ async def import_outlines(
     return LoadedOutlines(tuple(read), dry_run)
 
 
-class _Fault(Exception):  # noqa: N818
+class _OutlineError(Exception):
     """What is wrong with one feature."""
 
 
 def _features(path: Path) -> list[Any]:
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise BadOutlines([f"{path} is larger than {MOST_BYTES // 2**20} MiB: a simplified outline will do."])
+        if path.stat().st_size > MAX_BYTES:
+            raise BadOutlinesError([f"{path} is larger than {MAX_BYTES // 2**20} MiB: a simplified outline will do."])
         collection = json.loads(path.read_bytes())
     except OSError as error:
-        raise BadOutlines([f"{path} can't be read: {error.strerror}."]) from error
+        raise BadOutlinesError([f"{path} can't be read: {error.strerror}."]) from error
     except (ValueError, RecursionError) as error:
-        raise BadOutlines([f"{path} is no GeoJSON: {error}."]) from error
+        raise BadOutlinesError([f"{path} is no GeoJSON: {error}."]) from error
     features = collection.get("features") if isinstance(collection, dict) else None
     if not isinstance(features, list):
-        raise BadOutlines([f"{path} is no GeoJSON FeatureCollection."])
+        raise BadOutlinesError([f"{path} is no GeoJSON FeatureCollection."])
     return features
 
 
 def _feature(each: Any, datum: Datum) -> tuple[str, tuple[Polygon, ...]]:
     if not isinstance(each, Mapping):
-        raise _Fault("is no feature")
+        raise _OutlineError("is no feature")
     properties, geometry = each.get("properties"), each.get("geometry")
     named = properties if isinstance(properties, Mapping) else {}
     code = next((str(named[name]).strip() for name in CODES if named.get(name)), None)
     if code is None:
-        raise _Fault(f"names no unit: one of {', '.join(CODES)} is missing")
+        raise _OutlineError(f"names no unit: one of {', '.join(CODES)} is missing")
     kind = geometry.get("type") if isinstance(geometry, Mapping) else None
     coordinates = geometry.get("coordinates") if isinstance(geometry, Mapping) else None
     if kind not in {"Polygon", "MultiPolygon"} or not isinstance(coordinates, list):
-        raise _Fault(f"{code} has no Polygon or MultiPolygon")
+        raise _OutlineError(f"{code} has no Polygon or MultiPolygon")
     polygons = [coordinates] if kind == "Polygon" else coordinates
     return code, tuple(_polygon(code, polygon, datum) for polygon in polygons)
 
 
 def _polygon(code: str, rings: Any, datum: Datum) -> Polygon:
     if not isinstance(rings, list) or not rings:
-        raise _Fault(f"{code} has a polygon without a ring")
+        raise _OutlineError(f"{code} has a polygon without a ring")
     return tuple(_ring(code, ring, datum) for ring in rings)
 
 
 def _ring(code: str, vertices: Any, datum: Datum) -> Ring:
     ring = tuple(_vertex(code, vertex, datum) for vertex in vertices) if isinstance(vertices, list) else ()
     if len(ring) < 4 or ring[0] != ring[-1]:
-        raise _Fault(f"{code} has a ring that is not closed, or encloses nothing")
+        raise _OutlineError(f"{code} has a ring that is not closed, or encloses nothing")
     return ring
 
 
 def _vertex(code: str, vertex: Any, datum: Datum) -> Vertex:
     numbers = vertex[:2] if isinstance(vertex, list) else []
     if len(numbers) != 2 or not all(isinstance(each, int | float) and math.isfinite(each) for each in numbers):
-        raise _Fault(f"{code} has coordinates that are no numbers")
+        raise _OutlineError(f"{code} has coordinates that are no numbers")
     longitude, latitude = float(numbers[0]), float(numbers[1])
     if abs(longitude) > 180 or abs(latitude) > 90:
-        raise _Fault(f"{code} has coordinates that are no longitude and latitude, in that order")
+        raise _OutlineError(f"{code} has coordinates that are no longitude and latitude, in that order")
     if datum is Datum.BD09:
         latitude, longitude = bd09_to_gcj02(latitude, longitude)
     if datum is not Datum.WGS84:

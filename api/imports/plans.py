@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from api.imports.tables import Column, Row, plain
+from api.imports.tables import Column, TableRow, plain
 from schema.geography.china_outline import in_china
 from schema.geography.positions import Datum, GeoPoint, GeoPointInput, PositionProblem, PositionSource, locate
 from schema.organisation.units import Unit
@@ -46,7 +46,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Change(Generic[R]):
+class PlannedChange(Generic[R]):
     """A record to be written, by the row that asks for it; without differences where it is new."""
 
     row: int
@@ -56,21 +56,21 @@ class Change(Generic[R]):
 
 
 @dataclass
-class Plan(Generic[R]):
+class ImportPlan(Generic[R]):
     """What an import would do: `write` stores one of its `batches`, which stand in the order they must be stored in."""
 
     write: Callable[[list[R]], Awaitable[None]] = field(repr=False)
-    added: list[Change[R]] = field(default_factory=list)
-    changed: list[Change[R]] = field(default_factory=list)
+    added: list[PlannedChange[R]] = field(default_factory=list)
+    changed: list[PlannedChange[R]] = field(default_factory=list)
     unchanged: int = 0
     batches: list[list[R]] = field(default_factory=list, repr=False)
 
-    def note(self, row: Row, label: str, record: R, differences: Sequence[Difference] | None) -> bool:
+    def note(self, row: TableRow, label: str, record: R, differences: Sequence[Difference] | None) -> bool:
         """Put a record where it belongs (no `differences` at all: it is new); False where there is nothing to write."""
         if differences is None:
-            self.added.append(Change(row.number, label, record))
+            self.added.append(PlannedChange(row.number, label, record))
         elif differences:
-            self.changed.append(Change(row.number, label, record, tuple(differences)))
+            self.changed.append(PlannedChange(row.number, label, record, tuple(differences)))
         else:
             self.unchanged += 1
             return False
@@ -90,7 +90,7 @@ def batches_of(items: Sequence[K]) -> Iterator[list[K]]:
         yield list(items[start : start + BATCH])
 
 
-async def looked_up(named: Callable[[Sequence[str]], Awaitable[list[Any]]], names: Sequence[str]) -> list[Any]:
+async def fetch_by_names(named: Callable[[Sequence[str]], Awaitable[list[Any]]], names: Sequence[str]) -> list[Any]:
     """All records known by any of `names`, each once."""
     found: dict[str, Any] = {}
     for batch in batches_of(sorted(set(names) - {""})):
@@ -110,9 +110,9 @@ class UnitNames:
 
     @classmethod
     async def among(cls, store: Store, codes: Sequence[str]) -> "UnitNames":
-        return cls(await looked_up(store.units.named, codes))
+        return cls(await fetch_by_names(store.units.named, codes))
 
-    def find(self, row: Row, column: str, code: str) -> Unit | None:
+    def find(self, row: TableRow, column: str, code: str) -> Unit | None:
         """The unit that a cell names; a fault of the row where there is none, or no single one."""
         if unit := self.present.get(code):
             return unit
@@ -131,7 +131,7 @@ def codes_of(units: Sequence[Unit]) -> str:
     return ", ".join(f"{unit.code} {unit.name}" for unit in units)
 
 
-def position_of(row: Row, before: GeoPoint | None) -> GeoPoint | None:
+def position_of(row: TableRow, before: GeoPoint | None) -> GeoPoint | None:
     """The position that a row gives; `before` where the file has no such columns, or names the same place."""
     if not (row.table.has("latitude") or row.table.has("longitude")):
         return before
@@ -158,7 +158,7 @@ def position_of(row: Row, before: GeoPoint | None) -> GeoPoint | None:
     return found
 
 
-def _degrees(row: Row, name: str, text: str) -> float | None:
+def _degrees(row: TableRow, name: str, text: str) -> float | None:
     try:
         degrees = float(text)
     except ValueError:

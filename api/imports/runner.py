@@ -16,13 +16,13 @@ from typing import Any
 
 from api.fieldwork.placement import place_known
 from api.imports import catalogue, monitoring_points, units, users
-from api.imports.plans import Change, Plan
-from api.imports.spreadsheets import Unreadable
+from api.imports.plans import ImportPlan, PlannedChange
+from api.imports.spreadsheets import UnreadableSpreadsheetError
 from api.imports.tables import read_table
-from storage.mongodb.errors import AlreadyThere
+from storage.mongodb.errors import DuplicateError
 from storage.store import Store
 
-MOST_SHOWN = 50
+MAX_SHOWN = 50
 
 
 class Noun(enum.StrEnum):
@@ -49,18 +49,18 @@ class Import:
     """What an import did, or what it would do; `placed` observations have found their unit and point thereby."""
 
     noun: Noun
-    plan: Plan[Any]
+    plan: ImportPlan[Any]
     remarks: tuple[str, ...]
     is_dry: bool
     placed: int | None = None
 
     def lines(self) -> Iterator[str]:
         """For people: every changed column, and what was added as far as it fits on a screen."""
-        yield from (f"note: {remark}" for remark in self.remarks[:MOST_SHOWN])
+        yield from (f"note: {remark}" for remark in self.remarks[:MAX_SHOWN])
         yield from _more(len(self.remarks), "notes")
-        yield from (f"new: row {change.row}, {change.label}" for change in self.plan.added[:MOST_SHOWN])
+        yield from (f"new: row {change.row}, {change.label}" for change in self.plan.added[:MAX_SHOWN])
         yield from _more(len(self.plan.added), "new ones")
-        for change in self.plan.changed[:MOST_SHOWN]:
+        for change in self.plan.changed[:MAX_SHOWN]:
             yield from _changes(change)
         yield from _more(len(self.plan.changed), "changed ones")
         done = "would be added" if self.is_dry else "added"
@@ -71,15 +71,15 @@ class Import:
             yield f"{self.placed} observations found their place."
 
 
-def _changes(change: Change[Any]) -> Iterator[str]:
+def _changes(change: PlannedChange[Any]) -> Iterator[str]:
     yield f"changed: row {change.row}, {change.label}"
     for each in change.differences:
         yield f"    {each.column}: {each.before or '(empty)'} -> {each.after or '(empty)'}"
 
 
 def _more(count: int, what: str) -> Iterator[str]:
-    if count > MOST_SHOWN:
-        yield f"... and {count - MOST_SHOWN} more {what}."
+    if count > MAX_SHOWN:
+        yield f"... and {count - MAX_SHOWN} more {what}."
 
 
 async def import_file(
@@ -91,19 +91,19 @@ async def import_file(
     dry_run: bool = False,
     random: Callable[[int], bytes] = secrets.token_bytes,
 ) -> Import:
-    """Plan the whole file, then write it, a dry run nothing.
+    """ImportPlan the whole file, then write it, a dry run nothing.
 
-    Raise `Unreadable`, or `BadTable` with all faults: nothing was written then. Indexes must stand.
+    Raise `UnreadableSpreadsheetError`, or `BadTable` with all faults: nothing was written then. Indexes must stand.
     """
     table = read_table(path, _IMPORTS[noun].COLUMNS)
-    plan: Plan[Any] = await _IMPORTS[noun].plan(store, table, now=now, random=random)
+    plan: ImportPlan[Any] = await _IMPORTS[noun].plan(store, table, now=now, random=random)
     placed = None
     if not dry_run:
         try:
             await plan.carry_out()
-        except AlreadyThere as taken:
+        except DuplicateError as taken:
             fields = ", ".join(taken.fields)
-            raise Unreadable(
+            raise UnreadableSpreadsheetError(
                 f"Somebody else has stored the same {fields} meanwhile: run the import again, which goes on from here."
             ) from taken
         placed = await place_known(store) if noun in _PLACING else None

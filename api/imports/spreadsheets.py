@@ -19,9 +19,9 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 from openpyxl.utils.exceptions import InvalidFileException
 
-MOST_BYTES = 50 * 1024 * 1024
-MOST_UNPACKED_BYTES = 1024 * 1024 * 1024
-MOST_ROWS = 100_000
+MAX_BYTES = 50 * 1024 * 1024
+MAX_UNPACKED_BYTES = 1024 * 1024 * 1024
+MAX_ROWS = 100_000
 DELIMITERS = ",;\t"
 _OLD_EXCEL = bytes.fromhex("d0cf11e0a1b11ae1")
 _ERRORS = frozenset({"#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A", "#####"})
@@ -31,7 +31,7 @@ _EXACT_DIGITS = 15
 _ZEROS = re.compile(r"0+")
 
 
-class Unreadable(Exception):  # noqa: N818
+class UnreadableSpreadsheetError(Exception):
     """The file as a whole is no table; the text says why, and what to do."""
 
 
@@ -58,19 +58,25 @@ class Sheet:
 
 
 def read_sheet(path: Path) -> Sheet:
-    """Read by content, whatever the file is called. Raise `Unreadable`."""
+    """Read by content, whatever the file is called. Raise `UnreadableSpreadsheetError`."""
     try:
         size = path.stat().st_size
-        if size > MOST_BYTES:
-            raise Unreadable(f"{path} has {size // 2**20} MB; at most {MOST_BYTES // 2**20} MB are read: split it.")
+        if size > MAX_BYTES:
+            raise UnreadableSpreadsheetError(
+                f"{path} has {size // 2**20} MB; at most {MAX_BYTES // 2**20} MB are read: split it."
+            )
         raw = path.read_bytes()
     except OSError as error:
-        raise Unreadable(f"{path} can't be read: {error.strerror}.") from error
+        raise UnreadableSpreadsheetError(f"{path} can't be read: {error.strerror}.") from error
     if raw.startswith(_OLD_EXCEL):
-        raise Unreadable(f"{path} is in Excel's old format, or locked by a password: save it as .xlsx without one.")
+        raise UnreadableSpreadsheetError(
+            f"{path} is in Excel's old format, or locked by a password: save it as .xlsx without one."
+        )
     sheet = _from_xlsx(path, raw) if raw.startswith(b"PK\x03\x04") else _from_csv(path, raw)
     if not sheet.rows:
-        raise Unreadable(f"{path} is empty: its first row names the columns. See `scripts/load --template`.")
+        raise UnreadableSpreadsheetError(
+            f"{path} is empty: its first row names the columns. See `scripts/load --template`."
+        )
     return sheet
 
 
@@ -82,8 +88,8 @@ def _filled(rows: Iterable[list[Cell]], path: Path) -> list[tuple[int, list[Cell
             cells.pop()
         if cells:
             filled.append((number, cells))
-        if len(filled) > MOST_ROWS:
-            raise Unreadable(f"{path} has more than {MOST_ROWS} rows: split it.")
+        if len(filled) > MAX_ROWS:
+            raise UnreadableSpreadsheetError(f"{path} has more than {MAX_ROWS} rows: split it.")
     return filled
 
 
@@ -102,7 +108,9 @@ def _from_csv(path: Path, raw: bytes) -> Sheet:
             for row in reader:
                 yield [_from_text(value) for value in row]
         except csv.Error as error:
-            raise Unreadable(f"{path} breaks off at line {reader.line_num}: {error}. Save it again as CSV.") from error
+            raise UnreadableSpreadsheetError(
+                f"{path} breaks off at line {reader.line_num}: {error}. Save it again as CSV."
+            ) from error
 
     return Sheet(_filled(rows(), path), [])
 
@@ -122,7 +130,9 @@ def _decoded(path: Path, raw: bytes) -> str:
             return raw.decode(encoding)
         except UnicodeDecodeError:
             continue
-    raise Unreadable(f"{path} is neither UTF-8, GB18030 nor UTF-16: save it as “CSV UTF-8” or as .xlsx.")
+    raise UnreadableSpreadsheetError(
+        f"{path} is neither UTF-8, GB18030 nor UTF-16: save it as “CSV UTF-8” or as .xlsx."
+    )
 
 
 def _from_text(value: str) -> Cell:
@@ -144,18 +154,22 @@ def _tidy(value: str) -> str:
 def _from_xlsx(path: Path, raw: bytes) -> Sheet:
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
-            if sum(part.file_size for part in archive.infolist()) > MOST_UNPACKED_BYTES:
-                raise Unreadable(f"{path} unpacks to more than {MOST_UNPACKED_BYTES // 2**20} MB: split it.")
+            if sum(part.file_size for part in archive.infolist()) > MAX_UNPACKED_BYTES:
+                raise UnreadableSpreadsheetError(
+                    f"{path} unpacks to more than {MAX_UNPACKED_BYTES // 2**20} MB: split it."
+                )
             book = openpyxl.load_workbook(io.BytesIO(raw), read_only=True, data_only=True, keep_links=False)
             sheet, *others = book.worksheets
             if merged := _merged(archive, sheet):
-                raise Unreadable(
+                raise UnreadableSpreadsheetError(
                     f"{path} has merged cells ({', '.join(merged)}): unmerge them, and write every value in its own cell."
                 )
             sheet.reset_dimensions()  # what the file says of its size may be wrong
             rows = _filled(([_from_cell(cell) for cell in row] for row in sheet.iter_rows()), path)
     except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, ParseError, DefusedXmlException) as error:
-        raise Unreadable(f"{path} is no Excel workbook, or a damaged one: save it again as .xlsx.") from error
+        raise UnreadableSpreadsheetError(
+            f"{path} is no Excel workbook, or a damaged one: save it again as .xlsx."
+        ) from error
     remarks = [f"Only the sheet “{sheet.title}” was read: {', '.join(other.title for other in others)} passed over."]
     return Sheet(rows, remarks if others else [])
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from api.imports.spreadsheets import Cell, Spoiled, Unreadable, read_sheet
+from api.imports.spreadsheets import Cell, Spoiled, UnreadableSpreadsheetError, read_sheet
 
 _NAME_SEPARATORS = re.compile(r"[;；、]")
 _CODE_SEPARATORS = re.compile(r"[;、,|/\s]")
@@ -38,7 +38,7 @@ class Column:
 
 
 @dataclass(frozen=True, order=True)
-class Fault:
+class TableFault:
     """What is wrong in one place of a file; row and column count from 1, and are 0 where the file as a whole is meant."""
 
     row: int
@@ -53,20 +53,20 @@ class Fault:
         return f"{place}: {self.sentence}" if place else self.sentence
 
 
-class BadTable(Exception):  # noqa: N818
+class BadTableError(Exception):
     """A file can't be imported; `faults` are all that was found, in the order of the file."""
 
-    def __init__(self, faults: Sequence[Fault]) -> None:
+    def __init__(self, faults: Sequence[TableFault]) -> None:
         super().__init__("\n".join(map(str, faults)))
         self.faults = sorted(set(faults))
 
 
 @dataclass
-class Row:
+class TableRow:
     """One row: text by field, empty where there is none."""
 
     number: int
-    table: "Table" = field(repr=False)
+    table: "ImportTable" = field(repr=False)
     values: dict[str, str] = field(default_factory=dict, repr=False)
 
     def text(self, name: str) -> str:
@@ -82,53 +82,53 @@ class Row:
 
     def fault(self, name: str, sentence: str) -> None:
         place, title = self.table.places.get(name, (0, ""))
-        self.table.faults.append(Fault(self.number, place, title, sentence))
+        self.table.faults.append(TableFault(self.number, place, title, sentence))
 
     def remark(self, sentence: str) -> None:
         self.table.remarks.append(f"row {self.number}: {sentence}")
 
 
 @dataclass
-class Table:
+class ImportTable:
     """`places` says in which column, counted from 1, a field stands, and under what title."""
 
     places: dict[str, tuple[int, str]]
-    rows: list[Row] = field(default_factory=list)
-    faults: list[Fault] = field(default_factory=list)
+    rows: list[TableRow] = field(default_factory=list)
+    faults: list[TableFault] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
     def has(self, name: str) -> bool:
         return name in self.places
 
     def check(self) -> None:
-        """Raise `BadTable` where any fault was found so far."""
+        """Raise `BadTableError` where any fault was found so far."""
         if self.faults:
-            raise BadTable(self.faults)
+            raise BadTableError(self.faults)
 
 
-def read_table(path: Path, columns: Sequence[Column]) -> Table:
-    """Raise `Unreadable` for what is no table, `BadTable` for one whose header can't be understood."""
+def read_table(path: Path, columns: Sequence[Column]) -> ImportTable:
+    """Raise `UnreadableSpreadsheetError` for what is no table, `BadTableError` for one whose header can't be understood."""
     sheet = read_sheet(path)
     (number, header), *rows = sheet.rows
     table = _headed(number, header, columns)
     table.remarks += sheet.remarks
     table.check()
     if not rows:
-        raise Unreadable(f"{path} has a header and no rows.")
+        raise UnreadableSpreadsheetError(f"{path} has a header and no rows.")
     titled = {place for place, title in enumerate(header, start=1) if title != ""}
     by_place = {table.places[column.field][0]: column for column in columns if table.has(column.field)}
     for row_number, cells in rows:
         table.rows.append(_row(table, row_number, cells, by_place))
         table.faults += [
-            Fault(row_number, place, "", "A value stands in a column without a title: give it one, or clear it.")
+            TableFault(row_number, place, "", "A value stands in a column without a title: give it one, or clear it.")
             for place, cell in enumerate(cells, start=1)
             if cell != "" and place not in titled
         ]
     return table
 
 
-def _row(table: Table, number: int, cells: Sequence[Cell], by_place: Mapping[int, Column]) -> Row:
-    row = Row(number, table)
+def _row(table: ImportTable, number: int, cells: Sequence[Cell], by_place: Mapping[int, Column]) -> TableRow:
+    row = TableRow(number, table)
     for place, column in by_place.items():
         cell = cells[place - 1] if place <= len(cells) else ""
         if cell != "":
@@ -138,9 +138,9 @@ def _row(table: Table, number: int, cells: Sequence[Cell], by_place: Mapping[int
     return row
 
 
-def _headed(number: int, header: Sequence[Cell], columns: Sequence[Column]) -> Table:
+def _headed(number: int, header: Sequence[Cell], columns: Sequence[Column]) -> ImportTable:
     known = {plain(title): column for column in columns for title in column.titles}
-    table = Table({})
+    table = ImportTable({})
     for place, cell in enumerate(header, start=1):
         title = cell if isinstance(cell, str) else ""
         column = known.get(plain(title)) or known.get(plain(_REMARK.sub("", unicodedata.normalize("NFKC", title))))
@@ -149,19 +149,19 @@ def _headed(number: int, header: Sequence[Cell], columns: Sequence[Column]) -> T
                 table.remarks.append(f"column {letter_of(place)} ({title}): not known here, and passed over.")
         elif column.field in table.places:
             first = letter_of(table.places[column.field][0])
-            table.faults.append(Fault(number, place, title, f"Column {first} says the same: keep one of the two."))
+            table.faults.append(TableFault(number, place, title, f"Column {first} says the same: keep one of the two."))
         else:
             table.places[column.field] = place, title
     for column in columns:
         if column.required and column.field not in table.places:
-            fault = Fault(
+            fault = TableFault(
                 number, 0, "", f"The column “{column.wording}” is missing: its title stands in the first row."
             )
             table.faults.append(fault)
     return table
 
 
-def _read(row: Row, column: Column, cell: Cell) -> str:
+def _read(row: TableRow, column: Column, cell: Cell) -> str:
     if isinstance(cell, Spoiled) and column.is_day and cell.day:
         return cell.day.isoformat()
     if isinstance(cell, Spoiled):

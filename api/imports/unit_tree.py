@@ -6,22 +6,22 @@ What a row says is read by `unit_imports.py`, which also makes the units.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from api.imports.plans import UnitNames, codes_of, looked_up
-from api.imports.tables import Row
+from api.imports.plans import UnitNames, codes_of, fetch_by_names
+from api.imports.tables import TableRow
 from schema.organisation.units import ALLOWED_PARENTS, FormerName, Unit, UnitLevel
 from storage.store import Store
 
 
 @dataclass(eq=False)
-class Node:
+class UnitNode:
     """A row, the unit that it is already, and what stands above it: another row, a unit that is there, or nothing."""
 
-    row: Row
+    row: TableRow
     code: str
     level: UnitLevel | None
     formers: list[FormerName]
     existing: Unit | None = None
-    parent: "Node | Unit | None" = None
+    parent: "UnitNode | Unit | None" = None
 
     @property
     def label(self) -> str:
@@ -31,9 +31,9 @@ class Node:
 class Tree:
     """The nodes of a file by code; `join` puts them together and leaves every fault in the table of their rows."""
 
-    def __init__(self, nodes: dict[str, Node]) -> None:
+    def __init__(self, nodes: dict[str, UnitNode]) -> None:
         self.nodes = nodes
-        self.formerly: dict[str, list[Node]] = {}
+        self.formerly: dict[str, list[UnitNode]] = {}
         for node in nodes.values():
             for code in dict.fromkeys(former.code for former in node.formers):
                 self.formerly.setdefault(code, []).append(node)
@@ -42,11 +42,13 @@ class Tree:
     async def join(self, store: Store) -> None:
         nodes = self.nodes.values()
         named = [name for node in nodes for name in (node.code, node.row.text("parent"))]
-        self._known = UnitNames(await looked_up(store.units.named, [*named, *self.formerly]))
+        self._known = UnitNames(await fetch_by_names(store.units.named, [*named, *self.formerly]))
         for node in nodes:
             node.existing = self._known.present.get(node.code) or self._renamed(node)
             self._remark_on_codes(node)
-        above = await looked_up(store.units.many, [node.existing.parent_id or "" for node in nodes if node.existing])
+        above = await fetch_by_names(
+            store.units.many, [node.existing.parent_id or "" for node in nodes if node.existing]
+        )
         parents = {str(unit.id): unit for unit in above}
         for node in nodes:
             self._find_parent(node, parents)
@@ -55,7 +57,7 @@ class Tree:
         await self._check_children(store)
         self._check_cycles()
 
-    def _renamed(self, node: Node) -> Unit | None:
+    def _renamed(self, node: UnitNode) -> Unit | None:
         """The unit that has had one of the row's former codes until now, and whose own code no row keeps."""
         present = self._known.present
         old = [present[each.code] for each in node.formers if each.code in present and each.code not in self.nodes]
@@ -71,7 +73,7 @@ class Tree:
             )
         return old[0] if old else None
 
-    def _remark_on_codes(self, node: Node) -> None:
+    def _remark_on_codes(self, node: UnitNode) -> None:
         own = node.existing.id if node.existing else None
         if others := [unit for unit in self._known.former.get(node.code, []) if unit.id != own]:
             node.row.remark(
@@ -82,7 +84,7 @@ class Tree:
             if former.code != node.code and (row or (unit and unit.id != own)):
                 node.row.remark(f"Its former code {former.code} is another unit's code; who names it means that one.")
 
-    def _find_parent(self, node: Node, parents: dict[str, Unit]) -> None:
+    def _find_parent(self, node: UnitNode, parents: dict[str, Unit]) -> None:
         code, row, existing = node.row.text("parent"), node.row, node.existing
         if existing and not row.table.has("parent"):
             node.parent = parents.get(existing.parent_id or "")
@@ -100,7 +102,7 @@ class Tree:
                 "An import does not move a unit with all that is below it: give the superior that it has.",
             )
 
-    def _named(self, row: Row, code: str) -> "Node | Unit | None":
+    def _named(self, row: TableRow, code: str) -> "UnitNode | Unit | None":
         """What a row names as its superior: by a code of the file or of a unit, or else by a former one of either."""
         if node := self.nodes.get(code):
             return node
@@ -130,21 +132,21 @@ class Tree:
                 )
 
     def _check_cycles(self) -> None:
-        done: set[Node] = set()
+        done: set[UnitNode] = set()
         for start in self.nodes.values():
-            way: list[Node] = []
-            node: Node | Unit | None = start
-            while isinstance(node, Node) and node not in done and node not in way:
+            way: list[UnitNode] = []
+            node: UnitNode | Unit | None = start
+            while isinstance(node, UnitNode) and node not in done and node not in way:
                 way.append(node)
                 node = node.parent
-            if isinstance(node, Node) and node in way:
+            if isinstance(node, UnitNode) and node in way:
                 circle = way[way.index(node) :]
                 codes = " > ".join(each.code for each in [*circle, node])
                 node.row.fault("parent", f"The unit would stand below itself: {codes}.")
             done.update(way)
 
 
-def _check_level(node: Node) -> None:
+def _check_level(node: UnitNode) -> None:
     level, parent = node.level, node.parent
     if level is None or parent is None or parent.level is None:
         return  # a fault of its own by now, or of the row above
@@ -154,15 +156,15 @@ def _check_level(node: Node) -> None:
         node.row.fault("parent", f"A {level.value} stands below {below}; {parent.code} is a {parent.level.value}.")
 
 
-def _id_of(parent: Node | Unit) -> str | None:
-    unit = parent.existing if isinstance(parent, Node) else parent
+def _id_of(parent: UnitNode | Unit) -> str | None:
+    unit = parent.existing if isinstance(parent, UnitNode) else parent
     return str(unit.id) if unit else None
 
 
-def in_freeing_order(recoded: Sequence[Node]) -> list[Node]:
+def in_freeing_order(recoded: Sequence[UnitNode]) -> list[UnitNode]:
     """Units whose code changes, each after the one that has its new code now; a fault where they wait for each other."""
     waiting = {node.existing.code: node for node in recoded if node.existing}
-    ordered: list[Node] = []
+    ordered: list[UnitNode] = []
     while waiting:
         free = [(old, node) for old, node in waiting.items() if node.code not in waiting]
         if not free:

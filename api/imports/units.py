@@ -10,9 +10,9 @@ from datetime import datetime
 
 import strawberry
 
-from api.imports.plans import POSITION_COLUMNS, Plan, batches_of, differences_of, position_of, worded_position
-from api.imports.tables import Column, Row, Table, plain
-from api.imports.unit_tree import Node, Tree, in_freeing_order
+from api.imports.plans import POSITION_COLUMNS, ImportPlan, batches_of, differences_of, position_of, worded_position
+from api.imports.tables import Column, ImportTable, TableRow, plain
+from api.imports.unit_tree import Tree, UnitNode, in_freeing_order
 from schema.core.ids import compose
 from schema.geography.positions import GeoPoint
 from schema.organisation.units import FormerName, Unit, UnitLevel, path_below
@@ -50,7 +50,7 @@ EXAMPLE = (
 )
 
 
-async def plan(store: Store, table: Table, *, now: datetime, random: Callable[[int], bytes]) -> Plan[Unit]:
+async def plan(store: Store, table: ImportTable, *, now: datetime, random: Callable[[int], bytes]) -> ImportPlan[Unit]:
     """Raise `BadTable` with all faults; nothing is written."""
     tree = Tree(_nodes(table))
     await tree.join(store)
@@ -58,15 +58,15 @@ async def plan(store: Store, table: Table, *, now: datetime, random: Callable[[i
     positions = {node: position_of(node.row, node.existing.position if node.existing else None) for node in nodes}
     recoded = in_freeing_order([node for node in nodes if node.existing and node.existing.code != node.code])
     table.check()
-    built: dict[Node, Unit] = {}
+    built: dict[UnitNode, Unit] = {}
 
-    def build(node: Node) -> Unit:
+    def build(node: UnitNode) -> Unit:
         if node not in built:
-            above = build(node.parent) if isinstance(node.parent, Node) else node.parent
+            above = build(node.parent) if isinstance(node.parent, UnitNode) else node.parent
             built[node] = _unit(node, above, positions[node], now, random)
         return built[node]
 
-    made = Plan[Unit](store.units.put_all)
+    made = ImportPlan[Unit](store.units.put_all)
     written = []
     for node in nodes:
         unit = build(node)
@@ -77,8 +77,8 @@ async def plan(store: Store, table: Table, *, now: datetime, random: Callable[[i
     return made
 
 
-def _nodes(table: Table) -> dict[str, Node]:
-    nodes: dict[str, Node] = {}
+def _nodes(table: ImportTable) -> dict[str, UnitNode]:
+    nodes: dict[str, UnitNode] = {}
     for row in table.rows:
         code, level = row.text("code"), LEVELS.get(plain(row.text("level")))
         if row.text("level") and level is None:
@@ -86,11 +86,11 @@ def _nodes(table: Table) -> dict[str, Node]:
         if code in nodes:
             row.fault("code", f"Row {nodes[code].row.number} has the code {code} already: keep one of the two.")
         elif code:
-            nodes[code] = Node(row, code, level, _formers(row))
+            nodes[code] = UnitNode(row, code, level, _formers(row))
     return nodes
 
 
-def _formers(row: Row) -> list[FormerName]:
+def _formers(row: TableRow) -> list[FormerName]:
     """Former codes and names in pairs; where only one of the two lists is given, the other is what it is now."""
     codes, names = row.codes("former_codes"), row.names("former_names")
     if codes and names and len(codes) != len(names):
@@ -101,7 +101,7 @@ def _formers(row: Row) -> list[FormerName]:
 
 
 def _unit(
-    node: Node, above: Unit | None, position: GeoPoint | None, now: datetime, random: Callable[[int], bytes]
+    node: UnitNode, above: Unit | None, position: GeoPoint | None, now: datetime, random: Callable[[int], bytes]
 ) -> Unit:
     if node.level is None:
         raise ValueError("Only a row without faults becomes a unit.")
@@ -124,7 +124,7 @@ def _unit(
     )
 
 
-def _names_formers(row: Row) -> bool:
+def _names_formers(row: TableRow) -> bool:
     return row.table.has("former_codes") or row.table.has("former_names")
 
 
@@ -144,7 +144,7 @@ def _values(unit: Unit) -> dict[str, str]:
     }
 
 
-def _batches(recoded: list[Node], written: list[Node], built: dict[Node, Unit]) -> list[list[Unit]]:
+def _batches(recoded: list[UnitNode], written: list[UnitNode], built: dict[UnitNode, Unit]) -> list[list[Unit]]:
     """Codes are freed before they are taken, and those above stored before those below.
 
     So an import that was killed finds every unit that it has used, and completes when it is run again.

@@ -13,8 +13,8 @@ from typing import TypeVar
 import strawberry
 
 from api.accounts.passwords import Passwords
-from api.imports.plans import Difference, Plan, UnitNames, batches_of, codes_of, differences_of, looked_up
-from api.imports.tables import Column, Row, Table, plain
+from api.imports.plans import Difference, ImportPlan, UnitNames, batches_of, codes_of, differences_of, fetch_by_names
+from api.imports.tables import Column, ImportTable, TableRow, plain
 from schema.access.viewers import Clearance, Role
 from schema.accounts.sessions import MAX_USER_NAME, MIN_PASSWORD, normal_user_name
 from schema.accounts.users import User
@@ -62,17 +62,17 @@ EXAMPLE = (
 Choice = TypeVar("Choice", bound=Enum)
 
 
-async def plan(store: Store, table: Table, *, now: datetime, random: Callable[[int], bytes]) -> Plan[User]:
+async def plan(store: Store, table: ImportTable, *, now: datetime, random: Callable[[int], bytes]) -> ImportPlan[User]:
     """Raise `BadTable` with all faults; nothing is written."""
     rows = _by_name(table)
-    known = {user.user_name: user for user in await looked_up(store.users.named, list(rows))}
+    known = {user.user_name: user for user in await fetch_by_names(store.users.named, list(rows))}
     old_ids = [id for user in known.values() for id in (*user.scope_ids, user.office_id or "")]
     codes = [code for row in rows.values() for code in (*row.codes("scopes"), row.text("office"))]
     units = await UnitNames.among(store, codes)
-    by_id = {str(unit.id): unit for unit in [*units.present.values(), *await looked_up(store.units.many, old_ids)]}
+    by_id = {str(unit.id): unit for unit in [*units.present.values(), *await fetch_by_names(store.units.many, old_ids)]}
     await _check_subjects(store, rows)
     passwords = Given(Passwords())
-    made, written = Plan[User](lambda users: _keep(store, passwords, users, now)), []
+    made, written = ImportPlan[User](lambda users: _keep(store, passwords, users, now)), []
     for name, row in rows.items():
         old = known.get(name)
         user = _user(row, name, old, units, now, random)
@@ -99,7 +99,7 @@ class Given:
     new: dict[str, str] = field(default_factory=dict, repr=False)
     passed_over: int = 0
 
-    async def read(self, row: Row, user: User, old: User | None) -> Difference | None:
+    async def read(self, row: TableRow, user: User, old: User | None) -> Difference | None:
         """What the row's passwords change."""
         for column in ("password", "new_password"):
             if row.text(column) and len(row.text(column)) < MIN_PASSWORD:
@@ -119,10 +119,10 @@ class Given:
         return Difference("password", "none", "set")
 
 
-async def _check_subjects(store: Store, rows: Mapping[str, Row]) -> None:
+async def _check_subjects(store: Store, rows: Mapping[str, TableRow]) -> None:
     """An identity provider's subject is one person's."""
-    known = {user.subject: user for user in await looked_up(store.users.known_as, _subjects(rows))}
-    first: dict[str, Row] = {}
+    known = {user.subject: user for user in await fetch_by_names(store.users.known_as, _subjects(rows))}
+    first: dict[str, TableRow] = {}
     for name, row in rows.items():
         if not (subject := row.text("subject")):
             continue
@@ -133,7 +133,7 @@ async def _check_subjects(store: Store, rows: Mapping[str, Row]) -> None:
         first.setdefault(subject, row)
 
 
-def _subjects(rows: Mapping[str, Row]) -> list[str]:
+def _subjects(rows: Mapping[str, TableRow]) -> list[str]:
     return [row.text("subject") for row in rows.values()]
 
 
@@ -153,8 +153,8 @@ async def _keep(store: Store, given: Given, users: list[User], now: datetime) ->
             await store.users.set_password(user.id, await given.passwords.hash(new), now)
 
 
-def _by_name(table: Table) -> dict[str, Row]:
-    rows: dict[str, Row] = {}
+def _by_name(table: ImportTable) -> dict[str, TableRow]:
+    rows: dict[str, TableRow] = {}
     for row in table.rows:
         name = normal_user_name(row.text("user_name"))
         if name in rows:
@@ -165,7 +165,7 @@ def _by_name(table: Table) -> dict[str, Row]:
 
 
 def _user(
-    row: Row, name: str, old: User | None, units: UnitNames, now: datetime, random: Callable[[int], bytes]
+    row: TableRow, name: str, old: User | None, units: UnitNames, now: datetime, random: Callable[[int], bytes]
 ) -> User:
     user = old or User(
         id=strawberry.ID(compose("usr", now, random(10))), display_name="", roles=[], user_name=name, created_at=now
@@ -193,7 +193,7 @@ def _user(
     return user
 
 
-def _chosen(row: Row, column: str, choices: Mapping[str, Choice], kind: type[Choice]) -> list[Choice]:
+def _chosen(row: TableRow, column: str, choices: Mapping[str, Choice], kind: type[Choice]) -> list[Choice]:
     """What a cell lists of a vocabulary, in the vocabulary's order."""
     found = set()
     for words in row.codes(column):

@@ -11,7 +11,7 @@ import anyio
 T = TypeVar("T")
 
 
-async def many_hands(
+async def run_concurrently(
     claim: Callable[[], Awaitable[T | None]], do: Callable[[T], Awaitable[None]], *, most: int
 ) -> None:
     """Claim and do pieces, `most` at a time, until none is left; what can't be claimed now is asked for after each.

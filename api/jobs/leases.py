@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import anyio
 
 from schema.core.refusals import Refusal
-from storage.mongodb.errors import StoreFault
+from storage.mongodb.errors import StoreError
 from storage.processes.task_groups import collapse_exception_groups
 
 LEASE = timedelta(seconds=15)
@@ -27,7 +27,7 @@ async def held(
         is_held = True
         while is_held:
             await anyio.sleep(lease / timedelta(seconds=3))
-            with suppress(Refusal, StoreFault):  # the database may be back before the lease ends
+            with suppress(Refusal, StoreError):  # the database may be back before the lease ends
                 is_held = await hold(now() + lease)
 
     with collapse_exception_groups():

@@ -10,18 +10,18 @@ from datetime import datetime, timedelta
 import structlog
 
 from api.graphql.context import Context
-from schema.core.ids import checked
+from schema.core.ids import validate_id
 from schema.core.refusals import NextStep, Refusal, RefusalCode
 from schema.media.media import Media, MediaDraft, expect, same_medium
 from schema.media.uploads import UploadRequest
 from storage.s3 import multipart
-from storage.s3.client import Declined
+from storage.s3.client import ObjectStoreDeclinedError
 from storage.store import Store
 
-MOST_UNNAMED = 500
+MAX_UNNAMED = 500
 """Of one person at once: a week offline is 1,500 photos, sent with their observations batch by batch."""
 UNNAMED_FOR = timedelta(days=30)
-MOST_AT_ONCE = 500
+MAX_AT_ONCE = 500
 log = structlog.get_logger(__name__)
 
 
@@ -30,7 +30,7 @@ async def announced(
 ) -> dict[str, Media]:
     """Record what is announced and not known yet: media by id; why not is added to `refusals`, by the request's place."""
     fresh: dict[str, Media] = {}
-    room = MOST_UNNAMED
+    room = MAX_UNNAMED
     if any(request.announcement for request in requests):
         room -= await context.store.media.count_unnamed(context.actor.user_id)
     for index, request in enumerate(requests):
@@ -73,7 +73,7 @@ def _expected(context: Context, request: UploadRequest, field: str) -> Media:
     )
     return expect(
         draft,
-        observation_id=checked(said.observation_id, "obs", field=f"{field}.observationId"),
+        observation_id=validate_id(said.observation_id, "obs", field=f"{field}.observationId"),
         uploader_id=context.actor.user_id,
         now=context.now,
         max_bytes=context.settings.max_media_bytes,
@@ -87,7 +87,7 @@ async def sweep_unnamed(store: Store, now: datetime, measured: Callable[[str], A
     First the record, by one conditional delete: an observation that comes at that moment announces the medium anew.
     """
     before = now - UNNAMED_FOR
-    for media in await store.media.unnamed(before, MOST_AT_ONCE):
+    for media in await store.media.unnamed(before, MAX_AT_ONCE):
         if await store.observations.names(media.observation_id, media.id):
             await store.media.name([media.id])
         elif await store.media.drop_unnamed(media.id, before):
@@ -102,5 +102,5 @@ async def _delete_bytes(store: Store, media: Media) -> None:
     for key in (media.key, *(each.key for each in media.thumbnails)):
         try:
             await store.objects.ask("delete_object", Key=key)
-        except Declined as no:  # under a legal hold, which only the store's operator lifts
+        except ObjectStoreDeclinedError as no:  # under a legal hold, which only the store's operator lifts
             log.warning("work failed", work="unnamed", media=media.id, code=no.code)

@@ -9,18 +9,18 @@ from collections.abc import Sequence
 from api.graphql.context import Context
 from schema.media.media import ARRIVED, Media
 
-MOST_COPIED_BYTES = 4 * 2**30
+MAX_COPIED_BYTES = 4 * 2**30
 """Of the same bytes of one person's, in all: without a bound a phone could fill the store and send nothing."""
 
 
-async def met_by_twins(context: Context, media: Sequence[Media]) -> list[Media]:
+async def mark_duplicates_uploaded(context: Context, media: Sequence[Media]) -> list[Media]:
     """The viewer's media as they are once those have arrived of which the store has the bytes already.
 
     One query, and two commands more where there are such; raises only what the database does.
     """
     missing = [each for each in media if each.state not in ARRIVED and not each.copy_failed]
     known = await context.store.media.known_bytes(context.actor.user_id, {each.sha256 for each in missing})
-    room = {same: MOST_COPIED_BYTES // same[1] - count for same, count in known.items()}
+    room = {same: MAX_COPIED_BYTES // same[1] - count for same, count in known.items()}
     met = []
     for each in missing:
         same = each.sha256, int(each.byte_size)

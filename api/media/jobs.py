@@ -7,13 +7,13 @@ from api.graphql.context import clock
 from api.jobs.job import EVERY_HOUR, Job, Queue, Resources, Run
 from api.media.announcements import sweep_unnamed
 from api.media.upload_cleanup import sweep_uploads
-from api.media.verification import MediaWork
+from api.media.verification import MediaVerifier
 
 
 async def _verify(resources: Resources) -> Callable[[], Awaitable[bool]]:
     days = timedelta(days=resources.settings.upload_abandoned_days)
     measured = resources.metrics.work
-    return MediaWork(
+    return MediaVerifier(
         resources.store, resources.decoder, resources.folder, clock, give_up_after=days, measured=measured
     ).do_one
 

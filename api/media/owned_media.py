@@ -10,7 +10,7 @@ import anyio
 
 from api.graphql.context import Context, at_most
 from api.graphql.item_isolation import isolated
-from schema.core.ids import checked
+from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode, Refused
 from schema.media.media import Media
 
@@ -32,7 +32,7 @@ async def of_ones_own(context: Context, ids: Sequence[str]) -> dict[str, Media]:
 
 def one_of(mine: dict[str, Media], id: str) -> Media:
     """Raise `Refusal(BAD_ID)` or, where it is not among them, `Refusal(NOT_FOUND)`."""
-    media = mine.get(checked(id, "med"))
+    media = mine.get(validate_id(id, "med"))
     if media is None:
         raise Refusal(RefusalCode.NOT_FOUND)
     return media

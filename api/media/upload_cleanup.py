@@ -17,8 +17,8 @@ from storage.store import Store
 
 SAFE_AGE = timedelta(days=1)
 """No request, and no clock that is wrong, keeps an upload from being named for so long after it was begun."""
-MOST_AT_ONCE = 500
-MOST_FAILURES = 10
+MAX_AT_ONCE = 500
+MAX_FAILURES = 10
 log = structlog.get_logger(__name__)
 
 
@@ -30,14 +30,14 @@ async def sweep_uploads(store: Store, now: datetime, *, unused_for: timedelta) -
 
 async def _give_up_unused(store: Store, now: datetime, since: datetime) -> None:
     failures = 0
-    for media in await store.media.unused_uploads(since, MOST_AT_ONCE):
+    for media in await store.media.unused_uploads(since, MAX_AT_ONCE):
         try:
             await _settle(store, media, now)
         except Refusal:
             # One that the store can't join may not stand in the way of the others; a store that is down does.
             log.warning("work failed", work="sweep", media=media.id)
             failures += 1
-            if failures == MOST_FAILURES:
+            if failures == MAX_FAILURES:
                 raise
 
 
@@ -52,8 +52,8 @@ async def _settle(store: Store, media: Media, now: datetime) -> None:
 async def _give_up_unnamed(store: Store, now: datetime) -> None:
     """What a killed process began or forgot; an upload for anything but our media is none of our business."""
     found = await multipart.still_open(store.objects, FOLDER, begun_before=now - SAFE_AGE)
-    for start in range(0, len(found), MOST_AT_ONCE):
-        uploads = found[start : start + MOST_AT_ONCE]
+    for start in range(0, len(found), MAX_AT_ONCE):
+        uploads = found[start : start + MAX_AT_ONCE]
         ids = {medium_of(each.key) or "" for each in uploads}
         known = {str(media.id): media for media in await store.media.many(sorted(ids))}
         for each in uploads:

@@ -10,7 +10,7 @@ import strawberry
 
 from api.graphql.context import Context
 from api.media.announcements import announced
-from api.media.deduplication import met_by_twins
+from api.media.deduplication import mark_duplicates_uploaded
 from api.media.owned_media import most_at_once, of_ones_own, one_of, settled
 from api.media.upload_confirmation import arrive
 from schema.core.refusals import Refusal, RefusalCode, Refused
@@ -29,7 +29,7 @@ from schema.media.uploads import (
     part_bytes_of,
 )
 from storage.s3 import multipart
-from storage.s3.client import Put, Signed
+from storage.s3.client import Put, SignedUrl
 
 MAX_PARTS_AT_ONCE = 512
 MAX_PARTS = 10_000
@@ -61,7 +61,7 @@ def _whole(media: Media) -> Put:
     return Put(media.key, media.byte_size, media.content_type, media.sha256, media.md5)
 
 
-def _headers(signed: Signed) -> list[UploadHeader]:
+def _headers(signed: SignedUrl) -> list[UploadHeader]:
     return [UploadHeader(name=name, value=value) for name, value in signed.headers]
 
 
@@ -73,7 +73,7 @@ async def request_uploads(context: Context, requests: Sequence[UploadRequest]) -
     fresh = await announced(context, requests, mine, refusals)
     mine |= fresh
     asked = {str(request.media_id) for index, request in enumerate(requests) if index not in refusals} & mine.keys()
-    mine |= {str(each.id): each for each in await met_by_twins(context, [mine[id] for id in sorted(asked)])}
+    mine |= {str(each.id): each for each in await mark_duplicates_uploaded(context, [mine[id] for id in sorted(asked)])}
     put = {str(request.media_id): request for request in requests if not request.form}
     to_be_put = [each for each in mine.values() if each.id in put]
     _check_parts(context, [(each, put[str(each.id)]) for each in to_be_put])

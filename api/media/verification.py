@@ -23,15 +23,15 @@ from schema.geography.positions import Datum, GeoPoint, GeoPointInput, PositionS
 from schema.media.media import Media, MediaRejection, MediaState, Rendition, Thumbnail
 from schema.media.media_facts import MediaDamage, MediaFacts, MotionVideo, PositionAbsence
 from storage.formats.content_types import sniff
-from storage.formats.results import Damage, Picture
-from storage.formats.sandbox import Decoder, DecoderUnavailable
+from storage.formats.results import Damage, ReadResult
+from storage.formats.sandbox import Decoder, DecoderUnavailableError
 from storage.media.upload_completion import has_arrived
-from storage.mongodb.errors import StoreFault
-from storage.s3.client import Declined, Downloaded
+from storage.mongodb.errors import StoreError
+from storage.s3.client import Downloaded, ObjectStoreDeclinedError
 from storage.store import Store
 
 RENDITIONS = (Rendition.LARGE, Rendition.SMALL)
-LONGEST_WAIT = timedelta(days=1)
+MAX_WAIT = timedelta(days=1)
 PAUSE = timedelta(seconds=30)
 """The longest before work that failed is tried again."""
 FAILURES = 3
@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class MediaWork:
+class MediaVerifier:
     """`folder` holds the one file in work; `now` is the clock; three signs of life are given in the time of a `lease`."""
 
     store: Store
@@ -67,7 +67,7 @@ class MediaWork:
             try:
                 with self.measured("verify" if media.state is MediaState.UPLOADED else "look"):
                     await (self.verify(media) if media.state is MediaState.UPLOADED else self._look_for(media))
-            except (Refusal, StoreFault, DecoderUnavailable, OSError) as error:  # OSError: a full disk, above all
+            except (Refusal, StoreError, DecoderUnavailableError, OSError) as error:  # OSError: a full disk, above all
                 log.warning("work failed", work="media", reason=type(error).__name__, attempt=media.attempts)
                 failed = True
         if failed:
@@ -84,7 +84,7 @@ class MediaWork:
             # Its draft was refused, or never got through. The same draft sent again has it looked for again.
             await self.store.media.give_up(media)
             return
-        await self.store.media.postpone(media, self.now() + min(waited, LONGEST_WAIT))
+        await self.store.media.postpone(media, self.now() + min(waited, MAX_WAIT))
 
     async def verify(self, media: Media) -> None:
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
@@ -117,7 +117,7 @@ class MediaWork:
             return False
         try:
             await objects.put_file(media.key, path, media.content_type, media.sha256)
-        except Declined:
+        except ObjectStoreDeclinedError:
             return await objects.size_of(media.key) is not None  # it came by itself at the same moment
         return True
 
@@ -125,7 +125,7 @@ class MediaWork:
         """Have the store keep the original from everybody, where it can; a key that may not do that is no reason to wait."""
         try:
             await self.store.objects.hold(media.key)
-        except Declined as no:
+        except ObjectStoreDeclinedError as no:
             log.warning("no legal hold", media=media.id, code=no.code)
 
     async def _read(self, media: Media, path: Path, found: Downloaded) -> None:
@@ -142,7 +142,7 @@ class MediaWork:
         await self.store.likenesses.keep(media.id, picture.likeness)
         await self.store.media.ready(media.id, self.now(), facts_of(picture), thumbnails, key=media.key)
 
-    async def _keep_thumbnails(self, media: Media, picture: Picture) -> Sequence[Thumbnail]:
+    async def _keep_thumbnails(self, media: Media, picture: ReadResult) -> Sequence[Thumbnail]:
         kept = []
         for rendition, made in zip(RENDITIONS, picture.thumbnails, strict=False):
             digest = hashlib.sha256(made.data).hexdigest()
@@ -153,7 +153,7 @@ class MediaWork:
         return kept
 
 
-def facts_of(picture: Picture) -> MediaFacts:
+def facts_of(picture: ReadResult) -> MediaFacts:
     """A picture's own word, in the vocabulary's terms."""
     position = _position(picture)
     located = locate(position) if position else None
@@ -187,7 +187,7 @@ def facts_of(picture: Picture) -> MediaFacts:
     )
 
 
-def _position(picture: Picture) -> GeoPointInput | None:
+def _position(picture: ReadResult) -> GeoPointInput | None:
     """The position as the file gives it; None also for a datum that can't be converted, which would put it elsewhere."""
     position = picture.position
     datum = _datum(position.datum) if position else None
@@ -212,13 +212,13 @@ def _datum(named: str | None) -> Datum | None:
     return names.get(letters, Datum.WGS84 if letters.startswith(("WGS84", "WGS1984", "CGCS2000", "ITRF")) else None)
 
 
-def _stated(picture: Picture) -> tuple[float, float] | tuple[None, None]:
+def _stated(picture: ReadResult) -> tuple[float, float] | tuple[None, None]:
     if picture.position:  # of a datum that can't be converted
         return picture.position.latitude, picture.position.longitude
     return picture.stated or (None, None)
 
 
-def _position_absent(picture: Picture, located: GeoPoint | None) -> PositionAbsence | None:
+def _position_absent(picture: ReadResult, located: GeoPoint | None) -> PositionAbsence | None:
     if picture.position_problem:
         return PositionAbsence(picture.position_problem.value)
     if located and located.problem:

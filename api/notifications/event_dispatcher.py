@@ -12,10 +12,10 @@ from typing import Protocol
 import structlog
 
 from schema.core.refusals import Refusal
-from storage.mongodb.errors import HistoryLost, StoreFault
-from storage.notifications.record_events import Batch, Notice, NoticeLog
+from storage.mongodb.errors import HistoryLostError, StoreError
+from storage.notifications.record_events import Batch, RecordEvent, RecordEventLog
 
-MOST_KEPT = 10_000
+MAX_KEPT = 10_000
 """Some 10 MB; those who were away for longer pull everything, which costs less than so many events."""
 AGAIN_SECONDS = 1.0
 REACH_SECONDS = 20.0
@@ -23,10 +23,10 @@ REACH_SECONDS = 20.0
 log = structlog.get_logger(__name__)
 
 
-class Reader(Protocol):
+class EventListener(Protocol):
     """One subscriber, as the board knows it; none of these calls waits."""
 
-    def offer(self, notice: Notice) -> None: ...
+    def offer(self, notice: RecordEvent) -> None: ...
     def reached(self, position: str) -> None:
         """There is nothing else up to here."""
 
@@ -37,16 +37,16 @@ class Reader(Protocol):
         """The server is going down."""
 
 
-class Board:
-    def __init__(self, notices: NoticeLog) -> None:
+class EventDispatcher:
+    def __init__(self, notices: RecordEventLog) -> None:
         self._log = notices
-        self._kept: deque[Notice] = deque()
+        self._kept: deque[RecordEvent] = deque()
         self._floor = self._head = ""
         self._too_far = ""
         """From here on back there is more than is read for anybody: nobody has it read again to find that out."""
         self._begun = asyncio.Event()
         self._reaching = asyncio.Lock()
-        self._readers: set[Reader] = set()
+        self._readers: set[EventListener] = set()
         self.stopping = asyncio.Event()
 
     async def run(self) -> None:
@@ -56,10 +56,10 @@ class Board:
                 async with self._log.reading(self._head or None) as reader:
                     while True:
                         self._post(await reader.next())
-            except HistoryLost:
+            except HistoryLostError:
                 log.warning("The history of changes was overwritten before it was read; all subscribers pull anew.")
                 self._begin_anew()
-            except (Refusal, StoreFault) as error:
+            except (Refusal, StoreError) as error:
                 log.warning("work failed", work="notices", reason=type(error).__name__)
             except Exception:
                 log.exception("work failed", work="notices")  # the process serves on
@@ -71,10 +71,10 @@ class Board:
         for reader in self._readers:
             reader.stop()
 
-    async def join(self, reader: Reader, since: str | None) -> str:
+    async def join(self, reader: EventListener, since: str | None) -> str:
         """Tell `reader` of all that comes after `since`, or from now on; the position it begins at.
 
-        Raise `HistoryLost` where too much lies between. Until the database can be read, this waits.
+        Raise `HistoryLostError` where too much lies between. Until the database can be read, this waits.
         """
         await self._begun.wait()
         if since is not None and since < self._floor:
@@ -89,7 +89,7 @@ class Board:
             reader.stop()
         return start
 
-    def leave(self, reader: Reader) -> None:
+    def leave(self, reader: EventListener) -> None:
         self._readers.discard(reader)
 
     @property
@@ -112,7 +112,7 @@ class Board:
                 reader.lost()  # only now: what they pull then is no older than what they are told from here on
         for notice in notices:
             self._kept.append(notice)
-            if len(self._kept) > MOST_KEPT:
+            if len(self._kept) > MAX_KEPT:
                 self._floor = self._kept.popleft().position
             for reader in self._readers:
                 reader.offer(notice)
@@ -132,19 +132,19 @@ class Board:
             if since >= floor:
                 return
             if since <= self._too_far:
-                raise HistoryLost
-            found: list[Notice] = []
+                raise HistoryLostError
+            found: list[RecordEvent] = []
             async with self._log.reading(since) as reader:
                 reached, deadline = since, asyncio.get_running_loop().time() + REACH_SECONDS
                 while reached < floor:
                     batch = await reader.next()
                     if batch.position < floor and not batch.notices:
-                        await self._log.stir()
+                        await self._log.write_heartbeat()
                     found += takewhile(lambda each: each.position <= floor, batch.notices)
                     reached = batch.position
                     is_late = asyncio.get_running_loop().time() > deadline
-                    if is_late or len(found) + len(self._kept) > MOST_KEPT or floor != self._floor:
+                    if is_late or len(found) + len(self._kept) > MAX_KEPT or floor != self._floor:
                         self._too_far = since if self._floor else ""
-                        raise HistoryLost
+                        raise HistoryLostError
             self._kept.extendleft(reversed(found))
             self._floor = since

@@ -1,4 +1,4 @@
-"""Outgoing calls to addresses that people typed in: only to where such a call may go, and to nowhere else on the way.
+"""OutboundHttp calls to addresses that people typed in: only to where such a call may go, and to nowhere else on the way.
 
 An address is resolved once for a call, held against the rules, and then called by that number: a name that answers
 otherwise a moment later leads nowhere. What is sent is left to `webhook_work.py`.
@@ -23,7 +23,7 @@ LOOKUP_SECONDS = 5.0
 NAT64 = IPv6Network("64:ff9b::/96")
 
 
-class NotThere(Exception):  # noqa: N818
+class UnreachableAddressError(Exception):
     """The call may not, or can't, be made; the text says why to whoever set the address."""
 
 
@@ -48,14 +48,17 @@ async def look_up(host: str, port: int) -> Sequence[str]:
     return [str(each[4][0]) for each in found]
 
 
-class Outgoing:
+class OutboundHttp:
     def __init__(self, rules: Rules, client: httpx.AsyncClient, *, resolve: Resolve = look_up) -> None:
         self._rules = rules
         self._client = client
         self._resolve = resolve
 
     async def check(self, url: str) -> Address:
-        """Where a call to `url` would go now. Raise `NotThere`, or `Refusal(BAD_INPUT)` for what is no such address."""
+        """Where a call to `url` would go now.
+
+        Raise `UnreachableAddressError`, or `Refusal(BAD_INPUT)` for what is no such address.
+        """
         host = check_url(url, plain=self._rules.loopback)
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -63,19 +66,22 @@ class Outgoing:
             async with asyncio.timeout(LOOKUP_SECONDS):
                 found = [ip_address(each.partition("%")[0]) for each in await self._resolve(host, port)]
         except (OSError, ValueError, TimeoutError):
-            raise NotThere("The host can't be found.") from None
+            raise UnreachableAddressError("The host can't be found.") from None
         if not found or not all(self._rules.admit(each) for each in found):
-            raise NotThere("The host lies where calls from here may not go.")
+            raise UnreachableAddressError("The host lies where calls from here may not go.")
         if parts.scheme == "http" and not all(_inner(each).is_loopback for each in found):
-            raise NotThere("Plain http is for this machine alone.")
+            raise UnreachableAddressError("Plain http is for this machine alone.")
         return found[0]
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
-        """The status of the answer, whose body is not read and whose redirects are not followed. Raise `NotThere`."""
+        """The status of the answer, whose body is not read and whose redirects are not followed.
+
+        Raise `UnreachableAddressError`.
+        """
         try:
             address = await self.check(url)
         except Refusal as refusal:
-            raise NotThere(refusal.message) from None
+            raise UnreachableAddressError(refusal.message) from None
         target = httpx.URL(url)
         pinned = target.copy_with(host=str(address))
         own = {**headers, "Host": target.netloc.decode("ascii")}
@@ -87,9 +93,9 @@ class Outgoing:
             ):
                 return answer.status_code
         except TimeoutError:
-            raise NotThere("It did not answer in time.") from None
+            raise UnreachableAddressError("It did not answer in time.") from None
         except httpx.HTTPError as error:
-            raise NotThere(f"It could not be reached ({type(error).__name__}).") from None
+            raise UnreachableAddressError(f"It could not be reached ({type(error).__name__}).") from None
 
 
 def caller() -> httpx.AsyncClient:

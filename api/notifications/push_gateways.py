@@ -18,7 +18,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, RSAKey
 
-from api.settings import BadSetting, Settings
+from api.settings import SettingError, Settings
 from schema.notifications.push_tokens import PushService
 
 KIND = "changes"
@@ -60,14 +60,14 @@ class Fcm:
     """Firebase Cloud Messaging, HTTP v1; `account` is the service account's key file as Google gives it out."""
 
     def __init__(self, client: httpx.AsyncClient, account: Mapping[str, Any], url: str) -> None:
-        """Raise `BadSetting` for what is no such file."""
+        """Raise `SettingError` for what is no such file."""
         self._client = client
         try:
             self._key = RSAKey.import_key(account["private_key"])
             self._email, self._token_url = account["client_email"], account["token_uri"]
             self._url = f"{url}/v1/projects/{account['project_id']}/messages:send"
         except (KeyError, TypeError, ValueError, JoseError):
-            raise BadSetting("MINGCHA_FCM_ACCOUNT must name the JSON key file of a service account.") from None
+            raise SettingError("MINGCHA_FCM_ACCOUNT must name the JSON key file of a service account.") from None
         self._bearer: _Bearer | None = None
         self._asking = anyio.Lock()
 
@@ -82,7 +82,7 @@ class Fcm:
             answer = await self._client.post(
                 self._url, json={"message": message}, headers={"Authorization": f"Bearer {bearer}"}
             )
-        except (httpx.HTTPError, _NotNow):
+        except (httpx.HTTPError, _RetryLaterError):
             return Woken.LATER
         return self._read(answer)
 
@@ -120,7 +120,7 @@ class Fcm:
         told = _json(answer)
         token, seconds = told.get("access_token"), told.get("expires_in", 0)
         if not (answer.is_success and isinstance(token, str) and isinstance(seconds, int | float)):
-            raise _NotNow
+            raise _RetryLaterError
         return _Bearer(token, now + seconds - EARLY_SECONDS)
 
 
@@ -128,12 +128,12 @@ class Apns:
     """Apple Push Notification service with a provider token; `key` is the .p8 file's text, `topic` the app's bundle id."""
 
     def __init__(self, client: httpx.AsyncClient, *, key: str, key_id: str, team_id: str, topic: str, url: str) -> None:
-        """Raise `BadSetting` for what is no such key."""
+        """Raise `SettingError` for what is no such key."""
         self._client = client
         try:
             self._key = ECKey.import_key(key)
         except (ValueError, TypeError, JoseError):
-            raise BadSetting("MINGCHA_APNS_KEY must name the .p8 file of a key for APNs.") from None
+            raise SettingError("MINGCHA_APNS_KEY must name the .p8 file of a key for APNs.") from None
         self._key_id, self._team_id, self._topic, self._url = key_id, team_id, topic, url
         self._bearer: _Bearer | None = None
 
@@ -170,7 +170,7 @@ class Apns:
         return self._bearer.text
 
 
-class _NotNow(Exception):  # noqa: N818
+class _RetryLaterError(Exception):
     """No access token is to be had at present."""
 
 
@@ -180,7 +180,7 @@ def push_caller() -> httpx.AsyncClient:
 
 
 def gateways(settings: Settings, client: httpx.AsyncClient) -> dict[PushService, PushGateway]:
-    """Those that the settings name; none is no fault. Raise `BadSetting` for what does not go together."""
+    """Those that the settings name; none is no fault. Raise `SettingError` for what does not go together."""
     found: dict[PushService, PushGateway] = {}
     if settings.fcm_account:
         try:
@@ -192,7 +192,7 @@ def gateways(settings: Settings, client: httpx.AsyncClient) -> dict[PushService,
     if settings.apns_key or any(named):
         key_id, team_id, topic = named
         if not (settings.apns_key and key_id and team_id and topic):
-            raise BadSetting(
+            raise SettingError(
                 "MINGCHA_APNS_KEY, MINGCHA_APNS_KEY_ID, MINGCHA_APNS_TEAM_ID and MINGCHA_APNS_TOPIC go together: set all four."
             )
         key = _text(settings.apns_key, "MINGCHA_APNS_KEY")
@@ -205,7 +205,7 @@ def _text(path: Path, name: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        raise BadSetting(f"{name} names a file that can't be read.") from None
+        raise SettingError(f"{name} names a file that can't be read.") from None
 
 
 def _json(answer: httpx.Response) -> dict[str, Any]:

@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from api.jobs.concurrency import many_hands
+from api.jobs.concurrency import run_concurrently
 from api.notifications.push_gateways import PushGateway, Woken
 from api.notifications.webhook_worker import deliveries_of
 from schema.notifications.push_tokens import PushService
-from storage.mongodb.errors import HistoryLost
-from storage.notifications.push_tokens import Call
-from storage.notifications.record_events import Notice
+from storage.mongodb.errors import HistoryLostError
+from storage.notifications.push_tokens import PushCall
+from storage.notifications.record_events import RecordEvent
 from storage.store import Store
 
 PLACE = "waking"
@@ -25,12 +25,12 @@ KEEP_PLACE_EVERY = timedelta(seconds=60)
 LEASE = timedelta(seconds=60)
 AT_ONCE = 16
 """A service that is slow, or down, holds up no device of another."""
-MOST_ATTEMPTS = 8
+MAX_ATTEMPTS = 8
 """Over some two hours; then the next change wakes the device, which pulls everything anyway."""
 log = structlog.get_logger(__name__)
 
 
-class NoticeWork:
+class EventWorker:
     """Hears of changes. `run` ends only by an exception, after which it is run again and goes on where it was."""
 
     def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
@@ -42,7 +42,7 @@ class NoticeWork:
         place = await self._store.notices.place(PLACE)
         try:
             await self._hear(place)
-        except HistoryLost:
+        except HistoryLostError:
             log.warning("The history of changes was overwritten before it was read; every device is woken.")
             await self._store.push_tokens.mark_all(self._clock())
             await self._store.notices.leave(PLACE)
@@ -59,13 +59,13 @@ class NoticeWork:
                     await self._store.notices.keep(PLACE, batch.position)
                     place, kept_at = batch.position, now
 
-    async def _expect(self, notices: Sequence[Notice], now: datetime) -> None:
+    async def _expect(self, notices: Sequence[RecordEvent], now: datetime) -> None:
         if notices:
             webhooks = await self._store.webhooks.all({"state": "ACTIVE"})
             await self._store.webhooks.expect(deliveries_of(notices, webhooks, now))
 
 
-def concerned(notices: Sequence[Notice]) -> Mapping[str, str]:
+def concerned(notices: Sequence[RecordEvent]) -> Mapping[str, str]:
     """Whom changes concern in person, each with the position of the newest; not everybody who may see the record."""
     found: dict[str, str] = {}
     for notice in notices:
@@ -74,7 +74,7 @@ def concerned(notices: Sequence[Notice]) -> Mapping[str, str]:
     return found
 
 
-class WakingWork:
+class PushWorker:
     """Wakes devices that are due, several at a time."""
 
     def __init__(
@@ -86,24 +86,24 @@ class WakingWork:
 
     async def do_all(self) -> None:
         """Wake every device that is due, those that have waited longest first."""
-        await many_hands(self._claim, self._wake, most=AT_ONCE)
+        await run_concurrently(self._claim, self._wake, most=AT_ONCE)
 
-    async def _claim(self) -> Call | None:
+    async def _claim(self) -> PushCall | None:
         return await self._store.push_tokens.claim(list(self._gateways), self._clock(), LEASE)
 
-    async def _wake(self, call: Call) -> None:
+    async def _wake(self, call: PushCall) -> None:
         if await self._may_act(call):
             await self._settle(call, await self._gateways[call.service].wake(call.token))
         else:
             await self._store.push_tokens.forget(call.user_id, [call.device_id])
 
-    async def _may_act(self, call: Call) -> bool:
+    async def _may_act(self, call: PushCall) -> bool:
         """Whether the device is still signed in: whoever signed out, on whatever way, is not woken."""
         user = await self._store.users.by_id(call.user_id)
         live = {device.id for device in user.devices if device.revoked_at is None} if user and user.active else set()
         return call.device_id in live
 
-    async def _settle(self, call: Call, outcome: Woken) -> None:
+    async def _settle(self, call: PushCall, outcome: Woken) -> None:
         now = self._clock()
         if outcome is Woken.UNREGISTERED:
             await self._store.push_tokens.forget_token(call.service, call.token)
@@ -111,6 +111,6 @@ class WakingWork:
         if outcome is Woken.REFUSED:
             log.warning("A push service refused a call.", part=call.service)
         again_at = None
-        if outcome is Woken.LATER and call.attempts < MOST_ATTEMPTS:
+        if outcome is Woken.LATER and call.attempts < MAX_ATTEMPTS:
             again_at = now + timedelta(seconds=30 * 2 ** (call.attempts - 1))
         await self._store.push_tokens.settle(call, again_at=again_at, changed_at=now + GATHER)

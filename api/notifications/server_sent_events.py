@@ -14,14 +14,14 @@ import orjson
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from api.accounts.authentication import Admission
+from api.accounts.authentication import Authenticated
 from api.graphql import requests
 from api.graphql.context import clock
-from api.graphql.requests import Malformed, Payload
+from api.graphql.requests import MalformedRequestError, Payload
 from api.http import responses
 from api.http.contract_level import HEADER, level_of
 from api.http.errors import fault, masked, refused
-from api.notifications.subscription_session import Rejected, Subscribing, Subscription
+from api.notifications.subscription_session import ActiveSubscription, SubscriptionRejectedError, SubscriptionService
 from api.notifications.websocket_operations import CLOSED_BY, STALL_SECONDS
 from api.telemetry import tracing
 from schema.core.refusals import Refusal, RefusalCode
@@ -40,7 +40,7 @@ HEADERS = {
 class EventStreamEndpoint:
     """An ASGI application for one path."""
 
-    def __init__(self, subscribing: Subscribing) -> None:
+    def __init__(self, subscribing: SubscriptionService) -> None:
         self.subscribing = subscribing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,23 +52,23 @@ class EventStreamEndpoint:
                 begun = await self._begun(request, payload, admission)
                 await _tell(begun, self.subscribing.heartbeat_seconds, receive, send)
                 return
-        except Malformed as error:
+        except MalformedRequestError as error:
             headers = {"Allow": error.allow} if error.allow else None
             shown, status = [fault(str(error))], error.status
         except Refusal as refusal:
             headers, shown, status = None, [refused(refusal)], None
-        except Rejected as rejected:
+        except SubscriptionRejectedError as rejected:
             headers, shown, status = None, rejected.shown, None
         answer = responses.request_error(shown, media=responses.GRAPHQL_JSON, status=status, headers=headers)
         await answer(scope, receive, send)
 
-    async def _admitted(self, request: Request) -> Admission:
+    async def _admitted(self, request: Request) -> Authenticated:
         authorization = request.headers.get("authorization")
         if authorization is None:
             raise Refusal(RefusalCode.UNAUTHENTICATED)
-        return await self.subscribing.doorman.admit(authorization, clock())
+        return await self.subscribing.authenticator.authenticate(authorization, clock())
 
-    async def _begun(self, request: Request, payload: Payload, admission: Admission) -> Subscription:
+    async def _begun(self, request: Request, payload: Payload, admission: Authenticated) -> ActiveSubscription:
         tracing.current().operation = "subscription"
         return await self.subscribing.begin(
             payload,
@@ -80,17 +80,17 @@ class EventStreamEndpoint:
 
 
 async def _read(request: Request) -> Payload:
-    """Raise `Malformed` or `Refusal`."""
+    """Raise `MalformedRequestError` or `Refusal`."""
     if request.method not in {"GET", "POST"}:
-        raise Malformed("Subscribe by POST or GET.", 405, allow="GET, POST")
+        raise MalformedRequestError("Subscribe by POST or GET.", 405, allow="GET, POST")
     if not responses.quality_of(EVENT_STREAM, request.headers.get("accept", "")):
-        raise Malformed(f"Here answers come as {EVENT_STREAM}.", 406)
+        raise MalformedRequestError(f"Here answers come as {EVENT_STREAM}.", 406)
     if request.method == "GET":
         return requests.from_query_string(request.query_params)
     return requests.from_body(await request.body())
 
 
-async def _tell(begun: Subscription, beat_seconds: float, receive: Receive, send: Send) -> None:
+async def _tell(begun: ActiveSubscription, beat_seconds: float, receive: Receive, send: Send) -> None:
     """Send events until the stream ends or the caller is gone; what talks to the database is never cut off."""
     headers = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
     leaving = asyncio.ensure_future(_gone(receive, begun))
@@ -111,7 +111,7 @@ async def _tell(begun: Subscription, beat_seconds: float, receive: Receive, send
         await asyncio.wait({leaving})
 
 
-async def _events(begun: Subscription, beat_seconds: float) -> AsyncGenerator[bytes, None]:
+async def _events(begun: ActiveSubscription, beat_seconds: float) -> AsyncGenerator[bytes, None]:
     results = begun.answers()
     waiting = asyncio.ensure_future(anext(results, None))
     try:
@@ -146,7 +146,7 @@ async def _send(send: Send, body: bytes) -> None:
         await send({"type": "http.response.body", "body": body, "more_body": True})
 
 
-async def _gone(receive: Receive, begun: Subscription) -> None:
+async def _gone(receive: Receive, begun: ActiveSubscription) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     begun.stream.close()

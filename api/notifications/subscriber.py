@@ -6,9 +6,9 @@ A notice only wakes: what a subscriber is shown is read anew, with visibility in
 import asyncio
 
 from schema.access.viewers import Role, Viewer
-from storage.notifications.record_events import Kind, Notice
+from storage.notifications.record_events import EventKind, RecordEvent
 
-MOST_WAITING = 512
+MAX_WAITING = 512
 """Records, however often each changed: whoever has more to catch up with pulls everything at less cost."""
 
 
@@ -19,20 +19,20 @@ class Subscriber:
     last read, `was_touched` that the viewer's own account changed.
     """
 
-    def __init__(self, viewer: Viewer, kinds: frozenset[Kind]) -> None:
+    def __init__(self, viewer: Viewer, kinds: frozenset[EventKind]) -> None:
         self.viewer = viewer
         self.position = ""
         self.is_overrun = False
         self.was_touched = False
         self.is_stopped = False
         self._kinds = kinds
-        self._waiting: dict[tuple[Kind, str], Notice] = {}
+        self._waiting: dict[tuple[EventKind, str], RecordEvent] = {}
         self._rung = asyncio.Event()
 
-    def offer(self, notice: Notice) -> None:
+    def offer(self, notice: RecordEvent) -> None:
         if notice.position <= self.position:
             return
-        if notice.kind is Kind.USER:
+        if notice.kind is EventKind.USER:
             if notice.id == self.viewer.user_id:
                 self.was_touched = True
                 self._rung.set()
@@ -41,7 +41,7 @@ class Subscriber:
             return
         # The newest notice of a record stands for those before it: what is told is the record as it is by then.
         self._waiting.pop((notice.kind, notice.id), None)
-        if len(self._waiting) >= MOST_WAITING:
+        if len(self._waiting) >= MAX_WAITING:
             self.lost()
             return
         self._waiting[notice.kind, notice.id] = notice
@@ -62,7 +62,7 @@ class Subscriber:
     def wake(self) -> None:
         self._rung.set()
 
-    def take(self) -> Notice | None:
+    def take(self) -> RecordEvent | None:
         """The next notice, None where nothing waits."""
         if not self._waiting:
             return None
@@ -82,7 +82,7 @@ class Subscriber:
         self._rung.clear()
 
 
-def concerns(notice: Notice, viewer: Viewer) -> bool:
+def concerns(notice: RecordEvent, viewer: Viewer) -> bool:
     """Whether the viewer may find the record, or may just have lost it; leaving out nobody who does."""
     if viewer.user_id == notice.assignee_id or viewer.user_id in notice.granted:
         return True

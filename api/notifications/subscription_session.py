@@ -17,14 +17,14 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
-from api.accounts.authentication import Admission, Doorman
+from api.accounts.authentication import Authenticated, Authenticator
 from api.graphql import partial_batches
 from api.graphql.context import Context, clock
-from api.graphql.requests import Malformed, Payload
+from api.graphql.requests import MalformedRequestError, Payload
 from api.graphql.trusted_documents import TrustedDocuments
 from api.http import errors
-from api.notifications.event_dispatcher import Board
-from api.notifications.subscription_stream import Stream
+from api.notifications.event_dispatcher import EventDispatcher
+from api.notifications.subscription_stream import SubscriptionStream
 from schema.core.refusals import Refusal, RefusalCode
 
 FAREWELL_SECONDS = 2.0
@@ -32,7 +32,7 @@ PASSING = frozenset({RefusalCode.UNAVAILABLE.value, RefusalCode.BUSY.value})
 Errors = list[dict[str, Any]]
 
 
-class Rejected(Exception):  # noqa: N818
+class SubscriptionRejectedError(Exception):
     """The operation was not begun; `shown` are its errors as the caller sees them."""
 
     def __init__(self, shown: Errors) -> None:
@@ -41,7 +41,7 @@ class Rejected(Exception):  # noqa: N818
 
 
 @dataclass
-class Seats:
+class StreamQuota:
     """How many streams are open in this process, by person; a ws connection counts as one, whatever runs over it."""
 
     per_person: int
@@ -64,15 +64,15 @@ class Seats:
 
 
 @dataclass
-class Subscribing:
+class SubscriptionService:
     """`context_for` makes the context of one subscription, by viewer, time, stream and level of the contract."""
 
     schema: strawberry.Schema
     documents: TrustedDocuments
-    board: Board
-    doorman: Doorman
-    seats: Seats
-    context_for: Callable[[Admission, datetime, Stream, int | None], Context]
+    board: EventDispatcher
+    authenticator: Authenticator
+    seats: StreamQuota
+    context_for: Callable[[Authenticated, datetime, SubscriptionStream, int | None], Context]
     heartbeat_seconds: float
     flat: bool = False
 
@@ -84,33 +84,33 @@ class Subscribing:
                 await anyio.sleep(0.02)
 
     async def begin(
-        self, payload: Payload, admission: Admission, *, level: int | None = None, resumed_after: str | None = None
-    ) -> "Subscription":
-        """Begin a subscription. Raise `Rejected` with typed errors; nothing has run then."""
+        self, payload: Payload, admission: Authenticated, *, level: int | None = None, resumed_after: str | None = None
+    ) -> "ActiveSubscription":
+        """Begin a subscription. Raise `SubscriptionRejectedError` with typed errors; nothing has run then."""
         try:
             return await self._begun(payload, admission, level, resumed_after)
-        except Malformed as error:
-            raise Rejected([errors.fault(str(error))]) from None
+        except MalformedRequestError as error:
+            raise SubscriptionRejectedError([errors.fault(str(error))]) from None
         except Refusal as refusal:
-            raise Rejected([errors.refused(refusal)]) from None
+            raise SubscriptionRejectedError([errors.refused(refusal)]) from None
         except GraphQLError as error:
-            raise Rejected(errors.formatted([error], flat=self.flat)) from None
-        except Rejected:
+            raise SubscriptionRejectedError(errors.formatted([error], flat=self.flat)) from None
+        except SubscriptionRejectedError:
             raise
         except Exception as error:
-            raise Rejected([errors.masked(error)]) from error
+            raise SubscriptionRejectedError([errors.masked(error)]) from error
 
     async def _begun(
-        self, payload: Payload, admission: Admission, level: int | None, resumed_after: str | None
-    ) -> "Subscription":
+        self, payload: Payload, admission: Authenticated, level: int | None, resumed_after: str | None
+    ) -> "ActiveSubscription":
         resolved = self.documents.resolved(payload)
         if resolved.unfit:
-            raise Malformed(partial_batches.UNFIT)
-        viewer = await self.doorman.again(admission)
+            raise MalformedRequestError(partial_batches.UNFIT)
+        viewer = await self.authenticator.refresh(admission)
         if viewer is None:
             raise Refusal(RefusalCode.SESSION_ENDED)
-        now_admitted = Admission(viewer, admission.expires_at, admission.session_id)
-        stream = Stream(self.board, self.doorman, now_admitted, resumed_after)
+        now_admitted = Authenticated(viewer, admission.expires_at, admission.session_id)
+        stream = SubscriptionStream(self.board, self.authenticator, now_admitted, resumed_after)
         results: Any = await self.schema.stream(
             resolved.query,
             variable_values=resolved.variables,
@@ -125,8 +125,8 @@ class Subscribing:
             raise
         if first is None or isinstance(first, PreExecutionError) or (first.data is None and first.errors):
             await results.aclose()
-            raise Rejected(self._rejections(first))
-        return Subscription(stream, first, results, flat=self.flat)
+            raise SubscriptionRejectedError(self._rejections(first))
+        return ActiveSubscription(stream, first, results, flat=self.flat)
 
     def _rejections(self, first: Any) -> Errors:
         found = first.errors if first is not None else ()
@@ -138,10 +138,10 @@ class Subscribing:
         return errors.formatted(found, flat=self.flat)
 
 
-class Subscription:
+class ActiveSubscription:
     """A subscription under way."""
 
-    def __init__(self, stream: Stream, first: Any, results: Any, *, flat: bool) -> None:
+    def __init__(self, stream: SubscriptionStream, first: Any, results: Any, *, flat: bool) -> None:
         self.stream = stream
         self._first = first
         self._results = results

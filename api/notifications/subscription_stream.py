@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import strawberry
 import structlog
 
-from api.accounts.authentication import Admission, Doorman
-from api.notifications.event_dispatcher import Board
+from api.accounts.authentication import Authenticated, Authenticator
+from api.notifications.event_dispatcher import EventDispatcher
 from api.notifications.subscriber import Subscriber
 from schema.access.viewers import Viewer
 from schema.casework.assignments import Assignment, AssignmentState
@@ -31,8 +31,8 @@ from schema.notifications.subscription_events import (
     rights_of,
     sealed,
 )
-from storage.mongodb.errors import HistoryLost, StoreFault
-from storage.notifications.record_events import Kind, Notice
+from storage.mongodb.errors import HistoryLostError, StoreError
+from storage.notifications.record_events import EventKind, RecordEvent
 
 if TYPE_CHECKING:
     from api.graphql.context import Context
@@ -43,20 +43,26 @@ POSITION_EVERY = timedelta(seconds=60)
 AGAIN_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 HEARD = {
-    Kind.ASSIGNMENT: frozenset({Kind.ASSIGNMENT}),
+    EventKind.ASSIGNMENT: frozenset({EventKind.ASSIGNMENT}),
     # Who is given a case, or whom it is taken from, is told by the assignment.
-    Kind.CASE: frozenset({Kind.CASE, Kind.ASSIGNMENT}),
+    EventKind.CASE: frozenset({EventKind.CASE, EventKind.ASSIGNMENT}),
 }
 
 
-class Stream:
+class SubscriptionStream:
     """What a transport holds of a subscription. `cursor` is that of the newest event, None while it has none."""
 
-    def __init__(self, board: Board, doorman: Doorman, admission: Admission, resumed_after: str | None = None) -> None:
+    def __init__(
+        self,
+        board: EventDispatcher,
+        authenticator: Authenticator,
+        admission: Authenticated,
+        resumed_after: str | None = None,
+    ) -> None:
         self.cursor: str | None = None
         self.ended: EndReason | None = None
         self._board = board
-        self._doorman = doorman
+        self._authenticator = authenticator
         self._admission = admission
         self._resumed_after = resumed_after
         self._is_closed = False
@@ -68,13 +74,15 @@ class Stream:
         if self._subscriber:
             self._subscriber.wake()
 
-    def events(self, context: "Context", kind: Kind, since: str | None) -> AsyncGenerator[Event, None]:
+    def events(self, context: "Context", kind: EventKind, since: str | None) -> AsyncGenerator[Event, None]:
         """Raise `Refusal(BAD_CURSOR)`."""
         after = self._resumed_after or since
         cursor = opened(context.seal("pushes"), after) if after is not None else None
         return self._events(context, kind, cursor)
 
-    async def _events(self, context: "Context", kind: Kind, since: StreamCursor | None) -> AsyncGenerator[Event, None]:
+    async def _events(
+        self, context: "Context", kind: EventKind, since: StreamCursor | None
+    ) -> AsyncGenerator[Event, None]:
         own = _Own(context, kind)
         subscriber = self._subscriber = Subscriber(context.actor, HEARD[kind])
         try:
@@ -116,7 +124,7 @@ class Stream:
         subscriber.position = start or ""
         try:
             own.position = await self._board.join(subscriber, start)
-        except HistoryLost:
+        except HistoryLostError:
             reason, subscriber.position = ResyncReason.HISTORY_LOST, ""
             own.position = await self._board.join(subscriber, None)
         if reason is not None:
@@ -127,8 +135,8 @@ class Stream:
         """Look again who it is that we tell; None where nothing has changed, or nobody can say at present."""
         while self._goes_on:
             try:
-                viewer = await self._doorman.again(self._admission)
-            except (Refusal, StoreFault):
+                viewer = await self._authenticator.refresh(self._admission)
+            except (Refusal, StoreError):
                 await self._pause()
                 continue
             if viewer is None:
@@ -136,12 +144,12 @@ class Stream:
             return None if rights_of(viewer) == own.rights else EndReason.ACCESS_CHANGED
         return None
 
-    async def _told(self, own: "_Own", notice: Notice) -> AsyncIterator[Told]:
+    async def _told(self, own: "_Own", notice: RecordEvent) -> AsyncIterator[Told]:
         events: Sequence[Told] | None = None
         while events is None and self._goes_on:
             try:
                 events = await own.events(notice)
-            except (Refusal, StoreFault):  # the database is away: nothing is left out, it comes later
+            except (Refusal, StoreError):  # the database is away: nothing is left out, it comes later
                 await self._pause()
             except Exception:
                 # One record that trips our code costs itself, and no other of this subscriber.
@@ -167,7 +175,7 @@ class Stream:
 class _Own:
     """What one viewer finds of changed records; `position` is that of the newest notice that was told whole."""
 
-    def __init__(self, context: "Context", kind: Kind) -> None:
+    def __init__(self, context: "Context", kind: EventKind) -> None:
         self.context = context
         self.rights = rights_of(context.actor)
         self.position = ""
@@ -185,24 +193,24 @@ class _Own:
     def cursor(self) -> str:
         return sealed(self._seal, StreamCursor(self.position, self.rights))
 
-    async def events(self, notice: Notice) -> list[Told]:
+    async def events(self, notice: RecordEvent) -> list[Told]:
         """All but the last bear the cursor before this notice: whoever breaks off between them hears them again."""
         self.context.renew()
-        of = self._of_assignments if self._kind is Kind.ASSIGNMENT else self._of_cases
+        of = self._of_assignments if self._kind is EventKind.ASSIGNMENT else self._of_cases
         events = await of(notice)
         self.position = notice.position
         if events:
             events[-1].cursor = self.cursor()
         return events
 
-    def passed_over(self, notice: Notice) -> list[Told]:
+    def passed_over(self, notice: RecordEvent) -> list[Told]:
         """Nothing is told of it."""
         self.position = notice.position
         return []
 
-    async def _of_cases(self, notice: Notice) -> list[Told]:
+    async def _of_cases(self, notice: RecordEvent) -> list[Told]:
         load, cursor = self.context.load, self.cursor()
-        if notice.kind is Kind.CASE:
+        if notice.kind is EventKind.CASE:
             found = await load.one(Case, notice.id)
             return [CaseChanged(cursor=cursor, case=found)] if found else []
         is_own = notice.assignee_id == self.viewer.user_id
@@ -211,7 +219,7 @@ class _Own:
         still_found = await load.one(Case, notice.case_id)
         return [] if still_found else [RecordLost(cursor=cursor, id=strawberry.ID(notice.case_id))]
 
-    async def _of_assignments(self, notice: Notice) -> list[Told]:
+    async def _of_assignments(self, notice: RecordEvent) -> list[Told]:
         """With a case that is given to the viewer its other assignments come into view, and go with it."""
         load, cursor = self.context.load, self.cursor()
         events: list[Told] = []
@@ -228,5 +236,5 @@ class _Own:
         return [*events, AssignmentChanged(cursor=cursor, assignment=own)] if own else events
 
 
-def _is(notice: Notice, state: AssignmentState) -> bool:
+def _is(notice: RecordEvent, state: AssignmentState) -> bool:
     return notice.state == str(state.value)

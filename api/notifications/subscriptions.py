@@ -21,7 +21,7 @@ from schema.notifications.subscription_events import (
     StreamEnded,
     StreamPosition,
 )
-from storage.notifications.record_events import Kind
+from storage.notifications.record_events import EventKind
 
 AssignmentNews = Annotated[
     AssignmentChanged | RecordLost | StreamPosition | Resync | StreamEnded,
@@ -37,14 +37,14 @@ CaseNews = Annotated[
 class PushSubscriptions:
     @subscription(description="Assignments that come into view, change or go out of it, from `since` on (交办推送).")
     async def assignment_changed(self, info: Info, since: str | None = None) -> AsyncGenerator[AssignmentNews, None]:
-        return _events(info, Kind.ASSIGNMENT, since)
+        return _events(info, EventKind.ASSIGNMENT, since)
 
     @subscription(description="Cases that come into view, change or go out of it, from `since` on (案件推送).")
     async def case_changed(self, info: Info, since: str | None = None) -> AsyncGenerator[CaseNews, None]:
-        return _events(info, Kind.CASE, since)
+        return _events(info, EventKind.CASE, since)
 
 
-def _events(info: Info, kind: Kind, since: str | None) -> AsyncGenerator[Any, None]:
+def _events(info: Info, kind: EventKind, since: str | None) -> AsyncGenerator[Any, None]:
     stream = info.context.stream
     if stream is None:
         raise Refusal(RefusalCode.BAD_INPUT, "Subscriptions are answered as a stream.")

@@ -10,21 +10,21 @@ from datetime import datetime, timedelta
 import orjson
 import strawberry
 
-from api.jobs.concurrency import many_hands
-from api.notifications.outbound_http import NotThere, Outgoing
+from api.jobs.concurrency import run_concurrently
+from api.notifications.outbound_http import OutboundHttp, UnreachableAddressError
 from schema.core.ids import compose
 from schema.notifications.webhooks import DeliveryKind, DeliveryState, Webhook, WebhookDelivery, WebhookState, signature
-from storage.notifications.record_events import Kind, Notice
+from storage.notifications.record_events import EventKind, RecordEvent
 from storage.store import Store
 
 LEASE = timedelta(seconds=60)
-LONGEST_WAIT = timedelta(hours=6)
+MAX_WAIT = timedelta(hours=6)
 AT_ONCE = 16
 """An address that is slow to answer holds up its own deliveries, and nobody else's."""
-KINDS = {Kind.ASSIGNMENT: DeliveryKind.ASSIGNMENT, Kind.CASE: DeliveryKind.CASE}
+KINDS = {EventKind.ASSIGNMENT: DeliveryKind.ASSIGNMENT, EventKind.CASE: DeliveryKind.CASE}
 
 
-def deliveries_of(notices: Sequence[Notice], webhooks: Sequence[Webhook], now: datetime) -> list[WebhookDelivery]:
+def deliveries_of(notices: Sequence[RecordEvent], webhooks: Sequence[Webhook], now: datetime) -> list[WebhookDelivery]:
     """What the webhooks of each record's own office are to be told; whoever hears of a change makes the same of it."""
     made = []
     for notice in (each for each in notices if each.kind in KINDS):
@@ -46,10 +46,10 @@ def deliveries_of(notices: Sequence[Notice], webhooks: Sequence[Webhook], now: d
     return made
 
 
-class WebhookWork:
+class WebhookWorker:
     """Sends deliveries that are due, several at a time and one at a time to each webhook."""
 
-    def __init__(self, store: Store, outgoing: Outgoing, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, outgoing: OutboundHttp, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._outgoing = outgoing
         self._clock = clock
@@ -57,7 +57,7 @@ class WebhookWork:
 
     async def do_all(self) -> None:
         """Send every delivery that is due, those that have waited longest first."""
-        await many_hands(self._claim, self._deliver, most=AT_ONCE)
+        await run_concurrently(self._claim, self._deliver, most=AT_ONCE)
 
     async def _claim(self) -> WebhookDelivery | None:
         delivery = await self._store.webhooks.claim(self._clock(), LEASE, busy=self._busy)
@@ -82,7 +82,7 @@ class WebhookWork:
         if failure is None:
             await self._store.webhooks.delivered(delivery, now)
         else:
-            wait = min(timedelta(seconds=10 * 2 ** min(webhook.failures, 20)), LONGEST_WAIT)
+            wait = min(timedelta(seconds=10 * 2 ** min(webhook.failures, 20)), MAX_WAIT)
             await self._store.webhooks.failed(delivery, failure, now + wait)
 
     async def _send(self, webhook: Webhook, delivery: WebhookDelivery) -> str | None:
@@ -97,7 +97,7 @@ class WebhookWork:
         }
         try:
             status = await self._outgoing.post(webhook.url, body, headers)
-        except NotThere as error:
+        except UnreachableAddressError as error:
             return str(error)
         return None if 200 <= status < 300 else f"It answered {status}."
 

@@ -11,16 +11,16 @@ import strawberry
 
 from api.graphql.context import Context, Info
 from api.graphql.nodes import RecordKind, only
-from api.notifications.outbound_http import NotThere, Outgoing, Rules, caller
+from api.notifications.outbound_http import OutboundHttp, Rules, UnreachableAddressError, caller
 from api.registration import Registration
 from api.settings import Settings
 from schema.access.guards import mutation, query
-from schema.core.ids import checked
+from schema.core.ids import validate_id
 from schema.core.pagination import DEFAULT_PAGE, Connection
 from schema.core.refusals import Refusal, RefusalCode, Refused
 from schema.notifications import webhooks
 from schema.notifications.webhooks import (
-    MOST_OF_OFFICE,
+    MAX_PER_OFFICE,
     RegisterWebhookInput,
     RotateWebhookSecretInput,
     Webhook,
@@ -28,7 +28,7 @@ from schema.notifications.webhooks import (
     WebhookInput,
     WebhookState,
 )
-from storage.mongodb.errors import AlreadyThere
+from storage.mongodb.errors import DuplicateError
 from storage.mongodb.filters import within
 from storage.notifications.webhooks import keyset_of
 
@@ -89,7 +89,7 @@ class WebhookMutations:
 
     @mutation(description="Tell a webhook again that was disabled, of what changes from now on (重新启用).")
     async def enable_webhook(self, info: Info, input: WebhookInput) -> WebhookResult:
-        id = checked(input.id, "whk", field="id")
+        id = validate_id(input.id, "whk", field="id")
         scopes = within("office_path", info.context.actor.scopes)
         webhook = await info.context.store.webhooks.enable(id, scopes)
         if webhook is None:
@@ -98,25 +98,25 @@ class WebhookMutations:
 
     @mutation(description="Tell an address no more; again is no fault (删除回调).")
     async def remove_webhook(self, info: Info, input: WebhookInput) -> RemoveWebhookResult:
-        id = checked(input.id, "whk", field="id")
+        id = validate_id(input.id, "whk", field="id")
         await info.context.store.webhooks.remove(id, within("office_path", info.context.actor.scopes))
         return WebhookRemoved(id=strawberry.ID(id))
 
 
 async def register(context: Context, input: RegisterWebhookInput) -> WebhookPayload:
     """Raise `Refusal(BAD_ID | BAD_INPUT | CONFLICT | FORBIDDEN | LIMIT_EXCEEDED)`."""
-    id, viewer = checked(input.id, "whk", field="id"), context.actor
+    id, viewer = validate_id(input.id, "whk", field="id"), context.actor
     if viewer.office_id is None or viewer.office_path is None:
         raise Refusal(RefusalCode.FORBIDDEN, "You work for no office.")
     if known := await context.store.webhooks.many([id]):
         return _same(known[0], input, viewer.office_id)
     async with caller() as client:
         try:
-            await Outgoing(rules_of(context.settings), client).check(input.url)
-        except NotThere as error:
+            await OutboundHttp(rules_of(context.settings), client).check(input.url)
+        except UnreachableAddressError as error:
             raise Refusal(RefusalCode.BAD_INPUT, str(error), field="url") from None
-    if len(await context.store.webhooks.all({"office_path": viewer.office_path})) >= MOST_OF_OFFICE:
-        raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"At most {MOST_OF_OFFICE} webhooks of one office.")
+    if len(await context.store.webhooks.all({"office_path": viewer.office_path})) >= MAX_PER_OFFICE:
+        raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"At most {MAX_PER_OFFICE} webhooks of one office.")
     secret = secrets.token_urlsafe(32)
     webhook = Webhook(
         id=strawberry.ID(id),
@@ -130,7 +130,7 @@ async def register(context: Context, input: RegisterWebhookInput) -> WebhookPayl
     )
     try:
         await context.store.webhooks.register(webhook)
-    except AlreadyThere:
+    except DuplicateError:
         return _same((await context.store.webhooks.many([id]))[0], input, viewer.office_id)
     return WebhookPayload(webhook=webhook, secret=secret)
 
@@ -138,7 +138,7 @@ async def register(context: Context, input: RegisterWebhookInput) -> WebhookPayl
 async def rotate(context: Context, input: RotateWebhookSecretInput) -> WebhookPayload:
     """Raise `Refusal(BAD_ID | NOT_FOUND)`."""
     webhook = await _visible(context, input.id, "id")
-    rotation_id = checked(input.rotation_id, "evt", field="rotationId")
+    rotation_id = validate_id(input.rotation_id, "evt", field="rotationId")
     secret, scopes = secrets.token_urlsafe(32), within("office_path", context.actor.scopes)
     until = context.now + OVERLAP
     rotated = await context.store.webhooks.rotate(webhook.id, scopes, secret, rotation_id, until)
@@ -152,7 +152,7 @@ def _same(known: Webhook, input: RegisterWebhookInput, office_id: str) -> Webhoo
 
 
 async def _visible(context: Context, id: str, field: str) -> Webhook:
-    wanted = [checked(id, "whk", field=field)]
+    wanted = [validate_id(id, "whk", field=field)]
     found = await context.store.webhooks.many(wanted, within("office_path", context.actor.scopes))
     if not found:
         raise Refusal(RefusalCode.NOT_FOUND, field=field)

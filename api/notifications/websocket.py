@@ -13,11 +13,11 @@ import orjson
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from api.accounts.authentication import Admission
+from api.accounts.authentication import Authenticated
 from api.graphql.context import clock
 from api.http.contract_level import HEADER, level_of
 from api.http.errors import refused
-from api.notifications.subscription_session import Subscribing
+from api.notifications.subscription_session import SubscriptionService
 from api.notifications.websocket_operations import CLOSED_BY, GOING, GONE, STALL_SECONDS, Close, Operation
 from schema.core.refusals import Refusal, RefusalCode
 from schema.notifications.subscription_events import EndReason
@@ -25,15 +25,15 @@ from schema.notifications.subscription_events import EndReason
 SUBPROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 10.0
 GRACE_SECONDS = 5.0
-LONGEST_MESSAGE = 64 * 1024
+MAX_MESSAGE_BYTES = 64 * 1024
 """In bytes; `serve.py` has the server refuse longer ones before they are held in memory."""
-LONGEST_ID = 128
-MOST_SUBSCRIPTIONS = 16
-MOST_STRANGERS = 200
+MAX_ID_LENGTH = 128
+MAX_SUBSCRIPTIONS = 16
+MAX_UNAUTHENTICATED = 200
 """Connections that have not signed in, in each process: ten seconds each."""
 
 
-class Broken(Exception):  # noqa: N818
+class ProtocolViolationError(Exception):
     """The caller broke the protocol, or may not speak it."""
 
     def __init__(self, code: int, reason: str) -> None:
@@ -44,14 +44,14 @@ class Broken(Exception):  # noqa: N818
 class SocketEndpoint:
     """An ASGI application for the WebSockets of one path."""
 
-    def __init__(self, subscribing: Subscribing, *, init_seconds: float = INIT_SECONDS) -> None:
+    def __init__(self, subscribing: SubscriptionService, *, init_seconds: float = INIT_SECONDS) -> None:
         self.subscribing = subscribing
         self.init_seconds = init_seconds
         self.strangers = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         websocket = WebSocket(scope, receive, send)
-        if self.strangers >= MOST_STRANGERS:
+        if self.strangers >= MAX_UNAUTHENTICATED:
             await websocket.close()
             return
         if SUBPROTOCOL not in websocket.scope["subprotocols"]:
@@ -77,7 +77,7 @@ class _Connection:
         self._subscribing = endpoint.subscribing
         self._init_seconds = endpoint.init_seconds
         self._websocket = websocket
-        self._admission: Admission | None = None
+        self._admission: Authenticated | None = None
         self._level: int | None = None
         self._is_init = False
         self._operations: dict[str, Operation] = {}
@@ -138,7 +138,7 @@ class _Connection:
                 return GONE
             try:
                 await self._take(_parsed(message))
-            except Broken as broken:
+            except ProtocolViolationError as broken:
                 return broken.close
 
     async def _take(self, message: Mapping[str, Any]) -> None:
@@ -154,24 +154,24 @@ class _Connection:
             if operation := self._operations.pop(_id_of(message), None):
                 operation.close()
         elif kind != "pong":
-            raise Broken(4400, "Unknown message type")
+            raise ProtocolViolationError(4400, "Unknown message type")
 
     async def _init(self, payload: Any) -> None:
         if self._is_init:
-            raise Broken(4429, "Too many initialisation requests")
+            raise ProtocolViolationError(4429, "Too many initialisation requests")
         self._is_init = True
         given = {str(name).lower(): value for name, value in payload.items()} if isinstance(payload, dict) else {}
         authorization, level = given.get("authorization"), given.get(HEADER.lower())
         if not isinstance(authorization, str):
-            raise Broken(4403, RefusalCode.UNAUTHENTICATED.value)
+            raise ProtocolViolationError(4403, RefusalCode.UNAUTHENTICATED.value)
         try:
             self._level = level_of(str(level) if level is not None else None)
-            self._admission = await self._subscribing.doorman.admit(authorization, clock())
+            self._admission = await self._subscribing.authenticator.authenticate(authorization, clock())
             self._seat.close()
             self._seat.enter_context(self._subscribing.seats.taking(self._admission.viewer.user_id))
         except Refusal as refusal:
             code = 1013 if refusal.code in {RefusalCode.BUSY, RefusalCode.UNAVAILABLE} else 4403
-            raise Broken(code, str(refusal.code.value)) from None
+            raise ProtocolViolationError(code, str(refusal.code.value)) from None
         self._timer.cancel()
         left = (self._admission.expires_at - clock()).total_seconds()
         # Streams say so themselves; this is for a connection without one.
@@ -182,12 +182,12 @@ class _Connection:
 
     async def _subscribe(self, message: Mapping[str, Any]) -> None:
         if self._admission is None:
-            raise Broken(4401, "Unauthorized")
+            raise ProtocolViolationError(4401, "Unauthorized")
         id = _id_of(message)
         if id in self._operations:
-            raise Broken(4409, f"Subscriber for {id} already exists")
-        if len(self._under_way) >= MOST_SUBSCRIPTIONS:
-            shown = Refusal(RefusalCode.LIMIT_EXCEEDED, f"At most {MOST_SUBSCRIPTIONS} subscriptions a connection.")
+            raise ProtocolViolationError(4409, f"Subscriber for {id} already exists")
+        if len(self._under_way) >= MAX_SUBSCRIPTIONS:
+            shown = Refusal(RefusalCode.LIMIT_EXCEEDED, f"At most {MAX_SUBSCRIPTIONS} subscriptions a connection.")
             await self.send({"id": id, "type": "error", "payload": [refused(shown)]})
             return
         operation = Operation(self, self._subscribing, self._admission, self._level, id, message)
@@ -212,18 +212,18 @@ class _Connection:
 def _parsed(message: Mapping[str, Any]) -> Mapping[str, Any]:
     text = message.get("text")
     if text is None:
-        raise Broken(4400, "Messages are texts")
+        raise ProtocolViolationError(4400, "Messages are texts")
     try:
         found = orjson.loads(text)
     except ValueError:
-        raise Broken(4400, "Messages are JSON") from None
+        raise ProtocolViolationError(4400, "Messages are JSON") from None
     if not isinstance(found, dict):
-        raise Broken(4400, "Messages are JSON objects")
+        raise ProtocolViolationError(4400, "Messages are JSON objects")
     return found
 
 
 def _id_of(message: Mapping[str, Any]) -> str:
     id = message.get("id")
-    if not isinstance(id, str) or not 1 <= len(id) <= LONGEST_ID:
-        raise Broken(4400, "Name the subscription by an id")
+    if not isinstance(id, str) or not 1 <= len(id) <= MAX_ID_LENGTH:
+        raise ProtocolViolationError(4400, "Name the subscription by an id")
     return id

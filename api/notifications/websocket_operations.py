@@ -10,12 +10,12 @@ from typing import Any, NamedTuple, Protocol
 
 from starlette.websockets import WebSocketDisconnect
 
-from api.accounts.authentication import Admission
+from api.accounts.authentication import Authenticated
 from api.graphql import requests
-from api.graphql.requests import Malformed
+from api.graphql.requests import MalformedRequestError
 from api.http.errors import fault, masked, refused
-from api.notifications.subscription_session import Rejected, Subscribing
-from api.notifications.subscription_stream import Stream
+from api.notifications.subscription_session import SubscriptionRejectedError, SubscriptionService
+from api.notifications.subscription_stream import SubscriptionStream
 from api.telemetry import tracing
 from api.telemetry.tracing import Trace
 from schema.core.refusals import Refusal
@@ -54,8 +54,8 @@ class Operation:
     def __init__(
         self,
         connection: Line,
-        subscribing: Subscribing,
-        admission: Admission,
+        subscribing: SubscriptionService,
+        admission: Authenticated,
         level: int | None,
         id: str,
         message: Mapping[str, Any],
@@ -67,7 +67,7 @@ class Operation:
         self.id = id
         self._message = message
         self._is_closed = False
-        self._stream: Stream | None = None
+        self._stream: SubscriptionStream | None = None
         self.task = asyncio.ensure_future(self._run())
 
     def close(self) -> None:
@@ -92,7 +92,7 @@ class Operation:
         try:
             payload = requests.from_object(self._message.get("payload"))
             begun = await self._subscribing.begin(payload, self._admission, level=self._level)
-        except (Rejected, Malformed, Refusal) as error:
+        except (SubscriptionRejectedError, MalformedRequestError, Refusal) as error:
             await self._send("error", _shown(error))
             return
         async with aclosing(begun):
@@ -115,6 +115,6 @@ class Operation:
 
 
 def _shown(error: Exception) -> list[dict[str, Any]]:
-    if isinstance(error, Rejected):
+    if isinstance(error, SubscriptionRejectedError):
         return error.shown
     return [refused(error) if isinstance(error, Refusal) else fault(str(error))]

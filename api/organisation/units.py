@@ -9,7 +9,7 @@ from api.graphql.loaders import by_id
 from api.graphql.nodes import Pull, RecordKind, only
 from api.registration import Registration
 from schema.access.guards import query
-from schema.core.ids import checked
+from schema.core.ids import validate_id
 from schema.core.pagination import DEFAULT_PAGE, Connection
 from schema.organisation import units
 from schema.organisation.units import Unit, UnitLevel
@@ -21,7 +21,7 @@ async def path_of(info: Info, unit_id: str | None, field: str) -> str | None:
     """Path of a unit that a filter names; of one that there isn't, a path that nothing lies below."""
     if unit_id is None:
         return None
-    unit = await info.context.load.one(Unit, checked(unit_id, "unt", field=field))
+    unit = await info.context.load.one(Unit, validate_id(unit_id, "unt", field=field))
     return unit.path if unit else "-/"
 
 
@@ -29,7 +29,7 @@ async def path_of(info: Info, unit_id: str | None, field: str) -> str | None:
 class UnitQueries:
     @query(description="One unit of one's scope, or above it; null when there is none (单位).")
     async def unit(self, info: Info, id: strawberry.ID) -> Unit | None:
-        wanted = checked(id, "unt", field="id")
+        wanted = validate_id(id, "unt", field="id")
         found = await info.context.store.units.many([wanted], visibility.units(info.context.actor))
         return found[0] if found else None
 

@@ -9,7 +9,7 @@ import strawberry
 from api.graphql.context import Context
 from api.media.loaders import find_media
 from schema.core.digests import digest_of
-from schema.core.ids import checked
+from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode
 from schema.fieldwork.observations import Observation
 from schema.media.media import MediaKind, MediaState
@@ -29,7 +29,7 @@ from schema.publication.redactions import (
     corrected,
     states_before,
 )
-from storage.mongodb.errors import AlreadyThere
+from storage.mongodb.errors import DuplicateError
 from storage.mongodb.filters import within
 
 
@@ -67,12 +67,12 @@ class RejectRedactionInput:
 
 
 async def request(context: Context, input: RequestRedactionInput) -> Redaction:
-    checked(input.id, "red", field="id")
+    validate_id(input.id, "red", field="id")
     purpose = _text(input.purpose, MAX_PURPOSE, "purpose")
     digest = digest_of(input)
     if known := await context.store.redactions.many([input.id]):
         return _same(context, known[0], digest)
-    media = await find_media(context, checked(input.media_id, "med", field="mediaId"))
+    media = await find_media(context, validate_id(input.media_id, "med", field="mediaId"))
     observation = await context.load.one(Observation, media.observation_id) if media else None
     if media is None or observation is None:
         raise Refusal(RefusalCode.NOT_FOUND, field="mediaId")
@@ -111,7 +111,7 @@ async def request(context: Context, input: RequestRedactionInput) -> Redaction:
     )
     try:
         await context.store.redactions.request(made)
-    except AlreadyThere:
+    except DuplicateError:
         [stored] = await context.store.redactions.many([input.id])
         return _same(context, stored, digest)
     return made
@@ -197,8 +197,8 @@ def _event(
 
 async def _in_scope(context: Context, event_id: str, id: str) -> Redaction:
     """Raises `Refusal(NOT_FOUND)` for a redaction that isn't of an office in the viewer's scope."""
-    checked(event_id, "evt", field="id")
-    wanted = checked(id, "red", field="redactionId")
+    validate_id(event_id, "evt", field="id")
+    wanted = validate_id(id, "red", field="redactionId")
     found = await context.store.redactions.many([wanted], within("office_path", context.actor.scopes))
     if not found:
         raise Refusal(RefusalCode.NOT_FOUND, field="redactionId")

@@ -33,8 +33,8 @@ from schema.publication.redactions import (
     RedactionState,
 )
 from storage.formats.results import Damage, Face, Faces
-from storage.formats.sandbox import DecoderUnavailable
-from storage.mongodb.errors import StoreFault
+from storage.formats.sandbox import DecoderUnavailableError
+from storage.mongodb.errors import StoreError
 from storage.publication.redaction_sandbox import Coverer, FaceFinder, face_model
 from storage.store import Store
 
@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class RedactionWork:
+class RedactionWorker:
     """`folder` holds the one original in work; `now` is the clock; `model` finds faces, or is None where none is installed."""
 
     store: Store
@@ -65,7 +65,7 @@ class RedactionWork:
             try:
                 with self.measured("redact"):
                     await self._do(redaction)
-            except (Refusal, StoreFault, DecoderUnavailable, OSError) as error:
+            except (Refusal, StoreError, DecoderUnavailableError, OSError) as error:
                 log.warning("work failed", work="redaction", reason=type(error).__name__, attempt=redaction.attempts)
                 failed = True
         if failed:
@@ -109,7 +109,7 @@ class RedactionWork:
         try:
             async with FaceFinder(self.model) as finder:
                 found = await finder.find(original)
-        except DecoderUnavailable:  # the extra may be installed and not work on this machine: the hand still does
+        except DecoderUnavailableError:  # the extra may be installed and not work on this machine: the hand still does
             found = Faces(damage=Damage.CRASHED)
         if await self._again(redaction, found.damage):
             return

@@ -23,7 +23,7 @@ from api.publication.redaction_review import (
 )
 from api.registration import Registration
 from schema.access.guards import mutation, query
-from schema.core.ids import checked
+from schema.core.ids import validate_id
 from schema.core.pagination import DEFAULT_PAGE, Connection
 from schema.core.refusals import Refused
 from schema.publication import redactions
@@ -49,7 +49,7 @@ RedactionResult = Annotated[
 class RedactionQueries:
     @query(description="One redaction; null when there is none that you may see.")
     async def redaction(self, info: Info, id: strawberry.ID) -> Redaction | None:
-        return await _find(info.context, checked(id, "red", field="id"))
+        return await _find(info.context, validate_id(id, "red", field="id"))
 
     @query(description="Redactions of the offices in one's scope by time of the request, latest first.")
     async def redactions(

@@ -10,22 +10,22 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 
 from api.accounts.access_tokens import AccessTokens
-from api.accounts.authentication import Admission, Doorman
+from api.accounts.authentication import Authenticated, Authenticator
 from api.accounts.oidc import ProviderTokens
 from api.connections import open_store
 from api.evidence.pack_download import PackEndpoint
 from api.graphql.context import Context, clock
 from api.graphql.trusted_documents import TrustedDocuments
 from api.http.contract_level import HEADER, level_of, outdated
-from api.notifications.event_dispatcher import Board
-from api.notifications.subscription_session import Seats, Subscribing
-from api.notifications.subscription_stream import Stream
-from api.server.bucket_setup import BucketCare
+from api.notifications.event_dispatcher import EventDispatcher
+from api.notifications.subscription_session import StreamQuota, SubscriptionService
+from api.notifications.subscription_stream import SubscriptionStream
+from api.server.bucket_setup import BucketSetup
 from api.server.graphql_schema import build_schema
 from api.server.health import Readiness, database, free_space, object_store, signing_key
 from api.server.routes import web_app
 from api.server.services import open_services
-from api.settings import BadSetting, Settings
+from api.settings import SettingError, Settings
 from api.telemetry.logs import configure
 from api.telemetry.metrics import Metrics
 from mobile_contract.documents import trusted
@@ -38,7 +38,7 @@ from storage.store import Store
 def create_app(settings: Settings, store: Store | None = None) -> Starlette:
     """An ASGI application over `store`, or over one of its own as `settings` name it, which it closes at shutdown.
 
-    Raises `BadSetting` for settings that don't go together.
+    Raises `SettingError` for settings that don't go together.
     """
     configure(settings.log_level)
     metrics = Metrics()
@@ -46,22 +46,24 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
     services = open_services(kept, settings)
     keys, evidence = services.keys, services.evidence
     client = httpx.AsyncClient(timeout=5, follow_redirects=False)
-    doorman = Doorman(kept.users, AccessTokens(keys, settings.access_token_seconds), _provider(settings, client))
+    authenticator = Authenticator(
+        kept.users, AccessTokens(keys, settings.access_token_seconds), _provider(settings, client)
+    )
 
     async def context_of(request: Request) -> Context:
         now = clock()
         viewer, denial = None, None
         level = level_of(request.headers.get(HEADER))
         try:
-            viewer = await doorman.viewer_of(request.headers.get("authorization"), now)
+            viewer = await authenticator.viewer_of(request.headers.get("authorization"), now)
         except Refusal as refusal:
             denial = refusal
         address = request.client.host if request.client else ""
         too_old = outdated(Levels.read(), level, now.date())
         return Context(services, viewer, denial, too_old, client_address=address, now=now)
 
-    board = Board(kept.notices)
-    care = BucketCare(kept.objects, settings)
+    board = EventDispatcher(kept.notices)
+    care = BucketSetup(kept.objects, settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -85,21 +87,23 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
     def context_for(viewer: Viewer, now: datetime) -> Context:
         return Context(services, viewer, now=now)
 
-    def context_of_stream(admission: Admission, now: datetime, stream: Stream, level: int | None) -> Context:
+    def context_of_stream(
+        admission: Authenticated, now: datetime, stream: SubscriptionStream, level: int | None
+    ) -> Context:
         too_old = outdated(Levels.read(), level, now.date())
         return Context(services, admission.viewer, outdated=too_old, now=now, stream=stream)
 
-    subscribing = Subscribing(
+    subscribing = SubscriptionService(
         schema,
         TrustedDocuments(trusted(), only=settings.trusted_documents_only),
         board,
-        doorman,
-        Seats(settings.push_streams_per_person, settings.push_streams_per_process),
+        authenticator,
+        StreamQuota(settings.push_streams_per_person, settings.push_streams_per_process),
         context_of_stream,
         heartbeat_seconds=settings.push_heartbeat_seconds,
         flat=not settings.introspection,
     )
-    packs = PackEndpoint(schema._schema, keys.packs_secret, evidence, doorman.still, context_for)  # noqa: SLF001
+    packs = PackEndpoint(schema._schema, keys.packs_secret, evidence, authenticator.reauthenticate, context_for)  # noqa: SLF001
     app = web_app(
         settings,
         schema,
@@ -122,7 +126,7 @@ def _provider(settings: Settings, client: httpx.AsyncClient) -> ProviderTokens |
         return None
     issuer, audience, jwks_url = named
     if not (issuer and audience and jwks_url):
-        raise BadSetting(
+        raise SettingError(
             "MINGCHA_OIDC_ISSUER, MINGCHA_OIDC_AUDIENCE and MINGCHA_OIDC_JWKS_URL go together: set all three."
         )
     return ProviderTokens(

@@ -8,18 +8,18 @@ import structlog
 
 from api.settings import Settings
 from schema.core.refusals import Refusal
-from storage.s3.bucket_rules import Finding, Wishes, prepare
+from storage.s3.bucket_rules import BucketFinding, Wishes, prepare
 from storage.s3.client import ObjectStore
 
 AGAIN_SECONDS = 5.0
 log = structlog.get_logger(__name__)
 
 
-class BucketCare:
+class BucketSetup:
     """`findings` is empty until the store was reached once; they say how it stood then."""
 
     def __init__(self, objects: ObjectStore, settings: Settings) -> None:
-        self.findings: list[Finding] = []
+        self.findings: list[BucketFinding] = []
         self._objects = objects
         self._wishes = Wishes(
             origins=settings.cors_origins,

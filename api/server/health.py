@@ -18,18 +18,18 @@ from starlette.responses import Response
 
 from api.http import responses
 from api.http.operator_access import is_operator
-from storage.s3.bucket_rules import Finding as Feature
+from storage.s3.bucket_rules import BucketFinding as Feature
 
 PROBE_SECONDS = 2.0
 KEPT_SECONDS = 1.0
 """An answer is given again for so long: probes are open to all, and must not become load on the database."""
-LEAST_FREE_BYTES = 1024**3
+MIN_FREE_BYTES = 1024**3
 MIB = 1024 * 1024
 
 log = structlog.get_logger(__name__)
 
 
-class Down(Exception):  # noqa: N818  what a probe found
+class PartDownError(Exception):
     """A part does not do its work; the sentence says so without addresses or credentials."""
 
 
@@ -43,7 +43,7 @@ class Probe:
 
 
 @dataclass(frozen=True)
-class Finding:
+class ProbeResult:
     part: str
     up: bool
     needed: bool
@@ -69,33 +69,33 @@ class Readiness:
         self.seconds = seconds
         self.kept = kept
         self._asking = asyncio.Lock()
-        self._found: list[Finding] = []
+        self._found: list[ProbeResult] = []
         self._until = 0.0
         self._open: dict[str, asyncio.Future[str]] = {}
 
-    async def findings(self) -> list[Finding]:
+    async def findings(self) -> list[ProbeResult]:
         async with self._asking:
             if time.monotonic() >= self._until:
                 self._found = list(await asyncio.gather(*map(self._ask, self.probes)))
                 self._until = time.monotonic() + self.kept
             return self._found
 
-    async def _ask(self, probe: Probe) -> Finding:
+    async def _ask(self, probe: Probe) -> ProbeResult:
         # A question is never cancelled, for PyMongo's sake (see `admission.Turnstile`): one that is still open is
         # waited for again.
         question = self._open.pop(probe.part, None) or asyncio.ensure_future(probe.ask())
         done, _ = await asyncio.wait({question}, timeout=self.seconds)
         if not done:
             self._open[probe.part] = question
-            return Finding(probe.part, up=False, needed=probe.needed, says=f"No answer within {self.seconds:g} s.")
+            return ProbeResult(probe.part, up=False, needed=probe.needed, says=f"No answer within {self.seconds:g} s.")
         error = question.exception()
         if error is None:
-            return Finding(probe.part, up=True, needed=probe.needed, says=question.result())
-        if isinstance(error, Down):
-            return Finding(probe.part, up=False, needed=probe.needed, says=str(error))
+            return ProbeResult(probe.part, up=True, needed=probe.needed, says=question.result())
+        if isinstance(error, PartDownError):
+            return ProbeResult(probe.part, up=False, needed=probe.needed, says=str(error))
         log.warning("probe failed", part=probe.part, exc_info=error)
         says = "It refused or could not be reached; the log has the kind of error."
-        return Finding(probe.part, up=False, needed=probe.needed, says=says)
+        return ProbeResult(probe.part, up=False, needed=probe.needed, says=says)
 
 
 async def alive(_: Request) -> Response:
@@ -135,9 +135,9 @@ def database(command: Callable[..., Awaitable[Mapping[str, Any]]]) -> Probe:
     async def ask() -> str:
         hello, build = await asyncio.gather(command("hello"), command("buildInfo"))
         if "setName" not in hello:
-            raise Down("MongoDB runs without a replica set: transactions and change streams need one.")
+            raise PartDownError("MongoDB runs without a replica set: transactions and change streams need one.")
         if not hello.get("primary") and not hello.get("isWritablePrimary"):
-            raise Down("The replica set has no primary: it can't take writes.")
+            raise PartDownError("The replica set has no primary: it can't take writes.")
         return f"MongoDB {build['version']}, replica set {hello['setName']} with a primary.{_advice(build)}"
 
     return Probe("database", ask)
@@ -160,13 +160,15 @@ def object_store(reach: Callable[[], Awaitable[object]]) -> Probe:
     return Probe("objectStore", ask)
 
 
-def free_space(folder: Path, least_bytes: int = LEAST_FREE_BYTES, *, needed: bool = True) -> Probe:
+def free_space(folder: Path, least_bytes: int = MIN_FREE_BYTES, *, needed: bool = True) -> Probe:
     """Look at the free space where `folder` lies, in bytes; where only keys lie there, it is not `needed`."""
 
     async def ask() -> str:
         free = (await anyio.to_thread.run_sync(shutil.disk_usage, folder)).free
         if free < least_bytes:
-            raise Down(f"{free // MIB} MiB free where the data lies; at least {least_bytes // MIB} MiB are needed.")
+            raise PartDownError(
+                f"{free // MIB} MiB free where the data lies; at least {least_bytes // MIB} MiB are needed."
+            )
         return f"{free // MIB} MiB free where the data lies."
 
     return Probe("disk", ask, needed)

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.evidence.pack_urls import PATH
 from api.http import errors, responses
-from api.http.admission_control import BodyCap, Turnstile
+from api.http.admission_control import BodyLimitMiddleware, ConcurrencyLimitMiddleware
 from api.http.compression import CompressedAnswers, CompressedRequests
 from api.http.contract_level import HEADER as LEVEL_HEADER
 from api.http.contract_level import SUNSET, LevelHeaders
@@ -129,7 +129,7 @@ def middleware(settings: Settings, metrics: Metrics, levels: Levels) -> list[Mid
         Middleware(LevelHeaders, levels=levels),
         Middleware(Tracing, metrics=metrics),
         Middleware(CompressedAnswers),
-        Middleware(BodyCap, limit=settings.body_limit_bytes),
+        Middleware(BodyLimitMiddleware, limit=settings.body_limit_bytes),
         Middleware(CompressedRequests, limit=settings.body_limit_bytes),
-        Middleware(Turnstile, exempt=OPERATIONAL, streamed=(PATH, STREAMS)),
+        Middleware(ConcurrencyLimitMiddleware, exempt=OPERATIONAL, streamed=(PATH, STREAMS)),
     ]

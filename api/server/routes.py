@@ -17,7 +17,7 @@ from api.http import responses
 from api.http.metrics_endpoint import MetricsEndpoint
 from api.notifications import server_sent_events
 from api.notifications.server_sent_events import EventStreamEndpoint
-from api.notifications.subscription_session import Subscribing
+from api.notifications.subscription_session import SubscriptionService
 from api.notifications.websocket import SocketEndpoint
 from api.server.explorer import Explorer
 from api.server.health import Readiness, ReadyEndpoint, alive
@@ -40,7 +40,7 @@ def web_app(
     lifespan: Any = None,
     published: Mapping[str, Callable[[], dict[str, Any]]] | None = None,
     packs: ASGIApp | None = None,
-    subscribing: Subscribing | None = None,
+    subscribing: SubscriptionService | None = None,
 ) -> Starlette:
     """Compose the application; `lifespan` is Starlette's, and opens and closes what the context draws on.
 
@@ -74,7 +74,7 @@ def web_app(
     )
 
 
-def _streams(subscribing: Subscribing) -> list[BaseRoute]:
+def _streams(subscribing: SubscriptionService) -> list[BaseRoute]:
     return [
         WebSocketRoute("/graphql", SocketEndpoint(subscribing)),
         Route(server_sent_events.PATH, EventStreamEndpoint(subscribing)),

@@ -9,14 +9,14 @@ from collections.abc import Awaitable, Callable
 
 import uvicorn
 
-from api.notifications.websocket import LONGEST_MESSAGE
+from api.notifications.websocket import MAX_MESSAGE_BYTES
 from api.server.app import create_app
 from api.settings import Settings
 
 GRACE_SECONDS = 10
 
 
-class Server(uvicorn.Server):
+class ApiServer(uvicorn.Server):
     """Ends streams, which have no end of their own, before it waits for what is under way."""
 
     def __init__(self, config: uvicorn.Config, stop_streams: Callable[[], Awaitable[None]]) -> None:
@@ -46,9 +46,9 @@ def main() -> None:
         log_config=None,
         timeout_graceful_shutdown=GRACE_SECONDS,
         ws="websockets-sansio",
-        ws_max_size=LONGEST_MESSAGE,
+        ws_max_size=MAX_MESSAGE_BYTES,
     )
-    Server(config, app.state.stop_streams).run(sockets=[socket.socket(fileno=descriptor)])
+    ApiServer(config, app.state.stop_streams).run(sockets=[socket.socket(fileno=descriptor)])
 
 
 if __name__ == "__main__":

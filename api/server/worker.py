@@ -14,13 +14,13 @@ import structlog
 from api.connections import open_store
 from api.jobs.job import EVERY_FEW_SECONDS, Job, Queue, Resources
 from api.server.areas import PRODUCT
-from api.server.bucket_setup import BucketCare
+from api.server.bucket_setup import BucketSetup
 from api.settings import Settings
 from api.telemetry.logs import configure
 from api.telemetry.metrics import Metrics
 from schema.core.refusals import Refusal
 from storage.formats.sandbox import Decoder
-from storage.mongodb.errors import StoreFault
+from storage.mongodb.errors import StoreError
 from storage.processes.scratch_folders import workplace
 from storage.processes.task_groups import collapse_exception_groups
 from storage.store import Store
@@ -33,18 +33,18 @@ async def work(settings: Settings, store: Store, metrics: Metrics, jobs: Sequenc
     with workplace(settings.data / "work") as folder:
         async with AsyncExitStack() as exits, Decoder() as decoder, anyio.create_task_group() as tasks:
             resources = Resources(store, settings, metrics, decoder, folder, exits)
-            tasks.start_soon(BucketCare(store.objects, settings).take)
+            tasks.start_soon(BucketSetup(store.objects, settings).take)
             for job in jobs:
                 if isinstance(job, Job):
                     tasks.start_soon(_repeat, metrics, job.kind, await job.start(resources), job.seconds)
                 else:
-                    bell = Bell()
+                    bell = Wakeup()
                     listen = partial(_listen, job.changes(store), bell)
                     tasks.start_soon(_repeat, metrics, "listen", listen, 1.0)
                     tasks.start_soon(_work_off, job.kind, await job.start(resources), bell)
 
 
-async def _work_off(kind: str, do_one: Callable[[], Awaitable[bool]], bell: "Bell") -> None:
+async def _work_off(kind: str, do_one: Callable[[], Awaitable[bool]], bell: "Wakeup") -> None:
     """Do what is due of one kind, piece after piece, for ever."""
     while True:
         found = False
@@ -62,13 +62,13 @@ def _going_on(kind: str) -> Iterator[None]:
     """
     try:
         yield
-    except (Refusal, StoreFault) as error:
+    except (Refusal, StoreError) as error:
         log.warning("work failed", work=kind, reason=type(error).__name__)
     except Exception:
         log.exception("work failed", work=kind)
 
 
-class Bell:
+class Wakeup:
     """Wakes the one who waits; a ring while nobody waits is kept."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class Bell:
             self._rung = anyio.Event()
 
 
-async def _listen(changes: Callable[[], AsyncIterator[None]], bell: Bell) -> None:
+async def _listen(changes: Callable[[], AsyncIterator[None]], bell: Wakeup) -> None:
     async for _ in changes():
         bell.ring()
 

@@ -14,20 +14,20 @@ import structlog
 from schema.sync.changes import ChangeKind
 from storage.mongodb.change_stream import Following, follow
 from storage.mongodb.client import Document
-from storage.mongodb.errors import HistoryLost
+from storage.mongodb.errors import HistoryLostError
 from storage.store import Store
 from storage.sync.change_sources import PIPELINE
-from storage.sync.changes import ChangeSequence, LeaseLost
+from storage.sync.changes import ChangeSequence, LeaseLostError
 
 LEASE = timedelta(seconds=15)
 NOTE_EVERY = timedelta(seconds=2)
-MOST = 500
+MAX_BATCH = 500
 KEEP_GONE = timedelta(days=400)
 log = structlog.get_logger(__name__)
 
 
 @dataclass
-class ChangeWork:
+class ChangeFeedWorker:
     """`holder` names this process among those that might do the same; `now` is the clock.
 
     Without anything to enter, how far the log was read is noted `note_every` so often.
@@ -45,11 +45,11 @@ class ChangeWork:
             return
         try:
             await self._follow(claimed)
-        except HistoryLost:
+        except HistoryLostError:
             # Whether nothing but time was lost, or the database was put back to an earlier state, can't be told apart.
             log.warning("the log of changes does not reach back: all phones read anew")
             await self.store.changes.begin_anew(self.holder)
-        except LeaseLost:
+        except LeaseLostError:
             log.info("another worker enters changes")
         finally:
             with anyio.CancelScope(shield=True):
@@ -70,7 +70,7 @@ class ChangeWork:
             noted, before = self.now(), following.token
             while True:
                 began = self.now()
-                changed = await following.batch(MOST)
+                changed = await following.batch(MAX_BATCH)
                 if changed.events or began - noted >= self.note_every:
                     as_of = began if changed.is_all else changed.at
                     await self._touch(changed.events, before, following.token, as_of)
@@ -85,7 +85,7 @@ class ChangeWork:
         """
         touched = await self.store.change_sources.touched(events) if events else {}
         wanted = [(kind, id) for kind, ids in touched.items() for id in ids]
-        *first, last = [wanted[start : start + MOST] for start in range(0, len(wanted), MOST)] or [[]]
+        *first, last = [wanted[start : start + MAX_BATCH] for start in range(0, len(wanted), MAX_BATCH)] or [[]]
         for some in first:
             await self._enter(some, token=before)
         await self._enter(last, token=after, as_of=as_of)
@@ -108,7 +108,7 @@ class ChangeWork:
         for kind in ChangeKind:
             for ids in (self.store.change_sources.ids, self.store.changes.heads):
                 after = ""
-                while found := await ids(kind, after, MOST):
+                while found := await ids(kind, after, MAX_BATCH):
                     await self._enter([(kind, id) for id in found], token=None)
                     after = found[-1]
         await self._enter([], token=token, as_of=began)

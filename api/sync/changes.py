@@ -17,7 +17,7 @@ from schema.core.refusals import Refusal, RefusalCode, Refused
 from schema.sync import changes
 from schema.sync.changes import Change, ChangeKind, ChangePage, ChangesResult, Progress, topics_of_viewer
 from storage.mongodb.causal_reads import read_onward
-from storage.sync.changes import ChangeSequence, Entry
+from storage.sync.changes import ChangeEntry, ChangeSequence
 
 
 @strawberry.type
@@ -96,7 +96,9 @@ def _opened(seal: CursorSeal, since: str | None, sequence: ChangeSequence) -> Pr
     return progress
 
 
-async def _changes(context: Context, entries: Sequence[Entry], admitted: Mapping[ChangeKind, Pull]) -> list[Change]:
+async def _changes(
+    context: Context, entries: Sequence[ChangeEntry], admitted: Mapping[ChangeKind, Pull]
+) -> list[Change]:
     """Each record as the viewer finds it now; what the viewer does not find is to be dropped."""
     ids: dict[ChangeKind, list[str]] = {}
     for entry in entries:

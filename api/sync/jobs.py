@@ -4,15 +4,15 @@ import secrets
 
 from api.graphql.context import clock
 from api.jobs.job import EVERY_HOUR, Job, Resources, Run
-from api.sync.change_feed_worker import ChangeWork
+from api.sync.change_feed_worker import ChangeFeedWorker
 
 
 async def _follow(resources: Resources) -> Run:
-    return ChangeWork(resources.store, secrets.token_urlsafe(9), clock).follow
+    return ChangeFeedWorker(resources.store, secrets.token_urlsafe(9), clock).follow
 
 
 async def _forget(resources: Resources) -> Run:
-    return ChangeWork(resources.store, secrets.token_urlsafe(9), clock).forget
+    return ChangeFeedWorker(resources.store, secrets.token_urlsafe(9), clock).forget
 
 
 JOBS = (Job("follow", 2.0, _follow), Job("forget", EVERY_HOUR, _forget))

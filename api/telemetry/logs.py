@@ -64,7 +64,7 @@ KEYS = frozenset(
         "assignment",
     }
 )
-LONGEST = 300
+MAX_VALUE_LENGTH = 300
 SILENT = ("uvicorn.access", "strawberry.execution")
 """Their lines hold addresses, query strings and callers' values; `middleware` and `errors` write what is needed."""
 _SUSPICIOUS = re.compile(r"eyJ|(?i:bearer|basic)|://|\?")
@@ -214,7 +214,7 @@ def _scrubbed(value: Any) -> Any:
         if _SUSPICIOUS.search(value):
             for pattern, instead in _SECRETS:
                 value = pattern.sub(instead, value)
-        return value if len(value) <= LONGEST else f"{value[:LONGEST]}…"
+        return value if len(value) <= MAX_VALUE_LENGTH else f"{value[:MAX_VALUE_LENGTH]}…"
     if isinstance(value, list | tuple | set | frozenset):
         return [_scrubbed(each) for each in value]
     return value if value is None or isinstance(value, bool | int | float) else f"[{type(value).__name__}]"

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from mobile_contract.kit.http_client import Answer, Server
-from mobile_contract.kit.results import Broken, NotTried, hold
+from mobile_contract.kit.http_client import Answer, HttpClient
+from mobile_contract.kit.results import BrokenClauseError, NotTriedError, hold
 from mobile_contract.phone.ids import new_id
 
 
-class SignInFailed(Exception):  # noqa: N818
+class SignInFailedError(Exception):
     """An account that the kit was given does not sign in: nothing can be tried."""
 
 
@@ -22,7 +22,7 @@ class SignInFailed(Exception):  # noqa: N818
 class Person:
     """Somebody on a device; renews a token that has run out by signing in again."""
 
-    server: Server
+    server: HttpClient
     name: str
     password: str
     device_id: str = field(default_factory=lambda: new_id("dev"))
@@ -40,7 +40,7 @@ class Person:
         }
         value = (await self.server.ask("SignIn", {"input": given})).root
         if value.get("__typename") != "SignedIn":
-            raise SignInFailed(f"{self.name} can't sign in: {value.get('message') or value}")
+            raise SignInFailedError(f"{self.name} can't sign in: {value.get('message') or value}")
         self.access, self.refresh, self.id = value["accessToken"], value["refreshToken"], value["user"]["id"]
         self.secret = value.get("deviceSecret") or ""
         return self
@@ -56,15 +56,15 @@ class Person:
             await self.sign_in()
             answer = await self.server.ask(operation, variables or {}, token=self.access, **how)
         if answer.code == "UNKNOWN_DOCUMENT" and " " in operation:
-            raise NotTried("The server executes trusted documents alone, and this needs another operation.")
+            raise NotTriedError("The server executes trusted documents alone, and this needs another operation.")
         return answer
 
     async def ask(self, operation: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The value of the first root field. Raise `Broken` where there is none, or a refusal of the whole."""
+        """The value of the first root field. Raise `BrokenClauseError` where there is none, or a refusal of the whole."""
         answer = await self.send(operation, variables)
         value = answer.root
         if value.get("__typename") == "Refused":
-            raise Broken(answer.request, "an answer", f"refused: {value.get('code')} {value.get('message')}")
+            raise BrokenClauseError(answer.request, "an answer", f"refused: {value.get('code')} {value.get('message')}")
         return value
 
     async def submit(self, *drafts: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
@@ -112,7 +112,7 @@ class Person:
             since = page["cursor"]
             if not page["hasMore"]:
                 return changes, str(since)
-        raise Broken("Changes, page after page", "an end", "20,000 pages")
+        raise BrokenClauseError("Changes, page after page", "an end", "20,000 pages")
 
 
 def draft(**fields: Any) -> dict[str, Any]:
@@ -146,19 +146,19 @@ def _now() -> str:
 class Party:
     """Everybody that the kit may ask as, None for an account that it was not given; `seconds` to wait for what takes time."""
 
-    server: Server
+    server: HttpClient
     user: Person
     other: Person | None = None
     officer: Person | None = None
     seconds: float = 20.0
 
     async def until(self, work: Callable[[], Awaitable[Any]], request: str, expected: str) -> Any:
-        """Ask until the answer is truthy. Raise `Broken` after `seconds`."""
+        """Ask until the answer is truthy. Raise `BrokenClauseError` after `seconds`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.seconds
         while not (found := await work()):
             if loop.time() > deadline:
-                raise Broken(request, expected, f"nothing of it within {self.seconds:.0f} s")
+                raise BrokenClauseError(request, expected, f"nothing of it within {self.seconds:.0f} s")
             await asyncio.sleep(0.1)
         return found
 
@@ -180,5 +180,5 @@ class Party:
     def given(self, role: str) -> Person:
         person: Person | None = getattr(self, role)
         if person is None:
-            raise NotTried(f"No account was given by --{role}.")
+            raise NotTriedError(f"No account was given by --{role}.")
         return person

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mobile_contract.kit.accounts import Party
-from mobile_contract.kit.results import Broken
+from mobile_contract.kit.results import BrokenClauseError
 from mobile_contract.phone.ids import new_id
 
 REFUSED = "... on Refused { code message }"
@@ -48,4 +48,4 @@ async def take_back(party: Party, given: Given) -> None:
 async def _officer(party: Party, operation: str, input: dict[str, Any]) -> None:
     answer = await party.given("officer").send(operation, {"input": input})
     if answer.root["__typename"] == "Refused":
-        raise Broken(answer.request, "the officer to be allowed", answer.root)
+        raise BrokenClauseError(answer.request, "the officer to be allowed", answer.root)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import httpx
 
 from mobile_contract.documents import text_of
-from mobile_contract.kit.results import Broken
+from mobile_contract.kit.results import BrokenClauseError
 from mobile_contract.levels import Levels
 
 GRAPHQL = "application/graphql-response+json"
@@ -31,7 +31,7 @@ class Answer:
         except ValueError:
             body = None
         if not isinstance(body, dict):
-            raise Broken(
+            raise BrokenClauseError(
                 self.request, "a JSON object", f"HTTP {self.response.status_code} {self.response.text[:200]!r}"
             )
         return body
@@ -42,18 +42,18 @@ class Answer:
 
     @property
     def data(self) -> dict[str, Any]:
-        """Raise `Broken` where there is none."""
+        """Raise `BrokenClauseError` where there is none."""
         data = self.body.get("data")
         if not isinstance(data, dict):
-            raise Broken(self.request, "data", f"HTTP {self.response.status_code} {self.errors}")
+            raise BrokenClauseError(self.request, "data", f"HTTP {self.response.status_code} {self.errors}")
         return data
 
     @property
     def root(self) -> dict[str, Any]:
-        """The first root field's value. Raise `Broken` where it is null."""
+        """The first root field's value. Raise `BrokenClauseError` where it is null."""
         value = next(iter(self.data.values()), None)
         if not isinstance(value, dict):
-            raise Broken(self.request, "a value", f"HTTP {self.response.status_code} {self.errors or value}")
+            raise BrokenClauseError(self.request, "a value", f"HTTP {self.response.status_code} {self.errors or value}")
         return value
 
     @property
@@ -66,7 +66,7 @@ class Answer:
         return first.get("code") if isinstance(first, dict) and first.get("__typename") == "Refused" else None
 
 
-class Server:
+class HttpClient:
     """One server's endpoint; `client` is also the one that puts bytes into the store."""
 
     def __init__(self, url: str, client: httpx.AsyncClient) -> None:

@@ -15,10 +15,10 @@ import typer
 from rich.console import Console
 
 from mobile_contract.kit import report
-from mobile_contract.kit.accounts import Party, Person, SignInFailed
+from mobile_contract.kit.accounts import Party, Person, SignInFailedError
 from mobile_contract.kit.clauses import Clause
-from mobile_contract.kit.http_client import Server
-from mobile_contract.kit.results import Broken, Finding
+from mobile_contract.kit.http_client import HttpClient
+from mobile_contract.kit.results import BrokenClauseError, ClauseResult
 from mobile_contract.kit.runner import chosen, exit_code, tried
 
 VARIABLE = "MINGCHA_KIT_PASSWORD"
@@ -58,7 +58,7 @@ def main(
         clauses = chosen([name for name in only.replace(" ", "").split(",") if name])
         passwords = _passwords(password_file, names)
         findings = asyncio.run(examine(url, user, other, officer, passwords, clauses, timeout))
-    except (ValueError, OSError, SignInFailed, httpx.HTTPError, httpx.InvalidURL, Broken) as error:
+    except (ValueError, OSError, SignInFailedError, httpx.HTTPError, httpx.InvalidURL, BrokenClauseError) as error:
         typer.echo(f"{error or type(error).__name__}\n没有进行检查。", err=True)
         raise typer.Exit(2) from None
     if junit:
@@ -78,11 +78,11 @@ async def examine(
     passwords: dict[str, str],
     clauses: Sequence[Clause],
     seconds: float = 20.0,
-) -> list[Finding]:
-    """Raise `SignInFailed` or httpx's errors where nothing can be tried."""
+) -> list[ClauseResult]:
+    """Raise `SignInFailedError` or httpx's errors where nothing can be tried."""
     limits = httpx.Limits(max_connections=20, max_keepalive_connections=20)
     async with httpx.AsyncClient(timeout=httpx.Timeout(max(seconds, 5)), limits=limits) as client:
-        server = Server(url, client)
+        server = HttpClient(url, client)
 
         async def person(name: str | None) -> Person | None:
             return await Person(server, name, passwords[name]).sign_in() if name else None

@@ -11,17 +11,17 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 from rich.console import Console
 from rich.text import Text
 
-from mobile_contract.kit.results import CHINESE, Finding, Verdict
+from mobile_contract.kit.results import CHINESE, ClauseResult, ClauseVerdict
 
 COLOURS = {
-    Verdict.HOLDS: "green",
-    Verdict.BROKEN: "bold red",
-    Verdict.NOT_RUN: "yellow",
-    Verdict.KIT_ERROR: "bold magenta",
+    ClauseVerdict.HOLDS: "green",
+    ClauseVerdict.BROKEN: "bold red",
+    ClauseVerdict.NOT_RUN: "yellow",
+    ClauseVerdict.KIT_ERROR: "bold magenta",
 }
 
 
-def table(console: Console, findings: Sequence[Finding]) -> None:
+def table(console: Console, findings: Sequence[ClauseResult]) -> None:
     """Grouped by chapter: number, verdict, the clause's words, and under them what was seen."""
     chapter = ""
     for each in findings:
@@ -34,33 +34,33 @@ def table(console: Console, findings: Sequence[Finding]) -> None:
     console.print(Text(f"\n{summary(findings)}", style="bold"), soft_wrap=True)
 
 
-def summary(findings: Sequence[Finding]) -> str:
-    counts = {verdict: sum(each.verdict is verdict for each in findings) for verdict in Verdict}
+def summary(findings: Sequence[ClauseResult]) -> str:
+    counts = {verdict: sum(each.verdict is verdict for each in findings) for verdict in ClauseVerdict}
     return " · ".join(f"{count} {verdict.value} {CHINESE[verdict]}" for verdict, count in counts.items() if count)
 
 
-def as_json(findings: Sequence[Finding]) -> str:
+def as_json(findings: Sequence[ClauseResult]) -> str:
     return json.dumps([asdict(each) for each in findings], ensure_ascii=False, indent=2)
 
 
-def junit(findings: Sequence[Finding], url: str) -> bytes:
+def junit(findings: Sequence[ClauseResult], url: str) -> bytes:
     """One suite, one test case a clause: broken is a failure, not run is skipped, a fault of the kit an error."""
-    count = {verdict: str(sum(each.verdict is verdict for each in findings)) for verdict in Verdict}
+    count = {verdict: str(sum(each.verdict is verdict for each in findings)) for verdict in ClauseVerdict}
     suite = Element(
         "testsuite",
         name=f"mobile contract of {url}",
         tests=str(len(findings)),
-        failures=count[Verdict.BROKEN],
-        errors=count[Verdict.KIT_ERROR],
-        skipped=count[Verdict.NOT_RUN],
+        failures=count[ClauseVerdict.BROKEN],
+        errors=count[ClauseVerdict.KIT_ERROR],
+        skipped=count[ClauseVerdict.NOT_RUN],
         time=f"{sum(each.seconds for each in findings):.3f}",
     )
-    tags = {Verdict.BROKEN: "failure", Verdict.NOT_RUN: "skipped", Verdict.KIT_ERROR: "error"}
+    tags = {ClauseVerdict.BROKEN: "failure", ClauseVerdict.NOT_RUN: "skipped", ClauseVerdict.KIT_ERROR: "error"}
     for each in findings:
         name = f"{each.id} {each.words}"
         case = SubElement(suite, "testcase", classname=each.chapter, name=name, time=f"{each.seconds:.3f}")
         told = SubElement(case, tags.get(each.verdict, "system-out"))
-        if each.verdict is Verdict.HOLDS:
+        if each.verdict is ClauseVerdict.HOLDS:
             told.text = _printable(each.seen)
         else:
             told.set("message", _printable(each.seen))

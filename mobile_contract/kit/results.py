@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 
-class Verdict(StrEnum):
+class ClauseVerdict(StrEnum):
     HOLDS = "HOLDS"
     BROKEN = "BROKEN"
     NOT_RUN = "NOT RUN"
@@ -16,14 +16,14 @@ class Verdict(StrEnum):
 
 
 CHINESE = {
-    Verdict.HOLDS: "符合",
-    Verdict.BROKEN: "不符合",
-    Verdict.NOT_RUN: "未检查",
-    Verdict.KIT_ERROR: "检查工具出错",
+    ClauseVerdict.HOLDS: "符合",
+    ClauseVerdict.BROKEN: "不符合",
+    ClauseVerdict.NOT_RUN: "未检查",
+    ClauseVerdict.KIT_ERROR: "检查工具出错",
 }
 
 
-class Broken(Exception):  # noqa: N818
+class BrokenClauseError(Exception):
     """A clause does not hold: what was asked, what the clause promises, what came."""
 
     def __init__(self, request: str, expected: str, got: Any) -> None:
@@ -32,23 +32,23 @@ class Broken(Exception):  # noqa: N818
         super().__init__(f"{request}: expected {expected}; got {self.got}")
 
 
-class NotTried(Exception):  # noqa: N818
+class NotTriedError(Exception):
     """Nothing can be said of the clause here; why."""
 
 
 @dataclass(frozen=True)
-class Finding:
+class ClauseResult:
     """What came of one clause; `seconds` is how long it took."""
 
     id: str
     words: str
     chapter: str
-    verdict: Verdict
+    verdict: ClauseVerdict
     seen: str
     seconds: float
 
 
 def hold(holds: object, request: str, expected: str, got: Any) -> None:
-    """Raise `Broken` unless it holds."""
+    """Raise `BrokenClauseError` unless it holds."""
     if not holds:
-        raise Broken(request, expected, got)
+        raise BrokenClauseError(request, expected, got)

@@ -22,7 +22,7 @@ from mobile_contract.kit.chapters import (
     wire,  # noqa: F401
 )
 from mobile_contract.kit.clauses import CLAUSES, Clause
-from mobile_contract.kit.results import Broken, Finding, NotTried, Verdict
+from mobile_contract.kit.results import BrokenClauseError, ClauseResult, ClauseVerdict, NotTriedError
 
 
 def chosen(only: Sequence[str]) -> list[Clause]:
@@ -35,35 +35,35 @@ def chosen(only: Sequence[str]) -> list[Clause]:
     return [clause for clause in listed if not only or any(_named(clause, name) for name in only)]
 
 
-async def tried(party: Party, clauses: Sequence[Clause]) -> AsyncIterator[Finding]:
+async def tried(party: Party, clauses: Sequence[Clause]) -> AsyncIterator[ClauseResult]:
     for clause in clauses:
         began = time.monotonic()
         verdict, seen = await _verdict(party, clause)
-        yield Finding(clause.id, clause.words, clause.chapter, verdict, seen, time.monotonic() - began)
+        yield ClauseResult(clause.id, clause.words, clause.chapter, verdict, seen, time.monotonic() - began)
 
 
-def exit_code(findings: Sequence[Finding]) -> int:
+def exit_code(findings: Sequence[ClauseResult]) -> int:
     """0 all hold, 1 something is broken, 3 not all were run, 4 the kit itself failed."""
     verdicts = {each.verdict for each in findings}
-    for verdict, code in ((Verdict.BROKEN, 1), (Verdict.KIT_ERROR, 4), (Verdict.NOT_RUN, 3)):
+    for verdict, code in ((ClauseVerdict.BROKEN, 1), (ClauseVerdict.KIT_ERROR, 4), (ClauseVerdict.NOT_RUN, 3)):
         if verdict in verdicts:
             return code
     return 0
 
 
-async def _verdict(party: Party, clause: Clause) -> tuple[Verdict, str]:
+async def _verdict(party: Party, clause: Clause) -> tuple[ClauseVerdict, str]:
     try:
         for role in clause.needs:
             party.given(role)
-        return Verdict.HOLDS, await clause.check(party)
-    except Broken as broken:
-        return Verdict.BROKEN, str(broken)
-    except NotTried as reason:
-        return Verdict.NOT_RUN, str(reason)
+        return ClauseVerdict.HOLDS, await clause.check(party)
+    except BrokenClauseError as broken:
+        return ClauseVerdict.BROKEN, str(broken)
+    except NotTriedError as reason:
+        return ClauseVerdict.NOT_RUN, str(reason)
     except httpx.TimeoutException as error:
-        return Verdict.BROKEN, f"{error.request.method} {error.request.url}: expected an answer; got none in time"
+        return ClauseVerdict.BROKEN, f"{error.request.method} {error.request.url}: expected an answer; got none in time"
     except Exception as error:  # noqa: BLE001
-        return Verdict.KIT_ERROR, f"{type(error).__name__}: {error}"
+        return ClauseVerdict.KIT_ERROR, f"{type(error).__name__}: {error}"
 
 
 def _named(clause: Clause, name: str) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from mobile_contract.phone.errors import Mistake, SignInAgain, Wiped
+from mobile_contract.phone.errors import SignInNeededError, UsageError, WipeOrderedError
 from mobile_contract.phone.ids import new_id
 from mobile_contract.phone.network.backoff import Backoff
 from mobile_contract.phone.outbox.drafts import Content, Method, compose
@@ -20,26 +20,26 @@ from mobile_contract.phone.outbox.outbox import Outbox
 from mobile_contract.phone.outbox.receipts import Receipts
 from mobile_contract.phone.storage.folder import Folder
 from mobile_contract.phone.storage.key_wrapping import StoreKey
-from mobile_contract.phone.storage.photo_copies import NotTaken, Original, Originals
+from mobile_contract.phone.storage.photo_copies import Original, Originals, PhotoNotTakenError
 from mobile_contract.phone.sync.assignment_notes import Notebook, NoteSubmission
 from mobile_contract.phone.sync.assignment_responses import AnswerBox, AnswerSubmission
 from mobile_contract.phone.sync.delivery import Delivery
 from mobile_contract.phone.sync.local_records import Records
-from mobile_contract.phone.sync.pulling import Pull
+from mobile_contract.phone.sync.pulling import PullResult
 from mobile_contract.phone.sync.queued_operations import SlipBox
 from mobile_contract.phone.sync.ratings import RatingBox, RatingSubmission
 from mobile_contract.phone.sync.submission import Submission
 from mobile_contract.phone.sync.sync_request import Meeting
-from mobile_contract.phone.upload.concurrency import Traffic
-from mobile_contract.phone.upload.signed_put import Store
+from mobile_contract.phone.upload.concurrency import UploadConcurrency
+from mobile_contract.phone.upload.signed_put import UploadTarget
 from mobile_contract.phone.upload.uploader import Meter, Silence, Uploads
 from mobile_contract.phone.users.legacy_import import Takeover
 from mobile_contract.phone.users.remote_wipe import secret_of
 from mobile_contract.phone.users.session import Account, Session
 from mobile_contract.phone.users.unlocking import ask_password, ask_password_of, unlock
-from mobile_contract.phone.users.user_stores import Place, Stores
+from mobile_contract.phone.users.user_stores import StoreLocation, Stores
 
-MOST_TOGETHER = 100
+MAX_TOGETHER = 100
 """Media of one observation, by the contract."""
 _METHOD_OF = {"MONITOR": Method.MONITOR_REPORT, "OFFICER": Method.SPECIAL_CHECK}
 
@@ -56,7 +56,7 @@ class Taken:
 class Device:
     """One user's store, held alone by this process, from `opened`."""
 
-    def __init__(self, place: Place, key: StoreKey) -> None:
+    def __init__(self, place: StoreLocation, key: StoreKey) -> None:
         self.place, self.key = place, key
         self.outbox = Outbox(place.outbox, key.database)
         self.ratings = RatingBox(self.outbox)
@@ -72,14 +72,14 @@ class Device:
     def opened(cls, path: Path, *, makes: bool = False) -> Iterator["Device"]:
         """The store that the command means; where there is none yet, one that is nobody's if the command `makes` something.
 
-        Raise a `Fault`. On `Wiped` the store is erased before this ends.
+        Raise a `Fault`. On `WipeOrderedError` the store is erased before this ends.
         """
         folder = Folder.open(path)
         with folder.held():
             stores = ready(folder)
             found = unlock(stores)
             if found is None and (stores.all() or not makes):
-                raise SignInAgain
+                raise SignInNeededError
             if found is None:
                 found = stores.make(ask_password(new=True), is_nobodys=True)
                 stores.use(found[0].id)
@@ -87,7 +87,7 @@ class Device:
             try:
                 yield device
                 device.lock_by_secret(stores)
-            except Wiped:
+            except WipeOrderedError:
                 device.outbox.close()
                 stores.erase(device.place)
                 raise
@@ -119,17 +119,17 @@ class Device:
     def take(self, files: Sequence[Path], content: Content, *, together: bool, again: bool) -> Taken:
         """Copy files and keep observations of them, all or none: after a kill, the same command takes what is missing.
 
-        Bytes that were taken before are passed over unless `again`. Raise `Mistake`, or OSError where the disk is full.
+        Bytes that were taken before are passed over unless `again`. Raise `UsageError`, or OSError where the disk is full.
         """
         self._sweep()
         taken = Taken([], [], [])
         for file in files:
             self._adopt(file, taken, again=again)
         originals = taken.originals
-        if together and len(originals) > MOST_TOGETHER:
-            raise Mistake(
-                f"One observation holds at most {MOST_TOGETHER} media; these are {len(originals)}.",
-                f"一条记录最多包含 {MOST_TOGETHER} 个影像。",
+        if together and len(originals) > MAX_TOGETHER:
+            raise UsageError(
+                f"One observation holds at most {MAX_TOGETHER} media; these are {len(originals)}.",
+                f"一条记录最多包含 {MAX_TOGETHER} 个影像。",
             )
         entries = [[each] for each in originals] if originals and not together else [originals]
         if originals or not files:
@@ -144,7 +144,7 @@ class Device:
     def _adopt(self, file: Path, taken: Taken, *, again: bool) -> None:
         try:
             original = self.originals.adopt(file)
-        except NotTaken as reason:
+        except PhotoNotTakenError as reason:
             taken.left.append((file.name, str(reason)))
             return
         kept = {each.sha256 for each in taken.originals}
@@ -225,8 +225,8 @@ class Line:
         await self.device.receipts.refresh(self.server, self.account.require().endpoint)
 
     def _uploads(self, meter: Meter, at_once: int) -> Uploads:
-        outbox, traffic = self.device.outbox, Traffic(self.device.outbox, at_once)
-        store = Store(self.store, Backoff(), traffic)
+        outbox, traffic = self.device.outbox, UploadConcurrency(self.device.outbox, at_once)
+        store = UploadTarget(self.store, Backoff(), traffic)
         return Uploads(outbox, self.device.originals, self.account, store, traffic, meter, at_once=at_once)
 
     def _meeting(self, uploads: Uploads) -> Meeting:
@@ -237,4 +237,4 @@ class Line:
             "editAssignmentNotes": NoteSubmission(device.notebook.box, device.records, account),
         }
         submission = Submission(device.outbox, account)
-        return Meeting(device.outbox, account, submission, slips, uploads, Pull(device.records, account))
+        return Meeting(device.outbox, account, submission, slips, uploads, PullResult(device.records, account))

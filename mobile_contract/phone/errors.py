@@ -1,14 +1,14 @@
 """Faults: everything that ends a command or sets one item aside, each with its sentences and its exit code.
 
-    Fault
-      Mistake          2  what was typed does not fit
-      Damaged          2  a file of the phone's folder is not what was written
-      Unreachable      3  the server or the store doesn't answer; nothing is lost, try later
-      SignInAgain      4  no session, or it has ended; the outbox stays
-      Locked           4  what is kept is encrypted, and nothing was given that opens it
-      Wiped            4  the server had this person's data erased from this phone
-      InUse            5  another process has the phone's folder
-      Refused          1  the server said no: `next_step` says what the queue does (3 where that is: try later)
+    PhoneError
+      UsageError          2  what was typed does not fit
+      DamagedStoreError          2  a file of the phone's folder is not what was written
+      UnreachableError      3  the server or the store doesn't answer; nothing is lost, try later
+      SignInNeededError      4  no session, or it has ended; the outbox stays
+      LockedError           4  what is kept is encrypted, and nothing was given that opens it
+      WipeOrderedError            4  the server had this person's data erased from this phone
+      InUseError            5  another process has the phone's folder
+      ServerRefusedError          1  the server said no: `next_step` says what the queue does (3 where that is: try later)
 
 What the queue then does is left to the file of each step.
 """
@@ -22,7 +22,7 @@ FOR_PEOPLE = frozenset({"FIX_AND_RESEND", "DISCARD"})
 """Next steps that set an item aside until somebody has looked at it; one that is unknown here means: try later."""
 
 
-class Fault(Exception):  # noqa: N818
+class PhoneError(Exception):
     """Ends a command: a sentence in English, one in Chinese, and the process' exit code."""
 
     exit_code = 1
@@ -33,11 +33,11 @@ class Fault(Exception):  # noqa: N818
         self.message_zh = message_zh
 
 
-class Mistake(Fault):
+class UsageError(PhoneError):
     exit_code = 2
 
 
-class Damaged(Fault):
+class DamagedStoreError(PhoneError):
     """Nothing is changed or removed: a copy of the file may still be somewhere."""
 
     exit_code = 2
@@ -49,7 +49,7 @@ class Damaged(Fault):
         )
 
 
-class Unreachable(Fault):
+class UnreachableError(PhoneError):
     """`seconds` is how long the other side asked to be left alone, where it did."""
 
     exit_code = 3
@@ -59,7 +59,7 @@ class Unreachable(Fault):
         self.seconds = seconds
 
 
-class SignInAgain(Fault):
+class SignInNeededError(PhoneError):
     exit_code = 4
 
     def __init__(self) -> None:
@@ -69,11 +69,11 @@ class SignInAgain(Fault):
         )
 
 
-class Locked(Fault):
+class LockedError(PhoneError):
     exit_code = 4
 
 
-class Wiped(Fault):
+class WipeOrderedError(PhoneError):
     """Raised once the server has proven that it asks for it; whoever holds the store then erases it."""
 
     exit_code = 4
@@ -85,11 +85,11 @@ class Wiped(Fault):
         )
 
 
-class InUse(Fault):
+class InUseError(PhoneError):
     exit_code = 5
 
 
-class Refused(Fault):
+class ServerRefusedError(PhoneError):
     """The server's own word: code, sentences, what the queue does next, the value at fault; `proof` of an order to erase."""
 
     def __init__(
@@ -109,8 +109,8 @@ class Refused(Fault):
         self.exit_code = 3 if next_step == RETRY_LATER else 1
 
     @classmethod
-    def read(cls, value: dict[str, Any]) -> "Refused":
-        """From the `Refused` member of a union, or from a GraphQL error's extensions with its message."""
+    def read(cls, value: dict[str, Any]) -> "ServerRefusedError":
+        """From the `ServerRefusedError` member of a union, or from a GraphQL error's extensions with its message."""
         code = str(value.get("code") or "INTERNAL")
         return cls(
             code,
@@ -131,8 +131,8 @@ class Refused(Fault):
         }
 
 
-def unreachable(what: str, what_zh: str, reason: str, *, seconds: float | None = None) -> Unreachable:
-    return Unreachable(
+def unreachable(what: str, what_zh: str, reason: str, *, seconds: float | None = None) -> UnreachableError:
+    return UnreachableError(
         f"{what} can't be reached ({reason}). Nothing is lost: everything stays on the phone, try again later.",
         f"{what_zh}连接不上，内容都保留在手机里，请稍后再试。",
         seconds=seconds,

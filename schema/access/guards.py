@@ -32,7 +32,7 @@ def check_permit(info: Info) -> None:
         raise Refusal(RefusalCode.FORBIDDEN)
 
 
-class Asked(FieldExtension):
+class RequirePermission(FieldExtension):
     """A root field of `Query`: whoever is not admitted gets a GraphQL error with the refusal's code."""
 
     async def resolve_async(self, next_: Resolve, source: Any, info: Info, **arguments: Any) -> Any:
@@ -48,7 +48,7 @@ class Followed(FieldExtension):
         return await next_(source, info, **arguments)
 
 
-class Done(FieldExtension):
+class RequirePermissionOrRefuse(FieldExtension):
     """A root field of `Mutation`: every refusal becomes the `Refused` member of its union."""
 
     async def resolve_async(self, next_: Resolve, source: Any, info: Info, **arguments: Any) -> Any:
@@ -67,7 +67,7 @@ class Owned(Protocol):
     async def owner(self, info: Info) -> Owner | None: ...
 
 
-class Guarded(FieldExtension):
+class IdentityOnly(FieldExtension):
     """A field that would tell who is behind a record: null but to its author, and to the cleared in whose scope it lies."""
 
     async def resolve_async(self, next_: Resolve, source: Owned, info: Info, **arguments: Any) -> Any:
@@ -77,7 +77,7 @@ class Guarded(FieldExtension):
         return await next_(source, info, **arguments)
 
 
-class Examined(FieldExtension):
+class ExaminersOnly(FieldExtension):
     """What doesn't fit about a record: null but to the roles that the table admits, and always to its author."""
 
     async def resolve_async(self, next_: Resolve, source: Owned, info: Info, **arguments: Any) -> Any:
@@ -94,7 +94,7 @@ class Located(Protocol):
     path: str
 
 
-class Appraised(FieldExtension):
+class UnitScoreOnly(FieldExtension):
     """What a unit comes to: null but to the roles that the table admits, in whose scope the unit lies."""
 
     async def resolve_async(self, next_: Resolve, source: Located, info: Info, **arguments: Any) -> Any:
@@ -105,6 +105,6 @@ class Appraised(FieldExtension):
         return await next_(source, info, **arguments)
 
 
-query = partial(strawberry.field, extensions=[Asked()])
+query = partial(strawberry.field, extensions=[RequirePermission()])
 subscription = partial(strawberry.subscription, extensions=[Followed()])
-mutation = partial(strawberry.mutation, extensions=[Done()])
+mutation = partial(strawberry.mutation, extensions=[RequirePermissionOrRefuse()])

@@ -44,7 +44,7 @@ OFFICERS = only(_R.OFFICER)
 ADMINS = only(_R.ADMIN)
 EXAMINERS = only(_R.SUPERVISOR, _R.OFFICER)
 """Who may know what doesn't fit about an observation; its author never, who would learn what is seen and what is not."""
-APPRAISERS = only(_R.SUPERVISOR, _R.OFFICER)
+UNIT_SCORE_READERS = only(_R.SUPERVISOR, _R.OFFICER)
 """Who may know what a unit comes to; the unit itself and its raters not."""
 
 OUTBOX = frozenset(

@@ -11,7 +11,7 @@ import strawberry
 from schema.access.permissions import SEEN, SIGNED_IN, Row, connection
 from schema.core.times import offset_minutes, to_millis
 
-LONGEST_ROUND_TRIP = timedelta(minutes=10)
+MAX_ROUND_TRIP = timedelta(minutes=10)
 """What a phone says beyond is no measurement."""
 
 
@@ -56,7 +56,7 @@ class ClockReading:
 def compared(sent: DeviceClockInput, *, user_id: str, device_id: str, now: datetime) -> ClockReading:
     """The reading that a device's word makes at `now`; no clock is too wrong to be kept."""
     round_trip = sent.round_trip_milliseconds
-    longest = LONGEST_ROUND_TRIP // timedelta(milliseconds=1)
+    longest = MAX_ROUND_TRIP // timedelta(milliseconds=1)
     return ClockReading(
         read_at=now,
         device_at=to_millis(sent.at),

@@ -1,4 +1,4 @@
-"""Rating drafts: ratings as a phone's outbox holds them, how each is checked, and how each settles.
+"""Rating drafts: ratings as a phone's outbox holds them, how each is validate_id, and how each settles.
 
 What is stored is in `ratings.py`; loading what a batch needs and writing it is left to `api` and `storage`.
 """
@@ -18,8 +18,8 @@ from schema.appraisal.ratings import (
     month_start,
     published_at,
 )
-from schema.checks.thresholds import Limits
-from schema.core.ids import checked, milliseconds_of
+from schema.checks.thresholds import ThresholdLimits
+from schema.core.ids import milliseconds_of, validate_id
 from schema.core.refusals import NextStep, Refusal, RefusalCode, Refused
 from schema.fieldwork.drafts import Author, Outcome
 from schema.organisation.monitoring_points import MonitoringPoint
@@ -68,7 +68,7 @@ class RatingResult:
 
 def check_draft(draft: RatingDraft, *, field: str) -> None:
     """What can be said of a draft without knowing anything else; raises `Refusal` with `field` leading to the fault."""
-    checked(draft.id, "rat", field=f"{field}.id")
+    validate_id(draft.id, "rat", field=f"{field}.id")
     check_month(draft.month, field=f"{field}.month")
     if milliseconds_of(draft.id) != int(datetime.combine(draft.month, time(), UTC).timestamp()) * 1000:
         raise Refusal(
@@ -95,12 +95,12 @@ def rate(
     unit: Unit | None,
     point: MonitoringPoint | None,
     *,
-    limits: Limits,
+    limits: ThresholdLimits,
     grades: Scores,
     now: datetime,
     field: str,
 ) -> Rating:
-    """The rating that a checked draft makes at `now`, not yet stored; raises `Refusal`.
+    """The rating that a validate_id draft makes at `now`, not yet stored; raises `Refusal`.
 
     A unit or point that is None is unknown, or not the author's to name: nobody learns which.
     """

@@ -10,11 +10,11 @@ from datetime import UTC, date, datetime, timedelta
 
 import strawberry
 
-from schema.access.guards import Guarded
+from schema.access.guards import IdentityOnly
 from schema.access.permissions import CLEARED, SEEN, Row, connection, only
 from schema.access.viewers import Owner, Role
 from schema.accounts.users import User
-from schema.checks.thresholds import Limits, ThresholdKind
+from schema.checks.thresholds import ThresholdKind, ThresholdLimits
 from schema.core.context import Info
 from schema.core.nodes import Node
 from schema.core.refusals import Refusal, RefusalCode
@@ -72,14 +72,14 @@ class Rating(Node):
             return self.is_latest
         return info.context.now < self.superseded_from
 
-    @strawberry.field(description="Who rated; for the rater and the cleared (监测员).", extensions=[Guarded()])
+    @strawberry.field(description="Who rated; for the rater and the cleared (监测员).", extensions=[IdentityOnly()])
     async def rater(self, info: Info) -> User | None:
         return await info.context.load.one(User, self.rater_id)
 
     @strawberry.field(
         description="The point that it came from, which tells the rater where it has one monitor; for the rater and the"
         " cleared (监测点).",
-        extensions=[Guarded()],
+        extensions=[IdentityOnly()],
     )
     async def monitoring_point(self, info: Info) -> MonitoringPoint | None:
         return await info.context.load.one(MonitoringPoint, self.monitoring_point_id)
@@ -87,12 +87,14 @@ class Rating(Node):
     @strawberry.field(
         description="When the server had it, which tells whose phone sent something then; for the rater and the cleared"
         " (接收时间).",
-        extensions=[Guarded()],
+        extensions=[IdentityOnly()],
     )
     async def received_at(self) -> datetime | None:
         return self.arrived_at
 
-    @strawberry.field(description="Proof of receipt; for the rater and the cleared (回执).", extensions=[Guarded()])
+    @strawberry.field(
+        description="Proof of receipt; for the rater and the cleared (回执).", extensions=[IdentityOnly()]
+    )
     async def receipt(self) -> RatingReceipt | None:
         return self.proof()
 
@@ -125,7 +127,7 @@ def month_end(month: date) -> datetime:
     return month_start(date(month.year + month.month // 12, month.month % 12 + 1, 1))
 
 
-def closes_at(month: date, limits: Limits) -> datetime | None:
+def closes_at(month: date, limits: ThresholdLimits) -> datetime | None:
     """Until when ratings of the month are taken; None where nobody has set a limit."""
     days = limits.values.get(ThresholdKind.RATING_LATE)
     return None if days is None else month_end(month) + timedelta(days=days)

@@ -14,12 +14,12 @@ from schema.access.permissions import FOLLOWERS, SEEN, Row
 from schema.accounts.device_clocks import DeviceClockInput
 from schema.casework.assignments import MAX_NOTE, Assignment, AssignmentState
 from schema.core.digests import digest_of
-from schema.core.ids import checked
+from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode, Refused
 from schema.core.times import to_millis
 
 MAX_ANSWERS = 50
-MOST_HELD = 200
+MAX_HELD = 200
 """Of one person at once; the batch that comes to it is still taken whole."""
 HELD_FOR = timedelta(days=30)
 LATE = "What this belongs to did not come within 30 days."
@@ -133,8 +133,8 @@ class StoredAnswer:
 
 def stored(answer: AssignmentAnswer, *, user_id: str, now: datetime, field: str) -> StoredAnswer:
     """The answer as it is kept; raises `Refusal(BAD_ID | BAD_INPUT)`."""
-    checked(answer.id, "ans", field=f"{field}.id")
-    checked(answer.assignment_id, "asg", field=f"{field}.assignmentId")
+    validate_id(answer.id, "ans", field=f"{field}.id")
+    validate_id(answer.assignment_id, "asg", field=f"{field}.assignmentId")
     if (answer.kind is AnswerKind.FINISH) != (answer.result is not None):
         raise Refusal(RefusalCode.BAD_INPUT, "A result goes with FINISH, and only there.", field=f"{field}.result")
     if answer.result is not None and not 1 <= len(answer.result.strip()) <= len(answer.result) <= MAX_NOTE:

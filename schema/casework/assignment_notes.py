@@ -12,11 +12,11 @@ import strawberry
 
 from schema.access.permissions import FOLLOWERS, SEEN, Row
 
-MOST_EDITS = 200
+MAX_EDITS_KEPT = 200
 """Of one assignment."""
-MOST_TEXT = 50_000
+MAX_EDITS_TEXT = 50_000
 """Characters of all edits of one assignment together: they come along wherever it is read."""
-FULL = f"An assignment keeps {MOST_EDITS} edits of its notes, of {MOST_TEXT} characters together."
+FULL = f"An assignment keeps {MAX_EDITS_KEPT} edits of its notes, of {MAX_EDITS_TEXT} characters together."
 
 
 @strawberry.enum(description="What may be noted of an assignment (备注字段).")

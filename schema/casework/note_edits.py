@@ -10,16 +10,16 @@ import strawberry
 from schema.access.permissions import SEEN, Row
 from schema.accounts.device_clocks import DeviceClockInput
 from schema.casework.assignment_answers import AnswerOutcome
-from schema.casework.assignment_notes import FULL, MOST_TEXT, NoteEdit, NoteField, corrected
+from schema.casework.assignment_notes import FULL, MAX_EDITS_TEXT, NoteEdit, NoteField, corrected
 from schema.casework.assignments import MAX_NOTE, Assignment
 from schema.core.digests import digest_of
-from schema.core.ids import checked
+from schema.core.ids import validate_id
 from schema.core.refusals import NextStep, Refusal, RefusalCode, Refused
 from schema.core.times import MAX_SAFE_INTEGER, to_millis
 
 MAX_EDITS = 50
 MAX_CONTACT = 200
-LONGEST = {NoteField.WORKING_NOTE: MAX_NOTE, NoteField.CONTACT: MAX_CONTACT}
+MAX_LENGTHS = {NoteField.WORKING_NOTE: MAX_NOTE, NoteField.CONTACT: MAX_CONTACT}
 
 
 @strawberry.input(description="One field of the notes of one's own assignment, as it is to be (备注修改).")
@@ -67,10 +67,10 @@ class EditAssignmentNotesPayload:
 
 def check(sent: NoteEditInput, *, at: str) -> None:
     """Raises `Refusal(BAD_ID | BAD_INPUT)` for what no assignment could take; `at` is the item's place in the input."""
-    checked(sent.id, "evt", field=f"{at}.id")
-    checked(sent.assignment_id, "asg", field=f"{at}.assignmentId")
+    validate_id(sent.id, "evt", field=f"{at}.id")
+    validate_id(sent.assignment_id, "asg", field=f"{at}.assignmentId")
     if sent.restores is not None:
-        checked(sent.restores, "evt", field=f"{at}.restores")
+        validate_id(sent.restores, "evt", field=f"{at}.restores")
     if sent.base_version < 0:
         raise Refusal(RefusalCode.BAD_INPUT, "Versions count from 0.", field=f"{at}.baseVersion")
     if not 1 <= sent.device_sequence <= MAX_SAFE_INTEGER:
@@ -82,7 +82,7 @@ def check(sent: NoteEditInput, *, at: str) -> None:
 def _check_value(field: NoteField, value: str, *, is_restored: bool, at: str) -> None:
     if is_restored:
         raise Refusal(RefusalCode.BAD_INPUT, "What is restored has its value already: leave this out.", field=at)
-    if longest := LONGEST.get(field):
+    if longest := MAX_LENGTHS.get(field):
         if not 1 <= len(value.strip()) <= len(value) <= longest:
             raise Refusal(RefusalCode.BAD_INPUT, f"It has 1 to {longest} characters; null clears it.", field=at)
         return
@@ -107,7 +107,7 @@ def taken_in(
         if found is None:
             raise Refusal(RefusalCode.NOT_FOUND, field=f"{at}.restores")
         value = found.value
-    if sum(len(edit.value or "") for edit in assignment.note_edits) + len(value or "") > MOST_TEXT:
+    if sum(len(edit.value or "") for edit in assignment.note_edits) + len(value or "") > MAX_EDITS_TEXT:
         raise Refusal(RefusalCode.LIMIT_EXCEEDED, FULL, field=f"{at}.assignmentId", next_step=NextStep.DISCARD)
     edited_at = to_millis(sent.edited_at)
     return NoteEdit(

@@ -116,7 +116,7 @@ class Flag(Node):
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckFinding:
     """What a check has found: `value` has passed `threshold`, both in `measure`.
 
     `name` is a program's, of a closed list; nothing else of a device's own words may stand in a flag.
@@ -142,7 +142,7 @@ class Flagged:
     received_at: datetime
 
 
-def raise_flag(finding: Finding, observation: Flagged, now: datetime) -> Flag:
+def raise_flag(finding: CheckFinding, observation: Flagged, now: datetime) -> Flag:
     """The flag of a finding. The same finding has the same id, so that checking again raises nothing twice.
 
     The figure is part of it: a corrected position that is wrong by another distance is another flag. Of two pictures it

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 from schema.checks.editing_software import editor_of
 from schema.checks.flag_messages import FlagCode
-from schema.checks.flags import Finding
-from schema.checks.thresholds import MEASURES, Limits, Measure, ThresholdKind
+from schema.checks.flags import CheckFinding
+from schema.checks.thresholds import MEASURES, Measure, ThresholdKind, ThresholdLimits
 from schema.fieldwork.observations import Method
 from schema.geography.positions import GeoPoint, metres_between
 from schema.media.media_facts import MediaFacts
@@ -19,7 +19,7 @@ from schema.organisation.outlines import Polygon, metres_outside
 
 AT_THE_COUNTER = frozenset({Method.PATROL, Method.TRACKED_SERVICE, Method.SIMULATED_SERVICE, Method.SPECIAL_CHECK})
 """Methods by which one stands where the unit is; a monitor reports from the enterprise, a complaint is taken down anywhere."""
-MOST_OTHERS = 10
+MAX_OTHERS = 10
 """Flags of one medium for pictures like it: more say nothing more."""
 
 
@@ -62,14 +62,14 @@ def usable(position: GeoPoint | None) -> GeoPoint | None:
     return position if position and position.latitude is not None and position.longitude is not None else None
 
 
-def photo_position(medium_id: str, own: GeoPoint, claimed: GeoPoint, limits: Limits) -> Iterator[Finding]:
+def photo_position(medium_id: str, own: GeoPoint, claimed: GeoPoint, limits: ThresholdLimits) -> Iterator[CheckFinding]:
     apart = _apart(own, claimed, limits.of(ThresholdKind.PHOTO_POSITION))
     yield from _passed(FlagCode.PHOTO_POSITION_FAR, ThresholdKind.PHOTO_POSITION, apart, limits, medium_id)
 
 
 def photo_time(
-    medium_id: str, own: datetime | None, declared: datetime | None, captured_at: datetime, limits: Limits
-) -> Iterator[Finding]:
+    medium_id: str, own: datetime | None, declared: datetime | None, captured_at: datetime, limits: ThresholdLimits
+) -> Iterator[CheckFinding]:
     """`own` is what the file says, `declared` what the phone says of the medium, `captured_at` of the observation.
 
     A medium that is old by its own word is said to be old, and not besides to differ from a time nobody claimed for it.
@@ -84,8 +84,8 @@ def photo_time(
 
 
 def unit_distance(
-    place: GeoPoint, counters: Sequence[GeoPoint], limits: Limits, medium_id: str | None = None
-) -> Iterator[Finding]:
+    place: GeoPoint, counters: Sequence[GeoPoint], limits: ThresholdLimits, medium_id: str | None = None
+) -> Iterator[CheckFinding]:
     """Distance to the nearest of `counters`: the window or the unit, and of a monitor's report also the enterprise."""
     if counters:
         nearest = min(_apart(place, each, limits.of(ThresholdKind.UNIT_DISTANCE)) for each in counters)
@@ -93,8 +93,8 @@ def unit_distance(
 
 
 def outside_county(
-    place: GeoPoint, ground: Sequence[Polygon], limits: Limits, medium_id: str | None = None
-) -> Iterator[Finding]:
+    place: GeoPoint, ground: Sequence[Polygon], limits: ThresholdLimits, medium_id: str | None = None
+) -> Iterator[CheckFinding]:
     """`ground` is the outline of the county, nothing where there is none."""
     if ground:
         limit = limits.of(ThresholdKind.OUTSIDE_COUNTY)
@@ -102,7 +102,7 @@ def outside_county(
         yield from _passed(FlagCode.OUTSIDE_COUNTY, ThresholdKind.OUTSIDE_COUNTY, outside, limits, medium_id)
 
 
-def speed(one: Stop, other: Stop, limits: Limits) -> tuple[str, Finding] | None:
+def speed(one: Stop, other: Stop, limits: ThresholdLimits) -> tuple[str, CheckFinding] | None:
     """The later of the two observations' id and the finding; None where it could be travelled, or hardly moved.
 
     Within the same second a whole second is counted: clocks and fixes are no finer.
@@ -116,7 +116,7 @@ def speed(one: Stop, other: Stop, limits: Limits) -> tuple[str, Finding] | None:
     if not found:
         return None
     [finding] = found
-    return later.observation_id, Finding(
+    return later.observation_id, CheckFinding(
         finding.code,
         finding.value,
         finding.threshold,
@@ -125,18 +125,18 @@ def speed(one: Stop, other: Stop, limits: Limits) -> tuple[str, Finding] | None:
     )
 
 
-def mock_position(position: GeoPoint) -> Iterator[Finding]:
+def mock_position(position: GeoPoint) -> Iterator[CheckFinding]:
     if position.is_mock:
-        yield Finding(FlagCode.MOCK_POSITION, 1, 1, Measure.TIMES)
+        yield CheckFinding(FlagCode.MOCK_POSITION, 1, 1, Measure.TIMES)
 
 
 def clock_skew(
     captured_at: datetime,
     received_at: datetime,
     fixed_at: datetime | None,
-    limits: Limits,
+    limits: ThresholdLimits,
     measured: timedelta | None = None,
-) -> Iterator[Finding]:
+) -> Iterator[CheckFinding]:
     """What was `measured` at receipt (ahead of the server), or what the three times prove, whichever is more.
 
     Nothing is seen after it was received, nor `fixed_at`, the satellites' word, long before it was fixed: a report that is
@@ -148,21 +148,21 @@ def clock_skew(
     skew = max(measured.total_seconds() if measured else 0.0, ahead, -behind, key=abs)
     limit = limits.of(ThresholdKind.CLOCK_SKEW)
     if skew and abs(skew) >= limit:
-        yield Finding(FlagCode.CLOCK_SKEW, 60 * round(skew / 60), limit, Measure.SECONDS)
+        yield CheckFinding(FlagCode.CLOCK_SKEW, 60 * round(skew / 60), limit, Measure.SECONDS)
 
 
-def edited(medium_id: str, software: str | None) -> Iterator[Finding]:
+def edited(medium_id: str, software: str | None) -> Iterator[CheckFinding]:
     if name := editor_of(software):
-        yield Finding(FlagCode.EDITED, 1, 1, Measure.TIMES, medium_id=medium_id, name=name)
+        yield CheckFinding(FlagCode.EDITED, 1, 1, Measure.TIMES, medium_id=medium_id, name=name)
 
 
-def lookalikes(medium_id: str, others: Iterable[Lookalike], limits: Limits) -> Iterator[Finding]:
+def lookalikes(medium_id: str, others: Iterable[Lookalike], limits: ThresholdLimits) -> Iterator[CheckFinding]:
     """The nearest others, ten at most."""
     limit = limits.of(ThresholdKind.PICTURE_BITS)
     near = sorted(others, key=lambda other: (not other.is_same, other.bits, other.medium_id))
-    for other in near[:MOST_OTHERS]:
+    for other in near[:MAX_OTHERS]:
         if other.is_same or other.bits <= limit:
-            yield Finding(
+            yield CheckFinding(
                 FlagCode.SAME_PICTURE if other.is_same else FlagCode.SIMILAR_PICTURE,
                 other.bits,
                 limit,
@@ -174,11 +174,11 @@ def lookalikes(medium_id: str, others: Iterable[Lookalike], limits: Limits) -> I
 
 
 def _passed(
-    code: FlagCode, kind: ThresholdKind, value: float, limits: Limits, medium_id: str | None = None
-) -> Iterator[Finding]:
+    code: FlagCode, kind: ThresholdKind, value: float, limits: ThresholdLimits, medium_id: str | None = None
+) -> Iterator[CheckFinding]:
     limit = limits.of(kind)
     if value >= limit and value > 0:
-        yield Finding(code, value, limit, MEASURES[kind], medium_id=medium_id)
+        yield CheckFinding(code, value, limit, MEASURES[kind], medium_id=medium_id)
 
 
 def _apart(one: GeoPoint, other: GeoPoint, limit: float) -> float:

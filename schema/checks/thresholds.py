@@ -81,7 +81,7 @@ MEASURES: dict[ThresholdKind, Measure] = {
     ThresholdKind.RATING_LATE: Measure.DAYS,
     ThresholdKind.RATING_MINIMUM: Measure.RATINGS,
 }
-MOST: dict[Measure, float] = {
+MAX_VALUES: dict[Measure, float] = {
     Measure.METRES: 20_100_000,
     Measure.SECONDS: 3_200_000_000,
     Measure.KILOMETRES_PER_HOUR: 100_000,
@@ -90,7 +90,7 @@ MOST: dict[Measure, float] = {
     Measure.RATINGS: 10_000,
 }
 """The largest figure that means anything: half round the globe, a century, ..., bits at which unlike pictures begin."""
-LEAST: dict[Measure, float] = {Measure.RATINGS: 2}
+MIN_VALUES: dict[Measure, float] = {Measure.RATINGS: 2}
 """The smallest, where that is not 0: the mean of one rating is that rating."""
 
 
@@ -146,7 +146,7 @@ DEFAULTS = tuple(
 
 
 @dataclass(frozen=True)
-class Limits:
+class ThresholdLimits:
     """The thresholds of one office at one time, each with its figure."""
 
     values: Mapping[ThresholdKind, float]
@@ -169,9 +169,9 @@ def applying(thresholds: Iterable[Threshold], path: str, at: datetime) -> dict[T
     return nearest
 
 
-def limits_of(thresholds: Iterable[Threshold], path: str, at: datetime) -> Limits:
+def limits_of(thresholds: Iterable[Threshold], path: str, at: datetime) -> ThresholdLimits:
     found = applying(thresholds, path, at)
-    return Limits({kind: each.value for kind, each in found.items() if each.value is not None})
+    return ThresholdLimits({kind: each.value for kind, each in found.items() if each.value is not None})
 
 
 def paths_above(path: str) -> list[str]:
@@ -181,7 +181,7 @@ def paths_above(path: str) -> list[str]:
 
 def check_threshold(kind: ThresholdKind, value: float | None, note: str | None) -> None:
     """Raises `Refusal(BAD_INPUT)` for a figure that means nothing, or a note that is too long."""
-    least, most = LEAST.get(MEASURES[kind], 0), MOST[MEASURES[kind]]
+    least, most = MIN_VALUES.get(MEASURES[kind], 0), MAX_VALUES[MEASURES[kind]]
     if value is not None and not (math.isfinite(value) and least <= value <= most):
         raise Refusal(
             RefusalCode.BAD_INPUT, f"A threshold of {kind.value} lies between {least:g} and {most:g}.", field="value"

@@ -43,7 +43,7 @@ def kind_of(id: str) -> str:
     return match[1]
 
 
-def checked(id: str, prefix: str, *, field: str | None = None) -> str:
+def validate_id(id: str, prefix: str, *, field: str | None = None) -> str:
     """Return `id` where it is a well-formed id of that prefix; raises `Refusal(BAD_ID)`."""
     match = _SHAPE.fullmatch(id)
     if match is None or match[1] != prefix:

@@ -45,7 +45,7 @@ class RefusalCode(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Entry:
+class RefusalText:
     """One row of the catalogue: default sentences and what a queue does next."""
 
     message: str
@@ -53,86 +53,88 @@ class Entry:
     next_step: NextStep
 
 
-CATALOGUE: dict[RefusalCode, Entry] = {
-    RefusalCode.BAD_INPUT: Entry("A value does not fit.", "填写的内容不符合要求。", NextStep.FIX_AND_RESEND),
-    RefusalCode.BAD_ID: Entry("An id is malformed.", "编号格式不正确。", NextStep.FIX_AND_RESEND),
-    RefusalCode.BAD_CURSOR: Entry(
+CATALOGUE: dict[RefusalCode, RefusalText] = {
+    RefusalCode.BAD_INPUT: RefusalText("A value does not fit.", "填写的内容不符合要求。", NextStep.FIX_AND_RESEND),
+    RefusalCode.BAD_ID: RefusalText("An id is malformed.", "编号格式不正确。", NextStep.FIX_AND_RESEND),
+    RefusalCode.BAD_CURSOR: RefusalText(
         "This cursor belongs to another list. Start again without it.",
         "翻页位置与当前查询不符，请从头查询。",
         NextStep.FIX_AND_RESEND,
     ),
-    RefusalCode.CURSOR_EXPIRED: Entry(
+    RefusalCode.CURSOR_EXPIRED: RefusalText(
         "This server can't go on from this cursor. Ask again without it; what waits on the phone stays there.",
         "同步位置已失效，请重新全量同步；手机上未提交的内容不会丢失。",
         NextStep.FIX_AND_RESEND,
     ),
-    RefusalCode.NOT_FOUND: Entry(
+    RefusalCode.NOT_FOUND: RefusalText(
         "No such record, or it is not yours to see.", "没有这条记录，或您无权查看。", NextStep.DISCARD
     ),
-    RefusalCode.FORBIDDEN: Entry("Your role may not do this.", "您的角色不能进行此操作。", NextStep.DISCARD),
-    RefusalCode.OUT_OF_SCOPE: Entry("This lies outside your scope.", "超出您的管辖范围。", NextStep.DISCARD),
-    RefusalCode.CONFLICT: Entry(
+    RefusalCode.FORBIDDEN: RefusalText("Your role may not do this.", "您的角色不能进行此操作。", NextStep.DISCARD),
+    RefusalCode.OUT_OF_SCOPE: RefusalText("This lies outside your scope.", "超出您的管辖范围。", NextStep.DISCARD),
+    RefusalCode.CONFLICT: RefusalText(
         "This id already stands for something else. Nothing was overwritten; what you sent is kept aside.",
         "该编号已用于其他内容；原记录未被覆盖，新内容已另行保存。",
         NextStep.DISCARD,
     ),
-    RefusalCode.WRONG_STATE: Entry(
+    RefusalCode.WRONG_STATE: RefusalText(
         "The record's present state does not allow this.", "记录当前状态不允许此操作。", NextStep.DISCARD
     ),
-    RefusalCode.OUTDATED: Entry(
+    RefusalCode.OUTDATED: RefusalText(
         "The record has changed since you read it. Look again, then decide.",
         "记录在您查看之后已有变化，请重新查看后再操作。",
         NextStep.FIX_AND_RESEND,
     ),
-    RefusalCode.OWN_WORK: Entry(
+    RefusalCode.OWN_WORK: RefusalText(
         "This takes another person than whoever did the work.", "须由经办人以外的人员复核。", NextStep.DISCARD
     ),
-    RefusalCode.LIMIT_EXCEEDED: Entry(
+    RefusalCode.LIMIT_EXCEEDED: RefusalText(
         "This is more than one request may ask for.", "超出单次请求的上限。", NextStep.FIX_AND_RESEND
     ),
-    RefusalCode.NOT_ARRIVED: Entry(
+    RefusalCode.NOT_ARRIVED: RefusalText(
         "The file has not arrived in the store yet. Upload it, then confirm again.",
         "文件尚未上传完成，请上传后再确认。",
         NextStep.RETRY_LATER,
     ),
     # What waits on the phone is as good as before: another release of the app, or of the server, will know it.
-    RefusalCode.UNKNOWN_DOCUMENT: Entry(
+    RefusalCode.UNKNOWN_DOCUMENT: RefusalText(
         "This server does not know this document. Update the app; what waits on the phone stays there.",
         "服务器不识别此请求，请更新应用；手机上未提交的内容不会丢失。",
         NextStep.RETRY_LATER,
     ),
-    RefusalCode.LEVEL_TOO_OLD: Entry(
+    RefusalCode.LEVEL_TOO_OLD: RefusalText(
         "This version of the app no longer works. Update it; what waits on the phone can still be sent.",
         "当前应用版本已停止支持，请更新；手机上未提交的内容仍可提交。",
         NextStep.RETRY_LATER,
     ),
-    RefusalCode.UNAUTHENTICATED: Entry("Sign in first.", "请先登录。", NextStep.SIGN_IN_AGAIN),
-    RefusalCode.BAD_CREDENTIALS: Entry(
+    RefusalCode.UNAUTHENTICATED: RefusalText("Sign in first.", "请先登录。", NextStep.SIGN_IN_AGAIN),
+    RefusalCode.BAD_CREDENTIALS: RefusalText(
         "User name and password do not match.", "用户名或密码不正确。", NextStep.FIX_AND_RESEND
     ),
-    RefusalCode.TOO_MANY_ATTEMPTS: Entry(
+    RefusalCode.TOO_MANY_ATTEMPTS: RefusalText(
         "Too many failed attempts from here. Wait, then try again.",
         "尝试次数过多，请稍后再试。",
         NextStep.RETRY_LATER,
     ),
-    RefusalCode.SESSION_ENDED: Entry(
+    RefusalCode.SESSION_ENDED: RefusalText(
         "This session has ended. Sign in again; what waits on the phone stays there.",
         "登录已失效，请重新登录；手机上未提交的内容不会丢失。",
         NextStep.SIGN_IN_AGAIN,
     ),
     # Phones that don't know the code ask for the password, and keep everything.
-    RefusalCode.DEVICE_WIPED: Entry(
+    RefusalCode.DEVICE_WIPED: RefusalText(
         "This device was signed out for good, and what it keeps of this account is to be erased.",
         "此设备已被注销，设备上该账户的内容须清除。",
         NextStep.SIGN_IN_AGAIN,
     ),
-    RefusalCode.BUSY: Entry("The server is busy. Try again shortly.", "服务器繁忙，请稍后再试。", NextStep.RETRY_LATER),
-    RefusalCode.UNAVAILABLE: Entry(
+    RefusalCode.BUSY: RefusalText(
+        "The server is busy. Try again shortly.", "服务器繁忙，请稍后再试。", NextStep.RETRY_LATER
+    ),
+    RefusalCode.UNAVAILABLE: RefusalText(
         "A part of the service is down. Nothing was lost; try again.",
         "服务暂时不可用，数据没有丢失，请稍后再试。",
         NextStep.RETRY_LATER,
     ),
-    RefusalCode.INTERNAL: Entry(
+    RefusalCode.INTERNAL: RefusalText(
         "Something went wrong on our side with this item alone. Send it again later.",
         "系统处理此项时出错，请稍后再试；其他各项不受影响。",
         NextStep.RETRY_LATER,

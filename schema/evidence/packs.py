@@ -19,7 +19,7 @@ from schema.core.times import print_instant
 
 FORMAT = "mingcha-evidence-pack"
 VERSION = 1
-MOST_ENTRIES = 1_000
+MAX_ENTRIES = 1_000
 """Media and revisions of one pack, together: reading so many keeps other requests waiting for some 0.3 s at worst.
 
 A larger case goes into one pack an observation."""
@@ -60,7 +60,7 @@ def pack_of(
     return info.context.pack(root.id, identities=identities)
 
 
-class Finding(enum.Enum):
+class IntegrityFinding(enum.Enum):
     """What the store had of an original, or of a thumbnail, when the pack was made."""
 
     SAME = "SAME"
@@ -93,7 +93,7 @@ class PackedMedium:
     state: str
     sha256: str
     byte_size: int
-    finding: Finding
+    finding: IntegrityFinding
     path: str | None
 
 
@@ -103,7 +103,7 @@ class PackedThumbnail:
 
     media_id: str
     sha256: str | None
-    finding: Finding
+    finding: IntegrityFinding
     path: str | None
 
 

@@ -1,4 +1,4 @@
-"""Drafts: observations as a phone's outbox holds them, how each is checked, and how each settles.
+"""Drafts: observations as a phone's outbox holds them, how each is validate_id, and how each settles.
 
 What is stored is in `observations.py`; loading what a batch needs and writing it is left to `api` and `storage`.
 """
@@ -11,7 +11,7 @@ import strawberry
 
 from schema.access.permissions import SEEN, Row
 from schema.access.viewers import COVERT_ROLES, Role
-from schema.core.ids import checked
+from schema.core.ids import validate_id
 from schema.core.refusals import NextStep, Refusal, RefusalCode, Refused
 from schema.core.times import offset_minutes, to_millis
 from schema.fieldwork.observations import (
@@ -110,13 +110,13 @@ class Author:
 
 
 def content_of(draft: ObservationDraft, author_roles: frozenset[Role], *, field: str) -> ObservationContent:
-    """What a draft says, checked value by value; raises `Refusal` with `field` leading to the value at fault.
+    """What a draft says, validate_id value by value; raises `Refusal` with `field` leading to the value at fault.
 
     No time is refused: a device's clock may show any, and what it showed is evidence.
     """
-    checked(draft.id, "obs", field=f"{field}.id")
+    validate_id(draft.id, "obs", field=f"{field}.id")
     if draft.assignment_id is not None:
-        checked(draft.assignment_id, "asg", field=f"{field}.assignmentId")
+        validate_id(draft.assignment_id, "asg", field=f"{field}.assignmentId")
     if not any(draft.method in METHODS_OF.get(role, frozenset()) for role in author_roles):
         raise Refusal(
             RefusalCode.FORBIDDEN,

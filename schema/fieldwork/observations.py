@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from schema.access.guards import Examined, Guarded
+from schema.access.guards import ExaminersOnly, IdentityOnly
 from schema.access.permissions import AUTHORS, CLEARED, EXAMINERS, READERS, SEEN, Row, connection
 from schema.access.viewers import Owner, Role
 from schema.accounts.users import User
@@ -186,11 +186,11 @@ class Observation(Node):
     async def owner(self, info: Info) -> Owner:
         return Owner(self.author_id, self.office_path)
 
-    @strawberry.field(description="Who complained; needs clearance (投诉人).", extensions=[Guarded()])
+    @strawberry.field(description="Who complained; needs clearance (投诉人).", extensions=[IdentityOnly()])
     async def complainant(self) -> Complainant | None:
         return self.content.complainant
 
-    @strawberry.field(description="The device's own running number; needs clearance.", extensions=[Guarded()])
+    @strawberry.field(description="The device's own running number; needs clearance.", extensions=[IdentityOnly()])
     async def device_sequence(self) -> int | None:
         return self.content.device_sequence
 
@@ -201,7 +201,7 @@ class Observation(Node):
 
     @strawberry.field(
         description="How far the device's clock was ahead of the server's at receipt, seconds; needs clearance (时钟偏差).",
-        extensions=[Guarded()],
+        extensions=[IdentityOnly()],
     )
     async def clock_skew_seconds(self) -> float | None:
         return None if self.clock_skew_ms is None else self.clock_skew_ms / 1000
@@ -228,7 +228,9 @@ class Observation(Node):
         first = self.revisions[0]
         return Receipt(observation_id=self.id, content_sha256=first.content_sha256, received_at=first.recorded_at)
 
-    @strawberry.field(description="Proof of receipt; for its author and the cleared (回执).", extensions=[Guarded()])
+    @strawberry.field(
+        description="Proof of receipt; for its author and the cleared (回执).", extensions=[IdentityOnly()]
+    )
     async def receipt(self) -> Receipt | None:
         return self.proof()
 
@@ -263,7 +265,7 @@ class Observation(Node):
 
     @strawberry.field(
         description="What doesn't fit, the first found first; for supervisors and officers, null to its author (疑点标记).",
-        extensions=[Examined()],
+        extensions=[ExaminersOnly()],
     )
     async def flags(self, info: Info) -> list[Annotated["Flag", strawberry.lazy("schema.checks.flags")]] | None:
         return await info.context.load.related(FLAG, observation=self.id)

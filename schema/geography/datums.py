@@ -17,7 +17,7 @@ _A = 6378245.0
 _EE = 0.00669342162296594323
 _NEAR_ENOUGH = 1e-9
 """Degrees: a tenth of a millimetre."""
-_MOST_STEPS = 40
+_MAX_STEPS = 40
 _X_PI = math.pi * 3000.0 / 180.0
 
 
@@ -86,7 +86,7 @@ def _undone(shifted: Callable[[float, float], Place], latitude: float, longitude
     halves what is missing, and there is exactly one such place.
     """
     found = latitude, longitude
-    for _ in range(_MOST_STEPS):
+    for _ in range(_MAX_STEPS):
         there = shifted(*found)
         north, east = latitude - there[0], longitude - there[1]
         found = found[0] + north, found[1] + east

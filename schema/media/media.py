@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import strawberry
 
-from schema.access.guards import Guarded
+from schema.access.guards import IdentityOnly
 from schema.access.permissions import CLEARED, SEEN, Row
 from schema.access.viewers import Owner
 from schema.core.context import Info, Kind
-from schema.core.ids import checked
+from schema.core.ids import validate_id
 from schema.core.nodes import Node
 from schema.core.refusals import Refusal, RefusalCode
 from schema.core.times import ByteCount, to_millis
@@ -155,7 +155,9 @@ class Media(Node):
         observation = await info.context.load.one(OBSERVATION, self.observation_id)
         return await observation.owner(info) if observation else None
 
-    @strawberry.field(description="Maker, model and software of the device; needs clearance.", extensions=[Guarded()])
+    @strawberry.field(
+        description="Maker, model and software of the device; needs clearance.", extensions=[IdentityOnly()]
+    )
     async def device(self) -> str | None:
         facts = self.facts
         told = (facts.make, facts.model, facts.software) if facts else ()
@@ -207,7 +209,7 @@ def expect(
 
     Raises `Refusal` with `field` leading to the value at fault.
     """
-    checked(draft.id, "med", field=f"{field}.id")
+    validate_id(draft.id, "med", field=f"{field}.id")
     if not _SHA256.fullmatch(draft.sha256):
         raise Refusal(RefusalCode.BAD_INPUT, "A SHA-256 has 64 lower-case hexadecimal digits.", field=f"{field}.sha256")
     if draft.md5 is not None and not _MD5.fullmatch(draft.md5):

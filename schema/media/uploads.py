@@ -17,9 +17,9 @@ from schema.core.times import ByteCount
 if TYPE_CHECKING:
     from schema.media.media import Media
 
-LEAST_PART_BYTES = 5 * 2**20
+MIN_PART_BYTES = 5 * 2**20
 """S3 joins no smaller ones."""
-MOST_PART_BYTES = 64 * 2**20
+MAX_PART_BYTES = 64 * 2**20
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -172,8 +172,8 @@ class AbortUploadsPayload:
 def part_bytes_of(request: UploadRequest) -> int | None:
     """Raises `Refusal(BAD_INPUT)` outside what a part may have."""
     wanted = request.part_bytes
-    if wanted is not None and not LEAST_PART_BYTES <= wanted <= MOST_PART_BYTES:
-        bounds = f"A part has {LEAST_PART_BYTES} to {MOST_PART_BYTES} bytes."
+    if wanted is not None and not MIN_PART_BYTES <= wanted <= MAX_PART_BYTES:
+        bounds = f"A part has {MIN_PART_BYTES} to {MAX_PART_BYTES} bytes."
         raise Refusal(RefusalCode.BAD_INPUT, bounds, field="partBytes")
     return wanted
 

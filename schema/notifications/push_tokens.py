@@ -12,7 +12,7 @@ import strawberry
 from schema.access.permissions import SEEN, SIGNED_IN, Row
 from schema.core.refusals import Refusal, RefusalCode
 
-LONGEST_TOKEN = 4096
+MAX_TOKEN_LENGTH = 4096
 _FCM = re.compile(r"[A-Za-z0-9_:%.-]+")
 _APNS = re.compile(r"[0-9a-fA-F]{8,200}")
 
@@ -47,7 +47,7 @@ class PushTokenForgotten:
 def check_token(input: RegisterPushTokenInput) -> str:
     """The token as it is kept. Raise `Refusal(BAD_INPUT)` for what can't be one."""
     shape = _FCM if input.service is PushService.FCM else _APNS
-    if len(input.token) > LONGEST_TOKEN or not shape.fullmatch(input.token):
+    if len(input.token) > MAX_TOKEN_LENGTH or not shape.fullmatch(input.token):
         raise Refusal(RefusalCode.BAD_INPUT, "This is no token of that service.", field="token")
     return input.token.lower() if input.service is PushService.APNS else input.token
 

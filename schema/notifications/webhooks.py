@@ -16,9 +16,9 @@ from schema.access.permissions import ADMINS, SEEN, Row, connection
 from schema.core.nodes import Node
 from schema.core.refusals import Refusal, RefusalCode
 
-LONGEST_URL = 2_000
-MOST_OF_OFFICE = 5
-MOST_FAILURES = 20
+MAX_URL_LENGTH = 2_000
+MAX_PER_OFFICE = 5
+MAX_FAILURES = 20
 """In a row; then the webhook is switched off until an administrator switches it on again."""
 
 
@@ -104,7 +104,7 @@ def check_url(url: str, *, plain: bool) -> str:
     schemes = {"https", "http"} if plain else {"https"}
     is_bare = parts.username is None and parts.password is None and not parts.fragment
     is_printable = url.isascii() and url.isprintable() and " " not in url and "\\" not in url
-    if not (host and parts.scheme in schemes and is_bare and is_printable and port != 0 and len(url) <= LONGEST_URL):
+    if not (host and parts.scheme in schemes and is_bare and is_printable and port != 0 and len(url) <= MAX_URL_LENGTH):
         raise Refusal(RefusalCode.BAD_INPUT, "An https address without user name, password or fragment.", field="url")
     return host
 

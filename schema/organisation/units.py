@@ -10,8 +10,8 @@ from typing import Annotated, NamedTuple
 
 import strawberry
 
-from schema.access.guards import Appraised
-from schema.access.permissions import APPRAISERS, SEEN, SIGNED_IN, Row, connection
+from schema.access.guards import UnitScoreOnly
+from schema.access.permissions import SEEN, SIGNED_IN, UNIT_SCORE_READERS, Row, connection
 from schema.core.context import Info
 from schema.core.nodes import Node
 from schema.geography.positions import Datum, GeoPoint
@@ -84,7 +84,7 @@ class Unit(Node):
     @strawberry.field(
         description="Mean of the ratings that count in that month (named by its first day), 0 to 100, once they are"
         " published; null while they are too few to hide who rated; for supervisors and officers of the scope (月度得分).",
-        extensions=[Appraised()],
+        extensions=[UnitScoreOnly()],
     )
     async def monthly_score(self, info: Info, month: date) -> float | None:
         score = await info.context.load.one(MonthlyScore, unit=self, month=month)
@@ -109,6 +109,6 @@ PERMITS: tuple[Row, ...] = (
     ("Query", SIGNED_IN, "unit units"),
     ("FormerName", SEEN, "name code until"),
     ("Unit", SEEN, "id code name level formerNames position parent ancestors"),
-    ("Unit", APPRAISERS, "monthlyScore"),
+    ("Unit", UNIT_SCORE_READERS, "monthlyScore"),
     *connection("Unit"),
 )

@@ -19,7 +19,7 @@ from api.accounts.passwords import Passwords
 from api.graphql.context import clock
 from api.server.app import create_app
 from api.settings import Settings
-from api.sync.change_feed_worker import ChangeWork
+from api.sync.change_feed_worker import ChangeFeedWorker
 from mobile_contract.documents import digest, text_of
 from mobile_contract.phone.network.compression import body_of
 from schema.core.ids import compose
@@ -37,7 +37,7 @@ ASSIGN = "mutation Give($input: AssignInput!) { assign(input: $input) { __typena
 
 
 @dataclass
-class Traffic:
+class TrafficCount:
     """Bytes of HTTP requests and answers, their headers included; `packed` as they travel, `plain` as they would."""
 
     requests: int = 0
@@ -57,8 +57,8 @@ class Traffic:
 class Day:
     """What was measured, and how many records the first sync of the county brought."""
 
-    first_sync: Traffic = field(default_factory=Traffic)
-    work: Traffic = field(default_factory=Traffic)
+    first_sync: TrafficCount = field(default_factory=TrafficCount)
+    work: TrafficCount = field(default_factory=TrafficCount)
     records: int = 0
 
     def told(self, observations: int, photos: int) -> str:
@@ -69,14 +69,14 @@ class Day:
         )
 
 
-class Device:
+class MeasuredDevice:
     """A phone: its session, its cursor, and what it has counted so far."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client, self._token = client, ""
         self._id, self._refresh = _id("dev"), ""
         self._cursor: str | None = None
-        self.traffic, self.seen = Traffic(), 0
+        self.traffic, self.seen = TrafficCount(), 0
 
     async def sign_in(self, user_name: str, password: str) -> None:
         who = {"userName": user_name, "password": password, "deviceId": self._id, "deviceName": "华为 Mate 60"}
@@ -138,7 +138,7 @@ async def measure_day(store: Store, settings: Settings, *, observations: int, ph
     day = Day()
     transport = httpx.ASGITransport(app=create_app(settings, store))
     async with _entering(store), httpx.AsyncClient(transport=transport, base_url="http://mingcha.example") as client:
-        phone, officer = Device(client), Device(client)
+        phone, officer = MeasuredDevice(client), MeasuredDevice(client)
         await _entered(store)
         await phone.sign_in(INSPECTOR, password)
         await officer.sign_in(OFFICER, password)
@@ -166,7 +166,7 @@ async def settled(store: Store, password_hash: str) -> Script:
     return script
 
 
-async def _hand_in(phone: Device, units: Sequence[str], observations: int, photos: int) -> list[str]:
+async def _hand_in(phone: MeasuredDevice, units: Sequence[str], observations: int, photos: int) -> list[str]:
     """One by one, each with what has arrived of the one before; returns their ids."""
     arrived: list[str] = []
     ids: list[str] = []
@@ -185,7 +185,7 @@ async def _hand_in(phone: Device, units: Sequence[str], observations: int, photo
     return ids
 
 
-async def _follow_up(officer: Device, observation_ids: Sequence[str], assignee_id: str, unit_id: str) -> None:
+async def _follow_up(officer: MeasuredDevice, observation_ids: Sequence[str], assignee_id: str, unit_id: str) -> None:
     """Some become cases, and a place is given to be looked at again."""
     for id in observation_ids:
         opened = {"id": _id("cas"), "title": "窗口排队过长", "observationIds": [id]}
@@ -222,7 +222,7 @@ def _draft(number: int, unit: str, bodies: dict[str, bytes]) -> dict[str, Any]:
 @contextlib.asynccontextmanager
 async def _entering(store: Store) -> AsyncIterator[None]:
     """The worker's part: what is written is entered for phones, as long as the block lasts."""
-    work = ChangeWork(store, str(_id("ses")), clock, note_every=timedelta())
+    work = ChangeFeedWorker(store, str(_id("ses")), clock, note_every=timedelta())
 
     async def follow() -> None:
         while True:

@@ -19,12 +19,12 @@ from urllib.parse import parse_qs, urlsplit
 
 from api.http.content_encodings import decoded
 
-LONGEST_BODY = 8 * 1024 * 1024
+MAX_BODY_BYTES = 8 * 1024 * 1024
 """Of a request that came packed; the API itself takes less."""
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
 
-class Fate(Enum):
+class NetworkFault(Enum):
     PASS = "the other side gets it, and the reply comes back"  # noqa: S105  a fate
     LOSE = "the line breaks before the other side has it"
     HALVE = "the line breaks in the middle of the request's body"
@@ -50,7 +50,7 @@ class Request:
     name: str
     key: str
     body: bytes
-    fate: Fate
+    fate: NetworkFault
     status: int | None
     sent: int = 0
     carried: int = 0
@@ -67,7 +67,7 @@ class Request:
     @property
     def was_told(self) -> bool:
         """Whether the sender was given the whole of the answer; it may have been dead by then."""
-        return self.answered > 0 and self.fate is not Fate.CUT_REPLY
+        return self.answered > 0 and self.fate is not NetworkFault.CUT_REPLY
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class BadNetwork:
     def __init__(self, upstream: tuple[str, int] | None = None) -> None:
         self.upstream = upstream
         self.requests: list[Request] = []
-        self.fate: Callable[[str], Fate] = lambda _: Fate.PASS
+        self.fate: Callable[[str], NetworkFault] = lambda _: NetworkFault.PASS
         self.hears: Callable[[str, bytes], None] = lambda _name, _reply: None
         """Given the name and the reply of each operation whose sender was given the whole of it."""
         self.bytes_broken_off = 0
@@ -121,7 +121,7 @@ class BadNetwork:
 
     def calm(self) -> None:
         """As if nothing had been: all pass, nothing is on record."""
-        self.fate, self.signal, self.requests = (lambda _: Fate.PASS), signal.SIGKILL, []
+        self.fate, self.signal, self.requests = (lambda _: NetworkFault.PASS), signal.SIGKILL, []
 
     def _meet_sender(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Held on to until it is done: the loop itself would let go of one that waits."""
@@ -152,37 +152,37 @@ class BadNetwork:
                 body = await reader.readexactly(length)
                 name = str(json.loads(_plain(body))["operationName"])
             fate = self.fate(name)
-            if not body and fate is not Fate.LOSE:
-                body = await reader.readexactly(length // 2 if fate is Fate.HALVE else length)
+            if not body and fate is not NetworkFault.LOSE:
+                body = await reader.readexactly(length // 2 if fate is NetworkFault.HALVE else length)
             await self._meet(Came(name, urlsplit(path).path, head, body, began), fate, writer)
         except asyncio.IncompleteReadError as broken:
             self.bytes_broken_off += len(broken.partial)
         except ConnectionError:
             return  # the sender is gone
 
-    async def _meet(self, came: Came, fate: Fate, writer: asyncio.StreamWriter) -> None:
-        if fate in {Fate.LOSE, Fate.HALVE, Fate.KILL, Fate.FAIL}:
-            self._note(came, fate, b"" if fate is Fate.FAIL else None)
-            if fate is Fate.KILL:
+    async def _meet(self, came: Came, fate: NetworkFault, writer: asyncio.StreamWriter) -> None:
+        if fate in {NetworkFault.LOSE, NetworkFault.HALVE, NetworkFault.KILL, NetworkFault.FAIL}:
+            self._note(came, fate, b"" if fate is NetworkFault.FAIL else None)
+            if fate is NetworkFault.KILL:
                 os.kill(self.victim, self.signal)
-            if fate is Fate.FAIL:
+            if fate is NetworkFault.FAIL:
                 writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                 await writer.drain()
             return
-        if fate is Fate.LATE:
+        if fate is NetworkFault.LATE:
             await asyncio.sleep(self.seconds)
         reply = await self._forward(came)
-        if fate is Fate.TWICE:
+        if fate is NetworkFault.TWICE:
             reply = await self._forward(came)
         noted = self._note(came, fate, reply)  # first: once the sender is dead, the test reads
-        if fate is Fate.KILL_AFTER:
+        if fate is NetworkFault.KILL_AFTER:
             os.kill(self.victim, self.signal)
         if noted.was_told and noted.body:
             self.hears(noted.name, reply)
         if noted.answered:
             writer.write(reply[: noted.answered])
             await writer.drain()
-        if fate is Fate.ECHO:
+        if fate is NetworkFault.ECHO:
             writer.close()
             await asyncio.sleep(self.seconds)
             await self._forward(came)
@@ -199,11 +199,13 @@ class BadNetwork:
         finally:
             writer.transport.abort()
 
-    def _note(self, came: Came, fate: Fate, reply: bytes | None) -> Request:
+    def _note(self, came: Came, fate: NetworkFault, reply: bytes | None) -> Request:
         """`reply` is the other side's; None where it had nothing to answer, empty where we answer ourselves."""
         status = None if reply is None else int(reply.split(b" ", 2)[1]) if reply else 502
         whole = len(reply or b"")
-        answered = {Fate.LOSE_REPLY: 0, Fate.KILL_AFTER: 0, Fate.CUT_REPLY: whole // 2}.get(fate, whole)
+        answered = {NetworkFault.LOSE_REPLY: 0, NetworkFault.KILL_AFTER: 0, NetworkFault.CUT_REPLY: whole // 2}.get(
+            fate, whole
+        )
         kept = b"" if came.name.startswith("PUT") else _plain(came.body)
         sent = len(came.head) + len(came.body)
         digest = sha256(came.body).hexdigest()
@@ -221,4 +223,4 @@ class BadNetwork:
 
 def _plain(body: bytes) -> bytes:
     """As it was before the phone packed it."""
-    return decoded(body, "zstd", LONGEST_BODY) if body.startswith(_ZSTD) else body
+    return decoded(body, "zstd", MAX_BODY_BYTES) if body.startswith(_ZSTD) else body

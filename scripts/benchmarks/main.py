@@ -30,7 +30,7 @@ from scripts.installation import FAULTS
 from storage.checks.similar_pictures import INDEXES, MARK_INDEXES, RADIUS, Likenesses, entry, mark_entry
 from storage.formats.pictures import examine
 from storage.mongodb.client import Mongo
-from storage.similarity.keypoints import FIGURE_BITS, KEY_BITS, LEVELS, MARKS_A_LEVEL, Mark, Marks, packed
+from storage.similarity.keypoints import FIGURE_BITS, KEY_BITS, LEVELS, MARKS_A_LEVEL, Keypoint, Marks, packed
 from storage.similarity.perceptual_hash import GREY_SIDE
 from storage.store import Store
 
@@ -188,7 +188,7 @@ def _made_marks(random: Random, common: Sequence[int]) -> bytes:
             figure = random.choice(common) ^ (noise >> KEY_BITS << KEY_BITS)
         weak = random.randrange(KEY_BITS - 4)
         named = (weak, weak + 1, weak + 2, weak + 3)
-        made.append(Mark(figure, named, random.random(), random.random() * 0.75, number % len(LEVELS)))
+        made.append(Keypoint(figure, named, random.random(), random.random() * 0.75, number % len(LEVELS)))
     return packed(Marks((1, 0.75), tuple(made)))
 
 

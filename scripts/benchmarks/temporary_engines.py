@@ -14,7 +14,7 @@ import typer
 
 from storage.embedded.data_folder import DataFolder
 from storage.embedded.engines import Addresses, Engines
-from storage.processes.supervisor import Lost
+from storage.processes.supervisor import ProcessLostError
 
 
 @contextlib.asynccontextmanager
@@ -23,7 +23,7 @@ async def engines() -> AsyncIterator[tuple[Path, Addresses]]:
     with tempfile.TemporaryDirectory(prefix="mingcha-bench-") as root:
         folder = DataFolder.open(Path(root) / "data")
         lock = folder.hold()
-        lost: asyncio.Future[Lost] = asyncio.get_running_loop().create_future()
+        lost: asyncio.Future[ProcessLostError] = asyncio.get_running_loop().create_future()
         started = Engines(folder, lock, typer.echo, lost, durable=False)
         try:
             yield Path(root), await started.start()

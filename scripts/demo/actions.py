@@ -51,7 +51,7 @@ class _Scene(Context):
         return self.chance.stream(place).id(prefix, self.now)
 
 
-class Stage:
+class DemoActions:
     def __init__(self, store: Store, settings: Settings, people: People, chance: Chance) -> None:
         self._services, self._people, self._chance = open_services(store, settings), people, chance
 

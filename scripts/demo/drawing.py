@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from PIL import Image, ImageDraw, ImageFont
 
-from scripts.demo.shapes import Kind, Shape
+from scripts.demo.shapes import Shape, ShapeKind
 from storage.formats.exif import Tags
 
 
@@ -20,15 +20,15 @@ def draw(width: int, height: int, shapes: Iterable[Shape], ifd0: Tags, exif_ifd:
     for shape in shapes:
         points = [(x * unit, y * unit) for x, y in shape.points]
         match shape.kind:
-            case Kind.BOX:
+            case ShapeKind.BOX:
                 canvas.rounded_rectangle((*points[0], *points[1]), shape.size * unit, fill=shape.colour)
-            case Kind.OVAL:
+            case ShapeKind.OVAL:
                 canvas.ellipse((*points[0], *points[1]), fill=shape.colour)
-            case Kind.POLYGON:
+            case ShapeKind.POLYGON:
                 canvas.polygon(points, fill=shape.colour)
-            case Kind.LINE:
+            case ShapeKind.LINE:
                 canvas.line(points, fill=shape.colour, width=max(int(shape.size * unit), 1), joint="curve")
-            case Kind.TEXT:
+            case ShapeKind.TEXT:
                 font = ImageFont.load_default(shape.size * unit)
                 canvas.text(points[0], shape.text, fill=shape.colour, font=font, anchor=shape.anchor)
     exif = Image.Exif()

@@ -18,13 +18,13 @@ from schema.catalogue.entries import CatalogueEntry
 from schema.core.times import to_millis
 from schema.media.media import MediaState
 from schema.organisation.monitoring_points import MonitoringPoint
-from scripts.demo.actions import Stage
+from scripts.demo.actions import DemoActions
 from scripts.demo.case_scripts import STAGE, Stories
 from scripts.demo.case_steps import Story
 from scripts.demo.catalogue import build_catalogue
 from scripts.demo.observations import Sighting, Witnesses
 from scripts.demo.people import People, build_people
-from scripts.demo.photos import Darkroom, announced, darkroom
+from scripts.demo.photos import PhotoFactory, announced, darkroom
 from scripts.demo.randomness import Chance
 from scripts.demo.ratings import Ballot, fill_in
 from scripts.demo.region import Region, build_points, build_region, monitored
@@ -51,7 +51,7 @@ SHOWN = (
 """One person for each role, all but two of Nankang (360703), where each state of a case can be seen."""
 
 
-class NotEmpty(Exception):  # noqa: N818
+class NotEmptyError(Exception):
     """The installation holds an office's own data, which the demo stays away from."""
 
 
@@ -84,11 +84,11 @@ class Script:
 async def seed(store: Store, settings: Settings, *, seed: int = SEED, now: datetime) -> Signins:
     """Load the demo, or the rest of it; where it is whole already, nothing is done.
 
-    Indexes must stand. Raise `NotEmpty`; a part of the service that is down raises `Refusal(UNAVAILABLE)`.
+    Indexes must stand. Raise `NotEmptyError`; a part of the service that is down raises `Refusal(UNAVAILABLE)`.
     """
     demos = Demos(store.mongo)
     if await demos.known() is None and not await demos.is_empty():
-        raise NotEmpty("This installation holds units or users of its own: the demo is only for an empty one.")
+        raise NotEmptyError("This installation holds units or users of its own: the demo is only for an empty one.")
     begun = await demos.begin(seed, to_millis(now))
     if not begun.is_whole:
         password = _password(settings.data) or _new_password(settings.data)
@@ -130,7 +130,7 @@ async def settle(store: Store, script: Script) -> None:
 async def _perform(store: Store, settings: Settings, script: Script, chance: Chance) -> None:
     """What an import would bring first; all else by people's own doing."""
     await settle(store, script)
-    stage = Stage(store, settings, script.people, chance)
+    stage = DemoActions(store, settings, script.people, chance)
     async with darkroom(store) as room:
         await _submit_all(stage, room, await _left(store, script.sightings))
     await stage.play(script.stories)
@@ -152,7 +152,7 @@ async def _left(store: Store, sightings: Sequence[Sighting]) -> list[Sighting]:
     ]
 
 
-async def _submit_all(stage: Stage, room: Darkroom, sightings: Sequence[Sighting]) -> None:
+async def _submit_all(stage: DemoActions, room: PhotoFactory, sightings: Sequence[Sighting]) -> None:
     limit = anyio.CapacityLimiter(AT_ONCE)
 
     async def submit(sighting: Sighting) -> None:

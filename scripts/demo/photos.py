@@ -13,7 +13,7 @@ from pathlib import Path
 import anyio
 import anyio.to_thread
 
-from api.media.verification import MediaWork
+from api.media.verification import MediaVerifier
 from schema.core.times import ByteCount
 from schema.media.media import Media, MediaDraft, MediaState
 from scripts.demo.observations import Shot
@@ -49,7 +49,7 @@ def announced(shot: Shot, photo: bytes) -> MediaDraft:
     )
 
 
-class Darkroom:
+class PhotoFactory:
     """Use by `darkroom`: it has decoders, and a folder for what is in work."""
 
     def __init__(self, store: Store, folder: Path, decoders: Sequence[Decoder]) -> None:
@@ -76,14 +76,14 @@ class Darkroom:
         async with self._turns:
             decoder = self._idle.pop()
             try:
-                await MediaWork(self._store, decoder, self._folder, lambda: at).verify(media)
+                await MediaVerifier(self._store, decoder, self._folder, lambda: at).verify(media)
             finally:
                 self._idle.append(decoder)
 
 
 @asynccontextmanager
-async def darkroom(store: Store) -> AsyncIterator[Darkroom]:
+async def darkroom(store: Store) -> AsyncIterator[PhotoFactory]:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mingcha-demo-")))
         decoders = [await stack.enter_async_context(Decoder()) for _ in range(DECODERS)]
-        yield Darkroom(store, folder, decoders)
+        yield PhotoFactory(store, folder, decoders)

@@ -4,7 +4,7 @@ import enum
 from dataclasses import dataclass
 
 
-class Kind(enum.Enum):
+class ShapeKind(enum.Enum):
     BOX = "box"
     OVAL = "oval"
     POLYGON = "polygon"
@@ -16,7 +16,7 @@ class Kind(enum.Enum):
 class Shape:
     """`points` are (x, y) in units; `size` is a box's corner radius, a line's width or a text's height."""
 
-    kind: Kind
+    kind: ShapeKind
     points: tuple[tuple[float, float], ...]
     colour: str
     size: float = 0
@@ -26,21 +26,21 @@ class Shape:
 
 
 def box(left: float, top: float, right: float, bottom: float, colour: str, radius: float = 0) -> Shape:
-    return Shape(Kind.BOX, ((left, top), (right, bottom)), colour, radius)
+    return Shape(ShapeKind.BOX, ((left, top), (right, bottom)), colour, radius)
 
 
 def oval(x: float, y: float, across: float, down: float, colour: str) -> Shape:
     """By its middle and its two radii."""
-    return Shape(Kind.OVAL, ((x - across, y - down), (x + across, y + down)), colour)
+    return Shape(ShapeKind.OVAL, ((x - across, y - down), (x + across, y + down)), colour)
 
 
 def polygon(colour: str, *points: tuple[float, float]) -> Shape:
-    return Shape(Kind.POLYGON, points, colour)
+    return Shape(ShapeKind.POLYGON, points, colour)
 
 
 def line(colour: str, width: float, *points: tuple[float, float]) -> Shape:
-    return Shape(Kind.LINE, points, colour, width)
+    return Shape(ShapeKind.LINE, points, colour, width)
 
 
 def text(words: str, x: float, y: float, height: float, colour: str, anchor: str = "mm") -> Shape:
-    return Shape(Kind.TEXT, ((x, y),), colour, height, words, anchor)
+    return Shape(ShapeKind.TEXT, ((x, y),), colour, height, words, anchor)

@@ -1,4 +1,4 @@
-"""Clocks of devices in MongoDB: every reading once, appended and never changed, by person, device and time.
+"""DeviceClocks of devices in MongoDB: every reading once, appended and never changed, by person, device and time.
 
 What a reading means is in `schema/accounts/device_clocks.py`; who may see it is decided by `api`.
 """
@@ -17,7 +17,7 @@ SORT: Sort = (("read_at", DESCENDING), ("_id", DESCENDING))
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("user_id", DESCENDING), ("device_id", DESCENDING), *SORT), {})]
 
 
-class Clocks:
+class DeviceClocks:
     """A device is one person's: whoever else signs in from it, or claims its id, has readings of their own."""
 
     def __init__(self, mongo: Mongo) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from schema.accounts.login_attempts import WINDOW, Bucket
 from storage.mongodb.client import ASCENDING, Document, Mongo, Sort
-from storage.mongodb.errors import AlreadyThere
+from storage.mongodb.errors import DuplicateError
 
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("expires_at", ASCENDING),), {"expireAfterSeconds": 0})]
 
@@ -60,7 +60,7 @@ class Attempts:
         while True:
             try:
                 counted = await self._attempts.change_one({"_id": bucket.key}, change, upsert=True)
-            except AlreadyThere:  # two first attempts at once: the other one made the bucket
+            except DuplicateError:  # two first attempts at once: the other one made the bucket
                 continue
             if counted is not None:
                 return counted

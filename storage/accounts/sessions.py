@@ -27,7 +27,7 @@ from typing import Any
 from schema.accounts.sessions import RefreshToken
 from storage.mongodb.client import ASCENDING, Document, Mongo, Sort
 
-MOST_CURRENT = 16
+MAX_CURRENT = 16
 """Retries of one renewal that are remembered; of more, the oldest reply no longer counts."""
 
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
@@ -104,7 +104,7 @@ class Sessions:
         ) or await self._sessions.change_one(
             held | {"previous": shown.digest, "rotated_at": {"$gte": now - grace}},
             {
-                "$push": {"current": {"$each": [successor.digest], "$slice": -MOST_CURRENT}},
+                "$push": {"current": {"$each": [successor.digest], "$slice": -MAX_CURRENT}},
                 "$set": {"expires_at": expires_at},
             },
         )

@@ -18,7 +18,7 @@ from storage.mongodb.client import ASCENDING, Document, Filter, Mongo, Sort
 from storage.mongodb.codecs import from_document, to_document
 from storage.mongodb.filters import all_of
 
-MOST_DEVICES = 20
+MAX_DEVICES = 20
 SORT: Sort = (("display_name", ASCENDING), ("_id", ASCENDING))
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     ((("user_name", ASCENDING),), {"unique": True}),
@@ -107,7 +107,7 @@ class Users:
     async def admit_device(self, user_id: str, device: Device, session_id: str) -> User | None:
         """Put the device first, with `session_id` as the session that may act; None where the user may not sign in.
 
-        Beyond `MOST_DEVICES`, those signed out go first, then those that signed in longest ago.
+        Beyond `MAX_DEVICES`, those signed out go first, then those that signed in longest ago.
         """
         others = {"$filter": {"input": _DEVICES, "cond": {"$ne": ["$$this.id", {"$literal": device.id}]}}}
         live, revoked = (
@@ -115,7 +115,7 @@ class Users:
             for operator in ("$eq", "$ne")
         )
         new = {"$literal": to_document(device) | {"session_id": session_id}}
-        devices = {"$slice": [{"$concatArrays": [[new], live, revoked]}, MOST_DEVICES]}
+        devices = {"$slice": [{"$concatArrays": [[new], live, revoked]}, MAX_DEVICES]}
         changed = await self._users.change_one({"_id": user_id, "active": True}, [{"$set": {"devices": devices}}])
         return from_document(User, changed) if changed else None
 

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from schema.casework.assignment_notes import MOST_EDITS, NoteEdit
+from schema.casework.assignment_notes import MAX_EDITS_KEPT, NoteEdit
 from schema.casework.assignments import Assignment, AssignmentState, states_before
 from schema.casework.cases import ASSIGNABLE, CaseState
 from schema.core.pagination import Page
-from storage.casework.cases import Cases, Undone, transact_or_undo
+from storage.casework.cases import Cases, UndoneError, transact_or_undo
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mongo, Session, Sort
 from storage.mongodb.codecs import from_document, to_document
@@ -58,7 +58,7 @@ class Assignments:
                 return None
             before = accepted.handed_on_from_id
             if before and not await self._move(before, AssignmentState.HANDED_ON, {"ended_at": now}, session):
-                raise Undone
+                raise UndoneError
             if accepted.case_id:
                 fields = {"responsible_id": accepted.assignee_id}
                 await self._note(accepted.case_id, event, session, moves=ON_ACCEPTANCE, fields=fields)
@@ -100,7 +100,7 @@ class Assignments:
         free: Filter = {
             "_id": id,
             "note_edits.id": {"$ne": edit.id},
-            f"note_edits.{MOST_EDITS - 1}": {"$exists": False},
+            f"note_edits.{MAX_EDITS_KEPT - 1}": {"$exists": False},
         }
         changed = await self._assignments.change_one(
             all_of(free, visible), {"$push": {"note_edits": to_document(edit)}}
@@ -121,9 +121,9 @@ class Assignments:
     async def _note(
         self, case_id: str, event: Document, session: Session, *, moves: dict[CaseState, CaseState], fields: Document
     ) -> None:
-        """Raises `Undone` for a case that nobody may be given: a step that began before it ended came too late."""
+        """Raises `UndoneError` for a case that nobody may be given: a step that began before it ended came too late."""
         if not await self._cases.note(case_id, event, session, moves=moves, fields=fields, within=ASSIGNABLE):
-            raise Undone
+            raise UndoneError
 
     async def _move(self, id: str, to: AssignmentState, fields: Document, session: Session) -> Assignment | None:
         before = [state.value for state in states_before(to)]

@@ -127,7 +127,7 @@ class Cases:
                 return done
             await self._observations.link(observation_ids, id, session)
             if await self._observations.count_of_case(id, session) > most:
-                raise Undone
+                raise UndoneError
             return await self.note(id, event, session, moves={}, fields={})
 
         return await transact_or_undo(self._mongo, work)
@@ -140,7 +140,7 @@ class Cases:
                 return done
             await self._observations.unlink(observation_ids, id, session)
             if not await self._observations.count_of_case(id, session):
-                raise Undone
+                raise UndoneError
             return await self.note(id, event, session, moves={}, fields={})
 
         return await transact_or_undo(self._mongo, work)
@@ -151,15 +151,15 @@ class Cases:
         return from_document(Case, found) if found else None
 
 
-class Undone(Exception):  # noqa: N818
+class UndoneError(Exception):
     """Ends a transaction without effect."""
 
 
 async def transact_or_undo(mongo: Mongo, work: Callable[[Session], Awaitable[T]]) -> T | None:
-    """What `work` answers, all of it done; None, and none of it done, where it raises `Undone`."""
+    """What `work` answers, all of it done; None, and none of it done, where it raises `UndoneError`."""
     try:
         return await mongo.transact(work)
-    except Undone:
+    except UndoneError:
         return None
 
 

@@ -18,7 +18,7 @@ from schema.checks.similarity import DETAIL_BITS, Likeness, coarse_bits_apart, d
 from storage.mongodb.client import ASCENDING, Document, Mongo, Sort
 from storage.processes.task_groups import collapse_exception_groups
 from storage.similarity.alignment import bits_when_laid_over
-from storage.similarity.keypoints import WHOLE, Box, Mark, Overlap, among, asked, overlap_of, unpacked
+from storage.similarity.keypoints import WHOLE, Box, Keypoint, Overlap, among, asked, overlap_of, unpacked
 from storage.similarity.perceptual_hash import CUTS
 
 RADIUS = 8
@@ -26,20 +26,20 @@ RADIUS = 8
 BANDS = {"low": (0, 22), "middle": (22, 21), "high": (43, 21)}
 """First bit and width of each band: three of some 21 bits, because 2^21 is near the number of figures of a large office."""
 _WITHIN_BAND = RADIUS // len(BANDS)
-_MOST_KEYS = 10_000
+_MAX_KEYS = 10_000
 """Of one band and hash: figures that so many share, as those of one form photographed again and again, tell nothing."""
 _SURE = 12
 """Bits of 256 below which nothing is gained by moving one picture over the other."""
-_MOST_LAID_OVER = 16
+_MAX_ALIGNED = 16
 """Of each way to find them the nearest that are not sure: each costs up to 30 ms of processor time."""
-_MOST_ON_ONE_MARK = 4
+_MAX_ON_ONE_KEYPOINT = 4
 """Of those that share a single mark: most of them share nothing else."""
-_MOST_SHARING = 2_000
+_MAX_SHARING = 2_000
 """Pictures that may share a key before each mark is asked for alone, and those that so many share are passed over."""
-_MOST_OF_A_MARK = 100
-_LEAST_SHARED = 0.2
+_MAX_PER_KEYPOINT = 100
+_MIN_SHARED = 0.2
 """Share of its own sides' product that a picture has in common with another, ..."""
-_MOST_SHARED = 0.5
+_MAX_SHARED = 0.5
 """... and one of the two at least: that both show the same sign on a wall makes them no copies."""
 
 _ALL_BUT_WHOLE = 0.8
@@ -100,7 +100,7 @@ class Likenesses:
                 tasks.start_soon(as_a_whole)
                 tasks.start_soon(in_parts)
         unsure = sorted((bits, other) for other, bits in bits_of.items() if bits > _SURE and other not in overlaps)
-        for _, other in unsure[:_MOST_LAID_OVER]:
+        for _, other in unsure[:_MAX_ALIGNED]:
             overlaps[other] = Overlap(WHOLE, WHOLE, 0)
         own = next((each.grey for each in wanted if each.cut == 0), b"")
         tried = [other for other in overlaps if own and bits_of.get(other, DETAIL_BITS) > _SURE]
@@ -137,23 +137,23 @@ class Likenesses:
                 found.append((each["_id"], overlap))
         found.sort(key=lambda pair: (-pair[1].votes, pair[0]))
         alone = [pair for pair in found if pair[1].votes == 1]
-        return [*found[: len(found) - len(alone)][:_MOST_LAID_OVER], *alone[:_MOST_ON_ONE_MARK]]
+        return [*found[: len(found) - len(alone)][:_MAX_ALIGNED], *alone[:_MAX_ON_ONE_KEYPOINT]]
 
-    async def _with_keys(self, keys: Mapping[int, Sequence[Mark]]) -> list[Document]:
+    async def _with_keys(self, keys: Mapping[int, Sequence[Keypoint]]) -> list[Document]:
         if not keys:
             return []
         shown = {"marks": 1}
-        found = await self._marks.find({"keys": {"$in": sorted(keys)}}, projection=shown, limit=_MOST_SHARING)
-        if len(found) < _MOST_SHARING:
+        found = await self._marks.find({"keys": {"$in": sorted(keys)}}, projection=shown, limit=_MAX_SHARING)
+        if len(found) < _MAX_SHARING:
             return found
-        by_mark: dict[Mark, list[int]] = {}
+        by_mark: dict[Keypoint, list[int]] = {}
         for key, marks in keys.items():
             for mark in marks:
                 by_mark.setdefault(mark, []).append(key)
         telling: dict[str, Document] = {}
         for each in by_mark.values():
-            of_one = await self._marks.find({"keys": {"$in": each}}, projection=shown, limit=_MOST_OF_A_MARK)
-            if len(of_one) < _MOST_OF_A_MARK:
+            of_one = await self._marks.find({"keys": {"$in": each}}, projection=shown, limit=_MAX_PER_KEYPOINT)
+            if len(of_one) < _MAX_PER_KEYPOINT:
                 telling |= {document["_id"]: document for document in of_one}
         return list(telling.values())
 
@@ -166,7 +166,7 @@ class Likenesses:
             # Answered from the index alone; one document an entry.
             shown = {"coarse": 1, "_id": 1, band: 1}
             for key in await self._likenesses.find(
-                {band: {"$in": values}}, projection=shown, limit=_MOST_KEYS * len(wanted)
+                {band: {"$in": values}}, projection=shown, limit=_MAX_KEYS * len(wanted)
             ):
                 found[key["_id"]] = key["coarse"]
 
@@ -189,7 +189,7 @@ class Likenesses:
 
 def _is_enough(overlap: Overlap) -> bool:
     less, more = sorted((_area(overlap.mine), _area(overlap.theirs)))
-    return less >= _LEAST_SHARED and more >= _MOST_SHARED
+    return less >= _MIN_SHARED and more >= _MAX_SHARED
 
 
 def _area(box: Box) -> float:

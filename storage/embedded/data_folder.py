@@ -21,11 +21,11 @@ PORTS = 11  # one for mongod, ten for the S3 engine
 FIRST_PORT, LAST_PORT = 20_000, 32_000
 
 
-class Held(Exception):  # noqa: N818
+class FolderInUseError(Exception):
     """Another process holds the folder; the text says which, and where it serves."""
 
 
-class Unusable(Exception):  # noqa: N818
+class FolderUnusableError(Exception):
     """The folder can't be made or written; the text says why and what to do."""
 
 
@@ -37,7 +37,7 @@ class DataFolder:
 
     @classmethod
     def open(cls, root: Path) -> "DataFolder":
-        """Make the folder where it is missing. Raise `Unusable` where it can't be written."""
+        """Make the folder where it is missing. Raise `FolderUnusableError` where it can't be written."""
         root = root.absolute()
         try:
             for path in (root, root / "engines", root / "logs"):
@@ -46,11 +46,11 @@ class DataFolder:
             (root / "engines" / "probe").unlink()
             free = shutil.disk_usage(root).free
         except OSError as error:
-            raise Unusable(
+            raise FolderUnusableError(
                 f"The data folder {root} can't be written ({error.strerror}): free it, or name another with --data."
             ) from error
         if free < FREE_BYTES:
-            raise Unusable(
+            raise FolderUnusableError(
                 f"The disk of the data folder {root} is full: {free // 2**20} MB are free, and {FREE_BYTES // 2**20} MB "
                 "are needed. Free some, or name a folder on another disk with --data."
             )
@@ -71,7 +71,7 @@ class DataFolder:
         """Hold the folder and return the descriptor that does so, as long as any process has it open.
 
         Children that write here inherit it: when a holder was killed, its successor waits until they are gone too.
-        Raise `Held` where the holder lives.
+        Raise `FolderInUseError` where the holder lives.
         """
         descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = time.monotonic() + wait_seconds
@@ -83,7 +83,7 @@ class DataFolder:
                 holder = _holder(descriptor)
                 if _lives(holder.get("pid")) or time.monotonic() > deadline:
                     os.close(descriptor)
-                    raise Held(
+                    raise FolderInUseError(
                         f"Mingcha is already running on {self.root}: process {holder.get('pid', 'unknown')}, "
                         f"at {holder.get('address', 'an unknown address')}. Stop it, or name another --data."
                     ) from None

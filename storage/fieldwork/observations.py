@@ -126,7 +126,7 @@ class Observations:
         update = {"$set": placed, "$currentDate": {queue.DUE: True}, "$inc": {queue.ROUND: 1}}
         return await self._observations.update_one(wanted, update)
 
-    async def know_shown_times(self) -> None:
+    async def backfill_shown_times(self) -> None:
         """Write the shown time into those that were stored before it was filtered by."""
         while batch := await self._observations.find({SHOWN: None}, limit=500):
             for document in batch:

@@ -7,7 +7,7 @@ import mmap
 from pathlib import Path
 
 from storage.formats.content_types import HEAD_BYTES, sniff
-from storage.formats.results import Damage, Picture
+from storage.formats.results import Damage, ReadResult
 
 # Bytes of a frame of 20 ms after its own head, by its type (3GPP TS 26.101 and 26.201, annex A); None: reserved.
 _NARROW = (12, 13, 15, 17, 19, 20, 26, 31, 5, 6, 5, 5, None, None, None, 0)
@@ -17,24 +17,24 @@ _WIDE = (17, 23, 32, 36, 40, 46, 50, 58, 60, 5, None, None, None, None, 0, 0)
 _RATES_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _RATES_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _SAMPLING = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
-_MOST_FRAMES = 2_000_000
+_MAX_FRAMES = 2_000_000
 _SEARCHED, _PADDING = 2**16, 4096
 
 
-def read_sound(path: Path) -> Picture:
+def read_sound(path: Path) -> ReadResult:
     """Type, duration and damage. Raises `OSError` for a file that can't be opened."""
     with path.open("rb") as file:
         content_type = sniff(file.read(HEAD_BYTES))
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             millis, damage = _amr(data) if content_type == "audio/amr" else _mp3(data)
-    return Picture(content_type, duration_ms=millis, damage=damage)
+    return ReadResult(content_type, duration_ms=millis, damage=damage)
 
 
 def _amr(data: mmap.mmap) -> tuple[int | None, Damage | None]:
     head = data.find(b"\n", 0, 16) + 1
     sizes = _WIDE if data[:head] == b"#!AMR-WB\n" else _NARROW
     at, frames, damage = head, 0, None
-    while at < len(data) and frames < _MOST_FRAMES:
+    while at < len(data) and frames < _MAX_FRAMES:
         size = sizes[data[at] >> 3 & 15]
         if size is None or data[at] & 0x83:
             damage = Damage.CORRUPT
@@ -57,7 +57,7 @@ def _mp3(data: mmap.mmap) -> tuple[int | None, Damage | None]:
     if at is None:
         return None, Damage.CORRUPT
     frames, seconds, damage = 0, 0.0, None
-    while frames < _MOST_FRAMES:
+    while frames < _MAX_FRAMES:
         frame = _frame(data, at)
         if frame is None:
             # A tag or a little padding may follow; anything else in a sound's place is damage.

@@ -16,7 +16,7 @@ from typing import Any
 Tags = Mapping[int, Any]
 
 
-class PositionProblem(enum.StrEnum):
+class ExifPositionProblem(enum.StrEnum):
     """Why a picture has no position that may be used."""
 
     ABSENT = "absent"
@@ -67,7 +67,7 @@ class ExifFacts:
     model: str | None
     software: str | None
     taken: WallTime | None
-    position: Position | PositionProblem
+    position: Position | ExifPositionProblem
     stated: tuple[float, float] | None = None
 
 
@@ -82,7 +82,7 @@ def read_exif(ifd0: Tags, exif: Tags, gps: Tags) -> ExifFacts:
         software=clean_text(ifd0.get(0x0131)),
         taken=_taken(exif),
         # V: the receiver had lost its satellites.
-        position=PositionProblem.VOID_FIX if (clean_text(gps.get(9)) or "").upper() == "V" else _position(gps),
+        position=ExifPositionProblem.VOID_FIX if (clean_text(gps.get(9)) or "").upper() == "V" else _position(gps),
         stated=_stated(gps),
     )
 
@@ -122,12 +122,12 @@ def wall_time(text: str | None) -> WallTime | None:
     return WallTime(at, _offset(offset)) if 1900 <= at.year <= 9998 else None
 
 
-def placed(latitude: float, longitude: float, **more: Any) -> Position | PositionProblem:
+def placed(latitude: float, longitude: float, **more: Any) -> Position | ExifPositionProblem:
     """The position, unless it is off the globe or at 0, 0, where devices put what they don't know."""
     if not (abs(latitude) <= 90 and abs(longitude) <= 180):
-        return PositionProblem.OUT_OF_RANGE
+        return ExifPositionProblem.OUT_OF_RANGE
     if abs(latitude) < 1e-6 and abs(longitude) < 1e-6:
-        return PositionProblem.NULL_ISLAND
+        return ExifPositionProblem.NULL_ISLAND
     return Position(round(latitude, 8), round(longitude, 8), **more)
 
 
@@ -144,10 +144,10 @@ def accuracy(metres: float | None) -> float | None:
     return metres if metres is not None and 0 < metres <= 20_000_000 else None
 
 
-def angle(degrees: float, minutes: float, seconds: float) -> float | PositionProblem:
+def angle(degrees: float, minutes: float, seconds: float) -> float | ExifPositionProblem:
     """Degrees from sexagesimal parts, none of them negative."""
     if min(degrees, minutes, seconds) < 0 or minutes > 60 or seconds > 60 or degrees > 180:
-        return PositionProblem.OUT_OF_RANGE
+        return ExifPositionProblem.OUT_OF_RANGE
     return degrees + minutes / 60 + seconds / 3600
 
 
@@ -180,20 +180,20 @@ def _offset(text: str | None) -> int | None:
     return minutes if int(found[3]) < 60 and -12 * 60 <= minutes <= 14 * 60 else None
 
 
-def _position(gps: Tags) -> Position | PositionProblem:
+def _position(gps: Tags) -> Position | ExifPositionProblem:
     if not any(tag in gps for tag in (1, 2, 3, 4)):
-        return PositionProblem.ABSENT
+        return ExifPositionProblem.ABSENT
     latitude, longitude = _angle(gps.get(2)), _angle(gps.get(4))
     north, east = _sign(gps.get(1), "N", "S"), _sign(gps.get(3), "E", "W")
-    problems = {part for part in (latitude, longitude) if isinstance(part, PositionProblem)}
-    if problems == {PositionProblem.ZERO_DENOMINATOR} and north is None and east is None:
-        return PositionProblem.EMPTY  # a GPS block that was laid out and never filled
-    if isinstance(latitude, PositionProblem):
+    problems = {part for part in (latitude, longitude) if isinstance(part, ExifPositionProblem)}
+    if problems == {ExifPositionProblem.ZERO_DENOMINATOR} and north is None and east is None:
+        return ExifPositionProblem.EMPTY  # a GPS block that was laid out and never filled
+    if isinstance(latitude, ExifPositionProblem):
         return latitude
-    if isinstance(longitude, PositionProblem):
+    if isinstance(longitude, ExifPositionProblem):
         return longitude
     if north is None or east is None:
-        return PositionProblem.NO_REFERENCES
+        return ExifPositionProblem.NO_REFERENCES
     reference = gps.get(5)
     if isinstance(reference, bytes | bytearray) and len(reference) == 1:
         reference = reference[0]
@@ -210,7 +210,7 @@ def _position(gps: Tags) -> Position | PositionProblem:
 
 def _stated(gps: Tags) -> tuple[float, float] | None:
     latitude, longitude = _angle(gps.get(2)), _angle(gps.get(4))
-    if isinstance(latitude, PositionProblem) or isinstance(longitude, PositionProblem):
+    if isinstance(latitude, ExifPositionProblem) or isinstance(longitude, ExifPositionProblem):
         return None
     return latitude * (_sign(gps.get(1), "N", "S") or 1), longitude * (_sign(gps.get(3), "E", "W") or 1)
 
@@ -219,25 +219,25 @@ def _sign(reference: object, positive: str, negative: str) -> int | None:
     return {positive: 1, negative: -1}.get((clean_text(reference) or "").upper())
 
 
-def _angle(value: object) -> float | PositionProblem:
+def _angle(value: object) -> float | ExifPositionProblem:
     """Degrees of a GPSLatitude or GPSLongitude.
 
     Zero over zero in any part is no position, as ExifTool and exiv2 have it: what a writer left out is not known.
     """
     parts = value if isinstance(value, tuple | list) else (value,)
     if not parts or parts[0] in (None, "", b""):
-        return PositionProblem.EMPTY
+        return ExifPositionProblem.EMPTY
     numbers = [_number(part) for part in parts]
     figures = [number for number in numbers if number is not None]
     if len(figures) < len(numbers):
-        return PositionProblem.MALFORMED
+        return ExifPositionProblem.MALFORMED
     if any(math.isnan(figure) for figure in figures):
-        return PositionProblem.ZERO_DENOMINATOR
+        return ExifPositionProblem.ZERO_DENOMINATOR
     if any(math.isinf(figure) for figure in figures):
-        return PositionProblem.OUT_OF_RANGE
+        return ExifPositionProblem.OUT_OF_RANGE
     # Three figures by the standard; fewer are whole only where the last one carries a fraction.
     if len(figures) > 3 or (len(figures) < 3 and figures[-1].is_integer()):
-        return PositionProblem.MALFORMED
+        return ExifPositionProblem.MALFORMED
     degrees, minutes, seconds = (*figures, 0.0, 0.0)[:3]
     return angle(degrees, minutes, seconds)
 

@@ -7,7 +7,7 @@ import os
 from typing import BinaryIO
 
 from storage.formats.image_containers import BLOCK_BYTES, Container, Span, has_hole
-from storage.formats.iso_bmff import OUTERMOST, Box, Fields, Short, boxes, content, inside
+from storage.formats.iso_bmff import OUTERMOST, Box, BoxFields, TruncatedError, boxes, content, inside
 from storage.formats.orientations import UPRIGHT, Turn, figure, mirrored, quarters, then
 
 _UNITS = 1000
@@ -45,13 +45,13 @@ class _Items:
         for part in (self._keep_metadata, self._keep_shape):
             try:
                 part()
-            except Short:
+            except TruncatedError:
                 self._found.is_cut = True
 
-    def _fields(self, kind: bytes) -> tuple[Fields, int, int]:
+    def _fields(self, kind: bytes) -> tuple[BoxFields, int, int]:
         """A full box's content, its version and its flags."""
         box = self._parts.get(kind)
-        fields = Fields(content(self._file, box) if box else b"")
+        fields = BoxFields(content(self._file, box) if box else b"")
         return fields, fields.number(1), fields.number(3)
 
     def _keep_metadata(self) -> None:
@@ -100,7 +100,7 @@ class _Items:
         _, version, _ = self._fields(b"iinf")
         wanted: dict[int, str] = {}
         for box in inside(self._file, self._parts[b"iinf"], skip=6 if version == 0 else 8):
-            fields = Fields(content(self._file, box, 1024))
+            fields = BoxFields(content(self._file, box, 1024))
             level = fields.number(1)
             fields.take(3)
             if box.kind != b"infe" or level not in {2, 3}:
@@ -174,8 +174,8 @@ class _Items:
 
     def _associated(self, box: Box | None, item: int) -> list[int]:
         if box is None:
-            raise Short
-        fields = Fields(content(self._file, box))
+            raise TruncatedError
+        fields = BoxFields(content(self._file, box))
         version, flags = fields.number(1), fields.number(3)
         size = 2 if flags & 1 else 1
         for _ in range(fields.number(4)):

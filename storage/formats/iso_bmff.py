@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 # Real files have some dozens side by side; a file of nothing but empty boxes must not be walked to its end.
-_MOST = 20_000
+_MAX = 20_000
 CONTENT_BYTES = 16 * 2**20
 """The most that is read of one box."""
 OUTERMOST = frozenset(
@@ -31,7 +31,7 @@ OUTERMOST = frozenset(
 """What a file may end in the middle of; anything else that doesn't fit in is something that was put behind the file."""
 
 
-class Short(Exception):  # noqa: N818  says what is so
+class TruncatedError(Exception):
     """A box ends before what it should hold does."""
 
 
@@ -47,7 +47,7 @@ class Box:
 
 def boxes(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
     """Boxes side by side between two offsets, up to the first thing that is none."""
-    for _ in range(_MOST):
+    for _ in range(_MAX):
         if start + 8 > end:
             return
         file.seek(start)
@@ -81,17 +81,17 @@ def content(file: BinaryIO, box: Box, most: int = CONTENT_BYTES) -> bytes:
     return file.read(max(min(box.end - box.start, most), 0))
 
 
-class Fields:
+class BoxFields:
     """What stands one behind the other in a box's content, big end first."""
 
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0
 
     def take(self, size: int) -> bytes:
-        """Raises `Short` where so much isn't left."""
+        """Raises `TruncatedError` where so much isn't left."""
         found = self._data[self._at : self._at + size]
         if len(found) < size:
-            raise Short
+            raise TruncatedError
         self._at += size
         return found
 

@@ -8,8 +8,17 @@ import re
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from storage.formats.exif import Position, PositionProblem, WallTime, accuracy, altitude, clean_text, placed, wall_time
-from storage.formats.iso_bmff import Box, Fields, Short, content, inside
+from storage.formats.exif import (
+    ExifPositionProblem,
+    Position,
+    WallTime,
+    accuracy,
+    altitude,
+    clean_text,
+    placed,
+    wall_time,
+)
+from storage.formats.iso_bmff import Box, BoxFields, TruncatedError, content, inside
 from storage.formats.xmp import read_xmp
 
 _TEXT_BYTES = 4096
@@ -26,7 +35,7 @@ class MovieTags:
     """`positions` in the order in which they are to be believed; `texts` by key or atom, the first of each."""
 
     texts: dict[str, str] = field(default_factory=dict)
-    positions: list[Position | PositionProblem] = field(default_factory=list)
+    positions: list[Position | ExifPositionProblem] = field(default_factory=list)
     taken: WallTime | None = None
     xmp: bytes = b""
 
@@ -38,7 +47,7 @@ def read_tags(file: BinaryIO, moov: Box, xmp: bytes) -> MovieTags:
     """The tags of a movie; `xmp` is the packet that stands beside `moov`, if any. Never raises on broken boxes."""
     tags = MovieTags(xmp=xmp)
     holders = [moov, *(box for box in inside(file, moov) if box.kind == b"trak")][:32]
-    loci: list[Position | PositionProblem] = []
+    loci: list[Position | ExifPositionProblem] = []
     for holder in holders:
         for box in inside(file, holder):
             if box.kind == b"meta":
@@ -53,15 +62,15 @@ def read_tags(file: BinaryIO, moov: Box, xmp: bytes) -> MovieTags:
     return tags
 
 
-def iso_6709(text: str, **more: float | None) -> Position | PositionProblem:
+def iso_6709(text: str, **more: float | None) -> Position | ExifPositionProblem:
     """Degrees, degrees and minutes, or those and seconds, told apart by their number of digits (ISO 6709, annex H)."""
     found = _ISO_6709.fullmatch(text.strip())
     if not found:
-        return PositionProblem.MALFORMED if text.strip() else PositionProblem.EMPTY
+        return ExifPositionProblem.MALFORMED if text.strip() else ExifPositionProblem.EMPTY
     latitude = _sexagesimal(found[1], found[2], found[3], 2)
     longitude = _sexagesimal(found[4], found[5], found[6], 3)
     if latitude is None or longitude is None:
-        return PositionProblem.MALFORMED
+        return ExifPositionProblem.MALFORMED
     height = float(found[7]) if found[7] else None
     return placed(
         latitude,
@@ -90,7 +99,7 @@ def _sexagesimal(sign: str, digits: str, fraction: str | None, width: int) -> fl
     return -size if sign == "-" else size
 
 
-def _place(tags: MovieTags, loci: list[Position | PositionProblem]) -> None:
+def _place(tags: MovieTags, loci: list[Position | ExifPositionProblem]) -> None:
     """Apple's key, then the QuickTime atom, then 3GPP's box; XMP comes last."""
     key = tags.text(f"{_APPLE}location.ISO6709")
     if key is not None:
@@ -124,19 +133,19 @@ def _keep_meta(file: BinaryIO, box: Box, tags: MovieTags) -> None:
 
 
 def _keys(data: bytes) -> list[str]:
-    fields, names = Fields(data), []
+    fields, names = BoxFields(data), []
     try:
         fields.take(4)
         for _ in range(min(fields.number(4), 1000)):
             size = fields.number(4)
             fields.take(4)
             names.append(fields.take(max(size - 8, 0)).decode("utf-8", "replace"))
-    except Short:
+    except TruncatedError:
         pass
     return names
 
 
-def _keep_user_data(file: BinaryIO, udta: Box, tags: MovieTags, loci: list[Position | PositionProblem]) -> None:
+def _keep_user_data(file: BinaryIO, udta: Box, tags: MovieTags, loci: list[Position | ExifPositionProblem]) -> None:
     for box in inside(file, udta):
         if box.kind == b"meta":
             _keep_meta(file, box, tags)
@@ -151,14 +160,14 @@ def _keep_user_data(file: BinaryIO, udta: Box, tags: MovieTags, loci: list[Posit
             _keep(tags, box.kind.decode("latin-1"), text)
 
 
-def _loci(data: bytes) -> Position | PositionProblem:
+def _loci(data: bytes) -> Position | ExifPositionProblem:
     """3GPP TS 26.244, 8.10: sixteen bits before and sixteen behind the point, longitude first."""
-    fields = Fields(data)
+    fields = BoxFields(data)
     try:
         fields.take(6)
         fields.text()
         fields.take(1)
         longitude, latitude, height = (fields.number(4, signed=True) / 65536 for _ in range(3))
-    except Short:
-        return PositionProblem.MALFORMED
+    except TruncatedError:
+        return ExifPositionProblem.MALFORMED
     return placed(latitude, longitude, altitude_metres=altitude(abs(height), below=height < 0))

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from storage.formats.iso_bmff import Box, Fields, Short, boxes, content, first, inside
+from storage.formats.iso_bmff import Box, BoxFields, TruncatedError, boxes, content, first, inside
 
 _LOOKED_AT = 64
 _SAMPLE_BYTES = 2**16
@@ -15,7 +15,7 @@ _HOLE = bytes(16)
 """No coder begins a frame with so many zeros."""
 _SECTOR = bytes(512)
 """What a disk leaves unwritten at the least; some cameras pad their units with a few zeros."""
-_SHORTEST = 4
+_MIN_SAMPLES = 4
 """Bytes of a sample: shorter ones tell nothing."""
 _CODED = frozenset(
     {b"avc1", b"avc3", b"hvc1", b"hev1", b"dvh1", b"dvhe", b"mp4v", b"s263", b"h263", b"av01", b"vp09", b"jpeg"}
@@ -33,12 +33,12 @@ def has_holes(file: BinaryIO, table: Box, end: int) -> bool:
     coding = content(file, samples, 16)[12:] if samples else b""
     try:
         placed = list(_placed(file, {box.kind: box for box in inside(file, table)}))
-    except Short:
+    except TruncatedError:
         return True
     for at, size in placed:
         if at + size > end:
             return True
-        if size < _SHORTEST or coding not in _CODED:
+        if size < _MIN_SAMPLES or coding not in _CODED:
             continue
         file.seek(at)
         data = file.read(min(size, _SAMPLE_BYTES))
@@ -48,11 +48,11 @@ def has_holes(file: BinaryIO, table: Box, end: int) -> bool:
 
 
 def _placed(file: BinaryIO, parts: dict[bytes, Box]) -> Iterator[tuple[int, int]]:
-    """Offset and size of some samples, the last one among them; nothing where the table has none. Raises `Short`."""
+    """Offset and size of some samples, the last one among them; nothing where the table has none. Raises `TruncatedError`."""
     offsets_box = parts.get(b"stco") or parts.get(b"co64")
     if offsets_box is None or b"stsz" not in parts or b"stsc" not in parts:
         return
-    sizes, chunks, runs = (Fields(content(file, box)) for box in (parts[b"stsz"], offsets_box, parts[b"stsc"]))
+    sizes, chunks, runs = (BoxFields(content(file, box)) for box in (parts[b"stsz"], offsets_box, parts[b"stsc"]))
     sizes.take(4)
     same, count = sizes.number(4), sizes.number(4)
     # Tables larger than what is read of one box end early: then the first part is looked at.
@@ -77,7 +77,7 @@ def _placed(file: BinaryIO, parts: dict[bytes, Box]) -> Iterator[tuple[int, int]
             return
 
 
-def _chunks(runs: Fields, count: int) -> Iterator[tuple[int, int, int]]:
+def _chunks(runs: BoxFields, count: int) -> Iterator[tuple[int, int, int]]:
     """Number of each chunk, of its first sample, and how many it holds (`stsc`)."""
     runs.take(4)
     entries = []
@@ -105,7 +105,7 @@ def fragments_ms(file: BinaryIO, moov: Box, end: int, scales: dict[int, int]) ->
                 continue
             try:
                 track, length = _run(file, run, defaults)
-            except Short:
+            except TruncatedError:
                 continue
             lasting[track] = lasting.get(track, 0) + length
     millis = max((round(each * 1000 / scales[id]) for id, each in lasting.items() if scales.get(id)), default=0)
@@ -122,9 +122,9 @@ def _defaults(file: BinaryIO, moov: Box) -> Iterator[tuple[int, int]]:
 
 
 def _run(file: BinaryIO, traf: Box, defaults: dict[int, int]) -> tuple[int, int]:
-    """A fragment's track and how long its samples last, in the track's units. Raises `Short`."""
+    """A fragment's track and how long its samples last, in the track's units. Raises `TruncatedError`."""
     header = first(file, traf, b"tfhd")
-    fields = Fields(content(file, header, 64) if header else b"")
+    fields = BoxFields(content(file, header, 64) if header else b"")
     flags, track = fields.number(4), fields.number(4)
     fields.take((8 if flags & 1 else 0) + (4 if flags & 2 else 0))
     usual = fields.number(4) if flags & 8 else defaults.get(track, 0)
@@ -132,7 +132,7 @@ def _run(file: BinaryIO, traf: Box, defaults: dict[int, int]) -> tuple[int, int]
     for box in inside(file, traf):
         if box.kind != b"trun":
             continue
-        run = Fields(content(file, box))
+        run = BoxFields(content(file, box))
         flags, count = run.number(4), run.number(4)
         run.take((4 if flags & 1 else 0) + (4 if flags & 4 else 0))
         if not flags & 0x100:

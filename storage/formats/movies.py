@@ -11,20 +11,20 @@ from pathlib import Path
 from typing import BinaryIO
 
 from storage.formats.content_types import HEAD_BYTES, sniff
-from storage.formats.exif import Position, PositionProblem, clean_text
+from storage.formats.exif import ExifPositionProblem, Position, clean_text
 from storage.formats.image_containers import Span
-from storage.formats.iso_bmff import OUTERMOST, Box, Fields, Short, boxes, content, first, inside
+from storage.formats.iso_bmff import OUTERMOST, Box, BoxFields, TruncatedError, boxes, content, first, inside
 from storage.formats.movie_metadata import MovieTags, read_tags
 from storage.formats.movie_samples import fragments_ms, has_holes
 from storage.formats.orientations import Turn, degrees, figure, swaps_sides, then
-from storage.formats.results import Damage, Picture
+from storage.formats.results import Damage, ReadResult
 from storage.formats.xmp import read_xmp
 
 _XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _EPOCH_1904, _EPOCH_1970 = datetime(1904, 1, 1, tzinfo=UTC), datetime(1970, 1, 1, tzinfo=UTC)
 _FROM_1904_TO_1970 = 2_082_844_800
 _TRACKS = 64
-LONGEST_MS = 7 * 24 * 3600 * 1000
+MAX_DURATION_MS = 7 * 24 * 3600 * 1000
 """A header that states more than a week is not believed."""
 
 
@@ -40,7 +40,7 @@ class _Track:
     is_hollow: bool
 
 
-def read_movie(path: Path) -> Picture:
+def read_movie(path: Path) -> ReadResult:
     """Everything that boxes say; without a poster. Raises `OSError` for a file that can't be opened."""
     with path.open("rb") as file:
         content_type = sniff(file.read(HEAD_BYTES))
@@ -58,7 +58,7 @@ def read_movie(path: Path) -> Picture:
         tracks = list(_tracks(file, moov, end))
         if not duration and first(file, moov, b"mvex"):
             duration = fragments_ms(file, moov, end, {track.id: track.scale for track in tracks})
-            duration = duration if duration and duration <= LONGEST_MS else None
+            duration = duration if duration and duration <= MAX_DURATION_MS else None
     video = next((track for track in tracks if track.kind == b"vide" and track.coded != (0, 0)), None)
     if content_type == "video/mp4" and video is None and any(track.kind == b"soun" for track in tracks):
         content_type = "audio/mp4"  # recorders write sound under the brands of videos
@@ -89,15 +89,15 @@ def movie_span(file: BinaryIO, start: int) -> Span | None:
     return Span(start, reach - start) if reach > start else None
 
 
-def _told(tags: MovieTags) -> Picture:
+def _told(tags: MovieTags) -> ReadResult:
     position = next((each for each in tags.positions if isinstance(each, Position)), None)
-    problems = [each for each in tags.positions if isinstance(each, PositionProblem)]
-    problem = next((each for each in problems if each is not PositionProblem.ABSENT), PositionProblem.ABSENT)
+    problems = [each for each in tags.positions if isinstance(each, ExifPositionProblem)]
+    problem = next((each for each in problems if each is not ExifPositionProblem.ABSENT), ExifPositionProblem.ABSENT)
     source = None
     if position is not None:
         source = "XMP" if tags.positions.index(position) == len(tags.positions) - 1 else "QUICKTIME"
     apple = "com.apple.quicktime."
-    return Picture(
+    return ReadResult(
         taken_at=tags.taken.at if tags.taken else None,
         taken_offset_minutes=tags.taken.offset_minutes if tags.taken else None,
         position=position,
@@ -109,7 +109,7 @@ def _told(tags: MovieTags) -> Picture:
     )
 
 
-def _sized(picture: Picture, video: _Track, movie: Turn) -> Picture:
+def _sized(picture: ReadResult, video: _Track, movie: Turn) -> ReadResult:
     orientation = figure(then(video.turn, movie))
     width, height = video.shown if min(video.shown) > 0 else video.coded
     if swaps_sides(orientation):
@@ -135,7 +135,7 @@ def _header(file: BinaryIO, moov: Box) -> tuple[int | None, datetime | None, Tur
     """`mvhd`, and `mehd` where the movie comes in fragments: duration, creation time, turn."""
     turn: Turn = (1, 0, 0, 1)
     box = first(file, moov, b"mvhd")
-    fields = Fields(content(file, box, 200) if box else b"")
+    fields = BoxFields(content(file, box, 200) if box else b"")
     try:
         wide = 8 if fields.number(4) >> 24 == 1 else 4
         created = _created(fields.number(wide))
@@ -143,7 +143,7 @@ def _header(file: BinaryIO, moov: Box) -> tuple[int | None, datetime | None, Tur
         scale, length = fields.number(4), fields.number(wide)
         fields.take(16)
         turn = _turn(fields)
-    except Short:
+    except TruncatedError:
         return None, None, turn
     fragments = first(file, moov, b"mvex", b"mehd")
     if not length and fragments:
@@ -165,10 +165,10 @@ def _millis(length: int, scale: int, wide: int) -> int | None:
     if not scale or length == 256**wide - 1:
         return None
     millis = round(length * 1000 / scale)
-    return millis if 0 <= millis <= LONGEST_MS else None
+    return millis if 0 <= millis <= MAX_DURATION_MS else None
 
 
-def _turn(fields: Fields) -> Turn:
+def _turn(fields: BoxFields) -> Turn:
     """The signs of a matrix of nine; scaling stays with the track's size."""
     a, b, _, c, d = (fields.number(4, signed=True) for _ in range(5))
     fields.take(16)
@@ -185,8 +185,8 @@ def _tracks(file: BinaryIO, moov: Box, end: int) -> Iterator[_Track]:
         if media is None or header is None:
             continue
         try:
-            id, turn, shown = _track_header(Fields(content(file, header, 200)))
-        except Short:
+            id, turn, shown = _track_header(BoxFields(content(file, header, 200)))
+        except TruncatedError:
             continue
         handler = first(file, media, b"hdlr")
         kind = content(file, handler, 12)[8:] if handler else b""
@@ -197,7 +197,7 @@ def _tracks(file: BinaryIO, moov: Box, end: int) -> Iterator[_Track]:
         yield _Track(kind, turn, shown, coded, length, id, scale, bool(table and has_holes(file, table, end)))
 
 
-def _track_header(fields: Fields) -> tuple[int, Turn, tuple[int, int]]:
+def _track_header(fields: BoxFields) -> tuple[int, Turn, tuple[int, int]]:
     wide = 8 if fields.number(4) >> 24 == 1 else 4
     fields.take(2 * wide)
     id = fields.number(4)
@@ -209,11 +209,11 @@ def _track_header(fields: Fields) -> tuple[int, Turn, tuple[int, int]]:
 def _media_length(file: BinaryIO, media: Box) -> tuple[int, int | None]:
     """Units a second, 0 where it isn't said; milliseconds."""
     box = first(file, media, b"mdhd")
-    fields = Fields(content(file, box, 40) if box else b"")
+    fields = BoxFields(content(file, box, 40) if box else b"")
     try:
         wide = 8 if fields.number(4) >> 24 == 1 else 4
         fields.take(2 * wide)
         scale, length = fields.number(4), fields.number(wide)
-    except Short:
+    except TruncatedError:
         return 0, None
     return scale, _millis(length, scale, wide)

@@ -10,19 +10,19 @@ from pathlib import Path
 import pypdfium2
 from pypdfium2 import raw
 
-from storage.formats.results import Damage, Picture, Raster
+from storage.formats.results import Damage, Raster, ReadResult
 
 _TAIL_BYTES = 2048
 
 
-def read_pdf(path: Path, side: int) -> tuple[Picture, Raster | None]:
+def read_pdf(path: Path, side: int) -> tuple[ReadResult, Raster | None]:
     """Facts, and the first page with its long side at `side` pixels. Scripts and forms are never run."""
     is_cut = _is_cut(path)
     try:
         with pypdfium2.PdfDocument(path) as document:
             revision = raw.FPDF_GetSecurityHandlerRevision(document)
             count = len(document)
-            picture = Picture(
+            picture = ReadResult(
                 "application/pdf",
                 page_count=count,
                 is_encrypted=revision != -1,
@@ -34,12 +34,12 @@ def read_pdf(path: Path, side: int) -> tuple[Picture, Raster | None]:
                 return _damaged(picture, is_cut=is_cut), None
     except pypdfium2.PdfiumError as error:
         if getattr(error, "err_code", None) in {raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY}:
-            return Picture("application/pdf", is_encrypted=True, damage=Damage.ENCRYPTED), None
-        return _damaged(Picture("application/pdf"), is_cut=is_cut), None
+            return ReadResult("application/pdf", is_encrypted=True, damage=Damage.ENCRYPTED), None
+        return _damaged(ReadResult("application/pdf"), is_cut=is_cut), None
 
 
-def _damaged(picture: Picture, *, is_cut: bool) -> Picture:
-    return Picture(
+def _damaged(picture: ReadResult, *, is_cut: bool) -> ReadResult:
+    return ReadResult(
         picture.content_type,
         page_count=picture.page_count,
         is_encrypted=picture.is_encrypted,

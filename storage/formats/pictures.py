@@ -20,10 +20,10 @@ from pillow_heif import register_heif_opener
 
 from storage.formats import heif, image_containers
 from storage.formats.content_types import HEAD_BYTES, sniff
-from storage.formats.exif import Position, PositionProblem, Tags, read_exif
+from storage.formats.exif import ExifPositionProblem, Position, Tags, read_exif
 from storage.formats.motion_photos import find_motion
 from storage.formats.orientations import degrees, swaps_sides
-from storage.formats.results import Damage, Picture, Raster, Thumbnail
+from storage.formats.results import Damage, Raster, ReadResult, RenderedThumbnail
 from storage.formats.similarity_features import likeness_of
 from storage.formats.xmp import read_xmp
 
@@ -73,7 +73,7 @@ _UPRIGHT = {
 }
 
 
-def examine(path: Path) -> Picture:
+def examine(path: Path) -> ReadResult:
     """Read the facts and make the two thumbnails, large and small; `damage` says what kept either from being whole.
 
     Raises `OSError` for a file that can't be opened.
@@ -95,13 +95,13 @@ def examine(path: Path) -> Picture:
     return replace(picture, thumbnails=made, likeness=likeness_of(made), damage=damage)
 
 
-def read_facts(path: Path) -> Picture:
+def read_facts(path: Path) -> ReadResult:
     """Everything that `examine` says without decoding a pixel, and so without thumbnails."""
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
         content_type = sniff(head)
         if content_type not in _FORMATS:
-            return Picture(content_type, damage=Damage.UNSUPPORTED if head else Damage.EMPTY)
+            return ReadResult(content_type, damage=Damage.UNSUPPORTED if head else Damage.EMPTY)
         is_boxed = content_type in {"image/heic", "image/avif"}
         container = heif.scan(file) if is_boxed else image_containers.scan(file, str(content_type))
         xmp = read_xmp(container.xmp)
@@ -118,7 +118,7 @@ def read_facts(path: Path) -> Picture:
         sides = (sides[1], sides[0])
     taken = exif.taken or xmp.taken
     position, source, problem = _choose(exif.position, xmp.position)
-    return Picture(
+    return ReadResult(
         content_type=content_type,
         width=width,
         height=height,
@@ -156,15 +156,15 @@ def _tags(block: bytes) -> tuple[Tags, Tags, Tags]:
 
 
 def _choose(
-    exif: Position | PositionProblem, xmp: Position | PositionProblem
-) -> tuple[Position | None, str | None, PositionProblem | None]:
+    exif: Position | ExifPositionProblem, xmp: Position | ExifPositionProblem
+) -> tuple[Position | None, str | None, ExifPositionProblem | None]:
     """The position, its source, or the problem that explains best why there is none."""
     if isinstance(exif, Position):
         return exif, "EXIF", None
     # What EXIF calls void stays so: XMP is often its copy.
     if isinstance(xmp, Position):
-        return (None, None, exif) if exif is PositionProblem.VOID_FIX else (xmp, "XMP", None)
-    return None, None, xmp if exif is PositionProblem.ABSENT else exif
+        return (None, None, exif) if exif is ExifPositionProblem.VOID_FIX else (xmp, "XMP", None)
+    return None, None, xmp if exif is ExifPositionProblem.ABSENT else exif
 
 
 def _side(stated: object) -> int | None:
@@ -181,7 +181,7 @@ def quiet() -> Iterator[None]:
 
 
 def decode(
-    path: Path, picture: Picture, make: Callable[[Image.Image, int | None], T], within: int = LARGE
+    path: Path, picture: ReadResult, make: Callable[[Image.Image, int | None], T], within: int = LARGE
 ) -> tuple[T | None, Damage | None]:
     """What `make` makes of the decoded picture and its orientation, or of what decodes of a broken one; else None.
 
@@ -227,13 +227,13 @@ def _salvaged(path: Path, coding: str, within: int) -> Image.Image:
         ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 
-def from_raster(raster: Raster, orientation: int | None) -> tuple[Thumbnail, ...]:
+def from_raster(raster: Raster, orientation: int | None) -> tuple[RenderedThumbnail, ...]:
     """The two thumbnails of pixels that another library decoded, to be turned by `orientation`, EXIF's figure."""
     size = (raster.width, raster.height)
     return _renditions(Image.frombytes("RGB", size, raster.data, "raw", "RGB", raster.stride, 1), orientation)
 
 
-def _renditions(image: Image.Image, orientation: int | None) -> tuple[Thumbnail, ...]:
+def _renditions(image: Image.Image, orientation: int | None) -> tuple[RenderedThumbnail, ...]:
     large = upright(image, orientation, LARGE)
     small = large.copy()
     small.thumbnail((SMALL, SMALL), Image.Resampling.LANCZOS, reducing_gap=2.0)
@@ -282,8 +282,8 @@ def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     return image.convert("RGB")
 
 
-def _encoded(image: Image.Image) -> Thumbnail:
+def _encoded(image: Image.Image) -> RenderedThumbnail:
     image.info = {}  # Pillow would carry a comment over
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=80, optimize=True)
-    return Thumbnail(image.width, image.height, "image/jpeg", stream.getvalue())
+    return RenderedThumbnail(image.width, image.height, "image/jpeg", stream.getvalue())

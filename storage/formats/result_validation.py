@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from schema.checks.similarity import DETAIL_BITS
 from storage.formats.exif import Position
-from storage.formats.results import Picture, Thumbnail
+from storage.formats.results import ReadResult, RenderedThumbnail
 from storage.similarity.perceptual_hash import CUTS, GREY_SIDE
 
 _TEXT = 200
@@ -20,15 +20,15 @@ _FIGURE = 2**53
 _TYPE = re.compile(r"[a-z]{1,20}/[a-z0-9.+-]{1,40}")
 _DETAIL = re.compile(rf"[0-9a-f]{{{DETAIL_BITS // 4}}}")
 _LONG_SIDE, _THUMBNAIL_BYTES = 1280, 8 * 2**20
-_MOST_THUMBNAILS = 2
+_MAX_THUMBNAILS = 2
 
 
-def is_plausible(picture: Picture) -> bool:
+def is_plausible(picture: ReadResult) -> bool:
     """Whether every field is within what `examining` can answer; types are checked before."""
     return all(_within(picture)) and all(_of_position(picture.position)) and all(_of_pixels(picture))
 
 
-def _within(picture: Picture) -> Iterator[bool]:
+def _within(picture: ReadResult) -> Iterator[bool]:
     figures = (
         (picture.width, 0, _SIDE),
         (picture.height, 0, _SIDE),
@@ -63,8 +63,8 @@ def _of_position(position: Position | None) -> Iterator[bool]:
     yield _is_text(position.datum)
 
 
-def _of_pixels(picture: Picture) -> Iterator[bool]:
-    yield len(picture.thumbnails) <= _MOST_THUMBNAILS
+def _of_pixels(picture: ReadResult) -> Iterator[bool]:
+    yield len(picture.thumbnails) <= _MAX_THUMBNAILS
     yield all(_is_thumbnail(each) for each in picture.thumbnails)
     yield len({each.cut for each in picture.likeness}) == len(picture.likeness)
     for each in picture.likeness:
@@ -74,7 +74,7 @@ def _of_pixels(picture: Picture) -> Iterator[bool]:
         yield len(each.grey) <= GREY_SIDE**2
 
 
-def _is_thumbnail(thumbnail: Thumbnail) -> bool:
+def _is_thumbnail(thumbnail: RenderedThumbnail) -> bool:
     """A JPEG by its first and last bytes and its stated type: it is served as one."""
     return (
         thumbnail.content_type == "image/jpeg"

@@ -14,7 +14,7 @@ import cattrs
 import orjson
 
 from schema.checks.similarity import Likeness
-from storage.formats.exif import Position, PositionProblem
+from storage.formats.exif import ExifPositionProblem, Position
 from storage.similarity.keypoints import unpacked
 
 
@@ -33,7 +33,7 @@ class Damage(enum.StrEnum):
 
 
 @dataclass(frozen=True)
-class Thumbnail:
+class RenderedThumbnail:
     """An upright JPEG without metadata; sizes are pixels."""
 
     width: int
@@ -53,7 +53,7 @@ class Raster:
 
 
 @dataclass(frozen=True)
-class Picture:
+class ReadResult:
     """What a medium, a picture above all, says of itself, None for what it doesn't.
 
     `width` and `height` are pixels as coded; `orientation` the figure as stored (outside 1 to 8 it means 1);
@@ -74,7 +74,7 @@ class Picture:
     taken_offset_minutes: int | None = None
     position: Position | None = None
     position_source: str | None = None
-    position_problem: PositionProblem | None = None
+    position_problem: ExifPositionProblem | None = None
     stated: tuple[float, float] | None = None
     turn: int | None = None
     rotation: int | None = None
@@ -88,7 +88,7 @@ class Picture:
     model: str | None = None
     software: str | None = None
     damage: Damage | None = None
-    thumbnails: tuple[Thumbnail, ...] = ()
+    thumbnails: tuple[RenderedThumbnail, ...] = ()
     likeness: tuple[Likeness, ...] = ()
 
 
@@ -124,13 +124,13 @@ class Covered:
     damage: Damage | None = None
 
 
-A = TypeVar("A", Picture, Faces, Covered)
+A = TypeVar("A", ReadResult, Faces, Covered)
 _converter = cattrs.Converter()
 _converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
 _converter.register_structure_hook(bytes, lambda text, _: base64.b64decode(text, validate=True))
 
 
-def to_json(answer: Picture | Faces | Covered) -> bytes:
+def to_json(answer: ReadResult | Faces | Covered) -> bytes:
     """JSON that `from_json` reads; bytes as base64."""
     return orjson.dumps(answer, default=_base64)
 
@@ -144,7 +144,7 @@ def from_json(text: bytes, kind: type[A]) -> A:
         answer = _converter.structure(values, kind)
     except cattrs.BaseValidationError as error:
         raise ValueError("not an answer") from error
-    for each in answer.likeness if isinstance(answer, Picture) else ():
+    for each in answer.likeness if isinstance(answer, ReadResult) else ():
         if each.marks:
             unpacked(each.marks)
     return answer

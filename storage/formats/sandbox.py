@@ -19,7 +19,7 @@ from anyio.abc import ByteSendStream, Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
 from storage.formats.result_validation import is_plausible
-from storage.formats.results import A, Damage, Picture, from_json
+from storage.formats.results import A, Damage, ReadResult, from_json
 
 _ROOT = Path(__file__).parents[2]
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")
@@ -29,7 +29,7 @@ _START_SECONDS = 30.0
 _REPLY_BYTES = 32 * 2**20
 
 
-class DecoderUnavailable(Exception):  # noqa: N818  says what is so
+class DecoderUnavailableError(Exception):
     """The child process does not start: a fault of this machine, and none of the picture. Try again later."""
 
 
@@ -90,7 +90,7 @@ class Isolated:
                 with anyio.fail_after(_START_SECONDS):
                     await self._child.replies.receive_exactly(1)
             except (TimeoutError, anyio.BrokenResourceError, anyio.IncompleteRead) as error:
-                raise DecoderUnavailable("The process that decodes pictures does not start.") from error
+                raise DecoderUnavailableError("The process that decodes pictures does not start.") from error
         return self._child
 
     async def _start(self) -> "_Child":
@@ -107,7 +107,7 @@ class Isolated:
             env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | _ONE_THREAD,
         )
         if process.stdin is None or process.stdout is None:
-            raise DecoderUnavailable("The process that decodes pictures has no pipes.")
+            raise DecoderUnavailableError("The process that decodes pictures has no pipes.")
         return _Child(process, process.stdin, BufferedByteReceiveStream(process.stdout))
 
     async def _end(self) -> None:
@@ -120,7 +120,7 @@ class Isolated:
 
 
 class Decoder(Isolated):
-    """Reads pictures. `work` and `facts` name the functions that its child runs on a path; both return a `Picture`."""
+    """Reads pictures. `work` and `facts` name the functions that its child runs on a path; both return a `ReadResult`."""
 
     def __init__(
         self,
@@ -133,11 +133,11 @@ class Decoder(Isolated):
         super().__init__(work, facts, seconds=seconds, memory_bytes=memory_bytes)
         self._work, self._facts = work, facts
 
-    async def examine(self, path: Path) -> Picture:
+    async def examine(self, path: Path) -> ReadResult:
         """What the picture says, with its thumbnails. A crash, a hang or a bomb is the picture's `damage`.
 
         It is then read once more without its pixels, so that the facts are there all the same.
-        Raises `DecoderUnavailable` when no child can be started, and `OSError` for a path that can't be read.
+        Raises `DecoderUnavailableError` when no child can be started, and `OSError` for a path that can't be read.
         """
         async with self._turn:
             if not os.access(path, os.R_OK):
@@ -148,13 +148,13 @@ class Decoder(Isolated):
                 picture = replace(facts, damage=picture.damage)
             return picture
 
-    async def _believed(self, work: str, path: Path) -> Picture:
+    async def _believed(self, work: str, path: Path) -> ReadResult:
         """What the child says, unless no reader of ours can have said it: then hostile bytes have it, and it is ended."""
-        picture = await self._run(Picture, work, path)
+        picture = await self._run(ReadResult, work, path)
         if is_plausible(picture):
             return picture
         await self._end()
-        return Picture(damage=Damage.CRASHED)
+        return ReadResult(damage=Damage.CRASHED)
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from typing import Any
 
 import orjson
 
-from storage.formats.results import Covered, Damage, Faces, Picture, to_json
+from storage.formats.results import Covered, Damage, Faces, ReadResult, to_json
 from storage.processes.parent_death_signal import die_with_parent
 
-Answer = Picture | Faces | Covered
+Answer = ReadResult | Faces | Covered
 
 
 def main() -> None:
@@ -50,9 +50,9 @@ def _run(function: Callable[..., Answer], path: Path, *more: Any) -> Answer:
     try:
         return function(path, *more)
     except MemoryError:
-        return Picture(damage=Damage.OUT_OF_MEMORY)  # the one field that every kind of answer has
+        return ReadResult(damage=Damage.OUT_OF_MEMORY)  # the one field that every kind of answer has
     except Exception:  # noqa: BLE001  whatever hostile bytes made a reader raise costs this one file
-        return Picture(damage=Damage.CRASHED)
+        return ReadResult(damage=Damage.CRASHED)
 
 
 if __name__ == "__main__":

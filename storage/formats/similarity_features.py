@@ -11,15 +11,15 @@ from dataclasses import replace
 from PIL import Image, ImageChops, ImageFilter
 
 from schema.checks.similarity import Likeness
-from storage.formats.results import Thumbnail
+from storage.formats.results import RenderedThumbnail
 from storage.similarity.keypoints import HALF, LEVELS, PATCH, Marks, marks_on, packed
 from storage.similarity.perceptual_hash import likenesses
 
 _SMOOTH, _SMOOTHER = ImageFilter.GaussianBlur(1.2), ImageFilter.GaussianBlur(2.2)
-_LEAST = 3
+_MIN = 3
 """Grey levels by which something must differ from what is around it to stand out: coding alone makes one or two."""
 _NOTHING = [255] + [0] * 255
-_ENOUGH = [0] * _LEAST + [255] * (256 - _LEAST)
+_ENOUGH = [0] * _MIN + [255] * (256 - _MIN)
 """Grey values to yes (255) or no (0)."""
 _APART = 4
 """Pixels: nearer to one that stands out more, nothing is looked at."""
@@ -28,7 +28,7 @@ _LOOKED_AT = 20
 _SHARP = Image.Resampling.LANCZOS
 
 
-def likeness_of(thumbnails: tuple[Thumbnail, ...]) -> tuple[Likeness, ...]:
+def likeness_of(thumbnails: tuple[RenderedThumbnail, ...]) -> tuple[Likeness, ...]:
     """Of the small rendition: it is upright, of one size, and there for everything that can be shown."""
     if not thumbnails:
         return ()

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import av
 
-from storage.formats.results import Damage, Picture, Raster
+from storage.formats.results import Damage, Raster, ReadResult
 
 DECODED_PIXELS = 2**28 // 3
-_MOST_PACKETS = 600
+_MAX_PACKETS = 600
 
 
-def poster(path: Path, picture: Picture, side: int) -> Raster | Damage:
+def poster(path: Path, picture: ReadResult, side: int) -> Raster | Damage:
     """The first frame that decodes, its long side at most `side` pixels and not turned yet; or why there is none.
 
     `picture` is what the boxes say. The demuxer is fixed and no other file or address is ever opened.
@@ -41,7 +41,7 @@ def poster(path: Path, picture: Picture, side: int) -> Raster | Damage:
             for packets, packet in enumerate(movie.demux(streams[0])):
                 for frame in packet.decode():
                     return _raster(frame, picture, side)
-                if packets > _MOST_PACKETS:
+                if packets > _MAX_PACKETS:
                     break
     except av.error.DecoderNotFoundError:
         return Damage.UNSUPPORTED
@@ -50,7 +50,7 @@ def poster(path: Path, picture: Picture, side: int) -> Raster | Damage:
     return Damage.CORRUPT
 
 
-def _raster(frame: av.VideoFrame, picture: Picture, side: int) -> Raster | Damage:
+def _raster(frame: av.VideoFrame, picture: ReadResult, side: int) -> Raster | Damage:
     """Scaled to the shape in which it is shown: pixels of videos need not be square."""
     if frame.width * frame.height > DECODED_PIXELS:
         return Damage.TOO_MANY_PIXELS

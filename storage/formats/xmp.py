@@ -12,8 +12,8 @@ import defusedxml.ElementTree
 from defusedxml import DefusedXmlException
 
 from storage.formats.exif import (
+    ExifPositionProblem,
     Position,
-    PositionProblem,
     WallTime,
     accuracy,
     altitude,
@@ -43,7 +43,7 @@ class XmpFacts:
     `stated` is the position where it is void; `motion_bytes` before the file's end a motion photo's video begins.
     """
 
-    position: Position | PositionProblem = PositionProblem.ABSENT
+    position: Position | ExifPositionProblem = ExifPositionProblem.ABSENT
     taken: WallTime | None = None
     stated: tuple[float, float] | None = None
     motion_bytes: int | None = None
@@ -53,11 +53,11 @@ def read_xmp(packet: bytes) -> XmpFacts:
     """Never raises; garbage, entities, and more than 4 MiB say nothing. Properties: XMP part 2 (ISO 16684-1)."""
     rdf = _rdf(packet)
     properties = _properties(rdf)
-    position: Position | PositionProblem = _position(properties)
+    position: Position | ExifPositionProblem = _position(properties)
     stated = None
     if isinstance(position, Position) and properties.get(f"{_EXIF}GPSStatus", "").upper() == "V":
         stated = (position.latitude, position.longitude)
-        position = PositionProblem.VOID_FIX
+        position = ExifPositionProblem.VOID_FIX
     return XmpFacts(
         position=position,
         stated=stated,
@@ -91,17 +91,17 @@ def _properties(rdf: Any) -> dict[str, str]:
     return found
 
 
-def _position(properties: dict[str, str]) -> Position | PositionProblem:
+def _position(properties: dict[str, str]) -> Position | ExifPositionProblem:
     def of(name: str) -> str | None:
         return properties.get(f"{_EXIF}GPS{name}")
 
     if of("Latitude") is None and of("Longitude") is None:
-        return PositionProblem.ABSENT
+        return ExifPositionProblem.ABSENT
     latitude = _coordinate(of("Latitude"), of("LatitudeRef"), "N", "S")
-    if isinstance(latitude, PositionProblem):
+    if isinstance(latitude, ExifPositionProblem):
         return latitude
     longitude = _coordinate(of("Longitude"), of("LongitudeRef"), "E", "W")
-    if isinstance(longitude, PositionProblem):
+    if isinstance(longitude, ExifPositionProblem):
         return longitude
     fixed = wall_time(of("TimeStamp"))
     return placed(
@@ -132,22 +132,22 @@ def _motion_bytes(rdf: Any, properties: dict[str, str]) -> int | None:
     return behind
 
 
-def _coordinate(text: str | None, reference: str | None, positive: str, negative: str) -> float | PositionProblem:
+def _coordinate(text: str | None, reference: str | None, positive: str, negative: str) -> float | ExifPositionProblem:
     """Signed degrees; the hemisphere must be stated by letter, reference or sign."""
     if text is None:
-        return PositionProblem.EMPTY
+        return ExifPositionProblem.EMPTY
     found = _COORDINATE.fullmatch(text)
     if not found:
-        return PositionProblem.MALFORMED
+        return ExifPositionProblem.MALFORMED
     sign, degrees, minutes, seconds, letter = found.groups()
     side = (letter or reference or {"+": positive, "-": negative}.get(sign, "")).upper()
     # A whole degree is 111 km, and "-48.9N" says two things.
     if (minutes is None and "." not in degrees) or (sign and (letter or reference)):
-        return PositionProblem.MALFORMED
+        return ExifPositionProblem.MALFORMED
     if side not in {positive, negative}:
-        return PositionProblem.NO_REFERENCES
+        return ExifPositionProblem.NO_REFERENCES
     size = angle(float(degrees), float(minutes or 0), float(seconds or 0))
-    return -size if side == negative and not isinstance(size, PositionProblem) else size
+    return -size if side == negative and not isinstance(size, ExifPositionProblem) else size
 
 
 def _rational(text: str | None) -> float | None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from storage.mongodb.client import Document, Mongo
-from storage.mongodb.errors import HistoryLost
+from storage.mongodb.errors import HistoryLostError
 
 WAIT_MILLISECONDS = 200
 GATHER_SECONDS = 0.5
@@ -19,7 +19,7 @@ GATHER_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
-class Changed:
+class ChangeBatch:
     """What has changed, in the order of the server's log; `is_all` says that nothing more had by the time it was read."""
 
     events: list[Document]
@@ -32,21 +32,21 @@ class Changed:
         return at
 
 
-async def gathered(stream: Any, most: int) -> Changed:
+async def gathered(stream: Any, most: int) -> ChangeBatch:
     """Read until nothing comes for a moment, or there are `most`, or it is time to deal with what has come."""
     found: list[Document] = []
     end = time.monotonic() + GATHER_SECONDS
     while len(found) < most and time.monotonic() < end:
         change = await stream.try_next()
         if change is None:
-            return Changed(found, is_all=True)
+            return ChangeBatch(found, is_all=True)
         found.append(change)
-    return Changed(found, is_all=False)
+    return ChangeBatch(found, is_all=False)
 
 
 @contextlib.asynccontextmanager
 async def follow(mongo: Mongo, pipeline: Sequence[Document], after: Document | None) -> AsyncIterator["Following"]:
-    """The changes of all collections, from the token `after` on, or from now; raises `HistoryLost`."""
+    """The changes of all collections, from the token `after` on, or from now; raises `HistoryLostError`."""
     async with mongo.changes(pipeline, resume_after=after, max_await_time_ms=WAIT_MILLISECONDS) as stream:
         yield Following(stream)
 
@@ -57,13 +57,13 @@ class Following:
     def __init__(self, stream: Any) -> None:
         self._stream = stream
 
-    async def batch(self, most: int) -> Changed:
+    async def batch(self, most: int) -> ChangeBatch:
         """What has changed; nothing after a short while in which nothing did.
 
-        Raises `HistoryLost` where the stream has ended: what it followed is there no longer.
+        Raises `HistoryLostError` where the stream has ended: what it followed is there no longer.
         """
         if not self._stream.alive:
-            raise HistoryLost
+            raise HistoryLostError
         return await gathered(self._stream, most)
 
     @property

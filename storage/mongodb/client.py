@@ -18,7 +18,7 @@ from pymongo.write_concern import WriteConcern
 
 from schema.core.refusals import Refusal, RefusalCode
 from storage.mongodb.causal_reads import session_for
-from storage.mongodb.errors import DUPLICATE_KEY, HISTORY_LOST, NOT_NOW, AlreadyThere, HistoryLost, StoreFault
+from storage.mongodb.errors import DUPLICATE_KEY, HISTORY_LOST, NOT_NOW, DuplicateError, HistoryLostError, StoreError
 
 Document = dict[str, Any]
 Filter = Mapping[str, Any]
@@ -37,7 +37,7 @@ INDEX_SECONDS = 6 * 3600.0
 
 @contextlib.contextmanager
 def translated(*, outermost: bool = False) -> Iterator[None]:
-    """Translate driver errors: unreachable to `Refusal(UNAVAILABLE)`, taken key to `AlreadyThere`, rest `StoreFault`.
+    """Translate driver errors: unreachable to `Refusal(UNAVAILABLE)`, taken key to `DuplicateError`, rest `StoreError`.
 
     Inside a transaction, errors labelled as transient pass as they are: the driver runs the block again for them.
     """
@@ -50,16 +50,16 @@ def translated(*, outermost: bool = False) -> Iterator[None]:
         if isinstance(error, DuplicateKeyError):
             raise _already_there(error.details) from None
         if not HISTORY_LOST.isdisjoint(_faults(error)):
-            raise HistoryLost from None
+            raise HistoryLostError from None
         if isinstance(error, ConnectionFailure) or error.timeout or not NOT_NOW.isdisjoint(_faults(error)):
             raise Refusal(RefusalCode.UNAVAILABLE) from error
         if transient:
             raise Refusal(RefusalCode.BUSY) from error
-        raise StoreFault(_without_values(error)) from None
+        raise StoreError(_without_values(error)) from None
 
 
-def _already_there(details: Mapping[str, Any] | None) -> AlreadyThere:
-    return AlreadyThere(tuple((details or {}).get("keyPattern", {})))
+def _already_there(details: Mapping[str, Any] | None) -> DuplicateError:
+    return DuplicateError(tuple((details or {}).get("keyPattern", {})))
 
 
 def _without_values(error: PyMongoError) -> str:
@@ -113,7 +113,7 @@ class Collection:
                 return found
 
     async def insert_one(self, document: Document, *, session: Session = None) -> None:
-        """Raise `AlreadyThere` where a unique key is taken."""
+        """Raise `DuplicateError` where a unique key is taken."""
         with translated():
             await self._raw.insert_one(document, session=session)
 
@@ -129,7 +129,7 @@ class Collection:
         return Inserted(frozenset(documents[index]["_id"] for index in taken))
 
     async def upsert_many(self, changes: Sequence[tuple[Filter, Document]], *, session: Session = None) -> None:
-        """Apply each (filter, update) in one command, inserting what is missing; all are tried before `AlreadyThere`."""
+        """Apply each (filter, update) in one command, inserting what is missing; all are tried before `DuplicateError`."""
         if not changes:
             return
         with translated():

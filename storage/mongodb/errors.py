@@ -10,7 +10,7 @@ HISTORY_LOST = frozenset({136, 260, 280, 286})
 """CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost."""
 
 
-class AlreadyThere(Exception):  # noqa: N818  says what was found, like FileExists
+class DuplicateError(Exception):
     """A unique key is taken; `fields` names the keys of the index that refused."""
 
     def __init__(self, fields: tuple[str, ...]) -> None:
@@ -18,9 +18,9 @@ class AlreadyThere(Exception):  # noqa: N818  says what was found, like FileExis
         self.fields = fields
 
 
-class StoreFault(Exception):  # noqa: N818
+class StoreError(Exception):
     """The driver or the server reported a fault that no caller can mend; clients see a correlation id only."""
 
 
-class HistoryLost(Exception):  # noqa: N818
+class HistoryLostError(Exception):
     """The server keeps no changes from so far back: who follows them reads everything once more."""

@@ -19,7 +19,7 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [
 
 
 @dataclass(frozen=True)
-class Call:
+class PushCall:
     """A device to be woken; `told` is the position of the newest change that it is woken for."""
 
     user_id: str
@@ -66,16 +66,16 @@ class PushTokens:
         """Have every device woken: nobody knows any more what was missed."""
         await self._tokens.update_many({"due_at": None}, {"$set": {"due_at": due_at}})
 
-    async def claim(self, services: Sequence[str], now: datetime, lease: timedelta) -> Call | None:
+    async def claim(self, services: Sequence[str], now: datetime, lease: timedelta) -> PushCall | None:
         """The device that has waited longest, for one worker, until the lease ends; None where none is due."""
         wanted: Filter = {"service": {"$in": list(services)}, "due_at": {"$lte": now}}
         update: Document = {"$set": {"due_at": now + lease}, "$inc": {"attempts": 1}}
         found = await self._tokens.change_one(wanted, update, sort=[("due_at", ASCENDING)])
         if found is None:
             return None
-        return Call(*(found[name] for name in ("user_id", "device_id", "service", "token", "told", "attempts")))
+        return PushCall(*(found[name] for name in ("user_id", "device_id", "service", "token", "told", "attempts")))
 
-    async def settle(self, call: Call, *, again_at: datetime | None, changed_at: datetime) -> None:
+    async def settle(self, call: PushCall, *, again_at: datetime | None, changed_at: datetime) -> None:
         """It was woken, or is given up until the next change; with `again_at`, it is tried once more then.
 
         A change that came since is not taken for told: the device is woken for it at `changed_at`.

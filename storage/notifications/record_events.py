@@ -17,10 +17,10 @@ from storage.mongodb.client import Document, Mongo
 FACTS = ("office_path", "assignee_id", "case_id", "state")
 LOOK_MILLISECONDS = 500
 """How long the server holds an answer back for news."""
-MOST_IN_BATCH = 500
+MAX_IN_BATCH = 500
 
 
-class Kind(enum.Enum):
+class EventKind(enum.Enum):
     """Of what a notice tells; the values are the names of the collections."""
 
     ASSIGNMENT = "assignments"
@@ -31,7 +31,7 @@ class Kind(enum.Enum):
 PIPELINE: list[Document] = [
     {
         "$match": {
-            "ns.coll": {"$in": [kind.value for kind in Kind]},
+            "ns.coll": {"$in": [kind.value for kind in EventKind]},
             "operationType": {"$in": ["insert", "update", "replace"]},
         }
     },
@@ -40,7 +40,7 @@ PIPELINE: list[Document] = [
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class RecordEvent:
     """One change of one record. Positions are ordered as texts are, the same for every process and after restarts.
 
     They are the resume tokens of change streams, whose hexadecimal form is made for that; our ids are texts, so that a token
@@ -49,7 +49,7 @@ class Notice:
     """
 
     position: str
-    kind: Kind
+    kind: EventKind
     id: str
     office_path: str | None = None
     assignee_id: str | None = None
@@ -63,27 +63,27 @@ class Notice:
 class Batch:
     """Notices in order, and the position up to which there are no others; at times none at all."""
 
-    notices: Sequence[Notice]
+    notices: Sequence[RecordEvent]
     position: str
 
 
-class Reader(Protocol):
+class EventReader(Protocol):
     async def next(self) -> Batch:
         """What came since the last batch; waits for news no longer than half a second, and gathers no longer than one."""
 
 
-class NoticeLog(Protocol):
+class RecordEventLog(Protocol):
     """What those who hear of changes need of a store."""
 
-    def reading(self, after: str | None) -> AbstractAsyncContextManager[Reader]:
+    def reading(self, after: str | None) -> AbstractAsyncContextManager[EventReader]:
         """A reader of what comes after a position, or after now. The block raises `HistoryLost` where that is no more."""
 
-    async def stir(self) -> None:
+    async def write_heartbeat(self) -> None:
         """Write something: where nothing is written, the history's end does not show for up to ten seconds."""
 
 
 class Notices:
-    """Implements `NoticeLog`."""
+    """Implements `RecordEventLog`."""
 
     def __init__(self, mongo: Mongo) -> None:
         self._mongo = mongo
@@ -91,7 +91,7 @@ class Notices:
         self._places = mongo.collection("places")
 
     @asynccontextmanager
-    async def reading(self, after: str | None) -> AsyncIterator[Reader]:
+    async def reading(self, after: str | None) -> AsyncIterator[EventReader]:
         options: Document = {"full_document": "updateLookup", "max_await_time_ms": LOOK_MILLISECONDS}
         if after is not None:
             options["start_after"] = {"_data": after}
@@ -107,14 +107,14 @@ class Notices:
         """Keep how far a reader has come; of several of one name, who came furthest."""
         await self._places.update_one({"_id": name}, {"$max": {"position": position}}, upsert=True)
 
-    async def stir(self) -> None:
+    async def write_heartbeat(self) -> None:
         await self._places.update_one({"_id": "stirred"}, {"$inc": {"times": 1}}, upsert=True)
 
     async def leave(self, name: str) -> None:
         """Begin anew from now on."""
         await self._places.delete_many({"_id": name})
 
-    async def _granted(self, notices: Sequence[Notice]) -> list[Notice]:
+    async def _granted(self, notices: Sequence[RecordEvent]) -> list[RecordEvent]:
         """Name whom the cases are given to: one command a batch, whoever subscribes."""
         cases = {case_id for notice in notices if (case_id := _case_of(notice))}
         people: dict[str, set[str]] = {}
@@ -126,22 +126,24 @@ class Notices:
 
 
 class _Reader:
-    def __init__(self, stream: Any, told: Callable[[Sequence[Notice]], Awaitable[list[Notice]]]) -> None:
+    def __init__(self, stream: Any, told: Callable[[Sequence[RecordEvent]], Awaitable[list[RecordEvent]]]) -> None:
         self._stream = stream
         self._told = told
 
     async def next(self) -> Batch:
-        changed = await gathered(self._stream, MOST_IN_BATCH)
+        changed = await gathered(self._stream, MAX_IN_BATCH)
         position = self._stream.resume_token["_data"]
         return Batch(await self._told([_notice(each) for each in changed.events]), position)
 
 
-def _notice(change: Document) -> Notice:
+def _notice(change: Document) -> RecordEvent:
     facts = change.get("fullDocument") or {}
     at = change["clusterTime"].as_datetime()  # whole seconds
     known: dict[str, Any] = {name: facts.get(name) for name in FACTS}
-    return Notice(change["_id"]["_data"], Kind(change["ns"]["coll"]), change["documentKey"]["_id"], at=at, **known)
+    return RecordEvent(
+        change["_id"]["_data"], EventKind(change["ns"]["coll"]), change["documentKey"]["_id"], at=at, **known
+    )
 
 
-def _case_of(notice: Notice) -> str | None:
-    return notice.id if notice.kind is Kind.CASE else notice.case_id
+def _case_of(notice: RecordEvent) -> str | None:
+    return notice.id if notice.kind is EventKind.CASE else notice.case_id

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from schema.core.pagination import Page
-from schema.notifications.webhooks import MOST_FAILURES, Webhook, WebhookDelivery
+from schema.notifications.webhooks import MAX_FAILURES, Webhook, WebhookDelivery
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mongo, Sort
 from storage.mongodb.codecs import from_document, to_document
@@ -92,7 +92,7 @@ class Webhooks:
         waiting: Filter = {"webhook_id": delivery.webhook_id, "state": "WAITING"}
         await self._deliveries.update_many(waiting, {"$max": {"due_at": again_at}})
         changed = await self._webhooks.change_one({"_id": delivery.webhook_id}, {"$inc": {"failures": 1}})
-        if changed is None or changed["failures"] < MOST_FAILURES:
+        if changed is None or changed["failures"] < MAX_FAILURES:
             return
         fields: Document = {"state": "DISABLED", "disabled_reason": failure}
         await self._webhooks.update_one({"_id": delivery.webhook_id, "state": "ACTIVE"}, {"$set": fields})

@@ -23,7 +23,7 @@ DEATHS, DEATHS_SECONDS = 5, 60.0
 PATIENCE_SECONDS = 10.0
 
 
-class Lost(Exception):  # noqa: N818
+class ProcessLostError(Exception):
     """A child can't be started or kept alive; the text is one sentence for the operator, then the end of its log."""
 
 
@@ -46,7 +46,7 @@ class Child:
 
     program: Program
     say: Callable[[str], None]
-    lost: "asyncio.Future[Lost]"
+    lost: "asyncio.Future[ProcessLostError]"
     _process: asyncio.subprocess.Process | None = None
     _watch: "asyncio.Task[None] | None" = None
     _deaths: list[float] = field(default_factory=list)
@@ -57,11 +57,14 @@ class Child:
         return self._process.pid if self._process and self._process.returncode is None else None
 
     async def start(self, ready: Callable[[], Awaitable[bool]] | None = None, *, within_seconds: float = 600.0) -> None:
-        """Start and wait until `ready()`. Raise `Lost` when it ends before, or isn't ready in time; it is dead then."""
+        """Start and wait until `ready()`.
+
+        Raise `ProcessLostError` when it ends before, or isn't ready in time; it is dead then.
+        """
         try:
             process = await self._spawn()
         except OSError as error:
-            raise Lost(f"{self.program.name} can't be started: {error}.") from error
+            raise ProcessLostError(f"{self.program.name} can't be started: {error}.") from error
         begun, patient = time.monotonic(), True
         try:
             while ready is not None and not await ready():
@@ -144,12 +147,12 @@ class Child:
         if seconds > within_seconds:
             raise self._obituary(f"{self.program.name} wasn't ready within {within_seconds:.0f} seconds.")
 
-    def _obituary(self, sentence: str) -> Lost:
+    def _obituary(self, sentence: str) -> ProcessLostError:
         log = self.program.log
         if log is None or not log.exists():
-            return Lost(sentence)
+            return ProcessLostError(sentence)
         last = log.read_bytes()[-4000:].decode(errors="replace").splitlines()[-10:]
-        return Lost("\n".join([f"{sentence} The end of {log}:", *(f"  {line[:300]}" for line in last)]))
+        return ProcessLostError("\n".join([f"{sentence} The end of {log}:", *(f"  {line[:300]}" for line in last)]))
 
 
 async def listening(port: int) -> bool:
@@ -165,7 +168,7 @@ async def listening(port: int) -> bool:
 
 
 async def start_together(starts: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Start several children at once. When one fails, stop the others and raise its error, which mostly is `Lost`."""
+    """Start several children at once. When one fails, stop the others and raise its error, which mostly is `ProcessLostError`."""
     with collapse_exception_groups():
         async with asyncio.TaskGroup() as group:
             for start in starts:

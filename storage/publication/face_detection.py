@@ -22,7 +22,7 @@ OVERLAP = 0.3
 """Two boxes that share more than this part of their union are the same face."""
 MARGIN = 0.15
 """Of the face's width and height, added on each side: the model's box ends at brow and chin."""
-MOST = 200
+MAX_FACES = 200
 STRIDE, MULTIPLE = 4, 32
 """One cell of the heat map is so many pixels; the network halves its input five times."""
 
@@ -84,7 +84,7 @@ def _distinct(found: Sequence[Face]) -> list[Face]:
     """The surest of each group that overlaps."""
     kept: list[Face] = []
     for face in sorted(found, key=lambda face: face.confidence, reverse=True):
-        if len(kept) == MOST:
+        if len(kept) == MAX_FACES:
             break
         if all(_overlap(face, other) <= OVERLAP for other in kept):
             kept.append(face)

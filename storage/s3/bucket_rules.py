@@ -11,7 +11,7 @@ from typing import Any
 
 from schema.core.refusals import Refusal, RefusalCode
 from schema.media.object_keys import FOLDER
-from storage.s3.client import Declined, ObjectStore
+from storage.s3.client import ObjectStore, ObjectStoreDeclinedError
 
 RULE = "mingcha"
 """Name of our rules among those of others."""
@@ -33,7 +33,7 @@ class State(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class BucketFinding:
     """A feature of the store: how it stands, and a sentence for operators."""
 
     feature: str
@@ -51,7 +51,7 @@ class Wishes:
     set_rules: bool = True
 
 
-async def prepare(objects: ObjectStore, wishes: Wishes) -> list[Finding]:
+async def prepare(objects: ObjectStore, wishes: Wishes) -> list[BucketFinding]:
     """Set what is wished where it differs, and say how each feature stands; any number may do so at once.
 
     Notes in `objects` whether the first write wins and whether it can hold objects. Raise `Refusal(UNAVAILABLE)` where
@@ -66,22 +66,22 @@ async def prepare(objects: ObjectStore, wishes: Wishes) -> list[Finding]:
     ]
 
 
-async def _found(feature: str, look: Callable[[], Awaitable[tuple[State, str]]]) -> Finding:
+async def _found(feature: str, look: Callable[[], Awaitable[tuple[State, str]]]) -> BucketFinding:
     try:
-        return Finding(feature, *await look())
-    except Declined as no:
+        return BucketFinding(feature, *await look())
+    except ObjectStoreDeclinedError as no:
         if no.code in _UNREACHED:
             raise Refusal(RefusalCode.UNAVAILABLE) from no
         if no.code in _FORBIDDEN:
-            return Finding(feature, State.FORBIDDEN, "The key may not ask for this, or not set it.")
-        return Finding(feature, State.UNSUPPORTED, f"The store does not take part: {no.code}.")
+            return BucketFinding(feature, State.FORBIDDEN, "The key may not ask for this, or not set it.")
+        return BucketFinding(feature, State.UNSUPPORTED, f"The store does not take part: {no.code}.")
 
 
 async def _rules(objects: ObjectStore, operation: str, name: str) -> list[dict[str, Any]]:
     """Rules as the store has them; none where it says that there are none."""
     try:
         found: list[dict[str, Any]] = (await objects.ask(operation)).get(name, [])
-    except Declined as no:
+    except ObjectStoreDeclinedError as no:
         if no.code in _NONE:
             return []
         raise
@@ -102,7 +102,7 @@ async def _versioning(objects: ObjectStore, *, wanted: bool) -> tuple[State, str
 async def _object_lock(objects: ObjectStore) -> tuple[State, str]:
     try:
         found = (await objects.ask("get_object_lock_configuration")).get("ObjectLockConfiguration", {})
-    except Declined as no:
+    except ObjectStoreDeclinedError as no:
         if no.code in _NONE:
             return State.OFF, "The bucket was made without object lock; only a new bucket can have it."
         raise
@@ -172,7 +172,7 @@ async def _first_write_wins(objects: ObjectStore) -> tuple[State, str]:
     for _ in range(2):
         try:
             await objects.ask("put_object", Key=ONCE, Body=b"", IfNoneMatch="*")
-        except Declined as no:
+        except ObjectStoreDeclinedError as no:
             if no.code not in _REFUSED_CONDITION:
                 raise
             objects.first_write_wins = True

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from schema.core.refusals import Refusal, RefusalCode
-from storage.s3.client import Declined, ObjectStore
+from storage.s3.client import ObjectStore, ObjectStoreDeclinedError
 
 PAGE = 1000
 """The most that S3 lists at once."""
@@ -17,7 +17,7 @@ _GONE = frozenset({"404", "NoSuchUpload", "NoSuchKey"})
 
 
 @dataclass(frozen=True)
-class Part:
+class UploadedPart:
     """One part that the store has of an unfinished upload."""
 
     number: int
@@ -47,7 +47,7 @@ async def abandon(objects: ObjectStore, key: str, upload_id: str) -> None:
     await _unless_gone(objects, "abort_multipart_upload", Key=key, UploadId=upload_id)
 
 
-async def parts(objects: ObjectStore, key: str, upload_id: str, *, page: int = PAGE) -> list[Part] | None:
+async def parts(objects: ObjectStore, key: str, upload_id: str, *, page: int = PAGE) -> list[UploadedPart] | None:
     """The parts that have arrived, in order; None where the upload is not open (any more).
 
     SeaweedFS lists a part that was put twice (a phone's reply was lost) two times: the last one counts, as S3 has it.
@@ -62,10 +62,10 @@ async def parts(objects: ObjectStore, key: str, upload_id: str, *, page: int = P
         after = _next(answer, after, PartNumberMarker="NextPartNumberMarker")
     found.sort(key=lambda part: (part["PartNumber"], part["LastModified"]))
     last = {part["PartNumber"]: part for part in found}
-    return [Part(number, part["Size"], part["ETag"]) for number, part in last.items()]
+    return [UploadedPart(number, part["Size"], part["ETag"]) for number, part in last.items()]
 
 
-async def complete(objects: ObjectStore, key: str, upload_id: str, parts: Sequence[Part]) -> bool:
+async def complete(objects: ObjectStore, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> bool:
     """Join the parts into the object; False where the upload is not open (any more)."""
     joined = {"Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]}
     done = await _unless_gone(objects, "complete_multipart_upload", Key=key, UploadId=upload_id, MultipartUpload=joined)
@@ -99,7 +99,7 @@ async def _unless_gone(objects: ObjectStore, operation: str, **arguments: Any) -
     """What the store answers, None where there is no such upload; every other no is `Refusal(UNAVAILABLE)`."""
     try:
         return await objects.ask(operation, **arguments)
-    except Declined as no:
+    except ObjectStoreDeclinedError as no:
         if no.code in _GONE:
             return None
         raise Refusal(RefusalCode.UNAVAILABLE) from no

@@ -19,7 +19,7 @@ _STEPS = (4.0, 2.0, 1.0, 0.5)
 """By which an edge moves, in pixels of GREY_SIDE."""
 _WORTH_IT = 0.3
 """Correlation, of 1, below which two pictures don't begin to lie on each other."""
-_LEAST = 0.4 * GREY_SIDE
+_MIN = 0.4 * GREY_SIDE
 """A smaller cut than this is not looked for."""
 _NO_CUT = 0.04
 """Share of a side: a part that seems to be cut by less is not cut there. Only the window in the whole is moved."""
@@ -80,7 +80,7 @@ def _moved(box: Box, step: float) -> Iterator[Box]:
     for edge in range(4):
         for by in (-step, step):
             left, top, right, bottom = (at + by if place == edge else at for place, at in enumerate(box))
-            if left >= 0 and top >= 0 and max(right, bottom) <= GREY_SIDE and min(right - left, bottom - top) >= _LEAST:
+            if left >= 0 and top >= 0 and max(right, bottom) <= GREY_SIDE and min(right - left, bottom - top) >= _MIN:
                 yield left, top, right, bottom
 
 

@@ -22,7 +22,7 @@ MARKS_A_LEVEL = 6
 KEY_BITS, FIGURE_BITS = 34, 60
 _WEAK = 4
 """Bits of a key that changed first if anything did: a copy is looked for with each of them either way."""
-_LEAST_CLEAR = 0.02
+_MIN_CLEAR = 0.02
 """How clear the weakest of the other bits must be, as a share of the whole: of a bare edge none but a few are."""
 _REST_APART = 8
 """Of the 26 bits beyond the key, in how many the same mark differs at most."""
@@ -45,7 +45,7 @@ _FINEST = 2**16 - 1
 _KEY = (1 << KEY_BITS) - 1
 
 
-class Mark(NamedTuple):
+class Keypoint(NamedTuple):
     """`figure` has the signs of 60 low frequencies, the lowest of them the key; `weak` names the weakest bits of the key.
 
     `x` and `y` are the centre in long sides of the picture; `level` the place in `LEVELS`.
@@ -67,7 +67,7 @@ class Marks:
     """The marks of one picture; `sides` are its width and height, the longer of them 1."""
 
     sides: tuple[float, float]
-    marks: tuple[Mark, ...]
+    marks: tuple[Keypoint, ...]
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Overlap:
     votes: int
 
 
-def marks_on(level: int, sides: tuple[int, int], areas: Iterable[tuple[int, int, bytes]]) -> list[Mark]:
+def marks_on(level: int, sides: tuple[int, int], areas: Iterable[tuple[int, int, bytes]]) -> list[Keypoint]:
     """The clearest marks among areas (x, y, values) of a picture of that level, `sides` its pixels there."""
     found = []
     for x, y, values in areas:
@@ -87,10 +87,10 @@ def marks_on(level: int, sides: tuple[int, int], areas: Iterable[tuple[int, int,
         order = sorted(range(KEY_BITS), key=lambda bit: abs(strengths[bit]))
         typical = math.sqrt(sum(each * each for each in strengths[:KEY_BITS]) / KEY_BITS)
         clear = abs(strengths[order[_WEAK]]) / typical if typical else 0.0
-        if clear >= _LEAST_CLEAR:
+        if clear >= _MIN_CLEAR:
             figure = sum(1 << bit for bit, strength in enumerate(strengths) if strength > 0)
             weak = (order[0], order[1], order[2], order[3])
-            found.append((-clear, Mark(figure, weak, (x + 0.5) / max(sides), (y + 0.5) / max(sides), level)))
+            found.append((-clear, Keypoint(figure, weak, (x + 0.5) / max(sides), (y + 0.5) / max(sides), level)))
     return [mark for _, mark in sorted(found)[:MARKS_A_LEVEL]]
 
 
@@ -116,7 +116,7 @@ def unpacked(body: bytes) -> Marks:
         raise ValueError("no marks")
     width, height = _HEAD.unpack_from(body)
     marks = tuple(
-        Mark(figure, (a, b, c, d), x / _FINEST, y / _FINEST, level)
+        Keypoint(figure, (a, b, c, d), x / _FINEST, y / _FINEST, level)
         for figure, a, b, c, d, x, y, level in _EACH.iter_unpack(body[_HEAD.size :])
     )
     fit = all(each.level < len(LEVELS) and max(each.weak) < KEY_BITS for each in marks)
@@ -125,12 +125,12 @@ def unpacked(body: bytes) -> Marks:
     return Marks((width / _FINEST, height / _FINEST), marks)
 
 
-def asked(of: Marks) -> dict[int, list[Mark]]:
+def asked(of: Marks) -> dict[int, list[Keypoint]]:
     """The keys under which copies may have these marks, each with those it stands for.
 
     Every other level is asked for: all are stored, so that of whatever size a copy is, one lies within 6 % of it.
     """
-    found: dict[int, list[Mark]] = {}
+    found: dict[int, list[Keypoint]] = {}
     for each in of.marks:
         if each.level % 2:
             for key in _neighbours(each):
@@ -148,14 +148,14 @@ def among(keys: Mapping[int, object], body: bytes) -> Marks:
     return unpacked(body[: _HEAD.size] + kept)
 
 
-def _neighbours(mark: Mark) -> Iterator[int]:
+def _neighbours(mark: Keypoint) -> Iterator[int]:
     keys = [mark.key]
     for bit in mark.weak:
         keys += [key ^ (1 << bit) for key in keys]
     return iter(keys)
 
 
-def overlap_of(mine: Marks, keys: Mapping[int, Sequence[Mark]], theirs: Marks) -> Overlap | None:
+def overlap_of(mine: Marks, keys: Mapping[int, Sequence[Keypoint]], theirs: Marks) -> Overlap | None:
     """What most of the marks that both have agree on; None where none is borne out. `keys` are what `asked(mine)` said."""
     views: list[tuple[Box, bool]] = []
     for there in theirs.marks:
@@ -175,7 +175,7 @@ def overlap_of(mine: Marks, keys: Mapping[int, Sequence[Mark]], theirs: Marks) -
     return _shared(_median(together), votes)
 
 
-def _seen(my_sides: tuple[float, float], here: Mark, their_sides: tuple[float, float], there: Mark) -> Box:
+def _seen(my_sides: tuple[float, float], here: Keypoint, their_sides: tuple[float, float], there: Keypoint) -> Box:
     """Where my edges lie in their picture, if the two marks are one."""
     scale = LEVELS[here.level] / LEVELS[there.level]
     left, top = there.x - here.x * scale, there.y - here.y * scale

@@ -13,7 +13,7 @@ from typing import Any
 
 from schema.sync.changes import ChangeKind, Progress
 from storage.mongodb.client import ASCENDING, Document, Filter, Mongo, Session, Sort
-from storage.mongodb.errors import AlreadyThere
+from storage.mongodb.errors import DuplicateError
 from storage.mongodb.filters import NOTHING, any_of
 
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
@@ -40,7 +40,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ChangeEntry:
     """That there is something to look at under a topic."""
 
     kind: ChangeKind
@@ -62,7 +62,7 @@ class ChangeSequence:
     token: Document | None
 
 
-class LeaseLost(Exception):  # noqa: N818
+class LeaseLostError(Exception):
     """Another process writes the sequence by now; nothing was written."""
 
 
@@ -85,7 +85,7 @@ class Changes:
         update: Document = {"$set": {"holder": holder, "until": until}, "$setOnInsert": beginning}
         try:
             claimed = await self._state.change_one(wanted, update, upsert=True)
-        except AlreadyThere:
+        except DuplicateError:
             return None
         return _sequence(claimed) if claimed else None
 
@@ -94,17 +94,17 @@ class Changes:
         await self._state.update_one({"_id": STATE, "holder": holder}, {"$set": {"holder": None, "until": FREE}})
 
     async def begin_anew(self, holder: str) -> None:
-        """Name the sequence anew: what phones have read of it counts no longer. Raises `LeaseLost`."""
+        """Name the sequence anew: what phones have read of it counts no longer. Raises `LeaseLostError`."""
         anew = {"epoch": secrets.token_urlsafe(9), "token": None}
         if not await self._state.update_one({"_id": STATE, "holder": holder}, {"$set": anew}):
-            raise LeaseLost
+            raise LeaseLostError
 
     async def enter(
         self, holder: str, records: Iterable[Seen], *, token: Document | None, as_of: datetime | None, until: datetime
     ) -> int:
         """Enter those of `records` that differ from what was entered last, and note how far the server's log was read.
 
-        All in one transaction, which also keeps the lease until `until`; returns how many differed. Raises `LeaseLost`.
+        All in one transaction, which also keeps the lease until `until`; returns how many differed. Raises `LeaseLostError`.
         """
         seen = {record.id: record for record in records}
 
@@ -117,7 +117,7 @@ class Changes:
                 noted["$max"] = {"as_of": as_of}  # by one clock or another's: it was true of the later, too
             state = await self._state.change_one({"_id": STATE, "holder": holder}, noted, session=session)
             if state is None:
-                raise LeaseLost
+                raise LeaseLostError
             first = state["last"] - len(fresh) + 1
             entries = [
                 each
@@ -130,7 +130,7 @@ class Changes:
 
         return await self._mongo.transact(work)
 
-    async def read(self, progress: Progress, topics: Sequence[str], last: int, most: int) -> list[Entry]:
+    async def read(self, progress: Progress, topics: Sequence[str], last: int, most: int) -> list[ChangeEntry]:
         """The next `most` entries of the topics, and of those that are being left, by number up to `last`.
 
         Up to where the sequence is known to have come, entries only leave: what is entered while this reads, which may
@@ -140,7 +140,7 @@ class Changes:
         if filter is NOTHING:
             return []
         found = await self._entries.find(filter, sort=[("number", ASCENDING)], limit=most)
-        return [Entry(ChangeKind(each["kind"]), each["record_id"], each["number"]) for each in found]
+        return [ChangeEntry(ChangeKind(each["kind"]), each["record_id"], each["number"]) for each in found]
 
     @staticmethod
     def unread(progress: Progress, topics: Sequence[str], last: int) -> Filter:

@@ -9,8 +9,15 @@ from graphql.type import GraphQLInputObjectType, GraphQLNonNull, get_named_type,
 
 from api.server.areas import REGISTRY
 from api.server.graphql_schema import printed
-from schema.access.guards import Appraised, Asked, Done, Examined, Followed, Guarded
-from schema.access.permissions import APPRAISERS, CLEARED, EXAMINERS, PUBLIC, SEEN
+from schema.access.guards import (
+    ExaminersOnly,
+    Followed,
+    IdentityOnly,
+    RequirePermission,
+    RequirePermissionOrRefuse,
+    UnitScoreOnly,
+)
+from schema.access.permissions import CLEARED, EXAMINERS, PUBLIC, SEEN, UNIT_SCORE_READERS
 from schema.access.viewers import Clearance, Role
 from schema.core.refusals import Refusal
 from tests.support.world import SCHEMA, World, draft, new_id
@@ -61,7 +68,7 @@ def test_everything_is_described() -> None:
 
 def test_every_guarded_field_carries_the_extension_that_holds_it() -> None:
     """The table alone opens and closes nothing: the extension does, which asks the table."""
-    wanted = {"Query": Asked, "Mutation": Done, "Subscription": Followed}
+    wanted = {"Query": RequirePermission, "Mutation": RequirePermissionOrRefuse, "Subscription": Followed}
     for name, definition in SCHEMA.schema_converter.type_map.items():
         for field in getattr(definition.definition, "fields", ()):
             key = f"{name}.{SCHEMA.config.name_converter.get_graphql_name(field)}"
@@ -70,11 +77,11 @@ def test_every_guarded_field_carries_the_extension_that_holds_it() -> None:
                 assert wanted[name] in held, key
             elif key in REGISTRY.permits and REGISTRY.permits[key] is CLEARED and name != "Complainant":
                 # A Complainant's own fields are reached only through the guarded field that holds it.
-                assert Guarded in held, key
+                assert IdentityOnly in held, key
             elif key in REGISTRY.permits and REGISTRY.permits[key] is EXAMINERS:
-                assert Examined in held, key
-            elif key in REGISTRY.permits and REGISTRY.permits[key] is APPRAISERS:
-                assert Appraised in held, key
+                assert ExaminersOnly in held, key
+            elif key in REGISTRY.permits and REGISTRY.permits[key] is UNIT_SCORE_READERS:
+                assert UnitScoreOnly in held, key
             elif key in REGISTRY.permits:
                 assert REGISTRY.permits[key] is SEEN or name == "Complainant", key
 

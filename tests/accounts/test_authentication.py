@@ -10,10 +10,10 @@ import pytest
 import structlog
 
 from api.accounts.access_tokens import AccessTokens
-from api.accounts.authentication import Doorman
+from api.accounts.authentication import Authenticator
 from api.accounts.oidc import ProviderTokens
 from api.server.app import create_app
-from api.settings import BadSetting
+from api.settings import SettingError
 from schema.core.refusals import Refusal, RefusalCode
 from tests.accounts import test_oidc
 from tests.support.phone_sessions import PASSWORD, REFRESH, SIGN_IN, Phone, with_passwords
@@ -33,11 +33,11 @@ async def house(world: World) -> World:
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic YTpi", "Token x", "Bearer 密", "bearer x.y.z"])
 async def test_a_header_that_is_none_is_refused(house: World, header: str) -> None:
-    doorman = Doorman(house.store.users, AccessTokens(house.keys, 600))
+    authenticator = Authenticator(house.store.users, AccessTokens(house.keys, 600))
     with pytest.raises(Refusal) as caught:
-        await doorman.viewer_of(header, house.context(None).now)
+        await authenticator.viewer_of(header, house.context(None).now)
     assert caught.value.code is RefusalCode.UNAUTHENTICATED
-    assert await doorman.viewer_of(None, house.context(None).now) is None
+    assert await authenticator.viewer_of(None, house.context(None).now) is None
 
 
 async def test_a_providers_token_counts_in_place_of_ours(house: World) -> None:
@@ -53,19 +53,19 @@ async def test_a_providers_token_counts_in_place_of_ours(house: World) -> None:
                 subject_claim="sub",
                 client=client,
             )
-            doorman = Doorman(house.store.users, AccessTokens(house.keys, 600), tokens)
-            viewer = await doorman.viewer_of(f"Bearer {test_oidc.token()}", test_oidc.NOW)
+            authenticator = Authenticator(house.store.users, AccessTokens(house.keys, 600), tokens)
+            viewer = await authenticator.viewer_of(f"Bearer {test_oidc.token()}", test_oidc.NOW)
             assert viewer == replace(house.viewer("officer"), device_id=None)
             phone = Phone(house)
             await phone.sign_in()
             stranger = test_oidc.token(sub="u-2")
             for token in (phone.answer["accessToken"], stranger, test_oidc.token(iss="https://other.example")):
                 with pytest.raises(Refusal) as caught:
-                    await doorman.viewer_of(f"Bearer {token}", test_oidc.NOW)
+                    await authenticator.viewer_of(f"Bearer {token}", test_oidc.NOW)
                 assert caught.value.code is RefusalCode.UNAUTHENTICATED
             await house.store.users.put_all([replace(officer, active=False)])
             with pytest.raises(Refusal) as caught:
-                await doorman.viewer_of(f"Bearer {test_oidc.token()}", test_oidc.NOW)
+                await authenticator.viewer_of(f"Bearer {test_oidc.token()}", test_oidc.NOW)
             assert caught.value.code is RefusalCode.UNAUTHENTICATED
     finally:
         provider.stop()
@@ -84,7 +84,7 @@ def logging_restored() -> Iterator[None]:
 @pytest.mark.usefixtures("logging_restored")
 async def test_a_provider_is_named_whole_or_not_at_all(house: World) -> None:
     half = replace(house.settings, oidc_issuer="https://id.example")
-    with pytest.raises(BadSetting, match="MINGCHA_OIDC_JWKS_URL"):
+    with pytest.raises(SettingError, match="MINGCHA_OIDC_JWKS_URL"):
         create_app(half, house.store)
 
 

@@ -208,7 +208,7 @@ async def test_what_is_filtered_by_is_the_time_that_is_shown(world: World) -> No
     assert await found(**{f"shown{end}": at for end, at in in_truth.items()}) == [sent["id"]]
     stored = world.store.mongo.collection("observations")
     await stored.update_one({"_id": sent["id"]}, {"$unset": {"shown_at": ""}})
-    await world.store.observations.know_shown_times()
+    await world.store.observations.backfill_shown_times()
     assert await found(**{f"shown{end}": at for end, at in in_truth.items()}) == [sent["id"]]
     revise = "mutation($input: ReviseObservationInput!) { reviseObservation(input: $input) { __typename } }"
     content = sent | {"capturedAt": "2026-11-20T07:00:00+08:00"}

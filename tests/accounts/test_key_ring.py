@@ -11,7 +11,7 @@ import pytest
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from typer.testing import CliRunner
 
-from api.accounts.key_ring import RECHECK_SECONDS, BadKey, KeyRing
+from api.accounts.key_ring import RECHECK_SECONDS, BadKeyError, KeyRing
 from api.evidence.evidence_keys import EvidenceKeys
 from scripts.keys import app
 
@@ -139,7 +139,7 @@ def test_a_file_that_is_no_signing_key_is_left_out(tmp_path: Path, content: byte
     assert KeyRing(tmp_path / "good").signing.id == ring.signing.id
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "1.pem").write_bytes(content)
-    with pytest.raises(BadKey, match="holds no usable signing key"):
+    with pytest.raises(BadKeyError, match="holds no usable signing key"):
         KeyRing(tmp_path / "bad")
 
 

@@ -7,7 +7,7 @@ import anyio
 import pytest
 from argon2 import PasswordHasher, extract_parameters
 
-from api.accounts.passwords import Passwords, Verdict
+from api.accounts.passwords import Passwords, PasswordVerdict
 from schema.core.refusals import Refusal, RefusalCode
 from tests.support.world import LIGHT
 
@@ -17,23 +17,23 @@ async def test_only_the_right_password_is_right() -> None:
     kept = await passwords.hash("明察暗访 2026")
     assert kept.startswith("$argon2id$")
     assert kept != await passwords.hash("明察暗访 2026"), "salted"
-    assert await passwords.verify(kept, "明察暗访 2026") == Verdict(is_right=True)
-    assert await passwords.verify(kept, "明察暗访 ２０２６") == Verdict(is_right=True), "full-width digits"
+    assert await passwords.verify(kept, "明察暗访 2026") == PasswordVerdict(is_right=True)
+    assert await passwords.verify(kept, "明察暗访 ２０２６") == PasswordVerdict(is_right=True), "full-width digits"
     for wrong in ("明察暗访 2027", "", "明察暗访 2026 ", "\ud83d", "x" * 1000):
-        assert await passwords.verify(kept, wrong) == Verdict(is_right=False)
+        assert await passwords.verify(kept, wrong) == PasswordVerdict(is_right=False)
 
 
 @pytest.mark.parametrize("kept", [None, "", "plain", "$argon2id$v=19$m=8,t=1,p=1$AAAA$AAAA", "$2b$12$abc"])
 async def test_without_a_usable_hash_no_password_is_right(kept: str | None) -> None:
     passwords = Passwords(cost=LIGHT)
     for guess in ("", "plain", str(kept)):
-        assert await passwords.verify(kept, guess) == Verdict(is_right=False)
+        assert await passwords.verify(kept, guess) == PasswordVerdict(is_right=False)
 
 
 async def test_a_hash_at_another_cost_is_outdated() -> None:
     old = PasswordHasher(time_cost=2, memory_cost=16, parallelism=1).hash("secret")
-    assert await Passwords(cost=LIGHT).verify(old, "secret") == Verdict(is_right=True, is_outdated=True)
-    assert await Passwords(cost=LIGHT).verify(old, "guess") == Verdict(is_right=False)
+    assert await Passwords(cost=LIGHT).verify(old, "secret") == PasswordVerdict(is_right=True, is_outdated=True)
+    assert await Passwords(cost=LIGHT).verify(old, "guess") == PasswordVerdict(is_right=False)
 
 
 async def test_nobodys_password_costs_as_much_as_a_wrong_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,7 +47,11 @@ async def test_nobodys_password_costs_as_much_as_a_wrong_one(monkeypatch: pytest
 
     real = passwords._hasher.verify
     monkeypatch.setattr(passwords, "_hasher", SimpleNamespace(verify=verify))
-    assert await passwords.verify(kept, "guess") == await passwords.verify(None, "guess") == Verdict(is_right=False)
+    assert (
+        await passwords.verify(kept, "guess")
+        == await passwords.verify(None, "guess")
+        == PasswordVerdict(is_right=False)
+    )
     known, nobodys = verified
     assert extract_parameters(nobodys) == extract_parameters(known)
 
@@ -87,4 +91,4 @@ async def test_few_are_worked_on_at_once_and_the_queue_has_an_end() -> None:
     with pytest.raises(Refusal) as caught:
         await Passwords(cost=LIGHT, at_once=0, queue=0).hash("secret")
     assert caught.value.code is RefusalCode.BUSY
-    assert await passwords.verify(None, "x") == Verdict(is_right=False), "room again"
+    assert await passwords.verify(None, "x") == PasswordVerdict(is_right=False), "room again"

@@ -14,7 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, rule,
 
 from schema.accounts.sessions import RefreshToken, compose_refresh_token, read_refresh_token
 from schema.core.refusals import Refusal, RefusalCode
-from storage.accounts.sessions import MOST_CURRENT, Sessions, Use
+from storage.accounts.sessions import MAX_CURRENT, Sessions, Use
 from storage.embedded.engines import Addresses
 from storage.mongodb.client import Mongo
 from tests.support.world import new_id
@@ -124,7 +124,7 @@ class Model(RuleBasedStateMachine):
 
     def _is_current(self, token: RefreshToken) -> bool:
         siblings = [text for text, parent in self.parents.items() if parent == self.last_used]
-        return token.text in siblings[-MOST_CURRENT:]
+        return token.text in siblings[-MAX_CURRENT:]
 
 
 def test_the_database_follows_the_model(family: Family) -> None:
@@ -188,11 +188,11 @@ def test_the_grace_runs_from_the_first_use(family: Family) -> None:
 
 def test_of_very_many_retries_the_oldest_reply_no_longer_counts(family: Family) -> None:
     family.now, held = START, family.begin()
-    answers = [family.use(held)[1] for _ in range(MOST_CURRENT + 1)]
+    answers = [family.use(held)[1] for _ in range(MAX_CURRENT + 1)]
     family.now += GRACE * 5
     assert family.use(answers[1])[0] is Use.ROTATED
     family.now, held = START, family.begin()
-    answers = [family.use(held)[1] for _ in range(MOST_CURRENT + 1)]
+    answers = [family.use(held)[1] for _ in range(MAX_CURRENT + 1)]
     assert family.use(answers[0])[0] is Use.REUSED
 
 

@@ -10,9 +10,9 @@ import strawberry
 from schema.access.viewers import Clearance, Role
 from schema.accounts.users import Device, User
 from schema.core.pagination import Page
-from storage.accounts.users import INDEXES, MOST_DEVICES, Users, keyset_of
+from storage.accounts.users import INDEXES, MAX_DEVICES, Users, keyset_of
 from storage.mongodb.client import Mongo
-from storage.mongodb.errors import AlreadyThere
+from storage.mongodb.errors import DuplicateError
 from tests.support.world import World, new_id
 
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -86,14 +86,14 @@ async def test_an_import_again_changes_what_it_says_and_no_more(users: Users) ->
 
 async def test_any_number_may_be_without_subject_and_none_share_one(users: Users) -> None:
     await users.put_all([person("a"), person("b"), person("c", subject="s-1")])
-    with pytest.raises(AlreadyThere) as caught:
+    with pytest.raises(DuplicateError) as caught:
         await users.put_all([person("d", subject="s-1")])
     assert caught.value.fields == ("subject",)
 
 
 async def test_a_taken_user_name_is_reported_without_saying_it(users: Users) -> None:
     made = await stored(users, name="wang")
-    with pytest.raises(AlreadyThere) as caught:
+    with pytest.raises(DuplicateError) as caught:
         await users.put_all([person("WANG"), person("zhao")])
     assert caught.value.fields == ("user_name",)
     chain = [caught.value, caught.value.__cause__]
@@ -160,7 +160,7 @@ async def test_ending_a_session_leaves_a_newer_one_of_the_device(users: Users) -
 
 async def test_devices_have_an_end_and_those_signed_out_go_first(users: Users) -> None:
     made = await stored(users)
-    phones = [device(NOW + timedelta(minutes=number)) for number in range(MOST_DEVICES)]
+    phones = [device(NOW + timedelta(minutes=number)) for number in range(MAX_DEVICES)]
     for phone in phones:
         await users.admit_device(made.id, phone, new_id("ses"))
     await users.revoke_device(made.id, phones[10].id, NOW)
@@ -169,7 +169,7 @@ async def test_devices_have_an_end_and_those_signed_out_go_first(users: Users) -
     for _ in range(4):
         found = await users.admit_device(made.id, device(), new_id("ses"))
         assert found is not None
-        assert len(found.devices) == MOST_DEVICES
+        assert len(found.devices) == MAX_DEVICES
         left = {each.id for each in found.devices}
         gone += [phone.id for phone in phones if phone.id not in left and phone.id not in gone]
     assert gone == [phones[10].id, phones[12].id, phones[0].id, phones[1].id]

@@ -12,7 +12,7 @@ from api.casework import assignment_answers, held_answers
 from api.casework.held_answers import sweep_answers
 from api.graphql.partial_batches import salvaged
 from api.graphql.requests import Payload
-from schema.casework.assignment_answers import HELD_FOR, MOST_HELD
+from schema.casework.assignment_answers import HELD_FOR, MAX_HELD
 from storage.embedded.engines import Addresses
 from storage.mongodb.client import Mongo
 from storage.store import Store
@@ -187,7 +187,7 @@ async def test_nothing_is_held_for_ever(world: World) -> None:
 
 
 async def test_nobody_fills_the_store_with_what_waits(world: World) -> None:
-    for _ in range(MOST_HELD // 50):
+    for _ in range(MAX_HELD // 50):
         await say(world, *(accept(new_id("asg")) for _ in range(50)))
     before = await stored(world)
     [result] = await say(world, accept(new_id("asg")))

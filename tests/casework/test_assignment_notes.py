@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from schema.casework.assignment_notes import MOST_EDITS, MOST_TEXT, corrected
+from schema.casework.assignment_notes import MAX_EDITS_KEPT, MAX_EDITS_TEXT, corrected
 from storage.embedded.engines import Addresses
 from storage.mongodb.client import Mongo
 from storage.mongodb.codecs import to_document
@@ -236,13 +236,13 @@ async def test_an_assignment_keeps_so_many_edits_and_a_batch_takes_so_many(world
     [result] = await send(world, edit(id))
     [assignment] = await world.store.assignments.many([id])
     [first] = assignment.note_edits
-    full = [to_document(replace(first, id=new_id("evt"))) for _ in range(MOST_EDITS - 1)]
+    full = [to_document(replace(first, id=new_id("evt"))) for _ in range(MAX_EDITS_KEPT - 1)]
     await world.store.mongo.collection("assignments").update_one(
         {"_id": id}, {"$push": {"note_edits": {"$each": full}}}
     )
     assert await code_of(world, edit(id)) == "LIMIT_EXCEEDED"
     _, other = await offered(world)
-    long = ["长" * 2000] * (MOST_TEXT // 2000)
+    long = ["长" * 2000] * (MAX_EDITS_TEXT // 2000)
     results = await send(world, *(edit(other, text, deviceSequence=n) for n, text in enumerate([*long, "短"], start=1)))
     assert [each["outcome"] for each in results] == ["SETTLED"] * len(long) + ["REFUSED"]
     assert (results[-1]["refusal"]["code"], results[-1]["refusal"]["nextStep"]) == ("LIMIT_EXCEEDED", "DISCARD")

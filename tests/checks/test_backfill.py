@@ -9,13 +9,13 @@ import httpx
 import pytest
 
 from api.checks import backfill
-from api.checks.backfill import Backlog
-from api.checks.runner import CheckWork
+from api.checks.backfill import CheckBackfill
+from api.checks.runner import CheckRunner
 from api.graphql.context import clock
-from api.media.verification import MediaWork
+from api.media.verification import MediaVerifier
 from scripts.benchmarks.altered_pictures import altered
 from scripts.demo.scenes import draw_scene
-from storage.formats.sandbox import Decoder, DecoderUnavailable
+from storage.formats.sandbox import Decoder, DecoderUnavailableError
 from tests.checks.test_runner import codes_of
 from tests.checks.test_similar_pictures import handed_in
 from tests.support.world import World
@@ -39,10 +39,10 @@ async def stored(world: World, decoder: Decoder, folder: Path, *bodies: tuple[st
     """Observations with a photo each, verified by a version that knew neither likeness nor checks: their ids and media's."""
     async with httpx.AsyncClient(timeout=30) as http:
         made = [await handed_in(world, http, name, body) for name, body in bodies]
-    work = MediaWork(world.store, decoder, folder, clock)
+    work = MediaVerifier(world.store, decoder, folder, clock)
     while await work.do_one():
         pass
-    await CheckWork(world.store, clock).do_all()
+    await CheckRunner(world.store, clock).do_all()
     mongo = world.store.mongo
     for name in ("media", "observations"):
         await mongo.collection(name).update_many({}, OLD)
@@ -60,10 +60,10 @@ async def pictures(folder: Path) -> tuple[bytes, bytes]:
 async def test_old_records_are_hashed_checked_and_flagged_once(world: World, decoder: Decoder, tmp_path: Path) -> None:
     one, copy = await pictures(tmp_path)
     [(first, _), (second, photo)] = await stored(world, decoder, tmp_path, ("inspector", one), ("inspector2", copy))
-    checks = CheckWork(world.store, clock)
+    checks = CheckRunner(world.store, clock)
     assert await checks.do_all() == 0
     assert await codes_of(world, second) == []
-    work = Backlog(world.store, decoder, tmp_path, clock)
+    work = CheckBackfill(world.store, decoder, tmp_path, clock)
     assert await work.sweep() == 4
     assert await checks.do_all() == 4
     assert await codes_of(world, second) == ["SIMILAR_PICTURE"]
@@ -76,7 +76,7 @@ async def test_old_records_are_hashed_checked_and_flagged_once(world: World, dec
 
 class Failing(Decoder):
     async def examine(self, path: Path) -> Any:
-        raise DecoderUnavailable("no child")
+        raise DecoderUnavailableError("no child")
 
 
 async def test_what_one_worker_left_the_next_takes_up(
@@ -85,10 +85,10 @@ async def test_what_one_worker_left_the_next_takes_up(
     monkeypatch.setattr(backfill, "BATCH", 1)
     one, copy = await pictures(tmp_path)
     made = await stored(world, decoder, tmp_path, ("inspector", one), ("inspector2", copy))
-    with pytest.raises(DecoderUnavailable):
-        await Backlog(world.store, Failing(), tmp_path, clock).sweep()
+    with pytest.raises(DecoderUnavailableError):
+        await CheckBackfill(world.store, Failing(), tmp_path, clock).sweep()
     assert len(await world.store.media.unhashed("", 10)) == 2
-    assert await Backlog(world.store, decoder, tmp_path, clock).sweep() == 2
+    assert await CheckBackfill(world.store, decoder, tmp_path, clock).sweep() == 2
     assert len(await world.store.likenesses.of([photo for _, photo in made])) == 2
     assert not [name for name in os.listdir(tmp_path) if name.startswith("tmp")]  # noqa: PTH208  not while others wait
 
@@ -99,7 +99,7 @@ async def test_a_thumbnail_that_is_lost_stands_in_nobodys_way(world: World, deco
     [medium] = await world.store.media.many([lost])
     astray = {"$set": {"thumbnails.1.key": f"{medium.thumbnails[1].key}.gone"}}
     await world.store.mongo.collection("media").update_one({"_id": lost}, astray)
-    assert await Backlog(world.store, decoder, tmp_path, clock).sweep() == 4
+    assert await CheckBackfill(world.store, decoder, tmp_path, clock).sweep() == 4
     assert list(await world.store.likenesses.of([lost, kept])) == [kept]
 
 

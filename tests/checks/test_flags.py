@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from api.checks.runner import CheckWork
+from api.checks.runner import CheckRunner
 from api.graphql.context import clock
 from tests.checks.test_runner import FLAG, HERE, codes_of, flags_of
 from tests.support.world import ASSIGN, REFUSED, World, new_id
@@ -28,11 +28,11 @@ def driver() -> str:
 
 
 @pytest.fixture
-def work(world: World) -> CheckWork:
-    return CheckWork(world.store, clock)
+def work(world: World) -> CheckRunner:
+    return CheckRunner(world.store, clock)
 
 
-async def mocked(world: World, work: CheckWork, **fields: Any) -> tuple[str, str]:
+async def mocked(world: World, work: CheckRunner, **fields: Any) -> tuple[str, str]:
     """An observation with one flag: its id and the flag's."""
     id = await world.observe(position=HERE | {"isMock": True}, **fields)
     await work.do_all()
@@ -44,7 +44,7 @@ def verdict(flag_id: str, **fields: Any) -> dict[str, Any]:
     return {"id": new_id("evt"), "flagId": flag_id, "verdict": "EXPLAINED", "note": "测试设备"} | fields
 
 
-async def test_who_sees_flags(world: World, work: CheckWork) -> None:
+async def test_who_sees_flags(world: World, work: CheckRunner) -> None:
     id, flag_id = await mocked(world, work)
     node = "query($id: ID!) { node(id: $id) { id } }"
     for name in ("officer", "clerk", "supervisor", "supervisor2", "city_officer"):
@@ -60,7 +60,7 @@ async def test_who_sees_flags(world: World, work: CheckWork) -> None:
         assert await world.errors(name, FLAGS) == ["FORBIDDEN"]
 
 
-async def test_an_officer_never_sees_flags_of_the_own_observations(world: World, work: CheckWork) -> None:
+async def test_an_officer_never_sees_flags_of_the_own_observations(world: World, work: CheckRunner) -> None:
     id = await world.observe("officer", position=HERE | {"isMock": True})
     await work.do_all()
     assert await flags_of(world, id, "officer") is None
@@ -72,7 +72,9 @@ async def test_an_officer_never_sees_flags_of_the_own_observations(world: World,
     assert await world.snapshot() == before
 
 
-async def test_a_case_from_elsewhere_shows_its_flags_and_lets_nobody_review_them(world: World, work: CheckWork) -> None:
+async def test_a_case_from_elsewhere_shows_its_flags_and_lets_nobody_review_them(
+    world: World, work: CheckRunner
+) -> None:
     seen = await world.observe("city_inspector", position=HERE | {"isMock": True})
     await work.do_all()
     case = await world.open_case("city_officer", seen)
@@ -84,7 +86,7 @@ async def test_a_case_from_elsewhere_shows_its_flags_and_lets_nobody_review_them
     assert await world.snapshot() == before
 
 
-async def test_a_review_and_the_same_again(world: World, work: CheckWork) -> None:
+async def test_a_review_and_the_same_again(world: World, work: CheckRunner) -> None:
     _, flag_id = await mocked(world, work)
     given = verdict(flag_id)
     for _ in range(2):
@@ -108,7 +110,7 @@ async def test_a_review_and_the_same_again(world: World, work: CheckWork) -> Non
     assert await world.snapshot() == before
 
 
-async def test_a_review_is_replaced_by_one_that_names_it(world: World, work: CheckWork) -> None:
+async def test_a_review_is_replaced_by_one_that_names_it(world: World, work: CheckRunner) -> None:
     id, flag_id = await mocked(world, work)
     first = verdict(flag_id)
     await world.ask("officer", REVIEW, input=first)
@@ -125,7 +127,7 @@ async def test_a_review_is_replaced_by_one_that_names_it(world: World, work: Che
     assert flag["verdict"] == "CONFIRMED"
 
 
-async def test_of_two_reviews_at_once_one_stands(world: World, work: CheckWork) -> None:
+async def test_of_two_reviews_at_once_one_stands(world: World, work: CheckRunner) -> None:
     _, flag_id = await mocked(world, work)
     names = ("officer", "clerk", "city_officer")
     answers = await asyncio.gather(*(world.ask(name, REVIEW, input=verdict(flag_id)) for name in names))
@@ -133,7 +135,7 @@ async def test_of_two_reviews_at_once_one_stands(world: World, work: CheckWork) 
     assert codes == ["WRONG_STATE", "WRONG_STATE", "done"]
 
 
-async def test_the_list_by_filter_and_page(world: World, work: CheckWork) -> None:
+async def test_the_list_by_filter_and_page(world: World, work: CheckRunner) -> None:
     ids = [await mocked(world, work) for _ in range(3)]
     await world.ask("officer", REVIEW, input=verdict(ids[0][1]))
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from schema.checks import rules
 from schema.checks.editing_software import editor_of
 from schema.checks.flag_messages import FlagCode, sentence_of
-from schema.checks.flags import Finding, Flagged, raise_flag
+from schema.checks.flags import CheckFinding, Flagged, raise_flag
 from schema.checks.rules import Lookalike, Stop
-from schema.checks.thresholds import DEFAULTS, Limits, Measure, ThresholdKind, limits_of
+from schema.checks.thresholds import DEFAULTS, Measure, ThresholdKind, ThresholdLimits, limits_of
 from schema.geography.positions import GeoPoint, GeoPointInput, locate
 from schema.media.media_facts import MediaFacts
 
@@ -225,7 +225,7 @@ def test_lookalikes_are_the_nearest_ten() -> None:
 
 
 def test_what_nobody_has_set_a_limit_to_is_not_flagged() -> None:
-    none = Limits({})
+    none = ThresholdLimits({})
     assert list(rules.photo_position("m", place(), place(1e6), none)) == []
     assert list(rules.photo_time("m", NOW, None, NOW + timedelta(days=9), none)) == []
     assert rules.speed(Stop("a", NOW, place()), Stop("b", NOW, place(1e6)), none) is None
@@ -242,7 +242,7 @@ def test_every_flag_has_its_sentences(value: float, code: FlagCode, measure: Mea
 
 def test_the_same_finding_is_the_same_flag() -> None:
     owner = Flagged("obs_1", "path/", "usr_1", NOW)
-    finding = Finding(FlagCode.FAR_FROM_UNIT, 812.34, 500, Measure.METRES)
+    finding = CheckFinding(FlagCode.FAR_FROM_UNIT, 812.34, 500, Measure.METRES)
     first = raise_flag(finding, owner, NOW)
     assert raise_flag(finding, owner, NOW + timedelta(days=1)).id == first.id
     others = [

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from api.checks.runner import LEASE, CheckWork
+from api.checks.runner import LEASE, CheckRunner
 from api.fieldwork.placement import place_known
 from api.graphql.context import clock
 from schema.checks.similarity import Likeness
@@ -34,8 +34,8 @@ def driver() -> str:
 
 
 @pytest.fixture
-def work(world: World) -> CheckWork:
-    return CheckWork(world.store, clock)
+def work(world: World) -> CheckRunner:
+    return CheckRunner(world.store, clock)
 
 
 async def flags_of(world: World, id: str, name: str = "officer") -> list[dict[str, Any]] | None:
@@ -60,7 +60,7 @@ async def ready(world: World, id: str, **facts: Any) -> None:
     await world.store.media.ready(id, now, MediaFacts(**facts), ())
 
 
-async def test_a_check_is_due_with_the_observation_and_made_once(world: World, work: CheckWork) -> None:
+async def test_a_check_is_due_with_the_observation_and_made_once(world: World, work: CheckRunner) -> None:
     id = await world.observe(position=FAR | {"isMock": True})
     await counter_at(world, "360703-JT-1", **HERE)
     assert await flags_of(world, id) == []
@@ -76,7 +76,7 @@ async def test_a_check_is_due_with_the_observation_and_made_once(world: World, w
     assert (far["state"], far["observation"], far["medium"]) == ("OPEN", {"id": id}, None)
 
 
-async def test_nothing_is_flagged_that_fits(world: World, work: CheckWork) -> None:
+async def test_nothing_is_flagged_that_fits(world: World, work: CheckRunner) -> None:
     await counter_at(world, "360703-JT-1", **HERE)
     photo = medium()
     id = await world.observe(position=HERE, media=[photo])
@@ -91,7 +91,7 @@ async def test_nothing_is_flagged_that_fits(world: World, work: CheckWork) -> No
     assert await flags_of(world, id) == []
 
 
-async def test_what_a_photo_says_of_itself(world: World, work: CheckWork) -> None:
+async def test_what_a_photo_says_of_itself(world: World, work: CheckRunner) -> None:
     photo, old = medium(b"1"), medium(b"2")
     id = await world.observe(position=HERE, media=[photo, old])
     await work.do_all()
@@ -109,7 +109,7 @@ async def test_what_a_photo_says_of_itself(world: World, work: CheckWork) -> Non
     assert "2.0" not in found["EDITED"]["message"]
 
 
-async def test_a_photo_stands_in_for_a_position_that_was_not_claimed(world: World, work: CheckWork) -> None:
+async def test_a_photo_stands_in_for_a_position_that_was_not_claimed(world: World, work: CheckRunner) -> None:
     await counter_at(world, "360703-JT", **HERE)
     photo = medium()
     id = await world.observe(media=[photo])
@@ -123,7 +123,7 @@ async def test_a_photo_stands_in_for_a_position_that_was_not_claimed(world: Worl
     ("method", "name", "flagged"), [("PATROL", "inspector", True), ("MONITOR_REPORT", "monitor", False)]
 )
 async def test_a_monitor_reports_from_the_enterprise(
-    world: World, work: CheckWork, method: str, name: str, flagged: bool
+    world: World, work: CheckRunner, method: str, name: str, flagged: bool
 ) -> None:
     await counter_at(world, "360703-JT-1", **HERE)
     assert world.point
@@ -134,14 +134,14 @@ async def test_a_monitor_reports_from_the_enterprise(
     assert await codes_of(world, id) == (["FAR_FROM_UNIT"] if flagged else [])
 
 
-async def test_a_countys_own_position_is_no_counter(world: World, work: CheckWork) -> None:
+async def test_a_countys_own_position_is_no_counter(world: World, work: CheckRunner) -> None:
     await counter_at(world, "360703", **HERE)
     id = await world.observe(position=FAR)
     await work.do_all()
     assert await flags_of(world, id) == []
 
 
-async def test_outside_the_county_of_the_unit(world: World, work: CheckWork) -> None:
+async def test_outside_the_county_of_the_unit(world: World, work: CheckRunner) -> None:
     ring = ((114.0, 25.0), (115.0, 25.0), (115.0, 25.7), (114.0, 25.7), (114.0, 25.0))
     await world.store.outlines.put_all([Outline(world.units["360703"].id, ((ring,),))])
     inside = await world.observe(position=HERE)
@@ -153,7 +153,7 @@ async def test_outside_the_county_of_the_unit(world: World, work: CheckWork) -> 
         assert await codes_of(world, id, "city_officer") == expected
 
 
-async def test_a_speed_is_found_in_whichever_order_phones_come_online(world: World, work: CheckWork) -> None:
+async def test_a_speed_is_found_in_whichever_order_phones_come_online(world: World, work: CheckRunner) -> None:
     late = await world.observe(position=FAR, capturedAt="2026-11-20T09:06:00+08:00")
     await work.do_all()
     assert await flags_of(world, late) == []
@@ -166,7 +166,7 @@ async def test_a_speed_is_found_in_whichever_order_phones_come_online(world: Wor
     assert flag["otherObservation"] == {"id": early}
 
 
-async def test_that_two_come_from_one_device_is_for_the_cleared(world: World, work: CheckWork) -> None:
+async def test_that_two_come_from_one_device_is_for_the_cleared(world: World, work: CheckRunner) -> None:
     early = await world.observe(position=HERE, capturedAt="2026-11-20T09:05:00+08:00")
     late = await world.observe(position=FAR, capturedAt="2026-11-20T09:06:00+08:00")
     await work.do_all()
@@ -177,7 +177,7 @@ async def test_that_two_come_from_one_device_is_for_the_cleared(world: World, wo
         assert world.devices["inspector"] not in str(flag)
 
 
-async def test_a_file_that_another_handed_in_before(world: World, work: CheckWork) -> None:
+async def test_a_file_that_another_handed_in_before(world: World, work: CheckRunner) -> None:
     first, again, own = medium(b"the same"), medium(b"the same"), medium(b"the same")
     original = await world.observe("inspector", media=[first])
     copy = await world.observe("inspector2", media=[again, own])
@@ -194,7 +194,7 @@ async def test_a_file_that_another_handed_in_before(world: World, work: CheckWor
     assert {flag["otherObservation"]["id"] for flag in found} == {original}
 
 
-async def test_what_the_other_county_has_stays_its_own(world: World, work: CheckWork) -> None:
+async def test_what_the_other_county_has_stays_its_own(world: World, work: CheckRunner) -> None:
     photo, copied = medium(b"the same"), medium(b"the same")
     await world.observe("neighbour", unit="360783-JT-1", media=[photo])
     copy = await world.observe(media=[copied])
@@ -207,7 +207,7 @@ async def test_what_the_other_county_has_stays_its_own(world: World, work: Check
     assert flag["otherMedium"] == {"id": photo["id"]}
 
 
-async def test_a_medium_that_nothing_names_is_no_original(world: World, work: CheckWork) -> None:
+async def test_a_medium_that_nothing_names_is_no_original(world: World, work: CheckRunner) -> None:
     stray, photo = medium(b"the same"), medium(b"the same")
     [expected] = (await world.submit("inspector", draft(media=[stray])))[:1]
     await world.store.mongo.collection("observations").delete_many({"_id": expected["id"]})
@@ -219,7 +219,7 @@ async def test_a_medium_that_nothing_names_is_no_original(world: World, work: Ch
     assert await flags_of(world, id) == []
 
 
-async def test_a_correction_is_checked_and_what_was_flagged_stays(world: World, work: CheckWork) -> None:
+async def test_a_correction_is_checked_and_what_was_flagged_stays(world: World, work: CheckRunner) -> None:
     await counter_at(world, "360703-JT-1", **HERE)
     id = await world.observe(position=FAR)
     await work.do_all()
@@ -236,7 +236,7 @@ async def test_a_correction_is_checked_and_what_was_flagged_stays(world: World, 
         assert await codes_of(world, id) == ["FAR_FROM_UNIT"] * expected
 
 
-async def test_what_finds_its_place_is_checked_again(world: World, work: CheckWork) -> None:
+async def test_what_finds_its_place_is_checked_again(world: World, work: CheckRunner) -> None:
     id = await world.observe(unit="360703-XX", position=FAR)
     await work.do_all()
     unit_id, parent = new_id("unt"), world.units["360703"]
@@ -275,17 +275,17 @@ async def test_a_check_that_the_database_fails_is_tried_again(world: World, work
 
 async def test_two_workers_raise_a_flag_once(world: World) -> None:
     ids = [await world.observe(position=HERE | {"isMock": True}) for _ in range(6)]
-    workers = [CheckWork(world.store, clock) for _ in range(4)]
+    workers = [CheckRunner(world.store, clock) for _ in range(4)]
     assert sum(await asyncio.gather(*(each.do_all() for each in workers))) == 6
     for id in ids:
         assert await codes_of(world, id) == ["MOCK_POSITION"]
 
 
-async def test_a_check_of_a_dead_worker_is_made_by_the_next(world: World, work: CheckWork) -> None:
+async def test_a_check_of_a_dead_worker_is_made_by_the_next(world: World, work: CheckRunner) -> None:
     id = await world.observe(position=HERE | {"isMock": True})
     assert await world.store.checks.claim(clock(), LEASE)
     assert await work.do_one() is False
-    assert await CheckWork(world.store, lambda: clock() + LEASE).do_one() is True
+    assert await CheckRunner(world.store, lambda: clock() + LEASE).do_one() is True
     assert await codes_of(world, id) == ["MOCK_POSITION"]
     assert await world.store.mongo.collection("observations").count(DUE) == 0
 

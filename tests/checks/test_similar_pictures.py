@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
-from api.checks.runner import CheckWork
+from api.checks.runner import CheckRunner
 from api.graphql.context import clock
-from api.media.verification import MediaWork
+from api.media.verification import MediaVerifier
 from schema.checks.similarity import COARSE_BITS, Likeness, coarse_bits_apart, detail_bits_apart
 from scripts.benchmarks.altered_pictures import altered
 from scripts.demo.scenes import draw_scene
@@ -177,8 +177,8 @@ async def test_marks_that_many_share_are_passed_over(
     index: Likenesses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As of a form that is photographed again and again: then each mark is asked for alone."""
-    monkeypatch.setattr("storage.checks.similar_pictures._MOST_SHARING", 5)
-    monkeypatch.setattr("storage.checks.similar_pictures._MOST_OF_A_MARK", 4)
+    monkeypatch.setattr("storage.checks.similar_pictures._MAX_SHARING", 5)
+    monkeypatch.setattr("storage.checks.similar_pictures._MAX_PER_KEYPOINT", 4)
     path = tmp_path / "original.jpg"
     path.write_bytes(draw_scene(31, 800, 600, []))
     wanted = of(tmp_path, dict(altered(path, 2))["cut by 20 % anywhere"])
@@ -241,9 +241,9 @@ async def test_a_copy_that_another_inspector_hands_in_is_flagged(
     if copy_first:
         earlier = {"$set": {"due_at": clock() - timedelta(minutes=1)}}
         await world.store.mongo.collection("media").update_one({"_id": copy_photo}, earlier)
-    checks = CheckWork(world.store, clock)
+    checks = CheckRunner(world.store, clock)
     async with Decoder() as decoder:
-        work = MediaWork(world.store, decoder, tmp_path, clock)
+        work = MediaVerifier(world.store, decoder, tmp_path, clock)
         while await work.do_one():
             await checks.do_all()
     [flag] = await flags_of(world, copy) or []

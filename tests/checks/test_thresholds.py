@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from api.checks.runner import CheckWork
+from api.checks.runner import CheckRunner
 from api.graphql.context import clock
 from schema.checks.thresholds import DEFAULTS, Threshold, ThresholdKind, applying, limits_of, paths_above
 from tests.checks.test_runner import HERE, codes_of, counter_at
@@ -108,7 +108,7 @@ async def test_an_office_sets_its_own_from_a_day_on(world: World) -> None:
 
 async def test_what_is_received_is_judged_by_the_nearest_office(world: World) -> None:
     await counter_at(world, "360703-JT-1", **HERE)
-    work, near = CheckWork(world.store, clock), HERE | {"latitude": HERE["latitude"] + 0.007}
+    work, near = CheckRunner(world.store, clock), HERE | {"latitude": HERE["latitude"] + 0.007}
     before = await world.observe(position=near)
     await set_(world, value=900)
     after = await world.observe(position=near)

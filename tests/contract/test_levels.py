@@ -16,7 +16,7 @@ from api.server.app import create_app
 from api.settings import Settings
 from mobile_contract import documents, levels
 from mobile_contract.documents import digest, text_of
-from mobile_contract.levels import Broken, Levels, changes_of
+from mobile_contract.levels import BreakingChangeError, Levels, changes_of
 from schema.access.permissions import OUTBOX
 from schema.core.refusals import Refusal
 from scripts.export import planned
@@ -86,7 +86,7 @@ def test_an_addition_raises_the_level_by_itself_and_says_what_it_is() -> None:
 def test_a_removal_or_a_tightening_is_refused_unless_it_is_meant(was: str, becomes: str) -> None:
     narrower = SDL.replace(was, becomes)
     for given in ({}, {"why": "No phone asks it."}, {"until": LATER}):
-        with pytest.raises(Broken) as broken:
+        with pytest.raises(BreakingChangeError) as broken:
             planned(BEFORE, narrower, SAME, DAY, **given)
         assert all(change.is_breaking for change in broken.value.changes)
 
@@ -107,7 +107,7 @@ def test_a_breaking_change_that_is_meant_ends_the_levels_before_it() -> None:
 def test_the_outbox_of_no_phone_is_ever_broken() -> None:
     narrower = SDL.replace("submit(", "submitAll(")
     changed = manifest(Me=ME, SubmitObservations=SUBMIT.replace("submit(", "submitAll("))
-    with pytest.raises(Broken, match="SubmitObservations of level 1"):
+    with pytest.raises(BreakingChangeError, match="SubmitObservations of level 1"):
         planned(BEFORE, narrower, changed, DAY, why="A better name.", until=LATER)
 
 
@@ -119,7 +119,7 @@ def test_a_changed_operation_stays_trusted_for_the_phones_that_send_it() -> None
     assert Levels.parsed(new["level.json"]) == Levels(2, 1)
     asked_no_more = manifest(Me="query Me { old }\n", SubmitObservations=SUBMIT)
     without = SDL.replace("me: String", "")
-    with pytest.raises(Broken, match="removed"):
+    with pytest.raises(BreakingChangeError, match="removed"):
         planned(BEFORE | new, without, asked_no_more, DAY)
     back = planned(BEFORE | new, SDL, SAME, DAY)
     assert [each["body"] for each in json.loads(back["retired.json"])["operations"]] == ["query Me { me old }\n"]

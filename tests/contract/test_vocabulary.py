@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from schema.access.viewers import covers
 from schema.casework.cases import MOVES, CaseState, case_number, states_before
 from schema.core.digests import canonical, digest_of
-from schema.core.ids import PREFIXES, checked, compose, kind_of
+from schema.core.ids import PREFIXES, compose, kind_of, validate_id
 from schema.core.refusals import CATALOGUE, Refusal, RefusalCode, Refused
 from schema.core.times import ByteCount, offset_minutes, print_instant, read_byte_count, read_instant, to_millis
 from schema.fieldwork.drafts import ObservationDraft
@@ -26,7 +26,7 @@ INSTANTS = st.datetimes(datetime(1970, 1, 2), datetime(9998, 1, 1), timezones=st
 def test_an_id_says_its_kind_and_sorts_by_time(at: datetime, randomness: bytes, prefix: str) -> None:
     id = compose(prefix, at, randomness)
     assert kind_of(id) == prefix
-    assert checked(id, prefix) == id
+    assert validate_id(id, prefix) == id
     assert compose(prefix, at + timedelta(seconds=1), randomness) > id
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from storage.embedded import data_folder as folder_module
-from storage.embedded.data_folder import PORTS, DataFolder, Held, Unusable
+from storage.embedded.data_folder import PORTS, DataFolder, FolderInUseError, FolderUnusableError
 from tests.processes.test_supervisor import alive
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +73,9 @@ def test_ports_are_kept_while_they_are_free(tmp_path: Path) -> None:
 def test_a_second_holder_hears_of_the_first(tmp_path: Path) -> None:
     holder, _ = hold_elsewhere(tmp_path, 30)
     with holder:
-        with pytest.raises(Held, match=f"already running on .*: process {holder.pid}, at http://127.0.0.1:8000"):
+        with pytest.raises(
+            FolderInUseError, match=f"already running on .*: process {holder.pid}, at http://127.0.0.1:8000"
+        ):
             DataFolder.open(tmp_path).hold()
         os.kill(holder.pid, signal.SIGKILL)
 
@@ -89,12 +91,12 @@ def test_a_successor_waits_for_the_engines_of_a_killed_holder(tmp_path: Path) ->
 @pytest.mark.parametrize("place", ["file", "file/below", "/proc/mingcha"])
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").write_text("kept")
-    with pytest.raises(Unusable, match=r"can't be written \(.+\): .*--data"):
+    with pytest.raises(FolderUnusableError, match=r"can't be written \(.+\): .*--data"):
         DataFolder.open(tmp_path / place)
     assert (tmp_path / "file").read_text() == "kept"
 
 
 def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folder_module, "FREE_BYTES", shutil.disk_usage(tmp_path).total + 1)
-    with pytest.raises(Unusable, match=r"disk of the data folder .* is full: \d+ MB are free, .*--data"):
+    with pytest.raises(FolderUnusableError, match=r"disk of the data folder .* is full: \d+ MB are free, .*--data"):
         DataFolder.open(tmp_path / "data")

@@ -16,8 +16,8 @@ from storage.embedded import mongod
 from storage.embedded.data_folder import PORTS, DataFolder
 from storage.embedded.engines import Addresses, Engines
 from storage.mongodb.client import Mongo
-from storage.mongodb.errors import StoreFault
-from storage.processes.supervisor import Child, Lost, listening
+from storage.mongodb.errors import StoreError
+from storage.processes.supervisor import Child, ProcessLostError, listening
 from tests.processes.test_supervisor import becomes
 from tests.support.engines import MONGOD_OPTIONS
 
@@ -26,7 +26,7 @@ from tests.support.engines import MONGOD_OPTIONS
 async def running(root: Path, *, durable: bool = False) -> AsyncIterator[tuple[Engines, Addresses]]:
     folder = DataFolder.open(root)
     lock = folder.hold()
-    lost: asyncio.Future[Lost] = asyncio.get_running_loop().create_future()
+    lost: asyncio.Future[ProcessLostError] = asyncio.get_running_loop().create_future()
     engines = Engines(folder, lock, print, lost, mongod_options=MONGOD_OPTIONS, durable=durable)
     try:
         yield engines, await engines.start()
@@ -67,7 +67,7 @@ def mongo_port(found: Addresses) -> int:
 
 async def test_first_steps_go_on_after_a_kill_between_any_two(tmp_path: Path) -> None:
     folder = DataFolder.open(tmp_path)
-    lost: asyncio.Future[Lost] = asyncio.get_running_loop().create_future()
+    lost: asyncio.Future[ProcessLostError] = asyncio.get_running_loop().create_future()
 
     async def killed_after(steps: int, port: int) -> None:
         child = Child(mongod.program(folder, port, options=MONGOD_OPTIONS), print, lost)
@@ -81,7 +81,7 @@ async def test_first_steps_go_on_after_a_kill_between_any_two(tmp_path: Path) ->
                         await mongod._form_replica_set(system, f"127.0.0.1:{port}")
                     if steps >= 2:
                         await mongod._admit(system, folder.secret("mongo-password"))
-                except (StoreFault, Refusal):  # not yet elected
+                except (StoreError, Refusal):  # not yet elected
                     return False
             return True
 
@@ -151,13 +151,13 @@ async def started_once(root: Path) -> None:
 async def test_engines_answer_on_loopback_and_to_their_keys_only(engines: Addresses) -> None:
     password = engines.mongo_url.split("@")[0].rsplit(":", 1)[1]
     async with connected(engines.mongo_url.replace(password, "wrong")) as mongo:
-        with pytest.raises(StoreFault, match="AuthenticationFailed"):
+        with pytest.raises(StoreError, match="AuthenticationFailed"):
             await mongo.collection("kept").find({})
     async with connected("mongodb://" + engines.mongo_url.split("@")[1]) as mongo:
-        with pytest.raises(StoreFault, match="Unauthorized"):
+        with pytest.raises(StoreError, match="Unauthorized"):
             await mongo.collection("kept").find({})
     async with connected(engines.mongo_url, "admin") as mongo:
-        with pytest.raises(StoreFault, match="Unauthorized"):
+        with pytest.raises(StoreError, match="Unauthorized"):
             await mongo.command("createUser", "other", pwd="x", roles=["root"])
     for port in range(mongo_port(engines), mongo_port(engines) + PORTS):
         with socket.socket() as elsewhere, pytest.raises(ConnectionRefusedError):

@@ -18,11 +18,11 @@ from api.graphql.context import clock
 from api.server.app import create_app
 from schema.core.refusals import Refusal
 from schema.evidence import packs as vocabulary
-from scripts.stored_zip import Wrong
+from scripts.stored_zip import BadZipError
 from scripts.verify import verified as checked
 from storage.s3.client import ObjectStore
 from tests.support.packs import PHOTO, address, files_of, observed, packed, serving, signed_in, verified
-from tests.support.running_product import Served, ask
+from tests.support.running_product import RunningProduct, ask
 from tests.support.world import SUBMIT, World, draft, new_id
 
 REVISE = """
@@ -116,7 +116,7 @@ async def test_too_much_for_one_pack_is_refused(world: World, monkeypatch: pytes
     async with serving(world) as client:
         answer = await client.get(url)
     assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (413, "LIMIT_EXCEEDED")
-    assert vocabulary.MOST_ENTRIES >= 1000
+    assert vocabulary.MAX_ENTRIES >= 1000
 
 
 async def test_packs_at_once_are_bounded_for_each_person_and_for_all(
@@ -126,7 +126,7 @@ async def test_packs_at_once_are_bounded_for_each_person_and_for_all(
     id = await observed(world, PHOTO)
     await verified(world, tmp_path)
     urls = {name: await address(world, name, id) for name in ("supervisor", "clerk", "officer")}
-    monkeypatch.setattr(pack_download, "MOST_AT_ONCE", pack_download.MOST_OF_ONE + 1)
+    monkeypatch.setattr(pack_download, "MAX_AT_ONCE", pack_download.MAX_PER_PERSON + 1)
     app = create_app(world.settings, world.store)
     leave = asyncio.Event()
     begun = asyncio.Semaphore(0)
@@ -174,7 +174,7 @@ async def test_packs_at_once_are_bounded_for_each_person_and_for_all(
             assert int(answer.headers["retry-after"]) > 0
             return str(error["message"])
 
-        held = await hold("supervisor", pack_download.MOST_OF_ONE)
+        held = await hold("supervisor", pack_download.MAX_PER_PERSON)
         logged = await world.store.mongo.collection("media_accesses").count({})
         assert "Packs of yours" in await refused("supervisor")
         assert (await client.get(urls["clerk"])).status_code == 200, "others don't wait for a slow one"
@@ -241,7 +241,7 @@ async def test_a_store_that_fails_half_way_leaves_no_whole_pack(
     replaced.close()
     assert PHOTO[:1000] in whole
     assert True not in ended
-    with pytest.raises(Wrong, match="cut off"):
+    with pytest.raises(BadZipError, match="cut off"):
         checked(io.BytesIO(whole))
 
 
@@ -256,7 +256,7 @@ async def test_the_keys_are_published(world: World, tmp_path: Path) -> None:
     assert keys[0]["publicKey"] not in str(tokens)
 
 
-def test_a_pack_comes_from_the_product_as_it_is_served(served: Served) -> None:
+def test_a_pack_comes_from_the_product_as_it_is_served(served: RunningProduct) -> None:
     """Over its real server, and what a second caller gets who goes away half-way does not matter to it."""
     assert served.server.upstream
     host, port = served.server.upstream

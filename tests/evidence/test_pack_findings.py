@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scripts.demo.scenes import draw_scene
-from scripts.stored_zip import Wrong
+from scripts.stored_zip import BadZipError
 from scripts.verify import verified as checked
 from tests.support.packs import PHOTO, files_of, observed, packed, verified
 from tests.support.world import World
@@ -33,13 +33,13 @@ async def test_bytes_that_changed_or_vanished_in_the_store_are_not_passed_off(wo
     await world.store.objects.put(by_id[first].key, PHOTO[:-1] + b"x", "image/jpeg")
     pack = await packed(world, "supervisor", id)
     assert [each["finding"] for each in manifest_of(pack)["media"]] == ["ALTERED", "SAME"]
-    with pytest.raises(Wrong, match=f"is not what was handed in as {first}"):
+    with pytest.raises(BadZipError, match=f"is not what was handed in as {first}"):
         checked(io.BytesIO(pack))
     assert "影像 1-1 与登记不符" in files_of(pack)["index.html"].decode()
     await world.store.mongo.collection("media").update_one({"_id": first}, {"$set": {"key": "originals/gone"}})
     pack = await packed(world, "supervisor", id)
     assert [each["finding"] for each in manifest_of(pack)["media"]] == ["MISSING", "SAME"]
-    with pytest.raises(Wrong, match=f"The original of {first} is missing"):
+    with pytest.raises(BadZipError, match=f"The original of {first} is missing"):
         checked(io.BytesIO(pack))
 
 

@@ -10,7 +10,7 @@ import pypdfium2
 import pytest
 from graphql import print_ast, validate
 
-from api.checks.runner import CheckWork
+from api.checks.runner import CheckRunner
 from api.evidence.pack_content import document, identifying
 from api.graphql.context import clock
 from api.server.areas import REGISTRY
@@ -144,7 +144,7 @@ async def test_what_does_not_fit_is_in_the_pack_of_those_who_examine(world: Worl
     await observed(world, PHOTO)
     id = await observed(world, PHOTO, position=HERE | {"isMock": True})
     await verified(world, tmp_path)
-    await CheckWork(world.store, clock).do_all()
+    await CheckRunner(world.store, clock).do_all()
     flags = await flags_of(world, id) or []
     assert {flag["code"] for flag in flags} >= {"MOCK_POSITION", "SAME_PICTURE"}
     [mock] = [flag for flag in flags if flag["code"] == "MOCK_POSITION"]

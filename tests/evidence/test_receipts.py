@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from scripts.receipts import checked
-from scripts.stored_zip import Wrong
+from scripts.stored_zip import BadZipError
 from tests.support.world import World, draft
 
 ROOT = Path(__file__).parents[2]
@@ -78,13 +78,13 @@ async def test_whatever_is_changed_in_a_receipt_is_found(world: World) -> None:
         more,
     ]
     for lie in lies:
-        with pytest.raises(Wrong):
+        with pytest.raises(BadZipError):
             told(world, lie)
-    with pytest.raises(Wrong, match="does not publish"):
+    with pytest.raises(BadZipError, match="does not publish"):
         told(world, signed, {"keys": []})
     documents: list[object] = [[], {}, {"keys": [{}]}, {"keys": [{"publicKey": "x", "fingerprint": "y"}]}, {"keys": 3}]
     for document in documents:
-        with pytest.raises(Wrong, match="not as an office publishes"):
+        with pytest.raises(BadZipError, match="not as an office publishes"):
             told(world, signed, document)
 
 

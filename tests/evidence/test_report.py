@@ -12,19 +12,19 @@ from api.evidence.report.blocks import (
     Block,
     Facts,
     Heading,
+    PackReport,
     Paragraph,
-    Picture,
+    PictureBlock,
     Pictures,
-    Report,
-    Table,
+    TableBlock,
     from_json,
     to_json,
 )
 from api.evidence.report.html import page
 from api.evidence.report.line_breaking import NEVER_FIRST, NEVER_LAST, lines_of
-from api.evidence.report.map_sketch import HEIGHT, WIDTH, Place, sketch_of
+from api.evidence.report.map_sketch import HEIGHT, WIDTH, SketchPlace, sketch_of
 from api.evidence.report.pdf import Printer
-from api.evidence.report.pdf_process import CannotPrint, printed
+from api.evidence.report.pdf_process import PrintingError, printed
 from tests.support.packs import PHOTO
 
 TEXT = "窗口无人在岗，群众等候四十分钟；询问保安，答“出去一会儿”（约十点返回）。照片 IMG_20261122_093312.jpg 为证。"
@@ -55,8 +55,8 @@ def test_no_letter_is_lost_and_no_line_too_wide(text: str, width: int) -> None:
 
 def test_the_sketch_is_true_to_scale_and_north_is_up() -> None:
     """Two places one kilometre apart, north and south."""
-    north = Place("seen", "1", 25.66, 114.76, 50.0)
-    south = Place("seen", "2", 25.66 - 1000 / 111_320, 114.76)
+    north = SketchPlace("seen", "1", 25.66, 114.76, 50.0)
+    south = SketchPlace("seen", "2", 25.66 - 1000 / 111_320, 114.76)
     sketch = sketch_of([north, south])
     assert sketch
     first, second = sketch.marks
@@ -71,7 +71,7 @@ def test_the_sketch_is_true_to_scale_and_north_is_up() -> None:
 
 @given(st.lists(st.tuples(st.floats(-90, 90), st.floats(-180, 180)), min_size=1, max_size=6))
 def test_any_places_fit_the_paper(found: list[tuple[float, float]]) -> None:
-    sketch = sketch_of([Place("seen", str(number), *each) for number, each in enumerate(found)])
+    sketch = sketch_of([SketchPlace("seen", str(number), *each) for number, each in enumerate(found)])
     assert sketch
     for mark in sketch.marks:
         assert 0 <= mark.x <= WIDTH
@@ -81,7 +81,7 @@ def test_any_places_fit_the_paper(found: list[tuple[float, float]]) -> None:
 
 def test_what_is_far_from_the_claim_is_told_and_not_drawn() -> None:
     """Ganzhou and Rome: 9,300 km by great circle, and one sets out to the north-west."""
-    ganzhou, rome = Place("seen", "1", 25.83, 114.93), Place("photo", "1-1", 41.9, 12.5)
+    ganzhou, rome = SketchPlace("seen", "1", 25.83, 114.93), SketchPlace("photo", "1-1", 41.9, 12.5)
     sketch = sketch_of([ganzhou, rome])
     assert sketch
     assert len(sketch.marks) == 1
@@ -92,21 +92,23 @@ def test_what_is_far_from_the_claim_is_told_and_not_drawn() -> None:
     assert math.isfinite(sketch.bar)
 
 
-def a_report(photo: bytes | None = None) -> tuple[Report, dict[str, bytes]]:
-    sketch = sketch_of([Place("seen", "1", 25.66, 114.76, 50.0), Place("unit", "一号窗口", 25.6601, 114.7611)])
+def a_report(photo: bytes | None = None) -> tuple[PackReport, dict[str, bytes]]:
+    sketch = sketch_of(
+        [SketchPlace("seen", "1", 25.66, 114.76, 50.0), SketchPlace("unit", "一号窗口", 25.6601, 114.7611)]
+    )
     assert sketch
-    pictures = [Picture("med_1", ["1-1　照片"], "照片", "thumbnails/a.jpg", "originals/a.jpg")]
-    pictures += [Picture("med_2", ["1-2　视频"], "视频", original="originals/b.mp4")]
+    pictures = [PictureBlock("med_1", ["1-1　照片"], "照片", "thumbnails/a.jpg", "originals/a.jpg")]
+    pictures += [PictureBlock("med_2", ["1-2　视频"], "视频", original="originals/b.mp4")]
     blocks: list[Block] = [
         Heading("标题"),
         Paragraph("注意", "warning"),
         Facts([("情况", TEXT * 200), ("说明", "罕见字𠮷 与 🙂 与\u202e反向")]),
         sketch,
         Pictures(pictures),
-        Table(("影像", "SHA-256"), (0.2, 0.8), [(str(number), "ab" * 32) for number in range(80)], code=(1,)),
+        TableBlock(("影像", "SHA-256"), (0.2, 0.8), [(str(number), "ab" * 32) for number in range(80)], code=(1,)),
         Heading("末尾", 2),
     ]
-    return Report("证据包", "证据包 · 甲", "2026-11-22T10:03:04.000Z", blocks), {"med_1": photo} if photo else {}
+    return PackReport("证据包", "证据包 · 甲", "2026-11-22T10:03:04.000Z", blocks), {"med_1": photo} if photo else {}
 
 
 async def test_the_pdf_says_what_the_page_says() -> None:
@@ -149,16 +151,16 @@ def test_the_page_escapes_everything() -> None:
         Heading(evil),
         Paragraph(evil),
         Facts([(evil, evil)]),
-        Table((evil,), (1.0,), [(evil,)], code=(0,)),
-        Pictures([Picture("med_1", [evil], evil, thumbnail='a"><b', original="c d")]),
+        TableBlock((evil,), (1.0,), [(evil,)], code=(0,)),
+        Pictures([PictureBlock("med_1", [evil], evil, thumbnail='a"><b', original="c d")]),
     ]
-    made = page(Report(evil, evil, "2026-11-22T10:03:04.000Z", blocks)).decode()
+    made = page(PackReport(evil, evil, "2026-11-22T10:03:04.000Z", blocks)).decode()
     assert "<script" not in made
     assert 'a"><b' not in made
     assert "default-src &#x27;none&#x27;" in made or "default-src 'none'" in made
-    sketch = sketch_of([Place("unit", evil, 25.0, 114.0)])
+    sketch = sketch_of([SketchPlace("unit", evil, 25.0, 114.0)])
     assert sketch
-    assert "<script" not in page(Report("", "", "2026-11-22T10:03:04.000Z", [sketch])).decode()
+    assert "<script" not in page(PackReport("", "", "2026-11-22T10:03:04.000Z", [sketch])).decode()
 
 
 @pytest.mark.parametrize("body", [b"no picture", b"%PDF-", PHOTO[:20]])
@@ -173,5 +175,5 @@ def test_a_thumbnail_that_was_spoiled_costs_itself_alone(body: bytes) -> None:
 
 async def test_a_printer_that_fails_is_no_pdf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("api.evidence.report.pdf_process._ROOT", tmp_path)
-    with pytest.raises(CannotPrint):
+    with pytest.raises(PrintingError):
         await printed(*a_report())

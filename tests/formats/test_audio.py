@@ -8,15 +8,15 @@ import pytest
 from PIL import Image
 
 from storage.formats.reader import examine
-from storage.formats.results import Damage, Picture
+from storage.formats.results import Damage, ReadResult
 from tests.support.media_files import pdf, sound
 
 AMR = b"#!AMR\n" + (b"\x3c" + bytes(31)) * 50
 
 
 @pytest.fixture
-def see(tmp_path: Path) -> Callable[[bytes], Picture]:
-    def look(data: bytes) -> Picture:
+def see(tmp_path: Path) -> Callable[[bytes], ReadResult]:
+    def look(data: bytes) -> ReadResult:
         path = tmp_path / "upload"
         path.write_bytes(data)
         picture = examine(path)
@@ -44,7 +44,7 @@ def id3(size: int) -> bytes:
     ],
     ids=range(8),
 )
-def test_a_sound_is_measured(see: Callable[[bytes], Picture], data: bytes, type: str, millis: int) -> None:
+def test_a_sound_is_measured(see: Callable[[bytes], ReadResult], data: bytes, type: str, millis: int) -> None:
     picture = see(data)
     assert (picture.content_type, picture.damage, picture.thumbnails) == (type, None, ())
     assert picture.duration_ms == pytest.approx(millis, abs=110)  # an encoder pads to whole frames
@@ -65,11 +65,11 @@ def test_a_sound_is_measured(see: Callable[[bytes], Picture], data: bytes, type:
     ],
     ids=range(9),
 )
-def test_a_broken_sound_is_told(see: Callable[[bytes], Picture], data: bytes, damage: Damage) -> None:
+def test_a_broken_sound_is_told(see: Callable[[bytes], ReadResult], data: bytes, damage: Damage) -> None:
     assert see(data).damage is damage
 
 
-def test_a_document_is_counted_and_shown(see: Callable[[bytes], Picture]) -> None:
+def test_a_document_is_counted_and_shown(see: Callable[[bytes], ReadResult]) -> None:
     picture = see(pdf(3))
     assert (picture.page_count, picture.is_encrypted, picture.damage) == (3, False, None)
     shown = Image.open(io.BytesIO(picture.thumbnails[0].data)).convert("RGB")
@@ -80,17 +80,17 @@ def test_a_document_is_counted_and_shown(see: Callable[[bytes], Picture]) -> Non
     assert picture.thumbnails[0].data.find(b"Exif") == -1
 
 
-def test_a_locked_document_is_told(see: Callable[[bytes], Picture]) -> None:
+def test_a_locked_document_is_told(see: Callable[[bytes], ReadResult]) -> None:
     locked, open_ = see(pdf(owner="owner", user="user")), see(pdf(owner="owner"))
     assert (locked.is_encrypted, locked.damage, locked.thumbnails) == (True, Damage.ENCRYPTED, ())
     assert (open_.is_encrypted, open_.damage, len(open_.thumbnails)) == (True, None, 2)
 
 
 @pytest.mark.parametrize("tenths", [2, 5, 9])
-def test_a_cut_document_is_told(see: Callable[[bytes], Picture], tenths: int) -> None:
+def test_a_cut_document_is_told(see: Callable[[bytes], ReadResult], tenths: int) -> None:
     whole = pdf(5)
     assert see(whole[: len(whole) * tenths // 10]).damage is Damage.TRUNCATED
 
 
-def test_a_document_of_nothing_is_told(see: Callable[[bytes], Picture]) -> None:
+def test_a_document_of_nothing_is_told(see: Callable[[bytes], ReadResult]) -> None:
     assert see(b"%PDF-1.7\nnothing\nstartxref\n0\n%%EOF").damage is Damage.CORRUPT

@@ -13,7 +13,7 @@ from PIL import Image, ImageFile
 
 from scripts.demo.scenes import SceneExif, draw_scene
 from storage.formats.pictures import examine
-from storage.formats.results import Damage, Picture, from_json, to_json
+from storage.formats.results import Damage, ReadResult, from_json, to_json
 from tests.support.picture_files import GPS, block, png, saved
 
 SCENE = draw_scene(7, 800, 600, ["14:07"], SceneExif(25.829217, 114.933612, datetime.fromisoformat("2026-11-20T14:07")))
@@ -24,10 +24,10 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "upload"
 
 
-def see(file: Path, data: bytes) -> Picture:
+def see(file: Path, data: bytes) -> ReadResult:
     file.write_bytes(data)
     picture = examine(file)
-    assert from_json(to_json(picture), Picture) == picture
+    assert from_json(to_json(picture), ReadResult) == picture
     return picture
 
 

@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL.TiffImagePlugin import IFDRational
 
-from storage.formats.exif import ExifFacts, Position, PositionProblem, Tags, WallTime, clean_text, read_exif, wall_time
+from storage.formats.exif import (
+    ExifFacts,
+    ExifPositionProblem,
+    Position,
+    Tags,
+    WallTime,
+    clean_text,
+    read_exif,
+    wall_time,
+)
 
 NAN = IFDRational(0, 0)
 GANZHOU = {1: "N", 2: (25.0, 49.0, 45.18), 3: "E", 4: (114.0, 56.0, 1.0032)}
@@ -20,7 +29,7 @@ def wall(clock: str, offset_minutes: int | None = None) -> WallTime:
     return WallTime(datetime.fromisoformat(clock), offset_minutes)
 
 
-def position(gps: Tags) -> Position | PositionProblem:
+def position(gps: Tags) -> Position | ExifPositionProblem:
     return read_exif({}, {}, gps).position
 
 
@@ -64,39 +73,39 @@ def test_forms_of_one_position(changes: dict[int, Any], latitude: float, longitu
 @pytest.mark.parametrize(
     ("gps", "problem"),
     [
-        ({}, PositionProblem.ABSENT),
-        ({0: b"\2\3\0\0", 7: (1.0, 2.0, 3.0), 29: "2026:11:20"}, PositionProblem.ABSENT),
-        ({1: "N", 3: "E"}, PositionProblem.EMPTY),
-        ({1: "N", 2: (25.0, 1.0, 1.0), 3: "E"}, PositionProblem.EMPTY),
-        ({**GANZHOU, 2: ()}, PositionProblem.EMPTY),
-        ({**GANZHOU, 2: ""}, PositionProblem.EMPTY),
-        ({2: (NAN, NAN, NAN), 4: (NAN, NAN, NAN), 5: b"\0"}, PositionProblem.EMPTY),
-        ({**GANZHOU, 2: (NAN, NAN, NAN)}, PositionProblem.ZERO_DENOMINATOR),
-        ({**GANZHOU, 4: (IFDRational(114), IFDRational(5, 0), IFDRational(1))}, PositionProblem.ZERO_DENOMINATOR),
-        ({**GANZHOU, 2: (25, 49.7, NAN)}, PositionProblem.ZERO_DENOMINATOR),
-        ({2: GANZHOU[2], 4: GANZHOU[4]}, PositionProblem.NO_REFERENCES),
-        ({**GANZHOU, 1: ""}, PositionProblem.NO_REFERENCES),
-        ({**GANZHOU, 1: "null"}, PositionProblem.NO_REFERENCES),
-        ({**GANZHOU, 1: "E", 3: "N"}, PositionProblem.NO_REFERENCES),
-        ({**GANZHOU, 3: ("E", "E")}, PositionProblem.NO_REFERENCES),
-        ({**GANZHOU, 2: (25, 49)}, PositionProblem.MALFORMED),
-        ({**GANZHOU, 2: 25}, PositionProblem.MALFORMED),
-        ({**GANZHOU, 2: (25, 49, 45, 18)}, PositionProblem.MALFORMED),
-        ({**GANZHOU, 2: "25.829"}, PositionProblem.MALFORMED),
-        ({**GANZHOU, 2: b"\x19\x31\x2d"}, PositionProblem.MALFORMED),
-        ({**GANZHOU, 2: (25, "49", 45)}, PositionProblem.MALFORMED),
-        ({**GANZHOU, 2: (True, True, True)}, PositionProblem.MALFORMED),
-        ({**GANZHOU, 2: (100, 0, 0)}, PositionProblem.OUT_OF_RANGE),
-        ({**GANZHOU, 4: (180, 0, 0.1)}, PositionProblem.OUT_OF_RANGE),
-        ({**GANZHOU, 2: (25, 75, 0)}, PositionProblem.OUT_OF_RANGE),
-        ({**GANZHOU, 2: (25, 0, 4000)}, PositionProblem.OUT_OF_RANGE),
-        ({**GANZHOU, 2: (-25, 49, 45)}, PositionProblem.OUT_OF_RANGE),
-        ({**GANZHOU, 2: (math.inf, 0, 0)}, PositionProblem.OUT_OF_RANGE),
-        ({**GANZHOU, 2: (10**400, 0, 0)}, PositionProblem.OUT_OF_RANGE),
-        ({**GANZHOU, 2: (0, 0, 0), 4: (0, 0, 0)}, PositionProblem.NULL_ISLAND),
+        ({}, ExifPositionProblem.ABSENT),
+        ({0: b"\2\3\0\0", 7: (1.0, 2.0, 3.0), 29: "2026:11:20"}, ExifPositionProblem.ABSENT),
+        ({1: "N", 3: "E"}, ExifPositionProblem.EMPTY),
+        ({1: "N", 2: (25.0, 1.0, 1.0), 3: "E"}, ExifPositionProblem.EMPTY),
+        ({**GANZHOU, 2: ()}, ExifPositionProblem.EMPTY),
+        ({**GANZHOU, 2: ""}, ExifPositionProblem.EMPTY),
+        ({2: (NAN, NAN, NAN), 4: (NAN, NAN, NAN), 5: b"\0"}, ExifPositionProblem.EMPTY),
+        ({**GANZHOU, 2: (NAN, NAN, NAN)}, ExifPositionProblem.ZERO_DENOMINATOR),
+        ({**GANZHOU, 4: (IFDRational(114), IFDRational(5, 0), IFDRational(1))}, ExifPositionProblem.ZERO_DENOMINATOR),
+        ({**GANZHOU, 2: (25, 49.7, NAN)}, ExifPositionProblem.ZERO_DENOMINATOR),
+        ({2: GANZHOU[2], 4: GANZHOU[4]}, ExifPositionProblem.NO_REFERENCES),
+        ({**GANZHOU, 1: ""}, ExifPositionProblem.NO_REFERENCES),
+        ({**GANZHOU, 1: "null"}, ExifPositionProblem.NO_REFERENCES),
+        ({**GANZHOU, 1: "E", 3: "N"}, ExifPositionProblem.NO_REFERENCES),
+        ({**GANZHOU, 3: ("E", "E")}, ExifPositionProblem.NO_REFERENCES),
+        ({**GANZHOU, 2: (25, 49)}, ExifPositionProblem.MALFORMED),
+        ({**GANZHOU, 2: 25}, ExifPositionProblem.MALFORMED),
+        ({**GANZHOU, 2: (25, 49, 45, 18)}, ExifPositionProblem.MALFORMED),
+        ({**GANZHOU, 2: "25.829"}, ExifPositionProblem.MALFORMED),
+        ({**GANZHOU, 2: b"\x19\x31\x2d"}, ExifPositionProblem.MALFORMED),
+        ({**GANZHOU, 2: (25, "49", 45)}, ExifPositionProblem.MALFORMED),
+        ({**GANZHOU, 2: (True, True, True)}, ExifPositionProblem.MALFORMED),
+        ({**GANZHOU, 2: (100, 0, 0)}, ExifPositionProblem.OUT_OF_RANGE),
+        ({**GANZHOU, 4: (180, 0, 0.1)}, ExifPositionProblem.OUT_OF_RANGE),
+        ({**GANZHOU, 2: (25, 75, 0)}, ExifPositionProblem.OUT_OF_RANGE),
+        ({**GANZHOU, 2: (25, 0, 4000)}, ExifPositionProblem.OUT_OF_RANGE),
+        ({**GANZHOU, 2: (-25, 49, 45)}, ExifPositionProblem.OUT_OF_RANGE),
+        ({**GANZHOU, 2: (math.inf, 0, 0)}, ExifPositionProblem.OUT_OF_RANGE),
+        ({**GANZHOU, 2: (10**400, 0, 0)}, ExifPositionProblem.OUT_OF_RANGE),
+        ({**GANZHOU, 2: (0, 0, 0), 4: (0, 0, 0)}, ExifPositionProblem.NULL_ISLAND),
     ],
 )
-def test_no_position_and_why(gps: dict[int, Any], problem: PositionProblem) -> None:
+def test_no_position_and_why(gps: dict[int, Any], problem: ExifPositionProblem) -> None:
     assert position(gps) is problem
 
 

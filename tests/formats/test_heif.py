@@ -10,9 +10,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from storage.formats import pictures
-from storage.formats.exif import PositionProblem
+from storage.formats.exif import ExifPositionProblem
 from storage.formats.reader import examine
-from storage.formats.results import Damage, Picture
+from storage.formats.results import Damage, ReadResult
 from tests.support.media_files import box, video, xmp
 from tests.support.picture_files import GPS, block, saved
 
@@ -27,8 +27,8 @@ MOTION = (
 
 
 @pytest.fixture
-def see(tmp_path: Path) -> Callable[[bytes], Picture]:
-    def look(data: bytes) -> Picture:
+def see(tmp_path: Path) -> Callable[[bytes], ReadResult]:
+    def look(data: bytes) -> ReadResult:
         path = tmp_path / "upload"
         path.write_bytes(data)
         picture = examine(path)
@@ -39,8 +39,8 @@ def see(tmp_path: Path) -> Callable[[bytes], Picture]:
 
 
 @pytest.mark.parametrize("format", ["HEIF", "AVIF", "JPEG", "PNG", "WEBP"])
-def test_exif_before_xmp_and_xmp_alone(see: Callable[[bytes], Picture], format: str) -> None:
-    def made(**options: Any) -> Picture:
+def test_exif_before_xmp_and_xmp_alone(see: Callable[[bytes], ReadResult], format: str) -> None:
+    def made(**options: Any) -> ReadResult:
         return see(saved(Image.new("RGB", (64, 48), RED), format, **options))
 
     if format == "PNG":
@@ -60,17 +60,17 @@ def test_exif_before_xmp_and_xmp_alone(see: Callable[[bytes], Picture], format: 
 
 
 @pytest.mark.parametrize("format", ["HEIF", "AVIF", "JPEG"])
-def test_a_void_fix_is_kept_and_never_used(see: Callable[[bytes], Picture], format: str) -> None:
+def test_a_void_fix_is_kept_and_never_used(see: Callable[[bytes], ReadResult], format: str) -> None:
     picture = see(saved(Image.new("RGB", (64, 48)), format, exif=block(GPS | {9: "V"}), xmp=xmp(PLACE)))
-    assert (picture.position, picture.position_problem) == (None, PositionProblem.VOID_FIX)
+    assert (picture.position, picture.position_problem) == (None, ExifPositionProblem.VOID_FIX)
     assert picture.stated == pytest.approx((25.829217, 114.933612), abs=1e-6)
     active = see(saved(Image.new("RGB", (64, 48)), format, exif=block(GPS | {9: "A"})))
     assert (active.position_problem, active.stated) == (None, None)
     alone = see(saved(Image.new("RGB", (64, 48)), format, xmp=xmp(PLACE + ' exif:GPSStatus="V"')))
-    assert (alone.position, alone.position_problem) == (None, PositionProblem.VOID_FIX)
+    assert (alone.position, alone.position_problem) == (None, ExifPositionProblem.VOID_FIX)
 
 
-def test_the_picture_is_never_turned_twice(see: Callable[[bytes], Picture]) -> None:
+def test_the_picture_is_never_turned_twice(see: Callable[[bytes], ReadResult]) -> None:
     """Phones write the turn into the container and leave it in EXIF beside."""
     image = Image.new("RGB", (96, 64), BLUE)
     image.paste(RED, (0, 0, 48, 64))
@@ -86,7 +86,7 @@ def test_the_picture_is_never_turned_twice(see: Callable[[bytes], Picture]) -> N
 @pytest.mark.parametrize("format", ["HEIF", "AVIF"])
 @pytest.mark.parametrize("tenths", [2, 5, 8])
 def test_a_cut_picture_keeps_what_stands_before_the_cut(
-    see: Callable[[bytes], Picture], format: str, tenths: int
+    see: Callable[[bytes], ReadResult], format: str, tenths: int
 ) -> None:
     noise = Image.effect_noise((400, 300), 80).convert("RGB")
     data = saved(noise, format, exif=block(GPS, tag_0110="Demo"))
@@ -94,7 +94,7 @@ def test_a_cut_picture_keeps_what_stands_before_the_cut(
     assert (picture.damage, picture.width, picture.height) == (Damage.TRUNCATED, 400, 300)
 
 
-def test_pixels_that_were_never_written_are_told(see: Callable[[bytes], Picture]) -> None:
+def test_pixels_that_were_never_written_are_told(see: Callable[[bytes], ReadResult]) -> None:
     """As after a copy that made room for the file and then broke off: libheif shows green, and says nothing."""
     whole = saved(Image.effect_noise((400, 300), 80).convert("RGB"), "HEIF", exif=block(GPS))
     at = whole.index(b"mdat") + 4
@@ -108,7 +108,7 @@ def still(packet: str = "", behind: bytes = b"") -> bytes:
     return saved(Image.new("RGB", (64, 48), RED), exif=block(GPS), **options) + behind
 
 
-def test_the_video_of_a_motion_photo_is_found(see: Callable[[bytes], Picture]) -> None:
+def test_the_video_of_a_motion_photo_is_found(see: Callable[[bytes], ReadResult]) -> None:
     movie, gain_map = video(), still()
     tail = b"\0\0\0\0SEFT trailer"
     item = '<C:Directory><rdf:Seq><rdf:li C:Item=""><C:Item I:Mime="video/mp4" I:Semantic="MotionPhoto" I:Length="%d"/>'
@@ -128,13 +128,13 @@ def test_the_video_of_a_motion_photo_is_found(see: Callable[[bytes], Picture]) -
             assert len(picture.thumbnails) == 2
 
 
-def test_what_is_only_announced_is_no_video(see: Callable[[bytes], Picture]) -> None:
+def test_what_is_only_announced_is_no_video(see: Callable[[bytes], ReadResult]) -> None:
     for data in (still(MOTION % ('G:MicroVideoOffset="300"', "")), still("", b"PK\3\4" + bytes(500)), still()):
         picture = see(data)
         assert (picture.motion_offset, picture.motion_bytes, picture.damage) == (None, None, None)
 
 
-def test_samsung_keeps_the_video_in_a_box(see: Callable[[bytes], Picture]) -> None:
+def test_samsung_keeps_the_video_in_a_box(see: Callable[[bytes], ReadResult]) -> None:
     data, movie = saved(Image.new("RGB", (64, 48)), "HEIF"), video()
     picture = see(data + box(b"mpvd", movie))
     assert (picture.motion_offset, picture.motion_bytes, picture.damage) == (len(data) + 8, len(movie), None)
@@ -142,7 +142,7 @@ def test_samsung_keeps_the_video_in_a_box(see: Callable[[bytes], Picture]) -> No
 
 @pytest.mark.parametrize("format", ["HEIF", "AVIF"])
 def test_more_pixels_than_are_decoded_cost_the_thumbnails_alone(
-    see: Callable[[bytes], Picture], monkeypatch: pytest.MonkeyPatch, format: str
+    see: Callable[[bytes], ReadResult], monkeypatch: pytest.MonkeyPatch, format: str
 ) -> None:
     monkeypatch.setattr(pictures, "DECODED_PIXELS", 64 * 48 - 1)
     picture = see(saved(Image.new("RGB", (64, 48), RED), format, exif=block(GPS, tag_010F="Demo")))

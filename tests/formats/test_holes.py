@@ -9,9 +9,9 @@ import av
 import pytest
 from PIL import Image
 
-from storage.formats.exif import PositionProblem
+from storage.formats.exif import ExifPositionProblem
 from storage.formats.reader import examine
-from storage.formats.results import Damage, Picture
+from storage.formats.results import Damage, ReadResult
 from tests.support.media_files import box, sound, video, xmp
 from tests.support.picture_files import saved
 
@@ -20,8 +20,8 @@ NOISE = Image.effect_noise((640, 480), 60).convert("RGB")
 
 
 @pytest.fixture
-def see(tmp_path: Path) -> Callable[[bytes], Picture]:
-    def look(data: bytes) -> Picture:
+def see(tmp_path: Path) -> Callable[[bytes], ReadResult]:
+    def look(data: bytes) -> ReadResult:
         path = tmp_path / "upload"
         path.write_bytes(data)
         return examine(path)
@@ -32,7 +32,7 @@ def see(tmp_path: Path) -> Callable[[bytes], Picture]:
 @pytest.mark.parametrize("format", ["JPEG", "WEBP", "HEIF"])
 @pytest.mark.parametrize("reach", [0.7, 1])
 def test_a_hole_in_a_picture_is_told_and_the_rest_shown(
-    see: Callable[[bytes], Picture], format: str, reach: float
+    see: Callable[[bytes], ReadResult], format: str, reach: float
 ) -> None:
     whole = saved(NOISE, format)
     assert (see(whole).damage, len(see(whole).thumbnails)) == (None, 2)
@@ -54,18 +54,18 @@ def test_a_hole_in_a_picture_is_told_and_the_rest_shown(
     ],
 )
 def test_a_blank_picture_is_whole(
-    see: Callable[[bytes], Picture], format: str, side: int, options: dict[str, Any]
+    see: Callable[[bytes], ReadResult], format: str, side: int, options: dict[str, Any]
 ) -> None:
     """Coders write nearly nothing but zeros for white paper."""
     picture = see(saved(Image.new("RGB", (side, side), "white"), format, **options))
     assert (picture.damage, len(picture.thumbnails)) == (None, 2)
 
 
-def test_zeros_behind_a_picture_are_no_hole(see: Callable[[bytes], Picture]) -> None:
+def test_zeros_behind_a_picture_are_no_hole(see: Callable[[bytes], ReadResult]) -> None:
     assert see(saved(NOISE) + bytes(10_000)).damage is None
 
 
-def test_half_a_webp_is_shown(see: Callable[[bytes], Picture]) -> None:
+def test_half_a_webp_is_shown(see: Callable[[bytes], ReadResult]) -> None:
     whole = saved(NOISE, "WEBP", quality=90)
     picture = see(whole[: len(whole) * 2 // 3])
     assert (picture.damage, len(picture.thumbnails)) == (Damage.TRUNCATED, 2)
@@ -84,7 +84,7 @@ def moved(format: str = "mp4", codec: str = "mpeg4") -> tuple[bytes, int, int]:
 @pytest.mark.parametrize("format", ["mp4", "mov", "3gp"])
 @pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
 def test_a_video_whose_later_frames_were_never_written_is_damaged(
-    see: Callable[[bytes], Picture], format: str, codec: str
+    see: Callable[[bytes], ReadResult], format: str, codec: str
 ) -> None:
     movie, start, end = moved(format, codec)
     assert see(movie).damage is None
@@ -93,13 +93,13 @@ def test_a_video_whose_later_frames_were_never_written_is_damaged(
     assert (picture.damage, picture.duration_ms) == (Damage.CORRUPT, 4000)
 
 
-def test_a_poster_is_kept_of_a_video_that_is_hollow_behind_it(see: Callable[[bytes], Picture]) -> None:
+def test_a_poster_is_kept_of_a_video_that_is_hollow_behind_it(see: Callable[[bytes], ReadResult]) -> None:
     movie, start, end = moved()
     middle = (start + end) // 2
     assert len(see(movie[:middle] + bytes(end - middle) + movie[end:]).thumbnails) == 2
 
 
-def test_a_sound_that_was_never_written_is_damaged(see: Callable[[bytes], Picture]) -> None:
+def test_a_sound_that_was_never_written_is_damaged(see: Callable[[bytes], ReadResult]) -> None:
     whole = sound("ipod", "aac", seconds=4)
     assert see(whole).damage is None
     at = whole.index(b"mdat") + 4
@@ -108,19 +108,19 @@ def test_a_sound_that_was_never_written_is_damaged(see: Callable[[bytes], Pictur
     assert see(whole[:middle] + bytes(end - middle) + whole[end:]).damage is Damage.CORRUPT
 
 
-def test_a_table_that_ends_early_is_damage(see: Callable[[bytes], Picture]) -> None:
+def test_a_table_that_ends_early_is_damage(see: Callable[[bytes], ReadResult]) -> None:
     movie = bytearray(moved()[0])
     at = movie.index(b"stsc") + 8
     movie[at : at + 4] = (2**31).to_bytes(4)
     assert see(bytes(movie)).damage is Damage.CORRUPT
 
 
-def test_a_recording_that_was_broken_off_tells_what_it_can(see: Callable[[bytes], Picture]) -> None:
+def test_a_recording_that_was_broken_off_tells_what_it_can(see: Callable[[bytes], ReadResult]) -> None:
     movie = video()
     rest = movie[: movie.rindex(b"moov") - 4]
     picture = see(rest)
     assert (picture.content_type, picture.damage) == ("video/mp4", Damage.TRUNCATED)
-    assert (picture.position, picture.position_problem) == (None, PositionProblem.ABSENT)
+    assert (picture.position, picture.position_problem) == (None, ExifPositionProblem.ABSENT)
     place = 'exif:GPSLatitude="25,49.75302N" exif:GPSLongitude="114,56.01672E" exif:DateTimeOriginal="2026-11-22T10:03:04+08:00"'
     told = see(rest + box(b"uuid", XMP_UUID, xmp(place)))
     assert told.damage is Damage.TRUNCATED
@@ -130,7 +130,7 @@ def test_a_recording_that_was_broken_off_tells_what_it_can(see: Callable[[bytes]
 
 
 @pytest.mark.parametrize("flags", ["frag_keyframe+empty_moov", "frag_keyframe+empty_moov+default_base_moof+dash"])
-def test_a_video_in_fragments_lasts_as_long_as_they_do(see: Callable[[bytes], Picture], flags: str) -> None:
+def test_a_video_in_fragments_lasts_as_long_as_they_do(see: Callable[[bytes], ReadResult], flags: str) -> None:
     stream = io.BytesIO()
     with av.open(stream, "w", format="mp4", options={"movflags": flags}) as movie:
         track = movie.add_stream("mpeg4", rate=10)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from api.media.verification import facts_of
-from storage.formats.results import Damage, Picture
+from storage.formats.results import Damage, ReadResult
 from storage.formats.sandbox import Decoder
 from tests.support.hostile_files import others, page_of, pictures
 from tests.support.picture_files import saved
@@ -37,7 +37,7 @@ def peak(pid: int | None) -> int:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")), 0)
 
 
-def verdict(picture: Picture) -> str:
+def verdict(picture: ReadResult) -> str:
     if picture.damage is None:
         return "readable"
     return "unsupported" if picture.content_type is None and picture.damage is Damage.UNSUPPORTED else "damaged"

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from storage.formats.exif import Position, PositionProblem
+from storage.formats.exif import ExifPositionProblem, Position
 from storage.formats.image_containers import Container, scan
 from storage.formats.pictures import examine
-from storage.formats.results import Picture
+from storage.formats.results import ReadResult
 from tests.support.picture_files import GPS, block, png, saved, webp_chunk
 
 EXIF = block(GPS, tag_0110="Demo")
@@ -23,7 +23,7 @@ FROM_EXIF, FROM_XMP = Position(25.82921667, 114.933612), Position(26.5, 115.5)
 ROW = b"\0\0"
 
 
-def see(tmp_path: Path, data: bytes) -> Picture:
+def see(tmp_path: Path, data: bytes) -> ReadResult:
     (tmp_path / "upload").write_bytes(data)
     return examine(tmp_path / "upload")
 
@@ -90,9 +90,9 @@ def test_the_problem_that_is_told_is_the_one_that_explains(tmp_path: Path) -> No
     null_island = {**GPS, 2: (0.0, 0.0, 0.0), 4: (0.0, 0.0, 0.0)}
     bad_xmp = XMP.replace(b"26,30.0N", b"96,30.0N")
     for exif, xmp, problem in (
-        (block(null_island), bad_xmp, PositionProblem.NULL_ISLAND),
-        (block(), bad_xmp, PositionProblem.OUT_OF_RANGE),
-        (block(), b"", PositionProblem.ABSENT),
+        (block(null_island), bad_xmp, ExifPositionProblem.NULL_ISLAND),
+        (block(), bad_xmp, ExifPositionProblem.OUT_OF_RANGE),
+        (block(), b"", ExifPositionProblem.ABSENT),
     ):
         assert see(tmp_path, saved(Image.new("L", (8, 8)), exif=exif, xmp=xmp)).position_problem is problem
 

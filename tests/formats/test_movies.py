@@ -11,10 +11,10 @@ from PIL import Image
 
 from schema.checks.similarity import coarse_bits_apart, detail_bits_apart
 from scripts.demo.scenes import draw_scene
-from storage.formats.exif import Position, PositionProblem
+from storage.formats.exif import ExifPositionProblem, Position
 from storage.formats.movie_metadata import iso_6709
 from storage.formats.reader import examine
-from storage.formats.results import Damage, Picture, from_json, to_json
+from storage.formats.results import Damage, ReadResult, from_json, to_json
 from tests.support.media_files import box, edited, keys, loci, sound, video, with_matrix, xmp, xyz
 
 XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
@@ -22,24 +22,24 @@ GANZHOU = (25.829217, 114.933612)
 
 
 @pytest.fixture
-def see(tmp_path: Path) -> Callable[[bytes], Picture]:
-    def look(data: bytes) -> Picture:
+def see(tmp_path: Path) -> Callable[[bytes], ReadResult]:
+    def look(data: bytes) -> ReadResult:
         path = tmp_path / "upload"
         path.write_bytes(data)
         picture = examine(path)
         assert path.read_bytes() == data
-        assert from_json(to_json(picture), Picture) == picture
+        assert from_json(to_json(picture), ReadResult) == picture
         return picture
 
     return look
 
 
 @pytest.mark.parametrize(("format", "type"), [("mp4", "video/mp4"), ("mov", "video/quicktime"), ("3gp", "video/3gpp")])
-def test_a_video_is_measured_and_shown(see: Callable[[bytes], Picture], format: str, type: str) -> None:
+def test_a_video_is_measured_and_shown(see: Callable[[bytes], ReadResult], format: str, type: str) -> None:
     picture = see(video(format))
     assert (picture.content_type, picture.duration_ms, picture.rotation, picture.damage) == (type, 500, 0, None)
     assert (picture.width, picture.height, picture.display_width, picture.display_height) == (96, 64, 96, 64)
-    assert picture.position_problem is PositionProblem.ABSENT
+    assert picture.position_problem is ExifPositionProblem.ABSENT
     assert [(each.width, each.height) for each in picture.thumbnails] == [(96, 64)] * 2
 
 
@@ -56,7 +56,7 @@ TURNS = {
 
 
 @pytest.mark.parametrize("turn", TURNS)
-def test_a_poster_is_upright(see: Callable[[bytes], Picture], turn: int) -> None:
+def test_a_poster_is_upright(see: Callable[[bytes], ReadResult], turn: int) -> None:
     (a, b, c, d), rotation = TURNS[turn]
     one = 0x10000
     matrix = (a * one, b * one, 0, c * one, d * one, 0, 0, 0, 0x40000000)
@@ -95,7 +95,7 @@ def test_a_poster_is_upright(see: Callable[[bytes], Picture], turn: int) -> None
     ids=range(9),
 )
 def test_a_position_from_every_atom(
-    see: Callable[[bytes], Picture], extra: bytes, source: str, altitude: float | None
+    see: Callable[[bytes], ReadResult], extra: bytes, source: str, altitude: float | None
 ) -> None:
     picture = see(edited(video(), lambda moov: moov + extra))
     assert picture.damage is None
@@ -106,7 +106,7 @@ def test_a_position_from_every_atom(
     assert picture.position.altitude_metres == altitude
 
 
-def test_a_position_from_the_packet_beside_the_movie(see: Callable[[bytes], Picture]) -> None:
+def test_a_position_from_the_packet_beside_the_movie(see: Callable[[bytes], ReadResult]) -> None:
     packet = box(b"uuid", XMP_UUID, xmp('exif:GPSLatitude="25,49.75302N" exif:GPSLongitude="114,56.01672E"'))
     assert (see(video() + packet).position_source, see(video()).position_source) == ("XMP", None)
 
@@ -114,17 +114,17 @@ def test_a_position_from_the_packet_beside_the_movie(see: Callable[[bytes], Pict
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("+00.0000+000.0000/", PositionProblem.NULL_ISLAND),
-        ("+95.0000+114.0000/", PositionProblem.OUT_OF_RANGE),
-        ("+25.0000+181.0000/", PositionProblem.OUT_OF_RANGE),
-        ("+25+114/", PositionProblem.MALFORMED),
-        ("+2575.1+11400.1/", PositionProblem.MALFORMED),
-        ("25.8,114.9", PositionProblem.MALFORMED),
-        ("", PositionProblem.EMPTY),
-        ("+" + "9" * 400 + ".1+1.1/", PositionProblem.MALFORMED),
+        ("+00.0000+000.0000/", ExifPositionProblem.NULL_ISLAND),
+        ("+95.0000+114.0000/", ExifPositionProblem.OUT_OF_RANGE),
+        ("+25.0000+181.0000/", ExifPositionProblem.OUT_OF_RANGE),
+        ("+25+114/", ExifPositionProblem.MALFORMED),
+        ("+2575.1+11400.1/", ExifPositionProblem.MALFORMED),
+        ("25.8,114.9", ExifPositionProblem.MALFORMED),
+        ("", ExifPositionProblem.EMPTY),
+        ("+" + "9" * 400 + ".1+1.1/", ExifPositionProblem.MALFORMED),
     ],
 )
-def test_no_false_position(text: str, problem: PositionProblem) -> None:
+def test_no_false_position(text: str, problem: ExifPositionProblem) -> None:
     assert iso_6709(text) is problem
 
 
@@ -132,7 +132,7 @@ def test_signs_and_short_figures() -> None:
     assert iso_6709("-25.8292-0.0806/") == Position(-25.8292, -0.0806)
 
 
-def test_the_moment_of_capture_and_the_header_are_told_apart(see: Callable[[bytes], Picture]) -> None:
+def test_the_moment_of_capture_and_the_header_are_told_apart(see: Callable[[bytes], ReadResult]) -> None:
     said = keys(creationdate="2026-11-20T14:07:09+0800", make="Apple", model="iPhone X", software="12.1.2")
     stamp = (2_082_844_800 + 1_795_000_000).to_bytes(4)
     plain = edited(video(), lambda moov: moov[:12] + stamp + moov[16:] + said)
@@ -146,14 +146,14 @@ def test_the_moment_of_capture_and_the_header_are_told_apart(see: Callable[[byte
 
 
 @pytest.mark.parametrize("tenths", range(1, 10))
-def test_a_cut_video_is_told(see: Callable[[bytes], Picture], tenths: int) -> None:
+def test_a_cut_video_is_told(see: Callable[[bytes], ReadResult], tenths: int) -> None:
     whole = video()
     picture = see(whole[: len(whole) * tenths // 10])
     assert picture.damage is Damage.TRUNCATED
     assert picture.content_type == "video/mp4"
 
 
-def test_a_movie_whose_samples_are_missing_is_told(see: Callable[[bytes], Picture]) -> None:
+def test_a_movie_whose_samples_are_missing_is_told(see: Callable[[bytes], ReadResult]) -> None:
     whole = video()
     at = whole.rindex(b"moov") - 4
     first = see(whole[: int.from_bytes(whole[:4])] + whole[at:])
@@ -165,13 +165,13 @@ def test_a_movie_whose_samples_are_missing_is_told(see: Callable[[bytes], Pictur
     assert see(moved).damage is Damage.CORRUPT
 
 
-def test_a_duration_that_no_phone_films_is_not_believed(see: Callable[[bytes], Picture]) -> None:
+def test_a_duration_that_no_phone_films_is_not_believed(see: Callable[[bytes], ReadResult]) -> None:
     huge = edited(video(), lambda moov: moov[:20] + (1).to_bytes(4) + (2**32 - 2).to_bytes(4) + moov[28:])
     duration = see(huge).duration_ms
     assert duration is None or duration <= 500  # the track's own
 
 
-def test_sound_under_a_video_s_brand_is_sound(see: Callable[[bytes], Picture]) -> None:
+def test_sound_under_a_video_s_brand_is_sound(see: Callable[[bytes], ReadResult]) -> None:
     picture = see(sound("mp4", "aac"))
     assert (picture.content_type, picture.width, picture.thumbnails, picture.damage) == ("audio/mp4", None, (), None)
     assert picture.duration_ms == pytest.approx(1000, abs=60)
@@ -191,7 +191,7 @@ def filmed(codec: str, format: str, seed: int) -> bytes:
     return stream.getvalue()
 
 
-def test_a_video_that_was_encoded_again_is_like_its_original(see: Callable[[bytes], Picture]) -> None:
+def test_a_video_that_was_encoded_again_is_like_its_original(see: Callable[[bytes], ReadResult]) -> None:
     first, again, other = (
         see(filmed(*how)).likeness for how in (("mpeg4", "mp4", 21), ("libx264", "mov", 21), ("mpeg4", "mp4", 22))
     )

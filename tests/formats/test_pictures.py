@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from storage.formats.pictures import examine
-from storage.formats.results import Picture, from_json, to_json
+from storage.formats.results import ReadResult, from_json, to_json
 from tests.support.picture_files import GPS, block, png, saved
 
 PHOTOS = Path(__file__).parents[3] / "shared/data/photos"
@@ -20,14 +20,14 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "upload"
 
 
-def see(file: Path, data: bytes) -> Picture:
+def see(file: Path, data: bytes) -> ReadResult:
     file.write_bytes(data)
     picture = examine(file)
-    assert from_json(to_json(picture), Picture) == picture
+    assert from_json(to_json(picture), ReadResult) == picture
     return picture
 
 
-def thumbnail(picture: Picture, place: int = 0) -> Image.Image:
+def thumbnail(picture: ReadResult, place: int = 0) -> Image.Image:
     return Image.open(io.BytesIO(picture.thumbnails[place].data))
 
 

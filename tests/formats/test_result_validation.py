@@ -12,7 +12,7 @@ from schema.checks.similarity import Likeness
 from storage.formats.exif import Position
 from storage.formats.pictures import examine
 from storage.formats.result_validation import is_plausible
-from storage.formats.results import Damage, Picture, Thumbnail
+from storage.formats.results import Damage, ReadResult, RenderedThumbnail
 from storage.formats.sandbox import Decoder
 from tests.support.picture_files import GPS, block, saved
 
@@ -43,10 +43,10 @@ LIES: list[dict[str, Any]] = [
     {"position": Position(25.0, 114.0, altitude_metres=1e9)},
     {"position": Position(25.0, 114.0, accuracy_metres=-1.0)},
     {"position": Position(25.0, 114.0, datum="x" * 300)},
-    {"thumbnails": (Thumbnail(10, 10, "text/html", JPEG),)},
-    {"thumbnails": (Thumbnail(10, 10, "image/jpeg", b"<script>"),)},
-    {"thumbnails": (Thumbnail(10**9, 10, "image/jpeg", JPEG),)},
-    {"thumbnails": (Thumbnail(10, 10, "image/jpeg", JPEG),) * 3},
+    {"thumbnails": (RenderedThumbnail(10, 10, "text/html", JPEG),)},
+    {"thumbnails": (RenderedThumbnail(10, 10, "image/jpeg", b"<script>"),)},
+    {"thumbnails": (RenderedThumbnail(10**9, 10, "image/jpeg", JPEG),)},
+    {"thumbnails": (RenderedThumbnail(10, 10, "image/jpeg", JPEG),) * 3},
     {"likeness": (Likeness(0, 2**63, "0" * 64),)},
     {"likeness": (Likeness(10**6, 0, "0" * 64),)},
     {"likeness": (Likeness(0, 0, "zz"),)},
@@ -55,13 +55,13 @@ LIES: list[dict[str, Any]] = [
 ]
 
 
-def lie(path: Path) -> Picture:
+def lie(path: Path) -> ReadResult:
     """What the child runs here: everything is true but a side that no picture has."""
     return replace(examine(path), width=2**62) if path.name == "lie" else examine(path)
 
 
 @pytest.fixture
-def honest(tmp_path: Path) -> Picture:
+def honest(tmp_path: Path) -> ReadResult:
     path = tmp_path / "honest"
     path.write_bytes(
         saved(
@@ -71,20 +71,20 @@ def honest(tmp_path: Path) -> Picture:
     return examine(path)
 
 
-def test_what_readers_say_is_plausible(honest: Picture) -> None:
+def test_what_readers_say_is_plausible(honest: ReadResult) -> None:
     assert honest.likeness
     assert honest.position
     assert len(honest.thumbnails) == 2
     assert is_plausible(honest)
-    assert is_plausible(Picture())
+    assert is_plausible(ReadResult())
 
 
 @pytest.mark.parametrize("fields", LIES, ids=",".join)
-def test_what_no_reader_can_say_is_not(honest: Picture, fields: dict[str, Any]) -> None:
+def test_what_no_reader_can_say_is_not(honest: ReadResult, fields: dict[str, Any]) -> None:
     assert not is_plausible(replace(honest, **fields))
 
 
-async def test_a_lie_costs_its_file_and_the_child(tmp_path: Path, honest: Picture) -> None:
+async def test_a_lie_costs_its_file_and_the_child(tmp_path: Path, honest: ReadResult) -> None:
     for name in ("lie", "truth"):
         (tmp_path / name).write_bytes((tmp_path / "honest").read_bytes())
     async with Decoder(work="tests.formats.test_result_validation:lie") as decoder:

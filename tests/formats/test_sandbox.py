@@ -14,15 +14,15 @@ import pytest
 from PIL import Image
 
 from storage.formats.pictures import examine
-from storage.formats.results import Damage, Picture, from_json
-from storage.formats.sandbox import Decoder, DecoderUnavailable
+from storage.formats.results import Damage, ReadResult, from_json
+from storage.formats.sandbox import Decoder, DecoderUnavailableError
 from tests.support.picture_files import GPS, block, saved
 
 pytestmark = pytest.mark.anyio
 MIB = 2**20
 
 
-def act(path: Path) -> Picture:
+def act(path: Path) -> ReadResult:
     """What the child runs here: a file that begins with an order is obeyed, any other one examined."""
     orders: dict[bytes, Callable[[], object]] = {
         b"hang": lambda: _hang(path),
@@ -35,10 +35,10 @@ def act(path: Path) -> Picture:
     }
     order = path.read_bytes()[:5]
     if order == b"speak":
-        return Picture(model=os.environ.get("MINGCHA_S3_SECRET_KEY", "nothing"))
+        return ReadResult(model=os.environ.get("MINGCHA_S3_SECRET_KEY", "nothing"))
     if order in orders:
         orders[order]()
-        return Picture(model="obeyed")
+        return ReadResult(model="obeyed")
     return examine(path)
 
 
@@ -47,8 +47,8 @@ def _hang(path: Path) -> None:
     time.sleep(600)
 
 
-def tell(path: Path) -> Picture:
-    return Picture(content_type="image/jpeg", model=f"facts of {path.name}")
+def tell(path: Path) -> ReadResult:
+    return ReadResult(content_type="image/jpeg", model=f"facts of {path.name}")
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ async def test_one_decoder_serves_one_after_the_other(decoder: Decoder, tmp_path
 async def test_a_fault_costs_one_picture_and_not_its_facts(
     decoder: Decoder, photo: Path, order: Callable[[bytes], Path], words: bytes, damage: Damage
 ) -> None:
-    assert await decoder.examine(order(words)) == Picture(
+    assert await decoder.examine(order(words)) == ReadResult(
         "image/jpeg", model=f"facts of {words.decode()}", damage=damage
     )
     assert (await decoder.examine(photo)).damage is None
@@ -214,7 +214,7 @@ async def test_a_picture_too_large_for_the_cap_is_told(tmp_path: Path, photo: Pa
 )
 async def test_what_is_no_picture_is_not_taken_for_one(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
-        from_json(text.encode(), Picture)
+        from_json(text.encode(), ReadResult)
 
 
 async def test_a_path_that_is_not_there_is_no_damage(decoder: Decoder, tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ async def test_a_path_that_is_not_there_is_no_damage(decoder: Decoder, tmp_path:
 
 async def test_a_child_that_cannot_start_is_no_damage(photo: Path) -> None:
     async with Decoder(work="tests.no_such_module:act") as decoder:
-        with pytest.raises(DecoderUnavailable):
+        with pytest.raises(DecoderUnavailableError):
             await decoder.examine(photo)
         assert decoder.pid is None
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.formats.exif import Position, PositionProblem, WallTime
+from storage.formats.exif import ExifPositionProblem, Position, WallTime
 from storage.formats.xmp import XmpFacts, read_xmp
 
 NOTHING = XmpFacts()
@@ -26,7 +26,7 @@ def packet(attributes: str = "", elements: str = "", beside: str = "") -> bytes:
 <?xpacket end="w"?>""".encode()
 
 
-def at(latitude: str, longitude: str, more: str = "") -> Position | PositionProblem:
+def at(latitude: str, longitude: str, more: str = "") -> Position | ExifPositionProblem:
     return read_xmp(packet(f'exif:GPSLatitude="{latitude}" exif:GPSLongitude="{longitude}" {more}')).position
 
 
@@ -76,27 +76,27 @@ def test_references_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("latitude", "longitude", "problem"),
     [
-        ("25.829217", "114.933612", PositionProblem.NO_REFERENCES),
-        ("25.8E", "114.9N", PositionProblem.NO_REFERENCES),
-        ("25N", "114E", PositionProblem.MALFORMED),
-        ("-25.8N", "114.9E", PositionProblem.MALFORMED),
-        ("25/1,49/1,45/1N", "114.9E", PositionProblem.MALFORMED),
-        ("nanN", "114.9E", PositionProblem.MALFORMED),
-        ("1e1N", "114.9E", PositionProblem.MALFORMED),
-        ("٢٥.٨N", "114.9E", PositionProblem.MALFORMED),
-        ("95.5N", "114.9E", PositionProblem.OUT_OF_RANGE),
-        ("25.5N", "180,0.1E", PositionProblem.OUT_OF_RANGE),
-        ("25,75.0N", "114.9E", PositionProblem.OUT_OF_RANGE),
-        ("0,0.0N", "0,0.0E", PositionProblem.NULL_ISLAND),
+        ("25.829217", "114.933612", ExifPositionProblem.NO_REFERENCES),
+        ("25.8E", "114.9N", ExifPositionProblem.NO_REFERENCES),
+        ("25N", "114E", ExifPositionProblem.MALFORMED),
+        ("-25.8N", "114.9E", ExifPositionProblem.MALFORMED),
+        ("25/1,49/1,45/1N", "114.9E", ExifPositionProblem.MALFORMED),
+        ("nanN", "114.9E", ExifPositionProblem.MALFORMED),
+        ("1e1N", "114.9E", ExifPositionProblem.MALFORMED),
+        ("٢٥.٨N", "114.9E", ExifPositionProblem.MALFORMED),
+        ("95.5N", "114.9E", ExifPositionProblem.OUT_OF_RANGE),
+        ("25.5N", "180,0.1E", ExifPositionProblem.OUT_OF_RANGE),
+        ("25,75.0N", "114.9E", ExifPositionProblem.OUT_OF_RANGE),
+        ("0,0.0N", "0,0.0E", ExifPositionProblem.NULL_ISLAND),
     ],
 )
-def test_no_position_and_why(latitude: str, longitude: str, problem: PositionProblem) -> None:
+def test_no_position_and_why(latitude: str, longitude: str, problem: ExifPositionProblem) -> None:
     assert at(latitude, longitude) is problem
 
 
 def test_half_a_position_is_none() -> None:
-    assert read_xmp(packet('exif:GPSLatitude="25.8N"')).position is PositionProblem.EMPTY
-    assert read_xmp(packet('exif:GPSLongitude="114.9E"')).position is PositionProblem.EMPTY
+    assert read_xmp(packet('exif:GPSLatitude="25.8N"')).position is ExifPositionProblem.EMPTY
+    assert read_xmp(packet('exif:GPSLongitude="114.9E"')).position is ExifPositionProblem.EMPTY
 
 
 def test_bad_company_does_no_harm() -> None:

@@ -13,7 +13,7 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from api.graphql.endpoint import GraphQLEndpoint
-from api.http.compression import LEAST_BYTES
+from api.http.compression import MIN_BYTES
 from api.http.content_encodings import decoded, encoded
 from api.http.responses import GRAPHQL_JSON, JSON
 from api.server.app import create_app
@@ -212,7 +212,7 @@ async def test_tokens_are_sent_plain_and_data_compressed(world: World) -> None:
             json={"query": text_of("MyReports"), "variables": {}},
             headers={"authorization": f"Bearer {token}"},
         )
-    assert len(signed_in.content) > LEAST_BYTES
+    assert len(signed_in.content) > MIN_BYTES
     assert "content-encoding" not in signed_in.headers
     assert mine.headers["content-encoding"] == "zstd"
     assert len(mine.json()["data"]["observations"]["edges"]) == 3

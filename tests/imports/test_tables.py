@@ -10,8 +10,8 @@ from typing import Any
 import openpyxl
 import pytest
 
-from api.imports.spreadsheets import Unreadable, read_sheet
-from api.imports.tables import BadTable, Column, Table, letter_of, read_table
+from api.imports.spreadsheets import UnreadableSpreadsheetError, read_sheet
+from api.imports.tables import BadTableError, Column, ImportTable, letter_of, read_table
 
 COLUMNS = (
     Column("code", ("code", "代码"), required=True, is_code=True, most=20),
@@ -36,7 +36,7 @@ def xlsx(path: Path, rows: Sequence[Sequence[Any]]) -> Any:
     return book
 
 
-def read(path: Path) -> Table:
+def read(path: Path) -> ImportTable:
     table = read_table(path, COLUMNS)
     table.check()
     return table
@@ -104,7 +104,7 @@ def test_every_fault_of_a_file_is_found_with_row_and_column(tmp_path: Path) -> N
         ["360704" * 4, "", "#REF!", None, "stray"],
     ]
     xlsx(path, rows).save(path)
-    with pytest.raises(BadTable) as bad:
+    with pytest.raises(BadTableError) as bad:
         read(path)
     found = [(fault.row, letter_of(fault.column), fault.title, fault.sentence.split()[0]) for fault in bad.value.faults]
     assert found == [
@@ -123,7 +123,7 @@ def test_every_fault_of_a_file_is_found_with_row_and_column(tmp_path: Path) -> N
 def test_a_code_that_excel_shortened_is_a_fault(tmp_path: Path) -> None:
     path = tmp_path / "units.csv"
     path.write_bytes(csv_bytes([ROWS[0], ["3.60703E+11", "南康区", ""]]))
-    with pytest.raises(BadTable, match=r"row 2, column A \(代码\): The cell was shortened by Excel"):
+    with pytest.raises(BadTableError, match=r"row 2, column A \(代码\): The cell was shortened by Excel"):
         read(path)
 
 
@@ -133,14 +133,14 @@ def test_merged_cells_are_refused_by_name(tmp_path: Path, merged: str) -> None:
     book = xlsx(path, ROWS)
     book.active.merge_cells(merged)
     book.save(path)
-    with pytest.raises(Unreadable, match=f"merged cells .{merged}."):
+    with pytest.raises(UnreadableSpreadsheetError, match=f"merged cells .{merged}."):
         read_sheet(path)
 
 
 def test_missing_and_doubled_columns_are_faults_and_unknown_ones_remarks(tmp_path: Path) -> None:
     path = tmp_path / "units.csv"
     path.write_bytes(csv_bytes([["代码", "code", "备注"], ["360703", "360703", "x"]]))
-    with pytest.raises(BadTable) as bad:
+    with pytest.raises(BadTableError) as bad:
         read(path)
     assert [str(fault) for fault in bad.value.faults] == [
         "row 1: The column “name / 名称” is missing: its title stands in the first row.",
@@ -175,12 +175,12 @@ def test_only_the_first_sheet_is_read_and_said_so(tmp_path: Path) -> None:
 def test_what_is_no_table_is_refused_in_a_sentence(tmp_path: Path, content: bytes, says: str) -> None:
     path = tmp_path / "units"
     path.write_bytes(content)
-    with pytest.raises(Unreadable, match=says):
+    with pytest.raises(UnreadableSpreadsheetError, match=says):
         read(path)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(Unreadable, match=r"units\.csv can't be read: No such file"):
+    with pytest.raises(UnreadableSpreadsheetError, match=r"units\.csv can't be read: No such file"):
         read(tmp_path / "units.csv")
 
 

@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from api.jobs.concurrency import many_hands
+from api.jobs.concurrency import run_concurrently
 
 
 async def test_what_becomes_free_while_another_is_asked_for_is_not_left() -> None:
@@ -31,7 +31,7 @@ async def test_what_becomes_free_while_another_is_asked_for_is_not_left() -> Non
         ended.set()
 
     with anyio.fail_after(10):
-        await many_hands(claim, do, most=4)
+        await run_concurrently(claim, do, most=4)
     assert done == ["first", "second"]
 
 
@@ -47,5 +47,5 @@ async def test_a_piece_that_fails_takes_no_other_along() -> None:
         done.append(piece)
 
     with pytest.raises(ZeroDivisionError):
-        await many_hands(claim, do, most=3)
+        await run_concurrently(claim, do, most=3)
     assert set(done) >= {1}

@@ -11,12 +11,12 @@ from xml.etree import ElementTree
 
 from mobile_contract.kit.clauses import CLAUSES
 from mobile_contract.kit.main import examine
-from mobile_contract.kit.results import Finding, Verdict
+from mobile_contract.kit.results import ClauseResult, ClauseVerdict
 from mobile_contract.kit.runner import chosen
 from tests.support.fault_proxy import faulty
 from tests.support.phone_sessions import PASSWORD
 from tests.support.planted_faults import FAULTS
-from tests.support.running_product import Served
+from tests.support.running_product import RunningProduct
 
 ROOT = Path(__file__).parents[2]
 PROTOCOL = ROOT / "docs" / "protocol.md"
@@ -24,7 +24,7 @@ CLAUSE = re.compile(r"^- \*\*([A-Z]\d+)\*\* ● (.+(?:\n  .+)*)$", re.MULTILINE)
 """A clause has one sentence a line."""
 
 
-def examined(address: str, conforming: Served, *only: str, seconds: float = 20) -> list[Finding]:
+def examined(address: str, conforming: RunningProduct, *only: str, seconds: float = 20) -> list[ClauseResult]:
     """What the kit finds, as people who are new."""
     user, other, officer = (conforming.person(like) for like in ("inspector", "inspector2", "officer"))
     passwords = dict.fromkeys((user, other, officer), PASSWORD)
@@ -43,7 +43,7 @@ def ran(address: str, *given: str, password: str = PASSWORD) -> subprocess.Compl
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_the_command_reports_to_people_and_to_machines(conforming: Served, tmp_path: Path) -> None:
+def test_the_command_reports_to_people_and_to_machines(conforming: RunningProduct, tmp_path: Path) -> None:
     name, report = conforming.person(), tmp_path / "kit.xml"
     done = ran(conforming.own_address, "--user", name, "--only", "W1,W2,C4", "--junit", str(report))
     assert done.returncode == 3, done.stdout + done.stderr
@@ -57,7 +57,7 @@ def test_the_command_reports_to_people_and_to_machines(conforming: Served, tmp_p
     assert [(each["id"], each["verdict"]) for each in json.loads(told.stdout)] == [("W1", "HOLDS")]
 
 
-def test_a_broken_clause_is_the_commands_exit_code(conforming: Served) -> None:
+def test_a_broken_clause_is_the_commands_exit_code(conforming: RunningProduct) -> None:
     [gaps] = [fault for fault in FAULTS if fault.breaks == "K2"]
     with faulty(conforming.own_address, gaps) as address:
         done = ran(address, "--user", conforming.person(), "--only", "K")
@@ -66,7 +66,7 @@ def test_a_broken_clause_is_the_commands_exit_code(conforming: Served) -> None:
     assert re.search(r"K2 .*BROKEN", done.stdout)
 
 
-def test_what_keeps_the_kit_from_trying_is_no_broken_clause(conforming: Served) -> None:
+def test_what_keeps_the_kit_from_trying_is_no_broken_clause(conforming: RunningProduct) -> None:
     name = conforming.person()
     wrong = ran(conforming.own_address, "--user", name, "--only", "W1", password="wrong")
     nobody = ran("http://127.0.0.1:9", "--user", name, "--only", "W1")
@@ -75,6 +75,6 @@ def test_what_keeps_the_kit_from_trying_is_no_broken_clause(conforming: Served) 
     assert "can't sign in" in wrong.stdout + wrong.stderr
 
 
-def test_all_holds_of_the_product(conforming: Served) -> None:
+def test_all_holds_of_the_product(conforming: RunningProduct) -> None:
     findings = examined(conforming.own_address, conforming, seconds=8)
-    assert [(each.id, each.seen) for each in findings if each.verdict is not Verdict.HOLDS] == []
+    assert [(each.id, each.seen) for each in findings if each.verdict is not ClauseVerdict.HOLDS] == []

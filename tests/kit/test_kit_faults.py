@@ -4,21 +4,21 @@ import re
 
 import pytest
 
-from mobile_contract.kit.results import Verdict
+from mobile_contract.kit.results import ClauseVerdict
 from tests.kit.test_kit import examined
-from tests.support.fault_proxy import Fault, faulty
+from tests.support.fault_proxy import PlantedFault, faulty
 from tests.support.planted_faults import FAULTS
-from tests.support.running_product import Served
+from tests.support.running_product import RunningProduct
 
 SECONDS = 8.0
 """What the kit waits for: the same with the fault and without, so that running out of it shows the fault and no haste."""
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_a_planted_fault_is_named_by_its_clause(conforming: Served, fault: Fault) -> None:
+def test_a_planted_fault_is_named_by_its_clause(conforming: RunningProduct, fault: PlantedFault) -> None:
     [before] = examined(conforming.own_address, conforming, fault.breaks, seconds=SECONDS)
-    assert (before.id, before.verdict) == (fault.breaks, Verdict.HOLDS), before
+    assert (before.id, before.verdict) == (fault.breaks, ClauseVerdict.HOLDS), before
     with faulty(conforming.own_address, fault) as address:
         findings = examined(address, conforming, fault.breaks, seconds=SECONDS)
-    assert [(each.id, each.verdict) for each in findings] == [(fault.breaks, Verdict.BROKEN)], findings
+    assert [(each.id, each.verdict) for each in findings] == [(fault.breaks, ClauseVerdict.BROKEN)], findings
     assert re.search(fault.seen, findings[0].seen), findings[0].seen

@@ -12,7 +12,7 @@ import pytest
 import api.media.announcements
 from api.graphql.context import clock
 from api.media.announcements import UNNAMED_FOR, sweep_unnamed
-from api.media.verification import MediaWork
+from api.media.verification import MediaVerifier
 from storage.formats.sandbox import Decoder
 from tests.media.test_media import JPEG, REQUEST, confirm, the_media, upload
 from tests.support.world import World, draft, medium, new_id
@@ -26,9 +26,9 @@ def driver() -> str:
 
 
 @pytest.fixture
-async def work(world: World, tmp_path: Path) -> AsyncIterator[MediaWork]:
+async def work(world: World, tmp_path: Path) -> AsyncIterator[MediaVerifier]:
     async with Decoder() as decoder:
-        yield MediaWork(world.store, decoder, tmp_path, clock)
+        yield MediaVerifier(world.store, decoder, tmp_path, clock)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ async def sweep(world: World, after: timedelta) -> None:
     await sweep_unnamed(world.store, world.context(None, later=after).now, lambda _: nullcontext())
 
 
-async def test_a_photo_may_come_first(world: World, work: MediaWork, http: httpx.AsyncClient) -> None:
+async def test_a_photo_may_come_first(world: World, work: MediaVerifier, http: httpx.AsyncClient) -> None:
     photo, id = medium(JPEG), new_id("obs")
     for _ in range(2):
         [result] = await ask(world, said(photo, id))
@@ -74,7 +74,7 @@ async def test_a_photo_may_come_first(world: World, work: MediaWork, http: httpx
 
 
 async def test_what_nothing_names_is_forgotten_with_its_bytes(
-    world: World, work: MediaWork, http: httpx.AsyncClient
+    world: World, work: MediaVerifier, http: httpx.AsyncClient
 ) -> None:
     photo, id = medium(JPEG), new_id("obs")
     [result] = await ask(world, said(photo, id))

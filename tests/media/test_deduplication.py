@@ -12,7 +12,7 @@ import pytest
 import api.media.deduplication
 from api.graphql.context import clock
 from api.media.announcements import UNNAMED_FOR, sweep_unnamed
-from api.media.verification import MediaWork
+from api.media.verification import MediaVerifier
 from schema.media.media import Media, MediaState
 from storage.formats.sandbox import Decoder
 from storage.s3.bucket_rules import Wishes, prepare
@@ -38,10 +38,10 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-async def work(world: World, tmp_path: Path) -> AsyncIterator[MediaWork]:
+async def work(world: World, tmp_path: Path) -> AsyncIterator[MediaVerifier]:
     await prepare(world.store.objects, Wishes(origins=(), abort_after_days=30, versioning=False))
     async with Decoder() as decoder:
-        yield MediaWork(world.store, decoder, tmp_path, clock)
+        yield MediaVerifier(world.store, decoder, tmp_path, clock)
 
 
 async def sent(world: World, http: httpx.AsyncClient) -> tuple[str, dict[str, Any]]:
@@ -72,7 +72,7 @@ async def bytes_at(world: World, key: str, folder: Path) -> bytes | None:
 
 @pytest.mark.parametrize("verified", [True, False], ids=["after it was verified", "before"])
 async def test_bytes_that_came_once_are_not_asked_for_again(
-    world: World, work: MediaWork, http: httpx.AsyncClient, tmp_path: Path, verified: bool
+    world: World, work: MediaVerifier, http: httpx.AsyncClient, tmp_path: Path, verified: bool
 ) -> None:
     _, first = await sent(world, http)
     if verified:
@@ -100,7 +100,7 @@ async def test_bytes_that_came_once_are_not_asked_for_again(
     assert head["ChecksumSHA256"]
 
 
-async def test_two_in_one_draft_and_a_replay(world: World, work: MediaWork, http: httpx.AsyncClient) -> None:
+async def test_two_in_one_draft_and_a_replay(world: World, work: MediaVerifier, http: httpx.AsyncClient) -> None:
     """Nothing has come yet: both get slots. Once one has, the same draft's replay asks for the other no more."""
     one, other = medium(JPEG), medium(JPEG)
     sent = draft(media=[one, other])
@@ -117,7 +117,7 @@ async def test_two_in_one_draft_and_a_replay(world: World, work: MediaWork, http
     assert (await kept(world, one)).state is MediaState.READY
 
 
-async def test_of_another_the_bytes_do_not_exist(world: World, work: MediaWork, http: httpx.AsyncClient) -> None:
+async def test_of_another_the_bytes_do_not_exist(world: World, work: MediaVerifier, http: httpx.AsyncClient) -> None:
     """Not for a colleague, not for the officer, not in another size: each gets the slot of bytes that nobody has."""
     await sent(world, http)
     assert await work.do_one()
@@ -134,7 +134,7 @@ async def test_of_another_the_bytes_do_not_exist(world: World, work: MediaWork, 
 
 @pytest.mark.parametrize("harm", ["gone", "other bytes", "rejected"])
 async def test_what_can_not_be_copied_is_asked_for_after_all(
-    world: World, work: MediaWork, http: httpx.AsyncClient, harm: str
+    world: World, work: MediaVerifier, http: httpx.AsyncClient, harm: str
 ) -> None:
     _, first = await sent(world, http)
     source = await kept(world, first)
@@ -159,7 +159,7 @@ async def test_what_can_not_be_copied_is_asked_for_after_all(
 
 
 async def test_a_copy_stands_when_what_it_was_made_of_is_forgotten(
-    world: World, work: MediaWork, http: httpx.AsyncClient, tmp_path: Path
+    world: World, work: MediaVerifier, http: httpx.AsyncClient, tmp_path: Path
 ) -> None:
     photo = medium(JPEG)
     [asked] = await ask(world, said(photo, new_id("obs")))

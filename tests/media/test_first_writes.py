@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from api.graphql.context import clock
-from api.media.verification import MediaWork
+from api.media.verification import MediaVerifier
 from schema.media.media import MediaRejection
 from schema.media.object_keys import medium_of, next_key
 from storage.formats.sandbox import Decoder
@@ -35,11 +35,11 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-async def work(world: World, tmp_path: Path) -> AsyncIterator[MediaWork]:
+async def work(world: World, tmp_path: Path) -> AsyncIterator[MediaVerifier]:
     found = await prepare(world.store.objects, Wishes(origins=(), abort_after_days=30, versioning=False))
     assert found[-1].state is State.ON
     async with Decoder() as decoder:
-        yield MediaWork(world.store, decoder, tmp_path, clock)
+        yield MediaVerifier(world.store, decoder, tmp_path, clock)
 
 
 async def record(world: World, id: str) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def test_keys_go_on_from_rejection_to_rejection() -> None:
     assert [medium_of(key) for key in keys] == [*2 * ["med_01a2052e-60ce-7d66-8286-e068eae84c67"], None, None, None]
 
 
-async def test_a_put_is_signed_to_write_once(world: World, work: MediaWork, http: httpx.AsyncClient) -> None:
+async def test_a_put_is_signed_to_write_once(world: World, work: MediaVerifier, http: httpx.AsyncClient) -> None:
     id, photo, slot = await announce(world, JPEG)
     assert {"name": "if-none-match", "value": "*"} in slot["headers"]
     statuses = await asyncio.gather(*(upload(http, slot, JPEG) for _ in range(5)))
@@ -72,7 +72,7 @@ async def test_a_put_is_signed_to_write_once(world: World, work: MediaWork, http
 
 
 async def test_an_original_that_was_verified_stays_what_it_is(
-    world: World, work: MediaWork, http: httpx.AsyncClient
+    world: World, work: MediaVerifier, http: httpx.AsyncClient
 ) -> None:
     """Even where the store let the digest pass: a PUT for the same key, signed for other bytes."""
     id, photo, slot = await announce(world, JPEG)
@@ -89,7 +89,7 @@ async def test_an_original_that_was_verified_stays_what_it_is(
 
 
 async def test_a_form_cannot_change_an_original_that_was_verified(
-    world: World, work: MediaWork, http: httpx.AsyncClient
+    world: World, work: MediaVerifier, http: httpx.AsyncClient
 ) -> None:
     """A form's policy knows no `If-None-Match`: its key and SHA-256 let nothing through but the same bytes again."""
     id, photo, _ = await announce(world, JPEG)
@@ -116,7 +116,7 @@ async def test_a_form_cannot_change_an_original_that_was_verified(
 
 
 async def test_rejected_bytes_are_kept_and_replaced_under_another_key(
-    world: World, work: MediaWork, http: httpx.AsyncClient
+    world: World, work: MediaVerifier, http: httpx.AsyncClient
 ) -> None:
     id, photo, old = await announce(world, JPEG)
     keys = [(await record(world, photo["id"]))["key"]]
@@ -140,7 +140,7 @@ async def test_rejected_bytes_are_kept_and_replaced_under_another_key(
 
 
 async def test_a_worker_that_comes_late_judges_no_other_bytes_than_it_read(
-    world: World, work: MediaWork, http: httpx.AsyncClient
+    world: World, work: MediaVerifier, http: httpx.AsyncClient
 ) -> None:
     """Its lease ran out, another worker rejected, the phone sent the right bytes: the late word counts for nothing."""
     id, photo, _ = await announce(world, JPEG)

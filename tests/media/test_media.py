@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from api.graphql.context import clock
-from api.media.verification import PAUSE, MediaWork
+from api.media.verification import PAUSE, MediaVerifier
 from api.settings import MIB
 from scripts.demo.scenes import draw_scene
 from storage.formats.sandbox import Decoder
@@ -63,9 +63,9 @@ query One($id: ID!) {
 
 
 @pytest.fixture
-async def work(world: World, tmp_path: Path) -> AsyncIterator[MediaWork]:
+async def work(world: World, tmp_path: Path) -> AsyncIterator[MediaVerifier]:
     async with Decoder() as decoder:
-        yield MediaWork(world.store, decoder, tmp_path, clock)
+        yield MediaVerifier(world.store, decoder, tmp_path, clock)
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ async def the_media(world: World, observation_id: str, name: str = "inspector") 
     return dict(found) | {key: answer["observation"][key] for key in ("mediaExpected", "mediaArrived")}
 
 
-async def test_from_announcement_to_ready(world: World, work: MediaWork, http: httpx.AsyncClient) -> None:
+async def test_from_announcement_to_ready(world: World, work: MediaVerifier, http: httpx.AsyncClient) -> None:
     id, photo, slot = await announce(world, JPEG)
     assert (await the_media(world, id))["state"] == "EXPECTED"
     assert (await the_media(world, id))["mediaArrived"] == 0
@@ -160,7 +160,7 @@ def medium_headers(body: bytes) -> list[dict[str, str]]:
     ("stored", "rejection"), [(JPEG[:-1] + b"\x00", "DIGEST_MISMATCH"), (JPEG + b"more", "SIZE_MISMATCH")]
 )
 async def test_wrong_bytes_are_never_ready(
-    world: World, work: MediaWork, http: httpx.AsyncClient, stored: bytes, rejection: str
+    world: World, work: MediaVerifier, http: httpx.AsyncClient, stored: bytes, rejection: str
 ) -> None:
     """A store that does not hold to the signature: the worker hashes again."""
     id, photo, _ = await announce(world, JPEG)
@@ -181,7 +181,7 @@ async def test_wrong_bytes_are_never_ready(
 
 
 async def test_bytes_that_vanish_after_confirmation_are_expected_again(
-    world: World, work: MediaWork, http: httpx.AsyncClient
+    world: World, work: MediaVerifier, http: httpx.AsyncClient
 ) -> None:
     id, photo, slot = await announce(world, JPEG)
     await upload(http, slot, JPEG)
@@ -191,18 +191,18 @@ async def test_bytes_that_vanish_after_confirmation_are_expected_again(
     assert await work.do_one()
     assert (await the_media(world, id))["state"] == "EXPECTED"
     assert await upload(http, slot, JPEG) == 200
-    later = MediaWork(work.store, work.decoder, work.folder, lambda: clock() + PAUSE)
+    later = MediaVerifier(work.store, work.decoder, work.folder, lambda: clock() + PAUSE)
     assert await later.do_one()
     assert (await the_media(world, id))["state"] == "UPLOADED"
 
 
 async def test_what_nobody_confirmed_is_found_by_the_sweep(
-    world: World, work: MediaWork, http: httpx.AsyncClient
+    world: World, work: MediaVerifier, http: httpx.AsyncClient
 ) -> None:
     id, _, slot = await announce(world, JPEG)
     await upload(http, slot, JPEG)
     assert await work.do_one() is False
-    later = MediaWork(work.store, work.decoder, work.folder, lambda: clock() + world.settings.sweep_after)
+    later = MediaVerifier(work.store, work.decoder, work.folder, lambda: clock() + world.settings.sweep_after)
     assert await later.do_one()
     assert (await the_media(world, id))["state"] == "UPLOADED"
     assert await later.do_one()
@@ -210,7 +210,7 @@ async def test_what_nobody_confirmed_is_found_by_the_sweep(
 
 
 async def test_a_large_file_goes_in_parts_and_goes_on_where_it_stopped(
-    world: World, work: MediaWork, http: httpx.AsyncClient
+    world: World, work: MediaVerifier, http: httpx.AsyncClient
 ) -> None:
     body = JPEG + bytes(17 * MIB)
     id, photo, slot = await announce(world, body)
@@ -249,7 +249,9 @@ async def test_media_of_another_person_can_be_neither_uploaded_nor_confirmed(wor
     assert await world.snapshot() == before
 
 
-async def test_every_link_is_logged_before_it_is_given(world: World, work: MediaWork, http: httpx.AsyncClient) -> None:
+async def test_every_link_is_logged_before_it_is_given(
+    world: World, work: MediaVerifier, http: httpx.AsyncClient
+) -> None:
     id, photo, slot = await announce(world, JPEG)
     await upload(http, slot, JPEG)
     await confirm(world, photo["id"])
@@ -261,7 +263,7 @@ async def test_every_link_is_logged_before_it_is_given(world: World, work: Media
     assert {each["user_id"] for each in logged} == {world.people["supervisor"].id}
 
 
-async def test_a_link_ends(world: World, work: MediaWork, http: httpx.AsyncClient) -> None:
+async def test_a_link_ends(world: World, work: MediaVerifier, http: httpx.AsyncClient) -> None:
     id, photo, slot = await announce(world, JPEG)
     await upload(http, slot, JPEG)
     await confirm(world, photo["id"])
@@ -274,7 +276,7 @@ async def test_a_link_ends(world: World, work: MediaWork, http: httpx.AsyncClien
 
 
 async def test_what_the_device_is_shows_to_the_cleared_alone(
-    world: World, work: MediaWork, http: httpx.AsyncClient
+    world: World, work: MediaVerifier, http: httpx.AsyncClient
 ) -> None:
     raw, exif = io.BytesIO(), Image.Exif()
     exif[0x010F], exif[0x0110] = "Mingcha", "Test Phone"
@@ -287,7 +289,9 @@ async def test_what_the_device_is_shows_to_the_cleared_alone(
     assert (await the_media(world, id, "supervisor"))["device"] is None
 
 
-async def test_a_damaged_picture_is_kept_and_says_so(world: World, work: MediaWork, http: httpx.AsyncClient) -> None:
+async def test_a_damaged_picture_is_kept_and_says_so(
+    world: World, work: MediaVerifier, http: httpx.AsyncClient
+) -> None:
     half = JPEG[: len(JPEG) // 2]
     id, photo, slot = await announce(world, half)
     await upload(http, slot, half)

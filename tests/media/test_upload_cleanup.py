@@ -12,7 +12,7 @@ import pytest
 
 from api.graphql.context import clock
 from api.media.upload_cleanup import SAFE_AGE, sweep_uploads
-from api.media.verification import LONGEST_WAIT, MediaWork
+from api.media.verification import MAX_WAIT, MediaVerifier
 from api.server.worker import work as run_worker
 from api.settings import MIB
 from api.telemetry.metrics import Metrics
@@ -159,13 +159,13 @@ async def test_the_worker_sweeps(world: World) -> None:
 
 
 @pytest.fixture
-async def much_later(world: World, tmp_path: Path) -> AsyncIterator[MediaWork]:
+async def much_later(world: World, tmp_path: Path) -> AsyncIterator[MediaVerifier]:
     async with Decoder() as decoder:
-        yield MediaWork(world.store, decoder, tmp_path, lambda: clock() + WEEK + LONGEST_WAIT)
+        yield MediaVerifier(world.store, decoder, tmp_path, lambda: clock() + WEEK + MAX_WAIT)
 
 
 async def test_media_of_a_refused_draft_are_given_up_and_looked_for_again_when_it_comes_through(
-    world: World, http: httpx.AsyncClient, much_later: MediaWork
+    world: World, http: httpx.AsyncClient, much_later: MediaVerifier
 ) -> None:
     taken = medium(b"taken")
     await world.observe(media=[taken])
@@ -187,7 +187,7 @@ async def test_media_of_a_refused_draft_are_given_up_and_looked_for_again_when_i
 
 
 async def test_a_draft_that_comes_through_while_a_worker_gives_its_media_up(
-    world: World, much_later: MediaWork
+    world: World, much_later: MediaVerifier
 ) -> None:
     """The worker has found that nothing names the medium; before it can say so, the same draft is sent again."""
     taken, stranded = medium(b"taken"), medium(b"stranded")

@@ -11,9 +11,9 @@ import pytest
 
 from api.graphql.context import clock
 from api.jobs.leases import LEASE
-from api.media.verification import FAILURES, PAUSE, MediaWork
+from api.media.verification import FAILURES, PAUSE, MediaVerifier
 from schema.media.media import MediaState
-from storage.formats.results import Damage, Picture
+from storage.formats.results import Damage, ReadResult
 from storage.formats.sandbox import Decoder
 from storage.s3.client import ObjectStore
 from storage.store import Store
@@ -28,7 +28,7 @@ class Gate(Decoder):
         super().__init__()
         self.reached, self.opened = asyncio.Event(), asyncio.Event()
 
-    async def examine(self, path: Path) -> Picture:
+    async def examine(self, path: Path) -> ReadResult:
         self.reached.set()
         await self.opened.wait()
         return await super().examine(path)
@@ -54,8 +54,8 @@ async def test_work_of_a_dead_worker_is_taken_up_after_its_lease(
 ) -> None:
     id, _ = await arrived(world)
     assert await world.store.media.claim(clock(), LEASE)
-    assert await MediaWork(world.store, decoder, tmp_path, clock).do_one() is False
-    assert await MediaWork(world.store, decoder, tmp_path, lambda: clock() + LEASE).do_one()
+    assert await MediaVerifier(world.store, decoder, tmp_path, clock).do_one() is False
+    assert await MediaVerifier(world.store, decoder, tmp_path, lambda: clock() + LEASE).do_one()
     assert (await the_media(world, id))["state"] == "READY"
 
 
@@ -64,9 +64,9 @@ async def test_work_that_outlasts_its_lease_stays_with_its_worker(
 ) -> None:
     id, medium_id = await arrived(world)
     lease = timedelta(seconds=0.6)
-    idle = MediaWork(world.store, decoder, tmp_path, clock, lease)
+    idle = MediaVerifier(world.store, decoder, tmp_path, clock, lease)
     async with Gate() as gate:
-        busy = asyncio.create_task(MediaWork(world.store, gate, tmp_path, clock, lease).do_one())
+        busy = asyncio.create_task(MediaVerifier(world.store, gate, tmp_path, clock, lease).do_one())
         await gate.reached.wait()
         ends = time.monotonic() + 3 * lease.total_seconds()
         while time.monotonic() < ends:
@@ -110,7 +110,7 @@ async def test_work_that_fails_is_tried_again_soon_and_then_ever_later(
 ) -> None:
     id, medium_id = await arrived(world)
     now = clock()
-    failing = MediaWork(
+    failing = MediaVerifier(
         store=Store(world.store.mongo, nowhere()) if broken == "store" else world.store,
         decoder=decoder,
         folder=tmp_path / "gone" if broken == "disk" else tmp_path,
@@ -123,7 +123,7 @@ async def test_work_that_fails_is_tried_again_soon_and_then_ever_later(
         assert await failing.do_one() is False
         now += timedelta(seconds=pause)
     assert (await the_media(world, id))["state"] == "UPLOADED"
-    assert await MediaWork(world.store, decoder, tmp_path, lambda: now).do_one() is True
+    assert await MediaVerifier(world.store, decoder, tmp_path, lambda: now).do_one() is True
     assert (await the_media(world, id))["state"] == "READY"
 
 
@@ -152,15 +152,15 @@ async def test_sweeps_are_no_attempts_at_reading(world: World) -> None:
 class Crashing(Decoder):
     """A decoder whose child always dies."""
 
-    async def examine(self, path: Path) -> Picture:
-        return Picture("image/jpeg", damage=Damage.CRASHED)
+    async def examine(self, path: Path) -> ReadResult:
+        return ReadResult("image/jpeg", damage=Damage.CRASHED)
 
 
 async def test_outages_of_the_store_are_no_failures_of_the_decoder(world: World, tmp_path: Path) -> None:
     id, medium_id = await arrived(world)
     await world.store.mongo.collection("media").update_one({"_id": medium_id}, {"$set": {"attempts": 50}})
     now = clock()
-    work = MediaWork(world.store, Crashing(), tmp_path, lambda: now)
+    work = MediaVerifier(world.store, Crashing(), tmp_path, lambda: now)
     for failures in range(1, FAILURES):
         assert await work.do_one() is True
         [kept] = await world.store.media.many([medium_id])

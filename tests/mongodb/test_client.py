@@ -20,7 +20,7 @@ from schema.core.refusals import Refusal, RefusalCode
 from storage.embedded.engines import Addresses
 from storage.indexes import ensure_indexes
 from storage.mongodb.client import Mongo, translated
-from storage.mongodb.errors import AlreadyThere, StoreFault
+from storage.mongodb.errors import DuplicateError, StoreError
 
 
 def reported(kind: type[OperationFailure], code: int, name: str) -> OperationFailure:
@@ -54,14 +54,14 @@ def test_a_database_that_is_away_is_unavailable(error: PyMongoError) -> None:
 
 
 def test_a_fault_is_named_without_the_values_in_it() -> None:
-    with pytest.raises(StoreFault, match=r"^OperationFailure BadValue$"), translated():
+    with pytest.raises(StoreError, match=r"^OperationFailure BadValue$"), translated():
         raise reported(OperationFailure, 2, "BadValue")
-    with pytest.raises(StoreFault, match=r"^BulkWriteError 121$"), translated():
+    with pytest.raises(StoreError, match=r"^BulkWriteError 121$"), translated():
         raise bulk(writeErrors=[{"index": 0, "code": 121, "errmsg": "13800138000"}])
 
 
 def test_a_taken_key_is_named_by_its_fields() -> None:
-    with pytest.raises(AlreadyThere) as taken, translated():
+    with pytest.raises(DuplicateError) as taken, translated():
         raise DuplicateKeyError("13800138000", 11000, {"code": 11000, "keyPattern": {"user_name": 1}})
     assert taken.value.fields == ("user_name",)
 

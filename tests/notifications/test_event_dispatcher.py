@@ -8,11 +8,11 @@ import anyio
 import pytest
 
 from api.notifications import event_dispatcher
-from api.notifications.event_dispatcher import Board
+from api.notifications.event_dispatcher import EventDispatcher
 from api.notifications.subscriber import Subscriber
 from schema.access.viewers import Viewer
-from storage.mongodb.errors import HistoryLost
-from storage.notifications.record_events import Batch, Kind, Notices, Reader
+from storage.mongodb.errors import HistoryLostError
+from storage.notifications.record_events import Batch, EventKind, EventReader, Notices
 from tests.support.world import World
 
 
@@ -30,28 +30,28 @@ class Breaking:
         self.is_lost = False
 
     @asynccontextmanager
-    async def reading(self, after: str | None) -> AsyncIterator[Reader]:
+    async def reading(self, after: str | None) -> AsyncIterator[EventReader]:
         self.asked.append(after)
         async with self._log.reading(after) as reader:
             yield _Broken(self, reader)
 
-    async def stir(self) -> None:
-        await self._log.stir()
+    async def write_heartbeat(self) -> None:
+        await self._log.write_heartbeat()
 
 
 class _Broken:
-    def __init__(self, log: Breaking, reader: Reader) -> None:
+    def __init__(self, log: Breaking, reader: EventReader) -> None:
         self._log, self._reader = log, reader
 
     async def next(self) -> Batch:
         if self._log.is_lost:
             self._log.is_lost = False
-            raise HistoryLost
+            raise HistoryLostError
         return await self._reader.next()
 
 
 @asynccontextmanager
-async def running(board: Board) -> AsyncIterator[None]:
+async def running(board: EventDispatcher) -> AsyncIterator[None]:
     task = asyncio.ensure_future(board.run())
     try:
         yield
@@ -76,7 +76,7 @@ def viewer(world: World, name: str) -> Viewer:
 async def test_what_changes_after_a_lost_history_was_told_is_told(world: World) -> None:
     """Whoever hears that notices were missed pulls at once, and may rely on being told of all that comes after."""
     log = Breaking(world.store.notices)
-    board, reader = Board(log), Subscriber(viewer(world, "officer"), frozenset({Kind.CASE}))
+    board, reader = EventDispatcher(log), Subscriber(viewer(world, "officer"), frozenset({EventKind.CASE}))
     async with running(board):
         await board.join(reader, None)
         log.is_lost = True
@@ -87,20 +87,20 @@ async def test_what_changes_after_a_lost_history_was_told_is_told(world: World) 
 
 
 async def test_what_lies_too_far_back_is_looked_for_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_dispatcher, "MOST_KEPT", 3)
+    monkeypatch.setattr(event_dispatcher, "MAX_KEPT", 3)
     log = Breaking(world.store.notices)
     async with log.reading(None) as before:
         old = (await before.next()).position
     for _ in range(6):
         await world.open_case()
-    board, officer = Board(log), viewer(world, "officer")
+    board, officer = EventDispatcher(log), viewer(world, "officer")
     async with running(board):
         for _ in range(3):
-            with pytest.raises(HistoryLost):
-                await board.join(Subscriber(officer, frozenset({Kind.CASE})), old)
+            with pytest.raises(HistoryLostError):
+                await board.join(Subscriber(officer, frozenset({EventKind.CASE})), old)
         assert log.asked.count(old) == 1
         assert board.reader_count == 0
-        reader = Subscriber(officer, frozenset({Kind.CASE}))
+        reader = Subscriber(officer, frozenset({EventKind.CASE}))
         await board.join(reader, None)
         case = await world.open_case()
         await until(lambda: (notice := reader.take()) is not None and notice.id == case["id"])

@@ -1,4 +1,4 @@
-"""Outgoing calls: addresses that people type in lead nowhere inside, by whatever name, number or redirect."""
+"""OutboundHttp calls: addresses that people type in lead nowhere inside, by whatever name, number or redirect."""
 
 import ssl
 from collections.abc import AsyncIterator, Sequence
@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from api.graphql.context import clock
-from api.notifications.outbound_http import NotThere, Outgoing, Rules, caller
+from api.notifications.outbound_http import OutboundHttp, Rules, UnreachableAddressError, caller
 from schema.core.refusals import Refusal
 from schema.notifications.webhooks import check_url
 from tests.support.http_receiver import Receiver, receiving
@@ -65,8 +65,8 @@ async def test_a_name_that_leads_inside_is_not_called(address: str) -> None:
         return ["93.184.215.14", address]
 
     async with caller() as client:
-        with pytest.raises(NotThere):
-            await Outgoing(Rules(), client, resolve=resolve).check("https://example.com/")
+        with pytest.raises(UnreachableAddressError):
+            await OutboundHttp(Rules(), client, resolve=resolve).check("https://example.com/")
 
 
 async def test_private_networks_are_called_where_a_setting_says_so_and_never_the_clouds_own_address() -> None:
@@ -81,11 +81,11 @@ async def test_private_networks_are_called_where_a_setting_says_so_and_never_the
             async def resolve(host: str, port: int, address: str = address) -> Sequence[str]:
                 return [address]
 
-            outgoing = Outgoing(Rules(private=True), client, resolve=resolve)
+            outgoing = OutboundHttp(Rules(private=True), client, resolve=resolve)
             if admitted:
                 assert str(await outgoing.check("https://example.com/")) == address
             else:
-                with pytest.raises(NotThere):
+                with pytest.raises(UnreachableAddressError):
                     await outgoing.check("https://example.com/")
 
 
@@ -100,12 +100,12 @@ async def test_a_name_that_answers_otherwise_a_moment_later_leads_nowhere(receiv
     port = int(receiver.address.rsplit(":", 1)[1])
     receiver.answer = lambda _: (302, "http://127.0.0.1:1/")
     async with caller() as client:
-        outgoing = Outgoing(Rules(loopback=True), client, resolve=resolve)
+        outgoing = OutboundHttp(Rules(loopback=True), client, resolve=resolve)
         assert await outgoing.post(f"http://hooks.example.invalid:{port}/a", b"{}", {}) == 302
-        with pytest.raises(NotThere):
+        with pytest.raises(UnreachableAddressError):
             await outgoing.post("http://hooks.example.invalid:1/", b"{}", {})
-        with pytest.raises(NotThere):
-            await Outgoing(Rules(), client, resolve=resolve).post("ftp://x/", b"", {})
+        with pytest.raises(UnreachableAddressError):
+            await OutboundHttp(Rules(), client, resolve=resolve).post("ftp://x/", b"", {})
     assert asked == ["hooks.example.invalid"] * 2
     [call] = receiver.calls
     assert call.headers["host"] == f"hooks.example.invalid:{port}"
@@ -127,9 +127,9 @@ async def test_a_call_by_number_is_held_to_the_names_certificate(tmp_path: Path)
     trusted = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
     async with receiving(**secure) as receiver, httpx.AsyncClient(verify=trusted, trust_env=False) as client:
         port = receiver.address.rsplit(":", 1)[1]
-        outgoing = Outgoing(Rules(loopback=True), client, resolve=resolve)
+        outgoing = OutboundHttp(Rules(loopback=True), client, resolve=resolve)
         assert await outgoing.post(f"https://{name}:{port}/", b"{}", {}) == 200
-        with pytest.raises(NotThere):
+        with pytest.raises(UnreachableAddressError):
             await outgoing.post(f"https://other.example.invalid:{port}/", b"{}", {})
     assert [call.headers["host"] for call in receiver.calls] == [f"{name}:{port}"]
 

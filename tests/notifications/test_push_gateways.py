@@ -15,9 +15,9 @@ from joserfc.jwk import ECKey, RSAKey
 
 from api.graphql.context import clock
 from api.notifications.push_gateways import Woken, gateways, push_caller
-from api.notifications.push_worker import WakingWork
+from api.notifications.push_worker import PushWorker
 from api.server import worker
-from api.settings import BadSetting, Settings
+from api.settings import SettingError, Settings
 from api.telemetry.metrics import Metrics
 from schema.notifications.push_tokens import PushService
 from tests.notifications.test_push_tokens import at, at_home, hear, register, started
@@ -68,7 +68,7 @@ async def test_fcm_is_called_as_its_api_wants_it_and_told_nothing(
     await hear(world, until="inspector")
     async with httpx.AsyncClient(http2=True) as client:
         found = gateways(settings, client)
-        await WakingWork(world.store, found, at(timedelta(seconds=5))).do_all()
+        await PushWorker(world.store, found, at(timedelta(seconds=5))).do_all()
         assert await found[PushService.FCM].wake("fcm:other") is Woken.SENT
     token, *sent = receiver.calls
     assertion = dict(pair.split("=") for pair in token.body.decode().split("&"))["assertion"]
@@ -214,6 +214,6 @@ def test_settings_that_name_no_service_rightly_end_the_start(tmp_path: Path) -> 
         {"apns_topic": "x"},
         whole,
     ):
-        with pytest.raises(BadSetting):
+        with pytest.raises(SettingError):
             gateways(replace(Settings(), **named), client)
     assert gateways(Settings(), client) == {}

@@ -10,7 +10,7 @@ import pytest
 
 from api.graphql.context import clock
 from api.notifications.push_gateways import PushGateway, Woken
-from api.notifications.push_worker import LEASE, MOST_ATTEMPTS, NoticeWork, WakingWork
+from api.notifications.push_worker import LEASE, MAX_ATTEMPTS, EventWorker, PushWorker
 from mobile_contract.documents import text_of
 from schema.notifications.push_tokens import PushService
 from tests.notifications.test_subscriptions import give
@@ -69,7 +69,7 @@ async def due(world: World) -> list[str]:
 async def hear(world: World, *, until: str) -> None:
     """Run the hearing part of a worker until that person's devices are marked."""
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(NoticeWork(world.store, clock).run)
+        tasks.start_soon(EventWorker(world.store, clock).run)
         with anyio.fail_after(15):
             while world.people[until].id not in await due(world):  # noqa: ASYNC110  the database has no event to wait for
                 await anyio.sleep(0.02)
@@ -121,8 +121,8 @@ async def test_whom_a_change_concerns_is_woken_once_and_nobody_else(world: World
     await hear(world, until="supervisor")
     assert await due(world) == [world.people["supervisor"].id]
     bell = Bell()
-    worker = WakingWork(world.store, {PushService.FCM: bell}, at(timedelta(seconds=5)))
-    await WakingWork(world.store, {PushService.APNS: bell}, at(timedelta(seconds=5))).do_all()
+    worker = PushWorker(world.store, {PushService.FCM: bell}, at(timedelta(seconds=5)))
+    await PushWorker(world.store, {PushService.APNS: bell}, at(timedelta(seconds=5))).do_all()
     assert bell.rung == []
     await worker.do_all()
     assert bell.rung == ["of:supervisor"]
@@ -131,7 +131,7 @@ async def test_whom_a_change_concerns_is_woken_once_and_nobody_else(world: World
     await world.store.notices.leave("waking")
     await world.store.notices.keep("waking", start)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(NoticeWork(world.store, clock).run)
+        tasks.start_soon(EventWorker(world.store, clock).run)
         with anyio.fail_after(15):
             while (await world.store.notices.place("waking") or "") < (reached or ""):  # noqa: ASYNC110
                 await anyio.sleep(0.02)
@@ -145,14 +145,14 @@ async def test_a_worker_that_dies_or_a_service_that_is_away_loses_no_call(world:
     tokens, user_id = world.store.push_tokens, world.people["supervisor"].id
     await tokens.mark({user_id: "1"}, clock())
     assert await tokens.claim(["FCM"], clock(), LEASE)  # and dies
-    bell = Bell(*[Woken.LATER] * (MOST_ATTEMPTS - 1))
-    await WakingWork(world.store, {PushService.FCM: bell}, clock).do_all()
+    bell = Bell(*[Woken.LATER] * (MAX_ATTEMPTS - 1))
+    await PushWorker(world.store, {PushService.FCM: bell}, clock).do_all()
     assert bell.rung == []
     later = LEASE
     while await due(world):
-        await WakingWork(world.store, {PushService.FCM: bell}, at(later)).do_all()
+        await PushWorker(world.store, {PushService.FCM: bell}, at(later)).do_all()
         later += timedelta(hours=2)
-    assert len(bell.rung) == MOST_ATTEMPTS - 1, "it is given up until the next change"
+    assert len(bell.rung) == MAX_ATTEMPTS - 1, "it is given up until the next change"
     await tokens.mark({user_id: "2"}, clock())
     call = await tokens.claim(["FCM"], clock(), LEASE)
     assert call
@@ -180,7 +180,7 @@ async def test_a_service_that_hangs_holds_up_no_other(world: World) -> None:
         await register(world, name, service, token)
         await world.store.push_tokens.mark({world.people[name].id: "1"}, clock())
     google, other = Hanging(), Ringing()
-    await WakingWork(world.store, {PushService.FCM: google, PushService.APNS: other}, clock).do_all()
+    await PushWorker(world.store, {PushService.FCM: google, PushService.APNS: other}, clock).do_all()
     assert (google.rung, other.rung) == ([FCM], [APNS])
 
 
@@ -195,7 +195,7 @@ async def test_a_call_that_trips_our_code_takes_no_other_along(world: World) -> 
         await world.store.push_tokens.mark({world.people[name].id: "1"}, clock())
     bell = Bell()
     for _ in range(2):
-        work = WakingWork(world.store, {PushService.FCM: Tripping(), PushService.APNS: bell}, clock)
+        work = PushWorker(world.store, {PushService.FCM: Tripping(), PushService.APNS: bell}, clock)
         with suppress(LookupError):
             await work.do_all()
     assert bell.rung == [APNS]
@@ -218,7 +218,7 @@ async def test_who_signed_out_on_whatever_way_is_not_woken(world: World) -> None
     await world.store.users.close([user_id], clock())
     await world.store.push_tokens.mark({user_id: "1"}, clock())
     bell = Bell()
-    await WakingWork(world.store, {PushService.FCM: bell}, clock).do_all()
+    await PushWorker(world.store, {PushService.FCM: bell}, clock).do_all()
     assert bell.rung == []
     assert await kept(world) == []
 
@@ -227,5 +227,5 @@ async def test_an_address_that_the_service_does_not_know_is_dropped(world: World
     await at_home(world, "supervisor")
     await register(world, "supervisor")
     await world.store.push_tokens.mark({world.people["supervisor"].id: "1"}, clock())
-    await WakingWork(world.store, {PushService.FCM: Bell(Woken.UNREGISTERED)}, clock).do_all()
+    await PushWorker(world.store, {PushService.FCM: Bell(Woken.UNREGISTERED)}, clock).do_all()
     assert await kept(world) == []

@@ -6,14 +6,14 @@ import anyio
 import pytest
 
 from storage.mongodb.client import Mongo
-from storage.mongodb.errors import HistoryLost
-from storage.notifications.record_events import Batch, Kind, Notice, Notices
+from storage.mongodb.errors import HistoryLostError
+from storage.notifications.record_events import Batch, EventKind, Notices, RecordEvent
 from tests.support.world import ACCEPT, ASSIGN, WITHDRAW, World, new_id
 
 
-async def read(log: Notices, after: str | None, until: str) -> list[Notice]:
+async def read(log: Notices, after: str | None, until: str) -> list[RecordEvent]:
     """Everything after a position, up to the change of the record `until`."""
-    found: list[Notice] = []
+    found: list[RecordEvent] = []
     async with log.reading(after) as reader:
         while not any(each.id == until for each in found):
             found += (await reader.next()).notices
@@ -41,7 +41,7 @@ async def test_steps_are_told_in_order_with_whom_they_concern(world: World) -> N
     told = await read(log, start, end)
     assert [each.position for each in told] == sorted(each.position for each in told)
     cases = [each for each in told if each.id == case["id"]]
-    assert {each.kind for each in cases} == {Kind.CASE}
+    assert {each.kind for each in cases} == {EventKind.CASE}
     assert cases[-1].granted == {world.people["supervisor"].id}
     withdrawn = [each for each in told if each.id == last][-1]
     assert (withdrawn.state, withdrawn.assignee_id, withdrawn.case_id) == (
@@ -65,7 +65,7 @@ async def test_a_position_that_is_no_more_is_told_so(world: World, system: Mongo
     }
     await system.command("configureFailPoint", "failCommand", mode="alwaysOn", data=lost)
     try:
-        with pytest.raises(HistoryLost):
+        with pytest.raises(HistoryLostError):
             async with log.reading(start) as reader:
                 await reader.next()
     finally:
@@ -99,7 +99,7 @@ async def test_news_that_never_end_are_told_meanwhile(world: World) -> None:
     async with log.reading(None) as reader, anyio.create_task_group() as tasks:
         await reader.next()
         tasks.start_soon(write)
-        told: list[Notice] = []
+        told: list[RecordEvent] = []
         with anyio.fail_after(5):
             while not told:
                 told = [*(await reader.next()).notices]

@@ -23,14 +23,14 @@ def driver() -> str:
 async def test_a_slow_reader_is_told_to_pull_and_nobody_waits_for_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subscriber, "MOST_WAITING", 3)
+    monkeypatch.setattr(subscriber, "MAX_WAITING", 3)
     slow, quick = await signed_in(world, "officer"), await signed_in(world, "clerk")
     async with serving(world) as address, listening(address, slow, CASES) as held, linked(address, quick) as phone:
         await phone.subscribe(CASES)
         await phone.news()
         await held.news()
         gate = asyncio.Event()
-        told = subscription_stream.Stream._told
+        told = subscription_stream.SubscriptionStream._told
 
         async def gated(self: Any, own: Any, notice: Any) -> Any:
             if own.viewer.user_id == slow.user_id:
@@ -38,7 +38,7 @@ async def test_a_slow_reader_is_told_to_pull_and_nobody_waits_for_it(
             async for event in told(self, own, notice):
                 yield event
 
-        monkeypatch.setattr(subscription_stream.Stream, "_told", gated)
+        monkeypatch.setattr(subscription_stream.SubscriptionStream, "_told", gated)
         opened = []
         for _ in range(7):
             opened.append((await world.open_case())["id"])
@@ -102,7 +102,7 @@ async def test_a_history_that_is_gone_is_told_and_the_stream_goes_on(
     signed = await signed_in(world, "officer")
     async with serving(world) as address, listening(address, signed, CASES) as events:
         cursor = (await events.news())["cursor"]
-    monkeypatch.setattr(event_dispatcher, "MOST_KEPT", 3)
+    monkeypatch.setattr(event_dispatcher, "MAX_KEPT", 3)
     for _ in range(8):
         await world.open_case()
     async with serving(world) as address, listening(address, signed, CASES, cursor) as events:

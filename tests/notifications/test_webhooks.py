@@ -11,13 +11,13 @@ import anyio
 import pytest
 
 from api.graphql.context import clock
-from api.notifications.outbound_http import Outgoing, Rules, caller
-from api.notifications.push_worker import NoticeWork
-from api.notifications.webhook_worker import LEASE, WebhookWork
-from schema.notifications.webhooks import MOST_FAILURES, MOST_OF_OFFICE
+from api.notifications.outbound_http import OutboundHttp, Rules, caller
+from api.notifications.push_worker import EventWorker
+from api.notifications.webhook_worker import LEASE, WebhookWorker
+from schema.notifications.webhooks import MAX_FAILURES, MAX_PER_OFFICE
 from tests.notifications.test_push_tokens import at, started
 from tests.notifications.test_subscriptions import give
-from tests.support.http_receiver import Call, Receiver, receiving
+from tests.support.http_receiver import ReceivedCall, Receiver, receiving
 from tests.support.world import World, new_id
 
 FIELDS = "... on WebhookPayload { webhook { id url state disabledReason } secret } ... on Refused { code field }"
@@ -62,7 +62,7 @@ async def deliveries(world: World, id: str) -> list[dict[str, Any]]:
 async def heard(world: World, id: str, record_id: str, state: str) -> None:
     """Run the hearing part of a worker until that is to be delivered."""
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(NoticeWork(world.store, clock).run)
+        tasks.start_soon(EventWorker(world.store, clock).run)
         with anyio.fail_after(15):
             while not any(  # noqa: ASYNC110  the database has no event to wait for
                 (each["recordId"], each["recordState"]) == (record_id, state) for each in await deliveries(world, id)
@@ -74,10 +74,10 @@ async def heard(world: World, id: str, record_id: str, state: str) -> None:
 async def told(world: World, later: timedelta = timedelta()) -> None:
     """Everything that is due is sent."""
     async with caller() as client:
-        await WebhookWork(world.store, Outgoing(Rules(loopback=True), client), at(later)).do_all()
+        await WebhookWorker(world.store, OutboundHttp(Rules(loopback=True), client), at(later)).do_all()
 
 
-def verify(call: Call, secret: str) -> bool:
+def verify(call: ReceivedCall, secret: str) -> bool:
     """As a receiver does it."""
     parts = [pair.split("=", 1) for pair in call.headers["mingcha-signature"].split(",")]
     [seconds] = [value for name, value in parts if name == "t"]
@@ -146,7 +146,7 @@ async def test_failures_are_tried_again_and_come_to_an_end_that_is_told(world: W
     while (await world.ask("admin", LIST))["webhooks"][0]["state"] == "ACTIVE":
         later += timedelta(hours=7)
         await told(world, later)
-    assert len(receiver.calls) == MOST_FAILURES
+    assert len(receiver.calls) == MAX_FAILURES
     assert (await world.ask("admin", LIST))["webhooks"][0]["disabledReason"] == "It answered 500."
     assert {each["state"] for each in await deliveries(world, id)} == {"GIVEN_UP"}
     receiver.answer = lambda _: (204, None)
@@ -182,7 +182,7 @@ async def test_an_address_that_does_not_answer_holds_up_no_other(world: World, r
     assert due > 1
     at_once = most = 0
 
-    async def pause(call: Call) -> None:
+    async def pause(call: ReceivedCall) -> None:
         """Until all of the other's have come; it is told one at a time."""
         nonlocal at_once, most
         if call.path == "/slow":
@@ -219,7 +219,7 @@ async def test_only_administrators_of_the_scope_see_and_change_it(world: World, 
     for _ in range(2):
         assert (await world.ask("admin", REMOVE, input={"id": id}))["answer"] == {"id": id}
     assert await world.store.mongo.collection("webhook_deliveries").find({}) == []
-    for _ in range(MOST_OF_OFFICE):
+    for _ in range(MAX_PER_OFFICE):
         assert (await register(world, receiver.address))["secret"]
     assert (await register(world, receiver.address))["code"] == "LIMIT_EXCEEDED"
 

@@ -9,7 +9,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from api.notifications import websocket
-from api.notifications.websocket import INIT_SECONDS, MOST_SUBSCRIPTIONS
+from api.notifications.websocket import INIT_SECONDS, MAX_SUBSCRIPTIONS
 from mobile_contract.documents import digest, text_of
 from tests.support.subscription_clients import (
     ASSIGNMENTS,
@@ -82,9 +82,9 @@ async def test_pings_are_answered_and_ids_are_free_again_after_complete(world: W
         await phone.send(type="pong")
         await phone.send(type="complete", id="unknown")
     async with serving(world) as address, linked(address, await signed_in(world, "officer")) as phone:
-        for number in range(MOST_SUBSCRIPTIONS + 1):
+        for number in range(MAX_SUBSCRIPTIONS + 1):
             await phone.subscribe(CASES, id=f"n{number}")
-        said = [await phone.receive() for _ in range(MOST_SUBSCRIPTIONS + 1)]
+        said = [await phone.receive() for _ in range(MAX_SUBSCRIPTIONS + 1)]
         [refused] = [each for each in said if each["type"] == "error"]
         assert refused["payload"][0]["extensions"]["code"] == "LIMIT_EXCEEDED"
 

@@ -11,7 +11,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.imports.outlines import BadOutlines, import_outlines
+from api.imports.outlines import BadOutlinesError, import_outlines
 from schema.geography.datums import wgs84_to_gcj02
 from schema.geography.positions import Datum
 from schema.organisation.outlines import metres_outside
@@ -129,7 +129,7 @@ async def test_outlines_of_map_makers_are_moved_to_wgs84(office: Office) -> None
 async def test_a_file_with_any_fault_changes_nothing(office: Office, features: list[Any], fault: str) -> None:
     await office.load([["代码", "名称", "层级", "上级代码", "原代码", "原名称"], *[row[:6] for row in UNITS]])
     good = feature("360783")
-    with pytest.raises(BadOutlines, match=fault):
+    with pytest.raises(BadOutlinesError, match=fault):
         await import_outlines(office.store, written(office.folder, good, *features))
     assert await office.store.mongo.collection("outlines").count({}) == 0
 
@@ -138,7 +138,7 @@ async def test_a_file_with_any_fault_changes_nothing(office: Office, features: l
 async def test_what_is_no_geojson_is_said_to_be_none(office: Office, text: str | bytes) -> None:
     path = office.folder / "outlines.geojson"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
-    with pytest.raises(BadOutlines, match="GeoJSON"):
+    with pytest.raises(BadOutlinesError, match="GeoJSON"):
         await import_outlines(office.store, path)
 
 

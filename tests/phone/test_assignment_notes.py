@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from tests.phone.test_assignment_responses import give
-from tests.support.network_faults import Fate
+from tests.support.network_faults import NetworkFault
 from tests.support.phone_cli import Spawner, Terminal
 from tests.support.phone_sessions import PASSWORD
-from tests.support.running_product import Served
+from tests.support.running_product import RunningProduct
 from tests.support.world import new_id
 
 
 @pytest.fixture
-def other(spawner: Spawner, served: Served, inspector: str, tmp_path: Path) -> Terminal:
+def other(spawner: Spawner, served: RunningProduct, inspector: str, tmp_path: Path) -> Terminal:
     """The same person's second phone."""
     made = Terminal(spawner, tmp_path / "other")
     made.sign_in(served.address, inspector, PASSWORD)
@@ -32,7 +32,7 @@ def lost(terminal: Terminal, id: str) -> list[str]:
     return [lost["id"] for each in json.loads(terminal.do("notes", "--json"))[id] for lost in each["lost"]]
 
 
-def known(served: Served, inspector: str, *terminals: Terminal) -> str:
+def known(served: RunningProduct, inspector: str, *terminals: Terminal) -> str:
     """An assignment that all of them have pulled."""
     id = new_id("asg")
     give(served, inspector, id)
@@ -42,10 +42,10 @@ def known(served: Served, inspector: str, *terminals: Terminal) -> str:
 
 
 def test_edits_of_two_phones_without_a_line_merge_and_the_loser_can_stand_again(
-    terminal: Terminal, other: Terminal, served: Served, inspector: str
+    terminal: Terminal, other: Terminal, served: RunningProduct, inspector: str
 ) -> None:
     id = known(served, inspector, terminal, other)
-    served.server.fate = lambda _: Fate.LOSE
+    served.server.fate = lambda _: NetworkFault.LOSE
     terminal.do("note", id, "--text", "先到大厅", "--contact", "王主任")
     other.do("note", id, "--text", "直接到后台", "--planned-on", "2026-12-01")
     assert noted(terminal, id) == {
@@ -79,7 +79,7 @@ def test_edits_of_two_phones_without_a_line_merge_and_the_loser_can_stand_again(
 
 
 def test_later_edits_of_one_phone_outlive_its_own_and_an_empty_one_clears(
-    terminal: Terminal, served: Served, inspector: str
+    terminal: Terminal, served: RunningProduct, inspector: str
 ) -> None:
     id = known(served, inspector, terminal)
     for text in ("一", "二", ""):
@@ -92,12 +92,12 @@ def test_later_edits_of_one_phone_outlive_its_own_and_an_empty_one_clears(
 
 
 def test_an_edit_that_arrives_twice_counts_once_and_its_time_is_set_right(
-    terminal: Terminal, served: Served, inspector: str
+    terminal: Terminal, served: RunningProduct, inspector: str
 ) -> None:
     id = known(served, inspector, terminal)
     terminal.do("note", id, "--contact", "李科长")
     served.calm()
-    served.server.fate = lambda _: Fate.TWICE
+    served.server.fate = lambda _: NetworkFault.TWICE
     terminal.do("send")
     assert all("deviceClock" in each["edits"] for each in served.server.inputs("Sync"))
     assert noted(terminal, id) == {"CONTACT": ("李科长", False, [])}
@@ -106,7 +106,7 @@ def test_an_edit_that_arrives_twice_counts_once_and_its_time_is_set_right(
 
 
 def test_what_no_server_takes_is_set_aside_and_what_is_none_changes_nothing(
-    terminal: Terminal, served: Served, inspector: str
+    terminal: Terminal, served: RunningProduct, inspector: str
 ) -> None:
     id = known(served, inspector, terminal)
     for arguments in (

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from tests.support.network_faults import Fate
+from tests.support.network_faults import NetworkFault
 from tests.support.phone_cli import Terminal
-from tests.support.running_product import Served
+from tests.support.running_product import RunningProduct
 from tests.support.world import ASSIGN, WITHDRAW, World, new_id
 
 
@@ -15,7 +15,7 @@ async def introduced(world: World) -> None:
     world.people["officer"] = officer
 
 
-def give(served: Served, user: str, id: str) -> None:
+def give(served: RunningProduct, user: str, id: str) -> None:
     """A window to inspect, given under that id."""
 
     async def assign(world: World) -> None:
@@ -30,7 +30,7 @@ def give(served: Served, user: str, id: str) -> None:
     served.within(assign)
 
 
-def stored(served: Served, id: str) -> dict[str, Any]:
+def stored(served: RunningProduct, id: str) -> dict[str, Any]:
     async def read(world: World) -> dict[str, Any]:
         [found] = await world.store.mongo.collection("assignments").find({"_id": id})
         return found
@@ -42,7 +42,7 @@ def outcomes(terminal: Terminal) -> list[tuple[str, str | None]]:
     return [(each["state"], (each["receipt"] or {}).get("outcome")) for each in terminal.status()["answers"]]
 
 
-def test_with_a_line_an_answer_is_settled_at_once(terminal: Terminal, served: Served, inspector: str) -> None:
+def test_with_a_line_an_answer_is_settled_at_once(terminal: Terminal, served: RunningProduct, inspector: str) -> None:
     id = new_id("asg")
     give(served, inspector, id)
     assert "已签收" in terminal.do("accept", id)
@@ -54,11 +54,11 @@ def test_with_a_line_an_answer_is_settled_at_once(terminal: Terminal, served: Se
 
 
 def test_without_a_line_answers_wait_and_go_with_the_next_meeting(
-    terminal: Terminal, served: Served, inspector: str
+    terminal: Terminal, served: RunningProduct, inspector: str
 ) -> None:
     id = new_id("asg")
     give(served, inspector, id)
-    served.server.fate = lambda _: Fate.LOSE
+    served.server.fate = lambda _: NetworkFault.LOSE
     assert "Kept" in terminal.do("accept", id)
     assert "Kept" in terminal.do("finish", id, "--result", "已复查")
     assert outcomes(terminal) == [("QUEUED", None), ("QUEUED", None)]
@@ -71,7 +71,7 @@ def test_without_a_line_answers_wait_and_go_with_the_next_meeting(
 
 
 def test_what_the_server_holds_settles_once_the_assignment_is_there(
-    terminal: Terminal, served: Served, inspector: str
+    terminal: Terminal, served: RunningProduct, inspector: str
 ) -> None:
     id = new_id("asg")
     assert "held 暂存" in terminal.do("accept", id)
@@ -83,7 +83,7 @@ def test_what_the_server_holds_settles_once_the_assignment_is_there(
     assert stored(served, id)["state"] == "ACCEPTED"
 
 
-def test_an_answer_that_comes_too_late_is_set_aside(terminal: Terminal, served: Served, inspector: str) -> None:
+def test_an_answer_that_comes_too_late_is_set_aside(terminal: Terminal, served: RunningProduct, inspector: str) -> None:
     id = new_id("asg")
     give(served, inspector, id)
 

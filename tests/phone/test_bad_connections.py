@@ -12,26 +12,26 @@ import httpx
 import pytest
 
 from storage.embedded.engines import Addresses
-from tests.support.network_faults import Fate, once
+from tests.support.network_faults import NetworkFault, once
 from tests.support.phone_cli import MIB, Spawner, Terminal, photo
 from tests.support.phone_sessions import PASSWORD
-from tests.support.running_product import PARTS, Served
+from tests.support.running_product import PARTS, RunningProduct
 
 
 @pytest.mark.parametrize(
     ("operation", "fate"),
     [
-        ("Sync", Fate.LOSE),
-        ("Sync", Fate.LOSE_REPLY),
-        ("Sync", Fate.FAIL),
-        ("RequestUploads", Fate.LOSE_REPLY),
-        ("ConfirmMedia", Fate.LOSE_REPLY),
-        ("MyMedia", Fate.LOSE_REPLY),
+        ("Sync", NetworkFault.LOSE),
+        ("Sync", NetworkFault.LOSE_REPLY),
+        ("Sync", NetworkFault.FAIL),
+        ("RequestUploads", NetworkFault.LOSE_REPLY),
+        ("ConfirmMedia", NetworkFault.LOSE_REPLY),
+        ("MyMedia", NetworkFault.LOSE_REPLY),
     ],
     ids=str,
 )
 def test_one_lost_call_is_made_again(
-    terminal: Terminal, served: Served, inspector: str, tmp_path: Path, operation: str, fate: Fate
+    terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path, operation: str, fate: NetworkFault
 ) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"), photo(tmp_path, "b.jpg", 6 * MIB))
     served.server.fate = once(operation, fate)
@@ -46,15 +46,15 @@ def test_one_lost_call_is_made_again(
 @pytest.mark.parametrize(
     ("name", "fate"),
     [
-        ("PUT", Fate.LOSE_REPLY),
-        ("PUT", Fate.FAIL),
-        ("PUT 2", Fate.HALVE),
-        ("PUT 2", Fate.LOSE_REPLY),
+        ("PUT", NetworkFault.LOSE_REPLY),
+        ("PUT", NetworkFault.FAIL),
+        ("PUT 2", NetworkFault.HALVE),
+        ("PUT 2", NetworkFault.LOSE_REPLY),
     ],
     ids=str,
 )
 def test_a_put_that_breaks_is_made_again_and_no_other_is(
-    terminal: Terminal, served: Served, tmp_path: Path, name: str, fate: Fate
+    terminal: Terminal, served: RunningProduct, tmp_path: Path, name: str, fate: NetworkFault
 ) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"), photo(tmp_path, "b.jpg", 11 * MIB))
     served.objects.fate = once(name, fate)
@@ -64,7 +64,7 @@ def test_a_put_that_breaks_is_made_again_and_no_other_is(
 
 
 def test_a_photo_whose_receipt_was_lost_is_not_written_twice(
-    terminal: Terminal, served: Served, tmp_path: Path
+    terminal: Terminal, served: RunningProduct, tmp_path: Path
 ) -> None:
     """The store has it and says so: that is taken for the receipt, without another slot being asked for."""
     deadline = time.monotonic() + 20
@@ -72,16 +72,16 @@ def test_a_photo_whose_receipt_was_lost_is_not_written_twice(
         assert time.monotonic() < deadline, "The product never looked at its bucket."
         time.sleep(0.05)
     terminal.do("take", photo(tmp_path, "a.jpg"))
-    served.objects.fate = once("PUT", Fate.LOSE_REPLY)
+    served.objects.fate = once("PUT", NetworkFault.LOSE_REPLY)
     terminal.do("send", "--wait")
     assert [request.status for request in served.objects.requests] == [200, 412]
     assert "RequestUploads" not in served.server.names()
     assert terminal.states() == [("ACCEPTED", ["READY"])]
 
 
-def test_a_large_upload_goes_on_where_it_stopped(terminal: Terminal, served: Served, tmp_path: Path) -> None:
+def test_a_large_upload_goes_on_where_it_stopped(terminal: Terminal, served: RunningProduct, tmp_path: Path) -> None:
     terminal.do("take", photo(tmp_path, "large.jpg", 21 * MIB))
-    served.objects.fate = lambda name: Fate.LOSE if name == "PUT 4" else Fate.PASS
+    served.objects.fate = lambda name: NetworkFault.LOSE if name == "PUT 4" else NetworkFault.PASS
     assert terminal.run("send") == 3
     assert "The store of photos" in terminal.output
     [observation] = terminal.status()["observations"]
@@ -97,10 +97,10 @@ def test_a_large_upload_goes_on_where_it_stopped(terminal: Terminal, served: Ser
 
 
 def test_a_server_that_is_gone_costs_nothing(
-    terminal: Terminal, served: Served, inspector: str, tmp_path: Path
+    terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"))
-    served.server.fate = lambda _: Fate.LOSE
+    served.server.fate = lambda _: NetworkFault.LOSE
     assert terminal.run("send") == 3
     assert "can't be reached" in terminal.output
     assert "内容都保留在手机里" in terminal.output
@@ -111,15 +111,15 @@ def test_a_server_that_is_gone_costs_nothing(
     assert terminal.states() == [("ACCEPTED", ["READY"])]
 
 
-@pytest.mark.parametrize("fate", [Fate.LOSE_REPLY, Fate.KILL_AFTER], ids=lambda fate: fate.name)
+@pytest.mark.parametrize("fate", [NetworkFault.LOSE_REPLY, NetworkFault.KILL_AFTER], ids=lambda fate: fate.name)
 def test_a_renewal_whose_reply_was_lost_is_made_again(
-    terminal: Terminal, served: Served, tmp_path: Path, fate: Fate
+    terminal: Terminal, served: RunningProduct, tmp_path: Path, fate: NetworkFault
 ) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"))
     terminal.set_session(replace(terminal.session(), access_token="old"))
     served.server.fate = once("RefreshSession", fate)
     terminal.started = lambda pid: setattr(served.server, "victim", pid)
-    if fate is Fate.KILL_AFTER:
+    if fate is NetworkFault.KILL_AFTER:
         assert terminal.run("send") == -9
     terminal.do("send", "--wait")
     assert served.server.names().count("RefreshSession") >= 2
@@ -127,10 +127,10 @@ def test_a_renewal_whose_reply_was_lost_is_made_again(
 
 
 def test_bytes_that_the_server_rejects_are_sent_again(
-    terminal: Terminal, served: Served, inspector: str, tmp_path: Path
+    terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"))
-    served.server.fate = once("ConfirmMedia", Fate.KILL)
+    served.server.fate = once("ConfirmMedia", NetworkFault.KILL)
     terminal.started = lambda pid: setattr(served.server, "victim", pid)
     assert terminal.run("send") == -9
     [key] = [each["key"] for each in served.kept(inspector)["media"].values()]
@@ -140,10 +140,10 @@ def test_bytes_that_the_server_rejects_are_sent_again(
     assert served.objects.names() == ["PUT", "PUT"]
 
 
-def test_ctrl_c_says_that_nothing_is_lost(terminal: Terminal, served: Served, tmp_path: Path) -> None:
+def test_ctrl_c_says_that_nothing_is_lost(terminal: Terminal, served: RunningProduct, tmp_path: Path) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"))
     served.objects.signal = signal.SIGINT
-    served.objects.fate = once("PUT", Fate.KILL)
+    served.objects.fate = once("PUT", NetworkFault.KILL)
     terminal.started = lambda pid: setattr(served.objects, "victim", pid)
     assert terminal.run("send") == 130
     assert "Stopped; nothing is lost." in terminal.output
@@ -152,16 +152,16 @@ def test_ctrl_c_says_that_nothing_is_lost(terminal: Terminal, served: Served, tm
 
 
 @pytest.fixture
-def strict(engines: Addresses, tmp_path: Path) -> Iterator[Served]:
+def strict(engines: Addresses, tmp_path: Path) -> Iterator[RunningProduct]:
     """Signatures last two seconds, and a request holds 64 KiB."""
     small = {"MINGCHA_UPLOAD_SLOT_SECONDS": "2", "MINGCHA_BODY_LIMIT_BYTES": str(64 * 1024)}
-    made = Served(engines, tmp_path, **small, **PARTS)
+    made = RunningProduct(engines, tmp_path, **small, **PARTS)
     yield made
     made.close()
 
 
 def test_a_signature_that_ran_out_and_a_batch_that_is_too_large(
-    spawner: Spawner, strict: Served, tmp_path: Path
+    spawner: Spawner, strict: RunningProduct, tmp_path: Path
 ) -> None:
     terminal = Terminal(spawner, tmp_path / "phone")
     terminal.sign_in(strict.address, strict.person(), PASSWORD)
@@ -169,8 +169,8 @@ def test_a_signature_that_ran_out_and_a_batch_that_is_too_large(
         terminal.do("take", photo(tmp_path, f"{name}.jpg"), "--text", 9_000 * "长")
     terminal.do("take", photo(tmp_path, "large.jpg", 6 * MIB))
     strict.objects.seconds = 3
-    late = {name: once(name, Fate.LATE) for name in ("PUT", "PUT 2")}
-    strict.objects.fate = lambda name: late[name](name) if name in late else Fate.PASS
+    late = {name: once(name, NetworkFault.LATE) for name in ("PUT", "PUT 2")}
+    strict.objects.fate = lambda name: late[name](name) if name in late else NetworkFault.PASS
     terminal.do("send", "--wait")
     assert terminal.states() == 5 * [("ACCEPTED", ["READY"])]
     assert [len(each["input"]["drafts"]) for each in strict.server.inputs("SubmitObservations")] == [5, 2, 3]

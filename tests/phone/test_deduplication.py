@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from mobile_contract.phone.errors import RETRY_LATER, Refused
+from mobile_contract.phone.errors import RETRY_LATER, ServerRefusedError
 from mobile_contract.phone.outbox.items import Medium, MediumState
 from mobile_contract.phone.upload.scheduling import next_round
-from tests.support.network_faults import Fate, once
+from tests.support.network_faults import NetworkFault, once
 from tests.support.phone_cli import KIB, MIB, Terminal, photo
-from tests.support.running_product import Served
+from tests.support.running_product import RunningProduct
 
 WAITING, SENDING, CONFIRMED, READY, BROKEN = (
     MediumState(name) for name in ("WAITING", "SENDING", "CONFIRMED", "READY", "BROKEN")
@@ -19,7 +19,7 @@ WAITING, SENDING, CONFIRMED, READY, BROKEN = (
 
 
 def medium(id: str, state: MediumState = WAITING, rejections: int = 0, trouble: str = "") -> Medium:
-    said = Refused(trouble, "", "", RETRY_LATER).as_json() if trouble else None
+    said = ServerRefusedError(trouble, "", "", RETRY_LATER).as_json() if trouble else None
     return Medium(id, f"obs_{id}", "", "", id[0], 5, "image/jpeg", state, 0, rejections, None, said, 0, 0, 0)
 
 
@@ -43,12 +43,14 @@ def test_of_the_same_bytes_one_goes_at_a_time(media: list[Medium], first: list[s
     assert not next_round(media, [each.id for each in media])
 
 
-def bodies(served: Served) -> Counter[str]:
+def bodies(served: RunningProduct) -> Counter[str]:
     """How often the store took which bytes."""
     return Counter(each.digest for each in served.objects.requests if each.was_stored)
 
 
-def test_the_same_bytes_cross_the_line_once(terminal: Terminal, served: Served, inspector: str, tmp_path: Path) -> None:
+def test_the_same_bytes_cross_the_line_once(
+    terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
+) -> None:
     small, large = photo(tmp_path, "a.jpg"), photo(tmp_path, "b.jpg", 6 * MIB)
     for _ in range(3):
         terminal.do("take", small, large, "--again")
@@ -66,7 +68,7 @@ def test_the_same_bytes_cross_the_line_once(terminal: Terminal, served: Served, 
 
 
 def test_once_also_where_the_phone_is_killed(
-    terminal: Terminal, served: Served, inspector: str, tmp_path: Path
+    terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     for moment in range(3, 30, 5):
         each = photo(tmp_path, f"{moment}.jpg", 100 * KIB if moment % 2 else 0)
@@ -81,7 +83,7 @@ def test_once_also_where_the_phone_is_killed(
 
 
 def test_where_the_first_is_set_aside_or_rejected_another_goes(
-    terminal: Terminal, served: Served, inspector: str, tmp_path: Path
+    terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     for name in ("a.jpg", "b.jpg"):
         terminal.do("take", photo(tmp_path, name))
@@ -92,7 +94,7 @@ def test_where_the_first_is_set_aside_or_rejected_another_goes(
         [copy] = [place.originals / each.file for each in outbox.media() if each.id == broken["media"][0]["id"]]
     copy.chmod(0o600)
     copy.write_bytes(copy.read_bytes()[:-1] + b"?")
-    served.server.fate = once("ConfirmMedia", Fate.KILL)
+    served.server.fate = once("ConfirmMedia", NetworkFault.KILL)
     terminal.started = lambda pid: setattr(served.server, "victim", pid)
     assert terminal.run("send") == -9
     second = terminal.status()["observations"][2]["media"][0]["id"]

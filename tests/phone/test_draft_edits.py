@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobile_contract.phone.outbox.draft_edits import DraftEdit, merged
-from tests.support.network_faults import Fate
+from tests.support.network_faults import NetworkFault
 from tests.support.phone_cli import Terminal
-from tests.support.running_product import Served
+from tests.support.running_product import RunningProduct
 
 EARLY, LATE = "2026-11-20T09:00:00+08:00", "2026-11-20T09:05:00+08:00"
 
@@ -60,7 +60,7 @@ def kept(terminal: Terminal) -> list[str]:
 
 
 def test_two_windows_merge_whichever_is_saved_first_and_the_loser_can_stand_again(
-    terminal: Terminal, served: Served
+    terminal: Terminal, served: RunningProduct
 ) -> None:
     for number, turned in enumerate((False, True), start=1):
         terminal.do("take", "--text", "窗口无人", "--unit", "360703-JT-1")
@@ -90,7 +90,9 @@ def test_two_windows_merge_whichever_is_saved_first_and_the_loser_can_stand_agai
     assert kept(terminal) == []
 
 
-def test_what_the_server_may_have_and_what_fits_no_draft_changes_nothing(terminal: Terminal, served: Served) -> None:
+def test_what_the_server_may_have_and_what_fits_no_draft_changes_nothing(
+    terminal: Terminal, served: RunningProduct
+) -> None:
     terminal.do("take", "--text", "原文")
     for arguments in (
         ("2", "--text", "改"),
@@ -101,7 +103,7 @@ def test_what_the_server_may_have_and_what_fits_no_draft_changes_nothing(termina
     ):
         assert terminal.run("edit", *arguments) == 2, arguments
     assert (shown(terminal)["draft"]["text"], shown(terminal)["version"]) == ("原文", 0)
-    served.server.fate = lambda _: Fate.LOSE_REPLY
+    served.server.fate = lambda _: NetworkFault.LOSE_REPLY
     assert terminal.run("send") == 3
     served.calm()
     assert terminal.run("edit", "1", "--text", "改") == 2

@@ -54,7 +54,7 @@ query($id: ID!) {
 
 
 @dataclass
-class House:
+class EndToEndStack:
     """The product on a data folder of its own, with its embedded engines and the demo in it."""
 
     address: str
@@ -62,7 +62,7 @@ class House:
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EndToEndStack]:
     data = tmp_path_factory.mktemp("house") / "data"
     run = Run(data, "--port=0")
     try:
@@ -72,7 +72,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         told = subprocess.run(command, env=own | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True)
         found = re.search(r"Password of all: (\S+)", told.stdout)
         assert found, told
-        yield House(address, found[1])
+        yield EndToEndStack(address, found[1])
     finally:
         run.process.send_signal(signal.SIGINT)
         run.ended()
@@ -121,7 +121,7 @@ def agrees(facts: dict[str, Any], known: dict[str, Any]) -> None:
         assert position["altitudeMetres"] == pytest.approx(gps["alt"], abs=0.01), name
 
 
-def test_from_the_outbox_to_the_case_graph(house: House, spawner: Spawner, tmp_path: Path) -> None:
+def test_from_the_outbox_to_the_case_graph(house: EndToEndStack, spawner: Spawner, tmp_path: Path) -> None:
     known = truth()
     files = json.loads((PHOTOS / "truth.json").read_text())["files"]
     names = [each["file"] for each in files]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.network_faults import BadNetwork, Fate, nth
+from tests.support.network_faults import BadNetwork, NetworkFault, nth
 from tests.support.phone_cli import KIB, MIB, Terminal, photo
-from tests.support.running_product import Served
+from tests.support.running_product import RunningProduct
 
 KILLED = -9
 
@@ -17,7 +17,7 @@ def take(terminal: Terminal, folder: Path, round: int, large: int = 6 * MIB) -> 
     terminal.do("take", photo(folder, f"{round}.jpg"), photo(folder, f"{round}-large.jpg", large))
 
 
-def all_arrived(terminal: Terminal, served: Served, inspector: str) -> None:
+def all_arrived(terminal: Terminal, served: RunningProduct, inspector: str) -> None:
     """What the phone took is what the server has, verified, and nothing else."""
     terminal.do("sync", "--for", "60")
     assert {each["state"] for each in terminal.status()["observations"]} == {"ACCEPTED"}
@@ -31,13 +31,15 @@ def all_arrived(terminal: Terminal, served: Served, inspector: str) -> None:
     assert {each["state"] for each in media.values()} == {"READY"}
 
 
-def stored_once(served: Served) -> None:
+def stored_once(served: RunningProduct) -> None:
     """The store took no byte twice."""
     stored = Counter((each.key, each.name) for each in served.objects.requests if each.was_stored)
     assert set(stored.values()) == {1}
 
 
-def test_a_kill_at_any_step_of_the_outbox(terminal: Terminal, served: Served, inspector: str, tmp_path: Path) -> None:
+def test_a_kill_at_any_step_of_the_outbox(
+    terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
+) -> None:
     """Each step has two moments: just before it counts, and just after."""
     moment, survived = 0, False
     while not survived:
@@ -51,10 +53,10 @@ def test_a_kill_at_any_step_of_the_outbox(terminal: Terminal, served: Served, in
     assert len(terminal.status()["observations"]) == 2 * moment
 
 
-@pytest.mark.parametrize("fate", [Fate.KILL, Fate.KILL_AFTER], ids=lambda fate: fate.name)
+@pytest.mark.parametrize("fate", [NetworkFault.KILL, NetworkFault.KILL_AFTER], ids=lambda fate: fate.name)
 @pytest.mark.parametrize("side", ["server", "objects"])
 def test_a_kill_on_any_request(
-    terminal: Terminal, served: Served, inspector: str, tmp_path: Path, side: str, fate: Fate
+    terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path, side: str, fate: NetworkFault
 ) -> None:
     """`KILL`: the other side doesn't have it. `KILL_AFTER`: it has, and the phone never hears of it."""
     network: BadNetwork = getattr(served, side)
@@ -65,7 +67,7 @@ def test_a_kill_on_any_request(
         take(terminal, tmp_path, number)
         network.fate = nth(number, fate)
         killed = terminal.run("send", "--at-once", "1") == KILLED
-        network.fate = lambda _: Fate.PASS
+        network.fate = lambda _: NetworkFault.PASS
         terminal.do("send", "--at-once", "1")
     assert number > 3
     all_arrived(terminal, served, inspector)
@@ -73,7 +75,7 @@ def test_a_kill_on_any_request(
     assert len(terminal.status()["observations"]) == 2 * number
 
 
-def test_kill_after_kill(terminal: Terminal, served: Served, inspector: str, tmp_path: Path) -> None:
+def test_kill_after_kill(terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path) -> None:
     """By the clock, several uploads at once: bytes on their way may be sent again, nothing is lost or doubled."""
     for round in range(8):
         take(terminal, tmp_path, round)

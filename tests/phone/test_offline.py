@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mobile_contract.phone.errors import InUse
+from mobile_contract.phone.errors import InUseError
 from mobile_contract.phone.storage.folder import Folder
 from mobile_contract.phone.storage.photo_copies import Originals
-from schema.core.ids import checked
+from schema.core.ids import validate_id
 from tests.support.phone_cli import Spawner, Terminal
 from tests.support.picture_files import saved
 
@@ -62,13 +62,13 @@ def test_a_folder_becomes_one_observation_a_photo_and_needs_it_no_more(terminal:
     assert [[medium["name"] for medium in each["media"]] for each in found] == [["a.jpg"], ["b.jpg"], ["c (copy).jpg"]]
     for each in found:
         draft = each["draft"]
-        assert checked(each["id"], "obs") == draft["id"]
+        assert validate_id(each["id"], "obs") == draft["id"]
         assert (draft["unit"], draft["category"], draft["severity"]) == ("360703-JT-1", "ABSENCE", "MINOR")
         assert (draft["method"], draft["text"]) == ("PATROL", "无人在岗")
         assert "position" not in draft
         assert before <= datetime.fromisoformat(draft["capturedAt"]).astimezone() <= datetime.now().astimezone()
         [medium] = each["media"]
-        checked(medium["id"], "med")
+        validate_id(medium["id"], "med")
         kept = copy_of(terminal, medium["id"])
         assert (sha256(kept).hexdigest(), len(kept)) == (medium["sha256"], medium["byteSize"])
 
@@ -146,7 +146,7 @@ def test_only_one_process_at_a_time_changes_a_phone(terminal: Terminal, photos: 
         assert terminal.run("take", photos) == 5
         assert f"Another phone process ({os.getpid()})" in terminal.output
         assert terminal.states() == [("QUEUED", ["WAITING"])]
-        with pytest.raises(InUse), folder.held():
+        with pytest.raises(InUseError), folder.held():
             pass
     terminal.do("take", photos)
 

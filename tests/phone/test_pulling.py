@@ -13,11 +13,11 @@ from mobile_contract.phone.outbox.outbox import Outbox
 from mobile_contract.phone.outbox.receipts import digest_of
 from mobile_contract.phone.storage.database import connect
 from mobile_contract.phone.storage.migrations import statements
-from mobile_contract.phone.sync.local_records import Kind, Records
+from mobile_contract.phone.sync.local_records import RecordKind, Records
 from scripts import receipts
-from tests.support.network_faults import Fate
+from tests.support.network_faults import NetworkFault
 from tests.support.phone_cli import Terminal, photo
-from tests.support.running_product import Served
+from tests.support.running_product import RunningProduct
 
 KEY = bytes(32)
 
@@ -41,21 +41,21 @@ def test_changes_and_cursor_go_together_and_a_full_pull_drops_what_it_does_not_n
     records.store(page("1", "a", "b", more=True), None)
     records.store(page("2", "c"), "1")
     records.store(page("3", "d", gone="b"), "2")
-    assert (set(records.by_id(Kind.UNIT)), records.cursor) == ({"a", "c", "d"}, "3")
+    assert (set(records.by_id(RecordKind.UNIT)), records.cursor) == ({"a", "c", "d"}, "3")
 
     records.begin_anew()
     assert records.cursor is None
     records.store(page("4", "a", more=True), None)
     again = Records(outbox)  # as after a kill between two pages
-    assert set(again.by_id(Kind.UNIT)) == {"a", "c", "d"}, "readable until the last page has come"
+    assert set(again.by_id(RecordKind.UNIT)) == {"a", "c", "d"}, "readable until the last page has come"
     again.store(page("5", "e"), again.cursor)
-    assert set(again.by_id(Kind.UNIT)) == {"a", "e"}
+    assert set(again.by_id(RecordKind.UNIT)) == {"a", "e"}
     assert len(outbox.observations()) == 1
 
     broken = page("6", "f") | {"changes": [{"kind": "UNIT", "id": "f", "record": {}}, {"kind": "UNIT"}]}
     with pytest.raises(KeyError):
         again.store(broken, "5")
-    assert (set(again.by_id(Kind.UNIT)), again.cursor) == ({"a", "e"}, "5"), "all of a page or nothing"
+    assert (set(again.by_id(RecordKind.UNIT)), again.cursor) == ({"a", "e"}, "5"), "all of a page or nothing"
 
 
 def test_an_older_phones_outbox_is_brought_up_to_date(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_a_draft_has_the_digest_that_the_guide_gives() -> None:
 
 
 def test_words_cost_one_round_trip_and_what_was_pulled_is_there_without_a_line(
-    terminal: Terminal, served: Served
+    terminal: Terminal, served: RunningProduct
 ) -> None:
     terminal.do("take", "--text", "门难进", "--unit", "360703-JT-1")
     terminal.do("send")
@@ -93,7 +93,7 @@ def test_words_cost_one_round_trip_and_what_was_pulled_is_there_without_a_line(
     while sent["id"] not in [each["id"] for each in json.loads(terminal.do("reports", "--now", "--json"))]:
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    served.server.fate = lambda _: Fate.LOSE
+    served.server.fate = lambda _: NetworkFault.LOSE
     assert "360703-JT-1" in terminal.do("units", "交通局一号")
     assert "As of 数据截至" in terminal.output
     assert "南康示范家具厂" in terminal.do("points")
@@ -102,7 +102,9 @@ def test_words_cost_one_round_trip_and_what_was_pulled_is_there_without_a_line(
     assert terminal.run("units", "--now") == 3
 
 
-def test_a_cursor_that_is_none_begins_anew_and_leaves_the_outbox_alone(terminal: Terminal, served: Served) -> None:
+def test_a_cursor_that_is_none_begins_anew_and_leaves_the_outbox_alone(
+    terminal: Terminal, served: RunningProduct
+) -> None:
     terminal.do("pull")
     before = terminal.status()["records"]
     terminal.do("take", "--text", "门难进")

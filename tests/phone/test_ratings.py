@@ -9,17 +9,17 @@ import pytest
 
 from schema.core.ids import milliseconds_of
 from schema.core.times import BEIJING
-from tests.support.network_faults import Fate, nth
+from tests.support.network_faults import NetworkFault, nth
 from tests.support.phone_cli import Spawner, Terminal
 from tests.support.phone_sessions import PASSWORD
-from tests.support.running_product import Served
+from tests.support.running_product import RunningProduct
 from tests.support.world import World, new_id
 
 KILLED = -9
 
 
 @pytest.fixture
-def monitor(served: Served) -> str:
+def monitor(served: RunningProduct) -> str:
     """User name of somebody new who is the monitor of a point of the same code."""
     name = served.person("monitor")
 
@@ -35,14 +35,14 @@ def monitor(served: Served) -> str:
 
 
 @pytest.fixture
-def terminal(spawner: Spawner, served: Served, monitor: str, tmp_path: Path) -> Terminal:
+def terminal(spawner: Spawner, served: RunningProduct, monitor: str, tmp_path: Path) -> Terminal:
     made = Terminal(spawner, tmp_path / "phone")
     made.sign_in(served.address, monitor, PASSWORD)
     served.calm()
     return made
 
 
-def kept(served: Served, user: str) -> list[dict[str, Any]]:
+def kept(served: RunningProduct, user: str) -> list[dict[str, Any]]:
     """What the database has of a person's ratings."""
 
     async def read(world: World) -> list[dict[str, Any]]:
@@ -57,7 +57,7 @@ def states(terminal: Terminal) -> list[str]:
     return [each["state"] for each in terminal.status()["ratings"]]
 
 
-def test_a_rating_waits_offline_and_is_handed_in_once(terminal: Terminal, served: Served, monitor: str) -> None:
+def test_a_rating_waits_offline_and_is_handed_in_once(terminal: Terminal, served: RunningProduct, monitor: str) -> None:
     terminal.do("rate", "360703-JT", "--point", monitor, "--grade", "良", "--reason", "办事快")
     terminal.do("rate", "360703-JT-1", "--point", monitor, "--score", "55")
     assert states(terminal) == ["QUEUED", "QUEUED"]
@@ -80,7 +80,9 @@ def test_a_rating_waits_offline_and_is_handed_in_once(terminal: Terminal, served
     assert terminal.status()["ratings"] == []
 
 
-def test_a_refused_rating_holds_nothing_up_and_is_let_go(terminal: Terminal, served: Served, monitor: str) -> None:
+def test_a_refused_rating_holds_nothing_up_and_is_let_go(
+    terminal: Terminal, served: RunningProduct, monitor: str
+) -> None:
     terminal.do("rate", "nowhere", "--point", monitor, "--score", "1")
     terminal.do("rate", "360703-JT", "--point", monitor, "--score", "2")
     terminal.do("take", "--text", "乱收费", "--unit", "360703-JT")
@@ -106,7 +108,7 @@ def test_what_does_not_fit_is_said_and_nothing_is_kept(terminal: Terminal, monit
     assert terminal.status()["ratings"] == []
 
 
-def test_a_kill_at_any_step_doubles_nothing(terminal: Terminal, served: Served, monitor: str) -> None:
+def test_a_kill_at_any_step_doubles_nothing(terminal: Terminal, served: RunningProduct, monitor: str) -> None:
     moment, survived = 0, False
     while not survived:
         moment += 1
@@ -119,9 +121,9 @@ def test_a_kill_at_any_step_doubles_nothing(terminal: Terminal, served: Served, 
     ]
 
 
-@pytest.mark.parametrize("fate", [Fate.LOSE, Fate.LOSE_REPLY], ids=lambda fate: fate.name)
+@pytest.mark.parametrize("fate", [NetworkFault.LOSE, NetworkFault.LOSE_REPLY], ids=lambda fate: fate.name)
 def test_a_reply_that_is_lost_costs_a_duplicate_and_no_second_rating(
-    terminal: Terminal, served: Served, monitor: str, fate: Fate
+    terminal: Terminal, served: RunningProduct, monitor: str, fate: NetworkFault
 ) -> None:
     terminal.do("rate", "360703-JT", "--point", monitor, "--score", "40")
     served.server.fate = nth(1, fate)
@@ -132,7 +134,7 @@ def test_a_reply_that_is_lost_costs_a_duplicate_and_no_second_rating(
 
 
 def test_another_account_does_not_hand_in_what_waits(
-    terminal: Terminal, served: Served, monitor: str, inspector: str
+    terminal: Terminal, served: RunningProduct, monitor: str, inspector: str
 ) -> None:
     terminal.do("rate", "360703-JT", "--point", monitor, "--score", "40")
     rater = terminal.session().user_name
@@ -146,7 +148,7 @@ def test_another_account_does_not_hand_in_what_waits(
     ] == ["QUEUED"]
 
 
-def test_an_old_month_is_handed_in_as_late_or_refused(terminal: Terminal, served: Served, monitor: str) -> None:
+def test_an_old_month_is_handed_in_as_late_or_refused(terminal: Terminal, served: RunningProduct, monitor: str) -> None:
     old = (datetime.now(BEIJING).date().replace(day=1) - timedelta(days=1)).replace(day=1) - timedelta(days=1)
     terminal.do(
         "rate", "360703-JT", "--point", monitor, "--score", "40", "--month", f"{date(old.year, old.month, 1):%Y-%m}"

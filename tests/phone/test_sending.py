@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.processes.test_supervisor import until
-from tests.support.network_faults import Fate, once
+from tests.support.network_faults import NetworkFault, once
 from tests.support.phone_cli import MIB, Terminal, photo
 from tests.support.phone_sessions import PASSWORD
-from tests.support.running_product import Served
+from tests.support.running_product import RunningProduct
 from tests.support.world import World
 
 
@@ -21,7 +21,7 @@ def copy_of(terminal: Terminal, medium_id: str) -> Path:
 
 
 def test_from_the_folder_to_verified_and_nothing_is_sent_twice(
-    terminal: Terminal, served: Served, inspector: str, tmp_path: Path
+    terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     for n in range(4):
         photo(tmp_path / "photos", f"{n}.jpg")
@@ -45,7 +45,9 @@ def test_from_the_folder_to_verified_and_nothing_is_sent_twice(
     assert set(served.server.inputs("Sync")[0]) == {"input"}, "there was nothing to hand in"
 
 
-def test_bytes_go_with_the_digests_that_were_announced(terminal: Terminal, served: Served, tmp_path: Path) -> None:
+def test_bytes_go_with_the_digests_that_were_announced(
+    terminal: Terminal, served: RunningProduct, tmp_path: Path
+) -> None:
     terminal.do("take", photo(tmp_path, "large.jpg", 6 * MIB))
     terminal.do("send", "--wait")
     requests = served.server.inputs("RequestUploads")
@@ -54,7 +56,7 @@ def test_bytes_go_with_the_digests_that_were_announced(terminal: Terminal, serve
 
 
 def test_a_refused_draft_holds_nothing_up_and_can_be_mended_or_let_go(
-    terminal: Terminal, served: Served, inspector: str, tmp_path: Path
+    terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     for name, method in (("a", "PATROL"), ("b", "MONITOR_REPORT"), ("c", "COMPLAINT"), ("d", "PATROL")):
         terminal.do("take", photo(tmp_path, f"{name}.jpg"), "--method", method, "--text", name)
@@ -82,7 +84,7 @@ def test_a_refused_draft_holds_nothing_up_and_can_be_mended_or_let_go(
 
 
 def test_a_copy_that_was_changed_is_not_sent_and_holds_nothing_up(
-    terminal: Terminal, served: Served, tmp_path: Path
+    terminal: Terminal, served: RunningProduct, tmp_path: Path
 ) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"), photo(tmp_path, "b.jpg"))
     [first, _] = terminal.status()["observations"]
@@ -97,7 +99,7 @@ def test_a_copy_that_was_changed_is_not_sent_and_holds_nothing_up(
 
 
 def test_a_session_that_has_ended_keeps_the_outbox(
-    terminal: Terminal, served: Served, inspector: str, tmp_path: Path
+    terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"))
     kept = terminal.session()
@@ -113,7 +115,7 @@ def test_a_session_that_has_ended_keeps_the_outbox(
     assert terminal.states() == [("ACCEPTED", ["READY"])]
 
 
-def test_who_may_not_submit_keeps_what_was_taken(terminal: Terminal, served: Served, tmp_path: Path) -> None:
+def test_who_may_not_submit_keeps_what_was_taken(terminal: Terminal, served: RunningProduct, tmp_path: Path) -> None:
     terminal.sign_in(served.address, served.person("supervisor"), PASSWORD)
     terminal.do("take", photo(tmp_path, "a.jpg"))
     assert terminal.run("send") == 1
@@ -149,11 +151,11 @@ def test_lists_and_facts(terminal: Terminal, tmp_path: Path) -> None:
 
 
 def test_sync_says_so_when_the_server_has_yet_to_verify(
-    terminal: Terminal, served: Served, inspector: str, tmp_path: Path
+    terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"))
     terminal.started = lambda pid: setattr(served.server, "victim", pid)
-    served.server.fate = once("MyMedia", Fate.KILL)
+    served.server.fate = once("MyMedia", NetworkFault.KILL)
     assert terminal.run("send") == -9
     served.calm()
     until(lambda: [each["state"] for each in served.kept(inspector)["media"].values()] == ["READY"], 30)

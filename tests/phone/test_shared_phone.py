@@ -12,15 +12,15 @@ from mobile_contract.documents import text_of
 from mobile_contract.phone.ids import new_id
 from mobile_contract.phone.storage.key_wrapping import StoreKey
 from mobile_contract.phone.storage.photo_copies import Originals
-from tests.support.network_faults import Fate
+from tests.support.network_faults import NetworkFault
 from tests.support.phone_cli import Spawner, Terminal, photo
 from tests.support.phone_folder import contents, readable
 from tests.support.phone_sessions import PASSWORD
-from tests.support.running_product import Served
+from tests.support.running_product import RunningProduct
 from tests.support.world import World
 
 
-def set_password(served: Served, user: str, password: str) -> None:
+def set_password(served: RunningProduct, user: str, password: str) -> None:
     async def work(world: World) -> None:
         found = await world.store.users.by_user_name(user)
         assert found
@@ -31,7 +31,7 @@ def set_password(served: Served, user: str, password: str) -> None:
 
 
 def test_each_user_sees_and_sends_the_own_and_one_is_wiped_alone(
-    terminal: Terminal, served: Served, inspector: str, tmp_path: Path
+    terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"), "--text", "甲")
     second = served.person()
@@ -72,7 +72,7 @@ def test_each_user_sees_and_sends_the_own_and_one_is_wiped_alone(
     assert terminal.states() == []
 
 
-def wipe_from_elsewhere(served: Served, user: str, device_id: str) -> None:
+def wipe_from_elsewhere(served: RunningProduct, user: str, device_id: str) -> None:
     def ask(operation: str, given: dict[str, Any], token: str = "") -> dict[str, Any]:
         body = {"query": text_of(operation), "variables": {"input": given}}
         headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -87,7 +87,7 @@ def wipe_from_elsewhere(served: Served, user: str, device_id: str) -> None:
 
 
 def test_nothing_on_the_phone_can_be_read_also_after_a_kill(
-    terminal: Terminal, served: Served, inspector: str, tmp_path: Path
+    terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     body = photo(tmp_path, "retaliation.jpg", 200_000).read_bytes()
     terminal.do("pull")
@@ -133,12 +133,12 @@ def test_nothing_on_the_phone_can_be_read_also_after_a_kill(
 
 
 def test_without_a_line_the_password_unlocks_and_another_changes_nothing(
-    terminal: Terminal, served: Served, inspector: str
+    terminal: Terminal, served: RunningProduct, inspector: str
 ) -> None:
     terminal.do("take", "--text", "甲")
     terminal.do("sign-out")
     assert "1 observations wait" in terminal.output
-    served.server.fate = lambda _: Fate.LOSE
+    served.server.fate = lambda _: NetworkFault.LOSE
     before = contents(terminal.folder)
     assert terminal.run("sign-in", served.address, "--user", inspector, password="wrong") == 3
     assert "opens nothing that is kept here" in terminal.output
@@ -157,7 +157,7 @@ def test_without_a_line_the_password_unlocks_and_another_changes_nothing(
 
 
 def test_a_password_set_anew_on_the_server_opens_the_old_outbox(
-    terminal: Terminal, served: Served, inspector: str, tmp_path: Path
+    terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"))
     set_password(served, inspector, "another-密码")
@@ -171,7 +171,7 @@ def test_a_password_set_anew_on_the_server_opens_the_old_outbox(
 
 
 def test_what_was_taken_before_the_first_sign_in_becomes_the_first_ones(
-    spawner: Spawner, served: Served, inspector: str, tmp_path: Path
+    spawner: Spawner, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     terminal = Terminal(spawner, tmp_path / "phone", password="chosen-密码")
     terminal.do("take", "--text", "甲")

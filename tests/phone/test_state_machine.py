@@ -19,13 +19,13 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_state_machine_as_test
 
-from tests.support.network_faults import Fate
+from tests.support.network_faults import NetworkFault
 from tests.support.phone_cli import MIB, Spawner, Terminal, photo
 from tests.support.phone_sessions import PASSWORD
-from tests.support.running_product import Served
+from tests.support.running_product import RunningProduct
 from tests.support.world import new_id
 
-FATES = (*8 * [Fate.PASS], *(fate for fate in Fate if fate is not Fate.PASS))
+FATES = (*8 * [NetworkFault.PASS], *(fate for fate in NetworkFault if fate is not NetworkFault.PASS))
 LATE_SECONDS = 0.3
 CHOSEN_STEPS = 20
 """Up to which the suite takes the same ones each time; more of them are by chance."""
@@ -33,15 +33,15 @@ STORM_SECONDS = 4.0
 """After which a command of the storm is ended."""
 
 
-def weather(seed: int) -> Callable[[str], Fate]:
+def weather(seed: int) -> Callable[[str], NetworkFault]:
     random = Random(seed)  # noqa: S311  dice, no secret
     return lambda _: random.choice(FATES)
 
 
-class Storm(RuleBasedStateMachine):
+class PhoneStateMachine(RuleBasedStateMachine):
     """One phone of a new person; `served`, `spawner` and `root` are given by the test."""
 
-    served: Served
+    served: RunningProduct
     spawner: Spawner
     root: Path
     numbers = itertools.count()
@@ -87,10 +87,10 @@ class Storm(RuleBasedStateMachine):
         """A process of it is killed as the phone asks for that many times, and is started again meanwhile."""
         asked = itertools.count(1)
 
-        def fate(_: str) -> Fate:
+        def fate(_: str) -> NetworkFault:
             if next(asked) == number:
                 self.served.kill(name)
-            return Fate.PASS
+            return NetworkFault.PASS
 
         self.served.server.fate = fate
         self._go_on()
@@ -190,7 +190,7 @@ class Storm(RuleBasedStateMachine):
 
     def _calm(self) -> None:
         """The weather alone: what was sent stays on record."""
-        self.served.server.fate = self.served.objects.fate = lambda _: Fate.PASS
+        self.served.server.fate = self.served.objects.fate = lambda _: NetworkFault.PASS
 
     def teardown(self) -> None:
         """In the end all that was taken is there, once, verified, with a receipt that holds; and in its order."""
@@ -238,15 +238,15 @@ class Storm(RuleBasedStateMachine):
         assert self.served.originals(media) == dict.fromkeys(media, 1)
 
 
-def _was_told(fate: Fate, status: int | None) -> bool:
-    return fate is Fate.PASS and status == 200
+def _was_told(fate: NetworkFault, status: int | None) -> bool:
+    return fate is NetworkFault.PASS and status == 200
 
 
-def storm(served: Served, spawner: Spawner, root: Path) -> type[Storm]:
-    return type("StormHere", (Storm,), {"served": served, "spawner": spawner, "root": root})
+def storm(served: RunningProduct, spawner: Spawner, root: Path) -> type[PhoneStateMachine]:
+    return type("StormHere", (PhoneStateMachine,), {"served": served, "spawner": spawner, "root": root})
 
 
-def test_a_chosen_course(served: Served, spawner: Spawner, tmp_path: Path) -> None:
+def test_a_chosen_course(served: RunningProduct, spawner: Spawner, tmp_path: Path) -> None:
     """Everything that can happen happens once, with something in the outbox."""
     course = storm(served, spawner, tmp_path)()
     course.take("photo")
@@ -266,7 +266,7 @@ def test_a_chosen_course(served: Served, spawner: Spawner, tmp_path: Path) -> No
 
 
 def test_nothing_is_lost_doubled_or_sent_again(
-    served: Served, spawner: Spawner, tmp_path: Path, request: pytest.FixtureRequest
+    served: RunningProduct, spawner: Spawner, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     steps = int(request.config.getoption("--phone-steps"))
     per_run = min(steps, 20)

@@ -10,14 +10,14 @@ from PIL import Image
 
 from mobile_contract.phone.cli.wording import CATEGORIES, size
 from mobile_contract.phone.content_types import HEAD_BYTES, sniff
-from mobile_contract.phone.errors import Mistake
+from mobile_contract.phone.errors import UsageError
 from mobile_contract.phone.ids import new_id
 from mobile_contract.phone.network.backoff import Backoff
 from mobile_contract.phone.network.client import endpoint_of
 from mobile_contract.phone.outbox.drafts import Category, Datum, Method, Severity, read_instant, read_position
 from mobile_contract.phone.outbox.items import Observation, ObservationState
-from mobile_contract.phone.storage.photo_copies import Changed, Originals, Span
-from mobile_contract.phone.sync.submission import MOST_BYTES, batches
+from mobile_contract.phone.storage.photo_copies import ByteRange, Originals, PhotoChangedError
+from mobile_contract.phone.sync.submission import MAX_BYTES, batches
 from schema.fieldwork import observations
 from schema.geography import positions
 from tests.support.picture_files import saved
@@ -32,7 +32,7 @@ def test_a_copy_that_was_changed_or_is_gone_is_noticed(tmp_path: Path) -> None:
     originals = Originals(tmp_path / "originals", bytes(32))
     kept = originals.adopt(source)
     size = kept.byte_size
-    spans = [Span(1, 0, 500), Span(2, 500, size - 500)]
+    spans = [ByteRange(1, 0, 500), ByteRange(2, 500, size - 500)]
     body = source.read_bytes()
     assert originals.verify(kept.file, kept.sha256) == {}
     assert originals.verify(kept.file, kept.sha256, spans) == {
@@ -45,10 +45,10 @@ def test_a_copy_that_was_changed_or_is_gone_is_noticed(tmp_path: Path) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     for known in ([], spans):
-        with pytest.raises(Changed, match="changed since it was taken"):
+        with pytest.raises(PhotoChangedError, match="changed since it was taken"):
             originals.verify(kept.file, kept.sha256, known)
     path.unlink()
-    with pytest.raises(Changed, match="No such file"):
+    with pytest.raises(PhotoChangedError, match="No such file"):
         originals.verify(kept.file, kept.sha256, spans)
 
 
@@ -73,7 +73,7 @@ def test_the_phones_words_are_the_contracts() -> None:
 )
 def test_positions_are_read_or_refused(text: str, read: dict[str, object] | None) -> None:
     if read is None:
-        with pytest.raises(Mistake):
+        with pytest.raises(UsageError):
             read_position(text, Datum.WGS84)
     else:
         assert read_position(text, Datum.WGS84) == read
@@ -84,7 +84,7 @@ def test_times_carry_an_offset_and_no_other_text_is_one() -> None:
     given = read_instant("2026-11-20T09:05")
     assert given
     assert datetime.fromisoformat(given).utcoffset() is not None
-    with pytest.raises(Mistake):
+    with pytest.raises(UsageError):
         read_instant("yesterday")
 
 
@@ -98,7 +98,7 @@ def test_a_batch_is_within_what_a_request_may_hold() -> None:
     long = made(7, "长" * 20_000)
     assert [len(batch) for batch in batches(long)] == [3, 3, 1]
     assert [each for batch in batches(long) for each in batch] == long
-    assert all(sum(len(each.draft["text"].encode()) for each in batch) <= MOST_BYTES for batch in batches(long))
+    assert all(sum(len(each.draft["text"].encode()) for each in batch) <= MAX_BYTES for batch in batches(long))
 
 
 def test_waits_double_within_bounds_and_differ() -> None:
@@ -121,7 +121,7 @@ def test_waits_double_within_bounds_and_differ() -> None:
 )
 def test_an_address_leads_to_the_endpoint(url: str, endpoint: str) -> None:
     assert endpoint_of(url) == endpoint
-    with pytest.raises(Mistake):
+    with pytest.raises(UsageError):
         endpoint_of("ftp://x")
 
 

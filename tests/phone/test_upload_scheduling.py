@@ -8,17 +8,17 @@ import pytest
 
 from mobile_contract.phone.outbox.outbox import Outbox
 from mobile_contract.phone.upload.bandwidth import CUTS, Line
-from mobile_contract.phone.upload.concurrency import Traffic
-from schema.media.uploads import LEAST_PART_BYTES, MOST_PART_BYTES
-from tests.support.network_faults import Fate
+from mobile_contract.phone.upload.concurrency import UploadConcurrency
+from schema.media.uploads import MAX_PART_BYTES, MIN_PART_BYTES
+from tests.support.network_faults import NetworkFault
 from tests.support.phone_cli import KIB, MIB, Terminal, photo
-from tests.support.running_product import Served
+from tests.support.running_product import RunningProduct
 
 GIB = 1024 * MIB
 
 
 def test_parts_are_such_as_the_contract_takes() -> None:
-    assert (CUTS[0], CUTS[-1]) == (LEAST_PART_BYTES, MOST_PART_BYTES)
+    assert (CUTS[0], CUTS[-1]) == (MIN_PART_BYTES, MAX_PART_BYTES)
     assert list(CUTS) == sorted(CUTS)
 
 
@@ -72,7 +72,7 @@ def test_a_line_that_turns_bad_and_good_again_is_soon_known() -> None:
 async def test_as_many_go_at_once_as_the_line_bears(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "outbox.sqlite", bytes(32))
 
-    async def most_at_once(traffic: Traffic) -> int:
+    async def most_at_once(traffic: UploadConcurrency) -> int:
         under_way: list[int] = []
         seen = []
 
@@ -86,36 +86,38 @@ async def test_as_many_go_at_once_as_the_line_bears(tmp_path: Path) -> None:
         await asyncio.gather(*(go() for _ in range(9)))
         return max(seen)
 
-    traffic = Traffic(outbox, 4)
+    traffic = UploadConcurrency(outbox, 4)
     assert await most_at_once(traffic) == 2
     async with traffic.lane():
         traffic.took(5 * MIB, traffic.began())
     assert await most_at_once(traffic) == 4
     traffic.keep()
-    assert Traffic(outbox, 4).line == traffic.line
-    assert await most_at_once(Traffic(outbox, 3)) == 3
+    assert UploadConcurrency(outbox, 4).line == traffic.line
+    assert await most_at_once(UploadConcurrency(outbox, 3)) == 3
     for _ in range(6):
         traffic.broke()
     assert await most_at_once(traffic) == 1
     outbox.close()
 
 
-def sizes(served: Served) -> list[int]:
+def sizes(served: RunningProduct) -> list[int]:
     """Of the parts that the store took, in the order of their numbers."""
     found = {each.name: each.carried for each in served.objects.requests if each.was_stored}
     return [found[f"PUT {number}"] for number in range(1, len(found) + 1)]
 
 
-def test_a_slow_line_gets_small_parts_and_a_fast_one_large(terminal: Terminal, served: Served, tmp_path: Path) -> None:
+def test_a_slow_line_gets_small_parts_and_a_fast_one_large(
+    terminal: Terminal, served: RunningProduct, tmp_path: Path
+) -> None:
     """The phone has put a photo before, slowly, and remembers that when it is started again; then the line turns good."""
-    served.objects.seconds, served.objects.fate = 4.0, lambda _: Fate.LATE
+    served.objects.seconds, served.objects.fate = 4.0, lambda _: NetworkFault.LATE
     terminal.do("take", photo(tmp_path, "slow.jpg", MIB))
     terminal.do("send", "--at-once", "1")
     served.calm()
     terminal.do("take", photo(tmp_path, "large.jpg", 33 * MIB))
-    served.objects.fate = lambda name: Fate.LOSE if name == "PUT 4" else Fate.PASS
+    served.objects.fate = lambda name: NetworkFault.LOSE if name == "PUT 4" else NetworkFault.PASS
     assert terminal.run("send", "--at-once", "1") == 3
-    served.objects.fate = lambda _: Fate.PASS
+    served.objects.fate = lambda _: NetworkFault.PASS
     terminal.do("send", "--at-once", "1")
     asked = [each["input"]["media"] for each in served.server.inputs("RequestUploads")]
     assert [medium["partBytes"] for [medium] in asked] == [5 * MIB, 5 * MIB, None]

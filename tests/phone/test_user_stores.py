@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from mobile_contract.phone.device import Device
-from mobile_contract.phone.errors import Damaged, Locked, SignInAgain, Wiped
+from mobile_contract.phone.errors import DamagedStoreError, LockedError, SignInNeededError, WipeOrderedError
 from mobile_contract.phone.network.backoff import Backoff
-from mobile_contract.phone.storage.file_encryption import CHUNK, Broken, seal, unseal
+from mobile_contract.phone.storage.file_encryption import CHUNK, BrokenFileError, seal, unseal
 from mobile_contract.phone.storage.folder import Folder
 from mobile_contract.phone.storage.key_wrapping import Lock, StoreKey
 from mobile_contract.phone.users.session import Account, Session
@@ -77,14 +77,14 @@ async def test_only_the_servers_own_order_erases(
         a_session().keep(device.outbox)
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
             account = Account(device.outbox, client, Backoff())
-            with pytest.raises(Wiped if erases else SignInAgain):
+            with pytest.raises(WipeOrderedError if erases else SignInNeededError):
                 await account.ask("MyReports", {"first": 1})
         kept = Session.read(device.outbox)
         assert kept
         assert kept.is_open == (said["code"] == "DEVICE_WIPED"), "what isn't proven lets go of nothing"
     if erases:
-        with pytest.raises(Wiped), Device.opened(tmp_path) as device:
-            raise Wiped
+        with pytest.raises(WipeOrderedError), Device.opened(tmp_path) as device:
+            raise WipeOrderedError
         assert Stores(Folder(tmp_path)).all() == []
 
 
@@ -105,10 +105,10 @@ def test_what_is_damaged_is_said_and_left_alone(cheap: None, tmp_path: Path, spa
         path.chmod(0o600)
         path.write_bytes(content)
         if path.name == "device.json":
-            with pytest.raises(Damaged):
+            with pytest.raises(DamagedStoreError):
                 _ = Stores(Folder(tmp_path)).device_id
         else:
-            with pytest.raises(Damaged, match=path.name), Device.opened(tmp_path):
+            with pytest.raises(DamagedStoreError, match=path.name), Device.opened(tmp_path):
                 pass
         assert path.read_bytes() == content
         path.write_bytes(whole)
@@ -143,7 +143,7 @@ def test_a_key_of_another_store_and_keys_that_were_swapped_open_nothing(cheap: N
     assert one.lock.opened_by_password("one") == key
     assert one.lock.opened_by_password("two") is None
     assert not one.lock.admits(other)
-    with pytest.raises(Locked):
+    with pytest.raises(LockedError):
         StoreKey.read("nonsense")
     shutil.copy(one.keys, two.keys)
     assert two.lock.opened_by_password("one") is None, "a store's keys are bound to it"
@@ -170,8 +170,8 @@ def test_any_stretch_of_a_sealed_file_is_read_and_any_change_is_noticed(tmp_path
         if each == sealed:
             continue
         path.write_bytes(each)
-        with pytest.raises(Broken):
+        with pytest.raises(BrokenFileError):
             b"".join(unseal(SECRET, path, 0, size))
     (tmp_path / "b").write_bytes(sealed)
-    with pytest.raises(Broken):
+    with pytest.raises(BrokenFileError):
         b"".join(unseal(SECRET, tmp_path / "b", 0, size))

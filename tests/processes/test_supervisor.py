@@ -13,7 +13,7 @@ import pytest
 
 from schema.core.refusals import Refusal, RefusalCode
 from storage.processes import parent_death_signal, supervisor
-from storage.processes.supervisor import Child, Lost, Program, start_together, trim_log
+from storage.processes.supervisor import Child, ProcessLostError, Program, start_together, trim_log
 
 ROOT = Path(__file__).parents[2]
 PARENT = """
@@ -58,7 +58,7 @@ class Made:
 
     def __init__(self, folder: Path, shell: str, grace_seconds: float = 5) -> None:
         self.said: list[str] = []
-        self.lost: asyncio.Future[Lost] = asyncio.get_running_loop().create_future()
+        self.lost: asyncio.Future[ProcessLostError] = asyncio.get_running_loop().create_future()
         program = Program(
             name="shell",
             command=["sh", "-c", shell],
@@ -99,7 +99,7 @@ async def test_a_child_that_ends_before_it_is_ready_takes_the_others_with_it(tmp
 
     (tmp_path / "good").mkdir()
     good, bad = Made(tmp_path / "good", "exec sleep 60"), Made(tmp_path, "echo port taken; exit 48")
-    with pytest.raises(Lost, match=r"shell ended while starting, by exit code 48.*\n  port taken$"):
+    with pytest.raises(ProcessLostError, match=r"shell ended while starting, by exit code 48.*\n  port taken$"):
         await start_together([good.child.start(never), bad.child.start(never)])
     assert good.child.pid is None
     assert not made_again(good, bad)

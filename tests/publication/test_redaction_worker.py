@@ -16,7 +16,7 @@ import pytest
 from api.graphql.context import clock
 from api.jobs.leases import LEASE
 from api.media.verification import FAILURES, PAUSE
-from api.publication.redaction_worker import RedactionWork
+from api.publication.redaction_worker import RedactionWorker
 from api.server.worker import work
 from api.telemetry.metrics import Metrics
 from storage.embedded.engines import Addresses
@@ -139,7 +139,7 @@ async def test_a_copy_of_a_rejected_redaction_changes_nothing(world: World, tmp_
 async def test_work_that_fails_is_tried_again(world: World, tmp_path: Path, broken: str) -> None:
     _, photo = await ready_photo(world)
     id = await requested(world, photo)
-    failing = RedactionWork(
+    failing = RedactionWorker(
         store=Store(world.store.mongo, nowhere()) if broken == "store" else world.store,
         folder=tmp_path / "gone" if broken == "disk" else tmp_path,
         now=clock,

@@ -12,14 +12,14 @@ import pytest
 
 from api.accounts.key_ring import KeyRing
 from api.graphql.context import clock
-from api.media.verification import MediaWork
+from api.media.verification import MediaVerifier
 from api.settings import Settings
 from schema.core.refusals import Refusal, RefusalCode
 from storage.embedded.engines import Addresses
 from storage.formats.sandbox import Decoder
 from storage.mongodb.client import Mongo
-from storage.s3.bucket_rules import Finding, State, Wishes, prepare
-from storage.s3.client import Declined, ObjectStore
+from storage.s3.bucket_rules import BucketFinding, State, Wishes, prepare
+from storage.s3.client import ObjectStore, ObjectStoreDeclinedError
 from storage.store import Store
 from tests.media.test_media import JPEG, announce, confirm, the_media, upload
 from tests.support.world import World
@@ -33,7 +33,7 @@ def driver() -> str:
     return "motor"
 
 
-def by_feature(found: list[Finding]) -> dict[str, Finding]:
+def by_feature(found: list[BucketFinding]) -> dict[str, BucketFinding]:
     assert [each.feature for each in found] == FEATURES
     return {each.feature: each for each in found}
 
@@ -77,7 +77,7 @@ async def test_a_verified_original_is_held_and_nothing_else(mongo: Mongo, locked
     world = await World(Store(mongo, locked), settings, KeyRing(settings.keys_folder)).build()
     await prepare(locked, WISHES)
     async with Decoder() as decoder, httpx.AsyncClient(timeout=30) as http:
-        work = MediaWork(world.store, decoder, tmp_path, clock)
+        work = MediaVerifier(world.store, decoder, tmp_path, clock)
         id, photo, slot = await announce(world, JPEG)
         assert await upload(http, slot, JPEG) == 200
         await confirm(world, photo["id"])
@@ -93,7 +93,7 @@ async def test_a_verified_original_is_held_and_nothing_else(mongo: Mongo, locked
         if each["Key"] != key:
             await locked.ask("delete_object", Key=each["Key"], VersionId=each["VersionId"])
             continue
-        with pytest.raises(Declined, match="AccessDenied"):
+        with pytest.raises(ObjectStoreDeclinedError, match="AccessDenied"):
             await locked.ask("delete_object", Key=key, VersionId=each["VersionId"])
     await locked.ask("put_object_legal_hold", Key=key, LegalHold={"Status": "OFF"})
 
@@ -175,5 +175,5 @@ async def test_what_the_policy_forbids_is_told_and_the_rest_is_done(store: Objec
     finally:
         await store.ask("delete_bucket_policy")
     assert (found["cors"].state, found["lifecycle"].state) == (State.FORBIDDEN, State.ON)
-    with pytest.raises(Declined, match="NoSuchCORSConfiguration"):
+    with pytest.raises(ObjectStoreDeclinedError, match="NoSuchCORSConfiguration"):
         await store.ask("get_bucket_cors")

@@ -20,18 +20,18 @@ from schema.organisation.monitoring_points import MonitoringPoint
 from schema.organisation.units import Unit, UnitLevel
 from storage.embedded.engines import Addresses
 from tests.support.import_office import check_tree
-from tests.support.loaded_demo import Demo, whole
+from tests.support.loaded_demo import LoadedDemo, whole
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
 @pytest.fixture(scope="module")
-async def demo(engines: Addresses) -> AsyncIterator[Demo]:
+async def demo(engines: Addresses) -> AsyncIterator[LoadedDemo]:
     async with whole(engines) as found:
         yield found
 
 
-async def test_what_there_is(demo: Demo) -> None:
+async def test_what_there_is(demo: LoadedDemo) -> None:
     units: list[Unit] = await demo.all("units")
     check_tree({unit.code: unit for unit in units})
     levels = Counter(unit.level for unit in units)
@@ -56,7 +56,7 @@ async def test_what_there_is(demo: Demo) -> None:
     assert len({point.path for point in points}) == 19
 
 
-async def test_divisions_are_those_of_the_source(demo: Demo) -> None:
+async def test_divisions_are_those_of_the_source(demo: LoadedDemo) -> None:
     if not SHARED.exists():
         pytest.skip("../shared/data is not here")
     told = json.loads((SHARED / "geo" / "ganzhou-divisions.json").read_text(encoding="utf-8"))["divisions"]
@@ -68,7 +68,7 @@ async def test_divisions_are_those_of_the_source(demo: Demo) -> None:
         assert [(former.name, former.code, former.until) for former in unit.former_names] == formerly
 
 
-async def test_nobody_is_named(demo: Demo) -> None:
+async def test_nobody_is_named(demo: LoadedDemo) -> None:
     for user in await demo.all("users"):
         assert re.fullmatch(
             r"(巡查员|监测员|监督员)\d{3}|.+(效能办|投诉中心)0[12]|.+联络员|系统管理员", user.display_name
@@ -81,7 +81,7 @@ async def test_nobody_is_named(demo: Demo) -> None:
         assert given is None or given.contact is None or given.contact.startswith("000-0000-")
 
 
-async def test_observations_of_every_kind(demo: Demo) -> None:
+async def test_observations_of_every_kind(demo: LoadedDemo) -> None:
     observations: list[Observation] = await demo.all("observations")
     users = {user.id: user for user in await demo.all("users")}
     assert len(observations) == 120
@@ -100,7 +100,7 @@ async def test_observations_of_every_kind(demo: Demo) -> None:
         assert (each.office_id, each.office_path) == (author.office_id, author.office_path)
 
 
-async def test_every_photo_is_ready_and_where_it_was_taken(demo: Demo) -> None:
+async def test_every_photo_is_ready_and_where_it_was_taken(demo: LoadedDemo) -> None:
     media: list[Media] = await demo.all("media")
     observations = {each.id: each for each in await demo.all("observations")}
     units = {unit.id: unit for unit in await demo.all("units")}
@@ -122,7 +122,7 @@ async def test_every_photo_is_ready_and_where_it_was_taken(demo: Demo) -> None:
             assert await demo.store.objects.size_of(thumbnail.key)
 
 
-async def test_cases_have_come_to_their_states_by_the_rules(demo: Demo) -> None:
+async def test_cases_have_come_to_their_states_by_the_rules(demo: LoadedDemo) -> None:
     cases: list[Case] = await demo.all("cases")
     given: list[Assignment] = await demo.all("assignments")
     observations: list[Observation] = await demo.all("observations")
@@ -167,7 +167,7 @@ def replay(case: Case, given: dict[str, Assignment]) -> None:
     assert told[CaseEventKind.WITHDRAWN] == states[AssignmentState.WITHDRAWN]
 
 
-async def test_ratings_are_of_months_that_are_over_and_make_scores(demo: Demo) -> None:
+async def test_ratings_are_of_months_that_are_over_and_make_scores(demo: LoadedDemo) -> None:
     ratings: list[Rating] = await demo.all("ratings")
     points = {point.id: point for point in await demo.all("monitoring_points")}
     assert len({each.month for each in ratings}) == 2
@@ -185,7 +185,7 @@ async def test_ratings_are_of_months_that_are_over_and_make_scores(demo: Demo) -
     assert all(found.count >= 3 and 30 <= found.mean <= 100 for found in scores.values())
 
 
-async def test_the_catalogue_has_the_figures_of_the_source(demo: Demo) -> None:
+async def test_the_catalogue_has_the_figures_of_the_source(demo: LoadedDemo) -> None:
     entries: list[CatalogueEntry] = await demo.all("catalogue")
     limits = {(each.service.statutory_days, each.service.promised_days) for each in entries if each.service is not None}
     assert limits == {(30, 7), (20, 5)}
@@ -199,7 +199,7 @@ async def test_the_catalogue_has_the_figures_of_the_source(demo: Demo) -> None:
     assert told["nankang.water"]["figures"] == {"yuan_per_tonne": 0.8}
 
 
-async def test_numbers_follow_the_calendar_without_gaps(demo: Demo) -> None:
+async def test_numbers_follow_the_calendar_without_gaps(demo: LoadedDemo) -> None:
     cases: list[Case] = await demo.all("cases")
     units = {unit.id: unit for unit in await demo.all("units")}
     series: dict[tuple[str, int], list[Case]] = {}

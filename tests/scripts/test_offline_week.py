@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from scripts.benchmarks.faulty_network import Fate, Request
+from scripts.benchmarks.faulty_network import NetworkFault, Request
 from scripts.benchmarks.offline_week.accounting import count_kept, count_puts
 from scripts.benchmarks.offline_week.confirmed_parts import WHOLE, Confirmed, told
 from scripts.benchmarks.offline_week.main import measure_week
-from scripts.benchmarks.offline_week.plan import HEAD_BYTES, KIB, MIB, Darkroom, Plan
+from scripts.benchmarks.offline_week.plan import HEAD_BYTES, KIB, MIB, WeekPhotos, WeekPlan
 from storage.embedded.engines import Addresses
 from tests.support.world import World, draft, medium
 
-SMALL = Plan(
+SMALL = WeekPlan(
     observations=12,
     photos=24,
     width=160,
@@ -51,7 +51,7 @@ def test_a_plan_is_the_same_each_time_and_has_one_of_each_kind(tmp_path: Path) -
     assert any(shot.is_copy for shot in shots)
     assert any(sight.is_killed and not sight.has_copy for sight in sights)
     assert [sights[0].ago > sights[5].ago, sights[-1].ago.total_seconds()] == [True, 0]
-    room = Darkroom(SMALL, tmp_path)
+    room = WeekPhotos(SMALL, tmp_path)
     files = [file for sight in sights for file in room.develop(sight)]
     bodies = [file.read_bytes() for file in files]
     short = {shot.byte_size - len(body) for body, shot in zip(bodies, shots, strict=True) if not shot.is_copy}
@@ -60,14 +60,14 @@ def test_a_plan_is_the_same_each_time_and_has_one_of_each_kind(tmp_path: Path) -
     assert room.byte_size == sum(map(len, bodies))
 
 
-def put(name: str, began: float, fate: Fate = Fate.PASS, *, size: int = 10) -> Request:
-    status = None if fate in {Fate.LOSE, Fate.HALVE} else 200
-    answered = 0 if fate is not Fate.PASS else 100
+def put(name: str, began: float, fate: NetworkFault = NetworkFault.PASS, *, size: int = 10) -> Request:
+    status = None if fate in {NetworkFault.LOSE, NetworkFault.HALVE} else 200
+    answered = 0 if fate is not NetworkFault.PASS else 100
     return Request(name, KEY, b"", fate, status, size + 50, size, answered, began, began + 0.5)
 
 
 def test_what_is_put_again_though_the_phone_knew_better_is_counted() -> None:
-    lost = [put("PUT 1", 1, Fate.HALVE, size=5), put("PUT 1", 2, Fate.LOSE_REPLY), put("PUT 1", 3)]
+    lost = [put("PUT 1", 1, NetworkFault.HALVE, size=5), put("PUT 1", 2, NetworkFault.LOSE_REPLY), put("PUT 1", 3)]
     sent = count_puts(lost, 7, Confirmed())
     assert (sent.puts, sent.carried, sent.stored, sent.after_told, sent.after_answer) == (3, 32, 10, 0, 0)
     there = replace(put("PUT", 1), status=412)

@@ -14,22 +14,22 @@ from api.imports.runner import Noun, import_file
 from api.server.graphql_schema import build_schema
 from schema.access.viewers import Role
 from schema.casework.cases import CaseState
-from scripts.demo.actions import Stage
-from scripts.demo.loading import SEED, NotEmpty, seed, signins, write
+from scripts.demo.actions import DemoActions
+from scripts.demo.loading import SEED, NotEmptyError, seed, signins, write
 from scripts.demo.photos import drawn
 from scripts.demo.randomness import Chance
 from storage.demo import Demos
 from storage.embedded.engines import Addresses
-from tests.support.loaded_demo import Demo, installation, whole
+from tests.support.loaded_demo import LoadedDemo, installation, whole
 
 
 @pytest.fixture(scope="module")
-async def demo(engines: Addresses) -> AsyncIterator[Demo]:
+async def demo(engines: Addresses) -> AsyncIterator[LoadedDemo]:
     async with whole(engines) as found:
         yield found
 
 
-async def test_sign_ins_work_and_see_every_state(demo: Demo) -> None:
+async def test_sign_ins_work_and_see_every_state(demo: LoadedDemo) -> None:
     found = await signins(demo.store, demo.settings)
     assert found
     assert found.password
@@ -43,7 +43,7 @@ async def test_sign_ins_work_and_see_every_state(demo: Demo) -> None:
         assert user.roles == [role]
         assert (await Passwords().verify(user.password_hash, found.password)).is_right
     people = write(SEED, demo.now, "hash").people
-    stage = Stage(demo.store, demo.settings, people, Chance(SEED, "stage"))
+    stage = DemoActions(demo.store, demo.settings, people, Chance(SEED, "stage"))
     schema = build_schema(demo.settings)
     for user_name in ("supervisor001", "officer.360703"):
         answer = await schema.execute(
@@ -58,7 +58,7 @@ async def test_sign_ins_work_and_see_every_state(demo: Demo) -> None:
         assert all(links)
 
 
-async def test_loaded_again_it_stays_as_it_is(demo: Demo) -> None:
+async def test_loaded_again_it_stays_as_it_is(demo: LoadedDemo) -> None:
     before = await demo.snapshot()
     first = await signins(demo.store, demo.settings)
     assert await seed(demo.store, demo.settings, seed=7, now=demo.now + timedelta(days=3)) == first
@@ -79,7 +79,7 @@ async def test_the_same_seed_is_the_same_demo_and_another_is_another() -> None:
         assert len(write(SEED, day, "hash").stories) == 45 + 12
 
 
-async def test_killed_twice_it_becomes_the_same_demo(demo: Demo, engines: Addresses, tmp_path: Path) -> None:
+async def test_killed_twice_it_becomes_the_same_demo(demo: LoadedDemo, engines: Addresses, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "scripts.seed", "--demo", "--data", str(tmp_path)]
     quiet = asyncio.subprocess.DEVNULL
     async with installation(engines, tmp_path) as interrupted:
@@ -103,7 +103,7 @@ async def test_an_office_that_has_units_of_its_own_is_left_alone(engines: Addres
     async with installation(engines, tmp_path) as office:
         await import_file(office.store, Noun.UNITS, path, now=office.now)
         before = await office.snapshot()
-        with pytest.raises(NotEmpty):
+        with pytest.raises(NotEmptyError):
             await seed(office.store, office.settings, now=office.now)
         assert await office.snapshot() == before
         assert await Demos(office.store.mongo).known() is None

@@ -22,9 +22,9 @@ from api.accounts.key_ring import KeyRing
 from api.graphql.context import clock
 from api.settings import MIB
 from storage.store import Store
-from tests.support.chaos import DECK, House
+from tests.support.chaos import DECK, ChaosStack
 from tests.support.picture_files import saved
-from tests.support.retrying_phone import Phone, Photo
+from tests.support.retrying_phone import Photo, RetryingPhone
 from tests.support.world import World
 
 PHONES, PHOTOS = 8, 25
@@ -45,8 +45,8 @@ PASSWORD = "正确的马电池订书钉"
 async def test_kills_lose_nothing_and_double_nothing(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     given = request.config.getoption("--chaos-seed")
     seed = secrets.randbits(32) if given is None else int(given)
-    house = House(tmp_path / "data", SETTINGS)
-    phones: list[Phone] = []
+    house = ChaosStack(tmp_path / "data", SETTINGS)
+    phones: list[RetryingPhone] = []
     random = Random(seed)  # noqa: S311  dice, no secret
     try:
         await _storm(house, phones, random, float(request.config.getoption("--chaos-minutes")) * 60)
@@ -55,14 +55,14 @@ async def test_kills_lose_nothing_and_double_nothing(tmp_path: Path, request: py
         print(f"--chaos-seed={seed}", *house.notes, *_summary(phones), house.run.output[-2000:], sep="\n")
 
 
-async def _storm(house: House, phones: list[Phone], random: Random, seconds: float) -> None:
+async def _storm(house: ChaosStack, phones: list[RetryingPhone], random: Random, seconds: float) -> None:
     await house.start()
     await _people(house)
     each = max(PHOTOS, round(seconds / PAUSE_SECONDS))
     shares = [[_photo(random) for _ in range(each)] for _ in range(PHONES)]
     everything = [photo for share in shares for photo in share]
     async with httpx.AsyncClient(timeout=15) as http:
-        phones += [Phone(house.address, "inspector", PASSWORD, random, http) for _ in shares]
+        phones += [RetryingPhone(house.address, "inspector", PASSWORD, random, http) for _ in shares]
         async with asyncio.timeout(180 + 2 * seconds), asyncio.TaskGroup() as tasks:
             for phone, share in zip(phones, shares, strict=True):
                 tasks.create_task(_hand_in(phone, share, house))
@@ -93,14 +93,14 @@ def _photo(random: Random) -> Photo:
     return Photo.of(saved(picture), random.choices((0, 300_000, PART_BYTES + 300_000), (66, 32, 2))[0])
 
 
-async def _people(house: House) -> None:
+async def _people(house: ChaosStack) -> None:
     async with house.store() as (settings, store):
         world = await World(store, settings, KeyRing(settings.keys_folder)).build()
         hashed = await world.passwords.hash(PASSWORD)
         await store.users.set_password(world.people["inspector"].id, hashed, clock())
 
 
-async def _hand_in(phone: Phone, photos: Sequence[Photo], house: House) -> None:
+async def _hand_in(phone: RetryingPhone, photos: Sequence[Photo], house: ChaosStack) -> None:
     """With rests in between for as long as the storm lasts."""
     for photo in photos:
         await phone.hand_in(photo)
@@ -109,12 +109,12 @@ async def _hand_in(phone: Phone, photos: Sequence[Photo], house: House) -> None:
             await asyncio.wait_for(house.calm.wait(), phone.random.uniform(0, 2 * PAUSE_SECONDS))
 
 
-async def _hand_in_again(phone: Phone, photos: Sequence[Photo]) -> None:
+async def _hand_in_again(phone: RetryingPhone, photos: Sequence[Photo]) -> None:
     for photo in photos:
         await phone.submit_again(photo)
 
 
-async def _all_ready(phone: Phone, photos: Sequence[Photo]) -> None:
+async def _all_ready(phone: RetryingPhone, photos: Sequence[Photo]) -> None:
     """What was confirmed is verified after the last kill, without anybody's help and without a long pause."""
     least, deadline = len(photos), time.monotonic() + READY_SECONDS
     while waiting := {id: state for id, state in (await phone.media_states()).items() if state != "READY"}:
@@ -124,7 +124,7 @@ async def _all_ready(phone: Phone, photos: Sequence[Photo]) -> None:
         await asyncio.sleep(0.2)
 
 
-async def _all_pulled(phone: Phone, photos: Sequence[Photo]) -> None:
+async def _all_pulled(phone: RetryingPhone, photos: Sequence[Photo]) -> None:
     """From a cursor that was kept through every kill, what everybody of one name has handed in; then nothing more."""
     deadline = time.monotonic() + READY_SECONDS
     wanted = {photo.id for photo in photos}
@@ -141,7 +141,7 @@ def _is_ready(record: dict[str, Any]) -> bool:
     return [each["state"] for each in record["content"]["media"]] == ["READY"]
 
 
-async def _records_are_those(store: Store, phones: Sequence[Phone], photos: Sequence[Photo]) -> None:
+async def _records_are_those(store: Store, phones: Sequence[RetryingPhone], photos: Sequence[Photo]) -> None:
     """Each once, with the receipt that its phone has; and no other."""
     receipts = {id: receipt for phone in phones for id, receipt in phone.receipts.items()}
     kept = {str(each.id): each for each in await store.observations.many(list(receipts))}
@@ -177,7 +177,7 @@ async def _bytes_are_those(store: Store, photos: Sequence[Photo], path: Path) ->
         assert (found.sha256, found.byte_size) == (photo.sha256, len(photo.body))
 
 
-def _summary(phones: Sequence[Phone]) -> list[str]:
+def _summary(phones: Sequence[RetryingPhone]) -> list[str]:
     waits = sorted(wait for phone in phones for wait in phone.waits) or [0.0]
     retries = sum((phone.retries for phone in phones), Counter[str]())
     return [

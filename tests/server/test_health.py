@@ -7,8 +7,8 @@ from pathlib import Path
 
 import httpx
 
-from api.server.bucket_setup import BucketCare
-from api.server.health import Down, Probe, Readiness, database, free_space, object_store, signing_key
+from api.server.bucket_setup import BucketSetup
+from api.server.health import PartDownError, Probe, Readiness, database, free_space, object_store, signing_key
 from api.server.routes import web_app
 from api.settings import Settings
 from api.telemetry.metrics import Metrics
@@ -35,7 +35,7 @@ def up(part: str = "a", *, needed: bool = True) -> Probe:
     return Probe(part, ask, needed)
 
 
-def down(part: str = "b", *, needed: bool = True, error: Exception = Down("It sleeps.")) -> Probe:  # noqa: B008
+def down(part: str = "b", *, needed: bool = True, error: Exception = PartDownError("It sleeps.")) -> Probe:  # noqa: B008
     async def ask() -> str:
         raise error
 
@@ -128,7 +128,7 @@ async def test_the_real_engines(mongo: Mongo, store: ObjectStore, tmp_path: Path
 
 
 async def test_what_the_store_offers_is_told_to_operators(store: ObjectStore) -> None:
-    care = BucketCare(store, Settings(cors_origins=("https://web.example.org",)))
+    care = BucketSetup(store, Settings(cors_origins=("https://web.example.org",)))
     readiness = Readiness([], store=lambda: care.findings)
     app = web_app(Settings(), schema_of(), _context, metrics=Metrics(), readiness=readiness)
     seen = []

@@ -16,7 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from api.graphql.endpoint import GraphQLEndpoint
-from api.http.admission_control import BodyCap, Turnstile
+from api.http.admission_control import BodyLimitMiddleware, ConcurrencyLimitMiddleware
 from api.http.responses import GRAPHQL_JSON
 from api.server.middleware import SECURITY_HEADERS, SecurityHeaders, Tracing, middleware
 from api.settings import Settings
@@ -183,7 +183,7 @@ async def test_a_body_that_does_not_come_ends_in_408() -> None:
     async def size(request: Request) -> Response:
         return PlainTextResponse(str(len(await request.body())))
 
-    app = BodyCap(Starlette(routes=[Route("/", size, methods=["POST"])]), limit=1000, seconds=0.05)
+    app = BodyLimitMiddleware(Starlette(routes=[Route("/", size, methods=["POST"])]), limit=1000, seconds=0.05)
     async with on_a_socket(app) as (host, port):
         reader, writer = await asyncio.open_connection(host, port)
         writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nx")
@@ -193,7 +193,7 @@ async def test_a_body_that_does_not_come_ends_in_408() -> None:
 
 
 async def test_more_than_the_bound_are_told_to_come_back() -> None:
-    async with serving(wrap=lambda app: Turnstile(app, most=2)) as small:
+    async with serving(wrap=lambda app: ConcurrencyLimitMiddleware(app, most=2)) as small:
         waiting = [asyncio.create_task(small.post("{ waits }")) for _ in range(2)]
         await until(lambda: small.ran == ["waits", "waits"])
         busy = await small.post("{ hello }")
@@ -210,10 +210,10 @@ async def test_more_than_the_bound_are_told_to_come_back() -> None:
 
 
 async def test_what_takes_too_long_is_answered_and_keeps_its_place_until_it_ends() -> None:
-    made: list[Turnstile] = []
+    made: list[ConcurrencyLimitMiddleware] = []
 
     def narrow(app: ASGIApp) -> ASGIApp:
-        made.append(Turnstile(app, most=1, seconds=0.1))
+        made.append(ConcurrencyLimitMiddleware(app, most=1, seconds=0.1))
         return made[0]
 
     async with serving(wrap=narrow) as small:
@@ -241,7 +241,7 @@ async def test_a_cut_request_that_fails_later_is_logged_and_leaves() -> None:
         await gate.wait()
         raise RuntimeError(SECRET)
 
-    turnstile = Turnstile(broken, most=1, seconds=0.02)
+    turnstile = ConcurrencyLimitMiddleware(broken, most=1, seconds=0.02)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(turnstile), base_url="http://small") as client:
         cut = await client.get("/")
         with structlog.testing.capture_logs() as lines:
@@ -252,7 +252,9 @@ async def test_a_cut_request_that_fails_later_is_logged_and_leaves() -> None:
 
 
 async def test_operational_paths_answer_while_the_server_is_full() -> None:
-    async with serving(wrap=lambda app: Turnstile(app, most=0, exempt=frozenset({"/healthz"}))) as small:
+    async with serving(
+        wrap=lambda app: ConcurrencyLimitMiddleware(app, most=0, exempt=frozenset({"/healthz"}))
+    ) as small:
         full = await small.post("{ hello }")
         health = await small.client.get("/healthz")
     assert (full.status_code, health.status_code) == (503, 404)
@@ -260,9 +262,10 @@ async def test_operational_paths_answer_while_the_server_is_full() -> None:
 
 @pytest.mark.parametrize("scope_type", ["lifespan", "websocket"])
 @pytest.mark.parametrize("make", [
-    lambda app: Tracing(app, Metrics()), SecurityHeaders, Turnstile, lambda app: BodyCap(app, limit=1),
+    lambda app: Tracing(app, Metrics()), SecurityHeaders, ConcurrencyLimitMiddleware, lambda app:
+    BodyLimitMiddleware(app, limit=1),
 ])  # fmt: skip
-async def test_other_scopes_pass_untouched(scope_type: str, make: type[Turnstile]) -> None:
+async def test_other_scopes_pass_untouched(scope_type: str, make: type[ConcurrencyLimitMiddleware]) -> None:
     seen = []
 
     async def app(scope: object, receive: object, send: object) -> None:

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from api.settings import BadSetting, Settings
-from schema.media.uploads import LEAST_PART_BYTES
+from api.settings import SettingError, Settings
+from schema.media.uploads import MIN_PART_BYTES
 
 
 @pytest.mark.parametrize(
     ("name", "text"),
     [
-        ("MINGCHA_PART_BYTES", str(LEAST_PART_BYTES - 1)),
+        ("MINGCHA_PART_BYTES", str(MIN_PART_BYTES - 1)),
         ("MINGCHA_PART_BYTES", "5 MiB"),
         ("MINGCHA_UPLOAD_ABANDONED_DAYS", "0"),
         ("MINGCHA_UPLOAD_ABANDONED_DAYS", "-1"),
@@ -20,14 +20,14 @@ from schema.media.uploads import LEAST_PART_BYTES
     ],
 )
 def test_what_does_not_fit_is_refused_by_name(name: str, text: str) -> None:
-    with pytest.raises(BadSetting, match=name):
+    with pytest.raises(SettingError, match=name):
         Settings.from_environment({name: text})
 
 
 def test_what_fits_is_read() -> None:
     given = {
         "MINGCHA_DATA": "/srv/mingcha",
-        "MINGCHA_PART_BYTES": str(LEAST_PART_BYTES),
+        "MINGCHA_PART_BYTES": str(MIN_PART_BYTES),
         "MINGCHA_UPLOAD_ABANDONED_DAYS": "10",
         "MINGCHA_S3_SET_RULES": "no",
         "MINGCHA_CORS_ORIGINS": "https://a.example, https://b.example",
@@ -35,7 +35,7 @@ def test_what_fits_is_read() -> None:
     settings = Settings.from_environment(given)
     assert settings == Settings(
         data=Path("/srv/mingcha"),
-        part_bytes=LEAST_PART_BYTES,
+        part_bytes=MIN_PART_BYTES,
         upload_abandoned_days=10,
         s3_set_rules=False,
         cors_origins=("https://a.example", "https://b.example"),

@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from api.checks.jobs import JOBS
-from api.checks.runner import CheckWork
+from api.checks.runner import CheckRunner
 from api.graphql.context import clock
 from api.server import worker
 from api.telemetry.metrics import Metrics
@@ -44,6 +44,6 @@ async def test_a_device_that_says_its_wrong_clock_is_flagged_by_what_was_measure
     sent = draft(capturedAt=slow)
     given = {"drafts": [sent], "deviceClock": {"at": slow, "roundTripMilliseconds": 80}}
     await world.ask("inspector", SUBMIT, input=given)
-    await CheckWork(world.store, clock).do_all()
+    await CheckRunner(world.store, clock).do_all()
     [flag] = await flags_of(world, sent["id"]) or []
     assert (flag["code"], flag["value"], flag["measure"]) == ("CLOCK_SKEW", -7200, "SECONDS")

@@ -10,7 +10,7 @@ from storage.similarity.keypoints import (
     FIGURE_BITS,
     KEY_BITS,
     LEVELS,
-    Mark,
+    Keypoint,
     Marks,
     asked,
     marks_on,
@@ -21,7 +21,7 @@ from storage.similarity.keypoints import (
 
 EDGE = st.integers(0, 2**16 - 1).map(lambda value: value / (2**16 - 1))
 MARKS = st.builds(
-    Mark,
+    Keypoint,
     st.integers(0, 2**FIGURE_BITS - 1),
     st.permutations(range(KEY_BITS)).map(lambda bits: (bits[0], bits[1], bits[2], bits[3])),
     EDGE,
@@ -32,7 +32,7 @@ SIDES = (1.0, 0.75)
 
 
 @given(st.lists(MARKS, max_size=9).map(tuple), EDGE.filter(bool))
-def test_marks_are_read_back_as_they_were_packed(marks: tuple[Mark, ...], height: float) -> None:
+def test_marks_are_read_back_as_they_were_packed(marks: tuple[Keypoint, ...], height: float) -> None:
     assert unpacked(packed(Marks((1.0, height), marks))) == Marks((1.0, height), marks)
 
 
@@ -46,7 +46,7 @@ def test_what_is_no_packed_marks_is_read_or_said_to_be_none(body: bytes) -> None
 
 
 @given(MARKS, st.sets(st.integers(0, 3)))
-def test_a_mark_is_found_with_its_weak_bits_either_way(mark: Mark, changed: set[int]) -> None:
+def test_a_mark_is_found_with_its_weak_bits_either_way(mark: Keypoint, changed: set[int]) -> None:
     keys = asked(Marks(SIDES, (mark,)))
     copied = mark.key
     for place in changed:
@@ -57,7 +57,7 @@ def test_a_mark_is_found_with_its_weak_bits_either_way(mark: Mark, changed: set[
 
 def of(*places: tuple[int, float, float, int]) -> Marks:
     """(figure, x, y, level) each."""
-    return Marks(SIDES, tuple(Mark(figure, (0, 1, 2, 3), x, y, level) for figure, x, y, level in places))
+    return Marks(SIDES, tuple(Keypoint(figure, (0, 1, 2, 3), x, y, level) for figure, x, y, level in places))
 
 
 WIDE = of((1 << 20, 0.4, 0.3, 3), (1 << 21, 0.6, 0.45, 5), (1 << 22, 0.5, 0.375, 7))
@@ -96,7 +96,7 @@ def test_marks_that_contradict_each_other_and_pictures_apart_share_nothing() -> 
     far = of((1 << 20, 0.0, 0.0, 3))
     one = of((1 << 20, 1.0, 0.75, 3))
     assert overlap_of(one, asked(one), far) is None
-    most = replace(WIDE, marks=(*WIDE.marks, Mark(1 << 20, (0, 1, 2, 3), 0.9, 0.1, 3)))
+    most = replace(WIDE, marks=(*WIDE.marks, Keypoint(1 << 20, (0, 1, 2, 3), 0.9, 0.1, 3)))
     found = overlap_of(WIDE, asked(WIDE), most)
     assert found
     assert found.votes == 3

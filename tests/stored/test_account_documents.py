@@ -9,7 +9,7 @@ from schema.accounts.sessions import RefreshToken
 from schema.accounts.users import Device, User
 from schema.core.pagination import Page
 from storage.accounts.sessions import Use
-from storage.notifications.push_tokens import Call
+from storage.notifications.push_tokens import PushCall
 from storage.store import Store
 from tests.stored.fixed import NOW, PATH, PATH_ABOVE, by_id, fixed_id, minutes
 from tests.stored.golden_documents import Goldens
@@ -125,4 +125,4 @@ async def test_push_tokens(records: Store, goldens: Goldens) -> None:
     await tokens.mark({fixed_id("usr", 2): "826A", fixed_id("usr", 3): "826B"}, minutes(1))
     claimed = await tokens.claim(["FCM"], minutes(2), timedelta(minutes=1))
     await goldens.check("push_tokens")
-    assert claimed == Call(fixed_id("usr", 3), fixed_id("dev", 3), "FCM", "token3", "826B", 1)
+    assert claimed == PushCall(fixed_id("usr", 3), fixed_id("dev", 3), "FCM", "token3", "826B", 1)

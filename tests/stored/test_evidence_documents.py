@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from schema.access.viewers import Role
 from schema.appraisal.ratings import Rating
 from schema.checks.flag_messages import FlagCode
-from schema.checks.flags import Finding, Flagged, FlagReview, FlagState, FlagVerdict, raise_flag
+from schema.checks.flags import CheckFinding, Flagged, FlagReview, FlagState, FlagVerdict, raise_flag
 from schema.checks.similarity import Likeness
 from schema.checks.thresholds import Measure
 from schema.core.digests import canonical, digest_of
@@ -19,7 +19,7 @@ from schema.media.media import MediaDraft
 from storage.checks.queue import Claim
 from storage.mongodb.client import Document, Session
 from storage.mongodb.codecs import to_document
-from storage.similarity.keypoints import Mark, Marks, packed
+from storage.similarity.keypoints import Keypoint, Marks, packed
 from storage.store import Store
 from tests.stored.fixed import DIGEST, NOW, OTHER_DIGEST, PATH, UNUSABLE_POSITION, by_id, fixed_id, minutes
 from tests.stored.fixed_records import CONTENT, whole_observation
@@ -136,7 +136,7 @@ async def test_what_came_under_a_taken_id(records: Store, goldens: Goldens) -> N
 async def test_flags(records: Store, goldens: Goldens) -> None:
     """A flag's id is made from what was found: it must stay the same, or checking again raises it twice."""
     flagged = Flagged(fixed_id("obs", 1), PATH, fixed_id("usr", 1), NOW)
-    whole = Finding(
+    whole = CheckFinding(
         code=FlagCode.SIMILAR_PICTURE,
         value=7.04,
         threshold=24,
@@ -146,7 +146,7 @@ async def test_flags(records: Store, goldens: Goldens) -> None:
         other_medium_id=fixed_id("med", 2),
         name="Snapseed",
     )
-    bare = Finding(code=FlagCode.FAR_FROM_UNIT, value=731.26, threshold=500.0, measure=Measure.METRES)
+    bare = CheckFinding(code=FlagCode.FAR_FROM_UNIT, value=731.26, threshold=500.0, measure=Measure.METRES)
     flags = [raise_flag(finding, flagged, minutes(1)) for finding in (whole, bare)]
     reviews = [
         FlagReview(
@@ -206,7 +206,7 @@ async def test_ratings(records: Store, goldens: Goldens) -> None:
 
 async def test_likenesses_and_their_marks(records: Store, goldens: Goldens) -> None:
     marks = tuple(
-        Mark(figure=(0x0FEDCBA987654321 >> shift) & (2**60 - 1), weak=(0, 7, 20, 33), x=0.25, y=0.5, level=shift)
+        Keypoint(figure=(0x0FEDCBA987654321 >> shift) & (2**60 - 1), weak=(0, 7, 20, 33), x=0.25, y=0.5, level=shift)
         for shift in (0, 1, 11)
     )
     whole = Likeness(0, -(2**62) + 12345, DIGEST, grey=bytes(range(64)), marks=packed(Marks((1.0, 0.75), marks)))

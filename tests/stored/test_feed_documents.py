@@ -6,7 +6,7 @@ from datetime import timedelta
 from schema.casework.cases import CaseEventKind, CaseState
 from schema.core.pagination import Page
 from schema.notifications.webhooks import (
-    MOST_FAILURES,
+    MAX_FAILURES,
     DeliveryKind,
     DeliveryState,
     Webhook,
@@ -69,7 +69,7 @@ async def test_changes_their_heads_and_their_state(records: Store, goldens: Gold
 
 async def test_places_of_those_who_follow_the_log(records: Store, goldens: Goldens) -> None:
     await records.notices.keep("waking", "826A1F00")
-    await records.notices.stir()
+    await records.notices.write_heartbeat()
     await goldens.check("places")
     assert await records.notices.place("waking") == "826A1F00"
 
@@ -95,7 +95,7 @@ async def test_webhooks(records: Store, goldens: Goldens) -> None:
     for webhook in (whole, rotated, failing):
         await records.webhooks.register(webhook)
     again = await records.webhooks.rotate(rotated.id, {}, "second secret", fixed_id("evt", 2), minutes(90))
-    assert failing.failures == MOST_FAILURES - 1
+    assert failing.failures == MAX_FAILURES - 1
     await records.webhooks.failed(waiting(9, webhook=3), "timeout", minutes(5))
     await goldens.check("webhooks")
     assert again == replace(
@@ -105,7 +105,7 @@ async def test_webhooks(records: Store, goldens: Goldens) -> None:
         previous_secret="first secret",
         previous_until=minutes(90),
     )
-    disabled = replace(failing, state=WebhookState.DISABLED, disabled_reason="timeout", failures=MOST_FAILURES)
+    disabled = replace(failing, state=WebhookState.DISABLED, disabled_reason="timeout", failures=MAX_FAILURES)
     assert await records.webhooks.many([whole.id]) == [whole]
     assert await records.webhooks.many([failing.id]) == [disabled]
 

@@ -55,7 +55,7 @@ def below(ancestor: int) -> dict[int, str]:
 
 
 @dataclass
-class House:
+class ChaosStack:
     """`scripts.run` on one data folder and one port, started again whenever it was killed; `notes` is what happened.
 
     `calm` comes when the torment has ended.

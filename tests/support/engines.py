@@ -13,7 +13,7 @@ from pathlib import Path
 
 from storage.embedded.data_folder import DataFolder
 from storage.embedded.engines import Engines
-from storage.processes.supervisor import Lost
+from storage.processes.supervisor import ProcessLostError
 
 # Failure tests switch the server's own fail points on; its diagnosis of itself would only cost time.
 MONGOD_OPTIONS = (
@@ -29,7 +29,7 @@ MONGOD_OPTIONS = (
 async def serve(root: Path, session: int) -> None:
     folder = DataFolder.open(root / "data")
     lock = folder.hold()
-    lost: asyncio.Future[Lost] = asyncio.get_running_loop().create_future()
+    lost: asyncio.Future[ProcessLostError] = asyncio.get_running_loop().create_future()
     engines = Engines(folder, lock, print, lost, mongod_options=MONGOD_OPTIONS, durable=False)
     answer = root / "ready.json"
     try:

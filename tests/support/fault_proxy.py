@@ -22,7 +22,7 @@ Json = dict[str, Any]
 
 
 @dataclass
-class Call:
+class ProxiedCall:
     """One request: as the phone sent it, as it is passed on, and, once it is answered, the answer.
 
     `media` are all that anybody has announced through this proxy: digests by id.
@@ -52,7 +52,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Fault:
+class PlantedFault:
     """`breaks` is the clause that it is about; `seen`, what the kit must say of it, as a pattern.
 
     `of` names the operations that it meddles with, all unless some are named; `before` edits what is passed on, `after`
@@ -63,16 +63,16 @@ class Fault:
     breaks: str
     seen: str
     of: tuple[str, ...] = ()
-    before: Callable[[Call], None] | None = None
-    after: Callable[[Call], None] | None = None
+    before: Callable[[ProxiedCall], None] | None = None
+    after: Callable[[ProxiedCall], None] | None = None
     event: Callable[[int], bool] | None = None
 
-    def meddles(self, call: Call) -> bool:
+    def meddles(self, call: ProxiedCall) -> bool:
         return not self.of or call.sent.get("operationName") in self.of
 
 
 @contextmanager
-def faulty(address: str, fault: Fault) -> Iterator[str]:
+def faulty(address: str, fault: PlantedFault) -> Iterator[str]:
     """The product behind the fault; its address."""
     media: dict[str, str] = {}
 
@@ -85,7 +85,7 @@ def faulty(address: str, fault: Fault) -> Iterator[str]:
             return StreamingResponse(_events(url, content, headers, sent, fault), media_type="text/event-stream")
         media.update((each["id"], each["sha256"]) for draft in drafts_of(sent) for each in draft.get("media", ()))
         coding = request.headers.get("content-encoding", "")
-        call = Call(sent, deepcopy(sent), request.headers.get("mingcha-level", ""), coding, media)
+        call = ProxiedCall(sent, deepcopy(sent), request.headers.get("mingcha-level", ""), coding, media)
         meddles = fault.meddles(call)
         if fault.before and meddles:
             fault.before(call)
@@ -103,7 +103,9 @@ def faulty(address: str, fault: Fault) -> Iterator[str]:
         yield own
 
 
-async def _events(url: str, content: bytes, headers: dict[str, str], sent: Json, fault: Fault) -> AsyncIterator[bytes]:
+async def _events(
+    url: str, content: bytes, headers: dict[str, str], sent: Json, fault: PlantedFault
+) -> AsyncIterator[bytes]:
     """The stream, without those events that the fault keeps back; the first of each says where the stream stands."""
     number = 0
     async with (

@@ -22,7 +22,7 @@ from api.evidence.evidence_keys import EvidenceKeys
 from api.evidence.zip_stream import Archive
 from api.settings import Settings
 from scripts.demo.scenes import draw_scene
-from scripts.stored_zip import Wrong
+from scripts.stored_zip import BadZipError
 from scripts.verify import verified
 from storage.embedded.engines import Addresses
 from storage.mongodb.client import Mongo
@@ -167,6 +167,6 @@ def made_pack(engines: Addresses, folder: Path) -> Pack:
 
 def found_in(body: bytes, fingerprint: str | None = None) -> str:
     """What is wrong with a pack."""
-    with pytest.raises(Wrong) as wrong:
+    with pytest.raises(BadZipError) as wrong:
         verified(io.BytesIO(body), fingerprint)
     return str(wrong.value)

@@ -13,7 +13,7 @@ from h2.connection import H2Connection
 from h2.events import DataReceived, RequestReceived, StreamEnded
 
 from tests.notifications.test_outbound_http import self_signed
-from tests.support.http_receiver import Call
+from tests.support.http_receiver import ReceivedCall
 
 
 def certified(folder: Path) -> tuple[Path, Path]:
@@ -30,9 +30,9 @@ class Apple:
     """`answer` gives the status and the reason of a call; `goes_away` has it end each connection after one answer."""
 
     address: str = ""
-    calls: list[Call] = field(default_factory=list)
+    calls: list[ReceivedCall] = field(default_factory=list)
     connections: int = 0
-    answer: Callable[[Call], tuple[int, str | None]] = lambda _: (200, None)
+    answer: Callable[[ReceivedCall], tuple[int, str | None]] = lambda _: (200, None)
     goes_away: bool = False
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -40,7 +40,7 @@ class Apple:
         self.connections += 1
         line = H2Connection(H2Configuration(client_side=False, header_encoding="utf-8"))
         line.initiate_connection()
-        open_calls: dict[int, Call] = {}
+        open_calls: dict[int, ReceivedCall] = {}
         try:
             while True:
                 writer.write(line.data_to_send())
@@ -50,7 +50,7 @@ class Apple:
                 for event in line.receive_data(data):
                     if isinstance(event, RequestReceived):
                         headers = {str(name): str(value) for name, value in event.headers}
-                        open_calls[event.stream_id] = Call(headers[":path"], headers, b"")
+                        open_calls[event.stream_id] = ReceivedCall(headers[":path"], headers, b"")
                     elif isinstance(event, DataReceived):
                         open_calls[event.stream_id].body += event.data
                         line.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
@@ -65,7 +65,7 @@ class Apple:
         finally:
             writer.close()
 
-    def _settle(self, line: H2Connection, stream_id: int, call: Call) -> None:
+    def _settle(self, line: H2Connection, stream_id: int, call: ReceivedCall) -> None:
         self.calls.append(call)
         status, reason = self.answer(call)
         line.send_headers(stream_id, [(":status", str(status)), ("apns-id", "1")], end_stream=reason is None)

@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 
 @dataclass
-class Call:
+class ReceivedCall:
     """One request as it came."""
 
     path: str
@@ -27,13 +27,13 @@ class Receiver:
     """`answer` decides what a call is answered, once `pause` has let it pass; all calls are kept."""
 
     address: str = ""
-    calls: list[Call] = field(default_factory=list)
-    answer: Callable[[Call], tuple[int, Any]] = lambda _: (200, {})
-    pause: Callable[[Call], Awaitable[None]] | None = None
+    calls: list[ReceivedCall] = field(default_factory=list)
+    answer: Callable[[ReceivedCall], tuple[int, Any]] = lambda _: (200, {})
+    pause: Callable[[ReceivedCall], Awaitable[None]] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
-        call = Call(request.url.path, dict(request.headers), await request.body())
+        call = ReceivedCall(request.url.path, dict(request.headers), await request.body())
         self.calls.append(call)
         if self.pause:
             await self.pause(call)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from api.imports.runner import Import, Noun, import_file
-from api.imports.tables import BadTable
+from api.imports.tables import BadTableError
 from schema.organisation.units import Unit, path_below
 from storage.store import Store
 from tests.imports.test_tables import xlsx
@@ -39,7 +39,7 @@ class Office:
     async def faults(self, rows: Sequence[Sequence[Any]], noun: Noun = Noun.UNITS) -> list[str]:
         """The faults of a file that must have some; nothing may have changed."""
         before = await self.kept()
-        with pytest.raises(BadTable) as bad:
+        with pytest.raises(BadTableError) as bad:
             await self.load(rows, noun)
         assert await self.kept() == before
         return [str(fault) for fault in bad.value.faults]

@@ -43,7 +43,7 @@ KINDS: dict[str, type] = {
 
 
 @dataclass
-class Demo:
+class LoadedDemo:
     """An installation of its own with the demo, as it was loaded at `now`."""
 
     store: Store
@@ -66,7 +66,7 @@ class Demo:
 
 
 @asynccontextmanager
-async def installation(engines: Addresses, folder: Path) -> AsyncIterator[Demo]:
+async def installation(engines: Addresses, folder: Path) -> AsyncIterator[LoadedDemo]:
     """Empty but for its indexes, and gone afterwards."""
     made = await _opened(engines, folder, uuid.uuid4().hex)
     await made.store.objects.make_bucket()
@@ -78,7 +78,7 @@ async def installation(engines: Addresses, folder: Path) -> AsyncIterator[Demo]:
 
 
 @asynccontextmanager
-async def whole(engines: Addresses) -> AsyncIterator[Demo]:
+async def whole(engines: Addresses) -> AsyncIterator[LoadedDemo]:
     """The session's demo, loaded by whichever process wants it first; what reads it changes nothing."""
     folder = Path(os.environ["MINGCHA_TEST_FOLDER"]) / "demo"
     folder.mkdir(exist_ok=True)
@@ -99,8 +99,8 @@ async def whole(engines: Addresses) -> AsyncIterator[Demo]:
     await found.store.close()
 
 
-async def _opened(engines: Addresses, folder: Path, name: str, now: datetime | None = None) -> Demo:
+async def _opened(engines: Addresses, folder: Path, name: str, now: datetime | None = None) -> LoadedDemo:
     own = replace(engines, s3_bucket=f"test-{name}")
     store = Store(Mongo(engines.mongo_url, f"test_{name}"), own.store())
     environment = {**os.environ, **own.environment(), "MINGCHA_MONGO_DATABASE": f"test_{name}", "PYTHONPATH": "."}
-    return Demo(store, Settings(data=folder), environment, now or to_millis(datetime.now(UTC)))
+    return LoadedDemo(store, Settings(data=folder), environment, now or to_millis(datetime.now(UTC)))

@@ -2,25 +2,25 @@
 
 from collections.abc import Callable
 
-from scripts.benchmarks.faulty_network import BadNetwork, Fate, Request
+from scripts.benchmarks.faulty_network import BadNetwork, NetworkFault, Request
 
-__all__ = ["BadNetwork", "Fate", "Request", "nth", "once"]
+__all__ = ["BadNetwork", "NetworkFault", "Request", "nth", "once"]
 
 
-def once(name: str, fate: Fate) -> Callable[[str], Fate]:
+def once(name: str, fate: NetworkFault) -> Callable[[str], NetworkFault]:
     """That fate for the first request of that name; the others pass."""
     left = [name]
 
-    def decide(came: str) -> Fate:
+    def decide(came: str) -> NetworkFault:
         if left and came == left[0]:
             left.clear()
             return fate
-        return Fate.PASS
+        return NetworkFault.PASS
 
     return decide
 
 
-def nth(number: int, fate: Fate) -> Callable[[str], Fate]:
+def nth(number: int, fate: NetworkFault) -> Callable[[str], NetworkFault]:
     """That fate for the request of that number, 1 for the first; the others pass."""
     count = iter(range(1, 1_000_000))
-    return lambda _: fate if next(count) == number else Fate.PASS
+    return lambda _: fate if next(count) == number else NetworkFault.PASS

@@ -12,7 +12,7 @@ import strawberry
 from starlette.types import ASGIApp
 
 from api.graphql.context import clock
-from api.media.verification import MediaWork
+from api.media.verification import MediaVerifier
 from api.server.app import create_app
 from schema.accounts.users import Device
 from scripts.demo.scenes import draw_scene
@@ -43,7 +43,7 @@ async def observed(world: World, *bodies: bytes, name: str = "inspector", **fiel
 async def verified(world: World, folder: Path) -> None:
     """Let the worker do all that is due."""
     async with Decoder() as decoder:
-        work = MediaWork(world.store, decoder, folder, clock)
+        work = MediaVerifier(world.store, decoder, folder, clock)
         while await work.do_one():
             pass
 

@@ -18,7 +18,7 @@ from mobile_contract.phone.outbox.outbox import Outbox
 from mobile_contract.phone.storage.folder import Folder
 from mobile_contract.phone.storage.key_wrapping import StoreKey
 from mobile_contract.phone.users.session import Session
-from mobile_contract.phone.users.user_stores import Place, Stores
+from mobile_contract.phone.users.user_stores import StoreLocation, Stores
 from scripts.benchmarks.phone_processes import Spawner
 from tests.support.picture_files import saved
 
@@ -86,7 +86,7 @@ class Terminal:
     def stores(self) -> Stores:
         return Stores(Folder(self.folder))
 
-    def unlocked(self) -> tuple[Place, StoreKey]:
+    def unlocked(self) -> tuple[StoreLocation, StoreKey]:
         """The store in use, opened by the phone's password where that wasn't done before."""
         place = self.stores.current()
         assert place

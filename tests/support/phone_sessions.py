@@ -1,11 +1,11 @@
-"""Phones for tests: one device that signs in, renews and signs out, through the schema with the doorman before it."""
+"""Phones for tests: one device that signs in, renews and signs out, through the schema with the authenticator before it."""
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
 from api.accounts.access_tokens import AccessTokens
-from api.accounts.authentication import Doorman
+from api.accounts.authentication import Authenticator
 from api.accounts.passwords import Passwords
 from schema.access.viewers import Viewer
 from schema.core.refusals import Refusal, RefusalCode
@@ -46,7 +46,7 @@ class Phone:
         """Who the access token in hand makes us. Raise `Refusal`."""
         tokens = AccessTokens(self.world.keys, self.world.settings.access_token_seconds)
         context = self.world.context(None, later=self.later)
-        return await Doorman(self.world.store.users, tokens).viewer_of(
+        return await Authenticator(self.world.store.users, tokens).viewer_of(
             f"Bearer {self.answer['accessToken']}", context.now
         )
 

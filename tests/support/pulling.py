@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 
 from api.graphql.context import clock
-from api.sync.change_feed_worker import ChangeWork
+from api.sync.change_feed_worker import ChangeFeedWorker
 from schema.organisation.monitoring_points import MonitoringPoint
 from storage.store import Store
 from tests.support.world import World, new_id
@@ -40,7 +40,7 @@ query Pull($since: String, $kinds: [ChangeKind!], $first: Int!) {
 @asynccontextmanager
 async def followed(store: Store) -> AsyncIterator[None]:
     """A worker that enters what is written, as long as the block lasts."""
-    work = ChangeWork(store, new_id("ses"), clock, note_every=timedelta())
+    work = ChangeFeedWorker(store, new_id("ses"), clock, note_every=timedelta())
 
     async def follow() -> None:
         while True:

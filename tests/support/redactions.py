@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from api.graphql.context import clock
-from api.publication.redaction_worker import RedactionWork
+from api.publication.redaction_worker import RedactionWorker
 from schema.media.media import Rendition, Thumbnail
 from schema.media.media_facts import MediaFacts
 from scripts.demo.scenes import draw_scene
@@ -81,9 +81,9 @@ async def of_medium(world: World, name: str, observation_id: str) -> list[dict[s
     return found
 
 
-def worker(world: World, folder: Path, *, model: Path | None = None, later: timedelta = timedelta()) -> RedactionWork:
+def worker(world: World, folder: Path, *, model: Path | None = None, later: timedelta = timedelta()) -> RedactionWorker:
     """A worker that, unless given a model, finds no faces: most tests want the steps only."""
-    return RedactionWork(world.store, folder, lambda: clock() + later, model=model)
+    return RedactionWorker(world.store, folder, lambda: clock() + later, model=model)
 
 
 async def corrected(world: World, id: str, name: str = "officer", *boxes: dict[str, float], revision: int = 0) -> Any:

@@ -23,11 +23,11 @@ FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0
 SIGNED_OUT = frozenset({"UNAUTHENTICATED", "SESSION_ENDED"})
 
 
-class NotNow(Exception):  # noqa: N818
+class RetryLaterError(Exception):
     """This attempt came to nothing, and another may not; the text says why in a word or two."""
 
 
-class Refused(Exception):  # noqa: N818
+class SubmissionRefusedError(Exception):
     """The server's typed no; the text is its code."""
 
 
@@ -66,7 +66,7 @@ class Photo:
 
 
 @dataclass
-class Phone:
+class RetryingPhone:
     """One device of one person.
 
     `receipts` are the first of each observation; `pulled` is what its pulls add up to; `denials` are what servers said
@@ -131,7 +131,7 @@ class Phone:
         while True:
             try:
                 return await attempt()
-            except NotNow as reason:
+            except RetryLaterError as reason:
                 self.retries[f"{step}: {reason}"] += 1
             await asyncio.sleep(self.random.uniform(wait / 2, wait))
             wait = min(wait * 2, LONGEST_WAIT)
@@ -168,7 +168,7 @@ class Phone:
         headers = {header["name"]: header["value"] for header in to["headers"]}
         response = await self._send("PUT", to["url"], headers=headers, content=body)
         if not response.is_success:
-            raise NotNow(f"HTTP {response.status_code}")
+            raise RetryLaterError(f"HTTP {response.status_code}")
 
     async def _slot(self, photo: Photo) -> dict[str, Any] | None:
         """None where the server has been told of the upload."""
@@ -180,7 +180,7 @@ class Phone:
     async def _confirm(self, photo: Photo) -> None:
         try:
             _only(await self._ask("ConfirmMedia", {"input": {"mediaIds": [photo.media_id]}}))
-        except NotNow as reason:
+        except RetryLaterError as reason:
             if str(reason) != "NOT_ARRIVED":
                 raise
             self.denials.append(f"{photo.media_id}: the store had taken it, and confirming found nothing")
@@ -194,11 +194,11 @@ class Phone:
         assert self._tokens is not None
         try:
             return await self._once(operation, variables, self._tokens["accessToken"])
-        except Refused as refusal:
+        except SubmissionRefusedError as refusal:
             if str(refusal) not in SIGNED_OUT:
                 raise
         await self._renew()
-        raise NotNow("the session was renewed")
+        raise RetryLaterError("the session was renewed")
 
     async def _sign_in(self) -> None:
         given = {"userName": self.user_name, "password": self.password, "deviceId": self._device_id, "deviceName": "x"}
@@ -211,7 +211,7 @@ class Phone:
         try:
             self._tokens = await self._once("RefreshSession", {"input": given})
             self.refreshes += 1
-        except Refused as refusal:
+        except SubmissionRefusedError as refusal:
             if str(refusal) not in SIGNED_OUT:
                 raise
             self._tokens = None
@@ -225,7 +225,7 @@ class Phone:
         for error in answer.get("errors", ()):
             _refuse(error["extensions"])
         [root] = answer["data"].values()
-        if root.get("__typename") == "Refused":
+        if root.get("__typename") == "SubmissionRefusedError":
             _refuse(root)
         return dict(root)
 
@@ -233,7 +233,7 @@ class Phone:
         try:
             return await self.http.request(method, url, **request)
         except httpx.TransportError as error:
-            raise NotNow(type(error).__name__) from None
+            raise RetryLaterError(type(error).__name__) from None
 
 
 def _only(payload: dict[str, Any]) -> dict[str, Any]:
@@ -245,5 +245,5 @@ def _only(payload: dict[str, Any]) -> dict[str, Any]:
 
 def _refuse(refusal: dict[str, Any]) -> None:
     if refusal["nextStep"] == "RETRY_LATER":
-        raise NotNow(refusal["code"])
-    raise Refused(refusal["code"])
+        raise RetryLaterError(refusal["code"])
+    raise SubmissionRefusedError(refusal["code"])

@@ -36,7 +36,7 @@ PARTS = {"MINGCHA_SINGLE_PUT_BYTES": str(64 * 1024), "MINGCHA_PART_BYTES": str(5
 """S3 takes no part below 5 MiB but the last."""
 
 
-class Served:
+class RunningProduct:
     """`server` and `objects` are the networks before the API and before the object store."""
 
     def __init__(self, engines: Addresses, folder: Path, **environment: str) -> None:

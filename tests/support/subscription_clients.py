@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from api.accounts.access_tokens import AccessTokens, Bearer
-from api.notifications.websocket import LONGEST_MESSAGE, SUBPROTOCOL
+from api.notifications.websocket import MAX_MESSAGE_BYTES, SUBPROTOCOL
 from api.server.app import create_app
 from schema.accounts.users import Device
 from storage.embedded.engines import Addresses
@@ -76,7 +76,7 @@ async def serving(world: World, **settings: Any) -> AsyncIterator[str]:
     """The product over a world, in this process; its address."""
     app = create_app(replace(world.settings, **settings), world.store)
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, ws="websockets-sansio", ws_max_size=LONGEST_MESSAGE, log_config=None, lifespan="on")
+    config = uvicorn.Config(app, ws="websockets-sansio", ws_max_size=MAX_MESSAGE_BYTES, log_config=None, lifespan="on")
     server = uvicorn.Server(config)
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     running = asyncio.ensure_future(server.serve([listener]))

@@ -13,7 +13,7 @@ from typing import Any
 import strawberry
 
 from api.accounts.key_ring import KeyRing
-from api.accounts.passwords import Cost, Passwords
+from api.accounts.passwords import HashCost, Passwords
 from api.evidence.evidence_keys import EvidenceKeys
 from api.evidence.pack_urls import pack_link
 from api.graphql.context import Context, Services, clock
@@ -30,7 +30,7 @@ from storage.store import Store
 from tests.support.shared_indexes import prepare
 
 SCHEMA = build_schema(Settings())
-LIGHT = Cost(passes=1, memory_kib=8)
+LIGHT = HashCost(passes=1, memory_kib=8)
 """What a password's hash costs in tests."""
 
 

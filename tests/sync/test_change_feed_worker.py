@@ -10,11 +10,11 @@ import pytest
 
 from api.graphql.context import clock
 from api.sync import change_feed_worker
-from api.sync.change_feed_worker import ChangeWork
+from api.sync.change_feed_worker import ChangeFeedWorker
 from schema.sync.changes import ChangeKind
 from storage.mongodb.change_stream import follow
 from storage.sync.change_sources import PIPELINE
-from storage.sync.changes import LeaseLost, Seen
+from storage.sync.changes import LeaseLostError, Seen
 from tests.support.pulling import Puller, followed, point_of, settled
 from tests.support.world import World, new_id
 
@@ -66,7 +66,7 @@ async def test_a_worker_that_was_away_misses_nothing(world: World) -> None:
 async def test_what_touches_more_than_a_piece_is_entered_whole_also_after_a_kill(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(change_feed_worker, "MOST", 4)
+    monkeypatch.setattr(change_feed_worker, "MAX_BATCH", 4)
     phone = Puller(world, "inspector")
     async with followed(world.store):
         await phone.pull()
@@ -85,7 +85,7 @@ async def test_what_touches_more_than_a_piece_is_entered_whole_also_after_a_kill
     with monkeypatch.context() as patch:
         patch.setattr(world.store.changes, "enter", killed)
         with pytest.raises(asyncio.CancelledError):
-            await ChangeWork(world.store, new_id("ses"), clock).follow()
+            await ChangeFeedWorker(world.store, new_id("ses"), clock).follow()
     async with followed(world.store):
         await phone.pull()
     assert {id for id in own if phone.records[id]["followUps"][0]["caseNumber"] == case["number"]} == set(own)
@@ -125,7 +125,7 @@ async def test_what_went_long_ago_is_forgotten_and_who_slept_longer_begins_anew(
         for unit in world.units.values():
             await world.store.units.put_all([replace(unit, name=f"{unit.name}一")])
         await awake.pull()
-        await ChangeWork(world.store, "later", lambda: clock() + timedelta(days=401)).forget()
+        await ChangeFeedWorker(world.store, "later", lambda: clock() + timedelta(days=401)).forget()
         assert (await asleep.page())["code"] == "CURSOR_EXPIRED"
         assert await awake.pull() == []
 
@@ -139,10 +139,10 @@ async def test_the_sequence_has_one_writer(world: World) -> None:
     later = soon + timedelta(seconds=1)
     assert await changes.claim("two", later, later + timedelta(seconds=10))
     record = Seen(ChangeKind.UNIT, new_id("unt"), frozenset({"utopic"}), "digest")
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLostError):
         await changes.enter("one", [record], token=None, as_of=None, until=later)
     assert await changes.heads(ChangeKind.UNIT, "", 10) == []
-    with pytest.raises(LeaseLost):
+    with pytest.raises(LeaseLostError):
         await changes.begin_anew("one")
     await changes.release("one")
     assert await changes.claim("one", later, soon) is None

@@ -12,7 +12,7 @@ from tests.support.pulling import Puller, followed, point_of
 from tests.support.world import WITHDRAW, World
 
 
-class Storm:
+class ChangeStorm:
     """Random writes of everybody, drawn from a seed."""
 
     def __init__(self, world: World, chance: random.Random) -> None:
@@ -66,7 +66,7 @@ async def visible(world: World, name: str) -> set[str]:
 @pytest.mark.parametrize("seed", range(3))
 async def test_a_phone_has_what_its_user_may_see(world: World, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311  a storm that can be had again
-    storm = Storm(world, chance)
+    storm = ChangeStorm(world, chance)
     phones = [Puller(world, name) for name in ("inspector", "supervisor", "monitor", "city_officer")]
     async with followed(world.store):
         for _ in range(20):

@@ -16,7 +16,7 @@ from api.server.routes import web_app
 from api.settings import Settings
 from api.telemetry import logs
 from api.telemetry.metrics import Metrics
-from storage.mongodb.errors import StoreFault
+from storage.mongodb.errors import StoreError
 from tests.support.small_schema import Context, schema_of
 
 PASSWORD = "hunter2-correct-horse"
@@ -96,13 +96,13 @@ def test_a_traceback_keeps_places_and_drops_words(stream: io.StringIO) -> None:
         try:
             deep()
         except KeyError as error:
-            raise StoreFault(f"dup key: {{ userName: '{USER}' }}") from error
-    except StoreFault:
+            raise StoreError(f"dup key: {{ userName: '{USER}' }}") from error
+    except StoreError:
         structlog.get_logger().exception("fault")
         logging.getLogger("asyncio").exception("Task exception was never retrieved\nfuture: %r", USER)
     ours, theirs = written(stream)
     for line in (ours, theirs):
-        assert line["fault"] == "StoreFault < KeyError"
+        assert line["fault"] == "StoreError < KeyError"
         assert any(frame.endswith(" deep") and "test_logs.py" in frame for frame in line["frames"])
     assert theirs["event"] == "Task exception was never retrieved"
     assert PASSWORD not in stream.getvalue()

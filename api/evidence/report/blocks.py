@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from api.evidence.report.map_sketch import Label, Mark, Sketch
+from api.evidence.report.map_sketch import Label, Sketch, SketchMark
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Table:
+class TableBlock:
     """`widths` are shares of the whole; `code` names the columns that hold digests."""
 
     titles: Sequence[str]
@@ -46,7 +46,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Picture:
+class PictureBlock:
     """A medium: `thumbnail` and `original` are paths in the pack, None where there is none; `says` stands in its place."""
 
     id: str
@@ -58,15 +58,15 @@ class Picture:
 
 @dataclass(frozen=True)
 class Pictures:
-    pictures: Sequence[Picture]
+    pictures: Sequence[PictureBlock]
 
 
-Block = Heading | Paragraph | Facts | Table | Pictures | Sketch
-KINDS: dict[str, type[Any]] = {each.__name__: each for each in (Heading, Paragraph, Facts, Table, Sketch)}
+Block = Heading | Paragraph | Facts | TableBlock | Pictures | Sketch
+KINDS: dict[str, type[Any]] = {each.__name__: each for each in (Heading, Paragraph, Facts, TableBlock, Sketch)}
 
 
 @dataclass(frozen=True)
-class Report:
+class PackReport:
     """`title` heads the first page, `running` every page; `made_at` is ISO 8601."""
 
     title: str
@@ -75,23 +75,23 @@ class Report:
     blocks: Sequence[Block] = field(default_factory=list)
 
 
-def to_json(report: Report) -> dict[str, Any]:
+def to_json(report: PackReport) -> dict[str, Any]:
     """Plain JSON, for the process that makes the PDF."""
     blocks = [[type(block).__name__, orjson.loads(orjson.dumps(asdict(block)))] for block in report.blocks]
     return {"title": report.title, "running": report.running, "made_at": report.made_at, "blocks": blocks}
 
 
-def from_json(given: dict[str, Any]) -> Report:
+def from_json(given: dict[str, Any]) -> PackReport:
     """The inverse of `to_json`."""
-    return Report(given["title"], given["running"], given["made_at"], [_block(*each) for each in given["blocks"]])
+    return PackReport(given["title"], given["running"], given["made_at"], [_block(*each) for each in given["blocks"]])
 
 
 def _block(kind: str, given: dict[str, Any]) -> Block:
     if kind == "Pictures":
-        return Pictures([Picture(**each) for each in given["pictures"]])
+        return Pictures([PictureBlock(**each) for each in given["pictures"]])
     if kind == "Sketch":
         given |= {
-            "marks": [Mark(**each) for each in given["marks"]],
+            "marks": [SketchMark(**each) for each in given["marks"]],
             "labels": [Label(**each) for each in given["labels"]],
         }
     block: Block = KINDS[kind](**given)

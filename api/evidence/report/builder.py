@@ -6,12 +6,12 @@ The words are `pack_words.py`'s; how the blocks look is left to `pack_html.py` a
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from api.evidence.report.blocks import Block, Facts, Heading, Paragraph, Picture, Pictures, Report, Table
+from api.evidence.report.blocks import Block, Facts, Heading, PackReport, Paragraph, PictureBlock, Pictures, TableBlock
 from api.evidence.report.integrity_section import FINDINGS, OF_THUMBNAILS, proof
-from api.evidence.report.map_sketch import Place, sketch_of
+from api.evidence.report.map_sketch import SketchPlace, sketch_of
 from api.evidence.report.wording import Words, instant, offset, person, position, unit
 from schema.core.times import print_instant
-from schema.evidence.packs import Finding, PackAbout, PackedMedium, PackedRevision, PackedThumbnail
+from schema.evidence.packs import IntegrityFinding, PackAbout, PackedMedium, PackedRevision, PackedThumbnail
 
 Data = Mapping[str, Any]
 
@@ -36,9 +36,9 @@ class Reporter:
             for place, medium in enumerate(_media_of(each), 1):
                 self._numbers[medium["id"]] = f"{number}-{place}"
 
-    def report(self) -> Report:
+    def report(self) -> PackReport:
         name = f"案件 {self._about.number}" if self._about.number else f"记录 {self._about.id}"
-        return Report(
+        return PackReport(
             title="证据包",
             running=f"证据包 · {name}",
             made_at=print_instant(self._about.made_at),
@@ -53,13 +53,15 @@ class Reporter:
         )
 
     def _opening(self) -> Iterator[Block]:
-        bad = [each for each in self._media if each.finding in {Finding.ALTERED, Finding.MISSING}]
+        bad = [each for each in self._media if each.finding in {IntegrityFinding.ALTERED, IntegrityFinding.MISSING}]
         for each in bad:
             yield Paragraph(f"注意：影像 {self._numbers.get(each.id, each.id)} {FINDINGS[each.finding]}。", "warning")
         for thumbnail in self._thumbnails.values():
-            if thumbnail.finding is Finding.ALTERED:
+            if thumbnail.finding is IntegrityFinding.ALTERED:
                 number = self._numbers.get(thumbnail.media_id, thumbnail.media_id)
-                yield Paragraph(f"注意：影像 {number} 的{OF_THUMBNAILS[Finding.ALTERED]}；以原件为准。", "warning")
+                yield Paragraph(
+                    f"注意：影像 {number} 的{OF_THUMBNAILS[IntegrityFinding.ALTERED]}；以原件为准。", "warning"
+                )
         if self._about.kind == "case":
             yield from self._case()
         about, maker = self._about, self._about.maker or "（不显示）"
@@ -113,7 +115,7 @@ class Reporter:
                 "圆点为记录，圈为定位精度；方块为影像自带位置；三角为单位或监测点。上北下南，不含底图。", "small"
             )
 
-    def _places(self) -> Iterator[Place]:
+    def _places(self) -> Iterator[SketchPlace]:
         fixed = {}
         for number, each in enumerate(self._observations, 1):
             yield from _place("seen", str(number), each["content"]["position"])
@@ -141,7 +143,9 @@ class Reporter:
             )
             for number, each in enumerate(self._observations, 1)
         ]
-        yield Table(("序号", "发生时间", "类别", "单位", "情况", "影像"), (0.07, 0.15, 0.14, 0.22, 0.34, 0.08), rows)
+        yield TableBlock(
+            ("序号", "发生时间", "类别", "单位", "情况", "影像"), (0.07, 0.15, 0.14, 0.22, 0.34, 0.08), rows
+        )
 
     def _details(self) -> Iterator[Block]:
         yield Heading("记录详情")
@@ -184,7 +188,7 @@ class Reporter:
             places = {medium["id"]: place for place, medium in enumerate(_media_of(each))}
             ordered = sorted(each["flags"], key=lambda flag: places.get((flag["medium"] or {}).get("id"), -1))
             flags = [self._flag(flag) for flag in ordered]
-            yield Table(("影像", "疑点（系统自动比对，供核查）", "核查结论"), (0.1, 0.6, 0.3), flags)
+            yield TableBlock(("影像", "疑点（系统自动比对，供核查）", "核查结论"), (0.1, 0.6, 0.3), flags)
 
     def _flag(self, flag: Data) -> tuple[str, str, str]:
         of = self._words.of
@@ -193,14 +197,14 @@ class Reporter:
         medium = self._numbers.get(flag["medium"]["id"], "—") if flag["medium"] else "—"
         return medium, flag["messageZh"], f"{told}：{note}" if note else told
 
-    def _picture(self, medium: Data) -> Picture:
+    def _picture(self, medium: Data) -> PictureBlock:
         packed, facts = self._packed[medium["id"]], medium["facts"] or {}
         thumbnail = self._thumbnails.get(medium["id"])
         taken = (facts.get("takenAtLocal") or "")[:19].replace("T", " ")
         minutes = facts.get("takenOffsetMinutes")
         zone = offset(minutes) if minutes is not None else "时区不详"
         spoiled = OF_THUMBNAILS.get(thumbnail.finding) if thumbnail else None
-        return Picture(
+        return PictureBlock(
             id=medium["id"],
             caption=[
                 f"{self._numbers[medium['id']]}　{self._words.of('MediaKind', medium['kind'])}　{FINDINGS[packed.finding]}",
@@ -229,7 +233,7 @@ class Reporter:
                 )
                 for each in given
             ]
-            yield Table(("承办人", "状态", "交办时间", "期限", "结果或要求"), (0.17, 0.13, 0.2, 0.14, 0.36), rows)
+            yield TableBlock(("承办人", "状态", "交办时间", "期限", "结果或要求"), (0.17, 0.13, 0.2, 0.14, 0.36), rows)
         yield Heading("办理记录")
         rows = [
             (
@@ -241,7 +245,7 @@ class Reporter:
             )
             for each in self._data["history"]
         ]
-        yield Table(("时间", "事项", "之后状态", "经办人", "说明"), (0.2, 0.14, 0.14, 0.17, 0.35), rows)
+        yield TableBlock(("时间", "事项", "之后状态", "经办人", "说明"), (0.2, 0.14, 0.14, 0.17, 0.35), rows)
 
 
 def _media_of(observation: Data) -> list[Data]:
@@ -253,9 +257,9 @@ def _media_of(observation: Data) -> list[Data]:
     return list(found.values())
 
 
-def _place(kind: str, name: str, given: Data | None) -> Iterator[Place]:
+def _place(kind: str, name: str, given: Data | None) -> Iterator[SketchPlace]:
     if given and given["latitude"] is not None:
-        yield Place(kind, name, given["latitude"], given["longitude"], given["accuracyMetres"])
+        yield SketchPlace(kind, name, given["latitude"], given["longitude"], given["accuracyMetres"])
 
 
 def _point(given: Data) -> str:

@@ -6,8 +6,8 @@ What the report says is left to `pack_report.py`.
 from html import escape
 from urllib.parse import quote
 
-from api.evidence.report.blocks import Block, Facts, Heading, Paragraph, Picture, Pictures, Report, Table
-from api.evidence.report.map_sketch import Mark, Sketch
+from api.evidence.report.blocks import Block, Facts, Heading, PackReport, Paragraph, PictureBlock, Pictures, TableBlock
+from api.evidence.report.map_sketch import Sketch, SketchMark
 
 STYLE = """
 body{font:16px/1.6 "Noto Sans SC","Source Han Sans SC","PingFang SC","Microsoft YaHei",sans-serif;color:#1c2430;
@@ -29,7 +29,7 @@ POLICY = "default-src 'none'; img-src 'self' file:; style-src 'unsafe-inline'; b
 COLOURS = {"seen": "#b3261e", "photo": "#2c5d8f", "unit": "#33691e"}
 
 
-def page(report: Report) -> bytes:
+def page(report: PackReport) -> bytes:
     """The page in UTF-8."""
     body = "\n".join(_block(block) for block in report.blocks)
     return f"""<!doctype html>
@@ -58,7 +58,7 @@ def _block(block: Block) -> str:
         case Facts(rows):
             cells = "".join(f"<tr><th>{escape(name)}</th><td>{escape(value)}</td></tr>" for name, value in rows)
             return f'<table class="facts">{cells}</table>'
-        case Table():
+        case TableBlock():
             return _table(block)
         case Pictures(pictures):
             return f'<div class="pictures">{"".join(_picture(each) for each in pictures)}</div>'
@@ -66,7 +66,7 @@ def _block(block: Block) -> str:
             return _svg(block)
 
 
-def _table(table: Table) -> str:
+def _table(table: TableBlock) -> str:
     def cell(column: int, text: str) -> str:
         return f"<td><code>{escape(text)}</code></td>" if column in table.code else f"<td>{escape(text)}</td>"
 
@@ -77,7 +77,7 @@ def _table(table: Table) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
 
 
-def _picture(picture: Picture) -> str:
+def _picture(picture: PictureBlock) -> str:
     caption = "<br>".join(escape(line) for line in picture.caption)
     shown = (
         f'<img src="{quote(picture.thumbnail)}" alt="{escape(picture.caption[0])}">'
@@ -115,7 +115,7 @@ def _svg(sketch: Sketch) -> str:
     return f'<svg viewBox="{size}" role="img" aria-label="位置示意图" fill="#1c2430"><g>{drawn}</g></svg>'
 
 
-def _mark(mark: Mark) -> str:
+def _mark(mark: SketchMark) -> str:
     colour, x, y = COLOURS[mark.kind], mark.x, mark.y
     match mark.kind:
         case "seen":

@@ -5,19 +5,19 @@ What stands before it is `pack_report.py`'s.
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from api.evidence.report.blocks import Block, Heading, Paragraph, Table
+from api.evidence.report.blocks import Block, Heading, Paragraph, TableBlock
 from api.evidence.report.wording import size
-from schema.evidence.packs import Finding, PackedMedium, PackedRevision, PackedThumbnail
+from schema.evidence.packs import IntegrityFinding, PackedMedium, PackedRevision, PackedThumbnail
 
 FINDINGS = {
-    Finding.SAME: "相符",
-    Finding.ALTERED: "与登记不符",
-    Finding.MISSING: "原件缺失",
-    Finding.NOT_READY: "未核验，未装入",
+    IntegrityFinding.SAME: "相符",
+    IntegrityFinding.ALTERED: "与登记不符",
+    IntegrityFinding.MISSING: "原件缺失",
+    IntegrityFinding.NOT_READY: "未核验，未装入",
 }
 OF_THUMBNAILS = {
-    Finding.ALTERED: "缩略图与制作时登记不符，未装入",
-    Finding.MISSING: "缩略图缺失",
+    IntegrityFinding.ALTERED: "缩略图与制作时登记不符，未装入",
+    IntegrityFinding.MISSING: "缩略图缺失",
 }
 
 
@@ -33,8 +33,10 @@ def proof(
         rows = [
             (numbers.get(each.id, "—"), size(each.byte_size), each.sha256, FINDINGS[each.finding]) for each in media
         ]
-        yield Table(("影像", "大小", "SHA-256（登记值）", "现状"), (0.1, 0.19, 0.55, 0.16), rows, code=(2,))
-    if old := [numbers.get(each.media_id, each.media_id) for each in thumbnails if each.finding is Finding.UNRECORDED]:
+        yield TableBlock(("影像", "大小", "SHA-256（登记值）", "现状"), (0.1, 0.19, 0.55, 0.16), rows, code=(2,))
+    if old := [
+        numbers.get(each.media_id, each.media_id) for each in thumbnails if each.finding is IntegrityFinding.UNRECORDED
+    ]:
         yield Paragraph(f"缩略图制作时未登记摘要、须与原件对照：{'、'.join(old)}。", "small")
     if receipts := [each for each in revisions if each.content_sha256]:
         yield Heading("回执摘要")
@@ -47,7 +49,7 @@ def proof(
             )
             for each in receipts
         ]
-        yield Table(("记录", "版", "contentSha256", "复算"), (0.325, 0.045, 0.555, 0.075), rows, code=(0, 2))
+        yield TableBlock(("记录", "版", "contentSha256", "复算"), (0.325, 0.045, 0.555, 0.075), rows, code=(0, 2))
     yield Heading("如何核验")
     yield Paragraph(
         "本包由服务器签名。manifest.json 列出每个文件的大小和 SHA-256，manifest.sig 是对它的 Ed25519 签名，"

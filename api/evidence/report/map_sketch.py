@@ -13,7 +13,7 @@ WIDTH, HEIGHT = 170.0, 95.0
 """Millimetres."""
 MARGIN = 14.0
 METRES_PER_DEGREE = 111_320.0
-LEAST_SPAN = 60.0
+MIN_SPAN = 60.0
 """Metres: a single place is not blown up beyond what a phone can tell."""
 FAR = 4.0
 """What lies further from the middle than this many times the extent of what was claimed is told, and not drawn."""
@@ -23,7 +23,7 @@ NEAR_ENOUGH = 2_000.0
 
 
 @dataclass(frozen=True)
-class Place:
+class SketchPlace:
     """A position to draw, degrees in WGS-84; `kind` is `seen`, `photo` or `unit`; `radius` is its accuracy, metres."""
 
     kind: str
@@ -34,7 +34,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Mark:
+class SketchMark:
     """A position on the paper, millimetres from the top left; `radius` is that of its accuracy, 0 where not drawn."""
 
     kind: str
@@ -58,14 +58,14 @@ class Sketch:
 
     width: float
     height: float
-    marks: Sequence[Mark]
+    marks: Sequence[SketchMark]
     labels: Sequence[Label]
     bar: float
     scale: str
     beyond: Sequence[str]
 
 
-def sketch_of(places: Sequence[Place]) -> Sketch | None:
+def sketch_of(places: Sequence[SketchPlace]) -> Sketch | None:
     """The sketch; None where there is nothing to draw."""
     claimed = [place for place in places if place.kind != "photo"] or list(places)
     if not claimed:
@@ -73,7 +73,7 @@ def sketch_of(places: Sequence[Place]) -> Sketch | None:
     latitude, longitude = _middle([each.latitude for each in claimed]), _middle([each.longitude for each in claimed])
     east = math.cos(math.radians(latitude)) * METRES_PER_DEGREE
 
-    def metres(place: Place) -> tuple[float, float]:
+    def metres(place: SketchPlace) -> tuple[float, float]:
         turn = (place.longitude - longitude + 180) % 360 - 180
         return turn * east, (place.latitude - latitude) * METRES_PER_DEGREE
 
@@ -83,14 +83,14 @@ def sketch_of(places: Sequence[Place]) -> Sketch | None:
     points = [metres(place) for place in drawn]
     left, right = min(x for x, _ in points), max(x for x, _ in points)
     low, high = min(y for _, y in points), max(y for _, y in points)
-    across, up = max(right - left, LEAST_SPAN), max(high - low, LEAST_SPAN)
+    across, up = max(right - left, MIN_SPAN), max(high - low, MIN_SPAN)
     factor = min((WIDTH - 2 * MARGIN) / across, (HEIGHT - 2 * MARGIN) / up)  # millimetres on paper for a metre
     middle = (left + right) / 2, (low + high) / 2
-    marks, shared = [], dict[tuple[int, int], tuple[Mark, list[str]]]()
+    marks, shared = [], dict[tuple[int, int], tuple[SketchMark, list[str]]]()
     for place, (x, y) in zip(drawn, points, strict=True):
         at = WIDTH / 2 + (x - middle[0]) * factor, HEIGHT / 2 - (y - middle[1]) * factor
         radius = (place.radius or 0.0) * factor
-        mark = Mark(place.kind, round(at[0], 2), round(at[1], 2), round(min(radius, WIDTH), 2))
+        mark = SketchMark(place.kind, round(at[0], 2), round(at[1], 2), round(min(radius, WIDTH), 2))
         marks.append(mark)
         shared.setdefault((round(at[0] / 3), round(at[1] / 3)), (mark, []))[1].append(place.name)
     labels = [_label(*each) for each in shared.values()]
@@ -99,7 +99,7 @@ def sketch_of(places: Sequence[Place]) -> Sketch | None:
     return Sketch(WIDTH, HEIGHT, marks, labels, round(length * factor, 2), _length(length), beyond)
 
 
-def _label(mark: Mark, names: Sequence[str]) -> Label:
+def _label(mark: SketchMark, names: Sequence[str]) -> Label:
     """One label for all marks that fall together."""
     text = "、".join(dict.fromkeys(names))
     beside = mark.radius if 1 < mark.radius < 20 else 0.0  # not across its own ring
@@ -120,7 +120,7 @@ def _length(metres: float) -> str:
     return f"{metres:,.0f} 米" if metres < 1000 else f"{metres / 1000:,.0f} 公里"
 
 
-def _beyond(place: Place, latitude: float, longitude: float) -> str:
+def _beyond(place: SketchPlace, latitude: float, longitude: float) -> str:
     """How far a place lies from the middle, on the globe, and in which direction one would set out."""
     start, end = math.radians(latitude), math.radians(place.latitude)
     turn = math.radians(place.longitude - longitude)

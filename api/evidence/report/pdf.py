@@ -17,7 +17,17 @@ from fpdf import FPDF
 from fpdf.fonts import TTFFont
 from pylopdf_fonts_zh_cn import sans_path
 
-from api.evidence.report.blocks import Block, Facts, Heading, Paragraph, Picture, Pictures, Report, Table, from_json
+from api.evidence.report.blocks import (
+    Block,
+    Facts,
+    Heading,
+    PackReport,
+    Paragraph,
+    PictureBlock,
+    Pictures,
+    TableBlock,
+    from_json,
+)
 from api.evidence.report.line_breaking import lines_of
 from api.evidence.report.map_sketch import Sketch
 
@@ -34,7 +44,7 @@ PER_ROW, GAP, HIGH = 3, 5.0, 44.0
 class Paper(FPDF):
     """A4 with the running title and the page's number on every page."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: PackReport) -> None:
         super().__init__(format="A4")
         self._running = report.running
         self.set_margins(LEFT, TOP, LEFT)
@@ -91,7 +101,7 @@ class Paper(FPDF):
 
 
 class Printer:
-    def __init__(self, report: Report, pictures: Mapping[str, bytes]) -> None:
+    def __init__(self, report: PackReport, pictures: Mapping[str, bytes]) -> None:
         self._report, self._pictures = report, pictures
         self._paper = Paper(report)
 
@@ -111,7 +121,7 @@ class Printer:
                 self._paragraph(block)
             case Facts():
                 self._rows([(0.19, MUTED), (0.81, INK)], block.rows)
-            case Table():
+            case TableBlock():
                 self._table(block)
             case Pictures():
                 for start in range(0, len(block.pictures), PER_ROW):
@@ -144,7 +154,7 @@ class Printer:
             paper.set_xy(LEFT, y + points * 0.55)
         paper.set_xy(LEFT, paper.get_y() + 1.5)
 
-    def _table(self, table: Table) -> None:
+    def _table(self, table: TableBlock) -> None:
         small = dict.fromkeys(table.code, 7.0)
         columns = [(width, INK) for width in table.widths]
 
@@ -211,7 +221,7 @@ class Printer:
         paper.line(LEFT, y + high, LEFT + WIDTH, y + high)
         paper.set_xy(LEFT, y + high)
 
-    def _strip(self, pictures: Sequence[Picture]) -> None:
+    def _strip(self, pictures: Sequence[PictureBlock]) -> None:
         paper = self._paper
         wide = (WIDTH - GAP * (PER_ROW - 1)) / PER_ROW
         captions = [[line for text in each.caption for line in paper.lines(text, wide, 7.5)] for each in pictures]
@@ -230,7 +240,7 @@ class Printer:
                 paper.write_line(x, y + HIGH + 1 + place * 4, line, 7.5, MUTED)
         paper.set_xy(LEFT, y + high)
 
-    def _image(self, picture: Picture, x: float, y: float, wide: float) -> bool:
+    def _image(self, picture: PictureBlock, x: float, y: float, wide: float) -> bool:
         """Whether there is a thumbnail that can be shown: one that the store has spoiled must not cost the report."""
         body = self._pictures.get(picture.id)
         if not body:

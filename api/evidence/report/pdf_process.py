@@ -13,19 +13,19 @@ from subprocess import CalledProcessError
 import anyio
 import orjson
 
-from api.evidence.report.blocks import Report, to_json
+from api.evidence.report.blocks import PackReport, to_json
 
 SECONDS = 120.0
 _ROOT = Path(__file__).resolve().parents[3]
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")
 
 
-class CannotPrint(Exception):  # noqa: N818
+class PrintingError(Exception):
     """The process ended without a PDF."""
 
 
-async def printed(report: Report, pictures: Mapping[str, bytes]) -> bytes:
-    """The PDF; `pictures` are JPEGs by the medium's id. Raise `CannotPrint`. Cancelled, the process is killed."""
+async def printed(report: PackReport, pictures: Mapping[str, bytes]) -> bytes:
+    """The PDF; `pictures` are JPEGs by the medium's id. Raise `PrintingError`. Cancelled, the process is killed."""
     given = {
         "report": to_json(report),
         "pictures": {id: base64.b64encode(each).decode() for id, each in pictures.items()},
@@ -37,7 +37,7 @@ async def printed(report: Report, pictures: Mapping[str, bytes]) -> bytes:
         with anyio.fail_after(SECONDS):
             done = await anyio.run_process(command, input=orjson.dumps(given), stderr=None, cwd=_ROOT, env=environment)
     except (CalledProcessError, TimeoutError) as error:
-        raise CannotPrint("The process that prints packs failed.") from error
+        raise PrintingError("The process that prints packs failed.") from error
     if not done.stdout.startswith(b"%PDF-"):
-        raise CannotPrint("The process that prints packs wrote no PDF.")
+        raise PrintingError("The process that prints packs wrote no PDF.")
     return done.stdout

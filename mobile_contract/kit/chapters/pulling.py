@@ -9,7 +9,7 @@ from mobile_contract.kit.clauses import clause
 from mobile_contract.kit.results import hold
 
 SMALL = 2000
-MOST_ONE_BY_ONE = 300
+MAX_ONE_BY_ONE = 300
 
 
 @clause(
@@ -53,7 +53,7 @@ async def pages(party: Party) -> str:
     by_kind: dict[str, int] = {}
     for each in (await user.pull())[0]:
         by_kind[each["kind"]] = by_kind.get(each["kind"], 0) + 1
-    few = [kind for kind, count in by_kind.items() if count <= MOST_ONE_BY_ONE]
+    few = [kind for kind, count in by_kind.items() if count <= MAX_ONE_BY_ONE]
     sizes: dict[int, set[str]] = {}
     for size in (100, 7, 2, 1):
         changes, _ = await user.pull(None, size, few)

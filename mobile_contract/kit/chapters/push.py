@@ -16,7 +16,7 @@ from mobile_contract.documents import text_of
 from mobile_contract.kit.accounts import Party, Person
 from mobile_contract.kit.case_setup import Given, give, take_back
 from mobile_contract.kit.clauses import clause
-from mobile_contract.kit.results import Broken, hold
+from mobile_contract.kit.results import BrokenClauseError, hold
 from mobile_contract.levels import Levels
 
 NAMES = ("AssignmentChanged", "CaseChanged")
@@ -47,7 +47,7 @@ async def sockets(party: Party) -> str:
                         given = await give(party)
                         missing = {given.case_id, given.assignment_id}
         except TimeoutError:
-            raise Broken(
+            raise BrokenClauseError(
                 "both subscriptions over graphql-transport-ws", "the change", f"not {missing or NAMES}"
             ) from None
     await take_back(party, given)
@@ -102,7 +102,7 @@ async def _until_told(party: Party, connection: Any, waiting: set[str], request:
                 hold(message["type"] in {"next", "ping"}, request, "next", message)
                 missing -= told_of(message.get("payload") or {})
     except TimeoutError:
-        raise Broken(request, "the change", f"not {missing}") from None
+        raise BrokenClauseError(request, "the change", f"not {missing}") from None
 
 
 async def subscribe(connection: Any, name: str, since: str | None = None) -> None:
@@ -111,7 +111,7 @@ async def subscribe(connection: Any, name: str, since: str | None = None) -> Non
 
 
 async def _heard(party: Party, name: str, since: str | None) -> AsyncIterator[dict[str, Any]]:
-    """Events as they come. Raise `Broken` when none comes in time."""
+    """Events as they come. Raise `BrokenClauseError` when none comes in time."""
     person = await party.user.again()
     request = f"{name} at /graphql/stream{' since the last cursor' if since else ''}"
     stream = _events(person, name, since, request)
@@ -121,7 +121,7 @@ async def _heard(party: Party, name: str, since: str | None) -> AsyncIterator[di
                 async with asyncio.timeout(party.seconds):
                     event = await anext(stream)
             except (TimeoutError, StopAsyncIteration, httpx.TransportError):
-                raise Broken(request, "the change", f"nothing of it within {party.seconds:.0f} s") from None
+                raise BrokenClauseError(request, "the change", f"nothing of it within {party.seconds:.0f} s") from None
             yield event
 
 
@@ -133,7 +133,7 @@ async def _events(person: Person, name: str, since: str | None, request: str) ->
     ) as response:
         kind = response.headers.get("content-type", "")
         if response.status_code != 200 or not kind.startswith("text/event-stream"):
-            raise Broken(request, "200 text/event-stream", f"HTTP {response.status_code} {kind}")
+            raise BrokenClauseError(request, "200 text/event-stream", f"HTTP {response.status_code} {kind}")
         async for line in response.aiter_lines():
             if line.startswith("data:") and line[5:].strip():
                 yield json.loads(line[5:])
@@ -151,7 +151,7 @@ async def socket_of(person: Person) -> AsyncIterator[Any]:
             hold(said["type"] == "connection_ack", "connection_init", "connection_ack", said)
             yield connection
     except (OSError, InvalidHandshake) as error:
-        raise Broken(f"a WebSocket to {address}", "graphql-transport-ws", str(error)) from None
+        raise BrokenClauseError(f"a WebSocket to {address}", "graphql-transport-ws", str(error)) from None
 
 
 def told_of(payload: dict[str, Any]) -> set[str]:

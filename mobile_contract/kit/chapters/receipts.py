@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from mobile_contract.kit.accounts import Party, draft
 from mobile_contract.kit.clauses import clause
-from mobile_contract.kit.results import Broken, hold
+from mobile_contract.kit.results import BrokenClauseError, hold
 from mobile_contract.phone.ids import new_id
 
 KEYS = "/.well-known/evidence-keys.json"
@@ -33,14 +33,16 @@ async def signed(party: Party) -> str:
         header, claims = json.loads(_decoded(head)), json.loads(_decoded(body))
         keys = {each["fingerprint"]: load_pem_public_key(each["publicKey"].encode()) for each in published["keys"]}
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise Broken("receipt.signed", "a compact JWS and a list of keys", f"{receipt} {published}") from None
+        raise BrokenClauseError(
+            "receipt.signed", "a compact JWS and a list of keys", f"{receipt} {published}"
+        ) from None
     key = keys.get(header.get("kid"))
     if not isinstance(key, Ed25519PublicKey):
-        raise Broken(f"GET {KEYS}", f"the Ed25519 key {header.get('kid')}", list(keys))
+        raise BrokenClauseError(f"GET {KEYS}", f"the Ed25519 key {header.get('kid')}", list(keys))
     try:
         key.verify(_decoded(tail), f"{head}.{body}".encode())
     except InvalidSignature:
-        raise Broken("receipt.signed", "a signature by the key that it names", receipt["signed"]) from None
+        raise BrokenClauseError("receipt.signed", "a signature by the key that it names", receipt["signed"]) from None
     told = {name: receipt[name] for name in ("observationId", "contentSha256", "receivedAt")}
     hold(claims == told and claims["observationId"] == sent["id"], "receipt.signed", str(told), claims)
     return f"Signed with Ed25519 by {header['kid']}, which is published; id, digest and time are those of the receipt."

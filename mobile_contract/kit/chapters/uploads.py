@@ -13,7 +13,7 @@ import httpx
 
 from mobile_contract.kit.accounts import Party, Person
 from mobile_contract.kit.clauses import clause
-from mobile_contract.kit.results import Broken, NotTried, hold
+from mobile_contract.kit.results import BrokenClauseError, NotTriedError, hold
 from mobile_contract.phone.ids import new_id
 
 LARGE = 11 * 2**20 + 17
@@ -97,7 +97,7 @@ async def state_of(person: Person, observation_id: str, medium: Photo) -> dict[s
         for each in report["content"]["media"]:
             if each["id"] == medium.id:
                 return dict(each)
-    raise Broken("MyReports", f"medium {medium.id} of {observation_id}", "none")
+    raise BrokenClauseError("MyReports", f"medium {medium.id} of {observation_id}", "none")
 
 
 async def settled(party: Party, observation_id: str, medium: Photo) -> dict[str, Any]:
@@ -225,7 +225,7 @@ async def renewed(party: Party) -> str:
     [first] = await ask_for(party.user, medium)
     lasts = datetime.fromisoformat(first["slot"]["expiresAt"]) - datetime.now().astimezone()
     if lasts > timedelta(seconds=party.seconds):
-        raise NotTried(f"Slots last {lasts.total_seconds():.0f} s here, longer than the kit waits (--timeout).")
+        raise NotTriedError(f"Slots last {lasts.total_seconds():.0f} s here, longer than the kit waits (--timeout).")
     await asyncio.sleep(max(lasts.total_seconds(), 0) + 2)  # signatures are dated to the second
     response = await put(party, first["slot"], medium.body)
     hold(response.status_code == 403, "PUT to a slot that has run out", "403", f"{response} {response.text}")

@@ -24,10 +24,10 @@ from mobile_contract.phone.cli.options import (
     Where,
     Words,
     content_of,
-    told,
+    report_errors,
 )
 from mobile_contract.phone.device import Device
-from mobile_contract.phone.errors import Mistake
+from mobile_contract.phone.errors import UsageError
 from mobile_contract.phone.outbox.draft_edits import CLEARABLE, DraftEdit, DraftEdits, merged
 from mobile_contract.phone.outbox.drafts import Datum, read_instant
 from mobile_contract.phone.outbox.items import Observation
@@ -64,14 +64,14 @@ def edit(
 
     An empty --unit or --point clears it. Of one field edited in two windows the value typed later stands.
     """
-    with told():
+    with report_errors():
         given = content_of(unit, point, method, category, severity, text, at, position, datum).fields()
         values = {name: None if value == "" and name in CLEARABLE else value for name, value in given.items()}
         typed = _typed(edited_at)
         with Device.opened(folder) as device:
             chosen, edits = _chosen(device.outbox, id), DraftEdits(device.outbox)
             if restore is not None and values:
-                raise Mistake("Give --restore, or what is to stand, one of the two.", "恢复与修改请二选一。")
+                raise UsageError("Give --restore, or what is to stand, one of the two.", "恢复与修改请二选一。")
             made: list[DraftEdit] = []
             if restore is not None:
                 made = edits.restore(chosen.id, restore)
@@ -84,14 +84,14 @@ def _typed(edited_at: str | None) -> datetime:
     now = datetime.now(UTC)
     typed = datetime.fromisoformat(read_instant(edited_at) or now.isoformat())
     if typed > now:
-        raise Mistake("--edited-at is later than now.", "修改时间不能晚于现在。")
+        raise UsageError("--edited-at is later than now.", "修改时间不能晚于现在。")
     return typed
 
 
 def _chosen(outbox: Outbox, wanted: str) -> Observation:
     if found := outbox.named(wanted):
         return found
-    raise Mistake(f"{wanted} is no observation on this phone; see `status`.", "手机上没有这条记录。")
+    raise UsageError(f"{wanted} is no observation on this phone; see `status`.", "手机上没有这条记录。")
 
 
 def _show(chosen: Observation, edits: list[DraftEdit], made: list[DraftEdit], *, as_json: bool) -> None:

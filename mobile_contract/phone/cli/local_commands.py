@@ -24,11 +24,11 @@ from mobile_contract.phone.cli.options import (
     Where,
     Words,
     content_of,
-    told,
+    report_errors,
 )
 from mobile_contract.phone.cli.wording import size
 from mobile_contract.phone.device import Device
-from mobile_contract.phone.errors import Mistake
+from mobile_contract.phone.errors import UsageError
 from mobile_contract.phone.outbox.drafts import Datum
 from mobile_contract.phone.outbox.items import Observation, ObservationState
 from mobile_contract.phone.outbox.outbox import Outbox
@@ -68,11 +68,13 @@ def take(
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
     """Keep photos as observations (拍摄登记); no network is needed, and the files may go afterwards."""
-    with told():
+    with report_errors():
         content = content_of(unit, point, method, category, severity, text, at, position, datum)
         files = list(_files(sources or ()))
         if not files and (sources or not text):
-            raise Mistake("There is nothing to take: name photos, or say something with --text.", "没有可登记的内容。")
+            raise UsageError(
+                "There is nothing to take: name photos, or say something with --text.", "没有可登记的内容。"
+            )
         with Device.opened(folder, makes=True) as device, output.console.status("Taking 登记中…"):
             before = len(device.outbox.observations())
             taken = device.take(files, content, together=together, again=again)
@@ -112,7 +114,7 @@ def rate(
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
     """Keep a rating of a unit for a month (满意度测评); no network is needed. A later one of the unit takes its place."""
-    with told(), Device.opened(folder, makes=True) as device:
+    with report_errors(), Device.opened(folder, makes=True) as device:
         device.ratings.add(compose(unit, point, month, score=score, grade=grade, reason=reason))
         output.say("Kept. `send` hands it in.", "已登记测评，等待发送。")
 
@@ -120,7 +122,7 @@ def rate(
 @app.command()
 def status(as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
     """How far everything on this phone has come (状态); also while another command is at work."""
-    with told(), Device.seen(folder) as outbox:
+    with report_errors(), Device.seen(folder) as outbox:
         observations = outbox.observations() if outbox else []
         forgotten = outbox.forgotten() if outbox else 0
         ratings = RatingBox(outbox).all() if outbox else []
@@ -222,7 +224,7 @@ def fix(
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
     """Mend a refused observation (修改后重发): what is given replaces what it said; it waits again."""
-    with told():
+    with report_errors():
         content = content_of(unit, point, method, category, severity, text, at, position, datum)
         with Device.opened(folder) as device:
             refused = _refused(device.outbox, id)
@@ -233,7 +235,7 @@ def fix(
 @app.command()
 def discard(id: RefusedId, folder: Where = DEFAULT_FOLDER) -> None:
     """Let go of a refused observation and its photos, or of a refused rating, answer or note (放弃); the server never had it."""
-    with told(), Device.opened(folder) as device:
+    with report_errors(), Device.opened(folder) as device:
         for box in device.boxes:
             for slip in box.all(SlipState.REFUSED):
                 if id in {slip.id, slip.label}:
@@ -246,16 +248,16 @@ def discard(id: RefusedId, folder: Where = DEFAULT_FOLDER) -> None:
 
 
 def _refused(outbox: Outbox, wanted: str) -> Observation:
-    """Raise `Mistake` for anything but a refused observation."""
+    """Raise `UsageError` for anything but a refused observation."""
     if found := outbox.named(wanted, ObservationState.REFUSED):
         return found
-    raise Mistake(f"{wanted} is no refused observation of this phone; see `status`.", "没有这条被退回的记录。")
+    raise UsageError(f"{wanted} is no refused observation of this phone; see `status`.", "没有这条被退回的记录。")
 
 
 @app.command()
 def forget(folder: Where = DEFAULT_FOLDER) -> None:
     """Let go of photos, texts, ratings, answers and edits of notes that the server has (清理); receipts stay."""
-    with told(), Device.opened(folder) as device:
+    with report_errors(), Device.opened(folder) as device:
         gone, rated = device.forget(), device.ratings.forget()
         device.answers.forget()
         device.notebook.box.forget()

@@ -26,16 +26,16 @@ from mobile_contract.phone.cli import (
     user_commands,
 )
 from mobile_contract.phone.cli.local_commands import alarms_of, clock_of
-from mobile_contract.phone.cli.options import DEFAULT_FOLDER, Where, told
+from mobile_contract.phone.cli.options import DEFAULT_FOLDER, Where, report_errors
 from mobile_contract.phone.cli.progress_bars import Bars
 from mobile_contract.phone.device import Device, ready
-from mobile_contract.phone.errors import Mistake, Wiped
+from mobile_contract.phone.errors import UsageError, WipeOrderedError
 from mobile_contract.phone.outbox.outbox import Outbox
 from mobile_contract.phone.outbox.receipts import Receipts
 from mobile_contract.phone.storage.folder import Folder
 from mobile_contract.phone.sync.delivery import Delivery
 from mobile_contract.phone.sync.queued_operations import SlipState
-from mobile_contract.phone.users.sign_in import SignedIn, SigningIn, locking_what_was_theirs
+from mobile_contract.phone.users.sign_in import PhoneSignIn, SigningIn, locking_what_was_theirs
 from mobile_contract.phone.users.unlocking import WHOSE, Whose, ask_password, given_key
 
 app = typer.Typer(
@@ -81,13 +81,13 @@ def sign_in(
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
     """Sign in (登录). What waits on the phone stays there, each user's by itself, encrypted; offline it is only unlocked."""
-    with told():
+    with report_errors():
         secret = _password(password)
         place = Folder.open(folder)
         with place.held():
             stores = ready(place, locking_what_was_theirs(url, user, secret))
 
-            async def run() -> SignedIn:
+            async def run() -> PhoneSignIn:
                 async with httpx.AsyncClient() as client:
                     made = await SigningIn(stores, client, url, user, secret, given_key()).run(device_name)
                     if not made.is_offline:
@@ -112,7 +112,7 @@ def _password(given: str | None) -> str:
     if given == "-":
         return sys.stdin.readline().rstrip("\n")
     if given is not None:
-        raise Mistake(
+        raise UsageError(
             "A password on the command line can be read by others: use `--password -`, MINGCHA_PHONE_PASSWORD, or neither.",
             "命令行中的密码会被他人看到，请改用标准输入或环境变量。",
         )
@@ -122,7 +122,7 @@ def _password(given: str | None) -> str:
 @app.command("sign-out")
 def sign_out(folder: Where = DEFAULT_FOLDER) -> None:
     """Sign out (退出). What waits on the phone stays there."""
-    with told(), Device.opened(folder) as device:
+    with report_errors(), Device.opened(folder) as device:
 
         async def run() -> None:
             async with device.online() as line:
@@ -164,7 +164,7 @@ def sync(
 
 def _deliver(folder: Path, at_once: int, work: Callable[[Delivery], Awaitable[None]]) -> None:
     """Do `work`, then tell how things stand, also where it was cut short."""
-    with told(), Device.opened(folder) as device:
+    with report_errors(), Device.opened(folder) as device:
 
         async def run() -> None:
             async with device.online() as line:
@@ -174,7 +174,7 @@ def _deliver(folder: Path, at_once: int, work: Callable[[Delivery], Awaitable[No
 
         try:
             asyncio.run(run())
-        except Wiped:
+        except WipeOrderedError:
             raise
         except BaseException:
             _tell(device)

@@ -10,18 +10,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from mobile_contract.phone.errors import Mistake
+from mobile_contract.phone.errors import UsageError
 
 DEGREES, METRES = 1e-6, 0.01
 
 
 def read_truth(path: Path) -> dict[str, dict[str, Any]]:
-    """What is known of each file, by its digest. Raises `Mistake` for a file that is none of this kind."""
+    """What is known of each file, by its digest. Raises `UsageError` for a file that is none of this kind."""
     try:
         files = json.loads(path.read_text(encoding="utf-8"))["files"]
         return {str(each["sha256"]): each for each in files}
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise Mistake(f"{path} is no file of truths ({error}).", f"{path} 不是可用的对照文件。") from None
+        raise UsageError(f"{path} is no file of truths ({error}).", f"{path} 不是可用的对照文件。") from None
 
 
 def differences(found: dict[str, Any] | None, known: dict[str, Any]) -> list[str]:

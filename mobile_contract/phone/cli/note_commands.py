@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mobile_contract.phone.cli import note_tables, output
-from mobile_contract.phone.cli.options import DEFAULT_FOLDER, AsJson, Where, told
+from mobile_contract.phone.cli.options import DEFAULT_FOLDER, AsJson, Where, report_errors
 from mobile_contract.phone.device import Device
 from mobile_contract.phone.sync.assignment_notes import NoteField, read_day
 
@@ -28,7 +28,7 @@ def note(
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
     """Note something of an assignment (备注); no network is needed. Your other devices see it, and fields merge."""
-    with told(), Device.opened(folder) as device:
+    with report_errors(), Device.opened(folder) as device:
         day = read_day(planned_on) if planned_on else planned_on
         given = {NoteField.WORKING_NOTE: text, NoteField.PLANNED_ON: day, NoteField.CONTACT: contact}
         device.notebook.write(id, {field: said or None for field, said in given.items() if said is not None}, restore)
@@ -38,7 +38,7 @@ def note(
 @app.command()
 def notes(*, as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
     """What is noted of your assignments, and the edits that lost against a later one (备注), as last pulled."""
-    with told(), Device.opened(folder) as device:
+    with report_errors(), Device.opened(folder) as device:
         found = device.notebook.all()
         if as_json:
             output.print_json({id: [vars(each) for each in fields] for id, fields in found.items()})

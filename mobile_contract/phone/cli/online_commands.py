@@ -12,9 +12,9 @@ import typer
 
 from mobile_contract.phone.cli import output
 from mobile_contract.phone.cli.metadata_comparison import differences, read_truth
-from mobile_contract.phone.cli.options import DEFAULT_FOLDER, AsJson, Where, told
+from mobile_contract.phone.cli.options import DEFAULT_FOLDER, AsJson, Where, report_errors
 from mobile_contract.phone.device import Device
-from mobile_contract.phone.errors import SignInAgain, Unreachable
+from mobile_contract.phone.errors import SignInNeededError, UnreachableError
 from mobile_contract.phone.sync.assignment_responses import HELD, AnswerSubmission, answer
 from mobile_contract.phone.sync.queued_operations import SlipState
 from mobile_contract.phone.users.session import Account
@@ -56,7 +56,7 @@ def table(
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
     """What the server read in the photos on this phone, beside their file names (影像信息)."""
-    with told(), Device.opened(folder) as device:
+    with report_errors(), Device.opened(folder) as device:
         known = read_truth(truth) if truth else {}
         names = {each.id: each.name for each in device.outbox.media()}
         nodes = _ask(device, lambda account: _all(account, "MyReports", 50, most))
@@ -97,11 +97,11 @@ def finish(
 
 def _answer(folder: Path, said: dict[str, Any], done: tuple[str, str]) -> None:
     """Keep it, and hand in the answers that wait at once where there is a line; exit code 1 for a refusal."""
-    with told(), Device.opened(folder) as device:
+    with report_errors(), Device.opened(folder) as device:
         device.answers.add(said)
         try:
             _ask(device, lambda account: AnswerSubmission(device.answers, account).run())
-        except (Unreachable, SignInAgain):
+        except (UnreachableError, SignInNeededError):
             output.say("Kept. `send` hands it in.", "已登记，等待发送。")
             return
         [kept] = [each for each in device.answers.all() if each.id == said["id"]]

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from mobile_contract.phone.cli.output import complain
-from mobile_contract.phone.errors import Fault, Mistake
+from mobile_contract.phone.errors import PhoneError, UsageError
 from mobile_contract.phone.outbox.drafts import Category, Content, Datum, Method, Severity, read_instant, read_position
 from mobile_contract.phone.storage.database import Error
 
@@ -42,22 +42,22 @@ def content_of(
     position: str | None,
     datum: Datum,
 ) -> Content:
-    """Raise `Mistake` for a time or position that is none."""
+    """Raise `UsageError` for a time or position that is none."""
     return Content(method, category, severity, text, unit, point, read_instant(at), read_position(position, datum))
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def report_errors() -> Iterator[None]:
     """Faults end a command with their sentences; whatever ends it, the outbox has what was done."""
     os.umask(0o077)
     try:
         yield
-    except Fault as fault:
+    except PhoneError as fault:
         complain(fault)
         raise typer.Exit(fault.exit_code) from None
     except (OSError, Error) as error:
         complain(
-            Mistake(
+            UsageError(
                 f"The phone's folder can't be read or written ({error}). What was kept before is kept.",
                 "手机目录读写失败，此前保存的内容不受影响。",
             )
@@ -65,6 +65,8 @@ def told() -> Iterator[None]:
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
         complain(
-            Fault("Stopped; nothing is lost. The same command goes on from here.", "已停止，内容没有丢失，可随时继续。")
+            PhoneError(
+                "Stopped; nothing is lost. The same command goes on from here.", "已停止，内容没有丢失，可随时继续。"
+            )
         )
         raise typer.Exit(130) from None

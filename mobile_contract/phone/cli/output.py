@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mobile_contract.phone.cli.wording import ANSWERS, CATEGORIES, NEXT_STEPS, STATES, size
-from mobile_contract.phone.errors import Fault
+from mobile_contract.phone.errors import PhoneError
 from mobile_contract.phone.outbox.items import Medium, Observation
 from mobile_contract.phone.sync.queued_operations import Slip
 
@@ -31,7 +31,7 @@ def say(sentence: str, chinese: str = "") -> None:
         console.print(Text(chinese, style="dim"))
 
 
-def complain(fault: Fault) -> None:
+def complain(fault: PhoneError) -> None:
     """A fault's two sentences, on standard error."""
     errors.print(Text(fault.message, style="red"))
     if fault.message_zh:

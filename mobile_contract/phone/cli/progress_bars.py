@@ -11,7 +11,7 @@ from rich.progress import Progress, ProgressColumn, Task, TaskID, TextColumn, Ti
 from rich.text import Text
 
 from mobile_contract.phone.cli.wording import size
-from mobile_contract.phone.errors import Fault
+from mobile_contract.phone.errors import PhoneError
 from mobile_contract.phone.outbox.items import Medium
 
 WIDTH = 30
@@ -97,6 +97,6 @@ class Bars:
                 self._progress.advance(self._all, self._left.pop(each.id, 0))
         self._progress.update(self._all, confirmed=self._confirmed)
 
-    def pausing(self, fault: Fault | None, seconds: float) -> None:
+    def pausing(self, fault: PhoneError | None, seconds: float) -> None:
         why = f"{fault.message} " if fault else ""
         self._progress.console.print(Text(f"{why}Trying again in {seconds:.0f} s 稍后重试", style="dim"))

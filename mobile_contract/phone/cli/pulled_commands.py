@@ -11,12 +11,12 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from mobile_contract.phone.cli import output, pulled_tables
-from mobile_contract.phone.cli.options import DEFAULT_FOLDER, AsJson, Where, told
+from mobile_contract.phone.cli.options import DEFAULT_FOLDER, AsJson, Where, report_errors
 from mobile_contract.phone.device import Device
 from mobile_contract.phone.outbox.outbox import Outbox
 from mobile_contract.phone.outbox.receipts import Receipts
 from mobile_contract.phone.storage.folder import write_private
-from mobile_contract.phone.sync.local_records import Kind, Records
+from mobile_contract.phone.sync.local_records import RecordKind, Records
 
 T = TypeVar("T")
 app = typer.Typer()
@@ -61,7 +61,7 @@ def _show(
             show(rows)
         output.aged(records.age.as_of, records.age.pulled_at)
 
-    with told():
+    with report_errors():
         _read(folder, work, now=now)
 
 
@@ -75,7 +75,7 @@ def pull(folder: Where = DEFAULT_FOLDER) -> None:
         output.say(f"Kept: {kept or 'nothing'}.", "已同步。")
         output.aged(records.age.as_of, records.age.pulled_at)
 
-    with told():
+    with report_errors():
         _read(folder, work, now=True)
 
 
@@ -90,7 +90,9 @@ def reports(
     """What you have handed in, and what became of it (我的记录), as last pulled."""
 
     def rows_of(records: Records) -> list[Row]:
-        found = _joined(records, Kind.OBSERVATION, unit=Kind.UNIT, monitoringPoint=Kind.MONITORING_POINT)
+        found = _joined(
+            records, RecordKind.OBSERVATION, unit=RecordKind.UNIT, monitoringPoint=RecordKind.MONITORING_POINT
+        )
         return sorted(found, key=lambda each: str(each["receivedAt"]), reverse=True)[:most]
 
     _show(folder, now=now, as_json=as_json, rows_of=rows_of, show=pulled_tables.reports)
@@ -101,7 +103,7 @@ def assignments(*, now: Now = False, as_json: AsJson = False, folder: Where = DE
     """What was given to you (我的交办), as last pulled."""
 
     def rows_of(records: Records) -> list[Row]:
-        found = _joined(records, Kind.ASSIGNMENT, case=Kind.CASE, unit=Kind.UNIT)
+        found = _joined(records, RecordKind.ASSIGNMENT, case=RecordKind.CASE, unit=RecordKind.UNIT)
         return [each | {"kind": each["assignmentKind"], "state": each["assignmentState"]} for each in found]
 
     _show(folder, now=now, as_json=as_json, rows_of=rows_of, show=pulled_tables.assignments)
@@ -110,21 +112,21 @@ def assignments(*, now: Now = False, as_json: AsJson = False, folder: Where = DE
 @app.command()
 def units(words: Words = "", *, now: Now = False, as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
     """Codes of units and windows, for --unit (单位代码), as last pulled."""
-    _places(folder, words, Kind.UNIT, "parent", "name", now=now, as_json=as_json)
+    _places(folder, words, RecordKind.UNIT, "parent", "name", now=now, as_json=as_json)
 
 
 @app.command()
 def points(words: Words = "", *, now: Now = False, as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
     """Codes of monitoring points, for --point (监测点编号), as last pulled."""
-    _places(folder, words, Kind.MONITORING_POINT, "unit", "enterprise", now=now, as_json=as_json)
+    _places(folder, words, RecordKind.MONITORING_POINT, "unit", "enterprise", now=now, as_json=as_json)
 
 
-def _places(folder: Path, words: str, kind: Kind, above: str, name: str, *, now: bool, as_json: bool) -> None:
+def _places(folder: Path, words: str, kind: RecordKind, above: str, name: str, *, now: bool, as_json: bool) -> None:
     def cells(row: Row) -> tuple[str, str, str]:
         return row["code"], row[name], (row[above] or {}).get("name", "")
 
     def rows_of(records: Records) -> list[Row]:
-        found = sorted(_joined(records, kind, **{above: Kind.UNIT}), key=lambda each: str(each["code"]))
+        found = sorted(_joined(records, kind, **{above: RecordKind.UNIT}), key=lambda each: str(each["code"]))
         return [each for each in found if any(words in cell for cell in cells(each))]
 
     def show(rows: list[Row]) -> None:
@@ -138,14 +140,14 @@ def catalogue(words: Words = "", *, now: Now = False, as_json: AsJson = False, f
     """Grades, service items and fee items, with the days on which they hold (目录), as last pulled."""
 
     def rows_of(records: Records) -> list[Row]:
-        found = [each | {"kind": each["catalogueKind"]} for each in records.all(Kind.CATALOGUE_ENTRY)]
+        found = [each | {"kind": each["catalogueKind"]} for each in records.all(RecordKind.CATALOGUE_ENTRY)]
         found.sort(key=lambda each: (each["kind"], each["code"], each["validFrom"]))
         return [each for each in found if words in each["code"] or words in each["name"]]
 
     _show(folder, now=now, as_json=as_json, rows_of=rows_of, show=pulled_tables.catalogue)
 
 
-def _joined(records: Records, kind: Kind, **links: Kind) -> list[Row]:
+def _joined(records: Records, kind: RecordKind, **links: RecordKind) -> list[Row]:
     """Records of a kind, with what they only name by id put in where it is kept."""
     found = records.all(kind)
     for name, other in links.items():
@@ -180,7 +182,7 @@ def receipts(
         output.print_json([each.as_json() for each in found]) if as_json else pulled_tables.receipts(found)
         return any(each.is_wrong for each in found)
 
-    with told():
+    with report_errors():
         is_wrong = _read(folder, work, now=False)
     if is_wrong:
         raise typer.Exit(1)

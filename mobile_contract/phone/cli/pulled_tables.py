@@ -10,7 +10,7 @@ from rich.text import Text
 
 from mobile_contract.phone.cli.output import console, local, print_wide, state, table
 from mobile_contract.phone.cli.wording import CATEGORIES
-from mobile_contract.phone.outbox.receipts import Receipt
+from mobile_contract.phone.outbox.receipts import StoredReceipt
 
 
 def reports(nodes: Sequence[dict[str, Any]]) -> None:
@@ -72,7 +72,7 @@ def catalogue(nodes: Sequence[dict[str, Any]]) -> None:
     console.print(shown)
 
 
-def receipts(found: Sequence[Receipt]) -> None:
+def receipts(found: Sequence[StoredReceipt]) -> None:
     shown = table(">No. 序号", "received 接收", "SHA-256", "receipt 回执", "id")
     for each in found:
         if each.wrong:

@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from mobile_contract.phone.cli import output
-from mobile_contract.phone.cli.options import DEFAULT_FOLDER, AsJson, Where, told
+from mobile_contract.phone.cli.options import DEFAULT_FOLDER, AsJson, Where, report_errors
 from mobile_contract.phone.device import Device
 from mobile_contract.phone.storage.folder import Folder
 from mobile_contract.phone.storage.key_wrapping import Lock, StoreKey
@@ -25,7 +25,7 @@ app = typer.Typer()
 def unlock(folder: Where = DEFAULT_FOLDER) -> None:
     """Print what spares the password (解锁): `eval "$(scripts/phone unlock)"`. Close the terminal, and it is locked again."""
     os.environ.pop(KEY, None)  # one that no longer fits must not stand in the way of the next
-    with told(), Device.opened(folder) as device:
+    with report_errors(), Device.opened(folder) as device:
         typer.echo(f"export {KEY}={device.key.text}")
 
 
@@ -38,7 +38,7 @@ def users(
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
     """How many people's outboxes lie on this phone (用户); it can't tell whose those are that are locked."""
-    with told():
+    with report_errors():
         stores = Stores(Folder(folder.absolute()))
         key = given_key()
         password = ask_password() if try_password else None

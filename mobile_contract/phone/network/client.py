@@ -15,7 +15,7 @@ import httpx
 
 from mobile_contract.documents import text_of
 from mobile_contract.levels import Levels
-from mobile_contract.phone.errors import Mistake, Refused, Unreachable, unreachable
+from mobile_contract.phone.errors import ServerRefusedError, UnreachableError, UsageError, unreachable
 from mobile_contract.phone.network.backoff import Backoff
 from mobile_contract.phone.network.compression import NOT_READ, body_of
 
@@ -37,7 +37,7 @@ class Reply:
     value: dict[str, Any]
     server_time: datetime
     before: dict[str, Any]
-    """Of `Sync`: what was handed in, by root field. Each of them may be `Refused`."""
+    """Of `Sync`: what was handed in, by root field. Each of them may be `ServerRefusedError`."""
 
     def items(self) -> list[dict[str, Any]]:
         """The nodes of a connection's page."""
@@ -55,10 +55,10 @@ class Reply:
 
 
 def endpoint_of(url: str) -> str:
-    """Where the operations go: `/graphql` unless the address names another path. Raise `Mistake`."""
+    """Where the operations go: `/graphql` unless the address names another path. Raise `UsageError`."""
     address = urlsplit(url if "://" in url else f"http://{url}")
     if address.scheme not in {"http", "https"} or not address.hostname:
-        raise Mistake(f"{url!r} is no address such as https://mingcha.example.", "服务器地址不正确。")
+        raise UsageError(f"{url!r} is no address such as https://mingcha.example.", "服务器地址不正确。")
     return f"{address.scheme}://{address.netloc}{address.path.rstrip('/') or '/graphql'}"
 
 
@@ -73,14 +73,14 @@ class Wire:
         self._packs = True
 
     async def ask(self, operation: str, variables: dict[str, Any], token: str | None = None) -> Reply:
-        """Raise `Refused` for the server's no, `Unreachable` where it doesn't answer after all attempts.
+        """Raise `ServerRefusedError` for the server's no, `UnreachableError` where it doesn't answer after all attempts.
 
         Every operation may be sent again: where a reply was lost, the first may have taken effect.
         """
         for failed in range(1, self._backoff.attempts + 1):
             try:
                 return await self._once(operation, variables, token)
-            except Unreachable as fault:
+            except UnreachableError as fault:
                 if failed == self._backoff.attempts:
                     raise
                 await asyncio.sleep(self._backoff.wait(failed, asked=fault.seconds))
@@ -128,7 +128,7 @@ class Wire:
             clock["roundTripMilliseconds"] = round(self._round_trip * 1000)
         return clock
 
-    def _unreachable(self, why: str, seconds: float | None = None) -> Unreachable:
+    def _unreachable(self, why: str, seconds: float | None = None) -> UnreachableError:
         return unreachable(f"The server {self.endpoint}", f"服务器 {self.endpoint} ", why, seconds=seconds)
 
 
@@ -145,15 +145,15 @@ def _root(body: dict[str, Any], response: httpx.Response) -> dict[str, Any]:
         raise _read(error.get("extensions", {}) | {"message": error.get("message")}, response)
     if isinstance(root, list):
         return {"listed": root}
-    if not isinstance(root, dict) or root.get("__typename") == "Refused":
+    if not isinstance(root, dict) or root.get("__typename") == "ServerRefusedError":
         raise _read(root if isinstance(root, dict) else {}, response)
     return root
 
 
-def _read(value: dict[str, Any], response: httpx.Response) -> Refused | Unreachable:
-    refused = Refused.read(value)
+def _read(value: dict[str, Any], response: httpx.Response) -> ServerRefusedError | UnreachableError:
+    refused = ServerRefusedError.read(value)
     if refused.code in PASSING:
-        return Unreachable(refused.message, refused.message_zh, seconds=asked_seconds(response))
+        return UnreachableError(refused.message, refused.message_zh, seconds=asked_seconds(response))
     return refused
 
 

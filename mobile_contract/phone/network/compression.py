@@ -9,7 +9,7 @@ from typing import Any
 
 import zstandard
 
-LEAST_BYTES = 1024
+MIN_BYTES = 1024
 """Shorter bodies go plain: they fit a packet either way."""
 NOT_READ = frozenset({400, 415})
 """How servers answer what they can't read: 415 those that know of codings, 400 those that look for JSON right away."""
@@ -31,6 +31,6 @@ def body_of(payload: dict[str, Any], *, packed: bool) -> Body:
     """The payload as JSON, in zstd where it may be `packed` and that is worth it."""
     content = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
     headers = {"Content-Type": "application/json"}
-    if packed and len(content) > LEAST_BYTES:
+    if packed and len(content) > MIN_BYTES:
         return Body(zstandard.ZstdCompressor(level=9).compress(content), headers | {"Content-Encoding": "zstd"})
     return Body(content, headers)

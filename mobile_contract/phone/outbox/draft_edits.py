@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from mobile_contract.phone.errors import Mistake
+from mobile_contract.phone.errors import UsageError
 from mobile_contract.phone.ids import new_id
 from mobile_contract.phone.outbox.items import ObservationState
 from mobile_contract.phone.outbox.outbox import Outbox
-from mobile_contract.phone.storage.database import Row
+from mobile_contract.phone.storage.database import DatabaseRow
 
 CLEARABLE = frozenset({"unit", "monitoringPoint"})
 
@@ -34,7 +34,7 @@ class DraftEdit:
     restores: str | None
 
     @classmethod
-    def read(cls, row: Row) -> "DraftEdit":
+    def read(cls, row: DatabaseRow) -> "DraftEdit":
         values = {name: row[name] for name in row.keys() if name in cls.__dataclass_fields__}  # noqa: SIM118
         return cls(**values | {"value": json.loads(row["value"])})
 
@@ -91,17 +91,17 @@ class DraftEdits:
     ) -> list[DraftEdit]:
         """Keep an edit of each field, and the draft as all edits make it, in one transaction; the new edits.
 
-        `seen` is the draft's version that the window showed, None for the one that stands. Raise `Mistake` where the
+        `seen` is the draft's version that the window showed, None for the one that stands. Raise `UsageError` where the
         server may have the draft already, or there is no such version.
         """
         made = [(new_id("evt"), field, value, None) for field, value in values.items()]
         return self._keep(observation_id, made, seen, edited_at)
 
     def restore(self, observation_id: str, edit_id: str) -> list[DraftEdit]:
-        """A lost edit's value stands again, by an edit that has seen all others. Raise `Mistake`."""
+        """A lost edit's value stands again, by an edit that has seen all others. Raise `UsageError`."""
         lost = {each.id: each for each in merged(self.of(observation_id)).lost}
         if edit_id not in lost:
-            raise Mistake(f"{edit_id} is no lost edit of this draft; see `edit`.", "没有这条落选的修改。")
+            raise UsageError(f"{edit_id} is no lost edit of this draft; see `edit`.", "没有这条落选的修改。")
         chosen = lost[edit_id]
         made = [(new_id("evt"), chosen.field, chosen.value, edit_id)]
         return self._keep(observation_id, made, None, datetime.now(UTC))
@@ -117,14 +117,14 @@ class DraftEdits:
         with self._outbox.step() as database:
             chosen = database.execute("SELECT * FROM observations WHERE id = ?", (observation_id,)).fetchone()
             if chosen is None or chosen["state"] != ObservationState.QUEUED or chosen["attempts"]:
-                raise Mistake(
+                raise UsageError(
                     "Only what was never sent can be edited: the server may have this already. `fix` mends what it refused;"
                     " what it has is corrected by a revision.",
                     "只能修改从未发送过的记录；被退回的用 fix 修改，已接收的请提交更正。",
                 )
             version = max([0, *(each.number for each in self.of(observation_id))])
             if seen is not None and not 0 <= seen <= version:
-                raise Mistake(f"The draft is at version {version}; see `edit`.", f"草稿当前版本为 {version}。")
+                raise UsageError(f"The draft is at version {version}; see `edit`.", f"草稿当前版本为 {version}。")
             for id, field, value, restores in made:
                 row = (id, observation_id, field, json.dumps(value), version if seen is None else seen, at, restores)
                 database.execute(

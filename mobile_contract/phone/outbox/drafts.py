@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from mobile_contract.phone.errors import Mistake
+from mobile_contract.phone.errors import UsageError
 from mobile_contract.phone.storage.photo_copies import Original
 
 
@@ -103,27 +103,27 @@ def compose(
 
 
 def read_instant(text: str | None) -> str | None:
-    """An ISO 8601 time with its offset; where none is given, this device's. Raise `Mistake`."""
+    """An ISO 8601 time with its offset; where none is given, this device's. Raise `UsageError`."""
     if text is None:
         return None
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        raise Mistake(
+        raise UsageError(
             f"{text!r} is no time such as 2026-11-20T09:05:00+08:00.", "时间应写成 2026-11-20T09:05:00+08:00。"
         ) from None
     return (at if at.tzinfo else at.astimezone()).isoformat(timespec="milliseconds")
 
 
 def read_position(text: str | None, datum: Datum) -> dict[str, Any] | None:
-    """LAT,LON or LAT,LON,ACCURACY: degrees in `datum`, metres. Raise `Mistake`."""
+    """LAT,LON or LAT,LON,ACCURACY: degrees in `datum`, metres. Raise `UsageError`."""
     if text is None:
         return None
     try:
         latitude, longitude, *rest = (float(part) for part in text.split(","))
         (accuracy,) = rest or (None,)
     except ValueError:
-        raise Mistake(
+        raise UsageError(
             f"{text!r} is no position such as 25.8292,114.9347 or 25.8292,114.9347,12 (accuracy in metres).",
             "位置应写成 25.8292,114.9347 或 25.8292,114.9347,12（精度，米）。",
         ) from None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from mobile_contract.phone.storage.database import Row
+from mobile_contract.phone.storage.database import DatabaseRow
 
 
 class ObservationState(StrEnum):
@@ -52,7 +52,7 @@ class Medium:
     bytes_arrived: int
 
     @classmethod
-    def read(cls, row: Row) -> "Medium":
+    def read(cls, row: DatabaseRow) -> "Medium":
         values = {name: row[name] for name in row.keys() if name in cls.__dataclass_fields__}  # noqa: SIM118
         said = {name: _loaded(values[name]) for name in ("refusal", "trouble")}
         return cls(**values | said | {"state": MediumState(row["state"])})
@@ -100,7 +100,7 @@ class Observation:
     media: tuple[Medium, ...]
 
     @classmethod
-    def read(cls, row: Row, media: tuple[Medium, ...]) -> "Observation":
+    def read(cls, row: DatabaseRow, media: tuple[Medium, ...]) -> "Observation":
         return cls(
             id=row["id"],
             sequence=row["sequence"],

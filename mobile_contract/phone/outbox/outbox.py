@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mobile_contract.phone.errors import Mistake, Refused
+from mobile_contract.phone.errors import ServerRefusedError, UsageError
 from mobile_contract.phone.ids import new_id
 from mobile_contract.phone.outbox.items import Medium, MediumState, Observation, ObservationState
-from mobile_contract.phone.storage.database import Connection, Row, connect
+from mobile_contract.phone.storage.database import DatabaseConnection, DatabaseRow, connect
 from mobile_contract.phone.storage.migrations import LEVEL, statements
-from mobile_contract.phone.storage.photo_copies import Original, Span
+from mobile_contract.phone.storage.photo_copies import ByteRange, Original
 
 _MEDIA = """
 SELECT media.*, (SELECT count(*) FROM parts WHERE medium_id = media.id) AS parts,
@@ -34,7 +34,7 @@ class Outbox:
             self._database.execute(f"PRAGMA {pragma}")
         level = self._database.execute("PRAGMA user_version").fetchone()[0]
         if level > LEVEL:
-            raise Mistake(
+            raise UsageError(
                 f"The outbox {path} was written by a newer phone: use that one.",
                 "发件箱由更新的版本写成，请使用新版本。",
             )
@@ -55,7 +55,7 @@ class Outbox:
             database.execute(f"PRAGMA user_version={LEVEL}")
 
     @contextmanager
-    def step(self) -> Iterator[Connection]:
+    def step(self) -> Iterator[DatabaseConnection]:
         """One transaction: all of it or nothing, however the process ends."""
         self._database.execute("BEGIN IMMEDIATE")
         try:
@@ -65,7 +65,7 @@ class Outbox:
             raise
         self._database.execute("COMMIT")
 
-    def rows(self, statement: str, *values: object) -> list[Row]:
+    def rows(self, statement: str, *values: object) -> list[DatabaseRow]:
         """Read; for the tables of the files beside this one."""
         return self._database.execute(statement, values).fetchall()
 
@@ -165,7 +165,7 @@ class Outbox:
         found = [Medium.read(row) for row in rows]
         return [each for each in found if not states or each.state in states]
 
-    def receipts(self) -> list[Row]:
+    def receipts(self) -> list[DatabaseRow]:
         """Of all that was accepted, also where the rest was let go of: id, sequence, draft, receipt, forgotten."""
         return self.rows(
             "SELECT id, sequence, draft, receipt, forgotten FROM observations WHERE receipt IS NOT NULL ORDER BY sequence"
@@ -182,10 +182,10 @@ class Outbox:
         count: int = self._database.execute("SELECT count(*) FROM observations WHERE forgotten").fetchone()[0]
         return count
 
-    def spans(self, medium_id: str) -> list[Span]:
+    def spans(self, medium_id: str) -> list[ByteRange]:
         """The parts of a large upload as the server cut it; empty where that isn't known."""
         rows = self._database.execute("SELECT * FROM parts WHERE medium_id = ? ORDER BY number", (medium_id,))
-        return [Span(row["number"], row["start"], row["byte_size"]) for row in rows]
+        return [ByteRange(row["number"], row["start"], row["byte_size"]) for row in rows]
 
     # Steps of an observation
 
@@ -194,7 +194,10 @@ class Outbox:
             database.executemany("UPDATE observations SET attempts = attempts + 1 WHERE id = ?", [(id,) for id in ids])
 
     def settled(
-        self, receipts: dict[str, dict[str, Any]], refusals: dict[str, Refused], troubles: dict[str, Refused]
+        self,
+        receipts: dict[str, dict[str, Any]],
+        refusals: dict[str, ServerRefusedError],
+        troubles: dict[str, ServerRefusedError],
     ) -> None:
         """What the server said to each of a batch: its receipt, a refusal that sets it aside, or try again later."""
         with self.step() as database:
@@ -217,7 +220,7 @@ class Outbox:
     def sending(self, id: str) -> None:
         self._move([id], MediumState.SENDING, "attempts = attempts + 1")
 
-    def planned(self, id: str, spans: Sequence[Span]) -> None:
+    def planned(self, id: str, spans: Sequence[ByteRange]) -> None:
         """The server cut a large upload into these parts, of which it may have none: what was known is dropped."""
         with self.step() as database:
             database.execute("DELETE FROM parts WHERE medium_id = ?", (id,))
@@ -256,17 +259,17 @@ class Outbox:
         with self.step() as database:
             database.execute("UPDATE media SET file = ? WHERE id = ?", (file, id))
 
-    def set_aside(self, id: str, state: MediumState, refusal: Refused) -> None:
+    def set_aside(self, id: str, state: MediumState, refusal: ServerRefusedError) -> None:
         self._move([id], state, refusal=refusal)
 
-    def troubled(self, id: str, trouble: Refused) -> None:
+    def troubled(self, id: str, trouble: ServerRefusedError) -> None:
         """What went wrong the last time; it is tried again."""
         text = json.dumps(trouble.as_json(), ensure_ascii=False)
         with self.step() as database:
             database.execute("UPDATE media SET trouble = ? WHERE id = ?", (text, id))
 
     def _move(
-        self, ids: Sequence[str], to: MediumState, also: str | None = None, *, refusal: Refused | None = None
+        self, ids: Sequence[str], to: MediumState, also: str | None = None, *, refusal: ServerRefusedError | None = None
     ) -> None:
         """READY is final: an answer that comes late doesn't undo it."""
         if not ids:

@@ -20,17 +20,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from mobile_contract.phone.outbox.outbox import Outbox
-from mobile_contract.phone.storage.database import Row
+from mobile_contract.phone.storage.database import DatabaseRow
 
 PATH = "/.well-known/evidence-keys.json"
 TYPE, ALGORITHM = "mingcha-receipt+jws", "Ed25519"
-MOST_BYTES = 1 << 20
+MAX_BYTES = 1 << 20
 _KEYS = "evidence_keys"
 _SAID = ("observationId", "contentSha256", "receivedAt")
 
 
 @dataclass(frozen=True)
-class Receipt:
+class StoredReceipt:
     """`wrong` says why it proves nothing; None where it holds, or bears no signature that could be wrong."""
 
     observation_id: str
@@ -54,7 +54,7 @@ class Receipt:
         return {"sequence": self.sequence, **self.said, "holds": self.holds, "wrong": self.wrong}
 
 
-class Wrong(Exception):  # noqa: N818
+class BadReceiptError(Exception):
     """The text says why a receipt is none."""
 
 
@@ -79,7 +79,7 @@ class Receipts:
         if known != self.keys:
             self._outbox.note(_KEYS, json.dumps(known))
 
-    def all(self) -> list[Receipt]:
+    def all(self) -> list[StoredReceipt]:
         """In the order of the running numbers."""
         keys = self.keys
         return [_read(row, keys) for row in self._outbox.receipts()]
@@ -101,7 +101,7 @@ class Receipts:
         address = urlsplit(endpoint)
         try:
             answer = await client.get(f"{address.scheme}://{address.netloc}{PATH}", timeout=10)
-            published = answer.json() if answer.is_success and len(answer.content) <= MOST_BYTES else None
+            published = answer.json() if answer.is_success and len(answer.content) <= MAX_BYTES else None
         except (httpx.HTTPError, ValueError):
             return
         if isinstance(published, dict):
@@ -111,10 +111,10 @@ class Receipts:
 UNKNOWN = "It is signed with a key that this phone doesn't know."
 
 
-def _read(row: Row, keys: Mapping[str, str]) -> Receipt:
+def _read(row: DatabaseRow, keys: Mapping[str, str]) -> StoredReceipt:
     said = json.loads(row["receipt"])
     draft = None if row["forgotten"] else json.loads(row["draft"])
-    return Receipt(row["id"], row["sequence"], said, _wrong(row["id"], said, draft, keys))
+    return StoredReceipt(row["id"], row["sequence"], said, _wrong(row["id"], said, draft, keys))
 
 
 def _wrong(id: str, said: Mapping[str, Any], draft: dict[str, Any] | None, keys: Mapping[str, str]) -> str | None:
@@ -123,7 +123,7 @@ def _wrong(id: str, said: Mapping[str, Any], draft: dict[str, Any] | None, keys:
         return None
     try:
         claims = claims_of(said["signed"], keys)
-    except Wrong as reason:
+    except BadReceiptError as reason:
         return str(reason)
     if {name: said.get(name) for name in _SAID} != claims:
         return "What is signed is not what was said."
@@ -135,24 +135,24 @@ def _wrong(id: str, said: Mapping[str, Any], draft: dict[str, Any] | None, keys:
 
 
 def claims_of(token: str, keys: Mapping[str, str]) -> dict[str, Any]:
-    """What a compact JWS says whose key is among `keys`, PEM by fingerprint. Raise `Wrong`."""
+    """What a compact JWS says whose key is among `keys`, PEM by fingerprint. Raise `BadReceiptError`."""
     try:
         head, body, tail = token.split(".")
         header, claims, signature = json.loads(_decoded(head)), json.loads(_decoded(body)), _decoded(tail)
     except (ValueError, binascii.Error, RecursionError):
-        raise Wrong("It is no receipt.") from None
+        raise BadReceiptError("It is no receipt.") from None
     if not isinstance(header, dict) or (header.get("typ"), header.get("alg")) != (TYPE, ALGORITHM):
-        raise Wrong("It is no receipt of an observation.")
+        raise BadReceiptError("It is no receipt of an observation.")
     pem = keys.get(str(header.get("kid")))
     if pem is None:
-        raise Wrong(UNKNOWN)
+        raise BadReceiptError(UNKNOWN)
     key = load_pem_public_key(pem.encode())
     if not isinstance(key, Ed25519PublicKey):
-        raise Wrong(UNKNOWN)
+        raise BadReceiptError(UNKNOWN)
     try:
         key.verify(signature, f"{head}.{body}".encode())
     except InvalidSignature:
-        raise Wrong("Its signature does not fit.") from None
+        raise BadReceiptError("Its signature does not fit.") from None
     return claims if isinstance(claims, dict) else {}
 
 

@@ -9,13 +9,13 @@ from typing import Any, Protocol
 
 from sqlcipher3 import dbapi2
 
-from mobile_contract.phone.errors import Damaged
+from mobile_contract.phone.errors import DamagedStoreError
 
 Error: type[Exception] = dbapi2.Error
 KEY_BYTES = 32
 
 
-class Row(Protocol):
+class DatabaseRow(Protocol):
     """A row, by the names of its columns or by their places."""
 
     def __getitem__(self, key: str | int, /) -> Any: ...
@@ -31,7 +31,7 @@ class Cursor(Protocol):
     def __iter__(self) -> Any: ...
 
 
-class Connection(Protocol):
+class DatabaseConnection(Protocol):
     def execute(self, statement: str, values: Sequence[object] = ..., /) -> Cursor: ...
 
     def executemany(self, statement: str, values: Iterable[Sequence[object]], /) -> Cursor: ...
@@ -39,8 +39,8 @@ class Connection(Protocol):
     def close(self) -> None: ...
 
 
-def connect(path: Path, key: bytes) -> Connection:
-    """Open or make a database under a raw key of 32 bytes. Raise `Damaged` where that opens nothing."""
+def connect(path: Path, key: bytes) -> DatabaseConnection:
+    """Open or make a database under a raw key of 32 bytes. Raise `DamagedStoreError` where that opens nothing."""
     database = _connected(path)
     try:
         database.execute(f"PRAGMA key = \"x'{_checked(key).hex()}'\"")
@@ -50,12 +50,12 @@ def connect(path: Path, key: bytes) -> Connection:
         database.close()
         if isinstance(error, dbapi2.OperationalError):
             raise
-        raise Damaged(path) from error
+        raise DamagedStoreError(path) from error
     return database
 
 
 def copy_plain(source: Path, to: Path, key: bytes) -> None:
-    """Copy a database that nobody encrypted into a new one under a key. Raise `Damaged` for a source that is none."""
+    """Copy a database that nobody encrypted into a new one under a key. Raise `DamagedStoreError` for a source that is none."""
     plain = _connected(source)
     try:
         level = plain.execute("PRAGMA user_version").fetchone()[0]
@@ -66,15 +66,15 @@ def copy_plain(source: Path, to: Path, key: bytes) -> None:
     except dbapi2.DatabaseError as error:
         if isinstance(error, dbapi2.OperationalError):
             raise
-        raise Damaged(source) from error
+        raise DamagedStoreError(source) from error
     finally:
         plain.close()
 
 
-def _connected(path: Path) -> Connection:
+def _connected(path: Path) -> DatabaseConnection:
     database = dbapi2.connect(path, isolation_level=None, timeout=10)
     database.row_factory = dbapi2.Row
-    made: Connection = database
+    made: DatabaseConnection = database
     return made
 
 

@@ -22,7 +22,7 @@ CHUNK = 64 * 1024
 TAG, SALT = 16, 16
 
 
-class Broken(Exception):  # noqa: N818
+class BrokenFileError(Exception):
     """A sealed file isn't what was written, or was written under another key or name."""
 
 
@@ -47,7 +47,7 @@ def seal(key: bytes, name: str, plain: Iterable[bytes], writer: BinaryIO) -> Non
 
 
 def unseal(key: bytes, path: Path, start: int, byte_size: int) -> Iterator[bytes]:
-    """The plain bytes from `start` on, chunk by chunk. Raise `Broken`, or OSError where the file can't be read."""
+    """The plain bytes from `start` on, chunk by chunk. Raise `BrokenFileError`, or OSError where the file can't be read."""
     with path.open("rb") as reader:
         salt = reader.read(SALT)
         cipher = _cipher(key, path.name, salt)
@@ -59,7 +59,7 @@ def unseal(key: bytes, path: Path, start: int, byte_size: int) -> Iterator[bytes
             try:
                 plain = cipher.decrypt(_nonce(number, is_last=number == count - 1), reader.read(CHUNK + TAG), None)
             except InvalidTag:
-                raise Broken from None
+                raise BrokenFileError from None
             piece = plain[skip : skip + left]
             number, skip, left = number + 1, 0, left - len(piece)
             yield piece

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_bytes
 
-from mobile_contract.phone.errors import InUse, Mistake
+from mobile_contract.phone.errors import InUseError, UsageError
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class Folder:
 
     @classmethod
     def open(cls, root: Path) -> "Folder":
-        """Make the folder where it is missing. Raise `Mistake` where it can't be written."""
+        """Make the folder where it is missing. Raise `UsageError` where it can't be written."""
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             root.chmod(0o700)
         except OSError as error:
-            raise Mistake(
+            raise UsageError(
                 f"The phone's folder {root} can't be used ({error.strerror}): name another with --folder.",
                 f"手机目录 {root} 无法使用，请用 --folder 指定其他目录。",
             ) from error
@@ -51,14 +51,14 @@ class Folder:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the folder alone. Raise `InUse` where another process does; one that was killed holds nothing."""
+        """Hold the folder alone. Raise `InUseError` where another process does; one that was killed holds nothing."""
         descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 holder = os.pread(descriptor, 20, 0).decode().strip() or "unknown"
-                raise InUse(
+                raise InUseError(
                     f"Another phone process ({holder}) is at work in {self.root}. Wait until it has ended, "
                     "or name another --folder. `status` works meanwhile.",
                     f"另一个手机进程（{holder}）正在使用此目录，请等它结束，或用 --folder 指定其他目录。",

@@ -20,7 +20,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from mobile_contract.phone.errors import Damaged, Locked
+from mobile_contract.phone.errors import DamagedStoreError, LockedError
 from mobile_contract.phone.storage.database import KEY_BYTES
 from mobile_contract.phone.storage.file_encryption import derived
 
@@ -40,14 +40,14 @@ class StoreKey:
 
     @classmethod
     def read(cls, text: str) -> "StoreKey":
-        """What `text` has written. Raise `Locked` for anything else."""
+        """What `text` has written. Raise `LockedError` for anything else."""
         store_id, _, letters = text.strip().partition(".")
         try:
             raw = base64.b64decode(letters, altchars=b"-_", validate=True)
         except (ValueError, binascii.Error):
             raw = b""
         if not store_id or len(raw) != KEY_BYTES:
-            raise Locked(
+            raise LockedError(
                 'MINGCHA_PHONE_KEY is none: `eval "$(scripts/phone unlock)"` sets it.',
                 "MINGCHA_PHONE_KEY 无效，请重新解锁。",
             )
@@ -93,7 +93,7 @@ class Lock:
 
     @classmethod
     def read(cls, path: Path, store_id: str) -> "Lock":
-        """Raise `Damaged`, or OSError."""
+        """Raise `DamagedStoreError`, or OSError."""
         try:
             said: dict[str, Any] = json.loads(path.read_bytes())
             password, device = said["password"], said["device"]
@@ -108,11 +108,11 @@ class Lock:
                 said["nobodys"] is True,
             )
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-            raise Damaged(path) from error
+            raise DamagedStoreError(path) from error
         if said["version"] != VERSION or not (
             len(lock.salt) >= 8 and 8 <= lock.memory_kib <= MOST_MEMORY_KIB and 1 <= lock.passes <= MOST_PASSES
         ):
-            raise Damaged(path)
+            raise DamagedStoreError(path)
         return lock
 
     @property

@@ -13,17 +13,17 @@ from secrets import token_hex
 
 from mobile_contract.phone.content_types import HEAD_BYTES, sniff
 from mobile_contract.phone.ids import new_id
-from mobile_contract.phone.storage.file_encryption import Broken, seal, unseal
+from mobile_contract.phone.storage.file_encryption import BrokenFileError, seal, unseal
 from mobile_contract.phone.storage.folder import sync_folder
 
 READ = 256 * 1024
 
 
-class NotTaken(Exception):  # noqa: N818
+class PhotoNotTakenError(Exception):
     """A file is none that a phone takes; the text says why."""
 
 
-class Changed(Exception):  # noqa: N818
+class PhotoChangedError(Exception):
     """A copy on the phone is gone, or not what it was; the two sentences say how."""
 
     def __init__(self, message: str, message_zh: str) -> None:
@@ -46,7 +46,7 @@ class Original:
 
 
 @dataclass(frozen=True)
-class Span:
+class ByteRange:
     """One part of a file: number from 1, first byte, bytes."""
 
     number: int
@@ -66,17 +66,19 @@ class Originals:
     def adopt(self, source: Path) -> Original:
         """Copy a file, hashing the very bytes that are written; on the disk before this returns.
 
-        A link would be cheaper, and would change with its source. Raise `NotTaken`, or OSError where the disk is full.
+        A link would be cheaper, and would change with its source. Raise `PhotoNotTakenError`, or OSError where the disk is full.
         """
         try:
             reader = source.open("rb")
         except OSError as error:
-            raise NotTaken(f"can't be read ({error.strerror})") from error
+            raise PhotoNotTakenError(f"can't be read ({error.strerror})") from error
         with reader:
             head = reader.read(HEAD_BYTES)
             content_type = sniff(head)
             if content_type is None:
-                raise NotTaken("is no photo, video, sound or document that a phone takes" if head else "is empty")
+                raise PhotoNotTakenError(
+                    "is no photo, video, sound or document that a phone takes" if head else "is empty"
+                )
             reader.seek(0)
             file = token_hex(16)
             sha256, md5, size = hashlib.sha256(), hashlib.md5(usedforsecurity=False), 0
@@ -100,18 +102,18 @@ class Originals:
             os.fsync(writer.fileno())
         sync_folder(self.folder)
 
-    def verify(self, file: str, sha256: str, spans: Sequence[Span] = ()) -> dict[int, str]:
-        """Hash a copy again before it is sent; returns SHA-256 of each of `spans` by number. Raise `Changed`."""
+    def verify(self, file: str, sha256: str, spans: Sequence[ByteRange] = ()) -> dict[int, str]:
+        """Hash a copy again before it is sent; returns SHA-256 of each of `spans` by number. Raise `PhotoChangedError`."""
         parts = {span.number: hashlib.sha256() for span in spans}
         whole = hashlib.sha256()
         try:
-            for span in spans or [Span(0, 0, 1 << 62)]:
+            for span in spans or [ByteRange(0, 0, 1 << 62)]:
                 for chunk in self.read(file, span.start, span.byte_size):
                     whole.update(chunk)
                     if span.number in parts:
                         parts[span.number].update(chunk)
         except OSError as error:
-            raise Changed(
+            raise PhotoChangedError(
                 f"The phone's own copy can't be read ({error.strerror}): it can't be sent any more.",
                 "手机中保存的文件无法读取，不能再上传。",
             ) from error
@@ -120,10 +122,10 @@ class Originals:
         return {number: digest.hexdigest() for number, digest in parts.items()}
 
     def read(self, file: str, start: int, byte_size: int) -> Iterator[bytes]:
-        """Bytes of a copy from `start` on, in chunks, never the whole at once. Raise `Changed`, or OSError."""
+        """Bytes of a copy from `start` on, in chunks, never the whole at once. Raise `PhotoChangedError`, or OSError."""
         try:
             yield from unseal(self._key, self.path(file), start, byte_size)
-        except Broken:
+        except BrokenFileError:
             raise _changed() from None
 
     def sweep(self, known: Collection[str]) -> None:
@@ -133,8 +135,8 @@ class Originals:
                 path.unlink()
 
 
-def _changed() -> Changed:
-    return Changed(
+def _changed() -> PhotoChangedError:
+    return PhotoChangedError(
         "The phone's own copy has been changed since it was taken: it is no evidence any more and isn't sent.",
         "手机中保存的文件在拍摄后被改动过，不再作为证据上传。",
     )

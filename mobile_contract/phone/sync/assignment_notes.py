@@ -10,10 +10,10 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from mobile_contract.phone.errors import Mistake, Refused
+from mobile_contract.phone.errors import ServerRefusedError, UsageError
 from mobile_contract.phone.ids import new_id
 from mobile_contract.phone.outbox.outbox import Outbox
-from mobile_contract.phone.sync.local_records import Kind, Records
+from mobile_contract.phone.sync.local_records import RecordKind, Records
 from mobile_contract.phone.sync.queued_operations import TABLE, Said, Slip, SlipBox, SlipState, SlipSubmission
 from mobile_contract.phone.users.session import Account
 
@@ -52,7 +52,7 @@ class NoteBox(SlipBox):
 def _said(id: str, result: dict[str, Any]) -> Said:
     if result.get("id") == id and result.get("outcome") in {"SETTLED", "DUPLICATE"}:
         return {"outcome": result["outcome"]}
-    return Refused.read(result.get("refusal") or {})
+    return ServerRefusedError.read(result.get("refusal") or {})
 
 
 class NoteSubmission(SlipSubmission):
@@ -66,7 +66,7 @@ class NoteSubmission(SlipSubmission):
         """What stands is kept with the assignment first: an edit never disappears between two pulls."""
         for each in payload["results"]:
             if noted := each.get("assignment"):
-                self._records.merge(Kind.ASSIGNMENT, noted["id"], {"notes": noted["notes"]})
+                self._records.merge(RecordKind.ASSIGNMENT, noted["id"], {"notes": noted["notes"]})
         super().settle(batch, payload)
 
 
@@ -98,14 +98,14 @@ class Notebook:
     def all(self) -> dict[str, list[Note]]:
         """Notes by assignment, of those that have any."""
         queued = self.box.all(SlipState.QUEUED)
-        noted = {each["id"]: notes_of(each, queued) for each in self._records.all(Kind.ASSIGNMENT)}
+        noted = {each["id"]: notes_of(each, queued) for each in self._records.all(RecordKind.ASSIGNMENT)}
         return {id: notes for id, notes in noted.items() if notes}
 
     def write(self, assignment_id: str, values: dict[NoteField, str | None], restores: str | None = None) -> None:
-        """Queue an edit for each field, None to clear it, and one that restores a lost edit. Raise `Mistake`."""
-        assignment = self._records.by_id(Kind.ASSIGNMENT).get(assignment_id)
+        """Queue an edit for each field, None to clear it, and one that restores a lost edit. Raise `UsageError`."""
+        assignment = self._records.by_id(RecordKind.ASSIGNMENT).get(assignment_id)
         if assignment is None:
-            raise Mistake(
+            raise UsageError(
                 f"{assignment_id} is no assignment on this phone; see `assignments`.", "手机上没有这项交办，请先同步。"
             )
         notes = {each.field: each for each in notes_of(assignment, self.box.all(SlipState.QUEUED))}
@@ -113,7 +113,7 @@ class Notebook:
         if restores is not None:
             edits.append(_restoring(assignment_id, restores, notes))
         if not edits:
-            raise Mistake("There is nothing to note: give a field, or --restore.", "没有可登记的备注。")
+            raise UsageError("There is nothing to note: give a field, or --restore.", "没有可登记的备注。")
         self.box.edit(edits)
 
 
@@ -132,12 +132,12 @@ def _restoring(assignment_id: str, restores: str, notes: dict[NoteField, Note]) 
     for field, note in notes.items():
         if any(each["id"] == restores for each in note.lost):
             return _edit(assignment_id, field, note) | {"restores": restores}
-    raise Mistake(f"{restores} is no lost edit of this assignment; see `notes`.", "没有这条落选的修改。")
+    raise UsageError(f"{restores} is no lost edit of this assignment; see `notes`.", "没有这条落选的修改。")
 
 
 def read_day(text: str) -> str:
-    """A date such as 2026-12-01. Raise `Mistake`."""
+    """A date such as 2026-12-01. Raise `UsageError`."""
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError:
-        raise Mistake(f"{text!r} is no day such as 2026-12-01.", "日期应写成 2026-12-01。") from None
+        raise UsageError(f"{text!r} is no day such as 2026-12-01.", "日期应写成 2026-12-01。") from None

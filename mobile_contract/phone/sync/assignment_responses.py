@@ -6,7 +6,7 @@ How they are kept and handed in is left to `slips`.
 from datetime import datetime
 from typing import Any
 
-from mobile_contract.phone.errors import Refused
+from mobile_contract.phone.errors import ServerRefusedError
 from mobile_contract.phone.ids import new_id
 from mobile_contract.phone.sync.queued_operations import Said, Slip, SlipBox, SlipState, SlipSubmission
 from mobile_contract.phone.users.session import Account
@@ -30,7 +30,7 @@ class AnswerBox(SlipBox):
 def _said(id: str, result: dict[str, Any]) -> Said:
     if result.get("id") == id and result.get("outcome") in DONE:
         return {"outcome": result["outcome"], "state": (result.get("assignment") or {}).get("state")}
-    return Refused.read(result.get("refusal") or {})
+    return ServerRefusedError.read(result.get("refusal") or {})
 
 
 class AnswerSubmission(SlipSubmission):
@@ -52,7 +52,7 @@ class AnswerSubmission(SlipSubmission):
             if each.id not in waiting:
                 found.append((each.id, {"outcome": "SETTLED", "state": None}))
             elif refusal := waiting[each.id]:
-                found.append((each.id, Refused.read(refusal)))
+                found.append((each.id, ServerRefusedError.read(refusal)))
         self._answers.settled(found, before=SlipState.ACCEPTED)
 
 

@@ -7,7 +7,13 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from mobile_contract.phone.errors import RETRY_LATER, Fault, Refused, SignInAgain, Unreachable
+from mobile_contract.phone.errors import (
+    RETRY_LATER,
+    PhoneError,
+    ServerRefusedError,
+    SignInNeededError,
+    UnreachableError,
+)
 from mobile_contract.phone.network.backoff import Backoff
 from mobile_contract.phone.outbox.items import MediumState
 from mobile_contract.phone.outbox.outbox import Outbox
@@ -17,13 +23,13 @@ from mobile_contract.phone.sync.sync_request import Meeting
 from mobile_contract.phone.upload.uploader import Meter, Uploads
 from mobile_contract.phone.users.session import Account
 
-MOST_REJECTIONS = 3
+MAX_REJECTIONS = 3
 LOOK_SECONDS = 1.0
 LOOK_EACH_SECONDS, LONGEST_LOOK_SECONDS = 0.02, 15.0
 """For each medium that is waited for, a look is that much later: no server verifies them faster, and a look lists them all."""
 
 
-class Unverified(Fault):
+class UnverifiedError(PhoneError):
     """All has been handed in, and the server has not looked at all of it yet."""
 
     exit_code = 3
@@ -57,7 +63,7 @@ class Delivery:
         self._backoff = backoff
 
     async def once(self) -> None:
-        """Everything that can go now. Raise a `Fault` that stands in the way of all of it, or of pulling alone."""
+        """Everything that can go now. Raise a `PhoneError` that stands in the way of all of it, or of pulling alone."""
         self._account.require()
         slots, refusal = await self._meeting.hand_in()
         await self._uploads.run(slots)
@@ -88,10 +94,10 @@ class Delivery:
                 return
 
     def _rejected(self, id: str, before: int, why: str) -> None:
-        if before < MOST_REJECTIONS:
+        if before < MAX_REJECTIONS:
             self._outbox.rejected(id)
             return
-        refusal = Refused(
+        refusal = ServerRefusedError(
             why,
             f"The server found other bytes than were announced, {before + 1} times; the copy on the phone is right.",
             f"服务器收到的文件与申报不符，已重传 {before} 次；手机中的文件是正确的。",
@@ -111,7 +117,10 @@ class Delivery:
                 await self.once()
 
     async def until_through(self, seconds: float) -> None:
-        """Pass after pass, backing off while nothing moves. Raise the last `Fault`, or `Unverified`, when the time is over."""
+        """Pass after pass, backing off while nothing moves.
+
+        Raise the last `PhoneError`, or `UnverifiedError`, when the time is over.
+        """
         deadline = time.monotonic() + seconds
         still = 0
         while True:
@@ -122,29 +131,29 @@ class Delivery:
             if not queued and not any(each.is_moving for each in observations):
                 return
             still = still + 1 if self._standing() == before else 1
-            asked = fault.seconds if isinstance(fault, Unreachable) else None
+            asked = fault.seconds if isinstance(fault, UnreachableError) else None
             pause = self._backoff.wait(still, asked=asked)
             if fault is None and not queued and not any(each.is_undelivered for each in observations):
                 awaited = len(self._outbox.media(MediumState.CONFIRMED))
                 pause = max(min(pause, LOOK_SECONDS), min(awaited * LOOK_EACH_SECONDS, LONGEST_LOOK_SECONDS))
             if time.monotonic() + pause > deadline:
                 if unverified := self._outbox.media(MediumState.CONFIRMED):
-                    fault = fault or Unverified(len(unverified))
+                    fault = fault or UnverifiedError(len(unverified))
                 if fault is not None:
                     raise fault
                 return
             self._meter.pausing(fault, pause)
             await asyncio.sleep(pause)
 
-    async def _pass(self) -> Fault | None:
+    async def _pass(self) -> PhoneError | None:
         """Returns what can be hoped to pass; raises what can't."""
         try:
             await self.once()
-        except SignInAgain:
+        except SignInNeededError:
             raise
-        except Unreachable as fault:
+        except UnreachableError as fault:
             return fault
-        except Refused as refusal:
+        except ServerRefusedError as refusal:
             if refusal.next_step != RETRY_LATER:
                 raise
             return refusal

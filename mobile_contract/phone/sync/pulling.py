@@ -5,7 +5,7 @@ The first page comes with a meeting (`meeting`); keeping it is left to `records`
 
 from typing import Any
 
-from mobile_contract.phone.errors import RETRY_LATER, Refused
+from mobile_contract.phone.errors import RETRY_LATER, ServerRefusedError
 from mobile_contract.phone.sync.local_records import Records
 from mobile_contract.phone.users.session import Account
 
@@ -13,17 +13,20 @@ PAGE = 100
 EXPIRED = "CURSOR_EXPIRED"
 
 
-class Pull:
+class PullResult:
     def __init__(self, records: Records, account: Account) -> None:
         self.records = records
         self._account = account
 
     async def go_on(self, answer: dict[str, Any], since: str | None) -> None:
-        """Store the `ChangesResult` that a meeting brought for `since`, then ask on. Raise `Refused` or `Unreachable`."""
+        """Store the `ChangesResult` that a meeting brought for `since`, then ask on.
+
+        Raise `ServerRefusedError` or `Unreachable`.
+        """
         begun_anew = False
         while True:
-            if answer["__typename"] == "Refused":
-                refusal = Refused.read(answer)
+            if answer["__typename"] == "ServerRefusedError":
+                refusal = ServerRefusedError.read(answer)
                 if refusal.code != EXPIRED or begun_anew:
                     raise refusal
                 begun_anew, since = True, None
@@ -33,7 +36,7 @@ class Pull:
                 if not answer["hasMore"]:
                     return
                 if answer["cursor"] == since:
-                    raise Refused(
+                    raise ServerRefusedError(
                         "INTERNAL", "The server's pages lead nowhere.", "服务器返回的分页无法继续。", RETRY_LATER
                     )
                 since = answer["cursor"]
@@ -42,6 +45,6 @@ class Pull:
     async def _page(self, since: str | None) -> dict[str, Any]:
         try:
             reply = await self._account.ask("Changes", {"since": since, "first": PAGE})
-        except Refused as refusal:
-            return {"__typename": "Refused"} | refusal.as_json()
+        except ServerRefusedError as refusal:
+            return {"__typename": "ServerRefusedError"} | refusal.as_json()
         return reply.value

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from mobile_contract.phone.errors import FOR_PEOPLE, Refused
+from mobile_contract.phone.errors import FOR_PEOPLE, ServerRefusedError
 from mobile_contract.phone.outbox.outbox import Outbox
-from mobile_contract.phone.storage.database import Row
+from mobile_contract.phone.storage.database import DatabaseRow
 from mobile_contract.phone.users.session import Account
 
-MOST_SLIPS = 50
+MAX_OPERATIONS = 50
 ABOUT_THE_PERSON = frozenset({"FORBIDDEN", "OUT_OF_SCOPE"})
 """Refusals of a whole batch that say nothing about what is in it: the slips wait for another account or role."""
 TABLE = """
@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS {} (
 """
 """Of the slips of one kind, by name."""
 
-Said = dict[str, Any] | Refused
+Said = dict[str, Any] | ServerRefusedError
 """What the server answered for one slip: what is kept of it, or why not."""
 
 
@@ -49,7 +49,7 @@ class Slip:
     trouble: dict[str, Any] | None
 
     @classmethod
-    def read(cls, row: Row, letter: str) -> "Slip":
+    def read(cls, row: DatabaseRow, letter: str) -> "Slip":
         said = {name: json.loads(row[name]) if row[name] else None for name in ("receipt", "refusal", "trouble")}
         return cls(row["id"], f"{letter}{row['number']}", SlipState(row["state"]), json.loads(row["draft"]), **said)
 
@@ -81,7 +81,7 @@ class SlipBox:
         """What the server said to each: that it has it, a refusal that sets it aside, or to try again later."""
         with self._outbox.step() as database:
             for id, said in answers:
-                receipt, refused = (None, said) if isinstance(said, Refused) else (json.dumps(said), None)
+                receipt, refused = (None, said) if isinstance(said, ServerRefusedError) else (json.dumps(said), None)
                 aside = refused is not None and refused.next_step in FOR_PEOPLE
                 words = json.dumps(refused.as_json(), ensure_ascii=False) if refused else None
                 state = SlipState.ACCEPTED if receipt else SlipState.REFUSED if aside else before
@@ -123,8 +123,8 @@ class SlipSubmission:
     async def run(self, *, beside: Collection[str] = ()) -> None:
         """Hand in everything that is queued but those ids, once. Raise `Unreachable` or `SignInAgain`."""
         queued = [each for each in self.box.all(SlipState.QUEUED) if each.id not in beside]
-        for start in range(0, len(queued), MOST_SLIPS):
-            await self._submit(queued[start : start + MOST_SLIPS])
+        for start in range(0, len(queued), MAX_OPERATIONS):
+            await self._submit(queued[start : start + MAX_OPERATIONS])
 
     def input(self, batch: Sequence[Slip]) -> dict[str, Any]:
         return {self.items: [each.draft for each in batch]}
@@ -133,7 +133,7 @@ class SlipSubmission:
         """Where the whole of a batch is refused, its halves are tried: one poisoned slip doesn't hold up the others."""
         try:
             reply = await self._account.ask(self.operation, {"input": self.input(batch)})
-        except Refused as refusal:
+        except ServerRefusedError as refusal:
             if refusal.code in ABOUT_THE_PERSON:
                 refusal.next_step = "RETRY_LATER"
             elif len(batch) > 1:

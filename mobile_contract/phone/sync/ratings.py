@@ -6,7 +6,7 @@ How they are kept and handed in is left to `slips`.
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from mobile_contract.phone.errors import Mistake, Refused
+from mobile_contract.phone.errors import ServerRefusedError, UsageError
 from mobile_contract.phone.ids import new_id
 from mobile_contract.phone.sync.queued_operations import Said, SlipBox, SlipSubmission
 
@@ -21,7 +21,7 @@ def _said(id: str, result: dict[str, Any]) -> Said:
     receipt: dict[str, Any] = result.get("receipt") or {}
     if result.get("outcome") in {"ACCEPTED", "DUPLICATE"} and receipt.get("ratingId") == id:
         return receipt
-    return Refused.read(result.get("refusal") or {})
+    return ServerRefusedError.read(result.get("refusal") or {})
 
 
 class RatingSubmission(SlipSubmission):
@@ -31,16 +31,16 @@ class RatingSubmission(SlipSubmission):
 def compose(
     unit: str, point: str, month: str | None, *, score: int | None, grade: str | None, reason: str | None
 ) -> dict[str, Any]:
-    """A whole draft; the month is this one in Beijing unless given. Raise `Mistake`.
+    """A whole draft; the month is this one in Beijing unless given. Raise `UsageError`.
 
     The time in its id is the month's, so that it tells nobody when the rating was made.
     """
     if (score is None) == (grade is None):
-        raise Mistake("Give --score or --grade, one of the two.", "请填写分值或等级，二者选一。")
+        raise UsageError("Give --score or --grade, one of the two.", "请填写分值或等级，二者选一。")
     try:
         wanted = datetime.strptime(month, "%Y-%m") if month else datetime.now(BEIJING)  # noqa: DTZ007  a month has no zone
     except ValueError:
-        raise Mistake(f"{month!r} is no month such as 2026-11.", "月份应写成 2026-11。") from None
+        raise UsageError(f"{month!r} is no month such as 2026-11.", "月份应写成 2026-11。") from None
     first = datetime(wanted.year, wanted.month, 1, tzinfo=UTC)
     draft = {
         "id": new_id("rat", first),

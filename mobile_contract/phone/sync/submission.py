@@ -8,15 +8,15 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 from mobile_contract.levels import Levels
-from mobile_contract.phone.errors import FOR_PEOPLE, Refused
+from mobile_contract.phone.errors import FOR_PEOPLE, ServerRefusedError
 from mobile_contract.phone.network.client import Reply
 from mobile_contract.phone.outbox.items import Observation, ObservationState
 from mobile_contract.phone.outbox.outbox import Outbox
 from mobile_contract.phone.upload.signed_put import Slot
 from mobile_contract.phone.users.session import Account
 
-MOST_DRAFTS = 50
-MOST_BYTES = 180 * 1024
+MAX_DRAFTS = 50
+MAX_BYTES = 180 * 1024
 """Of one request; servers take at least 256 KiB."""
 ABOUT_THE_PERSON = frozenset({"FORBIDDEN", "OUT_OF_SCOPE"})
 """Refusals of a whole batch that say nothing about what is in it: the drafts wait for another account or role."""
@@ -31,7 +31,7 @@ class Submission:
     async def run(self, *, beside: Collection[str] = ()) -> dict[str, Slot]:
         """Submit everything that is queued but those ids, once; returns slots by medium.
 
-        Raise `Unreachable`, `SignInAgain` or `Refused`.
+        Raise `Unreachable`, `SignInAgain` or `ServerRefusedError`.
         """
         slots: dict[str, Slot] = {}
         queued = [each for each in self._outbox.observations(ObservationState.QUEUED) if each.id not in beside]
@@ -52,7 +52,7 @@ class Submission:
         try:
             for batch in batches([each for each in accepted if not (each.receipt or {}).get("signed")]):
                 await self._submit(batch)
-        except Refused:
+        except ServerRefusedError:
             return  # of the person, who may hand in no more: what was accepted stays so
         self._outbox.note(_SIGNED_UP_TO, level)
 
@@ -61,7 +61,7 @@ class Submission:
         self._outbox.submitting([each.id for each in batch])
         try:
             reply = await self._account.ask("SubmitObservations", {"input": {"drafts": [each.draft for each in batch]}})
-        except Refused as refusal:
+        except ServerRefusedError as refusal:
             if refusal.code in ABOUT_THE_PERSON:
                 raise
             if len(batch) == 1:
@@ -75,8 +75,8 @@ class Submission:
         """One transaction for the batch: a receipt is stored before anything is done that rests on it."""
         results = {each["id"]: each for each in payload["results"]}
         receipts: dict[str, dict[str, Any]] = {}
-        refusals: dict[str, Refused] = {}
-        troubles: dict[str, Refused] = {}
+        refusals: dict[str, ServerRefusedError] = {}
+        troubles: dict[str, ServerRefusedError] = {}
         slots: dict[str, Slot] = {}
         for each in batch:
             result = results.get(each.id) or {}
@@ -85,14 +85,14 @@ class Submission:
                 receipts[each.id] = receipt
                 slots |= {value["mediaId"]: Slot.read(value, reply) for value in result["uploads"]}
             else:
-                aside, later = _said(each.id, Refused.read(result.get("refusal") or {}))
+                aside, later = _said(each.id, ServerRefusedError.read(result.get("refusal") or {}))
                 refusals |= aside
                 troubles |= later
         self._outbox.settled(receipts, refusals, troubles)
         return slots
 
 
-def _said(id: str, refusal: Refused) -> tuple[dict[str, Refused], dict[str, Refused]]:
+def _said(id: str, refusal: ServerRefusedError) -> tuple[dict[str, ServerRefusedError], dict[str, ServerRefusedError]]:
     """A refusal as one that sets the item aside, or as one that is tried again."""
     return ({id: refusal}, {}) if refusal.next_step in FOR_PEOPLE else ({}, {id: refusal})
 
@@ -103,7 +103,7 @@ def batches(observations: Sequence[Observation]) -> Iterator[list[Observation]]:
     size = 0
     for each in observations:
         own = len(json.dumps(each.draft, ensure_ascii=False).encode())
-        if batch and (len(batch) == MOST_DRAFTS or size + own > MOST_BYTES):
+        if batch and (len(batch) == MAX_DRAFTS or size + own > MAX_BYTES):
             yield batch
             batch, size = [], 0
         batch.append(each)

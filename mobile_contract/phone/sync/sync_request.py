@@ -7,19 +7,19 @@ where the server does not take the whole of a meeting.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from mobile_contract.phone.errors import Refused
+from mobile_contract.phone.errors import ServerRefusedError
 from mobile_contract.phone.network.client import Reply
 from mobile_contract.phone.outbox.items import Medium, Observation, ObservationState
 from mobile_contract.phone.outbox.outbox import Outbox
 from mobile_contract.phone.outbox.sequence_gaps import Numbers
-from mobile_contract.phone.sync.pulling import PAGE, Pull
+from mobile_contract.phone.sync.pulling import PAGE, PullResult
 from mobile_contract.phone.sync.queued_operations import Slip, SlipState, SlipSubmission
 from mobile_contract.phone.sync.submission import Submission, batches
 from mobile_contract.phone.upload.signed_put import Slot
-from mobile_contract.phone.upload.uploader import MOST_CONFIRMED, Uploads
+from mobile_contract.phone.upload.uploader import MAX_CONFIRMED, Uploads
 from mobile_contract.phone.users.session import Account
 
-MOST_SLIPS = 10
+MAX_OPERATIONS = 10
 """Of one kind in a meeting, so that a full batch of drafts still fits beside them; more go by themselves."""
 SWITCHES = {
     "submitRatings": ("rates", "ratings"),
@@ -37,7 +37,7 @@ class Meeting:
         submission: Submission,
         slips: Mapping[str, SlipSubmission],
         uploads: Uploads,
-        pull: Pull,
+        pull: PullResult,
     ) -> None:
         self._outbox = outbox
         self._account = account
@@ -47,20 +47,20 @@ class Meeting:
         self._pull = pull
         self._numbers = Numbers(outbox)
 
-    async def hand_in(self) -> tuple[dict[str, Slot], Refused | None]:
+    async def hand_in(self) -> tuple[dict[str, Slot], ServerRefusedError | None]:
         """Everything that waits, once: slots by medium, and why nothing could be pulled where that was refused.
 
-        Raise `Unreachable`, `SignInAgain`, or `Refused` for what concerns the person.
+        Raise `Unreachable`, `SignInAgain`, or `ServerRefusedError` for what concerns the person.
         """
         batch = next(batches(self._outbox.observations(ObservationState.QUEUED)), [])
-        slips = {root: each.box.all(SlipState.QUEUED)[:MOST_SLIPS] for root, each in self._slips.items()}
-        arrived = self._uploads.interrupted()[:MOST_CONFIRMED]
+        slips = {root: each.box.all(SlipState.QUEUED)[:MAX_OPERATIONS] for root, each in self._slips.items()}
+        arrived = self._uploads.interrupted()[:MAX_CONFIRMED]
         slots: dict[str, Slot] = {}
         done: set[str] = set()
         try:
             since, reply = await self._meet(batch, slips, arrived)
-        except Refused as refused:
-            refusal: Refused | None = refused
+        except ServerRefusedError as refused:
+            refusal: ServerRefusedError | None = refused
         else:
             for ids, found in self._settle(batch, slips, arrived, reply):
                 done |= ids
@@ -75,17 +75,17 @@ class Meeting:
         return slots, refusal
 
     async def pull(self) -> None:
-        """Hand in nothing. Raise `Refused`, `Unreachable` or `SignInAgain`."""
+        """Hand in nothing. Raise `ServerRefusedError`, `Unreachable` or `SignInAgain`."""
         since, reply = await self._meet([], {}, [])
         await self._heed(reply, since)
 
-    async def _learn(self, reply: Reply | None, since: str | None) -> Refused | None:
+    async def _learn(self, reply: Reply | None, since: str | None) -> ServerRefusedError | None:
         """What the meeting said, or another one says that hands in nothing: the refusal, where there is one."""
         try:
             if reply is None:
                 since, reply = await self._meet([], {}, [])
             await self._heed(reply, since)
-        except Refused as refusal:
+        except ServerRefusedError as refusal:
             return refusal
         return None
 
@@ -112,7 +112,7 @@ class Meeting:
     ) -> Iterator[tuple[set[str], dict[str, Slot]]]:
         """Ids of what the meeting settled; what it refused as a whole is left for documents of their own."""
         for root, payload in reply.before.items():
-            if payload is None or payload["__typename"] == "Refused":
+            if payload is None or payload["__typename"] == "ServerRefusedError":
                 continue
             if root == "submitObservations":
                 yield {each.id for each in batch}, self._submission.settle(batch, payload, reply)

@@ -12,7 +12,7 @@ SECONDS_A_PART = 20.0
 """What a break costs at most, once parts are cut by the line."""
 SECONDS_A_LEAST_PART = 30.0
 """A line that takes longer than this for a least part is not shared between two."""
-LEAST_PARTS = 4
+MIN_PARTS = 4
 """Into fewer parts no upload is cut because of a good line alone: several go at once, and lines turn bad."""
 UNKNOWN_AT_ONCE = 2
 TELLING_SECONDS = 5.0
@@ -57,5 +57,5 @@ class Line:
     def part_bytes(self, byte_size: int, most: int) -> int:
         """Into parts of how many bytes a file of that size is cut: the least on a line that is not known."""
         each = (self.bytes_per_second or 0.0) / self.at_once(most)
-        wished = min(each * SECONDS_A_PART, byte_size / LEAST_PARTS)
+        wished = min(each * SECONDS_A_PART, byte_size / MIN_PARTS)
         return max((cut for cut in CUTS if cut <= wished), default=CUTS[0])

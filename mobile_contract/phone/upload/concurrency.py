@@ -14,12 +14,12 @@ from mobile_contract.phone.outbox.outbox import Outbox
 from mobile_contract.phone.upload.bandwidth import Line
 
 FACT = "line"
-LEAST_BYTES = 2**20
-LEAST_SECONDS = 2.0
+MIN_BYTES = 2**20
+MIN_SECONDS = 2.0
 """A PUT of less, and done sooner, tells how far the store is, and not what the line bears."""
 
 
-class Traffic:
+class UploadConcurrency:
     """Of one phone on one line; at most `most` puts go at once."""
 
     def __init__(self, outbox: Outbox, most: int) -> None:
@@ -51,7 +51,7 @@ class Traffic:
         """The PUT got through."""
         at, beside = began
         seconds = time.monotonic() - at
-        if byte_size >= LEAST_BYTES or seconds >= LEAST_SECONDS:
+        if byte_size >= MIN_BYTES or seconds >= MIN_SECONDS:
             self.line = self.line.took(byte_size, seconds, (beside + self._under_way - 1) / 2)
         else:
             self.line = self.line.came()

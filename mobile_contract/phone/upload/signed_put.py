@@ -15,8 +15,8 @@ import httpx
 from mobile_contract.phone.errors import unreachable
 from mobile_contract.phone.network.backoff import Backoff
 from mobile_contract.phone.network.client import Reply, asked_seconds, reason
-from mobile_contract.phone.storage.photo_copies import Span
-from mobile_contract.phone.upload.concurrency import Traffic
+from mobile_contract.phone.storage.photo_copies import ByteRange
+from mobile_contract.phone.upload.concurrency import UploadConcurrency
 
 TIMEOUT = httpx.Timeout(60, connect=10)
 MARGIN_SECONDS = 30.0
@@ -26,7 +26,7 @@ ALREADY_THERE = 412
 """Asked to store only where nothing is, the store has something: an earlier attempt got through and its reply was lost."""
 
 
-class SlotRefused(Exception):  # noqa: N818
+class SlotRefusedError(Exception):
     """The store took the bytes for wrong, or the signature for expired; `status` and what it said."""
 
     def __init__(self, status: int, said: str) -> None:
@@ -43,8 +43,8 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Part:
-    span: Span
+class SignedPart:
+    span: ByteRange
     target: Target
     has_arrived: bool
 
@@ -55,14 +55,14 @@ class Slot:
 
     media_id: str
     whole: Target | None
-    parts: tuple[Part, ...]
+    parts: tuple[SignedPart, ...]
     good_until: float
     """By this process' monotonic clock."""
 
     @classmethod
     def read(cls, value: dict[str, Any], reply: Reply) -> "Slot":
         parts = tuple(
-            Part(Span(each["number"], each["offset"], each["byteSize"]), _target(each), each["hasArrived"])
+            SignedPart(ByteRange(each["number"], each["offset"], each["byteSize"]), _target(each), each["hasArrived"])
             for each in value.get("parts") or ()
         )
         whole = _target(value) if value["kind"] == "SINGLE" else None
@@ -73,7 +73,7 @@ class Slot:
         return time.monotonic() < self.good_until
 
     @property
-    def spans(self) -> list[Span]:
+    def spans(self) -> list[ByteRange]:
         return [part.span for part in self.parts]
 
 
@@ -89,10 +89,10 @@ def _good_until(expires_at: str | None, reply: Reply) -> float:
     return time.monotonic() + seconds - min(MARGIN_SECONDS, seconds / 4)
 
 
-class Store:
+class UploadTarget:
     """The object store, as far as a phone sees it."""
 
-    def __init__(self, client: httpx.AsyncClient, backoff: Backoff, traffic: Traffic) -> None:
+    def __init__(self, client: httpx.AsyncClient, backoff: Backoff, traffic: UploadConcurrency) -> None:
         self._client = client
         self._backoff = backoff
         self._traffic = traffic
@@ -100,7 +100,7 @@ class Store:
     async def put(self, target: Target, chunks: Callable[[], Iterator[bytes]], sent: Callable[[int], None]) -> None:
         """PUT, reporting bytes as they leave (negative where an attempt has failed and begins again).
 
-        Raise `SlotRefused` for the store's no, `Unreachable` where it doesn't answer after all attempts.
+        Raise `SlotRefusedError` for the store's no, `Unreachable` where it doesn't answer after all attempts.
         """
         for failed in range(1, self._backoff.attempts + 1):
             count = 0
@@ -126,7 +126,7 @@ class Store:
                     return
                 if response.status_code < 500 and response.status_code != 429:
                     sent(-count)
-                    raise SlotRefused(response.status_code, _code(response.text))
+                    raise SlotRefusedError(response.status_code, _code(response.text))
                 why, asked = f"HTTP {response.status_code}", asked_seconds(response)
             sent(-count)
             if failed < self._backoff.attempts:

@@ -8,20 +8,20 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol
 
-from mobile_contract.phone.errors import FOR_PEOPLE, RETRY_LATER, Fault, Refused, Unreachable
+from mobile_contract.phone.errors import FOR_PEOPLE, RETRY_LATER, PhoneError, ServerRefusedError, UnreachableError
 from mobile_contract.phone.outbox.items import Medium, MediumState, ObservationState
 from mobile_contract.phone.outbox.outbox import Outbox
-from mobile_contract.phone.storage.photo_copies import Changed, Originals, Span
+from mobile_contract.phone.storage.photo_copies import ByteRange, Originals, PhotoChangedError
 from mobile_contract.phone.upload.bandwidth import CUTS
-from mobile_contract.phone.upload.concurrency import Traffic
+from mobile_contract.phone.upload.concurrency import UploadConcurrency
 from mobile_contract.phone.upload.scheduling import next_round
-from mobile_contract.phone.upload.signed_put import Part, Slot, SlotRefused, Store, Target
+from mobile_contract.phone.upload.signed_put import SignedPart, Slot, SlotRefusedError, Target, UploadTarget
 from mobile_contract.phone.users.session import Account
 
 GROUP = 20
 """So many media are sent between two confirmations."""
-MOST_CONFIRMED = 50
-MOST_DIGESTS = 1000
+MAX_CONFIRMED = 50
+MAX_DIGESTS = 1000
 """Digests of parts in one request; a file in more parts than that goes without."""
 
 
@@ -34,7 +34,7 @@ class Meter(Protocol):
 
     def confirmed(self, media: Sequence[Medium]) -> None: ...
 
-    def pausing(self, fault: Fault | None, seconds: float) -> None: ...
+    def pausing(self, fault: PhoneError | None, seconds: float) -> None: ...
 
 
 class Silence:
@@ -46,7 +46,7 @@ class Silence:
 
     def confirmed(self, media: Sequence[Medium]) -> None: ...
 
-    def pausing(self, fault: Fault | None, seconds: float) -> None: ...
+    def pausing(self, fault: PhoneError | None, seconds: float) -> None: ...
 
 
 class Uploads:
@@ -55,8 +55,8 @@ class Uploads:
         outbox: Outbox,
         originals: Originals,
         account: Account,
-        store: Store,
-        traffic: Traffic,
+        store: UploadTarget,
+        traffic: UploadConcurrency,
         meter: Meter,
         *,
         at_once: int,
@@ -79,7 +79,7 @@ class Uploads:
         return self._outbox.media(MediumState.SENDING, MediumState.SENT)
 
     async def run(self, slots: dict[str, Slot]) -> None:
-        """Send everything that waits, once. Raise `Unreachable` or `SignInAgain` after confirming what got through."""
+        """Send everything that waits, once. Raise `UnreachableError` or `SignInAgain` after confirming what got through."""
         accepted = {each.id for each in self._outbox.observations(ObservationState.ACCEPTED)}
         expected = [each for each in self._outbox.media() if each.observation_id in accepted]
         self._meter.expect([each for each in expected if each.state is MediumState.WAITING])
@@ -126,20 +126,24 @@ class Uploads:
                 return
             try:
                 await self._send(medium, slot)
-            except Changed as changed:
-                why = Refused("CHANGED_ON_PHONE", str(changed), changed.message_zh, "DISCARD")
+            except PhotoChangedError as changed:
+                why = ServerRefusedError("CHANGED_ON_PHONE", str(changed), changed.message_zh, "DISCARD")
                 self._outbox.set_aside(medium.id, MediumState.BROKEN, why)
-            except SlotRefused as refused:
-                why = Refused("STORE_REFUSED", f"The store refused it ({refused}).", "影像存储未接收。", RETRY_LATER)
+            except SlotRefusedError as refused:
+                why = ServerRefusedError(
+                    "STORE_REFUSED", f"The store refused it ({refused}).", "影像存储未接收。", RETRY_LATER
+                )
                 self._outbox.troubled(medium.id, why)
-            except Refused as refusal:
+            except ServerRefusedError as refusal:
                 if refusal.next_step in FOR_PEOPLE:
                     self._outbox.set_aside(medium.id, MediumState.REFUSED, refusal)
                 else:
                     self._outbox.troubled(medium.id, refusal)
-            except Unreachable as fault:
+            except UnreachableError as fault:
                 self._line_is_down = True
-                self._outbox.troubled(medium.id, Refused("UNREACHABLE", fault.message, fault.message_zh, RETRY_LATER))
+                self._outbox.troubled(
+                    medium.id, ServerRefusedError("UNREACHABLE", fault.message, fault.message_zh, RETRY_LATER)
+                )
                 raise
 
     async def _send(self, medium: Medium, slot: Slot | None) -> None:
@@ -164,7 +168,7 @@ class Uploads:
                 if await self._put(medium, slot):
                     self._outbox.sent(medium.id)
                     return
-            except SlotRefused:
+            except SlotRefusedError:
                 # Either the signature has run out, or the copy was changed under our hands: that is told by its digest.
                 await self._verified(medium)
                 arrived = self._arrived(medium)
@@ -174,25 +178,27 @@ class Uploads:
             slot = None
 
     async def _verified(self, medium: Medium) -> dict[int, str]:
-        """The copy is what it was; digests of its parts, where the server has cut it. Raise `Changed`."""
+        """The copy is what it was; digests of its parts, where the server has cut it. Raise `PhotoChangedError`."""
         spans = self._outbox.spans(medium.id)
         return await asyncio.to_thread(self._originals.verify, medium.file, medium.sha256, spans)
 
     async def _slot(self, medium: Medium, digests: Mapping[int, str], cut: int | None) -> Slot | None:
-        """A fresh slot, in parts of `cut` bytes where none has arrived; None where the bytes are there. Raise `Refused`."""
+        """A fresh slot, in parts of `cut` bytes where none has arrived;
+        None where the bytes are there. Raise `ServerRefusedError`.
+        """
         parts = [{"number": number, "sha256": digest} for number, digest in digests.items()]
-        wanted = {"mediaId": medium.id, "parts": parts if len(parts) <= MOST_DIGESTS else [], "partBytes": cut}
+        wanted = {"mediaId": medium.id, "parts": parts if len(parts) <= MAX_DIGESTS else [], "partBytes": cut}
         reply = await self._account.ask("RequestUploads", {"input": {"media": [wanted]}})
         [result] = reply.value["results"]
         if result["refusal"]:
-            raise Refused.read(result["refusal"])
+            raise ServerRefusedError.read(result["refusal"])
         return None if result["hasArrived"] else Slot.read(result["slot"], reply)
 
     async def _put(self, medium: Medium, slot: Slot) -> bool:
         """Put what the store doesn't have; False where the slot ran out before all was there, though some came through."""
         if slot.whole is not None:
             async with self._traffic.lane():
-                await self._put_span(medium, slot.whole, Span(1, 0, medium.byte_size))
+                await self._put_span(medium, slot.whole, ByteRange(1, 0, medium.byte_size))
             return True
         there = [part.span for part in slot.parts if part.has_arrived]
         self._outbox.arrived(medium.id, [span.number for span in there], alone=True)
@@ -210,21 +216,23 @@ class Uploads:
                 raise each
         return False
 
-    async def _put_part(self, medium: Medium, part: Part, slot: Slot, failed: asyncio.Event, *, is_first: bool) -> bool:
+    async def _put_part(
+        self, medium: Medium, part: SignedPart, slot: Slot, failed: asyncio.Event, *, is_first: bool
+    ) -> bool:
         """Whether the part is there; where another has failed, or the slot runs out, it is left for the next time."""
         async with self._traffic.lane():
             if failed.is_set() or not (is_first or slot.is_fresh):
                 return False
             try:
                 await self._put_span(medium, part.target, part.span)
-            except (SlotRefused, Unreachable):
+            except (SlotRefusedError, UnreachableError):
                 failed.set()
                 raise
             self._outbox.arrived(medium.id, [part.span.number])
             self._traffic.keep()
             return True
 
-    async def _put_span(self, medium: Medium, target: Target, span: Span) -> None:
+    async def _put_span(self, medium: Medium, target: Target, span: ByteRange) -> None:
         chunks = partial(self._originals.read, medium.file, span.start, span.byte_size)
         await self._store.put(target, chunks, partial(self._meter.sent, medium))
 
@@ -232,8 +240,8 @@ class Uploads:
         return next(each.parts_arrived for each in self._outbox.media() if each.id == medium.id)
 
     async def _confirm(self, media: Sequence[Medium]) -> None:
-        for first in range(0, len(media), MOST_CONFIRMED):
-            asked = media[first : first + MOST_CONFIRMED]
+        for first in range(0, len(media), MAX_CONFIRMED):
+            asked = media[first : first + MAX_CONFIRMED]
             reply = await self._account.ask("ConfirmMedia", {"input": {"mediaIds": [each.id for each in asked]}})
             self.settle(asked, reply.value)
 
@@ -242,7 +250,7 @@ class Uploads:
         asked = {each.id: each for each in media}
         there, missing = [], []
         for result in payload["results"]:
-            id, refusal = result["mediaId"], result["refusal"] and Refused.read(result["refusal"])
+            id, refusal = result["mediaId"], result["refusal"] and ServerRefusedError.read(result["refusal"])
             if refusal and refusal.next_step in FOR_PEOPLE:
                 self._outbox.set_aside(id, MediumState.REFUSED, refusal)
             elif refusal and refusal.code != "NOT_ARRIVED":

@@ -10,14 +10,14 @@ from contextlib import closing
 from pathlib import Path
 from secrets import token_hex
 
-from mobile_contract.phone.errors import Damaged
+from mobile_contract.phone.errors import DamagedStoreError
 from mobile_contract.phone.outbox.outbox import Outbox
 from mobile_contract.phone.storage.database import copy_plain
 from mobile_contract.phone.storage.folder import Folder, erase, sync_folder, write_private
 from mobile_contract.phone.storage.key_wrapping import StoreKey
 from mobile_contract.phone.storage.photo_copies import READ, Originals
 from mobile_contract.phone.users.session import Session
-from mobile_contract.phone.users.user_stores import Place, Stores
+from mobile_contract.phone.users.user_stores import StoreLocation, Stores
 
 
 class Takeover:
@@ -39,7 +39,7 @@ class Takeover:
         store_id = self._mark.read_text(encoding="ascii") if self._mark.exists() else ""
         if not store_id or self._stores.named(store_id) is None:
             if not self._outbox.exists():  # an earlier phone makes it before its session
-                raise Damaged(self._outbox)
+                raise DamagedStoreError(self._outbox)
             password = ask_new(Session.of_earlier_phone(self._session) if self._session.exists() else None)
             store_id = store_id or token_hex(8)
             write_private(self._mark, store_id)
@@ -47,7 +47,7 @@ class Takeover:
         self._stores.use(store_id)
         self._erase()
 
-    def _fill(self, place: Place, key: StoreKey) -> None:
+    def _fill(self, place: StoreLocation, key: StoreKey) -> None:
         copy_plain(self._outbox, place.outbox, key.database)
         with closing(Outbox(place.outbox, key.database)) as outbox:
             if not self._device.exists():

@@ -12,7 +12,13 @@ from typing import Any
 
 import httpx
 
-from mobile_contract.phone.errors import SIGN_IN_AGAIN, Damaged, Refused, SignInAgain, Wiped
+from mobile_contract.phone.errors import (
+    SIGN_IN_AGAIN,
+    DamagedStoreError,
+    ServerRefusedError,
+    SignInNeededError,
+    WipeOrderedError,
+)
 from mobile_contract.phone.network.backoff import Backoff
 from mobile_contract.phone.network.client import Reply, Wire, endpoint_of
 from mobile_contract.phone.outbox.outbox import Outbox
@@ -46,11 +52,11 @@ class Session:
 
     @classmethod
     def of_earlier_phone(cls, path: Path) -> "Session":
-        """From the file in which an earlier phone kept it. Raise `Damaged`."""
+        """From the file in which an earlier phone kept it. Raise `DamagedStoreError`."""
         try:
             return cls._of(json.loads(path.read_bytes()))
         except (ValueError, LookupError, TypeError) as error:
-            raise Damaged(path) from error
+            raise DamagedStoreError(path) from error
 
     @classmethod
     def _of(cls, values: dict[str, Any]) -> "Session":
@@ -82,7 +88,7 @@ class Session:
 
 
 async def ask_to_sign_in(wire: Wire, user_name: str, password: str, device_id: str, device_name: str) -> dict[str, Any]:
-    """A `SignedIn`. Raise `Refused(BAD_CREDENTIALS | TOO_MANY_ATTEMPTS | ...)` or `Unreachable`."""
+    """A `SignedIn`. Raise `ServerRefusedError(BAD_CREDENTIALS | TOO_MANY_ATTEMPTS | ...)` or `Unreachable`."""
     given = {"userName": user_name, "password": password, "deviceId": device_id, "deviceName": device_name[:80]}
     return (await wire.ask("SignIn", {"input": given})).value
 
@@ -99,35 +105,38 @@ class Account:
         self.session = Session.read(outbox)
 
     def require(self) -> Session:
-        """The session. Raise `SignInAgain` where there is none."""
+        """The session. Raise `SignInNeededError` where there is none."""
         if self.session is None or not self.session.is_open:
-            raise SignInAgain
+            raise SignInNeededError
         return self.session
 
     async def sign_out(self) -> None:
         """End the session on the server, then here. Raise `Unreachable` with the session as it was."""
         try:
             await self.ask("SignOut", {})
-        except SignInAgain:
+        except SignInNeededError:
             return  # it had ended; `ask` has let go of the tokens
         self._end()
 
     async def ask(self, operation: str, variables: dict[str, Any]) -> Reply:
-        """Ask; a token that has run out is renewed once on the way. Raise `SignInAgain`, `Wiped`, `Refused` or `Unreachable`."""
+        """Ask;
+        a token that has run out is renewed once on the way. Raise `SignInNeededError`, `WipeOrderedError`,
+        `ServerRefusedError` or `Unreachable`.
+        """
         session = self.require()
         wire = self._wire_to(session.endpoint)
         try:
             return await wire.ask(operation, variables, session.access_token)
-        except Refused as refusal:
+        except ServerRefusedError as refusal:
             if refusal.next_step != SIGN_IN_AGAIN:
                 raise
         renewed = await self._renew(wire, session)
         try:
             return await wire.ask(operation, variables, renewed.access_token)
-        except Refused as refusal:
+        except ServerRefusedError as refusal:
             if refusal.next_step != SIGN_IN_AGAIN:
                 raise
-            raise SignInAgain from refusal
+            raise SignInNeededError from refusal
 
     async def _renew(self, wire: Wire, stale: Session) -> Session:
         """New tokens, on the disk before they are used: a kill in between leaves the old one, good for a short grace."""
@@ -138,14 +147,14 @@ class Account:
             given = {"refreshToken": session.refresh_token, "deviceId": self._outbox.device_id}
             try:
                 reply = await wire.ask("RefreshSession", {"input": given})
-            except Refused as refusal:
+            except ServerRefusedError as refusal:
                 if refusal.next_step != SIGN_IN_AGAIN:
                     raise
                 if is_order(refusal.code, refusal.proof, session.device_secret, session.refresh_token):
-                    raise Wiped from refusal
+                    raise WipeOrderedError from refusal
                 if refusal.code != WIPED:  # an order that proves nothing lets go of nothing
                     self._end()
-                raise SignInAgain from refusal
+                raise SignInNeededError from refusal
             return self._keep(session.renewed(reply.value))
 
     def _wire_to(self, endpoint: str) -> Wire:

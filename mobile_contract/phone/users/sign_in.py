@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 
 import httpx
 
-from mobile_contract.phone.errors import Locked, Unreachable
+from mobile_contract.phone.errors import LockedError, UnreachableError
 from mobile_contract.phone.network.backoff import Backoff
 from mobile_contract.phone.network.client import Wire, endpoint_of
 from mobile_contract.phone.outbox.outbox import Outbox
 from mobile_contract.phone.storage.key_wrapping import Lock, StoreKey
 from mobile_contract.phone.users.remote_wipe import secret_of
 from mobile_contract.phone.users.session import Session, ask_to_sign_in
-from mobile_contract.phone.users.user_stores import Place, Stores
+from mobile_contract.phone.users.user_stores import StoreLocation, Stores
 
 
 def locking_what_was_theirs(url: str, user_name: str, password: str) -> Callable[[Session | None], str]:
@@ -24,7 +24,7 @@ def locking_what_was_theirs(url: str, user_name: str, password: str) -> Callable
 
     def password_of(session: Session | None) -> str:
         if session and not session.is_of(user_name, url):
-            raise Locked(
+            raise LockedError(
                 f"This phone still holds what {session.user_name} kept on it before phones encrypted anything. First let "
                 f"{session.user_name} run `scripts/phone status`, and give the own password.",
                 f"手机上还有 {session.user_name} 未加密的内容，请先由其本人执行 status 并输入自己的密码。",
@@ -35,10 +35,10 @@ def locking_what_was_theirs(url: str, user_name: str, password: str) -> Callable
 
 
 @dataclass(frozen=True)
-class SignedIn:
+class PhoneSignIn:
     """`is_offline`: the store is open, and the server was not asked."""
 
-    place: Place
+    place: StoreLocation
     key: StoreKey
     session: Session
     is_offline: bool
@@ -56,23 +56,23 @@ class SigningIn:
         self._password = password
         self._given = given
 
-    async def run(self, device_name: str) -> SignedIn:
+    async def run(self, device_name: str) -> PhoneSignIn:
         """Where it is refused, or the server can't be reached and the password opens nothing, nothing has changed.
 
-        Raise `Refused`, `Unreachable`, `Locked`, or `Damaged`.
+        Raise `Refused`, `UnreachableError`, `LockedError`, or `Damaged`.
         """
         found, nobodys = self._own(), self._nobodys()
         try:
             answer = await ask_to_sign_in(
                 self._wire, self._user_name, self._password, self._stores.device_id, device_name
             )
-        except Unreachable as fault:
+        except UnreachableError as fault:
             session = self._stores.session_in(*found) if found else None
             if found and session:
                 self._stores.use(found[0].id)
-                return SignedIn(*found, session, is_offline=True)
+                return PhoneSignIn(*found, session, is_offline=True)
             if self._stores.all():
-                raise Unreachable(
+                raise UnreachableError(
                     f"{fault.message} This password opens nothing that is kept here under that name.",
                     f"{fault.message_zh}此密码也不能打开手机上该用户的内容。",
                     seconds=fault.seconds,
@@ -91,9 +91,9 @@ class SigningIn:
         if place.lock.is_nobodys:  # until here a kill leaves it to be claimed
             self._stores.relock(place, replace(place.lock, is_nobodys=False))
         self._stores.use(place.id)
-        return SignedIn(place, key, session, is_offline=False)
+        return PhoneSignIn(place, key, session, is_offline=False)
 
-    def _own(self) -> tuple[Place, StoreKey] | None:
+    def _own(self) -> tuple[StoreLocation, StoreKey] | None:
         """What the key or the password opens that is this person's."""
         for found in self._stores.opened(self._key_of):
             session = self._stores.session_in(*found)
@@ -101,14 +101,14 @@ class SigningIn:
                 return found
         return None
 
-    def _nobodys(self) -> tuple[Place, StoreKey] | None:
-        """What was taken before anybody signed in. Raise `Locked` where nothing that was given opens it."""
+    def _nobodys(self) -> tuple[StoreLocation, StoreKey] | None:
+        """What was taken before anybody signed in. Raise `LockedError` where nothing that was given opens it."""
         place = self._stores.nobodys()
         if place is None:
             return None
         key = self._key_of(place.lock)
         if key is None:
-            raise Locked(
+            raise LockedError(
                 "What was taken on this phone before anybody signed in is locked with another password. With that, run "
                 '`eval "$(scripts/phone unlock)"`, then sign in: it becomes yours.',
                 "首次登录前登记的内容由另一密码锁定：请先用该密码解锁，再登录，内容即归您所有。",
@@ -120,7 +120,7 @@ class SigningIn:
             return self._given
         return lock.opened_by_password(self._password)
 
-    def _lock_anew(self, place: Place, key: StoreKey, secret: bytes | None) -> None:
+    def _lock_anew(self, place: StoreLocation, key: StoreKey, secret: bytes | None) -> None:
         """The password that the server took opens it from now on, and no earlier one; the device secret too."""
         before = lock = place.lock
         if lock.opened_by_password(self._password) is None:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import typer
 
-from mobile_contract.phone.errors import Locked, Mistake
+from mobile_contract.phone.errors import LockedError, UsageError
 from mobile_contract.phone.storage.key_wrapping import Lock, StoreKey
 from mobile_contract.phone.users.session import Session
-from mobile_contract.phone.users.user_stores import Place, Stores
+from mobile_contract.phone.users.user_stores import StoreLocation, Stores
 
 KEY, PASSWORD = "MINGCHA_PHONE_KEY", "MINGCHA_PHONE_PASSWORD"
 
@@ -34,17 +34,17 @@ WHOSE: ContextVar[Whose | None] = ContextVar("whose", default=None)
 
 
 def given_key() -> StoreKey | None:
-    """What MINGCHA_PHONE_KEY holds. Raise `Locked` where that is no key."""
+    """What MINGCHA_PHONE_KEY holds. Raise `LockedError` where that is no key."""
     text = os.environ.get(KEY)
     return StoreKey.read(text) if text else None
 
 
 def ask_password(*, new: bool = False, of: str | None = None) -> str:
-    """From the environment, else from whoever sits at the terminal, twice where it is `new`. Raise `Locked`."""
+    """From the environment, else from whoever sits at the terminal, twice where it is `new`. Raise `LockedError`."""
     if kept := os.environ.get(PASSWORD):
         return kept
     if not sys.stdin.isatty():
-        raise Locked(
+        raise LockedError(
             f'What is on this phone is encrypted: set {PASSWORD}, or {KEY} by `eval "$(scripts/phone unlock)"`.',
             f"手机上的内容已加密：请设置 {PASSWORD}，或先执行 unlock 解锁。",
         )
@@ -53,11 +53,11 @@ def ask_password(*, new: bool = False, of: str | None = None) -> str:
 
 
 def ask_password_of(session: Session | None) -> str:
-    """The one that locks from now on what an earlier phone kept of that person. Raise `Locked`."""
+    """The one that locks from now on what an earlier phone kept of that person. Raise `LockedError`."""
     return ask_password(new=True, of=session.user_name if session else None)
 
 
-def unlock(stores: Stores, ask: Callable[[], str] = ask_password) -> tuple[Place, StoreKey] | None:
+def unlock(stores: Stores, ask: Callable[[], str] = ask_password) -> tuple[StoreLocation, StoreKey] | None:
     """The store that the command means, opened; None where nobody is named and none is in use. Raise a `Fault`."""
     whose, key = WHOSE.get() or Whose(), given_key()
     if whose.user_name is None:
@@ -67,20 +67,20 @@ def unlock(stores: Stores, ask: Callable[[], str] = ask_password) -> tuple[Place
     password = ask()
     if found := _theirs(stores, whose, lambda lock: lock.opened_by_password(password)):
         return found
-    raise Locked(
+    raise LockedError(
         f"Nothing on this phone that this password opens is of {whose.user_name}.",
         "手机上没有可用此密码打开的该用户的内容。",
     )
 
 
-def _opened(stores: Stores, key: StoreKey | None, ask: Callable[[], str]) -> tuple[Place, StoreKey] | None:
+def _opened(stores: Stores, key: StoreKey | None, ask: Callable[[], str]) -> tuple[StoreLocation, StoreKey] | None:
     place = stores.current()
     if place is None:
         return None
     lock = place.lock
     if key:
         if not lock.admits(key):
-            raise Locked(
+            raise LockedError(
                 f"{KEY} does not open what is in use on this phone: unset it, set it anew by "
                 '`eval "$(scripts/phone unlock)"`, or name its user with --as.',
                 f"{KEY} 与当前用户的内容不符：请取消设置、重新解锁，或用 --as 指定用户。",
@@ -88,7 +88,7 @@ def _opened(stores: Stores, key: StoreKey | None, ask: Callable[[], str]) -> tup
         return place, key
     opened = lock.opened_by_password(ask())
     if opened is None or not lock.admits(opened):
-        raise Locked(
+        raise LockedError(
             "This password does not open what is kept here. Nothing was changed. Another user is named by --as; after "
             "a password was set anew on the server, run `sign-in` with it.",
             "密码不正确，未做任何更改。其他用户请用 --as 指定；密码在服务器上重置后，请用新密码重新登录。",
@@ -96,10 +96,12 @@ def _opened(stores: Stores, key: StoreKey | None, ask: Callable[[], str]) -> tup
     return place, opened
 
 
-def _theirs(stores: Stores, whose: Whose, by: Callable[[Lock], StoreKey | None]) -> tuple[Place, StoreKey] | None:
+def _theirs(
+    stores: Stores, whose: Whose, by: Callable[[Lock], StoreKey | None]
+) -> tuple[StoreLocation, StoreKey] | None:
     found = [each for each in stores.opened(by) if whose.is_of(stores.session_in(*each))]
     if len(found) > 1:
-        raise Mistake(
+        raise UsageError(
             f"{whose.user_name} is known here at {len(found)} servers: name one with --at.",
             "该用户名在多个服务器上使用，请用 --at 指定服务器。",
         )

@@ -16,7 +16,7 @@ from pathlib import Path
 from secrets import token_bytes, token_hex
 from typing import BinaryIO
 
-from mobile_contract.phone.errors import Damaged
+from mobile_contract.phone.errors import DamagedStoreError
 from mobile_contract.phone.ids import new_id
 from mobile_contract.phone.outbox.outbox import Outbox
 from mobile_contract.phone.storage.database import KEY_BYTES
@@ -28,7 +28,7 @@ _MAKING, _GOING = ".making", ".going"
 
 
 @dataclass(frozen=True)
-class Place:
+class StoreLocation:
     """Where one store lies."""
 
     id: str
@@ -48,11 +48,11 @@ class Place:
 
     @property
     def lock(self) -> Lock:
-        """Raise `Damaged`."""
+        """Raise `DamagedStoreError`."""
         try:
             return Lock.read(self.keys, self.id)
         except FileNotFoundError:
-            raise Damaged(self.keys) from None
+            raise DamagedStoreError(self.keys) from None
 
 
 class Stores:
@@ -61,23 +61,23 @@ class Stores:
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
 
-    def all(self) -> list[Place]:
+    def all(self) -> list[StoreLocation]:
         """In the order of their names, which means nothing."""
         users = self._folder.users
         names = sorted(path.name for path in users.iterdir()) if users.is_dir() else []
-        return [Place(name, users / name) for name in names if "." not in name]
+        return [StoreLocation(name, users / name) for name in names if "." not in name]
 
-    def named(self, id: str) -> Place | None:
+    def named(self, id: str) -> StoreLocation | None:
         return next((each for each in self.all() if each.id == id), None)
 
-    def current(self) -> Place | None:
+    def current(self) -> StoreLocation | None:
         """The one that a command means which names nobody."""
         try:
             return self.named(self._folder.current.read_text(encoding="ascii").strip())
         except (FileNotFoundError, ValueError):
             return None
 
-    def nobodys(self) -> Place | None:
+    def nobodys(self) -> StoreLocation | None:
         """What was taken before anybody signed in, which the first to sign in makes theirs."""
         return next((each for each in self.all() if _is_nobodys(each)), None)
 
@@ -86,26 +86,26 @@ class Stores:
         if (known := self.current()) is None or known.id != id:
             write_private(self._folder.current, id)
 
-    def opened(self, by: Callable[[Lock], StoreKey | None]) -> Iterator[tuple[Place, StoreKey]]:
+    def opened(self, by: Callable[[Lock], StoreKey | None]) -> Iterator[tuple[StoreLocation, StoreKey]]:
         """Those that `by` gives a key for, the current one first; one whose keys are damaged is passed over."""
         current = self.current()
         for place in sorted(self.all(), key=lambda each: current is None or each.id != current.id):
             try:
                 lock = place.lock
-            except Damaged:
+            except DamagedStoreError:
                 continue
             key = by(lock)
             if key is not None and lock.admits(key):
                 yield place, key
 
-    def session_in(self, place: Place, key: StoreKey) -> Session | None:
-        """Whose store it is; None for one that nobody has signed in to yet. Raise `Damaged`."""
+    def session_in(self, place: StoreLocation, key: StoreKey) -> Session | None:
+        """Whose store it is; None for one that nobody has signed in to yet. Raise `DamagedStoreError`."""
         with closing(Outbox(place.outbox, key.database)) as outbox:
             return Session.read(outbox)
 
     @property
     def device_id(self) -> str:
-        """Made with the first store. Raise `Damaged`."""
+        """Made with the first store. Raise `DamagedStoreError`."""
         path = self._folder.device
         try:
             return str(json.loads(path.read_bytes())["deviceId"])
@@ -113,7 +113,7 @@ class Stores:
             self.be_device(new_id("dev"))
             return self.device_id
         except (ValueError, LookupError, TypeError) as error:
-            raise Damaged(path) from error
+            raise DamagedStoreError(path) from error
 
     def be_device(self, id: str) -> None:
         write_private(self._folder.device, json.dumps({"deviceId": id}))
@@ -121,15 +121,15 @@ class Stores:
     def make(
         self,
         password: str,
-        fill: Callable[[Place, StoreKey], None] | None = None,
+        fill: Callable[[StoreLocation, StoreKey], None] | None = None,
         *,
         id: str | None = None,
         is_nobodys: bool = False,
-    ) -> tuple[Place, StoreKey]:
+    ) -> tuple[StoreLocation, StoreKey]:
         """A store under this password, whole or not at all; `fill` puts into it what is there from the start."""
         key = StoreKey(id or token_hex(8), token_bytes(KEY_BYTES))
         self._folder.users.mkdir(mode=0o700, exist_ok=True)
-        making = Place(key.store_id, self._folder.users / f"{key.store_id}{_MAKING}")
+        making = StoreLocation(key.store_id, self._folder.users / f"{key.store_id}{_MAKING}")
         if making.root.exists():
             shutil.rmtree(making.root)
         making.root.mkdir(mode=0o700)
@@ -139,18 +139,18 @@ class Stores:
         with closing(Outbox(making.outbox, key.database, self.device_id)):
             pass
         sync_folder(making.root)
-        made = Place(key.store_id, self._folder.users / key.store_id)
+        made = StoreLocation(key.store_id, self._folder.users / key.store_id)
         making.root.rename(made.root)
         sync_folder(self._folder.users)
         return made, key
 
-    def relock(self, place: Place, lock: Lock) -> None:
+    def relock(self, place: StoreLocation, lock: Lock) -> None:
         """Put other keys in the place of those there, which are overwritten: no former password opens what is left of them."""
         with place.keys.open("r+b") as former:
             write_private(place.keys, lock.text)
             _overwrite(former)
 
-    def erase(self, place: Place) -> None:
+    def erase(self, place: StoreLocation) -> None:
         """Erase a store for good: first its keys, without which nobody reads the rest, then the rest. No other is touched."""
         _blank(place.keys)
         going = place.root.with_name(f"{place.id}{_GOING}")
@@ -167,7 +167,7 @@ class Stores:
             if path.name.endswith((_MAKING, _GOING)):
                 self._remove(path)
             elif _is_blank(path / "keys.json"):
-                self.erase(Place(path.name, path))
+                self.erase(StoreLocation(path.name, path))
 
     def _remove(self, root: Path) -> None:
         for path in root.glob("keys.json*"):
@@ -176,10 +176,10 @@ class Stores:
         sync_folder(self._folder.users)
 
 
-def _is_nobodys(place: Place) -> bool:
+def _is_nobodys(place: StoreLocation) -> bool:
     try:
         return place.lock.is_nobodys
-    except Damaged:
+    except DamagedStoreError:
         return False
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from mobile_contract.phone.upload.signed_put import ALREADY_THERE
 from scripts.benchmarks.faulty_network import Request
 from scripts.benchmarks.offline_week.confirmed_parts import WHOLE, Confirmed
-from scripts.benchmarks.offline_week.plan import MIB, Plan
+from scripts.benchmarks.offline_week.plan import MIB, WeekPlan
 from scripts.benchmarks.offline_week.run import Traveller
 from storage.store import Store
 
@@ -123,7 +123,7 @@ def count_puts(requests: Sequence[Request], broken_off: int, confirmed: Confirme
 
 
 @dataclass(frozen=True)
-class Report:
+class WeekReport:
     """All that is said of a week; `faults` is what must be 0."""
 
     rows: Sequence[tuple[str, str]]
@@ -134,7 +134,7 @@ class Report:
         return "\n".join(f"{name:<{wide}}  {value}" for name, value in self.rows)
 
 
-def report(plan: Plan, traveller: Traveller, kept: Kept, server_deaths: Sequence[str]) -> Report:
+def report(plan: WeekPlan, traveller: Traveller, kept: Kept, server_deaths: Sequence[str]) -> WeekReport:
     journey, asked = traveller.journey, [each for each in traveller.server.requests if each.name != "GET"]
     sent = count_puts(traveller.objects.requests, traveller.objects.bytes_broken_off, traveller.confirmed)
     receipts = json.loads(journey.receipts)
@@ -166,7 +166,7 @@ def report(plan: Plan, traveller: Traveller, kept: Kept, server_deaths: Sequence
         ("phone killed, started to send, signed in", f"{journey.phone_deaths}, {journey.runs}, {journey.sign_ins}"),
         ("server killed", ", ".join(f"{name} {died[name]}" for name in sorted(died))),
     )
-    return Report(rows, kept.faults + unproven + sent.after_told + sent.after_answer)
+    return WeekReport(rows, kept.faults + unproven + sent.after_told + sent.after_answer)
 
 
 def _sum(requests: Sequence[Request], name: str) -> int:

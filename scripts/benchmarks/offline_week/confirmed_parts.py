@@ -12,7 +12,7 @@ from typing import Any
 
 from api.http.content_encodings import decoded
 
-LONGEST_ANSWER = 32 * 1024 * 1024
+MAX_ANSWER_BYTES = 32 * 1024 * 1024
 WHOLE = 0
 """Stands for all of a medium where parts are numbered from 1."""
 ARRIVED = frozenset({"UPLOADED", "READY"})
@@ -47,7 +47,7 @@ def _body(answer: bytes) -> Any:
         response.begin()
         body = response.read()
         coding = response.headers.get("Content-Encoding")
-        return json.loads(decoded(body, coding, LONGEST_ANSWER) if coding else body)
+        return json.loads(decoded(body, coding, MAX_ANSWER_BYTES) if coding else body)
     except (ValueError, HTTPException):
         return None  # the API was killed in the middle of it
 

@@ -13,10 +13,10 @@ from typing import Annotated
 
 import typer
 
-from scripts.benchmarks.offline_week.accounting import Report, count_kept, report
-from scripts.benchmarks.offline_week.plan import Plan
+from scripts.benchmarks.offline_week.accounting import WeekReport, count_kept, report
+from scripts.benchmarks.offline_week.plan import WeekPlan
 from scripts.benchmarks.offline_week.run import Traveller
-from scripts.benchmarks.offline_week.server import Product, Stuck
+from scripts.benchmarks.offline_week.server import Product, StuckError
 from scripts.benchmarks.temporary_engines import engines
 from scripts.installation import FAULTS
 from storage.embedded.engines import Addresses
@@ -33,8 +33,8 @@ def week(
 ) -> None:
     """A week without a line, handed in through a bad network; exit code 1 where anything is lost, doubled or sent again."""
     try:
-        found = asyncio.run(_week(Plan(observations, photos, seed)))
-    except (Stuck, *FAULTS) as error:
+        found = asyncio.run(_week(WeekPlan(observations, photos, seed)))
+    except (StuckError, *FAULTS) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     typer.echo(found.told())
@@ -42,13 +42,13 @@ def week(
         raise typer.Exit(1)
 
 
-async def _week(plan: Plan) -> Report:
+async def _week(plan: WeekPlan) -> WeekReport:
     async with engines() as (_, addresses):
         return await asyncio.to_thread(measure_week, addresses, plan, typer.echo)
 
 
-def measure_week(addresses: Addresses, plan: Plan, say: Callable[[str], None]) -> Report:
-    """In a database and a bucket of its own, which are dropped at the end. Raise `Stuck` where it doesn't come to an end."""
+def measure_week(addresses: Addresses, plan: WeekPlan, say: Callable[[str], None]) -> WeekReport:
+    """In a database and a bucket of its own, which are dropped at the end. Raise `StuckError` where it doesn't come to an end."""
     name = f"week-{secrets.token_hex(8)}"
     with tempfile.TemporaryDirectory(prefix="mingcha-week-") as place:
         folder = Path(place)

@@ -26,7 +26,7 @@ ASSIGNMENTS, RATINGS = 7, 14
 
 
 @dataclass(frozen=True)
-class Plan:
+class WeekPlan:
     """`ordinary` and `large` are bytes, from and to; `width` and `height` pixels; `kills` of the phone while it sends.
 
     `token_seconds`: how long its access token lasts.
@@ -55,10 +55,10 @@ class Plan:
             yield Sight(number, ago, tuple(shots), is_killed=bool(shots) and number % self._each(KILLED_EACH) == 1)
             taken = until
 
-    def _shot(self, number: int, random: Random) -> "Shot":
+    def _shot(self, number: int, random: Random) -> "WeekShot":
         is_large = number % self._each(LARGE_EACH) == 2
         size = random.randint(*(self.large if is_large else self.ordinary))
-        return Shot(number, size, is_copy=not is_large and number > 3 and number % self._each(EQUAL_EACH) == 0)
+        return WeekShot(number, size, is_copy=not is_large and number > 3 and number % self._each(EQUAL_EACH) == 0)
 
     def _each(self, usual: int) -> int:
         """In a small week too there is one of each kind."""
@@ -66,7 +66,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class Shot:
+class WeekShot:
     """A photo; `is_copy`: it has the very bytes of the one before it."""
 
     number: int
@@ -80,7 +80,7 @@ class Sight:
 
     number: int
     ago: timedelta
-    shots: Sequence[Shot]
+    shots: Sequence[WeekShot]
     is_killed: bool
 
     @property
@@ -93,10 +93,10 @@ class Sight:
 
 
 @dataclass
-class Darkroom:
+class WeekPhotos:
     """Makes the photos, and keeps what is known of them: digests by observation, in order, and how many bytes in all."""
 
-    plan: Plan
+    plan: WeekPlan
     folder: Path
     digests: dict[str, list[str]] = field(default_factory=dict)
     byte_size: int = 0
@@ -115,7 +115,7 @@ class Darkroom:
         self.digests.setdefault(sight.text, [])
         return files
 
-    def _made(self, shot: Shot) -> bytes:
+    def _made(self, shot: WeekShot) -> bytes:
         """A drawn scene, with so much chance in segments of its own that it has its size: it packs no better than a photo."""
         scene = draw_scene(
             self.plan.seed * 100_000 + shot.number, self.plan.width, self.plan.height, [f"{shot.number}"]

@@ -18,11 +18,11 @@ import httpx
 from api.graphql.context import clock
 from schema.core.ids import compose
 from schema.core.times import BEIJING
-from scripts.benchmarks.day_traffic import ASSIGN, INSPECTOR, Device
-from scripts.benchmarks.faulty_network import BadNetwork, Fate
+from scripts.benchmarks.day_traffic import ASSIGN, INSPECTOR, MeasuredDevice
+from scripts.benchmarks.faulty_network import BadNetwork, NetworkFault
 from scripts.benchmarks.offline_week.confirmed_parts import Confirmed
-from scripts.benchmarks.offline_week.plan import Darkroom, Plan
-from scripts.benchmarks.offline_week.server import County, Product, Stuck
+from scripts.benchmarks.offline_week.plan import WeekPhotos, WeekPlan
+from scripts.benchmarks.offline_week.server import County, Product, StuckError
 from scripts.benchmarks.phone_processes import Spawner
 
 DELIVERY_SECONDS = 3600.0
@@ -30,7 +30,16 @@ PASS_SECONDS = 300
 LATE_SECONDS = 0.4
 KILLED = -9
 THROUGH, LATER, SIGN_IN = 0, 3, 4
-BAD = (Fate.LOSE, Fate.HALVE, Fate.LOSE_REPLY, Fate.TWICE, Fate.CUT_REPLY, Fate.LATE, Fate.ECHO, Fate.FAIL)
+BAD = (
+    NetworkFault.LOSE,
+    NetworkFault.HALVE,
+    NetworkFault.LOSE_REPLY,
+    NetworkFault.TWICE,
+    NetworkFault.CUT_REPLY,
+    NetworkFault.LATE,
+    NetworkFault.ECHO,
+    NetworkFault.FAIL,
+)
 BADNESS = 0.16
 """Share of requests that something happens to."""
 HOLE, HOLES = 6, 0.004
@@ -38,7 +47,7 @@ HOLE, HOLES = 6, 0.004
 
 
 @dataclass
-class Journey:
+class RunLog:
     """What happened on the way, beside what the networks have on record; seconds of each half."""
 
     taking: float = 0.0
@@ -51,38 +60,40 @@ class Journey:
     receipts: str = ""
 
 
-class Weather:
+class FaultPlan:
     """Fates by chance; at given counts of photos the phone is killed, or something of the server."""
 
-    def __init__(self, seed: int, mishaps: dict[int, Callable[[], Fate]]) -> None:
+    def __init__(self, seed: int, mishaps: dict[int, Callable[[], NetworkFault]]) -> None:
         self._random = Random(seed)  # noqa: S311  chance that can be had again, no secret
         self._mishaps = mishaps
         self._count = 0
         self._hole = 0
 
-    def __call__(self, name: str) -> Fate:
+    def __call__(self, name: str) -> NetworkFault:
         self._count += 1
         if mishap := self._mishaps.pop(self._count, None):
             return mishap()
         if self._hole or self._random.random() < HOLES:
             self._hole = (self._hole or HOLE) - 1
-            return Fate.LOSE
-        return self._random.choice(BAD) if self._random.random() < BADNESS else Fate.PASS
+            return NetworkFault.LOSE
+        return self._random.choice(BAD) if self._random.random() < BADNESS else NetworkFault.PASS
 
 
 class Traveller:
     """One phone, its networks, and who goes about with it."""
 
-    def __init__(self, plan: Plan, product: Product, county: County, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, plan: WeekPlan, product: Product, county: County, folder: Path, say: Callable[[str], None]
+    ) -> None:
         self._plan, self._product, self._county, self._folder, self._say = plan, product, county, folder, say
         parts = urlsplit(product.addresses.s3_endpoint)
         self.server, self.objects = BadNetwork(), BadNetwork((str(parts.hostname), parts.port or 80))
         self.server.seconds = self.objects.seconds = LATE_SECONDS
         self.confirmed = Confirmed()
         self.server.hears = self.confirmed.hear
-        self.room = Darkroom(plan, folder / "photos")
+        self.room = WeekPhotos(plan, folder / "photos")
         self.room.folder.mkdir()
-        self.journey = Journey()
+        self.journey = RunLog()
         self._spawner = Spawner()
         self._log = folder / "phone.log"
 
@@ -92,7 +103,7 @@ class Traveller:
         self.objects.close()
 
     def travel(self) -> None:
-        """Raise `Stuck` where something happens that is not to."""
+        """Raise `StuckError` where something happens that is not to."""
         seconds = self._plan.token_seconds
         address = self._product.start(
             MINGCHA_S3_PUBLIC_ENDPOINT=self.objects.address, MINGCHA_ACCESS_TOKEN_SECONDS=str(seconds)
@@ -103,7 +114,7 @@ class Traveller:
         self.journey.assignments = asyncio.run(self._assign(address))
         self._do("pull")
         self.server.calm()
-        self.server.fate = self.objects.fate = lambda _: Fate.KILL
+        self.server.fate = self.objects.fate = lambda _: NetworkFault.KILL
         began = time.perf_counter()
         self._take_all()
         self.journey.taking = time.perf_counter() - began
@@ -118,7 +129,7 @@ class Traveller:
         """Windows that are to be looked at again, known to the phone before it leaves."""
         ids: list[str] = []
         async with httpx.AsyncClient(base_url=address, timeout=60) as client:
-            officer = Device(client)
+            officer = MeasuredDevice(client)
             await officer.sign_in(self._county.officer, self._product.password)
             for window in self._county.windows[: self._plan.assignments]:
                 ids.append(compose("asg", clock(), secrets.token_bytes(10)))
@@ -175,12 +186,12 @@ class Traveller:
     def _deliver(self) -> None:
         deadline = time.monotonic() + DELIVERY_SECONDS
         ends = iter([False, True, *(False for _ in range(self._plan.kills))])
-        self.objects.fate = Weather(self._plan.seed, self._mishaps())
-        self.server.fate = Weather(self._plan.seed + 1, {3: lambda: Fate.KILL_AFTER})
+        self.objects.fate = FaultPlan(self._plan.seed, self._mishaps())
+        self.server.fate = FaultPlan(self._plan.seed + 1, {3: lambda: NetworkFault.KILL_AFTER})
         code = None
         while code != THROUGH:
             if time.monotonic() > deadline:
-                raise Stuck(f"Not all was through after {DELIVERY_SECONDS:.0f} s: {self._log.read_text()[-2000:]}")
+                raise StuckError(f"Not all was through after {DELIVERY_SECONDS:.0f} s: {self._log.read_text()[-2000:]}")
             code = self._run("sync", "--for", str(PASS_SECONDS))
             self.journey.runs += 1
             if code == KILLED:
@@ -190,22 +201,22 @@ class Traveller:
             elif code == SIGN_IN:
                 self._sign_in()
             elif code not in {THROUGH, LATER}:
-                raise Stuck(f"The phone ended with {code}: {self._log.read_text()[-2000:]}")
+                raise StuckError(f"The phone ended with {code}: {self._log.read_text()[-2000:]}")
 
-    def _mishaps(self) -> dict[int, Callable[[], Fate]]:
+    def _mishaps(self) -> dict[int, Callable[[], NetworkFault]]:
         """By the number of the photo or part that is on its way: the phone dies, and in between the server's processes."""
         photos = self._plan.photos
-        found: dict[int, Callable[[], Fate]] = {}
+        found: dict[int, Callable[[], NetworkFault]] = {}
         for number in range(1, self._plan.kills + 1):
-            fate = Fate.KILL if number % 2 else Fate.KILL_AFTER
+            fate = NetworkFault.KILL if number % 2 else NetworkFault.KILL_AFTER
             found[photos * number // (self._plan.kills + 1)] = lambda fate=fate: fate  # type: ignore[misc]
         for share, module in ((0.3, "api.server.worker"), (0.55, "api.server.serve"), (0.8, "api.server.worker")):
             found[int(photos * share) + 1] = lambda module=module: self._kill(module)  # type: ignore[misc]
         return found
 
-    def _kill(self, module: str) -> Fate:
+    def _kill(self, module: str) -> NetworkFault:
         self._product.kill(module)
-        return Fate.PASS
+        return NetworkFault.PASS
 
     # The phone's commands
 
@@ -218,13 +229,13 @@ class Traveller:
                 return
             if code not in {LATER, KILLED}:
                 break
-        raise Stuck(f"The phone can't sign in: {self._log.read_text()[-2000:]}")
+        raise StuckError(f"The phone can't sign in: {self._log.read_text()[-2000:]}")
 
     def _do(self, *arguments: str, ahead: timedelta = timedelta()) -> str:
         code = self._run(*arguments, ahead=ahead)
         printed = self._log.read_text(encoding="utf-8")
         if code != 0:
-            raise Stuck(f"`phone {arguments[0]}` ended with {code}: {printed[-2000:]}")
+            raise StuckError(f"`phone {arguments[0]}` ended with {code}: {printed[-2000:]}")
         return printed
 
     def _run(self, *arguments: str, ahead: timedelta = timedelta(), kill_at: int = 0) -> int:

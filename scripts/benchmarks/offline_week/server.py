@@ -33,7 +33,7 @@ PAST = datetime(2000, 1, 1, tzinfo=UTC)
 START_SECONDS = 180.0
 
 
-class Stuck(Exception):  # noqa: N818
+class StuckError(Exception):
     """The week can't go on; the text says why."""
 
 
@@ -87,7 +87,7 @@ class Product:
         return self.within(load)
 
     def start(self, **environment: str) -> str:
-        """Its address, once it serves. Raise `Stuck`."""
+        """Its address, once it serves. Raise `StuckError`."""
         log = self.folder / "product.log"
         own = {name: value for name, value in os.environ.items() if not name.startswith("MINGCHA_")}
         given = self.addresses.environment() | {"MINGCHA_MONGO_DATABASE": self.database, "PYTHONPATH": str(ROOT)}
@@ -99,7 +99,7 @@ class Product:
         deadline = time.monotonic() + START_SECONDS
         while not (found := re.search(r"Mingcha +(http\S+)(?s:.*)Ctrl-C\n", log.read_text())):
             if self._process.poll() is not None or time.monotonic() > deadline:
-                raise Stuck(f"The product does not serve:\n{log.read_text()[-2000:]}")
+                raise StuckError(f"The product does not serve:\n{log.read_text()[-2000:]}")
             time.sleep(0.05)
         return found[1]
 
