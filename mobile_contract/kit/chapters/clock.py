@@ -7,7 +7,7 @@ from mobile_contract.kit.clauses import clause
 from mobile_contract.kit.results import hold
 
 
-@clause("K1", "A phone that says its clock is told how far that is ahead of the server's.")
+@clause("K1", "A phone that says its clock learns how far it is ahead of the server's.")
 async def skew(party: Party) -> str:
     told = []
     for ahead in (3600, -7200):
@@ -21,7 +21,7 @@ async def skew(party: Party) -> str:
     return f"Clocks 3600 s ahead and 7200 s behind were told {' and '.join(told)}."
 
 
-@clause("K2", "A phone that says its last running number is told which numbers up to it the server lacks.")
+@clause("K2", "A phone that says its last running number learns which numbers up to it the server lacks.")
 async def gaps(party: Party) -> str:
     person = await party.user.again()
     await person.submit(*(draft(deviceSequence=number) for number in (1, 2, 5)))

@@ -66,8 +66,8 @@ async def conflicts(party: Party) -> str:
 
 @clause(
     "O3",
-    "Each item settles on its own. One that is wrong, or can't even be read, holds up no other, in a document of its own as"
-    " in `Sync`.",
+    "Each item settles on its own. A wrong or unreadable item holds up no other, in a document of its own as in"
+    " `Sync`.",
 )
 async def poison(party: Party) -> str:
     for name in ("SubmitObservations", "Sync"):
@@ -104,7 +104,7 @@ async def order(party: Party) -> str:
     return "6 results in the order of 6 drafts."
 
 
-@clause("O5", "What is accepted is there: its author reads it back at once, and all that was sent of it.")
+@clause("O5", "An accepted item is there: its author reads it back at once, with all that was sent of it.")
 async def read_back(party: Party) -> str:
     medium = {"id": new_id("med"), "sha256": "0" * 64, "byteSize": 5, "contentType": "image/jpeg"}
     position = {"latitude": 25.5, "longitude": 114.5, "accuracyMetres": 12.5, "datum": "GCJ02"}
@@ -131,7 +131,7 @@ async def read_back(party: Party) -> str:
     return f"Read back at once, {len(pairs)} fields as they were sent."
 
 
-@clause("O6", "A refused item has changed nothing, and can be sent again, mended, under the same id.")
+@clause("O6", "A refused item has changed nothing, and can be corrected and sent again under the same id.")
 async def mended(party: Party) -> str:
     sent = draft(text="x" * 20_001)
     [refused] = await party.user.submit(sent)
@@ -145,7 +145,8 @@ async def mended(party: Party) -> str:
 
 @clause(
     "O7",
-    "A unit or point that the server does not know, or does not show, refuses nothing: the item is kept and placed later.",
+    "An item with a unit or point that the server does not know, or does not show, is not refused: it is kept and"
+    " placed later.",
 )
 async def unknown_places(party: Party) -> str:
     sent = await party.user.hand_in(unit="NO-SUCH-UNIT", monitoringPoint="NO-SUCH-POINT")

@@ -13,9 +13,9 @@ from mobile_contract.phone.ids import new_id
 
 @clause(
     "O8",
-    "What comes before what it belongs to is held, not refused: a medium that `requestUploads` was told of, and its"
-    " confirmation, before the observation; an answer before its assignment. It settles by itself, and `heldOperations` says"
-    " which answers wait.",
+    "An item that comes before the one it belongs to is held, not refused: an announced medium (`requestUploads`) and"
+    " its confirmation before the observation; an answer before its assignment. It settles by itself, and"
+    " `heldOperations` lists the answers that wait.",
     "officer",
 )
 async def held(party: Party) -> str:
@@ -59,7 +59,7 @@ async def _answer_first(party: Party) -> None:
 
 @clause(
     "O11",
-    "Edits of the same field made on two devices end the same whatever arrives first, and the loser is kept: `lostEdits`"
+    "Edits of the same field on two devices end the same in any order of arrival, and the loser is kept: `lostEdits`"
     " shows it, and an edit that names it restores it. Edits of different fields merge.",
     "officer",
 )

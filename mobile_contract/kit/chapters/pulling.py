@@ -14,7 +14,8 @@ MAX_ONE_BY_ONE = 300
 
 @clause(
     "C1",
-    "Asked without a cursor, `changes` brings everything of the viewer's that it covers; asked again with the cursor, nothing.",
+    "Without a cursor, `changes` brings everything of the viewer's that it covers; with the cursor of that answer, it"
+    " brings nothing.",
 )
 async def everything(party: Party) -> str:
     user = party.user
@@ -69,10 +70,7 @@ async def pages(party: Party) -> str:
     return f"Pages of 1, 2, 7 and 100 brought the same {len(sizes[100])} records."
 
 
-@clause(
-    "C3",
-    "A record that has changed comes, as it is now, within seconds of the change; one that has not does not.",
-)
+@clause("C3", "A changed record comes, as it is now, within seconds of the change; an unchanged record does not come.")
 async def changed(party: Party) -> str:
     user, medium = party.user, photo()
     still = (await user.hand_in())["id"]
@@ -97,7 +95,7 @@ async def changed(party: Party) -> str:
     return "An observation came again once its photo was READY; another, unchanged, did not."
 
 
-@clause("C4", "A record that is the viewer's no longer comes without content, once.", "officer")
+@clause("C4", "A record that is no longer the viewer's comes without content, once.", "officer")
 async def tombstones(party: Party) -> str:
     user = party.user
     given = await give(party)
@@ -125,7 +123,7 @@ async def tombstones(party: Party) -> str:
 
 @clause(
     "C5",
-    "A cursor that can't be gone on from says `CURSOR_EXPIRED`, and a pull without it brings everything.",
+    "A cursor that the server can't go on from gets `CURSOR_EXPIRED`, and a pull without it brings everything.",
 )
 async def expired(party: Party) -> str:
     cursor = await party.quiet(party.user)
@@ -140,7 +138,7 @@ async def expired(party: Party) -> str:
     return "Three cursors that are none were CURSOR_EXPIRED, and a pull without one brought everything."
 
 
-@clause("C6", "A cursor is its owner's: in the hands of another person it is none.", "other")
+@clause("C6", "A cursor works for its owner only.", "other")
 async def owned(party: Party) -> str:
     cursor = await party.quiet(party.user)
     answer = await party.given("other").send("Changes", {"since": cursor})
@@ -148,7 +146,7 @@ async def owned(party: Party) -> str:
     return "Another person's cursor was CURSOR_EXPIRED."
 
 
-@clause("C7", "A pull without news is small, whatever the phone keeps.")
+@clause("C7", "A pull without news is small, however much the phone keeps.")
 async def small(party: Party) -> str:
     cursor = await party.quiet(party.user)
     size = await _bytes(party.user, cursor)

@@ -24,7 +24,7 @@ NAMES = ("AssignmentChanged", "CaseChanged")
 
 @clause(
     "P1",
-    "`assignmentChanged` and `caseChanged` over `graphql-transport-ws` tell of a change within seconds.",
+    "`assignmentChanged` and `caseChanged` over `graphql-transport-ws` report a change within seconds.",
     "officer",
 )
 async def sockets(party: Party) -> str:

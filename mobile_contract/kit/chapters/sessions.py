@@ -12,8 +12,8 @@ from mobile_contract.phone.users.remote_wipe import proof_of
 
 @clause(
     "S1",
-    "A sign-in gives an access token and a refresh token; a wrong password says `BAD_CREDENTIALS`, and no more for a name that"
-    " exists than for one that does not.",
+    "A sign-in gives an access token and a refresh token; a wrong password gets `BAD_CREDENTIALS`, and the answer is"
+    " the same for a name that exists and a name that does not.",
 )
 async def signing_in(party: Party) -> str:
     person = await party.user.again()
@@ -46,10 +46,7 @@ async def renewing(party: Party) -> str:
     return "The same token renewed twice, both answers read, and one of them renewed again."
 
 
-@clause(
-    "S3",
-    "A token that has run out, or a session that has ended, says `SIGN_IN_AGAIN`, never that an item is wrong.",
-)
+@clause("S3", "An expired token, or a session that has ended, gets `SIGN_IN_AGAIN`, and the answer blames no item.")
 async def ending(party: Party) -> str:
     person = await party.user.again()
     access = person.access
@@ -69,8 +66,8 @@ async def ending(party: Party) -> str:
 
 @clause(
     "S6",
-    "A device that is to erase what it keeps of a person is told `DEVICE_WIPED` when it renews that session, with a `proof`"
-    " that is made with its `deviceSecret`; a device that was only signed out is not.",
+    "If a device must erase what it keeps of a person, renewing that session is refused with `DEVICE_WIPED` and a"
+    " `proof` that is made with its `deviceSecret`; a device that was only signed out gets another code.",
 )
 async def wiping(party: Party) -> str:
     lost, left, other = [await party.user.again() for _ in range(3)]
@@ -91,7 +88,7 @@ async def wiping(party: Party) -> str:
     return "Of three devices one was wiped and told so with its proof; one was signed out, one goes on."
 
 
-@clause("L1", "Every answer tells the level that is served (`Mingcha-Level`).")
+@clause("L1", "Every answer carries the server's level (`Mingcha-Level`).")
 async def level_told(party: Party) -> str:
     answers = [
         await party.user.send("MyReports", {"first": 1}),
@@ -104,7 +101,7 @@ async def level_told(party: Party) -> str:
     return f"Three answers, refusals among them, told level {answers[0].response.headers['Mingcha-Level']}."
 
 
-@clause("L2", "A phone of a level that has ended is refused with `LEVEL_TOO_OLD`, and told since when.")
+@clause("L2", "A phone of a level that has ended is refused with `LEVEL_TOO_OLD`, and the refusal says since when.")
 async def too_old(party: Party) -> str:
     answer = await party.user.send("MyReports", {"first": 1}, level=0)
     hold(answer.code == "LEVEL_TOO_OLD", "MyReports at level 0", "LEVEL_TOO_OLD", answer.body)
@@ -116,8 +113,8 @@ async def too_old(party: Party) -> str:
 
 @clause(
     "L3",
-    "Whatever its level, what it has in its outbox is taken: `signIn`, `refreshSession`, `submitObservations`,"
-    " `submitRatings`, `answerAssignments`, `editAssignmentNotes`, `requestUploads`, `confirmMedia`.",
+    "A phone of any level can empty its outbox: `signIn`, `refreshSession`, `submitObservations`, `submitRatings`,"
+    " `answerAssignments`, `editAssignmentNotes`, `requestUploads`, `confirmMedia`.",
 )
 async def outbox_taken(party: Party) -> str:
     medium = {"id": new_id("med"), "sha256": "0" * 64, "byteSize": 5, "contentType": "image/jpeg"}

@@ -168,8 +168,8 @@ async def places(party: Party) -> str:
 
 @clause(
     "U4",
-    "Parts that the store has are told (`hasArrived`) with their places and sizes, after any break; a phone never sends such a"
-    " part again.",
+    "After any break the server says which parts the store has (`hasArrived`), with their places and sizes; a phone"
+    " never sends such a part again.",
 )
 async def parts(party: Party) -> str:
     medium = photo(LARGE)
@@ -200,7 +200,8 @@ async def parts(party: Party) -> str:
 
 @clause(
     "U5",
-    "Progress is what is true: `EXPECTED` until the bytes are confirmed, `UPLOADED` until they are verified, `READY` only then.",
+    "The state is true: `EXPECTED` until the bytes are confirmed, `UPLOADED` until they are verified, `READY` only"
+    " then.",
 )
 async def progress(party: Party) -> str:
     right, wrong = photo(), photo()
@@ -218,7 +219,7 @@ async def progress(party: Party) -> str:
     return "EXPECTED after the PUT, UPLOADED after confirming, READY when verified; what was never put stays EXPECTED."
 
 
-@clause("U6", "A slot that has run out is renewed by asking.")
+@clause("U6", "A phone renews an expired slot by asking again.")
 async def renewed(party: Party) -> str:
     medium = photo()
     await announce(party.user, medium)
@@ -237,8 +238,8 @@ async def renewed(party: Party) -> str:
 
 @clause(
     "U7",
-    "Confirming without the bytes says `NOT_ARRIVED`, and changes nothing; confirming what nobody announced says `NOT_FOUND`:"
-    " without an announcement there is no slot, and so no bytes.",
+    "Confirming without the bytes gets `NOT_ARRIVED` and changes nothing; confirming a medium that nobody announced"
+    " gets `NOT_FOUND`: without an announcement there is no slot, and so no bytes.",
 )
 async def not_arrived(party: Party) -> str:
     medium = photo()
@@ -256,9 +257,9 @@ async def not_arrived(party: Party) -> str:
 
 @clause(
     "U10",
-    "What the server has confirmed of a person is not asked of that person again: another medium with the same digest and"
-    " size has arrived once `requestUploads` is asked for it, and is verified like any other. To others the bytes are as if"
-    " they were not there.",
+    "A person need not send confirmed bytes again: another medium with the same digest and size has arrived once"
+    " `requestUploads` is asked for it, and is verified like any other. To other people the bytes are as if they were"
+    " not there.",
     "other",
 )
 async def twins(party: Party) -> str:

@@ -19,7 +19,8 @@ LATEST = "query Latest { observations(first: 50) { edges { node { id } } } }"
 
 @clause(
     "V1",
-    "What is not the viewer's does not exist: asked for by id, it answers exactly as an id that was never given.",
+    "A record that is not the viewer's does not exist: asked for by id, it answers exactly as an id that was never"
+    " given.",
     "other",
 )
 async def absent(party: Party) -> str:

@@ -19,8 +19,8 @@ FIELDS = ("code", "message", "messageZh", "nextStep")
 
 @clause(
     "W1",
-    "Requests are POSTed as JSON and answered as `application/graphql-response+json`; what was executed is HTTP 200, what"
-    " could not be is 4xx without `data`.",
+    "Requests are POSTed as JSON and answered as `application/graphql-response+json`; an executed request is HTTP"
+    " 200, a request that could not be executed is 4xx without `data`.",
 )
 async def http(party: Party) -> str:
     good = await party.user.send("MyReports", {"first": 1})
@@ -57,7 +57,8 @@ async def documents(party: Party) -> str:
 
 @clause(
     "W3",
-    "Bodies may be sent with `Content-Encoding: gzip` or `zstd`, and answers come so where `Accept-Encoding` asks for it.",
+    "Requests can come with `Content-Encoding: gzip` or `zstd`, and answers come compressed if `Accept-Encoding` asks"
+    " for it.",
 )
 async def codings(party: Party) -> str:
     for coding, coded in (("gzip", gzip.compress), ("zstd", zstd)):
@@ -77,11 +78,7 @@ async def codings(party: Party) -> str:
     return "Both codings were read, and written where asked for."
 
 
-@clause(
-    "W4",
-    "A body that unpacks to more than a request may have is refused by code, and so is one that does not unpack; nothing is"
-    " done.",
-)
+@clause("W4", "A body that unpacks beyond the size limit, or does not unpack, is refused by code, and nothing is done.")
 async def bombs(party: Party) -> str:
     sent = draft()
     body, spaces = _submission(sent), 64 * 2**20
@@ -118,8 +115,8 @@ async def keep_alive(party: Party) -> str:
 
 @clause(
     "W6",
-    "Whatever is refused says `code`, `message`, `messageZh` and `nextStep`; a fault of the server says a code and a number to"
-    " quote, and nothing else.",
+    "Every refusal has `code`, `message`, `messageZh` and `nextStep`; a fault of the server has a code and a number"
+    " to quote, and nothing else.",
 )
 async def refusals(party: Party) -> str:
     wrong = {"userName": "nobody", "password": "wrong", "deviceId": new_id("dev"), "deviceName": "kit"}
