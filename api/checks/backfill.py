@@ -33,7 +33,7 @@ class CheckBackfill:
     async def sweep(self) -> int:
         """Go once through all that is left; how many observations and media are due for a check by it.
 
-        Raises `StoreFault` or `DecoderUnavailable` where a part of the service is down.
+        Raises `StoreError` or `DecoderUnavailable` where a part of the service is down.
         """
         count = 0
         while batch := await self.store.checks.ask_for_unasked(self.now(), BATCH):

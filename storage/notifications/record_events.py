@@ -76,7 +76,7 @@ class RecordEventLog(Protocol):
     """What those who hear of changes need of a store."""
 
     def reading(self, after: str | None) -> AbstractAsyncContextManager[EventReader]:
-        """A reader of what comes after a position, or after now. The block raises `HistoryLost` where that is no more."""
+        """A reader of what comes after a position, or after now. The block raises `HistoryLostError` where that is no more."""
 
     async def write_heartbeat(self) -> None:
         """Write something: where nothing is written, the history's end does not show for up to ten seconds."""

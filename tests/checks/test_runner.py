@@ -256,7 +256,7 @@ async def test_what_finds_its_place_is_checked_again(world: World, work: CheckRu
     assert await codes_of(world, id) == ["FAR_FROM_UNIT"]
 
 
-async def test_a_check_that_the_database_fails_is_tried_again(world: World, work: CheckWork, system: Mongo) -> None:
+async def test_a_check_that_the_database_fails_is_tried_again(world: World, work: CheckRunner, system: Mongo) -> None:
     """Pictures are looked for side by side: what goes wrong in one of those searches is no bug of ours."""
     sent = medium()
     await world.observe(media=[sent])
@@ -269,8 +269,8 @@ async def test_a_check_that_the_database_fails_is_tried_again(world: World, work
             assert await work.do_one()
     finally:
         await system.command("configureFailPoint", "failCommand", mode="off")
-    assert logged == [{"event": "work failed", "log_level": "warning", "work": "check", "reason": "StoreFault"}]
-    assert await CheckWork(world.store, lambda: clock() + LEASE * 2).do_all() == 2, "of the observation and its photo"
+    assert logged == [{"event": "work failed", "log_level": "warning", "work": "check", "reason": "StoreError"}]
+    assert await CheckRunner(world.store, lambda: clock() + LEASE * 2).do_all() == 2, "of the observation and its photo"
 
 
 async def test_two_workers_raise_a_flag_once(world: World) -> None:
