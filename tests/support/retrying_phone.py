@@ -225,7 +225,7 @@ class RetryingPhone:
         for error in answer.get("errors", ()):
             _refuse(error["extensions"])
         [root] = answer["data"].values()
-        if root.get("__typename") == "SubmissionRefusedError":
+        if root.get("__typename") == "Refused":
             _refuse(root)
         return dict(root)
 

@@ -145,7 +145,7 @@ def _root(body: dict[str, Any], response: httpx.Response) -> dict[str, Any]:
         raise _read(error.get("extensions", {}) | {"message": error.get("message")}, response)
     if isinstance(root, list):
         return {"listed": root}
-    if not isinstance(root, dict) or root.get("__typename") == "ServerRefusedError":
+    if not isinstance(root, dict) or root.get("__typename") == "Refused":
         raise _read(root if isinstance(root, dict) else {}, response)
     return root
 

@@ -25,7 +25,7 @@ class PullResult:
         """
         begun_anew = False
         while True:
-            if answer["__typename"] == "ServerRefusedError":
+            if answer["__typename"] == "Refused":
                 refusal = ServerRefusedError.read(answer)
                 if refusal.code != EXPIRED or begun_anew:
                     raise refusal
@@ -46,5 +46,5 @@ class PullResult:
         try:
             reply = await self._account.ask("Changes", {"since": since, "first": PAGE})
         except ServerRefusedError as refusal:
-            return {"__typename": "ServerRefusedError"} | refusal.as_json()
+            return {"__typename": "Refused"} | refusal.as_json()
         return reply.value

@@ -112,7 +112,7 @@ class Meeting:
     ) -> Iterator[tuple[set[str], dict[str, Slot]]]:
         """Ids of what the meeting settled; what it refused as a whole is left for documents of their own."""
         for root, payload in reply.before.items():
-            if payload is None or payload["__typename"] == "ServerRefusedError":
+            if payload is None or payload["__typename"] == "Refused":
                 continue
             if root == "submitObservations":
                 yield {each.id for each in batch}, self._submission.settle(batch, payload, reply)
