@@ -101,10 +101,15 @@ def _start(folder: Path, log: Path) -> None:
     )
 
 
-@pytest.fixture(params=["motor", "pymongo"])
-def driver(request: pytest.FixtureRequest) -> str:
-    """Both drivers in turn; a module whose subject isn't the driver overrides it with one."""
-    return str(request.param)
+@pytest.fixture
+def driver() -> str:
+    """Name of the MongoDB driver: the default one, and both in turn under `both_drivers`."""
+    return "motor"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "driver" in metafunc.fixturenames and metafunc.definition.get_closest_marker("both_drivers"):
+        metafunc.parametrize("driver", ["motor", "pymongo"])
 
 
 @pytest.fixture(scope="session")

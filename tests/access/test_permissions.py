@@ -22,6 +22,8 @@ from schema.access.viewers import Clearance, Role
 from schema.core.refusals import Refusal
 from tests.support.world import SCHEMA, World, draft, new_id
 
+pytestmark = pytest.mark.both_drivers
+
 SDL: GraphQLSchema = build_schema(printed(SCHEMA))
 PEOPLE = {
     Role.INSPECTOR: "inspector",

@@ -20,12 +20,6 @@ from tests.support.phone_sessions import PASSWORD, REFRESH, SIGN_IN, Phone, with
 from tests.support.world import World, new_id
 
 
-@pytest.fixture(params=["motor"])
-def driver(request: pytest.FixtureRequest) -> str:
-    """What the drivers do is covered by the tests of storage."""
-    return str(request.param)
-
-
 @pytest.fixture
 async def house(world: World) -> World:
     return await with_passwords(world)

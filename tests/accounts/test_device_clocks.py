@@ -8,6 +8,8 @@ import pytest
 from tests.support.phone_sessions import Phone, with_passwords
 from tests.support.world import SUBMIT, World, draft, medium, new_id
 
+pytestmark = pytest.mark.both_drivers
+
 READINGS = """
 query Readings($device: ID, $observation: ID, $first: Int, $after: String) {
   clockReadings(deviceId: $device, observationId: $observation, first: $first, after: $after) {

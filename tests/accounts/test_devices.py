@@ -22,11 +22,6 @@ WIPE = f"mutation M($input: WipeDevicesInput!) {{ wipeDevices(input: $input) \
 
 
 @pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
-@pytest.fixture
 async def house(world: World) -> World:
     return await with_passwords(world)
 

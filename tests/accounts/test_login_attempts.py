@@ -12,6 +12,8 @@ from storage.accounts.login_attempts import INDEXES, Attempts
 from storage.mongodb.client import Mongo
 from tests.support.world import new_id
 
+pytestmark = pytest.mark.both_drivers
+
 NOW = clock()
 """Of the real day: the index that removes what has expired goes by the database's clock."""
 SECRET = b"server"

@@ -19,6 +19,8 @@ from storage.embedded.engines import Addresses
 from storage.mongodb.client import Mongo
 from tests.support.world import new_id
 
+pytestmark = pytest.mark.both_drivers
+
 START = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 GRACE, LIFE = timedelta(seconds=120), timedelta(days=60)
 SECRET = b"server"

@@ -14,12 +14,6 @@ from tests.support.phone_sessions import PASSWORD, SIGN_IN, SIGN_OUT, Phone, is_
 from tests.support.world import LIGHT, SCHEMA, World, new_id
 
 
-@pytest.fixture(params=["motor"])
-def driver(request: pytest.FixtureRequest) -> str:
-    """What the drivers do is covered by the tests of storage."""
-    return str(request.param)
-
-
 @pytest.fixture
 async def house(world: World) -> World:
     return await with_passwords(world)

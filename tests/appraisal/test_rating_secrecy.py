@@ -3,8 +3,6 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
-import pytest
-
 from schema.organisation.monitoring_points import MonitoringPoint
 from storage.appraisal.ratings import counting
 from storage.embedded.engines import Addresses
@@ -27,11 +25,6 @@ from tests.support.rating_drafts import (
     score_of,
 )
 from tests.support.world import REFUSED, World, new_id
-
-
-@pytest.fixture
-def driver() -> str:
-    return "motor"
 
 
 async def test_the_window_is_the_nearest_offices_as_it_was_when_the_month_ended(world: World) -> None:

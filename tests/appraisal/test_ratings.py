@@ -33,11 +33,6 @@ from tests.support.rating_drafts import (
 from tests.support.world import SCHEMA, World, new_id
 
 
-@pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
 async def test_all_fields_come_back_to_whoever_rated(world: World) -> None:
     sent = rating(reason="办事快，态度好")
     [result] = await hand_in(world, sent)

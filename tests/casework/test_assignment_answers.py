@@ -33,11 +33,6 @@ HELD = "{ heldOperations { id operation heldSince heldUntil waitsFor refusal { c
 COLLECTIONS = ("assignment_answers", "assignments", "cases", "set_aside")
 
 
-@pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
 def accept(of: str, **fields: Any) -> dict[str, Any]:
     return {
         "id": new_id("ans"),

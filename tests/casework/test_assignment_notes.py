@@ -32,11 +32,6 @@ BEGAN = datetime(2026, 11, 20, 9, tzinfo=UTC)
 DEVICES = ("phone", "other phone", "tablet")
 
 
-@pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
 def edit(of: str, value: str | None = "先去大厅", **fields: Any) -> dict[str, Any]:
     return {
         "id": new_id("evt"),

@@ -8,6 +8,8 @@ import pytest
 from tests.casework.test_cases import investigated, move
 from tests.support.world import ACCEPT, ASSIGN, CASE, FINISH, HAND_ON, WITHDRAW, World, new_id
 
+pytestmark = pytest.mark.both_drivers
+
 ASSIGNMENTS = """
 query Mine($filter: AssignmentFilter) {
   assignments(filter: $filter) { edges { node { id state assignee { id } case { id } } } }

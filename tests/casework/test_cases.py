@@ -10,6 +10,8 @@ from schema.casework.cases import MOVES, CaseState
 from storage.mongodb.client import Mongo
 from tests.support.world import ACCEPT, ASSIGN, CASE, CASE_FIELDS, OPEN, REFUSED, World, new_id
 
+pytestmark = pytest.mark.both_drivers
+
 LINKING = f"""
 ($input: LinkObservationsInput!) {{
   %s(input: $input) {{ ... on CasePayload {{ case {{ {CASE_FIELDS} }} }} {REFUSED} }}

@@ -32,11 +32,6 @@ NODE = "query One($id: ID!) { node(id: $id) { id ... on CatalogueEntry { name } 
 
 
 @pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
-@pytest.fixture
 def loading(world: World, tmp_path: Path) -> Office:
     """The small world, and a folder of files to import into it."""
     return Office(world.store, tmp_path)

@@ -25,11 +25,6 @@ OLD = {"$unset": {"check_due_at": "", "check_round": "", "is_likeness_taken": ""
 
 
 @pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
-@pytest.fixture
 async def decoder() -> AsyncIterator[Decoder]:
     async with Decoder() as decoder:
         yield decoder

@@ -23,11 +23,6 @@ mutation Review($input: ReviewFlagInput!) {{
 
 
 @pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
-@pytest.fixture
 def work(world: World) -> CheckRunner:
     return CheckRunner(world.store, clock)
 

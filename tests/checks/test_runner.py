@@ -29,11 +29,6 @@ OF_OBSERVATION = f"query One($id: ID!) {{ observation(id: $id) {{ flags {{ {FLAG
 
 
 @pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
-@pytest.fixture
 def work(world: World) -> CheckRunner:
     return CheckRunner(world.store, clock)
 

@@ -40,11 +40,6 @@ FIGURES = st.integers(-(2**63), 2**63 - 1)
 
 
 @pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
-@pytest.fixture
 async def index(mongo: Mongo) -> Likenesses:
     await ensure_indexes(mongo)
     return Likenesses(mongo)

@@ -24,11 +24,6 @@ query Applying($unit: ID!, $at: DateTime) {{
 }}"""
 
 
-@pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
 def threshold(path: str, value: float | None, valid_from: datetime, set_at: datetime = AT) -> Threshold:
     return Threshold(
         id=new_id("thr"),

@@ -49,11 +49,6 @@ COMMANDS = {"aws", "cd", "curl", "eval", "export", "git", "mkdir", "mongodump", 
 FACTORS = {"": 1, "KiB": 1024, "MiB": 1024**2, "s": 1, "days": 1}
 
 
-@pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
 def in_(*languages: str) -> list[Any]:
     found = [block for block in BLOCKS if block.language in languages]
     return [pytest.param(block, id=f"{block.path}:{block.line}") for block in found]

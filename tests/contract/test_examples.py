@@ -23,11 +23,6 @@ CASES = [pytest.param(name, example, id=f"{name} {example['name']}") for name, e
 ASSIGNMENT = "asg_01a2008d-7400-7000-8000-000000000001"
 
 
-@pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
 def refusals(value: Any) -> Iterator[dict[str, Any]]:
     """Everything in an answer that has a code and a next step."""
     if isinstance(value, dict):

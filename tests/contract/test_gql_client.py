@@ -21,11 +21,6 @@ from tests.support.subscription_clients import SECONDS, Signed, serving, signed_
 from tests.support.world import ASSIGN, WITHDRAW, World, draft, new_id
 
 
-@pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
 @asynccontextmanager
 async def session(address: str, token: str | None = None) -> AsyncIterator[AsyncClientSession]:
     headers = {"Mingcha-Level": str(Levels.read().current)} | ({"Authorization": f"Bearer {token}"} if token else {})

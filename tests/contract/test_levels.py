@@ -157,6 +157,7 @@ def test_a_level_is_a_whole_number(header: str | None, level: Any) -> None:
 LEVELS = Levels(5, 4, {3: LATER, 2: date(2026, 1, 31)})
 
 
+@pytest.mark.both_drivers
 async def test_a_phone_that_is_too_old_still_empties_its_outbox(world: World) -> None:
     assert outdated(LEVELS, None, DAY) is None
     for works in (3, 4, 5, 6):
@@ -181,6 +182,7 @@ async def test_a_phone_that_is_too_old_still_empties_its_outbox(world: World) ->
     assert done.data == {"submitObservations": {"results": [{"outcome": "ACCEPTED"}]}}
 
 
+@pytest.mark.both_drivers
 async def test_every_answer_tells_the_level_and_a_phone_its_end(
     kept: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

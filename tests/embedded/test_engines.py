@@ -168,6 +168,7 @@ async def test_engines_answer_on_loopback_and_to_their_keys_only(engines: Addres
     stranger.close()
 
 
+@pytest.mark.both_drivers
 async def test_both_drivers_and_the_store_work(mongo: Mongo, store: object) -> None:
     await mongo.collection("kept").insert_one({"_id": "a"})
     assert await mongo.collection("kept").find({}) == [{"_id": "a"}]

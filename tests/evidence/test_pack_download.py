@@ -31,11 +31,6 @@ mutation($input: ReviseObservationInput!) {
 }"""
 
 
-@pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
 def manifest_of(pack: bytes) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(files_of(pack)["manifest.json"])
     return found

@@ -14,11 +14,6 @@ from tests.support.packs import PHOTO, files_of, observed, packed, verified
 from tests.support.world import World
 
 
-@pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
 def manifest_of(pack: bytes) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(files_of(pack)["manifest.json"])
     return found

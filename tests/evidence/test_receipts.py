@@ -12,6 +12,8 @@ from scripts.receipts import checked
 from scripts.stored_zip import BadZipError
 from tests.support.world import World, draft
 
+pytestmark = pytest.mark.both_drivers
+
 ROOT = Path(__file__).parents[2]
 SUBMIT = """
 mutation Submit($input: SubmitObservationsInput!) {

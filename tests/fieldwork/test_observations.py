@@ -12,6 +12,8 @@ from schema.geography import datums
 from schema.organisation.units import Unit, UnitLevel, path_below
 from tests.support.world import ASSIGN, SUBMIT, World, draft, medium, new_id
 
+pytestmark = pytest.mark.both_drivers
+
 ONE = """
 query One($id: ID!) {
   observation(id: $id) {

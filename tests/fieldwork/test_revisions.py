@@ -3,8 +3,12 @@
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.fieldwork.test_observations import ONE
 from tests.support.world import REFUSED, World, draft, medium, new_id
+
+pytestmark = pytest.mark.both_drivers
 
 REVISE = f"""
 mutation Revise($input: ReviseObservationInput!) {{

@@ -9,11 +9,6 @@ from schema.fieldwork.drafts import record
 from tests.support.world import World, draft
 
 
-@pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
 async def test_a_draft_that_trips_our_code_takes_no_other_along(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     really = record
     drafts = [draft(), draft(), draft()]

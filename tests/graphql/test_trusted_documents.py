@@ -106,6 +106,7 @@ async def test_what_names_no_document_rightly_is_refused_before_anything_runs(bo
         assert small.ran == []
 
 
+@pytest.mark.both_drivers
 async def test_the_product_in_its_strict_profile_executes_the_contract_and_nothing_else(
     kept: Store, tmp_path: Any
 ) -> None:

@@ -33,11 +33,6 @@ from tests.support.world import World, new_id
 
 
 @pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
-@pytest.fixture
 async def small(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """The small schema behind all middleware, and routes for every kind of answer."""
     (tmp_path / "page.css").write_text("a { color: red }\n" * 100)

@@ -20,11 +20,6 @@ from tests.support.world import World
 ENGLISH = ["code", "name", "level", "parent", "former codes", "former names", "latitude", "longitude", "datum"]
 
 
-@pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
 async def test_templates_load_in_order_and_a_second_time_change_nothing(office: Office) -> None:
     for noun in Noun:
         path = office.folder / f"{noun}.csv"

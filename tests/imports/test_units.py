@@ -2,14 +2,7 @@
 
 from typing import Any
 
-import pytest
-
 from tests.support.import_office import HEADER, UNITS, Office, check_tree, counts
-
-
-@pytest.fixture
-def driver() -> str:
-    return "motor"
 
 
 async def test_columns_that_a_file_lacks_leave_their_values(office: Office) -> None:

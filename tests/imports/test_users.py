@@ -4,20 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from api.accounts.passwords import Passwords
 from api.imports.runner import Noun
 from schema.access.viewers import Clearance, Role
 from schema.accounts.users import Device, User
 from tests.support.import_office import HEADER, NOW, UNITS, Office, counts
 from tests.support.world import World, new_id
-
-
-@pytest.fixture
-def driver() -> str:
-    return "motor"
-
 
 PEOPLE = ["用户名", "姓名", "角色", "管辖范围", "所属机构", "特别授权", "初始密码"]
 POINTS = ["编号", "企业名称", "产业", "所属地区代码", "地址", "纬度", "经度", "坐标系", "监测员"]

@@ -21,6 +21,8 @@ from storage.store import Store
 from tests.support.command_counter import Commands
 from tests.support.world import ACCEPT, ASSIGN, World, draft, medium, new_id
 
+pytestmark = pytest.mark.both_drivers
+
 GRAPH = """
 query CaseGraph($id: ID!) {
   case(id: $id) {

@@ -21,11 +21,6 @@ NODE = "query($id: ID!) { node(id: $id) { id } }"
 
 
 @pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
-@pytest.fixture
 async def work(world: World, tmp_path: Path) -> AsyncIterator[MediaVerifier]:
     async with Decoder() as decoder:
         yield MediaVerifier(world.store, decoder, tmp_path, clock)

@@ -20,11 +20,6 @@ WISHES = Wishes(origins=(WEB,), abort_after_days=30, versioning=False)
 
 
 @pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
-@pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(timeout=30) as client:
         yield client

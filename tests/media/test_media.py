@@ -19,6 +19,8 @@ from scripts.demo.scenes import draw_scene
 from storage.formats.sandbox import Decoder
 from tests.support.world import REFUSED, World, draft, medium
 
+pytestmark = pytest.mark.both_drivers
+
 JPEG = draw_scene(1, 640, 480, ["0900"])
 REQUEST = f"""
 mutation Request($input: RequestUploadsInput!) {{

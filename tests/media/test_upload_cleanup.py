@@ -29,11 +29,6 @@ BODY = bytes(range(256)) * (9 * MIB // 256)
 
 
 @pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
-@pytest.fixture
 async def http() -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(timeout=30) as client:
         yield client

@@ -20,6 +20,8 @@ from storage.s3.client import ObjectStore
 from tests.media.test_media import CONFIRM, JPEG, REQUEST, announce, confirm, renewed, the_media, upload
 from tests.support.world import REFUSED, World, medium, new_id
 
+pytestmark = pytest.mark.both_drivers
+
 ABORT = f"""
 mutation Abort($input: AbortUploadsInput!) {{
   abortUploads(input: $input) {{

@@ -20,6 +20,8 @@ from storage.store import Store
 from tests.media.test_media import JPEG, announce, confirm, the_media, upload
 from tests.support.world import World
 
+pytestmark = pytest.mark.both_drivers
+
 
 class Gate(Decoder):
     """A decoder that takes as long as the test wants."""

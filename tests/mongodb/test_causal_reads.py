@@ -11,11 +11,6 @@ from tests.support.pulling import Puller, followed, settled
 from tests.support.world import World
 
 
-@pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
 class Reads(CommandListener):
     """The commands that read, as they went to the server."""
 

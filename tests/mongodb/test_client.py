@@ -22,6 +22,8 @@ from storage.indexes import ensure_indexes
 from storage.mongodb.client import Mongo, translated
 from storage.mongodb.errors import DuplicateError, StoreError
 
+pytestmark = pytest.mark.both_drivers
+
 
 def reported(kind: type[OperationFailure], code: int, name: str) -> OperationFailure:
     return kind("a sentence with 13800138000 in it", code, {"code": code, "codeName": name, "errmsg": "13800138000"})

@@ -8,6 +8,8 @@ from pymongo.errors import OperationFailure
 from schema.core.refusals import Refusal, RefusalCode
 from storage.mongodb.client import Mongo, Session
 
+pytestmark = pytest.mark.both_drivers
+
 
 def failing_once(session: Session, label: str, *, committed: bool) -> None:
     """Let the next commit report a fault that bears `label`, before or after it has been made for real."""

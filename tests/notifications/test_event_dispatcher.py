@@ -16,11 +16,6 @@ from storage.notifications.record_events import Batch, EventKind, EventReader, N
 from tests.support.world import World
 
 
-@pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
 class Breaking:
     """The real log, with its history lost on demand; `asked` are the positions that were read from."""
 

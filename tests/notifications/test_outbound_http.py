@@ -20,11 +20,6 @@ from tests.support.http_receiver import Receiver, receiving
 
 
 @pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
-@pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
     async with receiving() as made:
         yield made

@@ -30,11 +30,6 @@ FCM, APNS = "fcm:token_1", "ab" * 32
 
 
 @pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
-@pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
     async with receiving() as made:
         yield made

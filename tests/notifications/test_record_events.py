@@ -10,6 +10,8 @@ from storage.mongodb.errors import HistoryLostError
 from storage.notifications.record_events import Batch, EventKind, Notices, RecordEvent
 from tests.support.world import ACCEPT, ASSIGN, WITHDRAW, World, new_id
 
+pytestmark = pytest.mark.both_drivers
+
 
 async def read(log: Notices, after: str | None, until: str) -> list[RecordEvent]:
     """Everything after a position, up to the change of the record `until`."""

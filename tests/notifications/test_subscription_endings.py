@@ -15,11 +15,6 @@ from tests.support.subscription_clients import CASES, Process, linked, listening
 from tests.support.world import World
 
 
-@pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
 async def test_a_slow_reader_is_told_to_pull_and_nobody_waits_for_it(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,11 +15,6 @@ from tests.support.subscription_clients import ASSIGNMENTS, CASES, Process, link
 from tests.support.world import ACCEPT, ASSIGN, WITHDRAW, World, new_id
 
 
-@pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
 async def give(
     world: World, to: str = "supervisor", case_id: str | None = None, by: str = "officer"
 ) -> tuple[str, str]:

@@ -37,11 +37,6 @@ query D($id: ID!, $first: Int = 20) {
 
 
 @pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
-@pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
     async with receiving() as made:
         yield made

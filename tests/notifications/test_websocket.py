@@ -29,11 +29,6 @@ DEEP = (
 )
 
 
-@pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
 async def test_who_breaks_the_protocol_is_told_which_rule(world: World) -> None:
     signed = await signed_in(world, "officer")
     init = {"type": "connection_init", "payload": {"authorization": signed.header}}

@@ -28,11 +28,6 @@ APP.command()(load)
 COMMAND = typer.main.get_command(APP)
 
 
-@pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
 @pytest.mark.parametrize(
     ("latitude", "longitude", "metres"),
     [

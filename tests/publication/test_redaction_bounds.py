@@ -10,11 +10,6 @@ from tests.support.redactions import BOX, corrected, one, ready_photo, requested
 from tests.support.world import World, draft, medium, new_id
 
 
-@pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
 async def test_a_box_without_area_or_beyond_the_picture_is_refused(world: World, tmp_path: Path) -> None:
     _, photo = await ready_photo(world)
     id = await requested(world, photo)

@@ -4,18 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from schema.publication.redactions import RedactionState
 from tests.support.redactions import approved, awaiting, of_medium, one, ready_photo, requested, take
 from tests.support.world import World, new_id
 
 EVERYBODY = ("inspector", "supervisor", "officer", "clerk", "city_officer", "neighbour", "monitor", "liaison", "admin")
-
-
-@pytest.fixture
-def driver() -> str:
-    return "motor"
 
 
 async def test_who_had_the_original_and_the_copy_is_logged(world: World, tmp_path: Path) -> None:

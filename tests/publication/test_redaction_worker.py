@@ -40,11 +40,6 @@ from tests.support.redactions import (
 from tests.support.world import World, new_id
 
 
-@pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
 async def proposed(world: World, folder: Path, body: bytes = COUNTER) -> str:
     _, photo = await ready_photo(world, body)
     id = await requested(world, photo)

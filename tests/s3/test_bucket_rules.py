@@ -28,11 +28,6 @@ WISHES = Wishes(origins=("https://web.example.org",), abort_after_days=30, versi
 FEATURES = ["versioning", "objectLock", "lifecycle", "cors", "firstWriteWins"]
 
 
-@pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
 def by_feature(found: list[BucketFinding]) -> dict[str, BucketFinding]:
     assert [each.feature for each in found] == FEATURES
     return {each.feature: each for each in found}

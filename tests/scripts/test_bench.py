@@ -11,11 +11,6 @@ from storage.mongodb.client import Mongo
 from storage.store import Store
 
 
-@pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
 async def test_all_planted_hashes_are_found_and_copies_are_counted(
     mongo: Mongo, capsys: pytest.CaptureFixture[str]
 ) -> None:

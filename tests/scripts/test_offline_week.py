@@ -5,7 +5,6 @@ import secrets
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
 from typer.testing import CliRunner
 
 from scripts.benchmarks.faulty_network import NetworkFault, Request
@@ -94,11 +93,6 @@ def test_what_the_phone_is_told_of_parts_is_heard_wherever_it_stands() -> None:
         }
     }
     assert sorted(told(answer)) == [(MEDIUM, 1), ("med_a", WHOLE)]
-
-
-@pytest.fixture
-def driver() -> str:
-    return "pymongo"
 
 
 async def test_the_count_sees_what_is_lost_doubled_or_other(world: World) -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import httpx
+import pytest
 
 from api.server.bucket_setup import BucketSetup
 from api.server.health import PartDownError, Probe, Readiness, database, free_space, object_store, signing_key
@@ -111,6 +112,7 @@ async def test_many_who_ask_are_one_question() -> None:
     assert asked == 1
 
 
+@pytest.mark.both_drivers
 async def test_the_real_engines(mongo: Mongo, store: ObjectStore, tmp_path: Path) -> None:
     probes = [
         database(mongo.command),

@@ -4,7 +4,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 import anyio
-import pytest
 
 from api.checks.jobs import JOBS
 from api.checks.runner import CheckRunner
@@ -13,11 +12,6 @@ from api.server import worker
 from api.telemetry.metrics import Metrics
 from tests.checks.test_runner import FAR, codes_of, flags_of
 from tests.support.world import SUBMIT, World, draft
-
-
-@pytest.fixture
-def driver() -> str:
-    return "motor"
 
 
 async def test_a_record_that_trips_our_code_holds_up_no_other(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Fixtures of the golden tests: the stored documents don't depend on the driver, so that one suffices."""
+"""Fixtures of the golden tests."""
 
 import pytest
 
@@ -6,11 +6,6 @@ from storage.mongodb.client import Mongo
 from storage.s3.client import ObjectStore
 from storage.store import Store
 from tests.stored.golden_documents import Goldens
-
-
-@pytest.fixture
-def driver() -> str:
-    return "pymongo"
 
 
 @pytest.fixture

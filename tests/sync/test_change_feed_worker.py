@@ -19,11 +19,6 @@ from tests.support.pulling import Puller, followed, point_of, settled
 from tests.support.world import World, new_id
 
 
-@pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
 async def test_where_something_is_written_all_the_time_a_batch_comes_to_its_end_all_the_same(world: World) -> None:
     async def write() -> None:
         while True:

@@ -11,6 +11,8 @@ from tests.casework.test_assignments import offered
 from tests.support.pulling import Puller, followed, point_of
 from tests.support.world import WITHDRAW, World
 
+pytestmark = pytest.mark.both_drivers
+
 
 class ChangeStorm:
     """Random writes of everybody, drawn from a seed."""

@@ -18,11 +18,6 @@ from tests.support.world import ACCEPT, WITHDRAW, World, medium, new_id
 
 
 @pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
-@pytest.fixture
 async def following(world: World) -> AsyncIterator[None]:
     async with followed(world.store):
         yield

@@ -30,11 +30,6 @@ def gap(first: int, last: int) -> dict[str, Any]:
     return {"__typename": "SequenceGap", "first": first, "last": last}
 
 
-@pytest.fixture
-def driver() -> str:
-    return "motor"
-
-
 async def test_one_document_hands_in_confirms_and_pulls(world: World) -> None:
     photo = medium()
     earlier, sent = await world.observe("inspector", media=[photo]), draft(deviceSequence=2)

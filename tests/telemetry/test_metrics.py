@@ -106,6 +106,7 @@ def test_work_is_counted_done_and_failed() -> None:
     assert found["mingcha_work_seconds_count", "verify"] == 2
 
 
+@pytest.mark.both_drivers
 async def test_the_driver_tells_of_its_commands(engines: object, driver: str, mongo: Mongo) -> None:
     metrics = Metrics()
     watched = Mongo(engines.mongo_url, "test_metrics", driver=driver, listeners=[metrics.listener()])  # type: ignore[attr-defined]
