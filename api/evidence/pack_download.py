@@ -64,8 +64,8 @@ class PackEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         if request.method != "GET":
-            fault = errors.fault("Packs are fetched by GET.")
-            await responses.request_error([fault], status=405, headers={"Allow": "GET"})(scope, receive, send)
+            fault = errors.caller_error("Packs are fetched by GET.")
+            await responses.error_response([fault], status=405, headers={"Allow": "GET"})(scope, receive, send)
             return
         now = clock()
         with ExitStack() as held:
@@ -142,7 +142,7 @@ def _accesses(context: Context, content: PackContent, *, identities: bool) -> Se
 
 async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
     status = {RefusalCode.NOT_FOUND: 404, RefusalCode.LIMIT_EXCEEDED: 413}.get(refusal.code)
-    await responses.request_error([errors.refused(refusal)], media=responses.GRAPHQL_JSON, status=status)(
+    await responses.error_response([errors.refusal_error(refusal)], media_type=responses.GRAPHQL_JSON, status=status)(
         scope, receive, send
     )
 

@@ -37,7 +37,7 @@ C = TypeVar("C", bound=HoldsUnreadable)
 
 
 class Schema(strawberry.Schema):
-    """A schema that leaves its errors to `errors.formatted`: Strawberry's own log line would hold callers' values."""
+    """A schema that leaves its errors to `errors.format_errors`: Strawberry's own log line would hold callers' values."""
 
     def process_errors(self, errors: list[Any], execution_context: Any = None) -> None:
         """Log nothing here."""
@@ -76,31 +76,31 @@ class GraphQLEndpoint(Generic[C]):
         accept = request.headers.get("accept")
         if request.method == "GET" and self.page is not None and responses.prefers_html(accept):
             return await self.page(request)
-        media = responses.negotiated(accept)
+        media_type = responses.negotiate_media_type(accept)
         try:
-            payload = await self._read(request, media)
+            payload = await self._read(request, media_type)
             saved = self._fitted(payload) if payload.unfit else None
             context = await self.context_of(request)
             result = await self._execute(payload, saved, context, request.method)
         except MalformedRequestError as error:
             headers = {"Allow": error.allow} if error.allow else None
-            return responses.request_error(
-                [errors.fault(str(error))], media=media, status=error.status, headers=headers
+            return responses.error_response(
+                [errors.caller_error(str(error))], media_type=media_type, status=error.status, headers=headers
             )
         except CannotGetOperationTypeError as error:
             reason = f"The document has no operation named {error.operation_name!r}."
-            return responses.request_error([errors.fault(reason)], media=media)
+            return responses.error_response([errors.caller_error(reason)], media_type=media_type)
         except Refusal as refusal:
-            return responses.request_error([errors.refused(refusal)], media=media)
+            return responses.error_response([errors.refusal_error(refusal)], media_type=media_type)
         except Exception as error:  # noqa: BLE001  masked and logged: a caller gets a number to quote
-            return responses.request_error([errors.masked(error)], media=media)
-        return self._print(result, media)
+            return responses.error_response([errors.mask_error(error)], media_type=media_type)
+        return self._print(result, media_type)
 
-    async def _read(self, request: Request, media: str | None) -> Payload:
+    async def _read(self, request: Request, media_type: str | None) -> Payload:
         """Raise `MalformedRequestError` for what is no GraphQL request, `Refusal` for one that is too large."""
         if request.method not in {"GET", "POST"}:
             raise MalformedRequestError("Send queries by GET or POST, mutations by POST.", 405, allow="GET, POST")
-        if media is None:
+        if media_type is None:
             raise MalformedRequestError(f"Answers come as {responses.GRAPHQL_JSON} or {responses.JSON}.", 406)
         if request.method == "GET":
             return self.documents.resolved(requests.from_query_string(request.query_params))
@@ -145,19 +145,19 @@ class GraphQLEndpoint(Generic[C]):
             allowed_operation_types=allowed,
         )
 
-    def _print(self, result: ExecutionResult, media: str | None) -> Response:
+    def _print(self, result: ExecutionResult, media_type: str | None) -> Response:
         if not result.errors:
-            return self._printed({"data": result.data}, media)
-        shown = errors.formatted(result.errors, flat=self.flat)
+            return self._printed({"data": result.data}, media_type)
+        shown = errors.format_errors(result.errors, flat=self.flat)
         if isinstance(result, PreExecutionError) or _is_coercion_failure(result):
-            return responses.request_error(shown, media=media)
-        return self._printed({"data": result.data, "errors": shown}, media)
+            return responses.error_response(shown, media_type=media_type)
+        return self._printed({"data": result.data, "errors": shown}, media_type)
 
-    def _printed(self, body: dict[str, Any], media: str | None) -> Response:
+    def _printed(self, body: dict[str, Any], media_type: str | None) -> Response:
         try:
-            return responses.answer(body, media=media)
+            return responses.json_response(body, media_type=media_type)
         except TypeError as error:  # a scalar that is no JSON: half of a surrogate pair, an integer above 64 bits
-            return responses.request_error([errors.masked(error)], media=media)
+            return responses.error_response([errors.mask_error(error)], media_type=media_type)
 
 
 def _is_coercion_failure(result: ExecutionResult) -> bool:

@@ -21,4 +21,4 @@ async def isolated(work: Callable[[], Awaitable[T]]) -> T:
 
 def internal(error: BaseException) -> Refusal:
     """Log it, and say no more of it than the number to quote."""
-    return Refusal(RefusalCode.INTERNAL, str(errors.masked(error)["message"]))
+    return Refusal(RefusalCode.INTERNAL, str(errors.mask_error(error)["message"]))

@@ -1,1 +1,1 @@
-"""Handle HTTP itself: errors, encodings, admission control and contract levels."""
+"""Handle HTTP itself: errors, encodings, limits, compression and contract levels."""

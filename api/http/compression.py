@@ -1,7 +1,4 @@
-"""Compressed requests and answers, as middleware: what a caller can read, and nothing that is compressed already.
-
-How a coding is read and written is left to `codings`; bodies come whole, and within the limit, from `admission`.
-"""
+"""Decompress requests and compress answers, as middleware."""
 
 from collections.abc import Awaitable, Callable
 
@@ -9,26 +6,27 @@ import anyio.to_thread
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.http.admission_control import refuse, replayed, too_large
+from api.http.body_limit import body_too_large, replay_body
 from api.http.content_encodings import (
     ALIASES,
-    CODINGS,
+    ENCODINGS,
     BadContentEncodingError,
     ContentTooLargeError,
-    chosen,
-    decoded,
-    encoded,
+    compress,
+    decompress,
+    negotiate_encoding,
 )
+from api.http.refusal_response import send_refusal
 from api.telemetry import tracing
 from schema.core.refusals import Refusal, RefusalCode
 
 MIN_BYTES = 500
-"""Of an answer; a smaller one fits a packet either way."""
+"""A smaller answer fits into one packet anyway."""
 MAX_BYTES = 8 * 1024 * 1024
-"""Of an answer; a larger one would be held too long to be worth it."""
-ASIDE_BYTES = 128 * 1024
-"""Above these a thread compresses, so that others' requests don't wait for it."""
-COMPRESSED = frozenset(
+"""A larger answer would be held back too long."""
+MIN_THREAD_BYTES = 128 * 1024
+"""Larger answers are compressed in a thread, so that other requests don't wait."""
+COMPRESSIBLE_TYPES = frozenset(
     {
         "application/graphql-response+json",
         "application/javascript",
@@ -40,15 +38,15 @@ COMPRESSED = frozenset(
         "text/plain",
     }
 )
-"""Texts. Pictures and packs are compressed in themselves; streams of events must not wait for one another."""
-ACCEPTED = ", ".join(CODINGS)
+"""Text only. Pictures and packs are compressed already; events of a stream must not wait for one another."""
+ACCEPTED = ", ".join(ENCODINGS)
 
 
-class CompressedRequests:
-    """Hand the application the body that a Content-Encoding hides, of `limit` bytes at most.
+class RequestDecompressionMiddleware:
+    """Give the application the decompressed body of a request that has a Content-Encoding.
 
-    415 for a coding that is not read here, or several on top of one another; 413 for what becomes too large, 400 for
-    what can't be read to its end.
+    Answer 415 for an unknown encoding or several at once, 413 above `limit` bytes, 400 for a malformed body. The body
+    must arrive in one message: `BodyLimitMiddleware` stands outside.
     """
 
     def __init__(self, app: ASGIApp, *, limit: int) -> None:
@@ -56,41 +54,41 @@ class CompressedRequests:
         self.limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        named = Headers(scope=scope).getlist("content-encoding") if scope["type"] == "http" else []
-        if not named:
+        encodings = Headers(scope=scope).getlist("content-encoding") if scope["type"] == "http" else []
+        if not encodings:
             await self.app(scope, receive, send)
             return
-        coding = ",".join(named).strip().lower() or "identity"
-        coding = ALIASES.get(coding, coding)
-        if coding not in {*CODINGS, "identity"}:
-            refusal = Refusal(RefusalCode.BAD_INPUT, f"Bodies come plain or in one of: {ACCEPTED}.")
-            await refuse(refusal, 415, scope, receive, send, {"Accept-Encoding": ACCEPTED})
+        encoding = ",".join(encodings).strip().lower() or "identity"
+        encoding = ALIASES.get(encoding, encoding)
+        if encoding not in {*ENCODINGS, "identity"}:
+            refusal = Refusal(RefusalCode.BAD_INPUT, f"Send the body plain, or in one of: {ACCEPTED}.")
+            await send_refusal(refusal, 415, scope, receive, send, {"Accept-Encoding": ACCEPTED})
             return
         message = await receive()
         if message["type"] != "http.request":
-            return  # the caller went away
+            return  # the caller disconnected
         body: bytes = message.get("body", b"")
         try:
-            if body and coding != "identity":
-                body = decoded(body, coding, self.limit)
+            if body and encoding != "identity":
+                body = decompress(body, encoding, self.limit)
         except ContentTooLargeError:
-            await refuse(too_large(self.limit), 413, scope, receive, send)
+            await send_refusal(body_too_large(self.limit), 413, scope, receive, send)
         except BadContentEncodingError:
-            refusal = Refusal(RefusalCode.BAD_INPUT, f"The body is no whole {coding}.")
-            await refuse(refusal, 400, scope, receive, send)
+            refusal = Refusal(RefusalCode.BAD_INPUT, f"The body is not valid {encoding}, or breaks off.")
+            await send_refusal(refusal, 400, scope, receive, send)
         else:
-            # In place: whoever stands further out reads the route from the same scope.
-            kept = [pair for pair in scope["headers"] if pair[0] not in {b"content-encoding", b"content-length"}]
-            scope["headers"] = [*kept, (b"content-length", str(len(body)).encode())]
-            await self.app(scope, replayed(body, receive), send)
+            # Change the scope in place: outer middleware reads the route from the same scope.
+            headers = [pair for pair in scope["headers"] if pair[0] not in {b"content-encoding", b"content-length"}]
+            scope["headers"] = [*headers, (b"content-length", str(len(body)).encode())]
+            await self.app(scope, replay_body(body, receive), send)
 
 
-class CompressedAnswers:
-    """Send texts in the coding that the caller prefers, and say that it decided.
+class ResponseCompressionMiddleware:
+    """Send text in the encoding that the caller prefers.
 
-    An answer that was marked as secret (`Trace.is_secret`: it holds tokens) stays as it is: the length of a compressed
-    text tells how much of it repeats, and callers choose a part of it. Elsewhere nobody can play that game, for a
-    stranger's page can't make a browser send somebody's token.
+    An answer with tokens (`Trace.is_secret`) is not compressed. The length of compressed text tells how much of it
+    repeats, and the caller chooses a part of it (the BREACH attack). Other answers are safe: a foreign page can't
+    make a browser send a bearer token.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -100,53 +98,53 @@ class CompressedAnswers:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        wanted = chosen(",".join(Headers(scope=scope).getlist("accept-encoding")))
-        await self.app(scope, receive, _Answer(send, None if scope["method"] == "HEAD" else wanted).send)
+        encoding = negotiate_encoding(",".join(Headers(scope=scope).getlist("accept-encoding")))
+        await self.app(scope, receive, _Response(send, None if scope["method"] == "HEAD" else encoding).send)
 
 
-class _Answer:
-    """Holds the beginning back until the body has come, where it may be compressed; passes all else through."""
+class _Response:
+    """A response whose headers wait for the body, if the body can be compressed; others pass through."""
 
-    def __init__(self, send: Send, coding: str | None) -> None:
+    def __init__(self, send: Send, encoding: str | None) -> None:
         self._send: Callable[[Message], Awaitable[None]] = send
-        self._coding = coding
+        self._encoding = encoding
         self._start: Message | None = None
         self._body = bytearray()
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            if headers.get("content-type", "").partition(";")[0].strip().lower() in COMPRESSED:
+            if headers.get("content-type", "").partition(";")[0].strip().lower() in COMPRESSIBLE_TYPES:
                 headers.add_vary_header("Accept-Encoding")
-                if self._coding and _fits(message["status"], headers):
+                if self._encoding and _is_worth_compressing(message["status"], headers):
                     self._start = message
                     return
         elif self._start is not None and message["type"] == "http.response.body":
             self._body += message.get("body", b"")
             if not message.get("more_body", False):
-                await self._finish(self._start, self._coding or "")
+                await self._finish(self._start, self._encoding or "")
             return
         await self._send(message)
 
-    async def _finish(self, start: Message, coding: str) -> None:
+    async def _finish(self, start: Message, encoding: str) -> None:
         body = bytes(self._body)
         if not tracing.current().is_secret:
-            made = await anyio.to_thread.run_sync(encoded, body, coding) if len(body) > ASIDE_BYTES else None
-            made = made or encoded(body, coding)
-            if len(made) < len(body):
-                body = made
+            in_thread = len(body) > MIN_THREAD_BYTES
+            compressed = await anyio.to_thread.run_sync(compress, body, encoding) if in_thread else None
+            compressed = compressed or compress(body, encoding)
+            if len(compressed) < len(body):
+                body = compressed
                 headers = MutableHeaders(scope=start)
-                headers["Content-Encoding"] = coding
+                headers["Content-Encoding"] = encoding
                 headers["Content-Length"] = str(len(body))
                 if headers.get("etag", "W/").startswith('"'):
-                    # Equal in what it says, no longer in every byte.
+                    # The content is the same, its bytes are not: the tag must be a weak one.
                     headers["ETag"] = f"W/{headers['etag']}"
         await self._send(start)
         await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def _fits(status: int, headers: Headers) -> bool:
-    """Whether the body is whole, plain, and of a size that is worth it."""
+def _is_worth_compressing(status: int, headers: Headers) -> bool:
     if status in {204, 206, 304} or "content-encoding" in headers:
         return False
     if "no-transform" in headers.get("cache-control", ""):

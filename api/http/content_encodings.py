@@ -1,7 +1,4 @@
-"""Content codings: which one an answer is sent in, and bodies read and written in gzip and zstd, in bounded memory.
-
-Which requests and answers that concerns is left to `compression`.
-"""
+"""Compress and decompress bodies in gzip and zstd, in bounded memory, and choose the encoding of an answer."""
 
 import zlib
 from functools import lru_cache
@@ -9,33 +6,34 @@ from typing import Protocol
 
 import zstandard
 
-from api.http.responses import qualities
+from api.http.responses import parse_accept
 
-CODINGS = ("zstd", "gzip")
+ENCODINGS = ("zstd", "gzip")
 """In the order of preference: zstd is smaller and takes a fraction of the time."""
 ALIASES = {"x-gzip": "gzip"}
 MAX_FRAMES = 64
-"""Frames of zstd, or members of gzip, in one body; phones that keep lines apart send a few, a flood of empty ones is none."""
+"""Frames of zstd, or members of gzip, in one body. Phones that flush per line send a few; a flood of empty frames is
+an attack."""
 WINDOW_BYTES = 8 * 1024 * 1024
-"""The largest that RFC 9659 lets a sender of zstd use."""
-SIP = 32
-"""Bytes that zstd is given at a time. It gives back all that comes of them, and the shortest block, of 4 bytes, makes
-128 KiB: so no more than about 1 MiB is there beyond the limit."""
-GZIP = 16 + zlib.MAX_WBITS
+"""The largest window that RFC 9659 lets a zstd sender use."""
+INPUT_BYTES = 32
+"""zstd gets so many bytes at a time, because it returns all that they expand to. The shortest block has 4 bytes and
+expands to 128 KiB, so memory exceeds the limit by about 1 MiB at most."""
+GZIP_WBITS = 16 + zlib.MAX_WBITS
 GZIP_LEVEL = 5
 ZSTD_LEVEL = 5
 
 
 class ContentTooLargeError(Exception):
-    """More comes out of a body than is taken."""
+    """A body expands to more bytes than the limit."""
 
 
 class BadContentEncodingError(Exception):
-    """A body is not, or not wholly, what its coding says."""
+    """A body is not in the encoding that it claims, or breaks off."""
 
 
-class _Reading(Protocol):
-    """One frame or member under way, as both libraries have it."""
+class _Decompressor(Protocol):
+    """What zlib's and zstandard's decompression objects have in common."""
 
     @property
     def eof(self) -> bool: ...
@@ -44,65 +42,64 @@ class _Reading(Protocol):
 
 
 @lru_cache(maxsize=256)
-def chosen(accept: str | None) -> str | None:
-    """The coding that an Accept-Encoding header asks for most; None for none at all.
+def negotiate_encoding(accept_encoding: str | None) -> str | None:
+    """Return the encoding that an Accept-Encoding header prefers, or None for a plain answer.
 
-    Whoever refuses every coding, also the plain one, gets the plain one: RFC 9110 leaves that to the server.
+    A caller that refuses every encoding, even the plain one, gets the plain one: RFC 9110 lets the server decide.
     """
-    if not accept:
+    if not accept_encoding:
         return None
-    asked = {ALIASES.get(name, name): quality for name, quality in qualities(accept)}
-    others = asked.get("*", 0.0)
-    best = max(CODINGS, key=lambda name: asked.get(name, others))  # the first of equals
-    quality = asked.get(best, others)
-    return best if quality > 0 and quality >= asked.get("identity", 0.0) else None
+    qualities = {ALIASES.get(name, name): quality for name, quality in parse_accept(accept_encoding)}
+    others = qualities.get("*", 0.0)
+    best = max(ENCODINGS, key=lambda name: qualities.get(name, others))  # the first of equals
+    quality = qualities.get(best, others)
+    return best if quality > 0 and quality >= qualities.get("identity", 0.0) else None
 
 
-def encoded(body: bytes, coding: str) -> bytes:
-    """The body in one of `CODINGS`."""
-    if coding == "zstd":
+def compress(body: bytes, encoding: str) -> bytes:
+    if encoding == "zstd":
         return zstandard.ZstdCompressor(level=ZSTD_LEVEL).compress(body)
-    return zlib.compress(body, GZIP_LEVEL, wbits=GZIP)
+    return zlib.compress(body, GZIP_LEVEL, wbits=GZIP_WBITS)
 
 
-def decoded(body: bytes, coding: str, limit: int) -> bytes:
-    """What a body in one of `CODINGS` holds. Raise `ContentTooLargeError` above `limit` bytes,
-    `BadContentEncodingError` for what is no such body.
+def decompress(body: bytes, encoding: str, limit: int) -> bytes:
+    """Decompress a body in one of `ENCODINGS`.
 
-    How many times larger it becomes is of no matter: reading ends where the limit is passed.
+    Raise `ContentTooLargeError` above `limit` bytes, `BadContentEncodingError` if the body is malformed. The
+    compression ratio does not matter: reading stops at the limit.
     """
-    made = bytearray()
+    content = bytearray()
     try:
         for _ in range(MAX_FRAMES):
-            rest = (_frame if coding == "zstd" else _member)(body, made, limit)
+            rest = (_read_zstd_frame if encoding == "zstd" else _read_gzip_member)(body, content, limit)
             if not rest:
-                return bytes(made)
+                return bytes(content)
             body = rest
     except (zlib.error, zstandard.ZstdError) as error:
         raise BadContentEncodingError from error
     raise BadContentEncodingError
 
 
-def _member(body: bytes, made: bytearray, limit: int) -> bytes:
-    """Read one member of gzip onto `made`; returns what follows it."""
-    reading = zlib.decompressobj(GZIP)
-    made += reading.decompress(body, limit - len(made) + 1)
-    return _ended(reading, made, limit)
+def _read_gzip_member(body: bytes, content: bytearray, limit: int) -> bytes:
+    """Append one member to `content`; return the bytes that follow it."""
+    decompressor = zlib.decompressobj(GZIP_WBITS)
+    content += decompressor.decompress(body, limit - len(content) + 1)
+    return _unused_data(decompressor, content, limit)
 
 
-def _frame(body: bytes, made: bytearray, limit: int) -> bytes:
-    """Read one frame of zstd onto `made`; returns what follows it."""
-    reading = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES).decompressobj(write_size=16 * 1024)
-    for start in range(0, len(body), SIP):
-        made += reading.decompress(body[start : start + SIP])
-        if reading.eof or len(made) > limit:
-            return _ended(reading, made, limit) + body[start + SIP :]
-    return _ended(reading, made, limit)
+def _read_zstd_frame(body: bytes, content: bytearray, limit: int) -> bytes:
+    """Append one frame to `content`; return the bytes that follow it."""
+    decompressor = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES).decompressobj(write_size=16 * 1024)
+    for start in range(0, len(body), INPUT_BYTES):
+        content += decompressor.decompress(body[start : start + INPUT_BYTES])
+        if decompressor.eof or len(content) > limit:
+            return _unused_data(decompressor, content, limit) + body[start + INPUT_BYTES :]
+    return _unused_data(decompressor, content, limit)
 
 
-def _ended(reading: _Reading, made: bytearray, limit: int) -> bytes:
-    if len(made) > limit:
+def _unused_data(decompressor: _Decompressor, content: bytearray, limit: int) -> bytes:
+    if len(content) > limit:
         raise ContentTooLargeError
-    if not reading.eof:
+    if not decompressor.eof:
         raise BadContentEncodingError
-    return reading.unused_data
+    return decompressor.unused_data

@@ -1,8 +1,4 @@
-"""Levels of phones: which contract a phone was built for, and how long it may still do everything.
-
-What the levels are, and when they end, is the contract's (`mobile_contract/levels.py`); what remains open to phones that
-are too old, the table of permits'.
-"""
+"""Check the contract level that a phone was built for, and tell phones when their level ends."""
 
 from datetime import UTC, date, datetime, time
 from email.utils import format_datetime
@@ -17,8 +13,8 @@ HEADER, SUNSET = "Mingcha-Level", "Sunset"
 _MAX_LENGTH = 9
 
 
-def level_of(header: str | None) -> int | None:
-    """The level that a phone names; others than phones need name none. Raise `Refusal(BAD_INPUT)`."""
+def parse_level(header: str | None) -> int | None:
+    """Return the level that a phone names; other clients need not name one. Raise `Refusal(BAD_INPUT)`."""
     if header is None:
         return None
     if not (header.isascii() and header.isdigit() and len(header) <= _MAX_LENGTH):
@@ -26,8 +22,8 @@ def level_of(header: str | None) -> int | None:
     return int(header)
 
 
-def outdated(levels: Levels, level: int | None, today: date) -> Refusal | None:
-    """Why a phone of that level may do no more than empty its outbox; None for one that works."""
+def outdated_refusal(levels: Levels, level: int | None, today: date) -> Refusal | None:
+    """Return why a phone of this level can only empty its outbox, or None for a level that works."""
     if level is None or levels.works(level, today):
         return None
     until = levels.until.get(level)
@@ -39,8 +35,8 @@ def outdated(levels: Levels, level: int | None, today: date) -> Refusal | None:
     )
 
 
-class LevelHeaders:
-    """Tell every phone the level that is served, and one whose own comes to its end, when that is."""
+class LevelHeadersMiddleware:
+    """Add the level that is served to every answer, and the last day of the phone's own level if it ends."""
 
     def __init__(self, app: ASGIApp, levels: Levels) -> None:
         self.app = app
@@ -50,20 +46,20 @@ class LevelHeaders:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        named = Headers(scope=scope).get(HEADER)
+        level = Headers(scope=scope).get(HEADER)
 
-        async def told(message: Message) -> None:
+        async def send_with_level(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers[HEADER] = str(self.levels.current)
-                if end := sunset(self.levels, named):
-                    headers[SUNSET] = end
+                if sunset := sunset_header(self.levels, level):
+                    headers[SUNSET] = sunset
             await send(message)
 
-        await self.app(scope, receive, told)
+        await self.app(scope, receive, send_with_level)
 
 
-def sunset(levels: Levels, named: str | None) -> str | None:
-    """The end of the last day of a level that comes to its end, as the header of RFC 8594 says it."""
-    until = next((day for level, day in levels.until.items() if str(level) == named), None)
+def sunset_header(levels: Levels, level: str | None) -> str | None:
+    """Return the end of a level's last day in the format of RFC 8594, or None for a level that goes on."""
+    until = next((day for number, day in levels.until.items() if str(number) == level), None)
     return format_datetime(datetime.combine(until, time(23, 59, 59), UTC), usegmt=True) if until else None

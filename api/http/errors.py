@@ -1,7 +1,4 @@
-"""Errors as callers see them: refusals with code and next step, caller faults labelled, everything else masked.
-
-The catalogue of refusals is `schema.core.refusals`; statuses and media types are left to `answers`.
-"""
+"""Show errors to callers: a refusal has a code and a next step, a caller's mistake is named, everything else is masked."""
 
 import re
 from collections.abc import Sequence
@@ -15,17 +12,17 @@ from api.telemetry.tracing import BAD_USER_INPUT, INTERNAL
 from schema.core.refusals import CATALOGUE, NextStep, Refusal, RefusalCode
 
 MAX_ERRORS = 20
-"""An answer never carries more errors than this: a flood of them is the caller's to mend one by one."""
+"""An answer never carries more errors: a caller with a flood of them corrects them step by step."""
 MAX_MESSAGE_LENGTH = 500
-FLAT = "This document does not fit the schema."
+FLAT_MESSAGE = "This document does not fit the schema."
 
-_FOUND = re.compile(r",? [Ff]ound: .*|(cannot represent [^:]*value): .*|(found (?:Block)?String) .*", re.DOTALL)
+_QUOTED_VALUE = re.compile(r",? [Ff]ound: .*|(cannot represent [^:]*value): .*|(found (?:Block)?String) .*", re.DOTALL)
 
 log = structlog.get_logger(__name__)
 
 
 def extensions_of(refusal: Refusal) -> dict[str, Any]:
-    """Return what a GraphQL error carries of a refusal: `code`, `nextStep`, `messageZh`, `field`."""
+    """Return the `extensions` of a refusal's GraphQL error: `code`, `nextStep`, `messageZh`, `field`."""
     return {
         "code": refusal.code.value,
         "nextStep": refusal.next_step.value,
@@ -34,20 +31,20 @@ def extensions_of(refusal: Refusal) -> dict[str, Any]:
     }
 
 
-def refused(refusal: Refusal) -> dict[str, Any]:
-    """Return the GraphQL error of a request that was refused before execution, and note its code."""
+def refusal_error(refusal: Refusal) -> dict[str, Any]:
+    """Return a refusal as a GraphQL error, and add its code to the trace."""
     tracing.current().codes.append(refusal.code.value)
     return {"message": refusal.message, "extensions": extensions_of(refusal)}
 
 
-def fault(message: str) -> dict[str, Any]:
-    """Return the GraphQL error of a request that is malformed by the caller's fault, and note its code."""
+def caller_error(message: str) -> dict[str, Any]:
+    """Return the GraphQL error of a malformed request, and add its code to the trace."""
     tracing.current().codes.append(BAD_USER_INPUT)
-    return {"message": message[:MAX_MESSAGE_LENGTH], "extensions": _fault_extensions()}
+    return {"message": message[:MAX_MESSAGE_LENGTH], "extensions": _caller_error_extensions()}
 
 
-def masked(error: BaseException, *, field: str | None = None) -> dict[str, Any]:
-    """Log an unexpected error with its traceback, and return what a caller may know of it: a number to quote."""
+def mask_error(error: BaseException, *, field: str | None = None) -> dict[str, Any]:
+    """Log an unexpected error with its traceback; return a GraphQL error that shows only a number to quote."""
     trace = tracing.current()
     trace.codes.append(INTERNAL)
     log.error("fault", field=field, exc_info=error)
@@ -62,23 +59,27 @@ def masked(error: BaseException, *, field: str | None = None) -> dict[str, Any]:
     }
 
 
-def formatted(errors: Sequence[GraphQLError], *, flat: bool = False) -> list[dict[str, Any]]:
-    """Return the errors of an execution as a caller sees them, at most `MAX_ERRORS` of them.
+def format_errors(errors: Sequence[GraphQLError], *, flat: bool = False) -> list[dict[str, Any]]:
+    """Return the errors of an execution as a caller sees them, at most `MAX_ERRORS`.
 
-    `flat` withholds what a validation message tells about the schema: with introspection off, such messages (and
-    their suggestions) would let a stranger rebuild it piece by piece.
+    `flat` hides validation messages, for servers with introspection off: with the messages and their suggestions, a
+    stranger could rebuild the schema piece by piece.
     """
-    return [_formatted(error, flat=flat) for error in errors[:MAX_ERRORS]]
+    return [_format_error(error, flat=flat) for error in errors[:MAX_ERRORS]]
 
 
-def _formatted(error: GraphQLError, *, flat: bool) -> dict[str, Any]:
-    cause = _cause(error)
+def _format_error(error: GraphQLError, *, flat: bool) -> dict[str, Any]:
+    cause = _innermost_error(error)
     if isinstance(cause, Refusal):
-        shown = refused(cause)
-    elif _is_callers(error, cause):
-        shown = fault(FLAT if flat and error.path is None and not _is_coercion(error) else _plain(error, flat=flat))
+        shown = refusal_error(cause)
+    elif _is_caller_error(error, cause):
+        shown = caller_error(
+            FLAT_MESSAGE
+            if flat and error.path is None and not _is_coercion(error)
+            else _message_without_value(error, flat=flat)
+        )
     else:
-        shown = masked(cause, field=_field_name(error))
+        shown = mask_error(cause, field=_field_name(error))
     if error.locations:
         shown["locations"] = [location.formatted for location in error.locations]
     if error.path is not None:
@@ -86,19 +87,19 @@ def _formatted(error: GraphQLError, *, flat: bool) -> dict[str, Any]:
     return shown
 
 
-def _cause(error: GraphQLError) -> BaseException:
-    """The innermost error: graphql-core wraps what a resolver raised, at times more than once."""
+def _innermost_error(error: GraphQLError) -> BaseException:
+    """Return the error that a resolver raised: graphql-core wraps it, at times more than once."""
     cause: BaseException = error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
     return cause
 
 
-def _is_callers(error: GraphQLError, cause: BaseException) -> bool:
-    """Whether graphql-core itself objects to the request: the document, a variable, an argument.
+def _is_caller_error(error: GraphQLError, cause: BaseException) -> bool:
+    """Whether graphql-core objects to the request: to the document, a variable or an argument.
 
-    An error with a path arose in execution; there, only those that point at something other than the field (an
-    argument, a value) speak of the request: what points at the field is a result that does not fit its type.
+    An error with a path arose in execution. If it points at an argument or a value, the request is wrong. If it points
+    at the field, our result does not fit its type.
     """
     if not isinstance(cause, GraphQLError):
         return False
@@ -109,14 +110,14 @@ def _is_coercion(error: GraphQLError) -> bool:
     return isinstance(_node(error), VariableDefinitionNode)
 
 
-def _plain(error: GraphQLError, *, flat: bool) -> str:
-    """graphql-core's sentence without the value it found, which may be a password: answers end up in phones' logs."""
-    message = _FOUND.sub(r"\1\2.", error.message)
+def _message_without_value(error: GraphQLError, *, flat: bool) -> str:
+    """Remove the caller's value from graphql-core's message: it may be a password, and phones log answers."""
+    message = _QUOTED_VALUE.sub(r"\1\2.", error.message)
     return message.partition(" Did you mean")[0] if flat else message
 
 
 def _field_name(error: GraphQLError) -> str | None:
-    """The schema's name of the field: a path would put the caller's own words (aliases) into the log."""
+    """Return the field's name in the schema: a path would put the caller's aliases into the log."""
     node = _node(error)
     return node.name.value if isinstance(node, FieldNode) else None
 
@@ -125,7 +126,7 @@ def _node(error: GraphQLError) -> Node | None:
     return error.nodes[0] if error.nodes else None
 
 
-def _fault_extensions() -> dict[str, Any]:
+def _caller_error_extensions() -> dict[str, Any]:
     return {
         "code": BAD_USER_INPUT,
         "nextStep": NextStep.FIX_AND_RESEND.value,

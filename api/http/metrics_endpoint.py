@@ -8,7 +8,7 @@ from api.telemetry.metrics import Metrics
 
 
 class MetricsEndpoint:
-    """Answers `/metrics` to operators; to others a sentence that says how to become one."""
+    """Answer `/metrics` to operators; tell others how to authenticate."""
 
     def __init__(self, metrics: Metrics, token: str | None) -> None:
         self.metrics = metrics
@@ -16,7 +16,11 @@ class MetricsEndpoint:
 
     async def respond(self, request: Request) -> Response:
         if not is_operator(request, self.token):
-            how = "with the metrics token as a bearer" if self.token else "from this machine, or set a metrics token"
-            return PlainTextResponse(f"Ask {how}.\n", 403)
-        text, content_type = self.metrics.printed()
+            advice = (
+                "Send the metrics token as a bearer token."
+                if self.token
+                else "Ask from this machine, or set a metrics token."
+            )
+            return PlainTextResponse(f"{advice}\n", 403)
+        text, content_type = self.metrics.render()
         return Response(text, media_type=content_type, headers={"Cache-Control": "no-store"})

@@ -19,8 +19,8 @@ from api.graphql import requests
 from api.graphql.context import clock
 from api.graphql.requests import MalformedRequestError, Payload
 from api.http import responses
-from api.http.contract_level import HEADER, level_of
-from api.http.errors import fault, masked, refused
+from api.http.contract_level import HEADER, parse_level
+from api.http.errors import caller_error, mask_error, refusal_error
 from api.notifications.subscription_session import ActiveSubscription, SubscriptionRejectedError, SubscriptionService
 from api.notifications.websocket_operations import CLOSED_BY, STALL_SECONDS
 from api.telemetry import tracing
@@ -54,12 +54,12 @@ class EventStreamEndpoint:
                 return
         except MalformedRequestError as error:
             headers = {"Allow": error.allow} if error.allow else None
-            shown, status = [fault(str(error))], error.status
+            shown, status = [caller_error(str(error))], error.status
         except Refusal as refusal:
-            headers, shown, status = None, [refused(refusal)], None
+            headers, shown, status = None, [refusal_error(refusal)], None
         except SubscriptionRejectedError as rejected:
             headers, shown, status = None, rejected.shown, None
-        answer = responses.request_error(shown, media=responses.GRAPHQL_JSON, status=status, headers=headers)
+        answer = responses.error_response(shown, media_type=responses.GRAPHQL_JSON, status=status, headers=headers)
         await answer(scope, receive, send)
 
     async def _admitted(self, request: Request) -> Authenticated:
@@ -73,7 +73,7 @@ class EventStreamEndpoint:
         return await self.subscribing.begin(
             payload,
             admission,
-            level=level_of(request.headers.get(HEADER)),
+            level=parse_level(request.headers.get(HEADER)),
             # It is newer than the `since` of the document's variables, which a client sends again as they were.
             resumed_after=request.headers.get("last-event-id") or None,
         )
@@ -136,7 +136,7 @@ def _event(body: dict[str, Any], cursor: str | None) -> bytes:
     try:
         data = orjson.dumps(body)
     except TypeError as error:
-        data, cursor = orjson.dumps({"errors": [masked(error)]}), None
+        data, cursor = orjson.dumps({"errors": [mask_error(error)]}), None
     id = f"id: {cursor}\n".encode() if cursor else b""
     return b"event: next\n" + id + b"data: " + data + b"\n\n"
 

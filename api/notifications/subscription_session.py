@@ -90,15 +90,15 @@ class SubscriptionService:
         try:
             return await self._begun(payload, admission, level, resumed_after)
         except MalformedRequestError as error:
-            raise SubscriptionRejectedError([errors.fault(str(error))]) from None
+            raise SubscriptionRejectedError([errors.caller_error(str(error))]) from None
         except Refusal as refusal:
-            raise SubscriptionRejectedError([errors.refused(refusal)]) from None
+            raise SubscriptionRejectedError([errors.refusal_error(refusal)]) from None
         except GraphQLError as error:
-            raise SubscriptionRejectedError(errors.formatted([error], flat=self.flat)) from None
+            raise SubscriptionRejectedError(errors.format_errors([error], flat=self.flat)) from None
         except SubscriptionRejectedError:
             raise
         except Exception as error:
-            raise SubscriptionRejectedError([errors.masked(error)]) from error
+            raise SubscriptionRejectedError([errors.mask_error(error)]) from error
 
     async def _begun(
         self, payload: Payload, admission: Authenticated, level: int | None, resumed_after: str | None
@@ -132,10 +132,10 @@ class SubscriptionService:
         found = first.errors if first is not None else ()
         causes = [getattr(error, "original_error", None) for error in found]
         if any(isinstance(cause, InvalidOperationTypeError) for cause in causes):
-            return [errors.fault("Only subscriptions come as a stream: send queries and mutations to /graphql.")]
+            return [errors.caller_error("Only subscriptions come as a stream: send queries and mutations to /graphql.")]
         if any(isinstance(cause, CannotGetOperationTypeError) for cause in causes):
-            return [errors.fault("The document has no operation of that name.")]
-        return errors.formatted(found, flat=self.flat)
+            return [errors.caller_error("The document has no operation of that name.")]
+        return errors.format_errors(found, flat=self.flat)
 
 
 class ActiveSubscription:
@@ -156,7 +156,7 @@ class ActiveSubscription:
         while result is not None:
             body: dict[str, Any] = {"data": result.data}
             if result.errors:
-                body["errors"] = errors.formatted(result.errors, flat=self._flat)
+                body["errors"] = errors.format_errors(result.errors, flat=self._flat)
                 if not PASSING.isdisjoint(each["extensions"]["code"] for each in body["errors"]):
                     yield body, None
                     return

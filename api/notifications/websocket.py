@@ -15,8 +15,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from api.accounts.authentication import Authenticated
 from api.graphql.context import clock
-from api.http.contract_level import HEADER, level_of
-from api.http.errors import refused
+from api.http.contract_level import HEADER, parse_level
+from api.http.errors import refusal_error
 from api.notifications.subscription_session import SubscriptionService
 from api.notifications.websocket_operations import CLOSED_BY, GOING, GONE, STALL_SECONDS, Close, Operation
 from schema.core.refusals import Refusal, RefusalCode
@@ -165,7 +165,7 @@ class _Connection:
         if not isinstance(authorization, str):
             raise ProtocolViolationError(4403, RefusalCode.UNAUTHENTICATED.value)
         try:
-            self._level = level_of(str(level) if level is not None else None)
+            self._level = parse_level(str(level) if level is not None else None)
             self._admission = await self._subscribing.authenticator.authenticate(authorization, clock())
             self._seat.close()
             self._seat.enter_context(self._subscribing.seats.taking(self._admission.viewer.user_id))
@@ -188,7 +188,7 @@ class _Connection:
             raise ProtocolViolationError(4409, f"Subscriber for {id} already exists")
         if len(self._under_way) >= MAX_SUBSCRIPTIONS:
             shown = Refusal(RefusalCode.LIMIT_EXCEEDED, f"At most {MAX_SUBSCRIPTIONS} subscriptions a connection.")
-            await self.send({"id": id, "type": "error", "payload": [refused(shown)]})
+            await self.send({"id": id, "type": "error", "payload": [refusal_error(shown)]})
             return
         operation = Operation(self, self._subscribing, self._admission, self._level, id, message)
         self._operations[id] = operation

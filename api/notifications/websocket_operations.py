@@ -13,7 +13,7 @@ from starlette.websockets import WebSocketDisconnect
 from api.accounts.authentication import Authenticated
 from api.graphql import requests
 from api.graphql.requests import MalformedRequestError
-from api.http.errors import fault, masked, refused
+from api.http.errors import caller_error, mask_error, refusal_error
 from api.notifications.subscription_session import SubscriptionRejectedError, SubscriptionService
 from api.notifications.subscription_stream import SubscriptionStream
 from api.telemetry import tracing
@@ -82,7 +82,7 @@ class Operation:
             with suppress(WebSocketDisconnect, OSError):
                 await self._tell()
         except Exception as error:  # noqa: BLE001  masked and logged: a caller gets a number to quote
-            shown = masked(error)
+            shown = mask_error(error)
             with suppress(WebSocketDisconnect, OSError, RuntimeError):
                 await self._send("error", [shown])
         finally:
@@ -117,4 +117,4 @@ class Operation:
 def _shown(error: Exception) -> list[dict[str, Any]]:
     if isinstance(error, SubscriptionRejectedError):
         return error.shown
-    return [refused(error) if isinstance(error, Refusal) else fault(str(error))]
+    return [refusal_error(error) if isinstance(error, Refusal) else caller_error(str(error))]

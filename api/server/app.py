@@ -16,7 +16,7 @@ from api.connections import open_store
 from api.evidence.pack_download import PackEndpoint
 from api.graphql.context import Context, clock
 from api.graphql.trusted_documents import TrustedDocuments
-from api.http.contract_level import HEADER, level_of, outdated
+from api.http.contract_level import HEADER, outdated_refusal, parse_level
 from api.notifications.event_dispatcher import EventDispatcher
 from api.notifications.subscription_session import StreamQuota, SubscriptionService
 from api.notifications.subscription_stream import SubscriptionStream
@@ -26,7 +26,7 @@ from api.server.health import Readiness, database, free_space, object_store, sig
 from api.server.routes import web_app
 from api.server.services import open_services
 from api.settings import SettingError, Settings
-from api.telemetry.logs import configure
+from api.telemetry.logs import configure_logging
 from api.telemetry.metrics import Metrics
 from mobile_contract.documents import trusted
 from mobile_contract.levels import Levels
@@ -40,9 +40,9 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
 
     Raises `SettingError` for settings that don't go together.
     """
-    configure(settings.log_level)
+    configure_logging(settings.log_level)
     metrics = Metrics()
-    kept = store or open_store(settings, listeners=[metrics.listener()])
+    kept = store or open_store(settings, listeners=[metrics.mongo_listener()])
     services = open_services(kept, settings)
     keys, evidence = services.keys, services.evidence
     client = httpx.AsyncClient(timeout=5, follow_redirects=False)
@@ -53,13 +53,13 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
     async def context_of(request: Request) -> Context:
         now = clock()
         viewer, denial = None, None
-        level = level_of(request.headers.get(HEADER))
+        level = parse_level(request.headers.get(HEADER))
         try:
             viewer = await authenticator.viewer_of(request.headers.get("authorization"), now)
         except Refusal as refusal:
             denial = refusal
         address = request.client.host if request.client else ""
-        too_old = outdated(Levels.read(), level, now.date())
+        too_old = outdated_refusal(Levels.read(), level, now.date())
         return Context(services, viewer, denial, too_old, client_address=address, now=now)
 
     board = EventDispatcher(kept.notices)
@@ -90,7 +90,7 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
     def context_of_stream(
         admission: Authenticated, now: datetime, stream: SubscriptionStream, level: int | None
     ) -> Context:
-        too_old = outdated(Levels.read(), level, now.date())
+        too_old = outdated_refusal(Levels.read(), level, now.date())
         return Context(services, admission.viewer, outdated=too_old, now=now, stream=stream)
 
     subscribing = SubscriptionService(

@@ -31,7 +31,7 @@ class Explorer:
         return Response(self._page, media_type="text/html", headers={"Cache-Control": "no-cache", "Vary": "Accept"})
 
     async def examples(self, _: Request) -> Response:
-        return responses.answer(self._manifest)
+        return responses.json_response(self._manifest)
 
     def routes(self) -> list[BaseRoute]:
         return [

@@ -100,7 +100,7 @@ class Readiness:
 
 async def alive(_: Request) -> Response:
     """Answer `/healthz`: the process takes requests."""
-    return responses.answer({"alive": True})
+    return responses.json_response({"alive": True})
 
 
 class ReadyEndpoint:
@@ -126,7 +126,7 @@ class ReadyEndpoint:
                 {"feature": each.feature, "state": each.state.value, "says": each.says} for each in features
             ]
         headers = {} if ready else {"Retry-After": str(responses.RETRY_AFTER_SECONDS)}
-        return responses.answer(answer, status=200 if ready else 503, headers=headers)
+        return responses.json_response(answer, status=200 if ready else 503, headers=headers)
 
 
 def database(command: Callable[..., Awaitable[Mapping[str, Any]]]) -> Probe:

@@ -14,10 +14,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.evidence.pack_urls import PATH
 from api.http import errors, responses
-from api.http.admission_control import BodyLimitMiddleware, ConcurrencyLimitMiddleware
-from api.http.compression import CompressedAnswers, CompressedRequests
+from api.http.body_limit import BodyLimitMiddleware
+from api.http.compression import RequestDecompressionMiddleware, ResponseCompressionMiddleware
+from api.http.concurrency_limit import ConcurrencyLimitMiddleware
 from api.http.contract_level import HEADER as LEVEL_HEADER
-from api.http.contract_level import SUNSET, LevelHeaders
+from api.http.contract_level import SUNSET, LevelHeadersMiddleware
 from api.notifications.server_sent_events import PATH as STREAMS
 from api.settings import Settings
 from api.telemetry import tracing
@@ -71,15 +72,15 @@ class Tracing:
                 MutableHeaders(scope=message)[ID_HEADER] = trace.correlation_id
             await send(message)
 
-        with self.metrics.in_progress():
+        with self.metrics.track_in_progress():
             try:
                 await self.app(scope, receive, answer)
             except Exception as error:  # noqa: BLE001  the last resort: masked, logged with its traceback
-                shown = errors.masked(error)
+                shown = errors.mask_error(error)
                 if not status:
-                    await responses.request_error([shown])(scope, receive, answer)
+                    await responses.error_response([shown])(scope, receive, answer)
         seconds = time.perf_counter() - started
-        self.metrics.request(trace, status, seconds)
+        self.metrics.count_request(trace, status, seconds)
         # The route, never the path: what a stranger types there may be a token.
         route = getattr(scope.get("route"), "path", "none")
         log.info(
@@ -126,10 +127,10 @@ def middleware(settings: Settings, metrics: Metrics, levels: Levels) -> list[Mid
     return [
         Middleware(SecurityHeaders, https=settings.https),
         *([cors] if settings.cors_origins else []),
-        Middleware(LevelHeaders, levels=levels),
+        Middleware(LevelHeadersMiddleware, levels=levels),
         Middleware(Tracing, metrics=metrics),
-        Middleware(CompressedAnswers),
+        Middleware(ResponseCompressionMiddleware),
         Middleware(BodyLimitMiddleware, limit=settings.body_limit_bytes),
-        Middleware(CompressedRequests, limit=settings.body_limit_bytes),
+        Middleware(RequestDecompressionMiddleware, limit=settings.body_limit_bytes),
         Middleware(ConcurrencyLimitMiddleware, exempt=OPERATIONAL, streamed=(PATH, STREAMS)),
     ]

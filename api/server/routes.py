@@ -85,7 +85,7 @@ def _published(told: Callable[[], dict[str, Any]]) -> Callable[[Request], Awaita
     """Public keys, for those who verify what we signed themselves."""
 
     async def respond(_: Request) -> Response:
-        return responses.answer(told())
+        return responses.json_response(told())
 
     return respond
 

@@ -16,7 +16,7 @@ from api.jobs.job import EVERY_FEW_SECONDS, Job, Queue, Resources
 from api.server.areas import PRODUCT
 from api.server.bucket_setup import BucketSetup
 from api.settings import Settings
-from api.telemetry.logs import configure
+from api.telemetry.logs import configure_logging
 from api.telemetry.metrics import Metrics
 from schema.core.refusals import Refusal
 from storage.formats.sandbox import Decoder
@@ -92,16 +92,16 @@ async def _listen(changes: Callable[[], AsyncIterator[None]], bell: Wakeup) -> N
 async def _repeat(metrics: Metrics, kind: str, piece: Callable[[], Awaitable[object]], every_seconds: float) -> None:
     """Do a piece of work again and again."""
     while True:
-        with _going_on(kind), metrics.work(kind):
+        with _going_on(kind), metrics.measure_work(kind):
             await piece()
         await anyio.sleep(every_seconds)
 
 
 async def main() -> None:
     settings = Settings.from_environment()
-    configure(settings.log_level)
+    configure_logging(settings.log_level)
     metrics = Metrics()
-    store = open_store(settings, listeners=[metrics.listener()])
+    store = open_store(settings, listeners=[metrics.mongo_listener()])
     with collapse_exception_groups():
         async with anyio.create_task_group() as tasks:
             with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:

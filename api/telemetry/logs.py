@@ -1,7 +1,7 @@
-"""Logs: one JSON line an event on stderr, readable lines on a terminal; nothing that could name a person or open a door.
+"""Write logs without personal data and credentials: JSON lines on stderr, readable lines on a terminal.
 
-What may stand in a line is a closed list of keys. Tracebacks keep files, lines and functions, and drop the exceptions'
-own words, which quote records and requests; at level DEBUG, for a developer's machine, the words are kept.
+The keys of a line are a closed list. A traceback keeps files, lines and functions. It drops the messages of the
+exceptions, which quote records and requests; level DEBUG keeps them, for a developer's machine.
 """
 
 import logging
@@ -57,7 +57,7 @@ KEYS = frozenset(
         "reason",
         "bytes",
         "seconds",
-        # records, by ids that only the database can turn into something
+        # records, by ids that mean nothing without the database
         "observation",
         "media",
         "case",
@@ -66,7 +66,7 @@ KEYS = frozenset(
 )
 MAX_VALUE_LENGTH = 300
 SILENT = ("uvicorn.access", "strawberry.execution")
-"""Their lines hold addresses, query strings and callers' values; `middleware` and `errors` write what is needed."""
+"""Their lines hold addresses, query strings and callers' values; our own line for each request replaces them."""
 _SUSPICIOUS = re.compile(r"eyJ|(?i:bearer|basic)|://|\?")
 _SECRETS = (
     (re.compile(r"eyJ[\w-]+\.[\w-]+(\.[\w-]*)*"), "[token]"),
@@ -77,33 +77,35 @@ _SECRETS = (
 )
 
 
-def configure(level: str = "INFO", *, stream: TextIO | None = None, pretty: bool | None = None) -> None:
+def configure_logging(level: str = "INFO", *, stream: TextIO | None = None, pretty: bool | None = None) -> None:
     """Set up structlog and the standard library's logging for this process.
 
-    `pretty` is for people; unless given, it follows whether `stream` is a terminal. Loggers of libraries pass from
-    WARNING on: pymongo and botocore, asked for more, print documents and signatures.
+    `pretty` writes lines for people; by default it is on if `stream` is a terminal. Libraries log from WARNING up: below
+    that, pymongo and botocore print documents and signatures.
     """
     target = stream or sys.stderr
     number = logging.getLevelNamesMapping()[level.upper()]
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
-        _stamp,
-        _Faults(words=number <= logging.DEBUG),
+        _add_context,
+        _ExceptionSummary(with_messages=number <= logging.DEBUG),
         only_known_keys,
     ]
     render: Processor = (
-        _readable if (target.isatty() if pretty is None else pretty) else structlog.processors.JSONRenderer(_json)
+        _render_for_terminal
+        if (target.isatty() if pretty is None else pretty)
+        else structlog.processors.JSONRenderer(_render_json)
     )
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=_Loggers(target),
+        logger_factory=_LoggerFactory(target),
         cache_logger_on_first_use=False,
     )
     handler = logging.StreamHandler(target)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[_first_line],
+            foreign_pre_chain=[_keep_first_line],
             processors=[*shared, render],
         )
     )
@@ -111,14 +113,14 @@ def configure(level: str = "INFO", *, stream: TextIO | None = None, pretty: bool
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.asgi", *SILENT):
-        taken = logging.getLogger(name)
-        taken.handlers = [logging.NullHandler()] if name in SILENT else []
-        taken.propagate = name not in SILENT
-        taken.setLevel(logging.NOTSET)
+        logger = logging.getLogger(name)
+        logger.handlers = [logging.NullHandler()] if name in SILENT else []
+        logger.propagate = name not in SILENT
+        logger.setLevel(logging.NOTSET)
 
 
-class _Loggers:
-    """Makes loggers that write to one stream; the name a module gives becomes the line's `logger`."""
+class _LoggerFactory:
+    """Make loggers that write to one stream; the name that a module gives becomes the line's `logger`."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -133,13 +135,13 @@ class _NamedLogger(structlog.WriteLogger):
         self.name = name
 
 
-def _first_line(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Of a library's message only the first line: asyncio's following ones quote exceptions."""
+def _keep_first_line(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Cut a library's message after its first line: asyncio's further lines quote exceptions."""
     lines = str(event["event"]).splitlines()
     return {**event, "event": lines[0] if lines else ""}
 
 
-def _stamp(logger: WrappedLogger, _: str, event: EventDict) -> EventDict:
+def _add_context(logger: WrappedLogger, _: str, event: EventDict) -> EventDict:
     record = event.get("_record")
     event["logger"] = record.name if record is not None else getattr(logger, "name", "mingcha")
     event["time"] = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -148,60 +150,59 @@ def _stamp(logger: WrappedLogger, _: str, event: EventDict) -> EventDict:
     return event
 
 
-class _Faults:
-    """Turn an exception into the types of its chain and the frames that it passed."""
+class _ExceptionSummary:
+    """Replace an exception by the types of its chain and the frames that it passed."""
 
-    def __init__(self, *, words: bool) -> None:
-        self.words = words
+    def __init__(self, *, with_messages: bool) -> None:
+        self.with_messages = with_messages
 
     def __call__(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
-        error = _exception(event.pop("exc_info", None))
+        error = _exception_of(event.pop("exc_info", None))
         if error is None:
             return event
-        chain = _chain(error)
-        event["fault"] = " < ".join(_named(each) for each in chain)
-        event["frames"] = [frame for each in reversed(chain) for frame in _frames(each.__traceback__)]
-        if self.words:
-            event["words"] = " < ".join(str(each) for each in chain)
+        chain = _error_chain(error)
+        event["fault"] = " < ".join(_error_name(link) for link in chain)
+        event["frames"] = [frame for link in reversed(chain) for frame in _frames_of(link.__traceback__)]
+        if self.with_messages:
+            event["words"] = " < ".join(str(link) for link in chain)
         return event
 
 
-def _exception(given: Any) -> BaseException | None:
-    if given is True:
+def _exception_of(exc_info: Any) -> BaseException | None:
+    if exc_info is True:
         return sys.exception()
-    if isinstance(given, tuple):
-        return given[1] if isinstance(given[1], BaseException) else None
-    return given if isinstance(given, BaseException) else None
+    error = exc_info[1] if isinstance(exc_info, tuple) else exc_info
+    return error if isinstance(error, BaseException) else None
 
 
-def _chain(error: BaseException) -> list[BaseException]:
-    """The error, then what it arose from."""
-    found: list[BaseException] = []
-    rest: BaseException | None = error
-    while rest is not None and rest not in found and len(found) < 8:
-        found.append(rest)
-        rest = rest.__cause__ or (None if rest.__suppress_context__ else rest.__context__)
-    return found
+def _error_chain(error: BaseException) -> list[BaseException]:
+    """Return the error, its cause, the cause of that, and so on."""
+    chain: list[BaseException] = []
+    link: BaseException | None = error
+    while link is not None and link not in chain and len(chain) < 8:
+        chain.append(link)
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    return chain
 
 
-def _named(error: BaseException) -> str:
+def _error_name(error: BaseException) -> str:
     code = getattr(error, "code", None)
     name = type(error).__qualname__
     return f"{name}({code})" if isinstance(code, int) else name
 
 
-def _frames(trace: TracebackType | None) -> list[str]:
-    """The last frames, as file:line function: those of ours tell where, those of libraries what was asked of them."""
+def _frames_of(trace: TracebackType | None) -> list[str]:
+    """Return the last frames as `file:line function`, our own and those of libraries."""
     return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)[-12:]]
 
 
 def only_known_keys(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Keep what is on the list, scrubbed and short; of everything else only that it was there."""
+    """Keep known keys, scrubbed and shortened; name the others under `withheld`, without their values."""
     kept: EventDict = {key: event[key] for key in ("time", "level", "event") if key in event}
     withheld: list[str] = []
     for key, value in event.items():
         if key in KEYS:
-            kept[key] = _scrubbed(value)
+            kept[key] = _scrub(value)
         elif not key.startswith("_"):
             withheld.append(key)
     if withheld:
@@ -209,25 +210,25 @@ def only_known_keys(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return kept
 
 
-def _scrubbed(value: Any) -> Any:
+def _scrub(value: Any) -> Any:
     if isinstance(value, str):
         if _SUSPICIOUS.search(value):
-            for pattern, instead in _SECRETS:
-                value = pattern.sub(instead, value)
+            for pattern, replacement in _SECRETS:
+                value = pattern.sub(replacement, value)
         return value if len(value) <= MAX_VALUE_LENGTH else f"{value[:MAX_VALUE_LENGTH]}…"
     if isinstance(value, list | tuple | set | frozenset):
-        return [_scrubbed(each) for each in value]
+        return [_scrub(item) for item in value]
     return value if value is None or isinstance(value, bool | int | float) else f"[{type(value).__name__}]"
 
 
-def _json(event: EventDict, **_: Any) -> str:
+def _render_json(event: EventDict, **_: Any) -> str:
     return orjson.dumps(event, default=str).decode()
 
 
 _console = structlog.dev.ConsoleRenderer(timestamp_key="time", pad_event_to=16)
 
 
-def _readable(logger: WrappedLogger, name: str, event: EventDict) -> str:
+def _render_for_terminal(logger: WrappedLogger, name: str, event: EventDict) -> str:
     frames = event.pop("frames", [])
     event["time"] = event["time"][11:23]
     return "\n    ".join([str(_console(logger, name, event)), *frames])

@@ -1,6 +1,7 @@
-"""Metrics for Prometheus, with closed label sets: nothing that a client sends becomes a label.
+"""Count requests, refusals, MongoDB commands and background work for Prometheus.
 
-Who may read them is left to `operators`. With PROMETHEUS_MULTIPROC_DIR set, all processes are added up.
+Label sets are closed: nothing that a client sends becomes a label. With PROMETHEUS_MULTIPROC_DIR set, the metrics of
+all processes are added up.
 """
 
 import os
@@ -44,13 +45,13 @@ COMMANDS = frozenset(
 CODES = frozenset({code.value for code in RefusalCode} | {BAD_USER_INPUT, INTERNAL})
 
 
-def within(value: str, known: frozenset[str]) -> str:
-    """Return `value` where it is a known one, else `other`: a label never grows with what comes in."""
+def known_or_other(value: str, known: frozenset[str]) -> str:
+    """Return `value` if it is known, else `other`, so that input never makes new labels."""
     return value if value in known else "other"
 
 
 class Metrics:
-    """All counts of one process, in a registry of their own."""
+    """The metrics of one process, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -93,28 +94,28 @@ class Metrics:
         )
 
     @contextmanager
-    def in_progress(self) -> Iterator[None]:
+    def track_in_progress(self) -> Iterator[None]:
         with self._under_way.track_inprogress():
             yield
 
-    def request(self, trace: Trace, status: int, seconds: float) -> None:
-        """Count an answered request: by operation type, and how it ended as a whole."""
-        operation = within(trace.operation, OPERATIONS)
+    def count_request(self, trace: Trace, status: int, seconds: float) -> None:
+        """Count an answered request by the type of its operation and by its outcome."""
+        operation = known_or_other(trace.operation, OPERATIONS)
         self._requests.labels(operation, outcome_of(trace, status)).inc()
         self._seconds.labels(operation).observe(seconds)
         for code in trace.codes:
-            self.refusal(code)
+            self.count_refusal(code)
 
-    def refusal(self, code: str) -> None:
-        """Count a refusal; operations call this for those that travel as union members or in batches."""
-        self._refusals.labels(within(code, CODES)).inc()
+    def count_refusal(self, code: str) -> None:
+        """Count a refusal by its code."""
+        self._refusals.labels(known_or_other(code, CODES)).inc()
 
-    def command(self, name: str, outcome: str, seconds: float) -> None:
-        self._commands.labels(within(name, COMMANDS), outcome).observe(seconds)
+    def observe_command(self, name: str, outcome: str, seconds: float) -> None:
+        self._commands.labels(known_or_other(name, COMMANDS), outcome).observe(seconds)
 
     @contextmanager
-    def work(self, kind: str) -> Iterator[None]:
-        """Count one piece of background work and its time; `kind` is a name from the code, never from data."""
+    def measure_work(self, kind: str) -> Iterator[None]:
+        """Count one piece of background work and its time; `kind` must come from the code, never from data."""
         started, outcome = time.perf_counter(), "failed"
         try:
             yield
@@ -123,12 +124,12 @@ class Metrics:
             self._work.labels(kind, outcome).inc()
             self._work_seconds.labels(kind).observe(time.perf_counter() - started)
 
-    def listener(self) -> "MongoListener":
-        """Return a listener for `storage.mongodb.client.Mongo` that feeds these metrics."""
+    def mongo_listener(self) -> "MongoListener":
+        """Return a listener that measures the commands of a MongoDB client."""
         return MongoListener(self)
 
-    def printed(self) -> tuple[bytes, str]:
-        """Return Prometheus's text and its content type; of all processes in multi-process mode."""
+    def render(self) -> tuple[bytes, str]:
+        """Return the metrics as Prometheus's text, and its content type."""
         registry = self.registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()
@@ -137,26 +138,26 @@ class Metrics:
 
 
 class MongoListener(CommandListener):
-    """Times MongoDB commands; the driver calls it from whatever thread runs the command."""
+    """Measure MongoDB commands; the driver calls it from the thread that runs the command."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.metrics = metrics
 
     def started(self, event: object) -> None:
-        """Commands are counted when they end."""
+        """Do nothing: commands are counted when they end."""
 
     def succeeded(self, event: object) -> None:
-        self._note(event, "ok")
+        self._observe(event, "ok")
 
     def failed(self, event: object) -> None:
-        self._note(event, "failed")
+        self._observe(event, "failed")
 
-    def _note(self, event: object, outcome: str) -> None:
-        self.metrics.command(event.command_name, outcome, event.duration_micros / 1e6)  # type: ignore[attr-defined]
+    def _observe(self, event: object, outcome: str) -> None:
+        self.metrics.observe_command(event.command_name, outcome, event.duration_micros / 1e6)  # type: ignore[attr-defined]
 
 
 def outcome_of(trace: Trace, status: int) -> str:
-    """How a request ended: `ok`, `refused`, `caller_fault` or `fault`; the gravest of what was reported counts."""
+    """Return `ok`, `refused`, `caller_fault` or `fault`: the gravest code of the request decides."""
     if INTERNAL in trace.codes or not status or (status >= 500 and not trace.codes):
         return "fault"
     if BAD_USER_INPUT in trace.codes or (status >= 400 and not trace.codes):

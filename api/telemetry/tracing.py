@@ -1,7 +1,4 @@
-"""What is known about the request under way: its correlation id, operation and the codes that were reported.
-
-Who writes it down is left to `logs` and `metrics`.
-"""
+"""Keep what is known about the current request: its correlation id, its operation and the codes it answered."""
 
 import re
 import secrets
@@ -10,15 +7,15 @@ from dataclasses import dataclass, field
 
 BAD_USER_INPUT = "BAD_USER_INPUT"
 INTERNAL = "INTERNAL"
-# No dots and no underscores: neither a token nor a user name passes as an id and so into the logs.
+# No dots and no underscores: a token or a user name must not pass as an id, and so into the logs.
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9-]{8,64}")
 
 
 @dataclass(slots=True)
 class Trace:
-    """One request; `operation` is query, mutation, subscription or none, `codes` are those that went to the caller.
+    """One request: `operation` is query, mutation, subscription or none; `codes` are those that the caller got.
 
-    `is_secret` is set where the answer holds tokens.
+    `is_secret` means that the answer holds tokens.
     """
 
     correlation_id: str
@@ -31,14 +28,14 @@ _current: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
 
 def correlation_id(proposed: str | None) -> str:
-    """Return the caller's own id where it is a sane one (8-64 letters, digits, dashes), else a new one."""
+    """Return the caller's own id if it is well formed (8-64 letters, digits, dashes), else a new one."""
     if proposed is not None and _ACCEPTABLE.fullmatch(proposed):
         return proposed
     return secrets.token_hex(8)
 
 
 def begin(trace: Trace) -> None:
-    """Make `trace` the current one of this task and of the tasks that it starts."""
+    """Make `trace` the current one of this task, and of the tasks that it starts."""
     _current.set(trace)
 
 
@@ -48,7 +45,7 @@ def active() -> Trace | None:
 
 
 def current() -> Trace:
-    """Return the trace of this task; outside of a request, as in the worker, a new one that becomes current."""
+    """Return the trace of this task; outside of a request, as in the worker, begin a new one."""
     trace = _current.get()
     if trace is None:
         begin(trace := Trace(correlation_id(None)))

@@ -17,7 +17,7 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from api.http.content_encodings import decoded
+from api.http.content_encodings import decompress
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
 """Of a request that came packed; the API itself takes less."""
@@ -223,4 +223,4 @@ class BadNetwork:
 
 def _plain(body: bytes) -> bytes:
     """As it was before the phone packed it."""
-    return decoded(body, "zstd", MAX_BODY_BYTES) if body.startswith(_ZSTD) else body
+    return decompress(body, "zstd", MAX_BODY_BYTES) if body.startswith(_ZSTD) else body

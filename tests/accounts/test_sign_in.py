@@ -7,7 +7,7 @@ import pytest
 from argon2 import PasswordHasher
 
 from api.accounts.passwords import Passwords
-from api.http.errors import formatted
+from api.http.errors import format_errors
 from schema.accounts.login_attempts import PER_NAME
 from schema.accounts.sessions import RefreshSessionInput, SignInInput
 from tests.support.phone_sessions import PASSWORD, SIGN_IN, SIGN_OUT, Phone, is_ended, with_passwords
@@ -150,7 +150,7 @@ async def test_what_can_not_be_read_is_not_quoted(given: dict[str, object]) -> N
     fields = {"userName": "wang", "password": PASSWORD, "deviceId": "dev_1", "deviceName": "手机"} | given
     for variables in ({"input": fields}, {"input": PASSWORD}, {"input": {"password": PASSWORD}}):
         result = await SCHEMA.execute(SIGN_IN, variable_values=variables)
-        written = repr(formatted(result.errors or []))
+        written = repr(format_errors(result.errors or []))
         assert "BAD_USER_INPUT" in written
         assert PASSWORD not in written
     for document in (
@@ -159,6 +159,6 @@ async def test_what_can_not_be_read_is_not_quoted(given: dict[str, object]) -> N
         f'mutation {{ signIn(input: {{ password "{PASSWORD}" }}) {{ __typename }} }}',
     ):
         result = await SCHEMA.execute(document)
-        written = repr(formatted(result.errors or []))
+        written = repr(format_errors(result.errors or []))
         assert "BAD_USER_INPUT" in written
         assert PASSWORD not in written

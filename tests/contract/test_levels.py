@@ -11,7 +11,7 @@ import pytest
 from graphql import FieldNode, OperationDefinitionNode, build_schema, parse
 from graphql.utilities.find_schema_changes import find_breaking_changes
 
-from api.http.contract_level import level_of, outdated, sunset
+from api.http.contract_level import outdated_refusal, parse_level, sunset_header
 from api.server.app import create_app
 from api.settings import Settings
 from mobile_contract import documents, levels
@@ -149,9 +149,9 @@ def test_the_contract_on_file_keeps_its_word() -> None:
 def test_a_level_is_a_whole_number(header: str | None, level: Any) -> None:
     if level is ...:
         with pytest.raises(Refusal):
-            level_of(header)
+            parse_level(header)
     else:
-        assert level_of(header) == level
+        assert parse_level(header) == level
 
 
 LEVELS = Levels(5, 4, {3: LATER, 2: date(2026, 1, 31)})
@@ -159,11 +159,11 @@ LEVELS = Levels(5, 4, {3: LATER, 2: date(2026, 1, 31)})
 
 @pytest.mark.both_drivers
 async def test_a_phone_that_is_too_old_still_empties_its_outbox(world: World) -> None:
-    assert outdated(LEVELS, None, DAY) is None
+    assert outdated_refusal(LEVELS, None, DAY) is None
     for works in (3, 4, 5, 6):
-        assert outdated(LEVELS, works, DAY) is None
-    assert outdated(LEVELS, 1, DAY)
-    refusal = outdated(LEVELS, 2, DAY)
+        assert outdated_refusal(LEVELS, works, DAY) is None
+    assert outdated_refusal(LEVELS, 1, DAY)
+    refusal = outdated_refusal(LEVELS, 2, DAY)
     assert refusal
     assert "worked until 2026-01-31" in str(refusal)
     context = replace(world.context("inspector"), outdated=refusal)
@@ -201,5 +201,5 @@ async def test_every_answer_tells_the_level_and_a_phone_its_end(
             )
             assert (answer.headers["Mingcha-Level"], answer.headers.get("Sunset")) == ("5", end)
             assert answer.json()["errors"][0]["extensions"]["code"] == code
-    assert sunset(LEVELS, "x") is None
+    assert sunset_header(LEVELS, "x") is None
     assert datetime.now(UTC).date() < LATER

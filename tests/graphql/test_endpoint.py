@@ -7,7 +7,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from api.http.responses import GRAPHQL_JSON, JSON, negotiated, prefers_html
+from api.http.responses import GRAPHQL_JSON, JSON, negotiate_media_type, prefers_html
 from schema.core.refusals import Refusal, RefusalCode
 from tests.support.small_schema import SECRET, Context, serving
 
@@ -35,7 +35,7 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,imag
     ],
 )
 def test_negotiation(accept: str | None, chosen: str | None) -> None:
-    assert negotiated(accept) == chosen
+    assert negotiate_media_type(accept) == chosen
 
 
 @pytest.mark.parametrize(("accept", "page"), [(BROWSER, True), ("*/*", False), (None, False), (GRAPHQL_JSON, False)])

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from api.graphql.endpoint import GraphQLEndpoint
 from api.http.compression import MIN_BYTES
-from api.http.content_encodings import decoded, encoded
+from api.http.content_encodings import compress, decompress
 from api.http.responses import GRAPHQL_JSON, JSON
 from api.server.app import create_app
 from api.server.middleware import middleware
@@ -26,7 +26,7 @@ from mobile_contract.levels import Levels
 from mobile_contract.phone.network.backoff import Backoff
 from mobile_contract.phone.network.client import Wire
 from tests.http.test_content_encodings import LIMIT, TEXT, gzip_bomb, zstd_bomb
-from tests.server.test_middleware import on_a_socket
+from tests.support.asgi_server import on_a_socket
 from tests.support.phone_sessions import PASSWORD, SIGN_IN, with_passwords
 from tests.support.small_schema import Context, schema_of
 from tests.support.world import World, new_id
@@ -84,7 +84,7 @@ async def small(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
 async def test_a_compressed_request_is_executed(small: httpx.AsyncClient, coding: str) -> None:
     query = json.dumps({"query": "query($name: String!) { hello(name: $name) }", "variables": {"name": "a" * 3000}})
     plain = coding.lower() == "identity"
-    body = query.encode() if plain else encoded(query.encode(), "gzip" if "gzip" in coding else "zstd")
+    body = query.encode() if plain else compress(query.encode(), "gzip" if "gzip" in coding else "zstd")
     headers = {"content-type": JSON, "content-encoding": coding}
     answer = await small.post("/graphql", content=body, headers=headers)
     assert answer.json() == {"data": {"hello": f"hello {'a' * 3000}"}}
@@ -97,16 +97,16 @@ async def test_a_compressed_request_is_executed(small: httpx.AsyncClient, coding
     [
         ("zstd", zstd_bomb(), 413, "LIMIT_EXCEEDED"),
         ("gzip", gzip_bomb()[:3500], 413, "LIMIT_EXCEEDED"),
-        ("zstd", encoded(bytes(LIMIT + 1), "zstd"), 413, "LIMIT_EXCEEDED"),
-        ("gzip", encoded(bytes(LIMIT + 1), "gzip"), 413, "LIMIT_EXCEEDED"),
-        ("gzip", encoded(TEXT, "gzip")[:-1], 400, "BAD_INPUT"),
-        ("zstd", encoded(TEXT, "zstd")[:-1], 400, "BAD_INPUT"),
-        ("gzip", encoded(TEXT, "zstd"), 400, "BAD_INPUT"),
+        ("zstd", compress(bytes(LIMIT + 1), "zstd"), 413, "LIMIT_EXCEEDED"),
+        ("gzip", compress(bytes(LIMIT + 1), "gzip"), 413, "LIMIT_EXCEEDED"),
+        ("gzip", compress(TEXT, "gzip")[:-1], 400, "BAD_INPUT"),
+        ("zstd", compress(TEXT, "zstd")[:-1], 400, "BAD_INPUT"),
+        ("gzip", compress(TEXT, "zstd"), 400, "BAD_INPUT"),
         ("zstd", TEXT, 400, "BAD_INPUT"),
         ("br", TEXT, 415, "BAD_INPUT"),
-        ("gzip, zstd", encoded(encoded(TEXT, "gzip"), "zstd"), 415, "BAD_INPUT"),
-        ("gzip, gzip", encoded(encoded(TEXT, "gzip"), "gzip"), 415, "BAD_INPUT"),
-        ("identity, gzip", encoded(TEXT, "gzip"), 415, "BAD_INPUT"),
+        ("gzip, zstd", compress(compress(TEXT, "gzip"), "zstd"), 415, "BAD_INPUT"),
+        ("gzip, gzip", compress(compress(TEXT, "gzip"), "gzip"), 415, "BAD_INPUT"),
+        ("identity, gzip", compress(TEXT, "gzip"), 415, "BAD_INPUT"),
     ],
 )
 async def test_a_request_that_cannot_be_read_is_refused(
@@ -188,7 +188,7 @@ async def test_over_a_socket() -> None:
         httpx.AsyncClient(base_url=f"http://{host}:{port}") as client,
     ):
         for _ in range(2):
-            answer = await client.post("/", content=encoded(TEXT, "gzip"), headers={"content-encoding": "gzip"})
+            answer = await client.post("/", content=compress(TEXT, "gzip"), headers={"content-encoding": "gzip"})
             assert answer.headers["content-encoding"] == "zstd"
             assert answer.json() == {"got": TEXT.decode()}
 
@@ -225,7 +225,7 @@ async def test_a_phone_packs_for_servers_that_read_it(reads: int | None, bodies:
         if coding and reads:
             return Response("?", reads)
         body = await request.body()
-        asked = json.loads(decoded(body, coding, 10**6) if coding else body)
+        asked = json.loads(decompress(body, coding, 10**6) if coding else body)
         return JSONResponse({"data": {"changes": {"cursor": asked["variables"]["since"]}}})
 
     app = Starlette(routes=[Route("/graphql", answer, methods=["POST"])])

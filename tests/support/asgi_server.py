@@ -1,13 +1,17 @@
-"""Serving an ASGI application on a port of the loopback, in a thread of its own."""
+"""Serve an ASGI application on a port of the loopback, in a thread or in the test's own event loop."""
 
+import asyncio
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
+
+from tests.support.small_schema import until
 
 
 @contextmanager
@@ -26,3 +30,15 @@ def serving(app: Starlette) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join(10)
+
+
+@asynccontextmanager
+async def on_a_socket(app: ASGIApp) -> AsyncIterator[tuple[str, int]]:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, server_header=False))
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
+        await until(lambda: server.started)
+        yield listening.getsockname()
+        server.should_exit = True
+        await serving

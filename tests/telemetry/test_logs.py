@@ -48,7 +48,7 @@ def written(stream: io.StringIO) -> list[dict[str, Any]]:
 @pytest.fixture
 def stream() -> io.StringIO:
     made = io.StringIO()
-    logs.configure(stream=made)
+    logs.configure_logging(stream=made)
     return made
 
 
@@ -111,7 +111,7 @@ def test_a_traceback_keeps_places_and_drops_words(stream: io.StringIO) -> None:
 
 def test_a_developer_can_ask_for_the_words() -> None:
     stream = io.StringIO()
-    logs.configure("DEBUG", stream=stream)
+    logs.configure_logging("DEBUG", stream=stream)
     structlog.get_logger().error("fault", exc_info=ValueError("odd value"))
     logging.getLogger("pymongo.command").debug("command with documents")
     (line,) = written(stream)
@@ -129,7 +129,7 @@ def test_libraries_speak_from_warning_on_and_the_noisy_ones_not_at_all(stream: i
 
 def test_lines_for_people() -> None:
     stream = io.StringIO()
-    logs.configure(stream=stream, pretty=True)
+    logs.configure_logging(stream=stream, pretty=True)
     structlog.get_logger("api.y").error("fault", field="case", user=USER, exc_info=ValueError(PASSWORD))
     text = stream.getvalue()
     assert "fault" in text

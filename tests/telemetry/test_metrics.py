@@ -31,7 +31,7 @@ def client_of(metrics: Metrics, settings: Settings = Settings(), address: str = 
 
 def samples(metrics: Metrics) -> dict[tuple[str, ...], float]:
     """Values by (name, label values in order of label name); what is zero is left out."""
-    text = metrics.printed()[0].decode()
+    text = metrics.render()[0].decode()
     return {
         (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
@@ -70,9 +70,9 @@ async def test_clients_make_no_labels() -> None:
         for name in ("Alice", "Bob"):
             await client.post("/graphql", json={"query": f"query {name} {{ hello }}", "operationName": name})
             await client.request(name.upper(), f"/{name}", headers={"x-request-id": f"{name}-12345678"})
-    metrics.refusal("Alice")
-    metrics.command("Bob", "ok", 0.1)
-    text = metrics.printed()[0].decode().lower()
+    metrics.count_refusal("Alice")
+    metrics.observe_command("Bob", "ok", 0.1)
+    text = metrics.render()[0].decode().lower()
     assert "alice" not in text
     assert "bob" not in text
     assert samples(metrics)["mingcha_refusals_total", "other"] == 1
@@ -97,9 +97,9 @@ def test_outcomes(codes: list[str], status: int, outcome: str) -> None:
 
 def test_work_is_counted_done_and_failed() -> None:
     metrics = Metrics()
-    with metrics.work("verify"):
+    with metrics.measure_work("verify"):
         pass
-    with pytest.raises(KeyError), metrics.work("verify"):
+    with pytest.raises(KeyError), metrics.measure_work("verify"):
         raise KeyError
     found = samples(metrics)
     assert found["mingcha_work_total", "verify", "done"] == found["mingcha_work_total", "verify", "failed"] == 1
@@ -109,7 +109,7 @@ def test_work_is_counted_done_and_failed() -> None:
 @pytest.mark.both_drivers
 async def test_the_driver_tells_of_its_commands(engines: object, driver: str, mongo: Mongo) -> None:
     metrics = Metrics()
-    watched = Mongo(engines.mongo_url, "test_metrics", driver=driver, listeners=[metrics.listener()])  # type: ignore[attr-defined]
+    watched = Mongo(engines.mongo_url, "test_metrics", driver=driver, listeners=[metrics.mongo_listener()])  # type: ignore[attr-defined]
     await watched.command("ping")
     await watched.collection("nothing").find({})
     await watched.close()
@@ -146,7 +146,7 @@ def test_several_processes_are_added_up(tmp_path: Path) -> None:
     """Prometheus's client chooses its way of counting when it is imported: hence processes of their own."""
     program = (
         "from api.telemetry.metrics import Metrics; from api.telemetry.tracing import Trace; m = Metrics();"
-        "m.request(Trace('x', 'query'), 200, 0.1); print(m.printed()[0].decode())"
+        "m.count_request(Trace('x', 'query'), 200, 0.1); print(m.render()[0].decode())"
     )
     environment = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path), "PYTHONPATH": str(ROOT)}
     for count in (1.0, 2.0):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from http.client import HTTPException, HTTPResponse
 from typing import Any
 
-from api.http.content_encodings import decoded
+from api.http.content_encodings import decompress
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 WHOLE = 0
@@ -47,7 +47,7 @@ def _body(answer: bytes) -> Any:
         response.begin()
         body = response.read()
         coding = response.headers.get("Content-Encoding")
-        return json.loads(decoded(body, coding, MAX_ANSWER_BYTES) if coding else body)
+        return json.loads(decompress(body, coding, MAX_ANSWER_BYTES) if coding else body)
     except (ValueError, HTTPException):
         return None  # the API was killed in the middle of it
 

@@ -1,0 +1,96 @@
+"""Limit the size of request bodies, and the time they take to arrive."""
+
+import asyncio
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.http.refusal_response import send_refusal
+from schema.core.refusals import Refusal, RefusalCode
+
+BODY_SECONDS = 60.0
+"""A phone on a 2G line needs about 50 s for the largest body that is allowed."""
+MAX_DISCARDED_BYTES = 4 * 1024 * 1024
+"""So much of a body beyond the limit is read and dropped. A caller that is cut off while it sends sees a broken
+connection and sends again; it never reads the answer that tells it not to."""
+CLOSE = {"Connection": "close"}
+"""The unread rest of a body can't be told from the next request, so the connection ends."""
+
+
+class BodyLimitMiddleware:
+    """Read each body whole before the application sees the request; 413 above `limit` bytes, 408 above `seconds`.
+
+    Bytes are counted as they arrive; Content-Length is not trusted. `limit` is small: media never pass the API.
+    This middleware stands outside `ConcurrencyLimitMiddleware`, so slow senders use up no request slots.
+    """
+
+    def __init__(self, app: ASGIApp, *, limit: int, seconds: float = BODY_SECONDS) -> None:
+        self.app = app
+        self.limit = limit
+        self.seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        try:
+            if _declared_length(scope) > self.limit + MAX_DISCARDED_BYTES:
+                raise _BodyTooLargeError  # noqa: TRY301  the answer is the same as for a body that proves too large
+            async with asyncio.timeout(self.seconds):
+                body = await self._read(receive)
+        except _BodyTooLargeError:
+            await send_refusal(body_too_large(self.limit), 413, scope, receive, send, CLOSE)
+        except TimeoutError:
+            refusal = Refusal(RefusalCode.UNAVAILABLE, "The request did not arrive in time. Send it again.")
+            await send_refusal(refusal, 408, scope, receive, send, CLOSE)
+        else:
+            if body is not None:
+                await self.app(scope, replay_body(body, receive), send)
+
+    async def _read(self, receive: Receive) -> bytes | None:
+        """Return the body, or None if the caller disconnected."""
+        chunks, size, has_more = [], 0, True
+        while has_more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size <= self.limit:
+                chunks.append(chunk)
+            elif size > self.limit + MAX_DISCARDED_BYTES:
+                raise _BodyTooLargeError
+            has_more = message.get("more_body", False)
+        if size > self.limit:
+            raise _BodyTooLargeError
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+class _BodyTooLargeError(Exception):
+    """The body exceeds the limit."""
+
+
+def _declared_length(scope: Scope) -> int:
+    """Return Content-Length, or 0 if it is missing or malformed: the bytes are counted anyway."""
+    try:
+        return int(Headers(scope=scope).get("content-length", "0"))
+    except ValueError:
+        return 0
+
+
+def replay_body(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that gives `body` once, then the server's own messages."""
+    message: Message | None = {"type": "http.request", "body": body, "more_body": False}
+
+    async def replay() -> Message:
+        nonlocal message
+        if message is None:
+            return await receive()
+        request, message = message, None
+        return request
+
+    return replay
+
+
+def body_too_large(limit: int) -> Refusal:
+    return Refusal(RefusalCode.LIMIT_EXCEEDED, f"The body is larger than {limit // 1024} KiB. Send fewer at once.")

@@ -1,0 +1,91 @@
+"""Limit how many requests are in progress, and for how long."""
+
+import asyncio
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.http.refusal_response import send_refusal
+from schema.core.refusals import Refusal, RefusalCode
+
+REQUEST_SECONDS = 30.0
+MAX_CONCURRENT = 256
+
+log = structlog.get_logger(__name__)
+
+
+class ConcurrencyLimitMiddleware:
+    """Serve at most `limit` requests at once; beyond that, and after `seconds`, answer 503 with Retry-After.
+
+    A request that takes too long gets its answer but is not cancelled. It keeps its slot until it ends; the timeouts
+    of the calls it waits for make sure that it does. Cancelling could leave a transaction half done. It could also
+    hang PyMongo's asynchronous client: a call that is cancelled during server selection can keep a lock for ever.
+    The caller can't know whether the request took effect. It sends the request again; ids make that safe.
+
+    `exempt` are paths without a limit. Paths that begin with one of `streamed` answer for as long as they need and
+    limit their own number.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        limit: int = MAX_CONCURRENT,
+        seconds: float = REQUEST_SECONDS,
+        exempt: frozenset[str] = frozenset(),
+        streamed: tuple[str, ...] = (),
+    ) -> None:
+        self.app = app
+        self.limit = limit
+        self.seconds = seconds
+        self.exempt = exempt
+        self.streamed = streamed
+        self.in_progress = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in self.exempt or scope["path"].startswith(self.streamed):
+            await self.app(scope, receive, send)
+            return
+        if self.in_progress >= self.limit:
+            await send_refusal(Refusal(RefusalCode.BUSY), 503, scope, receive, send)
+            return
+        response = _Response(send)
+        self.in_progress += 1
+        task = asyncio.ensure_future(self.app(scope, receive, response.send))
+        task.add_done_callback(self._release_slot)
+        try:
+            done, _ = await asyncio.wait({task}, timeout=self.seconds)
+        except asyncio.CancelledError:
+            task.cancel()  # the server is shutting down
+            raise
+        if done:
+            await task
+            return
+        task.add_done_callback(_log_error)
+        response.is_cut = True
+        if not response.has_begun:
+            refusal = Refusal(RefusalCode.UNAVAILABLE, "This took too long. It may have worked: send it again.")
+            await send_refusal(refusal, 503, scope, receive, send)
+
+    def _release_slot(self, _: asyncio.Future[None]) -> None:
+        self.in_progress -= 1
+
+
+class _Response:
+    """A response that can be cut off: later messages are dropped."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.has_begun = False
+        self.is_cut = False
+
+    async def send(self, message: Message) -> None:
+        if not self.is_cut:
+            self.has_begun = True
+            await self._send(message)
+
+
+def _log_error(task: asyncio.Future[None]) -> None:
+    """Log the error of a request that was already answered: nobody else will see it."""
+    if not task.cancelled() and (error := task.exception()):
+        log.error("fault", field=None, exc_info=error)

@@ -1,0 +1,82 @@
+"""The limit on request bodies, over a real socket: a chunked body has no length to trust."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from api.http.body_limit import BODY_SECONDS, BodyLimitMiddleware
+from api.http.responses import GRAPHQL_JSON
+from tests.support.asgi_server import on_a_socket
+
+
+def limited(*, seconds: float = BODY_SECONDS) -> ASGIApp:
+    """A route that echoes how many bytes came, behind a limit of 1000."""
+
+    async def size(request: Request) -> Response:
+        return PlainTextResponse(str(len(await request.body())))
+
+    return BodyLimitMiddleware(Starlette(routes=[Route("/size", size, methods=["POST"])]), limit=1000, seconds=seconds)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize(("size", "status"), [(0, 200), (1000, 200), (1001, 413), (2_000_000, 413), (20_000_000, 413)])
+async def test_bodies_are_counted_as_they_come(chunked: bool, size: int, status: int) -> None:
+    """Over a real socket: a chunked body has no length to trust."""
+
+    def chunks() -> Iterator[bytes]:
+        for start in range(0, size, 400):
+            yield b"x" * min(400, size - start)
+
+    async def stream() -> AsyncIterator[bytes]:
+        for chunk in chunks():
+            yield chunk
+
+    async with (
+        on_a_socket(limited()) as (host, port),
+        httpx.AsyncClient(base_url=f"http://{host}:{port}") as client,
+    ):
+        content = stream() if chunked else b"x" * size
+        try:
+            answer = await client.post("/size", content=content, headers={"accept": GRAPHQL_JSON})
+        except (httpx.WriteError, httpx.ReadError):
+            # The server has answered and closed while the client was still sending: allowed by HTTP.
+            assert status == 413
+            assert size > 4_000_000
+        else:
+            assert answer.status_code == status
+            if status == 413:
+                assert answer.headers["content-type"].startswith(GRAPHQL_JSON)
+                (error,) = answer.json()["errors"]
+                assert error["extensions"]["code"] == "LIMIT_EXCEEDED"
+                assert error["extensions"]["nextStep"] == "FIX_AND_RESEND"
+            else:
+                assert answer.text == str(size)
+                assert "server" not in answer.headers
+        after = await client.post("/size", content=b"again")
+        assert after.text == "5"
+
+
+async def test_a_lying_length_is_refused_unread() -> None:
+    async with on_a_socket(limited()) as (host, port):
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(b"POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\nx")
+        await writer.drain()
+        assert b"413" in await asyncio.wait_for(reader.readline(), 5)
+        assert b"LIMIT_EXCEEDED" in await asyncio.wait_for(reader.read(), 5), "the server closes, so read() ends"
+        writer.close()
+
+
+async def test_a_body_that_does_not_come_ends_in_408() -> None:
+    async with on_a_socket(limited(seconds=0.05)) as (host, port):
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(b"POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nx")
+        assert b"408" in await asyncio.wait_for(reader.readline(), 5)
+        assert b"RETRY_LATER" in await asyncio.wait_for(reader.read(), 5)
+        writer.close()
