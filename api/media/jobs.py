@@ -12,14 +12,14 @@ from api.media.verification import MediaVerifier
 
 async def _verify(resources: Resources) -> Callable[[], Awaitable[bool]]:
     days = timedelta(days=resources.settings.upload_abandoned_days)
-    measured = resources.metrics.work
+    measured = resources.metrics.measure_work
     return MediaVerifier(
         resources.store, resources.decoder, resources.folder, clock, give_up_after=days, measured=measured
     ).do_one
 
 
 async def _sweep_unnamed(resources: Resources) -> Run:
-    return lambda: sweep_unnamed(resources.store, clock(), resources.metrics.work)
+    return lambda: sweep_unnamed(resources.store, clock(), resources.metrics.measure_work)
 
 
 async def _sweep_uploads(resources: Resources) -> Run:

@@ -8,7 +8,7 @@ from api.publication.redaction_worker import RedactionWorker
 
 
 async def _render(resources: Resources) -> Callable[[], Awaitable[bool]]:
-    return RedactionWorker(resources.store, resources.folder, clock, measured=resources.metrics.work).do_one
+    return RedactionWorker(resources.store, resources.folder, clock, measured=resources.metrics.measure_work).do_one
 
 
 JOBS = (Queue("redaction", _render, lambda store: store.redactions.due),)
