@@ -1,7 +1,4 @@
-"""Rating drafts: ratings as a phone's outbox holds them, how each is validate_id, and how each settles.
-
-What is stored is in `ratings.py`; loading what a batch needs and writing it is left to `api` and `storage`.
-"""
+"""Validate the rating drafts that a phone sends, and turn them into ratings."""
 
 from datetime import UTC, date, datetime, time
 
@@ -30,32 +27,34 @@ MAX_REASON = 500
 MAX_NAME = 100
 
 
-@strawberry.input(description="A rating as a phone's outbox holds it; it has a score or a grade, one of the two.")
+@strawberry.input(description="A rating from a phone's outbox. It has either a score or a grade.")
 class RatingDraft:
     id: strawberry.ID = strawberry.field(
-        description="Made by the phone: rat_ and a UUIDv7 whose time is 00:00 UTC of the month's first day, so that it does"
-        " not tell when the rating was made. The key of every replay."
+        description="Created by the phone: rat_ and a UUIDv7. Its time is 00:00 UTC on the first day of the month, so that"
+        " the id does not reveal when the rating was made. Send the same id with every retry."
     )
-    monitoring_point: str = strawberry.field(description="One of one's own points: id or code.")
+    monitoring_point: str = strawberry.field(description="One of the rater's own monitoring points: id or code.")
     unit: str = strawberry.field(description="The unit rated: id, code or former code.")
-    month: date = strawberry.field(description="First day of the month, in Beijing.")
+    month: date = strawberry.field(description="First day of the month, Beijing time.")
     score: int | None = strawberry.field(description="0 to 100.", default=None)
     grade: str | None = strawberry.field(
-        description="Code of a grade of the catalogue; it stands for the score that it had on the month's first day.",
+        description="Code of a grade in the catalogue. It stands for its score on the first day of the month.",
         default=None,
     )
     reason: str | None = strawberry.field(
-        description="Why, up to 500 characters; supervisors and officers read it as it stands.", default=None
+        description="Reason, up to 500 characters. Supervisors and officers read it verbatim.", default=None
     )
 
 
-@strawberry.type(description="How one rating settled; results stand in the order of the drafts.")
+@strawberry.type(description="Outcome of one rating.")
 class RatingResult:
-    id: str | None = strawberry.field(description="The draft's id as sent; null where none could be read.")
-    outcome: Outcome = strawberry.field(description="How it settled.")
-    receipt: RatingReceipt | None = strawberry.field(description="Proof, when accepted or duplicate.", default=None)
-    rating: Rating | None = strawberry.field(description="What is stored.", default=None)
-    refusal: Refused | None = strawberry.field(description="Why it was refused.", default=None)
+    id: str | None = strawberry.field(description="The draft's id as sent. Null if it could not be read.")
+    outcome: Outcome = strawberry.field(description="Outcome.")
+    receipt: RatingReceipt | None = strawberry.field(
+        description="Receipt of an accepted or duplicate rating.", default=None
+    )
+    rating: Rating | None = strawberry.field(description="The stored rating.", default=None)
+    refusal: Refused | None = strawberry.field(description="Reason for the refusal.", default=None)
 
     @classmethod
     def of(cls, rating: Rating, outcome: Outcome) -> "RatingResult":
@@ -67,17 +66,19 @@ class RatingResult:
 
 
 def check_draft(draft: RatingDraft, *, field: str) -> None:
-    """What can be said of a draft without knowing anything else; raises `Refusal` with `field` leading to the fault."""
+    """Raise `Refusal` with the path of the invalid value if the draft is invalid by itself."""
     validate_id(draft.id, "rat", field=f"{field}.id")
     check_month(draft.month, field=f"{field}.month")
     if milliseconds_of(draft.id) != int(datetime.combine(draft.month, time(), UTC).timestamp()) * 1000:
         raise Refusal(
-            RefusalCode.BAD_ID, "The time in a rating's id is 00:00 UTC of its month's first day.", field=f"{field}.id"
+            RefusalCode.BAD_ID,
+            "The time in a rating's id must be 00:00 UTC on the first day of its month.",
+            field=f"{field}.id",
         )
     if (draft.score is None) == (draft.grade is None):
-        raise Refusal(RefusalCode.BAD_INPUT, "Give a score or a grade, one of the two.", field=f"{field}.score")
+        raise Refusal(RefusalCode.BAD_INPUT, "Give either a score or a grade.", field=f"{field}.score")
     if draft.score is not None and not 0 <= draft.score <= 100:
-        raise Refusal(RefusalCode.BAD_INPUT, "A score lies between 0 and 100.", field=f"{field}.score")
+        raise Refusal(RefusalCode.BAD_INPUT, "A score is between 0 and 100.", field=f"{field}.score")
     for name, value, most in (
         ("unit", draft.unit, MAX_NAME),
         ("monitoringPoint", draft.monitoring_point, MAX_NAME),
@@ -100,23 +101,25 @@ def rate(
     now: datetime,
     field: str,
 ) -> Rating:
-    """The rating that a validate_id draft makes at `now`, not yet stored; raises `Refusal`.
+    """Return a new rating from a valid draft. Nothing is stored. Raise `Refusal` if the draft is not acceptable at `now`.
 
-    A unit or point that is None is unknown, or not the author's to name: nobody learns which.
+    A unit or point is None if it is unknown or not the author's. The refusal does not reveal which.
     """
     fix = NextStep.FIX_AND_RESEND
     if month_start(draft.month) > now:
-        raise Refusal(RefusalCode.BAD_INPUT, "This month has not begun.", field=f"{field}.month")
+        raise Refusal(RefusalCode.BAD_INPUT, "This month has not begun yet.", field=f"{field}.month")
     closes = closes_at(draft.month, limits)
     if closes is not None and now >= closes:
-        raise Refusal(RefusalCode.WRONG_STATE, "Ratings of this month are not taken any more.", field=f"{field}.month")
+        raise Refusal(RefusalCode.WRONG_STATE, "Ratings for this month are closed.", field=f"{field}.month")
     if point is None:
         raise Refusal(RefusalCode.NOT_FOUND, field=f"{field}.monitoringPoint", next_step=fix)
     if unit is None:
         raise Refusal(RefusalCode.NOT_FOUND, field=f"{field}.unit", next_step=fix)
     score = draft.score if draft.grade is None else grades.get(draft.grade)
     if score is None:
-        raise Refusal(RefusalCode.BAD_INPUT, "Your office had no such grade in that month.", field=f"{field}.grade")
+        raise Refusal(
+            RefusalCode.BAD_INPUT, "Your office did not have this grade in that month.", field=f"{field}.grade"
+        )
     return Rating(
         id=draft.id,
         month=draft.month,

@@ -1,7 +1,6 @@
-"""Answers to assignments (签收、办结回复): what a phone says of them, maybe before it has seen them, kept until it can be done.
+"""Define answers to assignments (签收、办结回复).
 
-What an answer does to its assignment and case is left to `storage/casework/assignments.py`; holding it to
-`api/casework/assignment_answers.py`.
+A phone may answer an assignment before the server has it. Such an answer is held until it can be applied.
 """
 
 import enum
@@ -20,83 +19,92 @@ from schema.core.times import to_millis
 
 MAX_ANSWERS = 50
 MAX_HELD = 200
-"""Of one person at once; the batch that comes to it is still taken whole."""
+"""Held answers of one person. The batch that reaches this limit is still accepted whole."""
 HELD_FOR = timedelta(days=30)
-LATE = "What this belongs to did not come within 30 days."
-TOO_MANY = "So much of yours is held already. Keep this, and send it again once some of it is settled."
+LATE = "The assignment that this belongs to did not arrive within 30 days."
+TOO_MANY = "Too many of your answers are held already. Keep this one, and send it again once some of them are settled."
 
 
-@strawberry.enum(description="What is said of an assignment (回复类型).")
+@strawberry.enum(description="What the assignee says about an assignment (回复类型).")
 class AnswerKind(enum.Enum):
-    ACCEPT = strawberry.enum_value("ACCEPT", description="Accepted: from now on the assignee answers for it (签收).")
-    FINISH = strawberry.enum_value("FINISH", description="Done, with its result (办结).")
-
-
-@strawberry.enum(description="How an item of a phone's queue settled (处理结果).")
-class AnswerOutcome(enum.Enum):
-    SETTLED = strawberry.enum_value("SETTLED", description="It holds: from now on, or already (已生效).")
-    DUPLICATE = strawberry.enum_value("DUPLICATE", description="It was settled before by this very item (重复提交).")
-    HELD = strawberry.enum_value(
-        "HELD", description="Kept safe until what it belongs to is there; nothing is to be sent again (暂存)."
+    ACCEPT = strawberry.enum_value(
+        "ACCEPT", description="The assignee accepts it and is responsible from now on (签收)."
     )
-    REFUSED = strawberry.enum_value("REFUSED", description="Not done (未受理).")
+    FINISH = strawberry.enum_value("FINISH", description="The assignee has finished it and gives the result (办结).")
+
+
+@strawberry.enum(description="Outcome of one item of a phone's queue (处理结果).")
+class AnswerOutcome(enum.Enum):
+    SETTLED = strawberry.enum_value("SETTLED", description="It has taken effect, now or earlier (已生效).")
+    DUPLICATE = strawberry.enum_value("DUPLICATE", description="The same item was settled before (重复提交).")
+    HELD = strawberry.enum_value(
+        "HELD", description="The server keeps it until its record arrives. Do not send it again (暂存)."
+    )
+    REFUSED = strawberry.enum_value("REFUSED", description="It was not accepted (未受理).")
 
 
 class AnswerState(enum.Enum):
-    """Of a stored answer."""
+    """State of a stored answer."""
 
     HELD = "HELD"
     SETTLED = "SETTLED"
     REFUSED = "REFUSED"
 
 
-@strawberry.input(description="What a phone says of an assignment, in the order that it came to mind or any other.")
+@strawberry.input(description="An answer to an assignment. Answers may be sent in any order.")
 class AssignmentAnswer:
-    id: strawberry.ID = strawberry.field(description="Made by the phone: ans_ and a UUIDv7.")
-    assignment_id: strawberry.ID = strawberry.field(description="Of which assignment.")
-    kind: AnswerKind = strawberry.field(description="What is said.")
-    answered_at: datetime = strawberry.field(description="When, by the device's clock (回复时间).")
+    id: strawberry.ID = strawberry.field(description="Created by the phone: ans_ and a UUIDv7.")
+    assignment_id: strawberry.ID = strawberry.field(description="The assignment that it answers.")
+    kind: AnswerKind = strawberry.field(description="Whether the assignee accepts or finishes it.")
+    answered_at: datetime = strawberry.field(
+        description="When the assignee answered, by the device's clock (回复时间)."
+    )
     result: str | None = strawberry.field(
-        description="What came of it, 1 to 2,000 characters; with FINISH, and only there (办理结果).", default=None
+        description="Result, 1 to 2,000 characters. Required with FINISH, not allowed otherwise (办理结果).",
+        default=None,
     )
 
 
-@strawberry.input(description="Answers to assignments, as a phone's outbox holds them.")
+@strawberry.input(description="Answers to assignments from a phone's outbox.")
 class AnswerAssignmentsInput:
-    answers: list[AssignmentAnswer] = strawberry.field(description="1 to 50; each settles on its own.")
+    answers: list[AssignmentAnswer] = strawberry.field(description="1 to 50 answers. Each is settled independently.")
     device_clock: DeviceClockInput | None = strawberry.field(
-        description="What the device's clock shows (设备时钟).", default=None
+        description="Time on the device's clock (设备时钟).", default=None
     )
 
 
-@strawberry.type(description="How one answer settled.")
+@strawberry.type(description="Outcome of one answer.")
 class AnswerResult:
-    id: strawberry.ID | None = strawberry.field(description="The answer; null where it could not be read.")
-    outcome: AnswerOutcome = strawberry.field(description="How.")
-    assignment: Assignment | None = strawberry.field(description="As it is now, where it settled.", default=None)
-    refusal: Refused | None = strawberry.field(description="Why it was refused.", default=None)
+    id: strawberry.ID | None = strawberry.field(description="Id of the answer. Null if it could not be read.")
+    outcome: AnswerOutcome = strawberry.field(description="Outcome.")
+    assignment: Assignment | None = strawberry.field(
+        description="The assignment now, if the answer was settled.", default=None
+    )
+    refusal: Refused | None = strawberry.field(description="Reason for the refusal.", default=None)
 
 
-@strawberry.type(description="How each answer settled.")
+@strawberry.type(description="Outcome of each answer.")
 class AnswerAssignmentsPayload:
-    results: list[AnswerResult] = strawberry.field(description="In the order of the answers.")
+    results: list[AnswerResult] = strawberry.field(description="One result per answer, in the order of the answers.")
 
 
-@strawberry.type(description="What the server keeps for its sender until what it belongs to is there (暂存操作).")
+@strawberry.type(
+    description="An item that the server holds for its sender until the record it belongs to arrives (暂存操作)."
+)
 class HeldOperation:
-    id: strawberry.ID = strawberry.field(description="The item, as the phone named it.")
-    operation: str = strawberry.field(description="The mutation that brought it.")
-    held_since: datetime = strawberry.field(description="Since when.")
-    held_until: datetime = strawberry.field(description="When it is refused, if nothing came by then.")
-    waits_for: strawberry.ID = strawberry.field(description="Id of the record that it belongs to (所等待的记录).")
+    id: strawberry.ID = strawberry.field(description="The id that the phone gave the item.")
+    operation: str = strawberry.field(description="The mutation that it was sent with.")
+    held_since: datetime = strawberry.field(description="When the server began to hold it.")
+    held_until: datetime = strawberry.field(description="When it is refused if the record has not arrived.")
+    waits_for: strawberry.ID = strawberry.field(description="Id of the record that it waits for (所等待的记录).")
     refusal: Refused | None = strawberry.field(
-        description="Why it was refused after all; null while it is held.", default=None
+        description="Reason for the refusal. Null while it is held.", default=None
     )
 
 
 @dataclass(frozen=True)
 class StoredAnswer:
-    """An answer as it is kept; `refused_as` is the code of what became a refusal."""
+    """An answer as it is stored. `refused_as` is the code of its refusal, if it was refused."""
 
     id: str
     user_id: str
@@ -111,7 +119,7 @@ class StoredAnswer:
     reason: str | None = None
 
     def settled(self, refusal: Refusal | None) -> "StoredAnswer":
-        """As it is once it was done, or refused for good."""
+        """Return the answer as settled, or as refused for good."""
         if refusal is None:
             return replace(self, state=AnswerState.SETTLED)
         return replace(self, state=AnswerState.REFUSED, refused_as=refusal.code, reason=refusal.message)
@@ -132,11 +140,13 @@ class StoredAnswer:
 
 
 def stored(answer: AssignmentAnswer, *, user_id: str, now: datetime, field: str) -> StoredAnswer:
-    """The answer as it is kept; raises `Refusal(BAD_ID | BAD_INPUT)`."""
+    """Validate an answer and return its stored form. Raise `Refusal(BAD_ID | BAD_INPUT)` if it is invalid."""
     validate_id(answer.id, "ans", field=f"{field}.id")
     validate_id(answer.assignment_id, "asg", field=f"{field}.assignmentId")
     if (answer.kind is AnswerKind.FINISH) != (answer.result is not None):
-        raise Refusal(RefusalCode.BAD_INPUT, "A result goes with FINISH, and only there.", field=f"{field}.result")
+        raise Refusal(
+            RefusalCode.BAD_INPUT, "FINISH needs a result, and ACCEPT must not have one.", field=f"{field}.result"
+        )
     if answer.result is not None and not 1 <= len(answer.result.strip()) <= len(answer.result) <= MAX_NOTE:
         raise Refusal(RefusalCode.BAD_INPUT, f"A result has 1 to {MAX_NOTE} characters.", field=f"{field}.result")
     return StoredAnswer(
@@ -152,14 +162,14 @@ def stored(answer: AssignmentAnswer, *, user_id: str, now: datetime, field: str)
 
 
 def waits(answer: StoredAnswer, assignment: Assignment | None) -> bool:
-    """Whether there is nothing yet that it could be done to; an assignment of another's is none."""
+    """Return whether the answer can't be applied yet. Someone else's assignment counts as missing."""
     if assignment is None or assignment.assignee_id != answer.user_id:
         return True
     return answer.kind is AnswerKind.FINISH and assignment.state is AssignmentState.OFFERED
 
 
 def holds(answer: StoredAnswer, assignment: Assignment) -> bool:
-    """Whether what it says is so already; of several results the first stands."""
+    """Return whether the assignment is already in the answer's state. The first of several results stands."""
     if answer.kind is AnswerKind.ACCEPT:
         return assignment.accepted_at is not None
     return assignment.state is AssignmentState.FINISHED

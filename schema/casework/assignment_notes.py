@@ -1,6 +1,7 @@
-"""Notes of an assignment (交办备注): edited by its assignee on any device, one field at a time, and the same whatever came first.
+"""Merge the edits of an assignment's notes (交办备注).
 
-What a phone sends, and how each item settles, is in `note_edits.py`; that edits are only ever appended, in `storage`.
+The assignee edits notes on any device, one field at a time. Edits are only appended, and the merged notes do not
+depend on the order in which the edits arrive.
 """
 
 import enum
@@ -13,24 +14,25 @@ import strawberry
 from schema.access.permissions import FOLLOWERS, SEEN, Row
 
 MAX_EDITS_KEPT = 200
-"""Of one assignment."""
+"""Edits per assignment."""
 MAX_EDITS_TEXT = 50_000
-"""Characters of all edits of one assignment together: they come along wherever it is read."""
-FULL = f"An assignment keeps {MAX_EDITS_KEPT} edits of its notes, of {MAX_EDITS_TEXT} characters together."
+"""Total characters of all edits of one assignment: they are loaded each time the assignment is read."""
+FULL = f"An assignment has at most {MAX_EDITS_KEPT} note edits, with {MAX_EDITS_TEXT} characters in total."
 
 
-@strawberry.enum(description="What may be noted of an assignment (备注字段).")
+@strawberry.enum(description="A field of an assignment's notes (备注字段).")
 class NoteField(enum.Enum):
-    WORKING_NOTE = strawberry.enum_value("WORKING_NOTE", description="What the assignee wants to remember (工作备注).")
-    PLANNED_ON = strawberry.enum_value("PLANNED_ON", description="The day that it is planned for (计划日期).")
-    CONTACT = strawberry.enum_value("CONTACT", description="Whom to ask on the spot (现场联系人).")
+    WORKING_NOTE = strawberry.enum_value("WORKING_NOTE", description="Working note of the assignee (工作备注).")
+    PLANNED_ON = strawberry.enum_value("PLANNED_ON", description="Planned date (计划日期).")
+    CONTACT = strawberry.enum_value("CONTACT", description="Contact person on site (现场联系人).")
 
 
 @dataclass(frozen=True)
 class NoteEdit:
-    """An edit as it is kept; `base_version` counts the edits of the field that its author had seen.
+    """A stored edit.
 
-    `at` is `edited_at` less what the device's clock was ahead. `restores` is the edit whose value it took.
+    `base_version` is the number of edits of the field that its author had seen. `at` is `edited_at` corrected by the
+    skew of the device's clock. `restores` is the id of the edit whose value it restored.
     """
 
     id: str
@@ -46,27 +48,33 @@ class NoteEdit:
     restores: str | None = None
 
 
-@strawberry.type(description="An edit that lost against another made without knowing of it (落选的修改).")
+@strawberry.type(description="An edit that lost to a concurrent edit (落选的修改).")
 class LostEdit:
-    id: strawberry.ID = strawberry.field(description="The edit; name it in `restores` to take its value again.")
-    value: str | None = strawberry.field(description="What it said; null where it cleared the field.")
-    edited_at: datetime = strawberry.field(description="When, by the device's clock, set right (修改时间).")
+    id: strawberry.ID = strawberry.field(description="Id of the edit. Pass it as `restores` to restore its value.")
+    value: str | None = strawberry.field(description="Value of the edit. Null if it cleared the field.")
+    edited_at: datetime = strawberry.field(
+        description="When it was edited, by the device's clock, corrected for skew (修改时间)."
+    )
 
 
-@strawberry.type(description="One field of an assignment's notes, as all edits together make it (交办备注).")
+@strawberry.type(description="One field of an assignment's notes, merged from all its edits (交办备注).")
 class AssignmentNote:
-    field: NoteField = strawberry.field(description="Which field.")
-    value: str | None = strawberry.field(description="What stands there; null where it was cleared.")
-    version: int = strawberry.field(description="Edits that the server has of it: the `baseVersion` of the next.")
-    edit_id: strawberry.ID = strawberry.field(description="The edit that stands.")
-    edited_at: datetime = strawberry.field(description="When, by the device's clock, set right (修改时间).")
+    field: NoteField = strawberry.field(description="The field.")
+    value: str | None = strawberry.field(description="Current value. Null if it was cleared.")
+    version: int = strawberry.field(
+        description="Number of edits on the server. Pass it as `baseVersion` of the next edit."
+    )
+    edit_id: strawberry.ID = strawberry.field(description="Id of the edit that won.")
+    edited_at: datetime = strawberry.field(
+        description="When it was edited, by the device's clock, corrected for skew (修改时间)."
+    )
     lost_edits: list[LostEdit] = strawberry.field(
-        description="Edits that lost and were not restored, the latest first (落选的修改)."
+        description="Edits that lost and were not restored, newest first (落选的修改)."
     )
 
 
 def corrected(edited_at: datetime, skew: timedelta) -> datetime:
-    """By the server's clock; a time that this would push out of the calendar stays as it is."""
+    """Convert a device time to the server's clock. A time that would leave the calendar is returned unchanged."""
     try:
         return edited_at - skew
     except OverflowError:
@@ -74,10 +82,10 @@ def corrected(edited_at: datetime, skew: timedelta) -> datetime:
 
 
 def merged(edits: Sequence[NoteEdit]) -> list[AssignmentNote]:
-    """The notes that these edits make, in the order that the server took them in; fields without an edit are left out.
+    """Merge edits, given in the order the server received them. A field without an edit is left out.
 
-    The result depends on what each author had seen, never on which of two edits that knew nothing of each other came
-    first: of such the later stands, by time, the device's own number and id.
+    The result depends on which edits each author had seen. It does not depend on which of two concurrent edits arrived
+    first: the later one wins, by time, then by the device's own number, then by id.
     """
     of_field = {name: [edit for edit in edits if edit.field is name] for name in NoteField}
     return [_merged(name, found) for name, found in of_field.items() if found]
@@ -90,7 +98,7 @@ def _merged(name: NoteField, edits: Sequence[NoteEdit]) -> AssignmentNote:
         for number, edit in numbered
         if any(_saw(other, edit, number) for _, other in numbered if other is not edit)
     }
-    # Numbers of a device that count backwards could have each edit outlived by another.
+    # If a device's numbers count backwards, every edit could be superseded by another.
     standing = max([edit for edit in edits if edit.id not in outlived] or edits, key=_order)
     restored = {edit.restores for edit in edits}
     lost = [
@@ -118,9 +126,10 @@ def _merged(name: NoteField, edits: Sequence[NoteEdit]) -> AssignmentNote:
 
 
 def _saw(later: NoteEdit, earlier: NoteEdit, number: int) -> bool:
-    """Whether who made `later` knew `earlier`, the field's edit of that number: a device knows all of its own.
+    """Return whether the author of `later` had seen `earlier`, the field's edit with that number.
 
-    Sessions of an identity provider name no device: they know what they have pulled.
+    A device has seen all its own earlier edits. A session of an identity provider names no device, so it has seen only
+    the edits it pulled.
     """
     if later.device_id and later.device_id == earlier.device_id:
         return (later.device_sequence, later.id) > (earlier.device_sequence, earlier.id)

@@ -1,6 +1,7 @@
-"""Cases (案件、投诉件): opened from observations, numbered per office and year, answered for by one person until another accepts.
+"""Define cases (案件、投诉件).
 
-Assignments are in `assignments.py`; deadlines, rectification and measures are nouns of their own.
+A case is opened from observations and numbered per office and year. One person is responsible for it until another
+accepts it.
 """
 
 import enum
@@ -31,20 +32,20 @@ MAX_REASON = 2_000
 MAX_REPLY = 20_000
 
 
-@strawberry.enum(description="How far a case has come (办理状态).")
+@strawberry.enum(description="State of a case (办理状态).")
 class CaseState(enum.Enum):
     RECEIVED = strawberry.enum_value("RECEIVED", description="已接收")
     ACCEPTED = strawberry.enum_value("ACCEPTED", description="已受理")
-    DECLINED = strawberry.enum_value("DECLINED", description="不予受理, with a reason and a reply.")
+    DECLINED = strawberry.enum_value("DECLINED", description="不予受理. Needs a reason and a reply.")
     ASSIGNED = strawberry.enum_value("ASSIGNED", description="已交办")
     INVESTIGATING = strawberry.enum_value("INVESTIGATING", description="调查中")
     RECTIFYING = strawberry.enum_value("RECTIFYING", description="整改中")
     VERIFYING = strawberry.enum_value("VERIFYING", description="核查中")
-    CLOSED = strawberry.enum_value("CLOSED", description="已办结, with an outcome and a reply.")
-    REOPENED = strawberry.enum_value("REOPENED", description="重新办理, with a reason.")
+    CLOSED = strawberry.enum_value("CLOSED", description="已办结. Needs an outcome and a reply.")
+    REOPENED = strawberry.enum_value("REOPENED", description="重新办理. Needs a reason.")
 
 
-@strawberry.enum(description="What a closed case came to (办理结果).")
+@strawberry.enum(description="Outcome of a closed case (办理结果).")
 class CaseOutcome(enum.Enum):
     SUBSTANTIATED = strawberry.enum_value("SUBSTANTIATED", description="属实")
     PARTLY = strawberry.enum_value("PARTLY", description="部分属实")
@@ -65,10 +66,10 @@ MOVES: dict[CaseState, frozenset[CaseState]] = {
     S.CLOSED: frozenset({S.REOPENED}),
     S.REOPENED: frozenset({S.ASSIGNED}),
 }
-"""The case's life as the domain draws it; storage moves a case only from the states listed for its target."""
+"""The domain's life cycle of a case: the states that each state may move to."""
 
 ASSIGNABLE = frozenset(S) - {S.RECEIVED, S.DECLINED, S.CLOSED}
-"""States in which a case may be given to somebody: accepted first, and not over."""
+"""States in which a case may be assigned: accepted and not ended."""
 
 OPEN = frozenset(S) - {S.DECLINED, S.CLOSED}
 
@@ -90,41 +91,41 @@ class CaseEventKind(enum.Enum):
 class CaseEvent:
     id: strawberry.ID = strawberry.field(description="evt_ and a UUIDv7.")
     kind: CaseEventKind = strawberry.field(description="What happened.")
-    at: datetime = strawberry.field(description="When.")
-    state: CaseState = strawberry.field(description="The case's state afterwards.")
+    at: datetime = strawberry.field(description="When it happened.")
+    state: CaseState = strawberry.field(description="State of the case afterwards.")
     note: str | None = strawberry.field(description="Reason or remark.", default=None)
     by_id: strawberry.Private[str]
     about_ids: strawberry.Private[tuple[str, ...]] = ()
     sent_sha256: strawberry.Private[str | None] = None
 
-    @strawberry.field(description="Who did it, where the viewer may know.")
+    @strawberry.field(description="Who did it, if the viewer may know them.")
     async def by(self, info: Info) -> User | None:
         return await info.context.load.one(User, self.by_id)
 
 
-@strawberry.type(description="What became of an observation: number, state, outcome and reply of its case (办理情况).")
+@strawberry.type(description="Follow-up of an observation: number, state, outcome and reply of its case (办理情况).")
 class FollowUp:
-    case_number: str = strawberry.field(description="Number to ask by (编号).")
-    state: CaseState = strawberry.field(description="How far it has come (办理状态).")
-    outcome: CaseOutcome | None = strawberry.field(description="What it came to (办理结果).", default=None)
-    reply: str | None = strawberry.field(description="The reply (答复).", default=None)
+    case_number: str = strawberry.field(description="Number of the case (编号).")
+    state: CaseState = strawberry.field(description="State (办理状态).")
+    outcome: CaseOutcome | None = strawberry.field(description="Outcome (办理结果).", default=None)
+    reply: str | None = strawberry.field(description="Reply to the person who raised it (答复).", default=None)
     closed_at: datetime | None = strawberry.field(description="When it was closed.", default=None)
 
 
-@strawberry.type(description="A matter that must get a reply and an outcome (案件).")
+@strawberry.type(description="A matter that needs a reply and an outcome (案件).")
 class Case(Node):
-    number: str = strawberry.field(description="Such as 360703-XNB-2026-0017: office, year, running number (编号).")
+    number: str = strawberry.field(description="Office, year and sequence number, such as 360703-XNB-2026-0017 (编号).")
     year: int = strawberry.field(description="Year of the number, Beijing time.")
-    sequence: int = strawberry.field(description="Running number of the office in that year, without gaps.")
+    sequence: int = strawberry.field(description="Sequence number of the office in that year, without gaps.")
     title: str = strawberry.field(description="Title (标题).")
     summary: str = strawberry.field(description="Summary (摘要).")
-    category: Category = strawberry.field(description="What it is about (问题类别).")
-    state: CaseState = strawberry.field(description="How far it has come (办理状态).")
+    category: Category = strawberry.field(description="Category (问题类别).")
+    state: CaseState = strawberry.field(description="State (办理状态).")
     opened_at: datetime = strawberry.field(description="When it was opened (立案时间).")
     closed_at: datetime | None = strawberry.field(description="When it was closed (办结时间).", default=None)
-    outcome: CaseOutcome | None = strawberry.field(description="What it came to (办理结果).", default=None)
-    reply: str | None = strawberry.field(description="What whoever raised it was told (答复).", default=None)
-    history: list[CaseEvent] = strawberry.field(description="What happened to it, the first first (办理记录).")
+    outcome: CaseOutcome | None = strawberry.field(description="Outcome (办理结果).", default=None)
+    reply: str | None = strawberry.field(description="Reply to the person who raised it (答复).", default=None)
+    history: list[CaseEvent] = strawberry.field(description="History of the case, oldest first (办理记录).")
     office_id: strawberry.Private[str]
     office_path: strawberry.Private[str]
     first_responder_id: strawberry.Private[str]
@@ -134,31 +135,33 @@ class Case(Node):
     unit_path: strawberry.Private[str | None] = None
     monitoring_point_id: strawberry.Private[str | None] = None
 
-    @strawberry.field(description="The office that runs it (承办机构).")
+    @strawberry.field(description="The office that handles it (承办机构).")
     async def office(self, info: Info) -> Unit | None:
         return await info.context.load.one(Unit, self.office_id)
 
-    @strawberry.field(description="The unit that it is about (涉及单位).")
+    @strawberry.field(description="The unit concerned (涉及单位).")
     async def unit(self, info: Info) -> Unit | None:
         return await info.context.load.one(Unit, self.unit_id)
 
-    @strawberry.field(description="The monitoring point that it came from (监测点).")
+    @strawberry.field(description="The monitoring point that reported it (监测点).")
     async def monitoring_point(self, info: Info) -> MonitoringPoint | None:
         return await info.context.load.one(MonitoringPoint, self.monitoring_point_id)
 
-    @strawberry.field(description="Who first received it (首问责任人).")
+    @strawberry.field(description="The person who first received it (首问责任人).")
     async def first_responder(self, info: Info) -> User | None:
         return await info.context.load.one(User, self.first_responder_id)
 
-    @strawberry.field(description="Who answers for it now: the first responder until another accepts (现责任人).")
+    @strawberry.field(
+        description="The person responsible now: the first responder until someone else accepts it (现责任人)."
+    )
     async def responsible(self, info: Info) -> User | None:
         return await info.context.load.one(User, self.responsible_id)
 
-    @strawberry.field(description="The observations that it rests on, at most 500, oldest first.")
+    @strawberry.field(description="The observations that it is based on, at most 500, oldest first.")
     async def observations(self, info: Info) -> list[Observation]:
         return await info.context.load.related(Observation, case=self.id)
 
-    @strawberry.field(description="To whom it was given, oldest first (交办).")
+    @strawberry.field(description="Its assignments, oldest first (交办).")
     async def assignments(
         self, info: Info
     ) -> list[Annotated["Assignment", strawberry.lazy("schema.casework.assignments")]]:
@@ -171,12 +174,12 @@ class Case(Node):
         return [case for case in cases if case.id != self.id][:20]
 
     def is_about(self, unit_id: str | None, monitoring_point_id: str | None) -> bool:
-        """Whether it is of that unit or monitoring point."""
+        """Return whether the case concerns that unit or monitoring point."""
         same_unit = unit_id is not None and self.unit_id == unit_id
         return same_unit or (monitoring_point_id is not None and self.monitoring_point_id == monitoring_point_id)
 
     def follow_up(self) -> FollowUp:
-        """What whoever raised it is told."""
+        """Return what the person who raised the case may know."""
         return FollowUp(
             case_number=self.number,
             state=self.state,
@@ -187,29 +190,29 @@ class Case(Node):
 
     pack = strawberry.field(
         resolver=pack_of,
-        description="An evidence pack of it and all it rests on: a ZIP of originals, data, pages and a signed manifest (证据包).",
+        description="Evidence pack of the case: a ZIP of originals, data, pages and a signed manifest (证据包).",
     )
 
 
 def case_number(office_code: str, year: int, sequence: int) -> str:
-    """`360703-XNB-2026-0017`."""
+    """Return a number such as `360703-XNB-2026-0017`."""
     return f"{office_code}-{year}-{sequence:04d}"
 
 
 def states_before(target: CaseState) -> frozenset[CaseState]:
-    """From which states a case may come to `target`."""
+    """Return the states from which a case may move to `target`."""
     return frozenset(state for state, targets in MOVES.items() if target in targets)
 
 
 def check_move(target: CaseState, *, reason: str | None, outcome: CaseOutcome | None, reply: str | None) -> None:
-    """What a move must bring along (rule 1): raises `Refusal(BAD_INPUT)` naming what is missing or too long."""
+    """Raise `Refusal(BAD_INPUT)` if a move lacks a required text (rule 1), or if a text is too long."""
     for field, text, most in (("reason", reason, MAX_REASON), ("reply", reply, MAX_REPLY)):
         if text is not None and len(text) > most:
             raise Refusal(RefusalCode.BAD_INPUT, f"At most {most} characters.", field=field)
     reason, reply = (reason or "").strip(), (reply or "").strip()
     needs: dict[CaseState, tuple[tuple[str, object, str], ...]] = {
-        CaseState.DECLINED: (("reason", reason, "a reason"), ("reply", reply, "a reply to whoever raised it")),
-        CaseState.CLOSED: (("outcome", outcome, "an outcome"), ("reply", reply, "a reply to whoever raised it")),
+        CaseState.DECLINED: (("reason", reason, "a reason"), ("reply", reply, "a reply to the person who raised it")),
+        CaseState.CLOSED: (("outcome", outcome, "an outcome"), ("reply", reply, "a reply to the person who raised it")),
         CaseState.REOPENED: (("reason", reason, "a reason"),),
     }
     for field, given, wording in needs.get(target, ()):

@@ -1,7 +1,4 @@
-"""Edits of an assignment's notes (备注修改): what a phone sends of them, what is wrong with it, and how each settles.
-
-How edits make up the notes is left to `assignment_notes.py`.
-"""
+"""Validate the edits of assignment notes that a phone sends (备注修改)."""
 
 from datetime import date, datetime, timedelta
 
@@ -22,85 +19,89 @@ MAX_CONTACT = 200
 MAX_LENGTHS = {NoteField.WORKING_NOTE: MAX_NOTE, NoteField.CONTACT: MAX_CONTACT}
 
 
-@strawberry.input(description="One field of the notes of one's own assignment, as it is to be (备注修改).")
+@strawberry.input(description="A new value for one field of the notes of the viewer's own assignment (备注修改).")
 class NoteEditInput:
-    id: strawberry.ID = strawberry.field(description="Made by the phone: evt_ and a UUIDv7.")
-    assignment_id: strawberry.ID = strawberry.field(description="Of which assignment.")
-    field: NoteField = strawberry.field(description="Which field.")
+    id: strawberry.ID = strawberry.field(description="Created by the phone: evt_ and a UUIDv7.")
+    assignment_id: strawberry.ID = strawberry.field(description="The assignment.")
+    field: NoteField = strawberry.field(description="The field.")
     value: str | None = strawberry.field(
-        description="What is to stand there: text, for PLANNED_ON a date such as 2026-12-01; null clears it.",
+        description="New value: text, or for PLANNED_ON a date such as 2026-12-01. Null clears the field.",
         default=None,
     )
-    base_version: int = strawberry.field(description="The field's version that the phone showed; 0 where it had none.")
-    edited_at: datetime = strawberry.field(description="When, by the device's clock (修改时间).")
+    base_version: int = strawberry.field(description="Version of the field that the phone showed. 0 if it showed none.")
+    edited_at: datetime = strawberry.field(description="When it was edited, by the device's clock (修改时间).")
     device_sequence: int = strawberry.field(
-        description="The device's own running number: its later edit outlives its earlier ones (设备序号)."
+        description="Sequence number on this device. A later edit replaces the device's earlier ones (设备序号)."
     )
     restores: strawberry.ID | None = strawberry.field(
-        description="An edit of this field whose value is to stand again; `value` is then left out (恢复).",
+        description="Id of an edit of this field whose value to restore. Leave out `value` then (恢复).",
         default=None,
     )
 
 
-@strawberry.input(description="Edits of notes, as a phone's outbox holds them.")
+@strawberry.input(description="Note edits from a phone's outbox.")
 class EditAssignmentNotesInput:
-    edits: list[NoteEditInput] = strawberry.field(description="1 to 50; each settles on its own.")
+    edits: list[NoteEditInput] = strawberry.field(description="1 to 50 edits. Each is settled independently.")
     device_clock: DeviceClockInput | None = strawberry.field(
-        description="What the device's clock shows (设备时钟).", default=None
+        description="Time on the device's clock (设备时钟).", default=None
     )
 
 
-@strawberry.type(description="How one edit settled.")
+@strawberry.type(description="Outcome of one edit.")
 class NoteEditResult:
-    id: strawberry.ID | None = strawberry.field(description="The edit; null where it could not be read.")
+    id: strawberry.ID | None = strawberry.field(description="Id of the edit. Null if it could not be read.")
     outcome: AnswerOutcome = strawberry.field(
-        description="SETTLED when it is kept, whether it stands or lost: `Assignment.notes` says which. Never HELD."
+        description="SETTLED if it was stored, whether it won or lost: `Assignment.notes` shows which. Never HELD."
     )
-    assignment: Assignment | None = strawberry.field(description="As it is now, where it settled.", default=None)
-    refusal: Refused | None = strawberry.field(description="Why it was refused.", default=None)
+    assignment: Assignment | None = strawberry.field(
+        description="The assignment now, if the edit was settled.", default=None
+    )
+    refusal: Refused | None = strawberry.field(description="Reason for the refusal.", default=None)
 
 
-@strawberry.type(description="How each edit settled.")
+@strawberry.type(description="Outcome of each edit.")
 class EditAssignmentNotesPayload:
-    results: list[NoteEditResult] = strawberry.field(description="In the order of the edits.")
+    results: list[NoteEditResult] = strawberry.field(description="One result per edit, in the order of the edits.")
 
 
 def check(sent: NoteEditInput, *, at: str) -> None:
-    """Raises `Refusal(BAD_ID | BAD_INPUT)` for what no assignment could take; `at` is the item's place in the input."""
+    """Raise `Refusal(BAD_ID | BAD_INPUT)` if the edit is invalid for any assignment. `at` is its path in the input."""
     validate_id(sent.id, "evt", field=f"{at}.id")
     validate_id(sent.assignment_id, "asg", field=f"{at}.assignmentId")
     if sent.restores is not None:
         validate_id(sent.restores, "evt", field=f"{at}.restores")
     if sent.base_version < 0:
-        raise Refusal(RefusalCode.BAD_INPUT, "Versions count from 0.", field=f"{at}.baseVersion")
+        raise Refusal(RefusalCode.BAD_INPUT, "A version is 0 or more.", field=f"{at}.baseVersion")
     if not 1 <= sent.device_sequence <= MAX_SAFE_INTEGER:
-        raise Refusal(RefusalCode.BAD_INPUT, "A device counts from 1.", field=f"{at}.deviceSequence")
+        raise Refusal(RefusalCode.BAD_INPUT, "A device's sequence numbers start at 1.", field=f"{at}.deviceSequence")
     if sent.value is not None:
         _check_value(sent.field, sent.value, is_restored=sent.restores is not None, at=f"{at}.value")
 
 
 def _check_value(field: NoteField, value: str, *, is_restored: bool, at: str) -> None:
     if is_restored:
-        raise Refusal(RefusalCode.BAD_INPUT, "What is restored has its value already: leave this out.", field=at)
+        raise Refusal(RefusalCode.BAD_INPUT, "A restored edit already has a value. Leave `value` out.", field=at)
     if longest := MAX_LENGTHS.get(field):
         if not 1 <= len(value.strip()) <= len(value) <= longest:
-            raise Refusal(RefusalCode.BAD_INPUT, f"It has 1 to {longest} characters; null clears it.", field=at)
+            raise Refusal(
+                RefusalCode.BAD_INPUT, f"A value has 1 to {longest} characters. Null clears the field.", field=at
+            )
         return
     try:
         is_day = date.fromisoformat(value).isoformat() == value
     except ValueError:
         is_day = False
     if not is_day:
-        raise Refusal(RefusalCode.BAD_INPUT, "A date is written as 2026-12-01.", field=at)
+        raise Refusal(RefusalCode.BAD_INPUT, "Write a date as 2026-12-01.", field=at)
 
 
 def taken_in(
     sent: NoteEditInput, assignment: Assignment, *, device_id: str, skew: timedelta, now: datetime, at: str
 ) -> NoteEdit:
-    """The edit as it is kept; raises `Refusal(BAD_INPUT | NOT_FOUND | LIMIT_EXCEEDED)` for what the notes don't allow."""
+    """Return the edit's stored form. Raise `Refusal(BAD_INPUT | NOT_FOUND | LIMIT_EXCEEDED)` if the notes forbid it."""
     known = [edit for edit in assignment.note_edits if edit.field is sent.field]
     if sent.base_version > len(known):
-        raise Refusal(RefusalCode.BAD_INPUT, f"The field is at version {len(known)}.", field=f"{at}.baseVersion")
+        raise Refusal(RefusalCode.BAD_INPUT, f"The field has only {len(known)} versions.", field=f"{at}.baseVersion")
     value = sent.value
     if sent.restores is not None:
         found = next((edit for edit in known if edit.id == sent.restores), None)

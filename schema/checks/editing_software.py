@@ -1,12 +1,9 @@
-"""Editors (修图软件): programs that change pictures, known by the name that they leave in a file.
-
-Which field of a file holds the name is left to `storage`.
-"""
+"""Recognise picture editing programs (修图软件) by the name that they write into a file."""
 
 import re
 
-# Phones and cameras name their firmware in the same field ("MIUI Camera", "HDR+ 1.0.3", "iOS 17.1", "Ver.1.00"): only a
-# name on this list counts. A word stands for itself, so that "Snapseed" is found and "Lightroom" in nobody's firmware.
+# Phones and cameras write their firmware into the same field ("MIUI Camera", "HDR+ 1.0.3", "iOS 17.1", "Ver.1.00"), so
+# only a name on this list counts. Names match whole words only, so that no firmware name matches by accident.
 _NAMES: dict[str, str] = {
     "Adobe Photoshop": "photoshop",
     "Adobe Lightroom": "lightroom",
@@ -53,7 +50,7 @@ _EDITORS = [
 
 
 def editor_of(software: str | None) -> str | None:
-    """The program that has written the file, as people know it; None for firmware, cameras and what is unknown."""
+    """Return the common name of the program that wrote the file. None for firmware, cameras and unknown programs."""
     if not software:
         return None
     return next((name for name, pattern in _EDITORS if pattern.search(software[:500])), None)

@@ -1,6 +1,6 @@
-"""What flags say to people, in English and Chinese, from their code and figures alone (疑点说明).
+"""Word the messages of flags in English and Chinese, from code and figures alone (疑点说明).
 
-Nothing of a device, a person or a place enters a sentence but the name of an editing program, which is of a closed list.
+A message never names a device, a person or a place. It may name an editing program, which comes from a closed list.
 """
 
 import enum
@@ -10,75 +10,76 @@ import strawberry
 from schema.checks.thresholds import Measure
 
 
-@strawberry.enum(description="What doesn't fit about an observation (疑点类别). Codes are never renamed or reused.")
+@strawberry.enum(description="What is suspicious about an observation (疑点类别). Codes are never renamed or reused.")
 class FlagCode(enum.Enum):
     PHOTO_POSITION_FAR = strawberry.enum_value(
-        "PHOTO_POSITION_FAR", description="照片坐标与填报坐标不符: a file's own position is far from the claimed one."
+        "PHOTO_POSITION_FAR",
+        description="照片坐标与填报坐标不符: the position in the file is far from the claimed one.",
     )
     PHOTO_TIME_FAR = strawberry.enum_value(
-        "PHOTO_TIME_FAR", description="照片时间与填报时间不符: a file's own time is far from the claimed one."
+        "PHOTO_TIME_FAR", description="照片时间与填报时间不符: the time in the file is far from the claimed one."
     )
     FAR_FROM_UNIT = strawberry.enum_value(
-        "FAR_FROM_UNIT", description="距被巡查单位过远: it was made far from the unit seen."
+        "FAR_FROM_UNIT", description="距被巡查单位过远: it was recorded far from the unit."
     )
     OUTSIDE_COUNTY = strawberry.enum_value(
-        "OUTSIDE_COUNTY", description="超出辖区范围: it was made outside the county of the unit seen."
+        "OUTSIDE_COUNTY", description="超出辖区范围: it was recorded outside the unit's county."
     )
     IMPOSSIBLE_SPEED = strawberry.enum_value(
-        "IMPOSSIBLE_SPEED", description="移动速度异常: nobody travels so fast between two observations of one device."
+        "IMPOSSIBLE_SPEED", description="移动速度异常: the device moved impossibly fast between two observations."
     )
-    MOCK_POSITION = strawberry.enum_value("MOCK_POSITION", description="模拟定位: an app had set the position.")
+    MOCK_POSITION = strawberry.enum_value("MOCK_POSITION", description="模拟定位: an app faked the position.")
     CLOCK_SKEW = strawberry.enum_value("CLOCK_SKEW", description="设备时钟不准: the device's clock was wrong.")
     CAPTURED_LONG_BEFORE = strawberry.enum_value(
-        "CAPTURED_LONG_BEFORE", description="影像早于巡查: a medium is much older than what it is to show."
+        "CAPTURED_LONG_BEFORE", description="影像早于巡查: a medium is much older than the observation."
     )
-    EDITED = strawberry.enum_value("EDITED", description="经软件编辑: a program that changes pictures wrote the file.")
+    EDITED = strawberry.enum_value("EDITED", description="经软件编辑: a picture editing program wrote the file.")
     SAME_PICTURE = strawberry.enum_value(
-        "SAME_PICTURE", description="文件重复: byte for byte the file of another observation."
+        "SAME_PICTURE", description="文件重复: the file is identical to one of another observation."
     )
     SIMILAR_PICTURE = strawberry.enum_value(
-        "SIMILAR_PICTURE", description="图像相似: nearly the same picture as another observation's."
+        "SIMILAR_PICTURE", description="图像相似: the picture is nearly the same as one of another observation."
     )
 
 
 _C = FlagCode
 _SENTENCES: dict[FlagCode, tuple[str, str]] = {
     _C.PHOTO_POSITION_FAR: (
-        "The file's own position lies {value} from the claimed one (flagged from {limit}).",
+        "The position in the file is {value} from the claimed one (threshold {limit}).",
         "照片自带坐标与填报坐标相距{value}（阈值{limit}）。",
     ),
     _C.PHOTO_TIME_FAR: (
-        "The file's own time differs by {value} from the claimed one (flagged from {limit}).",
+        "The time in the file differs by {value} from the claimed one (threshold {limit}).",
         "照片自带时间与填报时间相差{value}（阈值{limit}）。",
     ),
     _C.FAR_FROM_UNIT: (
-        "It was made {value} from the unit seen (flagged from {limit}).",
+        "The observation was recorded {value} from the unit (threshold {limit}).",
         "记录地点距被巡查单位{value}（阈值{limit}）。",
     ),
     _C.OUTSIDE_COUNTY: (
-        "It was made {value} outside the county (flagged from {limit}).",
+        "The observation was recorded {value} outside the county (threshold {limit}).",
         "记录地点在辖区边界外{value}（阈值{limit}）。",
     ),
     _C.IMPOSSIBLE_SPEED: (
-        "Since its observation before, the device travelled at {value} (flagged from {limit}).",
+        "The device moved at {value} since its previous observation (threshold {limit}).",
         "与同一设备上一条记录相比，移动速度达{value}（阈值{limit}）。",
     ),
-    _C.MOCK_POSITION: ("The system said that an app had set the position.", "系统报告该坐标由应用程序模拟。"),
+    _C.MOCK_POSITION: ("The system reported that an app had set the position.", "系统报告该坐标由应用程序模拟。"),
     _C.CLOCK_SKEW: (
-        "The device's clock was {value} {pace} (flagged from {limit}).",
+        "The device's clock was {value} {pace} (threshold {limit}).",
         "设备时钟{pace}{value}（阈值{limit}）。",
     ),
     _C.CAPTURED_LONG_BEFORE: (
-        "The medium is {value} older than the observation (flagged from {limit}).",
+        "The medium is {value} older than the observation (threshold {limit}).",
         "影像拍摄时间早于巡查时间{value}（阈值{limit}）。",
     ),
-    _C.EDITED: ("The file was written by {name}, which edits pictures.", "该文件由修图软件 {name} 写出。"),
+    _C.EDITED: ("The file was written by the picture editor {name}.", "该文件由修图软件 {name} 写出。"),
     _C.SAME_PICTURE: (
-        "The file is byte for byte that of another observation.",
+        "The file is identical to a file of another observation.",
         "该文件与另一条记录的文件完全相同。",
     ),
     _C.SIMILAR_PICTURE: (
-        "The picture is nearly another observation's: it differs in {value} of 256 (flagged to {limit}).",
+        "The picture is nearly the same as one of another observation: it differs in {value} of 256 (threshold {limit}).",
         "该图像与另一条记录的图像几乎相同：256 位中相差{value}（阈值{limit}）。",
     ),
 }
@@ -87,7 +88,7 @@ _SENTENCES: dict[FlagCode, tuple[str, str]] = {
 def sentence_of(
     code: FlagCode, measure: Measure, value: float, threshold: float, name: str | None = None
 ) -> tuple[str, str]:
-    """English and Chinese."""
+    """Return the message in English and in Chinese."""
     english, chinese = _SENTENCES[code]
     (value_en, value_zh), (limit_en, limit_zh) = _worded(measure, abs(value)), _worded(measure, threshold)
     fast = value > 0
@@ -114,7 +115,7 @@ def _worded(measure: Measure, figure: float) -> tuple[str, str]:
 
 
 def _span(seconds: float) -> tuple[str, str]:
-    """In the largest unit of which there are at least two."""
+    """Word a duration in the largest unit of which there are at least two."""
     for size, word, word_zh in ((86_400, "days", "天"), (3_600, "hours", "小时"), (60, "minutes", "分钟")):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {word}", f" {seconds / size:.0f} {word_zh}"

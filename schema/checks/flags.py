@@ -1,7 +1,6 @@
-"""Flags (疑点标记): what doesn't fit about an observation, with a figure and the threshold that it passed; never a refusal.
+"""Define flags (疑点标记): something suspicious about an observation, with a figure and the threshold that it passed.
 
-What is measured is in `checks.py`, what a flag says to people in `flag_sentences.py`. A flag is raised once and never taken
-back: an officer says what it came to.
+A flag never refuses an observation. It is raised once and never withdrawn; an officer reviews it.
 """
 
 import enum
@@ -26,43 +25,43 @@ from schema.media.media import Media
 MAX_NOTE = 2_000
 
 
-@strawberry.enum(description="Whether somebody has looked at a flag (处理状态).")
+@strawberry.enum(description="Whether a flag has been reviewed (处理状态).")
 class FlagState(enum.Enum):
-    OPEN = strawberry.enum_value("OPEN", description="Nobody has yet (待核).")
-    REVIEWED = strawberry.enum_value("REVIEWED", description="An officer has said what it came to (已核).")
+    OPEN = strawberry.enum_value("OPEN", description="Not reviewed yet (待核).")
+    REVIEWED = strawberry.enum_value("REVIEWED", description="An officer has reviewed it (已核).")
 
 
-@strawberry.enum(description="What a flag came to (核查结论).")
+@strawberry.enum(description="Verdict on a flag (核查结论).")
 class FlagVerdict(enum.Enum):
-    CONFIRMED = strawberry.enum_value("CONFIRMED", description="Something is wrong with the observation (属实).")
-    EXPLAINED = strawberry.enum_value("EXPLAINED", description="There is a harmless reason (可以解释).")
+    CONFIRMED = strawberry.enum_value("CONFIRMED", description="The suspicion is justified (属实).")
+    EXPLAINED = strawberry.enum_value("EXPLAINED", description="There is a harmless explanation (可以解释).")
 
 
-@strawberry.type(description="What an officer said about a flag (核查记录).")
+@strawberry.type(description="An officer's review of a flag (核查记录).")
 class FlagReview:
     id: strawberry.ID = strawberry.field(description="evt_ and a UUIDv7.")
-    verdict: FlagVerdict = strawberry.field(description="What it came to (结论).")
-    note: str = strawberry.field(description="Why (说明).")
-    at: datetime = strawberry.field(description="When.")
+    verdict: FlagVerdict = strawberry.field(description="Verdict (结论).")
+    note: str = strawberry.field(description="Reason for the verdict (说明).")
+    at: datetime = strawberry.field(description="When it was reviewed.")
     by_id: strawberry.Private[str]
     sent_sha256: strawberry.Private[str]
 
-    @strawberry.field(description="Who said so (核查人).")
+    @strawberry.field(description="The reviewer (核查人).")
     async def by(self, info: Info) -> User | None:
         return await info.context.load.one(User, self.by_id)
 
 
-@strawberry.type(description="Something about an observation that doesn't fit, with its figure (疑点标记).")
+@strawberry.type(description="Something suspicious about an observation, with the measured figure (疑点标记).")
 class Flag(Node):
-    code: FlagCode = strawberry.field(description="What doesn't fit (疑点类别).")
-    value: float = strawberry.field(description="The figure that was found, in `measure` (数值).")
-    threshold: float = strawberry.field(description="The figure from which on it is a flag, as it applied (阈值).")
-    measure: Measure = strawberry.field(description="In what the two are measured (计量单位).")
-    raised_at: datetime = strawberry.field(description="When it was found (标记时间).")
-    state: FlagState = strawberry.field(description="Whether somebody has looked at it (处理状态).")
-    verdict: FlagVerdict | None = strawberry.field(description="What it came to, once reviewed (结论).", default=None)
+    code: FlagCode = strawberry.field(description="What is suspicious (疑点类别).")
+    value: float = strawberry.field(description="The measured figure, in `measure` (数值).")
+    threshold: float = strawberry.field(description="The threshold that applied (阈值).")
+    measure: Measure = strawberry.field(description="Unit of the figure and the threshold (计量单位).")
+    raised_at: datetime = strawberry.field(description="When the flag was raised (标记时间).")
+    state: FlagState = strawberry.field(description="Whether it has been reviewed (处理状态).")
+    verdict: FlagVerdict | None = strawberry.field(description="Verdict of the current review (结论).", default=None)
     reviews: list[FlagReview] = strawberry.field(
-        description="What officers said, the first first; the last one stands (核查记录).", default_factory=list
+        description="Reviews, oldest first. The last one is current (核查记录).", default_factory=list
     )
     observation_id: strawberry.Private[str]
     office_path: strawberry.Private[str]
@@ -72,34 +71,34 @@ class Flag(Node):
     other_medium_id: strawberry.Private[str | None] = None
     name: strawberry.Private[str | None] = None
 
-    @strawberry.field(description="For people, in English.")
+    @strawberry.field(description="Message in English.")
     def message(self) -> str:
         return sentence_of(self.code, self.measure, self.value, self.threshold, self.name)[0]
 
-    @strawberry.field(description="For people, in Chinese (中文说明).")
+    @strawberry.field(description="Message in Chinese (中文说明).")
     def message_zh(self) -> str:
         return sentence_of(self.code, self.measure, self.value, self.threshold, self.name)[1]
 
-    @strawberry.field(description="The observation (巡查记录).")
+    @strawberry.field(description="The flagged observation (巡查记录).")
     async def observation(self, info: Info) -> Observation | None:
         return await info.context.load.one(Observation, self.observation_id)
 
-    @strawberry.field(description="The medium that it concerns, where it is one (影像资料).")
+    @strawberry.field(description="The medium concerned, if any (影像资料).")
     async def medium(self, info: Info) -> Media | None:
         return await self._medium(info, self.observation_id, self.medium_id)
 
     @strawberry.field(
-        description="The other observation that it rests on, where the viewer may see it; of one device, to the cleared only."
+        description="The other observation compared with, if the viewer may see it. For IMPOSSIBLE_SPEED, only with clearance."
     )
     async def other_observation(self, info: Info) -> Observation | None:
         return await info.context.load.one(Observation, self.other_observation_id) if self._shows_other(info) else None
 
-    @strawberry.field(description="The other picture, where the viewer may see its observation.")
+    @strawberry.field(description="The other picture compared with, if the viewer may see its observation.")
     async def other_medium(self, info: Info) -> Media | None:
         return await self._medium(info, self.other_observation_id, self.other_medium_id)
 
     def _shows_other(self, info: Info) -> bool:
-        """That two observations come from one device tells that one person made both: who, is for the cleared to know."""
+        """Two observations of one device come from one person, so linking them needs clearance."""
         viewer = info.context.viewer
         if self.code is not FlagCode.IMPOSSIBLE_SPEED:
             return True
@@ -117,9 +116,9 @@ class Flag(Node):
 
 @dataclass(frozen=True)
 class CheckFinding:
-    """What a check has found: `value` has passed `threshold`, both in `measure`.
+    """What a check found: `value` has passed `threshold`, both in `measure`.
 
-    `name` is a program's, of a closed list; nothing else of a device's own words may stand in a flag.
+    `name` is a program from a closed list. A flag must not contain any other text from a device.
     """
 
     code: FlagCode
@@ -134,7 +133,7 @@ class CheckFinding:
 
 @dataclass(frozen=True)
 class Flagged:
-    """Whose a flag becomes: an observation's id, office, author and time of receipt."""
+    """The observation that a flag belongs to: its id, office, author and time of receipt."""
 
     id: str
     office_path: str
@@ -143,10 +142,10 @@ class Flagged:
 
 
 def raise_flag(finding: CheckFinding, observation: Flagged, now: datetime) -> Flag:
-    """The flag of a finding. The same finding has the same id, so that checking again raises nothing twice.
+    """Return the flag of a finding. The same finding always gets the same id, so a repeated check raises no second flag.
 
-    The figure is part of it: a corrected position that is wrong by another distance is another flag. Of two pictures it
-    is not: in how many bits they differ depends on which of them was laid over the other.
+    The id covers the figure: a corrected position that is wrong by another distance is another flag. It does not for two
+    pictures: the number of differing bits depends on which of them was laid over the other.
     """
     value = round(finding.value, 1)
     parts = (
@@ -177,7 +176,7 @@ def raise_flag(finding: CheckFinding, observation: Flagged, now: datetime) -> Fl
 
 
 def check_note(note: str) -> str:
-    """Raises `Refusal(BAD_INPUT)` for a verdict without its reason."""
+    """Raise `Refusal(BAD_INPUT)` if a verdict has no reason, or too long a one."""
     if not 1 <= len(note.strip()) <= MAX_NOTE:
         raise Refusal(RefusalCode.BAD_INPUT, f"A note has 1 to {MAX_NOTE} characters.", field="note")
     return note.strip()

@@ -1,6 +1,6 @@
-"""Checks (疑点核查): pure measurements of an observation against its files, its unit, its device and other pictures.
+"""Check an observation against its files, its unit, its device and other pictures (疑点核查).
 
-Each yields what has passed its threshold; nothing here refuses, stores or looks anything up.
+Each rule is a pure function that yields the findings over their threshold.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,9 +18,9 @@ from schema.media.shown_times import FIX_LATER
 from schema.organisation.outlines import Polygon, metres_outside
 
 AT_THE_COUNTER = frozenset({Method.PATROL, Method.TRACKED_SERVICE, Method.SIMULATED_SERVICE, Method.SPECIAL_CHECK})
-"""Methods by which one stands where the unit is; a monitor reports from the enterprise, a complaint is taken down anywhere."""
+"""Methods that take place at the unit. A monitor reports from an enterprise, and a complaint is recorded anywhere."""
 MAX_OTHERS = 10
-"""Flags of one medium for pictures like it: more say nothing more."""
+"""Maximum flags of one medium for similar pictures: more would add no information."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class Lookalike:
-    """A medium of another observation: 0 bits apart, and `is_same` where it is the same file."""
+    """A similar medium of another observation. The same file has `is_same` set and 0 bits."""
 
     observation_id: str
     medium_id: str
@@ -43,9 +43,9 @@ class Lookalike:
 
 
 def instant_of(facts: MediaFacts, offset_minutes: int) -> datetime | None:
-    """When a file says that it was made; where it names no offset, by that of the device that handed it in.
+    """Return when the file says it was made. Without an offset in the file, the sending device's offset applies.
 
-    A video or sound that says no more than its header does was made when that says so, at the latest.
+    If a video or sound has only the time in its header, it was made no later than that.
     """
     if facts.taken_at_local is None:
         return facts.created_at
@@ -53,12 +53,12 @@ def instant_of(facts: MediaFacts, offset_minutes: int) -> datetime | None:
     try:
         zone = timezone(timedelta(minutes=minutes))
         return datetime.fromisoformat(facts.taken_at_local).replace(tzinfo=zone).astimezone(UTC)
-    except (ValueError, OverflowError):  # a clock that was never set, an offset that no zone has
+    except (ValueError, OverflowError):  # a clock that was never set, or an offset that no time zone has
         return None
 
 
 def usable(position: GeoPoint | None) -> GeoPoint | None:
-    """The position where it may be used, else None."""
+    """Return the position if it has coordinates, else None."""
     return position if position and position.latitude is not None and position.longitude is not None else None
 
 
@@ -70,9 +70,10 @@ def photo_position(medium_id: str, own: GeoPoint, claimed: GeoPoint, limits: Thr
 def photo_time(
     medium_id: str, own: datetime | None, declared: datetime | None, captured_at: datetime, limits: ThresholdLimits
 ) -> Iterator[CheckFinding]:
-    """`own` is what the file says, `declared` what the phone says of the medium, `captured_at` of the observation.
+    """Compare three times: `own` from the file, `declared` for the medium, `captured_at` for the observation.
 
-    A medium that is old by its own word is said to be old, and not besides to differ from a time nobody claimed for it.
+    A file that is old by its own time gets one finding, for its age. It gets a second one for a different time only if
+    the phone declared a time for it.
     """
     times = [time for time in (own, declared) if time is not None]
     age = max(((captured_at - time).total_seconds() for time in times), default=0.0)
@@ -86,7 +87,7 @@ def photo_time(
 def unit_distance(
     place: GeoPoint, counters: Sequence[GeoPoint], limits: ThresholdLimits, medium_id: str | None = None
 ) -> Iterator[CheckFinding]:
-    """Distance to the nearest of `counters`: the window or the unit, and of a monitor's report also the enterprise."""
+    """Check the distance to the nearest of `counters`: the window or unit, and for a monitor's report the enterprise."""
     if counters:
         nearest = min(_apart(place, each, limits.of(ThresholdKind.UNIT_DISTANCE)) for each in counters)
         yield from _passed(FlagCode.FAR_FROM_UNIT, ThresholdKind.UNIT_DISTANCE, nearest, limits, medium_id)
@@ -95,7 +96,7 @@ def unit_distance(
 def outside_county(
     place: GeoPoint, ground: Sequence[Polygon], limits: ThresholdLimits, medium_id: str | None = None
 ) -> Iterator[CheckFinding]:
-    """`ground` is the outline of the county, nothing where there is none."""
+    """Check the distance outside `ground`, the outline of the county. It is empty if the county has no outline."""
     if ground:
         limit = limits.of(ThresholdKind.OUTSIDE_COUNTY)
         outside = metres_outside(ground, *_at(place)) - _allowance(limit, place)
@@ -103,9 +104,9 @@ def outside_county(
 
 
 def speed(one: Stop, other: Stop, limits: ThresholdLimits) -> tuple[str, CheckFinding] | None:
-    """The later of the two observations' id and the finding; None where it could be travelled, or hardly moved.
+    """Return the id of the later observation and the finding. None if the speed is possible, or the distance too short.
 
-    Within the same second a whole second is counted: clocks and fixes are no finer.
+    Two observations within the same second count as one second apart: clocks and fixes are no finer.
     """
     earlier, later = sorted((one, other), key=lambda stop: (stop.at, stop.observation_id))
     metres = _apart(earlier.position, later.position, limits.of(ThresholdKind.SPEED_FROM))
@@ -137,11 +138,12 @@ def clock_skew(
     limits: ThresholdLimits,
     measured: timedelta | None = None,
 ) -> Iterator[CheckFinding]:
-    """What was `measured` at receipt (ahead of the server), or what the three times prove, whichever is more.
+    """Check the clock by the skew `measured` at receipt, or by what the three times prove, whichever is larger.
 
-    Nothing is seen after it was received, nor `fixed_at`, the satellites' word, long before it was fixed: a report that is
-    begun in the morning may get its place by evening. A clock that seems slow, of a phone that was offline, proves
-    nothing. Whole minutes: a finer figure would mark a device.
+    An observation can't be captured after it was received. It also can't be captured long before `fixed_at`, the time
+    from the satellites, although a report that is begun in the morning may get its position in the evening. A clock that
+    seems slow proves nothing: the phone may have been offline. The figure is in whole minutes: a finer one would
+    identify the device.
     """
     ahead = max((captured_at - received_at).total_seconds(), 0.0)
     behind = (fixed_at - captured_at).total_seconds() if fixed_at and fixed_at - captured_at > FIX_LATER else 0.0
@@ -157,7 +159,7 @@ def edited(medium_id: str, software: str | None) -> Iterator[CheckFinding]:
 
 
 def lookalikes(medium_id: str, others: Iterable[Lookalike], limits: ThresholdLimits) -> Iterator[CheckFinding]:
-    """The nearest others, ten at most."""
+    """Yield the nearest similar pictures, at most `MAX_OTHERS`."""
     limit = limits.of(ThresholdKind.PICTURE_BITS)
     near = sorted(others, key=lambda other: (not other.is_same, other.bits, other.medium_id))
     for other in near[:MAX_OTHERS]:
@@ -182,15 +184,15 @@ def _passed(
 
 
 def _apart(one: GeoPoint, other: GeoPoint, limit: float) -> float:
-    """Metres by which two places lie apart for certain."""
+    """Return the certain distance of two places in metres: the measured distance less both accuracies."""
     return metres_between(_at(one), _at(other)) - _allowance(limit, one) - _allowance(limit, other)
 
 
 def _at(place: GeoPoint) -> tuple[float, float]:
-    """Of a place that `usable` has let through."""
+    """Return latitude and longitude of a usable position."""
     return place.latitude or 0.0, place.longitude or 0.0
 
 
 def _allowance(limit: float, place: GeoPoint) -> float:
-    """The stated accuracy, but no more than the threshold itself: who claims to be anywhere is not thereby near."""
+    """Return the stated accuracy in metres, capped at the threshold: a huge claimed accuracy must not hide a distance."""
     return min(max(place.accuracy_metres or 0.0, 0.0), limit)

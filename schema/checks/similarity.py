@@ -1,9 +1,4 @@
-"""Likeness (相似度): what two pictures are compared by, and how far apart they are.
-
-Making it from pixels is left to `storage/similarity/perceptual_hash.py` and `storage/similarity/keypoints.py`,
-finding the near ones among millions
-to `storage/checks/similar_pictures.py`.
-"""
+"""Define the likeness of a picture (相似度) and the distance of two pictures."""
 
 from dataclasses import dataclass
 
@@ -14,11 +9,11 @@ _MASK = (1 << COARSE_BITS) - 1
 
 @dataclass(frozen=True)
 class Likeness:
-    """One view of a picture: `cut` 0 is the whole, 1 what a frame encloses.
+    """Hashes of one view of a picture. `cut` 0 is the whole picture, 1 the part inside its frame.
 
-    `coarse` is a signed 64-bit figure, by which pictures are found; `detail` 256 bits as 64 hexadecimal digits, by which
-    what was found is told apart. Of the whole alone: `marks`, packed, by which parts are found, and `grey`, small grey
-    values by which one picture is laid over another.
+    `coarse` is a signed 64-bit hash that finds candidates. `detail` is a hash of 256 bits in 64 hexadecimal digits that
+    compares them. Only the whole picture has `marks`, packed keypoints that find shared parts, and `grey`, a small grey
+    picture for laying one picture over another.
     """
 
     cut: int
@@ -29,10 +24,10 @@ class Likeness:
 
 
 def coarse_bits_apart(one: int, other: int) -> int:
-    """In how many of 64 bits two coarse figures differ."""
+    """Return the number of differing bits, of 64."""
     return ((one ^ other) & _MASK).bit_count()
 
 
 def detail_bits_apart(one: str, other: str) -> int:
-    """In how many of 256 bits two details differ: 0 for the same picture, about 128 for two that have nothing in common."""
+    """Return the number of differing bits, of 256: 0 for the same picture, about 128 for two unrelated ones."""
     return (int(one, 16) ^ int(other, 16)).bit_count()

@@ -1,7 +1,7 @@
-"""Thresholds (疑点阈值): from which figure on a check raises a flag, and two figures of ratings; data with dates, by office.
+"""Define the thresholds of checks and ratings (疑点阈值).
 
-What the checks measure is in `checks.py`, what ratings need the figures for in `ratings.py`. A threshold is set for a unit
-and holds in its subtree; what is nearest to an observation's office applies, and of one unit's own what came into force last.
+A threshold is set for a unit from a date on, and applies in its subtree. The threshold of the nearest unit above an
+observation's office applies; if that unit has several, the one that came into force last.
 """
 
 import enum
@@ -22,49 +22,53 @@ from schema.organisation.units import SEPARATOR, Unit
 MAX_NOTE = 2_000
 
 
-@strawberry.enum(description="In what a flag's figure and its threshold are measured (计量单位).")
+@strawberry.enum(description="Unit of a figure and its threshold (计量单位).")
 class Measure(enum.Enum):
     METRES = strawberry.enum_value("METRES", description="米")
     SECONDS = strawberry.enum_value("SECONDS", description="秒")
     KILOMETRES_PER_HOUR = strawberry.enum_value("KILOMETRES_PER_HOUR", description="公里/小时")
-    BITS = strawberry.enum_value("BITS", description="Bits of 256 in which two pictures differ (图像差异位数).")
-    TIMES = strawberry.enum_value("TIMES", description="次: that it is so at all.")
-    DAYS = strawberry.enum_value("DAYS", description="天: days of the calendar.")
-    RATINGS = strawberry.enum_value("RATINGS", description="份: how many ratings.")
+    BITS = strawberry.enum_value("BITS", description="Differing bits of two pictures, of 256 (图像差异位数).")
+    TIMES = strawberry.enum_value("TIMES", description="次: number of times.")
+    DAYS = strawberry.enum_value("DAYS", description="天: calendar days.")
+    RATINGS = strawberry.enum_value("RATINGS", description="份: number of ratings.")
 
 
-@strawberry.enum(description="What a threshold is about (阈值项目).")
+@strawberry.enum(description="What a threshold limits (阈值项目).")
 class ThresholdKind(enum.Enum):
     PHOTO_POSITION = strawberry.enum_value(
-        "PHOTO_POSITION", description="照片坐标与填报坐标的距离: metres between a file's own position and the claimed."
+        "PHOTO_POSITION",
+        description="照片坐标与填报坐标的距离: metres from the position in the file to the claimed one.",
     )
     PHOTO_TIME = strawberry.enum_value(
-        "PHOTO_TIME", description="照片时间与填报时间的差: seconds between a file's own time and the claimed."
+        "PHOTO_TIME", description="照片时间与填报时间的差: seconds between the time in the file and the claimed one."
     )
-    UNIT_DISTANCE = strawberry.enum_value("UNIT_DISTANCE", description="与被巡查单位的距离: metres to the unit seen.")
+    UNIT_DISTANCE = strawberry.enum_value("UNIT_DISTANCE", description="与被巡查单位的距离: metres to the unit.")
     OUTSIDE_COUNTY = strawberry.enum_value(
-        "OUTSIDE_COUNTY", description="超出辖区边界的距离: metres beyond the outline; outlines are some 350 m exact."
+        "OUTSIDE_COUNTY",
+        description="超出辖区边界的距离: metres outside the outline. Outlines are accurate to about 350 m.",
     )
-    SPEED = strawberry.enum_value("SPEED", description="移动速度: km/h since the device's last observation.")
+    SPEED = strawberry.enum_value("SPEED", description="移动速度: km/h since the device's previous observation.")
     SPEED_FROM = strawberry.enum_value(
-        "SPEED_FROM", description="计算速度的最小距离: metres below which no speed is measured: positions jump."
+        "SPEED_FROM", description="计算速度的最小距离: metres below which no speed is measured, because positions jump."
     )
-    CLOCK_SKEW = strawberry.enum_value("CLOCK_SKEW", description="设备时钟偏差: seconds that a device's clock is off.")
+    CLOCK_SKEW = strawberry.enum_value(
+        "CLOCK_SKEW", description="设备时钟偏差: seconds by which a device's clock is wrong."
+    )
     CAPTURED_BEFORE = strawberry.enum_value(
-        "CAPTURED_BEFORE", description="影像早于巡查的时间: seconds by which a medium is older than what it shows."
+        "CAPTURED_BEFORE", description="影像早于巡查的时间: seconds by which a medium is older than its observation."
     )
     PICTURE_BITS = strawberry.enum_value(
-        "PICTURE_BITS", description="图像差异上限: two pictures that differ in no more bits are nearly the same."
+        "PICTURE_BITS", description="图像差异上限: two pictures are similar if they differ in at most this many bits."
     )
     RATING_LATE = strawberry.enum_value(
         "RATING_LATE",
-        description="测评补报期限: days after a month's end for which its ratings are still taken; what applied at its end"
-        " counts.",
+        description="测评补报期限: days after the end of a month until its ratings close. The value at the end of the month"
+        " applies.",
     )
     RATING_MINIMUM = strawberry.enum_value(
         "RATING_MINIMUM",
-        description="最少测评份数: ratings that a unit's monthly score takes, so that no rater stands alone; what applied"
-        " when the month began counts.",
+        description="最少测评份数: ratings needed for a unit's monthly score, so that no single rater is exposed. The value"
+        " at the start of the month applies.",
     )
 
 
@@ -89,36 +93,34 @@ MAX_VALUES: dict[Measure, float] = {
     Measure.DAYS: 366,
     Measure.RATINGS: 10_000,
 }
-"""The largest figure that means anything: half round the globe, a century, ..., bits at which unlike pictures begin."""
+"""The largest sensible value: half way round the globe, a century, ..., the bits where unrelated pictures begin."""
 MIN_VALUES: dict[Measure, float] = {Measure.RATINGS: 2}
-"""The smallest, where that is not 0: the mean of one rating is that rating."""
+"""The smallest value if it is not 0: the mean of one rating would reveal that rating."""
 
 
-@strawberry.type(
-    description="From which figure on a check raises a flag, or what ratings are held to, in the subtree of a unit (疑点阈值)."
-)
+@strawberry.type(description="A threshold of a check, or a rule for ratings, in the subtree of a unit (疑点阈值).")
 class Threshold(Node):
-    kind: ThresholdKind = strawberry.field(description="What it is about (项目).")
+    kind: ThresholdKind = strawberry.field(description="What it limits (项目).")
     value: float | None = strawberry.field(
-        description="The figure, in `measure`; null: from then on as the unit above has it (取消本级设置)."
+        description="The value, in `measure`. Null cancels the unit's own setting: the unit above applies (取消本级设置)."
     )
-    valid_from: datetime = strawberry.field(description="Applies to what is received from then on (生效时间).")
+    valid_from: datetime = strawberry.field(description="It applies to what is received from this time on (生效时间).")
     set_at: datetime = strawberry.field(description="When it was set.")
-    note: str | None = strawberry.field(description="Why (理由).", default=None)
+    note: str | None = strawberry.field(description="Reason (理由).", default=None)
     path: strawberry.Private[str]
     unit_id: strawberry.Private[str | None] = None
     set_by_id: strawberry.Private[str | None] = None
     sent_sha256: strawberry.Private[str | None] = None
 
-    @strawberry.field(description="In what it is measured (计量单位).")
+    @strawberry.field(description="Unit of the value (计量单位).")
     def measure(self) -> Measure:
         return MEASURES[self.kind]
 
-    @strawberry.field(description="The unit in whose subtree it holds; null for what holds where nobody has set one.")
+    @strawberry.field(description="The unit in whose subtree it applies. Null for a default of the product.")
     async def unit(self, info: Info) -> Unit | None:
         return await info.context.load.one(Unit, self.unit_id)
 
-    @strawberry.field(description="Who set it, where the viewer may know; null for what came with the product.")
+    @strawberry.field(description="Who set it, if the viewer may know them. Null for a default of the product.")
     async def set_by(self, info: Info) -> User | None:
         return await info.context.load.one(User, self.set_by_id)
 
@@ -142,22 +144,22 @@ DEFAULTS = tuple(
     Threshold(id=strawberry.ID(id), kind=kind, value=value, valid_from=_EPOCH, set_at=_EPOCH, path="")
     for id, kind, value in _SHIPPED
 )
-"""What is stored for the whole tree of a new installation; once stored it is data like any other, and no code reads it."""
+"""Stored for the root of a new installation. Once stored they are ordinary data, and no code reads this constant."""
 
 
 @dataclass(frozen=True)
 class ThresholdLimits:
-    """The thresholds of one office at one time, each with its figure."""
+    """The values of the thresholds that apply to one office at one time."""
 
     values: Mapping[ThresholdKind, float]
 
     def of(self, kind: ThresholdKind) -> float:
-        """Infinite where there is none: what nobody has set a limit to is not flagged."""
+        """Return the limit. Without a threshold, return one that nothing passes."""
         return self.values.get(kind, math.inf if kind is not ThresholdKind.PICTURE_BITS else -1)
 
 
 def applying(thresholds: Iterable[Threshold], path: str, at: datetime) -> dict[ThresholdKind, Threshold]:
-    """What applies at the unit at `path` to what was received at `at`: the nearest unit's, of its own the latest."""
+    """Return the thresholds that apply at the unit at `path` to what is received at `at`."""
     latest: dict[tuple[ThresholdKind, str], Threshold] = {}
     for each in sorted(thresholds, key=lambda each: (each.valid_from, each.set_at, each.id)):
         if path.startswith(each.path) and each.valid_from <= at:
@@ -175,16 +177,16 @@ def limits_of(thresholds: Iterable[Threshold], path: str, at: datetime) -> Thres
 
 
 def paths_above(path: str) -> list[str]:
-    """Paths of the whole tree (""), of all units above `path`, and `path` itself."""
+    """Return the paths of the root (""), of all units above `path`, and `path` itself."""
     return ["", *(path[: end + 1] for end, letter in enumerate(path) if letter == SEPARATOR)]
 
 
 def check_threshold(kind: ThresholdKind, value: float | None, note: str | None) -> None:
-    """Raises `Refusal(BAD_INPUT)` for a figure that means nothing, or a note that is too long."""
+    """Raise `Refusal(BAD_INPUT)` if the value is out of range, or the note too long."""
     least, most = MIN_VALUES.get(MEASURES[kind], 0), MAX_VALUES[MEASURES[kind]]
     if value is not None and not (math.isfinite(value) and least <= value <= most):
         raise Refusal(
-            RefusalCode.BAD_INPUT, f"A threshold of {kind.value} lies between {least:g} and {most:g}.", field="value"
+            RefusalCode.BAD_INPUT, f"A threshold of {kind.value} is between {least:g} and {most:g}.", field="value"
         )
     if note is not None and len(note) > MAX_NOTE:
         raise Refusal(RefusalCode.BAD_INPUT, f"At most {MAX_NOTE} characters.", field="note")

@@ -1,7 +1,4 @@
-"""Drafts: observations as a phone's outbox holds them, how each is validate_id, and how each settles.
-
-What is stored is in `observations.py`; loading what a batch needs and writing it is left to `api` and `storage`.
-"""
+"""Validate the observation drafts that a phone sends, and turn them into observations."""
 
 import enum
 from dataclasses import dataclass
@@ -38,58 +35,64 @@ MAX_DRAFTS = 50
 
 @strawberry.input(description="Who complained (投诉人).")
 class ComplainantInput:
-    name: str | None = strawberry.field(description="Name; leave out when anonymous.", default=None)
-    contact: str | None = strawberry.field(description="How to reach the person.", default=None)
-    is_anonymous: bool = strawberry.field(description="Wants not to be named to anybody (匿名).", default=False)
+    name: str | None = strawberry.field(description="Name. Leave it out if the complainant is anonymous.", default=None)
+    contact: str | None = strawberry.field(description="Contact details.", default=None)
+    is_anonymous: bool = strawberry.field(
+        description="The complainant must not be named to anyone (匿名).", default=False
+    )
 
 
-@strawberry.input(description="An observation as a phone's outbox holds it.")
+@strawberry.input(description="An observation from a phone's outbox.")
 class ObservationDraft:
-    id: strawberry.ID = strawberry.field(description="Made by the phone: obs_ and a UUIDv7. The key of every replay.")
-    method: Method = strawberry.field(description="How it came to be seen (方式).")
-    category: Category = strawberry.field(description="What was seen (问题类别).")
-    severity: Severity = strawberry.field(description="How grave it is (严重程度).")
-    text: str = strawberry.field(description="In the author's words, up to 20,000 characters.", default="")
-    captured_at: datetime = strawberry.field(description="When it was seen, with the device's offset.")
+    id: strawberry.ID = strawberry.field(
+        description="Created by the phone: obs_ and a UUIDv7. Send the same id with every retry."
+    )
+    method: Method = strawberry.field(description="Method of observation (方式).")
+    category: Category = strawberry.field(description="Category of what was seen (问题类别).")
+    severity: Severity = strawberry.field(description="Severity (严重程度).")
+    text: str = strawberry.field(description="Text by the author, up to 20,000 characters.", default="")
+    captured_at: datetime = strawberry.field(description="When it was seen, with the device's UTC offset.")
     position: GeoPointInput | None = strawberry.field(description="Where it was seen.", default=None)
     unit: str | None = strawberry.field(
-        description="Unit seen: id, code or former code; unknown ones are kept.", default=None
+        description="Unit inspected: id, code or former code. An unknown one is stored as sent.", default=None
     )
-    monitoring_point: str | None = strawberry.field(description="Monitoring point: id or code.", default=None)
+    monitoring_point: str | None = strawberry.field(
+        description="Monitoring point that reports it: id or code.", default=None
+    )
     assignment_id: strawberry.ID | None = strawberry.field(description="The assignment that it answers.", default=None)
-    staff_seen: str | None = strawberry.field(description="Staff member seen: name, badge or looks.", default=None)
-    device_sequence: int | None = strawberry.field(description="The device's own running number.", default=None)
-    complainant: ComplainantInput | None = strawberry.field(
-        description="Who complained (COMPLAINT only).", default=None
-    )
+    staff_seen: str | None = strawberry.field(description="Staff member seen: name, badge or appearance.", default=None)
+    device_sequence: int | None = strawberry.field(description="Sequence number on this device.", default=None)
+    complainant: ComplainantInput | None = strawberry.field(description="Who complained. COMPLAINT only.", default=None)
     media: list[MediaDraft] = strawberry.field(
-        description="What the phone will upload; at most 100.", default_factory=list
+        description="Media that the phone will upload, at most 100.", default_factory=list
     )
 
 
-@strawberry.enum(description="How one draft of a batch settled.")
+@strawberry.enum(description="Outcome of one draft of a batch.")
 class Outcome(enum.Enum):
-    ACCEPTED = strawberry.enum_value("ACCEPTED", description="Stored on a majority; the phone may let go of it.")
-    DUPLICATE = strawberry.enum_value("DUPLICATE", description="Stored before; the same receipt.")
-    REFUSED = strawberry.enum_value("REFUSED", description="Not stored; `refusal` says why and what next.")
+    ACCEPTED = strawberry.enum_value(
+        "ACCEPTED", description="Stored on a majority of the servers. The phone may delete its copy."
+    )
+    DUPLICATE = strawberry.enum_value("DUPLICATE", description="Stored before. The receipt is the same.")
+    REFUSED = strawberry.enum_value("REFUSED", description="Not stored. `refusal` gives the reason and the next step.")
 
 
-@strawberry.type(description="How one draft settled; results stand in the order of the drafts.")
+@strawberry.type(description="Outcome of one draft.")
 class DraftResult:
-    id: str | None = strawberry.field(description="The draft's id as sent; null where none could be read.")
-    outcome: Outcome = strawberry.field(description="How it settled.")
-    receipt: Receipt | None = strawberry.field(description="Proof, when accepted or duplicate.", default=None)
-    observation: Observation | None = strawberry.field(description="What is stored.", default=None)
+    id: str | None = strawberry.field(description="The draft's id as sent. Null if it could not be read.")
+    outcome: Outcome = strawberry.field(description="Outcome.")
+    receipt: Receipt | None = strawberry.field(description="Receipt of an accepted or duplicate draft.", default=None)
+    observation: Observation | None = strawberry.field(description="The stored observation.", default=None)
     uploads: list[UploadSlot] = strawberry.field(
-        description="Where to put each medium that has not arrived; larger ones (MULTIPART) ask `requestUploads`.",
+        description="Upload slots for media that have not arrived. For large media (MULTIPART) call `requestUploads`.",
         default_factory=list,
     )
-    refusal: Refused | None = strawberry.field(description="Why it was refused.", default=None)
+    refusal: Refused | None = strawberry.field(description="Reason for the refusal.", default=None)
 
 
 @dataclass(frozen=True)
 class UnreadableDraft:
-    """A draft whose value could not be read as an ObservationDraft: its place in the batch, and what is wrong."""
+    """A draft that could not be parsed: its index in the batch and the error."""
 
     index: int
     id: str | None
@@ -99,7 +102,7 @@ class UnreadableDraft:
 
 @dataclass(frozen=True)
 class Author:
-    """Who submits, for which office, and how far the device's clock is ahead: what a draft needs to know of its viewer."""
+    """The person who submits drafts, their office, and how far the device's clock is ahead of the server's."""
 
     user_id: str
     device_id: str | None
@@ -110,9 +113,9 @@ class Author:
 
 
 def content_of(draft: ObservationDraft, author_roles: frozenset[Role], *, field: str) -> ObservationContent:
-    """What a draft says, validate_id value by value; raises `Refusal` with `field` leading to the value at fault.
+    """Validate a draft and return its content. Raise `Refusal` with the path of the invalid value.
 
-    No time is refused: a device's clock may show any, and what it showed is evidence.
+    Any time is valid: a device's clock may be wrong, and what it showed is evidence.
     """
     validate_id(draft.id, "obs", field=f"{field}.id")
     if draft.assignment_id is not None:
@@ -120,16 +123,16 @@ def content_of(draft: ObservationDraft, author_roles: frozenset[Role], *, field:
     if not any(draft.method in METHODS_OF.get(role, frozenset()) for role in author_roles):
         raise Refusal(
             RefusalCode.FORBIDDEN,
-            "Your role does not record by this method.",
+            "Your role must not use this method.",
             field=f"{field}.method",
             next_step=NextStep.FIX_AND_RESEND,
         )
     if len(draft.text) > MAX_TEXT:
         raise Refusal(RefusalCode.BAD_INPUT, f"A text has at most {MAX_TEXT} characters.", field=f"{field}.text")
     if len(draft.media) > MAX_MEDIA:
-        raise Refusal(RefusalCode.BAD_INPUT, f"At most {MAX_MEDIA} media each.", field=f"{field}.media")
+        raise Refusal(RefusalCode.BAD_INPUT, f"A draft has at most {MAX_MEDIA} media.", field=f"{field}.media")
     if len({media.id for media in draft.media}) < len(draft.media):
-        raise Refusal(RefusalCode.BAD_INPUT, "A medium is named twice.", field=f"{field}.media")
+        raise Refusal(RefusalCode.BAD_INPUT, "The same medium is listed twice.", field=f"{field}.media")
     if draft.complainant is not None:
         _check_complainant(draft.complainant, draft.method, field=f"{field}.complainant")
     for name, value, most in (
@@ -159,9 +162,9 @@ def content_of(draft: ObservationDraft, author_roles: frozenset[Role], *, field:
 
 def _check_complainant(given: ComplainantInput, method: Method, *, field: str) -> None:
     if method is not Method.COMPLAINT:
-        raise Refusal(RefusalCode.BAD_INPUT, "Only a complaint has a complainant.", field=field)
+        raise Refusal(RefusalCode.BAD_INPUT, "Only a complaint may have a complainant.", field=field)
     if given.is_anonymous and given.name:
-        raise Refusal(RefusalCode.BAD_INPUT, "An anonymous complainant's name is not kept.", field=f"{field}.name")
+        raise Refusal(RefusalCode.BAD_INPUT, "Leave out the name of an anonymous complainant.", field=f"{field}.name")
     if len(given.name or "") > MAX_NAME or len(given.contact or "") > MAX_NAME:
         raise Refusal(RefusalCode.BAD_INPUT, f"At most {MAX_NAME} characters.", field=field)
 
@@ -173,7 +176,7 @@ def _complainant(given: ComplainantInput) -> Complainant:
 def record(
     id: str, content: ObservationContent, digest: str, author: Author, placed: Placed, now: datetime
 ) -> Observation:
-    """The observation that begins with `content`, not yet stored."""
+    """Return a new observation with `content` as its first revision. Nothing is stored."""
     first = ObservationRevision(
         number=1, id=strawberry.ID(id), recorded_at=now, reason=None, content_sha256=digest, content=content
     )

@@ -1,6 +1,6 @@
-"""Observations (巡查记录、监测反映、投诉): one thing seen or reported at one place and time; evidence, revised but never edited.
+"""Define observations (巡查记录、监测反映、投诉).
 
-What a phone sends is left to `drafts.py`, media to `media.py`, what becomes of an observation to `cases.py`.
+An observation is evidence of one thing seen or reported. New revisions correct it; it is never edited.
 """
 
 import enum
@@ -34,7 +34,7 @@ FLAG: "Kind[Flag]" = Kind("Flag")
 FOLLOW_UP: "Kind[FollowUp]" = Kind("FollowUp")
 
 
-@strawberry.enum(description="How something came to be seen (方式).")
+@strawberry.enum(description="Method of observation (方式).")
 class Method(enum.Enum):
     PATROL = strawberry.enum_value("PATROL", description="作风巡查")
     TRACKED_SERVICE = strawberry.enum_value("TRACKED_SERVICE", description="跟踪办事: follow a real applicant.")
@@ -44,9 +44,9 @@ class Method(enum.Enum):
     COMPLAINT = strawberry.enum_value("COMPLAINT", description="投诉")
 
 
-@strawberry.enum(description="What was seen (问题类别).")
+@strawberry.enum(description="Category of what was seen (问题类别).")
 class Category(enum.Enum):
-    ABSENCE = strawberry.enum_value("ABSENCE", description="违反上下班纪律: absent or late.")
+    ABSENCE = strawberry.enum_value("ABSENCE", description="违反上下班纪律: staff absent or late.")
     GAMES = strawberry.enum_value("GAMES", description="上网玩游戏")
     STOCK_TRADING = strawberry.enum_value("STOCK_TRADING", description="炒股")
     CHATTING = strawberry.enum_value("CHATTING", description="串岗聊天")
@@ -65,86 +65,84 @@ class Category(enum.Enum):
     OTHER = strawberry.enum_value("OTHER", description="其他")
 
 
-@strawberry.enum(description="How grave it is (严重程度).")
+@strawberry.enum(description="Severity (严重程度).")
 class Severity(enum.Enum):
-    NOTE = strawberry.enum_value("NOTE", description="记录: nothing wrong, or praise.")
+    NOTE = strawberry.enum_value("NOTE", description="记录: nothing wrong, or good practice.")
     MINOR = strawberry.enum_value("MINOR", description="轻微")
     SERIOUS = strawberry.enum_value("SERIOUS", description="较重")
     GRAVE = strawberry.enum_value("GRAVE", description="严重")
 
 
-@strawberry.enum(description="Whether the unit and point that the phone named are known (归属).")
+@strawberry.enum(description="Whether the named unit and monitoring point are known (归属).")
 class Placement(enum.Enum):
     PLACED = "PLACED"
     UNPLACED = strawberry.enum_value(
-        "UNPLACED", description="Unknown here, or beyond the author's scope; kept as claimed."
+        "UNPLACED", description="Unknown, or outside the author's scope. The names are stored as sent."
     )
 
 
 RECEIPT_TYPE = "mingcha-receipt+jws"
-"""What a signed receipt says that it is."""
+"""The `typ` header of a signed receipt."""
 
 METHODS_OF: dict[Role, frozenset[Method]] = {
     Role.INSPECTOR: frozenset({Method.PATROL, Method.TRACKED_SERVICE, Method.SIMULATED_SERVICE, Method.SPECIAL_CHECK}),
     Role.MONITOR: frozenset({Method.MONITOR_REPORT}),
     Role.OFFICER: frozenset({Method.COMPLAINT, Method.SPECIAL_CHECK, Method.PATROL}),
 }
-"""Which methods each role records by."""
+"""Methods that each role may use."""
 
 
 @strawberry.type(description="Who complained (投诉人).")
 class Complainant:
-    name: str | None = strawberry.field(description="Name; null when anonymous.")
-    contact: str | None = strawberry.field(description="How to reach the person.")
-    is_anonymous: bool = strawberry.field(description="Wants not to be named to anybody (匿名).")
+    name: str | None = strawberry.field(description="Name. Null if anonymous.")
+    contact: str | None = strawberry.field(description="Contact details.")
+    is_anonymous: bool = strawberry.field(description="The complainant must not be named to anyone (匿名).")
 
 
-@strawberry.type(description="What an observation says; every revision holds one whole.")
+@strawberry.type(description="Content of an observation. Every revision has a complete one.")
 class ObservationContent:
-    method: Method = strawberry.field(description="How it came to be seen (方式).")
-    category: Category = strawberry.field(description="What was seen (问题类别).")
-    severity: Severity = strawberry.field(description="How grave it is (严重程度).")
-    text: str = strawberry.field(description="In the author's words (情况描述).")
+    method: Method = strawberry.field(description="Method of observation (方式).")
+    category: Category = strawberry.field(description="Category of what was seen (问题类别).")
+    severity: Severity = strawberry.field(description="Severity (严重程度).")
+    text: str = strawberry.field(description="Text by the author (情况描述).")
     captured_at: datetime = strawberry.field(description="When it was seen, by the device's clock.")
-    captured_offset_minutes: int = strawberry.field(description="The device's offset east of Greenwich, minutes.")
+    captured_offset_minutes: int = strawberry.field(description="UTC offset of the device in minutes, positive east.")
     position: strawberry.Private[GeoPoint | None] = None
-    staff_seen: str | None = strawberry.field(
-        description="Staff member seen: name, badge or looks (工作人员).", default=None
-    )
-    claimed_unit: str | None = strawberry.field(description="Unit as the phone named it: id or code.", default=None)
+    staff_seen: str | None = strawberry.field(description="Staff seen: name, badge or looks (工作人员).", default=None)
+    claimed_unit: str | None = strawberry.field(description="Unit as the phone sent it: id or code.", default=None)
     claimed_monitoring_point: str | None = strawberry.field(
-        description="Monitoring point as the phone named it: id or code.", default=None
+        description="Monitoring point as the phone sent it: id or code.", default=None
     )
     assignment_id: strawberry.Private[str | None] = None
     device_sequence: strawberry.Private[int | None] = None
     complainant: strawberry.Private[Complainant | None] = None
     media_ids: strawberry.Private[tuple[str, ...]] = ()
 
-    @strawberry.field(name="position", description="Where it was seen, in the datum of the map that shows it (坐标).")
+    @strawberry.field(name="position", description="Where it was seen, in the datum of the viewer's map (坐标).")
     def position_in(self, datum: Datum = Datum.WGS84) -> GeoPoint | None:
         return self.position.seen_in(datum) if self.position else None
 
-    @strawberry.field(description="Photos, videos, sound and documents (影像资料).")
+    @strawberry.field(description="Photos, videos, sound recordings and documents (影像资料).")
     async def media(self, info: Info) -> list[Media]:
         return await info.context.load.many(Media, self.media_ids)
 
 
 @strawberry.type(description="One version of an observation (修订).")
 class ObservationRevision:
-    number: int = strawberry.field(description="1 is what was first sent.")
+    number: int = strawberry.field(description="Number of the revision. The first version is 1.")
     id: strawberry.ID = strawberry.field(description="Id of the first version, or of the correction.")
-    recorded_at: datetime = strawberry.field(description="When the server had it.")
-    reason: str | None = strawberry.field(description="Why it was corrected; null for the first.")
-    content: ObservationContent = strawberry.field(description="What it says, whole.")
-    # Not shown: with all else in sight, a digest that covers the complainant would let a telephone number be guessed.
+    recorded_at: datetime = strawberry.field(description="When the server received it.")
+    reason: str | None = strawberry.field(description="Reason for the correction. Null for the first version.")
+    content: ObservationContent = strawberry.field(description="Complete content.")
+    # Never shown: the digest covers the complainant, so a viewer of the other fields could guess a telephone number by it.
     content_sha256: strawberry.Private[str]
 
 
-@strawberry.type(description="Proof that the server had an observation; the same for every replay (回执).")
+@strawberry.type(description="Proof that the server received an observation. Every retry gets the same (回执).")
 class Receipt:
     observation_id: strawberry.ID = strawberry.field(description="The observation.")
     content_sha256: str = strawberry.field(description="Digest of the canonical JSON (RFC 8785) of what was sent.")
-    received_at: datetime = strawberry.field(description="When the server first had it.")
+    received_at: datetime = strawberry.field(description="When the server first received it.")
 
     def claims(self) -> dict[str, str]:
         return {
@@ -154,8 +152,8 @@ class Receipt:
         }
 
     @strawberry.field(
-        description="The same as a compact JWS (RFC 7515), signed by an evidence key of the server: keep it, it proves"
-        " to anybody that the server had the observation (签名回执)."
+        description="The receipt as a compact JWS (RFC 7515), signed with the server's evidence key. Keep it: it proves"
+        " to anyone that the server received the observation (签名回执)."
     )
     def signed(self, info: Info) -> str:
         return info.context.sign(RECEIPT_TYPE, self.claims())
@@ -163,18 +161,18 @@ class Receipt:
 
 @strawberry.type(description="One thing seen or reported, at one place and time (巡查记录、监测反映).")
 class Observation(Node):
-    content: ObservationContent = strawberry.field(description="What it says, in the latest revision.")
-    received_at: datetime = strawberry.field(description="When the server had the first version (接收时间).")
-    placement: Placement = strawberry.field(description="Whether its unit and point are known (归属).")
-    revision: int = strawberry.field(description="Number of the latest revision; 1 when never corrected.")
-    revisions: list[ObservationRevision] = strawberry.field(description="All versions, the first first (修订记录).")
+    content: ObservationContent = strawberry.field(description="Content of the latest revision.")
+    received_at: datetime = strawberry.field(description="When the server received the first version (接收时间).")
+    placement: Placement = strawberry.field(description="Whether its unit and monitoring point are known (归属).")
+    revision: int = strawberry.field(description="Number of the latest revision. 1 if never corrected.")
+    revisions: list[ObservationRevision] = strawberry.field(description="All revisions, oldest first (修订记录).")
     author_id: strawberry.Private[str]
     device_id: strawberry.Private[str | None] = None
     clock_skew_ms: strawberry.Private[int | None] = None
     author_is_covert: strawberry.Private[bool] = True
-    """Whether the author held a covert role at that time: an inspector who has become an officer stays unnamed here.
+    """Whether the author had a covert role at that time. An inspector who later becomes an officer stays unnamed.
 
-    Of what was recorded before this was kept nobody can say any more: it counts as covert.
+    It is unknown for observations older than this field, so they count as covert.
     """
     office_id: strawberry.Private[str]
     office_path: strawberry.Private[str]
@@ -186,28 +184,28 @@ class Observation(Node):
     async def owner(self, info: Info) -> Owner:
         return Owner(self.author_id, self.office_path)
 
-    @strawberry.field(description="Who complained; needs clearance (投诉人).", extensions=[IdentityOnly()])
+    @strawberry.field(description="Who complained. Needs clearance (投诉人).", extensions=[IdentityOnly()])
     async def complainant(self) -> Complainant | None:
         return self.content.complainant
 
-    @strawberry.field(description="The device's own running number; needs clearance.", extensions=[IdentityOnly()])
+    @strawberry.field(description="Sequence number on the device. Needs clearance.", extensions=[IdentityOnly()])
     async def device_sequence(self) -> int | None:
         return self.content.device_sequence
 
     @property
     def clock_skew(self) -> timedelta | None:
-        """How far the device's clock was ahead of the server's at receipt; None where it did not say."""
+        """Return how far the device's clock was ahead at receipt. None if the device did not send its time."""
         return None if self.clock_skew_ms is None else timedelta(milliseconds=self.clock_skew_ms)
 
     @strawberry.field(
-        description="How far the device's clock was ahead of the server's at receipt, seconds; needs clearance (时钟偏差).",
+        description="Seconds by which the device's clock was ahead of the server's at receipt. Needs clearance (时钟偏差).",
         extensions=[IdentityOnly()],
     )
     async def clock_skew_seconds(self) -> float | None:
         return None if self.clock_skew_ms is None else self.clock_skew_ms / 1000
 
     def shown(self, content: ObservationContent) -> ShownTime:
-        """The time that a revision with that content is shown with, judged beside what came before it."""
+        """Return the time to show for a revision with `content`."""
         return time_of_observation(
             Clocks(
                 captured_at=content.captured_at,
@@ -219,69 +217,69 @@ class Observation(Node):
             )
         )
 
-    @strawberry.field(description="When it was seen, as it is to be shown, by whose clock and why (显示时间).")
+    @strawberry.field(description="When it was seen: the time to show, whose clock it is from, and why (显示时间).")
     def when(self) -> ShownTime:
         return self.shown(self.content)
 
     def proof(self) -> Receipt:
-        """The receipt, as its author gets it with every replay."""
+        """Return the receipt. The author gets the same one with every retry."""
         first = self.revisions[0]
         return Receipt(observation_id=self.id, content_sha256=first.content_sha256, received_at=first.recorded_at)
 
     @strawberry.field(
-        description="Proof of receipt; for its author and the cleared (回执).", extensions=[IdentityOnly()]
+        description="Receipt. Only for the author and viewers with clearance (回执).", extensions=[IdentityOnly()]
     )
     async def receipt(self) -> Receipt | None:
         return self.proof()
 
-    @strawberry.field(description="The unit seen, down to the window (被巡查单位).")
+    @strawberry.field(description="The unit inspected, down to the service window (被巡查单位).")
     async def unit(self, info: Info) -> Unit | None:
         return await info.context.load.one(Unit, self.unit_id)
 
-    @strawberry.field(description="The monitoring point that it came from (监测点).")
+    @strawberry.field(description="The monitoring point that reported it (监测点).")
     async def monitoring_point(self, info: Info) -> MonitoringPoint | None:
         return await info.context.load.one(MonitoringPoint, self.monitoring_point_id)
 
-    @strawberry.field(description="Who inspected or reported, where the viewer may know (巡查员).")
+    @strawberry.field(description="The author, if the viewer may know them (巡查员).")
     async def author(self, info: Info) -> User | None:
         viewer = info.context.viewer
         if self.author_is_covert and (viewer is None or not viewer.knows(await self.owner(info))):
             return None
         return await info.context.load.one(User, self.author_id)
 
-    @strawberry.field(description="The assignment that it answers (交办).")
+    @strawberry.field(description="The assignment that it was made for (交办).")
     async def assignment(
         self, info: Info
     ) -> Annotated["Assignment", strawberry.lazy("schema.casework.assignments")] | None:
         return await info.context.load.one(ASSIGNMENT, self.content.assignment_id)
 
-    @strawberry.field(description="Cases opened from it, where the viewer may see them (案件).")
+    @strawberry.field(description="Cases based on it that the viewer may see (案件).")
     async def cases(self, info: Info) -> list[Annotated["Case", strawberry.lazy("schema.casework.cases")]]:
         return await info.context.load.many(CASE, self.case_ids)
 
-    @strawberry.field(description="What became of it, for whoever sent it (办理情况).")
+    @strawberry.field(description="Follow-ups: state and reply of each of its cases (办理情况).")
     async def follow_ups(self, info: Info) -> list[Annotated["FollowUp", strawberry.lazy("schema.casework.cases")]]:
         return await info.context.load.related(FOLLOW_UP, observation=self)
 
     @strawberry.field(
-        description="What doesn't fit, the first found first; for supervisors and officers, null to its author (疑点标记).",
+        description="Flags, oldest first. For supervisors and officers; null for the author (疑点标记).",
         extensions=[ExaminersOnly()],
     )
     async def flags(self, info: Info) -> list[Annotated["Flag", strawberry.lazy("schema.checks.flags")]] | None:
         return await info.context.load.related(FLAG, observation=self.id)
 
-    @strawberry.field(description="How many media were announced.")
+    @strawberry.field(description="Number of media announced.")
     def media_expected(self) -> int:
         return len(self.content.media_ids)
 
-    @strawberry.field(description="How many of them have arrived in the store.")
+    @strawberry.field(description="Number of announced media that have arrived in the store.")
     async def media_arrived(self, info: Info) -> int:
         found = await info.context.load.many(Media, self.content.media_ids)
         return sum(media.state in ARRIVED for media in found)
 
     pack = strawberry.field(
         resolver=pack_of,
-        description="An evidence pack of it: a ZIP of originals, data, pages and a signed manifest (证据包).",
+        description="Evidence pack of the observation: a ZIP of originals, data, pages and a signed manifest (证据包).",
     )
 
 

@@ -1,6 +1,6 @@
-"""Placing: where an observation belongs, from what the phone named and what is known within its author's scope.
+"""Find the unit and monitoring point of an observation, by the names that the phone sent and its author's scope.
 
-Nothing is refused here: a name that is unknown, or lies outside the scope, is kept as claimed, and may be known tomorrow.
+Nothing is refused here. A name that is unknown or outside the scope is stored as sent, and may become known later.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from schema.organisation.units import Unit
 
 @dataclass(frozen=True)
 class Placed:
-    """What an observation's unit and point turned out to be; None where unknown, out of scope or not named."""
+    """The unit and point of an observation. None if unknown, out of scope or not named."""
 
     unit_id: str | None
     unit_path: str | None
@@ -23,7 +23,7 @@ class Placed:
 
 
 class Directory:
-    """Units and points by the names that phones use: id, code, former code; a present code wins over a former one."""
+    """Find units and points by id, code or former code. A current code wins over a former one."""
 
     def __init__(self, units: Sequence[Unit], points: Sequence[MonitoringPoint]) -> None:
         self._units: dict[str, list[Unit]] = {}
@@ -36,16 +36,16 @@ class Directory:
         self._points = {name: point for point in points for name in (point.id, point.code)}
 
     def unit(self, name: str, scopes: Sequence[str]) -> Unit | None:
-        """The unit of that name in one of the subtrees at `scopes`."""
+        """Return the unit with that name in one of the subtrees at `scopes`."""
         return next((each for each in self._units.get(name, ()) if covers(scopes, each.path)), None)
 
     def own_point(self, name: str, monitor_id: str) -> MonitoringPoint | None:
-        """The point of that name, where the person is one of its monitors."""
+        """Return the point with that name if the person is one of its monitors."""
         point = self._points.get(name)
         return point if point and monitor_id in point.monitor_ids else None
 
     def place(self, content: ObservationContent, *, scopes: Sequence[str], author_id: str) -> Placed:
-        """Where `content` belongs, as far as its author may say: in scope, or at a point that is the author's own."""
+        """Return the unit and point of `content`. The unit must be in scope; the point in scope or the author's own."""
         unit_name, point_name = content.claimed_unit, content.claimed_monitoring_point
         unit = self.unit(unit_name or "", scopes)
         point = self._points.get(point_name or "")

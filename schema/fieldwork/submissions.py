@@ -1,7 +1,4 @@
-"""Submissions: what a device sent, written down again from what was stored, so that its digest can be shown to be right.
-
-How the digest is made is left to `digests.py`; who may see all that it covers, to whoever asks.
-"""
+"""Rebuild what a device sent from the stored observation, to prove its digest."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -19,9 +16,9 @@ from schema.media.media import Media, MediaDraft
 
 
 def submission_of(observation: Observation, revision: ObservationRevision, media: Mapping[str, Media]) -> bytes | None:
-    """The canonical JSON whose SHA-256 is the revision's digest; None where it can't be recomposed.
+    """Return the canonical JSON whose SHA-256 is the revision's digest. None if it can't be rebuilt.
 
-    A correction announces new media, and may name those before once more: which it did is told by the digest.
+    A correction lists its new media, and may list the earlier ones as well. The digest shows which was sent.
     """
     before = {id for each in observation.revisions if each.number < revision.number for id in each.content.media_ids}
     added = tuple(id for id in revision.content.media_ids if id not in before)
@@ -42,7 +39,7 @@ def _sent(observation: Observation, revision: ObservationRevision, media: Sequen
 
 
 def draft_of(id: str, content: ObservationContent, media: Sequence[Media]) -> ObservationDraft:
-    """The draft that says `content`, with these media announced: the inverse of `drafts.content_of`."""
+    """Return the draft that has `content` and announces `media`: the inverse of `content_of`."""
     complainant = content.complainant
     return ObservationDraft(
         id=strawberry.ID(id),

@@ -1,8 +1,8 @@
-"""Changes (变更): what a phone pulls: records of the kinds it keeps, as they are now, and those it must drop.
+"""Define the changes that a phone pulls (变更).
 
-A record that changes is entered under each of its topics with the next number of one running sequence; a viewer reads the
-topics that are the viewer's own. Keeping the entries is left to `storage/sync/changes.py`, and visibility to its filters: an
-entry only says that there is something to look at.
+A changed record gets an entry under each of its topics, with the next number of one sequence. A viewer reads the entries
+of their own topics. An entry says only that a record may have changed; the visibility filters decide what the viewer
+sees of it.
 """
 
 import enum
@@ -26,38 +26,44 @@ from schema.organisation.monitoring_points import MonitoringPoint
 from schema.organisation.units import SEPARATOR, Unit
 
 
-@strawberry.enum(description="A kind of record that phones keep (同步类别).")
+@strawberry.enum(description="A kind of record that phones store (同步类别).")
 class ChangeKind(enum.Enum):
-    UNIT = strawberry.enum_value("UNIT", description="Units in scope and those above them (单位).")
+    UNIT = strawberry.enum_value("UNIT", description="Units in scope and their ancestors (单位).")
     MONITORING_POINT = strawberry.enum_value("MONITORING_POINT", description="Monitoring points in scope (监测点).")
-    CATALOGUE_ENTRY = strawberry.enum_value("CATALOGUE_ENTRY", description="Catalogues that hold in scope (目录).")
-    ASSIGNMENT = strawberry.enum_value("ASSIGNMENT", description="Those given to oneself (我的交办).")
-    CASE = strawberry.enum_value("CASE", description="Cases given to oneself (我的案件).")
-    OBSERVATION = strawberry.enum_value("OBSERVATION", description="One's own, and what became of them (我的记录).")
+    CATALOGUE_ENTRY = strawberry.enum_value(
+        "CATALOGUE_ENTRY", description="Catalogue entries that apply in scope (目录)."
+    )
+    ASSIGNMENT = strawberry.enum_value("ASSIGNMENT", description="The viewer's own assignments (我的交办).")
+    CASE = strawberry.enum_value("CASE", description="Cases assigned to the viewer (我的案件).")
+    OBSERVATION = strawberry.enum_value(
+        "OBSERVATION", description="The viewer's own observations and their follow-ups (我的记录)."
+    )
 
 
 ChangedRecord = Annotated[
     Unit | MonitoringPoint | CatalogueEntry | Assignment | Case | Observation,
-    strawberry.union("ChangedRecord", description="A record that phones keep."),
+    strawberry.union("ChangedRecord", description="A record that phones store."),
 ]
 
 
-@strawberry.type(description="One record that is new, that has changed, or that is no longer the viewer's (变更).")
+@strawberry.type(description="A record that is new, changed, or no longer visible to the viewer (变更).")
 class Change:
-    kind: ChangeKind = strawberry.field(description="Its kind.")
-    id: strawberry.ID = strawberry.field(description="Its id.")
+    kind: ChangeKind = strawberry.field(description="Kind of the record.")
+    id: strawberry.ID = strawberry.field(description="Id of the record.")
     record: ChangedRecord | None = strawberry.field(
-        description="As it is now; null tells the phone to drop what it has under this id (墓碑)."
+        description="The record now. Null tells the phone to delete its copy (墓碑)."
     )
 
 
-@strawberry.type(description="What has changed since a cursor, each record once, in no order that means anything.")
+@strawberry.type(description="Changes since a cursor. Each record appears once; the order has no meaning.")
 class ChangePage:
-    changes: list[Change] = strawberry.field(description="The records; at most `first`, and fewer mean nothing.")
-    cursor: str = strawberry.field(description="Opaque; pass it as `since` once these changes are stored.")
-    has_more: bool = strawberry.field(description="More has changed: ask on at once.")
+    changes: list[Change] = strawberry.field(
+        description="The changes, at most `first`. A shorter page does not mean the end."
+    )
+    cursor: str = strawberry.field(description="Opaque. Pass it as `since` once these changes are stored.")
+    has_more: bool = strawberry.field(description="There are more changes: pull again at once.")
     as_of: datetime | None = strawberry.field(
-        description="All that was written until then is in what the cursor covers; null before the first worker has run."
+        description="The cursor covers everything written until this time. Null before the first worker has run."
     )
 
 
@@ -65,18 +71,18 @@ ChangesResult = Annotated[
     ChangePage | Refused,
     strawberry.union(
         "ChangesResult",
-        description="What has changed; `CURSOR_EXPIRED` asks the phone to begin anew without `since`, its outbox untouched.",
+        description="The changes. On `CURSOR_EXPIRED` pull again without `since`, and keep the outbox.",
     ),
 ]
 
 BELOW, AT, OWN = "below", "at", "of"
-"""How a record belongs to a topic: it lies in a subtree, it is one unit's own, it is one person's."""
+"""How a record relates to a topic: it is in a subtree, it is a unit's own, or it is a person's."""
 
 
 def topic(kind: ChangeKind, how: str, what: str) -> str:
-    """A short name for all the records of a kind that belong in one way to one place or person.
+    """Return a short name for the records of a kind that relate in one way to one place or person.
 
-    Cursors hold topics, and phones hold cursors: 72 bits of a digest say neither path nor person.
+    Phones hold cursors, and cursors hold topics. A digest of 72 bits reveals neither path nor person.
     """
     digest = hashlib.sha256(f"{kind.value} {how} {what}".encode()).digest()
     return f"{LETTERS[kind]}{urlsafe_b64encode(digest[:9]).decode()}"
@@ -90,13 +96,13 @@ LETTERS = {
     ChangeKind.CASE: "c",
     ChangeKind.OBSERVATION: "o",
 }
-"""First letter of the kind's topics: it tells from a cursor alone which kinds it covers."""
+"""First letter of a kind's topics. By it a cursor shows which kinds it covers."""
 
 _SCOPED = (Role.INSPECTOR, Role.SUPERVISOR, Role.OFFICER, Role.ADMIN)
 
 
 def topics_of_place(kind: ChangeKind, path: str) -> list[str]:
-    """Of a unit, or of what holds in its subtree: of the place itself, and of every subtree that it lies in."""
+    """Return the topics of a unit, or of a record that applies in its subtree: the unit's own, and each subtree's."""
     return [topic(kind, AT, path), *(topic(kind, BELOW, above) for above in paths_to(path))]
 
 
@@ -113,7 +119,7 @@ def topics_of_people(kind: ChangeKind, people: Iterable[str]) -> list[str]:
 
 
 def topics_of_viewer(kind: ChangeKind, viewer: Viewer) -> list[str]:
-    """What the viewer reads of a kind; a wider one than the filters of `storage` would show nothing more."""
+    """Return the topics that the viewer reads of a kind. A topic that is too wide shows no more: visibility filters it."""
     if kind in {ChangeKind.UNIT, ChangeKind.CATALOGUE_ENTRY}:
         above = {"", *(path for scope in viewer.scopes for path in paths_to(scope))} - set(viewer.scopes)
         return [
@@ -127,17 +133,17 @@ def topics_of_viewer(kind: ChangeKind, viewer: Viewer) -> list[str]:
 
 
 def paths_to(path: str) -> Iterator[str]:
-    """The paths of all units from the root down to the one at `path`, itself the last."""
+    """Yield the paths of all units from the root down to `path`, which is the last."""
     return (path[: index + 1] for index, letter in enumerate(path) if letter == SEPARATOR)
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What a cursor says: how far into the sequence each topic has been read.
+    """The content of a cursor: how far each topic of the sequence has been read.
 
-    `leaving` are topics that are the viewer's no longer: they are read from the start once more, for their records to be
-    dropped. `epoch` names the sequence: numbers of another one mean nothing here. `letters`, which no cursor holds, are
-    those of the kinds that are asked for now: topics of the others stay where they are.
+    `leaving` are topics that the viewer no longer has. They are read from the start, so that the phone deletes their
+    records. `epoch` names the sequence: numbers of another sequence are invalid. `letters` are the kinds that are
+    requested now, and are not in the cursor; topics of other kinds keep their position.
     """
 
     epoch: str
@@ -146,11 +152,11 @@ class Progress:
     letters: Collection[str] = frozenset()
 
     def towards(self, wanted: Sequence[str], kinds: Iterable[ChangeKind]) -> "Progress":
-        """Begin topics that are new among `wanted`, and leave those of `kinds` that are not among them."""
+        """Start the topics that are new, and leave the topics of `kinds` that are gone."""
         letters = {LETTERS[kind] for kind in kinds}
         gone = {each for each in self.read if each[0] in letters and each not in wanted}
         kept = {each: number for each, number in self.read.items() if each not in gone}
-        # One that has come back while it was being left is read from the start: part of it was dropped.
+        # A topic that returns while it is being left is read from the start: some of its records were deleted.
         leaving = {each: number for each, number in self.leaving.items() if each not in wanted}
         return Progress(self.epoch, dict.fromkeys(wanted, 0) | kept, leaving | dict.fromkeys(gone, 0), letters)
 
@@ -159,14 +165,14 @@ class Progress:
         return {each: number for each, number in self.leaving.items() if each[0] in self.letters}
 
     def past(self, number: int, topics: Iterable[str], *, done: bool) -> "Progress":
-        """Once all entries of `topics`, and all of those that are being left now, have been read up to `number`."""
+        """Return the progress after `topics`, and the topics being left, were read up to `number`."""
         read = {**self.read, **{each: max(number, self.read[each]) for each in topics}}
         later = {each: at for each, at in self.leaving.items() if each[0] not in self.letters}
         now = {} if done else {each: max(number, at) for each, at in self.leaving_now.items()}
         return Progress(self.epoch, read, later | now)
 
     def reaches(self, *, horizon: int, last: int) -> bool:
-        """Whether a sequence that ends at `last`, and has forgotten what went before `horizon`, can be gone on with."""
+        """Return whether reading can go on in a sequence that starts at `horizon` and ends at `last`."""
         numbers = [*self.read.values(), *self.leaving.values()]
         return all(number <= last and (not number or number >= horizon) for number in numbers)
 

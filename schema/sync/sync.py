@@ -1,7 +1,4 @@
-"""Syncs (同步): what a phone and the server tell each other each time they meet, beside what is handed in.
-
-What has changed is in `changes.py`, a device's clock in `clocks.py`.
-"""
+"""Define the sync of a phone with the server: clock, sequence gaps and changes (同步)."""
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
@@ -15,44 +12,46 @@ from schema.core.pagination import MAX_PAGE
 from schema.sync.changes import ChangeKind, ChangesResult
 
 WINDOW = 1_000
-"""So many of a device's last numbers are looked through for gaps."""
+"""Number of a device's last sequence numbers that are searched for gaps."""
 
 
-@strawberry.input(description="What a phone says and wants as it meets the server (同步).")
+@strawberry.input(description="State of the phone, and the changes that it requests (同步).")
 class SyncInput:
     device_clock: DeviceClockInput | None = strawberry.field(
-        description="What the device's clock shows (设备时钟).", default=None
+        description="Time on the device's clock (设备时钟).", default=None
     )
     last_sequence: int | None = strawberry.field(
-        description="The last running number that the device has given to an observation: up to it, gaps are told.",
+        description="The last sequence number that the device gave to an observation. Gaps are reported up to it.",
         default=None,
     )
-    since: str | None = strawberry.field(description="As of `changes`.", default=None)
-    kinds: list[ChangeKind] | None = strawberry.field(description="As of `changes`; all where null.", default=None)
-    first: int = strawberry.field(description="As of `changes`, 1 to 100.", default=MAX_PAGE)
+    since: str | None = strawberry.field(description="As in `changes`.", default=None)
+    kinds: list[ChangeKind] | None = strawberry.field(
+        description="As in `changes`. Null means all kinds.", default=None
+    )
+    first: int = strawberry.field(description="As in `changes`, 1 to 100.", default=MAX_PAGE)
 
 
-@strawberry.type(description="Running numbers of a device under which the server has nothing (缺号).")
+@strawberry.type(description="A run of a device's sequence numbers for which the server has no observation (缺号).")
 class SequenceGap:
-    first: int = strawberry.field(description="The first that is missing.")
-    last: int = strawberry.field(description="The last that is missing, of those in a row.")
+    first: int = strawberry.field(description="The first missing number.")
+    last: int = strawberry.field(description="The last missing number of the run.")
 
 
-@strawberry.type(description="What the server says of the device's clock and numbers, and what has changed.")
+@strawberry.type(description="The clock reading, the sequence gaps and the changes.")
 class SyncPayload:
-    server_time: datetime = strawberry.field(description="The server's clock as the request came.")
+    server_time: datetime = strawberry.field(description="Time on the server's clock when the request arrived.")
     clock: ClockReading | None = strawberry.field(
-        description="The device's clock beside it; null where the device did not say."
+        description="The device's clock compared with the server's. Null if the device did not send its time."
     )
     gaps: list[SequenceGap] = strawberry.field(
-        description="Numbers up to `lastSequence` under which nothing has arrived: each waits on the device, was"
-        " discarded there, or is lost. Of the last 1,000."
+        description="Gaps among the last 1,000 numbers up to `lastSequence`. A missing observation still waits on the"
+        " device, was discarded there, or is lost."
     )
-    changes: ChangesResult = strawberry.field(description="As of `Query.changes`.")
+    changes: ChangesResult = strawberry.field(description="As in `Query.changes`.")
 
 
 def gaps(known: Collection[int], last: int) -> list[SequenceGap]:
-    """Runs of numbers missing from `known`, of the last `WINDOW` up to `last`."""
+    """Return the runs of numbers missing from `known`, among the last `WINDOW` numbers up to `last`."""
     return [SequenceGap(first=run[0], last=run[-1]) for run in _runs(known, last)]
 
 
@@ -64,7 +63,7 @@ def _runs(known: Collection[int], last: int) -> Iterator[list[int]]:
 
 
 def first_of(last: int) -> int:
-    """The first number of the window that ends with `last`."""
+    """Return the first number of the window that ends with `last`."""
     return max(last - WINDOW + 1, 1)
 
 

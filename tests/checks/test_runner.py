@@ -66,7 +66,7 @@ async def test_a_check_is_due_with_the_observation_and_made_once(world: World, w
     far, mock = sorted(found, key=lambda flag: str(flag["code"]))
     assert (far["code"], mock["code"]) == ("FAR_FROM_UNIT", "MOCK_POSITION")
     assert (round(far["value"]), far["threshold"], far["measure"]) == (10019, 500, "METRES")
-    assert far["message"] == "It was made 10 km from the unit seen (flagged from 500 m)."
+    assert far["message"] == "The observation was recorded 10 km from the unit (threshold 500 m)."
     assert far["messageZh"] == "记录地点距被巡查单位 10 公里（阈值 500 米）。"
     assert (far["state"], far["observation"], far["medium"]) == ("OPEN", {"id": id}, None)
 

@@ -61,7 +61,7 @@ def test_a_refused_draft_holds_nothing_up_and_can_be_mended_or_let_go(
     for name, method in (("a", "PATROL"), ("b", "MONITOR_REPORT"), ("c", "COMPLAINT"), ("d", "PATROL")):
         terminal.do("take", photo(tmp_path, f"{name}.jpg"), "--method", method, "--text", name)
     assert terminal.run("send", "--wait") == 1
-    assert "No. 2: Your role does not record by this method. (drafts.1.method)" in terminal.output
+    assert "No. 2: Your role must not use this method. (drafts.1.method)" in terminal.output
     assert "2 need you" in terminal.output
     states = [("ACCEPTED", ["READY"]), ("REFUSED", ["WAITING"]), ("REFUSED", ["WAITING"]), ("ACCEPTED", ["READY"])]
     assert terminal.states() == states
