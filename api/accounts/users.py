@@ -7,7 +7,7 @@ import strawberry
 
 from api.graphql.context import Context, Info
 from api.graphql.loaders import by_id
-from api.graphql.nodes import RecordKind, loaded
+from api.graphql.nodes import RecordKind, find_by_loader
 from api.registration import Registration
 from schema.access.guards import query
 from schema.access.viewers import Role
@@ -65,7 +65,7 @@ async def _visible_people(context: Context, ids: list[str]) -> list[User]:
 
 REGISTRATION = Registration(
     queries=(UserQueries,),
-    kinds=(RecordKind("usr", loaded(User)),),
+    kinds=(RecordKind("usr", find_by_loader(User)),),
     loaders=(by_id(User, _visible_people),),
     permits=users.PERMITS,
 )

@@ -10,9 +10,9 @@ from functools import partial
 import strawberry
 
 from api.fieldwork.submission import author_of, positions
-from api.graphql.context import Context, at_most
-from api.graphql.id_conflicts import Newcomer, store_conflicts
-from api.graphql.item_isolation import isolated
+from api.graphql.context import Context, check_batch_size
+from api.graphql.id_conflicts import ConflictingItem, store_conflicts
+from api.graphql.item_isolation import run_isolated
 from schema.appraisal.rating_drafts import MAX_RATINGS, RatingDraft, RatingResult, check_draft, rate
 from schema.appraisal.ratings import Rating, month_end
 from schema.catalogue.entries import CatalogueEntry, grades_of
@@ -67,7 +67,7 @@ async def submit_ratings(
     context: Context, drafts: Sequence[RatingDraft], unreadable: Sequence[UnreadableDraft] = ()
 ) -> SubmitRatingsPayload:
     """Settle every draft; raises `Refusal` only for what concerns the batch as a whole."""
-    at_most(MAX_RATINGS, [*drafts, *unreadable], "drafts")
+    check_batch_size(MAX_RATINGS, [*drafts, *unreadable], "drafts")
     author = author_of(context.actor)
     results = {
         each.index: RatingResult.refused(each.id, Refusal(RefusalCode.BAD_INPUT, each.message, field=each.field))
@@ -107,7 +107,7 @@ async def _settle(context: Context, author: Author, settling: Sequence[_RatingBa
     for each, rating in made:
         if each.result is None:
             try:
-                await isolated(partial(_supersede, context, author, each, rating))
+                await run_isolated(partial(_supersede, context, author, each, rating))
             except Refusal as refusal:
                 if refusal.code is not RefusalCode.INTERNAL:
                     raise
@@ -133,7 +133,7 @@ async def _rated(context: Context, author: Author, known: _KnownRatings, each: _
         )
 
     try:
-        return await isolated(made)
+        return await run_isolated(made)
     except Refusal as refusal:
         each.refuse(refusal)
         return None
@@ -188,6 +188,6 @@ async def _settle_known(context: Context, author: Author, settling: Sequence[_Ra
             each.result = RatingResult.of(known, Outcome.DUPLICATE)
         elif known:
             conflicts.append(each)
-    newcomers = [Newcomer(each.draft.id, each.draft, f"{each.field}.id") for each in conflicts]
+    newcomers = [ConflictingItem(each.draft.id, each.draft, f"{each.field}.id") for each in conflicts]
     for each, refusal in zip(conflicts, await store_conflicts(context, newcomers), strict=True):
         each.refuse(refusal)

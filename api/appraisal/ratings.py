@@ -10,8 +10,8 @@ import strawberry
 
 from api.appraisal.loaders import LOADERS
 from api.appraisal.rating_submission import SubmitRatingsInput, SubmitRatingsPayload, submit_ratings
-from api.graphql.context import Context, Info, unreadable
-from api.graphql.nodes import RecordKind, only
+from api.graphql.context import Context, Info, unreadable_drafts
+from api.graphql.nodes import RecordKind, first_or_none
 from api.registration import Registration
 from schema.access.guards import mutation, query
 from schema.appraisal import rating_drafts, ratings
@@ -76,11 +76,11 @@ class RatingMutations:
         " the same point, unit and month supersedes the former, and both are kept."
     )
     async def submit_ratings(self, info: Info, input: SubmitRatingsInput) -> SubmitRatingsResult:
-        return await submit_ratings(info.context, input.drafts, unreadable(info))
+        return await submit_ratings(info.context, input.drafts, unreadable_drafts(info))
 
 
 async def _find(context: Context, id: str) -> Rating | None:
-    return only(await context.store.ratings.many([id], visibility.ratings(context.actor, context.now)))
+    return first_or_none(await context.store.ratings.many([id], visibility.ratings(context.actor, context.now)))
 
 
 REGISTRATION = Registration(

@@ -14,9 +14,9 @@ import strawberry
 from api.accounts.device_clocks import read_clock
 from api.casework.held_answers import MAX_AT_ONCE, apply, apply_held, assignments_of
 from api.fieldwork.submission import positions
-from api.graphql.context import Context, Info, at_most, unreadable
-from api.graphql.id_conflicts import Newcomer, store_conflicts
-from api.graphql.item_isolation import internal, isolated
+from api.graphql.context import Context, Info, check_batch_size, unreadable_drafts
+from api.graphql.id_conflicts import ConflictingItem, store_conflicts
+from api.graphql.item_isolation import internal_refusal, run_isolated
 from api.registration import Registration
 from schema.access.guards import mutation, query
 from schema.casework import assignment_answers
@@ -41,24 +41,24 @@ from schema.fieldwork.drafts import UnreadableDraft
 
 
 async def answer_assignments(
-    context: Context, input: AnswerAssignmentsInput, unreadable: Sequence[UnreadableDraft] = ()
+    context: Context, input: AnswerAssignmentsInput, unreadable_drafts: Sequence[UnreadableDraft] = ()
 ) -> AnswerAssignmentsPayload:
     """Settle every answer; raises `Refusal` only for what concerns the batch as a whole."""
-    at_most(MAX_ANSWERS, [*input.answers, *unreadable], "answers")
+    check_batch_size(MAX_ANSWERS, [*input.answers, *unreadable_drafts], "answers")
     await read_clock(context, input.device_clock, context.actor.user_id, context.actor.device_id)
     results = {
         each.index: _refused(context, each.id, Refusal(RefusalCode.BAD_INPUT, each.message, field=each.field))
-        for each in unreadable
+        for each in unreadable_drafts
     }
     said: list[_Said] = []
-    for index, sent in zip(positions(len(input.answers), unreadable), input.answers, strict=True):
+    for index, sent in zip(positions(len(input.answers), unreadable_drafts), input.answers, strict=True):
         try:
             answer = stored(sent, user_id=context.actor.user_id, now=context.now, field=f"answers.{index}")
             said.append(_Said(index, sent, answer))
         except Refusal as refusal:
             results[index] = _refused(context, sent.id, refusal)
         except Exception as error:  # noqa: BLE001  masked and logged, and the others' turn comes
-            results[index] = _refused(context, sent.id, internal(error))
+            results[index] = _refused(context, sent.id, internal_refusal(error))
     # An acceptance that stands behind its own conclusion in the batch goes first.
     said.sort(key=lambda each: each.answer.kind is AnswerKind.FINISH)
     results |= await _settle(context, said)
@@ -99,7 +99,7 @@ async def _settle(context: Context, said: Sequence[_Said]) -> dict[int, AnswerRe
         try:
             if answer.state is AnswerState.HELD:
                 found = known.get(answer.assignment_id)
-                answer, found = await isolated(partial(apply, store, answer, found, context.now))
+                answer, found = await run_isolated(partial(apply, store, answer, found, context.now))
                 kept[answer.id] = answer
                 known |= {answer.assignment_id: found} if found else {}
                 is_held = answer.state is AnswerState.HELD
@@ -151,7 +151,7 @@ async def _conflicts(context: Context, said: Sequence[_Said], kept: Mapping[str,
         known = kept.get(each.answer.id, each.answer)
         if (known.user_id, known.sha256) != (each.answer.user_id, each.answer.sha256):
             found.append(each)
-    newcomers = [Newcomer(each.answer.id, each.sent, f"answers.{each.index}.id") for each in found]
+    newcomers = [ConflictingItem(each.answer.id, each.sent, f"answers.{each.index}.id") for each in found]
     refusals = await store_conflicts(context, newcomers)
     return {each.index: refusal for each, refusal in zip(found, refusals, strict=True)}
 
@@ -182,7 +182,7 @@ class AssignmentAnswerMutations:
         "办结)."
     )
     async def answer_assignments(self, info: Info, input: AnswerAssignmentsInput) -> AnswerAssignmentsResult:
-        return await answer_assignments(info.context, input, unreadable(info))
+        return await answer_assignments(info.context, input, unreadable_drafts(info))
 
 
 REGISTRATION = Registration(

@@ -12,9 +12,9 @@ import strawberry
 
 from api.accounts.device_clocks import read_clock
 from api.fieldwork.submission import positions
-from api.graphql.context import Context, Info, at_most, unreadable
-from api.graphql.id_conflicts import Newcomer, store_conflicts
-from api.graphql.item_isolation import isolated
+from api.graphql.context import Context, Info, check_batch_size, unreadable_drafts
+from api.graphql.id_conflicts import ConflictingItem, store_conflicts
+from api.graphql.item_isolation import run_isolated
 from api.registration import Registration
 from schema.access.guards import mutation
 from schema.casework import assignment_notes, note_edits
@@ -38,10 +38,10 @@ from storage.mongodb.filters import all_of
 
 
 async def edit_notes(
-    context: Context, input: EditAssignmentNotesInput, unreadable: Sequence[UnreadableDraft] = ()
+    context: Context, input: EditAssignmentNotesInput, unreadable_drafts: Sequence[UnreadableDraft] = ()
 ) -> EditAssignmentNotesPayload:
     """Settle every edit; raises `Refusal` only for what concerns the batch as a whole."""
-    at_most(MAX_EDITS, [*input.edits, *unreadable], "edits")
+    check_batch_size(MAX_EDITS, [*input.edits, *unreadable_drafts], "edits")
     viewer = context.actor
     reading = await read_clock(context, input.device_clock, viewer.user_id, viewer.device_id)
     if reading is None and viewer.device_id is not None:
@@ -50,9 +50,9 @@ async def edit_notes(
     known = await _known(context, input.edits)
     results = {
         each.index: _refused(context, each.id, Refusal(RefusalCode.BAD_INPUT, each.message, field=each.field))
-        for each in unreadable
+        for each in unreadable_drafts
     }
-    for index, edit in zip(positions(len(input.edits), unreadable), input.edits, strict=True):
+    for index, edit in zip(positions(len(input.edits), unreadable_drafts), input.edits, strict=True):
         results[index] = await _result(context, edit, known, skew, f"edits.{index}")
     return EditAssignmentNotesPayload(results=[results[index] for index in sorted(results)])
 
@@ -85,7 +85,7 @@ async def _result(
     context: Context, sent: NoteEditInput, known: _KnownAssignments, skew: timedelta, at: str
 ) -> NoteEditResult:
     try:
-        outcome, assignment = await isolated(lambda: _settle(context, sent, known, skew, at))
+        outcome, assignment = await run_isolated(lambda: _settle(context, sent, known, skew, at))
     except Refusal as refusal:
         return _refused(context, sent.id, refusal)
     return NoteEditResult(id=sent.id, outcome=outcome, assignment=assignment)
@@ -120,7 +120,7 @@ async def _again(context: Context, sent: NoteEditInput, known: Assignment, at: s
     """The same again is a duplicate; another is kept aside, and refused."""
     if _edit(known, sent.id).sha256 == digest_of(sent):
         return AnswerOutcome.DUPLICATE, known
-    [refusal] = await store_conflicts(context, [Newcomer(sent.id, sent, f"{at}.id")])
+    [refusal] = await store_conflicts(context, [ConflictingItem(sent.id, sent, f"{at}.id")])
     raise refusal
 
 
@@ -141,7 +141,7 @@ class AssignmentNoteMutations:
         " that knew nothing of each other the later stands whichever comes first (备注修改)."
     )
     async def edit_assignment_notes(self, info: Info, input: EditAssignmentNotesInput) -> EditAssignmentNotesResult:
-        return await edit_notes(info.context, input, unreadable(info))
+        return await edit_notes(info.context, input, unreadable_drafts(info))
 
 
 REGISTRATION = Registration(

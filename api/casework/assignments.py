@@ -20,7 +20,7 @@ from api.casework.assignment_transitions import (
     withdraw,
 )
 from api.graphql.context import Context, Info
-from api.graphql.nodes import Pull, RecordKind, loaded
+from api.graphql.nodes import Pull, RecordKind, find_by_loader
 from api.registration import Registration
 from schema.access.guards import mutation, query
 from schema.casework import assignments
@@ -105,6 +105,10 @@ async def _own_assignments(context: Context, ids: Sequence[str]) -> list[Assignm
 REGISTRATION = Registration(
     queries=(AssignmentQueries,),
     mutations=(AssignmentMutations,),
-    kinds=(RecordKind("asg", loaded(Assignment), "Query.assignments", Pull(ChangeKind.ASSIGNMENT, _own_assignments)),),
+    kinds=(
+        RecordKind(
+            "asg", find_by_loader(Assignment), "Query.assignments", Pull(ChangeKind.ASSIGNMENT, _own_assignments)
+        ),
+    ),
     permits=assignments.PERMITS,
 )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import strawberry
 
-from api.graphql.context import Context, at_most
+from api.graphql.context import Context, check_batch_size
 from schema.casework.cases import (
     MAX_OBSERVATIONS,
     MAX_REASON,
@@ -77,7 +77,7 @@ async def _linking(
 ) -> tuple[Case, list[str], Document, str]:
     """The case, its observations' ids, the event to note and the digest of what was sent; raises `Refusal`."""
     validate_id(input.id, "evt", field="id")
-    at_most(MAX_LINKED, input.observation_ids, "observationIds")
+    check_batch_size(MAX_LINKED, input.observation_ids, "observationIds")
     case = await visible_case(context, input.case_id)
     if len(case.history) >= MAX_HISTORY and all(each.id != input.id for each in case.history):
         raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"A case takes at most {MAX_HISTORY} steps. Open another one.")
@@ -162,7 +162,7 @@ async def visible_case(context: Context, id: str) -> Case:
 
 async def visible_observations(context: Context, ids: Sequence[strawberry.ID]) -> list[Observation]:
     """All of them, in the order asked; raises `Refusal(NOT_FOUND)` naming the first that the viewer does not find."""
-    at_most(MAX_OBSERVATIONS, ids, "observationIds")
+    check_batch_size(MAX_OBSERVATIONS, ids, "observationIds")
     wanted = [validate_id(id, "obs", field=f"observationIds.{index}") for index, id in enumerate(ids)]
     visible = await context.visible.observations()
     found = {str(each.id): each for each in await context.store.observations.many(wanted, visible)}

@@ -12,7 +12,7 @@ from api.casework.case_opening import OpenCaseInput, open_case
 from api.casework.case_transitions import LinkObservationsInput, MoveCaseInput, link, move, unlink
 from api.casework.loaders import LOADERS
 from api.graphql.context import Context, Info
-from api.graphql.nodes import Pull, RecordKind, loaded
+from api.graphql.nodes import Pull, RecordKind, find_by_loader
 from api.registration import Registration
 from schema.access.guards import mutation, query
 from schema.casework import cases
@@ -107,7 +107,7 @@ async def _given_cases(context: Context, ids: Sequence[str]) -> list[Case]:
 REGISTRATION = Registration(
     queries=(CaseQueries,),
     mutations=(CaseMutations,),
-    kinds=(RecordKind("cas", loaded(Case), "Query.case", Pull(ChangeKind.CASE, _given_cases)),),
+    kinds=(RecordKind("cas", find_by_loader(Case), "Query.case", Pull(ChangeKind.CASE, _given_cases)),),
     loaders=LOADERS,
     permits=cases.PERMITS,
 )

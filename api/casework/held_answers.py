@@ -11,7 +11,7 @@ from functools import partial
 
 import structlog
 
-from api.graphql.item_isolation import isolated
+from api.graphql.item_isolation import run_isolated
 from schema.casework.assignment_answers import HELD_FOR, LATE, AnswerKind, StoredAnswer, holds, waits
 from schema.casework.assignments import Assignment, AssignmentState
 from schema.casework.cases import CaseEvent, CaseEventKind, CaseState
@@ -112,7 +112,7 @@ async def _apply_all(store: Store, held: Sequence[StoredAnswer], now: datetime) 
     for answer in sorted(held, key=lambda each: (each.kind is AnswerKind.FINISH, each.answered_at, each.id)):
         try:
             assignment = known.get(answer.assignment_id)
-            _, assignment = await isolated(partial(apply, store, answer, assignment, now))
+            _, assignment = await run_isolated(partial(apply, store, answer, assignment, now))
             known |= {answer.assignment_id: assignment} if assignment else {}
         except Refusal as refusal:
             if refusal.code is not RefusalCode.INTERNAL:  # logged already, and the others' turn comes

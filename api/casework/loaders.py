@@ -1,7 +1,7 @@
 """Load cases, their assignments and what became of an observation."""
 
 from api.graphql.context import Context
-from api.graphql.loaders import Loader, by_id, grouped
+from api.graphql.loaders import Loader, by_id, group_by_key
 from schema.casework.assignments import Assignment
 from schema.casework.cases import Case, FollowUp
 from schema.fieldwork.observations import Observation
@@ -21,7 +21,7 @@ async def _assignments(context: Context, ids: list[str]) -> list[Assignment]:
 
 async def _assignments_of_cases(context: Context, case_ids: list[str]) -> list[list[Assignment]]:
     assignments = await context.store.assignments.of_cases(case_ids)
-    return grouped(case_ids, ((assignment.case_id, assignment) for assignment in assignments))
+    return group_by_key(case_ids, ((assignment.case_id, assignment) for assignment in assignments))
 
 
 async def _related_cases(context: Context, subjects: list[tuple[str | None, str | None]]) -> list[list[Case]]:

@@ -9,7 +9,7 @@ from datetime import date
 import strawberry
 
 from api.graphql.context import Context, Info
-from api.graphql.nodes import Pull, RecordKind, only
+from api.graphql.nodes import Pull, RecordKind, first_or_none
 from api.registration import Registration
 from schema.access.guards import query
 from schema.catalogue import entries
@@ -51,7 +51,7 @@ async def _visible_entries(context: Context, ids: Sequence[str]) -> list[Catalog
 
 
 async def _find(context: Context, id: str) -> CatalogueEntry | None:
-    return only(await _visible_entries(context, [id]))
+    return first_or_none(await _visible_entries(context, [id]))
 
 
 REGISTRATION = Registration(

@@ -5,8 +5,8 @@ from typing import Annotated
 import strawberry
 
 from api.graphql.context import Context, Info
-from api.graphql.loaders import Loader, grouped
-from api.graphql.nodes import RecordKind, only
+from api.graphql.loaders import Loader, group_by_key
+from api.graphql.nodes import RecordKind, first_or_none
 from api.registration import Registration
 from schema.access.guards import mutation, query
 from schema.checks import flags
@@ -123,12 +123,12 @@ async def _found(context: Context, id: str) -> Flag:
 
 
 async def _find(context: Context, id: str) -> Flag | None:
-    return only(await context.store.flags.many([id], visibility.flags(context.actor)))
+    return first_or_none(await context.store.flags.many([id], visibility.flags(context.actor)))
 
 
 async def _flags_of_observations(context: Context, ids: list[str]) -> list[list[Flag]]:
     flags = await context.store.flags.of_observations(ids, visibility.flags_of_observations(context.actor))
-    return grouped(ids, ((flag.observation_id, flag) for flag in flags))
+    return group_by_key(ids, ((flag.observation_id, flag) for flag in flags))
 
 
 REGISTRATION = Registration(

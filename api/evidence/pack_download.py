@@ -97,7 +97,7 @@ class PackEndpoint:
         if viewer is None:
             raise Refusal(RefusalCode.NOT_FOUND)
         context = self.context_for(viewer, now)
-        record = await nodes.find(context, address.id)
+        record = await nodes.find_node(context, address.id)
         if not isinstance(record, Case | Observation):
             raise Refusal(RefusalCode.NOT_FOUND)
         content = await content_of(self.core, context, record, identities=address.identities)

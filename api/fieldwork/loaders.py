@@ -1,7 +1,7 @@
 """Load observations, by id and by the case that rests on them."""
 
 from api.graphql.context import Context
-from api.graphql.loaders import Loader, by_id, grouped
+from api.graphql.loaders import Loader, by_id, group_by_key
 from schema.casework.cases import MAX_OBSERVATIONS
 from schema.fieldwork.observations import Observation
 
@@ -12,7 +12,7 @@ async def _observations(context: Context, ids: list[str]) -> list[Observation]:
 
 async def _observations_of_cases(context: Context, case_ids: list[str]) -> list[list[Observation]]:
     observations = await context.store.observations.of_cases(case_ids, MAX_OBSERVATIONS * len(case_ids))
-    return grouped(case_ids, ((id, observation) for observation in observations for id in observation.case_ids))
+    return group_by_key(case_ids, ((id, observation) for observation in observations for id in observation.case_ids))
 
 
 LOADERS = (

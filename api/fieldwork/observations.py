@@ -13,8 +13,8 @@ import strawberry
 from api.fieldwork.loaders import LOADERS
 from api.fieldwork.revisions import ReviseObservationInput, ReviseObservationPayload, revise
 from api.fieldwork.submission import SubmitObservationsInput, SubmitObservationsPayload, submit
-from api.graphql.context import Context, Info, unreadable
-from api.graphql.nodes import Pull, RecordKind, loaded
+from api.graphql.context import Context, Info, unreadable_drafts
+from api.graphql.nodes import Pull, RecordKind, find_by_loader
 from api.registration import Registration
 from schema.access.guards import mutation, query
 from schema.core.ids import validate_id
@@ -123,7 +123,7 @@ class ObservationMutations:
         description="Hand in what a phone has gathered (提交巡查记录). Each draft settles on its own, and may be sent again."
     )
     async def submit_observations(self, info: Info, input: SubmitObservationsInput) -> SubmitObservationsResult:
-        return await submit(info.context, input.drafts, input.device_clock, unreadable(info))
+        return await submit(info.context, input.drafts, input.device_clock, unreadable_drafts(info))
 
     @mutation(description="Correct an observation of one's own: a new revision; the first stays readable (更正).")
     async def revise_observation(self, info: Info, input: ReviseObservationInput) -> ReviseObservationResult:
@@ -139,7 +139,9 @@ REGISTRATION = Registration(
     queries=(ObservationQueries,),
     mutations=(ObservationMutations,),
     kinds=(
-        RecordKind("obs", loaded(Observation), "Query.observation", Pull(ChangeKind.OBSERVATION, _own_observations)),
+        RecordKind(
+            "obs", find_by_loader(Observation), "Query.observation", Pull(ChangeKind.OBSERVATION, _own_observations)
+        ),
     ),
     loaders=LOADERS,
     permits=(*observations.PERMITS, *drafts.PERMITS, *submissions.PERMITS),

@@ -11,9 +11,9 @@ import strawberry
 
 from api.accounts.device_clocks import read_clock
 from api.fieldwork.placement import directory_for
-from api.graphql.context import Context, at_most
-from api.graphql.id_conflicts import Newcomer, store_conflicts
-from api.graphql.item_isolation import internal
+from api.graphql.context import Context, check_batch_size
+from api.graphql.id_conflicts import ConflictingItem, store_conflicts
+from api.graphql.item_isolation import internal_refusal
 from api.media.deduplication import mark_duplicates_uploaded
 from api.media.uploads import slots_for
 from schema.access.viewers import Viewer
@@ -67,7 +67,7 @@ async def submit(
     unreadable: Sequence[UnreadableDraft] = (),
 ) -> SubmitObservationsPayload:
     """Settle every draft; raises `Refusal` only for what concerns the batch as a whole."""
-    at_most(MAX_DRAFTS, [*drafts, *unreadable], "drafts")
+    check_batch_size(MAX_DRAFTS, [*drafts, *unreadable], "drafts")
     author = author_of(context.actor)
     places = positions(len(drafts), unreadable)
     results = {each.index: _unreadable(each) for each in unreadable}
@@ -135,13 +135,13 @@ async def _settle_apart(context: Context, author: Author, settling: list[_DraftB
     except Refusal:
         raise
     except Exception as error:  # noqa: BLE001  masked and logged, and what is stored is found again as known
-        failure = internal(error)
+        failure = internal_refusal(error)
         for each in settling:
             try:
                 if each.result is None and len(settling) > 1:
                     await _settle(context, author, [each])
             except Exception as own:  # noqa: BLE001
-                failure = internal(own)
+                failure = internal_refusal(own)
             if each.result is None:
                 each.result = refused(each.draft.id, failure)
 
@@ -217,7 +217,7 @@ async def _answer_duplicates(context: Context, duplicates: Sequence[tuple[_Draft
 
 
 async def _keep_aside(context: Context, conflicts: Sequence[tuple[_DraftBatch, str]]) -> None:
-    newcomers = [Newcomer(each.draft.id, each.draft, field) for each, field in conflicts]
+    newcomers = [ConflictingItem(each.draft.id, each.draft, field) for each, field in conflicts]
     for (each, _), refusal in zip(conflicts, await store_conflicts(context, newcomers), strict=True):
         each.result = refused(each.draft.id, refusal)
 

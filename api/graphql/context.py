@@ -32,12 +32,12 @@ if TYPE_CHECKING:
 
 
 def clock() -> datetime:
-    """The present instant, in UTC and whole milliseconds."""
+    """Return the present instant, in UTC and whole milliseconds."""
     return to_millis(datetime.now(UTC))
 
 
 class PackLinks(Protocol):
-    """Address a record's evidence pack for the viewer of a request."""
+    """Make the link to a record's evidence pack, for the viewer of a request."""
 
     def __call__(self, context: "Context", id: str, *, identities: bool) -> "PackLink": ...
 
@@ -57,7 +57,11 @@ class Services:
 
 @dataclass
 class Context:
-    """`now` is read once, so all writes of a request share one timestamp."""
+    """One request; `now` is read once, so all its writes share one timestamp.
+
+    `denial` says why a token was not accepted, `outdated` why the phone's contract level is too old. `unreadable` holds
+    drafts that were cut out of the variables, by root field.
+    """
 
     services: Services
     viewer: Viewer | None
@@ -94,18 +98,19 @@ class Context:
 
     @property
     def actor(self) -> Viewer:
-        """Return the viewer, where the permits let nobody in who isn't signed in."""
+        """Return the viewer. Raise `Refusal(UNAUTHENTICATED)` if nobody is signed in."""
         if self.viewer is None:
             raise Refusal(RefusalCode.UNAUTHENTICATED)
         return self.viewer
 
-    def forget(self) -> None:
+    def clear_loaded(self) -> None:
+        """Drop what was loaded, so that the next read sees what this request has written."""
         for name in ("load", "visible"):
             self.__dict__.pop(name, None)
 
-    def renew(self) -> datetime:
-        """Begin the next event of a subscription: forget what was loaded, and read the clock again."""
-        self.forget()
+    def begin_event(self) -> datetime:
+        """Begin the next event of a subscription: drop what was loaded, and read the clock again."""
+        self.clear_loaded()
         self.now = clock()
         return self.now
 
@@ -122,19 +127,19 @@ class Context:
         return compose(prefix, self.now, secrets.token_bytes(10))
 
     def seal(self, *binding: Any) -> CursorSeal:
-        """Return the seal of cursors of the list that `binding` names, with its filter, for this viewer alone."""
+        """Return the seal for cursors of one list and filter, named by `binding`; it holds for this viewer only."""
         return CursorSeal(self.keys.cursor_secret, (self.actor.user_id, *binding))
 
 
 Info = strawberry.Info[Context, None]
 
 
-def unreadable(info: Info) -> Sequence[UnreadableDraft]:
-    """Drafts that were sent to this root field and cut out of its input, since they could not be read."""
+def unreadable_drafts(info: Info) -> Sequence[UnreadableDraft]:
+    """Return the drafts that were cut out of this root field's input because they could not be read."""
     return info.context.unreadable.get(str(info.path.key), ())
 
 
-def at_most(count: int, items: Sequence[Any], field: str) -> None:
-    """Raise `Refusal(LIMIT_EXCEEDED)` where a batch holds more than one request may ask for."""
-    if not 1 <= len(items) <= count:
-        raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"Between 1 and {count} at once.", field=field)
+def check_batch_size(limit: int, items: Sequence[Any], field: str) -> None:
+    """Raise `Refusal(LIMIT_EXCEEDED)` if a batch is empty or has more items than `limit`."""
+    if not 1 <= len(items) <= limit:
+        raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"Send between 1 and {limit} at once.", field=field)

@@ -1,7 +1,4 @@
-"""The GraphQL endpoint: GraphQL over HTTP, one operation a request, POST of JSON or GET of a query.
-
-Who asks is left to the `context_of` it is given, what a document may hold to `limits`, what errors tell to `errors`.
-"""
+"""Serve GraphQL over HTTP: one operation a request, POST of JSON or GET of a query."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, Protocol, TypeVar
@@ -16,7 +13,7 @@ from strawberry.types.execution import PreExecutionError
 from strawberry.types.graphql import OperationType
 
 from api.graphql import partial_batches, requests
-from api.graphql.partial_batches import Salvaged
+from api.graphql.partial_batches import PartialBatch
 from api.graphql.requests import MalformedRequestError, Payload
 from api.graphql.trusted_documents import OPEN, TrustedDocuments
 from api.http import errors, responses
@@ -28,7 +25,7 @@ QUERIES_AND_MUTATIONS = frozenset({OperationType.QUERY, OperationType.MUTATION})
 
 
 class HoldsUnreadable(Protocol):
-    """What the transport asks of a context: a place for the drafts that were cut out of the variables."""
+    """A context with a place for the drafts that were cut out of the variables."""
 
     unreadable: dict[str, list[UnreadableDraft]]
 
@@ -37,18 +34,17 @@ C = TypeVar("C", bound=HoldsUnreadable)
 
 
 class Schema(strawberry.Schema):
-    """A schema that leaves its errors to `errors.format_errors`: Strawberry's own log line would hold callers' values."""
+    """A schema that logs no errors: Strawberry's own log line would hold callers' values."""
 
     def process_errors(self, errors: list[Any], execution_context: Any = None) -> None:
-        """Log nothing here."""
+        """Log nothing."""
 
 
 class GraphQLEndpoint(Generic[C]):
     """An ASGI application for one path.
 
-    `context_of` may raise a `Refusal`, which is then the answer. `page`, where given, answers browsers. `flat`
-    withholds what validation messages tell about the schema (for servers with introspection off). `documents` may be
-    named by their ids.
+    A `Refusal` that `context_of` raises is the answer. `page` answers browsers. `flat` hides validation messages, for
+    servers with introspection off. Requests may name `documents` by their ids.
     """
 
     def __init__(
@@ -79,9 +75,9 @@ class GraphQLEndpoint(Generic[C]):
         media_type = responses.negotiate_media_type(accept)
         try:
             payload = await self._read(request, media_type)
-            saved = self._fitted(payload) if payload.unfit else None
+            partial = self._cut_unfit_text(payload) if payload.unfit else None
             context = await self.context_of(request)
-            result = await self._execute(payload, saved, context, request.method)
+            result = await self._execute(payload, partial, context, request.method)
         except MalformedRequestError as error:
             headers = {"Allow": error.allow} if error.allow else None
             return responses.error_response(
@@ -92,43 +88,45 @@ class GraphQLEndpoint(Generic[C]):
             return responses.error_response([errors.caller_error(reason)], media_type=media_type)
         except Refusal as refusal:
             return responses.error_response([errors.refusal_error(refusal)], media_type=media_type)
-        except Exception as error:  # noqa: BLE001  masked and logged: a caller gets a number to quote
+        except Exception as error:  # noqa: BLE001  masked and logged: the caller gets a number to quote
             return responses.error_response([errors.mask_error(error)], media_type=media_type)
-        return self._print(result, media_type)
+        return self._respond_with(result, media_type)
 
     async def _read(self, request: Request, media_type: str | None) -> Payload:
-        """Raise `MalformedRequestError` for what is no GraphQL request, `Refusal` for one that is too large."""
+        """Read the request. Raise `MalformedRequestError` if it is no GraphQL request, `Refusal` if it is too large."""
         if request.method not in {"GET", "POST"}:
             raise MalformedRequestError("Send queries by GET or POST, mutations by POST.", 405, allow="GET, POST")
         if media_type is None:
             raise MalformedRequestError(f"Answers come as {responses.GRAPHQL_JSON} or {responses.JSON}.", 406)
         if request.method == "GET":
-            return self.documents.resolved(requests.from_query_string(request.query_params))
+            return self.documents.resolve(requests.from_query_string(request.query_params))
         if not _is_json(request.headers.get("content-type")):
             raise MalformedRequestError("Send the request as application/json, in UTF-8.", 415)
-        return self.documents.resolved(requests.from_body(await request.body()))
+        return self.documents.resolve(requests.from_body(await request.body()))
 
-    def _fitted(self, payload: Payload) -> Salvaged:
-        saved = partial_batches.salvaged(self._core, payload)
-        if saved is None:
-            place = next(partial_batches.text_faults(payload)).field
+    def _cut_unfit_text(self, payload: Payload) -> PartialBatch:
+        partial = partial_batches.cut_unreadable(self._core, payload)
+        if partial is None:
+            place = next(partial_batches.find_unfit_texts(payload)).field
             raise MalformedRequestError(f"{partial_batches.UNFIT} It stands at {place or 'the root of the variables'}.")
-        return saved
+        return partial
 
-    async def _execute(self, payload: Payload, saved: Salvaged | None, context: C, method: str) -> ExecutionResult:
-        """Execute; where the variables don't fit, once more without the drafts that are at fault.
+    async def _execute(
+        self, payload: Payload, partial: PartialBatch | None, context: C, method: str
+    ) -> ExecutionResult:
+        """Execute; if the variables don't fit, execute again without the drafts at fault.
 
-        Nothing ran the first time: variables are coerced before any resolver is called.
+        No resolver runs the first time: variables are coerced before.
         """
         allowed = QUERIES if method == "GET" else QUERIES_AND_MUTATIONS
         try:
-            if saved is None:
+            if partial is None:
                 result = await self._execute_once(payload, payload.variables, context, allowed)
-                saved = partial_batches.salvaged(self._core, payload) if _is_coercion_failure(result) else None
-                if saved is None:
+                partial = partial_batches.cut_unreadable(self._core, payload) if _is_coercion_failure(result) else None
+                if partial is None:
                     return result
-            context.unreadable = saved.unreadable
-            return await self._execute_once(payload, saved.variables, context, allowed)
+            context.unreadable = partial.unreadable
+            return await self._execute_once(payload, partial.variables, context, allowed)
         except InvalidOperationTypeError as error:
             if error.operation_type is OperationType.SUBSCRIPTION:
                 raise MalformedRequestError("Subscriptions are not answered over HTTP.") from error
@@ -145,23 +143,23 @@ class GraphQLEndpoint(Generic[C]):
             allowed_operation_types=allowed,
         )
 
-    def _print(self, result: ExecutionResult, media_type: str | None) -> Response:
+    def _respond_with(self, result: ExecutionResult, media_type: str | None) -> Response:
         if not result.errors:
-            return self._printed({"data": result.data}, media_type)
-        shown = errors.format_errors(result.errors, flat=self.flat)
+            return self._json_response({"data": result.data}, media_type)
+        shown_errors = errors.format_errors(result.errors, flat=self.flat)
         if isinstance(result, PreExecutionError) or _is_coercion_failure(result):
-            return responses.error_response(shown, media_type=media_type)
-        return self._printed({"data": result.data, "errors": shown}, media_type)
+            return responses.error_response(shown_errors, media_type=media_type)
+        return self._json_response({"data": result.data, "errors": shown_errors}, media_type)
 
-    def _printed(self, body: dict[str, Any], media_type: str | None) -> Response:
+    def _json_response(self, body: dict[str, Any], media_type: str | None) -> Response:
         try:
             return responses.json_response(body, media_type=media_type)
-        except TypeError as error:  # a scalar that is no JSON: half of a surrogate pair, an integer above 64 bits
+        except TypeError as error:  # JSON can't hold a scalar: half of a surrogate pair, an integer above 64 bits
             return responses.error_response([errors.mask_error(error)], media_type=media_type)
 
 
 def _is_coercion_failure(result: ExecutionResult) -> bool:
-    """Whether graphql-core refused the variables: an error of execution proper always has a path."""
+    """Whether graphql-core refused the variables: an error from a resolver always has a path."""
     return (
         result.data is None
         and bool(result.errors)

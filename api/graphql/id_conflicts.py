@@ -1,7 +1,4 @@
-"""Setting aside: what comes under an id that stands for something else already is kept, and its sender told of it.
-
-That it does stand for something else is found by whoever settles the item; keeping it is `storage/fieldwork/observations.py`'s.
-"""
+"""Store items whose id already stands for different content, and answer their sender with CONFLICT."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,34 +8,35 @@ from api.graphql.context import Context
 from schema.core.digests import canonical, digest_of
 from schema.core.refusals import NextStep, Refusal, RefusalCode
 
-MAX_SET_ASIDE = 200
-"""Newcomers under taken ids that are kept of one person within a day: four batches full of them."""
-NOT_KEPT = (
-    "This id already stands for something else. Nothing was overwritten; so much of yours was set aside today that this "
-    "was not. Keep it and send it again tomorrow, or give it an id of its own."
+MAX_CONFLICTS_PER_DAY = 200
+"""Conflicting items that are stored for one person within a day: four full batches."""
+NOT_STORED = (
+    "This id already stands for something else. Nothing was overwritten. Too many of your items were set aside today, so "
+    "this one was not stored: keep it and send it again tomorrow, or give it an id of its own."
 )
 
 
 @dataclass(frozen=True)
-class Newcomer:
-    """What was sent under a taken id; `field` is where in the input the id stands that was taken."""
+class ConflictingItem:
+    """An item that was sent under a taken id; `field` is the path of the id in the input."""
 
     id: str
     sent: Any
     field: str
 
 
-async def store_conflicts(context: Context, newcomers: Sequence[Newcomer]) -> list[Refusal]:
-    """With what each is refused, in their order: `CONFLICT` once it is kept.
+async def store_conflicts(context: Context, items: Sequence[ConflictingItem]) -> list[Refusal]:
+    """Store the items aside, and return the refusal of each, in their order.
 
-    What is not kept any more today stays on the phone: `LIMIT_EXCEEDED` tells it to come again.
+    A stored item is refused with `CONFLICT`. An item beyond the day's limit is not stored and stays on the phone:
+    `LIMIT_EXCEEDED` tells it to try again.
     """
-    digests = [digest_of(each.sent) for each in newcomers]
-    named = [(each.id, digest, canonical(each.sent)) for each, digest in zip(newcomers, digests, strict=True)]
-    kept = await context.store.observations.set_aside(named, context.actor.user_id, context.now, MAX_SET_ASIDE)
+    digests = [digest_of(item.sent) for item in items]
+    rows = [(item.id, digest, canonical(item.sent)) for item, digest in zip(items, digests, strict=True)]
+    stored = await context.store.observations.set_aside(rows, context.actor.user_id, context.now, MAX_CONFLICTS_PER_DAY)
     return [
-        Refusal(RefusalCode.CONFLICT, field=each.field)
-        if digest in kept
-        else Refusal(RefusalCode.LIMIT_EXCEEDED, NOT_KEPT, field=each.field, next_step=NextStep.RETRY_LATER)
-        for each, digest in zip(newcomers, digests, strict=True)
+        Refusal(RefusalCode.CONFLICT, field=item.field)
+        if digest in stored
+        else Refusal(RefusalCode.LIMIT_EXCEEDED, NOT_STORED, field=item.field, next_step=NextStep.RETRY_LATER)
+        for item, digest in zip(items, digests, strict=True)
     ]

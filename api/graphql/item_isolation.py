@@ -1,4 +1,4 @@
-"""Isolation of a batch's items: what goes wrong in our own code for one takes no other along, and is worth another try."""
+"""Isolate the items of a batch: an error in our own code fails one item only, and the item can be sent again."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -9,16 +9,16 @@ from schema.core.refusals import Refusal, RefusalCode
 T = TypeVar("T")
 
 
-async def isolated(work: Callable[[], Awaitable[T]]) -> T:
-    """What `work` answers; raises its `Refusal`, or `Refusal(INTERNAL)` in place of anything else that went wrong."""
+async def run_isolated(work: Callable[[], Awaitable[T]]) -> T:
+    """Return the result of `work`. Raise its `Refusal`, or `Refusal(INTERNAL)` for any other error."""
     try:
         return await work()
     except Refusal:
         raise
     except Exception as error:
-        raise internal(error) from error
+        raise internal_refusal(error) from error
 
 
-def internal(error: BaseException) -> Refusal:
-    """Log it, and say no more of it than the number to quote."""
+def internal_refusal(error: BaseException) -> Refusal:
+    """Log an error, and return a refusal that shows only a number to quote."""
     return Refusal(RefusalCode.INTERNAL, str(errors.mask_error(error)["message"]))

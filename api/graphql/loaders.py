@@ -1,6 +1,6 @@
-"""Load neighbours of records for one request and viewer: one command per relation and level, however many ask.
+"""Load related records for one request and viewer, with one command per relation and level.
 
-Each area registers its loaders; what a viewer finds is decided in the filters of storage.
+Each area registers its loaders. The filters of storage decide what the viewer finds.
 """
 
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 N = TypeVar("N", bound=Node)
 Relation = tuple[str, tuple[str, ...]]
-"""Name of the type that is loaded, and the sorted names of what it is loaded by."""
+"""The name of the loaded type, and the sorted names of the keys that it is loaded by."""
 BY_ID = ("id",)
 
 
@@ -40,17 +40,17 @@ class Loader:
 
 
 def by_id(kind: type[N], fetch_many: "Callable[[Context, list[str]], Awaitable[Sequence[N]]]") -> Loader:
-    """Make a loader from a fetch that returns the records it finds, in no order."""
+    """Make a loader from a function that returns the records that it finds, in any order."""
 
     async def fetch(context: "Context", ids: list[str]) -> list[N | None]:
-        found = {str(record.id): record for record in await fetch_many(context, ids)}
-        return [found.get(id) for id in ids]
+        records = {str(record.id): record for record in await fetch_many(context, ids)}
+        return [records.get(id) for id in ids]
 
     return Loader(kind, BY_ID, fetch)
 
 
-def grouped(keys: Sequence[str], pairs: Iterable[tuple[str | None, T]]) -> list[list[T]]:
-    """Group the second of each pair under its first, for each of `keys` and in the order of both."""
+def group_by_key(keys: Sequence[str], pairs: Iterable[tuple[str | None, T]]) -> list[list[T]]:
+    """Group (key, value) pairs: return a list of values for each of `keys`, all in the given order."""
     groups: dict[str | None, list[T]] = {key: [] for key in keys}
     for key, value in pairs:
         if key in groups:
@@ -59,7 +59,7 @@ def grouped(keys: Sequence[str], pairs: Iterable[tuple[str | None, T]]) -> list[
 
 
 class ContextLoad:
-    """Implement `schema.core.context.Load` over the registered loaders; each relation has one batch a request."""
+    """Load records by type with the registered loaders; each relation has one batch a request."""
 
     def __init__(self, context: "Context", loaders: Mapping[Relation, Loader]) -> None:
         self._context = context
@@ -68,20 +68,20 @@ class ContextLoad:
 
     async def one(self, kind: type[T] | Kind[T], id: str | None = None, /, **key: Any) -> T | None:
         if key:
-            found: T | None = await self._load(kind, key)
-            return found
+            related: T | None = await self._load(kind, key)
+            return related
         if id is None:
             return None
         record: T | None = await self._batch((kind.__name__, BY_ID)).load(id)
         return record
 
     async def many(self, kind: type[T] | Kind[T], ids: Sequence[str], /) -> list[T]:
-        found = await self._batch((kind.__name__, BY_ID)).load_many(ids)
-        return [record for record in found if record is not None]
+        records = await self._batch((kind.__name__, BY_ID)).load_many(ids)
+        return [record for record in records if record is not None]
 
     async def related(self, kind: type[T] | Kind[T], /, **key: Any) -> list[T]:
-        found: list[T] = await self._load(kind, key)
-        return found
+        records: list[T] = await self._load(kind, key)
+        return records
 
     def _load(self, kind: type[T] | Kind[T], key: Mapping[str, Any]) -> Awaitable[Any]:
         names = tuple(sorted(key))
@@ -97,7 +97,7 @@ class ContextLoad:
 
 
 def _cache_key(key: Any) -> Hashable:
-    """Records stand for their ids: two copies of one record ask for the same."""
+    """Use the id of a record as its key, so that two copies of one record share a load."""
     if isinstance(key, tuple):
         return tuple(map(_cache_key, key))
     return str(key.id) if isinstance(key, Node) else key

@@ -1,4 +1,4 @@
-"""Find any record by its id alone: the prefix says which kind it is, and each kind has its own visibility."""
+"""Find any record by its id: the prefix says the kind, and each kind has its own visibility."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ R = TypeVar("R", bound=Node)
 
 @dataclass(frozen=True)
 class Pull:
-    """How phones pull a kind of record: `read` returns those of the ids that the viewer keeps and finds now."""
+    """How phones pull a kind of record: `read` returns the records of these ids that the viewer can see now."""
 
     kind: ChangeKind
     read: Callable[[Context, Sequence[str]], Awaitable[Sequence[Node]]]
@@ -25,9 +25,9 @@ class Pull:
 
 @dataclass(frozen=True)
 class RecordKind:
-    """How a kind of record is found by its id, and pulled by phones where it is.
+    """How a kind of record is found by its id and, with `pull`, pulled by phones.
 
-    `permit` names the root field whose permit holds for the kind; None where every person who is signed in may ask.
+    `permit` names the root field whose permit holds for the kind; None lets everybody who is signed in ask.
     """
 
     prefix: str
@@ -39,8 +39,8 @@ class RecordKind:
         return self.permit is None or context.permits[self.permit].admits(context.actor)
 
 
-def loaded(kind: type[R]) -> Callable[[Context, str], Awaitable[R | None]]:
-    """Find a record by its loader."""
+def find_by_loader(kind: type[R]) -> Callable[[Context, str], Awaitable[R | None]]:
+    """Return a function that finds a record of `kind` with its loader."""
 
     async def find(context: Context, id: str) -> R | None:
         return await context.load.one(kind, id)
@@ -48,19 +48,19 @@ def loaded(kind: type[R]) -> Callable[[Context, str], Awaitable[R | None]]:
     return find
 
 
-def only(records: Sequence[R]) -> R | None:
+def first_or_none(records: Sequence[R]) -> R | None:
     """Return the record of a look-up by one id, or None."""
     return records[0] if records else None
 
 
-async def find(context: Context, id: str) -> Node | None:
-    """Return the record, or None where the viewer finds none; raise `Refusal(BAD_ID)` for what is no id."""
+async def find_node(context: Context, id: str) -> Node | None:
+    """Return the record, or None if the viewer can't see one. Raise `Refusal(BAD_ID)` for a malformed id."""
     kind = context.services.registry.kinds.get(kind_of(id))
     return await kind.find(context, id) if kind and kind.admits(context) else None
 
 
 @strawberry.type
 class NodeQueries:
-    @query(description="Any record by its id; null when there is none that you may see.")
+    @query(description="Any record by its id; null if you can't see one.")
     async def node(self, info: Info, id: strawberry.ID) -> Node | None:
-        return await find(info.context, id)
+        return await find_node(info.context, id)

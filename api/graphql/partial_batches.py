@@ -1,7 +1,7 @@
-"""Salvage of batches: drafts that can't be read are cut out of the variables, so that the others go through.
+"""Cut drafts that can't be read out of a batch, so that the other drafts go through.
 
-A value that doesn't coerce fails a GraphQL request whole; a phone would send the batch again for ever. What the cut
-drafts are answered is left to the operation, which finds them in `context.unreadable`.
+One value that doesn't coerce fails the whole GraphQL request, and a phone would send the batch again for ever. The
+operation finds the cut drafts in `context.unreadable` and refuses each.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -33,51 +33,51 @@ from api.graphql.requests import Path, Payload
 from schema.fieldwork.drafts import UnreadableDraft
 
 LISTS = frozenset({"drafts", "answers", "edits"})
-"""The names, in every input, of a list whose items settle each on its own."""
+"""The names, in every input, of a list whose items are accepted or refused one by one."""
 MAX_TOKENS = 3000
 MAX_ID_LENGTH = 100
 MAX_MESSAGE_LENGTH = 300
-UNFIT = "This text holds a NUL or half of an emoji; no text that is stored can."
+UNFIT = "This text holds a NUL or half of an emoji, which can't be stored."
 
 
 @dataclass(frozen=True)
 class CoercionFault:
-    """What is wrong at one place in the variables; a path starts with the variable's name."""
+    """A value in the variables that can't be read; `path` starts with the variable's name."""
 
     path: Path
     message: str
 
     @property
     def draft(self) -> Path | None:
-        """The path of the draft at fault, ending with its index; None where no draft is."""
+        """The path of the draft at fault, which ends with its index; None if the value is outside of a draft."""
         start = self._start
         return self.path[: start + 2] if start is not None else None
 
     @property
     def field(self) -> str:
-        """The input's path as a refusal names it: `drafts.3.capturedAt`."""
+        """The path in the input, as a refusal names it: `drafts.3.capturedAt`."""
         return ".".join(map(str, self.path[self._start or 0 :]))
 
     @property
     def _start(self) -> int | None:
-        """Where the list stands in the path; a variable may bear its name, too."""
+        """The index of the list's name in the path; a variable may have that name, too."""
         pairs = enumerate(pairwise(self.path))
         return next((at for at, (name, index) in pairs if name in LISTS and isinstance(index, int)), None)
 
 
 @dataclass(frozen=True)
-class Salvaged:
-    """Variables without the drafts that can't be read, and those drafts by the root field that they were sent to."""
+class PartialBatch:
+    """The variables without the drafts that can't be read, and those drafts by root field."""
 
     variables: dict[str, Any]
     unreadable: dict[str, list[UnreadableDraft]]
 
 
-def salvaged(schema: GraphQLSchema, payload: Payload) -> Salvaged | None:
-    """Cut the drafts that can't be read out of the variables.
+def cut_unreadable(schema: GraphQLSchema, payload: Payload) -> PartialBatch | None:
+    """Cut the drafts that can't be read out of the variables; return None if that doesn't help.
 
-    None where that doesn't help: something outside of a draft is at fault too, nothing is, or a variable that holds
-    drafts goes to several root fields or to none (which of them they belong to would then be a guess).
+    It doesn't help if nothing is wrong, or if something outside of a draft is wrong too. Nor does it if the variable
+    goes to several root fields or to no root field: the owner of the drafts would be a guess.
     """
     try:
         operation = get_operation_ast(parse(payload.query, max_tokens=MAX_TOKENS), payload.operation_name)
@@ -85,28 +85,28 @@ def salvaged(schema: GraphQLSchema, payload: Payload) -> Salvaged | None:
         return None
     if operation is None:
         return None
-    faults = list(text_faults(payload))
+    faults = list(find_unfit_texts(payload))
     try:
-        faults += coercion_faults(schema, operation, payload.variables)
+        faults += find_coercion_faults(schema, operation, payload.variables)
     except RecursionError:
         return None
-    first_of: dict[Path, CoercionFault] = {}
+    first_faults: dict[Path, CoercionFault] = {}
     for fault in faults:
         if fault.draft is None:
             return None
-        first_of.setdefault(fault.draft, fault)
-    return _cut(payload.variables, first_of, _fields_by_variable(operation))
+        first_faults.setdefault(fault.draft, fault)
+    return _cut_drafts(payload.variables, first_faults, _fields_by_variable(operation))
 
 
-def text_faults(payload: Payload) -> Iterator[CoercionFault]:
-    """Faults of texts that no store can hold."""
+def find_unfit_texts(payload: Payload) -> Iterator[CoercionFault]:
+    """Yield the texts that can't be stored."""
     return (CoercionFault(path, UNFIT) for path in payload.unfit)
 
 
-def coercion_faults(
+def find_coercion_faults(
     schema: GraphQLSchema, operation: OperationDefinitionNode, variables: dict[str, Any]
 ) -> Iterable[CoercionFault]:
-    """Find every value that does not fit its input type, as graphql-core's own coercion does, but with the path."""
+    """Find every value that does not fit its input type, with its path."""
     faults: list[CoercionFault] = []
     for definition in operation.variable_definitions or ():
         name = definition.variable.name.value
@@ -117,22 +117,23 @@ def coercion_faults(
         if value is Undefined and (definition.default_value is not None or not is_non_null_type(type_)):
             continue
 
-        def note(error: GraphQLError, path: list[str | int], name: str = name) -> None:
+        def add_fault(error: GraphQLError, path: list[str | int], name: str = name) -> None:
             faults.append(CoercionFault((name, *path), error.message))
 
-        validate_input_value(value, type_, note)
+        validate_input_value(value, type_, add_fault)
     return faults
 
 
 def _fields_by_variable(operation: OperationDefinitionNode) -> dict[str, str]:
-    """Response names of root fields by the variables in their arguments; none for a variable that several fields have."""
-    takers: dict[str, list[str]] = {}
-    for each in operation.selection_set.selections:
-        if not isinstance(each, FieldNode):
+    """Map each variable to the response name of the one root field that uses it; leave out variables used by several."""
+    users: dict[str, list[str]] = {}
+    for selection in operation.selection_set.selections:
+        if not isinstance(selection, FieldNode):
             return {}
-        for variable in _variables_in(each.arguments or ()):
-            takers.setdefault(variable, []).append(each.alias.value if each.alias else each.name.value)
-    return {variable: names[0] for variable, names in takers.items() if len(names) == 1}
+        response_name = selection.alias.value if selection.alias else selection.name.value
+        for variable in _variables_in(selection.arguments or ()):
+            users.setdefault(variable, []).append(response_name)
+    return {variable: names[0] for variable, names in users.items() if len(names) == 1}
 
 
 def _variables_in(nodes: Iterable[Node]) -> Iterator[str]:
@@ -148,35 +149,38 @@ def _variables_in(nodes: Iterable[Node]) -> Iterator[str]:
                 yield from _variables_in(node.values)
 
 
-def _cut(variables: dict[str, Any], first_of: dict[Path, CoercionFault], fields: Mapping[str, str]) -> Salvaged | None:
-    if not first_of:
+def _cut_drafts(
+    variables: dict[str, Any], first_faults: dict[Path, CoercionFault], fields: Mapping[str, str]
+) -> PartialBatch | None:
+    if not first_faults:
         return None
     unreadable: dict[str, list[UnreadableDraft]] = {}
-    for where in sorted({path[:-1] for path in first_of}):
-        field = fields.get(str(where[0]))
+    for list_path in sorted({path[:-1] for path in first_faults}):
+        field = fields.get(str(list_path[0]))
         if field is None or field in unreadable:
             return None
-        holder: Any = variables
-        for step in where:
-            holder = holder[step]
-        bad = {int(path[-1]): fault for path, fault in first_of.items() if path[:-1] == where}
+        drafts: Any = variables
+        for step in list_path:
+            drafts = drafts[step]
+        bad = {int(path[-1]): fault for path, fault in first_faults.items() if path[:-1] == list_path}
         unreadable[field] = [
-            UnreadableDraft(index, _id_of(holder[index]), bad[index].message[:MAX_MESSAGE_LENGTH], bad[index].field)
+            UnreadableDraft(index, _id_of(drafts[index]), bad[index].message[:MAX_MESSAGE_LENGTH], bad[index].field)
             for index in sorted(bad)
         ]
-        variables = _replaced(variables, where, [draft for index, draft in enumerate(holder) if index not in bad])
-    return Salvaged(variables, unreadable)
+        good = [draft for index, draft in enumerate(drafts) if index not in bad]
+        variables = _replace_at(variables, list_path, good)
+    return PartialBatch(variables, unreadable)
 
 
-def _replaced(value: Any, path: Path, new: Any) -> Any:
-    """A copy of `value` with `new` at `path`; nothing beside the path is copied."""
+def _replace_at(value: Any, path: Path, new: Any) -> Any:
+    """Return a copy of `value` with `new` at `path`; only what lies on the path is copied."""
     if not path:
         return new
     copy = value.copy()
-    copy[path[0]] = _replaced(value[path[0]], path[1:], new)
+    copy[path[0]] = _replace_at(value[path[0]], path[1:], new)
     return copy
 
 
 def _id_of(draft: Any) -> str | None:
-    found = draft.get("id") if isinstance(draft, dict) else None
-    return found if isinstance(found, str) and len(found) <= MAX_ID_LENGTH and found.isprintable() else None
+    id = draft.get("id") if isinstance(draft, dict) else None
+    return id if isinstance(id, str) and len(id) <= MAX_ID_LENGTH and id.isprintable() else None

@@ -1,7 +1,7 @@
-"""The shape of a document, measured in one walk before validation: depth, aliases, repeats, directives, roots, cost.
+"""Measure a document in one walk: depth, aliases, repeats, directives, root fields and cost.
 
-What is too much is left to `limits`. The walk comes first because validation itself is what some documents attack:
-2,900 tokens of repeated fields take it 0.7 s, and fragments that spread each other twice double at every step.
+The walk comes before validation, because some documents attack validation itself: 2,900 tokens of repeated fields
+take it 0.7 s, and fragments that spread each other twice double its work at every step.
 """
 
 from collections.abc import Mapping
@@ -34,31 +34,31 @@ from graphql import (
 from schema.core.refusals import Refusal, RefusalCode
 
 MAX_VISITS = 5000
-"""Selections looked at, fragments counted at every spread: a document of 3,000 tokens that repeats nothing has 1,500."""
-DEEPEST_NESTING = 100
+"""Visited selections; a fragment counts at every spread. A document of 3,000 tokens without repeats has 1,500."""
+MAX_NESTING = 100
 PAGE_ARGUMENTS = ("first", "last")
 DEFAULT_PAGE = 50
-LIST_GUESS = 5
-"""What a list without a page size is taken to hold."""
+ASSUMED_LIST_SIZE = 5
+"""The assumed length of a list without a page size."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """How many of something a field asks for: a number, or the variable that says it and what counts without it."""
+    """A page size: a number, or the variable that holds it, with `size` as the default."""
 
     size: int
     variable: str | None = None
 
-    def of(self, variables: Mapping[str, Any]) -> int:
-        given = variables.get(self.variable) if self.variable is not None else None
-        return given if isinstance(given, int) and not isinstance(given, bool) else self.size
+    def size_in(self, variables: Mapping[str, Any]) -> int:
+        value = variables.get(self.variable) if self.variable is not None else None
+        return value if isinstance(value, int) and not isinstance(value, bool) else self.size
 
 
 @dataclass(slots=True)
 class QueryCost:
-    """Fields that may be resolved: `fixed`, plus for each part its own cost times its page size.
+    """The number of fields that a query can resolve: `fixed`, plus the cost of each part times its page size.
 
-    Of each of `choices`, what is selected of the types that a value may have, the dearest counts: a value has one type.
+    Each of `choices` maps the possible types of a value to their costs. The dearest counts, since a value has one type.
     """
 
     fixed: int = 0
@@ -71,17 +71,18 @@ class QueryCost:
         else:
             self.parts.append((page, inner))
 
-    def of(self, variables: Mapping[str, Any]) -> int:
-        parts = sum(max(page.of(variables), 0) * inner.of(variables) for page, inner in self.parts)
-        choices = sum(max(each.of(variables) for each in choice.values()) for choice in self.choices)
+    def total(self, variables: Mapping[str, Any]) -> int:
+        parts = sum(max(page.size_in(variables), 0) * inner.total(variables) for page, inner in self.parts)
+        choices = sum(max(cost.total(variables) for cost in choice.values()) for choice in self.choices)
         return self.fixed + parts + choices
 
 
 @dataclass(slots=True)
 class DocumentShape:
-    """Measures of a whole document; of its operations the largest counts, except for `cost` (by operation name).
+    """The measures of a document: the largest of its operations counts; `cost` is by operation name.
 
-    `repeats` are selections of a response name that its place has already; `pages` are the page sizes asked for.
+    `repeats` counts selections whose response name is already selected in the same place. `pages` are the page sizes
+    that the document asks for.
     """
 
     depth: int = 0
@@ -95,16 +96,16 @@ class DocumentShape:
     cost: dict[str | None, QueryCost] = field(default_factory=dict)
 
 
-def shape_of(schema: GraphQLSchema, document: DocumentNode) -> DocumentShape:
-    """Measure a document that need not be valid. Raise `Refusal(LIMIT_EXCEEDED)` when it is too large to measure."""
+def measure_document(schema: GraphQLSchema, document: DocumentNode) -> DocumentShape:
+    """Measure a document, valid or not. Raise `Refusal(LIMIT_EXCEEDED)` if it is too large to measure."""
     walk = _Walk(schema, document)
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode):
-            walk.operation(definition)
+            walk.visit_operation(definition)
     for fragment in walk.fragments.values():
-        # Validation looks into fragments that nothing spreads, too.
+        # Validation also reads fragments that nothing spreads.
         if fragment.name.value not in walk.spread:
-            walk.selections(fragment.selection_set, None, QueryCost(), _Place(1, 1, frozenset()), {})
+            walk.visit_selections(fragment.selection_set, None, QueryCost(), _Place(1, 1, frozenset()), {})
     return walk.shape
 
 
@@ -133,7 +134,7 @@ class _Walk:
         self.visits = 0
         self.defaults: dict[str, int] = {}
 
-    def operation(self, operation: OperationDefinitionNode) -> None:
+    def visit_operation(self, operation: OperationDefinitionNode) -> None:
         self.defaults = {
             definition.variable.name.value: int(definition.default_value.value)
             for definition in operation.variable_definitions or ()
@@ -141,13 +142,13 @@ class _Walk:
         }
         cost, names = QueryCost(), dict[str, Any]()
         root = self.schema.get_root_type(operation.operation)
-        self.selections(operation.selection_set, root, cost, _Place(1, 1, frozenset()), names)
+        self.visit_selections(operation.selection_set, root, cost, _Place(1, 1, frozenset()), names)
         self.shape.operations += 1
         self.shape.directives += len(operation.directives or ())
         self.shape.roots = max(self.shape.roots, len(names))
         self.shape.cost[operation.name.value if operation.name else None] = cost
 
-    def selections(
+    def visit_selections(
         self,
         selection_set: SelectionSetNode,
         parent: GraphQLNamedType | None,
@@ -155,8 +156,8 @@ class _Walk:
         place: _Place,
         names: dict[str, Any],
     ) -> None:
-        if place.nesting > DEEPEST_NESTING:
-            raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"Selections are nested more than {DEEPEST_NESTING} deep.")
+        if place.nesting > MAX_NESTING:
+            raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"Selections are nested more than {MAX_NESTING} deep.")
         if not place.introspection:
             self.shape.depth = max(self.shape.depth, place.depth)
         choice: dict[str, QueryCost] = {}
@@ -168,24 +169,23 @@ class _Walk:
                 )
             self.shape.directives += len(selection.directives or ())
             if isinstance(selection, FieldNode):
-                self.field(selection, parent, cost, place, names)
+                self.visit_field(selection, parent, cost, place, names)
             else:
-                chosen = self.chosen(selection, parent)
-                self.fragment(
-                    selection, parent, choice.setdefault(chosen, QueryCost()) if chosen else cost, place, names
-                )
+                type_name = self.concrete_type(selection, parent)
+                fragment_cost = choice.setdefault(type_name, QueryCost()) if type_name else cost
+                self.visit_fragment(selection, parent, fragment_cost, place, names)
         if choice:
             cost.choices.append(choice)
 
-    def chosen(self, selection: Any, parent: GraphQLNamedType | None) -> str | None:
-        """The one type, of those that a value here may have, that a fragment is on."""
+    def concrete_type(self, selection: Any, parent: GraphQLNamedType | None) -> str | None:
+        """Return the object type that a fragment selects from a union or interface, or None."""
         on = self.fragments.get(selection.name.value) if isinstance(selection, FragmentSpreadNode) else selection
         if not isinstance(parent, GraphQLUnionType | GraphQLInterfaceType) or on is None or on.type_condition is None:
             return None
         name: str = on.type_condition.name.value
         return name if isinstance(self.schema.get_type(name), GraphQLObjectType) else None
 
-    def fragment(
+    def visit_fragment(
         self,
         selection: Any,
         parent: GraphQLNamedType | None,
@@ -208,9 +208,9 @@ class _Walk:
             return
         inner = _Place(place.depth, place.nesting + 1, within, place.paged, place.introspection)
         type_ = self.schema.get_type(condition.name.value) if condition else parent
-        self.selections(selection_set, type_, cost, inner, names)
+        self.visit_selections(selection_set, type_, cost, inner, names)
 
-    def field(
+    def visit_field(
         self, node: FieldNode, parent: GraphQLNamedType | None, cost: QueryCost, place: _Place, names: dict[str, Any]
     ) -> None:
         response_name = node.alias.value if node.alias else node.name.value
@@ -225,9 +225,9 @@ class _Walk:
         definition = (
             parent.fields.get(node.name.value) if isinstance(parent, GraphQLObjectType | GraphQLInterfaceType) else None
         )
-        page = self.page(node, definition)
+        page = self.page_of(node, definition)
         inner = QueryCost()
-        self.selections(
+        self.visit_selections(
             node.selection_set,
             get_named_type(definition.type) if definition else None,
             inner,
@@ -238,11 +238,11 @@ class _Walk:
             self.shape.pages.append(page)
             cost.add(page, inner)
         else:
-            # The lists right inside a paged field are the page itself and counted with it.
-            cost.add(Page(LIST_GUESS if definition and _is_list(definition) and not place.paged else 1), inner)
+            # A list right inside a paged field is the page itself, and is counted already.
+            cost.add(Page(ASSUMED_LIST_SIZE if definition and _is_list(definition) and not place.paged else 1), inner)
 
-    def page(self, node: FieldNode, definition: GraphQLField | None) -> Page | None:
-        """The page size that a field is asked for, or None for a field that takes none."""
+    def page_of(self, node: FieldNode, definition: GraphQLField | None) -> Page | None:
+        """Return the page size that a field is asked for, or None if the field has no pages."""
         known = [name for name in PAGE_ARGUMENTS if definition is not None and name in definition.args]
         given = {argument.name.value: argument.value for argument in node.arguments or ()}
         asked = [given[name] for name in PAGE_ARGUMENTS if name in given]

@@ -1,7 +1,6 @@
-"""QueryLimits on a document, refused as `LIMIT_EXCEEDED` before validation and so before any resolver.
+"""Refuse documents that exceed a limit, before validation and before any resolver.
 
-Parsing, measuring and validating are done once for a text and kept. Measuring is `shape`'s work; how a refusal reaches
-the caller is `errors`'.
+Parsing, measuring and validation run once for each text; the results are cached.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,7 +10,7 @@ from graphql import DocumentNode, GraphQLError, GraphQLSchema, GraphQLSyntaxErro
 from strawberry.extensions import DisableIntrospection, SchemaExtension
 from strawberry.schema.schema import validate_document
 
-from api.graphql.query_cost import DocumentShape, shape_of
+from api.graphql.query_cost import DocumentShape, measure_document
 from api.settings import Settings
 from api.telemetry import tracing
 from schema.core.refusals import Refusal, RefusalCode
@@ -22,12 +21,12 @@ MAX_DIRECTIVES = 50
 MAX_FRAGMENTS = 50
 MAX_OPERATIONS = 10
 MAX_REPEATS = 200
-"""Validation compares every two selections of one name: 200 repeats cost it 30 ms at worst."""
+"""Validation compares all pairs of selections with one name: 200 repeats take 30 ms at worst."""
 MAX_PAGE_ARGUMENT = 100
 
 
-class Prepared:
-    """A document with its shape, and, once it has been validated, what validation found."""
+class PreparedDocument:
+    """A parsed document, its measures and, once it is validated, the errors of validation."""
 
     def __init__(self, document: DocumentNode, shape: DocumentShape) -> None:
         self.document = document
@@ -36,10 +35,10 @@ class Prepared:
 
 
 @lru_cache(maxsize=CACHED_DOCUMENTS)
-def prepared(schema: GraphQLSchema, text: str, max_tokens: int) -> Prepared:
-    """Parse and measure. Raise `GraphQLSyntaxError`, or `Refusal(LIMIT_EXCEEDED)`; neither is kept.
+def prepare_document(schema: GraphQLSchema, text: str, max_tokens: int) -> PreparedDocument:
+    """Parse and measure a document. Raise `GraphQLSyntaxError` or `Refusal(LIMIT_EXCEEDED)`; errors are not cached.
 
-    Strawberry's own caches are keyed by the document, whose hash walks every node at each request, twice.
+    Strawberry's own caches are keyed by the document: its hash walks every node, twice a request.
     """
     try:
         document = parse(text, max_tokens=max_tokens)
@@ -47,13 +46,13 @@ def prepared(schema: GraphQLSchema, text: str, max_tokens: int) -> Prepared:
         if f"more than {max_tokens} tokens" in error.message:
             raise _too_many("tokens", max_tokens) from error
         raise
-    return Prepared(document, shape_of(schema, document))
+    return PreparedDocument(document, measure_document(schema, document))
 
 
 class QueryLimits(SchemaExtension):
-    """Hold each document against the settings, then validate it."""
+    """Check each document against the limits, then validate it."""
 
-    prepared: Prepared
+    prepared: PreparedDocument
 
     def __init__(self, settings: Settings) -> None:
         super().__init__()
@@ -62,7 +61,7 @@ class QueryLimits(SchemaExtension):
     def on_parse(self) -> Iterator[None]:
         context = self.execution_context
         core = context.schema._schema  # noqa: SLF001  Strawberry offers no public way to it
-        self.prepared = prepared(core, context.query or "", self.settings.max_tokens)
+        self.prepared = prepare_document(core, context.query or "", self.settings.max_tokens)
         context.graphql_document = self.prepared.document
         yield
 
@@ -70,19 +69,19 @@ class QueryLimits(SchemaExtension):
         context = self.execution_context
         document, shape = self.prepared.document, self.prepared.shape
         tracing.current().operation = context.operation_type.value
-        for count, most, what in self._measures(shape):
-            if count > most:
-                raise _too_many(what, most, count)
+        for count, limit, what in self._measures(shape):
+            if count > limit:
+                raise _too_many(what, limit, count)
         names = [node.name for node in document.definitions if isinstance(node, OperationDefinitionNode)]
         if len(names) > 1 and context._provided_operation_name is None:  # noqa: SLF001
-            raise Refusal(RefusalCode.BAD_INPUT, "Say by `operationName` which of the operations is to run.")
+            raise Refusal(RefusalCode.BAD_INPUT, "The document has several operations: name one by `operationName`.")
         variables = context.variables or {}
         for page in shape.pages:
-            if (size := page.of(variables)) > MAX_PAGE_ARGUMENT:
+            if (size := page.size_in(variables)) > MAX_PAGE_ARGUMENT:
                 raise _too_many("records a page", MAX_PAGE_ARGUMENT, size)
             if size < 0:
                 raise Refusal(RefusalCode.BAD_INPUT, "A page size can't be negative.")
-        cost = shape.cost[context.operation_name].of(variables)
+        cost = shape.cost[context.operation_name].total(variables)
         if cost > self.settings.max_cost:
             raise _too_many("fields, counted with the page sizes asked for", self.settings.max_cost, cost)
         if self.prepared.errors is None:
@@ -101,12 +100,12 @@ class QueryLimits(SchemaExtension):
         yield shape.operations, MAX_OPERATIONS, "operations"
 
 
-def extensions(settings: Settings) -> list[Callable[[], SchemaExtension]]:
-    """Return the extensions of a `strawberry.Schema`."""
-    closed: list[Callable[[], SchemaExtension]] = [] if settings.introspection else [DisableIntrospection]
-    return [*closed, partial(QueryLimits, settings)]
+def limit_extensions(settings: Settings) -> list[Callable[[], SchemaExtension]]:
+    """Return the extensions that hold the limits of `settings`."""
+    disabled: list[Callable[[], SchemaExtension]] = [] if settings.introspection else [DisableIntrospection]
+    return [*disabled, partial(QueryLimits, settings)]
 
 
-def _too_many(what: str, most: int, count: int | None = None) -> Refusal:
-    found = f"This one has {count}; at most {most}" if count is not None else f"At most {most}"
-    return Refusal(RefusalCode.LIMIT_EXCEEDED, f"Too many {what}. {found} are allowed in one document.")
+def _too_many(what: str, limit: int, count: int | None = None) -> Refusal:
+    found = f" This one has {count}." if count is not None else ""
+    return Refusal(RefusalCode.LIMIT_EXCEEDED, f"Too many {what}: one document may have at most {limit}.{found}")

@@ -1,7 +1,4 @@
-"""Request bodies and parameters, read strictly; what a phone cut wrong inside a draft's text is found, not fatal here.
-
-Executing what was read is left to `transport`, cutting bad drafts out to `salvage`.
-"""
+"""Parse GraphQL requests strictly; a broken emoji inside a draft's text is reported, not refused here."""
 
 import json
 import re
@@ -20,7 +17,7 @@ _SHA256 = re.compile("sha256:[0-9a-f]{64}")
 
 
 class MalformedRequestError(ValueError):
-    """A request is no GraphQL request; `status` and `allow` say so in HTTP's terms."""
+    """The request is not a GraphQL request; `status` and `allow` go into the HTTP answer."""
 
     def __init__(self, message: str, status: int = 400, *, allow: str | None = None) -> None:
         super().__init__(message)
@@ -30,9 +27,9 @@ class MalformedRequestError(ValueError):
 
 @dataclass(frozen=True)
 class Payload:
-    """One GraphQL request; `unfit` are the paths in `variables` whose text holds NUL or half of a surrogate pair.
+    """One GraphQL request; `unfit` are the paths in `variables` with NUL or half of a surrogate pair in their text.
 
-    `document_id` is the SHA-256, in hexadecimal, of the document; `query` may be empty then.
+    `document_id` is the SHA-256 of a trusted document, in hexadecimal; with it, `query` may be empty.
     """
 
     query: str
@@ -43,36 +40,36 @@ class Payload:
 
 
 def from_body(body: bytes) -> Payload:
-    """Read the body of a POST. Raise `MalformedRequestError`, or `Refusal` for a document that is too long."""
-    parameters = _json(body, "The body")
+    """Parse the body of a POST. Raise `MalformedRequestError`, or `Refusal` if the document is too long."""
+    parameters = _parse_json(body, "The body")
     if isinstance(parameters, list):
         raise MalformedRequestError("Send one operation a request: batches are not accepted.")
     if not isinstance(parameters, dict):
         raise MalformedRequestError(
             "The body must be a JSON object with `query` or `documentId`, and optionally `variables` and `operationName`."
         )
-    return _payload(parameters, suspicious=b"\\u" in body)
+    return _make_payload(parameters, suspicious=b"\\u" in body)
 
 
 def from_object(parameters: object) -> Payload:
-    """Read what came as a part of a message. Raise as `from_body` does."""
+    """Parse the payload of a WebSocket message. Raise as `from_body` does."""
     if not isinstance(parameters, dict):
         raise MalformedRequestError("The payload must be a JSON object with `query` or `documentId`.")
-    return _payload(parameters, suspicious=True)
+    return _make_payload(parameters, suspicious=True)
 
 
 def from_query_string(parameters: Mapping[str, str]) -> Payload:
-    """Read the query string of a GET, where `variables` and `extensions` are JSON. Raise as `from_body` does."""
-    read: dict[str, Any] = dict(parameters)
+    """Parse the query string of a GET; `variables` and `extensions` are JSON. Raise as `from_body` does."""
+    parsed: dict[str, Any] = dict(parameters)
     for name in ("variables", "extensions"):
-        if read.get(name):
-            read[name] = _json(read[name].encode(errors="replace"), f"`{name}`")
+        if parsed.get(name):
+            parsed[name] = _parse_json(parsed[name].encode(errors="replace"), f"`{name}`")
         else:
-            read.pop(name, None)
-    return _payload(read, suspicious=True)
+            parsed.pop(name, None)
+    return _make_payload(parsed, suspicious=True)
 
 
-def _payload(parameters: dict[str, Any], *, suspicious: bool) -> Payload:
+def _make_payload(parameters: dict[str, Any], *, suspicious: bool) -> Payload:
     query, name = parameters.get("query"), parameters.get("operationName")
     for key in ("variables", "extensions"):
         if parameters.get(key) is not None and not isinstance(parameters[key], dict):
@@ -81,7 +78,7 @@ def _payload(parameters: dict[str, Any], *, suspicious: bool) -> Payload:
     if document_id and query is None:
         query = ""
     elif not isinstance(query, str) or not query:
-        raise MalformedRequestError("`query` must be a string with a GraphQL document, or `documentId` name one.")
+        raise MalformedRequestError("Send a GraphQL document in `query`, or name one by `documentId`.")
     if len(query) > MAX_QUERY_LENGTH:
         raise Refusal(
             RefusalCode.LIMIT_EXCEEDED,
@@ -97,7 +94,7 @@ def _payload(parameters: dict[str, Any], *, suspicious: bool) -> Payload:
 
 
 def _document_id(parameters: dict[str, Any]) -> str | None:
-    """As the GraphQL over HTTP specification has it (`documentId`), or as Apollo's clients do (`extensions`)."""
+    """Read the id from `documentId` (GraphQL over HTTP) or from `extensions.persistedQuery` (Apollo's clients)."""
     if (id := parameters.get("documentId")) is not None:
         if not isinstance(id, str) or not _SHA256.fullmatch(id):
             raise MalformedRequestError("`documentId` must be `sha256:` and 64 lower-case hexadecimal digits.")
@@ -114,43 +111,43 @@ def _document_id(parameters: dict[str, Any]) -> str | None:
 
 
 def unfit_paths(value: Any) -> Iterator[Path]:
-    """Find texts, and keys, that hold NUL or half of a surrogate pair: no text that can be stored or sent back."""
+    """Find texts and keys with NUL or half of a surrogate pair: they can't be stored or sent back."""
     rest: list[tuple[Path, Any]] = [((), value)]
     while rest:
-        path, found = rest.pop()
-        if isinstance(found, str):
-            if _is_unfit(found):
+        path, node = rest.pop()
+        if isinstance(node, str):
+            if _is_unfit(node):
                 yield path
-        elif isinstance(found, dict):
-            if any(map(_is_unfit, found)):
-                yield path  # and nothing below: the key's own text can't be sent back in a path
+        elif isinstance(node, dict):
+            if any(map(_is_unfit, node)):
+                yield path  # and nothing below: the key's text can't be sent back in a path
                 continue
-            rest.extend(((*path, key), each) for key, each in found.items())
-        elif isinstance(found, list):
-            rest.extend(((*path, index), each) for index, each in enumerate(found))
+            rest.extend(((*path, key), child) for key, child in node.items())
+        elif isinstance(node, list):
+            rest.extend(((*path, index), child) for index, child in enumerate(node))
 
 
 def _is_unfit(text: str) -> bool:
     return _UNFIT.search(text) is not None
 
 
-def _json(text: bytes, what: str) -> Any:
+def _parse_json(text: bytes, what: str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        # A phone that cuts a text in the middle of an emoji sends valid JSON with half a surrogate pair, which orjson
-        # refuses whole; the standard library reads it, so that only the draft which holds it is refused.
+        # A phone that cuts a text inside an emoji sends valid JSON with half of a surrogate pair. orjson refuses the whole
+        # body; the standard library reads it, so that only the draft at fault is refused.
         if b"\\ud" in text.lower():
-            return _lenient_json(text, what)
+            return _parse_json_leniently(text, what)
         raise MalformedRequestError(f"{what} is not valid JSON: {error.msg} at character {error.pos}.") from error
 
 
-def _lenient_json(text: bytes, what: str) -> Any:
+def _parse_json_leniently(text: bytes, what: str) -> Any:
     try:
-        return json.loads(text, parse_constant=_no_constant)
+        return json.loads(text, parse_constant=_reject_constant)
     except (ValueError, RecursionError) as error:
         raise MalformedRequestError(f"{what} is not valid JSON.") from error
 
 
-def _no_constant(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(name)

@@ -1,7 +1,4 @@
-"""Trusted documents: a request may name a document by the SHA-256 of its text instead of sending it.
-
-Which documents there are is the contract's (`mobile_contract/documents.py`); in the strict profile no other is executed.
-"""
+"""Look up trusted documents: a request may send the SHA-256 of a document instead of its text."""
 
 import hashlib
 from collections.abc import Mapping
@@ -11,26 +8,26 @@ from api.graphql.requests import Payload
 from schema.core.refusals import Refusal, RefusalCode
 
 NOT_FOUND = "PersistedQueryNotFound"
-"""What Apollo's clients know an unknown id by; they send the text then."""
+"""By this message Apollo's clients recognise an unknown id, and send the text."""
 
 
 @dataclass(frozen=True)
 class TrustedDocuments:
-    """Texts by id; with `only`, the strict profile, nothing else is executed, whatever form it is sent in."""
+    """Texts by id; with `only`, the strict profile, no other document is executed."""
 
     texts: Mapping[str, str]
     only: bool = False
 
-    def resolved(self, payload: Payload) -> Payload:
-        """The payload with its document's text.
+    def resolve(self, payload: Payload) -> Payload:
+        """Return the payload with its document's text.
 
-        Raise `Refusal(UNKNOWN_DOCUMENT)` for an id that names none, or, in the strict profile, for a text that is none.
+        Raise `Refusal(UNKNOWN_DOCUMENT)` for an unknown id and, in the strict profile, for an unknown text.
         """
         if payload.query:
-            sent = hashlib.sha256(payload.query.encode(errors="surrogatepass")).hexdigest()
-            if payload.document_id not in {None, sent}:
-                raise Refusal(RefusalCode.BAD_INPUT, "The id is not the SHA-256 of the document beside it.")
-            if self.only and sent not in self.texts:
+            sent_id = hashlib.sha256(payload.query.encode(errors="surrogatepass")).hexdigest()
+            if payload.document_id not in {None, sent_id}:
+                raise Refusal(RefusalCode.BAD_INPUT, "The id is not the SHA-256 of the document in `query`.")
+            if self.only and sent_id not in self.texts:
                 raise Refusal(RefusalCode.UNKNOWN_DOCUMENT)
             return payload
         text = self.texts.get(payload.document_id or "")
@@ -40,4 +37,4 @@ class TrustedDocuments:
 
 
 OPEN = TrustedDocuments({})
-"""Any document, and none by id."""
+"""Every document is executed; no id is known."""

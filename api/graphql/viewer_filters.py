@@ -1,4 +1,4 @@
-"""Filter what a viewer finds, with the cases that assignments give to the viewer."""
+"""Build the filters of what a viewer can see, with the cases that assignments give to the viewer."""
 
 import anyio
 
@@ -9,7 +9,7 @@ from storage.store import Store
 
 
 class ViewerFilters:
-    """The filters of one viewer and request; the granted cases are fetched once, when a filter needs them."""
+    """The filters of one viewer and request; the granted cases are fetched once, by the first filter."""
 
     def __init__(self, store: Store, viewer: Viewer) -> None:
         self._store = store
@@ -18,11 +18,11 @@ class ViewerFilters:
         self._fetching = anyio.Lock()
 
     async def granted_cases(self) -> list[str]:
-        """Return the ids of the cases given to the viewer by assignment; only some roles can have any."""
+        """Return the ids of the cases that assignments give to the viewer; only some roles can have any."""
         async with self._fetching:
             if self._granted is None:
-                can = self._viewer.has(Role.INSPECTOR, Role.SUPERVISOR, Role.OFFICER)
-                self._granted = await self._store.assignments.granted_cases(self._viewer.user_id) if can else []
+                can_have = self._viewer.has(Role.INSPECTOR, Role.SUPERVISOR, Role.OFFICER)
+                self._granted = await self._store.assignments.granted_cases(self._viewer.user_id) if can_have else []
         return self._granted
 
     async def observations(self) -> Filter:

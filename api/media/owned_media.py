@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 import anyio
 
-from api.graphql.context import Context, at_most
-from api.graphql.item_isolation import isolated
+from api.graphql.context import Context, check_batch_size
+from api.graphql.item_isolation import run_isolated
 from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode, Refused
 from schema.media.media import Media
@@ -21,7 +21,7 @@ MAX_AT_ONCE = 50
 
 def most_at_once(items: Sequence[Any], field: str) -> None:
     """Raise `Refusal(LIMIT_EXCEEDED)` for none, or for more than one request may name."""
-    at_most(MAX_AT_ONCE, items, field)
+    check_batch_size(MAX_AT_ONCE, items, field)
 
 
 async def of_ones_own(context: Context, ids: Sequence[str]) -> dict[str, Media]:
@@ -46,7 +46,7 @@ async def settled(
 
     async def one(index: int, item: A) -> None:
         try:
-            answers[index] = await isolated(lambda: settle(item))
+            answers[index] = await run_isolated(lambda: settle(item))
         except Refusal as refusal:
             answers[index] = refused(item, Refused.of(refusal))
 

@@ -103,7 +103,7 @@ class SubscriptionService:
     async def _begun(
         self, payload: Payload, admission: Authenticated, level: int | None, resumed_after: str | None
     ) -> "ActiveSubscription":
-        resolved = self.documents.resolved(payload)
+        resolved = self.documents.resolve(payload)
         if resolved.unfit:
             raise MalformedRequestError(partial_batches.UNFIT)
         viewer = await self.authenticator.refresh(admission)

@@ -89,7 +89,7 @@ class SubscriptionStream:
             yield self._noted(await self._joined(own, subscriber, since))
             told_at = context.now
             while not self._is_closed:
-                end = None if context.renew() < self._admission.expires_at else EndReason.TOKEN_EXPIRED
+                end = None if context.begin_event() < self._admission.expires_at else EndReason.TOKEN_EXPIRED
                 if subscriber.is_stopped:
                     end = EndReason.SERVER_STOPPING
                 elif subscriber.was_touched or subscriber.has_waiting:
@@ -195,7 +195,7 @@ class _Own:
 
     async def events(self, notice: RecordEvent) -> list[Told]:
         """All but the last bear the cursor before this notice: whoever breaks off between them hears them again."""
-        self.context.renew()
+        self.context.begin_event()
         of = self._of_assignments if self._kind is EventKind.ASSIGNMENT else self._of_cases
         events = await of(notice)
         self.position = notice.position

@@ -10,7 +10,7 @@ from typing import Annotated
 import strawberry
 
 from api.graphql.context import Context, Info
-from api.graphql.nodes import RecordKind, only
+from api.graphql.nodes import RecordKind, first_or_none
 from api.notifications.outbound_http import OutboundHttp, Rules, UnreachableAddressError, caller
 from api.registration import Registration
 from api.settings import Settings
@@ -160,7 +160,7 @@ async def _visible(context: Context, id: str, field: str) -> Webhook:
 
 
 async def _find(context: Context, id: str) -> Webhook | None:
-    return only(await context.store.webhooks.many([id], within("office_path", context.actor.scopes)))
+    return first_or_none(await context.store.webhooks.many([id], within("office_path", context.actor.scopes)))
 
 
 REGISTRATION = Registration(

@@ -6,7 +6,7 @@ import strawberry
 
 from api.graphql.context import Context, Info
 from api.graphql.loaders import by_id
-from api.graphql.nodes import Pull, RecordKind, only
+from api.graphql.nodes import Pull, RecordKind, first_or_none
 from api.organisation.units import path_of
 from api.registration import Registration
 from schema.access.guards import query
@@ -41,7 +41,7 @@ async def _visible_points(context: Context, ids: Sequence[str]) -> list[Monitori
 
 
 async def _find(context: Context, id: str) -> MonitoringPoint | None:
-    return only(await _visible_points(context, [id]))
+    return first_or_none(await _visible_points(context, [id]))
 
 
 REGISTRATION = Registration(

@@ -6,7 +6,7 @@ import strawberry
 
 from api.graphql.context import Context, Info
 from api.graphql.loaders import by_id
-from api.graphql.nodes import Pull, RecordKind, only
+from api.graphql.nodes import Pull, RecordKind, first_or_none
 from api.registration import Registration
 from schema.access.guards import query
 from schema.core.ids import validate_id
@@ -56,7 +56,7 @@ async def _visible_units(context: Context, ids: Sequence[str]) -> list[Unit]:
 
 
 async def _find(context: Context, id: str) -> Unit | None:
-    return only(await _visible_units(context, [id]))
+    return first_or_none(await _visible_units(context, [id]))
 
 
 REGISTRATION = Registration(

@@ -8,7 +8,7 @@ from typing import Annotated
 import strawberry
 
 from api.graphql.context import Context, Info
-from api.graphql.nodes import RecordKind, only
+from api.graphql.nodes import RecordKind, first_or_none
 from api.media.loaders import find_media
 from api.publication.loaders import LOADERS
 from api.publication.redaction_review import (
@@ -89,7 +89,7 @@ class RedactionMutations:
 
 
 async def _find(context: Context, id: str) -> Redaction | None:
-    redaction = only(await context.store.redactions.many([id], visibility.redactions(context.actor)))
+    redaction = first_or_none(await context.store.redactions.many([id], visibility.redactions(context.actor)))
     return redaction if redaction and await find_media(context, redaction.media_id) else None
 
 

@@ -5,7 +5,7 @@ from strawberry.tools import merge_types
 from strawberry.types.base import get_object_definition
 
 from api.graphql.endpoint import Schema
-from api.graphql.query_limits import extensions
+from api.graphql.query_limits import limit_extensions
 from api.server.areas import PRODUCT
 from api.settings import Settings
 from schema.core.times import SCALARS
@@ -25,7 +25,7 @@ for root, meaning in MEANINGS.items():
 def build_schema(settings: Settings) -> Schema:
     """The schema with the limits of `settings`; suggestions would tell a stranger what introspection withholds."""
     config = StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=not settings.introspection)
-    return Schema(Query, Mutation, Subscription, extensions=extensions(settings), config=config)
+    return Schema(Query, Mutation, Subscription, extensions=limit_extensions(settings), config=config)
 
 
 def printed(schema: Schema) -> str:

@@ -54,7 +54,7 @@ class RequirePermissionOrRefuse(FieldExtension):
     async def resolve_async(self, next_: Resolve, source: Any, info: Info, **arguments: Any) -> Any:
         try:
             check_permit(info)
-            info.context.forget()  # the mutation before this one, in the same document
+            info.context.clear_loaded()  # the mutation before this one, in the same document
             return await next_(source, info, **arguments)
         except Refusal as refusal:
             info.context.count_refusal(refusal)

@@ -68,7 +68,7 @@ class Context(Protocol):
 
     @property
     def load(self) -> Load: ...
-    def forget(self) -> None:
+    def clear_loaded(self) -> None:
         """Drop what was loaded: a mutation may have changed it."""
 
     def pack(self, id: str, *, identities: bool) -> "PackLink":

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from api.appraisal import rating_submission
-from api.graphql.partial_batches import salvaged
+from api.graphql.partial_batches import cut_unreadable
 from api.graphql.requests import Payload
 from api.imports.runner import Noun
 from schema.appraisal.rating_drafts import rate
@@ -146,7 +146,7 @@ async def test_one_bad_rating_never_blocks_the_others(world: World) -> None:
 async def test_what_could_not_be_read_is_refused_in_its_place(world: World) -> None:
     bad = rating(score="eighty")
     given = {"drafts": [rating(), bad, rating(unit="360703-JT-1", score=-1)]}
-    cut = salvaged(SCHEMA._schema, Payload(SUBMIT, {"input": given}, None))
+    cut = cut_unreadable(SCHEMA._schema, Payload(SUBMIT, {"input": given}, None))
     assert cut
     context = replace(world.context("monitor"), now=IN_NOVEMBER, unreadable=cut.unreadable)
     answer = await SCHEMA.execute(SUBMIT, variable_values=cut.variables, context_value=context)

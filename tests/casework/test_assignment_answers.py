@@ -10,7 +10,7 @@ import pytest
 
 from api.casework import assignment_answers, held_answers
 from api.casework.held_answers import sweep_answers
-from api.graphql.partial_batches import salvaged
+from api.graphql.partial_batches import cut_unreadable
 from api.graphql.requests import Payload
 from schema.casework.assignment_answers import HELD_FOR, MAX_HELD
 from storage.embedded.engines import Addresses
@@ -254,7 +254,7 @@ async def test_one_that_trips_our_code_takes_no_other_along(world: World, monkey
 async def test_one_that_cant_be_read_is_refused_in_its_place(world: World) -> None:
     _, id = await offered(world)
     said = [accept(id, kind="NO_SUCH"), accept(id), accept(id, answeredAt="yesterday")]
-    cut = salvaged(SCHEMA._schema, Payload(ANSWER, {"input": {"answers": said}}, None))
+    cut = cut_unreadable(SCHEMA._schema, Payload(ANSWER, {"input": {"answers": said}}, None))
     assert cut
     context = replace(world.context("supervisor"), unreadable=cut.unreadable)
     answer = await SCHEMA.execute(ANSWER, variable_values=cut.variables, context_value=context)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from graphql import OperationDefinitionNode, build_schema, parse, validate
 
-from api.graphql.query_cost import shape_of
+from api.graphql.query_cost import measure_document
 from api.server.graphql_schema import printed
 from api.settings import Settings
 from mobile_contract import documents
@@ -40,8 +40,8 @@ def test_a_named_operation_is_valid_and_bears_the_name_of_its_file(file: Path) -
 @pytest.mark.parametrize("file", OPERATIONS, ids=lambda file: file.stem)
 def test_a_named_operation_with_its_own_page_size_is_within_the_limits(file: Path) -> None:
     settings = Settings()
-    shape = shape_of(build_schema(printed(SCHEMA)), parse(file.read_text(encoding="utf-8")))
-    assert shape.cost[file.stem].of({}) <= settings.max_cost
+    shape = measure_document(build_schema(printed(SCHEMA)), parse(file.read_text(encoding="utf-8")))
+    assert shape.cost[file.stem].total({}) <= settings.max_cost
     assert shape.depth <= settings.max_depth
     assert shape.aliases <= settings.max_aliases
 
@@ -51,5 +51,7 @@ def test_of_the_types_that_a_record_may_have_the_dearest_counts() -> None:
     texts = ("... on Unit { id }", "... on MonitoringPoint { id code }", "... on Unit { code name }")
     page = "{ changes(first: 10) { ... on ChangePage { changes { record { %s } } } } }"
     core = build_schema(printed(SCHEMA))
-    one, two, both = (shape_of(core, parse(page % " ".join(texts[:count]))).cost[None].of({}) for count in (1, 2, 3))
+    one, two, both = (
+        measure_document(core, parse(page % " ".join(texts[:count]))).cost[None].total({}) for count in (1, 2, 3)
+    )
     assert (two - one, both - one) == (10, 20)

@@ -26,7 +26,7 @@ from graphql import (
     visit,
 )
 
-from api.graphql.partial_batches import coercion_faults
+from api.graphql.partial_batches import find_coercion_faults
 from api.imports.runner import Noun, template
 from api.server.areas import REGISTRY
 from api.settings import Settings
@@ -78,7 +78,7 @@ def test_the_variables_beside_an_example_fit_it(example: Block, values: Block) -
         named = {each.variable.name.value for each in operation.variable_definitions or ()}
         wanted |= named
         if named & set(given):
-            assert list(coercion_faults(SCHEMA._schema, operation, given)) == []
+            assert list(find_coercion_faults(SCHEMA._schema, operation, given)) == []
     assert set(given) <= wanted
     for id in re.findall(r'"([a-z]{3}_[^"]*)"', values.text):
         assert kind_of(id)

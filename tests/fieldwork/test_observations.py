@@ -7,7 +7,7 @@ import pytest
 
 from api.fieldwork.placement import place_known
 from api.graphql.context import clock
-from api.graphql.id_conflicts import MAX_SET_ASIDE
+from api.graphql.id_conflicts import MAX_CONFLICTS_PER_DAY
 from schema.geography import datums
 from schema.organisation.units import Unit, UnitLevel, path_below
 from tests.support.world import ASSIGN, SUBMIT, World, draft, medium, new_id
@@ -138,10 +138,10 @@ async def test_other_content_under_a_taken_id_is_kept_aside(world: World) -> Non
 async def test_what_is_kept_aside_of_one_person_has_a_bound_and_the_rest_stays_on_the_phone(world: World) -> None:
     sent = [draft() for _ in range(50)]
     await world.submit("inspector", *sent)
-    for n in range(MAX_SET_ASIDE // 50):
+    for n in range(MAX_CONFLICTS_PER_DAY // 50):
         await world.submit("inspector", *(each | {"text": f"另一回事 {n}"} for each in sent))
     before = await world.snapshot()
-    assert len(before["set_aside"]) == MAX_SET_ASIDE
+    assert len(before["set_aside"]) == MAX_CONFLICTS_PER_DAY
     [known, fresh] = await world.submit("inspector", sent[0] | {"text": "另一回事 0"}, sent[0] | {"text": "再一回事"})
     assert (known["refusal"]["code"], known["refusal"]["nextStep"]) == ("CONFLICT", "DISCARD")
     assert (fresh["refusal"]["code"], fresh["refusal"]["nextStep"]) == ("LIMIT_EXCEEDED", "RETRY_LATER")

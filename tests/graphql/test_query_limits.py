@@ -7,7 +7,7 @@ import pytest
 from graphql import get_introspection_query, parse
 
 from api.graphql import query_limits
-from api.graphql.query_cost import shape_of
+from api.graphql.query_cost import measure_document
 from api.settings import Settings
 from tests.support.small_schema import schema_of, serving
 
@@ -15,9 +15,9 @@ SETTINGS = Settings(max_depth=6, max_aliases=5, max_tokens=3000, max_cost=500)
 
 
 def cost_of(query: str, **variables: Any) -> int:
-    shape = shape_of(schema_of()._schema, parse(query))
+    shape = measure_document(schema_of()._schema, parse(query))
     (cost,) = shape.cost.values()
-    return cost.of(variables)
+    return cost.total(variables)
 
 
 def chain(length: int, inner: str) -> str:
@@ -144,9 +144,12 @@ async def test_page_sizes_in_variables_are_held_to_the_limit_too() -> None:
 
 
 async def test_documents_are_parsed_and_measured_once() -> None:
-    query_limits.prepared.cache_clear()
+    query_limits.prepare_document.cache_clear()
     async with serving() as small:
         for _ in range(3):
             await small.post("{ hello measured: __typename }")
     # Every `serving` makes a schema of its own; within one, the second request finds the first's measures.
-    assert (query_limits.prepared.cache_info().misses, query_limits.prepared.cache_info().hits) == (1, 2)
+    assert (query_limits.prepare_document.cache_info().misses, query_limits.prepare_document.cache_info().hits) == (
+        1,
+        2,
+    )

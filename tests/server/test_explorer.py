@@ -10,7 +10,7 @@ import pytest
 from graphql import OperationDefinitionNode, parse, validate
 from graphql.execution.values import get_variable_values
 
-from api.graphql.query_cost import shape_of
+from api.graphql.query_cost import measure_document
 from api.server.explorer import FOLDER, PATH, Explorer, example, manifest
 from api.server.graphql_schema import build_schema
 from api.server.health import Readiness
@@ -48,7 +48,7 @@ def test_every_example_fits_the_schema_and_the_limits(role: str, worked: dict[st
     document = parse(worked["operation"])
     assert validate(SCHEMA, document) == []
     variables = filled(worked["variables"])
-    shape = shape_of(SCHEMA, document)
+    shape = measure_document(SCHEMA, document)
     for operation in document.definitions:
         assert isinstance(operation, OperationDefinitionNode)
         assert operation.name
@@ -58,7 +58,7 @@ def test_every_example_fits_the_schema_and_the_limits(role: str, worked: dict[st
         if worked["name"] != "02-submit":
             assert not isinstance(coerced, list), coerced
         assert declared <= set(variables)
-        assert shape.cost[operation.name.value].of(variables) <= SETTINGS.max_cost
+        assert shape.cost[operation.name.value].total(variables) <= SETTINGS.max_cost
     assert shape.depth <= SETTINGS.max_depth
     assert shape.aliases <= SETTINGS.max_aliases
     assert worked["title"].isascii()

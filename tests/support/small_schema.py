@@ -152,7 +152,7 @@ class Subscription:
 
 
 def schema_of(settings: Settings = Settings()) -> Schema:  # noqa: B008  frozen
-    return Schema(Query, Mutation, Subscription, extensions=query_limits.extensions(settings))
+    return Schema(Query, Mutation, Subscription, extensions=query_limits.limit_extensions(settings))
 
 
 async def until(condition: Callable[[], bool], seconds: float = 10) -> None:

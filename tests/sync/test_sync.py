@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.graphql.context import clock
-from api.graphql.partial_batches import salvaged
+from api.graphql.partial_batches import cut_unreadable
 from api.graphql.requests import Payload
 from api.server.graphql_schema import printed
 from mobile_contract.documents import text_of
@@ -65,7 +65,7 @@ async def test_what_cant_be_read_holds_up_nothing_beside_it(world: World) -> Non
     good, bad = draft(), draft(category="NO_SUCH")
     schema = build_schema(printed(SCHEMA))
     payload = Payload(SYNC, {"submits": True, "drafts": {"drafts": [bad, good]}, "input": {}}, "Sync")
-    saved = salvaged(schema, payload)
+    saved = cut_unreadable(schema, payload)
     assert saved
     assert [each.id for each in saved.unreadable["submitObservations"]] == [bad["id"]]
     context = replace(world.context("inspector"), unreadable=saved.unreadable)
