@@ -1,4 +1,4 @@
-"""Say what the API has of appraisal: ratings."""
+"""Register appraisal: ratings."""
 
 from api.appraisal import ratings
 from api.registration import merge

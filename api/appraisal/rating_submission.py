@@ -1,6 +1,6 @@
-"""Submission of ratings: what one batch needs is loaded once, each draft settles purely, first ones are stored together.
+"""Submit a batch of ratings: load what it needs once, settle each draft, and store first ratings together.
 
-A rating that supersedes another takes a transaction of its own. Checking one draft is `schema/appraisal/rating_drafts.py`.
+A rating that supersedes another needs a transaction of its own.
 """
 
 from collections.abc import Sequence
@@ -24,22 +24,22 @@ from schema.fieldwork.placement import Directory
 from storage.mongodb.errors import DuplicateError
 
 ATTEMPTS = 5
-"""How often a rating that another of the same point, unit and month overtakes is tried anew."""
+"""Attempts to store a rating while others of the same point, unit and month overtake it."""
 
 
-@strawberry.input(description="Ratings of a phone's outbox.")
+@strawberry.input(description="Ratings from a phone's outbox.")
 class SubmitRatingsInput:
-    drafts: list[RatingDraft] = strawberry.field(description="1 to 50; each settles on its own.")
+    drafts: list[RatingDraft] = strawberry.field(description="1 to 50 drafts. Each is settled independently.")
 
 
-@strawberry.type(description="How each rating settled.")
+@strawberry.type(description="Outcome of each rating.")
 class SubmitRatingsPayload:
-    results: list[RatingResult] = strawberry.field(description="In the order of the drafts.")
+    results: list[RatingResult] = strawberry.field(description="One result per draft, in the order of the drafts.")
 
 
 @dataclass
 class _RatingBatch:
-    """A draft on its way, and how it settled (None while it is open)."""
+    """A draft of the batch and its result. The result is None until it is settled."""
 
     index: int
     draft: RatingDraft
@@ -56,7 +56,7 @@ class _RatingBatch:
 
 @dataclass(frozen=True)
 class _KnownRatings:
-    """What a batch of drafts rests on."""
+    """Data that a batch of drafts needs."""
 
     directory: Directory
     settings: Sequence[Threshold]
@@ -66,7 +66,7 @@ class _KnownRatings:
 async def submit_ratings(
     context: Context, drafts: Sequence[RatingDraft], unreadable: Sequence[UnreadableDraft] = ()
 ) -> SubmitRatingsPayload:
-    """Settle every draft; raises `Refusal` only for what concerns the batch as a whole."""
+    """Settle every draft. Raise `Refusal` only if the batch as a whole is invalid."""
     check_batch_size(MAX_RATINGS, [*drafts, *unreadable], "drafts")
     author = author_of(context.actor)
     results = {
@@ -91,7 +91,7 @@ async def submit_ratings(
 
 
 async def _settle(context: Context, author: Author, settling: Sequence[_RatingBatch]) -> None:
-    """Known ids first; then those that nothing went before together, the others one by one in the order of the drafts."""
+    """Settle known ids, then all first ratings together, then the others one by one in the order of the drafts."""
     if settling:
         await _settle_known(context, author, settling)
     open_ones = [each for each in settling if each.result is None]
@@ -124,8 +124,8 @@ async def _rated(context: Context, author: Author, known: _KnownRatings, each: _
             author,
             known.directory.unit(draft.unit, context.actor.scopes),
             known.directory.own_point(draft.monitoring_point, author.user_id),
-            # What applied at the month's end: late ones come up when the window closes, and whoever could move it while
-            # they arrive would see each by itself.
+            # The limit at the month's end applies. Late ratings appear when the month closes: a person who could move
+            # that time while they arrive would see each of them on its own.
             limits=limits_of(known.settings, path, month_end(draft.month)),
             grades=grades_of(known.grades, path, draft.month),
             now=context.now,
@@ -140,7 +140,7 @@ async def _rated(context: Context, author: Author, known: _KnownRatings, each: _
 
 
 def _first_of_each(made: Sequence[tuple[_RatingBatch, Rating]]) -> list[tuple[_RatingBatch, Rating]]:
-    """One of each id, and one of each point, unit and month: the others settle after it, in their order."""
+    """Return the first rating of each id, and of each point, unit and month. The others are settled after it."""
     ids: set[str] = set()
     keys: set[tuple[object, ...]] = set()
     first = []
@@ -154,7 +154,10 @@ def _first_of_each(made: Sequence[tuple[_RatingBatch, Rating]]) -> list[tuple[_R
 
 
 async def _supersede(context: Context, author: Author, each: _RatingBatch, rating: Rating) -> None:
-    """Raises `Refusal(UNAVAILABLE | BUSY)` for the rest of the batch with it: the phone sends it all again."""
+    """Store a rating in place of an earlier one.
+
+    Raise `Refusal(UNAVAILABLE | BUSY)` for the rest of the batch as well: the phone sends all of it again.
+    """
     for _ in range(ATTEMPTS):
         await _settle_known(context, author, [each])
         if each.result is not None:
@@ -179,7 +182,7 @@ async def _known(context: Context, author: Author, drafts: Sequence[RatingDraft]
 
 
 async def _settle_known(context: Context, author: Author, settling: Sequence[_RatingBatch]) -> None:
-    """Drafts whose id is stored: the same content is a duplicate with the same receipt, other content a conflict."""
+    """Settle drafts whose id is stored: a duplicate if the content is the same, otherwise a conflict."""
     found = {each.id: each for each in await context.store.ratings.many([each.draft.id for each in settling])}
     conflicts = []
     for each in settling:

@@ -1,7 +1,4 @@
-"""Ratings: handed in by monitors, read by them, and by supervisors and officers who don't learn who rated (满意度测评).
-
-A batch settles in `rating_submission.py`; a list's visibility is `storage/access/visibility.py`.
-"""
+"""Offer the operations on ratings (满意度测评)."""
 
 from datetime import date
 from typing import Annotated
@@ -26,16 +23,16 @@ from storage.mongodb.client import Filter
 from storage.mongodb.filters import NOTHING, all_of, within
 
 
-@strawberry.input(description="Which ratings; all that is given must hold.")
+@strawberry.input(description="Filter of ratings. All given conditions must match.")
 class RatingFilter:
-    unit_id: strawberry.ID | None = strawberry.field(description="Of units in the subtree of this one.", default=None)
-    month: date | None = strawberry.field(description="Of this month, named by its first day.", default=None)
-    mine: bool = strawberry.field(description="Only one's own.", default=False)
+    unit_id: strawberry.ID | None = strawberry.field(description="For units in the subtree of this one.", default=None)
+    month: date | None = strawberry.field(description="For the month with this first day.", default=None)
+    mine: bool = strawberry.field(description="Only the viewer's own.", default=False)
 
 
 SubmitRatingsResult = Annotated[
     SubmitRatingsPayload | Refused,
-    strawberry.union("SubmitRatingsResult", description="Results, one for each draft; or the whole was refused."),
+    strawberry.union("SubmitRatingsResult", description="One result per draft, or the refusal of the whole batch."),
 ]
 
 
@@ -55,8 +52,8 @@ async def _filter_of(info: Info, wanted: RatingFilter) -> Filter:
 @strawberry.type
 class RatingQueries:
     @query(
-        description="Ratings by month, the latest first: one's own; for supervisors and officers those of offices in scope,"
-        " without the clearance once their month is published (满意度测评)."
+        description="Ratings by month, newest first. Monitors see their own. Supervisors and officers see those of offices in"
+        " scope, without clearance only once their month is published (满意度测评)."
     )
     async def ratings(
         self, info: Info, filter: RatingFilter | None = None, first: int = DEFAULT_PAGE, after: str | None = None
@@ -72,8 +69,8 @@ class RatingQueries:
 @strawberry.type
 class RatingMutations:
     @mutation(
-        description="Hand in ratings of units (提交满意度测评). Each settles on its own, and may be sent again; a later one of"
-        " the same point, unit and month supersedes the former, and both are kept."
+        description="Submit ratings of units (提交满意度测评). Each is settled independently and may be resent. A later rating"
+        " of the same point, unit and month supersedes the earlier one; both are kept."
     )
     async def submit_ratings(self, info: Info, input: SubmitRatingsInput) -> SubmitRatingsResult:
         return await submit_ratings(info.context, input.drafts, unreadable_drafts(info))

@@ -1,4 +1,4 @@
-"""Say what the API has of casework: cases and their assignments."""
+"""Register casework: cases and their assignments."""
 
 from api.casework import assignment_answers, assignment_notes, assignments, cases
 from api.casework.jobs import JOBS

@@ -1,7 +1,6 @@
-"""Answers to assignments: a phone's batch is kept first, and then done as far as it can be (签收、办结回复).
+"""Take in a phone's answers to assignments: store the batch first, then apply what can be applied (签收、办结回复).
 
-Doing them, now or later, is `held_answers.py`'s. Whether an assignment exists is told to nobody: one that is another's
-waits like one that is not there.
+An answer to someone else's assignment waits like one to a missing assignment, so nobody learns whether it exists.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,7 +42,7 @@ from schema.fieldwork.drafts import UnreadableDraft
 async def answer_assignments(
     context: Context, input: AnswerAssignmentsInput, unreadable_drafts: Sequence[UnreadableDraft] = ()
 ) -> AnswerAssignmentsPayload:
-    """Settle every answer; raises `Refusal` only for what concerns the batch as a whole."""
+    """Settle every answer. Raise `Refusal` only if the batch as a whole is invalid."""
     check_batch_size(MAX_ANSWERS, [*input.answers, *unreadable_drafts], "answers")
     await read_clock(context, input.device_clock, context.actor.user_id, context.actor.device_id)
     results = {
@@ -57,9 +56,9 @@ async def answer_assignments(
             said.append(_Said(index, sent, answer))
         except Refusal as refusal:
             results[index] = _refused(context, sent.id, refusal)
-        except Exception as error:  # noqa: BLE001  masked and logged, and the others' turn comes
+        except Exception as error:  # noqa: BLE001  masked and logged; the other answers go on
             results[index] = _refused(context, sent.id, internal_refusal(error))
-    # An acceptance that stands behind its own conclusion in the batch goes first.
+    # The batch may hold a FINISH before its ACCEPT: accept first.
     said.sort(key=lambda each: each.answer.kind is AnswerKind.FINISH)
     results |= await _settle(context, said)
     return AnswerAssignmentsPayload(results=[results[index] for index in sorted(results)])
@@ -74,7 +73,7 @@ def _refused(context: Context, id: str | None, refusal: Refusal) -> AnswerResult
 
 @dataclass(frozen=True)
 class _Said:
-    """An answer of the batch: its place there, as it came, and as it would be kept."""
+    """An answer of the batch: its index, what was sent, and its stored form."""
 
     index: int
     sent: AssignmentAnswer
@@ -82,7 +81,7 @@ class _Said:
 
 
 async def _settle(context: Context, said: Sequence[_Said]) -> dict[int, AnswerResult]:
-    """First all are kept, then each is done: who gives or accepts an assignment meanwhile finds what was said of it."""
+    """Store all answers, then apply each. A concurrent offer or acceptance then finds the stored answers."""
     store = context.store
     kept = await _keep(context, said)
     known = await assignments_of(store, [each.answer.assignment_id for each in said])
@@ -109,7 +108,7 @@ async def _settle(context: Context, said: Sequence[_Said]) -> dict[int, AnswerRe
                 refusals[each.index] = refusal
         except Refusal as refusal:
             refusals[each.index] = refusal
-    await apply_held(store, sorted(accepted), context.now)  # their conclusions may have come first
+    await apply_held(store, sorted(accepted), context.now)  # their FINISH may have arrived earlier
     now = await assignments_of(store, [kept[each.answer.id].assignment_id for each in said if each.index in outcomes])
     return {
         each.index: _refused(context, each.sent.id, refusals[each.index])
@@ -124,7 +123,7 @@ async def _settle(context: Context, said: Sequence[_Said]) -> dict[int, AnswerRe
 
 
 async def _keep(context: Context, said: Sequence[_Said]) -> dict[str, StoredAnswer]:
-    """What stands under each id by now; those that are not there are too many to be held."""
+    """Store new answers and return what is stored now, by id. An id is absent if too many answers are held."""
     answers = context.store.assignment_answers
     ids = [each.answer.id for each in said]
     kept = {each.id: each for each in await answers.many(ids)}
@@ -135,7 +134,7 @@ async def _keep(context: Context, said: Sequence[_Said]) -> dict[str, StoredAnsw
     if not fresh or await answers.count_held(context.actor.user_id) >= MAX_HELD:
         return kept
     taken = (await answers.add(list(fresh.values()))).already_there
-    # Another request may have been faster: whatever stands under the id now is what counts.
+    # Another request may have been faster: the stored answer counts.
     others = await answers.many(sorted(taken)) if taken else []
     return kept | fresh | {each.id: each for each in others}
 
@@ -145,7 +144,7 @@ def _too_many() -> Refusal:
 
 
 async def _conflicts(context: Context, said: Sequence[_Said], kept: Mapping[str, StoredAnswer]) -> dict[int, Refusal]:
-    """Of those whose id stands for something else, or is somebody else's."""
+    """Return refusals, by index, of answers whose id is taken by other content or by another person."""
     found = []
     for each in said:
         known = kept.get(each.answer.id, each.answer)
@@ -158,15 +157,16 @@ async def _conflicts(context: Context, said: Sequence[_Said], kept: Mapping[str,
 
 AnswerAssignmentsResult = Annotated[
     AnswerAssignmentsPayload | Refused,
-    strawberry.union("AnswerAssignmentsResult", description="How each answer settled; or the whole was refused."),
+    strawberry.union(
+        "AnswerAssignmentsResult", description="Outcome of each answer, or the refusal of the whole batch."
+    ),
 ]
 
 
 @strawberry.type
 class AssignmentAnswerQueries:
     @query(
-        description="What of one's own the server keeps until what it belongs to is there, the longest held first, and what"
-        " was refused of it within 30 days; at most 500 (暂存操作)."
+        description="The viewer's held items, and held items refused within 30 days. Longest held first, at most 500 (暂存操作)."
     )
     async def held_operations(self, info: Info) -> list[HeldOperation]:
         context = info.context
@@ -178,8 +178,8 @@ class AssignmentAnswerQueries:
 @strawberry.type
 class AssignmentAnswerMutations:
     @mutation(
-        description="Accept or finish assignments from a phone's outbox; what comes before its assignment is held (批量签收、"
-        "办结)."
+        description="Accept or finish assignments from a phone's outbox. An answer that arrives before its assignment is held"
+        " (批量签收、办结)."
     )
     async def answer_assignments(self, info: Info, input: AnswerAssignmentsInput) -> AnswerAssignmentsResult:
         return await answer_assignments(info.context, input, unreadable_drafts(info))

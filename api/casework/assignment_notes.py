@@ -1,7 +1,4 @@
-"""Edits of notes: a phone's edits of its own assignments' notes, each appended by one conditional update (备注修改).
-
-Which of them stand is never decided here: `schema/casework/assignment_notes.py` reads it from all that were taken in.
-"""
+"""Append a phone's edits of assignment notes, each by one conditional update (备注修改)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,7 +37,7 @@ from storage.mongodb.filters import all_of
 async def edit_notes(
     context: Context, input: EditAssignmentNotesInput, unreadable_drafts: Sequence[UnreadableDraft] = ()
 ) -> EditAssignmentNotesPayload:
-    """Settle every edit; raises `Refusal` only for what concerns the batch as a whole."""
+    """Settle every edit. Raise `Refusal` only if the batch as a whole is invalid."""
     check_batch_size(MAX_EDITS, [*input.edits, *unreadable_drafts], "edits")
     viewer = context.actor
     reading = await read_clock(context, input.device_clock, viewer.user_id, viewer.device_id)
@@ -59,7 +56,7 @@ async def edit_notes(
 
 @dataclass(frozen=True)
 class _KnownAssignments:
-    """What a batch rests on: one's own assignments that it names, by id, and those that its edits stand in, by edit."""
+    """What a batch needs: the viewer's assignments by id, and the assignments that already have an edit, by edit id."""
 
     own: Filter
     assignments: dict[str, Assignment]
@@ -108,7 +105,7 @@ async def _settle(
         for id in [id for id, before in known.taken.items() if before.id == noted.id]:
             known.taken[id] = noted
         return AnswerOutcome.SETTLED, noted
-    # Another request was faster with this very id, or the assignment is full, or no longer one's own.
+    # Another request stored this id first, or the assignment is full, or no longer the viewer's.
     if before := (await assignments.with_edits([sent.id], known.own)).get(sent.id):
         return await _again(context, sent, before, at)
     if await assignments.many([sent.assignment_id], known.own):
@@ -117,7 +114,7 @@ async def _settle(
 
 
 async def _again(context: Context, sent: NoteEditInput, known: Assignment, at: str) -> tuple[AnswerOutcome, Assignment]:
-    """The same again is a duplicate; another is kept aside, and refused."""
+    """Report the same edit as a duplicate. Store other content as a conflict, and raise its refusal."""
     if _edit(known, sent.id).sha256 == digest_of(sent):
         return AnswerOutcome.DUPLICATE, known
     [refusal] = await store_conflicts(context, [ConflictingItem(sent.id, sent, f"{at}.id")])
@@ -130,15 +127,17 @@ def _edit(assignment: Assignment, id: str) -> NoteEdit:
 
 EditAssignmentNotesResult = Annotated[
     EditAssignmentNotesPayload | Refused,
-    strawberry.union("EditAssignmentNotesResult", description="How each edit settled; or the whole was refused."),
+    strawberry.union(
+        "EditAssignmentNotesResult", description="Outcome of each edit, or the refusal of the whole batch."
+    ),
 ]
 
 
 @strawberry.type
 class AssignmentNoteMutations:
     @mutation(
-        description="Edit notes of one's own assignments from a phone's outbox: fields merge, and of edits of one field"
-        " that knew nothing of each other the later stands whichever comes first (备注修改)."
+        description="Edit notes of the viewer's own assignments from a phone's outbox. Of concurrent edits of one field the"
+        " later one wins, in whatever order they arrive (备注修改)."
     )
     async def edit_assignment_notes(self, info: Info, input: EditAssignmentNotesInput) -> EditAssignmentNotesResult:
         return await edit_notes(info.context, input, unreadable_drafts(info))

@@ -1,7 +1,7 @@
-"""Hand-overs: giving, accepting, handing on, finishing and taking back; whoever answers for a matter is never in doubt.
+"""Assign, accept, hand on, finish and withdraw assignments.
 
-Rule 2 (首问负责制): until another has *accepted*, the one before answers. Every step is one transaction with its case,
-and the same step again answers the same.
+Rule 2 (首问负责制): one person is always responsible, until another has *accepted*. Every step is one transaction with
+its case, and a repeated step returns the same result.
 """
 
 from datetime import date
@@ -22,34 +22,42 @@ from storage.mongodb.client import Filter
 from storage.mongodb.errors import DuplicateError
 
 
-@strawberry.input(description="A case, or a place to inspect, and to whom it is given.")
+@strawberry.input(description="A new assignment of a case, or of a place to inspect.")
 class AssignInput:
-    id: strawberry.ID = strawberry.field(description="Made by the caller: asg_ and a UUIDv7.")
-    assignee_id: strawberry.ID = strawberry.field(description="To whom.")
-    case_id: strawberry.ID | None = strawberry.field(description="The case to follow up, or", default=None)
-    unit_id: strawberry.ID | None = strawberry.field(description="the place to inspect: one of the two.", default=None)
-    note: str | None = strawberry.field(description="What is asked, up to 2,000 characters.", default=None)
+    id: strawberry.ID = strawberry.field(description="Created by the caller: asg_ and a UUIDv7.")
+    assignee_id: strawberry.ID = strawberry.field(description="The person to assign it to.")
+    case_id: strawberry.ID | None = strawberry.field(
+        description="The case to follow up. Give either a case or a unit.", default=None
+    )
+    unit_id: strawberry.ID | None = strawberry.field(
+        description="The place to inspect. Give either a case or a unit.", default=None
+    )
+    note: str | None = strawberry.field(
+        description="What the assignee is asked to do, up to 2,000 characters.", default=None
+    )
     due_on: date | None = strawberry.field(description="Deadline, Beijing date.", default=None)
 
 
-@strawberry.input(description="An assignment that goes a step further.")
+@strawberry.input(description="An assignment to accept or withdraw.")
 class StepAssignmentInput:
     id: strawberry.ID = strawberry.field(description="The assignment.")
 
 
-@strawberry.input(description="To whom an accepted assignment is handed on.")
+@strawberry.input(description="An accepted assignment to hand on.")
 class HandOnAssignmentInput:
-    id: strawberry.ID = strawberry.field(description="Id of the new offer, made by the caller: asg_ and a UUIDv7.")
-    assignment_id: strawberry.ID = strawberry.field(description="What is handed on.")
-    assignee_id: strawberry.ID = strawberry.field(description="To whom.")
-    note: str | None = strawberry.field(description="Why, up to 2,000 characters.", default=None)
-    due_on: date | None = strawberry.field(description="Deadline, Beijing date; as before unless given.", default=None)
+    id: strawberry.ID = strawberry.field(description="Id of the new offer, created by the caller: asg_ and a UUIDv7.")
+    assignment_id: strawberry.ID = strawberry.field(description="The assignment to hand on.")
+    assignee_id: strawberry.ID = strawberry.field(description="The person to assign it to.")
+    note: str | None = strawberry.field(description="Reason, up to 2,000 characters.", default=None)
+    due_on: date | None = strawberry.field(
+        description="Deadline, Beijing date. Default: the same deadline.", default=None
+    )
 
 
-@strawberry.input(description="An assignment that is done.")
+@strawberry.input(description="An assignment to finish.")
 class FinishAssignmentInput:
     id: strawberry.ID = strawberry.field(description="The assignment.")
-    result: str = strawberry.field(description="What came of it, 1 to 2,000 characters.")
+    result: str = strawberry.field(description="Result, 1 to 2,000 characters.")
 
 
 async def assign(context: Context, input: AssignInput) -> Assignment:
@@ -60,13 +68,13 @@ async def assign(context: Context, input: AssignInput) -> Assignment:
         return _same(context, known[0], digest)
     office_id, office_path = context.actor.office_id, context.actor.office_path
     if office_id is None or office_path is None:
-        raise Refusal(RefusalCode.FORBIDDEN, "Your account belongs to no office, in whose name you could give it.")
+        raise Refusal(RefusalCode.FORBIDDEN, "Your account belongs to no office, so you can't assign anything.")
     kind = _kind(input)
     unit_id = unit_path = case_id = None
     if input.case_id is not None:
         case = await visible_case(context, input.case_id)
         if case.state not in ASSIGNABLE:
-            raise Refusal(RefusalCode.WRONG_STATE, f"A case that is {case.state.value} is given to nobody.")
+            raise Refusal(RefusalCode.WRONG_STATE, f"A case that is {case.state.value} can't be assigned.")
         case_id = str(case.id)
     elif input.unit_id is not None:
         unit = await context.load.one(Unit, validate_id(input.unit_id, "unt", field="unitId"))
@@ -94,7 +102,7 @@ async def assign(context: Context, input: AssignInput) -> Assignment:
 
 
 async def hand_on(context: Context, input: HandOnAssignmentInput) -> Assignment:
-    """Only whoever has accepted an assignment hands it on, and answers for it until the other accepts."""
+    """Offer an accepted assignment to another person. The viewer stays responsible until that person accepts."""
     validate_id(input.id, "asg", field="id")
     _check_note(input.note, "note")
     digest = digest_of(input)
@@ -102,7 +110,7 @@ async def hand_on(context: Context, input: HandOnAssignmentInput) -> Assignment:
         return _same(context, known[0], digest)
     held = await _own(context, input.assignment_id, "assignmentId")
     if held.state is not AssignmentState.ACCEPTED:
-        raise Refusal(RefusalCode.WRONG_STATE, f"An assignment that is {held.state.value} is not handed on.")
+        raise Refusal(RefusalCode.WRONG_STATE, f"An assignment that is {held.state.value} can't be handed on.")
     assignee = await _assignee(context, input.assignee_id, held.kind)
     offer = Assignment(
         id=input.id,
@@ -145,7 +153,7 @@ async def finish(context: Context, input: FinishAssignmentInput) -> Assignment:
 
 
 async def withdraw(context: Context, input: StepAssignmentInput) -> Assignment:
-    """By an officer who finds the assignment, as long as nobody has accepted it."""
+    """Withdraw an assignment that nobody has accepted. Any officer who may see it may do so."""
     offer = await _found(context, input.id, await context.visible.assignments(), "id")
     event = noted(context, CaseEventKind.WITHDRAWN, about=[str(offer.id)])
     ended = await context.store.assignments.end(offer.id, AssignmentState.WITHDRAWN, context.now, event)
@@ -161,12 +169,12 @@ async def _offer(context: Context, offer: Assignment, digest: str) -> Assignment
         [stored] = await context.store.assignments.many([offer.id])
         return _same(context, stored, digest)
     if made is None:
-        raise Refusal(RefusalCode.WRONG_STATE, "Its case is given to nobody any more.")
+        raise Refusal(RefusalCode.WRONG_STATE, "The case can't be assigned any more.")
     return await _after_held(context, made)
 
 
 async def _after_held(context: Context, assignment: Assignment) -> Assignment:
-    """As it is once all that its assignee said before has been done."""
+    """Apply the assignee's held answers, and return the assignment after them."""
     await apply_held(context.store, [assignment.id], context.now)
     [now] = await context.store.assignments.many([assignment.id])
     return now
@@ -174,24 +182,24 @@ async def _after_held(context: Context, assignment: Assignment) -> Assignment:
 
 def _kind(input: AssignInput) -> AssignmentKind:
     if (input.case_id is None) == (input.unit_id is None):
-        raise Refusal(RefusalCode.BAD_INPUT, "Name a case or a unit, one of the two.", field="caseId")
+        raise Refusal(RefusalCode.BAD_INPUT, "Give either a case or a unit.", field="caseId")
     return AssignmentKind.CASE if input.case_id is not None else AssignmentKind.INSPECTION
 
 
 async def _assignee(context: Context, id: str, kind: AssignmentKind) -> User:
-    """Raises `Refusal` for a person whom the viewer doesn't find, or to whom this kind isn't given."""
+    """Return the assignee. Raise `Refusal` if the viewer can't see them, or this kind is not assigned to their role."""
     person = await context.load.one(User, validate_id(id, "usr", field="assigneeId"))
     if person is None or not person.active:
         raise Refusal(RefusalCode.NOT_FOUND, field="assigneeId")
     if ASSIGNEES[kind].isdisjoint(person.roles):
-        raise Refusal(RefusalCode.BAD_INPUT, "This is not given to people of that role.", field="assigneeId")
+        raise Refusal(RefusalCode.BAD_INPUT, "This kind is not assigned to that role.", field="assigneeId")
     if not person.office_path or not context.actor.covers(person.office_path):
         raise Refusal(RefusalCode.OUT_OF_SCOPE, field="assigneeId")
     return person
 
 
 async def _own(context: Context, id: str, field: str) -> Assignment:
-    """An assignment given to the viewer; raises `Refusal(NOT_FOUND)` for any other."""
+    """Return an assignment of the viewer. Raise `Refusal(NOT_FOUND)` for any other."""
     return await _found(context, id, {"assignee_id": context.actor.user_id}, field)
 
 
@@ -203,10 +211,14 @@ async def _found(context: Context, id: str, visible: Filter, field: str) -> Assi
 
 
 async def _settled(context: Context, id: str, wanted: AssignmentState) -> Assignment:
-    """As it is now, where the step was taken before; raises `Refusal(WRONG_STATE)` where it can't be taken."""
+    """Return the assignment if the step was taken before. Raise `Refusal(WRONG_STATE)` if it can't be taken."""
     [known] = await context.store.assignments.many([id])
     if known.state is AssignmentState.OFFERED and wanted is AssignmentState.ACCEPTED:
-        raise Refusal(RefusalCode.WRONG_STATE, "Its case is over, or who handed it on has it no more.", field="id")
+        raise Refusal(
+            RefusalCode.WRONG_STATE,
+            "The case is closed, or the person who handed it on no longer holds it.",
+            field="id",
+        )
     if known.state is not wanted:
         raise Refusal(RefusalCode.WRONG_STATE, f"The assignment is {known.state.value}.", field="id")
     return known

@@ -1,7 +1,4 @@
-"""Assignments: given by officers, accepted, handed on and finished by those they are given to (交办).
-
-The steps themselves are in `handovers.py`.
-"""
+"""Offer the operations on assignments (交办)."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -34,31 +31,31 @@ from storage.mongodb.client import Document
 from storage.mongodb.filters import all_of
 
 
-@strawberry.type(description="The assignment as it is now, and its case.")
+@strawberry.type(description="The assignment now, and its case.")
 class AssignmentPayload:
     assignment: Assignment = strawberry.field(description="The assignment.")
 
-    @strawberry.field(description="Its case, where it is of one.")
+    @strawberry.field(description="Its case, if it has one.")
     async def case(self, info: Info) -> Case | None:
         case_id = self.assignment.case_id
         return await info.context.load.one(Case, case_id) if case_id else None
 
 
-@strawberry.input(description="Which assignments; all that is given must hold.")
+@strawberry.input(description="Filter of assignments. All given conditions must match.")
 class AssignmentFilter:
     states: list[AssignmentState] | None = strawberry.field(description="In any of these states.", default=None)
-    mine: bool = strawberry.field(description="Only those given to oneself.", default=False)
+    mine: bool = strawberry.field(description="Only those assigned to the viewer.", default=False)
 
 
 AssignmentResult = Annotated[
     AssignmentPayload | Refused,
-    strawberry.union("AssignmentResult", description="The assignment as it is now, or why not."),
+    strawberry.union("AssignmentResult", description="The assignment now, or the reason for the refusal."),
 ]
 
 
 @strawberry.type
 class AssignmentQueries:
-    @query(description="Assignments by time of the offer, latest first.")
+    @query(description="Assignments by time of offer, newest first.")
     async def assignments(
         self, info: Info, filter: AssignmentFilter | None = None, first: int = DEFAULT_PAGE, after: str | None = None
     ) -> Connection[Assignment]:
@@ -76,23 +73,25 @@ class AssignmentQueries:
 
 @strawberry.type
 class AssignmentMutations:
-    @mutation(description="Give a case, or a place to inspect, to somebody (交办、派单).")
+    @mutation(description="Assign a case, or a place to inspect, to a person (交办、派单).")
     async def assign(self, info: Info, input: AssignInput) -> AssignmentResult:
         return AssignmentPayload(assignment=await assign(info.context, input))
 
-    @mutation(description="Accept what was given: from now on the caller answers for it (签收).")
+    @mutation(description="Accept an assignment. The caller is responsible from now on (签收).")
     async def accept_assignment(self, info: Info, input: StepAssignmentInput) -> AssignmentResult:
         return AssignmentPayload(assignment=await accept(info.context, input))
 
-    @mutation(description="Hand what one has accepted on to another; the caller answers until that one accepts (转办).")
+    @mutation(
+        description="Hand an accepted assignment on. The caller is responsible until the other person accepts (转办)."
+    )
     async def hand_on_assignment(self, info: Info, input: HandOnAssignmentInput) -> AssignmentResult:
         return AssignmentPayload(assignment=await hand_on(info.context, input))
 
-    @mutation(description="Say that what one has accepted is done (完成).")
+    @mutation(description="Finish an accepted assignment (完成).")
     async def finish_assignment(self, info: Info, input: FinishAssignmentInput) -> AssignmentResult:
         return AssignmentPayload(assignment=await finish(info.context, input))
 
-    @mutation(description="Take back what has not been accepted (撤回).")
+    @mutation(description="Withdraw an assignment that was not accepted (撤回).")
     async def withdraw_assignment(self, info: Info, input: StepAssignmentInput) -> AssignmentResult:
         return AssignmentPayload(assignment=await withdraw(info.context, input))
 

@@ -1,4 +1,4 @@
-"""Openings (立案): a case and its office's next number are stored in one transaction, with the links to its observations."""
+"""Open cases (立案): store the case, its office's next number and its observation links in one transaction."""
 
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
@@ -20,18 +20,20 @@ ATTEMPTS = 5
 
 @strawberry.input(description="A new case (立案).")
 class OpenCaseInput:
-    id: strawberry.ID = strawberry.field(description="Made by the caller: cas_ and a UUIDv7.")
+    id: strawberry.ID = strawberry.field(description="Created by the caller: cas_ and a UUIDv7.")
     title: str = strawberry.field(description="1 to 200 characters (标题).")
     summary: str = strawberry.field(description="Up to 20,000 characters (摘要).", default="")
-    category: Category | None = strawberry.field(description="As in the first observation unless given.", default=None)
-    observation_ids: list[strawberry.ID] = strawberry.field(
-        description="1 to 500 observations that it rests on: patrols, reports of monitors, complaints."
+    category: Category | None = strawberry.field(
+        description="Category. Default: that of the first observation.", default=None
     )
-    accept: bool = strawberry.field(description="Accept it at once (受理); else it waits as RECEIVED.", default=True)
+    observation_ids: list[strawberry.ID] = strawberry.field(
+        description="1 to 500 observations that it is based on: patrols, reports of monitors, complaints."
+    )
+    accept: bool = strawberry.field(description="Accept it at once (受理). Otherwise it stays RECEIVED.", default=True)
 
 
 async def open_case(context: Context, input: OpenCaseInput) -> Case:
-    """The same id with the same content again answers the case as it is now; other content is a conflict."""
+    """Open a case. A repeated request returns the case as it is now. Raise `Refusal(CONFLICT)` if the content differs."""
     validate_id(input.id, "cas", field="id")
     if not 1 <= len(input.title.strip()) <= MAX_TITLE:
         raise Refusal(RefusalCode.BAD_INPUT, f"A title has 1 to {MAX_TITLE} characters.", field="title")
@@ -44,7 +46,7 @@ async def open_case(context: Context, input: OpenCaseInput) -> Case:
     office_id = context.actor.office_id
     offices = await context.store.units.many([office_id]) if office_id else []
     if not offices:
-        raise Refusal(RefusalCode.FORBIDDEN, "Your account belongs to no office, which would number the case.")
+        raise Refusal(RefusalCode.FORBIDDEN, "Your account belongs to no office, so the case can't be numbered.")
     [office], year = offices, context.now.astimezone(BEIJING).year
 
     def numbered(sequence: int) -> Case:
@@ -54,8 +56,8 @@ async def open_case(context: Context, input: OpenCaseInput) -> Case:
         try:
             return await context.store.cases.open(office.id, year, numbered, [each.id for each in observations])
         except DuplicateError:
-            # Another request with the same id came first, and its case is the answer to both; or two made the year's
-            # counter at the same moment, and this one tries again.
+            # Another request with this id was first, and both get its case; or two requests created the year's counter
+            # at the same moment, and this one tries again.
             if stored := await context.store.cases.many([input.id]):
                 return _same(context, stored[0], digest)
     raise Refusal(RefusalCode.BUSY)

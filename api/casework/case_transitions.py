@@ -1,7 +1,4 @@
-"""Casework: the steps of a case's life after it was opened; each is one conditional update or one transaction.
-
-What a step must bring along is said in `schema/casework/cases.py`.
-"""
+"""Move cases, and link and unlink their observations. Each step is one conditional update or one transaction."""
 
 from collections.abc import Sequence
 
@@ -27,60 +24,66 @@ from storage.mongodb.client import Document
 from storage.mongodb.codecs import to_document
 
 MAX_HISTORY = 500
-"""Beyond so many steps nothing more is linked or unlinked: a case is one document, and each such step names its observations."""
+"""Steps after which nothing is linked or unlinked: a case is one document, and each such step lists its observations."""
 MAX_LINKED = 100
 """Observations in one step of linking or unlinking."""
 BY_ASSIGNMENT = frozenset({CaseState.ASSIGNED, CaseState.INVESTIGATING})
-"""States that a case comes to only by being given and accepted."""
+"""States that a case reaches only by being assigned and accepted."""
 
 
-@strawberry.input(description="Observations to link to a case, or to unlink.")
+@strawberry.input(description="Observations to link to a case, or to unlink from it.")
 class LinkObservationsInput:
-    id: strawberry.ID = strawberry.field(description="Made by the caller: evt_ and a UUIDv7. The key of every replay.")
+    id: strawberry.ID = strawberry.field(
+        description="Created by the caller: evt_ and a UUIDv7. Send the same id with every retry."
+    )
     case_id: strawberry.ID = strawberry.field(description="The case.")
     observation_ids: list[strawberry.ID] = strawberry.field(description="1 to 100 observations.")
-    note: str | None = strawberry.field(description="Why.", default=None)
+    note: str | None = strawberry.field(description="Reason.", default=None)
 
 
 @strawberry.input(description="A step in a case's life (办理).")
 class MoveCaseInput:
-    id: strawberry.ID = strawberry.field(description="Made by the caller: evt_ and a UUIDv7. The key of every replay.")
+    id: strawberry.ID = strawberry.field(
+        description="Created by the caller: evt_ and a UUIDv7. Send the same id with every retry."
+    )
     case_id: strawberry.ID = strawberry.field(description="The case.")
-    to: CaseState = strawberry.field(description="Where to; ASSIGNED and INVESTIGATING come by assignment.")
-    reason: str | None = strawberry.field(description="Needed for DECLINED and REOPENED.", default=None)
-    outcome: CaseOutcome | None = strawberry.field(description="Needed for CLOSED.", default=None)
+    to: CaseState = strawberry.field(
+        description="The new state. A case becomes ASSIGNED and INVESTIGATING only by assignment."
+    )
+    reason: str | None = strawberry.field(description="Reason. Needed for DECLINED and REOPENED.", default=None)
+    outcome: CaseOutcome | None = strawberry.field(description="Outcome. Needed for CLOSED.", default=None)
     reply: str | None = strawberry.field(
-        description="Reply to whoever raised it; for CLOSED and DECLINED.", default=None
+        description="Reply to the person who raised it. Needed for CLOSED and DECLINED.", default=None
     )
 
 
 async def link(context: Context, input: LinkObservationsInput) -> Case:
-    """Raises `Refusal(LIMIT_EXCEEDED)` beyond 500 observations; the same event again changes nothing."""
+    """Link observations. A repeated event changes nothing. Raise `Refusal(LIMIT_EXCEEDED)` beyond 500 observations."""
     case, ids, entry, digest = await _linking(context, input, CaseEventKind.LINKED)
     linked = await context.store.cases.link(case.id, ids, entry, MAX_OBSERVATIONS)
     if linked is None:
-        raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"A case rests on at most {MAX_OBSERVATIONS} observations.")
+        raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"A case has at most {MAX_OBSERVATIONS} observations.")
     return _as_sent(context, linked, CaseEventKind.LINKED, input.id, digest)
 
 
 async def unlink(context: Context, input: LinkObservationsInput) -> Case:
-    """Raises `Refusal(WRONG_STATE)` where no observation would be left; the same event again changes nothing."""
+    """Unlink observations. A repeated event changes nothing. Raise `Refusal(WRONG_STATE)` if none would be left."""
     case, ids, entry, digest = await _linking(context, input, CaseEventKind.UNLINKED)
     unlinked = await context.store.cases.unlink(case.id, ids, entry)
     if unlinked is None:
-        raise Refusal(RefusalCode.WRONG_STATE, "A case rests on at least one observation.", field="observationIds")
+        raise Refusal(RefusalCode.WRONG_STATE, "A case has at least one observation.", field="observationIds")
     return _as_sent(context, unlinked, CaseEventKind.UNLINKED, input.id, digest)
 
 
 async def _linking(
     context: Context, input: LinkObservationsInput, kind: CaseEventKind
 ) -> tuple[Case, list[str], Document, str]:
-    """The case, its observations' ids, the event to note and the digest of what was sent; raises `Refusal`."""
+    """Return the case, the observations' ids, the history entry and the digest of the input. Raise `Refusal`."""
     validate_id(input.id, "evt", field="id")
     check_batch_size(MAX_LINKED, input.observation_ids, "observationIds")
     case = await visible_case(context, input.case_id)
     if len(case.history) >= MAX_HISTORY and all(each.id != input.id for each in case.history):
-        raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"A case takes at most {MAX_HISTORY} steps. Open another one.")
+        raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"A case has at most {MAX_HISTORY} steps. Open another case.")
     observations = await visible_observations(context, input.observation_ids)
     ids, digest = [str(each.id) for each in observations], digest_of(input)
     entry = noted(context, kind, id=input.id, note=_note(input.note), about=ids, sent=digest)
@@ -88,10 +91,12 @@ async def _linking(
 
 
 async def move(context: Context, input: MoveCaseInput) -> Case:
-    """One conditional update; the same event again answers the case as it is now."""
+    """Move a case to another state. A repeated event returns the case as it is now."""
     validate_id(input.id, "evt", field="id")
     if input.to in BY_ASSIGNMENT:
-        raise Refusal(RefusalCode.BAD_INPUT, "A case comes there by `assign` and `acceptAssignment`.", field="to")
+        raise Refusal(
+            RefusalCode.BAD_INPUT, "A case reaches this state by `assign` and `acceptAssignment`.", field="to"
+        )
     check_move(input.to, reason=input.reason, outcome=input.outcome, reply=input.reply)
     case = await visible_case(context, input.case_id)
     closing, digest = input.to is CaseState.CLOSED, digest_of(input)
@@ -107,7 +112,7 @@ async def move(context: Context, input: MoveCaseInput) -> Case:
     [known] = await context.store.cases.many([case.id])
     if all(each.id != input.id for each in known.history):
         raise Refusal(
-            RefusalCode.WRONG_STATE, f"A case does not go from {known.state.value} to {input.to.value}.", field="to"
+            RefusalCode.WRONG_STATE, f"A case can't move from {known.state.value} to {input.to.value}.", field="to"
         )
     return _as_sent(context, known, CaseEventKind.MOVED, input.id, digest)
 
@@ -149,9 +154,9 @@ def event(
 
 
 async def visible_case(context: Context, id: str) -> Case:
-    """Raises `Refusal(NOT_FOUND)` for a case that the viewer does not find.
+    """Return a case. Raise `Refusal(NOT_FOUND)` if the viewer can't see it.
 
-    Not asked of the links: they would remember it as it is before the step.
+    It is not read by the loader, which would cache it as it was before the step.
     """
     wanted = validate_id(id, "cas", field="caseId")
     found = await context.store.cases.many([wanted], await context.visible.cases())
@@ -161,7 +166,7 @@ async def visible_case(context: Context, id: str) -> Case:
 
 
 async def visible_observations(context: Context, ids: Sequence[strawberry.ID]) -> list[Observation]:
-    """All of them, in the order asked; raises `Refusal(NOT_FOUND)` naming the first that the viewer does not find."""
+    """Return the observations in the order of `ids`. Raise `Refusal(NOT_FOUND)` for the first that the viewer can't see."""
     check_batch_size(MAX_OBSERVATIONS, ids, "observationIds")
     wanted = [validate_id(id, "obs", field=f"observationIds.{index}") for index, id in enumerate(ids)]
     visible = await context.visible.observations()

@@ -1,7 +1,4 @@
-"""Cases: the lists that readers ask for and the operations that officers perform.
-
-Opening is in `openings.py`, later steps in `casework.py`, giving a case to somebody in `assignments.py`.
-"""
+"""Offer the operations on cases (案件)."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -27,31 +24,35 @@ from storage.mongodb.client import Document
 from storage.mongodb.filters import NOTHING, all_of, within
 
 
-@strawberry.type(description="The case as it is now.")
+@strawberry.type(description="The case now.")
 class CasePayload:
     case: Case = strawberry.field(description="The case.")
 
 
-@strawberry.input(description="Which cases; all that is given must hold.")
+@strawberry.input(description="Filter of cases. All given conditions must match.")
 class CaseFilter:
     states: list[CaseState] | None = strawberry.field(description="In any of these states.", default=None)
-    unit_id: strawberry.ID | None = strawberry.field(description="About a unit in this subtree.", default=None)
-    monitoring_point_id: strawberry.ID | None = strawberry.field(description="From this point.", default=None)
-    office_id: strawberry.ID | None = strawberry.field(description="Run by this office.", default=None)
+    unit_id: strawberry.ID | None = strawberry.field(
+        description="About a unit in the subtree of this one.", default=None
+    )
+    monitoring_point_id: strawberry.ID | None = strawberry.field(
+        description="From this monitoring point.", default=None
+    )
+    office_id: strawberry.ID | None = strawberry.field(description="Handled by this office.", default=None)
 
 
 CaseResult = Annotated[
-    CasePayload | Refused, strawberry.union("CaseResult", description="The case as it is now, or why not.")
+    CasePayload | Refused, strawberry.union("CaseResult", description="The case now, or the reason for the refusal.")
 ]
 
 
 @strawberry.type
 class CaseQueries:
-    @query(description="One case; null when there is none that you may see.")
+    @query(description="One case. Null if it does not exist or the viewer may not see it.")
     async def case(self, info: Info, id: strawberry.ID) -> Case | None:
         return await info.context.load.one(Case, validate_id(id, "cas", field="id"))
 
-    @query(description="Cases by time of opening, latest first.")
+    @query(description="Cases by time of opening, newest first.")
     async def cases(
         self, info: Info, filter: CaseFilter | None = None, first: int = DEFAULT_PAGE, after: str | None = None
     ) -> Connection[Case]:
@@ -65,19 +66,19 @@ class CaseQueries:
 
 @strawberry.type
 class CaseMutations:
-    @mutation(description="Open a case from observations or a complaint; it gets the office's next number (立案).")
+    @mutation(description="Open a case from observations or a complaint. It gets the office's next number (立案).")
     async def open_case(self, info: Info, input: OpenCaseInput) -> CaseResult:
         return CasePayload(case=await open_case(info.context, input))
 
-    @mutation(description="Link observations to a case (并案). Those that are linked already stay so.")
+    @mutation(description="Link observations to a case (并案). Observations that are already linked stay linked.")
     async def link_observations(self, info: Info, input: LinkObservationsInput) -> CaseResult:
         return CasePayload(case=await link(info.context, input))
 
-    @mutation(description="Unlink observations from a case; one must be left.")
+    @mutation(description="Unlink observations from a case. At least one must be left.")
     async def unlink_observations(self, info: Info, input: LinkObservationsInput) -> CaseResult:
         return CasePayload(case=await unlink(info.context, input))
 
-    @mutation(description="Take a case a step further: accept, decline, rectify, verify, close, reopen (办理).")
+    @mutation(description="Move a case to its next state: accept, decline, rectify, verify, close, reopen (办理).")
     async def move_case(self, info: Info, input: MoveCaseInput) -> CaseResult:
         return CasePayload(case=await move(info.context, input))
 

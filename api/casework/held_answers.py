@@ -1,7 +1,7 @@
-"""Held answers: what was said of assignments is done as soon as what it belongs to is there, by whoever comes to it.
+"""Apply held answers as soon as their assignment allows it.
 
-That is the request itself, the one that gives or accepts the assignment, or the worker's sweep, which also finds what a
-killed process left. Taking answers in is left to `assignment_answers.py`.
+The request that sends an answer applies it, or the request that offers or accepts its assignment, or the worker's
+sweep. The sweep also finds what a killed process left.
 """
 
 import secrets
@@ -26,17 +26,17 @@ log = structlog.get_logger(__name__)
 
 
 async def assignments_of(store: Store, ids: Sequence[str]) -> dict[str, Assignment]:
-    """Those there are, by id, whosever they are: `waits` tells them apart."""
+    """Return the assignments that exist, by id. They may belong to anyone: `must_wait` checks the assignee."""
     return {str(each.id): each for each in await store.assignments.many(ids)} if ids else {}
 
 
 async def apply(
     store: Store, answer: StoredAnswer, assignment: Assignment | None, now: datetime
 ) -> tuple[StoredAnswer, Assignment | None]:
-    """Do what a held answer says, if that can be done yet; returns both as they are afterwards.
+    """Apply a held answer if possible. Return the answer and the assignment afterwards.
 
-    `assignment` was read after the answer was kept. Killed in between, it is still held, and finds then that what it
-    says holds.
+    `assignment` was read after the answer was stored. If the process is killed after applying it, the answer is still
+    held, and the next run finds it already applied.
     """
     if assignment is None or waits(answer, assignment):
         if now - answer.received_at <= HELD_FOR:
@@ -60,7 +60,7 @@ async def _settled(store: Store, answer: StoredAnswer, now: datetime, refusal: R
 
 
 async def _do(store: Store, answer: StoredAnswer, assignment: Assignment, now: datetime) -> Assignment | None:
-    """One transaction with the case; None where the assignment's state, or its case's, does not allow it."""
+    """Change the assignment and its case in one transaction. Return None if the state of either does not allow it."""
     if answer.kind is AnswerKind.ACCEPT:
         event = _event(CaseEventKind.HAND_OVER_ACCEPTED, answer, now)
         return await store.assignments.accept(assignment.id, now, event)
@@ -70,7 +70,9 @@ async def _do(store: Store, answer: StoredAnswer, assignment: Assignment, now: d
 
 def _why_not(assignment: Assignment) -> Refusal:
     if assignment.state is AssignmentState.OFFERED:
-        return Refusal(RefusalCode.WRONG_STATE, "Its case is over, or who handed it on has it no more.")
+        return Refusal(
+            RefusalCode.WRONG_STATE, "The case is closed, or the person who handed it on no longer holds it."
+        )
     return Refusal(RefusalCode.WRONG_STATE, f"The assignment is {assignment.state.value}.")
 
 
@@ -91,7 +93,7 @@ def _event(kind: CaseEventKind, answer: StoredAnswer, now: datetime) -> Document
 
 
 async def apply_held(store: Store, assignment_ids: Sequence[str], now: datetime) -> None:
-    """Do what was said of these before they were there; what fails now is left to the sweep."""
+    """Apply the held answers of these assignments. An answer that fails now is applied by the sweep."""
     try:
         if assignment_ids and (held := await store.assignment_answers.held_for(assignment_ids)):
             await _apply_all(store, held, now)
@@ -100,7 +102,7 @@ async def apply_held(store: Store, assignment_ids: Sequence[str], now: datetime)
 
 
 async def sweep_answers(store: Store, now: datetime) -> None:
-    """Everything that is held: done where it can be, refused where it was held too long."""
+    """Apply every held answer that can be applied, and refuse those held too long."""
     after = ""
     while held := await store.assignment_answers.held_after(after, MAX_AT_ONCE):
         await _apply_all(store, held, now)
@@ -115,5 +117,5 @@ async def _apply_all(store: Store, held: Sequence[StoredAnswer], now: datetime) 
             _, assignment = await run_isolated(partial(apply, store, answer, assignment, now))
             known |= {answer.assignment_id: assignment} if assignment else {}
         except Refusal as refusal:
-            if refusal.code is not RefusalCode.INTERNAL:  # logged already, and the others' turn comes
+            if refusal.code is not RefusalCode.INTERNAL:  # an internal error is logged; the other answers go on
                 raise

@@ -1,4 +1,4 @@
-"""Say what the API has of checks: flags and their thresholds."""
+"""Register checks: flags and their thresholds."""
 
 from api.checks import flags, thresholds
 from api.checks.jobs import JOBS

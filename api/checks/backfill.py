@@ -1,7 +1,6 @@
-"""The backlog: what was stored before likeness was taken and checks were made is hashed and becomes due for its check.
+"""Hash old media and queue old observations for their check, if they were stored before checks existed.
 
-The records themselves say what is left: any number of workers may go through it, be killed, and go on.
-Checking is left to `checks.py`; decoding, to the child of `storage/formats/sandbox.py`.
+The records themselves show what is left, so any number of workers may run it and be killed at any time.
 """
 
 import tempfile
@@ -23,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class CheckBackfill:
-    """`folder` holds the one thumbnail in work; `now` is the clock."""
+    """`folder` holds the thumbnail being hashed; `now` is the clock."""
 
     store: Store
     decoder: Decoder
@@ -31,9 +30,9 @@ class CheckBackfill:
     now: Callable[[], datetime]
 
     async def sweep(self) -> int:
-        """Go once through all that is left; how many observations and media are due for a check by it.
+        """Process all that is left. Return how many observations and media became due for a check.
 
-        Raises `StoreError` or `DecoderUnavailable` where a part of the service is down.
+        Raise `StoreError` or `DecoderUnavailableError` if a part of the service is down.
         """
         count = 0
         while batch := await self.store.checks.ask_for_unasked(self.now(), BATCH):
@@ -46,7 +45,7 @@ class CheckBackfill:
         return count
 
     async def _take(self, media: Media) -> bool:
-        """From the small thumbnail, which is upright and has what likeness is taken of; the original is left alone."""
+        """Hash the small thumbnail, which is upright and large enough. The original is not read."""
         small = next((each for each in media.thumbnails if each.rendition is Rendition.SMALL), None)
         try:
             if small is not None and media.facts and (media.facts.content_type or "").startswith(("image/", "video/")):
@@ -55,7 +54,7 @@ class CheckBackfill:
                     if await self.store.objects.download(small.key, path):
                         await self.store.likenesses.keep(media.id, (await self.decoder.examine(path)).likeness)
         except Refusal:
-            # One that the store can't give now may not stand in the way of the others; the next sweep finds it again.
+            # A medium that the store can't give now must not block the others. The next sweep finds it again.
             log.warning("work failed", work="backlog", media=media.id)
             return False
         return await self.store.media.hashed(media, self.now())

@@ -1,4 +1,4 @@
-"""Flags: read by supervisors and officers, reviewed by officers; never shown to the author of what is flagged (疑点标记)."""
+"""Offer the operations on flags (疑点标记). The author of a flagged observation never sees its flags."""
 
 from typing import Annotated
 
@@ -22,32 +22,34 @@ from storage.mongodb.client import Document
 from storage.mongodb.filters import all_of
 
 
-@strawberry.input(description="Which flags; all that is given must hold.")
+@strawberry.input(description="Filter of flags. All given conditions must match.")
 class FlagFilter:
     states: list[FlagState] | None = strawberry.field(description="In any of these states.", default=None)
-    codes: list[FlagCode] | None = strawberry.field(description="Any of these.", default=None)
-    verdicts: list[FlagVerdict] | None = strawberry.field(description="Any of these.", default=None)
+    codes: list[FlagCode] | None = strawberry.field(description="With any of these codes.", default=None)
+    verdicts: list[FlagVerdict] | None = strawberry.field(description="With any of these verdicts.", default=None)
     observation_id: strawberry.ID | None = strawberry.field(description="Of this observation.", default=None)
 
 
-@strawberry.input(description="What a flag came to (核查结论).")
+@strawberry.input(description="A review of a flag (核查结论).")
 class ReviewFlagInput:
-    id: strawberry.ID = strawberry.field(description="Made by the caller: evt_ and a UUIDv7. The key of every replay.")
+    id: strawberry.ID = strawberry.field(
+        description="Created by the caller: evt_ and a UUIDv7. Send the same id with every retry."
+    )
     flag_id: strawberry.ID = strawberry.field(description="The flag.")
-    verdict: FlagVerdict = strawberry.field(description="What it came to.")
-    note: str = strawberry.field(description="Why, 1 to 2,000 characters.")
+    verdict: FlagVerdict = strawberry.field(description="The verdict.")
+    note: str = strawberry.field(description="Reason, 1 to 2,000 characters.")
     instead_of: strawberry.ID | None = strawberry.field(
-        description="The review that stands, which this one is to replace; none for a flag that is OPEN.", default=None
+        description="Id of the current review that this one replaces. Leave it out if the flag is OPEN.", default=None
     )
 
 
-@strawberry.type(description="The flag as it is now.")
+@strawberry.type(description="The flag now.")
 class FlagPayload:
     flag: Flag = strawberry.field(description="The flag.")
 
 
 FlagResult = Annotated[
-    FlagPayload | Refused, strawberry.union("FlagResult", description="The flag as it is now, or why not.")
+    FlagPayload | Refused, strawberry.union("FlagResult", description="The flag now, or the reason for the refusal.")
 ]
 
 
@@ -63,7 +65,7 @@ def _filter_of(wanted: FlagFilter) -> Document:
 
 @strawberry.type
 class FlagQueries:
-    @query(description="Flags of observations of the offices in one's scope, latest first (疑点标记).")
+    @query(description="Flags of observations of the offices in scope, newest first (疑点标记).")
     async def flags(
         self, info: Info, filter: FlagFilter | None = None, first: int = DEFAULT_PAGE, after: str | None = None
     ) -> Connection[Flag]:
@@ -77,13 +79,13 @@ class FlagQueries:
 
 @strawberry.type
 class FlagMutations:
-    @mutation(description="Say what a flag came to (核查疑点); nobody reviews flags of one's own observations.")
+    @mutation(description="Review a flag (核查疑点). The author of the observation can't review it.")
     async def review_flag(self, info: Info, input: ReviewFlagInput) -> FlagResult:
         return FlagPayload(flag=await review(info.context, input))
 
 
 async def review(context: Context, input: ReviewFlagInput) -> Flag:
-    """The same review again answers the flag as it is now; of two officers at once one is told that it is reviewed."""
+    """Add a review. A repeated request returns the flag as it is now. Raise `Refusal(WRONG_STATE)` after a race."""
     validate_id(input.id, "evt", field="id")
     id, note = validate_id(input.flag_id, "flg", field="flagId"), check_note(input.note)
     flag = await _found(context, id)
@@ -102,13 +104,15 @@ async def review(context: Context, input: ReviewFlagInput) -> Flag:
         return known
     if reviewed is None:
         raise Refusal(
-            RefusalCode.WRONG_STATE, "Another review stands: read it, and name it to replace it.", field="insteadOf"
+            RefusalCode.WRONG_STATE,
+            "Another review is current. Read it, and pass its id as `insteadOf` to replace it.",
+            field="insteadOf",
         )
     return reviewed
 
 
 def _known(flag: Flag, input: ReviewFlagInput) -> Flag | None:
-    """The flag where it has this review; raises `Refusal(CONFLICT)` where the id stands for another one."""
+    """Return the flag if it has this review. Raise `Refusal(CONFLICT)` if the review has other content."""
     same = next((each for each in flag.reviews if each.id == input.id), None)
     if same and same.sent_sha256 != digest_of(input):
         raise Refusal(RefusalCode.CONFLICT, field="id")

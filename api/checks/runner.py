@@ -1,7 +1,6 @@
-"""Checks of observations: what is due is looked up, measured, and flagged; any number of workers, killed at any moment.
+"""Run the checks that are due and store the flags they raise.
 
-What is measured is in `schema/checks/rules.py`. A check that is made again raises nothing twice. Running this for
-ever is `work.py`.
+Any number of workers may run and be killed at any moment: a repeated check raises no flag twice.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -26,15 +25,15 @@ from storage.mongodb.errors import StoreError
 from storage.store import Store
 
 LEASE = timedelta(seconds=30)
-"""How long a check may take before another worker makes it too; then also what failed is tried again."""
+"""Time after which another worker repeats a check that did not end. A failed check is retried then, too."""
 _COUNTERS = frozenset({UnitLevel.DEPARTMENT, UnitLevel.SECTION, UnitLevel.WINDOW})
-"""Levels that stand in for a unit below them without a position: a county's own position is no counter."""
+"""Levels whose position stands in for a unit below without one. A county's own position is no service counter."""
 log = structlog.get_logger(__name__)
 
 
 @dataclass
 class _Checking:
-    """One observation with all that its checks need, and the flags found so far."""
+    """An observation with the data that its checks need, and the flags raised so far."""
 
     observation: Observation
     media: Sequence[Media]
@@ -45,7 +44,7 @@ class _Checking:
     flags: list[Flag] = field(default_factory=list)
 
     def limits(self, observation: Observation) -> ThresholdLimits:
-        """Those of the observation's own office when it was received."""
+        """Return the limits of the observation's office at the time of receipt."""
         return limits_of(self.thresholds, observation.office_path, observation.received_at)
 
     def note(self, observation: Observation, findings: Iterator[CheckFinding]) -> None:
@@ -62,14 +61,14 @@ class CheckRunner:
     lease: timedelta = LEASE
 
     async def do_all(self) -> int:
-        """Make every check that is due; how many there were."""
+        """Run every check that is due. Return how many there were."""
         count = 0
         while await self.do_one():
             count += 1
         return count
 
     async def do_one(self) -> bool:
-        """Make the check that is due first; False when none is. What fails is tried again after the lease."""
+        """Run the check that is due first. Return False if none is due. A failed check is retried after its lease."""
         claim = await self.store.checks.claim(self.now(), self.lease)
         if claim is None:
             return False
@@ -82,7 +81,7 @@ class CheckRunner:
 
     async def _check(self, claim: Claim) -> None:
         found = await self.store.observations.many([claim.observation_id])
-        # A medium may be ready before its observation is stored, or never be named by it: the observation is due itself.
+        # A medium may be ready before its observation is stored, or never be named by it. The observation itself is due.
         if not found or (claim.medium_id and claim.medium_id not in found[0].content.media_ids):
             return
         checking = await self._gathered(found[0])
@@ -113,7 +112,7 @@ class CheckRunner:
         )
 
     async def _upwards(self, unit_id: str) -> list[Unit]:
-        """The unit and those above it, the nearest first."""
+        """Return the unit and its ancestors, nearest first."""
         units = await self.store.units.many([unit_id])
         if not units:
             return []
@@ -147,20 +146,20 @@ class CheckRunner:
                 checking.note(seen, rules.outside_county(own, checking.ground, limits, medium.id))
 
     async def _by_device(self, checking: _Checking) -> None:
-        """Against the device's observations before and after: phones are offline, so that either may come in last."""
+        """Compare with the device's observations before and after: offline phones may send either one last."""
         seen = checking.observation
         here = _stop(seen)
         if here is None or seen.device_id is None:
             return
         for beside in await self.store.checks.stops_beside(seen):
             there = _stop(beside)
-            # One threshold for both, whoever of the two is flagged: the office is the same device's.
+            # One threshold serves whichever of the two is flagged: one device, one office.
             if there and (found := rules.speed(here, there, checking.limits(seen))):
                 later, finding = found
                 checking.note(seen if later == seen.id else beside, iter([finding]))
 
     async def _by_pictures(self, checking: _Checking, media: Sequence[Media]) -> None:
-        """Of two that look alike the observation that was received later is flagged, and points at the earlier."""
+        """Flag the later received of two observations with similar pictures, with a reference to the earlier one."""
         seen = checking.observation
         pairs = await self._alike(seen, media)
         others = {str(each.id): each for each in await self.store.observations.many(sorted({o for _, o, *_ in pairs}))}
@@ -183,7 +182,7 @@ class CheckRunner:
             checking.note(seen, rules.lookalikes(medium.id, earlier, checking.limits(seen)))
 
     async def _alike(self, seen: Observation, media: Sequence[Media]) -> list[tuple[str, str, str, int, bool]]:
-        """(medium, other observation, other medium, bits, whether it is the same file), each pair of media once."""
+        """Return (medium, other observation, other medium, bits, whether the file is the same), each pair of media once."""
         digests = sorted({each.sha256 for each in media})
         same = await self.store.checks.same_files(digests, seen.id) if digests else []
         pairs = {
@@ -206,7 +205,7 @@ class CheckRunner:
 
 
 def _counters(seen: Observation, units: Sequence[Unit], enterprises: Sequence[GeoPoint]) -> list[GeoPoint]:
-    """Where the observation should have been made; nothing where that is not known, or may be anywhere."""
+    """Return the positions where it should have been recorded. Empty if unknown, or if any place is allowed."""
     method = seen.content.method
     if method is Method.COMPLAINT or (method in rules.AT_THE_COUNTER and seen.unit_id is None):
         return []

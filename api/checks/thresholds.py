@@ -1,4 +1,4 @@
-"""Thresholds: what applies at a unit, and officers' own settings, which are appended and never changed (疑点阈值)."""
+"""Offer the operations on thresholds (疑点阈值). Settings are appended and never changed."""
 
 from datetime import datetime
 from typing import Annotated
@@ -18,43 +18,45 @@ from schema.organisation.units import Unit
 from storage.mongodb.errors import DuplicateError
 
 
-@strawberry.input(description="From which figure on a check raises a flag, or what ratings are held to (疑点阈值).")
+@strawberry.input(description="A threshold of a check, or a rule for ratings (疑点阈值).")
 class SetThresholdInput:
-    id: strawberry.ID = strawberry.field(description="Made by the caller: thr_ and a UUIDv7. The key of every replay.")
-    unit_id: strawberry.ID = strawberry.field(
-        description="The unit in whose subtree it is to hold, within one's scope."
+    id: strawberry.ID = strawberry.field(
+        description="Created by the caller: thr_ and a UUIDv7. Send the same id with every retry."
     )
-    kind: ThresholdKind = strawberry.field(description="What it is about.")
+    unit_id: strawberry.ID = strawberry.field(description="The unit in whose subtree it applies. It must be in scope.")
+    kind: ThresholdKind = strawberry.field(description="What it limits.")
     value: float | None = strawberry.field(
-        description="The figure; left out: from then on as the unit above has it.", default=None
+        description="The value. If left out, the threshold of the unit above applies.", default=None
     )
     valid_from: datetime | None = strawberry.field(
-        description="For what is received from then on; at once unless given, and never in the past.", default=None
+        description="It applies to what is received from this time on. Default: now. It must not be in the past.",
+        default=None,
     )
-    note: str | None = strawberry.field(description="Why, up to 2,000 characters.", default=None)
+    note: str | None = strawberry.field(description="Reason, up to 2,000 characters.", default=None)
 
 
 @strawberry.type(description="Thresholds of a unit (疑点阈值).")
 class Thresholds:
-    applying: list[Threshold] = strawberry.field(description="What applies to what is received at that time.")
+    applying: list[Threshold] = strawberry.field(description="Thresholds that apply to what is received at that time.")
     settings: list[Threshold] = strawberry.field(
-        description="All that were ever set for the unit and those above it, by the time from which they hold (设置记录)."
+        description="All settings of the unit and the units above, by the time from which they apply (设置记录)."
     )
 
 
-@strawberry.type(description="The threshold as set.")
+@strawberry.type(description="The new threshold.")
 class ThresholdPayload:
     threshold: Threshold = strawberry.field(description="The threshold.")
 
 
 ThresholdResult = Annotated[
-    ThresholdPayload | Refused, strawberry.union("ThresholdResult", description="The threshold as set, or why not.")
+    ThresholdPayload | Refused,
+    strawberry.union("ThresholdResult", description="The new threshold, or the reason for the refusal."),
 ]
 
 
 @strawberry.type
 class ThresholdQueries:
-    @query(description="Thresholds that apply at a unit of one's scope, now or at another time (疑点阈值).")
+    @query(description="Thresholds that apply at a unit in scope, now or at another time (疑点阈值).")
     async def thresholds(self, info: Info, unit_id: strawberry.ID, at: datetime | None = None) -> Thresholds:
         unit = await _unit_in_scope(info.context, unit_id)
         settings = await info.context.store.thresholds.above(unit.path)
@@ -64,13 +66,13 @@ class ThresholdQueries:
 
 @strawberry.type
 class ThresholdMutations:
-    @mutation(description="Set a threshold for a unit and all below it (设置疑点阈值); flags raised before stay.")
+    @mutation(description="Set a threshold for a unit and all units below (设置疑点阈值). Flags raised before stay.")
     async def set_threshold(self, info: Info, input: SetThresholdInput) -> ThresholdResult:
         return ThresholdPayload(threshold=await set_threshold(info.context, input))
 
 
 async def set_threshold(context: Context, input: SetThresholdInput) -> Threshold:
-    """The same id with the same content again changes nothing; with another content it is a conflict."""
+    """Set a threshold. A repeated request changes nothing. Raise `Refusal(CONFLICT)` if the content differs."""
     id, digest = validate_id(input.id, "thr", field="id"), digest_of(input)
     unit = await _unit_in_scope(context, input.unit_id)
     check_threshold(input.kind, input.value, input.note)
@@ -78,7 +80,7 @@ async def set_threshold(context: Context, input: SetThresholdInput) -> Threshold
         return _same(known, digest)
     valid_from = to_millis(input.valid_from) if input.valid_from else context.now
     if valid_from < context.now:
-        raise Refusal(RefusalCode.BAD_INPUT, "What was received already is not judged anew.", field="validFrom")
+        raise Refusal(RefusalCode.BAD_INPUT, "A threshold can't apply to what was already received.", field="validFrom")
     made = Threshold(
         id=input.id,
         kind=input.kind,

@@ -1,4 +1,4 @@
-"""Say what the API has of fieldwork: observations."""
+"""Register fieldwork: observations."""
 
 from api.fieldwork import observations
 from api.fieldwork.jobs import JOBS

@@ -1,4 +1,4 @@
-"""Load observations, by id and by the case that rests on them."""
+"""Load observations by id and by case."""
 
 from api.graphql.context import Context
 from api.graphql.loaders import Loader, by_id, group_by_key

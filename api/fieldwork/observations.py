@@ -1,8 +1,4 @@
-"""Observations: a batch of drafts settles draft by draft; corrections; and the lists that readers ask for.
-
-Checking one draft is `schema/fieldwork/drafts.py`; a list's visibility is `storage/access/visibility.py`; uploads
-are `uploads.py`.
-"""
+"""Offer the operations on observations (巡查记录)."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -30,30 +26,30 @@ from storage.mongodb.client import Document
 from storage.mongodb.filters import NOTHING, all_of, within
 
 
-@strawberry.input(description="Which observations; all that is given must hold.")
+@strawberry.input(description="Filter of observations. All given conditions must match.")
 class ObservationFilter:
     unit_id: strawberry.ID | None = strawberry.field(description="In the subtree of this unit.", default=None)
-    monitoring_point_id: strawberry.ID | None = strawberry.field(description="From this point.", default=None)
-    categories: list[Category] | None = strawberry.field(description="Any of these.", default=None)
-    methods: list[Method] | None = strawberry.field(description="Any of these.", default=None)
-    severities: list[Severity] | None = strawberry.field(description="Any of these.", default=None)
+    monitoring_point_id: strawberry.ID | None = strawberry.field(
+        description="From this monitoring point.", default=None
+    )
+    categories: list[Category] | None = strawberry.field(description="In any of these.", default=None)
+    methods: list[Method] | None = strawberry.field(description="In any of these.", default=None)
+    severities: list[Severity] | None = strawberry.field(description="In any of these.", default=None)
     captured_from: datetime | None = strawberry.field(
-        description="Seen at or after, by the device's own clock (`content.capturedAt`), right or wrong (设备时钟).",
+        description="Captured at or after, by the device's own clock (`content.capturedAt`), even if it was wrong (设备时钟).",
         default=None,
     )
     captured_before: datetime | None = strawberry.field(
-        description="Seen before, by the device's own clock.", default=None
+        description="Captured before, by the device's own clock.", default=None
     )
     shown_from: datetime | None = strawberry.field(
-        description="Seen at or after, by the time that is shown (`when`): what readers mean by a day (显示时间).",
+        description="Seen at or after, by the shown time (`when`). Use it to list a day (显示时间).",
         default=None,
     )
-    shown_before: datetime | None = strawberry.field(
-        description="Seen before, by the time that is shown.", default=None
-    )
-    near: NearInput | None = strawberry.field(description="Within a circle.", default=None)
-    placement: Placement | None = strawberry.field(description="Placed or not.", default=None)
-    mine: bool = strawberry.field(description="Only one's own.", default=False)
+    shown_before: datetime | None = strawberry.field(description="Seen before, by the shown time.", default=None)
+    near: NearInput | None = strawberry.field(description="Within this circle.", default=None)
+    placement: Placement | None = strawberry.field(description="With this placement.", default=None)
+    mine: bool = strawberry.field(description="Only the viewer's own.", default=False)
 
 
 async def _filter_of(info: Info, wanted: ObservationFilter) -> Document:
@@ -87,11 +83,11 @@ async def _filter_of(info: Info, wanted: ObservationFilter) -> Document:
 
 @strawberry.type
 class ObservationQueries:
-    @query(description="One observation; null when there is none that you may see.")
+    @query(description="One observation. Null if it does not exist or the viewer may not see it.")
     async def observation(self, info: Info, id: strawberry.ID) -> Observation | None:
         return await info.context.load.one(Observation, validate_id(id, "obs", field="id"))
 
-    @query(description="Observations by time of receipt, latest first.")
+    @query(description="Observations by time of receipt, newest first.")
     async def observations(
         self,
         info: Info,
@@ -109,23 +105,29 @@ class ObservationQueries:
 
 SubmitObservationsResult = Annotated[
     SubmitObservationsPayload | Refused,
-    strawberry.union("SubmitObservationsResult", description="Results, one for each draft; or the whole was refused."),
+    strawberry.union(
+        "SubmitObservationsResult", description="One result per draft, or the refusal of the whole batch."
+    ),
 ]
 ReviseObservationResult = Annotated[
     ReviseObservationPayload | Refused,
-    strawberry.union("ReviseObservationResult", description="The observation as corrected, or why not."),
+    strawberry.union(
+        "ReviseObservationResult", description="The corrected observation, or the reason for the refusal."
+    ),
 ]
 
 
 @strawberry.type
 class ObservationMutations:
     @mutation(
-        description="Hand in what a phone has gathered (提交巡查记录). Each draft settles on its own, and may be sent again."
+        description="Submit drafts from a phone's outbox (提交巡查记录). Each draft is settled independently and may be resent."
     )
     async def submit_observations(self, info: Info, input: SubmitObservationsInput) -> SubmitObservationsResult:
         return await submit(info.context, input.drafts, input.device_clock, unreadable_drafts(info))
 
-    @mutation(description="Correct an observation of one's own: a new revision; the first stays readable (更正).")
+    @mutation(
+        description="Correct one of the viewer's own observations by a new revision. Earlier ones stay readable (更正)."
+    )
     async def revise_observation(self, info: Info, input: ReviseObservationInput) -> ReviseObservationResult:
         return await revise(info.context, input)
 

@@ -1,6 +1,6 @@
-"""Placement: what phones named is looked up for a whole batch, on arrival and again once it may have become known.
+"""Look up the units and points that phones named, on arrival and again when they may have become known.
 
-Where an observation belongs is decided in `schema/fieldwork/placement.py`; what it says is never touched.
+The content of an observation is never changed.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ BATCH = 500
 
 
 async def directory_for(store: Store, contents: Sequence[ObservationContent]) -> Directory:
-    """All that these contents name, in one command for units and one for points."""
+    """Load every unit and point that `contents` name, by one command each."""
     unit_names = sorted({each.claimed_unit for each in contents if each.claimed_unit})
     point_names = sorted({each.claimed_monitoring_point for each in contents if each.claimed_monitoring_point})
     units = await store.units.named(unit_names) if unit_names else []
@@ -23,7 +23,7 @@ async def directory_for(store: Store, contents: Sequence[ObservationContent]) ->
 
 
 async def place_known(store: Store) -> int:
-    """Look once at every unplaced observation; how many were placed."""
+    """Try to place every unplaced observation. Return how many were placed."""
     placed, after = 0, ""
     while batch := await store.observations.unplaced(after, BATCH):
         after = batch[-1].id

@@ -1,4 +1,4 @@
-"""Revisions: an author's correction of an observation, appended to what stood before; media are added, never taken away."""
+"""Correct observations (更正): an author appends a revision, which may add media but never removes any."""
 
 from dataclasses import replace
 
@@ -22,23 +22,25 @@ MAX_REASON = 2_000
 MAX_REVISIONS = 50
 
 
-@strawberry.input(description="A correction of an observation of one's own (更正).")
+@strawberry.input(description="A correction of one of the viewer's own observations (更正).")
 class ReviseObservationInput:
-    id: strawberry.ID = strawberry.field(description="Made by the phone: rev_ and a UUIDv7. The key of every replay.")
-    reason: str = strawberry.field(description="Why, 1 to 2,000 characters.")
+    id: strawberry.ID = strawberry.field(
+        description="Created by the phone: rev_ and a UUIDv7. Send the same id with every retry."
+    )
+    reason: str = strawberry.field(description="Reason, 1 to 2,000 characters.")
     content: ObservationDraft = strawberry.field(
-        description="The whole observation as it should read, under its own id; `media` names those that are new."
+        description="The complete corrected observation under its own id. `media` lists new media."
     )
 
 
-@strawberry.type(description="The observation as corrected.")
+@strawberry.type(description="The corrected observation.")
 class ReviseObservationPayload:
-    observation: Observation = strawberry.field(description="With its new revision.")
-    uploads: list[UploadSlot] = strawberry.field(description="Where to put new media.")
+    observation: Observation = strawberry.field(description="The observation with its new revision.")
+    uploads: list[UploadSlot] = strawberry.field(description="Upload slots for new media.")
 
 
 async def revise(context: Context, input: ReviseObservationInput) -> ReviseObservationPayload:
-    """Append a revision; the same id with the same content again answers the same and changes nothing."""
+    """Append a revision. A repeated request changes nothing and returns the same result."""
     validate_id(input.id, "rev", field="id")
     if not 1 <= len(input.reason.strip()) <= MAX_REASON:
         raise Refusal(RefusalCode.BAD_INPUT, f"A reason has 1 to {MAX_REASON} characters.", field="reason")
@@ -47,7 +49,7 @@ async def revise(context: Context, input: ReviseObservationInput) -> ReviseObser
     media = _announced(context, input.content)
     revised = None
     while revised is None:
-        # None: another revision came in between. What it added must not be lost, so this one is made upon it.
+        # None: another revision was stored meanwhile. Try again on top of it, so that its media are not lost.
         revised = await _append(context, input, content, media)
     announced = await context.store.media.many([each.id for each in media])
     slots = await slots_for(context, await mark_duplicates_uploaded(context, announced))
@@ -71,7 +73,7 @@ def _announced(context: Context, draft: ObservationDraft) -> list[Media]:
 async def _append(
     context: Context, input: ReviseObservationInput, content: ObservationContent, media: list[Media]
 ) -> Observation | None:
-    """One attempt upon the latest revision; None when that is no longer the latest."""
+    """Try once to append to the latest revision. Return None if it is no longer the latest."""
     mine = await context.store.observations.many([input.content.id], {"author_id": context.actor.user_id})
     if not mine:
         raise Refusal(RefusalCode.NOT_FOUND, field="content.id")

@@ -1,7 +1,7 @@
-"""Submission: what one batch of drafts needs is loaded once, each draft is settled purely, and all are stored together.
+"""Submit a batch of drafts: load what it needs once, settle each draft, and store all observations together.
 
-The observation, written last, is the commit point: media that nothing names are invisible, and are expected again by
-the same draft's replay. The number of MongoDB commands does not depend on the number of drafts.
+The observation is written last and is the commit point. Media without an observation are invisible, and a retry of the
+draft expects them again. The number of MongoDB commands does not depend on the number of drafts.
 """
 
 from collections.abc import Sequence
@@ -34,23 +34,23 @@ from schema.fieldwork.observations import Observation, ObservationContent
 from schema.media.media import Media, expect, same_medium
 
 
-@strawberry.input(description="A phone's outbox, or a part of it.")
+@strawberry.input(description="Drafts from a phone's outbox.")
 class SubmitObservationsInput:
-    drafts: list[ObservationDraft] = strawberry.field(description="1 to 50; each settles on its own.")
+    drafts: list[ObservationDraft] = strawberry.field(description="1 to 50 drafts. Each is settled independently.")
     device_clock: DeviceClockInput | None = strawberry.field(
-        description="What the device's clock shows (设备时钟): by it the times of the drafts are understood.",
+        description="Time on the device's clock, to interpret the times of the drafts (设备时钟).",
         default=None,
     )
 
 
-@strawberry.type(description="How each draft settled.")
+@strawberry.type(description="Outcome of each draft.")
 class SubmitObservationsPayload:
-    results: list[DraftResult] = strawberry.field(description="In the order of the drafts.")
+    results: list[DraftResult] = strawberry.field(description="One result per draft, in the order of the drafts.")
 
 
 @dataclass
 class _DraftBatch:
-    """A draft on its way: what it says, what it expects, and how it settled (None while it is open)."""
+    """A draft of the batch with its content, its media and its result. The result is None until it is settled."""
 
     index: int
     draft: ObservationDraft
@@ -66,7 +66,7 @@ async def submit(
     device_clock: DeviceClockInput | None = None,
     unreadable: Sequence[UnreadableDraft] = (),
 ) -> SubmitObservationsPayload:
-    """Settle every draft; raises `Refusal` only for what concerns the batch as a whole."""
+    """Settle every draft. Raise `Refusal` only if the batch as a whole is invalid."""
     check_batch_size(MAX_DRAFTS, [*drafts, *unreadable], "drafts")
     author = author_of(context.actor)
     places = positions(len(drafts), unreadable)
@@ -87,11 +87,11 @@ async def submit(
 
 
 def author_of(viewer: Viewer) -> Author:
-    """Raises `Refusal(FORBIDDEN)` for a person without an office: nobody would answer for what is sent."""
+    """Return the viewer as author. Raise `Refusal(FORBIDDEN)` if they have no office to handle what they send."""
     if viewer.office_id is None or viewer.office_path is None:
         raise Refusal(
             RefusalCode.FORBIDDEN,
-            "Your account belongs to no office. Ask your administrator to set it; what the phone holds can wait.",
+            "Your account belongs to no office. Ask your administrator to set it. Your drafts stay on the phone until then.",
             next_step=NextStep.RETRY_LATER,
         )
     return Author(viewer.user_id, viewer.device_id, viewer.roles, viewer.office_id, viewer.office_path)
@@ -106,7 +106,7 @@ def _unreadable(each: UnreadableDraft) -> DraftResult:
 
 
 def positions(count: int, unreadable: Sequence[UnreadableDraft]) -> list[int]:
-    """Places in the phone's batch of the drafts that could be read."""
+    """Return the indexes of the readable drafts in the phone's batch."""
     taken = {each.index for each in unreadable}
     return [index for index in range(count + len(taken)) if index not in taken]
 
@@ -129,12 +129,12 @@ def _read(context: Context, author: Author, index: int, draft: ObservationDraft)
 
 
 async def _settle_apart(context: Context, author: Author, settling: list[_DraftBatch]) -> None:
-    """All together; where our own code fails at that, each by itself, so that one takes no other along."""
+    """Settle all drafts together. If our code fails, settle each on its own, so that one can't fail the others."""
     try:
         await _settle(context, author, settling)
     except Refusal:
         raise
-    except Exception as error:  # noqa: BLE001  masked and logged, and what is stored is found again as known
+    except Exception as error:  # noqa: BLE001  masked and logged; drafts stored before the error are found as known
         failure = internal_refusal(error)
         for each in settling:
             try:
@@ -147,7 +147,7 @@ async def _settle_apart(context: Context, author: Author, settling: list[_DraftB
 
 
 async def _settle(context: Context, author: Author, settling: list[_DraftBatch]) -> None:
-    """Known ids first, then media, then the observations; a race that another request won ends as a known id."""
+    """Settle known ids, then store media, then observations. A race that another request won ends as a known id."""
     if not settling:
         return
     await _settle_known(context, author, settling)
@@ -177,7 +177,7 @@ async def _settle(context: Context, author: Author, settling: list[_DraftBatch])
 
 
 def _first_of_each_id(settling: Sequence[_DraftBatch]) -> list[_DraftBatch]:
-    """Open drafts, one of each id: a batch may hold a draft twice, and the second then finds the first stored."""
+    """Return one open draft per id. If a batch holds a draft twice, the second finds the first one stored."""
     first: dict[str, _DraftBatch] = {}
     for each in settling:
         if each.result is None:
@@ -186,7 +186,7 @@ def _first_of_each_id(settling: Sequence[_DraftBatch]) -> list[_DraftBatch]:
 
 
 async def _settle_known(context: Context, author: Author, settling: Sequence[_DraftBatch]) -> None:
-    """Drafts whose id is stored: the same content is a duplicate with the same receipt, other content a conflict."""
+    """Settle drafts whose id is stored: a duplicate if the content is the same, otherwise a conflict."""
     found = {each.id: each for each in await context.store.observations.many([each.draft.id for each in settling])}
     duplicates, conflicts = [], []
     for each in settling:
@@ -223,9 +223,9 @@ async def _keep_aside(context: Context, conflicts: Sequence[tuple[_DraftBatch, s
 
 
 async def _expect_media(context: Context, settling: Sequence[_DraftBatch]) -> dict[str, Media]:
-    """Record the media of all open drafts; a draft whose medium's id stands for something else is a conflict.
+    """Expect the media of all open drafts. A draft is a conflict if a medium's id is taken by another medium.
 
-    Returns those that were announced before, as they are.
+    Return the media that were announced before.
     """
     announced = [media for each in settling for media in each.media]
     others, known = await expected(context, announced)
@@ -238,9 +238,9 @@ async def _expect_media(context: Context, settling: Sequence[_DraftBatch]) -> di
 
 
 async def expected(context: Context, announced: Sequence[Media]) -> tuple[list[Media], dict[str, Media]]:
-    """Record media that an observation is about to name.
+    """Expect media that an observation is about to name.
 
-    Returns those whose id stands for something else already, and, by id, those that were known for the same.
+    Return the media whose id is taken by another medium, and the known ones by id.
     """
     sweep_at = context.now + context.settings.sweep_after
     taken = (await context.store.media.expect(announced, sweep_at=sweep_at)).already_there
@@ -250,14 +250,14 @@ async def expected(context: Context, announced: Sequence[Media]) -> tuple[list[M
     others = [each for each in announced if each.id in known and not same_medium(known[each.id], each)]
     mine = sorted(taken - {each.id for each in others})
     await context.store.media.name(mine)
-    # Once more: a sweep may have forgotten one of them before it was to be named.
+    # Expect them once more: a sweep may have deleted one of them before it was named.
     await context.store.media.expect([each for each in announced if each.id in mine], sweep_at=sweep_at)
     await context.store.media.expect_again(mine, sweep_at=sweep_at)
     return others, {id: known[id] for id in mine if id in known}
 
 
 async def _observations(context: Context, author: Author, settling: Sequence[_DraftBatch]) -> dict[str, Observation]:
-    """The open drafts as observations, placed where their unit and point are known and in the author's scope."""
+    """Return the open drafts as observations, placed if their unit and point are known and in scope."""
     directory = await directory_for(context.store, [each.content for each in settling])
     scopes = context.actor.scopes
     return {

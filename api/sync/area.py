@@ -1,4 +1,4 @@
-"""Say what the API has of sync: what phones hand in and pull."""
+"""Register sync: the changes that phones pull."""
 
 from api.registration import Registration, merge
 from api.sync import changes, sync

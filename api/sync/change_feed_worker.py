@@ -1,7 +1,6 @@
-"""Change work: one worker at a time follows what is written and enters it into the sequence that phones read.
+"""Follow MongoDB's change stream and enter changes into the sequence that phones pull. One worker does so at a time.
 
-The server's log has one order, in which what was written under one majority never overtakes what was written before: a
-sequence that is made from it has no gaps that fill later. What a phone reads of it is left to `changes.py`.
+The stream has one order of majority-committed writes, so a sequence made from it has no gaps that are filled later.
 """
 
 from collections.abc import Callable, Iterable
@@ -28,9 +27,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class ChangeFeedWorker:
-    """`holder` names this process among those that might do the same; `now` is the clock.
+    """`holder` identifies this process among the workers; `now` is the clock.
 
-    Without anything to enter, how far the log was read is noted `note_every` so often.
+    `note_every` is how often the position in the stream is saved while there is nothing to enter.
     """
 
     store: Store
@@ -39,24 +38,24 @@ class ChangeFeedWorker:
     note_every: timedelta = NOTE_EVERY
 
     async def follow(self) -> None:
-        """Follow what is written until the lease is lost or the stream breaks; nothing while another worker does."""
+        """Follow the stream until the lease is lost or the stream breaks. Do nothing while another worker follows it."""
         claimed = await self._claim()
         if claimed is None:
             return
         try:
             await self._follow(claimed)
         except HistoryLostError:
-            # Whether nothing but time was lost, or the database was put back to an earlier state, can't be told apart.
-            log.warning("the log of changes does not reach back: all phones read anew")
+            # Either the log is too short, or the database was restored to an earlier state: the two can't be told apart.
+            log.warning("the change stream no longer has this position: all phones pull everything again")
             await self.store.changes.begin_anew(self.holder)
         except LeaseLostError:
-            log.info("another worker enters changes")
+            log.info("another worker has taken over the change sequence")
         finally:
             with anyio.CancelScope(shield=True):
                 await self.store.changes.release(self.holder)
 
     async def forget(self) -> None:
-        """Forget what went long ago."""
+        """Delete old tombstones."""
         while await self.store.changes.forget(self.now() - KEEP_GONE):
             pass
 
@@ -79,9 +78,9 @@ class ChangeFeedWorker:
     async def _touch(
         self, events: list[Document], before: Document | None, after: Document | None, as_of: datetime | None
     ) -> None:
-        """Enter what is seen differently after those writes, by pieces: a write to a case touches hundreds of records.
+        """Enter the records that these writes affect, in pieces: a write to a case affects hundreds of records.
 
-        Until all is entered, the log is to be gone on with from `before`: what is entered already differs no more then.
+        The saved position stays `before` until all pieces are entered. After a restart the entered ones no longer differ.
         """
         touched = await self.store.change_sources.touched(events) if events else {}
         wanted = [(kind, id) for kind, ids in touched.items() for id in ids]
@@ -100,9 +99,9 @@ class ChangeFeedWorker:
         await self.store.changes.enter(self.holder, records, token=token, as_of=as_of, until=self.now() + LEASE)
 
     async def _read_everything(self, following: Following) -> None:
-        """Enter every record there is, and that those which are there no longer are gone.
+        """Enter every record, and a tombstone for every entered record that no longer exists.
 
-        What is written meanwhile is read from the stream, which was opened before.
+        The stream was opened before, so it has whatever is written meanwhile.
         """
         token, began = following.token, self.now()
         for kind in ChangeKind:

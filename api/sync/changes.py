@@ -1,7 +1,4 @@
-"""Changes: what a phone pulls since its last cursor, in the viewer's scope as it is now (增量同步).
-
-The sequence behind it is entered by `change_work.py`; what stands under which topic is said in `schema/sync/changes.py`.
-"""
+"""Pull the changes since a phone's last cursor, in the viewer's current scope (增量同步)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,9 +19,7 @@ from storage.sync.changes import ChangeEntry, ChangeSequence
 
 @strawberry.type
 class ChangeQueries:
-    @query(
-        description="What has changed since a cursor, as far as it is the viewer's, and what is so no longer (增量同步)."
-    )
+    @query(description="Records of the viewer that changed since the cursor, and those to remove (增量同步).")
     async def changes(
         self,
         info: Info,
@@ -46,9 +41,10 @@ async def pull_or_say_why_not(
 
 
 async def pull(context: Context, since: str | None, kinds: Sequence[ChangeKind] | None, first: int) -> ChangePage:
-    """One page; raises `Refusal(CURSOR_EXPIRED | LIMIT_EXCEEDED)`.
+    """Return one page. Raise `Refusal(CURSOR_EXPIRED | LIMIT_EXCEEDED)`.
 
-    Where it ends is read first, then what comes before that, then the records: each no older than the one before.
+    The end of the sequence is read first, then the entries up to it, then the records. Each read is no older than the
+    one before.
     """
     read_onward()
     seal = context.seal("changes")
@@ -72,7 +68,7 @@ async def pull(context: Context, since: str | None, kinds: Sequence[ChangeKind] 
 
 
 def admitted_pulls(context: Context, kinds: Sequence[ChangeKind]) -> dict[ChangeKind, Pull]:
-    """Return how those of `kinds` are pulled that the viewer may read at all."""
+    """Return the pulls of those `kinds` that the viewer may read."""
     pulls = {
         record.pull.kind: record.pull
         for record in context.services.registry.kinds.values()
@@ -82,7 +78,7 @@ def admitted_pulls(context: Context, kinds: Sequence[ChangeKind]) -> dict[Change
 
 
 def _opened(seal: CursorSeal, since: str | None, sequence: ChangeSequence) -> Progress:
-    """What the cursor says; raises `Refusal(CURSOR_EXPIRED)` for one that this sequence can't go on from."""
+    """Open a cursor. Raise `Refusal(CURSOR_EXPIRED)` if this sequence can't continue from it."""
     if since is None:
         return Progress(sequence.epoch)
     try:
@@ -99,7 +95,7 @@ def _opened(seal: CursorSeal, since: str | None, sequence: ChangeSequence) -> Pr
 async def _changes(
     context: Context, entries: Sequence[ChangeEntry], admitted: Mapping[ChangeKind, Pull]
 ) -> list[Change]:
-    """Each record as the viewer finds it now; what the viewer does not find is to be dropped."""
+    """Return each record as the viewer sees it now. A record that the viewer can't see becomes null."""
     ids: dict[ChangeKind, list[str]] = {}
     for entry in entries:
         ids.setdefault(entry.kind, []).append(entry.record_id)

@@ -1,6 +1,6 @@
-"""Syncs: one meeting of a phone with the server: its clock is compared, its numbers are counted, and it pulls (同步).
+"""Sync a phone: compare its clock, find gaps in its sequence numbers, and pull changes (同步).
 
-What it hands in are the mutations before this one, in the same document: they run in their order.
+The phone submits by the mutations before this one in the same document. They run in their order.
 """
 
 from typing import Annotated
@@ -19,15 +19,15 @@ from schema.sync.sync import SequenceGap, SyncInput, SyncPayload, first_of, gaps
 
 SyncResult = Annotated[
     SyncPayload | Refused,
-    strawberry.union("SyncResult", description="What the server says, or why the phone must do something else first."),
+    strawberry.union("SyncResult", description="The result of the sync, or the reason for the refusal."),
 ]
 
 
 @strawberry.type
 class SyncMutations:
     @mutation(
-        description="Compare clocks, tell what is missing, and pull what has changed (同步). Put it last in a document"
-        " with what is handed in: one round trip."
+        description="Compare clocks, report sequence gaps, and pull changes (同步). Put it last in a document with the"
+        " submitting mutations to use one round trip."
     )
     async def sync(self, info: Info, input: SyncInput) -> SyncResult:
         context, viewer = info.context, info.context.actor
@@ -41,12 +41,12 @@ class SyncMutations:
 
 
 async def _gaps(context: Context, last: int | None) -> list[SequenceGap]:
-    """Raises `Refusal(BAD_INPUT)` for a number that no device counts to."""
+    """Return the gaps in the device's sequence. Raise `Refusal(BAD_INPUT)` if `last` is no sequence number."""
     viewer = context.actor
     if last is None or viewer.device_id is None:
         return []
     if not 0 <= last <= MAX_SAFE_INTEGER:
-        raise Refusal(RefusalCode.BAD_INPUT, "A device counts from 1.", field="lastSequence")
+        raise Refusal(RefusalCode.BAD_INPUT, "A device's sequence numbers start at 1.", field="lastSequence")
     known = await context.store.observations.sequences(viewer.user_id, viewer.device_id, first_of(last), last)
     return gaps(known, last)
 

@@ -1,7 +1,4 @@
-"""Ratings in MongoDB: inserted once; of one point, unit and month one is the latest, by a unique index.
-
-What is seen of them by whom is left to `visibility.py`.
-"""
+"""Store ratings. A unique index allows only one latest rating per point, unit and month."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +13,7 @@ from storage.mongodb.codecs import from_document, stored_day, to_document
 from storage.mongodb.filters import all_of
 
 SORT: Sort = (("month", DESCENDING), ("_id", DESCENDING))
-"""Within a month by ids, which are chance: no place in the list tells what came when."""
+"""Within a month by id, which is random: the order must not reveal when a rating arrived."""
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     (SORT, {}),
     ((("rater_id", ASCENDING), *SORT), {}),
@@ -45,13 +42,13 @@ class Ratings:
         self._ratings = mongo.collection("ratings")
 
     async def add(self, ratings: Sequence[Rating]) -> Inserted:
-        """Store each as the first of its point, unit and month; one that isn't, or whose id is taken, is left out."""
+        """Store first ratings. Leave out a rating that is not the first of its point, unit and month, or whose id is taken."""
         return await self._ratings.insert_many([to_document(rating) for rating in ratings])
 
     async def supersede(self, rating: Rating) -> Rating:
-        """Store one as the latest of its point, unit and month, in place of what was; raise `AlreadyThere` after a race.
+        """Store the latest rating of its point, unit and month. Raise `DuplicateError` if another one was faster.
 
-        It is published no earlier than what it supersedes, so that at every hour one of them counts.
+        It is published no earlier than the rating that it supersedes, so that one of them counts at any time.
         """
 
         async def work(session: Session) -> Rating:
@@ -73,19 +70,19 @@ class Ratings:
         return await self._mongo.transact(work)
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Rating]:
-        """Those of `ids` that there are, in no order."""
+        """Return the ratings that exist, in any order."""
         found = await self._ratings.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
         return [from_document(Rating, document) for document in found]
 
     async def page(self, filter: Filter, page: Page) -> list[Rating]:
-        """By month, the latest first."""
+        """Return a page by month, newest first."""
         found = await keyset_pagination.fetch(self._ratings, filter, SORT, page, read=_read_keyset)
         return [from_document(Rating, document) for document in found]
 
     async def of_months(
         self, unit_ids: Sequence[str], months: Sequence[date], now: datetime
     ) -> dict[tuple[str, date], MonthlyRatings]:
-        """What published ratings that count at `now` come to, by unit and month; absent where there are none."""
+        """Summarise the published ratings that count at `now`, by unit and month. Absent if there are none."""
         found = await self._ratings.aggregate(
             [
                 {"$match": counting(unit_ids, months, now)},
@@ -105,7 +102,7 @@ class Ratings:
 
 
 def counting(unit_ids: Sequence[str], months: Sequence[date], now: datetime) -> Document:
-    """Published ratings of these units and months that nothing published supersedes."""
+    """Filter published ratings of these units and months that no published rating supersedes."""
     return {
         "unit_id": {"$in": list(unit_ids)},
         "month": {"$in": [stored_day(month) for month in months]},

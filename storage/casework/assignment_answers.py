@@ -1,7 +1,4 @@
-"""Answers to assignments in MongoDB: stored before anything is done with them, settled by single conditional updates.
-
-What they are done to is in `assignments.py`.
-"""
+"""Store answers to assignments, before they are applied. A conditional update settles each."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -24,11 +21,11 @@ class AssignmentAnswers:
         self._answers = mongo.collection("assignment_answers")
 
     async def add(self, answers: Sequence[StoredAnswer]) -> Inserted:
-        """Store each as held; one whose id is taken is left out and named in the answer."""
+        """Store new answers as held. Return the ids that were already taken."""
         return await self._answers.insert_many([_document(each) for each in answers])
 
     async def many(self, ids: Sequence[str]) -> list[StoredAnswer]:
-        """Those of `ids` that there are, in no order."""
+        """Return the answers that exist, in any order."""
         return await self._read({"_id": {"$in": list(ids)}}, limit=0)
 
     async def held_for(self, assignment_ids: Sequence[str]) -> list[StoredAnswer]:
@@ -38,17 +35,17 @@ class AssignmentAnswers:
         return await self._answers.count({"user_id": user_id, "state": "HELD"})
 
     async def held_after(self, id: str, most: int) -> list[StoredAnswer]:
-        """All that is held, by id from `id` on."""
+        """Return held answers after `id`, ordered by id."""
         return await self._read({"state": "HELD", "_id": {"$gt": id}}, limit=most, sort=[("_id", ASCENDING)])
 
     async def of_person(self, user_id: str, refused_since: datetime, most: int) -> list[StoredAnswer]:
-        """What is held of a person, and what was refused after it was held; the longest held first."""
+        """Return a person's held answers, and those refused after being held. Longest held first."""
         late: Filter = {"state": "REFUSED", "was_held": True, "settled_at": {"$gt": refused_since}}
         wanted: Filter = {"user_id": user_id, "$or": [{"state": "HELD"}, late]}
         return await self._read(wanted, limit=most, sort=[("received_at", ASCENDING), ("_id", ASCENDING)])
 
     async def settle(self, answer: StoredAnswer, now: datetime, refusal: Refusal | None = None) -> bool:
-        """HELD to SETTLED, or to REFUSED; False where that was done already."""
+        """Move a HELD answer to SETTLED or REFUSED. Return False if it is no longer HELD."""
         state = AnswerState.REFUSED if refusal else AnswerState.SETTLED
         fields: Document = {"state": state.value, "settled_at": now, "was_held": answer.received_at != now}
         if refusal:

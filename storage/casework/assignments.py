@@ -1,4 +1,4 @@
-"""Assignments in MongoDB: given, accepted, handed on and finished, each together with its case in one transaction."""
+"""Store assignments. Each step changes the assignment and its case in one transaction."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -32,9 +32,9 @@ class Assignments:
         self._cases = cases
 
     async def offer(self, assignment: Assignment, event: Document) -> Assignment | None:
-        """Store an offer and note it in its case; None when that is given to nobody (any more).
+        """Store an offer, with an entry in the case's history. Return None if the case can't be assigned (any more).
 
-        Raises `AlreadyThere` when the id is taken.
+        Raise `DuplicateError` if the id is taken.
         """
 
         async def work(session: Session) -> Assignment:
@@ -46,10 +46,10 @@ class Assignments:
         return await transact_or_undo(self._mongo, work)
 
     async def accept(self, id: str, now: datetime, event: Document) -> Assignment | None:
-        """OFFERED to ACCEPTED: from now on the assignee answers for the case; None when it is in another state.
+        """Move OFFERED to ACCEPTED, and make the assignee responsible for the case.
 
-        An offer that handed another assignment on ends that one; None when that has ended already: of several such
-        offers one is accepted. None also when its case is over.
+        If the offer hands another assignment on, that one ends. Return None if the offer is in another state, if the
+        other assignment has already ended (only one of several offers can be accepted), or if the case has ended.
         """
 
         async def work(session: Session) -> Assignment | None:
@@ -69,7 +69,7 @@ class Assignments:
     async def end(
         self, id: str, state: AssignmentState, now: datetime, event: Document, *, result: str | None = None
     ) -> Assignment | None:
-        """To FINISHED or WITHDRAWN; None when its state does not allow it."""
+        """Move to FINISHED or WITHDRAWN. Return None if the state does not allow it."""
 
         async def work(session: Session) -> Assignment | None:
             ended = await self._move(id, state, {"ended_at": now, "result": result}, session)
@@ -80,23 +80,23 @@ class Assignments:
         return await self._mongo.transact(work)
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Assignment]:
-        """Those of `ids` that there are, in no order."""
+        """Return the assignments that exist, in any order."""
         found = await self._assignments.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
         return [from_document(Assignment, document) for document in found]
 
     async def of_cases(self, case_ids: Sequence[str]) -> list[Assignment]:
-        """All of the cases' assignments, oldest first."""
+        """Return all assignments of the cases, oldest first."""
         found = await self._assignments.find({"case_id": {"$in": list(case_ids)}}, sort=[("offered_at", ASCENDING)])
         return [from_document(Assignment, document) for document in found]
 
     async def with_edits(self, edit_ids: Sequence[str], visible: Filter) -> dict[str, Assignment]:
-        """Those whose notes these edits were taken into, by edit."""
+        """Return the assignments that have these edits, by edit id."""
         found = await self._assignments.find(all_of({"note_edits.id": {"$in": list(edit_ids)}}, visible))
         assignments = [from_document(Assignment, document) for document in found]
         return {edit.id: each for each in assignments for edit in each.note_edits if edit.id in edit_ids}
 
     async def append_edit(self, id: str, edit: NoteEdit, visible: Filter) -> Assignment | None:
-        """Take it in, once, behind all that came before; None where it is there already, is one too many, or unseen."""
+        """Append an edit once. Return None if it is already there, if there are too many, or if it is not visible."""
         free: Filter = {
             "_id": id,
             "note_edits.id": {"$ne": edit.id},
@@ -108,20 +108,20 @@ class Assignments:
         return from_document(Assignment, changed) if changed else None
 
     async def granted_cases(self, user_id: str) -> list[str]:
-        """Cases given to the person, also when finished or handed on since; not those taken back."""
+        """Return the ids of cases assigned to the person, except by a withdrawn assignment."""
         given: Filter = {"assignee_id": user_id, "case_id": {"$ne": None}, "state": {"$ne": "WITHDRAWN"}}
         found = await self._assignments.find(given, projection={"case_id": 1})
         return sorted({document["case_id"] for document in found})
 
     async def page(self, filter: Filter, page: Page) -> list[Assignment]:
-        """By time of the offer, latest first."""
+        """Return a page by time of offer, newest first."""
         found = await keyset_pagination.fetch(self._assignments, filter, SORT, page, read=_read_keyset)
         return [from_document(Assignment, document) for document in found]
 
     async def _note(
         self, case_id: str, event: Document, session: Session, *, moves: dict[CaseState, CaseState], fields: Document
     ) -> None:
-        """Raises `UndoneError` for a case that nobody may be given: a step that began before it ended came too late."""
+        """Append to the case's history. Raise `UndoneError` if the case is not assignable: it ended meanwhile."""
         if not await self._cases.note(case_id, event, session, moves=moves, fields=fields, within=ASSIGNABLE):
             raise UndoneError
 

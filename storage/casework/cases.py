@@ -1,6 +1,6 @@
-"""Cases in MongoDB: numbered without gaps in the transaction that opens them, moved by single conditional updates.
+"""Store cases. The transaction that opens a case numbers it, without gaps; conditional updates move it.
 
-Which observations belong to a case is written in the observations; who has it, in the assignments.
+The observations name the cases that they belong to.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -40,7 +40,7 @@ class Cases:
     ) -> Case:
         """Store `numbered(sequence)` with the office's next number of the year, and link its observations, or do nothing.
 
-        Raises `AlreadyThere` when the case's id is taken; no number is lost then.
+        Raise `DuplicateError` if the case's id is taken. No number is lost then.
         """
 
         async def work(session: Session) -> Case:
@@ -55,16 +55,16 @@ class Cases:
         return await self._mongo.transact(work)
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Case]:
-        """Those of `ids` that there are, in no order."""
+        """Return the cases that exist, in any order."""
         found = await self._cases.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
         return [from_document(Case, document) for document in found]
 
     async def about(
         self, unit_ids: Sequence[str], point_ids: Sequence[str], in_scope: Filter, granted: Sequence[str], most: int
     ) -> list[Case]:
-        """Newest first: of each unit and of each point `most` that lie `in_scope`, and all that are `granted`.
+        """Return up to `most` cases `in_scope` of each unit and point, and all `granted` ones, newest first.
 
-        One command, in which every unit and point is a range of an index: a busy one never crowds out the others.
+        It is one command with an index range per unit and point, so a busy one never crowds out the others.
         """
         units, points = dict.fromkeys(unit_ids), dict.fromkeys(point_ids)
         subjects = {"$or": [{"unit_id": {"$in": [*units]}}, {"monitoring_point_id": {"$in": [*points]}}]}
@@ -77,12 +77,12 @@ class Cases:
         return sorted(found.values(), key=lambda case: (case.opened_at, case.id), reverse=True)
 
     async def page(self, filter: Filter, page: Page) -> list[Case]:
-        """By time of opening, latest first."""
+        """Return a page by time of opening, newest first."""
         found = await keyset_pagination.fetch(self._cases, filter, SORT, page, read=_read_keyset)
         return [from_document(Case, document) for document in found]
 
     async def move(self, id: str, before: Sequence[CaseState], event: CaseEvent, fields: Document) -> Case | None:
-        """Move to the event's state from one of `before`; None when in none of them, or the event is there already."""
+        """Move to the event's state. Return None if the state is not in `before`, or the event is already there."""
         changed = await self._cases.change_one(
             {"_id": id, "state": {"$in": [state.value for state in before]}, "history.id": {"$ne": event.id}},
             {"$set": {"state": event.state.value, **fields}, "$push": {"history": to_document(event)}},
@@ -99,9 +99,9 @@ class Cases:
         fields: Document,
         within: Collection[CaseState] = tuple(CaseState),
     ) -> Case | None:
-        """Append an event within a transaction; the case moves along `moves` where its state has one, else stays.
+        """Append an event within a transaction, and move the case if `moves` has its state.
 
-        `event` lacks its state: that is the case's own afterwards. None when the case is in none of the states `within`.
+        `event` has no state: it gets the case's state afterwards. Return None if the case's state is not in `within`.
         """
         branches = [{"case": {"$eq": ["$state", old.value]}, "then": new.value} for old, new in moves.items()]
         state: Any = {"$switch": {"branches": branches, "default": "$state"}} if branches else "$state"
@@ -117,9 +117,9 @@ class Cases:
         return from_document(Case, changed) if changed else None
 
     async def link(self, id: str, observation_ids: Sequence[str], event: Document, most: int) -> Case | None:
-        """Link observations and say so in the history, or do nothing; None when there would be more than `most`.
+        """Link observations and append to the history. Do nothing and return None if there would be more than `most`.
 
-        An event that the history has already changes nothing, whatever was linked or unlinked since.
+        An event that is already in the history changes nothing, even if observations were linked or unlinked since.
         """
 
         async def work(session: Session) -> Case | None:
@@ -133,7 +133,7 @@ class Cases:
         return await transact_or_undo(self._mongo, work)
 
     async def unlink(self, id: str, observation_ids: Sequence[str], event: Document) -> Case | None:
-        """Unlink observations and say so in the history, or do nothing; None when none would be left."""
+        """Unlink observations and append to the history. Do nothing and return None if no observation would be left."""
 
         async def work(session: Session) -> Case | None:
             if done := await self._with_event(id, event["id"], session):
@@ -146,7 +146,7 @@ class Cases:
         return await transact_or_undo(self._mongo, work)
 
     async def _with_event(self, id: str, event_id: str, session: Session) -> Case | None:
-        """The case as it is now, where its history has the event."""
+        """Return the case if its history has the event."""
         found = await self._cases.find_one({"_id": id, "history.id": event_id}, session=session)
         return from_document(Case, found) if found else None
 
@@ -156,7 +156,7 @@ class UndoneError(Exception):
 
 
 async def transact_or_undo(mongo: Mongo, work: Callable[[Session], Awaitable[T]]) -> T | None:
-    """What `work` answers, all of it done; None, and none of it done, where it raises `UndoneError`."""
+    """Run `work` in a transaction. If it raises `UndoneError`, undo everything and return None."""
     try:
         return await mongo.transact(work)
     except UndoneError:

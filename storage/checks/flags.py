@@ -1,4 +1,4 @@
-"""Flags in MongoDB: raised once, listed by time, reviewed by single conditional updates."""
+"""Store flags. Each is raised once, and reviewed by a conditional update."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -24,27 +24,27 @@ class Flags:
         self._flags = mongo.collection("flags")
 
     async def raise_all(self, flags: Sequence[Flag]) -> None:
-        """Store those that are new; one that was raised before stays as it is, its reviews with it."""
+        """Store new flags. A flag that was raised before stays unchanged, with its reviews."""
         await self._flags.insert_many([to_document(flag) for flag in flags])
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Flag]:
-        """Those of `ids` that there are, in no order."""
+        """Return the flags that exist, in any order."""
         found = await self._flags.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
         return [from_document(Flag, document) for document in found]
 
     async def of_observations(self, ids: Sequence[str], visible: Filter) -> list[Flag]:
-        """All of the observations' flags, the first first."""
+        """Return all flags of the observations, oldest first."""
         wanted = all_of({"observation_id": {"$in": list(ids)}}, visible)
         found = await self._flags.find(wanted, sort=[("raised_at", ASCENDING), ("_id", ASCENDING)])
         return [from_document(Flag, document) for document in found]
 
     async def page(self, filter: Filter, page: Page) -> list[Flag]:
-        """By the time when they were raised, latest first."""
+        """Return a page by the time when they were raised, newest first."""
         found = await keyset_pagination.fetch(self._flags, filter, SORT, page, read=_read_keyset)
         return [from_document(Flag, document) for document in found]
 
     async def review(self, id: str, review: FlagReview, instead_of: str | None) -> Flag | None:
-        """Append a review that stands from now on; None where the one that stands is not `instead_of` (None: there is none)."""
+        """Append a review as the current one. Return None if the current one is not `instead_of` (None: no review yet)."""
         standing: Filter = {"state": "OPEN"} if instead_of is None else {"standing": instead_of}
         changed = await self._flags.change_one(
             all_of({"_id": id, "reviews.id": {"$ne": review.id}}, standing),

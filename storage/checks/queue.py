@@ -1,7 +1,7 @@
-"""What is to be checked, in MongoDB: a time in the observation or the medium itself, claimed by one conditional update.
+"""Queue observations for their check, by a due time in the observation or medium itself.
 
-It is written with what makes the check due, so that no process can be killed between the two. What is checked is left to
-`api/checks/runner.py`.
+The due time is written together with the change that makes the check due, so a killed process can't lose it. A worker
+claims a check by one conditional update.
 """
 
 from collections.abc import Sequence
@@ -15,29 +15,29 @@ from storage.mongodb.client import ASCENDING, Document, Mongo, Sort
 from storage.mongodb.codecs import from_document
 
 DUE = "check_due_at"
-"""When the check is due, or the lease of the worker at it ends; null once done. Unknown to the records."""
+"""When the check is due, or when the lease of its worker ends; null once done. The records do not have this field."""
 ROUND = "check_round"
-"""Which request for a check it is: one that comes during a check is not ended by it."""
+"""Number of the request for a check: a request that arrives during a check is not marked as done by it."""
 
 _WAITING = {"$type": "date"}
 INDEX: tuple[Sort, dict[str, Any]] = (((DUE, ASCENDING),), {"partialFilterExpression": {DUE: _WAITING}})
-"""For observations and for media: of what is due alone, so that it stays small."""
+"""Index for observations and media. It covers only what is due, so that it stays small."""
 
 UNASKED: tuple[Sort, dict[str, Any]] = (
     ((ROUND, ASCENDING), ("_id", ASCENDING)),
     {"partialFilterExpression": {ROUND: None}},
 )
-"""For observations: of those that no check was ever asked for, and so empty most of the time."""
+"""Index for observations without any request for a check. It is empty most of the time."""
 
 
 def due(at: datetime) -> Document:
-    """Fields of a document that is stored for the first time."""
+    """Return the queue's fields for a new document."""
     return {DUE: at, ROUND: 1}
 
 
 @dataclass(frozen=True)
 class Claim:
-    """An observation to be checked; `medium_id` where it is because of one medium alone."""
+    """An observation to check. `medium_id` is set if only one of its media must be checked."""
 
     observation_id: str
     round: int
@@ -50,9 +50,9 @@ class Checks:
         self._media = mongo.collection("media")
 
     async def claim(self, now: datetime, lease: timedelta) -> Claim | None:
-        """One that is due, for this worker alone until `lease` has passed; None when nothing is due.
+        """Claim a due check for this worker until `lease` has passed. Return None if nothing is due.
 
-        A worker that dies leaves it to the next; a check made twice finds the same.
+        If the worker dies, another one claims it. A repeated check finds the same.
         """
         waiting, claiming = {DUE: {**_WAITING, "$lte": now}}, {"$set": {DUE: now + lease}}
         if seen := await self._observations.change_one(waiting, claiming, sort=[(DUE, ASCENDING)]):
@@ -62,13 +62,13 @@ class Checks:
         return None
 
     async def done(self, claim: Claim) -> None:
-        """Nothing where a further check was asked for meanwhile."""
+        """Mark the check as done, unless another check was requested meanwhile."""
         of = self._media if claim.medium_id else self._observations
         id = claim.medium_id or claim.observation_id
         await of.update_one({"_id": id, ROUND: claim.round}, {"$set": {DUE: None}})
 
     async def ask_for_unasked(self, now: datetime, most: int) -> int:
-        """Have observations checked that are older than checks are; of how many that was asked, 0 when none is left."""
+        """Request checks of observations from before checks existed. Return how many, 0 once all are requested."""
         found = await self._observations.find(
             {ROUND: None}, projection={"_id": 1}, sort=[("_id", ASCENDING)], limit=most
         )
@@ -78,7 +78,7 @@ class Checks:
         )
 
     async def same_files(self, digests: Sequence[str], observation_id: str) -> list[Media]:
-        """READY media of other observations that are byte for byte one of those."""
+        """Return READY media of other observations that have one of these digests."""
         found = await self._media.find(
             {"sha256": {"$in": list(digests)}, "state": "READY", "observation_id": {"$ne": observation_id}},
             limit=1_000,
@@ -86,7 +86,7 @@ class Checks:
         return [from_document(Media, document) for document in found]
 
     async def stops_beside(self, observation: Observation) -> list[Observation]:
-        """The device's observations with a usable position right before and right after this one, by its own clock."""
+        """Return the device's observations with a position right before and after this one, by the device's clock."""
         at = observation.content.captured_at
         beside = []
         for step, order in (("$lte", -1), ("$gte", 1)):

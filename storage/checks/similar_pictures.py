@@ -1,9 +1,11 @@
-"""Likeness in MongoDB: pictures that look nearly the same, found through indexes and never by a scan.
+"""Find similar pictures through indexes, never by a scan.
 
-Whole pictures by a coarse figure of 64 bits, and all within the radius: it falls into three bands, and two figures that
-differ in at most 8 bits differ in at most 2 of some band, so that the index of each band is asked for all its neighbours
-at that distance. Parts of pictures by the marks that they share: every picture is stored with all of its marks and asked
-for by some, in one command. What is found is then laid over the picture, and told apart by details.
+Whole pictures are found by a coarse hash of 64 bits, cut into three bands. Two hashes that differ in at most 8 bits
+differ in at most 2 bits of some band, so each band's index is asked for all values within 2 bits. This finds every
+picture within the radius.
+
+Parts of pictures are found by shared keypoints ("marks"): every picture is stored with all its keypoints, and searched
+by some of them, in one command. Each candidate is then laid over the picture and compared by the detail hash.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,28 +24,28 @@ from storage.similarity.keypoints import WHOLE, Box, Keypoint, Overlap, among, a
 from storage.similarity.perceptual_hash import CUTS
 
 RADIUS = 8
-"""Bits of 64 within which every picture is found."""
+"""Differing bits, of 64, within which every picture is found."""
 BANDS = {"low": (0, 22), "middle": (22, 21), "high": (43, 21)}
-"""First bit and width of each band: three of some 21 bits, because 2^21 is near the number of figures of a large office."""
+"""First bit and width of each band. About 21 bits, because 2^21 is near the number of pictures of a large office."""
 _WITHIN_BAND = RADIUS // len(BANDS)
 _MAX_KEYS = 10_000
-"""Of one band and hash: figures that so many share, as those of one form photographed again and again, tell nothing."""
+"""Entries per band and hash. A hash that more pictures share is of no use, such as that of one form photographed often."""
 _SURE = 12
-"""Bits of 256 below which nothing is gained by moving one picture over the other."""
+"""Differing bits, of 256, below which aligning the two pictures gains nothing."""
 _MAX_ALIGNED = 16
-"""Of each way to find them the nearest that are not sure: each costs up to 30 ms of processor time."""
+"""Uncertain candidates to align, per way of finding them. Each costs up to 30 ms of processor time."""
 _MAX_ON_ONE_KEYPOINT = 4
-"""Of those that share a single mark: most of them share nothing else."""
+"""Candidates that share a single keypoint: most of them share nothing else."""
 _MAX_SHARING = 2_000
-"""Pictures that may share a key before each mark is asked for alone, and those that so many share are passed over."""
+"""Candidates above which each keypoint is searched on its own, and keypoints that too many pictures share are skipped."""
 _MAX_PER_KEYPOINT = 100
 _MIN_SHARED = 0.2
-"""Share of its own sides' product that a picture has in common with another, ..."""
+"""Share of its area that each picture must have in common with the other, ..."""
 _MAX_SHARED = 0.5
-"""... and one of the two at least: that both show the same sign on a wall makes them no copies."""
+"""... and share that at least one of the two must have: two pictures of the same sign on a wall are not copies."""
 
 _ALL_BUT_WHOLE = 0.8
-"""Where so much of both is shared, marks are not exact enough to say which one was cut."""
+"""Shared area of both above which keypoints are too inexact to tell which picture was cropped."""
 
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     (((band, ASCENDING), ("coarse", ASCENDING), ("_id", ASCENDING)), {}) for band in BANDS
@@ -53,7 +55,7 @@ MARK_INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("keys", ASCENDING),), {})]
 
 @dataclass(frozen=True)
 class Alike:
-    """A medium that looks like another: in how many of 256 bits they differ."""
+    """A similar medium and the number of differing bits, of 256."""
 
     media_id: str
     bits: int
@@ -65,16 +67,16 @@ class Likenesses:
         self._marks = mongo.collection("likeness_marks")
 
     async def keep(self, media_id: str, made: Sequence[Likeness]) -> None:
-        """Make a picture findable; what is kept already stays."""
+        """Store a picture's likeness. An existing one stays unchanged."""
         await self._marks.insert_many([mark_entry(media_id, each.marks) for each in made if each.marks])
         await self._likenesses.insert_many([entry(media_id, each) for each in made])
 
     async def forget(self, media_id: str) -> None:
-        """Make a picture that is gone findable no more."""
+        """Delete the likeness of a deleted picture."""
         await self._likenesses.delete_many({"_id": {"$in": [f"{media_id}:{cut}" for cut in range(CUTS)]}})
 
     async def of(self, media_ids: Sequence[str]) -> dict[str, list[Likeness]]:
-        """What each is compared by; without those that have nothing."""
+        """Return the likeness of each medium that has one."""
         ids = [f"{media_id}:{cut}" for media_id in media_ids for cut in range(CUTS)]
         marks = {each["_id"]: each["marks"] for each in await self._marks.find({"_id": {"$in": list(media_ids)}})}
         found: dict[str, list[Likeness]] = {}
@@ -85,7 +87,7 @@ class Likenesses:
         return found
 
     async def near(self, media_id: str, wanted: Sequence[Likeness], most_bits: int) -> list[Alike]:
-        """Other media that are within `most_bits` of 256 of one of `wanted`, as a whole or in what they share."""
+        """Return other media within `most_bits` of one of `wanted`, compared as a whole or in their shared part."""
         bits_of: dict[str, int] = {}
         overlaps: dict[str, Overlap] = {}
 
@@ -113,7 +115,7 @@ class Likenesses:
         return sorted(near, key=lambda alike: (alike.bits, alike.media_id))
 
     async def _near_wholes(self, media_id: str, wanted: Sequence[Likeness]) -> dict[str, int]:
-        """Bits in which the details of those differ whose coarse figure is within the radius."""
+        """Return the detail hash distance of the media whose coarse hash is within the radius."""
         pairs = await self._candidates(media_id, wanted)
         details = await self._fields([id for id, _ in pairs], "detail")
         bits_of: dict[str, int] = {}
@@ -124,7 +126,7 @@ class Likenesses:
         return bits_of
 
     async def _sharing(self, media_id: str, wanted: Sequence[Likeness]) -> list[tuple[str, Overlap]]:
-        """Others with marks of the wanted picture, and what the two share; those on which most marks agree."""
+        """Return media that share keypoints, and the shared area. Those with the most matching keypoints come first."""
         body = next((each.marks for each in wanted if each.marks), b"")
         if not body:
             return []
@@ -158,12 +160,12 @@ class Likenesses:
         return list(telling.values())
 
     async def _candidates(self, media_id: str, wanted: Sequence[Likeness]) -> list[tuple[str, Likeness]]:
-        """Entries of other media within the radius, each with the cut of the wanted picture that it is near to."""
+        """Return entries of other media within the radius, each with the wanted likeness that it is near."""
         found: dict[str, int] = {}
 
         async def ask(band: str) -> None:
             values = sorted({near for each in wanted for near in neighbours(each.coarse, band)})
-            # Answered from the index alone; one document an entry.
+            # The index alone answers this query.
             shown = {"coarse": 1, "_id": 1, band: 1}
             for key in await self._likenesses.find(
                 {band: {"$in": values}}, projection=shown, limit=_MAX_KEYS * len(wanted)
@@ -198,7 +200,10 @@ def _area(box: Box) -> float:
 
 
 def _laid_over(own: bytes, other: bytes, overlap: Overlap) -> int:
-    """Bits apart at the best fit of the one of which more is shared over the other; of either where that can't be told."""
+    """Return the differing bits at the best fit, laying the less shared picture's part over the other.
+
+    Try both ways if the shared areas are too close to tell which picture was cropped.
+    """
     mine, theirs = _area(overlap.mine), _area(overlap.theirs)
     is_close = min(mine, theirs) >= _ALL_BUT_WHOLE
     tries = []
@@ -210,14 +215,14 @@ def _laid_over(own: bytes, other: bytes, overlap: Overlap) -> int:
 
 
 def entry(media_id: str, made: Likeness) -> Document:
-    """As it is stored: one document a cut, with the three bands of its coarse figure."""
+    """Return the document of one cut, with the three bands of its coarse hash."""
     bands = {band: band_of(made.coarse, band) for band in BANDS}
     grey = {"grey": made.grey} if made.grey else {}
     return {"_id": f"{media_id}:{made.cut}", "coarse": made.coarse, "detail": made.detail, **bands, **grey}
 
 
 def mark_entry(media_id: str, marks: bytes) -> Document:
-    """As it is stored: one document a picture, found by the keys of its marks."""
+    """Return the keypoint document of a picture, which is found by the keys of its keypoints."""
     return {"_id": media_id, "keys": sorted({each.key for each in unpacked(marks).marks}), "marks": marks}
 
 
@@ -227,7 +232,7 @@ def band_of(coarse: int, band: str) -> int:
 
 
 def neighbours(coarse: int, band: str) -> Iterator[int]:
-    """All values of that band within two bits of the figure's own: 254 or 232 of them."""
+    """Yield all values of the band within two bits of the hash's own value: 254 or 232 of them."""
     value = band_of(coarse, band)
     return (value ^ flipped for flipped in _FLIPPED[band])
 

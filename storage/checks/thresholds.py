@@ -1,4 +1,4 @@
-"""Thresholds in MongoDB: appended and never changed; what applies is decided in `schema/checks/thresholds.py`."""
+"""Store thresholds. They are appended and never changed."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,11 +15,11 @@ class Thresholds:
         self._thresholds = mongo.collection("thresholds")
 
     async def begin(self) -> None:
-        """Store what a new installation begins with; what is stored already stays."""
+        """Store the defaults of a new installation. Existing ones stay unchanged."""
         await self._thresholds.insert_many([to_document(each) for each in DEFAULTS])
 
     async def set(self, threshold: Threshold) -> None:
-        """Raise `AlreadyThere` where the id is taken."""
+        """Store a threshold. Raise `DuplicateError` if the id is taken."""
         await self._thresholds.insert_one(to_document(threshold))
 
     async def one(self, id: str) -> Threshold | None:
@@ -27,7 +27,7 @@ class Thresholds:
         return from_document(Threshold, found) if found else None
 
     async def above(self, *paths: str) -> list[Threshold]:
-        """All that were ever set for the units at `paths` and those above them, by the time from which they hold."""
+        """Return all settings of the units at `paths` and the units above, by the time from which they apply."""
         wanted: Sequence[str] = sorted({above for path in paths for above in paths_above(path)})
         found = await self._thresholds.find(
             {"path": {"$in": wanted}}, sort=[("valid_from", ASCENDING), ("set_at", ASCENDING), ("_id", ASCENDING)]

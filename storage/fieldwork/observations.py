@@ -1,6 +1,6 @@
-"""Observations in MongoDB: inserted once, revised by appending, linked to cases, and listed by place, time and kind.
+"""Store observations. Revisions are appended.
 
-Their media are in `media.py`; a case's observations are those that name the case, so that a link is one write.
+An observation names its cases, so that a link is one write.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from storage.mongodb.filters import all_of
 
 SORT: Sort = (("received_at", DESCENDING), ("_id", DESCENDING))
 SHOWN = "shown_at"
-"""When it was seen by the time that is shown, for filters; unknown to the record, which says it anew each time."""
+"""The shown time, stored for filters. The record does not have this field: it computes the time on each read."""
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     (SORT, {}),
     ((("author_id", ASCENDING), *SORT), {}),
@@ -45,41 +45,41 @@ class Observations:
         self._set_aside = mongo.collection("set_aside")
 
     async def add(self, observations: Sequence[Observation]) -> Inserted:
-        """Store each; one whose id is taken is left out and named in the answer."""
+        """Store new observations. Return the ids that were already taken."""
         return await self._observations.insert_many([_document(observation) for observation in observations])
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Observation]:
-        """Those of `ids` that there are, in no order."""
+        """Return the observations that exist, in any order."""
         return await self._read(all_of({"_id": {"$in": list(ids)}}, visible or {}))
 
     async def names(self, id: str, media_id: str) -> bool:
-        """Whether the observation is stored, and names the medium: a revision keeps all that the one before it names."""
+        """Return whether the observation exists and has the medium. A revision keeps the media of the one before."""
         found = await self._observations.find_one({"_id": id, "content.media_ids": media_id}, projection={"_id": 1})
         return found is not None
 
     async def sequences(self, author_id: str, device_id: str, first: int, last: int) -> set[int]:
-        """Running numbers from `first` to `last` under which one person's device has handed something in."""
+        """Return the sequence numbers from `first` to `last` that one person's device has used."""
         sequence = "revisions.content.device_sequence"
         wanted: Filter = {"author_id": author_id, "device_id": device_id, sequence: {"$gte": first, "$lte": last}}
         found = await self._observations.find(wanted, projection={sequence: 1})
         return {revision["content"]["device_sequence"] for each in found for revision in each["revisions"]}
 
     async def of_cases(self, case_ids: Sequence[str], most: int) -> list[Observation]:
-        """Those linked to any of the cases, oldest first."""
+        """Return observations linked to any of the cases, oldest first."""
         found = await self._observations.find(
             {"case_ids": {"$in": list(case_ids)}}, sort=[("received_at", ASCENDING)], limit=most
         )
         return [from_document(Observation, document) for document in found]
 
     async def page(self, filter: Filter, page: Page) -> list[Observation]:
-        """By time of receipt, latest first: what arrives meanwhile never shifts a page."""
+        """Return a page by time of receipt, newest first. New observations never shift a page."""
         found = await keyset_pagination.fetch(self._observations, filter, SORT, page, read=_read_keyset)
         return [from_document(Observation, document) for document in found]
 
     async def revise(self, known: Observation, revision: ObservationRevision, placed: Document) -> Observation | None:
-        """Append a revision to the one before it; None when that is not the latest, or the revision is there already.
+        """Append a revision. Return None if the previous one is not the latest, or the revision is already there.
 
-        `placed` says where the observation belongs by what it says now.
+        `placed` is the placement by the new content.
         """
         document = to_document(revision)
         changed = await self._observations.change_one(
@@ -100,7 +100,7 @@ class Observations:
         return from_document(Observation, changed) if changed else None
 
     async def link(self, ids: Sequence[str], case_id: str, session: Session) -> int:
-        """Name the case in each that does not yet; how many that were."""
+        """Link observations that are not linked yet. Return how many."""
         return await self._observations.update_many(
             {"_id": {"$in": list(ids)}, "case_ids": {"$ne": case_id}}, {"$push": {"case_ids": case_id}}, session=session
         )
@@ -115,19 +115,19 @@ class Observations:
         return len(found)
 
     async def unplaced(self, after_id: str, most: int) -> list[Observation]:
-        """Those whose unit or point is unknown, by id from `after_id` on."""
+        """Return observations whose unit or point is unknown, by id after `after_id`."""
         wanted: Filter = {"placement": "UNPLACED", "_id": {"$gt": after_id}}
         found = await self._observations.find(wanted, sort=[("_id", ASCENDING)], limit=most)
         return [from_document(Observation, document) for document in found]
 
     async def place(self, id: str, revision: int, placed: Document) -> bool:
-        """Set where an unplaced observation belongs by what it says in that revision, as long as it is the latest."""
+        """Set the placement of an unplaced observation, if `revision` is still its latest."""
         wanted: Filter = {"_id": id, "placement": "UNPLACED", "revision": revision}
         update = {"$set": placed, "$currentDate": {queue.DUE: True}, "$inc": {queue.ROUND: 1}}
         return await self._observations.update_one(wanted, update)
 
     async def backfill_shown_times(self) -> None:
-        """Write the shown time into those that were stored before it was filtered by."""
+        """Write the shown time into observations that were stored before it was filtered by."""
         while batch := await self._observations.find({SHOWN: None}, limit=500):
             for document in batch:
                 known = from_document(Observation, document)
@@ -135,10 +135,10 @@ class Observations:
                 await self._observations.update_one(wanted, {"$set": {SHOWN: known.shown(known.content).at}})
 
     async def set_aside(self, newcomers: Sequence[tuple[str, str, Any]], by: str, now: datetime, most: int) -> set[str]:
-        """Keep what came under a taken id, as (id, digest, what was sent); the same newcomer is kept once.
+        """Store items that arrived under a taken id, as (id, digest, content). The same item is stored once.
 
-        Returns the digests of those that are kept; of one person at most some `most` within a day are, so that nobody
-        fills the store with what nobody asked for.
+        Return the digests of the stored ones. About `most` items per person and day are stored, so that nobody can fill
+        the store with unwanted data.
         """
         if not newcomers:
             return set()
@@ -166,7 +166,7 @@ def keyset_of(observation: Observation) -> tuple[str, str]:
 
 
 def near(latitude: float, longitude: float, radius_metres: float) -> Filter:
-    """Observations within a circle on the ground."""
+    """Filter observations within a circle on the ground."""
     return {"location": {"$geoWithin": {"$centerSphere": [[longitude, latitude], radius_metres / EARTH_RADIUS_METRES]}}}
 
 
@@ -181,7 +181,7 @@ def _document(observation: Observation) -> Document:
 
 
 def _location(content: Document) -> Document:
-    """GeoJSON of a position that can be used, for the index."""
+    """Return GeoJSON of a usable position, for the index."""
     position = content["position"]
     if position is None or position["latitude"] is None:
         return {"location": None}

@@ -1,7 +1,4 @@
-"""Change sources: from what the database says has been written, to the records that phones see differently now.
-
-Entering them is left to `changes.py`; what a topic is, to `schema/sync/changes.py`.
-"""
+"""Find the records that phones see differently after the writes in MongoDB's change stream."""
 
 import hashlib
 import json
@@ -33,7 +30,7 @@ KINDS = {name: kind for kind, name in COLLECTIONS.items()}
 _WRITTEN = {"operationType": {"$in": ["insert", "update", "replace", "delete"]}}
 _OF_MEDIA: Document = {
     "ns.coll": "media",
-    # Leases and attempts of workers are no matter of phones.
+    # Phones don't see leases and attempts of workers.
     "$or": [{"operationType": "insert"}, {"updateDescription.updatedFields.state": {"$exists": True}}],
 }
 PIPELINE: list[Document] = [
@@ -50,9 +47,9 @@ class ChangeSources:
         self._media = mongo.collection("media")
 
     async def touched(self, events: Iterable[Document]) -> Ids:
-        """Every record that may be seen differently after those writes.
+        """Return the ids of all records that may look different after these writes.
 
-        An assignment decides who sees its case; a case and the media of an observation show in the observation.
+        An assignment decides who sees its case. A case, and the media of an observation, show in the observation.
         """
         written: dict[str, set[str]] = defaultdict(set)
         for event in events:
@@ -66,11 +63,11 @@ class ChangeSources:
         return ids
 
     async def look(self, ids: Ids) -> list[Seen]:
-        """Those records as they are now."""
+        """Return the current state of the records."""
         return [seen for kind, wanted in ids.items() if wanted for seen in await self._look(kind, wanted)]
 
     async def ids(self, kind: ChangeKind, after: str, most: int) -> list[str]:
-        """Of all records of a kind, from `after` on."""
+        """Return ids of a kind's records after `after`."""
         found = await self._collections[kind].find(
             {"_id": {"$gt": after}}, sort=[("_id", ASCENDING)], limit=most, projection={"_id": 1}
         )
@@ -117,7 +114,7 @@ class ChangeSources:
         ]
 
     async def _given(self, case_ids: Sequence[str]) -> Mapping[str, set[str]]:
-        """To whom each case is or was given, as `storage/casework/assignments.py` says who may follow it."""
+        """Return the people who may follow each case: all its assignees, except by a withdrawn assignment."""
         wanted = {"case_id": {"$in": list(case_ids)}, "state": {"$ne": "WITHDRAWN"}}
         people: dict[str, set[str]] = defaultdict(set)
         for each in await self._collections[ChangeKind.ASSIGNMENT].find(wanted):

@@ -1,8 +1,7 @@
-"""Changes in MongoDB: an entry for each record and topic, numbered in one sequence by whoever holds the lease.
+"""Store the sequence of changes: one entry per record and topic, numbered by the worker that holds the lease.
 
-A record that changes again takes its entries along to the end of the sequence, so that a reader who has come to a number
-has missed nothing before it, and what changed a hundred times is read once. Which records there are and what they say is
-left to `change_sources.py`.
+When a record changes again, its entries move to the end of the sequence. So a reader who has reached a number has missed
+nothing before it, and reads a record once however often it changed.
 """
 
 import secrets
@@ -28,9 +27,9 @@ FREE = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Seen:
-    """A record as it is now: under which topics it stands, and a digest of all that its readers are shown of it.
+    """The state of a record: its topics, and a digest of everything that its readers see of it.
 
-    One that is there no longer stands under no topic.
+    A deleted record has no topic.
     """
 
     kind: ChangeKind
@@ -41,7 +40,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class ChangeEntry:
-    """That there is something to look at under a topic."""
+    """An entry of the sequence: a record that may have changed under a topic."""
 
     kind: ChangeKind
     record_id: str
@@ -50,9 +49,9 @@ class ChangeEntry:
 
 @dataclass(frozen=True)
 class ChangeSequence:
-    """Where the one sequence stands: its name, its last number, and up to when all that was written is in it.
+    """State of the sequence: its name, its last number, and the time up to which it has everything written.
 
-    Below `horizon` it has forgotten what went.
+    Tombstones below `horizon` are deleted.
     """
 
     epoch: str
@@ -63,7 +62,7 @@ class ChangeSequence:
 
 
 class LeaseLostError(Exception):
-    """Another process writes the sequence by now; nothing was written."""
+    """Another process has the lease; nothing was written."""
 
 
 class Changes:
@@ -74,12 +73,12 @@ class Changes:
         self._state = mongo.collection("change_state")
 
     async def sequence(self) -> ChangeSequence | None:
-        """None before the first worker has begun it."""
+        """Return the state of the sequence. None before the first worker has started it."""
         found = await self._state.find_one({"_id": STATE})
         return _sequence(found) if found else None
 
     async def claim(self, holder: str, now: datetime, until: datetime) -> ChangeSequence | None:
-        """Take the lease, or keep it; None while another has it."""
+        """Take or renew the lease. Return None while another worker has it."""
         wanted: Filter = {"_id": STATE, "$or": [{"holder": holder}, {"until": {"$lte": now}}]}
         beginning = {"epoch": secrets.token_urlsafe(9), "last": 0, "horizon": 0, "as_of": None, "token": None}
         update: Document = {"$set": {"holder": holder, "until": until}, "$setOnInsert": beginning}
@@ -90,11 +89,11 @@ class Changes:
         return _sequence(claimed) if claimed else None
 
     async def release(self, holder: str) -> None:
-        """Let another worker go on at once."""
+        """Give up the lease, so that another worker can go on at once."""
         await self._state.update_one({"_id": STATE, "holder": holder}, {"$set": {"holder": None, "until": FREE}})
 
     async def begin_anew(self, holder: str) -> None:
-        """Name the sequence anew: what phones have read of it counts no longer. Raises `LeaseLostError`."""
+        """Rename the sequence, so that cursors of phones expire. Raise `LeaseLostError`."""
         anew = {"epoch": secrets.token_urlsafe(9), "token": None}
         if not await self._state.update_one({"_id": STATE, "holder": holder}, {"$set": anew}):
             raise LeaseLostError
@@ -102,9 +101,10 @@ class Changes:
     async def enter(
         self, holder: str, records: Iterable[Seen], *, token: Document | None, as_of: datetime | None, until: datetime
     ) -> int:
-        """Enter those of `records` that differ from what was entered last, and note how far the server's log was read.
+        """Enter the records that differ from their last entry, and save the position in the change stream.
 
-        All in one transaction, which also keeps the lease until `until`; returns how many differed. Raises `LeaseLostError`.
+        It is one transaction, which also renews the lease until `until`. Return how many records differed. Raise
+        `LeaseLostError`.
         """
         seen = {record.id: record for record in records}
 
@@ -114,7 +114,7 @@ class Changes:
             fresh = [record for record in seen.values() if _differs(record, heads.get(record.id))]
             noted: Document = {"$set": {"token": token, "until": until}, "$inc": {"last": len(fresh)}}
             if as_of:
-                noted["$max"] = {"as_of": as_of}  # by one clock or another's: it was true of the later, too
+                noted["$max"] = {"as_of": as_of}  # clocks of workers differ; a later time that was once true stays true
             state = await self._state.change_one({"_id": STATE, "holder": holder}, noted, session=session)
             if state is None:
                 raise LeaseLostError
@@ -131,10 +131,10 @@ class Changes:
         return await self._mongo.transact(work)
 
     async def read(self, progress: Progress, topics: Sequence[str], last: int, most: int) -> list[ChangeEntry]:
-        """The next `most` entries of the topics, and of those that are being left, by number up to `last`.
+        """Return the next `most` entries of the topics, and of the topics being left, by number up to `last`.
 
-        Up to where the sequence is known to have come, entries only leave: what is entered while this reads, which may
-        be seen under one topic and not yet under another, all comes behind.
+        Up to `last`, entries can only move away. A concurrent write, which this may see under one topic and not yet under
+        another, enters only numbers after `last`.
         """
         filter = self.unread(progress, topics, last)
         if filter is NOTHING:
@@ -144,23 +144,23 @@ class Changes:
 
     @staticmethod
     def unread(progress: Progress, topics: Sequence[str], last: int) -> Filter:
-        """One range of the index for each topic, merged in the order of their numbers."""
+        """Return the filter of unread entries: one index range per topic, merged in the order of numbers."""
         there = [_between(topic, progress.read[topic], last, fresh=True) for topic in topics]
         gone = [_between(topic, number, last) for topic, number in progress.leaving_now.items()]
         return any_of(*there, *gone)
 
     async def heads(self, kind: ChangeKind, after: str, most: int) -> list[str]:
-        """Ids of what was entered of a kind, from `after` on."""
+        """Return ids of the entered records of a kind, after `after`."""
         wanted: Filter = {"kind": kind.value, "_id": {"$gt": after}}
         found = await self._heads.find(wanted, sort=[("_id", ASCENDING)], limit=most, projection={"_id": 1})
         return [each["_id"] for each in found]
 
     async def forget(self, before: datetime, most: int = 10_000) -> int:
-        """Forget entries of what went before then, the longest gone first; who reads from before them begins anew."""
+        """Delete tombstones from before `before`, oldest first. A cursor from before them expires."""
         wanted: Filter = {"gone_at": {"$lt": before}}
         found = await self._entries.find(wanted, sort=[("gone_at", ASCENDING)], limit=most, projection={"number": 1})
         if found:
-            # First the horizon: a reader between the two begins anew, and misses nothing.
+            # Raise the horizon first: a reader between the two writes starts again, and misses nothing.
             horizon = max(each["number"] for each in found)
             await self._state.update_one({"_id": STATE}, {"$max": {"horizon": horizon}})
             await self._entries.delete_many({"_id": {"$in": [each["_id"] for each in found]}, **wanted})
@@ -172,7 +172,7 @@ def _sequence(state: Document) -> ChangeSequence:
 
 
 def _between(topic: str, number: int, last: int, *, fresh: bool = False) -> Document:
-    """Who has read nothing yet has nothing to drop."""
+    """Filter a topic's entries after `number`. A client that has read nothing needs no tombstones."""
     return {"topic": topic, "number": {"$gt": number, "$lte": last}} | (
         {"gone_at": None} if fresh and not number else {}
     )
@@ -187,7 +187,7 @@ def _differs(record: Seen, head: Mapping[str, Any] | None) -> bool:
 def _entries(
     record: Seen, head: Mapping[str, Any] | None, number: int, at: datetime
 ) -> Iterable[tuple[Filter, Document]]:
-    """Those of its topics, at the sequence's end; those of topics that it has left say so there, once."""
+    """Yield an entry for each of its topics, and a tombstone for each topic that it has left."""
     before = frozenset(head["topics"]) if head else frozenset()
     for topic in sorted(record.topics | before):
         entry = {
