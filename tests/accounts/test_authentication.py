@@ -15,7 +15,7 @@ from api.accounts.oidc import ProviderTokens
 from api.server.app import create_app
 from api.settings import SettingError
 from schema.core.refusals import Refusal, RefusalCode
-from tests.accounts import test_oidc
+from tests.support.identity_provider import AUDIENCE, ISSUER, NOW, Provider, provider_token
 from tests.support.phone_sessions import PASSWORD, REFRESH, SIGN_IN, Phone, with_passwords
 from tests.support.world import World, new_id
 
@@ -37,29 +37,29 @@ async def test_a_header_that_is_none_is_refused(house: World, header: str) -> No
 async def test_a_providers_token_counts_in_place_of_ours(house: World) -> None:
     officer = replace(house.people["officer"], subject="u-1")
     await house.store.users.put_all([officer])
-    provider = test_oidc.Provider()
+    provider = Provider()
     try:
         async with httpx.AsyncClient(trust_env=False) as client:
             tokens = ProviderTokens(
-                issuer=test_oidc.ISSUER,
-                audience=test_oidc.AUDIENCE,
+                issuer=ISSUER,
+                audience=AUDIENCE,
                 jwks_url=provider.url,
                 subject_claim="sub",
                 client=client,
             )
             authenticator = Authenticator(house.store.users, AccessTokens(house.keys, 600), tokens)
-            viewer = await authenticator.viewer_of(f"Bearer {test_oidc.token()}", test_oidc.NOW)
+            viewer = await authenticator.viewer_of(f"Bearer {provider_token()}", NOW)
             assert viewer == replace(house.viewer("officer"), device_id=None)
             phone = Phone(house)
             await phone.sign_in()
-            stranger = test_oidc.token(sub="u-2")
-            for token in (phone.answer["accessToken"], stranger, test_oidc.token(iss="https://other.example")):
+            stranger = provider_token(sub="u-2")
+            for token in (phone.answer["accessToken"], stranger, provider_token(iss="https://other.example")):
                 with pytest.raises(Refusal) as caught:
-                    await authenticator.viewer_of(f"Bearer {token}", test_oidc.NOW)
+                    await authenticator.viewer_of(f"Bearer {token}", NOW)
                 assert caught.value.code is RefusalCode.UNAUTHENTICATED
             await house.store.users.put_all([replace(officer, active=False)])
             with pytest.raises(Refusal) as caught:
-                await authenticator.viewer_of(f"Bearer {test_oidc.token()}", test_oidc.NOW)
+                await authenticator.viewer_of(f"Bearer {provider_token()}", NOW)
             assert caught.value.code is RefusalCode.UNAUTHENTICATED
     finally:
         provider.stop()

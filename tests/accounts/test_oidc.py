@@ -2,64 +2,20 @@
 
 import hmac
 import json
-import threading
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator, Iterator
-from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from datetime import datetime, timedelta
 from typing import Any
 
 import anyio
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from joserfc import jwt
-from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
+from joserfc.jwk import OctKey, RSAKey
 
 from api.accounts.oidc import FRESH, REFETCH_AFTER, USABLE, ProviderTokens
 from schema.core.refusals import Refusal, RefusalCode
-
-NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
-ISSUER, AUDIENCE = "https://id.example", "https://mingcha.example"
-Key = RSAKey | ECKey | OKPKey
-RSA = RSAKey.generate_key(2048, {"kid": "rsa", "use": "sig"})
-EC = ECKey.generate_key("P-256", {"kid": "ec", "alg": "ES256"})
-ED = OKPKey.generate_key("Ed25519", {"kid": "ed"})
-KEYS: dict[str, Key] = {"rsa": RSA, "ec": EC, "ed": ED}
-ALGORITHMS = {"rsa": "RS256", "ec": "ES256", "ed": "Ed25519"}
-
-
-class Provider:
-    """What it publishes is `keys`; `body` and `status` make it answer otherwise."""
-
-    def __init__(self) -> None:
-        self.keys: list[dict[str, Any]] = [dict(key.as_dict(private=False)) for key in KEYS.values()]
-        self.status, self.body, self.asked = 200, b"", 0
-        provider = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                provider.asked += 1
-                body = provider.body or json.dumps({"keys": provider.keys}).encode()
-                self.send_response(provider.status)
-                self.send_header("Content-Length", str(len(body)))
-                self.send_header("Location", "/elsewhere")
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, format: str, *arguments: Any) -> None:
-                """Say nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
-        self.thread.start()
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/keys"
-
-    def stop(self) -> None:
-        if self.thread.is_alive():
-            self.server.shutdown()
-            self.thread.join()
-            self.server.server_close()
+from tests.support.identity_provider import AUDIENCE, ED, ISSUER, KEYS, NOW, RSA, Provider, provider_token
 
 
 @pytest.fixture
@@ -76,21 +32,13 @@ async def tokens(provider: Provider) -> AsyncIterator[ProviderTokens]:
     await client.aclose()
 
 
-def token(name: str = "rsa", *, key: Key | None = None, header: dict[str, Any] | None = None, **changes: Any) -> str:
-    at = int(NOW.timestamp())
-    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "u-1", "iat": at, "exp": at + 300} | changes
-    fields = {"alg": ALGORITHMS[name], "kid": name} | (header or {})
-    claims = {name: value for name, value in claims.items() if value is not None}
-    return jwt.encode(fields, claims, key or KEYS[name], algorithms=[fields["alg"]])
-
-
 def letters(content: bytes) -> str:
     return urlsafe_b64encode(content).decode().rstrip("=")
 
 
 def unsigned(**header: str) -> str:
     """Header and payload of a token such as no library would make."""
-    return f"{letters(json.dumps(header).encode())}.{token().split('.')[1]}"
+    return f"{letters(json.dumps(header).encode())}.{provider_token().split('.')[1]}"
 
 
 async def refused(
@@ -104,10 +52,10 @@ async def refused(
 
 @pytest.mark.parametrize("name", sorted(KEYS))
 async def test_its_tokens_are_accepted(tokens: ProviderTokens, name: str) -> None:
-    assert await tokens.subject(token(name), NOW) == "u-1"
-    assert await tokens.subject(token(name, aud=["other", AUDIENCE]), NOW) == "u-1"
-    assert await tokens.subject(token(name), NOW + timedelta(seconds=329)) == "u-1"
-    assert await refused(tokens, token(name), NOW + timedelta(seconds=330))
+    assert await tokens.subject(provider_token(name), NOW) == "u-1"
+    assert await tokens.subject(provider_token(name, aud=["other", AUDIENCE]), NOW) == "u-1"
+    assert await tokens.subject(provider_token(name), NOW + timedelta(seconds=329)) == "u-1"
+    assert await refused(tokens, provider_token(name), NOW + timedelta(seconds=330))
 
 
 async def test_the_old_name_of_an_algorithm_is_understood_without_a_warning(
@@ -142,20 +90,20 @@ async def test_the_old_name_of_an_algorithm_is_understood_without_a_warning(
     ids=str,
 )
 async def test_other_claims_are_refused(tokens: ProviderTokens, changes: dict[str, Any]) -> None:
-    assert await refused(tokens, token(**changes))
+    assert await refused(tokens, provider_token(**changes))
 
 
 async def test_forged_tokens_are_refused(tokens: ProviderTokens, provider: Provider) -> None:
     stranger = RSAKey.generate_key(2048)
     public = stranger.as_dict(private=False)
-    assert await refused(tokens, token(key=stranger))
-    assert await refused(tokens, token(key=stranger, header={"jwk": dict(public)}))
-    assert await refused(tokens, token(key=stranger, header={"jku": "http://127.0.0.1:9/keys", "kid": "rsa"}))
-    assert await refused(tokens, token("ec", header={"kid": "rsa"})), "another key's algorithm"
-    assert await refused(tokens, token(header={"typ": "secevent+jwt"}))
+    assert await refused(tokens, provider_token(key=stranger))
+    assert await refused(tokens, provider_token(key=stranger, header={"jwk": dict(public)}))
+    assert await refused(tokens, provider_token(key=stranger, header={"jku": "http://127.0.0.1:9/keys", "kid": "rsa"}))
+    assert await refused(tokens, provider_token("ec", header={"kid": "rsa"})), "another key's algorithm"
+    assert await refused(tokens, provider_token(header={"typ": "secevent+jwt"}))
     assert await refused(tokens, "a.b.c")
     assert await refused(tokens, "密")
-    header, payload, signature = token().split(".")
+    header, payload, signature = provider_token().split(".")
     assert await refused(tokens, f"{header}.{payload}.")
     for algorithm in ("none", "NONE", ""):
         assert await refused(tokens, f"{unsigned(alg=algorithm, kid='rsa')}.")
@@ -180,48 +128,48 @@ async def test_keys_that_can_not_serve_are_passed_over(tokens: ProviderTokens, p
         {"kty": 7, "kid": 7},
         *provider.keys,
     ]
-    assert await tokens.subject(token(), NOW) == "u-1"
+    assert await tokens.subject(provider_token(), NOW) == "u-1"
     text = unsigned(alg="HS256", kid="oct")
     mac = hmac.digest(symmetric.raw_value, text.encode(), "sha256")
     assert await refused(tokens, f"{text}.{letters(mac)}")
-    assert await refused(tokens, token(key=encrypting, header={"kid": "enc"}))
+    assert await refused(tokens, provider_token(key=encrypting, header={"kid": "enc"}))
 
 
 @pytest.mark.filterwarnings("ignore:Key size should be")
 async def test_short_rsa_keys_are_passed_over(tokens: ProviderTokens, provider: Provider) -> None:
     short = RSAKey.generate_key(1024, {"kid": "short"})
     provider.keys.append(dict(short.as_dict(private=False)))
-    assert await refused(tokens, token(key=short, header={"kid": "short"}))
+    assert await refused(tokens, provider_token(key=short, header={"kid": "short"}))
 
 
 async def test_a_new_key_is_found_and_inventions_do_not_set_us_upon_the_provider(
     tokens: ProviderTokens, provider: Provider
 ) -> None:
-    assert await tokens.subject(token(), NOW) == "u-1"
+    assert await tokens.subject(provider_token(), NOW) == "u-1"
     new = RSAKey.generate_key(2048, {"kid": "new"})
     provider.keys.append(dict(new.as_dict(private=False)))
     for _ in range(20):
-        assert await refused(tokens, token(key=new, header={"kid": "new"})), "asked a moment ago"
+        assert await refused(tokens, provider_token(key=new, header={"kid": "new"})), "asked a moment ago"
     assert provider.asked == 1
     later = NOW + REFETCH_AFTER
-    assert await tokens.subject(token(key=new, header={"kid": "new"}), later) == "u-1"
-    assert await refused(tokens, token(header={"kid": "invented"}), later)
+    assert await tokens.subject(provider_token(key=new, header={"kid": "new"}), later) == "u-1"
+    assert await refused(tokens, provider_token(header={"kid": "invented"}), later)
     assert provider.asked == 2
 
 
 async def test_a_key_taken_back_is_no_longer_good(tokens: ProviderTokens, provider: Provider) -> None:
-    assert await tokens.subject(token(exp=4e9), NOW) == "u-1"
+    assert await tokens.subject(provider_token(exp=4e9), NOW) == "u-1"
     provider.keys = [key for key in provider.keys if key["kid"] != "rsa"]
-    assert await tokens.subject(token(exp=4e9), NOW + FRESH) == "u-1"
-    assert await refused(tokens, token(exp=4e9), NOW + FRESH + timedelta(seconds=1))
+    assert await tokens.subject(provider_token(exp=4e9), NOW + FRESH) == "u-1"
+    assert await refused(tokens, provider_token(exp=4e9), NOW + FRESH + timedelta(seconds=1))
 
 
 async def test_an_outage_of_the_provider_stops_nobody_for_a_day(tokens: ProviderTokens, provider: Provider) -> None:
-    assert await tokens.subject(token(exp=4e9), NOW) == "u-1"
+    assert await tokens.subject(provider_token(exp=4e9), NOW) == "u-1"
     provider.stop()
-    assert await tokens.subject(token(exp=4e9), NOW + USABLE) == "u-1"
+    assert await tokens.subject(provider_token(exp=4e9), NOW + USABLE) == "u-1"
     late = NOW + USABLE + timedelta(seconds=31)
-    assert await refused(tokens, token(exp=4e9), late, RefusalCode.UNAVAILABLE)
+    assert await refused(tokens, provider_token(exp=4e9), late, RefusalCode.UNAVAILABLE)
 
 
 @pytest.mark.parametrize(
@@ -233,17 +181,17 @@ async def test_a_set_that_is_none_counts_as_an_outage(
     tokens: ProviderTokens, provider: Provider, status: int, body: bytes
 ) -> None:
     provider.status, provider.body = status, body
-    assert await refused(tokens, token(), NOW, RefusalCode.UNAVAILABLE)
+    assert await refused(tokens, provider_token(), NOW, RefusalCode.UNAVAILABLE)
     provider.status, provider.body = 200, b""
-    assert await refused(tokens, token(), NOW + timedelta(seconds=29), RefusalCode.UNAVAILABLE)
-    assert await tokens.subject(token(), NOW + REFETCH_AFTER) == "u-1"
+    assert await refused(tokens, provider_token(), NOW + timedelta(seconds=29), RefusalCode.UNAVAILABLE)
+    assert await tokens.subject(provider_token(), NOW + REFETCH_AFTER) == "u-1"
     assert provider.asked == 2
 
 
 async def test_requests_at_once_fetch_once(tokens: ProviderTokens, provider: Provider) -> None:
     async with anyio.create_task_group() as group:
         for _ in range(20):
-            group.start_soon(tokens.subject, token(), NOW)
+            group.start_soon(tokens.subject, provider_token(), NOW)
     assert provider.asked == 1
 
 
@@ -252,5 +200,5 @@ async def test_the_subject_may_stand_in_another_claim(provider: Provider) -> Non
         tokens = ProviderTokens(
             issuer=ISSUER, audience=AUDIENCE, jwks_url=provider.url, subject_claim="employee", client=client
         )
-        assert await tokens.subject(token(employee="e-7"), NOW) == "e-7"
-        assert await refused(tokens, token())
+        assert await tokens.subject(provider_token(employee="e-7"), NOW) == "e-7"
+        assert await refused(tokens, provider_token())

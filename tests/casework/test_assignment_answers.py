@@ -16,7 +16,7 @@ from schema.casework.assignment_answers import HELD_FOR, MAX_HELD
 from storage.embedded.engines import Addresses
 from storage.mongodb.client import Mongo
 from storage.store import Store
-from tests.casework.test_assignments import offered
+from tests.support.case_steps import offer_case
 from tests.support.command_counter import Commands
 from tests.support.world import ACCEPT, ASSIGN, CASE, REFUSED, SCHEMA, WITHDRAW, World, new_id
 
@@ -100,7 +100,7 @@ async def test_every_order_ends_the_same(world: World, order: tuple[str, ...]) -
 
 
 async def test_a_batch_settles_item_by_item_in_any_order(world: World) -> None:
-    _, id = await offered(world)
+    _, id = await offer_case(world)
     later = new_id("asg")
     said = [
         finish(id),
@@ -121,7 +121,7 @@ async def test_a_batch_settles_item_by_item_in_any_order(world: World) -> None:
 
 
 async def test_holding_tells_nothing_and_does_nothing_to_others(world: World) -> None:
-    _, id = await offered(world, to="supervisor2")
+    _, id = await offer_case(world, to="supervisor2")
     known, unknown = await say(world, accept(id), accept(new_id("asg")))
     assert known | {"id": ""} == unknown | {"id": ""}
     assert known["outcome"] == "HELD"
@@ -145,7 +145,7 @@ async def test_other_content_under_the_same_id_is_kept_aside(world: World) -> No
 
 
 async def test_what_the_state_forbids_is_refused_for_good(world: World) -> None:
-    _, id = await offered(world)
+    _, id = await offer_case(world)
     await world.ask("officer", WITHDRAW, input={"id": id})
     before = (await stored(world))["cases"]
     said = accept(id)
@@ -230,7 +230,7 @@ async def test_what_a_killed_process_left_is_done_by_the_sweep(world: World, mon
 
 
 async def test_one_that_trips_our_code_takes_no_other_along(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    _, good = await offered(world)
+    _, good = await offer_case(world)
     bad = new_id("asg")
     really = held_answers.apply
 
@@ -252,7 +252,7 @@ async def test_one_that_trips_our_code_takes_no_other_along(world: World, monkey
 
 
 async def test_one_that_cant_be_read_is_refused_in_its_place(world: World) -> None:
-    _, id = await offered(world)
+    _, id = await offer_case(world)
     said = [accept(id, kind="NO_SUCH"), accept(id), accept(id, answeredAt="yesterday")]
     cut = cut_unreadable(SCHEMA._schema, Payload(ANSWER, {"input": {"answers": said}}, None))
     assert cut

@@ -13,7 +13,7 @@ from storage.embedded.engines import Addresses
 from storage.mongodb.client import Mongo
 from storage.mongodb.codecs import to_document
 from storage.store import Store
-from tests.casework.test_assignments import offered
+from tests.support.case_steps import offer_case
 from tests.support.command_counter import Commands
 from tests.support.world import REFUSED, World, new_id
 
@@ -80,7 +80,7 @@ async def test_edits_of_two_phones_and_a_tablet_end_the_same_in_every_order(worl
     devices = [new_id("dev") for _ in DEVICES]
     ends = []
     for order in permutations(range(3)):
-        _, id = await offered(world)
+        _, id = await offer_case(world)
         edits = [
             edit(id, "甲", editedAt="2026-11-20T09:05:00+08:00", deviceSequence=7),
             edit(id, "乙", editedAt="2026-11-20T09:07:00+08:00", deviceSequence=1),
@@ -96,7 +96,7 @@ async def test_edits_of_two_phones_and_a_tablet_end_the_same_in_every_order(worl
 
 
 async def test_different_fields_merge_and_who_has_seen_an_edit_replaces_it(world: World) -> None:
-    _, id = await offered(world)
+    _, id = await offer_case(world)
     await send(world, edit(id, "甲"), device=new_id("dev"))
     planned = edit(id, "2026-12-01", field="PLANNED_ON")
     contact = edit(id, "刘主任", field="CONTACT", deviceSequence=2)
@@ -114,7 +114,7 @@ async def test_different_fields_merge_and_who_has_seen_an_edit_replaces_it(world
 
 
 async def test_a_wrong_clock_is_set_right_before_times_are_compared(world: World) -> None:
-    _, id = await offered(world)
+    _, id = await offer_case(world)
     now = world.context(None).now
     ahead = {"at": (now + timedelta(hours=3)).isoformat()}
     early = edit(id, "快三小时", editedAt=(now + timedelta(hours=2)).isoformat())
@@ -127,7 +127,7 @@ async def test_a_wrong_clock_is_set_right_before_times_are_compared(world: World
 
 
 async def test_a_lost_edit_is_restored_by_one_that_names_it(world: World) -> None:
-    _, id = await offered(world)
+    _, id = await offer_case(world)
     lost = edit(id, "输了", editedAt="2026-11-20T08:00:00+08:00")
     await send(world, edit(id, "赢了"), device=new_id("dev"))
     await send(world, lost, device=new_id("dev"))
@@ -142,14 +142,14 @@ async def test_a_lost_edit_is_restored_by_one_that_names_it(world: World) -> Non
 
 
 async def test_the_same_again_is_a_duplicate_and_other_content_a_conflict(world: World) -> None:
-    _, id = await offered(world)
+    _, id = await offer_case(world)
     sent = edit(id)
     [first, again] = await send(world, sent, sent)
     assert (first["outcome"], again["outcome"]) == ("SETTLED", "DUPLICATE")
     before = await world.store.assignments.many([id])
     [result] = await send(world, sent | {"value": "别的"})
     assert result["refusal"]["code"] == "CONFLICT"
-    _, other = await offered(world)
+    _, other = await offer_case(world)
     [result] = await send(world, sent | {"assignmentId": other})
     assert result["refusal"]["code"] == "CONFLICT"
     assert await world.store.assignments.many([id]) == before
@@ -158,7 +158,7 @@ async def test_the_same_again_is_a_duplicate_and_other_content_a_conflict(world:
 
 
 async def test_many_requests_at_once_take_an_edit_in_once(world: World) -> None:
-    _, id = await offered(world)
+    _, id = await offer_case(world)
     sent = [edit(id, f"第{number}", deviceSequence=number + 1) for number in range(4)]
     answers = await asyncio.gather(*(send(world, each) for each in sent * 3))
     outcomes = [result["outcome"] for [result] in answers]
@@ -185,7 +185,7 @@ async def test_many_requests_at_once_take_an_edit_in_once(world: World) -> None:
     ],
 )
 async def test_what_does_not_fit_is_refused_alone(world: World, fields: dict[str, Any], code: str, at: str) -> None:
-    _, id = await offered(world)
+    _, id = await offer_case(world)
     assert await code_of(world, edit(id, **fields)) == code
     [bad, good] = await send(world, edit(id, **fields), edit(id))
     assert (bad["outcome"], bad["refusal"]["field"], bad["assignment"]) == ("REFUSED", f"edits.0.{at}", None)
@@ -193,7 +193,7 @@ async def test_what_does_not_fit_is_refused_alone(world: World, fields: dict[str
 
 
 async def test_an_assignment_that_is_anothers_is_none(world: World) -> None:
-    _, id = await offered(world)
+    _, id = await offer_case(world)
     assert await code_of(world, edit(new_id("asg"))) == "NOT_FOUND"
     for name in ("inspector", "supervisor2", "officer", "neighbour"):
         assert await code_of(world, edit(id), name=name) == "NOT_FOUND"
@@ -209,7 +209,7 @@ async def test_an_assignment_that_is_anothers_is_none(world: World) -> None:
 async def test_a_batch_that_was_sent_before_costs_the_same_however_much_it_is(
     world: World, engines: Addresses, driver: str
 ) -> None:
-    _, id = await offered(world)
+    _, id = await offer_case(world)
     edits = [edit(id, f"第{number}", deviceSequence=number) for number in range(1, 31)]
     assert {each["outcome"] for each in await send(world, *edits)} == {"SETTLED"}
     commands, uncounted = Commands(), world.store
@@ -227,7 +227,7 @@ async def test_a_batch_that_was_sent_before_costs_the_same_however_much_it_is(
 
 
 async def test_an_assignment_keeps_so_many_edits_and_a_batch_takes_so_many(world: World) -> None:
-    _, id = await offered(world)
+    _, id = await offer_case(world)
     [result] = await send(world, edit(id))
     [assignment] = await world.store.assignments.many([id])
     [first] = assignment.note_edits
@@ -236,7 +236,7 @@ async def test_an_assignment_keeps_so_many_edits_and_a_batch_takes_so_many(world
         {"_id": id}, {"$push": {"note_edits": {"$each": full}}}
     )
     assert await code_of(world, edit(id)) == "LIMIT_EXCEEDED"
-    _, other = await offered(world)
+    _, other = await offer_case(world)
     long = ["长" * 2000] * (MAX_EDITS_TEXT // 2000)
     results = await send(world, *(edit(other, text, deviceSequence=n) for n, text in enumerate([*long, "短"], start=1)))
     assert [each["outcome"] for each in results] == ["SETTLED"] * len(long) + ["REFUSED"]

@@ -1,11 +1,10 @@
 """Assignments: whoever answers for a case is never in doubt, through every hand-over and however often a step is sent."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
-from tests.casework.test_cases import investigated, move
+from tests.support.case_steps import move_case, offer_case, open_investigated_case
 from tests.support.world import ACCEPT, ASSIGN, CASE, FINISH, HAND_ON, WITHDRAW, World, new_id
 
 pytestmark = pytest.mark.both_drivers
@@ -16,16 +15,6 @@ query Mine($filter: AssignmentFilter) {
 }"""
 
 
-async def offered(world: World, to: str = "supervisor", **fields: Any) -> tuple[str, str]:
-    """A case and its assignment to that person: (case id, assignment id)."""
-    case = await world.open_case()
-    given = {"id": new_id("asg"), "caseId": case["id"], "assigneeId": world.people[to].id, "note": "请核实"} | fields
-    answer = (await world.ask("officer", ASSIGN, input=given))["assign"]
-    assert answer["assignment"]["state"] == "OFFERED", answer
-    assert (answer["case"]["state"], answer["assignment"]["case"]["state"]) == ("ASSIGNED", "ASSIGNED")
-    return case["id"], given["id"]
-
-
 async def responsible(world: World, case_id: str) -> tuple[str, str]:
     case = (await world.ask("officer", CASE, id=case_id))["case"]
     names = {person.id: name for name, person in world.people.items()}
@@ -33,7 +22,7 @@ async def responsible(world: World, case_id: str) -> tuple[str, str]:
 
 
 async def test_the_first_responder_answers_until_another_accepts(world: World) -> None:
-    case_id, id = await offered(world)
+    case_id, id = await offer_case(world)
     assert await responsible(world, case_id) == ("officer", "ASSIGNED")
     accepted = (await world.ask("supervisor", ACCEPT, input={"id": id}))["acceptAssignment"]
     assert accepted["assignment"]["state"] == "ACCEPTED"
@@ -42,7 +31,7 @@ async def test_the_first_responder_answers_until_another_accepts(world: World) -
 
 
 async def test_whoever_hands_on_answers_until_the_other_accepts(world: World) -> None:
-    case_id, id = await offered(world)
+    case_id, id = await offer_case(world)
     await world.ask("supervisor", ACCEPT, input={"id": id})
     onward = {"id": new_id("asg"), "assignmentId": id, "assigneeId": world.people["supervisor2"].id}
     offer = (await world.ask("supervisor", HAND_ON, input=onward))["handOnAssignment"]
@@ -74,14 +63,14 @@ async def test_every_step_again_changes_nothing(world: World) -> None:
 
 
 async def test_concurrent_acceptance_counts_once(world: World) -> None:
-    case_id, id = await offered(world)
+    case_id, id = await offer_case(world)
     await asyncio.gather(*(world.ask("supervisor", ACCEPT, input={"id": id}) for _ in range(6)))
     history = (await world.ask("officer", CASE, id=case_id))["case"]["history"]
     assert [each["kind"] for each in history].count("HAND_OVER_ACCEPTED") == 1
 
 
 async def test_another_content_under_a_taken_id_is_a_conflict(world: World) -> None:
-    case_id, id = await offered(world)
+    case_id, id = await offer_case(world)
     before = await world.snapshot()
     given = {"id": id, "caseId": case_id, "assigneeId": world.people["supervisor2"].id}
     assert (await world.ask("officer", ASSIGN, input=given))["assign"]["code"] == "CONFLICT"
@@ -89,7 +78,7 @@ async def test_another_content_under_a_taken_id_is_a_conflict(world: World) -> N
 
 
 async def test_only_the_assignee_accepts_and_finishes(world: World) -> None:
-    _, id = await offered(world)
+    _, id = await offer_case(world)
     before = await world.snapshot()
     for name in ("supervisor2", "officer", "inspector"):
         assert (await world.ask(name, ACCEPT, input={"id": id}))["acceptAssignment"]["code"] == "NOT_FOUND"
@@ -102,12 +91,12 @@ async def test_only_the_assignee_accepts_and_finishes(world: World) -> None:
 
 
 async def test_an_offer_can_be_taken_back_until_it_is_accepted(world: World) -> None:
-    case_id, id = await offered(world)
+    case_id, id = await offer_case(world)
     taken = (await world.ask("officer", WITHDRAW, input={"id": id}))["withdrawAssignment"]
     assert taken["assignment"]["state"] == "WITHDRAWN"
     assert (await world.ask("supervisor", ACCEPT, input={"id": id}))["acceptAssignment"]["code"] == "WRONG_STATE"
     assert await responsible(world, case_id) == ("officer", "ASSIGNED")
-    _, second = await offered(world)
+    _, second = await offer_case(world)
     await world.ask("supervisor", ACCEPT, input={"id": second})
     assert (await world.ask("officer", WITHDRAW, input={"id": second}))["withdrawAssignment"]["code"] == "WRONG_STATE"
 
@@ -161,7 +150,7 @@ async def test_a_citys_case_opens_to_the_county_supervisor_it_is_given_to(world:
 
 
 async def test_of_two_handed_on_one_accepts(world: World) -> None:
-    case_id, id = await offered(world)
+    case_id, id = await offer_case(world)
     await world.ask("supervisor", ACCEPT, input={"id": id})
     onward = []
     for name in ("supervisor2", "clerk"):
@@ -177,7 +166,7 @@ async def test_of_two_handed_on_one_accepts(world: World) -> None:
 
 
 async def test_what_is_finished_is_not_handed_on(world: World) -> None:
-    _, id = await offered(world)
+    _, id = await offer_case(world)
     await world.ask("supervisor", ACCEPT, input={"id": id})
     given = {"id": new_id("asg"), "assignmentId": id, "assigneeId": world.people["supervisor2"].id}
     await world.ask("supervisor", HAND_ON, input=given)
@@ -189,10 +178,10 @@ async def test_what_is_finished_is_not_handed_on(world: World) -> None:
 
 
 async def test_an_offer_of_a_closed_case_is_not_accepted(world: World) -> None:
-    id = await investigated(world)
+    id = await open_investigated_case(world)
     given = {"id": new_id("asg"), "caseId": id, "assigneeId": world.people["supervisor2"].id}
     await world.ask("officer", ASSIGN, input=given)
-    await move(world, id, "CLOSED", outcome="PARTLY", reply="已办")
+    await move_case(world, id, "CLOSED", outcome="PARTLY", reply="已办")
     before = await world.snapshot()
     answer = (await world.ask("supervisor2", ACCEPT, input={"id": given["id"]}))["acceptAssignment"]
     assert answer.get("code") == "WRONG_STATE"
@@ -225,6 +214,6 @@ async def test_a_second_step_in_one_document_shows_the_case_after_it(world: Worl
 
 
 async def test_no_states_are_none(world: World) -> None:
-    await offered(world)
+    await offer_case(world)
     ask = "query($f: AssignmentFilter) { assignments(filter: $f) { edges { node { id } } } }"
     assert (await world.ask("officer", ask, f={"states": []}))["assignments"]["edges"] == []

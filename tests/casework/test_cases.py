@@ -1,45 +1,19 @@
 """Cases: numbered without gaps or doubles, linked, moved along their life, and read only by those who may."""
 
 import asyncio
-from typing import Any
 
 import pytest
 
 from api.casework import loaders
 from schema.casework.cases import MOVES, CaseState
 from storage.mongodb.client import Mongo
-from tests.support.world import ACCEPT, ASSIGN, CASE, CASE_FIELDS, OPEN, REFUSED, World, new_id
+from tests.support.case_steps import LINK, MOVE, UNLINK, move_case, open_investigated_case
+from tests.support.world import CASE, OPEN, World, new_id
 
 pytestmark = pytest.mark.both_drivers
 
-LINKING = f"""
-($input: LinkObservationsInput!) {{
-  %s(input: $input) {{ ... on CasePayload {{ case {{ {CASE_FIELDS} }} }} {REFUSED} }}
-}}"""
-LINK = "mutation Link" + LINKING % "linkObservations"
-UNLINK = "mutation Unlink" + LINKING % "unlinkObservations"
-MOVE = f"""
-mutation Move($input: MoveCaseInput!) {{
-  moveCase(input: $input) {{ ... on CasePayload {{ case {{ {CASE_FIELDS} }} }} {REFUSED} }}
-}}"""
 FOLLOW = "query($id: ID!) { observation(id: $id) { followUps { caseNumber reply } } }"
 RELATED = "query Related($id: ID!) { case(id: $id) { relatedCases { id } } }"
-
-
-async def move(world: World, case_id: str, to: str, **more: Any) -> dict[str, Any]:
-    step = {"id": new_id("evt"), "caseId": case_id, "to": to} | more
-    answer: dict[str, Any] = (await world.ask("officer", MOVE, input=step))["moveCase"]
-    return answer
-
-
-async def investigated(world: World) -> str:
-    """A case that a supervisor has accepted."""
-    case = await world.open_case()
-    offer = {"id": new_id("asg"), "caseId": case["id"], "assigneeId": world.people["supervisor"].id}
-    await world.ask("officer", ASSIGN, input=offer)
-    await world.ask("supervisor", ACCEPT, input={"id": offer["id"]})
-    id: str = case["id"]
-    return id
 
 
 async def test_a_case_takes_its_subject_from_its_first_observation(world: World) -> None:
@@ -131,7 +105,7 @@ async def test_the_last_observation_stays(world: World) -> None:
 
 
 async def test_the_whole_life(world: World) -> None:
-    id = await investigated(world)
+    id = await open_investigated_case(world)
     steps: list[tuple[str, dict[str, str]]] = [
         ("RECTIFYING", {}),
         ("VERIFYING", {}),
@@ -141,18 +115,18 @@ async def test_the_whole_life(world: World) -> None:
         ("REOPENED", {"reason": "又有反映"}),
     ]
     for to, more in steps:
-        answer = await move(world, id, to, **more)
+        answer = await move_case(world, id, to, **more)
         assert answer["case"]["state"] == to, answer
         assert (answer["case"]["closedAt"] is not None) == (to == "CLOSED")
         assert (answer["case"]["outcome"] is not None) == (to == "CLOSED")
 
 
 async def test_a_case_is_not_closed_without_outcome_and_reply(world: World) -> None:
-    id = await investigated(world)
+    id = await open_investigated_case(world)
     before = await world.snapshot()
     wanting: list[dict[str, str]] = [{}, {"outcome": "PARTLY"}, {"reply": "已办"}]
     for more in wanting:
-        answer = await move(world, id, "CLOSED", **more)
+        answer = await move_case(world, id, "CLOSED", **more)
         assert (answer["code"], answer["field"]) == ("BAD_INPUT", "reply" if "outcome" in more else "outcome")
     assert await world.snapshot() == before
 
@@ -162,7 +136,7 @@ async def test_moves_that_the_table_does_not_hold_are_refused(world: World, to: 
     case = await world.open_case(accept=False)
     before = await world.snapshot()
     more = {"reason": "理由", "outcome": "WITHDRAWN", "reply": "答复"}
-    answer = await move(world, case["id"], to, **more)
+    answer = await move_case(world, case["id"], to, **more)
     allowed = {str(state.value) for state in MOVES[CaseState.RECEIVED]}
     if to in allowed:
         assert answer["case"]["state"] == to
@@ -184,7 +158,8 @@ async def test_the_same_move_again_is_harmless(world: World) -> None:
 async def test_of_two_moves_at_once_one_wins(world: World) -> None:
     case = await world.open_case(accept=False)
     answers = await asyncio.gather(
-        move(world, case["id"], "ACCEPTED"), move(world, case["id"], "DECLINED", reason="重复", reply="已并案")
+        move_case(world, case["id"], "ACCEPTED"),
+        move_case(world, case["id"], "DECLINED", reason="重复", reply="已并案"),
     )
     assert sorted("code" in answer for answer in answers) == [False, True]
 
@@ -226,7 +201,7 @@ async def test_related_cases_are_those_of_the_same_unit_or_point(world: World) -
 async def test_whoever_reported_learns_the_outcome_and_no_more(world: World) -> None:
     id = await world.observe("monitor", method="MONITOR_REPORT", monitoringPoint="GZ-001")
     case = await world.open_case("officer", id, accept=False)
-    await move(world, case["id"], "DECLINED", reason="不属本办", reply="已转有关部门")
+    await move_case(world, case["id"], "DECLINED", reason="不属本办", reply="已转有关部门")
     asked = "query($id: ID!) { observation(id: $id) { followUps { caseNumber state reply } cases { id } } }"
     answer = (await world.ask("monitor", asked, id=id))["observation"]
     assert answer["followUps"] == [{"caseNumber": case["number"], "state": "DECLINED", "reply": "已转有关部门"}]
@@ -246,7 +221,7 @@ async def test_an_event_replayed_with_other_content_is_a_conflict(world: World) 
 
 
 async def test_a_move_replayed_with_another_reply_is_a_conflict(world: World) -> None:
-    id = await investigated(world)
+    id = await open_investigated_case(world)
     step = {"id": new_id("evt"), "caseId": id, "to": "CLOSED", "outcome": "PARTLY", "reply": "甲"}
     await world.ask("officer", MOVE, input=step)
     for change in ({"reply": "乙"}, {"outcome": "UNFOUNDED"}):
@@ -254,9 +229,9 @@ async def test_a_move_replayed_with_another_reply_is_a_conflict(world: World) ->
 
 
 async def test_a_reply_has_a_limit_and_is_not_blank(world: World) -> None:
-    id = await investigated(world)
+    id = await open_investigated_case(world)
     for reply in ("  ", "字" * 50_000):
-        answer = await move(world, id, "CLOSED", outcome="PARTLY", reply=reply)
+        answer = await move_case(world, id, "CLOSED", outcome="PARTLY", reply=reply)
         assert (answer.get("code"), answer.get("field")) == ("BAD_INPUT", "reply")
 
 

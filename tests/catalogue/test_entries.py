@@ -10,8 +10,8 @@ import pytest
 from api.imports.runner import Noun, import_file
 from schema.catalogue.entries import DEFAULTS, CatalogueEntry
 from storage.mongodb.codecs import from_document
-from tests.imports.test_tables import csv_bytes, xlsx
 from tests.support.import_office import NOW, Office, counts
+from tests.support.table_files import csv_bytes, xlsx
 from tests.support.world import World, new_id
 
 TITLES = ["类别", "编号", "名称", "适用单位代码", "生效日期", "失效日期"]

@@ -16,8 +16,8 @@ from api.media.verification import MediaVerifier
 from scripts.benchmarks.altered_pictures import altered
 from scripts.demo.scenes import draw_scene
 from storage.formats.sandbox import Decoder, DecoderUnavailableError
-from tests.checks.test_runner import codes_of
-from tests.checks.test_similar_pictures import handed_in
+from tests.support.flags import codes_of
+from tests.support.uploads import hand_in
 from tests.support.world import World
 
 OLD = {"$unset": {"check_due_at": "", "check_round": "", "is_likeness_taken": ""}}
@@ -33,7 +33,7 @@ async def decoder() -> AsyncIterator[Decoder]:
 async def stored(world: World, decoder: Decoder, folder: Path, *bodies: tuple[str, bytes]) -> list[tuple[str, str]]:
     """Observations with a photo each, verified by a version that knew neither likeness nor checks: their ids and media's."""
     async with httpx.AsyncClient(timeout=30) as http:
-        made = [await handed_in(world, http, name, body) for name, body in bodies]
+        made = [await hand_in(world, http, name, body) for name, body in bodies]
     work = MediaVerifier(world.store, decoder, folder, clock)
     while await work.do_one():
         pass

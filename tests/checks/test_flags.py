@@ -7,18 +7,14 @@ import pytest
 
 from api.checks.runner import CheckRunner
 from api.graphql.context import clock
-from tests.checks.test_runner import FLAG, HERE, codes_of, flags_of
-from tests.support.world import ASSIGN, REFUSED, World, new_id
+from tests.support.flags import FLAG, HERE, REVIEW, codes_of, flags_of
+from tests.support.world import ASSIGN, World, new_id
 
 FLAGS = f"""
 query Flags($filter: FlagFilter, $first: Int! = 20, $after: String) {{
   flags(filter: $filter, first: $first, after: $after) {{
     edges {{ node {{ {FLAG} }} }} pageInfo {{ hasNextPage endCursor }}
   }}
-}}"""
-REVIEW = f"""
-mutation Review($input: ReviewFlagInput!) {{
-  reviewFlag(input: $input) {{ ... on FlagPayload {{ flag {{ {FLAG} }} }} {REFUSED} }}
 }}"""
 
 

@@ -15,38 +15,15 @@ from schema.media.media_facts import MediaFacts
 from schema.organisation.outlines import Outline
 from schema.organisation.units import Unit, UnitLevel, path_below
 from storage.mongodb.client import Mongo
+from tests.support.flags import FAR, HERE, codes_of, flags_of, place_unit
 from tests.support.world import REFUSED, World, draft, medium, new_id
 
-HERE: dict[str, Any] = {"latitude": 25.66, "longitude": 114.76}
-FAR: dict[str, Any] = {"latitude": 25.75, "longitude": 114.76}
-"""Ten kilometres further north."""
 DUE = {"check_due_at": {"$type": "date"}}
-FLAG = """
-id code value threshold measure message messageZh raisedAt state verdict
-reviews { id verdict note at by { id } } observation { id } medium { id } otherObservation { id } otherMedium { id }
-"""
-OF_OBSERVATION = f"query One($id: ID!) {{ observation(id: $id) {{ flags {{ {FLAG} }} }} }}"
 
 
 @pytest.fixture
 def work(world: World) -> CheckRunner:
     return CheckRunner(world.store, clock)
-
-
-async def flags_of(world: World, id: str, name: str = "officer") -> list[dict[str, Any]] | None:
-    answer = await world.ask(name, OF_OBSERVATION, id=id)
-    flags: list[dict[str, Any]] | None = answer["observation"]["flags"]
-    return flags
-
-
-async def codes_of(world: World, id: str, name: str = "officer") -> list[str]:
-    return [flag["code"] for flag in await flags_of(world, id, name) or ()]
-
-
-async def counter_at(world: World, code: str, latitude: float, longitude: float) -> None:
-    unit = world.units[code]
-    unit.position = locate(GeoPointInput(latitude=latitude, longitude=longitude))
-    await world.store.units.put_all([unit])
 
 
 async def ready(world: World, id: str, **facts: Any) -> None:
@@ -57,7 +34,7 @@ async def ready(world: World, id: str, **facts: Any) -> None:
 
 async def test_a_check_is_due_with_the_observation_and_made_once(world: World, work: CheckRunner) -> None:
     id = await world.observe(position=FAR | {"isMock": True})
-    await counter_at(world, "360703-JT-1", **HERE)
+    await place_unit(world, "360703-JT-1", **HERE)
     assert await flags_of(world, id) == []
     assert await work.do_all() == 1
     assert await work.do_one() is False
@@ -72,7 +49,7 @@ async def test_a_check_is_due_with_the_observation_and_made_once(world: World, w
 
 
 async def test_nothing_is_flagged_that_fits(world: World, work: CheckRunner) -> None:
-    await counter_at(world, "360703-JT-1", **HERE)
+    await place_unit(world, "360703-JT-1", **HERE)
     photo = medium()
     id = await world.observe(position=HERE, media=[photo])
     await ready(
@@ -105,7 +82,7 @@ async def test_what_a_photo_says_of_itself(world: World, work: CheckRunner) -> N
 
 
 async def test_a_photo_stands_in_for_a_position_that_was_not_claimed(world: World, work: CheckRunner) -> None:
-    await counter_at(world, "360703-JT", **HERE)
+    await place_unit(world, "360703-JT", **HERE)
     photo = medium()
     id = await world.observe(media=[photo])
     await ready(world, photo["id"], position=locate(GeoPointInput(**FAR)))
@@ -120,7 +97,7 @@ async def test_a_photo_stands_in_for_a_position_that_was_not_claimed(world: Worl
 async def test_a_monitor_reports_from_the_enterprise(
     world: World, work: CheckRunner, method: str, name: str, flagged: bool
 ) -> None:
-    await counter_at(world, "360703-JT-1", **HERE)
+    await place_unit(world, "360703-JT-1", **HERE)
     assert world.point
     world.point.position = locate(GeoPointInput(**FAR))
     await world.store.monitoring_points.put_all([world.point])
@@ -130,7 +107,7 @@ async def test_a_monitor_reports_from_the_enterprise(
 
 
 async def test_a_countys_own_position_is_no_counter(world: World, work: CheckRunner) -> None:
-    await counter_at(world, "360703", **HERE)
+    await place_unit(world, "360703", **HERE)
     id = await world.observe(position=FAR)
     await work.do_all()
     assert await flags_of(world, id) == []
@@ -215,7 +192,7 @@ async def test_a_medium_that_nothing_names_is_no_original(world: World, work: Ch
 
 
 async def test_a_correction_is_checked_and_what_was_flagged_stays(world: World, work: CheckRunner) -> None:
-    await counter_at(world, "360703-JT-1", **HERE)
+    await place_unit(world, "360703-JT-1", **HERE)
     id = await world.observe(position=FAR)
     await work.do_all()
     revise = (

@@ -29,11 +29,11 @@ from storage.indexes import ensure_indexes
 from storage.mongodb.client import Mongo
 from storage.similarity.keypoints import packed, unpacked
 from storage.similarity.perceptual_hash import CUTS
-from tests.checks.test_runner import codes_of, flags_of
-from tests.media.test_media import confirm, upload
 from tests.support.command_counter import Commands
+from tests.support.flags import codes_of, flags_of
 from tests.support.picture_files import saved
-from tests.support.world import World, draft, medium
+from tests.support.uploads import hand_in
+from tests.support.world import World
 
 PHOTOS = Path(__file__).resolve().parents[3] / "shared" / "data" / "photos"
 FIGURES = st.integers(-(2**63), 2**63 - 1)
@@ -214,14 +214,6 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def handed_in(world: World, http: httpx.AsyncClient, name: str, body: bytes) -> tuple[str, str]:
-    photo = medium(body)
-    [result] = await world.submit(name, draft(media=[photo]))
-    assert await upload(http, result["uploads"][0], body) == 200
-    await confirm(world, photo["id"], name=name)
-    return result["id"], photo["id"]
-
-
 @pytest.mark.parametrize("copy_first", [False, True])
 async def test_a_copy_that_another_inspector_hands_in_is_flagged(
     world: World, http: httpx.AsyncClient, tmp_path: Path, copy_first: bool
@@ -230,9 +222,9 @@ async def test_a_copy_that_another_inspector_hands_in_is_flagged(
     path = tmp_path / "original.jpg"
     path.write_bytes(draw_scene(21, 800, 600, ["0900"]))
     copies = dict(altered(path, 1))
-    original, original_photo = await handed_in(world, http, "inspector", path.read_bytes())
-    copy, copy_photo = await handed_in(world, http, "inspector2", copies["cut by 10 % to a corner"])
-    unlike, _ = await handed_in(world, http, "inspector2", draw_scene(22, 800, 600, ["0900"]))
+    original, original_photo = await hand_in(world, http, "inspector", path.read_bytes())
+    copy, copy_photo = await hand_in(world, http, "inspector2", copies["cut by 10 % to a corner"])
+    unlike, _ = await hand_in(world, http, "inspector2", draw_scene(22, 800, 600, ["0900"]))
     if copy_first:
         earlier = {"$set": {"due_at": clock() - timedelta(minutes=1)}}
         await world.store.mongo.collection("media").update_one({"_id": copy_photo}, earlier)

@@ -8,7 +8,7 @@ import pytest
 from api.checks.runner import CheckRunner
 from api.graphql.context import clock
 from schema.checks.thresholds import DEFAULTS, Threshold, ThresholdKind, applying, limits_of, paths_above
-from tests.checks.test_runner import HERE, codes_of, counter_at
+from tests.support.flags import HERE, codes_of, place_unit
 from tests.support.world import REFUSED, World, new_id
 
 AT = datetime(2026, 11, 20, tzinfo=UTC)
@@ -102,7 +102,7 @@ async def test_an_office_sets_its_own_from_a_day_on(world: World) -> None:
 
 
 async def test_what_is_received_is_judged_by_the_nearest_office(world: World) -> None:
-    await counter_at(world, "360703-JT-1", **HERE)
+    await place_unit(world, "360703-JT-1", **HERE)
     work, near = CheckRunner(world.store, clock), HERE | {"latitude": HERE["latitude"] + 0.007}
     before = await world.observe(position=near)
     await set_(world, value=900)

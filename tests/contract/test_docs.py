@@ -39,8 +39,8 @@ from schema.core.ids import PREFIXES, kind_of
 from schema.core.refusals import CATALOGUE
 from schema.fieldwork.observations import METHODS_OF
 from schema.media.media import KINDS
-from tests.contract.test_vocabulary import a_draft
 from tests.support.doc_pages import BLOCKS, PAGES, ROOT, Block, blocks_of, coded, name_of, rows
+from tests.support.observation_drafts import typed_draft
 from tests.support.world import SCHEMA, World, new_id
 
 CONTRACT = build_schema((ROOT / "mobile_contract" / "schema.graphql").read_text("utf-8"))
@@ -277,7 +277,7 @@ def test_prefixes_and_content_types_are_the_codes() -> None:
 
 
 def test_the_worked_digest_is_that_of_the_draft_beside_it() -> None:
-    draft = a_draft()
+    draft = typed_draft()
     texts = [block.text.strip() for block in BLOCKS if block.path == "docs/api.md"]
     [sent] = [json.loads(text) for text in texts if text.startswith("{\n") and draft.id in text]
     assert sent == canonical(draft) | {"capturedAt": draft.captured_at.isoformat(), "unit": None}

@@ -13,11 +13,10 @@ from schema.casework.cases import MOVES, CaseState, case_number, states_before
 from schema.core.digests import canonical, digest_of
 from schema.core.ids import PREFIXES, compose, kind_of, validate_id
 from schema.core.refusals import CATALOGUE, Refusal, RefusalCode, Refused
-from schema.core.times import ByteCount, offset_minutes, print_instant, read_byte_count, read_instant, to_millis
-from schema.fieldwork.drafts import ObservationDraft
-from schema.fieldwork.observations import Category, Method, Severity
-from schema.media.media import MediaDraft
+from schema.core.times import offset_minutes, print_instant, read_byte_count, read_instant, to_millis
+from schema.fieldwork.observations import Category
 from schema.organisation.units import path_below, range_end
+from tests.support.observation_drafts import typed_draft
 
 INSTANTS = st.datetimes(datetime(1970, 1, 2), datetime(9998, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 
@@ -77,28 +76,9 @@ def test_what_is_no_byte_count_is_refused(count: object) -> None:
         read_byte_count(count)
 
 
-def a_draft() -> ObservationDraft:
-    return ObservationDraft(
-        id=compose("obs", datetime(2026, 11, 22, tzinfo=UTC), bytes(10)),
-        method=Method.PATROL,
-        category=Category.SLOW,
-        severity=Severity.MINOR,
-        text="排队两小时",
-        captured_at=datetime(2026, 11, 20, 9, 5, tzinfo=timezone(timedelta(hours=8))),
-        media=[
-            MediaDraft(
-                id=compose("med", datetime(2026, 11, 22, tzinfo=UTC), bytes(10)),
-                sha256="0" * 64,
-                byte_size=ByteCount(5),
-                content_type="image/jpeg",
-            )
-        ],
-    )
-
-
 def test_the_digest_is_that_of_canonical_json() -> None:
     """Written out, so that an implementer can check another implementation against it."""
-    assert canonical(a_draft()) == {
+    assert canonical(typed_draft()) == {
         "id": "obs_01a2008d-7400-7000-8000-000000000000",
         "method": "PATROL",
         "category": "SLOW",
@@ -117,7 +97,7 @@ def test_the_digest_is_that_of_canonical_json() -> None:
 
 
 def test_the_digest_knows_every_value_and_no_null() -> None:
-    draft = a_draft()
+    draft = typed_draft()
     same = replace(draft, captured_at=draft.captured_at.astimezone(UTC), unit=None)
     assert digest_of(same) == digest_of(draft)
     others = [

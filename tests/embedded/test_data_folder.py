@@ -13,7 +13,7 @@ import pytest
 
 from storage.embedded import data_folder as folder_module
 from storage.embedded.data_folder import PORTS, DataFolder, FolderInUseError, FolderUnusableError
-from tests.processes.test_supervisor import alive
+from tests.support.process_states import is_alive
 
 ROOT = Path(__file__).parents[2]
 HOLDER = """
@@ -85,7 +85,7 @@ def test_a_successor_waits_for_the_engines_of_a_killed_holder(tmp_path: Path) ->
     with holder:
         os.kill(holder.pid, signal.SIGKILL)
     os.close(DataFolder.open(tmp_path).hold())
-    assert not alive(engine)
+    assert not is_alive(engine)
 
 
 @pytest.mark.parametrize("place", ["file", "file/below", "/proc/mingcha"])

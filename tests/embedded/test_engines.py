@@ -18,8 +18,8 @@ from storage.embedded.engines import Addresses, Engines
 from storage.mongodb.client import Mongo
 from storage.mongodb.errors import StoreError
 from storage.processes.supervisor import Child, ProcessLostError, listening
-from tests.processes.test_supervisor import becomes
 from tests.support.engines import MONGOD_OPTIONS
+from tests.support.process_states import wait_until_async
 
 
 @contextlib.asynccontextmanager
@@ -122,14 +122,14 @@ async def test_what_was_acknowledged_outlives_killed_engines(tmp_path: Path) -> 
         async with asyncio.TaskGroup() as group:
             group.create_task(write_documents())
             group.create_task(write_objects())
-            await becomes(lambda: len(documents) > 20 and len(objects) > 20)
+            await wait_until_async(lambda: len(documents) > 20 and len(objects) > 20)
             former = engines.pids
             for pid in former.values():
                 assert pid
                 os.kill(pid, signal.SIGKILL)
-            await becomes(lambda: all(pid not in {None, former[name]} for name, pid in engines.pids.items()))
+            await wait_until_async(lambda: all(pid not in {None, former[name]} for name, pid in engines.pids.items()))
             seen = len(documents), len(objects)
-            await becomes(lambda: len(documents) > seen[0] and len(objects) > seen[1], 20)
+            await wait_until_async(lambda: len(documents) > seen[0] and len(objects) > seen[1], 20)
             enough.set()
 
         assert set(documents) <= {document["_id"] for document in await kept.find({})}

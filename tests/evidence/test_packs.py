@@ -24,8 +24,7 @@ from schema.fieldwork.submissions import submission_of
 from schema.geography.positions import Datum, GeoPointInput, PositionSource
 from schema.media.media import Media, MediaDraft, expect
 from scripts.verify import verified as checked
-from tests.checks.test_flags import REVIEW
-from tests.checks.test_runner import HERE, flags_of
+from tests.support.flags import HERE, REVIEW, flags_of
 from tests.support.packs import PHOTO, files_of, observed, packed, verified
 from tests.support.world import SCHEMA, World, new_id
 

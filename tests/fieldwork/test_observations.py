@@ -10,29 +10,10 @@ from api.graphql.context import clock
 from api.graphql.id_conflicts import MAX_CONFLICTS_PER_DAY
 from schema.geography import datums
 from schema.organisation.units import Unit, UnitLevel, path_below
+from tests.support.observation_queries import ONE
 from tests.support.world import ASSIGN, SUBMIT, World, draft, medium, new_id
 
 pytestmark = pytest.mark.both_drivers
-
-ONE = """
-query One($id: ID!) {
-  observation(id: $id) {
-    id receivedAt placement revision mediaExpected mediaArrived deviceSequence
-    complainant { name contact isAnonymous }
-    content {
-      method category severity text capturedAt capturedOffsetMinutes staffSeen claimedUnit
-      claimedMonitoringPoint
-      position {
-        latitude longitude originalLatitude originalLongitude originalDatum accuracyMetres altitudeMetres isMock source
-        fixedAt problem
-      }
-      media { id state sha256 byteSize contentType kind }
-    }
-    revisions { number id reason content { text } }
-    unit { code ancestors { code } parent { code } } monitoringPoint { code enterprise } author { id } followUps { state }
-    receipt { contentSha256 receivedAt observationId }
-  }
-}"""
 
 
 async def test_all_fields_come_back(world: World) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.casework.test_cases import LINK, MOVE, UNLINK
-from tests.fieldwork.test_revisions import REVISE
+from tests.support.case_steps import LINK, MOVE, UNLINK
+from tests.support.observation_queries import REVISE
 from tests.support.world import ACCEPT, ASSIGN, FINISH, HAND_ON, OPEN, SUBMIT, WITHDRAW, World, draft, medium, new_id
 
 Operation = tuple[str, str, dict[str, Any]]

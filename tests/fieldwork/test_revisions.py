@@ -5,21 +5,10 @@ from typing import Any
 
 import pytest
 
-from tests.fieldwork.test_observations import ONE
-from tests.support.world import REFUSED, World, draft, medium, new_id
+from tests.support.observation_queries import ONE, REVISE
+from tests.support.world import World, draft, medium, new_id
 
 pytestmark = pytest.mark.both_drivers
-
-REVISE = f"""
-mutation Revise($input: ReviseObservationInput!) {{
-  reviseObservation(input: $input) {{
-    ... on ReviseObservationPayload {{
-      observation {{ id revision content {{ text media {{ id }} }} revisions {{ number content {{ text }} }} }}
-      uploads {{ mediaId }}
-    }}
-    {REFUSED}
-  }}
-}}"""
 
 
 async def test_a_revision_is_appended_and_the_first_stays_readable(world: World) -> None:

@@ -25,8 +25,8 @@ from mobile_contract.documents import text_of
 from mobile_contract.levels import Levels
 from mobile_contract.phone.network.backoff import Backoff
 from mobile_contract.phone.network.client import Wire
-from tests.http.test_content_encodings import LIMIT, TEXT, gzip_bomb, zstd_bomb
 from tests.support.asgi_server import on_a_socket
+from tests.support.compression_bombs import LIMIT, TEXT, gzip_bomb, zstd_bomb
 from tests.support.phone_sessions import PASSWORD, SIGN_IN, with_passwords
 from tests.support.small_schema import Context, schema_of
 from tests.support.world import World, new_id

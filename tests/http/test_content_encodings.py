@@ -1,8 +1,6 @@
 """Codings: which one the caller chooses, what is unpacked whole, and how little memory what is refused takes."""
 
-import json
 import tracemalloc
-import zlib
 from contextlib import suppress
 
 import pytest
@@ -18,23 +16,7 @@ from api.http.content_encodings import (
     decompress,
     negotiate_encoding,
 )
-
-LIMIT = 4000
-TEXT = json.dumps({"words": ["明察暗访"] * 200}, ensure_ascii=False).encode()
-
-
-def zstd_bomb() -> bytes:
-    """1 GiB of nothing, in 32 KiB: a frame without its size, each of its blocks one byte many times over."""
-    packing = zstandard.ZstdCompressor(write_content_size=False, write_checksum=False).compressobj()
-    begun = packing.compress(bytes(1024 * 1024)) + packing.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
-    block = (1 << 1 | 128 * 1024 << 3).to_bytes(3, "little") + b"\0"
-    return begun + block * 8192
-
-
-def gzip_bomb() -> bytes:
-    packing = zlib.compressobj(9, wbits=31)
-    block = bytes(1024 * 1024)
-    return b"".join(packing.compress(block) for _ in range(64)) + packing.flush()
+from tests.support.compression_bombs import LIMIT, TEXT, gzip_bomb, zstd_bomb
 
 
 @pytest.mark.parametrize(

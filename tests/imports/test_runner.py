@@ -13,8 +13,8 @@ from api.imports import plans
 from api.imports.runner import Noun, import_file, template
 from schema.organisation.units import Unit, UnitLevel
 from storage.embedded.engines import Addresses
-from tests.imports.test_tables import csv_bytes, xlsx
 from tests.support.import_office import HEADER, NOW, UNITS, Office, check_tree, counts
+from tests.support.table_files import csv_bytes, xlsx
 from tests.support.world import World
 
 ENGLISH = ["code", "name", "level", "parent", "former codes", "former names", "latitude", "longitude", "datum"]

@@ -1,17 +1,14 @@
 """Reading CSV and XLSX as spreadsheet programs write them; no engine is needed."""
 
-import csv
-import io
-from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
-import openpyxl
 import pytest
 
 from api.imports.spreadsheets import UnreadableSpreadsheetError, read_sheet
 from api.imports.tables import BadTableError, Column, ImportTable, letter_of, read_table
+from tests.support.table_files import csv_bytes, xlsx
 
 COLUMNS = (
     Column("code", ("code", "代码"), required=True, is_code=True, most=20),
@@ -19,21 +16,6 @@ COLUMNS = (
     Column("parent", ("parent", "上级代码"), is_code=True),
 )
 ROWS = [["代码", "名称", "上级代码"], ["360703", "南康区", "360700"], ["007", "龙南市", ""]]
-
-
-def csv_bytes(rows: Sequence[Sequence[str]], encoding: str = "utf-8", delimiter: str = ",") -> bytes:
-    stream = io.StringIO()
-    csv.writer(stream, delimiter=delimiter).writerows(rows)
-    return stream.getvalue().encode(encoding)
-
-
-def xlsx(path: Path, rows: Sequence[Sequence[Any]]) -> Any:
-    """A workbook of one sheet, yet to be saved."""
-    book = openpyxl.Workbook()
-    assert book.active is not None
-    for row in rows:
-        book.active.append(list(row))
-    return book
 
 
 def read(path: Path) -> ImportTable:

@@ -1,6 +1,5 @@
 """The conformance kit against the product: all that is promised holds, and what it reports is what it saw."""
 
-import asyncio
 import json
 import os
 import re
@@ -10,10 +9,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from mobile_contract.kit.clauses import CLAUSES
-from mobile_contract.kit.main import examine
-from mobile_contract.kit.results import ClauseResult, ClauseVerdict
-from mobile_contract.kit.runner import chosen
+from mobile_contract.kit.results import ClauseVerdict
 from tests.support.fault_proxy import faulty
+from tests.support.kit_runs import run_kit
 from tests.support.phone_sessions import PASSWORD
 from tests.support.planted_faults import FAULTS
 from tests.support.running_product import RunningProduct
@@ -22,13 +20,6 @@ ROOT = Path(__file__).parents[2]
 PROTOCOL = ROOT / "docs" / "protocol.md"
 CLAUSE = re.compile(r"^- \*\*([A-Z]\d+)\*\* ● (.+(?:\n  .+)*)$", re.MULTILINE)
 """A clause has one sentence a line."""
-
-
-def examined(address: str, conforming: RunningProduct, *only: str, seconds: float = 20) -> list[ClauseResult]:
-    """What the kit finds, as people who are new."""
-    user, other, officer = (conforming.person(like) for like in ("inspector", "inspector2", "officer"))
-    passwords = dict.fromkeys((user, other, officer), PASSWORD)
-    return asyncio.run(examine(address, user, other, officer, passwords, chosen(only), seconds))
 
 
 def test_every_clause_that_binds_a_server_has_its_one_check_in_the_clause_s_words() -> None:
@@ -76,5 +67,5 @@ def test_what_keeps_the_kit_from_trying_is_no_broken_clause(conforming: RunningP
 
 
 def test_all_holds_of_the_product(conforming: RunningProduct) -> None:
-    findings = examined(conforming.own_address, conforming, seconds=8)
+    findings = run_kit(conforming.own_address, conforming, seconds=8)
     assert [(each.id, each.seen) for each in findings if each.verdict is not ClauseVerdict.HOLDS] == []

@@ -5,8 +5,8 @@ import re
 import pytest
 
 from mobile_contract.kit.results import ClauseVerdict
-from tests.kit.test_kit import examined
 from tests.support.fault_proxy import PlantedFault, faulty
+from tests.support.kit_runs import run_kit
 from tests.support.planted_faults import FAULTS
 from tests.support.running_product import RunningProduct
 
@@ -16,9 +16,9 @@ SECONDS = 8.0
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_planted_fault_is_named_by_its_clause(conforming: RunningProduct, fault: PlantedFault) -> None:
-    [before] = examined(conforming.own_address, conforming, fault.breaks, seconds=SECONDS)
+    [before] = run_kit(conforming.own_address, conforming, fault.breaks, seconds=SECONDS)
     assert (before.id, before.verdict) == (fault.breaks, ClauseVerdict.HOLDS), before
     with faulty(conforming.own_address, fault) as address:
-        findings = examined(address, conforming, fault.breaks, seconds=SECONDS)
+        findings = run_kit(address, conforming, fault.breaks, seconds=SECONDS)
     assert [(each.id, each.verdict) for each in findings] == [(fault.breaks, ClauseVerdict.BROKEN)], findings
     assert re.search(fault.seen, findings[0].seen), findings[0].seen

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
@@ -14,7 +13,7 @@ from api.graphql.context import clock
 from api.media.announcements import UNNAMED_FOR, sweep_unnamed
 from api.media.verification import MediaVerifier
 from storage.formats.sandbox import Decoder
-from tests.media.test_media import JPEG, REQUEST, confirm, the_media, upload
+from tests.support.uploads import JPEG, confirm, late_announcement, only_medium, request_uploads, upload
 from tests.support.world import World, draft, medium, new_id
 
 NODE = "query($id: ID!) { node(id: $id) { id } }"
@@ -32,17 +31,6 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-def said(photo: dict[str, Any], observation_id: str, **fields: Any) -> dict[str, Any]:
-    told = {key: value for key, value in photo.items() if key != "id"} | {"observationId": observation_id}
-    return {"mediaId": photo["id"], "announcement": told | fields}
-
-
-async def ask(world: World, *media: dict[str, Any], name: str = "inspector") -> list[dict[str, Any]]:
-    answer = await world.ask(name, REQUEST, input={"media": list(media)})
-    results: list[dict[str, Any]] = answer["requestUploads"]["results"]
-    return results
-
-
 async def sweep(world: World, after: timedelta) -> None:
     await sweep_unnamed(world.store, world.context(None, later=after).now, lambda _: nullcontext())
 
@@ -50,7 +38,7 @@ async def sweep(world: World, after: timedelta) -> None:
 async def test_a_photo_may_come_first(world: World, work: MediaVerifier, http: httpx.AsyncClient) -> None:
     photo, id = medium(JPEG), new_id("obs")
     for _ in range(2):
-        [result] = await ask(world, said(photo, id))
+        [result] = await request_uploads(world, late_announcement(photo, id))
     assert await upload(http, result["slot"], JPEG) == 200
     [confirmed] = await confirm(world, photo["id"])
     assert confirmed["media"]["state"] == "UPLOADED"
@@ -62,17 +50,17 @@ async def test_a_photo_may_come_first(world: World, work: MediaVerifier, http: h
     assert theirs["refusal"]["code"] == "NOT_FOUND"
     [settled] = await world.submit("inspector", draft(id=id, media=[photo]))
     assert (settled["outcome"], settled["uploads"]) == ("ACCEPTED", [])
-    seen = await the_media(world, id, "officer")
+    seen = await only_medium(world, id, "officer")
     assert (seen["state"], seen["mediaArrived"]) == ("READY", 1)
     await sweep(world, UNNAMED_FOR * 2)
-    assert (await the_media(world, id))["state"] == "READY"
+    assert (await only_medium(world, id))["state"] == "READY"
 
 
 async def test_what_nothing_names_is_forgotten_with_its_bytes(
     world: World, work: MediaVerifier, http: httpx.AsyncClient
 ) -> None:
     photo, id = medium(JPEG), new_id("obs")
-    [result] = await ask(world, said(photo, id))
+    [result] = await request_uploads(world, late_announcement(photo, id))
     assert await upload(http, result["slot"], JPEG) == 200
     await confirm(world, photo["id"])
     assert await work.do_one()
@@ -103,14 +91,14 @@ async def test_a_sweep_spares_what_an_observation_names(world: World) -> None:
 
 async def test_another_digest_owner_or_observation_is_a_conflict(world: World) -> None:
     photo, id = medium(JPEG), new_id("obs")
-    await ask(world, said(photo, id))
+    await request_uploads(world, late_announcement(photo, id))
     before = await world.snapshot()
     for name, asked in (
-        ("inspector", said(photo, id, sha256="0" * 64)),
-        ("inspector", said(photo, new_id("obs"))),
-        ("officer", said(photo, id)),
+        ("inspector", late_announcement(photo, id, sha256="0" * 64)),
+        ("inspector", late_announcement(photo, new_id("obs"))),
+        ("officer", late_announcement(photo, id)),
     ):
-        [result] = await ask(world, asked, name=name)
+        [result] = await request_uploads(world, asked, name=name)
         assert (result["refusal"]["code"], result["slot"]) == ("CONFLICT", None)
     assert await world.snapshot() == before
     [settled] = await world.submit("inspector", draft(id=id, media=[photo | {"sha256": "0" * 64}]))
@@ -123,19 +111,19 @@ async def test_each_announcement_settles_on_its_own(world: World, monkeypatch: p
     photos = [medium(bytes([number])) for number in range(4)]
     id = new_id("obs")
     asked = [
-        said(photos[0], id),
-        said(photos[1], id, byteSize=0),
-        said(photos[1], "obs_1"),
-        said(photos[2], id),
-        said(photos[3], id),
+        late_announcement(photos[0], id),
+        late_announcement(photos[1], id, byteSize=0),
+        late_announcement(photos[1], "obs_1"),
+        late_announcement(photos[2], id),
+        late_announcement(photos[3], id),
     ]
-    results = await ask(world, *asked)
+    results = await request_uploads(world, *asked)
     codes = [each["refusal"] and each["refusal"]["code"] for each in results]
     assert codes == [None, "BAD_INPUT", "BAD_ID", None, "LIMIT_EXCEEDED"]
     assert results[1]["refusal"]["field"] == "media.1.announcement.byteSize"
     assert len(await world.store.mongo.collection("media").find({})) == 2
-    [theirs] = await ask(world, said(photos[3], new_id("obs")), name="officer")
+    [theirs] = await request_uploads(world, late_announcement(photos[3], new_id("obs")), name="officer")
     assert theirs["slot"]["kind"] == "SINGLE"
     await world.submit("inspector", draft(id=id, media=[photos[0]]))
-    [last] = await ask(world, said(photos[3] | {"id": new_id("med")}, id))
+    [last] = await request_uploads(world, late_announcement(photos[3] | {"id": new_id("med")}, id))
     assert last["refusal"] is None

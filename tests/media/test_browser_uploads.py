@@ -12,7 +12,7 @@ import pytest
 from api.settings import MIB
 from storage.s3.bucket_rules import State, Wishes, prepare
 from storage.s3.client import ObjectStore
-from tests.media.test_media import JPEG, REQUEST, announce, confirm, renewed, upload
+from tests.support.uploads import JPEG, REQUEST, announce, confirm, fresh_slot, upload
 from tests.support.world import World, medium
 
 WEB, OTHER = "https://web.example.org", "https://other.example.org"
@@ -27,7 +27,7 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 async def form_of(world: World, body: bytes = JPEG) -> tuple[dict[str, Any], dict[str, Any]]:
     _, photo, _ = await announce(world, body)
-    slot = await renewed(world, photo, form=True)
+    slot = await fresh_slot(world, photo, form=True)
     assert (slot["kind"], slot["headers"], slot["parts"]) == ("FORM", [], [])
     return photo, slot
 

@@ -16,8 +16,16 @@ from api.media.verification import MediaVerifier
 from schema.media.media import Media, MediaState
 from storage.formats.sandbox import Decoder
 from storage.s3.bucket_rules import Wishes, prepare
-from tests.media.test_announcements import ask, said
-from tests.media.test_media import JPEG, announce, confirm, renewed, the_media, upload
+from tests.support.uploads import (
+    JPEG,
+    announce,
+    confirm,
+    fresh_slot,
+    late_announcement,
+    only_medium,
+    request_uploads,
+    upload,
+)
 from tests.support.world import REFUSED, World, draft, medium, new_id
 
 REVISE = f"""
@@ -75,7 +83,7 @@ async def test_bytes_that_came_once_are_not_asked_for_again(
     submitted, one, slots = await again(world, contentType="image/png")
     assert slots == []
     announced = medium(JPEG)
-    [asked] = await ask(world, said(announced, new_id("obs")))
+    [asked] = await request_uploads(world, late_announcement(announced, new_id("obs")))
     assert (asked["hasArrived"], asked["slot"], asked["refusal"]) == (True, None, None)
     corrected = medium(JPEG)
     content = draft(id=submitted, media=[corrected])
@@ -119,7 +127,7 @@ async def test_of_another_the_bytes_do_not_exist(world: World, work: MediaVerifi
     for name in ("inspector2", "officer"):
         _, photo, [slot] = await again(world, name)
         assert slot["mediaId"] == photo["id"]
-        [asked] = await ask(world, said(medium(JPEG), new_id("obs")), name=name)
+        [asked] = await request_uploads(world, late_announcement(medium(JPEG), new_id("obs")), name=name)
         assert (asked["hasArrived"], asked["slot"]["kind"]) == (False, "SINGLE")
         assert (await kept(world, photo)).state is MediaState.EXPECTED
     _, _, slots = await again(world, byteSize=len(JPEG) + 1)
@@ -147,17 +155,17 @@ async def test_what_can_not_be_copied_is_asked_for_after_all(
     assert await world.store.objects.size_of(found.key) is None
     [unarrived] = await confirm(world, photo["id"])
     assert unarrived["refusal"]["code"] == "NOT_ARRIVED"
-    assert await upload(http, await renewed(world, photo), JPEG) == 200
+    assert await upload(http, await fresh_slot(world, photo), JPEG) == 200
     await confirm(world, photo["id"])
     assert await work.do_one()
-    assert (await the_media(world, id))["state"] == "READY"
+    assert (await only_medium(world, id))["state"] == "READY"
 
 
 async def test_a_copy_stands_when_what_it_was_made_of_is_forgotten(
     world: World, work: MediaVerifier, http: httpx.AsyncClient, tmp_path: Path
 ) -> None:
     photo = medium(JPEG)
-    [asked] = await ask(world, said(photo, new_id("obs")))
+    [asked] = await request_uploads(world, late_announcement(photo, new_id("obs")))
     assert await upload(http, asked["slot"], JPEG) == 200
     await confirm(world, photo["id"])
     id, copy, _ = await again(world)
@@ -167,7 +175,7 @@ async def test_a_copy_stands_when_what_it_was_made_of_is_forgotten(
     await sweep_unnamed(world.store, later, lambda _: nullcontext())
     assert await world.store.media.many([photo["id"]]) == []
     assert await bytes_at(world, (await kept(world, copy)).key, tmp_path) == JPEG
-    assert (await the_media(world, id))["state"] == "READY"
+    assert (await only_medium(world, id))["state"] == "READY"
 
 
 async def test_copies_of_the_same_bytes_have_a_bound(
@@ -184,9 +192,9 @@ async def test_copies_of_the_same_bytes_have_a_bound(
 
 async def test_a_refused_announcement_moves_nothing(world: World, http: httpx.AsyncClient) -> None:
     photo, id = medium(JPEG), new_id("obs")
-    await ask(world, said(photo, id))
+    await request_uploads(world, late_announcement(photo, id))
     await sent(world, http)
     before = await world.snapshot()
-    [result] = await ask(world, said(photo, new_id("obs")))
+    [result] = await request_uploads(world, late_announcement(photo, new_id("obs")))
     assert result["refusal"]["code"] == "CONFLICT"
     assert await world.snapshot() == before

@@ -17,7 +17,7 @@ from schema.media.object_keys import medium_of, next_key
 from storage.formats.sandbox import Decoder
 from storage.s3.bucket_rules import State, Wishes, prepare
 from storage.s3.client import Put
-from tests.media.test_media import JPEG, REQUEST, announce, confirm, renewed, the_media, upload
+from tests.support.uploads import JPEG, REQUEST, announce, confirm, fresh_slot, only_medium, upload
 from tests.support.world import World
 
 WRONG = JPEG[:-1] + b"\x00"
@@ -63,7 +63,7 @@ async def test_a_put_is_signed_to_write_once(world: World, work: MediaVerifier, 
         [result] = (await world.ask("inspector", REQUEST, input=asked))["requestUploads"]["results"]
         assert (result["hasArrived"], result["slot"], result["refusal"]) == (True, None, None)
     assert await work.do_one()
-    assert (await the_media(world, id))["state"] == "READY"
+    assert (await only_medium(world, id))["state"] == "READY"
 
 
 async def test_an_original_that_was_verified_stays_what_it_is(
@@ -79,7 +79,7 @@ async def test_an_original_that_was_verified_stays_what_it_is(
     assert await work.do_one()
     given = {"url": signed.url, "headers": [{"name": name, "value": value} for name, value in signed.headers]}
     assert await upload(http, given, WRONG) == 412
-    ready = await the_media(world, id)
+    ready = await only_medium(world, id)
     assert (await http.get(ready["original"]["url"])).content == JPEG
 
 
@@ -88,7 +88,7 @@ async def test_a_form_cannot_change_an_original_that_was_verified(
 ) -> None:
     """A form's policy knows no `If-None-Match`: its key and SHA-256 let nothing through but the same bytes again."""
     id, photo, _ = await announce(world, JPEG)
-    slot = await renewed(world, photo, form=True)
+    slot = await fresh_slot(world, photo, form=True)
     fields = {each["name"]: each["value"] for each in slot["fields"]}
     key = fields["key"]
 
@@ -106,7 +106,7 @@ async def test_a_form_cannot_change_an_original_that_was_verified(
     found = await world.store.objects.download(key, work.folder / "found")
     assert found
     assert (found.sha256, found.byte_size) == (photo["sha256"], len(JPEG))
-    ready = await the_media(world, id)
+    ready = await only_medium(world, id)
     assert (ready["state"], (await http.get(ready["original"]["url"])).content) == ("READY", JPEG)
 
 
@@ -119,16 +119,16 @@ async def test_rejected_bytes_are_kept_and_replaced_under_another_key(
         await world.store.objects.put(keys[-1], WRONG, "image/jpeg")
         await confirm(world, photo["id"])
         assert await work.do_one()
-        assert (await the_media(world, id))["state"] == "REJECTED"
+        assert (await only_medium(world, id))["state"] == "REJECTED"
         keys.append((await record(world, photo["id"]))["key"])
         assert await upload(http, old, JPEG) == 412
         [unmended] = await confirm(world, photo["id"])
         assert unmended["refusal"]["code"] == "NOT_ARRIVED"
     assert keys == [keys[0], f"{keys[0]}.2", f"{keys[0]}.3"]
-    assert await upload(http, await renewed(world, photo), JPEG) == 200
+    assert await upload(http, await fresh_slot(world, photo), JPEG) == 200
     await confirm(world, photo["id"])
     assert await work.do_one()
-    ready = await the_media(world, id)
+    ready = await only_medium(world, id)
     assert (ready["state"], ready["rejection"]) == ("READY", None)
     assert (await http.get(ready["original"]["url"])).content == JPEG
     assert [await world.store.objects.size_of(key) for key in keys] == [len(WRONG), len(WRONG), len(JPEG)]
@@ -144,14 +144,14 @@ async def test_a_worker_that_comes_late_judges_no_other_bytes_than_it_read(
     late = await world.store.media.claim(clock(), timedelta(0))
     assert late
     assert await work.do_one()
-    assert await upload(http, await renewed(world, photo), JPEG) == 200
+    assert await upload(http, await fresh_slot(world, photo), JPEG) == 200
     await confirm(world, photo["id"])
     media = world.store.media
     assert await media.reject(late, MediaRejection.DIGEST_MISMATCH) is None
     assert await media.ready(late.id, clock(), None, (), key=late.key) is None
-    assert (await the_media(world, id))["state"] == "UPLOADED"
+    assert (await only_medium(world, id))["state"] == "UPLOADED"
     assert await work.do_one()
-    assert (await the_media(world, id))["state"] == "READY"
+    assert (await only_medium(world, id))["state"] == "READY"
 
 
 async def test_nothing_is_signed_so_until_the_store_was_seen_to_honour_it(world: World) -> None:

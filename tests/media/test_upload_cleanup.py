@@ -20,7 +20,7 @@ from storage.formats.sandbox import Decoder
 from storage.s3 import multipart
 from storage.s3.bucket_rules import State, Wishes, prepare
 from storage.s3.multipart import OpenUpload
-from tests.media.test_media import announce, confirm, renewed, the_media, upload
+from tests.support.uploads import announce, confirm, fresh_slot, only_medium, upload
 from tests.support.world import World, draft, medium
 
 WEEK = timedelta(days=7)
@@ -59,19 +59,19 @@ async def test_an_upload_that_is_used_stays_and_an_unused_one_ends(world: World,
     assert {each.feature: each.state for each in looked_at}["lifecycle"] is State.OFF
     _, used, _ = await announce(world, BODY)
     _, unused, _ = await announce(world, BODY + b"x")
-    slots = [await renewed(world, photo) for photo in (used, unused)]
+    slots = [await fresh_slot(world, photo) for photo in (used, unused)]
     for slot in slots:
         assert await put_part(http, slot, 1) == 200
     week_ago = clock() - WEEK - timedelta(hours=1)
     media = world.store.mongo.collection("media")
     await media.update_many({}, {"$set": {"upload_used_at": week_ago}})
-    await renewed(world, used)
+    await fresh_slot(world, used)
     await sweep(world, later=timedelta())
     assert [each.key for each in await open_uploads(world)] == [(await record(world, used["id"]))["key"]]
     assert (await record(world, unused["id"]))["upload_id"] is None
     assert await put_part(http, slots[0], 2) == 200
     assert await put_part(http, slots[1], 1) == 404
-    again = await renewed(world, unused)
+    again = await fresh_slot(world, unused)
     assert [part["hasArrived"] for part in again["parts"]] == [False, False]
     [confirmed] = await confirm(world, used["id"])
     assert confirmed["media"]["state"] == "UPLOADED"
@@ -79,10 +79,10 @@ async def test_an_upload_that_is_used_stays_and_an_unused_one_ends(world: World,
 
 async def test_parts_that_are_all_there_are_joined_and_not_thrown_away(world: World, http: httpx.AsyncClient) -> None:
     id, photo, _ = await announce(world, BODY)
-    slot = await renewed(world, photo)
+    slot = await fresh_slot(world, photo)
     assert [await put_part(http, slot, number) for number in (1, 2)] == [200, 200]
     await sweep(world, later=WEEK + timedelta(hours=1))
-    assert (await the_media(world, id))["state"] == "UPLOADED"
+    assert (await only_medium(world, id))["state"] == "UPLOADED"
     assert await open_uploads(world) == []
 
 
@@ -90,11 +90,11 @@ async def test_any_number_of_sweeps_and_a_phone_that_comes_back_meanwhile(world:
     """Whoever is first: in the end there is one upload, and the record names it."""
     for _ in range(3):
         _, photo, _ = await announce(world, BODY)
-        await renewed(world, photo)
+        await fresh_slot(world, photo)
         sweeps = [sweep(world, later=WEEK + timedelta(hours=1)) for _ in range(4)]
-        answers = await asyncio.gather(renewed(world, photo), *sweeps, return_exceptions=True)
+        answers = await asyncio.gather(fresh_slot(world, photo), *sweeps, return_exceptions=True)
         assert [each for each in answers if isinstance(each, BaseException)] == []
-        slot = await renewed(world, photo)
+        slot = await fresh_slot(world, photo)
         named = (await record(world, photo["id"]))["upload_id"]
         assert f"uploadId={named}" in slot["parts"][0]["url"]
         of_it = [each for each in await open_uploads(world) if photo["id"] in each.key]
@@ -103,13 +103,13 @@ async def test_any_number_of_sweeps_and_a_phone_that_comes_back_meanwhile(world:
 
 async def test_what_a_killed_process_began_or_forgot_ends_and_what_is_anothers_stays(world: World) -> None:
     _, photo, _ = await announce(world, BODY)
-    slot = await renewed(world, photo)
+    slot = await fresh_slot(world, photo)
     kept = await record(world, photo["id"])
     objects = world.store.objects
     begun = await multipart.begin(objects, kept["key"], "image/jpeg")
     stranger = await multipart.begin(objects, "originals/of-somebody-else", "image/jpeg")
     _, forgotten, _ = await announce(world, BODY)
-    await renewed(world, forgotten)
+    await fresh_slot(world, forgotten)
     [media] = await world.store.media.many([forgotten["id"]])
     assert await world.store.media.forget_upload(media)
     unknown = await multipart.begin(objects, kept["key"].replace(photo["id"], medium()["id"]), "image/jpeg")
@@ -119,13 +119,13 @@ async def test_what_a_killed_process_began_or_forgot_ends_and_what_is_anothers_s
     left = {each.upload_id for each in await open_uploads(world)}
     assert left == {kept["upload_id"], stranger, unknown}
     assert {begun, media.upload_id}.isdisjoint(left)
-    assert (await renewed(world, photo))["parts"][0]["url"].split("?")[0] == slot["parts"][0]["url"].split("?")[0]
+    assert (await fresh_slot(world, photo))["parts"][0]["url"].split("?")[0] == slot["parts"][0]["url"].split("?")[0]
 
 
 async def test_long_lists_are_read_to_their_end(world: World, http: httpx.AsyncClient) -> None:
     """A store gives a thousand at once; a page of one finds the same."""
     photos = [(await announce(world, BODY))[1] for _ in range(3)]
-    slots = [await renewed(world, photo) for photo in photos]
+    slots = [await fresh_slot(world, photo) for photo in photos]
     assert [await put_part(http, slots[0], number) for number in (1, 2)] == [200, 200]
     whole = await open_uploads(world)
     soon = clock() + timedelta(minutes=1)
@@ -141,7 +141,7 @@ async def test_long_lists_are_read_to_their_end(world: World, http: httpx.AsyncC
 
 async def test_the_worker_sweeps(world: World) -> None:
     _, photo, _ = await announce(world, BODY)
-    await renewed(world, photo)
+    await fresh_slot(world, photo)
     ago = clock() - world.settings.upload_unused_for
     await world.store.mongo.collection("media").update_many({}, {"$set": {"upload_used_at": ago}})
     async with anyio.create_task_group() as tasks:

@@ -17,7 +17,7 @@ from schema.media.media import MediaState
 from storage.media.upload_completion import has_arrived
 from storage.s3 import multipart
 from storage.s3.client import ObjectStore
-from tests.media.test_media import CONFIRM, JPEG, REQUEST, announce, confirm, renewed, the_media, upload
+from tests.support.uploads import CONFIRM, JPEG, REQUEST, announce, confirm, fresh_slot, only_medium, upload
 from tests.support.world import REFUSED, World, medium, new_id
 
 pytestmark = pytest.mark.both_drivers
@@ -82,7 +82,7 @@ async def test_an_open_upload_keeps_its_cut_whatever_is_set_meanwhile(world: Wor
 
 
 async def parts_of(world: World, photo: dict[str, Any], part_bytes: int | None) -> list[dict[str, Any]]:
-    parts: list[dict[str, Any]] = (await renewed(world, photo, partBytes=part_bytes))["parts"]
+    parts: list[dict[str, Any]] = (await fresh_slot(world, photo, partBytes=part_bytes))["parts"]
     assert len({part["number"] for part in parts}) == len(parts)
     return parts
 
@@ -170,7 +170,7 @@ async def abort(world: World, *ids: str, name: str = "inspector") -> list[dict[s
 async def test_an_upload_is_given_up_and_begun_anew(world: World, http: httpx.AsyncClient) -> None:
     body = bytes(range(256)) * (9 * MIB // 256)
     id, photo, _ = await announce(world, body)
-    slot = await renewed(world, photo)
+    slot = await fresh_slot(world, photo)
     assert await upload(http, slot["parts"][0], body[: 8 * MIB]) == 200
     for _ in range(2):
         [aborted] = await abort(world, photo["id"])
@@ -181,13 +181,13 @@ async def test_an_upload_is_given_up_and_begun_anew(world: World, http: httpx.As
         }
         assert await open_uploads(world.store.objects) == []
     assert await upload(http, slot["parts"][0], body[: 8 * MIB]) == 404
-    slot = await renewed(world, photo)
+    slot = await fresh_slot(world, photo)
     assert [part["hasArrived"] for part in slot["parts"]] == [False, False]
     for part in slot["parts"]:
         start = part["offset"]
         assert await upload(http, part, body[start : start + part["byteSize"]]) == 200
     await confirm(world, photo["id"])
-    assert (await the_media(world, id))["state"] == "UPLOADED"
+    assert (await only_medium(world, id))["state"] == "UPLOADED"
 
 
 async def test_parts_that_are_all_there_are_not_asked_for_again(world: World, http: httpx.AsyncClient) -> None:
@@ -196,7 +196,7 @@ async def test_parts_that_are_all_there_are_not_asked_for_again(world: World, ht
     asked = []
     for joined in (False, True):
         _, photo, _ = await announce(world, body)
-        slot = await renewed(world, photo)
+        slot = await fresh_slot(world, photo)
         for part in slot["parts"]:
             start = part["offset"]
             assert await upload(http, part, body[start : start + part["byteSize"]]) == 200
@@ -214,7 +214,7 @@ async def test_parts_that_are_all_there_are_not_asked_for_again(world: World, ht
 async def test_each_medium_of_an_abort_settles_on_its_own(world: World, http: httpx.AsyncClient) -> None:
     """Another's, an unknown one, a malformed id, one that has arrived: nothing changes for any of them."""
     _, open_one, _ = await announce(world, bytes(9 * MIB))
-    await renewed(world, open_one)
+    await fresh_slot(world, open_one)
     _, arrived, slot = await announce(world, JPEG)
     await upload(http, slot, JPEG)
     await confirm(world, arrived["id"])
@@ -237,16 +237,16 @@ async def test_giving_up_while_it_is_confirmed_loses_nothing(world: World, http:
     body = bytes(range(256)) * (9 * MIB // 256)
     for _ in range(4):
         id, photo, _ = await announce(world, body)
-        slot = await renewed(world, photo)
+        slot = await fresh_slot(world, photo)
         for part in slot["parts"]:
             start = part["offset"]
             assert await upload(http, part, body[start : start + part["byteSize"]]) == 200
         await asyncio.gather(abort(world, photo["id"]), confirm(world, photo["id"]), abort(world, photo["id"]))
-        state = (await the_media(world, id))["state"]
+        state = (await only_medium(world, id))["state"]
         there = await world.store.objects.size_of(f"originals/{photo['id']}-{photo['sha256']}")
         if there is None:
             assert state == "EXPECTED"
-            assert [part["hasArrived"] for part in (await renewed(world, photo))["parts"]] == [False, False]
+            assert [part["hasArrived"] for part in (await fresh_slot(world, photo))["parts"]] == [False, False]
         else:
             await confirm(world, photo["id"])
-            assert (await the_media(world, id))["state"] == "UPLOADED"
+            assert (await only_medium(world, id))["state"] == "UPLOADED"

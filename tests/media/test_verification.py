@@ -15,9 +15,9 @@ from api.media.verification import FAILURES, PAUSE, MediaVerifier
 from schema.media.media import MediaState
 from storage.formats.results import Damage, ReadResult
 from storage.formats.sandbox import Decoder
-from storage.s3.client import ObjectStore
 from storage.store import Store
-from tests.media.test_media import JPEG, announce, confirm, the_media, upload
+from tests.support.unreachable_store import unreachable_store
+from tests.support.uploads import JPEG, announce, confirm, only_medium, upload
 from tests.support.world import World
 
 pytestmark = pytest.mark.both_drivers
@@ -58,7 +58,7 @@ async def test_work_of_a_dead_worker_is_taken_up_after_its_lease(
     assert await world.store.media.claim(clock(), LEASE)
     assert await MediaVerifier(world.store, decoder, tmp_path, clock).do_one() is False
     assert await MediaVerifier(world.store, decoder, tmp_path, lambda: clock() + LEASE).do_one()
-    assert (await the_media(world, id))["state"] == "READY"
+    assert (await only_medium(world, id))["state"] == "READY"
 
 
 async def test_work_that_outlasts_its_lease_stays_with_its_worker(
@@ -76,7 +76,7 @@ async def test_work_that_outlasts_its_lease_stays_with_its_worker(
             await asyncio.sleep(0.05)
         gate.opened.set()
         assert await busy is True
-    assert (await the_media(world, id))["state"] == "READY"
+    assert (await only_medium(world, id))["state"] == "READY"
     [kept] = await world.store.media.many([medium_id])
     assert kept.attempts == 1
 
@@ -100,12 +100,6 @@ async def test_two_workers_never_have_the_same_medium(world: World) -> None:
     assert len(ids) == len(set(ids)) == 4
 
 
-def nowhere() -> ObjectStore:
-    """An object store that is down."""
-    gone = "http://127.0.0.1:1"
-    return ObjectStore(endpoint=gone, public_endpoint=gone, bucket="b", access_key="a", secret_key="s", region="r")
-
-
 @pytest.mark.parametrize("broken", ["store", "disk"])
 async def test_work_that_fails_is_tried_again_soon_and_then_ever_later(
     world: World, decoder: Decoder, tmp_path: Path, broken: str
@@ -113,7 +107,7 @@ async def test_work_that_fails_is_tried_again_soon_and_then_ever_later(
     id, medium_id = await arrived(world)
     now = clock()
     failing = MediaVerifier(
-        store=Store(world.store.mongo, nowhere()) if broken == "store" else world.store,
+        store=Store(world.store.mongo, unreachable_store()) if broken == "store" else world.store,
         decoder=decoder,
         folder=tmp_path / "gone" if broken == "disk" else tmp_path,
         now=lambda: now,
@@ -124,9 +118,9 @@ async def test_work_that_fails_is_tried_again_soon_and_then_ever_later(
         assert await failing.do_one() is True
         assert await failing.do_one() is False
         now += timedelta(seconds=pause)
-    assert (await the_media(world, id))["state"] == "UPLOADED"
+    assert (await only_medium(world, id))["state"] == "UPLOADED"
     assert await MediaVerifier(world.store, decoder, tmp_path, lambda: now).do_one() is True
-    assert (await the_media(world, id))["state"] == "READY"
+    assert (await only_medium(world, id))["state"] == "READY"
 
 
 async def test_a_confirmation_is_not_put_off_by_the_sweep(world: World) -> None:
@@ -170,5 +164,5 @@ async def test_outages_of_the_store_are_no_failures_of_the_decoder(world: World,
         assert await work.do_one() is False
         now += PAUSE
     assert await work.do_one() is True
-    found = await the_media(world, id)
+    found = await only_medium(world, id)
     assert (found["state"], found["facts"]["damage"]) == ("READY", "CRASHED")

@@ -20,10 +20,16 @@ from api.server import worker
 from api.settings import SettingError, Settings
 from api.telemetry.metrics import Metrics
 from schema.notifications.push_tokens import PushService
-from tests.notifications.test_push_tokens import at, at_home, hear, register, started
-from tests.notifications.test_subscriptions import give
+from tests.support.case_steps import assign_case
 from tests.support.http2_push_server import apple, certified
 from tests.support.http_receiver import Receiver, receiving
+from tests.support.push_tokens import (
+    clock_ahead,
+    register_token,
+    run_event_worker,
+    sign_in_device,
+    store_event_position,
+)
 from tests.support.world import ASSIGN, World, new_id
 
 FCM, APNS = "fcm:token_1", "ab" * 32
@@ -56,14 +62,14 @@ async def test_fcm_is_called_as_its_api_wants_it_and_told_nothing(
         {"access_token": "opened", "expires_in": 3600} if call.path == "/token" else {},
     )
     given = {"id": new_id("asg"), "unitId": world.units["360703-JT"].id, "assigneeId": world.people["inspector"].id}
-    await at_home(world, "inspector")
-    await register(world, "inspector")
-    await started(world)
+    await sign_in_device(world, "inspector")
+    await register_token(world, "inspector")
+    await store_event_position(world)
     await world.ask("officer", ASSIGN, input=given | {"note": "暗访交通局窗口"})
-    await hear(world, until="inspector")
+    await run_event_worker(world, until="inspector")
     async with httpx.AsyncClient(http2=True) as client:
         found = gateways(settings, client)
-        await PushWorker(world.store, found, at(timedelta(seconds=5))).do_all()
+        await PushWorker(world.store, found, clock_ahead(timedelta(seconds=5))).do_all()
         assert await found[PushService.FCM].wake("fcm:other") is Woken.SENT
     token, *sent = receiver.calls
     assertion = dict(pair.split("=") for pair in token.body.decode().split("&"))["assertion"]
@@ -182,13 +188,13 @@ async def test_the_worker_wakes_phones_and_tells_webhooks_by_itself(
         200,
         {"access_token": "opened", "expires_in": 3600} if call.path == "/token" else {},
     )
-    await at_home(world, "supervisor")
-    await register(world, "supervisor")
+    await sign_in_device(world, "supervisor")
+    await register_token(world, "supervisor")
     world.settings = replace(world.settings, webhook_allow_loopback=True)
     document = "mutation M($input: RegisterWebhookInput!) { registerWebhook(input: $input) { __typename } }"
     await world.ask("admin", document, input={"id": new_id("whk"), "url": f"{receiver.address}/hook"})
-    await started(world)
-    await give(world)
+    await store_event_position(world)
+    await assign_case(world)
     own = replace(settings, data=world.settings.data, webhook_allow_loopback=True)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(worker.work, own, world.store, Metrics())

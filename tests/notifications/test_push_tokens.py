@@ -2,8 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 import anyio
 import pytest
@@ -13,13 +12,21 @@ from api.notifications.push_gateways import PushGateway, Woken
 from api.notifications.push_worker import LEASE, MAX_ATTEMPTS, EventWorker, PushWorker
 from mobile_contract.documents import text_of
 from schema.notifications.push_tokens import PushService
-from tests.notifications.test_subscriptions import give
+from tests.support.case_steps import assign_case
 from tests.support.http_receiver import Receiver, receiving
 from tests.support.phone_sessions import PASSWORD, Phone, with_passwords
-from tests.support.subscription_clients import Signed, signed_in
+from tests.support.push_tokens import (
+    APNS,
+    FCM,
+    clock_ahead,
+    due_users,
+    register_token,
+    run_event_worker,
+    sign_in_device,
+    store_event_position,
+    stored_tokens,
+)
 from tests.support.world import World
-
-FCM, APNS = "fcm:token_1", "ab" * 32
 
 
 @pytest.fixture
@@ -40,84 +47,38 @@ class Bell(PushGateway):
         return self.outcomes.pop(0) if self.outcomes else Woken.SENT
 
 
-async def register(world: World, name: str, service: str = "FCM", token: str = FCM) -> dict[str, Any]:
-    given = {"service": service, "token": token}
-    answer: dict[str, Any] = (await world.ask(name, text_of("RegisterPushToken"), input=given))["registerPushToken"]
-    return answer
-
-
-async def at_home(world: World, name: str) -> Signed:
-    """A device of that person is signed in; the world asks in its name from now on."""
-    signed = await signed_in(world, name)
-    world.devices[name] = signed.device_id
-    return signed
-
-
-async def kept(world: World) -> list[dict[str, Any]]:
-    return await world.store.mongo.collection("push_tokens").find({}, sort=[("_id", 1)])
-
-
-async def due(world: World) -> list[str]:
-    return [each["user_id"] for each in await kept(world) if each["due_at"] is not None]
-
-
-async def hear(world: World, *, until: str) -> None:
-    """Run the hearing part of a worker until that person's devices are marked."""
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(EventWorker(world.store, clock).run)
-        with anyio.fail_after(15):
-            while world.people[until].id not in await due(world):  # noqa: ASYNC110  the database has no event to wait for
-                await anyio.sleep(0.02)
-        tasks.cancel_scope.cancel()
-
-
-def at(later: timedelta) -> Any:
-    def now() -> datetime:
-        return clock() + later
-
-    return now
-
-
-async def started(world: World) -> str:
-    """A worker has run before: what happens from here on is heard by the next."""
-    async with world.store.notices.reading(None) as reader:
-        position = (await reader.next()).position
-    await world.store.notices.keep("waking", position)
-    return position
-
-
 async def test_a_device_is_known_once_and_forgotten(world: World) -> None:
-    await at_home(world, "inspector")
-    first = await register(world, "inspector")
+    await sign_in_device(world, "inspector")
+    first = await register_token(world, "inspector")
     assert (first["deviceId"], first["service"]) == (world.devices["inspector"], "FCM")
-    assert await register(world, "inspector") == first
-    assert len(await kept(world)) == 1
-    other = await register(world, "inspector", "APNS", APNS.upper())
-    assert [(each["service"], each["token"]) for each in await kept(world)] == [("APNS", APNS)]
+    assert await register_token(world, "inspector") == first
+    assert len(await stored_tokens(world)) == 1
+    other = await register_token(world, "inspector", "APNS", APNS.upper())
+    assert [(each["service"], each["token"]) for each in await stored_tokens(world)] == [("APNS", APNS)]
     assert other["service"] == "APNS"
     for _ in range(2):
         answer = await world.ask("inspector", text_of("ForgetPushToken"))
         assert answer["forgetPushToken"]["deviceId"] == world.devices["inspector"]
-    assert await kept(world) == []
+    assert await stored_tokens(world) == []
 
 
 @pytest.mark.parametrize(("service", "token"), [("FCM", ""), ("FCM", "a b"), ("APNS", "xyz"), ("FCM", "a" * 5000)])
 async def test_what_is_no_token_is_refused(world: World, service: str, token: str) -> None:
-    assert (await register(world, "inspector", service, token))["code"] == "BAD_INPUT"
-    assert await kept(world) == []
+    assert (await register_token(world, "inspector", service, token))["code"] == "BAD_INPUT"
+    assert await stored_tokens(world) == []
 
 
 async def test_whom_a_change_concerns_is_woken_once_and_nobody_else(world: World) -> None:
     for name in ("supervisor", "supervisor2", "officer"):
-        await at_home(world, name)
-        await register(world, name, token=f"of:{name}")
-    start = await started(world)
-    await give(world)  # while no worker runs
-    await hear(world, until="supervisor")
-    assert await due(world) == [world.people["supervisor"].id]
+        await sign_in_device(world, name)
+        await register_token(world, name, token=f"of:{name}")
+    start = await store_event_position(world)
+    await assign_case(world)  # while no worker runs
+    await run_event_worker(world, until="supervisor")
+    assert await due_users(world) == [world.people["supervisor"].id]
     bell = Bell()
-    worker = PushWorker(world.store, {PushService.FCM: bell}, at(timedelta(seconds=5)))
-    await PushWorker(world.store, {PushService.APNS: bell}, at(timedelta(seconds=5))).do_all()
+    worker = PushWorker(world.store, {PushService.FCM: bell}, clock_ahead(timedelta(seconds=5)))
+    await PushWorker(world.store, {PushService.APNS: bell}, clock_ahead(timedelta(seconds=5))).do_all()
     assert bell.rung == []
     await worker.do_all()
     assert bell.rung == ["of:supervisor"]
@@ -131,12 +92,12 @@ async def test_whom_a_change_concerns_is_woken_once_and_nobody_else(world: World
             while (await world.store.notices.place("waking") or "") < (reached or ""):  # noqa: ASYNC110
                 await anyio.sleep(0.02)
         tasks.cancel_scope.cancel()
-    assert await due(world) == []
+    assert await due_users(world) == []
 
 
 async def test_a_worker_that_dies_or_a_service_that_is_away_loses_no_call(world: World) -> None:
-    await at_home(world, "supervisor")
-    await register(world, "supervisor")
+    await sign_in_device(world, "supervisor")
+    await register_token(world, "supervisor")
     tokens, user_id = world.store.push_tokens, world.people["supervisor"].id
     await tokens.mark({user_id: "1"}, clock())
     assert await tokens.claim(["FCM"], clock(), LEASE)  # and dies
@@ -144,8 +105,8 @@ async def test_a_worker_that_dies_or_a_service_that_is_away_loses_no_call(world:
     await PushWorker(world.store, {PushService.FCM: bell}, clock).do_all()
     assert bell.rung == []
     later = LEASE
-    while await due(world):
-        await PushWorker(world.store, {PushService.FCM: bell}, at(later)).do_all()
+    while await due_users(world):
+        await PushWorker(world.store, {PushService.FCM: bell}, clock_ahead(later)).do_all()
         later += timedelta(hours=2)
     assert len(bell.rung) == MAX_ATTEMPTS - 1, "it is given up until the next change"
     await tokens.mark({user_id: "2"}, clock())
@@ -153,7 +114,7 @@ async def test_a_worker_that_dies_or_a_service_that_is_away_loses_no_call(world:
     assert call
     await tokens.mark({user_id: "3"}, clock())  # while it is being woken
     await tokens.settle(call, again_at=None, changed_at=clock())
-    assert await due(world) == [user_id]
+    assert await due_users(world) == [user_id]
 
 
 async def test_a_service_that_hangs_holds_up_no_other(world: World) -> None:
@@ -171,8 +132,8 @@ async def test_a_service_that_hangs_holds_up_no_other(world: World) -> None:
             return await super().wake(token)
 
     for name, service, token in (("supervisor", "FCM", FCM), ("supervisor2", "APNS", APNS)):
-        await at_home(world, name)
-        await register(world, name, service, token)
+        await sign_in_device(world, name)
+        await register_token(world, name, service, token)
         await world.store.push_tokens.mark({world.people[name].id: "1"}, clock())
     google, other = Hanging(), Ringing()
     await PushWorker(world.store, {PushService.FCM: google, PushService.APNS: other}, clock).do_all()
@@ -185,8 +146,8 @@ async def test_a_call_that_trips_our_code_takes_no_other_along(world: World) -> 
             raise LookupError
 
     for name, service, token in (("supervisor", "FCM", FCM), ("supervisor2", "APNS", APNS)):
-        await at_home(world, name)
-        await register(world, name, service, token)
+        await sign_in_device(world, name)
+        await register_token(world, name, service, token)
         await world.store.push_tokens.mark({world.people[name].id: "1"}, clock())
     bell = Bell()
     for _ in range(2):
@@ -194,7 +155,7 @@ async def test_a_call_that_trips_our_code_takes_no_other_along(world: World) -> 
         with suppress(LookupError):
             await work.do_all()
     assert bell.rung == [APNS]
-    assert await due(world) == [world.people["supervisor"].id], "it is left to its lease"
+    assert await due_users(world) == [world.people["supervisor"].id], "it is left to its lease"
 
 
 async def test_who_signed_out_on_whatever_way_is_not_woken(world: World) -> None:
@@ -204,9 +165,9 @@ async def test_who_signed_out_on_whatever_way_is_not_woken(world: World) -> None
     given = {"service": "FCM", "token": FCM}
     document = "mutation M($input: RegisterPushTokenInput!) { answer: registerPushToken(input: $input) { __typename } }"
     await phone.do(document, signed_in=True, **given)
-    assert len(await kept(world)) == 1
+    assert len(await stored_tokens(world)) == 1
     await phone.do("mutation { answer: signOut { __typename } }", signed_in=True)
-    assert await kept(world) == []
+    assert await stored_tokens(world) == []
     await phone.sign_in(password=PASSWORD)
     await phone.do(document, signed_in=True, **given)
     user_id = world.people["inspector"].id
@@ -215,12 +176,12 @@ async def test_who_signed_out_on_whatever_way_is_not_woken(world: World) -> None
     bell = Bell()
     await PushWorker(world.store, {PushService.FCM: bell}, clock).do_all()
     assert bell.rung == []
-    assert await kept(world) == []
+    assert await stored_tokens(world) == []
 
 
 async def test_an_address_that_the_service_does_not_know_is_dropped(world: World) -> None:
-    await at_home(world, "supervisor")
-    await register(world, "supervisor")
+    await sign_in_device(world, "supervisor")
+    await register_token(world, "supervisor")
     await world.store.push_tokens.mark({world.people["supervisor"].id: "1"}, clock())
     await PushWorker(world.store, {PushService.FCM: Bell(Woken.UNREGISTERED)}, clock).do_all()
-    assert await kept(world) == []
+    assert await stored_tokens(world) == []

@@ -10,7 +10,7 @@ import pytest
 
 from api.notifications import event_dispatcher, subscriber, subscription_stream
 from storage.embedded.engines import Addresses
-from tests.notifications.test_subscriptions import give
+from tests.support.case_steps import assign_case
 from tests.support.subscription_clients import CASES, Process, linked, listening, serving, signed_in
 from tests.support.world import World
 
@@ -64,7 +64,7 @@ async def test_a_session_that_ends_ends_its_streams_and_no_other(world: World) -
         assert await lost.closed() == (4403, "SESSION_ENDED")
         assert (await events.news())["ended"] == "SESSION_ENDED"
         assert await events.next() is None
-        case_id, _ = await give(world)
+        case_id, _ = await assign_case(world)
         assert (await phone.news())["case"]["id"] == case_id
 
 

@@ -11,20 +11,9 @@ import pytest
 
 from mobile_contract.levels import Levels
 from storage.embedded.engines import Addresses
+from tests.support.case_steps import assign_case
 from tests.support.subscription_clients import ASSIGNMENTS, CASES, Process, linked, listening, serving, signed_in
 from tests.support.world import ACCEPT, ASSIGN, WITHDRAW, World, new_id
-
-
-async def give(
-    world: World, to: str = "supervisor", case_id: str | None = None, by: str = "officer"
-) -> tuple[str, str]:
-    """Ids of a case and of its assignment to that person."""
-    case_id = case_id or (await world.open_case())["id"]
-    id = new_id("asg")
-    given = {"id": id, "caseId": case_id, "assigneeId": world.people[to].id}
-    answer = await world.ask(by, ASSIGN, input=given)
-    assert "assignment" in answer["assign"], answer
-    return case_id, id
 
 
 async def test_an_assignment_is_told_as_it_changes(world: World) -> None:
@@ -32,7 +21,7 @@ async def test_an_assignment_is_told_as_it_changes(world: World) -> None:
     async with serving(world) as address, linked(address, signed) as phone:
         await phone.subscribe(ASSIGNMENTS)
         assert (await phone.news())["__typename"] == "StreamPosition"
-        case_id, id = await give(world)
+        case_id, id = await assign_case(world)
         news = await phone.news()
         assert (news["__typename"], news["assignment"]["id"], news["assignment"]["state"]) == (
             "AssignmentChanged",
@@ -60,7 +49,7 @@ async def test_the_same_over_server_sent_events(world: World) -> None:
             assert (await events.news())["__typename"] == "StreamPosition"
             assert events.retry == 3000
             first = events.last_id
-            _, id = await give(world)
+            _, id = await assign_case(world)
             news = await events.news()
             assert (news["assignment"]["id"], news["cursor"]) == (id, events.last_id)
         assert first
@@ -87,8 +76,8 @@ async def test_a_case_comes_into_view_and_is_lost_again(world: World) -> None:
             (await stranger.news())["__typename"],
         ]
         assert began == ["next", "next", "StreamPosition"]
-        _, first = await give(world, "inspector2", case["id"], "city_officer")
-        _, id = await give(world, "supervisor", case["id"], "city_officer")
+        _, first = await assign_case(world, "inspector2", case["id"], "city_officer")
+        _, id = await assign_case(world, "supervisor", case["id"], "city_officer")
         # With the case come the assignments of it that others have.
         shown: set[str] = set()
         while not shown >= {case["id"], first, id}:
@@ -105,7 +94,7 @@ async def test_a_case_comes_into_view_and_is_lost_again(world: World) -> None:
                 states.add((news["assignment"]["state"], news["assignment"]["case"] is not None))
         assert lost == {case["id"], first}, "one's own assignment stays to be seen, without its case"
         # Nothing of it came to the other one; and from now on nothing comes to the first.
-        seen = (await give(world, "supervisor2"))[0]
+        seen = (await assign_case(world, "supervisor2"))[0]
         assert (await stranger.news())["case"]["id"] == seen
         rest: list[dict[str, Any]] = []
         while seen not in str(rest):
@@ -151,14 +140,14 @@ async def test_a_covert_assignee_stays_unknown_to_the_uncleared(world: World) ->
 async def test_a_server_that_is_killed_loses_no_event_and_neither_does_another_process(
     world: World, engines: Addresses, tmp_path: Path
 ) -> None:
-    signed, (case_id, _) = await signed_in(world, "officer"), await give(world)
+    signed, (case_id, _) = await signed_in(world, "officer"), await assign_case(world)
     one, two = (Process(world, engines, tmp_path / name) for name in ("one", "two"))
     try:
         await asyncio.gather(one.start(), two.start())
         async with listening(one.address, signed, CASES) as events, linked(two.address, signed) as other:
             await other.subscribe(CASES)
             assert (await events.news())["__typename"] == (await other.news())["__typename"] == "StreamPosition"
-            await world.ask("supervisor", ACCEPT, input={"id": (await give(world, case_id=case_id))[1]})
+            await world.ask("supervisor", ACCEPT, input={"id": (await assign_case(world, case_id=case_id))[1]})
             seen = [await events.news(), await other.news()]
             assert {each["case"]["id"] for each in seen} == {case_id}
             cursor = seen[0]["cursor"]

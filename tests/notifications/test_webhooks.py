@@ -15,9 +15,9 @@ from api.notifications.outbound_http import OutboundHttp, Rules, caller
 from api.notifications.push_worker import EventWorker
 from api.notifications.webhook_worker import LEASE, WebhookWorker
 from schema.notifications.webhooks import MAX_FAILURES, MAX_PER_OFFICE
-from tests.notifications.test_push_tokens import at, started
-from tests.notifications.test_subscriptions import give
+from tests.support.case_steps import assign_case
 from tests.support.http_receiver import ReceivedCall, Receiver, receiving
+from tests.support.push_tokens import clock_ahead, store_event_position
 from tests.support.world import World, new_id
 
 FIELDS = "... on WebhookPayload { webhook { id url state disabledReason } secret } ... on Refused { code field }"
@@ -69,7 +69,7 @@ async def heard(world: World, id: str, record_id: str, state: str) -> None:
 async def told(world: World, later: timedelta = timedelta()) -> None:
     """Everything that is due is sent."""
     async with caller() as client:
-        await WebhookWorker(world.store, OutboundHttp(Rules(loopback=True), client), at(later)).do_all()
+        await WebhookWorker(world.store, OutboundHttp(Rules(loopback=True), client), clock_ahead(later)).do_all()
 
 
 def verify(call: ReceivedCall, secret: str) -> bool:
@@ -83,8 +83,8 @@ def verify(call: ReceivedCall, secret: str) -> bool:
 async def test_a_change_is_told_signed_and_names_no_person(world: World, receiver: Receiver) -> None:
     made = await register(world, f"{receiver.address}/hook?x=1")
     id, secret = made["webhook"]["id"], made["secret"]
-    await started(world)
-    case_id, assignment_id = await give(world, "inspector")
+    await store_event_position(world)
+    case_id, assignment_id = await assign_case(world, "inspector")
     await world.open_case("neighbour", await world.observe("neighbour", unit="360783-JT-1"))
     await heard(world, id, assignment_id, "OFFERED")
     await told(world)
@@ -113,8 +113,8 @@ async def test_a_secret_is_shown_once_and_both_are_good_while_it_changes(world: 
     second = (await world.ask("admin", ROTATE, input=given))["answer"]["secret"]
     assert second != first
     assert (await world.ask("admin", ROTATE, input=given))["answer"]["secret"] is None
-    await started(world)
-    case_id, _ = await give(world)
+    await store_event_position(world)
+    case_id, _ = await assign_case(world)
     await heard(world, id, case_id, "ASSIGNED")
     await told(world)
     assert all(verify(call, first) and verify(call, second) for call in receiver.calls)
@@ -132,8 +132,8 @@ async def test_a_secret_is_shown_once_and_both_are_good_while_it_changes(world: 
 async def test_failures_are_tried_again_and_come_to_an_end_that_is_told(world: World, receiver: Receiver) -> None:
     receiver.answer = lambda _: (500, {})
     id = (await register(world, receiver.address))["webhook"]["id"]
-    await started(world)
-    case_id, _ = await give(world)
+    await store_event_position(world)
+    case_id, _ = await assign_case(world)
     await heard(world, id, case_id, "ASSIGNED")
     await told(world)
     assert len(receiver.calls) == 1, "the others wait with it"
@@ -146,7 +146,7 @@ async def test_failures_are_tried_again_and_come_to_an_end_that_is_told(world: W
     assert {each["state"] for each in await deliveries(world, id)} == {"GIVEN_UP"}
     receiver.answer = lambda _: (204, None)
     assert (await world.ask("admin", ENABLE, input={"id": id}))["answer"]["webhook"]["state"] == "ACTIVE"
-    other, _ = await give(world)
+    other, _ = await assign_case(world)
     await heard(world, id, other, "ASSIGNED")
     await told(world)
     done = [each for each in await deliveries(world, id) if each["state"] == "DELIVERED"]
@@ -155,8 +155,8 @@ async def test_failures_are_tried_again_and_come_to_an_end_that_is_told(world: W
 
 async def test_a_worker_that_dies_while_it_sends_loses_nothing(world: World, receiver: Receiver) -> None:
     id = (await register(world, receiver.address))["webhook"]["id"]
-    await started(world)
-    case_id, _ = await give(world)
+    await store_event_position(world)
+    case_id, _ = await assign_case(world)
     await heard(world, id, case_id, "ASSIGNED")
     claimed = await world.store.webhooks.claim(clock(), LEASE, busy=())  # and dies
     assert claimed
@@ -169,8 +169,8 @@ async def test_a_worker_that_dies_while_it_sends_loses_nothing(world: World, rec
 async def test_an_address_that_does_not_answer_holds_up_no_other(world: World, receiver: Receiver) -> None:
     slow = (await register(world, f"{receiver.address}/slow"))["webhook"]["id"]
     quick = (await register(world, f"{receiver.address}/quick"))["webhook"]["id"]
-    await started(world)
-    case_id, _ = await give(world)
+    await store_event_position(world)
+    case_id, _ = await assign_case(world)
     for id in (slow, quick):
         await heard(world, id, case_id, "ASSIGNED")
     due = len(await deliveries(world, quick))
@@ -197,7 +197,7 @@ async def test_an_address_that_does_not_answer_holds_up_no_other(world: World, r
 
 async def test_only_administrators_of_the_scope_see_and_change_it(world: World, receiver: Receiver) -> None:
     id = (await register(world, receiver.address))["webhook"]["id"]
-    await give(world)
+    await assign_case(world)
     admin = world.people["admin"]
     admin.scope_ids, admin.scope_paths = (world.units["360783"].id,), (world.units["360783"].path,)
     before = await world.store.mongo.collection("webhooks").find({})

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.phone.test_assignment_responses import give
 from tests.support.network_faults import NetworkFault
+from tests.support.phone_assignments import assign_window
 from tests.support.phone_cli import Spawner, Terminal
 from tests.support.phone_sessions import PASSWORD
 from tests.support.running_product import RunningProduct
@@ -35,7 +35,7 @@ def lost(terminal: Terminal, id: str) -> list[str]:
 def known(served: RunningProduct, inspector: str, *terminals: Terminal) -> str:
     """An assignment that all of them have pulled."""
     id = new_id("asg")
-    give(served, inspector, id)
+    assign_window(served, inspector, id)
     for each in terminals:
         each.do("pull")
     return id

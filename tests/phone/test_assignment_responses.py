@@ -3,31 +3,10 @@
 from typing import Any
 
 from tests.support.network_faults import NetworkFault
+from tests.support.phone_assignments import assign_window, know_officer
 from tests.support.phone_cli import Terminal
 from tests.support.running_product import RunningProduct
-from tests.support.world import ASSIGN, WITHDRAW, World, new_id
-
-
-async def introduced(world: World) -> None:
-    """Who gives and takes back."""
-    officer = await world.store.users.by_user_name("officer")
-    assert officer
-    world.people["officer"] = officer
-
-
-def give(served: RunningProduct, user: str, id: str) -> None:
-    """A window to inspect, given under that id."""
-
-    async def assign(world: World) -> None:
-        person = await world.store.users.by_user_name(user)
-        [window] = await world.store.units.named(["360703-JT-1"])
-        assert person
-        await introduced(world)
-        given = {"id": id, "assigneeId": person.id, "unitId": window.id}
-        answer = await world.ask("officer", ASSIGN, input=given)
-        assert "assignment" in answer["assign"], answer
-
-    served.within(assign)
+from tests.support.world import WITHDRAW, World, new_id
 
 
 def stored(served: RunningProduct, id: str) -> dict[str, Any]:
@@ -44,7 +23,7 @@ def outcomes(terminal: Terminal) -> list[tuple[str, str | None]]:
 
 def test_with_a_line_an_answer_is_settled_at_once(terminal: Terminal, served: RunningProduct, inspector: str) -> None:
     id = new_id("asg")
-    give(served, inspector, id)
+    assign_window(served, inspector, id)
     assert "已签收" in terminal.do("accept", id)
     assert "已完成" in terminal.do("finish", id, "--result", "已复查")
     assert outcomes(terminal) == [("ACCEPTED", "SETTLED"), ("ACCEPTED", "SETTLED")]
@@ -57,7 +36,7 @@ def test_without_a_line_answers_wait_and_go_with_the_next_meeting(
     terminal: Terminal, served: RunningProduct, inspector: str
 ) -> None:
     id = new_id("asg")
-    give(served, inspector, id)
+    assign_window(served, inspector, id)
     served.server.fate = lambda _: NetworkFault.LOSE
     assert "Kept" in terminal.do("accept", id)
     assert "Kept" in terminal.do("finish", id, "--result", "已复查")
@@ -77,7 +56,7 @@ def test_what_the_server_holds_settles_once_the_assignment_is_there(
     assert "held 暂存" in terminal.do("accept", id)
     terminal.do("forget")
     assert outcomes(terminal) == [("ACCEPTED", "HELD")]
-    give(served, inspector, id)
+    assign_window(served, inspector, id)
     terminal.do("send")
     assert outcomes(terminal) == [("ACCEPTED", "SETTLED")]
     assert stored(served, id)["state"] == "ACCEPTED"
@@ -85,10 +64,10 @@ def test_what_the_server_holds_settles_once_the_assignment_is_there(
 
 def test_an_answer_that_comes_too_late_is_set_aside(terminal: Terminal, served: RunningProduct, inspector: str) -> None:
     id = new_id("asg")
-    give(served, inspector, id)
+    assign_window(served, inspector, id)
 
     async def take_back(world: World) -> None:
-        await introduced(world)
+        await know_officer(world)
         await world.ask("officer", WITHDRAW, input={"id": id})
 
     served.within(take_back)

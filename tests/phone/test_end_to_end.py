@@ -18,8 +18,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.scripts.test_run import ROOT, Run
 from tests.support.phone_cli import Spawner, Terminal
+from tests.support.run_command import ROOT, Run
 from tests.support.running_product import ask
 from tests.support.world import new_id
 

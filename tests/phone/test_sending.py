@@ -6,10 +6,10 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.processes.test_supervisor import until
 from tests.support.network_faults import NetworkFault, once
 from tests.support.phone_cli import MIB, Terminal, photo
 from tests.support.phone_sessions import PASSWORD
+from tests.support.process_states import wait_until
 from tests.support.running_product import RunningProduct
 from tests.support.world import World
 
@@ -158,7 +158,7 @@ def test_sync_says_so_when_the_server_has_yet_to_verify(
     served.server.fate = once("MyMedia", NetworkFault.KILL)
     assert terminal.run("send") == -9
     served.calm()
-    until(lambda: [each["state"] for each in served.kept(inspector)["media"].values()] == ["READY"], 30)
+    wait_until(lambda: [each["state"] for each in served.kept(inspector)["media"].values()] == ["READY"], 30)
 
     async def stall(world: World) -> None:
         held = {"$set": {"state": "UPLOADED", "due_at": datetime(2100, 1, 1, tzinfo=UTC)}}

@@ -5,8 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ import pytest
 from schema.core.refusals import Refusal, RefusalCode
 from storage.processes import parent_death_signal, supervisor
 from storage.processes.supervisor import Child, ProcessLostError, Program, start_together, trim_log
+from tests.support.process_states import is_alive, wait_until, wait_until_async
 
 ROOT = Path(__file__).parents[2]
 PARENT = """
@@ -29,28 +28,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-def alive(pid: int) -> bool:
-    """Running, and not only waiting for its parent to hear of its end."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.02)
-
-
-async def becomes(condition: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        await asyncio.sleep(0.02)
 
 
 class Made:
@@ -76,10 +53,10 @@ async def test_a_dead_child_comes_back(tmp_path: Path) -> None:
     first = made.child.pid
     assert first
     os.kill(first, signal.SIGKILL)
-    await becomes(lambda: made.child.pid not in {None, first})
+    await wait_until_async(lambda: made.child.pid not in {None, first})
     assert made.said == ["shell died by SIGKILL and is started again."]
     await made.child.stop()
-    assert not alive(first)
+    assert not is_alive(first)
     assert made.child.pid is None
 
 
@@ -129,11 +106,11 @@ async def test_stop_kills_what_ignores_the_request_and_what_it_started(tmp_path:
     leader = made.child.pid
     assert leader
     log = tmp_path / "shell.log"
-    await becomes(lambda: log.read_text().endswith("\n"))
+    await wait_until_async(lambda: log.read_text().endswith("\n"))
     grandchild = int(log.read_text())
     await made.child.stop()
-    assert not alive(leader)
-    await becomes(lambda: not alive(grandchild))
+    assert not is_alive(leader)
+    await wait_until_async(lambda: not is_alive(grandchild))
     assert not made.said
 
 
@@ -141,10 +118,10 @@ async def test_what_a_killed_child_had_started_goes_with_it(tmp_path: Path) -> N
     made = Made(tmp_path, "sleep 61 & echo $!; wait")
     await made.child.start()
     log = tmp_path / "shell.log"
-    await becomes(lambda: log.read_text().endswith("\n"))
+    await wait_until_async(lambda: log.read_text().endswith("\n"))
     grandchild = int(log.read_text())
     os.kill(made.child.pid or 0, signal.SIGKILL)
-    await becomes(lambda: not alive(grandchild))
+    await wait_until_async(lambda: not is_alive(grandchild))
     await made.child.stop()
 
 
@@ -152,9 +129,9 @@ def test_no_child_outlives_a_killed_parent() -> None:
     with subprocess.Popen([sys.executable, "-c", PARENT], cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout
         child = int(parent.stdout.readline())
-        assert alive(child)
+        assert is_alive(child)
         parent.kill()
-    until(lambda: not alive(child))
+    wait_until(lambda: not is_alive(child))
 
 
 def test_a_child_whose_parent_died_before_the_leash_was_on_dies_at_once() -> None:

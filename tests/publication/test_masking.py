@@ -11,14 +11,7 @@ from PIL import Image
 
 from storage.formats.results import Covered, Damage
 from storage.publication.masking import cover, pixels_of, views
-from tests.support.picture_files import GPS, block, saved
-
-RED, GREEN, BLACK = (220, 30, 30), (30, 200, 30), (0, 0, 0)
-
-
-def near(pixel: object, colour: tuple[int, int, int]) -> bool:
-    assert isinstance(pixel, tuple)
-    return all(abs(one - other) <= 6 for one, other in zip(pixel, colour, strict=True))
+from tests.support.picture_files import BLACK, GPS, GREEN, RED, block, near, saved
 
 
 def covered(folder: Path, body: bytes, *boxes: tuple[float, float, float, float]) -> tuple[Covered, Image.Image]:

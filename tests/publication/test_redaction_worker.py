@@ -24,7 +24,6 @@ from storage.processes.scratch_folders import workplace
 from storage.publication import redaction_sandbox
 from storage.publication.redaction_sandbox import Coverer, face_model
 from storage.store import Store
-from tests.media.test_verification import nowhere
 from tests.support.redactions import (
     BOX,
     COUNTER,
@@ -37,6 +36,7 @@ from tests.support.redactions import (
     take,
     worker,
 )
+from tests.support.unreachable_store import unreachable_store
 from tests.support.world import World, new_id
 
 
@@ -135,7 +135,7 @@ async def test_work_that_fails_is_tried_again(world: World, tmp_path: Path, brok
     _, photo = await ready_photo(world)
     id = await requested(world, photo)
     failing = RedactionWorker(
-        store=Store(world.store.mongo, nowhere()) if broken == "store" else world.store,
+        store=Store(world.store.mongo, unreachable_store()) if broken == "store" else world.store,
         folder=tmp_path / "gone" if broken == "disk" else tmp_path,
         now=clock,
         model=None,

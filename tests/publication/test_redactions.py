@@ -12,7 +12,7 @@ from PIL import Image
 
 from schema.publication.redactions import MOVES, RedactionState, states_before
 from storage.publication.redaction_sandbox import face_model
-from tests.publication.test_masking import BLACK, near
+from tests.support.picture_files import BLACK, near
 from tests.support.redactions import (
     BOX,
     COUNTER,

@@ -21,7 +21,7 @@ from storage.mongodb.client import Mongo
 from storage.s3.bucket_rules import BucketFinding, State, Wishes, prepare
 from storage.s3.client import ObjectStore, ObjectStoreDeclinedError
 from storage.store import Store
-from tests.media.test_media import JPEG, announce, confirm, the_media, upload
+from tests.support.uploads import JPEG, announce, confirm, only_medium, upload
 from tests.support.world import World
 
 WISHES = Wishes(origins=("https://web.example.org",), abort_after_days=30, versioning=False)
@@ -77,7 +77,7 @@ async def test_a_verified_original_is_held_and_nothing_else(mongo: Mongo, locked
         assert await upload(http, slot, JPEG) == 200
         await confirm(world, photo["id"])
         assert await work.do_one()
-    assert (await the_media(world, id))["state"] == "READY"
+    assert (await only_medium(world, id))["state"] == "READY"
     versions = (await locked.ask("list_object_versions"))["Versions"]
     key = f"originals/{photo['id']}-{photo['sha256']}"
     keys = sorted(each["Key"] for each in versions)

@@ -5,9 +5,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,54 +15,8 @@ from storage.embedded import mongod
 from storage.embedded.data_folder import DataFolder
 from storage.embedded.engines import Addresses
 from storage.mongodb.client import Mongo
-from tests.processes.test_supervisor import alive, until
-
-ROOT = Path(__file__).parents[2]
-
-
-class Run:
-    """One `scripts/run`, its output and its children."""
-
-    def __init__(self, data: Path, *arguments: str, **environment: str) -> None:
-        self.log = data.with_name(f"{data.name}-{time.monotonic_ns()}.out")
-        own = {name: value for name, value in os.environ.items() if not name.startswith("MINGCHA_")}
-        with self.log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "scripts.run", f"--data={data}", *arguments],
-                env={**own, "PYTHONPATH": str(ROOT), **environment},
-                cwd=data.parent,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-            )
-
-    @property
-    def output(self) -> str:
-        return self.log.read_text()
-
-    def serving(self) -> str:
-        """Wait until it serves; its address."""
-        until(lambda: self.process.poll() is not None or "Ctrl-C\n" in self.output, 180)
-        found = re.search(r"Mingcha +(\S+)", self.output)
-        assert found, self.output
-        return found[1]
-
-    def ended(self) -> int:
-        return self.process.wait(30)
-
-    def children(self) -> dict[str, int]:
-        """The pid of each child by name: mongod, weed, api.server.serve, api.server.worker."""
-        names = {}
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                state, parent = stat.read_text().rsplit(")", 1)[1].split()[:2]
-                command = stat.with_name("cmdline").read_text().split("\0")
-            except OSError:
-                continue
-            if int(parent) == self.process.pid and state != "Z":
-                known = [word for word in ("api.server.serve", "api.server.worker") if word in command]
-                names[known[0] if known else Path(command[0]).name] = int(stat.parent.name)
-        return names
+from tests.support.process_states import is_alive, wait_until
+from tests.support.run_command import Run
 
 
 @pytest.fixture
@@ -115,7 +66,7 @@ def test_a_new_folder_is_served_alone_and_ctrl_c_leaves_nothing(tmp_path: Path, 
     run.process.send_signal(signal.SIGINT)
     assert run.ended() == 0
     assert "everything is kept" in run.output
-    assert not [name for name, pid in children.items() if alive(pid)]
+    assert not [name for name, pid in children.items() if is_alive(pid)]
     assert not answers(address)
 
 
@@ -130,7 +81,7 @@ def test_a_killed_parent_takes_its_children_along_and_the_next_start_recovers(
     children = run.children()
     run.process.kill()
     run.process.wait()
-    until(lambda: not [name for name, pid in children.items() if alive(pid)])
+    wait_until(lambda: not [name for name, pid in children.items() if is_alive(pid)])
 
     again = Run(data, "--port=0", "--no-demo")
     started.append(again)
@@ -155,9 +106,9 @@ def test_killed_children_come_back(tmp_path: Path, started: list[Run]) -> None:
     address = run.serving()
     for name, pid in run.children().items():
         os.kill(pid, signal.SIGKILL)
-        until(lambda name=name, pid=pid: run.children().get(name, pid) != pid)  # type: ignore[misc]
+        wait_until(lambda name=name, pid=pid: run.children().get(name, pid) != pid)  # type: ignore[misc]
         assert "died by SIGKILL and is started again" in run.output
-        until(lambda: answers(address), 20)
+        wait_until(lambda: answers(address), 20)
     run.process.terminate()
     assert run.ended() == 0
 

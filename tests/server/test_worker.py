@@ -10,7 +10,7 @@ from api.checks.runner import CheckRunner
 from api.graphql.context import clock
 from api.server import worker
 from api.telemetry.metrics import Metrics
-from tests.checks.test_runner import FAR, codes_of, flags_of
+from tests.support.flags import FAR, codes_of, flags_of
 from tests.support.world import SUBMIT, World, draft
 
 

@@ -21,8 +21,8 @@ from storage.embedded.data_folder import PORTS, DataFolder
 from storage.embedded.engines import Addresses
 from storage.processes.supervisor import DEATHS, DEATHS_SECONDS
 from storage.store import Store
-from tests.processes.test_supervisor import alive
-from tests.scripts.test_run import Run
+from tests.support.process_states import is_alive
+from tests.support.run_command import Run
 
 PARENT, PARENT_TWICE = "scripts.run", "scripts.run, and again while it starts"
 DECK = (*3 * ["api.server.serve"], *3 * ["api.server.worker"], *4 * ["mongod"], *4 * ["weed"], PARENT, PARENT_TWICE)
@@ -151,7 +151,7 @@ class ChaosStack:
     async def _see_end(self, tree: dict[int, str]) -> None:
         """Of every process of a tree whose root has ended; what lives on is an orphan."""
         for _ in range(200):
-            left = [f"{name} ({pid})" for pid, name in tree.items() if alive(pid)]
+            left = [f"{name} ({pid})" for pid, name in tree.items() if is_alive(pid)]
             if not left:
                 return
             await asyncio.sleep(0.02)

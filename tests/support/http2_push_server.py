@@ -12,7 +12,7 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, RequestReceived, StreamEnded
 
-from tests.notifications.test_outbound_http import self_signed
+from tests.support.certificates import self_signed
 from tests.support.http_receiver import ReceivedCall
 
 

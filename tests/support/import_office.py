@@ -11,7 +11,7 @@ from api.imports.runner import Import, Noun, import_file
 from api.imports.tables import BadTableError
 from schema.organisation.units import Unit, path_below
 from storage.store import Store
-from tests.imports.test_tables import xlsx
+from tests.support.table_files import xlsx
 
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 HEADER = ["代码", "名称", "层级", "上级代码", "原代码", "原名称", "纬度", "经度", "坐标系"]

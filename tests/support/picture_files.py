@@ -33,3 +33,11 @@ def png(width: int, height: int, depth: int, colour: int, pixels: bytes, *chunks
 
 def webp_chunk(kind: bytes, data: bytes) -> bytes:
     return kind + len(data).to_bytes(4, "little") + data + b"\0" * (len(data) % 2)
+
+
+RED, GREEN, BLACK = (220, 30, 30), (30, 200, 30), (0, 0, 0)
+
+
+def near(pixel: object, colour: tuple[int, int, int]) -> bool:
+    assert isinstance(pixel, tuple)
+    return all(abs(one - other) <= 6 for one, other in zip(pixel, colour, strict=True))

@@ -26,9 +26,9 @@ from storage.mongodb.client import Mongo
 from storage.processes.supervisor import DEATHS, DEATHS_SECONDS
 from storage.s3.client import ObjectStore
 from storage.store import Store
-from tests.scripts.test_run import Run
 from tests.support.network_faults import BadNetwork
 from tests.support.phone_sessions import PASSWORD
+from tests.support.run_command import Run
 from tests.support.world import LIGHT, World, new_id
 
 T = TypeVar("T")

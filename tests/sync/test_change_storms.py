@@ -7,7 +7,7 @@ import pytest
 
 from api.sync.changes import admitted_pulls
 from schema.sync.changes import ChangeKind
-from tests.casework.test_assignments import offered
+from tests.support.case_steps import offer_case
 from tests.support.pulling import Puller, followed, point_of
 from tests.support.world import WITHDRAW, World
 
@@ -31,7 +31,7 @@ class ChangeStorm:
         await self.world.observe(who, method=method)
 
     async def give(self) -> None:
-        _, id = await offered(self.world, self.chance.choice(["inspector", "supervisor"]))
+        _, id = await offer_case(self.world, self.chance.choice(["inspector", "supervisor"]))
         self.given.append(id)
 
     async def take_back(self) -> None:

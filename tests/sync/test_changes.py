@@ -12,7 +12,7 @@ from schema.organisation.units import Unit, UnitLevel, path_below
 from schema.sync.changes import ChangeKind, Progress
 from storage.store import Store
 from storage.sync.changes import Changes, Seen
-from tests.casework.test_assignments import offered
+from tests.support.case_steps import offer_case
 from tests.support.pulling import Puller, followed, point_of, settled
 from tests.support.world import ACCEPT, WITHDRAW, World, medium, new_id
 
@@ -61,7 +61,7 @@ async def test_what_is_written_without_a_difference_brings_nothing(world: World)
 async def test_access_that_is_lost_arrives_as_a_tombstone(world: World) -> None:
     """A case is given and taken back; a unit moves out of the county; a monitor leaves the point."""
     inspector, monitor = Puller(world, "inspector"), Puller(world, "monitor")
-    case_id, given = await offered(world, "inspector")
+    case_id, given = await offer_case(world, "inspector")
     await inspector.pull()
     await monitor.pull()
     assert {case_id, given} <= set(inspector.records)
@@ -178,7 +178,7 @@ async def test_what_is_entered_while_a_page_is_read_comes_behind_it(world: World
 
 @pytest.mark.usefixtures("following")
 async def test_an_admin_reads_no_evidence_here_either(world: World) -> None:
-    case_id, given = await offered(world, "supervisor")
+    case_id, given = await offer_case(world, "supervisor")
     await world.ask("supervisor", ACCEPT, input={"id": given})
     admin, supervisor = Puller(world, "admin"), Puller(world, "supervisor")
     await admin.pull()
@@ -190,7 +190,7 @@ async def test_an_admin_reads_no_evidence_here_either(world: World) -> None:
 @pytest.mark.usefixtures("following")
 async def test_a_role_that_ends_takes_its_records_along(world: World) -> None:
     phone = Puller(world, "supervisor")
-    case_id, given = await offered(world, "supervisor")
+    case_id, given = await offer_case(world, "supervisor")
     await phone.pull()
     world.people["supervisor"] = replace(world.people["supervisor"], roles=list(world.people["liaison"].roles))
     gone = {change["id"] for change in await phone.pull() if change["record"] is None}

@@ -1,0 +1,16 @@
+"""Run the conformance kit against a product."""
+
+import asyncio
+
+from mobile_contract.kit.main import examine
+from mobile_contract.kit.results import ClauseResult
+from mobile_contract.kit.runner import chosen
+from tests.support.phone_sessions import PASSWORD
+from tests.support.running_product import RunningProduct
+
+
+def run_kit(address: str, conforming: RunningProduct, *only: str, seconds: float = 20) -> list[ClauseResult]:
+    """What the kit finds, as people who are new."""
+    user, other, officer = (conforming.person(like) for like in ("inspector", "inspector2", "officer"))
+    passwords = dict.fromkeys((user, other, officer), PASSWORD)
+    return asyncio.run(examine(address, user, other, officer, passwords, chosen(only), seconds))

@@ -1,0 +1,26 @@
+"""Assign work to the user of a phone."""
+
+from tests.support.running_product import RunningProduct
+from tests.support.world import ASSIGN, World
+
+
+async def know_officer(world: World) -> None:
+    """Who gives and takes back."""
+    officer = await world.store.users.by_user_name("officer")
+    assert officer
+    world.people["officer"] = officer
+
+
+def assign_window(served: RunningProduct, user: str, id: str) -> None:
+    """A window to inspect, given under that id."""
+
+    async def assign(world: World) -> None:
+        person = await world.store.users.by_user_name(user)
+        [window] = await world.store.units.named(["360703-JT-1"])
+        assert person
+        await know_officer(world)
+        given = {"id": id, "assigneeId": person.id, "unitId": window.id}
+        answer = await world.ask("officer", ASSIGN, input=given)
+        assert "assignment" in answer["assign"], answer
+
+    served.within(assign)

@@ -1,0 +1,57 @@
+"""Start `scripts/run` as an operator does."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.support.process_states import wait_until
+
+ROOT = Path(__file__).parents[2]
+
+
+class Run:
+    """One `scripts/run`, its output and its children."""
+
+    def __init__(self, data: Path, *arguments: str, **environment: str) -> None:
+        self.log = data.with_name(f"{data.name}-{time.monotonic_ns()}.out")
+        own = {name: value for name, value in os.environ.items() if not name.startswith("MINGCHA_")}
+        with self.log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "scripts.run", f"--data={data}", *arguments],
+                env={**own, "PYTHONPATH": str(ROOT), **environment},
+                cwd=data.parent,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+            )
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text()
+
+    def serving(self) -> str:
+        """Wait until it serves; its address."""
+        wait_until(lambda: self.process.poll() is not None or "Ctrl-C\n" in self.output, 180)
+        found = re.search(r"Mingcha +(\S+)", self.output)
+        assert found, self.output
+        return found[1]
+
+    def ended(self) -> int:
+        return self.process.wait(30)
+
+    def children(self) -> dict[str, int]:
+        """The pid of each child by name: mongod, weed, api.server.serve, api.server.worker."""
+        names = {}
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                state, parent = stat.read_text().rsplit(")", 1)[1].split()[:2]
+                command = stat.with_name("cmdline").read_text().split("\0")
+            except OSError:
+                continue
+            if int(parent) == self.process.pid and state != "Z":
+                known = [word for word in ("api.server.serve", "api.server.worker") if word in command]
+                names[known[0] if known else Path(command[0]).name] = int(stat.parent.name)
+        return names
