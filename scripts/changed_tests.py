@@ -1,0 +1,126 @@
+"""Run the tests that a change touches, nearest first, in under a minute.
+
+A change touches a test module that imports the changed module, directly or through others, or that stands in its area.
+"""
+
+import shutil
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import grimp
+import typer
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("api", "schema", "storage", "mobile_contract", "scripts", "tests")
+SECONDS = 40
+"""For collecting and running; what has begun by then may end."""
+COMPOSITION = frozenset(
+    {
+        "api.connections",
+        "api.server.app",
+        "api.server.areas",
+        "api.server.graphql_schema",
+        "api.server.serve",
+        "api.server.worker",
+        "storage.indexes",
+        "storage.store",
+    }
+)
+"""These modules put the whole product together, as each `api/<area>/area.py` does: through them everything reaches everything."""
+
+
+class ImportGraph:
+    """The imports between files, test modules included."""
+
+    def __init__(self) -> None:
+        self._graph = grimp.build_graph(*PACKAGES, cache_dir=None, exclude_type_checking_imports=True)
+        self.names = {name for name in self._graph.modules if name.rpartition(".")[2].startswith("test_")}
+
+    def near(self, file: str) -> dict[str, int]:
+        """Map each test module that this file touches to its distance: 0 for the test of its own noun."""
+        path = Path(file)
+        if file in {"pyproject.toml", "tests/conftest.py", "scripts/requirements-dev.txt"}:
+            return dict.fromkeys(self.names, 1)
+        if path.suffix == ".md":
+            return {name: 1 for name in self.names if name.startswith("tests.contract.test_docs")}
+        module = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+        if module in self.names:
+            return {module: 0}
+        return (self._reached(module) if module in self._graph.modules else {}) | self._neighbours(path)
+
+    def _neighbours(self, path: Path) -> dict[str, int]:
+        """Tests of the file's area, the one of the same noun at distance 0."""
+        room, *folders = path.parts[:-1] or ("",)
+        area = "scripts" if room == "scripts" else "".join(folders[:1])
+        if room == "mobile_contract" and area not in {"kit", "phone"}:
+            area = "contract"
+        own = f"tests.{area}.test_{path.stem}"
+        return {name: int(name != own) for name in self.names if name.startswith(f"tests.{area}.")}
+
+    def _reached(self, module: str) -> dict[str, int]:
+        distances = {module: 0}
+        queue = deque([module])
+        while queue:
+            current = queue.popleft()
+            if current != module and (current in COMPOSITION or current.endswith(".area")):
+                continue
+            for importer in self._graph.find_modules_that_directly_import(current) - distances.keys():
+                distances[importer] = distances[current] + 1
+                queue.append(importer)
+        return {name: distance for name, distance in distances.items() if name in self.names}
+
+    def imported_by_others(self) -> set[str]:
+        """Name the test modules that another module imports."""
+        return {name for name in self.names if self._graph.find_modules_that_directly_import(name)}
+
+    def touched(self, files: Iterable[str]) -> list[str]:
+        """Name the test modules that these files touch, nearest first."""
+        distances: dict[str, int] = {}
+        for file in files:
+            for name, distance in self.near(file).items():
+                distances[name] = min(distance, distances.get(name, distance))
+        return sorted(distances, key=lambda name: (distances[name], name))
+
+
+def changed_files(base: str, root: Path = ROOT) -> list[str]:
+    """List the files that differ from a commit, also new and deleted ones."""
+    commands = (
+        ("diff", "--name-only", "--no-renames", base),
+        ("ls-files", "--others", "--exclude-standard"),
+    )
+    listed = [_git(root, *command) for command in commands]
+    return sorted({file for lines in listed for file in lines})
+
+
+def _git(root: Path, *arguments: str) -> list[str]:
+    command = [shutil.which("git") or "git", *arguments]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise typer.BadParameter(done.stderr.strip())
+    return done.stdout.splitlines()
+
+
+def main(
+    base: Annotated[str, typer.Argument(help="The commit to compare with.")] = "HEAD",
+    arguments: Annotated[list[str] | None, typer.Argument(help="Go to pytest.")] = None,
+) -> None:
+    """Run the tests that a change touches, nearest first, in under a minute; what was not run is printed."""
+    begun = time.time()
+    files = changed_files(base)
+    names = ImportGraph().touched(files)
+    print(f"{len(files)} changed files touch {len(names)} test modules.", flush=True)
+    if not names:
+        raise typer.Exit
+    modules = [f"{name.replace('.', '/')}.py" for name in names]
+    budget = ["-p", "tests.support.time_budget", f"--begin-until={begun + SECONDS}"]
+    command = [sys.executable, "-m", "pytest", "-n", "2", "--dist", "load", "--maxschedchunk", "4", *budget]
+    raise typer.Exit(subprocess.run([*command, *(arguments or ()), *modules], cwd=ROOT, check=False).returncode)
+
+
+if __name__ == "__main__":
+    typer.run(main)
