@@ -1,4 +1,4 @@
-"""Wiring: settings become a store; the API, the worker and the commands all open theirs here."""
+"""Open the store that settings name, for the API, the worker and the commands."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from storage.store import Store
 
 
 def open_store(settings: Settings, *, listeners: Sequence[CommandListener] = ()) -> Store:
-    """Connections are made when first used; nothing here waits."""
+    """Return a store; it connects at first use."""
     mongo = Mongo(settings.mongo_url, settings.mongo_database, driver=settings.mongo_driver, listeners=listeners)
     objects = ObjectStore(
         endpoint=settings.s3_endpoint,

@@ -1,6 +1,7 @@
-"""Register what nouns and areas bring to the API; the server composes it once.
+"""Register what nouns and areas bring to the API.
 
-Each noun says it in a `REGISTRATION` beside its operations, each area gathers its nouns in `area.py`.
+Each noun has a `REGISTRATION` beside its operations, each area collects its nouns in `area.py`, and the server
+composes the areas once.
 """
 
 from collections.abc import Iterable, Mapping
@@ -26,17 +27,18 @@ class Registration:
 
 
 def merge(registrations: Iterable[Registration]) -> Registration:
-    """Put registrations together, each part in their order."""
-    given = list(registrations)
+    """Concatenate the parts of registrations, in their order."""
+    registrations = list(registrations)
     parts = {
-        part.name: tuple(item for each in given for item in getattr(each, part.name)) for part in fields(Registration)
+        part.name: tuple(item for registration in registrations for item in getattr(registration, part.name))
+        for part in fields(Registration)
     }
     return Registration(**parts)
 
 
 @dataclass(frozen=True)
 class Registry:
-    """The composed registrations as requests look things up: by relation, id prefix and `Type.field`."""
+    """The composed registrations, to look up by relation, id prefix and `Type.field`."""
 
     loaders: Mapping[Relation, Loader]
     kinds: Mapping[str, RecordKind]
@@ -44,7 +46,7 @@ class Registry:
 
     @classmethod
     def of(cls, registration: Registration) -> "Registry":
-        """Raise `ValueError` where two nouns register the same."""
+        """Index a registration. Raise `ValueError` if two nouns register the same relation or prefix."""
         loaders = {loader.relation: loader for loader in registration.loaders}
         kinds = {kind.prefix: kind for kind in registration.kinds}
         if len(loaders) < len(registration.loaders) or len(kinds) < len(registration.kinds):

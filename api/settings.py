@@ -1,4 +1,4 @@
-"""Every setting of a process, read once from the environment; what a setting means in use is left to whoever takes it."""
+"""Read the settings of a process from the environment, once."""
 
 import os
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ MIB = 1024 * 1024
 
 
 class SettingError(ValueError):
-    """An environment variable does not fit; the sentence names it and says what would."""
+    """An environment variable has a bad value; the message names it and says which values fit."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """`MINGCHA_` + the field's name in capitals sets it; lists are separated by commas."""
+    """All settings; `MINGCHA_` and the field's name in capitals is the variable. Lists are separated by commas."""
 
     data: Path = Path("data")
 
@@ -28,7 +28,7 @@ class Settings:
 
     s3_endpoint: str = "http://127.0.0.1:9000"
     s3_public_endpoint: str | None = None
-    """Where phones reach the store, when that is not `s3_endpoint`."""
+    """The address at which phones reach the store, if it differs from `s3_endpoint`."""
     s3_bucket: str = "media"
     s3_access_key: str = ""
     s3_secret_key: str = ""
@@ -37,7 +37,7 @@ class Settings:
     s3_versioning: bool = False
 
     keys: Path | None = None
-    """Folder of the signing keys; `<data>/keys` unless set. API processes on several machines share its content."""
+    """Folder of the signing keys, `<data>/keys` by default. API processes on several machines share its content."""
     access_token_seconds: int = 600
     refresh_token_days: int = 60
     refresh_grace_seconds: int = 120
@@ -87,30 +87,33 @@ class Settings:
 
     @property
     def sweep_after(self) -> timedelta:
-        """How long after a medium was announced the worker looks for bytes that nobody confirmed."""
+        """How long after the announcement of a medium the worker looks for bytes that nobody confirmed."""
         return timedelta(seconds=self.upload_slot_seconds)
 
     @property
     def upload_unused_for(self) -> timedelta:
-        """How long no slot of an upload was given out when it is abandoned: the last part came in that slot's life."""
+        """How long after its last slot an upload counts as abandoned; a part can arrive until the slot expires."""
         return timedelta(days=self.upload_abandoned_days) + self.sweep_after
 
     @property
     def store_abort_days(self) -> int:
-        """The store counts from an upload's beginning, so that one in use may be old: its rule is the last resort."""
+        """Days after which the store itself aborts an upload: a last resort.
+
+        The store counts from the beginning of an upload, so an upload that is still in use may be old.
+        """
         return max(30, 4 * self.upload_abandoned_days)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Raise `SettingError` for a value that does not fit its field."""
+        """Read the settings. Raise `SettingError` for a bad value."""
         hints = get_type_hints(cls)
-        given: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         for field in fields(cls):
             name = f"MINGCHA_{field.name.upper()}"
             text = environment.get(name, "")
             if text:
-                given[field.name] = _parse(name, text, str(hints[field.name]))
-        settings = cls(**given)
+                values[field.name] = _parse(name, text, str(hints[field.name]))
+        settings = cls(**values)
         if settings.part_bytes < MIN_PART_BYTES:
             raise SettingError(f"MINGCHA_PART_BYTES must be at least {MIN_PART_BYTES}: S3 joins no smaller parts.")
         if settings.upload_abandoned_days < 1:

@@ -12,7 +12,7 @@ from datetime import date, datetime
 from typing import Any
 
 from api.casework.case_opening import BEIJING
-from api.server.graphql_schema import build_schema, printed
+from api.server.graphql_schema import build_schema, print_sdl
 from api.settings import Settings
 from mobile_contract import documents, levels
 from mobile_contract.documents import FOLDER, MANIFEST, RETIRED
@@ -62,7 +62,7 @@ def main() -> int:
     parser.add_argument("--until", type=date.fromisoformat, metavar="DATE", help="how long phones of before still work")
     given = parser.parse_args()
     old = {file.name: file.read_text(encoding="utf-8") for file in (SDL, OLDEST, MANIFEST, RETIRED, FILE, CHANGELOG)}
-    sdl, today = printed(build_schema(Settings())), datetime.now(BEIJING).date()
+    sdl, today = print_sdl(build_schema(Settings())), datetime.now(BEIJING).date()
     try:
         new = planned(old, sdl, documents.manifest(), today, why=given.breaking, until=given.until)
     except BreakingChangeError as broken:

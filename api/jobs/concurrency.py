@@ -1,7 +1,4 @@
-"""Hands: pieces of work that mostly wait for somebody else's server are done several at a time.
-
-What a piece is, and that it is claimed by one worker alone, is left to whoever has it.
-"""
+"""Run pieces of work concurrently: pieces that mostly wait for other servers."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -12,41 +9,42 @@ T = TypeVar("T")
 
 
 async def run_concurrently(
-    claim: Callable[[], Awaitable[T | None]], do: Callable[[T], Awaitable[None]], *, most: int
+    claim: Callable[[], Awaitable[T | None]], do: Callable[[T], Awaitable[None]], *, limit: int
 ) -> None:
-    """Claim and do pieces, `most` at a time, until none is left; what can't be claimed now is asked for after each.
+    """Claim pieces of work and do them, at most `limit` at a time, until `claim` returns None and all are done.
 
-    A piece that fails takes no other along: those under way come to their end, and its error is raised then.
+    After each piece `claim` is asked again, since the piece may have freed another. If a piece fails, the pieces in
+    progress are finished first, then its error is raised.
     """
-    failures: list[Exception] = []
-    under_way, ended = 0, anyio.Event()
+    errors: list[Exception] = []
+    in_progress, ended = 0, anyio.Event()
 
-    async def one(piece: T) -> None:
-        nonlocal under_way
+    async def do_one(piece: T) -> None:
+        nonlocal in_progress
         try:
             await do(piece)
         except Exception as error:  # noqa: BLE001  raised again below
-            failures.append(error)
+            errors.append(error)
         finally:
-            under_way -= 1
+            in_progress -= 1
             ended.set()
 
     async with anyio.create_task_group() as tasks:
-        while not failures:
-            ended = anyio.Event()  # before asking: what ends meanwhile may leave something to claim
+        while not errors:
+            ended = anyio.Event()  # before the claim: a piece that ends meanwhile may free another
             piece: T | None = None
-            if under_way < most:
+            if in_progress < limit:
                 try:
                     piece = await claim()
                 except Exception as error:  # noqa: BLE001  raised again below
-                    failures.append(error)
+                    errors.append(error)
                     break
             if piece is not None:
-                under_way += 1
-                tasks.start_soon(one, piece)
-            elif under_way:
+                in_progress += 1
+                tasks.start_soon(do_one, piece)
+            elif in_progress:
                 await ended.wait()
             elif not ended.is_set():
                 break
-    if failures:
-        raise failures[0]
+    if errors:
+        raise errors[0]

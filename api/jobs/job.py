@@ -19,7 +19,7 @@ EVERY_HOUR = 3600.0
 
 @dataclass(frozen=True)
 class Resources:
-    """What one worker process holds for its jobs: `folder` for files in work, `exits` for what closes with the worker."""
+    """What one worker process holds for its jobs: `folder` is for temporary files, `exits` closes with the worker."""
 
     store: Store
     settings: Settings
@@ -31,9 +31,9 @@ class Resources:
 
 @dataclass(frozen=True)
 class Job:
-    """Work that is run every `seconds`; `kind` is its label in metrics and logs.
+    """Periodic work: `start` is called once in each worker process and returns a function that runs every `seconds`.
 
-    `start` is called once in each worker process and returns what is run.
+    `kind` is the label in metrics and logs.
     """
 
     kind: str
@@ -43,9 +43,9 @@ class Job:
 
 @dataclass(frozen=True)
 class Queue:
-    """Pieces of work that are done one after another until `run` returns False; then a change or time wakes it.
+    """Work that is done piece by piece: `start` returns a function that does one piece, and False if no piece is due.
 
-    `changes` tells of records that may be due.
+    After False the worker waits for an event of `changes`, which reports records that may be due, or for a few seconds.
     """
 
     kind: str

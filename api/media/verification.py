@@ -16,7 +16,7 @@ from pathlib import Path
 
 import structlog
 
-from api.jobs.leases import LEASE, held
+from api.jobs.leases import LEASE, keep_lease
 from schema.core.refusals import Refusal
 from schema.core.times import ByteCount
 from schema.geography.positions import Datum, GeoPoint, GeoPointInput, PositionSource, locate
@@ -63,7 +63,7 @@ class MediaVerifier:
         if media is None:
             return False
         failed = False
-        async with held(partial(self.store.media.hold, media), self.now, self.lease):
+        async with keep_lease(partial(self.store.media.hold, media), self.now, self.lease):
             try:
                 with self.measured("verify" if media.state is MediaState.UPLOADED else "look"):
                     await (self.verify(media) if media.state is MediaState.UPLOADED else self._look_for(media))

@@ -86,7 +86,7 @@ class PushWorker:
 
     async def do_all(self) -> None:
         """Wake every device that is due, those that have waited longest first."""
-        await run_concurrently(self._claim, self._wake, most=AT_ONCE)
+        await run_concurrently(self._claim, self._wake, limit=AT_ONCE)
 
     async def _claim(self) -> PushCall | None:
         return await self._store.push_tokens.claim(list(self._gateways), self._clock(), LEASE)

@@ -57,7 +57,7 @@ class WebhookWorker:
 
     async def do_all(self) -> None:
         """Send every delivery that is due, those that have waited longest first."""
-        await run_concurrently(self._claim, self._deliver, most=AT_ONCE)
+        await run_concurrently(self._claim, self._deliver, limit=AT_ONCE)
 
     async def _claim(self) -> WebhookDelivery | None:
         delivery = await self._store.webhooks.claim(self._clock(), LEASE, busy=self._busy)

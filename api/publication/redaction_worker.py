@@ -16,7 +16,7 @@ from pathlib import Path
 import anyio
 import structlog
 
-from api.jobs.leases import LEASE, held
+from api.jobs.leases import LEASE, keep_lease
 from api.media.verification import FAILURES, OF_THE_MACHINE, PAUSE
 from schema.core.ids import compose
 from schema.core.refusals import Refusal
@@ -61,7 +61,7 @@ class RedactionWorker:
         if redaction is None:
             return False
         failed = False
-        async with held(partial(self.store.redactions.hold, redaction), self.now, self.lease):
+        async with keep_lease(partial(self.store.redactions.hold, redaction), self.now, self.lease):
             try:
                 with self.measured("redact"):
                     await self._do(redaction)

@@ -1,4 +1,4 @@
-"""The application: the one place where settings, store, keys and routes are put together; tests use it too."""
+"""Create the application: the one place that joins settings, store, keys and routes; tests use it too."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ from api.notifications.subscription_stream import SubscriptionStream
 from api.server.bucket_setup import BucketSetup
 from api.server.graphql_schema import build_schema
 from api.server.health import Readiness, database, free_space, object_store, signing_key
-from api.server.routes import web_app
+from api.server.routes import build_web_app
 from api.server.services import open_services
 from api.settings import SettingError, Settings
 from api.telemetry.logs import configure_logging
@@ -36,18 +36,18 @@ from storage.store import Store
 
 
 def create_app(settings: Settings, store: Store | None = None) -> Starlette:
-    """An ASGI application over `store`, or over one of its own as `settings` name it, which it closes at shutdown.
+    """Create the ASGI application over `store`; without one, open the store that `settings` name and close it at shutdown.
 
-    Raises `SettingError` for settings that don't go together.
+    Raise `SettingError` if settings contradict each other.
     """
     configure_logging(settings.log_level)
     metrics = Metrics()
-    kept = store or open_store(settings, listeners=[metrics.mongo_listener()])
-    services = open_services(kept, settings)
+    used_store = store or open_store(settings, listeners=[metrics.mongo_listener()])
+    services = open_services(used_store, settings)
     keys, evidence = services.keys, services.evidence
     client = httpx.AsyncClient(timeout=5, follow_redirects=False)
     authenticator = Authenticator(
-        kept.users, AccessTokens(keys, settings.access_token_seconds), _provider(settings, client)
+        used_store.users, AccessTokens(keys, settings.access_token_seconds), _provider(settings, client)
     )
 
     async def context_of(request: Request) -> Context:
@@ -59,75 +59,75 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
         except Refusal as refusal:
             denial = refusal
         address = request.client.host if request.client else ""
-        too_old = outdated_refusal(Levels.read(), level, now.date())
-        return Context(services, viewer, denial, too_old, client_address=address, now=now)
+        outdated = outdated_refusal(Levels.read(), level, now.date())
+        return Context(services, viewer, denial, outdated, client_address=address, now=now)
 
-    board = EventDispatcher(kept.notices)
-    care = BucketSetup(kept.objects, settings)
+    dispatcher = EventDispatcher(used_store.notices)
+    bucket_setup = BucketSetup(used_store.objects, settings)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         async with client, anyio.create_task_group() as tasks:
-            tasks.start_soon(care.take)
-            tasks.start_soon(board.run)
+            tasks.start_soon(bucket_setup.run)
+            tasks.start_soon(dispatcher.run)
             yield
-            board.stop()
+            dispatcher.stop()
             tasks.cancel_scope.cancel()
         if store is None:
-            await kept.close()
+            await used_store.close()
 
     probes = [
-        database(kept.mongo.command),
-        object_store(kept.objects.reach),
+        database(used_store.mongo.command),
+        object_store(used_store.objects.reach),
         free_space(settings.data, needed=(settings.data / "engines").is_dir()),
         signing_key(lambda: keys.signing),
     ]
     schema = build_schema(settings)
 
-    def context_for(viewer: Viewer, now: datetime) -> Context:
+    def context_of_viewer(viewer: Viewer, now: datetime) -> Context:
         return Context(services, viewer, now=now)
 
     def context_of_stream(
         admission: Authenticated, now: datetime, stream: SubscriptionStream, level: int | None
     ) -> Context:
-        too_old = outdated_refusal(Levels.read(), level, now.date())
-        return Context(services, admission.viewer, outdated=too_old, now=now, stream=stream)
+        outdated = outdated_refusal(Levels.read(), level, now.date())
+        return Context(services, admission.viewer, outdated=outdated, now=now, stream=stream)
 
-    subscribing = SubscriptionService(
+    subscriptions = SubscriptionService(
         schema,
         TrustedDocuments(trusted(), only=settings.trusted_documents_only),
-        board,
+        dispatcher,
         authenticator,
         StreamQuota(settings.push_streams_per_person, settings.push_streams_per_process),
         context_of_stream,
         heartbeat_seconds=settings.push_heartbeat_seconds,
         flat=not settings.introspection,
     )
-    packs = PackEndpoint(schema._schema, keys.packs_secret, evidence, authenticator.reauthenticate, context_for)  # noqa: SLF001
-    app = web_app(
+    packs = PackEndpoint(schema._schema, keys.packs_secret, evidence, authenticator.reauthenticate, context_of_viewer)  # noqa: SLF001
+    app = build_web_app(
         settings,
         schema,
         context_of,
         metrics=metrics,
-        readiness=Readiness(probes, store=lambda: care.findings),
+        readiness=Readiness(probes, store=lambda: bucket_setup.findings),
         lifespan=lifespan,
         published={"jwks.json": keys.jwks, "evidence-keys.json": evidence.published},
         packs=packs,
-        subscribing=subscribing,
+        subscriptions=subscriptions,
     )
-    app.state.stop_streams = subscribing.stop
+    app.state.stop_streams = subscriptions.stop
     return app
 
 
 def _provider(settings: Settings, client: httpx.AsyncClient) -> ProviderTokens | None:
-    """The identity provider whose tokens count instead of ours, where settings name one."""
-    named = (settings.oidc_issuer, settings.oidc_audience, settings.oidc_jwks_url)
-    if not any(named):
+    """Return the identity provider that `settings` name, whose tokens replace ours; None without one."""
+    provider = (settings.oidc_issuer, settings.oidc_audience, settings.oidc_jwks_url)
+    if not any(provider):
         return None
-    issuer, audience, jwks_url = named
+    issuer, audience, jwks_url = provider
     if not (issuer and audience and jwks_url):
         raise SettingError(
-            "MINGCHA_OIDC_ISSUER, MINGCHA_OIDC_AUDIENCE and MINGCHA_OIDC_JWKS_URL go together: set all three."
+            "Set all three of MINGCHA_OIDC_ISSUER, MINGCHA_OIDC_AUDIENCE and MINGCHA_OIDC_JWKS_URL, or none."
         )
     return ProviderTokens(
         issuer=issuer, audience=audience, jwks_url=jwks_url, subject_claim=settings.oidc_subject_claim, client=client

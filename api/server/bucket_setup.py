@@ -1,7 +1,4 @@
-"""The bucket at start: its rules are set as the settings wish, and what was found is kept for `/readyz`.
-
-What can be set and how is `storage/s3/bucket_rules.py`'s; service waits for none of it.
-"""
+"""Set the bucket's rules at start, and keep the findings for `/readyz`; the service does not wait for this."""
 
 import anyio
 import structlog
@@ -11,12 +8,12 @@ from schema.core.refusals import Refusal
 from storage.s3.bucket_rules import BucketFinding, Wishes, prepare
 from storage.s3.client import ObjectStore
 
-AGAIN_SECONDS = 5.0
+RETRY_SECONDS = 5.0
 log = structlog.get_logger(__name__)
 
 
 class BucketSetup:
-    """`findings` is empty until the store was reached once; they say how it stood then."""
+    """Set the rules once; `findings` describe the bucket at that time, and are empty until the store answers."""
 
     def __init__(self, objects: ObjectStore, settings: Settings) -> None:
         self.findings: list[BucketFinding] = []
@@ -28,11 +25,11 @@ class BucketSetup:
             set_rules=settings.s3_set_rules,
         )
 
-    async def take(self) -> None:
-        """Try until the store answers."""
+    async def run(self) -> None:
+        """Retry until the store answers."""
         while not self.findings:
             try:
                 self.findings = await prepare(self._objects, self._wishes)
             except Refusal as refusal:
                 log.warning("work failed", work="bucket", reason=type(refusal).__name__)
-                await anyio.sleep(AGAIN_SECONDS)
+                await anyio.sleep(RETRY_SECONDS)

@@ -1,6 +1,6 @@
-"""The explorer: a page of our own for browsers at /graphql, with worked examples for each role; needs no other server.
+"""Serve the explorer: our own page for browsers at /graphql, with worked examples for each role.
 
-What the page does is written in `explorer/`; the examples, one folder a role, are `explorer/examples/`.
+The page needs no other server. Its files and the examples lie in `api/web/explorer`.
 """
 
 import json
@@ -19,12 +19,12 @@ PATH = "/graphql/explorer"
 
 
 class Explorer:
-    """The page, read once; its files are served below `PATH`."""
+    """The page, which is read once; its files are served below `PATH`."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
         self.folder = folder
         self._page = (folder / "index.html").read_bytes()
-        self._manifest = manifest(folder)
+        self._manifest = read_manifest(folder)
 
     async def page(self, _: Request) -> Response:
         """Answer a browser's GET of /graphql."""
@@ -41,33 +41,35 @@ class Explorer:
 
 
 class _Files(StaticFiles):
-    def file_response(self, *arguments: Any, **more: Any) -> Response:
-        """After an upgrade, the next load of the page must get the new files."""
-        response = super().file_response(*arguments, **more)
+    def file_response(self, *arguments: Any, **keywords: Any) -> Response:
+        """Forbid browsers to cache: after an upgrade, the next load of the page must get the new files."""
+        response = super().file_response(*arguments, **keywords)
         response.headers["Cache-Control"] = "no-cache"
         return response
 
 
-def manifest(folder: Path) -> dict[str, Any]:
-    """Read the roles with their worked examples, and the operations of a session, which the page runs by itself.
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read the roles with their worked examples, and the session operations that the page runs by itself.
 
-    An example is `examples/<role>/<number>-<name>.graphql`, with variables in the `.json` of the same name. It begins
-    with comments: its title in English and in Chinese, and, where that is not enough, what it shows in both.
+    An example is `examples/<role>/<number>-<name>.graphql`, with its variables in the `.json` of the same name. It begins
+    with comments: the title in English and in Chinese, then optionally a description in both.
 
-    In variables the page fills blanks: `{{new:obs}}` a new id, `{{last:cas}}` the last one of its kind seen in an
-    answer, `{{now}}` this moment; a mark, as in `{{new:obs#1}}`, makes blanks the same.
+    The page fills blanks in variables: `{{new:obs}}` becomes a new id, `{{last:cas}}` the last id of its kind in an
+    answer, `{{now}}` the present time. Blanks with the same mark, as in `{{new:obs#1}}`, get the same value.
 
-    Raises `ValueError` for a file that misfits.
+    Raise `ValueError` for a malformed file.
     """
     roles = json.loads((folder / "examples" / "roles.json").read_text("utf-8"))
     for role in roles:
-        role["examples"] = [example(path) for path in sorted((folder / "examples" / role["name"]).glob("*.graphql"))]
+        role["examples"] = [
+            read_example(path) for path in sorted((folder / "examples" / role["name"]).glob("*.graphql"))
+        ]
     names = {"signIn": "sign-in", "refresh": "refresh", "signOut": "sign-out"}
-    operations = {key: _operation(folder / "session" / f"{name}.graphql") for key, name in names.items()}
+    operations = {key: _read_operation(folder / "session" / f"{name}.graphql") for key, name in names.items()}
     return {"roles": roles, "operations": operations}
 
 
-def _operation(path: Path) -> dict[str, str]:
+def _read_operation(path: Path) -> dict[str, str]:
     variables = path.with_suffix(".json")
     return {
         "query": path.read_text("utf-8"),
@@ -75,14 +77,14 @@ def _operation(path: Path) -> dict[str, str]:
     }
 
 
-def example(path: Path) -> dict[str, str]:
+def read_example(path: Path) -> dict[str, str]:
     """Read one worked example."""
     comments: list[str] = []
     lines = path.read_text("utf-8").splitlines()
     while lines and lines[0].startswith("#"):
         comments.append(lines.pop(0).lstrip("# "))
     if len(comments) not in {2, 4}:
-        raise ValueError(f"{path} must begin with its title in English and Chinese, and maybe what it shows in both.")
+        raise ValueError(f"{path} must begin with its title, and optionally a description, in English and in Chinese.")
     variables = path.with_suffix(".json")
     return {
         "name": path.stem,

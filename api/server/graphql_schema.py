@@ -13,21 +13,24 @@ from schema.core.times import SCALARS
 Query = merge_types("Query", PRODUCT.queries)
 Mutation = merge_types("Mutation", PRODUCT.mutations)
 Subscription = merge_types("Subscription", PRODUCT.subscriptions)
-MEANINGS = {
-    Query: "What may be asked; each field as the viewer may see it (查询).",
-    Mutation: "What may be done; each field answers with a union that has `Refused` (操作).",
-    Subscription: "What is told as it happens; each field goes on after the cursor that it is given (推送).",
+DESCRIPTIONS = {
+    Query: "All queries (查询). A query returns only what the viewer may see.",
+    Mutation: "All changes (操作). Each field answers with a union that includes `Refused`.",
+    Subscription: "All streams of events (推送). Each field continues after the cursor that you pass.",
 }
-for root, meaning in MEANINGS.items():
-    get_object_definition(root, strict=True).description = meaning
+for root, description in DESCRIPTIONS.items():
+    get_object_definition(root, strict=True).description = description
 
 
 def build_schema(settings: Settings) -> Schema:
-    """The schema with the limits of `settings`; suggestions would tell a stranger what introspection withholds."""
+    """Build the schema with the limits of `settings`.
+
+    Without introspection, suggestions are off too: they would show field names to strangers.
+    """
     config = StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=not settings.introspection)
     return Schema(Query, Mutation, Subscription, extensions=limit_extensions(settings), config=config)
 
 
-def printed(schema: Schema) -> str:
-    """The SDL, as `mobile_contract/schema.graphql` holds it."""
+def print_sdl(schema: Schema) -> str:
+    """Print the SDL as `mobile_contract/schema.graphql` holds it."""
     return schema.as_str().rstrip() + "\n"

@@ -1,7 +1,4 @@
-"""Health: `/healthz` says that the process lives, `/readyz` which part of the service is up and which is down.
-
-What is asked of each part is written here; the connections themselves are `storage`'s.
-"""
+"""Report health: `/healthz` says that the process lives, `/readyz` which parts of the service are up or down."""
 
 import asyncio
 import shutil
@@ -21,8 +18,8 @@ from api.http.operator_access import is_operator
 from storage.s3.bucket_rules import BucketFinding as Feature
 
 PROBE_SECONDS = 2.0
-KEPT_SECONDS = 1.0
-"""An answer is given again for so long: probes are open to all, and must not become load on the database."""
+CACHE_SECONDS = 1.0
+"""How long an answer is reused: everybody may ask, and that must not become load on the database."""
 MIN_FREE_BYTES = 1024**3
 MIB = 1024 * 1024
 
@@ -30,12 +27,12 @@ log = structlog.get_logger(__name__)
 
 
 class PartDownError(Exception):
-    """A part does not do its work; the sentence says so without addresses or credentials."""
+    """A part of the service doesn't work; the message has no addresses and no credentials."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A part of the service; `ask` returns a sentence for operators, or raises. Only a `needed` part makes unready."""
+    """A check of one part: `ask` returns a sentence for operators, or raises. Only a `needed` part makes us unready."""
 
     part: str
     ask: Callable[[], Awaitable[str]]
@@ -51,9 +48,9 @@ class ProbeResult:
 
 
 class Readiness:
-    """Asks all parts at once, each for at most `seconds`, and keeps the answer for a moment.
+    """Check all parts at once, each for at most `seconds`, and reuse the results for `cache_seconds`.
 
-    `store` tells what was found of the object store at the start; nothing of it makes unready.
+    `store` returns the findings about the bucket; they never make the service unready.
     """
 
     def __init__(
@@ -62,39 +59,39 @@ class Readiness:
         *,
         store: Callable[[], Sequence[Feature]] | None = None,
         seconds: float = PROBE_SECONDS,
-        kept: float = KEPT_SECONDS,
+        cache_seconds: float = CACHE_SECONDS,
     ) -> None:
         self.probes = probes
         self.store = store
         self.seconds = seconds
-        self.kept = kept
-        self._asking = asyncio.Lock()
-        self._found: list[ProbeResult] = []
+        self.cache_seconds = cache_seconds
+        self._checking = asyncio.Lock()
+        self._results: list[ProbeResult] = []
         self._until = 0.0
-        self._open: dict[str, asyncio.Future[str]] = {}
+        self._pending: dict[str, asyncio.Future[str]] = {}
 
-    async def findings(self) -> list[ProbeResult]:
-        async with self._asking:
+    async def results(self) -> list[ProbeResult]:
+        async with self._checking:
             if time.monotonic() >= self._until:
-                self._found = list(await asyncio.gather(*map(self._ask, self.probes)))
-                self._until = time.monotonic() + self.kept
-            return self._found
+                self._results = list(await asyncio.gather(*map(self._check, self.probes)))
+                self._until = time.monotonic() + self.cache_seconds
+            return self._results
 
-    async def _ask(self, probe: Probe) -> ProbeResult:
-        # A question is never cancelled, for PyMongo's sake (see `admission.Turnstile`): one that is still open is
-        # waited for again.
-        question = self._open.pop(probe.part, None) or asyncio.ensure_future(probe.ask())
-        done, _ = await asyncio.wait({question}, timeout=self.seconds)
+    async def _check(self, probe: Probe) -> ProbeResult:
+        # A check is never cancelled: a cancelled call can hang PyMongo (see `ConcurrencyLimitMiddleware`). A check that
+        # is still running is awaited again.
+        task = self._pending.pop(probe.part, None) or asyncio.ensure_future(probe.ask())
+        done, _ = await asyncio.wait({task}, timeout=self.seconds)
         if not done:
-            self._open[probe.part] = question
+            self._pending[probe.part] = task
             return ProbeResult(probe.part, up=False, needed=probe.needed, says=f"No answer within {self.seconds:g} s.")
-        error = question.exception()
+        error = task.exception()
         if error is None:
-            return ProbeResult(probe.part, up=True, needed=probe.needed, says=question.result())
+            return ProbeResult(probe.part, up=True, needed=probe.needed, says=task.result())
         if isinstance(error, PartDownError):
             return ProbeResult(probe.part, up=False, needed=probe.needed, says=str(error))
         log.warning("probe failed", part=probe.part, exc_info=error)
-        says = "It refused or could not be reached; the log has the kind of error."
+        says = "It refused, or can't be reached; the log has the kind of error."
         return ProbeResult(probe.part, up=False, needed=probe.needed, says=says)
 
 
@@ -104,33 +101,33 @@ async def alive(_: Request) -> Response:
 
 
 class ReadyEndpoint:
-    """Answers `/readyz`: 503 while a needed part is down. Strangers see which parts are up, operators what they say."""
+    """Answer `/readyz`, with 503 while a needed part is down. Strangers see which parts are up, operators the details."""
 
     def __init__(self, readiness: Readiness, token: str | None) -> None:
         self.readiness = readiness
         self.token = token
 
     async def respond(self, request: Request) -> Response:
-        findings = await self.readiness.findings()
-        ready = all(found.up for found in findings if found.needed)
-        told = is_operator(request, self.token)
+        results = await self.readiness.results()
+        ready = all(result.up for result in results if result.needed)
+        is_detailed = is_operator(request, self.token)
         parts = [
-            {"part": found.part, "up": found.up, "needed": found.needed}
-            | ({"says": found.says} if told else {"says": "Up." if found.up else "Down."})
-            for found in findings
+            {"part": result.part, "up": result.up, "needed": result.needed}
+            | ({"says": result.says} if is_detailed else {"says": "Up." if result.up else "Down."})
+            for result in results
         ]
         answer: dict[str, Any] = {"ready": ready, "parts": parts}
-        if told and self.readiness.store is not None:
+        if is_detailed and self.readiness.store is not None:
             features = self.readiness.store()
             answer["store"] = [
-                {"feature": each.feature, "state": each.state.value, "says": each.says} for each in features
+                {"feature": feature.feature, "state": feature.state.value, "says": feature.says} for feature in features
             ]
         headers = {} if ready else {"Retry-After": str(responses.RETRY_AFTER_SECONDS)}
         return responses.json_response(answer, status=200 if ready else 503, headers=headers)
 
 
 def database(command: Callable[..., Awaitable[Mapping[str, Any]]]) -> Probe:
-    """Ask MongoDB, through its `command`, for its role and version: writes need the primary of a replica set."""
+    """Check MongoDB's role and version by `command`: writes need the primary of a replica set."""
 
     async def ask() -> str:
         hello, build = await asyncio.gather(command("hello"), command("buildInfo"))
@@ -138,12 +135,12 @@ def database(command: Callable[..., Awaitable[Mapping[str, Any]]]) -> Probe:
             raise PartDownError("MongoDB runs without a replica set: transactions and change streams need one.")
         if not hello.get("primary") and not hello.get("isWritablePrimary"):
             raise PartDownError("The replica set has no primary: it can't take writes.")
-        return f"MongoDB {build['version']}, replica set {hello['setName']} with a primary.{_advice(build)}"
+        return f"MongoDB {build['version']}, replica set {hello['setName']} with a primary.{_version_warning(build)}"
 
     return Probe("database", ask)
 
 
-def _advice(build: Mapping[str, Any]) -> str:
+def _version_warning(build: Mapping[str, Any]) -> str:
     version = tuple(build.get("versionArray", ()))[:3]
     if version == (6, 0, 5):
         return " This is the embedded one, which lacks later security fixes: fine on loopback only."
@@ -151,7 +148,7 @@ def _advice(build: Mapping[str, Any]) -> str:
 
 
 def object_store(reach: Callable[[], Awaitable[object]]) -> Probe:
-    """Ask the object store by `reach`, a signed request to its bucket that raises where the store refuses it."""
+    """Check the object store by `reach`, a signed request to its bucket that raises if the store refuses it."""
 
     async def ask() -> str:
         await reach()
@@ -160,14 +157,14 @@ def object_store(reach: Callable[[], Awaitable[object]]) -> Probe:
     return Probe("objectStore", ask)
 
 
-def free_space(folder: Path, least_bytes: int = MIN_FREE_BYTES, *, needed: bool = True) -> Probe:
-    """Look at the free space where `folder` lies, in bytes; where only keys lie there, it is not `needed`."""
+def free_space(folder: Path, min_bytes: int = MIN_FREE_BYTES, *, needed: bool = True) -> Probe:
+    """Check the free bytes on the disk of `folder`; it is not `needed` if only keys lie there."""
 
     async def ask() -> str:
         free = (await anyio.to_thread.run_sync(shutil.disk_usage, folder)).free
-        if free < least_bytes:
+        if free < min_bytes:
             raise PartDownError(
-                f"{free // MIB} MiB free where the data lies; at least {least_bytes // MIB} MiB are needed."
+                f"{free // MIB} MiB free where the data lies; at least {min_bytes // MIB} MiB are needed."
             )
         return f"{free // MIB} MiB free where the data lies."
 
@@ -175,7 +172,7 @@ def free_space(folder: Path, least_bytes: int = MIN_FREE_BYTES, *, needed: bool 
 
 
 def signing_key(check: Callable[[], object]) -> Probe:
-    """Ask whether tokens can be signed: `check` raises where they can't."""
+    """Check that tokens can be signed: `check` raises if they can't."""
 
     async def ask() -> str:
         check()

@@ -1,8 +1,4 @@
-"""What surrounds every HTTP request: its trace and access line, security headers, and the order of all middleware.
-
-Admission (size, number, time) is `admission`'s, codings are `compression`'s; what the lines look like is `logs`', what is
-counted `metrics`'.
-"""
+"""Trace and log every HTTP request, add security headers, and put all middleware in order."""
 
 import time
 
@@ -28,7 +24,7 @@ from mobile_contract.levels import Levels
 
 ID_HEADER = "X-Request-Id"
 OPERATIONAL = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Paths that answer however busy the server is."""
+"""Paths that must answer when the server is busy."""
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -46,10 +42,10 @@ HSTS = "max-age=31536000"
 log = structlog.get_logger(__name__)
 
 
-class Tracing:
+class TracingMiddleware:
     """Give every request a trace, its answer the correlation id, the log a line and the metrics a count.
 
-    An exception that nothing below has answered ends here: masked, logged, a 500 that quotes the id.
+    An exception that nothing below has handled ends here: it is masked, logged and answered with a 500.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
@@ -65,7 +61,7 @@ class Tracing:
         started = time.perf_counter()
         status = 0
 
-        async def answer(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -74,14 +70,14 @@ class Tracing:
 
         with self.metrics.track_in_progress():
             try:
-                await self.app(scope, receive, answer)
-            except Exception as error:  # noqa: BLE001  the last resort: masked, logged with its traceback
-                shown = errors.mask_error(error)
+                await self.app(scope, receive, send_with_id)
+            except Exception as error:  # noqa: BLE001  the last resort: masked and logged with its traceback
+                error_shown = errors.mask_error(error)
                 if not status:
-                    await responses.error_response([shown])(scope, receive, answer)
+                    await responses.error_response([error_shown])(scope, receive, send_with_id)
         seconds = time.perf_counter() - started
         self.metrics.count_request(trace, status, seconds)
-        # The route, never the path: what a stranger types there may be a token.
+        # Log the route, never the path: a stranger may have typed a token there.
         route = getattr(scope.get("route"), "path", "none")
         log.info(
             "request",
@@ -94,8 +90,8 @@ class Tracing:
         )
 
 
-class SecurityHeaders:
-    """Add the headers that tell browsers what not to do; `https` adds that they shall come by HTTPS only."""
+class SecurityHeadersMiddleware:
+    """Add the headers that restrict browsers; `https` adds Strict-Transport-Security."""
 
     def __init__(self, app: ASGIApp, *, https: bool = False) -> None:
         self.app = app
@@ -107,16 +103,16 @@ class SecurityHeaders:
             await self.app(scope, receive, send)
             return
 
-        async def secured(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", ()), *self.headers]
             await send(message)
 
-        await self.app(scope, receive, secured)
+        await self.app(scope, receive, send_with_headers)
 
 
-def middleware(settings: Settings, metrics: Metrics, levels: Levels) -> list[Middleware]:
-    """Return all middleware, outermost first: headers and CORS, so that a browser can read every refusal."""
+def build_middleware(settings: Settings, metrics: Metrics, levels: Levels) -> list[Middleware]:
+    """Return all middleware, outermost first. Headers and CORS come first, so that a browser can read every refusal."""
     cors = Middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
@@ -125,10 +121,10 @@ def middleware(settings: Settings, metrics: Metrics, levels: Levels) -> list[Mid
         expose_headers=(ID_HEADER, "Retry-After", LEVEL_HEADER, SUNSET),
     )
     return [
-        Middleware(SecurityHeaders, https=settings.https),
+        Middleware(SecurityHeadersMiddleware, https=settings.https),
         *([cors] if settings.cors_origins else []),
         Middleware(LevelHeadersMiddleware, levels=levels),
-        Middleware(Tracing, metrics=metrics),
+        Middleware(TracingMiddleware, metrics=metrics),
         Middleware(ResponseCompressionMiddleware),
         Middleware(BodyLimitMiddleware, limit=settings.body_limit_bytes),
         Middleware(RequestDecompressionMiddleware, limit=settings.body_limit_bytes),

@@ -1,4 +1,4 @@
-"""The HTTP application around one schema: its routes and middleware; what it is wired to is given to it by `app`."""
+"""Build the HTTP application around one schema: its routes and its middleware."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
@@ -21,7 +21,7 @@ from api.notifications.subscription_session import SubscriptionService
 from api.notifications.websocket import SocketEndpoint
 from api.server.explorer import Explorer
 from api.server.health import Readiness, ReadyEndpoint, alive
-from api.server.middleware import middleware
+from api.server.middleware import build_middleware
 from api.settings import Settings
 from api.telemetry.metrics import Metrics
 from mobile_contract.documents import trusted
@@ -30,7 +30,7 @@ from mobile_contract.levels import Levels
 C = TypeVar("C", bound=HoldsUnreadable)
 
 
-def web_app(
+def build_web_app(
     settings: Settings,
     schema: strawberry.Schema,
     context_of: Callable[[Request], Awaitable[C]],
@@ -40,16 +40,16 @@ def web_app(
     lifespan: Any = None,
     published: Mapping[str, Callable[[], dict[str, Any]]] | None = None,
     packs: ASGIApp | None = None,
-    subscribing: SubscriptionService | None = None,
+    subscriptions: SubscriptionService | None = None,
 ) -> Starlette:
-    """Compose the application; `lifespan` is Starlette's, and opens and closes what the context draws on.
+    """Build the application; `lifespan` is Starlette's, and opens and closes what the context uses.
 
-    `published` are documents below `/.well-known/` by name; `packs` answers below `pack_addresses.PATH`, `subscribing` what
-    subscribes over WebSocket and as server-sent events.
+    `published` are documents below `/.well-known/`, by name. `packs` serves evidence packs. `subscriptions` serves
+    subscriptions over WebSocket and as server-sent events.
     """
     strict = settings.trusted_documents_only
     explorer = Explorer()
-    documents = subscribing.documents if subscribing else TrustedDocuments(trusted(), only=strict)
+    documents = subscriptions.documents if subscriptions else TrustedDocuments(trusted(), only=strict)
     graphql = GraphQLEndpoint(
         schema,
         context_of,
@@ -59,36 +59,36 @@ def web_app(
     )
     return Starlette(
         routes=[
-            *([] if strict else [Route("/", to_graphql)]),
+            *([] if strict else [Route("/", redirect_to_graphql)]),
             Route("/graphql", graphql),
-            *(_streams(subscribing) if subscribing else []),
+            *(_subscription_routes(subscriptions) if subscriptions else []),
             *([] if strict else explorer.routes()),
             Route("/healthz", alive),
             Route("/readyz", ReadyEndpoint(readiness, settings.metrics_token).respond),
-            *(Route(f"/.well-known/{name}", _published(told)) for name, told in (published or {}).items()),
+            *(Route(f"/.well-known/{name}", _publish(document)) for name, document in (published or {}).items()),
             *([Route(f"{PATH}{{address}}", packs)] if packs else []),
             Route("/metrics", MetricsEndpoint(metrics, settings.metrics_token).respond),
         ],
-        middleware=middleware(settings, metrics, Levels.read()),
+        middleware=build_middleware(settings, metrics, Levels.read()),
         lifespan=lifespan,
     )
 
 
-def _streams(subscribing: SubscriptionService) -> list[BaseRoute]:
+def _subscription_routes(subscriptions: SubscriptionService) -> list[BaseRoute]:
     return [
-        WebSocketRoute("/graphql", SocketEndpoint(subscribing)),
-        Route(server_sent_events.PATH, EventStreamEndpoint(subscribing)),
+        WebSocketRoute("/graphql", SocketEndpoint(subscriptions)),
+        Route(server_sent_events.PATH, EventStreamEndpoint(subscriptions)),
     ]
 
 
-def _published(told: Callable[[], dict[str, Any]]) -> Callable[[Request], Awaitable[Response]]:
-    """Public keys, for those who verify what we signed themselves."""
+def _publish(document: Callable[[], dict[str, Any]]) -> Callable[[Request], Awaitable[Response]]:
+    """Serve a document of public keys, for people who verify our signatures themselves."""
 
     async def respond(_: Request) -> Response:
-        return responses.json_response(told())
+        return responses.json_response(document())
 
     return respond
 
 
-async def to_graphql(_: Request) -> Response:
+async def redirect_to_graphql(_: Request) -> Response:
     return RedirectResponse("/graphql")

@@ -1,7 +1,4 @@
-"""One API process on a listening socket that its parent bound; which parent, and how many beside it, is left to `scripts.run`.
-
-`python -m api.server.serve --fd N`
-"""
+"""Run one API process on a listening socket that its parent has bound: `python -m api.server.serve --fd N`."""
 
 import argparse
 import socket
@@ -17,7 +14,7 @@ GRACE_SECONDS = 10
 
 
 class ApiServer(uvicorn.Server):
-    """Ends streams, which have no end of their own, before it waits for what is under way."""
+    """End the streams at shutdown, since they never end by themselves; then wait for the other requests."""
 
     def __init__(self, config: uvicorn.Config, stop_streams: Callable[[], Awaitable[None]]) -> None:
         super().__init__(config)
@@ -29,7 +26,9 @@ class ApiServer(uvicorn.Server):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="api.server.serve", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="api.server.serve", description="Run one API process on a listening socket that its parent has bound."
+    )
     parser.add_argument("--fd", type=int, required=True, help="descriptor of the listening socket")
     descriptor = parser.parse_args().fd
     settings = Settings.from_environment()
@@ -38,7 +37,7 @@ def main() -> None:
         app,
         loop="uvloop",
         http="httptools",
-        # Whose word on the client's address is believed: nobody's, unless named.
+        # Only named proxies may state the client's address.
         proxy_headers=settings.trusted_proxies is not None,
         forwarded_allow_ips=settings.trusted_proxies or "",
         server_header=False,

@@ -1,4 +1,4 @@
-"""Put together what one process holds for all its requests."""
+"""Open the services that one process holds for all its requests."""
 
 from api.accounts.key_ring import KeyRing
 from api.accounts.passwords import Passwords
@@ -11,7 +11,7 @@ from storage.store import Store
 
 
 def open_services(store: Store, settings: Settings, passwords: Passwords | None = None) -> Services:
-    """Open the key folders that `settings` name; `passwords` cost what users' devices bear, unless given."""
+    """Open the key folders that `settings` name, and join them with the store; tests pass cheaper `passwords`."""
     return Services(
         store=store,
         settings=settings,

@@ -1,6 +1,6 @@
-"""Run the background work of every area in one process; any number of workers may run.
+"""Run the background work of every area in one process: `python -m api.server.worker`.
 
-`python -m api.server.worker`. Work is a state in a record, so nothing is lost with the process.
+Any number of workers may run. Work is a state in a record, so nothing is lost with a process.
 """
 
 import signal
@@ -28,37 +28,39 @@ from storage.store import Store
 log = structlog.get_logger()
 
 
-async def work(settings: Settings, store: Store, metrics: Metrics, jobs: Sequence[Job | Queue] = PRODUCT.jobs) -> None:
-    """Work until cancelled."""
+async def run_worker(
+    settings: Settings, store: Store, metrics: Metrics, jobs: Sequence[Job | Queue] = PRODUCT.jobs
+) -> None:
+    """Run all `jobs` until cancelled."""
     with workplace(settings.data / "work") as folder:
         async with AsyncExitStack() as exits, Decoder() as decoder, anyio.create_task_group() as tasks:
             resources = Resources(store, settings, metrics, decoder, folder, exits)
-            tasks.start_soon(BucketSetup(store.objects, settings).take)
+            tasks.start_soon(BucketSetup(store.objects, settings).run)
             for job in jobs:
                 if isinstance(job, Job):
                     tasks.start_soon(_repeat, metrics, job.kind, await job.start(resources), job.seconds)
                 else:
-                    bell = Wakeup()
-                    listen = partial(_listen, job.changes(store), bell)
+                    wakeup = Wakeup()
+                    listen = partial(_listen, job.changes(store), wakeup)
                     tasks.start_soon(_repeat, metrics, "listen", listen, 1.0)
-                    tasks.start_soon(_work_off, job.kind, await job.start(resources), bell)
+                    tasks.start_soon(_work_through, job.kind, await job.start(resources), wakeup)
 
 
-async def _work_off(kind: str, do_one: Callable[[], Awaitable[bool]], bell: "Wakeup") -> None:
-    """Do what is due of one kind, piece after piece, for ever."""
+async def _work_through(kind: str, do_one: Callable[[], Awaitable[bool]], wakeup: "Wakeup") -> None:
+    """Do the due pieces of one kind, one after another, for ever."""
     while True:
-        found = False
-        with _going_on(kind):
-            found = await do_one()
-        if not found:
-            await bell.wait(EVERY_FEW_SECONDS)
+        is_done = False
+        with _survive_errors(kind):
+            is_done = await do_one()
+        if not is_done:
+            await wakeup.wait(EVERY_FEW_SECONDS)
 
 
 @contextmanager
-def _going_on(kind: str) -> Iterator[None]:
-    """No piece of work ends the worker: neither a part of the service that is down, nor one record that trips our code.
+def _survive_errors(kind: str) -> Iterator[None]:
+    """Log every error and go on: neither a part that is down nor an error in our code may end the worker.
 
-    What was claimed is left to its lease, and is tried again after it.
+    Claimed work stays claimed until its lease runs out, then it is tried again.
     """
     try:
         yield
@@ -69,30 +71,30 @@ def _going_on(kind: str) -> Iterator[None]:
 
 
 class Wakeup:
-    """Wakes the one who waits; a ring while nobody waits is kept."""
+    """An event with a timeout; `set` before `wait` is not lost."""
 
     def __init__(self) -> None:
-        self._rung = anyio.Event()
+        self._event = anyio.Event()
 
-    def ring(self) -> None:
-        self._rung.set()
+    def set(self) -> None:
+        self._event.set()
 
     async def wait(self, seconds: float) -> None:
         with anyio.move_on_after(seconds):
-            await self._rung.wait()
-        if self._rung.is_set():
-            self._rung = anyio.Event()
+            await self._event.wait()
+        if self._event.is_set():
+            self._event = anyio.Event()
 
 
-async def _listen(changes: Callable[[], AsyncIterator[None]], bell: Wakeup) -> None:
+async def _listen(changes: Callable[[], AsyncIterator[None]], wakeup: Wakeup) -> None:
     async for _ in changes():
-        bell.ring()
+        wakeup.set()
 
 
 async def _repeat(metrics: Metrics, kind: str, piece: Callable[[], Awaitable[object]], every_seconds: float) -> None:
-    """Do a piece of work again and again."""
+    """Do `piece`, pause for `every_seconds`, and so on for ever."""
     while True:
-        with _going_on(kind), metrics.measure_work(kind):
+        with _survive_errors(kind), metrics.measure_work(kind):
             await piece()
         await anyio.sleep(every_seconds)
 
@@ -105,10 +107,10 @@ async def main() -> None:
     with collapse_exception_groups():
         async with anyio.create_task_group() as tasks:
             with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-                tasks.start_soon(work, settings, store, metrics)
+                tasks.start_soon(run_worker, settings, store, metrics)
                 async for _ in signals:
                     break
-                # What is in work is left to its lease: the next worker takes it up.
+                # Work in progress keeps its lease; after that, the next worker does it.
                 tasks.cancel_scope.cancel()
     with anyio.CancelScope(shield=True):
         await store.close()

@@ -8,7 +8,7 @@ from graphql import GraphQLField, GraphQLInterfaceType, GraphQLObjectType, Graph
 from graphql.type import GraphQLInputObjectType, GraphQLNonNull, get_named_type, is_leaf_type, is_list_type
 
 from api.server.areas import REGISTRY
-from api.server.graphql_schema import printed
+from api.server.graphql_schema import print_sdl
 from schema.access.guards import (
     ExaminersOnly,
     Followed,
@@ -24,7 +24,7 @@ from tests.support.world import SCHEMA, World, draft, new_id
 
 pytestmark = pytest.mark.both_drivers
 
-SDL: GraphQLSchema = build_schema(printed(SCHEMA))
+SDL: GraphQLSchema = build_schema(print_sdl(SCHEMA))
 PEOPLE = {
     Role.INSPECTOR: "inspector",
     Role.MONITOR: "monitor",

@@ -7,7 +7,7 @@ import pytest
 from graphql import OperationDefinitionNode, build_schema, parse, validate
 
 from api.graphql.query_cost import measure_document
-from api.server.graphql_schema import printed
+from api.server.graphql_schema import print_sdl
 from api.settings import Settings
 from mobile_contract import documents
 from tests.support.world import SCHEMA
@@ -18,7 +18,7 @@ OPERATIONS = sorted((CONTRACT / "operations").glob("*.graphql"))
 
 def test_the_sdl_on_file_is_the_one_that_is_served() -> None:
     """A change is made on purpose: run scripts/export, read the difference, and say in CHANGELOG.md what it means."""
-    assert (CONTRACT / "schema.graphql").read_text(encoding="utf-8") == printed(SCHEMA)
+    assert (CONTRACT / "schema.graphql").read_text(encoding="utf-8") == print_sdl(SCHEMA)
 
 
 def test_the_manifest_lists_the_operations_as_they_stand() -> None:
@@ -32,7 +32,7 @@ def test_the_manifest_lists_the_operations_as_they_stand() -> None:
 @pytest.mark.parametrize("file", OPERATIONS, ids=lambda file: file.stem)
 def test_a_named_operation_is_valid_and_bears_the_name_of_its_file(file: Path) -> None:
     document = parse(file.read_text(encoding="utf-8"))
-    assert validate(build_schema(printed(SCHEMA)), document) == []
+    assert validate(build_schema(print_sdl(SCHEMA)), document) == []
     operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
     assert [each.name and each.name.value for each in operations] == [file.stem]
 
@@ -40,7 +40,7 @@ def test_a_named_operation_is_valid_and_bears_the_name_of_its_file(file: Path) -
 @pytest.mark.parametrize("file", OPERATIONS, ids=lambda file: file.stem)
 def test_a_named_operation_with_its_own_page_size_is_within_the_limits(file: Path) -> None:
     settings = Settings()
-    shape = measure_document(build_schema(printed(SCHEMA)), parse(file.read_text(encoding="utf-8")))
+    shape = measure_document(build_schema(print_sdl(SCHEMA)), parse(file.read_text(encoding="utf-8")))
     assert shape.cost[file.stem].total({}) <= settings.max_cost
     assert shape.depth <= settings.max_depth
     assert shape.aliases <= settings.max_aliases
@@ -50,7 +50,7 @@ def test_of_the_types_that_a_record_may_have_the_dearest_counts() -> None:
     """A page of changes is not as dear as if each were all kinds of records at once."""
     texts = ("... on Unit { id }", "... on MonitoringPoint { id code }", "... on Unit { code name }")
     page = "{ changes(first: 10) { ... on ChangePage { changes { record { %s } } } } }"
-    core = build_schema(printed(SCHEMA))
+    core = build_schema(print_sdl(SCHEMA))
     one, two, both = (
         measure_document(core, parse(page % " ".join(texts[:count]))).cost[None].total({}) for count in (1, 2, 3)
     )

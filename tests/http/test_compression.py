@@ -17,7 +17,7 @@ from api.http.compression import MIN_BYTES
 from api.http.content_encodings import compress, decompress
 from api.http.responses import GRAPHQL_JSON, JSON
 from api.server.app import create_app
-from api.server.middleware import middleware
+from api.server.middleware import build_middleware
 from api.settings import Settings
 from api.telemetry import tracing
 from api.telemetry.metrics import Metrics
@@ -73,7 +73,7 @@ async def small(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
         Route("/file", file),
         Route("/size", size, methods=["POST"]),
     ]
-    app = Starlette(routes=routes, middleware=middleware(settings, Metrics(), Levels(1, 1)))
+    app = Starlette(routes=routes, middleware=build_middleware(settings, Metrics(), Levels(1, 1)))
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://small", headers={"accept-encoding": "identity"}
     ) as client:
@@ -181,7 +181,7 @@ async def test_over_a_socket() -> None:
         return JSONResponse({"got": (await request.body()).decode()})
 
     app = Starlette(
-        routes=[Route("/", text, methods=["POST"])], middleware=middleware(Settings(), Metrics(), Levels(1, 1))
+        routes=[Route("/", text, methods=["POST"])], middleware=build_middleware(Settings(), Metrics(), Levels(1, 1))
     )
     async with (
         on_a_socket(app) as (host, port),

@@ -31,7 +31,7 @@ async def test_what_becomes_free_while_another_is_asked_for_is_not_left() -> Non
         ended.set()
 
     with anyio.fail_after(10):
-        await run_concurrently(claim, do, most=4)
+        await run_concurrently(claim, do, limit=4)
     assert done == ["first", "second"]
 
 
@@ -47,5 +47,5 @@ async def test_a_piece_that_fails_takes_no_other_along() -> None:
         done.append(piece)
 
     with pytest.raises(ZeroDivisionError):
-        await run_concurrently(claim, do, most=3)
+        await run_concurrently(claim, do, limit=3)
     assert set(done) >= {1}

@@ -13,7 +13,7 @@ import pytest
 from api.graphql.context import clock
 from api.media.upload_cleanup import SAFE_AGE, sweep_uploads
 from api.media.verification import MAX_WAIT, MediaVerifier
-from api.server.worker import work as run_worker
+from api.server.worker import run_worker
 from api.settings import MIB
 from api.telemetry.metrics import Metrics
 from storage.formats.sandbox import Decoder

@@ -197,7 +197,7 @@ async def test_the_worker_wakes_phones_and_tells_webhooks_by_itself(
     await assign_case(world)
     own = replace(settings, data=world.settings.data, webhook_allow_loopback=True)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(worker.work, own, world.store, Metrics())
+        tasks.start_soon(worker.run_worker, own, world.store, Metrics())
         with anyio.fail_after(30):
             while not {"/hook", "/v1/projects/mingcha-test/messages:send"} <= {call.path for call in receiver.calls}:  # noqa: ASYNC110
                 await anyio.sleep(0.05)

@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from api.graphql.context import clock
-from api.jobs.leases import LEASE, held
+from api.jobs.leases import LEASE, keep_lease
 from schema.core.refusals import Refusal, RefusalCode
 from storage.processes.task_groups import collapse_exception_groups
 
@@ -50,5 +50,5 @@ async def test_an_error_under_a_lease_comes_out_by_itself() -> None:
         return True
 
     with pytest.raises(Refusal):
-        async with held(hold, clock, LEASE):
+        async with keep_lease(hold, clock, LEASE):
             raise Refusal(RefusalCode.UNAVAILABLE)

@@ -17,7 +17,7 @@ from api.graphql.context import clock
 from api.jobs.leases import LEASE
 from api.media.verification import FAILURES, PAUSE
 from api.publication.redaction_worker import RedactionWorker
-from api.server.worker import work
+from api.server.worker import run_worker
 from api.telemetry.metrics import Metrics
 from storage.embedded.engines import Addresses
 from storage.processes.scratch_folders import workplace
@@ -228,7 +228,7 @@ async def test_nothing_of_a_photo_is_left_on_the_workers_disk(world: World, tmp_
 
 async def test_the_worker_process_is_woken_by_what_people_do(world: World) -> None:
     _, photo = await ready_photo(world)
-    running = asyncio.create_task(work(world.settings, world.store, Metrics()))
+    running = asyncio.create_task(run_worker(world.settings, world.store, Metrics()))
     try:
         id = await requested(world, photo)
         found = await until(world, id, lambda each: each["state"] == "PROPOSED")

@@ -11,10 +11,10 @@ from graphql import OperationDefinitionNode, parse, validate
 from graphql.execution.values import get_variable_values
 
 from api.graphql.query_cost import measure_document
-from api.server.explorer import FOLDER, PATH, Explorer, example, manifest
+from api.server.explorer import FOLDER, PATH, Explorer, read_example, read_manifest
 from api.server.graphql_schema import build_schema
 from api.server.health import Readiness
-from api.server.routes import web_app
+from api.server.routes import build_web_app
 from api.settings import Settings
 from api.telemetry.metrics import Metrics
 from schema.access.viewers import Role
@@ -24,8 +24,8 @@ from tests.support.small_schema import Context, schema_of
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 SETTINGS = Settings()
 SCHEMA = build_schema(SETTINGS)._schema
-MANIFEST = manifest(FOLDER)
-EXAMPLES = [(role["name"], example) for role in MANIFEST["roles"] for example in role["examples"]]
+MANIFEST = read_manifest(FOLDER)
+EXAMPLES = [(role["name"], read_example) for role in MANIFEST["roles"] for read_example in role["examples"]]
 BLANK = re.compile(r"\{\{([\w-]+)(?::(\w+))?(?:#\w+)?\}\}")
 
 
@@ -86,7 +86,7 @@ def test_an_example_without_its_titles_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "01-x.graphql"
     path.write_text("# Only English\n{ me { userName } }\n")
     with pytest.raises(ValueError, match=r"01-x\.graphql must begin with its title"):
-        example(path)
+        read_example(path)
 
 
 def test_the_page_keeps_to_its_security_policy() -> None:
@@ -119,7 +119,7 @@ async def test_browsers_get_the_page_and_its_files_and_nothing_else() -> None:
     async def context_of(_: object) -> Context:
         return Context()
 
-    app = web_app(SETTINGS, schema_of(), context_of, metrics=Metrics(), readiness=Readiness([]))
+    app = build_web_app(SETTINGS, schema_of(), context_of, metrics=Metrics(), readiness=Readiness([]))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://small") as client:
         page = await client.get("/graphql", headers={"accept": BROWSER})
         home = await client.get("/")

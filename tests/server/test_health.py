@@ -10,7 +10,7 @@ import pytest
 
 from api.server.bucket_setup import BucketSetup
 from api.server.health import PartDownError, Probe, Readiness, database, free_space, object_store, signing_key
-from api.server.routes import web_app
+from api.server.routes import build_web_app
 from api.settings import Settings
 from api.telemetry.metrics import Metrics
 from storage.embedded.engines import Addresses
@@ -24,8 +24,8 @@ async def _context(_: object) -> Context:
 
 
 def client_of(*probes: Probe, address: str = "127.0.0.1", seconds: float = 2, kept: float = 0) -> httpx.AsyncClient:
-    readiness = Readiness(probes, seconds=seconds, kept=kept)
-    app = web_app(Settings(), schema_of(), _context, metrics=Metrics(), readiness=readiness)
+    readiness = Readiness(probes, seconds=seconds, cache_seconds=kept)
+    app = build_web_app(Settings(), schema_of(), _context, metrics=Metrics(), readiness=readiness)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app, client=(address, 1)), base_url="http://small")
 
 
@@ -132,13 +132,13 @@ async def test_the_real_engines(mongo: Mongo, store: ObjectStore, tmp_path: Path
 async def test_what_the_store_offers_is_told_to_operators(store: ObjectStore) -> None:
     care = BucketSetup(store, Settings(cors_origins=("https://web.example.org",)))
     readiness = Readiness([], store=lambda: care.findings)
-    app = web_app(Settings(), schema_of(), _context, metrics=Metrics(), readiness=readiness)
+    app = build_web_app(Settings(), schema_of(), _context, metrics=Metrics(), readiness=readiness)
     seen = []
     for address in ("127.0.0.1", "10.0.0.8"):
         transport = httpx.ASGITransport(app, client=(address, 1))
         async with httpx.AsyncClient(transport=transport, base_url="http://small") as client:
             before = (await client.get("/readyz")).json()
-            await care.take()
+            await care.run()
             seen.append((before, (await client.get("/readyz")).json()))
     (unlooked, told), stranger = seen
     assert unlooked["store"] == []
@@ -189,7 +189,7 @@ async def test_a_mongod_without_a_replica_set_or_primary_is_down() -> None:
         return {"version": "7.0.1", "setName": "rs", "isWritablePrimary": False}
 
     readiness = Readiness([database(alone), database(headless)])
-    first, second = await readiness.findings()
+    first, second = await readiness.results()
     assert not first.up
     assert "replica set" in first.says
     assert not second.up

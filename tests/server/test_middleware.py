@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 from api.graphql.endpoint import GraphQLEndpoint
 from api.http.body_limit import BodyLimitMiddleware
 from api.http.concurrency_limit import ConcurrencyLimitMiddleware
-from api.server.middleware import SECURITY_HEADERS, SecurityHeaders, Tracing, middleware
+from api.server.middleware import SECURITY_HEADERS, SecurityHeadersMiddleware, TracingMiddleware, build_middleware
 from api.settings import Settings
 from api.telemetry.metrics import Metrics
 from api.telemetry.tracing import correlation_id
@@ -41,7 +41,7 @@ def wrapped(settings: Settings) -> ASGIApp:
             Route("/broken", broken),
             Route("/healthz", size, methods=["GET"]),
         ],
-        middleware=middleware(settings, Metrics(), Levels(1, 1)),
+        middleware=build_middleware(settings, Metrics(), Levels(1, 1)),
     )
 
 
@@ -117,7 +117,7 @@ async def test_cors_is_for_listed_origins_only() -> None:
 
 @pytest.mark.parametrize("scope_type", ["lifespan", "websocket"])
 @pytest.mark.parametrize("make", [
-    lambda app: Tracing(app, Metrics()), SecurityHeaders, ConcurrencyLimitMiddleware, lambda app:
+    lambda app: TracingMiddleware(app, Metrics()), SecurityHeadersMiddleware, ConcurrencyLimitMiddleware, lambda app:
     BodyLimitMiddleware(app, limit=1),
 ])  # fmt: skip
 async def test_other_scopes_pass_untouched(scope_type: str, make: type[ConcurrencyLimitMiddleware]) -> None:

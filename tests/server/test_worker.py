@@ -21,7 +21,7 @@ async def test_a_record_that_trips_our_code_holds_up_no_other(world: World) -> N
     await observations.update_one({"_id": poisoned}, {"$unset": {"content.text": ""}})
     sound = await world.observe("inspector2", position=FAR | {"isMock": True})
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(worker.work, world.settings, world.store, Metrics(), often)
+        tasks.start_soon(worker.run_worker, world.settings, world.store, Metrics(), often)
         with anyio.fail_after(20):
             while await codes_of(world, sound) != ["MOCK_POSITION"]:  # noqa: ASYNC110  the database has no event to wait for
                 await anyio.sleep(0.05)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from api.graphql.context import clock
 from api.graphql.partial_batches import cut_unreadable
 from api.graphql.requests import Payload
-from api.server.graphql_schema import printed
+from api.server.graphql_schema import print_sdl
 from mobile_contract.documents import text_of
 from schema.core.times import print_instant
 from schema.sync.sync import WINDOW, gaps
@@ -63,7 +63,7 @@ async def test_what_is_not_included_is_not_done(world: World) -> None:
 async def test_what_cant_be_read_holds_up_nothing_beside_it(world: World) -> None:
     """Over HTTP, where variables are coerced; in one document with all else."""
     good, bad = draft(), draft(category="NO_SUCH")
-    schema = build_schema(printed(SCHEMA))
+    schema = build_schema(print_sdl(SCHEMA))
     payload = Payload(SYNC, {"submits": True, "drafts": {"drafts": [bad, good]}, "input": {}}, "Sync")
     saved = cut_unreadable(schema, payload)
     assert saved

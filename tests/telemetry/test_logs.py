@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from api.server.health import Readiness
-from api.server.routes import web_app
+from api.server.routes import build_web_app
 from api.settings import Settings
 from api.telemetry import logs
 from api.telemetry.metrics import Metrics
@@ -155,7 +155,7 @@ async def test_requests_full_of_secrets_leave_none_in_the_log(stream: io.StringI
             raise RuntimeError(f"{PASSWORD} {TOKEN} {USER}")
         return Context()
 
-    app = web_app(Settings(), schema_of(), context_of, metrics=Metrics(), readiness=Readiness([]))
+    app = build_web_app(Settings(), schema_of(), context_of, metrics=Metrics(), readiness=Readiness([]))
     headers = {"authorization": f"Bearer {TOKEN}", "cookie": f"s={PASSWORD}", "user-agent": USER, "x-request-id": TOKEN}
     named = f'query {USER.replace(".", "_")} {{ hello(name: "{PASSWORD}") }}'
     alias = "x" + PASSWORD.replace("-", "_")
@@ -193,7 +193,7 @@ async def test_a_request_line_says_what_was_done(stream: io.StringIO) -> None:
     async def context_of(_: object) -> Context:
         return Context()
 
-    app = web_app(Settings(), schema_of(), context_of, metrics=Metrics(), readiness=Readiness([]))
+    app = build_web_app(Settings(), schema_of(), context_of, metrics=Metrics(), readiness=Readiness([]))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://small") as client:
         answers = await asyncio.gather(
             *(client.post("/graphql", json={"query": query}) for query in ("{ hello }", "{ refused }", "{ fails }"))

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from api.server.health import Readiness
-from api.server.routes import web_app
+from api.server.routes import build_web_app
 from api.settings import Settings
 from api.telemetry.metrics import Metrics, outcome_of
 from api.telemetry.tracing import Trace
@@ -25,7 +25,7 @@ async def _context(_: object) -> Context:
 
 
 def client_of(metrics: Metrics, settings: Settings = Settings(), address: str = "127.0.0.1") -> httpx.AsyncClient:  # noqa: B008  frozen
-    app = web_app(settings, schema_of(), _context, metrics=metrics, readiness=Readiness([]))
+    app = build_web_app(settings, schema_of(), _context, metrics=metrics, readiness=Readiness([]))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app, client=(address, 1)), base_url="http://small")
 
 
