@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
-from api.casework.case_opening import BEIJING
 from api.server.graphql_schema import build_schema, print_sdl
 from api.settings import Settings
 from mobile_contract import documents, levels
 from mobile_contract.documents import FOLDER, MANIFEST, RETIRED
 from mobile_contract.levels import CHANGELOG, FILE, OLDEST, SDL, BreakingChangeError, ContractChange, Levels
+from schema.core.times import BEIJING
 
 
 def planned(

@@ -6,13 +6,14 @@ What a reading is, is in `schema/accounts/device_clocks.py`; which time is shown
 import strawberry
 
 from api.graphql.context import Context, Info
+from api.graphql.lists import paged
 from api.registration import Registration
 from schema.access.guards import query
 from schema.access.viewers import Owner
 from schema.accounts import device_clocks
 from schema.accounts.device_clocks import ClockReading, DeviceClockInput, compared
 from schema.core.ids import validate_id
-from schema.core.pagination import DEFAULT_PAGE, Connection
+from schema.core.pagination import DEFAULT_PAGE, Connection, Page
 from schema.core.refusals import Refusal, RefusalCode
 from schema.fieldwork.observations import Observation
 from storage.accounts.device_clocks import keyset_of
@@ -49,14 +50,15 @@ class ClockQueries:
     ) -> Connection[ClockReading]:
         if (device_id is None) == (observation_id is None):
             raise Refusal(RefusalCode.BAD_INPUT, "Name a device or an observation, one of the two.", field="deviceId")
-        seal = info.context.seal("clockReadings", device_id, observation_id)
-        page = seal.page(first, after)
         if observation_id is not None:
             user_id, device = await _sender(info, observation_id)
         else:
             user_id, device = info.context.actor.user_id, validate_id(device_id or "", "dev", field="deviceId")
-        found = await info.context.store.clocks.page(user_id, device, page) if device else []
-        return seal.connection(found, page, keyset_of)
+
+        async def fetch(page: Page) -> list[ClockReading]:
+            return await info.context.store.clocks.page(user_id, device, page) if device else []
+
+        return await paged(info.context, ("clockReadings", device_id, observation_id), first, after, fetch, keyset_of)
 
 
 async def _sender(info: Info, observation_id: str) -> tuple[str, str | None]:

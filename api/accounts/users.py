@@ -6,6 +6,7 @@ Whom a viewer may know of at all is the filter in `storage/access/visibility.py`
 import strawberry
 
 from api.graphql.context import Context, Info
+from api.graphql.lists import paged
 from api.graphql.loaders import by_id
 from api.graphql.nodes import RecordKind, find_by_loader
 from api.registration import Registration
@@ -47,16 +48,20 @@ class UserQueries:
         first: int = DEFAULT_PAGE,
         after: str | None = None,
     ) -> Connection[User]:
-        seal = info.context.seal("users", role, unit_id)
-        page = seal.page(first, after)
         below = None
         if unit_id is not None:
             unit = await info.context.load.one(Unit, validate_id(unit_id, "unt", field="unitId"))
             if unit is None:
                 raise Refusal(RefusalCode.NOT_FOUND, field="unitId")
             below = unit.path
-        found = await info.context.store.users.page(colleagues(info.context.actor), page, role=role, below=below)
-        return seal.connection(found, page, keyset_of)
+        return await paged(
+            info.context,
+            ("users", role, unit_id),
+            first,
+            after,
+            lambda page: info.context.store.users.page(colleagues(info.context.actor), page, role=role, below=below),
+            keyset_of,
+        )
 
 
 async def _visible_people(context: Context, ids: list[str]) -> list[User]:

@@ -8,6 +8,7 @@ import strawberry
 from api.appraisal.loaders import LOADERS
 from api.appraisal.rating_submission import SubmitRatingsInput, SubmitRatingsPayload, submit_ratings
 from api.graphql.context import Context, Info, unreadable_drafts
+from api.graphql.lists import paged
 from api.graphql.nodes import RecordKind, first_or_none
 from api.registration import Registration
 from schema.access.guards import mutation, query
@@ -59,11 +60,16 @@ class RatingQueries:
         self, info: Info, filter: RatingFilter | None = None, first: int = DEFAULT_PAGE, after: str | None = None
     ) -> Connection[Rating]:
         wanted = filter or RatingFilter()
-        seal = info.context.seal("ratings", repr(wanted))
-        page = seal.page(first, after)
         visible = visibility.ratings(info.context.actor, info.context.now)
-        found = await info.context.store.ratings.page(all_of(visible, await _filter_of(info, wanted)), page)
-        return seal.connection(found, page, keyset_of)
+        visible_filter = all_of(visible, await _filter_of(info, wanted))
+        return await paged(
+            info.context,
+            ("ratings", repr(wanted)),
+            first,
+            after,
+            lambda page: info.context.store.ratings.page(visible_filter, page),
+            keyset_of,
+        )
 
 
 @strawberry.type

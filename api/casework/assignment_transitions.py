@@ -4,6 +4,7 @@ Rule 2 (首问负责制): one person is always responsible, until another has *a
 its case, and a repeated step returns the same result.
 """
 
+from collections.abc import Awaitable, Callable
 from datetime import date
 
 import strawberry
@@ -11,15 +12,18 @@ import strawberry
 from api.casework.case_transitions import noted, visible_case
 from api.casework.held_answers import apply_held
 from api.graphql.context import Context
+from api.graphql.creation import create_once
+from api.graphql.nodes import first_or_none
 from schema.accounts.users import User
-from schema.casework.assignments import ASSIGNEES, MAX_NOTE, Assignment, AssignmentKind, AssignmentState
+from schema.casework.assignments import ASSIGNEES, Assignment, AssignmentKind, AssignmentState
 from schema.casework.cases import ASSIGNABLE, CaseEventKind
 from schema.core.digests import digest_of
 from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode
+from schema.core.replays import check_replay
+from schema.core.texts import MAX_NOTE, check_length, check_text
 from schema.organisation.units import Unit
 from storage.mongodb.client import Filter
-from storage.mongodb.errors import DuplicateError
 
 
 @strawberry.input(description="A new assignment of a case, or of a place to inspect.")
@@ -62,74 +66,78 @@ class FinishAssignmentInput:
 
 async def assign(context: Context, input: AssignInput) -> Assignment:
     validate_id(input.id, "asg", field="id")
-    _check_note(input.note, "note")
+    check_length(input.note, MAX_NOTE, "note")
     digest = digest_of(input)
-    if known := await context.store.assignments.many([input.id]):
-        return _same(context, known[0], digest)
-    office_id, office_path = context.actor.office_id, context.actor.office_path
-    if office_id is None or office_path is None:
-        raise Refusal(RefusalCode.FORBIDDEN, "Your account belongs to no office, so you can't assign anything.")
-    kind = _kind(input)
-    unit_id = unit_path = case_id = None
-    if input.case_id is not None:
-        case = await visible_case(context, input.case_id)
-        if case.state not in ASSIGNABLE:
-            raise Refusal(RefusalCode.WRONG_STATE, f"A case that is {case.state.value} can't be assigned.")
-        case_id = str(case.id)
-    elif input.unit_id is not None:
-        unit = await context.load.one(Unit, validate_id(input.unit_id, "unt", field="unitId"))
-        if unit is None or not context.actor.covers(unit.path):
-            raise Refusal(RefusalCode.NOT_FOUND, field="unitId")
-        unit_id, unit_path = str(unit.id), unit.path
-    assignee = await _assignee(context, input.assignee_id, kind)
-    offer = Assignment(
-        id=input.id,
-        kind=kind,
-        state=AssignmentState.OFFERED,
-        note=input.note,
-        due_on=input.due_on,
-        offered_at=context.now,
-        assignee_id=assignee.id,
-        offered_by_id=context.actor.user_id,
-        office_id=office_id,
-        office_path=office_path,
-        case_id=case_id,
-        unit_id=unit_id,
-        unit_path=unit_path,
-        opening_sha256=digest,
-    )
-    return await _offer(context, offer, digest)
+
+    async def create() -> Assignment:
+        office_id, office_path = context.actor.office_id, context.actor.office_path
+        if office_id is None or office_path is None:
+            raise Refusal(RefusalCode.FORBIDDEN, "Your account belongs to no office, so you can't assign anything.")
+        kind = _kind(input)
+        unit_id = unit_path = case_id = None
+        if input.case_id is not None:
+            case = await visible_case(context, input.case_id)
+            if case.state not in ASSIGNABLE:
+                raise Refusal(RefusalCode.WRONG_STATE, f"A case that is {case.state.value} can't be assigned.")
+            case_id = str(case.id)
+        elif input.unit_id is not None:
+            unit = await context.load.one(Unit, validate_id(input.unit_id, "unt", field="unitId"))
+            if unit is None or not context.actor.covers(unit.path):
+                raise Refusal(RefusalCode.NOT_FOUND, field="unitId")
+            unit_id, unit_path = str(unit.id), unit.path
+        assignee = await _assignee(context, input.assignee_id, kind)
+        offer = Assignment(
+            id=input.id,
+            kind=kind,
+            state=AssignmentState.OFFERED,
+            note=input.note,
+            due_on=input.due_on,
+            offered_at=context.now,
+            assignee_id=assignee.id,
+            offered_by_id=context.actor.user_id,
+            office_id=office_id,
+            office_path=office_path,
+            case_id=case_id,
+            unit_id=unit_id,
+            unit_path=unit_path,
+            opening_sha256=digest,
+        )
+        return await _offer(context, offer)
+
+    return await _offer_once(context, input.id, digest, create)
 
 
 async def hand_on(context: Context, input: HandOnAssignmentInput) -> Assignment:
     """Offer an accepted assignment to another person. The viewer stays responsible until that person accepts."""
     validate_id(input.id, "asg", field="id")
-    _check_note(input.note, "note")
+    check_length(input.note, MAX_NOTE, "note")
     digest = digest_of(input)
-    if known := await context.store.assignments.many([input.id]):
-        return _same(context, known[0], digest)
-    held = await _own(context, input.assignment_id, "assignmentId")
-    if held.state is not AssignmentState.ACCEPTED:
-        raise Refusal(RefusalCode.WRONG_STATE, f"An assignment that is {held.state.value} can't be handed on.")
-    assignee = await _assignee(context, input.assignee_id, held.kind)
-    offer = Assignment(
-        id=input.id,
-        kind=held.kind,
-        state=AssignmentState.OFFERED,
-        note=input.note,
-        due_on=input.due_on or held.due_on,
-        offered_at=context.now,
-        assignee_id=assignee.id,
-        offered_by_id=context.actor.user_id,
-        office_id=held.office_id,
-        office_path=held.office_path,
-        case_id=held.case_id,
-        unit_id=held.unit_id,
-        unit_path=held.unit_path,
-        handed_on_from_id=held.id,
-        opening_sha256=digest,
-    )
-    return await _offer(context, offer, digest)
+
+    async def create() -> Assignment:
+        held = await _own(context, input.assignment_id, "assignmentId")
+        if held.state is not AssignmentState.ACCEPTED:
+            raise Refusal(RefusalCode.WRONG_STATE, f"An assignment that is {held.state.value} can't be handed on.")
+        assignee = await _assignee(context, input.assignee_id, held.kind)
+        offer = Assignment(
+            id=input.id,
+            kind=held.kind,
+            state=AssignmentState.OFFERED,
+            note=input.note,
+            due_on=input.due_on or held.due_on,
+            offered_at=context.now,
+            assignee_id=assignee.id,
+            offered_by_id=context.actor.user_id,
+            office_id=held.office_id,
+            office_path=held.office_path,
+            case_id=held.case_id,
+            unit_id=held.unit_id,
+            unit_path=held.unit_path,
+            handed_on_from_id=held.id,
+            opening_sha256=digest,
+        )
+        return await _offer(context, offer)
+
+    return await _offer_once(context, input.id, digest, create)
 
 
 async def accept(context: Context, input: StepAssignmentInput) -> Assignment:
@@ -142,8 +150,7 @@ async def accept(context: Context, input: StepAssignmentInput) -> Assignment:
 
 
 async def finish(context: Context, input: FinishAssignmentInput) -> Assignment:
-    if not 1 <= len(input.result.strip()) <= MAX_NOTE:
-        raise Refusal(RefusalCode.BAD_INPUT, f"A result has 1 to {MAX_NOTE} characters.", field="result")
+    check_text(input.result, MAX_NOTE, "result")
     held = await _own(context, input.id, "id")
     event = noted(context, CaseEventKind.FINISHED, note=input.result, about=[str(held.id)])
     ended = await context.store.assignments.end(
@@ -160,14 +167,22 @@ async def withdraw(context: Context, input: StepAssignmentInput) -> Assignment:
     return ended or await _settled(context, offer.id, AssignmentState.WITHDRAWN)
 
 
-async def _offer(context: Context, offer: Assignment, digest: str) -> Assignment:
+async def _offer_once(
+    context: Context, id: str, digest: str, create: Callable[[], Awaitable[Assignment]]
+) -> Assignment:
+    async def find() -> Assignment | None:
+        return first_or_none(await context.store.assignments.many([id]))
+
+    def check(known: Assignment) -> None:
+        check_replay((known.opening_sha256, known.offered_by_id), (digest, context.actor.user_id))
+
+    return await create_once(find, create, check)
+
+
+async def _offer(context: Context, offer: Assignment) -> Assignment:
     kind = CaseEventKind.HANDED_ON if offer.handed_on_from_id else CaseEventKind.ASSIGNED
     event = noted(context, kind, note=offer.note, about=[str(offer.id)])
-    try:
-        made = await context.store.assignments.offer(offer, event)
-    except DuplicateError:
-        [stored] = await context.store.assignments.many([offer.id])
-        return _same(context, stored, digest)
+    made = await context.store.assignments.offer(offer, event)
     if made is None:
         raise Refusal(RefusalCode.WRONG_STATE, "The case can't be assigned any more.")
     return await _after_held(context, made)
@@ -222,14 +237,3 @@ async def _settled(context: Context, id: str, wanted: AssignmentState) -> Assign
     if known.state is not wanted:
         raise Refusal(RefusalCode.WRONG_STATE, f"The assignment is {known.state.value}.", field="id")
     return known
-
-
-def _same(context: Context, known: Assignment, digest: str) -> Assignment:
-    if known.opening_sha256 != digest or known.offered_by_id != context.actor.user_id:
-        raise Refusal(RefusalCode.CONFLICT, field="id")
-    return known
-
-
-def _check_note(note: str | None, field: str) -> None:
-    if note is not None and len(note) > MAX_NOTE:
-        raise Refusal(RefusalCode.BAD_INPUT, f"A note has at most {MAX_NOTE} characters.", field=field)

@@ -17,6 +17,7 @@ from api.casework.assignment_transitions import (
     withdraw,
 )
 from api.graphql.context import Context, Info
+from api.graphql.lists import paged
 from api.graphql.nodes import Pull, RecordKind, find_by_loader
 from api.registration import Registration
 from schema.access.guards import mutation, query
@@ -60,15 +61,19 @@ class AssignmentQueries:
         self, info: Info, filter: AssignmentFilter | None = None, first: int = DEFAULT_PAGE, after: str | None = None
     ) -> Connection[Assignment]:
         wanted = filter or AssignmentFilter()
-        seal = info.context.seal("assignments", repr(wanted))
-        page = seal.page(first, after)
         states: Document = (
             {"state": {"$in": [state.value for state in wanted.states]}} if wanted.states is not None else {}
         )
         mine: Document = {"assignee_id": info.context.actor.user_id} if wanted.mine else {}
         visible = await info.context.visible.assignments()
-        found = await info.context.store.assignments.page(all_of(visible, states, mine), page)
-        return seal.connection(found, page, keyset_of)
+        return await paged(
+            info.context,
+            ("assignments", repr(wanted)),
+            first,
+            after,
+            lambda page: info.context.store.assignments.page(all_of(visible, states, mine), page),
+            keyset_of,
+        )
 
 
 @strawberry.type

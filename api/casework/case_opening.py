@@ -1,20 +1,22 @@
 """Open cases (立案): store the case, its office's next number and its observation links in one transaction."""
 
 from collections.abc import Sequence
-from zoneinfo import ZoneInfo
 
 import strawberry
 
 from api.casework.case_transitions import event, visible_observations
 from api.graphql.context import Context
+from api.graphql.creation import create_once
+from api.graphql.nodes import first_or_none
 from schema.casework.cases import MAX_SUMMARY, MAX_TITLE, Case, CaseEventKind, CaseState, case_number
 from schema.core.digests import digest_of
 from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode
+from schema.core.replays import check_replay
+from schema.core.texts import check_length, check_text
+from schema.core.times import BEIJING
 from schema.fieldwork.observations import Category, Observation
-from storage.mongodb.errors import DuplicateError
 
-BEIJING = ZoneInfo("Asia/Shanghai")
 ATTEMPTS = 5
 
 
@@ -35,38 +37,34 @@ class OpenCaseInput:
 async def open_case(context: Context, input: OpenCaseInput) -> Case:
     """Open a case. A repeated request returns the case as it is now. Raise `Refusal(CONFLICT)` if the content differs."""
     validate_id(input.id, "cas", field="id")
-    if not 1 <= len(input.title.strip()) <= MAX_TITLE:
-        raise Refusal(RefusalCode.BAD_INPUT, f"A title has 1 to {MAX_TITLE} characters.", field="title")
-    if len(input.summary) > MAX_SUMMARY:
-        raise Refusal(RefusalCode.BAD_INPUT, f"A summary has at most {MAX_SUMMARY} characters.", field="summary")
+    check_text(input.title, MAX_TITLE, "title")
+    check_length(input.summary, MAX_SUMMARY, "summary")
     digest = digest_of(input)
-    if known := await context.store.cases.many([input.id]):
-        return _same(context, known[0], digest)
-    observations = await visible_observations(context, input.observation_ids)
-    office_id = context.actor.office_id
-    offices = await context.store.units.many([office_id]) if office_id else []
-    if not offices:
-        raise Refusal(RefusalCode.FORBIDDEN, "Your account belongs to no office, so the case can't be numbered.")
-    [office], year = offices, context.now.astimezone(BEIJING).year
 
-    def numbered(sequence: int) -> Case:
-        return _new_case(context, input, observations, case_number(office.code, year, sequence), year, sequence, digest)
+    async def create() -> Case:
+        observations = await visible_observations(context, input.observation_ids)
+        office_id = context.actor.office_id
+        office = first_or_none(await context.store.units.many([office_id])) if office_id else None
+        if office is None:
+            raise Refusal(RefusalCode.FORBIDDEN, "Your account belongs to no office, so the case can't be numbered.")
+        year = context.now.astimezone(BEIJING).year
 
-    for _ in range(ATTEMPTS):
-        try:
-            return await context.store.cases.open(office.id, year, numbered, [each.id for each in observations])
-        except DuplicateError:
-            # Another request with this id was first, and both get its case; or two requests created the year's counter
-            # at the same moment, and this one tries again.
-            if stored := await context.store.cases.many([input.id]):
-                return _same(context, stored[0], digest)
-    raise Refusal(RefusalCode.BUSY)
+        def numbered(sequence: int) -> Case:
+            number = case_number(office.code, year, sequence)
+            return _new_case(context, input, observations, number, year, sequence, digest)
 
+        return await context.store.cases.open(
+            office.id, year, numbered, [observation.id for observation in observations]
+        )
 
-def _same(context: Context, known: Case, digest: str) -> Case:
-    if known.opening_sha256 != digest or known.first_responder_id != context.actor.user_id:
-        raise Refusal(RefusalCode.CONFLICT, field="id")
-    return known
+    async def find() -> Case | None:
+        return first_or_none(await context.store.cases.many([input.id]))
+
+    def check(known: Case) -> None:
+        check_replay((known.opening_sha256, known.first_responder_id), (digest, context.actor.user_id))
+
+    # Two requests that make the year's counter at the same moment: one of them tries again.
+    return await create_once(find, create, check, attempts=ATTEMPTS)
 
 
 def _new_case(

@@ -7,7 +7,6 @@ import strawberry
 from api.graphql.context import Context, check_batch_size
 from schema.casework.cases import (
     MAX_OBSERVATIONS,
-    MAX_REASON,
     Case,
     CaseEvent,
     CaseEventKind,
@@ -19,9 +18,11 @@ from schema.casework.cases import (
 from schema.core.digests import digest_of
 from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode
+from schema.core.replays import check_replay
+from schema.core.texts import MAX_NOTE, check_length
 from schema.fieldwork.observations import Observation
+from storage.casework.cases import entry_without_state
 from storage.mongodb.client import Document
-from storage.mongodb.codecs import to_document
 
 MAX_HISTORY = 500
 """Steps after which nothing is linked or unlinked: a case is one document, and each such step lists its observations."""
@@ -80,13 +81,14 @@ async def _linking(
 ) -> tuple[Case, list[str], Document, str]:
     """Return the case, the observations' ids, the history entry and the digest of the input. Raise `Refusal`."""
     validate_id(input.id, "evt", field="id")
+    check_length(input.note, MAX_NOTE, "note")
     check_batch_size(MAX_LINKED, input.observation_ids, "observationIds")
     case = await visible_case(context, input.case_id)
     if len(case.history) >= MAX_HISTORY and all(each.id != input.id for each in case.history):
         raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"A case has at most {MAX_HISTORY} steps. Open another case.")
     observations = await visible_observations(context, input.observation_ids)
     ids, digest = [str(each.id) for each in observations], digest_of(input)
-    entry = noted(context, kind, id=input.id, note=_note(input.note), about=ids, sent=digest)
+    entry = noted(context, kind, id=input.id, note=input.note, about=ids, sent=digest)
     return case, ids, entry, digest
 
 
@@ -120,15 +122,8 @@ async def move(context: Context, input: MoveCaseInput) -> Case:
 def _as_sent(context: Context, case: Case, kind: CaseEventKind, event_id: str, digest: str) -> Case:
     """The case, where its event of that id is what was sent; raises `Refusal(CONFLICT)` where it is something else."""
     [step] = [each for each in case.history if each.id == event_id]
-    if (step.kind, step.sent_sha256, step.by_id) != (kind, digest, context.actor.user_id):
-        raise Refusal(RefusalCode.CONFLICT, field="id")
+    check_replay((step.kind, step.sent_sha256, step.by_id), (kind, digest, context.actor.user_id))
     return case
-
-
-def _note(text: str | None) -> str | None:
-    if text is not None and len(text) > MAX_REASON:
-        raise Refusal(RefusalCode.BAD_INPUT, f"At most {MAX_REASON} characters.", field="note")
-    return text
 
 
 def event(
@@ -187,6 +182,4 @@ def noted(
     sent: str | None = None,
 ) -> Document:
     """An event whose state is the case's own, known only when it is written."""
-    document = to_document(event(context, kind, CaseState.RECEIVED, id=id, note=note, about=about, sent=sent))
-    del document["state"]
-    return document
+    return entry_without_state(event(context, kind, CaseState.RECEIVED, id=id, note=note, about=about, sent=sent))

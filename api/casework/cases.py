@@ -9,6 +9,7 @@ from api.casework.case_opening import OpenCaseInput, open_case
 from api.casework.case_transitions import LinkObservationsInput, MoveCaseInput, link, move, unlink
 from api.casework.loaders import LOADERS
 from api.graphql.context import Context, Info
+from api.graphql.lists import paged
 from api.graphql.nodes import Pull, RecordKind, find_by_loader
 from api.registration import Registration
 from schema.access.guards import mutation, query
@@ -57,11 +58,16 @@ class CaseQueries:
         self, info: Info, filter: CaseFilter | None = None, first: int = DEFAULT_PAGE, after: str | None = None
     ) -> Connection[Case]:
         wanted = filter or CaseFilter()
-        seal = info.context.seal("cases", repr(wanted))
-        page = seal.page(first, after)
         visible = await info.context.visible.cases()
-        found = await info.context.store.cases.page(all_of(visible, await _filter_of(info, wanted)), page)
-        return seal.connection(found, page, keyset_of)
+        visible_filter = all_of(visible, await _filter_of(info, wanted))
+        return await paged(
+            info.context,
+            ("cases", repr(wanted)),
+            first,
+            after,
+            lambda page: info.context.store.cases.page(visible_filter, page),
+            keyset_of,
+        )
 
 
 @strawberry.type

@@ -17,8 +17,8 @@ from schema.casework.assignments import Assignment, AssignmentState
 from schema.casework.cases import CaseEvent, CaseEventKind, CaseState
 from schema.core.ids import compose
 from schema.core.refusals import Refusal, RefusalCode
+from storage.casework.cases import entry_without_state
 from storage.mongodb.client import Document
-from storage.mongodb.codecs import to_document
 from storage.store import Store
 
 MAX_AT_ONCE = 500
@@ -77,8 +77,7 @@ def _why_not(assignment: Assignment) -> Refusal:
 
 
 def _event(kind: CaseEventKind, answer: StoredAnswer, now: datetime) -> Document:
-    """An event whose state is the case's own, known only when it is written."""
-    made = CaseEvent(
+    event = CaseEvent(
         id=compose("evt", now, secrets.token_bytes(10)),
         kind=kind,
         at=now,
@@ -87,9 +86,7 @@ def _event(kind: CaseEventKind, answer: StoredAnswer, now: datetime) -> Document
         by_id=answer.user_id,
         about_ids=(answer.assignment_id,),
     )
-    document = to_document(made)
-    del document["state"]
-    return document
+    return entry_without_state(event)
 
 
 async def apply_held(store: Store, assignment_ids: Sequence[str], now: datetime) -> None:

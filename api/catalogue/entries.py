@@ -9,6 +9,7 @@ from datetime import date
 import strawberry
 
 from api.graphql.context import Context, Info
+from api.graphql.lists import paged
 from api.graphql.nodes import Pull, RecordKind, first_or_none
 from api.registration import Registration
 from schema.access.guards import query
@@ -37,13 +38,17 @@ class CatalogueQueries:
         first: int = DEFAULT_PAGE,
         after: str | None = None,
     ) -> Connection[CatalogueEntry]:
-        seal = info.context.seal("catalogue", kind, at)
-        page = seal.page(first, after)
         wanted: Document = {"kind": kind.value} if kind else {}
         visible = visibility.catalogue(info.context.actor)
         days = holding(at) if at else lasting(beijing_day(info.context.now))
-        found = await info.context.store.catalogue.page(all_of(visible, wanted, days), page)
-        return seal.connection(found, page, keyset_of)
+        return await paged(
+            info.context,
+            ("catalogue", kind, at),
+            first,
+            after,
+            lambda page: info.context.store.catalogue.page(all_of(visible, wanted, days), page),
+            keyset_of,
+        )
 
 
 async def _visible_entries(context: Context, ids: Sequence[str]) -> list[CatalogueEntry]:

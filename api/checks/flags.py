@@ -5,17 +5,20 @@ from typing import Annotated
 import strawberry
 
 from api.graphql.context import Context, Info
+from api.graphql.lists import paged
 from api.graphql.loaders import Loader, group_by_key
 from api.graphql.nodes import RecordKind, first_or_none
 from api.registration import Registration
 from schema.access.guards import mutation, query
 from schema.checks import flags
 from schema.checks.flag_messages import FlagCode
-from schema.checks.flags import Flag, FlagReview, FlagState, FlagVerdict, check_note
+from schema.checks.flags import Flag, FlagReview, FlagState, FlagVerdict
 from schema.core.digests import digest_of
 from schema.core.ids import validate_id
 from schema.core.pagination import DEFAULT_PAGE, Connection
 from schema.core.refusals import Refusal, RefusalCode, Refused
+from schema.core.replays import check_replay
+from schema.core.texts import MAX_NOTE, check_text
 from storage.access import visibility
 from storage.checks.flags import keyset_of
 from storage.mongodb.client import Document
@@ -70,11 +73,15 @@ class FlagQueries:
         self, info: Info, filter: FlagFilter | None = None, first: int = DEFAULT_PAGE, after: str | None = None
     ) -> Connection[Flag]:
         wanted = filter or FlagFilter()
-        seal = info.context.seal("flags", repr(wanted))
-        page = seal.page(first, after)
         visible = visibility.flags(info.context.actor)
-        found = await info.context.store.flags.page(all_of(visible, _filter_of(wanted)), page)
-        return seal.connection(found, page, keyset_of)
+        return await paged(
+            info.context,
+            ("flags", repr(wanted)),
+            first,
+            after,
+            lambda page: info.context.store.flags.page(all_of(visible, _filter_of(wanted)), page),
+            keyset_of,
+        )
 
 
 @strawberry.type
@@ -87,7 +94,7 @@ class FlagMutations:
 async def review(context: Context, input: ReviewFlagInput) -> Flag:
     """Add a review. A repeated request returns the flag as it is now. Raise `Refusal(WRONG_STATE)` after a race."""
     validate_id(input.id, "evt", field="id")
-    id, note = validate_id(input.flag_id, "flg", field="flagId"), check_note(input.note)
+    id, note = validate_id(input.flag_id, "flg", field="flagId"), check_text(input.note, MAX_NOTE, "note")
     flag = await _found(context, id)
     if known := _known(flag, input):
         return known
@@ -114,9 +121,10 @@ async def review(context: Context, input: ReviewFlagInput) -> Flag:
 def _known(flag: Flag, input: ReviewFlagInput) -> Flag | None:
     """Return the flag if it has this review. Raise `Refusal(CONFLICT)` if the review has other content."""
     same = next((each for each in flag.reviews if each.id == input.id), None)
-    if same and same.sent_sha256 != digest_of(input):
-        raise Refusal(RefusalCode.CONFLICT, field="id")
-    return flag if same else None
+    if same is None:
+        return None
+    check_replay(same.sent_sha256, digest_of(input))
+    return flag
 
 
 async def _found(context: Context, id: str) -> Flag:

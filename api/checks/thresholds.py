@@ -6,6 +6,7 @@ from typing import Annotated
 import strawberry
 
 from api.graphql.context import Context, Info
+from api.graphql.creation import create_once
 from api.registration import Registration
 from schema.access.guards import mutation, query
 from schema.checks import thresholds
@@ -13,9 +14,9 @@ from schema.checks.thresholds import Threshold, ThresholdKind, applying, check_t
 from schema.core.digests import digest_of
 from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode, Refused
+from schema.core.replays import check_replay
 from schema.core.times import to_millis
 from schema.organisation.units import Unit
-from storage.mongodb.errors import DuplicateError
 
 
 @strawberry.input(description="A threshold of a check, or a rule for ratings (疑点阈值).")
@@ -76,37 +77,31 @@ async def set_threshold(context: Context, input: SetThresholdInput) -> Threshold
     id, digest = validate_id(input.id, "thr", field="id"), digest_of(input)
     unit = await _unit_in_scope(context, input.unit_id)
     check_threshold(input.kind, input.value, input.note)
-    if known := await context.store.thresholds.one(id):
-        return _same(known, digest)
-    valid_from = to_millis(input.valid_from) if input.valid_from else context.now
-    if valid_from < context.now:
-        raise Refusal(RefusalCode.BAD_INPUT, "A threshold can't apply to what was already received.", field="validFrom")
-    made = Threshold(
-        id=input.id,
-        kind=input.kind,
-        value=input.value,
-        valid_from=valid_from,
-        set_at=context.now,
-        note=input.note,
-        path=unit.path,
-        unit_id=unit.id,
-        set_by_id=context.actor.user_id,
-        sent_sha256=digest,
+
+    async def create() -> Threshold:
+        valid_from = to_millis(input.valid_from) if input.valid_from else context.now
+        if valid_from < context.now:
+            raise Refusal(
+                RefusalCode.BAD_INPUT, "A threshold can't apply to what was already received.", field="validFrom"
+            )
+        threshold = Threshold(
+            id=input.id,
+            kind=input.kind,
+            value=input.value,
+            valid_from=valid_from,
+            set_at=context.now,
+            note=input.note,
+            path=unit.path,
+            unit_id=unit.id,
+            set_by_id=context.actor.user_id,
+            sent_sha256=digest,
+        )
+        await context.store.thresholds.set(threshold)
+        return threshold
+
+    return await create_once(
+        lambda: context.store.thresholds.one(id), create, lambda known: check_replay(known.sent_sha256, digest)
     )
-    try:
-        await context.store.thresholds.set(made)
-    except DuplicateError:
-        known = await context.store.thresholds.one(id)
-        if known is None:
-            raise
-        return _same(known, digest)
-    return made
-
-
-def _same(known: Threshold, digest: str) -> Threshold:
-    if known.sent_sha256 != digest:
-        raise Refusal(RefusalCode.CONFLICT, field="id")
-    return known
 
 
 async def _unit_in_scope(context: Context, id: str) -> Unit:

@@ -7,14 +7,14 @@ import hashlib
 import zlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from struct import pack
 
 import anyio.to_thread
 
+from schema.core.times import BEIJING
 from schema.evidence.packs import PackedFile
 
-BEIJING = timezone(timedelta(hours=8))
 LARGE = 2**31
 """Sizes and places from here on are written with 64 bits; smaller ones can be read by every ZIP program."""
 MAX_COUNT = 2**16 - 1

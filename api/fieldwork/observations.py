@@ -10,6 +10,7 @@ from api.fieldwork.loaders import LOADERS
 from api.fieldwork.revisions import ReviseObservationInput, ReviseObservationPayload, revise
 from api.fieldwork.submission import SubmitObservationsInput, SubmitObservationsPayload, submit
 from api.graphql.context import Context, Info, unreadable_drafts
+from api.graphql.lists import paged
 from api.graphql.nodes import Pull, RecordKind, find_by_loader
 from api.registration import Registration
 from schema.access.guards import mutation, query
@@ -96,11 +97,16 @@ class ObservationQueries:
         after: str | None = None,
     ) -> Connection[Observation]:
         wanted = filter or ObservationFilter()
-        seal = info.context.seal("observations", repr(wanted))
-        page = seal.page(first, after)
         visible = await info.context.visible.observations()
-        found = await info.context.store.observations.page(all_of(visible, await _filter_of(info, wanted)), page)
-        return seal.connection(found, page, keyset_of)
+        visible_filter = all_of(visible, await _filter_of(info, wanted))
+        return await paged(
+            info.context,
+            ("observations", repr(wanted)),
+            first,
+            after,
+            lambda page: info.context.store.observations.page(visible_filter, page),
+            keyset_of,
+        )
 
 
 SubmitObservationsResult = Annotated[

@@ -12,13 +12,14 @@ from api.media.uploads import slots_for
 from schema.core.digests import digest_of
 from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode
+from schema.core.replays import check_replay
+from schema.core.texts import MAX_NOTE, check_text
 from schema.fieldwork.drafts import ObservationDraft, content_of
 from schema.fieldwork.observations import Observation, ObservationContent, ObservationRevision
 from schema.media.media import Media, expect
 from schema.media.uploads import UploadSlot
 from storage.mongodb.codecs import to_document
 
-MAX_REASON = 2_000
 MAX_REVISIONS = 50
 
 
@@ -42,8 +43,7 @@ class ReviseObservationPayload:
 async def revise(context: Context, input: ReviseObservationInput) -> ReviseObservationPayload:
     """Append a revision. A repeated request changes nothing and returns the same result."""
     validate_id(input.id, "rev", field="id")
-    if not 1 <= len(input.reason.strip()) <= MAX_REASON:
-        raise Refusal(RefusalCode.BAD_INPUT, f"A reason has 1 to {MAX_REASON} characters.", field="reason")
+    check_text(input.reason, MAX_NOTE, "reason")
     author = author_of(context.actor)
     content = content_of(input.content, author.roles, field="content")
     media = _announced(context, input.content)
@@ -81,8 +81,7 @@ async def _append(
     digest = digest_of(input)
     same = next((each for each in known.revisions if each.id == input.id), None)
     if same is not None:
-        if same.content_sha256 != digest:
-            raise Refusal(RefusalCode.CONFLICT, field="id")
+        check_replay(same.content_sha256, digest)
         return known
     if known.revision >= MAX_REVISIONS:
         raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"An observation has at most {MAX_REVISIONS} revisions.")

@@ -10,6 +10,7 @@ from typing import Annotated
 import strawberry
 
 from api.graphql.context import Context, Info
+from api.graphql.lists import paged
 from api.graphql.nodes import RecordKind, first_or_none
 from api.notifications.outbound_http import OutboundHttp, Rules, UnreachableAddressError, caller
 from api.registration import Registration
@@ -72,9 +73,8 @@ class WebhookQueries:
         self, info: Info, id: strawberry.ID, first: int = DEFAULT_PAGE, after: str | None = None
     ) -> Connection[WebhookDelivery]:
         webhook = await _visible(info.context, id, "id")
-        seal = info.context.seal("webhookDeliveries", webhook.id)
-        page = seal.page(first, after)
-        return seal.connection(await info.context.store.webhooks.page(webhook.id, page), page, keyset_of)
+        binding, store = ("webhookDeliveries", webhook.id), info.context.store.webhooks
+        return await paged(info.context, binding, first, after, lambda page: store.page(webhook.id, page), keyset_of)
 
 
 @strawberry.type

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import strawberry
 
 from api.graphql.context import Context, Info
+from api.graphql.lists import paged
 from api.graphql.loaders import by_id
 from api.graphql.nodes import Pull, RecordKind, first_or_none
 from api.organisation.units import path_of
@@ -28,12 +29,16 @@ class MonitoringPointQueries:
         first: int = DEFAULT_PAGE,
         after: str | None = None,
     ) -> Connection[MonitoringPoint]:
-        seal = info.context.seal("monitoring_points", below, industry)
-        page = seal.page(first, after)
         path = await path_of(info, below, "below")
         visible = visibility.monitoring_points(info.context.actor)
-        found = await info.context.store.monitoring_points.page(visible, page, below=path, industry=industry)
-        return seal.connection(found, page, lambda point: (point.code, point.id))
+        return await paged(
+            info.context,
+            ("monitoring_points", below, industry),
+            first,
+            after,
+            lambda page: info.context.store.monitoring_points.page(visible, page, below=path, industry=industry),
+            lambda point: (point.code, point.id),
+        )
 
 
 async def _visible_points(context: Context, ids: Sequence[str]) -> list[MonitoringPoint]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import strawberry
 
 from api.graphql.context import Context, Info
+from api.graphql.lists import paged
 from api.graphql.loaders import by_id
 from api.graphql.nodes import Pull, RecordKind, first_or_none
 from api.registration import Registration
@@ -42,13 +43,17 @@ class UnitQueries:
         first: int = DEFAULT_PAGE,
         after: str | None = None,
     ) -> Connection[Unit]:
-        seal = info.context.seal("units", below, level)
-        page = seal.page(first, after)
         path = await path_of(info, below, "below")
         visible = visibility.units(info.context.actor)
         level_name = str(level.value) if level else None
-        found = await info.context.store.units.page(visible, page, below=path, level=level_name)
-        return seal.connection(found, page, lambda unit: (unit.code, unit.id))
+        return await paged(
+            info.context,
+            ("units", below, level),
+            first,
+            after,
+            lambda page: info.context.store.units.page(visible, page, below=path, level=level_name),
+            lambda unit: (unit.code, unit.id),
+        )
 
 
 async def _visible_units(context: Context, ids: Sequence[str]) -> list[Unit]:

@@ -7,10 +7,14 @@ and covering boxes is `redaction_work.py`, in the worker.
 import strawberry
 
 from api.graphql.context import Context
+from api.graphql.creation import create_once
+from api.graphql.nodes import first_or_none
 from api.media.loaders import find_media
 from schema.core.digests import digest_of
 from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode
+from schema.core.replays import check_replay
+from schema.core.texts import MAX_NOTE, check_text
 from schema.fieldwork.observations import Observation
 from schema.media.media import MediaKind, MediaState
 from schema.publication.redactions import (
@@ -18,7 +22,6 @@ from schema.publication.redactions import (
     MAX_CORRECTIONS,
     MAX_OF_MEDIUM,
     MAX_PURPOSE,
-    MAX_REASON,
     MAX_WAITING,
     FaceDetection,
     Redaction,
@@ -29,7 +32,6 @@ from schema.publication.redactions import (
     corrected,
     states_before,
 )
-from storage.mongodb.errors import DuplicateError
 from storage.mongodb.filters import within
 
 
@@ -68,10 +70,19 @@ class RejectRedactionInput:
 
 async def request(context: Context, input: RequestRedactionInput) -> Redaction:
     validate_id(input.id, "red", field="id")
-    purpose = _text(input.purpose, MAX_PURPOSE, "purpose")
+    purpose = check_text(input.purpose, MAX_PURPOSE, "purpose")
     digest = digest_of(input)
-    if known := await context.store.redactions.many([input.id]):
-        return _same(context, known[0], digest)
+
+    async def find() -> Redaction | None:
+        return first_or_none(await context.store.redactions.many([input.id]))
+
+    def check(known: Redaction) -> None:
+        check_replay((known.opening_sha256, known.requested_by_id), (digest, context.actor.user_id))
+
+    return await create_once(find, lambda: _create(context, input, purpose, digest), check)
+
+
+async def _create(context: Context, input: RequestRedactionInput, purpose: str, digest: str) -> Redaction:
     media = await find_media(context, validate_id(input.media_id, "med", field="mediaId"))
     observation = await context.load.one(Observation, media.observation_id) if media else None
     if media is None or observation is None:
@@ -109,11 +120,7 @@ async def request(context: Context, input: RequestRedactionInput) -> Redaction:
         requested_by_id=context.actor.user_id,
         opening_sha256=digest,
     )
-    try:
-        await context.store.redactions.request(made)
-    except DuplicateError:
-        [stored] = await context.store.redactions.many([input.id])
-        return _same(context, stored, digest)
+    await context.store.redactions.request(made)
     return made
 
 
@@ -156,7 +163,7 @@ async def approve(context: Context, input: ApproveRedactionInput) -> Redaction:
 
 async def reject(context: Context, input: RejectRedactionInput) -> Redaction:
     redaction = await _in_scope(context, input.id, input.redaction_id)
-    reason = _text(input.reason, MAX_REASON, "reason")
+    reason = check_text(input.reason, MAX_NOTE, "reason")
     step = _event(
         context,
         input.id,
@@ -209,8 +216,7 @@ def _replayed(known: Redaction, step: RedactionEvent) -> Redaction | None:
     """The redaction as it is now, where its history has this step; raises `Refusal(CONFLICT)` where it is another one."""
     for each in known.history:
         if each.id == step.id:
-            if (each.kind, each.sent_sha256, each.by_id) != (step.kind, step.sent_sha256, step.by_id):
-                raise Refusal(RefusalCode.CONFLICT, field="id")
+            check_replay((each.kind, each.sent_sha256, each.by_id), (step.kind, step.sent_sha256, step.by_id))
             return known
     return None
 
@@ -230,15 +236,3 @@ async def _undone(
     if wanted is RedactionState.APPROVED and known.is_work_of(context.actor.user_id):
         raise Refusal(RefusalCode.OWN_WORK)
     raise Refusal(RefusalCode.OUTDATED, unseen, field=seen)
-
-
-def _same(context: Context, known: Redaction, digest: str) -> Redaction:
-    if known.opening_sha256 != digest or known.requested_by_id != context.actor.user_id:
-        raise Refusal(RefusalCode.CONFLICT, field="id")
-    return known
-
-
-def _text(text: str, most: int, field: str) -> str:
-    if not 1 <= len(text.strip()) <= most:
-        raise Refusal(RefusalCode.BAD_INPUT, f"Between 1 and {most} characters.", field=field)
-    return text.strip()

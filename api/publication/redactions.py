@@ -8,6 +8,7 @@ from typing import Annotated
 import strawberry
 
 from api.graphql.context import Context, Info
+from api.graphql.lists import paged
 from api.graphql.nodes import RecordKind, first_or_none
 from api.media.loaders import find_media
 from api.publication.loaders import LOADERS
@@ -59,12 +60,16 @@ class RedactionQueries:
         first: int = DEFAULT_PAGE,
         after: str | None = None,
     ) -> Connection[Redaction]:
-        seal = info.context.seal("redactions", repr(states))
-        page = seal.page(first, after)
         wanted: Document = {"state": {"$in": [state.value for state in states]}} if states is not None else {}
         in_scope = within("office_path", info.context.actor.scopes)
-        found = await info.context.store.redactions.page(all_of(in_scope, wanted), page)
-        return seal.connection(found, page, keyset_of)
+        return await paged(
+            info.context,
+            ("redactions", repr(states)),
+            first,
+            after,
+            lambda page: info.context.store.redactions.page(all_of(in_scope, wanted), page),
+            keyset_of,
+        )
 
 
 @strawberry.type

@@ -19,6 +19,7 @@ from schema.access.permissions import ADMINS, PUBLIC, SEEN, SIGNED_IN, Row
 from schema.accounts.device_clocks import DeviceClockInput
 from schema.accounts.users import Device, User
 from schema.core.refusals import Refusal, RefusalCode
+from schema.core.texts import check_length, check_text
 
 MAX_USER_NAME = 100
 MIN_PASSWORD, MAX_PASSWORD = 8, 1_000
@@ -156,8 +157,8 @@ def check_sign_in(input: SignInInput) -> None:
         (input.password, MAX_PASSWORD, "password"),
         (input.device_name, MAX_DEVICE_NAME, "deviceName"),
     ):
-        if not value.strip() or len(value) > most:
-            raise Refusal(RefusalCode.BAD_INPUT, f"Between 1 and {most} characters.", field=field)
+        check_text(value, most, field)
+        check_length(value, most, field)
 
 
 def check_password_change(input: ChangePasswordInput) -> None:

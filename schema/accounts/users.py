@@ -29,7 +29,7 @@ class Device:
 
 
 @strawberry.type(description="A person with an account (用户).")
-class User(Node):
+class User(Node, prefix="usr"):
     display_name: str = strawberry.field(description="Name shown to others (姓名).")
     roles: list[Role] = strawberry.field(description="What the person does here (角色).")
     user_name: strawberry.Private[str]

@@ -18,6 +18,7 @@ from schema.appraisal.ratings import (
 from schema.checks.thresholds import ThresholdLimits
 from schema.core.ids import milliseconds_of, validate_id
 from schema.core.refusals import NextStep, Refusal, RefusalCode, Refused
+from schema.core.texts import check_length
 from schema.fieldwork.drafts import Author, Outcome
 from schema.organisation.monitoring_points import MonitoringPoint
 from schema.organisation.units import Unit
@@ -85,8 +86,7 @@ def check_draft(draft: RatingDraft, *, field: str) -> None:
         ("grade", draft.grade, MAX_NAME),
         ("reason", draft.reason, MAX_REASON),
     ):
-        if value is not None and len(value) > most:
-            raise Refusal(RefusalCode.BAD_INPUT, f"At most {most} characters.", field=f"{field}.{name}")
+        check_length(value, most, f"{field}.{name}")
 
 
 def rate(

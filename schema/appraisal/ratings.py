@@ -32,7 +32,7 @@ class RatingReceipt:
 
 
 @strawberry.type(description="The score that a monitoring point gave a unit for a month (满意度测评).")
-class Rating(Node):
+class Rating(Node, prefix="rat"):
     month: date = strawberry.field(description="First day of the month, Beijing time (测评月份).")
     score: int = strawberry.field(
         description="0 to 100. For a grade, the score that it stood for in that month (分值)."

@@ -11,10 +11,11 @@ import strawberry
 
 from schema.access.permissions import FOLLOWERS, SEEN, Row
 from schema.accounts.device_clocks import DeviceClockInput
-from schema.casework.assignments import MAX_NOTE, Assignment, AssignmentState
+from schema.casework.assignments import Assignment, AssignmentState
 from schema.core.digests import digest_of
 from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode, Refused
+from schema.core.texts import MAX_NOTE, check_length, check_text
 from schema.core.times import to_millis
 
 MAX_ANSWERS = 50
@@ -147,8 +148,9 @@ def stored(answer: AssignmentAnswer, *, user_id: str, now: datetime, field: str)
         raise Refusal(
             RefusalCode.BAD_INPUT, "FINISH needs a result, and ACCEPT must not have one.", field=f"{field}.result"
         )
-    if answer.result is not None and not 1 <= len(answer.result.strip()) <= len(answer.result) <= MAX_NOTE:
-        raise Refusal(RefusalCode.BAD_INPUT, f"A result has 1 to {MAX_NOTE} characters.", field=f"{field}.result")
+    if answer.result is not None:
+        check_text(answer.result, MAX_NOTE, f"{field}.result")
+        check_length(answer.result, MAX_NOTE, f"{field}.result")
     return StoredAnswer(
         id=answer.id,
         user_id=user_id,

@@ -17,8 +17,6 @@ from schema.core.context import Info
 from schema.core.nodes import Node
 from schema.organisation.units import Unit
 
-MAX_NOTE = 2_000
-
 
 @strawberry.enum(description="What is assigned (交办类型).")
 class AssignmentKind(enum.Enum):
@@ -57,7 +55,7 @@ ASSIGNEES: dict[AssignmentKind, frozenset[Role]] = {
 
 
 @strawberry.type(description="A case, or a place to inspect, that is assigned to a person (交办).")
-class Assignment(Node):
+class Assignment(Node, prefix="asg"):
     kind: AssignmentKind = strawberry.field(description="What is assigned.")
     state: AssignmentState = strawberry.field(description="State.")
     note: str | None = strawberry.field(description="What the assignee is asked to do (交办要求).", default=None)

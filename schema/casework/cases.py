@@ -15,6 +15,7 @@ from schema.accounts.users import User
 from schema.core.context import Info, Kind
 from schema.core.nodes import Node
 from schema.core.refusals import Refusal, RefusalCode
+from schema.core.texts import MAX_NOTE, check_length
 from schema.evidence.packs import pack_of
 from schema.fieldwork.observations import Category, Observation
 from schema.organisation.monitoring_points import MonitoringPoint
@@ -28,7 +29,6 @@ ASSIGNMENT: "Kind[Assignment]" = Kind("Assignment")
 MAX_OBSERVATIONS = 500
 MAX_TITLE = 200
 MAX_SUMMARY = 20_000
-MAX_REASON = 2_000
 MAX_REPLY = 20_000
 
 
@@ -113,7 +113,7 @@ class FollowUp:
 
 
 @strawberry.type(description="A matter that needs a reply and an outcome (案件).")
-class Case(Node):
+class Case(Node, prefix="cas"):
     number: str = strawberry.field(description="Office, year and sequence number, such as 360703-XNB-2026-0017 (编号).")
     year: int = strawberry.field(description="Year of the number, Beijing time.")
     sequence: int = strawberry.field(description="Sequence number of the office in that year, without gaps.")
@@ -206,9 +206,8 @@ def states_before(target: CaseState) -> frozenset[CaseState]:
 
 def check_move(target: CaseState, *, reason: str | None, outcome: CaseOutcome | None, reply: str | None) -> None:
     """Raise `Refusal(BAD_INPUT)` if a move lacks a required text (rule 1), or if a text is too long."""
-    for field, text, most in (("reason", reason, MAX_REASON), ("reply", reply, MAX_REPLY)):
-        if text is not None and len(text) > most:
-            raise Refusal(RefusalCode.BAD_INPUT, f"At most {most} characters.", field=field)
+    check_length(reason, MAX_NOTE, "reason")
+    check_length(reply, MAX_REPLY, "reply")
     reason, reply = (reason or "").strip(), (reply or "").strip()
     needs: dict[CaseState, tuple[tuple[str, object, str], ...]] = {
         CaseState.DECLINED: (("reason", reason, "a reason"), ("reply", reply, "a reply to the person who raised it")),

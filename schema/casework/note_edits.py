@@ -8,10 +8,11 @@ from schema.access.permissions import SEEN, Row
 from schema.accounts.device_clocks import DeviceClockInput
 from schema.casework.assignment_answers import AnswerOutcome
 from schema.casework.assignment_notes import FULL, MAX_EDITS_TEXT, NoteEdit, NoteField, corrected
-from schema.casework.assignments import MAX_NOTE, Assignment
+from schema.casework.assignments import Assignment
 from schema.core.digests import digest_of
 from schema.core.ids import validate_id
 from schema.core.refusals import NextStep, Refusal, RefusalCode, Refused
+from schema.core.texts import MAX_NOTE, check_length, check_text
 from schema.core.times import MAX_SAFE_INTEGER, to_millis
 
 MAX_EDITS = 50
@@ -82,10 +83,8 @@ def _check_value(field: NoteField, value: str, *, is_restored: bool, at: str) ->
     if is_restored:
         raise Refusal(RefusalCode.BAD_INPUT, "A restored edit already has a value. Leave `value` out.", field=at)
     if longest := MAX_LENGTHS.get(field):
-        if not 1 <= len(value.strip()) <= len(value) <= longest:
-            raise Refusal(
-                RefusalCode.BAD_INPUT, f"A value has 1 to {longest} characters. Null clears the field.", field=at
-            )
+        check_text(value, longest, at)
+        check_length(value, longest, at)
         return
     try:
         is_day = date.fromisoformat(value).isoformat() == value

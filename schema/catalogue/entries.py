@@ -44,7 +44,7 @@ class FeeTerms:
 
 
 @strawberry.type(description="An entry of a catalogue in one wording, with the days on which it holds (目录条目).")
-class CatalogueEntry(Node):
+class CatalogueEntry(Node, prefix="cat"):
     kind: CatalogueKind = strawberry.field(description="Of which catalogue (类别).")
     code: str = strawberry.field(description="The same in all wordings of the entry (编号).")
     name: str = strawberry.field(description="Name (名称).")

@@ -18,11 +18,8 @@ from schema.checks.thresholds import Measure
 from schema.core.context import Info
 from schema.core.ids import compose
 from schema.core.nodes import Node
-from schema.core.refusals import Refusal, RefusalCode
 from schema.fieldwork.observations import Observation
 from schema.media.media import Media
-
-MAX_NOTE = 2_000
 
 
 @strawberry.enum(description="Whether a flag has been reviewed (处理状态).")
@@ -52,7 +49,7 @@ class FlagReview:
 
 
 @strawberry.type(description="Something suspicious about an observation, with the measured figure (疑点标记).")
-class Flag(Node):
+class Flag(Node, prefix="flg"):
     code: FlagCode = strawberry.field(description="What is suspicious (疑点类别).")
     value: float = strawberry.field(description="The measured figure, in `measure` (数值).")
     threshold: float = strawberry.field(description="The threshold that applied (阈值).")
@@ -173,13 +170,6 @@ def raise_flag(finding: CheckFinding, observation: Flagged, now: datetime) -> Fl
         other_medium_id=finding.other_medium_id,
         name=finding.name,
     )
-
-
-def check_note(note: str) -> str:
-    """Raise `Refusal(BAD_INPUT)` if a verdict has no reason, or too long a one."""
-    if not 1 <= len(note.strip()) <= MAX_NOTE:
-        raise Refusal(RefusalCode.BAD_INPUT, f"A note has 1 to {MAX_NOTE} characters.", field="note")
-    return note.strip()
 
 
 PERMITS: tuple[Row, ...] = (

@@ -17,9 +17,8 @@ from schema.accounts.users import User
 from schema.core.context import Info
 from schema.core.nodes import Node
 from schema.core.refusals import Refusal, RefusalCode
+from schema.core.texts import MAX_NOTE, check_length
 from schema.organisation.units import SEPARATOR, Unit
-
-MAX_NOTE = 2_000
 
 
 @strawberry.enum(description="Unit of a figure and its threshold (计量单位).")
@@ -99,7 +98,7 @@ MIN_VALUES: dict[Measure, float] = {Measure.RATINGS: 2}
 
 
 @strawberry.type(description="A threshold of a check, or a rule for ratings, in the subtree of a unit (疑点阈值).")
-class Threshold(Node):
+class Threshold(Node, prefix="thr"):
     kind: ThresholdKind = strawberry.field(description="What it limits (项目).")
     value: float | None = strawberry.field(
         description="The value, in `measure`. Null cancels the unit's own setting: the unit above applies (取消本级设置)."
@@ -188,8 +187,7 @@ def check_threshold(kind: ThresholdKind, value: float | None, note: str | None) 
         raise Refusal(
             RefusalCode.BAD_INPUT, f"A threshold of {kind.value} is between {least:g} and {most:g}.", field="value"
         )
-    if note is not None and len(note) > MAX_NOTE:
-        raise Refusal(RefusalCode.BAD_INPUT, f"At most {MAX_NOTE} characters.", field="note")
+    check_length(note, MAX_NOTE, "note")
 
 
 PERMITS: tuple[Row, ...] = (

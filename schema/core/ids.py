@@ -12,26 +12,13 @@ import strawberry
 from schema.core.refusals import Refusal, RefusalCode
 
 PREFIXES = {
-    "obs": "observation",
-    "med": "media",
-    "cas": "case",
-    "asg": "assignment",
-    "unt": "unit",
-    "pnt": "monitoring point",
-    "usr": "user",
     "dev": "device",
     "ses": "session",
     "rev": "revision",
-    "red": "redaction",
     "evt": "event",
-    "flg": "flag",
-    "thr": "threshold",
-    "rat": "rating",
-    "cat": "catalogue entry",
-    "whk": "webhook",
-    "dlv": "delivery",
     "ans": "answer to an assignment",
 }
+"""Prefixes of ids and the kinds they stand for; each record type adds its own where it is defined."""
 _SHAPE = re.compile(r"([a-z]{3})_[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
@@ -48,7 +35,9 @@ def validate_id(id: str, prefix: str, *, field: str | None = None) -> str:
     match = _SHAPE.fullmatch(id)
     if match is None or match[1] != prefix:
         raise Refusal(
-            RefusalCode.BAD_ID, f"The id of a {PREFIXES[prefix]} is {prefix}_ and a UUIDv7 in lower case.", field=field
+            RefusalCode.BAD_ID,
+            f"The id of a {PREFIXES.get(prefix, prefix)} is {prefix}_ and a UUIDv7 in lower case.",
+            field=field,
         )
     return id
 

@@ -10,6 +10,7 @@ from schema.access.permissions import SEEN, Row
 from schema.access.viewers import COVERT_ROLES, Role
 from schema.core.ids import validate_id
 from schema.core.refusals import NextStep, Refusal, RefusalCode, Refused
+from schema.core.texts import check_length
 from schema.core.times import offset_minutes, to_millis
 from schema.fieldwork.observations import (
     METHODS_OF,
@@ -127,8 +128,7 @@ def content_of(draft: ObservationDraft, author_roles: frozenset[Role], *, field:
             field=f"{field}.method",
             next_step=NextStep.FIX_AND_RESEND,
         )
-    if len(draft.text) > MAX_TEXT:
-        raise Refusal(RefusalCode.BAD_INPUT, f"A text has at most {MAX_TEXT} characters.", field=f"{field}.text")
+    check_length(draft.text, MAX_TEXT, f"{field}.text")
     if len(draft.media) > MAX_MEDIA:
         raise Refusal(RefusalCode.BAD_INPUT, f"A draft has at most {MAX_MEDIA} media.", field=f"{field}.media")
     if len({media.id for media in draft.media}) < len(draft.media):
@@ -140,8 +140,7 @@ def content_of(draft: ObservationDraft, author_roles: frozenset[Role], *, field:
         ("monitoringPoint", draft.monitoring_point, 100),
         ("staffSeen", draft.staff_seen, 500),
     ):
-        if value is not None and len(value) > most:
-            raise Refusal(RefusalCode.BAD_INPUT, f"At most {most} characters.", field=f"{field}.{name}")
+        check_length(value, most, f"{field}.{name}")
     return ObservationContent(
         method=draft.method,
         category=draft.category,
@@ -165,8 +164,8 @@ def _check_complainant(given: ComplainantInput, method: Method, *, field: str) -
         raise Refusal(RefusalCode.BAD_INPUT, "Only a complaint may have a complainant.", field=field)
     if given.is_anonymous and given.name:
         raise Refusal(RefusalCode.BAD_INPUT, "Leave out the name of an anonymous complainant.", field=f"{field}.name")
-    if len(given.name or "") > MAX_NAME or len(given.contact or "") > MAX_NAME:
-        raise Refusal(RefusalCode.BAD_INPUT, f"At most {MAX_NAME} characters.", field=field)
+    check_length(given.name, MAX_NAME, field)
+    check_length(given.contact, MAX_NAME, field)
 
 
 def _complainant(given: ComplainantInput) -> Complainant:

@@ -160,7 +160,7 @@ class Receipt:
 
 
 @strawberry.type(description="One thing seen or reported, at one place and time (巡查记录、监测反映).")
-class Observation(Node):
+class Observation(Node, prefix="obs"):
     content: ObservationContent = strawberry.field(description="Content of the latest revision.")
     received_at: datetime = strawberry.field(description="When the server received the first version (接收时间).")
     placement: Placement = strawberry.field(description="Whether its unit and monitoring point are known (归属).")

@@ -116,7 +116,7 @@ class Thumbnail:
 
 
 @strawberry.type(description="A photo, video, sound or document of an observation (影像资料).")
-class Media(Node):
+class Media(Node, prefix="med"):
     kind: MediaKind = strawberry.field(description="What it is.")
     state: MediaState = strawberry.field(description="How far it has come.")
     rejection: MediaRejection | None = strawberry.field(description="Why it was rejected.", default=None)

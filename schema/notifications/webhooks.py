@@ -42,7 +42,7 @@ class DeliveryState(enum.Enum):
 
 
 @strawberry.type(description="An address that is told of changes (网络回调).")
-class Webhook(Node):
+class Webhook(Node, prefix="whk"):
     url: str = strawberry.field(description="Where it is told.")
     state: WebhookState = strawberry.field(description="Whether it is told.")
     registered_at: datetime = strawberry.field(description="Since when.")
@@ -62,7 +62,7 @@ class Webhook(Node):
 
 
 @strawberry.type(description="One change that a webhook is told of (投递记录).")
-class WebhookDelivery(Node):
+class WebhookDelivery(Node, prefix="dlv"):
     kind: DeliveryKind = strawberry.field(description="Of what kind the record is.")
     record_id: strawberry.ID = strawberry.field(description="The record that changed.")
     record_state: str | None = strawberry.field(description="Its state when the change was heard of.")

@@ -19,7 +19,7 @@ USER: "Kind[User]" = Kind("User")
 
 
 @strawberry.type(description="An enterprise that is a monitoring point (监测点).")
-class MonitoringPoint(Node):
+class MonitoringPoint(Node, prefix="pnt"):
     code: str = strawberry.field(description="The office's code for it, unique (编号).")
     enterprise: str = strawberry.field(description="Name of the enterprise (企业名称).")
     industry: str = strawberry.field(description="Its industry, such as 钨, 稀土 or 脐橙 (产业).")

@@ -56,7 +56,7 @@ class MonthlyScore(NamedTuple):
 
 
 @strawberry.type(description="A unit of government, from province to service window (单位).")
-class Unit(Node):
+class Unit(Node, prefix="unt"):
     code: str = strawberry.field(description="Official code, unique; divisions have the GB/T 2260 code (代码).")
     name: str = strawberry.field(description="Name (名称).")
     level: UnitLevel = strawberry.field(description="Where it stands in the tree (层级).")

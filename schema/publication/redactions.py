@@ -24,7 +24,6 @@ MAX_OF_MEDIUM = 20
 MAX_WAITING = 50
 """Of one person, requested and not yet worked off: the worker takes them in turn, and others' wait behind them."""
 MAX_PURPOSE = 500
-MAX_REASON = 2_000
 
 
 @strawberry.enum(description="How far a redaction has come (脱敏状态).")
@@ -132,7 +131,7 @@ class RedactionEvent:
 
 
 @strawberry.type(description="A copy of a photo made for release, with faces and chosen boxes covered (脱敏发布).")
-class Redaction(Node):
+class Redaction(Node, prefix="red"):
     state: RedactionState = strawberry.field(description="How far it has come.")
     purpose: str = strawberry.field(description="What it is to be released for (发布用途).")
     face_detection: FaceDetection = strawberry.field(description="Whether faces were looked for.")

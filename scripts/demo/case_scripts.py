@@ -18,11 +18,12 @@ from api.casework.assignment_transitions import (
 )
 from schema.access.viewers import Role
 from schema.casework.cases import CaseOutcome, CaseState
+from schema.core.times import BEIJING
 from schema.fieldwork.observations import Category
 from scripts.demo.case_steps import CaseStory, Step, Story
 from scripts.demo.observations import Witnesses, phrases
 from scripts.demo.people import People
-from scripts.demo.randomness import BEIJING, Chance, WorkingDays
+from scripts.demo.randomness import Chance, WorkingDays
 from scripts.demo.region import CITY, Region
 
 S, END = CaseState, CaseOutcome

@@ -25,10 +25,11 @@ from api.casework.case_opening import OpenCaseInput, open_case
 from api.casework.case_transitions import LinkObservationsInput, MoveCaseInput, link, move, unlink
 from api.graphql.context import Context
 from schema.casework.cases import CaseOutcome, CaseState
+from schema.core.times import BEIJING
 from schema.organisation.units import Unit
 from scripts.demo.observations import Sighting, phrases
 from scripts.demo.people import People
-from scripts.demo.randomness import BEIJING, Chance
+from scripts.demo.randomness import Chance
 
 
 @dataclass(frozen=True)

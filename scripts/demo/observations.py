@@ -14,6 +14,7 @@ from typing import Any
 import strawberry
 
 from schema.access.viewers import Role
+from schema.core.times import BEIJING
 from schema.fieldwork.drafts import ComplainantInput, ObservationDraft
 from schema.fieldwork.observations import Category, Method, Severity
 from schema.geography.datums import wgs84_to_gcj02
@@ -21,7 +22,7 @@ from schema.geography.positions import Datum, GeoPointInput, PositionSource
 from schema.organisation.monitoring_points import MonitoringPoint
 from schema.organisation.units import Unit
 from scripts.demo.people import People
-from scripts.demo.randomness import BEIJING, Chance
+from scripts.demo.randomness import Chance
 from scripts.demo.region import Region
 
 PHOTOS = (1, 2, 0, 3, 1, 1)

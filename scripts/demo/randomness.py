@@ -7,14 +7,12 @@ from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from random import Random
 from typing import TypeVar
-from zoneinfo import ZoneInfo
 
 import strawberry
 
 from schema.core.ids import compose
-from schema.core.times import to_millis
+from schema.core.times import BEIJING, to_millis
 
-BEIJING = ZoneInfo("Asia/Shanghai")
 T = TypeVar("T")
 
 

@@ -9,10 +9,10 @@ from datetime import UTC, date, datetime, timedelta
 
 from schema.access.viewers import Role
 from schema.appraisal.rating_drafts import RatingDraft
-from schema.core.times import to_millis
+from schema.core.times import BEIJING, to_millis
 from schema.organisation.monitoring_points import MonitoringPoint
 from scripts.demo.people import People
-from scripts.demo.randomness import BEIJING, Chance
+from scripts.demo.randomness import Chance
 
 RATED = {"JT": 82, "GS": 88, "SJ": 74, "HB": 58}
 """Departments by their letters, and about what score they come to."""

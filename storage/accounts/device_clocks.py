@@ -3,8 +3,6 @@
 What a reading means is in `schema/accounts/device_clocks.py`; who may see it is decided by `api`.
 """
 
-from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from schema.accounts.device_clocks import ClockReading
@@ -12,6 +10,7 @@ from schema.core.pagination import Page
 from storage.mongodb import keyset_pagination
 from storage.mongodb.client import DESCENDING, Filter, Mongo, Sort
 from storage.mongodb.codecs import from_document, to_document
+from storage.mongodb.keyset_pagination import time_and_id
 
 SORT: Sort = (("read_at", DESCENDING), ("_id", DESCENDING))
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("user_id", DESCENDING), ("device_id", DESCENDING), *SORT), {})]
@@ -34,7 +33,7 @@ class DeviceClocks:
     async def page(self, user_id: str, device_id: str, page: Page) -> list[ClockReading]:
         """Readings of one device, latest first."""
         wanted: Filter = {"user_id": user_id, "device_id": device_id}
-        found = await keyset_pagination.fetch(self._readings, wanted, SORT, page, read=_read_keyset)
+        found = await keyset_pagination.fetch(self._readings, wanted, SORT, page, read=time_and_id)
         return [from_document(ClockReading, document) for document in found]
 
 
@@ -44,7 +43,3 @@ def keyset_of(reading: ClockReading) -> tuple[str, str]:
 
 def _id(reading: ClockReading) -> str:
     return f"{reading.user_id}:{reading.device_id}:{reading.device_at.isoformat()}"
-
-
-def _read_keyset(values: Sequence[Any]) -> tuple[datetime, str]:
-    return datetime.fromisoformat(values[0]), values[1]

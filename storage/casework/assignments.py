@@ -13,6 +13,7 @@ from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mongo, Session, Sort
 from storage.mongodb.codecs import from_document, to_document
 from storage.mongodb.filters import all_of
+from storage.mongodb.keyset_pagination import time_and_id
 
 SORT: Sort = (("offered_at", DESCENDING), ("_id", DESCENDING))
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
@@ -115,7 +116,7 @@ class Assignments:
 
     async def page(self, filter: Filter, page: Page) -> list[Assignment]:
         """Return a page by time of offer, newest first."""
-        found = await keyset_pagination.fetch(self._assignments, filter, SORT, page, read=_read_keyset)
+        found = await keyset_pagination.fetch(self._assignments, filter, SORT, page, read=time_and_id)
         return [from_document(Assignment, document) for document in found]
 
     async def _note(
@@ -135,7 +136,3 @@ class Assignments:
 
 def keyset_of(assignment: Assignment) -> tuple[str, str]:
     return assignment.offered_at.isoformat(), assignment.id
-
-
-def _read_keyset(values: Sequence[Any]) -> tuple[datetime, str]:
-    return datetime.fromisoformat(values[0]), values[1]

@@ -4,7 +4,6 @@ The observations name the cases that they belong to.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from datetime import datetime
 from typing import Any, TypeVar
 
 from schema.casework.cases import Case, CaseEvent, CaseState
@@ -14,6 +13,7 @@ from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mongo, Session, Sort
 from storage.mongodb.codecs import from_document, to_document
 from storage.mongodb.filters import NOTHING, all_of
+from storage.mongodb.keyset_pagination import time_and_id
 
 SORT: Sort = (("opened_at", DESCENDING), ("_id", DESCENDING))
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
@@ -78,7 +78,7 @@ class Cases:
 
     async def page(self, filter: Filter, page: Page) -> list[Case]:
         """Return a page by time of opening, newest first."""
-        found = await keyset_pagination.fetch(self._cases, filter, SORT, page, read=_read_keyset)
+        found = await keyset_pagination.fetch(self._cases, filter, SORT, page, read=time_and_id)
         return [from_document(Case, document) for document in found]
 
     async def move(self, id: str, before: Sequence[CaseState], event: CaseEvent, fields: Document) -> Case | None:
@@ -167,5 +167,8 @@ def keyset_of(case: Case) -> tuple[str, str]:
     return case.opened_at.isoformat(), case.id
 
 
-def _read_keyset(values: Sequence[Any]) -> tuple[datetime, str]:
-    return datetime.fromisoformat(values[0]), values[1]
+def entry_without_state(event: CaseEvent) -> Document:
+    """Return the history entry of an event that leaves the state to the case, which is known only when it is written."""
+    document = to_document(event)
+    del document["state"]
+    return document

@@ -1,7 +1,6 @@
 """Store flags. Each is raised once, and reviewed by a conditional update."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from schema.checks.flags import Flag, FlagReview
@@ -10,6 +9,7 @@ from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Filter, Mongo, Sort
 from storage.mongodb.codecs import from_document, to_document
 from storage.mongodb.filters import all_of
+from storage.mongodb.keyset_pagination import time_and_id
 
 SORT: Sort = (("raised_at", DESCENDING), ("_id", DESCENDING))
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
@@ -40,7 +40,7 @@ class Flags:
 
     async def page(self, filter: Filter, page: Page) -> list[Flag]:
         """Return a page by the time when they were raised, newest first."""
-        found = await keyset_pagination.fetch(self._flags, filter, SORT, page, read=_read_keyset)
+        found = await keyset_pagination.fetch(self._flags, filter, SORT, page, read=time_and_id)
         return [from_document(Flag, document) for document in found]
 
     async def review(self, id: str, review: FlagReview, instead_of: str | None) -> Flag | None:
@@ -58,7 +58,3 @@ class Flags:
 
 def keyset_of(flag: Flag) -> tuple[str, str]:
     return flag.raised_at.isoformat(), flag.id
-
-
-def _read_keyset(values: Sequence[Any]) -> tuple[datetime, str]:
-    return datetime.fromisoformat(values[0]), values[1]

@@ -15,6 +15,7 @@ from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Inserted, Mongo, Session, Sort
 from storage.mongodb.codecs import from_document, to_document
 from storage.mongodb.filters import all_of
+from storage.mongodb.keyset_pagination import time_and_id
 
 SORT: Sort = (("received_at", DESCENDING), ("_id", DESCENDING))
 SHOWN = "shown_at"
@@ -73,7 +74,7 @@ class Observations:
 
     async def page(self, filter: Filter, page: Page) -> list[Observation]:
         """Return a page by time of receipt, newest first. New observations never shift a page."""
-        found = await keyset_pagination.fetch(self._observations, filter, SORT, page, read=_read_keyset)
+        found = await keyset_pagination.fetch(self._observations, filter, SORT, page, read=time_and_id)
         return [from_document(Observation, document) for document in found]
 
     async def revise(self, known: Observation, revision: ObservationRevision, placed: Document) -> Observation | None:
@@ -168,10 +169,6 @@ def keyset_of(observation: Observation) -> tuple[str, str]:
 def near(latitude: float, longitude: float, radius_metres: float) -> Filter:
     """Filter observations within a circle on the ground."""
     return {"location": {"$geoWithin": {"$centerSphere": [[longitude, latitude], radius_metres / EARTH_RADIUS_METRES]}}}
-
-
-def _read_keyset(values: Sequence[Any]) -> tuple[datetime, str]:
-    return datetime.fromisoformat(values[0]), values[1]
 
 
 def _document(observation: Observation) -> Document:

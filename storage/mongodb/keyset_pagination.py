@@ -4,6 +4,7 @@ Signing a place into a cursor is left to `schema/core/pagination.py`.
 """
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 from schema.core.pagination import Page
@@ -31,3 +32,8 @@ async def fetch(
     """The page's documents and one more, where there is one; `read` turns a cursor's plain values into stored ones."""
     place = after(sort, read(page.keyset)) if page.keyset is not None else {}
     return await collection.find(all_of(filter, place), sort=sort, limit=page.first + 1)
+
+
+def time_and_id(values: Sequence[Any]) -> tuple[datetime, str]:
+    """Read the keyset of a list that is sorted by a time and the id."""
+    return datetime.fromisoformat(values[0]), values[1]

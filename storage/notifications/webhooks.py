@@ -14,6 +14,7 @@ from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mongo, Sort
 from storage.mongodb.codecs import from_document, to_document
 from storage.mongodb.filters import all_of
+from storage.mongodb.keyset_pagination import time_and_id
 
 SORT: Sort = (("changed_at", DESCENDING), ("_id", DESCENDING))
 KEEP_SECONDS = 30 * 24 * 3600
@@ -105,16 +106,12 @@ class Webhooks:
 
     async def page(self, id: str, page: Page) -> list[WebhookDelivery]:
         """By time of the change, latest first."""
-        found = await keyset_pagination.fetch(self._deliveries, {"webhook_id": id}, SORT, page, read=_read_keyset)
+        found = await keyset_pagination.fetch(self._deliveries, {"webhook_id": id}, SORT, page, read=time_and_id)
         return [from_document(WebhookDelivery, each) for each in found]
 
 
 def keyset_of(delivery: WebhookDelivery) -> tuple[str, str]:
     return delivery.changed_at.isoformat(), delivery.id
-
-
-def _read_keyset(values: Sequence[Any]) -> tuple[datetime, str]:
-    return datetime.fromisoformat(values[0]), values[1]
 
 
 def _webhook(found: Document | None) -> Webhook | None:

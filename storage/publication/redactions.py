@@ -23,6 +23,7 @@ from storage.mongodb import keyset_pagination
 from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Mongo, Sort
 from storage.mongodb.codecs import from_document, to_document
 from storage.mongodb.filters import all_of
+from storage.mongodb.keyset_pagination import time_and_id
 
 SORT: Sort = (("requested_at", DESCENDING), ("_id", DESCENDING))
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
@@ -63,7 +64,7 @@ class Redactions:
 
     async def page(self, filter: Filter, page: Page) -> list[Redaction]:
         """By time of the request, latest first."""
-        found = await keyset_pagination.fetch(self._redactions, filter, SORT, page, read=_read_keyset)
+        found = await keyset_pagination.fetch(self._redactions, filter, SORT, page, read=time_and_id)
         return [from_document(Redaction, document) for document in found]
 
     async def correct(
@@ -155,10 +156,6 @@ class Redactions:
 
 def keyset_of(redaction: Redaction) -> tuple[str, str]:
     return redaction.requested_at.isoformat(), redaction.id
-
-
-def _read_keyset(values: Sequence[Any]) -> tuple[datetime, str]:
-    return datetime.fromisoformat(values[0]), values[1]
 
 
 def _values(states: Iterable[RedactionState]) -> list[str]:

@@ -12,8 +12,8 @@ from typing import Any
 
 import httpx
 
-from api.casework.case_opening import BEIJING
 from mobile_contract import documents
+from schema.core.times import BEIJING
 from tests.support.phone_sessions import PASSWORD
 from tests.support.subscription_clients import signed_in
 from tests.support.world import World, new_id

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any
 
 from graphql import GraphQLEnumType, GraphQLSchema
 
-BEIJING = timezone(timedelta(hours=8))
+from schema.core.times import BEIJING
+
 _CHINESE = re.compile(r"[\u4e00-\u9fff][\u4e00-\u9fff、]*")
 # Values whose descriptions hold no Chinese term.
 OTHERS = {
