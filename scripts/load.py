@@ -14,7 +14,7 @@ import typer
 
 from api.graphql.context import clock
 from api.imports.outlines import BadOutlinesError, import_outlines
-from api.imports.runner import Noun, import_file, template
+from api.imports.runner import Noun, csv_template, import_file
 from api.imports.spreadsheets import UnreadableSpreadsheetError
 from api.imports.tables import BadTableError
 from schema.geography.positions import Datum
@@ -50,7 +50,7 @@ def load(
 ) -> None:
     """Load units, users, points, catalogues or outlines; a file with any fault changes nothing, and all its faults are listed."""
     if example:
-        sys.stdout.write(template(example))
+        sys.stdout.write(csv_template(example))
         return
     if what is None or file is None:
         raise typer.BadParameter("Name what is loaded, and its file: scripts/load units units.xlsx --dry-run.")

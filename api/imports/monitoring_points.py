@@ -1,6 +1,6 @@
-"""Importing monitoring points (监测点): rows become points by code, each with its unit and its monitors.
+"""Plan the import of monitoring points (监测点), known by their codes, with their units and monitors.
 
-Units and users are imported before; what all imports share is in `plans.py`.
+Import units and users first.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from api.imports.plans import (
     differences_of,
     fetch_by_names,
     position_of,
-    worded_position,
+    position_text,
 )
 from api.imports.tables import Column, ImportTable, TableRow
 from schema.access.viewers import Role
@@ -28,13 +28,13 @@ from schema.organisation.units import Unit, UnitLevel
 from storage.store import Store
 
 COLUMNS = (
-    Column("code", ("code", "编号", "监测点编号", "point code"), required=True, is_code=True, most=100),
+    Column("code", ("code", "编号", "监测点编号", "point code"), required=True, is_code=True, max_length=100),
     Column("enterprise", ("enterprise", "企业名称", "企业"), required=True),
-    Column("industry", ("industry", "产业", "行业"), required=True, most=50),
-    Column("unit", ("unit", "所属地区代码", "地区代码", "unit code"), required=True, is_code=True, most=100),
-    Column("address", ("address", "地址"), most=300),
+    Column("industry", ("industry", "产业", "行业"), required=True, max_length=50),
+    Column("unit", ("unit", "所属地区代码", "地区代码", "unit code"), required=True, is_code=True, max_length=100),
+    Column("address", ("address", "地址"), max_length=300),
     *POSITION_COLUMNS,
-    Column("monitors", ("monitors", "监测员", "监测员用户名"), most=2000),
+    Column("monitors", ("monitors", "监测员", "监测员用户名"), max_length=2000),
 )
 REGIONS = frozenset({UnitLevel.PROVINCE, UnitLevel.CITY, UnitLevel.COUNTY, UnitLevel.TOWNSHIP})
 EXAMPLE = (
@@ -46,17 +46,17 @@ EXAMPLE = (
 async def plan(
     store: Store, table: ImportTable, *, now: datetime, random: Callable[[int], bytes]
 ) -> ImportPlan[MonitoringPoint]:
-    """Raise `BadTable` with all faults; nothing is written."""
+    """Plan the import; nothing is written. Raise `BadTableError` with all faults."""
     rows = _by_code(table)
-    known = {point.code: point for point in await fetch_by_names(store.monitoring_points.named, list(rows))}
-    units = await UnitNames.among(store, [row.text("unit") for row in rows.values()])
+    stored = {point.code: point for point in await fetch_by_names(store.monitoring_points.named, list(rows))}
+    units = await UnitNames.fetch(store, [row.text("unit") for row in rows.values()])
     names = [normal_user_name(name) for row in rows.values() for name in row.codes("monitors")]
     users = {user.user_name: user for user in await fetch_by_names(store.users.named, names)}
-    old_ids = [id for point in known.values() for id in point.monitor_ids]
+    old_ids = [id for point in stored.values() for id in point.monitor_ids]
     people = {str(user.id): user for user in [*users.values(), *await fetch_by_names(store.users.many, old_ids)]}
-    made, written = ImportPlan[MonitoringPoint](store.monitoring_points.put_all), []
+    import_plan, points = ImportPlan[MonitoringPoint](store.monitoring_points.put_all), []
     for code, row in rows.items():
-        old, unit = known.get(code), _unit(row, units)
+        old, unit = stored.get(code), _unit(row, units)
         monitors, position = _monitors(row, users, old), position_of(row, old.position if old else None)
         if unit is None:
             continue
@@ -73,11 +73,11 @@ async def plan(
             created_at=old.created_at if old else now,
         )
         differences = differences_of(_values(old, people), _values(point, people)) if old else None
-        if made.note(row, f"{code} {point.enterprise}", point, differences):
-            written.append(point)
+        if import_plan.add(row, f"{code} {point.enterprise}", point, differences):
+            points.append(point)
     table.check()
-    made.batches = list(batches_of(written))
-    return made
+    import_plan.batches = list(batches_of(points))
+    return import_plan
 
 
 def _by_code(table: ImportTable) -> dict[str, TableRow]:
@@ -95,25 +95,23 @@ def _unit(row: TableRow, units: UnitNames) -> Unit | None:
     code = row.text("unit")
     unit = units.find(row, "unit", code) if code else None
     if unit and unit.level not in REGIONS:
-        row.fault(
-            "unit", f"A point lies in a region, such as a county; {unit.code} {unit.name} is a {unit.level.value}."
-        )
+        row.fault("unit", f"Name a region, such as a county; {unit.code} {unit.name} is a {unit.level.value}.")
     return unit
 
 
 def _monitors(row: TableRow, users: dict[str, User], old: MonitoringPoint | None) -> tuple[str, ...]:
     if old and not row.table.has("monitors"):
         return old.monitor_ids
-    found: list[str] = []
+    ids: list[str] = []
     for name in row.codes("monitors"):
         user = users.get(normal_user_name(name))
         if user is None:
             row.fault("monitors", f"No user has the name {name}: import users before points.")
         elif Role.MONITOR not in user.roles:
-            row.fault("monitors", f"{name} is no monitor: give the role MONITOR (监测员) first.")
+            row.fault("monitors", f"{name} is not a monitor: give the role MONITOR (监测员) first.")
         else:
-            found.append(str(user.id))
-    return tuple(dict.fromkeys(found))
+            ids.append(str(user.id))
+    return tuple(dict.fromkeys(ids))
 
 
 def _values(point: MonitoringPoint, people: dict[str, User]) -> dict[str, str]:
@@ -122,6 +120,6 @@ def _values(point: MonitoringPoint, people: dict[str, User]) -> dict[str, str]:
         "industry": point.industry,
         "unit": f"{point.unit_id} {point.path}",
         "address": point.address or "",
-        "position": worded_position(point.position),
+        "position": position_text(point.position),
         "monitors": "; ".join(people[id].user_name if id in people else id for id in point.monitor_ids),
     }

@@ -1,6 +1,6 @@
-"""Importing outlines (行政区划边界): a GeoJSON file gives units their ground, as a whole or not at all.
+"""Import the outlines of units (行政区划边界) from a GeoJSON file, all of them or none.
 
-A feature names its unit by code, in the property `adcode`, `code` or `代码`. How units come to be is left to `unit_imports.py`.
+A feature names its unit by code, in the property `adcode`, `code` or `代码`. Import units first.
 """
 
 import json
@@ -16,12 +16,12 @@ from schema.geography.positions import Datum
 from schema.organisation.outlines import Outline, Polygon, Ring, Vertex
 from storage.store import Store
 
-CODES = ("adcode", "code", "代码")
+CODE_PROPERTIES = ("adcode", "code", "代码")
 MAX_BYTES = 256 * 2**20
 
 
 class BadOutlinesError(Exception):
-    """The file can't be taken; `faults` are all that is wrong with it, and nothing was changed."""
+    """The file can't be imported and nothing was changed; `faults` lists all that is wrong."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))
@@ -30,7 +30,7 @@ class BadOutlinesError(Exception):
 
 @dataclass(frozen=True)
 class LoadedOutlines:
-    """Codes of the units whose outline was stored, or would be."""
+    """The codes of the units whose outline was stored, or would be in a dry run."""
 
     codes: tuple[str, ...]
     is_dry: bool
@@ -42,59 +42,59 @@ class LoadedOutlines:
 async def import_outlines(
     store: Store, path: Path, *, datum: Datum = Datum.WGS84, dry_run: bool = False
 ) -> LoadedOutlines:
-    """Raise `BadOutlinesError` with all faults.
+    """Import a file. Raise `BadOutlinesError` with all faults.
 
-    GeoJSON is WGS-84 (RFC 7946); map makers' files often are not, and name `datum`.
+    GeoJSON is WGS-84 (RFC 7946), but files of Chinese map makers often are not: `datum` says which datum they use.
     """
     faults: list[str] = []
-    read: dict[str, tuple[Polygon, ...]] = {}
-    for number, each in enumerate(_features(path), start=1):
+    polygons_by_code: dict[str, tuple[Polygon, ...]] = {}
+    for number, feature in enumerate(_features(path), start=1):
         try:
-            code, polygons = _feature(each, datum)
-            if code in read:
-                raise _OutlineError(f"{code} comes twice")  # noqa: TRY301  gathered with the others
-            read[code] = polygons
+            code, polygons = _feature(feature, datum)
+            if code in polygons_by_code:
+                raise _OutlineError(f"{code} comes twice")  # noqa: TRY301  collected with the other faults
+            polygons_by_code[code] = polygons
         except _OutlineError as fault:
             faults.append(f"Feature {number}: {fault}.")
-    known = UnitNames(await fetch_by_names(store.units.named, list(read)))
-    units = {code: known.present.get(code) or next(iter(known.former.get(code, ())), None) for code in read}
+    names = UnitNames(await fetch_by_names(store.units.named, list(polygons_by_code)))
+    units = {code: names.present.get(code) or next(iter(names.former.get(code, ())), None) for code in polygons_by_code}
     faults += [f"There is no unit {code}: load it first." for code, unit in units.items() if unit is None]
     if faults:
         raise BadOutlinesError(faults)
-    outlines = [Outline(str(unit.id), read[code]) for code, unit in units.items() if unit]
+    outlines = [Outline(str(unit.id), polygons_by_code[code]) for code, unit in units.items() if unit]
     if not dry_run:
         for batch in batches_of(outlines):
             await store.outlines.put_all(batch)
-    return LoadedOutlines(tuple(read), dry_run)
+    return LoadedOutlines(tuple(polygons_by_code), dry_run)
 
 
 class _OutlineError(Exception):
-    """What is wrong with one feature."""
+    """One feature is malformed."""
 
 
 def _features(path: Path) -> list[Any]:
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise BadOutlinesError([f"{path} is larger than {MAX_BYTES // 2**20} MiB: a simplified outline will do."])
+            raise BadOutlinesError([f"{path} is larger than {MAX_BYTES // 2**20} MiB: simplify the outlines."])
         collection = json.loads(path.read_bytes())
     except OSError as error:
         raise BadOutlinesError([f"{path} can't be read: {error.strerror}."]) from error
     except (ValueError, RecursionError) as error:
-        raise BadOutlinesError([f"{path} is no GeoJSON: {error}."]) from error
+        raise BadOutlinesError([f"{path} is not GeoJSON: {error}."]) from error
     features = collection.get("features") if isinstance(collection, dict) else None
     if not isinstance(features, list):
-        raise BadOutlinesError([f"{path} is no GeoJSON FeatureCollection."])
+        raise BadOutlinesError([f"{path} is not a GeoJSON FeatureCollection."])
     return features
 
 
-def _feature(each: Any, datum: Datum) -> tuple[str, tuple[Polygon, ...]]:
-    if not isinstance(each, Mapping):
-        raise _OutlineError("is no feature")
-    properties, geometry = each.get("properties"), each.get("geometry")
-    named = properties if isinstance(properties, Mapping) else {}
-    code = next((str(named[name]).strip() for name in CODES if named.get(name)), None)
+def _feature(feature: Any, datum: Datum) -> tuple[str, tuple[Polygon, ...]]:
+    if not isinstance(feature, Mapping):
+        raise _OutlineError("is not a GeoJSON feature")
+    properties, geometry = feature.get("properties"), feature.get("geometry")
+    values = properties if isinstance(properties, Mapping) else {}
+    code = next((str(values[name]).strip() for name in CODE_PROPERTIES if values.get(name)), None)
     if code is None:
-        raise _OutlineError(f"names no unit: one of {', '.join(CODES)} is missing")
+        raise _OutlineError(f"names no unit: one of {', '.join(CODE_PROPERTIES)} is missing")
     kind = geometry.get("type") if isinstance(geometry, Mapping) else None
     coordinates = geometry.get("coordinates") if isinstance(geometry, Mapping) else None
     if kind not in {"Polygon", "MultiPolygon"} or not isinstance(coordinates, list):
@@ -112,17 +112,17 @@ def _polygon(code: str, rings: Any, datum: Datum) -> Polygon:
 def _ring(code: str, vertices: Any, datum: Datum) -> Ring:
     ring = tuple(_vertex(code, vertex, datum) for vertex in vertices) if isinstance(vertices, list) else ()
     if len(ring) < 4 or ring[0] != ring[-1]:
-        raise _OutlineError(f"{code} has a ring that is not closed, or encloses nothing")
+        raise _OutlineError(f"{code} has a ring that is not closed, or has no area")
     return ring
 
 
 def _vertex(code: str, vertex: Any, datum: Datum) -> Vertex:
     numbers = vertex[:2] if isinstance(vertex, list) else []
-    if len(numbers) != 2 or not all(isinstance(each, int | float) and math.isfinite(each) for each in numbers):
-        raise _OutlineError(f"{code} has coordinates that are no numbers")
+    if len(numbers) != 2 or not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
+        raise _OutlineError(f"{code} has coordinates that are not numbers")
     longitude, latitude = float(numbers[0]), float(numbers[1])
     if abs(longitude) > 180 or abs(latitude) > 90:
-        raise _OutlineError(f"{code} has coordinates that are no longitude and latitude, in that order")
+        raise _OutlineError(f"{code} has coordinates out of range: write longitude, then latitude")
     if datum is Datum.BD09:
         latitude, longitude = bd09_to_gcj02(latitude, longitude)
     if datum is not Datum.WGS84:

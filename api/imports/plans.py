@@ -1,21 +1,18 @@
-"""Plans: what an import would add and change, made before anything is written; and what all imports read alike.
-
-What the rows of each noun mean is left to `unit_imports.py`, `point_imports.py` and `user_imports.py`.
-"""
+"""Plan what an import would add and change, before anything is written, and read the columns that imports share."""
 
 import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from api.imports.tables import Column, TableRow, plain
+from api.imports.tables import Column, TableRow, normalize
 from schema.geography.china_outline import in_china
 from schema.geography.positions import Datum, GeoPoint, GeoPointInput, PositionProblem, PositionSource, locate
 from schema.organisation.units import Unit
 from storage.store import Store
 
-BATCH = 500
-"""How many records one write, and how many names one look-up, may hold."""
+BATCH_SIZE = 500
+"""The number of records of one write, and of names of one look-up."""
 
 R = TypeVar("R")
 K = TypeVar("K")
@@ -26,9 +23,9 @@ POSITION_COLUMNS = (
     Column("datum", ("datum", "坐标系", "坐标系统")),
 )
 DATUMS = {
-    plain(words): datum
+    normalize(words): datum
     for datum, names in {
-        Datum.WGS84: "WGS84 WGS-84 GPS CGCS2000 国家2000",  # CGCS2000 lies within centimetres of it
+        Datum.WGS84: "WGS84 WGS-84 GPS CGCS2000 国家2000",  # CGCS2000 differs by centimetres
         Datum.GCJ02: "GCJ02 GCJ-02 火星坐标 火星坐标系 高德 腾讯",
         Datum.BD09: "BD09 BD-09 百度 百度坐标 百度坐标系",
     }.items()
@@ -38,7 +35,7 @@ DATUMS = {
 
 @dataclass(frozen=True)
 class Difference:
-    """A column whose value changes; what it was and what it would be, as people read them."""
+    """A column whose value changes, with its old and its new value for people to read."""
 
     column: str
     before: str
@@ -47,7 +44,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class PlannedChange(Generic[R]):
-    """A record to be written, by the row that asks for it; without differences where it is new."""
+    """A record to write, and the number of its row; a new record has no differences."""
 
     row: int
     label: str
@@ -57,7 +54,7 @@ class PlannedChange(Generic[R]):
 
 @dataclass
 class ImportPlan(Generic[R]):
-    """What an import would do: `write` stores one of its `batches`, which stand in the order they must be stored in."""
+    """What an import would do; `write` stores one batch. The `batches` must be stored in their order."""
 
     write: Callable[[list[R]], Awaitable[None]] = field(repr=False)
     added: list[PlannedChange[R]] = field(default_factory=list)
@@ -65,8 +62,8 @@ class ImportPlan(Generic[R]):
     unchanged: int = 0
     batches: list[list[R]] = field(default_factory=list, repr=False)
 
-    def note(self, row: TableRow, label: str, record: R, differences: Sequence[Difference] | None) -> bool:
-        """Put a record where it belongs (no `differences` at all: it is new); False where there is nothing to write."""
+    def add(self, row: TableRow, label: str, record: R, differences: Sequence[Difference] | None) -> bool:
+        """Add a record as new (`differences` is None), changed or unchanged; return whether it must be written."""
         if differences is None:
             self.added.append(PlannedChange(row.number, label, record))
         elif differences:
@@ -76,7 +73,7 @@ class ImportPlan(Generic[R]):
             return False
         return True
 
-    async def carry_out(self) -> None:
+    async def execute(self) -> None:
         for batch in self.batches:
             await self.write(batch)
 
@@ -86,20 +83,20 @@ def differences_of(before: Mapping[str, str], after: Mapping[str, str]) -> list[
 
 
 def batches_of(items: Sequence[K]) -> Iterator[list[K]]:
-    for start in range(0, len(items), BATCH):
-        yield list(items[start : start + BATCH])
+    for start in range(0, len(items), BATCH_SIZE):
+        yield list(items[start : start + BATCH_SIZE])
 
 
-async def fetch_by_names(named: Callable[[Sequence[str]], Awaitable[list[Any]]], names: Sequence[str]) -> list[Any]:
-    """All records known by any of `names`, each once."""
-    found: dict[str, Any] = {}
+async def fetch_by_names(fetch: Callable[[Sequence[str]], Awaitable[list[Any]]], names: Sequence[str]) -> list[Any]:
+    """Fetch all records that have any of `names`, in batches, each record once."""
+    records: dict[str, Any] = {}
     for batch in batches_of(sorted(set(names) - {""})):
-        found |= {str(record.id): record for record in await named(batch)}
-    return list(found.values())
+        records |= {str(record.id): record for record in await fetch(batch)}
+    return list(records.values())
 
 
 class UnitNames:
-    """Units by the codes that a file names: a present code wins over a former one, which is remarked on."""
+    """Find units by code: a present code wins over a former one; the use of a former code is remarked on."""
 
     def __init__(self, units: Sequence[Unit]) -> None:
         self.present = {unit.code: unit for unit in units}
@@ -109,19 +106,22 @@ class UnitNames:
                 self.former.setdefault(former.code, []).append(unit)
 
     @classmethod
-    async def among(cls, store: Store, codes: Sequence[str]) -> "UnitNames":
+    async def fetch(cls, store: Store, codes: Sequence[str]) -> "UnitNames":
         return cls(await fetch_by_names(store.units.named, codes))
 
     def find(self, row: TableRow, column: str, code: str) -> Unit | None:
-        """The unit that a cell names; a fault of the row where there is none, or no single one."""
+        """Return the unit that a cell names. Add a fault to the row if no unit fits, or several."""
         if unit := self.present.get(code):
             return unit
         former = self.former.get(code, [])
         if len(former) == 1:
-            row.remark(f"{code} is a former code of {former[0].code} {former[0].name}, which was taken.")
+            row.remark(f"{code} is a former code of {former[0].code} {former[0].name}; that unit is used.")
             return former[0]
         if former:
-            row.fault(column, f"{code} is a former code of {codes_of(former)}: name the one that is meant.")
+            row.fault(
+                column,
+                f"{code} is a former code of {codes_of(former)}: write the present code of the unit that you mean.",
+            )
         else:
             row.fault(column, f"No unit has the code {code}: import it first, or correct the code.")
         return None
@@ -132,30 +132,31 @@ def codes_of(units: Sequence[Unit]) -> str:
 
 
 def position_of(row: TableRow, before: GeoPoint | None) -> GeoPoint | None:
-    """The position that a row gives; `before` where the file has no such columns, or names the same place."""
+    """Return the position of a row, or `before` if the file has no such columns."""
     if not (row.table.has("latitude") or row.table.has("longitude")):
         return before
-    given = {name: row.text(name) for name in ("latitude", "longitude", "datum")}
-    if not given["latitude"] and not given["longitude"]:
+    cells = {name: row.text(name) for name in ("latitude", "longitude", "datum")}
+    if not cells["latitude"] and not cells["longitude"]:
         return None
-    latitude, longitude = (_degrees(row, name, given[name]) for name in ("latitude", "longitude"))
-    datum = DATUMS.get(plain(given["datum"]))
+    latitude, longitude = (_degrees(row, name, cells[name]) for name in ("latitude", "longitude"))
+    datum = DATUMS.get(normalize(cells["datum"]))
     if datum is None:
         column = "datum" if row.table.has("datum") else "latitude"
         row.fault(column, "A position needs its datum: WGS84 (GPS), GCJ02 (AMap, Tencent) or BD09 (Baidu).")
     if latitude is None or longitude is None or datum is None:
         return None
-    sent = GeoPointInput(latitude=latitude, longitude=longitude, datum=datum, source=PositionSource.MANUAL)
-    found = locate(sent)
-    if found.problem is PositionProblem.SWAPPED_AXES:
-        row.fault("latitude", "Latitude and longitude are exchanged: China lies between 3 and 54 degrees of latitude.")
-    elif found.problem:
+    point = GeoPointInput(latitude=latitude, longitude=longitude, datum=datum, source=PositionSource.MANUAL)
+    position = locate(point)
+    if position.problem is PositionProblem.SWAPPED_AXES:
+        row.fault("latitude", "Latitude and longitude are swapped: China lies between 3 and 54 degrees of latitude.")
+    elif position.problem:
         row.fault(
-            "latitude", "This is no place: latitude is within 90 degrees, longitude within 180, and not both are 0."
+            "latitude",
+            "Not coordinates: latitude is within 90 degrees, longitude within 180, and not both are 0.",
         )
     elif not in_china(latitude, longitude):
-        row.remark(f"The position {latitude}, {longitude} lies outside of what Chinese maps cover.")
-    return found
+        row.remark(f"The position {latitude}, {longitude} lies outside of China.")
+    return position
 
 
 def _degrees(row: TableRow, name: str, text: str) -> float | None:
@@ -164,14 +165,12 @@ def _degrees(row: TableRow, name: str, text: str) -> float | None:
     except ValueError:
         degrees = math.nan
     if not math.isfinite(degrees):
-        row.fault(
-            name, "Degrees are written as a number such as 25.8179." if text else "The other coordinate is missing."
-        )
+        row.fault(name, "Write degrees as a number such as 25.8179." if text else "The other coordinate is missing.")
         return None
     return degrees
 
 
-def worded_position(position: GeoPoint | None) -> str:
+def position_text(position: GeoPoint | None) -> str:
     if position is None:
         return ""
     datum = position.original_datum.value

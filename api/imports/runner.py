@@ -1,7 +1,7 @@
-"""Imports: a file of units, points, users or a catalogue is planned as a whole, then written in batches, or not at all.
+"""Import a file of units, points, users or a catalogue: plan it as a whole, then write it in batches.
 
-Run again after it was killed, an import completes: records are known by their codes and keep their ids. What the rows of
-each noun mean is left to `unit_imports.py`, `point_imports.py`, `user_imports.py` and `catalogue_imports.py`.
+A file with any fault writes nothing. An import that was killed completes when it is run again: records are known by
+their codes and keep their ids.
 """
 
 import csv
@@ -26,7 +26,7 @@ MAX_SHOWN = 50
 
 
 class Noun(enum.StrEnum):
-    """What can be imported, in the order in which an office's first files are."""
+    """What a table can hold, in the order in which an office imports its first files."""
 
     UNITS = "units"
     USERS = "users"
@@ -40,13 +40,13 @@ _IMPORTS = {
     Noun.POINTS: monitoring_points,
     Noun.CATALOGUES: catalogue,
 }
-_PLACING = frozenset({Noun.UNITS, Noun.POINTS})
-"""Nouns by which observations that named an unknown code may find their place."""
+_PLACES_OBSERVATIONS = frozenset({Noun.UNITS, Noun.POINTS})
+"""After these, observations that named an unknown code may find their unit or point."""
 
 
 @dataclass(frozen=True)
 class Import:
-    """What an import did, or what it would do; `placed` observations have found their unit and point thereby."""
+    """What an import did or would do; `placed` counts the observations that found their unit and point."""
 
     noun: Noun
     plan: ImportPlan[Any]
@@ -55,13 +55,13 @@ class Import:
     placed: int | None = None
 
     def lines(self) -> Iterator[str]:
-        """For people: every changed column, and what was added as far as it fits on a screen."""
+        """Yield lines for people: remarks, new records and changed columns, each up to `MAX_SHOWN`."""
         yield from (f"note: {remark}" for remark in self.remarks[:MAX_SHOWN])
         yield from _more(len(self.remarks), "notes")
         yield from (f"new: row {change.row}, {change.label}" for change in self.plan.added[:MAX_SHOWN])
         yield from _more(len(self.plan.added), "new ones")
         for change in self.plan.changed[:MAX_SHOWN]:
-            yield from _changes(change)
+            yield from _change_lines(change)
         yield from _more(len(self.plan.changed), "changed ones")
         done = "would be added" if self.is_dry else "added"
         changed = "would be changed" if self.is_dry else "changed"
@@ -71,10 +71,10 @@ class Import:
             yield f"{self.placed} observations found their place."
 
 
-def _changes(change: PlannedChange[Any]) -> Iterator[str]:
+def _change_lines(change: PlannedChange[Any]) -> Iterator[str]:
     yield f"changed: row {change.row}, {change.label}"
-    for each in change.differences:
-        yield f"    {each.column}: {each.before or '(empty)'} -> {each.after or '(empty)'}"
+    for difference in change.differences:
+        yield f"    {difference.column}: {difference.before or '(empty)'} -> {difference.after or '(empty)'}"
 
 
 def _more(count: int, what: str) -> Iterator[str]:
@@ -91,27 +91,28 @@ async def import_file(
     dry_run: bool = False,
     random: Callable[[int], bytes] = secrets.token_bytes,
 ) -> Import:
-    """ImportPlan the whole file, then write it, a dry run nothing.
+    """Plan the whole file, then write it; a dry run writes nothing.
 
-    Raise `UnreadableSpreadsheetError`, or `BadTable` with all faults: nothing was written then. Indexes must stand.
+    Raise `UnreadableSpreadsheetError`, or `BadTableError` with all faults; nothing was written then. The indexes must
+    exist.
     """
     table = read_table(path, _IMPORTS[noun].COLUMNS)
     plan: ImportPlan[Any] = await _IMPORTS[noun].plan(store, table, now=now, random=random)
     placed = None
     if not dry_run:
         try:
-            await plan.carry_out()
-        except DuplicateError as taken:
-            fields = ", ".join(taken.fields)
+            await plan.execute()
+        except DuplicateError as error:
+            fields = ", ".join(error.fields)
             raise UnreadableSpreadsheetError(
-                f"Somebody else has stored the same {fields} meanwhile: run the import again, which goes on from here."
-            ) from taken
-        placed = await place_known(store) if noun in _PLACING else None
+                f"Somebody else has stored the same {fields} meanwhile: run the import again, and it goes on from here."
+            ) from error
+        placed = await place_known(store) if noun in _PLACES_OBSERVATIONS else None
     return Import(noun, plan, tuple(table.remarks), dry_run, placed)
 
 
-def template(noun: Noun) -> str:
-    """An example file as CSV, with the mark by which Excel knows UTF-8."""
+def csv_template(noun: Noun) -> str:
+    """Return an example file as CSV, with the byte order mark that tells Excel that it is UTF-8."""
     stream = io.StringIO()
     writer = csv.writer(stream)
     writer.writerow(column.titles[1] for column in _IMPORTS[noun].COLUMNS)

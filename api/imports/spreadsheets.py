@@ -1,7 +1,4 @@
-"""Sheets: the rows of a CSV or XLSX file as spreadsheet programs write them, each cell as text or as the reason why not.
-
-What its columns mean is left to `tables.py`.
-"""
+"""Read the rows of a CSV or XLSX file; a cell is text, or says why the spreadsheet has lost its text."""
 
 import csv
 import io
@@ -25,40 +22,40 @@ MAX_ROWS = 100_000
 DELIMITERS = ",;\t"
 _OLD_EXCEL = bytes.fromhex("d0cf11e0a1b11ae1")
 _ERRORS = frozenset({"#NULL!", "#DIV/0!", "#VALUE!", "#REF!", "#NAME?", "#NUM!", "#N/A", "#####"})
-_SHORTENED = re.compile(r"\d(\.\d+)?E\+\d{2,}", re.IGNORECASE)
-_AS_FORMULA = re.compile(r'="(.*)"')
+_SCIENTIFIC = re.compile(r"\d(\.\d+)?E\+\d{2,}", re.IGNORECASE)
+_TEXT_FORMULA = re.compile(r'="(.*)"')
 _EXACT_DIGITS = 15
 _ZEROS = re.compile(r"0+")
 
 
 class UnreadableSpreadsheetError(Exception):
-    """The file as a whole is no table; the text says why, and what to do."""
+    """The file is not a table; the message says why, and what to do."""
 
 
 @dataclass(frozen=True)
-class Spoiled:
-    """A cell whose text the spreadsheet has lost; `why` says how, and what would help. It never quotes the cell.
+class SpoiledCell:
+    """A cell whose text the spreadsheet has lost; `why` says how, and what helps. It never quotes the cell.
 
-    `day` is what a cell means that the spreadsheet has made a date of, where a date is wanted.
+    `day` is the date of a cell that the spreadsheet has turned into a date.
     """
 
     why: str
     day: date | None = None
 
 
-Cell = str | Spoiled
+Cell = str | SpoiledCell
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """Rows that hold anything, by their number in the file, the first being 1; and what was passed over."""
+    """The rows that are not empty, with their numbers in the file (from 1), and remarks on skipped parts."""
 
     rows: list[tuple[int, list[Cell]]]
     remarks: list[str]
 
 
 def read_sheet(path: Path) -> Sheet:
-    """Read by content, whatever the file is called. Raise `UnreadableSpreadsheetError`."""
+    """Read a file by its content; its name does not matter. Raise `UnreadableSpreadsheetError`."""
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
@@ -80,26 +77,26 @@ def read_sheet(path: Path) -> Sheet:
     return sheet
 
 
-def _filled(rows: Iterable[list[Cell]], path: Path) -> list[tuple[int, list[Cell]]]:
-    """Rows that hold anything, without their empty ends."""
-    filled: list[tuple[int, list[Cell]]] = []
+def _non_empty_rows(rows: Iterable[list[Cell]], path: Path) -> list[tuple[int, list[Cell]]]:
+    """Return the rows that are not empty, with their numbers and without empty cells at their ends."""
+    numbered: list[tuple[int, list[Cell]]] = []
     for number, cells in enumerate(rows, start=1):
         while cells and cells[-1] == "":
             cells.pop()
         if cells:
-            filled.append((number, cells))
-        if len(filled) > MAX_ROWS:
+            numbered.append((number, cells))
+        if len(numbered) > MAX_ROWS:
             raise UnreadableSpreadsheetError(f"{path} has more than {MAX_ROWS} rows: split it.")
-    return filled
+    return numbered
 
 
 def _from_csv(path: Path, raw: bytes) -> Sheet:
-    text = _decoded(path, raw)
+    text = _decode(path, raw)
     first, _, rest = text.partition("\n")
-    if first.lower().startswith("sep=") and len(first.strip()) == 5:  # what Excel is told, and shows as no row
+    if first.lower().startswith("sep=") and len(first.strip()) == 5:  # a line for Excel itself, which Excel hides
         delimiter, text = first[4], rest
     else:
-        # The header has the delimiter at least as often as anything else: titles hold no punctuation of the kind.
+        # In the header the delimiter is the most frequent of these: titles hold no such punctuation.
         delimiter = max(DELIMITERS, key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
 
@@ -112,20 +109,20 @@ def _from_csv(path: Path, raw: bytes) -> Sheet:
                 f"{path} breaks off at line {reader.line_num}: {error}. Save it again as CSV."
             ) from error
 
-    return Sheet(_filled(rows(), path), [])
+    return Sheet(_non_empty_rows(rows(), path), [])
 
 
-def _decoded(path: Path, raw: bytes) -> str:
-    """Excel writes UTF-8 with a mark, GB18030 ("CSV" in China) or UTF-16 ("Unicode text"); others UTF-8 without one."""
+def _decode(path: Path, raw: bytes) -> str:
+    """Decode CSV. Excel writes UTF-8 with a mark, GB18030 ("CSV" in China) or UTF-16; others UTF-8 without a mark."""
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        tries = ["utf-16"]
+        encodings = ["utf-16"]
     elif b"\0" in raw[:1000]:
-        # Of a comma or a digit the first byte is empty in the one, the second in the other.
-        empty_first, empty_second = raw[0:1000:2].count(0), raw[1:1000:2].count(0)
-        tries = ["utf-16-be" if empty_first > empty_second else "utf-16-le"]
+        # Commas and digits have a zero byte: big-endian text has it first, little-endian text second.
+        zeros_first, zeros_second = raw[0:1000:2].count(0), raw[1:1000:2].count(0)
+        encodings = ["utf-16-be" if zeros_first > zeros_second else "utf-16-le"]
     else:
-        tries = ["utf-8-sig", "gb18030"]
-    for encoding in tries:
+        encodings = ["utf-8-sig", "gb18030"]
+    for encoding in encodings:
         try:
             return raw.decode(encoding)
         except UnicodeDecodeError:
@@ -136,18 +133,18 @@ def _decoded(path: Path, raw: bytes) -> str:
 
 
 def _from_text(value: str) -> Cell:
-    if as_formula := _AS_FORMULA.fullmatch(value.strip()):  # how people keep Excel from dropping zeros
+    if as_formula := _TEXT_FORMULA.fullmatch(value.strip()):  # people write ="007" so that Excel keeps the zeros
         value = as_formula[1]
-    text = _tidy(value)
+    text = _strip(value)
     if text in _ERRORS:
-        return Spoiled("holds a formula's error")
-    if _SHORTENED.fullmatch(text):
-        return Spoiled("was shortened by Excel to a power of ten: format the column as text, and type it again")
+        return SpoiledCell("holds the error of a formula")
+    if _SCIENTIFIC.fullmatch(text):
+        return SpoiledCell("was shortened by Excel to a power of ten: format the column as text, and type it again")
     return text
 
 
-def _tidy(value: str) -> str:
-    """Without white space at the ends, full-width and zero-width included; every stretch within as one space."""
+def _strip(value: str) -> str:
+    """Strip white space, also full-width and zero-width, and replace each stretch inside by one space."""
     return " ".join(re.sub("[\ufeff\u200b-\u200d\u2060]", "", value).split())
 
 
@@ -160,29 +157,29 @@ def _from_xlsx(path: Path, raw: bytes) -> Sheet:
                 )
             book = openpyxl.load_workbook(io.BytesIO(raw), read_only=True, data_only=True, keep_links=False)
             sheet, *others = book.worksheets
-            if merged := _merged(archive, sheet):
+            if merged := _merged_ranges(archive, sheet):
                 raise UnreadableSpreadsheetError(
                     f"{path} has merged cells ({', '.join(merged)}): unmerge them, and write every value in its own cell."
                 )
-            sheet.reset_dimensions()  # what the file says of its size may be wrong
-            rows = _filled(([_from_cell(cell) for cell in row] for row in sheet.iter_rows()), path)
+            sheet.reset_dimensions()  # the size that the file declares may be wrong
+            rows = _non_empty_rows(([_from_cell(cell) for cell in row] for row in sheet.iter_rows()), path)
     except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, ParseError, DefusedXmlException) as error:
         raise UnreadableSpreadsheetError(
-            f"{path} is no Excel workbook, or a damaged one: save it again as .xlsx."
+            f"{path} is not an Excel workbook, or is damaged: save it again as .xlsx."
         ) from error
-    remarks = [f"Only the sheet “{sheet.title}” was read: {', '.join(other.title for other in others)} passed over."]
+    remarks = [f"Only the sheet “{sheet.title}” was read, not: {', '.join(other.title for other in others)}."]
     return Sheet(rows, remarks if others else [])
 
 
-def _merged(archive: zipfile.ZipFile, sheet: Any) -> list[str]:
-    """The first few merged ranges, such as A1:C1; openpyxl does not see them while it reads row by row."""
+def _merged_ranges(archive: zipfile.ZipFile, sheet: Any) -> list[str]:
+    """Return the first merged ranges, such as A1:C1; openpyxl does not report them when it reads row by row."""
     with archive.open(sheet._worksheet_path.lstrip("/")) as part:  # noqa: SLF001  the only way to a sheet's part
-        found = []
+        ranges = []
         for _, element in iterparse(part):
             if element.tag.endswith("}mergeCell"):
-                found.append(str(element.get("ref")))
+                ranges.append(str(element.get("ref")))
             element.clear()
-        return found[:5]
+        return ranges[:5]
 
 
 def _from_cell(cell: Any) -> Cell:
@@ -196,16 +193,16 @@ def _from_cell(cell: Any) -> Cell:
             return _from_number(value, cell.number_format)
         case datetime() | date() | time() | timedelta():
             day = value.date() if isinstance(value, datetime) else value if isinstance(value, date) else None
-            return Spoiled("was turned into a date by Excel: format the column as text, and type it again", day)
+            return SpoiledCell("was turned into a date by Excel: format the column as text, and type it again", day)
         case _:
             return _from_text(str(value))
 
 
 def _from_number(value: float, number_format: str) -> Cell:
-    """A code that was typed as a number is its digits; zeros in front that only its format shows are kept."""
+    """Return a number as digits; leading zeros that only the cell's format shows are kept."""
     if isinstance(value, float) and not value.is_integer():
         return repr(value)
     if abs(value) >= 10**_EXACT_DIGITS:
-        return Spoiled(f"has more than {_EXACT_DIGITS} digits, which Excel rounds: format the column as text")
+        return SpoiledCell(f"has more than {_EXACT_DIGITS} digits, which Excel rounds: format the column as text")
     digits = str(int(value))
     return digits.zfill(len(number_format)) if _ZEROS.fullmatch(number_format) else digits

@@ -1,7 +1,4 @@
-"""Tables: a sheet's columns known by their titles, Chinese or English, and its cells by field; every fault is collected.
-
-Reading the file is left to `sheets.py`, what the values mean to the import of each noun.
-"""
+"""Read a sheet as a table: find columns by their Chinese or English titles, and collect every fault."""
 
 import re
 import unicodedata
@@ -9,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from api.imports.spreadsheets import Cell, Spoiled, UnreadableSpreadsheetError, read_sheet
+from api.imports.spreadsheets import Cell, SpoiledCell, UnreadableSpreadsheetError, read_sheet
 
 _NAME_SEPARATORS = re.compile(r"[;；、]")
 _CODE_SEPARATORS = re.compile(r"[;、,|/\s]")
@@ -19,10 +16,10 @@ _DECORATION = re.compile(r"[\s_\-*:.]+")
 
 @dataclass(frozen=True)
 class Column:
-    """A column by its field and its titles: the English one first, then the Chinese one, then others that are understood.
+    """A column: its field and its titles, the English one first, then the Chinese one, then others that are accepted.
 
-    A file needs each `required` column, and each row a value in it. Codes are read as half-width and without spaces; a
-    column of days takes cells that a spreadsheet has made dates of.
+    A file must have each `required` column, and each row a value in it. A code is read in half-width letters and without
+    spaces. A column of days accepts cells that a spreadsheet has turned into dates.
     """
 
     field: str
@@ -30,7 +27,7 @@ class Column:
     required: bool = False
     is_code: bool = False
     is_day: bool = False
-    most: int = 200
+    max_length: int = 200
 
     @property
     def wording(self) -> str:
@@ -39,22 +36,22 @@ class Column:
 
 @dataclass(frozen=True, order=True)
 class TableFault:
-    """What is wrong in one place of a file; row and column count from 1, and are 0 where the file as a whole is meant."""
+    """A fault in one place of a file; row and column count from 1, and 0 means the whole file."""
 
     row: int
     column: int
     title: str
-    sentence: str
+    message: str
 
     def __str__(self) -> str:
         where = [f"row {self.row}"] if self.row else []
-        where += [f"column {letter_of(self.column)}"] if self.column else []
+        where += [f"column {column_letter(self.column)}"] if self.column else []
         place = ", ".join(where) + (f" ({self.title})" if self.title else "")
-        return f"{place}: {self.sentence}" if place else self.sentence
+        return f"{place}: {self.message}" if place else self.message
 
 
 class BadTableError(Exception):
-    """A file can't be imported; `faults` are all that was found, in the order of the file."""
+    """A file can't be imported; `faults` are all its faults, in the order of the file."""
 
     def __init__(self, faults: Sequence[TableFault]) -> None:
         super().__init__("\n".join(map(str, faults)))
@@ -63,7 +60,7 @@ class BadTableError(Exception):
 
 @dataclass
 class TableRow:
-    """One row: text by field, empty where there is none."""
+    """One row: the text of each field, empty if the cell is."""
 
     number: int
     table: "ImportTable" = field(repr=False)
@@ -73,24 +70,24 @@ class TableRow:
         return self.values.get(name, "")
 
     def names(self, name: str) -> list[str]:
-        """The names that one cell lists, each once."""
-        return _listed(_NAME_SEPARATORS, self.text(name))
+        """Return the names that a cell lists, each once."""
+        return _split_list(_NAME_SEPARATORS, self.text(name))
 
     def codes(self, name: str) -> list[str]:
-        """The codes, or words of a vocabulary, that one cell lists, each once and in half-width letters."""
-        return _listed(_CODE_SEPARATORS, unicodedata.normalize("NFKC", self.text(name)))
+        """Return the codes or keywords that a cell lists, each once and in half-width letters."""
+        return _split_list(_CODE_SEPARATORS, unicodedata.normalize("NFKC", self.text(name)))
 
-    def fault(self, name: str, sentence: str) -> None:
+    def fault(self, name: str, message: str) -> None:
         place, title = self.table.places.get(name, (0, ""))
-        self.table.faults.append(TableFault(self.number, place, title, sentence))
+        self.table.faults.append(TableFault(self.number, place, title, message))
 
-    def remark(self, sentence: str) -> None:
-        self.table.remarks.append(f"row {self.number}: {sentence}")
+    def remark(self, message: str) -> None:
+        self.table.remarks.append(f"row {self.number}: {message}")
 
 
 @dataclass
 class ImportTable:
-    """`places` says in which column, counted from 1, a field stands, and under what title."""
+    """The rows of a file; `places` maps a field to its column, counted from 1, and its title."""
 
     places: dict[str, tuple[int, str]]
     rows: list[TableRow] = field(default_factory=list)
@@ -101,16 +98,16 @@ class ImportTable:
         return name in self.places
 
     def check(self) -> None:
-        """Raise `BadTableError` where any fault was found so far."""
+        """Raise `BadTableError` if there are faults so far."""
         if self.faults:
             raise BadTableError(self.faults)
 
 
 def read_table(path: Path, columns: Sequence[Column]) -> ImportTable:
-    """Raise `UnreadableSpreadsheetError` for what is no table, `BadTableError` for one whose header can't be understood."""
+    """Read a file. Raise `UnreadableSpreadsheetError` if it is not a table, `BadTableError` if its header has faults."""
     sheet = read_sheet(path)
     (number, header), *rows = sheet.rows
-    table = _headed(number, header, columns)
+    table = _read_header(number, header, columns)
     table.remarks += sheet.remarks
     table.check()
     if not rows:
@@ -118,76 +115,85 @@ def read_table(path: Path, columns: Sequence[Column]) -> ImportTable:
     titled = {place for place, title in enumerate(header, start=1) if title != ""}
     by_place = {table.places[column.field][0]: column for column in columns if table.has(column.field)}
     for row_number, cells in rows:
-        table.rows.append(_row(table, row_number, cells, by_place))
+        table.rows.append(_read_row(table, row_number, cells, by_place))
         table.faults += [
-            TableFault(row_number, place, "", "A value stands in a column without a title: give it one, or clear it.")
+            TableFault(
+                row_number,
+                place,
+                "",
+                "A value stands in a column without a title: give the column a title, or clear the cell.",
+            )
             for place, cell in enumerate(cells, start=1)
             if cell != "" and place not in titled
         ]
     return table
 
 
-def _row(table: ImportTable, number: int, cells: Sequence[Cell], by_place: Mapping[int, Column]) -> TableRow:
+def _read_row(table: ImportTable, number: int, cells: Sequence[Cell], by_place: Mapping[int, Column]) -> TableRow:
     row = TableRow(number, table)
     for place, column in by_place.items():
         cell = cells[place - 1] if place <= len(cells) else ""
         if cell != "":
-            row.values[column.field] = _read(row, column, cell)
+            row.values[column.field] = _read_cell(row, column, cell)
         elif column.required:
             row.fault(column.field, "A value is needed.")
     return row
 
 
-def _headed(number: int, header: Sequence[Cell], columns: Sequence[Column]) -> ImportTable:
-    known = {plain(title): column for column in columns for title in column.titles}
+def _read_header(number: int, header: Sequence[Cell], columns: Sequence[Column]) -> ImportTable:
+    known = {normalize(title): column for column in columns for title in column.titles}
     table = ImportTable({})
     for place, cell in enumerate(header, start=1):
         title = cell if isinstance(cell, str) else ""
-        column = known.get(plain(title)) or known.get(plain(_REMARK.sub("", unicodedata.normalize("NFKC", title))))
+        column = known.get(normalize(title)) or known.get(
+            normalize(_REMARK.sub("", unicodedata.normalize("NFKC", title)))
+        )
         if column is None:
             if title:
-                table.remarks.append(f"column {letter_of(place)} ({title}): not known here, and passed over.")
+                table.remarks.append(f"column {column_letter(place)} ({title}): unknown, so it was skipped.")
         elif column.field in table.places:
-            first = letter_of(table.places[column.field][0])
-            table.faults.append(TableFault(number, place, title, f"Column {first} says the same: keep one of the two."))
+            first = column_letter(table.places[column.field][0])
+            table.faults.append(
+                TableFault(number, place, title, f"Column {first} is the same column: keep one of the two.")
+            )
         else:
             table.places[column.field] = place, title
     for column in columns:
         if column.required and column.field not in table.places:
             fault = TableFault(
-                number, 0, "", f"The column “{column.wording}” is missing: its title stands in the first row."
+                number, 0, "", f"The column “{column.wording}” is missing: write its title in the first row."
             )
             table.faults.append(fault)
     return table
 
 
-def _read(row: TableRow, column: Column, cell: Cell) -> str:
-    if isinstance(cell, Spoiled) and column.is_day and cell.day:
+def _read_cell(row: TableRow, column: Column, cell: Cell) -> str:
+    if isinstance(cell, SpoiledCell) and column.is_day and cell.day:
         return cell.day.isoformat()
-    if isinstance(cell, Spoiled):
+    if isinstance(cell, SpoiledCell):
         row.fault(column.field, f"The cell {cell.why}.")
         return ""
     text = "".join(unicodedata.normalize("NFKC", cell).split()) if column.is_code else cell
-    if len(text) > column.most:
-        row.fault(column.field, f"At most {column.most} characters fit.")
+    if len(text) > column.max_length:
+        row.fault(column.field, f"Write at most {column.max_length} characters.")
         return ""
     if any(unicodedata.category(letter) in {"Cc", "Cs"} or letter == "\ufffd" for letter in text):
-        row.fault(column.field, "The text holds a character that is none: type it again.")
+        row.fault(column.field, "The text holds a broken character: type it again.")
         return ""
     return text
 
 
-def _listed(separators: re.Pattern[str], text: str) -> list[str]:
+def _split_list(separators: re.Pattern[str], text: str) -> list[str]:
     return list(dict.fromkeys(part.strip() for part in separators.split(text) if part.strip()))
 
 
-def plain(words: str) -> str:
-    """Titles and vocabulary as they are compared: whatever their width, case, spaces and decoration."""
+def normalize(words: str) -> str:
+    """Return titles and keywords as they are compared: without width, case, spaces and decoration."""
     return _DECORATION.sub("", unicodedata.normalize("NFKC", words).casefold())
 
 
-def letter_of(column: int) -> str:
-    """A for 1, Z for 26, AA for 27."""
+def column_letter(column: int) -> str:
+    """Return A for 1, Z for 26, AA for 27."""
     letters = ""
     while column:
         column, rest = divmod(column - 1, 26)

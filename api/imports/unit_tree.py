@@ -1,7 +1,4 @@
-"""Unit trees: the rows of a file of units put together, in any order, with the units that are there; every misfit is found.
-
-What a row says is read by `unit_imports.py`, which also makes the units.
-"""
+"""Join the rows of a file of units, in any order, with the stored units, and find every fault in the tree."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +11,7 @@ from storage.store import Store
 
 @dataclass(eq=False)
 class UnitNode:
-    """A row, the unit that it is already, and what stands above it: another row, a unit that is there, or nothing."""
+    """A row, its stored unit if there is one, and its superior: another row, a stored unit, or None."""
 
     row: TableRow
     code: str
@@ -28,21 +25,21 @@ class UnitNode:
         return f"{self.code} {self.row.text('name')}"
 
 
-class Tree:
-    """The nodes of a file by code; `join` puts them together and leaves every fault in the table of their rows."""
+class UnitTree:
+    """The nodes of a file by code; `join` connects them and adds every fault to the table."""
 
     def __init__(self, nodes: dict[str, UnitNode]) -> None:
         self.nodes = nodes
-        self.formerly: dict[str, list[UnitNode]] = {}
+        self.nodes_by_former_code: dict[str, list[UnitNode]] = {}
         for node in nodes.values():
             for code in dict.fromkeys(former.code for former in node.formers):
-                self.formerly.setdefault(code, []).append(node)
+                self.nodes_by_former_code.setdefault(code, []).append(node)
         self._known = UnitNames([])
 
     async def join(self, store: Store) -> None:
         nodes = self.nodes.values()
-        named = [name for node in nodes for name in (node.code, node.row.text("parent"))]
-        self._known = UnitNames(await fetch_by_names(store.units.named, [*named, *self.formerly]))
+        codes = [name for node in nodes for name in (node.code, node.row.text("parent"))]
+        self._known = UnitNames(await fetch_by_names(store.units.named, [*codes, *self.nodes_by_former_code]))
         for node in nodes:
             node.existing = self._known.present.get(node.code) or self._renamed(node)
             self._remark_on_codes(node)
@@ -58,31 +55,28 @@ class Tree:
         self._check_cycles()
 
     def _renamed(self, node: UnitNode) -> Unit | None:
-        """The unit that has had one of the row's former codes until now, and whose own code no row keeps."""
+        """Return the stored unit whose code is a former code of this row, if no other row keeps that code."""
         present = self._known.present
-        old = [present[each.code] for each in node.formers if each.code in present and each.code not in self.nodes]
+        old = [present[name.code] for name in node.formers if name.code in present and name.code not in self.nodes]
         if len(old) > 1:
-            node.row.fault(
-                "former_codes", f"One of {codes_of(old)} can go on as {node.code}, not several: name that one."
-            )
+            node.row.fault("former_codes", f"Only one of {codes_of(old)} can become {node.code}: name that one.")
             return None
-        rivals = [rival for unit in old for rival in self.formerly[unit.code] if rival is not node]
+        rivals = [rival for unit in old for rival in self.nodes_by_former_code[unit.code] if rival is not node]
         if rivals:
             node.row.fault(
-                "former_codes", f"Row {rivals[0].row.number} goes on as {old[0].code}, too: only one row can."
+                "former_codes",
+                f"Row {rivals[0].row.number} also names {old[0].code} as its former code: only one row can.",
             )
         return old[0] if old else None
 
     def _remark_on_codes(self, node: UnitNode) -> None:
         own = node.existing.id if node.existing else None
         if others := [unit for unit in self._known.former.get(node.code, []) if unit.id != own]:
-            node.row.remark(
-                f"{node.code} is also a former code of {codes_of(others)}; who names it means this unit now."
-            )
+            node.row.remark(f"{node.code} is also a former code of {codes_of(others)}; from now on it means this unit.")
         for former in node.formers:
             unit, row = self._known.present.get(former.code), self.nodes.get(former.code)
             if former.code != node.code and (row or (unit and unit.id != own)):
-                node.row.remark(f"Its former code {former.code} is another unit's code; who names it means that one.")
+                node.row.remark(f"Its former code {former.code} is now another unit's code, and means that unit.")
 
     def _find_parent(self, node: UnitNode, parents: dict[str, Unit]) -> None:
         code, row, existing = node.row.text("parent"), node.row, node.existing
@@ -91,31 +85,31 @@ class Tree:
             return
         if not code:
             if node.level not in {None, UnitLevel.PROVINCE}:
-                row.fault("parent", "Every unit but a PROVINCE has a superior: give its code.")
+                row.fault("parent", "Every unit except a PROVINCE has a superior: give its code.")
             return
-        node.parent = self._named(row, code)
+        node.parent = self._find_superior(row, code)
         if existing and node.parent and _id_of(node.parent) != existing.parent_id:
-            now = parents.get(existing.parent_id or "")
+            present = parents.get(existing.parent_id or "")
             row.fault(
                 "parent",
-                f"{existing.code} stands below {codes_of([now]) if now else 'nothing'}. "
-                "An import does not move a unit with all that is below it: give the superior that it has.",
+                f"{existing.code} is below {codes_of([present]) if present else 'nothing'}. "
+                "An import does not move a unit: give its present superior.",
             )
 
-    def _named(self, row: TableRow, code: str) -> "UnitNode | Unit | None":
-        """What a row names as its superior: by a code of the file or of a unit, or else by a former one of either."""
+    def _find_superior(self, row: TableRow, code: str) -> "UnitNode | Unit | None":
+        """Find the superior that a row names: by a code of the file or of a stored unit, or else by a former code."""
         if node := self.nodes.get(code):
             return node
         unit = self._known.present.get(code)
-        heirs = self.formerly.get(code, [])
+        heirs = self.nodes_by_former_code.get(code, [])
         if len(heirs) == 1 and (unit is None or heirs[0].existing is unit):
-            row.remark(f"{code} is a former code of {heirs[0].label}, which was taken.")
+            row.remark(f"{code} is a former code of {heirs[0].label}; that unit is used.")
             return heirs[0]
-        found = self._known.find(row, "parent", code)
-        return next((node for node in self.nodes.values() if found and node.existing is found), found)
+        superior = self._known.find(row, "parent", code)
+        return next((node for node in self.nodes.values() if superior and node.existing is superior), superior)
 
     async def _check_children(self, store: Store) -> None:
-        """A unit whose level changes keeps those below it, which must fit."""
+        """Check that the stored subordinates of a unit fit its new level."""
         changing = {
             str(node.existing.id): node
             for node in self.nodes.values()
@@ -123,37 +117,37 @@ class Tree:
         }
         if not changing:
             return
-        here = {str(node.existing.id) for node in self.nodes.values() if node.existing}
+        in_file = {str(node.existing.id) for node in self.nodes.values() if node.existing}
         for child in await store.units.children(list(changing)):
             node = changing[child.parent_id or ""]
-            if child.id not in here and node.level and node.level not in ALLOWED_PARENTS[child.level]:
-                node.row.fault(
-                    "level", f"{codes_of([child])} stands below it, and can't stand below a {node.level.value}."
-                )
+            if child.id not in in_file and node.level and node.level not in ALLOWED_PARENTS[child.level]:
+                node.row.fault("level", f"{codes_of([child])} is below it, and can't be below a {node.level.value}.")
 
     def _check_cycles(self) -> None:
-        done: set[UnitNode] = set()
+        checked: set[UnitNode] = set()
         for start in self.nodes.values():
-            way: list[UnitNode] = []
+            path: list[UnitNode] = []
             node: UnitNode | Unit | None = start
-            while isinstance(node, UnitNode) and node not in done and node not in way:
-                way.append(node)
+            while isinstance(node, UnitNode) and node not in checked and node not in path:
+                path.append(node)
                 node = node.parent
-            if isinstance(node, UnitNode) and node in way:
-                circle = way[way.index(node) :]
-                codes = " > ".join(each.code for each in [*circle, node])
-                node.row.fault("parent", f"The unit would stand below itself: {codes}.")
-            done.update(way)
+            if isinstance(node, UnitNode) and node in path:
+                cycle = path[path.index(node) :]
+                codes = " > ".join(member.code for member in [*cycle, node])
+                node.row.fault("parent", f"The unit would be below itself: {codes}.")
+            checked.update(path)
 
 
 def _check_level(node: UnitNode) -> None:
     level, parent = node.level, node.parent
     if level is None or parent is None or parent.level is None:
-        return  # a fault of its own by now, or of the row above
-    fitting = ALLOWED_PARENTS[level]
-    if parent.level not in fitting:
-        below = " or ".join(str(each.value) for each in UnitLevel if each in fitting) or "nothing"
-        node.row.fault("parent", f"A {level.value} stands below {below}; {parent.code} is a {parent.level.value}.")
+        return  # this fault is already reported, here or in the row above
+    allowed = ALLOWED_PARENTS[level]
+    if parent.level not in allowed:
+        names = (
+            " or ".join(str(parent_level.value) for parent_level in UnitLevel if parent_level in allowed) or "nothing"
+        )
+        node.row.fault("parent", f"A {level.value} belongs below {names}; {parent.code} is a {parent.level.value}.")
 
 
 def _id_of(parent: UnitNode | Unit) -> str | None:
@@ -161,17 +155,18 @@ def _id_of(parent: UnitNode | Unit) -> str | None:
     return str(unit.id) if unit else None
 
 
-def in_freeing_order(recoded: Sequence[UnitNode]) -> list[UnitNode]:
-    """Units whose code changes, each after the one that has its new code now; a fault where they wait for each other."""
+def order_by_freed_codes(recoded: Sequence[UnitNode]) -> list[UnitNode]:
+    """Order units whose code changes: each comes after the unit that has its new code now.
+
+    Units that exchange their codes are a fault.
+    """
     waiting = {node.existing.code: node for node in recoded if node.existing}
     ordered: list[UnitNode] = []
     while waiting:
         free = [(old, node) for old, node in waiting.items() if node.code not in waiting]
         if not free:
             for node in waiting.values():
-                node.row.fault(
-                    "code", "Codes are exchanged among units: import a code of neither first, then this one."
-                )
+                node.row.fault("code", "Units exchange their codes: import a temporary code first, then this one.")
             return ordered
         for old, node in free:
             del waiting[old]

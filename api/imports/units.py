@@ -1,7 +1,7 @@
-"""Importing units (单位): rows become units by code; a dry run and an import make the same plan.
+"""Plan the import of units (单位), known by their codes.
 
-A unit keeps its id when its name changes, and when its code does, where the row names the old code as a former one.
-How rows form a tree is left to `unit_trees.py`.
+A unit keeps its id when its name changes. It keeps its id when its code changes if the row names the old code as a
+former one.
 """
 
 from collections.abc import Callable
@@ -10,25 +10,25 @@ from datetime import datetime
 
 import strawberry
 
-from api.imports.plans import POSITION_COLUMNS, ImportPlan, batches_of, differences_of, position_of, worded_position
-from api.imports.tables import Column, ImportTable, TableRow, plain
-from api.imports.unit_tree import Tree, UnitNode, in_freeing_order
+from api.imports.plans import POSITION_COLUMNS, ImportPlan, batches_of, differences_of, position_of, position_text
+from api.imports.tables import Column, ImportTable, TableRow, normalize
+from api.imports.unit_tree import UnitNode, UnitTree, order_by_freed_codes
 from schema.core.ids import compose
 from schema.geography.positions import GeoPoint
 from schema.organisation.units import FormerName, Unit, UnitLevel, path_below
 from storage.store import Store
 
 COLUMNS = (
-    Column("code", ("code", "代码", "单位代码", "unit code"), required=True, is_code=True, most=100),
+    Column("code", ("code", "代码", "单位代码", "unit code"), required=True, is_code=True, max_length=100),
     Column("name", ("name", "名称", "单位名称", "unit name"), required=True),
     Column("level", ("level", "层级", "级别"), required=True),
-    Column("parent", ("parent", "上级代码", "上级单位代码", "parent code"), is_code=True, most=100),
-    Column("former_codes", ("former codes", "原代码", "曾用代码", "former code"), most=1000),
-    Column("former_names", ("former names", "原名称", "曾用名", "former name"), most=1000),
+    Column("parent", ("parent", "上级代码", "上级单位代码", "parent code"), is_code=True, max_length=100),
+    Column("former_codes", ("former codes", "原代码", "曾用代码", "former code"), max_length=1000),
+    Column("former_names", ("former names", "原名称", "曾用名", "former name"), max_length=1000),
     *POSITION_COLUMNS,
 )
 LEVELS = {
-    plain(words): level
+    normalize(words): level
     for level, names in {
         UnitLevel.PROVINCE: "PROVINCE 省 省级 自治区 直辖市",
         UnitLevel.CITY: "CITY 市 设区市 地级市 市级",
@@ -51,12 +51,12 @@ EXAMPLE = (
 
 
 async def plan(store: Store, table: ImportTable, *, now: datetime, random: Callable[[int], bytes]) -> ImportPlan[Unit]:
-    """Raise `BadTable` with all faults; nothing is written."""
-    tree = Tree(_nodes(table))
+    """Plan the import; nothing is written. Raise `BadTableError` with all faults."""
+    tree = UnitTree(_nodes(table))
     await tree.join(store)
     nodes = list(tree.nodes.values())
     positions = {node: position_of(node.row, node.existing.position if node.existing else None) for node in nodes}
-    recoded = in_freeing_order([node for node in nodes if node.existing and node.existing.code != node.code])
+    recoded = order_by_freed_codes([node for node in nodes if node.existing and node.existing.code != node.code])
     table.check()
     built: dict[UnitNode, Unit] = {}
 
@@ -66,35 +66,40 @@ async def plan(store: Store, table: ImportTable, *, now: datetime, random: Calla
             built[node] = _unit(node, above, positions[node], now, random)
         return built[node]
 
-    made = ImportPlan[Unit](store.units.put_all)
-    written = []
+    import_plan = ImportPlan[Unit](store.units.put_all)
+    planned = []
     for node in nodes:
         unit = build(node)
         differences = differences_of(_values(node.existing), _values(unit)) if node.existing else None
-        if made.note(node.row, node.label, unit, differences):
-            written.append(node)
-    made.batches = _batches(recoded, written, built)
-    return made
+        if import_plan.add(node.row, node.label, unit, differences):
+            planned.append(node)
+    import_plan.batches = _batches(recoded, planned, built)
+    return import_plan
 
 
 def _nodes(table: ImportTable) -> dict[str, UnitNode]:
     nodes: dict[str, UnitNode] = {}
     for row in table.rows:
-        code, level = row.text("code"), LEVELS.get(plain(row.text("level")))
+        code, level = row.text("code"), LEVELS.get(normalize(row.text("level")))
         if row.text("level") and level is None:
-            row.fault("level", f"One of {', '.join(str(each.value) for each in UnitLevel)} fits, or its Chinese word.")
+            row.fault(
+                "level",
+                f"The level is one of {', '.join(str(known.value) for known in UnitLevel)}, or its Chinese word.",
+            )
         if code in nodes:
             row.fault("code", f"Row {nodes[code].row.number} has the code {code} already: keep one of the two.")
         elif code:
-            nodes[code] = UnitNode(row, code, level, _formers(row))
+            nodes[code] = UnitNode(row, code, level, _former_names(row))
     return nodes
 
 
-def _formers(row: TableRow) -> list[FormerName]:
-    """Former codes and names in pairs; where only one of the two lists is given, the other is what it is now."""
+def _former_names(row: TableRow) -> list[FormerName]:
+    """Return former codes and names in pairs; if only one of the two lists is given, the present value fills the other."""
     codes, names = row.codes("former_codes"), row.names("former_names")
     if codes and names and len(codes) != len(names):
-        row.fault("former_names", f"{len(codes)} former codes and {len(names)} former names: give as many of each.")
+        row.fault(
+            "former_names", f"{len(codes)} former codes and {len(names)} former names: give the same number of both."
+        )
     names = names or [row.text("name")] * len(codes)
     codes = codes or [row.text("code")] * len(names)
     return [FormerName(name=name, code=code) for code, name in zip(codes, names, strict=False)]
@@ -104,10 +109,10 @@ def _unit(
     node: UnitNode, above: Unit | None, position: GeoPoint | None, now: datetime, random: Callable[[int], bytes]
 ) -> Unit:
     if node.level is None:
-        raise ValueError("Only a row without faults becomes a unit.")
+        raise ValueError("A row without a level can't become a unit.")
     name, old = node.row.text("name"), node.existing
     if old:
-        formers = _with_years(node.formers, old) if _names_formers(node.row) else old.former_names
+        formers = _keep_years(node.formers, old) if _has_former_columns(node.row) else old.former_names
         return replace(old, code=node.code, name=name, level=node.level, former_names=formers, position=position)
     id = compose("unt", now, random(10))
     return Unit(
@@ -124,12 +129,12 @@ def _unit(
     )
 
 
-def _names_formers(row: TableRow) -> bool:
+def _has_former_columns(row: TableRow) -> bool:
     return row.table.has("former_codes") or row.table.has("former_names")
 
 
-def _with_years(formers: list[FormerName], old: Unit) -> list[FormerName]:
-    """A file has no column for the last year in which a name was in force; what is known of it stays."""
+def _keep_years(formers: list[FormerName], old: Unit) -> list[FormerName]:
+    """Keep the stored last year of each former name: a file has no column for it."""
     years = {(former.code, former.name): former.until for former in old.former_names}
     return [replace(former, until=years.get((former.code, former.name))) for former in formers]
 
@@ -140,17 +145,17 @@ def _values(unit: Unit) -> dict[str, str]:
         "name": unit.name,
         "level": str(unit.level.value),
         "former codes and names": "; ".join(f"{former.code} {former.name}" for former in unit.former_names),
-        "position": worded_position(unit.position),
+        "position": position_text(unit.position),
     }
 
 
-def _batches(recoded: list[UnitNode], written: list[UnitNode], built: dict[UnitNode, Unit]) -> list[list[Unit]]:
-    """Codes are freed before they are taken, and those above stored before those below.
+def _batches(recoded: list[UnitNode], planned: list[UnitNode], built: dict[UnitNode, Unit]) -> list[list[Unit]]:
+    """Batch the units: a code is freed before another unit gets it, and a superior is stored before its subordinates.
 
-    So an import that was killed finds every unit that it has used, and completes when it is run again.
+    So an import that was killed finds every unit that it refers to, and completes when it is run again.
     """
     batches = [[built[node]] for node in recoded]
-    rest = [built[node] for node in written if node not in recoded]
+    rest = [built[node] for node in planned if node not in recoded]
     for depth in sorted({len(unit.ancestor_ids) for unit in rest}):
         batches += batches_of([unit for unit in rest if len(unit.ancestor_ids) == depth])
     return batches

@@ -1,7 +1,7 @@
-"""Importing users: rows become people by user name, with roles, scopes and office; initial passwords are hashed.
+"""Plan the import of users, known by their user names, with roles, scopes, office and initial passwords.
 
-Whoever has a password keeps it, unless the file gives a new one: a file that is imported twice signs nobody out.
-Units are imported before.
+A user who has a password keeps it, unless the file gives a new one. So importing a file twice signs nobody out. Import
+units first.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ import strawberry
 
 from api.accounts.passwords import Passwords
 from api.imports.plans import Difference, ImportPlan, UnitNames, batches_of, codes_of, differences_of, fetch_by_names
-from api.imports.tables import Column, ImportTable, TableRow, plain
+from api.imports.tables import Column, ImportTable, TableRow, normalize
 from schema.access.viewers import Clearance, Role
 from schema.accounts.sessions import MAX_USER_NAME, MIN_PASSWORD, normal_user_name
 from schema.accounts.users import User
@@ -23,19 +23,21 @@ from schema.organisation.units import Unit
 from storage.store import Store
 
 COLUMNS = (
-    Column("user_name", ("user name", "用户名", "username", "账号"), required=True, is_code=True, most=MAX_USER_NAME),
-    Column("name", ("name", "姓名", "display name"), required=True, most=100),
+    Column(
+        "user_name", ("user name", "用户名", "username", "账号"), required=True, is_code=True, max_length=MAX_USER_NAME
+    ),
+    Column("name", ("name", "姓名", "display name"), required=True, max_length=100),
     Column("roles", ("roles", "角色", "role"), required=True),
-    Column("scopes", ("scopes", "管辖范围", "scope"), most=5000),
-    Column("office", ("office", "所属机构", "机构代码"), is_code=True, most=100),
+    Column("scopes", ("scopes", "管辖范围", "scope"), max_length=5000),
+    Column("office", ("office", "所属机构", "机构代码"), is_code=True, max_length=100),
     Column("clearances", ("clearances", "特别授权", "clearance")),
-    Column("password", ("initial password", "初始密码", "password", "密码"), most=1000),
-    Column("new_password", ("new password", "重设密码", "重置密码"), most=1000),
+    Column("password", ("initial password", "初始密码", "password", "密码"), max_length=1000),
+    Column("new_password", ("new password", "重设密码", "重置密码"), max_length=1000),
     Column("state", ("state", "状态", "账号状态")),
-    Column("subject", ("subject", "统一身份标识", "身份标识"), most=200),
+    Column("subject", ("subject", "统一身份标识", "身份标识"), max_length=200),
 )
 ROLES = {
-    plain(words): role
+    normalize(words): role
     for role, names in {
         Role.INSPECTOR: "INSPECTOR 巡查员",
         Role.MONITOR: "MONITOR 监测员",
@@ -46,9 +48,9 @@ ROLES = {
     }.items()
     for words in names.split()
 }
-CLEARANCES = {plain(words): Clearance.IDENTITY for words in ("IDENTITY", "身份", "身份知悉", "知悉身份")}
+CLEARANCES = {normalize(words): Clearance.IDENTITY for words in ("IDENTITY", "身份", "身份知悉", "知悉身份")}
 STATES = {
-    plain(words): active
+    normalize(words): active
     for active, names in {True: "ACTIVE 启用 在用 正常", False: "CLOSED 停用 注销 离职"}.items()
     for words in names.split()
 }
@@ -63,47 +65,45 @@ Choice = TypeVar("Choice", bound=Enum)
 
 
 async def plan(store: Store, table: ImportTable, *, now: datetime, random: Callable[[int], bytes]) -> ImportPlan[User]:
-    """Raise `BadTable` with all faults; nothing is written."""
+    """Plan the import; nothing is written. Raise `BadTableError` with all faults."""
     rows = _by_name(table)
     known = {user.user_name: user for user in await fetch_by_names(store.users.named, list(rows))}
     old_ids = [id for user in known.values() for id in (*user.scope_ids, user.office_id or "")]
     codes = [code for row in rows.values() for code in (*row.codes("scopes"), row.text("office"))]
-    units = await UnitNames.among(store, codes)
+    units = await UnitNames.fetch(store, codes)
     by_id = {str(unit.id): unit for unit in [*units.present.values(), *await fetch_by_names(store.units.many, old_ids)]}
     await _check_subjects(store, rows)
-    passwords = Given(Passwords())
-    made, written = ImportPlan[User](lambda users: _keep(store, passwords, users, now)), []
+    passwords = FilePasswords(Passwords())
+    import_plan, changed_users = ImportPlan[User](lambda users: _store(store, passwords, users, now)), []
     for name, row in rows.items():
         old = known.get(name)
         user = _user(row, name, old, units, now, random)
         differences = differences_of(_values(old, by_id), _values(user, by_id)) if old else None
         if (changed := await passwords.read(row, user, old)) and differences is not None:
             differences = [*differences, changed]
-        if made.note(row, f"{name} {user.display_name}", user, differences):
-            written.append(user)
+        if import_plan.add(row, f"{name} {user.display_name}", user, differences):
+            changed_users.append(user)
     table.check()
-    if passwords.passed_over:
-        table.remarks.append(
-            f"{passwords.passed_over} people have a password already; the initial one was passed over."
-        )
-    made.batches = list(batches_of(written))
-    return made
+    if passwords.ignored:
+        table.remarks.append(f"{passwords.ignored} people have a password already; their initial password was ignored.")
+    import_plan.batches = list(batches_of(changed_users))
+    return import_plan
 
 
 @dataclass
-class Given:
-    """The passwords of a file, by user id: `initial` ones for whoever has none, and `new` ones for whoever forgot."""
+class FilePasswords:
+    """The passwords of a file by user id: `initial` for users without a password, `new` for users who forgot theirs."""
 
     passwords: Passwords
     initial: dict[str, str] = field(default_factory=dict, repr=False)
     new: dict[str, str] = field(default_factory=dict, repr=False)
-    passed_over: int = 0
+    ignored: int = 0
 
     async def read(self, row: TableRow, user: User, old: User | None) -> Difference | None:
-        """What the row's passwords change."""
+        """Read the passwords of a row; return what they change."""
         for column in ("password", "new_password"):
             if row.text(column) and len(row.text(column)) < MIN_PASSWORD:
-                row.fault(column, f"A password has {MIN_PASSWORD} characters or more.")
+                row.fault(column, f"A password needs {MIN_PASSWORD} characters or more.")
         known_hash = old.password_hash if old else None
         if new := row.text("new_password"):
             if (await self.passwords.verify(known_hash, new)).is_right:
@@ -113,14 +113,14 @@ class Given:
         if not row.text("password"):
             return None
         if known_hash:
-            self.passed_over += 1
+            self.ignored += 1
             return None
         self.initial[user.id] = row.text("password")
         return Difference("password", "none", "set")
 
 
 async def _check_subjects(store: Store, rows: Mapping[str, TableRow]) -> None:
-    """An identity provider's subject is one person's."""
+    """Add a fault if a subject of the identity provider belongs to two people."""
     known = {user.subject: user for user in await fetch_by_names(store.users.known_as, _subjects(rows))}
     first: dict[str, TableRow] = {}
     for name, row in rows.items():
@@ -137,20 +137,21 @@ def _subjects(rows: Mapping[str, TableRow]) -> list[str]:
     return [row.text("subject") for row in rows.values()]
 
 
-async def _keep(store: Store, given: Given, users: list[User], now: datetime) -> None:
-    """Hashes as it goes: a batch is stored before the next one's passwords are worked on."""
-    # First of all: what is cut short here is seen as done by the next run, which must not find a device left.
+async def _store(store: Store, passwords: FilePasswords, users: list[User], now: datetime) -> None:
+    """Hash the passwords of one batch and store it."""
+    # Close accounts first. If this run is killed later, the next run takes the accounts for closed and would leave
+    # their devices signed in.
     await store.users.close([user.id for user in users if not user.active], now)
-    kept = []
+    records = []
     for user in users:
-        initial = given.initial.get(user.id)
-        new_hash = await given.passwords.hash(initial) if initial else None
-        # What the record does not say stays as it is: somebody may be signing in, or changing a password.
-        kept.append(replace(user, password_hash=new_hash, devices=()))
-    await store.users.put_all(kept)
+        initial = passwords.initial.get(user.id)
+        new_hash = await passwords.passwords.hash(initial) if initial else None
+        # Write no devices and no unchanged password: the user may be signing in, or changing the password.
+        records.append(replace(user, password_hash=new_hash, devices=()))
+    await store.users.put_all(records)
     for user in users:
-        if new := given.new.get(user.id):
-            await store.users.set_password(user.id, await given.passwords.hash(new), now)
+        if new := passwords.new.get(user.id):
+            await store.users.set_password(user.id, await passwords.passwords.hash(new), now)
 
 
 def _by_name(table: ImportTable) -> dict[str, TableRow]:
@@ -170,39 +171,41 @@ def _user(
     user = old or User(
         id=strawberry.ID(compose("usr", now, random(10))), display_name="", roles=[], user_name=name, created_at=now
     )
-    user = replace(user, display_name=row.text("name"), roles=_chosen(row, "roles", ROLES, Role))
+    user = replace(user, display_name=row.text("name"), roles=_choices(row, "roles", ROLES, Role))
     if row.table.has("clearances"):
-        user = replace(user, clearances=tuple(_chosen(row, "clearances", CLEARANCES, Clearance)))
+        user = replace(user, clearances=tuple(_choices(row, "clearances", CLEARANCES, Clearance)))
     if row.table.has("scopes"):
-        found = [unit for code in row.codes("scopes") if (unit := units.find(row, "scopes", code))]
-        user = replace(user, scope_ids=tuple(unit.id for unit in found), scope_paths=tuple(unit.path for unit in found))
+        scopes = [unit for code in row.codes("scopes") if (unit := units.find(row, "scopes", code))]
+        user = replace(
+            user, scope_ids=tuple(unit.id for unit in scopes), scope_paths=tuple(unit.path for unit in scopes)
+        )
     if row.table.has("office"):
         office = units.find(row, "office", row.text("office")) if row.text("office") else None
         user = replace(user, office_id=office.id if office else None, office_path=office.path if office else None)
     if row.text("state"):
-        active = STATES.get(plain(row.text("state")))
+        active = STATES.get(normalize(row.text("state")))
         if active is None:
             row.fault("state", "An account is ACTIVE (启用) or CLOSED (停用).")
         user = replace(user, active=active is not False)
     if row.table.has("subject"):
         user = replace(user, subject=row.text("subject") or None)
     if not user.scope_paths:
-        row.remark(f"{name} has no scope, and will find nothing.")
+        row.remark(f"{name} has no scope, and will see nothing.")
     if not (user.office_id or row.text("office")) and not WORKING_FOR_AN_OFFICE.isdisjoint(user.roles):
-        row.remark(f"{name} belongs to no office, which would answer for what {name} sends.")
+        row.remark(f"{name} belongs to no office, so no office answers for what {name} sends.")
     return user
 
 
-def _chosen(row: TableRow, column: str, choices: Mapping[str, Choice], kind: type[Choice]) -> list[Choice]:
-    """What a cell lists of a vocabulary, in the vocabulary's order."""
-    found = set()
-    for words in row.codes(column):
-        if (choice := choices.get(plain(words))) is None:
-            fitting = ", ".join(str(each.value) for each in kind)
-            row.fault(column, f"{words} is none of {fitting}, nor of their Chinese names.")
+def _choices(row: TableRow, column: str, choices: Mapping[str, Choice], kind: type[Choice]) -> list[Choice]:
+    """Return the choices that a cell lists, in the order of `kind`."""
+    chosen = set()
+    for word in row.codes(column):
+        if (choice := choices.get(normalize(word))) is None:
+            allowed = ", ".join(str(member.value) for member in kind)
+            row.fault(column, f"{word} is unknown: write one of {allowed}, or its Chinese name.")
         else:
-            found.add(choice)
-    return [each for each in kind if each in found]
+            chosen.add(choice)
+    return [member for member in kind if member in chosen]
 
 
 def _values(user: User, units: Mapping[str, Unit]) -> dict[str, str]:

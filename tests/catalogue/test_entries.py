@@ -198,14 +198,14 @@ async def test_a_dry_run_writes_nothing(loading: Office) -> None:
         (GRADE, [grade(score="")], ["score"]),
         (GRADE, [grade(score="101"), grade("良", "九十"), grade("差", "-1")], ["from 0 to 100"] * 3),
         (GRADE, [grade(unit="nowhere")], ["unit"]),
-        (GRADE, [grade(), grade(score="90")], ["row 2 says the same"]),
+        (GRADE, [grade(), grade(score="90")], ["row 2 has the same entry"]),
         (GRADE, [grade(**{"from": "2026-02-30"}), grade("良", **{"from": "soon"})], ["2026-01-31"] * 2),
-        (GRADE, [grade(to="2025-12-31")], ["ends no earlier"]),
-        (GRADE, [grade(to="2026-08-01"), grade(**{"from": "2026-08-01"})], ["end the former earlier"]),
+        (GRADE, [grade(to="2025-12-31")], ["can't end before it begins"]),
+        (GRADE, [grade(to="2026-08-01"), grade(**{"from": "2026-08-01"})], ["end the earlier one sooner"]),
         (FEE, [fee(standard="")], ["standard"]),
-        (SERVICE, [service(unit="360703-XNB")], ["does not stand below"]),
+        (SERVICE, [service(unit="360703-XNB")], ["is not below"]),
         (SERVICE, [service(days="半年")], ["whole number"]),
-        ([*FEE, "分值"], [[*fee(), "3"]], ["no such value"]),
+        ([*FEE, "分值"], [[*fee(), "3"]], ["no such column"]),
         (TITLES[1:], [fee()[1:]], ["missing"]),
     ],
 )
@@ -221,7 +221,7 @@ async def test_a_file_with_faults_changes_nothing_and_names_each(
 async def test_a_new_entry_may_not_begin_within_one_that_is_closed_later(loading: Office) -> None:
     await load(loading, FEE, fee(to="2026-12-31"))
     [fault] = await loading.faults([FEE, fee(**{"from": "2026-06-01"})], Noun.CATALOGUES)
-    assert "S1 水费 from 2026-01-01 holds until 2026-12-31" in fault
+    assert "S1 水费 from 2026-01-01 is valid until 2026-12-31" in fault
 
 
 @pytest.mark.parametrize("day", ["2026-01-31", "2026/1/31", "2026.1.31", "2026年1月31日", "20260131"])

@@ -27,7 +27,7 @@ from graphql import (
 )
 
 from api.graphql.partial_batches import find_coercion_faults
-from api.imports.runner import Noun, template
+from api.imports.runner import Noun, csv_template
 from api.server.areas import REGISTRY
 from api.settings import Settings
 from api.telemetry.metrics import Metrics
@@ -286,5 +286,5 @@ def test_the_worked_digest_is_that_of_the_draft_beside_it() -> None:
 
 
 def test_the_templates_are_what_load_prints() -> None:
-    printed = [template(noun).removeprefix("\ufeff").replace("\r\n", "\n") for noun in Noun]
+    printed = [csv_template(noun).removeprefix("\ufeff").replace("\r\n", "\n") for noun in Noun]
     assert [block.text for block in BLOCKS if block.language == "csv"] == printed

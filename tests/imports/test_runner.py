@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from api.imports import plans
-from api.imports.runner import Noun, import_file, template
+from api.imports.runner import Noun, csv_template, import_file
 from schema.organisation.units import Unit, UnitLevel
 from storage.embedded.engines import Addresses
 from tests.support.import_office import HEADER, NOW, UNITS, Office, check_tree, counts
@@ -23,7 +23,7 @@ ENGLISH = ["code", "name", "level", "parent", "former codes", "former names", "l
 async def test_templates_load_in_order_and_a_second_time_change_nothing(office: Office) -> None:
     for noun in Noun:
         path = office.folder / f"{noun}.csv"
-        path.write_text(template(noun), encoding="utf-8", newline="")
+        path.write_text(csv_template(noun), encoding="utf-8", newline="")
         first = await import_file(office.store, noun, path, now=NOW)
         assert counts(first)[1:] == (0, 0)
         kept = await office.kept()
@@ -103,7 +103,7 @@ class Killed(BaseException):
 async def test_an_import_that_ends_between_two_batches_is_completed_by_the_next(
     office: Office, monkeypatch: pytest.MonkeyPatch, survived: int
 ) -> None:
-    monkeypatch.setattr(plans, "BATCH", 1)
+    monkeypatch.setattr(plans, "BATCH_SIZE", 1)
     put_all, left = office.store.units.put_all, survived
 
     async def put_some(units: Sequence[Unit]) -> None:

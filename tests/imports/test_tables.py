@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from api.imports.spreadsheets import UnreadableSpreadsheetError, read_sheet
-from api.imports.tables import BadTableError, Column, ImportTable, letter_of, read_table
+from api.imports.tables import BadTableError, Column, ImportTable, column_letter, read_table
 from tests.support.table_files import csv_bytes, xlsx
 
 COLUMNS = (
-    Column("code", ("code", "代码"), required=True, is_code=True, most=20),
+    Column("code", ("code", "代码"), required=True, is_code=True, max_length=20),
     Column("name", ("name", "名称"), required=True),
     Column("parent", ("parent", "上级代码"), is_code=True),
 )
@@ -88,13 +88,15 @@ def test_every_fault_of_a_file_is_found_with_row_and_column(tmp_path: Path) -> N
     xlsx(path, rows).save(path)
     with pytest.raises(BadTableError) as bad:
         read(path)
-    found = [(fault.row, letter_of(fault.column), fault.title, fault.sentence.split()[0]) for fault in bad.value.faults]
+    found = [
+        (fault.row, column_letter(fault.column), fault.title, fault.message.split()[0]) for fault in bad.value.faults
+    ]
     assert found == [
         (2, "A", "代码", "The"),
         (2, "D", "上级代码", "The"),
         (3, "A", "代码", "A"),
         (3, "C", "名称", "A"),
-        (4, "A", "代码", "At"),
+        (4, "A", "代码", "Write"),
         (4, "C", "名称", "The"),
         (4, "E", "", "A"),
     ]
@@ -125,11 +127,11 @@ def test_missing_and_doubled_columns_are_faults_and_unknown_ones_remarks(tmp_pat
     with pytest.raises(BadTableError) as bad:
         read(path)
     assert [str(fault) for fault in bad.value.faults] == [
-        "row 1: The column “name / 名称” is missing: its title stands in the first row.",
-        "row 1, column B (code): Column A says the same: keep one of the two.",
+        "row 1: The column “name / 名称” is missing: write its title in the first row.",
+        "row 1, column B (code): Column A is the same column: keep one of the two.",
     ]
     path.write_bytes(csv_bytes([["代码", "名称", "备注"], ["360703", "南康区", "x"]]))
-    assert read(path).remarks == ["column C (备注): not known here, and passed over."]
+    assert read(path).remarks == ["column C (备注): unknown, so it was skipped."]
 
 
 def test_only_the_first_sheet_is_read_and_said_so(tmp_path: Path) -> None:
@@ -139,7 +141,7 @@ def test_only_the_first_sheet_is_read_and_said_so(tmp_path: Path) -> None:
     book.save(path)
     table = read(path)
     assert len(table.rows) == 2
-    assert table.remarks == ["Only the sheet “Sheet” was read: 其他 passed over."]
+    assert table.remarks == ["Only the sheet “Sheet” was read, not: 其他."]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ def test_only_the_first_sheet_is_read_and_said_so(tmp_path: Path) -> None:
         (b"\r\n,,\r\n", "is empty"),
         ("代码,名称\r\n".encode(), "a header and no rows"),
         (bytes.fromhex("d0cf11e0a1b11ae1") + b"x" * 600, "Excel's old format"),
-        (b"PK\x03\x04 not a workbook", "no Excel workbook"),
+        (b"PK\x03\x04 not a workbook", "not an Excel workbook"),
         (b"\xff\xd8\xff\xe0 a photo", "neither UTF-8, GB18030 nor UTF-16"),
         ('代码,名称\r\n1,"open'.encode(), "breaks off at line 2"),
     ],
@@ -167,4 +169,4 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_letters_are_those_of_spreadsheets() -> None:
-    assert [letter_of(column) for column in (1, 26, 27, 52, 703)] == ["A", "Z", "AA", "AZ", "AAA"]
+    assert [column_letter(column) for column in (1, 26, 27, 52, 703)] == ["A", "Z", "AA", "AZ", "AAA"]

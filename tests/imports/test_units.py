@@ -46,26 +46,26 @@ async def test_all_faults_of_a_file_of_units_come_at_once(office: Office) -> Non
     found = await office.faults(rows)
     assert found == [
         (
-            "row 2, column D (上级代码): 360703 stands below 360700 赣州市. "
-            "An import does not move a unit with all that is below it: give the superior that it has."
+            "row 2, column D (上级代码): 360703 is below 360700 赣州市. "
+            "An import does not move a unit: give its present superior."
         ),
-        "row 2, column D (上级代码): A COUNTY stands below CITY; 360000 is a PROVINCE.",
+        "row 2, column D (上级代码): A COUNTY belongs below CITY; 360000 is a PROVINCE.",
         "row 3, column D (上级代码): No unit has the code 369999: import it first, or correct the code.",
         "row 4, column A (代码): Row 3 has the code 360704 already: keep one of the two.",
         (
-            "row 5, column C (层级): One of PROVINCE, CITY, COUNTY, TOWNSHIP, DEPARTMENT, SECTION, WINDOW fits, "
+            "row 5, column C (层级): The level is one of PROVINCE, CITY, COUNTY, TOWNSHIP, DEPARTMENT, SECTION, WINDOW, "
             "or its Chinese word."
         ),
-        "row 6, column D (上级代码): Every unit but a PROVINCE has a superior: give its code.",
-        "row 7, column D (上级代码): A WINDOW stands below TOWNSHIP or DEPARTMENT or SECTION; 360700 is a CITY.",
-        "row 8, column D (上级代码): A SECTION stands below TOWNSHIP or DEPARTMENT; B is a SECTION.",
-        "row 8, column D (上级代码): The unit would stand below itself: A > B > A.",
-        "row 9, column D (上级代码): A SECTION stands below TOWNSHIP or DEPARTMENT; A is a SECTION.",
-        "row 10, column F (原名称): 2 former codes and 3 former names: give as many of each.",
+        "row 6, column D (上级代码): Every unit except a PROVINCE has a superior: give its code.",
+        "row 7, column D (上级代码): A WINDOW belongs below TOWNSHIP or DEPARTMENT or SECTION; 360700 is a CITY.",
+        "row 8, column D (上级代码): A SECTION belongs below TOWNSHIP or DEPARTMENT; B is a SECTION.",
+        "row 8, column D (上级代码): The unit would be below itself: A > B > A.",
+        "row 9, column D (上级代码): A SECTION belongs below TOWNSHIP or DEPARTMENT; A is a SECTION.",
+        "row 10, column F (原名称): 2 former codes and 3 former names: give the same number of both.",
         "row 10, column H (经度): The other coordinate is missing.",
-        "row 11, column G (纬度): Latitude and longitude are exchanged: China lies between 3 and 54 degrees of latitude.",
+        "row 11, column G (纬度): Latitude and longitude are swapped: China lies between 3 and 54 degrees of latitude.",
         "row 12, column I (坐标系): A position needs its datum: WGS84 (GPS), GCJ02 (AMap, Tencent) or BD09 (Baidu).",
-        "row 13, column G (纬度): This is no place: latitude is within 90 degrees, longitude within 180, and not both are 0.",
+        "row 13, column G (纬度): Not coordinates: latitude is within 90 degrees, longitude within 180, and not both are 0.",
         "row 14, column A (代码): A value is needed.",
     ]
 
@@ -86,7 +86,7 @@ async def test_a_unit_keeps_its_id_when_its_code_changes(office: Office) -> None
         "former codes and names",
         "position",
     ]
-    assert any("360703 is a former code of 360799 南康新区, which was taken" in remark for remark in done.remarks)
+    assert any("360703 is a former code of 360799 南康新区; that unit is used" in remark for remark in done.remarks)
     assert (after["360799"].id, after["360799"].path) == (before["360703"].id, before["360703"].path)
     assert after["360799-WJ"].parent_id == before["360703"].id
     assert "360703" not in after
@@ -109,19 +109,19 @@ async def test_codes_that_several_rows_or_units_claim(office: Office) -> None:
     await office.load([HEADER, *UNITS])
     claimed = [["360790", "甲区", "县", "360700", "360703"], ["360791", "乙区", "县", "360700", "360703"]]
     assert await office.faults([HEADER, *claimed]) == [
-        "row 2, column E (原代码): Row 3 goes on as 360703, too: only one row can.",
-        "row 3, column E (原代码): Row 2 goes on as 360703, too: only one row can.",
+        "row 2, column E (原代码): Row 3 also names 360703 as its former code: only one row can.",
+        "row 3, column E (原代码): Row 2 also names 360703 as its former code: only one row can.",
     ]
     [several] = await office.faults([HEADER, ["360790", "甲区", "县", "360700", "360703;360783"]])
-    assert "One of 360703 南康区, 360783 龙南市 can go on as 360790, not several" in several
+    assert "Only one of 360703 南康区, 360783 龙南市 can become 360790" in several
     done = await office.load([HEADER, ["360782", "南康市", "县", "360700"]], dry_run=True)
-    assert done.remarks == ("row 2: 360782 is also a former code of 360703 南康区; who names it means this unit now.",)
+    assert done.remarks == ("row 2: 360782 is also a former code of 360703 南康区; from now on it means this unit.",)
 
 
 async def test_a_level_changes_only_where_those_below_fit(office: Office) -> None:
     await office.load([HEADER, *UNITS])
     await office.load([HEADER[:4], ["T", "唐江镇", "乡镇", "360703"], ["T-1", "农技站", "局委办", "T"]])
     [fault] = await office.faults([HEADER[:3], ["T", "唐江镇", "局委办"]])
-    assert fault == "row 2, column C (层级): T-1 农技站 stands below it, and can't stand below a DEPARTMENT."
+    assert fault == "row 2, column C (层级): T-1 农技站 is below it, and can't be below a DEPARTMENT."
     done = await office.load([HEADER[:3], ["360703-JT", "南康区交通局", "乡镇"]])
     assert [each.column for each in done.plan.changed[0].differences] == ["level"]

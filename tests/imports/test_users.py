@@ -25,8 +25,8 @@ async def test_users_with_roles_scopes_and_passwords(office: Office) -> None:
     done = await office.load(rows, Noun.USERS)
     assert "a long password" not in " ".join([*done.lines(), repr(done)])
     assert done.remarks == (
-        "row 2: 360782 is a former code of 360703 南康区, which was taken.",
-        "row 3: jc01 belongs to no office, which would answer for what jc01 sends.",
+        "row 2: 360782 is a former code of 360703 南康区; that unit is used.",
+        "row 3: jc01 belongs to no office, so no office answers for what jc01 sends.",
     )
     units = await office.units()
     user = await office.store.users.by_user_name("xnb01")
@@ -40,7 +40,7 @@ async def test_users_with_roles_scopes_and_passwords(office: Office) -> None:
     rows[2][6] = "a first password"
     done = await office.load(rows, Noun.USERS)
     assert counts(done) == (0, 1, 1)
-    assert done.remarks[-1] == "1 people have a password already; the initial one was passed over."
+    assert done.remarks[-1] == "1 people have a password already; their initial password was ignored."
     again = await office.store.users.by_user_name("xnb01")
     assert again == user
 
@@ -55,13 +55,13 @@ async def test_all_faults_of_a_file_of_users_come_at_once_and_name_no_password(o
     ]
     assert await office.faults(rows, Noun.USERS) == [
         (
-            "row 2, column C (角色): 巡视员 is none of INSPECTOR, MONITOR, SUPERVISOR, OFFICER, LIAISON, ADMIN, "
-            "nor of their Chinese names."
+            "row 2, column C (角色): 巡视员 is unknown: write one of INSPECTOR, MONITOR, SUPERVISOR, OFFICER, LIAISON, ADMIN, "
+            "or its Chinese name."
         ),
         "row 2, column D (管辖范围): No unit has the code 369999: import it first, or correct the code.",
         "row 2, column E (所属机构): No unit has the code 369998: import it first, or correct the code.",
-        "row 2, column F (特别授权): 全部 is none of IDENTITY, nor of their Chinese names.",
-        "row 2, column G (初始密码): A password has 8 characters or more.",
+        "row 2, column F (特别授权): 全部 is unknown: write one of IDENTITY, or its Chinese name.",
+        "row 2, column G (初始密码): A password needs 8 characters or more.",
         "row 3, column A (用户名): Row 2 has this user name already: keep one of the two.",
         "row 4, column B (姓名): A value is needed.",
         "row 4, column C (角色): A value is needed.",
@@ -124,7 +124,7 @@ async def test_a_subject_is_one_persons_and_a_state_is_known(office: Office) -> 
     assert await office.faults(rows, Noun.USERS) == [
         "row 2, column D (状态): An account is ACTIVE (启用) or CLOSED (停用).",
         "row 2, column E (subject): a has this subject: clear it there first.",
-        "row 2, column F (重设密码): A password has 8 characters or more.",
+        "row 2, column F (重设密码): A password needs 8 characters or more.",
         "row 4, column E (subject): Row 3 has this subject already: keep one of the two.",
     ]
 
@@ -164,10 +164,10 @@ async def test_all_faults_of_a_file_of_points_come_at_once(office: Office) -> No
     ]
     assert await office.faults(rows, Noun.POINTS) == [
         "row 2, column B (企业名称): A value is needed.",
-        "row 2, column D (所属地区代码): A point lies in a region, such as a county; 360703-JT 南康区交通局 is a DEPARTMENT.",
-        "row 2, column F (纬度): This is no place: latitude is within 90 degrees, longitude within 180, and not both are 0.",
+        "row 2, column D (所属地区代码): Name a region, such as a county; 360703-JT 南康区交通局 is a DEPARTMENT.",
+        "row 2, column F (纬度): Not coordinates: latitude is within 90 degrees, longitude within 180, and not both are 0.",
         "row 2, column I (监测员): No user has the name nobody: import users before points.",
-        "row 2, column I (监测员): jd01 is no monitor: give the role MONITOR (监测员) first.",
+        "row 2, column I (监测员): jd01 is not a monitor: give the role MONITOR (监测员) first.",
         "row 3, column A (编号): Row 2 has the code P1 already: keep one of the two.",
         "row 3, column C (产业): A value is needed.",
     ]
