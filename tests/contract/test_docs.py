@@ -44,7 +44,7 @@ from tests.support.observation_drafts import typed_draft
 from tests.support.world import SCHEMA, World, new_id
 
 CONTRACT = build_schema((ROOT / "mobile_contract" / "schema.graphql").read_text("utf-8"))
-LANGUAGES = {"csv", "graphql", "ini", "js", "json", "sh", "text"}
+LANGUAGES = {"csv", "diff", "graphql", "ini", "js", "json", "python", "sh", "text"}
 COMMANDS = {"aws", "cd", "curl", "eval", "export", "git", "mkdir", "mongodump", "mongorestore", "tar"}
 FACTORS = {"": 1, "KiB": 1024, "MiB": 1024**2, "s": 1, "days": 1}
 
@@ -165,7 +165,7 @@ def test_commands_settings_and_metrics_that_a_page_names_exist(page: Path) -> No
     metrics = {family.name for family in Metrics().registry.collect()}
     for name in re.findall(r"\bmingcha_[a-z_]+\b", text):
         assert name.removesuffix("_total") in metrics, name
-    assert {block.language for block in blocks_of(page)} <= LANGUAGES
+    assert {block.language.split()[0] for block in blocks_of(page)} <= LANGUAGES
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
