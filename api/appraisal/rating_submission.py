@@ -9,11 +9,11 @@ from functools import partial
 
 import strawberry
 
-from api.fieldwork.submission import author_of, positions
+from api.fieldwork.submission import author_of, readable_indexes
 from api.graphql.context import Context, check_batch_size
 from api.graphql.id_conflicts import ConflictingItem, store_conflicts
 from api.graphql.item_isolation import run_isolated
-from schema.appraisal.rating_drafts import MAX_RATINGS, RatingDraft, RatingResult, check_draft, rate
+from schema.appraisal.rating_drafts import MAX_RATINGS, RatingDraft, RatingResult, check_draft, new_rating
 from schema.appraisal.ratings import Rating, month_end
 from schema.catalogue.entries import CatalogueEntry, grades_of
 from schema.checks.thresholds import Threshold, limits_of
@@ -38,7 +38,7 @@ class SubmitRatingsPayload:
 
 
 @dataclass
-class _RatingBatch:
+class _RatingItem:
     """A draft of the batch and its result. The result is None until it is settled."""
 
     index: int
@@ -70,108 +70,108 @@ async def submit_ratings(
     check_batch_size(MAX_RATINGS, [*drafts, *unreadable], "drafts")
     author = author_of(context.actor)
     results = {
-        each.index: RatingResult.refused(each.id, Refusal(RefusalCode.BAD_INPUT, each.message, field=each.field))
-        for each in unreadable
+        draft.index: RatingResult.refused(draft.id, Refusal(RefusalCode.BAD_INPUT, draft.message, field=draft.field))
+        for draft in unreadable
     }
     settling = [
-        _RatingBatch(index, draft, digest_of(draft))
-        for index, draft in zip(positions(len(drafts), unreadable), drafts, strict=True)
+        _RatingItem(index, draft, digest_of(draft))
+        for index, draft in zip(readable_indexes(len(drafts), unreadable), drafts, strict=True)
     ]
-    for each in settling:
+    for item in settling:
         try:
-            check_draft(each.draft, field=each.field)
+            check_draft(item.draft, field=item.field)
         except Refusal as refusal:
-            each.refuse(refusal)
-    await _settle(context, author, [each for each in settling if each.result is None])
-    results |= {each.index: each.result for each in settling if each.result}
+            item.refuse(refusal)
+    await _settle(context, author, [item for item in settling if item.result is None])
+    results |= {item.index: item.result for item in settling if item.result}
     for result in results.values():
         if result.refusal:
             context.count_refusal(Refusal(result.refusal.code))
     return SubmitRatingsPayload(results=[results[index] for index in sorted(results)])
 
 
-async def _settle(context: Context, author: Author, settling: Sequence[_RatingBatch]) -> None:
+async def _settle(context: Context, author: Author, settling: Sequence[_RatingItem]) -> None:
     """Settle known ids, then all first ratings together, then the others one by one in the order of the drafts."""
     if settling:
         await _settle_known(context, author, settling)
-    open_ones = [each for each in settling if each.result is None]
+    open_ones = [item for item in settling if item.result is None]
     if not open_ones:
         return
-    known = await _known(context, author, [each.draft for each in open_ones])
-    made = [(each, rating) for each in open_ones if (rating := await _rated(context, author, known, each))]
-    first = _first_of_each(made)
+    known = await _load_known(context, author, [item.draft for item in open_ones])
+    made = [(item, rating) for item in open_ones if (rating := await _build_rating(context, author, known, item))]
+    first = _first_ratings(made)
     left_out = (await context.store.ratings.add([rating for _, rating in first])).already_there
-    for each, rating in first:
+    for item, rating in first:
         if rating.id not in left_out:
-            each.result = RatingResult.of(rating, Outcome.ACCEPTED)
-    for each, rating in made:
-        if each.result is None:
+            item.result = RatingResult.of(rating, Outcome.ACCEPTED)
+    for item, rating in made:
+        if item.result is None:
             try:
-                await run_isolated(partial(_supersede, context, author, each, rating))
+                await run_isolated(partial(_supersede, context, author, item, rating))
             except Refusal as refusal:
                 if refusal.code is not RefusalCode.INTERNAL:
                     raise
-                each.refuse(refusal)
+                item.refuse(refusal)
 
 
-async def _rated(context: Context, author: Author, known: _KnownRatings, each: _RatingBatch) -> Rating | None:
-    draft, path = each.draft, author.office_path
+async def _build_rating(context: Context, author: Author, known: _KnownRatings, item: _RatingItem) -> Rating | None:
+    draft, path = item.draft, author.office_path
 
     async def made() -> Rating:
-        return rate(
+        return new_rating(
             draft,
-            each.digest,
+            item.digest,
             author,
-            known.directory.unit(draft.unit, context.actor.scopes),
-            known.directory.own_point(draft.monitoring_point, author.user_id),
+            known.directory.find_unit(draft.unit, context.actor.scopes),
+            known.directory.find_own_point(draft.monitoring_point, author.user_id),
             # The limit at the month's end applies. Late ratings appear when the month closes: a person who could move
             # that time while they arrive would see each of them on its own.
             limits=limits_of(known.settings, path, month_end(draft.month)),
             grades=grades_of(known.grades, path, draft.month),
             now=context.now,
-            field=each.field,
+            field=item.field,
         )
 
     try:
         return await run_isolated(made)
     except Refusal as refusal:
-        each.refuse(refusal)
+        item.refuse(refusal)
         return None
 
 
-def _first_of_each(made: Sequence[tuple[_RatingBatch, Rating]]) -> list[tuple[_RatingBatch, Rating]]:
+def _first_ratings(made: Sequence[tuple[_RatingItem, Rating]]) -> list[tuple[_RatingItem, Rating]]:
     """Return the first rating of each id, and of each point, unit and month. The others are settled after it."""
     ids: set[str] = set()
     keys: set[tuple[object, ...]] = set()
     first = []
-    for each, rating in made:
+    for item, rating in made:
         key = (rating.monitoring_point_id, rating.unit_id, rating.month)
         if rating.id not in ids and key not in keys:
-            first.append((each, rating))
+            first.append((item, rating))
         ids.add(rating.id)
         keys.add(key)
     return first
 
 
-async def _supersede(context: Context, author: Author, each: _RatingBatch, rating: Rating) -> None:
+async def _supersede(context: Context, author: Author, item: _RatingItem, rating: Rating) -> None:
     """Store a rating in place of an earlier one.
 
     Raise `Refusal(UNAVAILABLE | BUSY)` for the rest of the batch as well: the phone sends all of it again.
     """
     for _ in range(ATTEMPTS):
-        await _settle_known(context, author, [each])
-        if each.result is not None:
+        await _settle_known(context, author, [item])
+        if item.result is not None:
             return
         try:
             stored = await context.store.ratings.supersede(rating)
         except DuplicateError:
             continue
-        each.result = RatingResult.of(stored, Outcome.ACCEPTED)
+        item.result = RatingResult.of(stored, Outcome.ACCEPTED)
         return
-    each.refuse(Refusal(RefusalCode.BUSY))
+    item.refuse(Refusal(RefusalCode.BUSY))
 
 
-async def _known(context: Context, author: Author, drafts: Sequence[RatingDraft]) -> _KnownRatings:
+async def _load_known(context: Context, author: Author, drafts: Sequence[RatingDraft]) -> _KnownRatings:
     store = context.store
     units = await store.units.named(sorted({draft.unit for draft in drafts}))
     points = await store.monitoring_points.named(sorted({draft.monitoring_point for draft in drafts}))
@@ -181,16 +181,16 @@ async def _known(context: Context, author: Author, drafts: Sequence[RatingDraft]
     return _KnownRatings(Directory(units, points), settings, grades)
 
 
-async def _settle_known(context: Context, author: Author, settling: Sequence[_RatingBatch]) -> None:
+async def _settle_known(context: Context, author: Author, settling: Sequence[_RatingItem]) -> None:
     """Settle drafts whose id is stored: a duplicate if the content is the same, otherwise a conflict."""
-    found = {each.id: each for each in await context.store.ratings.many([each.draft.id for each in settling])}
+    found = {rating.id: rating for rating in await context.store.ratings.many([item.draft.id for item in settling])}
     conflicts = []
-    for each in settling:
-        known = found.get(each.draft.id)
-        if known and known.rater_id == author.user_id and known.sent_sha256 == each.digest:
-            each.result = RatingResult.of(known, Outcome.DUPLICATE)
+    for item in settling:
+        known = found.get(item.draft.id)
+        if known and known.rater_id == author.user_id and known.sent_sha256 == item.digest:
+            item.result = RatingResult.of(known, Outcome.DUPLICATE)
         elif known:
-            conflicts.append(each)
-    newcomers = [ConflictingItem(each.draft.id, each.draft, f"{each.field}.id") for each in conflicts]
-    for each, refusal in zip(conflicts, await store_conflicts(context, newcomers), strict=True):
-        each.refuse(refusal)
+            conflicts.append(item)
+    newcomers = [ConflictingItem(item.draft.id, item.draft, f"{item.field}.id") for item in conflicts]
+    for item, refusal in zip(conflicts, await store_conflicts(context, newcomers), strict=True):
+        item.refuse(refusal)

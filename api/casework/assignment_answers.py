@@ -11,8 +11,8 @@ from typing import Annotated
 import strawberry
 
 from api.accounts.device_clocks import read_clock
-from api.casework.held_answers import MAX_AT_ONCE, apply, apply_held, assignments_of
-from api.fieldwork.submission import positions
+from api.casework.held_answers import MAX_AT_ONCE, apply_answer, apply_held, assignments_of
+from api.fieldwork.submission import readable_indexes
 from api.graphql.context import Context, Info, check_batch_size, unreadable_drafts
 from api.graphql.id_conflicts import ConflictingItem, store_conflicts
 from api.graphql.item_isolation import internal_refusal, run_isolated
@@ -33,7 +33,7 @@ from schema.casework.assignment_answers import (
     AssignmentAnswer,
     HeldOperation,
     StoredAnswer,
-    stored,
+    to_stored_answer,
 )
 from schema.core.refusals import NextStep, Refusal, RefusalCode, Refused
 from schema.fieldwork.drafts import UnreadableDraft
@@ -46,21 +46,21 @@ async def answer_assignments(
     check_batch_size(MAX_ANSWERS, [*input.answers, *unreadable_drafts], "answers")
     await read_clock(context, input.device_clock, context.actor.user_id, context.actor.device_id)
     results = {
-        each.index: _refused(context, each.id, Refusal(RefusalCode.BAD_INPUT, each.message, field=each.field))
-        for each in unreadable_drafts
+        draft.index: _refused(context, draft.id, Refusal(RefusalCode.BAD_INPUT, draft.message, field=draft.field))
+        for draft in unreadable_drafts
     }
-    said: list[_Said] = []
-    for index, sent in zip(positions(len(input.answers), unreadable_drafts), input.answers, strict=True):
+    items: list[_AnswerItem] = []
+    for index, sent in zip(readable_indexes(len(input.answers), unreadable_drafts), input.answers, strict=True):
         try:
-            answer = stored(sent, user_id=context.actor.user_id, now=context.now, field=f"answers.{index}")
-            said.append(_Said(index, sent, answer))
+            answer = to_stored_answer(sent, user_id=context.actor.user_id, now=context.now, field=f"answers.{index}")
+            items.append(_AnswerItem(index, sent, answer))
         except Refusal as refusal:
             results[index] = _refused(context, sent.id, refusal)
         except Exception as error:  # noqa: BLE001  masked and logged; the other answers go on
             results[index] = _refused(context, sent.id, internal_refusal(error))
     # The batch may hold a FINISH before its ACCEPT: accept first.
-    said.sort(key=lambda each: each.answer.kind is AnswerKind.FINISH)
-    results |= await _settle(context, said)
+    items.sort(key=lambda item: item.answer.kind is AnswerKind.FINISH)
+    results |= await _settle(context, items)
     return AnswerAssignmentsPayload(results=[results[index] for index in sorted(results)])
 
 
@@ -72,7 +72,7 @@ def _refused(context: Context, id: str | None, refusal: Refusal) -> AnswerResult
 
 
 @dataclass(frozen=True)
-class _Said:
+class _AnswerItem:
     """An answer of the batch: its index, what was sent, and its stored form."""
 
     index: int
@@ -80,79 +80,81 @@ class _Said:
     answer: StoredAnswer
 
 
-async def _settle(context: Context, said: Sequence[_Said]) -> dict[int, AnswerResult]:
+async def _settle(context: Context, items: Sequence[_AnswerItem]) -> dict[int, AnswerResult]:
     """Store all answers, then apply each. A concurrent offer or acceptance then finds the stored answers."""
     store = context.store
-    kept = await _keep(context, said)
-    known = await assignments_of(store, [each.answer.assignment_id for each in said])
+    kept = await _store_new(context, items)
+    known = await assignments_of(store, [item.answer.assignment_id for item in items])
     outcomes: dict[int, AnswerOutcome] = {}
-    refusals = await _conflicts(context, said, kept)
-    if len(kept) < len({each.answer.id for each in said}):
-        refusals |= {each.index: _too_many() for each in said if each.answer.id not in kept}
+    refusals = await _refuse_conflicts(context, items, kept)
+    if len(kept) < len({item.answer.id for item in items}):
+        refusals |= {item.index: _too_many() for item in items if item.answer.id not in kept}
     accepted: set[str] = set()
-    for each in said:
-        if each.index in refusals:
+    for item in items:
+        if item.index in refusals:
             continue
-        answer = kept[each.answer.id]
-        outcomes[each.index] = AnswerOutcome.DUPLICATE
+        answer = kept[item.answer.id]
+        outcomes[item.index] = AnswerOutcome.DUPLICATE
         try:
             if answer.state is AnswerState.HELD:
                 found = known.get(answer.assignment_id)
-                answer, found = await run_isolated(partial(apply, store, answer, found, context.now))
+                answer, found = await run_isolated(partial(apply_answer, store, answer, found, context.now))
                 kept[answer.id] = answer
                 known |= {answer.assignment_id: found} if found else {}
                 is_held = answer.state is AnswerState.HELD
-                outcomes[each.index] = AnswerOutcome.HELD if is_held else AnswerOutcome.SETTLED
+                outcomes[item.index] = AnswerOutcome.HELD if is_held else AnswerOutcome.SETTLED
                 accepted |= set() if is_held else {answer.assignment_id}
             if refusal := answer.refusal():
-                refusals[each.index] = refusal
+                refusals[item.index] = refusal
         except Refusal as refusal:
-            refusals[each.index] = refusal
+            refusals[item.index] = refusal
     await apply_held(store, sorted(accepted), context.now)  # their FINISH may have arrived earlier
-    now = await assignments_of(store, [kept[each.answer.id].assignment_id for each in said if each.index in outcomes])
+    now = await assignments_of(store, [kept[item.answer.id].assignment_id for item in items if item.index in outcomes])
     return {
-        each.index: _refused(context, each.sent.id, refusals[each.index])
-        if each.index in refusals
+        item.index: _refused(context, item.sent.id, refusals[item.index])
+        if item.index in refusals
         else AnswerResult(
-            id=each.sent.id,
-            outcome=outcomes[each.index],
-            assignment=None if outcomes[each.index] is AnswerOutcome.HELD else now[each.answer.assignment_id],
+            id=item.sent.id,
+            outcome=outcomes[item.index],
+            assignment=None if outcomes[item.index] is AnswerOutcome.HELD else now[item.answer.assignment_id],
         )
-        for each in said
+        for item in items
     }
 
 
-async def _keep(context: Context, said: Sequence[_Said]) -> dict[str, StoredAnswer]:
+async def _store_new(context: Context, items: Sequence[_AnswerItem]) -> dict[str, StoredAnswer]:
     """Store new answers and return what is stored now, by id. An id is absent if too many answers are held."""
     answers = context.store.assignment_answers
-    ids = [each.answer.id for each in said]
-    kept = {each.id: each for each in await answers.many(ids)}
+    ids = [item.answer.id for item in items]
+    kept = {answer.id: answer for answer in await answers.many(ids)}
     fresh: dict[str, StoredAnswer] = {}
-    for each in said:
-        if each.answer.id not in kept:
-            fresh.setdefault(each.answer.id, each.answer)
+    for item in items:
+        if item.answer.id not in kept:
+            fresh.setdefault(item.answer.id, item.answer)
     if not fresh or await answers.count_held(context.actor.user_id) >= MAX_HELD:
         return kept
     taken = (await answers.add(list(fresh.values()))).already_there
     # Another request may have been faster: the stored answer counts.
     others = await answers.many(sorted(taken)) if taken else []
-    return kept | fresh | {each.id: each for each in others}
+    return kept | fresh | {answer.id: answer for answer in others}
 
 
 def _too_many() -> Refusal:
     return Refusal(RefusalCode.LIMIT_EXCEEDED, TOO_MANY, next_step=NextStep.RETRY_LATER)
 
 
-async def _conflicts(context: Context, said: Sequence[_Said], kept: Mapping[str, StoredAnswer]) -> dict[int, Refusal]:
+async def _refuse_conflicts(
+    context: Context, items: Sequence[_AnswerItem], kept: Mapping[str, StoredAnswer]
+) -> dict[int, Refusal]:
     """Return refusals, by index, of answers whose id is taken by other content or by another person."""
     found = []
-    for each in said:
-        known = kept.get(each.answer.id, each.answer)
-        if (known.user_id, known.sha256) != (each.answer.user_id, each.answer.sha256):
-            found.append(each)
-    newcomers = [ConflictingItem(each.answer.id, each.sent, f"answers.{each.index}.id") for each in found]
+    for item in items:
+        known = kept.get(item.answer.id, item.answer)
+        if (known.user_id, known.sha256) != (item.answer.user_id, item.answer.sha256):
+            found.append(item)
+    newcomers = [ConflictingItem(item.answer.id, item.sent, f"answers.{item.index}.id") for item in found]
     refusals = await store_conflicts(context, newcomers)
-    return {each.index: refusal for each, refusal in zip(found, refusals, strict=True)}
+    return {item.index: refusal for item, refusal in zip(found, refusals, strict=True)}
 
 
 AnswerAssignmentsResult = Annotated[
@@ -172,7 +174,7 @@ class AssignmentAnswerQueries:
         context = info.context
         since = context.now - HELD_FOR
         found = await context.store.assignment_answers.of_person(context.actor.user_id, since, MAX_AT_ONCE)
-        return [each.shown() for each in found]
+        return [answer.to_held_operation() for answer in found]
 
 
 @strawberry.type

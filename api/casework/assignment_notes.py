@@ -8,7 +8,7 @@ from typing import Annotated
 import strawberry
 
 from api.accounts.device_clocks import read_clock
-from api.fieldwork.submission import positions
+from api.fieldwork.submission import readable_indexes
 from api.graphql.context import Context, Info, check_batch_size, unreadable_drafts
 from api.graphql.id_conflicts import ConflictingItem, store_conflicts
 from api.graphql.item_isolation import run_isolated
@@ -24,8 +24,8 @@ from schema.casework.note_edits import (
     EditAssignmentNotesPayload,
     NoteEditInput,
     NoteEditResult,
-    check,
-    taken_in,
+    check_edit,
+    to_note_edit,
 )
 from schema.core.digests import digest_of
 from schema.core.refusals import NextStep, Refusal, RefusalCode, Refused
@@ -44,13 +44,13 @@ async def edit_notes(
     if reading is None and viewer.device_id is not None:
         reading = await context.store.clocks.latest(viewer.user_id, viewer.device_id)
     skew = reading.skew if reading else timedelta()
-    known = await _known(context, input.edits)
+    known = await _load_known(context, input.edits)
     results = {
-        each.index: _refused(context, each.id, Refusal(RefusalCode.BAD_INPUT, each.message, field=each.field))
-        for each in unreadable_drafts
+        draft.index: _refused(context, draft.id, Refusal(RefusalCode.BAD_INPUT, draft.message, field=draft.field))
+        for draft in unreadable_drafts
     }
-    for index, edit in zip(positions(len(input.edits), unreadable_drafts), input.edits, strict=True):
-        results[index] = await _result(context, edit, known, skew, f"edits.{index}")
+    for index, edit in zip(readable_indexes(len(input.edits), unreadable_drafts), input.edits, strict=True):
+        results[index] = await _settle_isolated(context, edit, known, skew, f"edits.{index}")
     return EditAssignmentNotesPayload(results=[results[index] for index in sorted(results)])
 
 
@@ -63,12 +63,12 @@ class _KnownAssignments:
     taken: dict[str, Assignment]
 
 
-async def _known(context: Context, edits: Sequence[NoteEditInput]) -> _KnownAssignments:
+async def _load_known(context: Context, edits: Sequence[NoteEditInput]) -> _KnownAssignments:
     own = all_of({"assignee_id": context.actor.user_id}, await context.visible.assignments())
     store = context.store.assignments
     found = await store.many(sorted({edit.assignment_id for edit in edits}), own)
-    taken = await store.with_edits([edit.id for edit in edits], own)
-    return _KnownAssignments(own, {str(each.id): each for each in found}, taken)
+    taken = await store.by_edit([edit.id for edit in edits], own)
+    return _KnownAssignments(own, {str(assignment.id): assignment for assignment in found}, taken)
 
 
 def _refused(context: Context, id: str | None, refusal: Refusal) -> NoteEditResult:
@@ -78,7 +78,7 @@ def _refused(context: Context, id: str | None, refusal: Refusal) -> NoteEditResu
     )
 
 
-async def _result(
+async def _settle_isolated(
     context: Context, sent: NoteEditInput, known: _KnownAssignments, skew: timedelta, at: str
 ) -> NoteEditResult:
     try:
@@ -91,29 +91,31 @@ async def _result(
 async def _settle(
     context: Context, sent: NoteEditInput, known: _KnownAssignments, skew: timedelta, at: str
 ) -> tuple[AnswerOutcome, Assignment]:
-    check(sent, at=at)
+    check_edit(sent, at=at)
     assignments = context.store.assignments
     if before := known.taken.get(sent.id):
-        return await _again(context, sent, before, at)
+        return await _settle_repeated(context, sent, before, at)
     assignment = known.assignments.get(sent.assignment_id)
     if assignment is None:
         raise Refusal(RefusalCode.NOT_FOUND, field=f"{at}.assignmentId")
     device_id = context.actor.device_id or ""
-    edit = taken_in(sent, assignment, device_id=device_id, skew=skew, now=context.now, at=at)
+    edit = to_note_edit(sent, assignment, device_id=device_id, skew=skew, now=context.now, at=at)
     if noted := await assignments.append_edit(sent.assignment_id, edit, known.own):
         known.assignments[sent.assignment_id] = known.taken[sent.id] = noted
         for id in [id for id, before in known.taken.items() if before.id == noted.id]:
             known.taken[id] = noted
         return AnswerOutcome.SETTLED, noted
     # Another request stored this id first, or the assignment is full, or no longer the viewer's.
-    if before := (await assignments.with_edits([sent.id], known.own)).get(sent.id):
-        return await _again(context, sent, before, at)
+    if before := (await assignments.by_edit([sent.id], known.own)).get(sent.id):
+        return await _settle_repeated(context, sent, before, at)
     if await assignments.many([sent.assignment_id], known.own):
         raise Refusal(RefusalCode.LIMIT_EXCEEDED, FULL, field=f"{at}.assignmentId", next_step=NextStep.DISCARD)
     raise Refusal(RefusalCode.NOT_FOUND, field=f"{at}.assignmentId")
 
 
-async def _again(context: Context, sent: NoteEditInput, known: Assignment, at: str) -> tuple[AnswerOutcome, Assignment]:
+async def _settle_repeated(
+    context: Context, sent: NoteEditInput, known: Assignment, at: str
+) -> tuple[AnswerOutcome, Assignment]:
     """Report the same edit as a duplicate. Store other content as a conflict, and raise its refusal."""
     if _edit(known, sent.id).sha256 == digest_of(sent):
         return AnswerOutcome.DUPLICATE, known

@@ -114,7 +114,7 @@ async def hand_on(context: Context, input: HandOnAssignmentInput) -> Assignment:
     digest = digest_of(input)
 
     async def create() -> Assignment:
-        held = await _own(context, input.assignment_id, "assignmentId")
+        held = await _own_assignment(context, input.assignment_id, "assignmentId")
         if held.state is not AssignmentState.ACCEPTED:
             raise Refusal(RefusalCode.WRONG_STATE, f"An assignment that is {held.state.value} can't be handed on.")
         assignee = await _assignee(context, input.assignee_id, held.kind)
@@ -141,30 +141,30 @@ async def hand_on(context: Context, input: HandOnAssignmentInput) -> Assignment:
 
 
 async def accept(context: Context, input: StepAssignmentInput) -> Assignment:
-    offer = await _own(context, input.id, "id")
+    offer = await _own_assignment(context, input.id, "id")
     event = noted(context, CaseEventKind.HAND_OVER_ACCEPTED, about=[str(offer.id)])
     accepted = await context.store.assignments.accept(offer.id, context.now, event)
     if accepted is None:
-        return await _settled(context, offer.id, AssignmentState.ACCEPTED)
-    return await _after_held(context, accepted)
+        return await _require_state(context, offer.id, AssignmentState.ACCEPTED)
+    return await _after_held_answers(context, accepted)
 
 
 async def finish(context: Context, input: FinishAssignmentInput) -> Assignment:
     check_text(input.result, MAX_NOTE, "result")
-    held = await _own(context, input.id, "id")
+    held = await _own_assignment(context, input.id, "id")
     event = noted(context, CaseEventKind.FINISHED, note=input.result, about=[str(held.id)])
     ended = await context.store.assignments.end(
         held.id, AssignmentState.FINISHED, context.now, event, result=input.result
     )
-    return ended or await _settled(context, held.id, AssignmentState.FINISHED)
+    return ended or await _require_state(context, held.id, AssignmentState.FINISHED)
 
 
 async def withdraw(context: Context, input: StepAssignmentInput) -> Assignment:
     """Withdraw an assignment that nobody has accepted. Any officer who may see it may do so."""
-    offer = await _found(context, input.id, await context.visible.assignments(), "id")
+    offer = await _visible_assignment(context, input.id, await context.visible.assignments(), "id")
     event = noted(context, CaseEventKind.WITHDRAWN, about=[str(offer.id)])
     ended = await context.store.assignments.end(offer.id, AssignmentState.WITHDRAWN, context.now, event)
-    return ended or await _settled(context, offer.id, AssignmentState.WITHDRAWN)
+    return ended or await _require_state(context, offer.id, AssignmentState.WITHDRAWN)
 
 
 async def _offer_once(
@@ -185,10 +185,10 @@ async def _offer(context: Context, offer: Assignment) -> Assignment:
     made = await context.store.assignments.offer(offer, event)
     if made is None:
         raise Refusal(RefusalCode.WRONG_STATE, "The case can't be assigned any more.")
-    return await _after_held(context, made)
+    return await _after_held_answers(context, made)
 
 
-async def _after_held(context: Context, assignment: Assignment) -> Assignment:
+async def _after_held_answers(context: Context, assignment: Assignment) -> Assignment:
     """Apply the assignee's held answers, and return the assignment after them."""
     await apply_held(context.store, [assignment.id], context.now)
     [now] = await context.store.assignments.many([assignment.id])
@@ -213,19 +213,19 @@ async def _assignee(context: Context, id: str, kind: AssignmentKind) -> User:
     return person
 
 
-async def _own(context: Context, id: str, field: str) -> Assignment:
+async def _own_assignment(context: Context, id: str, field: str) -> Assignment:
     """Return an assignment of the viewer. Raise `Refusal(NOT_FOUND)` for any other."""
-    return await _found(context, id, {"assignee_id": context.actor.user_id}, field)
+    return await _visible_assignment(context, id, {"assignee_id": context.actor.user_id}, field)
 
 
-async def _found(context: Context, id: str, visible: Filter, field: str) -> Assignment:
+async def _visible_assignment(context: Context, id: str, visible: Filter, field: str) -> Assignment:
     found = await context.store.assignments.many([validate_id(id, "asg", field=field)], visible)
     if not found:
         raise Refusal(RefusalCode.NOT_FOUND, field=field)
     return found[0]
 
 
-async def _settled(context: Context, id: str, wanted: AssignmentState) -> Assignment:
+async def _require_state(context: Context, id: str, wanted: AssignmentState) -> Assignment:
     """Return the assignment if the step was taken before. Raise `Refusal(WRONG_STATE)` if it can't be taken."""
     [known] = await context.store.assignments.many([id])
     if known.state is AssignmentState.OFFERED and wanted is AssignmentState.ACCEPTED:

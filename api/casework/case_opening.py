@@ -49,12 +49,12 @@ async def open_case(context: Context, input: OpenCaseInput) -> Case:
             raise Refusal(RefusalCode.FORBIDDEN, "Your account belongs to no office, so the case can't be numbered.")
         year = context.now.astimezone(BEIJING).year
 
-        def numbered(sequence: int) -> Case:
+        def build_case(sequence: int) -> Case:
             number = case_number(office.code, year, sequence)
             return _new_case(context, input, observations, number, year, sequence, digest)
 
         return await context.store.cases.open(
-            office.id, year, numbered, [observation.id for observation in observations]
+            office.id, year, build_case, [observation.id for observation in observations]
         )
 
     async def find() -> Case | None:
@@ -78,7 +78,7 @@ def _new_case(
 ) -> Case:
     first = observations[0]
     actor = context.actor
-    ids = tuple(str(each.id) for each in observations)
+    ids = tuple(str(observation.id) for observation in observations)
     history = [event(context, CaseEventKind.OPENED, CaseState.RECEIVED, about=ids)]
     if input.accept:
         history.append(event(context, CaseEventKind.MOVED, CaseState.ACCEPTED))

@@ -60,7 +60,7 @@ class MoveCaseInput:
 
 async def link(context: Context, input: LinkObservationsInput) -> Case:
     """Link observations. A repeated event changes nothing. Raise `Refusal(LIMIT_EXCEEDED)` beyond 500 observations."""
-    case, ids, entry, digest = await _linking(context, input, CaseEventKind.LINKED)
+    case, ids, entry, digest = await _prepare_linking(context, input, CaseEventKind.LINKED)
     linked = await context.store.cases.link(case.id, ids, entry, MAX_OBSERVATIONS)
     if linked is None:
         raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"A case has at most {MAX_OBSERVATIONS} observations.")
@@ -69,14 +69,14 @@ async def link(context: Context, input: LinkObservationsInput) -> Case:
 
 async def unlink(context: Context, input: LinkObservationsInput) -> Case:
     """Unlink observations. A repeated event changes nothing. Raise `Refusal(WRONG_STATE)` if none would be left."""
-    case, ids, entry, digest = await _linking(context, input, CaseEventKind.UNLINKED)
+    case, ids, entry, digest = await _prepare_linking(context, input, CaseEventKind.UNLINKED)
     unlinked = await context.store.cases.unlink(case.id, ids, entry)
     if unlinked is None:
         raise Refusal(RefusalCode.WRONG_STATE, "A case has at least one observation.", field="observationIds")
     return _as_sent(context, unlinked, CaseEventKind.UNLINKED, input.id, digest)
 
 
-async def _linking(
+async def _prepare_linking(
     context: Context, input: LinkObservationsInput, kind: CaseEventKind
 ) -> tuple[Case, list[str], Document, str]:
     """Return the case, the observations' ids, the history entry and the digest of the input. Raise `Refusal`."""
@@ -84,10 +84,10 @@ async def _linking(
     check_length(input.note, MAX_NOTE, "note")
     check_batch_size(MAX_LINKED, input.observation_ids, "observationIds")
     case = await visible_case(context, input.case_id)
-    if len(case.history) >= MAX_HISTORY and all(each.id != input.id for each in case.history):
+    if len(case.history) >= MAX_HISTORY and all(step.id != input.id for step in case.history):
         raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"A case has at most {MAX_HISTORY} steps. Open another case.")
     observations = await visible_observations(context, input.observation_ids)
-    ids, digest = [str(each.id) for each in observations], digest_of(input)
+    ids, digest = [str(observation.id) for observation in observations], digest_of(input)
     entry = noted(context, kind, id=input.id, note=input.note, about=ids, sent=digest)
     return case, ids, entry, digest
 
@@ -112,7 +112,7 @@ async def move(context: Context, input: MoveCaseInput) -> Case:
     if moved is not None:
         return moved
     [known] = await context.store.cases.many([case.id])
-    if all(each.id != input.id for each in known.history):
+    if all(step.id != input.id for step in known.history):
         raise Refusal(
             RefusalCode.WRONG_STATE, f"A case can't move from {known.state.value} to {input.to.value}.", field="to"
         )
@@ -121,7 +121,7 @@ async def move(context: Context, input: MoveCaseInput) -> Case:
 
 def _as_sent(context: Context, case: Case, kind: CaseEventKind, event_id: str, digest: str) -> Case:
     """The case, where its event of that id is what was sent; raises `Refusal(CONFLICT)` where it is something else."""
-    [step] = [each for each in case.history if each.id == event_id]
+    [step] = [step for step in case.history if step.id == event_id]
     check_replay((step.kind, step.sent_sha256, step.by_id), (kind, digest, context.actor.user_id))
     return case
 
@@ -165,7 +165,7 @@ async def visible_observations(context: Context, ids: Sequence[strawberry.ID]) -
     check_batch_size(MAX_OBSERVATIONS, ids, "observationIds")
     wanted = [validate_id(id, "obs", field=f"observationIds.{index}") for index, id in enumerate(ids)]
     visible = await context.visible.observations()
-    found = {str(each.id): each for each in await context.store.observations.many(wanted, visible)}
+    found = {str(observation.id): observation for observation in await context.store.observations.many(wanted, visible)}
     for index, id in enumerate(wanted):
         if id not in found:
             raise Refusal(RefusalCode.NOT_FOUND, field=f"observationIds.{index}")

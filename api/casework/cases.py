@@ -105,7 +105,7 @@ async def _filter_of(info: Info, wanted: CaseFilter) -> Document:
     return dict(all_of(*parts))
 
 
-async def _given_cases(context: Context, ids: Sequence[str]) -> list[Case]:
+async def _assigned_cases(context: Context, ids: Sequence[str]) -> list[Case]:
     granted = set(await context.visible.granted_cases())
     visible = await context.visible.cases()
     return await context.store.cases.many([id for id in ids if id in granted], visible)
@@ -114,7 +114,7 @@ async def _given_cases(context: Context, ids: Sequence[str]) -> list[Case]:
 REGISTRATION = Registration(
     queries=(CaseQueries,),
     mutations=(CaseMutations,),
-    kinds=(RecordKind("cas", find_by_loader(Case), "Query.case", Pull(ChangeKind.CASE, _given_cases)),),
+    kinds=(RecordKind("cas", find_by_loader(Case), "Query.case", Pull(ChangeKind.CASE, _assigned_cases)),),
     loaders=LOADERS,
     permits=cases.PERMITS,
 )

@@ -12,7 +12,7 @@ from functools import partial
 import structlog
 
 from api.graphql.item_isolation import run_isolated
-from schema.casework.assignment_answers import HELD_FOR, LATE, AnswerKind, StoredAnswer, holds, waits
+from schema.casework.assignment_answers import HELD_FOR, LATE, AnswerKind, StoredAnswer, is_already_applied, must_wait
 from schema.casework.assignments import Assignment, AssignmentState
 from schema.casework.cases import CaseEvent, CaseEventKind, CaseState
 from schema.core.ids import compose
@@ -27,10 +27,10 @@ log = structlog.get_logger(__name__)
 
 async def assignments_of(store: Store, ids: Sequence[str]) -> dict[str, Assignment]:
     """Return the assignments that exist, by id. They may belong to anyone: `must_wait` checks the assignee."""
-    return {str(each.id): each for each in await store.assignments.many(ids)} if ids else {}
+    return {str(assignment.id): assignment for assignment in await store.assignments.many(ids)} if ids else {}
 
 
-async def apply(
+async def apply_answer(
     store: Store, answer: StoredAnswer, assignment: Assignment | None, now: datetime
 ) -> tuple[StoredAnswer, Assignment | None]:
     """Apply a held answer if possible. Return the answer and the assignment afterwards.
@@ -38,28 +38,30 @@ async def apply(
     `assignment` was read after the answer was stored. If the process is killed after applying it, the answer is still
     held, and the next run finds it already applied.
     """
-    if assignment is None or waits(answer, assignment):
+    if assignment is None or must_wait(answer, assignment):
         if now - answer.received_at <= HELD_FOR:
             return answer, assignment
-        return await _settled(store, answer, now, Refusal(RefusalCode.NOT_FOUND, LATE)), assignment
-    if holds(answer, assignment):
-        return await _settled(store, answer, now), assignment
-    if done := await _do(store, answer, assignment, now):
-        return await _settled(store, answer, now), done
+        return await _settle(store, answer, now, Refusal(RefusalCode.NOT_FOUND, LATE)), assignment
+    if is_already_applied(answer, assignment):
+        return await _settle(store, answer, now), assignment
+    if done := await _change_assignment(store, answer, assignment, now):
+        return await _settle(store, answer, now), done
     [left] = await store.assignments.many([assignment.id])
-    if waits(answer, left):
+    if must_wait(answer, left):
         return answer, left
-    return await _settled(store, answer, now, None if holds(answer, left) else _why_not(left)), left
+    return await _settle(store, answer, now, None if is_already_applied(answer, left) else _state_refusal(left)), left
 
 
-async def _settled(store: Store, answer: StoredAnswer, now: datetime, refusal: Refusal | None = None) -> StoredAnswer:
+async def _settle(store: Store, answer: StoredAnswer, now: datetime, refusal: Refusal | None = None) -> StoredAnswer:
     if await store.assignment_answers.settle(answer, now, refusal):
-        return answer.settled(refusal)
+        return answer.with_outcome(refusal)
     [kept] = await store.assignment_answers.many([answer.id])
     return kept
 
 
-async def _do(store: Store, answer: StoredAnswer, assignment: Assignment, now: datetime) -> Assignment | None:
+async def _change_assignment(
+    store: Store, answer: StoredAnswer, assignment: Assignment, now: datetime
+) -> Assignment | None:
     """Change the assignment and its case in one transaction. Return None if the state of either does not allow it."""
     if answer.kind is AnswerKind.ACCEPT:
         event = _event(CaseEventKind.HAND_OVER_ACCEPTED, answer, now)
@@ -68,7 +70,7 @@ async def _do(store: Store, answer: StoredAnswer, assignment: Assignment, now: d
     return await store.assignments.end(assignment.id, AssignmentState.FINISHED, now, event, result=answer.result)
 
 
-def _why_not(assignment: Assignment) -> Refusal:
+def _state_refusal(assignment: Assignment) -> Refusal:
     if assignment.state is AssignmentState.OFFERED:
         return Refusal(
             RefusalCode.WRONG_STATE, "The case is closed, or the person who handed it on no longer holds it."
@@ -107,11 +109,11 @@ async def sweep_answers(store: Store, now: datetime) -> None:
 
 
 async def _apply_all(store: Store, held: Sequence[StoredAnswer], now: datetime) -> None:
-    known = await assignments_of(store, sorted({each.assignment_id for each in held}))
-    for answer in sorted(held, key=lambda each: (each.kind is AnswerKind.FINISH, each.answered_at, each.id)):
+    known = await assignments_of(store, sorted({answer.assignment_id for answer in held}))
+    for answer in sorted(held, key=lambda answer: (answer.kind is AnswerKind.FINISH, answer.answered_at, answer.id)):
         try:
             assignment = known.get(answer.assignment_id)
-            _, assignment = await run_isolated(partial(apply, store, answer, assignment, now))
+            _, assignment = await run_isolated(partial(apply_answer, store, answer, assignment, now))
             known |= {answer.assignment_id: assignment} if assignment else {}
         except Refusal as refusal:
             if refusal.code is not RefusalCode.INTERNAL:  # an internal error is logged; the other answers go on

@@ -35,24 +35,24 @@ class CheckBackfill:
         Raise `StoreError` or `DecoderUnavailableError` if a part of the service is down.
         """
         count = 0
-        while batch := await self.store.checks.ask_for_unasked(self.now(), BATCH):
+        while batch := await self.store.checks.request_missing(self.now(), BATCH):
             count += batch
         after = ""
         while media := await self.store.media.unhashed(after, BATCH):
             after = media[-1].id
-            for each in media:
-                count += await self._take(each)
+            for medium in media:
+                count += await self._hash_media(medium)
         return count
 
-    async def _take(self, media: Media) -> bool:
+    async def _hash_media(self, media: Media) -> bool:
         """Hash the small thumbnail, which is upright and large enough. The original is not read."""
-        small = next((each for each in media.thumbnails if each.rendition is Rendition.SMALL), None)
+        small = next((thumbnail for thumbnail in media.thumbnails if thumbnail.rendition is Rendition.SMALL), None)
         try:
             if small is not None and media.facts and (media.facts.content_type or "").startswith(("image/", "video/")):
                 with tempfile.TemporaryDirectory(dir=self.folder) as folder:
                     path = Path(folder) / "small"
                     if await self.store.objects.download(small.key, path):
-                        await self.store.likenesses.keep(media.id, (await self.decoder.examine(path)).likeness)
+                        await self.store.likenesses.store(media.id, (await self.decoder.examine(path)).likeness)
         except Refusal:
             # A medium that the store can't give now must not block the others. The next sweep finds it again.
             log.warning("work failed", work="backlog", media=media.id)

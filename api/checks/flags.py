@@ -95,7 +95,7 @@ async def review(context: Context, input: ReviewFlagInput) -> Flag:
     """Add a review. A repeated request returns the flag as it is now. Raise `Refusal(WRONG_STATE)` after a race."""
     validate_id(input.id, "evt", field="id")
     id, note = validate_id(input.flag_id, "flg", field="flagId"), check_text(input.note, MAX_NOTE, "note")
-    flag = await _found(context, id)
+    flag = await _visible_flag(context, id)
     if known := _known(flag, input):
         return known
     made = FlagReview(
@@ -107,7 +107,7 @@ async def review(context: Context, input: ReviewFlagInput) -> Flag:
         sent_sha256=digest_of(input),
     )
     reviewed = await context.store.flags.review(id, made, input.instead_of)
-    if reviewed is None and (known := _known(await _found(context, id), input)):
+    if reviewed is None and (known := _known(await _visible_flag(context, id), input)):
         return known
     if reviewed is None:
         raise Refusal(
@@ -120,14 +120,14 @@ async def review(context: Context, input: ReviewFlagInput) -> Flag:
 
 def _known(flag: Flag, input: ReviewFlagInput) -> Flag | None:
     """Return the flag if it has this review. Raise `Refusal(CONFLICT)` if the review has other content."""
-    same = next((each for each in flag.reviews if each.id == input.id), None)
+    same = next((review for review in flag.reviews if review.id == input.id), None)
     if same is None:
         return None
     check_replay(same.sent_sha256, digest_of(input))
     return flag
 
 
-async def _found(context: Context, id: str) -> Flag:
+async def _visible_flag(context: Context, id: str) -> Flag:
     found = await context.store.flags.many([id], visibility.flags(context.actor))
     if not found:
         raise Refusal(RefusalCode.NOT_FOUND, field="flagId")

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 import structlog
 
 from schema.checks import rules
-from schema.checks.flags import CheckFinding, Flag, Flagged, raise_flag
-from schema.checks.rules import Lookalike, Stop, usable
+from schema.checks.flags import CheckFinding, Flag, FlagOwner, raise_flag
+from schema.checks.rules import Lookalike, Stop, usable_position
 from schema.checks.thresholds import MAX_VALUES, Measure, Threshold, ThresholdLimits, limits_of
 from schema.core.refusals import Refusal
 from schema.fieldwork.observations import Method, Observation
@@ -32,7 +32,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass
-class _Checking:
+class _CheckData:
     """An observation with the data that its checks need, and the flags raised so far."""
 
     observation: Observation
@@ -47,8 +47,8 @@ class _Checking:
         """Return the limits of the observation's office at the time of receipt."""
         return limits_of(self.thresholds, observation.office_path, observation.received_at)
 
-    def note(self, observation: Observation, findings: Iterator[CheckFinding]) -> None:
-        owner = Flagged(observation.id, observation.office_path, observation.author_id, observation.received_at)
+    def add_flags(self, observation: Observation, findings: Iterator[CheckFinding]) -> None:
+        owner = FlagOwner(observation.id, observation.office_path, observation.author_id, observation.received_at)
         self.flags += [raise_flag(finding, owner, self.now) for finding in findings]
 
 
@@ -74,7 +74,7 @@ class CheckRunner:
             return False
         try:
             await self._check(claim)
-            await self.store.checks.done(claim)
+            await self.store.checks.finish(claim)
         except (Refusal, StoreError) as error:
             log.warning("work failed", work="check", reason=type(error).__name__)
         return True
@@ -84,34 +84,36 @@ class CheckRunner:
         # A medium may be ready before its observation is stored, or never be named by it. The observation itself is due.
         if not found or (claim.medium_id and claim.medium_id not in found[0].content.media_ids):
             return
-        checking = await self._gathered(found[0])
-        self._by_itself(checking)
-        await self._by_device(checking)
-        looked_at = [each for each in checking.media if claim.medium_id in {None, each.id}]
-        await self._by_pictures(checking, looked_at)
-        await self.store.flags.raise_all(checking.flags)
+        data = await self._load(found[0])
+        self._check_files_and_place(data)
+        await self._check_speed(data)
+        looked_at = [medium for medium in data.media if claim.medium_id in {None, medium.id}]
+        await self._check_pictures(data, looked_at)
+        await self.store.flags.raise_all(data.flags)
 
-    async def _gathered(self, seen: Observation) -> _Checking:
+    async def _load(self, seen: Observation) -> _CheckData:
         media = [
-            each
-            for each in await self.store.media.many(seen.content.media_ids)
-            if each.state is MediaState.READY and each.observation_id == seen.id
+            medium
+            for medium in await self.store.media.many(seen.content.media_ids)
+            if medium.state is MediaState.READY and medium.observation_id == seen.id
         ]
         points = await self.store.monitoring_points.many([seen.monitoring_point_id]) if seen.monitoring_point_id else []
         of = seen.unit_id or (points[0].unit_id if points else seen.office_id)
-        units = await self._upwards(of)
-        outlines = {each.unit_id: each for each in await self.store.outlines.many([unit.id for unit in units])}
+        units = await self._unit_and_ancestors(of)
+        outlines = {outline.unit_id: outline for outline in await self.store.outlines.many([unit.id for unit in units])}
         ground = next((outlines[unit.id].polygons for unit in units if unit.id in outlines), ())
-        return _Checking(
+        return _CheckData(
             observation=seen,
             media=media,
             now=self.now(),
             thresholds=await self.store.thresholds.above(seen.office_path),
-            counters=_counters(seen, units, [each for point in points if (each := usable(point.position))]),
+            counters=_counters(
+                seen, units, [position for point in points if (position := usable_position(point.position))]
+            ),
             ground=ground if seen.content.method is not Method.COMPLAINT else (),
         )
 
-    async def _upwards(self, unit_id: str) -> list[Unit]:
+    async def _unit_and_ancestors(self, unit_id: str) -> list[Unit]:
         """Return the unit and its ancestors, nearest first."""
         units = await self.store.units.many([unit_id])
         if not units:
@@ -119,71 +121,78 @@ class CheckRunner:
         above = {str(unit.id): unit for unit in await self.store.units.many(units[0].ancestor_ids)}
         return [units[0], *(above[id] for id in reversed(units[0].ancestor_ids) if id in above)]
 
-    def _by_itself(self, checking: _Checking) -> None:
-        """What the observation and its files say of each other, of the unit and of the county."""
-        seen, content = checking.observation, checking.observation.content
-        limits, claimed = checking.limits(seen), usable(content.position)
+    def _check_files_and_place(self, data: _CheckData) -> None:
+        """Check the observation and its files against each other, the unit and the county."""
+        seen, content = data.observation, data.observation.content
+        limits, claimed = data.limits(seen), usable_position(content.position)
         if content.position:
-            checking.note(seen, rules.mock_position(content.position))
+            data.add_flags(seen, rules.check_mock_position(content.position))
         received_at = seen.revisions[-1].recorded_at
         fixed_at = satellite_time(content.position, received_at)
-        checking.note(seen, rules.clock_skew(content.captured_at, received_at, fixed_at, limits, seen.clock_skew))
+        data.add_flags(
+            seen, rules.check_clock_skew(content.captured_at, received_at, fixed_at, limits, seen.clock_skew)
+        )
         if claimed:
-            checking.note(seen, rules.unit_distance(claimed, checking.counters, limits))
-            checking.note(seen, rules.outside_county(claimed, checking.ground, limits))
-        for medium in checking.media:
+            data.add_flags(seen, rules.check_unit_distance(claimed, data.counters, limits))
+            data.add_flags(seen, rules.check_outside_county(claimed, data.ground, limits))
+        for medium in data.media:
             facts = medium.facts
             own_time = rules.instant_of(facts, content.captured_offset_minutes) if facts else None
-            checking.note(seen, rules.photo_time(medium.id, own_time, medium.captured_at, content.captured_at, limits))
+            data.add_flags(
+                seen, rules.check_photo_time(medium.id, own_time, medium.captured_at, content.captured_at, limits)
+            )
             if facts is None:
                 continue
-            checking.note(seen, rules.edited(medium.id, facts.software))
-            own = usable(facts.position)
+            data.add_flags(seen, rules.check_editing_software(medium.id, facts.software))
+            own = usable_position(facts.position)
             if own and claimed:
-                checking.note(seen, rules.photo_position(medium.id, own, claimed, limits))
+                data.add_flags(seen, rules.check_photo_position(medium.id, own, claimed, limits))
             elif own:
-                checking.note(seen, rules.unit_distance(own, checking.counters, limits, medium.id))
-                checking.note(seen, rules.outside_county(own, checking.ground, limits, medium.id))
+                data.add_flags(seen, rules.check_unit_distance(own, data.counters, limits, medium.id))
+                data.add_flags(seen, rules.check_outside_county(own, data.ground, limits, medium.id))
 
-    async def _by_device(self, checking: _Checking) -> None:
+    async def _check_speed(self, data: _CheckData) -> None:
         """Compare with the device's observations before and after: offline phones may send either one last."""
-        seen = checking.observation
-        here = _stop(seen)
+        seen = data.observation
+        here = _stop_of(seen)
         if here is None or seen.device_id is None:
             return
         for beside in await self.store.checks.stops_beside(seen):
-            there = _stop(beside)
+            there = _stop_of(beside)
             # One threshold serves whichever of the two is flagged: one device, one office.
-            if there and (found := rules.speed(here, there, checking.limits(seen))):
+            if there and (found := rules.check_speed(here, there, data.limits(seen))):
                 later, finding = found
-                checking.note(seen if later == seen.id else beside, iter([finding]))
+                data.add_flags(seen if later == seen.id else beside, iter([finding]))
 
-    async def _by_pictures(self, checking: _Checking, media: Sequence[Media]) -> None:
+    async def _check_pictures(self, data: _CheckData, media: Sequence[Media]) -> None:
         """Flag the later received of two observations with similar pictures, with a reference to the earlier one."""
-        seen = checking.observation
-        pairs = await self._alike(seen, media)
-        others = {str(each.id): each for each in await self.store.observations.many(sorted({o for _, o, *_ in pairs}))}
+        seen = data.observation
+        pairs = await self._find_alike(seen, media)
+        others = {
+            str(observation.id): observation
+            for observation in await self.store.observations.many(sorted({o for _, o, *_ in pairs}))
+        }
         named = [pair for pair in pairs if pair[1] in others and pair[2] in others[pair[1]].content.media_ids]
         if not named:
             return
         paths = {others[id].office_path for _, id, *_ in named}
-        checking.thresholds = await self.store.thresholds.above(seen.office_path, *paths)
+        data.thresholds = await self.store.thresholds.above(seen.office_path, *paths)
         for medium in media:
             earlier = []
             for mine, id, theirs, bits, same in named:
                 if mine != medium.id:
                     continue
                 other = others[id]
-                if _came(other) < _came(seen):
+                if _receipt_order(other) < _receipt_order(seen):
                     earlier.append(Lookalike(id, theirs, bits, same))
                 else:
                     mirrored = [Lookalike(seen.id, mine, bits, same)]
-                    checking.note(other, rules.lookalikes(theirs, mirrored, checking.limits(other)))
-            checking.note(seen, rules.lookalikes(medium.id, earlier, checking.limits(seen)))
+                    data.add_flags(other, rules.check_lookalikes(theirs, mirrored, data.limits(other)))
+            data.add_flags(seen, rules.check_lookalikes(medium.id, earlier, data.limits(seen)))
 
-    async def _alike(self, seen: Observation, media: Sequence[Media]) -> list[tuple[str, str, str, int, bool]]:
+    async def _find_alike(self, seen: Observation, media: Sequence[Media]) -> list[tuple[str, str, str, int, bool]]:
         """Return (medium, other observation, other medium, bits, whether the file is the same), each pair of media once."""
-        digests = sorted({each.sha256 for each in media})
+        digests = sorted({medium.sha256 for medium in media})
         same = await self.store.checks.same_files(digests, seen.id) if digests else []
         pairs = {
             (str(mine.id), str(theirs.id)): (str(mine.id), theirs.observation_id, str(theirs.id), 0, True)
@@ -192,11 +201,13 @@ class CheckRunner:
             if mine.sha256 == theirs.sha256
         }
         near: list[tuple[str, str, int]] = []
-        kept = await self.store.likenesses.of([each.id for each in media])
+        kept = await self.store.likenesses.of([medium.id for medium in media])
         for mine_id, wanted in kept.items():
             found = await self.store.likenesses.near(mine_id, wanted, int(MAX_VALUES[Measure.BITS]))
             near += [(mine_id, alike.media_id, alike.bits) for alike in found]
-        theirs_by_id = {str(each.id): each for each in await self.store.media.many(sorted({id for _, id, _ in near}))}
+        theirs_by_id = {
+            str(medium.id): medium for medium in await self.store.media.many(sorted({id for _, id, _ in near}))
+        }
         for mine_id, other_id, bits in near:
             theirs = theirs_by_id.get(other_id)
             if theirs and theirs.observation_id != seen.id and theirs.state is MediaState.READY:
@@ -210,15 +221,15 @@ def _counters(seen: Observation, units: Sequence[Unit], enterprises: Sequence[Ge
     if method is Method.COMPLAINT or (method in rules.AT_THE_COUNTER and seen.unit_id is None):
         return []
     near = [unit for unit in units if unit.id == seen.unit_id or unit.level in _COUNTERS] if seen.unit_id else []
-    nearest = next((place for unit in near if (place := usable(unit.position))), None)
+    nearest = next((place for unit in near if (place := usable_position(unit.position))), None)
     here = [nearest] if nearest else []
     return here if method in rules.AT_THE_COUNTER else [*here, *enterprises]
 
 
-def _stop(seen: Observation) -> Stop | None:
-    place = usable(seen.content.position)
+def _stop_of(seen: Observation) -> Stop | None:
+    place = usable_position(seen.content.position)
     return Stop(seen.id, seen.content.captured_at, place) if place else None
 
 
-def _came(seen: Observation) -> tuple[datetime, str]:
+def _receipt_order(seen: Observation) -> tuple[datetime, str]:
     return seen.received_at, seen.id

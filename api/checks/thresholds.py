@@ -10,7 +10,7 @@ from api.graphql.creation import create_once
 from api.registration import Registration
 from schema.access.guards import mutation, query
 from schema.checks import thresholds
-from schema.checks.thresholds import Threshold, ThresholdKind, applying, check_threshold
+from schema.checks.thresholds import Threshold, ThresholdKind, applicable_thresholds, check_threshold
 from schema.core.digests import digest_of
 from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode, Refused
@@ -61,7 +61,7 @@ class ThresholdQueries:
     async def thresholds(self, info: Info, unit_id: strawberry.ID, at: datetime | None = None) -> Thresholds:
         unit = await _unit_in_scope(info.context, unit_id)
         settings = await info.context.store.thresholds.above(unit.path)
-        found = applying(settings, unit.path, at or info.context.now)
+        found = applicable_thresholds(settings, unit.path, at or info.context.now)
         return Thresholds(applying=[found[kind] for kind in ThresholdKind if kind in found], settings=settings)
 
 

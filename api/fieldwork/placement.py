@@ -15,8 +15,8 @@ BATCH = 500
 
 async def directory_for(store: Store, contents: Sequence[ObservationContent]) -> Directory:
     """Load every unit and point that `contents` name, by one command each."""
-    unit_names = sorted({each.claimed_unit for each in contents if each.claimed_unit})
-    point_names = sorted({each.claimed_monitoring_point for each in contents if each.claimed_monitoring_point})
+    unit_names = sorted({content.claimed_unit for content in contents if content.claimed_unit})
+    point_names = sorted({content.claimed_monitoring_point for content in contents if content.claimed_monitoring_point})
     units = await store.units.named(unit_names) if unit_names else []
     points = await store.monitoring_points.named(point_names) if point_names else []
     return Directory(units, points)
@@ -32,12 +32,12 @@ async def place_known(store: Store) -> int:
 
 
 async def _place(store: Store, batch: Sequence[Observation]) -> int:
-    directory = await directory_for(store, [each.content for each in batch])
-    authors = {str(user.id): user for user in await store.users.many([each.author_id for each in batch])}
+    directory = await directory_for(store, [observation.content for observation in batch])
+    authors = {str(user.id): user for user in await store.users.many([observation.author_id for observation in batch])}
     count = 0
-    for each in batch:
-        scopes = authors[each.author_id].scope_paths if each.author_id in authors else ()
-        found = directory.place(each.content, scopes=scopes, author_id=each.author_id)
+    for observation in batch:
+        scopes = authors[observation.author_id].scope_paths if observation.author_id in authors else ()
+        found = directory.resolve(observation.content, scopes=scopes, author_id=observation.author_id)
         if found.placement is Placement.PLACED:
-            count += await store.observations.place(each.id, each.revision, to_document(found))
+            count += await store.observations.set_placement(observation.id, observation.revision, to_document(found))
     return count

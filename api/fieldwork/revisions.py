@@ -5,7 +5,7 @@ from dataclasses import replace
 import strawberry
 
 from api.fieldwork.placement import directory_for
-from api.fieldwork.submission import author_of, expected
+from api.fieldwork.submission import author_of, expect_media
 from api.graphql.context import Context
 from api.media.deduplication import mark_duplicates_uploaded
 from api.media.uploads import slots_for
@@ -46,27 +46,27 @@ async def revise(context: Context, input: ReviseObservationInput) -> ReviseObser
     check_text(input.reason, MAX_NOTE, "reason")
     author = author_of(context.actor)
     content = content_of(input.content, author.roles, field="content")
-    media = _announced(context, input.content)
+    media = _parse_media(context, input.content)
     revised = None
     while revised is None:
         # None: another revision was stored meanwhile. Try again on top of it, so that its media are not lost.
         revised = await _append(context, input, content, media)
-    announced = await context.store.media.many([each.id for each in media])
+    announced = await context.store.media.many([medium.id for medium in media])
     slots = await slots_for(context, await mark_duplicates_uploaded(context, announced))
     return ReviseObservationPayload(observation=revised, uploads=list(slots.values()))
 
 
-def _announced(context: Context, draft: ObservationDraft) -> list[Media]:
+def _parse_media(context: Context, draft: ObservationDraft) -> list[Media]:
     return [
         expect(
-            each,
+            medium,
             observation_id=draft.id,
             uploader_id=context.actor.user_id,
             now=context.now,
             max_bytes=context.settings.max_media_bytes,
             field=f"content.media.{number}",
         )
-        for number, each in enumerate(draft.media)
+        for number, medium in enumerate(draft.media)
     ]
 
 
@@ -79,13 +79,13 @@ async def _append(
         raise Refusal(RefusalCode.NOT_FOUND, field="content.id")
     [known] = mine
     digest = digest_of(input)
-    same = next((each for each in known.revisions if each.id == input.id), None)
+    same = next((revision for revision in known.revisions if revision.id == input.id), None)
     if same is not None:
         check_replay(same.content_sha256, digest)
         return known
     if known.revision >= MAX_REVISIONS:
         raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"An observation has at most {MAX_REVISIONS} revisions.")
-    others, _ = await expected(context, media)
+    others, _ = await expect_media(context, media)
     if others:
         raise Refusal(RefusalCode.CONFLICT, field="content.media")
     added = tuple(id for id in content.media_ids if id not in known.content.media_ids)
@@ -98,5 +98,5 @@ async def _append(
         content=replace(content, media_ids=known.content.media_ids + added),
     )
     directory = await directory_for(context.store, [content])
-    placed = directory.place(content, scopes=context.actor.scopes, author_id=context.actor.user_id)
+    placed = directory.resolve(content, scopes=context.actor.scopes, author_id=context.actor.user_id)
     return await context.store.observations.revise(known, revision, to_document(placed))

@@ -28,7 +28,7 @@ from schema.fieldwork.drafts import (
     Outcome,
     UnreadableDraft,
     content_of,
-    record,
+    new_observation,
 )
 from schema.fieldwork.observations import Observation, ObservationContent
 from schema.media.media import Media, expect, same_medium
@@ -49,7 +49,7 @@ class SubmitObservationsPayload:
 
 
 @dataclass
-class _DraftBatch:
+class _DraftItem:
     """A draft of the batch with its content, its media and its result. The result is None until it is settled."""
 
     index: int
@@ -69,17 +69,17 @@ async def submit(
     """Settle every draft. Raise `Refusal` only if the batch as a whole is invalid."""
     check_batch_size(MAX_DRAFTS, [*drafts, *unreadable], "drafts")
     author = author_of(context.actor)
-    places = positions(len(drafts), unreadable)
-    results = {each.index: _unreadable(each) for each in unreadable}
-    settling: list[_DraftBatch] = []
+    places = readable_indexes(len(drafts), unreadable)
+    results = {draft.index: _unreadable_result(draft) for draft in unreadable}
+    settling: list[_DraftItem] = []
     for index, draft in zip(places, drafts, strict=True):
         try:
-            settling.append(_read(context, author, index, draft))
+            settling.append(_parse(context, author, index, draft))
         except Refusal as refusal:
-            results[index] = refused(draft.id, refusal)
+            results[index] = refused_result(draft.id, refusal)
     reading = await read_clock(context, device_clock, author.user_id, author.device_id)
-    await _settle_apart(context, replace(author, skew=reading.skew if reading else None), settling)
-    results |= {each.index: each.result for each in settling if each.result}
+    await _settle_isolated(context, replace(author, skew=reading.skew if reading else None), settling)
+    results |= {item.index: item.result for item in settling if item.result}
     for result in results.values():
         if result.refusal:
             context.count_refusal(Refusal(result.refusal.code))
@@ -97,38 +97,38 @@ def author_of(viewer: Viewer) -> Author:
     return Author(viewer.user_id, viewer.device_id, viewer.roles, viewer.office_id, viewer.office_path)
 
 
-def refused(id: str | None, refusal: Refusal) -> DraftResult:
+def refused_result(id: str | None, refusal: Refusal) -> DraftResult:
     return DraftResult(id=id, outcome=Outcome.REFUSED, refusal=Refused.of(refusal))
 
 
-def _unreadable(each: UnreadableDraft) -> DraftResult:
-    return refused(each.id, Refusal(RefusalCode.BAD_INPUT, each.message, field=each.field))
+def _unreadable_result(draft: UnreadableDraft) -> DraftResult:
+    return refused_result(draft.id, Refusal(RefusalCode.BAD_INPUT, draft.message, field=draft.field))
 
 
-def positions(count: int, unreadable: Sequence[UnreadableDraft]) -> list[int]:
+def readable_indexes(count: int, unreadable: Sequence[UnreadableDraft]) -> list[int]:
     """Return the indexes of the readable drafts in the phone's batch."""
-    taken = {each.index for each in unreadable}
+    taken = {draft.index for draft in unreadable}
     return [index for index in range(count + len(taken)) if index not in taken]
 
 
-def _read(context: Context, author: Author, index: int, draft: ObservationDraft) -> _DraftBatch:
+def _parse(context: Context, author: Author, index: int, draft: ObservationDraft) -> _DraftItem:
     field = f"drafts.{index}"
     content = content_of(draft, author.roles, field=field)
     media = [
         expect(
-            each,
+            medium,
             observation_id=draft.id,
             uploader_id=author.user_id,
             now=context.now,
             max_bytes=context.settings.max_media_bytes,
             field=f"{field}.media.{number}",
         )
-        for number, each in enumerate(draft.media)
+        for number, medium in enumerate(draft.media)
     ]
-    return _DraftBatch(index, draft, digest_of(draft), content, media)
+    return _DraftItem(index, draft, digest_of(draft), content, media)
 
 
-async def _settle_apart(context: Context, author: Author, settling: list[_DraftBatch]) -> None:
+async def _settle_isolated(context: Context, author: Author, settling: list[_DraftItem]) -> None:
     """Settle all drafts together. If our code fails, settle each on its own, so that one can't fail the others."""
     try:
         await _settle(context, author, settling)
@@ -136,108 +136,110 @@ async def _settle_apart(context: Context, author: Author, settling: list[_DraftB
         raise
     except Exception as error:  # noqa: BLE001  masked and logged; drafts stored before the error are found as known
         failure = internal_refusal(error)
-        for each in settling:
+        for item in settling:
             try:
-                if each.result is None and len(settling) > 1:
-                    await _settle(context, author, [each])
+                if item.result is None and len(settling) > 1:
+                    await _settle(context, author, [item])
             except Exception as own:  # noqa: BLE001
                 failure = internal_refusal(own)
-            if each.result is None:
-                each.result = refused(each.draft.id, failure)
+            if item.result is None:
+                item.result = refused_result(item.draft.id, failure)
 
 
-async def _settle(context: Context, author: Author, settling: list[_DraftBatch]) -> None:
+async def _settle(context: Context, author: Author, settling: list[_DraftItem]) -> None:
     """Settle known ids, then store media, then observations. A race that another request won ends as a known id."""
     if not settling:
         return
     await _settle_known(context, author, settling)
     open_ones = _first_of_each_id(settling)
-    known = await _expect_media(context, open_ones)
-    open_ones = [each for each in open_ones if each.result is None]
-    made = await _observations(context, author, open_ones)
+    known = await _expect_draft_media(context, open_ones)
+    open_ones = [item for item in open_ones if item.result is None]
+    made = await _build_observations(context, author, open_ones)
     taken = (await context.store.observations.add(list(made.values()))).already_there
     accepted = {id: observation for id, observation in made.items() if id not in taken}
-    named = [media for each in open_ones if each.draft.id in accepted for media in each.media]
+    named = [media for item in open_ones if item.draft.id in accepted for media in item.media]
     slots = await slots_for(
         context, await mark_duplicates_uploaded(context, [known.get(media.id, media) for media in named])
     )
-    for each in open_ones:
-        if observation := accepted.get(each.draft.id):
-            uploads = [slots[media.id] for media in each.media if media.id in slots]
-            each.result = DraftResult(
+    for item in open_ones:
+        if observation := accepted.get(item.draft.id):
+            uploads = [slots[media.id] for media in item.media if media.id in slots]
+            item.result = DraftResult(
                 id=observation.id,
                 outcome=Outcome.ACCEPTED,
-                receipt=observation.proof(),
+                receipt=observation.make_receipt(),
                 observation=observation,
                 uploads=uploads,
             )
-    left = [each for each in settling if each.result is None]
+    left = [item for item in settling if item.result is None]
     if left:
         await _settle_known(context, author, left)
 
 
-def _first_of_each_id(settling: Sequence[_DraftBatch]) -> list[_DraftBatch]:
+def _first_of_each_id(settling: Sequence[_DraftItem]) -> list[_DraftItem]:
     """Return one open draft per id. If a batch holds a draft twice, the second finds the first one stored."""
-    first: dict[str, _DraftBatch] = {}
-    for each in settling:
-        if each.result is None:
-            first.setdefault(each.draft.id, each)
+    first: dict[str, _DraftItem] = {}
+    for item in settling:
+        if item.result is None:
+            first.setdefault(item.draft.id, item)
     return list(first.values())
 
 
-async def _settle_known(context: Context, author: Author, settling: Sequence[_DraftBatch]) -> None:
+async def _settle_known(context: Context, author: Author, settling: Sequence[_DraftItem]) -> None:
     """Settle drafts whose id is stored: a duplicate if the content is the same, otherwise a conflict."""
-    found = {each.id: each for each in await context.store.observations.many([each.draft.id for each in settling])}
+    found = {
+        record.id: record for record in await context.store.observations.many([item.draft.id for item in settling])
+    }
     duplicates, conflicts = [], []
-    for each in settling:
-        known = found.get(each.draft.id)
+    for item in settling:
+        known = found.get(item.draft.id)
         if known is None:
             continue
-        if known.author_id == author.user_id and known.revisions[0].content_sha256 == each.digest:
-            duplicates.append((each, known))
+        if known.author_id == author.user_id and known.revisions[0].content_sha256 == item.digest:
+            duplicates.append((item, known))
         else:
-            conflicts.append((each, f"drafts.{each.index}.id"))
-    await _keep_aside(context, conflicts)
+            conflicts.append((item, f"drafts.{item.index}.id"))
+    await _refuse_conflicts(context, conflicts)
     if duplicates:
         await _answer_duplicates(context, duplicates)
 
 
-async def _answer_duplicates(context: Context, duplicates: Sequence[tuple[_DraftBatch, Observation]]) -> None:
-    ids = [media.id for each, _ in duplicates for media in each.media]
-    media = {each.id: each for each in await context.store.media.many(ids)} if ids else {}
+async def _answer_duplicates(context: Context, duplicates: Sequence[tuple[_DraftItem, Observation]]) -> None:
+    ids = [media.id for item, _ in duplicates for media in item.media]
+    media = {medium.id: medium for medium in await context.store.media.many(ids)} if ids else {}
     slots = await slots_for(context, await mark_duplicates_uploaded(context, list(media.values())))
-    for each, known in duplicates:
-        each.result = DraftResult(
+    for item, known in duplicates:
+        item.result = DraftResult(
             id=known.id,
             outcome=Outcome.DUPLICATE,
-            receipt=known.proof(),
+            receipt=known.make_receipt(),
             observation=known,
-            uploads=[slots[wanted.id] for wanted in each.media if wanted.id in slots],
+            uploads=[slots[wanted.id] for wanted in item.media if wanted.id in slots],
         )
 
 
-async def _keep_aside(context: Context, conflicts: Sequence[tuple[_DraftBatch, str]]) -> None:
-    newcomers = [ConflictingItem(each.draft.id, each.draft, field) for each, field in conflicts]
-    for (each, _), refusal in zip(conflicts, await store_conflicts(context, newcomers), strict=True):
-        each.result = refused(each.draft.id, refusal)
+async def _refuse_conflicts(context: Context, conflicts: Sequence[tuple[_DraftItem, str]]) -> None:
+    newcomers = [ConflictingItem(item.draft.id, item.draft, field) for item, field in conflicts]
+    for (item, _), refusal in zip(conflicts, await store_conflicts(context, newcomers), strict=True):
+        item.result = refused_result(item.draft.id, refusal)
 
 
-async def _expect_media(context: Context, settling: Sequence[_DraftBatch]) -> dict[str, Media]:
+async def _expect_draft_media(context: Context, settling: Sequence[_DraftItem]) -> dict[str, Media]:
     """Expect the media of all open drafts. A draft is a conflict if a medium's id is taken by another medium.
 
     Return the media that were announced before.
     """
-    announced = [media for each in settling for media in each.media]
-    others, known = await expected(context, announced)
+    announced = [media for item in settling for media in item.media]
+    others, known = await expect_media(context, announced)
     fields: dict[int, str] = {}
-    for each in others:
-        place, owner = next((at, one) for at, one in enumerate(settling) if any(media is each for media in one.media))
-        fields.setdefault(place, f"drafts.{owner.index}.media.{owner.media.index(each)}.id")
-    await _keep_aside(context, [(settling[place], field) for place, field in fields.items()])
+    for medium in others:
+        place, owner = next((at, item) for at, item in enumerate(settling) if any(one is medium for one in item.media))
+        fields.setdefault(place, f"drafts.{owner.index}.media.{owner.media.index(medium)}.id")
+    await _refuse_conflicts(context, [(settling[place], field) for place, field in fields.items()])
     return known
 
 
-async def expected(context: Context, announced: Sequence[Media]) -> tuple[list[Media], dict[str, Media]]:
+async def expect_media(context: Context, announced: Sequence[Media]) -> tuple[list[Media], dict[str, Media]]:
     """Expect media that an observation is about to name.
 
     Return the media whose id is taken by another medium, and the known ones by id.
@@ -246,28 +248,30 @@ async def expected(context: Context, announced: Sequence[Media]) -> tuple[list[M
     taken = (await context.store.media.expect(announced, sweep_at=sweep_at)).already_there
     if not taken:
         return [], {}
-    known = {str(each.id): each for each in await context.store.media.many(sorted(taken))}
-    others = [each for each in announced if each.id in known and not same_medium(known[each.id], each)]
-    mine = sorted(taken - {each.id for each in others})
+    known = {str(medium.id): medium for medium in await context.store.media.many(sorted(taken))}
+    others = [medium for medium in announced if medium.id in known and not same_medium(known[medium.id], medium)]
+    mine = sorted(taken - {medium.id for medium in others})
     await context.store.media.name(mine)
     # Expect them once more: a sweep may have deleted one of them before it was named.
-    await context.store.media.expect([each for each in announced if each.id in mine], sweep_at=sweep_at)
+    await context.store.media.expect([medium for medium in announced if medium.id in mine], sweep_at=sweep_at)
     await context.store.media.expect_again(mine, sweep_at=sweep_at)
     return others, {id: known[id] for id in mine if id in known}
 
 
-async def _observations(context: Context, author: Author, settling: Sequence[_DraftBatch]) -> dict[str, Observation]:
+async def _build_observations(
+    context: Context, author: Author, settling: Sequence[_DraftItem]
+) -> dict[str, Observation]:
     """Return the open drafts as observations, placed if their unit and point are known and in scope."""
-    directory = await directory_for(context.store, [each.content for each in settling])
+    directory = await directory_for(context.store, [item.content for item in settling])
     scopes = context.actor.scopes
     return {
-        each.draft.id: record(
-            each.draft.id,
-            each.content,
-            each.digest,
+        item.draft.id: new_observation(
+            item.draft.id,
+            item.content,
+            item.digest,
             author,
-            directory.place(each.content, scopes=scopes, author_id=author.user_id),
+            directory.resolve(item.content, scopes=scopes, author_id=author.user_id),
             context.now,
         )
-        for each in settling
+        for item in settling
     }

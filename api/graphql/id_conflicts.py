@@ -33,7 +33,9 @@ async def store_conflicts(context: Context, items: Sequence[ConflictingItem]) ->
     """
     digests = [digest_of(item.sent) for item in items]
     rows = [(item.id, digest, canonical(item.sent)) for item, digest in zip(items, digests, strict=True)]
-    stored = await context.store.observations.set_aside(rows, context.actor.user_id, context.now, MAX_CONFLICTS_PER_DAY)
+    stored = await context.store.observations.store_conflicts(
+        rows, context.actor.user_id, context.now, MAX_CONFLICTS_PER_DAY
+    )
     return [
         Refusal(RefusalCode.CONFLICT, field=item.field)
         if digest in stored

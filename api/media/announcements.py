@@ -88,7 +88,7 @@ async def sweep_unnamed(store: Store, now: datetime, measured: Callable[[str], A
     """
     before = now - UNNAMED_FOR
     for media in await store.media.unnamed(before, MAX_AT_ONCE):
-        if await store.observations.names(media.observation_id, media.id):
+        if await store.observations.has_medium(media.observation_id, media.id):
             await store.media.name([media.id])
         elif await store.media.drop_unnamed(media.id, before):
             with measured("unnamed"):
@@ -96,7 +96,7 @@ async def sweep_unnamed(store: Store, now: datetime, measured: Callable[[str], A
 
 
 async def _delete_bytes(store: Store, media: Media) -> None:
-    await store.likenesses.forget(media.id)
+    await store.likenesses.delete(media.id)
     if media.upload_id:
         await multipart.abandon(store.objects, media.key, media.upload_id)
     for key in (media.key, *(each.key for each in media.thumbnails)):

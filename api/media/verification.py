@@ -80,7 +80,7 @@ class MediaVerifier:
             await self.store.media.confirm(media.id, self.now())
             return
         waited = self.now() - media.expected_at
-        if waited > self.give_up_after and not await self.store.observations.names(media.observation_id, media.id):
+        if waited > self.give_up_after and not await self.store.observations.has_medium(media.observation_id, media.id):
             # Its draft was refused, or never got through. The same draft sent again has it looked for again.
             await self.store.media.give_up(media)
             return
@@ -139,7 +139,7 @@ class MediaVerifier:
             await self.store.media.undecoded(media, self.now() + PAUSE)
             return
         thumbnails = await self._keep_thumbnails(media, picture)
-        await self.store.likenesses.keep(media.id, picture.likeness)
+        await self.store.likenesses.store(media.id, picture.likeness)
         await self.store.media.ready(media.id, self.now(), facts_of(picture), thumbnails, key=media.key)
 
     async def _keep_thumbnails(self, media: Media, picture: ReadResult) -> Sequence[Thumbnail]:

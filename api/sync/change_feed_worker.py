@@ -19,9 +19,9 @@ from storage.sync.change_sources import PIPELINE
 from storage.sync.changes import ChangeSequence, LeaseLostError
 
 LEASE = timedelta(seconds=15)
-NOTE_EVERY = timedelta(seconds=2)
+SAVE_INTERVAL = timedelta(seconds=2)
 MAX_BATCH = 500
-KEEP_GONE = timedelta(days=400)
+TOMBSTONES_KEPT_FOR = timedelta(days=400)
 log = structlog.get_logger(__name__)
 
 
@@ -35,7 +35,7 @@ class ChangeFeedWorker:
     store: Store
     holder: str
     now: Callable[[], datetime]
-    note_every: timedelta = NOTE_EVERY
+    save_interval: timedelta = SAVE_INTERVAL
 
     async def follow(self) -> None:
         """Follow the stream until the lease is lost or the stream breaks. Do nothing while another worker follows it."""
@@ -47,16 +47,16 @@ class ChangeFeedWorker:
         except HistoryLostError:
             # Either the log is too short, or the database was restored to an earlier state: the two can't be told apart.
             log.warning("the change stream no longer has this position: all phones pull everything again")
-            await self.store.changes.begin_anew(self.holder)
+            await self.store.changes.restart(self.holder)
         except LeaseLostError:
             log.info("another worker has taken over the change sequence")
         finally:
             with anyio.CancelScope(shield=True):
                 await self.store.changes.release(self.holder)
 
-    async def forget(self) -> None:
+    async def delete_tombstones(self) -> None:
         """Delete old tombstones."""
-        while await self.store.changes.forget(self.now() - KEEP_GONE):
+        while await self.store.changes.delete_tombstones(self.now() - TOMBSTONES_KEPT_FOR):
             pass
 
     async def _claim(self) -> ChangeSequence | None:
@@ -65,24 +65,24 @@ class ChangeFeedWorker:
     async def _follow(self, sequence: ChangeSequence) -> None:
         async with follow(self.store.mongo, PIPELINE, sequence.token) as following:
             if sequence.token is None:
-                await self._read_everything(following)
+                await self._enter_everything(following)
             noted, before = self.now(), following.token
             while True:
                 began = self.now()
                 changed = await following.batch(MAX_BATCH)
-                if changed.events or began - noted >= self.note_every:
+                if changed.events or began - noted >= self.save_interval:
                     as_of = began if changed.is_all else changed.at
-                    await self._touch(changed.events, before, following.token, as_of)
+                    await self._enter_affected(changed.events, before, following.token, as_of)
                     noted, before = began, following.token
 
-    async def _touch(
+    async def _enter_affected(
         self, events: list[Document], before: Document | None, after: Document | None, as_of: datetime | None
     ) -> None:
         """Enter the records that these writes affect, in pieces: a write to a case affects hundreds of records.
 
         The saved position stays `before` until all pieces are entered. After a restart the entered ones no longer differ.
         """
-        touched = await self.store.change_sources.touched(events) if events else {}
+        touched = await self.store.change_sources.affected_records(events) if events else {}
         wanted = [(kind, id) for kind, ids in touched.items() for id in ids]
         *first, last = [wanted[start : start + MAX_BATCH] for start in range(0, len(wanted), MAX_BATCH)] or [[]]
         for some in first:
@@ -95,17 +95,17 @@ class ChangeFeedWorker:
         ids: dict[ChangeKind, list[str]] = {}
         for kind, id in wanted:
             ids.setdefault(kind, []).append(id)
-        records = await self.store.change_sources.look(ids)
+        records = await self.store.change_sources.read_states(ids)
         await self.store.changes.enter(self.holder, records, token=token, as_of=as_of, until=self.now() + LEASE)
 
-    async def _read_everything(self, following: Following) -> None:
+    async def _enter_everything(self, following: Following) -> None:
         """Enter every record, and a tombstone for every entered record that no longer exists.
 
         The stream was opened before, so it has whatever is written meanwhile.
         """
         token, began = following.token, self.now()
         for kind in ChangeKind:
-            for ids in (self.store.change_sources.ids, self.store.changes.heads):
+            for ids in (self.store.change_sources.ids, self.store.changes.head_ids):
                 after = ""
                 while found := await ids(kind, after, MAX_BATCH):
                     await self._enter([(kind, id) for id in found], token=None)

@@ -27,10 +27,10 @@ class ChangeQueries:
         kinds: list[ChangeKind] | None = None,
         first: int = DEFAULT_PAGE,
     ) -> ChangesResult:
-        return await pull_or_say_why_not(info.context, since, kinds, first)
+        return await pull_or_refuse(info.context, since, kinds, first)
 
 
-async def pull_or_say_why_not(
+async def pull_or_refuse(
     context: Context, since: str | None, kinds: Sequence[ChangeKind] | None, first: int
 ) -> ChangePage | Refused:
     try:
@@ -55,12 +55,12 @@ async def pull(context: Context, since: str | None, kinds: Sequence[ChangeKind] 
         return ChangePage(changes=[], cursor=seal.close(Progress("").values()), has_more=False, as_of=None)
     admitted = admitted_pulls(context, wanted)
     topics = [topic for kind in admitted for topic in topics_of_viewer(kind, context.actor)]
-    progress = _opened(seal, since, sequence).towards(topics, wanted)
+    progress = _open_cursor(seal, since, sequence).with_topics(topics, wanted)
     entries = await context.store.changes.read(progress, topics, sequence.last, first + 1)
     page, more = entries[:first], len(entries) > first
-    after = progress.past(page[-1].number if more else sequence.last, topics, done=not more)
+    after = progress.advanced_to(page[-1].number if more else sequence.last, topics, done=not more)
     return ChangePage(
-        changes=await _changes(context, page, admitted),
+        changes=await _load_changes(context, page, admitted),
         cursor=seal.close(after.values()),
         has_more=more,
         as_of=sequence.as_of,
@@ -77,7 +77,7 @@ def admitted_pulls(context: Context, kinds: Sequence[ChangeKind]) -> dict[Change
     return {kind: pulls[kind] for kind in kinds if kind in pulls}
 
 
-def _opened(seal: CursorSeal, since: str | None, sequence: ChangeSequence) -> Progress:
+def _open_cursor(seal: CursorSeal, since: str | None, sequence: ChangeSequence) -> Progress:
     """Open a cursor. Raise `Refusal(CURSOR_EXPIRED)` if this sequence can't continue from it."""
     if since is None:
         return Progress(sequence.epoch)
@@ -87,12 +87,12 @@ def _opened(seal: CursorSeal, since: str | None, sequence: ChangeSequence) -> Pr
         raise Refusal(RefusalCode.CURSOR_EXPIRED, field="since") from refusal
     if not (progress.read or progress.leaving):
         return Progress(sequence.epoch)
-    if progress.epoch != sequence.epoch or not progress.reaches(horizon=sequence.horizon, last=sequence.last):
+    if progress.epoch != sequence.epoch or not progress.can_resume(horizon=sequence.horizon, last=sequence.last):
         raise Refusal(RefusalCode.CURSOR_EXPIRED, field="since")
     return progress
 
 
-async def _changes(
+async def _load_changes(
     context: Context, entries: Sequence[ChangeEntry], admitted: Mapping[ChangeKind, Pull]
 ) -> list[Change]:
     """Return each record as the viewer sees it now. A record that the viewer can't see becomes null."""

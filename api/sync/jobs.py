@@ -12,7 +12,7 @@ async def _follow(resources: Resources) -> Run:
 
 
 async def _forget(resources: Resources) -> Run:
-    return ChangeFeedWorker(resources.store, secrets.token_urlsafe(9), clock).forget
+    return ChangeFeedWorker(resources.store, secrets.token_urlsafe(9), clock).delete_tombstones
 
 
 JOBS = (Job("follow", 2.0, _follow), Job("forget", EVERY_HOUR, _forget))

@@ -10,7 +10,7 @@ import strawberry
 from api.accounts.device_clocks import read_clock
 from api.graphql.context import Context, Info
 from api.registration import Registration
-from api.sync.changes import pull_or_say_why_not
+from api.sync.changes import pull_or_refuse
 from schema.access.guards import mutation
 from schema.core.refusals import Refusal, RefusalCode, Refused
 from schema.core.times import MAX_SAFE_INTEGER
@@ -36,7 +36,7 @@ class SyncMutations:
             server_time=context.now,
             clock=reading,
             gaps=await _gaps(context, input.last_sequence),
-            changes=await pull_or_say_why_not(context, input.since, input.kinds, input.first),
+            changes=await pull_or_refuse(context, input.since, input.kinds, input.first),
         )
 
 

@@ -59,7 +59,7 @@ class RatingResult:
 
     @classmethod
     def of(cls, rating: Rating, outcome: Outcome) -> "RatingResult":
-        return cls(id=rating.id, outcome=outcome, receipt=rating.proof(), rating=rating)
+        return cls(id=rating.id, outcome=outcome, receipt=rating.make_receipt(), rating=rating)
 
     @classmethod
     def refused(cls, id: str | None, refusal: Refusal) -> "RatingResult":
@@ -89,7 +89,7 @@ def check_draft(draft: RatingDraft, *, field: str) -> None:
         check_length(value, most, f"{field}.{name}")
 
 
-def rate(
+def new_rating(
     draft: RatingDraft,
     digest: str,
     author: Author,

@@ -57,7 +57,7 @@ class Rating(Node, prefix="rat"):
     async def owner(self, info: Info) -> Owner:
         return Owner(self.rater_id, self.office_path)
 
-    def proof(self) -> RatingReceipt:
+    def make_receipt(self) -> RatingReceipt:
         """Return the receipt. The rater gets the same one with every retry."""
         return RatingReceipt(rating_id=self.id, content_sha256=self.sent_sha256, received_at=self.arrived_at)
 
@@ -101,7 +101,7 @@ class Rating(Node, prefix="rat"):
         description="Receipt. Only for the rater and viewers with clearance (回执).", extensions=[IdentityOnly()]
     )
     async def receipt(self) -> RatingReceipt | None:
-        return self.proof()
+        return self.make_receipt()
 
 
 @dataclass(frozen=True)

@@ -119,7 +119,7 @@ class StoredAnswer:
     refused_as: RefusalCode | None = None
     reason: str | None = None
 
-    def settled(self, refusal: Refusal | None) -> "StoredAnswer":
+    def with_outcome(self, refusal: Refusal | None) -> "StoredAnswer":
         """Return the answer as settled, or as refused for good."""
         if refusal is None:
             return replace(self, state=AnswerState.SETTLED)
@@ -128,7 +128,7 @@ class StoredAnswer:
     def refusal(self) -> Refusal | None:
         return Refusal(self.refused_as, self.reason) if self.refused_as else None
 
-    def shown(self) -> HeldOperation:
+    def to_held_operation(self) -> HeldOperation:
         refusal = self.refusal()
         return HeldOperation(
             id=strawberry.ID(self.id),
@@ -140,7 +140,7 @@ class StoredAnswer:
         )
 
 
-def stored(answer: AssignmentAnswer, *, user_id: str, now: datetime, field: str) -> StoredAnswer:
+def to_stored_answer(answer: AssignmentAnswer, *, user_id: str, now: datetime, field: str) -> StoredAnswer:
     """Validate an answer and return its stored form. Raise `Refusal(BAD_ID | BAD_INPUT)` if it is invalid."""
     validate_id(answer.id, "ans", field=f"{field}.id")
     validate_id(answer.assignment_id, "asg", field=f"{field}.assignmentId")
@@ -163,14 +163,14 @@ def stored(answer: AssignmentAnswer, *, user_id: str, now: datetime, field: str)
     )
 
 
-def waits(answer: StoredAnswer, assignment: Assignment | None) -> bool:
+def must_wait(answer: StoredAnswer, assignment: Assignment | None) -> bool:
     """Return whether the answer can't be applied yet. Someone else's assignment counts as missing."""
     if assignment is None or assignment.assignee_id != answer.user_id:
         return True
     return answer.kind is AnswerKind.FINISH and assignment.state is AssignmentState.OFFERED
 
 
-def holds(answer: StoredAnswer, assignment: Assignment) -> bool:
+def is_already_applied(answer: StoredAnswer, assignment: Assignment) -> bool:
     """Return whether the assignment is already in the answer's state. The first of several results stands."""
     if answer.kind is AnswerKind.ACCEPT:
         return assignment.accepted_at is not None

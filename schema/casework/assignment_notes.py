@@ -73,7 +73,7 @@ class AssignmentNote:
     )
 
 
-def corrected(edited_at: datetime, skew: timedelta) -> datetime:
+def correct_time(edited_at: datetime, skew: timedelta) -> datetime:
     """Convert a device time to the server's clock. A time that would leave the calendar is returned unchanged."""
     try:
         return edited_at - skew
@@ -81,51 +81,53 @@ def corrected(edited_at: datetime, skew: timedelta) -> datetime:
         return edited_at
 
 
-def merged(edits: Sequence[NoteEdit]) -> list[AssignmentNote]:
+def merge_edits(edits: Sequence[NoteEdit]) -> list[AssignmentNote]:
     """Merge edits, given in the order the server received them. A field without an edit is left out.
 
     The result depends on which edits each author had seen. It does not depend on which of two concurrent edits arrived
     first: the later one wins, by time, then by the device's own number, then by id.
     """
     of_field = {name: [edit for edit in edits if edit.field is name] for name in NoteField}
-    return [_merged(name, found) for name, found in of_field.items() if found]
+    return [_merge_field(name, found) for name, found in of_field.items() if found]
 
 
-def _merged(name: NoteField, edits: Sequence[NoteEdit]) -> AssignmentNote:
+def _merge_field(name: NoteField, edits: Sequence[NoteEdit]) -> AssignmentNote:
     numbered = list(enumerate(edits, start=1))
-    outlived = {
+    superseded = {
         edit.id
         for number, edit in numbered
-        if any(_saw(other, edit, number) for _, other in numbered if other is not edit)
+        if any(_has_seen(other, edit, number) for _, other in numbered if other is not edit)
     }
     # If a device's numbers count backwards, every edit could be superseded by another.
-    standing = max([edit for edit in edits if edit.id not in outlived] or edits, key=_order)
+    winner = max([edit for edit in edits if edit.id not in superseded] or edits, key=_precedence)
     restored = {edit.restores for edit in edits}
     lost = [
         edit
         for number, edit in numbered
-        if edit is not standing
+        if edit is not winner
         and edit.id not in restored
         and any(
-            _order(other) > _order(edit) and not _saw(other, edit, number) and not _saw(edit, other, position)
+            _precedence(other) > _precedence(edit)
+            and not _has_seen(other, edit, number)
+            and not _has_seen(edit, other, position)
             for position, other in numbered
             if other is not edit
         )
     ]
     return AssignmentNote(
         field=name,
-        value=standing.value,
+        value=winner.value,
         version=len(edits),
-        edit_id=strawberry.ID(standing.id),
-        edited_at=standing.at,
+        edit_id=strawberry.ID(winner.id),
+        edited_at=winner.at,
         lost_edits=[
             LostEdit(id=strawberry.ID(edit.id), value=edit.value, edited_at=edit.at)
-            for edit in sorted(lost, key=_order, reverse=True)
+            for edit in sorted(lost, key=_precedence, reverse=True)
         ],
     )
 
 
-def _saw(later: NoteEdit, earlier: NoteEdit, number: int) -> bool:
+def _has_seen(later: NoteEdit, earlier: NoteEdit, number: int) -> bool:
     """Return whether the author of `later` had seen `earlier`, the field's edit with that number.
 
     A device has seen all its own earlier edits. A session of an identity provider names no device, so it has seen only
@@ -136,7 +138,7 @@ def _saw(later: NoteEdit, earlier: NoteEdit, number: int) -> bool:
     return number <= later.base_version
 
 
-def _order(edit: NoteEdit) -> tuple[datetime, int, str]:
+def _precedence(edit: NoteEdit) -> tuple[datetime, int, str]:
     return edit.at, edit.device_sequence, edit.id
 
 

@@ -11,7 +11,7 @@ import strawberry
 from schema.access.permissions import FOLLOWERS, OFFICERS, SEEN, Row, connection, only
 from schema.access.viewers import Role
 from schema.accounts.users import User
-from schema.casework.assignment_notes import AssignmentNote, NoteEdit, merged
+from schema.casework.assignment_notes import AssignmentNote, NoteEdit, merge_edits
 from schema.casework.cases import Case
 from schema.core.context import Info
 from schema.core.nodes import Node
@@ -79,7 +79,7 @@ class Assignment(Node, prefix="asg"):
 
     @strawberry.field(description="Notes of the assignee. A field that was never edited is left out (交办备注).")
     def notes(self) -> list[AssignmentNote]:
-        return merged(self.note_edits)
+        return merge_edits(self.note_edits)
 
     @strawberry.field(description="The assignee, if the viewer may know them (承办人).")
     async def assignee(self, info: Info) -> User | None:

@@ -7,7 +7,7 @@ import strawberry
 from schema.access.permissions import SEEN, Row
 from schema.accounts.device_clocks import DeviceClockInput
 from schema.casework.assignment_answers import AnswerOutcome
-from schema.casework.assignment_notes import FULL, MAX_EDITS_TEXT, NoteEdit, NoteField, corrected
+from schema.casework.assignment_notes import FULL, MAX_EDITS_TEXT, NoteEdit, NoteField, correct_time
 from schema.casework.assignments import Assignment
 from schema.core.digests import digest_of
 from schema.core.ids import validate_id
@@ -65,7 +65,7 @@ class EditAssignmentNotesPayload:
     results: list[NoteEditResult] = strawberry.field(description="One result per edit, in the order of the edits.")
 
 
-def check(sent: NoteEditInput, *, at: str) -> None:
+def check_edit(sent: NoteEditInput, *, at: str) -> None:
     """Raise `Refusal(BAD_ID | BAD_INPUT)` if the edit is invalid for any assignment. `at` is its path in the input."""
     validate_id(sent.id, "evt", field=f"{at}.id")
     validate_id(sent.assignment_id, "asg", field=f"{at}.assignmentId")
@@ -94,7 +94,7 @@ def _check_value(field: NoteField, value: str, *, is_restored: bool, at: str) ->
         raise Refusal(RefusalCode.BAD_INPUT, "Write a date as 2026-12-01.", field=at)
 
 
-def taken_in(
+def to_note_edit(
     sent: NoteEditInput, assignment: Assignment, *, device_id: str, skew: timedelta, now: datetime, at: str
 ) -> NoteEdit:
     """Return the edit's stored form. Raise `Refusal(BAD_INPUT | NOT_FOUND | LIMIT_EXCEEDED)` if the notes forbid it."""
@@ -116,7 +116,7 @@ def taken_in(
         value=value,
         base_version=sent.base_version,
         edited_at=edited_at,
-        at=to_millis(corrected(edited_at, skew)),
+        at=to_millis(correct_time(edited_at, skew)),
         device_id=device_id,
         device_sequence=sent.device_sequence,
         sha256=digest_of(sent),

@@ -43,7 +43,7 @@ class FlagCode(enum.Enum):
 
 
 _C = FlagCode
-_SENTENCES: dict[FlagCode, tuple[str, str]] = {
+_MESSAGES: dict[FlagCode, tuple[str, str]] = {
     _C.PHOTO_POSITION_FAR: (
         "The position in the file is {value} from the claimed one (threshold {limit}).",
         "照片自带坐标与填报坐标相距{value}（阈值{limit}）。",
@@ -85,12 +85,12 @@ _SENTENCES: dict[FlagCode, tuple[str, str]] = {
 }
 
 
-def sentence_of(
+def flag_message(
     code: FlagCode, measure: Measure, value: float, threshold: float, name: str | None = None
 ) -> tuple[str, str]:
     """Return the message in English and in Chinese."""
-    english, chinese = _SENTENCES[code]
-    (value_en, value_zh), (limit_en, limit_zh) = _worded(measure, abs(value)), _worded(measure, threshold)
+    english, chinese = _MESSAGES[code]
+    (value_en, value_zh), (limit_en, limit_zh) = _format_figure(measure, abs(value)), _format_figure(measure, threshold)
     fast = value > 0
     return (
         english.format(value=value_en, limit=limit_en, name=name, pace="fast" if fast else "slow"),
@@ -98,14 +98,14 @@ def sentence_of(
     )
 
 
-def _worded(measure: Measure, figure: float) -> tuple[str, str]:
+def _format_figure(measure: Measure, figure: float) -> tuple[str, str]:
     match measure:
         case Measure.METRES if figure >= 10_000:
             return f"{figure / 1000:.0f} km", f" {figure / 1000:.0f} 公里"
         case Measure.METRES:
             return f"{figure:.0f} m", f" {figure:.0f} 米"
         case Measure.SECONDS:
-            return _span(figure)
+            return _format_duration(figure)
         case Measure.KILOMETRES_PER_HOUR:
             return f"{figure:.0f} km/h", f"每小时 {figure:.0f} 公里"
         case Measure.BITS:
@@ -114,7 +114,7 @@ def _worded(measure: Measure, figure: float) -> tuple[str, str]:
             return f"{figure:.0f}", f" {figure:.0f} 次"
 
 
-def _span(seconds: float) -> tuple[str, str]:
+def _format_duration(seconds: float) -> tuple[str, str]:
     """Word a duration in the largest unit of which there are at least two."""
     for size, word, word_zh in ((86_400, "days", "天"), (3_600, "hours", "小时"), (60, "minutes", "分钟")):
         if seconds >= 2 * size:

@@ -13,7 +13,7 @@ import strawberry
 from schema.access.permissions import EXAMINERS, OFFICERS, SEEN, Row, connection
 from schema.access.viewers import Owner
 from schema.accounts.users import User
-from schema.checks.flag_messages import FlagCode, sentence_of
+from schema.checks.flag_messages import FlagCode, flag_message
 from schema.checks.thresholds import Measure
 from schema.core.context import Info
 from schema.core.ids import compose
@@ -70,11 +70,11 @@ class Flag(Node, prefix="flg"):
 
     @strawberry.field(description="Message in English.")
     def message(self) -> str:
-        return sentence_of(self.code, self.measure, self.value, self.threshold, self.name)[0]
+        return flag_message(self.code, self.measure, self.value, self.threshold, self.name)[0]
 
     @strawberry.field(description="Message in Chinese (中文说明).")
     def message_zh(self) -> str:
-        return sentence_of(self.code, self.measure, self.value, self.threshold, self.name)[1]
+        return flag_message(self.code, self.measure, self.value, self.threshold, self.name)[1]
 
     @strawberry.field(description="The flagged observation (巡查记录).")
     async def observation(self, info: Info) -> Observation | None:
@@ -129,7 +129,7 @@ class CheckFinding:
 
 
 @dataclass(frozen=True)
-class Flagged:
+class FlagOwner:
     """The observation that a flag belongs to: its id, office, author and time of receipt."""
 
     id: str
@@ -138,7 +138,7 @@ class Flagged:
     received_at: datetime
 
 
-def raise_flag(finding: CheckFinding, observation: Flagged, now: datetime) -> Flag:
+def raise_flag(finding: CheckFinding, observation: FlagOwner, now: datetime) -> Flag:
     """Return the flag of a finding. The same finding always gets the same id, so a repeated check raises no second flag.
 
     The id covers the figure: a corrected position that is wrong by another distance is another flag. It does not for two

@@ -57,17 +57,19 @@ def instant_of(facts: MediaFacts, offset_minutes: int) -> datetime | None:
         return None
 
 
-def usable(position: GeoPoint | None) -> GeoPoint | None:
+def usable_position(position: GeoPoint | None) -> GeoPoint | None:
     """Return the position if it has coordinates, else None."""
     return position if position and position.latitude is not None and position.longitude is not None else None
 
 
-def photo_position(medium_id: str, own: GeoPoint, claimed: GeoPoint, limits: ThresholdLimits) -> Iterator[CheckFinding]:
-    apart = _apart(own, claimed, limits.of(ThresholdKind.PHOTO_POSITION))
-    yield from _passed(FlagCode.PHOTO_POSITION_FAR, ThresholdKind.PHOTO_POSITION, apart, limits, medium_id)
+def check_photo_position(
+    medium_id: str, own: GeoPoint, claimed: GeoPoint, limits: ThresholdLimits
+) -> Iterator[CheckFinding]:
+    apart = _metres_apart(own, claimed, limits.of(ThresholdKind.PHOTO_POSITION))
+    yield from _check_limit(FlagCode.PHOTO_POSITION_FAR, ThresholdKind.PHOTO_POSITION, apart, limits, medium_id)
 
 
-def photo_time(
+def check_photo_time(
     medium_id: str, own: datetime | None, declared: datetime | None, captured_at: datetime, limits: ThresholdLimits
 ) -> Iterator[CheckFinding]:
     """Compare three times: `own` from the file, `declared` for the medium, `captured_at` for the observation.
@@ -77,43 +79,43 @@ def photo_time(
     """
     times = [time for time in (own, declared) if time is not None]
     age = max(((captured_at - time).total_seconds() for time in times), default=0.0)
-    old = list(_passed(FlagCode.CAPTURED_LONG_BEFORE, ThresholdKind.CAPTURED_BEFORE, age, limits, medium_id))
+    old = list(_check_limit(FlagCode.CAPTURED_LONG_BEFORE, ThresholdKind.CAPTURED_BEFORE, age, limits, medium_id))
     yield from old
     if own is not None and (declared is not None or not old):
         differs = abs((own - (declared or captured_at)).total_seconds())
-        yield from _passed(FlagCode.PHOTO_TIME_FAR, ThresholdKind.PHOTO_TIME, differs, limits, medium_id)
+        yield from _check_limit(FlagCode.PHOTO_TIME_FAR, ThresholdKind.PHOTO_TIME, differs, limits, medium_id)
 
 
-def unit_distance(
+def check_unit_distance(
     place: GeoPoint, counters: Sequence[GeoPoint], limits: ThresholdLimits, medium_id: str | None = None
 ) -> Iterator[CheckFinding]:
     """Check the distance to the nearest of `counters`: the window or unit, and for a monitor's report the enterprise."""
     if counters:
-        nearest = min(_apart(place, each, limits.of(ThresholdKind.UNIT_DISTANCE)) for each in counters)
-        yield from _passed(FlagCode.FAR_FROM_UNIT, ThresholdKind.UNIT_DISTANCE, nearest, limits, medium_id)
+        nearest = min(_metres_apart(place, counter, limits.of(ThresholdKind.UNIT_DISTANCE)) for counter in counters)
+        yield from _check_limit(FlagCode.FAR_FROM_UNIT, ThresholdKind.UNIT_DISTANCE, nearest, limits, medium_id)
 
 
-def outside_county(
+def check_outside_county(
     place: GeoPoint, ground: Sequence[Polygon], limits: ThresholdLimits, medium_id: str | None = None
 ) -> Iterator[CheckFinding]:
     """Check the distance outside `ground`, the outline of the county. It is empty if the county has no outline."""
     if ground:
         limit = limits.of(ThresholdKind.OUTSIDE_COUNTY)
-        outside = metres_outside(ground, *_at(place)) - _allowance(limit, place)
-        yield from _passed(FlagCode.OUTSIDE_COUNTY, ThresholdKind.OUTSIDE_COUNTY, outside, limits, medium_id)
+        outside = metres_outside(ground, *_coordinates(place)) - _allowance(limit, place)
+        yield from _check_limit(FlagCode.OUTSIDE_COUNTY, ThresholdKind.OUTSIDE_COUNTY, outside, limits, medium_id)
 
 
-def speed(one: Stop, other: Stop, limits: ThresholdLimits) -> tuple[str, CheckFinding] | None:
+def check_speed(one: Stop, other: Stop, limits: ThresholdLimits) -> tuple[str, CheckFinding] | None:
     """Return the id of the later observation and the finding. None if the speed is possible, or the distance too short.
 
     Two observations within the same second count as one second apart: clocks and fixes are no finer.
     """
     earlier, later = sorted((one, other), key=lambda stop: (stop.at, stop.observation_id))
-    metres = _apart(earlier.position, later.position, limits.of(ThresholdKind.SPEED_FROM))
+    metres = _metres_apart(earlier.position, later.position, limits.of(ThresholdKind.SPEED_FROM))
     if metres < limits.of(ThresholdKind.SPEED_FROM):
         return None
     seconds = max((later.at - earlier.at).total_seconds(), 1.0)
-    found = list(_passed(FlagCode.IMPOSSIBLE_SPEED, ThresholdKind.SPEED, metres / seconds * 3.6, limits))
+    found = list(_check_limit(FlagCode.IMPOSSIBLE_SPEED, ThresholdKind.SPEED, metres / seconds * 3.6, limits))
     if not found:
         return None
     [finding] = found
@@ -126,12 +128,12 @@ def speed(one: Stop, other: Stop, limits: ThresholdLimits) -> tuple[str, CheckFi
     )
 
 
-def mock_position(position: GeoPoint) -> Iterator[CheckFinding]:
+def check_mock_position(position: GeoPoint) -> Iterator[CheckFinding]:
     if position.is_mock:
         yield CheckFinding(FlagCode.MOCK_POSITION, 1, 1, Measure.TIMES)
 
 
-def clock_skew(
+def check_clock_skew(
     captured_at: datetime,
     received_at: datetime,
     fixed_at: datetime | None,
@@ -153,12 +155,12 @@ def clock_skew(
         yield CheckFinding(FlagCode.CLOCK_SKEW, 60 * round(skew / 60), limit, Measure.SECONDS)
 
 
-def edited(medium_id: str, software: str | None) -> Iterator[CheckFinding]:
+def check_editing_software(medium_id: str, software: str | None) -> Iterator[CheckFinding]:
     if name := editor_of(software):
         yield CheckFinding(FlagCode.EDITED, 1, 1, Measure.TIMES, medium_id=medium_id, name=name)
 
 
-def lookalikes(medium_id: str, others: Iterable[Lookalike], limits: ThresholdLimits) -> Iterator[CheckFinding]:
+def check_lookalikes(medium_id: str, others: Iterable[Lookalike], limits: ThresholdLimits) -> Iterator[CheckFinding]:
     """Yield the nearest similar pictures, at most `MAX_OTHERS`."""
     limit = limits.of(ThresholdKind.PICTURE_BITS)
     near = sorted(others, key=lambda other: (not other.is_same, other.bits, other.medium_id))
@@ -175,7 +177,7 @@ def lookalikes(medium_id: str, others: Iterable[Lookalike], limits: ThresholdLim
             )
 
 
-def _passed(
+def _check_limit(
     code: FlagCode, kind: ThresholdKind, value: float, limits: ThresholdLimits, medium_id: str | None = None
 ) -> Iterator[CheckFinding]:
     limit = limits.of(kind)
@@ -183,12 +185,12 @@ def _passed(
         yield CheckFinding(code, value, limit, MEASURES[kind], medium_id=medium_id)
 
 
-def _apart(one: GeoPoint, other: GeoPoint, limit: float) -> float:
+def _metres_apart(one: GeoPoint, other: GeoPoint, limit: float) -> float:
     """Return the certain distance of two places in metres: the measured distance less both accuracies."""
-    return metres_between(_at(one), _at(other)) - _allowance(limit, one) - _allowance(limit, other)
+    return metres_between(_coordinates(one), _coordinates(other)) - _allowance(limit, one) - _allowance(limit, other)
 
 
-def _at(place: GeoPoint) -> tuple[float, float]:
+def _coordinates(place: GeoPoint) -> tuple[float, float]:
     """Return latitude and longitude of a usable position."""
     return place.latitude or 0.0, place.longitude or 0.0
 

@@ -157,22 +157,22 @@ class ThresholdLimits:
         return self.values.get(kind, math.inf if kind is not ThresholdKind.PICTURE_BITS else -1)
 
 
-def applying(thresholds: Iterable[Threshold], path: str, at: datetime) -> dict[ThresholdKind, Threshold]:
+def applicable_thresholds(thresholds: Iterable[Threshold], path: str, at: datetime) -> dict[ThresholdKind, Threshold]:
     """Return the thresholds that apply at the unit at `path` to what is received at `at`."""
     latest: dict[tuple[ThresholdKind, str], Threshold] = {}
-    for each in sorted(thresholds, key=lambda each: (each.valid_from, each.set_at, each.id)):
-        if path.startswith(each.path) and each.valid_from <= at:
-            latest[each.kind, each.path] = each
+    for threshold in sorted(thresholds, key=lambda threshold: (threshold.valid_from, threshold.set_at, threshold.id)):
+        if path.startswith(threshold.path) and threshold.valid_from <= at:
+            latest[threshold.kind, threshold.path] = threshold
     nearest: dict[ThresholdKind, Threshold] = {}
-    for (kind, _), each in sorted(latest.items(), key=lambda item: len(item[0][1])):
-        if each.value is not None:
-            nearest[kind] = each
+    for (kind, _), threshold in sorted(latest.items(), key=lambda item: len(item[0][1])):
+        if threshold.value is not None:
+            nearest[kind] = threshold
     return nearest
 
 
 def limits_of(thresholds: Iterable[Threshold], path: str, at: datetime) -> ThresholdLimits:
-    found = applying(thresholds, path, at)
-    return ThresholdLimits({kind: each.value for kind, each in found.items() if each.value is not None})
+    found = applicable_thresholds(thresholds, path, at)
+    return ThresholdLimits({kind: threshold.value for kind, threshold in found.items() if threshold.value is not None})
 
 
 def paths_above(path: str) -> list[str]:

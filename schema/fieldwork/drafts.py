@@ -23,7 +23,7 @@ from schema.fieldwork.observations import (
     Receipt,
     Severity,
 )
-from schema.fieldwork.placement import Placed
+from schema.fieldwork.placement import PlacementResult
 from schema.geography.positions import GeoPointInput, locate
 from schema.media.media import MediaDraft
 from schema.media.uploads import UploadSlot
@@ -172,8 +172,8 @@ def _complainant(given: ComplainantInput) -> Complainant:
     return Complainant(name=given.name, contact=given.contact, is_anonymous=given.is_anonymous)
 
 
-def record(
-    id: str, content: ObservationContent, digest: str, author: Author, placed: Placed, now: datetime
+def new_observation(
+    id: str, content: ObservationContent, digest: str, author: Author, placed: PlacementResult, now: datetime
 ) -> Observation:
     """Return a new observation with `content` as its first revision. Nothing is stored."""
     first = ObservationRevision(

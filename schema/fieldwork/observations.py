@@ -204,7 +204,7 @@ class Observation(Node, prefix="obs"):
     async def clock_skew_seconds(self) -> float | None:
         return None if self.clock_skew_ms is None else self.clock_skew_ms / 1000
 
-    def shown(self, content: ObservationContent) -> ShownTime:
+    def shown_time(self, content: ObservationContent) -> ShownTime:
         """Return the time to show for a revision with `content`."""
         return time_of_observation(
             Clocks(
@@ -219,9 +219,9 @@ class Observation(Node, prefix="obs"):
 
     @strawberry.field(description="When it was seen: the time to show, whose clock it is from, and why (显示时间).")
     def when(self) -> ShownTime:
-        return self.shown(self.content)
+        return self.shown_time(self.content)
 
-    def proof(self) -> Receipt:
+    def make_receipt(self) -> Receipt:
         """Return the receipt. The author gets the same one with every retry."""
         first = self.revisions[0]
         return Receipt(observation_id=self.id, content_sha256=first.content_sha256, received_at=first.recorded_at)
@@ -230,7 +230,7 @@ class Observation(Node, prefix="obs"):
         description="Receipt. Only for the author and viewers with clearance (回执).", extensions=[IdentityOnly()]
     )
     async def receipt(self) -> Receipt | None:
-        return self.proof()
+        return self.make_receipt()
 
     @strawberry.field(description="The unit inspected, down to the service window (被巡查单位).")
     async def unit(self, info: Info) -> Unit | None:

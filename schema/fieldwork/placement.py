@@ -13,7 +13,7 @@ from schema.organisation.units import Unit
 
 
 @dataclass(frozen=True)
-class Placed:
+class PlacementResult:
     """The unit and point of an observation. None if unknown, out of scope or not named."""
 
     unit_id: str | None
@@ -35,24 +35,24 @@ class Directory:
                 self._units.setdefault(former.code, []).append(unit)
         self._points = {name: point for point in points for name in (point.id, point.code)}
 
-    def unit(self, name: str, scopes: Sequence[str]) -> Unit | None:
+    def find_unit(self, name: str, scopes: Sequence[str]) -> Unit | None:
         """Return the unit with that name in one of the subtrees at `scopes`."""
-        return next((each for each in self._units.get(name, ()) if covers(scopes, each.path)), None)
+        return next((unit for unit in self._units.get(name, ()) if covers(scopes, unit.path)), None)
 
-    def own_point(self, name: str, monitor_id: str) -> MonitoringPoint | None:
+    def find_own_point(self, name: str, monitor_id: str) -> MonitoringPoint | None:
         """Return the point with that name if the person is one of its monitors."""
         point = self._points.get(name)
         return point if point and monitor_id in point.monitor_ids else None
 
-    def place(self, content: ObservationContent, *, scopes: Sequence[str], author_id: str) -> Placed:
+    def resolve(self, content: ObservationContent, *, scopes: Sequence[str], author_id: str) -> PlacementResult:
         """Return the unit and point of `content`. The unit must be in scope; the point in scope or the author's own."""
         unit_name, point_name = content.claimed_unit, content.claimed_monitoring_point
-        unit = self.unit(unit_name or "", scopes)
+        unit = self.find_unit(unit_name or "", scopes)
         point = self._points.get(point_name or "")
         if point and not (covers(scopes, point.path) or author_id in point.monitor_ids):
             point = None
         unknown = (unit_name is not None and unit is None) or (point_name is not None and point is None)
-        return Placed(
+        return PlacementResult(
             unit_id=unit.id if unit else None,
             unit_path=unit.path if unit else None,
             monitoring_point_id=point.id if point else None,

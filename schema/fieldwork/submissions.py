@@ -20,7 +20,9 @@ def submission_of(observation: Observation, revision: ObservationRevision, media
 
     A correction lists its new media, and may list the earlier ones as well. The digest shows which was sent.
     """
-    before = {id for each in observation.revisions if each.number < revision.number for id in each.content.media_ids}
+    before = {
+        id for earlier in observation.revisions if earlier.number < revision.number for id in earlier.content.media_ids
+    }
     added = tuple(id for id in revision.content.media_ids if id not in before)
     for ids in dict.fromkeys((revision.content.media_ids, added)):
         if not all(id in media for id in ids):
@@ -61,14 +63,14 @@ def draft_of(id: str, content: ObservationContent, media: Sequence[Media]) -> Ob
         else None,
         media=[
             MediaDraft(
-                id=each.id,
-                sha256=each.sha256,
-                byte_size=each.byte_size,
-                content_type=each.content_type,
-                md5=each.md5,
-                captured_at=each.captured_at,
+                id=medium.id,
+                sha256=medium.sha256,
+                byte_size=medium.byte_size,
+                content_type=medium.content_type,
+                md5=medium.md5,
+                captured_at=medium.captured_at,
             )
-            for each in media
+            for medium in media
         ],
     )
 

@@ -151,27 +151,27 @@ class Progress:
     leaving: Mapping[str, int] = field(default_factory=dict)
     letters: Collection[str] = frozenset()
 
-    def towards(self, wanted: Sequence[str], kinds: Iterable[ChangeKind]) -> "Progress":
+    def with_topics(self, wanted: Sequence[str], kinds: Iterable[ChangeKind]) -> "Progress":
         """Start the topics that are new, and leave the topics of `kinds` that are gone."""
         letters = {LETTERS[kind] for kind in kinds}
-        gone = {each for each in self.read if each[0] in letters and each not in wanted}
-        kept = {each: number for each, number in self.read.items() if each not in gone}
+        gone = {topic for topic in self.read if topic[0] in letters and topic not in wanted}
+        kept = {topic: number for topic, number in self.read.items() if topic not in gone}
         # A topic that returns while it is being left is read from the start: some of its records were deleted.
-        leaving = {each: number for each, number in self.leaving.items() if each not in wanted}
+        leaving = {topic: number for topic, number in self.leaving.items() if topic not in wanted}
         return Progress(self.epoch, dict.fromkeys(wanted, 0) | kept, leaving | dict.fromkeys(gone, 0), letters)
 
     @property
     def leaving_now(self) -> dict[str, int]:
-        return {each: number for each, number in self.leaving.items() if each[0] in self.letters}
+        return {topic: number for topic, number in self.leaving.items() if topic[0] in self.letters}
 
-    def past(self, number: int, topics: Iterable[str], *, done: bool) -> "Progress":
+    def advanced_to(self, number: int, topics: Iterable[str], *, done: bool) -> "Progress":
         """Return the progress after `topics`, and the topics being left, were read up to `number`."""
-        read = {**self.read, **{each: max(number, self.read[each]) for each in topics}}
-        later = {each: at for each, at in self.leaving.items() if each[0] not in self.letters}
-        now = {} if done else {each: max(number, at) for each, at in self.leaving_now.items()}
+        read = {**self.read, **{topic: max(number, self.read[topic]) for topic in topics}}
+        later = {topic: at for topic, at in self.leaving.items() if topic[0] not in self.letters}
+        now = {} if done else {topic: max(number, at) for topic, at in self.leaving_now.items()}
         return Progress(self.epoch, read, later | now)
 
-    def reaches(self, *, horizon: int, last: int) -> bool:
+    def can_resume(self, *, horizon: int, last: int) -> bool:
         """Return whether reading can go on in a sequence that starts at `horizon` and ends at `last`."""
         numbers = [*self.read.values(), *self.leaving.values()]
         return all(number <= last and (not number or number >= horizon) for number in numbers)

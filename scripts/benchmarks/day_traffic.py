@@ -222,7 +222,7 @@ def _draft(number: int, unit: str, bodies: dict[str, bytes]) -> dict[str, Any]:
 @contextlib.asynccontextmanager
 async def _entering(store: Store) -> AsyncIterator[None]:
     """The worker's part: what is written is entered for phones, as long as the block lasts."""
-    work = ChangeFeedWorker(store, str(_id("ses")), clock, note_every=timedelta())
+    work = ChangeFeedWorker(store, str(_id("ses")), clock, save_interval=timedelta())
 
     async def follow() -> None:
         while True:

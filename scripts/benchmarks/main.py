@@ -27,7 +27,14 @@ from scripts.benchmarks.offline_week import main
 from scripts.benchmarks.temporary_engines import engines
 from scripts.demo.scenes import draw_scene
 from scripts.installation import FAULTS
-from storage.checks.similar_pictures import INDEXES, MARK_INDEXES, RADIUS, Likenesses, entry, mark_entry
+from storage.checks.similar_pictures import (
+    INDEXES,
+    MARK_INDEXES,
+    RADIUS,
+    Likenesses,
+    keypoint_document,
+    likeness_document,
+)
 from storage.formats.pictures import examine
 from storage.mongodb.client import Mongo
 from storage.similarity.keypoints import FIGURE_BITS, KEY_BITS, LEVELS, MARKS_A_LEVEL, Keypoint, Marks, packed
@@ -165,8 +172,8 @@ async def _load(mongo: Mongo, hashes: int, random: Random) -> dict[str, Likeness
             detail = f"{random.getrandbits(DETAIL_BITS):064x}"
             made = Likeness(0, coarse, detail, random.randbytes(GREY_SIDE**2), _made_marks(random, common))
             id = f"med_{number:036x}"
-            wholes.append(entry(id, made))
-            marks.append(mark_entry(id, made.marks))
+            wholes.append(likeness_document(id, made))
+            marks.append(keypoint_document(id, made.marks))
             if number % max(hashes // 1000, 1) == 0:
                 planted[id] = made
         await mongo.collection("likenesses").insert_many(wholes)
@@ -258,7 +265,7 @@ async def _recall(kept: Likenesses, name: str, files: Sequence[Path], folder: Pa
         if likeness:
             id = f"med_{name}-{number}".replace(" ", "-")
             originals[id] = path
-            await kept.keep(id, likeness)
+            await kept.store(id, likeness)
     copies, found, others = Counter[str](), Counter[str](), 0
     looked_up = 0
     for number, (id, path) in enumerate(originals.items()):

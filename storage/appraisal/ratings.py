@@ -96,8 +96,8 @@ class Ratings:
             ]
         )
         return {
-            (each["_id"]["unit_id"], each["_id"]["month"].date()): MonthlyRatings(each["mean"], each["count"])
-            for each in found
+            (group["_id"]["unit_id"], group["_id"]["month"].date()): MonthlyRatings(group["mean"], group["count"])
+            for group in found
         }
 
 

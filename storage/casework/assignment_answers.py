@@ -22,7 +22,7 @@ class AssignmentAnswers:
 
     async def add(self, answers: Sequence[StoredAnswer]) -> Inserted:
         """Store new answers as held. Return the ids that were already taken."""
-        return await self._answers.insert_many([_document(each) for each in answers])
+        return await self._answers.insert_many([_document(answer) for answer in answers])
 
     async def many(self, ids: Sequence[str]) -> list[StoredAnswer]:
         """Return the answers that exist, in any order."""
@@ -54,7 +54,7 @@ class AssignmentAnswers:
 
     async def _read(self, filter: Filter, *, limit: int, sort: Sort | None = None) -> list[StoredAnswer]:
         found = await self._answers.find(filter, limit=limit, sort=sort)
-        return [from_document(StoredAnswer, each | {"id": each["_id"]}) for each in found]
+        return [from_document(StoredAnswer, document | {"id": document["_id"]}) for document in found]
 
 
 def _document(answer: StoredAnswer) -> Document:

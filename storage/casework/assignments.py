@@ -41,7 +41,7 @@ class Assignments:
         async def work(session: Session) -> Assignment:
             await self._assignments.insert_one(to_document(assignment), session=session)
             if assignment.case_id:
-                await self._note(assignment.case_id, event, session, moves=ON_OFFER, fields={})
+                await self._append_history(assignment.case_id, event, session, moves=ON_OFFER, fields={})
             return assignment
 
         return await transact_or_undo(self._mongo, work)
@@ -62,7 +62,7 @@ class Assignments:
                 raise UndoneError
             if accepted.case_id:
                 fields = {"responsible_id": accepted.assignee_id}
-                await self._note(accepted.case_id, event, session, moves=ON_ACCEPTANCE, fields=fields)
+                await self._append_history(accepted.case_id, event, session, moves=ON_ACCEPTANCE, fields=fields)
             return accepted
 
         return await transact_or_undo(self._mongo, work)
@@ -75,7 +75,7 @@ class Assignments:
         async def work(session: Session) -> Assignment | None:
             ended = await self._move(id, state, {"ended_at": now, "result": result}, session)
             if ended and ended.case_id:
-                await self._cases.note(ended.case_id, event, session, moves={}, fields={})
+                await self._cases.append_history(ended.case_id, event, session, moves={}, fields={})
             return ended
 
         return await self._mongo.transact(work)
@@ -90,11 +90,13 @@ class Assignments:
         found = await self._assignments.find({"case_id": {"$in": list(case_ids)}}, sort=[("offered_at", ASCENDING)])
         return [from_document(Assignment, document) for document in found]
 
-    async def with_edits(self, edit_ids: Sequence[str], visible: Filter) -> dict[str, Assignment]:
+    async def by_edit(self, edit_ids: Sequence[str], visible: Filter) -> dict[str, Assignment]:
         """Return the assignments that have these edits, by edit id."""
         found = await self._assignments.find(all_of({"note_edits.id": {"$in": list(edit_ids)}}, visible))
         assignments = [from_document(Assignment, document) for document in found]
-        return {edit.id: each for each in assignments for edit in each.note_edits if edit.id in edit_ids}
+        return {
+            edit.id: assignment for assignment in assignments for edit in assignment.note_edits if edit.id in edit_ids
+        }
 
     async def append_edit(self, id: str, edit: NoteEdit, visible: Filter) -> Assignment | None:
         """Append an edit once. Return None if it is already there, if there are too many, or if it is not visible."""
@@ -119,11 +121,11 @@ class Assignments:
         found = await keyset_pagination.fetch(self._assignments, filter, SORT, page, read=time_and_id)
         return [from_document(Assignment, document) for document in found]
 
-    async def _note(
+    async def _append_history(
         self, case_id: str, event: Document, session: Session, *, moves: dict[CaseState, CaseState], fields: Document
     ) -> None:
         """Append to the case's history. Raise `UndoneError` if the case is not assignable: it ended meanwhile."""
-        if not await self._cases.note(case_id, event, session, moves=moves, fields=fields, within=ASSIGNABLE):
+        if not await self._cases.append_history(case_id, event, session, moves=moves, fields=fields, within=ASSIGNABLE):
             raise UndoneError
 
     async def _move(self, id: str, to: AssignmentState, fields: Document, session: Session) -> Assignment | None:

@@ -36,7 +36,7 @@ class Cases:
         self._observations = observations
 
     async def open(
-        self, office_id: str, year: int, numbered: Callable[[int], Case], observation_ids: Sequence[str]
+        self, office_id: str, year: int, build_case: Callable[[int], Case], observation_ids: Sequence[str]
     ) -> Case:
         """Store `numbered(sequence)` with the office's next number of the year, and link its observations, or do nothing.
 
@@ -47,7 +47,7 @@ class Cases:
             counter = await self._counters.change_one(
                 {"_id": f"cases:{office_id}:{year}"}, {"$inc": {"last": 1}}, upsert=True, session=session
             )
-            case = numbered(counter["last"] if counter else 1)
+            case = build_case(counter["last"] if counter else 1)
             await self._cases.insert_one(to_document(case), session=session)
             await self._observations.link(observation_ids, case.id, session)
             return case
@@ -89,7 +89,7 @@ class Cases:
         )
         return from_document(Case, changed) if changed else None
 
-    async def note(
+    async def append_history(
         self,
         id: str,
         event: Document,
@@ -128,7 +128,7 @@ class Cases:
             await self._observations.link(observation_ids, id, session)
             if await self._observations.count_of_case(id, session) > most:
                 raise UndoneError
-            return await self.note(id, event, session, moves={}, fields={})
+            return await self.append_history(id, event, session, moves={}, fields={})
 
         return await transact_or_undo(self._mongo, work)
 
@@ -141,7 +141,7 @@ class Cases:
             await self._observations.unlink(observation_ids, id, session)
             if not await self._observations.count_of_case(id, session):
                 raise UndoneError
-            return await self.note(id, event, session, moves={}, fields={})
+            return await self.append_history(id, event, session, moves={}, fields={})
 
         return await transact_or_undo(self._mongo, work)
 
@@ -152,7 +152,7 @@ class Cases:
 
 
 class UndoneError(Exception):
-    """Ends a transaction without effect."""
+    """Raised within a transaction to undo it."""
 
 
 async def transact_or_undo(mongo: Mongo, work: Callable[[Session], Awaitable[T]]) -> T | None:

@@ -23,7 +23,7 @@ _WAITING = {"$type": "date"}
 INDEX: tuple[Sort, dict[str, Any]] = (((DUE, ASCENDING),), {"partialFilterExpression": {DUE: _WAITING}})
 """Index for observations and media. It covers only what is due, so that it stays small."""
 
-UNASKED: tuple[Sort, dict[str, Any]] = (
+UNREQUESTED_INDEX: tuple[Sort, dict[str, Any]] = (
     ((ROUND, ASCENDING), ("_id", ASCENDING)),
     {"partialFilterExpression": {ROUND: None}},
 )
@@ -61,18 +61,18 @@ class Checks:
             return Claim(medium["observation_id"], medium.get(ROUND, 0), medium["_id"])
         return None
 
-    async def done(self, claim: Claim) -> None:
+    async def finish(self, claim: Claim) -> None:
         """Mark the check as done, unless another check was requested meanwhile."""
         of = self._media if claim.medium_id else self._observations
         id = claim.medium_id or claim.observation_id
         await of.update_one({"_id": id, ROUND: claim.round}, {"$set": {DUE: None}})
 
-    async def ask_for_unasked(self, now: datetime, most: int) -> int:
+    async def request_missing(self, now: datetime, most: int) -> int:
         """Request checks of observations from before checks existed. Return how many, 0 once all are requested."""
         found = await self._observations.find(
             {ROUND: None}, projection={"_id": 1}, sort=[("_id", ASCENDING)], limit=most
         )
-        ids = [each["_id"] for each in found]
+        ids = [document["_id"] for document in found]
         return (
             await self._observations.update_many({"_id": {"$in": ids}, ROUND: None}, {"$set": due(now)}) if ids else 0
         )

@@ -66,24 +66,28 @@ class Likenesses:
         self._likenesses = mongo.collection("likenesses")
         self._marks = mongo.collection("likeness_marks")
 
-    async def keep(self, media_id: str, made: Sequence[Likeness]) -> None:
+    async def store(self, media_id: str, made: Sequence[Likeness]) -> None:
         """Store a picture's likeness. An existing one stays unchanged."""
-        await self._marks.insert_many([mark_entry(media_id, each.marks) for each in made if each.marks])
-        await self._likenesses.insert_many([entry(media_id, each) for each in made])
+        await self._marks.insert_many(
+            [keypoint_document(media_id, likeness.marks) for likeness in made if likeness.marks]
+        )
+        await self._likenesses.insert_many([likeness_document(media_id, likeness) for likeness in made])
 
-    async def forget(self, media_id: str) -> None:
+    async def delete(self, media_id: str) -> None:
         """Delete the likeness of a deleted picture."""
         await self._likenesses.delete_many({"_id": {"$in": [f"{media_id}:{cut}" for cut in range(CUTS)]}})
 
     async def of(self, media_ids: Sequence[str]) -> dict[str, list[Likeness]]:
         """Return the likeness of each medium that has one."""
         ids = [f"{media_id}:{cut}" for media_id in media_ids for cut in range(CUTS)]
-        marks = {each["_id"]: each["marks"] for each in await self._marks.find({"_id": {"$in": list(media_ids)}})}
+        marks = {
+            document["_id"]: document["marks"] for document in await self._marks.find({"_id": {"$in": list(media_ids)}})
+        }
         found: dict[str, list[Likeness]] = {}
-        for each in await self._likenesses.find({"_id": {"$in": ids}}):
-            media_id, _, cut = each["_id"].partition(":")
-            whole = (each.get("grey", b""), marks.get(media_id, b"")) if cut == "0" else (b"", b"")
-            found.setdefault(media_id, []).append(Likeness(int(cut), each["coarse"], each["detail"], *whole))
+        for document in await self._likenesses.find({"_id": {"$in": ids}}):
+            media_id, _, cut = document["_id"].partition(":")
+            whole = (document.get("grey", b""), marks.get(media_id, b"")) if cut == "0" else (b"", b"")
+            found.setdefault(media_id, []).append(Likeness(int(cut), document["coarse"], document["detail"], *whole))
         return found
 
     async def near(self, media_id: str, wanted: Sequence[Likeness], most_bits: int) -> list[Alike]:
@@ -95,7 +99,7 @@ class Likenesses:
             bits_of.update(await self._near_wholes(media_id, wanted))
 
         async def in_parts() -> None:
-            overlaps.update(await self._sharing(media_id, wanted))
+            overlaps.update(await self._find_sharing(media_id, wanted))
 
         with collapse_exception_groups():
             async with anyio.create_task_group() as tasks:
@@ -104,12 +108,12 @@ class Likenesses:
         unsure = sorted((bits, other) for other, bits in bits_of.items() if bits > _SURE and other not in overlaps)
         for _, other in unsure[:_MAX_ALIGNED]:
             overlaps[other] = Overlap(WHOLE, WHOLE, 0)
-        own = next((each.grey for each in wanted if each.cut == 0), b"")
+        own = next((likeness.grey for likeness in wanted if likeness.cut == 0), b"")
         tried = [other for other in overlaps if own and bits_of.get(other, DETAIL_BITS) > _SURE]
         greys = await self._fields([f"{other}:0" for other in tried], "grey")
         for other in tried:
             if grey := greys.get(f"{other}:0"):
-                laid = await anyio.to_thread.run_sync(_laid_over, own, grey, overlaps[other])
+                laid = await anyio.to_thread.run_sync(_bits_aligned, own, grey, overlaps[other])
                 bits_of[other] = min(bits_of.get(other, DETAIL_BITS), laid)
         near = [Alike(other, bits) for other, bits in bits_of.items() if bits <= most_bits]
         return sorted(near, key=lambda alike: (alike.bits, alike.media_id))
@@ -119,24 +123,24 @@ class Likenesses:
         pairs = await self._candidates(media_id, wanted)
         details = await self._fields([id for id, _ in pairs], "detail")
         bits_of: dict[str, int] = {}
-        for id, each in pairs:
+        for id, likeness in pairs:
             other = id.partition(":")[0]
             if id in details:
-                bits_of[other] = min(detail_bits_apart(details[id], each.detail), bits_of.get(other, DETAIL_BITS))
+                bits_of[other] = min(detail_bits_apart(details[id], likeness.detail), bits_of.get(other, DETAIL_BITS))
         return bits_of
 
-    async def _sharing(self, media_id: str, wanted: Sequence[Likeness]) -> list[tuple[str, Overlap]]:
+    async def _find_sharing(self, media_id: str, wanted: Sequence[Likeness]) -> list[tuple[str, Overlap]]:
         """Return media that share keypoints, and the shared area. Those with the most matching keypoints come first."""
-        body = next((each.marks for each in wanted if each.marks), b"")
+        body = next((likeness.marks for likeness in wanted if likeness.marks), b"")
         if not body:
             return []
         mine = unpacked(body)
         keys = asked(mine)
         found = []
-        for each in await self._with_keys(keys):
-            overlap = overlap_of(mine, keys, among(keys, each["marks"])) if each["_id"] != media_id else None
+        for document in await self._with_keys(keys):
+            overlap = overlap_of(mine, keys, among(keys, document["marks"])) if document["_id"] != media_id else None
             if overlap and _is_enough(overlap):
-                found.append((each["_id"], overlap))
+                found.append((document["_id"], overlap))
         found.sort(key=lambda pair: (-pair[1].votes, pair[0]))
         alone = [pair for pair in found if pair[1].votes == 1]
         return [*found[: len(found) - len(alone)][:_MAX_ALIGNED], *alone[:_MAX_ON_ONE_KEYPOINT]]
@@ -153,8 +157,8 @@ class Likenesses:
             for mark in marks:
                 by_mark.setdefault(mark, []).append(key)
         telling: dict[str, Document] = {}
-        for each in by_mark.values():
-            of_one = await self._marks.find({"keys": {"$in": each}}, projection=shown, limit=_MAX_PER_KEYPOINT)
+        for mark_keys in by_mark.values():
+            of_one = await self._marks.find({"keys": {"$in": mark_keys}}, projection=shown, limit=_MAX_PER_KEYPOINT)
             if len(of_one) < _MAX_PER_KEYPOINT:
                 telling |= {document["_id"]: document for document in of_one}
         return list(telling.values())
@@ -164,7 +168,7 @@ class Likenesses:
         found: dict[str, int] = {}
 
         async def ask(band: str) -> None:
-            values = sorted({near for each in wanted for near in neighbours(each.coarse, band)})
+            values = sorted({near for likeness in wanted for near in neighbours(likeness.coarse, band)})
             # The index alone answers this query.
             shown = {"coarse": 1, "_id": 1, band: 1}
             for key in await self._likenesses.find(
@@ -177,16 +181,16 @@ class Likenesses:
                 for band in BANDS if wanted else ():
                     tasks.start_soon(ask, band)
         return [
-            (id, each)
+            (id, likeness)
             for id, coarse in found.items()
-            for each in wanted
-            if coarse_bits_apart(coarse, each.coarse) <= RADIUS and not id.startswith(media_id)
+            for likeness in wanted
+            if coarse_bits_apart(coarse, likeness.coarse) <= RADIUS and not id.startswith(media_id)
         ]
 
     async def _fields(self, ids: Sequence[str], name: str) -> dict[str, Any]:
         wanted = {"_id": {"$in": sorted(set(ids))}}
         found = await self._likenesses.find(wanted, projection={name: 1}) if ids else []
-        return {each["_id"]: each[name] for each in found if name in each}
+        return {document["_id"]: document[name] for document in found if name in document}
 
 
 def _is_enough(overlap: Overlap) -> bool:
@@ -199,7 +203,7 @@ def _area(box: Box) -> float:
     return (right - left) * (bottom - top)
 
 
-def _laid_over(own: bytes, other: bytes, overlap: Overlap) -> int:
+def _bits_aligned(own: bytes, other: bytes, overlap: Overlap) -> int:
     """Return the differing bits at the best fit, laying the less shared picture's part over the other.
 
     Try both ways if the shared areas are too close to tell which picture was cropped.
@@ -214,16 +218,16 @@ def _laid_over(own: bytes, other: bytes, overlap: Overlap) -> int:
     return min(tries)
 
 
-def entry(media_id: str, made: Likeness) -> Document:
+def likeness_document(media_id: str, made: Likeness) -> Document:
     """Return the document of one cut, with the three bands of its coarse hash."""
     bands = {band: band_of(made.coarse, band) for band in BANDS}
     grey = {"grey": made.grey} if made.grey else {}
     return {"_id": f"{media_id}:{made.cut}", "coarse": made.coarse, "detail": made.detail, **bands, **grey}
 
 
-def mark_entry(media_id: str, marks: bytes) -> Document:
+def keypoint_document(media_id: str, marks: bytes) -> Document:
     """Return the keypoint document of a picture, which is found by the keys of its keypoints."""
-    return {"_id": media_id, "keys": sorted({each.key for each in unpacked(marks).marks}), "marks": marks}
+    return {"_id": media_id, "keys": sorted({keypoint.key for keypoint in unpacked(marks).marks}), "marks": marks}
 
 
 def band_of(coarse: int, band: str) -> int:

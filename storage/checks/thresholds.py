@@ -16,7 +16,7 @@ class Thresholds:
 
     async def begin(self) -> None:
         """Store the defaults of a new installation. Existing ones stay unchanged."""
-        await self._thresholds.insert_many([to_document(each) for each in DEFAULTS])
+        await self._thresholds.insert_many([to_document(threshold) for threshold in DEFAULTS])
 
     async def set(self, threshold: Threshold) -> None:
         """Store a threshold. Raise `DuplicateError` if the id is taken."""

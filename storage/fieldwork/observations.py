@@ -35,7 +35,7 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     ((("device_id", ASCENDING), ("content.captured_at", ASCENDING)), {}),
     ((("author_id", ASCENDING), ("device_id", ASCENDING), ("revisions.content.device_sequence", ASCENDING)), {}),
     queue.INDEX,
-    queue.UNASKED,
+    queue.UNREQUESTED_INDEX,
 ]
 SET_ASIDE_INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("by", ASCENDING), ("received_at", ASCENDING)), {})]
 
@@ -53,7 +53,7 @@ class Observations:
         """Return the observations that exist, in any order."""
         return await self._read(all_of({"_id": {"$in": list(ids)}}, visible or {}))
 
-    async def names(self, id: str, media_id: str) -> bool:
+    async def has_medium(self, id: str, media_id: str) -> bool:
         """Return whether the observation exists and has the medium. A revision keeps the media of the one before."""
         found = await self._observations.find_one({"_id": id, "content.media_ids": media_id}, projection={"_id": 1})
         return found is not None
@@ -63,7 +63,7 @@ class Observations:
         sequence = "revisions.content.device_sequence"
         wanted: Filter = {"author_id": author_id, "device_id": device_id, sequence: {"$gte": first, "$lte": last}}
         found = await self._observations.find(wanted, projection={sequence: 1})
-        return {revision["content"]["device_sequence"] for each in found for revision in each["revisions"]}
+        return {revision["content"]["device_sequence"] for document in found for revision in document["revisions"]}
 
     async def of_cases(self, case_ids: Sequence[str], most: int) -> list[Observation]:
         """Return observations linked to any of the cases, oldest first."""
@@ -90,7 +90,7 @@ class Observations:
                     "revision": revision.number,
                     "content": document["content"],
                     **_location(document["content"]),
-                    SHOWN: known.shown(revision.content).at,
+                    SHOWN: known.shown_time(revision.content).at,
                     **placed,
                     queue.DUE: revision.recorded_at,
                 },
@@ -121,7 +121,7 @@ class Observations:
         found = await self._observations.find(wanted, sort=[("_id", ASCENDING)], limit=most)
         return [from_document(Observation, document) for document in found]
 
-    async def place(self, id: str, revision: int, placed: Document) -> bool:
+    async def set_placement(self, id: str, revision: int, placed: Document) -> bool:
         """Set the placement of an unplaced observation, if `revision` is still its latest."""
         wanted: Filter = {"_id": id, "placement": "UNPLACED", "revision": revision}
         update = {"$set": placed, "$currentDate": {queue.DUE: True}, "$inc": {queue.ROUND: 1}}
@@ -133,9 +133,11 @@ class Observations:
             for document in batch:
                 known = from_document(Observation, document)
                 wanted: Filter = {"_id": known.id, "revision": known.revision}
-                await self._observations.update_one(wanted, {"$set": {SHOWN: known.shown(known.content).at}})
+                await self._observations.update_one(wanted, {"$set": {SHOWN: known.shown_time(known.content).at}})
 
-    async def set_aside(self, newcomers: Sequence[tuple[str, str, Any]], by: str, now: datetime, most: int) -> set[str]:
+    async def store_conflicts(
+        self, newcomers: Sequence[tuple[str, str, Any]], by: str, now: datetime, most: int
+    ) -> set[str]:
         """Store items that arrived under a taken id, as (id, digest, content). The same item is stored once.
 
         Return the digests of the stored ones. About `most` items per person and day are stored, so that nobody can fill
@@ -145,7 +147,8 @@ class Observations:
             return set()
         named = {f"{of}:{digest}": (of, digest, sent) for of, digest, sent in newcomers}
         known = {
-            each["_id"] for each in await self._set_aside.find({"_id": {"$in": list(named)}}, projection={"_id": 1})
+            document["_id"]
+            for document in await self._set_aside.find({"_id": {"$in": list(named)}}, projection={"_id": 1})
         }
         room = most - await self._set_aside.count({"by": by, "received_at": {"$gt": now - timedelta(days=1)}})
         fresh = [id for id in named if id not in known][: max(room, 0)]
@@ -173,7 +176,7 @@ def near(latitude: float, longitude: float, radius_metres: float) -> Filter:
 
 def _document(observation: Observation) -> Document:
     document = to_document(observation)
-    shown = {SHOWN: observation.shown(observation.content).at}
+    shown = {SHOWN: observation.shown_time(observation.content).at}
     return document | _location(document["content"]) | shown | queue.due(observation.received_at)
 
 

@@ -16,7 +16,7 @@ from schema.organisation.units import Unit
 from schema.sync.changes import ChangeKind, topics_of_people, topics_of_place, topics_of_point
 from storage.mongodb.client import ASCENDING, Document, Mongo
 from storage.mongodb.codecs import from_document, to_document
-from storage.sync.changes import Seen
+from storage.sync.changes import RecordState
 
 COLLECTIONS: dict[ChangeKind, str] = {
     ChangeKind.UNIT: "units",
@@ -46,7 +46,7 @@ class ChangeSources:
         self._collections = {kind: mongo.collection(name) for kind, name in COLLECTIONS.items()}
         self._media = mongo.collection("media")
 
-    async def touched(self, events: Iterable[Document]) -> Ids:
+    async def affected_records(self, events: Iterable[Document]) -> Ids:
         """Return the ids of all records that may look different after these writes.
 
         An assignment decides who sees its case. A case, and the media of an observation, show in the observation.
@@ -59,76 +59,78 @@ class ChangeSources:
         of_cases = await self._values(ChangeKind.OBSERVATION, {"case_ids": {"$in": list(ids[ChangeKind.CASE])}}, "_id")
         of_media = await self._media.find({"_id": {"$in": list(written["media"])}}, projection={"observation_id": 1})
         ids[ChangeKind.CASE] |= given
-        ids[ChangeKind.OBSERVATION] |= of_cases | {each["observation_id"] for each in of_media}
+        ids[ChangeKind.OBSERVATION] |= of_cases | {document["observation_id"] for document in of_media}
         return ids
 
-    async def look(self, ids: Ids) -> list[Seen]:
+    async def read_states(self, ids: Ids) -> list[RecordState]:
         """Return the current state of the records."""
-        return [seen for kind, wanted in ids.items() if wanted for seen in await self._look(kind, wanted)]
+        return [seen for kind, wanted in ids.items() if wanted for seen in await self._read_states(kind, wanted)]
 
     async def ids(self, kind: ChangeKind, after: str, most: int) -> list[str]:
         """Return ids of a kind's records after `after`."""
         found = await self._collections[kind].find(
             {"_id": {"$gt": after}}, sort=[("_id", ASCENDING)], limit=most, projection={"_id": 1}
         )
-        return [each["_id"] for each in found]
+        return [document["_id"] for document in found]
 
-    async def _look(self, kind: ChangeKind, ids: Many[str]) -> list[Seen]:
+    async def _read_states(self, kind: ChangeKind, ids: Many[str]) -> list[RecordState]:
         documents = await self._collections[kind].find({"_id": {"$in": list(ids)}})
         found = {document["_id"]: document for document in documents}
         if kind is ChangeKind.UNIT:
-            seen = [self._seen(kind, unit, topics_of_place(kind, unit.path)) for unit in _read(Unit, documents)]
+            seen = [self._state(kind, unit, topics_of_place(kind, unit.path)) for unit in _read(Unit, documents)]
         elif kind is ChangeKind.CATALOGUE_ENTRY:
             entries = _read(CatalogueEntry, documents)
-            seen = [self._seen(kind, entry, topics_of_place(kind, entry.path)) for entry in entries]
+            seen = [self._state(kind, entry, topics_of_place(kind, entry.path)) for entry in entries]
         elif kind is ChangeKind.MONITORING_POINT:
-            seen = [self._seen(kind, point, topics_of_point(point)) for point in _read(MonitoringPoint, documents)]
+            seen = [self._state(kind, point, topics_of_point(point)) for point in _read(MonitoringPoint, documents)]
         elif kind is ChangeKind.ASSIGNMENT:
             given = _read(Assignment, documents)
-            seen = [self._seen(kind, each, topics_of_people(kind, [each.assignee_id])) for each in given]
+            seen = [
+                self._state(kind, assignment, topics_of_people(kind, [assignment.assignee_id])) for assignment in given
+            ]
         elif kind is ChangeKind.CASE:
-            people = await self._given(list(found))
+            people = await self._followers(list(found))
             cases = _read(Case, documents)
-            seen = [self._seen(kind, case, topics_of_people(kind, people[str(case.id)])) for case in cases]
+            seen = [self._state(kind, case, topics_of_people(kind, people[str(case.id)])) for case in cases]
         else:
-            seen = await self._observations(_read(Observation, documents))
-        return [*seen, *(Seen(kind, id) for id in ids if id not in found)]
+            seen = await self._observation_states(_read(Observation, documents))
+        return [*seen, *(RecordState(kind, id) for id in ids if id not in found)]
 
-    async def _observations(self, observations: Sequence[Observation]) -> list[Seen]:
+    async def _observation_states(self, observations: Sequence[Observation]) -> list[RecordState]:
         kind = ChangeKind.OBSERVATION
-        media_ids = {id for each in observations for id in each.content.media_ids}
+        media_ids = {id for observation in observations for id in observation.content.media_ids}
         media = await self._media.find({"_id": {"$in": list(media_ids)}}, projection={"state": 1, "rejection": 1})
-        states = {each["_id"]: [each["state"], each.get("rejection")] for each in media}
-        case_ids = {id for each in observations for id in each.case_ids}
+        states = {document["_id"]: [document["state"], document.get("rejection")] for document in media}
+        case_ids = {id for observation in observations for id in observation.case_ids}
         cases = await self._collections[ChangeKind.CASE].find({"_id": {"$in": list(case_ids)}})
         told = {str(case.id): to_document(case.follow_up()) for case in _read(Case, cases)}
         return [
-            self._seen(
+            self._state(
                 kind,
-                each,
-                topics_of_people(kind, [each.author_id]),
-                [states.get(id) for id in each.content.media_ids],
-                [told.get(id) for id in each.case_ids],
+                observation,
+                topics_of_people(kind, [observation.author_id]),
+                [states.get(id) for id in observation.content.media_ids],
+                [told.get(id) for id in observation.case_ids],
             )
-            for each in observations
+            for observation in observations
         ]
 
-    async def _given(self, case_ids: Sequence[str]) -> Mapping[str, set[str]]:
+    async def _followers(self, case_ids: Sequence[str]) -> Mapping[str, set[str]]:
         """Return the people who may follow each case: all its assignees, except by a withdrawn assignment."""
         wanted = {"case_id": {"$in": list(case_ids)}, "state": {"$ne": "WITHDRAWN"}}
         people: dict[str, set[str]] = defaultdict(set)
-        for each in await self._collections[ChangeKind.ASSIGNMENT].find(wanted):
-            people[each["case_id"]].add(each["assignee_id"])
+        for document in await self._collections[ChangeKind.ASSIGNMENT].find(wanted):
+            people[document["case_id"]].add(document["assignee_id"])
         return people
 
     async def _values(self, kind: ChangeKind, wanted: Document, field: str) -> set[str]:
         found = await self._collections[kind].find(wanted, projection={field: 1})
-        return {each[field] for each in found if each.get(field)}
+        return {document[field] for document in found if document.get(field)}
 
     @staticmethod
-    def _seen(kind: ChangeKind, record: Any, topics: Iterable[str], *more: Any) -> Seen:
-        """A digest over what the record holds: what workers keep beside it in the same document is not read."""
-        return Seen(kind, str(record.id), frozenset(topics), _digest(to_document(record), *more))
+    def _state(kind: ChangeKind, record: Any, topics: Iterable[str], *more: Any) -> RecordState:
+        """Return the state of a record. Fields that workers keep in the same document are not part of its digest."""
+        return RecordState(kind, str(record.id), frozenset(topics), _digest(to_document(record), *more))
 
 
 def _digest(*parts: Any) -> str:

@@ -1,7 +1,7 @@
 """Store the sequence of changes: one entry per record and topic, numbered by the worker that holds the lease.
 
 When a record changes again, its entries move to the end of the sequence. So a reader who has reached a number has missed
-nothing before it, and reads a record once however often it changed.
+nothing before it, and reads a record only once even if it changed many times.
 """
 
 import secrets
@@ -26,7 +26,7 @@ FREE = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class Seen:
+class RecordState:
     """The state of a record: its topics, and a digest of everything that its readers see of it.
 
     A deleted record has no topic.
@@ -92,14 +92,20 @@ class Changes:
         """Give up the lease, so that another worker can go on at once."""
         await self._state.update_one({"_id": STATE, "holder": holder}, {"$set": {"holder": None, "until": FREE}})
 
-    async def begin_anew(self, holder: str) -> None:
+    async def restart(self, holder: str) -> None:
         """Rename the sequence, so that cursors of phones expire. Raise `LeaseLostError`."""
-        anew = {"epoch": secrets.token_urlsafe(9), "token": None}
-        if not await self._state.update_one({"_id": STATE, "holder": holder}, {"$set": anew}):
+        renamed = {"epoch": secrets.token_urlsafe(9), "token": None}
+        if not await self._state.update_one({"_id": STATE, "holder": holder}, {"$set": renamed}):
             raise LeaseLostError
 
     async def enter(
-        self, holder: str, records: Iterable[Seen], *, token: Document | None, as_of: datetime | None, until: datetime
+        self,
+        holder: str,
+        records: Iterable[RecordState],
+        *,
+        token: Document | None,
+        as_of: datetime | None,
+        until: datetime,
     ) -> int:
         """Enter the records that differ from their last entry, and save the position in the change stream.
 
@@ -120,9 +126,9 @@ class Changes:
                 raise LeaseLostError
             first = state["last"] - len(fresh) + 1
             entries = [
-                each
+                entry
                 for number, record in enumerate(fresh, start=first)
-                for each in _entries(record, heads.get(record.id), number, as_of or until)
+                for entry in _entries(record, heads.get(record.id), number, as_of or until)
             ]
             await self._entries.upsert_many(entries, session=session)
             await self._heads.upsert_many([_head(record) for record in fresh], session=session)
@@ -136,34 +142,36 @@ class Changes:
         Up to `last`, entries can only move away. A concurrent write, which this may see under one topic and not yet under
         another, enters only numbers after `last`.
         """
-        filter = self.unread(progress, topics, last)
+        filter = self.unread_filter(progress, topics, last)
         if filter is NOTHING:
             return []
         found = await self._entries.find(filter, sort=[("number", ASCENDING)], limit=most)
-        return [ChangeEntry(ChangeKind(each["kind"]), each["record_id"], each["number"]) for each in found]
+        return [
+            ChangeEntry(ChangeKind(document["kind"]), document["record_id"], document["number"]) for document in found
+        ]
 
     @staticmethod
-    def unread(progress: Progress, topics: Sequence[str], last: int) -> Filter:
+    def unread_filter(progress: Progress, topics: Sequence[str], last: int) -> Filter:
         """Return the filter of unread entries: one index range per topic, merged in the order of numbers."""
         there = [_between(topic, progress.read[topic], last, fresh=True) for topic in topics]
         gone = [_between(topic, number, last) for topic, number in progress.leaving_now.items()]
         return any_of(*there, *gone)
 
-    async def heads(self, kind: ChangeKind, after: str, most: int) -> list[str]:
+    async def head_ids(self, kind: ChangeKind, after: str, most: int) -> list[str]:
         """Return ids of the entered records of a kind, after `after`."""
         wanted: Filter = {"kind": kind.value, "_id": {"$gt": after}}
         found = await self._heads.find(wanted, sort=[("_id", ASCENDING)], limit=most, projection={"_id": 1})
-        return [each["_id"] for each in found]
+        return [document["_id"] for document in found]
 
-    async def forget(self, before: datetime, most: int = 10_000) -> int:
+    async def delete_tombstones(self, before: datetime, most: int = 10_000) -> int:
         """Delete tombstones from before `before`, oldest first. A cursor from before them expires."""
         wanted: Filter = {"gone_at": {"$lt": before}}
         found = await self._entries.find(wanted, sort=[("gone_at", ASCENDING)], limit=most, projection={"number": 1})
         if found:
             # Raise the horizon first: a reader between the two writes starts again, and misses nothing.
-            horizon = max(each["number"] for each in found)
+            horizon = max(document["number"] for document in found)
             await self._state.update_one({"_id": STATE}, {"$max": {"horizon": horizon}})
-            await self._entries.delete_many({"_id": {"$in": [each["_id"] for each in found]}, **wanted})
+            await self._entries.delete_many({"_id": {"$in": [document["_id"] for document in found]}, **wanted})
         return len(found)
 
 
@@ -178,14 +186,14 @@ def _between(topic: str, number: int, last: int, *, fresh: bool = False) -> Docu
     )
 
 
-def _differs(record: Seen, head: Mapping[str, Any] | None) -> bool:
+def _differs(record: RecordState, head: Mapping[str, Any] | None) -> bool:
     if head is None:
         return bool(record.topics)
     return head["digest"] != record.digest or set(head["topics"]) != record.topics
 
 
 def _entries(
-    record: Seen, head: Mapping[str, Any] | None, number: int, at: datetime
+    record: RecordState, head: Mapping[str, Any] | None, number: int, at: datetime
 ) -> Iterable[tuple[Filter, Document]]:
     """Yield an entry for each of its topics, and a tombstone for each topic that it has left."""
     before = frozenset(head["topics"]) if head else frozenset()
@@ -200,6 +208,6 @@ def _entries(
         yield {"_id": f"{topic} {record.id}"}, {"$set": entry}
 
 
-def _head(record: Seen) -> tuple[Filter, Document]:
+def _head(record: RecordState) -> tuple[Filter, Document]:
     head = {"kind": record.kind.value, "digest": record.digest, "topics": sorted(record.topics)}
     return {"_id": record.id}, {"$set": head}

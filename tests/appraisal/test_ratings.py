@@ -12,7 +12,7 @@ from api.appraisal import rating_submission
 from api.graphql.partial_batches import cut_unreadable
 from api.graphql.requests import Payload
 from api.imports.runner import Noun
-from schema.appraisal.rating_drafts import rate
+from schema.appraisal.rating_drafts import new_rating
 from tests.support.import_office import Office
 from tests.support.rating_drafts import (
     CLOSED,
@@ -61,14 +61,14 @@ async def test_all_fields_come_back_to_whoever_rated(world: World) -> None:
 
 async def test_one_that_trips_our_code_takes_no_other_along(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     sent = [rating(), rating(unit="360703-JT-1"), rating(score=70)]
-    really = rate
+    really = new_rating
 
     def trips(draft: Any, *more: Any, **others: Any) -> Any:
         if draft.id == sent[1]["id"]:
             raise ZeroDivisionError
         return really(draft, *more, **others)
 
-    monkeypatch.setattr(rating_submission, "rate", trips)
+    monkeypatch.setattr(rating_submission, "new_rating", trips)
     results = await hand_in(world, *sent)
     assert [each["outcome"] for each in results] == ["ACCEPTED", "REFUSED", "ACCEPTED"]
     assert (results[1]["refusal"]["code"], results[1]["refusal"]["nextStep"]) == ("INTERNAL", "RETRY_LATER")

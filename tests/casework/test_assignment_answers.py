@@ -232,7 +232,7 @@ async def test_what_a_killed_process_left_is_done_by_the_sweep(world: World, mon
 async def test_one_that_trips_our_code_takes_no_other_along(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     _, good = await offer_case(world)
     bad = new_id("asg")
-    really = held_answers.apply
+    really = held_answers.apply_answer
 
     async def trips(store: Any, answer: Any, *more: Any) -> Any:
         if answer.assignment_id == bad:
@@ -241,7 +241,7 @@ async def test_one_that_trips_our_code_takes_no_other_along(world: World, monkey
 
     with monkeypatch.context() as patch:
         for module in (assignment_answers, held_answers):
-            patch.setattr(module, "apply", trips)
+            patch.setattr(module, "apply_answer", trips)
         broken, fine = await say(world, accept(bad), accept(good))
         await sweep_answers(world.store, world.context(None).now)
     assert fine["outcome"] == "SETTLED"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from schema.casework.assignment_notes import MAX_EDITS_KEPT, MAX_EDITS_TEXT, corrected
+from schema.casework.assignment_notes import MAX_EDITS_KEPT, MAX_EDITS_TEXT, correct_time
 from storage.embedded.engines import Addresses
 from storage.mongodb.client import Mongo
 from storage.mongodb.codecs import to_document
@@ -123,7 +123,7 @@ async def test_a_wrong_clock_is_set_right_before_times_are_compared(world: World
     await send(world, late, device=new_id("dev"))
     note = (await notes(world, id))["WORKING_NOTE"]
     assert (note["value"], [each["value"] for each in note["lostEdits"]]) == ("准时", ["快三小时"])
-    assert corrected(datetime.min.replace(tzinfo=UTC), timedelta(days=1)) == datetime.min.replace(tzinfo=UTC)
+    assert correct_time(datetime.min.replace(tzinfo=UTC), timedelta(days=1)) == datetime.min.replace(tzinfo=UTC)
 
 
 async def test_a_lost_edit_is_restored_by_one_that_names_it(world: World) -> None:

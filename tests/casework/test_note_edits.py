@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schema.casework.assignment_notes import NoteEdit, NoteField, merged
+from schema.casework.assignment_notes import NoteEdit, NoteField, merge_edits
 
 BEGAN = datetime(2026, 11, 20, 9, tzinfo=UTC)
 DEVICES = ("phone", "other phone", "tablet")
@@ -45,8 +45,8 @@ def test_whatever_arrives_first_the_notes_and_the_lost_edits_are_the_same(
             found += random.sample(edits, len(edits)) if shuffled else edits
         return found
 
-    expected = merged(arrived(shuffled=False))
-    assert merged(arrived(shuffled=True)) == expected
+    expected = merge_edits(arrived(shuffled=False))
+    assert merge_edits(arrived(shuffled=True)) == expected
     for note in expected:
         of_field = {each.id: each for edits in made for each in edits if each.field is note.field}
         assert note.version == len(of_field)
@@ -56,7 +56,7 @@ def test_whatever_arrives_first_the_notes_and_the_lost_edits_are_the_same(
 
 @given(rounds())
 def test_of_the_last_meeting_everything_is_kept_or_was_replaced_by_its_own_device(made: list[list[NoteEdit]]) -> None:
-    shown = {each.id for note in merged([one for edits in made for one in edits]) for each in note.lost_edits}
-    shown |= {note.edit_id for note in merged([one for edits in made for one in edits])}
+    shown = {each.id for note in merge_edits([one for edits in made for one in edits]) for each in note.lost_edits}
+    shown |= {note.edit_id for note in merge_edits([one for edits in made for one in edits])}
     latest = {(each.field, each.device_id): each.id for each in made[-1]}
     assert set(latest.values()) <= shown

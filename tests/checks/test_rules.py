@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from schema.checks import rules
 from schema.checks.editing_software import editor_of
-from schema.checks.flag_messages import FlagCode, sentence_of
-from schema.checks.flags import CheckFinding, Flagged, raise_flag
+from schema.checks.flag_messages import FlagCode, flag_message
+from schema.checks.flags import CheckFinding, FlagOwner, raise_flag
 from schema.checks.rules import Lookalike, Stop
 from schema.checks.thresholds import DEFAULTS, Measure, ThresholdKind, ThresholdLimits, limits_of
 from schema.geography.positions import GeoPoint, GeoPointInput, locate
@@ -48,7 +48,7 @@ def codes(findings: object) -> list[FlagCode]:
 def test_a_photos_own_position(metres: float, accuracies: tuple[float | None, float | None], flagged: bool) -> None:
     """Who claims to be anywhere within a thousand kilometres is not thereby near: accuracy counts up to the threshold."""
     own, claimed = place(accuracy=accuracies[0]), place(metres, accuracy=accuracies[1])
-    found = list(rules.photo_position("m", own, claimed, LIMITS))
+    found = list(rules.check_photo_position("m", own, claimed, LIMITS))
     assert codes(found) == ([FlagCode.PHOTO_POSITION_FAR] if flagged else [])
     if flagged and accuracies == (None, None):
         assert found[0].value == pytest.approx(metres, rel=0.01)
@@ -73,7 +73,7 @@ def test_a_photos_own_position(metres: float, accuracies: tuple[float | None, fl
 )
 def test_a_photos_own_time(own: timedelta | None, declared: timedelta | None, expected: list[FlagCode]) -> None:
     times = [NOW + shift if shift is not None else None for shift in (own, declared)]
-    assert codes(rules.photo_time("m", times[0], times[1], NOW, LIMITS)) == expected
+    assert codes(rules.check_photo_time("m", times[0], times[1], NOW, LIMITS)) == expected
 
 
 @pytest.mark.parametrize(
@@ -104,9 +104,9 @@ def test_a_video_that_says_no_more_was_made_when_its_header_says() -> None:
 
 def test_the_nearest_counter_counts() -> None:
     far, near = place(10_000), place(100)
-    assert codes(rules.unit_distance(place(), [far], LIMITS)) == [FlagCode.FAR_FROM_UNIT]
-    assert codes(rules.unit_distance(place(), [far, near], LIMITS)) == []
-    assert codes(rules.unit_distance(place(), [], LIMITS)) == []
+    assert codes(rules.check_unit_distance(place(), [far], LIMITS)) == [FlagCode.FAR_FROM_UNIT]
+    assert codes(rules.check_unit_distance(place(), [far, near], LIMITS)) == []
+    assert codes(rules.check_unit_distance(place(), [], LIMITS)) == []
 
 
 SQUARE = ((((114.0, 25.0), (115.0, 25.0), (115.0, 26.0), (114.0, 26.0), (114.0, 25.0)),),)
@@ -124,11 +124,11 @@ def test_outside_the_county(metres_east: float, accuracy: float | None, flagged:
             accuracy_metres=accuracy,
         )
     )
-    found = list(rules.outside_county(there, SQUARE, LIMITS))
+    found = list(rules.check_outside_county(there, SQUARE, LIMITS))
     assert codes(found) == ([FlagCode.OUTSIDE_COUNTY] if flagged else [])
     if flagged:
         assert found[0].value == pytest.approx(metres_east, rel=0.01)
-    assert list(rules.outside_county(there, (), LIMITS)) == []
+    assert list(rules.check_outside_county(there, (), LIMITS)) == []
 
 
 @pytest.mark.parametrize(
@@ -138,8 +138,8 @@ def test_outside_the_county(metres_east: float, accuracy: float | None, flagged:
 def test_speed(metres: float, minutes: float, expected: float | None) -> None:
     """A few hundred metres at once are a position that jumped; the later of the two is flagged, whichever is checked."""
     one, other = Stop("a", NOW, place()), Stop("b", NOW + timedelta(minutes=minutes), place(metres))
-    found = rules.speed(one, other, LIMITS)
-    assert rules.speed(other, one, LIMITS) == found
+    found = rules.check_speed(one, other, LIMITS)
+    assert rules.check_speed(other, one, LIMITS) == found
     if expected is None:
         assert found is None
     else:
@@ -165,13 +165,13 @@ def test_a_clock_is_wrong_only_where_the_times_prove_it(
     ahead: timedelta, fix_after: timedelta | None, expected: float | None
 ) -> None:
     captured = NOW + ahead
-    found = list(rules.clock_skew(captured, NOW, captured + fix_after if fix_after else None, LIMITS))
+    found = list(rules.check_clock_skew(captured, NOW, captured + fix_after if fix_after else None, LIMITS))
     assert [finding.value for finding in found] == ([expected] if expected else [])
 
 
 def test_a_measured_skew_counts_where_it_is_more() -> None:
     def found(measured: timedelta, captured: datetime = NOW) -> list[float]:
-        return [each.value for each in rules.clock_skew(captured, NOW, None, LIMITS, measured)]
+        return [each.value for each in rules.check_clock_skew(captured, NOW, None, LIMITS, measured)]
 
     assert found(timedelta(minutes=9)) == []
     assert found(timedelta(minutes=11)) == [660]
@@ -180,8 +180,8 @@ def test_a_measured_skew_counts_where_it_is_more() -> None:
 
 
 def test_a_position_that_an_app_had_set() -> None:
-    assert codes(rules.mock_position(replace(place(), is_mock=True))) == [FlagCode.MOCK_POSITION]
-    assert codes(rules.mock_position(place())) == []
+    assert codes(rules.check_mock_position(replace(place(), is_mock=True))) == [FlagCode.MOCK_POSITION]
+    assert codes(rules.check_mock_position(place())) == []
 
 
 @pytest.mark.parametrize(
@@ -211,37 +211,37 @@ def test_a_position_that_an_app_had_set() -> None:
 )
 def test_editors_are_known_and_firmware_is_none(software: str | None, name: str | None) -> None:
     assert editor_of(software) == name
-    found = list(rules.edited("m", software))
+    found = list(rules.check_editing_software("m", software))
     assert [(finding.code, finding.name) for finding in found] == ([(FlagCode.EDITED, name)] if name else [])
 
 
 def test_lookalikes_are_the_nearest_ten() -> None:
     others = [Lookalike(f"o{bits}", f"m{bits}", bits, is_same=False) for bits in range(30)]
-    found = list(rules.lookalikes("m", [*others, Lookalike("same", "n", 0, is_same=True)], LIMITS))
+    found = list(rules.check_lookalikes("m", [*others, Lookalike("same", "n", 0, is_same=True)], LIMITS))
     assert [finding.code for finding in found] == [FlagCode.SAME_PICTURE, *[FlagCode.SIMILAR_PICTURE] * 9]
     assert [finding.value for finding in found] == [0, *range(9)]
     unlike = [each for each in others if each.bits > 24]
-    assert list(rules.lookalikes("m", unlike, LIMITS)) == []
+    assert list(rules.check_lookalikes("m", unlike, LIMITS)) == []
 
 
 def test_what_nobody_has_set_a_limit_to_is_not_flagged() -> None:
     none = ThresholdLimits({})
-    assert list(rules.photo_position("m", place(), place(1e6), none)) == []
-    assert list(rules.photo_time("m", NOW, None, NOW + timedelta(days=9), none)) == []
-    assert rules.speed(Stop("a", NOW, place()), Stop("b", NOW, place(1e6)), none) is None
-    assert list(rules.lookalikes("m", [Lookalike("o", "n", 0, is_same=False)], none)) == []
-    assert list(rules.clock_skew(NOW + timedelta(days=1), NOW, None, none)) == []
+    assert list(rules.check_photo_position("m", place(), place(1e6), none)) == []
+    assert list(rules.check_photo_time("m", NOW, None, NOW + timedelta(days=9), none)) == []
+    assert rules.check_speed(Stop("a", NOW, place()), Stop("b", NOW, place(1e6)), none) is None
+    assert list(rules.check_lookalikes("m", [Lookalike("o", "n", 0, is_same=False)], none)) == []
+    assert list(rules.check_clock_skew(NOW + timedelta(days=1), NOW, None, none)) == []
 
 
 @given(st.floats(0, 2e7), st.sampled_from(list(FlagCode)), st.sampled_from(list(Measure)))
 def test_every_flag_has_its_sentences(value: float, code: FlagCode, measure: Measure) -> None:
-    for sentence in sentence_of(code, measure, value, 500, "GIMP"):
+    for sentence in flag_message(code, measure, value, 500, "GIMP"):
         assert sentence
         assert "{" not in sentence
 
 
 def test_the_same_finding_is_the_same_flag() -> None:
-    owner = Flagged("obs_1", "path/", "usr_1", NOW)
+    owner = FlagOwner("obs_1", "path/", "usr_1", NOW)
     finding = CheckFinding(FlagCode.FAR_FROM_UNIT, 812.34, 500, Measure.METRES)
     first = raise_flag(finding, owner, NOW)
     assert raise_flag(finding, owner, NOW + timedelta(days=1)).id == first.id

@@ -233,7 +233,7 @@ async def test_a_check_that_the_database_fails_is_tried_again(world: World, work
     sent = medium()
     await world.observe(media=[sent])
     await ready(world, sent["id"])
-    await world.store.likenesses.keep(sent["id"], [Likeness(0, 1, "0" * 64)])
+    await world.store.likenesses.store(sent["id"], [Likeness(0, 1, "0" * 64)])
     failing = {"failCommands": ["find"], "errorCode": 2, "namespace": f"{world.store.mongo.name}.likenesses"}
     await system.command("configureFailPoint", "failCommand", mode={"skip": 1}, data=failing)
     try:
@@ -271,11 +271,11 @@ async def test_a_request_during_a_check_is_not_ended_by_it(world: World) -> None
     )
     given = {"id": new_id("rev"), "reason": "更正", "content": draft(id=id)}
     await world.ask("inspector", revise, input=given)
-    await world.store.checks.done(claim)
+    await world.store.checks.finish(claim)
     again = await world.store.checks.claim(clock(), LEASE)
     assert again
     assert (again.observation_id, again.round) == (id, 2)
-    await world.store.checks.done(again)
+    await world.store.checks.finish(again)
     assert await world.store.mongo.collection("observations").count(DUE) == 0
 
 

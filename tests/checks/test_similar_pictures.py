@@ -19,7 +19,15 @@ from api.media.verification import MediaVerifier
 from schema.checks.similarity import COARSE_BITS, Likeness, coarse_bits_apart, detail_bits_apart
 from scripts.benchmarks.altered_pictures import altered
 from scripts.demo.scenes import draw_scene
-from storage.checks.similar_pictures import BANDS, RADIUS, Likenesses, band_of, entry, mark_entry, neighbours
+from storage.checks.similar_pictures import (
+    BANDS,
+    RADIUS,
+    Likenesses,
+    band_of,
+    keypoint_document,
+    likeness_document,
+    neighbours,
+)
 from storage.embedded.engines import Addresses
 from storage.formats.pictures import examine
 from storage.formats.reader import examine as examine_any
@@ -73,12 +81,12 @@ async def test_the_near_are_found_among_others_and_the_nearest_first(index: Like
     detail = f"{random.getrandbits(256):064x}"
     for number in range(300):
         other = Likeness(0, random.getrandbits(63), f"{random.getrandbits(256):064x}")
-        await index.keep(f"med_{number}", [other])
+        await index.store(f"med_{number}", [other])
     one = Likeness(0, 0b1010, detail)
-    await index.keep("med_same", [one])
-    await index.keep("med_near", [Likeness(0, 0b0101, f"{int(detail, 16) ^ 0b111:064x}")])
-    await index.keep("med_framed", [Likeness(1, 0b1010, detail)])
-    await index.keep("med_unlike", [Likeness(0, 0b1010, f"{int(detail, 16) ^ ((1 << 40) - 1):064x}")])
+    await index.store("med_same", [one])
+    await index.store("med_near", [Likeness(0, 0b0101, f"{int(detail, 16) ^ 0b111:064x}")])
+    await index.store("med_framed", [Likeness(1, 0b1010, detail)])
+    await index.store("med_unlike", [Likeness(0, 0b1010, f"{int(detail, 16) ^ ((1 << 40) - 1):064x}")])
     found = await index.near("med_new", [one], 24)
     assert [(each.media_id, each.bits) for each in found] == [("med_framed", 0), ("med_same", 0), ("med_near", 3)]
     assert [each.media_id for each in await index.near("med_same", [one], 0)] == ["med_framed"]
@@ -86,7 +94,7 @@ async def test_the_near_are_found_among_others_and_the_nearest_first(index: Like
 
 
 async def test_a_lookup_reads_the_indexes_alone(index: Likenesses, mongo: Mongo) -> None:
-    await index.keep("med_1", [Likeness(0, 77, "0" * 64)])
+    await index.store("med_1", [Likeness(0, 77, "0" * 64)])
     for band in BANDS:
         find = {
             "find": "likenesses",
@@ -120,7 +128,7 @@ async def test_a_lookup_of_a_whole_picture_costs_a_fixed_number_of_commands(
     for more in range(2):
         for seed in range(4):
             unlike = of(tmp_path, draw_scene(100 + 10 * more + seed, 640, 480, []))
-            await Likenesses(mongo).keep(f"med_{more}{seed}", unlike)
+            await Likenesses(mongo).store(f"med_{more}{seed}", unlike)
         commands.clear()
         assert await Likenesses(counted).near("med_new", wanted, 24) == []
         counts.append(commands.total)
@@ -131,9 +139,9 @@ async def test_a_lookup_of_a_whole_picture_costs_a_fixed_number_of_commands(
 async def test_keeping_again_changes_nothing(index: Likenesses, mongo: Mongo, tmp_path: Path) -> None:
     made = list(of(tmp_path, draw_scene(2, 640, 480, [])))
     for _ in range(2):
-        await index.keep("med_1", made)
-    assert await mongo.collection("likenesses").find({}) == [entry("med_1", each) for each in made]
-    assert await mongo.collection("likeness_marks").find({}) == [mark_entry("med_1", made[0].marks)]
+        await index.store("med_1", made)
+    assert await mongo.collection("likenesses").find({}) == [likeness_document("med_1", each) for each in made]
+    assert await mongo.collection("likeness_marks").find({}) == [keypoint_document("med_1", made[0].marks)]
     assert await index.of(["med_1", "med_2"]) == {"med_1": made}
 
 
@@ -141,8 +149,8 @@ async def test_keeping_again_changes_nothing(index: Likenesses, mongo: Mongo, tm
 async def test_copies_lead_back_to_their_original(index: Likenesses, tmp_path: Path, seed: int) -> None:
     path = tmp_path / "original.jpg"
     path.write_bytes(draw_scene(seed, 800, 600, ["0900"]))
-    await index.keep("med_original", examine(path).likeness)
-    await index.keep("med_other", of(tmp_path, draw_scene(seed + 1, 800, 600, ["0900"])))
+    await index.store("med_original", examine(path).likeness)
+    await index.store("med_other", of(tmp_path, draw_scene(seed + 1, 800, 600, ["0900"])))
     found = set()
     for kind, body in altered(path, seed):
         near = await index.near("med_copy", of(tmp_path, body), 24)
@@ -154,8 +162,8 @@ async def test_copies_lead_back_to_their_original(index: Likenesses, tmp_path: P
 @pytest.mark.skipif(not PHOTOS.exists(), reason="needs ../shared/data")
 @pytest.mark.parametrize("name", ["iphone4-rome.jpg", "canon-600d-west-longitude.jpg"])
 async def test_copies_of_a_real_photo_lead_back_to_it(index: Likenesses, tmp_path: Path, name: str) -> None:
-    await index.keep("med_original", examine(PHOTOS / name).likeness)
-    await index.keep("med_other", examine(PHOTOS / "pixel-prague-region.jpg").likeness)
+    await index.store("med_original", examine(PHOTOS / name).likeness)
+    await index.store("med_other", examine(PHOTOS / "pixel-prague-region.jpg").likeness)
     for kind, body in altered(PHOTOS / name, 3):
         near = await index.near("med_copy", of(tmp_path, body), 24)
         assert (kind, [each.media_id for each in near]) == (kind, ["med_original"])
@@ -178,11 +186,11 @@ async def test_marks_that_many_share_are_passed_over(
     path.write_bytes(draw_scene(31, 800, 600, []))
     wanted = of(tmp_path, dict(altered(path, 2))["cut by 20 % anywhere"])
     [whole, *_] = examine(path).likeness
-    await index.keep("med_original", [whole])
+    await index.store("med_original", [whole])
     all_marks = unpacked(whole.marks)
     for number in range(6):
         shared = packed(replace(all_marks, marks=all_marks.marks[: len(all_marks.marks) // 2]))
-        await index.keep(f"med_form_{number}", [replace(whole, coarse=~whole.coarse, grey=b"", marks=shared)])
+        await index.store(f"med_form_{number}", [replace(whole, coarse=~whole.coarse, grey=b"", marks=shared)])
     assert [each.media_id for each in await index.near("med_copy", wanted, 24)] == ["med_original"]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from api.checks.runner import CheckRunner
 from api.graphql.context import clock
-from schema.checks.thresholds import DEFAULTS, Threshold, ThresholdKind, applying, limits_of, paths_above
+from schema.checks.thresholds import DEFAULTS, Threshold, ThresholdKind, applicable_thresholds, limits_of, paths_above
 from tests.support.flags import HERE, codes_of, place_unit
 from tests.support.world import REFUSED, World, new_id
 
@@ -57,7 +57,7 @@ def test_the_nearest_that_is_in_force_applies(own: list[tuple[str, float | None,
 
 def test_of_two_from_the_same_day_the_later_set_applies() -> None:
     settings = [threshold("a/", 1, AT, AT + DAY), threshold("a/", 2, AT, AT)]
-    assert applying(settings, "a/", AT)[ThresholdKind.UNIT_DISTANCE].value == 1
+    assert applicable_thresholds(settings, "a/", AT)[ThresholdKind.UNIT_DISTANCE].value == 1
 
 
 def test_the_paths_above_a_unit() -> None:

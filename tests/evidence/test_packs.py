@@ -17,9 +17,9 @@ from api.server.areas import REGISTRY
 from schema.access.viewers import Role
 from schema.core.digests import digest_of
 from schema.core.times import ByteCount
-from schema.fieldwork.drafts import Author, ObservationDraft, content_of, record
+from schema.fieldwork.drafts import Author, ObservationDraft, content_of, new_observation
 from schema.fieldwork.observations import Category, Method, Placement, Severity
-from schema.fieldwork.placement import Placed
+from schema.fieldwork.placement import PlacementResult
 from schema.fieldwork.submissions import submission_of
 from schema.geography.positions import Datum, GeoPointInput, PositionSource
 from schema.media.media import Media, MediaDraft, expect
@@ -237,8 +237,8 @@ def test_a_draft_with_every_field_is_recomposed() -> None:
     given: list[Any] = [draft, draft.position, medium]
     assert {name for each in given for name, value in vars(each).items() if value is None} == {"complainant"}
     content = content_of(draft, frozenset({Role.OFFICER}), field="")
-    placed = Placed(None, None, None, Placement.UNPLACED)
-    observation = record(draft.id, content, digest_of(draft), _author(), placed, now)
+    placed = PlacementResult(None, None, None, Placement.UNPLACED)
+    observation = new_observation(draft.id, content, digest_of(draft), _author(), placed, now)
     body = submission_of(observation, observation.revisions[0], {str(medium.id): stored})
     assert body is not None
     assert hashlib.sha256(body).hexdigest() == digest_of(draft)

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from api.fieldwork import submission
-from schema.fieldwork.drafts import record
+from schema.fieldwork.drafts import new_observation
 from tests.support.world import World, draft
 
 
 async def test_a_draft_that_trips_our_code_takes_no_other_along(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    really = record
+    really = new_observation
     drafts = [draft(), draft(), draft()]
 
     def trips(id: str, *more: Any) -> Any:
@@ -18,7 +18,7 @@ async def test_a_draft_that_trips_our_code_takes_no_other_along(world: World, mo
             raise ZeroDivisionError
         return really(id, *more)
 
-    monkeypatch.setattr(submission, "record", trips)
+    monkeypatch.setattr(submission, "new_observation", trips)
     results = await world.submit("inspector", *drafts)
     assert [each["outcome"] for each in results] == ["ACCEPTED", "REFUSED", "ACCEPTED"]
     assert results[1]["refusal"]["code"] == "INTERNAL"

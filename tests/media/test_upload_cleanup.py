@@ -193,7 +193,7 @@ async def test_a_draft_that_comes_through_while_a_worker_gives_its_media_up(
     while claimed and claimed.id != stranded["id"]:
         claimed = await world.store.media.claim(clock() + timedelta(hours=2), timedelta(seconds=15))
     assert claimed
-    assert not await world.store.observations.names(claimed.observation_id, claimed.id)
+    assert not await world.store.observations.has_medium(claimed.observation_id, claimed.id)
     await world.submit("inspector", sent | {"media": [stranded]})
     assert await world.store.media.give_up(claimed) is False
     assert (await record(world, stranded["id"]))["due_at"] is not None

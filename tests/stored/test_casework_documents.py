@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from schema.casework.assignment_answers import AnswerKind, AnswerState, AssignmentAnswer, StoredAnswer, stored
+from schema.casework.assignment_answers import AnswerKind, AnswerState, AssignmentAnswer, StoredAnswer, to_stored_answer
 from schema.casework.assignments import AssignmentKind, AssignmentState
 from schema.casework.cases import Case, CaseEventKind, CaseOutcome, CaseState
 from schema.core.refusals import Refusal, RefusalCode
@@ -107,7 +107,7 @@ async def test_answers_to_assignments(records: Store, goldens: Goldens) -> None:
         reason="The assignment is WITHDRAWN.",
     )
     sent = [
-        stored(
+        to_stored_answer(
             AssignmentAnswer(
                 id=fixed_id("ans", number),
                 assignment_id=fixed_id("asg", number),
@@ -127,4 +127,4 @@ async def test_answers_to_assignments(records: Store, goldens: Goldens) -> None:
     await goldens.check("assignment_answers")
     assert await answers.many([whole.id]) == [whole]
     assert await answers.held_after("", 10) == [sent[0]]
-    assert await answers.many([sent[2].id]) == [sent[2].settled(refusal)]
+    assert await answers.many([sent[2].id]) == [sent[2].with_outcome(refusal)]

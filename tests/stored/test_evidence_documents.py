@@ -6,14 +6,14 @@ from datetime import date, timedelta
 from schema.access.viewers import Role
 from schema.appraisal.ratings import Rating
 from schema.checks.flag_messages import FlagCode
-from schema.checks.flags import CheckFinding, Flagged, FlagReview, FlagState, FlagVerdict, raise_flag
+from schema.checks.flags import CheckFinding, FlagOwner, FlagReview, FlagState, FlagVerdict, raise_flag
 from schema.checks.similarity import Likeness
 from schema.checks.thresholds import Measure
 from schema.core.digests import canonical, digest_of
 from schema.core.times import ByteCount
-from schema.fieldwork.drafts import Author, ComplainantInput, ObservationDraft, content_of, record
+from schema.fieldwork.drafts import Author, ComplainantInput, ObservationDraft, content_of, new_observation
 from schema.fieldwork.observations import Category, Method, Observation, ObservationRevision, Placement, Severity
-from schema.fieldwork.placement import Placed
+from schema.fieldwork.placement import PlacementResult
 from schema.geography.positions import Datum, GeoPointInput, PositionSource
 from schema.media.media import MediaDraft
 from storage.checks.queue import Claim
@@ -25,11 +25,11 @@ from tests.stored.fixed import DIGEST, NOW, OTHER_DIGEST, PATH, UNUSABLE_POSITIO
 from tests.stored.fixed_records import CONTENT, whole_observation
 from tests.stored.golden_documents import Goldens
 
-PLACED = Placed(fixed_id("unt", 2), PATH, fixed_id("pnt", 1), Placement.PLACED)
-UNPLACED = Placed(None, None, None, Placement.UNPLACED)
+PLACED = PlacementResult(fixed_id("unt", 2), PATH, fixed_id("pnt", 1), Placement.PLACED)
+UNPLACED = PlacementResult(None, None, None, Placement.UNPLACED)
 
 
-def bare_observation(number: int, placed: Placed, *, later: float = 0) -> Observation:
+def bare_observation(number: int, placed: PlacementResult, *, later: float = 0) -> Observation:
     """As one is recorded that says the least, so many minutes after the others."""
     draft = ObservationDraft(
         id=fixed_id("obs", number),
@@ -40,7 +40,7 @@ def bare_observation(number: int, placed: Placed, *, later: float = 0) -> Observ
     )
     roles = frozenset({Role.OFFICER})
     author = Author(fixed_id("usr", 4), None, roles, fixed_id("unt", 1), PATH)
-    return record(draft.id, content_of(draft, roles, field=""), DIGEST, author, placed, minutes(later))
+    return new_observation(draft.id, content_of(draft, roles, field=""), DIGEST, author, placed, minutes(later))
 
 
 async def test_observations(records: Store, goldens: Goldens) -> None:
@@ -58,7 +58,7 @@ async def test_observations(records: Store, goldens: Goldens) -> None:
     assert not added.already_there
     for due in (claimed, checked):
         assert await records.checks.claim(minutes(-1), timedelta(minutes=20)) == Claim(due.id, 1)
-    await records.checks.done(Claim(checked.id, 1))
+    await records.checks.finish(Claim(checked.id, 1))
     revision = ObservationRevision(
         number=2,
         id=fixed_id("rev", 1),
@@ -73,7 +73,7 @@ async def test_observations(records: Store, goldens: Goldens) -> None:
         return await observations.link([linked.id], fixed_id("cas", 1), session)
 
     assert await records.mongo.transact(link) == 1
-    assert await observations.place(placed.id, 1, to_document(PLACED))
+    assert await observations.set_placement(placed.id, 1, to_document(PLACED))
 
     def normalize(document: Document) -> Document:
         return document | {"check_due_at": NOW} if document["_id"] == placed.id else document
@@ -129,13 +129,13 @@ async def test_what_came_under_a_taken_id(records: Store, goldens: Goldens) -> N
         ],
     )
     newcomer = (draft.id, digest_of(draft), canonical(draft))
-    assert await records.observations.set_aside([newcomer], fixed_id("usr", 1), NOW, 10) == {newcomer[1]}
+    assert await records.observations.store_conflicts([newcomer], fixed_id("usr", 1), NOW, 10) == {newcomer[1]}
     await goldens.check("set_aside")
 
 
 async def test_flags(records: Store, goldens: Goldens) -> None:
     """A flag's id is made from what was found: it must stay the same, or checking again raises it twice."""
-    flagged = Flagged(fixed_id("obs", 1), PATH, fixed_id("usr", 1), NOW)
+    flagged = FlagOwner(fixed_id("obs", 1), PATH, fixed_id("usr", 1), NOW)
     whole = CheckFinding(
         code=FlagCode.SIMILAR_PICTURE,
         value=7.04,
@@ -211,7 +211,7 @@ async def test_likenesses_and_their_marks(records: Store, goldens: Goldens) -> N
     )
     whole = Likeness(0, -(2**62) + 12345, DIGEST, grey=bytes(range(64)), marks=packed(Marks((1.0, 0.75), marks)))
     framed = Likeness(1, 2**62 + 54321, OTHER_DIGEST)
-    await records.likenesses.keep(fixed_id("med", 1), [whole, framed])
+    await records.likenesses.store(fixed_id("med", 1), [whole, framed])
     await goldens.check("likenesses")
     await goldens.check("likeness_marks")
     assert await records.likenesses.of([fixed_id("med", 1)]) == {fixed_id("med", 1): [whole, framed]}

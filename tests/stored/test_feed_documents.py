@@ -15,7 +15,7 @@ from schema.notifications.webhooks import (
 )
 from schema.sync.changes import ChangeKind
 from storage.store import Store
-from storage.sync.changes import Seen
+from storage.sync.changes import RecordState
 from tests.stored.fixed import NOW, PATH, fixed_id, minutes
 from tests.stored.fixed_records import (
     OFFICE,
@@ -52,12 +52,12 @@ async def test_changes_their_heads_and_their_state(records: Store, goldens: Gold
     await records.cases.open(OFFICE, 2026, lambda _: whole_case(1, CaseState.ACCEPTED), [])
     noted = case_event(2, CaseEventKind.ASSIGNED, CaseState.ASSIGNED)
     assert await records.assignments.offer(whole_assignment(1), stateless(noted))
-    seen = await records.change_sources.look({kind: [fixed_id(prefix)] for kind, prefix in ENTERED.items()})
+    seen = await records.change_sources.read_states({kind: [fixed_id(prefix)] for kind, prefix in ENTERED.items()})
     changes, token = records.changes, {"_data": "826A1F0000000000012B0229296E04"}
     assert await changes.claim("worker 1", NOW, minutes(1))
     entered = await changes.enter("worker 1", seen, token=token, as_of=minutes(2), until=minutes(3))
     assert entered == len(ENTERED)
-    gone = Seen(ChangeKind.MONITORING_POINT, fixed_id("pnt"))
+    gone = RecordState(ChangeKind.MONITORING_POINT, fixed_id("pnt"))
     assert await changes.enter("worker 1", [gone], token=token, as_of=minutes(4), until=minutes(5)) == 1
     await goldens.check("changes")
     await goldens.check("change_heads")

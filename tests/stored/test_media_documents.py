@@ -145,7 +145,7 @@ async def test_media(records: Store, goldens: Goldens) -> None:
         assert await media.hashed(hashed, minutes(number))
         found = await records.checks.claim(minutes(number), LEASE)
         assert found == Claim(fixed_id("obs", 1), 1, hashed.id)
-    await records.checks.done(Claim(fixed_id("obs", 1), 1, checked.id))
+    await records.checks.finish(Claim(fixed_id("obs", 1), 1, checked.id))
     await goldens.check("media")
     assert ready == replace(
         verified,

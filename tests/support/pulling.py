@@ -40,7 +40,7 @@ query Pull($since: String, $kinds: [ChangeKind!], $first: Int!) {
 @asynccontextmanager
 async def followed(store: Store) -> AsyncIterator[None]:
     """A worker that enters what is written, as long as the block lasts."""
-    work = ChangeFeedWorker(store, new_id("ses"), clock, note_every=timedelta())
+    work = ChangeFeedWorker(store, new_id("ses"), clock, save_interval=timedelta())
 
     async def follow() -> None:
         while True:

@@ -14,7 +14,7 @@ from api.sync.change_feed_worker import ChangeFeedWorker
 from schema.sync.changes import ChangeKind
 from storage.mongodb.change_stream import follow
 from storage.sync.change_sources import PIPELINE
-from storage.sync.changes import LeaseLostError, Seen
+from storage.sync.changes import LeaseLostError, RecordState
 from tests.support.pulling import Puller, followed, point_of, settled
 from tests.support.world import World, new_id
 
@@ -120,7 +120,7 @@ async def test_what_went_long_ago_is_forgotten_and_who_slept_longer_begins_anew(
         for unit in world.units.values():
             await world.store.units.put_all([replace(unit, name=f"{unit.name}一")])
         await awake.pull()
-        await ChangeFeedWorker(world.store, "later", lambda: clock() + timedelta(days=401)).forget()
+        await ChangeFeedWorker(world.store, "later", lambda: clock() + timedelta(days=401)).delete_tombstones()
         assert (await asleep.page())["code"] == "CURSOR_EXPIRED"
         assert await awake.pull() == []
 
@@ -133,12 +133,12 @@ async def test_the_sequence_has_one_writer(world: World) -> None:
     assert await changes.claim("one", now, soon)
     later = soon + timedelta(seconds=1)
     assert await changes.claim("two", later, later + timedelta(seconds=10))
-    record = Seen(ChangeKind.UNIT, new_id("unt"), frozenset({"utopic"}), "digest")
+    record = RecordState(ChangeKind.UNIT, new_id("unt"), frozenset({"utopic"}), "digest")
     with pytest.raises(LeaseLostError):
         await changes.enter("one", [record], token=None, as_of=None, until=later)
-    assert await changes.heads(ChangeKind.UNIT, "", 10) == []
+    assert await changes.head_ids(ChangeKind.UNIT, "", 10) == []
     with pytest.raises(LeaseLostError):
-        await changes.begin_anew("one")
+        await changes.restart("one")
     await changes.release("one")
     assert await changes.claim("one", later, soon) is None
     await changes.release("two")

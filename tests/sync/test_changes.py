@@ -11,7 +11,7 @@ from schema.catalogue.entries import DEFAULTS
 from schema.organisation.units import Unit, UnitLevel, path_below
 from schema.sync.changes import ChangeKind, Progress
 from storage.store import Store
-from storage.sync.changes import Changes, Seen
+from storage.sync.changes import Changes, RecordState
 from tests.support.case_steps import offer_case
 from tests.support.pulling import Puller, followed, point_of, settled
 from tests.support.world import ACCEPT, WITHDRAW, World, medium, new_id
@@ -149,9 +149,9 @@ async def test_what_is_being_left_waits_while_other_kinds_are_pulled(world: Worl
 
 def test_one_topic_that_was_never_read_hides_no_other_that_slept_too_long() -> None:
     for read, leaving in (({"u": 0, "c": 5}, {}), ({"u": 20}, {"c": 5}), ({}, {"c": 5})):
-        assert not Progress("epoch", read, leaving).reaches(horizon=10, last=20)
-    assert Progress("epoch", {"u": 0, "c": 10}, {"a": 20}).reaches(horizon=10, last=20)
-    assert not Progress("epoch", {"u": 21}).reaches(horizon=10, last=20)
+        assert not Progress("epoch", read, leaving).can_resume(horizon=10, last=20)
+    assert Progress("epoch", {"u": 0, "c": 10}, {"a": 20}).can_resume(horizon=10, last=20)
+    assert not Progress("epoch", {"u": 21}).can_resume(horizon=10, last=20)
 
 
 async def test_what_is_entered_while_a_page_is_read_comes_behind_it(world: World) -> None:
@@ -162,7 +162,7 @@ async def test_what_is_entered_while_a_page_is_read_comes_behind_it(world: World
 
     async def enter(topic: str) -> str:
         id = new_id("unt")
-        record = Seen(ChangeKind.UNIT, id, frozenset({topic}), "digest")
+        record = RecordState(ChangeKind.UNIT, id, frozenset({topic}), "digest")
         await changes.enter("one", [record], token=None, as_of=now, until=soon)
         return id
 
@@ -171,7 +171,7 @@ async def test_what_is_entered_while_a_page_is_read_comes_behind_it(world: World
     assert sequence
     await enter("ua")
     await enter("ub")
-    progress = Progress(sequence.epoch).towards(["ua", "ub"], [ChangeKind.UNIT])
+    progress = Progress(sequence.epoch).with_topics(["ua", "ub"], [ChangeKind.UNIT])
     assert [each.record_id for each in await changes.read(progress, ["ua", "ub"], sequence.last, 10)] == before
     assert len(await changes.read(progress, ["ua", "ub"], sequence.last + 2, 10)) == 4
 
@@ -249,12 +249,12 @@ async def test_a_pull_costs_the_same_at_ten_times_the_data(world: World) -> None
         sequence = await store.changes.sequence()
         assert sequence
         topics = [f"u{'x' * 12}", f"p{'y' * 12}"]
-        progress = Progress(sequence.epoch).towards(topics, list(ChangeKind))
+        progress = Progress(sequence.epoch).with_topics(topics, list(ChangeKind))
         explained = await store.mongo.command(
             "explain",
             {
                 "find": "changes",
-                "filter": Changes.unread(progress, topics, sequence.last),
+                "filter": Changes.unread_filter(progress, topics, sequence.last),
                 "sort": {"number": 1},
                 "limit": 21,
             },
