@@ -94,17 +94,17 @@ async def _settle(context: Context, author: Author, settling: Sequence[_RatingIt
     """Settle known ids, then all first ratings together, then the others one by one in the order of the drafts."""
     if settling:
         await _settle_known(context, author, settling)
-    open_ones = [item for item in settling if item.result is None]
-    if not open_ones:
+    open_items = [item for item in settling if item.result is None]
+    if not open_items:
         return
-    known = await _load_known(context, author, [item.draft for item in open_ones])
-    made = [(item, rating) for item in open_ones if (rating := await _build_rating(context, author, known, item))]
-    first = _first_ratings(made)
-    left_out = (await context.store.ratings.add([rating for _, rating in first])).already_there
-    for item, rating in first:
+    known = await _load_known(context, author, [item.draft for item in open_items])
+    rated = [(item, rating) for item in open_items if (rating := await _build_rating(context, author, known, item))]
+    first_ratings = _first_ratings(rated)
+    left_out = (await context.store.ratings.add([rating for _, rating in first_ratings])).already_there
+    for item, rating in first_ratings:
         if rating.id not in left_out:
             item.result = RatingResult.of(rating, Outcome.ACCEPTED)
-    for item, rating in made:
+    for item, rating in rated:
         if item.result is None:
             try:
                 await run_isolated(partial(_supersede, context, author, item, rating))
@@ -117,7 +117,7 @@ async def _settle(context: Context, author: Author, settling: Sequence[_RatingIt
 async def _build_rating(context: Context, author: Author, known: _KnownRatings, item: _RatingItem) -> Rating | None:
     draft, path = item.draft, author.office_path
 
-    async def made() -> Rating:
+    async def build() -> Rating:
         return new_rating(
             draft,
             item.digest,
@@ -133,18 +133,18 @@ async def _build_rating(context: Context, author: Author, known: _KnownRatings, 
         )
 
     try:
-        return await run_isolated(made)
+        return await run_isolated(build)
     except Refusal as refusal:
         item.refuse(refusal)
         return None
 
 
-def _first_ratings(made: Sequence[tuple[_RatingItem, Rating]]) -> list[tuple[_RatingItem, Rating]]:
+def _first_ratings(rated: Sequence[tuple[_RatingItem, Rating]]) -> list[tuple[_RatingItem, Rating]]:
     """Return the first rating of each id, and of each point, unit and month. The others are settled after it."""
     ids: set[str] = set()
     keys: set[tuple[object, ...]] = set()
     first = []
-    for item, rating in made:
+    for item, rating in rated:
         key = (rating.monitoring_point_id, rating.unit_id, rating.month)
         if rating.id not in ids and key not in keys:
             first.append((item, rating))
@@ -183,10 +183,10 @@ async def _load_known(context: Context, author: Author, drafts: Sequence[RatingD
 
 async def _settle_known(context: Context, author: Author, settling: Sequence[_RatingItem]) -> None:
     """Settle drafts whose id is stored: a duplicate if the content is the same, otherwise a conflict."""
-    found = {rating.id: rating for rating in await context.store.ratings.many([item.draft.id for item in settling])}
+    ratings = {rating.id: rating for rating in await context.store.ratings.many([item.draft.id for item in settling])}
     conflicts = []
     for item in settling:
-        known = found.get(item.draft.id)
+        known = ratings.get(item.draft.id)
         if known and known.rater_id == author.user_id and known.sent_sha256 == item.digest:
             item.result = RatingResult.of(known, Outcome.DUPLICATE)
         elif known:

@@ -83,24 +83,24 @@ class _AnswerItem:
 async def _settle(context: Context, items: Sequence[_AnswerItem]) -> dict[int, AnswerResult]:
     """Store all answers, then apply each. A concurrent offer or acceptance then finds the stored answers."""
     store = context.store
-    kept = await _store_new(context, items)
-    known = await assignments_of(store, [item.answer.assignment_id for item in items])
+    stored = await _store_new(context, items)
+    assignments = await assignments_of(store, [item.answer.assignment_id for item in items])
     outcomes: dict[int, AnswerOutcome] = {}
-    refusals = await _refuse_conflicts(context, items, kept)
-    if len(kept) < len({item.answer.id for item in items}):
-        refusals |= {item.index: _too_many() for item in items if item.answer.id not in kept}
+    refusals = await _refuse_conflicts(context, items, stored)
+    if len(stored) < len({item.answer.id for item in items}):
+        refusals |= {item.index: _too_many() for item in items if item.answer.id not in stored}
     accepted: set[str] = set()
     for item in items:
         if item.index in refusals:
             continue
-        answer = kept[item.answer.id]
+        answer = stored[item.answer.id]
         outcomes[item.index] = AnswerOutcome.DUPLICATE
         try:
             if answer.state is AnswerState.HELD:
-                found = known.get(answer.assignment_id)
-                answer, found = await run_isolated(partial(apply_answer, store, answer, found, context.now))
-                kept[answer.id] = answer
-                known |= {answer.assignment_id: found} if found else {}
+                assignment = assignments.get(answer.assignment_id)
+                answer, assignment = await run_isolated(partial(apply_answer, store, answer, assignment, context.now))
+                stored[answer.id] = answer
+                assignments |= {answer.assignment_id: assignment} if assignment else {}
                 is_held = answer.state is AnswerState.HELD
                 outcomes[item.index] = AnswerOutcome.HELD if is_held else AnswerOutcome.SETTLED
                 accepted |= set() if is_held else {answer.assignment_id}
@@ -109,7 +109,9 @@ async def _settle(context: Context, items: Sequence[_AnswerItem]) -> dict[int, A
         except Refusal as refusal:
             refusals[item.index] = refusal
     await apply_held(store, sorted(accepted), context.now)  # their FINISH may have arrived earlier
-    now = await assignments_of(store, [kept[item.answer.id].assignment_id for item in items if item.index in outcomes])
+    now = await assignments_of(
+        store, [stored[item.answer.id].assignment_id for item in items if item.index in outcomes]
+    )
     return {
         item.index: _refused(context, item.sent.id, refusals[item.index])
         if item.index in refusals
@@ -126,17 +128,17 @@ async def _store_new(context: Context, items: Sequence[_AnswerItem]) -> dict[str
     """Store new answers and return what is stored now, by id. An id is absent if too many answers are held."""
     answers = context.store.assignment_answers
     ids = [item.answer.id for item in items]
-    kept = {answer.id: answer for answer in await answers.many(ids)}
+    stored = {answer.id: answer for answer in await answers.many(ids)}
     fresh: dict[str, StoredAnswer] = {}
     for item in items:
-        if item.answer.id not in kept:
+        if item.answer.id not in stored:
             fresh.setdefault(item.answer.id, item.answer)
     if not fresh or await answers.count_held(context.actor.user_id) >= MAX_HELD:
-        return kept
+        return stored
     taken = (await answers.add(list(fresh.values()))).already_there
     # Another request may have been faster: the stored answer counts.
     others = await answers.many(sorted(taken)) if taken else []
-    return kept | fresh | {answer.id: answer for answer in others}
+    return stored | fresh | {answer.id: answer for answer in others}
 
 
 def _too_many() -> Refusal:
@@ -173,8 +175,8 @@ class AssignmentAnswerQueries:
     async def held_operations(self, info: Info) -> list[HeldOperation]:
         context = info.context
         since = context.now - HELD_FOR
-        found = await context.store.assignment_answers.of_person(context.actor.user_id, since, MAX_AT_ONCE)
-        return [answer.to_held_operation() for answer in found]
+        answers = await context.store.assignment_answers.of_person(context.actor.user_id, since, MAX_AT_ONCE)
+        return [answer.to_held_operation() for answer in answers]
 
 
 @strawberry.type

@@ -66,9 +66,9 @@ class _KnownAssignments:
 async def _load_known(context: Context, edits: Sequence[NoteEditInput]) -> _KnownAssignments:
     own = all_of({"assignee_id": context.actor.user_id}, await context.visible.assignments())
     store = context.store.assignments
-    found = await store.many(sorted({edit.assignment_id for edit in edits}), own)
+    assignments = await store.many(sorted({edit.assignment_id for edit in edits}), own)
     taken = await store.by_edit([edit.id for edit in edits], own)
-    return _KnownAssignments(own, {str(assignment.id): assignment for assignment in found}, taken)
+    return _KnownAssignments(own, {str(assignment.id): assignment for assignment in assignments}, taken)
 
 
 def _refused(context: Context, id: str | None, refusal: Refusal) -> NoteEditResult:
@@ -100,11 +100,11 @@ async def _settle(
         raise Refusal(RefusalCode.NOT_FOUND, field=f"{at}.assignmentId")
     device_id = context.actor.device_id or ""
     edit = to_note_edit(sent, assignment, device_id=device_id, skew=skew, now=context.now, at=at)
-    if noted := await assignments.append_edit(sent.assignment_id, edit, known.own):
-        known.assignments[sent.assignment_id] = known.taken[sent.id] = noted
-        for id in [id for id, before in known.taken.items() if before.id == noted.id]:
-            known.taken[id] = noted
-        return AnswerOutcome.SETTLED, noted
+    if updated := await assignments.append_edit(sent.assignment_id, edit, known.own):
+        known.assignments[sent.assignment_id] = known.taken[sent.id] = updated
+        for id in [id for id, before in known.taken.items() if before.id == updated.id]:
+            known.taken[id] = updated
+        return AnswerOutcome.SETTLED, updated
     # Another request stored this id first, or the assignment is full, or no longer the viewer's.
     if before := (await assignments.by_edit([sent.id], known.own)).get(sent.id):
         return await _settle_repeated(context, sent, before, at)

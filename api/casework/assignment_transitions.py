@@ -154,9 +154,9 @@ async def finish(context: Context, input: FinishAssignmentInput) -> Assignment:
     held = await _own_assignment(context, input.id, "id")
     event = noted(context, CaseEventKind.FINISHED, note=input.result, about=[str(held.id)])
     ended = await context.store.assignments.end(
-        held.id, AssignmentState.FINISHED, context.now, event, result=input.result
+        assignment.id, AssignmentState.FINISHED, context.now, event, result=input.result
     )
-    return ended or await _require_state(context, held.id, AssignmentState.FINISHED)
+    return ended or await _require_state(context, assignment.id, AssignmentState.FINISHED)
 
 
 async def withdraw(context: Context, input: StepAssignmentInput) -> Assignment:
@@ -185,7 +185,7 @@ async def _offer(context: Context, offer: Assignment) -> Assignment:
     made = await context.store.assignments.offer(offer, event)
     if made is None:
         raise Refusal(RefusalCode.WRONG_STATE, "The case can't be assigned any more.")
-    return await _after_held_answers(context, made)
+    return await _after_held_answers(context, offered)
 
 
 async def _after_held_answers(context: Context, assignment: Assignment) -> Assignment:
@@ -219,16 +219,16 @@ async def _own_assignment(context: Context, id: str, field: str) -> Assignment:
 
 
 async def _visible_assignment(context: Context, id: str, visible: Filter, field: str) -> Assignment:
-    found = await context.store.assignments.many([validate_id(id, "asg", field=field)], visible)
-    if not found:
+    assignments = await context.store.assignments.many([validate_id(id, "asg", field=field)], visible)
+    if not assignments:
         raise Refusal(RefusalCode.NOT_FOUND, field=field)
-    return found[0]
+    return assignments[0]
 
 
-async def _require_state(context: Context, id: str, wanted: AssignmentState) -> Assignment:
+async def _require_state(context: Context, id: str, state: AssignmentState) -> Assignment:
     """Return the assignment if the step was taken before. Raise `Refusal(WRONG_STATE)` if it can't be taken."""
-    [known] = await context.store.assignments.many([id])
-    if known.state is AssignmentState.OFFERED and wanted is AssignmentState.ACCEPTED:
+    [assignment] = await context.store.assignments.many([id])
+    if assignment.state is AssignmentState.OFFERED and state is AssignmentState.ACCEPTED:
         raise Refusal(
             RefusalCode.WRONG_STATE,
             "The case is closed, or the person who handed it on no longer holds it.",

@@ -153,23 +153,26 @@ async def visible_case(context: Context, id: str) -> Case:
 
     It is not read by the loader, which would cache it as it was before the step.
     """
-    wanted = validate_id(id, "cas", field="caseId")
-    found = await context.store.cases.many([wanted], await context.visible.cases())
-    if not found:
+    case_id = validate_id(id, "cas", field="caseId")
+    cases = await context.store.cases.many([case_id], await context.visible.cases())
+    if not cases:
         raise Refusal(RefusalCode.NOT_FOUND, field="caseId")
-    return found[0]
+    return cases[0]
 
 
 async def visible_observations(context: Context, ids: Sequence[strawberry.ID]) -> list[Observation]:
     """Return the observations in the order of `ids`. Raise `Refusal(NOT_FOUND)` for the first that the viewer can't see."""
     check_batch_size(MAX_OBSERVATIONS, ids, "observationIds")
-    wanted = [validate_id(id, "obs", field=f"observationIds.{index}") for index, id in enumerate(ids)]
+    observation_ids = [validate_id(id, "obs", field=f"observationIds.{index}") for index, id in enumerate(ids)]
     visible = await context.visible.observations()
-    found = {str(observation.id): observation for observation in await context.store.observations.many(wanted, visible)}
-    for index, id in enumerate(wanted):
-        if id not in found:
+    observations = {
+        str(observation.id): observation
+        for observation in await context.store.observations.many(observation_ids, visible)
+    }
+    for index, id in enumerate(observation_ids):
+        if id not in observations:
             raise Refusal(RefusalCode.NOT_FOUND, field=f"observationIds.{index}")
-    return [found[id] for id in dict.fromkeys(wanted)]
+    return [observations[id] for id in dict.fromkeys(observation_ids)]
 
 
 def noted(

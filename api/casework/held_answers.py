@@ -44,19 +44,21 @@ async def apply_answer(
         return await _settle(store, answer, now, Refusal(RefusalCode.NOT_FOUND, LATE)), assignment
     if is_already_applied(answer, assignment):
         return await _settle(store, answer, now), assignment
-    if done := await _change_assignment(store, answer, assignment, now):
-        return await _settle(store, answer, now), done
-    [left] = await store.assignments.many([assignment.id])
-    if must_wait(answer, left):
-        return answer, left
-    return await _settle(store, answer, now, None if is_already_applied(answer, left) else _state_refusal(left)), left
+    if changed := await _change_assignment(store, answer, assignment, now):
+        return await _settle(store, answer, now), changed
+    [unchanged] = await store.assignments.many([assignment.id])
+    if must_wait(answer, unchanged):
+        return answer, unchanged
+    return await _settle(
+        store, answer, now, None if is_already_applied(answer, unchanged) else _state_refusal(unchanged)
+    ), unchanged
 
 
 async def _settle(store: Store, answer: StoredAnswer, now: datetime, refusal: Refusal | None = None) -> StoredAnswer:
     if await store.assignment_answers.settle(answer, now, refusal):
         return answer.with_outcome(refusal)
-    [kept] = await store.assignment_answers.many([answer.id])
-    return kept
+    [stored] = await store.assignment_answers.many([answer.id])
+    return stored
 
 
 async def _change_assignment(
@@ -109,12 +111,12 @@ async def sweep_answers(store: Store, now: datetime) -> None:
 
 
 async def _apply_all(store: Store, held: Sequence[StoredAnswer], now: datetime) -> None:
-    known = await assignments_of(store, sorted({answer.assignment_id for answer in held}))
+    assignments = await assignments_of(store, sorted({answer.assignment_id for answer in held}))
     for answer in sorted(held, key=lambda answer: (answer.kind is AnswerKind.FINISH, answer.answered_at, answer.id)):
         try:
-            assignment = known.get(answer.assignment_id)
+            assignment = assignments.get(answer.assignment_id)
             _, assignment = await run_isolated(partial(apply_answer, store, answer, assignment, now))
-            known |= {answer.assignment_id: assignment} if assignment else {}
+            assignments |= {answer.assignment_id: assignment} if assignment else {}
         except Refusal as refusal:
             if refusal.code is not RefusalCode.INTERNAL:  # an internal error is logged; the other answers go on
                 raise

@@ -98,7 +98,7 @@ async def review(context: Context, input: ReviewFlagInput) -> Flag:
     flag = await _visible_flag(context, id)
     if known := _known(flag, input):
         return known
-    made = FlagReview(
+    new_review = FlagReview(
         id=input.id,
         verdict=input.verdict,
         note=note,
@@ -106,7 +106,7 @@ async def review(context: Context, input: ReviewFlagInput) -> Flag:
         by_id=context.actor.user_id,
         sent_sha256=digest_of(input),
     )
-    reviewed = await context.store.flags.review(id, made, input.instead_of)
+    reviewed = await context.store.flags.review(id, new_review, input.instead_of)
     if reviewed is None and (known := _known(await _visible_flag(context, id), input)):
         return known
     if reviewed is None:
@@ -128,10 +128,10 @@ def _known(flag: Flag, input: ReviewFlagInput) -> Flag | None:
 
 
 async def _visible_flag(context: Context, id: str) -> Flag:
-    found = await context.store.flags.many([id], visibility.flags(context.actor))
-    if not found:
+    flags = await context.store.flags.many([id], visibility.flags(context.actor))
+    if not flags:
         raise Refusal(RefusalCode.NOT_FOUND, field="flagId")
-    return found[0]
+    return flags[0]
 
 
 async def _find(context: Context, id: str) -> Flag | None:

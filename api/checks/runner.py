@@ -80,15 +80,15 @@ class CheckRunner:
         return True
 
     async def _check(self, claim: Claim) -> None:
-        found = await self.store.observations.many([claim.observation_id])
+        observations = await self.store.observations.many([claim.observation_id])
         # A medium may be ready before its observation is stored, or never be named by it. The observation itself is due.
-        if not found or (claim.medium_id and claim.medium_id not in found[0].content.media_ids):
+        if not observations or (claim.medium_id and claim.medium_id not in observations[0].content.media_ids):
             return
-        data = await self._load(found[0])
+        data = await self._load(observations[0])
         self._check_files_and_place(data)
         await self._check_speed(data)
-        looked_at = [medium for medium in data.media if claim.medium_id in {None, medium.id}]
-        await self._check_pictures(data, looked_at)
+        media = [medium for medium in data.media if claim.medium_id in {None, medium.id}]
+        await self._check_pictures(data, media)
         await self.store.flags.raise_all(data.flags)
 
     async def _load(self, seen: Observation) -> _CheckData:
@@ -201,10 +201,10 @@ class CheckRunner:
             if mine.sha256 == theirs.sha256
         }
         near: list[tuple[str, str, int]] = []
-        kept = await self.store.likenesses.of([medium.id for medium in media])
-        for mine_id, wanted in kept.items():
-            found = await self.store.likenesses.near(mine_id, wanted, int(MAX_VALUES[Measure.BITS]))
-            near += [(mine_id, alike.media_id, alike.bits) for alike in found]
+        likenesses = await self.store.likenesses.of([medium.id for medium in media])
+        for mine_id, wanted in likenesses.items():
+            similar = await self.store.likenesses.near(mine_id, wanted, int(MAX_VALUES[Measure.BITS]))
+            near += [(mine_id, alike.media_id, alike.bits) for alike in similar]
         theirs_by_id = {
             str(medium.id): medium for medium in await self.store.media.many(sorted({id for _, id, _ in near}))
         }

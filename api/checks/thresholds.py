@@ -61,8 +61,8 @@ class ThresholdQueries:
     async def thresholds(self, info: Info, unit_id: strawberry.ID, at: datetime | None = None) -> Thresholds:
         unit = await _unit_in_scope(info.context, unit_id)
         settings = await info.context.store.thresholds.above(unit.path)
-        found = applicable_thresholds(settings, unit.path, at or info.context.now)
-        return Thresholds(applying=[found[kind] for kind in ThresholdKind if kind in found], settings=settings)
+        applying = applicable_thresholds(settings, unit.path, at or info.context.now)
+        return Thresholds(applying=[applying[kind] for kind in ThresholdKind if kind in applying], settings=settings)
 
 
 @strawberry.type

@@ -37,7 +37,9 @@ async def _place(store: Store, batch: Sequence[Observation]) -> int:
     count = 0
     for observation in batch:
         scopes = authors[observation.author_id].scope_paths if observation.author_id in authors else ()
-        found = directory.resolve(observation.content, scopes=scopes, author_id=observation.author_id)
-        if found.placement is Placement.PLACED:
-            count += await store.observations.set_placement(observation.id, observation.revision, to_document(found))
+        placement = directory.resolve(observation.content, scopes=scopes, author_id=observation.author_id)
+        if placement.placement is Placement.PLACED:
+            count += await store.observations.set_placement(
+                observation.id, observation.revision, to_document(placement)
+            )
     return count

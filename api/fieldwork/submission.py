@@ -151,17 +151,17 @@ async def _settle(context: Context, author: Author, settling: list[_DraftItem]) 
     if not settling:
         return
     await _settle_known(context, author, settling)
-    open_ones = _first_of_each_id(settling)
-    known = await _expect_draft_media(context, open_ones)
-    open_ones = [item for item in open_ones if item.result is None]
-    made = await _build_observations(context, author, open_ones)
-    taken = (await context.store.observations.add(list(made.values()))).already_there
-    accepted = {id: observation for id, observation in made.items() if id not in taken}
-    named = [media for item in open_ones if item.draft.id in accepted for media in item.media]
+    open_items = _first_of_each_id(settling)
+    known = await _expect_draft_media(context, open_items)
+    open_items = [item for item in open_items if item.result is None]
+    observations = await _build_observations(context, author, open_items)
+    taken = (await context.store.observations.add(list(observations.values()))).already_there
+    accepted = {id: observation for id, observation in observations.items() if id not in taken}
+    named = [media for item in open_items if item.draft.id in accepted for media in item.media]
     slots = await slots_for(
         context, await mark_duplicates_uploaded(context, [known.get(media.id, media) for media in named])
     )
-    for item in open_ones:
+    for item in open_items:
         if observation := accepted.get(item.draft.id):
             uploads = [slots[media.id] for media in item.media if media.id in slots]
             item.result = DraftResult(
@@ -187,12 +187,12 @@ def _first_of_each_id(settling: Sequence[_DraftItem]) -> list[_DraftItem]:
 
 async def _settle_known(context: Context, author: Author, settling: Sequence[_DraftItem]) -> None:
     """Settle drafts whose id is stored: a duplicate if the content is the same, otherwise a conflict."""
-    found = {
+    observations = {
         record.id: record for record in await context.store.observations.many([item.draft.id for item in settling])
     }
     duplicates, conflicts = [], []
     for item in settling:
-        known = found.get(item.draft.id)
+        known = observations.get(item.draft.id)
         if known is None:
             continue
         if known.author_id == author.user_id and known.revisions[0].content_sha256 == item.digest:
@@ -250,12 +250,12 @@ async def expect_media(context: Context, announced: Sequence[Media]) -> tuple[li
         return [], {}
     known = {str(medium.id): medium for medium in await context.store.media.many(sorted(taken))}
     others = [medium for medium in announced if medium.id in known and not same_medium(known[medium.id], medium)]
-    mine = sorted(taken - {medium.id for medium in others})
-    await context.store.media.name(mine)
+    own = sorted(taken - {medium.id for medium in others})
+    await context.store.media.name(own)
     # Expect them once more: a sweep may have deleted one of them before it was named.
-    await context.store.media.expect([medium for medium in announced if medium.id in mine], sweep_at=sweep_at)
-    await context.store.media.expect_again(mine, sweep_at=sweep_at)
-    return others, {id: known[id] for id in mine if id in known}
+    await context.store.media.expect([medium for medium in announced if medium.id in own], sweep_at=sweep_at)
+    await context.store.media.expect_again(own, sweep_at=sweep_at)
+    return others, {id: known[id] for id in own if id in known}
 
 
 async def _build_observations(

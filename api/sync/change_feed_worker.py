@@ -82,9 +82,9 @@ class ChangeFeedWorker:
 
         The saved position stays `before` until all pieces are entered. After a restart the entered ones no longer differ.
         """
-        touched = await self.store.change_sources.affected_records(events) if events else {}
-        wanted = [(kind, id) for kind, ids in touched.items() for id in ids]
-        *first, last = [wanted[start : start + MAX_BATCH] for start in range(0, len(wanted), MAX_BATCH)] or [[]]
+        ids_by_kind = await self.store.change_sources.affected_records(events) if events else {}
+        affected = [(kind, id) for kind, ids in ids_by_kind.items() for id in ids]
+        *first, last = [affected[start : start + MAX_BATCH] for start in range(0, len(affected), MAX_BATCH)] or [[]]
         for some in first:
             await self._enter(some, token=before)
         await self._enter(last, token=after, as_of=as_of)

@@ -49,13 +49,13 @@ async def pull(context: Context, since: str | None, kinds: Sequence[ChangeKind] 
     read_onward()
     seal = context.seal("changes")
     seal.page(first, None)
-    wanted = list(ChangeKind) if kinds is None else list(dict.fromkeys(kinds))
+    requested = list(ChangeKind) if kinds is None else list(dict.fromkeys(kinds))
     sequence = await context.store.changes.sequence()
     if sequence is None:
         return ChangePage(changes=[], cursor=seal.close(Progress("").values()), has_more=False, as_of=None)
-    admitted = admitted_pulls(context, wanted)
+    admitted = admitted_pulls(context, requested)
     topics = [topic for kind in admitted for topic in topics_of_viewer(kind, context.actor)]
-    progress = _open_cursor(seal, since, sequence).with_topics(topics, wanted)
+    progress = _open_cursor(seal, since, sequence).with_topics(topics, requested)
     entries = await context.store.changes.read(progress, topics, sequence.last, first + 1)
     page, more = entries[:first], len(entries) > first
     after = progress.advanced_to(page[-1].number if more else sequence.last, topics, done=not more)

@@ -103,10 +103,10 @@ def to_note_edit(
         raise Refusal(RefusalCode.BAD_INPUT, f"The field has only {len(known)} versions.", field=f"{at}.baseVersion")
     value = sent.value
     if sent.restores is not None:
-        found = next((edit for edit in known if edit.id == sent.restores), None)
-        if found is None:
+        restored = next((edit for edit in known if edit.id == sent.restores), None)
+        if restored is None:
             raise Refusal(RefusalCode.NOT_FOUND, field=f"{at}.restores")
-        value = found.value
+        value = restored.value
     if sum(len(edit.value or "") for edit in assignment.note_edits) + len(value or "") > MAX_EDITS_TEXT:
         raise Refusal(RefusalCode.LIMIT_EXCEEDED, FULL, field=f"{at}.assignmentId", next_step=NextStep.DISCARD)
     edited_at = to_millis(sent.edited_at)

@@ -115,10 +115,10 @@ def check_speed(one: Stop, other: Stop, limits: ThresholdLimits) -> tuple[str, C
     if metres < limits.of(ThresholdKind.SPEED_FROM):
         return None
     seconds = max((later.at - earlier.at).total_seconds(), 1.0)
-    found = list(_check_limit(FlagCode.IMPOSSIBLE_SPEED, ThresholdKind.SPEED, metres / seconds * 3.6, limits))
-    if not found:
+    findings = list(_check_limit(FlagCode.IMPOSSIBLE_SPEED, ThresholdKind.SPEED, metres / seconds * 3.6, limits))
+    if not findings:
         return None
-    [finding] = found
+    [finding] = findings
     return later.observation_id, CheckFinding(
         finding.code,
         finding.value,

@@ -274,8 +274,8 @@ class Observation(Node, prefix="obs"):
 
     @strawberry.field(description="Number of announced media that have arrived in the store.")
     async def media_arrived(self, info: Info) -> int:
-        found = await info.context.load.many(Media, self.content.media_ids)
-        return sum(media.state in ARRIVED for media in found)
+        media = await info.context.load.many(Media, self.content.media_ids)
+        return sum(medium.state in ARRIVED for medium in media)
 
     pack = strawberry.field(
         resolver=pack_of,

@@ -151,14 +151,14 @@ class Progress:
     leaving: Mapping[str, int] = field(default_factory=dict)
     letters: Collection[str] = frozenset()
 
-    def with_topics(self, wanted: Sequence[str], kinds: Iterable[ChangeKind]) -> "Progress":
+    def with_topics(self, topics: Sequence[str], kinds: Iterable[ChangeKind]) -> "Progress":
         """Start the topics that are new, and leave the topics of `kinds` that are gone."""
         letters = {LETTERS[kind] for kind in kinds}
-        gone = {topic for topic in self.read if topic[0] in letters and topic not in wanted}
+        gone = {topic for topic in self.read if topic[0] in letters and topic not in topics}
         kept = {topic: number for topic, number in self.read.items() if topic not in gone}
         # A topic that returns while it is being left is read from the start: some of its records were deleted.
-        leaving = {topic: number for topic, number in self.leaving.items() if topic not in wanted}
-        return Progress(self.epoch, dict.fromkeys(wanted, 0) | kept, leaving | dict.fromkeys(gone, 0), letters)
+        leaving = {topic: number for topic, number in self.leaving.items() if topic not in topics}
+        return Progress(self.epoch, dict.fromkeys(topics, 0) | kept, leaving | dict.fromkeys(gone, 0), letters)
 
     @property
     def leaving_now(self) -> dict[str, int]:

@@ -59,20 +59,20 @@ class Ratings:
                 [{"$set": {"is_latest": False, "superseded_from": at}}],
                 session=session,
             )
-            made = rating
+            latest = rating
             if changed:
                 former = from_document(Rating, changed)
                 at_last = former.superseded_from or rating.published_at
-                made = replace(rating, revision=former.revision + 1, published_at=at_last)
-            await self._ratings.insert_one(to_document(made), session=session)
-            return made
+                latest = replace(rating, revision=former.revision + 1, published_at=at_last)
+            await self._ratings.insert_one(to_document(latest), session=session)
+            return latest
 
         return await self._mongo.transact(work)
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Rating]:
         """Return the ratings that exist, in any order."""
-        found = await self._ratings.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
-        return [from_document(Rating, document) for document in found]
+        documents = await self._ratings.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
+        return [from_document(Rating, document) for document in documents]
 
     async def page(self, filter: Filter, page: Page) -> list[Rating]:
         """Return a page by month, newest first."""
@@ -83,7 +83,7 @@ class Ratings:
         self, unit_ids: Sequence[str], months: Sequence[date], now: datetime
     ) -> dict[tuple[str, date], MonthlyRatings]:
         """Summarise the published ratings that count at `now`, by unit and month. Absent if there are none."""
-        found = await self._ratings.aggregate(
+        groups = await self._ratings.aggregate(
             [
                 {"$match": counting(unit_ids, months, now)},
                 {
@@ -97,7 +97,7 @@ class Ratings:
         )
         return {
             (group["_id"]["unit_id"], group["_id"]["month"].date()): MonthlyRatings(group["mean"], group["count"])
-            for group in found
+            for group in groups
         }
 
 

@@ -53,8 +53,8 @@ class AssignmentAnswers:
         return await self._answers.update_one({"_id": answer.id, "state": "HELD"}, {"$set": fields})
 
     async def _read(self, filter: Filter, *, limit: int, sort: Sort | None = None) -> list[StoredAnswer]:
-        found = await self._answers.find(filter, limit=limit, sort=sort)
-        return [from_document(StoredAnswer, document | {"id": document["_id"]}) for document in found]
+        documents = await self._answers.find(filter, limit=limit, sort=sort)
+        return [from_document(StoredAnswer, document | {"id": document["_id"]}) for document in documents]
 
 
 def _document(answer: StoredAnswer) -> Document:

@@ -82,18 +82,18 @@ class Assignments:
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Assignment]:
         """Return the assignments that exist, in any order."""
-        found = await self._assignments.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
-        return [from_document(Assignment, document) for document in found]
+        documents = await self._assignments.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
+        return [from_document(Assignment, document) for document in documents]
 
     async def of_cases(self, case_ids: Sequence[str]) -> list[Assignment]:
         """Return all assignments of the cases, oldest first."""
-        found = await self._assignments.find({"case_id": {"$in": list(case_ids)}}, sort=[("offered_at", ASCENDING)])
-        return [from_document(Assignment, document) for document in found]
+        documents = await self._assignments.find({"case_id": {"$in": list(case_ids)}}, sort=[("offered_at", ASCENDING)])
+        return [from_document(Assignment, document) for document in documents]
 
     async def by_edit(self, edit_ids: Sequence[str], visible: Filter) -> dict[str, Assignment]:
         """Return the assignments that have these edits, by edit id."""
-        found = await self._assignments.find(all_of({"note_edits.id": {"$in": list(edit_ids)}}, visible))
-        assignments = [from_document(Assignment, document) for document in found]
+        documents = await self._assignments.find(all_of({"note_edits.id": {"$in": list(edit_ids)}}, visible))
+        assignments = [from_document(Assignment, document) for document in documents]
         return {
             edit.id: assignment for assignment in assignments for edit in assignment.note_edits if edit.id in edit_ids
         }
@@ -112,9 +112,9 @@ class Assignments:
 
     async def granted_cases(self, user_id: str) -> list[str]:
         """Return the ids of cases assigned to the person, except by a withdrawn assignment."""
-        given: Filter = {"assignee_id": user_id, "case_id": {"$ne": None}, "state": {"$ne": "WITHDRAWN"}}
-        found = await self._assignments.find(given, projection={"case_id": 1})
-        return sorted({document["case_id"] for document in found})
+        not_withdrawn: Filter = {"assignee_id": user_id, "case_id": {"$ne": None}, "state": {"$ne": "WITHDRAWN"}}
+        documents = await self._assignments.find(not_withdrawn, projection={"case_id": 1})
+        return sorted({document["case_id"] for document in documents})
 
     async def page(self, filter: Filter, page: Page) -> list[Assignment]:
         """Return a page by time of offer, newest first."""

@@ -56,8 +56,8 @@ class Cases:
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Case]:
         """Return the cases that exist, in any order."""
-        found = await self._cases.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
-        return [from_document(Case, document) for document in found]
+        documents = await self._cases.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
+        return [from_document(Case, document) for document in documents]
 
     async def about(
         self, unit_ids: Sequence[str], point_ids: Sequence[str], in_scope: Filter, granted: Sequence[str], most: int
@@ -73,8 +73,8 @@ class Cases:
         for subject in each_subject if in_scope is not NOTHING else ():
             newest = [{"$match": all_of(subject, in_scope)}, {"$sort": dict(SORT)}, {"$limit": most}]
             pipeline.append({"$unionWith": {"coll": "cases", "pipeline": newest}})
-        found = {document["_id"]: from_document(Case, document) for document in await self._cases.aggregate(pipeline)}
-        return sorted(found.values(), key=lambda case: (case.opened_at, case.id), reverse=True)
+        cases = {document["_id"]: from_document(Case, document) for document in await self._cases.aggregate(pipeline)}
+        return sorted(cases.values(), key=lambda case: (case.opened_at, case.id), reverse=True)
 
     async def page(self, filter: Filter, page: Page) -> list[Case]:
         """Return a page by time of opening, newest first."""
@@ -147,8 +147,8 @@ class Cases:
 
     async def _with_event(self, id: str, event_id: str, session: Session) -> Case | None:
         """Return the case if its history has the event."""
-        found = await self._cases.find_one({"_id": id, "history.id": event_id}, session=session)
-        return from_document(Case, found) if found else None
+        document = await self._cases.find_one({"_id": id, "history.id": event_id}, session=session)
+        return from_document(Case, document) if document else None
 
 
 class UndoneError(Exception):

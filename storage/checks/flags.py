@@ -29,14 +29,14 @@ class Flags:
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Flag]:
         """Return the flags that exist, in any order."""
-        found = await self._flags.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
-        return [from_document(Flag, document) for document in found]
+        documents = await self._flags.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
+        return [from_document(Flag, document) for document in documents]
 
     async def of_observations(self, ids: Sequence[str], visible: Filter) -> list[Flag]:
         """Return all flags of the observations, oldest first."""
-        wanted = all_of({"observation_id": {"$in": list(ids)}}, visible)
-        found = await self._flags.find(wanted, sort=[("raised_at", ASCENDING), ("_id", ASCENDING)])
-        return [from_document(Flag, document) for document in found]
+        filter = all_of({"observation_id": {"$in": list(ids)}}, visible)
+        documents = await self._flags.find(filter, sort=[("raised_at", ASCENDING), ("_id", ASCENDING)])
+        return [from_document(Flag, document) for document in documents]
 
     async def page(self, filter: Filter, page: Page) -> list[Flag]:
         """Return a page by the time when they were raised, newest first."""

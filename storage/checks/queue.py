@@ -69,28 +69,28 @@ class Checks:
 
     async def request_missing(self, now: datetime, most: int) -> int:
         """Request checks of observations from before checks existed. Return how many, 0 once all are requested."""
-        found = await self._observations.find(
+        documents = await self._observations.find(
             {ROUND: None}, projection={"_id": 1}, sort=[("_id", ASCENDING)], limit=most
         )
-        ids = [document["_id"] for document in found]
+        ids = [document["_id"] for document in documents]
         return (
             await self._observations.update_many({"_id": {"$in": ids}, ROUND: None}, {"$set": due(now)}) if ids else 0
         )
 
     async def same_files(self, digests: Sequence[str], observation_id: str) -> list[Media]:
         """Return READY media of other observations that have one of these digests."""
-        found = await self._media.find(
+        documents = await self._media.find(
             {"sha256": {"$in": list(digests)}, "state": "READY", "observation_id": {"$ne": observation_id}},
             limit=1_000,
         )
-        return [from_document(Media, document) for document in found]
+        return [from_document(Media, document) for document in documents]
 
     async def stops_beside(self, observation: Observation) -> list[Observation]:
         """Return the device's observations with a position right before and after this one, by the device's clock."""
         at = observation.content.captured_at
         beside = []
         for step, order in (("$lte", -1), ("$gte", 1)):
-            found = await self._observations.find(
+            documents = await self._observations.find(
                 {
                     "device_id": observation.device_id,
                     "content.captured_at": {step: at},
@@ -100,5 +100,5 @@ class Checks:
                 sort=[("content.captured_at", order)],
                 limit=1,
             )
-            beside += [from_document(Observation, document) for document in found]
+            beside += [from_document(Observation, document) for document in documents]
         return beside

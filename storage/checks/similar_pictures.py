@@ -66,12 +66,12 @@ class Likenesses:
         self._likenesses = mongo.collection("likenesses")
         self._marks = mongo.collection("likeness_marks")
 
-    async def store(self, media_id: str, made: Sequence[Likeness]) -> None:
+    async def store(self, media_id: str, likenesses: Sequence[Likeness]) -> None:
         """Store a picture's likeness. An existing one stays unchanged."""
         await self._marks.insert_many(
-            [keypoint_document(media_id, likeness.marks) for likeness in made if likeness.marks]
+            [keypoint_document(media_id, likeness.marks) for likeness in likenesses if likeness.marks]
         )
-        await self._likenesses.insert_many([likeness_document(media_id, likeness) for likeness in made])
+        await self._likenesses.insert_many([likeness_document(media_id, likeness) for likeness in likenesses])
 
     async def delete(self, media_id: str) -> None:
         """Delete the likeness of a deleted picture."""
@@ -83,12 +83,14 @@ class Likenesses:
         marks = {
             document["_id"]: document["marks"] for document in await self._marks.find({"_id": {"$in": list(media_ids)}})
         }
-        found: dict[str, list[Likeness]] = {}
+        likenesses: dict[str, list[Likeness]] = {}
         for document in await self._likenesses.find({"_id": {"$in": ids}}):
             media_id, _, cut = document["_id"].partition(":")
             whole = (document.get("grey", b""), marks.get(media_id, b"")) if cut == "0" else (b"", b"")
-            found.setdefault(media_id, []).append(Likeness(int(cut), document["coarse"], document["detail"], *whole))
-        return found
+            likenesses.setdefault(media_id, []).append(
+                Likeness(int(cut), document["coarse"], document["detail"], *whole)
+            )
+        return likenesses
 
     async def near(self, media_id: str, wanted: Sequence[Likeness], most_bits: int) -> list[Alike]:
         """Return other media within `most_bits` of one of `wanted`, compared as a whole or in their shared part."""
@@ -136,22 +138,22 @@ class Likenesses:
             return []
         mine = unpacked(body)
         keys = asked(mine)
-        found = []
+        sharing = []
         for document in await self._with_keys(keys):
             overlap = overlap_of(mine, keys, among(keys, document["marks"])) if document["_id"] != media_id else None
             if overlap and _is_enough(overlap):
-                found.append((document["_id"], overlap))
-        found.sort(key=lambda pair: (-pair[1].votes, pair[0]))
-        alone = [pair for pair in found if pair[1].votes == 1]
-        return [*found[: len(found) - len(alone)][:_MAX_ALIGNED], *alone[:_MAX_ON_ONE_KEYPOINT]]
+                sharing.append((document["_id"], overlap))
+        sharing.sort(key=lambda pair: (-pair[1].votes, pair[0]))
+        alone = [pair for pair in sharing if pair[1].votes == 1]
+        return [*sharing[: len(sharing) - len(alone)][:_MAX_ALIGNED], *alone[:_MAX_ON_ONE_KEYPOINT]]
 
     async def _with_keys(self, keys: Mapping[int, Sequence[Keypoint]]) -> list[Document]:
         if not keys:
             return []
         shown = {"marks": 1}
-        found = await self._marks.find({"keys": {"$in": sorted(keys)}}, projection=shown, limit=_MAX_SHARING)
-        if len(found) < _MAX_SHARING:
-            return found
+        documents = await self._marks.find({"keys": {"$in": sorted(keys)}}, projection=shown, limit=_MAX_SHARING)
+        if len(documents) < _MAX_SHARING:
+            return documents
         by_mark: dict[Keypoint, list[int]] = {}
         for key, marks in keys.items():
             for mark in marks:
@@ -165,7 +167,7 @@ class Likenesses:
 
     async def _candidates(self, media_id: str, wanted: Sequence[Likeness]) -> list[tuple[str, Likeness]]:
         """Return entries of other media within the radius, each with the wanted likeness that it is near."""
-        found: dict[str, int] = {}
+        coarse_of: dict[str, int] = {}
 
         async def ask(band: str) -> None:
             values = sorted({near for likeness in wanted for near in neighbours(likeness.coarse, band)})
@@ -174,7 +176,7 @@ class Likenesses:
             for key in await self._likenesses.find(
                 {band: {"$in": values}}, projection=shown, limit=_MAX_KEYS * len(wanted)
             ):
-                found[key["_id"]] = key["coarse"]
+                coarse_of[key["_id"]] = key["coarse"]
 
         with collapse_exception_groups():
             async with anyio.create_task_group() as tasks:
@@ -182,15 +184,15 @@ class Likenesses:
                     tasks.start_soon(ask, band)
         return [
             (id, likeness)
-            for id, coarse in found.items()
+            for id, coarse in coarse_of.items()
             for likeness in wanted
             if coarse_bits_apart(coarse, likeness.coarse) <= RADIUS and not id.startswith(media_id)
         ]
 
     async def _fields(self, ids: Sequence[str], name: str) -> dict[str, Any]:
         wanted = {"_id": {"$in": sorted(set(ids))}}
-        found = await self._likenesses.find(wanted, projection={name: 1}) if ids else []
-        return {document["_id"]: document[name] for document in found if name in document}
+        documents = await self._likenesses.find(wanted, projection={name: 1}) if ids else []
+        return {document["_id"]: document[name] for document in documents if name in document}
 
 
 def _is_enough(overlap: Overlap) -> bool:
@@ -218,11 +220,11 @@ def _bits_aligned(own: bytes, other: bytes, overlap: Overlap) -> int:
     return min(tries)
 
 
-def likeness_document(media_id: str, made: Likeness) -> Document:
+def likeness_document(media_id: str, likeness: Likeness) -> Document:
     """Return the document of one cut, with the three bands of its coarse hash."""
-    bands = {band: band_of(made.coarse, band) for band in BANDS}
-    grey = {"grey": made.grey} if made.grey else {}
-    return {"_id": f"{media_id}:{made.cut}", "coarse": made.coarse, "detail": made.detail, **bands, **grey}
+    bands = {band: band_of(likeness.coarse, band) for band in BANDS}
+    grey = {"grey": likeness.grey} if likeness.grey else {}
+    return {"_id": f"{media_id}:{likeness.cut}", "coarse": likeness.coarse, "detail": likeness.detail, **bands, **grey}
 
 
 def keypoint_document(media_id: str, marks: bytes) -> Document:

@@ -23,13 +23,13 @@ class Thresholds:
         await self._thresholds.insert_one(to_document(threshold))
 
     async def one(self, id: str) -> Threshold | None:
-        found = await self._thresholds.find_one({"_id": id})
-        return from_document(Threshold, found) if found else None
+        document = await self._thresholds.find_one({"_id": id})
+        return from_document(Threshold, document) if document else None
 
     async def above(self, *paths: str) -> list[Threshold]:
         """Return all settings of the units at `paths` and the units above, by the time from which they apply."""
-        wanted: Sequence[str] = sorted({above for path in paths for above in paths_above(path)})
-        found = await self._thresholds.find(
-            {"path": {"$in": wanted}}, sort=[("valid_from", ASCENDING), ("set_at", ASCENDING), ("_id", ASCENDING)]
+        tree_paths: Sequence[str] = sorted({above for path in paths for above in paths_above(path)})
+        documents = await self._thresholds.find(
+            {"path": {"$in": tree_paths}}, sort=[("valid_from", ASCENDING), ("set_at", ASCENDING), ("_id", ASCENDING)]
         )
-        return [from_document(Threshold, document) for document in found]
+        return [from_document(Threshold, document) for document in documents]

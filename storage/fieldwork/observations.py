@@ -55,29 +55,31 @@ class Observations:
 
     async def has_medium(self, id: str, media_id: str) -> bool:
         """Return whether the observation exists and has the medium. A revision keeps the media of the one before."""
-        found = await self._observations.find_one({"_id": id, "content.media_ids": media_id}, projection={"_id": 1})
-        return found is not None
+        document = await self._observations.find_one({"_id": id, "content.media_ids": media_id}, projection={"_id": 1})
+        return document is not None
 
     async def sequences(self, author_id: str, device_id: str, first: int, last: int) -> set[int]:
         """Return the sequence numbers from `first` to `last` that one person's device has used."""
         sequence = "revisions.content.device_sequence"
-        wanted: Filter = {"author_id": author_id, "device_id": device_id, sequence: {"$gte": first, "$lte": last}}
-        found = await self._observations.find(wanted, projection={sequence: 1})
-        return {revision["content"]["device_sequence"] for document in found for revision in document["revisions"]}
+        filter: Filter = {"author_id": author_id, "device_id": device_id, sequence: {"$gte": first, "$lte": last}}
+        documents = await self._observations.find(filter, projection={sequence: 1})
+        return {revision["content"]["device_sequence"] for document in documents for revision in document["revisions"]}
 
     async def of_cases(self, case_ids: Sequence[str], most: int) -> list[Observation]:
         """Return observations linked to any of the cases, oldest first."""
-        found = await self._observations.find(
+        documents = await self._observations.find(
             {"case_ids": {"$in": list(case_ids)}}, sort=[("received_at", ASCENDING)], limit=most
         )
-        return [from_document(Observation, document) for document in found]
+        return [from_document(Observation, document) for document in documents]
 
     async def page(self, filter: Filter, page: Page) -> list[Observation]:
         """Return a page by time of receipt, newest first. New observations never shift a page."""
         found = await keyset_pagination.fetch(self._observations, filter, SORT, page, read=time_and_id)
         return [from_document(Observation, document) for document in found]
 
-    async def revise(self, known: Observation, revision: ObservationRevision, placed: Document) -> Observation | None:
+    async def revise(
+        self, known: Observation, revision: ObservationRevision, placement: Document
+    ) -> Observation | None:
         """Append a revision. Return None if the previous one is not the latest, or the revision is already there.
 
         `placed` is the placement by the new content.
@@ -91,7 +93,7 @@ class Observations:
                     "content": document["content"],
                     **_location(document["content"]),
                     SHOWN: known.shown_time(revision.content).at,
-                    **placed,
+                    **placement,
                     queue.DUE: revision.recorded_at,
                 },
                 "$push": {"revisions": document},
@@ -112,28 +114,30 @@ class Observations:
         )
 
     async def count_of_case(self, case_id: str, session: Session) -> int:
-        found = await self._observations.find({"case_ids": case_id}, projection={"_id": 1}, session=session)
-        return len(found)
+        documents = await self._observations.find({"case_ids": case_id}, projection={"_id": 1}, session=session)
+        return len(documents)
 
     async def unplaced(self, after_id: str, most: int) -> list[Observation]:
         """Return observations whose unit or point is unknown, by id after `after_id`."""
-        wanted: Filter = {"placement": "UNPLACED", "_id": {"$gt": after_id}}
-        found = await self._observations.find(wanted, sort=[("_id", ASCENDING)], limit=most)
-        return [from_document(Observation, document) for document in found]
+        filter: Filter = {"placement": "UNPLACED", "_id": {"$gt": after_id}}
+        documents = await self._observations.find(filter, sort=[("_id", ASCENDING)], limit=most)
+        return [from_document(Observation, document) for document in documents]
 
-    async def set_placement(self, id: str, revision: int, placed: Document) -> bool:
+    async def set_placement(self, id: str, revision: int, placement: Document) -> bool:
         """Set the placement of an unplaced observation, if `revision` is still its latest."""
-        wanted: Filter = {"_id": id, "placement": "UNPLACED", "revision": revision}
-        update = {"$set": placed, "$currentDate": {queue.DUE: True}, "$inc": {queue.ROUND: 1}}
-        return await self._observations.update_one(wanted, update)
+        filter: Filter = {"_id": id, "placement": "UNPLACED", "revision": revision}
+        update = {"$set": placement, "$currentDate": {queue.DUE: True}, "$inc": {queue.ROUND: 1}}
+        return await self._observations.update_one(filter, update)
 
     async def backfill_shown_times(self) -> None:
         """Write the shown time into observations that were stored before it was filtered by."""
         while batch := await self._observations.find({SHOWN: None}, limit=500):
             for document in batch:
-                known = from_document(Observation, document)
-                wanted: Filter = {"_id": known.id, "revision": known.revision}
-                await self._observations.update_one(wanted, {"$set": {SHOWN: known.shown_time(known.content).at}})
+                observation = from_document(Observation, document)
+                filter: Filter = {"_id": observation.id, "revision": observation.revision}
+                await self._observations.update_one(
+                    filter, {"$set": {SHOWN: observation.shown_time(observation.content).at}}
+                )
 
     async def store_conflicts(
         self, newcomers: Sequence[tuple[str, str, Any]], by: str, now: datetime, most: int

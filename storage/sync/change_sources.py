@@ -55,46 +55,49 @@ class ChangeSources:
         for event in events:
             written[event["ns"]["coll"]].add(event["documentKey"]["_id"])
         ids: dict[ChangeKind, set[str]] = {kind: written[name] for name, kind in KINDS.items()}
-        given = await self._values(ChangeKind.ASSIGNMENT, {"_id": {"$in": list(ids[ChangeKind.ASSIGNMENT])}}, "case_id")
+        assigned_cases = await self._values(
+            ChangeKind.ASSIGNMENT, {"_id": {"$in": list(ids[ChangeKind.ASSIGNMENT])}}, "case_id"
+        )
         of_cases = await self._values(ChangeKind.OBSERVATION, {"case_ids": {"$in": list(ids[ChangeKind.CASE])}}, "_id")
         of_media = await self._media.find({"_id": {"$in": list(written["media"])}}, projection={"observation_id": 1})
-        ids[ChangeKind.CASE] |= given
+        ids[ChangeKind.CASE] |= assigned_cases
         ids[ChangeKind.OBSERVATION] |= of_cases | {document["observation_id"] for document in of_media}
         return ids
 
     async def read_states(self, ids: Ids) -> list[RecordState]:
         """Return the current state of the records."""
-        return [seen for kind, wanted in ids.items() if wanted for seen in await self._read_states(kind, wanted)]
+        return [state for kind, wanted in ids.items() if wanted for state in await self._read_states(kind, wanted)]
 
     async def ids(self, kind: ChangeKind, after: str, most: int) -> list[str]:
         """Return ids of a kind's records after `after`."""
-        found = await self._collections[kind].find(
+        documents = await self._collections[kind].find(
             {"_id": {"$gt": after}}, sort=[("_id", ASCENDING)], limit=most, projection={"_id": 1}
         )
-        return [document["_id"] for document in found]
+        return [document["_id"] for document in documents]
 
     async def _read_states(self, kind: ChangeKind, ids: Many[str]) -> list[RecordState]:
         documents = await self._collections[kind].find({"_id": {"$in": list(ids)}})
-        found = {document["_id"]: document for document in documents}
+        by_id = {document["_id"]: document for document in documents}
         if kind is ChangeKind.UNIT:
-            seen = [self._state(kind, unit, topics_of_place(kind, unit.path)) for unit in _read(Unit, documents)]
+            states = [self._state(kind, unit, topics_of_place(kind, unit.path)) for unit in _read(Unit, documents)]
         elif kind is ChangeKind.CATALOGUE_ENTRY:
             entries = _read(CatalogueEntry, documents)
-            seen = [self._state(kind, entry, topics_of_place(kind, entry.path)) for entry in entries]
+            states = [self._state(kind, entry, topics_of_place(kind, entry.path)) for entry in entries]
         elif kind is ChangeKind.MONITORING_POINT:
-            seen = [self._state(kind, point, topics_of_point(point)) for point in _read(MonitoringPoint, documents)]
+            states = [self._state(kind, point, topics_of_point(point)) for point in _read(MonitoringPoint, documents)]
         elif kind is ChangeKind.ASSIGNMENT:
-            given = _read(Assignment, documents)
-            seen = [
-                self._state(kind, assignment, topics_of_people(kind, [assignment.assignee_id])) for assignment in given
+            assignments = _read(Assignment, documents)
+            states = [
+                self._state(kind, assignment, topics_of_people(kind, [assignment.assignee_id]))
+                for assignment in assignments
             ]
         elif kind is ChangeKind.CASE:
-            people = await self._followers(list(found))
+            people = await self._followers(list(by_id))
             cases = _read(Case, documents)
-            seen = [self._state(kind, case, topics_of_people(kind, people[str(case.id)])) for case in cases]
+            states = [self._state(kind, case, topics_of_people(kind, people[str(case.id)])) for case in cases]
         else:
-            seen = await self._observation_states(_read(Observation, documents))
-        return [*seen, *(RecordState(kind, id) for id in ids if id not in found)]
+            states = await self._observation_states(_read(Observation, documents))
+        return [*states, *(RecordState(kind, id) for id in ids if id not in by_id)]
 
     async def _observation_states(self, observations: Sequence[Observation]) -> list[RecordState]:
         kind = ChangeKind.OBSERVATION
@@ -103,29 +106,29 @@ class ChangeSources:
         states = {document["_id"]: [document["state"], document.get("rejection")] for document in media}
         case_ids = {id for observation in observations for id in observation.case_ids}
         cases = await self._collections[ChangeKind.CASE].find({"_id": {"$in": list(case_ids)}})
-        told = {str(case.id): to_document(case.follow_up()) for case in _read(Case, cases)}
+        follow_ups = {str(case.id): to_document(case.follow_up()) for case in _read(Case, cases)}
         return [
             self._state(
                 kind,
                 observation,
                 topics_of_people(kind, [observation.author_id]),
                 [states.get(id) for id in observation.content.media_ids],
-                [told.get(id) for id in observation.case_ids],
+                [follow_ups.get(id) for id in observation.case_ids],
             )
             for observation in observations
         ]
 
     async def _followers(self, case_ids: Sequence[str]) -> Mapping[str, set[str]]:
         """Return the people who may follow each case: all its assignees, except by a withdrawn assignment."""
-        wanted = {"case_id": {"$in": list(case_ids)}, "state": {"$ne": "WITHDRAWN"}}
+        filter = {"case_id": {"$in": list(case_ids)}, "state": {"$ne": "WITHDRAWN"}}
         people: dict[str, set[str]] = defaultdict(set)
-        for document in await self._collections[ChangeKind.ASSIGNMENT].find(wanted):
+        for document in await self._collections[ChangeKind.ASSIGNMENT].find(filter):
             people[document["case_id"]].add(document["assignee_id"])
         return people
 
-    async def _values(self, kind: ChangeKind, wanted: Document, field: str) -> set[str]:
-        found = await self._collections[kind].find(wanted, projection={field: 1})
-        return {document[field] for document in found if document.get(field)}
+    async def _values(self, kind: ChangeKind, filter: Document, field: str) -> set[str]:
+        documents = await self._collections[kind].find(filter, projection={field: 1})
+        return {document[field] for document in documents if document.get(field)}
 
     @staticmethod
     def _state(kind: ChangeKind, record: Any, topics: Iterable[str], *more: Any) -> RecordState:

@@ -74,16 +74,16 @@ class Changes:
 
     async def sequence(self) -> ChangeSequence | None:
         """Return the state of the sequence. None before the first worker has started it."""
-        found = await self._state.find_one({"_id": STATE})
-        return _sequence(found) if found else None
+        state = await self._state.find_one({"_id": STATE})
+        return _sequence(state) if state else None
 
     async def claim(self, holder: str, now: datetime, until: datetime) -> ChangeSequence | None:
         """Take or renew the lease. Return None while another worker has it."""
-        wanted: Filter = {"_id": STATE, "$or": [{"holder": holder}, {"until": {"$lte": now}}]}
+        filter: Filter = {"_id": STATE, "$or": [{"holder": holder}, {"until": {"$lte": now}}]}
         beginning = {"epoch": secrets.token_urlsafe(9), "last": 0, "horizon": 0, "as_of": None, "token": None}
         update: Document = {"$set": {"holder": holder, "until": until}, "$setOnInsert": beginning}
         try:
-            claimed = await self._state.change_one(wanted, update, upsert=True)
+            claimed = await self._state.change_one(filter, update, upsert=True)
         except DuplicateError:
             return None
         return _sequence(claimed) if claimed else None
@@ -112,27 +112,28 @@ class Changes:
         It is one transaction, which also renews the lease until `until`. Return how many records differed. Raise
         `LeaseLostError`.
         """
-        seen = {record.id: record for record in records}
+        by_id = {record.id: record for record in records}
 
         async def work(session: Session) -> int:
-            found = await self._heads.find({"_id": {"$in": list(seen)}}, session=session)
-            heads = {head["_id"]: head for head in found}
-            fresh = [record for record in seen.values() if _differs(record, heads.get(record.id))]
-            noted: Document = {"$set": {"token": token, "until": until}, "$inc": {"last": len(fresh)}}
+            documents = await self._heads.find({"_id": {"$in": list(by_id)}}, session=session)
+            heads = {head["_id"]: head for head in documents}
+            changed = [record for record in by_id.values() if _differs(record, heads.get(record.id))]
+            update: Document = {"$set": {"token": token, "until": until}, "$inc": {"last": len(changed)}}
             if as_of:
-                noted["$max"] = {"as_of": as_of}  # clocks of workers differ; a later time that was once true stays true
-            state = await self._state.change_one({"_id": STATE, "holder": holder}, noted, session=session)
+                # Clocks of workers differ: a later time that was once true stays true.
+                update["$max"] = {"as_of": as_of}
+            state = await self._state.change_one({"_id": STATE, "holder": holder}, update, session=session)
             if state is None:
                 raise LeaseLostError
-            first = state["last"] - len(fresh) + 1
+            first = state["last"] - len(changed) + 1
             entries = [
                 entry
-                for number, record in enumerate(fresh, start=first)
+                for number, record in enumerate(changed, start=first)
                 for entry in _entries(record, heads.get(record.id), number, as_of or until)
             ]
             await self._entries.upsert_many(entries, session=session)
-            await self._heads.upsert_many([_head(record) for record in fresh], session=session)
-            return len(fresh)
+            await self._heads.upsert_many([_head(record) for record in changed], session=session)
+            return len(changed)
 
         return await self._mongo.transact(work)
 
@@ -145,9 +146,10 @@ class Changes:
         filter = self.unread_filter(progress, topics, last)
         if filter is NOTHING:
             return []
-        found = await self._entries.find(filter, sort=[("number", ASCENDING)], limit=most)
+        documents = await self._entries.find(filter, sort=[("number", ASCENDING)], limit=most)
         return [
-            ChangeEntry(ChangeKind(document["kind"]), document["record_id"], document["number"]) for document in found
+            ChangeEntry(ChangeKind(document["kind"]), document["record_id"], document["number"])
+            for document in documents
         ]
 
     @staticmethod
@@ -159,20 +161,22 @@ class Changes:
 
     async def head_ids(self, kind: ChangeKind, after: str, most: int) -> list[str]:
         """Return ids of the entered records of a kind, after `after`."""
-        wanted: Filter = {"kind": kind.value, "_id": {"$gt": after}}
-        found = await self._heads.find(wanted, sort=[("_id", ASCENDING)], limit=most, projection={"_id": 1})
-        return [document["_id"] for document in found]
+        filter: Filter = {"kind": kind.value, "_id": {"$gt": after}}
+        documents = await self._heads.find(filter, sort=[("_id", ASCENDING)], limit=most, projection={"_id": 1})
+        return [document["_id"] for document in documents]
 
     async def delete_tombstones(self, before: datetime, most: int = 10_000) -> int:
         """Delete tombstones from before `before`, oldest first. A cursor from before them expires."""
-        wanted: Filter = {"gone_at": {"$lt": before}}
-        found = await self._entries.find(wanted, sort=[("gone_at", ASCENDING)], limit=most, projection={"number": 1})
-        if found:
+        filter: Filter = {"gone_at": {"$lt": before}}
+        documents = await self._entries.find(
+            filter, sort=[("gone_at", ASCENDING)], limit=most, projection={"number": 1}
+        )
+        if documents:
             # Raise the horizon first: a reader between the two writes starts again, and misses nothing.
-            horizon = max(document["number"] for document in found)
+            horizon = max(document["number"] for document in documents)
             await self._state.update_one({"_id": STATE}, {"$max": {"horizon": horizon}})
-            await self._entries.delete_many({"_id": {"$in": [document["_id"] for document in found]}, **wanted})
-        return len(found)
+            await self._entries.delete_many({"_id": {"$in": [document["_id"] for document in documents]}, **filter})
+        return len(documents)
 
 
 def _sequence(state: Document) -> ChangeSequence:
