@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 class ChangeFeedWorker:
     """`holder` identifies this process among the workers; `now` is the clock.
 
-    `note_every` is how often the position in the stream is saved while there is nothing to enter.
+    `save_interval` is how often the position in the stream is saved while there is nothing to enter.
     """
 
     store: Store

@@ -38,7 +38,7 @@ class Cases:
     async def open(
         self, office_id: str, year: int, build_case: Callable[[int], Case], observation_ids: Sequence[str]
     ) -> Case:
-        """Store `numbered(sequence)` with the office's next number of the year, and link its observations, or do nothing.
+        """Store `build_case(sequence)` with the office's next number of the year, and link its observations, or do nothing.
 
         Raise `DuplicateError` if the case's id is taken. No number is lost then.
         """

@@ -82,7 +82,7 @@ class Observations:
     ) -> Observation | None:
         """Append a revision. Return None if the previous one is not the latest, or the revision is already there.
 
-        `placed` is the placement by the new content.
+        `placement` is the placement by the new content.
         """
         document = to_document(revision)
         changed = await self._observations.change_one(
