@@ -151,8 +151,8 @@ async def accept(context: Context, input: StepAssignmentInput) -> Assignment:
 
 async def finish(context: Context, input: FinishAssignmentInput) -> Assignment:
     check_text(input.result, MAX_NOTE, "result")
-    held = await _own_assignment(context, input.id, "id")
-    event = noted(context, CaseEventKind.FINISHED, note=input.result, about=[str(held.id)])
+    assignment = await _own_assignment(context, input.id, "id")
+    event = noted(context, CaseEventKind.FINISHED, note=input.result, about=[str(assignment.id)])
     ended = await context.store.assignments.end(
         assignment.id, AssignmentState.FINISHED, context.now, event, result=input.result
     )
@@ -182,8 +182,8 @@ async def _offer_once(
 async def _offer(context: Context, offer: Assignment) -> Assignment:
     kind = CaseEventKind.HANDED_ON if offer.handed_on_from_id else CaseEventKind.ASSIGNED
     event = noted(context, kind, note=offer.note, about=[str(offer.id)])
-    made = await context.store.assignments.offer(offer, event)
-    if made is None:
+    offered = await context.store.assignments.offer(offer, event)
+    if offered is None:
         raise Refusal(RefusalCode.WRONG_STATE, "The case can't be assigned any more.")
     return await _after_held_answers(context, offered)
 
@@ -234,6 +234,6 @@ async def _require_state(context: Context, id: str, state: AssignmentState) -> A
             "The case is closed, or the person who handed it on no longer holds it.",
             field="id",
         )
-    if known.state is not wanted:
-        raise Refusal(RefusalCode.WRONG_STATE, f"The assignment is {known.state.value}.", field="id")
-    return known
+    if assignment.state is not state:
+        raise Refusal(RefusalCode.WRONG_STATE, f"The assignment is {assignment.state.value}.", field="id")
+    return assignment
