@@ -1,1 +1,1 @@
-"""Thin commands over the other rooms."""
+"""Commands, which are thin: the work is done in the other rooms."""

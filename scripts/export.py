@@ -1,7 +1,7 @@
-"""Write what `mobile_contract` holds of the API: the SDL, the manifest of trusted documents, and the level that they make.
+"""Write the API's part of `mobile_contract`: the SDL, the manifest of trusted documents, and the contract level.
 
-An addition raises the level by itself. What would break a phone is refused, unless `--breaking` says why, and `--until`
-the last day on which phones of the levels before still work.
+An addition raises the level. A breaking change is refused, unless `--breaking` gives the reason and `--until` the last
+day on which phones of earlier levels still work.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from mobile_contract.levels import CHANGELOG, FILE, OLDEST, SDL, BreakingChangeE
 from schema.core.times import BEIJING
 
 
-def planned(
+def plan_files(
     old: Mapping[str, str],
     sdl: str,
     manifest: Mapping[str, Any],
@@ -28,9 +28,9 @@ def planned(
     why: str | None = None,
     until: date | None = None,
 ) -> dict[str, str]:
-    """The contract's files as they should be, from what they are, by name.
+    """Return the new text of the contract's files by name, from their old text.
 
-    Raises `BreakingChangeError` for what may not change so.
+    Raise `BreakingChangeError` for a breaking change without a reason and a date.
     """
     before = json.loads(old[MANIFEST.name])
     changes = [*levels.changes_of(old[SDL.name], sdl), *levels.document_changes(before, manifest)]
@@ -40,13 +40,13 @@ def planned(
     breaking = [change for change in changes if change.is_breaking]
     if breaking and not (why and until):
         raise BreakingChangeError(
-            "This breaks phones. Say --breaking WHY and --until DATE, or do without it.", breaking
+            "This breaks phones. Give --breaking WHY and --until DATE, or undo the change.", breaking
         )
-    kept = Levels.parsed(old[FILE.name])
-    raised = kept.raised(until if breaking else None)
-    retired = levels.retire(before, manifest, json.loads(old[RETIRED.name])["operations"], kept.current)
+    levels_before = Levels.parsed(old[FILE.name])
+    raised = levels_before.raised(until if breaking else None)
+    retired = levels.retire(before, manifest, json.loads(old[RETIRED.name])["operations"], levels_before.current)
     if faults := [ContractChange(fault) for fault in levels.faults(sdl, retired, raised.oldest)]:
-        raise BreakingChangeError("Phones that are in use send documents that this SDL does not answer.", faults)
+        raise BreakingChangeError("Phones in use send documents that don't fit this SDL.", faults)
     new |= {
         FILE.name: raised.printed(),
         RETIRED.name: documents.printed({"operations": retired}),
@@ -57,19 +57,21 @@ def planned(
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/export", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a file is out of date")
-    parser.add_argument("--breaking", metavar="WHY", help="make a breaking change, for this reason")
-    parser.add_argument("--until", type=date.fromisoformat, metavar="DATE", help="how long phones of before still work")
-    given = parser.parse_args()
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if a file is out of date")
+    parser.add_argument("--breaking", metavar="WHY", help="allow a breaking change, for this reason")
+    parser.add_argument(
+        "--until", type=date.fromisoformat, metavar="DATE", help="last day on which phones of earlier levels work"
+    )
+    options = parser.parse_args()
     old = {file.name: file.read_text(encoding="utf-8") for file in (SDL, OLDEST, MANIFEST, RETIRED, FILE, CHANGELOG)}
     sdl, today = print_sdl(build_schema(Settings())), datetime.now(BEIJING).date()
     try:
-        new = planned(old, sdl, documents.manifest(), today, why=given.breaking, until=given.until)
-    except BreakingChangeError as broken:
-        print(broken, file=sys.stderr)
+        new = plan_files(old, sdl, documents.manifest(), today, why=options.breaking, until=options.until)
+    except BreakingChangeError as error:
+        print(error, file=sys.stderr)
         return 1
     changed = [name for name, text in new.items() if old[name] != text]
-    if given.check:
+    if options.check:
         for name in changed:
             print(f"{name} is out of date: run scripts/export and read the difference.")
         return 1 if changed else 0

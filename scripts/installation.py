@@ -1,7 +1,4 @@
-"""Reaching an installation's store from a command: while `scripts/run` runs, or on engines started for the while.
-
-Which engines there are, and how they are started, is left to `storage.embedded.engines`.
-"""
+"""Open an installation's store for a command, on running engines or on engines that are started for the command."""
 
 import asyncio
 import contextlib
@@ -20,50 +17,52 @@ from storage.indexes import ensure_indexes
 from storage.processes.supervisor import ProcessLostError
 from storage.store import Store
 
-FAULTS = (StartError, FolderUnusableError, EnginesMissingError, ProcessLostError, SettingError, FolderInUseError)
-"""What `reached` raises; the text is for the operator."""
+START_ERRORS = (StartError, FolderUnusableError, EnginesMissingError, ProcessLostError, SettingError, FolderInUseError)
+"""The errors that `open_installation` raises; their messages are for the operator."""
 
 
-def chosen_data(data: Path | None) -> Path:
+def data_folder(data: Path | None) -> Path:
     return data or Path(os.environ.get("MINGCHA_DATA") or ROOT / "data")
 
 
 @contextlib.asynccontextmanager
-async def reached(data: Path | None, say: Callable[[str], None]) -> AsyncIterator[tuple[Settings, Store]]:
-    """The settings and the store of the installation in `data`, or of the engines that the environment names.
+async def open_installation(data: Path | None, say: Callable[[str], None]) -> AsyncIterator[tuple[Settings, Store]]:
+    """Open the installation in `data`, or the engines that the environment names; yield its settings and store.
 
-    Raises one of `FAULTS`; what goes wrong within the block passes as it is.
+    Raise one of `START_ERRORS`. Errors inside the block pass through unchanged.
     """
-    folder = DataFolder.open(chosen_data(data))
+    folder = DataFolder.open(data_folder(data))
     environment = {**os.environ, "MINGCHA_DATA": str(folder.root)}
     async with contextlib.AsyncExitStack() as stack:
         if not has_own_engines(os.environ):
-            environment |= (await _engines(folder, say, stack)).environment()
+            environment |= (await _engine_addresses(folder, say, stack)).environment()
         settings = Settings.from_environment(environment)
         store = open_store(settings)
         stack.push_async_callback(store.close)
         try:
             await ensure_indexes(store.mongo)
         except Refusal as refusal:
-            raise StartError("The database can't be reached: see whether Mingcha is still starting.") from refusal
+            raise StartError("The database can't be reached: check whether Mingcha is still starting.") from refusal
         yield settings, store
 
 
-async def _engines(folder: DataFolder, say: Callable[[str], None], stack: contextlib.AsyncExitStack) -> Addresses:
+async def _engine_addresses(
+    folder: DataFolder, say: Callable[[str], None], stack: contextlib.AsyncExitStack
+) -> Addresses:
     try:
         lock = folder.hold(wait_seconds=1)
     except FolderInUseError:
-        return _running(folder)
+        return _running_addresses(folder)
     stack.callback(os.close, lock)
-    say(f"Mingcha isn't running on {folder.root}: starting its engines for the while.")
+    say(f"Mingcha isn't running on {folder.root}: starting its engines for this command.")
     lost: asyncio.Future[ProcessLostError] = asyncio.get_running_loop().create_future()
     engines = Engines(folder, lock, say, lost)
     stack.push_async_callback(engines.stop)
     return await engines.start()
 
 
-def _running(folder: DataFolder) -> Addresses:
-    """Where the engines of a folder that is held by somebody answer."""
+def _running_addresses(folder: DataFolder) -> Addresses:
+    """Return the addresses of the engines that another process runs on a folder."""
     try:
         first = int((folder.root / "engines" / "port").read_text())
     except (OSError, ValueError) as error:

@@ -1,7 +1,4 @@
-"""Loading an office's own units, users, monitoring points, catalogues and outlines from files; a dry run says what it would do.
-
-What a file's columns and rows mean is left to `api.imports.runner`, an outline's to `api.imports.outlines`.
-"""
+"""Load an office's units, users, monitoring points, catalogues and outlines from files."""
 
 import asyncio
 import enum
@@ -18,11 +15,11 @@ from api.imports.runner import Noun, csv_template, import_file
 from api.imports.spreadsheets import UnreadableSpreadsheetError
 from api.imports.tables import BadTableError
 from schema.geography.positions import Datum
-from scripts.installation import FAULTS, reached
+from scripts.installation import START_ERRORS, open_installation
 
 
-class What(enum.StrEnum):
-    """What a file may hold, in the order in which an office's first files are loaded."""
+class FileKind(enum.StrEnum):
+    """FileKind a file can hold, in the order in which an office loads its first files."""
 
     UNITS = "units"
     USERS = "users"
@@ -33,35 +30,35 @@ class What(enum.StrEnum):
 
 def load(
     what: Annotated[
-        What | None, typer.Argument(help="What the file holds; load units first, then users, then the others.")
+        FileKind | None, typer.Argument(help="What the file holds; load units first, then users, then the others.")
     ] = None,
     file: Annotated[
-        Path | None, typer.Argument(help="CSV or XLSX, the first row naming the columns; outlines: GeoJSON.")
+        Path | None, typer.Argument(help="CSV or XLSX, with the columns named in the first row; for outlines, GeoJSON.")
     ] = None,
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and write nothing.")] = False,
     data: Annotated[Path | None, typer.Option(help="Data folder of the installation.")] = None,
     datum: Annotated[
-        Datum, typer.Option(help="Of outlines; GeoJSON is WGS84, map makers' files are GCJ02 or BD09.")
+        Datum, typer.Option(help="Datum of outlines: GeoJSON is WGS84, files of Chinese map makers are GCJ02 or BD09.")
     ] = (Datum.WGS84),
     example: Annotated[
         Noun | None, typer.Option("--template", help="Print an example file, and do nothing else.")
     ] = None,
 ) -> None:
-    """Load units, users, points, catalogues or outlines; a file with any fault changes nothing, and all its faults are listed."""
+    """Load units, users, points, catalogues or outlines. A file with a fault changes nothing; all its faults are listed."""
     if example:
         sys.stdout.write(csv_template(example))
         return
     if what is None or file is None:
-        raise typer.BadParameter("Name what is loaded, and its file: scripts/load units units.xlsx --dry-run.")
+        raise typer.BadParameter("Name what the file holds, and the file: scripts/load units units.xlsx --dry-run.")
     try:
         lines = asyncio.run(_load(what, file, dry_run=dry_run, data=data, datum=datum))
-    except (BadTableError, BadOutlinesError) as bad:
-        for fault in bad.faults:
+    except (BadTableError, BadOutlinesError) as error:
+        for fault in error.faults:
             typer.echo(str(fault), err=True)
-        typer.echo(f"{file}: {len(bad.faults)} faults; nothing was changed.", err=True)
+        typer.echo(f"{file}: {len(error.faults)} faults; nothing was changed.", err=True)
         raise typer.Exit(1) from None
-    except (UnreadableSpreadsheetError, *FAULTS) as error:
+    except (UnreadableSpreadsheetError, *START_ERRORS) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     for line in lines:
@@ -70,9 +67,9 @@ def load(
         typer.echo("This was a dry run: nothing was changed.")
 
 
-async def _load(what: What, file: Path, *, dry_run: bool, data: Path | None, datum: Datum) -> Iterable[str]:
-    async with reached(data, lambda sentence: typer.echo(sentence, err=True)) as (_, store):
-        if what is What.OUTLINES:
+async def _load(what: FileKind, file: Path, *, dry_run: bool, data: Path | None, datum: Datum) -> Iterable[str]:
+    async with open_installation(data, lambda sentence: typer.echo(sentence, err=True)) as (_, store):
+        if what is FileKind.OUTLINES:
             return (await import_outlines(store, file, datum=datum, dry_run=dry_run)).lines()
         return (await import_file(store, Noun(what.value), file, now=clock(), dry_run=dry_run)).lines()
 

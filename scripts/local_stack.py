@@ -1,7 +1,4 @@
-"""The processes of one `scripts/run`: engines, API processes and the worker, started in order and stopped in order.
-
-What each of them does is left to `storage.embedded.engines`, `api.server.serve` and `api.server.worker`.
-"""
+"""Start and stop the processes of `scripts/run` in order: engines, API processes and the worker."""
 
 import argparse
 import asyncio
@@ -24,24 +21,24 @@ from storage.processes.supervisor import Child, ProcessLostError, Program, start
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_SECONDS = 10.0
-GRACE_SECONDS = 12.0  # the API takes up to ten for the requests it has begun
+GRACE_SECONDS = 12.0  # the API takes up to 10 s to finish its requests
 
 
 class StartError(Exception):
-    """The text says why, and what to do."""
+    """Mingcha can't start; the message says why, and what to do."""
 
 
 def has_own_engines(environment: Mapping[str, str]) -> bool:
-    """True where the environment names both engines, False where it names neither. Raise `StartError` for one alone."""
+    """Whether the environment names both engines. Raise `StartError` if it names only one."""
     named = {name: bool(environment.get(name)) for name in ("MINGCHA_MONGO_URL", "MINGCHA_S3_ENDPOINT")}
     if len(set(named.values())) > 1:
-        given, missing = sorted(named, key=lambda name: not named[name])
-        raise StartError(f"{given} is set and {missing} is not: set both to use your own engines, or neither.")
+        present, missing = sorted(named, key=lambda name: not named[name])
+        raise StartError(f"{present} is set and {missing} is not: set both to use your own engines, or neither.")
     return all(named.values())
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Listen, before anything is started. Raise `StartError`."""
+    """Open the listening socket. Raise `StartError` if the address is not free."""
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind)
@@ -63,10 +60,10 @@ def address_of(listener: socket.socket) -> str:
 
 
 class LocalStack:
-    """What one `scripts/run` started; `close` stops it in order, whatever of it there is."""
+    """The processes of one `scripts/run`; `close` stops in order those that were started."""
 
-    def __init__(self, chosen: argparse.Namespace, say: Callable[[str], None]) -> None:
-        self.chosen = chosen
+    def __init__(self, options: argparse.Namespace, say: Callable[[str], None]) -> None:
+        self.options = options
         self.say = say
         self.lost: asyncio.Future[ProcessLostError] = asyncio.get_running_loop().create_future()
         self.listener: socket.socket | None = None
@@ -77,15 +74,15 @@ class LocalStack:
 
     async def open(self) -> None:
         embedded = not has_own_engines(os.environ)
-        Settings.from_environment()  # what doesn't fit is said before anything is started
-        folder = DataFolder.open(self.chosen.data)
+        Settings.from_environment()  # report bad settings before anything is started
+        folder = DataFolder.open(self.options.data)
         environment = {**os.environ, "MINGCHA_DATA": str(folder.root), "PYTHONPATH": str(ROOT)}
         lock = folder.hold() if embedded else None
-        if self.chosen.role != "worker":
-            self.listener = bind(self.chosen.host, self.chosen.port)
+        if self.options.role != "worker":
+            self.listener = bind(self.options.host, self.options.port)
         demo = Demo(folder)
         if lock is not None:
-            if folder.is_new and not self.chosen.no_demo:
+            if folder.is_new and not self.options.no_demo:
                 demo.order()
             folder.sign(lock, address_of(self.listener) if self.listener else "no address")
             self.engines = Engines(folder, lock, self.say, self.lost)
@@ -94,8 +91,8 @@ class LocalStack:
         await self._start_own(folder, environment, embedded=embedded)
 
     async def _start_own(self, folder: DataFolder, environment: Mapping[str, str], *, embedded: bool) -> None:
-        """The processes of our own code; beside engines of one's own they log to where this process does."""
-        # Figures of processes that are gone would be added to those of the living.
+        """Start the processes of our own code. With external engines they log to this process's own stderr."""
+        # Metrics of processes that have ended would be added to those of running ones.
         figures = folder.path("metrics")
         shutil.rmtree(figures, ignore_errors=True)
         figures.mkdir(mode=0o700)
@@ -112,17 +109,17 @@ class LocalStack:
             descriptor = self.listener.fileno()
             self.api = [
                 child(f"api-{number}", "api.server.serve", "--fd", str(descriptor), passed=(descriptor,))
-                for number in range(1, self.chosen.workers + 1)
+                for number in range(1, self.options.workers + 1)
             ]
-        if self.chosen.role != "api":
+        if self.options.role != "api":
             self.worker = [child("worker", "api.server.worker")]
         await start_together(
-            [*(each.start(self._answers) for each in self.api), *(each.start() for each in self.worker)]
+            [*(process.start(self._answers) for process in self.api), *(process.start() for process in self.worker)]
         )
 
     async def _answers(self) -> bool:
-        """Whether an API process answers on our socket, which itself accepts from the first moment on."""
-        assert self.listener is not None  # noqa: S101  only API processes are asked
+        """Whether an API process answers: the socket itself accepts connections from the start."""
+        assert self.listener is not None  # noqa: S101  only API processes have a listener
         host, port = address_of(self.listener).removeprefix("http://").rsplit(":", 1)
         reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
         try:
@@ -134,9 +131,9 @@ class LocalStack:
         finally:
             writer.close()
 
-    async def stay(self) -> None:
-        """Until an engine or a process can't be kept alive; raise its `ProcessLostError`."""
-        logs = self.chosen.data / "logs"
+    async def wait(self) -> None:
+        """Wait until an engine or a process can't be kept alive; raise its `ProcessLostError`."""
+        logs = self.options.data / "logs"
         while not self.lost.done():
             await asyncio.wait([self.lost], timeout=60)
             for log in logs.glob("*.log"):
@@ -144,7 +141,7 @@ class LocalStack:
         raise self.lost.result()
 
     async def close(self) -> None:
-        """The API finishes what it has begun, then the worker, then the engines."""
+        """Stop the API processes first, then the worker, then the engines."""
         if self.listener:
             self.listener.close()
         for children in (self.api, self.worker):
@@ -160,7 +157,7 @@ class LocalStack:
 
 
 class Demo:
-    """Whether the folder is to have the demo: ordered once for a new folder, then due until it was loaded whole."""
+    """The state of the demo in a data folder: `order` makes it due, and it stays due until it is loaded completely."""
 
     def __init__(self, folder: DataFolder) -> None:
         self._state = folder.root / "demo"
@@ -168,7 +165,7 @@ class Demo:
     def order(self) -> None:
         write_private(self._state, "due")
 
-    def loaded(self) -> None:
+    def mark_loaded(self) -> None:
         write_private(self._state, "loaded")
 
     @property
@@ -177,31 +174,31 @@ class Demo:
 
 
 async def prepare(settings: Settings, demo: Demo, say: Callable[[str], None]) -> Signins | None:
-    """Bring the database to where this version expects it, again and again without harm; whom to sign in as, if a demo."""
+    """Make indexes and load the demo if it is due; return the demo's accounts. It is safe to run again."""
     store = open_store(settings)
     try:
-        await _indexed(store.mongo, say)
+        await _make_indexes(store.mongo, say)
         if not demo.is_due:
             return await signins(store, settings)
-        say("loading the demo, which takes some 15 seconds this once ...")
+        say("loading the demo, once; this takes some 15 seconds ...")
         loaded: Signins | None = None
         try:
             loaded = await seed(store, settings, now=clock())
-        except NotEmptyError as found:  # an office's own files were loaded before the demo was begun
-            say(str(found))
-        demo.loaded()
+        except NotEmptyError as error:  # an office's own files were loaded before the demo
+            say(str(error))
+        demo.mark_loaded()
         return loaded
     finally:
         await store.close()
 
 
-async def _indexed(mongo: Mongo, say: Callable[[str], None]) -> None:
-    """Nothing is served before: what an index is for would read whole collections without it."""
+async def _make_indexes(mongo: Mongo, say: Callable[[str], None]) -> None:
+    """Make the indexes before anything is served: without them, queries read whole collections."""
     making = asyncio.ensure_future(ensure_indexes(mongo))
     try:
         done, _ = await asyncio.wait({making}, timeout=PATIENCE_SECONDS)
         if not done:
-            say("making indexes of what is stored, which takes minutes where that is much, this once ...")
+            say("making indexes, once; with much data this takes minutes ...")
         await making
     finally:
         making.cancel()

@@ -1,6 +1,7 @@
-"""Makes .venv and installs one lock file into it: one process at a time, and whole even after being killed half-way.
+"""Make .venv and install one lock file into it.
 
-`scripts/setup` runs it with the Python it has found, before any package is there; what is locked is left to `lock`.
+Only one process installs at a time, and an installation that was killed is done again. `scripts/setup` runs this with
+the Python that it has found, before any package is installed.
 """
 
 import fcntl
@@ -14,7 +15,7 @@ from pathlib import Path
 SCRIPTS = Path(__file__).resolve().parent
 VENV = SCRIPTS.parent / ".venv"
 
-# What pip says, and what it means for whoever started us.
+# Parts of pip's output, and what to tell the user.
 CAUSES = (
     (
         ("No space left on device",),
@@ -34,7 +35,7 @@ CAUSES = (
     ),
     (
         ("DO NOT MATCH THE HASHES",),
-        "A package isn't the one that was locked: the index or something on the way to it is not to be trusted.",
+        "A package is not the one that was locked: don't trust the index, or the way to it.",
     ),
     (
         ("No matching distribution",),
@@ -45,31 +46,31 @@ CAUSES = (
 
 def main(lock_name: str) -> None:
     lock, installed = SCRIPTS / lock_name, VENV / lock_name
-    turn = os.open(SCRIPTS, os.O_RDONLY)
-    fcntl.flock(turn, fcntl.LOCK_EX)  # released by the kernel, whatever becomes of us
+    lock_file = os.open(SCRIPTS, os.O_RDONLY)
+    fcntl.flock(lock_file, fcntl.LOCK_EX)  # the kernel releases it, even if this process is killed
     if installed.exists() and installed.read_bytes() == lock.read_bytes() and _works():
         return
-    begun = VENV / "begun"
+    started = VENV / "begun"
     try:
-        if begun.exists() or not _works():
+        if started.exists() or not _works():
             shutil.rmtree(VENV, ignore_errors=True)
             venv.create(VENV, with_pip=True, symlinks=True)
-        begun.touch()
+        started.touch()
         for former in VENV.glob("requirements*.txt"):
             former.unlink()
         print(f"Installing the packages of scripts/{lock_name} into .venv, a minute or two ...", file=sys.stderr)
         _install(lock)
         shutil.copyfile(lock, installed)
-        begun.unlink()
+        started.unlink()
     except OSError as error:
         sys.exit(f"{error.filename or VENV} can't be written: {error.strerror}.")
     except subprocess.CalledProcessError as error:  # ensurepip
-        said = (error.output or b"").decode(errors="replace").strip().splitlines()
-        sys.exit(f"{sys.executable} can't make {VENV}: {said[-1] if said else error}")
+        output = (error.output or b"").decode(errors="replace").strip().splitlines()
+        sys.exit(f"{sys.executable} can't make {VENV}: {output[-1] if output else error}")
 
 
 def _works() -> bool:
-    """Whether .venv has a Python that runs and is new enough: the one it was made from may be gone."""
+    """Whether .venv has a Python that runs and is new enough: the Python it was made from may be gone."""
     check = "import sys; sys.exit(sys.version_info < (3, 11))"
     try:
         return subprocess.run([VENV / "bin" / "python", "-c", check], check=False, capture_output=True).returncode == 0
@@ -78,17 +79,17 @@ def _works() -> bool:
 
 
 def _install(lock: Path) -> None:
-    # The lock is whole, and leaves out on purpose what a package names without our using it: --no-deps.
+    # --no-deps: the lock is complete, and omits on purpose dependencies that we don't use.
     pip = [str(VENV / "bin" / "python"), "-m", "pip", "install", "--require-hashes", "--no-deps", "-r", str(lock)]
     quietly = ["--quiet", "--no-input", "--disable-pip-version-check", "--retries=2"]
     done = subprocess.run([*pip, *quietly], check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if done.returncode == 0:
         return
-    said = done.stdout.decode(errors="replace")
-    for signs, sentence in CAUSES:
-        if any(sign in said for sign in signs):
+    output = done.stdout.decode(errors="replace")
+    for phrases, sentence in CAUSES:
+        if any(phrase in output for phrase in phrases):
             sys.exit(sentence)
-    sys.exit(f"The packages can't be installed. What pip said:\n{said[-2000:]}")
+    sys.exit(f"The packages can't be installed. What pip said:\n{output[-2000:]}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Receipts: whether a signed receipt is one, without server or network, and what it says.
+"""Verify a signed receipt without server or network.
 
-This file and the package `cryptography` are enough, beside the document of public keys that the office publishes.
+This file, the package `cryptography` and the public keys that the office publishes are enough.
 """
 
 import base64
@@ -19,23 +19,23 @@ TYPE, ALGORITHM = "mingcha-receipt+jws", "Ed25519"
 CLAIMS = {"observationId", "contentSha256", "receivedAt"}
 
 
-def checked(token: bytes, published: bytes) -> dict[str, str]:
-    """What the receipt says; `published` is `/.well-known/evidence-keys.json`. Raise `BadZipError`."""
+def verify_receipt(token: bytes, published: bytes) -> dict[str, str]:
+    """Return the claims of a receipt; `published` is `/.well-known/evidence-keys.json`. Raise `BadZipError`."""
     try:
         head, body, tail = token.decode("ascii").strip().split(".")
-        header, claims, signature = json.loads(_decoded(head)), json.loads(_decoded(body)), _decoded(tail)
+        header, claims, signature = json.loads(_decode(head)), json.loads(_decode(body)), _decode(tail)
     except (ValueError, RecursionError):
         raise BadZipError("This is no receipt: three parts of base64url with dots between make one.") from None
     if not isinstance(header, dict) or (header.get("typ"), header.get("alg")) != (TYPE, ALGORITHM):
         raise BadZipError("This is no receipt of an observation.")
     try:
-        _key(published, header.get("kid")).verify(signature, f"{head}.{body}".encode())
+        _find_key(published, header.get("kid")).verify(signature, f"{head}.{body}".encode())
     except InvalidSignature:
         raise BadZipError("The signature does not fit: the receipt has been changed, or is made up.") from None
     if (
         not isinstance(claims, dict)
         or set(claims) != CLAIMS
-        or not all(isinstance(each, str) for each in claims.values())
+        or not all(isinstance(claim, str) for claim in claims.values())
     ):
         raise BadZipError("The receipt does not say what a receipt says: get a newer verify.py.")
     return claims
@@ -51,16 +51,16 @@ def summary(claims: Mapping[str, str]) -> str:
     )
 
 
-def _decoded(part: str) -> bytes:
+def _decode(part: str) -> bytes:
     return base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)
 
 
-def _key(published: bytes, fingerprint: Any) -> Ed25519PublicKey:
+def _find_key(published: bytes, fingerprint: Any) -> Ed25519PublicKey:
     try:
-        for each in json.loads(published)["keys"]:
-            key = load_pem_public_key(each["publicKey"].encode())
+        for record in json.loads(published)["keys"]:
+            key = load_pem_public_key(record["publicKey"].encode())
             der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-            # The fingerprint is reckoned: what a document says of its own keys proves nothing.
+            # Compute the fingerprint: the document's own word about its keys proves nothing.
             if isinstance(key, Ed25519PublicKey) and hashlib.sha256(der).hexdigest() == fingerprint:
                 return key
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UnsupportedAlgorithm):

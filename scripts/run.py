@@ -1,7 +1,4 @@
-"""Mingcha on this machine, by one command and until Ctrl-C: its options, what it says, and how it ends.
-
-Which processes that takes is left to `house`.
-"""
+"""Run Mingcha on this machine until Ctrl-C."""
 
 import argparse
 import asyncio
@@ -19,12 +16,10 @@ from storage.embedded.engines import EnginesMissingError
 from storage.processes.supervisor import ProcessLostError
 
 
-def options() -> argparse.Namespace:
+def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/run", description="Start Mingcha on this machine; Ctrl-C stops it.")
     data = Path(os.environ.get("MINGCHA_DATA") or ROOT / "data")
-    parser.add_argument(
-        "--data", type=Path, default=data, help="folder of everything that is kept (default: %(default)s)"
-    )
+    parser.add_argument("--data", type=Path, default=data, help="folder for all data (default: %(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="address to serve on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="port to serve on, 0 for any (default: %(default)s)")
     parser.add_argument("--workers", type=int, default=1, metavar="N", help="API processes (default: %(default)s)")
@@ -32,32 +27,32 @@ def options() -> argparse.Namespace:
         "--role", choices=("api", "worker", "all"), default="all", help="what to run here (default: %(default)s)"
     )
     parser.add_argument("--no-demo", action="store_true", help="leave a new data folder empty")
-    chosen = parser.parse_args()
-    if chosen.workers < 1:
+    options = parser.parse_args()
+    if options.workers < 1:
         parser.error("--workers must be 1 or more.")
-    if not 0 <= chosen.port <= 65535:
+    if not 0 <= options.port <= 65535:
         parser.error("--port must be between 0 and 65535.")
-    return chosen
+    return options
 
 
 def say(sentence: str) -> None:
     print(f"mingcha: {sentence}", file=sys.stderr, flush=True)
 
 
-def welcome(house: LocalStack) -> None:
-    """Where it is, whom to sign in as, and what to try next."""
-    address = address_of(house.listener) if house.listener else None
+def print_welcome(stack: LocalStack) -> None:
+    """Print the addresses, the accounts of the demo and what to try next."""
+    address = address_of(stack.listener) if stack.listener else None
     lines = (
         [("Mingcha", address), ("Explorer", f"{address}/graphql"), ("Health", f"{address}/readyz")] if address else []
     )
-    lines += [("Data, logs", str(house.chosen.data.absolute())), ("Stop", "Ctrl-C")]
+    lines += [("Data, logs", str(stack.options.data.absolute())), ("Stop", "Ctrl-C")]
     print("\n" + "\n".join(f"  {name:12}{text}" for name, text in lines) + "\n")
-    known = house.signins
-    if known:
-        print("\n".join(f"  {line}" for line in known.lines()) + "\n")
+    signins = stack.signins
+    if signins:
+        print("\n".join(f"  {line}" for line in signins.lines()) + "\n")
     if address:
         inspector = (
-            next((name for _, role, name in known.people if role is Role.INSPECTOR), "NAME") if known else "NAME"
+            next((name for _, role, name in signins.people if role is Role.INSPECTOR), "NAME") if signins else "NAME"
         )
         print(
             "  Try next, in another terminal:\n"
@@ -68,27 +63,27 @@ def welcome(house: LocalStack) -> None:
     sys.stdout.flush()
 
 
-async def run(house: LocalStack) -> None:
+async def run(stack: LocalStack) -> None:
     try:
-        say(f"starting on {house.chosen.data.absolute()} ...")
-        await house.open()
-        welcome(house)
-        await house.stay()
+        say(f"starting on {stack.options.data.absolute()} ...")
+        await stack.open()
+        print_welcome(stack)
+        await stack.wait()
     finally:
-        await house.close()
+        await stack.close()
 
 
-async def serve(chosen: argparse.Namespace) -> int:
-    """Run until asked to stop. Returns the exit code."""
-    house = LocalStack(chosen, say)
+async def serve(options: argparse.Namespace) -> int:
+    """Run until a signal stops it. Return the exit code."""
+    stack = LocalStack(options, say)
     loop = asyncio.get_running_loop()
-    running = asyncio.ensure_future(run(house))
+    running = asyncio.ensure_future(run(stack))
 
     def stop() -> None:
-        if running.cancelling():  # asked twice: at once, not in order
-            house.kill()
+        if running.cancelling():  # the second signal: stop at once
+            stack.kill()
             os._exit(130)
-        say("stopping; once more Ctrl-C to stop at once.")
+        say("stopping; press Ctrl-C again to stop at once.")
         running.cancel()
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -96,7 +91,7 @@ async def serve(chosen: argparse.Namespace) -> int:
     try:
         await running
     except asyncio.CancelledError:
-        say("stopped; everything is kept.")
+        say("stopped; all data is kept.")
         return 0
     except (
         StartError,
@@ -114,4 +109,4 @@ async def serve(chosen: argparse.Namespace) -> int:
 
 if __name__ == "__main__":
     os.umask(0o077)
-    sys.exit(asyncio.run(serve(options())))
+    sys.exit(asyncio.run(serve(parse_options())))

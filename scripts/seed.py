@@ -1,7 +1,4 @@
-"""The demo for an installation that was started without it, and whom to sign in as where it is loaded.
-
-Loading it is left to `scripts.demo.loading`.
-"""
+"""Load the demo into an installation that was started without it, and show the accounts to sign in with."""
 
 import asyncio
 from pathlib import Path
@@ -11,29 +8,27 @@ import typer
 
 from api.graphql.context import clock
 from scripts.demo.loading import SEED, NotEmptyError, Signins, seed, signins
-from scripts.installation import FAULTS, reached
+from scripts.installation import START_ERRORS, open_installation
 
 
 def main(
     *,
-    demo: Annotated[
-        bool, typer.Option("--demo", help="Load it: an installation with engines of its own is asked.")
-    ] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="Load the demo; without this, only show the accounts.")] = False,
     data: Annotated[Path | None, typer.Option(help="Data folder of the installation.")] = None,
-    chosen: Annotated[int, typer.Option("--seed", help="Another seed gives another demo.")] = SEED,
+    chosen: Annotated[int, typer.Option("--seed", help="Seed of the demo; another seed gives another demo.")] = SEED,
 ) -> None:
-    """Load the demo into an empty installation, and say whom to sign in as."""
+    """Load the demo into an empty installation, and show the accounts to sign in with."""
     try:
-        found = asyncio.run(_main(demo=demo, data=data, chosen=chosen))
-    except (NotEmptyError, *FAULTS) as error:
+        accounts = asyncio.run(_main(demo=demo, data=data, chosen=chosen))
+    except (NotEmptyError, *START_ERRORS) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    for line in found.lines() if found else ["There is no demo here; scripts/seed --demo loads it."]:
+    for line in accounts.lines() if accounts else ["There is no demo here; scripts/seed --demo loads it."]:
         typer.echo(line)
 
 
 async def _main(*, demo: bool, data: Path | None, chosen: int) -> Signins | None:
-    async with reached(data, lambda sentence: typer.echo(sentence, err=True)) as (settings, store):
+    async with open_installation(data, lambda sentence: typer.echo(sentence, err=True)) as (settings, store):
         if demo:
             return await seed(store, settings, seed=chosen, now=clock())
         return await signins(store, settings)

@@ -215,7 +215,7 @@ def main() -> int:
     given = parser.parse_args()
     try:
         if given.keys is not None:
-            told = receipts.checked(given.pack.read_bytes(), given.keys.read_bytes())
+            told = receipts.verify_receipt(given.pack.read_bytes(), given.keys.read_bytes())
             print(plain_lines(receipts.summary(told)))
             return 0
         with given.pack.open("rb") as file:

@@ -26,7 +26,7 @@ from scripts.benchmarks.day_traffic import measure_day
 from scripts.benchmarks.offline_week import main
 from scripts.benchmarks.temporary_engines import engines
 from scripts.demo.scenes import draw_scene
-from scripts.installation import FAULTS
+from scripts.installation import START_ERRORS
 from storage.checks.similar_pictures import (
     INDEXES,
     MARK_INDEXES,
@@ -77,7 +77,7 @@ def likeness(
     """Time of a lookup, share of altered copies that are found, share of other pictures that are taken for copies."""
     try:
         asyncio.run(_likeness(hashes, lookups, pictures, photos, seed))
-    except FAULTS as error:
+    except START_ERRORS as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
 
@@ -133,7 +133,7 @@ def day(
     """Bytes that an inspector's first sync and a day's work take, in each direction, plain and packed."""
     try:
         asyncio.run(_day(observations, photos, pulls))
-    except FAULTS as error:
+    except START_ERRORS as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
 

@@ -19,7 +19,7 @@ from mobile_contract.documents import digest, text_of
 from mobile_contract.levels import BreakingChangeError, Levels, changes_of
 from schema.access.permissions import OUTBOX
 from schema.core.refusals import Refusal
-from scripts.export import planned
+from scripts.export import plan_files
 from storage.store import Store
 from tests.support.world import SCHEMA, World, draft
 
@@ -55,7 +55,7 @@ SAME = manifest(Me=ME, SubmitObservations=SUBMIT)
 
 def test_what_changes_nothing_for_a_phone_raises_nothing() -> None:
     described = SDL.replace("A person.", "Somebody.")
-    new = planned(BEFORE, described, SAME, DAY)
+    new = plan_files(BEFORE, described, SAME, DAY)
     assert set(new) == {"schema.graphql", "documents.json"}
     assert new["schema.graphql"] == described
 
@@ -64,7 +64,7 @@ def test_an_addition_raises_the_level_by_itself_and_says_what_it_is() -> None:
     wider = SDL.replace("old: Int", "old: Int new(first: Int): [String!]!").replace(
         "text: String", "text: String at: ID"
     )
-    new = planned(BEFORE, wider, manifest(Me=ME, SubmitObservations=SUBMIT, News="query News { new }\n"), DAY)
+    new = plan_files(BEFORE, wider, manifest(Me=ME, SubmitObservations=SUBMIT, News="query News { new }\n"), DAY)
     assert Levels.parsed(new["level.json"]) == Levels(2, 1)
     assert new["CHANGELOG.md"] == (
         "# Changes\n\n## Level 2 · 2026-11-23\n\n- An optional field Draft.at was added.\n- Field Query.new was added.\n"
@@ -87,20 +87,20 @@ def test_a_removal_or_a_tightening_is_refused_unless_it_is_meant(was: str, becom
     narrower = SDL.replace(was, becomes)
     for given in ({}, {"why": "No phone asks it."}, {"until": LATER}):
         with pytest.raises(BreakingChangeError) as broken:
-            planned(BEFORE, narrower, SAME, DAY, **given)
+            plan_files(BEFORE, narrower, SAME, DAY, **given)
         assert all(change.is_breaking for change in broken.value.changes)
 
 
 def test_a_breaking_change_that_is_meant_ends_the_levels_before_it() -> None:
     narrower = SDL.replace("old: Int", "")
-    new = planned(BEFORE, narrower, SAME, DAY, why="No phone asks it.", until=LATER)
+    new = plan_files(BEFORE, narrower, SAME, DAY, why="No phone asks it.", until=LATER)
     raised = Levels.parsed(new["level.json"])
     assert raised == Levels(2, 2, {1: LATER})
     assert "No phone asks it.\n\n- **Breaking.** Field Query.old was removed." in new["CHANGELOG.md"]
     assert new["oldest.graphql"] == narrower
     assert raised.works(1, LATER)
     assert not raised.works(1, date(2028, 11, 24))
-    further = planned(BEFORE | new, SDL.replace("old: Int", "other: Int"), SAME, DAY)
+    further = plan_files(BEFORE | new, SDL.replace("old: Int", "other: Int"), SAME, DAY)
     assert Levels.parsed(further["level.json"]) == Levels(3, 2, {1: LATER})
 
 
@@ -108,20 +108,20 @@ def test_the_outbox_of_no_phone_is_ever_broken() -> None:
     narrower = SDL.replace("submit(", "submitAll(")
     changed = manifest(Me=ME, SubmitObservations=SUBMIT.replace("submit(", "submitAll("))
     with pytest.raises(BreakingChangeError, match="SubmitObservations of level 1"):
-        planned(BEFORE, narrower, changed, DAY, why="A better name.", until=LATER)
+        plan_files(BEFORE, narrower, changed, DAY, why="A better name.", until=LATER)
 
 
 def test_a_changed_operation_stays_trusted_for_the_phones_that_send_it() -> None:
     changed = manifest(Me="query Me { me old }\n", SubmitObservations=SUBMIT)
-    new = planned(BEFORE, SDL, changed, DAY)
+    new = plan_files(BEFORE, SDL, changed, DAY)
     [retired] = json.loads(new["retired.json"])["operations"]
     assert (retired["id"], retired["body"], retired["level"]) == (digest(ME), ME, 1)
     assert Levels.parsed(new["level.json"]) == Levels(2, 1)
     asked_no_more = manifest(Me="query Me { old }\n", SubmitObservations=SUBMIT)
     without = SDL.replace("me: String", "")
     with pytest.raises(BreakingChangeError, match="removed"):
-        planned(BEFORE | new, without, asked_no_more, DAY)
-    back = planned(BEFORE | new, SDL, SAME, DAY)
+        plan_files(BEFORE | new, without, asked_no_more, DAY)
+    back = plan_files(BEFORE | new, SDL, SAME, DAY)
     assert [each["body"] for each in json.loads(back["retired.json"])["operations"]] == ["query Me { me old }\n"]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scripts.receipts import checked
+from scripts.receipts import verify_receipt
 from scripts.stored_zip import BadZipError
 from tests.support.world import World, draft
 
@@ -27,7 +27,7 @@ OWN = "query One($id: ID!) { observation(id: $id) { receipt { signed } } }"
 def told(world: World, token: str, published: object = None) -> dict[str, str]:
     """What a receipt says to somebody who has the office's keys."""
     keys = world.evidence.published() if published is None else published
-    return checked(token.encode(), json.dumps(keys).encode())
+    return verify_receipt(token.encode(), json.dumps(keys).encode())
 
 
 async def receipt_of(world: World, sent: dict[str, Any]) -> dict[str, str]:

@@ -140,7 +140,7 @@ def test_receipts_are_kept_and_hold_and_one_that_does_not_keeps_its_photo(termin
     assert [(each["sequence"], each["holds"]) for each in found] == [(1, True), (2, True)]
     keys = (tmp_path / "proofs" / "evidence-keys.json").read_bytes()
     for each in found:
-        claims = receipts.checked((tmp_path / "proofs" / f"{each['observationId']}.jws").read_bytes(), keys)
+        claims = receipts.verify_receipt((tmp_path / "proofs" / f"{each['observationId']}.jws").read_bytes(), keys)
         assert claims["contentSha256"] == each["contentSha256"]
     terminal.execute("UPDATE observations SET draft = replace(draft, 'PATROL', 'TRACKED_SERVICE') WHERE sequence = 1")
     assert terminal.run("receipts") == 1

@@ -65,7 +65,7 @@ def test_a_new_folder_is_served_alone_and_ctrl_c_leaves_nothing(tmp_path: Path, 
 
     run.process.send_signal(signal.SIGINT)
     assert run.ended() == 0
-    assert "everything is kept" in run.output
+    assert "all data is kept" in run.output
     assert not [name for name, pid in children.items() if is_alive(pid)]
     assert not answers(address)
 

@@ -18,7 +18,7 @@ from scripts.benchmarks.offline_week.plan import WeekPlan
 from scripts.benchmarks.offline_week.run import Traveller
 from scripts.benchmarks.offline_week.server import Product, StuckError
 from scripts.benchmarks.temporary_engines import engines
-from scripts.installation import FAULTS
+from scripts.installation import START_ERRORS
 from storage.embedded.engines import Addresses
 
 app = typer.Typer()
@@ -34,7 +34,7 @@ def week(
     """A week without a line, handed in through a bad network; exit code 1 where anything is lost, doubled or sent again."""
     try:
         found = asyncio.run(_week(WeekPlan(observations, photos, seed)))
-    except (StuckError, *FAULTS) as error:
+    except (StuckError, *START_ERRORS) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
     typer.echo(found.told())
