@@ -50,7 +50,7 @@ async def _engine_addresses(
     folder: DataFolder, say: Callable[[str], None], stack: contextlib.AsyncExitStack
 ) -> Addresses:
     try:
-        lock = folder.hold(wait_seconds=1)
+        lock = folder.acquire_lock(wait_seconds=1)
     except FolderInUseError:
         return _running_addresses(folder)
     stack.callback(os.close, lock)

@@ -77,14 +77,14 @@ class LocalStack:
         Settings.from_environment()  # report bad settings before anything is started
         folder = DataFolder.open(self.options.data)
         environment = {**os.environ, "MINGCHA_DATA": str(folder.root), "PYTHONPATH": str(ROOT)}
-        lock = folder.hold() if embedded else None
+        lock = folder.acquire_lock() if embedded else None
         if self.options.role != "worker":
             self.listener = bind(self.options.host, self.options.port)
         demo = Demo(folder)
         if lock is not None:
             if folder.is_new and not self.options.no_demo:
                 demo.order()
-            folder.sign(lock, address_of(self.listener) if self.listener else "no address")
+            folder.write_holder(lock, address_of(self.listener) if self.listener else "no address")
             self.engines = Engines(folder, lock, self.say, self.lost)
             environment |= (await self.engines.start()).environment()
         self.signins = await prepare(Settings.from_environment(environment), demo, self.say)

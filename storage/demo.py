@@ -1,4 +1,4 @@
-"""The demo in MongoDB: whether it was begun, with which seed and at what time, and whether it is whole."""
+"""Store in MongoDB whether the demo was begun, with which seed and when, and whether it is complete."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,8 +10,8 @@ ID = "demo"
 
 
 @dataclass(frozen=True)
-class Begun:
-    """From `seed` and `began_at` everything follows: whoever goes on with a demo makes the same."""
+class DemoState:
+    """A demo that was begun. `seed` and `began_at` determine its whole content, so it can be resumed."""
 
     seed: int
     began_at: datetime
@@ -23,20 +23,20 @@ class Demos:
         self._mongo = mongo
         self._demos = mongo.collection("demos")
 
-    async def known(self) -> Begun | None:
-        found = await self._demos.find_one({"_id": ID})
-        return Begun(found["seed"], found["began_at"], found["whole_at"] is not None) if found else None
+    async def find(self) -> DemoState | None:
+        demo = await self._demos.find_one({"_id": ID})
+        return DemoState(demo["seed"], demo["began_at"], demo["whole_at"] is not None) if demo else None
 
-    async def begin(self, seed: int, now: datetime) -> Begun:
-        """The demo as whoever came first has begun it."""
+    async def begin(self, seed: int, now: datetime) -> DemoState:
+        """Begin the demo, or return it as the first caller began it."""
         try:
             await self._demos.insert_one({"_id": ID, "seed": seed, "began_at": now, "whole_at": None})
         except DuplicateError:
-            known = await self.known()
-            if known is None:
+            demo = await self.find()
+            if demo is None:
                 raise
-            return known
-        return Begun(seed, now, is_whole=False)
+            return demo
+        return DemoState(seed, now, is_whole=False)
 
     async def finish(self, now: datetime) -> None:
         await self._demos.update_one({"_id": ID}, {"$set": {"whole_at": now}})

@@ -1,7 +1,4 @@
-"""Indexes: every noun names its own; here they are made, which does nothing where they stand already.
-
-With them comes the data that a new installation begins with.
-"""
+"""Create the indexes of every collection, and the data of a new installation. Repeating it changes nothing."""
 
 import asyncio
 
@@ -51,9 +48,9 @@ INDEXES = {
 
 
 async def ensure_indexes(mongo: Mongo) -> None:
-    """Collections side by side: an index on an empty collection costs the server little but a turn of its own.
+    """Create all indexes. Collections run concurrently: on an empty one, an index costs little but a round trip.
 
-    Raises `Refusal(UNAVAILABLE)` at once where there is no server; once there is one, it waits for hours.
+    Raise `Refusal(UNAVAILABLE)` at once if there is no server. If there is one, wait for hours.
     """
     await mongo.command("ping")
 

@@ -1,7 +1,4 @@
-"""Access tokens: short-lived JWTs of our own, signed with the newest key and verified strictly.
-
-Keys are `keys.py`'s, refresh tokens `storage/accounts/sessions.py`'s; tokens of an identity provider are verified by `oidc.py`.
-"""
+"""Sign and verify access tokens: our own short-lived JWTs."""
 
 import json
 import secrets
@@ -22,13 +19,13 @@ ISSUER = AUDIENCE = "mingcha"
 TYPE = "at+jwt"
 LEEWAY_SECONDS = 30
 MAX_TOKEN_LENGTH = 8 * 1024
-# What joserfc and the standard library raise for what is no token; RecursionError comes of JSON nested deeply.
-NO_TOKEN = (JoseError, ValueError, TypeError, KeyError, RecursionError)
+# joserfc and the standard library raise these for a malformed token; RecursionError for deeply nested JSON.
+TOKEN_ERRORS = (JoseError, ValueError, TypeError, KeyError, RecursionError)
 
 
 @dataclass(frozen=True)
 class Bearer:
-    """Whom an access token of ours was given to."""
+    """The user, session and device that an access token was issued to."""
 
     user_id: str
     session_id: str
@@ -36,12 +33,12 @@ class Bearer:
 
 
 def unauthenticated() -> Refusal:
-    """The one answer to every bad token: which check it failed is nobody's business."""
+    """Return the one answer to every bad token, which must not reveal the check that failed."""
     return Refusal(RefusalCode.UNAUTHENTICATED)
 
 
 class AccessTokens:
-    """`seconds` is how long a token is good for; RFC 9068 names its claims, `sid` and `did` are its session and device."""
+    """Tokens valid for `seconds`. Claims are named by RFC 9068; `sid` and `did` are the session and the device."""
 
     def __init__(self, keys: KeyRing, seconds: int) -> None:
         self._keys = keys
@@ -49,7 +46,7 @@ class AccessTokens:
         self._registry = JWSRegistry(algorithms=[ALGORITHM])
 
     def issue(self, bearer: Bearer, now: datetime) -> tuple[str, datetime]:
-        """Return a token and when it expires, a whole second."""
+        """Return a token and its expiry, in whole seconds."""
         signing = self._keys.signing
         expires_at = (now + self._lifetime).replace(microsecond=0)
         claims = {
@@ -66,37 +63,37 @@ class AccessTokens:
         return jwt.encode(header, claims, signing.key, registry=self._registry), expires_at
 
     def verify(self, token: str, now: datetime) -> Bearer:
-        """Raise `Refusal(UNAUTHENTICATED)` for anything but a token of ours that is still good."""
+        """Return the bearer. Raise `Refusal(UNAUTHENTICATED)` if the token is not ours or no longer valid."""
         try:
             header = read_header(token)
             key = self._keys.find(header["kid"])
             if key is None or header.get("typ") != TYPE or header.get("alg") != ALGORITHM:
                 raise unauthenticated()
             claims = jwt.decode(token, key, registry=self._registry).claims
-            _expected(now).validate(claims)
+            _claim_rules(now).validate(claims)
             return Bearer(
                 user_id=validate_id(claims["sub"], "usr"),
                 session_id=validate_id(claims["sid"], "ses"),
                 device_id=validate_id(claims["did"], "dev"),
             )
-        except (*NO_TOKEN, Refusal):
+        except (*TOKEN_ERRORS, Refusal):
             raise unauthenticated() from None
 
 
 def read_header(token: str) -> dict[str, Any]:
-    """The header, of which nothing is proven yet: it only says which key to try. Raise one of `NO_TOKEN`."""
+    """Return the unverified header, which only says which key to try. Raise one of `TOKEN_ERRORS`."""
     if len(token) > MAX_TOKEN_LENGTH:
         raise ValueError("too long")
     return jws.extract_compact(token.encode("ascii")).headers()
 
 
 def expiry_of(token: str) -> datetime:
-    """When a token that has been verified expires."""
+    """Return the expiry of a verified token."""
     claims = json.loads(jws.extract_compact(token.encode("ascii")).payload)
     return datetime.fromtimestamp(claims["exp"], UTC)
 
 
-def _expected(now: datetime) -> JWTClaimsRegistry:
+def _claim_rules(now: datetime) -> JWTClaimsRegistry:
     return JWTClaimsRegistry(
         now=int(now.timestamp()),
         leeway=LEEWAY_SECONDS,

@@ -1,4 +1,4 @@
-"""Say what the API has of accounts: users, their sessions, devices and clocks."""
+"""Register the area of accounts: users, their sessions, devices and clocks."""
 
 from api.accounts import device_clocks, devices, sessions, users
 from api.registration import merge

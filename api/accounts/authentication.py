@@ -1,7 +1,4 @@
-"""Viewers: who asks, from the Authorization header and one read of the user, whose devices say what still counts.
-
-Verifying tokens is left to `tokens.py` and `oidc.py`.
-"""
+"""Authenticate a request: find the viewer by the Authorization header and one read of the user."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,7 +13,7 @@ from storage.accounts.users import Users
 
 @dataclass(frozen=True)
 class Authenticated:
-    """Who was let in for longer than one request, until when, and by which session of ours."""
+    """A viewer who stays authenticated for longer than one request; `session_id` is set for a session of ours."""
 
     viewer: Viewer
     expires_at: datetime
@@ -25,58 +22,61 @@ class Authenticated:
 
 @dataclass(frozen=True)
 class Authenticator:
-    """Where `provider` is given, its tokens count and ours do not."""
+    """With a `provider`, only its tokens are accepted; else only ours."""
 
     users: Users
     tokens: AccessTokens
     provider: ProviderTokens | None = None
 
     async def viewer_of(self, authorization: str | None, now: datetime) -> Viewer | None:
-        """None without a header. Raise `Refusal(UNAUTHENTICATED | SESSION_ENDED)` for one that is not, or no longer, good."""
+        """Return the viewer; None without a header. Raise as `authenticate` does."""
         return (await self.authenticate(authorization, now)).viewer if authorization is not None else None
 
     async def authenticate(self, authorization: str, now: datetime) -> Authenticated:
-        """Whom a header lets in, for as long as its token is good. Raise as `viewer_of` does."""
+        """Return the viewer and how long the token is valid.
+
+        Raise `Refusal(UNAUTHENTICATED)` if the token is invalid, `Refusal(SESSION_ENDED)` if its session has ended.
+        """
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token or not token.isascii():
             raise Refusal(RefusalCode.UNAUTHENTICATED)
         if self.provider is not None:
-            return Authenticated(await self._vouched_for(self.provider, token, now), _good_until(token), None)
+            return Authenticated(await self._provider_viewer(self.provider, token, now), _valid_until(token), None)
         bearer = self.tokens.verify(token, now)
-        user = await self.users.signed_in(bearer.user_id, bearer.device_id, bearer.session_id)
+        user = await self.users.by_session(bearer.user_id, bearer.device_id, bearer.session_id)
         if user is None:
             raise Refusal(RefusalCode.SESSION_ENDED)
-        return Authenticated(as_viewer(user, bearer.device_id), _good_until(token), bearer.session_id)
+        return Authenticated(as_viewer(user, bearer.device_id), _valid_until(token), bearer.session_id)
 
-    async def refresh(self, admission: Authenticated) -> Viewer | None:
-        """Whom an admission lets in as things are now; None where its session or account may not act any more."""
-        known = admission.viewer
-        if admission.session_id is None or known.device_id is None:
-            return await self.reauthenticate(known.user_id, known.device_id)
-        user = await self.users.signed_in(known.user_id, known.device_id, admission.session_id)
-        return as_viewer(user, known.device_id) if user else None
+    async def refresh(self, authenticated: Authenticated) -> Viewer | None:
+        """Return the viewer as stored now; None if the session or account may no longer act."""
+        viewer = authenticated.viewer
+        if authenticated.session_id is None or viewer.device_id is None:
+            return await self.reauthenticate(viewer.user_id, viewer.device_id)
+        user = await self.users.by_session(viewer.user_id, viewer.device_id, authenticated.session_id)
+        return as_viewer(user, viewer.device_id) if user else None
 
     async def reauthenticate(self, user_id: str, device_id: str | None) -> Viewer | None:
-        """Somebody who was signed in a moment ago; None where the account or the device may not act any more.
+        """Return the viewer of a user who was signed in a moment ago; None if account or device may no longer act.
 
-        Only a provider's people have no device of ours.
+        Only users of an identity provider have no device of ours.
         """
         user = await self.users.by_id(user_id)
         if user is None or not user.active:
             return None
         live = {device.id for device in user.devices if device.revoked_at is None}
-        known = device_id in live if device_id else self.provider is not None
-        return as_viewer(user, device_id) if known else None
+        may_act = device_id in live if device_id else self.provider is not None
+        return as_viewer(user, device_id) if may_act else None
 
-    async def _vouched_for(self, provider: ProviderTokens, token: str, now: datetime) -> Viewer:
+    async def _provider_viewer(self, provider: ProviderTokens, token: str, now: datetime) -> Viewer:
         user = await self.users.by_subject(await provider.subject(token, now))
         if user is None:
-            # Not FORBIDDEN: a phone would then discard what it holds, instead of waiting for the account.
-            raise Refusal(RefusalCode.UNAUTHENTICATED, "The identity provider knows you, and this service does not.")
+            # Not FORBIDDEN: a phone would then discard its queue, and not wait for the account.
+            raise Refusal(RefusalCode.UNAUTHENTICATED, "The identity provider knows you, but this service does not.")
         return as_viewer(user, None)
 
 
-def _good_until(token: str) -> datetime:
+def _valid_until(token: str) -> datetime:
     return expiry_of(token) + timedelta(seconds=LEEWAY_SECONDS)
 
 

@@ -1,7 +1,4 @@
-"""Clocks of devices: read with every sign-in, renewal and submission that says them, and shown to whoever may know.
-
-What a reading is, is in `schema/accounts/device_clocks.py`; which time is shown because of it, in `schema/media/shown_times.py`.
-"""
+"""Record the clock of a device at every sign-in, renewal and submission that states it, and list the readings."""
 
 import strawberry
 
@@ -11,7 +8,7 @@ from api.registration import Registration
 from schema.access.guards import query
 from schema.access.viewers import Owner
 from schema.accounts import device_clocks
-from schema.accounts.device_clocks import ClockReading, DeviceClockInput, compared
+from schema.accounts.device_clocks import ClockReading, DeviceClockInput, compare_clock
 from schema.core.ids import validate_id
 from schema.core.pagination import DEFAULT_PAGE, Connection, Page
 from schema.core.refusals import Refusal, RefusalCode
@@ -19,16 +16,16 @@ from schema.fieldwork.observations import Observation
 from storage.accounts.device_clocks import keyset_of
 
 
-async def read_clock(
+async def record_clock(
     context: Context, sent: DeviceClockInput | None, user_id: str, device_id: str | None
 ) -> ClockReading | None:
-    """Compare the device's clock and keep the reading; None where the device said nothing.
+    """Compare the device's clock and store the reading; None if the device sent none.
 
-    Whoever signs in at an identity provider has no device of ours: the reading then counts for this request alone.
+    A person who signs in at an identity provider has no device of ours: the reading is not stored then.
     """
     if sent is None:
         return None
-    reading = compared(sent, user_id=user_id, device_id=device_id or "", now=context.now)
+    reading = compare_clock(sent, user_id=user_id, device_id=device_id or "", now=context.now)
     if device_id is not None:
         await context.store.clocks.add(reading)
     return reading
@@ -37,8 +34,8 @@ async def read_clock(
 @strawberry.type
 class ClockQueries:
     @query(
-        description="Readings of the clock of one of one's own devices, or of the device that an observation came from,"
-        " where one may know its author; latest first (时钟读数). Name one of the two."
+        description="Readings of a device's clock, latest first (时钟读数). Name one of the viewer's own devices, or an"
+        " observation whose author the viewer may know: then the device is the one it came from."
     )
     async def clock_readings(
         self,
@@ -49,9 +46,9 @@ class ClockQueries:
         after: str | None = None,
     ) -> Connection[ClockReading]:
         if (device_id is None) == (observation_id is None):
-            raise Refusal(RefusalCode.BAD_INPUT, "Name a device or an observation, one of the two.", field="deviceId")
+            raise Refusal(RefusalCode.BAD_INPUT, "Name either a device or an observation.", field="deviceId")
         if observation_id is not None:
-            user_id, device = await _sender(info, observation_id)
+            user_id, device = await _sender_of(info, observation_id)
         else:
             user_id, device = info.context.actor.user_id, validate_id(device_id or "", "dev", field="deviceId")
 
@@ -61,8 +58,8 @@ class ClockQueries:
         return await paged(info.context, ("clockReadings", device_id, observation_id), first, after, fetch, keyset_of)
 
 
-async def _sender(info: Info, observation_id: str) -> tuple[str, str | None]:
-    """Author and device of an observation; raises `Refusal(NOT_FOUND)` where the viewer may not know them."""
+async def _sender_of(info: Info, observation_id: str) -> tuple[str, str | None]:
+    """Return author and device of an observation. Raise `Refusal(NOT_FOUND)` if the viewer may not know them."""
     observation = await info.context.load.one(Observation, validate_id(observation_id, "obs", field="observationId"))
     if observation is None or not info.context.actor.knows(Owner(observation.author_id, observation.office_path)):
         raise Refusal(RefusalCode.NOT_FOUND, field="observationId")

@@ -1,7 +1,4 @@
-"""Devices (设备): signed out for good, and told to erase what they keep of a person (远程清除).
-
-Sessions begin and go on in `sessions.py`, which also passes the order to erase on to the device.
-"""
+"""Sign devices (设备) out for good, and order them to erase a person's data (远程清除)."""
 
 from typing import Annotated
 
@@ -18,15 +15,15 @@ from storage.access.visibility import staff
 
 
 async def revoke_device(context: Context, input: RevokeDeviceInput) -> RevokeDevicePayload:
-    """Sign one of one's own devices out; again is no fault. Raise `Refusal(NOT_FOUND)` for any other device."""
+    """Sign out one of the actor's own devices, idempotently. Raise `Refusal(NOT_FOUND)` for any other device."""
     device_id = validate_id(input.device_id, "dev", field="deviceId")
     return RevokeDevicePayload(device=await revoke(context, device_id, wipe=input.wipe))
 
 
 async def wipe_devices(context: Context, input: WipeDevicesInput) -> WipeDevicesPayload:
-    """Sign out every device of somebody in scope, and have each erase what it keeps; again is no fault.
+    """Sign out every device of a person in scope and order each to erase its data, idempotently.
 
-    Raise `Refusal(NOT_FOUND)` for anybody whom the viewer does not know of.
+    Raise `Refusal(NOT_FOUND)` if the viewer does not find the person.
     """
     user_id = validate_id(input.user_id, "usr", field="userId")
     user = await context.store.users.wipe_devices(
@@ -42,7 +39,7 @@ async def wipe_devices(context: Context, input: WipeDevicesInput) -> WipeDevices
 
 
 async def revoke(context: Context, device_id: str, *, wipe: bool = False) -> Device:
-    """Sign one of the actor's devices out, and have it erase what it keeps where `wipe`. Raise `Refusal(NOT_FOUND)`."""
+    """Sign out one of the actor's devices. With `wipe`, order it to erase its data. Raise `Refusal(NOT_FOUND)`."""
     user_id = context.actor.user_id
     wiped_by = user_id if wipe else None
     device = await context.store.users.revoke_device(user_id, device_id, context.now, wiped_by=wiped_by)
@@ -55,23 +52,23 @@ async def revoke(context: Context, device_id: str, *, wipe: bool = False) -> Dev
 
 RevokeDeviceResult = Annotated[
     RevokeDevicePayload | Refused,
-    strawberry.union("RevokeDeviceResult", description="The device is signed out, or why it is not."),
+    strawberry.union("RevokeDeviceResult", description="The signed-out device, or the refusal."),
 ]
 WipeDevicesResult = Annotated[
     WipeDevicesPayload | Refused,
-    strawberry.union("WipeDevicesResult", description="The devices are told to erase, or why they are not."),
+    strawberry.union("WipeDevicesResult", description="The number of devices, or the refusal."),
 ]
 
 
 @strawberry.type
 class DeviceMutations:
-    @mutation(description="Sign one of one's own devices out for good, such as a lost phone (注销设备).")
+    @mutation(description="Sign out one of the viewer's own devices for good, such as a lost phone (注销设备).")
     async def revoke_device(self, info: Info, input: RevokeDeviceInput) -> RevokeDeviceResult:
         return await revoke_device(info.context, input)
 
     @mutation(
-        description="Have every device of somebody who left, or lost a phone, erase what it keeps of that person (远程清除). "
-        "What was recorded there and not sent is lost."
+        description="Make every device of a person erase its data of that person, such as after a lost phone (远程清除). "
+        "Unsent work on the devices is lost."
     )
     async def wipe_devices(self, info: Info, input: WipeDevicesInput) -> WipeDevicesResult:
         return await wipe_devices(info.context, input)

@@ -1,6 +1,6 @@
-"""OpenID Connect: Mingcha as a resource server, whose people sign in at an identity provider.
+"""Verify the tokens of an OpenID Connect provider with the keys that it publishes.
 
-The provider's tokens are verified with the keys that it publishes; whose account a subject is, is left to `viewers.py`.
+Mingcha is a resource server then: people sign in at the provider.
 """
 
 import copy
@@ -17,7 +17,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 from joserfc.jwt import JWTClaimsRegistry
 
-from api.accounts.access_tokens import LEEWAY_SECONDS, NO_TOKEN, read_header, unauthenticated
+from api.accounts.access_tokens import LEEWAY_SECONDS, TOKEN_ERRORS, read_header, unauthenticated
 from schema.core.refusals import Refusal, RefusalCode
 
 ASYMMETRIC = (
@@ -26,7 +26,7 @@ ASYMMETRIC = (
     *("ES256", "ES384", "ES512"),
     *("EdDSA", "Ed25519"),
 )
-"""No key that a provider publishes may serve for HMAC, and a token without a signature is none."""
+"""A key that a provider publishes must not serve for HMAC, and a token must have a signature."""
 
 KEY_TYPES: dict[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
 TYPES = frozenset({None, "jwt", "at+jwt", "application/at+jwt"})
@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 
 
 class _Registry(JWSRegistry):
-    """Providers go on calling it EdDSA, which joserfc warns of at every token."""
+    """Providers still use the name EdDSA, and joserfc would warn about it for every token."""
 
     algorithms = {**JWSRegistry.algorithms, "EdDSA": copy.copy(JWSRegistry.algorithms["EdDSA"])}  # noqa: RUF012
 
@@ -58,7 +58,7 @@ class _Keys:
 class ProviderTokens:
     """Tokens of one issuer for one audience. Keys are fetched on first use, every 10 minutes, and for an unknown id.
 
-    While the provider can't be reached its known keys count on for a day: an outage there must not stop work here.
+    If the provider can't be reached, known keys stay valid for a day: an outage there must not stop work here.
     """
 
     def __init__(
@@ -75,11 +75,11 @@ class ProviderTokens:
         self._fetching = anyio.Lock()
 
     async def subject(self, token: str, now: datetime) -> str:
-        """Whom the provider vouches for. Raise `Refusal(UNAUTHENTICATED)`, or `UNAVAILABLE` without any keys."""
+        """Return the token's subject. Raise `Refusal(UNAUTHENTICATED)`, or `Refusal(UNAVAILABLE)` if there are no keys."""
         try:
             header = read_header(token)
             id, kind, algorithm = header["kid"], header.get("typ"), header["alg"]
-        except NO_TOKEN:
+        except TOKEN_ERRORS:
             raise unauthenticated() from None
         if algorithm not in ASYMMETRIC or not isinstance(id, str):
             raise unauthenticated()
@@ -88,8 +88,8 @@ class ProviderTokens:
         key = await self._key(id, now)
         try:
             claims = jwt.decode(token, key, registry=self._registry).claims
-            self._expected(now).validate(claims)
-        except NO_TOKEN:
+            self._claim_rules(now).validate(claims)
+        except TOKEN_ERRORS:
             raise unauthenticated() from None
         subject = claims.get(self._subject_claim)
         if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT_LENGTH:
@@ -98,7 +98,7 @@ class ProviderTokens:
 
     async def _key(self, id: str, now: datetime) -> Key:
         keys = self._keys
-        # Whoever finds its key a little old does not wait for a fetch that another request has begun.
+        # A request with a known but old key does not wait for a fetch that another request has begun.
         is_known = keys is not None and id in keys.by_id
         if not (is_known and (self._is_fresh(now) or self._fetching.locked())):
             async with self._fetching:
@@ -115,14 +115,14 @@ class ProviderTokens:
         return self._keys is not None and now - self._keys.fetched_at <= FRESH
 
     async def _refetch(self, id: str, now: datetime) -> None:
-        """Fetch, unless another request has just done so: invented key ids must not set us upon the provider."""
+        """Fetch the keys, unless another request has just done so: invented key ids must not cause a flood of fetches."""
         if self._keys is not None and id in self._keys.by_id and self._is_fresh(now):
             return
         if self._tried_at is not None and now - self._tried_at < REFETCH_AFTER:
             return
         self._tried_at = now
         try:
-            self._keys = _Keys(_read(await self._download()), now)
+            self._keys = _Keys(_parse_key_set(await self._download()), now)
         except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
             log.warning("The identity provider's keys could not be fetched.", reason=type(error).__name__)
 
@@ -137,7 +137,7 @@ class ProviderTokens:
                     raise ValueError("too long")
         return content
 
-    def _expected(self, now: datetime) -> JWTClaimsRegistry:
+    def _claim_rules(self, now: datetime) -> JWTClaimsRegistry:
         return JWTClaimsRegistry(
             now=int(now.timestamp()),
             leeway=LEEWAY_SECONDS,
@@ -147,25 +147,25 @@ class ProviderTokens:
         )
 
 
-def _read(content: bytes) -> dict[str, Key]:
-    """The keys of a set that can verify signatures; what we can't use or don't know is passed over (RFC 7517, 5)."""
-    found: dict[str, Key] = {}
-    for each in orjson.loads(content)["keys"]:
-        key = _key_of(each)
+def _parse_key_set(content: bytes) -> dict[str, Key]:
+    """Return the keys of a set that can verify signatures. Skip unusable and unknown keys (RFC 7517, 5)."""
+    keys: dict[str, Key] = {}
+    for jwk in orjson.loads(content)["keys"]:
+        key = _import_key(jwk)
         if key is not None:
-            found[each["kid"]] = key
-    return found
+            keys[jwk["kid"]] = key
+    return keys
 
 
-def _key_of(each: dict[str, Any]) -> Key | None:
-    kind = KEY_TYPES.get(each.get("kty", ""))
-    if kind is None or not isinstance(each.get("kid"), str) or each.get("use", "sig") != "sig":
+def _import_key(jwk: dict[str, Any]) -> Key | None:
+    kind = KEY_TYPES.get(jwk.get("kty", ""))
+    if kind is None or not isinstance(jwk.get("kid"), str) or jwk.get("use", "sig") != "sig":
         return None
-    if "alg" in each and each["alg"] not in ASYMMETRIC:
+    if "alg" in jwk and jwk["alg"] not in ASYMMETRIC:
         return None
-    public = {name: value for name, value in each.items() if name != "key_ops"}
+    public = {name: value for name, value in jwk.items() if name != "key_ops"}
     try:
         key = kind.import_key(public)
-    except NO_TOKEN:
+    except TOKEN_ERRORS:
         return None
     return None if isinstance(key, RSAKey) and key.public_key.key_size < MIN_RSA_BITS else key

@@ -1,7 +1,4 @@
-"""Sessions (登录): signing in with a password, going on with a refresh token, signing out.
-
-Who a later request comes from is found by `viewers.py`; devices are signed out for good and wiped by `devices.py`.
-"""
+"""Sign in with a password (登录), renew a session with a refresh token, sign out, and change the password."""
 
 import secrets
 from collections.abc import Sequence
@@ -13,7 +10,7 @@ import strawberry
 import structlog
 
 from api.accounts.access_tokens import AccessTokens, Bearer
-from api.accounts.device_clocks import read_clock
+from api.accounts.device_clocks import record_clock
 from api.accounts.devices import revoke
 from api.graphql.context import Context, Info
 from api.registration import Registration
@@ -34,45 +31,49 @@ from schema.accounts.sessions import (
     check_sign_in,
     compose_refresh_token,
     device_secret,
-    normal_user_name,
+    normalize_user_name,
     read_refresh_token,
     wipe_proof,
 )
 from schema.accounts.users import Device, User
 from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode, Refused
-from storage.accounts.sessions import Use, Used
+from storage.accounts.sessions import RefreshOutcome, RefreshResult
 
 log = structlog.get_logger(__name__)
 
 
 async def sign_in(context: Context, input: SignInInput) -> SignedIn:
-    """Raise `Refusal(BAD_CREDENTIALS | TOO_MANY_ATTEMPTS | BUSY | BAD_INPUT | BAD_ID | FORBIDDEN)`.
+    """Begin a session.
 
-    An unknown user name, a wrong password and a closed account are answered alike, after the same work.
+    Raise `Refusal(BAD_CREDENTIALS | TOO_MANY_ATTEMPTS | BUSY | BAD_INPUT | BAD_ID | FORBIDDEN)`.
+    An unknown user name, a wrong password and a closed account get the same answer, after the same work.
     """
-    _refuse_passwords_elsewhere(context)
+    _refuse_if_oidc(context)
     device_id = validate_id(input.device_id, "dev", field="deviceId")
     check_sign_in(input)
-    user = await _with_right_password(context, input, device_id)
+    user = await _verify_credentials(context, input, device_id)
     session_id = context.new_id("ses")
     token = _new_token(context, session_id)
     expires_at = _refresh_expiry(context)
-    # The user's document names the session last: that is the moment from which it counts.
+    # The session becomes valid when the user's document names it, so that is written last.
     await context.store.sessions.begin(token, user.id, device_id, context.now, expires_at)
     device = Device(
         id=strawberry.ID(device_id), name=input.device_name.strip(), signed_in_at=context.now, seen_at=context.now
     )
-    admitted = await context.store.users.admit_device(user.id, device, session_id)
+    admitted = await context.store.users.add_device(user.id, device, session_id)
     if admitted is None:
         raise Refusal(RefusalCode.BAD_CREDENTIALS)
-    await read_clock(context, input.device_clock, user.id, device_id)
-    return _signed_in(context, admitted, device_id, token, expires_at)
+    await record_clock(context, input.device_clock, user.id, device_id)
+    return _issue_tokens(context, admitted, device_id, token, expires_at)
 
 
 async def refresh_session(context: Context, input: RefreshSessionInput) -> SignedIn:
-    """Raise `Refusal(SESSION_ENDED | DEVICE_WIPED)` for a token that is not good (any more); a copied one ends its session."""
-    _refuse_passwords_elsewhere(context)
+    """Exchange a refresh token for new tokens. A copied token ends its session.
+
+    Raise `Refusal(SESSION_ENDED | DEVICE_WIPED)` if the token is not, or no longer, valid.
+    """
+    _refuse_if_oidc(context)
     device_id = validate_id(input.device_id, "dev", field="deviceId")
     shown = read_refresh_token(input.refresh_token, context.keys.refresh_secret)
     successor = _new_token(context, shown.session_id)
@@ -83,23 +84,23 @@ async def refresh_session(context: Context, input: RefreshSessionInput) -> Signe
     )
     if used.user_id is None:
         raise Refusal(RefusalCode.SESSION_ENDED)
-    if used.use is not Use.ROTATED:
-        if used.use is Use.REUSED:
+    if used.use is not RefreshOutcome.ROTATED:
+        if used.use is RefreshOutcome.REUSED:
             log.warning("A refresh token was used again; its session has ended.")
-        # Also where the session had ended before: the request that ended it may have got no further.
+        # Also if the session had ended before: the request that ended it may have failed before this step.
         await context.store.users.revoke_session(used.user_id, shown.session_id, context.now)
-        raise await _ended(context, used, device_id, input.refresh_token)
-    user = await context.store.users.see_device(used.user_id, device_id, shown.session_id, context.now)
+        raise await _session_refusal(context, used, device_id, input.refresh_token)
+    user = await context.store.users.touch_device(used.user_id, device_id, shown.session_id, context.now)
     if user is None:
-        raise await _ended(context, used, device_id, input.refresh_token)
-    await read_clock(context, input.device_clock, user.id, device_id)
-    return _signed_in(context, user, device_id, successor, expires_at)
+        raise await _session_refusal(context, used, device_id, input.refresh_token)
+    await record_clock(context, input.device_clock, user.id, device_id)
+    return _issue_tokens(context, user, device_id, successor, expires_at)
 
 
-async def _ended(context: Context, used: Used, device_id: str, refresh_token: str) -> Refusal:
-    """What the device is told whose session it was: that it has ended, or that the device is to erase what it keeps."""
+async def _session_refusal(context: Context, used: RefreshResult, device_id: str, refresh_token: str) -> Refusal:
+    """Return DEVICE_WIPED with its proof if this device must erase its data, else SESSION_ENDED."""
     user = await context.store.users.by_id(used.user_id) if used.user_id and used.device_id == device_id else None
-    device = next((each for each in user.devices if each.id == device_id), None) if user else None
+    device = next((device for device in user.devices if device.id == device_id), None) if user else None
     if user is None or device is None or device.wipe_ordered_at is None:
         return Refusal(RefusalCode.SESSION_ENDED)
     proof = wipe_proof(user.id, device_id, refresh_token, context.keys.devices_secret)
@@ -107,31 +108,31 @@ async def _ended(context: Context, used: Used, device_id: str, refresh_token: st
 
 
 async def sign_out(context: Context) -> SignedOut:
-    """End the session that asks; its access token is refused from now on."""
+    """End the session of the request. Its access token is refused from now on."""
     device = await revoke(context, _own_device_id(context))
     return SignedOut(device_id=device.id)
 
 
 async def change_password(context: Context, input: ChangePasswordInput) -> ChangePasswordPayload:
-    """Sign every other device out with it. Asked again after a lost reply, it finds the new password holding.
+    """Change the password and sign out every other device. A retry after a lost reply succeeds too.
 
     Raise `Refusal(BAD_CREDENTIALS | TOO_MANY_ATTEMPTS | BUSY | BAD_INPUT | FORBIDDEN)`.
     """
-    _refuse_passwords_elsewhere(context)
+    _refuse_if_oidc(context)
     device_id = _own_device_id(context)
     check_password_change(input)
     user = await context.store.users.by_id(context.actor.user_id)
     if user is None or user.password_hash is None:
         raise Refusal(RefusalCode.BAD_CREDENTIALS)
-    # Whoever finds an unlocked phone may not guess faster than at the sign-in.
-    buckets = await _counted(context, user.user_name, user, device_id)
+    # A person with someone else's unlocked phone must not guess faster than at the sign-in.
+    buckets = await _count_attempt(context, user.user_name, user, device_id)
     if not await _is_right(context, buckets, user.password_hash, [input.current_password, input.new_password]):
         raise Refusal(RefusalCode.BAD_CREDENTIALS, field="currentPassword")
-    await context.store.attempts.succeed(buckets)
+    await context.store.attempts.clear(buckets)
     new_hash = await context.services.passwords.hash(input.new_password)
     changed = await context.store.users.change_password(user.id, user.password_hash, new_hash, device_id, context.now)
     if changed is None:
-        raise Refusal(RefusalCode.BUSY, "The password was changed at this moment from elsewhere.")
+        raise Refusal(RefusalCode.BUSY, "The password was changed elsewhere at the same moment. Try again.")
     others = [device.id for device in changed.devices if device.id != device_id]
     await context.store.sessions.end(user.id, others, context.now)
     await context.store.push_tokens.forget(user.id, others)
@@ -139,44 +140,42 @@ async def change_password(context: Context, input: ChangePasswordInput) -> Chang
 
 
 async def _is_right(context: Context, buckets: Sequence[Bucket], known_hash: str, passwords: Sequence[str]) -> bool:
-    """Whether any of `passwords` is the one; nothing was guessed where there was no time to compare."""
+    """Whether any of `passwords` is right. If the server is too busy to compare, the attempt does not count."""
     try:
         for password in passwords:
             if (await context.services.passwords.verify(known_hash, password)).is_right:
                 return True
     except Refusal:
-        await context.store.attempts.give_back(buckets)
+        await context.store.attempts.release(buckets)
         raise
     return False
 
 
-async def _counted(context: Context, name: str, user: User | None, device_id: str) -> Sequence[Bucket]:
-    """Count an attempt before a password is looked at. Raise `Refusal(TOO_MANY_ATTEMPTS)`."""
+async def _count_attempt(context: Context, name: str, user: User | None, device_id: str) -> Sequence[Bucket]:
+    """Count an attempt before the password is compared. Raise `Refusal(TOO_MANY_ATTEMPTS)`."""
     is_known = user is not None and any(device.id == device_id for device in user.devices)
     secret = context.keys.attempts_secret
     buckets = buckets_of(name, context.client_address, device_id if is_known else None, secret)
-    opens_at = await context.store.attempts.take(buckets, context.now)
+    opens_at = await context.store.attempts.acquire(buckets, context.now)
     if opens_at is not None:
         minutes = ceil((opens_at - context.now) / timedelta(minutes=1))
-        raise Refusal(
-            RefusalCode.TOO_MANY_ATTEMPTS, f"Too many failed attempts from here. Try again in {minutes} minutes."
-        )
+        raise Refusal(RefusalCode.TOO_MANY_ATTEMPTS, f"Too many failed attempts. Try again in {minutes} minutes.")
     return buckets
 
 
-async def _with_right_password(context: Context, input: SignInInput, device_id: str) -> User:
-    store, name = context.store, normal_user_name(input.user_name)
+async def _verify_credentials(context: Context, input: SignInInput, device_id: str) -> User:
+    store, name = context.store, normalize_user_name(input.user_name)
     user = await store.users.by_user_name(name)
-    buckets = await _counted(context, name, user, device_id)
+    buckets = await _count_attempt(context, name, user, device_id)
     known_hash = user.password_hash if user is not None and user.active else None
     try:
         verdict = await context.services.passwords.verify(known_hash, input.password)
     except Refusal:
-        await store.attempts.give_back(buckets)
+        await store.attempts.release(buckets)
         raise
     if user is None or known_hash is None or not verdict.is_right:
         raise Refusal(RefusalCode.BAD_CREDENTIALS)
-    await store.attempts.succeed(buckets)
+    await store.attempts.clear(buckets)
     if verdict.is_outdated:
         new_hash = await context.services.passwords.hash(input.password)
         await store.users.renew_password_hash(user.id, known_hash, new_hash)
@@ -185,14 +184,14 @@ async def _with_right_password(context: Context, input: SignInInput, device_id: 
 
 def _own_device_id(context: Context) -> str:
     if context.actor.device_id is None:
-        raise Refusal(RefusalCode.FORBIDDEN, "You signed in at your identity provider: sign out there.")
+        raise Refusal(RefusalCode.FORBIDDEN, "You signed in at your identity provider. Sign out there.")
     return context.actor.device_id
 
 
-def _refuse_passwords_elsewhere(context: Context) -> None:
+def _refuse_if_oidc(context: Context) -> None:
     if context.settings.oidc_issuer:
         raise Refusal(
-            RefusalCode.FORBIDDEN, "Here people sign in at their identity provider; passwords are not accepted."
+            RefusalCode.FORBIDDEN, "Sign in at your identity provider. This server does not accept passwords."
         )
 
 
@@ -204,7 +203,7 @@ def _refresh_expiry(context: Context) -> datetime:
     return context.now + timedelta(days=context.settings.refresh_token_days)
 
 
-def _signed_in(context: Context, user: User, device_id: str, token: RefreshToken, expires_at: datetime) -> SignedIn:
+def _issue_tokens(context: Context, user: User, device_id: str, token: RefreshToken, expires_at: datetime) -> SignedIn:
     tokens = AccessTokens(context.keys, context.settings.access_token_seconds)
     tracing.current().is_secret = True
     access_token, access_expires_at = tokens.issue(Bearer(user.id, token.session_id, device_id), context.now)
@@ -219,38 +218,38 @@ def _signed_in(context: Context, user: User, device_id: str, token: RefreshToken
 
 
 SignInResult = Annotated[
-    SignedIn | Refused, strawberry.union("SignInResult", description="A new session, or why there is none.")
+    SignedIn | Refused, strawberry.union("SignInResult", description="A new session, or the refusal.")
 ]
 RefreshSessionResult = Annotated[
     SignedIn | Refused,
-    strawberry.union("RefreshSessionResult", description="The session goes on with new tokens, or why it does not."),
+    strawberry.union("RefreshSessionResult", description="The renewed session, or the refusal."),
 ]
 SignOutResult = Annotated[
-    SignedOut | Refused, strawberry.union("SignOutResult", description="The session has ended, or why it has not.")
+    SignedOut | Refused, strawberry.union("SignOutResult", description="The ended session, or the refusal.")
 ]
 ChangePasswordResult = Annotated[
     ChangePasswordPayload | Refused,
-    strawberry.union("ChangePasswordResult", description="The new password holds, or why it does not."),
+    strawberry.union("ChangePasswordResult", description="The changed password, or the refusal."),
 ]
 
 
 @strawberry.type
 class SessionMutations:
-    @mutation(description="Sign in with a password from one device (登录). The device's earlier session ends.")
+    @mutation(description="Sign in on a device with a password (登录). The device's earlier session ends.")
     async def sign_in(self, info: Info, input: SignInInput) -> SignInResult:
         return await sign_in(info.context, input)
 
     @mutation(
-        description="Go on with new tokens (续期). A reply that was lost may be asked for again for a short while."
+        description="Exchange the refresh token for new tokens (续期). After a lost reply, retry within a short while."
     )
     async def refresh_session(self, info: Info, input: RefreshSessionInput) -> RefreshSessionResult:
         return await refresh_session(info.context, input)
 
-    @mutation(description="End this device's session (退出). What waits on the phone stays there.")
+    @mutation(description="End this device's session (退出). Unsent work stays on the phone.")
     async def sign_out(self, info: Info) -> SignOutResult:
         return await sign_out(info.context)
 
-    @mutation(description="Choose another password (修改密码). Every other device is signed out; this one goes on.")
+    @mutation(description="Change the password (修改密码). Every other device is signed out; this one stays signed in.")
     async def change_password(self, info: Info, input: ChangePasswordInput) -> ChangePasswordResult:
         return await change_password(info.context, input)
 

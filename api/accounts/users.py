@@ -1,7 +1,4 @@
-"""Users: one's own account, and the people that a supervisor, an officer or an administrator works with.
-
-Whom a viewer may know of at all is the filter in `storage/access/visibility.py`.
-"""
+"""Query the viewer's own account, and the people in the scope of a supervisor, officer or administrator."""
 
 import strawberry
 
@@ -25,7 +22,7 @@ from storage.accounts.users import keyset_of
 
 @strawberry.type
 class UserQueries:
-    @query(description="One's own account (我的账户).")
+    @query(description="The viewer's own account (我的账户).")
     async def me(self, info: Info) -> Me:
         viewer = info.context.actor
         user = await info.context.store.users.by_id(viewer.user_id)
@@ -39,7 +36,9 @@ class UserQueries:
             this_device_id=strawberry.ID(viewer.device_id) if viewer.device_id else None,
         )
 
-    @query(description="People who work in one's scope, by name. Supervisors find supervisors and officers (人员).")
+    @query(
+        description="People who work in the viewer's scope, by name (人员). Supervisors find only supervisors and officers."
+    )
     async def users(
         self,
         info: Info,

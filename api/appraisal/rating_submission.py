@@ -100,7 +100,7 @@ async def _settle(context: Context, author: Author, settling: Sequence[_RatingIt
     known = await _load_known(context, author, [item.draft for item in open_items])
     rated = [(item, rating) for item in open_items if (rating := await _build_rating(context, author, known, item))]
     first_ratings = _first_ratings(rated)
-    left_out = (await context.store.ratings.add([rating for _, rating in first_ratings])).already_there
+    left_out = (await context.store.ratings.add([rating for _, rating in first_ratings])).duplicate_ids
     for item, rating in first_ratings:
         if rating.id not in left_out:
             item.result = RatingResult.of(rating, Outcome.ACCEPTED)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import strawberry
 
-from api.accounts.device_clocks import read_clock
+from api.accounts.device_clocks import record_clock
 from api.casework.held_answers import MAX_AT_ONCE, apply_answer, apply_held, assignments_of
 from api.fieldwork.submission import readable_indexes
 from api.graphql.context import Context, Info, check_batch_size, unreadable_drafts
@@ -44,7 +44,7 @@ async def answer_assignments(
 ) -> AnswerAssignmentsPayload:
     """Settle every answer. Raise `Refusal` only if the batch as a whole is invalid."""
     check_batch_size(MAX_ANSWERS, [*input.answers, *unreadable_drafts], "answers")
-    await read_clock(context, input.device_clock, context.actor.user_id, context.actor.device_id)
+    await record_clock(context, input.device_clock, context.actor.user_id, context.actor.device_id)
     results = {
         draft.index: _refused(context, draft.id, Refusal(RefusalCode.BAD_INPUT, draft.message, field=draft.field))
         for draft in unreadable_drafts
@@ -135,7 +135,7 @@ async def _store_new(context: Context, items: Sequence[_AnswerItem]) -> dict[str
             fresh.setdefault(item.answer.id, item.answer)
     if not fresh or await answers.count_held(context.actor.user_id) >= MAX_HELD:
         return stored
-    taken = (await answers.add(list(fresh.values()))).already_there
+    taken = (await answers.add(list(fresh.values()))).duplicate_ids
     # Another request may have been faster: the stored answer counts.
     others = await answers.many(sorted(taken)) if taken else []
     return stored | fresh | {answer.id: answer for answer in others}

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import strawberry
 
-from api.accounts.device_clocks import read_clock
+from api.accounts.device_clocks import record_clock
 from api.fieldwork.submission import readable_indexes
 from api.graphql.context import Context, Info, check_batch_size, unreadable_drafts
 from api.graphql.id_conflicts import ConflictingItem, store_conflicts
@@ -40,7 +40,7 @@ async def edit_notes(
     """Settle every edit. Raise `Refusal` only if the batch as a whole is invalid."""
     check_batch_size(MAX_EDITS, [*input.edits, *unreadable_drafts], "edits")
     viewer = context.actor
-    reading = await read_clock(context, input.device_clock, viewer.user_id, viewer.device_id)
+    reading = await record_clock(context, input.device_clock, viewer.user_id, viewer.device_id)
     if reading is None and viewer.device_id is not None:
         reading = await context.store.clocks.latest(viewer.user_id, viewer.device_id)
     skew = reading.skew if reading else timedelta()

@@ -1,4 +1,4 @@
-"""Say what the API has of catalogue: grades, service items and fee items."""
+"""Register the area of the catalogue: grades, service items and fee items."""
 
 from api.catalogue import entries
 from api.registration import merge

@@ -1,7 +1,4 @@
-"""The catalogue: what phones carry along of grades, service items and fee items (目录).
-
-Loading it from files is left to `catalogue_imports.py`.
-"""
+"""List the catalogue (目录): grades, service items and fee items. Phones store it for use offline."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -19,7 +16,7 @@ from schema.core.pagination import DEFAULT_PAGE, Connection
 from schema.core.times import beijing_day
 from schema.sync.changes import ChangeKind
 from storage.access import visibility
-from storage.catalogue.entries import holding, keyset_of, lasting
+from storage.catalogue.entries import keyset_of, not_expired, valid_on
 from storage.mongodb.client import Document
 from storage.mongodb.filters import all_of
 
@@ -27,8 +24,8 @@ from storage.mongodb.filters import all_of
 @strawberry.type
 class CatalogueQueries:
     @query(
-        description="Entries that hold on a day, or unless one is given today and later, in one's scope and in the units"
-        " above it, by kind and code (目录)."
+        description="Catalogue entries for the viewer's scope and the units above it, by kind and code (目录). With `at`,"
+        " those valid on that day; without it, those valid today or later."
     )
     async def catalogue(
         self,
@@ -38,15 +35,15 @@ class CatalogueQueries:
         first: int = DEFAULT_PAGE,
         after: str | None = None,
     ) -> Connection[CatalogueEntry]:
-        wanted: Document = {"kind": kind.value} if kind else {}
+        of_kind: Document = {"kind": kind.value} if kind else {}
         visible = visibility.catalogue(info.context.actor)
-        days = holding(at) if at else lasting(beijing_day(info.context.now))
+        days = valid_on(at) if at else not_expired(beijing_day(info.context.now))
         return await paged(
             info.context,
             ("catalogue", kind, at),
             first,
             after,
-            lambda page: info.context.store.catalogue.page(all_of(visible, wanted, days), page),
+            lambda page: info.context.store.catalogue.page(all_of(visible, of_kind, days), page),
             keyset_of,
         )
 

@@ -100,7 +100,7 @@ class Packing:
     async def _original(self, archive: Archive, number: int, place: int, media: Media) -> AsyncIterator[bytes]:
         path, finding = None, IntegrityFinding.NOT_READY
         if media.state is MediaState.READY:
-            async with self.objects.reading(media.key) as reading:
+            async with self.objects.open(media.key) as reading:
                 finding = IntegrityFinding.MISSING
                 if reading is not None:
                     told = media.facts.content_type if media.facts else None
@@ -146,7 +146,7 @@ class Packing:
 
     async def _made(self, thumbnail: Thumbnail) -> tuple[bytes | None, IntegrityFinding]:
         """The bytes where they are those that were made of the original, or where nobody noted which those are."""
-        async with self.objects.reading(thumbnail.key) as reading:
+        async with self.objects.open(thumbnail.key) as reading:
             if reading is None:
                 return None, IntegrityFinding.MISSING
             if reading.byte_size > MAX_THUMBNAIL_BYTES:

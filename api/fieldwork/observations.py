@@ -19,7 +19,7 @@ from schema.core.pagination import DEFAULT_PAGE, Connection
 from schema.core.refusals import Refused
 from schema.fieldwork import drafts, observations, submissions
 from schema.fieldwork.observations import Category, Method, Observation, Placement, Severity
-from schema.geography.positions import NearInput, checked_near
+from schema.geography.positions import NearInput, validate_near
 from schema.organisation.units import Unit
 from schema.sync.changes import ChangeKind
 from storage.fieldwork.observations import SHOWN, keyset_of, near
@@ -73,7 +73,7 @@ async def _filter_of(info: Info, wanted: ObservationFilter) -> Document:
     )
     parts += [{name: {comparison: at}} for name, comparison, at in times if at is not None]
     if wanted.near is not None:
-        circle = checked_near(wanted.near)
+        circle = validate_near(wanted.near)
         parts.append(dict(near(circle.latitude, circle.longitude, circle.radius_metres)))
     if wanted.placement is not None:
         parts.append({"placement": wanted.placement.value})

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import strawberry
 
-from api.accounts.device_clocks import read_clock
+from api.accounts.device_clocks import record_clock
 from api.fieldwork.placement import directory_for
 from api.graphql.context import Context, check_batch_size
 from api.graphql.id_conflicts import ConflictingItem, store_conflicts
@@ -77,7 +77,7 @@ async def submit(
             settling.append(_parse(context, author, index, draft))
         except Refusal as refusal:
             results[index] = refused_result(draft.id, refusal)
-    reading = await read_clock(context, device_clock, author.user_id, author.device_id)
+    reading = await record_clock(context, device_clock, author.user_id, author.device_id)
     await _settle_isolated(context, replace(author, skew=reading.skew if reading else None), settling)
     results |= {item.index: item.result for item in settling if item.result}
     for result in results.values():
@@ -155,7 +155,7 @@ async def _settle(context: Context, author: Author, settling: list[_DraftItem]) 
     known = await _expect_draft_media(context, open_items)
     open_items = [item for item in open_items if item.result is None]
     observations = await _build_observations(context, author, open_items)
-    taken = (await context.store.observations.add(list(observations.values()))).already_there
+    taken = (await context.store.observations.add(list(observations.values()))).duplicate_ids
     accepted = {id: observation for id, observation in observations.items() if id not in taken}
     named = [media for item in open_items if item.draft.id in accepted for media in item.media]
     slots = await slots_for(
@@ -245,7 +245,7 @@ async def expect_media(context: Context, announced: Sequence[Media]) -> tuple[li
     Return the media whose id is taken by another medium, and the known ones by id.
     """
     sweep_at = context.now + context.settings.sweep_after
-    taken = (await context.store.media.expect(announced, sweep_at=sweep_at)).already_there
+    taken = (await context.store.media.expect(announced, sweep_at=sweep_at)).duplicate_ids
     if not taken:
         return [], {}
     known = {str(medium.id): medium for medium in await context.store.media.many(sorted(taken))}

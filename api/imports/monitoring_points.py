@@ -20,7 +20,7 @@ from api.imports.plans import (
 )
 from api.imports.tables import Column, ImportTable, TableRow
 from schema.access.viewers import Role
-from schema.accounts.sessions import normal_user_name
+from schema.accounts.sessions import normalize_user_name
 from schema.accounts.users import User
 from schema.core.ids import compose
 from schema.organisation.monitoring_points import MonitoringPoint
@@ -50,7 +50,7 @@ async def plan(
     rows = _by_code(table)
     stored = {point.code: point for point in await fetch_by_names(store.monitoring_points.named, list(rows))}
     units = await UnitNames.fetch(store, [row.text("unit") for row in rows.values()])
-    names = [normal_user_name(name) for row in rows.values() for name in row.codes("monitors")]
+    names = [normalize_user_name(name) for row in rows.values() for name in row.codes("monitors")]
     users = {user.user_name: user for user in await fetch_by_names(store.users.named, names)}
     old_ids = [id for point in stored.values() for id in point.monitor_ids]
     people = {str(user.id): user for user in [*users.values(), *await fetch_by_names(store.users.many, old_ids)]}
@@ -104,7 +104,7 @@ def _monitors(row: TableRow, users: dict[str, User], old: MonitoringPoint | None
         return old.monitor_ids
     ids: list[str] = []
     for name in row.codes("monitors"):
-        user = users.get(normal_user_name(name))
+        user = users.get(normalize_user_name(name))
         if user is None:
             row.fault("monitors", f"No user has the name {name}: import users before points.")
         elif Role.MONITOR not in user.roles:

@@ -16,7 +16,7 @@ from api.accounts.passwords import Passwords
 from api.imports.plans import Difference, ImportPlan, UnitNames, batches_of, codes_of, differences_of, fetch_by_names
 from api.imports.tables import Column, ImportTable, TableRow, normalize
 from schema.access.viewers import Clearance, Role
-from schema.accounts.sessions import MAX_USER_NAME, MIN_PASSWORD, normal_user_name
+from schema.accounts.sessions import MAX_USER_NAME, MIN_PASSWORD, normalize_user_name
 from schema.accounts.users import User
 from schema.core.ids import compose
 from schema.organisation.units import Unit
@@ -121,7 +121,7 @@ class FilePasswords:
 
 async def _check_subjects(store: Store, rows: Mapping[str, TableRow]) -> None:
     """Add a fault if a subject of the identity provider belongs to two people."""
-    known = {user.subject: user for user in await fetch_by_names(store.users.known_as, _subjects(rows))}
+    known = {user.subject: user for user in await fetch_by_names(store.users.by_subjects, _subjects(rows))}
     first: dict[str, TableRow] = {}
     for name, row in rows.items():
         if not (subject := row.text("subject")):
@@ -157,7 +157,7 @@ async def _store(store: Store, passwords: FilePasswords, users: list[User], now:
 def _by_name(table: ImportTable) -> dict[str, TableRow]:
     rows: dict[str, TableRow] = {}
     for row in table.rows:
-        name = normal_user_name(row.text("user_name"))
+        name = normalize_user_name(row.text("user_name"))
         if name in rows:
             row.fault("user_name", f"Row {rows[name].number} has this user name already: keep one of the two.")
         elif name:

@@ -98,7 +98,7 @@ async def sweep_unnamed(store: Store, now: datetime, measured: Callable[[str], A
 async def _delete_bytes(store: Store, media: Media) -> None:
     await store.likenesses.delete(media.id)
     if media.upload_id:
-        await multipart.abandon(store.objects, media.key, media.upload_id)
+        await multipart.abort(store.objects, media.key, media.upload_id)
     for key in (media.key, *(each.key for each in media.thumbnails)):
         try:
             await store.objects.ask("delete_object", Key=key)

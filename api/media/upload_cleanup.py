@@ -46,12 +46,12 @@ async def _settle(store: Store, media: Media, now: datetime) -> None:
     if await has_arrived(store.objects, media):
         await store.media.confirm(media.id, now)
     elif media.upload_id and await store.media.forget_upload(media):
-        await multipart.abandon(store.objects, media.key, media.upload_id)
+        await multipart.abort(store.objects, media.key, media.upload_id)
 
 
 async def _give_up_unnamed(store: Store, now: datetime) -> None:
     """What a killed process began or forgot; an upload for anything but our media is none of our business."""
-    found = await multipart.still_open(store.objects, FOLDER, begun_before=now - SAFE_AGE)
+    found = await multipart.list_open(store.objects, FOLDER, begun_before=now - SAFE_AGE)
     for start in range(0, len(found), MAX_AT_ONCE):
         uploads = found[start : start + MAX_AT_ONCE]
         ids = {medium_of(each.key) or "" for each in uploads}
@@ -59,4 +59,4 @@ async def _give_up_unnamed(store: Store, now: datetime) -> None:
         for each in uploads:
             media = known.get(medium_of(each.key) or "")
             if media is not None and media.upload_id != each.upload_id:
-                await multipart.abandon(store.objects, each.key, each.upload_id)
+                await multipart.abort(store.objects, each.key, each.upload_id)

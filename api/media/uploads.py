@@ -205,16 +205,16 @@ async def _upload(context: Context, media: Media, request: UploadRequest) -> tup
     objects, cut = context.store.objects, _cut(context, media, request.part_bytes)
     # Noted before the parts are listed: from here on no sweep takes the upload for abandoned.
     if media.upload_id and await context.store.media.use_upload(media, context.now):
-        parts = await multipart.parts(objects, media.key, media.upload_id)
+        parts = await multipart.list_parts(objects, media.key, media.upload_id)
         known = media.upload_part_bytes or _cut(context, media)
         if parts or (parts is not None and (request.part_bytes is None or known == cut)):
             return media.upload_id, known, {part.number: part.byte_size for part in parts}
     begun = await multipart.begin(objects, media.key, media.content_type)
     if not await context.store.media.begin_upload(media, begun, cut, context.now):
-        await multipart.abandon(objects, media.key, begun)
+        await multipart.abort(objects, media.key, begun)
         raise Refusal(RefusalCode.BUSY, "Another request began or ended this upload at the same moment. Ask again.")
     if media.upload_id:
-        await multipart.abandon(objects, media.key, media.upload_id)
+        await multipart.abort(objects, media.key, media.upload_id)
     return begun, cut, {}
 
 
@@ -238,7 +238,7 @@ async def _abort(context: Context, media: Media) -> Media:
         raise Refusal(RefusalCode.WRONG_STATE, "The file has arrived: there is no upload to give up.")
     if media.upload_id is None:
         return media
-    await multipart.abandon(context.store.objects, media.key, media.upload_id)
+    await multipart.abort(context.store.objects, media.key, media.upload_id)
     await context.store.media.forget_upload(media)
     [left] = await context.store.media.many([media.id])
     return left

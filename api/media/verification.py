@@ -27,7 +27,7 @@ from storage.formats.results import Damage, ReadResult
 from storage.formats.sandbox import Decoder, DecoderUnavailableError
 from storage.media.upload_completion import has_arrived
 from storage.mongodb.errors import StoreError
-from storage.s3.client import Downloaded, ObjectStoreDeclinedError
+from storage.s3.client import DownloadResult, ObjectStoreDeclinedError
 from storage.store import Store
 
 RENDITIONS = (Rendition.LARGE, Rendition.SMALL)
@@ -128,7 +128,7 @@ class MediaVerifier:
         except ObjectStoreDeclinedError as no:
             log.warning("no legal hold", media=media.id, code=no.code)
 
-    async def _read(self, media: Media, path: Path, found: Downloaded) -> None:
+    async def _read(self, media: Media, path: Path, found: DownloadResult) -> None:
         if sniff(found.head) is None:
             await self.store.media.ready(
                 media.id, self.now(), MediaFacts(damage=MediaDamage.UNSUPPORTED), (), key=media.key

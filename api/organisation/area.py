@@ -1,4 +1,4 @@
-"""Say what the API has of organisation: units and monitoring points."""
+"""Register the area of organisation: units and monitoring points."""
 
 from api.organisation import monitoring_points, units
 from api.registration import merge

@@ -1,4 +1,4 @@
-"""Monitoring points: the lists that people browse and phones carry along."""
+"""List monitoring points. Phones store the lists for use offline."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,7 @@ from storage.access import visibility
 
 @strawberry.type
 class MonitoringPointQueries:
-    @query(description="Monitoring points of one's scope, by code; a monitor finds the monitor's own (监测点).")
+    @query(description="Monitoring points in the viewer's scope, by code (监测点). A monitor finds only their own.")
     async def monitoring_points(
         self,
         info: Info,

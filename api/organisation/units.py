@@ -1,4 +1,4 @@
-"""Units: the tree that people browse and phones carry along."""
+"""Query the tree of units. Phones store it for use offline."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ from storage.access import visibility
 
 
 async def path_of(info: Info, unit_id: str | None, field: str) -> str | None:
-    """Path of a unit that a filter names; of one that there isn't, a path that nothing lies below."""
+    """Return the path of the unit that a filter names. For an unknown unit, return a path with nothing below it."""
     if unit_id is None:
         return None
     unit = await info.context.load.one(Unit, validate_id(unit_id, "unt", field=field))
@@ -28,13 +28,11 @@ async def path_of(info: Info, unit_id: str | None, field: str) -> str | None:
 
 @strawberry.type
 class UnitQueries:
-    @query(description="One unit of one's scope, or above it; null when there is none (单位).")
+    @query(description="One unit in the viewer's scope or above it (单位). Null if the viewer does not find it.")
     async def unit(self, info: Info, id: strawberry.ID) -> Unit | None:
-        wanted = validate_id(id, "unt", field="id")
-        found = await info.context.store.units.many([wanted], visibility.units(info.context.actor))
-        return found[0] if found else None
+        return await _find(info.context, validate_id(id, "unt", field="id"))
 
-    @query(description="Units of one's scope, and those above it, by code (单位).")
+    @query(description="Units in the viewer's scope and above it, by code (单位).")
     async def units(
         self,
         info: Info,

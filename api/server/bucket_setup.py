@@ -5,7 +5,7 @@ import structlog
 
 from api.settings import Settings
 from schema.core.refusals import Refusal
-from storage.s3.bucket_rules import BucketFinding, Wishes, prepare
+from storage.s3.bucket_rules import BucketFinding, BucketSettings, apply_settings
 from storage.s3.client import ObjectStore
 
 RETRY_SECONDS = 5.0
@@ -18,7 +18,7 @@ class BucketSetup:
     def __init__(self, objects: ObjectStore, settings: Settings) -> None:
         self.findings: list[BucketFinding] = []
         self._objects = objects
-        self._wishes = Wishes(
+        self._settings = BucketSettings(
             origins=settings.cors_origins,
             abort_after_days=settings.store_abort_days,
             versioning=settings.s3_versioning,
@@ -29,7 +29,7 @@ class BucketSetup:
         """Retry until the store answers."""
         while not self.findings:
             try:
-                self.findings = await prepare(self._objects, self._wishes)
+                self.findings = await apply_settings(self._objects, self._settings)
             except Refusal as refusal:
                 log.warning("work failed", work="bucket", reason=type(refusal).__name__)
                 await anyio.sleep(RETRY_SECONDS)

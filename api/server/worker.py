@@ -21,7 +21,7 @@ from api.telemetry.metrics import Metrics
 from schema.core.refusals import Refusal
 from storage.formats.sandbox import Decoder
 from storage.mongodb.errors import StoreError
-from storage.processes.scratch_folders import workplace
+from storage.processes.scratch_folders import scratch_folder
 from storage.processes.task_groups import collapse_exception_groups
 from storage.store import Store
 
@@ -32,7 +32,7 @@ async def run_worker(
     settings: Settings, store: Store, metrics: Metrics, jobs: Sequence[Job | Queue] = PRODUCT.jobs
 ) -> None:
     """Run all `jobs` until cancelled."""
-    with workplace(settings.data / "work") as folder:
+    with scratch_folder(settings.data / "work") as folder:
         async with AsyncExitStack() as exits, Decoder() as decoder, anyio.create_task_group() as tasks:
             resources = Resources(store, settings, metrics, decoder, folder, exits)
             tasks.start_soon(BucketSetup(store.objects, settings).run)

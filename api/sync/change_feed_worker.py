@@ -11,7 +11,7 @@ import anyio
 import structlog
 
 from schema.sync.changes import ChangeKind
-from storage.mongodb.change_stream import Following, follow
+from storage.mongodb.change_stream import ChangeStream, follow
 from storage.mongodb.client import Document
 from storage.mongodb.errors import HistoryLostError
 from storage.store import Store
@@ -98,7 +98,7 @@ class ChangeFeedWorker:
         records = await self.store.change_sources.read_states(ids)
         await self.store.changes.enter(self.holder, records, token=token, as_of=as_of, until=self.now() + LEASE)
 
-    async def _enter_everything(self, following: Following) -> None:
+    async def _enter_everything(self, following: ChangeStream) -> None:
         """Enter every record, and a tombstone for every entered record that no longer exists.
 
         The stream was opened before, so it has whatever is written meanwhile.

@@ -13,7 +13,7 @@ from schema.core.pagination import DEFAULT_PAGE, CursorSeal
 from schema.core.refusals import Refusal, RefusalCode, Refused
 from schema.sync import changes
 from schema.sync.changes import Change, ChangeKind, ChangePage, ChangesResult, Progress, topics_of_viewer
-from storage.mongodb.causal_reads import read_onward
+from storage.mongodb.causal_reads import begin_causal_reads
 from storage.sync.changes import ChangeEntry, ChangeSequence
 
 
@@ -46,7 +46,7 @@ async def pull(context: Context, since: str | None, kinds: Sequence[ChangeKind] 
     The end of the sequence is read first, then the entries up to it, then the records. Each read is no older than the
     one before.
     """
-    read_onward()
+    begin_causal_reads()
     seal = context.seal("changes")
     seal.page(first, None)
     requested = list(ChangeKind) if kinds is None else list(dict.fromkeys(kinds))

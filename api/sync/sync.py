@@ -7,7 +7,7 @@ from typing import Annotated
 
 import strawberry
 
-from api.accounts.device_clocks import read_clock
+from api.accounts.device_clocks import record_clock
 from api.graphql.context import Context, Info
 from api.registration import Registration
 from api.sync.changes import pull_or_refuse
@@ -31,7 +31,7 @@ class SyncMutations:
     )
     async def sync(self, info: Info, input: SyncInput) -> SyncResult:
         context, viewer = info.context, info.context.actor
-        reading = await read_clock(context, input.device_clock, viewer.user_id, viewer.device_id)
+        reading = await record_clock(context, input.device_clock, viewer.user_id, viewer.device_id)
         return SyncPayload(
             server_time=context.now,
             clock=reading,

@@ -1,7 +1,7 @@
-"""Guards: the field extensions that hold every root field and every sensitive field to the table of permits.
+"""Guard every root field and every sensitive field by the table of permits.
 
-What the table says is in `permits.py`; a refused mutation answers with `Refused`, a refused query raises, and a field of
-a visible record that would tell who is behind it reads as null.
+A refused query raises; a refused mutation answers with `Refused`.
+A sensitive field of a visible record reads as null.
 """
 
 from collections.abc import Awaitable, Callable
@@ -20,28 +20,22 @@ Resolve = Callable[..., Awaitable[Any]]
 
 
 def check_permit(info: Info) -> None:
-    """Raise `Refusal(LEVEL_TOO_OLD)` for a phone that may only empty its outbox, and
-    `Refusal(UNAUTHENTICATED | SESSION_ENDED | FORBIDDEN)` where the table does not admit the viewer here.
+    """Check that the viewer may use this root field.
+
+    Raise `Refusal(LEVEL_TOO_OLD)` if an old phone calls anything but its outbox.
+    Raise `Refusal(UNAUTHENTICATED | SESSION_ENDED | FORBIDDEN)` if the table does not admit the viewer.
     """
-    viewer, asked = info.context.viewer, f"{info.path.typename}.{info.field_name}"
-    if info.context.outdated and asked not in OUTBOX:
+    viewer, field = info.context.viewer, f"{info.path.typename}.{info.field_name}"
+    if info.context.outdated and field not in OUTBOX:
         raise info.context.outdated
-    if not info.context.permits[asked].admits(viewer):
+    if not info.context.permits[field].admits(viewer):
         if viewer is None:
             raise info.context.denial or Refusal(RefusalCode.UNAUTHENTICATED)
         raise Refusal(RefusalCode.FORBIDDEN)
 
 
 class RequirePermission(FieldExtension):
-    """A root field of `Query`: whoever is not admitted gets a GraphQL error with the refusal's code."""
-
-    async def resolve_async(self, next_: Resolve, source: Any, info: Info, **arguments: Any) -> Any:
-        check_permit(info)
-        return await next_(source, info, **arguments)
-
-
-class Followed(FieldExtension):
-    """A root field of `Subscription`: whoever is not admitted gets a GraphQL error, and no stream."""
+    """Answer a refused query or subscription with a GraphQL error that has the refusal's code."""
 
     async def resolve_async(self, next_: Resolve, source: Any, info: Info, **arguments: Any) -> Any:
         check_permit(info)
@@ -49,12 +43,12 @@ class Followed(FieldExtension):
 
 
 class RequirePermissionOrRefuse(FieldExtension):
-    """A root field of `Mutation`: every refusal becomes the `Refused` member of its union."""
+    """Turn every refusal of a mutation into the `Refused` member of its union."""
 
     async def resolve_async(self, next_: Resolve, source: Any, info: Info, **arguments: Any) -> Any:
         try:
             check_permit(info)
-            info.context.clear_loaded()  # the mutation before this one, in the same document
+            info.context.clear_loaded()  # an earlier mutation of the same document may have changed loaded records
             return await next_(source, info, **arguments)
         except Refusal as refusal:
             info.context.count_refusal(refusal)
@@ -62,13 +56,17 @@ class RequirePermissionOrRefuse(FieldExtension):
 
 
 class Owned(Protocol):
-    """A record that knows whose it is; None where the viewer does not find what it belongs to."""
+    """A record that knows its owner; None if the viewer does not find the record it belongs to."""
 
     async def owner(self, info: Info) -> Owner | None: ...
 
 
 class IdentityOnly(FieldExtension):
-    """A field that would tell who is behind a record: null but to its author, and to the cleared in whose scope it lies."""
+    """Hide a field that identifies the record's author.
+
+    The author reads it, and so does a viewer with the identity clearance whose scope covers the record. All others read
+    null.
+    """
 
     async def resolve_async(self, next_: Resolve, source: Owned, info: Info, **arguments: Any) -> Any:
         viewer, owner = info.context.viewer, await source.owner(info)
@@ -78,7 +76,10 @@ class IdentityOnly(FieldExtension):
 
 
 class ExaminersOnly(FieldExtension):
-    """What doesn't fit about a record: null but to the roles that the table admits, and always to its author."""
+    """Hide a field that says what is suspicious about a record.
+
+    Only the roles of the table read it. The author always reads null.
+    """
 
     async def resolve_async(self, next_: Resolve, source: Owned, info: Info, **arguments: Any) -> Any:
         viewer, owner = info.context.viewer, await source.owner(info)
@@ -89,13 +90,13 @@ class ExaminersOnly(FieldExtension):
 
 
 class Located(Protocol):
-    """A record that knows at which path of the tree it stands."""
+    """A record that knows its path in the tree of units."""
 
     path: str
 
 
 class UnitScoreOnly(FieldExtension):
-    """What a unit comes to: null but to the roles that the table admits, in whose scope the unit lies."""
+    """Hide a unit's score: only the roles of the table read it, for units in their scope."""
 
     async def resolve_async(self, next_: Resolve, source: Located, info: Info, **arguments: Any) -> Any:
         viewer = info.context.viewer
@@ -106,5 +107,5 @@ class UnitScoreOnly(FieldExtension):
 
 
 query = partial(strawberry.field, extensions=[RequirePermission()])
-subscription = partial(strawberry.subscription, extensions=[Followed()])
+subscription = partial(strawberry.subscription, extensions=[RequirePermission()])
 mutation = partial(strawberry.mutation, extensions=[RequirePermissionOrRefuse()])

@@ -1,6 +1,6 @@
-"""Say who may call or read what: each noun has rows beside its types, and a test fails for a field without a row.
+"""Define who may call or read each field.
 
-Which *records* a viewer finds is decided by scope and clearance in the filters of storage.
+Each noun has its rows beside its types. A test fails for a field without a row.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from schema.access.viewers import Clearance, Role, Viewer
 
 @dataclass(frozen=True)
 class Permit:
-    """Who passes: everybody, or the signed-in with one of `roles`, and with the clearance where one is named."""
+    """Who may pass: everybody if `public`; else a signed-in person with one of `roles` and, if named, the clearance."""
 
     roles: frozenset[Role] = frozenset(Role)
     public: bool = False
@@ -32,9 +32,9 @@ def only(*roles: Role) -> Permit:
 PUBLIC = Permit(public=True)
 SIGNED_IN = Permit()
 SEEN = Permit(public=True)
-"""Whoever was shown the record may read the field."""
+"""Anyone who sees the record may read the field."""
 CLEARED = Permit(clearance=Clearance.IDENTITY)
-"""The record's author, and those with the clearance in whose scope the record's office lies."""
+"""For the record's author, and for viewers with the clearance whose scope covers the record's office."""
 
 _R = Role
 AUTHORS = only(_R.INSPECTOR, _R.MONITOR, _R.OFFICER)
@@ -43,9 +43,9 @@ FOLLOWERS = only(_R.INSPECTOR, _R.SUPERVISOR, _R.OFFICER)
 OFFICERS = only(_R.OFFICER)
 ADMINS = only(_R.ADMIN)
 EXAMINERS = only(_R.SUPERVISOR, _R.OFFICER)
-"""Who may know what doesn't fit about an observation; its author never, who would learn what is seen and what is not."""
+"""They may know what is suspicious about an observation. Its author must not: that would show what the checks miss."""
 UNIT_SCORE_READERS = only(_R.SUPERVISOR, _R.OFFICER)
-"""Who may know what a unit comes to; the unit itself and its raters not."""
+"""They may read a unit's score. The unit itself and its raters must not."""
 
 OUTBOX = frozenset(
     f"Mutation.{name}"
@@ -60,10 +60,10 @@ OUTBOX = frozenset(
         "editAssignmentNotes",
     )
 )
-"""What phones of every level may do for ever: an app that is too old must still give up what it holds."""
+"""Phones of every contract level may always call these: an app that is too old must still hand in what it holds."""
 
 Row = tuple[str, Permit, str]
-"""A type of the SDL, who passes, and the names of its fields."""
+"""A type of the SDL, its permit, and the names of its fields."""
 
 CORE: tuple[Row, ...] = (
     ("Query", SIGNED_IN, "node"),
@@ -72,16 +72,16 @@ CORE: tuple[Row, ...] = (
     ("PageInfo", SEEN, "hasNextPage hasPreviousPage startCursor endCursor"),
     ("Refused", SEEN, "code message messageZh nextStep field proof"),
 )
-"""Types that no one noun owns."""
+"""Types that belong to no single noun."""
 
 
 def connection(name: str) -> tuple[Row, Row]:
-    """Give the rows of the generic types that page through records."""
+    """Return the rows of the generic types that page through records."""
     return (f"{name}Connection", SEEN, "edges pageInfo"), (f"{name}Edge", SEEN, "cursor node")
 
 
 def compose(rows: Iterable[Row]) -> dict[str, Permit]:
-    """Return who passes for each `Type.field`; raises `ValueError` for a field that has two rows."""
+    """Return the permit of each `Type.field`. Raise `ValueError` if a field has two rows."""
     permits: dict[str, Permit] = {}
     for owner, permit, names in rows:
         for name in names.split():

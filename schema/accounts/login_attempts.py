@@ -1,7 +1,4 @@
-"""Attempts: how often a password may be guessed, counted so that nobody can lock another person out.
-
-Counting is left to `storage/accounts/login_attempts.py`.
-"""
+"""Limit how often a password may be guessed, so that nobody can lock another person out."""
 
 import hmac
 import ipaddress
@@ -14,7 +11,7 @@ PER_NAME, PER_DEVICE, PER_ADDRESS = 10, 10, 100
 
 @dataclass(frozen=True)
 class Bucket:
-    """Failed attempts counted together: at most `limit` in a `WINDOW`. The key tells neither a name nor an address."""
+    """Failed attempts that count together: at most `limit` in a `WINDOW`. The key reveals neither name nor address."""
 
     key: str
     limit: int
@@ -22,29 +19,30 @@ class Bucket:
 
 
 def buckets_of(user_name: str, address: str, known_device_id: str | None, secret: bytes) -> tuple[Bucket, ...]:
-    """Where an attempt counts; `known_device_id` is given where this person has signed in from that device before.
+    """Return the buckets in which an attempt counts.
 
-    A known device has a bucket to itself: its id is random and known to nobody else, so that failures from elsewhere,
-    even from behind the same address, never shut its owner out. All others share a bucket for the name at that
-    address, and one for the address as a whole, which holds people of one office and someone who tries many names.
+    Pass `known_device_id` if this person has signed in from that device before. A known device has its own bucket: its
+    id is random and secret, so failures from elsewhere, even from the same address, never lock out its owner.
+    All other attempts count in two buckets: one for the name at that address, and one for the whole address.
+    The latter is shared by the people of one office, and limits someone who tries many names.
     """
     if known_device_id is not None:
         return (Bucket(_key(secret, "device", user_name, known_device_id), PER_DEVICE, cleared_by_success=True),)
-    place = _neighbourhood(address)
+    network = _network_of(address)
     return (
-        Bucket(_key(secret, "name", user_name, place), PER_NAME, cleared_by_success=True),
-        # Not cleared by a success: whoever has an account could go on guessing other people's passwords.
-        Bucket(_key(secret, "address", place), PER_ADDRESS, cleared_by_success=False),
+        Bucket(_key(secret, "name", user_name, network), PER_NAME, cleared_by_success=True),
+        # Not cleared by a success: else anyone with an account could go on guessing other people's passwords.
+        Bucket(_key(secret, "address", network), PER_ADDRESS, cleared_by_success=False),
     )
 
 
 def _key(secret: bytes, *parts: str) -> str:
-    # A part may hold anything but NUL, which no text that reaches an operation holds.
+    # A part can hold any character but NUL: no text that reaches an operation contains one.
     return hmac.digest(secret, "\0".join(parts).encode(errors="surrogatepass"), "sha256").hex()[:40]
 
 
-def _neighbourhood(address: str) -> str:
-    """The address, or the /64 around it: one IPv6 customer has 2^64 addresses to change between."""
+def _network_of(address: str) -> str:
+    """Return an IPv4 address itself, and the /64 of an IPv6 address: one IPv6 customer has 2^64 addresses."""
     try:
         parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:

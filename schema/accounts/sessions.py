@@ -1,8 +1,4 @@
-"""Sessions (登录): what is exchanged to sign in, to go on and to sign out, and what a refresh token is made of.
-
-Families of refresh tokens are kept by `storage/accounts/sessions.py`; access tokens are the business of
-`api/accounts/access_tokens.py`.
-"""
+"""Define how a person signs in, renews a session and signs out (登录), and how a refresh token is made."""
 
 import base64
 import hashlib
@@ -29,74 +25,76 @@ SECRET_BYTES, TAG_BYTES = 32, 16
 _SESSION_ID = re.compile(r"ses_[0-9a-f-]{36}")
 
 
-@strawberry.input(description="Who signs in, and from which device.")
+@strawberry.input(description="The person who signs in, and the device.")
 class SignInInput:
-    user_name: str = strawberry.field(description="Upper or lower case, full or half width: all the same (用户名).")
+    user_name: str = strawberry.field(description="The user name (用户名). Case and full or half width do not matter.")
     password: str = strawberry.field(description="The password (密码).")
     device_id: strawberry.ID = strawberry.field(
-        description="dev_ and a UUIDv7, made once by the device and told to nobody but this server."
+        description="dev_ and a UUIDv7. The device makes it once and sends it to no other server."
     )
-    device_name: str = strawberry.field(description="What its owner will know it by, 1 to 80 characters.")
+    device_name: str = strawberry.field(description="The owner's name for the device, 1 to 80 characters.")
     device_clock: DeviceClockInput | None = strawberry.field(
-        description="What the device's clock shows (设备时钟).", default=None
+        description="The time on the device's clock (设备时钟).", default=None
     )
 
     def __repr__(self) -> str:
         return "SignInInput(...)"
 
 
-@strawberry.input(description="The refresh token in hand, and the device that holds it.")
+@strawberry.input(description="A refresh token, and the device that holds it.")
 class RefreshSessionInput:
-    refresh_token: str = strawberry.field(description="The newest one received.")
+    refresh_token: str = strawberry.field(description="The newest refresh token that the device has received.")
     device_id: strawberry.ID = strawberry.field(description="The device that signed in.")
     device_clock: DeviceClockInput | None = strawberry.field(
-        description="What the device's clock shows (设备时钟).", default=None
+        description="The time on the device's clock (设备时钟).", default=None
     )
 
     def __repr__(self) -> str:
         return "RefreshSessionInput(...)"
 
 
-@strawberry.input(description="Which of one's own devices is signed out for good.")
+@strawberry.input(description="One of the viewer's own devices, to be signed out for good.")
 class RevokeDeviceInput:
     device_id: strawberry.ID = strawberry.field(description="One of `me.devices`.")
     wipe: bool = strawberry.field(
-        description="Also have the device erase what it keeps of this account (远程清除), once it asks to go on with its "
-        "session. What it has not sent by then is lost. A later sign-in on it takes the order back.",
+        description="Also make the device erase its data of this account (远程清除). It does so when it next renews its "
+        "session. Work that it has not sent by then is lost. A later sign-in on the device cancels the order.",
         default=False,
     )
 
 
 @strawberry.input(
-    description="Whose devices are signed out for good and erase what they keep of that person (远程清除)."
+    description="The person whose devices are signed out for good and erase their data of that person (远程清除)."
 )
 class WipeDevicesInput:
     user_id: strawberry.ID = strawberry.field(
-        description="Somebody who works in one's scope, also after leaving (用户)."
+        description="A person who works, or used to work, in the viewer's scope (用户)."
     )
 
 
-@strawberry.input(description="One's own password, from now on another one (修改密码).")
+@strawberry.input(description="A change of the viewer's own password (修改密码).")
 class ChangePasswordInput:
-    current_password: str = strawberry.field(description="The one that holds now (原密码).")
-    new_password: str = strawberry.field(description="8 to 1,000 characters (新密码).")
+    current_password: str = strawberry.field(description="The current password (原密码).")
+    new_password: str = strawberry.field(description="The new password, 8 to 1,000 characters (新密码).")
 
     def __repr__(self) -> str:
         return "ChangePasswordInput(...)"
 
 
-@strawberry.type(description="A session, as its device keeps it (登录凭证).")
+@strawberry.type(description="The tokens of a session, for the device to store (登录凭证).")
 class SignedIn:
-    access_token: str = strawberry.field(description="Sent as `Authorization: Bearer ...` with every other request.")
-    access_expires_at: datetime = strawberry.field(description="From then on it is refused: renew shortly before.")
-    refresh_token: str = strawberry.field(
-        description="Good for one `refreshSession`, which gives the next one. Store it before using what came with it."
+    access_token: str = strawberry.field(description="Send it as `Authorization: Bearer ...` with every other request.")
+    access_expires_at: datetime = strawberry.field(
+        description="The access token is refused from then on. Renew the session shortly before."
     )
-    refresh_expires_at: datetime = strawberry.field(description="From then on only the password helps.")
-    user: User = strawberry.field(description="Who is signed in.")
+    refresh_token: str = strawberry.field(
+        description="Valid for one `refreshSession`, which returns the next one. Store it before you use the access token."
+    )
+    refresh_expires_at: datetime = strawberry.field(description="From then on the person must sign in again.")
+    user: User = strawberry.field(description="The signed-in person.")
     device_secret: str | None = strawberry.field(
-        description="32 bytes in base64url, always the same for this person on this device: a phone locks what it keeps with "
-        "it beside the password, so that a password set anew opens it after a sign-in (设备密钥).",
+        description="32 bytes in base64url, always the same for this person on this device (设备密钥). A phone encrypts its "
+        "store with it and with the password. After a password reset, a sign-in opens the store again.",
         default=None,
     )
 
@@ -109,35 +107,38 @@ class SignedOut:
     device_id: strawberry.ID = strawberry.field(description="The device.")
 
 
-@strawberry.type(description="The new password holds; every other device has been signed out (密码已修改).")
+@strawberry.type(description="The password is changed, and every other device is signed out (密码已修改).")
 class ChangePasswordPayload:
-    devices: list[Device] = strawberry.field(description="One's devices as they stand now, newest first.")
+    devices: list[Device] = strawberry.field(description="The viewer's devices after the change, newest first.")
 
 
-@strawberry.type(description="The device can do nothing more in one's name (已注销设备).")
+@strawberry.type(description="The device is signed out for good (已注销设备).")
 class RevokeDevicePayload:
-    device: Device = strawberry.field(description="As it stands now.")
+    device: Device = strawberry.field(description="The device after the change.")
 
 
 @strawberry.type(
-    description="Every device of the person is signed out, and erases what it keeps when it next speaks (已发出清除指令)."
+    description="Every device of the person is signed out. Each erases its data when it next connects (已发出清除指令)."
 )
 class WipeDevicesPayload:
     user: User = strawberry.field(description="The person.")
-    devices: int = strawberry.field(description="How many devices were told to (设备数).")
+    devices: int = strawberry.field(description="Number of devices that must erase their data (设备数).")
     last_seen_at: datetime | None = strawberry.field(
-        description="When the last of them renewed its session. What was recorded on them since, and not sent, is lost.",
+        description="When one of them last renewed its session. Unsent work recorded on them since then is lost.",
         default=None,
     )
 
 
 def device_secret(user_id: str, device_id: str, secret: bytes) -> str:
-    """What a phone locks its store with: always the same for this person on this device, and made by this server alone."""
+    """Return the secret with which a phone encrypts its store.
+
+    It is always the same for this person on this device, and only this server can make it.
+    """
     return _letters(_device_key(user_id, device_id, secret))
 
 
 def wipe_proof(user_id: str, device_id: str, refresh_token: str, secret: bytes) -> str:
-    """Proves to the device that holds `refresh_token` that the order to erase is the server's."""
+    """Prove to the device that holds `refresh_token` that the order to erase comes from the server."""
     return hmac.digest(_device_key(user_id, device_id, secret), b"wipe " + refresh_token.encode(), "sha256").hex()
 
 
@@ -145,24 +146,27 @@ def _device_key(user_id: str, device_id: str, secret: bytes) -> bytes:
     return hmac.digest(secret, f"{user_id} {device_id}".encode(), "sha256")
 
 
-def normal_user_name(text: str) -> str:
-    """A user name as it is stored and compared: phones capitalise first letters, and Chinese keyboards widen digits."""
+def normalize_user_name(text: str) -> str:
+    """Return a user name as it is stored and compared.
+
+    Phones capitalise first letters, and Chinese keyboards type full-width digits.
+    """
     return unicodedata.normalize("NFKC", text).strip().casefold()
 
 
 def check_sign_in(input: SignInInput) -> None:
-    """Raise `Refusal(BAD_INPUT)` for a value that can't be one; the id of the device is left to `ids`."""
-    for value, most, field in (
+    """Raise `Refusal(BAD_INPUT)` if a text is empty or too long. The device's id is not checked here."""
+    for value, max_length, field in (
         (input.user_name, MAX_USER_NAME, "userName"),
         (input.password, MAX_PASSWORD, "password"),
         (input.device_name, MAX_DEVICE_NAME, "deviceName"),
     ):
-        check_text(value, most, field)
-        check_length(value, most, field)
+        check_text(value, max_length, field)
+        check_length(value, max_length, field)
 
 
 def check_password_change(input: ChangePasswordInput) -> None:
-    """Raise `Refusal(BAD_INPUT)` for a password that can't be one, or that is to become itself."""
+    """Raise `Refusal(BAD_INPUT)` if a password has a wrong length or the new one equals the current one."""
     if not 1 <= len(input.current_password) <= MAX_PASSWORD:
         raise Refusal(RefusalCode.BAD_INPUT, f"Between 1 and {MAX_PASSWORD} characters.", field="currentPassword")
     if not MIN_PASSWORD <= len(input.new_password) <= MAX_PASSWORD or not input.new_password.strip():
@@ -170,12 +174,12 @@ def check_password_change(input: ChangePasswordInput) -> None:
             RefusalCode.BAD_INPUT, f"Between {MIN_PASSWORD} and {MAX_PASSWORD} characters.", field="newPassword"
         )
     if input.new_password == input.current_password:
-        raise Refusal(RefusalCode.BAD_INPUT, "It is the one that you have.", field="newPassword")
+        raise Refusal(RefusalCode.BAD_INPUT, "The new password must differ from the current one.", field="newPassword")
 
 
 @dataclass(frozen=True)
 class RefreshToken:
-    """What a device holds is `text`; what is stored of it is `digest`, from which it can't be made again."""
+    """A refresh token: the device holds `text`, the server stores only its `digest`."""
 
     session_id: str
     text: str = part(repr=False)
@@ -186,17 +190,17 @@ class RefreshToken:
 
 
 def compose_refresh_token(session_id: str, randomness: bytes, secret: bytes) -> RefreshToken:
-    """The token of `session_id` with these 32 random bytes, tagged with the server's `secret`.
+    """Return the token of `session_id` with these 32 random bytes, tagged with the server's `secret`.
 
-    The tag shows that the server once gave this token out, so that an old one can be told from an invented one without
-    a list of all old ones: inventions must not end anybody's session.
+    The tag proves that the server issued the token. An old token differs from an invented one without a list of all old
+    ones: an invented token must not end anybody's session.
     """
     tag = hmac.digest(secret, session_id.encode() + b"." + randomness, "sha256")[:TAG_BYTES]
     return RefreshToken(session_id, f"{session_id}.{_letters(randomness)}.{_letters(tag)}")
 
 
 def read_refresh_token(text: str, secret: bytes) -> RefreshToken:
-    """A token that the server gave out at some time. Raise `Refusal(SESSION_ENDED)` for anything else."""
+    """Return the token. Raise `Refusal(SESSION_ENDED)` if the server never issued it."""
     session_id, _, rest = text.partition(".")
     letters = rest.partition(".")[0]
     if len(text) > MAX_REFRESH_TOKEN or not text.isascii() or not _SESSION_ID.fullmatch(session_id):

@@ -1,7 +1,4 @@
-"""Users: people with an account, their roles and scopes, and the devices they sign in from.
-
-Passwords and sessions are left to `sessions.py` and `storage`.
-"""
+"""Define users: people with an account, their roles and scopes, and the devices they sign in from."""
 
 from datetime import datetime
 
@@ -16,13 +13,13 @@ from schema.organisation.units import Unit
 
 @strawberry.type(description="A phone or browser that a person signs in from (设备).")
 class Device:
-    id: strawberry.ID = strawberry.field(description="Made by the device, dev_ and a UUIDv7.")
-    name: str = strawberry.field(description="What its owner calls it.")
-    signed_in_at: datetime = strawberry.field(description="Last sign-in with a password.")
-    seen_at: datetime = strawberry.field(description="Last time it renewed its session.")
+    id: strawberry.ID = strawberry.field(description="dev_ and a UUIDv7. The device makes it.")
+    name: str = strawberry.field(description="The owner's name for it.")
+    signed_in_at: datetime = strawberry.field(description="When the person last signed in on it with a password.")
+    seen_at: datetime = strawberry.field(description="When it last renewed its session.")
     revoked_at: datetime | None = strawberry.field(description="When it was signed out for good.", default=None)
     wipe_ordered_at: datetime | None = strawberry.field(
-        description="When it was told to erase what it keeps of this account (远程清除); it does once it next speaks.",
+        description="When it was ordered to erase its data of this account (远程清除). It does so when it next connects.",
         default=None,
     )
     wipe_ordered_by: strawberry.Private[str | None] = None
@@ -30,8 +27,8 @@ class Device:
 
 @strawberry.type(description="A person with an account (用户).")
 class User(Node, prefix="usr"):
-    display_name: str = strawberry.field(description="Name shown to others (姓名).")
-    roles: list[Role] = strawberry.field(description="What the person does here (角色).")
+    display_name: str = strawberry.field(description="The name shown to others (姓名).")
+    roles: list[Role] = strawberry.field(description="The person's roles (角色).")
     user_name: strawberry.Private[str]
     scope_ids: strawberry.Private[tuple[str, ...]] = ()
     scope_paths: strawberry.Private[tuple[str, ...]] = ()
@@ -58,11 +55,15 @@ class User(Node, prefix="usr"):
 
 @strawberry.type(description="The signed-in person's own account (我的账户).")
 class Me:
-    user: User = strawberry.field(description="As others see it.")
-    user_name: str = strawberry.field(description="Name to sign in with (用户名).")
-    clearances: list[Clearance] = strawberry.field(description="Permissions beside the roles (特别授权).")
-    devices: list[Device] = strawberry.field(description="Devices signed in, newest first; revoked ones stay listed.")
-    this_device_id: strawberry.ID | None = strawberry.field(description="The device that asks.", default=None)
+    user: User = strawberry.field(description="The account as others see it.")
+    user_name: str = strawberry.field(description="The name to sign in with (用户名).")
+    clearances: list[Clearance] = strawberry.field(description="Permissions in addition to the roles (特别授权).")
+    devices: list[Device] = strawberry.field(
+        description="The devices that signed in, newest first. Revoked ones stay listed."
+    )
+    this_device_id: strawberry.ID | None = strawberry.field(
+        description="The device that sent this request.", default=None
+    )
 
 
 PERMITS: tuple[Row, ...] = (

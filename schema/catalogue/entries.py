@@ -1,6 +1,6 @@
-"""Catalogue entries (目录): grades, service items and fee items that phones carry along, each valid from a day to a day.
+"""Define catalogue entries (目录): grades, service items and fee items that phones store for use offline.
 
-An entry holds in the subtree of the unit that it was loaded for. How it is read from a file is left to `api`.
+An entry is valid from a day to a day, in the subtree of the unit that it was loaded for.
 """
 
 import enum
@@ -15,65 +15,72 @@ from schema.core.nodes import Node
 from schema.organisation.units import Unit
 
 
-@strawberry.enum(description="Of which catalogue an entry is (目录类别).")
+@strawberry.enum(description="The catalogue that an entry belongs to (目录类别).")
 class CatalogueKind(enum.Enum):
     RATING_GRADE = strawberry.enum_value(
         "RATING_GRADE", description="满意度等级: a word for a score, such as 优 for 90."
     )
-    SERVICE_ITEM = strawberry.enum_value("SERVICE_ITEM", description="行政审批事项: what a unit decides, and how soon.")
-    FEE_ITEM = strawberry.enum_value("FEE_ITEM", description="涉企收费目录: what may be charged, by which right.")
+    SERVICE_ITEM = strawberry.enum_value(
+        "SERVICE_ITEM", description="行政审批事项: a matter that a unit decides, and its time limits."
+    )
+    FEE_ITEM = strawberry.enum_value(
+        "FEE_ITEM", description="涉企收费目录: a fee that may be charged, and its legal basis."
+    )
 
 
-@strawberry.type(description="How soon a matter is decided, by whom, and what it takes (行政审批事项).")
+@strawberry.type(description="The time limits, documents and steps of a matter (行政审批事项).")
 class ServiceTerms:
     statutory_days: int | None = strawberry.field(description="Statutory limit, working days (法定时限).", default=None)
     promised_days: int | None = strawberry.field(description="Promised limit, working days (承诺时限).", default=None)
-    documents: list[str] = strawberry.field(description="What has to be handed in (所需材料).", default_factory=list)
-    steps: list[str] = strawberry.field(description="The steps, the first first (办理流程).", default_factory=list)
+    documents: list[str] = strawberry.field(description="Documents to hand in (所需材料).", default_factory=list)
+    steps: list[str] = strawberry.field(description="The steps in their order (办理流程).", default_factory=list)
     unit_id: strawberry.Private[str | None] = None
 
-    @strawberry.field(description="The section that answers for it (责任科室).")
+    @strawberry.field(description="The responsible section (责任科室).")
     async def unit(self, info: Info) -> Unit | None:
         return await info.context.load.one(Unit, self.unit_id)
 
 
-@strawberry.type(description="What may be charged, and by which right (收费标准).")
+@strawberry.type(description="A fee that may be charged, and its legal basis (收费标准).")
 class FeeTerms:
-    standard: str = strawberry.field(description="How much, of what (收费标准).")
-    legal_basis: str | None = strawberry.field(description="By which right (收费依据).", default=None)
+    standard: str = strawberry.field(description="The amount and its unit (收费标准).")
+    legal_basis: str | None = strawberry.field(description="The legal basis (收费依据).", default=None)
 
 
-@strawberry.type(description="An entry of a catalogue in one wording, with the days on which it holds (目录条目).")
+@strawberry.type(description="One wording of a catalogue entry, with the days on which it is valid (目录条目).")
 class CatalogueEntry(Node, prefix="cat"):
-    kind: CatalogueKind = strawberry.field(description="Of which catalogue (类别).")
-    code: str = strawberry.field(description="The same in all wordings of the entry (编号).")
+    kind: CatalogueKind = strawberry.field(description="The catalogue (类别).")
+    code: str = strawberry.field(description="The code, the same in all wordings of the entry (编号).")
     name: str = strawberry.field(description="Name (名称).")
-    valid_from: date = strawberry.field(description="First day on which it holds, Beijing date (生效日期).")
+    valid_from: date = strawberry.field(description="First day on which it is valid, Beijing date (生效日期).")
     valid_to: date | None = strawberry.field(
-        description="Last day on which it holds; null while none is set (失效日期).", default=None
+        description="Last day on which it is valid. Null if no end is set (失效日期).", default=None
     )
-    score: int | None = strawberry.field(description="Of a grade: its score, 0 to 100 (分值).", default=None)
-    service: ServiceTerms | None = strawberry.field(description="Of a service item: its terms.", default=None)
-    fee: FeeTerms | None = strawberry.field(description="Of a fee item: its terms.", default=None)
+    score: int | None = strawberry.field(description="Only of a grade: its score, 0 to 100 (分值).", default=None)
+    service: ServiceTerms | None = strawberry.field(description="Only of a service item: its terms.", default=None)
+    fee: FeeTerms | None = strawberry.field(description="Only of a fee item: its terms.", default=None)
     path: strawberry.Private[str]
     unit_id: strawberry.Private[str | None] = None
 
     @strawberry.field(
-        description="The unit in whose subtree it holds; null for what came with the product (适用地区或单位)."
+        description="The unit in whose subtree it is valid. Null for the product's own entries (适用地区或单位)."
     )
     async def office(self, info: Info) -> Unit | None:
         return await info.context.load.one(Unit, self.unit_id)
 
     def holds(self, path: str, day: date) -> bool:
-        """Whether it holds at the unit at `path` on `day`."""
+        """Whether it is valid at the unit at `path` on `day`."""
         return path.startswith(self.path) and self.valid_from <= day and (self.valid_to is None or day <= self.valid_to)
 
 
 def grades_of(entries: Iterable[CatalogueEntry], path: str, day: date) -> dict[str, int]:
-    """Scores by grade as they hold at the unit at `path` on `day`; of two grades of one code the nearest unit's."""
-    held = [each for each in entries if each.kind is CatalogueKind.RATING_GRADE and each.holds(path, day)]
-    nearest_last = sorted(held, key=lambda each: len(each.path))
-    return {each.code: each.score for each in nearest_last if each.score is not None}
+    """Return the scores by grade that are valid at the unit at `path` on `day`.
+
+    Of two grades with one code, the nearer unit's counts.
+    """
+    grades = [entry for entry in entries if entry.kind is CatalogueKind.RATING_GRADE and entry.holds(path, day)]
+    nearest_last = sorted(grades, key=lambda grade: len(grade.path))
+    return {grade.code: grade.score for grade in nearest_last if grade.score is not None}
 
 
 _EPOCH = date(1970, 1, 1)
@@ -96,7 +103,7 @@ DEFAULTS = tuple(
     )
     for id, code, score in _GRADES
 )
-"""What is stored for the whole tree of a new installation; once stored it is data like any other, and no code reads it."""
+"""A new installation stores these for the whole tree. From then on they are ordinary data; no code reads this tuple."""
 
 PERMITS: tuple[Row, ...] = (
     ("Query", SIGNED_IN, "catalogue"),

@@ -1,7 +1,7 @@
-"""Give resolvers what they may ask of a request, without importing any record.
+"""Describe the request's context to resolvers, without importing any record.
 
 A record asks for its neighbours by their type: `await info.context.load.one(Unit, self.unit_id)`.
-The API batches what is asked for together and applies the viewer's visibility once.
+The API batches the requests of one moment and applies the viewer's visibility once.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Kind(Generic[T]):
-    """Name a record type of a higher layer, which a lower one must not import: `CASE: "Kind[Case]" = Kind("Case")`."""
+    """Name a record type that this layer must not import, such as `CASE: "Kind[Case]" = Kind("Case")`."""
 
     def __init__(self, name: str) -> None:
         self.__name__ = name
@@ -36,49 +36,49 @@ class Load(Protocol):
     """
 
     async def one(self, kind: "type[T] | Kind[T]", id: str | None = None, /, **key: Any) -> T | None:
-        """Load the record with this id, or what `key` names; None where there is none for this viewer."""
+        """Load the record with this id, or the one that `key` names; None if the viewer does not find it."""
 
     async def many(self, kind: "type[T] | Kind[T]", ids: Sequence[str], /) -> list[T]:
-        """Load the records with these ids, in that order, without those that the viewer doesn't find."""
+        """Load the records with these ids, in that order; skip those that the viewer does not find."""
 
     async def related(self, kind: "type[T] | Kind[T]", /, **key: Any) -> list[T]:
-        """Load the records that belong to what `key` names, such as `case=self.id`."""
+        """Load the records that belong to `key`, such as `case=self.id`."""
 
 
 class Context(Protocol):
-    """Describe what a resolver finds in `info.context`."""
+    """What a resolver finds in `info.context`."""
 
     @property
     def viewer(self) -> "Viewer | None": ...
     @property
     def denial(self) -> Refusal | None:
-        """Say why there is no viewer although a token was sent: public operations must work with a stale token too."""
+        """The reason why a sent token gives no viewer. Public operations must work with a stale token too."""
 
     @property
     def outdated(self) -> Refusal | None:
-        """Say why a phone of an old contract level may only empty its outbox."""
+        """The refusal for a phone of an old contract level, which may only empty its outbox."""
 
     @property
     def now(self) -> datetime:
-        """Return the time of the request, read once."""
+        """The time of the request, read once."""
 
     @property
     def permits(self) -> "Mapping[str, Permit]":
-        """Return who may call or read each `Type.field`."""
+        """Who may call or read each `Type.field`."""
 
     @property
     def load(self) -> Load: ...
     def clear_loaded(self) -> None:
-        """Drop what was loaded: a mutation may have changed it."""
+        """Drop all loaded records: a mutation may have changed them."""
 
     def pack(self, id: str, *, identities: bool) -> "PackLink":
-        """Return a short-lived address of the record's evidence pack, for this viewer."""
+        """Return a short-lived URL of the record's evidence pack for this viewer."""
 
     def sign(self, kind: str, claims: Mapping[str, Any]) -> str:
         """Return `claims` as a compact JWS of type `kind`, signed by the server's evidence key."""
 
     def count_refusal(self, refusal: Refusal) -> None:
-        """Count a refusal that travels as data, which no error of the transport reports."""
+        """Count a refusal that travels as data: no transport error reports it."""
 
 
 Info = strawberry.Info[Context, None]

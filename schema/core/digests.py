@@ -1,4 +1,4 @@
-"""Digests: one canonical form for what a device sent, so that a replay is known for the same and a change for another."""
+"""Digest what a device sent, in one canonical form: a replay has the same digest, changed content another."""
 
 import enum
 import hashlib
@@ -12,16 +12,16 @@ from schema.core.times import MAX_SAFE_INTEGER, print_instant
 
 
 def digest_of(sent: Any) -> str:
-    """SHA-256, hexadecimal, of the canonical JSON (RFC 8785) of an input record.
+    """Return the SHA-256 (hexadecimal) of an input record's canonical JSON (RFC 8785).
 
-    Names are those of GraphQL; what was left out or null is left out, so that a field which a later contract adds does
-    not change the digest of what an older phone sends; instants are in UTC with milliseconds.
+    Names are those of GraphQL. Instants are in UTC with milliseconds.
+    Omitted and null fields are left out, so a field that a later contract adds does not change an older phone's digest.
     """
     return hashlib.sha256(rfc8785.dumps(canonical(sent))).hexdigest()
 
 
 def canonical(value: Any) -> Any:
-    """Plain JSON of an input record."""
+    """Return an input record as plain JSON values."""
     if is_dataclass(value) and not isinstance(value, type):
         pairs = ((_camel(field.name), canonical(getattr(value, field.name))) for field in fields(value))
         return {name: inner for name, inner in pairs if inner is not None}

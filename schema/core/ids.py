@@ -1,6 +1,7 @@
-"""Ids: a prefix for the kind and a UUIDv7, made by whoever creates the record; the id is the idempotency key.
+"""Compose and check ids: a prefix for the kind and a UUIDv7.
 
-Randomness and the time are passed in: phones and `api` have them, the vocabulary has not.
+The creator of a record makes its id; the id is the idempotency key.
+Callers pass in the randomness and the time, so this module stays pure.
 """
 
 import re
@@ -23,15 +24,15 @@ _SHAPE = re.compile(r"([a-z]{3})_[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9
 
 
 def kind_of(id: str) -> str:
-    """Prefix of a well-formed id, such as `obs`; raises `Refusal(BAD_ID)`."""
+    """Return the prefix of an id, such as `obs`. Raise `Refusal(BAD_ID)` if the id is malformed."""
     match = _SHAPE.fullmatch(id)
     if match is None or match[1] not in PREFIXES:
-        raise Refusal(RefusalCode.BAD_ID, "An id is a prefix such as obs_ and a UUIDv7 in lower case.")
+        raise Refusal(RefusalCode.BAD_ID, "An id is a prefix, such as obs_, and a UUIDv7 in lower case.")
     return match[1]
 
 
 def validate_id(id: str, prefix: str, *, field: str | None = None) -> str:
-    """Return `id` where it is a well-formed id of that prefix; raises `Refusal(BAD_ID)`."""
+    """Return `id`. Raise `Refusal(BAD_ID)` if it is malformed or has another prefix."""
     match = _SHAPE.fullmatch(id)
     if match is None or match[1] != prefix:
         raise Refusal(
@@ -43,12 +44,15 @@ def validate_id(id: str, prefix: str, *, field: str | None = None) -> str:
 
 
 def milliseconds_of(id: str) -> int:
-    """When a well-formed id says that it was made, in milliseconds since 1970: a clock may have said any year up to 10889."""
+    """Return the creation time that a well-formed id states, in milliseconds since 1970.
+
+    It is the creator's clock, which may show any year up to 10889.
+    """
     return uuid.UUID(id[4:]).int >> 80
 
 
 def compose(prefix: str, at: datetime, randomness: bytes) -> strawberry.ID:
-    """An id made at `at` from 10 random bytes (RFC 9562, UUID version 7)."""
+    """Return a new id, made at `at` from 10 random bytes (RFC 9562, UUID version 7)."""
     milliseconds = int(at.timestamp() * 1000)
     bits = milliseconds << 80 | int.from_bytes(randomness[:10], "big")
     bits = bits & ~(0xF << 76) | 0x7 << 76

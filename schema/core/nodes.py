@@ -1,4 +1,4 @@
-"""Define what every record with an id of its own has in common."""
+"""Define the interface of every record that has an id."""
 
 import re
 
@@ -12,7 +12,7 @@ class Node:
     """A subclass names the prefix of its ids: `class Case(Node, prefix="cas")`."""
 
     id: strawberry.ID = strawberry.field(
-        description="Prefix of the kind and a UUIDv7, made by whoever created the record."
+        description="A prefix for the kind and a UUIDv7. The creator of the record makes it."
     )
 
     def __init_subclass__(cls, *, prefix: str) -> None:

@@ -1,6 +1,6 @@
-"""Pages: Relay connections over signed keyset cursors, bound to the list's filter and its viewer.
+"""Page through lists with Relay connections and signed keyset cursors.
 
-Turning a keyset into a database range is left to `storage`.
+A cursor is bound to the list, its filter and its viewer.
 """
 
 import base64
@@ -20,24 +20,24 @@ MAX_PAGE = 100
 DEFAULT_PAGE = 20
 
 
-@strawberry.type(description="Where a page stands in its list.")
+@strawberry.type(description="The position of a page in its list.")
 class PageInfo:
     has_next_page: bool = strawberry.field(description="More follow after `endCursor`.")
-    has_previous_page: bool = strawberry.field(description="This page began after a cursor.")
+    has_previous_page: bool = strawberry.field(description="This page starts after a cursor.")
     start_cursor: str | None = strawberry.field(description="Cursor of the first item.")
-    end_cursor: str | None = strawberry.field(description="Cursor of the last item; pass it as `after`.")
+    end_cursor: str | None = strawberry.field(description="Cursor of the last item. Pass it as `after`.")
 
 
 @strawberry.type(description="One item of a page.")
 class Edge(Generic[T]):
-    cursor: str = strawberry.field(description="Opaque; valid for this list and this viewer.")
+    cursor: str = strawberry.field(description="Opaque. Valid for this list and this viewer only.")
     node: T = strawberry.field(description="The item.")
 
 
 @strawberry.type(description="A page of a list.")
 class Connection(Generic[T]):
     edges: list[Edge[T]] = strawberry.field(description="The items with their cursors.")
-    page_info: PageInfo = strawberry.field(description="Where this page stands.")
+    page_info: PageInfo = strawberry.field(description="The position of this page in the list.")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Page:
 
 
 class CursorSeal:
-    """Signs and opens cursors: `secret` is the server's, `binding` names the list, its filter and its viewer."""
+    """Sign and open cursors. `secret` is the server's; `binding` names the list, its filter and its viewer."""
 
     def __init__(self, secret: bytes, binding: Sequence[Any]) -> None:
         bound = json.dumps(binding, default=str, ensure_ascii=False, sort_keys=True).encode()
@@ -60,7 +60,7 @@ class CursorSeal:
         return base64.urlsafe_b64encode(self._tag(body) + body).decode().rstrip("=")
 
     def open(self, cursor: str) -> tuple[Any, ...]:
-        """Raises `Refusal(BAD_CURSOR)` for a cursor of another list, filter or viewer, or none at all."""
+        """Return the keyset. Raise `Refusal(BAD_CURSOR)` if the cursor is malformed or of another list, filter or viewer."""
         try:
             raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
         except ValueError as error:
@@ -74,18 +74,18 @@ class CursorSeal:
         return hmac.digest(self._key, body, "sha256")[:12]
 
     def page(self, first: int, after: str | None) -> Page:
-        """Raises `Refusal(LIMIT_EXCEEDED)` for a page size outside 1 to 100."""
+        """Return the page asked for. Raise `Refusal(LIMIT_EXCEEDED)` if `first` is not 1 to 100."""
         if not 1 <= first <= MAX_PAGE:
-            raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"`first` lies between 1 and {MAX_PAGE}.", field="first")
+            raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"`first` must be between 1 and {MAX_PAGE}.", field="first")
         return Page(first, self.open(after) if after is not None else None)
 
-    def connection(self, found: Sequence[T], page: Page, keyset_of: Callable[[T], Sequence[Any]]) -> Connection[T]:
-        """The connection of `found`, which holds one item more than the page when more follow."""
-        edges = [Edge(cursor=self.close(keyset_of(item)), node=item) for item in found[: page.first]]
+    def connection(self, items: Sequence[T], page: Page, keyset_of: Callable[[T], Sequence[Any]]) -> Connection[T]:
+        """Return `items` as a connection. One item more than the page holds means that more follow."""
+        edges = [Edge(cursor=self.close(keyset_of(item)), node=item) for item in items[: page.first]]
         return Connection(
             edges=edges,
             page_info=PageInfo(
-                has_next_page=len(found) > page.first,
+                has_next_page=len(items) > page.first,
                 has_previous_page=page.keyset is not None,
                 start_cursor=edges[0].cursor if edges else None,
                 end_cursor=edges[-1].cursor if edges else None,

@@ -1,7 +1,4 @@
-"""Refusals: the exception operations raise, the type clients get, and the one catalogue of codes.
-
-How a refusal travels (a union member, a batch result, a GraphQL error) is `api`'s business.
-"""
+"""Define refusals: the exception that operations raise, the type that clients get, and the catalogue of codes."""
 
 import enum
 from dataclasses import dataclass
@@ -9,7 +6,7 @@ from dataclasses import dataclass
 import strawberry
 
 
-@strawberry.enum(description="What the caller's queue does next with the refused operation.")
+@strawberry.enum(description="The next step of the caller's queue for the refused operation.")
 class NextStep(enum.Enum):
     RETRY_LATER = "RETRY_LATER"
     FIX_AND_RESEND = "FIX_AND_RESEND"
@@ -17,7 +14,7 @@ class NextStep(enum.Enum):
     SIGN_IN_AGAIN = "SIGN_IN_AGAIN"
 
 
-@strawberry.enum(description="Why an operation was refused. Codes are never renamed or reused.")
+@strawberry.enum(description="The reason for a refusal. Codes are never renamed or reused.")
 class RefusalCode(enum.Enum):
     BAD_INPUT = "BAD_INPUT"
     BAD_ID = "BAD_ID"
@@ -46,7 +43,7 @@ class RefusalCode(enum.Enum):
 
 @dataclass(frozen=True)
 class RefusalText:
-    """One row of the catalogue: default sentences and what a queue does next."""
+    """One row of the catalogue: the default sentences and the queue's next step."""
 
     message: str
     message_zh: str
@@ -54,7 +51,7 @@ class RefusalText:
 
 
 CATALOGUE: dict[RefusalCode, RefusalText] = {
-    RefusalCode.BAD_INPUT: RefusalText("A value does not fit.", "填写的内容不符合要求。", NextStep.FIX_AND_RESEND),
+    RefusalCode.BAD_INPUT: RefusalText("A value is not valid.", "填写的内容不符合要求。", NextStep.FIX_AND_RESEND),
     RefusalCode.BAD_ID: RefusalText("An id is malformed.", "编号格式不正确。", NextStep.FIX_AND_RESEND),
     RefusalCode.BAD_CURSOR: RefusalText(
         "This cursor belongs to another list. Start again without it.",
@@ -62,67 +59,65 @@ CATALOGUE: dict[RefusalCode, RefusalText] = {
         NextStep.FIX_AND_RESEND,
     ),
     RefusalCode.CURSOR_EXPIRED: RefusalText(
-        "This server can't go on from this cursor. Ask again without it; what waits on the phone stays there.",
+        "The server can no longer continue from this cursor. Sync again without it. Unsent work stays on the phone.",
         "同步位置已失效，请重新全量同步；手机上未提交的内容不会丢失。",
         NextStep.FIX_AND_RESEND,
     ),
     RefusalCode.NOT_FOUND: RefusalText(
-        "No such record, or it is not yours to see.", "没有这条记录，或您无权查看。", NextStep.DISCARD
+        "There is no such record, or you may not see it.", "没有这条记录，或您无权查看。", NextStep.DISCARD
     ),
     RefusalCode.FORBIDDEN: RefusalText("Your role may not do this.", "您的角色不能进行此操作。", NextStep.DISCARD),
-    RefusalCode.OUT_OF_SCOPE: RefusalText("This lies outside your scope.", "超出您的管辖范围。", NextStep.DISCARD),
+    RefusalCode.OUT_OF_SCOPE: RefusalText("This is outside your scope.", "超出您的管辖范围。", NextStep.DISCARD),
     RefusalCode.CONFLICT: RefusalText(
-        "This id already stands for something else. Nothing was overwritten; what you sent is kept aside.",
+        "This id is already used for something else. Nothing was overwritten. What you sent is stored separately.",
         "该编号已用于其他内容；原记录未被覆盖，新内容已另行保存。",
         NextStep.DISCARD,
     ),
     RefusalCode.WRONG_STATE: RefusalText(
-        "The record's present state does not allow this.", "记录当前状态不允许此操作。", NextStep.DISCARD
+        "The record's current state does not allow this.", "记录当前状态不允许此操作。", NextStep.DISCARD
     ),
     RefusalCode.OUTDATED: RefusalText(
-        "The record has changed since you read it. Look again, then decide.",
+        "The record has changed since you read it. Read it again, then decide.",
         "记录在您查看之后已有变化，请重新查看后再操作。",
         NextStep.FIX_AND_RESEND,
     ),
-    RefusalCode.OWN_WORK: RefusalText(
-        "This takes another person than whoever did the work.", "须由经办人以外的人员复核。", NextStep.DISCARD
-    ),
+    RefusalCode.OWN_WORK: RefusalText("A second person must do this.", "须由经办人以外的人员复核。", NextStep.DISCARD),
     RefusalCode.LIMIT_EXCEEDED: RefusalText(
-        "This is more than one request may ask for.", "超出单次请求的上限。", NextStep.FIX_AND_RESEND
+        "This exceeds the limit for one request.", "超出单次请求的上限。", NextStep.FIX_AND_RESEND
     ),
     RefusalCode.NOT_ARRIVED: RefusalText(
-        "The file has not arrived in the store yet. Upload it, then confirm again.",
+        "The file has not been uploaded yet. Upload it, then confirm again.",
         "文件尚未上传完成，请上传后再确认。",
         NextStep.RETRY_LATER,
     ),
-    # What waits on the phone is as good as before: another release of the app, or of the server, will know it.
+    # Unsent work keeps its value: another release of the app, or of the server, will know the document.
     RefusalCode.UNKNOWN_DOCUMENT: RefusalText(
-        "This server does not know this document. Update the app; what waits on the phone stays there.",
+        "The server does not know this document. Update the app. Unsent work stays on the phone.",
         "服务器不识别此请求，请更新应用；手机上未提交的内容不会丢失。",
         NextStep.RETRY_LATER,
     ),
     RefusalCode.LEVEL_TOO_OLD: RefusalText(
-        "This version of the app no longer works. Update it; what waits on the phone can still be sent.",
+        "This version of the app is no longer supported. Update it. Unsent work can still be sent.",
         "当前应用版本已停止支持，请更新；手机上未提交的内容仍可提交。",
         NextStep.RETRY_LATER,
     ),
     RefusalCode.UNAUTHENTICATED: RefusalText("Sign in first.", "请先登录。", NextStep.SIGN_IN_AGAIN),
     RefusalCode.BAD_CREDENTIALS: RefusalText(
-        "User name and password do not match.", "用户名或密码不正确。", NextStep.FIX_AND_RESEND
+        "The user name or the password is wrong.", "用户名或密码不正确。", NextStep.FIX_AND_RESEND
     ),
     RefusalCode.TOO_MANY_ATTEMPTS: RefusalText(
-        "Too many failed attempts from here. Wait, then try again.",
+        "Too many failed attempts. Wait, then try again.",
         "尝试次数过多，请稍后再试。",
         NextStep.RETRY_LATER,
     ),
     RefusalCode.SESSION_ENDED: RefusalText(
-        "This session has ended. Sign in again; what waits on the phone stays there.",
+        "This session has ended. Sign in again. Unsent work stays on the phone.",
         "登录已失效，请重新登录；手机上未提交的内容不会丢失。",
         NextStep.SIGN_IN_AGAIN,
     ),
-    # Phones that don't know the code ask for the password, and keep everything.
+    # A phone that does not know the code asks for the password and keeps everything.
     RefusalCode.DEVICE_WIPED: RefusalText(
-        "This device was signed out for good, and what it keeps of this account is to be erased.",
+        "This device was signed out for good. Its data of this account must be erased.",
         "此设备已被注销，设备上该账户的内容须清除。",
         NextStep.SIGN_IN_AGAIN,
     ),
@@ -130,12 +125,12 @@ CATALOGUE: dict[RefusalCode, RefusalText] = {
         "The server is busy. Try again shortly.", "服务器繁忙，请稍后再试。", NextStep.RETRY_LATER
     ),
     RefusalCode.UNAVAILABLE: RefusalText(
-        "A part of the service is down. Nothing was lost; try again.",
+        "A part of the service is down. Nothing was lost. Try again later.",
         "服务暂时不可用，数据没有丢失，请稍后再试。",
         NextStep.RETRY_LATER,
     ),
     RefusalCode.INTERNAL: RefusalText(
-        "Something went wrong on our side with this item alone. Send it again later.",
+        "The server failed on this item only. Send it again later.",
         "系统处理此项时出错，请稍后再试；其他各项不受影响。",
         NextStep.RETRY_LATER,
     ),
@@ -145,9 +140,11 @@ CATALOGUE: dict[RefusalCode, RefusalText] = {
 class Refusal(Exception):  # noqa: N818  a refusal is the domain's word; it is no error of the program
     """An operation was refused and changed nothing.
 
-    `detail` says what is wrong in this instance, in place of the catalogue's sentence; `field` is the input's path
-    (`drafts.3.capturedAt`); `next_step` stands where the catalogue's own would lose what a phone holds; `proof` goes with
-    DEVICE_WIPED alone. None of them may carry an identity, a secret or a driver's text.
+    `detail` replaces the catalogue's sentence and says what is wrong this time.
+    `field` is the path of the input (`drafts.3.capturedAt`).
+    `next_step` replaces the catalogue's where that one would lose what a phone holds.
+    `proof` goes with DEVICE_WIPED only.
+    No argument may carry an identity, a secret or a driver's text.
     """
 
     def __init__(
@@ -176,14 +173,17 @@ class Refusal(Exception):  # noqa: N818  a refusal is the domain's word; it is n
 
 @strawberry.type(description="The operation was refused and changed nothing (未受理).")
 class Refused:
-    code: RefusalCode = strawberry.field(description="Why.")
+    code: RefusalCode = strawberry.field(description="The reason.")
     message: str = strawberry.field(description="For people, in English.")
     message_zh: str = strawberry.field(description="For people, in Chinese (中文说明).")
-    next_step: NextStep = strawberry.field(description="What the caller's queue does next.")
-    field: str | None = strawberry.field(description="Path of the input value at fault, if it was one.", default=None)
+    next_step: NextStep = strawberry.field(description="The next step of the caller's queue.")
+    field: str | None = strawberry.field(
+        description="Path of the wrong input value. Null if no single value is wrong.", default=None
+    )
     proof: str | None = strawberry.field(
-        description="With `DEVICE_WIPED`, to the device whose refresh token was shown: HMAC-SHA256 in hexadecimal under the "
-        "bytes of its `deviceSecret`, of `wipe ` and that token. A device erases nothing without it (清除指令的证明).",
+        description="Only with `DEVICE_WIPED`, and only to the device that sent its refresh token. It is the HMAC-SHA256 "
+        "(hexadecimal) of `wipe ` and that token, keyed with the bytes of the device's `deviceSecret`. A device must not "
+        "erase anything without it (清除指令的证明).",
         default=None,
     )
 

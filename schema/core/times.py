@@ -1,6 +1,6 @@
-"""Times: instants are aware, in UTC and whole milliseconds; a device's own offset is kept beside them.
+"""Read and print instants: time zone aware, in UTC, in whole milliseconds.
 
-What is late, and on which working day, is left to the nouns that have deadlines.
+A device's own offset is stored beside the instant.
 """
 
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -12,17 +12,17 @@ from graphql import GraphQLError
 ByteCount = NewType("ByteCount", int)
 MAX_SAFE_INTEGER = 2**53 - 1
 BEIJING = timezone(timedelta(hours=8))
-"""As it has been since 1991, without summer time."""
+"""China has had no summer time since 1991."""
 
 
 def to_millis(at: datetime) -> datetime:
-    """The instant in UTC as MongoDB keeps it, cut to whole milliseconds."""
+    """Return the instant in UTC, cut to whole milliseconds, as MongoDB stores it."""
     at = at.astimezone(UTC)
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 
 def offset_minutes(at: datetime) -> int:
-    """Minutes east of Greenwich that the device's clock was set to."""
+    """Return the device clock's offset, in minutes east of Greenwich."""
     return int((at.utcoffset() or timedelta()).total_seconds() // 60)
 
 
@@ -31,25 +31,25 @@ def beijing_day(at: datetime) -> date:
 
 
 def print_instant(at: datetime) -> str:
-    """`2026-11-22T02:03:04.567Z`."""
+    """Print an instant as `2026-11-22T02:03:04.567Z`."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def read_instant(value: object) -> datetime:
-    """An ISO 8601 instant with its offset, kept as sent; an offset must be given."""
+    """Read an ISO 8601 instant. Its offset is required and kept as sent."""
     if not isinstance(value, str):
         raise GraphQLError("A DateTime is a string such as 2026-11-22T10:03:04+08:00.")
     try:
         at = datetime.fromisoformat(value)
         in_utc = at.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise GraphQLError("A DateTime is written as 2026-11-22T10:03:04+08:00.") from error
+        raise GraphQLError("Write a DateTime as 2026-11-22T10:03:04+08:00.") from error
     if at.tzinfo is None:
-        raise GraphQLError("A DateTime carries its offset: 2026-11-22T10:03:04+08:00 or ...Z.")
-    # A clock that was reset at midnight in Beijing shows 1969 in UTC: broken clocks are evidence, back to where MongoDB,
-    # phones and people all stop making sense of years.
+        raise GraphQLError("A DateTime needs its offset: 2026-11-22T10:03:04+08:00 or ...Z.")
+    # Broken clocks are evidence, so old years pass: a clock that was reset at midnight in Beijing shows 1969 in UTC.
+    # Outside these bounds MongoDB, phones and people no longer make sense of years.
     if not 1900 <= in_utc.year <= 9998:
-        raise GraphQLError("A DateTime lies between the years 1900 and 9998.")
+        raise GraphQLError("A DateTime must be between the years 1900 and 9998.")
     return at
 
 
@@ -62,7 +62,7 @@ def read_byte_count(value: object) -> int:
 SCALARS: dict[object, strawberry.types.scalar.ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
-        description="An instant, ISO 8601: printed in UTC with milliseconds, read with any offset, which must be given.",
+        description="An instant (ISO 8601). The server prints it in UTC with milliseconds. Input needs an offset; any will do.",
         specified_by_url="https://scalars.graphql.org/andimarek/date-time",
         serialize=print_instant,
         parse_value=read_instant,

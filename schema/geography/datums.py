@@ -1,14 +1,13 @@
-"""Datums: WGS-84, GCJ-02 and BD-09, converted both ways; pure arithmetic on degrees of latitude and longitude.
+"""Convert latitude and longitude between the datums WGS-84, GCJ-02 and BD-09.
 
-What a position without a usable datum means is left to `places.py`; where there is a shift, to `china.py`. The GCJ-02
-series is the published one (on the Krasovsky 1940 ellipsoid); its inverse is found by iteration, for no closed form
-exists.
+GCJ-02 is the published series (on the Krasovsky 1940 ellipsoid).
+Its inverse has no closed form, so it is found by iteration.
 """
 
 import math
 from collections.abc import Callable
 
-from schema.geography.china_outline import BD09_FADE_METRES, GCJ02_FADE_METRES, share
+from schema.geography.china_outline import BD09_FADE_METRES, GCJ02_FADE_METRES, shift_share
 
 Place = tuple[float, float]
 """Latitude, longitude."""
@@ -39,57 +38,57 @@ def _shift(latitude: float, longitude: float) -> Place:
 
 
 def wgs84_to_gcj02(latitude: float, longitude: float) -> Place:
-    """The published shift where `china.share` is 1, none where it is 0, and a share of it on the strip between."""
-    applied = share(latitude, longitude, GCJ02_FADE_METRES)
-    if applied == 0:
+    """Apply the published shift inside China, no shift outside, and a part of it on the strip between."""
+    share = shift_share(latitude, longitude, GCJ02_FADE_METRES)
+    if share == 0:
         return latitude, longitude
     north, east = _shift(latitude, longitude)
-    return latitude + applied * north, longitude + applied * east
+    return latitude + share * north, longitude + share * east
 
 
 def gcj02_to_wgs84(latitude: float, longitude: float) -> Place:
-    """Inverse of `wgs84_to_gcj02`, everywhere."""
-    return _undone(wgs84_to_gcj02, latitude, longitude)
+    """Invert `wgs84_to_gcj02`, everywhere."""
+    return _invert(wgs84_to_gcj02, latitude, longitude)
 
 
 def wgs84_to_bd09(latitude: float, longitude: float) -> Place:
-    """As `wgs84_to_gcj02`: Baidu, too, leaves places abroad where they are."""
-    applied = share(latitude, longitude, BD09_FADE_METRES)
-    if applied == 0:
+    """Apply Baidu's shift like `wgs84_to_gcj02`: Baidu does not shift places abroad either."""
+    share = shift_share(latitude, longitude, BD09_FADE_METRES)
+    if share == 0:
         return latitude, longitude
-    found = wgs84_to_gcj02(latitude, longitude)
-    shifted = gcj02_to_bd09(*found)
-    return found[0] + applied * (shifted[0] - found[0]), found[1] + applied * (shifted[1] - found[1])
+    gcj02 = wgs84_to_gcj02(latitude, longitude)
+    bd09 = gcj02_to_bd09(*gcj02)
+    return gcj02[0] + share * (bd09[0] - gcj02[0]), gcj02[1] + share * (bd09[1] - gcj02[1])
 
 
 def bd09_to_wgs84(latitude: float, longitude: float) -> Place:
-    """Inverse of `wgs84_to_bd09`, everywhere."""
-    return _undone(wgs84_to_bd09, latitude, longitude)
+    """Invert `wgs84_to_bd09`, everywhere."""
+    return _invert(wgs84_to_bd09, latitude, longitude)
 
 
 def gcj02_to_bd09(latitude: float, longitude: float) -> Place:
-    """Baidu's own shift, for places in China."""
+    """Apply Baidu's own shift, for places in China."""
     radius = math.hypot(longitude, latitude) + 0.00002 * math.sin(latitude * _X_PI)
     angle = math.atan2(latitude, longitude) + 0.000003 * math.cos(longitude * _X_PI)
     return radius * math.sin(angle) + 0.006, radius * math.cos(angle) + 0.0065
 
 
 def bd09_to_gcj02(latitude: float, longitude: float) -> Place:
-    """Inverse of `gcj02_to_bd09`, for places in China."""
-    return _undone(gcj02_to_bd09, latitude, longitude)
+    """Invert `gcj02_to_bd09`, for places in China."""
+    return _invert(gcj02_to_bd09, latitude, longitude)
 
 
-def _undone(shifted: Callable[[float, float], Place], latitude: float, longitude: float) -> Place:
-    """The one place that is shifted onto this one, to better than a centimetre.
+def _invert(shift: Callable[[float, float], Place], latitude: float, longitude: float) -> Place:
+    """Return the only place that `shift` moves to this one, to better than a centimetre.
 
-    Shifts of neighbours differ by less than half of their distance, on the strip around China too: each step at least
-    halves what is missing, and there is exactly one such place.
+    The shifts of two neighbours differ by less than half their distance, also on the strip around China. So each step
+    at least halves the error, and exactly one such place exists.
     """
-    found = latitude, longitude
+    place = latitude, longitude
     for _ in range(_MAX_STEPS):
-        there = shifted(*found)
-        north, east = latitude - there[0], longitude - there[1]
-        found = found[0] + north, found[1] + east
+        shifted = shift(*place)
+        north, east = latitude - shifted[0], longitude - shifted[1]
+        place = place[0] + north, place[1] + east
         if abs(north) + abs(east) < _NEAR_ENOUGH:
             break
-    return found
+    return place

@@ -1,7 +1,4 @@
-"""Places: a position always carries its datum, and is kept in WGS-84 with the original beside it (坐标).
-
-Reading a position out of a photo is left to `storage`; a distance on the ground to MongoDB's index.
-"""
+"""Define positions (坐标). A position names its datum; it is stored in WGS-84 with the original beside it."""
 
 import enum
 import math
@@ -17,19 +14,19 @@ from schema.geography.china_outline import in_china
 
 EARTH_RADIUS_METRES = 6_378_100
 NULL_ISLAND_METRES = 3_000
-"""Around 0, 0, where no land is for 500 km. A datum conversion of 0, 0 that thinks it in China ends 2.6 km from there."""
+"""Around 0, 0: no land lies within 500 km. A conversion that takes 0, 0 for a place in China ends 2.6 km from it."""
 LOWEST_METRES, HIGHEST_METRES = -500, 20_000
-"""Where a phone can be: from the shore of the Dead Sea to any airliner."""
+"""A phone can be between them: from the shore of the Dead Sea to any airliner."""
 
 
-@strawberry.enum(description="The datum that coordinates are in (坐标系).")
+@strawberry.enum(description="The datum of coordinates (坐标系).")
 class Datum(enum.Enum):
     WGS84 = strawberry.enum_value("WGS84", description="GPS and EXIF.")
     GCJ02 = strawberry.enum_value("GCJ02", description="火星坐标: AMap, Tencent and Apple maps in China.")
     BD09 = strawberry.enum_value("BD09", description="百度坐标.")
 
 
-@strawberry.enum(description="Where a position came from (定位来源).")
+@strawberry.enum(description="The source of a position (定位来源).")
 class PositionSource(enum.Enum):
     GPS = "GPS"
     NETWORK = "NETWORK"
@@ -40,69 +37,71 @@ class PositionSource(enum.Enum):
     QUICKTIME = strawberry.enum_value("QUICKTIME", description="Tags of an MP4, MOV or 3GP file.")
 
 
-@strawberry.enum(description="Why a position is kept as sent but never used.")
+@strawberry.enum(description="Why a position is stored as sent but never used.")
 class PositionProblem(enum.Enum):
     OUT_OF_RANGE = strawberry.enum_value(
         "OUT_OF_RANGE", description="Beyond 90 degrees of latitude or 180 of longitude."
     )
     NULL_ISLAND = strawberry.enum_value(
         "NULL_ISLAND",
-        description="Within 3 km of 0, 0: what devices say when they don't know, and what converters make of that.",
+        description="Within 3 km of 0, 0. Devices send 0, 0 if they have no position, and a conversion may move it.",
     )
     SWAPPED_AXES = strawberry.enum_value(
         "SWAPPED_AXES",
-        description="It does not lie in China, and would if latitude and longitude were exchanged (经纬度颠倒).",
+        description="Not in China, but in China if latitude and longitude are exchanged (经纬度颠倒).",
     )
     NO_FIX = strawberry.enum_value(
-        "NO_FIX", description="Its accuracy is negative: so iOS says that there is no fix behind it (无效定位)."
+        "NO_FIX", description="The accuracy is negative. iOS marks a position without a fix in this way (无效定位)."
     )
 
 
-@strawberry.input(description="A position as the device gives it (坐标).")
+@strawberry.input(description="A position as the device reports it (坐标).")
 class GeoPointInput:
     latitude: float = strawberry.field(description="Degrees, north positive, in `datum`.")
     longitude: float = strawberry.field(description="Degrees, east positive, in `datum`.")
-    datum: Datum = strawberry.field(description="The datum of the two figures above.", default=Datum.WGS84)
+    datum: Datum = strawberry.field(description="The datum of `latitude` and `longitude`.", default=Datum.WGS84)
     accuracy_metres: float | None = strawberry.field(description="Radius of 68 % confidence, metres.", default=None)
     altitude_metres: float | None = strawberry.field(description="Metres above sea level.", default=None)
-    source: PositionSource | None = strawberry.field(description="How it was found.", default=None)
-    is_mock: bool = strawberry.field(description="The system said that an app had set it.", default=False)
+    source: PositionSource | None = strawberry.field(description="The source of the position.", default=None)
+    is_mock: bool = strawberry.field(description="The phone's system reported that an app set it.", default=False)
     fixed_at: datetime | None = strawberry.field(description="When the fix was taken.", default=None)
 
 
-@strawberry.type(description="A position in the datum that was asked for, with what was sent beside it (坐标).")
+@strawberry.type(description="A position in the requested datum, with the original values beside it (坐标).")
 class GeoPoint:
-    latitude: float | None = strawberry.field(description="Degrees in `datum`; null where `problem` says why.")
-    longitude: float | None = strawberry.field(description="Degrees in `datum`; null where `problem` says why.")
+    latitude: float | None = strawberry.field(description="Degrees in `datum`. Null if there is a `problem`.")
+    longitude: float | None = strawberry.field(description="Degrees in `datum`. Null if there is a `problem`.")
     original_latitude: float = strawberry.field(description="Degrees as sent, in `originalDatum`.")
     original_longitude: float = strawberry.field(description="Degrees as sent, in `originalDatum`.")
     original_datum: Datum = strawberry.field(description="The datum it was sent in.", default=Datum.WGS84)
     accuracy_metres: float | None = strawberry.field(description="Radius of 68 % confidence, metres.", default=None)
     altitude_metres: float | None = strawberry.field(
-        description="Metres above sea level; null where what was sent is no altitude of a phone.", default=None
+        description="Metres above sea level. Null if no phone can be at the altitude sent.", default=None
     )
-    source: PositionSource | None = strawberry.field(description="How it was found.", default=None)
-    is_mock: bool = strawberry.field(description="The system said that an app had set it.", default=False)
+    source: PositionSource | None = strawberry.field(description="The source of the position.", default=None)
+    is_mock: bool = strawberry.field(description="The phone's system reported that an app set it.", default=False)
     fixed_at: datetime | None = strawberry.field(description="When the fix was taken.", default=None)
     original_altitude_metres: float | None = strawberry.field(description="Altitude as sent, metres.", default=None)
     datum: Datum = strawberry.field(description="The datum of `latitude` and `longitude`.", default=Datum.WGS84)
-    problem: PositionProblem | None = strawberry.field(description="Why it is kept but never used.", default=None)
+    problem: PositionProblem | None = strawberry.field(
+        description="Why the position is stored but never used.", default=None
+    )
 
     @property
     def place(self) -> tuple[float, float] | None:
-        """Latitude and longitude in `datum`; None where they are not to be used."""
+        """Latitude and longitude in `datum`; None if they must not be used."""
         return None if self.latitude is None or self.longitude is None else (self.latitude, self.longitude)
 
-    def seen_in(self, datum: Datum) -> "GeoPoint":
-        """The same position for a map in another datum; where it was sent in that datum, exactly as it was sent."""
+    def to_datum(self, datum: Datum) -> "GeoPoint":
+        """Return the position in another datum; in the datum it was sent in, the figures are exactly those sent."""
         if datum is self.datum:
             return self
         if self.place is None:
             return replace(self, datum=datum)
-        found = self.original_latitude, self.original_longitude
+        place = self.original_latitude, self.original_longitude
         if datum is not self.original_datum:
-            found = _converted(self.place, self.datum, datum)
-        return replace(self, latitude=found[0], longitude=found[1], datum=datum)
+            place = _convert(self.place, self.datum, datum)
+        return replace(self, latitude=place[0], longitude=place[1], datum=datum)
 
 
 @strawberry.input(description="A circle on the ground.")
@@ -113,15 +112,15 @@ class NearInput:
 
 
 def locate(sent: GeoPointInput, *, field: str | None = None) -> GeoPoint:
-    """The position to store: WGS-84 where it can be used, the original always.
+    """Return the position to store: in WGS-84 if it can be used, and always as sent.
 
-    Raises `Refusal(BAD_INPUT)` only for what is no number at all: a false position is evidence too, and is kept.
+    Raise `Refusal(BAD_INPUT)` only if a figure is not finite. A false position is evidence too, and is stored.
     """
     figures = (sent.latitude, sent.longitude, sent.accuracy_metres or 0.0, sent.altitude_metres or 0.0)
     if not all(math.isfinite(figure) for figure in figures):
-        raise Refusal(RefusalCode.BAD_INPUT, "A position is made of finite numbers.", field=field)
+        raise Refusal(RefusalCode.BAD_INPUT, "The numbers of a position must be finite.", field=field)
     problem = _problem(sent)
-    canonical = (None, None) if problem else _converted((sent.latitude, sent.longitude), sent.datum, Datum.WGS84)
+    canonical = (None, None) if problem else _convert((sent.latitude, sent.longitude), sent.datum, Datum.WGS84)
     altitude = sent.altitude_metres
     return GeoPoint(
         latitude=canonical[0],
@@ -139,18 +138,22 @@ def locate(sent: GeoPointInput, *, field: str | None = None) -> GeoPoint:
     )
 
 
-def checked_near(near: NearInput) -> NearInput:
-    """Raises `Refusal(BAD_INPUT)` for a circle that is not on the ground."""
+def validate_near(near: NearInput) -> NearInput:
+    """Return `near`. Raise `Refusal(BAD_INPUT)` if its centre or radius is out of range."""
     fits = abs(near.latitude) <= 90 and abs(near.longitude) <= 180 and 0 < near.radius_metres <= 200_000
     if not fits:
-        raise Refusal(RefusalCode.BAD_INPUT, "A circle lies on the globe and is at most 200 km wide.", field="near")
+        raise Refusal(
+            RefusalCode.BAD_INPUT,
+            "A circle needs a latitude up to 90, a longitude up to 180 and a radius up to 200 km.",
+            field="near",
+        )
     return near
 
 
 def metres_between(one: tuple[float, float], other: tuple[float, float]) -> float:
-    """Metres along the ground between two (latitude, longitude) in WGS-84, on a sphere: within 0.7 % of the ellipsoid.
+    """Return the metres along the ground between two (latitude, longitude) in WGS-84.
 
-    The sphere is the one that MongoDB measures `near` on, so that both agree.
+    Measured on a sphere, within 0.7 % of the ellipsoid. MongoDB measures `near` on the same sphere, so both agree.
     """
     north, south = math.radians(one[0]), math.radians(other[0])
     across = math.sin((south - north) / 2) ** 2
@@ -173,12 +176,12 @@ _TO_WGS84 = {Datum.GCJ02: datums.gcj02_to_wgs84, Datum.BD09: datums.bd09_to_wgs8
 _FROM_WGS84 = {Datum.GCJ02: datums.wgs84_to_gcj02, Datum.BD09: datums.wgs84_to_bd09}
 
 
-def _converted(place: datums.Place, of: Datum, to: Datum) -> datums.Place:
-    if of is to:
+def _convert(place: datums.Place, source: Datum, target: Datum) -> datums.Place:
+    if source is target:
         return place
-    if of is not Datum.WGS84:
-        place = _TO_WGS84[of](*place)
-    if to is not Datum.WGS84:
-        place = _FROM_WGS84[to](*place)
-    # Seven decimals are a centimetre; more would pretend.
+    if source is not Datum.WGS84:
+        place = _TO_WGS84[source](*place)
+    if target is not Datum.WGS84:
+        place = _FROM_WGS84[target](*place)
+    # Seven decimals are a centimetre. More would suggest an accuracy that is not there.
     return round(place[0], 7), round(place[1], 7)

@@ -118,7 +118,7 @@ class MediaFacts:
         description="Position in the file (EXIF, else XMP), in the datum of the map that shows it (坐标).",
     )
     def position_in(self, datum: Datum = Datum.WGS84) -> GeoPoint | None:
-        return self.position.seen_in(datum) if self.position else None
+        return self.position.to_datum(datum) if self.position else None
 
     @strawberry.field(description="The instant that follows from the two fields above, where both are known.")
     def taken_at(self) -> datetime | None:

@@ -1,4 +1,4 @@
-"""Monitoring points (监测点): enterprises that report what agencies do to them, their industry, place and monitors."""
+"""Define monitoring points (监测点): enterprises that report what agencies do to them."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -23,22 +23,22 @@ class MonitoringPoint(Node, prefix="pnt"):
     code: str = strawberry.field(description="The office's code for it, unique (编号).")
     enterprise: str = strawberry.field(description="Name of the enterprise (企业名称).")
     industry: str = strawberry.field(description="Its industry, such as 钨, 稀土 or 脐橙 (产业).")
-    address: str | None = strawberry.field(description="Address (地址).", default=None)
+    address: str | None = strawberry.field(description="Its address (地址).", default=None)
     position: strawberry.Private[GeoPoint | None] = None
     unit_id: strawberry.Private[str]
     path: strawberry.Private[str]
     monitor_ids: strawberry.Private[tuple[str, ...]] = ()
     created_at: strawberry.Private[datetime | None] = None
 
-    @strawberry.field(name="position", description="Where it is, in the datum of the map that shows it (坐标).")
+    @strawberry.field(name="position", description="Its position, in the datum of the map that shows it (坐标).")
     def position_in(self, datum: Datum = Datum.WGS84) -> GeoPoint | None:
-        return self.position.seen_in(datum) if self.position else None
+        return self.position.to_datum(datum) if self.position else None
 
     @strawberry.field(description="The county or zone that it belongs to (所属地区).")
     async def unit(self, info: Info) -> Unit | None:
         return await info.context.load.one(Unit, self.unit_id)
 
-    @strawberry.field(description="Its monitors, where the viewer may know them (监测员).")
+    @strawberry.field(description="Its monitors, as far as the viewer may know them (监测员).")
     async def monitors(self, info: Info) -> list[Annotated["User", strawberry.lazy("schema.accounts.users")]]:
         return await info.context.load.many(USER, self.monitor_ids)
 

@@ -1,7 +1,7 @@
-"""Outlines (行政区划边界): the ground that a unit covers, and how far outside of it a place lies.
+"""Measure how far a place lies outside a unit's outline (行政区划边界).
 
-Coordinates are WGS-84 as GeoJSON has them (RFC 7946): longitude first. Reading files is left to `api`. An outline is about
-350 m exact, so that a place near the border may lie on either side.
+Coordinates are WGS-84, longitude first, as in GeoJSON (RFC 7946).
+An outline is accurate to about 350 m, so a place near the border may lie on either side.
 """
 
 import math
@@ -14,30 +14,30 @@ from schema.geography.positions import EARTH_RADIUS_METRES
 Vertex = tuple[float, float]
 Ring = tuple[Vertex, ...]
 Polygon = tuple[Ring, ...]
-"""An outer ring, then the holes in it; each ring closed."""
+"""An outer ring, then its holes. Every ring is closed."""
 
 
 @dataclass(frozen=True)
 class Outline:
-    """The polygons of one unit; `unit_id` says whose ground it is."""
+    """The polygons of the unit `unit_id`."""
 
     unit_id: str
     polygons: tuple[Polygon, ...]
 
 
 def metres_outside(polygons: Sequence[Polygon], latitude: float, longitude: float) -> float:
-    """Metres from a place to the nearest point of the outline; 0 within it.
+    """Return the metres from a place to the nearest point of the outline, 0 within it.
 
-    Measured on a plane that touches the globe at the place: exact to a thousandth within 200 km.
+    Measured on a plane that touches the globe at the place: accurate to a thousandth within 200 km.
     """
     if any(_within(polygon, latitude, longitude) for polygon in polygons):
         return 0.0
     shrink = math.cos(math.radians(latitude))
     nearest = math.inf
     for one, other in _edges(polygons):
-        along = (_turned(one[0] - longitude) * shrink, _turned(other[0] - longitude) * shrink)
+        along = (_wrap_degrees(one[0] - longitude) * shrink, _wrap_degrees(other[0] - longitude) * shrink)
         up = (one[1] - latitude, other[1] - latitude)
-        nearest = min(nearest, _to_segment(along[0], up[0], along[1], up[1]))
+        nearest = min(nearest, _distance_to_segment(along[0], up[0], along[1], up[1]))
     return math.radians(nearest) * EARTH_RADIUS_METRES
 
 
@@ -48,7 +48,7 @@ def _edges(polygons: Sequence[Polygon]) -> Iterator[tuple[Vertex, Vertex]]:
 
 
 def _within(polygon: Polygon, latitude: float, longitude: float) -> bool:
-    """By counting how often a line eastwards crosses the rings: holes are crossed once more."""
+    """Whether a line eastwards crosses the rings an odd number of times; a hole adds a crossing."""
     crossings = 0
     for ring in polygon:
         for (x1, y1), (x2, y2) in pairwise(ring):
@@ -57,13 +57,13 @@ def _within(polygon: Polygon, latitude: float, longitude: float) -> bool:
     return crossings % 2 == 1
 
 
-def _turned(degrees: float) -> float:
-    """The shorter way round the globe."""
+def _wrap_degrees(degrees: float) -> float:
+    """Return the same difference of longitude the shorter way round the globe."""
     return (degrees + 180) % 360 - 180
 
 
-def _to_segment(x1: float, y1: float, x2: float, y2: float) -> float:
-    """Distance from the origin to the segment."""
+def _distance_to_segment(x1: float, y1: float, x2: float, y2: float) -> float:
+    """Return the distance from the origin to the segment."""
     across, up = x2 - x1, y2 - y1
     length = across * across + up * up
     share = 0.0 if length == 0 else max(0.0, min(1.0, -(x1 * across + y1 * up) / length))

@@ -1,6 +1,6 @@
-"""Units (单位): the tree from province to service window, where a subtree is one range of paths.
+"""Define units (单位): the tree from province to service window. A subtree is one range of paths.
 
-A path is made of the ids of the unit and those above it, so that a change of name or code leaves every path as it is.
+A path is made of the ids of the unit and its ancestors, so a new name or code changes no path.
 """
 
 import enum
@@ -19,7 +19,7 @@ from schema.geography.positions import Datum, GeoPoint
 SEPARATOR = "/"
 
 
-@strawberry.enum(description="Where a unit stands in the tree (层级).")
+@strawberry.enum(description="The level of a unit in the tree (层级).")
 class UnitLevel(enum.Enum):
     PROVINCE = strawberry.enum_value("PROVINCE", description="省")
     CITY = strawberry.enum_value("CITY", description="设区市")
@@ -39,14 +39,14 @@ ALLOWED_PARENTS: dict[UnitLevel, frozenset[UnitLevel]] = {
     UnitLevel.SECTION: frozenset({UnitLevel.DEPARTMENT, UnitLevel.TOWNSHIP}),
     UnitLevel.WINDOW: frozenset({UnitLevel.SECTION, UnitLevel.DEPARTMENT, UnitLevel.TOWNSHIP}),
 }
-"""Which levels may stand directly above which."""
+"""For each level, the levels that its parent may have."""
 
 
-@strawberry.type(description="A name and code that a unit once had (原名、原代码).")
+@strawberry.type(description="A former name and code of a unit (原名、原代码).")
 class FormerName:
-    name: str = strawberry.field(description="The name then.")
-    code: str = strawberry.field(description="The code then.")
-    until: int | None = strawberry.field(description="Last year in which it was in force.", default=None)
+    name: str = strawberry.field(description="The former name.")
+    code: str = strawberry.field(description="The former code.")
+    until: int | None = strawberry.field(description="The last year in which it was in force.", default=None)
 
 
 class MonthlyScore(NamedTuple):
@@ -57,10 +57,10 @@ class MonthlyScore(NamedTuple):
 
 @strawberry.type(description="A unit of government, from province to service window (单位).")
 class Unit(Node, prefix="unt"):
-    code: str = strawberry.field(description="Official code, unique; divisions have the GB/T 2260 code (代码).")
+    code: str = strawberry.field(description="Official code, unique. Divisions have the GB/T 2260 code (代码).")
     name: str = strawberry.field(description="Name (名称).")
-    level: UnitLevel = strawberry.field(description="Where it stands in the tree (层级).")
-    former_names: list[FormerName] = strawberry.field(description="Names and codes it once had.", default_factory=list)
+    level: UnitLevel = strawberry.field(description="Its level in the tree (层级).")
+    former_names: list[FormerName] = strawberry.field(description="Its former names and codes.", default_factory=list)
     position: strawberry.Private[GeoPoint | None] = None
     path: strawberry.Private[str]
     parent_id: strawberry.Private[str | None] = None
@@ -68,10 +68,10 @@ class Unit(Node, prefix="unt"):
     created_at: strawberry.Private[datetime | None] = None
 
     @strawberry.field(
-        name="position", description="Where its counter is, in the datum of the map that shows it (坐标)."
+        name="position", description="The position of its counter, in the datum of the map that shows it (坐标)."
     )
     def position_in(self, datum: Datum = Datum.WGS84) -> GeoPoint | None:
-        return self.position.seen_in(datum) if self.position else None
+        return self.position.to_datum(datum) if self.position else None
 
     @strawberry.field(description="The unit directly above (上级).")
     async def parent(self, info: Info) -> Annotated["Unit", strawberry.lazy("schema.organisation.units")] | None:
@@ -82,8 +82,9 @@ class Unit(Node, prefix="unt"):
         return await info.context.load.many(Unit, self.ancestor_ids)
 
     @strawberry.field(
-        description="Mean of the ratings that count in that month (named by its first day), 0 to 100, once they are"
-        " published; null while they are too few to hide who rated; for supervisors and officers of the scope (月度得分).",
+        description="Mean of the ratings that count in a month, 0 to 100 (月度得分). `month` is the first day of the month."
+        " Null until the ratings are published, and if they are too few to hide who rated."
+        " Only supervisors and officers of the scope read it.",
         extensions=[UnitScoreOnly()],
     )
     async def monthly_score(self, info: Info, month: date) -> float | None:
@@ -92,16 +93,16 @@ class Unit(Node, prefix="unt"):
 
 
 def path_below(parent_path: str, id: str) -> str:
-    """Path of the unit `id` under `parent_path` (empty for a root); it ends with the separator.
+    """Return the path of the unit `id` under `parent_path` (empty for a root); it ends with the separator.
 
-    A path holds 12 characters a level instead of the whole id: at 2^48 values a clash within one parent is out of the
-    question, and paths are part of every index that serves a scope.
+    A path holds 12 characters for each level, not the whole id: paths are part of every index that serves a scope.
+    With 2^48 values, a clash within one parent is practically impossible.
     """
     return f"{parent_path}{hashlib.sha256(id.encode()).hexdigest()[:12]}{SEPARATOR}"
 
 
 def range_end(path: str) -> str:
-    """The end, exclusive, of the range of paths that makes up the subtree at `path`."""
+    """Return the exclusive end of the range of paths in the subtree at `path`."""
     return path[: -len(SEPARATOR)] + chr(ord(SEPARATOR) + 1)
 
 

@@ -22,7 +22,7 @@ async def engines() -> AsyncIterator[tuple[Path, Addresses]]:
     """The folder, and where they answer. Raise one of `reach.FAULTS`."""
     with tempfile.TemporaryDirectory(prefix="mingcha-bench-") as root:
         folder = DataFolder.open(Path(root) / "data")
-        lock = folder.hold()
+        lock = folder.acquire_lock()
         lost: asyncio.Future[ProcessLostError] = asyncio.get_running_loop().create_future()
         started = Engines(folder, lock, typer.echo, lost, durable=False)
         try:

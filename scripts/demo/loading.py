@@ -87,7 +87,7 @@ async def seed(store: Store, settings: Settings, *, seed: int = SEED, now: datet
     Indexes must stand. Raise `NotEmptyError`; a part of the service that is down raises `Refusal(UNAVAILABLE)`.
     """
     demos = Demos(store.mongo)
-    if await demos.known() is None and not await demos.is_empty():
+    if await demos.find() is None and not await demos.is_empty():
         raise NotEmptyError("This installation holds units or users of its own: the demo is only for an empty one.")
     begun = await demos.begin(seed, to_millis(now))
     if not begun.is_whole:
@@ -100,7 +100,7 @@ async def seed(store: Store, settings: Settings, *, seed: int = SEED, now: datet
 
 async def signins(store: Store, settings: Settings) -> Signins | None:
     """Whom to sign in as; None where there is no demo, or not yet the whole of it."""
-    known = await Demos(store.mongo).known()
+    known = await Demos(store.mongo).find()
     return _signins(settings) if known and known.is_whole else None
 
 

@@ -1,7 +1,4 @@
-"""DeviceClocks of devices in MongoDB: every reading once, appended and never changed, by person, device and time.
-
-What a reading means is in `schema/accounts/device_clocks.py`; who may see it is decided by `api`.
-"""
+"""Store the readings of device clocks in MongoDB: each reading once, never changed."""
 
 from typing import Any
 
@@ -17,24 +14,24 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("user_id", DESCENDING), ("devic
 
 
 class DeviceClocks:
-    """A device is one person's: whoever else signs in from it, or claims its id, has readings of their own."""
+    """Clock readings by person and device. Another person on the same device has separate readings."""
 
     def __init__(self, mongo: Mongo) -> None:
         self._readings = mongo.collection("clock_readings")
 
     async def add(self, reading: ClockReading) -> None:
-        """Store it; a request that comes again says the same time of the device's clock, and its first arrival stands."""
+        """Store the reading. A repeated request states the same device time, and its first arrival stays."""
         await self._readings.insert_many([to_document(reading) | {"_id": _id(reading)}])
 
     async def latest(self, user_id: str, device_id: str) -> ClockReading | None:
-        found = await self.page(user_id, device_id, Page(1, None))
-        return found[0] if found else None
+        readings = await self.page(user_id, device_id, Page(1, None))
+        return readings[0] if readings else None
 
     async def page(self, user_id: str, device_id: str, page: Page) -> list[ClockReading]:
-        """Readings of one device, latest first."""
-        wanted: Filter = {"user_id": user_id, "device_id": device_id}
-        found = await keyset_pagination.fetch(self._readings, wanted, SORT, page, read=time_and_id)
-        return [from_document(ClockReading, document) for document in found]
+        """Return readings of one device, latest first."""
+        filter: Filter = {"user_id": user_id, "device_id": device_id}
+        documents = await keyset_pagination.fetch(self._readings, filter, SORT, page, read=time_and_id)
+        return [from_document(ClockReading, document) for document in documents]
 
 
 def keyset_of(reading: ClockReading) -> tuple[str, str]:

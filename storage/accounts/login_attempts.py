@@ -1,6 +1,6 @@
-"""Attempts in MongoDB: counted before a password is looked at, so that guesses sent at once can't outrun the limit.
+"""Count login attempts in MongoDB.
 
-What counts where is decided by `schema/accounts/login_attempts.py`.
+An attempt counts before its password is compared, so guesses sent at once can't outrun the limit.
 """
 
 from collections.abc import Sequence
@@ -15,37 +15,38 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("expires_at", ASCENDING),), {"e
 
 
 class Attempts:
-    """A bucket is one document: `count` and, from its first attempt, `expires_at`."""
+    """The buckets of login attempts. A bucket is one document with `count` and, from its first attempt, `expires_at`."""
 
     def __init__(self, mongo: Mongo) -> None:
         self._attempts = mongo.collection("attempts")
 
-    async def take(self, buckets: Sequence[Bucket], now: datetime) -> datetime | None:
-        """Count one attempt in every bucket; or in none where one is full: then return when that one opens again."""
-        taken: list[Bucket] = []
+    async def acquire(self, buckets: Sequence[Bucket], now: datetime) -> datetime | None:
+        """Count one attempt in every bucket. If a bucket is full, count nothing and return when it opens again."""
+        counted: list[Bucket] = []
         for bucket in buckets:
-            counted = await self._count(bucket, now)
-            if counted["refused"]:
-                await self.give_back(taken)
-                opens_at: datetime = counted["expires_at"]
+            document = await self._count(bucket, now)
+            if document["refused"]:
+                await self.release(counted)
+                opens_at: datetime = document["expires_at"]
                 return opens_at
-            taken.append(bucket)
+            counted.append(bucket)
         return None
 
-    async def give_back(self, buckets: Sequence[Bucket]) -> None:
-        """Undo one attempt of each: no password was compared."""
+    async def release(self, buckets: Sequence[Bucket]) -> None:
+        """Undo one attempt in each bucket: no password was compared."""
         keys = [bucket.key for bucket in buckets]
         await self._attempts.update_many({"_id": {"$in": keys}, "count": {"$gt": 0}}, {"$inc": {"count": -1}})
 
-    async def succeed(self, buckets: Sequence[Bucket]) -> None:
-        """The password was right: forget the failures of this person from here, and this attempt elsewhere."""
-        await self._attempts.delete_many({"_id": {"$in": [each.key for each in buckets if each.cleared_by_success]}})
-        kept = [each for each in buckets if not each.cleared_by_success]
-        if kept:
-            await self.give_back(kept)
+    async def clear(self, buckets: Sequence[Bucket]) -> None:
+        """After a right password, empty the person's buckets and undo this attempt in the others."""
+        cleared = [bucket.key for bucket in buckets if bucket.cleared_by_success]
+        await self._attempts.delete_many({"_id": {"$in": cleared}})
+        shared = [bucket for bucket in buckets if not bucket.cleared_by_success]
+        if shared:
+            await self.release(shared)
 
     async def _count(self, bucket: Bucket, now: datetime) -> Document:
-        # The index removes what has expired within a minute or so; until then it counts as gone.
+        # The index removes an expired bucket within about a minute. Until then its count is treated as zero.
         is_over = {"$lte": [{"$ifNull": ["$expires_at", now]}, now]}
         change: list[Document] = [
             {
@@ -59,8 +60,8 @@ class Attempts:
         ]
         while True:
             try:
-                counted = await self._attempts.change_one({"_id": bucket.key}, change, upsert=True)
+                document = await self._attempts.change_one({"_id": bucket.key}, change, upsert=True)
             except DuplicateError:  # two first attempts at once: the other one made the bucket
                 continue
-            if counted is not None:
-                return counted
+            if document is not None:
+                return document

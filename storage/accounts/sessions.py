@@ -1,21 +1,25 @@
-"""Sessions in MongoDB: families of refresh tokens, each token good for one use, kept as digests only.
+"""Store sessions in MongoDB: families of refresh tokens, as digests only. A token is valid for one use.
 
-A family is what grows from one sign-in on one device. Whether the device may still act is written in its user's
-document, by `storage/accounts/users.py`; the two are asked in turn, and either alone can end a session.
+A family is all tokens that follow from one sign-in on one device. The user's document also says whether the device may
+act. Both are checked in turn, and either alone can end a session.
 
-A family's document holds `current`, the digests of the newest tokens, none of them used; `previous`, the digest of the
-token that they were given for; and `rotated_at`, when `previous` was first used. What a token does:
+The document of a family holds:
+- `current`: the digests of the newest tokens, all unused;
+- `previous`: the digest of the token that was exchanged for them;
+- `rotated_at`: when `previous` was first used.
 
-    current               used:  it becomes `previous`; one new token becomes `current`         ROTATED
+When a token is used:
+
+    current               it becomes `previous`; one new token becomes `current`                ROTATED
     previous, in time     the reply was lost: one more token joins `current`                    ROTATED
     previous, too late    somebody has a copy: the family ends                                  REUSED
     older, other device   somebody has a copy: the family ends                                  REUSED
     family ended, expired, unknown                                                              ENDED
 
-"In time" is within the grace after the *first* use. Retries give several tokens for one; all of them are good until
-one is used, because the device may hold any of them (a late duplicate of its request is served after the retry whose
-reply it kept). The first one used makes the others old: where two parties go on from one token, the second to do so
-ends the family for both. Thus no copy outlives its owner's next renewal, and a lost reply ends nothing.
+"In time" is within the grace after the *first* use. Retries return several tokens for one. All of them stay valid until
+one is used, because the device may hold any of them: the server can answer a late duplicate of a request after the retry
+whose reply the device stored. The first token used makes the others old. If two parties continue from one token, the
+second one ends the family for both. So no copy outlives its owner's next renewal, and a lost reply ends nothing.
 """
 
 import enum
@@ -28,7 +32,7 @@ from schema.accounts.sessions import RefreshToken
 from storage.mongodb.client import ASCENDING, Document, Mongo, Sort
 
 MAX_CURRENT = 16
-"""Retries of one renewal that are remembered; of more, the oldest reply no longer counts."""
+"""Retries of one renewal that stay valid. After more retries the oldest reply is no longer valid."""
 
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     ((("expires_at", ASCENDING),), {"expireAfterSeconds": 0}),
@@ -36,8 +40,8 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [
 ]
 
 
-class Use(enum.Enum):
-    """What came of showing a refresh token."""
+class RefreshOutcome(enum.Enum):
+    """The outcome of using a refresh token."""
 
     ROTATED = "ROTATED"
     REUSED = "REUSED"
@@ -45,10 +49,10 @@ class Use(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Used:
-    """Whose family it is, and on which device; None where it is not known any more."""
+class RefreshResult:
+    """The outcome, with the user and device of the family; None if the family is no longer known."""
 
-    use: Use
+    use: RefreshOutcome
     user_id: str | None = None
     device_id: str | None = None
 
@@ -60,7 +64,7 @@ class Sessions:
     async def begin(
         self, token: RefreshToken, user_id: str, device_id: str, now: datetime, expires_at: datetime
     ) -> None:
-        """Store a new family with its first token; it counts once the user's device names it."""
+        """Store a new family with its first token. It becomes valid when the user's device names it."""
         await self._sessions.insert_one(
             {
                 "_id": token.session_id,
@@ -84,15 +88,15 @@ class Sessions:
         *,
         grace: timedelta,
         expires_at: datetime,
-    ) -> Used:
-        """Show a token; where the answer is ROTATED, `successor` is stored and good until `expires_at`.
+    ) -> RefreshResult:
+        """Exchange a token for `successor`, which is stored and valid until `expires_at` if the outcome is ROTATED.
 
-        Each step is one conditional update, so that of any number of requests at once exactly one is the first use.
+        Each step is one conditional update, so exactly one of any number of concurrent requests is the first use.
         """
         alive: Document = {"_id": shown.session_id, "ended_at": None, "expires_at": {"$gt": now}}
-        held = alive | {"device_id": device_id}
+        on_device = alive | {"device_id": device_id}
         rotated = await self._sessions.change_one(
-            held | {"current": shown.digest},
+            on_device | {"current": shown.digest},
             {
                 "$set": {
                     "current": [successor.digest],
@@ -102,19 +106,21 @@ class Sessions:
                 }
             },
         ) or await self._sessions.change_one(
-            held | {"previous": shown.digest, "rotated_at": {"$gte": now - grace}},
+            on_device | {"previous": shown.digest, "rotated_at": {"$gte": now - grace}},
             {
                 "$push": {"current": {"$each": [successor.digest], "$slice": -MAX_CURRENT}},
                 "$set": {"expires_at": expires_at},
             },
         )
         if rotated is not None:
-            return Used(Use.ROTATED, rotated["user_id"], rotated["device_id"])
+            return RefreshResult(RefreshOutcome.ROTATED, rotated["user_id"], rotated["device_id"])
         ended = await self._sessions.change_one(alive, {"$set": {"ended_at": now}})
         if ended is not None:
-            return Used(Use.REUSED, ended["user_id"], ended["device_id"])
-        known = await self._sessions.find_one({"_id": shown.session_id}, projection={"user_id": 1, "device_id": 1})
-        return Used(Use.ENDED, known["user_id"], known["device_id"]) if known else Used(Use.ENDED)
+            return RefreshResult(RefreshOutcome.REUSED, ended["user_id"], ended["device_id"])
+        session = await self._sessions.find_one({"_id": shown.session_id}, projection={"user_id": 1, "device_id": 1})
+        if session is None:
+            return RefreshResult(RefreshOutcome.ENDED)
+        return RefreshResult(RefreshOutcome.ENDED, session["user_id"], session["device_id"])
 
     async def end(self, user_id: str, device_ids: Sequence[str], now: datetime) -> None:
         """End every family of these devices."""

@@ -1,7 +1,6 @@
-"""Users in MongoDB: people by id, user name or subject, and the devices embedded in them, which say who may still act.
+"""Store users and their devices in MongoDB.
 
-A device holds, beside what `schema/accounts/users.py` says, the `session_id` of its newest sign-in: what asks in the name of
-another session of that device finds nobody. The tokens of a session are left to `storage/accounts/sessions.py`.
+A device also holds the `session_id` of its newest sign-in. Any other session of that device may no longer act.
 """
 
 from collections.abc import Sequence
@@ -9,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from schema.access.viewers import Role
-from schema.accounts.sessions import normal_user_name
+from schema.accounts.sessions import normalize_user_name
 from schema.accounts.users import Device, User
 from schema.core.pagination import Page
 from storage.access.visibility import works_within
@@ -38,31 +37,31 @@ class Users:
         return await self._one({"_id": id})
 
     async def by_user_name(self, user_name: str) -> User | None:
-        """Whoever signs in by that name, however it is written."""
-        return await self._one({"user_name": normal_user_name(user_name)})
+        """Find the user with that name, in any case and width."""
+        return await self._one({"user_name": normalize_user_name(user_name)})
 
     async def by_subject(self, subject: str) -> User | None:
-        """The active user that an identity provider knows by `subject`."""
+        """Find the active user whom an identity provider knows by `subject`."""
         return await self._one({"subject": subject, "active": True})
 
-    async def signed_in(self, user_id: str, device_id: str, session_id: str) -> User | None:
-        """The user as long as that session of that device is the one that may act."""
-        return await self._one(_acting(user_id, device_id, session_id))
+    async def by_session(self, user_id: str, device_id: str, session_id: str) -> User | None:
+        """Find the user if that session of that device may act."""
+        return await self._one(_acting_filter(user_id, device_id, session_id))
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[User]:
-        """Those of `ids` that there are, in no order."""
-        found = await self._users.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
-        return [from_document(User, document) for document in found]
+        """Find the users with these ids, in no order."""
+        documents = await self._users.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
+        return [from_document(User, document) for document in documents]
 
     async def named(self, user_names: Sequence[str]) -> list[User]:
-        """Whoever signs in by any of these names, which are in the form of `normal_user_name`."""
-        found = await self._users.find({"user_name": {"$in": list(user_names)}})
-        return [from_document(User, document) for document in found]
+        """Find the users with these names, which must be normalized."""
+        documents = await self._users.find({"user_name": {"$in": list(user_names)}})
+        return [from_document(User, document) for document in documents]
 
     async def page(
         self, visible: Filter, page: Page, *, role: Role | None = None, below: str | None = None
     ) -> list[User]:
-        """By name: those who have `role`, and who work in the subtree at the path `below`, by office or by scope."""
+        """Return users by name: with `role`, and with an office or scope in the subtree at the path `below`."""
         filters = all_of(visible, {"roles": role.value} if role else {}, works_within([below]) if below else {})
         return [
             from_document(User, document)
@@ -70,44 +69,44 @@ class Users:
         ]
 
     async def put_all(self, users: Sequence[User]) -> None:
-        """Store each under its id, as often as one likes; a password or devices only where the record has them.
+        """Store each user under its id, idempotently. A record without password or devices keeps the stored ones.
 
-        Raises `AlreadyThere` where a user name or a subject is another user's; the others may be stored by then.
+        Raise `DuplicateError` if a user name or subject belongs to another user; other users may be stored by then.
         """
-        await self._users.upsert_many([({"_id": user.id}, _put(user)) for user in users])
+        await self._users.upsert_many([({"_id": user.id}, _upsert_of(user)) for user in users])
 
     async def set_password(self, user_id: str, password_hash: str, now: datetime) -> bool:
-        """Set a new password, which signs every device out; False where there is no such user."""
-        fields = {"password_hash": {"$literal": password_hash}, "devices": _revoking(now, which=True)}
+        """Set a new password and sign out every device. Return False if there is no such user."""
+        fields = {"password_hash": {"$literal": password_hash}, "devices": _revoked_devices(now, which=True)}
         return await self._users.change_one({"_id": user_id}, [{"$set": fields}]) is not None
 
     async def change_password(self, user_id: str, old: str, new: str, device_id: str, now: datetime) -> User | None:
-        """Set the hash `new` where `old` still holds, and sign every device but this one out; None where it doesn't."""
+        """Replace the hash `old` by `new` and sign out every other device. Return None if `old` is not the current hash."""
         others = {"$ne": ["$$this.id", {"$literal": device_id}]}
-        fields = {"password_hash": {"$literal": new}, "devices": _revoking(now, others)}
+        fields = {"password_hash": {"$literal": new}, "devices": _revoked_devices(now, others)}
         changed = await self._users.change_one(
             {"_id": user_id, "active": True, "password_hash": old}, [{"$set": fields}]
         )
         return from_document(User, changed) if changed else None
 
     async def close(self, ids: Sequence[str], now: datetime) -> None:
-        """Nobody signs in to these accounts any more, and every device of theirs is signed out."""
-        fields = {"active": False, "devices": _revoking(now, which=True)}
+        """Close these accounts to sign-in and sign out every device of theirs."""
+        fields = {"active": False, "devices": _revoked_devices(now, which=True)}
         await self._users.update_many({"_id": {"$in": list(ids)}}, [{"$set": fields}])
 
-    async def known_as(self, subjects: Sequence[str]) -> list[User]:
-        """Whom an identity provider knows by one of `subjects`, closed accounts among them."""
-        found = await self._users.find({"subject": {"$in": list(subjects)}})
-        return [from_document(User, document) for document in found]
+    async def by_subjects(self, subjects: Sequence[str]) -> list[User]:
+        """Find the users whom an identity provider knows by `subjects`, also closed accounts."""
+        documents = await self._users.find({"subject": {"$in": list(subjects)}})
+        return [from_document(User, document) for document in documents]
 
     async def renew_password_hash(self, user_id: str, old: str, new: str) -> None:
-        """The same password hashed at today's cost; nothing where the password has been changed meanwhile."""
+        """Store the same password hashed at today's cost, unless the password has changed meanwhile."""
         await self._users.update_one({"_id": user_id, "password_hash": old}, {"$set": {"password_hash": new}})
 
-    async def admit_device(self, user_id: str, device: Device, session_id: str) -> User | None:
-        """Put the device first, with `session_id` as the session that may act; None where the user may not sign in.
+    async def add_device(self, user_id: str, device: Device, session_id: str) -> User | None:
+        """Put the device first and let `session_id` act for it. Return None if the user may not sign in.
 
-        Beyond `MAX_DEVICES`, those signed out go first, then those that signed in longest ago.
+        Beyond `MAX_DEVICES`, signed-out devices are dropped first, then those with the oldest sign-in.
         """
         others = {"$filter": {"input": _DEVICES, "cond": {"$ne": ["$$this.id", {"$literal": device.id}]}}}
         live, revoked = (
@@ -119,79 +118,79 @@ class Users:
         changed = await self._users.change_one({"_id": user_id, "active": True}, [{"$set": {"devices": devices}}])
         return from_document(User, changed) if changed else None
 
-    async def see_device(self, user_id: str, device_id: str, session_id: str, now: datetime) -> User | None:
-        """Note that the device renewed its session; None where that session may not act any more."""
+    async def touch_device(self, user_id: str, device_id: str, session_id: str, now: datetime) -> User | None:
+        """Record that the device renewed its session. Return None if that session may no longer act."""
         changed = await self._users.change_one(
-            _acting(user_id, device_id, session_id), {"$set": {"devices.$.seen_at": now}}
+            _acting_filter(user_id, device_id, session_id), {"$set": {"devices.$.seen_at": now}}
         )
         return from_document(User, changed) if changed else None
 
     async def revoke_device(
         self, user_id: str, device_id: str, now: datetime, *, wiped_by: str | None = None
     ) -> Device | None:
-        """Sign the device out for good, from this moment on; None where the user has no such device.
+        """Sign out the device for good. Return None if the user has no such device.
 
-        Where `wiped_by` names who orders it, the device is also to erase what it keeps of the user.
+        With `wiped_by`, the person who orders it, the device must also erase its data of the user.
         """
-        devices = _revoking(now, {"$eq": ["$$this.id", {"$literal": device_id}]}, wiped_by)
+        devices = _revoked_devices(now, {"$eq": ["$$this.id", {"$literal": device_id}]}, wiped_by)
         changed = await self._users.change_one(
             {"_id": user_id, "devices.id": device_id}, [{"$set": {"devices": devices}}]
         )
-        found = from_document(User, changed).devices if changed else ()
-        return next((device for device in found if device.id == device_id), None)
+        known_devices = from_document(User, changed).devices if changed else ()
+        return next((device for device in known_devices if device.id == device_id), None)
 
     async def wipe_devices(self, user_id: str, visible: Filter, now: datetime, wiped_by: str) -> User | None:
-        """Sign every device out, and have each erase what it keeps; None where no such user is `visible`."""
-        fields = {"devices": _revoking(now, which=True, wiped_by=wiped_by)}
+        """Sign out every device and order each to erase its data. Return None if no such user is `visible`."""
+        fields = {"devices": _revoked_devices(now, which=True, wiped_by=wiped_by)}
         changed = await self._users.change_one(all_of({"_id": user_id}, visible), [{"$set": fields}])
         return from_document(User, changed) if changed else None
 
     async def revoke_session(self, user_id: str, session_id: str, now: datetime) -> None:
-        """Sign out the device whose acting session this is; a newer session of the same device goes on."""
-        devices = _revoking(now, {"$eq": ["$$this.session_id", {"$literal": session_id}]})
+        """Sign out the device if this is its acting session. A newer session of the device stays."""
+        devices = _revoked_devices(now, {"$eq": ["$$this.session_id", {"$literal": session_id}]})
         await self._users.change_one(
             {"_id": user_id, "devices.session_id": session_id}, [{"$set": {"devices": devices}}]
         )
 
     async def _one(self, filter: Filter) -> User | None:
-        found = await self._users.find_one(filter)
-        return from_document(User, found) if found else None
+        document = await self._users.find_one(filter)
+        return from_document(User, document) if document else None
 
 
 def keyset_of(user: User) -> tuple[str, str]:
     return user.display_name, user.id
 
 
-def _acting(user_id: str, device_id: str, session_id: str) -> Filter:
+def _acting_filter(user_id: str, device_id: str, session_id: str) -> Filter:
     device = {"id": device_id, "session_id": session_id, "revoked_at": None}
     return {"_id": user_id, "active": True, "devices": {"$elemMatch": device}}
 
 
-def _revoking(now: datetime, which: Any, wiped_by: str | None = None) -> Document:
-    """The devices with those of which `which` (an expression of `$$this`) holds signed out; who was so already stays so.
+def _revoked_devices(now: datetime, which: Any, wiped_by: str | None = None) -> Document:
+    """Return the expression that signs out the devices for which `which` (an expression of `$$this`) is true.
 
-    Where `wiped_by` names who orders it, they are to be wiped too; of two orders the first stays on record.
+    With `wiped_by` they must also be wiped. An earlier sign-out or order stays on record.
     """
-    marks: Document = {"revoked_at": {"$ifNull": ["$$this.revoked_at", now]}}
+    changes: Document = {"revoked_at": {"$ifNull": ["$$this.revoked_at", now]}}
     if wiped_by is not None:
-        marks["wipe_ordered_by"] = {"$ifNull": ["$$this.wipe_ordered_by", {"$literal": wiped_by}]}
-        marks["wipe_ordered_at"] = {"$ifNull": ["$$this.wipe_ordered_at", now]}
-    revoked = {"$mergeObjects": ["$$this", marks]}
+        changes["wipe_ordered_by"] = {"$ifNull": ["$$this.wipe_ordered_by", {"$literal": wiped_by}]}
+        changes["wipe_ordered_at"] = {"$ifNull": ["$$this.wipe_ordered_at", now]}
+    revoked = {"$mergeObjects": ["$$this", changes]}
     return {"$map": {"input": _DEVICES, "in": {"$cond": [which, revoked, "$$this"]}}}
 
 
-def _put(user: User) -> Document:
-    """The update that stores `user`; what is known only after a first sign-in is set where it is given."""
+def _upsert_of(user: User) -> Document:
+    """Return the update that stores `user`. It sets password and devices only if the record has them."""
     fields = to_document(user)
     id, created_at = fields.pop("_id"), fields.pop("created_at")
-    fields["user_name"] = normal_user_name(fields["user_name"])
+    fields["user_name"] = normalize_user_name(fields["user_name"])
     once: Document = {"_id": id, "created_at": created_at}
     update: Document = {"$set": fields, "$setOnInsert": once}
     for name, empty in (("password_hash", None), ("devices", [])):
         if not fields[name]:
             del fields[name]
             once[name] = empty
-    if fields["subject"] is None:  # absent, or the sparse index would hold one user without a subject and no more
+    if fields["subject"] is None:  # a stored null would enter the sparse unique index, which allows only one
         del fields["subject"]
         update["$unset"] = {"subject": ""}
     return update

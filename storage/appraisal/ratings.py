@@ -8,7 +8,7 @@ from typing import Any
 from schema.appraisal.ratings import MonthlyRatings, Rating
 from schema.core.pagination import Page
 from storage.mongodb import keyset_pagination
-from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Inserted, Mongo, Session, Sort
+from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, InsertResult, Mongo, Session, Sort
 from storage.mongodb.codecs import from_document, stored_day, to_document
 from storage.mongodb.filters import all_of
 
@@ -41,7 +41,7 @@ class Ratings:
         self._mongo = mongo
         self._ratings = mongo.collection("ratings")
 
-    async def add(self, ratings: Sequence[Rating]) -> Inserted:
+    async def add(self, ratings: Sequence[Rating]) -> InsertResult:
         """Store first ratings. Leave out a rating that is not the first of its point, unit and month, or whose id is taken."""
         return await self._ratings.insert_many([to_document(rating) for rating in ratings])
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from schema.casework.assignment_answers import AnswerState, StoredAnswer
 from schema.core.refusals import Refusal
-from storage.mongodb.client import ASCENDING, Document, Filter, Inserted, Mongo, Sort
+from storage.mongodb.client import ASCENDING, Document, Filter, InsertResult, Mongo, Sort
 from storage.mongodb.codecs import from_document, to_document
 
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
@@ -20,7 +20,7 @@ class AssignmentAnswers:
     def __init__(self, mongo: Mongo) -> None:
         self._answers = mongo.collection("assignment_answers")
 
-    async def add(self, answers: Sequence[StoredAnswer]) -> Inserted:
+    async def add(self, answers: Sequence[StoredAnswer]) -> InsertResult:
         """Store new answers as held. Return the ids that were already taken."""
         return await self._answers.insert_many([_document(answer) for answer in answers])
 

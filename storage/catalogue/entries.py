@@ -1,4 +1,7 @@
-"""The catalogue in MongoDB: entries loaded by unit, kind, code and first day, closed by a last day and never deleted."""
+"""Store the catalogue in MongoDB: one entry for each unit, kind, code and first day.
+
+An entry is closed by a last day and never deleted.
+"""
 
 from collections.abc import Sequence
 from datetime import date
@@ -28,28 +31,28 @@ class Catalogue:
         self._entries = mongo.collection("catalogue")
 
     async def begin(self) -> None:
-        """Store what a new installation begins with; what is stored already stays."""
-        await self._entries.insert_many([to_document(each) for each in DEFAULTS])
+        """Store the entries of a new installation. Stored entries stay unchanged."""
+        await self._entries.insert_many([to_document(entry) for entry in DEFAULTS])
 
     async def many(self, ids: Sequence[str], visible: Filter) -> list[CatalogueEntry]:
-        """Those of `ids` that there are, in no order."""
+        """Find the entries with these ids, in no order."""
         return await self._read(all_of({"_id": {"$in": list(ids)}}, visible))
 
     async def page(self, filter: Filter, page: Page) -> list[CatalogueEntry]:
-        """By kind and code."""
-        found = await keyset_pagination.fetch(self._entries, filter, SORT, page)
-        return [from_document(CatalogueEntry, document) for document in found]
+        """Return entries by kind and code."""
+        documents = await keyset_pagination.fetch(self._entries, filter, SORT, page)
+        return [from_document(CatalogueEntry, document) for document in documents]
 
     async def grades_above(self, path: str) -> list[CatalogueEntry]:
-        """All grades that were ever loaded for the unit at `path` and those above it."""
+        """Find all grades ever loaded for the unit at `path` and the units above it."""
         return await self._read({"path": {"$in": paths_above(path)}, "kind": CatalogueKind.RATING_GRADE.value})
 
     async def of_units(self, unit_ids: Sequence[str]) -> list[CatalogueEntry]:
-        """All that were ever loaded for these units."""
+        """Find all entries ever loaded for these units."""
         return await self._read({"unit_id": {"$in": list(unit_ids)}})
 
     async def put_all(self, entries: Sequence[CatalogueEntry]) -> None:
-        """Store each, replacing what stood under its id."""
+        """Store each entry, replacing the one with its id."""
         documents = [to_document(entry) for entry in entries]
         await self._entries.upsert_many([({"_id": document["_id"]}, {"$set": document}) for document in documents])
 
@@ -57,14 +60,14 @@ class Catalogue:
         return [from_document(CatalogueEntry, document) for document in await self._entries.find(filter)]
 
 
-def lasting(day: date) -> Filter:
-    """Entries that hold on `day` or later."""
+def not_expired(day: date) -> Filter:
+    """Match entries that are valid on `day` or later."""
     return {"$or": [{"valid_to": None}, {"valid_to": {"$gte": stored_day(day)}}]}
 
 
-def holding(day: date) -> Filter:
-    """Entries that hold on `day`."""
-    return {"valid_from": {"$lte": stored_day(day)}, **lasting(day)}
+def valid_on(day: date) -> Filter:
+    """Match entries that are valid on `day`."""
+    return {"valid_from": {"$lte": stored_day(day)}, **not_expired(day)}
 
 
 def keyset_of(entry: CatalogueEntry) -> tuple[str, str, str]:

@@ -1,7 +1,4 @@
-"""The embedded default as a whole: both engines of a data folder, started together and stopped together.
-
-Each engine's own flags and first steps are left to `mongod` and `seaweed`.
-"""
+"""Start and stop both embedded engines of a data folder."""
 
 import asyncio
 import importlib.metadata
@@ -12,17 +9,17 @@ from dataclasses import dataclass, field
 
 from storage.embedded import mongod, seaweedfs
 from storage.embedded.data_folder import DataFolder
-from storage.processes.supervisor import Child, ProcessLostError, Program, listening, start_together, trim_log
+from storage.processes.supervisor import Child, ProcessLostError, Program, is_listening, start_together, trim_log
 from storage.s3.client import ObjectStore
 
 
 class EnginesMissingError(Exception):
-    """This machine can't run the embedded engines; the text says why and what to do."""
+    """This machine can't run the embedded engines. The text says why and what to do."""
 
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where the engines answer, and the keys to them."""
+    """The addresses and keys of the engines."""
 
     mongo_url: str = field(repr=False)
     s3_endpoint: str
@@ -42,7 +39,7 @@ class Addresses:
         )
 
     def environment(self) -> dict[str, str]:
-        """As the settings of a process read them."""
+        """Return them as the settings of a process read them."""
         return {
             "MINGCHA_MONGO_URL": self.mongo_url,
             "MINGCHA_S3_ENDPOINT": self.s3_endpoint,
@@ -55,7 +52,7 @@ class Addresses:
 
 @dataclass
 class Engines:
-    """`lock` is the descriptor that holds the folder; `lost` is resolved when an engine can't be kept alive."""
+    """Both engines. `lock` is the descriptor that locks the folder; `lost` resolves when an engine can't be kept alive."""
 
     folder: DataFolder
     lock: int
@@ -67,15 +64,18 @@ class Engines:
     _ports: Sequence[int] = ()
 
     async def start(self) -> Addresses:
-        """Start both, on the ports of the last time where those are free. Raise `ProcessLostError` or `EnginesMissingError`."""
+        """Start both, on the ports of the last start if they are free.
+
+        Raise `EnginesMissingError` if this machine can't run them, `ProcessLostError` if they don't start.
+        """
         check_machine()
         for _ in range(3):
             ports = self.folder.ports()
             try:
                 return await self._start(ports)
             except ProcessLostError:
-                # Someone else may have taken a port between our look and the engine's; anything else would come again.
-                if not any([await listening(port) for port in ports]):
+                # Another process may have taken a port since we looked. Any other error would only repeat.
+                if not any([await is_listening(port) for port in ports]):
                     raise
         raise ProcessLostError("No free ports were found for the embedded engines.")
 
@@ -83,8 +83,8 @@ class Engines:
         self._ports = ports
         s3_ports = ports[1:]
         access_key, secret_key = seaweedfs.keys(self.folder)
-        found = Addresses(mongod.url(self.folder, ports[0]), seaweedfs.endpoint(s3_ports), access_key, secret_key)
-        store = found.store()
+        addresses = Addresses(mongod.url(self.folder, ports[0]), seaweedfs.endpoint(s3_ports), access_key, secret_key)
+        store = addresses.store()
         database = self._child(mongod.program(self.folder, ports[0], options=self.mongod_options, passed=[self.lock]))
         objects = self._child(seaweedfs.program(self.folder, s3_ports, passed=[self.lock]))
         self._children = [objects, database]
@@ -102,7 +102,7 @@ class Engines:
             raise
         finally:
             store.close()
-        return found
+        return addresses
 
     def _child(self, program: Program) -> Child:
         if program.log:
@@ -110,16 +110,16 @@ class Engines:
         return Child(program, self.say, self.lost)
 
     async def stop(self) -> None:
-        """End both cleanly; data that was acknowledged needs no such end."""
+        """Stop both in order. Acknowledged data survives without that."""
         await asyncio.gather(*(child.stop() for child in self._children))
-        self._tidy()
+        self._clean_up()
 
     def kill(self) -> None:
         for child in self._children:
             child.kill()
-        self._tidy()
+        self._clean_up()
 
-    def _tidy(self) -> None:
+    def _clean_up(self) -> None:
         if self._ports:
             seaweedfs.remove_sockets(self._ports[1:])
 
@@ -129,18 +129,18 @@ class Engines:
 
 
 def check_machine() -> None:
-    """Raise `EnginesMissingError` where the embedded engines can't run."""
+    """Raise `EnginesMissingError` if the embedded engines can't run."""
     instead = "Set MINGCHA_MONGO_URL and MINGCHA_S3_ENDPOINT (with its keys) to use engines of your own."
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
         raise EnginesMissingError(
             f"The embedded engines run on Linux x86-64 only; this is {platform.system()} {platform.machine()}. {instead}"
         )
     try:
-        found = [mongod.binary(), seaweedfs.binary()]
+        binaries = [mongod.binary(), seaweedfs.binary()]
     except importlib.metadata.PackageNotFoundError as error:
         raise EnginesMissingError(
             f"The package {error.name} of the embedded engines isn't installed. {instead}"
         ) from error
-    for path in found:
+    for path in binaries:
         if not path.exists():
             raise EnginesMissingError(f"{path} of the embedded engines is missing. {instead}")

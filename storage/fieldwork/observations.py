@@ -12,7 +12,7 @@ from schema.fieldwork.observations import Observation, ObservationRevision
 from schema.geography.positions import EARTH_RADIUS_METRES
 from storage.checks import queue
 from storage.mongodb import keyset_pagination
-from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, Inserted, Mongo, Session, Sort
+from storage.mongodb.client import ASCENDING, DESCENDING, Document, Filter, InsertResult, Mongo, Session, Sort
 from storage.mongodb.codecs import from_document, to_document
 from storage.mongodb.filters import all_of
 from storage.mongodb.keyset_pagination import time_and_id
@@ -45,7 +45,7 @@ class Observations:
         self._observations = mongo.collection("observations")
         self._set_aside = mongo.collection("set_aside")
 
-    async def add(self, observations: Sequence[Observation]) -> Inserted:
+    async def add(self, observations: Sequence[Observation]) -> InsertResult:
         """Store new observations. Return the ids that were already taken."""
         return await self._observations.insert_many([_document(observation) for observation in observations])
 

@@ -11,7 +11,7 @@ from schema.media.media import ARRIVED, MOVES, Media, MediaRejection, MediaState
 from schema.media.media_facts import MediaFacts
 from schema.media.object_keys import next_key
 from storage.checks import queue
-from storage.mongodb.client import ASCENDING, Document, Filter, Inserted, Mongo, Sort
+from storage.mongodb.client import ASCENDING, Document, Filter, InsertResult, Mongo, Sort
 from storage.mongodb.codecs import from_document, to_document
 
 _HASHED = "is_likeness_taken"
@@ -45,7 +45,7 @@ class MediaRecords:
 
     async def expect(
         self, media: Sequence[Media], *, sweep_at: datetime, unnamed_since: datetime | None = None
-    ) -> Inserted:
+    ) -> InsertResult:
         """Record what is to come; `sweep_at` is when the worker looks for it by itself.
 
         `unnamed_since` is given for what no observation names yet.

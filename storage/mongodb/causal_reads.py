@@ -1,7 +1,7 @@
-"""Reading onward: once it is begun, no read of a task sees less than those before it, whichever member of the set answers.
+"""Make the reads of a task causal: no read sees less than the reads before it, whichever member answers.
 
-After a failover the new primary may for a moment not know yet how much of what it has is the majority's: a page of changes
-would then end behind entries that it lacks. Sessions are `mongo.py`'s to start; writes are the majority's as they are.
+Just after a failover, the new primary may not know yet which of its entries the majority has. A page of changes would
+then skip the entries that the server does not show. Writes need no such care: they wait for the majority.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,33 +12,33 @@ from typing import Any
 
 
 @dataclass
-class _Line:
-    """`seen` is the server's time up to which was read; None before the first read."""
+class _ReadTime:
+    """`seen` is the server's time of the latest read; None before the first read."""
 
     seen: Any = None
 
 
-_LINE: ContextVar[_Line | None] = ContextVar("line", default=None)
+_READ_TIME: ContextVar[_ReadTime | None] = ContextVar("read_time", default=None)
 
 
-def read_onward() -> None:
-    """From here on, in this task and those that it starts."""
-    _LINE.set(_Line())
+def begin_causal_reads() -> None:
+    """Make all further reads causal, in this task and the tasks that it starts."""
+    _READ_TIME.set(_ReadTime())
 
 
 @asynccontextmanager
-async def session_for(given: Any, start: Callable[[], Awaitable[Any]]) -> AsyncIterator[Any]:
-    """The session to read in: the `given` one, else one that goes on from the reads before; None where nobody asked for that.
+async def session_for(session: Any, start: Callable[[], Awaitable[Any]]) -> AsyncIterator[Any]:
+    """Yield the caller's session if there is one, else a causal one if `begin_causal_reads` was called, else None.
 
-    Each read has a session of its own, since several may be under way at once.
+    Each causal read has its own session, since several reads may run at once.
     """
-    line = _LINE.get()
-    if given is not None or line is None:
-        yield given
-        return
-    async with await start() as session:
-        if line.seen is not None:
-            session.advance_operation_time(line.seen)
+    read_time = _READ_TIME.get()
+    if session is not None or read_time is None:
         yield session
-        if line.seen is None or session.operation_time > line.seen:
-            line.seen = session.operation_time
+        return
+    async with await start() as causal:
+        if read_time.seen is not None:
+            causal.advance_operation_time(read_time.seen)
+        yield causal
+        if read_time.seen is None or causal.operation_time > read_time.seen:
+            read_time.seen = causal.operation_time

@@ -1,7 +1,4 @@
-"""Following: what changes in the database, read in batches from a stream that can be taken up again where it was left.
-
-Opening the stream is left to `mongo.py`.
-"""
+"""Read the database's changes in batches, from a stream that can be resumed."""
 
 import contextlib
 import time
@@ -15,59 +12,59 @@ from storage.mongodb.errors import HistoryLostError
 
 WAIT_MILLISECONDS = 200
 GATHER_SECONDS = 0.5
-"""How long a batch is gathered: where something is written all the time, its end never comes by itself."""
+"""Under constant writes a batch would never end by itself."""
 
 
 @dataclass(frozen=True)
 class ChangeBatch:
-    """What has changed, in the order of the server's log; `is_all` says that nothing more had by the time it was read."""
+    """Changes in the order of the server's log. `is_all`: there were no more when it was read."""
 
     events: list[Document]
     is_all: bool
 
     @property
     def at(self) -> datetime | None:
-        """When the last was written, by the server's clock, in whole seconds; all that was before is there."""
+        """When the last change was written, by the server's clock, in whole seconds. No earlier change is missing."""
         at: datetime | None = self.events[-1]["clusterTime"].as_datetime() if self.events else None
         return at
 
 
-async def gathered(stream: Any, most: int) -> ChangeBatch:
-    """Read until nothing comes for a moment, or there are `most`, or it is time to deal with what has come."""
-    found: list[Document] = []
+async def gather_batch(stream: Any, max_changes: int) -> ChangeBatch:
+    """Read until the stream pauses, or `max_changes` are read, or `GATHER_SECONDS` have passed."""
+    changes: list[Document] = []
     end = time.monotonic() + GATHER_SECONDS
-    while len(found) < most and time.monotonic() < end:
+    while len(changes) < max_changes and time.monotonic() < end:
         change = await stream.try_next()
         if change is None:
-            return ChangeBatch(found, is_all=True)
-        found.append(change)
-    return ChangeBatch(found, is_all=False)
+            return ChangeBatch(changes, is_all=True)
+        changes.append(change)
+    return ChangeBatch(changes, is_all=False)
 
 
 @contextlib.asynccontextmanager
-async def follow(mongo: Mongo, pipeline: Sequence[Document], after: Document | None) -> AsyncIterator["Following"]:
-    """The changes of all collections, from the token `after` on, or from now; raises `HistoryLostError`."""
+async def follow(mongo: Mongo, pipeline: Sequence[Document], after: Document | None) -> AsyncIterator["ChangeStream"]:
+    """Follow the changes of all collections, from the token `after` or from now. Raise `HistoryLostError`."""
     async with mongo.changes(pipeline, resume_after=after, max_await_time_ms=WAIT_MILLISECONDS) as stream:
-        yield Following(stream)
+        yield ChangeStream(stream)
 
 
-class Following:
+class ChangeStream:
     """An open stream of changes."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
 
-    async def batch(self, most: int) -> ChangeBatch:
-        """What has changed; nothing after a short while in which nothing did.
+    async def batch(self, max_changes: int) -> ChangeBatch:
+        """Return the next changes; an empty batch if nothing changes for a short while.
 
-        Raises `HistoryLostError` where the stream has ended: what it followed is there no longer.
+        Raise `HistoryLostError` if the stream has ended, because the database it followed is gone.
         """
         if not self._stream.alive:
             raise HistoryLostError
-        return await gathered(self._stream, most)
+        return await gather_batch(self._stream, max_changes)
 
     @property
     def token(self) -> Document | None:
-        """From where to go on once what has been read is dealt with."""
+        """The position to resume from, once all read changes are processed."""
         token: Document | None = self._stream.resume_token
         return token

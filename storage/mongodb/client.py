@@ -1,6 +1,6 @@
-"""The one file that imports the MongoDB driver: connections, collections, transactions, errors translated once.
+"""Wrap the MongoDB driver: connections, collections, transactions and error translation.
 
-What the documents mean, and which filter a viewer gets, is left to the file of each noun.
+No other file imports the driver.
 """
 
 import contextlib
@@ -36,10 +36,10 @@ INDEX_SECONDS = 6 * 3600.0
 
 
 @contextlib.contextmanager
-def translated(*, outermost: bool = False) -> Iterator[None]:
+def translate_errors(*, outermost: bool = False) -> Iterator[None]:
     """Translate driver errors: unreachable to `Refusal(UNAVAILABLE)`, taken key to `DuplicateError`, rest `StoreError`.
 
-    Inside a transaction, errors labelled as transient pass as they are: the driver runs the block again for them.
+    Inside a transaction, transient errors pass unchanged: the driver runs the block again for them.
     """
     try:
         yield
@@ -48,47 +48,47 @@ def translated(*, outermost: bool = False) -> Iterator[None]:
         if transient and not outermost:
             raise
         if isinstance(error, DuplicateKeyError):
-            raise _already_there(error.details) from None
-        if not HISTORY_LOST.isdisjoint(_faults(error)):
+            raise _duplicate_error(error.details) from None
+        if not HISTORY_LOST.isdisjoint(_error_codes(error)):
             raise HistoryLostError from None
-        if isinstance(error, ConnectionFailure) or error.timeout or not NOT_NOW.isdisjoint(_faults(error)):
+        if isinstance(error, ConnectionFailure) or error.timeout or not NOT_NOW.isdisjoint(_error_codes(error)):
             raise Refusal(RefusalCode.UNAVAILABLE) from error
         if transient:
             raise Refusal(RefusalCode.BUSY) from error
-        raise StoreError(_without_values(error)) from None
+        raise StoreError(_describe_error(error)) from None
 
 
-def _already_there(details: Mapping[str, Any] | None) -> DuplicateError:
+def _duplicate_error(details: Mapping[str, Any] | None) -> DuplicateError:
     return DuplicateError(tuple((details or {}).get("keyPattern", {})))
 
 
-def _without_values(error: PyMongoError) -> str:
-    """Name the fault in the server's own words for it: its sentences quote documents, which may not reach a log."""
-    return " ".join([type(error).__name__, *_faults(error).values()])
+def _describe_error(error: PyMongoError) -> str:
+    """Name the error by the server's code names. Its message quotes documents, which must never be logged."""
+    return " ".join([type(error).__name__, *_error_codes(error).values()])
 
 
-def _faults(error: PyMongoError) -> dict[int, str]:
-    """What the server reports: names by code."""
+def _error_codes(error: PyMongoError) -> dict[int, str]:
+    """Return the names of the server's errors by code."""
     details = getattr(error, "details", None) or {}
-    faults = [details, *details.get("writeErrors", []), *details.get("writeConcernErrors", [])]
-    return {fault["code"]: str(fault.get("codeName") or fault["code"]) for fault in faults if "code" in fault}
+    errors = [details, *details.get("writeErrors", []), *details.get("writeConcernErrors", [])]
+    return {each["code"]: str(each.get("codeName") or each["code"]) for each in errors if "code" in each}
 
 
 @dataclass(frozen=True)
-class Inserted:
-    """What an unordered insert did: the ids whose unique key was taken already; all others are stored."""
+class InsertResult:
+    """The result of an unordered insert: the ids whose unique key was taken. All other documents are stored."""
 
-    already_there: frozenset[str]
+    duplicate_ids: frozenset[str]
 
 
 class Collection:
-    """One collection, the same under both drivers; documents are plain dicts, times are aware UTC."""
+    """One collection, the same under both drivers. Documents are plain dicts; times are in UTC and aware."""
 
     def __init__(self, raw: Any) -> None:
         self._raw = raw
 
     async def _session(self) -> Session:
-        return await _opened(self._raw.database.client.start_session(causal_consistency=True))
+        return await _await_if_needed(self._raw.database.client.start_session(causal_consistency=True))
 
     async def find(
         self,
@@ -99,58 +99,61 @@ class Collection:
         projection: Projection = None,
         session: Session = None,
     ) -> list[Document]:
-        with translated():
-            async with session_for(session, self._session) as within:
-                cursor = self._raw.find(filter, projection, sort=sort, limit=limit, batch_size=10_000, session=within)
+        with translate_errors():
+            async with session_for(session, self._session) as reader:
+                cursor = self._raw.find(filter, projection, sort=sort, limit=limit, batch_size=10_000, session=reader)
                 return list(await cursor.to_list(None))
 
     async def find_one(
         self, filter: Filter, *, sort: Sort | None = None, projection: Projection = None, session: Session = None
     ) -> Document | None:
-        with translated():
-            async with session_for(session, self._session) as within:
-                found: Document | None = await self._raw.find_one(filter, projection, sort=sort, session=within)
-                return found
+        with translate_errors():
+            async with session_for(session, self._session) as reader:
+                document: Document | None = await self._raw.find_one(filter, projection, sort=sort, session=reader)
+                return document
 
     async def insert_one(self, document: Document, *, session: Session = None) -> None:
-        """Raise `DuplicateError` where a unique key is taken."""
-        with translated():
+        """Insert the document. Raise `DuplicateError` if a unique key is taken."""
+        with translate_errors():
             await self._raw.insert_one(document, session=session)
 
-    async def insert_many(self, documents: Sequence[Document]) -> Inserted:
-        """Insert all that can be; a taken unique key stops only its own document."""
+    async def insert_many(self, documents: Sequence[Document]) -> InsertResult:
+        """Insert all documents except those with a taken unique key."""
         taken: list[int] = []
-        with translated():
+        with translate_errors():
             try:
                 if documents:
                     await self._raw.bulk_write([InsertOne(document) for document in documents], ordered=False)
             except BulkWriteError as error:
-                taken = _only_duplicates(error)
-        return Inserted(frozenset(documents[index]["_id"] for index in taken))
+                taken = _duplicate_indexes(error)
+        return InsertResult(frozenset(documents[index]["_id"] for index in taken))
 
     async def upsert_many(self, changes: Sequence[tuple[Filter, Document]], *, session: Session = None) -> None:
-        """Apply each (filter, update) in one command, inserting what is missing; all are tried before `DuplicateError`."""
+        """Apply each (filter, update) in one command and insert what is missing.
+
+        Raise `DuplicateError` if a unique key is taken, after all have been tried.
+        """
         if not changes:
             return
-        with translated():
-            operations = [UpdateOne(wanted, update, upsert=True) for wanted, update in changes]
+        with translate_errors():
+            operations = [UpdateOne(filter, update, upsert=True) for filter, update in changes]
             try:
                 await self._raw.bulk_write(operations, ordered=False, session=session)
             except BulkWriteError as error:
-                _only_duplicates(error)
-                raise _already_there(error.details["writeErrors"][0]) from None
+                _duplicate_indexes(error)
+                raise _duplicate_error(error.details["writeErrors"][0]) from None
 
     async def update_one(
         self, filter: Filter, update: Document, *, upsert: bool = False, session: Session = None
     ) -> bool:
-        """True when a document matched, or was inserted by `upsert`."""
-        with translated():
+        """Return whether a document matched or was inserted."""
+        with translate_errors():
             result = await self._raw.update_one(filter, update, upsert=upsert, session=session)
             return bool(result.matched_count or result.upserted_id is not None)
 
     async def update_many(self, filter: Filter, update: Document | list[Document], *, session: Session = None) -> int:
-        """Return how many documents matched."""
-        with translated():
+        """Return the number of documents that matched."""
+        with translate_errors():
             result = await self._raw.update_many(filter, update, session=session)
             return int(result.matched_count)
 
@@ -163,54 +166,54 @@ class Collection:
         upsert: bool = False,
         session: Session = None,
     ) -> Document | None:
-        """Change one matching document atomically and return it as it is afterwards; None when nothing matched."""
-        with translated():
+        """Change one matching document atomically and return the changed document; None if no document matches."""
+        with translate_errors():
             changed: Document | None = await self._raw.find_one_and_update(
                 filter, update, sort=sort, upsert=upsert, return_document=ReturnDocument.AFTER, session=session
             )
             return changed
 
     async def delete_many(self, filter: Filter, *, session: Session = None) -> int:
-        with translated():
+        with translate_errors():
             result = await self._raw.delete_many(filter, session=session)
             return int(result.deleted_count)
 
     async def aggregate(self, pipeline: Sequence[Document], *, session: Session = None) -> list[Document]:
-        with translated():
-            async with session_for(session, self._session) as within:
-                cursor = await _opened(self._raw.aggregate(list(pipeline), session=within))
-                found: list[Document] = await cursor.to_list(None)
-                return found
+        with translate_errors():
+            async with session_for(session, self._session) as reader:
+                cursor = await _await_if_needed(self._raw.aggregate(list(pipeline), session=reader))
+                documents: list[Document] = await cursor.to_list(None)
+                return documents
 
     async def count(self, filter: Filter) -> int:
-        with translated():
+        with translate_errors():
             return int(await self._raw.count_documents(filter))
 
     async def create_index(self, keys: Sort, **options: Any) -> None:
-        """Wait for it, however long: of a large collection it takes many times what any other answer does."""
-        with translated(), pymongo.timeout(INDEX_SECONDS):
+        """Create an index. The time limit is hours: indexing a large collection takes far longer than other commands."""
+        with translate_errors(), pymongo.timeout(INDEX_SECONDS):
             await self._raw.create_index(list(keys), **options)
 
     @contextlib.asynccontextmanager
     async def changes(self, pipeline: Sequence[Document], **options: Any) -> AsyncIterator[Any]:
-        """A change stream over this collection, closed on leaving the block."""
-        with translated():
-            async with await _opened(self._raw.watch(list(pipeline), **options)) as stream:
+        """Open a change stream over this collection. Leaving the block closes it."""
+        with translate_errors():
+            async with await _await_if_needed(self._raw.watch(list(pipeline), **options)) as stream:
                 yield stream
 
 
-async def _opened(stream: Any) -> Any:
-    """PyMongo's own client answers with an awaitable, Motor with the stream or the cursor."""
-    return await stream if hasattr(stream, "__await__") else stream
+async def _await_if_needed(result: Any) -> Any:
+    """Return the result itself: PyMongo's own client returns an awaitable, Motor the session, stream or cursor."""
+    return await result if hasattr(result, "__await__") else result
 
 
-def _only_duplicates(error: BulkWriteError) -> list[int]:
-    """Positions of the documents whose unique key was taken; any other write error is raised again."""
+def _duplicate_indexes(error: BulkWriteError) -> list[int]:
+    """Return the positions of the documents whose unique key was taken. Raise `error` if it reports anything else."""
     details = error.details or {}
-    faults = details.get("writeErrors", [])
-    if details.get("writeConcernErrors") or any(fault["code"] != DUPLICATE_KEY for fault in faults):
+    write_errors = details.get("writeErrors", [])
+    if details.get("writeConcernErrors") or any(each["code"] != DUPLICATE_KEY for each in write_errors):
         raise error
-    return [fault["index"] for fault in faults]
+    return [each["index"] for each in write_errors]
 
 
 class Mongo:
@@ -236,7 +239,7 @@ class Mongo:
             tz_aware=True,
             serverSelectionTimeoutMS=milliseconds,
             connectTimeoutMS=milliseconds,
-            # A wire that swallows packets must end in a typed refusal, not in a hanging phone.
+            # If the network swallows packets, the phone must get a refusal and not hang.
             socketTimeoutMS=milliseconds * 3,
             appname="mingcha",
         )
@@ -250,33 +253,33 @@ class Mongo:
         return Collection(self._database[name])
 
     def changes(self, pipeline: Sequence[Document], **options: Any) -> contextlib.AbstractAsyncContextManager[Any]:
-        """A change stream over the whole database."""
+        """Open a change stream over the whole database."""
         return Collection(self._database).changes(pipeline, **options)
 
     async def command(self, *command: Any, **arguments: Any) -> Document:
         """Run one database command, such as `ping` or `buildInfo`."""
-        with translated():
+        with translate_errors():
             return dict(await self._database.command(*command, **arguments))
 
     async def transact(self, work: Callable[[Session], Awaitable[T]]) -> T:
-        """Run `work(session)` in a majority transaction, run again whole by the driver on a transient conflict."""
+        """Run `work(session)` in a majority transaction. On a transient conflict the driver runs all of it again."""
 
-        async def committed(session: Session) -> T:
-            # Within the block: Motor commits on leaving it, where neither driver nor caller would try again.
-            done = await work(session)
+        async def work_and_commit(session: Session) -> T:
+            # Commit inside the block: Motor commits on leaving it, where neither driver nor caller would retry.
+            result = await work(session)
             await _commit(session)
-            return done
+            return result
 
-        with translated(outermost=True):
-            async with await _opened(self._client.start_session()) as session:
-                done: T = await session.with_transaction(
-                    committed, read_concern=ReadConcern("snapshot"), write_concern=WriteConcern("majority")
+        with translate_errors(outermost=True):
+            async with await _await_if_needed(self._client.start_session()) as session:
+                result: T = await session.with_transaction(
+                    work_and_commit, read_concern=ReadConcern("snapshot"), write_concern=WriteConcern("majority")
                 )
-                return done
+                return result
 
     async def drop(self) -> None:
-        """Drop the whole database; tests only."""
-        with translated():
+        """Drop the whole database. For tests only."""
+        with translate_errors():
             await self._client.drop_database(self.name)
 
     async def close(self) -> None:
@@ -285,7 +288,7 @@ class Mongo:
 
 
 async def _commit(session: Session) -> None:
-    """Commit, and again where the answer was lost: the server does it once. A transient conflict passes to the driver."""
+    """Commit, and retry if the reply was lost: the server commits once. A transient conflict goes to the driver."""
     deadline = time.monotonic() + COMMIT_SECONDS
     while True:
         try:

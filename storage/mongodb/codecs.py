@@ -1,7 +1,8 @@
-"""Codecs: records of the vocabulary to MongoDB documents and back, by their annotations.
+"""Convert records to MongoDB documents and back, by their annotations.
 
-A field keeps its name, a node's `id` becomes `_id`, an enum its value; what a document holds beside (leases, locations)
-is not read. Relations are resolvers of the record, not data, and never reach a document.
+A field keeps its name. A node's `id` becomes `_id`, and an enum its value.
+Other fields of a document (leases, locations) are not read.
+Relations are resolvers of the record, not data, so a document never holds them.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,7 @@ _converter.register_structure_hook(datetime, lambda value, _: value)
 
 
 def stored_day(day: date) -> datetime:
-    """BSON has no date of its own: a day is midnight UTC of that day."""
+    """Return midnight UTC of the day: BSON has no type for a date."""
     return datetime.combine(day, time(), UTC)
 
 
@@ -32,7 +33,10 @@ _converter.register_structure_hook(date, lambda value, _: value.date())
 
 
 def _hints(kind: type) -> dict[str, Any]:
-    """Annotations of the stored fields; Strawberry's own fields hide them behind GraphQL types, which cattrs can't read."""
+    """Return the annotations of the stored fields.
+
+    Strawberry's fields hide them behind GraphQL types, which cattrs can't read.
+    """
     hints = get_type_hints(kind)
     return {field.name: hints[field.name] for field in fields(kind) if field.init}
 

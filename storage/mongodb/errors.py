@@ -1,17 +1,14 @@
-"""Faults: what the database may say other than yes, in our own words.
-
-Telling them apart is left to `mongo.py`, the one file that knows the driver's.
-"""
+"""Define the errors of the database, independent of the driver."""
 
 DUPLICATE_KEY = 11000
 NOT_NOW = frozenset({6, 7, 89, 91, 134, 189, 262, 9001, 10058, 10107, 11600, 11602, 13435, 13436})
-"""Codes of a server that starts, stops or has no primary yet: those that drivers try once more by themselves."""
+"""Codes of a server that starts, stops or has no primary yet. Drivers retry these once by themselves."""
 HISTORY_LOST = frozenset({136, 260, 280, 286})
 """CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost."""
 
 
 class DuplicateError(Exception):
-    """A unique key is taken; `fields` names the keys of the index that refused."""
+    """A unique key is taken. `fields` names the fields of that index."""
 
     def __init__(self, fields: tuple[str, ...]) -> None:
         super().__init__(f"taken: {', '.join(fields)}")
@@ -19,8 +16,8 @@ class DuplicateError(Exception):
 
 
 class StoreError(Exception):
-    """The driver or the server reported a fault that no caller can mend; clients see a correlation id only."""
+    """The driver or the server reported an error that no caller can handle. Clients see only a correlation id."""
 
 
 class HistoryLostError(Exception):
-    """The server keeps no changes from so far back: who follows them reads everything once more."""
+    """The server no longer has the changes since that position. The reader must read everything again."""

@@ -1,4 +1,4 @@
-"""Combine MongoDB filters; every filter of visibility and of a list is built from these."""
+"""Combine MongoDB filters. Every filter of visibility and of a list is built from these."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from schema.organisation.units import range_end
 from storage.mongodb.client import Filter
 
 NOTHING: Filter = {"_id": {"$in": []}}
-"""Matches no record; compared by identity, so that `any_of` can leave it out."""
+"""Matches no record. `any_of` compares it by identity and leaves it out."""
 
 
 def within(field: str, paths: Sequence[str]) -> Filter:
@@ -16,12 +16,12 @@ def within(field: str, paths: Sequence[str]) -> Filter:
 
 
 def any_of(*filters: Filter) -> Filter:
-    """Match what any of the filters matches; `NOTHING` without any."""
-    kept = [filter for filter in filters if filter is not NOTHING]
-    return {"$or": kept} if len(kept) > 1 else kept[0] if kept else NOTHING
+    """Match records that any of the filters matches; nothing without filters."""
+    parts = [filter for filter in filters if filter is not NOTHING]
+    return {"$or": parts} if len(parts) > 1 else parts[0] if parts else NOTHING
 
 
 def all_of(*filters: Filter) -> Filter:
-    """Match what all of the filters match; everything without any."""
-    kept = [filter for filter in filters if filter]
-    return {"$and": kept} if len(kept) > 1 else kept[0] if kept else {}
+    """Match records that all of the filters match; everything without filters."""
+    parts = [filter for filter in filters if filter]
+    return {"$and": parts} if len(parts) > 1 else parts[0] if parts else {}

@@ -1,7 +1,4 @@
-"""Keysets: a page's place in a sorted list as a range of the database; never an offset.
-
-Signing a place into a cursor is left to `schema/core/pagination.py`.
-"""
+"""Page through sorted collections by keyset: a page is a range of the database, never an offset."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -13,10 +10,10 @@ from storage.mongodb.filters import all_of
 
 
 def after(sort: Sort, keyset: Sequence[Any]) -> Filter:
-    """Documents that follow `keyset` (a value for each field of `sort`) in that order."""
+    """Match documents that follow `keyset` (a value for each field of `sort`) in that order."""
     steps: list[Document] = []
     for index, (field, direction) in enumerate(sort):
-        step: Document = {name: keyset[place] for place, (name, _) in enumerate(sort[:index])}
+        step: Document = {name: keyset[earlier] for earlier, (name, _) in enumerate(sort[:index])}
         step[field] = {"$gt" if direction == ASCENDING else "$lt": keyset[index]}
         steps.append(step)
     return {"$or": steps}
@@ -29,9 +26,9 @@ async def fetch(
     page: Page,
     read: Callable[[Sequence[Any]], Sequence[Any]] = tuple,
 ) -> list[Document]:
-    """The page's documents and one more, where there is one; `read` turns a cursor's plain values into stored ones."""
-    place = after(sort, read(page.keyset)) if page.keyset is not None else {}
-    return await collection.find(all_of(filter, place), sort=sort, limit=page.first + 1)
+    """Return the page's documents, and one more if more follow. `read` turns a cursor's values into stored ones."""
+    remaining = after(sort, read(page.keyset)) if page.keyset is not None else {}
+    return await collection.find(all_of(filter, remaining), sort=sort, limit=page.first + 1)
 
 
 def time_and_id(values: Sequence[Any]) -> tuple[datetime, str]:

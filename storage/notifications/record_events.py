@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Protocol
 
-from storage.mongodb.change_stream import gathered
+from storage.mongodb.change_stream import gather_batch
 from storage.mongodb.client import Document, Mongo
 
 FACTS = ("office_path", "assignee_id", "case_id", "state")
@@ -131,7 +131,7 @@ class _Reader:
         self._told = told
 
     async def next(self) -> Batch:
-        changed = await gathered(self._stream, MAX_IN_BATCH)
+        changed = await gather_batch(self._stream, MAX_IN_BATCH)
         position = self._stream.resume_token["_data"]
         return Batch(await self._told([_notice(each) for each in changed.events]), position)
 

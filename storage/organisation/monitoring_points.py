@@ -1,4 +1,4 @@
-"""Monitoring points in MongoDB: looked up by id or code, and listed by industry and subtree."""
+"""Store monitoring points in MongoDB."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,25 +24,25 @@ class MonitoringPoints:
         self._points = mongo.collection("monitoring_points")
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[MonitoringPoint]:
-        """Those of `ids` that there are, in no order."""
-        found = await self._points.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
-        return [from_document(MonitoringPoint, document) for document in found]
+        """Find the points with these ids, in no order."""
+        documents = await self._points.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
+        return [from_document(MonitoringPoint, document) for document in documents]
 
     async def named(self, names: Sequence[str]) -> list[MonitoringPoint]:
-        """Points known by any of `names`: ids or codes."""
-        wanted = list(names)
-        found = await self._points.find({"$or": [{"_id": {"$in": wanted}}, {"code": {"$in": wanted}}]})
-        return [from_document(MonitoringPoint, document) for document in found]
+        """Find the points with any of these ids or codes."""
+        listed = {"$in": list(names)}
+        documents = await self._points.find({"$or": [{"_id": listed}, {"code": listed}]})
+        return [from_document(MonitoringPoint, document) for document in documents]
 
     async def page(
         self, visible: Filter, page: Page, *, below: str | None = None, industry: str | None = None
     ) -> list[MonitoringPoint]:
-        """By code, in the subtree at the path `below`."""
+        """Return points by code, in the subtree at the path `below`."""
         filters = all_of(visible, within("path", [below]) if below else {}, {"industry": industry} if industry else {})
-        found = await keyset_pagination.fetch(self._points, filters, SORT, page)
-        return [from_document(MonitoringPoint, document) for document in found]
+        documents = await keyset_pagination.fetch(self._points, filters, SORT, page)
+        return [from_document(MonitoringPoint, document) for document in documents]
 
     async def put_all(self, points: Sequence[MonitoringPoint]) -> None:
-        """Store each, replacing what stood under its id."""
+        """Store each point, replacing the one with its id."""
         documents = [to_document(point) for point in points]
         await self._points.upsert_many([({"_id": document["_id"]}, {"$set": document}) for document in documents])

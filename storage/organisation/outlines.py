@@ -1,4 +1,4 @@
-"""Outlines in MongoDB: the ground of a unit, one document a unit, replaced as a whole."""
+"""Store the outlines of units in MongoDB: one document for each unit, replaced as a whole."""
 
 from collections.abc import Sequence
 
@@ -11,21 +11,23 @@ class Outlines:
         self._outlines = mongo.collection("outlines")
 
     async def many(self, unit_ids: Sequence[str]) -> list[Outline]:
-        """Those of the units that have one, in no order."""
-        found = await self._outlines.find({"_id": {"$in": list(unit_ids)}}) if unit_ids else []
-        return [_outline(document) for document in found]
+        """Find the outlines of these units, in no order."""
+        documents = await self._outlines.find({"_id": {"$in": list(unit_ids)}}) if unit_ids else []
+        return [_from_document(document) for document in documents]
 
     async def put_all(self, outlines: Sequence[Outline]) -> None:
-        """Store each, replacing what the unit had; GeoJSON, as maps and MongoDB read it."""
-        await self._outlines.upsert_many([({"_id": each.unit_id}, {"$set": _document(each)}) for each in outlines])
+        """Store each outline as GeoJSON, replacing the unit's old one."""
+        await self._outlines.upsert_many(
+            [({"_id": outline.unit_id}, {"$set": _to_document(outline)}) for outline in outlines]
+        )
 
 
-def _document(outline: Outline) -> Document:
+def _to_document(outline: Outline) -> Document:
     coordinates = [[[list(vertex) for vertex in ring] for ring in polygon] for polygon in outline.polygons]
     return {"geometry": {"type": "MultiPolygon", "coordinates": coordinates}}
 
 
-def _outline(document: Document) -> Outline:
+def _from_document(document: Document) -> Outline:
     polygons = tuple(
         tuple(tuple((float(x), float(y)) for x, y in ring) for ring in polygon)
         for polygon in document["geometry"]["coordinates"]

@@ -1,4 +1,4 @@
-"""Units in MongoDB: the tree, looked up by id, code or former code, and walked by ranges of paths."""
+"""Store the tree of units in MongoDB. A subtree is one range of paths."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,25 +24,28 @@ class Units:
         self._units = mongo.collection("units")
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Unit]:
-        """Those of `ids` that there are, in no order."""
-        found = await self._units.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
-        return [from_document(Unit, document) for document in found]
+        """Find the units with these ids, in no order."""
+        documents = await self._units.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
+        return [from_document(Unit, document) for document in documents]
 
     async def named(self, names: Sequence[str]) -> list[Unit]:
-        """Units known by any of `names`: ids, codes or former codes; a unit's present code wins where both match."""
-        wanted = list(names)
-        ways = ({"_id": {"$in": wanted}}, {"code": {"$in": wanted}}, {"former_names.code": {"$in": wanted}})
-        return [from_document(Unit, document) for document in await self._units.find({"$or": list(ways)})]
+        """Find the units with any of these ids, codes or former codes.
+
+        The caller must prefer a current code to a former one.
+        """
+        listed = {"$in": list(names)}
+        documents = await self._units.find({"$or": [{"_id": listed}, {"code": listed}, {"former_names.code": listed}]})
+        return [from_document(Unit, document) for document in documents]
 
     async def children(self, ids: Sequence[str]) -> list[Unit]:
-        """Those directly below any of `ids`, in no order."""
-        found = await self._units.find({"parent_id": {"$in": list(ids)}})
-        return [from_document(Unit, document) for document in found]
+        """Find the units directly below any of `ids`, in no order."""
+        documents = await self._units.find({"parent_id": {"$in": list(ids)}})
+        return [from_document(Unit, document) for document in documents]
 
     async def page(
         self, visible: Filter, page: Page, *, below: str | None = None, level: str | None = None
     ) -> list[Unit]:
-        """By code, in the subtree at the path `below`."""
+        """Return units by code, in the subtree at the path `below`."""
         filters = all_of(visible, within("path", [below]) if below else {}, {"level": level} if level else {})
         return [
             from_document(Unit, document)
@@ -50,6 +53,6 @@ class Units:
         ]
 
     async def put_all(self, units: Sequence[Unit]) -> None:
-        """Store each, replacing what stood under its id; paths of existing units are the caller's to keep."""
+        """Store each unit, replacing the one with its id. The caller must not change the path of an existing unit."""
         documents = [to_document(unit) for unit in units]
         await self._units.upsert_many([({"_id": document["_id"]}, {"$set": document}) for document in documents])

@@ -1,6 +1,6 @@
-"""Workplaces: a folder for one process while it lives, and the end of those that killed processes left behind.
+"""Give a process a scratch folder while it lives, and remove the folders that killed processes left.
 
-What is put there, which may be evidence, is the process' own affair.
+A scratch folder may hold evidence.
 """
 
 import contextlib
@@ -13,19 +13,19 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def workplace(within: Path) -> Iterator[Path]:
-    """A new folder below `within`, removed at the end; after SIGKILL, by the next process that wants one there.
+def scratch_folder(parent: Path) -> Iterator[Path]:
+    """Make a folder below `parent` and remove it at the end. After SIGKILL, the next process here removes it.
 
-    It is whose lock on it holds, so that processes side by side leave each other's alone.
+    The folder belongs to the process that holds its lock; others leave it alone.
     """
-    within.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with contextlib.ExitStack() as held:
-        with _locked(within):  # nobody sweeps between the making of a folder and its lock
-            for left in within.iterdir():
-                with contextlib.suppress(BlockingIOError), _locked(left, wait=False):
-                    shutil.rmtree(left, ignore_errors=True)
-            folder = Path(tempfile.mkdtemp(dir=within))
-            held.enter_context(_locked(folder))
+    parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.ExitStack() as locks:
+        with _lock(parent):  # nobody sweeps between the making of a folder and its lock
+            for folder in parent.iterdir():
+                with contextlib.suppress(BlockingIOError), _lock(folder, wait=False):
+                    shutil.rmtree(folder, ignore_errors=True)
+            folder = Path(tempfile.mkdtemp(dir=parent))
+            locks.enter_context(_lock(folder))
         try:
             yield folder
         finally:
@@ -33,8 +33,8 @@ def workplace(within: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
-    """Raise `BlockingIOError` where another holds it and `wait` is False."""
+def _lock(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Lock the folder. Raise `BlockingIOError` if another process holds it and `wait` is False."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,7 +1,4 @@
-"""Child processes: started on a leash, watched, restarted with back-off, stopped in order.
-
-Which programs there are, and when one is ready, is left to `engines` and to `scripts.run`.
-"""
+"""Start child processes, restart them with back-off when they die, and stop them in order. None outlives its parent."""
 
 import asyncio
 import contextlib
@@ -24,12 +21,12 @@ PATIENCE_SECONDS = 10.0
 
 
 class ProcessLostError(Exception):
-    """A child can't be started or kept alive; the text is one sentence for the operator, then the end of its log."""
+    """A child can't be started or kept alive. The text is one sentence for the operator, then the end of its log."""
 
 
 @dataclass(frozen=True)
 class Program:
-    """What to run: `log` None leaves the output where the parent's goes; `passed` are descriptors it inherits."""
+    """A program to run. Without `log` its output goes where the parent's goes. `passed` are descriptors it inherits."""
 
     name: str
     command: Sequence[str]
@@ -42,7 +39,7 @@ class Program:
 
 @dataclass
 class Child:
-    """One program kept running until `stop`; `say` gets a sentence when it died and is started again."""
+    """One program that runs until `stop`. `say` gets a sentence when it died and is started again."""
 
     program: Program
     say: Callable[[str], None]
@@ -57,30 +54,30 @@ class Child:
         return self._process.pid if self._process and self._process.returncode is None else None
 
     async def start(self, ready: Callable[[], Awaitable[bool]] | None = None, *, within_seconds: float = 600.0) -> None:
-        """Start and wait until `ready()`.
+        """Start the program and wait until `ready()`.
 
-        Raise `ProcessLostError` when it ends before, or isn't ready in time; it is dead then.
+        Raise `ProcessLostError` if it ends before that or isn't ready in time. It is dead then.
         """
         try:
             process = await self._spawn()
         except OSError as error:
             raise ProcessLostError(f"{self.program.name} can't be started: {error}.") from error
-        begun, patient = time.monotonic(), True
+        began_at, is_announced = time.monotonic(), False
         try:
             while ready is not None and not await ready():
-                seconds = time.monotonic() - begun
+                seconds = time.monotonic() - began_at
                 self._check_start(process, seconds, within_seconds)
-                if patient and seconds > PATIENCE_SECONDS:
-                    self.say(f"{self.program.name} is still starting; after a crash it first recovers what it had.")
-                    patient = False
+                if not is_announced and seconds > PATIENCE_SECONDS:
+                    self.say(f"{self.program.name} is still starting. After a crash it first recovers its data.")
+                    is_announced = True
                 await asyncio.sleep(0.02)
         except BaseException:
             await self.stop()
             raise
-        self._watch = asyncio.create_task(self._keep(process))
+        self._watch = asyncio.create_task(self._keep_alive(process))
 
     async def stop(self) -> None:
-        """Ask it to end, wait `grace_seconds`, then kill it and what is left of its process group."""
+        """Ask it to end, wait `grace_seconds`, then kill it and the rest of its process group."""
         self._stopping = True
         if self._watch is not None and self.pid is None:  # dead already, and waiting to be started again
             self._watch.cancel()
@@ -104,8 +101,8 @@ class Child:
 
     async def _spawn(self) -> asyncio.subprocess.Process:
         program = self.program
-        with contextlib.ExitStack() as opened:
-            output = opened.enter_context(_appending(program.log)) if program.log else None
+        with contextlib.ExitStack() as files:
+            output = files.enter_context(_open_log(program.log)) if program.log else None
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-S", parent_death_signal.__file__, str(os.getpid()), *program.command),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -114,14 +111,14 @@ class Child:
                 env=dict(program.environment),
                 cwd=program.folder,
                 pass_fds=tuple(program.passed),
-                start_new_session=True,  # Ctrl-C reaches the parent alone, which stops the rest in order
+                start_new_session=True,  # Ctrl-C reaches only the parent, which stops the children in order
             )
         return self._process
 
-    async def _keep(self, process: asyncio.subprocess.Process) -> None:
+    async def _keep_alive(self, process: asyncio.subprocess.Process) -> None:
         while True:
             code = await process.wait()
-            _kill_group(process.pid)  # what it started itself
+            _kill_group(process.pid)  # the processes that it started
             if self._stopping:
                 return None
             now = time.monotonic()
@@ -139,15 +136,15 @@ class Child:
 
     def _give_up(self, sentence: str) -> None:
         if not self.lost.done():
-            self.lost.set_result(self._obituary(sentence))
+            self.lost.set_result(self._lost_error(sentence))
 
     def _check_start(self, process: asyncio.subprocess.Process, seconds: float, within_seconds: float) -> None:
         if process.returncode is not None:
-            raise self._obituary(f"{self.program.name} ended while starting, by {_cause(process.returncode)}.")
+            raise self._lost_error(f"{self.program.name} ended while starting, by {_cause(process.returncode)}.")
         if seconds > within_seconds:
-            raise self._obituary(f"{self.program.name} wasn't ready within {within_seconds:.0f} seconds.")
+            raise self._lost_error(f"{self.program.name} wasn't ready within {within_seconds:.0f} seconds.")
 
-    def _obituary(self, sentence: str) -> ProcessLostError:
+    def _lost_error(self, sentence: str) -> ProcessLostError:
         log = self.program.log
         if log is None or not log.exists():
             return ProcessLostError(sentence)
@@ -155,7 +152,7 @@ class Child:
         return ProcessLostError("\n".join([f"{sentence} The end of {log}:", *(f"  {line[:300]}" for line in last)]))
 
 
-async def listening(port: int) -> bool:
+async def is_listening(port: int) -> bool:
     """Whether something accepts connections on that port of loopback."""
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -168,7 +165,7 @@ async def listening(port: int) -> bool:
 
 
 async def start_together(starts: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Start several children at once. When one fails, stop the others and raise its error, which mostly is `ProcessLostError`."""
+    """Start several children at once. If one fails, stop the others and raise its error, mostly `ProcessLostError`."""
     with collapse_exception_groups():
         async with asyncio.TaskGroup() as group:
             for start in starts:
@@ -176,15 +173,15 @@ async def start_together(starts: Iterable[Coroutine[Any, Any, None]]) -> None:
 
 
 def trim_log(log: Path) -> None:
-    """Set a log of more than 16 MiB aside as `NAME.1`, in place of the one before; programs keep writing to it."""
+    """Copy a log of more than 16 MiB to `NAME.1` and empty it. A program can go on writing to it."""
     with contextlib.suppress(FileNotFoundError):
         if log.stat().st_size > LOG_BYTES:
             shutil.copy(log, log.with_name(f"{log.name}.1"))
             os.truncate(log, 0)
 
 
-def _appending(log: Path) -> BinaryIO:
-    """For the owner only; appending, so that `trim_log` may cut the file under the running program."""
+def _open_log(log: Path) -> BinaryIO:
+    """Open for the owner only, to append: `trim_log` can then cut the file under a running program."""
     return open(log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600))
 
 

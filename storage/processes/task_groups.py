@@ -1,4 +1,4 @@
-"""Errors of task groups."""
+"""Raise the errors of task groups by their own type."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,9 +6,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def collapse_exception_groups() -> Iterator[None]:
-    """Raise the first error of the task group within, so that callers catch it by its type.
+    """Raise the first error of a task group, so that callers catch it by its type.
 
-    Without `except*`: an error raised there stays an error on some Pythons and becomes a group of one on others (3.11.2).
+    This does not use `except*`: an error raised there becomes a group of one on some Pythons (3.11.2).
     """
     failure: Exception | None = None
     try:
@@ -18,4 +18,4 @@ def collapse_exception_groups() -> Iterator[None]:
     while isinstance(failure, ExceptionGroup):
         failure = failure.exceptions[0]
     if failure is not None:
-        raise failure from failure.__cause__  # and not from the group
+        raise failure from failure.__cause__  # not from the group

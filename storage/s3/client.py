@@ -1,7 +1,6 @@
-"""The one file that imports the object store's client: one bucket of an S3 service, its signatures and its bytes.
+"""Wrap the S3 client: sign requests for one bucket, and read and write its objects.
 
-What an object is, and who may have a link to it, is left to the file of each noun; uploads in parts are `multipart`'s, the
-bucket's own rules `buckets`'.
+No other file imports the client.
 """
 
 import base64
@@ -26,7 +25,7 @@ _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 
 @dataclass(frozen=True)
 class Put:
-    """A PUT to sign: `byte_size` and what is given of type and digests (hexadecimal) become part of the signature."""
+    """A PUT to sign. The signature covers `byte_size`, the content type and the digests (hexadecimal), if set."""
 
     key: str
     byte_size: int
@@ -39,15 +38,15 @@ class Put:
 
 @dataclass(frozen=True)
 class SignedUrl:
-    """A signed request: the address and the headers that must be sent exactly so."""
+    """A signed request: the URL, and the headers that must be sent exactly."""
 
     url: str
     headers: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
-class Downloaded:
-    """What a download found: the bytes' SHA-256 in hexadecimal, their number, and the first of them."""
+class DownloadResult:
+    """The SHA-256 (hexadecimal), size and first bytes of a downloaded object."""
 
     sha256: str
     byte_size: int
@@ -56,14 +55,14 @@ class Downloaded:
 
 @dataclass(frozen=True)
 class Form:
-    """A signed POST policy: the address, and the fields that a browser sends before the file."""
+    """A signed POST policy: the URL, and the fields that a browser sends before the file."""
 
     url: str
     fields: tuple[tuple[str, str], ...]
 
 
 class ObjectStoreDeclinedError(Exception):
-    """The store answered a question about itself with no; `code` is its word, such as `NotImplemented`."""
+    """The store refused an operation; `code` is its own, such as `NotImplemented`."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -71,24 +70,24 @@ class ObjectStoreDeclinedError(Exception):
 
 
 @dataclass(frozen=True)
-class Reading:
-    """An object while it is read: how many bytes the store says that it has, and the bytes, a mebibyte at a time."""
+class ObjectBody:
+    """An open object: its size as the store states it, and its bytes, a mebibyte at a time."""
 
     byte_size: int
     chunks: AsyncIterator[bytes]
 
 
 class ObjectStore:
-    """One bucket, reached at `endpoint`; `public_endpoint` is where phones reach it, and what links are signed for."""
+    """One bucket at `endpoint`. URLs are signed for `public_endpoint`, where phones reach it."""
 
     def __init__(
         self, *, endpoint: str, public_endpoint: str, bucket: str, access_key: str, secret_key: str, region: str
     ) -> None:
         self.bucket = bucket
         self.first_write_wins = False
-        """Whether the store honours `If-None-Match: *`; single PUTs are signed with it once that was seen (`buckets`)."""
+        """Whether the store is known to honour `If-None-Match: *`. If so, single PUTs are signed with it."""
         self.can_hold = False
-        """Whether the bucket has object lock, as far as was seen (`buckets`)."""
+        """Whether the bucket is known to have object lock."""
         self.public_endpoint = public_endpoint
 
         def client(url: str) -> Any:
@@ -121,9 +120,9 @@ class ObjectStore:
             raise Refusal(RefusalCode.UNAVAILABLE) from error
 
     async def _find(self, work: Callable[[], T]) -> T | None:
-        """Like `_call`, but None where the store says that there is no such thing."""
+        """Like `_call`, but return None if the object does not exist."""
 
-        def found() -> T | None:
+        def work_or_none() -> T | None:
             try:
                 return work()
             except ClientError as error:
@@ -131,11 +130,12 @@ class ObjectStore:
                     return None
                 raise
 
-        return await self._call(found)
+        return await self._call(work_or_none)
 
     async def ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        """One operation on the bucket by its name in S3's own client;
-        raises `ObjectStoreDeclinedError`, or `Refusal(UNAVAILABLE)`.
+        """Run one operation on the bucket, named as in the S3 client.
+
+        Raise `ObjectStoreDeclinedError` if the store refuses it, `Refusal(UNAVAILABLE)` if the store fails.
         """
 
         def work() -> dict[str, Any]:
@@ -149,16 +149,16 @@ class ObjectStore:
 
         return await self._call(work)
 
-    async def reach(self) -> None:
-        """Ask for the bucket with a signed request; raises `Refusal(UNAVAILABLE)` where the store refuses it."""
+    async def check_bucket(self) -> None:
+        """Check the bucket with a signed request. Raise `Refusal(UNAVAILABLE)` if the store refuses it."""
         await self._call(lambda: self._client.head_bucket(Bucket=self.bucket))
 
     async def ping(self) -> None:
-        """Write one tiny object; raises `Refusal(UNAVAILABLE)` where the store doesn't take it."""
+        """Write one tiny object. Raise `Refusal(UNAVAILABLE)` if the store does not accept it."""
         await self._call(lambda: self._client.put_object(Bucket=self.bucket, Key=".ready", Body=b""))
 
     async def sign_puts(self, puts: Sequence[Put], *, seconds: int) -> list[SignedUrl]:
-        """Sign in one thread and without a call to the store; each takes 0.3 to 0.6 ms of CPU."""
+        """Sign in one thread, without a call to the store. Each PUT takes 0.3 to 0.6 ms of CPU."""
         return await self._call(lambda: [self._sign_put(put, seconds) for put in puts]) if puts else []
 
     def _sign_put(self, put: Put, seconds: int) -> SignedUrl:
@@ -181,7 +181,7 @@ class ObjectStore:
         return SignedUrl(url, tuple(headers.items()))
 
     async def sign_form(self, put: Put, *, seconds: int) -> Form:
-        """A policy for exactly this key, size, type and SHA-256; the store refuses every other field and value."""
+        """Sign a policy for exactly this key, size, type and SHA-256. The store refuses all other fields and values."""
         fixed = {}
         if put.content_type:
             fixed["Content-Type"] = put.content_type
@@ -192,15 +192,15 @@ class ObjectStore:
         size = ["content-length-range", put.byte_size, put.byte_size]
 
         def sign() -> Form:
-            made = self._signer.generate_presigned_post(
+            post = self._signer.generate_presigned_post(
                 self.bucket, put.key, Fields=fixed, Conditions=[*conditions, size], ExpiresIn=seconds
             )
-            return Form(made["url"], tuple(made["fields"].items()))
+            return Form(post["url"], tuple(post["fields"].items()))
 
         return await self._call(sign)
 
     async def sign_gets(self, gets: Sequence[tuple[str, str]], *, seconds: int) -> list[str]:
-        """Addresses of (key, content type) pairs; browsers are told to trust that type and to show, not to run."""
+        """Sign the URLs of (key, content type) pairs. The store answers with that content type."""
 
         def sign(key: str, content_type: str) -> str:
             arguments = {"Bucket": self.bucket, "Key": key, "ResponseContentType": content_type}
@@ -210,14 +210,14 @@ class ObjectStore:
         return await self._call(lambda: [sign(key, content_type) for key, content_type in gets]) if gets else []
 
     async def size_of(self, key: str) -> int | None:
-        """Size of a stored object in bytes; None where there is none."""
-        found = await self._find(lambda: self._client.head_object(Bucket=self.bucket, Key=key))
-        return None if found is None else int(found["ContentLength"])
+        """Return the size of a stored object in bytes; None if it does not exist."""
+        head = await self._find(lambda: self._client.head_object(Bucket=self.bucket, Key=key))
+        return None if head is None else int(head["ContentLength"])
 
-    async def download(self, key: str, to: Path) -> Downloaded | None:
-        """Copy an object to a local file, hashing on the way; None where there is none."""
+    async def download(self, key: str, to: Path) -> DownloadResult | None:
+        """Copy an object to a local file and hash it on the way; None if it does not exist."""
 
-        def copy() -> Downloaded:
+        def copy() -> DownloadResult:
             digest, size, head = hashlib.sha256(), 0, b""
             body = self._client.get_object(Bucket=self.bucket, Key=key)["Body"]
             with to.open("wb") as file:
@@ -226,33 +226,33 @@ class ObjectStore:
                     digest.update(chunk)
                     size += len(chunk)
                     file.write(chunk)
-            return Downloaded(digest.hexdigest(), size, head)
+            return DownloadResult(digest.hexdigest(), size, head)
 
         return await self._find(copy)
 
     async def hold(self, key: str) -> None:
-        """Put a legal hold on an object where the bucket has object lock: nobody deletes it until the hold is lifted.
+        """Put a legal hold on an object if the bucket has object lock: nobody can delete it until the hold is lifted.
 
-        Raise `ObjectStoreDeclinedError` where the key may not.
+        Raise `ObjectStoreDeclinedError` if the access key may not do this.
         """
         if self.can_hold:
             await self.ask("put_object_legal_hold", Key=key, LegalHold={"Status": "ON"})
 
     @asynccontextmanager
-    async def reading(self, key: str) -> AsyncIterator[Reading | None]:
-        """Read an object chunk by chunk, as fast as they are asked for; None where there is none."""
-        found = await self._find(lambda: self._client.get_object(Bucket=self.bucket, Key=key))
-        if found is None:
+    async def open(self, key: str) -> AsyncIterator[ObjectBody | None]:
+        """Open an object to read it chunk by chunk; None if it does not exist."""
+        response = await self._find(lambda: self._client.get_object(Bucket=self.bucket, Key=key))
+        if response is None:
             yield None
             return
-        body = found["Body"]
+        body = response["Body"]
 
         async def chunks() -> AsyncIterator[bytes]:
             while chunk := await self._call(lambda: body.read(CHUNK)):
                 yield chunk
 
         try:
-            yield Reading(int(found["ContentLength"]), chunks())
+            yield ObjectBody(int(response["ContentLength"]), chunks())
         finally:
             body.close()
 
@@ -262,8 +262,9 @@ class ObjectStore:
         )
 
     async def put_file(self, key: str, path: Path, content_type: str, sha256: str) -> None:
-        """Put a local file of that digest;
-        where the first write wins, only where nothing lies. Raises `ObjectStoreDeclinedError`.
+        """Put a local file with that digest. If the first write wins, an existing object is never overwritten.
+
+        Raise `ObjectStoreDeclinedError` if the store refuses it.
         """
         checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
         condition = {"IfNoneMatch": "*"} if self.first_write_wins else {}
@@ -273,16 +274,16 @@ class ObjectStore:
             )
 
     async def make_bucket(self) -> None:
-        """Tests only: the bucket of an installation is its operator's to make."""
+        """Create the bucket. For tests only: in an installation the operator creates it."""
         await self._call(lambda: self._client.create_bucket(Bucket=self.bucket))
 
     async def drop_bucket(self) -> None:
-        """Tests only: with everything in it."""
+        """Delete the bucket and all its objects. For tests only."""
 
         def drop() -> None:
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket):
-                for found in page.get("Contents", []):
-                    self._client.delete_object(Bucket=self.bucket, Key=found["Key"])
+                for entry in page.get("Contents", []):
+                    self._client.delete_object(Bucket=self.bucket, Key=entry["Key"])
             self._client.delete_bucket(Bucket=self.bucket)
 
         await self._call(drop)

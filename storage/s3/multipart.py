@@ -1,7 +1,4 @@
-"""Multipart uploads in the object store: begun, listed, joined and given up.
-
-Which medium they belong to, and whether they are still in use, is left to `media` and to the sweep in `api`.
-"""
+"""Begin, list, complete and abort multipart uploads in the object store."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +9,13 @@ from schema.core.refusals import Refusal, RefusalCode
 from storage.s3.client import ObjectStore, ObjectStoreDeclinedError
 
 PAGE = 1000
-"""The most that S3 lists at once."""
+"""S3 lists at most this many entries at once."""
 _GONE = frozenset({"404", "NoSuchUpload", "NoSuchKey"})
 
 
 @dataclass(frozen=True)
 class UploadedPart:
-    """One part that the store has of an unfinished upload."""
+    """One stored part of an unfinished upload."""
 
     number: int
     byte_size: int
@@ -27,7 +24,7 @@ class UploadedPart:
 
 @dataclass(frozen=True)
 class OpenUpload:
-    """An upload that was begun and neither joined nor given up."""
+    """An upload that was begun, but neither completed nor aborted."""
 
     key: str
     upload_id: str
@@ -35,68 +32,70 @@ class OpenUpload:
 
 async def begin(objects: ObjectStore, key: str, content_type: str) -> str:
     """Begin an upload and return its id."""
-    begun = await _unless_gone(objects, "create_multipart_upload", Key=key, ContentType=content_type)
-    if begun is None:
+    upload = await _ask_unless_gone(objects, "create_multipart_upload", Key=key, ContentType=content_type)
+    if upload is None:
         raise Refusal(RefusalCode.UNAVAILABLE)
-    upload_id: str = begun["UploadId"]
+    upload_id: str = upload["UploadId"]
     return upload_id
 
 
-async def abandon(objects: ObjectStore, key: str, upload_id: str) -> None:
-    """Forget an upload that was begun, and its parts; nothing where it is not open (any more)."""
-    await _unless_gone(objects, "abort_multipart_upload", Key=key, UploadId=upload_id)
+async def abort(objects: ObjectStore, key: str, upload_id: str) -> None:
+    """Abort an upload and delete its parts. Do nothing if it is not open."""
+    await _ask_unless_gone(objects, "abort_multipart_upload", Key=key, UploadId=upload_id)
 
 
-async def parts(objects: ObjectStore, key: str, upload_id: str, *, page: int = PAGE) -> list[UploadedPart] | None:
-    """The parts that have arrived, in order; None where the upload is not open (any more).
+async def list_parts(objects: ObjectStore, key: str, upload_id: str, *, page: int = PAGE) -> list[UploadedPart] | None:
+    """Return the stored parts in order; None if the upload is not open.
 
-    SeaweedFS lists a part that was put twice (a phone's reply was lost) two times: the last one counts, as S3 has it.
+    SeaweedFS lists a part twice if it was put twice (the phone lost the reply). The last one counts, as in S3.
     """
-    found: list[dict[str, Any]] = []
-    after: dict[str, Any] | None = {}
-    while after is not None:
-        answer = await _unless_gone(objects, "list_parts", Key=key, UploadId=upload_id, MaxParts=page, **after)
+    parts: list[dict[str, Any]] = []
+    marker: dict[str, Any] | None = {}
+    while marker is not None:
+        answer = await _ask_unless_gone(objects, "list_parts", Key=key, UploadId=upload_id, MaxParts=page, **marker)
         if answer is None:
             return None
-        found += answer.get("Parts", [])
-        after = _next(answer, after, PartNumberMarker="NextPartNumberMarker")
-    found.sort(key=lambda part: (part["PartNumber"], part["LastModified"]))
-    last = {part["PartNumber"]: part for part in found}
+        parts += answer.get("Parts", [])
+        marker = _next_marker(answer, marker, PartNumberMarker="NextPartNumberMarker")
+    parts.sort(key=lambda part: (part["PartNumber"], part["LastModified"]))
+    last = {part["PartNumber"]: part for part in parts}
     return [UploadedPart(number, part["Size"], part["ETag"]) for number, part in last.items()]
 
 
 async def complete(objects: ObjectStore, key: str, upload_id: str, parts: Sequence[UploadedPart]) -> bool:
-    """Join the parts into the object; False where the upload is not open (any more)."""
-    joined = {"Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]}
-    done = await _unless_gone(objects, "complete_multipart_upload", Key=key, UploadId=upload_id, MultipartUpload=joined)
-    return done is not None
+    """Join the parts into the object. Return False if the upload is not open."""
+    listed = {"Parts": [{"PartNumber": part.number, "ETag": part.etag} for part in parts]}
+    answer = await _ask_unless_gone(
+        objects, "complete_multipart_upload", Key=key, UploadId=upload_id, MultipartUpload=listed
+    )
+    return answer is not None
 
 
-async def still_open(
-    objects: ObjectStore, prefix: str, *, begun_before: datetime, page: int = PAGE
-) -> list[OpenUpload]:
-    """Uploads under a prefix that were begun before that time by the store's clock."""
-    found: list[OpenUpload] = []
-    after: dict[str, Any] | None = {}
-    while after is not None:
-        answer = await _unless_gone(objects, "list_multipart_uploads", Prefix=prefix, MaxUploads=page, **after) or {}
-        uploads = [each for each in answer.get("Uploads", []) if each["Initiated"] < begun_before]
-        found += [OpenUpload(each["Key"], each["UploadId"]) for each in uploads]
-        after = _next(answer, after, KeyMarker="NextKeyMarker", UploadIdMarker="NextUploadIdMarker")
-    return found
+async def list_open(objects: ObjectStore, prefix: str, *, begun_before: datetime, page: int = PAGE) -> list[OpenUpload]:
+    """Return the open uploads under a prefix that were begun before that time by the store's clock."""
+    open_uploads: list[OpenUpload] = []
+    marker: dict[str, Any] | None = {}
+    while marker is not None:
+        answer = (
+            await _ask_unless_gone(objects, "list_multipart_uploads", Prefix=prefix, MaxUploads=page, **marker) or {}
+        )
+        uploads = [upload for upload in answer.get("Uploads", []) if upload["Initiated"] < begun_before]
+        open_uploads += [OpenUpload(upload["Key"], upload["UploadId"]) for upload in uploads]
+        marker = _next_marker(answer, marker, KeyMarker="NextKeyMarker", UploadIdMarker="NextUploadIdMarker")
+    return open_uploads
 
 
-def _next(answer: Mapping[str, Any], here: Mapping[str, Any], **markers: str) -> dict[str, Any] | None:
-    """Where the page after this one begins; None after the last, and where a store leads nowhere.
+def _next_marker(answer: Mapping[str, Any], current: Mapping[str, Any], **names: str) -> dict[str, Any] | None:
+    """Return the marker of the next page; None after the last page, and if a store repeats the current marker.
 
-    SeaweedFS names the last upload of a page, and not its key.
+    SeaweedFS names the last upload of a page, but not its key.
     """
-    there = {asked: answer[name] for asked, name in markers.items() if answer.get(name)}
-    return there if answer.get("IsTruncated") and there and there != here else None
+    marker = {parameter: answer[name] for parameter, name in names.items() if answer.get(name)}
+    return marker if answer.get("IsTruncated") and marker and marker != current else None
 
 
-async def _unless_gone(objects: ObjectStore, operation: str, **arguments: Any) -> dict[str, Any] | None:
-    """What the store answers, None where there is no such upload; every other no is `Refusal(UNAVAILABLE)`."""
+async def _ask_unless_gone(objects: ObjectStore, operation: str, **arguments: Any) -> dict[str, Any] | None:
+    """Return the store's answer; None if there is no such upload. Raise `Refusal(UNAVAILABLE)` if it declines otherwise."""
     try:
         return await objects.ask(operation, **arguments)
     except ObjectStoreDeclinedError as no:

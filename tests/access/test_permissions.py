@@ -11,7 +11,6 @@ from api.server.areas import REGISTRY
 from api.server.graphql_schema import print_sdl
 from schema.access.guards import (
     ExaminersOnly,
-    Followed,
     IdentityOnly,
     RequirePermission,
     RequirePermissionOrRefuse,
@@ -70,7 +69,7 @@ def test_everything_is_described() -> None:
 
 def test_every_guarded_field_carries_the_extension_that_holds_it() -> None:
     """The table alone opens and closes nothing: the extension does, which asks the table."""
-    wanted = {"Query": RequirePermission, "Mutation": RequirePermissionOrRefuse, "Subscription": Followed}
+    wanted = {"Query": RequirePermission, "Mutation": RequirePermissionOrRefuse, "Subscription": RequirePermission}
     for name, definition in SCHEMA.schema_converter.type_map.items():
         for field in getattr(definition.definition, "fields", ()):
             key = f"{name}.{SCHEMA.config.name_converter.get_graphql_name(field)}"

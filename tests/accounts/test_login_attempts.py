@@ -45,13 +45,13 @@ async def spray(attempts: Attempts, names: int) -> int:
 
 
 async def through(attempts: Attempts, wanted: Sequence[Sequence[Bucket]], now: datetime) -> int:
-    answers = await asyncio.gather(*(attempts.take(buckets, now) for buckets in wanted))
+    answers = await asyncio.gather(*(attempts.acquire(buckets, now) for buckets in wanted))
     return answers.count(None)
 
 
 async def test_a_name_is_guessed_at_a_few_times_from_one_place(attempts: Attempts) -> None:
     assert await fail(attempts, from_elsewhere(), PER_NAME + 5) == PER_NAME, "however many are sent at once"
-    assert await attempts.take(from_elsewhere(), NOW + timedelta(minutes=1)) == NOW + WINDOW
+    assert await attempts.acquire(from_elsewhere(), NOW + timedelta(minutes=1)) == NOW + WINDOW
     assert await fail(attempts, from_elsewhere(address="198.51.100.1"), 1) == 1, "its owner, elsewhere"
     assert await fail(attempts, from_elsewhere("li"), 1) == 1, "another, at the same place"
     later = NOW + WINDOW
@@ -61,8 +61,8 @@ async def test_a_name_is_guessed_at_a_few_times_from_one_place(attempts: Attempt
 async def test_refused_attempts_do_not_make_the_wait_longer(attempts: Attempts) -> None:
     await fail(attempts, from_elsewhere(), PER_NAME)
     for minutes in range(1, 15):
-        assert await attempts.take(from_elsewhere(), NOW + timedelta(minutes=minutes)) == NOW + WINDOW
-    assert await attempts.take(from_elsewhere(), NOW + WINDOW) is None
+        assert await attempts.acquire(from_elsewhere(), NOW + timedelta(minutes=minutes)) == NOW + WINDOW
+    assert await attempts.acquire(from_elsewhere(), NOW + WINDOW) is None
 
 
 async def test_the_owners_phone_is_never_locked_by_others(attempts: Attempts) -> None:
@@ -79,7 +79,7 @@ async def test_many_names_from_one_place_have_an_end_too(attempts: Attempts) -> 
     assert await fail(attempts, from_elsewhere("wang", "198.51.100.1"), 1) == 1
     [name] = [bucket for bucket in from_elsewhere("last") if bucket.cleared_by_success]
     await fail(attempts, from_elsewhere("last"), 50)
-    assert await attempts.take([name], NOW) is None, "what the address refused did not count against the name"
+    assert await attempts.acquire([name], NOW) is None, "what the address refused did not count against the name"
 
 
 async def test_one_who_keeps_guessing_in_vain_does_not_shut_the_office(attempts: Attempts) -> None:
@@ -89,8 +89,8 @@ async def test_one_who_keeps_guessing_in_vain_does_not_shut_the_office(attempts:
 
 async def test_a_right_password_clears_its_own_failures_only(attempts: Attempts) -> None:
     await fail(attempts, from_elsewhere(), PER_NAME - 1)
-    assert await attempts.take(from_elsewhere(), NOW) is None
-    await attempts.succeed(from_elsewhere())
+    assert await attempts.acquire(from_elsewhere(), NOW) is None
+    await attempts.clear(from_elsewhere())
     assert await fail(attempts, from_elsewhere(), PER_NAME + 1) == PER_NAME
     left = PER_ADDRESS - (PER_NAME - 1) - PER_NAME
     assert await spray(attempts, PER_ADDRESS) == left, "or an account of one's own would buy guesses at others'"
@@ -98,9 +98,9 @@ async def test_a_right_password_clears_its_own_failures_only(attempts: Attempts)
 
 async def test_an_attempt_given_back_never_was(attempts: Attempts) -> None:
     for _ in range(PER_NAME * 3):
-        assert await attempts.take(from_elsewhere(), NOW) is None
-        await attempts.give_back(from_elsewhere())
-    await attempts.give_back(from_elsewhere())
+        assert await attempts.acquire(from_elsewhere(), NOW) is None
+        await attempts.release(from_elsewhere())
+    await attempts.release(from_elsewhere())
     assert await fail(attempts, from_elsewhere(), PER_NAME * 2) == PER_NAME
 
 

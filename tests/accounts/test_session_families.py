@@ -14,7 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, rule,
 
 from schema.accounts.sessions import RefreshToken, compose_refresh_token, read_refresh_token
 from schema.core.refusals import Refusal, RefusalCode
-from storage.accounts.sessions import MAX_CURRENT, Sessions, Use
+from storage.accounts.sessions import MAX_CURRENT, RefreshOutcome, Sessions
 from storage.embedded.engines import Addresses
 from storage.mongodb.client import Mongo
 from tests.support.world import new_id
@@ -44,7 +44,7 @@ class Family:
         self.runner.run(self.sessions.begin(token, self.user_id, self.device_id, self.now, self.now + LIFE))
         return token
 
-    def use(self, token: RefreshToken, device_id: str | None = None) -> tuple[Use, RefreshToken]:
+    def use(self, token: RefreshToken, device_id: str | None = None) -> tuple[RefreshOutcome, RefreshToken]:
         successor = a_token(token.session_id)
         used = self.runner.run(
             self.sessions.use(
@@ -99,7 +99,7 @@ class Model(RuleBasedStateMachine):
         expected = self._expected(token)
         use, successor = self.family.use(token)
         assert use is expected
-        if use is Use.ROTATED:
+        if use is RefreshOutcome.ROTATED:
             self.parents[successor.text] = token.text
             self.used_at.setdefault(token.text, self.family.now)
             self.last_used, self.expires_at = token.text, self.family.now + LIFE
@@ -109,20 +109,20 @@ class Model(RuleBasedStateMachine):
 
     @rule(token=tokens)
     def show_from_another_device(self, token: RefreshToken) -> None:
-        expected = Use.ENDED if self._is_over() else Use.REUSED
+        expected = RefreshOutcome.ENDED if self._is_over() else RefreshOutcome.REUSED
         assert self.family.use(token, new_id("dev"))[0] is expected
         self.ended = True
 
     def _is_over(self) -> bool:
         return self.ended or self.family.now >= self.expires_at
 
-    def _expected(self, token: RefreshToken) -> Use:
+    def _expected(self, token: RefreshToken) -> RefreshOutcome:
         if self._is_over():
-            return Use.ENDED
+            return RefreshOutcome.ENDED
         if token.text not in self.used_at:
-            return Use.ROTATED if self._is_current(token) else Use.REUSED
+            return RefreshOutcome.ROTATED if self._is_current(token) else RefreshOutcome.REUSED
         in_time = self.family.now - self.used_at[token.text] <= GRACE
-        return Use.ROTATED if token.text == self.last_used and in_time else Use.REUSED
+        return RefreshOutcome.ROTATED if token.text == self.last_used and in_time else RefreshOutcome.REUSED
 
     def _is_current(self, token: RefreshToken) -> bool:
         siblings = [text for text, parent in self.parents.items() if parent == self.last_used]
@@ -146,12 +146,14 @@ def test_lost_and_late_replies_end_nothing(family: Family, renewals: list[tuple[
     for what, seconds in renewals:
         family.now += timedelta(minutes=10)
         if what != "sent":
-            assert family.use(held)[0] is Use.ROTATED, "whose reply is lost"
+            assert family.use(held)[0] is RefreshOutcome.ROTATED, "whose reply is lost"
             family.now += timedelta(seconds=seconds)
         use, answer = family.use(held)
-        assert use is Use.ROTATED
+        assert use is RefreshOutcome.ROTATED
         if what == "late":
-            assert family.use(held)[0] is Use.ROTATED, "a duplicate on the wire, served after the reply that was kept"
+            assert family.use(held)[0] is RefreshOutcome.ROTATED, (
+                "a duplicate on the wire, served after the reply that was kept"
+            )
         held = answer
 
 
@@ -171,31 +173,31 @@ def test_a_copy_does_not_outlive_its_owners_next_renewals(
     for who in order:
         family.now += timedelta(seconds=seconds)
         use, answer = family.use(hands[who])
-        if use is not Use.ROTATED:
+        if use is not RefreshOutcome.ROTATED:
             break
         hands[who] = answer
     else:
         pytest.fail("both went on")
     for token in hands.values():
-        assert family.use(token)[0] is Use.ENDED
+        assert family.use(token)[0] is RefreshOutcome.ENDED
 
 
 def test_the_grace_runs_from_the_first_use(family: Family) -> None:
     family.now, held = START, family.begin()
     for _ in range(3):
-        assert family.use(held)[0] is Use.ROTATED
+        assert family.use(held)[0] is RefreshOutcome.ROTATED
         family.now += GRACE / 2
-    assert family.use(held)[0] is Use.REUSED, "or a copy could be used for ever"
+    assert family.use(held)[0] is RefreshOutcome.REUSED, "or a copy could be used for ever"
 
 
 def test_of_very_many_retries_the_oldest_reply_no_longer_counts(family: Family) -> None:
     family.now, held = START, family.begin()
     answers = [family.use(held)[1] for _ in range(MAX_CURRENT + 1)]
     family.now += GRACE * 5
-    assert family.use(answers[1])[0] is Use.ROTATED
+    assert family.use(answers[1])[0] is RefreshOutcome.ROTATED
     family.now, held = START, family.begin()
     answers = [family.use(held)[1] for _ in range(MAX_CURRENT + 1)]
-    assert family.use(answers[0])[0] is Use.REUSED
+    assert family.use(answers[0])[0] is RefreshOutcome.REUSED
 
 
 async def test_a_retry_lasts_as_long_as_it_says(mongo: Mongo) -> None:
@@ -212,7 +214,7 @@ async def test_of_many_at_once_one_is_first_and_none_ends_the_family(mongo: Mong
     sessions, user_id, device_id = Sessions(mongo), new_id("usr"), new_id("dev")
     token = a_token(new_id("ses"))
     await sessions.begin(token, user_id, device_id, START, START + LIFE)
-    uses: list[Use] = []
+    uses: list[RefreshOutcome] = []
 
     async def use(shown: RefreshToken) -> None:
         successor = a_token(shown.session_id)
@@ -222,7 +224,7 @@ async def test_of_many_at_once_one_is_first_and_none_ends_the_family(mongo: Mong
     async with anyio.create_task_group() as group:
         for _ in range(10):
             group.start_soon(use, token)
-    assert uses == [Use.ROTATED] * 10
+    assert uses == [RefreshOutcome.ROTATED] * 10
     [kept] = await mongo.collection("sessions").find({})
     assert kept["previous"] == token.digest
     assert len(kept["current"]) == 10
@@ -254,7 +256,7 @@ async def test_what_was_never_given_out_ends_nobodys_session(mongo: Mongo) -> No
         assert caught.value.code is RefusalCode.SESSION_ENDED
     assert read_refresh_token(token.text, SECRET) == token
     used = await sessions.use(other, device_id, a_token(other.session_id), START, grace=GRACE, expires_at=START + LIFE)
-    assert (used.use, used.user_id) == (Use.ENDED, None)
+    assert (used.use, used.user_id) == (RefreshOutcome.ENDED, None)
     [kept] = await mongo.collection("sessions").find({})
     assert kept["ended_at"] is None
 
@@ -280,4 +282,4 @@ async def test_ending_a_devices_families_ends_no_other(mongo: Mongo) -> None:
     for device, token in tokens.items():
         used = await sessions.use(token, device, a_token(token.session_id), START, grace=GRACE, expires_at=START + LIFE)
         uses[device] = used.use
-    assert uses == {phone: Use.ENDED, tablet: Use.ROTATED}
+    assert uses == {phone: RefreshOutcome.ENDED, tablet: RefreshOutcome.ROTATED}

@@ -31,7 +31,7 @@ async def test_what_does_not_match_is_answered_alike_and_changes_nothing(
     answer = await Phone(house).sign_in(name, password)
     assert answer == {
         "code": "BAD_CREDENTIALS",
-        "message": "User name and password do not match.",
+        "message": "The user name or the password is wrong.",
         "messageZh": "用户名或密码不正确。",
         "nextStep": "FIX_AND_RESEND",
         "field": None,
@@ -75,7 +75,7 @@ async def test_guessing_has_an_end_that_the_owners_phone_does_not_feel(house: Wo
         assert (await guesser.sign_in(password="wrong"))["code"] == "BAD_CREDENTIALS"
     locked = await guesser.sign_in()
     assert (locked["code"], locked["nextStep"]) == ("TOO_MANY_ATTEMPTS", "RETRY_LATER")
-    assert locked["message"] == "Too many failed attempts from here. Try again in 15 minutes."
+    assert locked["message"] == "Too many failed attempts. Try again in 15 minutes."
     assert "accessToken" in await owner.sign_in(), "the same person at the same address, on a known device"
     assert "accessToken" in await Phone(house, address="198.51.100.1").sign_in()
     assert (await guesser.sign_in())["code"] == "TOO_MANY_ATTEMPTS", "others' successes open nothing"

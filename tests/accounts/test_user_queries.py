@@ -63,8 +63,8 @@ async def test_pages_follow_each_other_and_cursors_are_the_viewers_own(world: Wo
 async def test_me_is_ones_own_account_with_its_devices(world: World) -> None:
     made = world.people["inspector"]
     old, new = device(NOW), device(NOW + timedelta(days=1))
-    await world.store.users.admit_device(made.id, new, new_id("ses"))
-    await world.store.users.admit_device(made.id, old, new_id("ses"))
+    await world.store.users.add_device(made.id, new, new_id("ses"))
+    await world.store.users.add_device(made.id, old, new_id("ses"))
     await world.store.users.revoke_device(made.id, old.id, NOW)
     asked = "{ me { user { id displayName roles office { code } scopes { code } } userName clearances \
 devices { id name signedInAt seenAt revokedAt } thisDeviceId } }"

@@ -72,7 +72,7 @@ async def test_a_user_name_is_found_however_it_is_written(users: Users, spelt: s
 
 async def test_an_import_again_changes_what_it_says_and_no_more(users: Users) -> None:
     made = await stored(users, password_hash="hash", subject="s-1")
-    await users.admit_device(made.id, device(), new_id("ses"))
+    await users.add_device(made.id, device(), new_id("ses"))
     before = await users.by_id(made.id)
     assert before is not None
     await users.put_all([replace(made, password_hash=None, display_name="李某", created_at=NOW + timedelta(days=1))])
@@ -108,66 +108,66 @@ async def test_a_taken_user_name_is_reported_without_saying_it(users: Users) -> 
 async def test_devices_are_listed_once_and_their_newest_session_counts(users: Users) -> None:
     made, phone = await stored(users), device()
     first, second = new_id("ses"), new_id("ses")
-    await users.admit_device(made.id, phone, first)
-    assert await users.signed_in(made.id, phone.id, first) is not None
-    await users.admit_device(made.id, replace(phone, name="$set", signed_in_at=NOW + timedelta(hours=1)), second)
-    assert await users.signed_in(made.id, phone.id, first) is None
-    assert await users.see_device(made.id, phone.id, first, NOW) is None
-    found = await users.see_device(made.id, phone.id, second, NOW + timedelta(hours=2))
+    await users.add_device(made.id, phone, first)
+    assert await users.by_session(made.id, phone.id, first) is not None
+    await users.add_device(made.id, replace(phone, name="$set", signed_in_at=NOW + timedelta(hours=1)), second)
+    assert await users.by_session(made.id, phone.id, first) is None
+    assert await users.touch_device(made.id, phone.id, first, NOW) is None
+    found = await users.touch_device(made.id, phone.id, second, NOW + timedelta(hours=2))
     assert found is not None
     [kept] = found.devices
     assert (kept.name, kept.seen_at) == ("$set", NOW + timedelta(hours=2))
-    assert await users.signed_in(made.id, new_id("dev"), second) is None
-    assert await users.signed_in(new_id("usr"), phone.id, second) is None
+    assert await users.by_session(made.id, new_id("dev"), second) is None
+    assert await users.by_session(new_id("usr"), phone.id, second) is None
 
 
 async def test_who_is_not_active_can_neither_sign_in_nor_go_on(users: Users) -> None:
     made, phone, session = await stored(users, subject="s-1"), device(), new_id("ses")
-    await users.admit_device(made.id, phone, session)
+    await users.add_device(made.id, phone, session)
     await users.put_all([replace(made, active=False)])
-    assert await users.signed_in(made.id, phone.id, session) is None
-    assert await users.see_device(made.id, phone.id, session, NOW) is None
-    assert await users.admit_device(made.id, device(), new_id("ses")) is None
+    assert await users.by_session(made.id, phone.id, session) is None
+    assert await users.touch_device(made.id, phone.id, session, NOW) is None
+    assert await users.add_device(made.id, device(), new_id("ses")) is None
     assert await users.by_subject("s-1") is None
 
 
 async def test_a_revoked_device_stays_so_until_it_signs_in_again(users: Users) -> None:
     made, phone, other, session = await stored(users), device(), device(), new_id("ses")
-    await users.admit_device(made.id, phone, session)
-    await users.admit_device(made.id, other, new_id("ses"))
+    await users.add_device(made.id, phone, session)
+    await users.add_device(made.id, other, new_id("ses"))
     revoked = await users.revoke_device(made.id, phone.id, NOW)
     assert revoked is not None
     assert revoked.revoked_at == NOW
-    assert await users.signed_in(made.id, phone.id, session) is None
+    assert await users.by_session(made.id, phone.id, session) is None
     again = await users.revoke_device(made.id, phone.id, NOW + timedelta(hours=1))
     assert again == revoked, "the first time counts"
     assert await users.revoke_device(made.id, new_id("dev"), NOW) is None
     assert await users.revoke_device(new_id("usr"), phone.id, NOW) is None
-    found = await users.admit_device(made.id, device(id=phone.id), new_id("ses"))
+    found = await users.add_device(made.id, device(id=phone.id), new_id("ses"))
     assert found is not None
     assert [(each.id, each.revoked_at) for each in found.devices] == [(phone.id, None), (other.id, None)]
 
 
 async def test_ending_a_session_leaves_a_newer_one_of_the_device(users: Users) -> None:
     made, phone, old, new = await stored(users), device(), new_id("ses"), new_id("ses")
-    await users.admit_device(made.id, phone, old)
-    await users.admit_device(made.id, phone, new)
+    await users.add_device(made.id, phone, old)
+    await users.add_device(made.id, phone, new)
     await users.revoke_session(made.id, old, NOW)
-    assert await users.signed_in(made.id, phone.id, new) is not None
+    assert await users.by_session(made.id, phone.id, new) is not None
     await users.revoke_session(made.id, new, NOW)
-    assert await users.signed_in(made.id, phone.id, new) is None
+    assert await users.by_session(made.id, phone.id, new) is None
 
 
 async def test_devices_have_an_end_and_those_signed_out_go_first(users: Users) -> None:
     made = await stored(users)
     phones = [device(NOW + timedelta(minutes=number)) for number in range(MAX_DEVICES)]
     for phone in phones:
-        await users.admit_device(made.id, phone, new_id("ses"))
+        await users.add_device(made.id, phone, new_id("ses"))
     await users.revoke_device(made.id, phones[10].id, NOW)
     await users.revoke_device(made.id, phones[12].id, NOW)
     gone: list[str] = []
     for _ in range(4):
-        found = await users.admit_device(made.id, device(), new_id("ses"))
+        found = await users.add_device(made.id, device(), new_id("ses"))
         assert found is not None
         assert len(found.devices) == MAX_DEVICES
         left = {each.id for each in found.devices}
@@ -179,7 +179,7 @@ async def test_sign_ins_at_once_lose_no_device(users: Users) -> None:
     made, phones = await stored(users), [device() for _ in range(12)]
     async with anyio.create_task_group() as group:
         for phone in phones:
-            group.start_soon(users.admit_device, made.id, phone, new_id("ses"))
+            group.start_soon(users.add_device, made.id, phone, new_id("ses"))
     found = await users.by_id(made.id)
     assert found is not None
     assert {each.id for each in found.devices} == {phone.id for phone in phones}
@@ -187,14 +187,14 @@ async def test_sign_ins_at_once_lose_no_device(users: Users) -> None:
 
 async def test_a_new_password_signs_every_device_out(users: Users) -> None:
     made, phone, session = await stored(users, password_hash="old"), device(), new_id("ses")
-    await users.admit_device(made.id, phone, session)
+    await users.add_device(made.id, phone, session)
     await users.renew_password_hash(made.id, "another", "dearer")
     await users.renew_password_hash(made.id, "old", "dearer")
-    found = await users.signed_in(made.id, phone.id, session)
+    found = await users.by_session(made.id, phone.id, session)
     assert found is not None
     assert found.password_hash == "dearer"
     assert await users.set_password(made.id, "$new", NOW)
-    assert await users.signed_in(made.id, phone.id, session) is None
+    assert await users.by_session(made.id, phone.id, session) is None
     after = await users.by_id(made.id)
     assert after is not None
     assert (after.password_hash, after.devices[0].revoked_at) == ("$new", NOW)

@@ -22,8 +22,8 @@ from pathlib import Path
 from storage.embedded.data_folder import DataFolder
 
 folder = DataFolder.open(Path(sys.argv[1]))
-lock = folder.hold()
-folder.sign(lock, "http://127.0.0.1:8000")
+lock = folder.acquire_lock()
+folder.write_holder(lock, "http://127.0.0.1:8000")
 engine = subprocess.Popen(["sleep", sys.argv[2]], pass_fds=[lock])
 print(engine.pid, flush=True)
 engine.wait()
@@ -42,7 +42,7 @@ def test_everything_in_it_is_for_its_owner_only(tmp_path: Path) -> None:
     folder = DataFolder.open(tmp_path / "data")
     folder.secret("mongo-key")
     folder.ports()
-    os.close(folder.hold())
+    os.close(folder.acquire_lock())
     for path in [folder.root, *folder.root.rglob("*")]:
         assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
 
@@ -76,7 +76,7 @@ def test_a_second_holder_hears_of_the_first(tmp_path: Path) -> None:
         with pytest.raises(
             FolderInUseError, match=f"already running on .*: process {holder.pid}, at http://127.0.0.1:8000"
         ):
-            DataFolder.open(tmp_path).hold()
+            DataFolder.open(tmp_path).acquire_lock()
         os.kill(holder.pid, signal.SIGKILL)
 
 
@@ -84,14 +84,14 @@ def test_a_successor_waits_for_the_engines_of_a_killed_holder(tmp_path: Path) ->
     holder, engine = hold_elsewhere(tmp_path, 1)
     with holder:
         os.kill(holder.pid, signal.SIGKILL)
-    os.close(DataFolder.open(tmp_path).hold())
+    os.close(DataFolder.open(tmp_path).acquire_lock())
     assert not is_alive(engine)
 
 
 @pytest.mark.parametrize("place", ["file", "file/below", "/proc/mingcha"])
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, place: str) -> None:
     (tmp_path / "file").write_text("kept")
-    with pytest.raises(FolderUnusableError, match=r"can't be written \(.+\): .*--data"):
+    with pytest.raises(FolderUnusableError, match=r"can't be written \(.+\)\. .*--data"):
         DataFolder.open(tmp_path / place)
     assert (tmp_path / "file").read_text() == "kept"
 

@@ -17,7 +17,7 @@ from storage.embedded.data_folder import PORTS, DataFolder
 from storage.embedded.engines import Addresses, Engines
 from storage.mongodb.client import Mongo
 from storage.mongodb.errors import StoreError
-from storage.processes.supervisor import Child, ProcessLostError, listening
+from storage.processes.supervisor import Child, ProcessLostError, is_listening
 from tests.support.engines import MONGOD_OPTIONS
 from tests.support.process_states import wait_until_async
 
@@ -25,7 +25,7 @@ from tests.support.process_states import wait_until_async
 @contextlib.asynccontextmanager
 async def running(root: Path, *, durable: bool = False) -> AsyncIterator[tuple[Engines, Addresses]]:
     folder = DataFolder.open(root)
-    lock = folder.hold()
+    lock = folder.acquire_lock()
     lost: asyncio.Future[ProcessLostError] = asyncio.get_running_loop().create_future()
     engines = Engines(folder, lock, print, lost, mongod_options=MONGOD_OPTIONS, durable=durable)
     try:
@@ -73,14 +73,14 @@ async def test_first_steps_go_on_after_a_kill_between_any_two(tmp_path: Path) ->
         child = Child(mongod.program(folder, port, options=MONGOD_OPTIONS), print, lost)
 
         async def these_steps() -> bool:
-            if not await listening(port):
+            if not await is_listening(port):
                 return False
             async with connected(mongod.system_url(folder, port), "admin") as system:
                 try:
                     if steps >= 1:
                         await mongod._form_replica_set(system, f"127.0.0.1:{port}")
                     if steps >= 2:
-                        await mongod._admit(system, folder.secret("mongo-password"))
+                        await mongod._put_user(system, folder.secret("mongo-password"))
                 except (StoreError, Refusal):  # not yet elected
                     return False
             return True

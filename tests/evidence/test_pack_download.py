@@ -191,7 +191,7 @@ async def test_a_store_that_fails_half_way_leaves_no_whole_pack(
     id = await observed(world, PHOTO, PHOTO + b"!")
     await verified(world, tmp_path)
     url = await address(world, "supervisor", id)
-    reading, asked = ObjectStore.reading, 0
+    reading, asked = ObjectStore.open, 0
 
     def failing(self: ObjectStore, key: str) -> Any:
         nonlocal asked
@@ -202,7 +202,7 @@ async def test_a_store_that_fails_half_way_leaves_no_whole_pack(
         endpoint="http://127.0.0.1:9", public_endpoint="http://127.0.0.1:9", bucket="none", access_key="a",
         secret_key="b", region="c",
     )  # fmt: skip
-    monkeypatch.setattr(ObjectStore, "reading", failing)
+    monkeypatch.setattr(ObjectStore, "open", failing)
     ended: list[bool] = []
 
     async def taken() -> AsyncIterator[bytes]:

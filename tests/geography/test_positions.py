@@ -15,9 +15,9 @@ from schema.geography.positions import (
     GeoPointInput,
     NearInput,
     PositionProblem,
-    checked_near,
     locate,
     metres_between,
+    validate_near,
 )
 
 # WGS-84 and GCJ-02, published in the test suites of eviltransform (MIT), coordtransform (MIT) and geotool (MIT).
@@ -119,7 +119,7 @@ def test_the_pair_of_bd09_that_coordtransform_publishes() -> None:
 
 
 def test_the_whole_of_china_is_inside() -> None:
-    assert {name: china_outline.share(*place, 1.0) for name, place in BORDER_TOWNS.items()} == dict.fromkeys(
+    assert {name: china_outline.shift_share(*place, 1.0) for name, place in BORDER_TOWNS.items()} == dict.fromkeys(
         BORDER_TOWNS, 1.0
     )
 
@@ -135,7 +135,7 @@ def test_a_city_abroad_stays_where_it_is(datum: Datum, city: str) -> None:
 def test_beyond_the_strip_around_china_nothing_moves_at_all(datum: Datum, place: Place) -> None:
     """A neighbour's town has one position, whatever the datum, from 2.5 km beyond the outline on; in BD-09 from 5."""
     beyond = china_outline.GCJ02_FADE_METRES if datum is Datum.GCJ02 else china_outline.BD09_FADE_METRES
-    if china_outline.share(*place, beyond) == 0:
+    if china_outline.shift_share(*place, beyond) == 0:
         assert TO[datum](*place) == BACK[datum](*place) == place
 
 
@@ -157,7 +157,7 @@ def test_conversion_leads_back_everywhere(datum: Datum, place: Place) -> None:
 @SHIFTED
 def test_conversion_leads_back_on_a_grid_of_china(datum: Datum) -> None:
     grid = [(18 + row * 0.9, 73.5 + column * 1.5) for row in range(40) for column in range(42)]
-    inside = [place for place in grid if china_outline.share(*place, 1.0) == 1]
+    inside = [place for place in grid if china_outline.shift_share(*place, 1.0) == 1]
     assert len(inside) > 400
     assert max(metres_between(BACK[datum](*TO[datum](*place)), place) for place in inside) < 0.01
     assert all(20 < metres_between(TO[datum](*place), place) < 2000 for place in inside)
@@ -244,7 +244,7 @@ def test_an_altitude_where_no_phone_can_be_is_kept_raw(sent: float | None, used:
 @pytest.mark.parametrize("asked", list(Datum))
 def test_a_position_is_shown_in_any_datum(sent: Datum, asked: Datum) -> None:
     stored = locate(GeoPointInput(latitude=25.84521234567, longitude=114.93871234567, datum=sent))
-    shown = stored.seen_in(asked)
+    shown = stored.to_datum(asked)
     assert (shown.datum, shown.original_datum, stored.datum) == (asked, sent, Datum.WGS84)
     assert stored.place is not None
     assert shown.place is not None
@@ -253,14 +253,14 @@ def test_a_position_is_shown_in_any_datum(sent: Datum, asked: Datum) -> None:
     else:
         expected = stored.place if asked is Datum.WGS84 else TO[asked](*stored.place)
         assert metres_between(shown.place, expected) < 0.02
-    assert shown.seen_in(asked) == shown
-    again = shown.seen_in(Datum.WGS84).place
+    assert shown.to_datum(asked) == shown
+    again = shown.to_datum(Datum.WGS84).place
     assert again is not None
     assert metres_between(again, stored.place) < 0.02
 
 
 def test_a_false_position_is_shown_in_no_datum() -> None:
-    shown = locate(GeoPointInput(latitude=114.9, longitude=25.8)).seen_in(Datum.GCJ02)
+    shown = locate(GeoPointInput(latitude=114.9, longitude=25.8)).to_datum(Datum.GCJ02)
     assert (shown.place, shown.problem, shown.datum) == (None, PositionProblem.SWAPPED_AXES, Datum.GCJ02)
 
 
@@ -285,4 +285,4 @@ def test_distance_on_the_ground(one: tuple[float, float], other: tuple[float, fl
 @pytest.mark.parametrize("circle", [(91, 0, 1), (0, 181, 1), (0, 0, 0), (0, 0, -1), (0, 0, 200_001), (math.nan, 0, 1)])
 def test_a_circle_lies_on_the_globe(circle: tuple[float, float, float]) -> None:
     with pytest.raises(Refusal):
-        checked_near(NearInput(latitude=circle[0], longitude=circle[1], radius_metres=circle[2]))
+        validate_near(NearInput(latitude=circle[0], longitude=circle[1], radius_metres=circle[2]))

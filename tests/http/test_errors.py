@@ -17,7 +17,7 @@ async def test_refusals_in_resolvers_carry_their_catalogue_entry() -> None:
         "data": {"hello": "hello world", "refused": None},
         "errors": [
             {
-                "message": "No such record, or it is not yours to see.",
+                "message": "There is no such record, or you may not see it.",
                 "extensions": {
                     "code": "NOT_FOUND",
                     "nextStep": "DISCARD",

@@ -83,7 +83,7 @@ async def test_accounts_are_closed_and_opened_and_given_new_passwords_by_a_file(
     before = world.people["inspector"]
     device = Device(id=new_id("dev"), name="手机", signed_in_at=NOW, seen_at=NOW)
     await users.set_password(before.id, await Passwords().hash("forgotten password"), NOW)
-    await users.admit_device(before.id, device, "ses_1")
+    await users.add_device(before.id, device, "ses_1")
     header = [*PEOPLE[:3], "重设密码", "状态", "统一身份标识"]
 
     async def load(password: str, state: str, subject: str) -> tuple[list[str], User]:
@@ -100,16 +100,16 @@ async def test_accounts_are_closed_and_opened_and_given_new_passwords_by_a_file(
     assert changed == ["password"]
     assert (await Passwords().verify(after.password_hash, "a new password")).is_right
     assert after.devices[0].revoked_at
-    assert await users.admit_device(before.id, device, "ses_2")
+    assert await users.add_device(before.id, device, "ses_2")
     assert (await load("a new password", "ACTIVE", "idp-7"))[0] == []
-    assert await users.signed_in(before.id, device.id, "ses_2")
+    assert await users.by_session(before.id, device.id, "ses_2")
     changed, after = await load("", "停用", "")
     assert (changed, after.active, after.subject) == (["state", "subject"], False, None)
     assert after.devices[0].revoked_at
-    assert await users.admit_device(before.id, device, "ses_3") is None
+    assert await users.add_device(before.id, device, "ses_3") is None
     assert (await load("", "启用", ""))[0] == ["state"]
-    assert await users.signed_in(before.id, device.id, "ses_2") is None
-    assert await users.admit_device(before.id, device, "ses_4")
+    assert await users.by_session(before.id, device.id, "ses_2") is None
+    assert await users.add_device(before.id, device, "ses_4")
 
 
 async def test_a_subject_is_one_persons_and_a_state_is_known(office: Office) -> None:

@@ -10,13 +10,13 @@ import httpx
 import pytest
 
 from api.settings import MIB
-from storage.s3.bucket_rules import State, Wishes, prepare
+from storage.s3.bucket_rules import BucketSettings, State, apply_settings
 from storage.s3.client import ObjectStore
 from tests.support.uploads import JPEG, REQUEST, announce, confirm, fresh_slot, upload
 from tests.support.world import World, medium
 
 WEB, OTHER = "https://web.example.org", "https://other.example.org"
-WISHES = Wishes(origins=(WEB,), abort_after_days=30, versioning=False)
+SETTINGS = BucketSettings(origins=(WEB,), abort_after_days=30, versioning=False)
 
 
 @pytest.fixture
@@ -137,7 +137,7 @@ async def test_pages_of_allowed_origins_may_upload_and_read_and_others_not(
     _, _, slot = await announce(world, JPEG)
     url = slot["url"].split("?")[0]
     assert [await preflight(http, url, origin, "PUT") for origin in (WEB, OTHER)] == [False, False]
-    await prepare(world.store.objects, WISHES)
+    await apply_settings(world.store.objects, SETTINGS)
     assert [await preflight(http, url, WEB, method) for method in ("PUT", "POST", "GET")] == [True, True, True]
     assert [await preflight(http, url, OTHER, method) for method in ("PUT", "POST", "GET")] == [False, False, False]
     assert await preflight(http, url, WEB, "DELETE") is False
@@ -153,7 +153,7 @@ async def test_pages_of_allowed_origins_may_upload_and_read_and_others_not(
         answer = await http.post(form["url"], data=fields, files=file, headers={"Origin": origin})
         assert (answer.status_code, answer.headers.get("access-control-allow-origin")) == (204, told)
     # Whoever is no longer named is no longer let in.
-    await prepare(world.store.objects, replace(WISHES, origins=(OTHER,)))
+    await apply_settings(world.store.objects, replace(SETTINGS, origins=(OTHER,)))
     assert [await preflight(http, url, origin, "PUT") for origin in (WEB, OTHER)] == [False, True]
 
 
@@ -168,11 +168,11 @@ async def test_rules_of_others_stay(store: ObjectStore) -> None:
         rules = (await store.ask("get_bucket_lifecycle_configuration"))["Rules"]
         return [each["ID"] for each in cors], [each["ID"] for each in rules]
 
-    await prepare(store, replace(WISHES, set_rules=False))
+    await apply_settings(store, replace(SETTINGS, set_rules=False))
     assert await names() == (["theirs"], ["theirs"])
     for _ in range(2):
-        found = {each.feature: each.state for each in await prepare(store, WISHES)}
+        found = {each.feature: each.state for each in await apply_settings(store, SETTINGS)}
         assert (found["cors"], found["lifecycle"]) == (State.ON, State.ON)
         assert await names() == (["theirs", "mingcha"], ["theirs", "mingcha-abandoned-uploads"])
-    await prepare(store, replace(WISHES, origins=()))
+    await apply_settings(store, replace(SETTINGS, origins=()))
     assert await names() == (["theirs"], ["theirs", "mingcha-abandoned-uploads"])

@@ -15,7 +15,7 @@ from api.media.announcements import UNNAMED_FOR, sweep_unnamed
 from api.media.verification import MediaVerifier
 from schema.media.media import Media, MediaState
 from storage.formats.sandbox import Decoder
-from storage.s3.bucket_rules import Wishes, prepare
+from storage.s3.bucket_rules import BucketSettings, apply_settings
 from tests.support.uploads import (
     JPEG,
     announce,
@@ -42,7 +42,7 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def work(world: World, tmp_path: Path) -> AsyncIterator[MediaVerifier]:
-    await prepare(world.store.objects, Wishes(origins=(), abort_after_days=30, versioning=False))
+    await apply_settings(world.store.objects, BucketSettings(origins=(), abort_after_days=30, versioning=False))
     async with Decoder() as decoder:
         yield MediaVerifier(world.store, decoder, tmp_path, clock)
 

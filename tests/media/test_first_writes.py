@@ -15,7 +15,7 @@ from api.media.verification import MediaVerifier
 from schema.media.media import MediaRejection
 from schema.media.object_keys import medium_of, next_key
 from storage.formats.sandbox import Decoder
-from storage.s3.bucket_rules import State, Wishes, prepare
+from storage.s3.bucket_rules import BucketSettings, State, apply_settings
 from storage.s3.client import Put
 from tests.support.uploads import JPEG, REQUEST, announce, confirm, fresh_slot, only_medium, upload
 from tests.support.world import World
@@ -31,7 +31,7 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 async def work(world: World, tmp_path: Path) -> AsyncIterator[MediaVerifier]:
-    found = await prepare(world.store.objects, Wishes(origins=(), abort_after_days=30, versioning=False))
+    found = await apply_settings(world.store.objects, BucketSettings(origins=(), abort_after_days=30, versioning=False))
     assert found[-1].state is State.ON
     async with Decoder() as decoder:
         yield MediaVerifier(world.store, decoder, tmp_path, clock)

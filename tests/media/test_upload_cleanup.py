@@ -18,13 +18,13 @@ from api.settings import MIB
 from api.telemetry.metrics import Metrics
 from storage.formats.sandbox import Decoder
 from storage.s3 import multipart
-from storage.s3.bucket_rules import State, Wishes, prepare
+from storage.s3.bucket_rules import BucketSettings, State, apply_settings
 from storage.s3.multipart import OpenUpload
 from tests.support.uploads import announce, confirm, fresh_slot, only_medium, upload
 from tests.support.world import World, draft, medium
 
 WEEK = timedelta(days=7)
-NO_RULES = Wishes(origins=(), abort_after_days=30, versioning=False, set_rules=False)
+NO_RULES = BucketSettings(origins=(), abort_after_days=30, versioning=False, set_rules=False)
 BODY = bytes(range(256)) * (9 * MIB // 256)
 
 
@@ -35,7 +35,7 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def open_uploads(world: World) -> list[OpenUpload]:
-    return await multipart.still_open(world.store.objects, "", begun_before=clock() + timedelta(minutes=1))
+    return await multipart.list_open(world.store.objects, "", begun_before=clock() + timedelta(minutes=1))
 
 
 async def record(world: World, id: str) -> dict[str, Any]:
@@ -55,7 +55,7 @@ async def put_part(http: httpx.AsyncClient, slot: dict[str, Any], number: int) -
 
 async def test_an_upload_that_is_used_stays_and_an_unused_one_ends(world: World, http: httpx.AsyncClient) -> None:
     """Without any rule of the store's: when, and whether, a store carries out its lifecycle rules is its own affair."""
-    looked_at = await prepare(world.store.objects, NO_RULES)
+    looked_at = await apply_settings(world.store.objects, NO_RULES)
     assert {each.feature: each.state for each in looked_at}["lifecycle"] is State.OFF
     _, used, _ = await announce(world, BODY)
     _, unused, _ = await announce(world, BODY + b"x")
@@ -129,13 +129,13 @@ async def test_long_lists_are_read_to_their_end(world: World, http: httpx.AsyncC
     assert [await put_part(http, slots[0], number) for number in (1, 2)] == [200, 200]
     whole = await open_uploads(world)
     soon = clock() + timedelta(minutes=1)
-    assert await multipart.still_open(world.store.objects, "originals/", begun_before=soon, page=1) == whole
+    assert await multipart.list_open(world.store.objects, "originals/", begun_before=soon, page=1) == whole
     assert len(whole) == 3
     [media] = await world.store.media.many([photos[0]["id"]])
     assert media.upload_id
-    parts = await multipart.parts(world.store.objects, media.key, media.upload_id)
+    parts = await multipart.list_parts(world.store.objects, media.key, media.upload_id)
     assert parts
-    assert await multipart.parts(world.store.objects, media.key, media.upload_id, page=1) == parts
+    assert await multipart.list_parts(world.store.objects, media.key, media.upload_id, page=1) == parts
     assert [part.number for part in parts] == [1, 2]
 
 

@@ -158,7 +158,7 @@ async def test_concurrent_requests_begin_one_upload(world: World) -> None:
 
 
 async def open_uploads(objects: ObjectStore) -> list[multipart.OpenUpload]:
-    return await multipart.still_open(objects, "", begun_before=clock() + timedelta(minutes=1))
+    return await multipart.list_open(objects, "", begun_before=clock() + timedelta(minutes=1))
 
 
 async def abort(world: World, *ids: str, name: str = "inspector") -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from pymongo.errors import (
 from schema.core.refusals import Refusal, RefusalCode
 from storage.embedded.engines import Addresses
 from storage.indexes import ensure_indexes
-from storage.mongodb.client import Mongo, translated
+from storage.mongodb.client import Mongo, translate_errors
 from storage.mongodb.errors import DuplicateError, StoreError
 
 pytestmark = pytest.mark.both_drivers
@@ -50,29 +50,29 @@ def bulk(**faults: Any) -> BulkWriteError:
     ids=repr,
 )
 def test_a_database_that_is_away_is_unavailable(error: PyMongoError) -> None:
-    with pytest.raises(Refusal) as refusal, translated():
+    with pytest.raises(Refusal) as refusal, translate_errors():
         raise error
     assert refusal.value.code is RefusalCode.UNAVAILABLE
 
 
 def test_a_fault_is_named_without_the_values_in_it() -> None:
-    with pytest.raises(StoreError, match=r"^OperationFailure BadValue$"), translated():
+    with pytest.raises(StoreError, match=r"^OperationFailure BadValue$"), translate_errors():
         raise reported(OperationFailure, 2, "BadValue")
-    with pytest.raises(StoreError, match=r"^BulkWriteError 121$"), translated():
+    with pytest.raises(StoreError, match=r"^BulkWriteError 121$"), translate_errors():
         raise bulk(writeErrors=[{"index": 0, "code": 121, "errmsg": "13800138000"}])
 
 
 def test_a_taken_key_is_named_by_its_fields() -> None:
-    with pytest.raises(DuplicateError) as taken, translated():
+    with pytest.raises(DuplicateError) as taken, translate_errors():
         raise DuplicateKeyError("13800138000", 11000, {"code": 11000, "keyPattern": {"user_name": 1}})
     assert taken.value.fields == ("user_name",)
 
 
 async def test_what_can_be_inserted_is_whatever_is_taken(mongo: Mongo) -> None:
     things = mongo.collection("things")
-    assert (await things.insert_many([])).already_there == frozenset()
-    assert (await things.insert_many([{"_id": "a"}, {"_id": "b"}])).already_there == frozenset()
-    assert (await things.insert_many([{"_id": "b"}, {"_id": "c"}])).already_there == {"b"}
+    assert (await things.insert_many([])).duplicate_ids == frozenset()
+    assert (await things.insert_many([{"_id": "a"}, {"_id": "b"}])).duplicate_ids == frozenset()
+    assert (await things.insert_many([{"_id": "b"}, {"_id": "c"}])).duplicate_ids == {"b"}
     assert [each["_id"] for each in await things.find({}, sort=[("_id", 1)])] == ["a", "b", "c"]
 
 

@@ -6,15 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from storage.processes.scratch_folders import workplace
+from storage.processes.scratch_folders import scratch_folder
 
 ROOT = Path(__file__).parents[2]
 PROCESS = """
 import sys, time
 from pathlib import Path
-from storage.processes.scratch_folders import workplace
+from storage.processes.scratch_folders import scratch_folder
 
-with workplace(Path(sys.argv[1])) as folder:
+with scratch_folder(Path(sys.argv[1])) as folder:
     (folder / "original").write_text("evidence")
     print(folder, flush=True)
     time.sleep(60)
@@ -22,7 +22,7 @@ with workplace(Path(sys.argv[1])) as folder:
 
 
 def test_it_is_private_and_gone_afterwards(tmp_path: Path) -> None:
-    with workplace(tmp_path / "data" / "work") as folder:
+    with scratch_folder(tmp_path / "data" / "work") as folder:
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         (folder / "original").write_text("evidence")
     assert list((tmp_path / "data" / "work").iterdir()) == []
@@ -33,11 +33,11 @@ def test_what_a_killed_process_left_is_swept_and_what_a_living_one_has_is_not(tm
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=ROOT) as other:
         assert other.stdout
         theirs = Path(other.stdout.readline().strip())
-        with workplace(tmp_path) as ours:
+        with scratch_folder(tmp_path) as ours:
             assert {theirs, ours} == set(tmp_path.iterdir())
             assert (theirs / "original").read_text() == "evidence"
         other.send_signal(signal.SIGKILL)
         other.wait()
     assert theirs.exists()
-    with workplace(tmp_path) as ours:
+    with scratch_folder(tmp_path) as ours:
         assert {ours} == set(tmp_path.iterdir())

@@ -20,7 +20,7 @@ from api.publication.redaction_worker import RedactionWorker
 from api.server.worker import run_worker
 from api.telemetry.metrics import Metrics
 from storage.embedded.engines import Addresses
-from storage.processes.scratch_folders import workplace
+from storage.processes.scratch_folders import scratch_folder
 from storage.publication import redaction_sandbox
 from storage.publication.redaction_sandbox import Coverer, face_model
 from storage.store import Store
@@ -269,7 +269,7 @@ async def test_a_worker_that_is_killed_at_it_leaves_it_to_the_next(
     [claimed] = await world.store.redactions.many([id])
     assert claimed.attempts == 1
     assert await worker(world, tmp_path).do_one() is False
-    with workplace(data / "work"):
+    with scratch_folder(data / "work"):
         assert list(data.glob("work/*/*")) == []  # the original in hand went with the next worker's start
     assert await worker(world, tmp_path, model=face_model(), later=2 * LEASE).do_one() is True
     assert (await now_at(world, id))["faceDetection"] == "DONE"

@@ -18,13 +18,13 @@ from schema.core.refusals import Refusal, RefusalCode
 from storage.embedded.engines import Addresses
 from storage.formats.sandbox import Decoder
 from storage.mongodb.client import Mongo
-from storage.s3.bucket_rules import BucketFinding, State, Wishes, prepare
+from storage.s3.bucket_rules import BucketFinding, BucketSettings, State, apply_settings
 from storage.s3.client import ObjectStore, ObjectStoreDeclinedError
 from storage.store import Store
 from tests.support.uploads import JPEG, announce, confirm, only_medium, upload
 from tests.support.world import World
 
-WISHES = Wishes(origins=("https://web.example.org",), abort_after_days=30, versioning=False)
+SETTINGS = BucketSettings(origins=("https://web.example.org",), abort_after_days=30, versioning=False)
 FEATURES = ["versioning", "objectLock", "lifecycle", "cors", "firstWriteWins"]
 
 
@@ -34,9 +34,9 @@ def by_feature(found: list[BucketFinding]) -> dict[str, BucketFinding]:
 
 
 async def test_versioning_is_switched_on_where_it_is_wished_and_never_off(store: ObjectStore) -> None:
-    assert by_feature(await prepare(store, WISHES))["versioning"].state is State.OFF
+    assert by_feature(await apply_settings(store, SETTINGS))["versioning"].state is State.OFF
     for wanted in (True, False):
-        found = by_feature(await prepare(store, replace(WISHES, versioning=wanted)))
+        found = by_feature(await apply_settings(store, replace(SETTINGS, versioning=wanted)))
         assert found["versioning"].state is State.ON
     for body in (b"first", b"second"):
         await store.put("thumbnails/x", body, "image/jpeg")
@@ -55,14 +55,14 @@ async def locked(engines: Addresses) -> AsyncIterator[ObjectStore]:
 
 
 async def test_a_bucket_that_was_made_with_object_lock_says_so(locked: ObjectStore) -> None:
-    found = by_feature(await prepare(locked, WISHES))
+    found = by_feature(await apply_settings(locked, SETTINGS))
     assert (found["objectLock"].state, found["versioning"].state) == (State.ON, State.ON)
-    assert found["objectLock"].says == "Every verified original gets a legal hold; the bucket has no default retention."
+    assert found["objectLock"].says == "Every verified original gets a legal hold. The bucket has no default retention."
     rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}}
     configuration = {"ObjectLockEnabled": "Enabled", "Rule": rule}
     await locked.ask("put_object_lock_configuration", ObjectLockConfiguration=configuration)
-    says = by_feature(await prepare(locked, replace(WISHES, versioning=True)))["objectLock"].says
-    assert says.endswith("the bucket keeps every object for 1 days (GOVERNANCE).")
+    says = by_feature(await apply_settings(locked, replace(SETTINGS, versioning=True)))["objectLock"].says
+    assert says.endswith("The bucket keeps every object for 1 days (GOVERNANCE).")
     configuration.pop("Rule")
     await locked.ask("put_object_lock_configuration", ObjectLockConfiguration=configuration)
 
@@ -70,7 +70,7 @@ async def test_a_bucket_that_was_made_with_object_lock_says_so(locked: ObjectSto
 async def test_a_verified_original_is_held_and_nothing_else(mongo: Mongo, locked: ObjectStore, tmp_path: Path) -> None:
     settings = Settings(data=tmp_path)
     world = await World(Store(mongo, locked), settings, KeyRing(settings.keys_folder)).build()
-    await prepare(locked, WISHES)
+    await apply_settings(locked, SETTINGS)
     async with Decoder() as decoder, httpx.AsyncClient(timeout=30) as http:
         work = MediaVerifier(world.store, decoder, tmp_path, clock)
         id, photo, slot = await announce(world, JPEG)
@@ -101,13 +101,16 @@ async def test_a_rule_of_the_operators_that_ends_uploads_is_enough(store: Object
         "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 60},
     }
     await store.ask("put_bucket_lifecycle_configuration", LifecycleConfiguration={"Rules": [theirs]})
-    assert by_feature(await prepare(store, WISHES))["lifecycle"].says == "A rule of yours ends unfinished uploads."
+    assert (
+        by_feature(await apply_settings(store, SETTINGS))["lifecycle"].says
+        == "A rule of yours ends unfinished uploads."
+    )
     rules = (await store.ask("get_bucket_lifecycle_configuration"))["Rules"]
     assert [each["ID"] for each in rules] == ["theirs"]
 
 
 async def test_any_number_of_processes_may_start_at_once(store: ObjectStore) -> None:
-    found = await asyncio.gather(*(prepare(store, WISHES) for _ in range(4)))
+    found = await asyncio.gather(*(apply_settings(store, SETTINGS) for _ in range(4)))
     assert all(by_feature(each)["firstWriteWins"].state is State.ON for each in found)
     assert store.first_write_wins
     assert len((await store.ask("get_bucket_cors"))["CORSRules"]) == 1
@@ -117,7 +120,7 @@ async def test_who_is_not_known_or_finds_no_bucket_has_looked_at_nothing(engines
     for changed in ({"s3_bucket": "test-none"}, {"s3_access_key": "stranger"}, {"s3_secret_key": "guessed"}):
         made = replace(engines, **changed).store()
         with pytest.raises(Refusal) as refused:
-            await prepare(made, WISHES)
+            await apply_settings(made, SETTINGS)
         made.close()
         assert refused.value.code is RefusalCode.UNAVAILABLE
 
@@ -146,7 +149,7 @@ async def test_a_store_that_will_not_is_left_alone(engines: Addresses, status: i
     port = server.sockets[0].getsockname()[1]
     made = replace(engines, s3_endpoint=f"http://127.0.0.1:{port}").store()
     async with server:
-        found = by_feature(await prepare(made, replace(WISHES, versioning=True)))
+        found = by_feature(await apply_settings(made, replace(SETTINGS, versioning=True)))
         assert {each.state for each in found.values()} == {state}
         assert made.first_write_wins is False
     made.close()
@@ -166,7 +169,7 @@ async def test_what_the_policy_forbids_is_told_and_the_rest_is_done(store: Objec
     }
     await store.ask("put_bucket_policy", Policy=json.dumps(denied))
     try:
-        found = by_feature(await prepare(store, WISHES))
+        found = by_feature(await apply_settings(store, SETTINGS))
     finally:
         await store.ask("delete_bucket_policy")
     assert (found["cors"].state, found["lifecycle"].state) == (State.FORBIDDEN, State.ON)

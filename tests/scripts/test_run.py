@@ -156,5 +156,5 @@ def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path, started: 
     run = Run(tmp_path / "file", "--port=0")
     started.append(run)
     assert run.ended() == 1
-    assert re.search(r"\nmingcha: The data folder \S+/file can't be written \(.+\): .*--data\.\n$", run.output)
+    assert re.search(r"\nmingcha: The data folder \S+/file can't be written \(.+\)\. .*--data\.\n$", run.output)
     assert (tmp_path / "file").read_text() == "kept"

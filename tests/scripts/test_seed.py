@@ -106,5 +106,5 @@ async def test_an_office_that_has_units_of_its_own_is_left_alone(engines: Addres
         with pytest.raises(NotEmptyError):
             await seed(office.store, office.settings, now=office.now)
         assert await office.snapshot() == before
-        assert await Demos(office.store.mongo).known() is None
+        assert await Demos(office.store.mongo).find() is None
         assert not (tmp_path / "demo-password").exists()

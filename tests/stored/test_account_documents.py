@@ -3,12 +3,12 @@
 from datetime import timedelta, timezone
 
 from schema.access.viewers import Clearance, Role
-from schema.accounts.device_clocks import ClockReading, DeviceClockInput, compared
+from schema.accounts.device_clocks import ClockReading, DeviceClockInput, compare_clock
 from schema.accounts.login_attempts import Bucket, buckets_of
 from schema.accounts.sessions import RefreshToken
 from schema.accounts.users import Device, User
 from schema.core.pagination import Page
-from storage.accounts.sessions import Use
+from storage.accounts.sessions import RefreshOutcome
 from storage.notifications.push_tokens import PushCall
 from storage.store import Store
 from tests.stored.fixed import NOW, PATH, PATH_ABOVE, by_id, fixed_id, minutes
@@ -56,15 +56,15 @@ async def test_users_and_their_devices(records: Store, goldens: Goldens) -> None
     users = records.users
     await users.put_all([whole, bare, closed, acting])
     await users.set_password(closed.id, HASH, NOW)
-    await users.admit_device(closed.id, device(2), fixed_id("ses", 2))
+    await users.add_device(closed.id, device(2), fixed_id("ses", 2))
     await users.close([closed.id], minutes(4))
     for number in (3, 4):
-        await users.admit_device(acting.id, device(number), fixed_id("ses", number))
-    await users.see_device(acting.id, fixed_id("dev", 4), fixed_id("ses", 4), minutes(5))
+        await users.add_device(acting.id, device(number), fixed_id("ses", number))
+    await users.touch_device(acting.id, fixed_id("dev", 4), fixed_id("ses", 4), minutes(5))
     await users.revoke_device(acting.id, fixed_id("dev", 3), minutes(6), wiped_by=fixed_id("usr", 9))
     await goldens.check("users")
     assert by_id(await users.named(["inspector", "bare"])) == [whole, bare]
-    found = await users.signed_in(acting.id, fixed_id("dev", 4), fixed_id("ses", 4))
+    found = await users.by_session(acting.id, fixed_id("dev", 4), fixed_id("ses", 4))
     assert found
     assert [one.wipe_ordered_by for one in found.devices] == [None, fixed_id("usr", 9)]
 
@@ -81,7 +81,7 @@ async def test_sessions(records: Store, goldens: Goldens) -> None:
         used = await records.sessions.use(
             shown, fixed_id("dev", number), successor, minutes(at), grace=grace, expires_at=minutes(60 + at)
         )
-        assert used.use is Use.ROTATED
+        assert used.use is RefreshOutcome.ROTATED
     await records.sessions.end(fixed_id("usr", 1), [fixed_id("dev", 4)], minutes(3))
     await goldens.check("sessions")
 
@@ -92,16 +92,16 @@ async def test_attempts(records: Store, goldens: Goldens) -> None:
     known = buckets_of("inspector", "203.0.113.7", fixed_id("dev", 1), b"a secret")
     full = (Bucket("full", limit=1, cleared_by_success=True),)
     for buckets in (elsewhere, known, full):
-        assert await records.attempts.take(buckets, NOW) is None
-    assert await records.attempts.take(full, minutes(1)) == minutes(15)
-    await records.attempts.give_back(known)
+        assert await records.attempts.acquire(buckets, NOW) is None
+    assert await records.attempts.acquire(full, minutes(1)) == minutes(15)
+    await records.attempts.release(known)
     await goldens.check("attempts")
 
 
 async def test_clock_readings(records: Store, goldens: Goldens) -> None:
     beijing = timezone(timedelta(hours=8))
     sent = DeviceClockInput(at=minutes(2).astimezone(beijing), round_trip_milliseconds=850)
-    whole = compared(sent, user_id=fixed_id("usr", 1), device_id=fixed_id("dev", 1), now=NOW)
+    whole = compare_clock(sent, user_id=fixed_id("usr", 1), device_id=fixed_id("dev", 1), now=NOW)
     bare = ClockReading(
         read_at=NOW,
         device_at=minutes(-5),

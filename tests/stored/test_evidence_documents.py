@@ -55,7 +55,7 @@ async def test_observations(records: Store, goldens: Goldens) -> None:
     claimed, checked = (bare_observation(number, UNPLACED, later=number - 20) for number in (7, 8))
     observations = records.observations
     added = await observations.add([whole, revised, unusable, bare, linked, placed, claimed, checked])
-    assert not added.already_there
+    assert not added.duplicate_ids
     for due in (claimed, checked):
         assert await records.checks.claim(minutes(-1), timedelta(minutes=20)) == Claim(due.id, 1)
     await records.checks.finish(Claim(checked.id, 1))

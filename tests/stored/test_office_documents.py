@@ -9,7 +9,7 @@ from schema.checks.thresholds import Threshold, ThresholdKind
 from schema.organisation.monitoring_points import MonitoringPoint
 from schema.organisation.outlines import Outline
 from schema.organisation.units import Unit, UnitLevel
-from storage.demo import Begun, Demos
+from storage.demo import Demos, DemoState
 from storage.mongodb.client import Mongo
 from storage.store import Store
 from tests.stored.fixed import DIGEST, NOW, PATH, PATH_ABOVE, UNUSABLE_POSITION, by_id, fixed_id, minutes
@@ -98,4 +98,4 @@ async def test_demos(mongo: Mongo, goldens: Goldens) -> None:
     await demos.begin(20261120, NOW)
     await demos.finish(minutes(5))
     await goldens.check("demos")
-    assert await demos.known() == Begun(20261120, NOW, is_whole=True)
+    assert await demos.find() == DemoState(20261120, NOW, is_whole=True)

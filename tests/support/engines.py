@@ -28,7 +28,7 @@ MONGOD_OPTIONS = (
 
 async def serve(root: Path, session: int) -> None:
     folder = DataFolder.open(root / "data")
-    lock = folder.hold()
+    lock = folder.acquire_lock()
     lost: asyncio.Future[ProcessLostError] = asyncio.get_running_loop().create_future()
     engines = Engines(folder, lock, print, lost, mongod_options=MONGOD_OPTIONS, durable=False)
     answer = root / "ready.json"

@@ -53,7 +53,7 @@ async def signed_in(world: World, name: str) -> None:
     device_id = world.viewer(name).device_id
     assert device_id
     device = Device(id=strawberry.ID(device_id), name="desk", signed_in_at=clock(), seen_at=clock())
-    assert await world.store.users.admit_device(world.people[name].id, device, new_id("ses"))
+    assert await world.store.users.add_device(world.people[name].id, device, new_id("ses"))
 
 
 async def address(world: World, name: str, id: str, *, identities: bool = False) -> str:

@@ -66,7 +66,7 @@ async def signed_in(world: World, name: str, *, seconds: int = 600) -> Signed:
     now = world.context(None).now
     user, device_id, session_id = world.people[name], new_id("dev"), new_id("ses")
     device = Device(id=device_id, name="手机", signed_in_at=now, seen_at=now)
-    assert await world.store.users.admit_device(user.id, device, session_id)
+    assert await world.store.users.add_device(user.id, device, session_id)
     token, _ = AccessTokens(world.keys, seconds).issue(Bearer(user.id, session_id, device_id), now)
     return Signed(user.id, device_id, session_id, token)
 

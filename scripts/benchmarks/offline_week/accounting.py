@@ -79,7 +79,7 @@ async def count_kept(
 
 async def _digest(store: Store, key: str) -> str | None:
     digest = hashlib.sha256()
-    async with store.objects.reading(key) as reading:
+    async with store.objects.open(key) as reading:
         if reading is None:
             return None
         async for chunk in reading.chunks:
