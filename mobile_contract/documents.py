@@ -31,7 +31,7 @@ def text_of(name: str) -> str:
     return (OPERATIONS / f"{name}.graphql").read_text(encoding="utf-8")
 
 
-def names() -> list[str]:
+def operation_names() -> list[str]:
     return sorted(file.stem for file in OPERATIONS.glob("*.graphql"))
 
 
@@ -40,15 +40,15 @@ def manifest() -> dict[str, Any]:
     return {
         "format": "apollo-persisted-query-manifest",
         "version": 1,
-        "operations": [_entry(name, text_of(name)) for name in names()],
+        "operations": [_entry(name, text_of(name)) for name in operation_names()],
     }
 
 
-def printed(manifest: Mapping[str, Any]) -> str:
+def manifest_text(manifest: Mapping[str, Any]) -> str:
     return json.dumps(manifest, ensure_ascii=False, indent=2) + "\n"
 
 
-def trusted() -> Mapping[str, str]:
+def trusted_documents() -> Mapping[str, str]:
     """Texts by id, as both files list them. Raises `ValueError` for a text that isn't its id's."""
     found = {}
     for file in (RETIRED, MANIFEST):

@@ -46,7 +46,7 @@ class Levels:
     until: Mapping[int, date] = field(default_factory=dict)
 
     @classmethod
-    def parsed(cls, text: str) -> "Levels":
+    def parse(cls, text: str) -> "Levels":
         kept = json.loads(text)
         until = {int(level): date.fromisoformat(day) for level, day in kept["until"].items()}
         return cls(kept["current"], kept["oldest"], until)
@@ -55,17 +55,17 @@ class Levels:
     @cache
     def read(cls) -> "Levels":
         """Those of the contract on file."""
-        return cls.parsed(FILE.read_text(encoding="utf-8"))
+        return cls.parse(FILE.read_text(encoding="utf-8"))
 
-    def printed(self) -> str:
+    def as_text(self) -> str:
         until = {str(level): day.isoformat() for level, day in sorted(self.until.items())}
         return json.dumps({"current": self.current, "oldest": self.oldest, "until": until}, indent=2) + "\n"
 
-    def works(self, level: int, today: date) -> bool:
+    def is_supported(self, level: int, today: date) -> bool:
         """Whether phones of that level may do everything."""
         return level >= self.oldest or today <= self.until.get(level, date.min)
 
-    def raised(self, until: date | None) -> "Levels":
+    def next_level(self, until: date | None) -> "Levels":
         """The next level; with a date it is the only supported one, and those before work until then."""
         current = self.current + 1
         if until is None:
@@ -125,7 +125,7 @@ def retire(
     return [*left, *(each for each in retired if each["id"] not in known | present)]
 
 
-def faults(sdl: str, documents: Sequence[Mapping[str, Any]], oldest: int) -> Iterator[str]:
+def broken_documents(sdl: str, documents: Sequence[Mapping[str, Any]], oldest: int) -> Iterator[str]:
     """Retired documents that the SDL no longer answers although phones may send them."""
     schema = build_schema(sdl)
     for each in documents:
@@ -133,7 +133,7 @@ def faults(sdl: str, documents: Sequence[Mapping[str, Any]], oldest: int) -> Ite
             yield from (f"{each['name']} of level {each['level']}: {error}" for error in _errors(schema, each["body"]))
 
 
-def noted(changelog: str, level: int, day: date, why: str | None, changes: Sequence[ContractChange]) -> str:
+def add_entry(changelog: str, level: int, day: date, why: str | None, changes: Sequence[ContractChange]) -> str:
     """The changelog with a paragraph for that level, the newest first."""
     title, mark, past = changelog.partition("## ")
     lines = [f"- {'**Breaking.** ' if change.is_breaking else ''}{change.sentence}" for change in changes]

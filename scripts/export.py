@@ -34,7 +34,7 @@ def plan_files(
     """
     before = json.loads(old[MANIFEST.name])
     changes = [*levels.changes_of(old[SDL.name], sdl), *levels.document_changes(before, manifest)]
-    new = {SDL.name: sdl, MANIFEST.name: documents.printed(manifest)}
+    new = {SDL.name: sdl, MANIFEST.name: documents.manifest_text(manifest)}
     if not changes:
         return new
     breaking = [change for change in changes if change.is_breaking]
@@ -42,15 +42,15 @@ def plan_files(
         raise BreakingChangeError(
             "This breaks phones. Give --breaking WHY and --until DATE, or undo the change.", breaking
         )
-    levels_before = Levels.parsed(old[FILE.name])
-    raised = levels_before.raised(until if breaking else None)
+    levels_before = Levels.parse(old[FILE.name])
+    raised = levels_before.next_level(until if breaking else None)
     retired = levels.retire(before, manifest, json.loads(old[RETIRED.name])["operations"], levels_before.current)
-    if faults := [ContractChange(fault) for fault in levels.faults(sdl, retired, raised.oldest)]:
+    if faults := [ContractChange(fault) for fault in levels.broken_documents(sdl, retired, raised.oldest)]:
         raise BreakingChangeError("Phones in use send documents that don't fit this SDL.", faults)
     new |= {
-        FILE.name: raised.printed(),
-        RETIRED.name: documents.printed({"operations": retired}),
-        CHANGELOG.name: levels.noted(old[CHANGELOG.name], raised.current, today, why, changes),
+        FILE.name: raised.as_text(),
+        RETIRED.name: documents.manifest_text({"operations": retired}),
+        CHANGELOG.name: levels.add_entry(old[CHANGELOG.name], raised.current, today, why, changes),
     }
     return new | ({OLDEST.name: sdl} if breaking else {})
 

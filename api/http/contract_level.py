@@ -24,7 +24,7 @@ def parse_level(header: str | None) -> int | None:
 
 def outdated_refusal(levels: Levels, level: int | None, today: date) -> Refusal | None:
     """Return why a phone of this level can only empty its outbox, or None for a level that works."""
-    if level is None or levels.works(level, today):
+    if level is None or levels.is_supported(level, today):
         return None
     until = levels.until.get(level)
     ended = f" It worked until {until.isoformat()}." if until else ""

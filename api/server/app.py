@@ -28,7 +28,7 @@ from api.server.services import open_services
 from api.settings import SettingError, Settings
 from api.telemetry.logs import configure_logging
 from api.telemetry.metrics import Metrics
-from mobile_contract.documents import trusted
+from mobile_contract.documents import trusted_documents
 from mobile_contract.levels import Levels
 from schema.access.viewers import Viewer
 from schema.core.refusals import Refusal
@@ -95,7 +95,7 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
 
     subscriptions = SubscriptionService(
         schema,
-        TrustedDocuments(trusted(), only=settings.trusted_documents_only),
+        TrustedDocuments(trusted_documents(), only=settings.trusted_documents_only),
         dispatcher,
         authenticator,
         StreamQuota(settings.push_streams_per_person, settings.push_streams_per_process),

@@ -24,7 +24,7 @@ from api.server.health import Readiness, ReadyEndpoint, alive
 from api.server.middleware import build_middleware
 from api.settings import Settings
 from api.telemetry.metrics import Metrics
-from mobile_contract.documents import trusted
+from mobile_contract.documents import trusted_documents
 from mobile_contract.levels import Levels
 
 C = TypeVar("C", bound=HoldsUnreadable)
@@ -49,7 +49,7 @@ def build_web_app(
     """
     strict = settings.trusted_documents_only
     explorer = Explorer()
-    documents = subscriptions.documents if subscriptions else TrustedDocuments(trusted(), only=strict)
+    documents = subscriptions.documents if subscriptions else TrustedDocuments(trusted_documents(), only=strict)
     graphql = GraphQLEndpoint(
         schema,
         context_of,

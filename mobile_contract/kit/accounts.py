@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from mobile_contract.kit.http_client import Answer, HttpClient
-from mobile_contract.kit.results import BrokenClauseError, NotTriedError, hold
+from mobile_contract.kit.results import BrokenClauseError, NotTriedError, require
 from mobile_contract.phone.ids import new_id
 
 
@@ -56,7 +56,7 @@ class Person:
             await self.sign_in()
             answer = await self.server.ask(operation, variables or {}, token=self.access, **how)
         if answer.code == "UNKNOWN_DOCUMENT" and " " in operation:
-            raise NotTriedError("The server executes trusted documents alone, and this needs another operation.")
+            raise NotTriedError("The server executes only trusted documents, and this check needs another operation.")
         return answer
 
     async def ask(self, operation: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -70,14 +70,14 @@ class Person:
     async def submit(self, *drafts: dict[str, Any], **more: Any) -> list[dict[str, Any]]:
         value = await self.ask("SubmitObservations", {"input": {"drafts": list(drafts), **more}})
         results: list[dict[str, Any]] = value["results"]
-        hold(len(results) == len(drafts), "SubmitObservations", f"{len(drafts)} results", f"{len(results)} results")
+        require(len(results) == len(drafts), "SubmitObservations", f"{len(drafts)} results", f"{len(results)} results")
         return results
 
     async def hand_in(self, **fields: Any) -> dict[str, Any]:
         """A draft that must be accepted; it and its result."""
-        sent = draft(**fields)
+        sent = new_draft(**fields)
         [result] = await self.submit(sent)
-        hold(result["outcome"] == "ACCEPTED", f"SubmitObservations of {sent['id']}", "ACCEPTED", result)
+        require(result["outcome"] == "ACCEPTED", f"SubmitObservations of {sent['id']}", "ACCEPTED", result)
         return sent | {"result": result}
 
     async def nodes(self, operation: str, most: int = 2000) -> list[dict[str, Any]]:
@@ -108,14 +108,16 @@ class Person:
         for _ in range(20_000):
             page = await self.page(since, first, kinds)
             changes += page["changes"]
-            hold(page["cursor"] != since or not page["hasMore"], "Changes", "a cursor that goes on", "the same cursor")
+            require(
+                page["cursor"] != since or not page["hasMore"], "Changes", "a cursor that goes on", "the same cursor"
+            )
             since = page["cursor"]
             if not page["hasMore"]:
                 return changes, str(since)
         raise BrokenClauseError("Changes, page after page", "an end", "20,000 pages")
 
 
-def draft(**fields: Any) -> dict[str, Any]:
+def new_draft(**fields: Any) -> dict[str, Any]:
     """An observation that says that the kit made it."""
     return {
         "id": new_id("obs"),
@@ -127,12 +129,12 @@ def draft(**fields: Any) -> dict[str, Any]:
     } | fields
 
 
-def answer_to(assignment_id: str) -> dict[str, Any]:
+def new_answer(assignment_id: str) -> dict[str, Any]:
     """An acceptance, now."""
     return {"id": new_id("ans"), "assignmentId": assignment_id, "kind": "ACCEPT", "answeredAt": _now()}
 
 
-def note_of(assignment_id: str, value: str = "[conformance kit 一致性检查]", **fields: Any) -> dict[str, Any]:
+def new_note_edit(assignment_id: str, value: str = "[conformance kit 一致性检查]", **fields: Any) -> dict[str, Any]:
     """An edit of the working note, the first of a device."""
     edit = {"id": new_id("evt"), "assignmentId": assignment_id, "field": "WORKING_NOTE", "value": value}
     return edit | {"baseVersion": 0, "editedAt": _now(), "deviceSequence": 1} | fields

@@ -20,32 +20,32 @@ WITHDRAW = f"""mutation Withdraw($input: StepAssignmentInput!) {{
 
 
 @dataclass(frozen=True)
-class Given:
+class AssignedCase:
     case_id: str
     assignment_id: str
 
 
-async def give(party: Party) -> Given:
+async def assign_case(party: Party) -> AssignedCase:
     """A case on an observation of the user's, given to the user."""
-    given = Given(new_id("cas"), new_id("asg"))
-    await give_as(party, given)
+    given = AssignedCase(new_id("cas"), new_id("asg"))
+    await assign_case_as(party, given)
     return given
 
 
-async def give_as(party: Party, given: Given) -> None:
+async def assign_case_as(party: Party, given: AssignedCase) -> None:
     """The same under ids that are known already."""
     sent = await party.user.hand_in()
     title = "[conformance kit 一致性检查]"
-    await _officer(party, OPEN, {"id": given.case_id, "title": title, "observationIds": [sent["id"]]})
+    await _as_officer(party, OPEN, {"id": given.case_id, "title": title, "observationIds": [sent["id"]]})
     offer = {"id": given.assignment_id, "assigneeId": party.user.id, "caseId": given.case_id, "note": title}
-    await _officer(party, ASSIGN, offer)
+    await _as_officer(party, ASSIGN, offer)
 
 
-async def take_back(party: Party, given: Given) -> None:
-    await _officer(party, WITHDRAW, {"id": given.assignment_id})
+async def withdraw_assignment(party: Party, given: AssignedCase) -> None:
+    await _as_officer(party, WITHDRAW, {"id": given.assignment_id})
 
 
-async def _officer(party: Party, operation: str, input: dict[str, Any]) -> None:
+async def _as_officer(party: Party, operation: str, input: dict[str, Any]) -> None:
     answer = await party.given("officer").send(operation, {"input": input})
     if answer.root["__typename"] == "Refused":
         raise BrokenClauseError(answer.request, "the officer to be allowed", answer.root)

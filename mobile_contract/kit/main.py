@@ -19,7 +19,7 @@ from mobile_contract.kit.accounts import Party, Person, SignInFailedError
 from mobile_contract.kit.clauses import Clause
 from mobile_contract.kit.http_client import HttpClient
 from mobile_contract.kit.results import BrokenClauseError, ClauseResult
-from mobile_contract.kit.runner import chosen, exit_code, tried
+from mobile_contract.kit.runner import exit_code, run_clauses, select_clauses
 
 VARIABLE = "MINGCHA_KIT_PASSWORD"
 app = typer.Typer(
@@ -32,31 +32,29 @@ def main(
     url: Annotated[str, typer.Argument(help="The server, such as http://127.0.0.1:8000.")],
     user: Annotated[str, typer.Option(help="User name of an inspector (巡查员).")],
     other: Annotated[str | None, typer.Option(help="Another inspector of the same office.")] = None,
-    officer: Annotated[
-        str | None, typer.Option(help="An officer of the office: gives assignments, takes back.")
-    ] = None,
+    officer: Annotated[str | None, typer.Option(help="An officer of the office, who assigns and withdraws.")] = None,
     password_file: Annotated[
-        Path | None, typer.Option(help=f"A file with the passwords, one a line; else {VARIABLE}, else you are asked.")
+        Path | None, typer.Option(help=f"A file with one password a line. Default: {VARIABLE}, or a prompt.")
     ] = None,
-    only: Annotated[str, typer.Option(help="Clauses or chapters, such as C,O1.")] = "",
-    junit: Annotated[Path | None, typer.Option(help="Also write a report as JUnit XML.")] = None,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait for what takes time.")] = 20.0,
+    only: Annotated[str, typer.Option(help="Only these clauses or chapters, such as C,O1.")] = "",
+    junit: Annotated[Path | None, typer.Option(help="Also write a JUnit XML report to this file.")] = None,
+    timeout: Annotated[float, typer.Option(min=1, help="Maximum seconds to wait for each slow step.")] = 20.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Try every clause of the offline protocol against a server (一致性检查).
+    """Check every clause of the offline protocol against a server (一致性检查).
 
-    It makes records of its own: observations whose text begins with "[conformance kit", photos, and, with --officer, cases
-    and assignments of that name; it changes and deletes nothing else. Better not on an office's working installation.
+    The kit creates its own records: observations whose text begins with "[conformance kit", photos, and, with --officer,
+    cases and assignments of that name. It changes and deletes nothing else. Do not run it against a production server.
 
-    One password may serve all accounts; several lines are those of --user, --other and --officer.
+    One password can serve all accounts. Several lines are for --user, --other and --officer, in this order.
 
-    Exit codes: 0 all hold; 1 something is broken; 2 what was typed doesn't fit, or the server doesn't answer; 3 not all
-    were run; 4 the kit itself failed.
+    Exit codes: 0 all clauses hold; 1 a clause is broken; 2 invalid input, or the server doesn't answer; 3 some clauses
+    were not run; 4 the kit itself failed.
     """
     names = [name for name in (user, other, officer) if name]
     try:
-        clauses = chosen([name for name in only.replace(" ", "").split(",") if name])
-        passwords = _passwords(password_file, names)
+        clauses = select_clauses([name for name in only.replace(" ", "").split(",") if name])
+        passwords = _read_passwords(password_file, names)
         findings = asyncio.run(examine(url, user, other, officer, passwords, clauses, timeout))
     except (ValueError, OSError, SignInFailedError, httpx.HTTPError, httpx.InvalidURL, BrokenClauseError) as error:
         typer.echo(f"{error or type(error).__name__}\n没有进行检查。", err=True)
@@ -90,10 +88,10 @@ async def examine(
         first = await person(user)
         assert first  # noqa: S101
         party = Party(server, first, await person(other), await person(officer), seconds)
-        return [finding async for finding in tried(party, clauses)]
+        return [finding async for finding in run_clauses(party, clauses)]
 
 
-def _passwords(file: Path | None, names: Sequence[str]) -> dict[str, str]:
+def _read_passwords(file: Path | None, names: Sequence[str]) -> dict[str, str]:
     """By user name. Raise ValueError where there are neither one nor one for each."""
     if file:
         given = file.read_text(encoding="utf-8").split("\n")

@@ -48,7 +48,7 @@ class ClauseResult:
     seconds: float
 
 
-def hold(holds: object, request: str, expected: str, got: Any) -> None:
+def require(holds: object, request: str, expected: str, got: Any) -> None:
     """Raise `BrokenClauseError` unless it holds."""
     if not holds:
         raise BrokenClauseError(request, expected, got)

@@ -25,20 +25,20 @@ from mobile_contract.kit.clauses import CLAUSES, Clause
 from mobile_contract.kit.results import BrokenClauseError, ClauseResult, ClauseVerdict, NotTriedError
 
 
-def chosen(only: Sequence[str]) -> list[Clause]:
+def select_clauses(only: Sequence[str]) -> list[Clause]:
     """Clauses by number or chapter letter, in the protocol's order; all without. Raise `ValueError` for a name of none."""
-    unknown = [name for name in only if not any(_named(clause, name) for clause in CLAUSES.values())]
+    unknown = [name for name in only if not any(_matches(clause, name) for clause in CLAUSES.values())]
     if unknown:
         raise ValueError(f"There is no clause {', '.join(unknown)}.")
     order = "WSLOURCKPV"
     listed = sorted(CLAUSES.values(), key=lambda clause: (order.index(clause.id[0]), int(clause.id[1:])))
-    return [clause for clause in listed if not only or any(_named(clause, name) for name in only)]
+    return [clause for clause in listed if not only or any(_matches(clause, name) for name in only)]
 
 
-async def tried(party: Party, clauses: Sequence[Clause]) -> AsyncIterator[ClauseResult]:
+async def run_clauses(party: Party, clauses: Sequence[Clause]) -> AsyncIterator[ClauseResult]:
     for clause in clauses:
         began = time.monotonic()
-        verdict, seen = await _verdict(party, clause)
+        verdict, seen = await _run_clause(party, clause)
         yield ClauseResult(clause.id, clause.words, clause.chapter, verdict, seen, time.monotonic() - began)
 
 
@@ -51,7 +51,7 @@ def exit_code(findings: Sequence[ClauseResult]) -> int:
     return 0
 
 
-async def _verdict(party: Party, clause: Clause) -> tuple[ClauseVerdict, str]:
+async def _run_clause(party: Party, clause: Clause) -> tuple[ClauseVerdict, str]:
     try:
         for role in clause.needs:
             party.given(role)
@@ -66,5 +66,5 @@ async def _verdict(party: Party, clause: Clause) -> tuple[ClauseVerdict, str]:
         return ClauseVerdict.KIT_ERROR, f"{type(error).__name__}: {error}"
 
 
-def _named(clause: Clause, name: str) -> bool:
+def _matches(clause: Clause, name: str) -> bool:
     return clause.id == name or clause.id[0] == name

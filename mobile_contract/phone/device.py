@@ -15,29 +15,29 @@ from mobile_contract.phone.errors import SignInNeededError, UsageError, WipeOrde
 from mobile_contract.phone.ids import new_id
 from mobile_contract.phone.network.backoff import Backoff
 from mobile_contract.phone.outbox.drafts import Content, Method, compose
-from mobile_contract.phone.outbox.items import Observation
+from mobile_contract.phone.outbox.items import OutboxObservation
 from mobile_contract.phone.outbox.outbox import Outbox
 from mobile_contract.phone.outbox.receipts import Receipts
 from mobile_contract.phone.storage.folder import Folder
 from mobile_contract.phone.storage.key_wrapping import StoreKey
 from mobile_contract.phone.storage.photo_copies import Original, Originals, PhotoNotTakenError
 from mobile_contract.phone.sync.assignment_notes import Notebook, NoteSubmission
-from mobile_contract.phone.sync.assignment_responses import AnswerBox, AnswerSubmission
+from mobile_contract.phone.sync.assignment_responses import AnswerQueue, AnswerSubmission
 from mobile_contract.phone.sync.delivery import Delivery
 from mobile_contract.phone.sync.local_records import Records
-from mobile_contract.phone.sync.pulling import PullResult
-from mobile_contract.phone.sync.queued_operations import SlipBox
-from mobile_contract.phone.sync.ratings import RatingBox, RatingSubmission
+from mobile_contract.phone.sync.pulling import ChangePuller
+from mobile_contract.phone.sync.queued_operations import OperationQueue
+from mobile_contract.phone.sync.ratings import RatingQueue, RatingSubmission
 from mobile_contract.phone.sync.submission import Submission
-from mobile_contract.phone.sync.sync_request import Meeting
+from mobile_contract.phone.sync.sync_request import SyncRequest
 from mobile_contract.phone.upload.concurrency import UploadConcurrency
-from mobile_contract.phone.upload.signed_put import UploadTarget
-from mobile_contract.phone.upload.uploader import Meter, Silence, Uploads
-from mobile_contract.phone.users.legacy_import import Takeover
+from mobile_contract.phone.upload.signed_put import ObjectStoreClient
+from mobile_contract.phone.upload.uploader import Meter, SilentMeter, Uploader
+from mobile_contract.phone.users.legacy_import import LegacyImport
 from mobile_contract.phone.users.remote_wipe import secret_of
 from mobile_contract.phone.users.session import Account, Session
 from mobile_contract.phone.users.unlocking import ask_password, ask_password_of, unlock
-from mobile_contract.phone.users.user_stores import StoreLocation, Stores
+from mobile_contract.phone.users.user_stores import StoreLocation, UserStores
 
 MAX_TOGETHER = 100
 """Media of one observation, by the contract."""
@@ -45,7 +45,7 @@ _METHOD_OF = {"MONITOR": Method.MONITOR_REPORT, "OFFICER": Method.SPECIAL_CHECK}
 
 
 @dataclass(frozen=True)
-class Taken:
+class TakenFiles:
     """What became of a handful of files: kept ones, names taken before, and names that are none with the reason."""
 
     originals: list[Original]
@@ -53,30 +53,30 @@ class Taken:
     left: list[tuple[str, str]]
 
 
-class Device:
+class PhoneDevice:
     """One user's store, held alone by this process, from `opened`."""
 
     def __init__(self, place: StoreLocation, key: StoreKey) -> None:
         self.place, self.key = place, key
         self.outbox = Outbox(place.outbox, key.database)
-        self.ratings = RatingBox(self.outbox)
-        self.answers = AnswerBox(self.outbox)
+        self.ratings = RatingQueue(self.outbox)
+        self.answers = AnswerQueue(self.outbox)
         self.records = Records(self.outbox)
         self.notebook = Notebook(self.outbox, self.records)
-        self.boxes: tuple[SlipBox, ...] = (self.ratings, self.answers, self.notebook.box)
+        self.boxes: tuple[OperationQueue, ...] = (self.ratings, self.answers, self.notebook.box)
         self.receipts = Receipts(self.outbox)
         self.originals = Originals(place.originals, key.originals)
 
     @classmethod
     @contextmanager
-    def opened(cls, path: Path, *, makes: bool = False) -> Iterator["Device"]:
+    def opened(cls, path: Path, *, makes: bool = False) -> Iterator["PhoneDevice"]:
         """The store that the command means; where there is none yet, one that is nobody's if the command `makes` something.
 
         Raise a `Fault`. On `WipeOrderedError` the store is erased before this ends.
         """
         folder = Folder.open(path)
         with folder.held():
-            stores = ready(folder)
+            stores = prepare_stores(folder)
             found = unlock(stores)
             if found is None and (stores.all() or not makes):
                 raise SignInNeededError
@@ -96,13 +96,13 @@ class Device:
 
     @classmethod
     @contextmanager
-    def seen(cls, path: Path) -> Iterator[Outbox | None]:
+    def open_outbox(cls, path: Path) -> Iterator[Outbox | None]:
         """The outbox, to be read while another process may be at work; None where there is none. Raise a `Fault`."""
         folder = Folder(path.absolute())
-        stores = Stores(folder)
-        if Takeover(folder, stores).is_due:
+        stores = UserStores(folder)
+        if LegacyImport(folder, stores).is_due:
             with folder.held():
-                ready(folder)
+                prepare_stores(folder)
         found = unlock(stores)
         if found is None:
             yield None
@@ -110,25 +110,25 @@ class Device:
         with closing(Outbox(found[0].outbox, found[1].database)) as outbox:
             yield outbox
 
-    def lock_by_secret(self, stores: Stores) -> None:
+    def lock_by_secret(self, stores: UserStores) -> None:
         """What was taken over, or met a server that gave no secret before, opens by the secret too once there is one."""
         session, lock = Session.read(self.outbox), self.place.lock
         if lock.by_device is None and session and session.device_secret:
             stores.relock(self.place, lock.under_device(self.key, secret_of(session.device_secret)))
 
-    def take(self, files: Sequence[Path], content: Content, *, together: bool, again: bool) -> Taken:
+    def take(self, files: Sequence[Path], content: Content, *, together: bool, again: bool) -> TakenFiles:
         """Copy files and keep observations of them, all or none: after a kill, the same command takes what is missing.
 
         Bytes that were taken before are passed over unless `again`. Raise `UsageError`, or OSError where the disk is full.
         """
         self._sweep()
-        taken = Taken([], [], [])
+        taken = TakenFiles([], [], [])
         for file in files:
             self._adopt(file, taken, again=again)
         originals = taken.originals
         if together and len(originals) > MAX_TOGETHER:
             raise UsageError(
-                f"One observation holds at most {MAX_TOGETHER} media; these are {len(originals)}.",
+                f"One observation holds at most {MAX_TOGETHER} media, but there are {len(originals)}.",
                 f"一条记录最多包含 {MAX_TOGETHER} 个影像。",
             )
         entries = [[each] for each in originals] if originals and not together else [originals]
@@ -141,7 +141,7 @@ class Device:
             )
         return taken
 
-    def _adopt(self, file: Path, taken: Taken, *, again: bool) -> None:
+    def _adopt(self, file: Path, taken: TakenFiles, *, again: bool) -> None:
         try:
             original = self.originals.adopt(file)
         except PhotoNotTakenError as reason:
@@ -154,7 +154,7 @@ class Device:
         else:
             taken.originals.append(original)
 
-    def forget(self) -> list[Observation]:
+    def forget(self) -> list[OutboxObservation]:
         """Let go of what is through and proven: its photos and its text. Receipts stay."""
         gone = self.outbox.forget(but={each.observation_id for each in self.receipts.all() if each.is_wrong})
         self._sweep()
@@ -174,7 +174,7 @@ class Device:
         return next((method for role, method in _METHOD_OF.items() if role in roles), Method.PATROL)
 
     @asynccontextmanager
-    async def online(self) -> AsyncIterator["Line"]:
+    async def connect(self) -> AsyncIterator["ServerConnection"]:
         """A line to the server and to the store, closed at the end; nothing is sent by opening it."""
         limits = httpx.Limits(max_connections=10, keepalive_expiry=30)
         trusted = httpx.create_ssl_context()  # once for both: reading the certificates takes longer than most answers
@@ -183,16 +183,16 @@ class Device:
             return httpx.AsyncClient(limits=limits, verify=trusted)
 
         async with client() as server, client() as store:
-            yield Line(self, Account(self.outbox, server, Backoff()), server, store)
+            yield ServerConnection(self, Account(self.outbox, server, Backoff()), server, store)
 
 
-def ready(folder: Folder, ask_new: Callable[[Session | None], str] = ask_password_of) -> Stores:
+def prepare_stores(folder: Folder, ask_new: Callable[[Session | None], str] = ask_password_of) -> UserStores:
     """The stores of a folder that is held, what a kill or an earlier phone has left there put in order. Raise a `Fault`.
 
     `ask_new` gives the password that locks what an earlier phone kept of somebody, or of nobody yet.
     """
-    stores = Stores(folder)
-    takeover = Takeover(folder, stores)
+    stores = UserStores(folder)
+    takeover = LegacyImport(folder, stores)
     if takeover.is_due:
         takeover.run(ask_new)
     stores.sweep()
@@ -200,10 +200,10 @@ def ready(folder: Folder, ask_new: Callable[[Session | None], str] = ask_passwor
 
 
 @dataclass(frozen=True)
-class Line:
+class ServerConnection:
     """`account` asks the server; the store is reached through `delivery`."""
 
-    device: Device
+    device: PhoneDevice
     account: Account
     server: httpx.AsyncClient
     store: httpx.AsyncClient
@@ -217,19 +217,19 @@ class Line:
 
     async def pull(self) -> None:
         """Meet the server without handing in anything. Raise a `Fault`."""
-        await self._meeting(self._uploads(Silence(), 1)).pull()
-        await self.learn_keys()
+        await self._meeting(self._uploads(SilentMeter(), 1)).pull()
+        await self.fetch_keys()
 
-    async def learn_keys(self) -> None:
+    async def fetch_keys(self) -> None:
         """Fetch the keys that receipts are signed with, where some are wanted; a line that is down is no fault here."""
         await self.device.receipts.refresh(self.server, self.account.require().endpoint)
 
-    def _uploads(self, meter: Meter, at_once: int) -> Uploads:
+    def _uploads(self, meter: Meter, at_once: int) -> Uploader:
         outbox, traffic = self.device.outbox, UploadConcurrency(self.device.outbox, at_once)
-        store = UploadTarget(self.store, Backoff(), traffic)
-        return Uploads(outbox, self.device.originals, self.account, store, traffic, meter, at_once=at_once)
+        store = ObjectStoreClient(self.store, Backoff(), traffic)
+        return Uploader(outbox, self.device.originals, self.account, store, traffic, meter, at_once=at_once)
 
-    def _meeting(self, uploads: Uploads) -> Meeting:
+    def _meeting(self, uploads: Uploader) -> SyncRequest:
         device, account = self.device, self.account
         slips = {
             "submitRatings": RatingSubmission(device.ratings, account),
@@ -237,4 +237,4 @@ class Line:
             "editAssignmentNotes": NoteSubmission(device.notebook.box, device.records, account),
         }
         submission = Submission(device.outbox, account)
-        return Meeting(device.outbox, account, submission, slips, uploads, PullResult(device.records, account))
+        return SyncRequest(device.outbox, account, submission, slips, uploads, ChangePuller(device.records, account))

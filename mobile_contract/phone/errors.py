@@ -44,7 +44,7 @@ class DamagedStoreError(PhoneError):
 
     def __init__(self, path: Path) -> None:
         super().__init__(
-            f"{path} is damaged, and nothing was done. Put back a copy of it, or name another --folder.",
+            f"{path} is damaged, and nothing was changed. Restore a backup of it, or name another --folder.",
             f"{path} 已损坏，未做任何更改。请恢复该文件的备份，或用 --folder 指定其他目录。",
         )
 
@@ -64,7 +64,7 @@ class SignInNeededError(PhoneError):
 
     def __init__(self) -> None:
         super().__init__(
-            "You are not signed in (any more). Run `scripts/phone sign-in`; what is on the phone stays there.",
+            "You are not signed in, or your session has ended. Run `scripts/phone sign-in`. Everything on the phone stays there.",
             "尚未登录或登录已失效，请重新登录；手机上的内容不会丢失。",
         )
 
@@ -80,7 +80,7 @@ class WipeOrderedError(PhoneError):
 
     def __init__(self) -> None:
         super().__init__(
-            "This phone was signed out for good, and what it kept of this account has been erased.",
+            "This phone was signed out for good, and everything that it kept for this account was erased.",
             "本机已被注销，该账户保存在手机上的内容已全部清除。",
         )
 
@@ -133,7 +133,7 @@ class ServerRefusedError(PhoneError):
 
 def unreachable(what: str, what_zh: str, reason: str, *, seconds: float | None = None) -> UnreachableError:
     return UnreachableError(
-        f"{what} can't be reached ({reason}). Nothing is lost: everything stays on the phone, try again later.",
+        f"{what} can't be reached ({reason}). Nothing is lost: everything stays on the phone. Try again later.",
         f"{what_zh}连接不上，内容都保留在手机里，请稍后再试。",
         seconds=seconds,
     )

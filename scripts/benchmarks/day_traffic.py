@@ -21,7 +21,7 @@ from api.server.app import create_app
 from api.settings import Settings
 from api.sync.change_feed_worker import ChangeFeedWorker
 from mobile_contract.documents import digest, text_of
-from mobile_contract.phone.network.compression import body_of
+from mobile_contract.phone.network.compression import encode_body
 from schema.core.ids import compose
 from scripts.demo.loading import SEED, Script, settle, write
 from storage.indexes import ensure_indexes
@@ -108,7 +108,7 @@ class MeasuredDevice:
         return await self.post({"documentId": f"sha256:{digest(text_of(operation))}", "variables": variables})
 
     async def post(self, payload: dict[str, Any]) -> dict[str, Any]:
-        body = body_of(payload, packed=True)
+        body = encode_body(payload, packed=True)
         headers = {"Accept": "application/graphql-response+json", "Accept-Encoding": "zstd, gzip"} | body.headers
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
@@ -120,7 +120,7 @@ class MeasuredDevice:
         there = _size(response.request.headers) + len("POST /graphql HTTP/1.1\r\n")
         back = _size(response.headers) + len("HTTP/1.1 200 OK\r\n")
         self.traffic.requests += 1
-        self.traffic.sent_plain += there + len(body_of(payload, packed=False).content)
+        self.traffic.sent_plain += there + len(encode_body(payload, packed=False).content)
         self.traffic.sent_packed += there + len(body.content)
         self.traffic.received_plain += back + len(response.content)
         self.traffic.received_packed += back + response.num_bytes_downloaded

@@ -76,7 +76,7 @@ def test_their_paths_lead_to_the_sdl_and_to_every_operation() -> None:
         f"{of_kotlin['srcDir']}/*.graphql",
     ):
         parent, name = (FOLDER / pattern).parent, Path(pattern).name
-        assert sorted(file.stem for file in parent.resolve().glob(name)) == documents.names()
+        assert sorted(file.stem for file in parent.resolve().glob(name)) == documents.operation_names()
 
 
 def test_the_swift_configuration_has_no_key_that_apollo_would_throw_at() -> None:
@@ -107,7 +107,7 @@ def test_the_kotlin_configuration_sets_options_that_apollo_has_and_versions_that
     assert versions == versions[:1] * 2
 
 
-@pytest.mark.parametrize("name", documents.names())
+@pytest.mark.parametrize("name", documents.operation_names())
 def test_every_selection_below_the_root_asks_for_its_type(name: str) -> None:
     """Caches need it, and where documents go by their ids no client can add it."""
     [operation] = parse(documents.text_of(name)).definitions

@@ -22,11 +22,11 @@ def test_the_sdl_on_file_is_the_one_that_is_served() -> None:
 
 
 def test_the_manifest_lists_the_operations_as_they_stand() -> None:
-    assert documents.MANIFEST.read_text(encoding="utf-8") == documents.printed(documents.manifest())
+    assert documents.MANIFEST.read_text(encoding="utf-8") == documents.manifest_text(documents.manifest())
     retired = json.loads(documents.RETIRED.read_text(encoding="utf-8"))["operations"]
     standing = {file.read_text(encoding="utf-8") for file in OPERATIONS}
     assert standing.isdisjoint(each["body"] for each in retired)
-    assert set(documents.trusted().values()) == standing | {each["body"] for each in retired}
+    assert set(documents.trusted_documents().values()) == standing | {each["body"] for each in retired}
 
 
 @pytest.mark.parametrize("file", OPERATIONS, ids=lambda file: file.stem)

@@ -42,9 +42,9 @@ def files(sdl: str = SDL, current: int = 1, **texts: str) -> dict[str, str]:
     return {
         "schema.graphql": sdl,
         "oldest.graphql": sdl,
-        "documents.json": documents.printed(manifest(**texts)),
-        "retired.json": documents.printed({"operations": []}),
-        "level.json": Levels(current, 1).printed(),
+        "documents.json": documents.manifest_text(manifest(**texts)),
+        "retired.json": documents.manifest_text({"operations": []}),
+        "level.json": Levels(current, 1).as_text(),
         "CHANGELOG.md": "# Changes\n\n## Level 1 · 2026-11-22\n\nThe first.\n",
     }
 
@@ -65,7 +65,7 @@ def test_an_addition_raises_the_level_by_itself_and_says_what_it_is() -> None:
         "text: String", "text: String at: ID"
     )
     new = plan_files(BEFORE, wider, manifest(Me=ME, SubmitObservations=SUBMIT, News="query News { new }\n"), DAY)
-    assert Levels.parsed(new["level.json"]) == Levels(2, 1)
+    assert Levels.parse(new["level.json"]) == Levels(2, 1)
     assert new["CHANGELOG.md"] == (
         "# Changes\n\n## Level 2 · 2026-11-23\n\n- An optional field Draft.at was added.\n- Field Query.new was added.\n"
         "- Operation News was added.\n\n## Level 1 · 2026-11-22\n\nThe first.\n"
@@ -94,14 +94,14 @@ def test_a_removal_or_a_tightening_is_refused_unless_it_is_meant(was: str, becom
 def test_a_breaking_change_that_is_meant_ends_the_levels_before_it() -> None:
     narrower = SDL.replace("old: Int", "")
     new = plan_files(BEFORE, narrower, SAME, DAY, why="No phone asks it.", until=LATER)
-    raised = Levels.parsed(new["level.json"])
+    raised = Levels.parse(new["level.json"])
     assert raised == Levels(2, 2, {1: LATER})
     assert "No phone asks it.\n\n- **Breaking.** Field Query.old was removed." in new["CHANGELOG.md"]
     assert new["oldest.graphql"] == narrower
-    assert raised.works(1, LATER)
-    assert not raised.works(1, date(2028, 11, 24))
+    assert raised.is_supported(1, LATER)
+    assert not raised.is_supported(1, date(2028, 11, 24))
     further = plan_files(BEFORE | new, SDL.replace("old: Int", "other: Int"), SAME, DAY)
-    assert Levels.parsed(further["level.json"]) == Levels(3, 2, {1: LATER})
+    assert Levels.parse(further["level.json"]) == Levels(3, 2, {1: LATER})
 
 
 def test_the_outbox_of_no_phone_is_ever_broken() -> None:
@@ -116,7 +116,7 @@ def test_a_changed_operation_stays_trusted_for_the_phones_that_send_it() -> None
     new = plan_files(BEFORE, SDL, changed, DAY)
     [retired] = json.loads(new["retired.json"])["operations"]
     assert (retired["id"], retired["body"], retired["level"]) == (digest(ME), ME, 1)
-    assert Levels.parsed(new["level.json"]) == Levels(2, 1)
+    assert Levels.parse(new["level.json"]) == Levels(2, 1)
     asked_no_more = manifest(Me="query Me { old }\n", SubmitObservations=SUBMIT)
     without = SDL.replace("me: String", "")
     with pytest.raises(BreakingChangeError, match="removed"):
@@ -135,7 +135,7 @@ def test_the_contract_on_file_keeps_its_word() -> None:
     retired = json.loads(documents.RETIRED.read_text(encoding="utf-8"))["operations"]
     oldest = levels.OLDEST.read_text(encoding="utf-8")
     assert find_breaking_changes(build_schema(oldest), build_schema(sdl)) == []
-    assert list(levels.faults(sdl, retired, kept.oldest)) == []
+    assert list(levels.broken_documents(sdl, retired, kept.oldest)) == []
     assert [change for change in changes_of(oldest, sdl) if change.is_breaking] == []
     heads = [line for line in levels.CHANGELOG.read_text(encoding="utf-8").splitlines() if line.startswith("## Level ")]
     assert [int(head.split()[2]) for head in heads] == list(range(kept.current, 0, -1))

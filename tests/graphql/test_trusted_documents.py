@@ -11,7 +11,7 @@ from api.graphql.trusted_documents import NOT_FOUND, TrustedDocuments
 from api.http.responses import GRAPHQL_JSON
 from api.server.app import create_app
 from api.settings import Settings
-from mobile_contract.documents import digest, text_of, trusted
+from mobile_contract.documents import digest, text_of, trusted_documents
 from schema.core.refusals import CATALOGUE, RefusalCode
 from storage.store import Store
 from tests.support.small_schema import Served, serving
@@ -123,4 +123,4 @@ async def test_the_product_in_its_strict_profile_executes_the_contract_and_nothi
             assert error["extensions"]["code"] == "UNKNOWN_DOCUMENT"
         assert (await client.get("/graphql", headers={"accept": "text/html"})).status_code == 406
         assert (await client.get("/")).status_code == 404
-    assert len(trusted()) >= 13
+    assert len(trusted_documents()) >= 13

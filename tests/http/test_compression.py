@@ -24,7 +24,7 @@ from api.telemetry.metrics import Metrics
 from mobile_contract.documents import text_of
 from mobile_contract.levels import Levels
 from mobile_contract.phone.network.backoff import Backoff
-from mobile_contract.phone.network.client import Wire
+from mobile_contract.phone.network.client import GraphqlClient
 from tests.support.asgi_server import on_a_socket
 from tests.support.compression_bombs import LIMIT, TEXT, gzip_bomb, zstd_bomb
 from tests.support.phone_sessions import PASSWORD, SIGN_IN, with_passwords
@@ -230,7 +230,7 @@ async def test_a_phone_packs_for_servers_that_read_it(reads: int | None, bodies:
 
     app = Starlette(routes=[Route("/graphql", answer, methods=["POST"])])
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app)) as client:
-        wire = Wire(client, "http://small/graphql", Backoff(attempts=1))
+        wire = GraphqlClient(client, "http://small/graphql", Backoff(attempts=1))
         for _ in range(3 if reads is None else 2):
             assert (await wire.ask("Changes", {"since": "s" * 2000})).value == {"cursor": "s" * 2000}
     assert " ".join(came) == bodies

@@ -38,8 +38,8 @@ def test_without_a_line_answers_wait_and_go_with_the_next_meeting(
     id = new_id("asg")
     assign_window(served, inspector, id)
     served.server.fate = lambda _: NetworkFault.LOSE
-    assert "Kept" in terminal.do("accept", id)
-    assert "Kept" in terminal.do("finish", id, "--result", "已复查")
+    assert "Saved" in terminal.do("accept", id)
+    assert "Saved" in terminal.do("finish", id, "--result", "已复查")
     assert outcomes(terminal) == [("QUEUED", None), ("QUEUED", None)]
     assert stored(served, id)["state"] == "OFFERED"
     served.calm()

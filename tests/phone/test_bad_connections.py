@@ -83,7 +83,7 @@ def test_a_large_upload_goes_on_where_it_stopped(terminal: Terminal, served: Run
     terminal.do("take", photo(tmp_path, "large.jpg", 21 * MIB))
     served.objects.fate = lambda name: NetworkFault.LOSE if name == "PUT 4" else NetworkFault.PASS
     assert terminal.run("send") == 3
-    assert "The store of photos" in terminal.output
+    assert "The photo store" in terminal.output
     [observation] = terminal.status()["observations"]
     assert observation["media"][0]["parts"] == {"total": 5, "arrived": 4}, "others go on beside it"
     medium = observation["media"][0]
@@ -146,7 +146,7 @@ def test_ctrl_c_says_that_nothing_is_lost(terminal: Terminal, served: RunningPro
     served.objects.fate = once("PUT", NetworkFault.KILL)
     terminal.started = lambda pid: setattr(served.objects, "victim", pid)
     assert terminal.run("send") == 130
-    assert "Stopped; nothing is lost." in terminal.output
+    assert "Stopped. Nothing is lost." in terminal.output
     terminal.do("send", "--wait")
     assert terminal.states() == [("ACCEPTED", ["READY"])]
 

@@ -8,7 +8,7 @@ import pytest
 
 from mobile_contract.phone.errors import RETRY_LATER, ServerRefusedError
 from mobile_contract.phone.outbox.items import Medium, MediumState
-from mobile_contract.phone.upload.scheduling import next_round
+from mobile_contract.phone.upload.scheduling import next_batch
 from tests.support.network_faults import NetworkFault, once
 from tests.support.phone_cli import KIB, MIB, Terminal, photo
 from tests.support.running_product import RunningProduct
@@ -38,9 +38,9 @@ def medium(id: str, state: MediumState = WAITING, rejections: int = 0, trouble: 
     ],
 )
 def test_of_the_same_bytes_one_goes_at_a_time(media: list[Medium], first: list[str], twins: list[str]) -> None:
-    found = next_round(media, ())
+    found = next_batch(media, ())
     assert ([each.id for each in found.first], [each.id for each in found.twins]) == (first, twins)
-    assert not next_round(media, [each.id for each in media])
+    assert not next_batch(media, [each.id for each in media])
 
 
 def bodies(served: RunningProduct) -> Counter[str]:

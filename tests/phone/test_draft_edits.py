@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobile_contract.phone.outbox.draft_edits import DraftEdit, merged
+from mobile_contract.phone.outbox.draft_edits import DraftEdit, merge_edits
 from tests.support.network_faults import NetworkFault
 from tests.support.phone_cli import Terminal
 from tests.support.running_product import RunningProduct
@@ -24,7 +24,7 @@ def saved(values: list[tuple[str, str, str]], seen: int = 0, after: int = 0) -> 
 
 
 def told(edits: list[DraftEdit]) -> tuple[dict[str, str], list[tuple[str, str]]]:
-    found = merged(edits)
+    found = merge_edits(edits)
     standing = {field: each.value for field, each in found.standing.items()}
     return standing, [(each.field, each.value) for each in found.lost]
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from mobile_contract.phone.device import Device
+from mobile_contract.phone.device import PhoneDevice
 from mobile_contract.phone.storage.file_encryption import CHUNK
 from mobile_contract.phone.storage.folder import Folder
 from mobile_contract.phone.storage.migrations import LEVEL, statements
 from mobile_contract.phone.users.remote_wipe import secret_of
 from mobile_contract.phone.users.session import Session
-from mobile_contract.phone.users.user_stores import Stores
+from mobile_contract.phone.users.user_stores import UserStores
 from tests.support.phone_cli import Spawner, Terminal
 from tests.support.phone_folder import LETTERS, Killed, contents, dying_at, readable
 from tests.support.picture_files import saved
@@ -66,21 +66,21 @@ def test_an_earlier_phones_folder_is_taken_over_whenever_it_is_killed(
         shutil.copytree(tmp_path / "earlier", root)
         with dying_at(kills, monkeypatch):
             try:
-                with Device.opened(root):
+                with PhoneDevice.opened(root):
                     survived = True
             except Killed:
                 survived = False
-        with Device.opened(root) as device:
+        with PhoneDevice.opened(root) as device:
             [observation] = device.outbox.observations()
             assert (observation.draft, observation.sequence) == ({"text": "旧"}, 7)
-            assert device.outbox.device_id == Stores(Folder(root)).device_id == "dev_old"
+            assert device.outbox.device_id == UserStores(Folder(root)).device_id == "dev_old"
             session = Session.read(device.outbox)
             assert session
             assert (session.user_name, session.refresh_token) == ("laowang", "old-refresh")
             [medium] = observation.media
             device.outbox.note("session", json.dumps(vars(replace(session, device_secret=LETTERS))))
             assert device.originals.verify(medium.file, medium.sha256) == {}
-        [place] = Stores(Folder(root)).all()
+        [place] = UserStores(Folder(root)).all()
         assert place.lock.opened_by_device(secret_of(LETTERS)), "once it has met the server, its secret opens it too"
         assert {path.name for path in root.iterdir()} == {"current", "device.json", "lock", "users"}
         assert readable(root, "laowang", "老王", "old-refresh", "obs_7", "med_1", "SQLite format", body[100:140]) == []

@@ -53,8 +53,8 @@ def test_a_folder_becomes_one_observation_a_photo_and_needs_it_no_more(terminal:
         "take", photos, "--unit", "360703-JT-1", "--category", "absence", "--severity", "MINOR", "--text", "无人在岗"
     )
     assert "3 observations with 3 media" in terminal.output
-    assert "passed over: c.jpg" in terminal.output
-    assert "notes.txt is no photo" in terminal.output
+    assert "taken before: c.jpg" in terminal.output
+    assert "notes.txt is not a photo" in terminal.output
     for path in photos.iterdir():
         path.unlink()
     found = terminal.status()["observations"]
@@ -160,7 +160,7 @@ def test_an_outbox_of_a_newer_phone_is_left_alone(terminal: Terminal, photos: Pa
     terminal.do("take", photos / "a.jpg")
     terminal.execute("PRAGMA user_version=9")
     assert terminal.run("take", photos) == 2
-    assert "newer phone" in terminal.output
+    assert "newer version" in terminal.output
 
 
 def test_without_a_session_sending_says_so_and_keeps_everything(terminal: Terminal, photos: Path) -> None:

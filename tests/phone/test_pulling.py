@@ -13,7 +13,7 @@ from mobile_contract.phone.outbox.outbox import Outbox
 from mobile_contract.phone.outbox.receipts import digest_of
 from mobile_contract.phone.storage.database import connect
 from mobile_contract.phone.storage.migrations import statements
-from mobile_contract.phone.sync.local_records import RecordKind, Records
+from mobile_contract.phone.sync.local_records import PulledKind, Records
 from scripts import receipts
 from tests.support.network_faults import NetworkFault
 from tests.support.phone_cli import Terminal, photo
@@ -41,21 +41,21 @@ def test_changes_and_cursor_go_together_and_a_full_pull_drops_what_it_does_not_n
     records.store(page("1", "a", "b", more=True), None)
     records.store(page("2", "c"), "1")
     records.store(page("3", "d", gone="b"), "2")
-    assert (set(records.by_id(RecordKind.UNIT)), records.cursor) == ({"a", "c", "d"}, "3")
+    assert (set(records.by_id(PulledKind.UNIT)), records.cursor) == ({"a", "c", "d"}, "3")
 
     records.begin_anew()
     assert records.cursor is None
     records.store(page("4", "a", more=True), None)
     again = Records(outbox)  # as after a kill between two pages
-    assert set(again.by_id(RecordKind.UNIT)) == {"a", "c", "d"}, "readable until the last page has come"
+    assert set(again.by_id(PulledKind.UNIT)) == {"a", "c", "d"}, "readable until the last page has come"
     again.store(page("5", "e"), again.cursor)
-    assert set(again.by_id(RecordKind.UNIT)) == {"a", "e"}
+    assert set(again.by_id(PulledKind.UNIT)) == {"a", "e"}
     assert len(outbox.observations()) == 1
 
     broken = page("6", "f") | {"changes": [{"kind": "UNIT", "id": "f", "record": {}}, {"kind": "UNIT"}]}
     with pytest.raises(KeyError):
         again.store(broken, "5")
-    assert (set(again.by_id(RecordKind.UNIT)), again.cursor) == ({"a", "e"}, "5"), "all of a page or nothing"
+    assert (set(again.by_id(PulledKind.UNIT)), again.cursor) == ({"a", "e"}, "5"), "all of a page or nothing"
 
 
 def test_an_older_phones_outbox_is_brought_up_to_date(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_a_number_that_is_nowhere_is_told_and_one_that_was_let_go_of_is_not(term
     terminal.execute("DELETE FROM observations WHERE sequence = 5")
     terminal.do("take", "--text", "f")
     assert terminal.run("send") == 1
-    assert "LOST: the server has nothing under No. 5," in terminal.output
+    assert "LOST: the server does not have No. 5," in terminal.output
     assert terminal.status()["lost"] == [5]
 
 
@@ -144,7 +144,7 @@ def test_receipts_are_kept_and_hold_and_one_that_does_not_keeps_its_photo(termin
         assert claims["contentSha256"] == each["contentSha256"]
     terminal.execute("UPDATE observations SET draft = replace(draft, 'PATROL', 'TRACKED_SERVICE') WHERE sequence = 1")
     assert terminal.run("receipts") == 1
-    assert "It is of other content than was sent." in terminal.output
+    assert "It confirms other content than this phone sent." in terminal.output
     assert terminal.run("send") == 1
     assert "The receipt of No. 1 proves nothing" in terminal.output
     terminal.do("forget")

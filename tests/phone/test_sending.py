@@ -93,7 +93,7 @@ def test_a_copy_that_was_changed_is_not_sent_and_holds_nothing_up(
     whole = copy.read_bytes()
     copy.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     assert terminal.run("send", "--wait") == 1
-    assert "a.jpg: The phone's own copy has been changed since it was taken" in terminal.output
+    assert "a.jpg: The phone's own copy was changed after it was taken" in terminal.output
     assert terminal.states() == [("ACCEPTED", ["BROKEN"]), ("ACCEPTED", ["READY"])]
     assert served.objects.names() == ["PUT"]
 
@@ -104,7 +104,7 @@ def test_a_session_that_has_ended_keeps_the_outbox(
     terminal.do("take", photo(tmp_path, "a.jpg"))
     kept = terminal.session()
     terminal.do("sign-out")
-    assert "1 observations wait" in terminal.output
+    assert "1 observations on this phone are not sent" in terminal.output
     terminal.set_session(kept)
     assert terminal.run("send") == 4
     assert "sign-in" in terminal.output
@@ -133,7 +133,7 @@ def test_forgetting_lets_go_of_what_is_verified_and_keeps_its_receipt(terminal: 
     assert terminal.status()["forgotten"] == 1
     assert terminal.copies == [copy_of(terminal, left["media"][0]["id"])]
     terminal.do("take", tmp_path / "a.jpg")
-    assert "passed over: a.jpg" in terminal.output
+    assert "taken before: a.jpg" in terminal.output
 
 
 def test_lists_and_facts(terminal: Terminal, tmp_path: Path) -> None:
@@ -167,5 +167,5 @@ def test_sync_says_so_when_the_server_has_yet_to_verify(
     kept = served.kept(inspector)["media"]
     served.within(stall)
     assert terminal.run("sync", "--for", "1") == 3
-    assert "yet to verify 1 media" in terminal.output
+    assert "has not verified 1 media" in terminal.output
     assert terminal.states() == [("ACCEPTED", ["CONFIRMED"])]

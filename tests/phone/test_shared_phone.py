@@ -137,11 +137,11 @@ def test_without_a_line_the_password_unlocks_and_another_changes_nothing(
 ) -> None:
     terminal.do("take", "--text", "甲")
     terminal.do("sign-out")
-    assert "1 observations wait" in terminal.output
+    assert "1 observations on this phone are not sent" in terminal.output
     served.server.fate = lambda _: NetworkFault.LOSE
     before = contents(terminal.folder)
     assert terminal.run("sign-in", served.address, "--user", inspector, password="wrong") == 3
-    assert "opens nothing that is kept here" in terminal.output
+    assert "opens no store of that user" in terminal.output
     assert terminal.run("status", password="wrong") == 4
     assert terminal.run("take", "--text", "乙", password="wrong") == 4
     assert contents(terminal.folder) == before

@@ -15,9 +15,9 @@ from mobile_contract.phone.ids import new_id
 from mobile_contract.phone.network.backoff import Backoff
 from mobile_contract.phone.network.client import endpoint_of
 from mobile_contract.phone.outbox.drafts import Category, Datum, Method, Severity, read_instant, read_position
-from mobile_contract.phone.outbox.items import Observation, ObservationState
+from mobile_contract.phone.outbox.items import ObservationState, OutboxObservation
 from mobile_contract.phone.storage.photo_copies import ByteRange, Originals, PhotoChangedError
-from mobile_contract.phone.sync.submission import MAX_BYTES, batches
+from mobile_contract.phone.sync.submission import MAX_BYTES, split_batches
 from schema.fieldwork import observations
 from schema.geography import positions
 from tests.support.picture_files import saved
@@ -89,16 +89,16 @@ def test_times_carry_an_offset_and_no_other_text_is_one() -> None:
 
 
 def test_a_batch_is_within_what_a_request_may_hold() -> None:
-    def made(count: int, text: str) -> list[Observation]:
+    def made(count: int, text: str) -> list[OutboxObservation]:
         state = ObservationState.QUEUED
         drafts = ({"id": new_id("obs"), "text": text} for _ in range(count))
-        return [Observation(d["id"], n, state, d, 0, None, None, None, ()) for n, d in enumerate(drafts)]
+        return [OutboxObservation(d["id"], n, state, d, 0, None, None, None, ()) for n, d in enumerate(drafts)]
 
-    assert [len(batch) for batch in batches(made(120, "短"))] == [50, 50, 20]
+    assert [len(batch) for batch in split_batches(made(120, "短"))] == [50, 50, 20]
     long = made(7, "长" * 20_000)
-    assert [len(batch) for batch in batches(long)] == [3, 3, 1]
-    assert [each for batch in batches(long) for each in batch] == long
-    assert all(sum(len(each.draft["text"].encode()) for each in batch) <= MAX_BYTES for batch in batches(long))
+    assert [len(batch) for batch in split_batches(long)] == [3, 3, 1]
+    assert [each for batch in split_batches(long) for each in batch] == long
+    assert all(sum(len(each.draft["text"].encode()) for each in batch) <= MAX_BYTES for batch in split_batches(long))
 
 
 def test_waits_double_within_bounds_and_differ() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mobile_contract.phone.outbox.outbox import Outbox
-from mobile_contract.phone.upload.bandwidth import CUTS, Line
+from mobile_contract.phone.upload.bandwidth import CUTS, Bandwidth
 from mobile_contract.phone.upload.concurrency import UploadConcurrency
 from schema.media.uploads import MAX_PART_BYTES, MIN_PART_BYTES
 from tests.support.network_faults import NetworkFault
@@ -41,14 +41,14 @@ def test_parts_are_such_as_the_contract_takes() -> None:
     ],
 )
 def test_parts_are_cut_by_the_line(rate: float | None, losses: float, size: int, at_once: int, part: int) -> None:
-    line = Line(rate, losses)
-    assert (line.at_once(4), line.part_bytes(size, 4)) == (at_once, part)
-    assert line.at_once(1) == 1
+    line = Bandwidth(rate, losses)
+    assert (line.parallel_puts(4), line.part_bytes(size, 4)) == (at_once, part)
+    assert line.parallel_puts(1) == 1
     assert line.part_bytes(size, 1) >= part
 
 
 def test_a_line_that_turns_bad_and_good_again_is_soon_known() -> None:
-    line = Line().took(5 * MIB, 1.0, 0)
+    line = Bandwidth().took(5 * MIB, 1.0, 0)
     assert line.bytes_per_second == pytest.approx(5 * MIB)
     for _ in range(3):
         line = line.took(5 * MIB, 100.0, 0)
@@ -57,16 +57,18 @@ def test_a_line_that_turns_bad_and_good_again_is_soon_known() -> None:
         line = line.took(5 * MIB, 1.0, 0)
     assert (line.bytes_per_second or 0) > 3 * MIB
     assert line.took(20 * KIB, 0.1, 0).bytes_per_second == pytest.approx(line.bytes_per_second, rel=0.05)
-    assert Line().took(5 * MIB, 2.0, 3).bytes_per_second == pytest.approx(10 * MIB), "it carried those beside it, too"
-    large = Line(100.0 * MIB).part_bytes(GIB, 4)
-    breaking = Line(100.0 * MIB)
+    assert Bandwidth().took(5 * MIB, 2.0, 3).bytes_per_second == pytest.approx(10 * MIB), (
+        "it carried those beside it, too"
+    )
+    large = Bandwidth(100.0 * MIB).part_bytes(GIB, 4)
+    breaking = Bandwidth(100.0 * MIB)
     for _ in range(8):
         breaking = breaking.broke()
-    assert (large, breaking.part_bytes(GIB, 4), breaking.at_once(4)) == (64 * MIB, 5 * MIB, 1)
+    assert (large, breaking.part_bytes(GIB, 4), breaking.parallel_puts(4)) == (64 * MIB, 5 * MIB, 1)
     for _ in range(8):
         breaking = breaking.came()
-    assert breaking.at_once(4) == 2, "what came through takes the losses back, and says nothing of the speed"
-    assert Line().broke().bytes_per_second is None
+    assert breaking.parallel_puts(4) == 2, "what came through takes the losses back, and says nothing of the speed"
+    assert Bandwidth().broke().bytes_per_second is None
 
 
 async def test_as_many_go_at_once_as_the_line_bears(tmp_path: Path) -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from mobile_contract.phone.device import Device
+from mobile_contract.phone.device import PhoneDevice
 from mobile_contract.phone.errors import DamagedStoreError, LockedError, SignInNeededError, WipeOrderedError
 from mobile_contract.phone.network.backoff import Backoff
 from mobile_contract.phone.storage.file_encryption import CHUNK, BrokenFileError, seal, unseal
 from mobile_contract.phone.storage.folder import Folder
 from mobile_contract.phone.storage.key_wrapping import Lock, StoreKey
 from mobile_contract.phone.users.session import Account, Session
-from mobile_contract.phone.users.user_stores import Stores
+from mobile_contract.phone.users.user_stores import UserStores
 from schema.accounts.sessions import wipe_proof
 from tests.support.phone_cli import Spawner
 from tests.support.phone_folder import LETTERS, SECRET, Killed, dying_at
@@ -27,7 +27,7 @@ def test_a_store_that_was_being_erased_is_erased_at_the_next_start(
     kills, survived = 0, False
     while not survived:
         root = tmp_path / f"phone-{kills}"
-        made = Stores(Folder.open(root))
+        made = UserStores(Folder.open(root))
         kept, _ = made.make("one")
         going, _ = made.make("two")
         made.use(going.id)
@@ -73,7 +73,7 @@ async def test_only_the_servers_own_order_erases(
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={"data": {"answer": refused}})
 
-    with Device.opened(tmp_path, makes=True) as device:
+    with PhoneDevice.opened(tmp_path, makes=True) as device:
         a_session().keep(device.outbox)
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
             account = Account(device.outbox, client, Backoff())
@@ -83,13 +83,13 @@ async def test_only_the_servers_own_order_erases(
         assert kept
         assert kept.is_open == (said["code"] == "DEVICE_WIPED"), "what isn't proven lets go of nothing"
     if erases:
-        with pytest.raises(WipeOrderedError), Device.opened(tmp_path) as device:
+        with pytest.raises(WipeOrderedError), PhoneDevice.opened(tmp_path) as device:
             raise WipeOrderedError
-        assert Stores(Folder(tmp_path)).all() == []
+        assert UserStores(Folder(tmp_path)).all() == []
 
 
 def test_what_is_damaged_is_said_and_left_alone(cheap: None, tmp_path: Path, spawner: Spawner) -> None:
-    with Device.opened(tmp_path, makes=True) as device:
+    with PhoneDevice.opened(tmp_path, makes=True) as device:
         place = device.place
     keys = place.keys.read_bytes()
     outbox = place.outbox.read_bytes()
@@ -106,13 +106,13 @@ def test_what_is_damaged_is_said_and_left_alone(cheap: None, tmp_path: Path, spa
         path.write_bytes(content)
         if path.name == "device.json":
             with pytest.raises(DamagedStoreError):
-                _ = Stores(Folder(tmp_path)).device_id
+                _ = UserStores(Folder(tmp_path)).device_id
         else:
-            with pytest.raises(DamagedStoreError, match=path.name), Device.opened(tmp_path):
+            with pytest.raises(DamagedStoreError, match=path.name), PhoneDevice.opened(tmp_path):
                 pass
         assert path.read_bytes() == content
         path.write_bytes(whole)
-    with Device.opened(tmp_path):
+    with PhoneDevice.opened(tmp_path):
         pass
     place.keys.write_bytes(b"{}")
     code = spawner.run(
@@ -138,7 +138,7 @@ def test_guessing_a_password_costs_what_the_page_says() -> None:
 
 
 def test_a_key_of_another_store_and_keys_that_were_swapped_open_nothing(cheap: None, tmp_path: Path) -> None:
-    made = Stores(Folder.open(tmp_path))
+    made = UserStores(Folder.open(tmp_path))
     (one, key), (two, other) = made.make("one"), made.make("two")
     assert one.lock.opened_by_password("one") == key
     assert one.lock.opened_by_password("two") is None

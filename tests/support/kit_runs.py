@@ -4,7 +4,7 @@ import asyncio
 
 from mobile_contract.kit.main import examine
 from mobile_contract.kit.results import ClauseResult
-from mobile_contract.kit.runner import chosen
+from mobile_contract.kit.runner import select_clauses
 from tests.support.phone_sessions import PASSWORD
 from tests.support.running_product import RunningProduct
 
@@ -13,4 +13,4 @@ def run_kit(address: str, conforming: RunningProduct, *only: str, seconds: float
     """What the kit finds, as people who are new."""
     user, other, officer = (conforming.person(like) for like in ("inspector", "inspector2", "officer"))
     passwords = dict.fromkeys((user, other, officer), PASSWORD)
-    return asyncio.run(examine(address, user, other, officer, passwords, chosen(only), seconds))
+    return asyncio.run(examine(address, user, other, officer, passwords, select_clauses(only), seconds))

@@ -18,7 +18,7 @@ from mobile_contract.phone.outbox.outbox import Outbox
 from mobile_contract.phone.storage.folder import Folder
 from mobile_contract.phone.storage.key_wrapping import StoreKey
 from mobile_contract.phone.users.session import Session
-from mobile_contract.phone.users.user_stores import StoreLocation, Stores
+from mobile_contract.phone.users.user_stores import StoreLocation, UserStores
 from scripts.benchmarks.phone_processes import Spawner
 from tests.support.picture_files import saved
 
@@ -83,8 +83,8 @@ class Terminal:
         return {"MINGCHA_PHONE_FOLDER": str(self.folder)} | opening
 
     @property
-    def stores(self) -> Stores:
-        return Stores(Folder(self.folder))
+    def stores(self) -> UserStores:
+        return UserStores(Folder(self.folder))
 
     def unlocked(self) -> tuple[StoreLocation, StoreKey]:
         """The store in use, opened by the phone's password where that wasn't done before."""

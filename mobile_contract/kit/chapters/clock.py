@@ -2,13 +2,13 @@
 
 from datetime import datetime, timedelta
 
-from mobile_contract.kit.accounts import Party, draft
+from mobile_contract.kit.accounts import Party, new_draft
 from mobile_contract.kit.clauses import clause
-from mobile_contract.kit.results import hold
+from mobile_contract.kit.results import require
 
 
 @clause("K1", "A phone that says its clock learns how far it is ahead of the server's.")
-async def skew(party: Party) -> str:
+async def check_skew(party: Party) -> str:
     told = []
     for ahead in (3600, -7200):
         at = datetime.now().astimezone() + timedelta(seconds=ahead)
@@ -16,16 +16,16 @@ async def skew(party: Party) -> str:
         value = await party.user.ask("Sync", {"input": {"deviceClock": clock, "first": 1}})
         got = (value.get("clock") or {}).get("skewSeconds")
         request = f"Sync by a clock {ahead} s ahead"
-        hold(isinstance(got, int | float) and abs(got - ahead) <= 120, request, f"skewSeconds near {ahead}", got)
+        require(isinstance(got, int | float) and abs(got - ahead) <= 120, request, f"skewSeconds near {ahead}", got)
         told.append(str(got))
     return f"Clocks 3600 s ahead and 7200 s behind were told {' and '.join(told)}."
 
 
 @clause("K2", "A phone that says its last running number learns which numbers up to it the server lacks.")
-async def gaps(party: Party) -> str:
+async def check_gaps(party: Party) -> str:
     person = await party.user.again()
-    await person.submit(*(draft(deviceSequence=number) for number in (1, 2, 5)))
+    await person.submit(*(new_draft(deviceSequence=number) for number in (1, 2, 5)))
     value = await person.ask("Sync", {"input": {"lastSequence": 7, "first": 1}})
     got = [(gap["first"], gap["last"]) for gap in value["gaps"]]
-    hold(got == [(3, 4), (6, 7)], "Sync with lastSequence 7 after 1, 2 and 5", "gaps 3 to 4 and 6 to 7", str(got))
+    require(got == [(3, 4), (6, 7)], "Sync with lastSequence 7 after 1, 2 and 5", "gaps 3 to 4 and 6 to 7", str(got))
     return "After 1, 2 and 5 of 7 the server said that it lacks 3 to 4 and 6 to 7."

@@ -4,9 +4,9 @@ import asyncio
 from datetime import datetime
 from typing import Any
 
-from mobile_contract.kit.accounts import Party, draft
+from mobile_contract.kit.accounts import Party, new_draft
 from mobile_contract.kit.clauses import clause
-from mobile_contract.kit.results import hold
+from mobile_contract.kit.results import require
 from mobile_contract.phone.ids import new_id
 
 
@@ -15,14 +15,14 @@ from mobile_contract.phone.ids import new_id
     "The same item sent again is a `DUPLICATE` with the same receipt, however often and from however many requests at once;"
     " one record exists.",
 )
-async def replays(party: Party) -> str:
+async def check_replays(party: Party) -> str:
     sent = await party.user.hand_in()
     receipt = sent.pop("result")["receipt"]
-    at_once = draft()
+    at_once = new_draft()
     again = [(await party.user.submit(sent))[0] for _ in range(2)]
     raced = await asyncio.gather(*(party.user.submit(at_once) for _ in range(8)))
     for each in again:
-        hold(
+        require(
             (each["outcome"], each["receipt"]) == ("DUPLICATE", receipt),
             f"SubmitObservations of {sent['id']} again",
             f"DUPLICATE with the receipt {receipt}",
@@ -31,10 +31,10 @@ async def replays(party: Party) -> str:
     outcomes = sorted(results[0]["outcome"] for results in raced)
     receipts = {str(results[0]["receipt"]) for results in raced}
     request = f"SubmitObservations of {at_once['id']}, 8 requests at once"
-    hold(outcomes == ["ACCEPTED"] + ["DUPLICATE"] * 7, request, "one ACCEPTED, seven DUPLICATE", outcomes)
-    hold(len(receipts) == 1, request, "one receipt", receipts)
+    require(outcomes == ["ACCEPTED"] + ["DUPLICATE"] * 7, request, "one ACCEPTED, seven DUPLICATE", outcomes)
+    require(len(receipts) == 1, request, "one receipt", receipts)
     found = await party.user.reports(sent["id"], at_once["id"])
-    hold(len(found) == 2, "MyReports", "each of the two observations once", [each["id"] for each in found])
+    require(len(found) == 2, "MyReports", "each of the two observations once", [each["id"] for each in found])
     return (
         "2 replays and 7 of 8 requests at once were duplicates, each with the first receipt; each record is there once."
     )
@@ -44,18 +44,18 @@ async def replays(party: Party) -> str:
     "O2",
     "The same id with other content is a `CONFLICT`: the first stands unchanged, the second is kept aside.",
 )
-async def conflicts(party: Party) -> str:
+async def check_conflicts(party: Party) -> str:
     sent = await party.user.hand_in()
     del sent["result"]
     [result] = await party.user.submit(sent | {"text": f"{sent['text']} other"})
-    hold(
+    require(
         result["outcome"] == "REFUSED" and (result["refusal"] or {}).get("code") == "CONFLICT",
         f"SubmitObservations of {sent['id']} with another text",
         "REFUSED, CONFLICT",
         result,
     )
     found = await party.user.reports(sent["id"])
-    hold(
+    require(
         [each["content"]["text"] for each in found] == [sent["text"]],
         "MyReports",
         f"the first text {sent['text']!r}",
@@ -69,10 +69,14 @@ async def conflicts(party: Party) -> str:
     "Each item settles on its own. A wrong or unreadable item holds up no other, in a document of its own as in"
     " `Sync`.",
 )
-async def poison(party: Party) -> str:
+async def check_bad_items(party: Party) -> str:
     for name in ("SubmitObservations", "Sync"):
-        good = [draft(), draft()]
-        bad = [draft(category="NO_SUCH_CATEGORY"), draft(text="half an emoji \ud83d"), draft(capturedAt="yesterday")]
+        good = [new_draft(), new_draft()]
+        bad = [
+            new_draft(category="NO_SUCH_CATEGORY"),
+            new_draft(text="half an emoji \ud83d"),
+            new_draft(capturedAt="yesterday"),
+        ]
         drafts = [bad[0], good[0], bad[1], bad[2], good[1]]
         variables: dict[str, Any] = {"input": {"drafts": drafts}}
         if name == "Sync":
@@ -80,39 +84,39 @@ async def poison(party: Party) -> str:
         answer = await party.user.send(name, variables)
         results = answer.root.get("results") or []
         expected = ["REFUSED", "ACCEPTED", "REFUSED", "REFUSED", "ACCEPTED"]
-        hold(
+        require(
             [each["outcome"] for each in results] == expected,
             f"{name} with an unknown category, half an emoji and a time that is none among good drafts",
             str(expected),
             results or answer.root,
         )
         found = await party.user.reports(*(each["id"] for each in drafts))
-        hold({each["id"] for each in found} == {each["id"] for each in good}, "MyReports", "the good ones", found)
+        require({each["id"] for each in found} == {each["id"] for each in good}, "MyReports", "the good ones", found)
     return "3 drafts that can't be read were refused and 2 good ones accepted, in SubmitObservations and in Sync."
 
 
 @clause("O4", "Results stand in the order of the items, one for each.")
-async def order(party: Party) -> str:
+async def check_order(party: Party) -> str:
     known = await party.user.hand_in()
     del known["result"]
-    drafts = [draft(), known, draft(id="obs_wrong"), draft(), known, draft()]
+    drafts = [new_draft(), known, new_draft(id="obs_wrong"), new_draft(), known, new_draft()]
     value = await party.user.ask("SubmitObservations", {"input": {"drafts": drafts}})
     got = [(each["id"], each["outcome"]) for each in value["results"]]
     outcomes = ["ACCEPTED", "DUPLICATE", "REFUSED", "ACCEPTED", "DUPLICATE", "ACCEPTED"]
     expected = [(each["id"], outcome) for each, outcome in zip(drafts, outcomes, strict=True)]
-    hold(got == expected, "SubmitObservations of 6 drafts, new, known and wrong", str(expected), str(got))
+    require(got == expected, "SubmitObservations of 6 drafts, new, known and wrong", str(expected), str(got))
     return "6 results in the order of 6 drafts."
 
 
 @clause("O5", "An accepted item is there: its author reads it back at once, with all that was sent of it.")
-async def read_back(party: Party) -> str:
+async def check_read_back(party: Party) -> str:
     medium = {"id": new_id("med"), "sha256": "0" * 64, "byteSize": 5, "contentType": "image/jpeg"}
     position = {"latitude": 25.5, "longitude": 114.5, "accuracyMetres": 12.5, "datum": "GCJ02"}
-    sent = draft(severity="MINOR", category="SLOW", position=position, unit="NO-SUCH-UNIT", media=[medium])
+    sent = new_draft(severity="MINOR", category="SLOW", position=position, unit="NO-SUCH-UNIT", media=[medium])
     await party.user.submit(sent)
     found = await party.user.reports(sent["id"])
     request = f"MyReports after {sent['id']} was accepted"
-    hold(len(found) == 1, request, "the observation", f"{len(found)} of that id")
+    require(len(found) == 1, request, "the observation", f"{len(found)} of that id")
     content = found[0]["content"]
     at = content["position"] or {}
     media = [{name: each[name] for name in medium} for each in content["media"]]
@@ -127,19 +131,19 @@ async def read_back(party: Party) -> str:
         ("media", [medium], media),
     ]
     for name, expected, got in pairs:
-        hold(expected == got, f"{request}: {name}", repr(expected), repr(got))
+        require(expected == got, f"{request}: {name}", repr(expected), repr(got))
     return f"Read back at once, {len(pairs)} fields as they were sent."
 
 
 @clause("O6", "A refused item has changed nothing, and can be corrected and sent again under the same id.")
-async def mended(party: Party) -> str:
-    sent = draft(text="x" * 20_001)
+async def check_correction(party: Party) -> str:
+    sent = new_draft(text="x" * 20_001)
     [refused] = await party.user.submit(sent)
-    hold(refused["outcome"] == "REFUSED", "SubmitObservations of a text of 20,001 characters", "REFUSED", refused)
+    require(refused["outcome"] == "REFUSED", "SubmitObservations of a text of 20,001 characters", "REFUSED", refused)
     found = await party.user.reports(sent["id"])
-    hold(not found, "MyReports after the refusal", "nothing of that id", found)
-    [accepted] = await party.user.submit(draft(id=sent["id"]))
-    hold(accepted["outcome"] == "ACCEPTED", f"SubmitObservations of {sent['id']}, mended", "ACCEPTED", accepted)
+    require(not found, "MyReports after the refusal", "nothing of that id", found)
+    [accepted] = await party.user.submit(new_draft(id=sent["id"]))
+    require(accepted["outcome"] == "ACCEPTED", f"SubmitObservations of {sent['id']}, mended", "ACCEPTED", accepted)
     return "A text that is too long was refused and left nothing; mended under the same id it was accepted."
 
 
@@ -148,22 +152,22 @@ async def mended(party: Party) -> str:
     "An item with a unit or point that the server does not know, or does not show, is not refused: it is kept and"
     " placed later.",
 )
-async def unknown_places(party: Party) -> str:
+async def check_unknown_places(party: Party) -> str:
     sent = await party.user.hand_in(unit="NO-SUCH-UNIT", monitoringPoint="NO-SUCH-POINT")
     [found] = await party.user.reports(sent["id"]) or [{}]
     content = found.get("content") or {}
     got = (found.get("placement"), content.get("claimedUnit"), content.get("claimedMonitoringPoint"))
     expected = ("UNPLACED", "NO-SUCH-UNIT", "NO-SUCH-POINT")
-    hold(got == expected, "MyReports after an unknown unit and point", str(expected), str(got))
+    require(got == expected, "MyReports after an unknown unit and point", str(expected), str(got))
     return "An unknown unit and point were kept as they were named; the observation is UNPLACED."
 
 
 @clause("O9", "No time is refused because a clock is wrong.")
-async def wrong_clocks(party: Party) -> str:
+async def check_wrong_clocks(party: Party) -> str:
     times = ["1970-01-01T08:00:00+08:00", "2099-12-31T23:59:59.999+08:00", "2026-02-28T00:00:00-11:00"]
-    results = await party.user.submit(*(draft(capturedAt=at) for at in times))
+    results = await party.user.submit(*(new_draft(capturedAt=at) for at in times))
     got = [each["outcome"] for each in results]
-    hold(got == ["ACCEPTED"] * len(times), f"SubmitObservations of {times}", "all ACCEPTED", str(results))
+    require(got == ["ACCEPTED"] * len(times), f"SubmitObservations of {times}", "all ACCEPTED", str(results))
     return "Observations of 1970, 2099 and another side of the world were accepted."
 
 

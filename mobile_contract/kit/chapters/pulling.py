@@ -3,12 +3,12 @@
 from typing import Any
 
 from mobile_contract.kit.accounts import Party, Person
-from mobile_contract.kit.case_setup import give, take_back
-from mobile_contract.kit.chapters.uploads import announce, confirm, photo, put_whole
+from mobile_contract.kit.case_setup import assign_case, withdraw_assignment
+from mobile_contract.kit.chapters.uploads import announce, confirm, new_photo, put_whole
 from mobile_contract.kit.clauses import clause
-from mobile_contract.kit.results import hold
+from mobile_contract.kit.results import require
 
-SMALL = 2000
+MAX_EMPTY_PULL_BYTES = 2000
 MAX_ONE_BY_ONE = 300
 
 
@@ -17,7 +17,7 @@ MAX_ONE_BY_ONE = 300
     "Without a cursor, `changes` brings everything of the viewer's that it covers; with the cursor of that answer, it"
     " brings nothing.",
 )
-async def everything(party: Party) -> str:
+async def check_full_pull(party: Party) -> str:
     user = party.user
     await user.hand_in()
     await party.quiet(user)
@@ -25,7 +25,7 @@ async def everything(party: Party) -> str:
     changes, cursor = await user.pull()
     pulled = {each["id"] for each in changes if each["record"]}
     for name, ids in lists.items():
-        hold(
+        require(
             ids <= pulled,
             "Changes without a cursor",
             f"all {len(ids)} of {name}",
@@ -37,7 +37,7 @@ async def everything(party: Party) -> str:
         """What the server was still at work on, such as a photo, may come once more: but only as something else."""
         again, state["cursor"] = await user.pull(state["cursor"])
         same = [each for each in again if each["record"] == state["known"].get(each["id"])]
-        hold(not same, "Changes with the cursor", "nothing", same)
+        require(not same, "Changes with the cursor", "nothing", same)
         state["known"] |= {each["id"]: each["record"] for each in again}
         return not again
 
@@ -46,7 +46,7 @@ async def everything(party: Party) -> str:
 
 
 @clause("C2", "Pages of any size bring the same: no record is left out between two of them.")
-async def pages(party: Party) -> str:
+async def check_page_sizes(party: Party) -> str:
     user = party.user
     for _ in range(3):
         await user.hand_in()
@@ -61,7 +61,7 @@ async def pages(party: Party) -> str:
         sizes[size] = {each["id"] for each in changes if each["record"]}
     for size, ids in sizes.items():
         left = sorted(sizes[100] ^ ids)
-        hold(
+        require(
             not left,
             f"Changes in pages of {size}",
             f"the {len(sizes[100])} records of pages of 100",
@@ -71,8 +71,8 @@ async def pages(party: Party) -> str:
 
 
 @clause("C3", "A changed record comes, as it is now, within seconds of the change; an unchanged record does not come.")
-async def changed(party: Party) -> str:
-    user, medium = party.user, photo()
+async def check_changed_record(party: Party) -> str:
+    user, medium = party.user, new_photo()
     still = (await user.hand_in())["id"]
     own = await announce(user, medium)
     cursor = await party.quiet(user)
@@ -91,14 +91,14 @@ async def changed(party: Party) -> str:
         )
 
     await party.until(ready, f"Changes after a photo of {own} was verified", "the observation with its photo READY")
-    hold(still not in seen["ids"], "Changes", f"nothing of {still}, which has not changed", sorted(seen["ids"]))
+    require(still not in seen["ids"], "Changes", f"nothing of {still}, which has not changed", sorted(seen["ids"]))
     return "An observation came again once its photo was READY; another, unchanged, did not."
 
 
 @clause("C4", "A record that is no longer the viewer's comes without content, once.", "officer")
-async def tombstones(party: Party) -> str:
+async def check_tombstones(party: Party) -> str:
     user = party.user
-    given = await give(party)
+    given = await assign_case(party)
     held: dict[str, Any] = {"cursor": None, "times": 0}
 
     async def pulled(present: bool) -> bool:
@@ -114,10 +114,10 @@ async def tombstones(party: Party) -> str:
         return await pulled(present=False)
 
     await party.until(has_come, "Changes after a case was given", f"the case {given.case_id}")
-    await take_back(party, given)
+    await withdraw_assignment(party, given)
     await party.until(has_gone, "Changes after it was taken back", f"{given.case_id} without content")
     await pulled(present=False)
-    hold(held["times"] == 1, "Changes", "the tombstone once", f"{held['times']} times")
+    require(held["times"] == 1, "Changes", "the tombstone once", f"{held['times']} times")
     return "A case came when it was given, and without content, once, when it was taken back."
 
 
@@ -125,34 +125,36 @@ async def tombstones(party: Party) -> str:
     "C5",
     "A cursor that the server can't go on from gets `CURSOR_EXPIRED`, and a pull without it brings everything.",
 )
-async def expired(party: Party) -> str:
+async def check_expired_cursor(party: Party) -> str:
     cursor = await party.quiet(party.user)
     for wrong in ("expired", cursor[: len(cursor) // 2], cursor[:-3] + "AAA"):
         answer = await party.user.send("Changes", {"since": wrong})
-        hold(answer.code == "CURSOR_EXPIRED", f"Changes since {wrong!r}", "CURSOR_EXPIRED", answer.body)
+        require(answer.code == "CURSOR_EXPIRED", f"Changes since {wrong!r}", "CURSOR_EXPIRED", answer.body)
     own = {
         each["id"] for each in (await party.user.ask("MyReports", {"first": 20}))["edges"] for each in (each["node"],)
     }
     pulled = {each["id"] for each in (await party.user.pull())[0]}
-    hold(own <= pulled, "Changes without a cursor", "everything", f"without {sorted(own - pulled)[:5]}")
+    require(own <= pulled, "Changes without a cursor", "everything", f"without {sorted(own - pulled)[:5]}")
     return "Three cursors that are none were CURSOR_EXPIRED, and a pull without one brought everything."
 
 
 @clause("C6", "A cursor works for its owner only.", "other")
-async def owned(party: Party) -> str:
+async def check_cursor_owner(party: Party) -> str:
     cursor = await party.quiet(party.user)
     answer = await party.given("other").send("Changes", {"since": cursor})
-    hold(answer.code == "CURSOR_EXPIRED", "Changes by another since one's cursor", "CURSOR_EXPIRED", answer.body)
+    require(answer.code == "CURSOR_EXPIRED", "Changes by another since one's cursor", "CURSOR_EXPIRED", answer.body)
     return "Another person's cursor was CURSOR_EXPIRED."
 
 
 @clause("C7", "A pull without news is small, however much the phone keeps.")
-async def small(party: Party) -> str:
+async def check_small_pull(party: Party) -> str:
     cursor = await party.quiet(party.user)
-    size = await _bytes(party.user, cursor)
-    hold(size <= SMALL, "Changes without news", f"at most {SMALL} bytes", f"{size} bytes")
+    size = await _answer_size(party.user, cursor)
+    require(
+        size <= MAX_EMPTY_PULL_BYTES, "Changes without news", f"at most {MAX_EMPTY_PULL_BYTES} bytes", f"{size} bytes"
+    )
     return f"A pull without news took {size} bytes."
 
 
-async def _bytes(person: Person, cursor: str) -> int:
+async def _answer_size(person: Person, cursor: str) -> int:
     return len((await person.send("Changes", {"since": cursor})).response.content)

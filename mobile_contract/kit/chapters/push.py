@@ -14,9 +14,9 @@ from websockets.typing import Subprotocol
 
 from mobile_contract.documents import text_of
 from mobile_contract.kit.accounts import Party, Person
-from mobile_contract.kit.case_setup import Given, give, take_back
+from mobile_contract.kit.case_setup import AssignedCase, assign_case, withdraw_assignment
 from mobile_contract.kit.clauses import clause
-from mobile_contract.kit.results import BrokenClauseError, hold
+from mobile_contract.kit.results import BrokenClauseError, require
 from mobile_contract.levels import Levels
 
 NAMES = ("AssignmentChanged", "CaseChanged")
@@ -27,80 +27,80 @@ NAMES = ("AssignmentChanged", "CaseChanged")
     "`assignmentChanged` and `caseChanged` over `graphql-transport-ws` report a change within seconds.",
     "officer",
 )
-async def sockets(party: Party) -> str:
+async def check_websocket(party: Party) -> str:
     person = await party.user.again()
-    async with socket_of(person) as connection:
+    async with open_socket(person) as connection:
         for name in NAMES:
             await subscribe(connection, name)
         began: set[str] = set()
         missing: set[str] = set()
-        given: Given | None = None
+        given: AssignedCase | None = None
         try:
             async with asyncio.timeout(party.seconds):
                 while given is None or missing:
                     message = json.loads(await connection.recv())
-                    hold(message["type"] in {"next", "ping"}, "subscribe", "next", message)
+                    require(message["type"] in {"next", "ping"}, "subscribe", "next", message)
                     if message["type"] == "next":
                         began.add(message["id"])
-                        missing -= told_of(message["payload"])
+                        missing -= event_ids(message["payload"])
                     if given is None and began == set(NAMES):
-                        given = await give(party)
+                        given = await assign_case(party)
                         missing = {given.case_id, given.assignment_id}
         except TimeoutError:
             raise BrokenClauseError(
                 "both subscriptions over graphql-transport-ws", "the change", f"not {missing or NAMES}"
             ) from None
-    await take_back(party, given)
+    await withdraw_assignment(party, given)
     return "Both subscriptions told of a case that was given."
 
 
 @clause("P2", "The same over server-sent events at `/graphql/stream`.", "officer")
-async def events(party: Party) -> str:
+async def check_server_sent_events(party: Party) -> str:
     for name in NAMES:
-        given: Given | None = None
-        async for event in _heard(party, name, None):
+        given: AssignedCase | None = None
+        async for event in _listen(party, name, None):
             if given is None:
-                given = await give(party)
-            elif {given.case_id, given.assignment_id} & told_of(event):
+                given = await assign_case(party)
+            elif {given.case_id, given.assignment_id} & event_ids(event):
                 break
         assert given  # noqa: S101
-        await take_back(party, given)
+        await withdraw_assignment(party, given)
     return "Both streams told of a case that was given."
 
 
 @clause("P3", "A subscription that names the last cursor goes on after it, and misses nothing.", "officer")
-async def resumed(party: Party) -> str:
+async def check_resume(party: Party) -> str:
     cursor = None
-    async for event in _heard(party, "AssignmentChanged", None):
+    async for event in _listen(party, "AssignmentChanged", None):
         cursor = next(iter(event["data"].values()))["cursor"]
         break
-    missed = [await give(party) for _ in range(2)]
+    missed = [await assign_case(party) for _ in range(2)]
     waiting = {each.assignment_id for each in missed}
-    async for event in _heard(party, "AssignmentChanged", cursor):
-        waiting -= told_of(event)
+    async for event in _listen(party, "AssignmentChanged", cursor):
+        waiting -= event_ids(event)
         if not waiting:
             break
     waiting = {each.assignment_id for each in missed}
     person = await party.user.again()
-    async with socket_of(person) as connection:
+    async with open_socket(person) as connection:
         await subscribe(connection, "AssignmentChanged", since=cursor)
-        await _until_told(
+        await _receive_all(
             party, connection, waiting, "AssignmentChanged over graphql-transport-ws since the last cursor"
         )
     for each in missed:
-        await take_back(party, each)
+        await withdraw_assignment(party, each)
     return "Two assignments that were given while nobody listened came after the last cursor, over both transports."
 
 
-async def _until_told(party: Party, connection: Any, waiting: set[str], request: str) -> None:
+async def _receive_all(party: Party, connection: Any, waiting: set[str], request: str) -> None:
     """Read until all of `waiting` have been told of."""
     missing = set(waiting)
     try:
         async with asyncio.timeout(party.seconds):
             while missing:
                 message = json.loads(await connection.recv())
-                hold(message["type"] in {"next", "ping"}, request, "next", message)
-                missing -= told_of(message.get("payload") or {})
+                require(message["type"] in {"next", "ping"}, request, "next", message)
+                missing -= event_ids(message.get("payload") or {})
     except TimeoutError:
         raise BrokenClauseError(request, "the change", f"not {missing}") from None
 
@@ -110,11 +110,11 @@ async def subscribe(connection: Any, name: str, since: str | None = None) -> Non
     await connection.send(json.dumps({"type": "subscribe", "id": name, "payload": payload}))
 
 
-async def _heard(party: Party, name: str, since: str | None) -> AsyncIterator[dict[str, Any]]:
+async def _listen(party: Party, name: str, since: str | None) -> AsyncIterator[dict[str, Any]]:
     """Events as they come. Raise `BrokenClauseError` when none comes in time."""
     person = await party.user.again()
     request = f"{name} at /graphql/stream{' since the last cursor' if since else ''}"
-    stream = _events(person, name, since, request)
+    stream = _open_stream(person, name, since, request)
     async with aclosing(stream):
         while True:
             try:
@@ -125,7 +125,7 @@ async def _heard(party: Party, name: str, since: str | None) -> AsyncIterator[di
             yield event
 
 
-async def _events(person: Person, name: str, since: str | None, request: str) -> AsyncGenerator[dict[str, Any]]:
+async def _open_stream(person: Person, name: str, since: str | None, request: str) -> AsyncGenerator[dict[str, Any]]:
     body = {"query": text_of(name), "operationName": name, "variables": {"since": since}}
     headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {person.access}"}
     async with person.server.client.stream(
@@ -140,7 +140,7 @@ async def _events(person: Person, name: str, since: str | None, request: str) ->
 
 
 @asynccontextmanager
-async def socket_of(person: Person) -> AsyncIterator[Any]:
+async def open_socket(person: Person) -> AsyncIterator[Any]:
     parts = urlsplit(person.server.endpoint)
     address = f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}{parts.path}"
     try:
@@ -148,13 +148,13 @@ async def socket_of(person: Person) -> AsyncIterator[Any]:
             init = {"authorization": f"Bearer {person.access}", "Mingcha-Level": str(Levels.read().current)}
             await connection.send(json.dumps({"type": "connection_init", "payload": init}))
             said = json.loads(await connection.recv())
-            hold(said["type"] == "connection_ack", "connection_init", "connection_ack", said)
+            require(said["type"] == "connection_ack", "connection_init", "connection_ack", said)
             yield connection
     except (OSError, InvalidHandshake) as error:
         raise BrokenClauseError(f"a WebSocket to {address}", "graphql-transport-ws", str(error)) from None
 
 
-def told_of(payload: dict[str, Any]) -> set[str]:
+def event_ids(payload: dict[str, Any]) -> set[str]:
     """Ids of the records that an event tells of."""
     event = next(iter((payload.get("data") or {}).values()), None) or {}
     records = [event.get("assignment"), event.get("case")]

@@ -11,9 +11,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from mobile_contract.kit.accounts import Party, draft
+from mobile_contract.kit.accounts import Party, new_draft
 from mobile_contract.kit.clauses import clause
-from mobile_contract.kit.results import BrokenClauseError, hold
+from mobile_contract.kit.results import BrokenClauseError, require
 from mobile_contract.phone.ids import new_id
 
 KEYS = "/.well-known/evidence-keys.json"
@@ -24,13 +24,13 @@ KEYS = "/.well-known/evidence-keys.json"
     "The receipt of an accepted observation is signed by a key that `/.well-known/evidence-keys.json` lists, and says id,"
     " digest of what was sent, and time.",
 )
-async def signed(party: Party) -> str:
+async def check_signature(party: Party) -> str:
     sent = await party.user.hand_in()
     receipt = sent["result"]["receipt"]
     published = await party.server.published(KEYS)
     try:
         head, body, tail = receipt["signed"].split(".")
-        header, claims = json.loads(_decoded(head)), json.loads(_decoded(body))
+        header, claims = json.loads(_decode(head)), json.loads(_decode(body))
         keys = {each["fingerprint"]: load_pem_public_key(each["publicKey"].encode()) for each in published["keys"]}
     except (ValueError, KeyError, TypeError, AttributeError):
         raise BrokenClauseError(
@@ -40,24 +40,24 @@ async def signed(party: Party) -> str:
     if not isinstance(key, Ed25519PublicKey):
         raise BrokenClauseError(f"GET {KEYS}", f"the Ed25519 key {header.get('kid')}", list(keys))
     try:
-        key.verify(_decoded(tail), f"{head}.{body}".encode())
+        key.verify(_decode(tail), f"{head}.{body}".encode())
     except InvalidSignature:
         raise BrokenClauseError("receipt.signed", "a signature by the key that it names", receipt["signed"]) from None
     told = {name: receipt[name] for name in ("observationId", "contentSha256", "receivedAt")}
-    hold(claims == told and claims["observationId"] == sent["id"], "receipt.signed", str(told), claims)
+    require(claims == told and claims["observationId"] == sent["id"], "receipt.signed", str(told), claims)
     return f"Signed with Ed25519 by {header['kid']}, which is published; id, digest and time are those of the receipt."
 
 
 @clause("R2", "Its digest is that of the canonical JSON of the draft as the phone sent it.")
-async def digested(party: Party) -> str:
+async def check_digest(party: Party) -> str:
     medium = {"id": new_id("med"), "sha256": "ab" * 32, "byteSize": 5, "contentType": "image/jpeg"}
     position = {"latitude": 25.82921, "longitude": 1e2, "accuracyMetres": 4.5}
-    sent = draft(text='引号 " 与 \n 😀 é', position=position, media=[medium], staffSeen="三号", capturedAt=INSTANT)
+    sent = new_draft(text='引号 " 与 \n 😀 é', position=position, media=[medium], staffSeen="三号", capturedAt=INSTANT)
     [result] = await party.user.submit(sent)
     counted = {**sent, "position": {**position, "datum": "WGS84", "isMock": False}, "capturedAt": _utc(INSTANT)}
     expected = hashlib.sha256(rfc8785.dumps(counted)).hexdigest()
     got: Any = (result["receipt"] or {}).get("contentSha256")
-    hold(got == expected, f"receipt.contentSha256 of {sent['id']}", expected, got)
+    require(got == expected, f"receipt.contentSha256 of {sent['id']}", expected, got)
     return f"SHA-256 of the canonical JSON (RFC 8785) is {expected[:16]}…, as the receipt says."
 
 
@@ -68,5 +68,5 @@ def _utc(text: str) -> str:
     return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.120Z")
 
 
-def _decoded(part: str) -> bytes:
+def _decode(part: str) -> bytes:
     return base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))

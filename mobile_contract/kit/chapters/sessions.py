@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from mobile_contract.kit.accounts import Party, answer_to, draft, note_of
+from mobile_contract.kit.accounts import Party, new_answer, new_draft, new_note_edit
 from mobile_contract.kit.clauses import clause
-from mobile_contract.kit.results import hold
+from mobile_contract.kit.results import require
 from mobile_contract.levels import Levels
 from mobile_contract.phone.ids import new_id
 from mobile_contract.phone.users.remote_wipe import proof_of
@@ -15,15 +15,15 @@ from mobile_contract.phone.users.remote_wipe import proof_of
     "A sign-in gives an access token and a refresh token; a wrong password gets `BAD_CREDENTIALS`, and the answer is"
     " the same for a name that exists and a name that does not.",
 )
-async def signing_in(party: Party) -> str:
+async def check_sign_in(party: Party) -> str:
     person = await party.user.again()
-    hold(person.access and person.refresh, "SignIn", "both tokens", "one is empty")
+    require(person.access and person.refresh, "SignIn", "both tokens", "one is empty")
     said = []
     for name in (party.user.name, new_id("nobody")):
         given = {"userName": name, "password": "wrong, by the kit", "deviceId": new_id("dev"), "deviceName": "kit"}
         said.append((await party.server.ask("SignIn", {"input": given})).root)
-    hold(said[0].get("code") == "BAD_CREDENTIALS", "SignIn with a wrong password", "BAD_CREDENTIALS", said[0])
-    hold(said[0] == said[1], "SignIn with a name that does not exist", str(said[0]), said[1])
+    require(said[0].get("code") == "BAD_CREDENTIALS", "SignIn with a wrong password", "BAD_CREDENTIALS", said[0])
+    require(said[0] == said[1], "SignIn with a name that does not exist", str(said[0]), said[1])
     return "Both tokens came; a wrong password reads the same with and without such a name."
 
 
@@ -31,36 +31,36 @@ async def signing_in(party: Party) -> str:
     "S2",
     "A renewal whose answer was lost can be asked for again with the same token, and both answers work until one is used.",
 )
-async def renewing(party: Party) -> str:
+async def check_renewal(party: Party) -> str:
     person = await party.user.again()
     given = {"input": {"refreshToken": person.refresh, "deviceId": person.device_id}}
     answers = [(await party.server.ask("RefreshSession", given)).root for _ in range(2)]
     for each in answers:
-        hold(each.get("accessToken"), "RefreshSession twice with the same token", "SignedIn both times", each)
+        require(each.get("accessToken"), "RefreshSession twice with the same token", "SignedIn both times", each)
     for each in answers:
         read = await party.server.ask("MyReports", {"first": 1}, token=each["accessToken"])
-        hold("edges" in read.root, "MyReports with either access token", "an answer", read.body)
+        require("edges" in read.root, "MyReports with either access token", "an answer", read.body)
     given = {"input": {"refreshToken": answers[1]["refreshToken"], "deviceId": person.device_id}}
     last = (await party.server.ask("RefreshSession", given)).root
-    hold(last.get("accessToken"), "RefreshSession with the second answer's token", "SignedIn", last)
+    require(last.get("accessToken"), "RefreshSession with the second answer's token", "SignedIn", last)
     return "The same token renewed twice, both answers read, and one of them renewed again."
 
 
 @clause("S3", "An expired token, or a session that has ended, gets `SIGN_IN_AGAIN`, and the answer blames no item.")
-async def ending(party: Party) -> str:
+async def check_ended_session(party: Party) -> str:
     person = await party.user.again()
     access = person.access
     await person.ask("SignOut")
     for token in (access, access[:-4] + "AAAA"):
-        answer = await party.server.ask("SubmitObservations", {"input": {"drafts": [draft()]}}, token=token)
+        answer = await party.server.ask("SubmitObservations", {"input": {"drafts": [new_draft()]}}, token=token)
         error: dict[str, Any] = next(iter(answer.errors), {})
         value: Any = next(iter((answer.body.get("data") or {}).values()), None)
         said = error.get("extensions") or value
         request = "SubmitObservations with the token of an ended session, and with none of the server's"
-        hold((said or {}).get("nextStep") == "SIGN_IN_AGAIN", request, "SIGN_IN_AGAIN", answer.body)
+        require((said or {}).get("nextStep") == "SIGN_IN_AGAIN", request, "SIGN_IN_AGAIN", answer.body)
     given = {"input": {"refreshToken": person.refresh, "deviceId": person.device_id}}
     renewed = (await party.server.ask("RefreshSession", given)).root
-    hold(renewed.get("nextStep") == "SIGN_IN_AGAIN", "RefreshSession of an ended session", "SIGN_IN_AGAIN", renewed)
+    require(renewed.get("nextStep") == "SIGN_IN_AGAIN", "RefreshSession of an ended session", "SIGN_IN_AGAIN", renewed)
     return "Asked with the tokens of an ended session, and with a false one: SIGN_IN_AGAIN."
 
 
@@ -69,7 +69,7 @@ async def ending(party: Party) -> str:
     "If a device must erase what it keeps of a person, renewing that session is refused with `DEVICE_WIPED` and a"
     " `proof` that is made with its `deviceSecret`; a device that was only signed out gets another code.",
 )
-async def wiping(party: Party) -> str:
+async def check_wipe_order(party: Party) -> str:
     lost, left, other = [await party.user.again() for _ in range(3)]
     for person, wipe in ((lost, True), (left, False)):
         await other.ask("RevokeDevice", {"input": {"deviceId": person.device_id, "wipe": wipe}})
@@ -77,19 +77,21 @@ async def wiping(party: Party) -> str:
     for person in (lost, left, other):
         given = {"input": {"refreshToken": person.refresh, "deviceId": person.device_id}}
         said.append((await party.server.ask("RefreshSession", given)).root)
-    hold(said[0].get("code") == "DEVICE_WIPED", "RefreshSession of a wiped device", "DEVICE_WIPED", said[0])
-    hold(said[0].get("nextStep") == "SIGN_IN_AGAIN", "RefreshSession of a wiped device", "SIGN_IN_AGAIN", said[0])
+    require(said[0].get("code") == "DEVICE_WIPED", "RefreshSession of a wiped device", "DEVICE_WIPED", said[0])
+    require(said[0].get("nextStep") == "SIGN_IN_AGAIN", "RefreshSession of a wiped device", "SIGN_IN_AGAIN", said[0])
     proof = proof_of(lost.secret, lost.refresh)
-    hold(said[0].get("proof") == proof, "RefreshSession of a wiped device: proof", proof, said[0].get("proof"))
+    require(said[0].get("proof") == proof, "RefreshSession of a wiped device: proof", proof, said[0].get("proof"))
     for answer in said[1:]:
         is_wiped = answer.get("code") == "DEVICE_WIPED" or answer.get("proof")
-        hold(not is_wiped, "RefreshSession of a device that was not wiped", "no order to erase", answer)
-    hold(said[2].get("deviceSecret") == other.secret, "RefreshSession: deviceSecret", "the one of the sign-in", said[2])
+        require(not is_wiped, "RefreshSession of a device that was not wiped", "no order to erase", answer)
+    require(
+        said[2].get("deviceSecret") == other.secret, "RefreshSession: deviceSecret", "the one of the sign-in", said[2]
+    )
     return "Of three devices one was wiped and told so with its proof; one was signed out, one goes on."
 
 
 @clause("L1", "Every answer carries the server's level (`Mingcha-Level`).")
-async def level_told(party: Party) -> str:
+async def check_level_header(party: Party) -> str:
     answers = [
         await party.user.send("MyReports", {"first": 1}),
         await party.server.ask("MyReports", {}),
@@ -97,17 +99,17 @@ async def level_told(party: Party) -> str:
     ]
     for answer in answers:
         told = answer.response.headers.get("Mingcha-Level", "")
-        hold(told.isdigit() and int(told) >= 1, f"{answer.request}: header Mingcha-Level", "a level", repr(told))
+        require(told.isdigit() and int(told) >= 1, f"{answer.request}: header Mingcha-Level", "a level", repr(told))
     return f"Three answers, refusals among them, told level {answers[0].response.headers['Mingcha-Level']}."
 
 
 @clause("L2", "A phone of a level that has ended is refused with `LEVEL_TOO_OLD`, and the refusal says since when.")
-async def too_old(party: Party) -> str:
+async def check_old_level(party: Party) -> str:
     answer = await party.user.send("MyReports", {"first": 1}, level=0)
-    hold(answer.code == "LEVEL_TOO_OLD", "MyReports at level 0", "LEVEL_TOO_OLD", answer.body)
+    require(answer.code == "LEVEL_TOO_OLD", "MyReports at level 0", "LEVEL_TOO_OLD", answer.body)
     message = str(answer.errors[0].get("message")) if answer.errors else str(answer.root.get("message"))
     told = any(sign.isdigit() and sign != "0" for sign in message)
-    hold(told, "MyReports at level 0", "the oldest level that works, or the day on which it ended", message)
+    require(told, "MyReports at level 0", "the oldest level that works, or the day on which it ended", message)
     return f"Level 0 was refused: {message}"
 
 
@@ -116,26 +118,26 @@ async def too_old(party: Party) -> str:
     "A phone of any level can empty its outbox: `signIn`, `refreshSession`, `submitObservations`, `submitRatings`,"
     " `answerAssignments`, `editAssignmentNotes`, `requestUploads`, `confirmMedia`.",
 )
-async def outbox_taken(party: Party) -> str:
+async def check_outbox_of_old_level(party: Party) -> str:
     medium = {"id": new_id("med"), "sha256": "0" * 64, "byteSize": 5, "contentType": "image/jpeg"}
     device = {"deviceId": new_id("dev")}
     named = {"userName": party.user.name, "password": party.user.password, "deviceName": "old phone of the kit"}
     signed = await party.server.ask("SignIn", {"input": named | device}, level=0)
-    hold(signed.root.get("accessToken"), "SignIn at level 0", "SignedIn", signed.body)
+    require(signed.root.get("accessToken"), "SignIn at level 0", "SignedIn", signed.body)
     renewal = {"input": {"refreshToken": signed.root["refreshToken"], **device}}
     renewed = await party.server.ask("RefreshSession", renewal, level=0)
-    hold(renewed.root.get("accessToken"), "RefreshSession at level 0", "SignedIn", renewed.body)
+    require(renewed.root.get("accessToken"), "RefreshSession at level 0", "SignedIn", renewed.body)
     token = renewed.root["accessToken"]
     for name, given in (
-        ("SubmitObservations", {"drafts": [draft(media=[medium])]}),
+        ("SubmitObservations", {"drafts": [new_draft(media=[medium])]}),
         ("RequestUploads", {"media": [{"mediaId": medium["id"]}]}),
         ("ConfirmMedia", {"mediaIds": [medium["id"]]}),
-        ("AnswerAssignments", {"answers": [answer_to(new_id("asg"))]}),
-        ("EditAssignmentNotes", {"edits": [note_of(new_id("asg"))]}),
+        ("AnswerAssignments", {"answers": [new_answer(new_id("asg"))]}),
+        ("EditAssignmentNotes", {"edits": [new_note_edit(new_id("asg"))]}),
     ):
         answer = await party.server.ask(name, {"input": given}, token=token, level=0)
-        hold(answer.root.get("results"), f"{name} at level 0", "results", answer.body)
+        require(answer.root.get("results"), f"{name} at level 0", "results", answer.body)
     # Ratings are a monitor's: an inspector's are refused for the role, and may not be for the level.
     rated = await party.server.ask("SubmitRatings", {"input": {"drafts": []}}, token=token, level=0)
-    hold(rated.code != "LEVEL_TOO_OLD", "SubmitRatings at level 0", "anything but LEVEL_TOO_OLD", rated.body)
+    require(rated.code != "LEVEL_TOO_OLD", "SubmitRatings at level 0", "anything but LEVEL_TOO_OLD", rated.body)
     return f"A phone of level 0 handed in, got a slot and confirmed; the contract's level is {Levels.read().current}."

@@ -13,14 +13,14 @@ import httpx
 
 from mobile_contract.kit.accounts import Party, Person
 from mobile_contract.kit.clauses import clause
-from mobile_contract.kit.results import BrokenClauseError, NotTriedError, hold
+from mobile_contract.kit.results import BrokenClauseError, NotTriedError, require
 from mobile_contract.phone.ids import new_id
 
 LARGE = 11 * 2**20 + 17
 
 
 @dataclass(frozen=True)
-class Photo:
+class KitPhoto:
     """A medium of the kit's own: `body` is a picture that no other medium has."""
 
     body: bytes
@@ -36,7 +36,7 @@ class Photo:
         return {"id": self.id, "sha256": self.sha256, **kind}
 
 
-def photo(size: int = 0) -> Photo:
+def new_photo(size: int = 0) -> KitPhoto:
     """A small PNG of chance; with `size`, of so many bytes."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
@@ -45,20 +45,20 @@ def photo(size: int = 0) -> Photo:
     rows = zlib.compress(b"".join(b"\0" + secrets.token_bytes(24) for _ in range(8)))
     head = struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0)
     body = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
-    return Photo(body + secrets.token_bytes(max(0, size - len(body))))
+    return KitPhoto(body + secrets.token_bytes(max(0, size - len(body))))
 
 
-async def announce(person: Person, *photos: Photo) -> str:
+async def announce(person: Person, *photos: KitPhoto) -> str:
     sent = await person.hand_in(media=[each.announced for each in photos])
     id: str = sent["id"]
     return id
 
 
-async def ask_for(person: Person, *photos: Photo) -> list[dict[str, Any]]:
+async def request_slots(person: Person, *photos: KitPhoto) -> list[dict[str, Any]]:
     value = await person.ask("RequestUploads", {"input": {"media": [{"mediaId": each.id} for each in photos]}})
     results: list[dict[str, Any]] = value["results"]
     for each in results:
-        hold(each["slot"] or each["hasArrived"], "RequestUploads", "a slot", each)
+        require(each["slot"] or each["hasArrived"], "RequestUploads", "a slot", each)
     return results
 
 
@@ -68,16 +68,16 @@ async def put(party: Party, target: dict[str, Any], body: bytes) -> httpx.Respon
     return await party.server.client.put(target["url"], content=body, headers=headers)
 
 
-async def put_whole(party: Party, person: Person, medium: Photo) -> list[int]:
+async def put_whole(party: Party, person: Person, medium: KitPhoto) -> list[int]:
     """Put all that the slot asks for, in one piece or in parts; the parts' numbers."""
-    [result] = await ask_for(person, medium)
+    [result] = await request_slots(person, medium)
     slot = result["slot"]
     targets = slot["parts"] or [slot | {"number": 0, "offset": 0, "byteSize": len(medium.body)}]
     for each in targets:
         if not each.get("hasArrived"):
             stretch = medium.body[each["offset"] : each["offset"] + each["byteSize"]]
             response = await put(party, each, stretch)
-            hold(
+            require(
                 response.is_success,
                 f"PUT of part {each['number']} of {medium.id}",
                 "2xx",
@@ -86,13 +86,13 @@ async def put_whole(party: Party, person: Person, medium: Photo) -> list[int]:
     return [each["number"] for each in targets]
 
 
-async def confirm(person: Person, medium: Photo) -> dict[str, Any]:
+async def confirm(person: Person, medium: KitPhoto) -> dict[str, Any]:
     value = await person.ask("ConfirmMedia", {"input": {"mediaIds": [medium.id]}})
     [result] = value["results"]
     return dict(result)
 
 
-async def state_of(person: Person, observation_id: str, medium: Photo) -> dict[str, Any]:
+async def fetch_medium(person: Person, observation_id: str, medium: KitPhoto) -> dict[str, Any]:
     for report in await person.reports(observation_id):
         for each in report["content"]["media"]:
             if each["id"] == medium.id:
@@ -100,11 +100,11 @@ async def state_of(person: Person, observation_id: str, medium: Photo) -> dict[s
     raise BrokenClauseError("MyReports", f"medium {medium.id} of {observation_id}", "none")
 
 
-async def settled(party: Party, observation_id: str, medium: Photo) -> dict[str, Any]:
+async def wait_verified(party: Party, observation_id: str, medium: KitPhoto) -> dict[str, Any]:
     """The medium once it is verified, one way or the other."""
 
     async def verified() -> dict[str, Any] | None:
-        found = await state_of(party.user, observation_id, medium)
+        found = await fetch_medium(party.user, observation_id, medium)
         return found if found["state"] in {"READY", "REJECTED"} else None
 
     found: dict[str, Any] = await party.until(verified, f"MyReports after ConfirmMedia of {medium.id}", "a verdict")
@@ -115,15 +115,15 @@ async def settled(party: Party, observation_id: str, medium: Photo) -> dict[str,
     "U1",
     "A slot takes the announced bytes, and once they are verified the medium is `READY`, with the announced digest.",
 )
-async def taken(party: Party) -> str:
-    medium = photo()
+async def check_verified_upload(party: Party) -> str:
+    medium = new_photo()
     id = await announce(party.user, medium)
     await put_whole(party, party.user, medium)
     result = await confirm(party.user, medium)
-    hold(not result["refusal"], "ConfirmMedia", "no refusal", result)
-    found = await settled(party, id, medium)
+    require(not result["refusal"], "ConfirmMedia", "no refusal", result)
+    found = await wait_verified(party, id, medium)
     got = (found["state"], found["sha256"])
-    hold(got == ("READY", medium.sha256), "MyReports", f"READY {medium.sha256}", str(found))
+    require(got == ("READY", medium.sha256), "MyReports", f"READY {medium.sha256}", str(found))
     return f"{len(medium.body)} bytes were put, confirmed and verified: READY with the announced digest."
 
 
@@ -131,22 +131,22 @@ async def taken(party: Party) -> str:
     "U2",
     "Other bytes never become `READY`: the store refuses them, or the medium is `REJECTED` and a new slot mends it.",
 )
-async def other_bytes(party: Party) -> str:
+async def check_other_bytes(party: Party) -> str:
     said = []
     for kind in ("other bytes", "another size"):
-        medium = photo()
+        medium = new_photo()
         wrong = medium.body[:-1] + bytes((medium.body[-1] ^ 1,)) if kind == "other bytes" else medium.body + b"more"
         id = await announce(party.user, medium)
-        [result] = await ask_for(party.user, medium)
+        [result] = await request_slots(party.user, medium)
         response = await put(party, result["slot"], wrong)
         if response.is_success:
             await confirm(party.user, medium)
-            found = await settled(party, id, medium)
-            hold(found["state"] == "REJECTED", f"PUT of {kind}, then ConfirmMedia", "REJECTED", found)
+            found = await wait_verified(party, id, medium)
+            require(found["state"] == "REJECTED", f"PUT of {kind}, then ConfirmMedia", "REJECTED", found)
         await put_whole(party, party.user, medium)
         await confirm(party.user, medium)
-        found = await settled(party, id, medium)
-        hold(found["state"] == "READY", f"PUT of the right bytes after {kind}", "READY", found)
+        found = await wait_verified(party, id, medium)
+        require(found["state"] == "READY", f"PUT of the right bytes after {kind}", "READY", found)
         said.append(f"{kind}: {'REJECTED' if response.is_success else f'the store said {response.status_code}'}")
     return f"{'; '.join(said)}. The right bytes then became READY."
 
@@ -156,13 +156,13 @@ async def other_bytes(party: Party) -> str:
     "A slot is for one medium: asked for again it leads to the same place for the same bytes, and slots of two media never"
     " lead to one place.",
 )
-async def places(party: Party) -> str:
-    media = [photo(), photo()]
+async def check_slot_places(party: Party) -> str:
+    media = [new_photo(), new_photo()]
     await announce(party.user, *media)
-    rounds = [await ask_for(party.user, *media) for _ in range(2)]
+    rounds = [await request_slots(party.user, *media) for _ in range(2)]
     first, again = ([str(httpx.URL(each["slot"]["url"]).copy_with(query=None)) for each in asked] for asked in rounds)
-    hold(first == again, "RequestUploads, asked twice", f"the same places {first}", str(again))
-    hold(len(set(first)) == 2, "RequestUploads of two media", "two places", first)
+    require(first == again, "RequestUploads, asked twice", f"the same places {first}", str(again))
+    require(len(set(first)) == 2, "RequestUploads of two media", "two places", first)
     return "Two media have two places, the same when asked for again."
 
 
@@ -171,28 +171,28 @@ async def places(party: Party) -> str:
     "After any break the server says which parts the store has (`hasArrived`), with their places and sizes; a phone"
     " never sends such a part again.",
 )
-async def parts(party: Party) -> str:
-    medium = photo(LARGE)
+async def check_parts_after_break(party: Party) -> str:
+    medium = new_photo(LARGE)
     id = await announce(party.user, medium)
-    [result] = await ask_for(party.user, medium)
+    [result] = await request_slots(party.user, medium)
     listed = result["slot"]["parts"] or []
-    hold(len(listed) >= 2, f"RequestUploads of {LARGE} bytes", "two parts or more", result["slot"]["kind"])
+    require(len(listed) >= 2, f"RequestUploads of {LARGE} bytes", "two parts or more", result["slot"]["kind"])
     covered = [(each["offset"], each["offset"] + each["byteSize"]) for each in listed]
     whole = [0, *(end for _, end in covered)] == [*(start for start, _ in covered), LARGE]
-    hold(whole, "RequestUploads", f"parts that make up {LARGE} bytes", covered)
+    require(whole, "RequestUploads", f"parts that make up {LARGE} bytes", covered)
     first = listed[0]
     response = await put(party, first, medium.body[: first["byteSize"]])
-    hold(response.is_success, "PUT of part 1", "2xx", f"{response} {response.text}")
+    require(response.is_success, "PUT of part 1", "2xx", f"{response} {response.text}")
     person = await party.user.again()
-    [result] = await ask_for(person, medium)
+    [result] = await request_slots(person, medium)
     told = [(each["offset"], each["byteSize"], each["hasArrived"]) for each in result["slot"]["parts"]]
     expected = [(each["offset"], each["byteSize"], each is first) for each in listed]
-    hold(told == expected, "RequestUploads after part 1 and a break", str(expected), str(told))
+    require(told == expected, "RequestUploads after part 1 and a break", str(expected), str(told))
     await put_whole(party, person, medium)
     refused = await confirm(person, medium)
-    hold(not refused["refusal"], "ConfirmMedia", "no refusal", refused)
-    found = await settled(party, id, medium)
-    hold(found["state"] == "READY", "MyReports after all parts", "READY", found)
+    require(not refused["refusal"], "ConfirmMedia", "no refusal", refused)
+    found = await wait_verified(party, id, medium)
+    require(found["state"] == "READY", "MyReports after all parts", "READY", found)
     return (
         f"Of {len(listed)} parts one was put before the break and told as arrived after it; the others made it READY."
     )
@@ -203,36 +203,36 @@ async def parts(party: Party) -> str:
     "The state is true: `EXPECTED` until the bytes are confirmed, `UPLOADED` until they are verified, `READY` only"
     " then.",
 )
-async def progress(party: Party) -> str:
-    right, wrong = photo(), photo()
+async def check_media_states(party: Party) -> str:
+    right, wrong = new_photo(), new_photo()
     id = await announce(party.user, right, wrong)
     await put_whole(party, party.user, right)
-    before = [await state_of(party.user, id, each) for each in (right, wrong)]
-    hold(all(each["state"] == "EXPECTED" for each in before), "MyReports before ConfirmMedia", "EXPECTED", before)
+    before = [await fetch_medium(party.user, id, each) for each in (right, wrong)]
+    require(all(each["state"] == "EXPECTED" for each in before), "MyReports before ConfirmMedia", "EXPECTED", before)
     result = await confirm(party.user, right)
     state = (result["media"] or {}).get("state")
-    hold(state == "UPLOADED", "ConfirmMedia", "UPLOADED: verified later", state)
-    found = await settled(party, id, right)
-    hold(found["state"] == "READY", "MyReports", "READY", found)
-    other = await state_of(party.user, id, wrong)
-    hold(other["state"] == "EXPECTED", "MyReports of a medium that was never put", "EXPECTED", other)
+    require(state == "UPLOADED", "ConfirmMedia", "UPLOADED: verified later", state)
+    found = await wait_verified(party, id, right)
+    require(found["state"] == "READY", "MyReports", "READY", found)
+    other = await fetch_medium(party.user, id, wrong)
+    require(other["state"] == "EXPECTED", "MyReports of a medium that was never put", "EXPECTED", other)
     return "EXPECTED after the PUT, UPLOADED after confirming, READY when verified; what was never put stays EXPECTED."
 
 
 @clause("U6", "A phone renews an expired slot by asking again.")
-async def renewed(party: Party) -> str:
-    medium = photo()
+async def check_slot_renewal(party: Party) -> str:
+    medium = new_photo()
     await announce(party.user, medium)
-    [first] = await ask_for(party.user, medium)
+    [first] = await request_slots(party.user, medium)
     lasts = datetime.fromisoformat(first["slot"]["expiresAt"]) - datetime.now().astimezone()
     if lasts > timedelta(seconds=party.seconds):
         raise NotTriedError(f"Slots last {lasts.total_seconds():.0f} s here, longer than the kit waits (--timeout).")
     await asyncio.sleep(max(lasts.total_seconds(), 0) + 2)  # signatures are dated to the second
     response = await put(party, first["slot"], medium.body)
-    hold(response.status_code == 403, "PUT to a slot that has run out", "403", f"{response} {response.text}")
-    [again] = await ask_for(party.user, medium)
+    require(response.status_code == 403, "PUT to a slot that has run out", "403", f"{response} {response.text}")
+    [again] = await request_slots(party.user, medium)
     response = await put(party, again["slot"], medium.body)
-    hold(response.is_success, "PUT to the renewed slot", "2xx", f"{response} {response.text}")
+    require(response.is_success, "PUT to the renewed slot", "2xx", f"{response} {response.text}")
     return "A slot that had run out took nothing; asked for again, it took the bytes."
 
 
@@ -241,17 +241,17 @@ async def renewed(party: Party) -> str:
     "Confirming without the bytes gets `NOT_ARRIVED` and changes nothing; confirming a medium that nobody announced"
     " gets `NOT_FOUND`: without an announcement there is no slot, and so no bytes.",
 )
-async def not_arrived(party: Party) -> str:
-    medium = photo()
+async def check_not_arrived(party: Party) -> str:
+    medium = new_photo()
     id = await announce(party.user, medium)
     result = await confirm(party.user, medium)
     code = (result["refusal"] or {}).get("code")
-    hold(code == "NOT_ARRIVED", "ConfirmMedia without the bytes", "NOT_ARRIVED", result)
-    found = await state_of(party.user, id, medium)
-    hold(found["state"] == "EXPECTED", "MyReports", "EXPECTED", found)
-    unknown = await confirm(party.user, photo())
+    require(code == "NOT_ARRIVED", "ConfirmMedia without the bytes", "NOT_ARRIVED", result)
+    found = await fetch_medium(party.user, id, medium)
+    require(found["state"] == "EXPECTED", "MyReports", "EXPECTED", found)
+    unknown = await confirm(party.user, new_photo())
     code = (unknown["refusal"] or {}).get("code")
-    hold(code == "NOT_FOUND", "ConfirmMedia of what nobody announced", "NOT_FOUND", unknown)
+    require(code == "NOT_FOUND", "ConfirmMedia of what nobody announced", "NOT_FOUND", unknown)
     return "NOT_ARRIVED, and the medium is EXPECTED as before; NOT_FOUND for one that nobody announced."
 
 
@@ -262,23 +262,23 @@ async def not_arrived(party: Party) -> str:
     " not there.",
     "other",
 )
-async def twins(party: Party) -> str:
-    first = photo()
+async def check_same_bytes(party: Party) -> str:
+    first = new_photo()
     await announce(party.user, first)
     await put_whole(party, party.user, first)
     await confirm(party.user, first)
-    twin, theirs = Photo(first.body), Photo(first.body)
+    twin, theirs = KitPhoto(first.body), KitPhoto(first.body)
     id = await announce(party.user, twin)
-    [result] = await ask_for(party.user, twin)
+    [result] = await request_slots(party.user, twin)
     arrived = result["hasArrived"] and not result["slot"]
-    hold(arrived, "RequestUploads of bytes confirmed under another id", "hasArrived", result)
-    found = await settled(party, id, twin)
-    hold(found["state"] == "READY", "MyReports of the second medium", "READY", found)
+    require(arrived, "RequestUploads of bytes confirmed under another id", "hasArrived", result)
+    found = await wait_verified(party, id, twin)
+    require(found["state"] == "READY", "MyReports of the second medium", "READY", found)
     other = party.given("other")
     await announce(other, theirs)
-    [result] = await ask_for(other, theirs)
+    [result] = await request_slots(other, theirs)
     has_slot = result["slot"] and not result["hasArrived"]
-    hold(has_slot, "RequestUploads of the same bytes by another person", "a slot", result)
+    require(has_slot, "RequestUploads of the same bytes by another person", "a slot", result)
     return (
         "The same bytes under another id had arrived without being sent, and became READY; another person got a slot."
     )

@@ -5,12 +5,12 @@ import contextlib
 import json
 from typing import Any
 
-from mobile_contract.kit.accounts import Party, Person, draft
-from mobile_contract.kit.case_setup import give, take_back
-from mobile_contract.kit.chapters.push import NAMES, socket_of, subscribe, told_of
-from mobile_contract.kit.chapters.uploads import announce, photo
+from mobile_contract.kit.accounts import Party, Person, new_draft
+from mobile_contract.kit.case_setup import assign_case, withdraw_assignment
+from mobile_contract.kit.chapters.push import NAMES, event_ids, open_socket, subscribe
+from mobile_contract.kit.chapters.uploads import announce, new_photo
 from mobile_contract.kit.clauses import clause
-from mobile_contract.kit.results import hold
+from mobile_contract.kit.results import require
 from mobile_contract.phone.ids import new_id
 
 ONE = "query One($id: ID!) { observation(id: $id) { id } node(id: $id) { id } }"
@@ -23,8 +23,8 @@ LATEST = "query Latest { observations(first: 50) { edges { node { id } } } }"
     " given.",
     "other",
 )
-async def absent(party: Party) -> str:
-    other, medium = party.given("other"), photo()
+async def check_hidden_ids(party: Party) -> str:
+    other, medium = party.given("other"), new_photo()
     own = await announce(party.user, medium)
     pairs = [(own, new_id("obs")), (medium.id, new_id("med"))]
     asked: list[tuple[str, str, Any]] = []
@@ -43,13 +43,13 @@ async def absent(party: Party) -> str:
     for hidden, never in pairs:
         for operation in {operation for operation, _, _ in asked}:
             here, there = said[operation, hidden], said[operation, never]
-            hold(here == there, f"{operation[:20]} of another's {hidden[:4]}", f"as of no id: {there[:200]}", here)
+            require(here == there, f"{operation[:20]} of another's {hidden[:4]}", f"as of no id: {there[:200]}", here)
     return "An observation and a medium of another answered as ids that were never given, four ways."
 
 
 @clause("V2", "Without a token nothing is read, and nothing is accepted.")
-async def stranger(party: Party) -> str:
-    sent = draft()
+async def check_without_token(party: Party) -> str:
+    sent = new_draft()
     asked: dict[str, Any] = {
         "MyReports": {},
         "Units": {},
@@ -62,14 +62,14 @@ async def stranger(party: Party) -> str:
         values = (answer.body.get("data") or {}).values()
         allowed = [value for value in values if value and value.get("__typename") != "Refused"]
         said = answer.errors or [value for value in values if value]
-        hold(said and not allowed, f"{name} without a token", "a refusal", answer.body)
+        require(said and not allowed, f"{name} without a token", "a refusal", answer.body)
     found = await party.user.reports(sent["id"])
-    hold(not found, "MyReports afterwards", "nothing accepted", found)
+    require(not found, "MyReports afterwards", "nothing accepted", found)
     return f"{', '.join(asked)} were refused, and nothing was kept."
 
 
 @clause("V3", "An observation of one inspector is not in another's lists, pulls or subscriptions.", "other", "officer")
-async def apart(party: Party) -> str:
+async def check_other_inspector(party: Party) -> str:
     other = party.given("other")
     own = (await party.user.hand_in())["id"]
     await party.quiet(party.user)
@@ -78,36 +78,36 @@ async def apart(party: Party) -> str:
     listed = {edge["node"]["id"] for edge in (await other.ask(LATEST))["edges"]}
     pulled = {each["id"] for each in (await other.pull())[0]}
     for name, ids in (("MyReports", reports), ("observations", listed), ("Changes", pulled)):
-        hold(own not in ids, f"{name} of another inspector", f"nothing of {own}", "it is there")
-    await _listening(party, other)
+        require(own not in ids, f"{name} of another inspector", f"nothing of {own}", "it is there")
+    await _check_subscriptions(party, other)
     return "Not in another inspector's reports, lists or pulls, and its case in no subscription of the other's."
 
 
-async def _listening(party: Party, other: Person) -> None:
+async def _check_subscriptions(party: Party, other: Person) -> None:
     """The other subscribes to all there is; a case of an observation of the user's is given to the user, and told to one."""
     own, others = await party.user.again(), await other.again()
-    async with socket_of(own) as mine, socket_of(others) as theirs:
+    async with open_socket(own) as mine, open_socket(others) as theirs:
         for connection in (mine, theirs):
             for name in NAMES:
                 await subscribe(connection, name)
                 await connection.recv()  # where the stream stands
-        given = await give(party)
+        given = await assign_case(party)
         ids = {given.case_id, given.assignment_id}
         request = "subscriptions of two inspectors, as one is given a case"
         heard = {
-            name: await _heard_within(connection, name == "own", ids, party.seconds)
+            name: await _receive_ids(connection, name == "own", ids, party.seconds)
             for name, connection in (("own", mine), ("other's", theirs))
         }
-        hold(heard["own"] >= ids, request, f"{ids} told to whom it was given", heard["own"])
-        hold(not heard["other's"] & ids, request, "nothing of it told to the other", heard["other's"])
-    await take_back(party, given)
+        require(heard["own"] >= ids, request, f"{ids} told to whom it was given", heard["own"])
+        require(not heard["other's"] & ids, request, "nothing of it told to the other", heard["other's"])
+    await withdraw_assignment(party, given)
 
 
-async def _heard_within(connection: Any, wants: bool, ids: set[str], seconds: float) -> set[str]:
+async def _receive_ids(connection: Any, wants: bool, ids: set[str], seconds: float) -> set[str]:
     """Ids that are told of: until all of `ids` are, or, where none should be, for a moment after the other has them."""
     heard: set[str] = set()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds if wants else 1.0):
             while not (wants and heard >= ids):
-                heard |= told_of(json.loads(await connection.recv()).get("payload") or {})
+                heard |= event_ids(json.loads(await connection.recv()).get("payload") or {})
     return heard

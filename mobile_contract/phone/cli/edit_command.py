@@ -26,16 +26,16 @@ from mobile_contract.phone.cli.options import (
     content_of,
     report_errors,
 )
-from mobile_contract.phone.device import Device
+from mobile_contract.phone.device import PhoneDevice
 from mobile_contract.phone.errors import UsageError
-from mobile_contract.phone.outbox.draft_edits import CLEARABLE, DraftEdit, DraftEdits, merged
+from mobile_contract.phone.outbox.draft_edits import CLEARABLE, DraftEdit, DraftEdits, merge_edits
 from mobile_contract.phone.outbox.drafts import Datum, read_instant
-from mobile_contract.phone.outbox.items import Observation
+from mobile_contract.phone.outbox.items import OutboxObservation
 from mobile_contract.phone.outbox.outbox import Outbox
 
 app = typer.Typer()
 WaitingId = Annotated[
-    str, typer.Argument(metavar="ID", help="An observation that waits: its id, or its number in `status`.")
+    str, typer.Argument(metavar="ID", help="A queued observation: its id, or its number in `status`.")
 ]
 
 
@@ -53,34 +53,35 @@ def edit(
     datum: Grid = Datum.WGS84,
     *,
     seen: Annotated[
-        int | None, typer.Option(min=0, help="The draft's version that your window shows; the newest unless given.")
+        int | None, typer.Option(min=0, help="The draft version that your window shows. Default: the newest.")
     ] = None,
-    edited_at: Annotated[str | None, typer.Option(help="When it was typed, where that was before now.")] = None,
-    restore: Annotated[str | None, typer.Option(help="A lost edit: its value stands again (恢复).")] = None,
+    edited_at: Annotated[str | None, typer.Option(help="When it was typed. Default: now.")] = None,
+    restore: Annotated[str | None, typer.Option(help="A lost edit whose value to restore (恢复).")] = None,
     as_json: AsJson = False,
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
-    """Edit an observation that was never sent (修改草稿), or show it: fields of several windows merge, what loses is kept.
+    """Edit an observation that was never sent (修改草稿), or show it.
 
-    An empty --unit or --point clears it. Of one field edited in two windows the value typed later stands.
+    Edits of different fields from several windows merge. If two windows edit the same field, the value typed later wins,
+    and the other one is kept as a lost edit. An empty --unit or --point clears the field.
     """
     with report_errors():
         given = content_of(unit, point, method, category, severity, text, at, position, datum).fields()
         values = {name: None if value == "" and name in CLEARABLE else value for name, value in given.items()}
-        typed = _typed(edited_at)
-        with Device.opened(folder) as device:
-            chosen, edits = _chosen(device.outbox, id), DraftEdits(device.outbox)
+        typed = _typing_time(edited_at)
+        with PhoneDevice.opened(folder) as device:
+            chosen, edits = _find_observation(device.outbox, id), DraftEdits(device.outbox)
             if restore is not None and values:
-                raise UsageError("Give --restore, or what is to stand, one of the two.", "恢复与修改请二选一。")
+                raise UsageError("Give either --restore or new values, not both.", "恢复与修改请二选一。")
             made: list[DraftEdit] = []
             if restore is not None:
                 made = edits.restore(chosen.id, restore)
             elif values:
                 made = edits.save(chosen.id, values, seen=seen, edited_at=typed)
-            _show(_chosen(device.outbox, id), edits.of(chosen.id), made, as_json=as_json)
+            _show(_find_observation(device.outbox, id), edits.of(chosen.id), made, as_json=as_json)
 
 
-def _typed(edited_at: str | None) -> datetime:
+def _typing_time(edited_at: str | None) -> datetime:
     now = datetime.now(UTC)
     typed = datetime.fromisoformat(read_instant(edited_at) or now.isoformat())
     if typed > now:
@@ -88,23 +89,23 @@ def _typed(edited_at: str | None) -> datetime:
     return typed
 
 
-def _chosen(outbox: Outbox, wanted: str) -> Observation:
+def _find_observation(outbox: Outbox, wanted: str) -> OutboxObservation:
     if found := outbox.named(wanted):
         return found
-    raise UsageError(f"{wanted} is no observation on this phone; see `status`.", "手机上没有这条记录。")
+    raise UsageError(f"There is no observation {wanted} on this phone; see `status`.", "手机上没有这条记录。")
 
 
-def _show(chosen: Observation, edits: list[DraftEdit], made: list[DraftEdit], *, as_json: bool) -> None:
+def _show(chosen: OutboxObservation, edits: list[DraftEdit], made: list[DraftEdit], *, as_json: bool) -> None:
     """The draft as it stands, its version, and what has lost; of an edit just made, also that it has lost itself."""
-    found = merged(edits)
-    lost = [_lost(each) for each in found.lost]
+    found = merge_edits(edits)
+    lost = [_lost_as_json(each) for each in found.lost]
     if as_json:
         version = max([0, *(each.number for each in edits)])
         output.print_json({"id": chosen.id, "version": version, "draft": chosen.as_json()["draft"], "lostEdits": lost})
         return
     if made:
-        output.say(f"No. {chosen.sequence} is changed, and waits.", "已修改，等待发送。")
-    shown = output.table("field 字段", "value 内容", "id")
+        output.print_message(f"No. {chosen.sequence} was changed. `send` sends it.", "已修改，等待发送。")
+    shown = output.new_table("field 字段", "value 内容", "id")
     for name, value in chosen.as_json()["draft"].items():
         shown.add_row(name, Text(str(value)), "")
         for each in lost:
@@ -115,5 +116,5 @@ def _show(chosen: Observation, edits: list[DraftEdit], made: list[DraftEdit], *,
     output.console.print(shown)
 
 
-def _lost(edit: DraftEdit) -> dict[str, Any]:
+def _lost_as_json(edit: DraftEdit) -> dict[str, Any]:
     return {"id": edit.id, "field": edit.field, "value": edit.value, "editedAt": edit.edited_at}

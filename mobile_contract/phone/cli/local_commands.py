@@ -27,18 +27,18 @@ from mobile_contract.phone.cli.options import (
     report_errors,
 )
 from mobile_contract.phone.cli.wording import size
-from mobile_contract.phone.device import Device
+from mobile_contract.phone.device import PhoneDevice
 from mobile_contract.phone.errors import UsageError
 from mobile_contract.phone.outbox.drafts import Datum
-from mobile_contract.phone.outbox.items import Observation, ObservationState
+from mobile_contract.phone.outbox.items import ObservationState, OutboxObservation
 from mobile_contract.phone.outbox.outbox import Outbox
 from mobile_contract.phone.outbox.receipts import Receipts
-from mobile_contract.phone.outbox.sequence_gaps import Numbers
-from mobile_contract.phone.sync.assignment_notes import NoteBox
-from mobile_contract.phone.sync.assignment_responses import AnswerBox
+from mobile_contract.phone.outbox.sequence_gaps import SequenceGaps
+from mobile_contract.phone.sync.assignment_notes import NoteEditQueue
+from mobile_contract.phone.sync.assignment_responses import AnswerQueue
 from mobile_contract.phone.sync.local_records import Records
-from mobile_contract.phone.sync.queued_operations import SlipState
-from mobile_contract.phone.sync.ratings import RatingBox, compose
+from mobile_contract.phone.sync.queued_operations import OperationState
+from mobile_contract.phone.sync.ratings import RatingQueue, compose
 from mobile_contract.phone.users.session import Session
 
 app = typer.Typer()
@@ -62,37 +62,37 @@ def take(
     datum: Grid = Datum.WGS84,
     *,
     together: Annotated[
-        bool, typer.Option("--together", help="One observation of all of them, not one of each.")
+        bool, typer.Option("--together", help="Make one observation of all photos, not one for each.")
     ] = False,
-    again: Annotated[bool, typer.Option("--again", help="Also photos that were taken before.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Include photos that this phone has taken before.")] = False,
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
-    """Keep photos as observations (拍摄登记); no network is needed, and the files may go afterwards."""
+    """Register photos as observations (拍摄登记). This works offline, and you can delete the files afterwards."""
     with report_errors():
         content = content_of(unit, point, method, category, severity, text, at, position, datum)
-        files = list(_files(sources or ()))
+        files = list(_list_files(sources or ()))
         if not files and (sources or not text):
-            raise UsageError(
-                "There is nothing to take: name photos, or say something with --text.", "没有可登记的内容。"
-            )
-        with Device.opened(folder, makes=True) as device, output.console.status("Taking 登记中…"):
+            raise UsageError("There is nothing to take: name photos, or give --text.", "没有可登记的内容。")
+        with PhoneDevice.opened(folder, makes=True) as device, output.console.status("Taking 登记中…"):
             before = len(device.outbox.observations())
             taken = device.take(files, content, together=together, again=again)
             made = len(device.outbox.observations()) - before
         total = sum(each.byte_size for each in taken.originals)
-        output.say(
-            f"Taken: {made} observations with {len(taken.originals)} media ({size(total)}). `send` hands them in.",
+        output.print_message(
+            f"Taken: {made} observations with {len(taken.originals)} media ({size(total)}). `send` sends them.",
             f"已登记 {made} 条记录、{len(taken.originals)} 个影像。",
         )
         if taken.known:
-            output.say(f"Taken before, and passed over: {', '.join(taken.known)}.", "以前登记过，已跳过。")
+            output.print_message(
+                f"Skipped, because they were taken before: {', '.join(taken.known)}.", "以前登记过，已跳过。"
+            )
         for name, reason in taken.left:
-            output.say(f"Left: {name} {reason}.")
+            output.print_message(f"Not taken: {name} {reason}.")
         if not taken.originals and not taken.known and files:
             raise typer.Exit(1)
 
 
-def _files(sources: Sequence[Path]) -> list[Path]:
+def _list_files(sources: Sequence[Path]) -> list[Path]:
     """Files as named, and those right in the folders that are named, by name."""
     found: list[Path] = []
     for source in sources:
@@ -105,57 +105,61 @@ def _files(sources: Sequence[Path]) -> list[Path]:
 
 @app.command()
 def rate(
-    unit: Annotated[str, typer.Argument(help="The unit rated: code or id (单位代码).")],
+    unit: Annotated[str, typer.Argument(help="The unit to rate: code or id (单位代码).")],
     point: Annotated[str, typer.Option(help="Your monitoring point: code or id (监测点编号).")],
-    score: Annotated[int | None, typer.Option(min=0, max=100, help="0 to 100 (分值).")] = None,
-    grade: Annotated[str | None, typer.Option(help="Or a grade of the catalogue, such as 优 (等级).")] = None,
-    month: Annotated[str | None, typer.Option(help="Such as 2026-11; this month in Beijing unless given.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Why, as those who read it may see it (理由).")] = None,
+    score: Annotated[int | None, typer.Option(min=0, max=100, help="A score from 0 to 100 (分值).")] = None,
+    grade: Annotated[
+        str | None, typer.Option(help="A grade of the catalogue instead of a score, such as 优 (等级).")
+    ] = None,
+    month: Annotated[
+        str | None, typer.Option(help="The month, such as 2026-11. Default: this month in Beijing.")
+    ] = None,
+    reason: Annotated[str | None, typer.Option(help="The reason. Readers of the rating see it (理由).")] = None,
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
-    """Keep a rating of a unit for a month (满意度测评); no network is needed. A later one of the unit takes its place."""
-    with report_errors(), Device.opened(folder, makes=True) as device:
+    """Rate a unit for a month (满意度测评). This works offline. A later rating of the same unit replaces this one."""
+    with report_errors(), PhoneDevice.opened(folder, makes=True) as device:
         device.ratings.add(compose(unit, point, month, score=score, grade=grade, reason=reason))
-        output.say("Kept. `send` hands it in.", "已登记测评，等待发送。")
+        output.print_message("Saved. `send` sends it.", "已登记测评，等待发送。")
 
 
 @app.command()
 def status(as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
-    """How far everything on this phone has come (状态); also while another command is at work."""
-    with report_errors(), Device.seen(folder) as outbox:
+    """Show the state of everything on this phone (状态). This works while another command is running."""
+    with report_errors(), PhoneDevice.open_outbox(folder) as outbox:
         observations = outbox.observations() if outbox else []
         forgotten = outbox.forgotten() if outbox else 0
-        ratings = RatingBox(outbox).all() if outbox else []
-        answers = AnswerBox(outbox).all() if outbox else []
-        edits = NoteBox(outbox).all() if outbox else []
+        ratings = RatingQueue(outbox).all() if outbox else []
+        answers = AnswerQueue(outbox).all() if outbox else []
+        edits = NoteEditQueue(outbox).all() if outbox else []
         alarms = alarms_of(outbox) if outbox else []
         session = Session.read(outbox) if outbox else None
         if as_json:
-            standing = _standing(folder.absolute(), session, observations, forgotten)
+            standing = _status_as_json(folder.absolute(), session, observations, forgotten)
             more = {
                 "ratings": [vars(each) for each in ratings],
                 "answers": [vars(each) for each in answers],
                 "noteEdits": [vars(each) for each in edits],
                 "alarms": [english for english, _ in alarms],
             }
-            output.print_json(standing | more | (_met(outbox) if outbox else {}))
+            output.print_json(standing | more | (_sync_as_json(outbox) if outbox else {}))
             return
         if session:
             signed = f"{session.display_name} ({session.user_name}) at {session.endpoint}"
-            output.say(signed if session.is_open else f"{signed}: sign in again 请重新登录")
+            output.print_message(signed if session.is_open else f"{signed}: sign in again 请重新登录")
         else:
-            output.say("Not signed in yet 尚未登录")
+            output.print_message("Not signed in yet 尚未登录")
         if observations or not (ratings or answers or edits):
             output.outbox(observations, forgotten)
         output.ratings(ratings)
         output.answers(answers)
         note_tables.edits(edits)
-        output.alarms([*alarms, *(clock_of(outbox) if outbox else [])])
+        output.alarms([*alarms, *(clock_warning(outbox) if outbox else [])])
 
 
-def _met(outbox: Outbox) -> dict[str, object]:
+def _sync_as_json(outbox: Outbox) -> dict[str, object]:
     """What the phone and the server found when they last met."""
-    numbers, records = Numbers(outbox), Records(outbox)
+    numbers, records = SequenceGaps(outbox), Records(outbox)
     return {
         "lost": numbers.lost,
         "clockSkewSeconds": numbers.skew_seconds,
@@ -168,33 +172,37 @@ def _met(outbox: Outbox) -> dict[str, object]:
 def alarms_of(outbox: Outbox) -> list[tuple[str, str]]:
     """What must not pass unseen, in English and Chinese: lost numbers, and receipts that prove nothing."""
     found = []
-    if lost := Numbers(outbox).lost:
+    if lost := SequenceGaps(outbox).lost:
         shown = ", ".join(map(str, lost[:20])) + (" ..." if len(lost) > 20 else "")
-        english = f"LOST: the server has nothing under No. {shown}, and nothing of it waits here. Tell your office."
+        english = (
+            f"LOST: the server does not have No. {shown}, and this phone does not have it any more. Tell your office."
+        )
         found.append((english, f"丢失：服务器没有第 {shown} 号记录，手机上也已没有，请报告所在单位。"))
     for each in Receipts(outbox).all():
         if each.wrong:
-            english = f"The receipt of No. {each.sequence} proves nothing: {each.wrong} What it is of stays here."
+            english = (
+                f"The receipt of No. {each.sequence} proves nothing: {each.wrong} This phone keeps the observation."
+            )
             found.append((english, f"第 {each.sequence} 号的回执无法验证，相关内容保留在手机上。"))
     return found
 
 
-def clock_of(outbox: Outbox) -> list[tuple[str, str]]:
+def clock_warning(outbox: Outbox) -> list[tuple[str, str]]:
     """That this device's clock is far off, where it was when the phone last met the server; nothing is set by it."""
-    skew = Numbers(outbox).skew_seconds
+    skew = SequenceGaps(outbox).skew_seconds
     if skew is None or abs(skew) < SKEW_SECONDS:
         return []
     ahead = "ahead of" if skew > 0 else "behind"
     return [
         (
-            f"This device's clock is {abs(skew):.0f} s {ahead} the server's: set it.",
+            f"This device's clock is {abs(skew):.0f} s {ahead} the server's clock. Set it.",
             "本机时钟与服务器相差较大，请校准。",
         )
     ]
 
 
-def _standing(
-    folder: Path, session: Session | None, observations: Sequence[Observation], forgotten: int
+def _status_as_json(
+    folder: Path, session: Session | None, observations: Sequence[OutboxObservation], forgotten: int
 ) -> dict[str, object]:
     return {
         "folder": str(folder),
@@ -223,46 +231,46 @@ def fix(
     datum: Grid = Datum.WGS84,
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
-    """Mend a refused observation (修改后重发): what is given replaces what it said; it waits again."""
+    """Correct a refused observation (修改后重发). The given values replace the old ones, and it is queued again."""
     with report_errors():
         content = content_of(unit, point, method, category, severity, text, at, position, datum)
-        with Device.opened(folder) as device:
-            refused = _refused(device.outbox, id)
+        with PhoneDevice.opened(folder) as device:
+            refused = _find_refused(device.outbox, id)
             device.outbox.mend(refused.id, refused.draft | content.fields())
-        output.say(f"No. {refused.sequence} waits to be sent again.", "已修改，等待重新发送。")
+        output.print_message(f"No. {refused.sequence} is queued again.", "已修改，等待重新发送。")
 
 
 @app.command()
 def discard(id: RefusedId, folder: Where = DEFAULT_FOLDER) -> None:
-    """Let go of a refused observation and its photos, or of a refused rating, answer or note (放弃); the server never had it."""
-    with report_errors(), Device.opened(folder) as device:
+    """Delete a refused observation with its photos, or a refused rating, answer or note (放弃). The server never had it."""
+    with report_errors(), PhoneDevice.opened(folder) as device:
         for box in device.boxes:
-            for slip in box.all(SlipState.REFUSED):
+            for slip in box.all(OperationState.REFUSED):
                 if id in {slip.id, slip.label}:
                     box.discard(slip.id)
-                    output.say(f"{slip.label} is gone from this phone.", "已从手机删除。")
+                    output.print_message(f"{slip.label} was deleted from this phone.", "已从手机删除。")
                     return
-        refused = _refused(device.outbox, id)
+        refused = _find_refused(device.outbox, id)
         device.discard(refused.id)
-        output.say(f"No. {refused.sequence} is gone from this phone.", "已从手机删除。")
+        output.print_message(f"No. {refused.sequence} was deleted from this phone.", "已从手机删除。")
 
 
-def _refused(outbox: Outbox, wanted: str) -> Observation:
+def _find_refused(outbox: Outbox, wanted: str) -> OutboxObservation:
     """Raise `UsageError` for anything but a refused observation."""
     if found := outbox.named(wanted, ObservationState.REFUSED):
         return found
-    raise UsageError(f"{wanted} is no refused observation of this phone; see `status`.", "没有这条被退回的记录。")
+    raise UsageError(f"There is no refused observation {wanted} on this phone; see `status`.", "没有这条被退回的记录。")
 
 
 @app.command()
 def forget(folder: Where = DEFAULT_FOLDER) -> None:
-    """Let go of photos, texts, ratings, answers and edits of notes that the server has (清理); receipts stay."""
-    with report_errors(), Device.opened(folder) as device:
+    """Delete photos, texts, ratings, answers and note edits that the server has (清理). Receipts stay."""
+    with report_errors(), PhoneDevice.opened(folder) as device:
         gone, rated = device.forget(), device.ratings.forget()
         device.answers.forget()
         device.notebook.box.forget()
         freed = size(sum(medium.byte_size for each in gone for medium in each.media))
         and_rated = f" and {rated} ratings" if rated else ""
-        output.say(
-            f"Let go of {len(gone)} observations ({freed}){and_rated}; their receipts stay.", "已清理，回执保留。"
+        output.print_message(
+            f"Deleted {len(gone)} observations ({freed}){and_rated}. Their receipts stay.", "已清理，回执保留。"
         )

@@ -25,23 +25,23 @@ from mobile_contract.phone.cli import (
     pulled_commands,
     user_commands,
 )
-from mobile_contract.phone.cli.local_commands import alarms_of, clock_of
+from mobile_contract.phone.cli.local_commands import alarms_of, clock_warning
 from mobile_contract.phone.cli.options import DEFAULT_FOLDER, Where, report_errors
-from mobile_contract.phone.cli.progress_bars import Bars
-from mobile_contract.phone.device import Device, ready
+from mobile_contract.phone.cli.progress_bars import ProgressBars
+from mobile_contract.phone.device import PhoneDevice, prepare_stores
 from mobile_contract.phone.errors import UsageError, WipeOrderedError
 from mobile_contract.phone.outbox.outbox import Outbox
 from mobile_contract.phone.outbox.receipts import Receipts
 from mobile_contract.phone.storage.folder import Folder
 from mobile_contract.phone.sync.delivery import Delivery
-from mobile_contract.phone.sync.queued_operations import SlipState
-from mobile_contract.phone.users.sign_in import PhoneSignIn, SigningIn, locking_what_was_theirs
-from mobile_contract.phone.users.unlocking import WHOSE, Whose, ask_password, given_key
+from mobile_contract.phone.sync.queued_operations import OperationState
+from mobile_contract.phone.users.sign_in import PhoneSignIn, SignInAttempt, password_for_import
+from mobile_contract.phone.users.unlocking import SELECTED_USER, UserSelector, ask_password, key_from_environment
 
 app = typer.Typer(
-    help="A phone for the terminal 终端手机: takes photos offline, keeps them until the server has them, and tells how far "
-    "each has come.\n\nExit codes: 0 all went through; 1 something needs you; 2 what was typed doesn't fit; 3 not all went "
-    "through, try later; 4 sign in again, or unlock; 5 the folder is in use.",
+    help="A phone for the terminal 终端手机. It takes photos offline, keeps them until the server has them, and shows the "
+    "state of each.\n\nExit codes: 0 everything is sent; 1 something needs your attention; 2 invalid input; 3 not everything "
+    "is sent, try later; 4 sign in again, or unlock; 5 the folder is in use.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,
@@ -53,20 +53,22 @@ app.add_typer(pulled_commands.app)
 app.add_typer(note_commands.app)
 app.add_typer(edit_command.app)
 app.add_typer(user_commands.app)
-AtOnce = Annotated[int, typer.Option(min=1, max=8, help="So many uploads at once, at most; fewer on a bad line.")]
+AtOnce = Annotated[
+    int, typer.Option(min=1, max=8, help="Maximum number of uploads at once. A bad connection gets fewer.")
+]
 
 
 @app.callback()
-def whose(
+def select_user(
     user_name: Annotated[
         str | None,
-        typer.Option("--as", help="Whose outbox, where several use this phone (用户名); else the last one's."),
+        typer.Option("--as", help="The user whose outbox to use (用户名). Default: the last user."),
     ] = None,
     url: Annotated[
-        str | None, typer.Option("--at", help="And at which server, where the name is known at two.")
+        str | None, typer.Option("--at", help="The user's server, if the same name exists at two servers.")
     ] = None,
 ) -> None:
-    WHOSE.set(Whose(user_name, url))
+    SELECTED_USER.set(UserSelector(user_name, url))
 
 
 @app.command("sign-in")
@@ -75,21 +77,25 @@ def sign_in(
     user: Annotated[str, typer.Option(help="User name (用户名).")],
     password: Annotated[
         str | None,
-        typer.Option(help="`-` reads it from standard input; else MINGCHA_PHONE_PASSWORD, else you are asked."),
+        typer.Option(help="`-` reads it from standard input. Default: MINGCHA_PHONE_PASSWORD, or a prompt."),
     ] = None,
-    device_name: Annotated[str, typer.Option(help="What you will know this phone by.")] = f"Terminal {platform.node()}",
+    device_name: Annotated[
+        str, typer.Option(help="A name by which you recognise this phone.")
+    ] = f"Terminal {platform.node()}",
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
-    """Sign in (登录). What waits on the phone stays there, each user's by itself, encrypted; offline it is only unlocked."""
+    """Sign in (登录). Offline, this only unlocks your store. Every user's unsent items stay here, encrypted and separate."""
     with report_errors():
-        secret = _password(password)
+        secret = _read_password(password)
         place = Folder.open(folder)
         with place.held():
-            stores = ready(place, locking_what_was_theirs(url, user, secret))
+            stores = prepare_stores(place, password_for_import(url, user, secret))
 
             async def run() -> PhoneSignIn:
                 async with httpx.AsyncClient() as client:
-                    made = await SigningIn(stores, client, url, user, secret, given_key()).run(device_name)
+                    made = await SignInAttempt(stores, client, url, user, secret, key_from_environment()).run(
+                        device_name
+                    )
                     if not made.is_offline:
                         with closing(Outbox(made.place.outbox, made.key.database)) as outbox:
                             await Receipts(outbox).refresh(client, made.session.endpoint)
@@ -98,22 +104,22 @@ def sign_in(
             made = asyncio.run(run())
         session = made.session
         if made.is_offline:
-            output.say(
-                f"Unlocked what {session.user_name} keeps here. {session.endpoint} can't be reached: sign in again later.",
+            output.print_message(
+                f"Unlocked the store of {session.user_name}. {session.endpoint} can't be reached: sign in again later.",
                 "已离线解锁，服务器暂时连接不上。",
             )
             return
-        output.say(
+        output.print_message(
             f"Signed in as {session.display_name} ({', '.join(session.roles)}) at {session.endpoint}.", "登录成功。"
         )
 
 
-def _password(given: str | None) -> str:
+def _read_password(given: str | None) -> str:
     if given == "-":
         return sys.stdin.readline().rstrip("\n")
     if given is not None:
         raise UsageError(
-            "A password on the command line can be read by others: use `--password -`, MINGCHA_PHONE_PASSWORD, or neither.",
+            "Others can read a password on the command line. Use `--password -` or MINGCHA_PHONE_PASSWORD, or type it.",
             "命令行中的密码会被他人看到，请改用标准输入或环境变量。",
         )
     return ask_password()
@@ -121,28 +127,31 @@ def _password(given: str | None) -> str:
 
 @app.command("sign-out")
 def sign_out(folder: Where = DEFAULT_FOLDER) -> None:
-    """Sign out (退出). What waits on the phone stays there."""
-    with report_errors(), Device.opened(folder) as device:
+    """Sign out (退出). Unsent items stay on the phone."""
+    with report_errors(), PhoneDevice.opened(folder) as device:
 
         async def run() -> None:
-            async with device.online() as line:
+            async with device.connect() as line:
                 await line.account.sign_out()
 
         asyncio.run(run())
         left = len(device.outbox.undelivered())
-        output.say(f"Signed out. {left} observations wait on this phone.", f"已退出，手机上有 {left} 条记录待发送。")
+        output.print_message(
+            f"Signed out. {left} observations on this phone are not sent yet.",
+            f"已退出，手机上有 {left} 条记录待发送。",
+        )
 
 
 @app.command()
 def send(
     *,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Wait until the server has verified the photos, a minute at most.")
+        bool, typer.Option("--wait", help="Wait up to one minute until the server has verified the photos.")
     ] = False,
     at_once: AtOnce = 4,
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
-    """Hand in what waits (发送): submit, upload, confirm. Can be stopped at any moment and started again."""
+    """Send what is waiting (发送): submit, upload, confirm. You can stop at any time and run it again."""
 
     async def work(delivery: Delivery) -> None:
         await delivery.once()
@@ -154,36 +163,36 @@ def send(
 
 @app.command()
 def sync(
-    seconds: Annotated[float, typer.Option("--for", min=1, help="Seconds after which to give up for now.")] = 600,
+    seconds: Annotated[float, typer.Option("--for", min=1, help="Stop after this many seconds.")] = 600,
     at_once: AtOnce = 4,
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
-    """Send again and again, backing off, until all is through and verified (同步)."""
+    """Send until everything is delivered and verified, with growing pauses between attempts (同步)."""
     _deliver(folder, at_once, lambda delivery: delivery.until_through(seconds))
 
 
 def _deliver(folder: Path, at_once: int, work: Callable[[Delivery], Awaitable[None]]) -> None:
     """Do `work`, then tell how things stand, also where it was cut short."""
-    with report_errors(), Device.opened(folder) as device:
+    with report_errors(), PhoneDevice.opened(folder) as device:
 
         async def run() -> None:
-            async with device.online() as line:
-                with Bars(output.console) as bars:
+            async with device.connect() as line:
+                with ProgressBars(output.console) as bars:
                     await work(line.delivery(bars, at_once=at_once))
-                await line.learn_keys()
+                await line.fetch_keys()
 
         try:
             asyncio.run(run())
         except WipeOrderedError:
             raise
         except BaseException:
-            _tell(device)
+            _show_status(device)
             raise
-        if code := _tell(device):
+        if code := _show_status(device):
             raise typer.Exit(code)
 
 
-def _tell(device: Device) -> int:
+def _show_status(device: PhoneDevice) -> int:
     """Show how things stand; the exit code that goes with it."""
     observations, ratings, answers = device.outbox.observations(), device.ratings.all(), device.answers.all()
     edits = device.notebook.box.all()
@@ -193,10 +202,10 @@ def _tell(device: Device) -> int:
     output.answers(answers)
     note_tables.edits(edits)
     alarms = alarms_of(device.outbox)
-    output.alarms([*alarms, *clock_of(device.outbox)])
+    output.alarms([*alarms, *clock_warning(device.outbox)])
     states = {each.state for each in (*ratings, *answers, *edits)}
-    if alarms or SlipState.REFUSED in states or any(each.is_aside for each in observations):
+    if alarms or OperationState.REFUSED in states or any(each.is_aside for each in observations):
         return 1
-    if SlipState.QUEUED in states or any(each.is_undelivered for each in observations):
+    if OperationState.QUEUED in states or any(each.is_undelivered for each in observations):
         return 3
     return 0

@@ -15,13 +15,13 @@ from mobile_contract.phone.errors import UsageError
 DEGREES, METRES = 1e-6, 0.01
 
 
-def read_truth(path: Path) -> dict[str, dict[str, Any]]:
+def read_expected(path: Path) -> dict[str, dict[str, Any]]:
     """What is known of each file, by its digest. Raises `UsageError` for a file that is none of this kind."""
     try:
         files = json.loads(path.read_text(encoding="utf-8"))["files"]
         return {str(each["sha256"]): each for each in files}
     except (OSError, ValueError, LookupError, TypeError) as error:
-        raise UsageError(f"{path} is no file of truths ({error}).", f"{path} 不是可用的对照文件。") from None
+        raise UsageError(f"{path} is not a valid truth.json ({error}).", f"{path} 不是可用的对照文件。") from None
 
 
 def differences(found: dict[str, Any] | None, known: dict[str, Any]) -> list[str]:
@@ -33,21 +33,21 @@ def differences(found: dict[str, Any] | None, known: dict[str, Any]) -> list[str
         return ["not verified yet"]
     if known["expect"] != "values":
         return []
-    pairs = (*_plain(found, known), *_times(found, known), *_places(found, known))
+    pairs = (*_plain_pairs(found, known), *_time_pairs(found, known), *_place_pairs(found, known))
     return [f"{name}: {seen}, not {wanted}" for name, seen, wanted, is_same in pairs if not is_same]
 
 
 _Pair = tuple[str, Any, Any, bool]
 
 
-def _pair(name: str, seen: Any, wanted: Any, tolerance: float = 0.0) -> _Pair:
+def _compare(name: str, seen: Any, wanted: Any, tolerance: float = 0.0) -> _Pair:
     if tolerance and seen is not None and wanted is not None:
         return name, seen, wanted, math.isclose(seen, wanted, rel_tol=0, abs_tol=tolerance)
     return name, seen, wanted, seen == wanted
 
 
-def _plain(found: dict[str, Any], known: dict[str, Any]) -> Iterator[_Pair]:
-    yield _pair("type", found["contentType"], known["mime"])
+def _plain_pairs(found: dict[str, Any], known: dict[str, Any]) -> Iterator[_Pair]:
+    yield _compare("type", found["contentType"], known["mime"])
     for name, wanted in (
         ("width", "width"),
         ("height", "height"),
@@ -55,37 +55,37 @@ def _plain(found: dict[str, Any], known: dict[str, Any]) -> Iterator[_Pair]:
         ("displayHeight", "display_height"),
         ("orientation", "orientation"),
     ):
-        yield _pair(name, found[name], known[wanted])
+        yield _compare(name, found[name], known[wanted])
     if known.get("decodes") is not None:
-        yield _pair("whole", found["damage"] is None, known["decodes"])
+        yield _compare("whole", found["damage"] is None, known["decodes"])
     if known.get("duration_s") is not None:
-        yield _pair("durationMs", found["durationMs"], round(known["duration_s"] * 1000))
-        yield _pair("rotation", found["rotation"], known["rotation"])
+        yield _compare("durationMs", found["durationMs"], round(known["duration_s"] * 1000))
+        yield _compare("rotation", found["rotation"], known["rotation"])
 
 
-def _times(found: dict[str, Any], known: dict[str, Any]) -> Iterator[_Pair]:
+def _time_pairs(found: dict[str, Any], known: dict[str, Any]) -> Iterator[_Pair]:
     local, offset = known["datetime_original"], known["offset_time_original"]
     zoned = known.get("creation_date_with_zone")
     if zoned:
         local, offset = zoned[:19], zoned[19:]
     wanted = f"{local[:10].replace(':', '-')}T{local[11:]}" if local else None
     seen = found["takenAtLocal"]
-    yield _pair("takenAtLocal", seen[:19] if seen else None, wanted)
+    yield _compare("takenAtLocal", seen[:19] if seen else None, wanted)
     if known.get("subsec_time_original") is not None:
-        yield _pair("milliseconds", (seen or "")[20:], str(known["subsec_time_original"]).ljust(3, "0")[:3])
+        yield _compare("milliseconds", (seen or "")[20:], str(known["subsec_time_original"]).ljust(3, "0")[:3])
     minutes = int(offset[:3]) * 60 + int(offset[4:]) * (-1 if offset[0] == "-" else 1) if offset else None
-    yield _pair("takenOffsetMinutes", found["takenOffsetMinutes"], minutes)
+    yield _compare("takenOffsetMinutes", found["takenOffsetMinutes"], minutes)
     created = found["createdAt"]
     stamp = f"{datetime.fromisoformat(created):%Y:%m:%d %H:%M:%S}" if created else None
-    yield _pair("createdAt", stamp, known.get("quicktime_create_date_utc"))
+    yield _compare("createdAt", stamp, known.get("quicktime_create_date_utc"))
 
 
-def _places(found: dict[str, Any], known: dict[str, Any]) -> Iterator[_Pair]:
+def _place_pairs(found: dict[str, Any], known: dict[str, Any]) -> Iterator[_Pair]:
     gps, position = known["gps"], found["position"] or {}
     if not gps["valid"]:
-        yield _pair("position", position.get("latitude"), None)
-        yield _pair("reason given", found["positionAbsent"] is not None, wanted=True)
+        yield _compare("position", position.get("latitude"), None)
+        yield _compare("reason given", found["positionAbsent"] is not None, wanted=True)
         return
-    yield _pair("latitude", position.get("latitude"), gps["lat"], DEGREES)
-    yield _pair("longitude", position.get("longitude"), gps["lon"], DEGREES)
-    yield _pair("altitude", position.get("altitudeMetres"), gps["alt"], METRES)
+    yield _compare("latitude", position.get("latitude"), gps["lat"], DEGREES)
+    yield _compare("longitude", position.get("longitude"), gps["lon"], DEGREES)
+    yield _compare("altitude", position.get("altitudeMetres"), gps["alt"], METRES)

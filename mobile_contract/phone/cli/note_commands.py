@@ -9,7 +9,7 @@ import typer
 
 from mobile_contract.phone.cli import note_tables, output
 from mobile_contract.phone.cli.options import DEFAULT_FOLDER, AsJson, Where, report_errors
-from mobile_contract.phone.device import Device
+from mobile_contract.phone.device import PhoneDevice
 from mobile_contract.phone.sync.assignment_notes import NoteField, read_day
 
 app = typer.Typer()
@@ -19,30 +19,32 @@ AssignmentId = Annotated[str, typer.Argument(metavar="ID", help="The assignment,
 @app.command()
 def note(
     id: AssignmentId,
-    text: Annotated[str | None, typer.Option(help="What you want to remember (工作备注); empty clears it.")] = None,
-    planned_on: Annotated[str | None, typer.Option(help="The day that it is planned for (计划日期), or empty.")] = None,
-    contact: Annotated[str | None, typer.Option(help="Whom to ask on the spot (现场联系人), or empty.")] = None,
+    text: Annotated[str | None, typer.Option(help="Your working note (工作备注). An empty text clears it.")] = None,
+    planned_on: Annotated[str | None, typer.Option(help="The planned day (计划日期). An empty text clears it.")] = None,
+    contact: Annotated[
+        str | None, typer.Option(help="The contact on site (现场联系人). An empty text clears it.")
+    ] = None,
     restore: Annotated[
-        str | None, typer.Option(help="A lost edit, as `notes` shows it: its value stands again (恢复).")
+        str | None, typer.Option(help="A lost edit, as `notes` shows it, whose value to restore (恢复).")
     ] = None,
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
-    """Note something of an assignment (备注); no network is needed. Your other devices see it, and fields merge."""
-    with report_errors(), Device.opened(folder) as device:
+    """Edit the notes of an assignment (备注). This works offline. Your other devices see the edit, and fields merge."""
+    with report_errors(), PhoneDevice.opened(folder) as device:
         day = read_day(planned_on) if planned_on else planned_on
         given = {NoteField.WORKING_NOTE: text, NoteField.PLANNED_ON: day, NoteField.CONTACT: contact}
         device.notebook.write(id, {field: said or None for field, said in given.items() if said is not None}, restore)
-        output.say("Kept. `send` hands it in.", "已登记备注，等待发送。")
+        output.print_message("Saved. `send` sends it.", "已登记备注，等待发送。")
 
 
 @app.command()
 def notes(*, as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
-    """What is noted of your assignments, and the edits that lost against a later one (备注), as last pulled."""
-    with report_errors(), Device.opened(folder) as device:
+    """Show the notes of your assignments, as last pulled, and the edits that lost against a later one (备注)."""
+    with report_errors(), PhoneDevice.opened(folder) as device:
         found = device.notebook.all()
         if as_json:
             output.print_json({id: [vars(each) for each in fields] for id, fields in found.items()})
             return
         if found:
             note_tables.notes(found)
-        output.aged(device.records.age.as_of, device.records.age.pulled_at)
+        output.print_age(device.records.age.as_of, device.records.age.pulled_at)

@@ -11,12 +11,12 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from mobile_contract.phone.cli import output
-from mobile_contract.phone.cli.metadata_comparison import differences, read_truth
+from mobile_contract.phone.cli.metadata_comparison import differences, read_expected
 from mobile_contract.phone.cli.options import DEFAULT_FOLDER, AsJson, Where, report_errors
-from mobile_contract.phone.device import Device
+from mobile_contract.phone.device import PhoneDevice
 from mobile_contract.phone.errors import SignInNeededError, UnreachableError
-from mobile_contract.phone.sync.assignment_responses import HELD, AnswerSubmission, answer
-from mobile_contract.phone.sync.queued_operations import SlipState
+from mobile_contract.phone.sync.assignment_responses import HELD, AnswerSubmission, compose_answer
+from mobile_contract.phone.sync.queued_operations import OperationState
 from mobile_contract.phone.users.session import Account
 
 T = TypeVar("T")
@@ -24,15 +24,15 @@ app = typer.Typer()
 AssignmentId = Annotated[str, typer.Argument(metavar="ID", help="The assignment, as `assignments` shows it.")]
 
 
-def _ask(device: Device, work: Callable[[Account], Awaitable[T]]) -> T:
+def _ask(device: PhoneDevice, work: Callable[[Account], Awaitable[T]]) -> T:
     async def run() -> T:
-        async with device.online() as line:
+        async with device.connect() as line:
             return await work(line.account)
 
     return asyncio.run(run())
 
 
-async def _all(account: Account, operation: str, size: int, most: int) -> list[dict[str, Any]]:
+async def _fetch_nodes(account: Account, operation: str, size: int, most: int) -> list[dict[str, Any]]:
     """The first `most` nodes of a list, page by page."""
     found: list[dict[str, Any]] = []
     after: str | None = None
@@ -47,19 +47,19 @@ async def _all(account: Account, operation: str, size: int, most: int) -> list[d
 
 @app.command()
 def table(
-    most: Annotated[int, typer.Option("--most", min=1, help="Of so many observations, latest first.")] = 200,
+    most: Annotated[int, typer.Option("--most", min=1, help="Maximum number of observations, newest first.")] = 200,
     truth: Annotated[
         Path | None,
-        typer.Option(help="A truth.json: say where each file differs from it (exit code 1), or that it agrees."),
+        typer.Option(help="A truth.json to compare each file with. A difference gives exit code 1."),
     ] = None,
     as_json: AsJson = False,
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
-    """What the server read in the photos on this phone, beside their file names (影像信息)."""
-    with report_errors(), Device.opened(folder) as device:
-        known = read_truth(truth) if truth else {}
+    """Show what the server read in the photos of this phone (影像信息)."""
+    with report_errors(), PhoneDevice.opened(folder) as device:
+        known = read_expected(truth) if truth else {}
         names = {each.id: each.name for each in device.outbox.media()}
-        nodes = _ask(device, lambda account: _all(account, "MyReports", 50, most))
+        nodes = _ask(device, lambda account: _fetch_nodes(account, "MyReports", 50, most))
         rows = [
             {"name": names[each["id"]], "observationId": node["id"], **each}
             for node in nodes
@@ -70,9 +70,7 @@ def table(
         if truth:
             for row in rows:
                 row["differences"] = (
-                    differences(row["facts"], known[row["sha256"]])
-                    if row["sha256"] in known
-                    else ["nothing is known of it"]
+                    differences(row["facts"], known[row["sha256"]]) if row["sha256"] in known else ["not in truth.json"]
                 )
         output.print_json(rows) if as_json else output.facts(rows)
     if any(row.get("differences") for row in rows):
@@ -81,33 +79,33 @@ def table(
 
 @app.command()
 def accept(id: AssignmentId, folder: Where = DEFAULT_FOLDER) -> None:
-    """Accept an assignment (签收): from now on you answer for it. Without a line it waits, and `send` hands it in."""
-    _answer(folder, answer(id), ("Accepted.", "已签收。"))
+    """Accept an assignment (签收). You are responsible for it from now on. Offline, it is queued, and `send` sends it."""
+    _answer(folder, compose_answer(id), ("Accepted.", "已签收。"))
 
 
 @app.command()
 def finish(
     id: AssignmentId,
-    result: Annotated[str, typer.Option("--result", help="What came of it (办理结果).")],
+    result: Annotated[str, typer.Option("--result", help="The result (办理结果).")],
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
-    """Say that an assignment is done (完成). Without a line it waits, and `send` hands it in."""
-    _answer(folder, answer(id, result), ("Finished.", "已完成。"))
+    """Finish an assignment (完成). Offline, it is queued, and `send` sends it."""
+    _answer(folder, compose_answer(id, result), ("Finished.", "已完成。"))
 
 
 def _answer(folder: Path, said: dict[str, Any], done: tuple[str, str]) -> None:
     """Keep it, and hand in the answers that wait at once where there is a line; exit code 1 for a refusal."""
-    with report_errors(), Device.opened(folder) as device:
+    with report_errors(), PhoneDevice.opened(folder) as device:
         device.answers.add(said)
         try:
             _ask(device, lambda account: AnswerSubmission(device.answers, account).run())
         except (UnreachableError, SignInNeededError):
-            output.say("Kept. `send` hands it in.", "已登记，等待发送。")
+            output.print_message("Saved. `send` sends it.", "已登记，等待发送。")
             return
         [kept] = [each for each in device.answers.all() if each.id == said["id"]]
         if kept.receipt is None or kept.receipt["outcome"] == HELD:
             output.answers([kept])
         else:
-            output.say(*done)
-        if kept.state is SlipState.REFUSED:
+            output.print_message(*done)
+        if kept.state is OperationState.REFUSED:
             raise typer.Exit(1)

@@ -16,8 +16,8 @@ from rich.text import Text
 
 from mobile_contract.phone.cli.wording import ANSWERS, CATEGORIES, NEXT_STEPS, STATES, size
 from mobile_contract.phone.errors import PhoneError
-from mobile_contract.phone.outbox.items import Medium, Observation
-from mobile_contract.phone.sync.queued_operations import Slip
+from mobile_contract.phone.outbox.items import Medium, OutboxObservation
+from mobile_contract.phone.sync.queued_operations import QueuedOperation
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
@@ -25,13 +25,13 @@ _ANY_WIDTH = 10_000
 _NAME_WIDTH = 16
 
 
-def say(sentence: str, chinese: str = "") -> None:
+def print_message(sentence: str, chinese: str = "") -> None:
     console.print(Text(sentence))
     if chinese:
         console.print(Text(chinese, style="dim"))
 
 
-def complain(fault: PhoneError) -> None:
+def print_error(fault: PhoneError) -> None:
     """A fault's two sentences, on standard error."""
     errors.print(Text(fault.message, style="red"))
     if fault.message_zh:
@@ -51,22 +51,22 @@ def state(name: str) -> Text:
     return Text(words, style=style)
 
 
-def table(*columns: str) -> Table:
+def new_table(*columns: str) -> Table:
     made = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for column in columns:
         made.add_column(column.strip(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
     return made
 
 
-def local(instant: str | None) -> str:
+def local_time(instant: str | None) -> str:
     """An instant by this machine's clock, to the minute."""
     return f"{datetime.fromisoformat(instant).astimezone():%Y-%m-%d %H:%M}" if instant else ""
 
 
-def outbox(observations: Sequence[Observation], forgotten: int) -> None:
+def outbox(observations: Sequence[OutboxObservation], forgotten: int) -> None:
     """What is on the phone: a line for each observation and each of its media, then the summary."""
     if observations:
-        shown = table(">No. 序号", "seen 时间", "what 内容", "unit 单位", ">size 大小", "state 状态")
+        shown = new_table(">No. 序号", "seen 时间", "what 内容", "unit 单位", ">size 大小", "state 状态")
         for each in observations:
             draft = each.draft
             what = " ".join(filter(None, (CATEGORIES.get(draft["category"], draft["category"]), draft["text"][:40])))
@@ -80,40 +80,40 @@ def outbox(observations: Sequence[Observation], forgotten: int) -> None:
     summary(observations, forgotten)
 
 
-def summary(observations: Sequence[Observation], forgotten: int) -> None:
+def summary(observations: Sequence[OutboxObservation], forgotten: int) -> None:
     """What went wrong or needs a person, item by item, then the sum."""
     for each in observations:
         _explain(each)
     _sum_up(observations, forgotten)
 
 
-def ratings(found: Sequence[Slip]) -> None:
+def ratings(found: Sequence[QueuedOperation]) -> None:
     """A line for each rating that is on the phone, and what went wrong with it."""
     if not found:
         return
-    shown = table("No. 序号", "month 月份", "unit 单位", ">score 分值", "state 状态")
+    shown = new_table("No. 序号", "month 月份", "unit 单位", ">score 分值", "state 状态")
     for each in found:
         draft = each.draft
         score = str(draft.get("score", draft.get("grade", "")))
         shown.add_row(each.label, draft["month"][:7], Text(draft["unit"]), Text(score), state(each.state))
     console.print(shown)
-    explain_slips(found, "rate")
+    explain_operations(found, "rate")
 
 
-def answers(found: Sequence[Slip]) -> None:
+def answers(found: Sequence[QueuedOperation]) -> None:
     """A line for each answer to an assignment that is on the phone, and what went wrong with it."""
     if not found:
         return
-    shown = table("No. 序号", "assignment 交办", "answer 回复", "state 状态")
+    shown = new_table("No. 序号", "assignment 交办", "answer 回复", "state 状态")
     for each in found:
         is_held = (each.receipt or {}).get("outcome") == "HELD"
         word = Text("held 暂存", style="yellow") if is_held else state(each.state)
         shown.add_row(each.label, each.draft["assignmentId"], ANSWERS[each.draft["kind"]], word)
     console.print(shown)
-    explain_slips(found, "answer")
+    explain_operations(found, "answer")
 
 
-def explain_slips(found: Sequence[Slip], again: str) -> None:
+def explain_operations(found: Sequence[QueuedOperation], again: str) -> None:
     """What went wrong with each, and the command that makes `again` what is let go of."""
     for each in found:
         said = each.refusal or each.trouble
@@ -123,7 +123,7 @@ def explain_slips(found: Sequence[Slip], again: str) -> None:
             console.print(line)
             if each.refusal:
                 console.print(
-                    Text(f"  {said['code']}: let go of it with `discard {each.label}`, and {again} again", style="dim")
+                    Text(f"  {said['code']}: delete it with `discard {each.label}`, and {again} again", style="dim")
                 )
 
 
@@ -132,12 +132,14 @@ def alarms(found: Sequence[tuple[str, str]]) -> None:
         console.print(Text(f"{english} {chinese}", style="bold red"))
 
 
-def aged(as_of: str | None, pulled_at: str | None) -> None:
+def print_age(as_of: str | None, pulled_at: str | None) -> None:
     """How old what is shown is."""
     if pulled_at is None:
-        say("Nothing has been pulled yet: `send`, or --now where there is a line.", "尚未同步，请联网后使用 --now。")
+        print_message(
+            "Nothing has been pulled yet. Use `send`, or --now when online.", "尚未同步，请联网后使用 --now。"
+        )
     else:
-        console.print(Text(f"As of 数据截至 {local(as_of or pulled_at)}", style="dim"))
+        console.print(Text(f"As of 数据截至 {local_time(as_of or pulled_at)}", style="dim"))
 
 
 def _progress(medium: Medium) -> Text:
@@ -147,8 +149,8 @@ def _progress(medium: Medium) -> Text:
     return text
 
 
-def _explain(each: Observation) -> None:
-    items: list[tuple[str, Observation | Medium]] = [(f"No. {each.sequence}", each)]
+def _explain(each: OutboxObservation) -> None:
+    items: list[tuple[str, OutboxObservation | Medium]] = [(f"No. {each.sequence}", each)]
     items += [(f"No. {each.sequence}, {medium.name}", medium) for medium in each.media]
     for name, item in items:
         said = item.refusal or item.trouble
@@ -163,9 +165,9 @@ def _explain(each: Observation) -> None:
             console.print(Text(f"  {said['code']}: {step}; {item.id}", style="dim"))
 
 
-def _sum_up(observations: Sequence[Observation], forgotten: int) -> None:
+def _sum_up(observations: Sequence[OutboxObservation], forgotten: int) -> None:
     if not observations:
-        say(*_empty(forgotten))
+        print_message(*_empty(forgotten))
         return
     media = [medium for each in observations for medium in each.media]
     left = [each for each in observations if each.is_undelivered]
@@ -224,7 +226,7 @@ def facts(rows: Sequence[dict[str, Any]]) -> None:
             f"{found['width']} x {found['height']}" if found.get("width") else "",
             _turn(found),
             _length(found),
-            _taken(found),
+            _camera_time(found),
             f"{position['latitude']:.6f}, {position['longitude']:.6f}" if position.get("latitude") is not None else "",
             "" if altitude is None else f"{altitude:.1f} m",
             _remark(found),
@@ -236,7 +238,7 @@ def facts(rows: Sequence[dict[str, Any]]) -> None:
 
 def print_wide(columns: Sequence[str], lines: Sequence[Sequence[Text | str]]) -> None:
     """A table, or, where the terminal is too narrow for its figures, a paragraph for each line."""
-    shown = table(*columns)
+    shown = new_table(*columns)
     for line in lines:
         shown.add_row(*line)
     # A long name folds before a figure does.
@@ -279,7 +281,7 @@ def _verdict(differences: Sequence[str]) -> Text:
     return Text("agrees 一致", style="green")
 
 
-def _taken(found: dict[str, Any]) -> str:
+def _camera_time(found: dict[str, Any]) -> str:
     """The camera's own clock, and its offset where the file says it."""
     at = (found.get("takenAtLocal") or "").replace("T", " ").removesuffix(".000")
     offset = found.get("takenOffsetMinutes")

@@ -17,7 +17,7 @@ from mobile_contract.phone.outbox.items import Medium
 WIDTH = 30
 
 
-class TwoColours(ProgressColumn):
+class TwoColourBar(ProgressColumn):
     """Green: the server has confirmed it. Yellow: it has left the phone. The rest is still to go."""
 
     def render(self, task: Task) -> Text:
@@ -29,7 +29,7 @@ class TwoColours(ProgressColumn):
         return bar.append("━" * (WIDTH - max(sent, confirmed)), style="bright_black")
 
 
-class Told(ProgressColumn):
+class ByteCounts(ProgressColumn):
     """Sent, and of all of it also confirmed: a single medium's bar is gone once it is."""
 
     def render(self, task: Task) -> Text:
@@ -39,14 +39,14 @@ class Told(ProgressColumn):
         return text.append(f" / {size(int(task.total or 0))}")
 
 
-class Bars:
+class ProgressBars:
     """A bar for all, and one for each medium under way; on no terminal it stays silent."""
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
             TextColumn("{task.description}"),
-            TwoColours(),
-            Told(),
+            TwoColourBar(),
+            ByteCounts(),
             TimeRemainingColumn(compact=True),
             console=console,
             disable=not console.is_terminal,
@@ -58,7 +58,7 @@ class Bars:
         self._total = 0
         self._confirmed = 0
 
-    def __enter__(self) -> "Bars":
+    def __enter__(self) -> "ProgressBars":
         self._progress.start()
         return self
 

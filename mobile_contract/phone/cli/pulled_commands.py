@@ -12,34 +12,34 @@ import typer
 
 from mobile_contract.phone.cli import output, pulled_tables
 from mobile_contract.phone.cli.options import DEFAULT_FOLDER, AsJson, Where, report_errors
-from mobile_contract.phone.device import Device
+from mobile_contract.phone.device import PhoneDevice
 from mobile_contract.phone.outbox.outbox import Outbox
 from mobile_contract.phone.outbox.receipts import Receipts
 from mobile_contract.phone.storage.folder import write_private
-from mobile_contract.phone.sync.local_records import RecordKind, Records
+from mobile_contract.phone.sync.local_records import PulledKind, Records
 
 T = TypeVar("T")
 app = typer.Typer()
-Words = Annotated[str, typer.Argument(metavar="WORDS", help="Part of a name or code; all without.")]
-Now = Annotated[bool, typer.Option("--now", help="Pull what has changed first (先同步).")]
+Words = Annotated[str, typer.Argument(metavar="WORDS", help="Part of a name or code. Default: show all.")]
+Now = Annotated[bool, typer.Option("--now", help="Pull changes first (先同步).")]
 Row = dict[str, Any]
 
 
-def _read(folder: Path, work: Callable[[Outbox], T], *, now: bool) -> T | None:
+def _with_outbox(folder: Path, work: Callable[[Outbox], T], *, now: bool) -> T | None:
     """What the phone keeps; None where there is no phone. Without `now` another command may be at work meanwhile."""
     if now:
-        with Device.opened(folder) as device:
+        with PhoneDevice.opened(folder) as device:
 
             async def pull() -> None:
-                async with device.online() as line:
+                async with device.connect() as line:
                     await line.pull()
 
             asyncio.run(pull())
             return work(device.outbox)
-    with Device.seen(folder) as outbox:
+    with PhoneDevice.open_outbox(folder) as outbox:
         if outbox:
             return work(outbox)
-    output.aged(None, None)
+    output.print_age(None, None)
     return None
 
 
@@ -59,39 +59,39 @@ def _show(
             return
         if rows:
             show(rows)
-        output.aged(records.age.as_of, records.age.pulled_at)
+        output.print_age(records.age.as_of, records.age.pulled_at)
 
     with report_errors():
-        _read(folder, work, now=now)
+        _with_outbox(folder, work, now=now)
 
 
 @app.command()
 def pull(folder: Where = DEFAULT_FOLDER) -> None:
-    """Pull what has changed (同步数据), and hand in nothing."""
+    """Pull changes (同步数据), and send nothing."""
 
     def work(outbox: Outbox) -> None:
         records = Records(outbox)
         kept = ", ".join(f"{many} {kind.lower().replace('_', ' ')}" for kind, many in records.counts().items())
-        output.say(f"Kept: {kept or 'nothing'}.", "已同步。")
-        output.aged(records.age.as_of, records.age.pulled_at)
+        output.print_message(f"On this phone: {kept or 'nothing'}.", "已同步。")
+        output.print_age(records.age.as_of, records.age.pulled_at)
 
     with report_errors():
-        _read(folder, work, now=True)
+        _with_outbox(folder, work, now=True)
 
 
 @app.command()
 def reports(
-    most: Annotated[int, typer.Option("--most", min=1, help="So many, latest first.")] = 20,
+    most: Annotated[int, typer.Option("--most", min=1, help="Maximum number of reports, newest first.")] = 20,
     *,
     now: Now = False,
     as_json: AsJson = False,
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
-    """What you have handed in, and what became of it (我的记录), as last pulled."""
+    """Show your reports and their follow-up (我的记录), as last pulled."""
 
     def rows_of(records: Records) -> list[Row]:
-        found = _joined(
-            records, RecordKind.OBSERVATION, unit=RecordKind.UNIT, monitoringPoint=RecordKind.MONITORING_POINT
+        found = _join(
+            records, PulledKind.OBSERVATION, unit=PulledKind.UNIT, monitoringPoint=PulledKind.MONITORING_POINT
         )
         return sorted(found, key=lambda each: str(each["receivedAt"]), reverse=True)[:most]
 
@@ -100,10 +100,10 @@ def reports(
 
 @app.command()
 def assignments(*, now: Now = False, as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
-    """What was given to you (我的交办), as last pulled."""
+    """Show your assignments (我的交办), as last pulled."""
 
     def rows_of(records: Records) -> list[Row]:
-        found = _joined(records, RecordKind.ASSIGNMENT, case=RecordKind.CASE, unit=RecordKind.UNIT)
+        found = _join(records, PulledKind.ASSIGNMENT, case=PulledKind.CASE, unit=PulledKind.UNIT)
         return [each | {"kind": each["assignmentKind"], "state": each["assignmentState"]} for each in found]
 
     _show(folder, now=now, as_json=as_json, rows_of=rows_of, show=pulled_tables.assignments)
@@ -111,22 +111,24 @@ def assignments(*, now: Now = False, as_json: AsJson = False, folder: Where = DE
 
 @app.command()
 def units(words: Words = "", *, now: Now = False, as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
-    """Codes of units and windows, for --unit (单位代码), as last pulled."""
-    _places(folder, words, RecordKind.UNIT, "parent", "name", now=now, as_json=as_json)
+    """Show the codes of units and windows, for --unit (单位代码), as last pulled."""
+    _show_places(folder, words, PulledKind.UNIT, "parent", "name", now=now, as_json=as_json)
 
 
 @app.command()
 def points(words: Words = "", *, now: Now = False, as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
-    """Codes of monitoring points, for --point (监测点编号), as last pulled."""
-    _places(folder, words, RecordKind.MONITORING_POINT, "unit", "enterprise", now=now, as_json=as_json)
+    """Show the codes of monitoring points, for --point (监测点编号), as last pulled."""
+    _show_places(folder, words, PulledKind.MONITORING_POINT, "unit", "enterprise", now=now, as_json=as_json)
 
 
-def _places(folder: Path, words: str, kind: RecordKind, above: str, name: str, *, now: bool, as_json: bool) -> None:
+def _show_places(
+    folder: Path, words: str, kind: PulledKind, above: str, name: str, *, now: bool, as_json: bool
+) -> None:
     def cells(row: Row) -> tuple[str, str, str]:
         return row["code"], row[name], (row[above] or {}).get("name", "")
 
     def rows_of(records: Records) -> list[Row]:
-        found = sorted(_joined(records, kind, **{above: RecordKind.UNIT}), key=lambda each: str(each["code"]))
+        found = sorted(_join(records, kind, **{above: PulledKind.UNIT}), key=lambda each: str(each["code"]))
         return [each for each in found if any(words in cell for cell in cells(each))]
 
     def show(rows: list[Row]) -> None:
@@ -137,17 +139,17 @@ def _places(folder: Path, words: str, kind: RecordKind, above: str, name: str, *
 
 @app.command()
 def catalogue(words: Words = "", *, now: Now = False, as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
-    """Grades, service items and fee items, with the days on which they hold (目录), as last pulled."""
+    """Show grades, service items and fee items, with their dates of validity (目录), as last pulled."""
 
     def rows_of(records: Records) -> list[Row]:
-        found = [each | {"kind": each["catalogueKind"]} for each in records.all(RecordKind.CATALOGUE_ENTRY)]
+        found = [each | {"kind": each["catalogueKind"]} for each in records.all(PulledKind.CATALOGUE_ENTRY)]
         found.sort(key=lambda each: (each["kind"], each["code"], each["validFrom"]))
         return [each for each in found if words in each["code"] or words in each["name"]]
 
     _show(folder, now=now, as_json=as_json, rows_of=rows_of, show=pulled_tables.catalogue)
 
 
-def _joined(records: Records, kind: RecordKind, **links: RecordKind) -> list[Row]:
+def _join(records: Records, kind: PulledKind, **links: PulledKind) -> list[Row]:
     """Records of a kind, with what they only name by id put in where it is kept."""
     found = records.all(kind)
     for name, other in links.items():
@@ -162,13 +164,13 @@ def _joined(records: Records, kind: RecordKind, **links: RecordKind) -> list[Row
 def receipts(
     export: Annotated[
         Path | None,
-        typer.Option(help="Write them into this folder, each with its name, beside the keys they are signed with."),
+        typer.Option(help="Write each receipt and the public keys into this folder."),
     ] = None,
     *,
     as_json: AsJson = False,
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
-    """The server's signed receipts (回执), held against the keys that were kept at sign-in; exit code 1 where one is wrong."""
+    """Verify and show the server's signed receipts (回执). An invalid receipt gives exit code 1."""
 
     def work(outbox: Outbox) -> bool:
         kept = Receipts(outbox)
@@ -183,6 +185,6 @@ def receipts(
         return any(each.is_wrong for each in found)
 
     with report_errors():
-        is_wrong = _read(folder, work, now=False)
+        is_wrong = _with_outbox(folder, work, now=False)
     if is_wrong:
         raise typer.Exit(1)

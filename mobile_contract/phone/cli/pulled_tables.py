@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
-from mobile_contract.phone.cli.output import console, local, print_wide, state, table
+from mobile_contract.phone.cli.output import console, local_time, new_table, print_wide, state
 from mobile_contract.phone.cli.wording import CATEGORIES
 from mobile_contract.phone.outbox.receipts import StoredReceipt
 
@@ -25,7 +25,7 @@ def reports(nodes: Sequence[dict[str, Any]]) -> None:
         )
         category = CATEGORIES.get(content["category"], content["category"])
         line = (
-            local(node["receivedAt"]),
+            local_time(node["receivedAt"]),
             Text(f"{category} {content['text'][:40]}".strip()),
             Text(name),
             f"{node['mediaArrived']}/{node['mediaExpected']}",
@@ -37,7 +37,7 @@ def reports(nodes: Sequence[dict[str, Any]]) -> None:
 
 
 def assignments(nodes: Sequence[dict[str, Any]]) -> None:
-    shown = table("id", "state 状态", "due 期限", "what 事项", "asked 要求", "by 交办人")
+    shown = new_table("id", "state 状态", "due 期限", "what 事项", "asked 要求", "by 交办人")
     for node in nodes:
         case, unit, by = node["case"] or {}, node["unit"] or {}, node["offeredBy"] or {}
         what = (
@@ -57,14 +57,14 @@ def assignments(nodes: Sequence[dict[str, Any]]) -> None:
 
 
 def places(rows: Sequence[tuple[str, str, str]]) -> None:
-    shown = table("code 代码", "name 名称", "where 所属")
+    shown = new_table("code 代码", "name 名称", "where 所属")
     for row in rows:
         shown.add_row(*(Text(value) for value in row))
     console.print(shown)
 
 
 def catalogue(nodes: Sequence[dict[str, Any]]) -> None:
-    shown = table("kind 类别", "code 代码", "name 名称", "from 起", "to 止", ">score 分值")
+    shown = new_table("kind 类别", "code 代码", "name 名称", "from 起", "to 止", ">score 分值")
     for node in nodes:
         score = "" if node.get("score") is None else str(node["score"])
         dates = node["validFrom"], node["validTo"] or ""
@@ -73,13 +73,13 @@ def catalogue(nodes: Sequence[dict[str, Any]]) -> None:
 
 
 def receipts(found: Sequence[StoredReceipt]) -> None:
-    shown = table(">No. 序号", "received 接收", "SHA-256", "receipt 回执", "id")
+    shown = new_table(">No. 序号", "received 接收", "SHA-256", "receipt 回执", "id")
     for each in found:
         if each.wrong:
             verdict = Text(each.wrong, style="bold red")
         else:
             verdict = Text("holds 有效", style="green") if each.is_signed else Text("not signed 未签名", style="yellow")
         digest = str(each.said.get("contentSha256"))[:16]
-        received = local(each.said.get("receivedAt"))
+        received = local_time(each.said.get("receivedAt"))
         shown.add_row(str(each.sequence), received, digest, verdict, Text(each.observation_id, style="dim"))
     console.print(shown)

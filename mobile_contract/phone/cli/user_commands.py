@@ -12,35 +12,35 @@ from rich.text import Text
 
 from mobile_contract.phone.cli import output
 from mobile_contract.phone.cli.options import DEFAULT_FOLDER, AsJson, Where, report_errors
-from mobile_contract.phone.device import Device
+from mobile_contract.phone.device import PhoneDevice
 from mobile_contract.phone.storage.folder import Folder
 from mobile_contract.phone.storage.key_wrapping import Lock, StoreKey
-from mobile_contract.phone.users.unlocking import KEY, ask_password, given_key
-from mobile_contract.phone.users.user_stores import Stores
+from mobile_contract.phone.users.unlocking import KEY, ask_password, key_from_environment
+from mobile_contract.phone.users.user_stores import UserStores
 
 app = typer.Typer()
 
 
 @app.command()
 def unlock(folder: Where = DEFAULT_FOLDER) -> None:
-    """Print what spares the password (解锁): `eval "$(scripts/phone unlock)"`. Close the terminal, and it is locked again."""
+    """Print a key that replaces the password (解锁). Use `eval "$(scripts/phone unlock)"`. Closing the terminal locks again."""
     os.environ.pop(KEY, None)  # one that no longer fits must not stand in the way of the next
-    with report_errors(), Device.opened(folder) as device:
+    with report_errors(), PhoneDevice.opened(folder) as device:
         typer.echo(f"export {KEY}={device.key.text}")
 
 
 @app.command()
 def users(
     try_password: Annotated[
-        bool, typer.Option("--try", help="Ask for a password, and name those whom it opens for.")
+        bool, typer.Option("--try", help="Ask for a password, and show the users whose stores it opens.")
     ] = False,
     as_json: AsJson = False,
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
-    """How many people's outboxes lie on this phone (用户); it can't tell whose those are that are locked."""
+    """List the users' outboxes on this phone (用户). The owner of a locked outbox is unknown."""
     with report_errors():
-        stores = Stores(Folder(folder.absolute()))
-        key = given_key()
+        stores = UserStores(Folder(folder.absolute()))
+        key = key_from_environment()
         password = ask_password() if try_password else None
 
         def by(lock: Lock) -> StoreKey | None:
@@ -64,7 +64,7 @@ def users(
 
 
 def _show(rows: Sequence[dict[str, Any]]) -> None:
-    shown = output.table("outbox 发件箱", "in use 当前", "user 用户", "server 服务器")
+    shown = output.new_table("outbox 发件箱", "in use 当前", "user 用户", "server 服务器")
     for row in rows:
         who = Text("locked 已锁定", style="dim") if row["locked"] else Text(row["user"] or "nobody's yet 未归属")
         shown.add_row(Text(row["store"]), "yes 是" if row["inUse"] else "", who, Text(row["server"] or ""))

@@ -54,9 +54,9 @@ NOTES: Mapping[str, str] = {
 }
 
 NEXT_STEPS: Mapping[str, str] = {
-    "RETRY_LATER": "tried again by itself 自动重试",
-    "FIX_AND_RESEND": "mend it with `fix` 请修改后重发",
-    "DISCARD": "it can't be sent; let go of it with `discard` 无法提交",
+    "RETRY_LATER": "the phone tries again 自动重试",
+    "FIX_AND_RESEND": "correct it with `fix` 请修改后重发",
+    "DISCARD": "it can't be sent; delete it with `discard` 无法提交",
     "SIGN_IN_AGAIN": "sign in again 请重新登录",
 }
 

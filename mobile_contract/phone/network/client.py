@@ -17,16 +17,16 @@ from mobile_contract.documents import text_of
 from mobile_contract.levels import Levels
 from mobile_contract.phone.errors import ServerRefusedError, UnreachableError, UsageError, unreachable
 from mobile_contract.phone.network.backoff import Backoff
-from mobile_contract.phone.network.compression import NOT_READ, body_of
+from mobile_contract.phone.network.compression import UNREADABLE_STATUSES, encode_body
 
 LEVEL = "Mingcha-Level"
 ACCEPT = "application/graphql-response+json, application/json;q=0.9"
 TIMEOUT = httpx.Timeout(60, connect=10)
-SAY_THE_TIME = frozenset({"SignIn", "RefreshSession", "SubmitObservations", "EditAssignmentNotes", "Sync"})
+SENDS_CLOCK = frozenset({"SignIn", "RefreshSession", "SubmitObservations", "EditAssignmentNotes", "Sync"})
 """Operations that the phone's clock goes along with, so that the server knows how wrong it is."""
-TIMED = frozenset({"drafts", "edits"})
+TIMED_INPUTS = frozenset({"drafts", "edits"})
 """Inputs of `Sync` beside its own whose times are understood by the clock that comes with them."""
-PASSING = frozenset({"BUSY", "UNAVAILABLE"})
+TRANSIENT_CODES = frozenset({"BUSY", "UNAVAILABLE"})
 """Refusals that say no more than: not now. Other codes of RETRY_LATER are worth no other attempt within seconds."""
 
 
@@ -58,11 +58,11 @@ def endpoint_of(url: str) -> str:
     """Where the operations go: `/graphql` unless the address names another path. Raise `UsageError`."""
     address = urlsplit(url if "://" in url else f"http://{url}")
     if address.scheme not in {"http", "https"} or not address.hostname:
-        raise UsageError(f"{url!r} is no address such as https://mingcha.example.", "服务器地址不正确。")
+        raise UsageError(f"{url!r} is not an address such as https://mingcha.example.", "服务器地址不正确。")
     return f"{address.scheme}://{address.netloc}{address.path.rstrip('/') or '/graphql'}"
 
 
-class Wire:
+class GraphqlClient:
     """One server's endpoint."""
 
     def __init__(self, client: httpx.AsyncClient, endpoint: str, backoff: Backoff) -> None:
@@ -87,9 +87,9 @@ class Wire:
         raise AssertionError("a back-off has at least one attempt")
 
     async def _once(self, operation: str, variables: dict[str, Any], token: str | None) -> Reply:
-        for name in TIMED & variables.keys():
+        for name in TIMED_INPUTS & variables.keys():
             variables = variables | {name: variables[name] | {"deviceClock": self._clock()}}
-        if operation in SAY_THE_TIME:  # anew for each attempt: a clock read before a long wait would seem to be behind
+        if operation in SENDS_CLOCK:  # anew for each attempt: a clock read before a long wait would seem to be behind
             variables = variables | {"input": variables["input"] | {"deviceClock": self._clock()}}
         payload = {"query": text_of(operation), "operationName": operation, "variables": variables}
         response = await self._post(payload, token)
@@ -98,13 +98,13 @@ class Wire:
         except ValueError:
             body = None
         if not isinstance(body, dict) or not ("data" in body or "errors" in body):
-            raise self._unreachable(f"HTTP {response.status_code}, no GraphQL answer", asked_seconds(response))
+            raise self._unreachable(f"HTTP {response.status_code}, no GraphQL answer", retry_after(response))
         before = dict(list((body.get("data") or {}).items())[:-1])
-        return Reply(_root(body, response), _server_time(response), before)
+        return Reply(_read_root(body, response), _server_time(response), before)
 
     async def _post(self, payload: dict[str, Any], token: str | None) -> httpx.Response:
         """Packed, unless the server can't read that: then once more as it is, and so from then on if that helped."""
-        body = body_of(payload, packed=self._packs)
+        body = encode_body(payload, packed=self._packs)
         headers = {"Accept": ACCEPT, LEVEL: str(Levels.read().current)} | body.headers
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -112,13 +112,13 @@ class Wire:
         try:
             response = await self._client.post(self.endpoint, content=body.content, headers=headers, timeout=TIMEOUT)
             self._round_trip = time.monotonic() - began
-            if body.is_packed and response.status_code in NOT_READ:
+            if body.is_packed and response.status_code in UNREADABLE_STATUSES:
                 del headers["Content-Encoding"]
-                plain = body_of(payload, packed=False).content
+                plain = encode_body(payload, packed=False).content
                 response = await self._client.post(self.endpoint, content=plain, headers=headers, timeout=TIMEOUT)
-                self._packs = response.status_code in NOT_READ
+                self._packs = response.status_code in UNREADABLE_STATUSES
         except (httpx.TransportError, httpx.DecodingError) as error:
-            raise self._unreachable(reason(error)) from error
+            raise self._unreachable(describe_error(error)) from error
         return response
 
     def _clock(self) -> dict[str, Any]:
@@ -132,32 +132,32 @@ class Wire:
         return unreachable(f"The server {self.endpoint}", f"服务器 {self.endpoint} ", why, seconds=seconds)
 
 
-def reason(error: httpx.RequestError) -> str:
+def describe_error(error: httpx.RequestError) -> str:
     """Why a request failed, in few words."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
-def _root(body: dict[str, Any], response: httpx.Response) -> dict[str, Any]:
+def _read_root(body: dict[str, Any], response: httpx.Response) -> dict[str, Any]:
     """The last root field's value; a mutation's answer counts even where a field deep inside it failed."""
     root = next(reversed((body.get("data") or {}).values()), None)
     if root is None:
         error: dict[str, Any] = next(iter(body.get("errors") or []), {})
-        raise _read(error.get("extensions", {}) | {"message": error.get("message")}, response)
+        raise _read_refusal(error.get("extensions", {}) | {"message": error.get("message")}, response)
     if isinstance(root, list):
         return {"listed": root}
     if not isinstance(root, dict) or root.get("__typename") == "Refused":
-        raise _read(root if isinstance(root, dict) else {}, response)
+        raise _read_refusal(root if isinstance(root, dict) else {}, response)
     return root
 
 
-def _read(value: dict[str, Any], response: httpx.Response) -> ServerRefusedError | UnreachableError:
+def _read_refusal(value: dict[str, Any], response: httpx.Response) -> ServerRefusedError | UnreachableError:
     refused = ServerRefusedError.read(value)
-    if refused.code in PASSING:
-        return UnreachableError(refused.message, refused.message_zh, seconds=asked_seconds(response))
+    if refused.code in TRANSIENT_CODES:
+        return UnreachableError(refused.message, refused.message_zh, seconds=retry_after(response))
     return refused
 
 
-def asked_seconds(response: httpx.Response) -> float | None:
+def retry_after(response: httpx.Response) -> float | None:
     """How long the other side asks to be left alone (Retry-After in seconds), where it does."""
     text = response.headers.get("Retry-After", "")
     return float(text) if text.isdigit() else None

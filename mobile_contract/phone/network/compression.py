@@ -11,12 +11,12 @@ import zstandard
 
 MIN_BYTES = 1024
 """Shorter bodies go plain: they fit a packet either way."""
-NOT_READ = frozenset({400, 415})
+UNREADABLE_STATUSES = frozenset({400, 415})
 """How servers answer what they can't read: 415 those that know of codings, 400 those that look for JSON right away."""
 
 
 @dataclass(frozen=True)
-class Body:
+class EncodedBody:
     """A request's content, and the headers that say what it is."""
 
     content: bytes
@@ -27,10 +27,10 @@ class Body:
         return "Content-Encoding" in self.headers
 
 
-def body_of(payload: dict[str, Any], *, packed: bool) -> Body:
+def encode_body(payload: dict[str, Any], *, packed: bool) -> EncodedBody:
     """The payload as JSON, in zstd where it may be `packed` and that is worth it."""
     content = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
     headers = {"Content-Type": "application/json"}
     if packed and len(content) > MIN_BYTES:
-        return Body(zstandard.ZstdCompressor(level=9).compress(content), headers | {"Content-Encoding": "zstd"})
-    return Body(content, headers)
+        return EncodedBody(zstandard.ZstdCompressor(level=9).compress(content), headers | {"Content-Encoding": "zstd"})
+    return EncodedBody(content, headers)

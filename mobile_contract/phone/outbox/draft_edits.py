@@ -48,20 +48,20 @@ class DraftEdit:
 
 
 @dataclass(frozen=True)
-class Merged:
+class MergedEdits:
     """`standing` is the edit that counts, by field; `lost` are those that lost and were not restored, the latest first."""
 
     standing: dict[str, DraftEdit]
     lost: list[DraftEdit]
 
 
-def merged(edits: Sequence[DraftEdit]) -> Merged:
+def merge_edits(edits: Sequence[DraftEdit]) -> MergedEdits:
     """What edits of one draft make of it.
 
     An edit outlives those that its window knew; of edits that knew nothing of each other the one typed later stands,
     whichever was saved first.
     """
-    found = Merged({}, [])
+    found = MergedEdits({}, [])
     restored = {each.restores for each in edits}
     for field in dict.fromkeys(each.field for each in edits):
         own = [each for each in edits if each.field == field]
@@ -99,9 +99,9 @@ class DraftEdits:
 
     def restore(self, observation_id: str, edit_id: str) -> list[DraftEdit]:
         """A lost edit's value stands again, by an edit that has seen all others. Raise `UsageError`."""
-        lost = {each.id: each for each in merged(self.of(observation_id)).lost}
+        lost = {each.id: each for each in merge_edits(self.of(observation_id)).lost}
         if edit_id not in lost:
-            raise UsageError(f"{edit_id} is no lost edit of this draft; see `edit`.", "没有这条落选的修改。")
+            raise UsageError(f"There is no lost edit {edit_id} of this draft; see `edit`.", "没有这条落选的修改。")
         chosen = lost[edit_id]
         made = [(new_id("evt"), chosen.field, chosen.value, edit_id)]
         return self._keep(observation_id, made, None, datetime.now(UTC))
@@ -118,8 +118,8 @@ class DraftEdits:
             chosen = database.execute("SELECT * FROM observations WHERE id = ?", (observation_id,)).fetchone()
             if chosen is None or chosen["state"] != ObservationState.QUEUED or chosen["attempts"]:
                 raise UsageError(
-                    "Only what was never sent can be edited: the server may have this already. `fix` mends what it refused;"
-                    " what it has is corrected by a revision.",
+                    "You can only edit an observation that was never sent: the server may have this one already. Use `fix` if the"
+                    " server refused it, or a revision if the server has it.",
                     "只能修改从未发送过的记录；被退回的用 fix 修改，已接收的请提交更正。",
                 )
             version = max([0, *(each.number for each in self.of(observation_id))])
@@ -134,7 +134,7 @@ class DraftEdits:
                 )
             edits = self.of(observation_id)
             draft = json.loads(chosen["draft"])
-            for field, standing in merged(edits).standing.items():
+            for field, standing in merge_edits(edits).standing.items():
                 draft[field] = standing.value
             text = json.dumps({name: value for name, value in draft.items() if value is not None}, ensure_ascii=False)
             database.execute("UPDATE observations SET draft = ? WHERE id = ?", (text, observation_id))

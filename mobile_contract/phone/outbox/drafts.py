@@ -110,7 +110,7 @@ def read_instant(text: str | None) -> str | None:
         at = datetime.fromisoformat(text)
     except ValueError:
         raise UsageError(
-            f"{text!r} is no time such as 2026-11-20T09:05:00+08:00.", "时间应写成 2026-11-20T09:05:00+08:00。"
+            f"{text!r} is not a time such as 2026-11-20T09:05:00+08:00.", "时间应写成 2026-11-20T09:05:00+08:00。"
         ) from None
     return (at if at.tzinfo else at.astimezone()).isoformat(timespec="milliseconds")
 
@@ -124,7 +124,7 @@ def read_position(text: str | None, datum: Datum) -> dict[str, Any] | None:
         (accuracy,) = rest or (None,)
     except ValueError:
         raise UsageError(
-            f"{text!r} is no position such as 25.8292,114.9347 or 25.8292,114.9347,12 (accuracy in metres).",
+            f"{text!r} is not a position such as 25.8292,114.9347 or 25.8292,114.9347,12 (accuracy in metres).",
             "位置应写成 25.8292,114.9347 或 25.8292,114.9347,12（精度，米）。",
         ) from None
     position = {"latitude": latitude, "longitude": longitude, "datum": datum.value, "source": "MANUAL"}

@@ -54,7 +54,7 @@ class Medium:
     @classmethod
     def read(cls, row: DatabaseRow) -> "Medium":
         values = {name: row[name] for name in row.keys() if name in cls.__dataclass_fields__}  # noqa: SIM118
-        said = {name: _loaded(values[name]) for name in ("refusal", "trouble")}
+        said = {name: _load_json(values[name]) for name in ("refusal", "trouble")}
         return cls(**values | said | {"state": MediumState(row["state"])})
 
     @property
@@ -86,7 +86,7 @@ class Medium:
 
 
 @dataclass(frozen=True)
-class Observation:
+class OutboxObservation:
     """`draft` is what is sent, to the letter; `receipt` is the server's proof, once it has it."""
 
     id: str
@@ -100,16 +100,16 @@ class Observation:
     media: tuple[Medium, ...]
 
     @classmethod
-    def read(cls, row: DatabaseRow, media: tuple[Medium, ...]) -> "Observation":
+    def read(cls, row: DatabaseRow, media: tuple[Medium, ...]) -> "OutboxObservation":
         return cls(
             id=row["id"],
             sequence=row["sequence"],
             state=ObservationState(row["state"]),
             draft=json.loads(row["draft"]),
             attempts=row["attempts"],
-            receipt=_loaded(row["receipt"]),
-            refusal=_loaded(row["refusal"]),
-            trouble=_loaded(row["trouble"]),
+            receipt=_load_json(row["receipt"]),
+            refusal=_load_json(row["refusal"]),
+            trouble=_load_json(row["trouble"]),
             media=media,
         )
 
@@ -149,6 +149,6 @@ class Observation:
         }
 
 
-def _loaded(text: str | None) -> dict[str, Any] | None:
+def _load_json(text: str | None) -> dict[str, Any] | None:
     value: dict[str, Any] | None = json.loads(text) if text else None
     return value

@@ -11,7 +11,7 @@ from typing import Any
 
 from mobile_contract.phone.errors import ServerRefusedError, UsageError
 from mobile_contract.phone.ids import new_id
-from mobile_contract.phone.outbox.items import Medium, MediumState, Observation, ObservationState
+from mobile_contract.phone.outbox.items import Medium, MediumState, ObservationState, OutboxObservation
 from mobile_contract.phone.storage.database import DatabaseConnection, DatabaseRow, connect
 from mobile_contract.phone.storage.migrations import LEVEL, statements
 from mobile_contract.phone.storage.photo_copies import ByteRange, Original
@@ -35,7 +35,7 @@ class Outbox:
         level = self._database.execute("PRAGMA user_version").fetchone()[0]
         if level > LEVEL:
             raise UsageError(
-                f"The outbox {path} was written by a newer phone: use that one.",
+                f"A newer version of the phone wrote the outbox {path}: use that version.",
                 "发件箱由更新的版本写成，请使用新版本。",
             )
         if level < LEVEL:
@@ -129,7 +129,7 @@ class Outbox:
             database.execute(f"INSERT OR IGNORE INTO discarded SELECT sequence {chosen}", (id,))
             database.execute(f"DELETE {chosen}", (id,))
 
-    def forget(self, *, but: Collection[str] = ()) -> list[Observation]:
+    def forget(self, *, but: Collection[str] = ()) -> list[OutboxObservation]:
         """Let go of text and names of what is through; receipts and digests stay. Returns what was let go."""
         through = [each for each in self.observations() if each.is_through and each.id not in but]
         with self.step() as database:
@@ -141,21 +141,21 @@ class Outbox:
 
     # Reading
 
-    def observations(self, *states: ObservationState) -> list[Observation]:
+    def observations(self, *states: ObservationState) -> list[OutboxObservation]:
         """In the order in which they were taken, without those that were forgotten; of any state unless some are named."""
         media: dict[str, list[Medium]] = {}
         for each in self.media():
             media.setdefault(each.observation_id, []).append(each)
         rows = self._database.execute("SELECT * FROM observations WHERE NOT forgotten ORDER BY sequence")
-        found = [Observation.read(row, tuple(media.get(row["id"], ()))) for row in rows]
+        found = [OutboxObservation.read(row, tuple(media.get(row["id"], ()))) for row in rows]
         return [each for each in found if not states or each.state in states]
 
-    def named(self, wanted: str, *states: ObservationState) -> Observation | None:
+    def named(self, wanted: str, *states: ObservationState) -> OutboxObservation | None:
         """The observation of that id, or of that running number, in one of the states."""
         known = (each for each in self.observations(*states) if wanted in {each.id, str(each.sequence)})
         return next(known, None)
 
-    def undelivered(self) -> list[Observation]:
+    def undelivered(self) -> list[OutboxObservation]:
         """Of which the phone has something to send."""
         return [each for each in self.observations() if each.is_undelivered]
 

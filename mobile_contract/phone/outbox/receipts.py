@@ -26,7 +26,7 @@ PATH = "/.well-known/evidence-keys.json"
 TYPE, ALGORITHM = "mingcha-receipt+jws", "Ed25519"
 MAX_BYTES = 1 << 20
 _KEYS = "evidence_keys"
-_SAID = ("observationId", "contentSha256", "receivedAt")
+_SIGNED_CLAIMS = ("observationId", "contentSha256", "receivedAt")
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Receipts:
     def all(self) -> list[StoredReceipt]:
         """In the order of the running numbers."""
         keys = self.keys
-        return [_read(row, keys) for row in self._outbox.receipts()]
+        return [_read_receipt(row, keys) for row in self._outbox.receipts()]
 
     def published(self) -> dict[str, Any]:
         """The kept keys as the server publishes them: whoever checks a receipt needs them beside it."""
@@ -111,38 +111,40 @@ class Receipts:
 UNKNOWN = "It is signed with a key that this phone doesn't know."
 
 
-def _read(row: DatabaseRow, keys: Mapping[str, str]) -> StoredReceipt:
+def _read_receipt(row: DatabaseRow, keys: Mapping[str, str]) -> StoredReceipt:
     said = json.loads(row["receipt"])
     draft = None if row["forgotten"] else json.loads(row["draft"])
-    return StoredReceipt(row["id"], row["sequence"], said, _wrong(row["id"], said, draft, keys))
+    return StoredReceipt(row["id"], row["sequence"], said, _reason_invalid(row["id"], said, draft, keys))
 
 
-def _wrong(id: str, said: Mapping[str, Any], draft: dict[str, Any] | None, keys: Mapping[str, str]) -> str | None:
+def _reason_invalid(
+    id: str, said: Mapping[str, Any], draft: dict[str, Any] | None, keys: Mapping[str, str]
+) -> str | None:
     """Why a receipt proves nothing; `draft` is what was sent, where that is still here."""
     if not said.get("signed"):
         return None
     try:
-        claims = claims_of(said["signed"], keys)
+        claims = verify_jws(said["signed"], keys)
     except BadReceiptError as reason:
         return str(reason)
-    if {name: said.get(name) for name in _SAID} != claims:
-        return "What is signed is not what was said."
+    if {name: said.get(name) for name in _SIGNED_CLAIMS} != claims:
+        return "The signed values differ from the receipt."
     if claims["observationId"] != id:
-        return "It is of another observation."
+        return "It belongs to another observation."
     if draft is not None and claims["contentSha256"] != digest_of(draft):
-        return "It is of other content than was sent."
+        return "It confirms other content than this phone sent."
     return None
 
 
-def claims_of(token: str, keys: Mapping[str, str]) -> dict[str, Any]:
+def verify_jws(token: str, keys: Mapping[str, str]) -> dict[str, Any]:
     """What a compact JWS says whose key is among `keys`, PEM by fingerprint. Raise `BadReceiptError`."""
     try:
         head, body, tail = token.split(".")
-        header, claims, signature = json.loads(_decoded(head)), json.loads(_decoded(body)), _decoded(tail)
+        header, claims, signature = json.loads(_decode(head)), json.loads(_decode(body)), _decode(tail)
     except (ValueError, binascii.Error, RecursionError):
-        raise BadReceiptError("It is no receipt.") from None
+        raise BadReceiptError("It is not a receipt.") from None
     if not isinstance(header, dict) or (header.get("typ"), header.get("alg")) != (TYPE, ALGORITHM):
-        raise BadReceiptError("It is no receipt of an observation.")
+        raise BadReceiptError("It is not a receipt of an observation.")
     pem = keys.get(str(header.get("kid")))
     if pem is None:
         raise BadReceiptError(UNKNOWN)
@@ -152,7 +154,7 @@ def claims_of(token: str, keys: Mapping[str, str]) -> dict[str, Any]:
     try:
         key.verify(signature, f"{head}.{body}".encode())
     except InvalidSignature:
-        raise BadReceiptError("Its signature does not fit.") from None
+        raise BadReceiptError("Its signature is invalid.") from None
     return claims if isinstance(claims, dict) else {}
 
 
@@ -183,5 +185,5 @@ def _fingerprint(pem: str) -> str | None:
     return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
-def _decoded(part: str) -> bytes:
+def _decode(part: str) -> bytes:
     return base64.b64decode(part + "=" * (-len(part) % 4), altchars=b"-_", validate=True)

@@ -13,7 +13,7 @@ WINDOW = 1_000
 _LOST, _FIRST, _SKEW = "lost", "first_own_sequence", "clock_skew_seconds"
 
 
-class Numbers:
+class SequenceGaps:
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
 

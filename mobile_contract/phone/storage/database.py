@@ -41,9 +41,9 @@ class DatabaseConnection(Protocol):
 
 def connect(path: Path, key: bytes) -> DatabaseConnection:
     """Open or make a database under a raw key of 32 bytes. Raise `DamagedStoreError` where that opens nothing."""
-    database = _connected(path)
+    database = _open(path)
     try:
-        database.execute(f"PRAGMA key = \"x'{_checked(key).hex()}'\"")
+        database.execute(f"PRAGMA key = \"x'{_check_key(key).hex()}'\"")
         database.execute("PRAGMA temp_store = MEMORY")
         database.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except dbapi2.DatabaseError as error:
@@ -56,10 +56,10 @@ def connect(path: Path, key: bytes) -> DatabaseConnection:
 
 def copy_plain(source: Path, to: Path, key: bytes) -> None:
     """Copy a database that nobody encrypted into a new one under a key. Raise `DamagedStoreError` for a source that is none."""
-    plain = _connected(source)
+    plain = _open(source)
     try:
         level = plain.execute("PRAGMA user_version").fetchone()[0]
-        plain.execute(f"ATTACH DATABASE ? AS kept KEY \"x'{_checked(key).hex()}'\"", (str(to),))
+        plain.execute(f"ATTACH DATABASE ? AS kept KEY \"x'{_check_key(key).hex()}'\"", (str(to),))
         plain.execute("SELECT sqlcipher_export('kept')").fetchone()
         plain.execute(f"PRAGMA kept.user_version = {int(level)}")
         plain.execute("DETACH DATABASE kept")
@@ -71,14 +71,14 @@ def copy_plain(source: Path, to: Path, key: bytes) -> None:
         plain.close()
 
 
-def _connected(path: Path) -> DatabaseConnection:
+def _open(path: Path) -> DatabaseConnection:
     database = dbapi2.connect(path, isolation_level=None, timeout=10)
     database.row_factory = dbapi2.Row
     made: DatabaseConnection = database
     return made
 
 
-def _checked(key: bytes) -> bytes:
+def _check_key(key: bytes) -> bytes:
     if len(key) != KEY_BYTES:
         raise ValueError("A key has 32 bytes.")
     return key

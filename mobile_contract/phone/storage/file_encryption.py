@@ -26,7 +26,7 @@ class BrokenFileError(Exception):
     """A sealed file isn't what was written, or was written under another key or name."""
 
 
-def derived(key: bytes, purpose: str, salt: bytes | None = None) -> bytes:
+def derive_key(key: bytes, purpose: str, salt: bytes | None = None) -> bytes:
     """A key of 32 bytes for one purpose."""
     return HKDF(SHA256(), 32, salt, f"mingcha phone: {purpose}".encode()).derive(key)
 
@@ -66,7 +66,7 @@ def unseal(key: bytes, path: Path, start: int, byte_size: int) -> Iterator[bytes
 
 
 def _cipher(key: bytes, name: str, salt: bytes) -> AESGCM:
-    return AESGCM(derived(key, f"file {name}", salt))
+    return AESGCM(derive_key(key, f"file {name}", salt))
 
 
 def _nonce(number: int, *, is_last: bool) -> bytes:

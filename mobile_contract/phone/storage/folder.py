@@ -59,7 +59,7 @@ class Folder:
             except BlockingIOError:
                 holder = os.pread(descriptor, 20, 0).decode().strip() or "unknown"
                 raise InUseError(
-                    f"Another phone process ({holder}) is at work in {self.root}. Wait until it has ended, "
+                    f"Another phone process ({holder}) is using {self.root}. Wait until it ends, "
                     "or name another --folder. `status` works meanwhile.",
                     f"另一个手机进程（{holder}）正在使用此目录，请等它结束，或用 --folder 指定其他目录。",
                 ) from None

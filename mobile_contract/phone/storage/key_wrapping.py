@@ -22,12 +22,12 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from mobile_contract.phone.errors import DamagedStoreError, LockedError
 from mobile_contract.phone.storage.database import KEY_BYTES
-from mobile_contract.phone.storage.file_encryption import derived
+from mobile_contract.phone.storage.file_encryption import derive_key
 
 VERSION = 1
 MEMORY_KIB, PASSES = 64 * 1024, 3
 """RFC 9106's choice where memory is scarce, on one lane."""
-MOST_MEMORY_KIB, MOST_PASSES = 1024 * 1024, 64
+MAX_MEMORY_KIB, MAX_PASSES = 1024 * 1024, 64
 _NONCE = 12
 
 
@@ -48,27 +48,27 @@ class StoreKey:
             raw = b""
         if not store_id or len(raw) != KEY_BYTES:
             raise LockedError(
-                'MINGCHA_PHONE_KEY is none: `eval "$(scripts/phone unlock)"` sets it.',
+                'MINGCHA_PHONE_KEY is not a valid key. `eval "$(scripts/phone unlock)"` sets it.',
                 "MINGCHA_PHONE_KEY 无效，请重新解锁。",
             )
         return cls(store_id, raw)
 
     @property
     def text(self) -> str:
-        return f"{self.store_id}.{_letters(self.raw)}"
+        return f"{self.store_id}.{_encode(self.raw)}"
 
     @property
     def database(self) -> bytes:
-        return derived(self.raw, "database")
+        return derive_key(self.raw, "database")
 
     @property
     def originals(self) -> bytes:
-        return derived(self.raw, "originals")
+        return derive_key(self.raw, "originals")
 
     @property
     def check(self) -> bytes:
         """Tells whether a key is the right one, and nothing of it."""
-        return derived(self.raw, f"check {self.store_id}")
+        return derive_key(self.raw, f"check {self.store_id}")
 
 
 @dataclass(frozen=True)
@@ -99,18 +99,18 @@ class Lock:
             password, device = said["password"], said["device"]
             lock = cls(
                 store_id,
-                _bytes(said["check"]),
-                _bytes(password["salt"]),
+                _decode(said["check"]),
+                _decode(password["salt"]),
                 int(password["memoryKib"]),
                 int(password["passes"]),
-                _bytes(password["wrapped"]),
-                _bytes(device["wrapped"]) if device else None,
+                _decode(password["wrapped"]),
+                _decode(device["wrapped"]) if device else None,
                 said["nobodys"] is True,
             )
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise DamagedStoreError(path) from error
         if said["version"] != VERSION or not (
-            len(lock.salt) >= 8 and 8 <= lock.memory_kib <= MOST_MEMORY_KIB and 1 <= lock.passes <= MOST_PASSES
+            len(lock.salt) >= 8 and 8 <= lock.memory_kib <= MAX_MEMORY_KIB and 1 <= lock.passes <= MAX_PASSES
         ):
             raise DamagedStoreError(path)
         return lock
@@ -119,13 +119,13 @@ class Lock:
     def text(self) -> str:
         password = {
             "kdf": "argon2id",
-            "salt": _letters(self.salt),
+            "salt": _encode(self.salt),
             "memoryKib": self.memory_kib,
             "passes": self.passes,
-            "wrapped": _letters(self.by_password),
+            "wrapped": _encode(self.by_password),
         }
-        device = {"wrapped": _letters(self.by_device)} if self.by_device else None
-        said = {"version": VERSION, "nobodys": self.is_nobodys, "check": _letters(self.check)}
+        device = {"wrapped": _encode(self.by_device)} if self.by_device else None
+        said = {"version": VERSION, "nobodys": self.is_nobodys, "check": _encode(self.check)}
         return json.dumps(said | {"password": password, "device": device}, indent=1)
 
     def admits(self, key: StoreKey) -> bool:
@@ -133,21 +133,23 @@ class Lock:
 
     def opened_by_password(self, password: str) -> StoreKey | None:
         """None for another password."""
-        stretched = _stretched(password, self.salt, self.memory_kib, self.passes)
+        stretched = _stretch(password, self.salt, self.memory_kib, self.passes)
         return self._unwrapped(stretched, self.by_password, "password")
 
     def opened_by_device(self, secret: bytes) -> StoreKey | None:
         """None for the secret of another person or device, and where the store has never met its server."""
-        return self._unwrapped(derived(secret, "device secret"), self.by_device, "device") if self.by_device else None
+        return (
+            self._unwrapped(derive_key(secret, "device secret"), self.by_device, "device") if self.by_device else None
+        )
 
     def under_password(self, key: StoreKey, password: str) -> "Lock":
         """Opened by this password from now on, and by no earlier one."""
         salt = token_bytes(16)
-        wrapped = self._wrapped(_stretched(password, salt, MEMORY_KIB, PASSES), key, "password")
+        wrapped = self._wrapped(_stretch(password, salt, MEMORY_KIB, PASSES), key, "password")
         return replace(self, salt=salt, memory_kib=MEMORY_KIB, passes=PASSES, by_password=wrapped)
 
     def under_device(self, key: StoreKey, secret: bytes) -> "Lock":
-        return replace(self, by_device=self._wrapped(derived(secret, "device secret"), key, "device"))
+        return replace(self, by_device=self._wrapped(derive_key(secret, "device secret"), key, "device"))
 
     def _wrapped(self, by: bytes, key: StoreKey, what: str) -> bytes:
         nonce = token_bytes(_NONCE)
@@ -161,15 +163,15 @@ class Lock:
         return StoreKey(self.store_id, raw)
 
 
-def _stretched(password: str, salt: bytes, memory_kib: int, passes: int) -> bytes:
+def _stretch(password: str, salt: bytes, memory_kib: int, passes: int) -> bytes:
     """A key from a password, one however a keyboard composes it, as servers compare them."""
     kdf = Argon2id(salt=salt, length=KEY_BYTES, iterations=passes, lanes=1, memory_cost=memory_kib)
     return kdf.derive(unicodedata.normalize("NFKC", password).encode(errors="surrogatepass"))
 
 
-def _letters(raw: bytes) -> str:
+def _encode(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).decode()
 
 
-def _bytes(letters: str) -> bytes:
+def _decode(letters: str) -> bytes:
     return base64.b64decode(letters, altchars=b"-_", validate=True)

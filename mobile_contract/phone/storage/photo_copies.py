@@ -16,7 +16,7 @@ from mobile_contract.phone.ids import new_id
 from mobile_contract.phone.storage.file_encryption import BrokenFileError, seal, unseal
 from mobile_contract.phone.storage.folder import sync_folder
 
-READ = 256 * 1024
+READ_BYTES = 256 * 1024
 
 
 class PhotoNotTakenError(Exception):
@@ -77,7 +77,7 @@ class Originals:
             content_type = sniff(head)
             if content_type is None:
                 raise PhotoNotTakenError(
-                    "is no photo, video, sound or document that a phone takes" if head else "is empty"
+                    "is not a photo, video, sound or document that a phone takes" if head else "is empty"
                 )
             reader.seek(0)
             file = token_hex(16)
@@ -85,7 +85,7 @@ class Originals:
 
             def chunks() -> Iterator[bytes]:
                 nonlocal size
-                while chunk := reader.read(READ):
+                while chunk := reader.read(READ_BYTES):
                     sha256.update(chunk)
                     md5.update(chunk)
                     size += len(chunk)
@@ -114,11 +114,11 @@ class Originals:
                         parts[span.number].update(chunk)
         except OSError as error:
             raise PhotoChangedError(
-                f"The phone's own copy can't be read ({error.strerror}): it can't be sent any more.",
+                f"The phone's own copy can't be read ({error.strerror}), so it can't be sent.",
                 "手机中保存的文件无法读取，不能再上传。",
             ) from error
         if whole.hexdigest() != sha256:
-            raise _changed()
+            raise _changed_error()
         return {number: digest.hexdigest() for number, digest in parts.items()}
 
     def read(self, file: str, start: int, byte_size: int) -> Iterator[bytes]:
@@ -126,7 +126,7 @@ class Originals:
         try:
             yield from unseal(self._key, self.path(file), start, byte_size)
         except BrokenFileError:
-            raise _changed() from None
+            raise _changed_error() from None
 
     def sweep(self, known: Collection[str]) -> None:
         """Remove copies that the outbox doesn't name: their taking was killed before it counted, or they were let go."""
@@ -135,8 +135,8 @@ class Originals:
                 path.unlink()
 
 
-def _changed() -> PhotoChangedError:
+def _changed_error() -> PhotoChangedError:
     return PhotoChangedError(
-        "The phone's own copy has been changed since it was taken: it is no evidence any more and isn't sent.",
+        "The phone's own copy was changed after it was taken. It is no longer evidence, so it isn't sent.",
         "手机中保存的文件在拍摄后被改动过，不再作为证据上传。",
     )

@@ -13,8 +13,15 @@ from typing import Any
 from mobile_contract.phone.errors import ServerRefusedError, UsageError
 from mobile_contract.phone.ids import new_id
 from mobile_contract.phone.outbox.outbox import Outbox
-from mobile_contract.phone.sync.local_records import RecordKind, Records
-from mobile_contract.phone.sync.queued_operations import TABLE, Said, Slip, SlipBox, SlipState, SlipSubmission
+from mobile_contract.phone.sync.local_records import PulledKind, Records
+from mobile_contract.phone.sync.queued_operations import (
+    TABLE,
+    OperationAnswer,
+    OperationQueue,
+    OperationState,
+    OperationSubmission,
+    QueuedOperation,
+)
 from mobile_contract.phone.users.session import Account
 
 
@@ -35,7 +42,7 @@ class Note:
     lost: tuple[dict[str, Any], ...]
 
 
-class NoteBox(SlipBox):
+class NoteEditQueue(OperationQueue):
     table, letter = "note_edits", "N"
 
     def edit(self, edits: Sequence[dict[str, Any]]) -> None:
@@ -49,28 +56,28 @@ class NoteBox(SlipBox):
                 database.execute("INSERT INTO note_edits (number, id, draft) VALUES (?, ?, ?)", values)
 
 
-def _said(id: str, result: dict[str, Any]) -> Said:
+def _read_result(id: str, result: dict[str, Any]) -> OperationAnswer:
     if result.get("id") == id and result.get("outcome") in {"SETTLED", "DUPLICATE"}:
         return {"outcome": result["outcome"]}
     return ServerRefusedError.read(result.get("refusal") or {})
 
 
-class NoteSubmission(SlipSubmission):
-    operation, items, said = "EditAssignmentNotes", "edits", staticmethod(_said)
+class NoteSubmission(OperationSubmission):
+    operation, items, said = "EditAssignmentNotes", "edits", staticmethod(_read_result)
 
-    def __init__(self, box: NoteBox, records: Records, account: Account) -> None:
+    def __init__(self, box: NoteEditQueue, records: Records, account: Account) -> None:
         super().__init__(box, account)
         self._records = records
 
-    def settle(self, batch: Sequence[Slip], payload: dict[str, Any]) -> None:
+    def settle(self, batch: Sequence[QueuedOperation], payload: dict[str, Any]) -> None:
         """What stands is kept with the assignment first: an edit never disappears between two pulls."""
         for each in payload["results"]:
             if noted := each.get("assignment"):
-                self._records.merge(RecordKind.ASSIGNMENT, noted["id"], {"notes": noted["notes"]})
+                self._records.merge(PulledKind.ASSIGNMENT, noted["id"], {"notes": noted["notes"]})
         super().settle(batch, payload)
 
 
-def notes_of(assignment: dict[str, Any], queued: Sequence[Slip]) -> list[Note]:
+def notes_of(assignment: dict[str, Any], queued: Sequence[QueuedOperation]) -> list[Note]:
     """The fields of a pulled assignment that say something, with the edits of it that wait on top, the last one last."""
     known = {each["field"]: each for each in assignment.get("notes") or ()}
     drafts = [each.draft for each in queued if each.draft["assignmentId"] == assignment["id"]]
@@ -92,28 +99,29 @@ class Notebook:
     """What can be noted of the assignments that this phone has pulled."""
 
     def __init__(self, outbox: Outbox, records: Records) -> None:
-        self.box = NoteBox(outbox)
+        self.box = NoteEditQueue(outbox)
         self._records = records
 
     def all(self) -> dict[str, list[Note]]:
         """Notes by assignment, of those that have any."""
-        queued = self.box.all(SlipState.QUEUED)
-        noted = {each["id"]: notes_of(each, queued) for each in self._records.all(RecordKind.ASSIGNMENT)}
+        queued = self.box.all(OperationState.QUEUED)
+        noted = {each["id"]: notes_of(each, queued) for each in self._records.all(PulledKind.ASSIGNMENT)}
         return {id: notes for id, notes in noted.items() if notes}
 
     def write(self, assignment_id: str, values: dict[NoteField, str | None], restores: str | None = None) -> None:
         """Queue an edit for each field, None to clear it, and one that restores a lost edit. Raise `UsageError`."""
-        assignment = self._records.by_id(RecordKind.ASSIGNMENT).get(assignment_id)
+        assignment = self._records.by_id(PulledKind.ASSIGNMENT).get(assignment_id)
         if assignment is None:
             raise UsageError(
-                f"{assignment_id} is no assignment on this phone; see `assignments`.", "手机上没有这项交办，请先同步。"
+                f"There is no assignment {assignment_id} on this phone; see `assignments`.",
+                "手机上没有这项交办，请先同步。",
             )
-        notes = {each.field: each for each in notes_of(assignment, self.box.all(SlipState.QUEUED))}
+        notes = {each.field: each for each in notes_of(assignment, self.box.all(OperationState.QUEUED))}
         edits = [_edit(assignment_id, field, notes.get(field)) | {"value": value} for field, value in values.items()]
         if restores is not None:
-            edits.append(_restoring(assignment_id, restores, notes))
+            edits.append(_restoring_edit(assignment_id, restores, notes))
         if not edits:
-            raise UsageError("There is nothing to note: give a field, or --restore.", "没有可登记的备注。")
+            raise UsageError("There is nothing to save: give a field, or --restore.", "没有可登记的备注。")
         self.box.edit(edits)
 
 
@@ -127,12 +135,12 @@ def _edit(assignment_id: str, field: NoteField, note: Note | None) -> dict[str, 
     }
 
 
-def _restoring(assignment_id: str, restores: str, notes: dict[NoteField, Note]) -> dict[str, Any]:
+def _restoring_edit(assignment_id: str, restores: str, notes: dict[NoteField, Note]) -> dict[str, Any]:
     """Its value is the server's to find: it is not sent again."""
     for field, note in notes.items():
         if any(each["id"] == restores for each in note.lost):
             return _edit(assignment_id, field, note) | {"restores": restores}
-    raise UsageError(f"{restores} is no lost edit of this assignment; see `notes`.", "没有这条落选的修改。")
+    raise UsageError(f"There is no lost edit {restores} of this assignment; see `notes`.", "没有这条落选的修改。")
 
 
 def read_day(text: str) -> str:
@@ -140,4 +148,4 @@ def read_day(text: str) -> str:
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError:
-        raise UsageError(f"{text!r} is no day such as 2026-12-01.", "日期应写成 2026-12-01。") from None
+        raise UsageError(f"{text!r} is not a date such as 2026-12-01.", "日期应写成 2026-12-01。") from None

@@ -8,35 +8,41 @@ from typing import Any
 
 from mobile_contract.phone.errors import ServerRefusedError
 from mobile_contract.phone.ids import new_id
-from mobile_contract.phone.sync.queued_operations import Said, Slip, SlipBox, SlipState, SlipSubmission
+from mobile_contract.phone.sync.queued_operations import (
+    OperationAnswer,
+    OperationQueue,
+    OperationState,
+    OperationSubmission,
+    QueuedOperation,
+)
 from mobile_contract.phone.users.session import Account
 
 HELD = "HELD"
 DONE = frozenset({"SETTLED", "DUPLICATE", HELD})
 
 
-class AnswerBox(SlipBox):
+class AnswerQueue(OperationQueue):
     table, letter = "answers", "A"
 
-    def held(self) -> list[Slip]:
+    def held(self) -> list[QueuedOperation]:
         """What the server keeps until the assignment is there: nothing is to be sent again."""
-        return [each for each in self.all(SlipState.ACCEPTED) if (each.receipt or {}).get("outcome") == HELD]
+        return [each for each in self.all(OperationState.ACCEPTED) if (each.receipt or {}).get("outcome") == HELD]
 
-    def through(self) -> list[Slip]:
+    def through(self) -> list[QueuedOperation]:
         held = {each.id for each in self.held()}
         return [each for each in super().through() if each.id not in held]
 
 
-def _said(id: str, result: dict[str, Any]) -> Said:
+def _read_result(id: str, result: dict[str, Any]) -> OperationAnswer:
     if result.get("id") == id and result.get("outcome") in DONE:
         return {"outcome": result["outcome"], "state": (result.get("assignment") or {}).get("state")}
     return ServerRefusedError.read(result.get("refusal") or {})
 
 
-class AnswerSubmission(SlipSubmission):
-    operation, items, said = "AnswerAssignments", "answers", staticmethod(_said)
+class AnswerSubmission(OperationSubmission):
+    operation, items, said = "AnswerAssignments", "answers", staticmethod(_read_result)
 
-    def __init__(self, box: AnswerBox, account: Account) -> None:
+    def __init__(self, box: AnswerQueue, account: Account) -> None:
         super().__init__(box, account)
         self._answers = box
 
@@ -47,16 +53,16 @@ class AnswerSubmission(SlipSubmission):
             return
         reply = await self._account.ask("HeldOperations", {})
         waiting = {each["id"]: each.get("refusal") for each in reply.listed()}
-        found: list[tuple[str, Said]] = []
+        found: list[tuple[str, OperationAnswer]] = []
         for each in held:
             if each.id not in waiting:
                 found.append((each.id, {"outcome": "SETTLED", "state": None}))
             elif refusal := waiting[each.id]:
                 found.append((each.id, ServerRefusedError.read(refusal)))
-        self._answers.settled(found, before=SlipState.ACCEPTED)
+        self._answers.settled(found, before=OperationState.ACCEPTED)
 
 
-def answer(assignment_id: str, result: str | None = None) -> dict[str, Any]:
+def compose_answer(assignment_id: str, result: str | None = None) -> dict[str, Any]:
     """An acceptance, or with a result the conclusion, at this moment by the phone's clock."""
     said = {
         "id": new_id("ans"),

@@ -18,9 +18,9 @@ from mobile_contract.phone.network.backoff import Backoff
 from mobile_contract.phone.outbox.items import MediumState
 from mobile_contract.phone.outbox.outbox import Outbox
 from mobile_contract.phone.sync.assignment_responses import AnswerSubmission
-from mobile_contract.phone.sync.queued_operations import SlipBox, SlipState
-from mobile_contract.phone.sync.sync_request import Meeting
-from mobile_contract.phone.upload.uploader import Meter, Uploads
+from mobile_contract.phone.sync.queued_operations import OperationQueue, OperationState
+from mobile_contract.phone.sync.sync_request import SyncRequest
+from mobile_contract.phone.upload.uploader import Meter, Uploader
 from mobile_contract.phone.users.session import Account
 
 MAX_REJECTIONS = 3
@@ -36,7 +36,7 @@ class UnverifiedError(PhoneError):
 
     def __init__(self, count: int) -> None:
         super().__init__(
-            f"The server has everything, and has yet to verify {count} media: look again later.",
+            f"The server has everything, but has not verified {count} media yet. Check again later.",
             f"内容已全部送达，还有 {count} 个影像等待服务器核验，请稍后查看。",
         )
 
@@ -45,11 +45,11 @@ class Delivery:
     def __init__(
         self,
         outbox: Outbox,
-        boxes: Sequence[SlipBox],
+        boxes: Sequence[OperationQueue],
         account: Account,
-        meeting: Meeting,
+        meeting: SyncRequest,
         answers: AnswerSubmission,
-        uploads: Uploads,
+        uploads: Uploader,
         meter: Meter,
         backoff: Backoff,
     ) -> None:
@@ -99,7 +99,7 @@ class Delivery:
             return
         refusal = ServerRefusedError(
             why,
-            f"The server found other bytes than were announced, {before + 1} times; the copy on the phone is right.",
+            f"The server received other bytes than announced, {before + 1} times. The copy on the phone is correct.",
             f"服务器收到的文件与申报不符，已重传 {before} 次；手机中的文件是正确的。",
             "DISCARD",
         )
@@ -127,7 +127,7 @@ class Delivery:
             before = self._standing()
             fault = await self._pass()
             observations = self._outbox.observations()
-            queued = any(box.all(SlipState.QUEUED) for box in self._boxes)
+            queued = any(box.all(OperationState.QUEUED) for box in self._boxes)
             if not queued and not any(each.is_moving for each in observations):
                 return
             still = still + 1 if self._standing() == before else 1

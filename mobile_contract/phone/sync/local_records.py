@@ -17,7 +17,7 @@ _CURSOR, _ROUND, _DOCUMENT, _AS_OF, _PULLED_AT = "cursor", "round", "pull_docume
 _FULL = "pull_is_full"
 
 
-class RecordKind(StrEnum):
+class PulledKind(StrEnum):
     UNIT = "UNIT"
     MONITORING_POINT = "MONITORING_POINT"
     ASSIGNMENT = "ASSIGNMENT"
@@ -86,7 +86,7 @@ class Records:
             }
             database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", list(facts.items()))
 
-    def merge(self, kind: RecordKind, id: str, fields: dict[str, Any]) -> None:
+    def merge(self, kind: PulledKind, id: str, fields: dict[str, Any]) -> None:
         """Fields of a record that an answer to something handed in told; where it isn't kept, nothing is."""
         with self._outbox.step() as database:
             row = database.execute("SELECT content FROM records WHERE kind = ? AND id = ?", (kind, id)).fetchone()
@@ -94,11 +94,11 @@ class Records:
                 content = json.dumps(json.loads(row["content"]) | fields, ensure_ascii=False)
                 database.execute("UPDATE records SET content = ? WHERE kind = ? AND id = ?", (content, kind, id))
 
-    def all(self, kind: RecordKind) -> list[dict[str, Any]]:
+    def all(self, kind: PulledKind) -> list[dict[str, Any]]:
         rows = self._outbox.rows("SELECT content FROM records WHERE kind = ? ORDER BY id", kind.value)
         return [json.loads(row["content"]) for row in rows]
 
-    def by_id(self, kind: RecordKind) -> dict[str, dict[str, Any]]:
+    def by_id(self, kind: PulledKind) -> dict[str, dict[str, Any]]:
         return {each["id"]: each for each in self.all(kind)}
 
     def counts(self) -> dict[str, int]:

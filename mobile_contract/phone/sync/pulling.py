@@ -13,7 +13,7 @@ PAGE = 100
 EXPIRED = "CURSOR_EXPIRED"
 
 
-class PullResult:
+class ChangePuller:
     def __init__(self, records: Records, account: Account) -> None:
         self.records = records
         self._account = account

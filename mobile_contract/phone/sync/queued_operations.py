@@ -16,7 +16,7 @@ from mobile_contract.phone.storage.database import DatabaseRow
 from mobile_contract.phone.users.session import Account
 
 MAX_OPERATIONS = 50
-ABOUT_THE_PERSON = frozenset({"FORBIDDEN", "OUT_OF_SCOPE"})
+REFUSALS_OF_PERSON = frozenset({"FORBIDDEN", "OUT_OF_SCOPE"})
 """Refusals of a whole batch that say nothing about what is in it: the slips wait for another account or role."""
 TABLE = """
 CREATE TABLE IF NOT EXISTS {} (
@@ -26,35 +26,37 @@ CREATE TABLE IF NOT EXISTS {} (
 """
 """Of the slips of one kind, by name."""
 
-Said = dict[str, Any] | ServerRefusedError
+OperationAnswer = dict[str, Any] | ServerRefusedError
 """What the server answered for one slip: what is kept of it, or why not."""
 
 
-class SlipState(StrEnum):
+class OperationState(StrEnum):
     QUEUED = "QUEUED"  # 待提交
     ACCEPTED = "ACCEPTED"  # 已接收: the server has answered for it
     REFUSED = "REFUSED"  # 被退回: set aside until somebody has looked at it
 
 
 @dataclass(frozen=True)
-class Slip:
+class QueuedOperation:
     """`draft` is what is sent, to the letter; `receipt` is what the server said of it, once it has it."""
 
     id: str
     label: str
-    state: SlipState
+    state: OperationState
     draft: dict[str, Any]
     receipt: dict[str, Any] | None
     refusal: dict[str, Any] | None
     trouble: dict[str, Any] | None
 
     @classmethod
-    def read(cls, row: DatabaseRow, letter: str) -> "Slip":
+    def read(cls, row: DatabaseRow, letter: str) -> "QueuedOperation":
         said = {name: json.loads(row[name]) if row[name] else None for name in ("receipt", "refusal", "trouble")}
-        return cls(row["id"], f"{letter}{row['number']}", SlipState(row["state"]), json.loads(row["draft"]), **said)
+        return cls(
+            row["id"], f"{letter}{row['number']}", OperationState(row["state"]), json.loads(row["draft"]), **said
+        )
 
 
-class SlipBox:
+class OperationQueue:
     """The slips of one kind, whose table is made with the first of them; `letter` begins what people call them by."""
 
     table: str
@@ -69,22 +71,24 @@ class SlipBox:
             text = json.dumps(draft, ensure_ascii=False)
             database.execute(f"INSERT INTO {self.table} (id, draft) VALUES (?, ?)", (draft["id"], text))
 
-    def all(self, *states: SlipState) -> list[Slip]:
+    def all(self, *states: OperationState) -> list[QueuedOperation]:
         """In the order in which they were made, without those that were forgotten; of any state unless some are named."""
         if not self._outbox.rows(f"SELECT 1 FROM sqlite_master WHERE name = '{self.table}'"):
             return []
         rows = self._outbox.rows(f"SELECT * FROM {self.table} WHERE NOT forgotten ORDER BY number")
-        found = [Slip.read(row, self.letter) for row in rows]
+        found = [QueuedOperation.read(row, self.letter) for row in rows]
         return [each for each in found if not states or each.state in states]
 
-    def settled(self, answers: Sequence[tuple[str, Said]], *, before: SlipState = SlipState.QUEUED) -> None:
+    def settled(
+        self, answers: Sequence[tuple[str, OperationAnswer]], *, before: OperationState = OperationState.QUEUED
+    ) -> None:
         """What the server said to each: that it has it, a refusal that sets it aside, or to try again later."""
         with self._outbox.step() as database:
             for id, said in answers:
                 receipt, refused = (None, said) if isinstance(said, ServerRefusedError) else (json.dumps(said), None)
                 aside = refused is not None and refused.next_step in FOR_PEOPLE
                 words = json.dumps(refused.as_json(), ensure_ascii=False) if refused else None
-                state = SlipState.ACCEPTED if receipt else SlipState.REFUSED if aside else before
+                state = OperationState.ACCEPTED if receipt else OperationState.REFUSED if aside else before
                 values = (state.value, receipt, words if aside else None, None if aside else words)
                 database.execute(
                     f"UPDATE {self.table} SET state = ?, receipt = ?, refusal = ?, trouble = ? WHERE id = ? AND state = ?",
@@ -104,37 +108,37 @@ class SlipBox:
                 database.execute(f"UPDATE {self.table} SET draft = '{{}}', forgotten = 1 WHERE id = ?", (each.id,))
         return len(through)
 
-    def through(self) -> list[Slip]:
+    def through(self) -> list[QueuedOperation]:
         """Of which nothing more is to be heard."""
-        return self.all(SlipState.ACCEPTED)
+        return self.all(OperationState.ACCEPTED)
 
 
-class SlipSubmission:
+class OperationSubmission:
     """Hands slips in by `operation`, whose input has them as `items`; `said` reads what is answered for one."""
 
     operation: str
     items: str
-    said: Callable[[str, dict[str, Any]], Said]
+    said: Callable[[str, dict[str, Any]], OperationAnswer]
 
-    def __init__(self, box: SlipBox, account: Account) -> None:
+    def __init__(self, box: OperationQueue, account: Account) -> None:
         self.box = box
         self._account = account
 
     async def run(self, *, beside: Collection[str] = ()) -> None:
         """Hand in everything that is queued but those ids, once. Raise `Unreachable` or `SignInAgain`."""
-        queued = [each for each in self.box.all(SlipState.QUEUED) if each.id not in beside]
+        queued = [each for each in self.box.all(OperationState.QUEUED) if each.id not in beside]
         for start in range(0, len(queued), MAX_OPERATIONS):
             await self._submit(queued[start : start + MAX_OPERATIONS])
 
-    def input(self, batch: Sequence[Slip]) -> dict[str, Any]:
+    def input(self, batch: Sequence[QueuedOperation]) -> dict[str, Any]:
         return {self.items: [each.draft for each in batch]}
 
-    async def _submit(self, batch: Sequence[Slip]) -> None:
+    async def _submit(self, batch: Sequence[QueuedOperation]) -> None:
         """Where the whole of a batch is refused, its halves are tried: one poisoned slip doesn't hold up the others."""
         try:
             reply = await self._account.ask(self.operation, {"input": self.input(batch)})
         except ServerRefusedError as refusal:
-            if refusal.code in ABOUT_THE_PERSON:
+            if refusal.code in REFUSALS_OF_PERSON:
                 refusal.next_step = "RETRY_LATER"
             elif len(batch) > 1:
                 middle = len(batch) // 2
@@ -145,6 +149,6 @@ class SlipSubmission:
             return
         self.settle(batch, reply.value)
 
-    def settle(self, batch: Sequence[Slip], payload: dict[str, Any]) -> None:
+    def settle(self, batch: Sequence[QueuedOperation], payload: dict[str, Any]) -> None:
         results = {each["id"]: each for each in payload["results"]}
         self.box.settled([(each.id, type(self).said(each.id, results.get(each.id) or {})) for each in batch])

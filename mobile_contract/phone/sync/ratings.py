@@ -8,24 +8,24 @@ from typing import Any
 
 from mobile_contract.phone.errors import ServerRefusedError, UsageError
 from mobile_contract.phone.ids import new_id
-from mobile_contract.phone.sync.queued_operations import Said, SlipBox, SlipSubmission
+from mobile_contract.phone.sync.queued_operations import OperationAnswer, OperationQueue, OperationSubmission
 
 BEIJING = timezone(timedelta(hours=8))
 
 
-class RatingBox(SlipBox):
+class RatingQueue(OperationQueue):
     table, letter = "ratings", "R"
 
 
-def _said(id: str, result: dict[str, Any]) -> Said:
+def _read_result(id: str, result: dict[str, Any]) -> OperationAnswer:
     receipt: dict[str, Any] = result.get("receipt") or {}
     if result.get("outcome") in {"ACCEPTED", "DUPLICATE"} and receipt.get("ratingId") == id:
         return receipt
     return ServerRefusedError.read(result.get("refusal") or {})
 
 
-class RatingSubmission(SlipSubmission):
-    operation, items, said = "SubmitRatings", "drafts", staticmethod(_said)
+class RatingSubmission(OperationSubmission):
+    operation, items, said = "SubmitRatings", "drafts", staticmethod(_read_result)
 
 
 def compose(
@@ -36,11 +36,11 @@ def compose(
     The time in its id is the month's, so that it tells nobody when the rating was made.
     """
     if (score is None) == (grade is None):
-        raise UsageError("Give --score or --grade, one of the two.", "请填写分值或等级，二者选一。")
+        raise UsageError("Give either --score or --grade.", "请填写分值或等级，二者选一。")
     try:
         wanted = datetime.strptime(month, "%Y-%m") if month else datetime.now(BEIJING)  # noqa: DTZ007  a month has no zone
     except ValueError:
-        raise UsageError(f"{month!r} is no month such as 2026-11.", "月份应写成 2026-11。") from None
+        raise UsageError(f"{month!r} is not a month such as 2026-11.", "月份应写成 2026-11。") from None
     first = datetime(wanted.year, wanted.month, 1, tzinfo=UTC)
     draft = {
         "id": new_id("rat", first),

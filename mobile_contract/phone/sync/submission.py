@@ -10,7 +10,7 @@ from typing import Any
 from mobile_contract.levels import Levels
 from mobile_contract.phone.errors import FOR_PEOPLE, ServerRefusedError
 from mobile_contract.phone.network.client import Reply
-from mobile_contract.phone.outbox.items import Observation, ObservationState
+from mobile_contract.phone.outbox.items import ObservationState, OutboxObservation
 from mobile_contract.phone.outbox.outbox import Outbox
 from mobile_contract.phone.upload.signed_put import Slot
 from mobile_contract.phone.users.session import Account
@@ -18,7 +18,7 @@ from mobile_contract.phone.users.session import Account
 MAX_DRAFTS = 50
 MAX_BYTES = 180 * 1024
 """Of one request; servers take at least 256 KiB."""
-ABOUT_THE_PERSON = frozenset({"FORBIDDEN", "OUT_OF_SCOPE"})
+REFUSALS_OF_PERSON = frozenset({"FORBIDDEN", "OUT_OF_SCOPE"})
 """Refusals of a whole batch that say nothing about what is in it: the drafts wait for another account or role."""
 _SIGNED_UP_TO = "receipts_signed_up_to"
 
@@ -35,7 +35,7 @@ class Submission:
         """
         slots: dict[str, Slot] = {}
         queued = [each for each in self._outbox.observations(ObservationState.QUEUED) if each.id not in beside]
-        for batch in batches(queued):
+        for batch in split_batches(queued):
             slots |= await self._submit(batch)
         await self._ask_for_signatures()
         return slots
@@ -50,28 +50,28 @@ class Submission:
             return
         accepted = self._outbox.observations(ObservationState.ACCEPTED)
         try:
-            for batch in batches([each for each in accepted if not (each.receipt or {}).get("signed")]):
+            for batch in split_batches([each for each in accepted if not (each.receipt or {}).get("signed")]):
                 await self._submit(batch)
         except ServerRefusedError:
             return  # of the person, who may hand in no more: what was accepted stays so
         self._outbox.note(_SIGNED_UP_TO, level)
 
-    async def _submit(self, batch: Sequence[Observation]) -> dict[str, Slot]:
+    async def _submit(self, batch: Sequence[OutboxObservation]) -> dict[str, Slot]:
         """Where the whole of a batch is refused, its halves are tried: one poisoned draft doesn't hold up the others."""
         self._outbox.submitting([each.id for each in batch])
         try:
             reply = await self._account.ask("SubmitObservations", {"input": {"drafts": [each.draft for each in batch]}})
         except ServerRefusedError as refusal:
-            if refusal.code in ABOUT_THE_PERSON:
+            if refusal.code in REFUSALS_OF_PERSON:
                 raise
             if len(batch) == 1:
-                self._outbox.settled({}, *_said(batch[0].id, refusal))
+                self._outbox.settled({}, *_sort_refusal(batch[0].id, refusal))
                 return {}
             middle = len(batch) // 2
             return await self._submit(batch[:middle]) | await self._submit(batch[middle:])
         return self.settle(batch, reply.value, reply)
 
-    def settle(self, batch: Sequence[Observation], payload: dict[str, Any], reply: Reply) -> dict[str, Slot]:
+    def settle(self, batch: Sequence[OutboxObservation], payload: dict[str, Any], reply: Reply) -> dict[str, Slot]:
         """One transaction for the batch: a receipt is stored before anything is done that rests on it."""
         results = {each["id"]: each for each in payload["results"]}
         receipts: dict[str, dict[str, Any]] = {}
@@ -85,21 +85,23 @@ class Submission:
                 receipts[each.id] = receipt
                 slots |= {value["mediaId"]: Slot.read(value, reply) for value in result["uploads"]}
             else:
-                aside, later = _said(each.id, ServerRefusedError.read(result.get("refusal") or {}))
+                aside, later = _sort_refusal(each.id, ServerRefusedError.read(result.get("refusal") or {}))
                 refusals |= aside
                 troubles |= later
         self._outbox.settled(receipts, refusals, troubles)
         return slots
 
 
-def _said(id: str, refusal: ServerRefusedError) -> tuple[dict[str, ServerRefusedError], dict[str, ServerRefusedError]]:
+def _sort_refusal(
+    id: str, refusal: ServerRefusedError
+) -> tuple[dict[str, ServerRefusedError], dict[str, ServerRefusedError]]:
     """A refusal as one that sets the item aside, or as one that is tried again."""
     return ({id: refusal}, {}) if refusal.next_step in FOR_PEOPLE else ({}, {id: refusal})
 
 
-def batches(observations: Sequence[Observation]) -> Iterator[list[Observation]]:
+def split_batches(observations: Sequence[OutboxObservation]) -> Iterator[list[OutboxObservation]]:
     """In order, each within what a request may hold; one that is larger by itself goes alone."""
-    batch: list[Observation] = []
+    batch: list[OutboxObservation] = []
     size = 0
     for each in observations:
         own = len(json.dumps(each.draft, ensure_ascii=False).encode())

@@ -9,14 +9,14 @@ from typing import Any
 
 from mobile_contract.phone.errors import ServerRefusedError
 from mobile_contract.phone.network.client import Reply
-from mobile_contract.phone.outbox.items import Medium, Observation, ObservationState
+from mobile_contract.phone.outbox.items import Medium, ObservationState, OutboxObservation
 from mobile_contract.phone.outbox.outbox import Outbox
-from mobile_contract.phone.outbox.sequence_gaps import Numbers
-from mobile_contract.phone.sync.pulling import PAGE, PullResult
-from mobile_contract.phone.sync.queued_operations import Slip, SlipState, SlipSubmission
-from mobile_contract.phone.sync.submission import Submission, batches
+from mobile_contract.phone.outbox.sequence_gaps import SequenceGaps
+from mobile_contract.phone.sync.pulling import PAGE, ChangePuller
+from mobile_contract.phone.sync.queued_operations import OperationState, OperationSubmission, QueuedOperation
+from mobile_contract.phone.sync.submission import Submission, split_batches
 from mobile_contract.phone.upload.signed_put import Slot
-from mobile_contract.phone.upload.uploader import MAX_CONFIRMED, Uploads
+from mobile_contract.phone.upload.uploader import MAX_CONFIRMED, Uploader
 from mobile_contract.phone.users.session import Account
 
 MAX_OPERATIONS = 10
@@ -29,15 +29,15 @@ SWITCHES = {
 """The variables of `Sync` that put a root field of slips in, and hold its input."""
 
 
-class Meeting:
+class SyncRequest:
     def __init__(
         self,
         outbox: Outbox,
         account: Account,
         submission: Submission,
-        slips: Mapping[str, SlipSubmission],
-        uploads: Uploads,
-        pull: PullResult,
+        slips: Mapping[str, OperationSubmission],
+        uploads: Uploader,
+        pull: ChangePuller,
     ) -> None:
         self._outbox = outbox
         self._account = account
@@ -45,15 +45,15 @@ class Meeting:
         self._slips = slips
         self._uploads = uploads
         self._pull = pull
-        self._numbers = Numbers(outbox)
+        self._numbers = SequenceGaps(outbox)
 
     async def hand_in(self) -> tuple[dict[str, Slot], ServerRefusedError | None]:
         """Everything that waits, once: slots by medium, and why nothing could be pulled where that was refused.
 
         Raise `Unreachable`, `SignInAgain`, or `ServerRefusedError` for what concerns the person.
         """
-        batch = next(batches(self._outbox.observations(ObservationState.QUEUED)), [])
-        slips = {root: each.box.all(SlipState.QUEUED)[:MAX_OPERATIONS] for root, each in self._slips.items()}
+        batch = next(split_batches(self._outbox.observations(ObservationState.QUEUED)), [])
+        slips = {root: each.box.all(OperationState.QUEUED)[:MAX_OPERATIONS] for root, each in self._slips.items()}
         arrived = self._uploads.interrupted()[:MAX_CONFIRMED]
         slots: dict[str, Slot] = {}
         done: set[str] = set()
@@ -90,7 +90,7 @@ class Meeting:
         return None
 
     async def _meet(
-        self, batch: list[Observation], slips: Mapping[str, list[Slip]], arrived: list[Medium]
+        self, batch: list[OutboxObservation], slips: Mapping[str, list[QueuedOperation]], arrived: list[Medium]
     ) -> tuple[str | None, Reply]:
         since = self._pull.records.cursor
         variables: dict[str, Any] = {
@@ -108,7 +108,11 @@ class Meeting:
         return since, await self._account.ask("Sync", variables)
 
     def _settle(
-        self, batch: list[Observation], slips: Mapping[str, list[Slip]], arrived: list[Medium], reply: Reply
+        self,
+        batch: list[OutboxObservation],
+        slips: Mapping[str, list[QueuedOperation]],
+        arrived: list[Medium],
+        reply: Reply,
     ) -> Iterator[tuple[set[str], dict[str, Slot]]]:
         """Ids of what the meeting settled; what it refused as a whole is left for documents of their own."""
         for root, payload in reply.before.items():

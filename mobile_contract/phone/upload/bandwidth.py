@@ -22,13 +22,13 @@ LOSSES = ((0.5, 1), (0.25, 2), (0.125, 3))
 
 
 @dataclass(frozen=True)
-class Line:
+class Bandwidth:
     """`bytes_per_second` is what the whole line bore lately, None before anything was put; `losses` the share that broke."""
 
     bytes_per_second: float | None = None
     losses: float = 0.0
 
-    def took(self, byte_size: int, seconds: float, beside: float) -> "Line":
+    def took(self, byte_size: int, seconds: float, beside: float) -> "Bandwidth":
         """After a PUT that got through, with so many others under way beside it: as much again crossed the line for each."""
         found = byte_size / max(seconds, 0.001) * (1 + beside)
         # A small one that was soon done tells little of the line: its time is that of the way there and back.
@@ -37,16 +37,16 @@ class Line:
         # Lines differ by orders of magnitude: between Wi-Fi and a far mast the mean is the geometric one.
         return replace(self.came(), bytes_per_second=known ** (1 - weight) * found**weight)
 
-    def came(self) -> "Line":
+    def came(self) -> "Bandwidth":
         """After a PUT that got through and told no more than that."""
         return replace(self, losses=0.75 * self.losses)
 
-    def broke(self) -> "Line":
+    def broke(self) -> "Bandwidth":
         """After a PUT that broke on its way: what it sent came to nothing."""
         known = None if self.bytes_per_second is None else self.bytes_per_second / 2
         return replace(self, bytes_per_second=known, losses=0.75 * self.losses + 0.25)
 
-    def at_once(self, most: int) -> int:
+    def parallel_puts(self, most: int) -> int:
         """How many parts go up at once, 1 to `most`."""
         borne = next((count for share, count in LOSSES if self.losses >= share), most)
         lanes = UNKNOWN_AT_ONCE
@@ -56,6 +56,6 @@ class Line:
 
     def part_bytes(self, byte_size: int, most: int) -> int:
         """Into parts of how many bytes a file of that size is cut: the least on a line that is not known."""
-        each = (self.bytes_per_second or 0.0) / self.at_once(most)
+        each = (self.bytes_per_second or 0.0) / self.parallel_puts(most)
         wished = min(each * SECONDS_A_PART, byte_size / MIN_PARTS)
         return max((cut for cut in CUTS if cut <= wished), default=CUTS[0])

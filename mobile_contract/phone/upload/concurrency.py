@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict
 
 from mobile_contract.phone.outbox.outbox import Outbox
-from mobile_contract.phone.upload.bandwidth import Line
+from mobile_contract.phone.upload.bandwidth import Bandwidth
 
 FACT = "line"
 MIN_BYTES = 2**20
@@ -28,13 +28,13 @@ class UploadConcurrency:
         self._under_way = 0
         self._freed = asyncio.Condition()
         kept = outbox.fact(FACT)
-        self.line = self._kept = Line(**json.loads(kept)) if kept else Line()
+        self.line = self._kept = Bandwidth(**json.loads(kept)) if kept else Bandwidth()
 
     @asynccontextmanager
     async def lane(self) -> AsyncIterator[None]:
         """Wait until the line bears one more, and be that one."""
         async with self._freed:
-            await self._freed.wait_for(lambda: self._under_way < self.line.at_once(self._most))
+            await self._freed.wait_for(lambda: self._under_way < self.line.parallel_puts(self._most))
             self._under_way += 1
         try:
             yield

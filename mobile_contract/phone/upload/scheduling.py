@@ -14,7 +14,7 @@ LINE = "UNREACHABLE"
 
 
 @dataclass(frozen=True)
-class Round:
+class UploadBatch:
     """`first` are of bytes that the server has not; `twins` of such as it has under another id: they need only ask."""
 
     first: list[Medium]
@@ -24,7 +24,7 @@ class Round:
         return bool(self.first or self.twins)
 
 
-def next_round(media: Sequence[Medium], tried: Collection[str]) -> Round:
+def next_batch(media: Sequence[Medium], tried: Collection[str]) -> UploadBatch:
     """What may go now of media that wait and were not tried; of the same bytes one, until the server has them.
 
     The others are held back while it is under way. Where it is rejected, set aside or in trouble of its own, the next of
@@ -41,7 +41,7 @@ def next_round(media: Sequence[Medium], tried: Collection[str]) -> Round:
         elif left:
             leader = min(left, key=_standing)  # of equals the one that was taken first
             first += [leader] if leader.state is MediumState.WAITING and leader.id not in tried else []
-    return Round(first, twins)
+    return UploadBatch(first, twins)
 
 
 def _standing(medium: Medium) -> tuple[bool, int, bool]:

@@ -14,7 +14,7 @@ import httpx
 
 from mobile_contract.phone.errors import unreachable
 from mobile_contract.phone.network.backoff import Backoff
-from mobile_contract.phone.network.client import Reply, asked_seconds, reason
+from mobile_contract.phone.network.client import Reply, describe_error, retry_after
 from mobile_contract.phone.storage.photo_copies import ByteRange
 from mobile_contract.phone.upload.concurrency import UploadConcurrency
 
@@ -22,7 +22,7 @@ TIMEOUT = httpx.Timeout(60, connect=10)
 MARGIN_SECONDS = 30.0
 """A slot that runs out within this time (or the last quarter of a shorter life) is renewed first."""
 
-ALREADY_THERE = 412
+PRECONDITION_FAILED = 412
 """Asked to store only where nothing is, the store has something: an earlier attempt got through and its reply was lost."""
 
 
@@ -35,7 +35,7 @@ class SlotRefusedError(Exception):
 
 
 @dataclass(frozen=True)
-class Target:
+class SignedUrl:
     """One signed address and the headers that belong to its signature."""
 
     url: str
@@ -45,7 +45,7 @@ class Target:
 @dataclass(frozen=True)
 class SignedPart:
     span: ByteRange
-    target: Target
+    target: SignedUrl
     has_arrived: bool
 
 
@@ -54,7 +54,7 @@ class Slot:
     """Where one medium goes: `whole`, or in `parts`; neither where the server only said that it will be parts."""
 
     media_id: str
-    whole: Target | None
+    whole: SignedUrl | None
     parts: tuple[SignedPart, ...]
     good_until: float
     """By this process' monotonic clock."""
@@ -62,10 +62,12 @@ class Slot:
     @classmethod
     def read(cls, value: dict[str, Any], reply: Reply) -> "Slot":
         parts = tuple(
-            SignedPart(ByteRange(each["number"], each["offset"], each["byteSize"]), _target(each), each["hasArrived"])
+            SignedPart(
+                ByteRange(each["number"], each["offset"], each["byteSize"]), _signed_url(each), each["hasArrived"]
+            )
             for each in value.get("parts") or ()
         )
-        whole = _target(value) if value["kind"] == "SINGLE" else None
+        whole = _signed_url(value) if value["kind"] == "SINGLE" else None
         return cls(value["mediaId"], whole, parts, _good_until(value.get("expiresAt"), reply))
 
     @property
@@ -77,8 +79,8 @@ class Slot:
         return [part.span for part in self.parts]
 
 
-def _target(value: dict[str, Any]) -> Target:
-    return Target(value["url"], {header["name"]: header["value"] for header in value["headers"]})
+def _signed_url(value: dict[str, Any]) -> SignedUrl:
+    return SignedUrl(value["url"], {header["name"]: header["value"] for header in value["headers"]})
 
 
 def _good_until(expires_at: str | None, reply: Reply) -> float:
@@ -89,7 +91,7 @@ def _good_until(expires_at: str | None, reply: Reply) -> float:
     return time.monotonic() + seconds - min(MARGIN_SECONDS, seconds / 4)
 
 
-class UploadTarget:
+class ObjectStoreClient:
     """The object store, as far as a phone sees it."""
 
     def __init__(self, client: httpx.AsyncClient, backoff: Backoff, traffic: UploadConcurrency) -> None:
@@ -97,7 +99,7 @@ class UploadTarget:
         self._backoff = backoff
         self._traffic = traffic
 
-    async def put(self, target: Target, chunks: Callable[[], Iterator[bytes]], sent: Callable[[int], None]) -> None:
+    async def put(self, target: SignedUrl, chunks: Callable[[], Iterator[bytes]], sent: Callable[[int], None]) -> None:
         """PUT, reporting bytes as they leave (negative where an attempt has failed and begins again).
 
         Raise `SlotRefusedError` for the store's no, `Unreachable` where it doesn't answer after all attempts.
@@ -113,35 +115,35 @@ class UploadTarget:
             began = self._traffic.began()
             try:
                 response = await self._client.put(
-                    target.url, headers=target.headers, content=_stream(chunks(), left), timeout=TIMEOUT
+                    target.url, headers=target.headers, content=_count_chunks(chunks(), left), timeout=TIMEOUT
                 )
             except httpx.TransportError as error:
-                why, asked = reason(error), None
+                why, asked = describe_error(error), None
                 if count:
                     self._traffic.broke()
             else:
                 if response.is_success:
                     self._traffic.took(count, began)
-                if response.is_success or response.status_code == ALREADY_THERE:
+                if response.is_success or response.status_code == PRECONDITION_FAILED:
                     return
                 if response.status_code < 500 and response.status_code != 429:
                     sent(-count)
-                    raise SlotRefusedError(response.status_code, _code(response.text))
-                why, asked = f"HTTP {response.status_code}", asked_seconds(response)
+                    raise SlotRefusedError(response.status_code, _error_code(response.text))
+                why, asked = f"HTTP {response.status_code}", retry_after(response)
             sent(-count)
             if failed < self._backoff.attempts:
                 await asyncio.sleep(self._backoff.wait(failed, asked=asked))
         host = httpx.URL(target.url).netloc.decode()
-        raise unreachable(f"The store of photos {host}", f"影像存储 {host} ", why)
+        raise unreachable(f"The photo store {host}", f"影像存储 {host} ", why)
 
 
-async def _stream(chunks: Iterator[bytes], left: Callable[[int], None]) -> AsyncIterator[bytes]:
+async def _count_chunks(chunks: Iterator[bytes], left: Callable[[int], None]) -> AsyncIterator[bytes]:
     for chunk in chunks:
         yield chunk
         left(len(chunk))
 
 
-def _code(text: str) -> str:
+def _error_code(text: str) -> str:
     """The error code of S3's XML, such as BadDigest; never the rest, which repeats the request."""
     _, _, rest = text.partition("<Code>")
     return rest.partition("</Code>")[0][:60]

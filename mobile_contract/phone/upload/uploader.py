@@ -14,8 +14,8 @@ from mobile_contract.phone.outbox.outbox import Outbox
 from mobile_contract.phone.storage.photo_copies import ByteRange, Originals, PhotoChangedError
 from mobile_contract.phone.upload.bandwidth import CUTS
 from mobile_contract.phone.upload.concurrency import UploadConcurrency
-from mobile_contract.phone.upload.scheduling import next_round
-from mobile_contract.phone.upload.signed_put import SignedPart, Slot, SlotRefusedError, Target, UploadTarget
+from mobile_contract.phone.upload.scheduling import next_batch
+from mobile_contract.phone.upload.signed_put import ObjectStoreClient, SignedPart, SignedUrl, Slot, SlotRefusedError
 from mobile_contract.phone.users.session import Account
 
 GROUP = 20
@@ -37,7 +37,7 @@ class Meter(Protocol):
     def pausing(self, fault: PhoneError | None, seconds: float) -> None: ...
 
 
-class Silence:
+class SilentMeter:
     """A meter that shows nothing."""
 
     def expect(self, media: Sequence[Medium]) -> None: ...
@@ -49,13 +49,13 @@ class Silence:
     def pausing(self, fault: PhoneError | None, seconds: float) -> None: ...
 
 
-class Uploads:
+class Uploader:
     def __init__(
         self,
         outbox: Outbox,
         originals: Originals,
         account: Account,
-        store: UploadTarget,
+        store: ObjectStoreClient,
         traffic: UploadConcurrency,
         meter: Meter,
         *,
@@ -85,7 +85,7 @@ class Uploads:
         self._meter.expect([each for each in expected if each.state is MediumState.WAITING])
         self._line_is_down = False
         tried: set[str] = set()
-        while round := next_round(expected, tried):
+        while round := next_batch(expected, tried):
             tried |= {each.id for each in round.first} | {each.id for each in round.twins}
             # A slot that came before the server had the bytes would have them sent again: twins ask anew.
             for media, known in ((round.first, slots), (round.twins, {})):
@@ -232,7 +232,7 @@ class Uploads:
             self._traffic.keep()
             return True
 
-    async def _put_span(self, medium: Medium, target: Target, span: ByteRange) -> None:
+    async def _put_span(self, medium: Medium, target: SignedUrl, span: ByteRange) -> None:
         chunks = partial(self._originals.read, medium.file, span.start, span.byte_size)
         await self._store.put(target, chunks, partial(self._meter.sent, medium))
 

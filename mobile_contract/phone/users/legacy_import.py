@@ -15,13 +15,13 @@ from mobile_contract.phone.outbox.outbox import Outbox
 from mobile_contract.phone.storage.database import copy_plain
 from mobile_contract.phone.storage.folder import Folder, erase, sync_folder, write_private
 from mobile_contract.phone.storage.key_wrapping import StoreKey
-from mobile_contract.phone.storage.photo_copies import READ, Originals
+from mobile_contract.phone.storage.photo_copies import READ_BYTES, Originals
 from mobile_contract.phone.users.session import Session
-from mobile_contract.phone.users.user_stores import StoreLocation, Stores
+from mobile_contract.phone.users.user_stores import StoreLocation, UserStores
 
 
-class Takeover:
-    def __init__(self, folder: Folder, stores: Stores) -> None:
+class LegacyImport:
+    def __init__(self, folder: Folder, stores: UserStores) -> None:
         self._stores = stores
         self._root = folder.root
         self._outbox = folder.root / "outbox.sqlite"
@@ -59,7 +59,7 @@ class Takeover:
                 path = self._originals / medium.file
                 if path.is_file():
                     file = token_hex(16)
-                    originals.keep(file, _chunks(path))
+                    originals.keep(file, _read_chunks(path))
                     outbox.renamed(medium.id, file)
 
     def _erase(self) -> None:
@@ -76,7 +76,7 @@ class Takeover:
         return [self._outbox.with_name(self._outbox.name + ending)]
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
+def _read_chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as reader:
-        while chunk := reader.read(READ):
+        while chunk := reader.read(READ_BYTES):
             yield chunk

@@ -20,7 +20,7 @@ from mobile_contract.phone.errors import (
     WipeOrderedError,
 )
 from mobile_contract.phone.network.backoff import Backoff
-from mobile_contract.phone.network.client import Reply, Wire, endpoint_of
+from mobile_contract.phone.network.client import GraphqlClient, Reply, endpoint_of
 from mobile_contract.phone.outbox.outbox import Outbox
 from mobile_contract.phone.users.remote_wipe import WIPED, is_order
 
@@ -72,7 +72,7 @@ class Session:
     def is_of(self, user_name: str, url: str | None) -> bool:
         """Whether it is this person's, at that server where one is named."""
         is_there = url is None or endpoint_of(url) == self.endpoint
-        return is_there and _normal(user_name) == _normal(self.user_name)
+        return is_there and _normalise(user_name) == _normalise(self.user_name)
 
     def renewed(self, given: dict[str, Any]) -> "Session":
         """With the tokens and the person of a `SignedIn`."""
@@ -87,7 +87,9 @@ class Session:
         )
 
 
-async def ask_to_sign_in(wire: Wire, user_name: str, password: str, device_id: str, device_name: str) -> dict[str, Any]:
+async def ask_to_sign_in(
+    wire: GraphqlClient, user_name: str, password: str, device_id: str, device_name: str
+) -> dict[str, Any]:
     """A `SignedIn`. Raise `ServerRefusedError(BAD_CREDENTIALS | TOO_MANY_ATTEMPTS | ...)` or `Unreachable`."""
     given = {"userName": user_name, "password": password, "deviceId": device_id, "deviceName": device_name[:80]}
     return (await wire.ask("SignIn", {"input": given})).value
@@ -101,7 +103,7 @@ class Account:
         self._client = client
         self._backoff = backoff
         self._renewing = asyncio.Lock()
-        self._wire: Wire | None = None
+        self._wire: GraphqlClient | None = None
         self.session = Session.read(outbox)
 
     def require(self) -> Session:
@@ -138,7 +140,7 @@ class Account:
                 raise
             raise SignInNeededError from refusal
 
-    async def _renew(self, wire: Wire, stale: Session) -> Session:
+    async def _renew(self, wire: GraphqlClient, stale: Session) -> Session:
         """New tokens, on the disk before they are used: a kill in between leaves the old one, good for a short grace."""
         async with self._renewing:
             session = self.require()
@@ -157,10 +159,10 @@ class Account:
                 raise SignInNeededError from refusal
             return self._keep(session.renewed(reply.value))
 
-    def _wire_to(self, endpoint: str) -> Wire:
+    def _wire_to(self, endpoint: str) -> GraphqlClient:
         """The same one as long as it is the same server: it knows how long a request takes there."""
         if self._wire is None or self._wire.endpoint != endpoint:
-            self._wire = Wire(self._client, endpoint, self._backoff)
+            self._wire = GraphqlClient(self._client, endpoint, self._backoff)
         return self._wire
 
     def _keep(self, session: Session) -> Session:
@@ -173,6 +175,6 @@ class Account:
             self._keep(replace(self.session, access_token=None, refresh_token=None, refresh_expires_at=None))
 
 
-def _normal(user_name: str) -> str:
+def _normalise(user_name: str) -> str:
     """As servers compare user names: upper or lower case, full or half width."""
     return unicodedata.normalize("NFKC", user_name).strip().casefold()

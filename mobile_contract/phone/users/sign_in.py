@@ -11,22 +11,22 @@ import httpx
 
 from mobile_contract.phone.errors import LockedError, UnreachableError
 from mobile_contract.phone.network.backoff import Backoff
-from mobile_contract.phone.network.client import Wire, endpoint_of
+from mobile_contract.phone.network.client import GraphqlClient, endpoint_of
 from mobile_contract.phone.outbox.outbox import Outbox
 from mobile_contract.phone.storage.key_wrapping import Lock, StoreKey
 from mobile_contract.phone.users.remote_wipe import secret_of
 from mobile_contract.phone.users.session import Session, ask_to_sign_in
-from mobile_contract.phone.users.user_stores import StoreLocation, Stores
+from mobile_contract.phone.users.user_stores import StoreLocation, UserStores
 
 
-def locking_what_was_theirs(url: str, user_name: str, password: str) -> Callable[[Session | None], str]:
+def password_for_import(url: str, user_name: str, password: str) -> Callable[[Session | None], str]:
     """Lets a sign-in lock what an earlier phone kept of the same person, and of nobody else."""
 
     def password_of(session: Session | None) -> str:
         if session and not session.is_of(user_name, url):
             raise LockedError(
-                f"This phone still holds what {session.user_name} kept on it before phones encrypted anything. First let "
-                f"{session.user_name} run `scripts/phone status`, and give the own password.",
+                f"This phone still holds unencrypted data of {session.user_name} from an earlier version. First, "
+                f"{session.user_name} must run `scripts/phone status` and type their own password.",
                 f"手机上还有 {session.user_name} 未加密的内容，请先由其本人执行 status 并输入自己的密码。",
             )
         return password
@@ -44,14 +44,20 @@ class PhoneSignIn:
     is_offline: bool
 
 
-class SigningIn:
+class SignInAttempt:
     """One attempt of a person at a server; `given` is a key that the environment holds."""
 
     def __init__(
-        self, stores: Stores, client: httpx.AsyncClient, url: str, user_name: str, password: str, given: StoreKey | None
+        self,
+        stores: UserStores,
+        client: httpx.AsyncClient,
+        url: str,
+        user_name: str,
+        password: str,
+        given: StoreKey | None,
     ) -> None:
         self._stores = stores
-        self._wire = Wire(client, endpoint_of(url), Backoff())
+        self._wire = GraphqlClient(client, endpoint_of(url), Backoff())
         self._user_name = user_name
         self._password = password
         self._given = given
@@ -73,7 +79,7 @@ class SigningIn:
                 return PhoneSignIn(*found, session, is_offline=True)
             if self._stores.all():
                 raise UnreachableError(
-                    f"{fault.message} This password opens nothing that is kept here under that name.",
+                    f"{fault.message} This password opens no store of that user on this phone.",
                     f"{fault.message_zh}此密码也不能打开手机上该用户的内容。",
                     seconds=fault.seconds,
                 ) from fault
@@ -109,8 +115,8 @@ class SigningIn:
         key = self._key_of(place.lock)
         if key is None:
             raise LockedError(
-                "What was taken on this phone before anybody signed in is locked with another password. With that, run "
-                '`eval "$(scripts/phone unlock)"`, then sign in: it becomes yours.',
+                "Another password locks the items that were taken on this phone before the first sign-in. Run "
+                '`eval "$(scripts/phone unlock)"` with that password, then sign in: they become yours.',
                 "首次登录前登记的内容由另一密码锁定：请先用该密码解锁，再登录，内容即归您所有。",
             )
         return place, key

@@ -14,13 +14,13 @@ import typer
 from mobile_contract.phone.errors import LockedError, UsageError
 from mobile_contract.phone.storage.key_wrapping import Lock, StoreKey
 from mobile_contract.phone.users.session import Session
-from mobile_contract.phone.users.user_stores import StoreLocation, Stores
+from mobile_contract.phone.users.user_stores import StoreLocation, UserStores
 
 KEY, PASSWORD = "MINGCHA_PHONE_KEY", "MINGCHA_PHONE_PASSWORD"
 
 
 @dataclass(frozen=True)
-class Whose:
+class UserSelector:
     """The user that a command names, and the server where the same name is known at several; None where it names nobody."""
 
     user_name: str | None = None
@@ -30,10 +30,10 @@ class Whose:
         return session is not None and self.user_name is not None and session.is_of(self.user_name, self.url)
 
 
-WHOSE: ContextVar[Whose | None] = ContextVar("whose", default=None)
+SELECTED_USER: ContextVar[UserSelector | None] = ContextVar("whose", default=None)
 
 
-def given_key() -> StoreKey | None:
+def key_from_environment() -> StoreKey | None:
     """What MINGCHA_PHONE_KEY holds. Raise `LockedError` where that is no key."""
     text = os.environ.get(KEY)
     return StoreKey.read(text) if text else None
@@ -45,7 +45,7 @@ def ask_password(*, new: bool = False, of: str | None = None) -> str:
         return kept
     if not sys.stdin.isatty():
         raise LockedError(
-            f'What is on this phone is encrypted: set {PASSWORD}, or {KEY} by `eval "$(scripts/phone unlock)"`.',
+            f'This phone is encrypted: set {PASSWORD}, or set {KEY} with `eval "$(scripts/phone unlock)"`.',
             f"手机上的内容已加密：请设置 {PASSWORD}，或先执行 unlock 解锁。",
         )
     whose = f"Password of {of} 密码" if of else "Password 密码"
@@ -57,23 +57,25 @@ def ask_password_of(session: Session | None) -> str:
     return ask_password(new=True, of=session.user_name if session else None)
 
 
-def unlock(stores: Stores, ask: Callable[[], str] = ask_password) -> tuple[StoreLocation, StoreKey] | None:
+def unlock(stores: UserStores, ask: Callable[[], str] = ask_password) -> tuple[StoreLocation, StoreKey] | None:
     """The store that the command means, opened; None where nobody is named and none is in use. Raise a `Fault`."""
-    whose, key = WHOSE.get() or Whose(), given_key()
+    whose, key = SELECTED_USER.get() or UserSelector(), key_from_environment()
     if whose.user_name is None:
-        return _opened(stores, key, ask)
-    if key and (found := _theirs(stores, whose, lambda lock: key)):
+        return _unlock_current(stores, key, ask)
+    if key and (found := _find_store(stores, whose, lambda lock: key)):
         return found
     password = ask()
-    if found := _theirs(stores, whose, lambda lock: lock.opened_by_password(password)):
+    if found := _find_store(stores, whose, lambda lock: lock.opened_by_password(password)):
         return found
     raise LockedError(
-        f"Nothing on this phone that this password opens is of {whose.user_name}.",
+        f"This password opens nothing of {whose.user_name} on this phone.",
         "手机上没有可用此密码打开的该用户的内容。",
     )
 
 
-def _opened(stores: Stores, key: StoreKey | None, ask: Callable[[], str]) -> tuple[StoreLocation, StoreKey] | None:
+def _unlock_current(
+    stores: UserStores, key: StoreKey | None, ask: Callable[[], str]
+) -> tuple[StoreLocation, StoreKey] | None:
     place = stores.current()
     if place is None:
         return None
@@ -81,7 +83,7 @@ def _opened(stores: Stores, key: StoreKey | None, ask: Callable[[], str]) -> tup
     if key:
         if not lock.admits(key):
             raise LockedError(
-                f"{KEY} does not open what is in use on this phone: unset it, set it anew by "
+                f"{KEY} does not open the current user's store: unset it, set it again with "
                 '`eval "$(scripts/phone unlock)"`, or name its user with --as.',
                 f"{KEY} 与当前用户的内容不符：请取消设置、重新解锁，或用 --as 指定用户。",
             )
@@ -89,20 +91,20 @@ def _opened(stores: Stores, key: StoreKey | None, ask: Callable[[], str]) -> tup
     opened = lock.opened_by_password(ask())
     if opened is None or not lock.admits(opened):
         raise LockedError(
-            "This password does not open what is kept here. Nothing was changed. Another user is named by --as; after "
-            "a password was set anew on the server, run `sign-in` with it.",
+            "This password does not open the current user's store. Nothing was changed. Name another user with --as. If "
+            "your password was reset on the server, run `sign-in` with the new one.",
             "密码不正确，未做任何更改。其他用户请用 --as 指定；密码在服务器上重置后，请用新密码重新登录。",
         )
     return place, opened
 
 
-def _theirs(
-    stores: Stores, whose: Whose, by: Callable[[Lock], StoreKey | None]
+def _find_store(
+    stores: UserStores, whose: UserSelector, by: Callable[[Lock], StoreKey | None]
 ) -> tuple[StoreLocation, StoreKey] | None:
     found = [each for each in stores.opened(by) if whose.is_of(stores.session_in(*each))]
     if len(found) > 1:
         raise UsageError(
-            f"{whose.user_name} is known here at {len(found)} servers: name one with --at.",
+            f"{whose.user_name} exists at {len(found)} servers here: name one with --at.",
             "该用户名在多个服务器上使用，请用 --at 指定服务器。",
         )
     return found[0] if found else None

@@ -55,7 +55,7 @@ class StoreLocation:
             raise DamagedStoreError(self.keys) from None
 
 
-class Stores:
+class UserStores:
     """Those of a folder. What changes them is for whoever holds the folder."""
 
     def __init__(self, folder: Folder) -> None:

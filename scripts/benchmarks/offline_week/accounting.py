@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mobile_contract.phone.upload.signed_put import ALREADY_THERE
+from mobile_contract.phone.upload.signed_put import PRECONDITION_FAILED
 from scripts.benchmarks.faulty_network import Request
 from scripts.benchmarks.offline_week.confirmed_parts import WHOLE, Confirmed
 from scripts.benchmarks.offline_week.plan import MIB, WeekPlan
@@ -114,7 +114,7 @@ def count_puts(requests: Sequence[Request], broken_off: int, confirmed: Confirme
         told = min(confirmed.at.get((medium, part), float("inf")) for part in (number, WHOLE))
         after_told += told < each.began
         after_answer += answered.get(place, float("inf")) < each.began
-        if each.was_stored or each.status == ALREADY_THERE:
+        if each.was_stored or each.status == PRECONDITION_FAILED:
             sizes[place] = each.carried
             if each.was_told:
                 answered.setdefault(place, each.ended)
