@@ -45,7 +45,7 @@ class Person:
         self.secret = value.get("deviceSecret") or ""
         return self
 
-    async def again(self) -> "Person":
+    async def sign_in_again(self) -> "Person":
         """The same account on another device."""
         return await Person(self.server, self.name, self.password).sign_in()
 
@@ -73,14 +73,14 @@ class Person:
         require(len(results) == len(drafts), "SubmitObservations", f"{len(drafts)} results", f"{len(results)} results")
         return results
 
-    async def hand_in(self, **fields: Any) -> dict[str, Any]:
+    async def submit_accepted(self, **fields: Any) -> dict[str, Any]:
         """A draft that must be accepted; it and its result."""
         sent = new_draft(**fields)
         [result] = await self.submit(sent)
         require(result["outcome"] == "ACCEPTED", f"SubmitObservations of {sent['id']}", "ACCEPTED", result)
         return sent | {"result": result}
 
-    async def nodes(self, operation: str, most: int = 2000) -> list[dict[str, Any]]:
+    async def fetch_nodes(self, operation: str, most: int = 2000) -> list[dict[str, Any]]:
         """All nodes of a list of the contract, page by page."""
         found: list[dict[str, Any]] = []
         after = None
@@ -92,12 +92,12 @@ class Person:
                 break
         return found
 
-    async def reports(self, *ids: str) -> list[dict[str, Any]]:
+    async def find_reports(self, *ids: str) -> list[dict[str, Any]]:
         """Those of one's own latest 50 reports that bear one of the ids."""
         value = await self.ask("MyReports", {"first": 50})
         return [edge["node"] for edge in value["edges"] if edge["node"]["id"] in ids]
 
-    async def page(self, since: str | None, first: int = 100, kinds: list[str] | None = None) -> dict[str, Any]:
+    async def pull_page(self, since: str | None, first: int = 100, kinds: list[str] | None = None) -> dict[str, Any]:
         return await self.ask("Changes", {"since": since, "first": first, "kinds": kinds})
 
     async def pull(
@@ -106,7 +106,7 @@ class Person:
         """All changes since a cursor, and the next cursor."""
         changes: list[dict[str, Any]] = []
         for _ in range(20_000):
-            page = await self.page(since, first, kinds)
+            page = await self.pull_page(since, first, kinds)
             changes += page["changes"]
             require(
                 page["cursor"] != since or not page["hasMore"], "Changes", "a cursor that goes on", "the same cursor"
@@ -154,7 +154,7 @@ class Party:
     officer: Person | None = None
     seconds: float = 20.0
 
-    async def until(self, work: Callable[[], Awaitable[Any]], request: str, expected: str) -> Any:
+    async def wait_until(self, work: Callable[[], Awaitable[Any]], request: str, expected: str) -> Any:
         """Ask until the answer is truthy. Raise `BrokenClauseError` after `seconds`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.seconds
@@ -164,7 +164,7 @@ class Party:
             await asyncio.sleep(0.1)
         return found
 
-    async def quiet(self, person: Person) -> str:
+    async def wait_quiet(self, person: Person) -> str:
         """A cursor after which nothing more comes, and which covers all that was written before."""
         written = (await person.ask("Sync", {"input": {"first": 1}}))["serverTime"]
         state: dict[str, str | None] = {"cursor": None}
@@ -174,12 +174,12 @@ class Party:
             changes, state["cursor"] = await person.pull(before)
             if not before or changes:
                 return None
-            return state["cursor"] if ((await person.page(state["cursor"]))["asOf"] or "") > written else None
+            return state["cursor"] if ((await person.pull_page(state["cursor"]))["asOf"] or "") > written else None
 
-        found: str = await self.until(still, "Changes since the last cursor", "no change once all has been pulled")
+        found: str = await self.wait_until(still, "Changes since the last cursor", "no change once all has been pulled")
         return found
 
-    def given(self, role: str) -> Person:
+    def require_account(self, role: str) -> Person:
         person: Person | None = getattr(self, role)
         if person is None:
             raise NotTriedError(f"No account was given by --{role}.")

@@ -34,7 +34,7 @@ async def assign_case(party: Party) -> AssignedCase:
 
 async def assign_case_as(party: Party, given: AssignedCase) -> None:
     """The same under ids that are known already."""
-    sent = await party.user.hand_in()
+    sent = await party.user.submit_accepted()
     title = "[conformance kit 一致性检查]"
     await _as_officer(party, OPEN, {"id": given.case_id, "title": title, "observationIds": [sent["id"]]})
     offer = {"id": given.assignment_id, "assigneeId": party.user.id, "caseId": given.case_id, "note": title}
@@ -46,6 +46,6 @@ async def withdraw_assignment(party: Party, given: AssignedCase) -> None:
 
 
 async def _as_officer(party: Party, operation: str, input: dict[str, Any]) -> None:
-    answer = await party.given("officer").send(operation, {"input": input})
+    answer = await party.require_account("officer").send(operation, {"input": input})
     if answer.root["__typename"] == "Refused":
         raise BrokenClauseError(answer.request, "the officer to be allowed", answer.root)

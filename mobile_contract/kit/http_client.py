@@ -111,6 +111,6 @@ class HttpClient:
         response = await self.client.post(self.endpoint, content=content, headers=own | (headers or {}))
         return Answer(f"POST {request}", response)
 
-    async def published(self, path: str) -> dict[str, Any]:
+    async def get_json(self, path: str) -> dict[str, Any]:
         """A JSON document at the server's origin."""
         return Answer(f"GET {path}", await self.client.get(f"{self.origin}{path}")).body

@@ -54,7 +54,7 @@ def exit_code(findings: Sequence[ClauseResult]) -> int:
 async def _run_clause(party: Party, clause: Clause) -> tuple[ClauseVerdict, str]:
     try:
         for role in clause.needs:
-            party.given(role)
+            party.require_account(role)
         return ClauseVerdict.HOLDS, await clause.check(party)
     except BrokenClauseError as broken:
         return ClauseVerdict.BROKEN, str(broken)

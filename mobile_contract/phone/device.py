@@ -69,13 +69,13 @@ class PhoneDevice:
 
     @classmethod
     @contextmanager
-    def opened(cls, path: Path, *, makes: bool = False) -> Iterator["PhoneDevice"]:
+    def open(cls, path: Path, *, makes: bool = False) -> Iterator["PhoneDevice"]:
         """The store that the command means; where there is none yet, one that is nobody's if the command `makes` something.
 
         Raise a `Fault`. On `WipeOrderedError` the store is erased before this ends.
         """
         folder = Folder.open(path)
-        with folder.held():
+        with folder.lock():
             stores = prepare_stores(folder)
             found = unlock(stores)
             if found is None and (stores.all() or not makes):
@@ -101,7 +101,7 @@ class PhoneDevice:
         folder = Folder(path.absolute())
         stores = UserStores(folder)
         if LegacyImport(folder, stores).is_due:
-            with folder.held():
+            with folder.lock():
                 prepare_stores(folder)
         found = unlock(stores)
         if found is None:
@@ -114,7 +114,7 @@ class PhoneDevice:
         """What was taken over, or met a server that gave no secret before, opens by the secret too once there is one."""
         session, lock = Session.read(self.outbox), self.place.lock
         if lock.by_device is None and session and session.device_secret:
-            stores.relock(self.place, lock.under_device(self.key, secret_of(session.device_secret)))
+            stores.relock(self.place, lock.with_device(self.key, secret_of(session.device_secret)))
 
     def take(self, files: Sequence[Path], content: Content, *, together: bool, again: bool) -> TakenFiles:
         """Copy files and keep observations of them, all or none: after a kill, the same command takes what is missing.
@@ -134,7 +134,7 @@ class PhoneDevice:
         entries = [[each] for each in originals] if originals and not together else [originals]
         if originals or not files:
             now = datetime.now().astimezone().isoformat(timespec="milliseconds")
-            method = self._usual_method()
+            method = self._default_method()
             self.outbox.take(
                 entries,
                 lambda sequence, media: compose(new_id("obs"), sequence, content, media, method=method, now=now),
@@ -167,7 +167,7 @@ class PhoneDevice:
     def _sweep(self) -> None:
         self.originals.sweep({each.file for each in self.outbox.media()})
 
-    def _usual_method(self) -> Method:
+    def _default_method(self) -> Method:
         """What people of this role record by, where nothing else was said."""
         session = Session.read(self.outbox)
         roles = session.roles if session else ()
@@ -222,7 +222,7 @@ class ServerConnection:
 
     async def fetch_keys(self) -> None:
         """Fetch the keys that receipts are signed with, where some are wanted; a line that is down is no fault here."""
-        await self.device.receipts.refresh(self.server, self.account.require().endpoint)
+        await self.device.receipts.fetch_keys(self.server, self.account.require().endpoint)
 
     def _uploads(self, meter: Meter, at_once: int) -> Uploader:
         outbox, traffic = self.device.outbox, UploadConcurrency(self.device.outbox, at_once)

@@ -136,7 +136,7 @@ def _become(wanted: dict[str, Any]) -> None:
 
 def _kill_at(moment: int) -> None:
     moments = itertools.count(1)
-    step = Outbox.step
+    step = Outbox.transaction
 
     def die_at_last() -> None:
         if next(moments) == moment:
@@ -149,7 +149,7 @@ def _kill_at(moment: int) -> None:
             die_at_last()
         die_at_last()
 
-    Outbox.step = dying  # type: ignore[method-assign]
+    Outbox.transaction = dying  # type: ignore[method-assign]
 
 
 def _set_clock(ahead: timedelta) -> None:

@@ -66,11 +66,11 @@ def test_an_earlier_phones_folder_is_taken_over_whenever_it_is_killed(
         shutil.copytree(tmp_path / "earlier", root)
         with dying_at(kills, monkeypatch):
             try:
-                with PhoneDevice.opened(root):
+                with PhoneDevice.open(root):
                     survived = True
             except Killed:
                 survived = False
-        with PhoneDevice.opened(root) as device:
+        with PhoneDevice.open(root) as device:
             [observation] = device.outbox.observations()
             assert (observation.draft, observation.sequence) == ({"text": "旧"}, 7)
             assert device.outbox.device_id == UserStores(Folder(root)).device_id == "dev_old"
@@ -78,10 +78,10 @@ def test_an_earlier_phones_folder_is_taken_over_whenever_it_is_killed(
             assert session
             assert (session.user_name, session.refresh_token) == ("laowang", "old-refresh")
             [medium] = observation.media
-            device.outbox.note("session", json.dumps(vars(replace(session, device_secret=LETTERS))))
+            device.outbox.set_fact("session", json.dumps(vars(replace(session, device_secret=LETTERS))))
             assert device.originals.verify(medium.file, medium.sha256) == {}
         [place] = UserStores(Folder(root)).all()
-        assert place.lock.opened_by_device(secret_of(LETTERS)), "once it has met the server, its secret opens it too"
+        assert place.lock.unwrap_with_device(secret_of(LETTERS)), "once it has met the server, its secret opens it too"
         assert {path.name for path in root.iterdir()} == {"current", "device.json", "lock", "users"}
         assert readable(root, "laowang", "老王", "old-refresh", "obs_7", "med_1", "SQLite format", body[100:140]) == []
         if survived:

@@ -142,11 +142,11 @@ def test_everything_in_the_folder_is_for_its_owner_only(terminal: Terminal, phot
 def test_only_one_process_at_a_time_changes_a_phone(terminal: Terminal, photos: Path) -> None:
     terminal.do("take", photos / "a.jpg")
     folder = Folder.open(terminal.folder)
-    with folder.held():
+    with folder.lock():
         assert terminal.run("take", photos) == 5
         assert f"Another phone process ({os.getpid()})" in terminal.output
         assert terminal.states() == [("QUEUED", ["WAITING"])]
-        with pytest.raises(InUseError), folder.held():
+        with pytest.raises(InUseError), folder.lock():
             pass
     terminal.do("take", photos)
 

@@ -43,7 +43,7 @@ def test_changes_and_cursor_go_together_and_a_full_pull_drops_what_it_does_not_n
     records.store(page("3", "d", gone="b"), "2")
     assert (set(records.by_id(PulledKind.UNIT)), records.cursor) == ({"a", "c", "d"}, "3")
 
-    records.begin_anew()
+    records.start_over()
     assert records.cursor is None
     records.store(page("4", "a", more=True), None)
     again = Records(outbox)  # as after a kill between two pages
@@ -69,7 +69,7 @@ def test_an_older_phones_outbox_is_brought_up_to_date(tmp_path: Path) -> None:
         database.execute("PRAGMA user_version=1")
     with closing(Outbox(path, KEY)) as outbox:
         assert [each.id for each in outbox.observations()] == ["obs_3"]
-        assert (outbox.device_id, outbox.last_sequence, outbox.unsent()) == ("dev_1", 4, {1, 2, 3, 4})
+        assert (outbox.device_id, outbox.last_sequence, outbox.unsent_sequences()) == ("dev_1", 4, {1, 2, 3, 4})
         outbox.take([[]], lambda sequence, _: {"id": f"obs_{sequence}"})
         assert outbox.last_sequence == 5
 

@@ -48,27 +48,27 @@ def test_parts_are_cut_by_the_line(rate: float | None, losses: float, size: int,
 
 
 def test_a_line_that_turns_bad_and_good_again_is_soon_known() -> None:
-    line = Bandwidth().took(5 * MIB, 1.0, 0)
+    line = Bandwidth().after_put(5 * MIB, 1.0, 0)
     assert line.bytes_per_second == pytest.approx(5 * MIB)
     for _ in range(3):
-        line = line.took(5 * MIB, 100.0, 0)
+        line = line.after_put(5 * MIB, 100.0, 0)
     assert (line.bytes_per_second or 0) < MIB
     for _ in range(4):
-        line = line.took(5 * MIB, 1.0, 0)
+        line = line.after_put(5 * MIB, 1.0, 0)
     assert (line.bytes_per_second or 0) > 3 * MIB
-    assert line.took(20 * KIB, 0.1, 0).bytes_per_second == pytest.approx(line.bytes_per_second, rel=0.05)
-    assert Bandwidth().took(5 * MIB, 2.0, 3).bytes_per_second == pytest.approx(10 * MIB), (
+    assert line.after_put(20 * KIB, 0.1, 0).bytes_per_second == pytest.approx(line.bytes_per_second, rel=0.05)
+    assert Bandwidth().after_put(5 * MIB, 2.0, 3).bytes_per_second == pytest.approx(10 * MIB), (
         "it carried those beside it, too"
     )
     large = Bandwidth(100.0 * MIB).part_bytes(GIB, 4)
     breaking = Bandwidth(100.0 * MIB)
     for _ in range(8):
-        breaking = breaking.broke()
+        breaking = breaking.after_break()
     assert (large, breaking.part_bytes(GIB, 4), breaking.parallel_puts(4)) == (64 * MIB, 5 * MIB, 1)
     for _ in range(8):
-        breaking = breaking.came()
+        breaking = breaking.after_small_put()
     assert breaking.parallel_puts(4) == 2, "what came through takes the losses back, and says nothing of the speed"
-    assert Bandwidth().broke().bytes_per_second is None
+    assert Bandwidth().after_break().bytes_per_second is None
 
 
 async def test_as_many_go_at_once_as_the_line_bears(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ async def test_as_many_go_at_once_as_the_line_bears(tmp_path: Path) -> None:
         seen = []
 
         async def go() -> None:
-            async with traffic.lane():
+            async with traffic.acquire():
                 under_way.append(1)
                 seen.append(len(under_way))
                 await asyncio.sleep(0)
@@ -90,14 +90,14 @@ async def test_as_many_go_at_once_as_the_line_bears(tmp_path: Path) -> None:
 
     traffic = UploadConcurrency(outbox, 4)
     assert await most_at_once(traffic) == 2
-    async with traffic.lane():
-        traffic.took(5 * MIB, traffic.began())
+    async with traffic.acquire():
+        traffic.record_success(5 * MIB, traffic.start_put())
     assert await most_at_once(traffic) == 4
-    traffic.keep()
+    traffic.save()
     assert UploadConcurrency(outbox, 4).line == traffic.line
     assert await most_at_once(UploadConcurrency(outbox, 3)) == 3
     for _ in range(6):
-        traffic.broke()
+        traffic.record_break()
     assert await most_at_once(traffic) == 1
     outbox.close()
 

@@ -42,7 +42,7 @@ def test_a_store_that_was_being_erased_is_erased_at_the_next_start(
             made.sweep()
             assert [each.id for each in made.all()] == [kept.id]
             assert sorted(path.name for path in (root / "users").iterdir()) == [kept.id]
-            assert kept.lock.opened_by_password("one")
+            assert kept.lock.unwrap_with_password("one")
         kills += 1
     assert kills > 4
 
@@ -73,8 +73,8 @@ async def test_only_the_servers_own_order_erases(
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={"data": {"answer": refused}})
 
-    with PhoneDevice.opened(tmp_path, makes=True) as device:
-        a_session().keep(device.outbox)
+    with PhoneDevice.open(tmp_path, makes=True) as device:
+        a_session().save(device.outbox)
         async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
             account = Account(device.outbox, client, Backoff())
             with pytest.raises(WipeOrderedError if erases else SignInNeededError):
@@ -83,13 +83,13 @@ async def test_only_the_servers_own_order_erases(
         assert kept
         assert kept.is_open == (said["code"] == "DEVICE_WIPED"), "what isn't proven lets go of nothing"
     if erases:
-        with pytest.raises(WipeOrderedError), PhoneDevice.opened(tmp_path) as device:
+        with pytest.raises(WipeOrderedError), PhoneDevice.open(tmp_path) as device:
             raise WipeOrderedError
         assert UserStores(Folder(tmp_path)).all() == []
 
 
 def test_what_is_damaged_is_said_and_left_alone(cheap: None, tmp_path: Path, spawner: Spawner) -> None:
-    with PhoneDevice.opened(tmp_path, makes=True) as device:
+    with PhoneDevice.open(tmp_path, makes=True) as device:
         place = device.place
     keys = place.keys.read_bytes()
     outbox = place.outbox.read_bytes()
@@ -108,11 +108,11 @@ def test_what_is_damaged_is_said_and_left_alone(cheap: None, tmp_path: Path, spa
             with pytest.raises(DamagedStoreError):
                 _ = UserStores(Folder(tmp_path)).device_id
         else:
-            with pytest.raises(DamagedStoreError, match=path.name), PhoneDevice.opened(tmp_path):
+            with pytest.raises(DamagedStoreError, match=path.name), PhoneDevice.open(tmp_path):
                 pass
         assert path.read_bytes() == content
         path.write_bytes(whole)
-    with PhoneDevice.opened(tmp_path):
+    with PhoneDevice.open(tmp_path):
         pass
     place.keys.write_bytes(b"{}")
     code = spawner.run(
@@ -140,17 +140,17 @@ def test_guessing_a_password_costs_what_the_page_says() -> None:
 def test_a_key_of_another_store_and_keys_that_were_swapped_open_nothing(cheap: None, tmp_path: Path) -> None:
     made = UserStores(Folder.open(tmp_path))
     (one, key), (two, other) = made.make("one"), made.make("two")
-    assert one.lock.opened_by_password("one") == key
-    assert one.lock.opened_by_password("two") is None
+    assert one.lock.unwrap_with_password("one") == key
+    assert one.lock.unwrap_with_password("two") is None
     assert not one.lock.admits(other)
     with pytest.raises(LockedError):
         StoreKey.read("nonsense")
     shutil.copy(one.keys, two.keys)
-    assert two.lock.opened_by_password("one") is None, "a store's keys are bound to it"
-    locked = one.lock.under_device(key, SECRET)
-    assert Lock.opened_by_device(locked, SECRET) == key
-    assert locked.opened_by_device(bytes(32)) is None
-    assert one.lock.opened_by_device(SECRET) is None
+    assert two.lock.unwrap_with_password("one") is None, "a store's keys are bound to it"
+    locked = one.lock.with_device(key, SECRET)
+    assert Lock.unwrap_with_device(locked, SECRET) == key
+    assert locked.unwrap_with_device(bytes(32)) is None
+    assert one.lock.unwrap_with_device(SECRET) is None
 
 
 @pytest.mark.parametrize("size", [1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK])

@@ -91,7 +91,7 @@ class Terminal:
         place = self.stores.current()
         assert place
         if self.key is None or not place.lock.admits(self.key):
-            self.key = place.lock.opened_by_password(self.password)
+            self.key = place.lock.unwrap_with_password(self.password)
         assert self.key
         return place, self.key
 
@@ -103,7 +103,7 @@ class Terminal:
             yield outbox
 
     def execute(self, statement: str) -> None:
-        with self.outbox() as outbox, outbox.step() as database:
+        with self.outbox() as outbox, outbox.transaction() as database:
             database.execute(statement)
 
     @property
@@ -119,7 +119,7 @@ class Terminal:
 
     def set_session(self, session: Session) -> None:
         with self.outbox() as outbox:
-            session.keep(outbox)
+            session.save(outbox)
 
     def do(self, *arguments: str | Path, password: str | None = None) -> str:
         """What a command that goes well prints."""

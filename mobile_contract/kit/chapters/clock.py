@@ -23,7 +23,7 @@ async def check_skew(party: Party) -> str:
 
 @clause("K2", "A phone that says its last running number learns which numbers up to it the server lacks.")
 async def check_gaps(party: Party) -> str:
-    person = await party.user.again()
+    person = await party.user.sign_in_again()
     await person.submit(*(new_draft(deviceSequence=number) for number in (1, 2, 5)))
     value = await person.ask("Sync", {"input": {"lastSequence": 7, "first": 1}})
     got = [(gap["first"], gap["last"]) for gap in value["gaps"]]

@@ -16,7 +16,7 @@ from mobile_contract.phone.ids import new_id
     " one record exists.",
 )
 async def check_replays(party: Party) -> str:
-    sent = await party.user.hand_in()
+    sent = await party.user.submit_accepted()
     receipt = sent.pop("result")["receipt"]
     at_once = new_draft()
     again = [(await party.user.submit(sent))[0] for _ in range(2)]
@@ -33,7 +33,7 @@ async def check_replays(party: Party) -> str:
     request = f"SubmitObservations of {at_once['id']}, 8 requests at once"
     require(outcomes == ["ACCEPTED"] + ["DUPLICATE"] * 7, request, "one ACCEPTED, seven DUPLICATE", outcomes)
     require(len(receipts) == 1, request, "one receipt", receipts)
-    found = await party.user.reports(sent["id"], at_once["id"])
+    found = await party.user.find_reports(sent["id"], at_once["id"])
     require(len(found) == 2, "MyReports", "each of the two observations once", [each["id"] for each in found])
     return (
         "2 replays and 7 of 8 requests at once were duplicates, each with the first receipt; each record is there once."
@@ -45,7 +45,7 @@ async def check_replays(party: Party) -> str:
     "The same id with other content is a `CONFLICT`: the first stands unchanged, the second is kept aside.",
 )
 async def check_conflicts(party: Party) -> str:
-    sent = await party.user.hand_in()
+    sent = await party.user.submit_accepted()
     del sent["result"]
     [result] = await party.user.submit(sent | {"text": f"{sent['text']} other"})
     require(
@@ -54,7 +54,7 @@ async def check_conflicts(party: Party) -> str:
         "REFUSED, CONFLICT",
         result,
     )
-    found = await party.user.reports(sent["id"])
+    found = await party.user.find_reports(sent["id"])
     require(
         [each["content"]["text"] for each in found] == [sent["text"]],
         "MyReports",
@@ -90,14 +90,14 @@ async def check_bad_items(party: Party) -> str:
             str(expected),
             results or answer.root,
         )
-        found = await party.user.reports(*(each["id"] for each in drafts))
+        found = await party.user.find_reports(*(each["id"] for each in drafts))
         require({each["id"] for each in found} == {each["id"] for each in good}, "MyReports", "the good ones", found)
     return "3 drafts that can't be read were refused and 2 good ones accepted, in SubmitObservations and in Sync."
 
 
 @clause("O4", "Results stand in the order of the items, one for each.")
 async def check_order(party: Party) -> str:
-    known = await party.user.hand_in()
+    known = await party.user.submit_accepted()
     del known["result"]
     drafts = [new_draft(), known, new_draft(id="obs_wrong"), new_draft(), known, new_draft()]
     value = await party.user.ask("SubmitObservations", {"input": {"drafts": drafts}})
@@ -114,7 +114,7 @@ async def check_read_back(party: Party) -> str:
     position = {"latitude": 25.5, "longitude": 114.5, "accuracyMetres": 12.5, "datum": "GCJ02"}
     sent = new_draft(severity="MINOR", category="SLOW", position=position, unit="NO-SUCH-UNIT", media=[medium])
     await party.user.submit(sent)
-    found = await party.user.reports(sent["id"])
+    found = await party.user.find_reports(sent["id"])
     request = f"MyReports after {sent['id']} was accepted"
     require(len(found) == 1, request, "the observation", f"{len(found)} of that id")
     content = found[0]["content"]
@@ -140,7 +140,7 @@ async def check_correction(party: Party) -> str:
     sent = new_draft(text="x" * 20_001)
     [refused] = await party.user.submit(sent)
     require(refused["outcome"] == "REFUSED", "SubmitObservations of a text of 20,001 characters", "REFUSED", refused)
-    found = await party.user.reports(sent["id"])
+    found = await party.user.find_reports(sent["id"])
     require(not found, "MyReports after the refusal", "nothing of that id", found)
     [accepted] = await party.user.submit(new_draft(id=sent["id"]))
     require(accepted["outcome"] == "ACCEPTED", f"SubmitObservations of {sent['id']}, mended", "ACCEPTED", accepted)
@@ -153,8 +153,8 @@ async def check_correction(party: Party) -> str:
     " placed later.",
 )
 async def check_unknown_places(party: Party) -> str:
-    sent = await party.user.hand_in(unit="NO-SUCH-UNIT", monitoringPoint="NO-SUCH-POINT")
-    [found] = await party.user.reports(sent["id"]) or [{}]
+    sent = await party.user.submit_accepted(unit="NO-SUCH-UNIT", monitoringPoint="NO-SUCH-POINT")
+    [found] = await party.user.find_reports(sent["id"]) or [{}]
     content = found.get("content") or {}
     got = (found.get("placement"), content.get("claimedUnit"), content.get("claimedMonitoringPoint"))
     expected = ("UNPLACED", "NO-SUCH-UNIT", "NO-SUCH-POINT")

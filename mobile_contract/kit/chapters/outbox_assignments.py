@@ -51,10 +51,12 @@ async def _check_answer_first(party: Party) -> None:
     await assign_case_as(party, given)
 
     async def accepted() -> bool:
-        nodes = await party.user.nodes("MyAssignments")
+        nodes = await party.user.fetch_nodes("MyAssignments")
         return any(each["id"] == given.assignment_id and each["state"] == "ACCEPTED" for each in nodes)
 
-    await party.until(accepted, f"MyAssignments once {given.assignment_id} was given", "ACCEPTED by the held answer")
+    await party.wait_until(
+        accepted, f"MyAssignments once {given.assignment_id} was given", "ACCEPTED by the held answer"
+    )
 
 
 @clause(
@@ -64,7 +66,7 @@ async def _check_answer_first(party: Party) -> None:
     "officer",
 )
 async def check_note_edits(party: Party) -> str:
-    other = await party.user.again()
+    other = await party.user.sign_in_again()
     ends = []
     for turned in (False, True):
         given = await assign_case(party)

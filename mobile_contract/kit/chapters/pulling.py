@@ -19,9 +19,11 @@ MAX_ONE_BY_ONE = 300
 )
 async def check_full_pull(party: Party) -> str:
     user = party.user
-    await user.hand_in()
-    await party.quiet(user)
-    lists = {name: {each["id"] for each in await user.nodes(name)} for name in ("Units", "MyReports", "MyAssignments")}
+    await user.submit_accepted()
+    await party.wait_quiet(user)
+    lists = {
+        name: {each["id"] for each in await user.fetch_nodes(name)} for name in ("Units", "MyReports", "MyAssignments")
+    }
     changes, cursor = await user.pull()
     pulled = {each["id"] for each in changes if each["record"]}
     for name, ids in lists.items():
@@ -41,7 +43,7 @@ async def check_full_pull(party: Party) -> str:
         state["known"] |= {each["id"]: each["record"] for each in again}
         return not again
 
-    await party.until(still, "Changes with the cursor", "nothing more, once all has been pulled")
+    await party.wait_until(still, "Changes with the cursor", "nothing more, once all has been pulled")
     return f"{len(pulled)} records came, all of {', '.join(lists)} among them; then nothing."
 
 
@@ -49,8 +51,8 @@ async def check_full_pull(party: Party) -> str:
 async def check_page_sizes(party: Party) -> str:
     user = party.user
     for _ in range(3):
-        await user.hand_in()
-    await party.quiet(user)
+        await user.submit_accepted()
+    await party.wait_quiet(user)
     by_kind: dict[str, int] = {}
     for each in (await user.pull())[0]:
         by_kind[each["kind"]] = by_kind.get(each["kind"], 0) + 1
@@ -73,9 +75,9 @@ async def check_page_sizes(party: Party) -> str:
 @clause("C3", "A changed record comes, as it is now, within seconds of the change; an unchanged record does not come.")
 async def check_changed_record(party: Party) -> str:
     user, medium = party.user, new_photo()
-    still = (await user.hand_in())["id"]
+    still = (await user.submit_accepted())["id"]
     own = await announce(user, medium)
-    cursor = await party.quiet(user)
+    cursor = await party.wait_quiet(user)
     await put_whole(party, user, medium)
     await confirm(user, medium)
     seen: dict[str, Any] = {"cursor": cursor, "ids": set()}
@@ -90,7 +92,9 @@ async def check_changed_record(party: Party) -> str:
             for media in each["record"]["content"]["media"]
         )
 
-    await party.until(ready, f"Changes after a photo of {own} was verified", "the observation with its photo READY")
+    await party.wait_until(
+        ready, f"Changes after a photo of {own} was verified", "the observation with its photo READY"
+    )
     require(still not in seen["ids"], "Changes", f"nothing of {still}, which has not changed", sorted(seen["ids"]))
     return "An observation came again once its photo was READY; another, unchanged, did not."
 
@@ -113,9 +117,9 @@ async def check_tombstones(party: Party) -> str:
     async def has_gone() -> bool:
         return await pulled(present=False)
 
-    await party.until(has_come, "Changes after a case was given", f"the case {given.case_id}")
+    await party.wait_until(has_come, "Changes after a case was given", f"the case {given.case_id}")
     await withdraw_assignment(party, given)
-    await party.until(has_gone, "Changes after it was taken back", f"{given.case_id} without content")
+    await party.wait_until(has_gone, "Changes after it was taken back", f"{given.case_id} without content")
     await pulled(present=False)
     require(held["times"] == 1, "Changes", "the tombstone once", f"{held['times']} times")
     return "A case came when it was given, and without content, once, when it was taken back."
@@ -126,7 +130,7 @@ async def check_tombstones(party: Party) -> str:
     "A cursor that the server can't go on from gets `CURSOR_EXPIRED`, and a pull without it brings everything.",
 )
 async def check_expired_cursor(party: Party) -> str:
-    cursor = await party.quiet(party.user)
+    cursor = await party.wait_quiet(party.user)
     for wrong in ("expired", cursor[: len(cursor) // 2], cursor[:-3] + "AAA"):
         answer = await party.user.send("Changes", {"since": wrong})
         require(answer.code == "CURSOR_EXPIRED", f"Changes since {wrong!r}", "CURSOR_EXPIRED", answer.body)
@@ -140,15 +144,15 @@ async def check_expired_cursor(party: Party) -> str:
 
 @clause("C6", "A cursor works for its owner only.", "other")
 async def check_cursor_owner(party: Party) -> str:
-    cursor = await party.quiet(party.user)
-    answer = await party.given("other").send("Changes", {"since": cursor})
+    cursor = await party.wait_quiet(party.user)
+    answer = await party.require_account("other").send("Changes", {"since": cursor})
     require(answer.code == "CURSOR_EXPIRED", "Changes by another since one's cursor", "CURSOR_EXPIRED", answer.body)
     return "Another person's cursor was CURSOR_EXPIRED."
 
 
 @clause("C7", "A pull without news is small, however much the phone keeps.")
 async def check_small_pull(party: Party) -> str:
-    cursor = await party.quiet(party.user)
+    cursor = await party.wait_quiet(party.user)
     size = await _answer_size(party.user, cursor)
     require(
         size <= MAX_EMPTY_PULL_BYTES, "Changes without news", f"at most {MAX_EMPTY_PULL_BYTES} bytes", f"{size} bytes"

@@ -28,7 +28,7 @@ NAMES = ("AssignmentChanged", "CaseChanged")
     "officer",
 )
 async def check_websocket(party: Party) -> str:
-    person = await party.user.again()
+    person = await party.user.sign_in_again()
     async with open_socket(person) as connection:
         for name in NAMES:
             await subscribe(connection, name)
@@ -81,7 +81,7 @@ async def check_resume(party: Party) -> str:
         if not waiting:
             break
     waiting = {each.assignment_id for each in missed}
-    person = await party.user.again()
+    person = await party.user.sign_in_again()
     async with open_socket(person) as connection:
         await subscribe(connection, "AssignmentChanged", since=cursor)
         await _receive_all(
@@ -112,7 +112,7 @@ async def subscribe(connection: Any, name: str, since: str | None = None) -> Non
 
 async def _listen(party: Party, name: str, since: str | None) -> AsyncIterator[dict[str, Any]]:
     """Events as they come. Raise `BrokenClauseError` when none comes in time."""
-    person = await party.user.again()
+    person = await party.user.sign_in_again()
     request = f"{name} at /graphql/stream{' since the last cursor' if since else ''}"
     stream = _open_stream(person, name, since, request)
     async with aclosing(stream):

@@ -25,9 +25,9 @@ KEYS = "/.well-known/evidence-keys.json"
     " digest of what was sent, and time.",
 )
 async def check_signature(party: Party) -> str:
-    sent = await party.user.hand_in()
+    sent = await party.user.submit_accepted()
     receipt = sent["result"]["receipt"]
-    published = await party.server.published(KEYS)
+    published = await party.server.get_json(KEYS)
     try:
         head, body, tail = receipt["signed"].split(".")
         header, claims = json.loads(_decode(head)), json.loads(_decode(body))

@@ -16,7 +16,7 @@ from mobile_contract.phone.users.remote_wipe import proof_of
     " the same for a name that exists and a name that does not.",
 )
 async def check_sign_in(party: Party) -> str:
-    person = await party.user.again()
+    person = await party.user.sign_in_again()
     require(person.access and person.refresh, "SignIn", "both tokens", "one is empty")
     said = []
     for name in (party.user.name, new_id("nobody")):
@@ -32,7 +32,7 @@ async def check_sign_in(party: Party) -> str:
     "A renewal whose answer was lost can be asked for again with the same token, and both answers work until one is used.",
 )
 async def check_renewal(party: Party) -> str:
-    person = await party.user.again()
+    person = await party.user.sign_in_again()
     given = {"input": {"refreshToken": person.refresh, "deviceId": person.device_id}}
     answers = [(await party.server.ask("RefreshSession", given)).root for _ in range(2)]
     for each in answers:
@@ -48,7 +48,7 @@ async def check_renewal(party: Party) -> str:
 
 @clause("S3", "An expired token, or a session that has ended, gets `SIGN_IN_AGAIN`, and the answer blames no item.")
 async def check_ended_session(party: Party) -> str:
-    person = await party.user.again()
+    person = await party.user.sign_in_again()
     access = person.access
     await person.ask("SignOut")
     for token in (access, access[:-4] + "AAAA"):
@@ -70,7 +70,7 @@ async def check_ended_session(party: Party) -> str:
     " `proof` that is made with its `deviceSecret`; a device that was only signed out gets another code.",
 )
 async def check_wipe_order(party: Party) -> str:
-    lost, left, other = [await party.user.again() for _ in range(3)]
+    lost, left, other = [await party.user.sign_in_again() for _ in range(3)]
     for person, wipe in ((lost, True), (left, False)):
         await other.ask("RevokeDevice", {"input": {"deviceId": person.device_id, "wipe": wipe}})
     said = []

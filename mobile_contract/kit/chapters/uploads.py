@@ -49,7 +49,7 @@ def new_photo(size: int = 0) -> KitPhoto:
 
 
 async def announce(person: Person, *photos: KitPhoto) -> str:
-    sent = await person.hand_in(media=[each.announced for each in photos])
+    sent = await person.submit_accepted(media=[each.announced for each in photos])
     id: str = sent["id"]
     return id
 
@@ -93,7 +93,7 @@ async def confirm(person: Person, medium: KitPhoto) -> dict[str, Any]:
 
 
 async def fetch_medium(person: Person, observation_id: str, medium: KitPhoto) -> dict[str, Any]:
-    for report in await person.reports(observation_id):
+    for report in await person.find_reports(observation_id):
         for each in report["content"]["media"]:
             if each["id"] == medium.id:
                 return dict(each)
@@ -107,7 +107,9 @@ async def wait_verified(party: Party, observation_id: str, medium: KitPhoto) -> 
         found = await fetch_medium(party.user, observation_id, medium)
         return found if found["state"] in {"READY", "REJECTED"} else None
 
-    found: dict[str, Any] = await party.until(verified, f"MyReports after ConfirmMedia of {medium.id}", "a verdict")
+    found: dict[str, Any] = await party.wait_until(
+        verified, f"MyReports after ConfirmMedia of {medium.id}", "a verdict"
+    )
     return found
 
 
@@ -183,7 +185,7 @@ async def check_parts_after_break(party: Party) -> str:
     first = listed[0]
     response = await put(party, first, medium.body[: first["byteSize"]])
     require(response.is_success, "PUT of part 1", "2xx", f"{response} {response.text}")
-    person = await party.user.again()
+    person = await party.user.sign_in_again()
     [result] = await request_slots(person, medium)
     told = [(each["offset"], each["byteSize"], each["hasArrived"]) for each in result["slot"]["parts"]]
     expected = [(each["offset"], each["byteSize"], each is first) for each in listed]
@@ -274,7 +276,7 @@ async def check_same_bytes(party: Party) -> str:
     require(arrived, "RequestUploads of bytes confirmed under another id", "hasArrived", result)
     found = await wait_verified(party, id, twin)
     require(found["state"] == "READY", "MyReports of the second medium", "READY", found)
-    other = party.given("other")
+    other = party.require_account("other")
     await announce(other, theirs)
     [result] = await request_slots(other, theirs)
     has_slot = result["slot"] and not result["hasArrived"]

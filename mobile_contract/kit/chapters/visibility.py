@@ -24,7 +24,7 @@ LATEST = "query Latest { observations(first: 50) { edges { node { id } } } }"
     "other",
 )
 async def check_hidden_ids(party: Party) -> str:
-    other, medium = party.given("other"), new_photo()
+    other, medium = party.require_account("other"), new_photo()
     own = await announce(party.user, medium)
     pairs = [(own, new_id("obs")), (medium.id, new_id("med"))]
     asked: list[tuple[str, str, Any]] = []
@@ -63,17 +63,17 @@ async def check_without_token(party: Party) -> str:
         allowed = [value for value in values if value and value.get("__typename") != "Refused"]
         said = answer.errors or [value for value in values if value]
         require(said and not allowed, f"{name} without a token", "a refusal", answer.body)
-    found = await party.user.reports(sent["id"])
+    found = await party.user.find_reports(sent["id"])
     require(not found, "MyReports afterwards", "nothing accepted", found)
     return f"{', '.join(asked)} were refused, and nothing was kept."
 
 
 @clause("V3", "An observation of one inspector is not in another's lists, pulls or subscriptions.", "other", "officer")
 async def check_other_inspector(party: Party) -> str:
-    other = party.given("other")
-    own = (await party.user.hand_in())["id"]
-    await party.quiet(party.user)
-    await party.quiet(other)
+    other = party.require_account("other")
+    own = (await party.user.submit_accepted())["id"]
+    await party.wait_quiet(party.user)
+    await party.wait_quiet(other)
     reports = {edge["node"]["id"] for edge in (await other.ask("MyReports", {"first": 50}))["edges"]}
     listed = {edge["node"]["id"] for edge in (await other.ask(LATEST))["edges"]}
     pulled = {each["id"] for each in (await other.pull())[0]}
@@ -85,7 +85,7 @@ async def check_other_inspector(party: Party) -> str:
 
 async def _check_subscriptions(party: Party, other: Person) -> None:
     """The other subscribes to all there is; a case of an observation of the user's is given to the user, and told to one."""
-    own, others = await party.user.again(), await other.again()
+    own, others = await party.user.sign_in_again(), await other.sign_in_again()
     async with open_socket(own) as mine, open_socket(others) as theirs:
         for connection in (mine, theirs):
             for name in NAMES:

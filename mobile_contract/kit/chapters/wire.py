@@ -45,7 +45,7 @@ async def check_http(party: Party) -> str:
 
 @clause("W2", "Every operation of the contract can be named by the SHA-256 of its text alone.")
 async def check_documents(party: Party) -> str:
-    person = await party.user.again()
+    person = await party.user.sign_in_again()
     operations = manifest()["operations"]
     for each in operations:
         body = {"documentId": f"sha256:{each['id']}", "variables": {}}
@@ -67,7 +67,7 @@ async def check_encodings(party: Party) -> str:
         sent = new_draft(text="[conformance kit] " + "一致性检查 " * 400)
         body = _submission(sent)
         how = {"Content-Encoding": coding, "Accept-Encoding": coding}
-        await party.user.reports()  # renews a token that has run out
+        await party.user.find_reports()  # renews a token that has run out
         answer = await party.server.post(
             coded(body), f"SubmitObservations as {coding}", token=party.user.access, headers=how
         )
@@ -92,14 +92,14 @@ async def check_bombs(party: Party) -> str:
         "half a gzip body": ("gzip", gzip.compress(body)[:-20]),
         "a zstd body that is none": ("zstd", body),
     }
-    await party.user.reports()
+    await party.user.find_reports()
     for name, (coding, content) in bodies.items():
         answer = await party.server.post(
             content, f"SubmitObservations, {name}", token=party.user.access, headers={"Content-Encoding": coding}
         )
         status, code = answer.response.status_code, answer.code
         require(400 <= status < 500 and code, answer.request, "4xx with a code", f"HTTP {status} {answer.body}")
-    found = await party.user.reports(sent["id"])
+    found = await party.user.find_reports(sent["id"])
     require(not found, "MyReports after bodies that were refused", "nothing done", found)
     return "Bombs of 64 MiB in gzip and zstd and bodies that don't unpack were refused by code, and nothing was done."
 

@@ -69,7 +69,7 @@ def edit(
         given = content_of(unit, point, method, category, severity, text, at, position, datum).fields()
         values = {name: None if value == "" and name in CLEARABLE else value for name, value in given.items()}
         typed = _typing_time(edited_at)
-        with PhoneDevice.opened(folder) as device:
+        with PhoneDevice.open(folder) as device:
             chosen, edits = _find_observation(device.outbox, id), DraftEdits(device.outbox)
             if restore is not None and values:
                 raise UsageError("Give either --restore or new values, not both.", "恢复与修改请二选一。")
@@ -78,7 +78,7 @@ def edit(
                 made = edits.restore(chosen.id, restore)
             elif values:
                 made = edits.save(chosen.id, values, seen=seen, edited_at=typed)
-            _show(_find_observation(device.outbox, id), edits.of(chosen.id), made, as_json=as_json)
+            _show(_find_observation(device.outbox, id), edits.edits_of(chosen.id), made, as_json=as_json)
 
 
 def _typing_time(edited_at: str | None) -> datetime:
@@ -90,7 +90,7 @@ def _typing_time(edited_at: str | None) -> datetime:
 
 
 def _find_observation(outbox: Outbox, wanted: str) -> OutboxObservation:
-    if found := outbox.named(wanted):
+    if found := outbox.find(wanted):
         return found
     raise UsageError(f"There is no observation {wanted} on this phone; see `status`.", "手机上没有这条记录。")
 

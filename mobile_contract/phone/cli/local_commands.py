@@ -73,7 +73,7 @@ def take(
         files = list(_list_files(sources or ()))
         if not files and (sources or not text):
             raise UsageError("There is nothing to take: name photos, or give --text.", "没有可登记的内容。")
-        with PhoneDevice.opened(folder, makes=True) as device, output.console.status("Taking 登记中…"):
+        with PhoneDevice.open(folder, makes=True) as device, output.console.status("Taking 登记中…"):
             before = len(device.outbox.observations())
             taken = device.take(files, content, together=together, again=again)
             made = len(device.outbox.observations()) - before
@@ -118,7 +118,7 @@ def rate(
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
     """Rate a unit for a month (满意度测评). This works offline. A later rating of the same unit replaces this one."""
-    with report_errors(), PhoneDevice.opened(folder, makes=True) as device:
+    with report_errors(), PhoneDevice.open(folder, makes=True) as device:
         device.ratings.add(compose(unit, point, month, score=score, grade=grade, reason=reason))
         output.print_message("Saved. `send` sends it.", "已登记测评，等待发送。")
 
@@ -128,7 +128,7 @@ def status(as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
     """Show the state of everything on this phone (状态). This works while another command is running."""
     with report_errors(), PhoneDevice.open_outbox(folder) as outbox:
         observations = outbox.observations() if outbox else []
-        forgotten = outbox.forgotten() if outbox else 0
+        forgotten = outbox.count_forgotten() if outbox else 0
         ratings = RatingQueue(outbox).all() if outbox else []
         answers = AnswerQueue(outbox).all() if outbox else []
         edits = NoteEditQueue(outbox).all() if outbox else []
@@ -234,16 +234,16 @@ def fix(
     """Correct a refused observation (修改后重发). The given values replace the old ones, and it is queued again."""
     with report_errors():
         content = content_of(unit, point, method, category, severity, text, at, position, datum)
-        with PhoneDevice.opened(folder) as device:
+        with PhoneDevice.open(folder) as device:
             refused = _find_refused(device.outbox, id)
-            device.outbox.mend(refused.id, refused.draft | content.fields())
+            device.outbox.replace_refused(refused.id, refused.draft | content.fields())
         output.print_message(f"No. {refused.sequence} is queued again.", "已修改，等待重新发送。")
 
 
 @app.command()
 def discard(id: RefusedId, folder: Where = DEFAULT_FOLDER) -> None:
     """Delete a refused observation with its photos, or a refused rating, answer or note (放弃). The server never had it."""
-    with report_errors(), PhoneDevice.opened(folder) as device:
+    with report_errors(), PhoneDevice.open(folder) as device:
         for box in device.boxes:
             for slip in box.all(OperationState.REFUSED):
                 if id in {slip.id, slip.label}:
@@ -257,7 +257,7 @@ def discard(id: RefusedId, folder: Where = DEFAULT_FOLDER) -> None:
 
 def _find_refused(outbox: Outbox, wanted: str) -> OutboxObservation:
     """Raise `UsageError` for anything but a refused observation."""
-    if found := outbox.named(wanted, ObservationState.REFUSED):
+    if found := outbox.find(wanted, ObservationState.REFUSED):
         return found
     raise UsageError(f"There is no refused observation {wanted} on this phone; see `status`.", "没有这条被退回的记录。")
 
@@ -265,7 +265,7 @@ def _find_refused(outbox: Outbox, wanted: str) -> OutboxObservation:
 @app.command()
 def forget(folder: Where = DEFAULT_FOLDER) -> None:
     """Delete photos, texts, ratings, answers and note edits that the server has (清理). Receipts stay."""
-    with report_errors(), PhoneDevice.opened(folder) as device:
+    with report_errors(), PhoneDevice.open(folder) as device:
         gone, rated = device.forget(), device.ratings.forget()
         device.answers.forget()
         device.notebook.box.forget()

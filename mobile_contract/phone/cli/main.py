@@ -88,7 +88,7 @@ def sign_in(
     with report_errors():
         secret = _read_password(password)
         place = Folder.open(folder)
-        with place.held():
+        with place.lock():
             stores = prepare_stores(place, password_for_import(url, user, secret))
 
             async def run() -> PhoneSignIn:
@@ -98,7 +98,7 @@ def sign_in(
                     )
                     if not made.is_offline:
                         with closing(Outbox(made.place.outbox, made.key.database)) as outbox:
-                            await Receipts(outbox).refresh(client, made.session.endpoint)
+                            await Receipts(outbox).fetch_keys(client, made.session.endpoint)
                     return made
 
             made = asyncio.run(run())
@@ -128,7 +128,7 @@ def _read_password(given: str | None) -> str:
 @app.command("sign-out")
 def sign_out(folder: Where = DEFAULT_FOLDER) -> None:
     """Sign out (退出). Unsent items stay on the phone."""
-    with report_errors(), PhoneDevice.opened(folder) as device:
+    with report_errors(), PhoneDevice.open(folder) as device:
 
         async def run() -> None:
             async with device.connect() as line:
@@ -154,7 +154,7 @@ def send(
     """Send what is waiting (发送): submit, upload, confirm. You can stop at any time and run it again."""
 
     async def work(delivery: Delivery) -> None:
-        await delivery.once()
+        await delivery.run_once()
         if wait:
             await delivery.until_verified(60)
 
@@ -173,7 +173,7 @@ def sync(
 
 def _deliver(folder: Path, at_once: int, work: Callable[[Delivery], Awaitable[None]]) -> None:
     """Do `work`, then tell how things stand, also where it was cut short."""
-    with report_errors(), PhoneDevice.opened(folder) as device:
+    with report_errors(), PhoneDevice.open(folder) as device:
 
         async def run() -> None:
             async with device.connect() as line:
@@ -197,7 +197,7 @@ def _show_status(device: PhoneDevice) -> int:
     observations, ratings, answers = device.outbox.observations(), device.ratings.all(), device.answers.all()
     edits = device.notebook.box.all()
     if observations or not (ratings or answers or edits):
-        output.summary(observations, device.outbox.forgotten())
+        output.summary(observations, device.outbox.count_forgotten())
     output.ratings(ratings)
     output.answers(answers)
     note_tables.edits(edits)

@@ -30,7 +30,7 @@ def note(
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
     """Edit the notes of an assignment (备注). This works offline. Your other devices see the edit, and fields merge."""
-    with report_errors(), PhoneDevice.opened(folder) as device:
+    with report_errors(), PhoneDevice.open(folder) as device:
         day = read_day(planned_on) if planned_on else planned_on
         given = {NoteField.WORKING_NOTE: text, NoteField.PLANNED_ON: day, NoteField.CONTACT: contact}
         device.notebook.write(id, {field: said or None for field, said in given.items() if said is not None}, restore)
@@ -40,7 +40,7 @@ def note(
 @app.command()
 def notes(*, as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
     """Show the notes of your assignments, as last pulled, and the edits that lost against a later one (备注)."""
-    with report_errors(), PhoneDevice.opened(folder) as device:
+    with report_errors(), PhoneDevice.open(folder) as device:
         found = device.notebook.all()
         if as_json:
             output.print_json({id: [vars(each) for each in fields] for id, fields in found.items()})

@@ -56,7 +56,7 @@ def table(
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
     """Show what the server read in the photos of this phone (影像信息)."""
-    with report_errors(), PhoneDevice.opened(folder) as device:
+    with report_errors(), PhoneDevice.open(folder) as device:
         known = read_expected(truth) if truth else {}
         names = {each.id: each.name for each in device.outbox.media()}
         nodes = _ask(device, lambda account: _fetch_nodes(account, "MyReports", 50, most))
@@ -95,7 +95,7 @@ def finish(
 
 def _answer(folder: Path, said: dict[str, Any], done: tuple[str, str]) -> None:
     """Keep it, and hand in the answers that wait at once where there is a line; exit code 1 for a refusal."""
-    with report_errors(), PhoneDevice.opened(folder) as device:
+    with report_errors(), PhoneDevice.open(folder) as device:
         device.answers.add(said)
         try:
             _ask(device, lambda account: AnswerSubmission(device.answers, account).run())

@@ -28,7 +28,7 @@ Row = dict[str, Any]
 def _with_outbox(folder: Path, work: Callable[[Outbox], T], *, now: bool) -> T | None:
     """What the phone keeps; None where there is no phone. Without `now` another command may be at work meanwhile."""
     if now:
-        with PhoneDevice.opened(folder) as device:
+        with PhoneDevice.open(folder) as device:
 
             async def pull() -> None:
                 async with device.connect() as line:
@@ -180,7 +180,7 @@ def receipts(
             for each in found:
                 if each.is_signed:
                     write_private(export / f"{each.observation_id}.jws", str(each.said["signed"]))
-            write_private(export / "evidence-keys.json", output.as_text(kept.published()))
+            write_private(export / "evidence-keys.json", output.as_text(kept.as_key_list()))
         output.print_json([each.as_json() for each in found]) if as_json else pulled_tables.receipts(found)
         return any(each.is_wrong for each in found)
 

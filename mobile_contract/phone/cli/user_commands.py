@@ -25,7 +25,7 @@ app = typer.Typer()
 def unlock(folder: Where = DEFAULT_FOLDER) -> None:
     """Print a key that replaces the password (解锁). Use `eval "$(scripts/phone unlock)"`. Closing the terminal locks again."""
     os.environ.pop(KEY, None)  # one that no longer fits must not stand in the way of the next
-    with report_errors(), PhoneDevice.opened(folder) as device:
+    with report_errors(), PhoneDevice.open(folder) as device:
         typer.echo(f"export {KEY}={device.key.text}")
 
 
@@ -46,9 +46,9 @@ def users(
         def by(lock: Lock) -> StoreKey | None:
             if key and lock.admits(key):
                 return key
-            return lock.opened_by_password(password) if password is not None else None
+            return lock.unwrap_with_password(password) if password is not None else None
 
-        sessions = {place.id: stores.session_in(place, opened) for place, opened in stores.opened(by)}
+        sessions = {place.id: stores.session_in(place, opened) for place, opened in stores.unlock_each(by)}
         current = stores.current()
         rows = [
             {

@@ -43,7 +43,7 @@ class Reply:
         """The nodes of a connection's page."""
         return [edge["node"] for edge in self.value["edges"]]
 
-    def listed(self) -> list[dict[str, Any]]:
+    def value_items(self) -> list[dict[str, Any]]:
         """The items of a plain list."""
         found: list[dict[str, Any]] = self.value["listed"]
         return found
@@ -79,14 +79,14 @@ class GraphqlClient:
         """
         for failed in range(1, self._backoff.attempts + 1):
             try:
-                return await self._once(operation, variables, token)
+                return await self._send(operation, variables, token)
             except UnreachableError as fault:
                 if failed == self._backoff.attempts:
                     raise
                 await asyncio.sleep(self._backoff.wait(failed, asked=fault.seconds))
         raise AssertionError("a back-off has at least one attempt")
 
-    async def _once(self, operation: str, variables: dict[str, Any], token: str | None) -> Reply:
+    async def _send(self, operation: str, variables: dict[str, Any], token: str | None) -> Reply:
         for name in TIMED_INPUTS & variables.keys():
             variables = variables | {name: variables[name] | {"deviceClock": self._clock()}}
         if operation in SENDS_CLOCK:  # anew for each attempt: a clock read before a long wait would seem to be behind

@@ -39,11 +39,11 @@ class DraftEdit:
         return cls(**values | {"value": json.loads(row["value"])})
 
     @property
-    def order(self) -> tuple[str, str, str]:
+    def sort_key(self) -> tuple[str, str, str]:
         """Of two that were typed in the same moment the value decides: their ids only say which was saved first."""
         return self.edited_at, json.dumps(self.value, sort_keys=True), self.id
 
-    def knew(self, other: "DraftEdit") -> bool:
+    def has_seen(self, other: "DraftEdit") -> bool:
         return other.number <= self.seen
 
 
@@ -65,13 +65,17 @@ def merge_edits(edits: Sequence[DraftEdit]) -> MergedEdits:
     restored = {each.restores for each in edits}
     for field in dict.fromkeys(each.field for each in edits):
         own = [each for each in edits if each.field == field]
-        alive = [each for each in own if not any(other.knew(each) for other in own)]
-        standing = found.standing[field] = max(alive, key=lambda each: each.order)
+        alive = [each for each in own if not any(other.has_seen(each) for other in own)]
+        standing = found.standing[field] = max(alive, key=lambda each: each.sort_key)
         for each in own:
-            rivals = [other for other in own if not (other.knew(each) or each.knew(other))]
-            if each is not standing and each.id not in restored and any(other.order > each.order for other in rivals):
+            rivals = [other for other in own if not (other.has_seen(each) or each.has_seen(other))]
+            if (
+                each is not standing
+                and each.id not in restored
+                and any(other.sort_key > each.sort_key for other in rivals)
+            ):
                 found.lost.append(each)
-    found.lost.sort(key=lambda each: each.order, reverse=True)
+    found.lost.sort(key=lambda each: each.sort_key, reverse=True)
     return found
 
 
@@ -81,7 +85,7 @@ class DraftEdits:
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
 
-    def of(self, observation_id: str) -> list[DraftEdit]:
+    def edits_of(self, observation_id: str) -> list[DraftEdit]:
         """As they were saved. The number of the last, 0 without any, is the draft's version."""
         rows = self._outbox.rows("SELECT * FROM draft_edits WHERE observation_id = ? ORDER BY number", observation_id)
         return [DraftEdit.read(row) for row in rows]
@@ -95,18 +99,18 @@ class DraftEdits:
         server may have the draft already, or there is no such version.
         """
         made = [(new_id("evt"), field, value, None) for field, value in values.items()]
-        return self._keep(observation_id, made, seen, edited_at)
+        return self._save(observation_id, made, seen, edited_at)
 
     def restore(self, observation_id: str, edit_id: str) -> list[DraftEdit]:
         """A lost edit's value stands again, by an edit that has seen all others. Raise `UsageError`."""
-        lost = {each.id: each for each in merge_edits(self.of(observation_id)).lost}
+        lost = {each.id: each for each in merge_edits(self.edits_of(observation_id)).lost}
         if edit_id not in lost:
             raise UsageError(f"There is no lost edit {edit_id} of this draft; see `edit`.", "没有这条落选的修改。")
         chosen = lost[edit_id]
         made = [(new_id("evt"), chosen.field, chosen.value, edit_id)]
-        return self._keep(observation_id, made, None, datetime.now(UTC))
+        return self._save(observation_id, made, None, datetime.now(UTC))
 
-    def _keep(
+    def _save(
         self,
         observation_id: str,
         made: Sequence[tuple[str, str, Any, str | None]],
@@ -114,7 +118,7 @@ class DraftEdits:
         edited_at: datetime,
     ) -> list[DraftEdit]:
         at = edited_at.astimezone(UTC).isoformat(timespec="microseconds")
-        with self._outbox.step() as database:
+        with self._outbox.transaction() as database:
             chosen = database.execute("SELECT * FROM observations WHERE id = ?", (observation_id,)).fetchone()
             if chosen is None or chosen["state"] != ObservationState.QUEUED or chosen["attempts"]:
                 raise UsageError(
@@ -122,7 +126,7 @@ class DraftEdits:
                     " server refused it, or a revision if the server has it.",
                     "只能修改从未发送过的记录；被退回的用 fix 修改，已接收的请提交更正。",
                 )
-            version = max([0, *(each.number for each in self.of(observation_id))])
+            version = max([0, *(each.number for each in self.edits_of(observation_id))])
             if seen is not None and not 0 <= seen <= version:
                 raise UsageError(f"The draft is at version {version}; see `edit`.", f"草稿当前版本为 {version}。")
             for id, field, value, restores in made:
@@ -132,7 +136,7 @@ class DraftEdits:
                     " VALUES (?, ?, ?, ?, ?, ?, ?)",
                     row,
                 )
-            edits = self.of(observation_id)
+            edits = self.edits_of(observation_id)
             draft = json.loads(chosen["draft"])
             for field, standing in merge_edits(edits).standing.items():
                 draft[field] = standing.value

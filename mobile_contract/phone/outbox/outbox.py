@@ -39,13 +39,13 @@ class Outbox:
                 "发件箱由更新的版本写成，请使用新版本。",
             )
         if level < LEVEL:
-            self._make(device_id)
+            self._migrate(device_id)
 
     def close(self) -> None:
         self._database.close()
 
-    def _make(self, device_id: str | None) -> None:
-        with self.step() as database:
+    def _migrate(self, device_id: str | None) -> None:
+        with self.transaction() as database:
             level = database.execute("PRAGMA user_version").fetchone()[0]
             for statement in statements(level):
                 database.execute(statement)
@@ -55,7 +55,7 @@ class Outbox:
             database.execute(f"PRAGMA user_version={LEVEL}")
 
     @contextmanager
-    def step(self) -> Iterator[DatabaseConnection]:
+    def transaction(self) -> Iterator[DatabaseConnection]:
         """One transaction: all of it or nothing, however the process ends."""
         self._database.execute("BEGIN IMMEDIATE")
         try:
@@ -69,30 +69,30 @@ class Outbox:
         """Read; for the tables of the files beside this one."""
         return self._database.execute(statement, values).fetchall()
 
-    def fact(self, name: str) -> str | None:
+    def get_fact(self, name: str) -> str | None:
         """A single value that the phone keeps under a name."""
         row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else None
 
-    def note(self, name: str, value: str) -> None:
-        with self.step() as database:
+    def set_fact(self, name: str, value: str) -> None:
+        with self.transaction() as database:
             database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
     @property
     def device_id(self) -> str:
         """The device's, the same for every outbox on it."""
-        return self.fact("device_id") or ""
+        return self.get_fact("device_id") or ""
 
     @property
     def last_sequence(self) -> int:
         """The last running number that was given to an observation; 0 before the first."""
-        return int(self.fact("last_sequence") or 0)
+        return int(self.get_fact("last_sequence") or 0)
 
     # Taking, mending, letting go
 
     def take(self, entries: Sequence[Sequence[Original]], compose: Callable[[int, Sequence[Original]], Any]) -> None:
         """Keep one new observation for each entry, all or none; `compose` makes the draft of (sequence, originals)."""
-        with self.step() as database:
+        with self.transaction() as database:
             fact = database.execute("SELECT value FROM facts WHERE name = 'last_sequence'").fetchone()
             for sequence, originals in enumerate(entries, start=int(fact[0]) + 1):
                 draft = compose(sequence, originals)
@@ -113,9 +113,9 @@ class Outbox:
         """Whether these bytes were taken before; also true once they have been forgotten."""
         return bool(self._database.execute("SELECT 1 FROM media WHERE sha256 = ?", (sha256,)).fetchone())
 
-    def mend(self, id: str, draft: dict[str, Any]) -> None:
+    def replace_refused(self, id: str, draft: dict[str, Any]) -> None:
         """A refused observation waits again, with other content under the same id: nothing is stored under it."""
-        with self.step() as database:
+        with self.transaction() as database:
             database.execute(
                 "UPDATE observations SET draft = ?, state = 'QUEUED', refusal = NULL, trouble = NULL"
                 " WHERE id = ? AND state = 'REFUSED'",
@@ -124,7 +124,7 @@ class Outbox:
 
     def discard(self, id: str) -> None:
         """Let go of a refused observation; never of one that the server has not answered for."""
-        with self.step() as database:
+        with self.transaction() as database:
             chosen = "FROM observations WHERE id = ? AND state = 'REFUSED'"
             database.execute(f"INSERT OR IGNORE INTO discarded SELECT sequence {chosen}", (id,))
             database.execute(f"DELETE {chosen}", (id,))
@@ -132,7 +132,7 @@ class Outbox:
     def forget(self, *, but: Collection[str] = ()) -> list[OutboxObservation]:
         """Let go of text and names of what is through; receipts and digests stay. Returns what was let go."""
         through = [each for each in self.observations() if each.is_through and each.id not in but]
-        with self.step() as database:
+        with self.transaction() as database:
             for each in through:
                 database.execute("UPDATE observations SET draft = '{}', forgotten = 1 WHERE id = ?", (each.id,))
                 database.execute("UPDATE media SET name = '', file = '' WHERE observation_id = ?", (each.id,))
@@ -150,7 +150,7 @@ class Outbox:
         found = [OutboxObservation.read(row, tuple(media.get(row["id"], ()))) for row in rows]
         return [each for each in found if not states or each.state in states]
 
-    def named(self, wanted: str, *states: ObservationState) -> OutboxObservation | None:
+    def find(self, wanted: str, *states: ObservationState) -> OutboxObservation | None:
         """The observation of that id, or of that running number, in one of the states."""
         known = (each for each in self.observations(*states) if wanted in {each.id, str(each.sequence)})
         return next(known, None)
@@ -171,14 +171,14 @@ class Outbox:
             "SELECT id, sequence, draft, receipt, forgotten FROM observations WHERE receipt IS NOT NULL ORDER BY sequence"
         )
 
-    def unsent(self) -> set[int]:
+    def unsent_sequences(self) -> set[int]:
         """Running numbers that the server can't have: of what waits or was set aside, and of what was let go of."""
         known = self.rows(
             "SELECT sequence FROM observations WHERE state <> 'ACCEPTED' UNION SELECT sequence FROM discarded"
         )
         return {row["sequence"] for row in known}
 
-    def forgotten(self) -> int:
+    def count_forgotten(self) -> int:
         count: int = self._database.execute("SELECT count(*) FROM observations WHERE forgotten").fetchone()[0]
         return count
 
@@ -189,18 +189,18 @@ class Outbox:
 
     # Steps of an observation
 
-    def submitting(self, ids: Sequence[str]) -> None:
-        with self.step() as database:
+    def count_attempts(self, ids: Sequence[str]) -> None:
+        with self.transaction() as database:
             database.executemany("UPDATE observations SET attempts = attempts + 1 WHERE id = ?", [(id,) for id in ids])
 
-    def settled(
+    def record_answers(
         self,
         receipts: dict[str, dict[str, Any]],
         refusals: dict[str, ServerRefusedError],
         troubles: dict[str, ServerRefusedError],
     ) -> None:
         """What the server said to each of a batch: its receipt, a refusal that sets it aside, or try again later."""
-        with self.step() as database:
+        with self.transaction() as database:
             for id, receipt in receipts.items():
                 database.execute(
                     "UPDATE observations SET state = 'ACCEPTED', receipt = ?, refusal = NULL, trouble = NULL WHERE id = ?",
@@ -217,58 +217,58 @@ class Outbox:
 
     # Steps of a medium
 
-    def sending(self, id: str) -> None:
-        self._move([id], MediumState.SENDING, "attempts = attempts + 1")
+    def mark_sending(self, id: str) -> None:
+        self._set_state([id], MediumState.SENDING, "attempts = attempts + 1")
 
-    def planned(self, id: str, spans: Sequence[ByteRange]) -> None:
+    def set_parts(self, id: str, spans: Sequence[ByteRange]) -> None:
         """The server cut a large upload into these parts, of which it may have none: what was known is dropped."""
-        with self.step() as database:
+        with self.transaction() as database:
             database.execute("DELETE FROM parts WHERE medium_id = ?", (id,))
             rows = [(id, span.number, span.start, span.byte_size) for span in spans]
             database.executemany("INSERT INTO parts (medium_id, number, start, byte_size) VALUES (?, ?, ?, ?)", rows)
 
-    def arrived(self, id: str, numbers: Sequence[int], *, alone: bool = False) -> None:
+    def mark_arrived(self, id: str, numbers: Sequence[int], *, alone: bool = False) -> None:
         """The store has these parts; `alone`: and no others."""
-        with self.step() as database:
+        with self.transaction() as database:
             if alone:
                 database.execute("UPDATE parts SET arrived = 0 WHERE medium_id = ?", (id,))
             rows = [(id, number) for number in numbers]
             database.executemany("UPDATE parts SET arrived = 1 WHERE medium_id = ? AND number = ?", rows)
 
-    def sent(self, id: str) -> None:
-        self._move([id], MediumState.SENT, "trouble = NULL")
+    def mark_sent(self, id: str) -> None:
+        self._set_state([id], MediumState.SENT, "trouble = NULL")
 
-    def confirmed(self, ids: Sequence[str]) -> None:
-        self._move(ids, MediumState.CONFIRMED, "trouble = NULL")
+    def mark_confirmed(self, ids: Sequence[str]) -> None:
+        self._set_state(ids, MediumState.CONFIRMED, "trouble = NULL")
 
-    def ready(self, ids: Sequence[str]) -> None:
-        self._move(ids, MediumState.READY, "trouble = NULL")
+    def mark_ready(self, ids: Sequence[str]) -> None:
+        self._set_state(ids, MediumState.READY, "trouble = NULL")
 
-    def missing(self, ids: Sequence[str]) -> None:
+    def mark_missing(self, ids: Sequence[str]) -> None:
         """The store doesn't have the bytes: they wait to be sent (again)."""
-        self._move(ids, MediumState.WAITING)
+        self._set_state(ids, MediumState.WAITING)
 
-    def rejected(self, id: str) -> None:
+    def mark_rejected(self, id: str) -> None:
         """The store has other bytes than were announced: they wait to be sent again, whole."""
-        with self.step() as database:
+        with self.transaction() as database:
             database.execute("DELETE FROM parts WHERE medium_id = ?", (id,))
             database.execute("UPDATE media SET state = 'WAITING', rejections = rejections + 1 WHERE id = ?", (id,))
 
-    def renamed(self, id: str, file: str) -> None:
+    def rename_copy(self, id: str, file: str) -> None:
         """The copy of a medium lies under another name."""
-        with self.step() as database:
+        with self.transaction() as database:
             database.execute("UPDATE media SET file = ? WHERE id = ?", (file, id))
 
     def set_aside(self, id: str, state: MediumState, refusal: ServerRefusedError) -> None:
-        self._move([id], state, refusal=refusal)
+        self._set_state([id], state, refusal=refusal)
 
-    def troubled(self, id: str, trouble: ServerRefusedError) -> None:
+    def record_trouble(self, id: str, trouble: ServerRefusedError) -> None:
         """What went wrong the last time; it is tried again."""
         text = json.dumps(trouble.as_json(), ensure_ascii=False)
-        with self.step() as database:
+        with self.transaction() as database:
             database.execute("UPDATE media SET trouble = ? WHERE id = ?", (text, id))
 
-    def _move(
+    def _set_state(
         self, ids: Sequence[str], to: MediumState, also: str | None = None, *, refusal: ServerRefusedError | None = None
     ) -> None:
         """READY is final: an answer that comes late doesn't undo it."""
@@ -276,7 +276,7 @@ class Outbox:
             return
         text = json.dumps(refusal.as_json(), ensure_ascii=False) if refusal else None
         more = f", {also}" if also else ""
-        with self.step() as database:
+        with self.transaction() as database:
             database.executemany(
                 f"UPDATE media SET state = ?, refusal = ?{more} WHERE id = ? AND state <> 'READY'",  # noqa: S608
                 [(to.value, text, id) for id in ids],

@@ -67,7 +67,7 @@ class Receipts:
     @property
     def keys(self) -> dict[str, str]:
         """PEM by fingerprint."""
-        found: dict[str, str] = json.loads(self._outbox.fact(_KEYS) or "{}")
+        found: dict[str, str] = json.loads(self._outbox.get_fact(_KEYS) or "{}")
         return found
 
     def pin(self, published: Mapping[str, Any]) -> None:
@@ -77,14 +77,14 @@ class Receipts:
             if _fingerprint(str(each.get("publicKey"))) == each.get("fingerprint"):
                 known.setdefault(each["fingerprint"], each["publicKey"])
         if known != self.keys:
-            self._outbox.note(_KEYS, json.dumps(known))
+            self._outbox.set_fact(_KEYS, json.dumps(known))
 
     def all(self) -> list[StoredReceipt]:
         """In the order of the running numbers."""
         keys = self.keys
         return [_read_receipt(row, keys) for row in self._outbox.receipts()]
 
-    def published(self) -> dict[str, Any]:
+    def as_key_list(self) -> dict[str, Any]:
         """The kept keys as the server publishes them: whoever checks a receipt needs them beside it."""
         return {
             "keys": [
@@ -93,7 +93,7 @@ class Receipts:
             ]
         }
 
-    async def refresh(self, client: httpx.AsyncClient, endpoint: str) -> None:
+    async def fetch_keys(self, client: httpx.AsyncClient, endpoint: str) -> None:
         """Fetch the published keys where none are kept, or a receipt names one that isn't; without them nothing is lost."""
         known = self.keys
         if known and not any(each.wrong == UNKNOWN for each in self.all()):

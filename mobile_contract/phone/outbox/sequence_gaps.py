@@ -21,24 +21,24 @@ class SequenceGaps:
         """Heed a `SyncPayload`: a number that is missing there, and neither waits here nor was let go of, is lost."""
         missing = {number for gap in met["gaps"] for number in range(gap["first"], gap["last"] + 1)}
         older = {number for number in self.lost if number <= self._outbox.last_sequence - WINDOW}
-        unexplained = {number for number in missing - self._outbox.unsent() if number >= self._first_own}
+        unexplained = {number for number in missing - self._outbox.unsent_sequences() if number >= self._first_own}
         clock = met["clock"] or {}
-        with self._outbox.step() as database:
+        with self._outbox.transaction() as database:
             facts = {_LOST: json.dumps(sorted(older | unexplained)), _SKEW: json.dumps(clock.get("skewSeconds"))}
             database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", list(facts.items()))
 
     @property
     def lost(self) -> list[int]:
-        found: list[int] = json.loads(self._outbox.fact(_LOST) or "[]")
+        found: list[int] = json.loads(self._outbox.get_fact(_LOST) or "[]")
         return found
 
     @property
     def skew_seconds(self) -> float | None:
         """How far this device's clock was ahead of the server's when they last met."""
-        found: float | None = json.loads(self._outbox.fact(_SKEW) or "null")
+        found: float | None = json.loads(self._outbox.get_fact(_SKEW) or "null")
         return found
 
     @property
     def _first_own(self) -> int:
         """Earlier phones were handed on with their outbox: the numbers before are another person's."""
-        return int(self._outbox.fact(_FIRST) or 1)
+        return int(self._outbox.get_fact(_FIRST) or 1)

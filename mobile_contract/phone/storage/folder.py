@@ -50,7 +50,7 @@ class Folder:
         return self.root / "users"
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Hold the folder alone. Raise `InUseError` where another process does; one that was killed holds nothing."""
         descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

@@ -89,7 +89,7 @@ class Lock:
 
     @classmethod
     def make(cls, key: StoreKey, password: str, *, is_nobodys: bool) -> "Lock":
-        return cls(key.store_id, key.check, b"", 0, 0, b"", None, is_nobodys).under_password(key, password)
+        return cls(key.store_id, key.check, b"", 0, 0, b"", None, is_nobodys).with_password(key, password)
 
     @classmethod
     def read(cls, path: Path, store_id: str) -> "Lock":
@@ -131,31 +131,29 @@ class Lock:
     def admits(self, key: StoreKey) -> bool:
         return key.store_id == self.store_id and hmac.compare_digest(key.check, self.check)
 
-    def opened_by_password(self, password: str) -> StoreKey | None:
+    def unwrap_with_password(self, password: str) -> StoreKey | None:
         """None for another password."""
         stretched = _stretch(password, self.salt, self.memory_kib, self.passes)
-        return self._unwrapped(stretched, self.by_password, "password")
+        return self._unwrap(stretched, self.by_password, "password")
 
-    def opened_by_device(self, secret: bytes) -> StoreKey | None:
+    def unwrap_with_device(self, secret: bytes) -> StoreKey | None:
         """None for the secret of another person or device, and where the store has never met its server."""
-        return (
-            self._unwrapped(derive_key(secret, "device secret"), self.by_device, "device") if self.by_device else None
-        )
+        return self._unwrap(derive_key(secret, "device secret"), self.by_device, "device") if self.by_device else None
 
-    def under_password(self, key: StoreKey, password: str) -> "Lock":
+    def with_password(self, key: StoreKey, password: str) -> "Lock":
         """Opened by this password from now on, and by no earlier one."""
         salt = token_bytes(16)
-        wrapped = self._wrapped(_stretch(password, salt, MEMORY_KIB, PASSES), key, "password")
+        wrapped = self._wrap(_stretch(password, salt, MEMORY_KIB, PASSES), key, "password")
         return replace(self, salt=salt, memory_kib=MEMORY_KIB, passes=PASSES, by_password=wrapped)
 
-    def under_device(self, key: StoreKey, secret: bytes) -> "Lock":
-        return replace(self, by_device=self._wrapped(derive_key(secret, "device secret"), key, "device"))
+    def with_device(self, key: StoreKey, secret: bytes) -> "Lock":
+        return replace(self, by_device=self._wrap(derive_key(secret, "device secret"), key, "device"))
 
-    def _wrapped(self, by: bytes, key: StoreKey, what: str) -> bytes:
+    def _wrap(self, by: bytes, key: StoreKey, what: str) -> bytes:
         nonce = token_bytes(_NONCE)
         return nonce + AESGCM(by).encrypt(nonce, key.raw, f"{what} {self.store_id}".encode())
 
-    def _unwrapped(self, by: bytes, wrapped: bytes, what: str) -> StoreKey | None:
+    def _unwrap(self, by: bytes, wrapped: bytes, what: str) -> StoreKey | None:
         try:
             raw = AESGCM(by).decrypt(wrapped[:_NONCE], wrapped[_NONCE:], f"{what} {self.store_id}".encode())
         except (InvalidTag, ValueError):

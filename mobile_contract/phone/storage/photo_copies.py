@@ -91,10 +91,10 @@ class Originals:
                     size += len(chunk)
                     yield chunk
 
-            self.keep(file, chunks())
+            self.write(file, chunks())
         return Original(new_id("med"), file, source.name, sha256.hexdigest(), md5.hexdigest(), size, content_type)
 
-    def keep(self, file: str, plain: Iterable[bytes]) -> None:
+    def write(self, file: str, plain: Iterable[bytes]) -> None:
         """Write a copy; on the disk before this returns."""
         with os.fdopen(os.open(self.path(file), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "wb") as writer:
             seal(self._key, file, plain, writer)

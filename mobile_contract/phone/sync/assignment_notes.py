@@ -47,7 +47,7 @@ class NoteEditQueue(OperationQueue):
 
     def edit(self, edits: Sequence[dict[str, Any]]) -> None:
         """Keep edits, all or none; each gets the device's next running number of edits."""
-        with self._outbox.step() as database:
+        with self._outbox.transaction() as database:
             database.execute(TABLE.format(self.table))
             given = database.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (self.table,)).fetchone()
             for number, each in enumerate(edits, start=int(given[0] if given else 0) + 1):
@@ -69,12 +69,12 @@ class NoteSubmission(OperationSubmission):
         super().__init__(box, account)
         self._records = records
 
-    def settle(self, batch: Sequence[QueuedOperation], payload: dict[str, Any]) -> None:
+    def record_results(self, batch: Sequence[QueuedOperation], payload: dict[str, Any]) -> None:
         """What stands is kept with the assignment first: an edit never disappears between two pulls."""
         for each in payload["results"]:
             if noted := each.get("assignment"):
                 self._records.merge(PulledKind.ASSIGNMENT, noted["id"], {"notes": noted["notes"]})
-        super().settle(batch, payload)
+        super().record_results(batch, payload)
 
 
 def notes_of(assignment: dict[str, Any], queued: Sequence[QueuedOperation]) -> list[Note]:

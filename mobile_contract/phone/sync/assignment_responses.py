@@ -28,9 +28,9 @@ class AnswerQueue(OperationQueue):
         """What the server keeps until the assignment is there: nothing is to be sent again."""
         return [each for each in self.all(OperationState.ACCEPTED) if (each.receipt or {}).get("outcome") == HELD]
 
-    def through(self) -> list[QueuedOperation]:
+    def finished(self) -> list[QueuedOperation]:
         held = {each.id for each in self.held()}
-        return [each for each in super().through() if each.id not in held]
+        return [each for each in super().finished() if each.id not in held]
 
 
 def _read_result(id: str, result: dict[str, Any]) -> OperationAnswer:
@@ -46,20 +46,20 @@ class AnswerSubmission(OperationSubmission):
         super().__init__(box, account)
         self._answers = box
 
-    async def look(self) -> None:
+    async def resolve_held(self) -> None:
         """Ask what became of what the server holds, where it holds anything."""
         held = self._answers.held()
         if not held:
             return
         reply = await self._account.ask("HeldOperations", {})
-        waiting = {each["id"]: each.get("refusal") for each in reply.listed()}
+        waiting = {each["id"]: each.get("refusal") for each in reply.value_items()}
         found: list[tuple[str, OperationAnswer]] = []
         for each in held:
             if each.id not in waiting:
                 found.append((each.id, {"outcome": "SETTLED", "state": None}))
             elif refusal := waiting[each.id]:
                 found.append((each.id, ServerRefusedError.read(refusal)))
-        self._answers.settled(found, before=OperationState.ACCEPTED)
+        self._answers.record_answers(found, before=OperationState.ACCEPTED)
 
 
 def compose_answer(assignment_id: str, result: str | None = None) -> dict[str, Any]:

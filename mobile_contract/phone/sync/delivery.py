@@ -62,17 +62,17 @@ class Delivery:
         self._meter = meter
         self._backoff = backoff
 
-    async def once(self) -> None:
+    async def run_once(self) -> None:
         """Everything that can go now. Raise a `PhoneError` that stands in the way of all of it, or of pulling alone."""
         self._account.require()
         slots, refusal = await self._meeting.hand_in()
         await self._uploads.run(slots)
-        await self._answers.look()
-        await self.look()
+        await self._answers.resolve_held()
+        await self.check_media()
         if refusal:
             raise refusal
 
-    async def look(self) -> None:
+    async def check_media(self) -> None:
         """Ask what the server made of the media that it has confirmed and not yet verified."""
         awaited = {each.id: each for each in self._outbox.media(MediumState.CONFIRMED)}
         after: str | None = None
@@ -84,18 +84,18 @@ class Delivery:
                 for each in node["content"]["media"]
                 if each["id"] in awaited
             ]
-            self._outbox.ready([each["id"] for each, _ in found if each["state"] == "READY"])
-            self._outbox.missing([each["id"] for each, _ in found if each["state"] == "EXPECTED"])
+            self._outbox.mark_ready([each["id"] for each, _ in found if each["state"] == "READY"])
+            self._outbox.mark_missing([each["id"] for each, _ in found if each["state"] == "EXPECTED"])
             for each, medium in found:
                 if each["state"] == "REJECTED":
-                    self._rejected(medium.id, medium.rejections, each["rejection"])
+                    self._retry_or_refuse(medium.id, medium.rejections, each["rejection"])
             after = reply.next_page
             if after is None:
                 return
 
-    def _rejected(self, id: str, before: int, why: str) -> None:
+    def _retry_or_refuse(self, id: str, before: int, why: str) -> None:
         if before < MAX_REJECTIONS:
-            self._outbox.rejected(id)
+            self._outbox.mark_rejected(id)
             return
         refusal = ServerRefusedError(
             why,
@@ -112,9 +112,9 @@ class Delivery:
         while self._outbox.media(MediumState.CONFIRMED) and time.monotonic() < deadline:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, LOOK_SECONDS)
-            await self.look()
+            await self.check_media()
             if any(each.is_undelivered for each in self._outbox.observations()):
-                await self.once()
+                await self.run_once()
 
     async def until_through(self, seconds: float) -> None:
         """Pass after pass, backing off while nothing moves.
@@ -124,13 +124,13 @@ class Delivery:
         deadline = time.monotonic() + seconds
         still = 0
         while True:
-            before = self._standing()
-            fault = await self._pass()
+            before = self._snapshot()
+            fault = await self._try_once()
             observations = self._outbox.observations()
             queued = any(box.all(OperationState.QUEUED) for box in self._boxes)
             if not queued and not any(each.is_moving for each in observations):
                 return
-            still = still + 1 if self._standing() == before else 1
+            still = still + 1 if self._snapshot() == before else 1
             asked = fault.seconds if isinstance(fault, UnreachableError) else None
             pause = self._backoff.wait(still, asked=asked)
             if fault is None and not queued and not any(each.is_undelivered for each in observations):
@@ -145,10 +145,10 @@ class Delivery:
             self._meter.pausing(fault, pause)
             await asyncio.sleep(pause)
 
-    async def _pass(self) -> PhoneError | None:
+    async def _try_once(self) -> PhoneError | None:
         """Returns what can be hoped to pass; raises what can't."""
         try:
-            await self.once()
+            await self.run_once()
         except SignInNeededError:
             raise
         except UnreachableError as fault:
@@ -159,7 +159,7 @@ class Delivery:
             return refusal
         return None
 
-    def _standing(self) -> list[object]:
+    def _snapshot(self) -> list[object]:
         observations = self._outbox.observations()
         media = [(each.state, [(one.state, one.parts_arrived) for one in each.media]) for each in observations]
         return [media, [each.state for box in self._boxes for each in box.all()]]

@@ -46,16 +46,16 @@ class Records:
 
         A phone whose documents ask for other fields than they did begins anew: what it keeps lacks them.
         """
-        cursor = self._outbox.fact(_CURSOR)
-        return cursor if cursor and self._outbox.fact(_DOCUMENT) == _document() else None
+        cursor = self._outbox.get_fact(_CURSOR)
+        return cursor if cursor and self._outbox.get_fact(_DOCUMENT) == _document() else None
 
     @property
     def age(self) -> Age:
-        return Age(self._outbox.fact(_AS_OF) or None, self._outbox.fact(_PULLED_AT))
+        return Age(self._outbox.get_fact(_AS_OF) or None, self._outbox.get_fact(_PULLED_AT))
 
-    def begin_anew(self) -> None:
+    def start_over(self) -> None:
         """The next page is the first of everything; what is kept stays readable until the last one has come."""
-        with self._outbox.step() as database:
+        with self._outbox.transaction() as database:
             database.execute("DELETE FROM facts WHERE name = ?", (_CURSOR,))
 
     def store(self, page: dict[str, Any], since: str | None) -> None:
@@ -63,10 +63,10 @@ class Records:
 
         The last page of a full pull removes whatever none of its pages named.
         """
-        known = int(self._outbox.fact(_ROUND) or 0)
-        is_full = since is None or self._outbox.fact(_FULL) == "1"
+        known = int(self._outbox.get_fact(_ROUND) or 0)
+        is_full = since is None or self._outbox.get_fact(_FULL) == "1"
         round = known + 1 if since is None else known
-        with self._outbox.step() as database:
+        with self._outbox.transaction() as database:
             for change in page["changes"]:
                 key = (change["kind"], change["id"])
                 if change["record"] is None:
@@ -88,7 +88,7 @@ class Records:
 
     def merge(self, kind: PulledKind, id: str, fields: dict[str, Any]) -> None:
         """Fields of a record that an answer to something handed in told; where it isn't kept, nothing is."""
-        with self._outbox.step() as database:
+        with self._outbox.transaction() as database:
             row = database.execute("SELECT content FROM records WHERE kind = ? AND id = ?", (kind, id)).fetchone()
             if row:
                 content = json.dumps(json.loads(row["content"]) | fields, ensure_ascii=False)

@@ -18,7 +18,7 @@ class ChangePuller:
         self.records = records
         self._account = account
 
-    async def go_on(self, answer: dict[str, Any], since: str | None) -> None:
+    async def store_pages(self, answer: dict[str, Any], since: str | None) -> None:
         """Store the `ChangesResult` that a meeting brought for `since`, then ask on.
 
         Raise `ServerRefusedError` or `Unreachable`.
@@ -30,7 +30,7 @@ class ChangePuller:
                 if refusal.code != EXPIRED or begun_anew:
                     raise refusal
                 begun_anew, since = True, None
-                self.records.begin_anew()
+                self.records.start_over()
             else:
                 self.records.store(answer, since)
                 if not answer["hasMore"]:

@@ -66,7 +66,7 @@ class OperationQueue:
         self._outbox = outbox
 
     def add(self, draft: dict[str, Any]) -> None:
-        with self._outbox.step() as database:
+        with self._outbox.transaction() as database:
             database.execute(TABLE.format(self.table))
             text = json.dumps(draft, ensure_ascii=False)
             database.execute(f"INSERT INTO {self.table} (id, draft) VALUES (?, ?)", (draft["id"], text))
@@ -79,11 +79,11 @@ class OperationQueue:
         found = [QueuedOperation.read(row, self.letter) for row in rows]
         return [each for each in found if not states or each.state in states]
 
-    def settled(
+    def record_answers(
         self, answers: Sequence[tuple[str, OperationAnswer]], *, before: OperationState = OperationState.QUEUED
     ) -> None:
         """What the server said to each: that it has it, a refusal that sets it aside, or to try again later."""
-        with self._outbox.step() as database:
+        with self._outbox.transaction() as database:
             for id, said in answers:
                 receipt, refused = (None, said) if isinstance(said, ServerRefusedError) else (json.dumps(said), None)
                 aside = refused is not None and refused.next_step in FOR_PEOPLE
@@ -97,18 +97,18 @@ class OperationQueue:
 
     def discard(self, id: str) -> None:
         """Let go of a refused slip; never of one that the server has not answered for."""
-        with self._outbox.step() as database:
+        with self._outbox.transaction() as database:
             database.execute(f"DELETE FROM {self.table} WHERE id = ? AND state = 'REFUSED'", (id,))
 
     def forget(self) -> int:
         """Let go of what is through: who rated whom is nobody's business who finds the phone. Receipts stay."""
-        through = self.through()
-        with self._outbox.step() as database:
+        through = self.finished()
+        with self._outbox.transaction() as database:
             for each in through:
                 database.execute(f"UPDATE {self.table} SET draft = '{{}}', forgotten = 1 WHERE id = ?", (each.id,))
         return len(through)
 
-    def through(self) -> list[QueuedOperation]:
+    def finished(self) -> list[QueuedOperation]:
         """Of which nothing more is to be heard."""
         return self.all(OperationState.ACCEPTED)
 
@@ -145,10 +145,10 @@ class OperationSubmission:
                 await self._submit(batch[:middle])
                 await self._submit(batch[middle:])
                 return
-            self.box.settled([(each.id, refusal) for each in batch])
+            self.box.record_answers([(each.id, refusal) for each in batch])
             return
-        self.settle(batch, reply.value)
+        self.record_results(batch, reply.value)
 
-    def settle(self, batch: Sequence[QueuedOperation], payload: dict[str, Any]) -> None:
+    def record_results(self, batch: Sequence[QueuedOperation], payload: dict[str, Any]) -> None:
         results = {each["id"]: each for each in payload["results"]}
-        self.box.settled([(each.id, type(self).said(each.id, results.get(each.id) or {})) for each in batch])
+        self.box.record_answers([(each.id, type(self).said(each.id, results.get(each.id) or {})) for each in batch])

@@ -46,7 +46,7 @@ class Submission:
         Once for each level of the contract, so that a server that signs none is not asked for ever.
         """
         level = str(Levels.read().current)
-        if self._outbox.fact(_SIGNED_UP_TO) == level:
+        if self._outbox.get_fact(_SIGNED_UP_TO) == level:
             return
         accepted = self._outbox.observations(ObservationState.ACCEPTED)
         try:
@@ -54,24 +54,26 @@ class Submission:
                 await self._submit(batch)
         except ServerRefusedError:
             return  # of the person, who may hand in no more: what was accepted stays so
-        self._outbox.note(_SIGNED_UP_TO, level)
+        self._outbox.set_fact(_SIGNED_UP_TO, level)
 
     async def _submit(self, batch: Sequence[OutboxObservation]) -> dict[str, Slot]:
         """Where the whole of a batch is refused, its halves are tried: one poisoned draft doesn't hold up the others."""
-        self._outbox.submitting([each.id for each in batch])
+        self._outbox.count_attempts([each.id for each in batch])
         try:
             reply = await self._account.ask("SubmitObservations", {"input": {"drafts": [each.draft for each in batch]}})
         except ServerRefusedError as refusal:
             if refusal.code in REFUSALS_OF_PERSON:
                 raise
             if len(batch) == 1:
-                self._outbox.settled({}, *_sort_refusal(batch[0].id, refusal))
+                self._outbox.record_answers({}, *_sort_refusal(batch[0].id, refusal))
                 return {}
             middle = len(batch) // 2
             return await self._submit(batch[:middle]) | await self._submit(batch[middle:])
-        return self.settle(batch, reply.value, reply)
+        return self.record_results(batch, reply.value, reply)
 
-    def settle(self, batch: Sequence[OutboxObservation], payload: dict[str, Any], reply: Reply) -> dict[str, Slot]:
+    def record_results(
+        self, batch: Sequence[OutboxObservation], payload: dict[str, Any], reply: Reply
+    ) -> dict[str, Slot]:
         """One transaction for the batch: a receipt is stored before anything is done that rests on it."""
         results = {each["id"]: each for each in payload["results"]}
         receipts: dict[str, dict[str, Any]] = {}
@@ -88,7 +90,7 @@ class Submission:
                 aside, later = _sort_refusal(each.id, ServerRefusedError.read(result.get("refusal") or {}))
                 refusals |= aside
                 troubles |= later
-        self._outbox.settled(receipts, refusals, troubles)
+        self._outbox.record_answers(receipts, refusals, troubles)
         return slots
 
 

@@ -44,7 +44,7 @@ class SyncRequest:
         self._submission = submission
         self._slips = slips
         self._uploads = uploads
-        self._pull = pull
+        self._puller = pull
         self._numbers = SequenceGaps(outbox)
 
     async def hand_in(self) -> tuple[dict[str, Slot], ServerRefusedError | None]:
@@ -58,46 +58,46 @@ class SyncRequest:
         slots: dict[str, Slot] = {}
         done: set[str] = set()
         try:
-            since, reply = await self._meet(batch, slips, arrived)
+            since, reply = await self._send(batch, slips, arrived)
         except ServerRefusedError as refused:
             refusal: ServerRefusedError | None = refused
         else:
-            for ids, found in self._settle(batch, slips, arrived, reply):
+            for ids, found in self._record_results(batch, slips, arrived, reply):
                 done |= ids
                 slots |= found
-            refusal = await self._learn(reply, since)
+            refusal = await self._pull(reply, since)
         await self._uploads.confirm_interrupted(beside=done)
         slots |= await self._submission.run(beside=done)
         for each in self._slips.values():
             await each.run(beside=done)
         if refusal and (batch or any(slips.values()) or arrived) and not done:
-            refusal = await self._learn(None, None)
+            refusal = await self._pull(None, None)
         return slots, refusal
 
     async def pull(self) -> None:
         """Hand in nothing. Raise `ServerRefusedError`, `Unreachable` or `SignInAgain`."""
-        since, reply = await self._meet([], {}, [])
-        await self._heed(reply, since)
+        since, reply = await self._send([], {}, [])
+        await self._store(reply, since)
 
-    async def _learn(self, reply: Reply | None, since: str | None) -> ServerRefusedError | None:
+    async def _pull(self, reply: Reply | None, since: str | None) -> ServerRefusedError | None:
         """What the meeting said, or another one says that hands in nothing: the refusal, where there is one."""
         try:
             if reply is None:
-                since, reply = await self._meet([], {}, [])
-            await self._heed(reply, since)
+                since, reply = await self._send([], {}, [])
+            await self._store(reply, since)
         except ServerRefusedError as refusal:
             return refusal
         return None
 
-    async def _meet(
+    async def _send(
         self, batch: list[OutboxObservation], slips: Mapping[str, list[QueuedOperation]], arrived: list[Medium]
     ) -> tuple[str | None, Reply]:
-        since = self._pull.records.cursor
+        since = self._puller.records.cursor
         variables: dict[str, Any] = {
             "input": {"lastSequence": self._outbox.last_sequence, "since": since, "first": PAGE},
         }
         if batch:
-            self._outbox.submitting([each.id for each in batch])
+            self._outbox.count_attempts([each.id for each in batch])
             variables |= {"submits": True, "drafts": {"drafts": [each.draft for each in batch]}}
         for root, queued in slips.items():
             if queued:
@@ -107,7 +107,7 @@ class SyncRequest:
             variables |= {"confirms": True, "media": {"mediaIds": [each.id for each in arrived]}}
         return since, await self._account.ask("Sync", variables)
 
-    def _settle(
+    def _record_results(
         self,
         batch: list[OutboxObservation],
         slips: Mapping[str, list[QueuedOperation]],
@@ -119,14 +119,14 @@ class SyncRequest:
             if payload is None or payload["__typename"] == "Refused":
                 continue
             if root == "submitObservations":
-                yield {each.id for each in batch}, self._submission.settle(batch, payload, reply)
+                yield {each.id for each in batch}, self._submission.record_results(batch, payload, reply)
             elif root == "confirmMedia":
-                self._uploads.settle(arrived, payload)
+                self._uploads.record_results(arrived, payload)
                 yield {each.id for each in arrived}, {}
             elif root in self._slips:
-                self._slips[root].settle(slips[root], payload)
+                self._slips[root].record_results(slips[root], payload)
                 yield {each.id for each in slips[root]}, {}
 
-    async def _heed(self, reply: Reply, since: str | None) -> None:
+    async def _store(self, reply: Reply, since: str | None) -> None:
         self._numbers.compare(reply.value)
-        await self._pull.go_on(reply.value["changes"], since)
+        await self._puller.store_pages(reply.value["changes"], since)

@@ -28,20 +28,20 @@ class Bandwidth:
     bytes_per_second: float | None = None
     losses: float = 0.0
 
-    def took(self, byte_size: int, seconds: float, beside: float) -> "Bandwidth":
+    def after_put(self, byte_size: int, seconds: float, beside: float) -> "Bandwidth":
         """After a PUT that got through, with so many others under way beside it: as much again crossed the line for each."""
         found = byte_size / max(seconds, 0.001) * (1 + beside)
         # A small one that was soon done tells little of the line: its time is that of the way there and back.
         weight = 0.5 * min(1.0, max(byte_size / CUTS[0], seconds / TELLING_SECONDS))
         known = found if self.bytes_per_second is None else self.bytes_per_second
         # Lines differ by orders of magnitude: between Wi-Fi and a far mast the mean is the geometric one.
-        return replace(self.came(), bytes_per_second=known ** (1 - weight) * found**weight)
+        return replace(self.after_small_put(), bytes_per_second=known ** (1 - weight) * found**weight)
 
-    def came(self) -> "Bandwidth":
+    def after_small_put(self) -> "Bandwidth":
         """After a PUT that got through and told no more than that."""
         return replace(self, losses=0.75 * self.losses)
 
-    def broke(self) -> "Bandwidth":
+    def after_break(self) -> "Bandwidth":
         """After a PUT that broke on its way: what it sent came to nothing."""
         known = None if self.bytes_per_second is None else self.bytes_per_second / 2
         return replace(self, bytes_per_second=known, losses=0.75 * self.losses + 0.25)

@@ -27,11 +27,11 @@ class UploadConcurrency:
         self._most = most
         self._under_way = 0
         self._freed = asyncio.Condition()
-        kept = outbox.fact(FACT)
-        self.line = self._kept = Bandwidth(**json.loads(kept)) if kept else Bandwidth()
+        kept = outbox.get_fact(FACT)
+        self.line = self._saved = Bandwidth(**json.loads(kept)) if kept else Bandwidth()
 
     @asynccontextmanager
-    async def lane(self) -> AsyncIterator[None]:
+    async def acquire(self) -> AsyncIterator[None]:
         """Wait until the line bears one more, and be that one."""
         async with self._freed:
             await self._freed.wait_for(lambda: self._under_way < self.line.parallel_puts(self._most))
@@ -43,28 +43,28 @@ class UploadConcurrency:
             async with self._freed:
                 self._freed.notify_all()
 
-    def began(self) -> tuple[float, int]:
+    def start_put(self) -> tuple[float, int]:
         """When a PUT began, and beside how many others."""
         return time.monotonic(), self._under_way - 1
 
-    def took(self, byte_size: int, began: tuple[float, int]) -> None:
+    def record_success(self, byte_size: int, began: tuple[float, int]) -> None:
         """The PUT got through."""
         at, beside = began
         seconds = time.monotonic() - at
         if byte_size >= MIN_BYTES or seconds >= MIN_SECONDS:
-            self.line = self.line.took(byte_size, seconds, (beside + self._under_way - 1) / 2)
+            self.line = self.line.after_put(byte_size, seconds, (beside + self._under_way - 1) / 2)
         else:
-            self.line = self.line.came()
+            self.line = self.line.after_small_put()
 
-    def broke(self) -> None:
+    def record_break(self) -> None:
         """The PUT broke after it had begun to send."""
-        self.line = self.line.broke()
+        self.line = self.line.after_break()
 
     def part_bytes(self, byte_size: int) -> int:
         return self.line.part_bytes(byte_size, self._most)
 
-    def keep(self) -> None:
+    def save(self) -> None:
         """On the disk what was learnt since the last time."""
-        if self.line != self._kept:
-            self._outbox.note(FACT, json.dumps(asdict(self.line)))
-            self._kept = self.line
+        if self.line != self._saved:
+            self._outbox.set_fact(FACT, json.dumps(asdict(self.line)))
+            self._saved = self.line

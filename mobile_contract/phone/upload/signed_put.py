@@ -112,7 +112,7 @@ class ObjectStoreClient:
                 count += size
                 sent(size)
 
-            began = self._traffic.began()
+            began = self._traffic.start_put()
             try:
                 response = await self._client.put(
                     target.url, headers=target.headers, content=_count_chunks(chunks(), left), timeout=TIMEOUT
@@ -120,10 +120,10 @@ class ObjectStoreClient:
             except httpx.TransportError as error:
                 why, asked = describe_error(error), None
                 if count:
-                    self._traffic.broke()
+                    self._traffic.record_break()
             else:
                 if response.is_success:
-                    self._traffic.took(count, began)
+                    self._traffic.record_success(count, began)
                 if response.is_success or response.status_code == PRECONDITION_FAILED:
                     return
                 if response.status_code < 500 and response.status_code != 429:

@@ -97,18 +97,20 @@ class Uploader:
         known = {id: slot for id, slot in slots.items() if slot.is_fresh or slot.whole is None}
         # Larger ones ask each by itself, once it is its turn: how they are cut depends on the line as it is then.
         together = [each for each in group if each.byte_size <= CUTS[0] and not each.parts]
-        known |= await self._slots([each for each in together if each.id not in known])
+        known |= await self._request_slots([each for each in together if each.id not in known])
         waiting = {each.id for each in self._outbox.media(MediumState.WAITING)}
         group = [each for each in group if each.id in waiting]
-        found = await asyncio.gather(*(self._one(each, known.get(each.id)) for each in group), return_exceptions=True)
-        self._traffic.keep()
+        found = await asyncio.gather(
+            *(self._send_or_record(each, known.get(each.id)) for each in group), return_exceptions=True
+        )
+        self._traffic.save()
         ids = {each.id for each in group}
         await self._confirm([each for each in self._outbox.media(MediumState.SENT) if each.id in ids])
         for fault in found:
             if isinstance(fault, BaseException):
                 raise fault
 
-    async def _slots(self, media: Sequence[Medium]) -> dict[str, Slot]:
+    async def _request_slots(self, media: Sequence[Medium]) -> dict[str, Slot]:
         """Slots for media of which nothing is known here; those whose bytes are there already become CONFIRMED."""
         if not media:
             return {}
@@ -116,10 +118,10 @@ class Uploader:
         reply = await self._account.ask("RequestUploads", {"input": {"media": wanted}})
         results = reply.value["results"]
         arrived = {each["mediaId"] for each in results if each["hasArrived"]}
-        self._there([each for each in media if each.id in arrived])
+        self._record_confirmed([each for each in media if each.id in arrived])
         return {each["mediaId"]: Slot.read(each["slot"], reply) for each in results if each["slot"]}
 
-    async def _one(self, medium: Medium, slot: Slot | None) -> None:
+    async def _send_or_record(self, medium: Medium, slot: Slot | None) -> None:
         """Send one medium; what concerns it alone is noted and holds nothing else up."""
         async with self._turns:
             if self._line_is_down:
@@ -133,56 +135,56 @@ class Uploader:
                 why = ServerRefusedError(
                     "STORE_REFUSED", f"The store refused it ({refused}).", "影像存储未接收。", RETRY_LATER
                 )
-                self._outbox.troubled(medium.id, why)
+                self._outbox.record_trouble(medium.id, why)
             except ServerRefusedError as refusal:
                 if refusal.next_step in FOR_PEOPLE:
                     self._outbox.set_aside(medium.id, MediumState.REFUSED, refusal)
                 else:
-                    self._outbox.troubled(medium.id, refusal)
+                    self._outbox.record_trouble(medium.id, refusal)
             except UnreachableError as fault:
                 self._line_is_down = True
-                self._outbox.troubled(
+                self._outbox.record_trouble(
                     medium.id, ServerRefusedError("UNREACHABLE", fault.message, fault.message_zh, RETRY_LATER)
                 )
                 raise
 
     async def _send(self, medium: Medium, slot: Slot | None) -> None:
         """Until all bytes are in the store. A slot that has run out is renewed; a second refusal in a row is raised."""
-        digests = await self._verified(medium)
+        digests = await self._verify_copy(medium)
         # Chosen once: cut anew with each look at the line, an upload would never begin.
         cut = None if medium.parts_arrived else self._traffic.part_bytes(medium.byte_size)
         refused_at = -1
         while True:
             if slot is None or not (slot.whole or slot.parts):
-                slot = await self._slot(medium, digests, cut)
+                slot = await self._request_slot(medium, digests, cut)
             if slot is None:
-                self._there([medium])
+                self._record_confirmed([medium])
                 return
             if slot.parts and slot.spans != self._outbox.spans(medium.id):
-                self._outbox.planned(medium.id, slot.spans)
-                digests = await self._verified(medium)
+                self._outbox.set_parts(medium.id, slot.spans)
+                digests = await self._verify_copy(medium)
                 slot = None
                 continue
-            self._outbox.sending(medium.id)
+            self._outbox.mark_sending(medium.id)
             try:
                 if await self._put(medium, slot):
-                    self._outbox.sent(medium.id)
+                    self._outbox.mark_sent(medium.id)
                     return
             except SlotRefusedError:
                 # Either the signature has run out, or the copy was changed under our hands: that is told by its digest.
-                await self._verified(medium)
-                arrived = self._arrived(medium)
+                await self._verify_copy(medium)
+                arrived = self._count_arrived(medium)
                 if arrived == refused_at:
                     raise
                 refused_at = arrived
             slot = None
 
-    async def _verified(self, medium: Medium) -> dict[int, str]:
+    async def _verify_copy(self, medium: Medium) -> dict[int, str]:
         """The copy is what it was; digests of its parts, where the server has cut it. Raise `PhotoChangedError`."""
         spans = self._outbox.spans(medium.id)
         return await asyncio.to_thread(self._originals.verify, medium.file, medium.sha256, spans)
 
-    async def _slot(self, medium: Medium, digests: Mapping[int, str], cut: int | None) -> Slot | None:
+    async def _request_slot(self, medium: Medium, digests: Mapping[int, str], cut: int | None) -> Slot | None:
         """A fresh slot, in parts of `cut` bytes where none has arrived;
         None where the bytes are there. Raise `ServerRefusedError`.
         """
@@ -197,11 +199,11 @@ class Uploader:
     async def _put(self, medium: Medium, slot: Slot) -> bool:
         """Put what the store doesn't have; False where the slot ran out before all was there, though some came through."""
         if slot.whole is not None:
-            async with self._traffic.lane():
+            async with self._traffic.acquire():
                 await self._put_span(medium, slot.whole, ByteRange(1, 0, medium.byte_size))
             return True
         there = [part.span for part in slot.parts if part.has_arrived]
-        self._outbox.arrived(medium.id, [span.number for span in there], alone=True)
+        self._outbox.mark_arrived(medium.id, [span.number for span in there], alone=True)
         self._meter.sent(medium, sum(span.byte_size for span in there))
         left = [part for part in slot.parts if not part.has_arrived]
         failed = asyncio.Event()
@@ -220,7 +222,7 @@ class Uploader:
         self, medium: Medium, part: SignedPart, slot: Slot, failed: asyncio.Event, *, is_first: bool
     ) -> bool:
         """Whether the part is there; where another has failed, or the slot runs out, it is left for the next time."""
-        async with self._traffic.lane():
+        async with self._traffic.acquire():
             if failed.is_set() or not (is_first or slot.is_fresh):
                 return False
             try:
@@ -228,24 +230,24 @@ class Uploader:
             except (SlotRefusedError, UnreachableError):
                 failed.set()
                 raise
-            self._outbox.arrived(medium.id, [part.span.number])
-            self._traffic.keep()
+            self._outbox.mark_arrived(medium.id, [part.span.number])
+            self._traffic.save()
             return True
 
     async def _put_span(self, medium: Medium, target: SignedUrl, span: ByteRange) -> None:
         chunks = partial(self._originals.read, medium.file, span.start, span.byte_size)
         await self._store.put(target, chunks, partial(self._meter.sent, medium))
 
-    def _arrived(self, medium: Medium) -> int:
+    def _count_arrived(self, medium: Medium) -> int:
         return next(each.parts_arrived for each in self._outbox.media() if each.id == medium.id)
 
     async def _confirm(self, media: Sequence[Medium]) -> None:
         for first in range(0, len(media), MAX_CONFIRMED):
             asked = media[first : first + MAX_CONFIRMED]
             reply = await self._account.ask("ConfirmMedia", {"input": {"mediaIds": [each.id for each in asked]}})
-            self.settle(asked, reply.value)
+            self.record_results(asked, reply.value)
 
-    def settle(self, media: Sequence[Medium], payload: dict[str, Any]) -> None:
+    def record_results(self, media: Sequence[Medium], payload: dict[str, Any]) -> None:
         """What the server found of media that were confirmed."""
         asked = {each.id: each for each in media}
         there, missing = [], []
@@ -254,14 +256,14 @@ class Uploader:
             if refusal and refusal.next_step in FOR_PEOPLE:
                 self._outbox.set_aside(id, MediumState.REFUSED, refusal)
             elif refusal and refusal.code != "NOT_ARRIVED":
-                self._outbox.troubled(id, refusal)
+                self._outbox.record_trouble(id, refusal)
             elif refusal:
                 missing.append(id)
             else:
                 there.append(asked[id])
-        self._outbox.missing(missing)
-        self._there(there)
+        self._outbox.mark_missing(missing)
+        self._record_confirmed(there)
 
-    def _there(self, media: Sequence[Medium]) -> None:
-        self._outbox.confirmed([each.id for each in media])
+    def _record_confirmed(self, media: Sequence[Medium]) -> None:
+        self._outbox.mark_confirmed([each.id for each in media])
         self._meter.confirmed(media)

@@ -37,7 +37,7 @@ class LegacyImport:
     def run(self, ask_new: Callable[[Session | None], str]) -> None:
         """Take over what is there under the password that `ask_new` gives. Raise a `Fault`, and leave it as it was then."""
         store_id = self._mark.read_text(encoding="ascii") if self._mark.exists() else ""
-        if not store_id or self._stores.named(store_id) is None:
+        if not store_id or self._stores.find(store_id) is None:
             if not self._outbox.exists():  # an earlier phone makes it before its session
                 raise DamagedStoreError(self._outbox)
             password = ask_new(Session.of_earlier_phone(self._session) if self._session.exists() else None)
@@ -45,24 +45,24 @@ class LegacyImport:
             write_private(self._mark, store_id)
             self._stores.make(password, self._fill, id=store_id, is_nobodys=not self._session.exists())
         self._stores.use(store_id)
-        self._erase()
+        self._erase_old_files()
 
     def _fill(self, place: StoreLocation, key: StoreKey) -> None:
         copy_plain(self._outbox, place.outbox, key.database)
         with closing(Outbox(place.outbox, key.database)) as outbox:
             if not self._device.exists():
-                self._stores.be_device(outbox.device_id)
+                self._stores.set_device_id(outbox.device_id)
             if self._session.exists():
-                Session.of_earlier_phone(self._session).keep(outbox)
+                Session.of_earlier_phone(self._session).save(outbox)
             originals = Originals(place.originals, key.originals)
             for medium in outbox.media():
                 path = self._originals / medium.file
                 if path.is_file():
                     file = token_hex(16)
-                    originals.keep(file, _read_chunks(path))
-                    outbox.renamed(medium.id, file)
+                    originals.write(file, _read_chunks(path))
+                    outbox.rename_copy(medium.id, file)
 
-    def _erase(self) -> None:
+    def _erase_old_files(self) -> None:
         for path in sorted(self._originals.iterdir()) if self._originals.exists() else ():
             erase(path)
         if self._originals.exists():

@@ -47,7 +47,7 @@ class Session:
     @classmethod
     def read(cls, outbox: Outbox) -> "Session | None":
         """None where nobody has signed in to this outbox yet."""
-        kept = outbox.fact(_FACT)
+        kept = outbox.get_fact(_FACT)
         return cls._of(json.loads(kept)) if kept else None
 
     @classmethod
@@ -62,8 +62,8 @@ class Session:
     def _of(cls, values: dict[str, Any]) -> "Session":
         return cls(**values | {"roles": tuple(values["roles"])})
 
-    def keep(self, outbox: Outbox) -> None:
-        outbox.note(_FACT, json.dumps(asdict(self), ensure_ascii=False))
+    def save(self, outbox: Outbox) -> None:
+        outbox.set_fact(_FACT, json.dumps(asdict(self), ensure_ascii=False))
 
     @property
     def is_open(self) -> bool:
@@ -157,7 +157,7 @@ class Account:
                 if refusal.code != WIPED:  # an order that proves nothing lets go of nothing
                     self._end()
                 raise SignInNeededError from refusal
-            return self._keep(session.renewed(reply.value))
+            return self._save(session.renewed(reply.value))
 
     def _wire_to(self, endpoint: str) -> GraphqlClient:
         """The same one as long as it is the same server: it knows how long a request takes there."""
@@ -165,14 +165,14 @@ class Account:
             self._wire = GraphqlClient(self._client, endpoint, self._backoff)
         return self._wire
 
-    def _keep(self, session: Session) -> Session:
-        session.keep(self._outbox)
+    def _save(self, session: Session) -> Session:
+        session.save(self._outbox)
         self.session = session
         return session
 
     def _end(self) -> None:
         if self.session is not None:
-            self._keep(replace(self.session, access_token=None, refresh_token=None, refresh_expires_at=None))
+            self._save(replace(self.session, access_token=None, refresh_token=None, refresh_expires_at=None))
 
 
 def _normalise(user_name: str) -> str:

@@ -67,7 +67,7 @@ class SignInAttempt:
 
         Raise `Refused`, `UnreachableError`, `LockedError`, or `Damaged`.
         """
-        found, nobodys = self._own(), self._nobodys()
+        found, nobodys = self._find_own(), self._open_unowned()
         try:
             answer = await ask_to_sign_in(
                 self._wire, self._user_name, self._password, self._stores.device_id, device_name
@@ -86,30 +86,30 @@ class SignInAttempt:
             raise
         secret = secret_of(answer["deviceSecret"]) if answer.get("deviceSecret") else None
         if found is None and secret:
-            found = next(self._stores.opened(lambda lock: lock.opened_by_device(secret)), None)
+            found = next(self._stores.unlock_each(lambda lock: lock.unwrap_with_device(secret)), None)
         place, key = found or nobodys or self._stores.make(self._password)
-        self._lock_anew(place, key, secret)
+        self._update_lock(place, key, secret)
         with closing(Outbox(place.outbox, key.database)) as outbox:
             blank = Session(self._wire.endpoint, self._user_name, "", (), None, None, None)
             session = replace(Session.read(outbox) or blank, user_name=self._user_name).renewed(answer)
-            outbox.note("device_id", self._stores.device_id)
-            session.keep(outbox)
+            outbox.set_fact("device_id", self._stores.device_id)
+            session.save(outbox)
         if place.lock.is_nobodys:  # until here a kill leaves it to be claimed
             self._stores.relock(place, replace(place.lock, is_nobodys=False))
         self._stores.use(place.id)
         return PhoneSignIn(place, key, session, is_offline=False)
 
-    def _own(self) -> tuple[StoreLocation, StoreKey] | None:
+    def _find_own(self) -> tuple[StoreLocation, StoreKey] | None:
         """What the key or the password opens that is this person's."""
-        for found in self._stores.opened(self._key_of):
+        for found in self._stores.unlock_each(self._key_of):
             session = self._stores.session_in(*found)
             if session and session.is_of(self._user_name, self._wire.endpoint):
                 return found
         return None
 
-    def _nobodys(self) -> tuple[StoreLocation, StoreKey] | None:
+    def _open_unowned(self) -> tuple[StoreLocation, StoreKey] | None:
         """What was taken before anybody signed in. Raise `LockedError` where nothing that was given opens it."""
-        place = self._stores.nobodys()
+        place = self._stores.unowned()
         if place is None:
             return None
         key = self._key_of(place.lock)
@@ -124,14 +124,14 @@ class SignInAttempt:
     def _key_of(self, lock: Lock) -> StoreKey | None:
         if self._given and lock.admits(self._given):
             return self._given
-        return lock.opened_by_password(self._password)
+        return lock.unwrap_with_password(self._password)
 
-    def _lock_anew(self, place: StoreLocation, key: StoreKey, secret: bytes | None) -> None:
+    def _update_lock(self, place: StoreLocation, key: StoreKey, secret: bytes | None) -> None:
         """The password that the server took opens it from now on, and no earlier one; the device secret too."""
         before = lock = place.lock
-        if lock.opened_by_password(self._password) is None:
-            lock = lock.under_password(key, self._password)
-        if secret and lock.opened_by_device(secret) is None:
-            lock = lock.under_device(key, secret)
+        if lock.unwrap_with_password(self._password) is None:
+            lock = lock.with_password(key, self._password)
+        if secret and lock.unwrap_with_device(secret) is None:
+            lock = lock.with_device(key, secret)
         if lock != before:
             self._stores.relock(place, lock)

@@ -65,7 +65,7 @@ def unlock(stores: UserStores, ask: Callable[[], str] = ask_password) -> tuple[S
     if key and (found := _find_store(stores, whose, lambda lock: key)):
         return found
     password = ask()
-    if found := _find_store(stores, whose, lambda lock: lock.opened_by_password(password)):
+    if found := _find_store(stores, whose, lambda lock: lock.unwrap_with_password(password)):
         return found
     raise LockedError(
         f"This password opens nothing of {whose.user_name} on this phone.",
@@ -88,7 +88,7 @@ def _unlock_current(
                 f"{KEY} 与当前用户的内容不符：请取消设置、重新解锁，或用 --as 指定用户。",
             )
         return place, key
-    opened = lock.opened_by_password(ask())
+    opened = lock.unwrap_with_password(ask())
     if opened is None or not lock.admits(opened):
         raise LockedError(
             "This password does not open the current user's store. Nothing was changed. Name another user with --as. If "
@@ -101,7 +101,7 @@ def _unlock_current(
 def _find_store(
     stores: UserStores, whose: UserSelector, by: Callable[[Lock], StoreKey | None]
 ) -> tuple[StoreLocation, StoreKey] | None:
-    found = [each for each in stores.opened(by) if whose.is_of(stores.session_in(*each))]
+    found = [each for each in stores.unlock_each(by) if whose.is_of(stores.session_in(*each))]
     if len(found) > 1:
         raise UsageError(
             f"{whose.user_name} exists at {len(found)} servers here: name one with --at.",

@@ -67,17 +67,17 @@ class UserStores:
         names = sorted(path.name for path in users.iterdir()) if users.is_dir() else []
         return [StoreLocation(name, users / name) for name in names if "." not in name]
 
-    def named(self, id: str) -> StoreLocation | None:
+    def find(self, id: str) -> StoreLocation | None:
         return next((each for each in self.all() if each.id == id), None)
 
     def current(self) -> StoreLocation | None:
         """The one that a command means which names nobody."""
         try:
-            return self.named(self._folder.current.read_text(encoding="ascii").strip())
+            return self.find(self._folder.current.read_text(encoding="ascii").strip())
         except (FileNotFoundError, ValueError):
             return None
 
-    def nobodys(self) -> StoreLocation | None:
+    def unowned(self) -> StoreLocation | None:
         """What was taken before anybody signed in, which the first to sign in makes theirs."""
         return next((each for each in self.all() if _is_nobodys(each)), None)
 
@@ -86,7 +86,7 @@ class UserStores:
         if (known := self.current()) is None or known.id != id:
             write_private(self._folder.current, id)
 
-    def opened(self, by: Callable[[Lock], StoreKey | None]) -> Iterator[tuple[StoreLocation, StoreKey]]:
+    def unlock_each(self, by: Callable[[Lock], StoreKey | None]) -> Iterator[tuple[StoreLocation, StoreKey]]:
         """Those that `by` gives a key for, the current one first; one whose keys are damaged is passed over."""
         current = self.current()
         for place in sorted(self.all(), key=lambda each: current is None or each.id != current.id):
@@ -110,12 +110,12 @@ class UserStores:
         try:
             return str(json.loads(path.read_bytes())["deviceId"])
         except FileNotFoundError:
-            self.be_device(new_id("dev"))
+            self.set_device_id(new_id("dev"))
             return self.device_id
         except (ValueError, LookupError, TypeError) as error:
             raise DamagedStoreError(path) from error
 
-    def be_device(self, id: str) -> None:
+    def set_device_id(self, id: str) -> None:
         write_private(self._folder.device, json.dumps({"deviceId": id}))
 
     def make(
