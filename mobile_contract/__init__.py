@@ -1,1 +1,1 @@
-"""What phones hold: the printed SDL, named operations and the reference phone; imports nothing of the server's."""
+"""Hold what phones need: the printed SDL, the named operations and the reference phone. Imports nothing of the server."""

@@ -1,7 +1,7 @@
-"""Trusted documents: the named operations by SHA-256, as the manifest beside this file lists them.
+"""List the trusted documents: the named operations by SHA-256, as the manifest beside this file has them.
 
-What a server does with a request that names one is its own business; phones may send either a document's id or its text.
-The manifest has the form that Apollo's tools read (`apollo-persisted-query-manifest`, version 1).
+A phone can send either a document's id or its text.
+The manifest has the format of Apollo's tools (`apollo-persisted-query-manifest`, version 1).
 """
 
 import hashlib
@@ -16,18 +16,18 @@ from typing import Any
 FOLDER = Path(__file__).parent
 OPERATIONS = FOLDER / "operations"
 MANIFEST, RETIRED = FOLDER / "documents.json", FOLDER / "retired.json"
-"""The documents as they stand, and those that phones of earlier levels send."""
+"""The current documents, and those that phones of earlier levels still send."""
 _HEAD = re.compile(r"^(query|mutation|subscription)\s+(\w+)", re.MULTILINE)
 
 
 def digest(text: str) -> str:
-    """SHA-256 of a document's UTF-8 bytes, in hexadecimal: its id."""
+    """Return a document's id: the SHA-256 of its UTF-8 bytes, in hexadecimal."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 @cache
 def text_of(name: str) -> str:
-    """The text of a named operation, sent to the letter."""
+    """Return the exact text of a named operation."""
     return (OPERATIONS / f"{name}.graphql").read_text(encoding="utf-8")
 
 
@@ -36,7 +36,7 @@ def operation_names() -> list[str]:
 
 
 def manifest() -> dict[str, Any]:
-    """The manifest of the operations as they stand. Raises `ValueError` for a file that doesn't begin one operation."""
+    """Build the manifest from the operation files. Raise `ValueError` if a file holds anything but its one operation."""
     return {
         "format": "apollo-persisted-query-manifest",
         "version": 1,
@@ -49,7 +49,7 @@ def manifest_text(manifest: Mapping[str, Any]) -> str:
 
 
 def trusted_documents() -> Mapping[str, str]:
-    """Texts by id, as both files list them. Raises `ValueError` for a text that isn't its id's."""
+    """Read the texts of both files by id. Raise `ValueError` if an id is not the digest of its text."""
     found = {}
     for file in (RETIRED, MANIFEST):
         for each in json.loads(file.read_text(encoding="utf-8"))["operations"]:

@@ -1,11 +1,9 @@
-"""Levels: one integer that every change of the contract raises; what changed, whom it breaks, and until when they work.
+"""Read and raise the contract's level: one integer that every change of the contract raises.
 
-Printing the contract anew is `scripts/export`'s; what a phone of an old level may still do, the server's
-(`api/http/contract_level.py`).
-
-A level says nothing of descriptions, only of what can be asked and answered. Within the supported levels nothing is ever
-removed or tightened. A breaking change supports its own level alone; older phones are told until when they work, and what
-waits in their outbox is taken for ever: the operations of `OUTBOX` may not break at all.
+A level covers what can be asked and answered, and ignores descriptions.
+Nothing is removed or tightened within the supported levels.
+A breaking change supports only its own level; older phones are told until which day they work.
+The operations of `OUTBOX` must never break: the server takes what waits in an old phone's outbox without a time limit.
 """
 
 import json
@@ -34,12 +32,12 @@ OUTBOX = frozenset(
         "EditAssignmentNotes",
     }
 )
-"""Operations by which a phone empties its outbox, whatever its level."""
+"""The operations with which a phone of any level empties its outbox."""
 
 
 @dataclass(frozen=True)
 class Levels:
-    """The level of this contract, the oldest that is supported, and the last day of those below that still work."""
+    """The level of this contract, the oldest supported one, and the last day of each older level that still works."""
 
     current: int
     oldest: int
@@ -54,7 +52,7 @@ class Levels:
     @classmethod
     @cache
     def read(cls) -> "Levels":
-        """Those of the contract on file."""
+        """Read the levels of the contract on file."""
         return cls.parse(FILE.read_text(encoding="utf-8"))
 
     def as_text(self) -> str:
@@ -62,11 +60,11 @@ class Levels:
         return json.dumps({"current": self.current, "oldest": self.oldest, "until": until}, indent=2) + "\n"
 
     def is_supported(self, level: int, today: date) -> bool:
-        """Whether phones of that level may do everything."""
+        """Return whether phones of that level may use every operation."""
         return level >= self.oldest or today <= self.until.get(level, date.min)
 
     def next_level(self, until: date | None) -> "Levels":
-        """The next level; with a date it is the only supported one, and those before work until then."""
+        """Raise the level by one. With a date, the new level is the only supported one, and older levels work until then."""
         current = self.current + 1
         if until is None:
             return Levels(current, self.oldest, self.until)
@@ -76,14 +74,14 @@ class Levels:
 
 @dataclass(frozen=True)
 class ContractChange:
-    """One difference between two contracts, as an implementer reads it."""
+    """One difference between two contracts, in a sentence for implementers."""
 
     sentence: str
     is_breaking: bool = False
 
 
 class BreakingChangeError(Exception):
-    """The contract may not change so; `changes` say what would break."""
+    """The contract must not change in this way; `changes` lists what would break."""
 
     def __init__(self, sentence: str, changes: Sequence[ContractChange]) -> None:
         super().__init__("\n".join([sentence, *(f"  {change.sentence}" for change in changes)]))
@@ -91,7 +89,7 @@ class BreakingChangeError(Exception):
 
 
 def changes_of(old_sdl: str, new_sdl: str) -> list[ContractChange]:
-    """Everything that differs but descriptions; what an old phone would trip over first."""
+    """List all differences except descriptions, breaking ones first."""
     found = find_schema_changes(build_schema(old_sdl), build_schema(new_sdl))
     changes = [
         ContractChange(change.description, isinstance(change, BreakingChange))
@@ -102,7 +100,7 @@ def changes_of(old_sdl: str, new_sdl: str) -> list[ContractChange]:
 
 
 def document_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[ContractChange]:
-    """Operations of one manifest that are other ones, or gone, in the next."""
+    """List the operations that were added, removed or changed between two manifests."""
     before, after = _by_name(old), _by_name(new)
     return [
         *(ContractChange(f"Operation {name} was added.") for name in after if name not in before),
@@ -118,7 +116,7 @@ def document_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Con
 def retire(
     old: Mapping[str, Any], new: Mapping[str, Any], retired: Sequence[Mapping[str, Any]], level: int
 ) -> list[Any]:
-    """The documents that phones of earlier levels send: those of `retired`, and those of `old` that `new` has not."""
+    """Return the documents of earlier levels: those in `retired`, and those of `old` that are not in `new`."""
     present = {each["id"] for each in new["operations"]}
     left = [{**each, "level": level} for each in old["operations"] if each["id"] not in present]
     known = {each["id"] for each in left}
@@ -126,7 +124,7 @@ def retire(
 
 
 def broken_documents(sdl: str, documents: Sequence[Mapping[str, Any]], oldest: int) -> Iterator[str]:
-    """Retired documents that the SDL no longer answers although phones may send them."""
+    """List the retired documents that phones may still send but that no longer fit the SDL."""
     schema = build_schema(sdl)
     for each in documents:
         if each["level"] >= oldest or each["name"] in OUTBOX:
@@ -134,7 +132,7 @@ def broken_documents(sdl: str, documents: Sequence[Mapping[str, Any]], oldest: i
 
 
 def add_entry(changelog: str, level: int, day: date, why: str | None, changes: Sequence[ContractChange]) -> str:
-    """The changelog with a paragraph for that level, the newest first."""
+    """Insert an entry for a level at the top of the changelog."""
     title, mark, past = changelog.partition("## ")
     lines = [f"- {'**Breaking.** ' if change.is_breaking else ''}{change.sentence}" for change in changes]
     paragraph = "\n".join([f"## Level {level} · {day.isoformat()}", "", *([why, ""] if why else []), *lines])

@@ -1,4 +1,4 @@
-"""The conformance kit 一致性检查: tries every clause of the offline protocol that binds a server, over HTTP, against any server.
+"""Check every server clause of the offline protocol over HTTP, against any server: the conformance kit (一致性检查).
 
-What the clauses say to an implementer is left to docs/protocol.md; nothing of the server's is imported.
+docs/protocol.md explains the clauses. The kit imports nothing of the server.
 """

@@ -1,4 +1,4 @@
-"""`python -m mobile_contract.kit`: the command; what it does is left to `commands`."""
+"""Run the kit's command: `python -m mobile_contract.kit`."""
 
 from mobile_contract.kit.main import app
 

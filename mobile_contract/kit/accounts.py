@@ -1,7 +1,4 @@
-"""People: the accounts that the kit was given, each signed in on a device of its own, and what they ask.
-
-What must come of it is the chapters' to say; how requests travel is `server`'s.
-"""
+"""Sign in the kit's accounts, each on its own device, and send requests for them."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -15,12 +12,12 @@ from mobile_contract.phone.ids import new_id
 
 
 class SignInFailedError(Exception):
-    """An account that the kit was given does not sign in: nothing can be tried."""
+    """An account that the kit was given can't sign in, so no clause can be checked."""
 
 
 @dataclass
 class Person:
-    """Somebody on a device; renews a token that has run out by signing in again."""
+    """A person on a device. An expired token is renewed by signing in again."""
 
     server: HttpClient
     name: str
@@ -46,11 +43,11 @@ class Person:
         return self
 
     async def sign_in_again(self) -> "Person":
-        """The same account on another device."""
+        """Sign the same account in on another device."""
         return await Person(self.server, self.name, self.password).sign_in()
 
     async def send(self, operation: str, variables: dict[str, Any] | None = None, **how: Any) -> Answer:
-        """The answer to an operation of the contract, by its name, or to the text of another."""
+        """Send an operation of the contract by name, or the text of another one."""
         answer = await self.server.ask(operation, variables or {}, token=self.access, **how)
         if answer.code == "UNAUTHENTICATED":
             await self.sign_in()
@@ -60,7 +57,7 @@ class Person:
         return answer
 
     async def ask(self, operation: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
-        """The value of the first root field. Raise `BrokenClauseError` where there is none, or a refusal of the whole."""
+        """Return the first root field's value. Raise `BrokenClauseError` if there is none or it is refused."""
         answer = await self.send(operation, variables)
         value = answer.root
         if value.get("__typename") == "Refused":
@@ -74,14 +71,14 @@ class Person:
         return results
 
     async def submit_accepted(self, **fields: Any) -> dict[str, Any]:
-        """A draft that must be accepted; it and its result."""
+        """Submit a draft that must be accepted; return it with its result."""
         sent = new_draft(**fields)
         [result] = await self.submit(sent)
         require(result["outcome"] == "ACCEPTED", f"SubmitObservations of {sent['id']}", "ACCEPTED", result)
         return sent | {"result": result}
 
     async def fetch_nodes(self, operation: str, most: int = 2000) -> list[dict[str, Any]]:
-        """All nodes of a list of the contract, page by page."""
+        """Fetch all nodes of a list of the contract, page by page."""
         found: list[dict[str, Any]] = []
         after = None
         while len(found) < most:
@@ -93,7 +90,7 @@ class Person:
         return found
 
     async def find_reports(self, *ids: str) -> list[dict[str, Any]]:
-        """Those of one's own latest 50 reports that bear one of the ids."""
+        """Find the given ids among the person's latest 50 reports."""
         value = await self.ask("MyReports", {"first": 50})
         return [edge["node"] for edge in value["edges"] if edge["node"]["id"] in ids]
 
@@ -103,7 +100,7 @@ class Person:
     async def pull(
         self, since: str | None = None, first: int = 100, kinds: list[str] | None = None
     ) -> tuple[list[dict[str, Any]], str]:
-        """All changes since a cursor, and the next cursor."""
+        """Pull all changes since a cursor; return them and the next cursor."""
         changes: list[dict[str, Any]] = []
         for _ in range(20_000):
             page = await self.pull_page(since, first, kinds)
@@ -118,7 +115,7 @@ class Person:
 
 
 def new_draft(**fields: Any) -> dict[str, Any]:
-    """An observation that says that the kit made it."""
+    """Make an observation that names the kit as its author."""
     return {
         "id": new_id("obs"),
         "method": "PATROL",
@@ -130,12 +127,12 @@ def new_draft(**fields: Any) -> dict[str, Any]:
 
 
 def new_answer(assignment_id: str) -> dict[str, Any]:
-    """An acceptance, now."""
+    """Make an acceptance at this moment."""
     return {"id": new_id("ans"), "assignmentId": assignment_id, "kind": "ACCEPT", "answeredAt": _now()}
 
 
 def new_note_edit(assignment_id: str, value: str = "[conformance kit 一致性检查]", **fields: Any) -> dict[str, Any]:
-    """An edit of the working note, the first of a device."""
+    """Make an edit of the working note, the first one of a device."""
     edit = {"id": new_id("evt"), "assignmentId": assignment_id, "field": "WORKING_NOTE", "value": value}
     return edit | {"baseVersion": 0, "editedAt": _now(), "deviceSequence": 1} | fields
 
@@ -146,7 +143,7 @@ def _now() -> str:
 
 @dataclass
 class Party:
-    """Everybody that the kit may ask as, None for an account that it was not given; `seconds` to wait for what takes time."""
+    """The kit's accounts, None for those it was not given; `seconds` is the limit for slow steps."""
 
     server: HttpClient
     user: Person
@@ -155,7 +152,7 @@ class Party:
     seconds: float = 20.0
 
     async def wait_until(self, work: Callable[[], Awaitable[Any]], request: str, expected: str) -> Any:
-        """Ask until the answer is truthy. Raise `BrokenClauseError` after `seconds`."""
+        """Repeat until the answer is truthy. Raise `BrokenClauseError` after `seconds`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.seconds
         while not (found := await work()):
@@ -165,7 +162,7 @@ class Party:
         return found
 
     async def wait_quiet(self, person: Person) -> str:
-        """A cursor after which nothing more comes, and which covers all that was written before."""
+        """Return a cursor that covers all earlier writes, once no more changes arrive."""
         written = (await person.ask("Sync", {"input": {"first": 1}}))["serverTime"]
         state: dict[str, str | None] = {"cursor": None}
 
@@ -180,6 +177,7 @@ class Party:
         return found
 
     def require_account(self, role: str) -> Person:
+        """Return the account of a role. Raise `NotTriedError` if the kit was not given one."""
         person: Person | None = getattr(self, role)
         if person is None:
             raise NotTriedError(f"No account was given by --{role}.")

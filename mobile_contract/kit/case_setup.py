@@ -1,4 +1,4 @@
-"""Casework: what an officer does so that a phone has something to hear of: open a case, give it, take it back."""
+"""Act as an officer: open a case, assign it to the user, and withdraw the assignment."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -26,14 +26,14 @@ class AssignedCase:
 
 
 async def assign_case(party: Party) -> AssignedCase:
-    """A case on an observation of the user's, given to the user."""
+    """Open a case on an observation of the user, and assign it to the user."""
     given = AssignedCase(new_id("cas"), new_id("asg"))
     await assign_case_as(party, given)
     return given
 
 
 async def assign_case_as(party: Party, given: AssignedCase) -> None:
-    """The same under ids that are known already."""
+    """Do the same under ids that are known already."""
     sent = await party.user.submit_accepted()
     title = "[conformance kit 一致性检查]"
     await _as_officer(party, OPEN, {"id": given.case_id, "title": title, "observationIds": [sent["id"]]})

@@ -1,7 +1,4 @@
-"""Clauses: every check by the number of the clause that it tries, and how a check says that one does not hold.
-
-What is asked of a server stands in one file a chapter; who is asked as, in `people`.
-"""
+"""Register every check under the number of its clause."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -25,7 +22,7 @@ CHAPTERS = {
 
 @dataclass(frozen=True)
 class Clause:
-    """`words` are the protocol's own; `needs` names the accounts beside the user's that the check can't do without."""
+    """`words` are the protocol's own text; `needs` names the further accounts that the check requires."""
 
     id: str
     words: str
@@ -41,7 +38,7 @@ CLAUSES: dict[str, Clause] = {}
 
 
 def clause(id: str, words: str, *needs: str) -> Callable[[Check], Check]:
-    """Enter a check. It returns what was seen, in one sentence, or raises `Broken` or `NotTried`."""
+    """Register a check. It returns one sentence about its findings, or raises `BrokenClauseError` or `NotTriedError`."""
 
     def enter(check: Check) -> Check:
         if id in CLAUSES:

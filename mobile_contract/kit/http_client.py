@@ -1,7 +1,4 @@
-"""The server: one request and its answer, as a phone sends it; nothing is tried again, so that what came is what is judged.
-
-Who asks is left to `people`.
-"""
+"""Send one request as a phone does, and read its answer. Nothing is retried, so the first answer is judged."""
 
 import json
 from dataclasses import dataclass
@@ -19,7 +16,7 @@ GRAPHQL = "application/graphql-response+json"
 
 @dataclass(frozen=True)
 class Answer:
-    """`request` says in few words what was asked."""
+    """An HTTP answer; `request` describes the request in a few words."""
 
     request: str
     response: httpx.Response
@@ -42,7 +39,7 @@ class Answer:
 
     @property
     def data(self) -> dict[str, Any]:
-        """Raise `BrokenClauseError` where there is none."""
+        """Raise `BrokenClauseError` if there is none."""
         data = self.body.get("data")
         if not isinstance(data, dict):
             raise BrokenClauseError(self.request, "data", f"HTTP {self.response.status_code} {self.errors}")
@@ -50,7 +47,7 @@ class Answer:
 
     @property
     def root(self) -> dict[str, Any]:
-        """The first root field's value. Raise `BrokenClauseError` where it is null."""
+        """Return the first root field's value. Raise `BrokenClauseError` if it is null."""
         value = next(iter(self.data.values()), None)
         if not isinstance(value, dict):
             raise BrokenClauseError(self.request, "a value", f"HTTP {self.response.status_code} {self.errors or value}")
@@ -58,7 +55,7 @@ class Answer:
 
     @property
     def code(self) -> str | None:
-        """Of the first error, or of the refusal that the first root field is."""
+        """Return the code of the first error, or of a refusal in the first root field."""
         errors = self.errors
         if errors:
             return (errors[0].get("extensions") or {}).get("code")
@@ -67,7 +64,7 @@ class Answer:
 
 
 class HttpClient:
-    """One server's endpoint; `client` is also the one that puts bytes into the store."""
+    """One server's endpoint. `client` also sends bytes to the object store."""
 
     def __init__(self, url: str, client: httpx.AsyncClient) -> None:
         parts = urlsplit(url if "://" in url else f"http://{url}")
@@ -84,7 +81,7 @@ class HttpClient:
         level: int | None = None,
         headers: dict[str, str] | None = None,
     ) -> Answer:
-        """An operation of the contract by its name, or the text of another."""
+        """Send an operation of the contract by name, or the text of another one."""
         named = " " not in operation
         body = {"query": text_of(operation) if named else operation, "variables": variables}
         # Escaped, so that half an emoji can be sent as a broken phone would.
@@ -112,5 +109,5 @@ class HttpClient:
         return Answer(f"POST {request}", response)
 
     async def get_json(self, path: str) -> dict[str, Any]:
-        """A JSON document at the server's origin."""
+        """Fetch a JSON document at the server's origin."""
         return Answer(f"GET {path}", await self.client.get(f"{self.origin}{path}")).body

@@ -1,7 +1,4 @@
-"""The command: who the kit asks as, what it tries, and what it leaves behind as a report.
-
-The clauses are tried by `running`, findings printed by `report`.
-"""
+"""Define the kit's command: sign in, run the checks, and print or write the report."""
 
 import asyncio
 import os
@@ -77,7 +74,7 @@ async def examine(
     clauses: Sequence[Clause],
     seconds: float = 20.0,
 ) -> list[ClauseResult]:
-    """Raise `SignInFailedError` or httpx's errors where nothing can be tried."""
+    """Run the clauses. Raise `SignInFailedError` or httpx's errors if none can be checked."""
     limits = httpx.Limits(max_connections=20, max_keepalive_connections=20)
     async with httpx.AsyncClient(timeout=httpx.Timeout(max(seconds, 5)), limits=limits) as client:
         server = HttpClient(url, client)
@@ -92,7 +89,7 @@ async def examine(
 
 
 def _read_passwords(file: Path | None, names: Sequence[str]) -> dict[str, str]:
-    """By user name. Raise ValueError where there are neither one nor one for each."""
+    """Return the passwords by user name. Raise `ValueError` unless there is one for all, or one for each."""
     if file:
         given = file.read_text(encoding="utf-8").split("\n")
         given = [line for line in given if line]

@@ -1,7 +1,4 @@
-"""The report: findings on the terminal, as JSON, and as JUnit XML that CI systems read.
-
-What the findings are is left to `running`.
-"""
+"""Write the results to the terminal, as JSON, and as JUnit XML for CI systems."""
 
 import json
 from collections.abc import Sequence
@@ -22,7 +19,7 @@ COLOURS = {
 
 
 def table(console: Console, findings: Sequence[ClauseResult]) -> None:
-    """Grouped by chapter: number, verdict, the clause's words, and under them what was seen."""
+    """Print the results by chapter: number, verdict, the clause's text, and the finding below."""
     chapter = ""
     for each in findings:
         if each.chapter != chapter:
@@ -44,7 +41,7 @@ def as_json(findings: Sequence[ClauseResult]) -> str:
 
 
 def junit(findings: Sequence[ClauseResult], url: str) -> bytes:
-    """One suite, one test case a clause: broken is a failure, not run is skipped, a fault of the kit an error."""
+    """Write one suite with one test case for each clause. Broken is a failure, not run is skipped, a kit error is an error."""
     count = {verdict: str(sum(each.verdict is verdict for each in findings)) for verdict in ClauseVerdict}
     suite = Element(
         "testsuite",
@@ -72,5 +69,5 @@ def junit(findings: Sequence[ClauseResult], url: str) -> bytes:
 
 
 def _printable(text: str) -> str:
-    """Without what neither XML nor a terminal bears: control characters and halves of emojis."""
+    """Replace what XML and terminals can't show: control characters and halves of emojis."""
     return "".join(sign if sign.isprintable() else "�" for sign in text)

@@ -1,7 +1,4 @@
-"""Verdicts: how a check says that a clause is broken or could not be tried, with what an implementer needs to see it.
-
-Printing them is left to `report`.
-"""
+"""Define the result of a check, and the errors that report a broken or unchecked clause."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -24,7 +21,7 @@ CHINESE = {
 
 
 class BrokenClauseError(Exception):
-    """A clause does not hold: what was asked, what the clause promises, what came."""
+    """A clause does not hold: the request, the expected result, and the actual one."""
 
     def __init__(self, request: str, expected: str, got: Any) -> None:
         text = got if isinstance(got, str) else repr(got)
@@ -33,12 +30,12 @@ class BrokenClauseError(Exception):
 
 
 class NotTriedError(Exception):
-    """Nothing can be said of the clause here; why."""
+    """The clause can't be checked here; the text says why."""
 
 
 @dataclass(frozen=True)
 class ClauseResult:
-    """What came of one clause; `seconds` is how long it took."""
+    """The result of one clause; `seconds` is the time it took."""
 
     id: str
     words: str
@@ -49,6 +46,6 @@ class ClauseResult:
 
 
 def require(holds: object, request: str, expected: str, got: Any) -> None:
-    """Raise `BrokenClauseError` unless it holds."""
+    """Raise `BrokenClauseError` unless `holds` is truthy."""
     if not holds:
         raise BrokenClauseError(request, expected, got)

@@ -1,7 +1,4 @@
-"""Running: one clause after another, and what came of each; a check that trips over itself is told apart from a broken clause.
-
-What is tried stands in the chapters; printing it is left to `report`.
-"""
+"""Run the clauses one by one. A check that fails by its own fault counts as a kit error, not as a broken clause."""
 
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -26,7 +23,7 @@ from mobile_contract.kit.results import BrokenClauseError, ClauseResult, ClauseV
 
 
 def select_clauses(only: Sequence[str]) -> list[Clause]:
-    """Clauses by number or chapter letter, in the protocol's order; all without. Raise `ValueError` for a name of none."""
+    """Return the clauses by number or chapter letter, in the protocol's order, or all. Raise `ValueError` for an unknown name."""
     unknown = [name for name in only if not any(_matches(clause, name) for clause in CLAUSES.values())]
     if unknown:
         raise ValueError(f"There is no clause {', '.join(unknown)}.")
@@ -43,7 +40,7 @@ async def run_clauses(party: Party, clauses: Sequence[Clause]) -> AsyncIterator[
 
 
 def exit_code(findings: Sequence[ClauseResult]) -> int:
-    """0 all hold, 1 something is broken, 3 not all were run, 4 the kit itself failed."""
+    """Return 0 if all hold, 1 if a clause is broken, 3 if some were not run, 4 if the kit itself failed."""
     verdicts = {each.verdict for each in findings}
     for verdict, code in ((ClauseVerdict.BROKEN, 1), (ClauseVerdict.KIT_ERROR, 4), (ClauseVerdict.NOT_RUN, 3)):
         if verdict in verdicts:

@@ -1,4 +1,4 @@
-"""A phone for the terminal: keeps observations on disk until the server has them; sends only the operations beside it.
+"""Run a phone in the terminal, which keeps observations on disk until the server has them.
 
-It is a client like any other: nothing of the server's is imported, everything it knows comes over HTTP.
+It is a client like any other: it imports nothing of the server, and learns everything over HTTP.
 """

@@ -1,4 +1,4 @@
-"""`python -m mobile_contract.phone`: the commands; what they do is left to `commands`."""
+"""Run the phone's commands: `python -m mobile_contract.phone`."""
 
 from mobile_contract.phone.cli.main import app
 

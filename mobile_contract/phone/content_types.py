@@ -1,6 +1,6 @@
-"""Content types by magic number: what a file is said to be when it is announced; its name decides nothing.
+"""Detect a file's content type by its magic number, for its announcement.
 
-The server looks again; what it accepts is its own affair.
+The file name decides nothing, and the server detects the type again.
 """
 
 HEAD_BYTES = 64
@@ -37,7 +37,7 @@ _BRANDS = {
 
 
 def sniff(head: bytes) -> str | None:
-    """The content type of a file that begins with `head`; None for what a phone doesn't take."""
+    """Return the content type of a file that begins with `head`, or None for a type that a phone doesn't take."""
     for prefix, content_type in _PREFIXES:
         if head.startswith(prefix):
             return content_type

@@ -1,7 +1,4 @@
-"""The device in one user's hands: outbox, originals and session put together, offline or with a line to the server.
-
-Whose store is opened, and by what, is left to `unlocking`; what a command does with it to `commands` and `enquiries`.
-"""
+"""Put one user's outbox, originals and session together, offline or connected to the server."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -40,13 +37,13 @@ from mobile_contract.phone.users.unlocking import ask_password, ask_password_of,
 from mobile_contract.phone.users.user_stores import StoreLocation, UserStores
 
 MAX_TOGETHER = 100
-"""Media of one observation, by the contract."""
+"""The contract's limit of media for one observation."""
 _METHOD_OF = {"MONITOR": Method.MONITOR_REPORT, "OFFICER": Method.SPECIAL_CHECK}
 
 
 @dataclass(frozen=True)
 class TakenFiles:
-    """What became of a handful of files: kept ones, names taken before, and names that are none with the reason."""
+    """The result of taking files: the kept ones, the names taken before, and the rejected names with the reason."""
 
     originals: list[Original]
     known: list[str]
@@ -54,7 +51,7 @@ class TakenFiles:
 
 
 class PhoneDevice:
-    """One user's store, held alone by this process, from `opened`."""
+    """One user's store, which this process alone holds."""
 
     def __init__(self, place: StoreLocation, key: StoreKey) -> None:
         self.place, self.key = place, key
@@ -70,9 +67,9 @@ class PhoneDevice:
     @classmethod
     @contextmanager
     def open(cls, path: Path, *, makes: bool = False) -> Iterator["PhoneDevice"]:
-        """The store that the command means; where there is none yet, one that is nobody's if the command `makes` something.
+        """Open the store that the command means. If there is none and the command `makes` something, make one without an owner.
 
-        Raise a `Fault`. On `WipeOrderedError` the store is erased before this ends.
+        Raise a `PhoneError`. On `WipeOrderedError`, the store is erased before this ends.
         """
         folder = Folder.open(path)
         with folder.lock():
@@ -97,7 +94,7 @@ class PhoneDevice:
     @classmethod
     @contextmanager
     def open_outbox(cls, path: Path) -> Iterator[Outbox | None]:
-        """The outbox, to be read while another process may be at work; None where there is none. Raise a `Fault`."""
+        """Open the outbox for reading while another process may be working; yield None if there is none. Raise a `PhoneError`."""
         folder = Folder(path.absolute())
         stores = UserStores(folder)
         if LegacyImport(folder, stores).is_due:
@@ -111,15 +108,18 @@ class PhoneDevice:
             yield outbox
 
     def lock_by_secret(self, stores: UserStores) -> None:
-        """What was taken over, or met a server that gave no secret before, opens by the secret too once there is one."""
+        """Let the device secret open the store too, once the server has given one.
+
+        An imported store has no such lock yet, nor has one whose server gave no secret at first.
+        """
         session, lock = Session.read(self.outbox), self.place.lock
         if lock.by_device is None and session and session.device_secret:
             stores.relock(self.place, lock.with_device(self.key, secret_of(session.device_secret)))
 
     def take(self, files: Sequence[Path], content: Content, *, together: bool, again: bool) -> TakenFiles:
-        """Copy files and keep observations of them, all or none: after a kill, the same command takes what is missing.
+        """Copy files and save their observations, all or none. After a kill, the same command takes the missing files.
 
-        Bytes that were taken before are passed over unless `again`. Raise `UsageError`, or OSError where the disk is full.
+        Skip bytes that were taken before, unless `again`. Raise `UsageError`, or `OSError` if the disk is full.
         """
         self._sweep()
         taken = TakenFiles([], [], [])
@@ -155,7 +155,7 @@ class PhoneDevice:
             taken.originals.append(original)
 
     def forget(self) -> list[OutboxObservation]:
-        """Let go of what is through and proven: its photos and its text. Receipts stay."""
+        """Delete the photos and texts of delivered observations whose receipt is valid. Receipts stay."""
         gone = self.outbox.forget(but={each.observation_id for each in self.receipts.all() if each.is_wrong})
         self._sweep()
         return gone
@@ -168,14 +168,14 @@ class PhoneDevice:
         self.originals.sweep({each.file for each in self.outbox.media()})
 
     def _default_method(self) -> Method:
-        """What people of this role record by, where nothing else was said."""
+        """Return the usual recording method of this user's role."""
         session = Session.read(self.outbox)
         roles = session.roles if session else ()
         return next((method for role, method in _METHOD_OF.items() if role in roles), Method.PATROL)
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator["ServerConnection"]:
-        """A line to the server and to the store, closed at the end; nothing is sent by opening it."""
+        """Open HTTP clients for the server and the object store, closed at the end. This sends nothing yet."""
         limits = httpx.Limits(max_connections=10, keepalive_expiry=30)
         trusted = httpx.create_ssl_context()  # once for both: reading the certificates takes longer than most answers
 
@@ -187,9 +187,9 @@ class PhoneDevice:
 
 
 def prepare_stores(folder: Folder, ask_new: Callable[[Session | None], str] = ask_password_of) -> UserStores:
-    """The stores of a folder that is held, what a kill or an earlier phone has left there put in order. Raise a `Fault`.
+    """Return the stores of a locked folder, after cleaning up and importing an earlier phone's data. Raise a `PhoneError`.
 
-    `ask_new` gives the password that locks what an earlier phone kept of somebody, or of nobody yet.
+    `ask_new` gives the password that locks the imported data of that person, or of nobody yet.
     """
     stores = UserStores(folder)
     takeover = LegacyImport(folder, stores)
@@ -201,7 +201,7 @@ def prepare_stores(folder: Folder, ask_new: Callable[[Session | None], str] = as
 
 @dataclass(frozen=True)
 class ServerConnection:
-    """`account` asks the server; the store is reached through `delivery`."""
+    """A device that is online. `account` asks the server; `delivery` also reaches the object store."""
 
     device: PhoneDevice
     account: Account
@@ -216,12 +216,12 @@ class ServerConnection:
         )
 
     async def pull(self) -> None:
-        """Meet the server without handing in anything. Raise a `Fault`."""
+        """Pull changes and send nothing. Raise a `PhoneError`."""
         await self._meeting(self._uploads(SilentMeter(), 1)).pull()
         await self.fetch_keys()
 
     async def fetch_keys(self) -> None:
-        """Fetch the keys that receipts are signed with, where some are wanted; a line that is down is no fault here."""
+        """Fetch the public keys of receipts if some are missing. A failed request is no error here."""
         await self.device.receipts.fetch_keys(self.server, self.account.require().endpoint)
 
     def _uploads(self, meter: Meter, at_once: int) -> Uploader:

@@ -1,16 +1,14 @@
-"""Faults: everything that ends a command or sets one item aside, each with its sentences and its exit code.
+"""Define the errors that end a command or set one item aside, with their messages and exit codes.
 
-    PhoneError
-      UsageError          2  what was typed does not fit
-      DamagedStoreError          2  a file of the phone's folder is not what was written
-      UnreachableError      3  the server or the store doesn't answer; nothing is lost, try later
-      SignInNeededError      4  no session, or it has ended; the outbox stays
-      LockedError           4  what is kept is encrypted, and nothing was given that opens it
-      WipeOrderedError            4  the server had this person's data erased from this phone
-      InUseError            5  another process has the phone's folder
-      ServerRefusedError          1  the server said no: `next_step` says what the queue does (3 where that is: try later)
-
-What the queue then does is left to the file of each step.
+PhoneError
+  UsageError            2  the input is invalid
+  DamagedStoreError     2  a file of the phone's folder is not what was written
+  UnreachableError      3  the server or the store doesn't answer; nothing is lost, try later
+  SignInNeededError     4  there is no session, or it has ended; the outbox stays
+  LockedError           4  the store is encrypted, and no given key or password opens it
+  WipeOrderedError      4  the server ordered this phone to erase this person's data
+  InUseError            5  another process uses the phone's folder
+  ServerRefusedError    1  the server refused; `next_step` says what the queue does (exit code 3 for RETRY_LATER)
 """
 
 from pathlib import Path
@@ -19,11 +17,11 @@ from typing import Any
 RETRY_LATER = "RETRY_LATER"
 SIGN_IN_AGAIN = "SIGN_IN_AGAIN"
 FOR_PEOPLE = frozenset({"FIX_AND_RESEND", "DISCARD"})
-"""Next steps that set an item aside until somebody has looked at it; one that is unknown here means: try later."""
+"""Next steps that set an item aside until a person looks at it. An unknown next step means: try later."""
 
 
 class PhoneError(Exception):
-    """Ends a command: a sentence in English, one in Chinese, and the process' exit code."""
+    """Ends a command with a message in English, one in Chinese, and the exit code of the process."""
 
     exit_code = 1
 
@@ -38,7 +36,7 @@ class UsageError(PhoneError):
 
 
 class DamagedStoreError(PhoneError):
-    """Nothing is changed or removed: a copy of the file may still be somewhere."""
+    """A file is damaged. Nothing is changed or removed, because a copy of the file may exist elsewhere."""
 
     exit_code = 2
 
@@ -50,7 +48,7 @@ class DamagedStoreError(PhoneError):
 
 
 class UnreachableError(PhoneError):
-    """`seconds` is how long the other side asked to be left alone, where it did."""
+    """The other side does not answer. `seconds` is how long it asked the phone to wait, if it did."""
 
     exit_code = 3
 
@@ -74,7 +72,7 @@ class LockedError(PhoneError):
 
 
 class WipeOrderedError(PhoneError):
-    """Raised once the server has proven that it asks for it; whoever holds the store then erases it."""
+    """The server has proven that it orders an erasure. The holder of the store then erases it."""
 
     exit_code = 4
 
@@ -90,7 +88,7 @@ class InUseError(PhoneError):
 
 
 class ServerRefusedError(PhoneError):
-    """The server's own word: code, sentences, what the queue does next, the value at fault; `proof` of an order to erase."""
+    """A refusal of the server: its code, messages, next step and field. `proof` belongs to an order to erase."""
 
     def __init__(
         self,
@@ -110,7 +108,7 @@ class ServerRefusedError(PhoneError):
 
     @classmethod
     def read(cls, value: dict[str, Any]) -> "ServerRefusedError":
-        """From the `ServerRefusedError` member of a union, or from a GraphQL error's extensions with its message."""
+        """Read the `Refused` member of a union, or a GraphQL error's extensions with its message."""
         code = str(value.get("code") or "INTERNAL")
         return cls(
             code,

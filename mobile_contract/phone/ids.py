@@ -1,6 +1,6 @@
-"""Ids: a prefix for the kind and a UUIDv7, made on the phone, once, before anything is sent.
+"""Make ids on the phone: a prefix for the kind, and a UUIDv7.
 
-The id is what makes a replay harmless; keeping it is the outbox's work.
+An item gets its id once, before it is sent, so sending it again does no harm.
 """
 
 import secrets
@@ -10,7 +10,10 @@ from datetime import datetime
 
 
 def new_id(prefix: str, at: datetime | None = None) -> str:
-    """Such as `obs_0198...` (RFC 9562, UUID version 7: 48 bits of milliseconds, of now unless given, then chance)."""
+    """Return an id such as `obs_0198...` (RFC 9562, UUID version 7).
+
+    Its 48 bits of milliseconds are those of `at`, or of now. The other bits are random.
+    """
     milliseconds = time.time_ns() // 1_000_000 if at is None else int(at.timestamp()) * 1000
     bits = milliseconds << 80 | secrets.randbits(80)
     bits = bits & ~(0xF << 76) | 0x7 << 76

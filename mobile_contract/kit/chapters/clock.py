@@ -1,4 +1,4 @@
-"""Chapter 8, the clock: how far a phone is ahead, and which of its running numbers the server lacks."""
+"""Check chapter 8, the clock: a phone's clock error, and the running numbers that the server lacks."""
 
 from datetime import datetime, timedelta
 

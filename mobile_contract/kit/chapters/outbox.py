@@ -1,4 +1,4 @@
-"""Chapter 4, the outbox: replays, conflicts, items that can't be read, and what comes too early."""
+"""Check chapter 4, the outbox: replays, conflicts, unreadable items, and unknown places."""
 
 import asyncio
 from datetime import datetime

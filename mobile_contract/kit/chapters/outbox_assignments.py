@@ -1,4 +1,4 @@
-"""Chapter 4, the outbox, where it comes before what it belongs to, or from two devices: held, merged, never lost."""
+"""Check chapter 4, the outbox: early items are held, edits of two devices merge, and nothing is lost."""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -89,7 +89,7 @@ def _new_edit(given: AssignedCase, value: str, seconds: int, field: str = "WORKI
 
 
 async def _send_edit(person: Person, edit: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The assignment's notes by field, after an edit that must be taken."""
+    """Send an edit that must be accepted; return the assignment's notes by field."""
     [result] = (await person.ask("EditAssignmentNotes", {"input": {"edits": [edit]}}))["results"]
     require(not result["refusal"], f"EditAssignmentNotes {edit}", "no refusal", result)
     return {note["field"]: note for note in result["assignment"]["notes"]}

@@ -1,4 +1,4 @@
-"""Chapter 7, pulling: everything once, in pages of any size, then only what has changed or is the viewer's no longer."""
+"""Check chapter 7, pulling: everything once, in pages of any size, then only changes and removals."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ async def check_full_pull(party: Party) -> str:
     state: dict[str, Any] = {"cursor": cursor, "known": {each["id"]: each["record"] for each in changes}}
 
     async def still() -> bool:
-        """What the server was still at work on, such as a photo, may come once more: but only as something else."""
+        """A record may come once more while the server works on it, such as on a photo, but only if it differs."""
         again, state["cursor"] = await user.pull(state["cursor"])
         same = [each for each in again if each["record"] == state["known"].get(each["id"])]
         require(not same, "Changes with the cursor", "nothing", same)

@@ -1,4 +1,4 @@
-"""Chapter 9, push: subscriptions over a WebSocket and over server-sent events, and what they tell after a gap."""
+"""Check chapter 9, push: subscriptions over WebSocket and server-sent events, and events after a gap."""
 
 import asyncio
 import json
@@ -93,7 +93,7 @@ async def check_resume(party: Party) -> str:
 
 
 async def _receive_all(party: Party, connection: Any, waiting: set[str], request: str) -> None:
-    """Read until all of `waiting` have been told of."""
+    """Receive events until all of `waiting` were reported."""
     missing = set(waiting)
     try:
         async with asyncio.timeout(party.seconds):
@@ -111,7 +111,7 @@ async def subscribe(connection: Any, name: str, since: str | None = None) -> Non
 
 
 async def _listen(party: Party, name: str, since: str | None) -> AsyncIterator[dict[str, Any]]:
-    """Events as they come. Raise `BrokenClauseError` when none comes in time."""
+    """Yield events as they arrive. Raise `BrokenClauseError` if the next one takes too long."""
     person = await party.user.sign_in_again()
     request = f"{name} at /graphql/stream{' since the last cursor' if since else ''}"
     stream = _open_stream(person, name, since, request)
@@ -155,7 +155,7 @@ async def open_socket(person: Person) -> AsyncIterator[Any]:
 
 
 def event_ids(payload: dict[str, Any]) -> set[str]:
-    """Ids of the records that an event tells of."""
+    """Return the ids of the records that an event reports."""
     event = next(iter((payload.get("data") or {}).values()), None) or {}
     records = [event.get("assignment"), event.get("case")]
     return {record["id"] for record in records if record}

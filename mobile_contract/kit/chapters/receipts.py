@@ -1,4 +1,4 @@
-"""Chapter 6, receipts: the signature over what the server had, and the digest of what was sent."""
+"""Check chapter 6, receipts: the signature, and the digest of the sent draft."""
 
 import base64
 import hashlib

@@ -1,4 +1,4 @@
-"""Chapters 2 and 3: sessions that end and are renewed, and phones of levels that have ended."""
+"""Check chapters 2 and 3: ending and renewing sessions, and phones of ended levels."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Chapter 5, uploads: slots, parts, wrong bytes, and what is said of how far a medium has come."""
+"""Check chapter 5, uploads: slots, parts, wrong bytes, and the state of a medium."""
 
 import asyncio
 import hashlib
@@ -21,7 +21,7 @@ LARGE = 11 * 2**20 + 17
 
 @dataclass(frozen=True)
 class KitPhoto:
-    """A medium of the kit's own: `body` is a picture that no other medium has."""
+    """A medium of the kit; `body` is a picture that no other medium has."""
 
     body: bytes
     id: str = field(default_factory=lambda: new_id("med"))
@@ -37,7 +37,7 @@ class KitPhoto:
 
 
 def new_photo(size: int = 0) -> KitPhoto:
-    """A small PNG of chance; with `size`, of so many bytes."""
+    """Make a small random PNG, padded to `size` bytes if given."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -69,7 +69,7 @@ async def put(party: Party, target: dict[str, Any], body: bytes) -> httpx.Respon
 
 
 async def put_whole(party: Party, person: Person, medium: KitPhoto) -> list[int]:
-    """Put all that the slot asks for, in one piece or in parts; the parts' numbers."""
+    """Upload all bytes that the slot asks for, whole or in parts; return the numbers of the parts."""
     [result] = await request_slots(person, medium)
     slot = result["slot"]
     targets = slot["parts"] or [slot | {"number": 0, "offset": 0, "byteSize": len(medium.body)}]
@@ -101,7 +101,7 @@ async def fetch_medium(person: Person, observation_id: str, medium: KitPhoto) ->
 
 
 async def wait_verified(party: Party, observation_id: str, medium: KitPhoto) -> dict[str, Any]:
-    """The medium once it is verified, one way or the other."""
+    """Return the medium once it is READY or REJECTED."""
 
     async def verified() -> dict[str, Any] | None:
         found = await fetch_medium(party.user, observation_id, medium)

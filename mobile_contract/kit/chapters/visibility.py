@@ -1,4 +1,4 @@
-"""Chapter 10, what nobody else may see: other people's records, and everything without a token."""
+"""Check chapter 10, visibility: other people's records, and requests without a token."""
 
 import asyncio
 import contextlib
@@ -84,7 +84,7 @@ async def check_other_inspector(party: Party) -> str:
 
 
 async def _check_subscriptions(party: Party, other: Person) -> None:
-    """The other subscribes to all there is; a case of an observation of the user's is given to the user, and told to one."""
+    """Subscribe as both inspectors, and assign a case to the user: only the user must hear of it."""
     own, others = await party.user.sign_in_again(), await other.sign_in_again()
     async with open_socket(own) as mine, open_socket(others) as theirs:
         for connection in (mine, theirs):
@@ -104,7 +104,7 @@ async def _check_subscriptions(party: Party, other: Person) -> None:
 
 
 async def _receive_ids(connection: Any, wants: bool, ids: set[str], seconds: float) -> set[str]:
-    """Ids that are told of: until all of `ids` are, or, where none should be, for a moment after the other has them."""
+    """Return the reported ids, once all of `ids` arrived. If none should arrive, wait for a moment."""
     heard: set[str] = set()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds if wants else 1.0):

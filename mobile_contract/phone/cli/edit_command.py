@@ -1,7 +1,4 @@
-"""The command that edits an observation which waits and was never sent, also from several windows at once.
-
-How edits are merged is left to `edits`; what was refused is mended by `keeping`'s `fix`.
-"""
+"""Define the command that edits an observation that was never sent, also from several windows at once."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -96,7 +93,7 @@ def _find_observation(outbox: Outbox, wanted: str) -> OutboxObservation:
 
 
 def _show(chosen: OutboxObservation, edits: list[DraftEdit], made: list[DraftEdit], *, as_json: bool) -> None:
-    """The draft as it stands, its version, and what has lost; of an edit just made, also that it has lost itself."""
+    """Show the draft, its version and its lost edits. Mark a new edit that lost at once."""
     found = merge_edits(edits)
     lost = [_lost_as_json(each) for each in found.lost]
     if as_json:

@@ -1,7 +1,4 @@
-"""The commands that need no network: taking photos, how things stand, mending what was refused, letting go.
-
-Sending is in `commands`.
-"""
+"""Define the commands that work offline: take photos, show the status, correct, delete."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -93,7 +90,7 @@ def take(
 
 
 def _list_files(sources: Sequence[Path]) -> list[Path]:
-    """Files as named, and those right in the folders that are named, by name."""
+    """List the named files, and the files directly in named folders, sorted by name."""
     found: list[Path] = []
     for source in sources:
         if source.is_dir():
@@ -158,7 +155,7 @@ def status(as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
 
 
 def _sync_as_json(outbox: Outbox) -> dict[str, object]:
-    """What the phone and the server found when they last met."""
+    """Return what the last sync found."""
     numbers, records = SequenceGaps(outbox), Records(outbox)
     return {
         "lost": numbers.lost,
@@ -170,7 +167,7 @@ def _sync_as_json(outbox: Outbox) -> dict[str, object]:
 
 
 def alarms_of(outbox: Outbox) -> list[tuple[str, str]]:
-    """What must not pass unseen, in English and Chinese: lost numbers, and receipts that prove nothing."""
+    """Return urgent messages in English and Chinese: lost numbers and invalid receipts."""
     found = []
     if lost := SequenceGaps(outbox).lost:
         shown = ", ".join(map(str, lost[:20])) + (" ..." if len(lost) > 20 else "")
@@ -188,7 +185,7 @@ def alarms_of(outbox: Outbox) -> list[tuple[str, str]]:
 
 
 def clock_warning(outbox: Outbox) -> list[tuple[str, str]]:
-    """That this device's clock is far off, where it was when the phone last met the server; nothing is set by it."""
+    """Warn if this device's clock was far off at the last sync. The warning changes nothing."""
     skew = SequenceGaps(outbox).skew_seconds
     if skew is None or abs(skew) < SKEW_SECONDS:
         return []

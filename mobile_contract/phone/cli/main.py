@@ -1,8 +1,4 @@
-"""The commands, and among them those that sign in and send.
-
-What needs no network is in `keeping`, what only asks the server in `enquiries`, who uses this phone in `sharing`; the work
-is done by `delivery`.
-"""
+"""Assemble the phone's commands, and define those that sign in and send."""
 
 import asyncio
 import platform
@@ -172,7 +168,7 @@ def sync(
 
 
 def _deliver(folder: Path, at_once: int, work: Callable[[Delivery], Awaitable[None]]) -> None:
-    """Do `work`, then tell how things stand, also where it was cut short."""
+    """Run `work`, then show the status, even if it was interrupted."""
     with report_errors(), PhoneDevice.open(folder) as device:
 
         async def run() -> None:
@@ -193,7 +189,7 @@ def _deliver(folder: Path, at_once: int, work: Callable[[Delivery], Awaitable[No
 
 
 def _show_status(device: PhoneDevice) -> int:
-    """Show how things stand; the exit code that goes with it."""
+    """Show the status; return the matching exit code."""
     observations, ratings, answers = device.outbox.observations(), device.ratings.all(), device.answers.all()
     edits = device.notebook.box.all()
     if observations or not (ratings or answers or edits):

@@ -1,7 +1,4 @@
-"""What the server found in photos beside what is known of them: `truth.json`, by independent readers, compared file by file.
-
-Asking the server is left to `enquiries`, printing to `screen`.
-"""
+"""Compare the server's findings in photos with `truth.json`, which independent readers produced."""
 
 import json
 import math
@@ -16,7 +13,7 @@ DEGREES, METRES = 1e-6, 0.01
 
 
 def read_expected(path: Path) -> dict[str, dict[str, Any]]:
-    """What is known of each file, by its digest. Raises `UsageError` for a file that is none of this kind."""
+    """Read the expected values by digest. Raise `UsageError` if the file has another format."""
     try:
         files = json.loads(path.read_text(encoding="utf-8"))["files"]
         return {str(each["sha256"]): each for each in files}
@@ -25,9 +22,9 @@ def read_expected(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def differences(found: dict[str, Any] | None, known: dict[str, Any]) -> list[str]:
-    """What doesn't agree, each as `name: found, not known`; nothing where all does.
+    """List the differences as `name: found, not expected`.
 
-    Of a file whose metadata is damaged only a false position would be wrong.
+    If a file's metadata is damaged, only a position would be wrong.
     """
     if found is None:
         return ["not verified yet"]

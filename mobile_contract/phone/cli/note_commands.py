@@ -1,7 +1,4 @@
-"""The commands for notes of assignments: read and edited without a line; `send` hands the edits in.
-
-What is noted where is left to `notes`.
-"""
+"""Define the commands for notes of assignments. They work offline; `send` sends the edits."""
 
 from typing import Annotated
 

@@ -1,7 +1,4 @@
-"""Tables of notes: what is noted of each assignment, the edits that lost, and the edits that wait.
-
-What there is to show is put together by `notes`; the rest of the screen is `screen`'s.
-"""
+"""Print tables of notes, lost edits and queued edits."""
 
 from collections.abc import Mapping, Sequence
 
@@ -14,7 +11,7 @@ from mobile_contract.phone.sync.queued_operations import QueuedOperation
 
 
 def notes(found: Mapping[str, Sequence[Note]]) -> None:
-    """A line for each field, and under it what lost against it."""
+    """Print a line for each field, and its lost edits below it."""
     shown = new_table("field 字段", "note 备注", "state 状态", "id")
     for id, fields in found.items():
         shown.add_row("", "", "", Text(id))
@@ -27,7 +24,7 @@ def notes(found: Mapping[str, Sequence[Note]]) -> None:
 
 
 def edits(found: Sequence[QueuedOperation]) -> None:
-    """A line for each edit of a note that the phone keeps, and what went wrong with it."""
+    """Print a line for each stored note edit, and its errors."""
     if not found:
         return
     shown = new_table("No. 序号", "assignment 交办", "field 字段", "note 备注", "state 状态")

@@ -1,7 +1,4 @@
-"""The commands that ask the server each time: what it read in one's photos, and the steps of an assignment.
-
-What the phone has pulled is read by `reading`; what waits on it is no matter of these.
-"""
+"""Define the commands that ask the server each time: photo metadata, and the steps of an assignment."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -33,7 +30,7 @@ def _ask(device: PhoneDevice, work: Callable[[Account], Awaitable[T]]) -> T:
 
 
 async def _fetch_nodes(account: Account, operation: str, size: int, most: int) -> list[dict[str, Any]]:
-    """The first `most` nodes of a list, page by page."""
+    """Fetch the first `most` nodes of a list, page by page."""
     found: list[dict[str, Any]] = []
     after: str | None = None
     while len(found) < most:
@@ -94,7 +91,7 @@ def finish(
 
 
 def _answer(folder: Path, said: dict[str, Any], done: tuple[str, str]) -> None:
-    """Keep it, and hand in the answers that wait at once where there is a line; exit code 1 for a refusal."""
+    """Save the answer, and send all queued answers if online. A refusal gives exit code 1."""
     with report_errors(), PhoneDevice.open(folder) as device:
         device.answers.add(said)
         try:

@@ -1,7 +1,4 @@
-"""Options that several commands share, and how a fault in any of them becomes sentences and an exit code.
-
-The commands themselves are in `commands` and `enquiries`.
-"""
+"""Define the options that commands share, and turn their errors into messages and exit codes."""
 
 import os
 from collections.abc import Iterator
@@ -48,13 +45,13 @@ def content_of(
     position: str | None,
     datum: Datum,
 ) -> Content:
-    """Raise `UsageError` for a time or position that is none."""
+    """Raise `UsageError` for an invalid time or position."""
     return Content(method, category, severity, text, unit, point, read_instant(at), read_position(position, datum))
 
 
 @contextmanager
 def report_errors() -> Iterator[None]:
-    """Faults end a command with their sentences; whatever ends it, the outbox has what was done."""
+    """End a command with the error's message and exit code. The outbox keeps everything done so far."""
     os.umask(0o077)
     try:
         yield

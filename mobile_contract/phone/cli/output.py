@@ -1,7 +1,4 @@
-"""The screen: the outbox, lists and facts as tables, sentences for people; bars of what is under way are `bars`'.
-
-What there is to show is asked by `commands` and `enquiries`.
-"""
+"""Print tables and messages on the terminal."""
 
 import json
 from collections.abc import Sequence
@@ -32,7 +29,7 @@ def print_message(sentence: str, chinese: str = "") -> None:
 
 
 def print_error(fault: PhoneError) -> None:
-    """A fault's two sentences, on standard error."""
+    """Print an error's two messages on standard error."""
     errors.print(Text(fault.message, style="red"))
     if fault.message_zh:
         errors.print(Text(fault.message_zh, style="dim"))
@@ -59,12 +56,12 @@ def new_table(*columns: str) -> Table:
 
 
 def local_time(instant: str | None) -> str:
-    """An instant by this machine's clock, to the minute."""
+    """Format an instant by this machine's clock, to the minute."""
     return f"{datetime.fromisoformat(instant).astimezone():%Y-%m-%d %H:%M}" if instant else ""
 
 
 def outbox(observations: Sequence[OutboxObservation], forgotten: int) -> None:
-    """What is on the phone: a line for each observation and each of its media, then the summary."""
+    """Print a line for each observation and each of its media, then the summary."""
     if observations:
         shown = new_table(">No. 序号", "seen 时间", "what 内容", "unit 单位", ">size 大小", "state 状态")
         for each in observations:
@@ -81,14 +78,14 @@ def outbox(observations: Sequence[OutboxObservation], forgotten: int) -> None:
 
 
 def summary(observations: Sequence[OutboxObservation], forgotten: int) -> None:
-    """What went wrong or needs a person, item by item, then the sum."""
+    """Print the errors of each item, then the totals."""
     for each in observations:
         _explain(each)
     _sum_up(observations, forgotten)
 
 
 def ratings(found: Sequence[QueuedOperation]) -> None:
-    """A line for each rating that is on the phone, and what went wrong with it."""
+    """Print a line for each stored rating, and its errors."""
     if not found:
         return
     shown = new_table("No. 序号", "month 月份", "unit 单位", ">score 分值", "state 状态")
@@ -101,7 +98,7 @@ def ratings(found: Sequence[QueuedOperation]) -> None:
 
 
 def answers(found: Sequence[QueuedOperation]) -> None:
-    """A line for each answer to an assignment that is on the phone, and what went wrong with it."""
+    """Print a line for each stored answer to an assignment, and its errors."""
     if not found:
         return
     shown = new_table("No. 序号", "assignment 交办", "answer 回复", "state 状态")
@@ -114,7 +111,7 @@ def answers(found: Sequence[QueuedOperation]) -> None:
 
 
 def explain_operations(found: Sequence[QueuedOperation], again: str) -> None:
-    """What went wrong with each, and the command that makes `again` what is let go of."""
+    """Print each operation's error, and how to delete it and `again` make it."""
     for each in found:
         said = each.refusal or each.trouble
         if said:
@@ -133,7 +130,7 @@ def alarms(found: Sequence[tuple[str, str]]) -> None:
 
 
 def print_age(as_of: str | None, pulled_at: str | None) -> None:
-    """How old what is shown is."""
+    """Print how old the shown data is."""
     if pulled_at is None:
         print_message(
             "Nothing has been pulled yet. Use `send`, or --now when online.", "尚未同步，请联网后使用 --now。"
@@ -199,7 +196,7 @@ def _empty(forgotten: int) -> tuple[str, str]:
 
 
 def facts(rows: Sequence[dict[str, Any]]) -> None:
-    """What the server read in each picture, beside the name that it came under."""
+    """Print what the server read in each picture, beside its file name."""
     columns: tuple[str, ...] = (
         "file 文件",
         "type 类型",
@@ -237,7 +234,7 @@ def facts(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def print_wide(columns: Sequence[str], lines: Sequence[Sequence[Text | str]]) -> None:
-    """A table, or, where the terminal is too narrow for its figures, a paragraph for each line."""
+    """Print a table, or a paragraph for each row if the terminal is too narrow."""
     shown = new_table(*columns)
     for line in lines:
         shown.add_row(*line)
@@ -257,7 +254,7 @@ def print_wide(columns: Sequence[str], lines: Sequence[Sequence[Text | str]]) ->
 
 
 def _turn(found: dict[str, Any]) -> str:
-    """EXIF's figure, or the degrees that the container asks for."""
+    """Return EXIF's orientation, or the container's rotation in degrees."""
     rotation = found.get("rotation")
     return f"{rotation}°" if rotation is not None else str(found.get("orientation") or "")
 
@@ -282,7 +279,7 @@ def _verdict(differences: Sequence[str]) -> Text:
 
 
 def _camera_time(found: dict[str, Any]) -> str:
-    """The camera's own clock, and its offset where the file says it."""
+    """Return the camera's own time, and its offset if the file has one."""
     at = (found.get("takenAtLocal") or "").replace("T", " ").removesuffix(".000")
     offset = found.get("takenOffsetMinutes")
     if offset is None:

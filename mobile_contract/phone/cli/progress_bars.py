@@ -1,7 +1,4 @@
-"""Bars: what is under way, told in two colours: sent by the phone, and confirmed by the server.
-
-Counting is done here; when what has happened is `uploads`' to say.
-"""
+"""Show upload progress in two colours: sent by the phone, and confirmed by the server."""
 
 from collections.abc import Sequence
 from types import TracebackType
@@ -18,7 +15,7 @@ WIDTH = 30
 
 
 class TwoColourBar(ProgressColumn):
-    """Green: the server has confirmed it. Yellow: it has left the phone. The rest is still to go."""
+    """Green: confirmed by the server. Yellow: sent by the phone. The rest is still to be sent."""
 
     def render(self, task: Task) -> Text:
         total = max(task.total or 0, 1)
@@ -30,7 +27,7 @@ class TwoColourBar(ProgressColumn):
 
 
 class ByteCounts(ProgressColumn):
-    """Sent, and of all of it also confirmed: a single medium's bar is gone once it is."""
+    """The bytes sent and, in the total, confirmed: a medium's own bar disappears once it is confirmed."""
 
     def render(self, task: Task) -> Text:
         text = Text(f"sent 已发 {size(int(task.completed))}")
@@ -40,7 +37,7 @@ class ByteCounts(ProgressColumn):
 
 
 class ProgressBars:
-    """A bar for all, and one for each medium under way; on no terminal it stays silent."""
+    """A bar for the total and one for each medium under way. It stays silent without a terminal."""
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
@@ -70,7 +67,7 @@ class ProgressBars:
         self._progress.stop()
 
     def expect(self, media: Sequence[Medium]) -> None:
-        """What is to be sent from here on; what an earlier pass left is not counted twice."""
+        """Add media to the total, except those that an earlier pass has counted."""
         self._left |= {each.id: each.byte_size for each in media}
         total = self._total + sum(each.byte_size for each in media if each.id not in self._counted)
         self._counted |= {each.id for each in media}
@@ -88,7 +85,7 @@ class ProgressBars:
         self._progress.advance(self._all, count)
 
     def confirmed(self, media: Sequence[Medium]) -> None:
-        """The bar of a medium goes once the server has confirmed it, whoever sent its bytes and when."""
+        """Remove the bars of confirmed media, and count them."""
         for each in media:
             if each.id in self._tasks:
                 self._progress.remove_task(self._tasks.pop(each.id))

@@ -1,7 +1,4 @@
-"""The commands that read what the phone has pulled, with or without a line; `--now` pulls first.
-
-What asks the server each time is in `enquiries`.
-"""
+"""Define the commands that read pulled records, online or offline; `--now` pulls first."""
 
 import asyncio
 from collections.abc import Callable
@@ -26,7 +23,7 @@ Row = dict[str, Any]
 
 
 def _with_outbox(folder: Path, work: Callable[[Outbox], T], *, now: bool) -> T | None:
-    """What the phone keeps; None where there is no phone. Without `now` another command may be at work meanwhile."""
+    """Run `work` on the outbox; return None without a store. Unless `now` is set, another command may run meanwhile."""
     if now:
         with PhoneDevice.open(folder) as device:
 
@@ -150,7 +147,7 @@ def catalogue(words: Words = "", *, now: Now = False, as_json: AsJson = False, f
 
 
 def _join(records: Records, kind: PulledKind, **links: PulledKind) -> list[Row]:
-    """Records of a kind, with what they only name by id put in where it is kept."""
+    """List records of a kind, with linked records in place of bare ids if they are stored."""
     found = records.all(kind)
     for name, other in links.items():
         known = records.by_id(other)

@@ -1,7 +1,4 @@
-"""Tables of what the phone has pulled: reports, assignments, places, the catalogue, receipts.
-
-What there is to show is put together by `reading`; the rest of the screen is `screen`'s.
-"""
+"""Print tables of reports, assignments, places, the catalogue and receipts."""
 
 from collections.abc import Sequence
 from typing import Any

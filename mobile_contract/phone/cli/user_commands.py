@@ -1,7 +1,4 @@
-"""The commands for a phone that several people use: whose stores lie on it, and a key that spares the password.
-
-Signing in, which makes a store, is in `commands`; what opens one is left to `unlocking`.
-"""
+"""Define the commands for a shared phone: list its users, and print a key that replaces the password."""
 
 import os
 from collections.abc import Sequence

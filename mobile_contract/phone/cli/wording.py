@@ -1,7 +1,4 @@
-"""Words: how states, categories and methods read on the terminal, in the field's own terms.
-
-What stands in a table, and where, is left to `screen`.
-"""
+"""Name states, categories and methods on the terminal, in the field's terms."""
 
 from collections.abc import Mapping
 
@@ -23,7 +20,7 @@ STATES: Mapping[str, tuple[str, str]] = {
     "HANDED_ON": ("handed on 已转办", "dim"),
     "WITHDRAWN": ("withdrawn 已撤回", "dim"),
 }
-"""State -> how it reads, and its colour."""
+"""The text and colour of each state."""
 
 CATEGORIES: Mapping[str, str] = {
     "ABSENCE": "违反上下班纪律",
@@ -62,7 +59,7 @@ NEXT_STEPS: Mapping[str, str] = {
 
 
 def size(count: int) -> str:
-    """Bytes for people: 812 B, 45.3 kB, 3.9 MB."""
+    """Format a number of bytes: 812 B, 45.3 kB, 3.9 MB."""
     if count < 1000:
         return f"{count} B"
     value, unit = float(count), "B"

@@ -1,7 +1,4 @@
-"""The wire: one named operation, one POST, and its answer or a typed refusal; tried again with jitter while that can help.
-
-Who is signed in is left to `session`; the bytes of media never pass here, they are `puts`'.
-"""
+"""Send one named operation in a POST and read its answer or refusal, with retries if they can help."""
 
 import asyncio
 import time
@@ -23,28 +20,28 @@ LEVEL = "Mingcha-Level"
 ACCEPT = "application/graphql-response+json, application/json;q=0.9"
 TIMEOUT = httpx.Timeout(60, connect=10)
 SENDS_CLOCK = frozenset({"SignIn", "RefreshSession", "SubmitObservations", "EditAssignmentNotes", "Sync"})
-"""Operations that the phone's clock goes along with, so that the server knows how wrong it is."""
+"""Operations that send the phone's clock, so that the server knows its error."""
 TIMED_INPUTS = frozenset({"drafts", "edits"})
-"""Inputs of `Sync` beside its own whose times are understood by the clock that comes with them."""
+"""Further inputs of `Sync` whose times need the clock sent beside them."""
 TRANSIENT_CODES = frozenset({"BUSY", "UNAVAILABLE"})
-"""Refusals that say no more than: not now. Other codes of RETRY_LATER are worth no other attempt within seconds."""
+"""Refusals that only mean "not now". Other codes of RETRY_LATER need no new attempt within seconds."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """The value of the operation's last root field, those before it, and the server's clock as it was written."""
+    """The value of the operation's last root field, the values before it, and the server's clock at that moment."""
 
     value: dict[str, Any]
     server_time: datetime
     before: dict[str, Any]
-    """Of `Sync`: what was handed in, by root field. Each of them may be `ServerRefusedError`."""
+    """For `Sync`, the results of what was sent, by root field. Each of them can be a refusal."""
 
     def items(self) -> list[dict[str, Any]]:
-        """The nodes of a connection's page."""
+        """Return the nodes of a connection's page."""
         return [edge["node"] for edge in self.value["edges"]]
 
     def value_items(self) -> list[dict[str, Any]]:
-        """The items of a plain list."""
+        """Return the items of a plain list."""
         found: list[dict[str, Any]] = self.value["listed"]
         return found
 
@@ -55,7 +52,7 @@ class Reply:
 
 
 def endpoint_of(url: str) -> str:
-    """Where the operations go: `/graphql` unless the address names another path. Raise `UsageError`."""
+    """Return the GraphQL endpoint: `/graphql` unless the address has another path. Raise `UsageError`."""
     address = urlsplit(url if "://" in url else f"http://{url}")
     if address.scheme not in {"http", "https"} or not address.hostname:
         raise UsageError(f"{url!r} is not an address such as https://mingcha.example.", "服务器地址不正确。")
@@ -63,7 +60,7 @@ def endpoint_of(url: str) -> str:
 
 
 class GraphqlClient:
-    """One server's endpoint."""
+    """A client for one server's endpoint."""
 
     def __init__(self, client: httpx.AsyncClient, endpoint: str, backoff: Backoff) -> None:
         self._client = client
@@ -73,9 +70,9 @@ class GraphqlClient:
         self._packs = True
 
     async def ask(self, operation: str, variables: dict[str, Any], token: str | None = None) -> Reply:
-        """Raise `ServerRefusedError` for the server's no, `UnreachableError` where it doesn't answer after all attempts.
+        """Send an operation. Raise `ServerRefusedError` for a refusal, `UnreachableError` if all attempts fail.
 
-        Every operation may be sent again: where a reply was lost, the first may have taken effect.
+        Every operation is safe to send again: if the reply was lost, the first request may have taken effect.
         """
         for failed in range(1, self._backoff.attempts + 1):
             try:
@@ -103,7 +100,7 @@ class GraphqlClient:
         return Reply(_read_root(body, response), _server_time(response), before)
 
     async def _post(self, payload: dict[str, Any], token: str | None) -> httpx.Response:
-        """Packed, unless the server can't read that: then once more as it is, and so from then on if that helped."""
+        """Send it compressed. If the server can't read that, send it plain, and stay with plain if that helped."""
         body = encode_body(payload, packed=self._packs)
         headers = {"Accept": ACCEPT, LEVEL: str(Levels.read().current)} | body.headers
         if token:
@@ -122,7 +119,7 @@ class GraphqlClient:
         return response
 
     def _clock(self) -> dict[str, Any]:
-        """The phone's clock, right or wrong, and how far off a comparison with it can be, where that is known."""
+        """Read the phone's clock, right or wrong, and the possible error of a comparison, if it is known."""
         clock: dict[str, Any] = {"at": datetime.now().astimezone().isoformat(timespec="milliseconds")}
         if self._round_trip is not None:
             clock["roundTripMilliseconds"] = round(self._round_trip * 1000)
@@ -133,12 +130,12 @@ class GraphqlClient:
 
 
 def describe_error(error: httpx.RequestError) -> str:
-    """Why a request failed, in few words."""
+    """Say briefly why a request failed."""
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def _read_root(body: dict[str, Any], response: httpx.Response) -> dict[str, Any]:
-    """The last root field's value; a mutation's answer counts even where a field deep inside it failed."""
+    """Return the last root field's value. A mutation's answer counts even if a field deep inside it failed."""
     root = next(reversed((body.get("data") or {}).values()), None)
     if root is None:
         error: dict[str, Any] = next(iter(body.get("errors") or []), {})
@@ -158,13 +155,13 @@ def _read_refusal(value: dict[str, Any], response: httpx.Response) -> ServerRefu
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """How long the other side asks to be left alone (Retry-After in seconds), where it does."""
+    """Return the pause that the other side asks for (Retry-After in seconds), or None."""
     text = response.headers.get("Retry-After", "")
     return float(text) if text.isdigit() else None
 
 
 def _server_time(response: httpx.Response) -> datetime:
-    """By the Date header: a phone's own clock may be years off."""
+    """Read the Date header: a phone's own clock can be years off."""
     try:
         return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
     except (KeyError, ValueError):

@@ -1,6 +1,6 @@
-"""Bodies of requests: long ones are sent in zstd; a server that does not read it gets them plain.
+"""Compress long request bodies with zstd, and send them plain to a server that can't read zstd.
 
-Answers are unpacked by httpx, which asks for zstd and gzip by itself.
+httpx asks for compressed answers and unpacks them itself.
 """
 
 import json
@@ -10,14 +10,14 @@ from typing import Any
 import zstandard
 
 MIN_BYTES = 1024
-"""Shorter bodies go plain: they fit a packet either way."""
+"""Shorter bodies stay plain: they fit into one packet either way."""
 UNREADABLE_STATUSES = frozenset({400, 415})
-"""How servers answer what they can't read: 415 those that know of codings, 400 those that look for JSON right away."""
+"""Answers to an unreadable body: 415 from servers that know content encodings, 400 from those that expect JSON."""
 
 
 @dataclass(frozen=True)
 class EncodedBody:
-    """A request's content, and the headers that say what it is."""
+    """A request's content and its headers."""
 
     content: bytes
     headers: dict[str, str]
@@ -28,7 +28,7 @@ class EncodedBody:
 
 
 def encode_body(payload: dict[str, Any], *, packed: bool) -> EncodedBody:
-    """The payload as JSON, in zstd where it may be `packed` and that is worth it."""
+    """Encode the payload as JSON. If it may be `packed` and is long enough, compress it with zstd."""
     content = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
     headers = {"Content-Type": "application/json"}
     if packed and len(content) > MIN_BYTES:

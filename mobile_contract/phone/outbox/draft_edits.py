@@ -1,7 +1,4 @@
-"""Edits of drafts that wait (草稿修改): two windows on one phone edit the same one, fields merge, and what loses is kept.
-
-How a draft is first composed is left to `drafts`; notes, which two devices edit, are merged by the server (`notes`).
-"""
+"""Merge edits of queued drafts (草稿修改) from several windows of one phone, and keep the edits that lose."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,9 +17,9 @@ CLEARABLE = frozenset({"unit", "monitoringPoint"})
 
 @dataclass(frozen=True)
 class DraftEdit:
-    """One field as a window left it; `number` counts edits as they were saved, `seen` is the last that the window knew.
+    """One field as a window left it. `number` counts saved edits; `seen` is the last one that the window had shown.
 
-    `value` is None where the field was cleared; `edited_at` is UTC, when it was typed.
+    `value` is None if the field was cleared. `edited_at` is when it was typed, in UTC.
     """
 
     number: int
@@ -40,7 +37,7 @@ class DraftEdit:
 
     @property
     def sort_key(self) -> tuple[str, str, str]:
-        """Of two that were typed in the same moment the value decides: their ids only say which was saved first."""
+        """Order by typing time. At the same moment the value decides, because ids only show which was saved first."""
         return self.edited_at, json.dumps(self.value, sort_keys=True), self.id
 
     def has_seen(self, other: "DraftEdit") -> bool:
@@ -49,16 +46,16 @@ class DraftEdit:
 
 @dataclass(frozen=True)
 class MergedEdits:
-    """`standing` is the edit that counts, by field; `lost` are those that lost and were not restored, the latest first."""
+    """`standing` holds the winning edit by field; `lost` holds the losing edits that were not restored, newest first."""
 
     standing: dict[str, DraftEdit]
     lost: list[DraftEdit]
 
 
 def merge_edits(edits: Sequence[DraftEdit]) -> MergedEdits:
-    """What edits of one draft make of it.
+    """Merge the edits of one draft.
 
-    An edit outlives those that its window knew; of edits that knew nothing of each other the one typed later stands,
+    An edit replaces those that its window had shown. Of edits that had not shown each other, the one typed later wins,
     whichever was saved first.
     """
     found = MergedEdits({}, [])
@@ -80,29 +77,29 @@ def merge_edits(edits: Sequence[DraftEdit]) -> MergedEdits:
 
 
 class DraftEdits:
-    """The edits of all drafts, in the outbox's database; they go with what is discarded or forgotten."""
+    """The edits of all drafts, in the outbox's database. They are deleted with their observation."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
 
     def edits_of(self, observation_id: str) -> list[DraftEdit]:
-        """As they were saved. The number of the last, 0 without any, is the draft's version."""
+        """List a draft's edits in the order of saving. The number of the last one, or 0, is the draft's version."""
         rows = self._outbox.rows("SELECT * FROM draft_edits WHERE observation_id = ? ORDER BY number", observation_id)
         return [DraftEdit.read(row) for row in rows]
 
     def save(
         self, observation_id: str, values: Mapping[str, Any], *, seen: int | None, edited_at: datetime
     ) -> list[DraftEdit]:
-        """Keep an edit of each field, and the draft as all edits make it, in one transaction; the new edits.
+        """Save an edit of each field and the merged draft in one transaction; return the new edits.
 
-        `seen` is the draft's version that the window showed, None for the one that stands. Raise `UsageError` where the
-        server may have the draft already, or there is no such version.
+        `seen` is the version that the window showed, or None for the newest.
+        Raise `UsageError` if the server may have the draft already, or the version doesn't exist.
         """
         made = [(new_id("evt"), field, value, None) for field, value in values.items()]
         return self._save(observation_id, made, seen, edited_at)
 
     def restore(self, observation_id: str, edit_id: str) -> list[DraftEdit]:
-        """A lost edit's value stands again, by an edit that has seen all others. Raise `UsageError`."""
+        """Restore a lost edit's value with a new edit that has seen all others. Raise `UsageError`."""
         lost = {each.id: each for each in merge_edits(self.edits_of(observation_id)).lost}
         if edit_id not in lost:
             raise UsageError(f"There is no lost edit {edit_id} of this draft; see `edit`.", "没有这条落选的修改。")

@@ -1,7 +1,4 @@
-"""Drafts: an observation in the words of the contract's `ObservationDraft`, composed once when it is taken.
-
-What is kept of it is left to `outbox`; whether the server takes it is the server's word.
-"""
+"""Compose an observation as the contract's `ObservationDraft`, once, when it is taken."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,7 +54,7 @@ class Datum(StrEnum):
 
 @dataclass(frozen=True)
 class Content:
-    """What somebody says about what was seen; None leaves a field out, or as it was."""
+    """What a person says about an observation. None leaves a field out or unchanged."""
 
     method: Method | None = None
     category: Category | None = None
@@ -69,7 +66,7 @@ class Content:
     position: dict[str, Any] | None = None
 
     def fields(self) -> dict[str, Any]:
-        """Those that are given, under the contract's names."""
+        """Return the given fields under the contract's names."""
         named = {
             "method": self.method and self.method.value,
             "category": self.category and self.category.value,
@@ -86,7 +83,7 @@ class Content:
 def compose(
     id: str, sequence: int, content: Content, originals: Sequence[Original], *, method: Method, now: str
 ) -> dict[str, Any]:
-    """A whole draft; `method` and `now` count where the content gives none."""
+    """Compose a whole draft. `method` and `now` are defaults."""
     defaults = {"method": method.value, "category": Category.OTHER.value, "severity": Severity.NOTE.value, "text": ""}
     media = [
         {
@@ -103,7 +100,7 @@ def compose(
 
 
 def read_instant(text: str | None) -> str | None:
-    """An ISO 8601 time with its offset; where none is given, this device's. Raise `UsageError`."""
+    """Read an ISO 8601 time; without an offset, this device's offset counts. Raise `UsageError`."""
     if text is None:
         return None
     try:
@@ -116,7 +113,7 @@ def read_instant(text: str | None) -> str | None:
 
 
 def read_position(text: str | None, datum: Datum) -> dict[str, Any] | None:
-    """LAT,LON or LAT,LON,ACCURACY: degrees in `datum`, metres. Raise `UsageError`."""
+    """Read LAT,LON or LAT,LON,ACCURACY: degrees in `datum`, and metres. Raise `UsageError`."""
     if text is None:
         return None
     try:

@@ -1,7 +1,4 @@
-"""Items of the outbox as they are read from it: an observation, its media, and how far each has come.
-
-How they move from state to state is left to `outbox`.
-"""
+"""Read the outbox's items: observations and media with their states."""
 
 import json
 from dataclasses import dataclass
@@ -33,7 +30,7 @@ UNDELIVERED = frozenset({MediumState.WAITING, MediumState.SENDING, MediumState.S
 
 @dataclass(frozen=True)
 class Medium:
-    """`name` is the one it came under; parts and bytes that have arrived are known of large uploads only."""
+    """A medium of an observation, under its first file name. Parts and arrived bytes are known only for large uploads."""
 
     id: str
     observation_id: str
@@ -59,13 +56,13 @@ class Medium:
 
     @property
     def bytes_sent(self) -> int:
-        """What the store has, as far as the phone was told."""
+        """Return the bytes that the store has, as far as the phone knows."""
         is_whole = self.state in {MediumState.SENT, MediumState.CONFIRMED, MediumState.READY}
         return self.byte_size if is_whole else self.bytes_arrived
 
     @property
     def bytes_verified(self) -> int:
-        """What the server has read and found to be what was announced."""
+        """Return the bytes that the server has read and found correct."""
         return self.byte_size if self.state is MediumState.READY else 0
 
     def as_json(self) -> dict[str, Any]:
@@ -87,7 +84,7 @@ class Medium:
 
 @dataclass(frozen=True)
 class OutboxObservation:
-    """`draft` is what is sent, to the letter; `receipt` is the server's proof, once it has it."""
+    """An observation in the outbox. `draft` is sent exactly as it is; `receipt` is the server's proof once it is here."""
 
     id: str
     sequence: int
@@ -115,24 +112,24 @@ class OutboxObservation:
 
     @property
     def is_through(self) -> bool:
-        """The server has all of it and has verified it: the phone may let go."""
+        """Return whether the server has verified all of it, so that the phone may delete it."""
         return self.state is ObservationState.ACCEPTED and all(each.state is MediumState.READY for each in self.media)
 
     @property
     def is_aside(self) -> bool:
-        """Something of it needs a person; the rest of the outbox goes on without it."""
+        """Return whether a part of it needs a person. The rest of the outbox continues without it."""
         return self.state is ObservationState.REFUSED or any(each.state in ASIDE for each in self.media)
 
     @property
     def is_undelivered(self) -> bool:
-        """The phone has something of it to send or to confirm."""
+        """Return whether the phone has a part of it to send or confirm."""
         if self.state is ObservationState.ACCEPTED:
             return any(each.state in UNDELIVERED for each in self.media)
         return self.state is ObservationState.QUEUED
 
     @property
     def is_moving(self) -> bool:
-        """Something of it is to be sent, or to be verified by the server: it goes on by itself."""
+        """Return whether a part of it is still to be sent or verified, without a person."""
         return self.is_undelivered or any(each.state is MediumState.CONFIRMED for each in self.media)
 
     def as_json(self) -> dict[str, Any]:

@@ -1,7 +1,4 @@
-"""The outbox: observations, their media and parts on disk, and every step they take, each step one durable transaction.
-
-What the steps are and in which order is left to `submission`, `uploads` and `delivery`; the bytes lie in `originals`.
-"""
+"""Keep observations, their media and parts on disk; every change is one durable transaction."""
 
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -25,10 +22,10 @@ FROM media JOIN observations ON observations.id = observation_id
 
 
 class Outbox:
-    """One encrypted database; what a method has done is on the disk when it returns."""
+    """One encrypted database. Every change is on disk when its method returns."""
 
     def __init__(self, path: Path, key: bytes, device_id: str | None = None) -> None:
-        """Open or make it under a key of 32 bytes, for the device `device_id` where it is made. Raise a `Fault`."""
+        """Open or create the database under a key of 32 bytes, for `device_id` if it is new. Raise a `PhoneError`."""
         self._database = connect(path, key)
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
             self._database.execute(f"PRAGMA {pragma}")
@@ -56,7 +53,7 @@ class Outbox:
 
     @contextmanager
     def transaction(self) -> Iterator[DatabaseConnection]:
-        """One transaction: all of it or nothing, however the process ends."""
+        """Run one transaction: all or nothing, however the process ends."""
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield self._database
@@ -66,11 +63,11 @@ class Outbox:
         self._database.execute("COMMIT")
 
     def rows(self, statement: str, *values: object) -> list[DatabaseRow]:
-        """Read; for the tables of the files beside this one."""
+        """Read rows, also from the tables of other modules."""
         return self._database.execute(statement, values).fetchall()
 
     def get_fact(self, name: str) -> str | None:
-        """A single value that the phone keeps under a name."""
+        """Return a single stored value by name."""
         row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else None
 
@@ -80,18 +77,18 @@ class Outbox:
 
     @property
     def device_id(self) -> str:
-        """The device's, the same for every outbox on it."""
+        """Return the device's id, the same in every outbox of the phone."""
         return self.get_fact("device_id") or ""
 
     @property
     def last_sequence(self) -> int:
-        """The last running number that was given to an observation; 0 before the first."""
+        """Return the last running number of an observation, or 0."""
         return int(self.get_fact("last_sequence") or 0)
 
     # Taking, mending, letting go
 
     def take(self, entries: Sequence[Sequence[Original]], compose: Callable[[int, Sequence[Original]], Any]) -> None:
-        """Keep one new observation for each entry, all or none; `compose` makes the draft of (sequence, originals)."""
+        """Save one new observation for each entry, all or none; `compose` makes the draft from (sequence, originals)."""
         with self.transaction() as database:
             fact = database.execute("SELECT value FROM facts WHERE name = 'last_sequence'").fetchone()
             for sequence, originals in enumerate(entries, start=int(fact[0]) + 1):
@@ -110,11 +107,11 @@ class Outbox:
                     )
 
     def holds(self, sha256: str) -> bool:
-        """Whether these bytes were taken before; also true once they have been forgotten."""
+        """Return whether these bytes were taken before, even if they were deleted since."""
         return bool(self._database.execute("SELECT 1 FROM media WHERE sha256 = ?", (sha256,)).fetchone())
 
     def replace_refused(self, id: str, draft: dict[str, Any]) -> None:
-        """A refused observation waits again, with other content under the same id: nothing is stored under it."""
+        """Queue a refused observation again with another draft. The server has stored nothing under its id."""
         with self.transaction() as database:
             database.execute(
                 "UPDATE observations SET draft = ?, state = 'QUEUED', refusal = NULL, trouble = NULL"
@@ -123,14 +120,14 @@ class Outbox:
             )
 
     def discard(self, id: str) -> None:
-        """Let go of a refused observation; never of one that the server has not answered for."""
+        """Delete a refused observation. One that the server has not answered stays."""
         with self.transaction() as database:
             chosen = "FROM observations WHERE id = ? AND state = 'REFUSED'"
             database.execute(f"INSERT OR IGNORE INTO discarded SELECT sequence {chosen}", (id,))
             database.execute(f"DELETE {chosen}", (id,))
 
     def forget(self, *, but: Collection[str] = ()) -> list[OutboxObservation]:
-        """Let go of text and names of what is through; receipts and digests stay. Returns what was let go."""
+        """Delete texts and names of delivered observations, and return them. Receipts and digests stay."""
         through = [each for each in self.observations() if each.is_through and each.id not in but]
         with self.transaction() as database:
             for each in through:
@@ -142,7 +139,7 @@ class Outbox:
     # Reading
 
     def observations(self, *states: ObservationState) -> list[OutboxObservation]:
-        """In the order in which they were taken, without those that were forgotten; of any state unless some are named."""
+        """List observations in the order of taking, without deleted ones; of any state unless some are given."""
         media: dict[str, list[Medium]] = {}
         for each in self.media():
             media.setdefault(each.observation_id, []).append(each)
@@ -151,28 +148,28 @@ class Outbox:
         return [each for each in found if not states or each.state in states]
 
     def find(self, wanted: str, *states: ObservationState) -> OutboxObservation | None:
-        """The observation of that id, or of that running number, in one of the states."""
+        """Find an observation by id or running number, in one of the states."""
         known = (each for each in self.observations(*states) if wanted in {each.id, str(each.sequence)})
         return next(known, None)
 
     def undelivered(self) -> list[OutboxObservation]:
-        """Of which the phone has something to send."""
+        """List the observations that the phone still has to send."""
         return [each for each in self.observations() if each.is_undelivered]
 
     def media(self, *states: MediumState) -> list[Medium]:
-        """Of observations that were not forgotten, in the order in which they were taken."""
+        """List media in the order of taking, without those of deleted observations."""
         rows = self._database.execute(f"{_MEDIA} WHERE NOT forgotten ORDER BY sequence, place")
         found = [Medium.read(row) for row in rows]
         return [each for each in found if not states or each.state in states]
 
     def receipts(self) -> list[DatabaseRow]:
-        """Of all that was accepted, also where the rest was let go of: id, sequence, draft, receipt, forgotten."""
+        """Return id, sequence, draft, receipt and forgotten of all accepted observations, including deleted ones."""
         return self.rows(
             "SELECT id, sequence, draft, receipt, forgotten FROM observations WHERE receipt IS NOT NULL ORDER BY sequence"
         )
 
     def unsent_sequences(self) -> set[int]:
-        """Running numbers that the server can't have: of what waits or was set aside, and of what was let go of."""
+        """Return the running numbers that the server can't have: queued, set aside or discarded."""
         known = self.rows(
             "SELECT sequence FROM observations WHERE state <> 'ACCEPTED' UNION SELECT sequence FROM discarded"
         )
@@ -183,7 +180,7 @@ class Outbox:
         return count
 
     def spans(self, medium_id: str) -> list[ByteRange]:
-        """The parts of a large upload as the server cut it; empty where that isn't known."""
+        """Return the parts of a large upload as the server split it, or nothing if that is unknown."""
         rows = self._database.execute("SELECT * FROM parts WHERE medium_id = ? ORDER BY number", (medium_id,))
         return [ByteRange(row["number"], row["start"], row["byte_size"]) for row in rows]
 
@@ -199,7 +196,7 @@ class Outbox:
         refusals: dict[str, ServerRefusedError],
         troubles: dict[str, ServerRefusedError],
     ) -> None:
-        """What the server said to each of a batch: its receipt, a refusal that sets it aside, or try again later."""
+        """Store the server's answers to a batch: a receipt, a refusal that sets aside, or a trouble to retry."""
         with self.transaction() as database:
             for id, receipt in receipts.items():
                 database.execute(
@@ -221,14 +218,14 @@ class Outbox:
         self._set_state([id], MediumState.SENDING, "attempts = attempts + 1")
 
     def set_parts(self, id: str, spans: Sequence[ByteRange]) -> None:
-        """The server cut a large upload into these parts, of which it may have none: what was known is dropped."""
+        """Store the server's new split of a large upload, and drop the known parts: the store may have none of them."""
         with self.transaction() as database:
             database.execute("DELETE FROM parts WHERE medium_id = ?", (id,))
             rows = [(id, span.number, span.start, span.byte_size) for span in spans]
             database.executemany("INSERT INTO parts (medium_id, number, start, byte_size) VALUES (?, ?, ?, ?)", rows)
 
     def mark_arrived(self, id: str, numbers: Sequence[int], *, alone: bool = False) -> None:
-        """The store has these parts; `alone`: and no others."""
+        """Record that the store has these parts; with `alone`, no others."""
         with self.transaction() as database:
             if alone:
                 database.execute("UPDATE parts SET arrived = 0 WHERE medium_id = ?", (id,))
@@ -245,17 +242,17 @@ class Outbox:
         self._set_state(ids, MediumState.READY, "trouble = NULL")
 
     def mark_missing(self, ids: Sequence[str]) -> None:
-        """The store doesn't have the bytes: they wait to be sent (again)."""
+        """Queue media whose bytes the store lacks."""
         self._set_state(ids, MediumState.WAITING)
 
     def mark_rejected(self, id: str) -> None:
-        """The store has other bytes than were announced: they wait to be sent again, whole."""
+        """Queue a whole medium again, because the store has other bytes than announced."""
         with self.transaction() as database:
             database.execute("DELETE FROM parts WHERE medium_id = ?", (id,))
             database.execute("UPDATE media SET state = 'WAITING', rejections = rejections + 1 WHERE id = ?", (id,))
 
     def rename_copy(self, id: str, file: str) -> None:
-        """The copy of a medium lies under another name."""
+        """Record a new file name for a medium's copy."""
         with self.transaction() as database:
             database.execute("UPDATE media SET file = ? WHERE id = ?", (file, id))
 
@@ -263,7 +260,7 @@ class Outbox:
         self._set_state([id], state, refusal=refusal)
 
     def record_trouble(self, id: str, trouble: ServerRefusedError) -> None:
-        """What went wrong the last time; it is tried again."""
+        """Record the last error of a medium that will be tried again."""
         text = json.dumps(trouble.as_json(), ensure_ascii=False)
         with self.transaction() as database:
             database.execute("UPDATE media SET trouble = ? WHERE id = ?", (text, id))
@@ -271,7 +268,7 @@ class Outbox:
     def _set_state(
         self, ids: Sequence[str], to: MediumState, also: str | None = None, *, refusal: ServerRefusedError | None = None
     ) -> None:
-        """READY is final: an answer that comes late doesn't undo it."""
+        """Set the state of media, except READY ones: a late answer doesn't undo READY."""
         if not ids:
             return
         text = json.dumps(refusal.as_json(), ensure_ascii=False) if refusal else None

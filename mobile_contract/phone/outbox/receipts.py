@@ -1,6 +1,6 @@
-"""Receipts (回执): the server's signed word that it had an observation, held against the keys that it published at sign-in.
+"""Verify receipts (回执), the server's signed proof that it has an observation, with the keys it published.
 
-When they are fetched is left to `session` and `commands`; receipts lie in the outbox, and outlive what they are of.
+Receipts stay in the outbox after the observation is deleted.
 """
 
 import base64
@@ -31,7 +31,7 @@ _SIGNED_CLAIMS = ("observationId", "contentSha256", "receivedAt")
 
 @dataclass(frozen=True)
 class StoredReceipt:
-    """`wrong` says why it proves nothing; None where it holds, or bears no signature that could be wrong."""
+    """`wrong` says why the receipt proves nothing; None if it is valid or has no signature."""
 
     observation_id: str
     sequence: int
@@ -55,23 +55,23 @@ class StoredReceipt:
 
 
 class BadReceiptError(Exception):
-    """The text says why a receipt is none."""
+    """The text says why it is not a valid receipt."""
 
 
 class Receipts:
-    """Those in an outbox, and the keys they are held against: once known, a key stays."""
+    """The receipts of an outbox and the server's public keys. A known key is never replaced."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
 
     @property
     def keys(self) -> dict[str, str]:
-        """PEM by fingerprint."""
+        """Return the PEM keys by fingerprint."""
         found: dict[str, str] = json.loads(self._outbox.get_fact(_KEYS) or "{}")
         return found
 
     def pin(self, published: Mapping[str, Any]) -> None:
-        """Keep keys that are new; one whose fingerprint isn't its own is none."""
+        """Store new keys, except those whose fingerprint doesn't match."""
         known = self.keys
         for each in published.get("keys") or ():
             if _fingerprint(str(each.get("publicKey"))) == each.get("fingerprint"):
@@ -80,12 +80,12 @@ class Receipts:
             self._outbox.set_fact(_KEYS, json.dumps(known))
 
     def all(self) -> list[StoredReceipt]:
-        """In the order of the running numbers."""
+        """List the receipts by running number."""
         keys = self.keys
         return [_read_receipt(row, keys) for row in self._outbox.receipts()]
 
     def as_key_list(self) -> dict[str, Any]:
-        """The kept keys as the server publishes them: whoever checks a receipt needs them beside it."""
+        """Return the stored keys in the server's format, for anyone who checks an exported receipt."""
         return {
             "keys": [
                 {"algorithm": ALGORITHM, "fingerprint": fingerprint, "publicKey": pem}
@@ -94,7 +94,7 @@ class Receipts:
         }
 
     async def fetch_keys(self, client: httpx.AsyncClient, endpoint: str) -> None:
-        """Fetch the published keys where none are kept, or a receipt names one that isn't; without them nothing is lost."""
+        """Fetch the published keys if there are none, or a receipt names an unknown one. Ignore failures."""
         known = self.keys
         if known and not any(each.wrong == UNKNOWN for each in self.all()):
             return
@@ -120,7 +120,7 @@ def _read_receipt(row: DatabaseRow, keys: Mapping[str, str]) -> StoredReceipt:
 def _reason_invalid(
     id: str, said: Mapping[str, Any], draft: dict[str, Any] | None, keys: Mapping[str, str]
 ) -> str | None:
-    """Why a receipt proves nothing; `draft` is what was sent, where that is still here."""
+    """Say why a receipt proves nothing, or return None; `draft` is what was sent, if it is still here."""
     if not said.get("signed"):
         return None
     try:
@@ -137,7 +137,7 @@ def _reason_invalid(
 
 
 def verify_jws(token: str, keys: Mapping[str, str]) -> dict[str, Any]:
-    """What a compact JWS says whose key is among `keys`, PEM by fingerprint. Raise `BadReceiptError`."""
+    """Verify a compact JWS with `keys`, PEM by fingerprint, and return its claims. Raise `BadReceiptError`."""
     try:
         head, body, tail = token.split(".")
         header, claims, signature = json.loads(_decode(head)), json.loads(_decode(body)), _decode(tail)
@@ -159,7 +159,7 @@ def verify_jws(token: str, keys: Mapping[str, str]) -> dict[str, Any]:
 
 
 def digest_of(draft: Mapping[str, Any]) -> str:
-    """SHA-256 of the canonical JSON of a draft as it was sent: docs/api.md says how."""
+    """Hash the canonical JSON of a draft as it was sent, as docs/api.md describes."""
     content = {"text": "", "media": [], **draft}
     if draft.get("position"):
         content["position"] = {"datum": "WGS84", "isMock": False, **draft["position"]}

@@ -1,6 +1,6 @@
-"""Numbers: which running numbers the server lacks though they were handed in, and how wrong this device's clock is.
+"""Find running numbers that the server lacks although they were sent, and keep the device's clock error.
 
-The server only counts; what waits or was let go of is known here alone.
+The server only counts. Which numbers still wait or were discarded is known only here.
 """
 
 import json
@@ -9,7 +9,7 @@ from typing import Any
 from mobile_contract.phone.outbox.outbox import Outbox
 
 WINDOW = 1_000
-"""So many of the last numbers are compared; what was found lost before stays so."""
+"""How many of the last numbers are compared. Older losses stay recorded."""
 _LOST, _FIRST, _SKEW = "lost", "first_own_sequence", "clock_skew_seconds"
 
 
@@ -18,7 +18,7 @@ class SequenceGaps:
         self._outbox = outbox
 
     def compare(self, met: dict[str, Any]) -> None:
-        """Heed a `SyncPayload`: a number that is missing there, and neither waits here nor was let go of, is lost."""
+        """Read a `SyncPayload`. A missing number that is neither unsent nor discarded here is lost."""
         missing = {number for gap in met["gaps"] for number in range(gap["first"], gap["last"] + 1)}
         older = {number for number in self.lost if number <= self._outbox.last_sequence - WINDOW}
         unexplained = {number for number in missing - self._outbox.unsent_sequences() if number >= self._first_own}
@@ -34,11 +34,11 @@ class SequenceGaps:
 
     @property
     def skew_seconds(self) -> float | None:
-        """How far this device's clock was ahead of the server's when they last met."""
+        """Return how far this device's clock was ahead of the server's at the last sync."""
         found: float | None = json.loads(self._outbox.get_fact(_SKEW) or "null")
         return found
 
     @property
     def _first_own(self) -> int:
-        """Earlier phones were handed on with their outbox: the numbers before are another person's."""
+        """Return the first number of this person. Earlier phones were handed on with their outbox."""
         return int(self._outbox.get_fact(_FIRST) or 1)

@@ -1,6 +1,6 @@
-"""The database: SQLite under SQLCipher, every page of it and of its log encrypted; what the phone uses of the library.
+"""Open the phone's database: SQLite under SQLCipher, with every page and its log encrypted.
 
-Only this file knows the library. What the tables are is left to `tables`, what is written into them to `outbox`.
+Only this module knows the library.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ KEY_BYTES = 32
 
 
 class DatabaseRow(Protocol):
-    """A row, by the names of its columns or by their places."""
+    """A row; its values are read by column name or position."""
 
     def __getitem__(self, key: str | int, /) -> Any: ...
 
@@ -40,7 +40,7 @@ class DatabaseConnection(Protocol):
 
 
 def connect(path: Path, key: bytes) -> DatabaseConnection:
-    """Open or make a database under a raw key of 32 bytes. Raise `DamagedStoreError` where that opens nothing."""
+    """Open or create a database under a raw key of 32 bytes. Raise `DamagedStoreError` if the key doesn't open it."""
     database = _open(path)
     try:
         database.execute(f"PRAGMA key = \"x'{_check_key(key).hex()}'\"")
@@ -55,7 +55,7 @@ def connect(path: Path, key: bytes) -> DatabaseConnection:
 
 
 def copy_plain(source: Path, to: Path, key: bytes) -> None:
-    """Copy a database that nobody encrypted into a new one under a key. Raise `DamagedStoreError` for a source that is none."""
+    """Copy an unencrypted database into a new encrypted one. Raise `DamagedStoreError` if the source is not a database."""
     plain = _open(source)
     try:
         level = plain.execute("PRAGMA user_version").fetchone()[0]

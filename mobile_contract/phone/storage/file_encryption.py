@@ -1,11 +1,10 @@
-"""Sealing: a file encrypted in chunks, so that any stretch of it can be read without the rest, and no change unnoticed.
+"""Encrypt a file in chunks, so that any range can be read alone and every change is detected.
 
-Which key, and what the file is of, is left to `locks` and `originals`.
-
-A sealed file is 16 random bytes of salt, then chunks of 64 KiB, the last shorter, each AES-256-GCM with its tag of 16
-bytes. The file's own key is derived (HKDF-SHA-256) from the given one, the salt and the file's name; the nonce is the
-chunk's number and, in its last byte, whether it is the last one. So no chunk can be taken for another of this file or
-for one of another file, and a file that was cut short ends in a chunk that isn't the last.
+An encrypted file is 16 random bytes of salt, then chunks of 64 KiB, the last one shorter.
+Each chunk is AES-256-GCM with its tag of 16 bytes.
+The file's own key is derived (HKDF-SHA-256) from the given key, the salt and the file's name.
+The nonce is the chunk's number and, in its last byte, whether it is the last one.
+So no chunk can stand in for another one of this or another file, and a truncated file ends in a chunk that isn't the last.
 """
 
 from collections.abc import Iterable, Iterator
@@ -23,16 +22,16 @@ TAG, SALT = 16, 16
 
 
 class BrokenFileError(Exception):
-    """A sealed file isn't what was written, or was written under another key or name."""
+    """An encrypted file was changed, or was written under another key or name."""
 
 
 def derive_key(key: bytes, purpose: str, salt: bytes | None = None) -> bytes:
-    """A key of 32 bytes for one purpose."""
+    """Derive a key of 32 bytes for one purpose."""
     return HKDF(SHA256(), 32, salt, f"mingcha phone: {purpose}".encode()).derive(key)
 
 
 def seal(key: bytes, name: str, plain: Iterable[bytes], writer: BinaryIO) -> None:
-    """Write `plain`, in pieces of any size, as a sealed file of that name."""
+    """Encrypt `plain`, in pieces of any size, as a file of that name."""
     salt = token_bytes(SALT)
     cipher = _cipher(key, name, salt)
     writer.write(salt)
@@ -47,7 +46,7 @@ def seal(key: bytes, name: str, plain: Iterable[bytes], writer: BinaryIO) -> Non
 
 
 def unseal(key: bytes, path: Path, start: int, byte_size: int) -> Iterator[bytes]:
-    """The plain bytes from `start` on, chunk by chunk. Raise `BrokenFileError`, or OSError where the file can't be read."""
+    """Decrypt a range, chunk by chunk. Raise `BrokenFileError`, or `OSError` if the file can't be read."""
     with path.open("rb") as reader:
         salt = reader.read(SALT)
         cipher = _cipher(key, path.name, salt)

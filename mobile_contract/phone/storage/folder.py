@@ -1,10 +1,8 @@
-"""The phone's folder: where it is, who may read it, and that only one process changes it at a time.
+"""Open and lock the phone's folder: only its owner can read it, and only one process changes it at a time.
 
-Its users' stores are left to `stores`, what lies in one to `outbox` and `originals`.
-
-    device.json   the device's id, the same for all its users: nothing else that can be read lies here
-    current       which store a command means that names nobody
-    users/<id>/   the store of one user: keys.json, outbox.sqlite, originals/; its name is random, and tells nobody's
+device.json   the device's id, the same for all its users; nothing else here is readable
+current       the store of commands that name no user
+users/<id>/   the store of one user: keys.json, outbox.sqlite, originals/; its random name hides the owner
 """
 
 import fcntl
@@ -20,13 +18,13 @@ from mobile_contract.phone.errors import InUseError, UsageError
 
 @dataclass(frozen=True)
 class Folder:
-    """Everything in it is for its owner only."""
+    """The phone's folder. Everything in it is readable for its owner only."""
 
     root: Path
 
     @classmethod
     def open(cls, root: Path) -> "Folder":
-        """Make the folder where it is missing. Raise `UsageError` where it can't be written."""
+        """Create the folder if it is missing. Raise `UsageError` if it can't be written."""
         try:
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             root.chmod(0o700)
@@ -51,7 +49,7 @@ class Folder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder alone. Raise `InUseError` where another process does; one that was killed holds nothing."""
+        """Lock the folder. Raise `InUseError` if another process holds it. A killed process holds nothing."""
         descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
@@ -71,7 +69,7 @@ class Folder:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Whole or not at all, on the disk before this returns, for the owner only."""
+    """Write a file for the owner only, all or nothing, and on disk when this returns."""
     part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
@@ -83,7 +81,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Make names that came or went in a folder last through a power cut."""
+    """Make new and removed names in a folder survive a power cut."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -92,7 +90,7 @@ def sync_folder(path: Path) -> None:
 
 
 def erase(path: Path) -> None:
-    """Overwrite a file with random bytes, on the disk before it is removed; flash storage may keep what was there."""
+    """Overwrite a file with random bytes on disk, then remove it. Flash storage may still hold the old bytes."""
     try:
         path.chmod(0o600)
         with path.open("r+b") as file:

@@ -1,9 +1,8 @@
-"""Locks: a store's random key, wrapped by whatever may open the store: its user's password, and the server's device secret.
+"""Wrap a store's random key with its user's password and with the server's device secret.
 
-Where stores lie is left to `stores`, where a password comes from to `unlocking`.
-
-`keys.json` holds no name: it tells neither whose the store is nor at which server. The password opens it without a line;
-the device secret, which the server gives to whoever signs in, opens it after the password was set anew there.
+`keys.json` holds no name: it reveals neither the owner nor the server.
+The password opens the store offline.
+The device secret, which the server gives at sign-in, opens it after the password was reset on the server.
 """
 
 import base64
@@ -26,21 +25,21 @@ from mobile_contract.phone.storage.file_encryption import derive_key
 
 VERSION = 1
 MEMORY_KIB, PASSES = 64 * 1024, 3
-"""RFC 9106's choice where memory is scarce, on one lane."""
+"""RFC 9106's choice for little memory, with one lane."""
 MAX_MEMORY_KIB, MAX_PASSES = 1024 * 1024, 64
 _NONCE = 12
 
 
 @dataclass(frozen=True)
 class StoreKey:
-    """The key of the store `store_id`, from which the keys of its database and of its files are derived."""
+    """The key of the store `store_id`. The keys of its database and files are derived from it."""
 
     store_id: str
     raw: bytes = field(repr=False)
 
     @classmethod
     def read(cls, text: str) -> "StoreKey":
-        """What `text` has written. Raise `LockedError` for anything else."""
+        """Read the form that `text` writes. Raise `LockedError` for anything else."""
         store_id, _, letters = text.strip().partition(".")
         try:
             raw = base64.b64decode(letters, altchars=b"-_", validate=True)
@@ -67,15 +66,15 @@ class StoreKey:
 
     @property
     def check(self) -> bytes:
-        """Tells whether a key is the right one, and nothing of it."""
+        """Return a value that identifies the right key without revealing it."""
         return derive_key(self.raw, f"check {self.store_id}")
 
 
 @dataclass(frozen=True)
 class Lock:
-    """What `keys.json` says; bytes, but for Argon2id's memory in KiB and its passes.
+    """The content of `keys.json`: bytes, Argon2id's memory in KiB, and its passes.
 
-    `is_nobodys`: what lies in it was taken before anybody signed in on this phone.
+    `is_nobodys`: its items were taken before the first sign-in on this phone.
     """
 
     store_id: str
@@ -93,7 +92,7 @@ class Lock:
 
     @classmethod
     def read(cls, path: Path, store_id: str) -> "Lock":
-        """Raise `DamagedStoreError`, or OSError."""
+        """Raise `DamagedStoreError` or `OSError`."""
         try:
             said: dict[str, Any] = json.loads(path.read_bytes())
             password, device = said["password"], said["device"]
@@ -132,16 +131,16 @@ class Lock:
         return key.store_id == self.store_id and hmac.compare_digest(key.check, self.check)
 
     def unwrap_with_password(self, password: str) -> StoreKey | None:
-        """None for another password."""
+        """Return the key, or None if the password is wrong."""
         stretched = _stretch(password, self.salt, self.memory_kib, self.passes)
         return self._unwrap(stretched, self.by_password, "password")
 
     def unwrap_with_device(self, secret: bytes) -> StoreKey | None:
-        """None for the secret of another person or device, and where the store has never met its server."""
+        """Return the key, or None if the secret belongs to another person or device, or no secret wraps the key yet."""
         return self._unwrap(derive_key(secret, "device secret"), self.by_device, "device") if self.by_device else None
 
     def with_password(self, key: StoreKey, password: str) -> "Lock":
-        """Opened by this password from now on, and by no earlier one."""
+        """Return a lock that this password opens, and no earlier one."""
         salt = token_bytes(16)
         wrapped = self._wrap(_stretch(password, salt, MEMORY_KIB, PASSES), key, "password")
         return replace(self, salt=salt, memory_kib=MEMORY_KIB, passes=PASSES, by_password=wrapped)
@@ -162,7 +161,7 @@ class Lock:
 
 
 def _stretch(password: str, salt: bytes, memory_kib: int, passes: int) -> bytes:
-    """A key from a password, one however a keyboard composes it, as servers compare them."""
+    """Derive a key from a password. As on servers, all keyboard compositions of a password count as equal."""
     kdf = Argon2id(salt=salt, length=KEY_BYTES, iterations=passes, lanes=1, memory_cost=memory_kib)
     return kdf.derive(unicodedata.normalize("NFKC", password).encode(errors="surrogatepass"))
 

@@ -1,7 +1,4 @@
-"""Tables of the phone's one database, level by level: an older phone's outbox is brought up to date and never begun anew.
-
-What is written into them is left to `outbox`, `records` and `edits`.
-"""
+"""Create the tables of the phone's database, and bring an older outbox up to date without losing anything."""
 
 LEVEL = 3
 _FIRST = """
@@ -49,6 +46,6 @@ CREATE INDEX draft_edits_of ON draft_edits (observation_id, number);
 
 
 def statements(level: int) -> list[str]:
-    """What brings a database of that level, 0 for a new one, to `LEVEL`."""
+    """Return the statements that bring a database from `level` to `LEVEL`; 0 is a new database."""
     wanted = [_FIRST, _SECOND, _THIRD][level:]
     return [each for script in wanted for each in script.split(";")]

@@ -1,7 +1,6 @@
-"""Originals: the phone's own copies of what was photographed, so that the outbox never depends on where they came from.
+"""Keep the phone's own encrypted copies of photos, so that the outbox doesn't depend on the source files.
 
-Which copy belongs to what is the outbox's to say; sending them is `uploads`'. A copy is encrypted while it is made, under
-a name that says nothing: plain bytes never touch the disk.
+A copy is encrypted as it is made, under a random name: plain bytes never touch the disk.
 """
 
 import hashlib
@@ -20,11 +19,11 @@ READ_BYTES = 256 * 1024
 
 
 class PhotoNotTakenError(Exception):
-    """A file is none that a phone takes; the text says why."""
+    """A phone doesn't take this file; the text says why."""
 
 
 class PhotoChangedError(Exception):
-    """A copy on the phone is gone, or not what it was; the two sentences say how."""
+    """A copy on the phone is gone or was changed; the two messages say how."""
 
     def __init__(self, message: str, message_zh: str) -> None:
         super().__init__(message)
@@ -34,7 +33,7 @@ class PhotoChangedError(Exception):
 
 @dataclass(frozen=True)
 class Original:
-    """A copy: the medium's id, its file in the phone's folder, the name it came under, digests in hexadecimal, bytes."""
+    """A copy: the medium's id, its file in the phone's folder, its first name, hexadecimal digests and size."""
 
     id: str
     file: str
@@ -47,7 +46,7 @@ class Original:
 
 @dataclass(frozen=True)
 class ByteRange:
-    """One part of a file: number from 1, first byte, bytes."""
+    """One part of a file: its number from 1, its first byte, and its size."""
 
     number: int
     start: int
@@ -64,9 +63,10 @@ class Originals:
         return self.folder / file
 
     def adopt(self, source: Path) -> Original:
-        """Copy a file, hashing the very bytes that are written; on the disk before this returns.
+        """Copy a file and hash the bytes that are written. The copy is on disk when this returns.
 
-        A link would be cheaper, and would change with its source. Raise `PhotoNotTakenError`, or OSError where the disk is full.
+        A link would be cheaper, but would change with its source.
+        Raise `PhotoNotTakenError`, or `OSError` if the disk is full.
         """
         try:
             reader = source.open("rb")
@@ -95,7 +95,7 @@ class Originals:
         return Original(new_id("med"), file, source.name, sha256.hexdigest(), md5.hexdigest(), size, content_type)
 
     def write(self, file: str, plain: Iterable[bytes]) -> None:
-        """Write a copy; on the disk before this returns."""
+        """Write a copy. It is on disk when this returns."""
         with os.fdopen(os.open(self.path(file), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "wb") as writer:
             seal(self._key, file, plain, writer)
             writer.flush()
@@ -103,7 +103,7 @@ class Originals:
         sync_folder(self.folder)
 
     def verify(self, file: str, sha256: str, spans: Sequence[ByteRange] = ()) -> dict[int, str]:
-        """Hash a copy again before it is sent; returns SHA-256 of each of `spans` by number. Raise `PhotoChangedError`."""
+        """Hash a copy again before it is sent. Return the SHA-256 of each span by number. Raise `PhotoChangedError`."""
         parts = {span.number: hashlib.sha256() for span in spans}
         whole = hashlib.sha256()
         try:
@@ -122,14 +122,14 @@ class Originals:
         return {number: digest.hexdigest() for number, digest in parts.items()}
 
     def read(self, file: str, start: int, byte_size: int) -> Iterator[bytes]:
-        """Bytes of a copy from `start` on, in chunks, never the whole at once. Raise `PhotoChangedError`, or OSError."""
+        """Read a range of a copy in chunks. Raise `PhotoChangedError` or `OSError`."""
         try:
             yield from unseal(self._key, self.path(file), start, byte_size)
         except BrokenFileError:
             raise _changed_error() from None
 
     def sweep(self, known: Collection[str]) -> None:
-        """Remove copies that the outbox doesn't name: their taking was killed before it counted, or they were let go."""
+        """Remove copies that the outbox doesn't name: after a kill while taking, or after they were deleted there."""
         for path in self.folder.iterdir():
             if path.name not in known:
                 path.unlink()

@@ -1,6 +1,6 @@
-"""Notes of assignments on the phone (交办备注): edited without a line, handed in once, and what the server made of them.
+"""Edit the notes of assignments (交办备注) offline, send the edits once, and store the merged notes.
 
-How edits are kept until they are handed in is left to `slips`; which of two devices' edits stands is the server's word.
+If two devices edit the same field, the server decides.
 """
 
 import json
@@ -33,7 +33,7 @@ class NoteField(StrEnum):
 
 @dataclass(frozen=True)
 class Note:
-    """One field as this phone shows it; `version` is the server's, `waits` that an edit of it is not handed in yet."""
+    """One field as this phone shows it. `version` is the server's; `waits` means that an edit of it is not sent yet."""
 
     field: NoteField
     value: str | None
@@ -46,7 +46,7 @@ class NoteEditQueue(OperationQueue):
     table, letter = "note_edits", "N"
 
     def edit(self, edits: Sequence[dict[str, Any]]) -> None:
-        """Keep edits, all or none; each gets the device's next running number of edits."""
+        """Save edits, all or none. Each gets the device's next running number of edits."""
         with self._outbox.transaction() as database:
             database.execute(TABLE.format(self.table))
             given = database.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (self.table,)).fetchone()
@@ -70,7 +70,7 @@ class NoteSubmission(OperationSubmission):
         self._records = records
 
     def record_results(self, batch: Sequence[QueuedOperation], payload: dict[str, Any]) -> None:
-        """What stands is kept with the assignment first: an edit never disappears between two pulls."""
+        """Store the merged notes with the assignment first, so that an edit never disappears between two pulls."""
         for each in payload["results"]:
             if noted := each.get("assignment"):
                 self._records.merge(PulledKind.ASSIGNMENT, noted["id"], {"notes": noted["notes"]})
@@ -78,7 +78,7 @@ class NoteSubmission(OperationSubmission):
 
 
 def notes_of(assignment: dict[str, Any], queued: Sequence[QueuedOperation]) -> list[Note]:
-    """The fields of a pulled assignment that say something, with the edits of it that wait on top, the last one last."""
+    """Return an assignment's non-empty fields with the queued edits applied in order."""
     known = {each["field"]: each for each in assignment.get("notes") or ()}
     drafts = [each.draft for each in queued if each.draft["assignmentId"] == assignment["id"]]
     waiting = {each["field"]: each for each in drafts}
@@ -96,20 +96,20 @@ def notes_of(assignment: dict[str, Any], queued: Sequence[QueuedOperation]) -> l
 
 
 class Notebook:
-    """What can be noted of the assignments that this phone has pulled."""
+    """The notes of the assignments that this phone has pulled."""
 
     def __init__(self, outbox: Outbox, records: Records) -> None:
         self.box = NoteEditQueue(outbox)
         self._records = records
 
     def all(self) -> dict[str, list[Note]]:
-        """Notes by assignment, of those that have any."""
+        """Return the notes by assignment, without empty ones."""
         queued = self.box.all(OperationState.QUEUED)
         noted = {each["id"]: notes_of(each, queued) for each in self._records.all(PulledKind.ASSIGNMENT)}
         return {id: notes for id, notes in noted.items() if notes}
 
     def write(self, assignment_id: str, values: dict[NoteField, str | None], restores: str | None = None) -> None:
-        """Queue an edit for each field, None to clear it, and one that restores a lost edit. Raise `UsageError`."""
+        """Queue an edit of each field, None to clear it, and one to restore a lost edit. Raise `UsageError`."""
         assignment = self._records.by_id(PulledKind.ASSIGNMENT).get(assignment_id)
         if assignment is None:
             raise UsageError(
@@ -136,7 +136,7 @@ def _edit(assignment_id: str, field: NoteField, note: Note | None) -> dict[str, 
 
 
 def _restoring_edit(assignment_id: str, restores: str, notes: dict[NoteField, Note]) -> dict[str, Any]:
-    """Its value is the server's to find: it is not sent again."""
+    """Make an edit that restores a lost one. The server finds the value, so it is not sent again."""
     for field, note in notes.items():
         if any(each["id"] == restores for each in note.lost):
             return _edit(assignment_id, field, note) | {"restores": restores}
@@ -144,7 +144,7 @@ def _restoring_edit(assignment_id: str, restores: str, notes: dict[NoteField, No
 
 
 def read_day(text: str) -> str:
-    """A date such as 2026-12-01. Raise `UsageError`."""
+    """Read a date such as 2026-12-01. Raise `UsageError`."""
     try:
         return date.fromisoformat(text).isoformat()
     except ValueError:

@@ -1,7 +1,4 @@
-"""Answers on the phone: assignments accepted and finished without a line, and what became of what the server held.
-
-How they are kept and handed in is left to `slips`.
-"""
+"""Accept and finish assignments offline, and learn the outcome of answers that the server holds."""
 
 from datetime import datetime
 from typing import Any
@@ -25,7 +22,7 @@ class AnswerQueue(OperationQueue):
     table, letter = "answers", "A"
 
     def held(self) -> list[QueuedOperation]:
-        """What the server keeps until the assignment is there: nothing is to be sent again."""
+        """List the answers that the server holds until the assignment exists. They need no new sending."""
         return [each for each in self.all(OperationState.ACCEPTED) if (each.receipt or {}).get("outcome") == HELD]
 
     def finished(self) -> list[QueuedOperation]:
@@ -47,7 +44,7 @@ class AnswerSubmission(OperationSubmission):
         self._answers = box
 
     async def resolve_held(self) -> None:
-        """Ask what became of what the server holds, where it holds anything."""
+        """Ask for the outcome of held answers, if there are any."""
         held = self._answers.held()
         if not held:
             return
@@ -63,7 +60,7 @@ class AnswerSubmission(OperationSubmission):
 
 
 def compose_answer(assignment_id: str, result: str | None = None) -> dict[str, Any]:
-    """An acceptance, or with a result the conclusion, at this moment by the phone's clock."""
+    """Compose an acceptance, or with a result a conclusion, at this moment by the phone's clock."""
     said = {
         "id": new_id("ans"),
         "assignmentId": assignment_id,

@@ -1,7 +1,4 @@
-"""Delivery: one pass over the outbox in order, again and again until everything is through, and what became of it.
-
-Handing in is left to `meeting`, sending bytes to `uploads`.
-"""
+"""Deliver the outbox: run pass after pass, in order, until the server has verified everything."""
 
 import asyncio
 import time
@@ -26,11 +23,11 @@ from mobile_contract.phone.users.session import Account
 MAX_REJECTIONS = 3
 LOOK_SECONDS = 1.0
 LOOK_EACH_SECONDS, LONGEST_LOOK_SECONDS = 0.02, 15.0
-"""For each medium that is waited for, a look is that much later: no server verifies them faster, and a look lists them all."""
+"""Each awaited medium delays a check by this much, up to the maximum: no server verifies faster, and a check lists all."""
 
 
 class UnverifiedError(PhoneError):
-    """All has been handed in, and the server has not looked at all of it yet."""
+    """The server has everything, but has not verified all of it yet."""
 
     exit_code = 3
 
@@ -63,7 +60,7 @@ class Delivery:
         self._backoff = backoff
 
     async def run_once(self) -> None:
-        """Everything that can go now. Raise a `PhoneError` that stands in the way of all of it, or of pulling alone."""
+        """Send everything that can go now. Raise a `PhoneError` that blocks everything, or only the pull."""
         self._account.require()
         slots, refusal = await self._meeting.hand_in()
         await self._uploads.run(slots)
@@ -73,7 +70,7 @@ class Delivery:
             raise refusal
 
     async def check_media(self) -> None:
-        """Ask what the server made of the media that it has confirmed and not yet verified."""
+        """Ask for the state of media that are confirmed but not verified."""
         awaited = {each.id: each for each in self._outbox.media(MediumState.CONFIRMED)}
         after: str | None = None
         while awaited:
@@ -106,7 +103,7 @@ class Delivery:
         self._outbox.set_aside(id, MediumState.REFUSED, refusal)
 
     async def until_verified(self, seconds: float) -> None:
-        """Wait until the server has verified what it confirmed; what it rejects is sent again."""
+        """Wait until the server has verified the confirmed media, and send rejected ones again."""
         deadline = time.monotonic() + seconds
         pause = LOOK_SECONDS / 5
         while self._outbox.media(MediumState.CONFIRMED) and time.monotonic() < deadline:
@@ -117,9 +114,9 @@ class Delivery:
                 await self.run_once()
 
     async def until_through(self, seconds: float) -> None:
-        """Pass after pass, backing off while nothing moves.
+        """Run pass after pass, with growing pauses while nothing changes.
 
-        Raise the last `PhoneError`, or `UnverifiedError`, when the time is over.
+        When the time is over, raise the last `PhoneError` or `UnverifiedError`.
         """
         deadline = time.monotonic() + seconds
         still = 0
@@ -146,7 +143,7 @@ class Delivery:
             await asyncio.sleep(pause)
 
     async def _try_once(self) -> PhoneError | None:
-        """Returns what can be hoped to pass; raises what can't."""
+        """Run one pass. Return an error that may pass, and raise any other."""
         try:
             await self.run_once()
         except SignInNeededError:

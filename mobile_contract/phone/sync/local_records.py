@@ -1,7 +1,4 @@
-"""Records (本机数据): places, assignments, cases, own reports and catalogues as last pulled, and the cursor they go with.
-
-Asking for them is left to `pulling`; what waits to be sent is the outbox's, and nothing here touches it.
-"""
+"""Store the pulled records (本机数据): places, assignments, cases, own reports and catalogues, with their cursor."""
 
 import json
 from dataclasses import dataclass
@@ -28,7 +25,7 @@ class PulledKind(StrEnum):
 
 @dataclass(frozen=True)
 class Age:
-    """How old what is kept is: `as_of` by the server's clock, `pulled_at` by this device's; None before the first pull."""
+    """The age of the stored data: `as_of` by the server's clock, `pulled_at` by this device's; None before the first pull."""
 
     as_of: str | None
     pulled_at: str | None
@@ -42,9 +39,10 @@ class Records:
 
     @property
     def cursor(self) -> str | None:
-        """Where the next pull goes on; None where everything is to be pulled.
+        """Return where the next pull continues, or None to pull everything.
 
-        A phone whose documents ask for other fields than they did begins anew: what it keeps lacks them.
+        After an update of the phone, its documents may ask for other fields. Then it pulls everything, because its records
+        lack them.
         """
         cursor = self._outbox.get_fact(_CURSOR)
         return cursor if cursor and self._outbox.get_fact(_DOCUMENT) == _document() else None
@@ -54,14 +52,14 @@ class Records:
         return Age(self._outbox.get_fact(_AS_OF) or None, self._outbox.get_fact(_PULLED_AT))
 
     def start_over(self) -> None:
-        """The next page is the first of everything; what is kept stays readable until the last one has come."""
+        """Pull everything from the next page on. The stored records stay readable until the last page."""
         with self._outbox.transaction() as database:
             database.execute("DELETE FROM facts WHERE name = ?", (_CURSOR,))
 
     def store(self, page: dict[str, Any], since: str | None) -> None:
-        """The changes of a `ChangePage` that was asked for with `since`, and its cursor: all of it or nothing.
+        """Store a `ChangePage` that was requested with `since`, and its cursor, in one transaction.
 
-        The last page of a full pull removes whatever none of its pages named.
+        The last page of a full pull removes all records that none of its pages named.
         """
         known = int(self._outbox.get_fact(_ROUND) or 0)
         is_full = since is None or self._outbox.get_fact(_FULL) == "1"
@@ -87,7 +85,7 @@ class Records:
             database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", list(facts.items()))
 
     def merge(self, kind: PulledKind, id: str, fields: dict[str, Any]) -> None:
-        """Fields of a record that an answer to something handed in told; where it isn't kept, nothing is."""
+        """Update fields of a stored record from the answer to a submission. Ignore a record that isn't stored."""
         with self._outbox.transaction() as database:
             row = database.execute("SELECT content FROM records WHERE kind = ? AND id = ?", (kind, id)).fetchone()
             if row:
@@ -102,7 +100,7 @@ class Records:
         return {each["id"]: each for each in self.all(kind)}
 
     def counts(self) -> dict[str, int]:
-        """How many of each kind."""
+        """Count the records by kind."""
         rows = self._outbox.rows("SELECT kind, count(*) AS many FROM records GROUP BY kind ORDER BY kind")
         return {row["kind"]: row["many"] for row in rows}
 

@@ -1,7 +1,4 @@
-"""Pulling: page after page of what has changed into the phone's records, and begun anew where the server can't go on.
-
-The first page comes with a meeting (`meeting`); keeping it is left to `records`.
-"""
+"""Pull changes page by page into the phone's records, and start over if the server can't continue from the cursor."""
 
 from typing import Any
 
@@ -19,9 +16,9 @@ class ChangePuller:
         self._account = account
 
     async def store_pages(self, answer: dict[str, Any], since: str | None) -> None:
-        """Store the `ChangesResult` that a meeting brought for `since`, then ask on.
+        """Store the `ChangesResult` that was requested with `since`, then request the next pages.
 
-        Raise `ServerRefusedError` or `Unreachable`.
+        Raise `ServerRefusedError` or `UnreachableError`.
         """
         begun_anew = False
         while True:

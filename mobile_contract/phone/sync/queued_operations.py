@@ -1,6 +1,6 @@
-"""Slips: small things without media that the phone hands in, kept in the outbox until the server has answered for each.
+"""Queue small operations without media until the server has answered each one.
 
-What a slip says is left to `ratings`, `answers` and `notes`; observations go their own way, and neither holds the other up.
+Observations have their own path, and neither holds the other up.
 """
 # ruff: noqa: S608  the names of tables are the code's own
 
@@ -17,17 +17,17 @@ from mobile_contract.phone.users.session import Account
 
 MAX_OPERATIONS = 50
 REFUSALS_OF_PERSON = frozenset({"FORBIDDEN", "OUT_OF_SCOPE"})
-"""Refusals of a whole batch that say nothing about what is in it: the slips wait for another account or role."""
+"""Refusals of a whole batch because of the person: the operations wait for another account or role."""
 TABLE = """
 CREATE TABLE IF NOT EXISTS {} (
   number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, draft TEXT NOT NULL,
   state TEXT NOT NULL DEFAULT 'QUEUED', receipt TEXT, refusal TEXT, trouble TEXT, forgotten INTEGER NOT NULL DEFAULT 0
 )
 """
-"""Of the slips of one kind, by name."""
+"""The table of one kind's operations."""
 
 OperationAnswer = dict[str, Any] | ServerRefusedError
-"""What the server answered for one slip: what is kept of it, or why not."""
+"""The server's answer for one operation: a receipt to keep, or a refusal."""
 
 
 class OperationState(StrEnum):
@@ -38,7 +38,7 @@ class OperationState(StrEnum):
 
 @dataclass(frozen=True)
 class QueuedOperation:
-    """`draft` is what is sent, to the letter; `receipt` is what the server said of it, once it has it."""
+    """An operation in a queue. `draft` is sent exactly as it is; `receipt` is the server's answer."""
 
     id: str
     label: str
@@ -57,7 +57,7 @@ class QueuedOperation:
 
 
 class OperationQueue:
-    """The slips of one kind, whose table is made with the first of them; `letter` begins what people call them by."""
+    """The operations of one kind. Their table is made with the first one; people see labels that begin with `letter`."""
 
     table: str
     letter: str
@@ -72,7 +72,7 @@ class OperationQueue:
             database.execute(f"INSERT INTO {self.table} (id, draft) VALUES (?, ?)", (draft["id"], text))
 
     def all(self, *states: OperationState) -> list[QueuedOperation]:
-        """In the order in which they were made, without those that were forgotten; of any state unless some are named."""
+        """List operations in the order of adding, without deleted ones; of any state unless some are given."""
         if not self._outbox.rows(f"SELECT 1 FROM sqlite_master WHERE name = '{self.table}'"):
             return []
         rows = self._outbox.rows(f"SELECT * FROM {self.table} WHERE NOT forgotten ORDER BY number")
@@ -82,7 +82,7 @@ class OperationQueue:
     def record_answers(
         self, answers: Sequence[tuple[str, OperationAnswer]], *, before: OperationState = OperationState.QUEUED
     ) -> None:
-        """What the server said to each: that it has it, a refusal that sets it aside, or to try again later."""
+        """Store the server's answers: accepted, refused and set aside, or to be tried again."""
         with self._outbox.transaction() as database:
             for id, said in answers:
                 receipt, refused = (None, said) if isinstance(said, ServerRefusedError) else (json.dumps(said), None)
@@ -96,12 +96,12 @@ class OperationQueue:
                 )
 
     def discard(self, id: str) -> None:
-        """Let go of a refused slip; never of one that the server has not answered for."""
+        """Delete a refused operation. One that the server has not answered stays."""
         with self._outbox.transaction() as database:
             database.execute(f"DELETE FROM {self.table} WHERE id = ? AND state = 'REFUSED'", (id,))
 
     def forget(self) -> int:
-        """Let go of what is through: who rated whom is nobody's business who finds the phone. Receipts stay."""
+        """Delete the content of finished operations: a finder of the phone must not read who rated whom. Receipts stay."""
         through = self.finished()
         with self._outbox.transaction() as database:
             for each in through:
@@ -109,12 +109,12 @@ class OperationQueue:
         return len(through)
 
     def finished(self) -> list[QueuedOperation]:
-        """Of which nothing more is to be heard."""
+        """List operations that expect no further answer."""
         return self.all(OperationState.ACCEPTED)
 
 
 class OperationSubmission:
-    """Hands slips in by `operation`, whose input has them as `items`; `said` reads what is answered for one."""
+    """Submits operations with `operation`, whose input field is `items`; `said` reads the answer for one."""
 
     operation: str
     items: str
@@ -125,7 +125,7 @@ class OperationSubmission:
         self._account = account
 
     async def run(self, *, beside: Collection[str] = ()) -> None:
-        """Hand in everything that is queued but those ids, once. Raise `Unreachable` or `SignInAgain`."""
+        """Submit everything that is queued except `beside`, once. Raise `UnreachableError` or `SignInNeededError`."""
         queued = [each for each in self.box.all(OperationState.QUEUED) if each.id not in beside]
         for start in range(0, len(queued), MAX_OPERATIONS):
             await self._submit(queued[start : start + MAX_OPERATIONS])
@@ -134,7 +134,7 @@ class OperationSubmission:
         return {self.items: [each.draft for each in batch]}
 
     async def _submit(self, batch: Sequence[QueuedOperation]) -> None:
-        """Where the whole of a batch is refused, its halves are tried: one poisoned slip doesn't hold up the others."""
+        """Submit a batch. If all of it is refused, submit its halves, so that one bad operation doesn't hold up the others."""
         try:
             reply = await self._account.ask(self.operation, {"input": self.input(batch)})
         except ServerRefusedError as refusal:

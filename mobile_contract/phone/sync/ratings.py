@@ -1,7 +1,4 @@
-"""Ratings on the phone: what a monitor makes of units in a month.
-
-How they are kept and handed in is left to `slips`.
-"""
+"""Rate units for a month, offline."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -31,9 +28,9 @@ class RatingSubmission(OperationSubmission):
 def compose(
     unit: str, point: str, month: str | None, *, score: int | None, grade: str | None, reason: str | None
 ) -> dict[str, Any]:
-    """A whole draft; the month is this one in Beijing unless given. Raise `UsageError`.
+    """Compose a whole draft; the month is this one in Beijing unless given. Raise `UsageError`.
 
-    The time in its id is the month's, so that it tells nobody when the rating was made.
+    The time in its id is the month's, so that it doesn't reveal when the rating was made.
     """
     if (score is None) == (grade is None):
         raise UsageError("Give either --score or --grade.", "请填写分值或等级，二者选一。")

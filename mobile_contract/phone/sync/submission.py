@@ -1,7 +1,4 @@
-"""Submission: drafts in batches to the server, its receipts and refusals back to the outbox, item by item.
-
-Media are announced by it and sent by `uploads`.
-"""
+"""Submit drafts in batches, and store the server's receipts and refusals item by item."""
 
 import json
 from collections.abc import Collection, Iterator, Sequence
@@ -17,9 +14,9 @@ from mobile_contract.phone.users.session import Account
 
 MAX_DRAFTS = 50
 MAX_BYTES = 180 * 1024
-"""Of one request; servers take at least 256 KiB."""
+"""The limit of one request; servers accept at least 256 KiB."""
 REFUSALS_OF_PERSON = frozenset({"FORBIDDEN", "OUT_OF_SCOPE"})
-"""Refusals of a whole batch that say nothing about what is in it: the drafts wait for another account or role."""
+"""Refusals of a whole batch because of the person: the drafts wait for another account or role."""
 _SIGNED_UP_TO = "receipts_signed_up_to"
 
 
@@ -29,9 +26,9 @@ class Submission:
         self._account = account
 
     async def run(self, *, beside: Collection[str] = ()) -> dict[str, Slot]:
-        """Submit everything that is queued but those ids, once; returns slots by medium.
+        """Submit everything that is queued except `beside`, once; return slots by medium.
 
-        Raise `Unreachable`, `SignInAgain` or `ServerRefusedError`.
+        Raise `UnreachableError`, `SignInNeededError` or `ServerRefusedError`.
         """
         slots: dict[str, Slot] = {}
         queued = [each for each in self._outbox.observations(ObservationState.QUEUED) if each.id not in beside]
@@ -41,9 +38,9 @@ class Submission:
         return slots
 
     async def _ask_for_signatures(self) -> None:
-        """Receipts of before an update of the app may be unsigned: the same drafts sent again bring the same, signed.
+        """Send accepted drafts without a signature again: after an update of the app, they bring the same receipts, signed.
 
-        Once for each level of the contract, so that a server that signs none is not asked for ever.
+        Do this once for each level of the contract, so that a server without signatures isn't asked repeatedly.
         """
         level = str(Levels.read().current)
         if self._outbox.get_fact(_SIGNED_UP_TO) == level:
@@ -57,7 +54,7 @@ class Submission:
         self._outbox.set_fact(_SIGNED_UP_TO, level)
 
     async def _submit(self, batch: Sequence[OutboxObservation]) -> dict[str, Slot]:
-        """Where the whole of a batch is refused, its halves are tried: one poisoned draft doesn't hold up the others."""
+        """Submit a batch. If all of it is refused, submit its halves, so that one bad draft doesn't hold up the others."""
         self._outbox.count_attempts([each.id for each in batch])
         try:
             reply = await self._account.ask("SubmitObservations", {"input": {"drafts": [each.draft for each in batch]}})
@@ -74,7 +71,7 @@ class Submission:
     def record_results(
         self, batch: Sequence[OutboxObservation], payload: dict[str, Any], reply: Reply
     ) -> dict[str, Slot]:
-        """One transaction for the batch: a receipt is stored before anything is done that rests on it."""
+        """Store the results of a batch in one transaction, before anything that depends on a receipt."""
         results = {each["id"]: each for each in payload["results"]}
         receipts: dict[str, dict[str, Any]] = {}
         refusals: dict[str, ServerRefusedError] = {}
@@ -97,12 +94,12 @@ class Submission:
 def _sort_refusal(
     id: str, refusal: ServerRefusedError
 ) -> tuple[dict[str, ServerRefusedError], dict[str, ServerRefusedError]]:
-    """A refusal as one that sets the item aside, or as one that is tried again."""
+    """Sort a refusal: one that sets the item aside comes first, one to retry comes second."""
     return ({id: refusal}, {}) if refusal.next_step in FOR_PEOPLE else ({}, {id: refusal})
 
 
 def split_batches(observations: Sequence[OutboxObservation]) -> Iterator[list[OutboxObservation]]:
-    """In order, each within what a request may hold; one that is larger by itself goes alone."""
+    """Split observations into batches within the limits of a request. A larger one goes alone."""
     batch: list[OutboxObservation] = []
     size = 0
     for each in observations:

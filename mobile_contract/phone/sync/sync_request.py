@@ -1,7 +1,6 @@
-"""Meetings: one round trip in which the phone hands in, confirms, compares clocks and numbers, and pulls (`Sync`).
+"""Submit, confirm, compare clock and numbers, and pull in one round trip (`Sync`).
 
-What doesn't fit goes after it in documents of its own, by `submission`, `slips` and `uploads`; so does everything
-where the server does not take the whole of a meeting.
+Whatever doesn't fit follows in separate requests. So does everything that the server refuses as a whole in `Sync`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,13 +19,13 @@ from mobile_contract.phone.upload.uploader import MAX_CONFIRMED, Uploader
 from mobile_contract.phone.users.session import Account
 
 MAX_OPERATIONS = 10
-"""Of one kind in a meeting, so that a full batch of drafts still fits beside them; more go by themselves."""
+"""The limit of one kind, so that a full batch of drafts still fits beside them. The rest follows separately."""
 SWITCHES = {
     "submitRatings": ("rates", "ratings"),
     "answerAssignments": ("replies", "answers"),
     "editAssignmentNotes": ("notes", "edits"),
 }
-"""The variables of `Sync` that put a root field of slips in, and hold its input."""
+"""For each root field of `Sync`: the variable that includes it, and the variable of its input."""
 
 
 class SyncRequest:
@@ -48,9 +47,9 @@ class SyncRequest:
         self._numbers = SequenceGaps(outbox)
 
     async def hand_in(self) -> tuple[dict[str, Slot], ServerRefusedError | None]:
-        """Everything that waits, once: slots by medium, and why nothing could be pulled where that was refused.
+        """Send everything that waits, once. Return slots by medium, and the refusal of the pull if there was one.
 
-        Raise `Unreachable`, `SignInAgain`, or `ServerRefusedError` for what concerns the person.
+        Raise `UnreachableError`, `SignInNeededError`, or a `ServerRefusedError` that concerns the person.
         """
         batch = next(split_batches(self._outbox.observations(ObservationState.QUEUED)), [])
         slips = {root: each.box.all(OperationState.QUEUED)[:MAX_OPERATIONS] for root, each in self._slips.items()}
@@ -75,12 +74,12 @@ class SyncRequest:
         return slots, refusal
 
     async def pull(self) -> None:
-        """Hand in nothing. Raise `ServerRefusedError`, `Unreachable` or `SignInAgain`."""
+        """Pull and send nothing. Raise `ServerRefusedError`, `UnreachableError` or `SignInNeededError`."""
         since, reply = await self._send([], {}, [])
         await self._store(reply, since)
 
     async def _pull(self, reply: Reply | None, since: str | None) -> ServerRefusedError | None:
-        """What the meeting said, or another one says that hands in nothing: the refusal, where there is one."""
+        """Store the pulled changes, from a new request if there is no reply. Return the refusal, if there is one."""
         try:
             if reply is None:
                 since, reply = await self._send([], {}, [])
@@ -114,7 +113,7 @@ class SyncRequest:
         arrived: list[Medium],
         reply: Reply,
     ) -> Iterator[tuple[set[str], dict[str, Slot]]]:
-        """Ids of what the meeting settled; what it refused as a whole is left for documents of their own."""
+        """Yield the ids that the request settled. Root fields that were refused as a whole follow separately."""
         for root, payload in reply.before.items():
             if payload is None or payload["__typename"] == "Refused":
                 continue

@@ -1,7 +1,4 @@
-"""Traffic: as many puts at once as the line bears by what it has borne, and that kept for the next time the phone starts.
-
-What follows from the measure is `lines`'; what is put is `uploads`'.
-"""
+"""Limit parallel uploads to what the connection can carry, and save that estimate for the next start."""
 
 import asyncio
 import json
@@ -16,11 +13,11 @@ from mobile_contract.phone.upload.bandwidth import Bandwidth
 FACT = "line"
 MIN_BYTES = 2**20
 MIN_SECONDS = 2.0
-"""A PUT of less, and done sooner, tells how far the store is, and not what the line bears."""
+"""A smaller and faster PUT measures the distance to the store, not the bandwidth."""
 
 
 class UploadConcurrency:
-    """Of one phone on one line; at most `most` puts go at once."""
+    """The parallel uploads of one phone, at most `most`."""
 
     def __init__(self, outbox: Outbox, most: int) -> None:
         self._outbox = outbox
@@ -32,7 +29,7 @@ class UploadConcurrency:
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[None]:
-        """Wait until the line bears one more, and be that one."""
+        """Wait until the connection can carry one more PUT, and hold that place."""
         async with self._freed:
             await self._freed.wait_for(lambda: self._under_way < self.line.parallel_puts(self._most))
             self._under_way += 1
@@ -44,11 +41,11 @@ class UploadConcurrency:
                 self._freed.notify_all()
 
     def start_put(self) -> tuple[float, int]:
-        """When a PUT began, and beside how many others."""
+        """Return the start time of a PUT and the number of others under way."""
         return time.monotonic(), self._under_way - 1
 
     def record_success(self, byte_size: int, began: tuple[float, int]) -> None:
-        """The PUT got through."""
+        """Update the estimate after a successful PUT."""
         at, beside = began
         seconds = time.monotonic() - at
         if byte_size >= MIN_BYTES or seconds >= MIN_SECONDS:
@@ -57,14 +54,14 @@ class UploadConcurrency:
             self.line = self.line.after_small_put()
 
     def record_break(self) -> None:
-        """The PUT broke after it had begun to send."""
+        """Update the estimate after a PUT broke while sending."""
         self.line = self.line.after_break()
 
     def part_bytes(self, byte_size: int) -> int:
         return self.line.part_bytes(byte_size, self._most)
 
     def save(self) -> None:
-        """On the disk what was learnt since the last time."""
+        """Save the estimate on disk if it has changed."""
         if self.line != self._saved:
             self._outbox.set_fact(FACT, json.dumps(asdict(self.line)))
             self._saved = self.line

@@ -1,6 +1,6 @@
-"""Rounds: which media go next, so that the same bytes are under way once, whatever number of media they belong to.
+"""Choose the next media to upload, so that equal bytes are under way only once.
 
-Sending them is left to `uploads`; that the server asks no more for what it has is clause U10 of the protocol.
+The server accepts a second medium with the same bytes without a new upload (clause U10 of the protocol).
 """
 
 from collections.abc import Collection, Sequence
@@ -10,12 +10,12 @@ from mobile_contract.phone.outbox.items import UNDELIVERED, Medium, MediumState
 
 DELIVERED = frozenset({MediumState.CONFIRMED, MediumState.READY})
 LINE = "UNREACHABLE"
-"""Trouble that says nothing of the medium."""
+"""A trouble of the connection, not of the medium."""
 
 
 @dataclass(frozen=True)
 class UploadBatch:
-    """`first` are of bytes that the server has not; `twins` of such as it has under another id: they need only ask."""
+    """`first` are media whose bytes the server lacks. The server has the bytes of `twins` under another id."""
 
     first: list[Medium]
     twins: list[Medium]
@@ -25,10 +25,9 @@ class UploadBatch:
 
 
 def next_batch(media: Sequence[Medium], tried: Collection[str]) -> UploadBatch:
-    """What may go now of media that wait and were not tried; of the same bytes one, until the server has them.
+    """Choose media that wait and were not tried. Of media with equal bytes, choose one until the server has the bytes.
 
-    The others are held back while it is under way. Where it is rejected, set aside or in trouble of its own, the next of
-    them goes before it.
+    The others wait while it is under way. If it is rejected, set aside or in trouble of its own, another one goes before it.
     """
     alike: dict[tuple[str, int], list[Medium]] = {}
     for each in media:
@@ -45,6 +44,6 @@ def next_batch(media: Sequence[Medium], tried: Collection[str]) -> UploadBatch:
 
 
 def _standing(medium: Medium) -> tuple[bool, int, bool]:
-    """What may be in the store already goes first, then what has failed least."""
+    """Sort media that may be in the store first, then those with the fewest failures."""
     is_troubled = medium.trouble is not None and medium.trouble["code"] != LINE
     return medium.state is MediumState.WAITING, medium.rejections, is_troubled

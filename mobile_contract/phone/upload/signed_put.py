@@ -1,7 +1,4 @@
-"""Puts: slots as the server gives them, and one signed PUT of a stretch of a file straight to the store.
-
-Which medium goes where, and what is recorded of it, is left to `uploads`.
-"""
+"""Read upload slots, and PUT a range of a file to its signed URL in the object store."""
 
 import asyncio
 import time
@@ -20,14 +17,14 @@ from mobile_contract.phone.upload.concurrency import UploadConcurrency
 
 TIMEOUT = httpx.Timeout(60, connect=10)
 MARGIN_SECONDS = 30.0
-"""A slot that runs out within this time (or the last quarter of a shorter life) is renewed first."""
+"""Renew a slot that expires within this time, or within the last quarter of a shorter life."""
 
 PRECONDITION_FAILED = 412
-"""Asked to store only where nothing is, the store has something: an earlier attempt got through and its reply was lost."""
+"""The object exists already: an earlier attempt succeeded, and its reply was lost."""
 
 
 class SlotRefusedError(Exception):
-    """The store took the bytes for wrong, or the signature for expired; `status` and what it said."""
+    """The store rejected the bytes or an expired signature; `status` and the store's error code."""
 
     def __init__(self, status: int, said: str) -> None:
         super().__init__(f"HTTP {status} {said}".strip())
@@ -36,7 +33,7 @@ class SlotRefusedError(Exception):
 
 @dataclass(frozen=True)
 class SignedUrl:
-    """One signed address and the headers that belong to its signature."""
+    """One signed URL and the headers that its signature covers."""
 
     url: str
     headers: dict[str, str]
@@ -51,7 +48,7 @@ class SignedPart:
 
 @dataclass(frozen=True)
 class Slot:
-    """Where one medium goes: `whole`, or in `parts`; neither where the server only said that it will be parts."""
+    """The place of one medium: `whole` or `parts`, or neither if the server only said that it will be parts."""
 
     media_id: str
     whole: SignedUrl | None
@@ -84,7 +81,7 @@ def _signed_url(value: dict[str, Any]) -> SignedUrl:
 
 
 def _good_until(expires_at: str | None, reply: Reply) -> float:
-    """Measured from the server's clock to ours, which runs evenly even where it is set wrong."""
+    """Measure from the server's clock to ours, which runs evenly even if it is set wrong."""
     if expires_at is None:
         return 0.0
     seconds = (datetime.fromisoformat(expires_at) - reply.server_time).total_seconds()
@@ -92,7 +89,7 @@ def _good_until(expires_at: str | None, reply: Reply) -> float:
 
 
 class ObjectStoreClient:
-    """The object store, as far as a phone sees it."""
+    """The object store as a phone sees it."""
 
     def __init__(self, client: httpx.AsyncClient, backoff: Backoff, traffic: UploadConcurrency) -> None:
         self._client = client
@@ -100,9 +97,9 @@ class ObjectStoreClient:
         self._traffic = traffic
 
     async def put(self, target: SignedUrl, chunks: Callable[[], Iterator[bytes]], sent: Callable[[int], None]) -> None:
-        """PUT, reporting bytes as they leave (negative where an attempt has failed and begins again).
+        """PUT and report the bytes as they leave; report a negative number if an attempt fails.
 
-        Raise `SlotRefusedError` for the store's no, `Unreachable` where it doesn't answer after all attempts.
+        Raise `SlotRefusedError` if the store refuses, `UnreachableError` if all attempts fail.
         """
         for failed in range(1, self._backoff.attempts + 1):
             count = 0
@@ -144,6 +141,6 @@ async def _count_chunks(chunks: Iterator[bytes], left: Callable[[int], None]) ->
 
 
 def _error_code(text: str) -> str:
-    """The error code of S3's XML, such as BadDigest; never the rest, which repeats the request."""
+    """Return the error code of S3's XML, such as BadDigest. The rest repeats the request."""
     _, _, rest = text.partition("<Code>")
     return rest.partition("</Code>")[0][:60]

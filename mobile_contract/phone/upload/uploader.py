@@ -1,7 +1,4 @@
-"""Uploads: each medium from the phone's disk straight to the store, part by part where it is large, then confirmed.
-
-One signed PUT is `puts`' work, the copies on disk are `originals`'; what the server made of the bytes is asked by `delivery`.
-"""
+"""Upload each medium from the phone to the object store, in parts if it is large, then confirm it."""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
@@ -19,14 +16,14 @@ from mobile_contract.phone.upload.signed_put import ObjectStoreClient, SignedPar
 from mobile_contract.phone.users.session import Account
 
 GROUP = 20
-"""So many media are sent between two confirmations."""
+"""The number of media to send between two confirmations."""
 MAX_CONFIRMED = 50
 MAX_DIGESTS = 1000
-"""Digests of parts in one request; a file in more parts than that goes without."""
+"""The limit of part digests in one request. A file with more parts is sent without them."""
 
 
 class Meter(Protocol):
-    """Shows how far it has come; told the truth: bytes that left, and media that the server has confirmed."""
+    """Shows progress: the bytes that have left, and the media that the server has confirmed."""
 
     def expect(self, media: Sequence[Medium]) -> None: ...
 
@@ -71,15 +68,15 @@ class Uploader:
         self._line_is_down = False
 
     async def confirm_interrupted(self, *, beside: Collection[str] = ()) -> None:
-        """What was under way when the phone last ended may have arrived: ask before sending it again."""
+        """Confirm media that were under way when the phone last ended: they may have arrived."""
         await self._confirm([each for each in self.interrupted() if each.id not in beside])
 
     def interrupted(self) -> list[Medium]:
-        """What the store may have, and the server doesn't know of."""
+        """List media that the store may have, but that the server doesn't know of."""
         return self._outbox.media(MediumState.SENDING, MediumState.SENT)
 
     async def run(self, slots: dict[str, Slot]) -> None:
-        """Send everything that waits, once. Raise `UnreachableError` or `SignInAgain` after confirming what got through."""
+        """Send everything that waits, once. After confirming, raise `UnreachableError` or `SignInNeededError` if one occurred."""
         accepted = {each.id for each in self._outbox.observations(ObservationState.ACCEPTED)}
         expected = [each for each in self._outbox.media() if each.observation_id in accepted]
         self._meter.expect([each for each in expected if each.state is MediumState.WAITING])
@@ -111,7 +108,7 @@ class Uploader:
                 raise fault
 
     async def _request_slots(self, media: Sequence[Medium]) -> dict[str, Slot]:
-        """Slots for media of which nothing is known here; those whose bytes are there already become CONFIRMED."""
+        """Request slots. Media whose bytes are already in the store become CONFIRMED."""
         if not media:
             return {}
         wanted = [{"mediaId": each.id} for each in media]
@@ -122,7 +119,7 @@ class Uploader:
         return {each["mediaId"]: Slot.read(each["slot"], reply) for each in results if each["slot"]}
 
     async def _send_or_record(self, medium: Medium, slot: Slot | None) -> None:
-        """Send one medium; what concerns it alone is noted and holds nothing else up."""
+        """Send one medium. Record an error that concerns it alone, so that it holds nothing else up."""
         async with self._turns:
             if self._line_is_down:
                 return
@@ -149,7 +146,7 @@ class Uploader:
                 raise
 
     async def _send(self, medium: Medium, slot: Slot | None) -> None:
-        """Until all bytes are in the store. A slot that has run out is renewed; a second refusal in a row is raised."""
+        """Send until all bytes are in the store. Renew an expired slot. Raise the second refusal in a row."""
         digests = await self._verify_copy(medium)
         # Chosen once: cut anew with each look at the line, an upload would never begin.
         cut = None if medium.parts_arrived else self._traffic.part_bytes(medium.byte_size)
@@ -180,13 +177,14 @@ class Uploader:
             slot = None
 
     async def _verify_copy(self, medium: Medium) -> dict[int, str]:
-        """The copy is what it was; digests of its parts, where the server has cut it. Raise `PhotoChangedError`."""
+        """Verify the copy; return the digests of its parts if the server has split it. Raise `PhotoChangedError`."""
         spans = self._outbox.spans(medium.id)
         return await asyncio.to_thread(self._originals.verify, medium.file, medium.sha256, spans)
 
     async def _request_slot(self, medium: Medium, digests: Mapping[int, str], cut: int | None) -> Slot | None:
-        """A fresh slot, in parts of `cut` bytes where none has arrived;
-        None where the bytes are there. Raise `ServerRefusedError`.
+        """Request a new slot, with parts of `cut` bytes if no part has arrived. Raise `ServerRefusedError`.
+
+        Return None if the bytes are there already.
         """
         parts = [{"number": number, "sha256": digest} for number, digest in digests.items()]
         wanted = {"mediaId": medium.id, "parts": parts if len(parts) <= MAX_DIGESTS else [], "partBytes": cut}
@@ -197,7 +195,7 @@ class Uploader:
         return None if result["hasArrived"] else Slot.read(result["slot"], reply)
 
     async def _put(self, medium: Medium, slot: Slot) -> bool:
-        """Put what the store doesn't have; False where the slot ran out before all was there, though some came through."""
+        """PUT what the store lacks. Return False if the slot expired before the end, though some parts arrived."""
         if slot.whole is not None:
             async with self._traffic.acquire():
                 await self._put_span(medium, slot.whole, ByteRange(1, 0, medium.byte_size))
@@ -221,7 +219,7 @@ class Uploader:
     async def _put_part(
         self, medium: Medium, part: SignedPart, slot: Slot, failed: asyncio.Event, *, is_first: bool
     ) -> bool:
-        """Whether the part is there; where another has failed, or the slot runs out, it is left for the next time."""
+        """Return whether the part is in the store. Skip it if another part failed or the slot expires."""
         async with self._traffic.acquire():
             if failed.is_set() or not (is_first or slot.is_fresh):
                 return False
@@ -248,7 +246,7 @@ class Uploader:
             self.record_results(asked, reply.value)
 
     def record_results(self, media: Sequence[Medium], payload: dict[str, Any]) -> None:
-        """What the server found of media that were confirmed."""
+        """Record the server's answer for each medium of a confirmation."""
         asked = {each.id: each for each in media}
         there, missing = [], []
         for result in payload["results"]:

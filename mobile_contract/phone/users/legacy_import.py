@@ -1,7 +1,7 @@
-"""Takeover: the folder of an earlier phone, which was not encrypted, moved into a store, and its plain files erased.
+"""Move the unencrypted folder of an earlier phone into a store, and erase its plain files.
 
-A kill at any moment leaves either what was there or the whole store: `taking-over` names the store that is being filled,
-before anything is written, and goes once the last plain file has.
+A kill leaves either the old data or the whole store. The file `taking-over` names the store before anything is written,
+and is removed after the last plain file.
 """
 
 import shutil
@@ -35,7 +35,7 @@ class LegacyImport:
         return self._outbox.exists() or self._session.exists() or self._mark.exists()
 
     def run(self, ask_new: Callable[[Session | None], str]) -> None:
-        """Take over what is there under the password that `ask_new` gives. Raise a `Fault`, and leave it as it was then."""
+        """Import under the password that `ask_new` gives. Raise a `PhoneError` and leave everything unchanged if that fails."""
         store_id = self._mark.read_text(encoding="ascii") if self._mark.exists() else ""
         if not store_id or self._stores.find(store_id) is None:
             if not self._outbox.exists():  # an earlier phone makes it before its session

@@ -1,6 +1,6 @@
-"""The session: who is signed in where, its tokens in the encrypted store before they are used, and their renewal.
+"""Keep the user's session in the encrypted store, and renew its tokens.
 
-What is asked with them is left to the callers; what the server makes of a token is its own affair.
+New tokens are saved before they are used.
 """
 
 import asyncio
@@ -29,10 +29,10 @@ _FACT = "session"
 
 @dataclass(frozen=True)
 class Session:
-    """Tokens are None once the session has ended; who it was stays known, for the outbox is theirs.
+    """A person's session. The tokens are None after it has ended; the person stays known, because the outbox is theirs.
 
-    `device_secret` is what the server gives to this person on this device alone: it opens the store after the password was
-    set anew, and proves that an order to erase the store is the server's own.
+    `device_secret` belongs to this person on this device alone: it opens the store after the password was reset on the
+    server, and proves that an order to erase comes from the server.
     """
 
     endpoint: str
@@ -46,13 +46,13 @@ class Session:
 
     @classmethod
     def read(cls, outbox: Outbox) -> "Session | None":
-        """None where nobody has signed in to this outbox yet."""
+        """Return None if nobody has signed in to this outbox yet."""
         kept = outbox.get_fact(_FACT)
         return cls._of(json.loads(kept)) if kept else None
 
     @classmethod
     def of_earlier_phone(cls, path: Path) -> "Session":
-        """From the file in which an earlier phone kept it. Raise `DamagedStoreError`."""
+        """Read the session file of an earlier phone. Raise `DamagedStoreError`."""
         try:
             return cls._of(json.loads(path.read_bytes()))
         except (ValueError, LookupError, TypeError) as error:
@@ -70,12 +70,12 @@ class Session:
         return self.refresh_token is not None
 
     def is_of(self, user_name: str, url: str | None) -> bool:
-        """Whether it is this person's, at that server where one is named."""
+        """Return whether the session belongs to this person, and to that server if one is given."""
         is_there = url is None or endpoint_of(url) == self.endpoint
         return is_there and _normalise(user_name) == _normalise(self.user_name)
 
     def renewed(self, given: dict[str, Any]) -> "Session":
-        """With the tokens and the person of a `SignedIn`."""
+        """Return the session with the tokens and person of a `SignedIn`."""
         return replace(
             self,
             display_name=given["user"]["displayName"],
@@ -90,13 +90,13 @@ class Session:
 async def ask_to_sign_in(
     wire: GraphqlClient, user_name: str, password: str, device_id: str, device_name: str
 ) -> dict[str, Any]:
-    """A `SignedIn`. Raise `ServerRefusedError(BAD_CREDENTIALS | TOO_MANY_ATTEMPTS | ...)` or `Unreachable`."""
+    """Return a `SignedIn`. Raise `ServerRefusedError` (BAD_CREDENTIALS, TOO_MANY_ATTEMPTS, ...) or `UnreachableError`."""
     given = {"userName": user_name, "password": password, "deviceId": device_id, "deviceName": device_name[:80]}
     return (await wire.ask("SignIn", {"input": given})).value
 
 
 class Account:
-    """Asks the server in the name of the user whose outbox it is."""
+    """Asks the server as the outbox's user."""
 
     def __init__(self, outbox: Outbox, client: httpx.AsyncClient, backoff: Backoff) -> None:
         self._outbox = outbox
@@ -107,13 +107,13 @@ class Account:
         self.session = Session.read(outbox)
 
     def require(self) -> Session:
-        """The session. Raise `SignInNeededError` where there is none."""
+        """Return the session. Raise `SignInNeededError` if there is none."""
         if self.session is None or not self.session.is_open:
             raise SignInNeededError
         return self.session
 
     async def sign_out(self) -> None:
-        """End the session on the server, then here. Raise `Unreachable` with the session as it was."""
+        """End the session on the server, then here. Raise `UnreachableError`, and keep the session then."""
         try:
             await self.ask("SignOut", {})
         except SignInNeededError:
@@ -121,9 +121,9 @@ class Account:
         self._end()
 
     async def ask(self, operation: str, variables: dict[str, Any]) -> Reply:
-        """Ask;
-        a token that has run out is renewed once on the way. Raise `SignInNeededError`, `WipeOrderedError`,
-        `ServerRefusedError` or `Unreachable`.
+        """Send an operation, and renew an expired token once.
+
+        Raise `SignInNeededError`, `WipeOrderedError`, `ServerRefusedError` or `UnreachableError`.
         """
         session = self.require()
         wire = self._wire_to(session.endpoint)
@@ -141,7 +141,7 @@ class Account:
             raise SignInNeededError from refusal
 
     async def _renew(self, wire: GraphqlClient, stale: Session) -> Session:
-        """New tokens, on the disk before they are used: a kill in between leaves the old one, good for a short grace."""
+        """Save new tokens before they are used. A kill in between leaves the old token, which works for a short time."""
         async with self._renewing:
             session = self.require()
             if session.access_token != stale.access_token:
@@ -160,7 +160,7 @@ class Account:
             return self._save(session.renewed(reply.value))
 
     def _wire_to(self, endpoint: str) -> GraphqlClient:
-        """The same one as long as it is the same server: it knows how long a request takes there."""
+        """Return the same client for the same server: it knows the round-trip time."""
         if self._wire is None or self._wire.endpoint != endpoint:
             self._wire = GraphqlClient(self._client, endpoint, self._backoff)
         return self._wire
@@ -176,5 +176,5 @@ class Account:
 
 
 def _normalise(user_name: str) -> str:
-    """As servers compare user names: upper or lower case, full or half width."""
+    """Compare user names as servers do: ignore case, and full or half width."""
     return unicodedata.normalize("NFKC", user_name).strip().casefold()

@@ -1,7 +1,4 @@
-"""Signing in: a person's own store found or made, opened without a line too, and locked anew where the password changed.
-
-What is asked of the server is `session`'s; which stores there are, `stores`'.
-"""
+"""Sign a person in: find or make their store, unlock it offline too, and update its lock if the password changed."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -20,7 +17,7 @@ from mobile_contract.phone.users.user_stores import StoreLocation, UserStores
 
 
 def password_for_import(url: str, user_name: str, password: str) -> Callable[[Session | None], str]:
-    """Lets a sign-in lock what an earlier phone kept of the same person, and of nobody else."""
+    """Return a function that gives the password for this person's imported data, and refuses for anyone else."""
 
     def password_of(session: Session | None) -> str:
         if session and not session.is_of(user_name, url):
@@ -36,7 +33,7 @@ def password_for_import(url: str, user_name: str, password: str) -> Callable[[Se
 
 @dataclass(frozen=True)
 class PhoneSignIn:
-    """`is_offline`: the store is open, and the server was not asked."""
+    """The result of signing in. `is_offline`: the store is open, but the server was not reached."""
 
     place: StoreLocation
     key: StoreKey
@@ -45,7 +42,7 @@ class PhoneSignIn:
 
 
 class SignInAttempt:
-    """One attempt of a person at a server; `given` is a key that the environment holds."""
+    """One attempt of a person at a server; `given` is a key from the environment."""
 
     def __init__(
         self,
@@ -63,9 +60,9 @@ class SignInAttempt:
         self._given = given
 
     async def run(self, device_name: str) -> PhoneSignIn:
-        """Where it is refused, or the server can't be reached and the password opens nothing, nothing has changed.
+        """Sign in. If the server refuses, or is unreachable and the password opens nothing, nothing changes.
 
-        Raise `Refused`, `UnreachableError`, `LockedError`, or `Damaged`.
+        Raise `ServerRefusedError`, `UnreachableError`, `LockedError` or `DamagedStoreError`.
         """
         found, nobodys = self._find_own(), self._open_unowned()
         try:
@@ -100,7 +97,7 @@ class SignInAttempt:
         return PhoneSignIn(place, key, session, is_offline=False)
 
     def _find_own(self) -> tuple[StoreLocation, StoreKey] | None:
-        """What the key or the password opens that is this person's."""
+        """Find this person's store among those that the key or password opens."""
         for found in self._stores.unlock_each(self._key_of):
             session = self._stores.session_in(*found)
             if session and session.is_of(self._user_name, self._wire.endpoint):
@@ -108,7 +105,7 @@ class SignInAttempt:
         return None
 
     def _open_unowned(self) -> tuple[StoreLocation, StoreKey] | None:
-        """What was taken before anybody signed in. Raise `LockedError` where nothing that was given opens it."""
+        """Open the store of items taken before the first sign-in. Raise `LockedError` if the key or password doesn't open it."""
         place = self._stores.unowned()
         if place is None:
             return None
@@ -127,7 +124,7 @@ class SignInAttempt:
         return lock.unwrap_with_password(self._password)
 
     def _update_lock(self, place: StoreLocation, key: StoreKey, secret: bytes | None) -> None:
-        """The password that the server took opens it from now on, and no earlier one; the device secret too."""
+        """Let the accepted password and the device secret open the store, and no earlier password."""
         before = lock = place.lock
         if lock.unwrap_with_password(self._password) is None:
             lock = lock.with_password(key, self._password)

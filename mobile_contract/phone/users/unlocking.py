@@ -1,7 +1,4 @@
-"""Unlocking: whose store a command means, and the password or key that opens it, from the environment or from a terminal.
-
-What a key opens is left to `locks` and `stores`.
-"""
+"""Find the store that a command means, and open it with a key or password from the environment or terminal."""
 
 import os
 import sys
@@ -21,7 +18,7 @@ KEY, PASSWORD = "MINGCHA_PHONE_KEY", "MINGCHA_PHONE_PASSWORD"
 
 @dataclass(frozen=True)
 class UserSelector:
-    """The user that a command names, and the server where the same name is known at several; None where it names nobody."""
+    """The user that a command names, and the server if several know that name. None if it names nobody."""
 
     user_name: str | None = None
     url: str | None = None
@@ -34,13 +31,13 @@ SELECTED_USER: ContextVar[UserSelector | None] = ContextVar("whose", default=Non
 
 
 def key_from_environment() -> StoreKey | None:
-    """What MINGCHA_PHONE_KEY holds. Raise `LockedError` where that is no key."""
+    """Read MINGCHA_PHONE_KEY. Raise `LockedError` if it is not a key."""
     text = os.environ.get(KEY)
     return StoreKey.read(text) if text else None
 
 
 def ask_password(*, new: bool = False, of: str | None = None) -> str:
-    """From the environment, else from whoever sits at the terminal, twice where it is `new`. Raise `LockedError`."""
+    """Read the password from the environment or the terminal, twice if it is `new`. Raise `LockedError`."""
     if kept := os.environ.get(PASSWORD):
         return kept
     if not sys.stdin.isatty():
@@ -53,12 +50,12 @@ def ask_password(*, new: bool = False, of: str | None = None) -> str:
 
 
 def ask_password_of(session: Session | None) -> str:
-    """The one that locks from now on what an earlier phone kept of that person. Raise `LockedError`."""
+    """Ask for the password that will lock a person's imported data. Raise `LockedError`."""
     return ask_password(new=True, of=session.user_name if session else None)
 
 
 def unlock(stores: UserStores, ask: Callable[[], str] = ask_password) -> tuple[StoreLocation, StoreKey] | None:
-    """The store that the command means, opened; None where nobody is named and none is in use. Raise a `Fault`."""
+    """Open the store that the command means; None if no user is named and no store is in use. Raise a `PhoneError`."""
     whose, key = SELECTED_USER.get() or UserSelector(), key_from_environment()
     if whose.user_name is None:
         return _unlock_current(stores, key, ask)

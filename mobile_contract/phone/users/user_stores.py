@@ -1,9 +1,7 @@
-"""Stores: one for each user of this phone, found by what opens it, made, and erased.
+"""Find, make and erase the stores of this phone's users.
 
-How a store is locked is left to `locks`; moving the folder of an earlier phone into one, to `takeover`.
-
-A store's name is random. It could be a digest of the user's name: but names can be guessed, and whoever found the phone
-could then make sure that somebody has used it. So a store is looked for by trying what was given on each of them.
+A store's name is random. A digest of the user's name would let a finder of the phone check guessed names.
+So the phone finds a store by trying the given key or password on each one.
 """
 
 import json
@@ -29,7 +27,7 @@ _MAKING, _GOING = ".making", ".going"
 
 @dataclass(frozen=True)
 class StoreLocation:
-    """Where one store lies."""
+    """The paths of one store."""
 
     id: str
     root: Path
@@ -48,7 +46,7 @@ class StoreLocation:
 
     @property
     def lock(self) -> Lock:
-        """Raise `DamagedStoreError`."""
+        """Read the lock. Raise `DamagedStoreError`."""
         try:
             return Lock.read(self.keys, self.id)
         except FileNotFoundError:
@@ -56,13 +54,13 @@ class StoreLocation:
 
 
 class UserStores:
-    """Those of a folder. What changes them is for whoever holds the folder."""
+    """The stores of a folder. Only the process that has locked the folder may change them."""
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
 
     def all(self) -> list[StoreLocation]:
-        """In the order of their names, which means nothing."""
+        """List the stores by name; the order has no meaning."""
         users = self._folder.users
         names = sorted(path.name for path in users.iterdir()) if users.is_dir() else []
         return [StoreLocation(name, users / name) for name in names if "." not in name]
@@ -71,23 +69,23 @@ class UserStores:
         return next((each for each in self.all() if each.id == id), None)
 
     def current(self) -> StoreLocation | None:
-        """The one that a command means which names nobody."""
+        """Return the store of commands that name no user."""
         try:
             return self.find(self._folder.current.read_text(encoding="ascii").strip())
         except (FileNotFoundError, ValueError):
             return None
 
     def unowned(self) -> StoreLocation | None:
-        """What was taken before anybody signed in, which the first to sign in makes theirs."""
+        """Return the store of items taken before the first sign-in. The first person to sign in gets it."""
         return next((each for each in self.all() if _is_nobodys(each)), None)
 
     def use(self, id: str) -> None:
-        """Make it the current one."""
+        """Make it the current store."""
         if (known := self.current()) is None or known.id != id:
             write_private(self._folder.current, id)
 
     def unlock_each(self, by: Callable[[Lock], StoreKey | None]) -> Iterator[tuple[StoreLocation, StoreKey]]:
-        """Those that `by` gives a key for, the current one first; one whose keys are damaged is passed over."""
+        """Yield the stores for which `by` returns a valid key, the current one first. Skip stores with damaged keys."""
         current = self.current()
         for place in sorted(self.all(), key=lambda each: current is None or each.id != current.id):
             try:
@@ -99,13 +97,13 @@ class UserStores:
                 yield place, key
 
     def session_in(self, place: StoreLocation, key: StoreKey) -> Session | None:
-        """Whose store it is; None for one that nobody has signed in to yet. Raise `DamagedStoreError`."""
+        """Return the owner's session, or None if nobody has signed in to the store. Raise `DamagedStoreError`."""
         with closing(Outbox(place.outbox, key.database)) as outbox:
             return Session.read(outbox)
 
     @property
     def device_id(self) -> str:
-        """Made with the first store. Raise `DamagedStoreError`."""
+        """Return the device's id, which is made with the first store. Raise `DamagedStoreError`."""
         path = self._folder.device
         try:
             return str(json.loads(path.read_bytes())["deviceId"])
@@ -126,7 +124,7 @@ class UserStores:
         id: str | None = None,
         is_nobodys: bool = False,
     ) -> tuple[StoreLocation, StoreKey]:
-        """A store under this password, whole or not at all; `fill` puts into it what is there from the start."""
+        """Make a store under this password, all or nothing; `fill` writes its first content."""
         key = StoreKey(id or token_hex(8), token_bytes(KEY_BYTES))
         self._folder.users.mkdir(mode=0o700, exist_ok=True)
         making = StoreLocation(key.store_id, self._folder.users / f"{key.store_id}{_MAKING}")
@@ -145,13 +143,13 @@ class UserStores:
         return made, key
 
     def relock(self, place: StoreLocation, lock: Lock) -> None:
-        """Put other keys in the place of those there, which are overwritten: no former password opens what is left of them."""
+        """Replace the keys and overwrite the old ones, so that no former password opens any remains of them."""
         with place.keys.open("r+b") as former:
             write_private(place.keys, lock.text)
             _overwrite(former)
 
     def erase(self, place: StoreLocation) -> None:
-        """Erase a store for good: first its keys, without which nobody reads the rest, then the rest. No other is touched."""
+        """Erase one store for good: first its keys, without which the rest is unreadable, then the rest."""
         _blank(place.keys)
         going = place.root.with_name(f"{place.id}{_GOING}")
         place.root.rename(going)
@@ -161,7 +159,7 @@ class UserStores:
         self._remove(going)
 
     def sweep(self) -> None:
-        """Finish what a kill has cut short: stores that were being erased, and those that were never whole."""
+        """Finish what a kill interrupted: remove stores that were being erased or never became whole."""
         users = self._folder.users
         for path in list(users.iterdir()) if users.is_dir() else ():
             if path.name.endswith((_MAKING, _GOING)):
@@ -184,7 +182,7 @@ def _is_nobodys(place: StoreLocation) -> bool:
 
 
 def _blank(keys: Path) -> None:
-    """Overwrite in place, on the disk before this returns: what is there then says that the store is to go."""
+    """Overwrite the keys with zeros on disk. Zeros mark a store that must be erased."""
     if keys.exists():
         with keys.open("r+b") as file:
             _overwrite(file)
