@@ -52,10 +52,10 @@ def trusted_documents() -> Mapping[str, str]:
     """Read the texts of both files by id. Raise `ValueError` if an id is not the digest of its text."""
     found = {}
     for file in (RETIRED, MANIFEST):
-        for each in json.loads(file.read_text(encoding="utf-8"))["operations"]:
-            if digest(each["body"]) != each["id"]:
-                raise ValueError(f"{file.name}: {each['id']} is not the SHA-256 of its document")
-            found[each["id"]] = each["body"]
+        for operation in json.loads(file.read_text(encoding="utf-8"))["operations"]:
+            if digest(operation["body"]) != operation["id"]:
+                raise ValueError(f"{file.name}: {operation['id']} is not the SHA-256 of its document")
+            found[operation["id"]] = operation["body"]
     return MappingProxyType(found)
 
 

@@ -117,18 +117,21 @@ def retire(
     old: Mapping[str, Any], new: Mapping[str, Any], retired: Sequence[Mapping[str, Any]], level: int
 ) -> list[Any]:
     """Return the documents of earlier levels: those in `retired`, and those of `old` that are not in `new`."""
-    present = {each["id"] for each in new["operations"]}
-    left = [{**each, "level": level} for each in old["operations"] if each["id"] not in present]
-    known = {each["id"] for each in left}
-    return [*left, *(each for each in retired if each["id"] not in known | present)]
+    present = {operation["id"] for operation in new["operations"]}
+    left = [{**operation, "level": level} for operation in old["operations"] if operation["id"] not in present]
+    known = {document["id"] for document in left}
+    return [*left, *(document for document in retired if document["id"] not in known | present)]
 
 
 def broken_documents(sdl: str, documents: Sequence[Mapping[str, Any]], oldest: int) -> Iterator[str]:
     """List the retired documents that phones may still send but that no longer fit the SDL."""
     schema = build_schema(sdl)
-    for each in documents:
-        if each["level"] >= oldest or each["name"] in OUTBOX:
-            yield from (f"{each['name']} of level {each['level']}: {error}" for error in _errors(schema, each["body"]))
+    for document in documents:
+        if document["level"] >= oldest or document["name"] in OUTBOX:
+            yield from (
+                f"{document['name']} of level {document['level']}: {error}"
+                for error in _errors(schema, document["body"])
+            )
 
 
 def add_entry(changelog: str, level: int, day: date, why: str | None, changes: Sequence[ContractChange]) -> str:
@@ -140,7 +143,7 @@ def add_entry(changelog: str, level: int, day: date, why: str | None, changes: S
 
 
 def _by_name(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    return {each["name"]: each for each in manifest["operations"]}
+    return {operation["name"]: operation for operation in manifest["operations"]}
 
 
 def _errors(schema: GraphQLSchema, text: str) -> list[str]:

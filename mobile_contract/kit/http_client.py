@@ -84,7 +84,7 @@ class HttpClient:
         """Send an operation of the contract by name, or the text of another one."""
         named = " " not in operation
         body = {"query": text_of(operation) if named else operation, "variables": variables}
-        # Escaped, so that half an emoji can be sent as a broken phone would.
+        # Escaped, so that half an emoji can be sent, as a broken phone would send it.
         content = json.dumps(body | ({"operationName": operation} if named else {})).encode()
         request = operation if named else " ".join(operation.split())[:80]
         return await self.post(content, request, token=token, level=level, headers=headers)

@@ -21,28 +21,30 @@ COLOURS = {
 def table(console: Console, findings: Sequence[ClauseResult]) -> None:
     """Print the results by chapter: number, verdict, the clause's text, and the finding below."""
     chapter = ""
-    for each in findings:
-        if each.chapter != chapter:
-            chapter = each.chapter
+    for finding in findings:
+        if finding.chapter != chapter:
+            chapter = finding.chapter
             console.print(Text(f"\n{chapter}", style="bold"), soft_wrap=True)
-        verdict = Text(f"{each.id:<4}{each.verdict.value} {CHINESE[each.verdict]}", style=COLOURS[each.verdict])
-        console.print(verdict.append(f"  {each.words}", style="default"), soft_wrap=True)
-        console.print(Text(f"      {_printable(each.seen)}", style="dim"), soft_wrap=True)
+        verdict = Text(
+            f"{finding.id:<4}{finding.verdict.value} {CHINESE[finding.verdict]}", style=COLOURS[finding.verdict]
+        )
+        console.print(verdict.append(f"  {finding.words}", style="default"), soft_wrap=True)
+        console.print(Text(f"      {_printable(finding.seen)}", style="dim"), soft_wrap=True)
     console.print(Text(f"\n{summary(findings)}", style="bold"), soft_wrap=True)
 
 
 def summary(findings: Sequence[ClauseResult]) -> str:
-    counts = {verdict: sum(each.verdict is verdict for each in findings) for verdict in ClauseVerdict}
+    counts = {verdict: sum(finding.verdict is verdict for finding in findings) for verdict in ClauseVerdict}
     return " · ".join(f"{count} {verdict.value} {CHINESE[verdict]}" for verdict, count in counts.items() if count)
 
 
 def as_json(findings: Sequence[ClauseResult]) -> str:
-    return json.dumps([asdict(each) for each in findings], ensure_ascii=False, indent=2)
+    return json.dumps([asdict(finding) for finding in findings], ensure_ascii=False, indent=2)
 
 
 def junit(findings: Sequence[ClauseResult], url: str) -> bytes:
     """Write one suite with one test case for each clause. Broken is a failure, not run is skipped, a kit error is an error."""
-    count = {verdict: str(sum(each.verdict is verdict for each in findings)) for verdict in ClauseVerdict}
+    count = {verdict: str(sum(finding.verdict is verdict for finding in findings)) for verdict in ClauseVerdict}
     suite = Element(
         "testsuite",
         name=f"mobile contract of {url}",
@@ -50,17 +52,17 @@ def junit(findings: Sequence[ClauseResult], url: str) -> bytes:
         failures=count[ClauseVerdict.BROKEN],
         errors=count[ClauseVerdict.KIT_ERROR],
         skipped=count[ClauseVerdict.NOT_RUN],
-        time=f"{sum(each.seconds for each in findings):.3f}",
+        time=f"{sum(finding.seconds for finding in findings):.3f}",
     )
     tags = {ClauseVerdict.BROKEN: "failure", ClauseVerdict.NOT_RUN: "skipped", ClauseVerdict.KIT_ERROR: "error"}
-    for each in findings:
-        name = f"{each.id} {each.words}"
-        case = SubElement(suite, "testcase", classname=each.chapter, name=name, time=f"{each.seconds:.3f}")
-        told = SubElement(case, tags.get(each.verdict, "system-out"))
-        if each.verdict is ClauseVerdict.HOLDS:
-            told.text = _printable(each.seen)
+    for finding in findings:
+        name = f"{finding.id} {finding.words}"
+        case = SubElement(suite, "testcase", classname=finding.chapter, name=name, time=f"{finding.seconds:.3f}")
+        told = SubElement(case, tags.get(finding.verdict, "system-out"))
+        if finding.verdict is ClauseVerdict.HOLDS:
+            told.text = _printable(finding.seen)
         else:
-            told.set("message", _printable(each.seen))
+            told.set("message", _printable(finding.seen))
     root = Element("testsuites")
     root.append(suite)
     indent(root)

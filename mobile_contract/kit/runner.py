@@ -41,7 +41,7 @@ async def run_clauses(party: Party, clauses: Sequence[Clause]) -> AsyncIterator[
 
 def exit_code(findings: Sequence[ClauseResult]) -> int:
     """Return 0 if all hold, 1 if a clause is broken, 3 if some were not run, 4 if the kit itself failed."""
-    verdicts = {each.verdict for each in findings}
+    verdicts = {finding.verdict for finding in findings}
     for verdict, code in ((ClauseVerdict.BROKEN, 1), (ClauseVerdict.KIT_ERROR, 4), (ClauseVerdict.NOT_RUN, 3)):
         if verdict in verdicts:
             return code

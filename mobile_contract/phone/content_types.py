@@ -44,7 +44,7 @@ def sniff(head: bytes) -> str | None:
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "image/webp"
     if head[4:8] == b"ftyp":
-        # `mif1` only says "an HEIF file": AVIF then stands among the compatible brands.
+        # `mif1` only means "an HEIF file"; the compatible brands name AVIF.
         if head[8:11] == b"mif" and b"avif" in head[16:]:
             return "image/avif"
         return _BRANDS.get(head[8:11])

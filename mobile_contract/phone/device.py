@@ -131,7 +131,7 @@ class PhoneDevice:
                 f"One observation holds at most {MAX_TOGETHER} media, but there are {len(originals)}.",
                 f"一条记录最多包含 {MAX_TOGETHER} 个影像。",
             )
-        entries = [[each] for each in originals] if originals and not together else [originals]
+        entries = [[original] for original in originals] if originals and not together else [originals]
         if originals or not files:
             now = datetime.now().astimezone().isoformat(timespec="milliseconds")
             method = self._default_method()
@@ -147,7 +147,7 @@ class PhoneDevice:
         except PhotoNotTakenError as reason:
             taken.left.append((file.name, str(reason)))
             return
-        kept = {each.sha256 for each in taken.originals}
+        kept = {copy.sha256 for copy in taken.originals}
         if not again and (original.sha256 in kept or self.outbox.holds(original.sha256)):
             self.originals.path(original.file).unlink()
             taken.known.append(file.name)
@@ -156,7 +156,7 @@ class PhoneDevice:
 
     def forget(self) -> list[OutboxObservation]:
         """Delete the photos and texts of delivered observations whose receipt is valid. Receipts stay."""
-        gone = self.outbox.forget(but={each.observation_id for each in self.receipts.all() if each.is_wrong})
+        gone = self.outbox.forget(but={receipt.observation_id for receipt in self.receipts.all() if receipt.is_wrong})
         self._sweep()
         return gone
 
@@ -165,7 +165,7 @@ class PhoneDevice:
         self._sweep()
 
     def _sweep(self) -> None:
-        self.originals.sweep({each.file for each in self.outbox.media()})
+        self.originals.sweep({medium.file for medium in self.outbox.media()})
 
     def _default_method(self) -> Method:
         """Return the usual recording method of this user's role."""
@@ -177,7 +177,8 @@ class PhoneDevice:
     async def connect(self) -> AsyncIterator["ServerConnection"]:
         """Open HTTP clients for the server and the object store, closed at the end. This sends nothing yet."""
         limits = httpx.Limits(max_connections=10, keepalive_expiry=30)
-        trusted = httpx.create_ssl_context()  # once for both: reading the certificates takes longer than most answers
+        # One for both clients: reading the certificates takes longer than most answers.
+        trusted = httpx.create_ssl_context()
 
         def client() -> httpx.AsyncClient:
             return httpx.AsyncClient(limits=limits, verify=trusted)

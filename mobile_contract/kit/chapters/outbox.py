@@ -21,12 +21,12 @@ async def check_replays(party: Party) -> str:
     at_once = new_draft()
     again = [(await party.user.submit(sent))[0] for _ in range(2)]
     raced = await asyncio.gather(*(party.user.submit(at_once) for _ in range(8)))
-    for each in again:
+    for result in again:
         require(
-            (each["outcome"], each["receipt"]) == ("DUPLICATE", receipt),
+            (result["outcome"], result["receipt"]) == ("DUPLICATE", receipt),
             f"SubmitObservations of {sent['id']} again",
             f"DUPLICATE with the receipt {receipt}",
-            each,
+            result,
         )
     outcomes = sorted(results[0]["outcome"] for results in raced)
     receipts = {str(results[0]["receipt"]) for results in raced}
@@ -34,7 +34,7 @@ async def check_replays(party: Party) -> str:
     require(outcomes == ["ACCEPTED"] + ["DUPLICATE"] * 7, request, "one ACCEPTED, seven DUPLICATE", outcomes)
     require(len(receipts) == 1, request, "one receipt", receipts)
     found = await party.user.find_reports(sent["id"], at_once["id"])
-    require(len(found) == 2, "MyReports", "each of the two observations once", [each["id"] for each in found])
+    require(len(found) == 2, "MyReports", "each of the two observations once", [report["id"] for report in found])
     return (
         "2 replays and 7 of 8 requests at once were duplicates, each with the first receipt; each record is there once."
     )
@@ -56,10 +56,10 @@ async def check_conflicts(party: Party) -> str:
     )
     found = await party.user.find_reports(sent["id"])
     require(
-        [each["content"]["text"] for each in found] == [sent["text"]],
+        [report["content"]["text"] for report in found] == [sent["text"]],
         "MyReports",
         f"the first text {sent['text']!r}",
-        [each["content"]["text"] for each in found],
+        [report["content"]["text"] for report in found],
     )
     return "Another text under the same id was refused as CONFLICT, and the first is read back."
 
@@ -85,13 +85,15 @@ async def check_bad_items(party: Party) -> str:
         results = answer.root.get("results") or []
         expected = ["REFUSED", "ACCEPTED", "REFUSED", "REFUSED", "ACCEPTED"]
         require(
-            [each["outcome"] for each in results] == expected,
+            [result["outcome"] for result in results] == expected,
             f"{name} with an unknown category, half an emoji and a time that is none among good drafts",
             str(expected),
             results or answer.root,
         )
-        found = await party.user.find_reports(*(each["id"] for each in drafts))
-        require({each["id"] for each in found} == {each["id"] for each in good}, "MyReports", "the good ones", found)
+        found = await party.user.find_reports(*(item["id"] for item in drafts))
+        require(
+            {report["id"] for report in found} == {item["id"] for item in good}, "MyReports", "the good ones", found
+        )
     return "3 drafts that can't be read were refused and 2 good ones accepted, in SubmitObservations and in Sync."
 
 
@@ -101,9 +103,9 @@ async def check_order(party: Party) -> str:
     del known["result"]
     drafts = [new_draft(), known, new_draft(id="obs_wrong"), new_draft(), known, new_draft()]
     value = await party.user.ask("SubmitObservations", {"input": {"drafts": drafts}})
-    got = [(each["id"], each["outcome"]) for each in value["results"]]
+    got = [(result["id"], result["outcome"]) for result in value["results"]]
     outcomes = ["ACCEPTED", "DUPLICATE", "REFUSED", "ACCEPTED", "DUPLICATE", "ACCEPTED"]
-    expected = [(each["id"], outcome) for each, outcome in zip(drafts, outcomes, strict=True)]
+    expected = [(item["id"], outcome) for item, outcome in zip(drafts, outcomes, strict=True)]
     require(got == expected, "SubmitObservations of 6 drafts, new, known and wrong", str(expected), str(got))
     return "6 results in the order of 6 drafts."
 
@@ -119,7 +121,7 @@ async def check_read_back(party: Party) -> str:
     require(len(found) == 1, request, "the observation", f"{len(found)} of that id")
     content = found[0]["content"]
     at = content["position"] or {}
-    media = [{name: each[name] for name in medium} for each in content["media"]]
+    media = [{name: media_item[name] for name in medium} for media_item in content["media"]]
     pairs: list[tuple[str, Any, Any]] = [
         *((name, sent[name], content[name]) for name in ("method", "category", "severity", "text")),
         ("capturedAt", round(_instant(sent["capturedAt"]), 3), round(_instant(content["capturedAt"]), 3)),
@@ -166,7 +168,7 @@ async def check_unknown_places(party: Party) -> str:
 async def check_wrong_clocks(party: Party) -> str:
     times = ["1970-01-01T08:00:00+08:00", "2099-12-31T23:59:59.999+08:00", "2026-02-28T00:00:00-11:00"]
     results = await party.user.submit(*(new_draft(capturedAt=at) for at in times))
-    got = [each["outcome"] for each in results]
+    got = [result["outcome"] for result in results]
     require(got == ["ACCEPTED"] * len(times), f"SubmitObservations of {times}", "all ACCEPTED", str(results))
     return "Observations of 1970, 2099 and another side of the world were accepted."
 

@@ -47,12 +47,17 @@ async def _check_answer_first(party: Party) -> None:
     [result] = (await party.user.ask("AnswerAssignments", {"input": {"answers": [answer]}}))["results"]
     require(result["outcome"] == "HELD", request, "HELD", result)
     waiting = (await party.user.send("HeldOperations")).data["heldOperations"]
-    require(answer["id"] in {each["id"] for each in waiting}, "HeldOperations", f"{answer['id']} among them", waiting)
+    require(
+        answer["id"] in {operation["id"] for operation in waiting},
+        "HeldOperations",
+        f"{answer['id']} among them",
+        waiting,
+    )
     await assign_case_as(party, given)
 
     async def accepted() -> bool:
         nodes = await party.user.fetch_nodes("MyAssignments")
-        return any(each["id"] == given.assignment_id and each["state"] == "ACCEPTED" for each in nodes)
+        return any(node["id"] == given.assignment_id and node["state"] == "ACCEPTED" for node in nodes)
 
     await party.wait_until(
         accepted, f"MyAssignments once {given.assignment_id} was given", "ACCEPTED by the held answer"
@@ -76,7 +81,7 @@ async def check_note_edits(party: Party) -> str:
         for person, edit in reversed(by) if turned else by:
             notes = await _send_edit(person, edit)
         note = notes["WORKING_NOTE"]
-        ends.append((note["value"], [each["value"] for each in note["lostEdits"]], notes["PLANNED_ON"]["value"]))
+        ends.append((note["value"], [lost["value"] for lost in note["lostEdits"]], notes["PLANNED_ON"]["value"]))
     expected = ("后", ["先"], "2026-12-01")
     require(ends == [expected] * 2, "EditAssignmentNotes in both orders", str(expected), str(ends))
     return "Two devices' edits ended the same in both orders, the earlier one kept among the lost."

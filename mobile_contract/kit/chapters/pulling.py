@@ -22,10 +22,10 @@ async def check_full_pull(party: Party) -> str:
     await user.submit_accepted()
     await party.wait_quiet(user)
     lists = {
-        name: {each["id"] for each in await user.fetch_nodes(name)} for name in ("Units", "MyReports", "MyAssignments")
+        name: {node["id"] for node in await user.fetch_nodes(name)} for name in ("Units", "MyReports", "MyAssignments")
     }
     changes, cursor = await user.pull()
-    pulled = {each["id"] for each in changes if each["record"]}
+    pulled = {change["id"] for change in changes if change["record"]}
     for name, ids in lists.items():
         require(
             ids <= pulled,
@@ -33,14 +33,14 @@ async def check_full_pull(party: Party) -> str:
             f"all {len(ids)} of {name}",
             f"without {sorted(ids - pulled)[:5]}",
         )
-    state: dict[str, Any] = {"cursor": cursor, "known": {each["id"]: each["record"] for each in changes}}
+    state: dict[str, Any] = {"cursor": cursor, "known": {change["id"]: change["record"] for change in changes}}
 
     async def still() -> bool:
         """A record may come once more while the server works on it, such as on a photo, but only if it differs."""
         again, state["cursor"] = await user.pull(state["cursor"])
-        same = [each for each in again if each["record"] == state["known"].get(each["id"])]
+        same = [change for change in again if change["record"] == state["known"].get(change["id"])]
         require(not same, "Changes with the cursor", "nothing", same)
-        state["known"] |= {each["id"]: each["record"] for each in again}
+        state["known"] |= {change["id"]: change["record"] for change in again}
         return not again
 
     await party.wait_until(still, "Changes with the cursor", "nothing more, once all has been pulled")
@@ -54,13 +54,13 @@ async def check_page_sizes(party: Party) -> str:
         await user.submit_accepted()
     await party.wait_quiet(user)
     by_kind: dict[str, int] = {}
-    for each in (await user.pull())[0]:
-        by_kind[each["kind"]] = by_kind.get(each["kind"], 0) + 1
+    for change in (await user.pull())[0]:
+        by_kind[change["kind"]] = by_kind.get(change["kind"], 0) + 1
     few = [kind for kind, count in by_kind.items() if count <= MAX_ONE_BY_ONE]
     sizes: dict[int, set[str]] = {}
     for size in (100, 7, 2, 1):
         changes, _ = await user.pull(None, size, few)
-        sizes[size] = {each["id"] for each in changes if each["record"]}
+        sizes[size] = {change["id"] for change in changes if change["record"]}
     for size, ids in sizes.items():
         left = sorted(sizes[100] ^ ids)
         require(
@@ -84,12 +84,12 @@ async def check_changed_record(party: Party) -> str:
 
     async def ready() -> bool:
         changes, seen["cursor"] = await user.pull(seen["cursor"])
-        seen["ids"] |= {each["id"] for each in changes}
+        seen["ids"] |= {change["id"] for change in changes}
         return any(
             media["state"] == "READY" and media["id"] == medium.id
-            for each in changes
-            if each["id"] == own and each["record"]
-            for media in each["record"]["content"]["media"]
+            for change in changes
+            if change["id"] == own and change["record"]
+            for media in change["record"]["content"]["media"]
         )
 
     await party.wait_until(
@@ -107,7 +107,7 @@ async def check_tombstones(party: Party) -> str:
 
     async def pulled(present: bool) -> bool:
         changes, held["cursor"] = await user.pull(held["cursor"])
-        found = [bool(each["record"]) for each in changes if each["id"] == given.case_id]
+        found = [bool(change["record"]) for change in changes if change["id"] == given.case_id]
         held["times"] += found.count(False)
         return present in found
 
@@ -135,9 +135,11 @@ async def check_expired_cursor(party: Party) -> str:
         answer = await party.user.send("Changes", {"since": wrong})
         require(answer.code == "CURSOR_EXPIRED", f"Changes since {wrong!r}", "CURSOR_EXPIRED", answer.body)
     own = {
-        each["id"] for each in (await party.user.ask("MyReports", {"first": 20}))["edges"] for each in (each["node"],)
+        report["id"]
+        for report in (await party.user.ask("MyReports", {"first": 20}))["edges"]
+        for report in (report["node"],)
     }
-    pulled = {each["id"] for each in (await party.user.pull())[0]}
+    pulled = {change["id"] for change in (await party.user.pull())[0]}
     require(own <= pulled, "Changes without a cursor", "everything", f"without {sorted(own - pulled)[:5]}")
     return "Three cursors that are none were CURSOR_EXPIRED, and a pull without one brought everything."
 

@@ -75,20 +75,20 @@ async def check_resume(party: Party) -> str:
         cursor = next(iter(event["data"].values()))["cursor"]
         break
     missed = [await assign_case(party) for _ in range(2)]
-    waiting = {each.assignment_id for each in missed}
+    waiting = {assigned.assignment_id for assigned in missed}
     async for event in _listen(party, "AssignmentChanged", cursor):
         waiting -= event_ids(event)
         if not waiting:
             break
-    waiting = {each.assignment_id for each in missed}
+    waiting = {assigned.assignment_id for assigned in missed}
     person = await party.user.sign_in_again()
     async with open_socket(person) as connection:
         await subscribe(connection, "AssignmentChanged", since=cursor)
         await _receive_all(
             party, connection, waiting, "AssignmentChanged over graphql-transport-ws since the last cursor"
         )
-    for each in missed:
-        await withdraw_assignment(party, each)
+    for assigned in missed:
+        await withdraw_assignment(party, assigned)
     return "Two assignments that were given while nobody listened came after the last cursor, over both transports."
 
 

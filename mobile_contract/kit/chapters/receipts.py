@@ -31,7 +31,10 @@ async def check_signature(party: Party) -> str:
     try:
         head, body, tail = receipt["signed"].split(".")
         header, claims = json.loads(_decode(head)), json.loads(_decode(body))
-        keys = {each["fingerprint"]: load_pem_public_key(each["publicKey"].encode()) for each in published["keys"]}
+        keys = {
+            published_key["fingerprint"]: load_pem_public_key(published_key["publicKey"].encode())
+            for published_key in published["keys"]
+        }
     except (ValueError, KeyError, TypeError, AttributeError):
         raise BrokenClauseError(
             "receipt.signed", "a compact JWS and a list of keys", f"{receipt} {published}"

@@ -35,10 +35,12 @@ async def check_renewal(party: Party) -> str:
     person = await party.user.sign_in_again()
     given = {"input": {"refreshToken": person.refresh, "deviceId": person.device_id}}
     answers = [(await party.server.ask("RefreshSession", given)).root for _ in range(2)]
-    for each in answers:
-        require(each.get("accessToken"), "RefreshSession twice with the same token", "SignedIn both times", each)
-    for each in answers:
-        read = await party.server.ask("MyReports", {"first": 1}, token=each["accessToken"])
+    for signed_in in answers:
+        require(
+            signed_in.get("accessToken"), "RefreshSession twice with the same token", "SignedIn both times", signed_in
+        )
+    for signed_in in answers:
+        read = await party.server.ask("MyReports", {"first": 1}, token=signed_in["accessToken"])
         require("edges" in read.root, "MyReports with either access token", "an answer", read.body)
     given = {"input": {"refreshToken": answers[1]["refreshToken"], "deviceId": person.device_id}}
     last = (await party.server.ask("RefreshSession", given)).root
@@ -137,7 +139,7 @@ async def check_outbox_of_old_level(party: Party) -> str:
     ):
         answer = await party.server.ask(name, {"input": given}, token=token, level=0)
         require(answer.root.get("results"), f"{name} at level 0", "results", answer.body)
-    # Ratings are a monitor's: an inspector's are refused for the role, and may not be for the level.
+    # Only monitors rate: an inspector's rating is refused for the role, and must not be refused for the level.
     rated = await party.server.ask("SubmitRatings", {"input": {"drafts": []}}, token=token, level=0)
     require(rated.code != "LEVEL_TOO_OLD", "SubmitRatings at level 0", "anything but LEVEL_TOO_OLD", rated.body)
     return f"A phone of level 0 handed in, got a slot and confirmed; the contract's level is {Levels.read().current}."

@@ -49,22 +49,22 @@ def new_photo(size: int = 0) -> KitPhoto:
 
 
 async def announce(person: Person, *photos: KitPhoto) -> str:
-    sent = await person.submit_accepted(media=[each.announced for each in photos])
+    sent = await person.submit_accepted(media=[medium.announced for medium in photos])
     id: str = sent["id"]
     return id
 
 
 async def request_slots(person: Person, *photos: KitPhoto) -> list[dict[str, Any]]:
-    value = await person.ask("RequestUploads", {"input": {"media": [{"mediaId": each.id} for each in photos]}})
+    value = await person.ask("RequestUploads", {"input": {"media": [{"mediaId": medium.id} for medium in photos]}})
     results: list[dict[str, Any]] = value["results"]
-    for each in results:
-        require(each["slot"] or each["hasArrived"], "RequestUploads", "a slot", each)
+    for result in results:
+        require(result["slot"] or result["hasArrived"], "RequestUploads", "a slot", result)
     return results
 
 
 async def put(party: Party, target: dict[str, Any], body: bytes) -> httpx.Response:
     headers = {header["name"]: header["value"] for header in target["headers"]}
-    headers = {name: value for name, value in headers.items() if name.lower() != "content-length"}  # httpx says it
+    headers = {name: value for name, value in headers.items() if name.lower() != "content-length"}  # httpx sets it
     return await party.server.client.put(target["url"], content=body, headers=headers)
 
 
@@ -73,17 +73,17 @@ async def put_whole(party: Party, person: Person, medium: KitPhoto) -> list[int]
     [result] = await request_slots(person, medium)
     slot = result["slot"]
     targets = slot["parts"] or [slot | {"number": 0, "offset": 0, "byteSize": len(medium.body)}]
-    for each in targets:
-        if not each.get("hasArrived"):
-            stretch = medium.body[each["offset"] : each["offset"] + each["byteSize"]]
-            response = await put(party, each, stretch)
+    for target in targets:
+        if not target.get("hasArrived"):
+            stretch = medium.body[target["offset"] : target["offset"] + target["byteSize"]]
+            response = await put(party, target, stretch)
             require(
                 response.is_success,
-                f"PUT of part {each['number']} of {medium.id}",
+                f"PUT of part {target['number']} of {medium.id}",
                 "2xx",
                 f"{response} {response.text}",
             )
-    return [each["number"] for each in targets]
+    return [target["number"] for target in targets]
 
 
 async def confirm(person: Person, medium: KitPhoto) -> dict[str, Any]:
@@ -94,9 +94,9 @@ async def confirm(person: Person, medium: KitPhoto) -> dict[str, Any]:
 
 async def fetch_medium(person: Person, observation_id: str, medium: KitPhoto) -> dict[str, Any]:
     for report in await person.find_reports(observation_id):
-        for each in report["content"]["media"]:
-            if each["id"] == medium.id:
-                return dict(each)
+        for found in report["content"]["media"]:
+            if found["id"] == medium.id:
+                return dict(found)
     raise BrokenClauseError("MyReports", f"medium {medium.id} of {observation_id}", "none")
 
 
@@ -162,7 +162,9 @@ async def check_slot_places(party: Party) -> str:
     media = [new_photo(), new_photo()]
     await announce(party.user, *media)
     rounds = [await request_slots(party.user, *media) for _ in range(2)]
-    first, again = ([str(httpx.URL(each["slot"]["url"]).copy_with(query=None)) for each in asked] for asked in rounds)
+    first, again = (
+        [str(httpx.URL(result["slot"]["url"]).copy_with(query=None)) for result in asked] for asked in rounds
+    )
     require(first == again, "RequestUploads, asked twice", f"the same places {first}", str(again))
     require(len(set(first)) == 2, "RequestUploads of two media", "two places", first)
     return "Two media have two places, the same when asked for again."
@@ -179,7 +181,7 @@ async def check_parts_after_break(party: Party) -> str:
     [result] = await request_slots(party.user, medium)
     listed = result["slot"]["parts"] or []
     require(len(listed) >= 2, f"RequestUploads of {LARGE} bytes", "two parts or more", result["slot"]["kind"])
-    covered = [(each["offset"], each["offset"] + each["byteSize"]) for each in listed]
+    covered = [(part["offset"], part["offset"] + part["byteSize"]) for part in listed]
     whole = [0, *(end for _, end in covered)] == [*(start for start, _ in covered), LARGE]
     require(whole, "RequestUploads", f"parts that make up {LARGE} bytes", covered)
     first = listed[0]
@@ -187,8 +189,8 @@ async def check_parts_after_break(party: Party) -> str:
     require(response.is_success, "PUT of part 1", "2xx", f"{response} {response.text}")
     person = await party.user.sign_in_again()
     [result] = await request_slots(person, medium)
-    told = [(each["offset"], each["byteSize"], each["hasArrived"]) for each in result["slot"]["parts"]]
-    expected = [(each["offset"], each["byteSize"], each is first) for each in listed]
+    told = [(part["offset"], part["byteSize"], part["hasArrived"]) for part in result["slot"]["parts"]]
+    expected = [(part["offset"], part["byteSize"], part is first) for part in listed]
     require(told == expected, "RequestUploads after part 1 and a break", str(expected), str(told))
     await put_whole(party, person, medium)
     refused = await confirm(person, medium)
@@ -209,8 +211,10 @@ async def check_media_states(party: Party) -> str:
     right, wrong = new_photo(), new_photo()
     id = await announce(party.user, right, wrong)
     await put_whole(party, party.user, right)
-    before = [await fetch_medium(party.user, id, each) for each in (right, wrong)]
-    require(all(each["state"] == "EXPECTED" for each in before), "MyReports before ConfirmMedia", "EXPECTED", before)
+    before = [await fetch_medium(party.user, id, medium) for medium in (right, wrong)]
+    require(
+        all(medium["state"] == "EXPECTED" for medium in before), "MyReports before ConfirmMedia", "EXPECTED", before
+    )
     result = await confirm(party.user, right)
     state = (result["media"] or {}).get("state")
     require(state == "UPLOADED", "ConfirmMedia", "UPLOADED: verified later", state)

@@ -76,7 +76,7 @@ async def check_other_inspector(party: Party) -> str:
     await party.wait_quiet(other)
     reports = {edge["node"]["id"] for edge in (await other.ask("MyReports", {"first": 50}))["edges"]}
     listed = {edge["node"]["id"] for edge in (await other.ask(LATEST))["edges"]}
-    pulled = {each["id"] for each in (await other.pull())[0]}
+    pulled = {change["id"] for change in (await other.pull())[0]}
     for name, ids in (("MyReports", reports), ("observations", listed), ("Changes", pulled)):
         require(own not in ids, f"{name} of another inspector", f"nothing of {own}", "it is there")
     await _check_subscriptions(party, other)

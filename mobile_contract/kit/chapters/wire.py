@@ -47,9 +47,11 @@ async def check_http(party: Party) -> str:
 async def check_documents(party: Party) -> str:
     person = await party.user.sign_in_again()
     operations = manifest()["operations"]
-    for each in operations:
-        body = {"documentId": f"sha256:{each['id']}", "variables": {}}
-        answer = await party.server.post(json.dumps(body).encode(), f"of {each['name']} by its id", token=person.access)
+    for operation in operations:
+        body = {"documentId": f"sha256:{operation['id']}", "variables": {}}
+        answer = await party.server.post(
+            json.dumps(body).encode(), f"of {operation['name']} by its id", token=person.access
+        )
         require(answer.code != "UNKNOWN_DOCUMENT", answer.request, "the document to be known", answer.body)
     body = {"documentId": f"sha256:{digest('no document')}"}
     stranger = await party.server.post(json.dumps(body).encode(), "of an id of no document", token=party.user.access)

@@ -95,9 +95,9 @@ def _find_observation(outbox: Outbox, wanted: str) -> OutboxObservation:
 def _show(chosen: OutboxObservation, edits: list[DraftEdit], made: list[DraftEdit], *, as_json: bool) -> None:
     """Show the draft, its version and its lost edits. Mark a new edit that lost at once."""
     found = merge_edits(edits)
-    lost = [_lost_as_json(each) for each in found.lost]
+    lost = [_lost_as_json(edit) for edit in found.lost]
     if as_json:
-        version = max([0, *(each.number for each in edits)])
+        version = max([0, *(edit.number for edit in edits)])
         output.print_json({"id": chosen.id, "version": version, "draft": chosen.as_json()["draft"], "lostEdits": lost})
         return
     if made:
@@ -105,11 +105,11 @@ def _show(chosen: OutboxObservation, edits: list[DraftEdit], made: list[DraftEdi
     shown = output.new_table("field 字段", "value 内容", "id")
     for name, value in chosen.as_json()["draft"].items():
         shown.add_row(name, Text(str(value)), "")
-        for each in lost:
-            if each["field"] == name:
-                is_own = each["id"] in {one.id for one in made}
-                words = f"{'lost just now 未采用' if is_own else 'lost 落选'}: {each['value']}"
-                shown.add_row("", Text(words, style="yellow"), Text(each["id"], style="dim"))
+        for edit in lost:
+            if edit["field"] == name:
+                is_own = edit["id"] in {one.id for one in made}
+                words = f"{'lost just now 未采用' if is_own else 'lost 落选'}: {edit['value']}"
+                shown.add_row("", Text(words, style="yellow"), Text(edit["id"], style="dim"))
     output.console.print(shown)
 
 

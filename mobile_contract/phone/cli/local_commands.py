@@ -74,7 +74,7 @@ def take(
             before = len(device.outbox.observations())
             taken = device.take(files, content, together=together, again=again)
             made = len(device.outbox.observations()) - before
-        total = sum(each.byte_size for each in taken.originals)
+        total = sum(original.byte_size for original in taken.originals)
         output.print_message(
             f"Taken: {made} observations with {len(taken.originals)} media ({size(total)}). `send` sends them.",
             f"已登记 {made} 条记录、{len(taken.originals)} 个影像。",
@@ -134,9 +134,9 @@ def status(as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
         if as_json:
             standing = _status_as_json(folder.absolute(), session, observations, forgotten)
             more = {
-                "ratings": [vars(each) for each in ratings],
-                "answers": [vars(each) for each in answers],
-                "noteEdits": [vars(each) for each in edits],
+                "ratings": [vars(rating) for rating in ratings],
+                "answers": [vars(answer) for answer in answers],
+                "noteEdits": [vars(edit) for edit in edits],
                 "alarms": [english for english, _ in alarms],
             }
             output.print_json(standing | more | (_sync_as_json(outbox) if outbox else {}))
@@ -175,12 +175,10 @@ def alarms_of(outbox: Outbox) -> list[tuple[str, str]]:
             f"LOST: the server does not have No. {shown}, and this phone does not have it any more. Tell your office."
         )
         found.append((english, f"丢失：服务器没有第 {shown} 号记录，手机上也已没有，请报告所在单位。"))
-    for each in Receipts(outbox).all():
-        if each.wrong:
-            english = (
-                f"The receipt of No. {each.sequence} proves nothing: {each.wrong} This phone keeps the observation."
-            )
-            found.append((english, f"第 {each.sequence} 号的回执无法验证，相关内容保留在手机上。"))
+    for receipt in Receipts(outbox).all():
+        if receipt.wrong:
+            english = f"The receipt of No. {receipt.sequence} proves nothing: {receipt.wrong} This phone keeps the observation."
+            found.append((english, f"第 {receipt.sequence} 号的回执无法验证，相关内容保留在手机上。"))
     return found
 
 
@@ -206,10 +204,10 @@ def _status_as_json(
         "server": session and session.endpoint,
         "user": session and session.user_name,
         "signedIn": bool(session and session.is_open),
-        "observations": [each.as_json() for each in observations],
-        "undelivered": sum(each.is_undelivered for each in observations),
-        "aside": sum(each.is_aside for each in observations),
-        "through": sum(each.is_through for each in observations),
+        "observations": [observation.as_json() for observation in observations],
+        "undelivered": sum(observation.is_undelivered for observation in observations),
+        "aside": sum(observation.is_aside for observation in observations),
+        "through": sum(observation.is_through for observation in observations),
         "forgotten": forgotten,
     }
 
@@ -266,7 +264,7 @@ def forget(folder: Where = DEFAULT_FOLDER) -> None:
         gone, rated = device.forget(), device.ratings.forget()
         device.answers.forget()
         device.notebook.box.forget()
-        freed = size(sum(medium.byte_size for each in gone for medium in each.media))
+        freed = size(sum(medium.byte_size for observation in gone for medium in observation.media))
         and_rated = f" and {rated} ratings" if rated else ""
         output.print_message(
             f"Deleted {len(gone)} observations ({freed}){and_rated}. Their receipts stay.", "已清理，回执保留。"

@@ -127,8 +127,8 @@ def sign_out(folder: Where = DEFAULT_FOLDER) -> None:
     with report_errors(), PhoneDevice.open(folder) as device:
 
         async def run() -> None:
-            async with device.connect() as line:
-                await line.account.sign_out()
+            async with device.connect() as connection:
+                await connection.account.sign_out()
 
         asyncio.run(run())
         left = len(device.outbox.undelivered())
@@ -172,10 +172,10 @@ def _deliver(folder: Path, at_once: int, work: Callable[[Delivery], Awaitable[No
     with report_errors(), PhoneDevice.open(folder) as device:
 
         async def run() -> None:
-            async with device.connect() as line:
+            async with device.connect() as connection:
                 with ProgressBars(output.console) as bars:
-                    await work(line.delivery(bars, at_once=at_once))
-                await line.fetch_keys()
+                    await work(connection.delivery(bars, at_once=at_once))
+                await connection.fetch_keys()
 
         try:
             asyncio.run(run())
@@ -199,9 +199,9 @@ def _show_status(device: PhoneDevice) -> int:
     note_tables.edits(edits)
     alarms = alarms_of(device.outbox)
     output.alarms([*alarms, *clock_warning(device.outbox)])
-    states = {each.state for each in (*ratings, *answers, *edits)}
-    if alarms or OperationState.REFUSED in states or any(each.is_aside for each in observations):
+    states = {operation.state for operation in (*ratings, *answers, *edits)}
+    if alarms or OperationState.REFUSED in states or any(observation.is_aside for observation in observations):
         return 1
-    if OperationState.QUEUED in states or any(each.is_undelivered for each in observations):
+    if OperationState.QUEUED in states or any(observation.is_undelivered for observation in observations):
         return 3
     return 0

@@ -16,7 +16,7 @@ def read_expected(path: Path) -> dict[str, dict[str, Any]]:
     """Read the expected values by digest. Raise `UsageError` if the file has another format."""
     try:
         files = json.loads(path.read_text(encoding="utf-8"))["files"]
-        return {str(each["sha256"]): each for each in files}
+        return {str(file["sha256"]): file for file in files}
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise UsageError(f"{path} is not a valid truth.json ({error}).", f"{path} 不是可用的对照文件。") from None
 

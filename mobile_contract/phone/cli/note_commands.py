@@ -40,7 +40,7 @@ def notes(*, as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
     with report_errors(), PhoneDevice.open(folder) as device:
         found = device.notebook.all()
         if as_json:
-            output.print_json({id: [vars(each) for each in fields] for id, fields in found.items()})
+            output.print_json({id: [vars(note) for note in fields] for id, fields in found.items()})
             return
         if found:
             note_tables.notes(found)

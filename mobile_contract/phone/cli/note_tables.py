@@ -28,9 +28,9 @@ def edits(found: Sequence[QueuedOperation]) -> None:
     if not found:
         return
     shown = new_table("No. 序号", "assignment 交办", "field 字段", "note 备注", "state 状态")
-    for each in found:
-        draft = each.draft
+    for edit in found:
+        draft = edit.draft
         said = f"restores 恢复 {draft['restores']}" if "restores" in draft else draft.get("value") or ""
-        shown.add_row(each.label, draft["assignmentId"], NOTES[draft["field"]], Text(said), state(each.state))
+        shown.add_row(edit.label, draft["assignmentId"], NOTES[draft["field"]], Text(said), state(edit.state))
     console.print(shown)
     explain_operations(found, "note")

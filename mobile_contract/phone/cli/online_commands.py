@@ -23,8 +23,8 @@ AssignmentId = Annotated[str, typer.Argument(metavar="ID", help="The assignment,
 
 def _ask(device: PhoneDevice, work: Callable[[Account], Awaitable[T]]) -> T:
     async def run() -> T:
-        async with device.connect() as line:
-            return await work(line.account)
+        async with device.connect() as connection:
+            return await work(connection.account)
 
     return asyncio.run(run())
 
@@ -55,13 +55,13 @@ def table(
     """Show what the server read in the photos of this phone (影像信息)."""
     with report_errors(), PhoneDevice.open(folder) as device:
         known = read_expected(truth) if truth else {}
-        names = {each.id: each.name for each in device.outbox.media()}
+        names = {medium.id: medium.name for medium in device.outbox.media()}
         nodes = _ask(device, lambda account: _fetch_nodes(account, "MyReports", 50, most))
         rows = [
-            {"name": names[each["id"]], "observationId": node["id"], **each}
+            {"name": names[medium["id"]], "observationId": node["id"], **medium}
             for node in nodes
-            for each in node["content"]["media"]
-            if each["id"] in names
+            for medium in node["content"]["media"]
+            if medium["id"] in names
         ]
         rows.sort(key=lambda row: str(row["name"]))
         if truth:
@@ -99,7 +99,7 @@ def _answer(folder: Path, said: dict[str, Any], done: tuple[str, str]) -> None:
         except (UnreachableError, SignInNeededError):
             output.print_message("Saved. `send` sends it.", "已登记，等待发送。")
             return
-        [kept] = [each for each in device.answers.all() if each.id == said["id"]]
+        [kept] = [operation for operation in device.answers.all() if operation.id == said["id"]]
         if kept.receipt is None or kept.receipt["outcome"] == HELD:
             output.answers([kept])
         else:

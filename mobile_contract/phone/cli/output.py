@@ -64,14 +64,14 @@ def outbox(observations: Sequence[OutboxObservation], forgotten: int) -> None:
     """Print a line for each observation and each of its media, then the summary."""
     if observations:
         shown = new_table(">No. 序号", "seen 时间", "what 内容", "unit 单位", ">size 大小", "state 状态")
-        for each in observations:
-            draft = each.draft
+        for observation in observations:
+            draft = observation.draft
             what = " ".join(filter(None, (CATEGORIES.get(draft["category"], draft["category"]), draft["text"][:40])))
-            # A draft is written by its phone with the offset of that place: it reads as people there saw it.
+            # The draft has the offset of its place, so this is the time that people there saw.
             seen = f"{datetime.fromisoformat(draft['capturedAt']):%Y-%m-%d %H:%M}"
             unit = draft.get("unit") or draft.get("monitoringPoint") or ""
-            shown.add_row(str(each.sequence), seen, Text(what), Text(unit), "", state(each.state))
-            for medium in each.media:
+            shown.add_row(str(observation.sequence), seen, Text(what), Text(unit), "", state(observation.state))
+            for medium in observation.media:
                 shown.add_row("", "", Text(f"└ {medium.name}"), "", size(medium.byte_size), _progress(medium))
         console.print(shown)
     summary(observations, forgotten)
@@ -79,8 +79,8 @@ def outbox(observations: Sequence[OutboxObservation], forgotten: int) -> None:
 
 def summary(observations: Sequence[OutboxObservation], forgotten: int) -> None:
     """Print the errors of each item, then the totals."""
-    for each in observations:
-        _explain(each)
+    for observation in observations:
+        _explain(observation)
     _sum_up(observations, forgotten)
 
 
@@ -89,10 +89,10 @@ def ratings(found: Sequence[QueuedOperation]) -> None:
     if not found:
         return
     shown = new_table("No. 序号", "month 月份", "unit 单位", ">score 分值", "state 状态")
-    for each in found:
-        draft = each.draft
+    for operation in found:
+        draft = operation.draft
         score = str(draft.get("score", draft.get("grade", "")))
-        shown.add_row(each.label, draft["month"][:7], Text(draft["unit"]), Text(score), state(each.state))
+        shown.add_row(operation.label, draft["month"][:7], Text(draft["unit"]), Text(score), state(operation.state))
     console.print(shown)
     explain_operations(found, "rate")
 
@@ -102,25 +102,27 @@ def answers(found: Sequence[QueuedOperation]) -> None:
     if not found:
         return
     shown = new_table("No. 序号", "assignment 交办", "answer 回复", "state 状态")
-    for each in found:
-        is_held = (each.receipt or {}).get("outcome") == "HELD"
-        word = Text("held 暂存", style="yellow") if is_held else state(each.state)
-        shown.add_row(each.label, each.draft["assignmentId"], ANSWERS[each.draft["kind"]], word)
+    for operation in found:
+        is_held = (operation.receipt or {}).get("outcome") == "HELD"
+        word = Text("held 暂存", style="yellow") if is_held else state(operation.state)
+        shown.add_row(operation.label, operation.draft["assignmentId"], ANSWERS[operation.draft["kind"]], word)
     console.print(shown)
     explain_operations(found, "answer")
 
 
 def explain_operations(found: Sequence[QueuedOperation], again: str) -> None:
     """Print each operation's error, and how to delete it and `again` make it."""
-    for each in found:
-        said = each.refusal or each.trouble
+    for operation in found:
+        said = operation.refusal or operation.trouble
         if said:
-            line = Text(f"{each.label}: {said['message']} ", style="red" if each.refusal else "yellow")
+            line = Text(f"{operation.label}: {said['message']} ", style="red" if operation.refusal else "yellow")
             line.append(said["messageZh"], style="dim")
             console.print(line)
-            if each.refusal:
+            if operation.refusal:
                 console.print(
-                    Text(f"  {said['code']}: delete it with `discard {each.label}`, and {again} again", style="dim")
+                    Text(
+                        f"  {said['code']}: delete it with `discard {operation.label}`, and {again} again", style="dim"
+                    )
                 )
 
 
@@ -146,9 +148,9 @@ def _progress(medium: Medium) -> Text:
     return text
 
 
-def _explain(each: OutboxObservation) -> None:
-    items: list[tuple[str, OutboxObservation | Medium]] = [(f"No. {each.sequence}", each)]
-    items += [(f"No. {each.sequence}, {medium.name}", medium) for medium in each.media]
+def _explain(observation: OutboxObservation) -> None:
+    items: list[tuple[str, OutboxObservation | Medium]] = [(f"No. {observation.sequence}", observation)]
+    items += [(f"No. {observation.sequence}, {medium.name}", medium) for medium in observation.media]
     for name, item in items:
         said = item.refusal or item.trouble
         if said is None:
@@ -166,10 +168,10 @@ def _sum_up(observations: Sequence[OutboxObservation], forgotten: int) -> None:
     if not observations:
         print_message(*_empty(forgotten))
         return
-    media = [medium for each in observations for medium in each.media]
-    left = [each for each in observations if each.is_undelivered]
-    aside = [each for each in observations if each.is_aside]
-    through = [each for each in observations if each.is_through]
+    media = [medium for observation in observations for medium in observation.media]
+    left = [observation for observation in observations if observation.is_undelivered]
+    aside = [observation for observation in observations if observation.is_aside]
+    through = [observation for observation in observations if observation.is_through]
     line = Text(f"{len(observations)} observations 条记录, {len(media)} media 个影像 ")
     line.append(f"({size(sum(medium.byte_size for medium in media))}) on this phone: ")
     line.append(f"{len(through)} through 已完成", style="green" if through else "dim")
@@ -180,8 +182,8 @@ def _sum_up(observations: Sequence[OutboxObservation], forgotten: int) -> None:
     console.print(line)
     if media:
         arrived, verified = (
-            size(sum(each.bytes_sent for each in media)),
-            size(sum(each.bytes_verified for each in media)),
+            size(sum(medium.bytes_sent for medium in media)),
+            size(sum(medium.bytes_verified for medium in media)),
         )
         console.print(Text(f"Of the media, {arrived} sent 已发, {verified} verified 已核验.", style="dim"))
 
@@ -238,7 +240,7 @@ def print_wide(columns: Sequence[str], lines: Sequence[Sequence[Text | str]]) ->
     shown = new_table(*columns)
     for line in lines:
         shown.add_row(*line)
-    # A long name folds before a figure does.
+    # Fold a long name before a number.
     shown.columns[0].min_width = _NAME_WIDTH
     for column, cells in zip(shown.columns[1:], [*zip(columns, *lines, strict=True)][1:], strict=True):
         words = cells[0].strip(">").split()

@@ -68,9 +68,9 @@ class ProgressBars:
 
     def expect(self, media: Sequence[Medium]) -> None:
         """Add media to the total, except those that an earlier pass has counted."""
-        self._left |= {each.id: each.byte_size for each in media}
-        total = self._total + sum(each.byte_size for each in media if each.id not in self._counted)
-        self._counted |= {each.id for each in media}
+        self._left |= {medium.id: medium.byte_size for medium in media}
+        total = self._total + sum(medium.byte_size for medium in media if medium.id not in self._counted)
+        self._counted |= {medium.id for medium in media}
         self._total = total
         self._progress.update(self._all, total=total, visible=total > 0)
 
@@ -86,12 +86,12 @@ class ProgressBars:
 
     def confirmed(self, media: Sequence[Medium]) -> None:
         """Remove the bars of confirmed media, and count them."""
-        for each in media:
-            if each.id in self._tasks:
-                self._progress.remove_task(self._tasks.pop(each.id))
-            if each.id in self._counted:
-                self._confirmed += each.byte_size
-                self._progress.advance(self._all, self._left.pop(each.id, 0))
+        for medium in media:
+            if medium.id in self._tasks:
+                self._progress.remove_task(self._tasks.pop(medium.id))
+            if medium.id in self._counted:
+                self._confirmed += medium.byte_size
+                self._progress.advance(self._all, self._left.pop(medium.id, 0))
         self._progress.update(self._all, confirmed=self._confirmed)
 
     def pausing(self, fault: PhoneError | None, seconds: float) -> None:

@@ -28,8 +28,8 @@ def _with_outbox(folder: Path, work: Callable[[Outbox], T], *, now: bool) -> T |
         with PhoneDevice.open(folder) as device:
 
             async def pull() -> None:
-                async with device.connect() as line:
-                    await line.pull()
+                async with device.connect() as connection:
+                    await connection.pull()
 
             asyncio.run(pull())
             return work(device.outbox)
@@ -90,7 +90,7 @@ def reports(
         found = _join(
             records, PulledKind.OBSERVATION, unit=PulledKind.UNIT, monitoringPoint=PulledKind.MONITORING_POINT
         )
-        return sorted(found, key=lambda each: str(each["receivedAt"]), reverse=True)[:most]
+        return sorted(found, key=lambda row: str(row["receivedAt"]), reverse=True)[:most]
 
     _show(folder, now=now, as_json=as_json, rows_of=rows_of, show=pulled_tables.reports)
 
@@ -101,7 +101,7 @@ def assignments(*, now: Now = False, as_json: AsJson = False, folder: Where = DE
 
     def rows_of(records: Records) -> list[Row]:
         found = _join(records, PulledKind.ASSIGNMENT, case=PulledKind.CASE, unit=PulledKind.UNIT)
-        return [each | {"kind": each["assignmentKind"], "state": each["assignmentState"]} for each in found]
+        return [row | {"kind": row["assignmentKind"], "state": row["assignmentState"]} for row in found]
 
     _show(folder, now=now, as_json=as_json, rows_of=rows_of, show=pulled_tables.assignments)
 
@@ -125,11 +125,11 @@ def _show_places(
         return row["code"], row[name], (row[above] or {}).get("name", "")
 
     def rows_of(records: Records) -> list[Row]:
-        found = sorted(_join(records, kind, **{above: PulledKind.UNIT}), key=lambda each: str(each["code"]))
-        return [each for each in found if any(words in cell for cell in cells(each))]
+        found = sorted(_join(records, kind, **{above: PulledKind.UNIT}), key=lambda row: str(row["code"]))
+        return [row for row in found if any(words in cell for cell in cells(row))]
 
     def show(rows: list[Row]) -> None:
-        pulled_tables.places([cells(each) for each in rows])
+        pulled_tables.places([cells(row) for row in rows])
 
     _show(folder, now=now, as_json=as_json, rows_of=rows_of, show=show)
 
@@ -139,9 +139,9 @@ def catalogue(words: Words = "", *, now: Now = False, as_json: AsJson = False, f
     """Show grades, service items and fee items, with their dates of validity (目录), as last pulled."""
 
     def rows_of(records: Records) -> list[Row]:
-        found = [each | {"kind": each["catalogueKind"]} for each in records.all(PulledKind.CATALOGUE_ENTRY)]
-        found.sort(key=lambda each: (each["kind"], each["code"], each["validFrom"]))
-        return [each for each in found if words in each["code"] or words in each["name"]]
+        found = [entry | {"kind": entry["catalogueKind"]} for entry in records.all(PulledKind.CATALOGUE_ENTRY)]
+        found.sort(key=lambda row: (row["kind"], row["code"], row["validFrom"]))
+        return [row for row in found if words in row["code"] or words in row["name"]]
 
     _show(folder, now=now, as_json=as_json, rows_of=rows_of, show=pulled_tables.catalogue)
 
@@ -151,9 +151,9 @@ def _join(records: Records, kind: PulledKind, **links: PulledKind) -> list[Row]:
     found = records.all(kind)
     for name, other in links.items():
         known = records.by_id(other)
-        for each in found:
-            if each[name]:
-                each[name] = known.get(each[name]["id"], each[name])
+        for row in found:
+            if row[name]:
+                row[name] = known.get(row[name]["id"], row[name])
     return found
 
 
@@ -174,12 +174,12 @@ def receipts(
         found = kept.all()
         if export:
             export.mkdir(parents=True, exist_ok=True)
-            for each in found:
-                if each.is_signed:
-                    write_private(export / f"{each.observation_id}.jws", str(each.said["signed"]))
+            for receipt in found:
+                if receipt.is_signed:
+                    write_private(export / f"{receipt.observation_id}.jws", str(receipt.said["signed"]))
             write_private(export / "evidence-keys.json", output.as_text(kept.as_key_list()))
-        output.print_json([each.as_json() for each in found]) if as_json else pulled_tables.receipts(found)
-        return any(each.is_wrong for each in found)
+        output.print_json([receipt.as_json() for receipt in found]) if as_json else pulled_tables.receipts(found)
+        return any(receipt.is_wrong for receipt in found)
 
     with report_errors():
         is_wrong = _with_outbox(folder, work, now=False)

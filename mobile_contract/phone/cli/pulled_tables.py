@@ -17,8 +17,10 @@ def reports(nodes: Sequence[dict[str, Any]]) -> None:
         place = node["unit"] or node["monitoringPoint"] or {}
         name = place.get("name") or place.get("enterprise") or "?"
         follow = "; ".join(
-            " ".join(filter(None, (each["caseNumber"], each["state"], each["outcome"], each["reply"])))
-            for each in node["followUps"]
+            " ".join(
+                filter(None, (follow_up["caseNumber"], follow_up["state"], follow_up["outcome"], follow_up["reply"]))
+            )
+            for follow_up in node["followUps"]
         )
         category = CATEGORIES.get(content["category"], content["category"])
         line = (
@@ -71,12 +73,14 @@ def catalogue(nodes: Sequence[dict[str, Any]]) -> None:
 
 def receipts(found: Sequence[StoredReceipt]) -> None:
     shown = new_table(">No. 序号", "received 接收", "SHA-256", "receipt 回执", "id")
-    for each in found:
-        if each.wrong:
-            verdict = Text(each.wrong, style="bold red")
+    for receipt in found:
+        if receipt.wrong:
+            verdict = Text(receipt.wrong, style="bold red")
         else:
-            verdict = Text("holds 有效", style="green") if each.is_signed else Text("not signed 未签名", style="yellow")
-        digest = str(each.said.get("contentSha256"))[:16]
-        received = local_time(each.said.get("receivedAt"))
-        shown.add_row(str(each.sequence), received, digest, verdict, Text(each.observation_id, style="dim"))
+            verdict = (
+                Text("holds 有效", style="green") if receipt.is_signed else Text("not signed 未签名", style="yellow")
+            )
+        digest = str(receipt.said.get("contentSha256"))[:16]
+        received = local_time(receipt.said.get("receivedAt"))
+        shown.add_row(str(receipt.sequence), received, digest, verdict, Text(receipt.observation_id, style="dim"))
     console.print(shown)

@@ -21,7 +21,7 @@ app = typer.Typer()
 @app.command()
 def unlock(folder: Where = DEFAULT_FOLDER) -> None:
     """Print a key that replaces the password (解锁). Use `eval "$(scripts/phone unlock)"`. Closing the terminal locks again."""
-    os.environ.pop(KEY, None)  # one that no longer fits must not stand in the way of the next
+    os.environ.pop(KEY, None)  # an outdated key must not block the new one
     with report_errors(), PhoneDevice.open(folder) as device:
         typer.echo(f"export {KEY}={device.key.text}")
 

@@ -86,7 +86,8 @@ class GraphqlClient:
     async def _send(self, operation: str, variables: dict[str, Any], token: str | None) -> Reply:
         for name in TIMED_INPUTS & variables.keys():
             variables = variables | {name: variables[name] | {"deviceClock": self._clock()}}
-        if operation in SENDS_CLOCK:  # anew for each attempt: a clock read before a long wait would seem to be behind
+        # Read the clock again for each attempt: after a long wait, an earlier reading would seem to be behind.
+        if operation in SENDS_CLOCK:
             variables = variables | {"input": variables["input"] | {"deviceClock": self._clock()}}
         payload = {"query": text_of(operation), "operationName": operation, "variables": variables}
         response = await self._post(payload, token)

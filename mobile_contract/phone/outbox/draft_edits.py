@@ -59,20 +59,20 @@ def merge_edits(edits: Sequence[DraftEdit]) -> MergedEdits:
     whichever was saved first.
     """
     found = MergedEdits({}, [])
-    restored = {each.restores for each in edits}
-    for field in dict.fromkeys(each.field for each in edits):
-        own = [each for each in edits if each.field == field]
-        alive = [each for each in own if not any(other.has_seen(each) for other in own)]
-        standing = found.standing[field] = max(alive, key=lambda each: each.sort_key)
-        for each in own:
-            rivals = [other for other in own if not (other.has_seen(each) or each.has_seen(other))]
+    restored = {edit.restores for edit in edits}
+    for field in dict.fromkeys(edit.field for edit in edits):
+        own = [edit for edit in edits if edit.field == field]
+        alive = [edit for edit in own if not any(other.has_seen(edit) for other in own)]
+        standing = found.standing[field] = max(alive, key=lambda edit: edit.sort_key)
+        for edit in own:
+            rivals = [other for other in own if not (other.has_seen(edit) or edit.has_seen(other))]
             if (
-                each is not standing
-                and each.id not in restored
-                and any(other.sort_key > each.sort_key for other in rivals)
+                edit is not standing
+                and edit.id not in restored
+                and any(other.sort_key > edit.sort_key for other in rivals)
             ):
-                found.lost.append(each)
-    found.lost.sort(key=lambda each: each.sort_key, reverse=True)
+                found.lost.append(edit)
+    found.lost.sort(key=lambda edit: edit.sort_key, reverse=True)
     return found
 
 
@@ -100,7 +100,7 @@ class DraftEdits:
 
     def restore(self, observation_id: str, edit_id: str) -> list[DraftEdit]:
         """Restore a lost edit's value with a new edit that has seen all others. Raise `UsageError`."""
-        lost = {each.id: each for each in merge_edits(self.edits_of(observation_id)).lost}
+        lost = {edit.id: edit for edit in merge_edits(self.edits_of(observation_id)).lost}
         if edit_id not in lost:
             raise UsageError(f"There is no lost edit {edit_id} of this draft; see `edit`.", "没有这条落选的修改。")
         chosen = lost[edit_id]
@@ -123,7 +123,7 @@ class DraftEdits:
                     " server refused it, or a revision if the server has it.",
                     "只能修改从未发送过的记录；被退回的用 fix 修改，已接收的请提交更正。",
                 )
-            version = max([0, *(each.number for each in self.edits_of(observation_id))])
+            version = max([0, *(edit.number for edit in self.edits_of(observation_id))])
             if seen is not None and not 0 <= seen <= version:
                 raise UsageError(f"The draft is at version {version}; see `edit`.", f"草稿当前版本为 {version}。")
             for id, field, value, restores in made:
@@ -140,4 +140,4 @@ class DraftEdits:
             text = json.dumps({name: value for name, value in draft.items() if value is not None}, ensure_ascii=False)
             database.execute("UPDATE observations SET draft = ? WHERE id = ?", (text, observation_id))
         ids = {id for id, *_ in made}
-        return [each for each in edits if each.id in ids]
+        return [edit for edit in edits if edit.id in ids]

@@ -87,13 +87,13 @@ def compose(
     defaults = {"method": method.value, "category": Category.OTHER.value, "severity": Severity.NOTE.value, "text": ""}
     media = [
         {
-            "id": each.id,
-            "sha256": each.sha256,
-            "md5": each.md5,
-            "byteSize": each.byte_size,
-            "contentType": each.content_type,
+            "id": original.id,
+            "sha256": original.sha256,
+            "md5": original.md5,
+            "byteSize": original.byte_size,
+            "contentType": original.content_type,
         }
-        for each in originals
+        for original in originals
     ]
     own = {"id": id, "deviceSequence": sequence, "capturedAt": now, "media": media}
     return own | defaults | content.fields()

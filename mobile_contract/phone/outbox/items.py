@@ -11,7 +11,7 @@ from mobile_contract.phone.storage.database import DatabaseRow
 class ObservationState(StrEnum):
     QUEUED = "QUEUED"  # 待提交
     ACCEPTED = "ACCEPTED"  # 已接收: the server's receipt is here
-    REFUSED = "REFUSED"  # 被退回: set aside until somebody has looked at it
+    REFUSED = "REFUSED"  # 被退回: set aside until a person looks at it
 
 
 class MediumState(StrEnum):
@@ -21,7 +21,7 @@ class MediumState(StrEnum):
     CONFIRMED = "CONFIRMED"  # 已确认: the server knows, and verifies them
     READY = "READY"  # 已核验
     REFUSED = "REFUSED"  # 被退回: set aside
-    BROKEN = "BROKEN"  # 文件损坏: the copy on the phone is not what it was
+    BROKEN = "BROKEN"  # 文件损坏: the copy on the phone was changed
 
 
 ASIDE = frozenset({MediumState.REFUSED, MediumState.BROKEN})
@@ -113,24 +113,26 @@ class OutboxObservation:
     @property
     def is_through(self) -> bool:
         """Return whether the server has verified all of it, so that the phone may delete it."""
-        return self.state is ObservationState.ACCEPTED and all(each.state is MediumState.READY for each in self.media)
+        return self.state is ObservationState.ACCEPTED and all(
+            medium.state is MediumState.READY for medium in self.media
+        )
 
     @property
     def is_aside(self) -> bool:
         """Return whether a part of it needs a person. The rest of the outbox continues without it."""
-        return self.state is ObservationState.REFUSED or any(each.state in ASIDE for each in self.media)
+        return self.state is ObservationState.REFUSED or any(medium.state in ASIDE for medium in self.media)
 
     @property
     def is_undelivered(self) -> bool:
         """Return whether the phone has a part of it to send or confirm."""
         if self.state is ObservationState.ACCEPTED:
-            return any(each.state in UNDELIVERED for each in self.media)
+            return any(medium.state in UNDELIVERED for medium in self.media)
         return self.state is ObservationState.QUEUED
 
     @property
     def is_moving(self) -> bool:
         """Return whether a part of it is still to be sent or verified, without a person."""
-        return self.is_undelivered or any(each.state is MediumState.CONFIRMED for each in self.media)
+        return self.is_undelivered or any(medium.state is MediumState.CONFIRMED for medium in self.media)
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -142,7 +144,7 @@ class OutboxObservation:
             "receipt": self.receipt,
             "refusal": self.refusal,
             "trouble": self.trouble,
-            "media": [each.as_json() for each in self.media],
+            "media": [medium.as_json() for medium in self.media],
         }
 
 

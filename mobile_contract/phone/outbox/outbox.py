@@ -85,7 +85,7 @@ class Outbox:
         """Return the last running number of an observation, or 0."""
         return int(self.get_fact("last_sequence") or 0)
 
-    # Taking, mending, letting go
+    # Taking, correcting, deleting
 
     def take(self, entries: Sequence[Sequence[Original]], compose: Callable[[int, Sequence[Original]], Any]) -> None:
         """Save one new observation for each entry, all or none; `compose` makes the draft from (sequence, originals)."""
@@ -98,12 +98,12 @@ class Outbox:
                     (draft["id"], sequence, json.dumps(draft, ensure_ascii=False)),
                 )
                 database.execute("UPDATE facts SET value = ? WHERE name = 'last_sequence'", (str(sequence),))
-                for place, each in enumerate(originals):
-                    row = (each.id, draft["id"], place, each.file, each.name, each.sha256)
+                for place, original in enumerate(originals):
+                    row = (original.id, draft["id"], place, original.file, original.name, original.sha256)
                     database.execute(
                         "INSERT INTO media (id, observation_id, place, file, name, sha256, byte_size, content_type, state)"
                         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'WAITING')",
-                        (*row, each.byte_size, each.content_type),
+                        (*row, original.byte_size, original.content_type),
                     )
 
     def holds(self, sha256: str) -> bool:
@@ -128,12 +128,14 @@ class Outbox:
 
     def forget(self, *, but: Collection[str] = ()) -> list[OutboxObservation]:
         """Delete texts and names of delivered observations, and return them. Receipts and digests stay."""
-        through = [each for each in self.observations() if each.is_through and each.id not in but]
+        through = [
+            observation for observation in self.observations() if observation.is_through and observation.id not in but
+        ]
         with self.transaction() as database:
-            for each in through:
-                database.execute("UPDATE observations SET draft = '{}', forgotten = 1 WHERE id = ?", (each.id,))
-                database.execute("UPDATE media SET name = '', file = '' WHERE observation_id = ?", (each.id,))
-                database.execute("DELETE FROM draft_edits WHERE observation_id = ?", (each.id,))
+            for observation in through:
+                database.execute("UPDATE observations SET draft = '{}', forgotten = 1 WHERE id = ?", (observation.id,))
+                database.execute("UPDATE media SET name = '', file = '' WHERE observation_id = ?", (observation.id,))
+                database.execute("DELETE FROM draft_edits WHERE observation_id = ?", (observation.id,))
         return through
 
     # Reading
@@ -141,26 +143,30 @@ class Outbox:
     def observations(self, *states: ObservationState) -> list[OutboxObservation]:
         """List observations in the order of taking, without deleted ones; of any state unless some are given."""
         media: dict[str, list[Medium]] = {}
-        for each in self.media():
-            media.setdefault(each.observation_id, []).append(each)
+        for medium in self.media():
+            media.setdefault(medium.observation_id, []).append(medium)
         rows = self._database.execute("SELECT * FROM observations WHERE NOT forgotten ORDER BY sequence")
         found = [OutboxObservation.read(row, tuple(media.get(row["id"], ()))) for row in rows]
-        return [each for each in found if not states or each.state in states]
+        return [item for item in found if not states or item.state in states]
 
     def find(self, wanted: str, *states: ObservationState) -> OutboxObservation | None:
         """Find an observation by id or running number, in one of the states."""
-        known = (each for each in self.observations(*states) if wanted in {each.id, str(each.sequence)})
+        known = (
+            observation
+            for observation in self.observations(*states)
+            if wanted in {observation.id, str(observation.sequence)}
+        )
         return next(known, None)
 
     def undelivered(self) -> list[OutboxObservation]:
         """List the observations that the phone still has to send."""
-        return [each for each in self.observations() if each.is_undelivered]
+        return [observation for observation in self.observations() if observation.is_undelivered]
 
     def media(self, *states: MediumState) -> list[Medium]:
         """List media in the order of taking, without those of deleted observations."""
         rows = self._database.execute(f"{_MEDIA} WHERE NOT forgotten ORDER BY sequence, place")
         found = [Medium.read(row) for row in rows]
-        return [each for each in found if not states or each.state in states]
+        return [item for item in found if not states or item.state in states]
 
     def receipts(self) -> list[DatabaseRow]:
         """Return id, sequence, draft, receipt and forgotten of all accepted observations, including deleted ones."""

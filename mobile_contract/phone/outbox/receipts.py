@@ -73,9 +73,9 @@ class Receipts:
     def pin(self, published: Mapping[str, Any]) -> None:
         """Store new keys, except those whose fingerprint doesn't match."""
         known = self.keys
-        for each in published.get("keys") or ():
-            if _fingerprint(str(each.get("publicKey"))) == each.get("fingerprint"):
-                known.setdefault(each["fingerprint"], each["publicKey"])
+        for key in published.get("keys") or ():
+            if _fingerprint(str(key.get("publicKey"))) == key.get("fingerprint"):
+                known.setdefault(key["fingerprint"], key["publicKey"])
         if known != self.keys:
             self._outbox.set_fact(_KEYS, json.dumps(known))
 
@@ -96,7 +96,7 @@ class Receipts:
     async def fetch_keys(self, client: httpx.AsyncClient, endpoint: str) -> None:
         """Fetch the published keys if there are none, or a receipt names an unknown one. Ignore failures."""
         known = self.keys
-        if known and not any(each.wrong == UNKNOWN for each in self.all()):
+        if known and not any(receipt.wrong == UNKNOWN for receipt in self.all()):
             return
         address = urlsplit(endpoint)
         try:
@@ -170,7 +170,7 @@ def _canonical(value: Any, name: str = "") -> Any:
     if isinstance(value, Mapping):
         return {key: _canonical(inner, key) for key, inner in value.items() if inner is not None}
     if isinstance(value, list):
-        return [_canonical(each) for each in value]
+        return [_canonical(item) for item in value]
     if isinstance(value, str) and name.endswith("At"):
         at = datetime.fromisoformat(value).astimezone(UTC)
         return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03}Z"

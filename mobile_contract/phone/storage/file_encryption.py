@@ -38,7 +38,7 @@ def seal(key: bytes, name: str, plain: Iterable[bytes], writer: BinaryIO) -> Non
     number, held = 0, bytearray()
     for piece in plain:
         held += piece
-        while len(held) > CHUNK:  # the last chunk is known by nothing following it
+        while len(held) > CHUNK:  # keep at least one byte back: the last chunk is marked as the last
             writer.write(cipher.encrypt(_nonce(number, is_last=False), bytes(held[:CHUNK]), None))
             del held[:CHUNK]
             number += 1

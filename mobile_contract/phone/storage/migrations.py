@@ -20,7 +20,7 @@ CREATE TABLE parts (
   byte_size INTEGER NOT NULL, arrived INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (medium_id, number)
 );
 """
-# Numbers that a phone of level 1 let go of are known by their absence alone.
+# A phone of level 1 did not record discarded numbers: they are the missing ones.
 _SECOND = """
 CREATE TABLE discarded (sequence INTEGER PRIMARY KEY);
 INSERT INTO discarded
@@ -48,4 +48,4 @@ CREATE INDEX draft_edits_of ON draft_edits (observation_id, number);
 def statements(level: int) -> list[str]:
     """Return the statements that bring a database from `level` to `LEVEL`; 0 is a new database."""
     wanted = [_FIRST, _SECOND, _THIRD][level:]
-    return [each for script in wanted for each in script.split(";")]
+    return [statement for script in wanted for statement in script.split(";")]

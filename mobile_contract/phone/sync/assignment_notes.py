@@ -50,9 +50,9 @@ class NoteEditQueue(OperationQueue):
         with self._outbox.transaction() as database:
             database.execute(TABLE.format(self.table))
             given = database.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (self.table,)).fetchone()
-            for number, each in enumerate(edits, start=int(given[0] if given else 0) + 1):
-                draft = json.dumps(each | {"deviceSequence": number}, ensure_ascii=False)
-                values = (number, each["id"], draft)
+            for number, edit in enumerate(edits, start=int(given[0] if given else 0) + 1):
+                draft = json.dumps(edit | {"deviceSequence": number}, ensure_ascii=False)
+                values = (number, edit["id"], draft)
                 database.execute("INSERT INTO note_edits (number, id, draft) VALUES (?, ?, ?)", values)
 
 
@@ -71,26 +71,26 @@ class NoteSubmission(OperationSubmission):
 
     def record_results(self, batch: Sequence[QueuedOperation], payload: dict[str, Any]) -> None:
         """Store the merged notes with the assignment first, so that an edit never disappears between two pulls."""
-        for each in payload["results"]:
-            if noted := each.get("assignment"):
+        for result in payload["results"]:
+            if noted := result.get("assignment"):
                 self._records.merge(PulledKind.ASSIGNMENT, noted["id"], {"notes": noted["notes"]})
         super().record_results(batch, payload)
 
 
 def notes_of(assignment: dict[str, Any], queued: Sequence[QueuedOperation]) -> list[Note]:
     """Return an assignment's non-empty fields with the queued edits applied in order."""
-    known = {each["field"]: each for each in assignment.get("notes") or ()}
-    drafts = [each.draft for each in queued if each.draft["assignmentId"] == assignment["id"]]
-    waiting = {each["field"]: each for each in drafts}
-    restored = {each.get("restores") for each in drafts}
+    known = {note["field"]: note for note in assignment.get("notes") or ()}
+    drafts = [operation.draft for operation in queued if operation.draft["assignmentId"] == assignment["id"]]
+    waiting = {draft["field"]: draft for draft in drafts}
+    restored = {draft.get("restores") for draft in drafts}
     found = []
     for field in NoteField:
         note, edit = known.get(field.value) or {}, waiting.get(field.value)
         if note or edit:
-            values = {each["id"]: each["value"] for each in note.get("lostEdits", ())}
+            values = {lost_edit["id"]: lost_edit["value"] for lost_edit in note.get("lostEdits", ())}
             said = (edit or note).get("value")
             value = values.get(edit["restores"]) if edit and "restores" in edit else said
-            lost = tuple(each for each in note.get("lostEdits", ()) if each["id"] not in restored)
+            lost = tuple(lost_edit for lost_edit in note.get("lostEdits", ()) if lost_edit["id"] not in restored)
             found.append(Note(field, value, note.get("version", 0), edit is not None, lost))
     return found
 
@@ -105,7 +105,9 @@ class Notebook:
     def all(self) -> dict[str, list[Note]]:
         """Return the notes by assignment, without empty ones."""
         queued = self.box.all(OperationState.QUEUED)
-        noted = {each["id"]: notes_of(each, queued) for each in self._records.all(PulledKind.ASSIGNMENT)}
+        noted = {
+            assignment["id"]: notes_of(assignment, queued) for assignment in self._records.all(PulledKind.ASSIGNMENT)
+        }
         return {id: notes for id, notes in noted.items() if notes}
 
     def write(self, assignment_id: str, values: dict[NoteField, str | None], restores: str | None = None) -> None:
@@ -116,7 +118,7 @@ class Notebook:
                 f"There is no assignment {assignment_id} on this phone; see `assignments`.",
                 "手机上没有这项交办，请先同步。",
             )
-        notes = {each.field: each for each in notes_of(assignment, self.box.all(OperationState.QUEUED))}
+        notes = {note.field: note for note in notes_of(assignment, self.box.all(OperationState.QUEUED))}
         edits = [_edit(assignment_id, field, notes.get(field)) | {"value": value} for field, value in values.items()]
         if restores is not None:
             edits.append(_restoring_edit(assignment_id, restores, notes))
@@ -138,7 +140,7 @@ def _edit(assignment_id: str, field: NoteField, note: Note | None) -> dict[str, 
 def _restoring_edit(assignment_id: str, restores: str, notes: dict[NoteField, Note]) -> dict[str, Any]:
     """Make an edit that restores a lost one. The server finds the value, so it is not sent again."""
     for field, note in notes.items():
-        if any(each["id"] == restores for each in note.lost):
+        if any(lost_edit["id"] == restores for lost_edit in note.lost):
             return _edit(assignment_id, field, note) | {"restores": restores}
     raise UsageError(f"There is no lost edit {restores} of this assignment; see `notes`.", "没有这条落选的修改。")
 

@@ -23,11 +23,11 @@ class AnswerQueue(OperationQueue):
 
     def held(self) -> list[QueuedOperation]:
         """List the answers that the server holds until the assignment exists. They need no new sending."""
-        return [each for each in self.all(OperationState.ACCEPTED) if (each.receipt or {}).get("outcome") == HELD]
+        return [answer for answer in self.all(OperationState.ACCEPTED) if (answer.receipt or {}).get("outcome") == HELD]
 
     def finished(self) -> list[QueuedOperation]:
-        held = {each.id for each in self.held()}
-        return [each for each in super().finished() if each.id not in held]
+        held = {answer.id for answer in self.held()}
+        return [answer for answer in super().finished() if answer.id not in held]
 
 
 def _read_result(id: str, result: dict[str, Any]) -> OperationAnswer:
@@ -49,13 +49,13 @@ class AnswerSubmission(OperationSubmission):
         if not held:
             return
         reply = await self._account.ask("HeldOperations", {})
-        waiting = {each["id"]: each.get("refusal") for each in reply.value_items()}
+        waiting = {item["id"]: item.get("refusal") for item in reply.value_items()}
         found: list[tuple[str, OperationAnswer]] = []
-        for each in held:
-            if each.id not in waiting:
-                found.append((each.id, {"outcome": "SETTLED", "state": None}))
-            elif refusal := waiting[each.id]:
-                found.append((each.id, ServerRefusedError.read(refusal)))
+        for answer in held:
+            if answer.id not in waiting:
+                found.append((answer.id, {"outcome": "SETTLED", "state": None}))
+            elif refusal := waiting[answer.id]:
+                found.append((answer.id, ServerRefusedError.read(refusal)))
         self._answers.record_answers(found, before=OperationState.ACCEPTED)
 
 

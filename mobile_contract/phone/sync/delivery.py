@@ -71,21 +71,21 @@ class Delivery:
 
     async def check_media(self) -> None:
         """Ask for the state of media that are confirmed but not verified."""
-        awaited = {each.id: each for each in self._outbox.media(MediumState.CONFIRMED)}
+        awaited = {medium.id: medium for medium in self._outbox.media(MediumState.CONFIRMED)}
         after: str | None = None
         while awaited:
             reply = await self._account.ask("MyMedia", {"first": 100, "after": after})
             found = [
-                (each, awaited.pop(each["id"]))
+                (item, awaited.pop(item["id"]))
                 for node in reply.items()
-                for each in node["content"]["media"]
-                if each["id"] in awaited
+                for item in node["content"]["media"]
+                if item["id"] in awaited
             ]
-            self._outbox.mark_ready([each["id"] for each, _ in found if each["state"] == "READY"])
-            self._outbox.mark_missing([each["id"] for each, _ in found if each["state"] == "EXPECTED"])
-            for each, medium in found:
-                if each["state"] == "REJECTED":
-                    self._retry_or_refuse(medium.id, medium.rejections, each["rejection"])
+            self._outbox.mark_ready([item["id"] for item, _ in found if item["state"] == "READY"])
+            self._outbox.mark_missing([item["id"] for item, _ in found if item["state"] == "EXPECTED"])
+            for item, medium in found:
+                if item["state"] == "REJECTED":
+                    self._retry_or_refuse(medium.id, medium.rejections, item["rejection"])
             after = reply.next_page
             if after is None:
                 return
@@ -110,7 +110,7 @@ class Delivery:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, LOOK_SECONDS)
             await self.check_media()
-            if any(each.is_undelivered for each in self._outbox.observations()):
+            if any(observation.is_undelivered for observation in self._outbox.observations()):
                 await self.run_once()
 
     async def until_through(self, seconds: float) -> None:
@@ -125,12 +125,12 @@ class Delivery:
             fault = await self._try_once()
             observations = self._outbox.observations()
             queued = any(box.all(OperationState.QUEUED) for box in self._boxes)
-            if not queued and not any(each.is_moving for each in observations):
+            if not queued and not any(observation.is_moving for observation in observations):
                 return
             still = still + 1 if self._snapshot() == before else 1
             asked = fault.seconds if isinstance(fault, UnreachableError) else None
             pause = self._backoff.wait(still, asked=asked)
-            if fault is None and not queued and not any(each.is_undelivered for each in observations):
+            if fault is None and not queued and not any(observation.is_undelivered for observation in observations):
                 awaited = len(self._outbox.media(MediumState.CONFIRMED))
                 pause = max(min(pause, LOOK_SECONDS), min(awaited * LOOK_EACH_SECONDS, LONGEST_LOOK_SECONDS))
             if time.monotonic() + pause > deadline:
@@ -158,5 +158,8 @@ class Delivery:
 
     def _snapshot(self) -> list[object]:
         observations = self._outbox.observations()
-        media = [(each.state, [(one.state, one.parts_arrived) for one in each.media]) for each in observations]
-        return [media, [each.state for box in self._boxes for each in box.all()]]
+        media = [
+            (observation.state, [(one.state, one.parts_arrived) for one in observation.media])
+            for observation in observations
+        ]
+        return [media, [operation.state for box in self._boxes for operation in box.all()]]

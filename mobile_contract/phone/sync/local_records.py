@@ -97,7 +97,7 @@ class Records:
         return [json.loads(row["content"]) for row in rows]
 
     def by_id(self, kind: PulledKind) -> dict[str, dict[str, Any]]:
-        return {each["id"]: each for each in self.all(kind)}
+        return {record["id"]: record for record in self.all(kind)}
 
     def counts(self) -> dict[str, int]:
         """Count the records by kind."""

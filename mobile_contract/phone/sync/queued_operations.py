@@ -2,7 +2,7 @@
 
 Observations have their own path, and neither holds the other up.
 """
-# ruff: noqa: S608  the names of tables are the code's own
+# ruff: noqa: S608  table names are constants of this code
 
 import json
 from collections.abc import Callable, Collection, Sequence
@@ -33,7 +33,7 @@ OperationAnswer = dict[str, Any] | ServerRefusedError
 class OperationState(StrEnum):
     QUEUED = "QUEUED"  # 待提交
     ACCEPTED = "ACCEPTED"  # 已接收: the server has answered for it
-    REFUSED = "REFUSED"  # 被退回: set aside until somebody has looked at it
+    REFUSED = "REFUSED"  # 被退回: set aside until a person looks at it
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class OperationQueue:
             return []
         rows = self._outbox.rows(f"SELECT * FROM {self.table} WHERE NOT forgotten ORDER BY number")
         found = [QueuedOperation.read(row, self.letter) for row in rows]
-        return [each for each in found if not states or each.state in states]
+        return [operation for operation in found if not states or operation.state in states]
 
     def record_answers(
         self, answers: Sequence[tuple[str, OperationAnswer]], *, before: OperationState = OperationState.QUEUED
@@ -104,8 +104,8 @@ class OperationQueue:
         """Delete the content of finished operations: a finder of the phone must not read who rated whom. Receipts stay."""
         through = self.finished()
         with self._outbox.transaction() as database:
-            for each in through:
-                database.execute(f"UPDATE {self.table} SET draft = '{{}}', forgotten = 1 WHERE id = ?", (each.id,))
+            for operation in through:
+                database.execute(f"UPDATE {self.table} SET draft = '{{}}', forgotten = 1 WHERE id = ?", (operation.id,))
         return len(through)
 
     def finished(self) -> list[QueuedOperation]:
@@ -126,12 +126,12 @@ class OperationSubmission:
 
     async def run(self, *, beside: Collection[str] = ()) -> None:
         """Submit everything that is queued except `beside`, once. Raise `UnreachableError` or `SignInNeededError`."""
-        queued = [each for each in self.box.all(OperationState.QUEUED) if each.id not in beside]
+        queued = [operation for operation in self.box.all(OperationState.QUEUED) if operation.id not in beside]
         for start in range(0, len(queued), MAX_OPERATIONS):
             await self._submit(queued[start : start + MAX_OPERATIONS])
 
     def input(self, batch: Sequence[QueuedOperation]) -> dict[str, Any]:
-        return {self.items: [each.draft for each in batch]}
+        return {self.items: [operation.draft for operation in batch]}
 
     async def _submit(self, batch: Sequence[QueuedOperation]) -> None:
         """Submit a batch. If all of it is refused, submit its halves, so that one bad operation doesn't hold up the others."""
@@ -145,10 +145,12 @@ class OperationSubmission:
                 await self._submit(batch[:middle])
                 await self._submit(batch[middle:])
                 return
-            self.box.record_answers([(each.id, refusal) for each in batch])
+            self.box.record_answers([(operation.id, refusal) for operation in batch])
             return
         self.record_results(batch, reply.value)
 
     def record_results(self, batch: Sequence[QueuedOperation], payload: dict[str, Any]) -> None:
-        results = {each["id"]: each for each in payload["results"]}
-        self.box.record_answers([(each.id, type(self).said(each.id, results.get(each.id) or {})) for each in batch])
+        results = {result["id"]: result for result in payload["results"]}
+        self.box.record_answers(
+            [(operation.id, type(self).said(operation.id, results.get(operation.id) or {})) for operation in batch]
+        )

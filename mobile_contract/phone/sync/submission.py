@@ -31,7 +31,11 @@ class Submission:
         Raise `UnreachableError`, `SignInNeededError` or `ServerRefusedError`.
         """
         slots: dict[str, Slot] = {}
-        queued = [each for each in self._outbox.observations(ObservationState.QUEUED) if each.id not in beside]
+        queued = [
+            observation
+            for observation in self._outbox.observations(ObservationState.QUEUED)
+            if observation.id not in beside
+        ]
         for batch in split_batches(queued):
             slots |= await self._submit(batch)
         await self._ask_for_signatures()
@@ -47,17 +51,21 @@ class Submission:
             return
         accepted = self._outbox.observations(ObservationState.ACCEPTED)
         try:
-            for batch in split_batches([each for each in accepted if not (each.receipt or {}).get("signed")]):
+            for batch in split_batches(
+                [observation for observation in accepted if not (observation.receipt or {}).get("signed")]
+            ):
                 await self._submit(batch)
         except ServerRefusedError:
-            return  # of the person, who may hand in no more: what was accepted stays so
+            return  # this person must not submit any more; accepted drafts stay accepted
         self._outbox.set_fact(_SIGNED_UP_TO, level)
 
     async def _submit(self, batch: Sequence[OutboxObservation]) -> dict[str, Slot]:
         """Submit a batch. If all of it is refused, submit its halves, so that one bad draft doesn't hold up the others."""
-        self._outbox.count_attempts([each.id for each in batch])
+        self._outbox.count_attempts([observation.id for observation in batch])
         try:
-            reply = await self._account.ask("SubmitObservations", {"input": {"drafts": [each.draft for each in batch]}})
+            reply = await self._account.ask(
+                "SubmitObservations", {"input": {"drafts": [observation.draft for observation in batch]}}
+            )
         except ServerRefusedError as refusal:
             if refusal.code in REFUSALS_OF_PERSON:
                 raise
@@ -72,19 +80,23 @@ class Submission:
         self, batch: Sequence[OutboxObservation], payload: dict[str, Any], reply: Reply
     ) -> dict[str, Slot]:
         """Store the results of a batch in one transaction, before anything that depends on a receipt."""
-        results = {each["id"]: each for each in payload["results"]}
+        results = {result["id"]: result for result in payload["results"]}
         receipts: dict[str, dict[str, Any]] = {}
         refusals: dict[str, ServerRefusedError] = {}
         troubles: dict[str, ServerRefusedError] = {}
         slots: dict[str, Slot] = {}
-        for each in batch:
-            result = results.get(each.id) or {}
+        for observation in batch:
+            result = results.get(observation.id) or {}
             receipt = result.get("receipt")
-            if result.get("outcome") in {"ACCEPTED", "DUPLICATE"} and receipt and receipt["observationId"] == each.id:
-                receipts[each.id] = receipt
+            if (
+                result.get("outcome") in {"ACCEPTED", "DUPLICATE"}
+                and receipt
+                and receipt["observationId"] == observation.id
+            ):
+                receipts[observation.id] = receipt
                 slots |= {value["mediaId"]: Slot.read(value, reply) for value in result["uploads"]}
             else:
-                aside, later = _sort_refusal(each.id, ServerRefusedError.read(result.get("refusal") or {}))
+                aside, later = _sort_refusal(observation.id, ServerRefusedError.read(result.get("refusal") or {}))
                 refusals |= aside
                 troubles |= later
         self._outbox.record_answers(receipts, refusals, troubles)
@@ -102,12 +114,12 @@ def split_batches(observations: Sequence[OutboxObservation]) -> Iterator[list[Ou
     """Split observations into batches within the limits of a request. A larger one goes alone."""
     batch: list[OutboxObservation] = []
     size = 0
-    for each in observations:
-        own = len(json.dumps(each.draft, ensure_ascii=False).encode())
+    for observation in observations:
+        own = len(json.dumps(observation.draft, ensure_ascii=False).encode())
         if batch and (len(batch) == MAX_DRAFTS or size + own > MAX_BYTES):
             yield batch
             batch, size = [], 0
-        batch.append(each)
+        batch.append(observation)
         size += own
     if batch:
         yield batch

@@ -52,7 +52,9 @@ class SyncRequest:
         Raise `UnreachableError`, `SignInNeededError`, or a `ServerRefusedError` that concerns the person.
         """
         batch = next(split_batches(self._outbox.observations(ObservationState.QUEUED)), [])
-        slips = {root: each.box.all(OperationState.QUEUED)[:MAX_OPERATIONS] for root, each in self._slips.items()}
+        slips = {
+            root: submission.box.all(OperationState.QUEUED)[:MAX_OPERATIONS] for root, submission in self._slips.items()
+        }
         arrived = self._uploads.interrupted()[:MAX_CONFIRMED]
         slots: dict[str, Slot] = {}
         done: set[str] = set()
@@ -67,8 +69,8 @@ class SyncRequest:
             refusal = await self._pull(reply, since)
         await self._uploads.confirm_interrupted(beside=done)
         slots |= await self._submission.run(beside=done)
-        for each in self._slips.values():
-            await each.run(beside=done)
+        for submission in self._slips.values():
+            await submission.run(beside=done)
         if refusal and (batch or any(slips.values()) or arrived) and not done:
             refusal = await self._pull(None, None)
         return slots, refusal
@@ -96,14 +98,14 @@ class SyncRequest:
             "input": {"lastSequence": self._outbox.last_sequence, "since": since, "first": PAGE},
         }
         if batch:
-            self._outbox.count_attempts([each.id for each in batch])
-            variables |= {"submits": True, "drafts": {"drafts": [each.draft for each in batch]}}
+            self._outbox.count_attempts([observation.id for observation in batch])
+            variables |= {"submits": True, "drafts": {"drafts": [observation.draft for observation in batch]}}
         for root, queued in slips.items():
             if queued:
                 switch, given = SWITCHES[root]
                 variables |= {switch: True, given: self._slips[root].input(queued)}
         if arrived:
-            variables |= {"confirms": True, "media": {"mediaIds": [each.id for each in arrived]}}
+            variables |= {"confirms": True, "media": {"mediaIds": [medium.id for medium in arrived]}}
         return since, await self._account.ask("Sync", variables)
 
     def _record_results(
@@ -118,13 +120,13 @@ class SyncRequest:
             if payload is None or payload["__typename"] == "Refused":
                 continue
             if root == "submitObservations":
-                yield {each.id for each in batch}, self._submission.record_results(batch, payload, reply)
+                yield {observation.id for observation in batch}, self._submission.record_results(batch, payload, reply)
             elif root == "confirmMedia":
                 self._uploads.record_results(arrived, payload)
-                yield {each.id for each in arrived}, {}
+                yield {medium.id for medium in arrived}, {}
             elif root in self._slips:
                 self._slips[root].record_results(slips[root], payload)
-                yield {each.id for each in slips[root]}, {}
+                yield {operation.id for operation in slips[root]}, {}
 
     async def _store(self, reply: Reply, since: str | None) -> None:
         self._numbers.compare(reply.value)

@@ -28,10 +28,10 @@ class Bandwidth:
     def after_put(self, byte_size: int, seconds: float, beside: float) -> "Bandwidth":
         """Update after a PUT succeeded with `beside` others in parallel. Each of them carried as many bytes."""
         found = byte_size / max(seconds, 0.001) * (1 + beside)
-        # A small one that was soon done tells little of the line: its time is that of the way there and back.
+        # A small and fast PUT says little about the bandwidth: it mostly measures the round trip.
         weight = 0.5 * min(1.0, max(byte_size / CUTS[0], seconds / TELLING_SECONDS))
         known = found if self.bytes_per_second is None else self.bytes_per_second
-        # Lines differ by orders of magnitude: between Wi-Fi and a far mast the mean is the geometric one.
+        # Bandwidths differ by orders of magnitude, as between Wi-Fi and a far mast, so use the geometric mean.
         return replace(self.after_small_put(), bytes_per_second=known ** (1 - weight) * found**weight)
 
     def after_small_put(self) -> "Bandwidth":
@@ -53,6 +53,6 @@ class Bandwidth:
 
     def part_bytes(self, byte_size: int, most: int) -> int:
         """Return the part size for a file of that size: the smallest if the bandwidth is unknown."""
-        each = (self.bytes_per_second or 0.0) / self.parallel_puts(most)
-        wished = min(each * SECONDS_A_PART, byte_size / MIN_PARTS)
+        share = (self.bytes_per_second or 0.0) / self.parallel_puts(most)
+        wished = min(share * SECONDS_A_PART, byte_size / MIN_PARTS)
         return max((cut for cut in CUTS if cut <= wished), default=CUTS[0])

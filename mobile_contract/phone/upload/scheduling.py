@@ -30,15 +30,15 @@ def next_batch(media: Sequence[Medium], tried: Collection[str]) -> UploadBatch:
     The others wait while it is under way. If it is rejected, set aside or in trouble of its own, another one goes before it.
     """
     alike: dict[tuple[str, int], list[Medium]] = {}
-    for each in media:
-        alike.setdefault((each.sha256, each.byte_size), []).append(each)
+    for medium in media:
+        alike.setdefault((medium.sha256, medium.byte_size), []).append(medium)
     first, twins = [], []
     for same in alike.values():
-        left = [each for each in same if each.state in UNDELIVERED]
-        if any(each.state in DELIVERED for each in same):
-            twins += [each for each in left if each.state is MediumState.WAITING and each.id not in tried]
+        left = [medium for medium in same if medium.state in UNDELIVERED]
+        if any(medium.state in DELIVERED for medium in same):
+            twins += [medium for medium in left if medium.state is MediumState.WAITING and medium.id not in tried]
         elif left:
-            leader = min(left, key=_standing)  # of equals the one that was taken first
+            leader = min(left, key=_standing)  # of equals, the first one taken
             first += [leader] if leader.state is MediumState.WAITING and leader.id not in tried else []
     return UploadBatch(first, twins)
 

@@ -60,9 +60,9 @@ class Slot:
     def read(cls, value: dict[str, Any], reply: Reply) -> "Slot":
         parts = tuple(
             SignedPart(
-                ByteRange(each["number"], each["offset"], each["byteSize"]), _signed_url(each), each["hasArrived"]
+                ByteRange(part["number"], part["offset"], part["byteSize"]), _signed_url(part), part["hasArrived"]
             )
-            for each in value.get("parts") or ()
+            for part in value.get("parts") or ()
         )
         whole = _signed_url(value) if value["kind"] == "SINGLE" else None
         return cls(value["mediaId"], whole, parts, _good_until(value.get("expiresAt"), reply))

@@ -69,7 +69,7 @@ class Uploader:
 
     async def confirm_interrupted(self, *, beside: Collection[str] = ()) -> None:
         """Confirm media that were under way when the phone last ended: they may have arrived."""
-        await self._confirm([each for each in self.interrupted() if each.id not in beside])
+        await self._confirm([medium for medium in self.interrupted() if medium.id not in beside])
 
     def interrupted(self) -> list[Medium]:
         """List media that the store may have, but that the server doesn't know of."""
@@ -77,32 +77,32 @@ class Uploader:
 
     async def run(self, slots: dict[str, Slot]) -> None:
         """Send everything that waits, once. After confirming, raise `UnreachableError` or `SignInNeededError` if one occurred."""
-        accepted = {each.id for each in self._outbox.observations(ObservationState.ACCEPTED)}
-        expected = [each for each in self._outbox.media() if each.observation_id in accepted]
-        self._meter.expect([each for each in expected if each.state is MediumState.WAITING])
+        accepted = {observation.id for observation in self._outbox.observations(ObservationState.ACCEPTED)}
+        expected = [medium for medium in self._outbox.media() if medium.observation_id in accepted]
+        self._meter.expect([medium for medium in expected if medium.state is MediumState.WAITING])
         self._line_is_down = False
         tried: set[str] = set()
-        while round := next_batch(expected, tried):
-            tried |= {each.id for each in round.first} | {each.id for each in round.twins}
-            # A slot that came before the server had the bytes would have them sent again: twins ask anew.
-            for media, known in ((round.first, slots), (round.twins, {})):
+        while batch := next_batch(expected, tried):
+            tried |= {medium.id for medium in batch.first} | {medium.id for medium in batch.twins}
+            # An older slot would make the phone send bytes that the server has by now, so twins request new slots.
+            for media, known in ((batch.first, slots), (batch.twins, {})):
                 for start in range(0, len(media), GROUP):
                     await self._run_group(media[start : start + GROUP], known)
-            expected = [each for each in self._outbox.media() if each.observation_id in accepted]
+            expected = [medium for medium in self._outbox.media() if medium.observation_id in accepted]
 
     async def _run_group(self, group: Sequence[Medium], slots: Mapping[str, Slot]) -> None:
         known = {id: slot for id, slot in slots.items() if slot.is_fresh or slot.whole is None}
-        # Larger ones ask each by itself, once it is its turn: how they are cut depends on the line as it is then.
-        together = [each for each in group if each.byte_size <= CUTS[0] and not each.parts]
-        known |= await self._request_slots([each for each in together if each.id not in known])
-        waiting = {each.id for each in self._outbox.media(MediumState.WAITING)}
-        group = [each for each in group if each.id in waiting]
+        # Larger media ask for their slots one by one, when it is their turn: their part size depends on the bandwidth then.
+        together = [medium for medium in group if medium.byte_size <= CUTS[0] and not medium.parts]
+        known |= await self._request_slots([medium for medium in together if medium.id not in known])
+        waiting = {medium.id for medium in self._outbox.media(MediumState.WAITING)}
+        group = [medium for medium in group if medium.id in waiting]
         found = await asyncio.gather(
-            *(self._send_or_record(each, known.get(each.id)) for each in group), return_exceptions=True
+            *(self._send_or_record(medium, known.get(medium.id)) for medium in group), return_exceptions=True
         )
         self._traffic.save()
-        ids = {each.id for each in group}
-        await self._confirm([each for each in self._outbox.media(MediumState.SENT) if each.id in ids])
+        ids = {medium.id for medium in group}
+        await self._confirm([medium for medium in self._outbox.media(MediumState.SENT) if medium.id in ids])
         for fault in found:
             if isinstance(fault, BaseException):
                 raise fault
@@ -111,12 +111,12 @@ class Uploader:
         """Request slots. Media whose bytes are already in the store become CONFIRMED."""
         if not media:
             return {}
-        wanted = [{"mediaId": each.id} for each in media]
+        wanted = [{"mediaId": medium.id} for medium in media]
         reply = await self._account.ask("RequestUploads", {"input": {"media": wanted}})
         results = reply.value["results"]
-        arrived = {each["mediaId"] for each in results if each["hasArrived"]}
-        self._record_confirmed([each for each in media if each.id in arrived])
-        return {each["mediaId"]: Slot.read(each["slot"], reply) for each in results if each["slot"]}
+        arrived = {result["mediaId"] for result in results if result["hasArrived"]}
+        self._record_confirmed([medium for medium in media if medium.id in arrived])
+        return {result["mediaId"]: Slot.read(result["slot"], reply) for result in results if result["slot"]}
 
     async def _send_or_record(self, medium: Medium, slot: Slot | None) -> None:
         """Send one medium. Record an error that concerns it alone, so that it holds nothing else up."""
@@ -148,7 +148,7 @@ class Uploader:
     async def _send(self, medium: Medium, slot: Slot | None) -> None:
         """Send until all bytes are in the store. Renew an expired slot. Raise the second refusal in a row."""
         digests = await self._verify_copy(medium)
-        # Chosen once: cut anew with each look at the line, an upload would never begin.
+        # Choose it once: with a new part size for each estimate, an upload would never begin.
         cut = None if medium.parts_arrived else self._traffic.part_bytes(medium.byte_size)
         refused_at = -1
         while True:
@@ -168,7 +168,7 @@ class Uploader:
                     self._outbox.mark_sent(medium.id)
                     return
             except SlotRefusedError:
-                # Either the signature has run out, or the copy was changed under our hands: that is told by its digest.
+                # Either the signature has expired, or the copy was changed meanwhile. Its digest shows which.
                 await self._verify_copy(medium)
                 arrived = self._count_arrived(medium)
                 if arrived == refused_at:
@@ -205,15 +205,15 @@ class Uploader:
         self._meter.sent(medium, sum(span.byte_size for span in there))
         left = [part for part in slot.parts if not part.has_arrived]
         failed = asyncio.Event()
-        puts = (self._put_part(medium, each, slot, failed, is_first=each is left[0]) for each in left)
+        puts = (self._put_part(medium, part, slot, failed, is_first=part is left[0]) for part in left)
         done = await asyncio.gather(*puts, return_exceptions=True)
-        if all(each is True for each in done):
+        if all(outcome is True for outcome in done):
             return True
-        there += [part.span for part, each in zip(left, done, strict=True) if each is True]
+        there += [part.span for part, outcome in zip(left, done, strict=True) if outcome is True]
         self._meter.sent(medium, -sum(span.byte_size for span in there))
-        for each in done:
-            if isinstance(each, BaseException):
-                raise each
+        for outcome in done:
+            if isinstance(outcome, BaseException):
+                raise outcome
         return False
 
     async def _put_part(
@@ -237,17 +237,17 @@ class Uploader:
         await self._store.put(target, chunks, partial(self._meter.sent, medium))
 
     def _count_arrived(self, medium: Medium) -> int:
-        return next(each.parts_arrived for each in self._outbox.media() if each.id == medium.id)
+        return next(stored.parts_arrived for stored in self._outbox.media() if stored.id == medium.id)
 
     async def _confirm(self, media: Sequence[Medium]) -> None:
         for first in range(0, len(media), MAX_CONFIRMED):
             asked = media[first : first + MAX_CONFIRMED]
-            reply = await self._account.ask("ConfirmMedia", {"input": {"mediaIds": [each.id for each in asked]}})
+            reply = await self._account.ask("ConfirmMedia", {"input": {"mediaIds": [medium.id for medium in asked]}})
             self.record_results(asked, reply.value)
 
     def record_results(self, media: Sequence[Medium], payload: dict[str, Any]) -> None:
         """Record the server's answer for each medium of a confirmation."""
-        asked = {each.id: each for each in media}
+        asked = {medium.id: medium for medium in media}
         there, missing = [], []
         for result in payload["results"]:
             id, refusal = result["mediaId"], result["refusal"] and ServerRefusedError.read(result["refusal"])
@@ -263,5 +263,5 @@ class Uploader:
         self._record_confirmed(there)
 
     def _record_confirmed(self, media: Sequence[Medium]) -> None:
-        self._outbox.mark_confirmed([each.id for each in media])
+        self._outbox.mark_confirmed([medium.id for medium in media])
         self._meter.confirmed(media)

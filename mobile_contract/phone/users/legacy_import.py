@@ -38,7 +38,7 @@ class LegacyImport:
         """Import under the password that `ask_new` gives. Raise a `PhoneError` and leave everything unchanged if that fails."""
         store_id = self._mark.read_text(encoding="ascii") if self._mark.exists() else ""
         if not store_id or self._stores.find(store_id) is None:
-            if not self._outbox.exists():  # an earlier phone makes it before its session
+            if not self._outbox.exists():  # an earlier phone creates it before its session
                 raise DamagedStoreError(self._outbox)
             password = ask_new(Session.of_earlier_phone(self._session) if self._session.exists() else None)
             store_id = store_id or token_hex(8)

@@ -117,7 +117,7 @@ class Account:
         try:
             await self.ask("SignOut", {})
         except SignInNeededError:
-            return  # it had ended; `ask` has let go of the tokens
+            return  # it had ended, and `ask` has dropped the tokens
         self._end()
 
     async def ask(self, operation: str, variables: dict[str, Any]) -> Reply:
@@ -154,7 +154,7 @@ class Account:
                     raise
                 if is_order(refusal.code, refusal.proof, session.device_secret, session.refresh_token):
                     raise WipeOrderedError from refusal
-                if refusal.code != WIPED:  # an order that proves nothing lets go of nothing
+                if refusal.code != WIPED:  # an order without a valid proof ends nothing
                     self._end()
                 raise SignInNeededError from refusal
             return self._save(session.renewed(reply.value))

@@ -91,7 +91,7 @@ class SignInAttempt:
             session = replace(Session.read(outbox) or blank, user_name=self._user_name).renewed(answer)
             outbox.set_fact("device_id", self._stores.device_id)
             session.save(outbox)
-        if place.lock.is_nobodys:  # until here a kill leaves it to be claimed
+        if place.lock.is_nobodys:  # a kill before this leaves it for the next sign-in
             self._stores.relock(place, replace(place.lock, is_nobodys=False))
         self._stores.use(place.id)
         return PhoneSignIn(place, key, session, is_offline=False)

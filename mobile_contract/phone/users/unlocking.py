@@ -98,7 +98,7 @@ def _unlock_current(
 def _find_store(
     stores: UserStores, whose: UserSelector, by: Callable[[Lock], StoreKey | None]
 ) -> tuple[StoreLocation, StoreKey] | None:
-    found = [each for each in stores.unlock_each(by) if whose.is_of(stores.session_in(*each))]
+    found = [opened for opened in stores.unlock_each(by) if whose.is_of(stores.session_in(*opened))]
     if len(found) > 1:
         raise UsageError(
             f"{whose.user_name} exists at {len(found)} servers here: name one with --at.",

@@ -66,7 +66,7 @@ class UserStores:
         return [StoreLocation(name, users / name) for name in names if "." not in name]
 
     def find(self, id: str) -> StoreLocation | None:
-        return next((each for each in self.all() if each.id == id), None)
+        return next((place for place in self.all() if place.id == id), None)
 
     def current(self) -> StoreLocation | None:
         """Return the store of commands that name no user."""
@@ -77,7 +77,7 @@ class UserStores:
 
     def unowned(self) -> StoreLocation | None:
         """Return the store of items taken before the first sign-in. The first person to sign in gets it."""
-        return next((each for each in self.all() if _is_nobodys(each)), None)
+        return next((place for place in self.all() if _is_nobodys(place)), None)
 
     def use(self, id: str) -> None:
         """Make it the current store."""
@@ -87,7 +87,7 @@ class UserStores:
     def unlock_each(self, by: Callable[[Lock], StoreKey | None]) -> Iterator[tuple[StoreLocation, StoreKey]]:
         """Yield the stores for which `by` returns a valid key, the current one first. Skip stores with damaged keys."""
         current = self.current()
-        for place in sorted(self.all(), key=lambda each: current is None or each.id != current.id):
+        for place in sorted(self.all(), key=lambda place: current is None or place.id != current.id):
             try:
                 lock = place.lock
             except DamagedStoreError:
