@@ -18,7 +18,7 @@ async def check_skew(party: Party) -> str:
         request = f"Sync by a clock {ahead} s ahead"
         require(isinstance(got, int | float) and abs(got - ahead) <= 120, request, f"skewSeconds near {ahead}", got)
         told.append(str(got))
-    return f"Clocks 3600 s ahead and 7200 s behind were told {' and '.join(told)}."
+    return f"Clocks 3600 s ahead and 7200 s behind got {' and '.join(told)}."
 
 
 @clause("K2", "A phone that says its last running number learns which numbers up to it the server lacks.")
@@ -28,4 +28,4 @@ async def check_gaps(party: Party) -> str:
     value = await person.ask("Sync", {"input": {"lastSequence": 7, "first": 1}})
     got = [(gap["first"], gap["last"]) for gap in value["gaps"]]
     require(got == [(3, 4), (6, 7)], "Sync with lastSequence 7 after 1, 2 and 5", "gaps 3 to 4 and 6 to 7", str(got))
-    return "After 1, 2 and 5 of 7 the server said that it lacks 3 to 4 and 6 to 7."
+    return "After numbers 1, 2 and 5 of 7, the server reported the gaps 3 to 4 and 6 to 7."

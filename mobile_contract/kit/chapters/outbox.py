@@ -35,9 +35,7 @@ async def check_replays(party: Party) -> str:
     require(len(receipts) == 1, request, "one receipt", receipts)
     found = await party.user.find_reports(sent["id"], at_once["id"])
     require(len(found) == 2, "MyReports", "each of the two observations once", [report["id"] for report in found])
-    return (
-        "2 replays and 7 of 8 requests at once were duplicates, each with the first receipt; each record is there once."
-    )
+    return "2 replays and 7 of 8 parallel requests were duplicates with the first receipt. Each record exists once."
 
 
 @clause(
@@ -61,7 +59,7 @@ async def check_conflicts(party: Party) -> str:
         f"the first text {sent['text']!r}",
         [report["content"]["text"] for report in found],
     )
-    return "Another text under the same id was refused as CONFLICT, and the first is read back."
+    return "Another text under the same id was refused as CONFLICT, and the first text is unchanged."
 
 
 @clause(
@@ -86,7 +84,7 @@ async def check_bad_items(party: Party) -> str:
         expected = ["REFUSED", "ACCEPTED", "REFUSED", "REFUSED", "ACCEPTED"]
         require(
             [result["outcome"] for result in results] == expected,
-            f"{name} with an unknown category, half an emoji and a time that is none among good drafts",
+            f"{name} with an unknown category, half an emoji and an invalid time among good drafts",
             str(expected),
             results or answer.root,
         )
@@ -94,7 +92,7 @@ async def check_bad_items(party: Party) -> str:
         require(
             {report["id"] for report in found} == {item["id"] for item in good}, "MyReports", "the good ones", found
         )
-    return "3 drafts that can't be read were refused and 2 good ones accepted, in SubmitObservations and in Sync."
+    return "3 unreadable drafts were refused and 2 good ones accepted, in SubmitObservations and in Sync."
 
 
 @clause("O4", "Results stand in the order of the items, one for each.")
@@ -134,7 +132,7 @@ async def check_read_back(party: Party) -> str:
     ]
     for name, expected, got in pairs:
         require(expected == got, f"{request}: {name}", repr(expected), repr(got))
-    return f"Read back at once, {len(pairs)} fields as they were sent."
+    return f"The author read {len(pairs)} fields back at once, as they were sent."
 
 
 @clause("O6", "A refused item has changed nothing, and can be corrected and sent again under the same id.")
@@ -145,8 +143,8 @@ async def check_correction(party: Party) -> str:
     found = await party.user.find_reports(sent["id"])
     require(not found, "MyReports after the refusal", "nothing of that id", found)
     [accepted] = await party.user.submit(new_draft(id=sent["id"]))
-    require(accepted["outcome"] == "ACCEPTED", f"SubmitObservations of {sent['id']}, mended", "ACCEPTED", accepted)
-    return "A text that is too long was refused and left nothing; mended under the same id it was accepted."
+    require(accepted["outcome"] == "ACCEPTED", f"SubmitObservations of {sent['id']}, corrected", "ACCEPTED", accepted)
+    return "A text that is too long was refused and left nothing. Corrected under the same id, it was accepted."
 
 
 @clause(
@@ -161,7 +159,7 @@ async def check_unknown_places(party: Party) -> str:
     got = (found.get("placement"), content.get("claimedUnit"), content.get("claimedMonitoringPoint"))
     expected = ("UNPLACED", "NO-SUCH-UNIT", "NO-SUCH-POINT")
     require(got == expected, "MyReports after an unknown unit and point", str(expected), str(got))
-    return "An unknown unit and point were kept as they were named; the observation is UNPLACED."
+    return "An unknown unit and point were kept as given, and the observation is UNPLACED."
 
 
 @clause("O9", "No time is refused because a clock is wrong.")
@@ -170,7 +168,7 @@ async def check_wrong_clocks(party: Party) -> str:
     results = await party.user.submit(*(new_draft(capturedAt=at) for at in times))
     got = [result["outcome"] for result in results]
     require(got == ["ACCEPTED"] * len(times), f"SubmitObservations of {times}", "all ACCEPTED", str(results))
-    return "Observations of 1970, 2099 and another side of the world were accepted."
+    return "Observations from 1970, from 2099 and from another time zone were accepted."
 
 
 def _instant(text: str) -> float:

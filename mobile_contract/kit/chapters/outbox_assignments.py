@@ -21,7 +21,7 @@ from mobile_contract.phone.ids import new_id
 async def check_held_items(party: Party) -> str:
     await _check_photo_first(party)
     await _check_answer_first(party)
-    return "A photo was confirmed before its observation, an answer before its assignment; both settled by themselves."
+    return "A photo was confirmed before its observation, and an answer came before its assignment. Both settled."
 
 
 async def _check_photo_first(party: Party) -> None:
@@ -43,7 +43,7 @@ async def _check_photo_first(party: Party) -> None:
 async def _check_answer_first(party: Party) -> None:
     given = AssignedCase(new_id("cas"), new_id("asg"))
     answer = new_answer(given.assignment_id)
-    request = f"AnswerAssignments of {given.assignment_id}, which is not given yet"
+    request = f"AnswerAssignments of {given.assignment_id}, which does not exist yet"
     [result] = (await party.user.ask("AnswerAssignments", {"input": {"answers": [answer]}}))["results"]
     require(result["outcome"] == "HELD", request, "HELD", result)
     waiting = (await party.user.send("HeldOperations")).data["heldOperations"]
@@ -84,7 +84,7 @@ async def check_note_edits(party: Party) -> str:
         ends.append((note["value"], [lost["value"] for lost in note["lostEdits"]], notes["PLANNED_ON"]["value"]))
     expected = ("后", ["先"], "2026-12-01")
     require(ends == [expected] * 2, "EditAssignmentNotes in both orders", str(expected), str(ends))
-    return "Two devices' edits ended the same in both orders, the earlier one kept among the lost."
+    return "The edits of two devices gave the same result in both orders, and the earlier one is in `lostEdits`."
 
 
 def _new_edit(given: AssignedCase, value: str, seconds: int, field: str = "WORKING_NOTE") -> dict[str, Any]:

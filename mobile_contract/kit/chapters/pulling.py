@@ -44,7 +44,7 @@ async def check_full_pull(party: Party) -> str:
         return not again
 
     await party.wait_until(still, "Changes with the cursor", "nothing more, once all has been pulled")
-    return f"{len(pulled)} records came, all of {', '.join(lists)} among them; then nothing."
+    return f"{len(pulled)} records came, including all of {', '.join(lists)}. The next pull brought nothing."
 
 
 @clause("C2", "Pages of any size bring the same: no record is left out between two of them.")
@@ -96,7 +96,7 @@ async def check_changed_record(party: Party) -> str:
         ready, f"Changes after a photo of {own} was verified", "the observation with its photo READY"
     )
     require(still not in seen["ids"], "Changes", f"nothing of {still}, which has not changed", sorted(seen["ids"]))
-    return "An observation came again once its photo was READY; another, unchanged, did not."
+    return "An observation came again once its photo was READY. An unchanged one did not."
 
 
 @clause("C4", "A record that is no longer the viewer's comes without content, once.", "officer")
@@ -117,12 +117,12 @@ async def check_tombstones(party: Party) -> str:
     async def has_gone() -> bool:
         return await pulled(present=False)
 
-    await party.wait_until(has_come, "Changes after a case was given", f"the case {given.case_id}")
+    await party.wait_until(has_come, "Changes after a case was assigned", f"the case {given.case_id}")
     await withdraw_assignment(party, given)
-    await party.wait_until(has_gone, "Changes after it was taken back", f"{given.case_id} without content")
+    await party.wait_until(has_gone, "Changes after it was withdrawn", f"{given.case_id} without content")
     await pulled(present=False)
     require(held["times"] == 1, "Changes", "the tombstone once", f"{held['times']} times")
-    return "A case came when it was given, and without content, once, when it was taken back."
+    return "A case came when it was assigned. It came once without content when it was withdrawn."
 
 
 @clause(
@@ -141,15 +141,20 @@ async def check_expired_cursor(party: Party) -> str:
     }
     pulled = {change["id"] for change in (await party.user.pull())[0]}
     require(own <= pulled, "Changes without a cursor", "everything", f"without {sorted(own - pulled)[:5]}")
-    return "Three cursors that are none were CURSOR_EXPIRED, and a pull without one brought everything."
+    return "Three invalid cursors got CURSOR_EXPIRED, and a pull without a cursor brought everything."
 
 
 @clause("C6", "A cursor works for its owner only.", "other")
 async def check_cursor_owner(party: Party) -> str:
     cursor = await party.wait_quiet(party.user)
     answer = await party.require_account("other").send("Changes", {"since": cursor})
-    require(answer.code == "CURSOR_EXPIRED", "Changes by another since one's cursor", "CURSOR_EXPIRED", answer.body)
-    return "Another person's cursor was CURSOR_EXPIRED."
+    require(
+        answer.code == "CURSOR_EXPIRED",
+        "Changes by another person since the user's cursor",
+        "CURSOR_EXPIRED",
+        answer.body,
+    )
+    return "Another person's cursor got CURSOR_EXPIRED."
 
 
 @clause("C7", "A pull without news is small, however much the phone keeps.")

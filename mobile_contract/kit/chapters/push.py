@@ -51,7 +51,7 @@ async def check_websocket(party: Party) -> str:
                 "both subscriptions over graphql-transport-ws", "the change", f"not {missing or NAMES}"
             ) from None
     await withdraw_assignment(party, given)
-    return "Both subscriptions told of a case that was given."
+    return "Both subscriptions reported a case that was assigned."
 
 
 @clause("P2", "The same over server-sent events at `/graphql/stream`.", "officer")
@@ -65,7 +65,7 @@ async def check_server_sent_events(party: Party) -> str:
                 break
         assert given  # noqa: S101
         await withdraw_assignment(party, given)
-    return "Both streams told of a case that was given."
+    return "Both streams reported a case that was assigned."
 
 
 @clause("P3", "A subscription that names the last cursor goes on after it, and misses nothing.", "officer")
@@ -89,7 +89,7 @@ async def check_resume(party: Party) -> str:
         )
     for assigned in missed:
         await withdraw_assignment(party, assigned)
-    return "Two assignments that were given while nobody listened came after the last cursor, over both transports."
+    return "Two assignments, made while nobody listened, came after the last cursor over both transports."
 
 
 async def _receive_all(party: Party, connection: Any, waiting: set[str], request: str) -> None:

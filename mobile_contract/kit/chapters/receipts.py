@@ -48,7 +48,7 @@ async def check_signature(party: Party) -> str:
         raise BrokenClauseError("receipt.signed", "a signature by the key that it names", receipt["signed"]) from None
     told = {name: receipt[name] for name in ("observationId", "contentSha256", "receivedAt")}
     require(claims == told and claims["observationId"] == sent["id"], "receipt.signed", str(told), claims)
-    return f"Signed with Ed25519 by {header['kid']}, which is published; id, digest and time are those of the receipt."
+    return f"The published key {header['kid']} (Ed25519) signed it; id, digest and time are those of the receipt."
 
 
 @clause("R2", "Its digest is that of the canonical JSON of the draft as the phone sent it.")

@@ -24,7 +24,7 @@ async def check_sign_in(party: Party) -> str:
         said.append((await party.server.ask("SignIn", {"input": given})).root)
     require(said[0].get("code") == "BAD_CREDENTIALS", "SignIn with a wrong password", "BAD_CREDENTIALS", said[0])
     require(said[0] == said[1], "SignIn with a name that does not exist", str(said[0]), said[1])
-    return "Both tokens came; a wrong password reads the same with and without such a name."
+    return "Both tokens came. A wrong password got the same answer for a known and an unknown name."
 
 
 @clause(
@@ -45,7 +45,7 @@ async def check_renewal(party: Party) -> str:
     given = {"input": {"refreshToken": answers[1]["refreshToken"], "deviceId": person.device_id}}
     last = (await party.server.ask("RefreshSession", given)).root
     require(last.get("accessToken"), "RefreshSession with the second answer's token", "SignedIn", last)
-    return "The same token renewed twice, both answers read, and one of them renewed again."
+    return "The same token renewed twice. Both answers worked, and one of them renewed again."
 
 
 @clause("S3", "An expired token, or a session that has ended, gets `SIGN_IN_AGAIN`, and the answer blames no item.")
@@ -58,12 +58,12 @@ async def check_ended_session(party: Party) -> str:
         error: dict[str, Any] = next(iter(answer.errors), {})
         value: Any = next(iter((answer.body.get("data") or {}).values()), None)
         said = error.get("extensions") or value
-        request = "SubmitObservations with the token of an ended session, and with none of the server's"
+        request = "SubmitObservations with the token of an ended session, and with a forged one"
         require((said or {}).get("nextStep") == "SIGN_IN_AGAIN", request, "SIGN_IN_AGAIN", answer.body)
     given = {"input": {"refreshToken": person.refresh, "deviceId": person.device_id}}
     renewed = (await party.server.ask("RefreshSession", given)).root
     require(renewed.get("nextStep") == "SIGN_IN_AGAIN", "RefreshSession of an ended session", "SIGN_IN_AGAIN", renewed)
-    return "Asked with the tokens of an ended session, and with a false one: SIGN_IN_AGAIN."
+    return "The tokens of an ended session and a forged token got SIGN_IN_AGAIN."
 
 
 @clause(
@@ -89,7 +89,7 @@ async def check_wipe_order(party: Party) -> str:
     require(
         said[2].get("deviceSecret") == other.secret, "RefreshSession: deviceSecret", "the one of the sign-in", said[2]
     )
-    return "Of three devices one was wiped and told so with its proof; one was signed out, one goes on."
+    return "Of three devices, one was wiped and got its proof, one was signed out, and one still works."
 
 
 @clause("L1", "Every answer carries the server's level (`Mingcha-Level`).")
@@ -97,12 +97,12 @@ async def check_level_header(party: Party) -> str:
     answers = [
         await party.user.send("MyReports", {"first": 1}),
         await party.server.ask("MyReports", {}),
-        await party.server.post(b"{", "of half a JSON text"),
+        await party.server.post(b"{", "of an incomplete JSON text"),
     ]
     for answer in answers:
         told = answer.response.headers.get("Mingcha-Level", "")
         require(told.isdigit() and int(told) >= 1, f"{answer.request}: header Mingcha-Level", "a level", repr(told))
-    return f"Three answers, refusals among them, told level {answers[0].response.headers['Mingcha-Level']}."
+    return f"Three answers, including refusals, carried level {answers[0].response.headers['Mingcha-Level']}."
 
 
 @clause("L2", "A phone of a level that has ended is refused with `LEVEL_TOO_OLD`, and the refusal says since when.")
@@ -142,4 +142,4 @@ async def check_outbox_of_old_level(party: Party) -> str:
     # Only monitors rate: an inspector's rating is refused for the role, and must not be refused for the level.
     rated = await party.server.ask("SubmitRatings", {"input": {"drafts": []}}, token=token, level=0)
     require(rated.code != "LEVEL_TOO_OLD", "SubmitRatings at level 0", "anything but LEVEL_TOO_OLD", rated.body)
-    return f"A phone of level 0 handed in, got a slot and confirmed; the contract's level is {Levels.read().current}."
+    return f"A phone of level 0 submitted, got a slot and confirmed. The contract's level is {Levels.read().current}."

@@ -126,7 +126,7 @@ async def check_verified_upload(party: Party) -> str:
     found = await wait_verified(party, id, medium)
     got = (found["state"], found["sha256"])
     require(got == ("READY", medium.sha256), "MyReports", f"READY {medium.sha256}", str(found))
-    return f"{len(medium.body)} bytes were put, confirmed and verified: READY with the announced digest."
+    return f"{len(medium.body)} bytes were uploaded, confirmed and verified: READY with the announced digest."
 
 
 @clause(
@@ -149,7 +149,7 @@ async def check_other_bytes(party: Party) -> str:
         await confirm(party.user, medium)
         found = await wait_verified(party, id, medium)
         require(found["state"] == "READY", f"PUT of the right bytes after {kind}", "READY", found)
-        said.append(f"{kind}: {'REJECTED' if response.is_success else f'the store said {response.status_code}'}")
+        said.append(f"{kind}: {'REJECTED' if response.is_success else f'the store answered {response.status_code}'}")
     return f"{'; '.join(said)}. The right bytes then became READY."
 
 
@@ -167,7 +167,7 @@ async def check_slot_places(party: Party) -> str:
     )
     require(first == again, "RequestUploads, asked twice", f"the same places {first}", str(again))
     require(len(set(first)) == 2, "RequestUploads of two media", "two places", first)
-    return "Two media have two places, the same when asked for again."
+    return "Two media have two places, and the same ones in the second request."
 
 
 @clause(
@@ -197,9 +197,7 @@ async def check_parts_after_break(party: Party) -> str:
     require(not refused["refusal"], "ConfirmMedia", "no refusal", refused)
     found = await wait_verified(party, id, medium)
     require(found["state"] == "READY", "MyReports after all parts", "READY", found)
-    return (
-        f"Of {len(listed)} parts one was put before the break and told as arrived after it; the others made it READY."
-    )
+    return f"One of {len(listed)} parts was uploaded before the break and was listed as arrived after it. The rest made it READY."
 
 
 @clause(
@@ -222,7 +220,7 @@ async def check_media_states(party: Party) -> str:
     require(found["state"] == "READY", "MyReports", "READY", found)
     other = await fetch_medium(party.user, id, wrong)
     require(other["state"] == "EXPECTED", "MyReports of a medium that was never put", "EXPECTED", other)
-    return "EXPECTED after the PUT, UPLOADED after confirming, READY when verified; what was never put stays EXPECTED."
+    return "EXPECTED after the PUT, UPLOADED after ConfirmMedia, READY when verified; EXPECTED without a PUT."
 
 
 @clause("U6", "A phone renews an expired slot by asking again.")
@@ -239,7 +237,7 @@ async def check_slot_renewal(party: Party) -> str:
     [again] = await request_slots(party.user, medium)
     response = await put(party, again["slot"], medium.body)
     require(response.is_success, "PUT to the renewed slot", "2xx", f"{response} {response.text}")
-    return "A slot that had run out took nothing; asked for again, it took the bytes."
+    return "The expired slot took nothing. The renewed slot took the bytes."
 
 
 @clause(
@@ -258,7 +256,7 @@ async def check_not_arrived(party: Party) -> str:
     unknown = await confirm(party.user, new_photo())
     code = (unknown["refusal"] or {}).get("code")
     require(code == "NOT_FOUND", "ConfirmMedia of what nobody announced", "NOT_FOUND", unknown)
-    return "NOT_ARRIVED, and the medium is EXPECTED as before; NOT_FOUND for one that nobody announced."
+    return "NOT_ARRIVED, and the medium stays EXPECTED; NOT_FOUND for a medium that nobody announced."
 
 
 @clause(
@@ -285,6 +283,4 @@ async def check_same_bytes(party: Party) -> str:
     [result] = await request_slots(other, theirs)
     has_slot = result["slot"] and not result["hasArrived"]
     require(has_slot, "RequestUploads of the same bytes by another person", "a slot", result)
-    return (
-        "The same bytes under another id had arrived without being sent, and became READY; another person got a slot."
-    )
+    return "The same bytes under another id had arrived without an upload, and became READY. Another person got a slot."

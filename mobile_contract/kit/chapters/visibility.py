@@ -44,7 +44,7 @@ async def check_hidden_ids(party: Party) -> str:
         for operation in {operation for operation, _, _ in asked}:
             here, there = said[operation, hidden], said[operation, never]
             require(here == there, f"{operation[:20]} of another's {hidden[:4]}", f"as of no id: {there[:200]}", here)
-    return "An observation and a medium of another answered as ids that were never given, four ways."
+    return "In four requests, another person's observation and medium got the same answer as unknown ids."
 
 
 @clause("V2", "Without a token nothing is read, and nothing is accepted.")
@@ -65,7 +65,7 @@ async def check_without_token(party: Party) -> str:
         require(said and not allowed, f"{name} without a token", "a refusal", answer.body)
     found = await party.user.find_reports(sent["id"])
     require(not found, "MyReports afterwards", "nothing accepted", found)
-    return f"{', '.join(asked)} were refused, and nothing was kept."
+    return f"{', '.join(asked)} were refused, and nothing was stored."
 
 
 @clause("V3", "An observation of one inspector is not in another's lists, pulls or subscriptions.", "other", "officer")
@@ -80,7 +80,7 @@ async def check_other_inspector(party: Party) -> str:
     for name, ids in (("MyReports", reports), ("observations", listed), ("Changes", pulled)):
         require(own not in ids, f"{name} of another inspector", f"nothing of {own}", "it is there")
     await _check_subscriptions(party, other)
-    return "Not in another inspector's reports, lists or pulls, and its case in no subscription of the other's."
+    return "Another inspector's reports, lists and pulls don't have it, nor do their subscriptions report its case."
 
 
 async def _check_subscriptions(party: Party, other: Person) -> None:

@@ -29,7 +29,7 @@ async def check_http(party: Party) -> str:
         (good.response.status_code, kind) == (200, GRAPHQL), good.request, f"200 {GRAPHQL}", f"{good.response} {kind}"
     )
     wrong = [
-        await party.server.post(b"{", "of half a JSON text", token=party.user.access),
+        await party.server.post(b"{", "of an incomplete JSON text", token=party.user.access),
         await party.user.send("MyReports", {"first": "many"}),
     ]
     for answer in wrong:
@@ -40,7 +40,7 @@ async def check_http(party: Party) -> str:
             "4xx without data",
             f"{status} {answer.body}",
         )
-    return "200 for what was executed, 4xx without data for half a JSON text and for a variable of another type."
+    return "200 for an executed request; 4xx without data for an incomplete JSON text and a variable of another type."
 
 
 @clause("W2", "Every operation of the contract can be named by the SHA-256 of its text alone.")
@@ -56,7 +56,7 @@ async def check_documents(party: Party) -> str:
     body = {"documentId": f"sha256:{digest('no document')}"}
     stranger = await party.server.post(json.dumps(body).encode(), "of an id of no document", token=party.user.access)
     require(stranger.code == "UNKNOWN_DOCUMENT", stranger.request, "UNKNOWN_DOCUMENT", stranger.body)
-    return f"All {len(operations)} operations were known by their ids, another id was not."
+    return f"The server knew all {len(operations)} operations by their ids, and did not know another id."
 
 
 @clause(
@@ -79,7 +79,7 @@ async def check_encodings(party: Party) -> str:
         got = read.response.headers.get("content-encoding")
         require(got == coding, f"MyReports, Accept-Encoding: {coding}", f"Content-Encoding: {coding}", f"{got}")
         require("data" in read.body, read.request, "an answer that unpacks", read.response.text[:100])
-    return "Both codings were read, and written where asked for."
+    return "The server read both encodings, and used them in answers on request."
 
 
 @clause("W4", "A body that unpacks beyond the size limit, or does not unpack, is refused by code, and nothing is done.")
@@ -92,7 +92,7 @@ async def check_bombs(party: Party) -> str:
         "64 MiB as gzip": ("gzip", bomb),
         "64 MiB as zstd": ("zstd", zstd_frame(body, spaces)),
         "half a gzip body": ("gzip", gzip.compress(body)[:-20]),
-        "a zstd body that is none": ("zstd", body),
+        "an invalid zstd body": ("zstd", body),
     }
     await party.user.find_reports()
     for name, (coding, content) in bodies.items():
@@ -103,7 +103,7 @@ async def check_bombs(party: Party) -> str:
         require(400 <= status < 500 and code, answer.request, "4xx with a code", f"HTTP {status} {answer.body}")
     found = await party.user.find_reports(sent["id"])
     require(not found, "MyReports after bodies that were refused", "nothing done", found)
-    return "Bombs of 64 MiB in gzip and zstd and bodies that don't unpack were refused by code, and nothing was done."
+    return "Bombs of 64 MiB in gzip and zstd and damaged bodies were refused by code, and nothing was done."
 
 
 @clause("W5", "A connection stays open from request to request (HTTP/1.1 keep-alive).")
@@ -116,7 +116,7 @@ async def check_keep_alive(party: Party) -> str:
             response.headers.get("connection") != "close", "MyReports", "no Connection: close", dict(response.headers)
         )
     require(len(set(ends)) == 1, "MyReports, three times", "one connection", f"{len(set(ends))} connections")
-    return "Three requests went over one connection."
+    return "Three requests used one connection."
 
 
 @clause(
@@ -135,12 +135,12 @@ async def check_refusals(party: Party) -> str:
         "SignIn with a wrong password": signed,
         "SubmitObservations of a malformed id": item["refusal"] or {},
         "MyReports without a token": dict(errors.get("extensions") or {}) | {"message": errors.get("message")},
-        "Changes with a cursor that is none": expired,
+        "Changes with an invalid cursor": expired,
     }
     for request, refusal in said.items():
         lacks = [name for name in FIELDS if not refusal.get(name)]
         require(not lacks, request, f"a refusal with {', '.join(FIELDS)}", f"without {', '.join(lacks)}: {refusal}")
-    return f"{len(said)} refusals, of requests, items and members, said all four. A fault of the server can't be asked for."
+    return f"{len(said)} refusals of requests and items had all four. The kit can't provoke a fault of the server."
 
 
 def zstd_frame(content: bytes, spaces: int = 0) -> bytes:
