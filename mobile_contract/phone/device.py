@@ -60,7 +60,7 @@ class PhoneDevice:
         self.answers = AnswerQueue(self.outbox)
         self.records = Records(self.outbox)
         self.notebook = Notebook(self.outbox, self.records)
-        self.boxes: tuple[OperationQueue, ...] = (self.ratings, self.answers, self.notebook.box)
+        self.queues: tuple[OperationQueue, ...] = (self.ratings, self.answers, self.notebook.queue)
         self.receipts = Receipts(self.outbox)
         self.originals = Originals(place.originals, key.originals)
 
@@ -131,12 +131,12 @@ class PhoneDevice:
                 f"One observation holds at most {MAX_TOGETHER} media, but there are {len(originals)}.",
                 f"一条记录最多包含 {MAX_TOGETHER} 个影像。",
             )
-        entries = [[original] for original in originals] if originals and not together else [originals]
+        groups = [[original] for original in originals] if originals and not together else [originals]
         if originals or not files:
             now = datetime.now().astimezone().isoformat(timespec="milliseconds")
             method = self._default_method()
             self.outbox.take(
-                entries,
+                groups,
                 lambda sequence, media: compose(new_id("obs"), sequence, content, media, method=method, now=now),
             )
         return taken
@@ -156,9 +156,11 @@ class PhoneDevice:
 
     def forget(self) -> list[OutboxObservation]:
         """Delete the photos and texts of delivered observations whose receipt is valid. Receipts stay."""
-        gone = self.outbox.forget(but={receipt.observation_id for receipt in self.receipts.all() if receipt.is_wrong})
+        deleted = self.outbox.forget(
+            but={receipt.observation_id for receipt in self.receipts.all() if receipt.is_wrong}
+        )
         self._sweep()
-        return gone
+        return deleted
 
     def discard(self, id: str) -> None:
         self.outbox.discard(id)
@@ -193,9 +195,9 @@ def prepare_stores(folder: Folder, ask_new: Callable[[Session | None], str] = as
     `ask_new` gives the password that locks the imported data of that person, or of nobody yet.
     """
     stores = UserStores(folder)
-    takeover = LegacyImport(folder, stores)
-    if takeover.is_due:
-        takeover.run(ask_new)
+    legacy_import = LegacyImport(folder, stores)
+    if legacy_import.is_due:
+        legacy_import.run(ask_new)
     stores.sweep()
     return stores
 
@@ -213,12 +215,12 @@ class ServerConnection:
         device, account, uploads = self.device, self.account, self._uploads(meter, at_once)
         answers = AnswerSubmission(device.answers, account)
         return Delivery(
-            device.outbox, device.boxes, account, self._meeting(uploads), answers, uploads, meter, Backoff()
+            device.outbox, device.queues, account, self._sync_request(uploads), answers, uploads, meter, Backoff()
         )
 
     async def pull(self) -> None:
         """Pull changes and send nothing. Raise a `PhoneError`."""
-        await self._meeting(self._uploads(SilentMeter(), 1)).pull()
+        await self._sync_request(self._uploads(SilentMeter(), 1)).pull()
         await self.fetch_keys()
 
     async def fetch_keys(self) -> None:
@@ -226,16 +228,18 @@ class ServerConnection:
         await self.device.receipts.fetch_keys(self.server, self.account.require().endpoint)
 
     def _uploads(self, meter: Meter, at_once: int) -> Uploader:
-        outbox, traffic = self.device.outbox, UploadConcurrency(self.device.outbox, at_once)
-        store = ObjectStoreClient(self.store, Backoff(), traffic)
-        return Uploader(outbox, self.device.originals, self.account, store, traffic, meter, at_once=at_once)
+        outbox, concurrency = self.device.outbox, UploadConcurrency(self.device.outbox, at_once)
+        store = ObjectStoreClient(self.store, Backoff(), concurrency)
+        return Uploader(outbox, self.device.originals, self.account, store, concurrency, meter, at_once=at_once)
 
-    def _meeting(self, uploads: Uploader) -> SyncRequest:
+    def _sync_request(self, uploads: Uploader) -> SyncRequest:
         device, account = self.device, self.account
-        slips = {
+        submissions = {
             "submitRatings": RatingSubmission(device.ratings, account),
             "answerAssignments": AnswerSubmission(device.answers, account),
-            "editAssignmentNotes": NoteSubmission(device.notebook.box, device.records, account),
+            "editAssignmentNotes": NoteSubmission(device.notebook.queue, device.records, account),
         }
         submission = Submission(device.outbox, account)
-        return SyncRequest(device.outbox, account, submission, slips, uploads, ChangePuller(device.records, account))
+        return SyncRequest(
+            device.outbox, account, submission, submissions, uploads, ChangePuller(device.records, account)
+        )

@@ -41,22 +41,22 @@ def test_parts_are_such_as_the_contract_takes() -> None:
     ],
 )
 def test_parts_are_cut_by_the_line(rate: float | None, losses: float, size: int, at_once: int, part: int) -> None:
-    line = Bandwidth(rate, losses)
-    assert (line.parallel_puts(4), line.part_bytes(size, 4)) == (at_once, part)
-    assert line.parallel_puts(1) == 1
-    assert line.part_bytes(size, 1) >= part
+    bandwidth = Bandwidth(rate, losses)
+    assert (bandwidth.parallel_puts(4), bandwidth.part_bytes(size, 4)) == (at_once, part)
+    assert bandwidth.parallel_puts(1) == 1
+    assert bandwidth.part_bytes(size, 1) >= part
 
 
 def test_a_line_that_turns_bad_and_good_again_is_soon_known() -> None:
-    line = Bandwidth().after_put(5 * MIB, 1.0, 0)
-    assert line.bytes_per_second == pytest.approx(5 * MIB)
+    bandwidth = Bandwidth().after_put(5 * MIB, 1.0, 0)
+    assert bandwidth.bytes_per_second == pytest.approx(5 * MIB)
     for _ in range(3):
-        line = line.after_put(5 * MIB, 100.0, 0)
-    assert (line.bytes_per_second or 0) < MIB
+        bandwidth = bandwidth.after_put(5 * MIB, 100.0, 0)
+    assert (bandwidth.bytes_per_second or 0) < MIB
     for _ in range(4):
-        line = line.after_put(5 * MIB, 1.0, 0)
-    assert (line.bytes_per_second or 0) > 3 * MIB
-    assert line.after_put(20 * KIB, 0.1, 0).bytes_per_second == pytest.approx(line.bytes_per_second, rel=0.05)
+        bandwidth = bandwidth.after_put(5 * MIB, 1.0, 0)
+    assert (bandwidth.bytes_per_second or 0) > 3 * MIB
+    assert bandwidth.after_put(20 * KIB, 0.1, 0).bytes_per_second == pytest.approx(bandwidth.bytes_per_second, rel=0.05)
     assert Bandwidth().after_put(5 * MIB, 2.0, 3).bytes_per_second == pytest.approx(10 * MIB), (
         "it carried those beside it, too"
     )
@@ -74,12 +74,12 @@ def test_a_line_that_turns_bad_and_good_again_is_soon_known() -> None:
 async def test_as_many_go_at_once_as_the_line_bears(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "outbox.sqlite", bytes(32))
 
-    async def most_at_once(traffic: UploadConcurrency) -> int:
+    async def most_at_once(concurrency: UploadConcurrency) -> int:
         under_way: list[int] = []
         seen = []
 
         async def go() -> None:
-            async with traffic.acquire():
+            async with concurrency.acquire():
                 under_way.append(1)
                 seen.append(len(under_way))
                 await asyncio.sleep(0)
@@ -88,17 +88,17 @@ async def test_as_many_go_at_once_as_the_line_bears(tmp_path: Path) -> None:
         await asyncio.gather(*(go() for _ in range(9)))
         return max(seen)
 
-    traffic = UploadConcurrency(outbox, 4)
-    assert await most_at_once(traffic) == 2
-    async with traffic.acquire():
-        traffic.record_success(5 * MIB, traffic.start_put())
-    assert await most_at_once(traffic) == 4
-    traffic.save()
-    assert UploadConcurrency(outbox, 4).line == traffic.line
+    concurrency = UploadConcurrency(outbox, 4)
+    assert await most_at_once(concurrency) == 2
+    async with concurrency.acquire():
+        concurrency.record_success(5 * MIB, concurrency.start_put())
+    assert await most_at_once(concurrency) == 4
+    concurrency.save()
+    assert UploadConcurrency(outbox, 4).bandwidth == concurrency.bandwidth
     assert await most_at_once(UploadConcurrency(outbox, 3)) == 3
     for _ in range(6):
-        traffic.record_break()
-    assert await most_at_once(traffic) == 1
+        concurrency.record_break()
+    assert await most_at_once(concurrency) == 1
     outbox.close()
 
 

@@ -239,11 +239,11 @@ def fix(
 def discard(id: RefusedId, folder: Where = DEFAULT_FOLDER) -> None:
     """Delete a refused observation with its photos, or a refused rating, answer or note (放弃). The server never had it."""
     with report_errors(), PhoneDevice.open(folder) as device:
-        for box in device.boxes:
-            for slip in box.all(OperationState.REFUSED):
-                if id in {slip.id, slip.label}:
-                    box.discard(slip.id)
-                    output.print_message(f"{slip.label} was deleted from this phone.", "已从手机删除。")
+        for queue in device.queues:
+            for operation in queue.all(OperationState.REFUSED):
+                if id in {operation.id, operation.label}:
+                    queue.discard(operation.id)
+                    output.print_message(f"{operation.label} was deleted from this phone.", "已从手机删除。")
                     return
         refused = _find_refused(device.outbox, id)
         device.discard(refused.id)
@@ -263,7 +263,7 @@ def forget(folder: Where = DEFAULT_FOLDER) -> None:
     with report_errors(), PhoneDevice.open(folder) as device:
         gone, rated = device.forget(), device.ratings.forget()
         device.answers.forget()
-        device.notebook.box.forget()
+        device.notebook.queue.forget()
         freed = size(sum(medium.byte_size for observation in gone for medium in observation.media))
         and_rated = f" and {rated} ratings" if rated else ""
         output.print_message(

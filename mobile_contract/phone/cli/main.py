@@ -191,7 +191,7 @@ def _deliver(folder: Path, at_once: int, work: Callable[[Delivery], Awaitable[No
 def _show_status(device: PhoneDevice) -> int:
     """Show the status; return the matching exit code."""
     observations, ratings, answers = device.outbox.observations(), device.ratings.all(), device.answers.all()
-    edits = device.notebook.box.all()
+    edits = device.notebook.queue.all()
     if observations or not (ratings or answers or edits):
         output.summary(observations, device.outbox.count_forgotten())
     output.ratings(ratings)

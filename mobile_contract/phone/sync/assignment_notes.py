@@ -63,17 +63,17 @@ def _read_result(id: str, result: dict[str, Any]) -> OperationAnswer:
 
 
 class NoteSubmission(OperationSubmission):
-    operation, items, said = "EditAssignmentNotes", "edits", staticmethod(_read_result)
+    operation, items, read_result = "EditAssignmentNotes", "edits", staticmethod(_read_result)
 
-    def __init__(self, box: NoteEditQueue, records: Records, account: Account) -> None:
-        super().__init__(box, account)
+    def __init__(self, queue: NoteEditQueue, records: Records, account: Account) -> None:
+        super().__init__(queue, account)
         self._records = records
 
     def record_results(self, batch: Sequence[QueuedOperation], payload: dict[str, Any]) -> None:
         """Store the merged notes with the assignment first, so that an edit never disappears between two pulls."""
         for result in payload["results"]:
-            if noted := result.get("assignment"):
-                self._records.merge(PulledKind.ASSIGNMENT, noted["id"], {"notes": noted["notes"]})
+            if notes_by_id := result.get("assignment"):
+                self._records.merge(PulledKind.ASSIGNMENT, notes_by_id["id"], {"notes": notes_by_id["notes"]})
         super().record_results(batch, payload)
 
 
@@ -99,16 +99,16 @@ class Notebook:
     """The notes of the assignments that this phone has pulled."""
 
     def __init__(self, outbox: Outbox, records: Records) -> None:
-        self.box = NoteEditQueue(outbox)
+        self.queue = NoteEditQueue(outbox)
         self._records = records
 
     def all(self) -> dict[str, list[Note]]:
         """Return the notes by assignment, without empty ones."""
-        queued = self.box.all(OperationState.QUEUED)
-        noted = {
+        queued = self.queue.all(OperationState.QUEUED)
+        notes_by_id = {
             assignment["id"]: notes_of(assignment, queued) for assignment in self._records.all(PulledKind.ASSIGNMENT)
         }
-        return {id: notes for id, notes in noted.items() if notes}
+        return {id: notes for id, notes in notes_by_id.items() if notes}
 
     def write(self, assignment_id: str, values: dict[NoteField, str | None], restores: str | None = None) -> None:
         """Queue an edit of each field, None to clear it, and one to restore a lost edit. Raise `UsageError`."""
@@ -118,13 +118,13 @@ class Notebook:
                 f"There is no assignment {assignment_id} on this phone; see `assignments`.",
                 "手机上没有这项交办，请先同步。",
             )
-        notes = {note.field: note for note in notes_of(assignment, self.box.all(OperationState.QUEUED))}
+        notes = {note.field: note for note in notes_of(assignment, self.queue.all(OperationState.QUEUED))}
         edits = [_edit(assignment_id, field, notes.get(field)) | {"value": value} for field, value in values.items()]
         if restores is not None:
             edits.append(_restoring_edit(assignment_id, restores, notes))
         if not edits:
             raise UsageError("There is nothing to save: give a field, or --restore.", "没有可登记的备注。")
-        self.box.edit(edits)
+        self.queue.edit(edits)
 
 
 def _edit(assignment_id: str, field: NoteField, note: Note | None) -> dict[str, Any]:

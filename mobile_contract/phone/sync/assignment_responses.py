@@ -37,11 +37,11 @@ def _read_result(id: str, result: dict[str, Any]) -> OperationAnswer:
 
 
 class AnswerSubmission(OperationSubmission):
-    operation, items, said = "AnswerAssignments", "answers", staticmethod(_read_result)
+    operation, items, read_result = "AnswerAssignments", "answers", staticmethod(_read_result)
 
-    def __init__(self, box: AnswerQueue, account: Account) -> None:
-        super().__init__(box, account)
-        self._answers = box
+    def __init__(self, queue: AnswerQueue, account: Account) -> None:
+        super().__init__(queue, account)
+        self._answers = queue
 
     async def resolve_held(self) -> None:
         """Ask for the outcome of held answers, if there are any."""

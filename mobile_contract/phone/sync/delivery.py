@@ -42,18 +42,18 @@ class Delivery:
     def __init__(
         self,
         outbox: Outbox,
-        boxes: Sequence[OperationQueue],
+        queues: Sequence[OperationQueue],
         account: Account,
-        meeting: SyncRequest,
+        sync_request: SyncRequest,
         answers: AnswerSubmission,
         uploads: Uploader,
         meter: Meter,
         backoff: Backoff,
     ) -> None:
         self._outbox = outbox
-        self._boxes = boxes
+        self._queues = queues
         self._account = account
-        self._meeting = meeting
+        self._sync_request = sync_request
         self._answers = answers
         self._uploads = uploads
         self._meter = meter
@@ -62,7 +62,7 @@ class Delivery:
     async def run_once(self) -> None:
         """Send everything that can go now. Raise a `PhoneError` that blocks everything, or only the pull."""
         self._account.require()
-        slots, refusal = await self._meeting.hand_in()
+        slots, refusal = await self._sync_request.hand_in()
         await self._uploads.run(slots)
         await self._answers.resolve_held()
         await self.check_media()
@@ -119,17 +119,17 @@ class Delivery:
         When the time is over, raise the last `PhoneError` or `UnverifiedError`.
         """
         deadline = time.monotonic() + seconds
-        still = 0
+        unchanged = 0
         while True:
             before = self._snapshot()
             fault = await self._try_once()
             observations = self._outbox.observations()
-            queued = any(box.all(OperationState.QUEUED) for box in self._boxes)
+            queued = any(queue.all(OperationState.QUEUED) for queue in self._queues)
             if not queued and not any(observation.is_moving for observation in observations):
                 return
-            still = still + 1 if self._snapshot() == before else 1
+            unchanged = unchanged + 1 if self._snapshot() == before else 1
             asked = fault.seconds if isinstance(fault, UnreachableError) else None
-            pause = self._backoff.wait(still, asked=asked)
+            pause = self._backoff.wait(unchanged, asked=asked)
             if fault is None and not queued and not any(observation.is_undelivered for observation in observations):
                 awaited = len(self._outbox.media(MediumState.CONFIRMED))
                 pause = max(min(pause, LOOK_SECONDS), min(awaited * LOOK_EACH_SECONDS, LONGEST_LOOK_SECONDS))
@@ -162,4 +162,4 @@ class Delivery:
             (observation.state, [(one.state, one.parts_arrived) for one in observation.media])
             for observation in observations
         ]
-        return [media, [operation.state for box in self._boxes for operation in box.all()]]
+        return [media, [operation.state for queue in self._queues for operation in queue.all()]]

@@ -114,19 +114,19 @@ class OperationQueue:
 
 
 class OperationSubmission:
-    """Submits operations with `operation`, whose input field is `items`; `said` reads the answer for one."""
+    """Submits operations with `operation`, whose input field is `items`; `read_result` reads the answer for one."""
 
     operation: str
     items: str
-    said: Callable[[str, dict[str, Any]], OperationAnswer]
+    read_result: Callable[[str, dict[str, Any]], OperationAnswer]
 
-    def __init__(self, box: OperationQueue, account: Account) -> None:
-        self.box = box
+    def __init__(self, queue: OperationQueue, account: Account) -> None:
+        self.queue = queue
         self._account = account
 
-    async def run(self, *, beside: Collection[str] = ()) -> None:
-        """Submit everything that is queued except `beside`, once. Raise `UnreachableError` or `SignInNeededError`."""
-        queued = [operation for operation in self.box.all(OperationState.QUEUED) if operation.id not in beside]
+    async def run(self, *, excluding: Collection[str] = ()) -> None:
+        """Submit everything that is queued except `excluding`, once. Raise `UnreachableError` or `SignInNeededError`."""
+        queued = [operation for operation in self.queue.all(OperationState.QUEUED) if operation.id not in excluding]
         for start in range(0, len(queued), MAX_OPERATIONS):
             await self._submit(queued[start : start + MAX_OPERATIONS])
 
@@ -145,12 +145,15 @@ class OperationSubmission:
                 await self._submit(batch[:middle])
                 await self._submit(batch[middle:])
                 return
-            self.box.record_answers([(operation.id, refusal) for operation in batch])
+            self.queue.record_answers([(operation.id, refusal) for operation in batch])
             return
         self.record_results(batch, reply.value)
 
     def record_results(self, batch: Sequence[QueuedOperation], payload: dict[str, Any]) -> None:
         results = {result["id"]: result for result in payload["results"]}
-        self.box.record_answers(
-            [(operation.id, type(self).said(operation.id, results.get(operation.id) or {})) for operation in batch]
+        self.queue.record_answers(
+            [
+                (operation.id, type(self).read_result(operation.id, results.get(operation.id) or {}))
+                for operation in batch
+            ]
         )

@@ -22,7 +22,7 @@ def _read_result(id: str, result: dict[str, Any]) -> OperationAnswer:
 
 
 class RatingSubmission(OperationSubmission):
-    operation, items, said = "SubmitRatings", "drafts", staticmethod(_read_result)
+    operation, items, read_result = "SubmitRatings", "drafts", staticmethod(_read_result)
 
 
 def compose(

@@ -25,8 +25,8 @@ class Submission:
         self._outbox = outbox
         self._account = account
 
-    async def run(self, *, beside: Collection[str] = ()) -> dict[str, Slot]:
-        """Submit everything that is queued except `beside`, once; return slots by medium.
+    async def run(self, *, excluding: Collection[str] = ()) -> dict[str, Slot]:
+        """Submit everything that is queued except `excluding`, once; return slots by medium.
 
         Raise `UnreachableError`, `SignInNeededError` or `ServerRefusedError`.
         """
@@ -34,7 +34,7 @@ class Submission:
         queued = [
             observation
             for observation in self._outbox.observations(ObservationState.QUEUED)
-            if observation.id not in beside
+            if observation.id not in excluding
         ]
         for batch in split_batches(queued):
             slots |= await self._submit(batch)

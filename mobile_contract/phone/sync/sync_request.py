@@ -34,17 +34,17 @@ class SyncRequest:
         outbox: Outbox,
         account: Account,
         submission: Submission,
-        slips: Mapping[str, OperationSubmission],
+        submissions: Mapping[str, OperationSubmission],
         uploads: Uploader,
         pull: ChangePuller,
     ) -> None:
         self._outbox = outbox
         self._account = account
         self._submission = submission
-        self._slips = slips
+        self._submissions = submissions
         self._uploads = uploads
         self._puller = pull
-        self._numbers = SequenceGaps(outbox)
+        self._gaps = SequenceGaps(outbox)
 
     async def hand_in(self) -> tuple[dict[str, Slot], ServerRefusedError | None]:
         """Send everything that waits, once. Return slots by medium, and the refusal of the pull if there was one.
@@ -52,26 +52,27 @@ class SyncRequest:
         Raise `UnreachableError`, `SignInNeededError`, or a `ServerRefusedError` that concerns the person.
         """
         batch = next(split_batches(self._outbox.observations(ObservationState.QUEUED)), [])
-        slips = {
-            root: submission.box.all(OperationState.QUEUED)[:MAX_OPERATIONS] for root, submission in self._slips.items()
+        operations = {
+            root: submission.queue.all(OperationState.QUEUED)[:MAX_OPERATIONS]
+            for root, submission in self._submissions.items()
         }
         arrived = self._uploads.interrupted()[:MAX_CONFIRMED]
         slots: dict[str, Slot] = {}
         done: set[str] = set()
         try:
-            since, reply = await self._send(batch, slips, arrived)
+            since, reply = await self._send(batch, operations, arrived)
         except ServerRefusedError as refused:
             refusal: ServerRefusedError | None = refused
         else:
-            for ids, found in self._record_results(batch, slips, arrived, reply):
+            for ids, found in self._record_results(batch, operations, arrived, reply):
                 done |= ids
                 slots |= found
             refusal = await self._pull(reply, since)
-        await self._uploads.confirm_interrupted(beside=done)
-        slots |= await self._submission.run(beside=done)
-        for submission in self._slips.values():
-            await submission.run(beside=done)
-        if refusal and (batch or any(slips.values()) or arrived) and not done:
+        await self._uploads.confirm_interrupted(excluding=done)
+        slots |= await self._submission.run(excluding=done)
+        for submission in self._submissions.values():
+            await submission.run(excluding=done)
+        if refusal and (batch or any(operations.values()) or arrived) and not done:
             refusal = await self._pull(None, None)
         return slots, refusal
 
@@ -91,7 +92,7 @@ class SyncRequest:
         return None
 
     async def _send(
-        self, batch: list[OutboxObservation], slips: Mapping[str, list[QueuedOperation]], arrived: list[Medium]
+        self, batch: list[OutboxObservation], operations: Mapping[str, list[QueuedOperation]], arrived: list[Medium]
     ) -> tuple[str | None, Reply]:
         since = self._puller.records.cursor
         variables: dict[str, Any] = {
@@ -100,10 +101,10 @@ class SyncRequest:
         if batch:
             self._outbox.count_attempts([observation.id for observation in batch])
             variables |= {"submits": True, "drafts": {"drafts": [observation.draft for observation in batch]}}
-        for root, queued in slips.items():
+        for root, queued in operations.items():
             if queued:
                 switch, given = SWITCHES[root]
-                variables |= {switch: True, given: self._slips[root].input(queued)}
+                variables |= {switch: True, given: self._submissions[root].input(queued)}
         if arrived:
             variables |= {"confirms": True, "media": {"mediaIds": [medium.id for medium in arrived]}}
         return since, await self._account.ask("Sync", variables)
@@ -111,7 +112,7 @@ class SyncRequest:
     def _record_results(
         self,
         batch: list[OutboxObservation],
-        slips: Mapping[str, list[QueuedOperation]],
+        operations: Mapping[str, list[QueuedOperation]],
         arrived: list[Medium],
         reply: Reply,
     ) -> Iterator[tuple[set[str], dict[str, Slot]]]:
@@ -124,10 +125,10 @@ class SyncRequest:
             elif root == "confirmMedia":
                 self._uploads.record_results(arrived, payload)
                 yield {medium.id for medium in arrived}, {}
-            elif root in self._slips:
-                self._slips[root].record_results(slips[root], payload)
-                yield {operation.id for operation in slips[root]}, {}
+            elif root in self._submissions:
+                self._submissions[root].record_results(operations[root], payload)
+                yield {operation.id for operation in operations[root]}, {}
 
     async def _store(self, reply: Reply, since: str | None) -> None:
-        self._numbers.compare(reply.value)
+        self._gaps.compare(reply.value)
         await self._puller.store_pages(reply.value["changes"], since)

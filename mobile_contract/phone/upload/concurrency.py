@@ -21,17 +21,17 @@ class UploadConcurrency:
 
     def __init__(self, outbox: Outbox, most: int) -> None:
         self._outbox = outbox
-        self._most = most
+        self._max_parallel = most
         self._under_way = 0
         self._freed = asyncio.Condition()
         kept = outbox.get_fact(FACT)
-        self.line = self._saved = Bandwidth(**json.loads(kept)) if kept else Bandwidth()
+        self.bandwidth = self._saved = Bandwidth(**json.loads(kept)) if kept else Bandwidth()
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[None]:
         """Wait until the connection can carry one more PUT, and hold that place."""
         async with self._freed:
-            await self._freed.wait_for(lambda: self._under_way < self.line.parallel_puts(self._most))
+            await self._freed.wait_for(lambda: self._under_way < self.bandwidth.parallel_puts(self._max_parallel))
             self._under_way += 1
         try:
             yield
@@ -49,19 +49,19 @@ class UploadConcurrency:
         at, beside = began
         seconds = time.monotonic() - at
         if byte_size >= MIN_BYTES or seconds >= MIN_SECONDS:
-            self.line = self.line.after_put(byte_size, seconds, (beside + self._under_way - 1) / 2)
+            self.bandwidth = self.bandwidth.after_put(byte_size, seconds, (beside + self._under_way - 1) / 2)
         else:
-            self.line = self.line.after_small_put()
+            self.bandwidth = self.bandwidth.after_small_put()
 
     def record_break(self) -> None:
         """Update the estimate after a PUT broke while sending."""
-        self.line = self.line.after_break()
+        self.bandwidth = self.bandwidth.after_break()
 
     def part_bytes(self, byte_size: int) -> int:
-        return self.line.part_bytes(byte_size, self._most)
+        return self.bandwidth.part_bytes(byte_size, self._max_parallel)
 
     def save(self) -> None:
         """Save the estimate on disk if it has changed."""
-        if self.line != self._saved:
-            self._outbox.set_fact(FACT, json.dumps(asdict(self.line)))
-            self._saved = self.line
+        if self.bandwidth != self._saved:
+            self._outbox.set_fact(FACT, json.dumps(asdict(self.bandwidth)))
+            self._saved = self.bandwidth

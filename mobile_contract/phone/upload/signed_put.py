@@ -91,10 +91,10 @@ def _good_until(expires_at: str | None, reply: Reply) -> float:
 class ObjectStoreClient:
     """The object store as a phone sees it."""
 
-    def __init__(self, client: httpx.AsyncClient, backoff: Backoff, traffic: UploadConcurrency) -> None:
+    def __init__(self, client: httpx.AsyncClient, backoff: Backoff, concurrency: UploadConcurrency) -> None:
         self._client = client
         self._backoff = backoff
-        self._traffic = traffic
+        self._concurrency = concurrency
 
     async def put(self, target: SignedUrl, chunks: Callable[[], Iterator[bytes]], sent: Callable[[int], None]) -> None:
         """PUT and report the bytes as they leave; report a negative number if an attempt fails.
@@ -109,7 +109,7 @@ class ObjectStoreClient:
                 count += size
                 sent(size)
 
-            began = self._traffic.start_put()
+            began = self._concurrency.start_put()
             try:
                 response = await self._client.put(
                     target.url, headers=target.headers, content=_count_chunks(chunks(), left), timeout=TIMEOUT
@@ -117,10 +117,10 @@ class ObjectStoreClient:
             except httpx.TransportError as error:
                 why, asked = describe_error(error), None
                 if count:
-                    self._traffic.record_break()
+                    self._concurrency.record_break()
             else:
                 if response.is_success:
-                    self._traffic.record_success(count, began)
+                    self._concurrency.record_success(count, began)
                 if response.is_success or response.status_code == PRECONDITION_FAILED:
                     return
                 if response.status_code < 500 and response.status_code != 429:

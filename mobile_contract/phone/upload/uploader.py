@@ -53,7 +53,7 @@ class Uploader:
         originals: Originals,
         account: Account,
         store: ObjectStoreClient,
-        traffic: UploadConcurrency,
+        concurrency: UploadConcurrency,
         meter: Meter,
         *,
         at_once: int,
@@ -62,14 +62,14 @@ class Uploader:
         self._originals = originals
         self._account = account
         self._store = store
-        self._traffic = traffic
+        self._concurrency = concurrency
         self._meter = meter
         self._turns = asyncio.Semaphore(at_once)
         self._line_is_down = False
 
-    async def confirm_interrupted(self, *, beside: Collection[str] = ()) -> None:
+    async def confirm_interrupted(self, *, excluding: Collection[str] = ()) -> None:
         """Confirm media that were under way when the phone last ended: they may have arrived."""
-        await self._confirm([medium for medium in self.interrupted() if medium.id not in beside])
+        await self._confirm([medium for medium in self.interrupted() if medium.id not in excluding])
 
     def interrupted(self) -> list[Medium]:
         """List media that the store may have, but that the server doesn't know of."""
@@ -100,7 +100,7 @@ class Uploader:
         found = await asyncio.gather(
             *(self._send_or_record(medium, known.get(medium.id)) for medium in group), return_exceptions=True
         )
-        self._traffic.save()
+        self._concurrency.save()
         ids = {medium.id for medium in group}
         await self._confirm([medium for medium in self._outbox.media(MediumState.SENT) if medium.id in ids])
         for fault in found:
@@ -149,7 +149,7 @@ class Uploader:
         """Send until all bytes are in the store. Renew an expired slot. Raise the second refusal in a row."""
         digests = await self._verify_copy(medium)
         # Choose it once: with a new part size for each estimate, an upload would never begin.
-        cut = None if medium.parts_arrived else self._traffic.part_bytes(medium.byte_size)
+        cut = None if medium.parts_arrived else self._concurrency.part_bytes(medium.byte_size)
         refused_at = -1
         while True:
             if slot is None or not (slot.whole or slot.parts):
@@ -197,7 +197,7 @@ class Uploader:
     async def _put(self, medium: Medium, slot: Slot) -> bool:
         """PUT what the store lacks. Return False if the slot expired before the end, though some parts arrived."""
         if slot.whole is not None:
-            async with self._traffic.acquire():
+            async with self._concurrency.acquire():
                 await self._put_span(medium, slot.whole, ByteRange(1, 0, medium.byte_size))
             return True
         there = [part.span for part in slot.parts if part.has_arrived]
@@ -220,7 +220,7 @@ class Uploader:
         self, medium: Medium, part: SignedPart, slot: Slot, failed: asyncio.Event, *, is_first: bool
     ) -> bool:
         """Return whether the part is in the store. Skip it if another part failed or the slot expires."""
-        async with self._traffic.acquire():
+        async with self._concurrency.acquire():
             if failed.is_set() or not (is_first or slot.is_fresh):
                 return False
             try:
@@ -229,7 +229,7 @@ class Uploader:
                 failed.set()
                 raise
             self._outbox.mark_arrived(medium.id, [part.span.number])
-            self._traffic.save()
+            self._concurrency.save()
             return True
 
     async def _put_span(self, medium: Medium, target: SignedUrl, span: ByteRange) -> None:

@@ -88,11 +88,11 @@ class Session:
 
 
 async def ask_to_sign_in(
-    wire: GraphqlClient, user_name: str, password: str, device_id: str, device_name: str
+    graphql: GraphqlClient, user_name: str, password: str, device_id: str, device_name: str
 ) -> dict[str, Any]:
     """Return a `SignedIn`. Raise `ServerRefusedError` (BAD_CREDENTIALS, TOO_MANY_ATTEMPTS, ...) or `UnreachableError`."""
     given = {"userName": user_name, "password": password, "deviceId": device_id, "deviceName": device_name[:80]}
-    return (await wire.ask("SignIn", {"input": given})).value
+    return (await graphql.ask("SignIn", {"input": given})).value
 
 
 class Account:
@@ -103,7 +103,7 @@ class Account:
         self._client = client
         self._backoff = backoff
         self._renewing = asyncio.Lock()
-        self._wire: GraphqlClient | None = None
+        self._graphql: GraphqlClient | None = None
         self.session = Session.read(outbox)
 
     def require(self) -> Session:
@@ -126,21 +126,21 @@ class Account:
         Raise `SignInNeededError`, `WipeOrderedError`, `ServerRefusedError` or `UnreachableError`.
         """
         session = self.require()
-        wire = self._wire_to(session.endpoint)
+        graphql = self._client_for(session.endpoint)
         try:
-            return await wire.ask(operation, variables, session.access_token)
+            return await graphql.ask(operation, variables, session.access_token)
         except ServerRefusedError as refusal:
             if refusal.next_step != SIGN_IN_AGAIN:
                 raise
-        renewed = await self._renew(wire, session)
+        renewed = await self._renew(graphql, session)
         try:
-            return await wire.ask(operation, variables, renewed.access_token)
+            return await graphql.ask(operation, variables, renewed.access_token)
         except ServerRefusedError as refusal:
             if refusal.next_step != SIGN_IN_AGAIN:
                 raise
             raise SignInNeededError from refusal
 
-    async def _renew(self, wire: GraphqlClient, stale: Session) -> Session:
+    async def _renew(self, graphql: GraphqlClient, stale: Session) -> Session:
         """Save new tokens before they are used. A kill in between leaves the old token, which works for a short time."""
         async with self._renewing:
             session = self.require()
@@ -148,7 +148,7 @@ class Account:
                 return session  # another request has renewed it meanwhile
             given = {"refreshToken": session.refresh_token, "deviceId": self._outbox.device_id}
             try:
-                reply = await wire.ask("RefreshSession", {"input": given})
+                reply = await graphql.ask("RefreshSession", {"input": given})
             except ServerRefusedError as refusal:
                 if refusal.next_step != SIGN_IN_AGAIN:
                     raise
@@ -159,11 +159,11 @@ class Account:
                 raise SignInNeededError from refusal
             return self._save(session.renewed(reply.value))
 
-    def _wire_to(self, endpoint: str) -> GraphqlClient:
+    def _client_for(self, endpoint: str) -> GraphqlClient:
         """Return the same client for the same server: it knows the round-trip time."""
-        if self._wire is None or self._wire.endpoint != endpoint:
-            self._wire = GraphqlClient(self._client, endpoint, self._backoff)
-        return self._wire
+        if self._graphql is None or self._graphql.endpoint != endpoint:
+            self._graphql = GraphqlClient(self._client, endpoint, self._backoff)
+        return self._graphql
 
     def _save(self, session: Session) -> Session:
         session.save(self._outbox)

@@ -54,7 +54,7 @@ class SignInAttempt:
         given: StoreKey | None,
     ) -> None:
         self._stores = stores
-        self._wire = GraphqlClient(client, endpoint_of(url), Backoff())
+        self._graphql = GraphqlClient(client, endpoint_of(url), Backoff())
         self._user_name = user_name
         self._password = password
         self._given = given
@@ -67,7 +67,7 @@ class SignInAttempt:
         found, nobodys = self._find_own(), self._open_unowned()
         try:
             answer = await ask_to_sign_in(
-                self._wire, self._user_name, self._password, self._stores.device_id, device_name
+                self._graphql, self._user_name, self._password, self._stores.device_id, device_name
             )
         except UnreachableError as fault:
             session = self._stores.session_in(*found) if found else None
@@ -87,7 +87,7 @@ class SignInAttempt:
         place, key = found or nobodys or self._stores.make(self._password)
         self._update_lock(place, key, secret)
         with closing(Outbox(place.outbox, key.database)) as outbox:
-            blank = Session(self._wire.endpoint, self._user_name, "", (), None, None, None)
+            blank = Session(self._graphql.endpoint, self._user_name, "", (), None, None, None)
             session = replace(Session.read(outbox) or blank, user_name=self._user_name).renewed(answer)
             outbox.set_fact("device_id", self._stores.device_id)
             session.save(outbox)
@@ -100,7 +100,7 @@ class SignInAttempt:
         """Find this person's store among those that the key or password opens."""
         for found in self._stores.unlock_each(self._key_of):
             session = self._stores.session_in(*found)
-            if session and session.is_of(self._user_name, self._wire.endpoint):
+            if session and session.is_of(self._user_name, self._graphql.endpoint):
                 return found
         return None
 
