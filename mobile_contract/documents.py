@@ -50,13 +50,13 @@ def manifest_text(manifest: Mapping[str, Any]) -> str:
 
 def trusted_documents() -> Mapping[str, str]:
     """Read the texts of both files by id. Raise `ValueError` if an id is not the digest of its text."""
-    found = {}
+    texts = {}
     for file in (RETIRED, MANIFEST):
         for operation in json.loads(file.read_text(encoding="utf-8"))["operations"]:
             if digest(operation["body"]) != operation["id"]:
                 raise ValueError(f"{file.name}: {operation['id']} is not the SHA-256 of its document")
-            found[operation["id"]] = operation["body"]
-    return MappingProxyType(found)
+            texts[operation["id"]] = operation["body"]
+    return MappingProxyType(texts)
 
 
 def _entry(name: str, text: str) -> dict[str, str]:

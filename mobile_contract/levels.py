@@ -45,9 +45,9 @@ class Levels:
 
     @classmethod
     def parse(cls, text: str) -> "Levels":
-        kept = json.loads(text)
-        until = {int(level): date.fromisoformat(day) for level, day in kept["until"].items()}
-        return cls(kept["current"], kept["oldest"], until)
+        values = json.loads(text)
+        until = {int(level): date.fromisoformat(day) for level, day in values["until"].items()}
+        return cls(values["current"], values["oldest"], until)
 
     @classmethod
     @cache
@@ -90,10 +90,10 @@ class BreakingChangeError(Exception):
 
 def changes_of(old_sdl: str, new_sdl: str) -> list[ContractChange]:
     """List all differences except descriptions, breaking ones first."""
-    found = find_schema_changes(build_schema(old_sdl), build_schema(new_sdl))
+    differences = find_schema_changes(build_schema(old_sdl), build_schema(new_sdl))
     changes = [
         ContractChange(change.description, isinstance(change, BreakingChange))
-        for change in found
+        for change in differences
         if change.type is not SafeChangeType.DESCRIPTION_CHANGED
     ]
     return sorted(changes, key=lambda change: (not change.is_breaking, change.sentence))
@@ -118,9 +118,9 @@ def retire(
 ) -> list[Any]:
     """Return the documents of earlier levels: those in `retired`, and those of `old` that are not in `new`."""
     present = {operation["id"] for operation in new["operations"]}
-    left = [{**operation, "level": level} for operation in old["operations"] if operation["id"] not in present]
-    known = {document["id"] for document in left}
-    return [*left, *(document for document in retired if document["id"] not in known | present)]
+    newly_retired = [{**operation, "level": level} for operation in old["operations"] if operation["id"] not in present]
+    known = {document["id"] for document in newly_retired}
+    return [*newly_retired, *(document for document in retired if document["id"] not in known | present)]
 
 
 def broken_documents(sdl: str, documents: Sequence[Mapping[str, Any]], oldest: int) -> Iterator[str]:

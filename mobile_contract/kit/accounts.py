@@ -29,13 +29,13 @@ class Person:
     id: str = ""
 
     async def sign_in(self) -> "Person":
-        given = {
+        credentials = {
             "userName": self.name,
             "password": self.password,
             "deviceId": self.device_id,
             "deviceName": "conformance kit 一致性检查",
         }
-        value = (await self.server.ask("SignIn", {"input": given})).root
+        value = (await self.server.ask("SignIn", {"input": credentials})).root
         if value.get("__typename") != "SignedIn":
             raise SignInFailedError(f"{self.name} can't sign in: {value.get('message') or value}")
         self.access, self.refresh, self.id = value["accessToken"], value["refreshToken"], value["user"]["id"]
@@ -79,15 +79,15 @@ class Person:
 
     async def fetch_nodes(self, operation: str, most: int = 2000) -> list[dict[str, Any]]:
         """Fetch all nodes of a list of the contract, page by page."""
-        found: list[dict[str, Any]] = []
+        nodes: list[dict[str, Any]] = []
         after = None
-        while len(found) < most:
+        while len(nodes) < most:
             value = await self.ask(operation, {"first": 50, "after": after})
-            found += [edge["node"] for edge in value["edges"]]
+            nodes += [edge["node"] for edge in value["edges"]]
             after = value["pageInfo"]["endCursor"]
             if not value["pageInfo"]["hasNextPage"]:
                 break
-        return found
+        return nodes
 
     async def find_reports(self, *ids: str) -> list[dict[str, Any]]:
         """Find the given ids among the person's latest 50 reports."""
@@ -155,11 +155,11 @@ class Party:
         """Repeat until the answer is truthy. Raise `BrokenClauseError` after `seconds`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.seconds
-        while not (found := await work()):
+        while not (answer := await work()):
             if loop.time() > deadline:
                 raise BrokenClauseError(request, expected, f"nothing of it within {self.seconds:.0f} s")
             await asyncio.sleep(0.1)
-        return found
+        return answer
 
     async def wait_quiet(self, person: Person) -> str:
         """Return a cursor that covers all earlier writes, once no more changes arrive."""
@@ -173,8 +173,10 @@ class Party:
                 return None
             return state["cursor"] if ((await person.pull_page(state["cursor"]))["asOf"] or "") > written else None
 
-        found: str = await self.wait_until(still, "Changes since the last cursor", "no change once all has been pulled")
-        return found
+        cursor: str = await self.wait_until(
+            still, "Changes since the last cursor", "no change once all has been pulled"
+        )
+        return cursor
 
     def require_account(self, role: str) -> Person:
         """Return the account of a role. Raise `NotTriedError` if the kit was not given one."""

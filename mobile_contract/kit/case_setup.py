@@ -27,22 +27,22 @@ class AssignedCase:
 
 async def assign_case(party: Party) -> AssignedCase:
     """Open a case on an observation of the user, and assign it to the user."""
-    given = AssignedCase(new_id("cas"), new_id("asg"))
-    await assign_case_as(party, given)
-    return given
+    assigned = AssignedCase(new_id("cas"), new_id("asg"))
+    await assign_case_as(party, assigned)
+    return assigned
 
 
-async def assign_case_as(party: Party, given: AssignedCase) -> None:
+async def assign_case_as(party: Party, assigned: AssignedCase) -> None:
     """Do the same under ids that are known already."""
     sent = await party.user.submit_accepted()
     title = "[conformance kit 一致性检查]"
-    await _as_officer(party, OPEN, {"id": given.case_id, "title": title, "observationIds": [sent["id"]]})
-    offer = {"id": given.assignment_id, "assigneeId": party.user.id, "caseId": given.case_id, "note": title}
+    await _as_officer(party, OPEN, {"id": assigned.case_id, "title": title, "observationIds": [sent["id"]]})
+    offer = {"id": assigned.assignment_id, "assigneeId": party.user.id, "caseId": assigned.case_id, "note": title}
     await _as_officer(party, ASSIGN, offer)
 
 
-async def withdraw_assignment(party: Party, given: AssignedCase) -> None:
-    await _as_officer(party, WITHDRAW, {"id": given.assignment_id})
+async def withdraw_assignment(party: Party, assigned: AssignedCase) -> None:
+    await _as_officer(party, WITHDRAW, {"id": assigned.assignment_id})
 
 
 async def _as_officer(party: Party, operation: str, input: dict[str, Any]) -> None:

@@ -91,16 +91,16 @@ async def examine(
 def _read_passwords(file: Path | None, names: Sequence[str]) -> dict[str, str]:
     """Return the passwords by user name. Raise `ValueError` unless there is one for all, or one for each."""
     if file:
-        given = file.read_text(encoding="utf-8").split("\n")
-        given = [line for line in given if line]
+        passwords = file.read_text(encoding="utf-8").split("\n")
+        passwords = [line for line in passwords if line]
     elif os.environ.get(VARIABLE):
-        given = os.environ[VARIABLE].split("\n")
+        passwords = os.environ[VARIABLE].split("\n")
     elif sys.stdin.isatty():
-        given = [typer.prompt(f"Password of {name} 密码", hide_input=True) for name in names]
+        passwords = [typer.prompt(f"Password of {name} 密码", hide_input=True) for name in names]
     else:
         raise ValueError(f"No password: give --password-file or {VARIABLE}.")
-    if len(given) == 1:
-        given *= len(names)
-    if len(given) != len(names):
-        raise ValueError(f"{len(given)} passwords for {len(names)} accounts.")
-    return dict(zip(names, given, strict=True))
+    if len(passwords) == 1:
+        passwords *= len(names)
+    if len(passwords) != len(names):
+        raise ValueError(f"{len(passwords)} passwords for {len(names)} accounts.")
+    return dict(zip(names, passwords, strict=True))

@@ -58,11 +58,11 @@ def junit(findings: Sequence[ClauseResult], url: str) -> bytes:
     for finding in findings:
         name = f"{finding.id} {finding.words}"
         case = SubElement(suite, "testcase", classname=finding.chapter, name=name, time=f"{finding.seconds:.3f}")
-        told = SubElement(case, tags.get(finding.verdict, "system-out"))
+        element = SubElement(case, tags.get(finding.verdict, "system-out"))
         if finding.verdict is ClauseVerdict.HOLDS:
-            told.text = _printable(finding.seen)
+            element.text = _printable(finding.seen)
         else:
-            told.set("message", _printable(finding.seen))
+            element.set("message", _printable(finding.seen))
     root = Element("testsuites")
     root.append(suite)
     indent(root)

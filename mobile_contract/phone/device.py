@@ -74,13 +74,13 @@ class PhoneDevice:
         folder = Folder.open(path)
         with folder.lock():
             stores = prepare_stores(folder)
-            found = unlock(stores)
-            if found is None and (stores.all() or not makes):
+            unlocked = unlock(stores)
+            if unlocked is None and (stores.all() or not makes):
                 raise SignInNeededError
-            if found is None:
-                found = stores.make(ask_password(new=True), is_nobodys=True)
-                stores.use(found[0].id)
-            device = cls(*found)
+            if unlocked is None:
+                unlocked = stores.make(ask_password(new=True), is_nobodys=True)
+                stores.use(unlocked[0].id)
+            device = cls(*unlocked)
             try:
                 yield device
                 device.lock_by_secret(stores)
@@ -100,11 +100,11 @@ class PhoneDevice:
         if LegacyImport(folder, stores).is_due:
             with folder.lock():
                 prepare_stores(folder)
-        found = unlock(stores)
-        if found is None:
+        unlocked = unlock(stores)
+        if unlocked is None:
             yield None
             return
-        with closing(Outbox(found[0].outbox, found[1].database)) as outbox:
+        with closing(Outbox(unlocked[0].outbox, unlocked[1].database)) as outbox:
             yield outbox
 
     def lock_by_secret(self, stores: UserStores) -> None:
@@ -147,8 +147,8 @@ class PhoneDevice:
         except PhotoNotTakenError as reason:
             taken.left.append((file.name, str(reason)))
             return
-        kept = {copy.sha256 for copy in taken.originals}
-        if not again and (original.sha256 in kept or self.outbox.holds(original.sha256)):
+        digests = {copy.sha256 for copy in taken.originals}
+        if not again and (original.sha256 in digests or self.outbox.holds(original.sha256)):
             self.originals.path(original.file).unlink()
             taken.known.append(file.name)
         else:

@@ -63,19 +63,19 @@ def edit(
     and the other one is kept as a lost edit. An empty --unit or --point clears the field.
     """
     with report_errors():
-        given = content_of(unit, point, method, category, severity, text, at, position, datum).fields()
-        values = {name: None if value == "" and name in CLEARABLE else value for name, value in given.items()}
+        fields = content_of(unit, point, method, category, severity, text, at, position, datum).fields()
+        values = {name: None if value == "" and name in CLEARABLE else value for name, value in fields.items()}
         typed = _typing_time(edited_at)
         with PhoneDevice.open(folder) as device:
-            chosen, edits = _find_observation(device.outbox, id), DraftEdits(device.outbox)
+            observation, edits = _find_observation(device.outbox, id), DraftEdits(device.outbox)
             if restore is not None and values:
                 raise UsageError("Give either --restore or new values, not both.", "恢复与修改请二选一。")
-            made: list[DraftEdit] = []
+            new_edits: list[DraftEdit] = []
             if restore is not None:
-                made = edits.restore(chosen.id, restore)
+                new_edits = edits.restore(observation.id, restore)
             elif values:
-                made = edits.save(chosen.id, values, seen=seen, edited_at=typed)
-            _show(_find_observation(device.outbox, id), edits.edits_of(chosen.id), made, as_json=as_json)
+                new_edits = edits.save(observation.id, values, seen=seen, edited_at=typed)
+            _show(_find_observation(device.outbox, id), edits.edits_of(observation.id), new_edits, as_json=as_json)
 
 
 def _typing_time(edited_at: str | None) -> datetime:
@@ -86,31 +86,33 @@ def _typing_time(edited_at: str | None) -> datetime:
     return typed
 
 
-def _find_observation(outbox: Outbox, wanted: str) -> OutboxObservation:
-    if found := outbox.find(wanted):
-        return found
-    raise UsageError(f"There is no observation {wanted} on this phone; see `status`.", "手机上没有这条记录。")
+def _find_observation(outbox: Outbox, id_or_number: str) -> OutboxObservation:
+    if observation := outbox.find(id_or_number):
+        return observation
+    raise UsageError(f"There is no observation {id_or_number} on this phone; see `status`.", "手机上没有这条记录。")
 
 
-def _show(chosen: OutboxObservation, edits: list[DraftEdit], made: list[DraftEdit], *, as_json: bool) -> None:
+def _show(observation: OutboxObservation, edits: list[DraftEdit], new_edits: list[DraftEdit], *, as_json: bool) -> None:
     """Show the draft, its version and its lost edits. Mark a new edit that lost at once."""
-    found = merge_edits(edits)
-    lost = [_lost_as_json(edit) for edit in found.lost]
+    merged = merge_edits(edits)
+    lost = [_lost_as_json(edit) for edit in merged.lost]
     if as_json:
         version = max([0, *(edit.number for edit in edits)])
-        output.print_json({"id": chosen.id, "version": version, "draft": chosen.as_json()["draft"], "lostEdits": lost})
+        output.print_json(
+            {"id": observation.id, "version": version, "draft": observation.as_json()["draft"], "lostEdits": lost}
+        )
         return
-    if made:
-        output.print_message(f"No. {chosen.sequence} was changed. `send` sends it.", "已修改，等待发送。")
-    shown = output.new_table("field 字段", "value 内容", "id")
-    for name, value in chosen.as_json()["draft"].items():
-        shown.add_row(name, Text(str(value)), "")
+    if new_edits:
+        output.print_message(f"No. {observation.sequence} was changed. `send` sends it.", "已修改，等待发送。")
+    table = output.new_table("field 字段", "value 内容", "id")
+    for name, value in observation.as_json()["draft"].items():
+        table.add_row(name, Text(str(value)), "")
         for edit in lost:
             if edit["field"] == name:
-                is_own = edit["id"] in {one.id for one in made}
+                is_own = edit["id"] in {one.id for one in new_edits}
                 words = f"{'lost just now 未采用' if is_own else 'lost 落选'}: {edit['value']}"
-                shown.add_row("", Text(words, style="yellow"), Text(edit["id"], style="dim"))
-    output.console.print(shown)
+                table.add_row("", Text(words, style="yellow"), Text(edit["id"], style="dim"))
+    output.console.print(table)
 
 
 def _lost_as_json(edit: DraftEdit) -> dict[str, Any]:

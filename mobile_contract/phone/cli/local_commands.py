@@ -73,11 +73,11 @@ def take(
         with PhoneDevice.open(folder, makes=True) as device, output.console.status("Taking 登记中…"):
             before = len(device.outbox.observations())
             taken = device.take(files, content, together=together, again=again)
-            made = len(device.outbox.observations()) - before
+            count = len(device.outbox.observations()) - before
         total = sum(original.byte_size for original in taken.originals)
         output.print_message(
-            f"Taken: {made} observations with {len(taken.originals)} media ({size(total)}). `send` sends them.",
-            f"已登记 {made} 条记录、{len(taken.originals)} 个影像。",
+            f"Taken: {count} observations with {len(taken.originals)} media ({size(total)}). `send` sends them.",
+            f"已登记 {count} 条记录、{len(taken.originals)} 个影像。",
         )
         if taken.known:
             output.print_message(
@@ -91,13 +91,13 @@ def take(
 
 def _list_files(sources: Sequence[Path]) -> list[Path]:
     """List the named files, and the files directly in named folders, sorted by name."""
-    found: list[Path] = []
+    files: list[Path] = []
     for source in sources:
         if source.is_dir():
-            found += sorted(path for path in source.iterdir() if path.is_file() and not path.name.startswith("."))
+            files += sorted(path for path in source.iterdir() if path.is_file() and not path.name.startswith("."))
         else:
-            found.append(source)
-    return found
+            files.append(source)
+    return files
 
 
 @app.command()
@@ -168,18 +168,18 @@ def _sync_as_json(outbox: Outbox) -> dict[str, object]:
 
 def alarms_of(outbox: Outbox) -> list[tuple[str, str]]:
     """Return urgent messages in English and Chinese: lost numbers and invalid receipts."""
-    found = []
+    alarms = []
     if lost := SequenceGaps(outbox).lost:
-        shown = ", ".join(map(str, lost[:20])) + (" ..." if len(lost) > 20 else "")
+        numbers = ", ".join(map(str, lost[:20])) + (" ..." if len(lost) > 20 else "")
         english = (
-            f"LOST: the server does not have No. {shown}, and this phone does not have it any more. Tell your office."
+            f"LOST: the server does not have No. {numbers}, and this phone does not have it any more. Tell your office."
         )
-        found.append((english, f"丢失：服务器没有第 {shown} 号记录，手机上也已没有，请报告所在单位。"))
+        alarms.append((english, f"丢失：服务器没有第 {numbers} 号记录，手机上也已没有，请报告所在单位。"))
     for receipt in Receipts(outbox).all():
         if receipt.wrong:
             english = f"The receipt of No. {receipt.sequence} proves nothing: {receipt.wrong} This phone keeps the observation."
-            found.append((english, f"第 {receipt.sequence} 号的回执无法验证，相关内容保留在手机上。"))
-    return found
+            alarms.append((english, f"第 {receipt.sequence} 号的回执无法验证，相关内容保留在手机上。"))
+    return alarms
 
 
 def clock_warning(outbox: Outbox) -> list[tuple[str, str]]:
@@ -250,22 +250,24 @@ def discard(id: RefusedId, folder: Where = DEFAULT_FOLDER) -> None:
         output.print_message(f"No. {refused.sequence} was deleted from this phone.", "已从手机删除。")
 
 
-def _find_refused(outbox: Outbox, wanted: str) -> OutboxObservation:
+def _find_refused(outbox: Outbox, id_or_number: str) -> OutboxObservation:
     """Raise `UsageError` for anything but a refused observation."""
-    if found := outbox.find(wanted, ObservationState.REFUSED):
-        return found
-    raise UsageError(f"There is no refused observation {wanted} on this phone; see `status`.", "没有这条被退回的记录。")
+    if observation := outbox.find(id_or_number, ObservationState.REFUSED):
+        return observation
+    raise UsageError(
+        f"There is no refused observation {id_or_number} on this phone; see `status`.", "没有这条被退回的记录。"
+    )
 
 
 @app.command()
 def forget(folder: Where = DEFAULT_FOLDER) -> None:
     """Delete photos, texts, ratings, answers and note edits that the server has (清理). Receipts stay."""
     with report_errors(), PhoneDevice.open(folder) as device:
-        gone, rated = device.forget(), device.ratings.forget()
+        deleted, rated = device.forget(), device.ratings.forget()
         device.answers.forget()
         device.notebook.queue.forget()
-        freed = size(sum(medium.byte_size for observation in gone for medium in observation.media))
+        freed = size(sum(medium.byte_size for observation in deleted for medium in observation.media))
         and_rated = f" and {rated} ratings" if rated else ""
         output.print_message(
-            f"Deleted {len(gone)} observations ({freed}){and_rated}. Their receipts stay.", "已清理，回执保留。"
+            f"Deleted {len(deleted)} observations ({freed}){and_rated}. Their receipts stay.", "已清理，回执保留。"
         )

@@ -83,23 +83,23 @@ def sign_in(
     """Sign in (登录). Offline, this only unlocks your store. Every user's unsent items stay here, encrypted and separate."""
     with report_errors():
         secret = _read_password(password)
-        place = Folder.open(folder)
-        with place.lock():
-            stores = prepare_stores(place, password_for_import(url, user, secret))
+        phone_folder = Folder.open(folder)
+        with phone_folder.lock():
+            stores = prepare_stores(phone_folder, password_for_import(url, user, secret))
 
             async def run() -> PhoneSignIn:
                 async with httpx.AsyncClient() as client:
-                    made = await SignInAttempt(stores, client, url, user, secret, key_from_environment()).run(
+                    signed_in = await SignInAttempt(stores, client, url, user, secret, key_from_environment()).run(
                         device_name
                     )
-                    if not made.is_offline:
-                        with closing(Outbox(made.place.outbox, made.key.database)) as outbox:
-                            await Receipts(outbox).fetch_keys(client, made.session.endpoint)
-                    return made
+                    if not signed_in.is_offline:
+                        with closing(Outbox(signed_in.place.outbox, signed_in.key.database)) as outbox:
+                            await Receipts(outbox).fetch_keys(client, signed_in.session.endpoint)
+                    return signed_in
 
-            made = asyncio.run(run())
-        session = made.session
-        if made.is_offline:
+            signed_in = asyncio.run(run())
+        session = signed_in.session
+        if signed_in.is_offline:
             output.print_message(
                 f"Unlocked the store of {session.user_name}. {session.endpoint} can't be reached: sign in again later.",
                 "已离线解锁，服务器暂时连接不上。",
@@ -110,10 +110,10 @@ def sign_in(
         )
 
 
-def _read_password(given: str | None) -> str:
-    if given == "-":
+def _read_password(option: str | None) -> str:
+    if option == "-":
         return sys.stdin.readline().rstrip("\n")
-    if given is not None:
+    if option is not None:
         raise UsageError(
             "Others can read a password on the command line. Use `--password -` or MINGCHA_PHONE_PASSWORD, or type it.",
             "命令行中的密码会被他人看到，请改用标准输入或环境变量。",
@@ -131,10 +131,10 @@ def sign_out(folder: Where = DEFAULT_FOLDER) -> None:
                 await connection.account.sign_out()
 
         asyncio.run(run())
-        left = len(device.outbox.undelivered())
+        count = len(device.outbox.undelivered())
         output.print_message(
-            f"Signed out. {left} observations on this phone are not sent yet.",
-            f"已退出，手机上有 {left} 条记录待发送。",
+            f"Signed out. {count} observations on this phone are not sent yet.",
+            f"已退出，手机上有 {count} 条记录待发送。",
         )
 
 

@@ -29,8 +29,10 @@ def note(
     """Edit the notes of an assignment (备注). This works offline. Your other devices see the edit, and fields merge."""
     with report_errors(), PhoneDevice.open(folder) as device:
         day = read_day(planned_on) if planned_on else planned_on
-        given = {NoteField.WORKING_NOTE: text, NoteField.PLANNED_ON: day, NoteField.CONTACT: contact}
-        device.notebook.write(id, {field: said or None for field, said in given.items() if said is not None}, restore)
+        values = {NoteField.WORKING_NOTE: text, NoteField.PLANNED_ON: day, NoteField.CONTACT: contact}
+        device.notebook.write(
+            id, {field: value or None for field, value in values.items() if value is not None}, restore
+        )
         output.print_message("Saved. `send` sends it.", "已登记备注，等待发送。")
 
 
@@ -38,10 +40,10 @@ def note(
 def notes(*, as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
     """Show the notes of your assignments, as last pulled, and the edits that lost against a later one (备注)."""
     with report_errors(), PhoneDevice.open(folder) as device:
-        found = device.notebook.all()
+        notes_by_assignment = device.notebook.all()
         if as_json:
-            output.print_json({id: [vars(note) for note in fields] for id, fields in found.items()})
+            output.print_json({id: [vars(note) for note in fields] for id, fields in notes_by_assignment.items()})
             return
-        if found:
-            note_tables.notes(found)
+        if notes_by_assignment:
+            note_tables.notes(notes_by_assignment)
         output.print_age(device.records.age.as_of, device.records.age.pulled_at)

@@ -31,15 +31,15 @@ def _ask(device: PhoneDevice, work: Callable[[Account], Awaitable[T]]) -> T:
 
 async def _fetch_nodes(account: Account, operation: str, size: int, most: int) -> list[dict[str, Any]]:
     """Fetch the first `most` nodes of a list, page by page."""
-    found: list[dict[str, Any]] = []
+    nodes: list[dict[str, Any]] = []
     after: str | None = None
-    while len(found) < most:
-        reply = await account.ask(operation, {"first": min(size, most - len(found)), "after": after})
-        found += reply.items()
+    while len(nodes) < most:
+        reply = await account.ask(operation, {"first": min(size, most - len(nodes)), "after": after})
+        nodes += reply.items()
         after = reply.next_page
         if after is None:
             break
-    return found
+    return nodes
 
 
 @app.command()
@@ -54,7 +54,7 @@ def table(
 ) -> None:
     """Show what the server read in the photos of this phone (影像信息)."""
     with report_errors(), PhoneDevice.open(folder) as device:
-        known = read_expected(truth) if truth else {}
+        expected = read_expected(truth) if truth else {}
         names = {medium.id: medium.name for medium in device.outbox.media()}
         nodes = _ask(device, lambda account: _fetch_nodes(account, "MyReports", 50, most))
         rows = [
@@ -67,7 +67,9 @@ def table(
         if truth:
             for row in rows:
                 row["differences"] = (
-                    differences(row["facts"], known[row["sha256"]]) if row["sha256"] in known else ["not in truth.json"]
+                    differences(row["facts"], expected[row["sha256"]])
+                    if row["sha256"] in expected
+                    else ["not in truth.json"]
                 )
         output.print_json(rows) if as_json else output.facts(rows)
     if any(row.get("differences") for row in rows):
@@ -90,19 +92,19 @@ def finish(
     _answer(folder, compose_answer(id, result), ("Finished.", "已完成。"))
 
 
-def _answer(folder: Path, said: dict[str, Any], done: tuple[str, str]) -> None:
+def _answer(folder: Path, draft: dict[str, Any], done: tuple[str, str]) -> None:
     """Save the answer, and send all queued answers if online. A refusal gives exit code 1."""
     with report_errors(), PhoneDevice.open(folder) as device:
-        device.answers.add(said)
+        device.answers.add(draft)
         try:
             _ask(device, lambda account: AnswerSubmission(device.answers, account).run())
         except (UnreachableError, SignInNeededError):
             output.print_message("Saved. `send` sends it.", "已登记，等待发送。")
             return
-        [kept] = [operation for operation in device.answers.all() if operation.id == said["id"]]
-        if kept.receipt is None or kept.receipt["outcome"] == HELD:
-            output.answers([kept])
+        [queued] = [operation for operation in device.answers.all() if operation.id == draft["id"]]
+        if queued.receipt is None or queued.receipt["outcome"] == HELD:
+            output.answers([queued])
         else:
             output.print_message(*done)
-        if kept.state is OperationState.REFUSED:
+        if queued.state is OperationState.REFUSED:
             raise typer.Exit(1)

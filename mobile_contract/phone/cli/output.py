@@ -49,10 +49,10 @@ def state(name: str) -> Text:
 
 
 def new_table(*columns: str) -> Table:
-    made = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False)
     for column in columns:
-        made.add_column(column.strip(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
-    return made
+        table.add_column(column.strip(">"), justify="right" if column.startswith(">") else "left", overflow="fold")
+    return table
 
 
 def local_time(instant: str | None) -> str:
@@ -63,17 +63,17 @@ def local_time(instant: str | None) -> str:
 def outbox(observations: Sequence[OutboxObservation], forgotten: int) -> None:
     """Print a line for each observation and each of its media, then the summary."""
     if observations:
-        shown = new_table(">No. 序号", "seen 时间", "what 内容", "unit 单位", ">size 大小", "state 状态")
+        table = new_table(">No. 序号", "seen 时间", "what 内容", "unit 单位", ">size 大小", "state 状态")
         for observation in observations:
             draft = observation.draft
             what = " ".join(filter(None, (CATEGORIES.get(draft["category"], draft["category"]), draft["text"][:40])))
             # The draft has the offset of its place, so this is the time that people there saw.
-            seen = f"{datetime.fromisoformat(draft['capturedAt']):%Y-%m-%d %H:%M}"
+            captured = f"{datetime.fromisoformat(draft['capturedAt']):%Y-%m-%d %H:%M}"
             unit = draft.get("unit") or draft.get("monitoringPoint") or ""
-            shown.add_row(str(observation.sequence), seen, Text(what), Text(unit), "", state(observation.state))
+            table.add_row(str(observation.sequence), captured, Text(what), Text(unit), "", state(observation.state))
             for medium in observation.media:
-                shown.add_row("", "", Text(f"└ {medium.name}"), "", size(medium.byte_size), _progress(medium))
-        console.print(shown)
+                table.add_row("", "", Text(f"└ {medium.name}"), "", size(medium.byte_size), _progress(medium))
+        console.print(table)
     summary(observations, forgotten)
 
 
@@ -84,50 +84,51 @@ def summary(observations: Sequence[OutboxObservation], forgotten: int) -> None:
     _sum_up(observations, forgotten)
 
 
-def ratings(found: Sequence[QueuedOperation]) -> None:
+def ratings(operations: Sequence[QueuedOperation]) -> None:
     """Print a line for each stored rating, and its errors."""
-    if not found:
+    if not operations:
         return
-    shown = new_table("No. 序号", "month 月份", "unit 单位", ">score 分值", "state 状态")
-    for operation in found:
+    table = new_table("No. 序号", "month 月份", "unit 单位", ">score 分值", "state 状态")
+    for operation in operations:
         draft = operation.draft
         score = str(draft.get("score", draft.get("grade", "")))
-        shown.add_row(operation.label, draft["month"][:7], Text(draft["unit"]), Text(score), state(operation.state))
-    console.print(shown)
-    explain_operations(found, "rate")
+        table.add_row(operation.label, draft["month"][:7], Text(draft["unit"]), Text(score), state(operation.state))
+    console.print(table)
+    explain_operations(operations, "rate")
 
 
-def answers(found: Sequence[QueuedOperation]) -> None:
+def answers(operations: Sequence[QueuedOperation]) -> None:
     """Print a line for each stored answer to an assignment, and its errors."""
-    if not found:
+    if not operations:
         return
-    shown = new_table("No. 序号", "assignment 交办", "answer 回复", "state 状态")
-    for operation in found:
+    table = new_table("No. 序号", "assignment 交办", "answer 回复", "state 状态")
+    for operation in operations:
         is_held = (operation.receipt or {}).get("outcome") == "HELD"
         word = Text("held 暂存", style="yellow") if is_held else state(operation.state)
-        shown.add_row(operation.label, operation.draft["assignmentId"], ANSWERS[operation.draft["kind"]], word)
-    console.print(shown)
-    explain_operations(found, "answer")
+        table.add_row(operation.label, operation.draft["assignmentId"], ANSWERS[operation.draft["kind"]], word)
+    console.print(table)
+    explain_operations(operations, "answer")
 
 
-def explain_operations(found: Sequence[QueuedOperation], again: str) -> None:
+def explain_operations(operations: Sequence[QueuedOperation], again: str) -> None:
     """Print each operation's error, and how to delete it and `again` make it."""
-    for operation in found:
-        said = operation.refusal or operation.trouble
-        if said:
-            line = Text(f"{operation.label}: {said['message']} ", style="red" if operation.refusal else "yellow")
-            line.append(said["messageZh"], style="dim")
+    for operation in operations:
+        problem = operation.refusal or operation.trouble
+        if problem:
+            line = Text(f"{operation.label}: {problem['message']} ", style="red" if operation.refusal else "yellow")
+            line.append(problem["messageZh"], style="dim")
             console.print(line)
             if operation.refusal:
                 console.print(
                     Text(
-                        f"  {said['code']}: delete it with `discard {operation.label}`, and {again} again", style="dim"
+                        f"  {problem['code']}: delete it with `discard {operation.label}`, and {again} again",
+                        style="dim",
                     )
                 )
 
 
-def alarms(found: Sequence[tuple[str, str]]) -> None:
-    for english, chinese in found:
+def alarms(messages: Sequence[tuple[str, str]]) -> None:
+    for english, chinese in messages:
         console.print(Text(f"{english} {chinese}", style="bold red"))
 
 
@@ -152,16 +153,16 @@ def _explain(observation: OutboxObservation) -> None:
     items: list[tuple[str, OutboxObservation | Medium]] = [(f"No. {observation.sequence}", observation)]
     items += [(f"No. {observation.sequence}, {medium.name}", medium) for medium in observation.media]
     for name, item in items:
-        said = item.refusal or item.trouble
-        if said is None:
+        problem = item.refusal or item.trouble
+        if problem is None:
             continue
-        field = f" ({said['field']})" if said.get("field") else ""
-        line = Text(f"{name}: {said['message']}{field} ", style="red" if item.refusal else "yellow")
-        line.append(said["messageZh"], style="dim")
+        field = f" ({problem['field']})" if problem.get("field") else ""
+        line = Text(f"{name}: {problem['message']}{field} ", style="red" if item.refusal else "yellow")
+        line.append(problem["messageZh"], style="dim")
         console.print(line)
         if item.refusal:
-            step = NEXT_STEPS.get(said["nextStep"], said["nextStep"])
-            console.print(Text(f"  {said['code']}: {step}; {item.id}", style="dim"))
+            step = NEXT_STEPS.get(problem["nextStep"], problem["nextStep"])
+            console.print(Text(f"  {problem['code']}: {step}; {item.id}", style="dim"))
 
 
 def _sum_up(observations: Sequence[OutboxObservation], forgotten: int) -> None:
@@ -169,14 +170,14 @@ def _sum_up(observations: Sequence[OutboxObservation], forgotten: int) -> None:
         print_message(*_empty(forgotten))
         return
     media = [medium for observation in observations for medium in observation.media]
-    left = [observation for observation in observations if observation.is_undelivered]
+    undelivered = [observation for observation in observations if observation.is_undelivered]
     aside = [observation for observation in observations if observation.is_aside]
     through = [observation for observation in observations if observation.is_through]
     line = Text(f"{len(observations)} observations 条记录, {len(media)} media 个影像 ")
     line.append(f"({size(sum(medium.byte_size for medium in media))}) on this phone: ")
     line.append(f"{len(through)} through 已完成", style="green" if through else "dim")
     line.append(", ")
-    line.append(f"{len(left)} still to send 待发送", style="yellow" if left else "dim")
+    line.append(f"{len(undelivered)} still to send 待发送", style="yellow" if undelivered else "dim")
     line.append(", ")
     line.append(f"{len(aside)} need you 需处理", style="red" if aside else "dim")
     console.print(line)
@@ -215,20 +216,20 @@ def facts(rows: Sequence[dict[str, Any]]) -> None:
     columns = (*columns, *(["truth 对照"] if is_compared else []))
     lines: list[tuple[Text | str, ...]] = []
     for row in rows:
-        found = row["facts"] or {}
-        position = found.get("position") or {}
+        facts_of_row = row["facts"] or {}
+        position = facts_of_row.get("position") or {}
         altitude = position.get("altitudeMetres")
         line = (
             Text(row["name"]),
-            (found.get("contentType") or "").partition("/")[2],
+            (facts_of_row.get("contentType") or "").partition("/")[2],
             state(row["state"]),
-            f"{found['width']} x {found['height']}" if found.get("width") else "",
-            _turn(found),
-            _length(found),
-            _camera_time(found),
+            f"{facts_of_row['width']} x {facts_of_row['height']}" if facts_of_row.get("width") else "",
+            _turn(facts_of_row),
+            _length(facts_of_row),
+            _camera_time(facts_of_row),
             f"{position['latitude']:.6f}, {position['longitude']:.6f}" if position.get("latitude") is not None else "",
             "" if altitude is None else f"{altitude:.1f} m",
-            _remark(found),
+            _remark(facts_of_row),
             *([_verdict(row["differences"])] if is_compared else []),
         )
         lines.append(line)
@@ -237,16 +238,16 @@ def facts(rows: Sequence[dict[str, Any]]) -> None:
 
 def print_wide(columns: Sequence[str], lines: Sequence[Sequence[Text | str]]) -> None:
     """Print a table, or a paragraph for each row if the terminal is too narrow."""
-    shown = new_table(*columns)
+    table = new_table(*columns)
     for line in lines:
-        shown.add_row(*line)
+        table.add_row(*line)
     # Fold a long name before a number.
-    shown.columns[0].min_width = _NAME_WIDTH
-    for column, cells in zip(shown.columns[1:], [*zip(columns, *lines, strict=True)][1:], strict=True):
+    table.columns[0].min_width = _NAME_WIDTH
+    for column, cells in zip(table.columns[1:], [*zip(columns, *lines, strict=True)][1:], strict=True):
         words = cells[0].strip(">").split()
         column.min_width = max(cell_len(str(cell)) for cell in (*words, *cells[1:]))
-    if console.measure(shown, options=console.options.update(max_width=_ANY_WIDTH)).minimum <= console.width:
-        console.print(shown)
+    if console.measure(table, options=console.options.update(max_width=_ANY_WIDTH)).minimum <= console.width:
+        console.print(table)
         return
     for line in lines:
         console.print(Text.assemble((str(line[0]), "bold")))
@@ -255,22 +256,22 @@ def print_wide(columns: Sequence[str], lines: Sequence[Sequence[Text | str]]) ->
                 console.print(Text.assemble("  ", (label.strip(">"), "dim"), "  ", cell))
 
 
-def _turn(found: dict[str, Any]) -> str:
+def _turn(facts: dict[str, Any]) -> str:
     """Return EXIF's orientation, or the container's rotation in degrees."""
-    rotation = found.get("rotation")
-    return f"{rotation}°" if rotation is not None else str(found.get("orientation") or "")
+    rotation = facts.get("rotation")
+    return f"{rotation}°" if rotation is not None else str(facts.get("orientation") or "")
 
 
-def _length(found: dict[str, Any]) -> str:
-    millis, pages = found.get("durationMs"), found.get("pageCount")
+def _length(facts: dict[str, Any]) -> str:
+    millis, pages = facts.get("durationMs"), facts.get("pageCount")
     if pages is not None:
         return f"{pages} p."
     return "" if millis is None else f"{millis / 1000:.2f} s"
 
 
-def _remark(found: dict[str, Any]) -> Text:
-    motion = "motion photo" if found.get("motionVideo") else None
-    words = (found.get("positionAbsent"), found.get("damage"), motion)
+def _remark(facts: dict[str, Any]) -> Text:
+    motion = "motion photo" if facts.get("motionVideo") else None
+    words = (facts.get("positionAbsent"), facts.get("damage"), motion)
     return Text(" ".join(word.lower().replace("_", " ") for word in words if word))
 
 
@@ -280,10 +281,10 @@ def _verdict(differences: Sequence[str]) -> Text:
     return Text("agrees 一致", style="green")
 
 
-def _camera_time(found: dict[str, Any]) -> str:
+def _camera_time(facts: dict[str, Any]) -> str:
     """Return the camera's own time, and its offset if the file has one."""
-    at = (found.get("takenAtLocal") or "").replace("T", " ").removesuffix(".000")
-    offset = found.get("takenOffsetMinutes")
+    at = (facts.get("takenAtLocal") or "").replace("T", " ").removesuffix(".000")
+    offset = facts.get("takenOffsetMinutes")
     if offset is None:
         return at
     return f"{at} {'-' if offset < 0 else '+'}{abs(offset) // 60:02}:{abs(offset) % 60:02}"

@@ -68,8 +68,8 @@ def pull(folder: Where = DEFAULT_FOLDER) -> None:
 
     def work(outbox: Outbox) -> None:
         records = Records(outbox)
-        kept = ", ".join(f"{many} {kind.lower().replace('_', ' ')}" for kind, many in records.counts().items())
-        output.print_message(f"On this phone: {kept or 'nothing'}.", "已同步。")
+        counts = ", ".join(f"{many} {kind.lower().replace('_', ' ')}" for kind, many in records.counts().items())
+        output.print_message(f"On this phone: {counts or 'nothing'}.", "已同步。")
         output.print_age(records.age.as_of, records.age.pulled_at)
 
     with report_errors():
@@ -87,10 +87,8 @@ def reports(
     """Show your reports and their follow-up (我的记录), as last pulled."""
 
     def rows_of(records: Records) -> list[Row]:
-        found = _join(
-            records, PulledKind.OBSERVATION, unit=PulledKind.UNIT, monitoringPoint=PulledKind.MONITORING_POINT
-        )
-        return sorted(found, key=lambda row: str(row["receivedAt"]), reverse=True)[:most]
+        rows = _join(records, PulledKind.OBSERVATION, unit=PulledKind.UNIT, monitoringPoint=PulledKind.MONITORING_POINT)
+        return sorted(rows, key=lambda row: str(row["receivedAt"]), reverse=True)[:most]
 
     _show(folder, now=now, as_json=as_json, rows_of=rows_of, show=pulled_tables.reports)
 
@@ -100,8 +98,8 @@ def assignments(*, now: Now = False, as_json: AsJson = False, folder: Where = DE
     """Show your assignments (我的交办), as last pulled."""
 
     def rows_of(records: Records) -> list[Row]:
-        found = _join(records, PulledKind.ASSIGNMENT, case=PulledKind.CASE, unit=PulledKind.UNIT)
-        return [row | {"kind": row["assignmentKind"], "state": row["assignmentState"]} for row in found]
+        rows = _join(records, PulledKind.ASSIGNMENT, case=PulledKind.CASE, unit=PulledKind.UNIT)
+        return [row | {"kind": row["assignmentKind"], "state": row["assignmentState"]} for row in rows]
 
     _show(folder, now=now, as_json=as_json, rows_of=rows_of, show=pulled_tables.assignments)
 
@@ -125,8 +123,8 @@ def _show_places(
         return row["code"], row[name], (row[above] or {}).get("name", "")
 
     def rows_of(records: Records) -> list[Row]:
-        found = sorted(_join(records, kind, **{above: PulledKind.UNIT}), key=lambda row: str(row["code"]))
-        return [row for row in found if any(words in cell for cell in cells(row))]
+        places = sorted(_join(records, kind, **{above: PulledKind.UNIT}), key=lambda row: str(row["code"]))
+        return [row for row in places if any(words in cell for cell in cells(row))]
 
     def show(rows: list[Row]) -> None:
         pulled_tables.places([cells(row) for row in rows])
@@ -139,22 +137,22 @@ def catalogue(words: Words = "", *, now: Now = False, as_json: AsJson = False, f
     """Show grades, service items and fee items, with their dates of validity (目录), as last pulled."""
 
     def rows_of(records: Records) -> list[Row]:
-        found = [entry | {"kind": entry["catalogueKind"]} for entry in records.all(PulledKind.CATALOGUE_ENTRY)]
-        found.sort(key=lambda row: (row["kind"], row["code"], row["validFrom"]))
-        return [row for row in found if words in row["code"] or words in row["name"]]
+        entries = [entry | {"kind": entry["catalogueKind"]} for entry in records.all(PulledKind.CATALOGUE_ENTRY)]
+        entries.sort(key=lambda row: (row["kind"], row["code"], row["validFrom"]))
+        return [row for row in entries if words in row["code"] or words in row["name"]]
 
     _show(folder, now=now, as_json=as_json, rows_of=rows_of, show=pulled_tables.catalogue)
 
 
 def _join(records: Records, kind: PulledKind, **links: PulledKind) -> list[Row]:
     """List records of a kind, with linked records in place of bare ids if they are stored."""
-    found = records.all(kind)
+    rows = records.all(kind)
     for name, other in links.items():
-        known = records.by_id(other)
-        for row in found:
+        linked = records.by_id(other)
+        for row in rows:
             if row[name]:
-                row[name] = known.get(row[name]["id"], row[name])
-    return found
+                row[name] = linked.get(row[name]["id"], row[name])
+    return rows
 
 
 @app.command()
@@ -170,16 +168,18 @@ def receipts(
     """Verify and show the server's signed receipts (回执). An invalid receipt gives exit code 1."""
 
     def work(outbox: Outbox) -> bool:
-        kept = Receipts(outbox)
-        found = kept.all()
+        store = Receipts(outbox)
+        stored_receipts = store.all()
         if export:
             export.mkdir(parents=True, exist_ok=True)
-            for receipt in found:
+            for receipt in stored_receipts:
                 if receipt.is_signed:
                     write_private(export / f"{receipt.observation_id}.jws", str(receipt.said["signed"]))
-            write_private(export / "evidence-keys.json", output.as_text(kept.as_key_list()))
-        output.print_json([receipt.as_json() for receipt in found]) if as_json else pulled_tables.receipts(found)
-        return any(receipt.is_wrong for receipt in found)
+            write_private(export / "evidence-keys.json", output.as_text(store.as_key_list()))
+        output.print_json([receipt.as_json() for receipt in stored_receipts]) if as_json else pulled_tables.receipts(
+            stored_receipts
+        )
+        return any(receipt.is_wrong for receipt in stored_receipts)
 
     with report_errors():
         is_wrong = _with_outbox(folder, work, now=False)

@@ -36,7 +36,7 @@ def reports(nodes: Sequence[dict[str, Any]]) -> None:
 
 
 def assignments(nodes: Sequence[dict[str, Any]]) -> None:
-    shown = new_table("id", "state 状态", "due 期限", "what 事项", "asked 要求", "by 交办人")
+    table = new_table("id", "state 状态", "due 期限", "what 事项", "asked 要求", "by 交办人")
     for node in nodes:
         case, unit, by = node["case"] or {}, node["unit"] or {}, node["offeredBy"] or {}
         what = (
@@ -44,7 +44,7 @@ def assignments(nodes: Sequence[dict[str, Any]]) -> None:
             if case.get("number")
             else f"{unit.get('name', '')} {unit.get('code', '')}"
         )
-        shown.add_row(
+        table.add_row(
             Text(node["id"]),
             Text("accepted 已签收", style="green") if node["state"] == "ACCEPTED" else state(node["state"]),
             node["dueOn"] or "",
@@ -52,28 +52,28 @@ def assignments(nodes: Sequence[dict[str, Any]]) -> None:
             Text(node["note"] or ""),
             Text(by.get("displayName", "")),
         )
-    console.print(shown)
+    console.print(table)
 
 
 def places(rows: Sequence[tuple[str, str, str]]) -> None:
-    shown = new_table("code 代码", "name 名称", "where 所属")
+    table = new_table("code 代码", "name 名称", "where 所属")
     for row in rows:
-        shown.add_row(*(Text(value) for value in row))
-    console.print(shown)
+        table.add_row(*(Text(value) for value in row))
+    console.print(table)
 
 
 def catalogue(nodes: Sequence[dict[str, Any]]) -> None:
-    shown = new_table("kind 类别", "code 代码", "name 名称", "from 起", "to 止", ">score 分值")
+    table = new_table("kind 类别", "code 代码", "name 名称", "from 起", "to 止", ">score 分值")
     for node in nodes:
         score = "" if node.get("score") is None else str(node["score"])
         dates = node["validFrom"], node["validTo"] or ""
-        shown.add_row(node["kind"].lower(), Text(node["code"]), Text(node["name"]), *dates, score)
-    console.print(shown)
+        table.add_row(node["kind"].lower(), Text(node["code"]), Text(node["name"]), *dates, score)
+    console.print(table)
 
 
-def receipts(found: Sequence[StoredReceipt]) -> None:
-    shown = new_table(">No. 序号", "received 接收", "SHA-256", "receipt 回执", "id")
-    for receipt in found:
+def receipts(stored_receipts: Sequence[StoredReceipt]) -> None:
+    table = new_table(">No. 序号", "received 接收", "SHA-256", "receipt 回执", "id")
+    for receipt in stored_receipts:
         if receipt.wrong:
             verdict = Text(receipt.wrong, style="bold red")
         else:
@@ -82,5 +82,5 @@ def receipts(found: Sequence[StoredReceipt]) -> None:
             )
         digest = str(receipt.said.get("contentSha256"))[:16]
         received = local_time(receipt.said.get("receivedAt"))
-        shown.add_row(str(receipt.sequence), received, digest, verdict, Text(receipt.observation_id, style="dim"))
-    console.print(shown)
+        table.add_row(str(receipt.sequence), received, digest, verdict, Text(receipt.observation_id, style="dim"))
+    console.print(table)

@@ -61,8 +61,8 @@ def users(
 
 
 def _show(rows: Sequence[dict[str, Any]]) -> None:
-    shown = output.new_table("outbox 发件箱", "in use 当前", "user 用户", "server 服务器")
+    table = output.new_table("outbox 发件箱", "in use 当前", "user 用户", "server 服务器")
     for row in rows:
         who = Text("locked 已锁定", style="dim") if row["locked"] else Text(row["user"] or "nobody's yet 未归属")
-        shown.add_row(Text(row["store"]), "yes 是" if row["inUse"] else "", who, Text(row["server"] or ""))
-    output.console.print(shown)
+        table.add_row(Text(row["store"]), "yes 是" if row["inUse"] else "", who, Text(row["server"] or ""))
+    output.console.print(table)

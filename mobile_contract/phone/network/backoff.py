@@ -19,6 +19,6 @@ class Backoff:
 
         `asked` is the pause that the other side asked for. It counts up to `longest_seconds`.
         """
-        whole = min(self.longest_seconds, self.first_seconds * 2.0 ** min(failed - 1, 30))
-        chosen: float = whole / 2 + _random.uniform(0, whole / 2)
-        return max(chosen, min(asked or 0.0, self.longest_seconds))
+        longest = min(self.longest_seconds, self.first_seconds * 2.0 ** min(failed - 1, 30))
+        pause: float = longest / 2 + _random.uniform(0, longest / 2)
+        return max(pause, min(asked or 0.0, self.longest_seconds))

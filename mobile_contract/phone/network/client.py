@@ -42,8 +42,8 @@ class Reply:
 
     def value_items(self) -> list[dict[str, Any]]:
         """Return the items of a plain list."""
-        found: list[dict[str, Any]] = self.value["listed"]
-        return found
+        items: list[dict[str, Any]] = self.value["listed"]
+        return items
 
     @property
     def next_page(self) -> str | None:

@@ -58,12 +58,12 @@ def merge_edits(edits: Sequence[DraftEdit]) -> MergedEdits:
     An edit replaces those that its window had shown. Of edits that had not shown each other, the one typed later wins,
     whichever was saved first.
     """
-    found = MergedEdits({}, [])
+    merged = MergedEdits({}, [])
     restored = {edit.restores for edit in edits}
     for field in dict.fromkeys(edit.field for edit in edits):
         own = [edit for edit in edits if edit.field == field]
         alive = [edit for edit in own if not any(other.has_seen(edit) for other in own)]
-        standing = found.standing[field] = max(alive, key=lambda edit: edit.sort_key)
+        standing = merged.standing[field] = max(alive, key=lambda edit: edit.sort_key)
         for edit in own:
             rivals = [other for other in own if not (other.has_seen(edit) or edit.has_seen(other))]
             if (
@@ -71,9 +71,9 @@ def merge_edits(edits: Sequence[DraftEdit]) -> MergedEdits:
                 and edit.id not in restored
                 and any(other.sort_key > edit.sort_key for other in rivals)
             ):
-                found.lost.append(edit)
-    found.lost.sort(key=lambda edit: edit.sort_key, reverse=True)
-    return found
+                merged.lost.append(edit)
+    merged.lost.sort(key=lambda edit: edit.sort_key, reverse=True)
+    return merged
 
 
 class DraftEdits:
@@ -95,29 +95,29 @@ class DraftEdits:
         `seen` is the version that the window showed, or None for the newest.
         Raise `UsageError` if the server may have the draft already, or the version doesn't exist.
         """
-        made = [(new_id("evt"), field, value, None) for field, value in values.items()]
-        return self._save(observation_id, made, seen, edited_at)
+        new_edits = [(new_id("evt"), field, value, None) for field, value in values.items()]
+        return self._save(observation_id, new_edits, seen, edited_at)
 
     def restore(self, observation_id: str, edit_id: str) -> list[DraftEdit]:
         """Restore a lost edit's value with a new edit that has seen all others. Raise `UsageError`."""
         lost = {edit.id: edit for edit in merge_edits(self.edits_of(observation_id)).lost}
         if edit_id not in lost:
             raise UsageError(f"There is no lost edit {edit_id} of this draft; see `edit`.", "没有这条落选的修改。")
-        chosen = lost[edit_id]
-        made = [(new_id("evt"), chosen.field, chosen.value, edit_id)]
-        return self._save(observation_id, made, None, datetime.now(UTC))
+        edit = lost[edit_id]
+        new_edits = [(new_id("evt"), edit.field, edit.value, edit_id)]
+        return self._save(observation_id, new_edits, None, datetime.now(UTC))
 
     def _save(
         self,
         observation_id: str,
-        made: Sequence[tuple[str, str, Any, str | None]],
+        new_edits: Sequence[tuple[str, str, Any, str | None]],
         seen: int | None,
         edited_at: datetime,
     ) -> list[DraftEdit]:
         at = edited_at.astimezone(UTC).isoformat(timespec="microseconds")
         with self._outbox.transaction() as database:
-            chosen = database.execute("SELECT * FROM observations WHERE id = ?", (observation_id,)).fetchone()
-            if chosen is None or chosen["state"] != ObservationState.QUEUED or chosen["attempts"]:
+            observation = database.execute("SELECT * FROM observations WHERE id = ?", (observation_id,)).fetchone()
+            if observation is None or observation["state"] != ObservationState.QUEUED or observation["attempts"]:
                 raise UsageError(
                     "You can only edit an observation that was never sent: the server may have this one already. Use `fix` if the"
                     " server refused it, or a revision if the server has it.",
@@ -126,7 +126,7 @@ class DraftEdits:
             version = max([0, *(edit.number for edit in self.edits_of(observation_id))])
             if seen is not None and not 0 <= seen <= version:
                 raise UsageError(f"The draft is at version {version}; see `edit`.", f"草稿当前版本为 {version}。")
-            for id, field, value, restores in made:
+            for id, field, value, restores in new_edits:
                 row = (id, observation_id, field, json.dumps(value), version if seen is None else seen, at, restores)
                 database.execute(
                     "INSERT INTO draft_edits (id, observation_id, field, value, seen, edited_at, restores)"
@@ -134,10 +134,10 @@ class DraftEdits:
                     row,
                 )
             edits = self.edits_of(observation_id)
-            draft = json.loads(chosen["draft"])
+            draft = json.loads(observation["draft"])
             for field, standing in merge_edits(edits).standing.items():
                 draft[field] = standing.value
             text = json.dumps({name: value for name, value in draft.items() if value is not None}, ensure_ascii=False)
             database.execute("UPDATE observations SET draft = ? WHERE id = ?", (text, observation_id))
-        ids = {id for id, *_ in made}
+        ids = {id for id, *_ in new_edits}
         return [edit for edit in edits if edit.id in ids]

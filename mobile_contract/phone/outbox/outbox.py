@@ -122,9 +122,9 @@ class Outbox:
     def discard(self, id: str) -> None:
         """Delete a refused observation. One that the server has not answered stays."""
         with self.transaction() as database:
-            chosen = "FROM observations WHERE id = ? AND state = 'REFUSED'"
-            database.execute(f"INSERT OR IGNORE INTO discarded SELECT sequence {chosen}", (id,))
-            database.execute(f"DELETE {chosen}", (id,))
+            condition = "FROM observations WHERE id = ? AND state = 'REFUSED'"
+            database.execute(f"INSERT OR IGNORE INTO discarded SELECT sequence {condition}", (id,))
+            database.execute(f"DELETE {condition}", (id,))
 
     def forget(self, *, but: Collection[str] = ()) -> list[OutboxObservation]:
         """Delete texts and names of delivered observations, and return them. Receipts and digests stay."""
@@ -146,17 +146,17 @@ class Outbox:
         for medium in self.media():
             media.setdefault(medium.observation_id, []).append(medium)
         rows = self._database.execute("SELECT * FROM observations WHERE NOT forgotten ORDER BY sequence")
-        found = [OutboxObservation.read(row, tuple(media.get(row["id"], ()))) for row in rows]
-        return [item for item in found if not states or item.state in states]
+        observations = [OutboxObservation.read(row, tuple(media.get(row["id"], ()))) for row in rows]
+        return [item for item in observations if not states or item.state in states]
 
-    def find(self, wanted: str, *states: ObservationState) -> OutboxObservation | None:
+    def find(self, id_or_number: str, *states: ObservationState) -> OutboxObservation | None:
         """Find an observation by id or running number, in one of the states."""
-        known = (
+        matches = (
             observation
             for observation in self.observations(*states)
-            if wanted in {observation.id, str(observation.sequence)}
+            if id_or_number in {observation.id, str(observation.sequence)}
         )
-        return next(known, None)
+        return next(matches, None)
 
     def undelivered(self) -> list[OutboxObservation]:
         """List the observations that the phone still has to send."""
@@ -165,8 +165,8 @@ class Outbox:
     def media(self, *states: MediumState) -> list[Medium]:
         """List media in the order of taking, without those of deleted observations."""
         rows = self._database.execute(f"{_MEDIA} WHERE NOT forgotten ORDER BY sequence, place")
-        found = [Medium.read(row) for row in rows]
-        return [item for item in found if not states or item.state in states]
+        media = [Medium.read(row) for row in rows]
+        return [item for item in media if not states or item.state in states]
 
     def receipts(self) -> list[DatabaseRow]:
         """Return id, sequence, draft, receipt and forgotten of all accepted observations, including deleted ones."""
@@ -176,10 +176,10 @@ class Outbox:
 
     def unsent_sequences(self) -> set[int]:
         """Return the running numbers that the server can't have: queued, set aside or discarded."""
-        known = self.rows(
+        rows = self.rows(
             "SELECT sequence FROM observations WHERE state <> 'ACCEPTED' UNION SELECT sequence FROM discarded"
         )
-        return {row["sequence"] for row in known}
+        return {row["sequence"] for row in rows}
 
     def count_forgotten(self) -> int:
         count: int = self._database.execute("SELECT count(*) FROM observations WHERE forgotten").fetchone()[0]
@@ -209,8 +209,8 @@ class Outbox:
                     "UPDATE observations SET state = 'ACCEPTED', receipt = ?, refusal = NULL, trouble = NULL WHERE id = ?",
                     (json.dumps(receipt), id),
                 )
-            for state, said in (("REFUSED", refusals), ("QUEUED", troubles)):
-                for id, refusal in said.items():
+            for state, answers in (("REFUSED", refusals), ("QUEUED", troubles)):
+                for id, refusal in answers.items():
                     column = "refusal" if state == "REFUSED" else "trouble"
                     text = json.dumps(refusal.as_json(), ensure_ascii=False)
                     database.execute(

@@ -67,8 +67,8 @@ class Receipts:
     @property
     def keys(self) -> dict[str, str]:
         """Return the PEM keys by fingerprint."""
-        found: dict[str, str] = json.loads(self._outbox.get_fact(_KEYS) or "{}")
-        return found
+        keys: dict[str, str] = json.loads(self._outbox.get_fact(_KEYS) or "{}")
+        return keys
 
     def pin(self, published: Mapping[str, Any]) -> None:
         """Store new keys, except those whose fingerprint doesn't match."""
@@ -112,22 +112,22 @@ UNKNOWN = "It is signed with a key that this phone doesn't know."
 
 
 def _read_receipt(row: DatabaseRow, keys: Mapping[str, str]) -> StoredReceipt:
-    said = json.loads(row["receipt"])
+    receipt = json.loads(row["receipt"])
     draft = None if row["forgotten"] else json.loads(row["draft"])
-    return StoredReceipt(row["id"], row["sequence"], said, _reason_invalid(row["id"], said, draft, keys))
+    return StoredReceipt(row["id"], row["sequence"], receipt, _reason_invalid(row["id"], receipt, draft, keys))
 
 
 def _reason_invalid(
-    id: str, said: Mapping[str, Any], draft: dict[str, Any] | None, keys: Mapping[str, str]
+    id: str, receipt: Mapping[str, Any], draft: dict[str, Any] | None, keys: Mapping[str, str]
 ) -> str | None:
     """Say why a receipt proves nothing, or return None; `draft` is what was sent, if it is still here."""
-    if not said.get("signed"):
+    if not receipt.get("signed"):
         return None
     try:
-        claims = verify_jws(said["signed"], keys)
+        claims = verify_jws(receipt["signed"], keys)
     except BadReceiptError as reason:
         return str(reason)
-    if {name: said.get(name) for name in _SIGNED_CLAIMS} != claims:
+    if {name: receipt.get(name) for name in _SIGNED_CLAIMS} != claims:
         return "The signed values differ from the receipt."
     if claims["observationId"] != id:
         return "It belongs to another observation."

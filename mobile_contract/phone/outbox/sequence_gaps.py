@@ -17,26 +17,26 @@ class SequenceGaps:
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
 
-    def compare(self, met: dict[str, Any]) -> None:
+    def compare(self, payload: dict[str, Any]) -> None:
         """Read a `SyncPayload`. A missing number that is neither unsent nor discarded here is lost."""
-        missing = {number for gap in met["gaps"] for number in range(gap["first"], gap["last"] + 1)}
+        missing = {number for gap in payload["gaps"] for number in range(gap["first"], gap["last"] + 1)}
         older = {number for number in self.lost if number <= self._outbox.last_sequence - WINDOW}
         unexplained = {number for number in missing - self._outbox.unsent_sequences() if number >= self._first_own}
-        clock = met["clock"] or {}
+        clock = payload["clock"] or {}
         with self._outbox.transaction() as database:
             facts = {_LOST: json.dumps(sorted(older | unexplained)), _SKEW: json.dumps(clock.get("skewSeconds"))}
             database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", list(facts.items()))
 
     @property
     def lost(self) -> list[int]:
-        found: list[int] = json.loads(self._outbox.get_fact(_LOST) or "[]")
-        return found
+        numbers: list[int] = json.loads(self._outbox.get_fact(_LOST) or "[]")
+        return numbers
 
     @property
     def skew_seconds(self) -> float | None:
         """Return how far this device's clock was ahead of the server's at the last sync."""
-        found: float | None = json.loads(self._outbox.get_fact(_SKEW) or "null")
-        return found
+        seconds: float | None = json.loads(self._outbox.get_fact(_SKEW) or "null")
+        return seconds
 
     @property
     def _first_own(self) -> int:

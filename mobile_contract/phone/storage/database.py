@@ -74,8 +74,8 @@ def copy_plain(source: Path, to: Path, key: bytes) -> None:
 def _open(path: Path) -> DatabaseConnection:
     database = dbapi2.connect(path, isolation_level=None, timeout=10)
     database.row_factory = dbapi2.Row
-    made: DatabaseConnection = database
-    return made
+    connection: DatabaseConnection = database
+    return connection
 
 
 def _check_key(key: bytes) -> bytes:

@@ -94,21 +94,21 @@ class Lock:
     def read(cls, path: Path, store_id: str) -> "Lock":
         """Raise `DamagedStoreError` or `OSError`."""
         try:
-            said: dict[str, Any] = json.loads(path.read_bytes())
-            password, device = said["password"], said["device"]
+            values: dict[str, Any] = json.loads(path.read_bytes())
+            password, device = values["password"], values["device"]
             lock = cls(
                 store_id,
-                _decode(said["check"]),
+                _decode(values["check"]),
                 _decode(password["salt"]),
                 int(password["memoryKib"]),
                 int(password["passes"]),
                 _decode(password["wrapped"]),
                 _decode(device["wrapped"]) if device else None,
-                said["nobodys"] is True,
+                values["nobodys"] is True,
             )
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             raise DamagedStoreError(path) from error
-        if said["version"] != VERSION or not (
+        if values["version"] != VERSION or not (
             len(lock.salt) >= 8 and 8 <= lock.memory_kib <= MAX_MEMORY_KIB and 1 <= lock.passes <= MAX_PASSES
         ):
             raise DamagedStoreError(path)
@@ -124,8 +124,8 @@ class Lock:
             "wrapped": _encode(self.by_password),
         }
         device = {"wrapped": _encode(self.by_device)} if self.by_device else None
-        said = {"version": VERSION, "nobodys": self.is_nobodys, "check": _encode(self.check)}
-        return json.dumps(said | {"password": password, "device": device}, indent=1)
+        values = {"version": VERSION, "nobodys": self.is_nobodys, "check": _encode(self.check)}
+        return json.dumps(values | {"password": password, "device": device}, indent=1)
 
     def admits(self, key: StoreKey) -> bool:
         return key.store_id == self.store_id and hmac.compare_digest(key.check, self.check)

@@ -47,5 +47,5 @@ CREATE INDEX draft_edits_of ON draft_edits (observation_id, number);
 
 def statements(level: int) -> list[str]:
     """Return the statements that bring a database from `level` to `LEVEL`; 0 is a new database."""
-    wanted = [_FIRST, _SECOND, _THIRD][level:]
-    return [statement for script in wanted for statement in script.split(";")]
+    scripts = [_FIRST, _SECOND, _THIRD][level:]
+    return [statement for script in scripts for statement in script.split(";")]

@@ -49,8 +49,8 @@ class NoteEditQueue(OperationQueue):
         """Save edits, all or none. Each gets the device's next running number of edits."""
         with self._outbox.transaction() as database:
             database.execute(TABLE.format(self.table))
-            given = database.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (self.table,)).fetchone()
-            for number, edit in enumerate(edits, start=int(given[0] if given else 0) + 1):
+            last = database.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (self.table,)).fetchone()
+            for number, edit in enumerate(edits, start=int(last[0] if last else 0) + 1):
                 draft = json.dumps(edit | {"deviceSequence": number}, ensure_ascii=False)
                 values = (number, edit["id"], draft)
                 database.execute("INSERT INTO note_edits (number, id, draft) VALUES (?, ?, ?)", values)
@@ -72,27 +72,27 @@ class NoteSubmission(OperationSubmission):
     def record_results(self, batch: Sequence[QueuedOperation], payload: dict[str, Any]) -> None:
         """Store the merged notes with the assignment first, so that an edit never disappears between two pulls."""
         for result in payload["results"]:
-            if notes_by_id := result.get("assignment"):
-                self._records.merge(PulledKind.ASSIGNMENT, notes_by_id["id"], {"notes": notes_by_id["notes"]})
+            if assignment := result.get("assignment"):
+                self._records.merge(PulledKind.ASSIGNMENT, assignment["id"], {"notes": assignment["notes"]})
         super().record_results(batch, payload)
 
 
 def notes_of(assignment: dict[str, Any], queued: Sequence[QueuedOperation]) -> list[Note]:
     """Return an assignment's non-empty fields with the queued edits applied in order."""
-    known = {note["field"]: note for note in assignment.get("notes") or ()}
+    stored = {note["field"]: note for note in assignment.get("notes") or ()}
     drafts = [operation.draft for operation in queued if operation.draft["assignmentId"] == assignment["id"]]
     waiting = {draft["field"]: draft for draft in drafts}
     restored = {draft.get("restores") for draft in drafts}
-    found = []
+    notes = []
     for field in NoteField:
-        note, edit = known.get(field.value) or {}, waiting.get(field.value)
+        note, edit = stored.get(field.value) or {}, waiting.get(field.value)
         if note or edit:
             values = {lost_edit["id"]: lost_edit["value"] for lost_edit in note.get("lostEdits", ())}
-            said = (edit or note).get("value")
-            value = values.get(edit["restores"]) if edit and "restores" in edit else said
+            shown = (edit or note).get("value")
+            value = values.get(edit["restores"]) if edit and "restores" in edit else shown
             lost = tuple(lost_edit for lost_edit in note.get("lostEdits", ()) if lost_edit["id"] not in restored)
-            found.append(Note(field, value, note.get("version", 0), edit is not None, lost))
-    return found
+            notes.append(Note(field, value, note.get("version", 0), edit is not None, lost))
+    return notes
 
 
 class Notebook:

@@ -50,22 +50,22 @@ class AnswerSubmission(OperationSubmission):
             return
         reply = await self._account.ask("HeldOperations", {})
         waiting = {item["id"]: item.get("refusal") for item in reply.value_items()}
-        found: list[tuple[str, OperationAnswer]] = []
+        answers: list[tuple[str, OperationAnswer]] = []
         for answer in held:
             if answer.id not in waiting:
-                found.append((answer.id, {"outcome": "SETTLED", "state": None}))
+                answers.append((answer.id, {"outcome": "SETTLED", "state": None}))
             elif refusal := waiting[answer.id]:
-                found.append((answer.id, ServerRefusedError.read(refusal)))
-        self._answers.record_answers(found, before=OperationState.ACCEPTED)
+                answers.append((answer.id, ServerRefusedError.read(refusal)))
+        self._answers.record_answers(answers, before=OperationState.ACCEPTED)
 
 
 def compose_answer(assignment_id: str, result: str | None = None) -> dict[str, Any]:
     """Compose an acceptance, or with a result a conclusion, at this moment by the phone's clock."""
-    said = {
+    draft = {
         "id": new_id("ans"),
         "assignmentId": assignment_id,
         "kind": "ACCEPT" if result is None else "FINISH",
         "answeredAt": datetime.now().astimezone().isoformat(timespec="milliseconds"),
         "result": result,
     }
-    return {name: value for name, value in said.items() if value is not None}
+    return {name: value for name, value in draft.items() if value is not None}

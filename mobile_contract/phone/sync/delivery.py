@@ -75,15 +75,15 @@ class Delivery:
         after: str | None = None
         while awaited:
             reply = await self._account.ask("MyMedia", {"first": 100, "after": after})
-            found = [
+            checked = [
                 (item, awaited.pop(item["id"]))
                 for node in reply.items()
                 for item in node["content"]["media"]
                 if item["id"] in awaited
             ]
-            self._outbox.mark_ready([item["id"] for item, _ in found if item["state"] == "READY"])
-            self._outbox.mark_missing([item["id"] for item, _ in found if item["state"] == "EXPECTED"])
-            for item, medium in found:
+            self._outbox.mark_ready([item["id"] for item, _ in checked if item["state"] == "READY"])
+            self._outbox.mark_missing([item["id"] for item, _ in checked if item["state"] == "EXPECTED"])
+            for item, medium in checked:
                 if item["state"] == "REJECTED":
                     self._retry_or_refuse(medium.id, medium.rejections, item["rejection"])
             after = reply.next_page

@@ -61,9 +61,9 @@ class Records:
 
         The last page of a full pull removes all records that none of its pages named.
         """
-        known = int(self._outbox.get_fact(_ROUND) or 0)
+        last_round = int(self._outbox.get_fact(_ROUND) or 0)
         is_full = since is None or self._outbox.get_fact(_FULL) == "1"
-        round = known + 1 if since is None else known
+        round = last_round + 1 if since is None else last_round
         with self._outbox.transaction() as database:
             for change in page["changes"]:
                 key = (change["kind"], change["id"])

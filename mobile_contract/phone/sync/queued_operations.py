@@ -76,16 +76,18 @@ class OperationQueue:
         if not self._outbox.rows(f"SELECT 1 FROM sqlite_master WHERE name = '{self.table}'"):
             return []
         rows = self._outbox.rows(f"SELECT * FROM {self.table} WHERE NOT forgotten ORDER BY number")
-        found = [QueuedOperation.read(row, self.letter) for row in rows]
-        return [operation for operation in found if not states or operation.state in states]
+        operations = [QueuedOperation.read(row, self.letter) for row in rows]
+        return [operation for operation in operations if not states or operation.state in states]
 
     def record_answers(
         self, answers: Sequence[tuple[str, OperationAnswer]], *, before: OperationState = OperationState.QUEUED
     ) -> None:
         """Store the server's answers: accepted, refused and set aside, or to be tried again."""
         with self._outbox.transaction() as database:
-            for id, said in answers:
-                receipt, refused = (None, said) if isinstance(said, ServerRefusedError) else (json.dumps(said), None)
+            for id, answer in answers:
+                receipt, refused = (
+                    (None, answer) if isinstance(answer, ServerRefusedError) else (json.dumps(answer), None)
+                )
                 aside = refused is not None and refused.next_step in FOR_PEOPLE
                 words = json.dumps(refused.as_json(), ensure_ascii=False) if refused else None
                 state = OperationState.ACCEPTED if receipt else OperationState.REFUSED if aside else before

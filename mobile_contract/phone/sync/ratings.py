@@ -35,10 +35,10 @@ def compose(
     if (score is None) == (grade is None):
         raise UsageError("Give either --score or --grade.", "请填写分值或等级，二者选一。")
     try:
-        wanted = datetime.strptime(month, "%Y-%m") if month else datetime.now(BEIJING)  # noqa: DTZ007  a month has no zone
+        chosen = datetime.strptime(month, "%Y-%m") if month else datetime.now(BEIJING)  # noqa: DTZ007  a month has no zone
     except ValueError:
         raise UsageError(f"{month!r} is not a month such as 2026-11.", "月份应写成 2026-11。") from None
-    first = datetime(wanted.year, wanted.month, 1, tzinfo=UTC)
+    first = datetime(chosen.year, chosen.month, 1, tzinfo=UTC)
     draft = {
         "id": new_id("rat", first),
         "monitoringPoint": point,

@@ -64,9 +64,9 @@ class SyncRequest:
         except ServerRefusedError as refused:
             refusal: ServerRefusedError | None = refused
         else:
-            for ids, found in self._record_results(batch, operations, arrived, reply):
+            for ids, new_slots in self._record_results(batch, operations, arrived, reply):
                 done |= ids
-                slots |= found
+                slots |= new_slots
             refusal = await self._pull(reply, since)
         await self._uploads.confirm_interrupted(excluding=done)
         slots |= await self._submission.run(excluding=done)
@@ -103,8 +103,8 @@ class SyncRequest:
             variables |= {"submits": True, "drafts": {"drafts": [observation.draft for observation in batch]}}
         for root, queued in operations.items():
             if queued:
-                switch, given = SWITCHES[root]
-                variables |= {switch: True, given: self._submissions[root].input(queued)}
+                switch, input_name = SWITCHES[root]
+                variables |= {switch: True, input_name: self._submissions[root].input(queued)}
         if arrived:
             variables |= {"confirms": True, "media": {"mediaIds": [medium.id for medium in arrived]}}
         return since, await self._account.ask("Sync", variables)

@@ -27,12 +27,12 @@ class Bandwidth:
 
     def after_put(self, byte_size: int, seconds: float, beside: float) -> "Bandwidth":
         """Update after a PUT succeeded with `beside` others in parallel. Each of them carried as many bytes."""
-        found = byte_size / max(seconds, 0.001) * (1 + beside)
+        measured = byte_size / max(seconds, 0.001) * (1 + beside)
         # A small and fast PUT says little about the bandwidth: it mostly measures the round trip.
         weight = 0.5 * min(1.0, max(byte_size / CUTS[0], seconds / TELLING_SECONDS))
-        known = found if self.bytes_per_second is None else self.bytes_per_second
+        known = measured if self.bytes_per_second is None else self.bytes_per_second
         # Bandwidths differ by orders of magnitude, as between Wi-Fi and a far mast, so use the geometric mean.
-        return replace(self.after_small_put(), bytes_per_second=known ** (1 - weight) * found**weight)
+        return replace(self.after_small_put(), bytes_per_second=known ** (1 - weight) * measured**weight)
 
     def after_small_put(self) -> "Bandwidth":
         """Update after a PUT that succeeded but was too small to measure."""

@@ -24,8 +24,8 @@ class UploadConcurrency:
         self._max_parallel = most
         self._under_way = 0
         self._freed = asyncio.Condition()
-        kept = outbox.get_fact(FACT)
-        self.bandwidth = self._saved = Bandwidth(**json.loads(kept)) if kept else Bandwidth()
+        saved = outbox.get_fact(FACT)
+        self.bandwidth = self._saved = Bandwidth(**json.loads(saved)) if saved else Bandwidth()
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[None]:

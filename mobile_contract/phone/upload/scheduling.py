@@ -29,16 +29,18 @@ def next_batch(media: Sequence[Medium], tried: Collection[str]) -> UploadBatch:
 
     The others wait while it is under way. If it is rejected, set aside or in trouble of its own, another one goes before it.
     """
-    alike: dict[tuple[str, int], list[Medium]] = {}
+    by_content: dict[tuple[str, int], list[Medium]] = {}
     for medium in media:
-        alike.setdefault((medium.sha256, medium.byte_size), []).append(medium)
+        by_content.setdefault((medium.sha256, medium.byte_size), []).append(medium)
     first, twins = [], []
-    for same in alike.values():
-        left = [medium for medium in same if medium.state in UNDELIVERED]
-        if any(medium.state in DELIVERED for medium in same):
-            twins += [medium for medium in left if medium.state is MediumState.WAITING and medium.id not in tried]
-        elif left:
-            leader = min(left, key=_standing)  # of equals, the first one taken
+    for equal_media in by_content.values():
+        undelivered = [medium for medium in equal_media if medium.state in UNDELIVERED]
+        if any(medium.state in DELIVERED for medium in equal_media):
+            twins += [
+                medium for medium in undelivered if medium.state is MediumState.WAITING and medium.id not in tried
+            ]
+        elif undelivered:
+            leader = min(undelivered, key=_standing)  # of equals, the first one taken
             first += [leader] if leader.state is MediumState.WAITING and leader.id not in tried else []
     return UploadBatch(first, twins)
 

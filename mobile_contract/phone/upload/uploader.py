@@ -85,9 +85,9 @@ class Uploader:
         while batch := next_batch(expected, tried):
             tried |= {medium.id for medium in batch.first} | {medium.id for medium in batch.twins}
             # An older slot would make the phone send bytes that the server has by now, so twins request new slots.
-            for media, known in ((batch.first, slots), (batch.twins, {})):
+            for media, known_slots in ((batch.first, slots), (batch.twins, {})):
                 for start in range(0, len(media), GROUP):
-                    await self._run_group(media[start : start + GROUP], known)
+                    await self._run_group(media[start : start + GROUP], known_slots)
             expected = [medium for medium in self._outbox.media() if medium.observation_id in accepted]
 
     async def _run_group(self, group: Sequence[Medium], slots: Mapping[str, Slot]) -> None:
@@ -97,13 +97,13 @@ class Uploader:
         known |= await self._request_slots([medium for medium in together if medium.id not in known])
         waiting = {medium.id for medium in self._outbox.media(MediumState.WAITING)}
         group = [medium for medium in group if medium.id in waiting]
-        found = await asyncio.gather(
+        outcomes = await asyncio.gather(
             *(self._send_or_record(medium, known.get(medium.id)) for medium in group), return_exceptions=True
         )
         self._concurrency.save()
         ids = {medium.id for medium in group}
         await self._confirm([medium for medium in self._outbox.media(MediumState.SENT) if medium.id in ids])
-        for fault in found:
+        for fault in outcomes:
             if isinstance(fault, BaseException):
                 raise fault
 
@@ -111,8 +111,8 @@ class Uploader:
         """Request slots. Media whose bytes are already in the store become CONFIRMED."""
         if not media:
             return {}
-        wanted = [{"mediaId": medium.id} for medium in media]
-        reply = await self._account.ask("RequestUploads", {"input": {"media": wanted}})
+        requests = [{"mediaId": medium.id} for medium in media]
+        reply = await self._account.ask("RequestUploads", {"input": {"media": requests}})
         results = reply.value["results"]
         arrived = {result["mediaId"] for result in results if result["hasArrived"]}
         self._record_confirmed([medium for medium in media if medium.id in arrived])
@@ -187,8 +187,8 @@ class Uploader:
         Return None if the bytes are there already.
         """
         parts = [{"number": number, "sha256": digest} for number, digest in digests.items()]
-        wanted = {"mediaId": medium.id, "parts": parts if len(parts) <= MAX_DIGESTS else [], "partBytes": cut}
-        reply = await self._account.ask("RequestUploads", {"input": {"media": [wanted]}})
+        request = {"mediaId": medium.id, "parts": parts if len(parts) <= MAX_DIGESTS else [], "partBytes": cut}
+        reply = await self._account.ask("RequestUploads", {"input": {"media": [request]}})
         [result] = reply.value["results"]
         if result["refusal"]:
             raise ServerRefusedError.read(result["refusal"])
@@ -200,18 +200,18 @@ class Uploader:
             async with self._concurrency.acquire():
                 await self._put_span(medium, slot.whole, ByteRange(1, 0, medium.byte_size))
             return True
-        there = [part.span for part in slot.parts if part.has_arrived]
-        self._outbox.mark_arrived(medium.id, [span.number for span in there], alone=True)
-        self._meter.sent(medium, sum(span.byte_size for span in there))
+        arrived = [part.span for part in slot.parts if part.has_arrived]
+        self._outbox.mark_arrived(medium.id, [span.number for span in arrived], alone=True)
+        self._meter.sent(medium, sum(span.byte_size for span in arrived))
         left = [part for part in slot.parts if not part.has_arrived]
         failed = asyncio.Event()
         puts = (self._put_part(medium, part, slot, failed, is_first=part is left[0]) for part in left)
-        done = await asyncio.gather(*puts, return_exceptions=True)
-        if all(outcome is True for outcome in done):
+        outcomes = await asyncio.gather(*puts, return_exceptions=True)
+        if all(outcome is True for outcome in outcomes):
             return True
-        there += [part.span for part, outcome in zip(left, done, strict=True) if outcome is True]
-        self._meter.sent(medium, -sum(span.byte_size for span in there))
-        for outcome in done:
+        arrived += [part.span for part, outcome in zip(left, outcomes, strict=True) if outcome is True]
+        self._meter.sent(medium, -sum(span.byte_size for span in arrived))
+        for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
         return False

@@ -47,8 +47,8 @@ class Session:
     @classmethod
     def read(cls, outbox: Outbox) -> "Session | None":
         """Return None if nobody has signed in to this outbox yet."""
-        kept = outbox.get_fact(_FACT)
-        return cls._of(json.loads(kept)) if kept else None
+        stored = outbox.get_fact(_FACT)
+        return cls._of(json.loads(stored)) if stored else None
 
     @classmethod
     def of_earlier_phone(cls, path: Path) -> "Session":
@@ -74,16 +74,16 @@ class Session:
         is_there = url is None or endpoint_of(url) == self.endpoint
         return is_there and _normalise(user_name) == _normalise(self.user_name)
 
-    def renewed(self, given: dict[str, Any]) -> "Session":
+    def renewed(self, signed_in: dict[str, Any]) -> "Session":
         """Return the session with the tokens and person of a `SignedIn`."""
         return replace(
             self,
-            display_name=given["user"]["displayName"],
-            roles=tuple(given["user"]["roles"]),
-            access_token=given["accessToken"],
-            refresh_token=given["refreshToken"],
-            refresh_expires_at=given["refreshExpiresAt"],
-            device_secret=given.get("deviceSecret") or self.device_secret,
+            display_name=signed_in["user"]["displayName"],
+            roles=tuple(signed_in["user"]["roles"]),
+            access_token=signed_in["accessToken"],
+            refresh_token=signed_in["refreshToken"],
+            refresh_expires_at=signed_in["refreshExpiresAt"],
+            device_secret=signed_in.get("deviceSecret") or self.device_secret,
         )
 
 
@@ -91,8 +91,8 @@ async def ask_to_sign_in(
     graphql: GraphqlClient, user_name: str, password: str, device_id: str, device_name: str
 ) -> dict[str, Any]:
     """Return a `SignedIn`. Raise `ServerRefusedError` (BAD_CREDENTIALS, TOO_MANY_ATTEMPTS, ...) or `UnreachableError`."""
-    given = {"userName": user_name, "password": password, "deviceId": device_id, "deviceName": device_name[:80]}
-    return (await graphql.ask("SignIn", {"input": given})).value
+    credentials = {"userName": user_name, "password": password, "deviceId": device_id, "deviceName": device_name[:80]}
+    return (await graphql.ask("SignIn", {"input": credentials})).value
 
 
 class Account:
@@ -146,9 +146,9 @@ class Account:
             session = self.require()
             if session.access_token != stale.access_token:
                 return session  # another request has renewed it meanwhile
-            given = {"refreshToken": session.refresh_token, "deviceId": self._outbox.device_id}
+            request = {"refreshToken": session.refresh_token, "deviceId": self._outbox.device_id}
             try:
-                reply = await graphql.ask("RefreshSession", {"input": given})
+                reply = await graphql.ask("RefreshSession", {"input": request})
             except ServerRefusedError as refusal:
                 if refusal.next_step != SIGN_IN_AGAIN:
                     raise

@@ -64,16 +64,16 @@ class SignInAttempt:
 
         Raise `ServerRefusedError`, `UnreachableError`, `LockedError` or `DamagedStoreError`.
         """
-        found, nobodys = self._find_own(), self._open_unowned()
+        own, unowned = self._find_own(), self._open_unowned()
         try:
             answer = await ask_to_sign_in(
                 self._graphql, self._user_name, self._password, self._stores.device_id, device_name
             )
         except UnreachableError as fault:
-            session = self._stores.session_in(*found) if found else None
-            if found and session:
-                self._stores.use(found[0].id)
-                return PhoneSignIn(*found, session, is_offline=True)
+            session = self._stores.session_in(*own) if own else None
+            if own and session:
+                self._stores.use(own[0].id)
+                return PhoneSignIn(*own, session, is_offline=True)
             if self._stores.all():
                 raise UnreachableError(
                     f"{fault.message} This password opens no store of that user on this phone.",
@@ -82,9 +82,9 @@ class SignInAttempt:
                 ) from fault
             raise
         secret = secret_of(answer["deviceSecret"]) if answer.get("deviceSecret") else None
-        if found is None and secret:
-            found = next(self._stores.unlock_each(lambda lock: lock.unwrap_with_device(secret)), None)
-        place, key = found or nobodys or self._stores.make(self._password)
+        if own is None and secret:
+            own = next(self._stores.unlock_each(lambda lock: lock.unwrap_with_device(secret)), None)
+        place, key = own or unowned or self._stores.make(self._password)
         self._update_lock(place, key, secret)
         with closing(Outbox(place.outbox, key.database)) as outbox:
             blank = Session(self._graphql.endpoint, self._user_name, "", (), None, None, None)
@@ -98,10 +98,10 @@ class SignInAttempt:
 
     def _find_own(self) -> tuple[StoreLocation, StoreKey] | None:
         """Find this person's store among those that the key or password opens."""
-        for found in self._stores.unlock_each(self._key_of):
-            session = self._stores.session_in(*found)
+        for unlocked in self._stores.unlock_each(self._key_of):
+            session = self._stores.session_in(*unlocked)
             if session and session.is_of(self._user_name, self._graphql.endpoint):
-                return found
+                return unlocked
         return None
 
     def _open_unowned(self) -> tuple[StoreLocation, StoreKey] | None:

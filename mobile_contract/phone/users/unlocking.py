@@ -38,8 +38,8 @@ def key_from_environment() -> StoreKey | None:
 
 def ask_password(*, new: bool = False, of: str | None = None) -> str:
     """Read the password from the environment or the terminal, twice if it is `new`. Raise `LockedError`."""
-    if kept := os.environ.get(PASSWORD):
-        return kept
+    if password := os.environ.get(PASSWORD):
+        return password
     if not sys.stdin.isatty():
         raise LockedError(
             f'This phone is encrypted: set {PASSWORD}, or set {KEY} with `eval "$(scripts/phone unlock)"`.',
@@ -59,11 +59,11 @@ def unlock(stores: UserStores, ask: Callable[[], str] = ask_password) -> tuple[S
     whose, key = SELECTED_USER.get() or UserSelector(), key_from_environment()
     if whose.user_name is None:
         return _unlock_current(stores, key, ask)
-    if key and (found := _find_store(stores, whose, lambda lock: key)):
-        return found
+    if key and (unlocked := _find_store(stores, whose, lambda lock: key)):
+        return unlocked
     password = ask()
-    if found := _find_store(stores, whose, lambda lock: lock.unwrap_with_password(password)):
-        return found
+    if unlocked := _find_store(stores, whose, lambda lock: lock.unwrap_with_password(password)):
+        return unlocked
     raise LockedError(
         f"This password opens nothing of {whose.user_name} on this phone.",
         "手机上没有可用此密码打开的该用户的内容。",
@@ -98,10 +98,10 @@ def _unlock_current(
 def _find_store(
     stores: UserStores, whose: UserSelector, by: Callable[[Lock], StoreKey | None]
 ) -> tuple[StoreLocation, StoreKey] | None:
-    found = [opened for opened in stores.unlock_each(by) if whose.is_of(stores.session_in(*opened))]
-    if len(found) > 1:
+    unlocked = [opened for opened in stores.unlock_each(by) if whose.is_of(stores.session_in(*opened))]
+    if len(unlocked) > 1:
         raise UsageError(
-            f"{whose.user_name} exists at {len(found)} servers here: name one with --at.",
+            f"{whose.user_name} exists at {len(unlocked)} servers here: name one with --at.",
             "该用户名在多个服务器上使用，请用 --at 指定服务器。",
         )
-    return found[0] if found else None
+    return unlocked[0] if unlocked else None

@@ -127,20 +127,20 @@ class UserStores:
         """Make a store under this password, all or nothing; `fill` writes its first content."""
         key = StoreKey(id or token_hex(8), token_bytes(KEY_BYTES))
         self._folder.users.mkdir(mode=0o700, exist_ok=True)
-        making = StoreLocation(key.store_id, self._folder.users / f"{key.store_id}{_MAKING}")
-        if making.root.exists():
-            shutil.rmtree(making.root)
-        making.root.mkdir(mode=0o700)
-        write_private(making.keys, Lock.make(key, password, is_nobodys=is_nobodys).text)
+        temporary = StoreLocation(key.store_id, self._folder.users / f"{key.store_id}{_MAKING}")
+        if temporary.root.exists():
+            shutil.rmtree(temporary.root)
+        temporary.root.mkdir(mode=0o700)
+        write_private(temporary.keys, Lock.make(key, password, is_nobodys=is_nobodys).text)
         if fill:
-            fill(making, key)
-        with closing(Outbox(making.outbox, key.database, self.device_id)):
+            fill(temporary, key)
+        with closing(Outbox(temporary.outbox, key.database, self.device_id)):
             pass
-        sync_folder(making.root)
-        made = StoreLocation(key.store_id, self._folder.users / key.store_id)
-        making.root.rename(made.root)
+        sync_folder(temporary.root)
+        location = StoreLocation(key.store_id, self._folder.users / key.store_id)
+        temporary.root.rename(location.root)
         sync_folder(self._folder.users)
-        return made, key
+        return location, key
 
     def relock(self, place: StoreLocation, lock: Lock) -> None:
         """Replace the keys and overwrite the old ones, so that no former password opens any remains of them."""
