@@ -1,4 +1,4 @@
-"""Say what the API has of evidence: packs are fields of records, and their bytes come by an address."""
+"""Register the permissions of evidence packs: packs are fields of records, and their bytes come over HTTP."""
 
 from api.registration import Registration
 from schema.evidence import packs

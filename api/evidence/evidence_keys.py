@@ -1,6 +1,6 @@
-"""Evidence keys: the ring that signs manifests of evidence packs and receipts, apart from the keys of access tokens.
+"""Sign evidence packs and receipts with a key ring of their own, apart from the keys of access tokens.
 
-How a ring keeps its keys is left to `keys.py`. None is ever pruned: a pack must verify for as long as it is kept.
+No evidence key is ever deleted: a pack must verify for as long as anybody keeps it.
 """
 
 import hashlib
@@ -18,12 +18,12 @@ from api.accounts.key_ring import ALGORITHM, KeyRing, SigningKey
 from schema.core.times import print_instant
 
 FOLDER = "evidence"
-"""Within the folder of keys."""
+"""A folder inside the folder of keys."""
 
 
 @dataclass(frozen=True)
 class EvidenceKey:
-    """`public_pem` is a SubjectPublicKeyInfo; `fingerprint` the SHA-256 of its DER form, in hexadecimal."""
+    """`public_pem` is a SubjectPublicKeyInfo; `fingerprint` is the SHA-256 of its DER form, in hexadecimal."""
 
     number: int
     fingerprint: str
@@ -33,58 +33,58 @@ class EvidenceKey:
 
 
 class EvidenceKeys:
-    """The keys below one folder of keys, the first of them made where there is none."""
+    """The evidence keys below one folder of keys; the first is made if there is no key yet."""
 
     def __init__(self, keys_folder: Path) -> None:
-        """Raise `OSError` or `BadKey`, as `KeyRing` does."""
+        """Raise `OSError` or `BadKeyError`, as `KeyRing` does."""
         self._ring = KeyRing(keys_folder / FOLDER, has_secret=False)
 
     def sign(self, message: bytes, key: EvidenceKey) -> bytes:
-        """Return 64 bytes, by the key of that number."""
-        found = next(each for each in self._ring.newest_first() if each.number == key.number)
-        private = found.key.private_key
+        """Return a signature of 64 bytes."""
+        signing_key = next(known for known in self._ring.newest_first() if known.number == key.number)
+        private = signing_key.key.private_key
         if not isinstance(private, Ed25519PrivateKey):  # the ring takes no others
             raise TypeError("An evidence key is an Ed25519 key.")
         return private.sign(message)
 
     def token(self, kind: str, claims: Mapping[str, Any]) -> str:
-        """Claims as a compact JWS (RFC 7515) of type `kind` by the newest key, whose fingerprint is its `kid`.
+        """Return the claims as a compact JWS (RFC 7515) of type `kind`, signed by the newest key.
 
-        The same claims give the same token as long as the key is the same: Ed25519 draws nothing by chance.
+        `kid` is the key's fingerprint. The same claims and key give the same token: Ed25519 uses no randomness.
         """
         newest = self._ring.signing
-        header = {"alg": ALGORITHM, "kid": _shown(newest).fingerprint, "typ": kind}
+        header = {"alg": ALGORITHM, "kid": _public_part(newest).fingerprint, "typ": kind}
         return jws.serialize_compact(header, rfc8785.dumps(dict(claims)), newest.key, algorithms=[ALGORITHM])
 
     @property
     def signing(self) -> EvidenceKey:
-        """The newest."""
-        return _shown(self._ring.signing)
+        """The newest key."""
+        return _public_part(self._ring.signing)
 
     def newest_first(self) -> list[EvidenceKey]:
-        return [_shown(each) for each in self._ring.newest_first()]
+        return [_public_part(key) for key in self._ring.newest_first()]
 
     def rotate(self) -> EvidenceKey:
         """Make a new key, which signs from now on in every process."""
-        return _shown(self._ring.rotate())
+        return _public_part(self._ring.rotate())
 
     def published(self) -> dict[str, Any]:
-        """What outsiders compare a pack's key with, the newest first."""
+        """Return the public keys, newest first, for outsiders to compare with the key in a pack."""
         return {
             "keys": [
                 {
                     "algorithm": "Ed25519",
-                    "fingerprint": each.fingerprint,
-                    "publicKey": each.public_pem.decode(),
-                    "madeAt": print_instant(each.made_at),
-                    "replacedAt": print_instant(each.replaced_at) if each.replaced_at else None,
+                    "fingerprint": key.fingerprint,
+                    "publicKey": key.public_pem.decode(),
+                    "madeAt": print_instant(key.made_at),
+                    "replacedAt": print_instant(key.replaced_at) if key.replaced_at else None,
                 }
-                for each in self.newest_first()
+                for key in self.newest_first()
             ]
         }
 
 
-def _shown(key: SigningKey) -> EvidenceKey:
+def _public_part(key: SigningKey) -> EvidenceKey:
     return EvidenceKey(
         number=key.number,
         fingerprint=hashlib.sha256(key.key.as_der(private=False)).hexdigest(),

@@ -1,7 +1,7 @@
-"""The content of an evidence pack: the record as GraphQL shows it to its viewer, and the stored records behind it.
+"""Collect the content of an evidence pack: the record as GraphQL shows it to the viewer, and the stored records behind it.
 
-The document is made from the schema itself, so that what is added to the vocabulary is in the pack, and what a viewer
-may not see is not. Writing it into a pack is left to `packs.py`.
+The query is generated from the schema. So a new field is in the pack by itself, and a field that the viewer must not see
+is left out.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -33,13 +33,13 @@ from schema.fieldwork.observations import Observation
 from schema.media.media import Media
 
 ADDRESSES = frozenset({"Link", "PackLink"})
-"""Types of short-lived addresses, which are nothing to keep."""
+"""Types of short-lived links, which are useless in a pack."""
 WHOLE = frozenset(
     {("Case", "observations"), ("Case", "assignments"), ("Observation", "flags"), ("ObservationContent", "media")}
 )
-"""Relations whose records are part of the pack; records of other relations are named only."""
+"""Relations whose records are in the pack whole; records of other relations are only named."""
 NAMED = frozenset({"Unit", "MonitoringPoint", "User"})
-"""Records that are named by all that they say of themselves; others by their id."""
+"""Types that are named by their own fields; other types by their id."""
 LEFT_OUT = frozenset(
     {
         ("Case", "relatedCases"),
@@ -49,13 +49,13 @@ LEFT_OUT = frozenset(
         ("Flag", "otherMedium"),
     }
 )
-"""Other cases, and other cases' observations, than the one that the pack is of."""
+"""Relations to other cases and their observations."""
 _COVERT = frozenset(str(role.value) for role in COVERT_ROLES)
 
 
 @dataclass(frozen=True)
 class PackContent:
-    """`data` is the record as GraphQL names it; `media` are those of all revisions, by id."""
+    """`data` is the record as GraphQL shows it; `media` holds the media of all revisions, by id."""
 
     record: Case | Observation
     data: dict[str, Any]
@@ -70,22 +70,22 @@ class PackContent:
 async def content_of(
     core: GraphQLSchema, context: Context, record: Case | Observation, *, identities: bool
 ) -> PackContent:
-    """What the viewer may see of a record that the viewer was shown; without `identities`, nobody covert is in it.
+    """Collect what the viewer may see of a record; without `identities`, people in covert roles are left out.
 
-    Raises `Refusal(LIMIT_EXCEEDED)` for what is too much for one pack.
+    Raise `Refusal(LIMIT_EXCEEDED)` if it is too much for one pack.
     """
     is_case = isinstance(record, Case)
     observations = await context.load.related(Observation, case=record.id) if is_case else [_observation(record)]
-    ids = [id for each in observations for revision in each.revisions for id in revision.content.media_ids]
-    entries = len(ids) + sum(each.revision for each in observations)
+    ids = [id for record in observations for revision in record.revisions for id in revision.content.media_ids]
+    entries = len(ids) + sum(observation.revision for observation in observations)
     if entries > MAX_ENTRIES:
         reason = f"Too many media and revisions for one pack: {entries}; at most {MAX_ENTRIES}."
-        raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"{reason} Ask for packs of its observations.")
-    media = {str(each.id): each for each in await context.load.many(Media, list(dict.fromkeys(ids)))}
+        raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"{reason} Get one pack for each observation.")
+    media = {str(medium.id): medium for medium in await context.load.many(Media, list(dict.fromkeys(ids)))}
     name = "case" if is_case else "observation"
     result = execute(
         core,
-        document(core, name, frozenset() if identities else identifying(context.permits)),
+        query_of(core, name, frozenset() if identities else identifying_fields(context.permits)),
         context_value=context,
         variable_values={"id": record.id},
     )
@@ -93,7 +93,7 @@ async def content_of(
     if result.errors:
         raise result.errors[0].original_error or result.errors[0]
     data: dict[str, Any] = (result.data or {})[name]
-    hidden = frozenset(each.author_id for each in observations if each.author_is_covert)
+    hidden = frozenset(observation.author_id for observation in observations if observation.author_is_covert)
     return PackContent(record, data if identities else without_covert(data, hidden), observations, media)
 
 
@@ -103,40 +103,43 @@ def _observation(record: Case | Observation) -> Observation:
 
 
 def without_covert(value: Any, hidden: Collection[str]) -> Any:
-    """The same without people who hold a covert role: the viewer, who knows oneself, may be one of them.
+    """Return GraphQL data without people in a covert role. The viewer sees their own name, so may be one of them.
 
-    `hidden` are the ids of those who held one when they recorded what the pack is of.
+    `hidden` holds the ids of authors who had a covert role when they recorded the observation.
     """
     if isinstance(value, dict):
         if "displayName" in value and (value["id"] in hidden or not _COVERT.isdisjoint(value["roles"])):
             return None
-        return {name: without_covert(each, hidden) for name, each in value.items()}
+        return {name: without_covert(item, hidden) for name, item in value.items()}
     if isinstance(value, list):
-        kept = (without_covert(each, hidden) for each in value)
-        return [each for each in kept if each is not None]
+        items = (without_covert(item, hidden) for item in value)
+        return [item for item in items if item is not None]
     return value
 
 
-def identifying(permits: Mapping[str, Permit]) -> frozenset[str]:
-    """Return the `Type.field`s that tell who is behind a record; a complainant's own are reached through such a field."""
+def identifying_fields(permits: Mapping[str, Permit]) -> frozenset[str]:
+    """Return the `Type.field`s that tell who is behind a record.
+
+    Fields of `Complainant` are not listed: a query reaches them only through a listed field.
+    """
     cleared = (field for field, permit in permits.items() if permit is CLEARED)
     return frozenset(field for field in cleared if not field.startswith("Complainant."))
 
 
 @lru_cache(maxsize=4)
-def document(core: GraphQLSchema, name: str, left_out: frozenset[str]) -> DocumentNode:
-    """Return the query of one record, `case` or `observation`, with all that belongs to it but the `Type.field`s left out."""
+def query_of(core: GraphQLSchema, name: str, left_out: frozenset[str]) -> DocumentNode:
+    """Return the query of one record, `case` or `observation`, with all its fields except the `Type.field`s left out."""
     assert core.query_type  # noqa: S101  ours has one
     record = get_named_type(core.query_type.fields[name].type)
     assert isinstance(record, GraphQLObjectType)  # noqa: S101
-    selected = " ".join(_selected(record, left_out))
-    return parse(f"query($id: ID!) {{ {name}(id: $id) {{ {selected} }} }}")
+    selection = " ".join(_select_fields(record, left_out))
+    return parse(f"query($id: ID!) {{ {name}(id: $id) {{ {selection} }} }}")
 
 
-def _selected(type_: GraphQLObjectType, left_out: frozenset[str], *, whole: bool = True) -> Iterator[str]:
+def _select_fields(type_: GraphQLObjectType, left_out: frozenset[str], *, whole: bool = True) -> Iterator[str]:
     for name, field in type_.fields.items():
-        place = type_.name, name
-        if place in LEFT_OUT or _needs_arguments(field):
+        path = type_.name, name
+        if path in LEFT_OUT or _needs_arguments(field):
             continue
         if f"{type_.name}.{name}" in left_out:
             continue
@@ -144,24 +147,23 @@ def _selected(type_: GraphQLObjectType, left_out: frozenset[str], *, whole: bool
         if is_leaf_type(kind):
             yield name
         elif isinstance(kind, GraphQLObjectType) and kind.name not in ADDRESSES:
-            inner = _of_record(kind, place, left_out, whole=whole)
-            if inner:
-                yield f"{name} {{ {inner} }}"
+            selection = _select_object(kind, path, left_out, whole=whole)
+            if selection:
+                yield f"{name} {{ {selection} }}"
 
 
-def _of_record(kind: GraphQLObjectType, place: tuple[str, str], left_out: frozenset[str], *, whole: bool) -> str:
+def _select_object(kind: GraphQLObjectType, path: tuple[str, str], left_out: frozenset[str], *, whole: bool) -> str:
     if not kind.interfaces:
-        return " ".join(_selected(kind, left_out, whole=whole))
+        return " ".join(_select_fields(kind, left_out, whole=whole))
     if not whole:
         return ""
-    if place in WHOLE:
-        return " ".join(_selected(kind, left_out))
-    if place in {("Case", "unit"), ("Observation", "unit")}:
-        return " ".join([*_selected(kind, left_out, whole=False), "ancestors { id code name level }"])
-    return " ".join(_selected(kind, left_out, whole=False)) if kind.name in NAMED else "id"
+    if path in WHOLE:
+        return " ".join(_select_fields(kind, left_out))
+    if path in {("Case", "unit"), ("Observation", "unit")}:
+        return " ".join([*_select_fields(kind, left_out, whole=False), "ancestors { id code name level }"])
+    return " ".join(_select_fields(kind, left_out, whole=False)) if kind.name in NAMED else "id"
 
 
 def _needs_arguments(field: GraphQLField) -> bool:
-    return any(
-        isinstance(each.type, GraphQLNonNull) and each.default_value is Undefined for each in field.args.values()
-    )
+    arguments = field.args.values()
+    return any(isinstance(arg.type, GraphQLNonNull) and arg.default_value is Undefined for arg in arguments)

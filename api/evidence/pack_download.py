@@ -1,6 +1,4 @@
-"""Evidence packs over HTTP: an address becomes a viewer and a record, each original an entry in the log of accesses, and
-then a ZIP goes out as it is made. What is in it is left to `packing.py`.
-"""
+"""Serve evidence packs over HTTP: check the signed URL, log an access for each original, and stream the ZIP."""
 
 import asyncio
 import secrets
@@ -34,65 +32,65 @@ from schema.media.media import MediaState, Rendition
 from schema.organisation.units import Unit
 
 MAX_AT_ONCE = 8
-"""Packs under way in one API process: each reads the store."""
+"""Concurrent packs in one API process: each reads from the object store."""
 MAX_PER_PERSON = 2
-"""Of one person: whoever takes pack after pack over a slow line leaves room for others. Not one: a download that broke
-off may be begun anew before the server has noticed."""
+"""Concurrent packs of one person, so that downloads over a slow line leave room for others. Not one: a client may repeat a
+broken download before the server notices that it broke."""
 MAX_PRINTING = 2
-"""PDFs that are made at the same time, each by a process of up to 170 MB; the others wait."""
+"""PDFs that are made at the same time, each by a process of up to 170 MB. The others wait."""
 SLICE = 256 * 1024
 STALL_SECONDS = 60.0
-"""A caller that takes no slice for so long has gone away; a 2G line needs about 50 s for one."""
+"""A caller that reads no slice for so long is gone; a 2G line needs about 50 s for one."""
 
 
 class StalledDownloadError(Exception):
-    """The caller takes nothing any more."""
+    """The caller reads nothing any more."""
 
 
 @dataclass
 class PackEndpoint:
-    """An ASGI application; `viewer_of` says who an address was given to, as long as that person may act."""
+    """An ASGI application; `viewer_of` returns the person of a signed URL, or None if that person is no longer active."""
 
     core: GraphQLSchema
     secret: bytes
     keys: EvidenceKeys
     viewer_of: Callable[[str, str | None], Awaitable[Viewer | None]]
     context_for: Callable[[Viewer, datetime], Context]
-    under_way: Counter[str] = field(default_factory=Counter, init=False)
+    running: Counter[str] = field(default_factory=Counter, init=False)
     printing: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(MAX_PRINTING), init=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         if request.method != "GET":
-            fault = errors.caller_error("Packs are fetched by GET.")
+            fault = errors.caller_error("Fetch a pack by GET.")
             await responses.error_response([fault], status=405, headers={"Allow": "GET"})(scope, receive, send)
             return
         now = clock()
-        with ExitStack() as held:
+        with ExitStack() as slots:
             try:
                 address = read_address(request.path_params["address"], self.secret, now)
-                held.enter_context(self._place(address.user_id))
-                packing = await self._begun(address, now)
+                slots.enter_context(self._hold_slot(address.user_id))
+                packing = await self._prepare(address, now)
             except Refusal as refusal:
                 await _refuse(refusal, scope, receive, send)
                 return
             await _stream(packing, receive, send)
 
     @contextmanager
-    def _place(self, user_id: str) -> Iterator[None]:
-        """One of the places, of which each person has few. Raise `Refusal(BUSY)` where none is free."""
-        if self.under_way.total() >= MAX_AT_ONCE:
+    def _hold_slot(self, user_id: str) -> Iterator[None]:
+        """Raise `Refusal(BUSY)` if no slot is free in the process, or the person holds too many."""
+        if self.running.total() >= MAX_AT_ONCE:
             raise Refusal(RefusalCode.BUSY)
-        if self.under_way[user_id] >= MAX_PER_PERSON:
-            raise Refusal(RefusalCode.BUSY, "Packs of yours are under way: fetch one after the other.")
-        self.under_way[user_id] += 1
+        if self.running[user_id] >= MAX_PER_PERSON:
+            raise Refusal(RefusalCode.BUSY, "You are already fetching packs. Fetch one after the other.")
+        self.running[user_id] += 1
         try:
             yield
         finally:
-            self.under_way -= Counter([user_id])  # forgets who has none
+            self.running -= Counter([user_id])  # drops people without a pack
 
-    async def _begun(self, address: PackAddress, now: datetime) -> Packing:
-        """Everything that may be refused; originals are logged as given out before the first byte is."""
+    async def _prepare(self, address: PackAddress, now: datetime) -> Packing:
+        """Do everything that can be refused, and log the originals as given out before the first byte goes out."""
         viewer = await self.viewer_of(address.user_id, address.device_id)
         if viewer is None:
             raise Refusal(RefusalCode.NOT_FOUND)
@@ -102,20 +100,22 @@ class PackEndpoint:
             raise Refusal(RefusalCode.NOT_FOUND)
         content = await content_of(self.core, context, record, identities=address.identities)
         key = self.keys.signing
-        about = await self._about(context, content, address, key)
+        about = await self._describe(context, content, address, key)
         await context.store.media.log_accesses(_accesses(context, content, identities=address.identities))
         return Packing(self.core, context.store.objects, self.keys, key, viewer, about, content, self.printing)
 
-    async def _about(self, context: Context, content: PackContent, address: PackAddress, key: EvidenceKey) -> PackAbout:
+    async def _describe(
+        self, context: Context, content: PackContent, address: PackAddress, key: EvidenceKey
+    ) -> PackAbout:
         viewer = context.actor
         maker = await context.load.one(User, viewer.user_id)
-        shown = address.identities or viewer.roles.isdisjoint(COVERT_ROLES)
+        is_shown = address.identities or viewer.roles.isdisjoint(COVERT_ROLES)
         office = await context.load.one(Unit, viewer.office_id) if viewer.office_id else None
         return PackAbout(
             id=content.record.id,
             number=content.number,
             made_at=context.now,
-            maker=maker.display_name if maker and shown else None,
+            maker=maker.display_name if maker and is_shown else None,
             office=office.name if office else None,
             identities=address.identities,
             fingerprint=key.fingerprint,
@@ -123,7 +123,7 @@ class PackEndpoint:
 
 
 def _accesses(context: Context, content: PackContent, *, identities: bool) -> Sequence[dict[str, Any]]:
-    """As links are logged, and beside that of which record the pack is, and whether it tells who is behind it."""
+    """Return access log entries as for media links, with the record of the pack and whether it includes identities."""
     return [
         {
             "_id": compose("evt", context.now, secrets.token_bytes(10)),
@@ -148,9 +148,9 @@ async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) 
 
 
 async def _stream(packing: Packing, receive: Receive, send: Send) -> None:
-    """Send the pack as it is made, and stop making it when the caller is gone.
+    """Send the pack while it is made, and stop when the caller is gone.
 
-    What fails on the way leaves the answer unfinished, which the caller sees, as a broken download and no pack.
+    A failure leaves the response unfinished, so the caller sees a broken download.
     """
     name = (packing.about.number or packing.about.id).encode("ascii", "ignore").decode().replace('"', "")
     headers = {
@@ -161,17 +161,17 @@ async def _stream(packing: Packing, receive: Receive, send: Send) -> None:
     }
     encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
 
-    async def sent() -> None:
+    async def send_pack() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": encoded})
         async with aclosing(packing.pieces()) as pieces:
             async for piece in pieces:
                 for start in range(0, len(piece), SLICE):
                     body = piece[start : start + SLICE]
-                    await _take(send, {"type": "http.response.body", "body": body, "more_body": True})
-        await _take(send, {"type": "http.response.body", "body": b""})
+                    await _send(send, {"type": "http.response.body", "body": body, "more_body": True})
+        await _send(send, {"type": "http.response.body", "body": b""})
 
-    sending = asyncio.ensure_future(sent())
-    leaving = asyncio.ensure_future(_gone(receive))
+    sending = asyncio.ensure_future(send_pack())
+    leaving = asyncio.ensure_future(_wait_for_disconnect(receive))
     try:
         await asyncio.wait({sending, leaving}, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -182,14 +182,14 @@ async def _stream(packing: Packing, receive: Receive, send: Send) -> None:
         raise error
 
 
-async def _take(send: Send, message: Message) -> None:
+async def _send(send: Send, message: Message) -> None:
     try:
         with anyio.fail_after(STALL_SECONDS):
             await send(message)
     except TimeoutError:
-        raise StalledDownloadError("The caller takes nothing any more.") from None
+        raise StalledDownloadError("The caller reads nothing any more.") from None
 
 
-async def _gone(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -1,7 +1,4 @@
-"""Addresses of evidence packs: signed for a record, a viewer and a short while; a browser needs no header.
-
-Whether the viewer still finds the record when the address is used is left to `packs.py`.
-"""
+"""Sign and read the URLs of evidence packs: for one record and viewer, valid briefly, usable in a browser."""
 
 import base64
 import binascii
@@ -24,7 +21,7 @@ PATH = "/packs/"
 
 @dataclass(frozen=True)
 class PackAddress:
-    """`device_id` is None where the identity provider keeps the devices; `expires` is in seconds since 1970."""
+    """`device_id` is None if the identity provider manages the devices; `expires` is in seconds since 1970."""
 
     id: str
     user_id: str
@@ -38,7 +35,7 @@ class PackAddress:
 
 
 def read_address(text: str, secret: bytes, now: datetime) -> PackAddress:
-    """The address whose last part is `text`. Raise `Refusal(NOT_FOUND)` for one that we didn't give, or that has run out."""
+    """Return the address whose last part is `text`. Raise `Refusal(NOT_FOUND)` if it isn't ours, or has expired."""
     try:
         raw = base64.b64decode(text[:MAX_ADDRESS_LENGTH] + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         tag, body = raw[:TAG_BYTES], raw[TAG_BYTES:]
@@ -46,15 +43,15 @@ def read_address(text: str, secret: bytes, now: datetime) -> PackAddress:
             raise Refusal(RefusalCode.NOT_FOUND)
     except (binascii.Error, ValueError):
         raise Refusal(RefusalCode.NOT_FOUND) from None
-    given: Mapping[str, Any] = orjson.loads(body)
-    address = PackAddress(**given)
+    fields: Mapping[str, Any] = orjson.loads(body)
+    address = PackAddress(**fields)
     if datetime.fromtimestamp(address.expires, UTC) <= now:
-        raise Refusal(RefusalCode.NOT_FOUND, "This address has run out: ask for a new one.")
+        raise Refusal(RefusalCode.NOT_FOUND, "This link has expired. Get a new one.")
     return address
 
 
 def pack_link(context: Context, id: str, *, identities: bool) -> PackLink:
-    """Address the record's pack for the viewer; whether the viewer finds the record is checked when the address is used."""
+    """Return the viewer's link to a record's pack. The download checks whether the viewer may see the record."""
     expires_at = context.now.replace(microsecond=0) + timedelta(seconds=context.settings.link_seconds)
     viewer = context.actor
     address = PackAddress(id, viewer.user_id, viewer.device_id, identities, int(expires_at.timestamp()))

@@ -1,7 +1,4 @@
-"""Packing: an evidence pack piece by piece, from the store's bytes to the signature, checked against the record on the way.
-
-What the record says is left to `pack_content.py`, how it reads to `pack_report.py`; who gets it, to `packs.py`.
-"""
+"""Write an evidence pack piece by piece, from the stored bytes to the signature, and check the bytes against the record."""
 
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -15,8 +12,8 @@ from graphql import GraphQLSchema
 from api.evidence.evidence_keys import EvidenceKey, EvidenceKeys
 from api.evidence.pack_content import PackContent
 from api.evidence.report.builder import Reporter
-from api.evidence.report.html import page
-from api.evidence.report.pdf_process import printed
+from api.evidence.report.html import render_page
+from api.evidence.report.pdf_process import print_pdf
 from api.evidence.report.wording import Words
 from api.evidence.zip_stream import Archive
 from schema.access.viewers import Owner, Viewer
@@ -44,12 +41,12 @@ from storage.s3.client import ObjectStore
 WITHHELD = "covers who is behind the observation; not for this pack"
 OTHER = "can't be recomposed from what is stored"
 MAX_THUMBNAIL_BYTES = 8 * 1024 * 1024
-"""Bytes; what is larger, no worker of ours has made."""
+"""Our worker makes no larger thumbnail."""
 
 
 @dataclass
 class Packing:
-    """One pack; `pieces` gives its bytes once. A store that fails in the middle raises `Refusal(UNAVAILABLE)` there."""
+    """One pack; `pieces` yields its bytes once, and raises `Refusal(UNAVAILABLE)` if the object store fails."""
 
     core: GraphQLSchema
     objects: ObjectStore
@@ -64,52 +61,59 @@ class Packing:
     thumbnails: list[PackedThumbnail] = field(default_factory=list)
 
     async def pieces(self) -> AsyncGenerator[bytes]:
-        """The evidence first, then what is said of it, the manifest and its signature last: they tell what was found."""
+        """Yield the evidence first, then the record and the report. The manifest and its signature come last.
+
+        This order lets the report and the manifest tell what the originals were found to be.
+        """
         archive = Archive(self.about.made_at)
-        placed = list(self._placed())
-        for number, place, media in placed:
-            async for piece in self._original(archive, number, place, media):
+        numbered = list(self._numbered_media())
+        for observation_number, medium_number, media in numbered:
+            async for piece in self._write_original(archive, observation_number, medium_number, media):
                 yield piece
-        for number, place, media in placed:
-            yield await self._thumbnail(archive, number, place, media)
-        for piece in self._submissions(archive):
+        for observation_number, medium_number, media in numbered:
+            yield await self._write_thumbnail(archive, observation_number, medium_number, media)
+        for piece in self._write_submissions(archive):
             yield piece
         body = orjson.dumps({self.about.kind: self.content.data}, option=orjson.OPT_INDENT_2)
         yield archive.add(self.about.data_path, body)
         words = Words(self.core)
         reporter = Reporter(words, self.about, self.content.data, self.media, self.revisions, self.thumbnails)
         report = await anyio.to_thread.run_sync(reporter.report)
-        yield archive.add(PAGE, await anyio.to_thread.run_sync(page, report))
-        small = await self._small()
+        yield archive.add(PAGE, await anyio.to_thread.run_sync(render_page, report))
+        pictures = await self._read_small_thumbnails()
         async with self.printing:
-            printout = await printed(report, small)
-        yield archive.add(REPORT, printout)
+            pdf = await print_pdf(report, pictures)
+        yield archive.add(REPORT, pdf)
         yield archive.add(PUBLIC_KEY, self.key.public_pem)
         listed = manifest(self.about, archive.files, self.media, self.thumbnails, self.revisions)
         yield archive.add(MANIFEST, listed)
         yield archive.add(SIGNATURE, self.keys.sign(listed, self.key))
         yield archive.end()
 
-    def _placed(self) -> Iterator[tuple[int, int, Media]]:
-        """Every medium of every revision, once, with the number of its observation and its own."""
-        for number, observation in enumerate(self.content.observations, 1):
-            for place, id in enumerate(media_ids(observation), 1):
+    def _numbered_media(self) -> Iterator[tuple[int, int, Media]]:
+        """Yield (number of the observation, number of the medium, medium) once for every medium of every revision."""
+        for observation_number, observation in enumerate(self.content.observations, 1):
+            for medium_number, id in enumerate(media_ids(observation), 1):
                 if id in self.content.media:
-                    yield number, place, self.content.media[id]
+                    yield observation_number, medium_number, self.content.media[id]
 
-    async def _original(self, archive: Archive, number: int, place: int, media: Media) -> AsyncIterator[bytes]:
+    async def _write_original(
+        self, archive: Archive, observation_number: int, medium_number: int, media: Media
+    ) -> AsyncIterator[bytes]:
         path, finding = None, IntegrityFinding.NOT_READY
         if media.state is MediaState.READY:
             async with self.objects.open(media.key) as reading:
                 finding = IntegrityFinding.MISSING
                 if reading is not None:
-                    told = media.facts.content_type if media.facts else None
-                    path = original_path(number, place, media.id, told or media.content_type)
+                    content_type = media.facts.content_type if media.facts else None
+                    path = original_path(
+                        observation_number, medium_number, media.id, content_type or media.content_type
+                    )
                     async for piece in archive.stream(path, reading.byte_size, reading.chunks):
                         yield piece
-                    packed = archive.files[-1]
-                    same = (packed.sha256, packed.byte_size) == (media.sha256, media.byte_size)
-                    finding = IntegrityFinding.SAME if same else IntegrityFinding.ALTERED
+                    file = archive.files[-1]
+                    is_same = (file.sha256, file.byte_size) == (media.sha256, media.byte_size)
+                    finding = IntegrityFinding.SAME if is_same else IntegrityFinding.ALTERED
         self.media.append(
             PackedMedium(
                 id=media.id,
@@ -122,30 +126,32 @@ class Packing:
             )
         )
 
-    async def _thumbnail(self, archive: Archive, number: int, place: int, media: Media) -> bytes:
-        """The large one, for the page; one that the store has lost or altered is left out, and said to be."""
+    async def _write_thumbnail(
+        self, archive: Archive, observation_number: int, medium_number: int, media: Media
+    ) -> bytes:
+        """Write the large thumbnail for the page. A lost or altered one is left out, and the manifest says so."""
         large = _rendition(media, Rendition.LARGE)
         if large is None:
             return b""
-        body, finding = await self._made(large)
-        path = thumbnail_path(number, place, media.id) if body is not None else None
+        body, finding = await self._read_thumbnail(large)
+        path = thumbnail_path(observation_number, medium_number, media.id) if body is not None else None
         self.thumbnails.append(PackedThumbnail(media.id, large.sha256, finding, path))
         return archive.add(path, body) if path and body is not None else b""
 
-    async def _small(self) -> dict[str, bytes]:
-        """The small renditions, for the PDF: some 20 KB each."""
-        shown = {each.media_id for each in self.thumbnails if each.path}
-        found = {}
-        for _, _, media in self._placed():
+    async def _read_small_thumbnails(self) -> dict[str, bytes]:
+        """Read the small thumbnails for the PDF, by media id: about 20 KB each."""
+        packed_ids = {thumbnail.media_id for thumbnail in self.thumbnails if thumbnail.path}
+        bodies = {}
+        for _, _, media in self._numbered_media():
             small = _rendition(media, Rendition.SMALL)
-            if small is not None and media.id in shown:
-                body, _ = await self._made(small)
+            if small is not None and media.id in packed_ids:
+                body, _ = await self._read_thumbnail(small)
                 if body is not None:
-                    found[str(media.id)] = body
-        return found
+                    bodies[str(media.id)] = body
+        return bodies
 
-    async def _made(self, thumbnail: Thumbnail) -> tuple[bytes | None, IntegrityFinding]:
-        """The bytes where they are those that were made of the original, or where nobody noted which those are."""
+    async def _read_thumbnail(self, thumbnail: Thumbnail) -> tuple[bytes | None, IntegrityFinding]:
+        """Return the bytes, or None if they are missing or don't match the recorded digest."""
         async with self.objects.open(thumbnail.key) as reading:
             if reading is None:
                 return None, IntegrityFinding.MISSING
@@ -154,33 +160,33 @@ class Packing:
             body = b"".join([chunk async for chunk in reading.chunks])
         if thumbnail.sha256 is None:
             return body, IntegrityFinding.UNRECORDED
-        same = hashlib.sha256(body).hexdigest() == thumbnail.sha256
-        return (body, IntegrityFinding.SAME) if same else (None, IntegrityFinding.ALTERED)
+        is_same = hashlib.sha256(body).hexdigest() == thumbnail.sha256
+        return (body, IntegrityFinding.SAME) if is_same else (None, IntegrityFinding.ALTERED)
 
-    def _submissions(self, archive: Archive) -> Iterator[bytes]:
-        """What devices sent, for a pack that may hold all that its digest covers."""
+    def _write_submissions(self, archive: Archive) -> Iterator[bytes]:
+        """Write the submissions of devices, if the pack may contain everything that their digests cover."""
         for observation in self.content.observations:
-            known = self.about.identities and self.viewer.knows(Owner(observation.author_id, observation.office_path))
+            owner = Owner(observation.author_id, observation.office_path)
+            is_known = self.about.identities and self.viewer.knows(owner)
             for revision in observation.revisions:
                 path: str | None = None
                 note: str | None = WITHHELD
-                if known:
+                if is_known:
                     note = OTHER
                     body = submission_of(observation, revision, self.content.media)
                     if body is not None:
                         path, note = submission_path(observation.id, revision.number), None
                         yield archive.add(path, body)
-                digest = revision.content_sha256 if known else None
+                digest = revision.content_sha256 if is_known else None
                 self.revisions.append(PackedRevision(observation.id, revision.number, path, digest, note))
 
 
 def media_ids(observation: Observation) -> list[str]:
-    """Those of what the observation says now, then those that only earlier revisions had."""
-    contents = [observation.content, *(each.content for each in observation.revisions)]
+    """Return the media of the current content, then those that only earlier revisions had."""
+    contents = [observation.content, *(revision.content for revision in observation.revisions)]
     return list(dict.fromkeys(id for content in contents for id in content.media_ids))
 
 
-def _rendition(media: Media, wanted: Rendition) -> Thumbnail | None:
-    """The thumbnail of a verified medium; None where it has none."""
-    made = media.thumbnails if media.state is MediaState.READY else ()
-    return next((each for each in made if each.rendition is wanted), None)
+def _rendition(media: Media, rendition: Rendition) -> Thumbnail | None:
+    thumbnails = media.thumbnails if media.state is MediaState.READY else ()
+    return next((thumbnail for thumbnail in thumbnails if thumbnail.rendition is rendition), None)

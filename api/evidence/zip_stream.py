@@ -1,6 +1,6 @@
-"""A pack's ZIP, written while it is read: stored, in one pass, with no more in memory than what nobody has taken yet.
+"""Write a pack's ZIP as a stream: uncompressed, in one pass, holding only unsent bytes in memory.
 
-Every byte of it follows from the rules below, and from no library, so that each Python writes the same ZIP.
+Every byte follows from the rules below and not from a library, so every Python version writes the same ZIP.
 """
 
 import hashlib
@@ -16,22 +16,22 @@ from schema.core.times import BEIJING
 from schema.evidence.packs import PackedFile
 
 LARGE = 2**31
-"""Sizes and places from here on are written with 64 bits; smaller ones can be read by every ZIP program."""
+"""Sizes and offsets from here on take 64 bits (ZIP64); every ZIP program can read smaller ones."""
 MAX_COUNT = 2**16 - 1
-"""More files than this are counted with 64 bits."""
+"""A count of more files takes 64 bits."""
 ELSEWHERE = 2**32 - 1
-"""Stands where the number has 64 bits and follows later."""
+"""Placeholder for a number that follows in a 64-bit field."""
 SIZES_FOLLOW = 8
-"""The flag of an entry whose checksum and sizes stand after its bytes: they are not known before."""
+"""Flag of an entry whose checksum and sizes come after its bytes, because they are not known before."""
 PLAIN_VERSION, LARGE_VERSION = 20, 45
-"""What a program must know of the format to read the entry."""
+"""Format version that a program needs to read the entry."""
 UNIX = 3
 REGULAR_FILE = 0o100644 << 16
 
 
 @dataclass
 class Entry:
-    """One file in the ZIP, as far as it is written; `large` is decided before its size is known."""
+    """One file in the ZIP while it is written; `large` is decided before the size is known."""
 
     name: bytes
     start: int
@@ -54,10 +54,10 @@ class Entry:
         return pack(form, b"PK\7\10", self.checksum, self.size, self.size)
 
     def listing(self, time: int) -> bytes:
-        """The entry's line in the directory."""
-        far = self.start >= LARGE
-        size, start = ELSEWHERE if self.large else self.size, ELSEWHERE if far else self.start
-        numbers = [*([self.size, self.size] if self.large else []), *([self.start] if far else [])]
+        """Return the entry's record in the central directory."""
+        is_far = self.start >= LARGE
+        size, start = ELSEWHERE if self.large else self.size, ELSEWHERE if is_far else self.start
+        numbers = [*([self.size, self.size] if self.large else []), *([self.start] if is_far else [])]
         extra = pack(f"<2H{len(numbers)}Q", 1, 8 * len(numbers), *numbers) if numbers else b""
         version = LARGE_VERSION if numbers else PLAIN_VERSION
         fields = (version, UNIX, version, SIZES_FOLLOW, 0, time, self.checksum, size, size, len(self.name), len(extra))
@@ -65,7 +65,7 @@ class Entry:
 
 
 class Archive:
-    """`files` lists what has been written whole, in order."""
+    """`files` lists the files that were written whole, in order."""
 
     def __init__(self, made_at: datetime) -> None:
         self._time = _dos_time(made_at.astimezone(BEIJING))
@@ -74,7 +74,7 @@ class Archive:
         self.files: list[PackedFile] = []
 
     async def stream(self, path: str, byte_size: int, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Write a file as its bytes come; yields what is to be sent on. `byte_size` is what is expected."""
+        """Write a file as its bytes arrive, and yield the bytes of the ZIP. `byte_size` is the expected size."""
         entry, digest = self._begin(path, byte_size), hashlib.sha256()
         yield entry.head(self._time)
         async for chunk in chunks:
@@ -89,13 +89,13 @@ class Archive:
         yield self._finish(entry, digest.hexdigest())
 
     def add(self, path: str, body: bytes) -> bytes:
-        """Write a small file; returns what is to be sent on."""
+        """Write a small file, and return the bytes of the ZIP."""
         entry = self._begin(path, len(body))
         entry.checksum, entry.size = zlib.crc32(body), len(body)
         return b"".join([entry.head(self._time), body, self._finish(entry, hashlib.sha256(body).hexdigest())])
 
     def end(self) -> bytes:
-        """Write the directory."""
+        """Return the central directory, which ends the ZIP."""
         directory = b"".join([entry.listing(self._time) for entry in self._entries])
         count, size, start, end = len(self._entries), len(directory), self._end, self._end + len(directory)
         large = b""
@@ -118,6 +118,6 @@ class Archive:
 
 
 def _dos_time(at: datetime) -> int:
-    """Date and time as DOS wrote them, to two seconds."""
+    """Return date and time in the DOS format, to two seconds."""
     date = (at.year - 1980) << 9 | at.month << 5 | at.day
     return date << 16 | at.hour << 11 | at.minute << 5 | at.second // 2

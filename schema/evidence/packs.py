@@ -1,7 +1,4 @@
-"""Evidence packs (证据包): what a pack's manifest says, and the names of the files in it.
-
-Putting one together is left to `api`; checking one, which needs nothing of ours, to `scripts/verify.py`.
-"""
+"""Define evidence packs (证据包): the manifest, the names of the files, and the link to a pack."""
 
 import enum
 from collections.abc import Sequence
@@ -20,9 +17,9 @@ from schema.core.times import print_instant
 FORMAT = "mingcha-evidence-pack"
 VERSION = 1
 MAX_ENTRIES = 1_000
-"""Media and revisions of one pack, together: reading so many keeps other requests waiting for some 0.3 s at worst.
+"""Media and revisions of one pack, together. Reading this many delays other requests by about 0.3 s at worst.
 
-A larger case goes into one pack an observation."""
+A larger case needs one pack for each observation."""
 
 MANIFEST, SIGNATURE, PUBLIC_KEY = "manifest.json", "manifest.sig", "evidence-key.pem"
 PAGE, REPORT = "index.html", "report.pdf"
@@ -42,10 +39,14 @@ ENDINGS = {
 }
 
 
-@strawberry.type(description="A short-lived address of an evidence pack (证据包), made when it is asked for.")
+@strawberry.type(
+    description="A short-lived link to an evidence pack (证据包). The server makes a new one for each request."
+)
 class PackLink:
-    url: str = strawberry.field(description="A path on this server: GET it before `expiresAt`; it needs no header.")
-    expires_at: datetime = strawberry.field(description="When it stops working.")
+    url: str = strawberry.field(
+        description="A path on this server. Fetch it by GET before `expiresAt`, without headers."
+    )
+    expires_at: datetime = strawberry.field(description="When the link stops working.")
 
 
 def pack_of(
@@ -53,31 +54,31 @@ def pack_of(
     info: Info,
     identities: Annotated[
         bool,
-        strawberry.argument(description="Also who inspected, reported or complained, as far as you may know it."),
+        strawberry.argument(description="Include who inspected, reported or complained, as far as you may see it."),
     ] = False,
 ) -> PackLink:
-    """The field `pack` of every record that one is made of."""
+    """Resolve the field `pack` of cases and observations."""
     return info.context.pack(root.id, identities=identities)
 
 
 class IntegrityFinding(enum.Enum):
-    """What the store had of an original, or of a thumbnail, when the pack was made."""
+    """How the stored bytes of an original or a thumbnail compare with the record when the pack is made."""
 
     SAME = "SAME"
-    """The bytes that were handed in, by their SHA-256."""
+    """The SHA-256 matches the recorded one."""
     ALTERED = "ALTERED"
-    """Other bytes: an original's are in the pack and are not the evidence, a thumbnail's are left out."""
+    """The bytes differ. An altered original is in the pack but isn't the evidence; an altered thumbnail is left out."""
     MISSING = "MISSING"
-    """None, of a medium that had been verified."""
+    """The medium was verified, but the store has no bytes."""
     NOT_READY = "NOT_READY"
-    """The medium has not been verified; its bytes are not part of the pack."""
+    """The medium has not been verified. Its bytes are not in the pack."""
     UNRECORDED = "UNRECORDED"
-    """Of a thumbnail alone: some bytes, and no digest to tell whether they are those that the server made."""
+    """Thumbnails only: there are bytes, but no recorded digest to compare them with."""
 
 
 @dataclass(frozen=True)
 class PackedFile:
-    """One file of a pack as it was written: size in bytes, SHA-256 in hexadecimal."""
+    """One file as it was written into the pack: size in bytes, SHA-256 in hexadecimal."""
 
     path: str
     byte_size: int
@@ -86,7 +87,7 @@ class PackedFile:
 
 @dataclass(frozen=True)
 class PackedMedium:
-    """One medium of a pack: what is on record of it, and what was found; `path` is None where no bytes are packed."""
+    """One medium of a pack, as recorded and as found; `path` is None if its bytes are not packed."""
 
     id: str
     observation_id: str
@@ -99,7 +100,10 @@ class PackedMedium:
 
 @dataclass(frozen=True)
 class PackedThumbnail:
-    """The large thumbnail of a medium: `sha256` was noted when it was made, or is None; `path` is None where it is left out."""
+    """The large thumbnail of a medium.
+
+    `sha256` is the digest recorded when it was made, or None; `path` is None if it is left out.
+    """
 
     media_id: str
     sha256: str | None
@@ -109,7 +113,7 @@ class PackedThumbnail:
 
 @dataclass(frozen=True)
 class PackedRevision:
-    """One revision; `path` leads to what the device sent in canonical form, whose SHA-256 the receipt gave."""
+    """One revision; the file at `path` is the submission in canonical form, whose SHA-256 the receipt gave."""
 
     observation_id: str
     number: int
@@ -120,7 +124,10 @@ class PackedRevision:
 
 @dataclass(frozen=True)
 class PackAbout:
-    """What a pack is of, who made it, and with which key it is signed; `maker` and `office` are names, or None."""
+    """The record of a pack, its maker, and the fingerprint of the key that signs it.
+
+    `maker` and `office` are names, or None.
+    """
 
     id: str
     number: str | None
@@ -136,12 +143,15 @@ class PackAbout:
 
     @property
     def data_path(self) -> str:
-        """The file that holds the record."""
+        """Path of the file that holds the record."""
         return f"{self.kind}.json"
 
 
 def original_path(observation: int, medium: int, id: str, content_type: str) -> str:
-    """`originals/003-012-med_....jpg`: third observation, twelfth medium; ASCII and safe on every file system."""
+    """Return e.g. `originals/003-012-med_....jpg`: third observation, twelfth medium.
+
+    The path is ASCII and safe on every file system.
+    """
     return f"originals/{observation:03d}-{medium:03d}-{id}.{ENDINGS.get(content_type, 'bin')}"
 
 
@@ -160,9 +170,9 @@ def manifest(
     thumbnails: Sequence[PackedThumbnail],
     revisions: Sequence[PackedRevision],
 ) -> bytes:
-    """The manifest in canonical JSON (RFC 8785): whole numbers and strings only; files in the order of the ZIP.
+    """Return the manifest in canonical JSON (RFC 8785), with only integers and strings; files in the order of the ZIP.
 
-    It lists every file but itself and its signature, which stand last.
+    It lists every file except itself and its signature, which come last.
     """
     content: dict[str, Any] = {
         "format": FORMAT,
@@ -172,32 +182,37 @@ def manifest(
         "madeBy": {"name": about.maker, "office": about.office},
         "identities": about.identities,
         "key": {"algorithm": "Ed25519", "fingerprint": about.fingerprint},
-        "files": [{"path": each.path, "byteSize": each.byte_size, "sha256": each.sha256} for each in files],
+        "files": [{"path": file.path, "byteSize": file.byte_size, "sha256": file.sha256} for file in files],
         "media": [
             {
-                "id": each.id,
-                "observationId": each.observation_id,
-                "state": each.state,
-                "sha256": each.sha256,
-                "byteSize": each.byte_size,
-                "finding": each.finding.value,
-                "path": each.path,
+                "id": medium.id,
+                "observationId": medium.observation_id,
+                "state": medium.state,
+                "sha256": medium.sha256,
+                "byteSize": medium.byte_size,
+                "finding": medium.finding.value,
+                "path": medium.path,
             }
-            for each in media
+            for medium in media
         ],
         "thumbnails": [
-            {"mediaId": each.media_id, "sha256": each.sha256, "finding": each.finding.value, "path": each.path}
-            for each in thumbnails
+            {
+                "mediaId": thumbnail.media_id,
+                "sha256": thumbnail.sha256,
+                "finding": thumbnail.finding.value,
+                "path": thumbnail.path,
+            }
+            for thumbnail in thumbnails
         ],
         "submissions": [
             {
-                "observationId": each.observation_id,
-                "revision": each.number,
-                "contentSha256": each.content_sha256,
-                "path": each.path,
-                "note": each.note,
+                "observationId": revision.observation_id,
+                "revision": revision.number,
+                "contentSha256": revision.content_sha256,
+                "path": revision.path,
+                "note": revision.note,
             }
-            for each in revisions
+            for revision in revisions
         ],
     }
     return rfc8785.dumps(content)

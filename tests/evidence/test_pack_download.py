@@ -107,7 +107,7 @@ async def _again(world: World, id: str) -> bytes:
 async def test_too_much_for_one_pack_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     id = await observed(world, PHOTO)
     url = await address(world, "supervisor", id)
-    monkeypatch.setattr("api.evidence.pack_content.MOST_ENTRIES", 1)
+    monkeypatch.setattr("api.evidence.pack_content.MAX_ENTRIES", 1)
     async with serving(world) as client:
         answer = await client.get(url)
     assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (413, "LIMIT_EXCEEDED")
@@ -171,10 +171,10 @@ async def test_packs_at_once_are_bounded_for_each_person_and_for_all(
 
         held = await hold("supervisor", pack_download.MAX_PER_PERSON)
         logged = await world.store.mongo.collection("media_accesses").count({})
-        assert "Packs of yours" in await refused("supervisor")
+        assert "already fetching packs" in await refused("supervisor")
         assert (await client.get(urls["clerk"])).status_code == 200, "others don't wait for a slow one"
         held += await hold("clerk", 1)
-        assert "Packs of yours" not in await refused("officer")
+        assert "already fetching packs" not in await refused("officer")
         assert await world.store.mongo.collection("media_accesses").count({}) == logged + 2, "of the two of the clerk"
         assert (await client.get("/healthz")).status_code == 200
         leave.set()

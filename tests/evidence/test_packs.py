@@ -11,7 +11,7 @@ import pytest
 from graphql import print_ast, validate
 
 from api.checks.runner import CheckRunner
-from api.evidence.pack_content import document, identifying
+from api.evidence.pack_content import identifying_fields, query_of
 from api.graphql.context import clock
 from api.server.areas import REGISTRY
 from schema.access.viewers import Role
@@ -67,7 +67,9 @@ async def test_a_pack_holds_the_evidence_and_what_is_said_of_it(world: World, tm
 @pytest.mark.parametrize("name", ["case", "observation"])
 def test_the_document_is_the_schemas_without_addresses(name: str) -> None:
     core = SCHEMA._schema
-    with_all, without = (document(core, name, left_out) for left_out in (frozenset(), identifying(REGISTRY.permits)))
+    with_all, without = (
+        query_of(core, name, left_out) for left_out in (frozenset(), identifying_fields(REGISTRY.permits))
+    )
     assert validate(core, with_all) == validate(core, without) == []
     words = set(print_ast(with_all).split())
     assert {"text", "sha256", "facts", "complainant", "device", "receipt", "revisions"} <= words

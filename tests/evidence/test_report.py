@@ -20,11 +20,11 @@ from api.evidence.report.blocks import (
     from_json,
     to_json,
 )
-from api.evidence.report.html import page
+from api.evidence.report.html import render_page
 from api.evidence.report.line_breaking import NEVER_FIRST, NEVER_LAST, lines_of
 from api.evidence.report.map_sketch import HEIGHT, WIDTH, SketchPlace, sketch_of
 from api.evidence.report.pdf import Printer
-from api.evidence.report.pdf_process import PrintingError, printed
+from api.evidence.report.pdf_process import PrintingError, print_pdf
 from tests.support.packs import PHOTO
 
 TEXT = "窗口无人在岗，群众等候四十分钟；询问保安，答“出去一会儿”（约十点返回）。照片 IMG_20261122_093312.jpg 为证。"
@@ -114,7 +114,7 @@ def a_report(photo: bytes | None = None) -> tuple[PackReport, dict[str, bytes]]:
 async def test_the_pdf_says_what_the_page_says() -> None:
     report, pictures = a_report(PHOTO)
     assert from_json(to_json(report)) == from_json(to_json(from_json(to_json(report))))
-    document = pypdfium2.PdfDocument(await printed(report, pictures))
+    document = pypdfium2.PdfDocument(await print_pdf(report, pictures))
     texts = [each.get_textpage().get_text_bounded() for each in document]
     whole = "".join("".join(texts).split())
     assert whole.count("询问保安，答“出去一会儿”") > 150, "the long text goes on over pages"
@@ -154,13 +154,13 @@ def test_the_page_escapes_everything() -> None:
         TableBlock((evil,), (1.0,), [(evil,)], code=(0,)),
         Pictures([PictureBlock("med_1", [evil], evil, thumbnail='a"><b', original="c d")]),
     ]
-    made = page(PackReport(evil, evil, "2026-11-22T10:03:04.000Z", blocks)).decode()
+    made = render_page(PackReport(evil, evil, "2026-11-22T10:03:04.000Z", blocks)).decode()
     assert "<script" not in made
     assert 'a"><b' not in made
     assert "default-src &#x27;none&#x27;" in made or "default-src 'none'" in made
     sketch = sketch_of([SketchPlace("unit", evil, 25.0, 114.0)])
     assert sketch
-    assert "<script" not in page(PackReport("", "", "2026-11-22T10:03:04.000Z", [sketch])).decode()
+    assert "<script" not in render_page(PackReport("", "", "2026-11-22T10:03:04.000Z", [sketch])).decode()
 
 
 @pytest.mark.parametrize("body", [b"no picture", b"%PDF-", PHOTO[:20]])
@@ -176,4 +176,4 @@ def test_a_thumbnail_that_was_spoiled_costs_itself_alone(body: bytes) -> None:
 async def test_a_printer_that_fails_is_no_pdf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("api.evidence.report.pdf_process._ROOT", tmp_path)
     with pytest.raises(PrintingError):
-        await printed(*a_report())
+        await print_pdf(*a_report())

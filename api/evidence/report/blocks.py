@@ -1,7 +1,4 @@
-"""Blocks: a pack's report before it is a page or a PDF, so that both say the same.
-
-What stands in them is left to `pack_report.py`, how they look to `pack_html.py` and `pack_pdf.py`.
-"""
+"""Define the blocks of a pack's report, which the page and the PDF both render, so that both say the same."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,7 +11,7 @@ from api.evidence.report.map_sketch import Label, Sketch, SketchMark
 
 @dataclass(frozen=True)
 class Heading:
-    """`level` 1 begins a part, 2 a record in it."""
+    """`level` 1 starts a part, 2 a record in it."""
 
     text: str
     level: int = 1
@@ -30,14 +27,14 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Facts:
-    """Rows of (what, value)."""
+    """Rows of (name, value)."""
 
     rows: Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True)
 class TableBlock:
-    """`widths` are shares of the whole; `code` names the columns that hold digests."""
+    """`widths` are shares of the full width; `code` lists the columns that hold digests."""
 
     titles: Sequence[str]
     widths: Sequence[float]
@@ -47,11 +44,11 @@ class TableBlock:
 
 @dataclass(frozen=True)
 class PictureBlock:
-    """A medium: `thumbnail` and `original` are paths in the pack, None where there is none; `says` stands in its place."""
+    """A medium: `thumbnail` and `original` are paths in the pack, or None; without a thumbnail, `placeholder` is shown."""
 
     id: str
     caption: Sequence[str]
-    says: str
+    placeholder: str
     thumbnail: str | None = None
     original: str | None = None
 
@@ -62,12 +59,12 @@ class Pictures:
 
 
 Block = Heading | Paragraph | Facts | TableBlock | Pictures | Sketch
-KINDS: dict[str, type[Any]] = {each.__name__: each for each in (Heading, Paragraph, Facts, TableBlock, Sketch)}
+KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Heading, Paragraph, Facts, TableBlock, Sketch)}
 
 
 @dataclass(frozen=True)
 class PackReport:
-    """`title` heads the first page, `running` every page; `made_at` is ISO 8601."""
+    """`title` heads the first page, `running` heads every page; `made_at` is ISO 8601."""
 
     title: str
     running: str
@@ -76,23 +73,24 @@ class PackReport:
 
 
 def to_json(report: PackReport) -> dict[str, Any]:
-    """Plain JSON, for the process that makes the PDF."""
+    """Return plain JSON for the process that makes the PDF."""
     blocks = [[type(block).__name__, orjson.loads(orjson.dumps(asdict(block)))] for block in report.blocks]
     return {"title": report.title, "running": report.running, "made_at": report.made_at, "blocks": blocks}
 
 
-def from_json(given: dict[str, Any]) -> PackReport:
-    """The inverse of `to_json`."""
-    return PackReport(given["title"], given["running"], given["made_at"], [_block(*each) for each in given["blocks"]])
+def from_json(body: dict[str, Any]) -> PackReport:
+    """Invert `to_json`."""
+    blocks = [_read_block(kind, fields) for kind, fields in body["blocks"]]
+    return PackReport(body["title"], body["running"], body["made_at"], blocks)
 
 
-def _block(kind: str, given: dict[str, Any]) -> Block:
+def _read_block(kind: str, fields: dict[str, Any]) -> Block:
     if kind == "Pictures":
-        return Pictures([PictureBlock(**each) for each in given["pictures"]])
+        return Pictures([PictureBlock(**picture) for picture in fields["pictures"]])
     if kind == "Sketch":
-        given |= {
-            "marks": [SketchMark(**each) for each in given["marks"]],
-            "labels": [Label(**each) for each in given["labels"]],
+        fields |= {
+            "marks": [SketchMark(**mark) for mark in fields["marks"]],
+            "labels": [Label(**label) for label in fields["labels"]],
         }
-    block: Block = KINDS[kind](**given)
+    block: Block = KINDS[kind](**fields)
     return block

@@ -1,13 +1,10 @@
-"""The report of a pack: what stands in its page and its PDF, in Chinese, from the record's data and what was packed.
-
-The words are `pack_words.py`'s; how the blocks look is left to `pack_html.py` and `pack_pdf.py`.
-"""
+"""Build the report of a pack in Chinese, as blocks, from the record's data and the packed files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from api.evidence.report.blocks import Block, Facts, Heading, PackReport, Paragraph, PictureBlock, Pictures, TableBlock
-from api.evidence.report.integrity_section import FINDINGS, OF_THUMBNAILS, proof
+from api.evidence.report.integrity_section import FINDINGS, OF_THUMBNAILS, integrity_blocks
 from api.evidence.report.map_sketch import SketchPlace, sketch_of
 from api.evidence.report.wording import Words, instant, offset, person, position, unit
 from schema.core.times import print_instant
@@ -28,13 +25,13 @@ class Reporter:
     ) -> None:
         self._words, self._about, self._data = words, about, data
         self._media, self._revisions = media, revisions
-        self._packed = {each.id: each for each in media}
-        self._thumbnails = {each.media_id: each for each in thumbnails}
+        self._packed = {medium.id: medium for medium in media}
+        self._thumbnails = {thumbnail.media_id: thumbnail for thumbnail in thumbnails}
         self._observations: list[Data] = data["observations"] if about.kind == "case" else [data]
         self._numbers: dict[str, str] = {}
-        for number, each in enumerate(self._observations, 1):
-            for place, medium in enumerate(_media_of(each), 1):
-                self._numbers[medium["id"]] = f"{number}-{place}"
+        for observation_number, observation in enumerate(self._observations, 1):
+            for medium_number, medium in enumerate(_media_of(observation), 1):
+                self._numbers[medium["id"]] = f"{observation_number}-{medium_number}"
 
     def report(self) -> PackReport:
         name = f"案件 {self._about.number}" if self._about.number else f"记录 {self._about.id}"
@@ -48,14 +45,15 @@ class Reporter:
                 *self._table(),
                 *self._details(),
                 *self._life(),
-                *proof(self._media, list(self._thumbnails.values()), self._revisions, self._numbers),
+                *integrity_blocks(self._media, list(self._thumbnails.values()), self._revisions, self._numbers),
             ],
         )
 
     def _opening(self) -> Iterator[Block]:
-        bad = [each for each in self._media if each.finding in {IntegrityFinding.ALTERED, IntegrityFinding.MISSING}]
-        for each in bad:
-            yield Paragraph(f"注意：影像 {self._numbers.get(each.id, each.id)} {FINDINGS[each.finding]}。", "warning")
+        for medium in self._media:
+            if medium.finding in {IntegrityFinding.ALTERED, IntegrityFinding.MISSING}:
+                number = self._numbers.get(medium.id, medium.id)
+                yield Paragraph(f"注意：影像 {number} {FINDINGS[medium.finding]}。", "warning")
         for thumbnail in self._thumbnails.values():
             if thumbnail.finding is IntegrityFinding.ALTERED:
                 number = self._numbers.get(thumbnail.media_id, thumbnail.media_id)
@@ -116,17 +114,17 @@ class Reporter:
             )
 
     def _places(self) -> Iterator[SketchPlace]:
-        fixed = {}
-        for number, each in enumerate(self._observations, 1):
-            yield from _place("seen", str(number), each["content"]["position"])
-            for medium in _media_of(each):
+        sites = {}
+        for number, observation in enumerate(self._observations, 1):
+            yield from _place("seen", str(number), observation["content"]["position"])
+            for medium in _media_of(observation):
                 if facts := medium["facts"]:
                     yield from _place("photo", self._numbers[medium["id"]], facts["position"])
-            for record in (each["unit"], each["monitoringPoint"]):
-                if record:
-                    fixed[record["id"]] = record
-        for record in fixed.values():
-            yield from _place("unit", record.get("name") or record["enterprise"], record["position"])
+            for site in (observation["unit"], observation["monitoringPoint"]):
+                if site:
+                    sites[site["id"]] = site
+        for site in sites.values():
+            yield from _place("unit", site.get("name") or site["enterprise"], site["position"])
 
     def _table(self) -> Iterator[Block]:
         if self._about.kind != "case":
@@ -135,13 +133,13 @@ class Reporter:
         rows = [
             (
                 str(number),
-                instant(each["content"]["capturedAt"]),
-                self._words.of("Category", each["content"]["category"]),
-                each["unit"]["name"] if each["unit"] else each["content"]["claimedUnit"] or "—",
-                _excerpt(each["content"]["text"]),
-                str(len(_media_of(each))),
+                instant(observation["content"]["capturedAt"]),
+                self._words.of("Category", observation["content"]["category"]),
+                observation["unit"]["name"] if observation["unit"] else observation["content"]["claimedUnit"] or "—",
+                _excerpt(observation["content"]["text"]),
+                str(len(_media_of(observation))),
             )
-            for number, each in enumerate(self._observations, 1)
+            for number, observation in enumerate(self._observations, 1)
         ]
         yield TableBlock(
             ("序号", "发生时间", "类别", "单位", "情况", "影像"), (0.07, 0.15, 0.14, 0.22, 0.34, 0.08), rows
@@ -149,53 +147,53 @@ class Reporter:
 
     def _details(self) -> Iterator[Block]:
         yield Heading("记录详情")
-        for number, each in enumerate(self._observations, 1):
-            yield from self._observation(number, each)
+        for number, observation in enumerate(self._observations, 1):
+            yield from self._observation(number, observation)
 
-    def _observation(self, number: int, each: Data) -> Iterator[Block]:
-        content, of = each["content"], self._words.of
+    def _observation(self, number: int, observation: Data) -> Iterator[Block]:
+        content, of = observation["content"], self._words.of
         zone = offset(content["capturedOffsetMinutes"])
         yield Heading(f"{number}　{of('Category', content['category'])}　{of('Severity', content['severity'])}", 2)
         rows = [
-            ("编号", each["id"]),
+            ("编号", observation["id"]),
             ("方式", of("Method", content["method"])),
             ("发生时间", f"{instant(content['capturedAt'])}（北京时间；设备时区 {zone}）"),
-            ("接收时间", f"{instant(each['receivedAt'])}（北京时间）"),
-            ("单位", unit(each["unit"]) if each["unit"] else content["claimedUnit"] or "—"),
+            ("接收时间", f"{instant(observation['receivedAt'])}（北京时间）"),
+            ("单位", unit(observation["unit"]) if observation["unit"] else content["claimedUnit"] or "—"),
             ("位置", position(content["position"])),
-            ("记录人", person(each["author"])),
+            ("记录人", person(observation["author"])),
         ]
-        if each["monitoringPoint"]:
-            rows.append(("监测点", _point(each["monitoringPoint"])))
+        if observation["monitoringPoint"]:
+            rows.append(("监测点", _point(observation["monitoringPoint"])))
         if content["staffSeen"]:
             rows.append(("工作人员", content["staffSeen"]))
-        if told := each.get("complainant"):
-            named = "匿名" if told["isAnonymous"] else told["name"] or "—"
-            rows.append(("投诉人", f"{named}　{told['contact'] or ''}"))
+        if complainant := observation.get("complainant"):
+            name = "匿名" if complainant["isAnonymous"] else complainant["name"] or "—"
+            rows.append(("投诉人", f"{name}　{complainant['contact'] or ''}"))
         rows.append(("情况", content["text"] or "—"))
         yield Facts(rows)
-        for revision in each["revisions"][:-1]:
+        for revision in observation["revisions"][:-1]:
             yield Paragraph(f"第 {revision['number']} 版（{instant(revision['recordedAt'])}）原文：", "small")
             yield Paragraph(revision["content"]["text"] or "—", "small")
-        if each["revision"] > 1:
-            last = each["revisions"][-1]
+        if observation["revision"] > 1:
+            last = observation["revisions"][-1]
             yield Paragraph(
                 f"现为第 {last['number']} 版（{instant(last['recordedAt'])}），更正理由：{last['reason']}", "small"
             )
-        if pictures := [self._picture(medium) for medium in _media_of(each)]:
+        if pictures := [self._picture(medium) for medium in _media_of(observation)]:
             yield Pictures(pictures)
-        if each["flags"]:
-            places = {medium["id"]: place for place, medium in enumerate(_media_of(each))}
-            ordered = sorted(each["flags"], key=lambda flag: places.get((flag["medium"] or {}).get("id"), -1))
-            flags = [self._flag(flag) for flag in ordered]
+        if observation["flags"]:
+            order = {medium["id"]: number for number, medium in enumerate(_media_of(observation))}
+            in_order = sorted(observation["flags"], key=lambda flag: order.get((flag["medium"] or {}).get("id"), -1))
+            flags = [self._flag(flag) for flag in in_order]
             yield TableBlock(("影像", "疑点（系统自动比对，供核查）", "核查结论"), (0.1, 0.6, 0.3), flags)
 
     def _flag(self, flag: Data) -> tuple[str, str, str]:
         of = self._words.of
-        told = of("FlagVerdict", flag["verdict"]) if flag["verdict"] else of("FlagState", flag["state"])
+        verdict = of("FlagVerdict", flag["verdict"]) if flag["verdict"] else of("FlagState", flag["state"])
         note = flag["reviews"][-1]["note"] if flag["reviews"] else ""
         medium = self._numbers.get(flag["medium"]["id"], "—") if flag["medium"] else "—"
-        return medium, flag["messageZh"], f"{told}：{note}" if note else told
+        return medium, flag["messageZh"], f"{verdict}：{note}" if note else verdict
 
     def _picture(self, medium: Data) -> PictureBlock:
         packed, facts = self._packed[medium["id"]], medium["facts"] or {}
@@ -212,7 +210,7 @@ class Reporter:
                 *(["画面有损坏"] if facts.get("damage") else []),
                 *([spoiled] if spoiled else []),
             ],
-            says=self._words.of("MediaKind", medium["kind"]) if packed.path else FINDINGS[packed.finding],
+            placeholder=self._words.of("MediaKind", medium["kind"]) if packed.path else FINDINGS[packed.finding],
             thumbnail=thumbnail.path if thumbnail else None,
             original=packed.path,
         )
@@ -221,49 +219,49 @@ class Reporter:
         if self._about.kind != "case":
             return
         of = self._words.of
-        if given := self._data["assignments"]:
+        if assignments := self._data["assignments"]:
             yield Heading("交办")
             rows = [
                 (
-                    person(each["assignee"]),
-                    of("AssignmentState", each["state"]),
-                    instant(each["offeredAt"]),
-                    each["dueOn"] or "—",
-                    each["result"] or each["note"] or "—",
+                    person(assignment["assignee"]),
+                    of("AssignmentState", assignment["state"]),
+                    instant(assignment["offeredAt"]),
+                    assignment["dueOn"] or "—",
+                    assignment["result"] or assignment["note"] or "—",
                 )
-                for each in given
+                for assignment in assignments
             ]
             yield TableBlock(("承办人", "状态", "交办时间", "期限", "结果或要求"), (0.17, 0.13, 0.2, 0.14, 0.36), rows)
         yield Heading("办理记录")
         rows = [
             (
-                instant(each["at"]),
-                of("CaseEventKind", each["kind"]),
-                of("CaseState", each["state"]),
-                person(each["by"]),
-                each["note"] or "—",
+                instant(entry["at"]),
+                of("CaseEventKind", entry["kind"]),
+                of("CaseState", entry["state"]),
+                person(entry["by"]),
+                entry["note"] or "—",
             )
-            for each in self._data["history"]
+            for entry in self._data["history"]
         ]
         yield TableBlock(("时间", "事项", "之后状态", "经办人", "说明"), (0.2, 0.14, 0.14, 0.17, 0.35), rows)
 
 
 def _media_of(observation: Data) -> list[Data]:
-    """Of all revisions, the newest first: a correction may have added some."""
-    found: dict[str, Data] = {each["id"]: each for each in observation["content"]["media"]}
+    """Return the media of all revisions, the current ones first: a correction may have dropped some."""
+    media: dict[str, Data] = {medium["id"]: medium for medium in observation["content"]["media"]}
     for revision in observation["revisions"]:
-        for each in revision["content"]["media"]:
-            found.setdefault(each["id"], each)
-    return list(found.values())
+        for medium in revision["content"]["media"]:
+            media.setdefault(medium["id"], medium)
+    return list(media.values())
 
 
-def _place(kind: str, name: str, given: Data | None) -> Iterator[SketchPlace]:
-    if given and given["latitude"] is not None:
-        yield SketchPlace(kind, name, given["latitude"], given["longitude"], given["accuracyMetres"])
+def _place(kind: str, name: str, point: Data | None) -> Iterator[SketchPlace]:
+    if point and point["latitude"] is not None:
+        yield SketchPlace(kind, name, point["latitude"], point["longitude"], point["accuracyMetres"])
 
 
-def _point(given: Data) -> str:
-    return f"{given['enterprise']}（{given['industry']}）"
+def _point(monitoring_point: Data) -> str:
+    return f"{monitoring_point['enterprise']}（{monitoring_point['industry']}）"
 
 
 def _excerpt(text: str) -> str:

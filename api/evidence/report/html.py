@@ -1,7 +1,4 @@
-"""A pack's page: its report as one HTML file without script or anything from elsewhere, made to be printed too.
-
-What the report says is left to `pack_report.py`.
-"""
+"""Render a pack's report as one printable HTML file, without scripts and without anything from the network."""
 
 from html import escape
 from urllib.parse import quote
@@ -29,8 +26,8 @@ POLICY = "default-src 'none'; img-src 'self' file:; style-src 'unsafe-inline'; b
 COLOURS = {"seen": "#b3261e", "photo": "#2c5d8f", "unit": "#33691e"}
 
 
-def page(report: PackReport) -> bytes:
-    """The page in UTF-8."""
+def render_page(report: PackReport) -> bytes:
+    """Return the page in UTF-8."""
     body = "\n".join(_block(block) for block in report.blocks)
     return f"""<!doctype html>
 <html lang="zh-CN">
@@ -61,7 +58,7 @@ def _block(block: Block) -> str:
         case TableBlock():
             return _table(block)
         case Pictures(pictures):
-            return f'<div class="pictures">{"".join(_picture(each) for each in pictures)}</div>'
+            return f'<div class="pictures">{"".join(_picture(picture) for picture in pictures)}</div>'
         case Sketch():
             return _svg(block)
 
@@ -82,7 +79,7 @@ def _picture(picture: PictureBlock) -> str:
     shown = (
         f'<img src="{quote(picture.thumbnail)}" alt="{escape(picture.caption[0])}">'
         if picture.thumbnail
-        else f'<span class="none">{escape(picture.says)}</span>'
+        else f'<span class="none">{escape(picture.placeholder)}</span>'
     )
     if picture.original:
         shown = f'<a href="{quote(picture.original)}">{shown}</a>'
@@ -98,8 +95,8 @@ def _svg(sketch: Sketch) -> str:
     )
     marks = "".join(_mark(mark) for mark in sketch.marks)
     labels = "".join(
-        f'<text x="{each.x + 2.6}" y="{each.y + 1.2}" font-size="3.6">{escape(each.text)}</text>'
-        for each in sketch.labels
+        f'<text x="{label.x + 2.6}" y="{label.y + 1.2}" font-size="3.6">{escape(label.text)}</text>'
+        for label in sketch.labels
     )
     x, y = 8.0, sketch.height - 7
     scale = (

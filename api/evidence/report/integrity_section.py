@@ -1,7 +1,4 @@
-"""The last part of a pack's report: each file's digest, what the store had of it, and how a pack is verified.
-
-What stands before it is `pack_report.py`'s.
-"""
+"""Write the last part of a pack's report: the digest of each file, how its bytes compare, and how to verify a pack."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -21,33 +18,34 @@ OF_THUMBNAILS = {
 }
 
 
-def proof(
+def integrity_blocks(
     media: Sequence[PackedMedium],
     thumbnails: Sequence[PackedThumbnail],
     revisions: Sequence[PackedRevision],
     numbers: Mapping[str, str],
 ) -> Iterator[Block]:
-    """`numbers` are those that the report gives the media, by id."""
+    """`numbers` holds the report's number of each medium, by media id."""
     if media:
         yield Heading(f"原件与摘要（{len(media)}）")
         rows = [
-            (numbers.get(each.id, "—"), size(each.byte_size), each.sha256, FINDINGS[each.finding]) for each in media
+            (numbers.get(medium.id, "—"), size(medium.byte_size), medium.sha256, FINDINGS[medium.finding])
+            for medium in media
         ]
         yield TableBlock(("影像", "大小", "SHA-256（登记值）", "现状"), (0.1, 0.19, 0.55, 0.16), rows, code=(2,))
-    if old := [
-        numbers.get(each.media_id, each.media_id) for each in thumbnails if each.finding is IntegrityFinding.UNRECORDED
-    ]:
-        yield Paragraph(f"缩略图制作时未登记摘要、须与原件对照：{'、'.join(old)}。", "small")
-    if receipts := [each for each in revisions if each.content_sha256]:
+    unrecorded = [thumbnail for thumbnail in thumbnails if thumbnail.finding is IntegrityFinding.UNRECORDED]
+    if unrecorded:
+        names = "、".join(numbers.get(thumbnail.media_id, thumbnail.media_id) for thumbnail in unrecorded)
+        yield Paragraph(f"缩略图制作时未登记摘要、须与原件对照：{names}。", "small")
+    if with_receipt := [revision for revision in revisions if revision.content_sha256]:
         yield Heading("回执摘要")
         rows = [
             (
-                each.observation_id,
-                str(each.number),
-                each.content_sha256 or "",
-                "可" if each.path else "不可",
+                revision.observation_id,
+                str(revision.number),
+                revision.content_sha256 or "",
+                "可" if revision.path else "不可",
             )
-            for each in receipts
+            for revision in with_receipt
         ]
         yield TableBlock(("记录", "版", "contentSha256", "复算"), (0.325, 0.045, 0.555, 0.075), rows, code=(0, 2))
     yield Heading("如何核验")

@@ -1,7 +1,4 @@
-"""A small map sketch: positions on plain paper with a scale and north, drawn without tiles or network.
-
-Which positions there are is left to `pack_report.py`; drawing the sketch to `pack_html.py` and `pack_pdf.py`.
-"""
+"""Lay out a small map sketch: positions on plain paper with a scale and a north arrow, without tiles or network."""
 
 import math
 from collections.abc import Sequence
@@ -14,17 +11,18 @@ WIDTH, HEIGHT = 170.0, 95.0
 MARGIN = 14.0
 METRES_PER_DEGREE = 111_320.0
 MIN_SPAN = 60.0
-"""Metres: a single place is not blown up beyond what a phone can tell."""
+"""Metres: a single place is not enlarged beyond the accuracy of a phone."""
 FAR = 4.0
-"""What lies further from the middle than this many times the extent of what was claimed is told, and not drawn."""
+"""A photo's position is described, not drawn, if it is further from the middle than this many times the extent of the
+other positions."""
 DIRECTIONS = ("北", "东北", "东", "东南", "南", "西南", "西", "西北")
 NEAR_ENOUGH = 2_000.0
-"""Metres from the middle that are always drawn."""
+"""Metres from the middle within which a position is always drawn."""
 
 
 @dataclass(frozen=True)
 class SketchPlace:
-    """A position to draw, degrees in WGS-84; `kind` is `seen`, `photo` or `unit`; `radius` is its accuracy, metres."""
+    """A position to draw, degrees in WGS-84; `kind` is `seen`, `photo` or `unit`; `radius` is its accuracy in metres."""
 
     kind: str
     name: str
@@ -35,7 +33,7 @@ class SketchPlace:
 
 @dataclass(frozen=True)
 class SketchMark:
-    """A position on the paper, millimetres from the top left; `radius` is that of its accuracy, 0 where not drawn."""
+    """A position on paper, millimetres from the top left; `radius` shows its accuracy, 0 if unknown."""
 
     kind: str
     x: float
@@ -45,7 +43,7 @@ class SketchMark:
 
 @dataclass(frozen=True)
 class Label:
-    """Text to the right of (`x`, `y`)."""
+    """Text right of (`x`, `y`)."""
 
     x: float
     y: float
@@ -54,7 +52,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Sketch:
-    """Millimetres; `bar` is the length of the scale on the paper, `scale` what it says; `beyond` tells what is not drawn."""
+    """All lengths in millimetres. `bar` is the length of the scale, `scale` its text; `beyond` describes places off the map."""
 
     width: float
     height: float
@@ -66,11 +64,14 @@ class Sketch:
 
 
 def sketch_of(places: Sequence[SketchPlace]) -> Sketch | None:
-    """The sketch; None where there is nothing to draw."""
+    """Return the sketch, or None if there is nothing to draw."""
     claimed = [place for place in places if place.kind != "photo"] or list(places)
     if not claimed:
         return None
-    latitude, longitude = _middle([each.latitude for each in claimed]), _middle([each.longitude for each in claimed])
+    latitude, longitude = (
+        _middle([place.latitude for place in claimed]),
+        _middle([place.longitude for place in claimed]),
+    )
     east = math.cos(math.radians(latitude)) * METRES_PER_DEGREE
 
     def metres(place: SketchPlace) -> tuple[float, float]:
@@ -93,14 +94,14 @@ def sketch_of(places: Sequence[SketchPlace]) -> Sketch | None:
         mark = SketchMark(place.kind, round(at[0], 2), round(at[1], 2), round(min(radius, WIDTH), 2))
         marks.append(mark)
         shared.setdefault((round(at[0] / 3), round(at[1] / 3)), (mark, []))[1].append(place.name)
-    labels = [_label(*each) for each in shared.values()]
+    labels = [_label(mark, names) for mark, names in shared.values()]
     length = _round_length((WIDTH / 4) / factor)
     beyond = [_beyond(place, latitude, longitude) for place in places if place not in drawn]
     return Sketch(WIDTH, HEIGHT, marks, labels, round(length * factor, 2), _length(length), beyond)
 
 
 def _label(mark: SketchMark, names: Sequence[str]) -> Label:
-    """One label for all marks that fall together."""
+    """Return one label for all marks at the same spot."""
     text = "、".join(dict.fromkeys(names))
     beside = mark.radius if 1 < mark.radius < 20 else 0.0  # not across its own ring
     return Label(mark.x + beside, mark.y, text if len(text) <= 24 else text[:23] + "…")
@@ -111,7 +112,7 @@ def _middle(values: Sequence[float]) -> float:
 
 
 def _round_length(most: float) -> float:
-    """The largest 1, 2 or 5 times a power of ten that is not above `most`."""
+    """Return the largest 1, 2 or 5 times a power of ten that is at most `most`."""
     power = 10.0 ** math.floor(math.log10(most))
     return next((step * power for step in (5, 2) if step * power <= most), power)
 
@@ -121,7 +122,7 @@ def _length(metres: float) -> str:
 
 
 def _beyond(place: SketchPlace, latitude: float, longitude: float) -> str:
-    """How far a place lies from the middle, on the globe, and in which direction one would set out."""
+    """Describe how far a place is from the middle, on the globe, and the initial direction to it."""
     start, end = math.radians(latitude), math.radians(place.latitude)
     turn = math.radians(place.longitude - longitude)
     east = math.sin(turn) * math.cos(end)

@@ -1,8 +1,7 @@
-"""A pack's PDF: its report on A4, in a process of its own, which gives its memory back and can be killed.
+"""Print a pack's report as PDF on A4, in a process of its own, which frees its memory and can be killed.
 
-`python -m api.evidence.report.pdf` reads a report as JSON, with pictures by the medium's id, and writes the PDF. The
-only file that
-imports the PDF library; what the report says is left to `pack_report.py`.
+`python -m api.evidence.report.pdf` reads a report as JSON, with pictures by media id, and writes the PDF.
+No other file imports the PDF library.
 """
 
 import base64
@@ -36,13 +35,13 @@ INK, MUTED, ACCENT, RULE, PAPER = (28, 36, 48), (85, 96, 110), (44, 93, 143), (1
 RED = (179, 38, 30)
 COLOURS = {"seen": RED, "photo": ACCENT, "unit": (51, 105, 30)}
 UNKNOWN = "〓"
-"""Stands for a character that the font has not; the page and the data have it."""
+"""Replaces a character that the font lacks; the page and the data contain it."""
 CONTINUED = "（续）"
 PER_ROW, GAP, HIGH = 3, 5.0, 44.0
 
 
 class Paper(FPDF):
-    """A4 with the running title and the page's number on every page."""
+    """A4 with the running title and the page number on every page."""
 
     def __init__(self, report: PackReport) -> None:
         super().__init__(format="A4")
@@ -63,7 +62,7 @@ class Paper(FPDF):
         self.set_font("sc", size=8)
         self.set_text_color(*MUTED)
         self.set_xy(LEFT, 9)
-        self.cell(WIDTH, 5, self.known(self._running))
+        self.cell(WIDTH, 5, self.replace_unknown(self._running))
         self.set_draw_color(*RULE)
         self.set_line_width(0.2)
         self.line(LEFT, 15, LEFT + WIDTH, 15)
@@ -75,17 +74,17 @@ class Paper(FPDF):
         self.set_xy(LEFT, 284)
         self.cell(WIDTH, 5, f"第 {self.page_no()} 页，共 {{nb}} 页", align="C")
 
-    def known(self, text: str) -> str:
+    def replace_unknown(self, text: str) -> str:
         return "".join(letter if letter in "\n\t" or ord(letter) in self._known else UNKNOWN for letter in text)
 
-    def room(self, height: float) -> None:
-        """Begin a new page where less than `height` is left."""
+    def ensure_room(self, height: float) -> None:
+        """Start a new page if less than `height` millimetres are left."""
         if self.get_y() + height > BOTTOM:
             self.add_page()
 
     def lines(self, text: str, width: float, points: float) -> list[str]:
         self.set_font("sc", size=points)
-        return lines_of(self.known(text).replace("\t", " "), width, self.get_string_width)
+        return lines_of(self.replace_unknown(text).replace("\t", " "), width, self.get_string_width)
 
     def write_line(self, x: float, y: float, text: str, points: float, colour: Sequence[int] = INK) -> None:
         self.set_font("sc", size=points)
@@ -93,8 +92,8 @@ class Paper(FPDF):
         self.set_xy(x, y)
         self.cell(0, points * 0.55, text)
 
-    def bold_line(self, x: float, y: float, text: str, points: float, colour: Sequence[int] = INK) -> None:
-        """The font has one weight: a thin stroke makes it heavier."""
+    def write_bold_line(self, x: float, y: float, text: str, points: float, colour: Sequence[int] = INK) -> None:
+        """Write text heavier by a thin stroke: the font has only one weight."""
         with self.local_context(text_mode="FILL_STROKE", line_width=0.12):
             self.set_draw_color(*colour)
             self.write_line(x, y, text, points, colour)
@@ -107,7 +106,7 @@ class Printer:
 
     def pdf(self) -> bytes:
         paper = self._paper
-        paper.bold_line(LEFT, paper.get_y() + 2, self._report.title, 20)
+        paper.write_bold_line(LEFT, paper.get_y() + 2, self._report.title, 20)
         paper.set_xy(LEFT, paper.get_y() + 14)
         for block in self._report.blocks:
             self._print(block)
@@ -130,15 +129,15 @@ class Printer:
                 self._sketch(block)
 
     def _heading(self, heading: Heading) -> None:
-        paper, first = self._paper, heading.level == 1
-        points, high = (14.0, 7.5) if first else (11.0, 6.0)
+        paper, is_part = self._paper, heading.level == 1
+        points, height = (14.0, 7.5) if is_part else (11.0, 6.0)
         lines = paper.lines(heading.text, WIDTH, points)
-        paper.room(len(lines) * high + 30)  # never alone at the foot of a page
-        y = paper.get_y() + (5 if first else 4)
+        paper.ensure_room(len(lines) * height + 30)  # a heading must not be alone at the foot of a page
+        y = paper.get_y() + (5 if is_part else 4)
         for line in lines:
-            paper.bold_line(LEFT, y, line, points, INK if first else ACCENT)
-            y += high
-        if first:
+            paper.write_bold_line(LEFT, y, line, points, INK if is_part else ACCENT)
+            y += height
+        if is_part:
             paper.set_draw_color(*ACCENT)
             paper.set_line_width(0.5)
             paper.line(LEFT, y + 0.6, LEFT + WIDTH, y + 0.6)
@@ -148,7 +147,7 @@ class Printer:
         paper = self._paper
         points, colour = {"small": (8.5, MUTED), "warning": (11.0, RED)}.get(paragraph.tone, (10.0, INK))
         for line in paper.lines(paragraph.text, WIDTH, points):
-            paper.room(points * 0.55)
+            paper.ensure_room(points * 0.55)
             y = paper.get_y()
             paper.write_line(LEFT, y, line, points, colour)
             paper.set_xy(LEFT, y + points * 0.55)
@@ -161,7 +160,7 @@ class Printer:
         def head() -> None:
             self._rows(columns, [table.titles], filled=True)
 
-        self._paper.room(16)
+        self._paper.ensure_room(16)
         head()
         self._rows(columns, table.rows, points=small, again=head)
         self._paper.set_xy(LEFT, self._paper.get_y() + 2)
@@ -175,7 +174,7 @@ class Printer:
         filled: bool = False,
         again: Callable[[], None] | None = None,
     ) -> None:
-        """Rows of cells with a rule below each; a row that is higher than what is left goes on on the next page."""
+        """Print rows of cells with a rule below each; a row that is higher than the rest of the page is continued."""
         paper = self._paper
         sizes = [(points or {}).get(number, 9.0) for number in range(len(columns))]
         for row in rows:
@@ -184,19 +183,19 @@ class Printer:
                 for text, (share, _), size in zip(row, columns, sizes, strict=True)
             ]
             if max(map(len, cells)) <= 12 and paper.get_y() + max(map(len, cells)) * 5 + 2 > BOTTOM:
-                self._turn(again)
+                self._turn_page(again)
             while any(cells):
                 fit = max(1, int((BOTTOM - paper.get_y() - 2) / 5))
                 self._row(columns, sizes, [cell[:fit] for cell in cells], filled=filled)
                 cells = [cell[fit:] for cell in cells]
                 if any(cells):
-                    self._turn(again)
+                    self._turn_page(again)
                     cells[0] = cells[0] or [CONTINUED]
 
-    def _turn(self, again: Callable[[], None] | None) -> None:
+    def _turn_page(self, repeat_head: Callable[[], None] | None) -> None:
         self._paper.add_page()
-        if again:
-            again()
+        if repeat_head:
+            repeat_head()
 
     def _row(
         self,
@@ -207,10 +206,10 @@ class Printer:
         filled: bool,
     ) -> None:
         paper, y = self._paper, self._paper.get_y()
-        high = max(map(len, cells)) * 5 + 2
+        height = max(map(len, cells)) * 5 + 2
         if filled:
             paper.set_fill_color(*PAPER)
-            paper.rect(LEFT, y, WIDTH, high, style="F")
+            paper.rect(LEFT, y, WIDTH, height, style="F")
         x = LEFT
         for (share, colour), size, cell in zip(columns, sizes, cells, strict=True):
             for number, line in enumerate(cell):
@@ -218,15 +217,15 @@ class Printer:
             x += share * WIDTH
         paper.set_draw_color(*RULE)
         paper.set_line_width(0.2)
-        paper.line(LEFT, y + high, LEFT + WIDTH, y + high)
-        paper.set_xy(LEFT, y + high)
+        paper.line(LEFT, y + height, LEFT + WIDTH, y + height)
+        paper.set_xy(LEFT, y + height)
 
     def _strip(self, pictures: Sequence[PictureBlock]) -> None:
         paper = self._paper
         wide = (WIDTH - GAP * (PER_ROW - 1)) / PER_ROW
-        captions = [[line for text in each.caption for line in paper.lines(text, wide, 7.5)] for each in pictures]
-        high = HIGH + 1 + max(map(len, captions)) * 4 + 3
-        paper.room(high + 2)
+        captions = [[line for text in shown.caption for line in paper.lines(text, wide, 7.5)] for shown in pictures]
+        height = HIGH + 1 + max(map(len, captions)) * 4 + 3
+        paper.ensure_room(height + 2)
         y = paper.get_y() + 2
         for number, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
             x = LEFT + number * (wide + GAP)
@@ -234,26 +233,26 @@ class Printer:
             paper.rect(x, y, wide, HIGH, style="F")
             if not self._image(picture, x, y, wide):
                 paper.set_font("sc", size=9)
-                width = paper.get_string_width(picture.says)
-                paper.write_line(x + (wide - width) / 2, y + HIGH / 2 - 3, picture.says, 9, MUTED)
-            for place, line in enumerate(caption):
-                paper.write_line(x, y + HIGH + 1 + place * 4, line, 7.5, MUTED)
-        paper.set_xy(LEFT, y + high)
+                width = paper.get_string_width(picture.placeholder)
+                paper.write_line(x + (wide - width) / 2, y + HIGH / 2 - 3, picture.placeholder, 9, MUTED)
+            for row, line in enumerate(caption):
+                paper.write_line(x, y + HIGH + 1 + row * 4, line, 7.5, MUTED)
+        paper.set_xy(LEFT, y + height)
 
     def _image(self, picture: PictureBlock, x: float, y: float, wide: float) -> bool:
-        """Whether there is a thumbnail that can be shown: one that the store has spoiled must not cost the report."""
+        """Draw the thumbnail, and return whether that worked: a damaged thumbnail must not cost the report."""
         body = self._pictures.get(picture.id)
         if not body:
             return False
         try:
             self._paper.image(io.BytesIO(body), x, y, wide, HIGH, keep_aspect_ratio=True, alt_text=picture.caption[0])
-        except Exception:  # noqa: BLE001  whatever a reader of images raises
+        except Exception:  # noqa: BLE001  image readers raise all kinds of errors
             return False
         return True
 
     def _sketch(self, sketch: Sketch) -> None:
         paper = self._paper
-        paper.room(sketch.height + 4)
+        paper.ensure_room(sketch.height + 4)
         top = paper.get_y() + 1
         paper.set_draw_color(*RULE)
         paper.set_line_width(0.2)
@@ -266,7 +265,7 @@ class Printer:
             for mark in sketch.marks:
                 self._mark(mark.kind, LEFT + mark.x, top + mark.y)
             for label in sketch.labels:
-                paper.write_line(LEFT + label.x + 2.6, top + label.y - 2.6, paper.known(label.text), 9)
+                paper.write_line(LEFT + label.x + 2.6, top + label.y - 2.6, paper.replace_unknown(label.text), 9)
         x, y = LEFT + 8, top + sketch.height - 7
         paper.set_draw_color(*INK)
         paper.set_line_width(0.4)
@@ -290,13 +289,13 @@ class Printer:
 
 
 def main() -> None:
-    """Answer one report."""
-    answer = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints is no part of the PDF
-    given = orjson.loads(sys.stdin.buffer.read())
-    pictures = {id: base64.b64decode(body) for id, body in given["pictures"].items()}
-    with answer:
-        answer.write(Printer(from_json(given["report"]), pictures).pdf())
+    """Print the report on standard input."""
+    output = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # a library's own output must not get into the PDF
+    job = orjson.loads(sys.stdin.buffer.read())
+    pictures = {id: base64.b64decode(body) for id, body in job["pictures"].items()}
+    with output:
+        output.write(Printer(from_json(job["report"]), pictures).pdf())
 
 
 if __name__ == "__main__":

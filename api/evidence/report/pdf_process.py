@@ -1,7 +1,4 @@
-"""Printing: the PDF of a report, made in a process of its own so that no other request waits for it.
-
-What the process does is left to `pack_pdf.py`.
-"""
+"""Print the PDF of a report in a process of its own, so that no other request waits for it."""
 
 import base64
 import os
@@ -24,18 +21,18 @@ class PrintingError(Exception):
     """The process ended without a PDF."""
 
 
-async def printed(report: PackReport, pictures: Mapping[str, bytes]) -> bytes:
-    """The PDF; `pictures` are JPEGs by the medium's id. Raise `PrintingError`. Cancelled, the process is killed."""
-    given = {
+async def print_pdf(report: PackReport, pictures: Mapping[str, bytes]) -> bytes:
+    """Return the PDF; `pictures` are JPEGs by media id. Kill the process on cancellation. Raise `PrintingError`."""
+    job = {
         "report": to_json(report),
-        "pictures": {id: base64.b64encode(each).decode() for id, each in pictures.items()},
+        "pictures": {id: base64.b64encode(jpeg).decode() for id, jpeg in pictures.items()},
     }
     command = [sys.executable, "-P", "-m", "api.evidence.report.pdf"]
-    # No secrets: it has no use for any.
+    # Without our secrets, which it doesn't need.
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | {"PYTHONPATH": str(_ROOT)}
     try:
         with anyio.fail_after(SECONDS):
-            done = await anyio.run_process(command, input=orjson.dumps(given), stderr=None, cwd=_ROOT, env=environment)
+            done = await anyio.run_process(command, input=orjson.dumps(job), stderr=None, cwd=_ROOT, env=environment)
     except (CalledProcessError, TimeoutError) as error:
         raise PrintingError("The process that prints packs failed.") from error
     if not done.stdout.startswith(b"%PDF-"):

@@ -1,4 +1,4 @@
-"""The Chinese words of a pack's report: enum values by their own descriptions, instants in Beijing time, sizes, places."""
+"""Word values in Chinese for a pack's report: enum values by their own descriptions, instants in Beijing time, positions."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from graphql import GraphQLEnumType, GraphQLSchema
 from schema.core.times import BEIJING
 
 _CHINESE = re.compile(r"[\u4e00-\u9fff][\u4e00-\u9fff、]*")
-# Values whose descriptions hold no Chinese term.
+# Values whose descriptions have no Chinese term.
 OTHERS = {
     "PHOTO": "照片",
     "VIDEO": "视频",
@@ -43,22 +43,22 @@ class Words:
         self._core = core
 
     def of(self, enum: str, value: str | None) -> str:
-        """The Chinese term of a value; the value itself where it has none, a dash where there is no value."""
+        """Return the Chinese term of an enum value, the value itself if it has no term, or a dash for None."""
         if value is None:
             return "—"
         type_ = self._core.type_map.get(enum)
-        known = type_.values.get(value) if isinstance(type_, GraphQLEnumType) else None
-        found = _CHINESE.search(known.description or "") if known else None
-        return found[0] if found else OTHERS.get(value, value)
+        enum_value = type_.values.get(value) if isinstance(type_, GraphQLEnumType) else None
+        term = _CHINESE.search(enum_value.description or "") if enum_value else None
+        return term[0] if term else OTHERS.get(value, value)
 
 
 def instant(text: str | None) -> str:
-    """`2026-10-26 13:36:05`, Beijing time; a dash for none."""
+    """Return e.g. `2026-10-26 13:36:05`, Beijing time, or a dash for None."""
     return f"{datetime.fromisoformat(text).astimezone(BEIJING):%Y-%m-%d %H:%M:%S}" if text else "—"
 
 
 def offset(minutes: int) -> str:
-    """`+08:00`."""
+    """Return e.g. `+08:00`."""
     hours, rest = divmod(abs(minutes), 60)
     return f"{'-' if minutes < 0 else '+'}{hours:02d}:{rest:02d}"
 
@@ -67,26 +67,26 @@ def size(count: int) -> str:
     return f"{count:,} 字节"
 
 
-def person(given: Mapping[str, Any] | None) -> str:
-    return given["displayName"] if given else "（不显示）"
+def person(user: Mapping[str, Any] | None) -> str:
+    return user["displayName"] if user else "（不显示）"
 
 
-def unit(given: Mapping[str, Any] | None) -> str:
-    """Its name after those of the units above it."""
-    if not given:
+def unit(data: Mapping[str, Any] | None) -> str:
+    """Return the unit's name after the names of the units above it."""
+    if not data:
         return "—"
-    return " › ".join([*(each["name"] for each in given.get("ancestors", ())), given["name"]])
+    return " › ".join([*(ancestor["name"] for ancestor in data.get("ancestors", ())), data["name"]])
 
 
-def position(given: Mapping[str, Any] | None) -> str:
-    """Degrees in WGS-84 with accuracy and what speaks against it; what was sent where it can't be used."""
-    if not given:
+def position(point: Mapping[str, Any] | None) -> str:
+    """Return degrees in WGS-84 with accuracy, original datum and doubts; the original values if they are unusable."""
+    if not point:
         return "—"
-    if given["latitude"] is None:
-        return f"不可用（原值 {given['originalLatitude']}, {given['originalLongitude']}）"
-    told = f"{given['latitude']:.6f}, {given['longitude']:.6f}（WGS-84）"
-    if given["accuracyMetres"] is not None:
-        told += f" ±{given['accuracyMetres']:.0f} 米"
-    if given["originalDatum"] != "WGS84":
-        told += f"，原为 {given['originalDatum']}"
-    return told + ("，模拟定位" if given["isMock"] else "")
+    if point["latitude"] is None:
+        return f"不可用（原值 {point['originalLatitude']}, {point['originalLongitude']}）"
+    text = f"{point['latitude']:.6f}, {point['longitude']:.6f}（WGS-84）"
+    if point["accuracyMetres"] is not None:
+        text += f" ±{point['accuracyMetres']:.0f} 米"
+    if point["originalDatum"] != "WGS84":
+        text += f"，原为 {point['originalDatum']}"
+    return text + ("，模拟定位" if point["isMock"] else "")
