@@ -1,6 +1,6 @@
-"""A day's bytes: what one inspector's phone and the server send each other, photos apart, counted on the real application.
+"""Count the bytes of a day between one inspector's phone and the real application, without the photos.
 
-Printing it and starting engines are left to `bench.py`. Everything is asked for as phones do, by the digest of its text.
+Requests name their documents by digest, as phones do.
 """
 
 import contextlib
@@ -23,14 +23,14 @@ from api.sync.change_feed_worker import ChangeFeedWorker
 from mobile_contract.documents import digest, text_of
 from mobile_contract.phone.network.compression import encode_body
 from schema.core.ids import compose
-from scripts.demo.loading import SEED, Script, settle, write
+from scripts.demo.loading import SEED, Script, store_base_data, write_script
 from storage.indexes import ensure_indexes
 from storage.processes.task_groups import collapse_exception_groups
 from storage.store import Store
 
 INSPECTOR, OFFICER, COUNTY = "inspector001", "officer.360703", "360703"
 FOLLOW_UPS = 3
-"""Cases that are opened of the day's observations; each shows in its observation, which comes again."""
+"""Cases opened from the day's observations. Each changes its observation, which the phone then pulls again."""
 TEXT = "上午巡查政务服务窗口，叫号系统显示等候十二人，三个窗口只开一个，工作人员离岗二十分钟，已拍照并询问值班负责人。"
 OPEN = "mutation Open($input: OpenCaseInput!) { openCase(input: $input) { __typename } }"
 ASSIGN = "mutation Give($input: AssignInput!) { assign(input: $input) { __typename } }"
@@ -38,7 +38,7 @@ ASSIGN = "mutation Give($input: AssignInput!) { assign(input: $input) { __typena
 
 @dataclass
 class TrafficCount:
-    """Bytes of HTTP requests and answers, their headers included; `packed` as they travel, `plain` as they would."""
+    """Bytes of HTTP requests and responses with their headers; `packed` compressed as sent, `plain` without compression."""
 
     requests: int = 0
     sent_plain: int = 0
@@ -55,14 +55,14 @@ class TrafficCount:
 
 @dataclass
 class Day:
-    """What was measured, and how many records the first sync of the county brought."""
+    """The measured traffic; `records` is the number of records in the first sync of the county."""
 
     first_sync: TrafficCount = field(default_factory=TrafficCount)
     work: TrafficCount = field(default_factory=TrafficCount)
     records: int = 0
 
-    def told(self, observations: int, photos: int) -> str:
-        """In two lines."""
+    def report(self, observations: int, photos: int) -> str:
+        """Return the result in two lines."""
         return (
             f"first sync of a county, {self.records} records: {self.first_sync.line()}\n"
             f"a day, {observations} observations, {photos} photos: {self.work.line()}"
@@ -70,7 +70,7 @@ class Day:
 
 
 class MeasuredDevice:
-    """A phone: its session, its cursor, and what it has counted so far."""
+    """A phone with its session, its cursor and its traffic counts."""
 
     def __init__(self, client: httpx.AsyncClient) -> None:
         self._client, self._token = client, ""
@@ -79,22 +79,22 @@ class MeasuredDevice:
         self.traffic, self.seen = TrafficCount(), 0
 
     async def sign_in(self, user_name: str, password: str) -> None:
-        who = {"userName": user_name, "password": password, "deviceId": self._id, "deviceName": "华为 Mate 60"}
-        self._keep(await self.ask("SignIn", input=who | {"deviceClock": _clock()}))
+        credentials = {"userName": user_name, "password": password, "deviceId": self._id, "deviceName": "华为 Mate 60"}
+        self._store_session(await self.ask("SignIn", input=credentials | {"deviceClock": _clock()}))
 
     async def renew(self) -> None:
-        self._keep(
+        self._store_session(
             await self.ask(
                 "RefreshSession", input={"refreshToken": self._refresh, "deviceId": self._id, "deviceClock": _clock()}
             )
         )
 
     async def sync(self, last: int, **more: Any) -> list[dict[str, Any]]:
-        """Hand in `more` and pull all there is; returns the slots of what was handed in."""
+        """Send `more` with the first request, and pull everything. Return the upload slots of the sent observations."""
         slots: list[dict[str, Any]] = []
         while True:
-            wanted = {"deviceClock": _clock(), "lastSequence": last, "since": self._cursor}
-            data = await self.ask("Sync", input=wanted, **more)
+            sync_input = {"deviceClock": _clock(), "lastSequence": last, "since": self._cursor}
+            data = await self.ask("Sync", input=sync_input, **more)
             submitted = data.get("submitObservations") or {"results": []}
             slots += [slot for result in submitted["results"] for slot in result["uploads"]]
             page = data["sync"]["changes"]
@@ -104,7 +104,7 @@ class MeasuredDevice:
                 return slots
 
     async def ask(self, operation: str, **variables: Any) -> dict[str, Any]:
-        """Data of an operation of the contract; raises `RuntimeError` for anything else than success."""
+        """Return the data of a contract operation. Raise `RuntimeError` if it doesn't succeed."""
         return await self.post({"documentId": f"sha256:{digest(text_of(operation))}", "variables": variables})
 
     async def post(self, payload: dict[str, Any]) -> dict[str, Any]:
@@ -113,33 +113,33 @@ class MeasuredDevice:
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
         response = await self._client.post("/graphql", content=body.content, headers=headers)
-        said = response.json()
-        data: dict[str, Any] = said.get("data") or {}
-        if not data or said.get("errors") or any(each.get("__typename") == "Refused" for each in data.values()):
-            raise RuntimeError(f"The application refused: {json.dumps(said, ensure_ascii=False)[:500]}")
-        there = _size(response.request.headers) + len("POST /graphql HTTP/1.1\r\n")
-        back = _size(response.headers) + len("HTTP/1.1 200 OK\r\n")
+        result = response.json()
+        data: dict[str, Any] = result.get("data") or {}
+        if not data or result.get("errors") or any(item.get("__typename") == "Refused" for item in data.values()):
+            raise RuntimeError(f"The application refused: {json.dumps(result, ensure_ascii=False)[:500]}")
+        request_head = _size(response.request.headers) + len("POST /graphql HTTP/1.1\r\n")
+        response_head = _size(response.headers) + len("HTTP/1.1 200 OK\r\n")
         self.traffic.requests += 1
-        self.traffic.sent_plain += there + len(encode_body(payload, packed=False).content)
-        self.traffic.sent_packed += there + len(body.content)
-        self.traffic.received_plain += back + len(response.content)
-        self.traffic.received_packed += back + response.num_bytes_downloaded
+        self.traffic.sent_plain += request_head + len(encode_body(payload, packed=False).content)
+        self.traffic.sent_packed += request_head + len(body.content)
+        self.traffic.received_plain += response_head + len(response.content)
+        self.traffic.received_packed += response_head + response.num_bytes_downloaded
         return data
 
-    def _keep(self, data: dict[str, Any]) -> None:
+    def _store_session(self, data: dict[str, Any]) -> None:
         [session] = data.values()
         self._token, self._refresh = session["accessToken"], session["refreshToken"]
 
 
 async def measure_day(store: Store, settings: Settings, *, observations: int, photos: int, pulls: int) -> Day:
-    """Load the demo's divisions and people into an empty database, then work one day there; a photo is a few bytes."""
+    """Load the demo's region and people into an empty database, then work one day there; a photo is a few bytes."""
     password = secrets.token_urlsafe(12)
-    script = await settled(store, await Passwords().hash(password))
+    script = await load_base_data(store, await Passwords().hash(password))
     day = Day()
     transport = httpx.ASGITransport(app=create_app(settings, store))
-    async with _entering(store), httpx.AsyncClient(transport=transport, base_url="http://mingcha.example") as client:
+    async with _feeding(store), httpx.AsyncClient(transport=transport, base_url="http://mingcha.example") as client:
         phone, officer = MeasuredDevice(client), MeasuredDevice(client)
-        await _entered(store)
+        await _wait_for_feed(store)
         await phone.sign_in(INSPECTOR, password)
         await officer.sign_in(OFFICER, password)
         phone.traffic = day.first_sync
@@ -148,26 +148,26 @@ async def measure_day(store: Store, settings: Settings, *, observations: int, ph
         phone.traffic = day.work
         await phone.sign_in(INSPECTOR, password)
         windows = script.region.counters(COUNTY)
-        ids = await _hand_in(phone, [unit.code for unit in windows], observations, photos)
+        ids = await _submit_all(phone, [unit.code for unit in windows], observations, photos)
         inspector = next(user for user in script.people.users.values() if user.user_name == INSPECTOR)
         await _follow_up(officer, ids[:FOLLOW_UPS], str(inspector.id), str(windows[0].id))
-        await _entered(store)
+        await _wait_for_feed(store)
         await phone.renew()
         for _ in range(pulls):
             await phone.sync(observations)
     return day
 
 
-async def settled(store: Store, password_hash: str) -> Script:
-    """The demo's divisions, points, catalogue and people, all with one password, stored in an empty database."""
+async def load_base_data(store: Store, password_hash: str) -> Script:
+    """Store the demo's region, points, catalogue and people, all with one password, in an empty database."""
     await ensure_indexes(store.mongo)
-    script = write(SEED, clock(), password_hash)
-    await settle(store, script)
+    script = write_script(SEED, clock(), password_hash)
+    await store_base_data(store, script)
     return script
 
 
-async def _hand_in(phone: MeasuredDevice, units: Sequence[str], observations: int, photos: int) -> list[str]:
-    """One by one, each with what has arrived of the one before; returns their ids."""
+async def _submit_all(phone: MeasuredDevice, units: Sequence[str], observations: int, photos: int) -> list[str]:
+    """Submit observations one by one, each with the confirmed media of the previous one. Return their ids."""
     arrived: list[str] = []
     ids: list[str] = []
     async with httpx.AsyncClient() as client:
@@ -178,7 +178,7 @@ async def _hand_in(phone: MeasuredDevice, units: Sequence[str], observations: in
             ids.append(draft["id"])
             confirms = {"confirms": bool(arrived), "media": {"mediaIds": arrived}}
             for slot in await phone.sync(number + 1, submits=True, drafts={"drafts": [draft]}, **confirms):
-                headers = {each["name"]: each["value"] for each in slot["headers"]}
+                headers = {header["name"]: header["value"] for header in slot["headers"]}
                 (await client.put(slot["url"], content=bodies[slot["mediaId"]], headers=headers)).raise_for_status()
             arrived = list(bodies)
     await phone.sync(observations, confirms=bool(arrived), media={"mediaIds": arrived})
@@ -186,12 +186,12 @@ async def _hand_in(phone: MeasuredDevice, units: Sequence[str], observations: in
 
 
 async def _follow_up(officer: MeasuredDevice, observation_ids: Sequence[str], assignee_id: str, unit_id: str) -> None:
-    """Some become cases, and a place is given to be looked at again."""
+    """Open cases from the observations, and assign a unit to inspect again."""
     for id in observation_ids:
-        opened = {"id": _id("cas"), "title": "窗口排队过长", "observationIds": [id]}
-        await officer.post({"query": OPEN, "variables": {"input": opened}})
-    given = {"id": _id("asg"), "assigneeId": assignee_id, "unitId": unit_id, "note": "请复查窗口在岗情况"}
-    await officer.post({"query": ASSIGN, "variables": {"input": given}})
+        case = {"id": _id("cas"), "title": "窗口排队过长", "observationIds": [id]}
+        await officer.post({"query": OPEN, "variables": {"input": case}})
+    assignment = {"id": _id("asg"), "assigneeId": assignee_id, "unitId": unit_id, "note": "请复查窗口在岗情况"}
+    await officer.post({"query": ASSIGN, "variables": {"input": assignment}})
 
 
 def _draft(number: int, unit: str, bodies: dict[str, bytes]) -> dict[str, Any]:
@@ -220,8 +220,8 @@ def _draft(number: int, unit: str, bodies: dict[str, bytes]) -> dict[str, Any]:
 
 
 @contextlib.asynccontextmanager
-async def _entering(store: Store) -> AsyncIterator[None]:
-    """The worker's part: what is written is entered for phones, as long as the block lasts."""
+async def _feeding(store: Store) -> AsyncIterator[None]:
+    """Run the worker's change feed while the block lasts."""
     work = ChangeFeedWorker(store, str(_id("ses")), clock, save_interval=timedelta())
 
     async def follow() -> None:
@@ -236,7 +236,8 @@ async def _entering(store: Store) -> AsyncIterator[None]:
             tasks.cancel_scope.cancel()
 
 
-async def _entered(store: Store) -> None:
+async def _wait_for_feed(store: Store) -> None:
+    """Wait until the change feed contains everything written so far."""
     written = clock()
     with anyio.fail_after(60):
         while True:

@@ -1,6 +1,6 @@
-"""A bad network: an HTTP proxy that passes, loses, halves, doubles or fails requests, and can kill whoever sent them.
+"""Simulate a bad network: an HTTP proxy that passes, loses, halves, doubles or fails requests, and can kill the sender.
 
-What is to happen to which request is a function that the user gives; every request that came is in `requests`.
+The user passes a function that picks the fault of each request. `requests` lists every request.
 """
 
 import asyncio
@@ -20,31 +20,30 @@ from urllib.parse import parse_qs, urlsplit
 from api.http.content_encodings import decompress
 
 MAX_BODY_BYTES = 8 * 1024 * 1024
-"""Of a request that came packed; the API itself takes less."""
+"""Limit of a decompressed request; the API's own limit is lower."""
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 class NetworkFault(Enum):
-    PASS = "the other side gets it, and the reply comes back"  # noqa: S105  a fate
-    LOSE = "the line breaks before the other side has it"
-    HALVE = "the line breaks in the middle of the request's body"
-    LOSE_REPLY = "the other side gets it, and the line breaks"
-    TWICE = "the other side gets it twice, and the second reply comes back"
-    CUT_REPLY = "the other side gets it, and half of the reply comes back"
-    LATE = "the other side gets it after `seconds`"
-    ECHO = "the other side gets it, and once more after `seconds`, behind what was sent since"
-    FAIL = "something in between answers 502"
-    KILL = "the sender is killed before the other side has it"
-    KILL_AFTER = "the other side gets it, and the sender is killed"
+    PASS = "the server gets it, and the reply comes back"  # noqa: S105  a fault
+    LOSE = "the connection breaks before the server gets it"
+    HALVE = "the connection breaks in the middle of the request's body"
+    LOSE_REPLY = "the server gets it, and the connection breaks"
+    TWICE = "the server gets it twice, and the second reply comes back"
+    CUT_REPLY = "the server gets it, and half of the reply comes back"
+    LATE = "the server gets it after `seconds`"
+    ECHO = "the server gets it, and once more after `seconds`, behind later requests"
+    FAIL = "a proxy in between answers 502"
+    KILL = "the sender is killed before the server gets it"
+    KILL_AFTER = "the server gets it, and the sender is killed"
 
 
 @dataclass(frozen=True)
 class Request:
-    """`name` is a GraphQL operation, or `PUT` with the number of a part; `key` is the object's, whose bytes are not kept.
+    """`name` is a GraphQL operation, or `PUT` with a part number; `key` is the path. The body of a PUT is not kept.
 
-    `sent` and `answered` are bytes as they travelled, heads included; `carried` those of the request's body alone, and
-    `digest` its SHA-256.
-    It came at `began` and was through with at `ended`, in seconds of the monotonic clock.
+    `sent` and `answered` count bytes on the wire with headers; `carried` counts the request's body, `digest` is its SHA-256.
+    `began` and `ended` are seconds of the monotonic clock.
     """
 
     name: str
@@ -61,18 +60,18 @@ class Request:
 
     @property
     def was_stored(self) -> bool:
-        """Whether the other side took it, whatever the sender heard of that."""
+        """Whether the server accepted it, even if the sender didn't learn that."""
         return self.status is not None and self.status < 300
 
     @property
     def was_told(self) -> bool:
-        """Whether the sender was given the whole of the answer; it may have been dead by then."""
+        """Whether the whole reply went to the sender, which may have been dead by then."""
         return self.answered > 0 and self.fate is not NetworkFault.CUT_REPLY
 
 
 @dataclass(frozen=True)
 class Came:
-    """A request as it was read, as much of it as the line let through."""
+    """A request as the proxy read it, possibly cut by a fault."""
 
     name: str
     path: str
@@ -82,16 +81,16 @@ class Came:
 
 
 class BadNetwork:
-    """Stands before `upstream` (host and port), on a port and in a thread of its own."""
+    """A proxy to `upstream` (host and port), on its own port and in its own thread."""
 
     def __init__(self, upstream: tuple[str, int] | None = None) -> None:
         self.upstream = upstream
         self.requests: list[Request] = []
         self.fate: Callable[[str], NetworkFault] = lambda _: NetworkFault.PASS
         self.hears: Callable[[str, bytes], None] = lambda _name, _reply: None
-        """Given the name and the reply of each operation whose sender was given the whole of it."""
+        """Called with name and reply of each operation whose reply went to the sender whole."""
         self.bytes_broken_off = 0
-        """Of bodies whose sender was gone before their end."""
+        """Body bytes of senders that disconnected before the end."""
         self.victim = 0
         self.signal = signal.SIGKILL
         self.seconds = 0.0
@@ -107,12 +106,12 @@ class BadNetwork:
     def close(self) -> None:
         async def stop() -> None:
             self._server.close()
-            # One that was just accepted is not among ours yet.
+            # A connection that was just accepted is not in `_tasks` yet.
             while others := asyncio.all_tasks() - {asyncio.current_task()}:
                 for task in self._tasks:
                     task.cancel()
                 await asyncio.wait(others)
-            await asyncio.sleep(0)  # in which the lines that were cut are closed
+            await asyncio.sleep(0)  # lets aborted connections close
 
         asyncio.run_coroutine_threadsafe(stop(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -120,11 +119,11 @@ class BadNetwork:
         self._loop.close()
 
     def calm(self) -> None:
-        """As if nothing had been: all pass, nothing is on record."""
+        """Reset: every request passes, and none is recorded."""
         self.fate, self.signal, self.requests = (lambda _: NetworkFault.PASS), signal.SIGKILL, []
 
     def _meet_sender(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Held on to until it is done: the loop itself would let go of one that waits."""
+        """Serve a connection in a task. We hold the task until it is done, because the event loop holds it only weakly."""
         task = self._loop.create_task(self._serve(reader, writer))
         self._tasks.add(task)
 
@@ -138,12 +137,12 @@ class BadNetwork:
         task.add_done_callback(done)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """One request a connection: nothing of one is left over for the next."""
+        """Serve one request a connection, so that no bytes are left for the next."""
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             began = time.monotonic()
-            found = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
-            length = int(found[1]) if found else 0
+            content_length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
+            length = int(content_length[1]) if content_length else 0
             method, path, _ = (word.decode() for word in head.split(b" ", 2))
             query = parse_qs(urlsplit(path).query)
             name = f"{method} {query['partNumber'][0]}" if "partNumber" in query else method
@@ -162,7 +161,7 @@ class BadNetwork:
 
     async def _meet(self, came: Came, fate: NetworkFault, writer: asyncio.StreamWriter) -> None:
         if fate in {NetworkFault.LOSE, NetworkFault.HALVE, NetworkFault.KILL, NetworkFault.FAIL}:
-            self._note(came, fate, b"" if fate is NetworkFault.FAIL else None)
+            self._record(came, fate, b"" if fate is NetworkFault.FAIL else None)
             if fate is NetworkFault.KILL:
                 os.kill(self.victim, self.signal)
             if fate is NetworkFault.FAIL:
@@ -174,13 +173,13 @@ class BadNetwork:
         reply = await self._forward(came)
         if fate is NetworkFault.TWICE:
             reply = await self._forward(came)
-        noted = self._note(came, fate, reply)  # first: once the sender is dead, the test reads
+        request = self._record(came, fate, reply)  # first: once the sender is dead, the test reads the record
         if fate is NetworkFault.KILL_AFTER:
             os.kill(self.victim, self.signal)
-        if noted.was_told and noted.body:
-            self.hears(noted.name, reply)
-        if noted.answered:
-            writer.write(reply[: noted.answered])
+        if request.was_told and request.body:
+            self.hears(request.name, reply)
+        if request.answered:
+            writer.write(reply[: request.answered])
             await writer.drain()
         if fate is NetworkFault.ECHO:
             writer.close()
@@ -188,7 +187,7 @@ class BadNetwork:
             await self._forward(came)
 
     async def _forward(self, came: Came) -> bytes:
-        assert self.upstream  # noqa: S101  set before anybody is told our address
+        assert self.upstream  # noqa: S101  set before anybody learns our address
         reader, writer = await asyncio.open_connection(*self.upstream)
         try:
             writer.write(
@@ -199,8 +198,8 @@ class BadNetwork:
         finally:
             writer.transport.abort()
 
-    def _note(self, came: Came, fate: NetworkFault, reply: bytes | None) -> Request:
-        """`reply` is the other side's; None where it had nothing to answer, empty where we answer ourselves."""
+    def _record(self, came: Came, fate: NetworkFault, reply: bytes | None) -> Request:
+        """`reply` is the server's; None if the server got no request, empty if the proxy answers itself."""
         status = None if reply is None else int(reply.split(b" ", 2)[1]) if reply else 502
         whole = len(reply or b"")
         answered = {NetworkFault.LOSE_REPLY: 0, NetworkFault.KILL_AFTER: 0, NetworkFault.CUT_REPLY: whole // 2}.get(
@@ -209,18 +208,18 @@ class BadNetwork:
         kept = b"" if came.name.startswith("PUT") else _plain(came.body)
         sent = len(came.head) + len(came.body)
         digest = sha256(came.body).hexdigest()
-        made = Request(came.name, came.path, kept, fate, status, sent, len(came.body), answered, came.began)
-        self.requests.append(replace(made, ended=time.monotonic(), digest=digest))
+        request = Request(came.name, came.path, kept, fate, status, sent, len(came.body), answered, came.began)
+        self.requests.append(replace(request, ended=time.monotonic(), digest=digest))
         return self.requests[-1]
 
     def names(self) -> list[str]:
-        return [each.name for each in self.requests]
+        return [request.name for request in self.requests]
 
     def inputs(self, operation: str) -> list[Any]:
-        """What came with each call of an operation."""
-        return [json.loads(each.body)["variables"] for each in self.requests if each.name == operation]
+        """Return the variables of each call of an operation."""
+        return [json.loads(request.body)["variables"] for request in self.requests if request.name == operation]
 
 
 def _plain(body: bytes) -> bytes:
-    """As it was before the phone packed it."""
+    """Decompress a body that the phone compressed."""
     return decompress(body, "zstd", MAX_BODY_BYTES) if body.startswith(_ZSTD) else body

@@ -1,6 +1,6 @@
-"""Measurements that are no tests: how nearly the same pictures are found among a million, what a day or a week costs a phone.
+"""Measure what tests can't: finding similar pictures among a million, and the cost of a day or a week for a phone.
 
-It starts engines of its own in a temporary folder, and touches no installation. The day is left to `day`, the week to `week`.
+It starts its own engines in a temporary folder, and touches no installation.
 """
 
 import asyncio
@@ -43,13 +43,13 @@ from storage.store import Store
 
 BATCH = 10_000
 KIN = 200
-"""Families that the made-up figures fall into: pictures of counters resemble one another, so that bands are not even."""
+"""Families of generated hashes: pictures of counters resemble one another, so index bands are filled unevenly."""
 KINSHIP = 0.25
-"""Chance of each bit to differ from the family's."""
+"""Probability that a bit differs from the family's."""
 MARKS = len(LEVELS) * MARKS_A_LEVEL
 COMMON, COMMONNESS = 130_000, 0.1
-"""Figures that many pictures have, and their share of the marks: 2 of 10,000 pictures then share a key that is asked for,
-as was measured among photos."""
+"""Figures that many pictures have, and their share of the marks. Then 2 of 10,000 pictures share a looked-up key, as was
+measured among photos."""
 
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
 app.add_typer(main.app)
@@ -57,7 +57,7 @@ app.add_typer(main.app)
 
 @app.callback()
 def bench() -> None:
-    """Measure on this machine."""
+    """Measure Mingcha on this machine."""
 
 
 @app.command()
@@ -65,16 +65,14 @@ def likeness(
     *,
     hashes: Annotated[
         int,
-        typer.Option(
-            help="How many made-up pictures, each with its hash and its marks, the real ones are hidden among."
-        ),
+        typer.Option(help="How many generated pictures, each with hash and marks, surround the real ones."),
     ] = 1_000_000,
-    lookups: Annotated[int, typer.Option(help="How many lookups are timed.")] = 1_000,
-    pictures: Annotated[int, typer.Option(help="How many drawn pictures are copied and looked for.")] = 40,
-    photos: Annotated[Path | None, typer.Option(help="Folder of real photos to copy and look for besides.")] = None,
+    lookups: Annotated[int, typer.Option(help="How many lookups to time.")] = 1_000,
+    pictures: Annotated[int, typer.Option(help="How many drawn pictures to copy and look up.")] = 40,
+    photos: Annotated[Path | None, typer.Option(help="Folder of real photos to copy and look up as well.")] = None,
     seed: int = 1,
 ) -> None:
-    """Time of a lookup, share of altered copies that are found, share of other pictures that are taken for copies."""
+    """Measure lookup time, the share of altered copies that are found, and the share of false matches."""
     try:
         asyncio.run(_likeness(hashes, lookups, pictures, photos, seed))
     except START_ERRORS as error:
@@ -90,9 +88,9 @@ async def _likeness(hashes: int, lookups: int, pictures: int, photos: Path | Non
 async def measure_likeness(
     mongo: Mongo, hashes: int, lookups: int, pictures: int, photos: Path | None, seed: int
 ) -> None:
-    """Load an empty database, time the lookups, look for copies; prints as it goes."""
+    """Load an empty database, time the lookups and look up copies; print each result at once."""
     random = Random(seed)  # noqa: S311  figures, no secrets
-    kept = Likenesses(mongo)
+    likenesses = Likenesses(mongo)
     started = time.perf_counter()
     planted = await _load(mongo, hashes, random)
     loaded = time.perf_counter()
@@ -110,27 +108,28 @@ async def measure_likeness(
             f"{what}: {size['size'] / 2**20:.0f} MiB of documents, {size['storageSize'] / 2**20:.0f} on disk,"
             f" {size['totalIndexSize'] / 2**20:.0f} MiB of indexes"
         )
-    await _time(kept, "one hash", [[each] for each in _nearby(planted, lookups, random)], planted)
+    nearby = [[likeness] for likeness in _nearby(planted, lookups, random)]
+    await _time_lookups(likenesses, "one hash", nearby, planted)
     common = _common(random)
-    unknown = [[replace(each, marks=_made_marks(random, common))] for each in _unknown(lookups, random)]
-    await _time(kept, f"one whole picture, a hash and {MARKS} marks, that is like no other", unknown, {})
-    wholes = [[each] for each in _nearby(planted, lookups, random, with_marks=True)]
-    await _time(kept, "one whole picture that is there", wholes, planted)
+    unknown = [[replace(likeness, marks=_generate_marks(random, common))] for likeness in _unknown(lookups, random)]
+    await _time_lookups(likenesses, f"one whole picture, a hash and {MARKS} marks, that is like no other", unknown, {})
+    wholes = [[likeness] for likeness in _nearby(planted, lookups, random, with_marks=True)]
+    await _time_lookups(likenesses, "one whole picture that is there", wholes, planted)
     with tempfile.TemporaryDirectory(prefix="mingcha-bench-") as folder:
         for name, files in _collections(Path(folder), pictures, photos):
-            await _recall(kept, name, files, Path(folder))
+            await _measure_recall(likenesses, name, files, Path(folder))
 
 
 @app.command()
 def day(
     *,
-    observations: Annotated[int, typer.Option(help="How many observations are handed in.")] = 20,
+    observations: Annotated[int, typer.Option(help="How many observations to submit.")] = 20,
     photos: Annotated[
-        int, typer.Option(help="How many photos they have together; their own bytes are not counted.")
+        int, typer.Option(help="How many photos they have together. The bytes of photos are not counted.")
     ] = 60,
-    pulls: Annotated[int, typer.Option(help="How often the phone looks for news besides.")] = 16,
+    pulls: Annotated[int, typer.Option(help="How many more times the phone pulls changes.")] = 16,
 ) -> None:
-    """Bytes that an inspector's first sync and a day's work take, in each direction, plain and packed."""
+    """Count the bytes of an inspector's first sync and a day's work, in each direction, plain and compressed."""
     try:
         asyncio.run(_day(observations, photos, pulls))
     except START_ERRORS as error:
@@ -146,7 +145,7 @@ async def _day(observations: int, photos: int, pulls: int) -> None:
         measured = await measure_day(
             Store(mongo, objects), settings, observations=observations, photos=photos, pulls=pulls
         )
-        typer.echo(measured.told(observations, photos))
+        typer.echo(measured.report(observations, photos))
         await mongo.close()
         objects.close()
 
@@ -154,14 +153,14 @@ async def _day(observations: int, photos: int, pulls: int) -> None:
 @contextlib.asynccontextmanager
 async def _database() -> AsyncIterator[Mongo]:
     async with engines() as (_, addresses):
-        # An index of a million pictures takes minutes to make.
+        # Building an index of a million pictures takes minutes.
         mongo = Mongo(addresses.mongo_url, "bench", timeout_seconds=600)
         yield mongo
         await mongo.close()
 
 
 async def _load(mongo: Mongo, hashes: int, random: Random) -> dict[str, Likeness]:
-    """Made-up hashes in families, made-up marks; some of them, to look for."""
+    """Store generated hashes in families, with generated marks. Return some of them, to look up."""
     families = [random.getrandbits(COARSE_BITS) for _ in range(KIN)]
     common = _common(random)
     planted: dict[str, Likeness] = {}
@@ -170,12 +169,12 @@ async def _load(mongo: Mongo, hashes: int, random: Random) -> dict[str, Likeness
         for number in range(start, min(start + BATCH, hashes)):
             coarse = _signed(random.choice(families) ^ _noise(random))
             detail = f"{random.getrandbits(DETAIL_BITS):064x}"
-            made = Likeness(0, coarse, detail, random.randbytes(GREY_SIDE**2), _made_marks(random, common))
+            likeness = Likeness(0, coarse, detail, random.randbytes(GREY_SIDE**2), _generate_marks(random, common))
             id = f"med_{number:036x}"
-            wholes.append(likeness_document(id, made))
-            marks.append(keypoint_document(id, made.marks))
+            wholes.append(likeness_document(id, likeness))
+            marks.append(keypoint_document(id, likeness.marks))
             if number % max(hashes // 1000, 1) == 0:
-                planted[id] = made
+                planted[id] = likeness
         await mongo.collection("likenesses").insert_many(wholes)
         await mongo.collection("likeness_marks").insert_many(marks)
     return planted
@@ -185,9 +184,9 @@ def _common(random: Random) -> list[int]:
     return [random.getrandbits(FIGURE_BITS) for _ in range(COMMON)]
 
 
-def _made_marks(random: Random, common: Sequence[int]) -> bytes:
-    """Marks as of a photo; some are such as many pictures have, alike beyond their key too."""
-    made = []
+def _generate_marks(random: Random, common: Sequence[int]) -> bytes:
+    """Generate marks like a photo's; some are common to many pictures, and similar even beyond their key."""
+    keypoints = []
     for number in range(MARKS):
         figure = random.getrandbits(FIGURE_BITS)
         if random.random() < COMMONNESS:
@@ -195,12 +194,12 @@ def _made_marks(random: Random, common: Sequence[int]) -> bytes:
             figure = random.choice(common) ^ (noise >> KEY_BITS << KEY_BITS)
         weak = random.randrange(KEY_BITS - 4)
         named = (weak, weak + 1, weak + 2, weak + 3)
-        made.append(Keypoint(figure, named, random.random(), random.random() * 0.75, number % len(LEVELS)))
-    return packed(Marks((1, 0.75), tuple(made)))
+        keypoints.append(Keypoint(figure, named, random.random(), random.random() * 0.75, number % len(LEVELS)))
+    return packed(Marks((1, 0.75), tuple(keypoints)))
 
 
 def _noise(random: Random) -> int:
-    """Bits that are set with the chance of KINSHIP."""
+    """Return bits that are set with probability `KINSHIP`."""
     return random.getrandbits(COARSE_BITS) & random.getrandbits(COARSE_BITS)
 
 
@@ -221,29 +220,29 @@ def _unknown(count: int, random: Random) -> list[Likeness]:
 
 
 def _nearby(planted: dict[str, Likeness], count: int, random: Random, *, with_marks: bool = False) -> list[Likeness]:
-    """Copies of planted ones, as far away as is found for certain."""
+    """Copy planted likenesses at the largest distance that is always found."""
     near = []
-    for made in random.choices(list(planted.values()), k=count):
+    for likeness in random.choices(list(planted.values()), k=count):
         flips = sum(1 << place for place in random.sample(range(COARSE_BITS), RADIUS))
-        coarse = _signed((made.coarse ^ flips) & (1 << COARSE_BITS) - 1)
-        near.append(replace(made, coarse=coarse) if with_marks else Likeness(0, coarse, made.detail))
+        coarse = _signed((likeness.coarse ^ flips) & (1 << COARSE_BITS) - 1)
+        near.append(replace(likeness, coarse=coarse) if with_marks else Likeness(0, coarse, likeness.detail))
     return near
 
 
-async def _time(
-    kept: Likenesses, what: str, wanted: Sequence[Sequence[Likeness]], planted: dict[str, Likeness]
+async def _time_lookups(
+    likenesses: Likenesses, what: str, queries: Sequence[Sequence[Likeness]], planted: dict[str, Likeness]
 ) -> None:
-    by_detail = {made.detail: id for id, made in planted.items()}
+    by_detail = {likeness.detail: id for id, likeness in planted.items()}
     seconds, missed = [], 0
-    for each in wanted:
+    for query in queries:
         started = time.perf_counter()
-        found = await kept.near("med_none", each, 0)
+        matches = await likenesses.near("med_none", query, 0)
         seconds.append(time.perf_counter() - started)
-        sought = by_detail.get(each[0].detail)
-        missed += sought is not None and sought not in {alike.media_id for alike in found}
+        expected = by_detail.get(query[0].detail)
+        missed += expected is not None and expected not in {match.media_id for match in matches}
     cuts = statistics.quantiles(seconds, n=100)
     shown = ", ".join(f"p{share} {cuts[share - 1] * 1000:.1f}" for share in (50, 95, 99))
-    typer.echo(f"lookup of {what}: {shown}, most {max(seconds) * 1000:.1f} ms; missed {missed} of {len(wanted)}")
+    typer.echo(f"lookup of {what}: {shown}, max {max(seconds) * 1000:.1f} ms; missed {missed} of {len(queries)}")
 
 
 def _collections(folder: Path, pictures: int, photos: Path | None) -> Iterator[tuple[str, list[Path]]]:
@@ -256,27 +255,28 @@ def _collections(folder: Path, pictures: int, photos: Path | None) -> Iterator[t
         yield "photos", sorted(path for path in photos.iterdir() if path.is_file())
 
 
-async def _recall(kept: Likenesses, name: str, files: Sequence[Path], folder: Path) -> None:
-    """What share of each kind of copy leads back to its original, and how many other originals it leads to besides."""
-    limit = next(int(each.value or 0) for each in DEFAULTS if each.kind is ThresholdKind.PICTURE_BITS)
+async def _measure_recall(likenesses: Likenesses, name: str, files: Sequence[Path], folder: Path) -> None:
+    """Print the share of each kind of copy that leads to its original, and the number of false matches."""
+    limit = next(int(default.value or 0) for default in DEFAULTS if default.kind is ThresholdKind.PICTURE_BITS)
     originals: dict[str, Path] = {}
     for number, path in enumerate(files):
         likeness = examine(path).likeness
         if likeness:
             id = f"med_{name}-{number}".replace(" ", "-")
             originals[id] = path
-            await kept.store(id, likeness)
+            await likenesses.store(id, likeness)
     copies, found, others = Counter[str](), Counter[str](), 0
     looked_up = 0
     for number, (id, path) in enumerate(originals.items()):
-        for alike in await kept.near(id, (await kept.of([id]))[id], limit):
-            others += alike.media_id in originals
+        for match in await likenesses.near(id, (await likenesses.of([id]))[id], limit):
+            others += match.media_id in originals
         with contextlib.suppress(OSError):
             for kind, body in altered(path, number):
                 copy = folder / "copy.jpg"
                 copy.write_bytes(body)
                 copies[kind] += 1
-                near = {alike.media_id for alike in await kept.near("med_copy", examine(copy).likeness, limit)}
+                matches = await likenesses.near("med_copy", examine(copy).likeness, limit)
+                near = {match.media_id for match in matches}
                 found[kind] += id in near
                 looked_up += 1
     typer.echo(

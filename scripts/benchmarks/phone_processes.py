@@ -1,7 +1,6 @@
-"""A spawner: commands of the reference phone, each in a process of its own, forked from one that has them loaded, to be killed.
+"""Run commands of the reference phone, each in its own process that can be killed.
 
-`python -m scripts.benchmarks.phone_processes` is that one. What the phone is to do, and with whom it talks, is left
-to the week and the tests.
+The processes are forked from one that has the phone loaded: `python -m scripts.benchmarks.phone_processes`.
 """
 
 import itertools
@@ -23,9 +22,9 @@ LOOK_SECONDS = 0.005
 
 
 class Spawner:
-    """Loading the phone takes longer than most commands: it is done once.
+    """Loads the phone once, because loading takes longer than most commands.
 
-    `light_locks`: a password locks a store at no cost, where what guessing one costs is no matter.
+    `light_locks` makes password hashing cheap, for tests that don't measure its cost.
     """
 
     def __init__(self, *, light_locks: bool = False) -> None:
@@ -57,13 +56,14 @@ class Spawner:
         ahead: timedelta = timedelta(),
         level: int | None = None,
     ) -> int:
-        """Exit code of one command, which prints to `output`; negative where a signal ended it. `started` gets its pid.
+        """Run one command, which prints to `output`. Return its exit code, negative if a signal ended it.
 
-        `kill_at`: killed at that moment of the outbox; each of its steps has two, just before it counts and just after.
-        `dies_after`: killed so many seconds after its start. `ahead`: so far its clock is ahead of the true one.
-        `level`: of the contract that it was made for, where that is an earlier one: it says so, and sends the documents of then.
+        `started` is called with its pid.
+        `kill_at`: kill it at that moment of the outbox; each outbox step has two, just before and just after its commit.
+        `dies_after`: kill it so many seconds after its start. `ahead`: how far its clock is ahead of the true one.
+        `level`: an earlier contract level to act as; the phone then names that level and sends its documents.
         """
-        wanted = {
+        command = {
             "arguments": list(arguments),
             "environment": environment,
             "output": output,
@@ -74,7 +74,7 @@ class Spawner:
         }
         assert self._process.stdin  # noqa: S101  both are pipes
         assert self._process.stdout  # noqa: S101
-        self._process.stdin.write(json.dumps(wanted) + "\n")
+        self._process.stdin.write(json.dumps(command) + "\n")
         self._process.stdin.flush()
         started(int(self._process.stdout.readline()))
         return int(self._process.stdout.readline())
@@ -84,18 +84,18 @@ class Spawner:
 
 
 def _serve() -> None:
-    """Fork for each line; no thread ever runs here, so that a fork is whole."""
+    """Fork for each line. No thread may run here: a fork copies only the calling thread."""
     for line in sys.stdin:
-        wanted = json.loads(line)
+        command = json.loads(line)
         pid = os.fork()
         if pid == 0:
-            _become(wanted)
+            _run_command(command)
         print(pid, flush=True)
-        print(_ended(pid, wanted["dies_after"]), flush=True)
+        print(_wait_for(pid, command["dies_after"]), flush=True)
 
 
-def _ended(pid: int, seconds: float) -> int:
-    """Wait for a child, killing it after so many seconds where there are any; its exit code."""
+def _wait_for(pid: int, seconds: float) -> int:
+    """Wait for a child, and return its exit code. Kill it after `seconds`, unless that is 0."""
     deadline = time.monotonic() + seconds
     while seconds and time.monotonic() < deadline:
         gone, status = os.waitpid(pid, os.WNOHANG)
@@ -107,26 +107,26 @@ def _ended(pid: int, seconds: float) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def _become(wanted: dict[str, Any]) -> None:
-    """The command's own process; never returns."""
+def _run_command(command: dict[str, Any]) -> None:
+    """Run the command in this forked process; never return."""
     code = 70
     try:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        output = os.open(wanted["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        output = os.open(command["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         os.dup2(output, 1)
         os.dup2(output, 2)
-        os.environ.update(wanted["environment"])
-        if wanted["kill_at"]:
-            _kill_at(wanted["kill_at"])
-        if wanted["ahead_seconds"]:
-            _set_clock(timedelta(seconds=wanted["ahead_seconds"]))
-        if wanted["level"] is not None:
-            _be_of_level(wanted["level"])
+        os.environ.update(command["environment"])
+        if command["kill_at"]:
+            _kill_at(command["kill_at"])
+        if command["ahead_seconds"]:
+            _set_clock(timedelta(seconds=command["ahead_seconds"]))
+        if command["level"] is not None:
+            _set_level(command["level"])
         try:
-            app(wanted["arguments"], prog_name="scripts/phone")
+            app(command["arguments"], prog_name="scripts/phone")
         except SystemExit as end:
             code = int(end.code or 0)
-    except BaseException:  # noqa: BLE001  the fork must not go on as the one that forks
+    except BaseException:  # noqa: BLE001  a fork must not continue in the loop of its parent
         traceback.print_exc()
     finally:
         sys.stdout.flush()
@@ -153,7 +153,7 @@ def _kill_at(moment: int) -> None:
 
 
 def _set_clock(ahead: timedelta) -> None:
-    """Every reading of the wall clock in this process is that much later; what is measured in seconds runs on evenly."""
+    """Move the wall clock of this process ahead; the monotonic clock stays."""
 
     class Moved(datetime):
         @classmethod
@@ -166,14 +166,14 @@ def _set_clock(ahead: timedelta) -> None:
     _replace("datetime", datetime, Moved)
 
 
-def _be_of_level(level: int) -> None:
-    """As if the phone's own files were of that level; a document that none has retired since is as it was."""
-    kept, current = Levels.read(), documents.text_of
-    other = Levels(level, min(level, kept.oldest), kept.until)
-    Levels.read = classmethod(lambda cls: other)  # type: ignore[assignment,method-assign]
+def _set_level(level: int) -> None:
+    """Make the phone's own files those of an earlier contract level: the retired documents from then on replace today's."""
+    levels, current = Levels.read(), documents.text_of
+    earlier = Levels(level, min(level, levels.oldest), levels.until)
+    Levels.read = classmethod(lambda cls: earlier)  # type: ignore[assignment,method-assign]
     retired = json.loads(documents.RETIRED.read_text(encoding="utf-8"))["operations"]
-    latest_first = sorted(retired, key=lambda each: -int(each["level"]))
-    texts = {each["name"]: each["body"] for each in latest_first if each["level"] >= level}
+    latest_first = sorted(retired, key=lambda operation: -int(operation["level"]))
+    texts = {operation["name"]: operation["body"] for operation in latest_first if operation["level"] >= level}
 
     def text_of(name: str) -> str:
         return str(texts.get(name) or current(name))
@@ -182,7 +182,7 @@ def _be_of_level(level: int) -> None:
 
 
 def _replace(name: str, known: Any, other: Any) -> None:
-    """Under that name in every module of the phone that has it."""
+    """Replace an object in every module of the phone that holds it under that name."""
     for module in [module for place, module in sys.modules.items() if place.startswith("mobile_contract")]:
         if getattr(module, name, None) is known:
             setattr(module, name, other)

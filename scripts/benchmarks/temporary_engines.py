@@ -1,7 +1,4 @@
-"""Engines for a measurement: started in a temporary folder, stopped and thrown away with it.
-
-What is measured on them is left to `bench`.
-"""
+"""Start engines for a measurement in a temporary folder, then stop and delete them."""
 
 import asyncio
 import contextlib
@@ -19,14 +16,14 @@ from storage.processes.supervisor import ProcessLostError
 
 @contextlib.asynccontextmanager
 async def engines() -> AsyncIterator[tuple[Path, Addresses]]:
-    """The folder, and where they answer. Raise one of `reach.FAULTS`."""
+    """Yield the folder and the engines' addresses. Raise one of `FAULTS` if they don't start."""
     with tempfile.TemporaryDirectory(prefix="mingcha-bench-") as root:
         folder = DataFolder.open(Path(root) / "data")
         lock = folder.acquire_lock()
         lost: asyncio.Future[ProcessLostError] = asyncio.get_running_loop().create_future()
-        started = Engines(folder, lock, typer.echo, lost, durable=False)
+        running = Engines(folder, lock, typer.echo, lost, durable=False)
         try:
-            yield Path(root), await started.start()
+            yield Path(root), await running.start()
         finally:
-            await started.stop()
+            await running.stop()
             os.close(lock)

@@ -1,1 +1,1 @@
-"""The demo: Ganzhou with its offices, enterprises, people and cases, all of it drawn from one seed; people are invented."""
+"""Make the demo from one seed: Ganzhou with offices, enterprises, people and cases. All people are invented."""

@@ -1,6 +1,6 @@
-"""Acting: the demo's people submit, open, assign and close through the very operations that people use.
+"""Let the demo's people submit, open, assign and close through the same operations as real people.
 
-Everything happens under the person's own viewer and at the demo's own time; begun again, it goes on where it ended.
+Each acts as their own viewer and at the demo's own time. After an interruption it continues where it stopped.
 """
 
 from collections.abc import Iterable, Sequence
@@ -30,14 +30,14 @@ from storage.store import Store
 
 AT_ONCE = 6
 STEPS_BEHIND = {AssignmentState.OFFERED: 1, AssignmentState.ACCEPTED: 2, AssignmentState.FINISHED: 3}
-"""How many steps of an inspection's script led to a state; one that was withdrawn has ended."""
+"""Steps of an inspection's script that lead to a state; a withdrawn inspection has ended."""
 
 
 @dataclass
 class _Scene(Context):
-    """A request of the demo: the `entries` ids that the server makes come from the seed, too.
+    """A request of the demo. The `entries` ids that the server makes come from the seed, too.
 
-    A transaction that is run again asks for them again, and is given the same.
+    A transaction that is retried gets the same ids again.
     """
 
     chance: Chance | None = None
@@ -75,7 +75,7 @@ class DemoActions:
         )
 
     async def submit(self, sighting: Sighting, media: Sequence[MediaDraft]) -> None:
-        """The observation with its media announced, and its correction where it has one."""
+        """Submit the observation, announce its media, and submit its correction if it has one."""
         draft = replace(sighting.draft, media=list(media))
         [result] = (await submit(self.scene(sighting.author, sighting.received_at, draft.id), [draft])).results
         if result.outcome is Outcome.REFUSED:
@@ -86,14 +86,14 @@ class DemoActions:
             await revise(self.scene(sighting.author, correction.at, correction.id), sent)
 
     async def rate(self, ballot: Ballot) -> None:
-        """Begun again, what is stored is a duplicate."""
+        """Submit a ballot. After an interruption, stored ratings come back as duplicates."""
         scene = self.scene(ballot.rater, ballot.at, ballot.drafts[0].id)
         for result in (await submit_ratings(scene, ballot.drafts)).results:
             if result.outcome is Outcome.REFUSED:
                 raise RuntimeError(f"{result.id} was refused: {result.refusal}")
 
     async def play(self, stories: Sequence[Story]) -> None:
-        """An office's stories one after the other, so that its numbers follow the calendar; offices side by side."""
+        """Play the stories of an office one after another, so that case numbers follow the calendar; offices in parallel."""
         limit = anyio.CapacityLimiter(AT_ONCE)
 
         async def play_all(own: Iterable[Story]) -> None:
@@ -116,7 +116,7 @@ class DemoActions:
             await step.operation(scene, step.input)
 
     async def _behind(self, story: Story) -> int:
-        """How much of a story was played before the demo was interrupted, in entries of its history."""
+        """Return how much of a story was played before an interruption, in history entries."""
         if story.is_case:
             return sum(len(case.history) for case in await self._services.store.cases.many([story.id]))
         known = await self._services.store.assignments.many([story.id])

@@ -1,7 +1,4 @@
-"""The demo's stories: five cases in every state, places to inspect, and what was seen without more coming of it.
-
-What the verbs of a script mean is left to `steps.py`; playing the stories to `acting.py`.
-"""
+"""Write the demo's stories: five cases in every state, places to inspect, and observations without a case."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -60,10 +57,10 @@ SCRIPTS: dict[CaseState, tuple[tuple[str, CaseOutcome | None], ...]] = {
     * 2
     + ((GIVEN + "finish close reopen", END.PARTLY),),
 }
-"""How a case came to its state, five ways each; the outcome is that of its closing."""
+"""Five ways for a case to reach each state, with the outcome of its closing."""
 INSPECTIONS = ("offer", "offer accept", "offer accept finish", "offer withdraw") * 3
 SIZES = (1, 2, 3, 1, 2)
-"""How many sightings the cases rest on, in turn; those that are linked need two."""
+"""Sightings of each case, in turn; a case with a link step needs two."""
 SEEN = 120
 
 
@@ -78,10 +75,10 @@ GAPS = {
     "finish": 3,
     "reopen": 8,
 }
-"""Working days that pass before a step; one before those that aren't named."""
+"""Working days before a step; one for steps that aren't listed."""
 CATEGORIES = [category for category in Category if category is not Category.GOOD_PRACTICE]
 STAGE = "360703"
-"""The county where each state can be seen; the sign-ins that are shown work there."""
+"""The county with a case in every state; the people shown to sign in as work there."""
 
 
 class Stories:
@@ -91,7 +88,7 @@ class Stories:
         self._categories = cycle(CATEGORIES)
 
     def write(self) -> list[Story]:
-        """All of them, the earliest first; `witnesses` has all sightings afterwards."""
+        """Write all stories, earliest first. Afterwards `witnesses` has all sightings."""
         elsewhere = cycle([code for code in self._region.counties if code != STAGE])
         stories = []
         for way in range(5):
@@ -134,7 +131,7 @@ class Stories:
         return Story(case.id, office, is_case=True, steps=steps)
 
     def _moments(self, verbs: Sequence[str], chance: Chance) -> list[tuple[int, datetime]]:
-        """For each verb how many working days ago it was, and when; the last is over."""
+        """Return (working days ago, instant) for each verb; the last step is in the past."""
         passed = list(accumulate(GAPS.get(verb, 1) for verb in verbs))
         latest = chance.between(1, 15)
         return [(ago, self._days.moment(ago, chance)) for ago in (latest + passed[-1] - days for days in passed)]
@@ -169,7 +166,7 @@ class Stories:
         return Story(id, county, is_case=False, steps=steps)
 
     def _see_more(self) -> None:
-        """What no case rests on: praise, what is yet to be looked at, and what names a unit that nobody knows."""
+        """Add sightings without a case: praise, unhandled ones, and ones that name an unknown unit."""
         counties = cycle(self._region.counties)
         while (number := len(self._witnesses.made)) < SEEN:
             chance, county = self._chance.stream(f"more/{number}"), next(counties)

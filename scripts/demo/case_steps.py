@@ -1,7 +1,4 @@
-"""The demo's steps: what each verb of a script is in the life of a case, as an operation with its input.
-
-Which scripts there are, and when they are played, is left to `stories.py`; taking the steps to `acting.py`.
-"""
+"""Turn the verbs of a demo script into steps in the life of a case: operations with their inputs."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +31,7 @@ from scripts.demo.randomness import Chance
 
 @dataclass(frozen=True)
 class Step:
-    """`entries` is how many entries the step leaves in its case's history."""
+    """`entries` is the number of entries that the step adds to the history of its case."""
 
     actor: str
     at: datetime
@@ -45,7 +42,7 @@ class Step:
 
 @dataclass
 class Story:
-    """The life of a case, or of an assignment to inspect a place, under the id that its first step makes."""
+    """The life of a case, or of an assignment to inspect a place; `id` is the id that its first step creates."""
 
     id: strawberry.ID
     office: str
@@ -54,7 +51,7 @@ class Story:
 
 
 class CaseStory:
-    """Writes down one step after the other; whose turn it is follows from those before."""
+    """Writes one step after another; the previous steps decide who acts."""
 
     def __init__(
         self,
@@ -78,7 +75,7 @@ class CaseStory:
         self.id = chance.id("cas", opening)
 
     def step(self, verb: str, at: datetime, *, keep_back: int = 0) -> Step:
-        """`keep_back` is how many observations are left to be linked later."""
+        """`keep_back` is the number of observations to link later."""
         if verb in {"open", "receive"}:
             return self._open(at, accepted=verb == "open", keep_back=keep_back)
         writers = {
@@ -122,7 +119,7 @@ class CaseStory:
         return Step(self._officer, at, unlink, self._linked("unlink_notes", at))
 
     def _linked(self, notes: str, at: datetime) -> LinkObservationsInput:
-        """What comes last is linked later than the rest."""
+        """Link or unlink the last observation."""
         id, note = self._chance.id("evt", at), self._chance.pick(phrases()[notes])
         return LinkObservationsInput(id=id, case_id=self.id, observation_ids=self._observations[-1:], note=note)
 

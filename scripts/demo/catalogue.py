@@ -1,6 +1,6 @@
-"""The demo's catalogue: the limits and the fee that the facts name; grades are those that come with the product.
+"""Make the demo's catalogue from the time limits and the fee in the facts; grades come with the product.
 
-Where the facts come from stands in `ganzhou.json`.
+`ganzhou.json` names the sources of the facts.
 """
 
 from datetime import date, datetime

@@ -1,7 +1,4 @@
-"""Drawings for the demo, as JPEGs with EXIF: beside `pictures` the only file that imports PIL.
-
-What is drawn is left to `scenes`; nothing here reads a picture.
-"""
+"""Draw shapes as JPEGs with EXIF."""
 
 import io
 from collections.abc import Iterable
@@ -13,8 +10,8 @@ from storage.formats.exif import Tags
 
 
 def draw(width: int, height: int, shapes: Iterable[Shape], ifd0: Tags, exif_ifd: Tags, gps: Tags) -> bytes:
-    """A JPEG of shapes painted in order, in a frame 1000 units high, with those EXIF tags."""
-    # Drawn at twice the size, since lines are drawn with hard edges.
+    """Return a JPEG of shapes painted in order, in a frame 1000 units high, with the given EXIF tags."""
+    # Drawn at twice the size and reduced, because PIL draws lines with hard edges.
     image = Image.new("RGB", (width * 2, height * 2))
     canvas, unit = ImageDraw.Draw(image), height * 2 / 1000
     for shape in shapes:

@@ -1,6 +1,6 @@
-"""Loading the demo into an installation that holds nothing yet: the same seed and time give the same demo.
+"""Load the demo into an empty installation; the same seed and time give the same demo.
 
-It may be interrupted at any moment; begun again it becomes whole. What is in it is left to the files beside this one.
+Loading may be interrupted at any moment. Started again, it completes the demo.
 """
 
 import secrets
@@ -36,7 +36,7 @@ from storage.store import Store
 SEED = 2009
 AT_ONCE = 8
 ESTABLISHED = timedelta(days=300)
-"""How long before the demo begins its units and people are there."""
+"""Age of the demo's units and people when the demo starts."""
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 SHOWN = (
     ("巡查员", Role.INSPECTOR, "inspector001"),
@@ -48,29 +48,29 @@ SHOWN = (
     ("联络员", Role.LIAISON, "liaison.360703-jt"),
     ("管理员", Role.ADMIN, "admin"),
 )
-"""One person for each role, all but two of Nankang (360703), where each state of a case can be seen."""
+"""One person for each role. All but two work in Nankang (360703), which has a case in every state."""
 
 
 class NotEmptyError(Exception):
-    """The installation holds an office's own data, which the demo stays away from."""
+    """The installation holds an office's own data, which the demo must not touch."""
 
 
 @dataclass(frozen=True)
 class Signins:
-    """Whom to sign in as: what they are, role and user name; one password for all, None where it isn't known here."""
+    """People to sign in as: title, role and user name. `password` is the same for all, None if unknown on this machine."""
 
     people: tuple[tuple[str, Role, str], ...]
     password: str | None
 
     def lines(self) -> Iterator[str]:
-        yield f"Password of all: {self.password or 'not known on this machine'}"
+        yield f"Password for all: {self.password or 'not known on this machine'}"
         for shown, role, user_name in self.people:
             yield f"{role.value:<11}{user_name:<20}{shown}"
 
 
 @dataclass(frozen=True)
 class Script:
-    """Everything that the demo consists of, before any of it is stored."""
+    """The whole demo before it is stored."""
 
     region: Region
     points: Sequence[MonitoringPoint]
@@ -82,9 +82,9 @@ class Script:
 
 
 async def seed(store: Store, settings: Settings, *, seed: int = SEED, now: datetime) -> Signins:
-    """Load the demo, or the rest of it; where it is whole already, nothing is done.
+    """Load the demo, or what is missing of it. The indexes must exist.
 
-    Indexes must stand. Raise `NotEmptyError`; a part of the service that is down raises `Refusal(UNAVAILABLE)`.
+    Raise `NotEmptyError`, or `Refusal(UNAVAILABLE)` if a part of the service is down.
     """
     demos = Demos(store.mongo)
     if await demos.find() is None and not await demos.is_empty():
@@ -92,20 +92,20 @@ async def seed(store: Store, settings: Settings, *, seed: int = SEED, now: datet
     begun = await demos.begin(seed, to_millis(now))
     if not begun.is_whole:
         password = _password(settings.data) or _new_password(settings.data)
-        script = write(begun.seed, begun.began_at, await Passwords().hash(password))
+        script = write_script(begun.seed, begun.began_at, await Passwords().hash(password))
         await _perform(store, settings, script, Chance(begun.seed, "stage"))
         await demos.finish(to_millis(now))
     return _signins(settings)
 
 
 async def signins(store: Store, settings: Settings) -> Signins | None:
-    """Whom to sign in as; None where there is no demo, or not yet the whole of it."""
+    """Return the people to sign in as, or None if the demo isn't loaded whole."""
     known = await Demos(store.mongo).find()
     return _signins(settings) if known and known.is_whole else None
 
 
-def write(seed: int, now: datetime, password_hash: str) -> Script:
-    """The whole demo but for its photos; the same arguments give the same."""
+def write_script(seed: int, now: datetime, password_hash: str) -> Script:
+    """Make the whole demo except its photos; the same arguments give the same demo."""
     at = to_millis(now - ESTABLISHED)
     region = build_region(Chance(seed, "region"), at)
     firms = build_points(Chance(seed, "points"), region, at)
@@ -119,8 +119,8 @@ def write(seed: int, now: datetime, password_hash: str) -> Script:
     return Script(region, points, people, witnesses.made, stories, catalogue, ballots)
 
 
-async def settle(store: Store, script: Script) -> None:
-    """Store units, people, points and catalogue, as an import would bring them."""
+async def store_base_data(store: Store, script: Script) -> None:
+    """Store units, people, points and catalogue, as an import would."""
     await store.units.put_all(list(script.region.units.values()))
     await store.users.put_all(list(script.people.users.values()))
     await store.monitoring_points.put_all(script.points)
@@ -128,22 +128,22 @@ async def settle(store: Store, script: Script) -> None:
 
 
 async def _perform(store: Store, settings: Settings, script: Script, chance: Chance) -> None:
-    """What an import would bring first; all else by people's own doing."""
-    await settle(store, script)
+    """Store the base data, then let the people act."""
+    await store_base_data(store, script)
     stage = DemoActions(store, settings, script.people, chance)
     async with darkroom(store) as room:
-        await _submit_all(stage, room, await _left(store, script.sightings))
+        await _submit_all(stage, room, await _unfinished(store, script.sightings))
     await stage.play(script.stories)
     for ballot in script.ballots:
         await stage.rate(ballot)
 
 
-async def _left(store: Store, sightings: Sequence[Sighting]) -> list[Sighting]:
-    """Those that an interrupted demo has not got whole: observation, correction, and every photo verified."""
-    stored = await store.observations.many([sighting.draft.id for sighting in sightings])
-    revisions = {each.id: each.revision for each in stored}
+async def _unfinished(store: Store, sightings: Sequence[Sighting]) -> list[Sighting]:
+    """Return the sightings that lack their observation, their correction or a verified photo."""
+    observations = await store.observations.many([sighting.draft.id for sighting in sightings])
+    revisions = {observation.id: observation.revision for observation in observations}
     media = await store.media.many([shot.id for sighting in sightings for shot in sighting.shots])
-    ready = {each.id for each in media if each.state is MediaState.READY}
+    ready = {medium.id for medium in media if medium.state is MediaState.READY}
     return [
         sighting
         for sighting in sightings
@@ -173,7 +173,7 @@ def _signins(settings: Settings) -> Signins:
 
 
 def _password(data: Path) -> str | None:
-    """The demo's password is made for each installation: one that everybody knows would be tried on the next."""
+    """Read the demo's password. Each installation has its own: attackers would try a common one everywhere."""
     try:
         return (data / "demo-password").read_text().strip() or None
     except FileNotFoundError:

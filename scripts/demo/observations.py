@@ -1,7 +1,4 @@
-"""The demo's sightings: who saw what where and when, with which photos; by every method, of every category.
-
-How they are submitted is left to `acting.py`, which of them become cases to `stories.py`.
-"""
+"""Make the demo's sightings, of every method and category: author, text, place, time and photos."""
 
 import json
 from collections.abc import Sequence
@@ -26,7 +23,7 @@ from scripts.demo.randomness import Chance
 from scripts.demo.region import Region
 
 PHOTOS = (1, 2, 0, 3, 1, 1)
-"""How many photos the sightings have, in turn: 160 of 120."""
+"""Photos of each sighting, in turn: 160 for 120 sightings."""
 BY_INSPECTORS = (Method.PATROL, Method.TRACKED_SERVICE, Method.SIMULATED_SERVICE, Method.SPECIAL_CHECK)
 AT_COUNTERS = (Category.ABSENCE, Category.GAMES, Category.STOCK_TRADING, Category.CHATTING, Category.OTHER)
 WITH_APPLICANTS = (Category.INACTION, Category.SLOW, Category.RUDE, Category.GOOD_PRACTICE, Category.BROKEN_PROMISE)
@@ -61,7 +58,7 @@ class Correction:
 
 @dataclass(frozen=True)
 class Sighting:
-    """`draft` as the phone holds it, but for its media, whose bytes are yet to be drawn."""
+    """`draft` is the phone's draft without its media, whose bytes are drawn later."""
 
     draft: ObservationDraft
     author: str
@@ -71,7 +68,7 @@ class Sighting:
 
 
 class Witnesses:
-    """Makes one sighting after the other; each draws from its own stream of chance."""
+    """Makes one sighting after another; each draws from its own random stream."""
 
     def __init__(self, chance: Chance, region: Region, people: People, points: Sequence[MonitoringPoint]) -> None:
         self._chance, self._region, self._people = chance, region, people
@@ -91,7 +88,7 @@ class Witnesses:
         claimed: str | None = None,
         assignment: tuple[strawberry.ID, str] | None = None,
     ) -> Sighting:
-        """`claimed` is what the phone names in place of the unit; `assignment` who answers it."""
+        """`claimed` is the text that the phone names instead of the unit; `assignment` is its id and its assignee."""
         number = len(self.made)
         chance = self._chance.stream(number)
         method = chance.pick(BY_INSPECTORS) if assignment else _method(category, chance)
@@ -114,7 +111,7 @@ class Witnesses:
             device_sequence=number % 50 + 1,
             complainant=_complainant(number, chance) if method is Method.COMPLAINT else None,
         )
-        # A phone out of reach sends at night, from its owner's home.
+        # A phone without network sends at night, from its owner's home.
         received_at = at + timedelta(minutes=chance.between(120, 700) if chance.happens(0.15) else chance.between(0, 3))
         shots = tuple(
             _shot(unit, at + timedelta(seconds=7 * each), chance) for each in range(PHOTOS[number % len(PHOTOS)])
@@ -162,7 +159,7 @@ def _filled(words: str, chance: Chance, **given: str) -> str:
 
 
 def _position(unit: Unit, number: int, at: datetime, chance: Chance) -> GeoPointInput | None:
-    """Within some 50 metres of the counter; now and then by a map's datum, by hand, or from a phone that knows nothing."""
+    """Return a position within about 50 metres of the counter; a few use GCJ-02, are mocked or are (0, 0)."""
     place = unit.position
     if place is None or place.latitude is None or place.longitude is None:
         return None

@@ -1,6 +1,6 @@
-"""The demo's people: numbered, never named; inspectors, monitors, supervisors, officers, liaisons and an administrator.
+"""Make the demo's people, numbered and without names: inspectors, monitors, supervisors, officers, liaisons, an admin.
 
-All have the demo's one password. What they do is left to `sightings.py` and `stories.py`.
+All have the demo's one password.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ SUPERVISORS_OF_A_COUNTY, CITY_SUPERVISORS = 16, 3
 
 @dataclass
 class People:
-    """Users by user name, and for each role and county (or the city) the user names of those who work there."""
+    """Users by user name, and user names by role and county (or the city)."""
 
     users: dict[str, User] = field(default_factory=dict)
     at: dict[tuple[Role, str], list[str]] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class _Hiring:
         self.people.at.setdefault((role, where), []).append(user.user_name)
 
     def hire_numbered(self, role: Role, word: str, places: Sequence[tuple[str, int]], region: Region) -> None:
-        """`places` are codes with how many work there; numbers run through."""
+        """`places` are (code, number of people); people are numbered across all places."""
         number = 0
         for code, count in places:
             for _ in range(count):
@@ -72,7 +72,7 @@ class _Hiring:
 def build_people(
     chance: Chance, region: Region, points: Sequence[MonitoringPoint], at: datetime, password_hash: str
 ) -> People:
-    """Monitors are numbered as the points are."""
+    """Make all people; monitors are numbered like the points."""
     hiring = _Hiring(chance, at, password_hash)
     counties = region.counties
     inspectors = [*((code, INSPECTORS_OF_A_COUNTY) for code in counties), (CITY, CITY_INSPECTORS)]

@@ -1,7 +1,4 @@
-"""The demo's photos: drawn from the seed, put into the store, and verified by the worker's own code.
-
-What a drawing shows is left to `scripts.demo.scenes`.
-"""
+"""Draw the demo's photos from the seed, put them into the object store, and verify them with the worker's own code."""
 
 import hashlib
 import tempfile
@@ -26,7 +23,7 @@ DECODERS = 2
 
 
 def drawn(shot: Shot) -> bytes:
-    """The same shot is the same JPEG, byte for byte."""
+    """Draw a shot; the same shot gives the same JPEG, byte for byte."""
     width, height = (SHORT_SIDE, LONG_SIDE) if shot.is_upright else (LONG_SIDE, SHORT_SIDE)
     exif = SceneExif(
         latitude=shot.latitude,
@@ -50,7 +47,7 @@ def announced(shot: Shot, photo: bytes) -> MediaDraft:
 
 
 class PhotoFactory:
-    """Use by `darkroom`: it has decoders, and a folder for what is in work."""
+    """Made by `darkroom`, with decoders and a scratch folder."""
 
     def __init__(self, store: Store, folder: Path, decoders: Sequence[Decoder]) -> None:
         self._store, self._folder = store, folder
@@ -61,7 +58,7 @@ class PhotoFactory:
         return await anyio.to_thread.run_sync(lambda: [drawn(shot) for shot in shots])
 
     async def deliver(self, shots: Sequence[Shot], photos: Sequence[bytes], received_at: datetime) -> None:
-        """What phone and worker do once the observation was accepted; what is done already stays as it is."""
+        """Upload and verify photos, as phone and worker do after a submission. Verified photos are skipped."""
         known = {media.id: media for media in await self._store.media.many([shot.id for shot in shots])}
         for number, (shot, photo) in enumerate(zip(shots, photos, strict=True), start=1):
             media = known[shot.id]

@@ -1,6 +1,6 @@
-"""Chance: all that is random in the demo, drawn from one seed, and the working hours in which things happen.
+"""Draw everything random in the demo from one seed, and pick times in office hours.
 
-Each part draws from a stream of its own name, so that a change to one part leaves the others as they were.
+Each part draws from a stream of its own name, so a change to one part does not change the others.
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class Chance:
         return self._random.choice(choices)
 
     def between(self, least: int, most: int) -> int:
-        """A whole number, both ends included."""
+        """Return an integer, both ends included."""
         return self._random.randint(least, most)
 
     def around(self, middle: float, by: float) -> float:
@@ -42,7 +42,7 @@ class Chance:
 
 
 class WorkingDays:
-    """Weekdays that are over at `now`, Beijing time; public holidays are worked through."""
+    """Weekdays before the day of `now`, Beijing time; public holidays count as working days."""
 
     def __init__(self, now: datetime) -> None:
         today = now.astimezone(BEIJING).date()
@@ -50,7 +50,7 @@ class WorkingDays:
         self._days: list[date] = [day for day in days if day.weekday() < 5]
 
     def moment(self, ago: int, chance: Chance) -> datetime:
-        """Some instant of the office hours, `ago` working days back; 1 is the last day that is over."""
+        """Return an instant in office hours, `ago` working days back; 1 is the last full working day."""
         first, last = (8 * 60 + 40, 11 * 60 + 50) if chance.happens(0.55) else (14 * 60, 17 * 60 + 20)
         seconds = chance.between(first * 60, last * 60)
         day = datetime.combine(self._days[ago - 1], time(), BEIJING)

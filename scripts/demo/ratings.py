@@ -1,7 +1,4 @@
-"""The demo's ratings: what the monitors of one county made of its departments in the two months that are over.
-
-Handing them in is left to `acting.py`.
-"""
+"""Make the demo's ratings: the monitors of one county rate its departments for the last two full months."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,14 +12,14 @@ from scripts.demo.people import People
 from scripts.demo.randomness import Chance
 
 RATED = {"JT": 82, "GS": 88, "SJ": 74, "HB": 58}
-"""Departments by their letters, and about what score they come to."""
+"""Approximate scores of departments, by the letters of their codes."""
 MONTHS = 2
 GRADES = ("优", "良", "一般", "较差", "差")
 
 
 @dataclass(frozen=True)
 class Ballot:
-    """What one monitor hands in at once."""
+    """The ratings that one monitor submits at once."""
 
     rater: str
     at: datetime
@@ -32,7 +29,7 @@ class Ballot:
 def fill_in(
     chance: Chance, now: datetime, county: str, people: People, points: Sequence[MonitoringPoint]
 ) -> list[Ballot]:
-    """Month by month, the earlier first; the first monitor thinks better of one."""
+    """Make ballots by month, earliest first; the first monitor supersedes one rating."""
     own = {id: point.code for point in points for id in point.monitor_ids}
     raters = people.of(Role.MONITOR, county)
     made = []
@@ -65,13 +62,13 @@ def _draft(chance: Chance, month: date, point: str, unit: str, about: int) -> Ra
 
 
 def _moment(chance: Chance, month: date) -> datetime:
-    """Some evening towards the month's end."""
+    """Return an evening near the end of the month."""
     evening = datetime(month.year, month.month, chance.between(20, 28), 19, tzinfo=BEIJING)
     return to_millis(evening + timedelta(minutes=chance.between(0, 120)))
 
 
 def _months(now: datetime) -> list[date]:
-    """First days of the months that are over at `now`, the earlier first."""
+    """Return the first days of the last full months before `now`, earliest first."""
     first = now.astimezone(BEIJING).date().replace(day=1)
     months: list[date] = []
     for _ in range(MONTHS):

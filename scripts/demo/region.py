@@ -1,6 +1,6 @@
-"""The demo's region: Ganzhou's real divisions with departments, sections and windows, and enterprises that don't exist.
+"""Make the demo's region: Ganzhou's real divisions with departments, sections and windows, and invented enterprises.
 
-Where the facts come from, and their licences, stands in `ganzhou.json`.
+`ganzhou.json` names the sources of the facts and their licences.
 """
 
 import json
@@ -48,12 +48,12 @@ class Region:
     counties: list[str] = field(default_factory=list)
 
     def counters(self, county: str) -> list[Unit]:
-        """Where people are served in a county: its windows."""
+        """Return the service windows of a county."""
         path = self.units[county].path
         return [unit for unit in self.units.values() if unit.level is UnitLevel.WINDOW and unit.path.startswith(path)]
 
     def office(self, code: str) -> Unit:
-        """The efficiency office of a city, county or zone."""
+        """Return the efficiency office of a city, county or zone."""
         return self.units[f"{code}-XNB"]
 
 
@@ -79,7 +79,7 @@ class _Builder:
         return unit
 
     def departments(self, code: str, rank: str) -> None:
-        """What the facts name for this rank, each somewhere around the middle of its region."""
+        """Add the departments that the facts name for this rank, each near the middle of its region."""
         middle = self.region.units[code].position
         for letters, told in facts()["departments"].items():
             if rank not in told["at"].split():
@@ -115,7 +115,7 @@ def build_region(chance: Chance, at: datetime) -> Region:
 
 
 def build_points(chance: Chance, region: Region, at: datetime) -> list[MonitoringPoint]:
-    """The enterprises of every county, each in its turn of the county's and the city's industries; monitors come later."""
+    """Make the enterprises of every county, by turns in the county's and the city's industries; monitors are set later."""
     return [point for county in region.counties for point in _points(chance, region.units[county], at)]
 
 

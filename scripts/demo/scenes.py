@@ -1,6 +1,6 @@
-"""Scenes for the demo: a service counter as a phone might have seen it, drawn from a seed, with the EXIF of that phone.
+"""Draw scenes for the demo from a seed: a service counter as a phone might see it, with the EXIF of that phone.
 
-The same arguments give the same picture. Painting the shapes is left to `pictures`; which scenes there are, to the demo.
+The same arguments give the same picture.
 """
 
 import math
@@ -29,7 +29,7 @@ _COATS = ("#2f4d73", "#3b3f48", "#56707f", "#7a4a4a", "#4c6a52", "#8a7a5c", "#6a
 
 @dataclass(frozen=True)
 class SceneExif:
-    """What the phone writes: degrees WGS-84, metres, its own clock (naive) and that clock's offset from UTC."""
+    """The phone's EXIF: degrees in WGS-84, metres, its own clock (naive) and that clock's offset from UTC."""
 
     latitude: float
     longitude: float
@@ -42,7 +42,7 @@ class SceneExif:
 
 
 def draw_scene(seed: int, width: int, height: int, caption_lines: list[str], exif: SceneExif | None = None) -> bytes:
-    """A JPEG of a counter, varied by `seed`; of each caption line what is ASCII stands at the bottom, as on a stamp."""
+    """Return a JPEG of a counter, varied by `seed`; the ASCII part of each caption line is stamped at the bottom."""
     random = Random(seed)  # noqa: S311  a drawing, no secret
     wide = 1000 * width / height
     shapes = [*_room(random, wide, exif.taken_at if exif else None), *_places(random, wide)]
@@ -93,7 +93,7 @@ def _window(random: Random, left: float, right: float) -> Iterator[Shape]:
 
 
 def _board(random: Random, left: float, right: float) -> Iterator[Shape]:
-    """A notice board; its sheets carry lines in place of words."""
+    """Draw a notice board whose sheets have lines instead of words."""
     yield box(left - 8, 102, right + 8, 358, "#7d5a3c", 4)
     yield box(left, 110, right, 350, "#e8dcc0")
     across = (right - left - 40) / 3
@@ -109,7 +109,7 @@ def _board(random: Random, left: float, right: float) -> Iterator[Shape]:
 
 
 def _places(random: Random, wide: float) -> Iterator[Shape]:
-    """Two or three places: number, glass, and a clerk who works, looks at a phone, or is away."""
+    """Draw two or three counter places: number, glass, and a clerk who works, looks at a phone, or is away."""
     count = 3 if wide > 1200 else 2
     colour, first = random.choice(_SIGNS), random.randrange(1, 18)
     for place in range(count):
@@ -186,7 +186,7 @@ def _desk_things(random: Random, wide: float) -> Iterator[Shape]:
 
 
 def _waiting(random: Random, wide: float) -> Iterator[Shape]:
-    """People who wait, seen from behind."""
+    """Draw waiting people, seen from behind."""
     places = random.sample([wide * share for share in (0.14, 0.38, 0.62, 0.86)], 4)
     for top in sorted(random.uniform(660, 780) for _ in range(random.randrange(4))):  # the nearest last
         x = places.pop() + random.uniform(-20, 20)
@@ -207,7 +207,7 @@ def _stamp(wide: float, caption_lines: list[str]) -> Iterator[Shape]:
 
 
 def _tags(exif: SceneExif) -> tuple[dict[int, Any], dict[int, Any], dict[int, Any]]:
-    """IFD0, Exif and GPS directory as a phone writes them (CIPA DC-008)."""
+    """Return IFD0, Exif and GPS directory as a phone writes them (CIPA DC-008)."""
     clock = exif.taken_at.strftime("%Y:%m:%d %H:%M:%S")
     hours, minutes = divmod(abs(exif.offset_minutes), 60)
     offset = f"{'-' if exif.offset_minutes < 0 else '+'}{hours:02d}:{minutes:02d}"
@@ -232,6 +232,6 @@ def _tags(exif: SceneExif) -> tuple[dict[int, Any], dict[int, Any], dict[int, An
 
 
 def _sexagesimal(degrees: float) -> tuple[float, float, Fraction]:
-    """Degrees, minutes and seconds, to a ten-thousandth of a second (3 mm)."""
+    """Return degrees, minutes and seconds, to a ten-thousandth of a second (3 mm)."""
     minutes, rest = divmod(round(abs(degrees) * 3600 * 10_000), 60 * 10_000)
     return float(minutes // 60), float(minutes % 60), Fraction(rest, 10_000)

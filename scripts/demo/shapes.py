@@ -1,4 +1,4 @@
-"""Shapes: what a drawing is made of, in a frame 1000 units high; painting them is left to `pictures`."""
+"""Define the shapes of a drawing, in a frame 1000 units high."""
 
 import enum
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ class Shape:
     size: float = 0
     text: str = ""
     anchor: str = "lt"
-    """Where the point lies in a text: `lt` top left, `rb` bottom right, `mm` its middle."""
+    """Position of the point in a text: `lt` top left, `rb` bottom right, `mm` middle."""
 
 
 def box(left: float, top: float, right: float, bottom: float, colour: str, radius: float = 0) -> Shape:
@@ -30,7 +30,7 @@ def box(left: float, top: float, right: float, bottom: float, colour: str, radiu
 
 
 def oval(x: float, y: float, across: float, down: float, colour: str) -> Shape:
-    """By its middle and its two radii."""
+    """Make an oval from its middle and its two radii."""
     return Shape(ShapeKind.OVAL, ((x - across, y - down), (x + across, y + down)), colour)
 
 

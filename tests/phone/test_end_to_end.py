@@ -70,7 +70,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EndToEndStack]:
         own = {name: value for name, value in os.environ.items() if not name.startswith("MINGCHA_")}
         command = [sys.executable, "-P", "-m", "scripts.seed", "--demo", f"--data={data}"]
         told = subprocess.run(command, env=own | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True)
-        found = re.search(r"Password of all: (\S+)", told.stdout)
+        found = re.search(r"Password for all: (\S+)", told.stdout)
         assert found, told
         yield EndToEndStack(address, found[1])
     finally:

@@ -29,7 +29,7 @@ async def test_a_day_is_small_and_so_is_the_first_sync_of_a_county(kept: Store, 
     assert day.records > 50
     assert 0 < day.first_sync.received_packed < 200_000
     assert day.first_sync.received_packed < day.first_sync.received_plain
-    assert f"first sync of a county, {day.records} records: 1 requests" in day.told(2, 3)
+    assert f"first sync of a county, {day.records} records: 1 requests" in day.report(2, 3)
     assert day.work.requests >= 1 + 2 + 1 + 1 + 2
     assert 0 < day.work.sent_packed < day.work.sent_plain
     assert 0 < day.work.received_packed < day.work.received_plain

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from scripts.benchmarks.faulty_network import NetworkFault, Request
 from scripts.benchmarks.offline_week.accounting import count_kept, count_puts
-from scripts.benchmarks.offline_week.confirmed_parts import WHOLE, Confirmed, told
+from scripts.benchmarks.offline_week.confirmed_parts import WHOLE, Confirmed, arrived_parts
 from scripts.benchmarks.offline_week.main import measure_week
 from scripts.benchmarks.offline_week.plan import HEAD_BYTES, KIB, MIB, WeekPhotos, WeekPlan
 from storage.embedded.engines import Addresses
@@ -33,7 +33,7 @@ KEY = f"/bucket/originals/{MEDIUM}-{'0' * 64}"
 
 def test_a_small_week(engines: Addresses) -> None:
     found = measure_week(engines, SMALL, lambda _: None)
-    assert found.faults == 0, found.told()
+    assert found.faults == 0, found.text()
     rows = dict(found.rows)
     assert rows["observations, photos, slips kept"] == "12, 24, 4"
     assert rows["receipts that hold, and that do not"] == "12, 0"
@@ -92,7 +92,7 @@ def test_what_the_phone_is_told_of_parts_is_heard_wherever_it_stands() -> None:
             },
         }
     }
-    assert sorted(told(answer)) == [(MEDIUM, 1), ("med_a", WHOLE)]
+    assert sorted(arrived_parts(answer)) == [(MEDIUM, 1), ("med_a", WHOLE)]
 
 
 async def test_the_count_sees_what_is_lost_doubled_or_other(world: World) -> None:

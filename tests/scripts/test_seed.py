@@ -15,7 +15,7 @@ from api.server.graphql_schema import build_schema
 from schema.access.viewers import Role
 from schema.casework.cases import CaseState
 from scripts.demo.actions import DemoActions
-from scripts.demo.loading import SEED, NotEmptyError, seed, signins, write
+from scripts.demo.loading import SEED, NotEmptyError, seed, signins, write_script
 from scripts.demo.photos import drawn
 from scripts.demo.randomness import Chance
 from storage.demo import Demos
@@ -42,7 +42,7 @@ async def test_sign_ins_work_and_see_every_state(demo: LoadedDemo) -> None:
         assert user
         assert user.roles == [role]
         assert (await Passwords().verify(user.password_hash, found.password)).is_right
-    people = write(SEED, demo.now, "hash").people
+    people = write_script(SEED, demo.now, "hash").people
     stage = DemoActions(demo.store, demo.settings, people, Chance(SEED, "stage"))
     schema = build_schema(demo.settings)
     for user_name in ("supervisor001", "officer.360703"):
@@ -67,7 +67,7 @@ async def test_loaded_again_it_stays_as_it_is(demo: LoadedDemo) -> None:
 
 async def test_the_same_seed_is_the_same_demo_and_another_is_another() -> None:
     now = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
-    first, second, other = (write(number, now, "hash") for number in (SEED, SEED, SEED + 1))
+    first, second, other = (write_script(number, now, "hash") for number in (SEED, SEED, SEED + 1))
     assert first == second
     assert {unit.id for unit in first.region.units.values()}.isdisjoint(u.id for u in other.region.units.values())
     shots = [shot for sighting in first.sightings for shot in sighting.shots]
@@ -76,7 +76,7 @@ async def test_the_same_seed_is_the_same_demo_and_another_is_another() -> None:
     assert len({drawn(shot) for shot in shots[:12]}) == 12
     # Around New Year, on a Monday, on a day without working days behind it in its year.
     for day in (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 5, tzinfo=UTC)):
-        assert len(write(SEED, day, "hash").stories) == 45 + 12
+        assert len(write_script(SEED, day, "hash").stories) == 45 + 12
 
 
 async def test_killed_twice_it_becomes_the_same_demo(demo: LoadedDemo, engines: Addresses, tmp_path: Path) -> None:

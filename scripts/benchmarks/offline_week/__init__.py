@@ -1,1 +1,1 @@
-"""A week without a line, measured: a phone is filled offline, then handed in through a bad network, and all of it is counted."""
+"""Measure a week offline: fill a phone without network, sync it through a bad network, and count everything."""

@@ -1,7 +1,4 @@
-"""What the phone was told of its photos: which parts the store has, as heard in the server's own answers on the way.
-
-Whether the phone heeds it is counted by `counting`.
-"""
+"""Record which photo parts the server's replies confirmed to the phone."""
 
 import io
 import json
@@ -14,12 +11,12 @@ from api.http.content_encodings import decompress
 
 MAX_ANSWER_BYTES = 32 * 1024 * 1024
 WHOLE = 0
-"""Stands for all of a medium where parts are numbered from 1."""
+"""Stands for a whole medium; parts are numbered from 1."""
 ARRIVED = frozenset({"UPLOADED", "READY"})
 
 
 class _Bytes:
-    """As much of a socket as reading an answer takes."""
+    """The part of a socket that `HTTPResponse` reads from."""
 
     def __init__(self, answer: bytes) -> None:
         self._answer = answer
@@ -29,16 +26,16 @@ class _Bytes:
 
 
 class Confirmed:
-    """`at` is when a phone was first told so, by the monotonic clock: of (medium, number of the part or `WHOLE`)."""
+    """`at` maps (medium, part number or `WHOLE`) to the monotonic time when a phone first learned that it arrived."""
 
     def __init__(self) -> None:
         self.at: dict[tuple[str, int], float] = {}
 
     def hear(self, _name: str, answer: bytes) -> None:
-        """Take in an answer that was handed to the phone as a whole."""
+        """Read a reply that reached the phone whole."""
         now = time.monotonic()
-        for each in told(_body(answer)):
-            self.at.setdefault(each, now)
+        for part in arrived_parts(_body(answer)):
+            self.at.setdefault(part, now)
 
 
 def _body(answer: bytes) -> Any:
@@ -52,11 +49,11 @@ def _body(answer: bytes) -> Any:
         return None  # the API was killed in the middle of it
 
 
-def told(value: Any) -> Iterator[tuple[str, int]]:
-    """What an answer says to be there, wherever in it that stands."""
+def arrived_parts(value: Any) -> Iterator[tuple[str, int]]:
+    """Yield (medium, part number or `WHOLE`) for everything that a reply, at any depth, says has arrived."""
     if isinstance(value, list):
-        for each in value:
-            yield from told(each)
+        for item in value:
+            yield from arrived_parts(item)
     elif isinstance(value, dict):
         medium = str(value.get("mediaId") or "")
         if medium and value.get("hasArrived"):
@@ -66,5 +63,5 @@ def told(value: Any) -> Iterator[tuple[str, int]]:
                 yield medium, part["number"]
         if str(value.get("id", "")).startswith("med_") and value.get("state") in ARRIVED:
             yield value["id"], WHOLE
-        for each in value.values():
-            yield from told(each)
+        for item in value.values():
+            yield from arrived_parts(item)

@@ -1,7 +1,4 @@
-"""One measurement of a week from beginning to end: `scripts/bench week`.
-
-What is done is left to `travelling`, what is counted to `counting`.
-"""
+"""Run the measurement of a week from start to end: `scripts/bench week`."""
 
 import asyncio
 import secrets
@@ -27,18 +24,20 @@ app = typer.Typer()
 @app.command()
 def week(
     *,
-    observations: Annotated[int, typer.Option(min=4, help="How many are made in seven days without a line.")] = 500,
+    observations: Annotated[
+        int, typer.Option(min=4, help="How many observations to make in seven offline days.")
+    ] = 500,
     photos: Annotated[int, typer.Option(min=12, help="How many photos they have together.")] = 1500,
-    seed: Annotated[int, typer.Option(help="Another one has other photos, another network and other kills.")] = 1,
+    seed: Annotated[int, typer.Option(help="The seed of the photos, the network faults and the kills.")] = 1,
 ) -> None:
-    """A week without a line, handed in through a bad network; exit code 1 where anything is lost, doubled or sent again."""
+    """Sync an offline week through a bad network. The exit code is 1 if anything is lost, doubled or sent again."""
     try:
-        found = asyncio.run(_week(WeekPlan(observations, photos, seed)))
+        result = asyncio.run(_week(WeekPlan(observations, photos, seed)))
     except (StuckError, *START_ERRORS) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
-    typer.echo(found.told())
-    if found.faults:
+    typer.echo(result.text())
+    if result.faults:
         raise typer.Exit(1)
 
 
@@ -48,19 +47,19 @@ async def _week(plan: WeekPlan) -> WeekReport:
 
 
 def measure_week(addresses: Addresses, plan: WeekPlan, say: Callable[[str], None]) -> WeekReport:
-    """In a database and a bucket of its own, which are dropped at the end. Raise `StuckError` where it doesn't come to an end."""
+    """Measure in a new database and bucket, which are dropped at the end. Raise `StuckError` if the week can't finish."""
     name = f"week-{secrets.token_hex(8)}"
     with tempfile.TemporaryDirectory(prefix="mingcha-week-") as place:
         folder = Path(place)
         own = replace(addresses, s3_bucket=name)
         product = Product(own, name.replace("-", "_"), folder, secrets.token_urlsafe(12))
-        county = product.settle()
+        county = product.load()
         traveller = Traveller(plan, product, county, folder, say)
         try:
             traveller.travel()
-            say("All is through; counting what is kept.")
+            say("The phone has sent everything. Counting what the server stored.")
             digests, journey = traveller.room.digests, traveller.journey
-            kept = product.within(
+            kept = product.run_on_store(
                 lambda store: count_kept(store, county.inspector_id, digests, journey.assignments, journey.rated)
             )
             return report(plan, traveller, kept, product.deaths)

@@ -1,7 +1,4 @@
-"""The plan of a week: what is to be observed when, and photos to observe, distinct and of a size as phones send them.
-
-Carrying it out is left to `travelling`; what became of it is counted by `counting`.
-"""
+"""Plan a week: the observations and their times, and distinct photos as large as those of phones."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -15,21 +12,21 @@ from scripts.demo.scenes import draw_scene
 KIB, MIB = 1024, 1024 * 1024
 WEEK = timedelta(days=7)
 SEGMENT_BYTES = 65_533
-"""What a JPEG's segment holds at most, beside its head."""
+"""Maximum content of a JPEG segment without its header."""
 HEAD_BYTES = 4
 START = b"\xff\xd8"
 APPLICATION = b"\xff\xef"
-"""Segments that every reader passes over."""
+"""Marker of segments that every reader skips."""
 LARGE_EACH, EQUAL_EACH, KILLED_EACH = 250, 50, 60
-"""One photo in so many is large, or has the bytes of the one before; one taking in so many is killed."""
+"""One photo in so many is large, or repeats the bytes of the previous one. One `take` command in so many is killed."""
 ASSIGNMENTS, RATINGS = 7, 14
 
 
 @dataclass(frozen=True)
 class WeekPlan:
-    """`ordinary` and `large` are bytes, from and to; `width` and `height` pixels; `kills` of the phone while it sends.
+    """`ordinary` and `large` are ranges in bytes; `width` and `height` are pixels.
 
-    `token_seconds`: how long its access token lasts.
+    `kills` counts the kills of the phone while it sends; `token_seconds` is the life of its access token.
     """
 
     observations: int = 500
@@ -45,12 +42,12 @@ class WeekPlan:
     ratings: int = RATINGS
 
     def sights(self) -> Iterator["Sight"]:
-        """In the order in which they are seen; the photos are spread evenly."""
+        """Yield the sights in order of time, with the photos spread evenly."""
         random = Random(self.seed)  # noqa: S311  chance that can be had again, no secret
         taken = 0
         for number in range(1, self.observations + 1):
             until = self.photos * number // self.observations
-            shots = [self._shot(each, random) for each in range(taken + 1, until + 1)]
+            shots = [self._shot(shot_number, random) for shot_number in range(taken + 1, until + 1)]
             ago = WEEK * (1 - number / self.observations)
             yield Sight(number, ago, tuple(shots), is_killed=bool(shots) and number % self._each(KILLED_EACH) == 1)
             taken = until
@@ -61,13 +58,13 @@ class WeekPlan:
         return WeekShot(number, size, is_copy=not is_large and number > 3 and number % self._each(EQUAL_EACH) == 0)
 
     def _each(self, usual: int) -> int:
-        """In a small week too there is one of each kind."""
+        """Lower the interval for a small week, so that it has at least one of each kind."""
         return min(usual, max(self.observations, 4))
 
 
 @dataclass(frozen=True)
 class WeekShot:
-    """A photo; `is_copy`: it has the very bytes of the one before it."""
+    """A photo; `is_copy` says that it repeats the bytes of the previous one."""
 
     number: int
     byte_size: int
@@ -76,7 +73,7 @@ class WeekShot:
 
 @dataclass(frozen=True)
 class Sight:
-    """What makes one observation, `ago` before the week's end; `is_killed`: the phone is, while it takes it."""
+    """The input of one observation, `ago` before the week's end; `is_killed` says that the phone is killed taking it."""
 
     number: int
     ago: timedelta
@@ -94,7 +91,7 @@ class Sight:
 
 @dataclass
 class WeekPhotos:
-    """Makes the photos, and keeps what is known of them: digests by observation, in order, and how many bytes in all."""
+    """Makes the photos, and records their digests by observation text, in order, and their total bytes."""
 
     plan: WeekPlan
     folder: Path
@@ -103,10 +100,10 @@ class WeekPhotos:
     _last: bytes = b""
 
     def develop(self, sight: Sight) -> list[Path]:
-        """Files of an observation's photos, to be thrown away once the phone has them."""
+        """Write an observation's photos to files. The caller deletes them once the phone has them."""
         files = []
         for shot in sight.shots:
-            body = self._last if shot.is_copy else self._made(shot)
+            body = self._last if shot.is_copy else self._render(shot)
             self._last = body
             files.append(self.folder / f"{shot.number:05d}.jpg")
             files[-1].write_bytes(body)
@@ -115,8 +112,8 @@ class WeekPhotos:
         self.digests.setdefault(sight.text, [])
         return files
 
-    def _made(self, shot: WeekShot) -> bytes:
-        """A drawn scene, with so much chance in segments of its own that it has its size: it packs no better than a photo."""
+    def _render(self, shot: WeekShot) -> bytes:
+        """Draw a scene, and fill it up to its size with random segments, which compress no better than a photo."""
         scene = draw_scene(
             self.plan.seed * 100_000 + shot.number, self.plan.width, self.plan.height, [f"{shot.number}"]
         )

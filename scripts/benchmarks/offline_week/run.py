@@ -1,7 +1,4 @@
-"""The week itself: a phone filled without a line, then sent through a bad network with everything killed on the way.
-
-What is seen is `plan`'s, the server `product`'s; whether anything was lost, doubled or sent again is counted by `counting`.
-"""
+"""Run the week: fill a phone offline, then sync it through a bad network while phone and server processes are killed."""
 
 import asyncio
 import secrets
@@ -41,14 +38,14 @@ BAD = (
     NetworkFault.FAIL,
 )
 BADNESS = 0.16
-"""Share of requests that something happens to."""
+"""Share of requests with a fault."""
 HOLE, HOLES = 6, 0.004
-"""Requests in a row that are lost where there is no line at all, and the share of requests with which that begins."""
+"""Length of an outage in lost requests, and the share of requests that start an outage."""
 
 
 @dataclass
 class RunLog:
-    """What happened on the way, beside what the networks have on record; seconds of each half."""
+    """Events that the networks don't record; `taking` and `delivering` are seconds."""
 
     taking: float = 0.0
     delivering: float = 0.0
@@ -61,10 +58,10 @@ class RunLog:
 
 
 class FaultPlan:
-    """Fates by chance; at given counts of photos the phone is killed, or something of the server."""
+    """Picks random faults; at given request counts a mishap kills the phone or a server process."""
 
     def __init__(self, seed: int, mishaps: dict[int, Callable[[], NetworkFault]]) -> None:
-        self._random = Random(seed)  # noqa: S311  chance that can be had again, no secret
+        self._random = Random(seed)  # noqa: S311  repeatable chance, no secret
         self._mishaps = mishaps
         self._count = 0
         self._hole = 0
@@ -80,7 +77,7 @@ class FaultPlan:
 
 
 class Traveller:
-    """One phone, its networks, and who goes about with it."""
+    """One phone with its networks and its user."""
 
     def __init__(
         self, plan: WeekPlan, product: Product, county: County, folder: Path, say: Callable[[str], None]
@@ -103,7 +100,7 @@ class Traveller:
         self.objects.close()
 
     def travel(self) -> None:
-        """Raise `StuckError` where something happens that is not to."""
+        """Run the whole week. Raise `StuckError` if anything goes wrong that must not."""
         seconds = self._plan.token_seconds
         address = self._product.start(
             MINGCHA_S3_PUBLIC_ENDPOINT=self.objects.address, MINGCHA_ACCESS_TOKEN_SECONDS=str(seconds)
@@ -126,22 +123,23 @@ class Traveller:
         self.journey.receipts = self._do("receipts", "--json")
 
     async def _assign(self, address: str) -> list[str]:
-        """Windows that are to be looked at again, known to the phone before it leaves."""
+        """Assign windows to inspect again. The phone pulls the assignments before it goes offline."""
         ids: list[str] = []
         async with httpx.AsyncClient(base_url=address, timeout=60) as client:
             officer = MeasuredDevice(client)
             await officer.sign_in(self._county.officer, self._product.password)
             for window in self._county.windows[: self._plan.assignments]:
                 ids.append(compose("asg", clock(), secrets.token_bytes(10)))
-                given = {"id": ids[-1], "assigneeId": self._county.inspector_id, "unitId": window.id}
-                await officer.post({"query": ASSIGN, "variables": {"input": given | {"note": "请复查窗口在岗情况"}}})
+                assignment = {"id": ids[-1], "assigneeId": self._county.inspector_id, "unitId": window.id}
+                variables = {"input": assignment | {"note": "请复查窗口在岗情况"}}
+                await officer.post({"query": ASSIGN, "variables": variables})
         return ids
 
-    # Without a line
+    # Offline
 
     def _take_all(self) -> None:
         windows, plan = self._county.windows, self._plan
-        slips, given = self._slips(), 0
+        operations, queued = self._other_operations(), 0
         for sight in plan.sights():
             files = self.room.develop(sight)
             ahead = -sight.ago
@@ -153,31 +151,31 @@ class Traveller:
             self._do(*arguments, ahead=ahead)
             for file in files:
                 file.unlink()
-            for slip in slips[given : len(slips) * sight.number // plan.observations]:
-                self._hand_over(slip, ahead)
-                given += 1
+            for arguments in operations[queued : len(operations) * sight.number // plan.observations]:
+                self._queue(arguments, ahead)
+                queued += 1
             if sight.number % 100 == 0:
                 self._say(f"{sight.number} of {plan.observations} observations are on the phone.")
 
-    def _slips(self) -> list[list[str]]:
-        """Ratings and answers, spread over the week."""
+    def _other_operations(self) -> list[list[str]]:
+        """Return the commands for ratings and answers, to spread over the week."""
         month = f"{clock().astimezone(BEIJING):%Y-%m}"
         answers = [["accept", id] for id in self.journey.assignments]
         answers += [["finish", id, "--result", "已复查，窗口在岗。"] for id in self.journey.assignments]
         windows = self._county.windows[: self._plan.ratings]
         self.journey.rated = len(windows)
-        about = ["--point", self._county.point, "--month", month]
-        return answers + [["rate", window.code, "--score", str(60 + n), *about] for n, window in enumerate(windows)]
+        options = ["--point", self._county.point, "--month", month]
+        return answers + [["rate", window.code, "--score", str(60 + n), *options] for n, window in enumerate(windows)]
 
-    def _hand_over(self, arguments: list[str], ahead: timedelta) -> None:
-        """An answer looks for a line, after it was kept; of that the phone dies."""
+    def _queue(self, arguments: list[str], ahead: timedelta) -> None:
+        """Run a command that queues an operation. An answer tries to sync after it is stored, which kills the phone."""
         if arguments[0] == "rate":
             self._do(*arguments, ahead=ahead)
         elif self._run(*arguments, ahead=ahead) == KILLED:
             self.journey.phone_deaths += 1
 
     def _kill_while(self, arguments: list[str], ahead: timedelta, moment: int) -> None:
-        """The same command is given again afterwards; what was kept by then is passed over."""
+        """Run a command that is killed. The caller repeats it, and the phone skips what it has stored already."""
         if self._run(*arguments, ahead=ahead, kill_at=moment) == KILLED:
             self.journey.phone_deaths += 1
 
@@ -185,18 +183,20 @@ class Traveller:
 
     def _deliver(self) -> None:
         deadline = time.monotonic() + DELIVERY_SECONDS
-        ends = iter([False, True, *(False for _ in range(self._plan.kills))])
+        session_ends = iter([False, True, *(False for _ in range(self._plan.kills))])
         self.objects.fate = FaultPlan(self._plan.seed, self._mishaps())
         self.server.fate = FaultPlan(self._plan.seed + 1, {3: lambda: NetworkFault.KILL_AFTER})
         code = None
         while code != THROUGH:
             if time.monotonic() > deadline:
-                raise StuckError(f"Not all was through after {DELIVERY_SECONDS:.0f} s: {self._log.read_text()[-2000:]}")
+                raise StuckError(
+                    f"The phone did not finish in {DELIVERY_SECONDS:.0f} s: {self._log.read_text()[-2000:]}"
+                )
             code = self._run("sync", "--for", str(PASS_SECONDS))
             self.journey.runs += 1
             if code == KILLED:
                 self.journey.phone_deaths += 1
-                if next(ends, False):
+                if next(session_ends, False):
                     self._product.end_sessions(self._county.inspector_id)
             elif code == SIGN_IN:
                 self._sign_in()
@@ -204,15 +204,15 @@ class Traveller:
                 raise StuckError(f"The phone ended with {code}: {self._log.read_text()[-2000:]}")
 
     def _mishaps(self) -> dict[int, Callable[[], NetworkFault]]:
-        """By the number of the photo or part that is on its way: the phone dies, and in between the server's processes."""
+        """Return the mishaps by request count: kills of the phone, and between them kills of server processes."""
         photos = self._plan.photos
-        found: dict[int, Callable[[], NetworkFault]] = {}
+        mishaps: dict[int, Callable[[], NetworkFault]] = {}
         for number in range(1, self._plan.kills + 1):
             fate = NetworkFault.KILL if number % 2 else NetworkFault.KILL_AFTER
-            found[photos * number // (self._plan.kills + 1)] = lambda fate=fate: fate  # type: ignore[misc]
+            mishaps[photos * number // (self._plan.kills + 1)] = lambda fate=fate: fate  # type: ignore[misc]
         for share, module in ((0.3, "api.server.worker"), (0.55, "api.server.serve"), (0.8, "api.server.worker")):
-            found[int(photos * share) + 1] = lambda module=module: self._kill(module)  # type: ignore[misc]
-        return found
+            mishaps[int(photos * share) + 1] = lambda module=module: self._kill(module)  # type: ignore[misc]
+        return mishaps
 
     def _kill(self, module: str) -> NetworkFault:
         self._product.kill(module)
@@ -221,7 +221,7 @@ class Traveller:
     # The phone's commands
 
     def _sign_in(self) -> None:
-        """Through whatever weather there is: a line that is down is tried again."""
+        """Sign in through the bad network, with retries."""
         for _ in range(20):
             code = self._run("sign-in", self.server.address, "--user", INSPECTOR)
             if code == 0:
@@ -242,11 +242,11 @@ class Traveller:
         def started(pid: int) -> None:
             self.server.victim = self.objects.victim = pid
 
-        own = {"MINGCHA_PHONE_FOLDER": str(self._folder / "phone"), "MINGCHA_PHONE_PASSWORD": self._product.password}
+        folder, password = str(self._folder / "phone"), self._product.password
         return self._spawner.run(
             started,
             arguments=arguments,
-            environment=own,
+            environment={"MINGCHA_PHONE_FOLDER": folder, "MINGCHA_PHONE_PASSWORD": password},
             output=str(self._log),
             ahead=ahead,
             kill_at=kill_at,

@@ -1,7 +1,4 @@
-"""The product of a week: `scripts/run` on given engines, a county of the demo in its database, its processes to be killed.
-
-The network before it and the phone are left to `travelling`.
-"""
+"""Run the product of a week: `scripts/run` on given engines, with a county of the demo; its processes can be killed."""
 
 import asyncio
 import contextlib
@@ -22,7 +19,7 @@ import strawberry
 from api.accounts.passwords import Passwords
 from schema.access.viewers import Role
 from schema.organisation.units import Unit
-from scripts.benchmarks.day_traffic import COUNTY, INSPECTOR, OFFICER, settled
+from scripts.benchmarks.day_traffic import COUNTY, INSPECTOR, OFFICER, load_base_data
 from scripts.local_stack import ROOT
 from storage.embedded.engines import Addresses
 from storage.mongodb.client import Mongo
@@ -39,7 +36,7 @@ class StuckError(Exception):
 
 @dataclass(frozen=True)
 class County:
-    """Who goes out, and what the person may see: windows, and the point that the person rates for."""
+    """The inspector, an officer, the windows to inspect, and the monitoring point for which the inspector rates."""
 
     inspector_id: str
     officer: str
@@ -49,7 +46,7 @@ class County:
 
 @dataclass
 class Product:
-    """`scripts/run` in a process of its own; `within` reaches its database and store past it."""
+    """`scripts/run` in its own process; `run_on_store` accesses its data directly."""
 
     addresses: Addresses
     database: str
@@ -58,8 +55,8 @@ class Product:
     deaths: list[str] = field(default_factory=list)
     _process: "subprocess.Popen[bytes] | None" = None
 
-    def within(self, work: Callable[[Store], Awaitable[T]]) -> T:
-        """Do something to what is kept, past the API."""
+    def run_on_store(self, work: Callable[[Store], Awaitable[T]]) -> T:
+        """Run `work` on the stored data, without the API."""
 
         async def run() -> T:
             mongo, objects = Mongo(self.addresses.mongo_url, self.database), self.addresses.store()
@@ -71,37 +68,37 @@ class Product:
 
         return asyncio.run(run())
 
-    def settle(self) -> County:
-        """Fill an empty database; the inspector is a monitor besides, so that one outbox holds things of every kind."""
+    def load(self) -> County:
+        """Fill an empty database. The inspector is also a monitor, so that one outbox holds operations of every kind."""
 
         async def load(store: Store) -> County:
             await store.objects.make_bucket()
-            script = await settled(store, await Passwords().hash(self.password))
-            known = script.people.users[INSPECTOR]
-            await store.users.put_all([replace(known, roles=[*known.roles, Role.MONITOR])])
+            script = await load_base_data(store, await Passwords().hash(self.password))
+            inspector = script.people.users[INSPECTOR]
+            await store.users.put_all([replace(inspector, roles=[*inspector.roles, Role.MONITOR])])
             windows = script.region.counters(COUNTY)
-            point = replace(script.points[0], monitor_ids=(strawberry.ID(str(known.id)),))
+            point = replace(script.points[0], monitor_ids=(strawberry.ID(str(inspector.id)),))
             await store.monitoring_points.put_all([point])
-            return County(str(known.id), OFFICER, windows, point.code)
+            return County(str(inspector.id), OFFICER, windows, point.code)
 
-        return self.within(load)
+        return self.run_on_store(load)
 
     def start(self, **environment: str) -> str:
-        """Its address, once it serves. Raise `StuckError`."""
+        """Start, and return the address once it serves. Raise `StuckError` if it doesn't."""
         log = self.folder / "product.log"
-        own = {name: value for name, value in os.environ.items() if not name.startswith("MINGCHA_")}
-        given = self.addresses.environment() | {"MINGCHA_MONGO_DATABASE": self.database, "PYTHONPATH": str(ROOT)}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("MINGCHA_")}
+        own = self.addresses.environment() | {"MINGCHA_MONGO_DATABASE": self.database, "PYTHONPATH": str(ROOT)}
         command = [sys.executable, "-P", "-m", "scripts.run", f"--data={self.folder / 'data'}", "--port=0", "--no-demo"]
         with log.open("wb") as output:
             self._process = subprocess.Popen(
-                command, env=own | given | environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+                command, env=inherited | own | environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
         deadline = time.monotonic() + START_SECONDS
-        while not (found := re.search(r"Mingcha +(http\S+)(?s:.*)Ctrl-C\n", log.read_text())):
+        while not (ready := re.search(r"Mingcha +(http\S+)(?s:.*)Ctrl-C\n", log.read_text())):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise StuckError(f"The product does not serve:\n{log.read_text()[-2000:]}")
             time.sleep(0.05)
-        return found[1]
+        return ready[1]
 
     def stop(self) -> None:
         if self._process is None:
@@ -114,16 +111,16 @@ class Product:
             self._process.wait()
 
     def drop(self) -> None:
-        """Its database and its bucket."""
+        """Drop its database and its bucket."""
 
         async def drop(store: Store) -> None:
             await store.mongo.drop()
             await store.objects.drop_bucket()
 
-        self.within(drop)
+        self.run_on_store(drop)
 
     def kill(self, module: str) -> None:
-        """SIGKILL for its process that runs that module; it is started again by `scripts/run`."""
+        """Send SIGKILL to its process that runs that module; `scripts/run` starts it again."""
         assert self._process  # noqa: S101  it was started
         for tasks in Path(f"/proc/{self._process.pid}/task").glob("*/children"):
             for pid in tasks.read_text().split():
@@ -134,9 +131,9 @@ class Product:
                         return
 
     def end_sessions(self, user_id: str) -> None:
-        """As when nobody has renewed them in time."""
+        """Let the sessions of a user expire."""
 
         async def end(store: Store) -> None:
             await store.mongo.collection("sessions").update_many({"user_id": user_id}, {"$set": {"expires_at": PAST}})
 
-        self.within(end)
+        self.run_on_store(end)
