@@ -17,7 +17,7 @@ from storage.fieldwork.observations import Observations
 from storage.media.media import MediaRecords
 from storage.mongodb.client import Mongo
 from storage.notifications.push_tokens import PushTokens
-from storage.notifications.record_events import Notices
+from storage.notifications.record_events import RecordEvents
 from storage.notifications.webhooks import Webhooks
 from storage.organisation.monitoring_points import MonitoringPoints
 from storage.organisation.outlines import Outlines
@@ -46,7 +46,7 @@ class Store:
         self.assignment_answers = AssignmentAnswers(mongo)
         self.changes = Changes(mongo)
         self.change_sources = ChangeSources(mongo)
-        self.notices = Notices(mongo)
+        self.record_events = RecordEvents(mongo)
         self.webhooks = Webhooks(mongo)
         self.push_tokens = PushTokens(mongo)
         self.checks = Checks(mongo)

@@ -33,7 +33,7 @@ async def wipe_devices(context: Context, input: WipeDevicesInput) -> WipeDevices
         raise Refusal(RefusalCode.NOT_FOUND, field="userId")
     ids = [device.id for device in user.devices]
     await context.store.sessions.end(user.id, ids, context.now)
-    await context.store.push_tokens.forget(user.id, ids)
+    await context.store.push_tokens.delete(user.id, ids)
     last_seen_at = max((device.seen_at for device in user.devices), default=None)
     return WipeDevicesPayload(user=user, devices=len(ids), last_seen_at=last_seen_at)
 
@@ -46,7 +46,7 @@ async def revoke(context: Context, device_id: str, *, wipe: bool = False) -> Dev
     if device is None:
         raise Refusal(RefusalCode.NOT_FOUND, field="deviceId")
     await context.store.sessions.end(user_id, [device_id], context.now)
-    await context.store.push_tokens.forget(user_id, [device_id])
+    await context.store.push_tokens.delete(user_id, [device_id])
     return device
 
 

@@ -135,7 +135,7 @@ async def change_password(context: Context, input: ChangePasswordInput) -> Chang
         raise Refusal(RefusalCode.BUSY, "The password was changed elsewhere at the same moment. Try again.")
     others = [device.id for device in changed.devices if device.id != device_id]
     await context.store.sessions.end(user.id, others, context.now)
-    await context.store.push_tokens.forget(user.id, others)
+    await context.store.push_tokens.delete(user.id, others)
     return ChangePasswordPayload(devices=list(changed.devices))
 
 

@@ -1,4 +1,4 @@
-"""Say what the API has of notifications: subscriptions, push and webhooks."""
+"""Register subscriptions, push tokens and webhooks with their jobs."""
 
 from api.notifications import push_tokens, subscriptions, webhooks
 from api.notifications.jobs import JOBS

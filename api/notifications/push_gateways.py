@@ -1,7 +1,7 @@
-"""Push gateways: the HTTP calls by which FCM and APNs wake a device; what they say is the same for all, and nothing.
+"""Wake devices through FCM and APNs; every push is the same and carries no content.
 
-When a device is woken is left to `waking.py`. Sources: Firebase's HTTP v1 API, Apple's "Sending notification requests to
-APNs" and "Handling notification responses from APNs".
+Sources: Firebase's HTTP v1 API, Apple's "Sending notification requests to APNs" and "Handling notification responses from
+APNs".
 """
 
 import enum
@@ -22,32 +22,30 @@ from api.settings import SettingError, Settings
 from schema.notifications.push_tokens import PushService
 
 KIND = "changes"
-"""All that a push says. It is the same for every record: an inspector's phone lies on tables."""
+"""The whole content of a push. It is the same for every record: an inspector's phone lies on tables."""
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 FCM_SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 APNS_TOKEN_SECONDS = 40 * 60
-"""Apple refuses a token above an hour of age, and one that is renewed more often than every 20 minutes."""
+"""Apple refuses a token that is older than an hour, or that is renewed more often than every 20 minutes."""
 EXPIRES_SECONDS = 24 * 3600
 EARLY_SECONDS = 60
 CALL_SECONDS = 15.0
 STALE_TOKENS = frozenset({"BadDeviceToken", "DeviceTokenNotForTopic", "Unregistered", "ExpiredToken"})
 
 
-class Woken(enum.Enum):
-    """What came of a call."""
-
+class WakeOutcome(enum.Enum):
     SENT = "SENT"
     UNREGISTERED = "UNREGISTERED"
-    """The service knows the token no more."""
+    """The service no longer knows the token."""
     LATER = "LATER"
-    """The service, or the way to it, is not there at present."""
+    """The service is down, or can't be reached."""
     REFUSED = "REFUSED"
-    """The service will not have this call, now or later: a fault of ours or of the settings."""
+    """The service refuses this call, now and later: a fault of ours or of the settings."""
 
 
 class PushGateway(Protocol):
-    async def wake(self, token: str) -> Woken:
-        """Wake one device. Raises nothing for what the service answers, nor when it can't be reached."""
+    async def wake(self, token: str) -> WakeOutcome:
+        """Wake one device. Raise no error for any answer of the service, nor if it can't be reached."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +55,10 @@ class _Bearer:
 
 
 class Fcm:
-    """Firebase Cloud Messaging, HTTP v1; `account` is the service account's key file as Google gives it out."""
+    """Firebase Cloud Messaging, HTTP v1; `account` is the key file of a service account, as Google issues it."""
 
     def __init__(self, client: httpx.AsyncClient, account: Mapping[str, Any], url: str) -> None:
-        """Raise `SettingError` for what is no such file."""
+        """Raise `SettingError` if it isn't such a file."""
         self._client = client
         try:
             self._key = RSAKey.import_key(account["private_key"])
@@ -69,45 +67,45 @@ class Fcm:
         except (KeyError, TypeError, ValueError, JoseError):
             raise SettingError("MINGCHA_FCM_ACCOUNT must name the JSON key file of a service account.") from None
         self._bearer: _Bearer | None = None
-        self._asking = anyio.Lock()
+        self._renewing = anyio.Lock()
 
-    async def wake(self, token: str) -> Woken:
+    async def wake(self, token: str) -> WakeOutcome:
         message = {
             "token": token,
             "data": {"kind": KIND},
             "android": {"collapse_key": KIND, "priority": "HIGH", "ttl": f"{EXPIRES_SECONDS}s"},
         }
         try:
-            bearer = await self._authorized()
-            answer = await self._client.post(
+            bearer = await self._bearer_token()
+            response = await self._client.post(
                 self._url, json={"message": message}, headers={"Authorization": f"Bearer {bearer}"}
             )
         except (httpx.HTTPError, _RetryLaterError):
-            return Woken.LATER
-        return self._read(answer)
+            return WakeOutcome.LATER
+        return self._outcome_of(response)
 
-    def _read(self, answer: httpx.Response) -> Woken:
-        if answer.is_success:
-            return Woken.SENT
-        if answer.status_code == httpx.codes.UNAUTHORIZED:
+    def _outcome_of(self, response: httpx.Response) -> WakeOutcome:
+        if response.is_success:
+            return WakeOutcome.SENT
+        if response.status_code == httpx.codes.UNAUTHORIZED:
             self._bearer = None
-            return Woken.LATER
-        details = _json(answer).get("error", {})
-        details = details.get("details", []) if isinstance(details, dict) else []
-        codes = {each.get("errorCode") for each in details if isinstance(each, dict)}
-        # In its own words alone: a 404 of something that stands in between would have every device forgotten.
+            return WakeOutcome.LATER
+        error = _json_of(response).get("error", {})
+        details = error.get("details", []) if isinstance(error, dict) else []
+        codes = {detail.get("errorCode") for detail in details if isinstance(detail, dict)}
+        # Only FCM's own codes count: a 404 of some proxy in between would delete the tokens of all devices.
         if not codes.isdisjoint({"UNREGISTERED", "SENDER_ID_MISMATCH"}):
-            return Woken.UNREGISTERED
-        return _later_or_refused(answer)
+            return WakeOutcome.UNREGISTERED
+        return _later_or_refused(response)
 
-    async def _authorized(self) -> str:
-        async with self._asking:  # of many calls at once one asks for it
+    async def _bearer_token(self) -> str:
+        async with self._renewing:  # of many concurrent calls, one requests a token
             now = time.time()
             if self._bearer is None or self._bearer.good_until <= now:
-                self._bearer = await self._asked(now)
+                self._bearer = await self._request_token(now)
             return self._bearer.text
 
-    async def _asked(self, now: float) -> _Bearer:
+    async def _request_token(self, now: float) -> _Bearer:
         claims = {
             "iss": self._email,
             "scope": FCM_SCOPE,
@@ -116,10 +114,10 @@ class Fcm:
             "exp": int(now) + 3600,
         }
         assertion = jwt.encode({"alg": "RS256", "typ": "JWT"}, claims, self._key)
-        answer = await self._client.post(self._token_url, data={"grant_type": GRANT, "assertion": assertion})
-        told = _json(answer)
-        token, seconds = told.get("access_token"), told.get("expires_in", 0)
-        if not (answer.is_success and isinstance(token, str) and isinstance(seconds, int | float)):
+        response = await self._client.post(self._token_url, data={"grant_type": GRANT, "assertion": assertion})
+        body = _json_of(response)
+        token, seconds = body.get("access_token"), body.get("expires_in", 0)
+        if not (response.is_success and isinstance(token, str) and isinstance(seconds, int | float)):
             raise _RetryLaterError
         return _Bearer(token, now + seconds - EARLY_SECONDS)
 
@@ -128,7 +126,7 @@ class Apns:
     """Apple Push Notification service with a provider token; `key` is the .p8 file's text, `topic` the app's bundle id."""
 
     def __init__(self, client: httpx.AsyncClient, *, key: str, key_id: str, team_id: str, topic: str, url: str) -> None:
-        """Raise `SettingError` for what is no such key."""
+        """Raise `SettingError` if it isn't such a key."""
         self._client = client
         try:
             self._key = ECKey.import_key(key)
@@ -137,31 +135,31 @@ class Apns:
         self._key_id, self._team_id, self._topic, self._url = key_id, team_id, topic, url
         self._bearer: _Bearer | None = None
 
-    async def wake(self, token: str) -> Woken:
+    async def wake(self, token: str) -> WakeOutcome:
         headers = {
-            "authorization": f"bearer {self._authorized()}",
+            "authorization": f"bearer {self._bearer_token()}",
             "apns-topic": self._topic,
-            "apns-push-type": "background",  # shows nothing, by its very kind
+            "apns-push-type": "background",  # the phone shows nothing
             "apns-priority": "5",
             "apns-collapse-id": KIND,
             "apns-expiration": str(int(time.time()) + EXPIRES_SECONDS),
         }
         body = {"aps": {"content-available": 1}, "kind": KIND}
         try:
-            answer = await self._client.post(f"{self._url}/3/device/{token}", json=body, headers=headers)
+            response = await self._client.post(f"{self._url}/3/device/{token}", json=body, headers=headers)
         except httpx.HTTPError:
-            return Woken.LATER
-        if answer.is_success:
-            return Woken.SENT
-        reason = _json(answer).get("reason")
-        if answer.status_code == httpx.codes.GONE or reason in STALE_TOKENS:
-            return Woken.UNREGISTERED
+            return WakeOutcome.LATER
+        if response.is_success:
+            return WakeOutcome.SENT
+        reason = _json_of(response).get("reason")
+        if response.status_code == httpx.codes.GONE or reason in STALE_TOKENS:
+            return WakeOutcome.UNREGISTERED
         if reason in {"ExpiredProviderToken", "InvalidProviderToken"}:
             self._bearer = None
-            return Woken.LATER
-        return _later_or_refused(answer)
+            return WakeOutcome.LATER
+        return _later_or_refused(response)
 
-    def _authorized(self) -> str:
+    def _bearer_token(self) -> str:
         now = time.time()
         if self._bearer is None or self._bearer.good_until <= now:
             header = {"alg": "ES256", "kid": self._key_id}
@@ -171,23 +169,23 @@ class Apns:
 
 
 class _RetryLaterError(Exception):
-    """No access token is to be had at present."""
+    """The service gives no access token now."""
 
 
-def push_caller() -> httpx.AsyncClient:
-    """HTTP/2, which is all that APNs speaks."""
+def push_client() -> httpx.AsyncClient:
+    """Make an HTTP/2 client: APNs accepts nothing else."""
     return httpx.AsyncClient(http2=True, timeout=CALL_SECONDS, follow_redirects=False)
 
 
-def gateways(settings: Settings, client: httpx.AsyncClient) -> dict[PushService, PushGateway]:
-    """Those that the settings name; none is no fault. Raise `SettingError` for what does not go together."""
-    found: dict[PushService, PushGateway] = {}
+def build_gateways(settings: Settings, client: httpx.AsyncClient) -> dict[PushService, PushGateway]:
+    """Build the gateways that the settings name, possibly zero. Raise `SettingError` if a setting is missing or wrong."""
+    gateways: dict[PushService, PushGateway] = {}
     if settings.fcm_account:
         try:
-            account = json.loads(_text(settings.fcm_account, "MINGCHA_FCM_ACCOUNT"))
+            account = json.loads(_read_text(settings.fcm_account, "MINGCHA_FCM_ACCOUNT"))
         except ValueError:
             account = None
-        found[PushService.FCM] = Fcm(client, account, settings.fcm_url)
+        gateways[PushService.FCM] = Fcm(client, account, settings.fcm_url)
     named = (settings.apns_key_id, settings.apns_team_id, settings.apns_topic)
     if settings.apns_key or any(named):
         key_id, team_id, topic = named
@@ -195,27 +193,27 @@ def gateways(settings: Settings, client: httpx.AsyncClient) -> dict[PushService,
             raise SettingError(
                 "MINGCHA_APNS_KEY, MINGCHA_APNS_KEY_ID, MINGCHA_APNS_TEAM_ID and MINGCHA_APNS_TOPIC go together: set all four."
             )
-        key = _text(settings.apns_key, "MINGCHA_APNS_KEY")
+        key = _read_text(settings.apns_key, "MINGCHA_APNS_KEY")
         url = settings.apns_url
-        found[PushService.APNS] = Apns(client, key=key, key_id=key_id, team_id=team_id, topic=topic, url=url)
-    return found
+        gateways[PushService.APNS] = Apns(client, key=key, key_id=key_id, team_id=team_id, topic=topic, url=url)
+    return gateways
 
 
-def _text(path: Path, name: str) -> str:
+def _read_text(path: Path, name: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
         raise SettingError(f"{name} names a file that can't be read.") from None
 
 
-def _json(answer: httpx.Response) -> dict[str, Any]:
+def _json_of(response: httpx.Response) -> dict[str, Any]:
     try:
-        found = answer.json()
+        body = response.json()
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return body if isinstance(body, dict) else {}
 
 
-def _later_or_refused(answer: httpx.Response) -> Woken:
-    is_passing = answer.status_code == httpx.codes.TOO_MANY_REQUESTS or answer.is_server_error
-    return Woken.LATER if is_passing else Woken.REFUSED
+def _later_or_refused(response: httpx.Response) -> WakeOutcome:
+    is_temporary = response.status_code == httpx.codes.TOO_MANY_REQUESTS or response.is_server_error
+    return WakeOutcome.LATER if is_temporary else WakeOutcome.REFUSED

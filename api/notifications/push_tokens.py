@@ -1,7 +1,4 @@
-"""Push tokens: a device says where it can be woken, and that it no longer wants to be (推送令牌).
-
-Waking is left to `waking.py`, the calls themselves to `push_gateways.py`.
-"""
+"""Register and delete the push token of a device (推送令牌)."""
 
 from typing import Annotated
 
@@ -21,38 +18,41 @@ from schema.notifications.push_tokens import (
 
 RegisterPushTokenResult = Annotated[
     PushTokenRegistered | Refused,
-    strawberry.union("RegisterPushTokenResult", description="The device can be woken, or why not."),
+    strawberry.union("RegisterPushTokenResult", description="The registered device, or the refusal."),
 ]
 ForgetPushTokenResult = Annotated[
     PushTokenForgotten | Refused,
-    strawberry.union("ForgetPushTokenResult", description="The device is not woken any more, or why it still is."),
+    strawberry.union("ForgetPushTokenResult", description="The device that is no longer woken, or the refusal."),
 ]
 
 
 @strawberry.type
 class PushTokenMutations:
     @mutation(
-        description="Have this device woken when there is something to pull (登记推送). Once more changes nothing."
+        description="Wake this device when there is something to pull (登记推送). A repeated call changes nothing."
     )
     async def register_push_token(self, info: Info, input: RegisterPushTokenInput) -> RegisterPushTokenResult:
         context, token = info.context, check_token(input)
         device_id = _own_device_id(context)
         service = str(input.service.value)
         user_id = context.actor.user_id
-        since = await context.store.push_tokens.register(user_id, device_id, service, token, context.now)
-        return PushTokenRegistered(device_id=device_id, service=input.service, registered_at=since)
+        registered_at = await context.store.push_tokens.register(user_id, device_id, service, token, context.now)
+        return PushTokenRegistered(device_id=device_id, service=input.service, registered_at=registered_at)
 
-    @mutation(description="Have this device woken no more (取消推送). Signing out does so by itself.")
+    @mutation(description="Stop waking this device (取消推送). Signing out does this too.")
     async def forget_push_token(self, info: Info) -> ForgetPushTokenResult:
         context = info.context
         device_id = _own_device_id(context)
-        await context.store.push_tokens.forget(context.actor.user_id, [device_id])
+        await context.store.push_tokens.delete(context.actor.user_id, [device_id])
         return PushTokenForgotten(device_id=device_id)
 
 
 def _own_device_id(context: Context) -> strawberry.ID:
     if context.actor.device_id is None:
-        raise Refusal(RefusalCode.FORBIDDEN, "You signed in at your identity provider: this device is not known here.")
+        raise Refusal(
+            RefusalCode.FORBIDDEN,
+            "You signed in through your identity provider, so this server does not know the device.",
+        )
     return strawberry.ID(context.actor.device_id)
 
 

@@ -1,7 +1,7 @@
-"""Waking: the worker hears of changes, and has the devices of those concerned woken and webhooks told.
+"""Follow record events in the worker: queue the devices to wake and the webhook deliveries, and wake the devices.
 
-Where the worker stands in the history of changes is kept, so that what happened while none ran is not lost. Any number of
-workers may run: each hears of everything, and what one has marked, the others find marked.
+The position in the history of changes is stored, so events are not lost while no worker runs. Any number of workers may
+run: each reads every event, and queues only what the others have not queued.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from api.jobs.concurrency import run_concurrently
-from api.notifications.push_gateways import PushGateway, Woken
+from api.notifications.push_gateways import PushGateway, WakeOutcome
 from api.notifications.webhook_worker import deliveries_of
 from schema.notifications.push_tokens import PushService
 from storage.mongodb.errors import HistoryLostError
@@ -18,64 +18,64 @@ from storage.notifications.push_tokens import PushCall
 from storage.notifications.record_events import RecordEvent
 from storage.store import Store
 
-PLACE = "waking"
+POSITION_NAME = "waking"
 GATHER = timedelta(seconds=2)
-"""What happens within so long wakes a device once."""
-KEEP_PLACE_EVERY = timedelta(seconds=60)
+"""Events within this time wake a device once."""
+SAVE_POSITION_EVERY = timedelta(seconds=60)
 LEASE = timedelta(seconds=60)
 AT_ONCE = 16
-"""A service that is slow, or down, holds up no device of another."""
+"""A service that is slow or down must not delay the devices of another."""
 MAX_ATTEMPTS = 8
-"""Over some two hours; then the next change wakes the device, which pulls everything anyway."""
+"""Over about two hours. Then the next change wakes the device, and the device pulls everything anyway."""
 log = structlog.get_logger(__name__)
 
 
 class EventWorker:
-    """Hears of changes. `run` ends only by an exception, after which it is run again and goes on where it was."""
+    """Follows record events. `run` ends only by an exception; run again, it resumes at the stored position."""
 
     def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._clock = clock
 
     async def run(self) -> None:
-        """Hear of changes for ever."""
-        place = await self._store.notices.place(PLACE)
+        """Follow record events for ever."""
+        position = await self._store.record_events.load_position(POSITION_NAME)
         try:
-            await self._hear(place)
+            await self._follow(position)
         except HistoryLostError:
-            log.warning("The history of changes was overwritten before it was read; every device is woken.")
-            await self._store.push_tokens.mark_all(self._clock())
-            await self._store.notices.leave(PLACE)
+            log.warning("MongoDB overwrote its change history before it was read; every device is woken.")
+            await self._store.push_tokens.schedule_all(self._clock())
+            await self._store.record_events.delete_position(POSITION_NAME)
 
-    async def _hear(self, place: str | None) -> None:
-        kept_at = self._clock()
-        async with self._store.notices.reading(place) as reader:
+    async def _follow(self, position: str | None) -> None:
+        saved_at = self._clock()
+        async with self._store.record_events.open_reader(position) as reader:
             while True:
                 batch = await reader.next()
                 now = self._clock()
-                await self._store.push_tokens.mark(concerned(batch.notices), now + GATHER)
-                await self._expect(batch.notices, now)
-                if batch.notices or place is None or now - kept_at >= KEEP_PLACE_EVERY:
-                    await self._store.notices.keep(PLACE, batch.position)
-                    place, kept_at = batch.position, now
+                await self._store.push_tokens.schedule(newest_by_assignee(batch.events), now + GATHER)
+                await self._queue_deliveries(batch.events, now)
+                if batch.events or position is None or now - saved_at >= SAVE_POSITION_EVERY:
+                    await self._store.record_events.save_position(POSITION_NAME, batch.position)
+                    position, saved_at = batch.position, now
 
-    async def _expect(self, notices: Sequence[RecordEvent], now: datetime) -> None:
-        if notices:
+    async def _queue_deliveries(self, events: Sequence[RecordEvent], now: datetime) -> None:
+        if events:
             webhooks = await self._store.webhooks.all({"state": "ACTIVE"})
-            await self._store.webhooks.expect(deliveries_of(notices, webhooks, now))
+            await self._store.webhooks.insert_deliveries(deliveries_of(events, webhooks, now))
 
 
-def concerned(notices: Sequence[RecordEvent]) -> Mapping[str, str]:
-    """Whom changes concern in person, each with the position of the newest; not everybody who may see the record."""
-    found: dict[str, str] = {}
-    for notice in notices:
-        for user_id in {*notice.granted, *([notice.assignee_id] if notice.assignee_id else [])}:
-            found[user_id] = notice.position
-    return found
+def newest_by_assignee(events: Sequence[RecordEvent]) -> Mapping[str, str]:
+    """Return the newest position by user id, for those with an assignment, not for everybody who may see the record."""
+    positions: dict[str, str] = {}
+    for event in events:
+        for user_id in {*event.granted, *([event.assignee_id] if event.assignee_id else [])}:
+            positions[user_id] = event.position
+    return positions
 
 
 class PushWorker:
-    """Wakes devices that are due, several at a time."""
+    """Wakes the devices that are due, several at a time."""
 
     def __init__(
         self, store: Store, gateways: Mapping[PushService, PushGateway], clock: Callable[[], datetime]
@@ -85,32 +85,32 @@ class PushWorker:
         self._clock = clock
 
     async def do_all(self) -> None:
-        """Wake every device that is due, those that have waited longest first."""
+        """Wake every device that is due, the longest wait first."""
         await run_concurrently(self._claim, self._wake, limit=AT_ONCE)
 
     async def _claim(self) -> PushCall | None:
         return await self._store.push_tokens.claim(list(self._gateways), self._clock(), LEASE)
 
     async def _wake(self, call: PushCall) -> None:
-        if await self._may_act(call):
-            await self._settle(call, await self._gateways[call.service].wake(call.token))
+        if await self._is_signed_in(call):
+            await self._release(call, await self._gateways[call.service].wake(call.token))
         else:
-            await self._store.push_tokens.forget(call.user_id, [call.device_id])
+            await self._store.push_tokens.delete(call.user_id, [call.device_id])
 
-    async def _may_act(self, call: PushCall) -> bool:
-        """Whether the device is still signed in: whoever signed out, on whatever way, is not woken."""
+    async def _is_signed_in(self, call: PushCall) -> bool:
+        """Whether the device still has a session: signing out in any way must stop the pushes."""
         user = await self._store.users.by_id(call.user_id)
         live = {device.id for device in user.devices if device.revoked_at is None} if user and user.active else set()
         return call.device_id in live
 
-    async def _settle(self, call: PushCall, outcome: Woken) -> None:
+    async def _release(self, call: PushCall, outcome: WakeOutcome) -> None:
         now = self._clock()
-        if outcome is Woken.UNREGISTERED:
-            await self._store.push_tokens.forget_token(call.service, call.token)
+        if outcome is WakeOutcome.UNREGISTERED:
+            await self._store.push_tokens.delete_token(call.service, call.token)
             return
-        if outcome is Woken.REFUSED:
+        if outcome is WakeOutcome.REFUSED:
             log.warning("A push service refused a call.", part=call.service)
-        again_at = None
-        if outcome is Woken.LATER and call.attempts < MAX_ATTEMPTS:
-            again_at = now + timedelta(seconds=30 * 2 ** (call.attempts - 1))
-        await self._store.push_tokens.settle(call, again_at=again_at, changed_at=now + GATHER)
+        retry_at = None
+        if outcome is WakeOutcome.LATER and call.attempts < MAX_ATTEMPTS:
+            retry_at = now + timedelta(seconds=30 * 2 ** (call.attempts - 1))
+        await self._store.push_tokens.release(call, retry_at=retry_at, changed_at=now + GATHER)

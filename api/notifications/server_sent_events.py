@@ -1,7 +1,7 @@
-"""Subscriptions as server-sent events, one a request, by the graphql-sse protocol's distinct connections mode.
+"""Serve one subscription a request as server-sent events: graphql-sse protocol, distinct connections mode.
 
-https://github.com/enisdenjo/graphql-sse; what a subscription is, is left to `subscribing.py`. Events bear their cursors as
-`id:`, so that whoever connects again with `Last-Event-ID` goes on where the line broke.
+Source: https://github.com/enisdenjo/graphql-sse. Events carry their cursors as `id:`, so a client that connects again with
+`Last-Event-ID` resumes where the connection broke.
 """
 
 import asyncio
@@ -40,17 +40,17 @@ HEADERS = {
 class EventStreamEndpoint:
     """An ASGI application for one path."""
 
-    def __init__(self, subscribing: SubscriptionService) -> None:
-        self.subscribing = subscribing
+    def __init__(self, subscriptions: SubscriptionService) -> None:
+        self.subscriptions = subscriptions
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
-            payload = await _read(request)
-            admission = await self._admitted(request)
-            with self.subscribing.seats.taking(admission.viewer.user_id):
-                begun = await self._begun(request, payload, admission)
-                await _tell(begun, self.subscribing.heartbeat_seconds, receive, send)
+            payload = await _read_payload(request)
+            authenticated = await self._authenticate(request)
+            with self.subscriptions.quota.hold(authenticated.viewer.user_id):
+                subscription = await self._start(request, payload, authenticated)
+                await _stream(subscription, self.subscriptions.heartbeat_seconds, receive, send)
                 return
         except MalformedRequestError as error:
             headers = {"Allow": error.allow} if error.allow else None
@@ -59,60 +59,60 @@ class EventStreamEndpoint:
             headers, shown, status = None, [refusal_error(refusal)], None
         except SubscriptionRejectedError as rejected:
             headers, shown, status = None, rejected.shown, None
-        answer = responses.error_response(shown, media_type=responses.GRAPHQL_JSON, status=status, headers=headers)
-        await answer(scope, receive, send)
+        response = responses.error_response(shown, media_type=responses.GRAPHQL_JSON, status=status, headers=headers)
+        await response(scope, receive, send)
 
-    async def _admitted(self, request: Request) -> Authenticated:
+    async def _authenticate(self, request: Request) -> Authenticated:
         authorization = request.headers.get("authorization")
         if authorization is None:
             raise Refusal(RefusalCode.UNAUTHENTICATED)
-        return await self.subscribing.authenticator.authenticate(authorization, clock())
+        return await self.subscriptions.authenticator.authenticate(authorization, clock())
 
-    async def _begun(self, request: Request, payload: Payload, admission: Authenticated) -> ActiveSubscription:
+    async def _start(self, request: Request, payload: Payload, authenticated: Authenticated) -> ActiveSubscription:
         tracing.current().operation = "subscription"
-        return await self.subscribing.begin(
+        return await self.subscriptions.start(
             payload,
-            admission,
+            authenticated,
             level=parse_level(request.headers.get(HEADER)),
-            # It is newer than the `since` of the document's variables, which a client sends again as they were.
+            # It is newer than `since` in the variables: a client repeats its variables unchanged.
             resumed_after=request.headers.get("last-event-id") or None,
         )
 
 
-async def _read(request: Request) -> Payload:
+async def _read_payload(request: Request) -> Payload:
     """Raise `MalformedRequestError` or `Refusal`."""
     if request.method not in {"GET", "POST"}:
         raise MalformedRequestError("Subscribe by POST or GET.", 405, allow="GET, POST")
     if not responses.quality_of(EVENT_STREAM, request.headers.get("accept", "")):
-        raise MalformedRequestError(f"Here answers come as {EVENT_STREAM}.", 406)
+        raise MalformedRequestError(f"This path answers only with {EVENT_STREAM}.", 406)
     if request.method == "GET":
         return requests.from_query_string(request.query_params)
     return requests.from_body(await request.body())
 
 
-async def _tell(begun: ActiveSubscription, beat_seconds: float, receive: Receive, send: Send) -> None:
-    """Send events until the stream ends or the caller is gone; what talks to the database is never cut off."""
+async def _stream(subscription: ActiveSubscription, beat_seconds: float, receive: Receive, send: Send) -> None:
+    """Send events until the stream ends or the caller is gone; a running database command is never cancelled."""
     headers = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-    leaving = asyncio.ensure_future(_gone(receive, begun))
+    leaving = asyncio.ensure_future(_close_on_disconnect(receive, subscription))
     try:
-        async with aclosing(begun):
+        async with aclosing(subscription):
             with suppress(OSError, TimeoutError):
                 await send({"type": "http.response.start", "status": 200, "headers": headers})
                 await _send(send, RETRY)
-                async with aclosing(_events(begun, beat_seconds)) as events:
+                async with aclosing(_events(subscription, beat_seconds)) as events:
                     async for event in events:
                         if leaving.done():
                             break
                         await _send(send, event)
                 await send({"type": "http.response.body", "body": b""})
     finally:
-        begun.stream.close()
+        subscription.stream.close()
         leaving.cancel()
         await asyncio.wait({leaving})
 
 
-async def _events(begun: ActiveSubscription, beat_seconds: float) -> AsyncGenerator[bytes, None]:
-    results = begun.answers()
+async def _events(subscription: ActiveSubscription, beat_seconds: float) -> AsyncGenerator[bytes, None]:
+    results = subscription.responses()
     waiting = asyncio.ensure_future(anext(results, None))
     try:
         while True:
@@ -120,19 +120,19 @@ async def _events(begun: ActiveSubscription, beat_seconds: float) -> AsyncGenera
             if not done:
                 yield BEAT
                 continue
-            if (answer := waiting.result()) is None:
+            if (result := waiting.result()) is None:
                 break
-            yield _event(*answer)
+            yield _format_event(*result)
             waiting = asyncio.ensure_future(anext(results, None))
-        if begun.stream.ended not in CLOSED_BY:
+        if subscription.stream.ended not in CLOSED_BY:
             yield b"event: complete\ndata:\n\n"
     finally:
-        begun.stream.close()
+        subscription.stream.close()
         await asyncio.wait({waiting})
         await results.aclose()
 
 
-def _event(body: dict[str, Any], cursor: str | None) -> bytes:
+def _format_event(body: dict[str, Any], cursor: str | None) -> bytes:
     try:
         data = orjson.dumps(body)
     except TypeError as error:
@@ -146,7 +146,7 @@ async def _send(send: Send, body: bytes) -> None:
         await send({"type": "http.response.body", "body": body, "more_body": True})
 
 
-async def _gone(receive: Receive, begun: ActiveSubscription) -> None:
+async def _close_on_disconnect(receive: Receive, subscription: ActiveSubscription) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-    begun.stream.close()
+    subscription.stream.close()

@@ -1,6 +1,6 @@
-"""Subscribers: what waits for one of them, bounded, and which notices concern whom.
+"""Queue the events of one subscriber, up to a limit, and decide which events concern a viewer.
 
-A notice only wakes: what a subscriber is shown is read anew, with visibility in the filter, by `streams.py`.
+An event only wakes the subscriber. The record is then read again, with visibility in the filter.
 """
 
 import asyncio
@@ -9,13 +9,13 @@ from schema.access.viewers import Role, Viewer
 from storage.notifications.record_events import EventKind, RecordEvent
 
 MAX_WAITING = 512
-"""Records, however often each changed: whoever has more to catch up with pulls everything at less cost."""
+"""Records, however often each changed. A subscriber with more to catch up on pulls everything at less cost."""
 
 
 class Subscriber:
-    """Implements `notice_board.Reader`.
+    """Implements `EventListener`.
 
-    `position` is up to where nothing is left but what waits; `is_overrun` says that notices were dropped since it was
+    `position` is where no events remain except those that wait. `is_overrun` says that events were dropped since it was
     last read, `was_touched` that the viewer's own account changed.
     """
 
@@ -27,43 +27,43 @@ class Subscriber:
         self.is_stopped = False
         self._kinds = kinds
         self._waiting: dict[tuple[EventKind, str], RecordEvent] = {}
-        self._rung = asyncio.Event()
+        self._wakeup = asyncio.Event()
 
-    def offer(self, notice: RecordEvent) -> None:
-        if notice.position <= self.position:
+    def on_event(self, event: RecordEvent) -> None:
+        if event.position <= self.position:
             return
-        if notice.kind is EventKind.USER:
-            if notice.id == self.viewer.user_id:
+        if event.kind is EventKind.USER:
+            if event.id == self.viewer.user_id:
                 self.was_touched = True
-                self._rung.set()
+                self._wakeup.set()
             return
-        if self.is_overrun or notice.kind not in self._kinds or not concerns(notice, self.viewer):
+        if self.is_overrun or event.kind not in self._kinds or not concerns(event, self.viewer):
             return
-        # The newest notice of a record stands for those before it: what is told is the record as it is by then.
-        self._waiting.pop((notice.kind, notice.id), None)
+        # The newest event of a record replaces those before it: the subscriber gets the record as it is by then.
+        self._waiting.pop((event.kind, event.id), None)
         if len(self._waiting) >= MAX_WAITING:
-            self.lost()
+            self.on_gap()
             return
-        self._waiting[notice.kind, notice.id] = notice
-        self._rung.set()
+        self._waiting[event.kind, event.id] = event
+        self._wakeup.set()
 
-    def reached(self, position: str) -> None:
+    def on_position(self, position: str) -> None:
         self.position = max(position, self.position)
 
-    def lost(self) -> None:
+    def on_gap(self) -> None:
         self._waiting.clear()
         self.is_overrun = True
-        self._rung.set()
+        self._wakeup.set()
 
-    def stop(self) -> None:
+    def on_stop(self) -> None:
         self.is_stopped = True
-        self._rung.set()
+        self._wakeup.set()
 
     def wake(self) -> None:
-        self._rung.set()
+        self._wakeup.set()
 
-    def take(self) -> RecordEvent | None:
-        """The next notice, None where nothing waits."""
+    def pop_event(self) -> RecordEvent | None:
+        """Return the next event, or None if no event waits."""
         if not self._waiting:
             return None
         return self._waiting.pop(next(iter(self._waiting)))
@@ -73,18 +73,18 @@ class Subscriber:
         return bool(self._waiting)
 
     async def wait(self, seconds: float) -> None:
-        """Until there is something to do, or as long."""
+        """Wait until there is something to do, or the time is over."""
         try:
             async with asyncio.timeout(max(seconds, 0)):
-                await self._rung.wait()
+                await self._wakeup.wait()
         except TimeoutError:
             return
-        self._rung.clear()
+        self._wakeup.clear()
 
 
-def concerns(notice: RecordEvent, viewer: Viewer) -> bool:
-    """Whether the viewer may find the record, or may just have lost it; leaving out nobody who does."""
-    if viewer.user_id == notice.assignee_id or viewer.user_id in notice.granted:
+def concerns(event: RecordEvent, viewer: Viewer) -> bool:
+    """Whether the viewer may see the record, or may just have lost it. May be true for others, never false for those."""
+    if viewer.user_id == event.assignee_id or viewer.user_id in event.granted:
         return True
-    in_scope = notice.office_path is not None and viewer.covers(notice.office_path)
+    in_scope = event.office_path is not None and viewer.covers(event.office_path)
     return in_scope and viewer.has(Role.SUPERVISOR, Role.OFFICER)

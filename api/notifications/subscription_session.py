@@ -1,7 +1,4 @@
-"""Subscribing: what both transports of subscriptions share: documents, limits, seats, and results as callers see them.
-
-How results travel is left to `sockets.py` and `event_streams.py`, what they tell to `streams.py`.
-"""
+"""Start subscriptions for both transports: documents, limits, stream quotas, and results as callers see them."""
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -33,7 +30,7 @@ Errors = list[dict[str, Any]]
 
 
 class SubscriptionRejectedError(Exception):
-    """The operation was not begun; `shown` are its errors as the caller sees them."""
+    """The operation was not started; `shown` holds its errors as the caller sees them."""
 
     def __init__(self, shown: Errors) -> None:
         super().__init__("rejected")
@@ -42,53 +39,58 @@ class SubscriptionRejectedError(Exception):
 
 @dataclass
 class StreamQuota:
-    """How many streams are open in this process, by person; a ws connection counts as one, whatever runs over it."""
+    """Limits the open streams of this process. A WebSocket counts as one stream, however many subscriptions it carries."""
 
-    per_person: int
-    most: int
-    taken: Counter[str] = field(default_factory=Counter)
+    max_per_person: int
+    max_total: int
+    open_streams: Counter[str] = field(default_factory=Counter)
 
     @contextmanager
-    def taking(self, user_id: str) -> Iterator[None]:
-        """Raise `Refusal(LIMIT_EXCEEDED)` where the person has too many open, `Refusal(BUSY)` where all have."""
-        if self.taken.total() >= self.most:
+    def hold(self, user_id: str) -> Iterator[None]:
+        """Raise `Refusal(LIMIT_EXCEEDED)` if the person has too many open streams, `Refusal(BUSY)` if the process has."""
+        if self.open_streams.total() >= self.max_total:
             raise Refusal(RefusalCode.BUSY)
-        if self.taken[user_id] >= self.per_person:
-            raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"At most {self.per_person} streams of one person at once.")
-        self.taken[user_id] += 1
+        if self.open_streams[user_id] >= self.max_per_person:
+            raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"At most {self.max_per_person} streams of one person at once.")
+        self.open_streams[user_id] += 1
         try:
             yield
         finally:
-            self.taken[user_id] -= 1
-            self.taken += Counter()  # forgets those who have none
+            self.open_streams[user_id] -= 1
+            self.open_streams += Counter()  # drops people without a stream
 
 
 @dataclass
 class SubscriptionService:
-    """`context_for` makes the context of one subscription, by viewer, time, stream and level of the contract."""
+    """`context_for` makes the context of one subscription from viewer, time, stream and contract level."""
 
     schema: strawberry.Schema
     documents: TrustedDocuments
-    board: EventDispatcher
+    dispatcher: EventDispatcher
     authenticator: Authenticator
-    seats: StreamQuota
+    quota: StreamQuota
     context_for: Callable[[Authenticated, datetime, SubscriptionStream, int | None], Context]
     heartbeat_seconds: float
     flat: bool = False
 
     async def stop(self) -> None:
-        """End every stream, and wait a moment for them to say why: a server that stops cuts WebSockets off at once."""
-        self.board.stop()
+        """End every stream, and wait briefly until they have sent the reason: a stopping server cuts off WebSockets."""
+        self.dispatcher.stop()
         with anyio.move_on_after(FAREWELL_SECONDS):
-            while self.seats.taken.total():  # noqa: ASYNC110  a moment, once in a process
+            while self.quota.open_streams.total():  # noqa: ASYNC110  a moment, once in a process
                 await anyio.sleep(0.02)
 
-    async def begin(
-        self, payload: Payload, admission: Authenticated, *, level: int | None = None, resumed_after: str | None = None
+    async def start(
+        self,
+        payload: Payload,
+        authenticated: Authenticated,
+        *,
+        level: int | None = None,
+        resumed_after: str | None = None,
     ) -> "ActiveSubscription":
-        """Begin a subscription. Raise `SubscriptionRejectedError` with typed errors; nothing has run then."""
+        """Start a subscription. Raise `SubscriptionRejectedError` with typed errors if nothing was started."""
         try:
-            return await self._begun(payload, admission, level, resumed_after)
+            return await self._start(payload, authenticated, level, resumed_after)
         except MalformedRequestError as error:
             raise SubscriptionRejectedError([errors.caller_error(str(error))]) from None
         except Refusal as refusal:
@@ -100,21 +102,21 @@ class SubscriptionService:
         except Exception as error:
             raise SubscriptionRejectedError([errors.mask_error(error)]) from error
 
-    async def _begun(
-        self, payload: Payload, admission: Authenticated, level: int | None, resumed_after: str | None
+    async def _start(
+        self, payload: Payload, authenticated: Authenticated, level: int | None, resumed_after: str | None
     ) -> "ActiveSubscription":
         resolved = self.documents.resolve(payload)
         if resolved.unfit:
             raise MalformedRequestError(partial_batches.UNFIT)
-        viewer = await self.authenticator.refresh(admission)
+        viewer = await self.authenticator.refresh(authenticated)
         if viewer is None:
             raise Refusal(RefusalCode.SESSION_ENDED)
-        now_admitted = Authenticated(viewer, admission.expires_at, admission.session_id)
-        stream = SubscriptionStream(self.board, self.authenticator, now_admitted, resumed_after)
+        refreshed = Authenticated(viewer, authenticated.expires_at, authenticated.session_id)
+        stream = SubscriptionStream(self.dispatcher, self.authenticator, refreshed, resumed_after)
         results: Any = await self.schema.stream(
             resolved.query,
             variable_values=resolved.variables,
-            context_value=self.context_for(now_admitted, clock(), stream, level),
+            context_value=self.context_for(refreshed, clock(), stream, level),
             operation_name=resolved.operation_name,
             allowed_operation_types={OperationType.SUBSCRIPTION},
         )
@@ -129,41 +131,39 @@ class SubscriptionService:
         return ActiveSubscription(stream, first, results, flat=self.flat)
 
     def _rejections(self, first: Any) -> Errors:
-        found = first.errors if first is not None else ()
-        causes = [getattr(error, "original_error", None) for error in found]
+        graphql_errors = first.errors if first is not None else ()
+        causes = [getattr(error, "original_error", None) for error in graphql_errors]
         if any(isinstance(cause, InvalidOperationTypeError) for cause in causes):
-            return [errors.caller_error("Only subscriptions come as a stream: send queries and mutations to /graphql.")]
+            return [errors.caller_error("Only subscriptions run as a stream. Send queries and mutations to /graphql.")]
         if any(isinstance(cause, CannotGetOperationTypeError) for cause in causes):
             return [errors.caller_error("The document has no operation of that name.")]
-        return errors.format_errors(found, flat=self.flat)
+        return errors.format_errors(graphql_errors, flat=self.flat)
 
 
 class ActiveSubscription:
-    """A subscription under way."""
-
     def __init__(self, stream: SubscriptionStream, first: Any, results: Any, *, flat: bool) -> None:
         self.stream = stream
         self._first = first
         self._results = results
         self._flat = flat
 
-    async def answers(self) -> AsyncGenerator[tuple[dict[str, Any], str | None], None]:
-        """Each result as the caller sees it, and the cursor to go on from once it has arrived; None to stay.
+    async def responses(self) -> AsyncGenerator[tuple[dict[str, Any], str | None], None]:
+        """Yield each result as the caller sees it, and the cursor to resume from after it; None keeps the previous one.
 
-        What could not be read because a part of the service is down ends the stream, to be told to whoever comes again.
+        If a part of the service is down, the stream ends. The caller connects again and gets that result then.
         """
         result = self._first
         while result is not None:
             body: dict[str, Any] = {"data": result.data}
             if result.errors:
                 body["errors"] = errors.format_errors(result.errors, flat=self._flat)
-                if not PASSING.isdisjoint(each["extensions"]["code"] for each in body["errors"]):
+                if not PASSING.isdisjoint(error["extensions"]["code"] for error in body["errors"]):
                     yield body, None
                     return
             yield body, self.stream.cursor if self.stream.ended is None else None
             result = await anext(self._results, None)
 
     async def aclose(self) -> None:
-        """Whoever began it closes it, also without having read it."""
+        """Close the stream. The caller of `start` must call this, even if it reads nothing."""
         self.stream.close()
         await self._results.aclose()

@@ -1,7 +1,4 @@
-"""Streams: one subscription of one viewer, from notices to events; every record is read anew as its viewer may see it now.
-
-Carrying events to the subscriber is left to `sockets.py` and `event_streams.py`.
-"""
+"""Turn record events into the events of one viewer's subscription, reading each record as the viewer may see it now."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import datetime, timedelta
@@ -27,9 +24,9 @@ from schema.notifications.subscription_events import (
     StreamCursor,
     StreamEnded,
     StreamPosition,
-    opened,
+    open_cursor,
     rights_of,
-    sealed,
+    seal_cursor,
 )
 from storage.mongodb.errors import HistoryLostError, StoreError
 from storage.notifications.record_events import EventKind, RecordEvent
@@ -37,39 +34,40 @@ from storage.notifications.record_events import EventKind, RecordEvent
 if TYPE_CHECKING:
     from api.graphql.context import Context
 
-Told = AssignmentChanged | CaseChanged | RecordLost
-Event = Told | StreamPosition | Resync | StreamEnded
+RecordChange = AssignmentChanged | CaseChanged | RecordLost
+Event = RecordChange | StreamPosition | Resync | StreamEnded
 POSITION_EVERY = timedelta(seconds=60)
 AGAIN_SECONDS = 1.0
 log = structlog.get_logger(__name__)
-HEARD = {
+SOURCES = {
     EventKind.ASSIGNMENT: frozenset({EventKind.ASSIGNMENT}),
-    # Who is given a case, or whom it is taken from, is told by the assignment.
+    # An assignment's event tells who gets a case, and who loses it.
     EventKind.CASE: frozenset({EventKind.CASE, EventKind.ASSIGNMENT}),
 }
+"""The kinds of events behind each subscription."""
 
 
 class SubscriptionStream:
-    """What a transport holds of a subscription. `cursor` is that of the newest event, None while it has none."""
+    """The part of a subscription that its transport holds. `cursor` is that of the newest event, None before the first."""
 
     def __init__(
         self,
-        board: EventDispatcher,
+        dispatcher: EventDispatcher,
         authenticator: Authenticator,
-        admission: Authenticated,
+        authenticated: Authenticated,
         resumed_after: str | None = None,
     ) -> None:
         self.cursor: str | None = None
         self.ended: EndReason | None = None
-        self._board = board
+        self._dispatcher = dispatcher
         self._authenticator = authenticator
-        self._admission = admission
+        self._authenticated = authenticated
         self._resumed_after = resumed_after
         self._is_closed = False
         self._subscriber: Subscriber | None = None
 
     def close(self) -> None:
-        """The subscriber is gone. The stream ends by itself, not in the midst of a talk with the database."""
+        """Let the stream end by itself: a running database command must not be cancelled."""
         self._is_closed = True
         if self._subscriber:
             self._subscriber.wake()
@@ -77,103 +75,103 @@ class SubscriptionStream:
     def events(self, context: "Context", kind: EventKind, since: str | None) -> AsyncGenerator[Event, None]:
         """Raise `Refusal(BAD_CURSOR)`."""
         after = self._resumed_after or since
-        cursor = opened(context.seal("pushes"), after) if after is not None else None
+        cursor = open_cursor(context.seal("pushes"), after) if after is not None else None
         return self._events(context, kind, cursor)
 
     async def _events(
         self, context: "Context", kind: EventKind, since: StreamCursor | None
     ) -> AsyncGenerator[Event, None]:
-        own = _Own(context, kind)
-        subscriber = self._subscriber = Subscriber(context.actor, HEARD[kind])
+        records = _ViewerRecords(context, kind)
+        subscriber = self._subscriber = Subscriber(context.actor, SOURCES[kind])
         try:
-            yield self._noted(await self._joined(own, subscriber, since))
-            told_at = context.now
+            yield self._advance(await self._join(records, subscriber, since))
+            sent_at = context.now
             while not self._is_closed:
-                end = None if context.begin_event() < self._admission.expires_at else EndReason.TOKEN_EXPIRED
+                end = None if context.begin_event() < self._authenticated.expires_at else EndReason.TOKEN_EXPIRED
                 if subscriber.is_stopped:
                     end = EndReason.SERVER_STOPPING
                 elif subscriber.was_touched or subscriber.has_waiting:
                     subscriber.was_touched = False
-                    end = end or await self._renewed(own)
+                    end = end or await self._check_viewer(records)
                 if end is not None:
                     self.ended = end
                     yield StreamEnded(reason=end)
                     return
                 if subscriber.is_overrun:
                     subscriber.is_overrun = False
-                    own.position = subscriber.position
-                    yield self._noted(Resync(cursor=own.cursor(), reason=ResyncReason.TOO_SLOW))
-                elif (notice := subscriber.take()) is not None:
-                    async for event in self._told(own, notice):
-                        yield self._noted(event)
-                elif own.position != subscriber.position and own.now - told_at >= POSITION_EVERY:
-                    own.position = subscriber.position
-                    yield self._noted(StreamPosition(cursor=own.cursor()))
+                    records.position = subscriber.position
+                    yield self._advance(Resync(cursor=records.cursor(), reason=ResyncReason.TOO_SLOW))
+                elif (record_event := subscriber.pop_event()) is not None:
+                    async for event in self._read(records, record_event):
+                        yield self._advance(event)
+                elif records.position != subscriber.position and records.now - sent_at >= POSITION_EVERY:
+                    records.position = subscriber.position
+                    yield self._advance(StreamPosition(cursor=records.cursor()))
                 else:
-                    left = (self._admission.expires_at - own.now).total_seconds()
+                    left = (self._authenticated.expires_at - records.now).total_seconds()
                     await subscriber.wait(min(left, POSITION_EVERY.total_seconds()))
                     continue
-                told_at = own.now
+                sent_at = records.now
         finally:
-            self._board.leave(subscriber)
+            self._dispatcher.remove_listener(subscriber)
 
-    async def _joined(self, own: "_Own", subscriber: Subscriber, since: StreamCursor | None) -> Event:
-        """The first event: where the stream begins, or that what was before is no good any more."""
-        reason = ResyncReason.ACCESS_CHANGED if since and since.rights != own.rights else None
+    async def _join(self, records: "_ViewerRecords", subscriber: Subscriber, since: StreamCursor | None) -> Event:
+        """Return the first event: the position where the stream starts, or a `Resync`."""
+        reason = ResyncReason.ACCESS_CHANGED if since and since.rights != records.rights else None
         start = since.position if since and not reason else None
         subscriber.position = start or ""
         try:
-            own.position = await self._board.join(subscriber, start)
+            records.position = await self._dispatcher.add_listener(subscriber, start)
         except HistoryLostError:
             reason, subscriber.position = ResyncReason.HISTORY_LOST, ""
-            own.position = await self._board.join(subscriber, None)
+            records.position = await self._dispatcher.add_listener(subscriber, None)
         if reason is not None:
-            return Resync(cursor=own.cursor(), reason=reason)
-        return StreamPosition(cursor=own.cursor())
+            return Resync(cursor=records.cursor(), reason=reason)
+        return StreamPosition(cursor=records.cursor())
 
-    async def _renewed(self, own: "_Own") -> EndReason | None:
-        """Look again who it is that we tell; None where nothing has changed, or nobody can say at present."""
-        while self._goes_on:
+    async def _check_viewer(self, records: "_ViewerRecords") -> EndReason | None:
+        """Load the viewer again; None if the rights are unchanged, or the stream ends before the database answers."""
+        while self._is_running:
             try:
-                viewer = await self._authenticator.refresh(self._admission)
+                viewer = await self._authenticator.refresh(self._authenticated)
             except (Refusal, StoreError):
                 await self._pause()
                 continue
             if viewer is None:
                 return EndReason.SESSION_ENDED
-            return None if rights_of(viewer) == own.rights else EndReason.ACCESS_CHANGED
+            return None if rights_of(viewer) == records.rights else EndReason.ACCESS_CHANGED
         return None
 
-    async def _told(self, own: "_Own", notice: RecordEvent) -> AsyncIterator[Told]:
-        events: Sequence[Told] | None = None
-        while events is None and self._goes_on:
+    async def _read(self, records: "_ViewerRecords", record_event: RecordEvent) -> AsyncIterator[RecordChange]:
+        changes: Sequence[RecordChange] | None = None
+        while changes is None and self._is_running:
             try:
-                events = await own.events(notice)
-            except (Refusal, StoreError):  # the database is away: nothing is left out, it comes later
+                changes = await records.changes(record_event)
+            except (Refusal, StoreError):  # the database is away: the event waits, nothing is left out
                 await self._pause()
             except Exception:
-                # One record that trips our code costs itself, and no other of this subscriber.
-                log.exception("fault", kind=notice.kind.value)
-                events = own.passed_over(notice)
-        for event in events or ():
-            yield event
+                # A record that trips our code costs the subscriber this record, and no other.
+                log.exception("fault", kind=record_event.kind.value)
+                changes = records.skip(record_event)
+        for change in changes or ():
+            yield change
 
     @property
-    def _goes_on(self) -> bool:
+    def _is_running(self) -> bool:
         return not (self._is_closed or (self._subscriber is not None and self._subscriber.is_stopped))
 
     async def _pause(self) -> None:
         assert self._subscriber is not None  # noqa: S101  it exists as long as the stream runs
         await self._subscriber.wait(AGAIN_SECONDS)
 
-    def _noted(self, event: Event) -> Event:
+    def _advance(self, event: Event) -> Event:
         if not isinstance(event, StreamEnded):
             self.cursor = event.cursor
         return event
 
 
-class _Own:
-    """What one viewer finds of changed records; `position` is that of the newest notice that was told whole."""
+class _ViewerRecords:
+    """The changed records as one viewer sees them; `position` is that of the newest event that was sent whole."""
 
     def __init__(self, context: "Context", kind: EventKind) -> None:
         self.context = context
@@ -191,50 +189,54 @@ class _Own:
         return self.context.now
 
     def cursor(self) -> str:
-        return sealed(self._seal, StreamCursor(self.position, self.rights))
+        return seal_cursor(self._seal, StreamCursor(self.position, self.rights))
 
-    async def events(self, notice: RecordEvent) -> list[Told]:
-        """All but the last bear the cursor before this notice: whoever breaks off between them hears them again."""
+    async def changes(self, event: RecordEvent) -> list[RecordChange]:
+        """Read what an event means for the viewer.
+
+        All changes but the last carry the cursor before this event: a subscriber who breaks off gets all of them again.
+        """
         self.context.begin_event()
-        of = self._of_assignments if self._kind is EventKind.ASSIGNMENT else self._of_cases
-        events = await of(notice)
-        self.position = notice.position
-        if events:
-            events[-1].cursor = self.cursor()
-        return events
+        read = self._assignment_changes if self._kind is EventKind.ASSIGNMENT else self._case_changes
+        changes = await read(event)
+        self.position = event.position
+        if changes:
+            changes[-1].cursor = self.cursor()
+        return changes
 
-    def passed_over(self, notice: RecordEvent) -> list[Told]:
-        """Nothing is told of it."""
-        self.position = notice.position
+    def skip(self, event: RecordEvent) -> list[RecordChange]:
+        """Advance past an event without a change."""
+        self.position = event.position
         return []
 
-    async def _of_cases(self, notice: RecordEvent) -> list[Told]:
+    async def _case_changes(self, event: RecordEvent) -> list[RecordChange]:
         load, cursor = self.context.load, self.cursor()
-        if notice.kind is EventKind.CASE:
-            found = await load.one(Case, notice.id)
-            return [CaseChanged(cursor=cursor, case=found)] if found else []
-        is_own = notice.assignee_id == self.viewer.user_id
-        if not (is_own and notice.case_id and _is(notice, AssignmentState.WITHDRAWN)):
+        if event.kind is EventKind.CASE:
+            case = await load.one(Case, event.id)
+            return [CaseChanged(cursor=cursor, case=case)] if case else []
+        is_own = event.assignee_id == self.viewer.user_id
+        if not (is_own and event.case_id and _is(event, AssignmentState.WITHDRAWN)):
             return []
-        still_found = await load.one(Case, notice.case_id)
-        return [] if still_found else [RecordLost(cursor=cursor, id=strawberry.ID(notice.case_id))]
+        visible_case = await load.one(Case, event.case_id)
+        return [] if visible_case else [RecordLost(cursor=cursor, id=strawberry.ID(event.case_id))]
 
-    async def _of_assignments(self, notice: RecordEvent) -> list[Told]:
-        """With a case that is given to the viewer its other assignments come into view, and go with it."""
+    async def _assignment_changes(self, event: RecordEvent) -> list[RecordChange]:
+        """Read an assignment. If it gives the viewer a case or takes it, read the case's other assignments too."""
         load, cursor = self.context.load, self.cursor()
-        events: list[Told] = []
-        if notice.case_id and notice.assignee_id == self.viewer.user_id:
-            given, taken = _is(notice, AssignmentState.OFFERED), _is(notice, AssignmentState.WITHDRAWN)
-            others = await self.context.store.assignments.of_cases([notice.case_id]) if given or taken else []
-            for id in (each.id for each in others if each.id != notice.id):
-                found = await load.one(Assignment, id)
-                if found and given:
-                    events.append(AssignmentChanged(cursor=cursor, assignment=found))
-                elif not found:
-                    events.append(RecordLost(cursor=cursor, id=id))
-        own = await load.one(Assignment, notice.id)
-        return [*events, AssignmentChanged(cursor=cursor, assignment=own)] if own else events
+        changes: list[RecordChange] = []
+        if event.case_id and event.assignee_id == self.viewer.user_id:
+            is_offered, is_withdrawn = _is(event, AssignmentState.OFFERED), _is(event, AssignmentState.WITHDRAWN)
+            case_ids = [event.case_id] if is_offered or is_withdrawn else []
+            siblings = await self.context.store.assignments.of_cases(case_ids) if case_ids else []
+            for id in (sibling.id for sibling in siblings if sibling.id != event.id):
+                assignment = await load.one(Assignment, id)
+                if assignment and is_offered:
+                    changes.append(AssignmentChanged(cursor=cursor, assignment=assignment))
+                elif not assignment:
+                    changes.append(RecordLost(cursor=cursor, id=id))
+        changed = await load.one(Assignment, event.id)
+        return [*changes, AssignmentChanged(cursor=cursor, assignment=changed)] if changed else changes
 
 
-def _is(notice: RecordEvent, state: AssignmentState) -> bool:
-    return notice.state == str(state.value)
+def _is(event: RecordEvent, state: AssignmentState) -> bool:
+    return event.state == str(state.value)

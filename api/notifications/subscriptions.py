@@ -1,7 +1,4 @@
-"""Pushes: the subscriptions that tell of changed records (推送).
-
-What they tell is made by `streams.py`; how it travels is left to `sockets.py` and `event_streams.py`.
-"""
+"""Offer the subscriptions to changed records (推送)."""
 
 from collections.abc import AsyncGenerator
 from typing import Annotated, Any
@@ -25,21 +22,21 @@ from storage.notifications.record_events import EventKind
 
 AssignmentNews = Annotated[
     AssignmentChanged | RecordLost | StreamPosition | Resync | StreamEnded,
-    strawberry.union("AssignmentNews", description="What a subscriber hears of assignments (交办推送)."),
+    strawberry.union("AssignmentNews", description="An event of the subscription to assignments (交办推送)."),
 ]
 CaseNews = Annotated[
     CaseChanged | RecordLost | StreamPosition | Resync | StreamEnded,
-    strawberry.union("CaseNews", description="What a subscriber hears of cases (案件推送)."),
+    strawberry.union("CaseNews", description="An event of the subscription to cases (案件推送)."),
 ]
 
 
 @strawberry.type
 class PushSubscriptions:
-    @subscription(description="Assignments that come into view, change or go out of it, from `since` on (交办推送).")
+    @subscription(description="Assignments that come into view, change or go out of view after `since` (交办推送).")
     async def assignment_changed(self, info: Info, since: str | None = None) -> AsyncGenerator[AssignmentNews, None]:
         return _events(info, EventKind.ASSIGNMENT, since)
 
-    @subscription(description="Cases that come into view, change or go out of it, from `since` on (案件推送).")
+    @subscription(description="Cases that come into view, change or go out of view after `since` (案件推送).")
     async def case_changed(self, info: Info, since: str | None = None) -> AsyncGenerator[CaseNews, None]:
         return _events(info, EventKind.CASE, since)
 
@@ -47,7 +44,7 @@ class PushSubscriptions:
 def _events(info: Info, kind: EventKind, since: str | None) -> AsyncGenerator[Any, None]:
     stream = info.context.stream
     if stream is None:
-        raise Refusal(RefusalCode.BAD_INPUT, "Subscriptions are answered as a stream.")
+        raise Refusal(RefusalCode.BAD_INPUT, "A subscription needs a stream: use WebSocket or server-sent events.")
     return stream.events(info.context, kind, since)
 
 

@@ -1,7 +1,4 @@
-"""The worker's part of webhooks: changes become deliveries, and deliveries are sent until they are answered.
-
-Hearing of changes is `waking.NoticeWork`'s; where a call may go, `outgoing`'s.
-"""
+"""Turn record events into webhook deliveries, and send each delivery until the receiver answers with 2xx."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -20,43 +17,46 @@ from storage.store import Store
 LEASE = timedelta(seconds=60)
 MAX_WAIT = timedelta(hours=6)
 AT_ONCE = 16
-"""An address that is slow to answer holds up its own deliveries, and nobody else's."""
+"""A receiver that is slow to answer delays its own deliveries, and nobody else's."""
 KINDS = {EventKind.ASSIGNMENT: DeliveryKind.ASSIGNMENT, EventKind.CASE: DeliveryKind.CASE}
 
 
-def deliveries_of(notices: Sequence[RecordEvent], webhooks: Sequence[Webhook], now: datetime) -> list[WebhookDelivery]:
-    """What the webhooks of each record's own office are to be told; whoever hears of a change makes the same of it."""
-    made = []
-    for notice in (each for each in notices if each.kind in KINDS):
-        for webhook in (each for each in webhooks if each.office_path == notice.office_path):
-            at = notice.at or now
-            randomness = hashlib.sha256(f"{webhook.id}:{notice.position}".encode()).digest()
-            made.append(
+def deliveries_of(events: Sequence[RecordEvent], webhooks: Sequence[Webhook], now: datetime) -> list[WebhookDelivery]:
+    """Make the deliveries to the webhooks of each record's own office.
+
+    Ids follow from webhook and event, so workers that read the same event make the same deliveries.
+    """
+    deliveries = []
+    for event in (event for event in events if event.kind in KINDS):
+        for webhook in (webhook for webhook in webhooks if webhook.office_path == event.office_path):
+            at = event.at or now
+            randomness = hashlib.sha256(f"{webhook.id}:{event.position}".encode()).digest()
+            deliveries.append(
                 WebhookDelivery(
                     id=compose("dlv", at, randomness),
-                    kind=KINDS[notice.kind],
-                    record_id=strawberry.ID(notice.id),
-                    record_state=notice.state,
+                    kind=KINDS[event.kind],
+                    record_id=strawberry.ID(event.id),
+                    record_state=event.state,
                     changed_at=at,
                     state=DeliveryState.WAITING,
                     webhook_id=webhook.id,
                     due_at=now,
                 )
             )
-    return made
+    return deliveries
 
 
 class WebhookWorker:
-    """Sends deliveries that are due, several at a time and one at a time to each webhook."""
+    """Sends the deliveries that are due, several at a time, but one at a time to each webhook."""
 
-    def __init__(self, store: Store, outgoing: OutboundHttp, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Store, http: OutboundHttp, clock: Callable[[], datetime]) -> None:
         self._store = store
-        self._outgoing = outgoing
+        self._http = http
         self._clock = clock
         self._busy: set[str] = set()
 
     async def do_all(self) -> None:
-        """Send every delivery that is due, those that have waited longest first."""
+        """Send every delivery that is due, the longest wait first."""
         await run_concurrently(self._claim, self._deliver, limit=AT_ONCE)
 
     async def _claim(self) -> WebhookDelivery | None:
@@ -67,26 +67,26 @@ class WebhookWorker:
 
     async def _deliver(self, delivery: WebhookDelivery) -> None:
         try:
-            await self._settle(delivery)
+            await self._attempt(delivery)
         finally:
             self._busy.discard(delivery.webhook_id)
 
-    async def _settle(self, delivery: WebhookDelivery) -> None:
-        found = await self._store.webhooks.many([delivery.webhook_id])
-        webhook = found[0] if found else None
+    async def _attempt(self, delivery: WebhookDelivery) -> None:
+        webhooks = await self._store.webhooks.many([delivery.webhook_id])
+        webhook = webhooks[0] if webhooks else None
         if webhook is None or webhook.state is WebhookState.DISABLED:
-            await self._store.webhooks.give_up(delivery.webhook_id)
+            await self._store.webhooks.give_up_deliveries(delivery.webhook_id)
             return
         failure = await self._send(webhook, delivery)
         now = self._clock()
         if failure is None:
-            await self._store.webhooks.delivered(delivery, now)
+            await self._store.webhooks.mark_delivered(delivery, now)
         else:
             wait = min(timedelta(seconds=10 * 2 ** min(webhook.failures, 20)), MAX_WAIT)
-            await self._store.webhooks.failed(delivery, failure, now + wait)
+            await self._store.webhooks.mark_failed(delivery, failure, now + wait)
 
     async def _send(self, webhook: Webhook, delivery: WebhookDelivery) -> str | None:
-        """Why it failed; None where it was taken."""
+        """Return why it failed; None if the receiver accepted it."""
         now = self._clock()
         body = body_of(delivery)
         headers = {
@@ -96,14 +96,14 @@ class WebhookWorker:
             "Mingcha-Signature": signature(secrets_of(webhook, now), int(now.timestamp()), body),
         }
         try:
-            status = await self._outgoing.post(webhook.url, body, headers)
+            status = await self._http.post(webhook.url, body, headers)
         except UnreachableAddressError as error:
             return str(error)
-        return None if 200 <= status < 300 else f"It answered {status}."
+        return None if 200 <= status < 300 else f"The receiver answered {status}."
 
 
 def body_of(delivery: WebhookDelivery) -> bytes:
-    """All that is told: no person, no content, nothing that is not said of the record's kind and state."""
+    """Return the whole body of a call: the record's id, kind, state and time, no person and no content."""
     return orjson.dumps(
         {
             "delivery": delivery.id,
@@ -116,8 +116,8 @@ def body_of(delivery: WebhookDelivery) -> bytes:
 
 
 def secrets_of(webhook: Webhook, now: datetime) -> list[str]:
-    """Those to sign with: the newest first, and the one before as long as it is good."""
-    is_good = (
+    """Return the secrets to sign with: the current one, then the previous one while it is valid."""
+    is_valid = (
         webhook.previous_secret is not None and webhook.previous_until is not None and now < webhook.previous_until
     )
-    return [webhook.secret, *([webhook.previous_secret] if is_good and webhook.previous_secret else [])]
+    return [webhook.secret, *([webhook.previous_secret] if is_valid and webhook.previous_secret else [])]

@@ -1,7 +1,4 @@
-"""Webhooks: an administrator sets where the office's own systems are told of changes (网络回调).
-
-Telling them is left to `webhook_work.py`.
-"""
+"""Let administrators manage the webhooks of their office (网络回调)."""
 
 import secrets
 from datetime import timedelta
@@ -12,7 +9,7 @@ import strawberry
 from api.graphql.context import Context, Info
 from api.graphql.lists import paged
 from api.graphql.nodes import RecordKind, first_or_none
-from api.notifications.outbound_http import OutboundHttp, Rules, UnreachableAddressError, caller
+from api.notifications.outbound_http import OutboundHttp, Rules, UnreachableAddressError, outbound_client
 from api.registration import Registration
 from api.settings import Settings
 from schema.access.guards import mutation, query
@@ -34,27 +31,29 @@ from storage.mongodb.filters import within
 from storage.notifications.webhooks import keyset_of
 
 OVERLAP = timedelta(hours=24)
-"""How long the secret before is still signed with: the receiver takes the new one up meanwhile."""
+"""How long calls are also signed with the previous secret, while the receiver takes over the new one."""
 
 
 @strawberry.type(description="The webhook as it is now.")
 class WebhookPayload:
     webhook: Webhook = strawberry.field(description="The webhook.")
     secret: str | None = strawberry.field(
-        description="What its calls are signed with. Shown this once: asked again, it is null (签名密钥).", default=None
+        description="The secret that signs its calls. It is shown only once; a repeated call returns null (签名密钥).",
+        default=None,
     )
 
 
-@strawberry.type(description="The webhook is no more, nor what it was still to be told.")
+@strawberry.type(description="The webhook was removed, with its waiting deliveries.")
 class WebhookRemoved:
-    id: strawberry.ID = strawberry.field(description="Which webhook.")
+    id: strawberry.ID = strawberry.field(description="The removed webhook.")
 
 
 WebhookResult = Annotated[
-    WebhookPayload | Refused, strawberry.union("WebhookResult", description="The webhook as it is now, or why not.")
+    WebhookPayload | Refused, strawberry.union("WebhookResult", description="The webhook as it is now, or the refusal.")
 ]
 RemoveWebhookResult = Annotated[
-    WebhookRemoved | Refused, strawberry.union("RemoveWebhookResult", description="The webhook is gone, or why not.")
+    WebhookRemoved | Refused,
+    strawberry.union("RemoveWebhookResult", description="The removed webhook, or the refusal."),
 ]
 
 
@@ -64,30 +63,30 @@ def rules_of(settings: Settings) -> Rules:
 
 @strawberry.type
 class WebhookQueries:
-    @query(description="The webhooks of offices in scope, oldest first (网络回调).")
+    @query(description="The webhooks of offices in your scope, oldest first (网络回调).")
     async def webhooks(self, info: Info) -> list[Webhook]:
         return await info.context.store.webhooks.all(within("office_path", info.context.actor.scopes))
 
-    @query(description="What a webhook was told within 30 days, latest change first (投递记录).")
+    @query(description="The deliveries of a webhook within 30 days, latest change first (投递记录).")
     async def webhook_deliveries(
         self, info: Info, id: strawberry.ID, first: int = DEFAULT_PAGE, after: str | None = None
     ) -> Connection[WebhookDelivery]:
-        webhook = await _visible(info.context, id, "id")
+        webhook = await _find_visible(info.context, id)
         binding, store = ("webhookDeliveries", webhook.id), info.context.store.webhooks
         return await paged(info.context, binding, first, after, lambda page: store.page(webhook.id, page), keyset_of)
 
 
 @strawberry.type
 class WebhookMutations:
-    @mutation(description="Have an address told of every change of the office's cases and assignments (登记回调).")
+    @mutation(description="Call a URL for every change of your office's cases and assignments (登记回调).")
     async def register_webhook(self, info: Info, input: RegisterWebhookInput) -> WebhookResult:
         return await register(info.context, input)
 
-    @mutation(description="Sign with a new secret; for 24 hours with the one before as well (更换密钥).")
+    @mutation(description="Sign with a new secret. For 24 hours, calls carry the previous signature too (更换密钥).")
     async def rotate_webhook_secret(self, info: Info, input: RotateWebhookSecretInput) -> WebhookResult:
         return await rotate(info.context, input)
 
-    @mutation(description="Tell a webhook again that was disabled, of what changes from now on (重新启用).")
+    @mutation(description="Enable a disabled webhook again. It gets the changes from now on (重新启用).")
     async def enable_webhook(self, info: Info, input: WebhookInput) -> WebhookResult:
         id = validate_id(input.id, "whk", field="id")
         scopes = within("office_path", info.context.actor.scopes)
@@ -96,10 +95,10 @@ class WebhookMutations:
             raise Refusal(RefusalCode.NOT_FOUND, field="id")
         return WebhookPayload(webhook=webhook)
 
-    @mutation(description="Tell an address no more; again is no fault (删除回调).")
+    @mutation(description="Remove a webhook. A repeated call succeeds too (删除回调).")
     async def remove_webhook(self, info: Info, input: WebhookInput) -> RemoveWebhookResult:
         id = validate_id(input.id, "whk", field="id")
-        await info.context.store.webhooks.remove(id, within("office_path", info.context.actor.scopes))
+        await info.context.store.webhooks.delete(id, within("office_path", info.context.actor.scopes))
         return WebhookRemoved(id=strawberry.ID(id))
 
 
@@ -107,10 +106,10 @@ async def register(context: Context, input: RegisterWebhookInput) -> WebhookPayl
     """Raise `Refusal(BAD_ID | BAD_INPUT | CONFLICT | FORBIDDEN | LIMIT_EXCEEDED)`."""
     id, viewer = validate_id(input.id, "whk", field="id"), context.actor
     if viewer.office_id is None or viewer.office_path is None:
-        raise Refusal(RefusalCode.FORBIDDEN, "You work for no office.")
+        raise Refusal(RefusalCode.FORBIDDEN, "You do not work for an office.")
     if known := await context.store.webhooks.many([id]):
-        return _same(known[0], input, viewer.office_id)
-    async with caller() as client:
+        return _answer_repeat(known[0], input, viewer.office_id)
+    async with outbound_client() as client:
         try:
             await OutboundHttp(rules_of(context.settings), client).check(input.url)
         except UnreachableAddressError as error:
@@ -131,13 +130,13 @@ async def register(context: Context, input: RegisterWebhookInput) -> WebhookPayl
     try:
         await context.store.webhooks.register(webhook)
     except DuplicateError:
-        return _same((await context.store.webhooks.many([id]))[0], input, viewer.office_id)
+        return _answer_repeat((await context.store.webhooks.many([id]))[0], input, viewer.office_id)
     return WebhookPayload(webhook=webhook, secret=secret)
 
 
 async def rotate(context: Context, input: RotateWebhookSecretInput) -> WebhookPayload:
     """Raise `Refusal(BAD_ID | NOT_FOUND)`."""
-    webhook = await _visible(context, input.id, "id")
+    webhook = await _find_visible(context, input.id)
     rotation_id = validate_id(input.rotation_id, "evt", field="rotationId")
     secret, scopes = secrets.token_urlsafe(32), within("office_path", context.actor.scopes)
     until = context.now + OVERLAP
@@ -145,18 +144,17 @@ async def rotate(context: Context, input: RotateWebhookSecretInput) -> WebhookPa
     return WebhookPayload(webhook=rotated, secret=secret) if rotated else WebhookPayload(webhook=webhook)
 
 
-def _same(known: Webhook, input: RegisterWebhookInput, office_id: str) -> WebhookPayload:
+def _answer_repeat(known: Webhook, input: RegisterWebhookInput, office_id: str) -> WebhookPayload:
     if known.url != input.url or known.office_id != office_id:
         raise Refusal(RefusalCode.CONFLICT, "This id already stands for another webhook.", field="id")
     return WebhookPayload(webhook=known)
 
 
-async def _visible(context: Context, id: str, field: str) -> Webhook:
-    wanted = [validate_id(id, "whk", field=field)]
-    found = await context.store.webhooks.many(wanted, within("office_path", context.actor.scopes))
-    if not found:
-        raise Refusal(RefusalCode.NOT_FOUND, field=field)
-    return found[0]
+async def _find_visible(context: Context, id: str) -> Webhook:
+    webhook = await _find(context, validate_id(id, "whk", field="id"))
+    if webhook is None:
+        raise Refusal(RefusalCode.NOT_FOUND, field="id")
+    return webhook
 
 
 async def _find(context: Context, id: str) -> Webhook | None:

@@ -1,7 +1,4 @@
-"""One subscription of a WebSocket, and with which code a stream's end closes its connection.
-
-The connection itself is `sockets.py`'s.
-"""
+"""Run one subscription of a WebSocket, and map the end of a stream to a close code."""
 
 import asyncio
 from collections.abc import Mapping
@@ -22,7 +19,7 @@ from schema.core.refusals import Refusal
 from schema.notifications.subscription_events import EndReason
 
 STALL_SECONDS = 30.0
-"""A caller who takes nothing for so long is given up: its side of the line is full."""
+"""A caller that reads nothing for so long is given up: its side of the connection is full."""
 
 
 class Close(NamedTuple):
@@ -37,15 +34,15 @@ CLOSED_BY = {
     EndReason.TOKEN_EXPIRED: Close(4403, "TOKEN_EXPIRED"),
     EndReason.SESSION_ENDED: Close(4403, "SESSION_ENDED"),
 }
-"""Streams that end so have no `complete`: clients of both protocols then take the subscription up again by themselves."""
+"""Streams that end this way send no `complete`, so clients of both protocols subscribe again by themselves."""
 
 
-class Line(Protocol):
-    """What a subscription needs of its connection."""
+class OperationConnection(Protocol):
+    """The part of a connection that its subscriptions use."""
 
     async def send(self, message: Mapping[str, Any]) -> None: ...
     def end(self, close: Close) -> None: ...
-    def forget(self, operation: "Operation") -> None: ...
+    def remove(self, operation: "Operation") -> None: ...
 
 
 class Operation:
@@ -53,16 +50,16 @@ class Operation:
 
     def __init__(
         self,
-        connection: Line,
-        subscribing: SubscriptionService,
-        admission: Authenticated,
+        connection: OperationConnection,
+        subscriptions: SubscriptionService,
+        authenticated: Authenticated,
         level: int | None,
         id: str,
         message: Mapping[str, Any],
     ) -> None:
         self._connection = connection
-        self._subscribing = subscribing
-        self._admission = admission
+        self._subscriptions = subscriptions
+        self._authenticated = authenticated
         self._level = level
         self.id = id
         self._message = message
@@ -71,7 +68,7 @@ class Operation:
         self.task = asyncio.ensure_future(self._run())
 
     def close(self) -> None:
-        """Nothing more is sent; what is under way comes to its end."""
+        """Send nothing more, and let a running database command end."""
         self._is_closed = True
         if self._stream is not None:
             self._stream.close()
@@ -80,30 +77,29 @@ class Operation:
         tracing.begin(Trace(tracing.correlation_id(None), "subscription"))
         try:
             with suppress(WebSocketDisconnect, OSError):
-                await self._tell()
-        except Exception as error:  # noqa: BLE001  masked and logged: a caller gets a number to quote
+                await self._stream_results()
+        except Exception as error:  # noqa: BLE001  masked and logged: the caller gets a number to quote
             shown = mask_error(error)
             with suppress(WebSocketDisconnect, OSError, RuntimeError):
                 await self._send("error", [shown])
         finally:
-            self._connection.forget(self)
+            self._connection.remove(self)
 
-    async def _tell(self) -> None:
+    async def _stream_results(self) -> None:
         try:
             payload = requests.from_object(self._message.get("payload"))
-            begun = await self._subscribing.begin(payload, self._admission, level=self._level)
+            subscription = await self._subscriptions.start(payload, self._authenticated, level=self._level)
         except (SubscriptionRejectedError, MalformedRequestError, Refusal) as error:
             await self._send("error", _shown(error))
             return
-        async with aclosing(begun):
-            self._stream = begun.stream
+        async with aclosing(subscription):
+            self._stream = subscription.stream
             if self._is_closed:
-                begun.stream.close()
-            async for body, _ in begun.answers():
+                subscription.stream.close()
+            async for body, _ in subscription.responses():
                 await self._send("next", body)
-        ended = begun.stream.ended
+        ended = subscription.stream.ended
         if ended in CLOSED_BY:
-            # Without `complete`, clients of this protocol take the subscription up again by themselves.
             self._connection.end(CLOSED_BY[ended])
         else:
             await self._send("complete")

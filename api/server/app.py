@@ -62,7 +62,7 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
         outdated = outdated_refusal(Levels.read(), level, now.date())
         return Context(services, viewer, denial, outdated, client_address=address, now=now)
 
-    dispatcher = EventDispatcher(used_store.notices)
+    dispatcher = EventDispatcher(used_store.record_events)
     bucket_setup = BucketSetup(used_store.objects, settings)
 
     @contextlib.asynccontextmanager

@@ -1,6 +1,6 @@
-"""Push tokens (推送令牌): the address under which a platform's push service wakes one device of one person.
+"""Define push tokens (推送令牌): the address at which a platform's push service wakes one device of one person.
 
-A push carries no content: a lock screen shows it to whoever looks. It only says that there is something to pull.
+A push carries no content, because anybody can read a lock screen. It only says that there is something to pull.
 """
 
 import enum
@@ -17,38 +17,38 @@ _FCM = re.compile(r"[A-Za-z0-9_:%.-]+")
 _APNS = re.compile(r"[0-9a-fA-F]{8,200}")
 
 
-@strawberry.enum(description="Whose push service wakes the device (推送服务).")
+@strawberry.enum(description="The push service that wakes the device (推送服务).")
 class PushService(enum.Enum):
     FCM = strawberry.enum_value("FCM", description="Firebase Cloud Messaging.")
     APNS = strawberry.enum_value("APNS", description="Apple Push Notification service.")
 
 
-@strawberry.input(description="Where this device can be woken.")
+@strawberry.input(description="The push token of this device (推送令牌).")
 class RegisterPushTokenInput:
-    service: PushService = strawberry.field(description="Who gave the token out.")
-    token: str = strawberry.field(description="As the service gave it to the app; APNs's in hexadecimal.")
+    service: PushService = strawberry.field(description="The service that issued the token.")
+    token: str = strawberry.field(description="The token as the service gave it to the app. APNs: in hexadecimal.")
 
     def __repr__(self) -> str:
         return "RegisterPushTokenInput(...)"
 
 
-@strawberry.type(description="This device is woken when there is something to pull (已登记推送).")
+@strawberry.type(description="The server wakes this device when there is something to pull (已登记推送).")
 class PushTokenRegistered:
-    device_id: strawberry.ID = strawberry.field(description="The device that asked.")
-    service: PushService = strawberry.field(description="By whose service.")
-    registered_at: datetime = strawberry.field(description="Since when under this token.")
+    device_id: strawberry.ID = strawberry.field(description="This device.")
+    service: PushService = strawberry.field(description="The push service of the token.")
+    registered_at: datetime = strawberry.field(description="When this token was registered.")
 
 
-@strawberry.type(description="This device is no longer woken for this person (已取消推送).")
+@strawberry.type(description="The server no longer wakes this device for this person (已取消推送).")
 class PushTokenForgotten:
-    device_id: strawberry.ID = strawberry.field(description="The device that asked.")
+    device_id: strawberry.ID = strawberry.field(description="This device.")
 
 
 def check_token(input: RegisterPushTokenInput) -> str:
-    """The token as it is kept. Raise `Refusal(BAD_INPUT)` for what can't be one."""
-    shape = _FCM if input.service is PushService.FCM else _APNS
-    if len(input.token) > MAX_TOKEN_LENGTH or not shape.fullmatch(input.token):
-        raise Refusal(RefusalCode.BAD_INPUT, "This is no token of that service.", field="token")
+    """Return the token in the form that is stored. Raise `Refusal(BAD_INPUT)` if it can't be a token of the service."""
+    pattern = _FCM if input.service is PushService.FCM else _APNS
+    if len(input.token) > MAX_TOKEN_LENGTH or not pattern.fullmatch(input.token):
+        raise Refusal(RefusalCode.BAD_INPUT, "This is not a token of that service.", field="token")
     return input.token.lower() if input.service is PushService.APNS else input.token
 
 

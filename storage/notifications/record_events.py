@@ -1,7 +1,6 @@
-"""Notices: which assignments, cases and accounts changed, in the order of the database's own history (change streams).
+"""Read which assignments, cases and accounts changed, in the order of MongoDB's change stream.
 
-A notice holds no content: whoever hears of it reads the record anew, with the hearer's own visibility. Who hears of what
-is left to `api`.
+An event holds no content. Each receiver reads the record again, with that viewer's own visibility.
 """
 
 import enum
@@ -16,12 +15,12 @@ from storage.mongodb.client import Document, Mongo
 
 FACTS = ("office_path", "assignee_id", "case_id", "state")
 LOOK_MILLISECONDS = 500
-"""How long the server holds an answer back for news."""
+"""How long MongoDB waits for a change before it answers."""
 MAX_IN_BATCH = 500
 
 
 class EventKind(enum.Enum):
-    """Of what a notice tells; the values are the names of the collections."""
+    """The kind of the changed record; the values are the names of the collections."""
 
     ASSIGNMENT = "assignments"
     CASE = "cases"
@@ -41,11 +40,11 @@ PIPELINE: list[Document] = [
 
 @dataclass(frozen=True, slots=True)
 class RecordEvent:
-    """One change of one record. Positions are ordered as texts are, the same for every process and after restarts.
+    """One change of one record.
 
-    They are the resume tokens of change streams, whose hexadecimal form is made for that; our ids are texts, so that a token
-    has no second part. `granted` are the people whom the case, or the assignment's case, is given to; `state` is the
-    record's own, now.
+    `position` orders events as text, the same in every process and after restarts: it is the resume token of the change
+    stream, whose hexadecimal form sorts that way. Our ids are strings, so a token has no second part.
+    `granted` holds the users to whom the case, or the assignment's case, is assigned; `state` is the record's current one.
     """
 
     position: str
@@ -61,89 +60,92 @@ class RecordEvent:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Notices in order, and the position up to which there are no others; at times none at all."""
+    """Events in order, possibly none; there are no others up to `position`."""
 
-    notices: Sequence[RecordEvent]
+    events: Sequence[RecordEvent]
     position: str
 
 
 class EventReader(Protocol):
     async def next(self) -> Batch:
-        """What came since the last batch; waits for news no longer than half a second, and gathers no longer than one."""
+        """Read the events since the last batch: wait at most half a second for the first, collect for at most one."""
 
 
 class RecordEventLog(Protocol):
-    """What those who hear of changes need of a store."""
+    """The history of record changes, as readers use it."""
 
-    def reading(self, after: str | None) -> AbstractAsyncContextManager[EventReader]:
-        """A reader of what comes after a position, or after now. The block raises `HistoryLostError` where that is no more."""
+    def open_reader(self, after: str | None) -> AbstractAsyncContextManager[EventReader]:
+        """Read the events after a position, or after now.
+
+        The block raises `HistoryLostError` if the history no longer reaches back to the position.
+        """
 
     async def write_heartbeat(self) -> None:
-        """Write something: where nothing is written, the history's end does not show for up to ten seconds."""
+        """Write a document: without writes, a reader learns the current position only after up to ten seconds."""
 
 
-class Notices:
-    """Implements `RecordEventLog`."""
+class RecordEvents:
+    """Implements `RecordEventLog`, and stores how far each named reader has come."""
 
     def __init__(self, mongo: Mongo) -> None:
         self._mongo = mongo
         self._assignments = mongo.collection("assignments")
-        self._places = mongo.collection("places")
+        self._positions = mongo.collection("places")
 
     @asynccontextmanager
-    async def reading(self, after: str | None) -> AsyncIterator[EventReader]:
+    async def open_reader(self, after: str | None) -> AsyncIterator[EventReader]:
         options: Document = {"full_document": "updateLookup", "max_await_time_ms": LOOK_MILLISECONDS}
         if after is not None:
             options["start_after"] = {"_data": after}
         async with self._mongo.changes(PIPELINE, **options) as stream:
-            yield _Reader(stream, self._granted)
+            yield _Reader(stream, self._add_granted)
 
-    async def place(self, name: str) -> str | None:
-        """How far a reader of that name had come."""
-        found = await self._places.find_one({"_id": name})
-        return found["position"] if found else None
+    async def load_position(self, name: str) -> str | None:
+        """Return how far the reader of that name has come."""
+        document = await self._positions.find_one({"_id": name})
+        return document["position"] if document else None
 
-    async def keep(self, name: str, position: str) -> None:
-        """Keep how far a reader has come; of several of one name, who came furthest."""
-        await self._places.update_one({"_id": name}, {"$max": {"position": position}}, upsert=True)
+    async def save_position(self, name: str, position: str) -> None:
+        """Store how far a reader has come. Of several readers with one name, the furthest counts."""
+        await self._positions.update_one({"_id": name}, {"$max": {"position": position}}, upsert=True)
 
     async def write_heartbeat(self) -> None:
-        await self._places.update_one({"_id": "stirred"}, {"$inc": {"times": 1}}, upsert=True)
+        await self._positions.update_one({"_id": "stirred"}, {"$inc": {"times": 1}}, upsert=True)
 
-    async def leave(self, name: str) -> None:
-        """Begin anew from now on."""
-        await self._places.delete_many({"_id": name})
+    async def delete_position(self, name: str) -> None:
+        """Make the reader of that name start from now."""
+        await self._positions.delete_many({"_id": name})
 
-    async def _granted(self, notices: Sequence[RecordEvent]) -> list[RecordEvent]:
-        """Name whom the cases are given to: one command a batch, whoever subscribes."""
-        cases = {case_id for notice in notices if (case_id := _case_of(notice))}
-        people: dict[str, set[str]] = {}
-        if cases:
-            given: Document = {"case_id": {"$in": sorted(cases)}, "state": {"$ne": "WITHDRAWN"}}
-            for found in await self._assignments.find(given, projection={"case_id": 1, "assignee_id": 1}):
-                people.setdefault(found["case_id"], set()).add(found["assignee_id"])
-        return [replace(notice, granted=frozenset(people.get(_case_of(notice) or "", ()))) for notice in notices]
+    async def _add_granted(self, events: Sequence[RecordEvent]) -> list[RecordEvent]:
+        """Add the assignees of the cases: one command a batch, however many subscribers there are."""
+        case_ids = {case_id for event in events if (case_id := _case_id_of(event))}
+        assignees: dict[str, set[str]] = {}
+        if case_ids:
+            current: Document = {"case_id": {"$in": sorted(case_ids)}, "state": {"$ne": "WITHDRAWN"}}
+            for assignment in await self._assignments.find(current, projection={"case_id": 1, "assignee_id": 1}):
+                assignees.setdefault(assignment["case_id"], set()).add(assignment["assignee_id"])
+        return [replace(event, granted=frozenset(assignees.get(_case_id_of(event) or "", ()))) for event in events]
 
 
 class _Reader:
-    def __init__(self, stream: Any, told: Callable[[Sequence[RecordEvent]], Awaitable[list[RecordEvent]]]) -> None:
+    def __init__(self, stream: Any, complete: Callable[[Sequence[RecordEvent]], Awaitable[list[RecordEvent]]]) -> None:
         self._stream = stream
-        self._told = told
+        self._complete = complete
 
     async def next(self) -> Batch:
-        changed = await gather_batch(self._stream, MAX_IN_BATCH)
+        changes = await gather_batch(self._stream, MAX_IN_BATCH)
         position = self._stream.resume_token["_data"]
-        return Batch(await self._told([_notice(each) for each in changed.events]), position)
+        return Batch(await self._complete([_event_of(change) for change in changes.events]), position)
 
 
-def _notice(change: Document) -> RecordEvent:
-    facts = change.get("fullDocument") or {}
+def _event_of(change: Document) -> RecordEvent:
+    document = change.get("fullDocument") or {}
     at = change["clusterTime"].as_datetime()  # whole seconds
-    known: dict[str, Any] = {name: facts.get(name) for name in FACTS}
+    facts: dict[str, Any] = {name: document.get(name) for name in FACTS}
     return RecordEvent(
-        change["_id"]["_data"], EventKind(change["ns"]["coll"]), change["documentKey"]["_id"], at=at, **known
+        change["_id"]["_data"], EventKind(change["ns"]["coll"]), change["documentKey"]["_id"], at=at, **facts
     )
 
 
-def _case_of(notice: RecordEvent) -> str | None:
-    return notice.id if notice.kind is EventKind.CASE else notice.case_id
+def _case_id_of(event: RecordEvent) -> str | None:
+    return event.id if event.kind is EventKind.CASE else event.case_id

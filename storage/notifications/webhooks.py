@@ -1,7 +1,7 @@
-"""Webhooks in MongoDB: where offices want to be told, and what each of them is still to be told.
+"""Store webhooks (网络回调) and the queue of their deliveries.
 
-A delivery is a record from the moment its change is heard of, and leased to one worker at a time: neither a killed worker
-nor an address that is down loses any. Sending them is left to `api/notifications/webhook_worker.py`.
+A delivery is stored when its change is noticed, and leased to one worker at a time. So neither a killed worker nor a
+receiver that is down loses any.
 """
 
 from collections.abc import Collection, Sequence
@@ -32,87 +32,91 @@ class Webhooks:
         self._deliveries = mongo.collection("webhook_deliveries")
 
     async def register(self, webhook: Webhook) -> None:
-        """Raise `AlreadyThere` where the id is taken."""
+        """Raise `DuplicateError` if the id is taken."""
         await self._webhooks.insert_one(to_document(webhook))
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Webhook]:
-        found = await self._webhooks.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
-        return [from_document(Webhook, each) for each in found]
+        documents = await self._webhooks.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
+        return [from_document(Webhook, document) for document in documents]
 
     async def all(self, filter: Filter) -> list[Webhook]:
-        """Oldest first."""
-        found = await self._webhooks.find(filter, sort=[("registered_at", ASCENDING)])
-        return [from_document(Webhook, each) for each in found]
+        """Find webhooks, oldest first."""
+        documents = await self._webhooks.find(filter, sort=[("registered_at", ASCENDING)])
+        return [from_document(Webhook, document) for document in documents]
 
     async def rotate(self, id: str, visible: Filter, secret: str, secret_id: str, until: datetime) -> Webhook | None:
-        """Sign with `secret` from now on, and with the one before until then; None where that was done, or it is gone."""
+        """Replace the secret; the previous one stays valid until `until`.
+
+        Return None if this rotation was already done, or the webhook is gone.
+        """
         fields: Document = {
             "previous_secret": "$secret",
             "previous_until": until,
             "secret": {"$literal": secret},
             "secret_id": {"$literal": secret_id},
         }
-        wanted = all_of({"_id": id, "secret_id": {"$ne": secret_id}}, visible)
-        return _webhook(await self._webhooks.change_one(wanted, [{"$set": fields}]))
+        unrotated = all_of({"_id": id, "secret_id": {"$ne": secret_id}}, visible)
+        return _read_webhook(await self._webhooks.change_one(unrotated, [{"$set": fields}]))
 
     async def enable(self, id: str, visible: Filter) -> Webhook | None:
-        """None where there is none."""
+        """Return None if there is no such webhook."""
         fields: Document = {"state": "ACTIVE", "failures": 0, "disabled_reason": None}
-        return _webhook(await self._webhooks.change_one(all_of({"_id": id}, visible), {"$set": fields}))
+        return _read_webhook(await self._webhooks.change_one(all_of({"_id": id}, visible), {"$set": fields}))
 
-    async def remove(self, id: str, visible: Filter) -> bool:
-        """With what it is still to be told; False where there is none."""
-        gone = await self._webhooks.delete_many(all_of({"_id": id}, visible))
-        await self._deliveries.delete_many({"webhook_id": id} if gone else {"_id": None})
-        return bool(gone)
+    async def delete(self, id: str, visible: Filter) -> bool:
+        """Delete a webhook with its deliveries. Return False if there is no such webhook."""
+        count = await self._webhooks.delete_many(all_of({"_id": id}, visible))
+        await self._deliveries.delete_many({"webhook_id": id} if count else {"_id": None})
+        return bool(count)
 
-    async def expect(self, deliveries: Sequence[WebhookDelivery]) -> None:
-        """Store what is to be told; what is known already stays as it is."""
-        await self._deliveries.insert_many([to_document(each) for each in deliveries])
+    async def insert_deliveries(self, deliveries: Sequence[WebhookDelivery]) -> None:
+        """Store deliveries; one that is already stored stays as it is."""
+        await self._deliveries.insert_many([to_document(delivery) for delivery in deliveries])
 
     async def claim(self, now: datetime, lease: timedelta, *, busy: Collection[str]) -> WebhookDelivery | None:
-        """The delivery that has waited longest, for one worker, until the lease ends; None where none is due.
+        """Lease the delivery that has waited longest to one worker; None if no delivery is due.
 
-        Those to `busy` webhooks wait until what is under way to them has ended.
+        Deliveries to a `busy` webhook wait until its current delivery has ended.
         """
-        found = await self._deliveries.change_one(
+        document = await self._deliveries.change_one(
             {"state": "WAITING", "due_at": {"$lte": now}, "webhook_id": {"$nin": sorted(busy)}},
             {"$set": {"due_at": now + lease}, "$inc": {"attempts": 1}},
             sort=[("due_at", ASCENDING)],
         )
-        return from_document(WebhookDelivery, found) if found else None
+        return from_document(WebhookDelivery, document) if document else None
 
-    async def delivered(self, delivery: WebhookDelivery, now: datetime) -> None:
+    async def mark_delivered(self, delivery: WebhookDelivery, now: datetime) -> None:
         fields: Document = {"state": "DELIVERED", "delivered_at": now, "due_at": None, "failure": None}
         await self._deliveries.update_one({"_id": delivery.id, "state": "WAITING"}, {"$set": fields})
         await self._webhooks.update_one({"_id": delivery.webhook_id, "failures": {"$gt": 0}}, {"$set": {"failures": 0}})
 
-    async def failed(self, delivery: WebhookDelivery, failure: str, again_at: datetime) -> None:
-        """Try again then, and nothing else of that webhook before; after too many in a row it is disabled."""
+    async def mark_failed(self, delivery: WebhookDelivery, failure: str, retry_at: datetime) -> None:
+        """Retry at `retry_at`, and send that webhook nothing else before. Disable it after too many failures in a row."""
         await self._deliveries.update_one({"_id": delivery.id}, {"$set": {"failure": failure}})
         waiting: Filter = {"webhook_id": delivery.webhook_id, "state": "WAITING"}
-        await self._deliveries.update_many(waiting, {"$max": {"due_at": again_at}})
-        changed = await self._webhooks.change_one({"_id": delivery.webhook_id}, {"$inc": {"failures": 1}})
-        if changed is None or changed["failures"] < MAX_FAILURES:
+        await self._deliveries.update_many(waiting, {"$max": {"due_at": retry_at}})
+        webhook = await self._webhooks.change_one({"_id": delivery.webhook_id}, {"$inc": {"failures": 1}})
+        if webhook is None or webhook["failures"] < MAX_FAILURES:
             return
         fields: Document = {"state": "DISABLED", "disabled_reason": failure}
         await self._webhooks.update_one({"_id": delivery.webhook_id, "state": "ACTIVE"}, {"$set": fields})
-        await self.give_up(delivery.webhook_id)
+        await self.give_up_deliveries(delivery.webhook_id)
 
-    async def give_up(self, id: str) -> None:
-        """What a webhook was still to be told."""
-        waiting: Filter = {"webhook_id": id, "state": "WAITING"}
+    async def give_up_deliveries(self, webhook_id: str) -> None:
+        """Give up every delivery that waits for a webhook."""
+        waiting: Filter = {"webhook_id": webhook_id, "state": "WAITING"}
         await self._deliveries.update_many(waiting, {"$set": {"state": "GIVEN_UP", "due_at": None}})
 
-    async def page(self, id: str, page: Page) -> list[WebhookDelivery]:
-        """By time of the change, latest first."""
-        found = await keyset_pagination.fetch(self._deliveries, {"webhook_id": id}, SORT, page, read=time_and_id)
-        return [from_document(WebhookDelivery, each) for each in found]
+    async def page(self, webhook_id: str, page: Page) -> list[WebhookDelivery]:
+        """Read a page of deliveries, latest change first."""
+        of_webhook: Filter = {"webhook_id": webhook_id}
+        documents = await keyset_pagination.fetch(self._deliveries, of_webhook, SORT, page, read=time_and_id)
+        return [from_document(WebhookDelivery, document) for document in documents]
 
 
 def keyset_of(delivery: WebhookDelivery) -> tuple[str, str]:
     return delivery.changed_at.isoformat(), delivery.id
 
 
-def _webhook(found: Document | None) -> Webhook | None:
-    return from_document(Webhook, found) if found else None
+def _read_webhook(document: Document | None) -> Webhook | None:
+    return from_document(Webhook, document) if document else None

@@ -12,22 +12,22 @@ from api.notifications.event_dispatcher import EventDispatcher
 from api.notifications.subscriber import Subscriber
 from schema.access.viewers import Viewer
 from storage.mongodb.errors import HistoryLostError
-from storage.notifications.record_events import Batch, EventKind, EventReader, Notices
+from storage.notifications.record_events import Batch, EventKind, EventReader, RecordEvents
 from tests.support.world import World
 
 
 class Breaking:
     """The real log, with its history lost on demand; `asked` are the positions that were read from."""
 
-    def __init__(self, log: Notices) -> None:
+    def __init__(self, log: RecordEvents) -> None:
         self._log = log
         self.asked: list[str | None] = []
         self.is_lost = False
 
     @asynccontextmanager
-    async def reading(self, after: str | None) -> AsyncIterator[EventReader]:
+    async def open_reader(self, after: str | None) -> AsyncIterator[EventReader]:
         self.asked.append(after)
-        async with self._log.reading(after) as reader:
+        async with self._log.open_reader(after) as reader:
             yield _Broken(self, reader)
 
     async def write_heartbeat(self) -> None:
@@ -70,21 +70,21 @@ def viewer(world: World, name: str) -> Viewer:
 
 async def test_what_changes_after_a_lost_history_was_told_is_told(world: World) -> None:
     """Whoever hears that notices were missed pulls at once, and may rely on being told of all that comes after."""
-    log = Breaking(world.store.notices)
+    log = Breaking(world.store.record_events)
     board, reader = EventDispatcher(log), Subscriber(viewer(world, "officer"), frozenset({EventKind.CASE}))
     async with running(board):
-        await board.join(reader, None)
+        await board.add_listener(reader, None)
         log.is_lost = True
         await until(lambda: reader.is_overrun)
         reader.is_overrun = False
         case = await world.open_case()
-        await until(lambda: (notice := reader.take()) is not None and notice.id == case["id"])
+        await until(lambda: (notice := reader.pop_event()) is not None and notice.id == case["id"])
 
 
 async def test_what_lies_too_far_back_is_looked_for_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_dispatcher, "MAX_KEPT", 3)
-    log = Breaking(world.store.notices)
-    async with log.reading(None) as before:
+    log = Breaking(world.store.record_events)
+    async with log.open_reader(None) as before:
         old = (await before.next()).position
     for _ in range(6):
         await world.open_case()
@@ -92,10 +92,10 @@ async def test_what_lies_too_far_back_is_looked_for_once(world: World, monkeypat
     async with running(board):
         for _ in range(3):
             with pytest.raises(HistoryLostError):
-                await board.join(Subscriber(officer, frozenset({EventKind.CASE})), old)
+                await board.add_listener(Subscriber(officer, frozenset({EventKind.CASE})), old)
         assert log.asked.count(old) == 1
-        assert board.reader_count == 0
+        assert board.listener_count == 0
         reader = Subscriber(officer, frozenset({EventKind.CASE}))
-        await board.join(reader, None)
+        await board.add_listener(reader, None)
         case = await world.open_case()
-        await until(lambda: (notice := reader.take()) is not None and notice.id == case["id"])
+        await until(lambda: (notice := reader.pop_event()) is not None and notice.id == case["id"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from api.notifications.outbound_http import OutboundHttp, Rules, UnreachableAddressError, caller
+from api.notifications.outbound_http import OutboundHttp, Rules, UnreachableAddressError, outbound_client
 from schema.core.refusals import Refusal
 from schema.notifications.webhooks import check_url
 from tests.support.certificates import self_signed
@@ -54,13 +54,13 @@ async def test_a_name_that_leads_inside_is_not_called(address: str) -> None:
     async def resolve(host: str, port: int) -> Sequence[str]:
         return ["93.184.215.14", address]
 
-    async with caller() as client:
+    async with outbound_client() as client:
         with pytest.raises(UnreachableAddressError):
             await OutboundHttp(Rules(), client, resolve=resolve).check("https://example.com/")
 
 
 async def test_private_networks_are_called_where_a_setting_says_so_and_never_the_clouds_own_address() -> None:
-    async with caller() as client:
+    async with outbound_client() as client:
         for address, admitted in (
             ("10.0.0.1", True),
             ("fc00::1", True),
@@ -89,7 +89,7 @@ async def test_a_name_that_answers_otherwise_a_moment_later_leads_nowhere(receiv
 
     port = int(receiver.address.rsplit(":", 1)[1])
     receiver.answer = lambda _: (302, "http://127.0.0.1:1/")
-    async with caller() as client:
+    async with outbound_client() as client:
         outgoing = OutboundHttp(Rules(loopback=True), client, resolve=resolve)
         assert await outgoing.post(f"http://hooks.example.invalid:{port}/a", b"{}", {}) == 302
         with pytest.raises(UnreachableAddressError):

@@ -14,7 +14,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
 
 from api.graphql.context import clock
-from api.notifications.push_gateways import Woken, gateways, push_caller
+from api.notifications.push_gateways import WakeOutcome, build_gateways, push_client
 from api.notifications.push_worker import PushWorker
 from api.server import worker
 from api.settings import SettingError, Settings
@@ -68,9 +68,9 @@ async def test_fcm_is_called_as_its_api_wants_it_and_told_nothing(
     await world.ask("officer", ASSIGN, input=given | {"note": "暗访交通局窗口"})
     await run_event_worker(world, until="inspector")
     async with httpx.AsyncClient(http2=True) as client:
-        found = gateways(settings, client)
+        found = build_gateways(settings, client)
         await PushWorker(world.store, found, clock_ahead(timedelta(seconds=5))).do_all()
-        assert await found[PushService.FCM].wake("fcm:other") is Woken.SENT
+        assert await found[PushService.FCM].wake("fcm:other") is WakeOutcome.SENT
     token, *sent = receiver.calls
     assertion = dict(pair.split("=") for pair in token.body.decode().split("&"))["assertion"]
     claims = jwt.decode(assertion, key).claims
@@ -88,41 +88,41 @@ async def test_fcm_is_called_as_its_api_wants_it_and_told_nothing(
 @pytest.mark.parametrize(
     ("status", "body", "outcome"),
     [
-        (404, {"error": {"details": [{"errorCode": "UNREGISTERED"}]}}, Woken.UNREGISTERED),
-        (403, {"error": {"details": [{"errorCode": "SENDER_ID_MISMATCH"}]}}, Woken.UNREGISTERED),
-        (400, {"error": {"details": [{"errorCode": "INVALID_ARGUMENT"}]}}, Woken.REFUSED),
-        (404, "a proxy that knows no such page", Woken.REFUSED),
-        (429, {}, Woken.LATER),
-        (503, "down", Woken.LATER),
-        (401, {}, Woken.LATER),
-        (302, "http://127.0.0.1:1/", Woken.REFUSED),
+        (404, {"error": {"details": [{"errorCode": "UNREGISTERED"}]}}, WakeOutcome.UNREGISTERED),
+        (403, {"error": {"details": [{"errorCode": "SENDER_ID_MISMATCH"}]}}, WakeOutcome.UNREGISTERED),
+        (400, {"error": {"details": [{"errorCode": "INVALID_ARGUMENT"}]}}, WakeOutcome.REFUSED),
+        (404, "a proxy that knows no such page", WakeOutcome.REFUSED),
+        (429, {}, WakeOutcome.LATER),
+        (503, "down", WakeOutcome.LATER),
+        (401, {}, WakeOutcome.LATER),
+        (302, "http://127.0.0.1:1/", WakeOutcome.REFUSED),
     ],
 )
 async def test_what_fcm_answers_is_understood(
-    receiver: Receiver, tmp_path: Path, status: int, body: Any, outcome: Woken
+    receiver: Receiver, tmp_path: Path, status: int, body: Any, outcome: WakeOutcome
 ) -> None:
     settings, _ = fcm_settings(tmp_path, receiver.address)
     opened = {"access_token": "opened", "expires_in": 3600}
     receiver.answer = lambda call: (200, opened) if call.path == "/token" else (status, body)
     async with httpx.AsyncClient() as client:
-        gateway = gateways(settings, client)[PushService.FCM]
+        gateway = build_gateways(settings, client)[PushService.FCM]
         assert await gateway.wake(FCM) is outcome
         assert await gateway.wake(FCM) is outcome
     assert len([call for call in receiver.calls if call.path == "/token"]) == (2 if status == 401 else 1)
     async with httpx.AsyncClient() as client:
         nowhere = replace(settings, fcm_url="http://127.0.0.1:1")
-        assert await gateways(nowhere, client)[PushService.FCM].wake(FCM) is Woken.LATER
+        assert await build_gateways(nowhere, client)[PushService.FCM].wake(FCM) is WakeOutcome.LATER
 
 
-APPLE_SAYS: list[tuple[int, str | None, Woken]] = [
-    (200, None, Woken.SENT),
-    (410, "Unregistered", Woken.UNREGISTERED),
-    (400, "BadDeviceToken", Woken.UNREGISTERED),
-    (400, "PayloadEmpty", Woken.REFUSED),
-    (403, "ExpiredProviderToken", Woken.LATER),
-    (429, "TooManyRequests", Woken.LATER),
-    (500, None, Woken.LATER),
-    (503, "Shutdown", Woken.LATER),
+APPLE_SAYS: list[tuple[int, str | None, WakeOutcome]] = [
+    (200, None, WakeOutcome.SENT),
+    (410, "Unregistered", WakeOutcome.UNREGISTERED),
+    (400, "BadDeviceToken", WakeOutcome.UNREGISTERED),
+    (400, "PayloadEmpty", WakeOutcome.REFUSED),
+    (403, "ExpiredProviderToken", WakeOutcome.LATER),
+    (429, "TooManyRequests", WakeOutcome.LATER),
+    (500, None, WakeOutcome.LATER),
+    (503, "Shutdown", WakeOutcome.LATER),
 ]
 
 
@@ -133,14 +133,14 @@ async def test_apns_is_called_as_apple_wants_it_and_understood(tmp_path: Path, m
     key = ECKey.generate_key("P-256")
     (tmp_path / "key.p8").write_bytes(key.as_pem(private=True))
     named = {"apns_key_id": "KEY1", "apns_team_id": "TEAM1", "apns_topic": "cn.example.mingcha"}
-    async with apple(certificate, private) as receiver, push_caller() as client:
+    async with apple(certificate, private) as receiver, push_client() as client:
         settings = replace(Settings(), apns_key=tmp_path / "key.p8", apns_url=receiver.address, **named)  # type: ignore[arg-type]
-        gateway = gateways(settings, client)[PushService.APNS]
+        gateway = build_gateways(settings, client)[PushService.APNS]
         for status, reason, outcome in APPLE_SAYS:
             receiver.answer = lambda _, said=(status, reason): said  # type: ignore[misc]
             assert await gateway.wake(APNS) is outcome, (status, reason)
         receiver.answer = lambda _: (200, None)
-        outcomes: list[Woken] = []
+        outcomes: list[WakeOutcome] = []
 
         async def wake() -> None:
             outcomes.append(await gateway.wake(APNS))
@@ -148,10 +148,10 @@ async def test_apns_is_called_as_apple_wants_it_and_understood(tmp_path: Path, m
         async with anyio.create_task_group() as tasks:
             for _ in range(20):
                 tasks.start_soon(wake)
-        assert outcomes == [Woken.SENT] * 20
+        assert outcomes == [WakeOutcome.SENT] * 20
         assert receiver.connections == 1
         receiver.goes_away = True
-        assert [await gateway.wake(APNS) for _ in range(3)] == [Woken.SENT] * 3
+        assert [await gateway.wake(APNS) for _ in range(3)] == [WakeOutcome.SENT] * 3
         assert receiver.connections == 3
         first, *_ = receiver.calls
         bearers = [call.headers["authorization"] for call in receiver.calls]
@@ -173,10 +173,10 @@ async def test_an_apns_that_is_not_there_is_called_later(tmp_path: Path, monkeyp
     key = ECKey.generate_key("P-256")
     (tmp_path / "key.p8").write_bytes(key.as_pem(private=True))
     named = {"apns_key": tmp_path / "key.p8", "apns_key_id": "K", "apns_team_id": "T", "apns_topic": "t"}
-    async with apple(certificate, private) as receiver, push_caller() as client:
+    async with apple(certificate, private) as receiver, push_client() as client:
         for address in (receiver.address, "https://localhost:1"):
-            found = gateways(replace(Settings(), apns_url=address, **named), client)  # type: ignore[arg-type]
-            assert await found[PushService.APNS].wake(APNS) is Woken.LATER
+            found = build_gateways(replace(Settings(), apns_url=address, **named), client)  # type: ignore[arg-type]
+            assert await found[PushService.APNS].wake(APNS) is WakeOutcome.LATER
         assert receiver.calls == []
 
 
@@ -216,5 +216,5 @@ def test_settings_that_name_no_service_rightly_end_the_start(tmp_path: Path) -> 
         whole,
     ):
         with pytest.raises(SettingError):
-            gateways(replace(Settings(), **named), client)
-    assert gateways(Settings(), client) == {}
+            build_gateways(replace(Settings(), **named), client)
+    assert build_gateways(Settings(), client) == {}

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from api.graphql.context import clock
-from api.notifications.push_gateways import PushGateway, Woken
+from api.notifications.push_gateways import PushGateway, WakeOutcome
 from api.notifications.push_worker import LEASE, MAX_ATTEMPTS, EventWorker, PushWorker
 from mobile_contract.documents import text_of
 from schema.notifications.push_tokens import PushService
@@ -38,13 +38,13 @@ async def receiver() -> AsyncIterator[Receiver]:
 class Bell(PushGateway):
     """Keeps whom it woke."""
 
-    def __init__(self, *outcomes: Woken) -> None:
+    def __init__(self, *outcomes: WakeOutcome) -> None:
         self.rung: list[str] = []
         self.outcomes = list(outcomes)
 
-    async def wake(self, token: str) -> Woken:
+    async def wake(self, token: str) -> WakeOutcome:
         self.rung.append(token)
-        return self.outcomes.pop(0) if self.outcomes else Woken.SENT
+        return self.outcomes.pop(0) if self.outcomes else WakeOutcome.SENT
 
 
 async def test_a_device_is_known_once_and_forgotten(world: World) -> None:
@@ -83,13 +83,13 @@ async def test_whom_a_change_concerns_is_woken_once_and_nobody_else(world: World
     await worker.do_all()
     assert bell.rung == ["of:supervisor"]
     # Another worker, which hears of the same, wakes nobody again.
-    reached = await world.store.notices.place("waking")
-    await world.store.notices.leave("waking")
-    await world.store.notices.keep("waking", start)
+    reached = await world.store.record_events.load_position("waking")
+    await world.store.record_events.delete_position("waking")
+    await world.store.record_events.save_position("waking", start)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(EventWorker(world.store, clock).run)
         with anyio.fail_after(15):
-            while (await world.store.notices.place("waking") or "") < (reached or ""):  # noqa: ASYNC110
+            while (await world.store.record_events.load_position("waking") or "") < (reached or ""):  # noqa: ASYNC110
                 await anyio.sleep(0.02)
         tasks.cancel_scope.cancel()
     assert await due_users(world) == []
@@ -99,9 +99,9 @@ async def test_a_worker_that_dies_or_a_service_that_is_away_loses_no_call(world:
     await sign_in_device(world, "supervisor")
     await register_token(world, "supervisor")
     tokens, user_id = world.store.push_tokens, world.people["supervisor"].id
-    await tokens.mark({user_id: "1"}, clock())
+    await tokens.schedule({user_id: "1"}, clock())
     assert await tokens.claim(["FCM"], clock(), LEASE)  # and dies
-    bell = Bell(*[Woken.LATER] * (MAX_ATTEMPTS - 1))
+    bell = Bell(*[WakeOutcome.LATER] * (MAX_ATTEMPTS - 1))
     await PushWorker(world.store, {PushService.FCM: bell}, clock).do_all()
     assert bell.rung == []
     later = LEASE
@@ -109,11 +109,11 @@ async def test_a_worker_that_dies_or_a_service_that_is_away_loses_no_call(world:
         await PushWorker(world.store, {PushService.FCM: bell}, clock_ahead(later)).do_all()
         later += timedelta(hours=2)
     assert len(bell.rung) == MAX_ATTEMPTS - 1, "it is given up until the next change"
-    await tokens.mark({user_id: "2"}, clock())
+    await tokens.schedule({user_id: "2"}, clock())
     call = await tokens.claim(["FCM"], clock(), LEASE)
     assert call
-    await tokens.mark({user_id: "3"}, clock())  # while it is being woken
-    await tokens.settle(call, again_at=None, changed_at=clock())
+    await tokens.schedule({user_id: "3"}, clock())  # while it is being woken
+    await tokens.release(call, retry_at=None, changed_at=clock())
     assert await due_users(world) == [user_id]
 
 
@@ -121,20 +121,20 @@ async def test_a_service_that_hangs_holds_up_no_other(world: World) -> None:
     apple = anyio.Event()
 
     class Hanging(Bell):
-        async def wake(self, token: str) -> Woken:
+        async def wake(self, token: str) -> WakeOutcome:
             with anyio.fail_after(10):
                 await apple.wait()
             return await super().wake(token)
 
     class Ringing(Bell):
-        async def wake(self, token: str) -> Woken:
+        async def wake(self, token: str) -> WakeOutcome:
             apple.set()
             return await super().wake(token)
 
     for name, service, token in (("supervisor", "FCM", FCM), ("supervisor2", "APNS", APNS)):
         await sign_in_device(world, name)
         await register_token(world, name, service, token)
-        await world.store.push_tokens.mark({world.people[name].id: "1"}, clock())
+        await world.store.push_tokens.schedule({world.people[name].id: "1"}, clock())
     google, other = Hanging(), Ringing()
     await PushWorker(world.store, {PushService.FCM: google, PushService.APNS: other}, clock).do_all()
     assert (google.rung, other.rung) == ([FCM], [APNS])
@@ -142,13 +142,13 @@ async def test_a_service_that_hangs_holds_up_no_other(world: World) -> None:
 
 async def test_a_call_that_trips_our_code_takes_no_other_along(world: World) -> None:
     class Tripping(Bell):
-        async def wake(self, token: str) -> Woken:
+        async def wake(self, token: str) -> WakeOutcome:
             raise LookupError
 
     for name, service, token in (("supervisor", "FCM", FCM), ("supervisor2", "APNS", APNS)):
         await sign_in_device(world, name)
         await register_token(world, name, service, token)
-        await world.store.push_tokens.mark({world.people[name].id: "1"}, clock())
+        await world.store.push_tokens.schedule({world.people[name].id: "1"}, clock())
     bell = Bell()
     for _ in range(2):
         work = PushWorker(world.store, {PushService.FCM: Tripping(), PushService.APNS: bell}, clock)
@@ -172,7 +172,7 @@ async def test_who_signed_out_on_whatever_way_is_not_woken(world: World) -> None
     await phone.do(document, signed_in=True, **given)
     user_id = world.people["inspector"].id
     await world.store.users.close([user_id], clock())
-    await world.store.push_tokens.mark({user_id: "1"}, clock())
+    await world.store.push_tokens.schedule({user_id: "1"}, clock())
     bell = Bell()
     await PushWorker(world.store, {PushService.FCM: bell}, clock).do_all()
     assert bell.rung == []
@@ -182,6 +182,6 @@ async def test_who_signed_out_on_whatever_way_is_not_woken(world: World) -> None
 async def test_an_address_that_the_service_does_not_know_is_dropped(world: World) -> None:
     await sign_in_device(world, "supervisor")
     await register_token(world, "supervisor")
-    await world.store.push_tokens.mark({world.people["supervisor"].id: "1"}, clock())
-    await PushWorker(world.store, {PushService.FCM: Bell(Woken.UNREGISTERED)}, clock).do_all()
+    await world.store.push_tokens.schedule({world.people["supervisor"].id: "1"}, clock())
+    await PushWorker(world.store, {PushService.FCM: Bell(WakeOutcome.UNREGISTERED)}, clock).do_all()
     assert await stored_tokens(world) == []

@@ -7,28 +7,28 @@ import pytest
 
 from storage.mongodb.client import Mongo
 from storage.mongodb.errors import HistoryLostError
-from storage.notifications.record_events import Batch, EventKind, Notices, RecordEvent
+from storage.notifications.record_events import Batch, EventKind, RecordEvent, RecordEvents
 from tests.support.world import ACCEPT, ASSIGN, WITHDRAW, World, new_id
 
 pytestmark = pytest.mark.both_drivers
 
 
-async def read(log: Notices, after: str | None, until: str) -> list[RecordEvent]:
+async def read(log: RecordEvents, after: str | None, until: str) -> list[RecordEvent]:
     """Everything after a position, up to the change of the record `until`."""
     found: list[RecordEvent] = []
-    async with log.reading(after) as reader:
+    async with log.open_reader(after) as reader:
         while not any(each.id == until for each in found):
-            found += (await reader.next()).notices
+            found += (await reader.next()).events
     return found
 
 
-async def here(log: Notices) -> str:
-    async with log.reading(None) as reader:
+async def here(log: RecordEvents) -> str:
+    async with log.open_reader(None) as reader:
         return (await reader.next()).position
 
 
 async def test_steps_are_told_in_order_with_whom_they_concern(world: World) -> None:
-    log = Notices(world.store.mongo)
+    log = RecordEvents(world.store.mongo)
     start = await here(log)
     case = await world.open_case()
     id = new_id("asg")
@@ -57,7 +57,7 @@ async def test_steps_are_told_in_order_with_whom_they_concern(world: World) -> N
 
 async def test_a_position_that_is_no_more_is_told_so(world: World, system: Mongo) -> None:
     """The server answers as it does when its history was overwritten: by its own fail point."""
-    log = Notices(world.store.mongo)
+    log = RecordEvents(world.store.mongo)
     start = await here(log)
     lost = {
         "failCommands": ["aggregate"],
@@ -68,28 +68,28 @@ async def test_a_position_that_is_no_more_is_told_so(world: World, system: Mongo
     await system.command("configureFailPoint", "failCommand", mode="alwaysOn", data=lost)
     try:
         with pytest.raises(HistoryLostError):
-            async with log.reading(start) as reader:
+            async with log.open_reader(start) as reader:
                 await reader.next()
     finally:
         await system.command("configureFailPoint", "failCommand", mode="off")
 
 
 async def test_what_is_quiet_moves_on_all_the_same(world: World) -> None:
-    log = Notices(world.store.mongo)
-    async with log.reading(None) as reader:
+    log = RecordEvents(world.store.mongo)
+    async with log.open_reader(None) as reader:
         first: Batch = await reader.next()
         await world.store.mongo.collection("counters").insert_one({"_id": "x"})
         position = first.position
         while position == first.position:
             batch = await reader.next()
-            assert batch.notices == []
+            assert batch.events == []
             position = batch.position
         assert position > first.position
 
 
 async def test_news_that_never_end_are_told_meanwhile(world: World) -> None:
     """Twenty changes a second leave no half second without one: subscribers hear of the first all the same."""
-    log = Notices(world.store.mongo)
+    log = RecordEvents(world.store.mongo)
     person = world.people["clerk"]
 
     async def write() -> None:
@@ -98,12 +98,12 @@ async def test_news_that_never_end_are_told_meanwhile(world: World) -> None:
             await world.store.users.put_all([replace(person, user_name="another")])
             await anyio.sleep(0.05)
 
-    async with log.reading(None) as reader, anyio.create_task_group() as tasks:
+    async with log.open_reader(None) as reader, anyio.create_task_group() as tasks:
         await reader.next()
         tasks.start_soon(write)
         told: list[RecordEvent] = []
         with anyio.fail_after(5):
             while not told:
-                told = [*(await reader.next()).notices]
+                told = [*(await reader.next()).events]
         tasks.cancel_scope.cancel()
     assert {each.id for each in told} == {person.id}

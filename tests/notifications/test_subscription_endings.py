@@ -25,7 +25,7 @@ async def test_a_slow_reader_is_told_to_pull_and_nobody_waits_for_it(
         await phone.news()
         await held.news()
         gate = asyncio.Event()
-        told = subscription_stream.SubscriptionStream._told
+        told = subscription_stream.SubscriptionStream._read
 
         async def gated(self: Any, own: Any, notice: Any) -> Any:
             if own.viewer.user_id == slow.user_id:
@@ -33,7 +33,7 @@ async def test_a_slow_reader_is_told_to_pull_and_nobody_waits_for_it(
             async for event in told(self, own, notice):
                 yield event
 
-        monkeypatch.setattr(subscription_stream.SubscriptionStream, "_told", gated)
+        monkeypatch.setattr(subscription_stream.SubscriptionStream, "_read", gated)
         opened = []
         for _ in range(7):
             opened.append((await world.open_case())["id"])

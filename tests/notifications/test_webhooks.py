@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from api.graphql.context import clock
-from api.notifications.outbound_http import OutboundHttp, Rules, caller
+from api.notifications.outbound_http import OutboundHttp, Rules, outbound_client
 from api.notifications.push_worker import EventWorker
 from api.notifications.webhook_worker import LEASE, WebhookWorker
 from schema.notifications.webhooks import MAX_FAILURES, MAX_PER_OFFICE
@@ -68,7 +68,7 @@ async def heard(world: World, id: str, record_id: str, state: str) -> None:
 
 async def told(world: World, later: timedelta = timedelta()) -> None:
     """Everything that is due is sent."""
-    async with caller() as client:
+    async with outbound_client() as client:
         await WebhookWorker(world.store, OutboundHttp(Rules(loopback=True), client), clock_ahead(later)).do_all()
 
 
@@ -98,7 +98,7 @@ async def test_a_change_is_told_signed_and_names_no_person(world: World, receive
     assert {(each["state"], each["attempts"], each["failure"]) for each in rows} == {("DELIVERED", 1, None)}
     assert (await world.ask("admin", DELIVERIES, id=id, first=1))["webhookDeliveries"]["pageInfo"]["hasNextPage"]
     before = len(receiver.calls)
-    await world.store.notices.leave("waking")
+    await world.store.record_events.delete_position("waking")
     await told(world)
     assert len(receiver.calls) == before
 
@@ -142,7 +142,7 @@ async def test_failures_are_tried_again_and_come_to_an_end_that_is_told(world: W
         later += timedelta(hours=7)
         await told(world, later)
     assert len(receiver.calls) == MAX_FAILURES
-    assert (await world.ask("admin", LIST))["webhooks"][0]["disabledReason"] == "It answered 500."
+    assert (await world.ask("admin", LIST))["webhooks"][0]["disabledReason"] == "The receiver answered 500."
     assert {each["state"] for each in await deliveries(world, id)} == {"GIVEN_UP"}
     receiver.answer = lambda _: (204, None)
     assert (await world.ask("admin", ENABLE, input={"id": id}))["answer"]["webhook"]["state"] == "ACTIVE"

@@ -122,7 +122,7 @@ async def test_push_tokens(records: Store, goldens: Goldens) -> None:
     tokens = records.push_tokens
     for number, service in ((1, "FCM"), (2, "APNS"), (3, "FCM")):
         await tokens.register(fixed_id("usr", number), fixed_id("dev", number), service, f"token{number}", NOW)
-    await tokens.mark({fixed_id("usr", 2): "826A", fixed_id("usr", 3): "826B"}, minutes(1))
+    await tokens.schedule({fixed_id("usr", 2): "826A", fixed_id("usr", 3): "826B"}, minutes(1))
     claimed = await tokens.claim(["FCM"], minutes(2), timedelta(minutes=1))
     await goldens.check("push_tokens")
     assert claimed == PushCall(fixed_id("usr", 3), fixed_id("dev", 3), "FCM", "token3", "826B", 1)

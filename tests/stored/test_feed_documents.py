@@ -68,10 +68,10 @@ async def test_changes_their_heads_and_their_state(records: Store, goldens: Gold
 
 
 async def test_places_of_those_who_follow_the_log(records: Store, goldens: Goldens) -> None:
-    await records.notices.keep("waking", "826A1F00")
-    await records.notices.write_heartbeat()
+    await records.record_events.save_position("waking", "826A1F00")
+    await records.record_events.write_heartbeat()
     await goldens.check("places")
-    assert await records.notices.place("waking") == "826A1F00"
+    assert await records.record_events.load_position("waking") == "826A1F00"
 
 
 async def test_webhooks(records: Store, goldens: Goldens) -> None:
@@ -96,7 +96,7 @@ async def test_webhooks(records: Store, goldens: Goldens) -> None:
         await records.webhooks.register(webhook)
     again = await records.webhooks.rotate(rotated.id, {}, "second secret", fixed_id("evt", 2), minutes(90))
     assert failing.failures == MAX_FAILURES - 1
-    await records.webhooks.failed(waiting(9, webhook=3), "timeout", minutes(5))
+    await records.webhooks.mark_failed(waiting(9, webhook=3), "timeout", minutes(5))
     await goldens.check("webhooks")
     assert again == replace(
         rotated,
@@ -138,11 +138,11 @@ async def test_webhook_deliveries(records: Store, goldens: Goldens) -> None:
     claimed, delivered = waiting(2, webhook=2), waiting(3, webhook=2)
     failed, given_up = waiting(4, webhook=3), waiting(5, webhook=4)
     webhooks = records.webhooks
-    await webhooks.expect([whole, claimed, delivered, failed, given_up])
+    await webhooks.insert_deliveries([whole, claimed, delivered, failed, given_up])
     found = await webhooks.claim(minutes(2), timedelta(minutes=1), busy=())
-    await webhooks.delivered(delivered, minutes(6))
-    await webhooks.failed(failed, "HTTP 500", minutes(20))
-    await webhooks.give_up(given_up.webhook_id)
+    await webhooks.mark_delivered(delivered, minutes(6))
+    await webhooks.mark_failed(failed, "HTTP 500", minutes(20))
+    await webhooks.give_up_deliveries(given_up.webhook_id)
     await goldens.check("webhook_deliveries")
     assert found == replace(claimed, attempts=1, due_at=minutes(3))
     assert await webhooks.page(whole.webhook_id, Page(5, None)) == [whole]

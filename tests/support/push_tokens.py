@@ -54,7 +54,7 @@ def clock_ahead(later: timedelta) -> Any:
 
 async def store_event_position(world: World) -> str:
     """A worker has run before: what happens from here on is heard by the next."""
-    async with world.store.notices.reading(None) as reader:
+    async with world.store.record_events.open_reader(None) as reader:
         position = (await reader.next()).position
-    await world.store.notices.keep("waking", position)
+    await world.store.record_events.save_position("waking", position)
     return position
