@@ -38,7 +38,7 @@ class CheckBackfill:
         while batch := await self.store.checks.request_missing(self.now(), BATCH):
             count += batch
         after = ""
-        while media := await self.store.media.unhashed(after, BATCH):
+        while media := await self.store.media.find_unhashed(after, BATCH):
             after = media[-1].id
             for medium in media:
                 count += await self._hash_media(medium)
@@ -57,4 +57,4 @@ class CheckBackfill:
             # A medium that the store can't give now must not block the others. The next sweep finds it again.
             log.warning("work failed", work="backlog", media=media.id)
             return False
-        return await self.store.media.hashed(media, self.now())
+        return await self.store.media.mark_hashed(media, self.now())

@@ -8,7 +8,7 @@ from api.fieldwork.placement import directory_for
 from api.fieldwork.submission import author_of, expect_media
 from api.graphql.context import Context
 from api.media.deduplication import mark_duplicates_uploaded
-from api.media.uploads import slots_for
+from api.media.uploads import sign_slots
 from schema.core.digests import digest_of
 from schema.core.ids import validate_id
 from schema.core.refusals import Refusal, RefusalCode
@@ -16,7 +16,7 @@ from schema.core.replays import check_replay
 from schema.core.texts import MAX_NOTE, check_text
 from schema.fieldwork.drafts import ObservationDraft, content_of
 from schema.fieldwork.observations import Observation, ObservationContent, ObservationRevision
-from schema.media.media import Media, expect
+from schema.media.media import Media, media_from_draft
 from schema.media.uploads import UploadSlot
 from storage.mongodb.codecs import to_document
 
@@ -52,13 +52,13 @@ async def revise(context: Context, input: ReviseObservationInput) -> ReviseObser
         # None: another revision was stored meanwhile. Try again on top of it, so that its media are not lost.
         revised = await _append(context, input, content, media)
     announced = await context.store.media.many([medium.id for medium in media])
-    slots = await slots_for(context, await mark_duplicates_uploaded(context, announced))
+    slots = await sign_slots(context, await mark_duplicates_uploaded(context, announced))
     return ReviseObservationPayload(observation=revised, uploads=list(slots.values()))
 
 
 def _parse_media(context: Context, draft: ObservationDraft) -> list[Media]:
     return [
-        expect(
+        media_from_draft(
             medium,
             observation_id=draft.id,
             uploader_id=context.actor.user_id,

@@ -15,7 +15,7 @@ from api.graphql.context import Context, check_batch_size
 from api.graphql.id_conflicts import ConflictingItem, store_conflicts
 from api.graphql.item_isolation import internal_refusal
 from api.media.deduplication import mark_duplicates_uploaded
-from api.media.uploads import slots_for
+from api.media.uploads import sign_slots
 from schema.access.viewers import Viewer
 from schema.accounts.device_clocks import DeviceClockInput
 from schema.core.digests import digest_of
@@ -31,7 +31,7 @@ from schema.fieldwork.drafts import (
     new_observation,
 )
 from schema.fieldwork.observations import Observation, ObservationContent
-from schema.media.media import Media, expect, same_medium
+from schema.media.media import Media, is_same_medium, media_from_draft
 
 
 @strawberry.input(description="Drafts from a phone's outbox.")
@@ -115,7 +115,7 @@ def _parse(context: Context, author: Author, index: int, draft: ObservationDraft
     field = f"drafts.{index}"
     content = content_of(draft, author.roles, field=field)
     media = [
-        expect(
+        media_from_draft(
             medium,
             observation_id=draft.id,
             uploader_id=author.user_id,
@@ -158,7 +158,7 @@ async def _settle(context: Context, author: Author, settling: list[_DraftItem]) 
     taken = (await context.store.observations.add(list(observations.values()))).duplicate_ids
     accepted = {id: observation for id, observation in observations.items() if id not in taken}
     named = [media for item in open_items if item.draft.id in accepted for media in item.media]
-    slots = await slots_for(
+    slots = await sign_slots(
         context, await mark_duplicates_uploaded(context, [known.get(media.id, media) for media in named])
     )
     for item in open_items:
@@ -207,7 +207,7 @@ async def _settle_known(context: Context, author: Author, settling: Sequence[_Dr
 async def _answer_duplicates(context: Context, duplicates: Sequence[tuple[_DraftItem, Observation]]) -> None:
     ids = [media.id for item, _ in duplicates for media in item.media]
     media = {medium.id: medium for medium in await context.store.media.many(ids)} if ids else {}
-    slots = await slots_for(context, await mark_duplicates_uploaded(context, list(media.values())))
+    slots = await sign_slots(context, await mark_duplicates_uploaded(context, list(media.values())))
     for item, known in duplicates:
         item.result = DraftResult(
             id=known.id,
@@ -245,16 +245,16 @@ async def expect_media(context: Context, announced: Sequence[Media]) -> tuple[li
     Return the media whose id is taken by another medium, and the known ones by id.
     """
     sweep_at = context.now + context.settings.sweep_after
-    taken = (await context.store.media.expect(announced, sweep_at=sweep_at)).duplicate_ids
+    taken = (await context.store.media.insert_expected(announced, sweep_at=sweep_at)).duplicate_ids
     if not taken:
         return [], {}
     known = {str(medium.id): medium for medium in await context.store.media.many(sorted(taken))}
-    others = [medium for medium in announced if medium.id in known and not same_medium(known[medium.id], medium)]
+    others = [medium for medium in announced if medium.id in known and not is_same_medium(known[medium.id], medium)]
     own = sorted(taken - {medium.id for medium in others})
-    await context.store.media.name(own)
+    await context.store.media.mark_named(own)
     # Expect them once more: a sweep may have deleted one of them before it was named.
-    await context.store.media.expect([medium for medium in announced if medium.id in own], sweep_at=sweep_at)
-    await context.store.media.expect_again(own, sweep_at=sweep_at)
+    await context.store.media.insert_expected([medium for medium in announced if medium.id in own], sweep_at=sweep_at)
+    await context.store.media.reschedule_expected(own, sweep_at=sweep_at)
     return others, {id: known[id] for id in own if id in known}
 
 

@@ -1,4 +1,4 @@
-"""Say what the API has of media: photos, videos, sounds and documents."""
+"""Register what the API offers on media: photos, videos, sounds and documents."""
 
 from api.media import media
 from api.media.jobs import JOBS

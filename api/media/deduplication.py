@@ -1,7 +1,7 @@
-"""Twins (重复影像): media whose bytes their uploader has sent before under another id; the line doesn't carry them again.
+"""Skip the upload of bytes that their uploader has already sent under another id (重复影像).
 
-Nobody's but the uploader's own media are looked at: that others have the same bytes shows neither in the answer nor in its
-time. The store's copy is made, and verified like any upload, by the worker (`verification.py`).
+Only the uploader's own media are compared, so neither the answer nor its timing reveals that someone else has the same
+bytes. The worker copies the bytes and verifies them like any upload.
 """
 
 from collections.abc import Sequence
@@ -10,25 +10,25 @@ from api.graphql.context import Context
 from schema.media.media import ARRIVED, Media
 
 MAX_COPIED_BYTES = 4 * 2**30
-"""Of the same bytes of one person's, in all: without a bound a phone could fill the store and send nothing."""
+"""Total size of one person's media with the same bytes: without a bound a phone could fill the store by sending nothing."""
 
 
 async def mark_duplicates_uploaded(context: Context, media: Sequence[Media]) -> list[Media]:
-    """The viewer's media as they are once those have arrived of which the store has the bytes already.
+    """Mark media whose bytes this uploader has already sent as uploaded, and return them all.
 
-    One query, and two commands more where there are such; raises only what the database does.
+    This takes one query, and two more commands if there are duplicates.
     """
-    missing = [each for each in media if each.state not in ARRIVED and not each.copy_failed]
-    known = await context.store.media.known_bytes(context.actor.user_id, {each.sha256 for each in missing})
-    room = {same: MAX_COPIED_BYTES // same[1] - count for same, count in known.items()}
-    met = []
-    for each in missing:
-        same = each.sha256, int(each.byte_size)
-        if room.get(same, 0) > 0:
-            room[same] -= 1
-            met.append(str(each.id))
-    if not met:
+    missing = [medium for medium in media if medium.state not in ARRIVED and not medium.copy_failed]
+    counts = await context.store.media.count_known_bytes(context.actor.user_id, {medium.sha256 for medium in missing})
+    room = {content: MAX_COPIED_BYTES // content[1] - count for content, count in counts.items()}
+    duplicate_ids = []
+    for medium in missing:
+        content = medium.sha256, int(medium.byte_size)
+        if room.get(content, 0) > 0:
+            room[content] -= 1
+            duplicate_ids.append(str(medium.id))
+    if not duplicate_ids:
         return list(media)
-    await context.store.media.copy(met, context.now)
-    arrived = {each.id: each for each in await context.store.media.many(met)}
-    return [arrived.get(each.id, each) for each in media]
+    await context.store.media.mark_copies(duplicate_ids, context.now)
+    uploaded = {medium.id: medium for medium in await context.store.media.many(duplicate_ids)}
+    return [uploaded.get(medium.id, medium) for medium in media]

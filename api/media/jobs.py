@@ -27,7 +27,7 @@ async def _sweep_uploads(resources: Resources) -> Run:
 
 
 JOBS = (
-    Queue("media", _verify, lambda store: store.media.uploaded),
+    Queue("media", _verify, lambda store: store.media.watch_uploaded),
     Job("sweep", EVERY_HOUR, _sweep_unnamed),
     Job("sweep", EVERY_HOUR, _sweep_uploads),
 )

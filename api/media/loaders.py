@@ -1,4 +1,4 @@
-"""Load media, and sign links to their bytes; every link that is given out is logged."""
+"""Load media, and sign links to their bytes after logging each link."""
 
 import secrets
 from collections.abc import Sequence
@@ -12,40 +12,40 @@ from schema.media.media import Link, Media, MediaState, Rendition, Thumbnail
 
 
 async def find_media(context: Context, id: str) -> Media | None:
-    """Return the medium where the viewer finds its observation; one that its observation doesn't name was never handed in."""
+    """Return the medium if the viewer may see its observation and the observation names it."""
     media = await context.load.one(Media, id)
     observation = await context.load.one(Observation, media.observation_id) if media else None
     return media if observation and id in observation.content.media_ids else None
 
 
 async def _sign_links(context: Context, keys: Sequence[tuple[Media, Rendition]]) -> list[Link | None]:
-    """Sign together, after one log entry for each link is stored: who was given what."""
+    """Store one access log entry per link (who gets what), then sign all links together."""
     renditions = [_Rendition(*key) for key in keys]
-    shown = [rendition for rendition in renditions if rendition.key]
-    if not shown:
+    available = [rendition for rendition in renditions if rendition.key]
+    if not available:
         return [None] * len(keys)
     await context.store.media.log_accesses(
         [
             {
                 "_id": compose("evt", context.now, secrets.token_bytes(10)),
-                "media_id": shown_rendition.media.id,
-                "rendition": shown_rendition.rendition.value,
+                "media_id": rendition.media.id,
+                "rendition": rendition.rendition.value,
                 "user_id": context.actor.user_id,
                 "device_id": context.actor.device_id,
                 "at": context.now,
             }
-            for shown_rendition in shown
+            for rendition in available
         ]
     )
     seconds = context.settings.link_seconds
-    objects = [(rendition.key or "", rendition.content_type) for rendition in shown]
-    urls = dict(zip(shown, await context.store.objects.sign_gets(objects, seconds=seconds), strict=True))
+    objects = [(rendition.key or "", rendition.content_type) for rendition in available]
+    urls = dict(zip(available, await context.store.objects.sign_gets(objects, seconds=seconds), strict=True))
     expires_at = context.now + timedelta(seconds=seconds)
     return [rendition.link(urls[rendition], expires_at) if rendition in urls else None for rendition in renditions]
 
 
 class _Rendition:
-    """One rendition of one medium; compared by identity."""
+    """One rendition of one medium. Two are equal only if they are the same object."""
 
     def __init__(self, media: Media, rendition: Rendition) -> None:
         self.media, self.rendition = media, rendition
@@ -55,7 +55,7 @@ class _Rendition:
 
     @property
     def key(self) -> str | None:
-        """Key of the object; None where the medium isn't ready, or has no such rendition."""
+        """Key of the object; None if the medium is not READY or has no such rendition."""
         if self.media.state is not MediaState.READY:
             return None
         if self.rendition is Rendition.ORIGINAL:

@@ -1,4 +1,4 @@
-"""Media: where to put bytes, and the word that they are there; reading media follows from their observation."""
+"""Offer the mutations of uploads, and register media."""
 
 from typing import Annotated
 
@@ -24,33 +24,35 @@ from schema.media.uploads import (
 
 RequestUploadsResult = Annotated[
     RequestUploadsPayload | Refused,
-    strawberry.union("RequestUploadsResult", description="Slots, one for each medium; or the whole was refused."),
+    strawberry.union(
+        "RequestUploadsResult", description="One result for each medium, or the whole request is refused."
+    ),
 ]
 ConfirmMediaResult = Annotated[
     ConfirmMediaPayload | Refused,
-    strawberry.union("ConfirmMediaResult", description="Results, one for each medium; or the whole was refused."),
+    strawberry.union("ConfirmMediaResult", description="One result for each medium, or the whole request is refused."),
 ]
 AbortUploadsResult = Annotated[
     AbortUploadsPayload | Refused,
-    strawberry.union("AbortUploadsResult", description="Results, one for each medium; or the whole was refused."),
+    strawberry.union("AbortUploadsResult", description="One result for each medium, or the whole request is refused."),
 ]
 
 
 @strawberry.type
 class MediaMutations:
     @mutation(
-        description="Where to upload media of one's own: fresh or renewed signatures, and parts that are missing."
+        description="Request upload slots for your own media: new or renewed signatures, and missing parts (申请上传)."
     )
     async def request_uploads(self, info: Info, input: RequestUploadsInput) -> RequestUploadsResult:
         return RequestUploadsPayload(results=await request_uploads(info.context, input.media))
 
-    @mutation(description="Say that media have been uploaded; the worker then verifies their bytes (确认上传).")
+    @mutation(description="Confirm that media have been uploaded. The worker then verifies their bytes (确认上传).")
     async def confirm_media(self, info: Info, input: ConfirmMediaInput) -> ConfirmMediaResult:
         return ConfirmMediaPayload(results=await confirm_media(info.context, input.media_ids))
 
     @mutation(
-        description="Give up uploads in parts: the store forgets the parts, the media stay expected (取消上传). "
-        "A single PUT or a form needs none of this: it arrives whole or not at all."
+        description="Abort multipart uploads. The store deletes the parts, and the media stay EXPECTED (取消上传). "
+        "A single PUT or a form needs no abort: it arrives in full or not at all."
     )
     async def abort_uploads(self, info: Info, input: AbortUploadsInput) -> AbortUploadsResult:
         return AbortUploadsPayload(results=await abort_uploads(info.context, input.media_ids))

@@ -1,7 +1,4 @@
-"""Media of one's own: those that the viewer announced, found by id and settled one by one, side by side.
-
-What is done with each is left to `uploads.py` and `arrivals.py`.
-"""
+"""Find the viewer's own media, and settle each concurrently and independently of the others."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -19,32 +16,32 @@ B = TypeVar("B")
 MAX_AT_ONCE = 50
 
 
-def most_at_once(items: Sequence[Any], field: str) -> None:
-    """Raise `Refusal(LIMIT_EXCEEDED)` for none, or for more than one request may name."""
+def check_count(items: Sequence[Any], field: str) -> None:
+    """Raise `Refusal(LIMIT_EXCEEDED)` if there are no items, or more than one request may name."""
     check_batch_size(MAX_AT_ONCE, items, field)
 
 
-async def of_ones_own(context: Context, ids: Sequence[str]) -> dict[str, Media]:
-    """Media that the viewer announced, by id; a malformed id is simply not among them."""
+async def find_own_media(context: Context, ids: Sequence[str]) -> dict[str, Media]:
+    """Return the media that the viewer declared, by id. Skip unknown and malformed ids."""
     user_id = context.actor.user_id
-    return {str(each.id): each for each in await context.store.media.many(ids) if each.uploader_id == user_id}
+    return {str(media.id): media for media in await context.store.media.many(ids) if media.uploader_id == user_id}
 
 
-def one_of(mine: dict[str, Media], id: str) -> Media:
-    """Raise `Refusal(BAD_ID)` or, where it is not among them, `Refusal(NOT_FOUND)`."""
+def require_own(mine: dict[str, Media], id: str) -> Media:
+    """Raise `Refusal(BAD_ID)` if the id is malformed, `Refusal(NOT_FOUND)` if it is not in `mine`."""
     media = mine.get(validate_id(id, "med"))
     if media is None:
         raise Refusal(RefusalCode.NOT_FOUND)
     return media
 
 
-async def settled(
+async def settle_all(
     items: Sequence[A], settle: Callable[[A], Awaitable[B]], refused: Callable[[A, Refused], B]
 ) -> list[B]:
-    """Settle all at once, for each may wait for the store; answers in the order of the items, a refusal is one of them."""
+    """Settle all items concurrently, since each may wait for the store. Return the answers in order, refusals included."""
     answers: dict[int, B] = {}
 
-    async def one(index: int, item: A) -> None:
+    async def settle_one(index: int, item: A) -> None:
         try:
             answers[index] = await run_isolated(lambda: settle(item))
         except Refusal as refusal:
@@ -52,5 +49,5 @@ async def settled(
 
     async with anyio.create_task_group() as tasks:
         for index, item in enumerate(items):
-            tasks.start_soon(one, index, item)
+            tasks.start_soon(settle_one, index, item)
     return [answers[index] for index in range(len(items))]

@@ -1,7 +1,7 @@
-"""The sweep of uploads in parts: those that nobody goes on with are given up, and those that no record names.
+"""Abort multipart uploads that nobody continues or that no record names.
 
-Any number of workers may sweep, and be killed at it: an upload is forgotten by one conditional update, and what the store
-still has of a forgotten one the next sweep finds. The store's own lifecycle rule, where it has one, comes long after.
+Several workers may sweep at once, and any of them may be killed. One conditional update removes an upload from its
+record, and the next sweep finds what the store still has of it. The store's own lifecycle rule, if any, acts much later.
 """
 
 from datetime import datetime, timedelta
@@ -10,53 +10,53 @@ import structlog
 
 from schema.core.refusals import Refusal
 from schema.media.media import Media
-from schema.media.object_keys import FOLDER, medium_of
-from storage.media.upload_completion import has_arrived
+from schema.media.object_keys import FOLDER, media_id_of
+from storage.media.upload_completion import complete_upload
 from storage.s3 import multipart
 from storage.store import Store
 
 SAFE_AGE = timedelta(days=1)
-"""No request, and no clock that is wrong, keeps an upload from being named for so long after it was begun."""
+"""An upload this old whose id is in no record stays unnamed: no request lasts so long, and no clock is so wrong."""
 MAX_AT_ONCE = 500
 MAX_FAILURES = 10
 log = structlog.get_logger(__name__)
 
 
 async def sweep_uploads(store: Store, now: datetime, *, unused_for: timedelta) -> None:
-    """Give up what was unused for so long. Raise `Refusal` where the store or the database is down."""
-    await _give_up_unused(store, now, now - unused_for)
-    await _give_up_unnamed(store, now)
+    """Abort uploads without slots issued for `unused_for`. Raise `Refusal` if the store or the database is down."""
+    await _abort_unused(store, now, now - unused_for)
+    await _abort_unnamed(store, now)
 
 
-async def _give_up_unused(store: Store, now: datetime, since: datetime) -> None:
+async def _abort_unused(store: Store, now: datetime, since: datetime) -> None:
     failures = 0
-    for media in await store.media.unused_uploads(since, MAX_AT_ONCE):
+    for media in await store.media.find_unused_uploads(since, MAX_AT_ONCE):
         try:
-            await _settle(store, media, now)
+            await _confirm_or_abort(store, media, now)
         except Refusal:
-            # One that the store can't join may not stand in the way of the others; a store that is down does.
+            # One upload that the store can't join must not block the others. A store that is down blocks all.
             log.warning("work failed", work="sweep", media=media.id)
             failures += 1
             if failures == MAX_FAILURES:
                 raise
 
 
-async def _settle(store: Store, media: Media, now: datetime) -> None:
-    """Join the upload if all its parts are there, else forget it; its slots have run out, so that no part can come now."""
-    if await has_arrived(store.objects, media):
+async def _confirm_or_abort(store: Store, media: Media, now: datetime) -> None:
+    """Join the upload if all its parts are there, else abort it. Its slots have expired, so no part can arrive now."""
+    if await complete_upload(store.objects, media):
         await store.media.confirm(media.id, now)
-    elif media.upload_id and await store.media.forget_upload(media):
+    elif media.upload_id and await store.media.clear_upload(media):
         await multipart.abort(store.objects, media.key, media.upload_id)
 
 
-async def _give_up_unnamed(store: Store, now: datetime) -> None:
-    """What a killed process began or forgot; an upload for anything but our media is none of our business."""
-    found = await multipart.list_open(store.objects, FOLDER, begun_before=now - SAFE_AGE)
-    for start in range(0, len(found), MAX_AT_ONCE):
-        uploads = found[start : start + MAX_AT_ONCE]
-        ids = {medium_of(each.key) or "" for each in uploads}
+async def _abort_unnamed(store: Store, now: datetime) -> None:
+    """Abort uploads of our media that a killed process left behind. Leave all other uploads alone."""
+    open_uploads = await multipart.list_open(store.objects, FOLDER, begun_before=now - SAFE_AGE)
+    for start in range(0, len(open_uploads), MAX_AT_ONCE):
+        uploads = open_uploads[start : start + MAX_AT_ONCE]
+        ids = {media_id_of(upload.key) or "" for upload in uploads}
         known = {str(media.id): media for media in await store.media.many(sorted(ids))}
-        for each in uploads:
-            media = known.get(medium_of(each.key) or "")
-            if media is not None and media.upload_id != each.upload_id:
-                await multipart.abort(store.objects, each.key, each.upload_id)
+        for upload in uploads:
+            media = known.get(media_id_of(upload.key) or "")
+            if media is not None and media.upload_id != upload.upload_id:
+                await multipart.abort(store.objects, upload.key, upload.upload_id)

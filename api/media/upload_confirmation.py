@@ -1,36 +1,33 @@
-"""Arrivals: what is found in the store when a phone says that the bytes of a medium are there.
-
-Verifying them is the worker's (`verification.py`); where they are put is told by `uploads.py`.
-"""
+"""Confirm uploads: look for the bytes in the store, and queue them for verification."""
 
 from collections.abc import Sequence
 
 import strawberry
 
 from api.graphql.context import Context
-from api.media.owned_media import most_at_once, of_ones_own, one_of, settled
+from api.media.owned_media import check_count, find_own_media, require_own, settle_all
 from schema.core.refusals import Refusal, RefusalCode
 from schema.media.media import ARRIVED, Media
 from schema.media.uploads import ConfirmResult
-from storage.media.upload_completion import has_arrived
+from storage.media.upload_completion import complete_upload
 
 
 async def confirm_media(context: Context, media_ids: Sequence[strawberry.ID]) -> list[ConfirmResult]:
-    """Look for the bytes of media of one's own, and hand those that are there to the worker."""
-    most_at_once(media_ids, "mediaIds")
-    mine = await of_ones_own(context, media_ids)
+    """Confirm the viewer's own media, each on its own."""
+    check_count(media_ids, "mediaIds")
+    mine = await find_own_media(context, media_ids)
 
     async def settle(id: strawberry.ID) -> ConfirmResult:
-        return ConfirmResult(media_id=id, media=await arrive(context, one_of(mine, id)))
+        return ConfirmResult(media_id=id, media=await confirm_upload(context, require_own(mine, id)))
 
-    return await settled(media_ids, settle, lambda each, why: ConfirmResult(media_id=each, refusal=why))
+    return await settle_all(media_ids, settle, lambda key, refused: ConfirmResult(media_id=key, refusal=refused))
 
 
-async def arrive(context: Context, media: Media) -> Media:
-    """UPLOADED when the store has the bytes; raises `Refusal(NOT_ARRIVED)` when it has not. Confirming twice is harmless."""
+async def confirm_upload(context: Context, media: Media) -> Media:
+    """Move the medium to UPLOADED; confirming twice is harmless. Raise `Refusal(NOT_ARRIVED)` if the bytes are missing."""
     if media.state in ARRIVED:
         return media
-    if not await has_arrived(context.store.objects, media):
+    if not await complete_upload(context.store.objects, media):
         raise Refusal(RefusalCode.NOT_ARRIVED)
     confirmed = await context.store.media.confirm(media.id, context.now)
     if confirmed is None:

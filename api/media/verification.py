@@ -1,8 +1,7 @@
-"""Verification: stored bytes are hashed again, read, and given thumbnails; what nobody confirmed is looked for.
+"""Verify stored bytes: hash them, read their facts and make thumbnails. Look for uploads that nobody confirmed.
 
-Every piece of work is claimed by one conditional update that also is its lease, prolonged for as long as the work goes on:
-a worker that dies leaves it to the next.
-How a picture is read is `storage/formats/sandbox.py`; running this for ever is `work.py`.
+One conditional update claims a task and starts its lease. The lease is renewed while the work goes on; if a worker dies,
+another worker claims the task.
 """
 
 import hashlib
@@ -25,25 +24,25 @@ from schema.media.media_facts import MediaDamage, MediaFacts, MotionVideo, Posit
 from storage.formats.content_types import sniff
 from storage.formats.results import Damage, ReadResult
 from storage.formats.sandbox import Decoder, DecoderUnavailableError
-from storage.media.upload_completion import has_arrived
+from storage.media.upload_completion import complete_upload
 from storage.mongodb.errors import StoreError
 from storage.s3.client import DownloadResult, ObjectStoreDeclinedError
 from storage.store import Store
 
 RENDITIONS = (Rendition.LARGE, Rendition.SMALL)
 MAX_WAIT = timedelta(days=1)
-PAUSE = timedelta(seconds=30)
-"""The longest before work that failed is tried again."""
-FAILURES = 3
-OF_THE_MACHINE = frozenset({Damage.TIMED_OUT, Damage.CRASHED, Damage.OUT_OF_MEMORY})
-"""Damage that a loaded machine may have made: seen three times, it is the picture's."""
+RETRY_PAUSE = timedelta(seconds=30)
+"""The longest pause before failed work is tried again."""
+MAX_FAILURES = 3
+MACHINE_DAMAGE = frozenset({Damage.TIMED_OUT, Damage.CRASHED, Damage.OUT_OF_MEMORY})
+"""Damage that an overloaded machine may cause. After three failures it is attributed to the file."""
 SOURCES = {"XMP": PositionSource.XMP, "QUICKTIME": PositionSource.QUICKTIME}
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class MediaVerifier:
-    """`folder` holds the one file in work; `now` is the clock; three signs of life are given in the time of a `lease`."""
+    """Does one task at a time. `folder` holds the file in work; `now` is the clock; it renews a claim three times per `lease`."""
 
     store: Store
     decoder: Decoder
@@ -51,37 +50,37 @@ class MediaVerifier:
     now: Callable[[], datetime]
     lease: timedelta = LEASE
     give_up_after: timedelta = timedelta(days=7)
-    """How long media are looked for that no observation names."""
+    """How long to look for media that no observation names."""
     measured: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
 
     async def do_one(self) -> bool:
-        """Do the piece of work that is due first; False when nothing is due.
+        """Do the task that is due first. Return False if no task is due.
 
-        What fails because a part of the service is down is tried again later, and is never lost.
+        A task that fails because part of the service is down is retried later and never lost.
         """
         media = await self.store.media.claim(self.now(), self.lease)
         if media is None:
             return False
         failed = False
-        async with keep_lease(partial(self.store.media.hold, media), self.now, self.lease):
+        async with keep_lease(partial(self.store.media.renew_lease, media), self.now, self.lease):
             try:
                 with self.measured("verify" if media.state is MediaState.UPLOADED else "look"):
                     await (self.verify(media) if media.state is MediaState.UPLOADED else self._look_for(media))
-            except (Refusal, StoreError, DecoderUnavailableError, OSError) as error:  # OSError: a full disk, above all
+            except (Refusal, StoreError, DecoderUnavailableError, OSError) as error:  # OSError: usually a full disk
                 log.warning("work failed", work="media", reason=type(error).__name__, attempt=media.attempts)
                 failed = True
         if failed:
-            await self.store.media.postpone(media, self.now() + min(timedelta(seconds=media.attempts), PAUSE))
+            await self.store.media.postpone(media, self.now() + min(timedelta(seconds=media.attempts), RETRY_PAUSE))
         return True
 
     async def _look_for(self, media: Media) -> None:
-        """A medium that nobody confirmed: a phone may have been killed after the upload, or may still be offline."""
-        if await has_arrived(self.store.objects, media):
+        """Look for an unconfirmed upload: the phone may have been killed after it, or may still be offline."""
+        if await complete_upload(self.store.objects, media):
             await self.store.media.confirm(media.id, self.now())
             return
         waited = self.now() - media.expected_at
         if waited > self.give_up_after and not await self.store.observations.has_medium(media.observation_id, media.id):
-            # Its draft was refused, or never got through. The same draft sent again has it looked for again.
+            # Its draft was refused or never arrived. If the draft is sent again, the search resumes.
             await self.store.media.give_up(media)
             return
         await self.store.media.postpone(media, self.now() + min(waited, MAX_WAIT))
@@ -89,72 +88,72 @@ class MediaVerifier:
     async def verify(self, media: Media) -> None:
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             path = Path(folder) / "original"
-            if media.is_copy and not await self._copied(media, path):
-                await self.store.media.uncopied(media, self.now() + PAUSE)
+            if media.is_copy and not await self._copy_duplicate(media, path):
+                await self.store.media.mark_copy_failed(media, self.now() + RETRY_PAUSE)
                 return
-            found = await self.store.objects.download(media.key, path)
-            if found is None:
-                await self.store.media.lost(media.id, self.now() + PAUSE)
-            elif found.byte_size != media.byte_size:
+            downloaded = await self.store.objects.download(media.key, path)
+            if downloaded is None:
+                await self.store.media.mark_lost(media.id, self.now() + RETRY_PAUSE)
+            elif downloaded.byte_size != media.byte_size:
                 await self.store.media.reject(media, MediaRejection.SIZE_MISMATCH)
-            elif found.sha256 != media.sha256:
+            elif downloaded.sha256 != media.sha256:
                 await self.store.media.reject(media, MediaRejection.DIGEST_MISMATCH)
             else:
-                await self._hold(media)
-                await self._read(media, path, found)
+                await self._place_legal_hold(media)
+                await self._read(media, path, downloaded)
 
-    async def _copied(self, media: Media, path: Path) -> bool:
-        """Whether the medium's own object is there; made here of what its uploader has sent under another id.
+    async def _copy_duplicate(self, media: Media, path: Path) -> bool:
+        """Copy the bytes that the uploader sent under another id. Return whether the medium now has its own object.
 
-        Not by the store's own copy: SeaweedFS syncs what is put to disk, and not what it copies.
+        The store's own copy command is not used: SeaweedFS syncs a PUT to disk, but not a copy.
         """
         objects = self.store.objects
         if await objects.size_of(media.key) is not None:
             return True
-        twin = await self.store.media.twin_of(media)
-        found = await objects.download(twin.key, path) if twin else None
-        if found is None or found.sha256 != media.sha256:
+        duplicate = await self.store.media.find_duplicate(media)
+        downloaded = await objects.download(duplicate.key, path) if duplicate else None
+        if downloaded is None or downloaded.sha256 != media.sha256:
             return False
         try:
             await objects.put_file(media.key, path, media.content_type, media.sha256)
         except ObjectStoreDeclinedError:
-            return await objects.size_of(media.key) is not None  # it came by itself at the same moment
+            return await objects.size_of(media.key) is not None  # the phone uploaded it at the same moment
         return True
 
-    async def _hold(self, media: Media) -> None:
-        """Have the store keep the original from everybody, where it can; a key that may not do that is no reason to wait."""
+    async def _place_legal_hold(self, media: Media) -> None:
+        """Protect the original from deletion, if the store can. A denied permission does not stop the verification."""
         try:
             await self.store.objects.hold(media.key)
-        except ObjectStoreDeclinedError as no:
-            log.warning("no legal hold", media=media.id, code=no.code)
+        except ObjectStoreDeclinedError as error:
+            log.warning("no legal hold", media=media.id, code=error.code)
 
-    async def _read(self, media: Media, path: Path, found: DownloadResult) -> None:
-        if sniff(found.head) is None:
-            await self.store.media.ready(
+    async def _read(self, media: Media, path: Path, downloaded: DownloadResult) -> None:
+        if sniff(downloaded.head) is None:
+            await self.store.media.mark_ready(
                 media.id, self.now(), MediaFacts(damage=MediaDamage.UNSUPPORTED), (), key=media.key
             )
             return
         picture = await self.decoder.examine(path)
-        if picture.damage in OF_THE_MACHINE and media.decoding_failures + 1 < FAILURES:
-            await self.store.media.undecoded(media, self.now() + PAUSE)
+        if picture.damage in MACHINE_DAMAGE and media.decoding_failures + 1 < MAX_FAILURES:
+            await self.store.media.record_decoding_failure(media, self.now() + RETRY_PAUSE)
             return
-        thumbnails = await self._keep_thumbnails(media, picture)
+        thumbnails = await self._store_thumbnails(media, picture)
         await self.store.likenesses.store(media.id, picture.likeness)
-        await self.store.media.ready(media.id, self.now(), facts_of(picture), thumbnails, key=media.key)
+        await self.store.media.mark_ready(media.id, self.now(), facts_of(picture), thumbnails, key=media.key)
 
-    async def _keep_thumbnails(self, media: Media, picture: ReadResult) -> Sequence[Thumbnail]:
-        kept = []
-        for rendition, made in zip(RENDITIONS, picture.thumbnails, strict=False):
-            digest = hashlib.sha256(made.data).hexdigest()
-            # With the digest in its key a worker that comes late, or of another version, overwrites none.
+    async def _store_thumbnails(self, media: Media, picture: ReadResult) -> Sequence[Thumbnail]:
+        thumbnails = []
+        for rendition, rendered in zip(RENDITIONS, picture.thumbnails, strict=False):
+            digest = hashlib.sha256(rendered.data).hexdigest()
+            # The digest in the key keeps a late worker, or one of another version, from overwriting a thumbnail.
             key = f"thumbnails/{media.id}-{str(rendition.value).lower()}-{digest}.jpg"
-            await self.store.objects.put(key, made.data, made.content_type)
-            kept.append(Thumbnail(rendition, made.width, made.height, key, digest))
-        return kept
+            await self.store.objects.put(key, rendered.data, rendered.content_type)
+            thumbnails.append(Thumbnail(rendition, rendered.width, rendered.height, key, digest))
+        return thumbnails
 
 
 def facts_of(picture: ReadResult) -> MediaFacts:
-    """A picture's own word, in the vocabulary's terms."""
+    """Convert what the reader found to the API's media facts."""
     position = _position(picture)
     located = locate(position) if position else None
     stated = (None, None) if position else _stated(picture)
@@ -188,7 +187,7 @@ def facts_of(picture: ReadResult) -> MediaFacts:
 
 
 def _position(picture: ReadResult) -> GeoPointInput | None:
-    """The position as the file gives it; None also for a datum that can't be converted, which would put it elsewhere."""
+    """Return the position in the file; None also if its datum can't be converted, since it would be in the wrong place."""
     position = picture.position
     datum = _datum(position.datum) if position else None
     if position is None or datum is None:
@@ -204,16 +203,16 @@ def _position(picture: ReadResult) -> GeoPointInput | None:
     )
 
 
-def _datum(named: str | None) -> Datum | None:
-    """The datum of GPSMapDatum; files that name none mean WGS-84, as EXIF says."""
-    letters = "".join(letter for letter in (named or "").upper() if letter.isalnum())
+def _datum(name: str | None) -> Datum | None:
+    """Return the datum that GPSMapDatum names; by the EXIF standard, no name means WGS-84."""
+    letters = "".join(letter for letter in (name or "").upper() if letter.isalnum())
     names = {"": Datum.WGS84, "WGS84": Datum.WGS84, "GCJ02": Datum.GCJ02, "BD09": Datum.BD09}
-    # China's own frame and those of satellite systems agree with WGS-84 within a metre.
+    # CGCS2000 (China) and the ITRF frames agree with WGS-84 within a metre.
     return names.get(letters, Datum.WGS84 if letters.startswith(("WGS84", "WGS1984", "CGCS2000", "ITRF")) else None)
 
 
 def _stated(picture: ReadResult) -> tuple[float, float] | tuple[None, None]:
-    if picture.position:  # of a datum that can't be converted
+    if picture.position:  # its datum can't be converted
         return picture.position.latitude, picture.position.longitude
     return picture.stated or (None, None)
 

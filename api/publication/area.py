@@ -1,4 +1,4 @@
-"""Say what the API has of publication: redactions."""
+"""Register what the API offers on publication: redactions."""
 
 from api.publication import redactions
 from api.publication.jobs import JOBS

@@ -11,4 +11,4 @@ async def _render(resources: Resources) -> Callable[[], Awaitable[bool]]:
     return RedactionWorker(resources.store, resources.folder, clock, measured=resources.metrics.measure_work).do_one
 
 
-JOBS = (Queue("redaction", _render, lambda store: store.redactions.due),)
+JOBS = (Queue("redaction", _render, lambda store: store.redactions.watch_due),)

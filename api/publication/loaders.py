@@ -1,4 +1,4 @@
-"""Load the released copies of media, and sign links to their bytes; every link that is given out is logged."""
+"""Load the redactions of media, and sign links to their copies after logging each link."""
 
 import secrets
 from collections.abc import Sequence
@@ -13,12 +13,12 @@ from storage.access import visibility
 
 
 async def _redactions_of_media(context: Context, media_ids: list[str]) -> list[list[Redaction]]:
-    redactions = await context.store.redactions.of_media(media_ids, visibility.redactions(context.actor))
+    redactions = await context.store.redactions.find_by_media(media_ids, visibility.redactions(context.actor))
     return [[redaction for redaction in redactions if redaction.media_id == id] for id in media_ids]
 
 
 async def _sign_links(context: Context, redactions: Sequence[Redaction]) -> list[Link | None]:
-    """Sign together, after one log entry for each link is stored: who was given what."""
+    """Store one access log entry per link (who gets what), then sign all links together."""
     viewer, seconds = context.actor, context.settings.link_seconds
     renderings = {
         redaction.id: redaction.rendering

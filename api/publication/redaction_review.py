@@ -1,7 +1,7 @@
-"""Releases: the steps that people take on the way to a released photo, each one conditional update and safe to send again.
+"""Take the people's steps of a redaction: request, correct, approve, reject.
 
-Four eyes (双人复核): whoever requested or corrected a redaction never approves it, and nobody a copy never opened. Finding faces
-and covering boxes is `redaction_work.py`, in the worker.
+Each step is one conditional update, so it is safe to send again.
+Four-eyes rule (双人复核): nobody approves a redaction that they requested or corrected, or a copy that they have not opened.
 """
 
 import strawberry
@@ -29,43 +29,43 @@ from schema.publication.redactions import (
     RedactionEvent,
     RedactionEventKind,
     RedactionState,
-    corrected,
     states_before,
+    validate_boxes,
 )
 from storage.mongodb.filters import within
 
 
-@strawberry.input(description="A photo of which a copy is wanted for release.")
+@strawberry.input(description="A photo to redact for release.")
 class RequestRedactionInput:
-    id: strawberry.ID = strawberry.field(description="Made by the caller: red_ and a UUIDv7. The key of every replay.")
-    media_id: strawberry.ID = strawberry.field(description="The photo: READY, and one that can be shown.")
+    id: strawberry.ID = strawberry.field(description="Made by the caller: red_ and a UUIDv7. Replays use the same id.")
+    media_id: strawberry.ID = strawberry.field(description="The photo. It must be READY and have thumbnails.")
     purpose: str = strawberry.field(
-        description="What it is to be released for, 1 to 500 characters; it stands in the access log too (发布用途)."
+        description="The purpose of the release, 1 to 500 characters. The access log records it too (发布用途)."
     )
 
 
-@strawberry.input(description="The boxes to cover, whole: they replace those before.")
+@strawberry.input(description="All boxes to cover. They replace the previous boxes.")
 class CorrectRedactionInput:
-    id: strawberry.ID = strawberry.field(description="Made by the caller: evt_ and a UUIDv7. The key of every replay.")
+    id: strawberry.ID = strawberry.field(description="Made by the caller: evt_ and a UUIDv7. Replays use the same id.")
     redaction_id: strawberry.ID = strawberry.field(description="The redaction.")
     revision: int = strawberry.field(description="Its `revision` when the boxes were drawn.")
     boxes: list[RedactionBoxInput] = strawberry.field(
-        description=f"Up to {MAX_BOXES}: faces to keep as they are in `faces`, changed ones, and others. None is an answer too."
+        description=f"At most {MAX_BOXES} boxes: unchanged `faces`, changed faces, and new boxes. The list may be empty."
     )
 
 
-@strawberry.input(description="A copy that may be released.")
+@strawberry.input(description="The approval of a copy for release.")
 class ApproveRedactionInput:
-    id: strawberry.ID = strawberry.field(description="Made by the caller: evt_ and a UUIDv7. The key of every replay.")
+    id: strawberry.ID = strawberry.field(description="Made by the caller: evt_ and a UUIDv7. Replays use the same id.")
     redaction_id: strawberry.ID = strawberry.field(description="The redaction.")
-    sha256: str = strawberry.field(description="`rendering.sha256` of the copy that was looked at, by its `link`.")
+    sha256: str = strawberry.field(description="`rendering.sha256` of the copy that you opened by its `link`.")
 
 
-@strawberry.input(description="A copy that may not be released, or no longer.")
+@strawberry.input(description="The rejection of a copy, or the withdrawal of an approval.")
 class RejectRedactionInput:
-    id: strawberry.ID = strawberry.field(description="Made by the caller: evt_ and a UUIDv7. The key of every replay.")
+    id: strawberry.ID = strawberry.field(description="Made by the caller: evt_ and a UUIDv7. Replays use the same id.")
     redaction_id: strawberry.ID = strawberry.field(description="The redaction.")
-    reason: str = strawberry.field(description="Why, 1 to 2,000 characters.")
+    reason: str = strawberry.field(description="The reason, 1 to 2,000 characters.")
 
 
 async def request(context: Context, input: RequestRedactionInput) -> Redaction:
@@ -90,21 +90,21 @@ async def _create(context: Context, input: RequestRedactionInput, purpose: str, 
     if not context.actor.covers(observation.office_path):
         raise Refusal(RefusalCode.OUT_OF_SCOPE, field="mediaId")
     if media.kind is not MediaKind.PHOTO:
-        raise Refusal(RefusalCode.BAD_INPUT, "Only a photo is redacted.", field="mediaId")
+        raise Refusal(RefusalCode.BAD_INPUT, "Only photos can be redacted.", field="mediaId")
     if media.state is not MediaState.READY:
-        raise Refusal(RefusalCode.WRONG_STATE, f"A photo that is {media.state.value} is not redacted.", field="mediaId")
+        raise Refusal(RefusalCode.WRONG_STATE, f"The photo is {media.state.value}. It must be READY.", field="mediaId")
     if not media.thumbnails:
-        raise Refusal(RefusalCode.WRONG_STATE, "Nothing of this photo can be shown.", field="mediaId")
+        raise Refusal(RefusalCode.WRONG_STATE, "This photo can't be shown.", field="mediaId")
     if await context.store.redactions.count_of_medium(media.id) >= MAX_OF_MEDIUM:
         raise Refusal(
-            RefusalCode.LIMIT_EXCEEDED, f"A photo has at most {MAX_OF_MEDIUM} redactions: reject one.", field="mediaId"
+            RefusalCode.LIMIT_EXCEEDED, f"A photo has at most {MAX_OF_MEDIUM} redactions. Reject one.", field="mediaId"
         )
     if await context.store.redactions.count_waiting(context.actor.user_id) >= MAX_WAITING:
         raise Refusal(
-            RefusalCode.BUSY, f"{MAX_WAITING} of your requests wait for their turn. Try again when some are through."
+            RefusalCode.BUSY, f"{MAX_WAITING} of your requests are waiting. Try again when some of them are done."
         )
-    asked = _event(context, context.new_id("evt"), RedactionEventKind.REQUESTED, 0, note=purpose)
-    made = Redaction(
+    event = _event(context, context.new_id("evt"), RedactionEventKind.REQUESTED, 0, note=purpose)
+    redaction = Redaction(
         id=input.id,
         state=RedactionState.REQUESTED,
         purpose=purpose,
@@ -113,20 +113,20 @@ async def _create(context: Context, input: RequestRedactionInput, purpose: str, 
         boxes=[],
         revision=0,
         requested_at=context.now,
-        history=[asked],
+        history=[event],
         media_id=media.id,
         observation_id=observation.id,
         office_path=observation.office_path,
         requested_by_id=context.actor.user_id,
         opening_sha256=digest,
     )
-    await context.store.redactions.request(made)
-    return made
+    await context.store.redactions.request(redaction)
+    return redaction
 
 
 async def correct(context: Context, input: CorrectRedactionInput) -> Redaction:
-    redaction = await _in_scope(context, input.id, input.redaction_id)
-    boxes = corrected(input.boxes, redaction.faces)
+    redaction = await _find_in_scope(context, input.id, input.redaction_id)
+    boxes = validate_boxes(input.boxes, redaction.faces)
     step = _event(
         context,
         input.id,
@@ -135,16 +135,16 @@ async def correct(context: Context, input: CorrectRedactionInput) -> Redaction:
         box_count=len(boxes),
         sent_sha256=digest_of(input),
     )
-    if replayed := _replayed(redaction, step):
+    if replayed := _find_replay(redaction, step):
         return replayed
     if input.revision >= MAX_CORRECTIONS:
-        raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"At most {MAX_CORRECTIONS} corrections. Request another one.")
-    done = await context.store.redactions.correct(redaction.id, input.revision, boxes, step)
-    return done or await _undone(context, redaction.id, step, RedactionState.RENDERING, "revision")
+        raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"At most {MAX_CORRECTIONS} corrections. Request a new redaction.")
+    updated = await context.store.redactions.correct(redaction.id, input.revision, boxes, step)
+    return updated or await _replay_or_refuse(context, redaction.id, step, RedactionState.RENDERING, "revision")
 
 
 async def approve(context: Context, input: ApproveRedactionInput) -> Redaction:
-    redaction = await _in_scope(context, input.id, input.redaction_id)
+    redaction = await _find_in_scope(context, input.id, input.redaction_id)
     step = _event(
         context,
         input.id,
@@ -153,16 +153,18 @@ async def approve(context: Context, input: ApproveRedactionInput) -> Redaction:
         sha256=input.sha256,
         sent_sha256=digest_of(input),
     )
-    if replayed := _replayed(redaction, step):
+    if replayed := _find_replay(redaction, step):
         return replayed
-    opened = await context.store.media.was_given(redaction.media_id, redaction.id, input.sha256, context.actor.user_id)
-    done = await context.store.redactions.approve(redaction.id, step) if opened else None
-    unseen = None if opened else "You have not opened this copy: ask for its `link`, and look at it."
-    return done or await _undone(context, redaction.id, step, RedactionState.APPROVED, "sha256", unseen)
+    has_opened = await context.store.media.was_link_issued(
+        redaction.media_id, redaction.id, input.sha256, context.actor.user_id
+    )
+    updated = await context.store.redactions.approve(redaction.id, step) if has_opened else None
+    unseen = None if has_opened else "You have not opened this copy. Open its `link` and look at it first."
+    return updated or await _replay_or_refuse(context, redaction.id, step, RedactionState.APPROVED, "sha256", unseen)
 
 
 async def reject(context: Context, input: RejectRedactionInput) -> Redaction:
-    redaction = await _in_scope(context, input.id, input.redaction_id)
+    redaction = await _find_in_scope(context, input.id, input.redaction_id)
     reason = check_text(input.reason, MAX_NOTE, "reason")
     step = _event(
         context,
@@ -172,10 +174,10 @@ async def reject(context: Context, input: RejectRedactionInput) -> Redaction:
         note=reason,
         sent_sha256=digest_of(input),
     )
-    if replayed := _replayed(redaction, step):
+    if replayed := _find_replay(redaction, step):
         return replayed
-    done = await context.store.redactions.reject(redaction.id, step)
-    return done or await _undone(context, redaction.id, step, RedactionState.REJECTED, "redactionId")
+    updated = await context.store.redactions.reject(redaction.id, step)
+    return updated or await _replay_or_refuse(context, redaction.id, step, RedactionState.REJECTED, "redactionId")
 
 
 def _event(
@@ -202,37 +204,37 @@ def _event(
     )
 
 
-async def _in_scope(context: Context, event_id: str, id: str) -> Redaction:
-    """Raises `Refusal(NOT_FOUND)` for a redaction that isn't of an office in the viewer's scope."""
+async def _find_in_scope(context: Context, event_id: str, id: str) -> Redaction:
+    """Raise `Refusal(NOT_FOUND)` if the redaction is not of an office in the viewer's scope."""
     validate_id(event_id, "evt", field="id")
-    wanted = validate_id(id, "red", field="redactionId")
-    found = await context.store.redactions.many([wanted], within("office_path", context.actor.scopes))
-    if not found:
+    validate_id(id, "red", field="redactionId")
+    redactions = await context.store.redactions.many([id], within("office_path", context.actor.scopes))
+    if not redactions:
         raise Refusal(RefusalCode.NOT_FOUND, field="redactionId")
-    return found[0]
+    return redactions[0]
 
 
-def _replayed(known: Redaction, step: RedactionEvent) -> Redaction | None:
-    """The redaction as it is now, where its history has this step; raises `Refusal(CONFLICT)` where it is another one."""
-    for each in known.history:
-        if each.id == step.id:
-            check_replay((each.kind, each.sent_sha256, each.by_id), (step.kind, step.sent_sha256, step.by_id))
+def _find_replay(known: Redaction, step: RedactionEvent) -> Redaction | None:
+    """Return the redaction if its history has this step. Raise `Refusal(CONFLICT)` if the id belongs to another step."""
+    for event in known.history:
+        if event.id == step.id:
+            check_replay((event.kind, event.sent_sha256, event.by_id), (step.kind, step.sent_sha256, step.by_id))
             return known
     return None
 
 
-async def _undone(
-    context: Context, id: str, step: RedactionEvent, wanted: RedactionState, seen: str, unseen: str | None = None
+async def _replay_or_refuse(
+    context: Context, id: str, step: RedactionEvent, target: RedactionState, field: str, unseen: str | None = None
 ) -> Redaction:
-    """As it is now, where the same step was faster; raises `Refusal` that says why it couldn't be taken.
+    """Return the redaction if a concurrent request took the same step. Else raise a `Refusal` that says why it failed.
 
-    `seen` is the input's field that says what the caller had before the eyes; `unseen`, that it was nothing.
+    `field` is the input field that names the version the caller saw. `unseen` is the message if the caller saw none.
     """
     [known] = await context.store.redactions.many([id])
-    if replayed := _replayed(known, step):
+    if replayed := _find_replay(known, step):
         return replayed
-    if known.state not in states_before(wanted):
+    if known.state not in states_before(target):
         raise Refusal(RefusalCode.WRONG_STATE, f"The redaction is {known.state.value}.", field="redactionId")
-    if wanted is RedactionState.APPROVED and known.is_work_of(context.actor.user_id):
+    if target is RedactionState.APPROVED and known.is_work_of(context.actor.user_id):
         raise Refusal(RefusalCode.OWN_WORK)
-    raise Refusal(RefusalCode.OUTDATED, unseen, field=seen)
+    raise Refusal(RefusalCode.OUTDATED, unseen, field=field)

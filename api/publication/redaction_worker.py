@@ -1,6 +1,6 @@
-"""Redaction work: the worker's two steps, finding faces in the original and making the covered copy of it.
+"""Do the worker's two steps of a redaction: find faces in the original, and make the covered copy.
 
-A person's correction always stands between the two; the steps people take are in `redactions.py`.
+A person's correction always lies between the two.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ import anyio
 import structlog
 
 from api.jobs.leases import LEASE, keep_lease
-from api.media.verification import FAILURES, OF_THE_MACHINE, PAUSE
+from api.media.verification import MACHINE_DAMAGE, MAX_FAILURES, RETRY_PAUSE
 from schema.core.ids import compose
 from schema.core.refusals import Refusal
 from schema.core.times import ByteCount
@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class RedactionWorker:
-    """`folder` holds the one original in work; `now` is the clock; `model` finds faces, or is None where none is installed."""
+    """Does one step at a time. `folder` holds the original; `now` is the clock; `model` is None if not installed."""
 
     store: Store
     folder: Path
@@ -53,38 +53,39 @@ class RedactionWorker:
     model: Path | None = field(default_factory=face_model)
 
     async def do_one(self) -> bool:
-        """Do the piece of work that is due first; False when nothing is due.
+        """Do the step that is due first. Return False if no step is due.
 
-        What fails because a part of the service is down is tried again later, and is never lost.
+        A step that fails because part of the service is down is retried later and never lost.
         """
         redaction = await self.store.redactions.claim(self.now(), self.lease)
         if redaction is None:
             return False
         failed = False
-        async with keep_lease(partial(self.store.redactions.hold, redaction), self.now, self.lease):
+        async with keep_lease(partial(self.store.redactions.renew_lease, redaction), self.now, self.lease):
             try:
                 with self.measured("redact"):
-                    await self._do(redaction)
+                    await self._take_step(redaction)
             except (Refusal, StoreError, DecoderUnavailableError, OSError) as error:
                 log.warning("work failed", work="redaction", reason=type(error).__name__, attempt=redaction.attempts)
                 failed = True
         if failed:
-            await self.store.redactions.hold(redaction, self.now() + min(timedelta(seconds=redaction.attempts), PAUSE))
+            pause = min(timedelta(seconds=redaction.attempts), RETRY_PAUSE)
+            await self.store.redactions.renew_lease(redaction, self.now() + pause)
         return True
 
-    async def _do(self, redaction: Redaction) -> None:
+    async def _take_step(self, redaction: Redaction) -> None:
         [media] = await self.store.media.many([redaction.media_id])
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             original = Path(folder) / "original"
-            if why_not := await self._fetch(redaction, media, original):
-                await self._fail(redaction, why_not)
+            if failure := await self._download(redaction, media, original):
+                await self._fail(redaction, failure)
             elif redaction.state is RedactionState.REQUESTED:
                 await self._propose(redaction, original)
             else:
                 await self._render(redaction, original, Path(folder) / "covered.jpg")
 
-    async def _fetch(self, redaction: Redaction, media: Media, path: Path) -> str | None:
-        """The original's bytes, after an entry in the access log; why not, where they aren't those that were verified."""
+    async def _download(self, redaction: Redaction, media: Media, path: Path) -> str | None:
+        """Log the access, then download the original. Return a failure code if it is not what was verified."""
         people = [event.by_id for event in redaction.history if event.by_id]
         access = {
             "_id": compose("evt", self.now(), secrets.token_bytes(10)),
@@ -92,45 +93,45 @@ class RedactionWorker:
             "rendition": "ORIGINAL",
             "redaction_id": redaction.id,
             "purpose": redaction.purpose,
-            "user_id": people[-1],  # who asked for it, or sent these boxes
+            "user_id": people[-1],  # the requester, or the sender of these boxes
             "device_id": None,
             "at": self.now(),
         }
         await self.store.media.log_accesses([access])
-        found = await self.store.objects.download(media.key, path)
-        if found is None:
+        downloaded = await self.store.objects.download(media.key, path)
+        if downloaded is None:
             return "original_missing"
-        return None if found.sha256 == media.sha256 else "original_changed"
+        return None if downloaded.sha256 == media.sha256 else "original_changed"
 
     async def _propose(self, redaction: Redaction, original: Path) -> None:
         if self.model is None:
-            await self._proposed(redaction, FaceDetection.UNAVAILABLE, ())
+            await self._store_proposal(redaction, FaceDetection.UNAVAILABLE, ())
             return
         try:
             async with FaceFinder(self.model) as finder:
-                found = await finder.find(original)
-        except DecoderUnavailableError:  # the extra may be installed and not work on this machine: the hand still does
-            found = Faces(damage=Damage.CRASHED)
-        if await self._again(redaction, found.damage):
+                detected = await finder.find(original)
+        except DecoderUnavailableError:  # the extra is installed but may not run here; people can still draw boxes
+            detected = Faces(damage=Damage.CRASHED)
+        if await self._retry_later(redaction, detected.damage):
             return
-        if found.damage in OF_THE_MACHINE:
-            await self._proposed(redaction, FaceDetection.FAILED, ())
-        elif found.damage is not None:
-            await self._fail(redaction, found.damage.value)
+        if detected.damage in MACHINE_DAMAGE:
+            await self._store_proposal(redaction, FaceDetection.FAILED, ())
+        elif detected.damage is not None:
+            await self._fail(redaction, detected.damage.value)
         else:
-            await self._proposed(redaction, FaceDetection.DONE, [_box(face) for face in found.faces])
+            await self._store_proposal(redaction, FaceDetection.DONE, [_box(face) for face in detected.faces])
 
     async def _render(self, redaction: Redaction, original: Path, copy: Path) -> None:
         async with Coverer() as coverer:
             covered = await coverer.cover(original, [box.edges for box in redaction.boxes], copy)
-        if await self._again(redaction, covered.damage):
+        if await self._retry_later(redaction, covered.damage):
             return
         if covered.damage is not None:
             await self._fail(redaction, covered.damage.value)
             return
         body = await anyio.Path(copy).read_bytes()
         sha256 = hashlib.sha256(body).hexdigest()
-        # With the digest in its key no object is ever overwritten: what was approved stays what it was.
+        # The digest in the key keeps every object from being overwritten: an approved copy never changes.
         key = f"redactions/{redaction.id}-{redaction.revision}-{sha256}.jpg"
         await self.store.objects.put(key, body, "image/jpeg")
         rendering = RedactionRendering(
@@ -143,18 +144,20 @@ class RedactionWorker:
             key=key,
         )
         event = self._event(redaction, RedactionEventKind.RENDERED, sha256=sha256)
-        await self.store.redactions.rendered(redaction, rendering, event)
+        await self.store.redactions.store_rendering(redaction, rendering, event)
 
-    async def _again(self, redaction: Redaction, damage: Damage | None) -> bool:
-        """Whether it is put off, since a loaded machine may have made the damage."""
-        if damage not in OF_THE_MACHINE or redaction.attempts >= FAILURES:
+    async def _retry_later(self, redaction: Redaction, damage: Damage | None) -> bool:
+        """Postpone the step if an overloaded machine may have caused the damage. Return whether it was postponed."""
+        if damage not in MACHINE_DAMAGE or redaction.attempts >= MAX_FAILURES:
             return False
-        await self.store.redactions.hold(redaction, self.now() + PAUSE)
+        await self.store.redactions.renew_lease(redaction, self.now() + RETRY_PAUSE)
         return True
 
-    async def _proposed(self, redaction: Redaction, how: FaceDetection, faces: Sequence[RedactionBox]) -> None:
+    async def _store_proposal(
+        self, redaction: Redaction, detection: FaceDetection, faces: Sequence[RedactionBox]
+    ) -> None:
         event = self._event(redaction, RedactionEventKind.PROPOSED, box_count=len(faces))
-        await self.store.redactions.propose(redaction, how, faces, event)
+        await self.store.redactions.propose(redaction, detection, faces, event)
 
     async def _fail(self, redaction: Redaction, reason: str) -> None:
         log.warning("redaction failed", work="redaction", reason=reason, media=redaction.media_id)

@@ -1,7 +1,4 @@
-"""Redactions: requested and corrected by officers, approved by another person than them (脱敏发布).
-
-The steps themselves are in `releases.py`.
-"""
+"""Offer queries and mutations of redactions (脱敏发布), and register them."""
 
 from typing import Annotated
 
@@ -42,17 +39,17 @@ class RedactionPayload:
 
 RedactionResult = Annotated[
     RedactionPayload | Refused,
-    strawberry.union("RedactionResult", description="The redaction as it is now, or why not."),
+    strawberry.union("RedactionResult", description="The redaction as it is now, or a refusal."),
 ]
 
 
 @strawberry.type
 class RedactionQueries:
-    @query(description="One redaction; null when there is none that you may see.")
+    @query(description="One redaction. Null if it does not exist or you may not see it.")
     async def redaction(self, info: Info, id: strawberry.ID) -> Redaction | None:
         return await _find(info.context, validate_id(id, "red", field="id"))
 
-    @query(description="Redactions of the offices in one's scope by time of the request, latest first.")
+    @query(description="Redactions of the offices in your scope, latest request first.")
     async def redactions(
         self,
         info: Info,
@@ -60,35 +57,35 @@ class RedactionQueries:
         first: int = DEFAULT_PAGE,
         after: str | None = None,
     ) -> Connection[Redaction]:
-        wanted: Document = {"state": {"$in": [state.value for state in states]}} if states is not None else {}
+        in_states: Document = {"state": {"$in": [state.value for state in states]}} if states is not None else {}
         in_scope = within("office_path", info.context.actor.scopes)
         return await paged(
             info.context,
             ("redactions", repr(states)),
             first,
             after,
-            lambda page: info.context.store.redactions.page(all_of(in_scope, wanted), page),
+            lambda page: info.context.store.redactions.page(all_of(in_scope, in_states), page),
             keyset_of,
         )
 
 
 @strawberry.type
 class RedactionMutations:
-    @mutation(description="Request a copy of a photo for release; faces are looked for at once (申请脱敏).")
+    @mutation(description="Request a redacted copy of a photo. The worker then looks for faces (申请脱敏).")
     async def request_redaction(self, info: Info, input: RequestRedactionInput) -> RedactionResult:
         return RedactionPayload(redaction=await request(info.context, input))
 
-    @mutation(description="Say which boxes to cover; every time a new copy is made, to be approved anew (修正遮盖框).")
+    @mutation(description="Set the boxes to cover. This makes a new copy, which needs a new approval (修正遮盖框).")
     async def correct_redaction(self, info: Info, input: CorrectRedactionInput) -> RedactionResult:
         return RedactionPayload(redaction=await correct(info.context, input))
 
     @mutation(
-        description="Approve the copy that one has looked at, where one has neither requested nor corrected it (复核)."
+        description="Approve a copy that you have opened. You must not have requested or corrected it yourself (复核)."
     )
     async def approve_redaction(self, info: Info, input: ApproveRedactionInput) -> RedactionResult:
         return RedactionPayload(redaction=await approve(info.context, input))
 
-    @mutation(description="Reject a copy, give a request up, or take an approval back (不予发布、撤回).")
+    @mutation(description="Reject a copy, cancel a request, or withdraw an approval (不予发布、撤回).")
     async def reject_redaction(self, info: Info, input: RejectRedactionInput) -> RedactionResult:
         return RedactionPayload(redaction=await reject(info.context, input))
 

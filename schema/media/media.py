@@ -1,7 +1,4 @@
-"""Media (影像资料): declared with a digest, uploaded straight to the store, verified there, and kept untouched for ever.
-
-Reading what a picture says and signing its links is left to `storage`.
-"""
+"""Define media (影像资料): declared with a digest, uploaded straight to the store, verified there, never changed."""
 
 import enum
 import re
@@ -33,7 +30,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
-@strawberry.enum(description="What a medium is (类型).")
+@strawberry.enum(description="The type of a medium (类型).")
 class MediaKind(enum.Enum):
     PHOTO = "PHOTO"
     VIDEO = "VIDEO"
@@ -55,20 +52,20 @@ KINDS = {
     "audio/amr": MediaKind.SOUND,
     "application/pdf": MediaKind.DOCUMENT,
 }
-"""Content types that may be declared, and what each is."""
+"""Content types that may be declared, and the kind of each."""
 
 
-@strawberry.enum(description="How far a medium has come (状态).")
+@strawberry.enum(description="The state of a medium (状态).")
 class MediaState(enum.Enum):
-    EXPECTED = strawberry.enum_value("EXPECTED", description="Declared; its bytes have not been confirmed (待上传).")
+    EXPECTED = strawberry.enum_value("EXPECTED", description="Declared. The upload is not confirmed yet (待上传).")
     UPLOADED = strawberry.enum_value(
-        "UPLOADED", description="Its bytes are in the store and wait to be verified (待核验)."
+        "UPLOADED", description="The bytes are in the store. They are not verified yet (待核验)."
     )
-    READY = strawberry.enum_value("READY", description="The stored bytes are the declared ones (已核验).")
-    REJECTED = strawberry.enum_value("REJECTED", description="The stored bytes are not the declared ones (不符).")
+    READY = strawberry.enum_value("READY", description="The stored bytes match the declaration (已核验).")
+    REJECTED = strawberry.enum_value("REJECTED", description="The stored bytes do not match the declaration (不符).")
 
 
-@strawberry.enum(description="Why a medium was rejected; uploading the right bytes mends it.")
+@strawberry.enum(description="Why a medium was rejected. Upload the right bytes to repair it.")
 class MediaRejection(enum.Enum):
     SIZE_MISMATCH = "SIZE_MISMATCH"
     DIGEST_MISMATCH = "DIGEST_MISMATCH"
@@ -80,32 +77,36 @@ MOVES = {
     MediaState.REJECTED: frozenset({MediaState.UPLOADED}),
     MediaState.READY: frozenset(),
 }
-"""Allowed moves; UPLOADED falls back to EXPECTED when the store has lost the bytes."""
+"""Allowed transitions. UPLOADED falls back to EXPECTED when the store has lost the bytes."""
 
 ARRIVED = frozenset({MediaState.UPLOADED, MediaState.READY})
 
 
-@strawberry.enum(description="Which rendition of a medium a link leads to.")
+@strawberry.enum(description="A rendition of a medium.")
 class Rendition(enum.Enum):
-    ORIGINAL = strawberry.enum_value("ORIGINAL", description="The bytes as the device sent them.")
-    LARGE = strawberry.enum_value("LARGE", description="Upright JPEG, long side at most 1280, no metadata.")
-    SMALL = strawberry.enum_value("SMALL", description="Upright JPEG, long side at most 320, no metadata.")
+    ORIGINAL = strawberry.enum_value("ORIGINAL", description="The bytes that the device sent.")
+    LARGE = strawberry.enum_value(
+        "LARGE", description="An upright JPEG without metadata. The long side has at most 1280 pixels."
+    )
+    SMALL = strawberry.enum_value(
+        "SMALL", description="An upright JPEG without metadata. The long side has at most 320 pixels."
+    )
 
 
-@strawberry.type(description="A short-lived address of a medium's bytes; every link given out is logged.")
+@strawberry.type(description="A short-lived URL of a medium's bytes. The server logs every link that it issues.")
 class Link:
-    url: str = strawberry.field(description="GET it before `expiresAt`; it needs no header.")
-    expires_at: datetime = strawberry.field(description="When it stops working.")
-    content_type: str = strawberry.field(description="Type of the bytes.")
-    width: int | None = strawberry.field(description="Pixels, where known.", default=None)
-    height: int | None = strawberry.field(description="Pixels, where known.", default=None)
+    url: str = strawberry.field(description="GET it before `expiresAt`. It needs no header.")
+    expires_at: datetime = strawberry.field(description="When the URL stops working.")
+    content_type: str = strawberry.field(description="Content type of the bytes.")
+    width: int | None = strawberry.field(description="Width in pixels, if known.", default=None)
+    height: int | None = strawberry.field(description="Height in pixels, if known.", default=None)
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """An upright rendition without metadata: its size in pixels, where the store has it, and its bytes' digest.
+    """An upright rendition without metadata: its size in pixels, its key in the store and the digest of its bytes.
 
-    `sha256` is None for those that were made before digests were kept.
+    `sha256` is None for thumbnails that are older than this field.
     """
 
     rendition: Rendition
@@ -117,17 +118,21 @@ class Thumbnail:
 
 @strawberry.type(description="A photo, video, sound or document of an observation (影像资料).")
 class Media(Node, prefix="med"):
-    kind: MediaKind = strawberry.field(description="What it is.")
-    state: MediaState = strawberry.field(description="How far it has come.")
+    kind: MediaKind = strawberry.field(description="Its type.")
+    state: MediaState = strawberry.field(description="Its state.")
     rejection: MediaRejection | None = strawberry.field(description="Why it was rejected.", default=None)
-    sha256: str = strawberry.field(description="Digest of the original, declared by the phone, verified when READY.")
-    byte_size: ByteCount = strawberry.field(description="Size of the original, bytes.")
-    content_type: str = strawberry.field(description="Type as declared.")
-    captured_at: datetime | None = strawberry.field(description="When the phone says that it was taken.", default=None)
+    sha256: str = strawberry.field(
+        description="SHA-256 of the original. The phone declares it; the server has verified it once READY."
+    )
+    byte_size: ByteCount = strawberry.field(description="Size of the original in bytes.")
+    content_type: str = strawberry.field(description="The declared content type.")
+    captured_at: datetime | None = strawberry.field(
+        description="When it was taken, by the phone's clock.", default=None
+    )
     expected_at: datetime = strawberry.field(description="When it was declared.")
-    uploaded_at: datetime | None = strawberry.field(description="When its bytes were confirmed.", default=None)
+    uploaded_at: datetime | None = strawberry.field(description="When its upload was confirmed.", default=None)
     ready_at: datetime | None = strawberry.field(description="When its bytes were verified.", default=None)
-    facts: MediaFacts | None = strawberry.field(description="What it says of itself.", default=None)
+    facts: MediaFacts | None = strawberry.field(description="What the verified bytes contain.", default=None)
     thumbnails: strawberry.Private[tuple[Thumbnail, ...]] = ()
     observation_id: strawberry.Private[str]
     uploader_id: strawberry.Private[str]
@@ -135,18 +140,18 @@ class Media(Node, prefix="med"):
     md5: strawberry.Private[str | None] = None
     upload_id: strawberry.Private[str | None] = None
     upload_part_bytes: strawberry.Private[int | None] = None
-    """Into parts of how many bytes the open upload was cut: parts that have arrived are of that cut, whatever is set now."""
+    """Part size of the open upload. Parts that have arrived keep this size, even if the setting has changed since."""
     upload_used_at: strawberry.Private[datetime | None] = None
-    """When slots of the open upload were last given out."""
+    """When slots of the open upload were last issued."""
     is_copy: strawberry.Private[bool] = False
-    """Its bytes came as another medium's of the same uploader: the worker copies them."""
+    """The same uploader sent these bytes as another medium: the worker copies them."""
     copy_failed: strawberry.Private[bool] = False
-    """They could not be copied: they are asked for like any others."""
+    """The bytes could not be copied, so the phone has to upload them."""
     attempts: strawberry.Private[int] = 0
     decoding_failures: strawberry.Private[int] = 0
 
     @strawberry.field(
-        description="A link to the bytes of one rendition; null until READY, or where there is no such one."
+        description="A link to the bytes of one rendition. Null until READY, and if this rendition does not exist."
     )
     async def link(self, info: Info, rendition: Rendition = Rendition.LARGE) -> Link | None:
         return await info.context.load.one(Link, media=self, rendition=rendition)
@@ -156,14 +161,14 @@ class Media(Node, prefix="med"):
         return await observation.owner(info) if observation else None
 
     @strawberry.field(
-        description="Maker, model and software of the device; needs clearance.", extensions=[IdentityOnly()]
+        description="Maker, model and software of the device. Reading it needs clearance.", extensions=[IdentityOnly()]
     )
     async def device(self) -> str | None:
         facts = self.facts
-        told = (facts.make, facts.model, facts.software) if facts else ()
-        return " / ".join(part for part in told if part) or None
+        parts = (facts.make, facts.model, facts.software) if facts else ()
+        return " / ".join(part for part in parts if part) or None
 
-    @strawberry.field(description="When it was taken, as it is to be shown, by whose clock and why (显示时间).")
+    @strawberry.field(description="The time to show for it, with the clock it is from and the reason (显示时间).")
     async def when(self, info: Info) -> ShownTime:
         observation = await info.context.load.one(OBSERVATION, self.observation_id)
         offset = observation.content.captured_offset_minutes if observation else None
@@ -182,32 +187,33 @@ class Media(Node, prefix="med"):
     ) -> Annotated["Observation", strawberry.lazy("schema.fieldwork.observations")] | None:
         return await info.context.load.one(OBSERVATION, self.observation_id)
 
-    @strawberry.field(description="Copies made for release, oldest first; until approved for officers only (脱敏发布).")
+    @strawberry.field(description="Redacted copies, oldest first. Only officers see those not approved yet (脱敏发布).")
     async def redactions(
         self, info: Info
     ) -> list[Annotated["Redaction", strawberry.lazy("schema.publication.redactions")]]:
         return await info.context.load.related(REDACTION, media=self.id)
 
 
-@strawberry.input(description="A medium that the phone has and will upload (影像资料).")
+@strawberry.input(description="A medium that the phone will upload (影像资料).")
 class MediaDraft:
     id: strawberry.ID = strawberry.field(description="Made by the phone: med_ and a UUIDv7.")
     sha256: str = strawberry.field(description="SHA-256 of the bytes, 64 lower-case hexadecimal digits.")
-    byte_size: ByteCount = strawberry.field(description="Size, bytes.")
-    content_type: str = strawberry.field(description="Type by content, such as image/jpeg.")
+    byte_size: ByteCount = strawberry.field(description="Size in bytes.")
+    content_type: str = strawberry.field(description="Content type, such as image/jpeg. Detect it from the content.")
     md5: str | None = strawberry.field(
-        description="MD5 of the bytes, 32 hexadecimal digits: lets stores that know no SHA-256 refuse wrong bytes.",
+        description="MD5 of the bytes, 32 lower-case hexadecimal digits. "
+        "A store without SHA-256 uses it to refuse wrong bytes.",
         default=None,
     )
     captured_at: datetime | None = strawberry.field(description="When it was taken.", default=None)
 
 
-def expect(
+def media_from_draft(
     draft: MediaDraft, *, observation_id: str, uploader_id: str, now: datetime, max_bytes: int, field: str
 ) -> Media:
-    """The medium that a draft announces; its key in the store is chosen here and holds id and digest.
+    """Build the expected medium of a draft; its object key contains its id and digest.
 
-    Raises `Refusal` with `field` leading to the value at fault.
+    Raise `Refusal` if a value is invalid; `field` is the path of the draft.
     """
     validate_id(draft.id, "med", field=f"{field}.id")
     if not _SHA256.fullmatch(draft.sha256):
@@ -216,7 +222,9 @@ def expect(
         raise Refusal(RefusalCode.BAD_INPUT, "An MD5 has 32 lower-case hexadecimal digits.", field=f"{field}.md5")
     if draft.content_type not in KINDS:
         raise Refusal(
-            RefusalCode.BAD_INPUT, f"A medium is one of {', '.join(sorted(KINDS))}.", field=f"{field}.contentType"
+            RefusalCode.BAD_INPUT,
+            f"The content type must be one of {', '.join(sorted(KINDS))}.",
+            field=f"{field}.contentType",
         )
     if not 1 <= draft.byte_size <= max_bytes:
         raise Refusal(RefusalCode.BAD_INPUT, f"A medium has 1 to {max_bytes} bytes.", field=f"{field}.byteSize")
@@ -236,8 +244,8 @@ def expect(
     )
 
 
-def same_medium(known: Media, announced: Media) -> bool:
-    """Whether an id stands for the same thing in both."""
+def is_same_medium(known: Media, announced: Media) -> bool:
+    """Compare what an id stands for: observation, uploader, bytes and declared type."""
 
     def identity(media: Media) -> tuple[object, ...]:
         return media.observation_id, media.uploader_id, media.sha256, media.byte_size, media.content_type

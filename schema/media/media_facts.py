@@ -1,7 +1,4 @@
-"""Media facts: what the verified bytes of a medium say of themselves.
-
-Reading them is left to `storage`; what in them doesn't fit the observation, to whoever checks it.
-"""
+"""Define media facts: what the verified bytes of a medium contain."""
 
 import enum
 from datetime import datetime, timedelta, timezone
@@ -13,101 +10,107 @@ from schema.core.times import ByteCount
 from schema.geography.positions import Datum, GeoPoint
 
 
-@strawberry.enum(description="Why a medium can't be shown whole; it is kept as evidence all the same (损坏原因).")
+@strawberry.enum(description="Why a medium can't be shown in full. It is still kept as evidence (损坏原因).")
 class MediaDamage(enum.Enum):
     EMPTY = strawberry.enum_value("empty", description="It has no bytes.")
     UNSUPPORTED = strawberry.enum_value(
-        "unsupported", description="Of no type that can be shown; `contentType` is null where it isn't known at all."
+        "unsupported", description="Its type can't be shown. `contentType` is null if the type is unknown."
     )
     TRUNCATED = strawberry.enum_value(
         "truncated",
-        description="It ends too early; what there is, is shown (不完整). A recording that was broken off before its index "
-        "was written can't be shown.",
+        description="It ends too early. The part that exists is shown (不完整). "
+        "A recording that broke off before its index was written can't be shown.",
     )
     CORRUPT = strawberry.enum_value(
-        "corrupt", description="Its content does not decode, or not wholly, or was never written (已损坏)."
+        "corrupt", description="Some or all of its content does not decode, or was never written (已损坏)."
     )
-    ENCRYPTED = strawberry.enum_value("encrypted", description="It opens with a password only (已加密).")
-    TOO_MANY_PIXELS = strawberry.enum_value("too_many_pixels", description="It would not fit into memory when decoded.")
-    OUT_OF_MEMORY = strawberry.enum_value("out_of_memory", description="Reading it took more memory than it may have.")
-    TIMED_OUT = strawberry.enum_value("timed_out", description="Reading it took longer than it may.")
-    CRASHED = strawberry.enum_value("crashed", description="Reading it ended the process that did so.")
+    ENCRYPTED = strawberry.enum_value("encrypted", description="It needs a password to open (已加密).")
+    TOO_MANY_PIXELS = strawberry.enum_value("too_many_pixels", description="Decoded, it would not fit into memory.")
+    OUT_OF_MEMORY = strawberry.enum_value("out_of_memory", description="Reading it exceeded the memory limit.")
+    TIMED_OUT = strawberry.enum_value("timed_out", description="Reading it exceeded the time limit.")
+    CRASHED = strawberry.enum_value("crashed", description="The process that read it crashed.")
 
 
-@strawberry.enum(description="Why a medium has no position of its own that may be used (无有效坐标的原因).")
+@strawberry.enum(description="Why the file of a medium has no usable position (无有效坐标的原因).")
 class PositionAbsence(enum.Enum):
-    ABSENT = strawberry.enum_value("absent", description="The file names none.")
-    EMPTY = strawberry.enum_value("empty", description="Room for one was laid out and never filled.")
-    MALFORMED = strawberry.enum_value("malformed", description="What stands there can't be read as a position.")
-    NO_REFERENCES = strawberry.enum_value("no_references", description="North or south, east or west is not said.")
-    ZERO_DENOMINATOR = strawberry.enum_value("zero_denominator", description="Its figures are divided by zero.")
-    OUT_OF_RANGE = strawberry.enum_value("out_of_range", description="It is off the globe.")
+    ABSENT = strawberry.enum_value("absent", description="The file has no position.")
+    EMPTY = strawberry.enum_value("empty", description="The file has position fields, but they were never filled in.")
+    MALFORMED = strawberry.enum_value("malformed", description="The value can't be read as a position.")
+    NO_REFERENCES = strawberry.enum_value(
+        "no_references", description="It does not say north or south, or east or west."
+    )
+    ZERO_DENOMINATOR = strawberry.enum_value("zero_denominator", description="A number in it has the denominator 0.")
+    OUT_OF_RANGE = strawberry.enum_value("out_of_range", description="Its latitude or longitude is out of range.")
     NULL_ISLAND = strawberry.enum_value(
-        "null_island", description="It is 0, 0: what devices put for what they don't know."
+        "null_island", description="It is 0, 0. Devices write this when the position is unknown."
     )
     SWAPPED_AXES = strawberry.enum_value(
-        "swapped_axes", description="Latitude and longitude are exchanged: only so does it lie in China."
+        "swapped_axes", description="Latitude and longitude seem swapped: only swapped does it lie in China."
     )
-    NO_FIX = strawberry.enum_value("no_fix", description="Its accuracy is negative: what systems put for no fix.")
-    VOID_FIX = strawberry.enum_value("void_fix", description="The device marks it as void (GPSStatus V, 定位无效).")
+    NO_FIX = strawberry.enum_value(
+        "no_fix", description="Its accuracy is negative. Systems write this when they have no fix."
+    )
+    VOID_FIX = strawberry.enum_value("void_fix", description="The device marked it as void (GPSStatus V, 定位无效).")
     UNKNOWN_DATUM = strawberry.enum_value("unknown_datum", description="Its datum can't be converted to WGS-84.")
 
 
-@strawberry.type(description="The video behind a motion photo's still, as bytes of the original (动态照片).")
+@strawberry.type(description="The video in a motion photo, as a byte range of the original (动态照片).")
 class MotionVideo:
-    offset: ByteCount = strawberry.field(description="Where it begins, bytes from the original's beginning.")
-    byte_size: ByteCount = strawberry.field(description="Size, bytes.")
+    offset: ByteCount = strawberry.field(description="Its first byte, counted from the beginning of the original.")
+    byte_size: ByteCount = strawberry.field(description="Size in bytes.")
 
 
-@strawberry.type(description="What a medium says of itself, read from the verified bytes.")
+@strawberry.type(description="What the verified bytes of a medium contain.")
 class MediaFacts:
     content_type: str | None = strawberry.field(
-        description="Type by content; the declared one may differ.", default=None
+        description="Content type, detected from the content. The declared one may differ.", default=None
     )
-    width: int | None = strawberry.field(description="Pixels as coded, before any turn.", default=None)
-    height: int | None = strawberry.field(description="Pixels as coded, before any turn.", default=None)
+    width: int | None = strawberry.field(description="Encoded width in pixels, before any rotation.", default=None)
+    height: int | None = strawberry.field(description="Encoded height in pixels, before any rotation.", default=None)
     orientation: int | None = strawberry.field(
-        description="EXIF orientation as stored; outside 1 to 8 it means 1, and HEIC and AVIF don't heed it.",
+        description="The stored EXIF orientation. Values outside 1 to 8 mean 1. HEIC and AVIF ignore it.",
         default=None,
     )
     rotation: int | None = strawberry.field(
-        description="Degrees clockwise by which HEIC, AVIF or a video says that it is to be turned: 0, 90, 180 or 270.",
+        description="The rotation that an HEIC, AVIF or video file asks for, in degrees clockwise: 0, 90, 180 or 270.",
         default=None,
     )
-    display_width: int | None = strawberry.field(description="Pixels when upright.", default=None)
-    display_height: int | None = strawberry.field(description="Pixels when upright.", default=None)
+    display_width: int | None = strawberry.field(description="Width in pixels when upright.", default=None)
+    display_height: int | None = strawberry.field(description="Height in pixels when upright.", default=None)
     taken_at_local: str | None = strawberry.field(
-        description="The camera's own clock, `2026-11-22T10:03:04.120`, without zone.", default=None
+        description="When it was taken, by the camera's clock, without zone: `2026-11-22T10:03:04.120`.", default=None
     )
     taken_offset_minutes: int | None = strawberry.field(
-        description="Offset of that clock east of Greenwich, where the file says it.", default=None
+        description="Offset of that clock in minutes east of Greenwich, if the file says it.", default=None
     )
     created_at: datetime | None = strawberry.field(
-        description="Creation time in the header of a video or sound: of its last export, where there was one.",
+        description="Creation time in the header of a video or sound. An export changes it.",
         default=None,
     )
     position: strawberry.Private[GeoPoint | None] = None
     position_absent: PositionAbsence | None = strawberry.field(
-        description="Why there is no position to use.", default=None
+        description="Why the file has no usable position.", default=None
     )
     stated_latitude: float | None = strawberry.field(
-        description="Degrees that `positionAbsent` keeps from being used, as read; never to be shown as a place.",
+        description="Latitude in the file, in degrees, if `positionAbsent` rules it out. Never show it as a place.",
         default=None,
     )
     stated_longitude: float | None = strawberry.field(
-        description="Degrees that `positionAbsent` keeps from being used, as read; never to be shown as a place.",
+        description="Longitude in the file, in degrees, if `positionAbsent` rules it out. Never show it as a place.",
         default=None,
     )
     duration_ms: int | None = strawberry.field(
-        description="How long a video or sound lasts, milliseconds.", default=None
+        description="Duration of a video or sound in milliseconds.", default=None
     )
-    page_count: int | None = strawberry.field(description="Pages of a document.", default=None)
-    is_encrypted: bool | None = strawberry.field(description="A document is encrypted, openly or not.", default=None)
+    page_count: int | None = strawberry.field(description="Number of pages of a document.", default=None)
+    is_encrypted: bool | None = strawberry.field(
+        description="Whether a document is encrypted. It may still open without a password.", default=None
+    )
     motion_video: MotionVideo | None = strawberry.field(
-        description="The video that a motion photo brings along; the still is what is shown.", default=None
+        description="The video of a motion photo. Links and thumbnails show the still.", default=None
     )
     damage: MediaDamage | None = strawberry.field(
-        description="Why it can't be shown whole; it is kept as evidence all the same.", default=None
+        description="Why it can't be shown in full. It is still kept as evidence.", default=None
     )
     make: strawberry.Private[str | None] = None
     model: strawberry.Private[str | None] = None
@@ -115,12 +118,12 @@ class MediaFacts:
 
     @strawberry.field(
         name="position",
-        description="Position in the file (EXIF, else XMP), in the datum of the map that shows it (坐标).",
+        description="Position in the file (EXIF or a video's tags, else XMP), in the requested datum (坐标).",
     )
     def position_in(self, datum: Datum = Datum.WGS84) -> GeoPoint | None:
         return self.position.to_datum(datum) if self.position else None
 
-    @strawberry.field(description="The instant that follows from the two fields above, where both are known.")
+    @strawberry.field(description="The instant of `takenAtLocal`. Null unless `takenOffsetMinutes` is known.")
     def taken_at(self) -> datetime | None:
         if self.taken_at_local is None or self.taken_offset_minutes is None:
             return None

@@ -1,6 +1,6 @@
-"""Originals (原件): the keys under which the store has them; what lies there is left to `media.py`.
+"""Name the keys of originals (原件) in the object store.
 
-A key holds the medium's id and digest. Rejected bytes stay where they are: those that replace them get the next key.
+A key contains the medium's id and digest. Rejected bytes stay where they are; their replacement gets the next key.
 """
 
 import re
@@ -10,19 +10,23 @@ FOLDER = "originals/"
 
 
 def first_key(media_id: str, sha256: str) -> str:
-    """No key has a folder to itself: SeaweedFS killed between the two keeps an object whose folder it never lists."""
+    """Return the key of a medium's first upload.
+
+    Originals share one folder: a SeaweedFS that is killed between writing an object and its folder never lists that
+    folder, and so hides the object.
+    """
     return f"{FOLDER}{media_id}-{sha256}"
 
 
 def next_key(key: str) -> str:
-    """The key for the bytes that replace those at `key`, which were rejected: `...`, `....2`, `....3`."""
-    found = _KEY.fullmatch(key)
-    if found is None or found[2] is None:
+    """Return the key of the upload after a rejected one: `KEY`, then `KEY.2`, then `KEY.3`."""
+    match = _KEY.fullmatch(key)
+    if match is None or match[2] is None:
         return f"{key}.2"
-    return f"{key.rpartition('.')[0]}.{int(found[2]) + 1}"
+    return f"{key.rpartition('.')[0]}.{int(match[2]) + 1}"
 
 
-def medium_of(key: str) -> str | None:
-    """Id of the medium whose original lies at `key`; None for any other object."""
-    found = _KEY.fullmatch(key)
-    return found[1] if found else None
+def media_id_of(key: str) -> str | None:
+    """Return the id of the medium whose original is at `key`; None for any other object."""
+    match = _KEY.fullmatch(key)
+    return match[1] if match else None

@@ -1,6 +1,6 @@
-"""Shown times (显示时间): which of several clocks an observation or a medium is shown with, and why; decided here alone.
+"""Decide which of several clocks gives the shown time (显示时间) of an observation or a medium, and why.
 
-Every clock's own word stays where it was recorded; what doesn't fit is flagged by whoever checks it.
+The reading of every clock is also kept unchanged with its record.
 """
 
 import enum
@@ -14,28 +14,28 @@ from schema.access.permissions import SEEN, Row
 from schema.geography.positions import GeoPoint, PositionSource
 
 TOLERANCE = timedelta(minutes=2)
-"""Clocks that differ by less agree: phones drift by seconds, and a request on a bad line takes as long."""
+"""Clocks that differ by less agree: phones drift by seconds, and a request on a slow line takes seconds too."""
 FIX_AGE = timedelta(minutes=10)
-"""How old a fix may be to speak for the moment of capture: phones hand out their last one indoors."""
+"""The maximum age of a fix that confirms the moment of capture: indoors, phones return their last fix."""
 FIX_LATER = timedelta(hours=12)
-"""By how much the fix may be later than the capture: an observation is begun in the morning and finished by evening."""
+"""How much later than the capture the fix may be: an observation may begin in the morning and end in the evening."""
 UNSET_BEFORE = datetime(2020, 1, 1, tzinfo=UTC)
-"""No phone that runs this is older: an earlier year is that of a clock that nobody has set since it lost power."""
+"""No supported phone is older. A clock with an earlier year lost its power and was not set again."""
 
 
-@strawberry.enum(description="Whose clock the shown time is from (时间来源).")
+@strawberry.enum(description="The clock that the shown time is from (时间来源).")
 class TimeSource(enum.Enum):
     DEVICE = strawberry.enum_value("DEVICE", description="The device's clock (设备时钟).")
     DEVICE_CORRECTED = strawberry.enum_value(
-        "DEVICE_CORRECTED", description="The device's clock less its measured skew (校正后的设备时钟)."
+        "DEVICE_CORRECTED", description="The device's clock, minus its measured skew (校正后的设备时钟)."
     )
-    AUTHOR = strawberry.enum_value("AUTHOR", description="Its author, in a correction (作者更正).")
+    AUTHOR = strawberry.enum_value("AUTHOR", description="A correction by the author (作者更正).")
     SATELLITE = strawberry.enum_value("SATELLITE", description="The satellite fix of its position (卫星定位时间).")
-    FILE = strawberry.enum_value("FILE", description="The time in the file, EXIF above all (文件内时间).")
-    RECEIPT = strawberry.enum_value("RECEIPT", description="The server, when it was told (服务器接收时间).")
+    FILE = strawberry.enum_value("FILE", description="The time in the file, usually EXIF (文件内时间).")
+    RECEIPT = strawberry.enum_value("RECEIPT", description="The server's clock at the receipt (服务器接收时间).")
 
 
-@strawberry.enum(description="Why the shown time is that one; `message` says it in words.")
+@strawberry.enum(description="Why this time is shown. `message` says it in words.")
 class TimeReason(enum.Enum):
     CONFIRMED_BY_FIX = "CONFIRMED_BY_FIX"
     CONFIRMED_AT_RECEIPT = "CONFIRMED_AT_RECEIPT"
@@ -62,74 +62,72 @@ SENTENCES: dict[TimeReason, tuple[str, str]] = {
         "提交时设备时钟与服务器一致。",
     ),
     TimeReason.UNCONFIRMED: (
-        "By the device's clock, which was not compared with another.",
+        "The device's clock was not compared with another clock.",
         "按设备时钟，未与其他时钟比对。",
     ),
     TimeReason.SKEW_TAKEN_OFF: (
-        "The device's clock was wrong when this was sent; the difference is taken off.",
+        "The device's clock was wrong when this was sent. The shown time corrects the difference.",
         "提交时设备时钟有偏差，已按偏差校正。",
     ),
     TimeReason.CLOCK_CHANGED: (
-        "The device's clock was wrong when this was sent, but not by as much when it was seen; shown as it was.",
+        "The device's clock was wrong when this was sent, but not by the same amount at capture. It is not corrected.",
         "提交时设备时钟有偏差，但与记录时的偏差不同，按原时间显示。",
     ),
-    TimeReason.CORRECTED_BY_AUTHOR: ("Its author corrected the time.", "作者已更正时间。"),
+    TimeReason.CORRECTED_BY_AUTHOR: ("The author corrected the time.", "作者已更正时间。"),
     TimeReason.CLOCK_UNSET: (
-        "The device's clock had not been set: it showed a year before 2020.",
+        "The device's clock was not set: it showed a year before 2020.",
         "设备时钟未设置，显示早于2020年。",
     ),
     TimeReason.CLOCK_AFTER_RECEIPT: (
-        "The device's clock showed a time after the receipt.",
+        "The device's clock showed a time after the server received this.",
         "设备时钟晚于服务器接收时间。",
     ),
     TimeReason.CLOCK_BEFORE_FIX: (
         "The device's clock showed a time well before the satellite fix that was sent with it.",
         "设备时钟明显早于所附卫星定位时间。",
     ),
-    TimeReason.OFFSET_IN_FILE: ("The file says its time and its offset.", "文件内有时间和时区。"),
+    TimeReason.OFFSET_IN_FILE: ("The file contains the time and its offset.", "文件内有时间和时区。"),
     TimeReason.OFFSET_ASSUMED: (
-        "The file says no offset; that of the device that sent it is assumed.",
+        "The file contains no offset. The offset of the device that sent it is assumed.",
         "文件内无时区，按提交设备的时区推定。",
     ),
     TimeReason.OFFSET_UNKNOWN: (
-        "The file says no offset and none can be assumed: a local time, and no instant.",
+        "The file contains no offset, and no offset can be assumed. Only the local time is known.",
         "文件内无时区且无法推定，仅为当地时间。",
     ),
     TimeReason.NO_TIME_AT_ALL: (
-        "Neither the file nor the device says when; this is when it was announced.",
+        "Neither the file nor the device has a time. This is when the medium was declared.",
         "文件与设备均未说明时间，按申报到达时间。",
     ),
 }
-"""For people, in English and in Chinese."""
+"""The sentence that a person reads, in English and in Chinese."""
 
 
-@strawberry.type(description="The time that is shown, whose it is, and why that one (显示时间).")
+@strawberry.type(description="The time to show, the clock it is from, and the reason (显示时间).")
 class ShownTime:
-    at: datetime | None = strawberry.field(description="The instant; null where only a local time is known.")
-    local: str = strawberry.field(
-        description="The time of day there, `2026-11-22T10:03:04.120`, without zone (当地时间)."
-    )
+    at: datetime | None = strawberry.field(description="The instant. Null if only the local time is known.")
+    local: str = strawberry.field(description="The local time, without zone: `2026-11-22T10:03:04.120` (当地时间).")
     offset_minutes: int | None = strawberry.field(
-        description="How far `local` is east of Greenwich, minutes; null where that is not known."
+        description="Offset of `local` in minutes east of Greenwich. Null if unknown."
     )
-    source: TimeSource = strawberry.field(description="Whose clock it is from.")
-    reason: TimeReason = strawberry.field(description="Why that one.")
+    source: TimeSource = strawberry.field(description="The clock it is from.")
+    reason: TimeReason = strawberry.field(description="Why this time is shown.")
 
-    @strawberry.field(description="The reason for people, in English.")
+    @strawberry.field(description="The reason in words, in English.")
     def message(self) -> str:
         return SENTENCES[self.reason][0]
 
-    @strawberry.field(description="The reason for people, in Chinese (中文说明).")
+    @strawberry.field(description="The reason in words, in Chinese (中文说明).")
     def message_zh(self) -> str:
         return SENTENCES[self.reason][1]
 
 
 @dataclass(frozen=True)
 class Clocks:
-    """What is known of when something was seen or taken, beside what a file says.
+    """The clocks that date an observation or a medium, apart from the time in a file.
 
-    `captured_at` and `position` are from the device; `skew` is how far the device was ahead of the server when it sent
-    them, None where it did not say; `is_correction` tells that the author changed the time afterwards.
+    `captured_at` and `position` are from the device. `skew` is how far the device was ahead of the server when it sent
+    them; None if unknown. `is_correction` is true if the author changed the time afterwards.
     """
 
     captured_at: datetime
@@ -141,23 +139,25 @@ class Clocks:
 
 
 def time_of_observation(clocks: Clocks) -> ShownTime:
-    """The device's word as long as nothing speaks against it, else what comes nearest.
+    """Choose the first of these times that no other clock contradicts.
 
-    1. What its author corrected. 2. The device's clock where a satellite fix agrees with it. 3. The device's clock, less
-    its skew to the minute where that is known and more than `TOLERANCE`. 4. Where that can't be, because the clock was
-    changed in between: as it was. 5. Where that can't be either: the satellite fix, else the receipt.
+    1. The author's correction.
+    2. The device's clock, if a satellite fix confirms it.
+    3. The device's clock minus its skew, to the minute, if the skew is more than `TOLERANCE`.
+    4. The device's clock unchanged: it may have been set between the capture and the submission.
+    5. The satellite fix, else the receipt.
     """
     if clocks.is_correction:
-        return _shown(clocks.captured_at, clocks.offset_minutes, TimeSource.AUTHOR, TimeReason.CORRECTED_BY_AUTHOR)
+        return _shown_time(clocks.captured_at, clocks.offset_minutes, TimeSource.AUTHOR, TimeReason.CORRECTED_BY_AUTHOR)
     fix = satellite_time(clocks.position, clocks.received_at)
     faults = []
-    for source, at, reason in _by_the_device(clocks, fix):
-        fault = _fault(at, fix, clocks.received_at)
+    for source, at, reason in _device_times(clocks, fix):
+        fault = _find_fault(at, fix, clocks.received_at)
         if fault is None:
-            return _shown(at, clocks.offset_minutes, source, reason)
+            return _shown_time(at, clocks.offset_minutes, source, reason)
         faults.append(fault)
     source, at = (TimeSource.SATELLITE, fix) if fix else (TimeSource.RECEIPT, clocks.received_at)
-    return _shown(at, clocks.offset_minutes, source, faults[-1])
+    return _shown_time(at, clocks.offset_minutes, source, faults[-1])
 
 
 def time_of_medium(
@@ -168,15 +168,16 @@ def time_of_medium(
     announced: Clocks | None,
     expected_at: datetime,
 ) -> ShownTime:
-    """What the file says, else the device, else the announcement; a time without offset is never taken for UTC.
+    """Choose the time in the file, else the device's, else the declaration's; no offset never means UTC.
 
-    `local` is the file's own, `2026-11-22T10:03:04.120`; `device_offset_minutes` that of the observation it belongs to;
-    `announced` what the device said of the medium, judged as what it says of an observation.
+    `local` is the time in the file, such as `2026-11-22T10:03:04.120`. `device_offset_minutes` is the offset of the
+    medium's observation. `announced` holds the device's clock, judged as for an observation.
     """
-    assumed = _believed(device_offset_minutes)
+    # 0 says nothing about the place: programs without a zone print UTC.
+    assumed = device_offset_minutes or None
     if local is None:
         if announced is None:
-            return _shown(expected_at, assumed or 0, TimeSource.RECEIPT, TimeReason.NO_TIME_AT_ALL)
+            return _shown_time(expected_at, assumed or 0, TimeSource.RECEIPT, TimeReason.NO_TIME_AT_ALL)
         return time_of_observation(announced)
     reason = TimeReason.OFFSET_IN_FILE if file_offset_minutes is not None else TimeReason.OFFSET_ASSUMED
     offset = file_offset_minutes if file_offset_minutes is not None else assumed
@@ -189,15 +190,15 @@ def time_of_medium(
 
 
 def satellite_time(position: GeoPoint | None, received_at: datetime) -> datetime | None:
-    """The time of a fix that came from satellites: other sources take it from the device's clock."""
+    """Return the time of a satellite fix; other position sources copy the device's clock, so they count for nothing."""
     if position is None or position.is_mock or position.problem or position.source is not PositionSource.GPS:
         return None
     at = position.fixed_at
     return at if at and UNSET_BEFORE <= at <= received_at + TOLERANCE else None
 
 
-def _by_the_device(clocks: Clocks, fix: datetime | None) -> list[tuple[TimeSource, datetime, TimeReason]]:
-    """What the device's clock comes to, the best first."""
+def _device_times(clocks: Clocks, fix: datetime | None) -> list[tuple[TimeSource, datetime, TimeReason]]:
+    """List the readings of the device's clock, the most reliable first."""
     captured, skew = clocks.captured_at, clocks.skew
     if fix and abs(captured - fix) <= FIX_AGE:
         return [(TimeSource.DEVICE, captured, TimeReason.CONFIRMED_BY_FIX)]
@@ -205,16 +206,16 @@ def _by_the_device(clocks: Clocks, fix: datetime | None) -> list[tuple[TimeSourc
         return [(TimeSource.DEVICE, captured, TimeReason.UNCONFIRMED)]
     if abs(skew) <= TOLERANCE:
         return [(TimeSource.DEVICE, captured, TimeReason.CONFIRMED_AT_RECEIPT)]
-    found = [(TimeSource.DEVICE, captured, TimeReason.CLOCK_CHANGED)]
-    with suppress(OverflowError):  # beyond the calendar
-        # To the minute: the skew is not known better, and by milliseconds one phone's reports would be told from another's.
+    times = [(TimeSource.DEVICE, captured, TimeReason.CLOCK_CHANGED)]
+    with suppress(OverflowError):  # outside the calendar
+        # To the minute: the skew is no more exact than that, and milliseconds would show which reports are from one phone.
         corrected = (captured - skew).replace(second=0, microsecond=0)
-        found.insert(0, (TimeSource.DEVICE_CORRECTED, corrected, TimeReason.SKEW_TAKEN_OFF))
-    return found
+        times.insert(0, (TimeSource.DEVICE_CORRECTED, corrected, TimeReason.SKEW_TAKEN_OFF))
+    return times
 
 
-def _fault(at: datetime, fix: datetime | None, received_at: datetime) -> TimeReason | None:
-    """Why it can't have been then."""
+def _find_fault(at: datetime, fix: datetime | None, received_at: datetime) -> TimeReason | None:
+    """Return the reason why `at` is impossible, if it is."""
     if at < UNSET_BEFORE:
         return TimeReason.CLOCK_UNSET
     if at > received_at + TOLERANCE:
@@ -222,12 +223,7 @@ def _fault(at: datetime, fix: datetime | None, received_at: datetime) -> TimeRea
     return TimeReason.CLOCK_BEFORE_FIX if fix and at < fix - FIX_LATER else None
 
 
-def _believed(offset_minutes: int | None) -> int | None:
-    """A device's offset as an offset of its place: 0 is what programs say that print UTC and know of no place."""
-    return offset_minutes or None
-
-
-def _shown(at: datetime, offset_minutes: int, source: TimeSource, reason: TimeReason) -> ShownTime:
+def _shown_time(at: datetime, offset_minutes: int, source: TimeSource, reason: TimeReason) -> ShownTime:
     local = (at.astimezone(UTC) + timedelta(minutes=offset_minutes)).replace(tzinfo=None)
     return ShownTime(
         at=at,

@@ -12,10 +12,10 @@ import numpy as np
 import onnxruntime
 
 from storage.formats.results import Face, Faces
-from storage.publication.masking import View, views
+from storage.publication.masking import View, decode_views
 
 LONG_SIDES = (640, 1920)
-"""Pixels of the two views: in the small one large faces are seen whole, in the large one those in the background."""
+"""Pixels of the two decode_views: in the small one large faces are seen whole, in the large one those in the background."""
 THRESHOLD = 0.2
 """Low on purpose: a person takes a false face away at a glance, and does not see one that was missed so easily."""
 OVERLAP = 0.3
@@ -32,10 +32,10 @@ def find(path: Path, model: str) -> Faces:
 
     Raises `OSError` for files that can't be opened, `ValueError` for another model.
     """
-    seen, damage = views(path, LONG_SIDES, MULTIPLE)
+    seen, damage = decode_views(path, LONG_SIDES, MULTIPLE)
     network = _network(model) if seen else None
-    found = [face for view in seen if network for face in _in_view(network, view)]
-    shown = (_widened(face) for face in _distinct(found))
+    found = [face for view in seen if network for face in _detect(network, view)]
+    shown = (_widen(face) for face in _suppress_overlaps(found))
     return Faces(tuple(face for face in shown if face.left < face.right and face.top < face.bottom), damage)
 
 
@@ -44,12 +44,14 @@ def _network(model: str) -> onnxruntime.InferenceSession:
     onnxruntime.set_default_logger_severity(3)  # it would say of each weight that it isn't optimised
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False  # the two views differ in size: memory kept for one is of no use to the other
-    exact = _of_any_size(Path(model).read_bytes())
+    options.enable_cpu_mem_arena = (
+        False  # the two decode_views differ in size: memory kept for one is of no use to the other
+    )
+    exact = _free_sizes(Path(model).read_bytes())
     return onnxruntime.InferenceSession(exact, options, providers=["CPUExecutionProvider"])
 
 
-def _of_any_size(model: bytes) -> bytes:
+def _free_sizes(model: bytes) -> bytes:
     """The model with its sizes left open; as published it takes ten pictures of 32 by 32 pixels, and nothing else.
 
     In ONNX's protobuf a dimension is `dim_value` (field 1, a number) or `dim_param` (field 2, a name): an empty name, of
@@ -63,7 +65,7 @@ def _of_any_size(model: bytes) -> bytes:
     return model
 
 
-def _in_view(network: onnxruntime.InferenceSession, view: View) -> Iterator[Face]:
+def _detect(network: onnxruntime.InferenceSession, view: View) -> Iterator[Face]:
     pixels = np.frombuffer(view.pixels, np.uint8).reshape(view.height, view.width, 3)
     planes = np.ascontiguousarray(pixels.transpose(2, 0, 1)[np.newaxis], dtype=np.float32)
     heat, scale, offset, _ = network.run(None, {network.get_inputs()[0].name: planes})
@@ -80,7 +82,7 @@ def _in_view(network: onnxruntime.InferenceSession, view: View) -> Iterator[Face
         )
 
 
-def _distinct(found: Sequence[Face]) -> list[Face]:
+def _suppress_overlaps(found: Sequence[Face]) -> list[Face]:
     """The surest of each group that overlaps."""
     kept: list[Face] = []
     for face in sorted(found, key=lambda face: face.confidence, reverse=True):
@@ -103,7 +105,7 @@ def _area(face: Face) -> float:
     return (face.right - face.left) * (face.bottom - face.top)
 
 
-def _widened(face: Face) -> Face:
+def _widen(face: Face) -> Face:
     """With the margin, within the picture."""
     across, down = (face.right - face.left) * MARGIN, (face.bottom - face.top) * MARGIN
     return Face(

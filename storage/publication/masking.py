@@ -1,6 +1,6 @@
-"""Covering: a copy of a picture whose boxes are filled solid, by Pillow, and the views in which faces are looked for.
+"""Covering: a copy of a picture whose boxes are filled solid, by Pillow, and the decode_views in which faces are looked for.
 
-Runs in the child process of `redacting`; finding the faces in those views is left to `faces`.
+Runs in the child process of `redacting`; finding the faces in those decode_views is left to `faces`.
 """
 
 import math
@@ -57,7 +57,7 @@ def pixels_of(box: Edges, width: int, height: int) -> tuple[int, int, int, int]:
     return math.floor(left * width), math.floor(top * height), math.ceil(right * width), math.ceil(bottom * height)
 
 
-def views(path: Path, long_sides: Sequence[int], multiple: int) -> tuple[list[View], Damage | None]:
+def decode_views(path: Path, long_sides: Sequence[int], multiple: int) -> tuple[list[View], Damage | None]:
     """The upright picture at each size, both sides rounded up to a `multiple`; none where nothing decodes, and why."""
     picture = read_facts(path)
     if picture.damage in _UNREADABLE:
@@ -70,11 +70,11 @@ def views(path: Path, long_sides: Sequence[int], multiple: int) -> tuple[list[Vi
             return [], Damage.TOO_MANY_PIXELS
     if image is None:
         return [], damage
-    sizes = {_fitted(image.size, long_side, multiple) for long_side in long_sides}
+    sizes = {_view_size(image.size, long_side, multiple) for long_side in long_sides}
     return [View(*size, image.resize(size, Image.Resampling.BILINEAR).tobytes()) for size in sorted(sizes)], None
 
 
-def _fitted(size: tuple[int, int], long_side: int, multiple: int) -> tuple[int, int]:
+def _view_size(size: tuple[int, int], long_side: int, multiple: int) -> tuple[int, int]:
     shrink = max(*size, long_side) / long_side
     width, height = (math.ceil(side / shrink / multiple) * multiple for side in size)
     return width, height

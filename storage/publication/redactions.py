@@ -47,7 +47,7 @@ class Redactions:
         found = await self._redactions.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
         return [from_document(Redaction, document) for document in found]
 
-    async def of_media(self, media_ids: Sequence[str], visible: Filter) -> list[Redaction]:
+    async def find_by_media(self, media_ids: Sequence[str], visible: Filter) -> list[Redaction]:
         """All of the media's, oldest first."""
         wanted: Filter = {"media_id": {"$in": list(media_ids)}}
         found = await self._redactions.find(all_of(wanted, visible), sort=[("requested_at", ASCENDING)])
@@ -103,7 +103,7 @@ class Redactions:
         )
         return from_document(Redaction, changed) if changed else None
 
-    async def hold(self, claim: Redaction, until: datetime) -> bool:
+    async def renew_lease(self, claim: Redaction, until: datetime) -> bool:
         """Prolong the lease of a claim, or end it at `until`; False when it is another's by now, or the work is done."""
         claimed: Filter = {"_id": claim.id, "attempts": claim.attempts, **_unchanged(claim)}
         return await self._redactions.update_one(claimed, {"$set": {"due_at": until}})
@@ -116,7 +116,7 @@ class Redactions:
         fields = {"face_detection": detection.value, "faces": proposed, "boxes": proposed, "due_at": None}
         return await self._move(claim.id, RedactionState.PROPOSED, event, fields)
 
-    async def rendered(
+    async def store_rendering(
         self, claim: Redaction, rendering: RedactionRendering, event: RedactionEvent
     ) -> Redaction | None:
         """RENDERING to AWAITING_APPROVAL; None when the boxes were corrected again meanwhile, or it was rejected."""
@@ -128,7 +128,7 @@ class Redactions:
         fields = {"failure": event.note, "due_at": None}
         return await self._move(claim.id, RedactionState.FAILED, event, fields, _unchanged(claim))
 
-    async def due(self) -> AsyncIterator[None]:
+    async def watch_due(self) -> AsyncIterator[None]:
         """Yields whenever there may be new work, until the stream breaks."""
         states = {"$in": _WORK}
         changed: Document = {"$or": [{"fullDocument.state": states}, {"updateDescription.updatedFields.state": states}]}

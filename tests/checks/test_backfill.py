@@ -82,7 +82,7 @@ async def test_what_one_worker_left_the_next_takes_up(
     made = await stored(world, decoder, tmp_path, ("inspector", one), ("inspector2", copy))
     with pytest.raises(DecoderUnavailableError):
         await CheckBackfill(world.store, Failing(), tmp_path, clock).sweep()
-    assert len(await world.store.media.unhashed("", 10)) == 2
+    assert len(await world.store.media.find_unhashed("", 10)) == 2
     assert await CheckBackfill(world.store, decoder, tmp_path, clock).sweep() == 2
     assert len(await world.store.likenesses.of([photo for _, photo in made])) == 2
     assert not [name for name in os.listdir(tmp_path) if name.startswith("tmp")]  # noqa: PTH208  not while others wait

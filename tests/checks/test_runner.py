@@ -29,7 +29,7 @@ def work(world: World) -> CheckRunner:
 async def ready(world: World, id: str, **facts: Any) -> None:
     now = world.context(None).now
     await world.store.media.confirm(id, now)
-    await world.store.media.ready(id, now, MediaFacts(**facts), ())
+    await world.store.media.mark_ready(id, now, MediaFacts(**facts), ())
 
 
 async def test_a_check_is_due_with_the_observation_and_made_once(world: World, work: CheckRunner) -> None:

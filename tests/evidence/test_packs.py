@@ -22,7 +22,7 @@ from schema.fieldwork.observations import Category, Method, Placement, Severity
 from schema.fieldwork.placement import PlacementResult
 from schema.fieldwork.submissions import submission_of
 from schema.geography.positions import Datum, GeoPointInput, PositionSource
-from schema.media.media import Media, MediaDraft, expect
+from schema.media.media import Media, MediaDraft, media_from_draft
 from scripts.verify import verified as checked
 from tests.support.flags import HERE, REVIEW, flags_of
 from tests.support.packs import PHOTO, files_of, observed, packed, verified
@@ -235,7 +235,7 @@ def test_a_draft_with_every_field_is_recomposed() -> None:
         ],
     )
     [medium] = draft.media
-    stored: Media = expect(medium, observation_id=draft.id, uploader_id="", now=now, max_bytes=9, field="")
+    stored: Media = media_from_draft(medium, observation_id=draft.id, uploader_id="", now=now, max_bytes=9, field="")
     given: list[Any] = [draft, draft.position, medium]
     assert {name for each in given for name, value in vars(each).items() if value is None} == {"complainant"}
     content = content_of(draft, frozenset({Role.OFFICER}), field="")

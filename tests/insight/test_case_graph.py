@@ -85,7 +85,7 @@ async def grown(world: World, observations: int, related: int) -> str:
         thumbnails = [
             Thumbnail(rendition=Rendition.SMALL, width=320, height=240, key=f"thumbnails/{each['id']}/small.jpg")
         ]
-        await world.store.media.ready(each["id"], world.context(None).now, None, thumbnails)
+        await world.store.media.mark_ready(each["id"], world.context(None).now, None, thumbnails)
     case = await world.open_case("officer", *(sent["id"] for sent in drafts))
     for name in ("supervisor", "supervisor2"):
         offer = {"id": new_id("asg"), "caseId": case["id"], "assigneeId": world.people[name].id}

@@ -107,7 +107,7 @@ async def test_another_digest_owner_or_observation_is_a_conflict(world: World) -
 
 
 async def test_each_announcement_settles_on_its_own(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api.media.announcements, "MOST_UNNAMED", 2)
+    monkeypatch.setattr(api.media.announcements, "MAX_UNNAMED", 2)
     photos = [medium(bytes([number])) for number in range(4)]
     id = new_id("obs")
     asked = [

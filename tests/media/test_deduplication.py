@@ -181,7 +181,7 @@ async def test_a_copy_stands_when_what_it_was_made_of_is_forgotten(
 async def test_copies_of_the_same_bytes_have_a_bound(
     world: World, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(api.media.deduplication, "MOST_COPIED_BYTES", 3 * len(JPEG) + 1)
+    monkeypatch.setattr(api.media.deduplication, "MAX_COPIED_BYTES", 3 * len(JPEG) + 1)
     await sent(world, http)
     photos = [medium(JPEG) for _ in range(4)]
     [result] = await world.submit("inspector", draft(media=photos))

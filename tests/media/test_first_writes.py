@@ -13,7 +13,7 @@ import pytest
 from api.graphql.context import clock
 from api.media.verification import MediaVerifier
 from schema.media.media import MediaRejection
-from schema.media.object_keys import medium_of, next_key
+from schema.media.object_keys import media_id_of, next_key
 from storage.formats.sandbox import Decoder
 from storage.s3.bucket_rules import BucketSettings, State, apply_settings
 from storage.s3.client import Put
@@ -47,7 +47,7 @@ def test_keys_go_on_from_rejection_to_rejection() -> None:
     first = f"originals/med_01a2052e-60ce-7d66-8286-e068eae84c67-{'0' * 64}"
     assert [next_key(first), next_key(next_key(first))] == [f"{first}.2", f"{first}.3"]
     keys = (first, f"{first}.2", f"{first}.x", f"thumbnails{first}", "originals/x")
-    assert [medium_of(key) for key in keys] == [*2 * ["med_01a2052e-60ce-7d66-8286-e068eae84c67"], None, None, None]
+    assert [media_id_of(key) for key in keys] == [*2 * ["med_01a2052e-60ce-7d66-8286-e068eae84c67"], None, None, None]
 
 
 async def test_a_put_is_signed_to_write_once(world: World, work: MediaVerifier, http: httpx.AsyncClient) -> None:
@@ -148,7 +148,7 @@ async def test_a_worker_that_comes_late_judges_no_other_bytes_than_it_read(
     await confirm(world, photo["id"])
     media = world.store.media
     assert await media.reject(late, MediaRejection.DIGEST_MISMATCH) is None
-    assert await media.ready(late.id, clock(), None, (), key=late.key) is None
+    assert await media.mark_ready(late.id, clock(), None, (), key=late.key) is None
     assert (await only_medium(world, id))["state"] == "UPLOADED"
     assert await work.do_one()
     assert (await only_medium(world, id))["state"] == "READY"

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from api.graphql.context import clock
-from api.media.verification import PAUSE, MediaVerifier
+from api.media.verification import RETRY_PAUSE, MediaVerifier
 from api.settings import MIB
 from storage.formats.sandbox import Decoder
 from tests.support.uploads import JPEG, REQUEST, announce, confirm, fresh_slot, only_medium, upload
@@ -117,7 +117,7 @@ async def test_bytes_that_vanish_after_confirmation_are_expected_again(
     assert await work.do_one()
     assert (await only_medium(world, id))["state"] == "EXPECTED"
     assert await upload(http, slot, JPEG) == 200
-    later = MediaVerifier(work.store, work.decoder, work.folder, lambda: clock() + PAUSE)
+    later = MediaVerifier(work.store, work.decoder, work.folder, lambda: clock() + RETRY_PAUSE)
     assert await later.do_one()
     assert (await only_medium(world, id))["state"] == "UPLOADED"
 
@@ -182,9 +182,9 @@ async def test_every_link_is_logged_before_it_is_given(
     await upload(http, slot, JPEG)
     await confirm(world, photo["id"])
     await work.do_one()
-    assert await world.store.media.accesses(photo["id"]) == []
+    assert await world.store.media.find_accesses(photo["id"]) == []
     await only_medium(world, id, "supervisor")
-    logged = await world.store.media.accesses(photo["id"])
+    logged = await world.store.media.find_accesses(photo["id"])
     assert sorted(each["rendition"] for each in logged) == ["LARGE", "ORIGINAL", "SMALL"]
     assert {each["user_id"] for each in logged} == {world.people["supervisor"].id}
 

@@ -111,7 +111,7 @@ async def test_what_a_killed_process_began_or_forgot_ends_and_what_is_anothers_s
     _, forgotten, _ = await announce(world, BODY)
     await fresh_slot(world, forgotten)
     [media] = await world.store.media.many([forgotten["id"]])
-    assert await world.store.media.forget_upload(media)
+    assert await world.store.media.clear_upload(media)
     unknown = await multipart.begin(objects, kept["key"].replace(photo["id"], medium()["id"]), "image/jpeg")
     await sweep(world, later=SAFE_AGE - timedelta(minutes=5))
     assert len(await open_uploads(world)) == 5

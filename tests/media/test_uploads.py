@@ -14,7 +14,7 @@ import api.media.uploads
 from api.graphql.context import clock
 from api.settings import MIB
 from schema.media.media import MediaState
-from storage.media.upload_completion import has_arrived
+from storage.media.upload_completion import complete_upload
 from storage.s3 import multipart
 from storage.s3.client import ObjectStore
 from tests.support.uploads import CONFIRM, JPEG, REQUEST, announce, confirm, fresh_slot, only_medium, upload
@@ -202,7 +202,7 @@ async def test_parts_that_are_all_there_are_not_asked_for_again(world: World, ht
             assert await upload(http, part, body[start : start + part["byteSize"]]) == 200
         if joined:
             [media] = await world.store.media.many([photo["id"]])
-            assert await has_arrived(world.store.objects, media)
+            assert await complete_upload(world.store.objects, media)
             assert media.state is MediaState.EXPECTED
         asked.append({"mediaId": photo["id"]})
     results = (await world.ask("inspector", REQUEST, input={"media": asked}))["requestUploads"]["results"]

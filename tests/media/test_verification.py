@@ -11,7 +11,7 @@ import pytest
 
 from api.graphql.context import clock
 from api.jobs.leases import LEASE
-from api.media.verification import FAILURES, PAUSE, MediaVerifier
+from api.media.verification import MAX_FAILURES, RETRY_PAUSE, MediaVerifier
 from schema.media.media import MediaState
 from storage.formats.results import Damage, ReadResult
 from storage.formats.sandbox import Decoder
@@ -87,9 +87,9 @@ async def test_a_claim_is_held_by_its_newest_worker_only(world: World) -> None:
     second = await world.store.media.claim(clock() + LEASE, LEASE)
     assert first
     assert second
-    assert await world.store.media.hold(first, clock()) is False
+    assert await world.store.media.renew_lease(first, clock()) is False
     assert await world.store.media.claim(clock() + LEASE, LEASE) is None
-    assert await world.store.media.hold(second, clock()) is True
+    assert await world.store.media.renew_lease(second, clock()) is True
 
 
 async def test_two_workers_never_have_the_same_medium(world: World) -> None:
@@ -113,7 +113,7 @@ async def test_work_that_fails_is_tried_again_soon_and_then_ever_later(
         now=lambda: now,
     )
     media = world.store.mongo.collection("media")
-    for attempts, pause in ((0, 1), (1, 2), (2, 3), (10_000, PAUSE.total_seconds())):
+    for attempts, pause in ((0, 1), (1, 2), (2, 3), (10_000, RETRY_PAUSE.total_seconds())):
         await media.update_one({"_id": medium_id}, {"$set": {"attempts": attempts}})
         assert await failing.do_one() is True
         assert await failing.do_one() is False
@@ -157,12 +157,12 @@ async def test_outages_of_the_store_are_no_failures_of_the_decoder(world: World,
     await world.store.mongo.collection("media").update_one({"_id": medium_id}, {"$set": {"attempts": 50}})
     now = clock()
     work = MediaVerifier(world.store, Crashing(), tmp_path, lambda: now)
-    for failures in range(1, FAILURES):
+    for failures in range(1, MAX_FAILURES):
         assert await work.do_one() is True
         [kept] = await world.store.media.many([medium_id])
         assert (kept.state, kept.decoding_failures) == (MediaState.UPLOADED, failures)
         assert await work.do_one() is False
-        now += PAUSE
+        now += RETRY_PAUSE
     assert await work.do_one() is True
     found = await only_medium(world, id)
     assert (found["state"], found["facts"]["damage"]) == ("READY", "CRASHED")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from storage.formats.results import Covered, Damage
-from storage.publication.masking import cover, pixels_of, views
+from storage.publication.masking import cover, decode_views, pixels_of
 from tests.support.picture_files import BLACK, GPS, GREEN, RED, block, near, saved
 
 
@@ -107,14 +107,14 @@ def test_what_is_no_picture_leaves_no_copy(tmp_path: Path, body: bytes, damage: 
     found = cover(path, [], str(into)).damage
     assert found in {damage, Damage.TRUNCATED}
     assert not into.exists()
-    assert views(path, [64], 32)[1] == found
+    assert decode_views(path, [64], 32)[1] == found
 
 
 def test_a_bomb_leaves_no_copy(tmp_path: Path) -> None:
     path, into = tmp_path / "original", tmp_path / "copy"
     path.write_bytes(saved(Image.new("1", (12_000, 9_000)), "PNG"))
     assert cover(path, [], str(into)) == Covered(damage=Damage.TOO_MANY_PIXELS)
-    assert views(path, [64], 32) == ([], Damage.TOO_MANY_PIXELS)
+    assert decode_views(path, [64], 32) == ([], Damage.TOO_MANY_PIXELS)
     assert not into.exists()
 
 
@@ -137,7 +137,7 @@ def test_views_are_upright_and_fit_the_network(tmp_path: Path) -> None:
     image = Image.new("RGB", (300, 400), RED)
     image.paste(GREEN, (0, 0, 300, 40))  # upright, this is the right edge
     path.write_bytes(saved(image, exif=block(tag_0112=6)))
-    [small, large], damage = views(path, [64, 320], 32)
+    [small, large], damage = decode_views(path, [64, 320], 32)
     assert damage is None
     assert ((small.width, small.height), (large.width, large.height)) == ((64, 64), (320, 256))
     assert len(large.pixels) == 320 * 256 * 3

@@ -17,7 +17,7 @@ async def test_who_had_the_original_and_the_copy_is_logged(world: World, tmp_pat
     await one(world, "clerk", made["id"])
     logged = [
         {key: each.get(key) for key in ("rendition", "user_id", "purpose", "redaction_id")}
-        for each in await world.store.media.accesses(photo)
+        for each in await world.store.media.find_accesses(photo)
     ]
     officer, clerk = world.people["officer"].id, world.people["clerk"].id
     original = {"rendition": "ORIGINAL", "user_id": officer, "purpose": "通报用图", "redaction_id": made["id"]}

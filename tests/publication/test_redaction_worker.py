@@ -15,7 +15,7 @@ import pytest
 
 from api.graphql.context import clock
 from api.jobs.leases import LEASE
-from api.media.verification import FAILURES, PAUSE
+from api.media.verification import MAX_FAILURES, RETRY_PAUSE
 from api.publication.redaction_worker import RedactionWorker
 from api.server.worker import run_worker
 from api.telemetry.metrics import Metrics
@@ -79,7 +79,7 @@ async def test_work_of_a_dead_worker_is_taken_up_after_its_lease(world: World, t
         assert await worker(world, tmp_path).do_one() is False
         assert await worker(world, tmp_path, later=LEASE).do_one() is True
         assert (await now_at(world, id))["state"] == state
-        assert await world.store.redactions.hold(claim, clock()) is False
+        assert await world.store.redactions.renew_lease(claim, clock()) is False
         await corrected(world, id)
 
 
@@ -156,11 +156,11 @@ async def test_a_face_finder_that_is_broken_is_given_up_after_three_times(
     broken.write_bytes(b"no model")
     if fault == "does not start":
         monkeypatch.setattr(redaction_sandbox, "FIND", "storage.no_such_module:find")
-    for attempt in range(FAILURES):
+    for attempt in range(MAX_FAILURES):
         assert (await now_at(world, id))["faceDetection"] == "PENDING"
         assert await worker(world, tmp_path, model=broken).do_one() is (attempt == 0)
         if attempt:
-            assert await worker(world, tmp_path, model=broken, later=PAUSE * attempt).do_one() is True
+            assert await worker(world, tmp_path, model=broken, later=RETRY_PAUSE * attempt).do_one() is True
     found = await now_at(world, id)
     assert (found["state"], found["faceDetection"]) == ("PROPOSED", "FAILED")
 

@@ -19,7 +19,7 @@ from schema.media.media import (
     MediaState,
     Rendition,
     Thumbnail,
-    expect,
+    media_from_draft,
 )
 from schema.media.media_facts import MediaDamage, MediaFacts, MotionVideo, PositionAbsence
 from schema.publication.redactions import (
@@ -108,7 +108,7 @@ def announced(number: int) -> Media:
     draft = MediaDraft(
         id=fixed_id("med", number), sha256=DIGEST, byte_size=ByteCount(100_000), content_type="image/jpeg"
     )
-    return expect(
+    return media_from_draft(
         draft,
         observation_id=fixed_id("obs", 1),
         uploader_id=fixed_id("usr", 1),
@@ -124,25 +124,27 @@ async def test_media(records: Store, goldens: Goldens) -> None:
     verified, rejected, copied, uncopied = (announced(number) for number in (5, 6, 7, 8))
     unhashed, checked = whole_medium(9), whole_medium(10)
     media, sweep_at = records.media, minutes(600)
-    await media.expect([whole, open_one, verified, rejected, copied, uncopied, unhashed, checked], sweep_at=sweep_at)
-    await media.expect([unnamed, named], sweep_at=sweep_at, unnamed_since=NOW)
-    await media.name([named.id])
-    assert await media.begin_upload(open_one, "upload 2", 5 * 2**20, minutes(1))
+    await media.insert_expected(
+        [whole, open_one, verified, rejected, copied, uncopied, unhashed, checked], sweep_at=sweep_at
+    )
+    await media.insert_expected([unnamed, named], sweep_at=sweep_at, unnamed_since=NOW)
+    await media.mark_named([named.id])
+    assert await media.store_upload(open_one, "upload 2", 5 * 2**20, minutes(1))
     claims = []
     for number, arrived in enumerate((verified, rejected)):
         assert await media.confirm(arrived.id, minutes(number))
         claims.append(await media.claim(minutes(number), LEASE))
-    ready = await media.ready(verified.id, minutes(20), FACTS, thumbnails(5), key=verified.key)
+    ready = await media.mark_ready(verified.id, minutes(20), FACTS, thumbnails(5), key=verified.key)
     assert claims[1]
     bad = await media.reject(claims[1], MediaRejection.SIZE_MISMATCH)
     for number, same in enumerate((uncopied, copied), start=2):
-        await media.copy([same.id], minutes(number))
+        await media.mark_copies([same.id], minutes(number))
     claimed = await media.claim(minutes(2), LEASE)
     assert claimed
     assert claimed.id == uncopied.id
-    await media.uncopied(claimed, minutes(30))
+    await media.mark_copy_failed(claimed, minutes(30))
     for number, hashed in enumerate((checked, unhashed), start=3):
-        assert await media.hashed(hashed, minutes(number))
+        assert await media.mark_hashed(hashed, minutes(number))
         found = await records.checks.claim(minutes(number), LEASE)
         assert found == Claim(fixed_id("obs", 1), 1, hashed.id)
     await records.checks.finish(Claim(fixed_id("obs", 1), 1, checked.id))
@@ -253,7 +255,7 @@ async def test_redactions(records: Store, goldens: Goldens) -> None:
     assert await redactions.propose(claim, FaceDetection.DONE, [FACE], proposing)
     corrected = await redactions.correct(released.id, 0, [FACE, DRAWN], correcting)
     assert corrected
-    assert await redactions.rendered(corrected, RENDERING, rendering)
+    assert await redactions.store_rendering(corrected, RENDERING, rendering)
     approved = await redactions.approve(released.id, approving)
     assert await redactions.fail(failed, event(15, kinds.FAILED, revision=0))
     assert await redactions.reject(rejected.id, event(16, kinds.REJECTED, revision=0, by=fixed_id("usr", 4)))

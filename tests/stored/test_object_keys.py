@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from schema.media.object_keys import first_key, medium_of, next_key
+from schema.media.object_keys import first_key, media_id_of, next_key
 from tests.stored.fixed import DIGEST, fixed_id
 from tests.support.packs import observed, verified
 from tests.support.redactions import COUNTER, awaiting
@@ -16,7 +16,7 @@ def test_keys_of_originals() -> None:
     medium = fixed_id("med")
     assert first_key(medium, DIGEST) == KEY
     assert [next_key(KEY), next_key(f"{KEY}.2"), next_key(f"{KEY}.10")] == [f"{KEY}.2", f"{KEY}.3", f"{KEY}.11"]
-    assert [medium_of(KEY), medium_of(f"{KEY}.2"), medium_of(f"thumbnails/{medium}")] == [medium, medium, None]
+    assert [media_id_of(KEY), media_id_of(f"{KEY}.2"), media_id_of(f"thumbnails/{medium}")] == [medium, medium, None]
 
 
 async def stored(world: World, collection: str) -> list[dict[str, Any]]:

@@ -50,7 +50,7 @@ async def ready_photo(world: World, body: bytes = COUNTER, **fields: Any) -> tup
     await world.store.objects.put(f"originals/{photo['id']}-{photo['sha256']}", body, "image/jpeg")
     await world.store.media.confirm(photo["id"], clock())
     shown = [Thumbnail(rendition=Rendition.SMALL, width=320, height=240, key="thumbnails/none")]
-    await world.store.media.ready(photo["id"], clock(), MediaFacts(width=640, height=480), shown)
+    await world.store.media.mark_ready(photo["id"], clock(), MediaFacts(width=640, height=480), shown)
     return result["id"], photo["id"]
 
 
