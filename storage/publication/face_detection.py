@@ -1,6 +1,5 @@
-"""The one file that imports ONNX Runtime and NumPy: faces in a picture, by the CenterFace model.
+"""Detect faces in a picture with the CenterFace model, ONNX Runtime and NumPy; runs in a sandboxed child process.
 
-Runs in the child process of `redacting`; decoding the picture is left to `covering`.
 CenterFace: Xu et al., "CenterFace: Joint Face Detection and Alignment Using Face as Point", 2019 (arXiv:1911.03599).
 """
 
@@ -15,47 +14,45 @@ from storage.formats.results import Face, Faces
 from storage.publication.masking import View, decode_views
 
 LONG_SIDES = (640, 1920)
-"""Pixels of the two decode_views: in the small one large faces are seen whole, in the large one those in the background."""
+"""Long sides of the two views, in pixels: the small view shows large faces whole, the large one those in the background."""
 THRESHOLD = 0.2
-"""Low on purpose: a person takes a false face away at a glance, and does not see one that was missed so easily."""
+"""Low on purpose: a person removes a false face at a glance, but easily overlooks a missed one."""
 OVERLAP = 0.3
-"""Two boxes that share more than this part of their union are the same face."""
+"""Two boxes with a larger intersection over union are the same face."""
 MARGIN = 0.15
-"""Of the face's width and height, added on each side: the model's box ends at brow and chin."""
+"""Share of the face's width and height that is added on each side: the model's box ends at the brow and the chin."""
 MAX_FACES = 200
 STRIDE, MULTIPLE = 4, 32
-"""One cell of the heat map is so many pixels; the network halves its input five times."""
+"""Pixels per cell of the heat map, and the multiple that sides must have: the network halves its input five times."""
 
 
 def find(path: Path, model: str) -> Faces:
-    """Faces of the picture by the model in that file, the surest first, at most 200.
+    """Find at most 200 faces of the picture with the model in the file `model`, highest confidence first.
 
-    Raises `OSError` for files that can't be opened, `ValueError` for another model.
+    Raise `OSError` if a file can't be opened, `ValueError` if it is another model.
     """
-    seen, damage = decode_views(path, LONG_SIDES, MULTIPLE)
-    network = _network(model) if seen else None
-    found = [face for view in seen if network for face in _detect(network, view)]
-    shown = (_widen(face) for face in _suppress_overlaps(found))
-    return Faces(tuple(face for face in shown if face.left < face.right and face.top < face.bottom), damage)
+    views, damage = decode_views(path, LONG_SIDES, MULTIPLE)
+    network = _network(model) if views else None
+    detections = [face for view in views if network for face in _detect(network, view)]
+    faces = (_widen(face) for face in _suppress_overlaps(detections))
+    return Faces(tuple(face for face in faces if face.left < face.right and face.top < face.bottom), damage)
 
 
 @cache
 def _network(model: str) -> onnxruntime.InferenceSession:
-    onnxruntime.set_default_logger_severity(3)  # it would say of each weight that it isn't optimised
+    onnxruntime.set_default_logger_severity(3)  # else it logs every weight that is not optimised
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = (
-        False  # the two decode_views differ in size: memory kept for one is of no use to the other
-    )
-    exact = _free_sizes(Path(model).read_bytes())
-    return onnxruntime.InferenceSession(exact, options, providers=["CPUExecutionProvider"])
+    options.enable_cpu_mem_arena = False  # the two views differ in size, so memory kept from one can't serve the other
+    resizable = _free_sizes(Path(model).read_bytes())
+    return onnxruntime.InferenceSession(resizable, options, providers=["CPUExecutionProvider"])
 
 
 def _free_sizes(model: bytes) -> bytes:
-    """The model with its sizes left open; as published it takes ten pictures of 32 by 32 pixels, and nothing else.
+    """Make the model accept pictures of any size. The published model accepts only batches of ten 32 x 32 pictures.
 
-    In ONNX's protobuf a dimension is `dim_value` (field 1, a number) or `dim_param` (field 2, a name): an empty name, of
-    the same length as the number, leaves it open.
+    In ONNX's protobuf a dimension is `dim_value` (field 1, a number) or `dim_param` (field 2, a name). An empty name has
+    the same length as the number and leaves the dimension open.
     """
     for channels, side in ((3, 32), (1, 8), (2, 8), (10, 8)):
         fixed = b"".join(b"\x0a\x02\x08%c" % size for size in (10, channels, side, side))
@@ -70,8 +67,8 @@ def _detect(network: onnxruntime.InferenceSession, view: View) -> Iterator[Face]
     planes = np.ascontiguousarray(pixels.transpose(2, 0, 1)[np.newaxis], dtype=np.float32)
     heat, scale, offset, _ = network.run(None, {network.get_inputs()[0].name: planes})
     for row, column in np.argwhere(heat[0, 0] > THRESHOLD):
-        height, width = (float(np.exp(each)) * STRIDE for each in scale[0, :, row, column])
-        down, across = (float(each) for each in offset[0, :, row, column])
+        height, width = (float(np.exp(side)) * STRIDE for side in scale[0, :, row, column])
+        down, across = (float(shift) for shift in offset[0, :, row, column])
         y, x = (row + down + 0.5) * STRIDE, (column + across + 0.5) * STRIDE
         yield Face(
             left=float((x - width / 2) / view.width),
@@ -82,10 +79,10 @@ def _detect(network: onnxruntime.InferenceSession, view: View) -> Iterator[Face]
         )
 
 
-def _suppress_overlaps(found: Sequence[Face]) -> list[Face]:
-    """The surest of each group that overlaps."""
+def _suppress_overlaps(faces: Sequence[Face]) -> list[Face]:
+    """Keep the face with the highest confidence of each overlapping group."""
     kept: list[Face] = []
-    for face in sorted(found, key=lambda face: face.confidence, reverse=True):
+    for face in sorted(faces, key=lambda face: face.confidence, reverse=True):
         if len(kept) == MAX_FACES:
             break
         if all(_overlap(face, other) <= OVERLAP for other in kept):
@@ -94,7 +91,7 @@ def _suppress_overlaps(found: Sequence[Face]) -> list[Face]:
 
 
 def _overlap(one: Face, other: Face) -> float:
-    """Intersection over union."""
+    """Return the intersection over union."""
     width = min(one.right, other.right) - max(one.left, other.left)
     height = min(one.bottom, other.bottom) - max(one.top, other.top)
     shared = max(width, 0.0) * max(height, 0.0)
@@ -106,7 +103,7 @@ def _area(face: Face) -> float:
 
 
 def _widen(face: Face) -> Face:
-    """With the margin, within the picture."""
+    """Add the margin, clipped to the picture."""
     across, down = (face.right - face.left) * MARGIN, (face.bottom - face.top) * MARGIN
     return Face(
         left=round(max(face.left - across, 0.0), 4),

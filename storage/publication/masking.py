@@ -1,7 +1,4 @@
-"""Covering: a copy of a picture whose boxes are filled solid, by Pillow, and the decode_views in which faces are looked for.
-
-Runs in the child process of `redacting`; finding the faces in those decode_views is left to `faces`.
-"""
+"""Cover boxes of a picture, and decode the views in which faces are detected; runs in a sandboxed child process."""
 
 import math
 from collections.abc import Sequence
@@ -15,14 +12,14 @@ from storage.formats.pictures import decode, quiet, read_facts, upright
 from storage.formats.results import Covered, Damage, Edges
 
 WHOLE = 5000
-"""Long side, pixels, above which a JPEG is released at half its size; only phones of 100 megapixels come to that."""
+"""Long side in pixels above which a JPEG is released at half its size: only phones with 100 megapixels reach it."""
 _BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _UNREADABLE = frozenset({Damage.EMPTY, Damage.UNSUPPORTED})
 
 
 @dataclass(frozen=True)
 class View:
-    """The upright picture at some size: three bytes a pixel, red, green, blue, in rows from the top."""
+    """The upright picture at some size: three bytes per pixel (red, green, blue), in rows from the top."""
 
     width: int
     height: int
@@ -30,9 +27,9 @@ class View:
 
 
 def cover(path: Path, boxes: Sequence[Edges], into: str) -> Covered:
-    """Write the picture upright and whole as a JPEG into the file `into`, its boxes black, with no metadata of any kind.
+    """Write the whole upright picture into the file `into`: a JPEG with black boxes and without any metadata.
 
-    A box is rounded outwards to whole pixels. Raises `OSError` for files that can't be opened or written.
+    Boxes are rounded outwards to whole pixels. Raise `OSError` if a file can't be opened or written.
     """
     picture = read_facts(path)
     if picture.damage in _UNREADABLE:
@@ -46,19 +43,22 @@ def cover(path: Path, boxes: Sequence[Edges], into: str) -> Covered:
         return Covered(damage=damage)
     for box in boxes:
         image.paste("black", pixels_of(box, image.width, image.height))
-    image.info = {}  # Pillow would carry a comment over
+    image.info = {}  # else Pillow copies the comment
     image.save(into, "JPEG", quality=90, optimize=True)
     return Covered(image.width, image.height)
 
 
 def pixels_of(box: Edges, width: int, height: int) -> tuple[int, int, int, int]:
-    """Every pixel that the box touches: left and top included, right and bottom not."""
+    """Return the pixels that the box touches, with left and top included, right and bottom excluded."""
     left, top, right, bottom = box
     return math.floor(left * width), math.floor(top * height), math.ceil(right * width), math.ceil(bottom * height)
 
 
 def decode_views(path: Path, long_sides: Sequence[int], multiple: int) -> tuple[list[View], Damage | None]:
-    """The upright picture at each size, both sides rounded up to a `multiple`; none where nothing decodes, and why."""
+    """Decode the upright picture at each size, with both sides rounded up to a `multiple`.
+
+    If nothing decodes, return no views and the damage.
+    """
     picture = read_facts(path)
     if picture.damage in _UNREADABLE:
         return [], picture.damage

@@ -1,6 +1,6 @@
-"""Redactions in MongoDB: every step is one conditional update with its entry in the history; a worker's claim is a lease.
+"""Store redactions in MongoDB: every step is one conditional update that also appends its history entry.
 
-Their renderings are in the object store; what is on them is made by the worker.
+A worker's claim is a lease. The renderings are in the object store.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -39,38 +39,38 @@ class Redactions:
         self._redactions = mongo.collection("redactions")
 
     async def request(self, redaction: Redaction) -> None:
-        """Store a request, due at once; raises `AlreadyThere` when the id is taken."""
+        """Insert a request, due at once. Raise `DuplicateError` if the id is taken."""
         await self._redactions.insert_one(to_document(redaction) | {"due_at": redaction.requested_at})
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Redaction]:
-        """Those of `ids` that there are, in no order."""
-        found = await self._redactions.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
-        return [from_document(Redaction, document) for document in found]
+        """Find redactions by id, in no particular order."""
+        documents = await self._redactions.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
+        return [from_document(Redaction, document) for document in documents]
 
     async def find_by_media(self, media_ids: Sequence[str], visible: Filter) -> list[Redaction]:
-        """All of the media's, oldest first."""
-        wanted: Filter = {"media_id": {"$in": list(media_ids)}}
-        found = await self._redactions.find(all_of(wanted, visible), sort=[("requested_at", ASCENDING)])
-        return [from_document(Redaction, document) for document in found]
+        """Find all redactions of the media, oldest first."""
+        of_media: Filter = {"media_id": {"$in": list(media_ids)}}
+        documents = await self._redactions.find(all_of(of_media, visible), sort=[("requested_at", ASCENDING)])
+        return [from_document(Redaction, document) for document in documents]
 
     async def count_of_medium(self, media_id: str) -> int:
-        """How many of the medium's may still come to a release, or have."""
+        """Count the redactions of a medium that are, or could still be, released."""
         ended = _values(state for state, targets in MOVES.items() if not targets)
         return await self._redactions.count({"media_id": media_id, "state": {"$nin": ended}})
 
     async def count_waiting(self, user_id: str) -> int:
-        """How many of those that the person requested have work due."""
+        """Count the person's requests that wait for the worker."""
         return await self._redactions.count({"state": {"$in": _WORK}, "requested_by_id": user_id})
 
     async def page(self, filter: Filter, page: Page) -> list[Redaction]:
-        """By time of the request, latest first."""
-        found = await keyset_pagination.fetch(self._redactions, filter, SORT, page, read=time_and_id)
-        return [from_document(Redaction, document) for document in found]
+        """Return a page of redactions, latest request first."""
+        documents = await keyset_pagination.fetch(self._redactions, filter, SORT, page, read=time_and_id)
+        return [from_document(Redaction, document) for document in documents]
 
     async def correct(
         self, id: str, revision: int, boxes: Sequence[RedactionBox], event: RedactionEvent
     ) -> Redaction | None:
-        """To RENDERING with these boxes, where `revision` is the present one; None where it isn't, or its state forbids."""
+        """Move to RENDERING with these boxes. Return None if `revision` is outdated or the state does not allow it."""
         fields = {
             "boxes": [to_document(box) for box in boxes],
             "revision": event.revision,
@@ -78,24 +78,24 @@ class Redactions:
             "due_at": event.at,
             "attempts": 0,
         }
-        expected: Filter = {"revision": revision}
-        more: Document = {"$addToSet": {"corrector_ids": event.by_id}}
-        return await self._move(id, RedactionState.RENDERING, event, fields, expected, more)
+        condition: Filter = {"revision": revision}
+        update: Document = {"$addToSet": {"corrector_ids": event.by_id}}
+        return await self._move(id, RedactionState.RENDERING, event, fields, condition, update)
 
     async def approve(self, id: str, event: RedactionEvent) -> Redaction | None:
-        """To APPROVED, where the event's digest is the rendering's, and its person neither requested nor corrected."""
-        expected: Filter = {
+        """Move to APPROVED if the event's digest is the rendering's, and its person neither requested nor corrected."""
+        condition: Filter = {
             "rendering.sha256": event.sha256,
             "requested_by_id": {"$ne": event.by_id},
             "corrector_ids": {"$ne": event.by_id},
         }
-        return await self._move(id, RedactionState.APPROVED, event, {"decided_by_id": event.by_id}, expected)
+        return await self._move(id, RedactionState.APPROVED, event, {"decided_by_id": event.by_id}, condition)
 
     async def reject(self, id: str, event: RedactionEvent) -> Redaction | None:
         return await self._move(id, RedactionState.REJECTED, event, {"decided_by_id": event.by_id, "due_at": None})
 
     async def claim(self, now: datetime, lease: timedelta) -> Redaction | None:
-        """One redaction whose work is due, for this worker alone until `lease` has passed; None when nothing is due."""
+        """Claim a redaction whose work is due for this worker until the lease ends. Return None if no work is due."""
         changed = await self._redactions.change_one(
             {"state": {"$in": _WORK}, "due_at": {"$lte": now}},
             {"$set": {"due_at": now + lease}, "$inc": {"attempts": 1}},
@@ -104,14 +104,14 @@ class Redactions:
         return from_document(Redaction, changed) if changed else None
 
     async def renew_lease(self, claim: Redaction, until: datetime) -> bool:
-        """Prolong the lease of a claim, or end it at `until`; False when it is another's by now, or the work is done."""
+        """Set the end of a claim's lease. Return False if the work is done or another worker has claimed it."""
         claimed: Filter = {"_id": claim.id, "attempts": claim.attempts, **_unchanged(claim)}
         return await self._redactions.update_one(claimed, {"$set": {"due_at": until}})
 
     async def propose(
         self, claim: Redaction, detection: FaceDetection, faces: Sequence[RedactionBox], event: RedactionEvent
     ) -> Redaction | None:
-        """REQUESTED to PROPOSED with the faces that were found; None when somebody has rejected it meanwhile."""
+        """Move REQUESTED to PROPOSED with the detected faces. Return None if it was rejected in between."""
         proposed = [to_document(face) for face in faces]
         fields = {"face_detection": detection.value, "faces": proposed, "boxes": proposed, "due_at": None}
         return await self._move(claim.id, RedactionState.PROPOSED, event, fields)
@@ -119,17 +119,17 @@ class Redactions:
     async def store_rendering(
         self, claim: Redaction, rendering: RedactionRendering, event: RedactionEvent
     ) -> Redaction | None:
-        """RENDERING to AWAITING_APPROVAL; None when the boxes were corrected again meanwhile, or it was rejected."""
+        """Move RENDERING to AWAITING_APPROVAL. Return None if it was corrected again or rejected in between."""
         fields = {"rendering": to_document(rendering), "due_at": None}
         return await self._move(claim.id, RedactionState.AWAITING_APPROVAL, event, fields, _unchanged(claim))
 
     async def fail(self, claim: Redaction, event: RedactionEvent) -> Redaction | None:
-        """To FAILED for the reason that the event notes; None when a person has taken a step meanwhile."""
+        """Move to FAILED with the event's note as the reason. Return None if a person took a step in between."""
         fields = {"failure": event.note, "due_at": None}
         return await self._move(claim.id, RedactionState.FAILED, event, fields, _unchanged(claim))
 
     async def watch_due(self) -> AsyncIterator[None]:
-        """Yields whenever there may be new work, until the stream breaks."""
+        """Yield whenever there may be new work, until the stream breaks."""
         states = {"$in": _WORK}
         changed: Document = {"$or": [{"fullDocument.state": states}, {"updateDescription.updatedFields.state": states}]}
         async with self._redactions.changes([{"$match": changed}]) as stream:
@@ -142,15 +142,15 @@ class Redactions:
         to: RedactionState,
         event: RedactionEvent,
         fields: Document,
-        expected: Filter | None = None,
-        more: Document | None = None,
+        condition: Filter | None = None,
+        update: Document | None = None,
     ) -> Redaction | None:
-        """None also where the history has the event already."""
-        moving = all_of(
-            {"_id": id, "state": {"$in": _values(states_before(to))}, "history.id": {"$ne": event.id}}, expected or {}
+        """Change the state and append the event. Return None if the condition fails or the event is already there."""
+        filter = all_of(
+            {"_id": id, "state": {"$in": _values(states_before(to))}, "history.id": {"$ne": event.id}}, condition or {}
         )
         step: Document = {"$set": {"state": to.value, **fields}, "$push": {"history": to_document(event)}}
-        changed = await self._redactions.change_one(moving, step | (more or {}))
+        changed = await self._redactions.change_one(filter, step | (update or {}))
         return from_document(Redaction, changed) if changed else None
 
 

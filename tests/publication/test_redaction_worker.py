@@ -126,7 +126,7 @@ async def test_a_copy_of_a_rejected_redaction_changes_nothing(world: World, tmp_
     assert claim
     await take(world, "officer", "reject", id=new_id("evt"), redactionId=id, reason="不再需要")
     before = await world.snapshot()
-    await worker(world, tmp_path)._do(claim)
+    await worker(world, tmp_path)._take_step(claim)
     assert await world.snapshot() == before
 
 
@@ -208,7 +208,7 @@ async def test_a_copy_that_was_approved_is_never_overwritten(world: World, tmp_p
     made = await now_at(world, id)
     assert (await approved(world, made))["state"] == "APPROVED"
     before = await world.snapshot()
-    await worker(world, tmp_path)._do(late)
+    await worker(world, tmp_path)._take_step(late)
     assert await world.snapshot() == before
     [kept] = await world.store.redactions.many([id])
     assert kept.rendering
