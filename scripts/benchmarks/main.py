@@ -37,7 +37,7 @@ from storage.checks.similar_pictures import (
 )
 from storage.formats.pictures import examine
 from storage.mongodb.client import Mongo
-from storage.similarity.keypoints import FIGURE_BITS, KEY_BITS, LEVELS, MARKS_A_LEVEL, Keypoint, Marks, packed
+from storage.similarity.keypoints import FIGURE_BITS, KEY_BITS, KEYPOINTS_PER_LEVEL, LEVELS, Keypoint, KeypointSet, pack
 from storage.similarity.perceptual_hash import GREY_SIDE
 from storage.store import Store
 
@@ -46,7 +46,7 @@ KIN = 200
 """Families of generated hashes: pictures of counters resemble one another, so index bands are filled unevenly."""
 KINSHIP = 0.25
 """Probability that a bit differs from the family's."""
-MARKS = len(LEVELS) * MARKS_A_LEVEL
+MARKS = len(LEVELS) * KEYPOINTS_PER_LEVEL
 COMMON, COMMONNESS = 130_000, 0.1
 """Figures that many pictures have, and their share of the marks. Then 2 of 10,000 pictures share a looked-up key, as was
 measured among photos."""
@@ -195,7 +195,7 @@ def _generate_marks(random: Random, common: Sequence[int]) -> bytes:
         weak = random.randrange(KEY_BITS - 4)
         named = (weak, weak + 1, weak + 2, weak + 3)
         keypoints.append(Keypoint(figure, named, random.random(), random.random() * 0.75, number % len(LEVELS)))
-    return packed(Marks((1, 0.75), tuple(keypoints)))
+    return pack(KeypointSet((1, 0.75), tuple(keypoints)))
 
 
 def _noise(random: Random) -> int:

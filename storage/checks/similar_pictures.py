@@ -19,8 +19,8 @@ import anyio.to_thread
 from schema.checks.similarity import DETAIL_BITS, Likeness, coarse_bits_apart, detail_bits_apart
 from storage.mongodb.client import ASCENDING, Document, Mongo, Sort
 from storage.processes.task_groups import collapse_exception_groups
-from storage.similarity.alignment import bits_when_laid_over
-from storage.similarity.keypoints import WHOLE, Box, Keypoint, Overlap, among, asked, overlap_of, unpacked
+from storage.similarity.alignment import aligned_bits_apart
+from storage.similarity.keypoints import WHOLE, Box, Keypoint, Overlap, filter_packed, find_overlap, lookup_keys, unpack
 from storage.similarity.perceptual_hash import CUTS
 
 RADIUS = 8
@@ -136,11 +136,15 @@ class Likenesses:
         body = next((likeness.marks for likeness in wanted if likeness.marks), b"")
         if not body:
             return []
-        mine = unpacked(body)
-        keys = asked(mine)
+        mine = unpack(body)
+        keys = lookup_keys(mine)
         sharing = []
         for document in await self._with_keys(keys):
-            overlap = overlap_of(mine, keys, among(keys, document["marks"])) if document["_id"] != media_id else None
+            overlap = (
+                find_overlap(mine, keys, filter_packed(keys, document["marks"]))
+                if document["_id"] != media_id
+                else None
+            )
             if overlap and _is_enough(overlap):
                 sharing.append((document["_id"], overlap))
         sharing.sort(key=lambda pair: (-pair[1].votes, pair[0]))
@@ -214,9 +218,9 @@ def _bits_aligned(own: bytes, other: bytes, overlap: Overlap) -> int:
     is_close = min(mine, theirs) >= _ALL_BUT_WHOLE
     tries = []
     if mine >= theirs or is_close:
-        tries.append(bits_when_laid_over(own, other, overlap.theirs, within=overlap.mine))
+        tries.append(aligned_bits_apart(own, other, overlap.theirs, within=overlap.mine))
     if theirs >= mine or is_close:
-        tries.append(bits_when_laid_over(other, own, overlap.mine, within=overlap.theirs))
+        tries.append(aligned_bits_apart(other, own, overlap.mine, within=overlap.theirs))
     return min(tries)
 
 
@@ -229,7 +233,7 @@ def likeness_document(media_id: str, likeness: Likeness) -> Document:
 
 def keypoint_document(media_id: str, marks: bytes) -> Document:
     """Return the keypoint document of a picture, which is found by the keys of its keypoints."""
-    return {"_id": media_id, "keys": sorted({keypoint.key for keypoint in unpacked(marks).marks}), "marks": marks}
+    return {"_id": media_id, "keys": sorted({keypoint.key for keypoint in unpack(marks).marks}), "marks": marks}
 
 
 def band_of(coarse: int, band: str) -> int:

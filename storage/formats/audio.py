@@ -1,7 +1,4 @@
-"""MP3 and AMR: how long they last, measured frame by frame, and whether they are whole.
-
-No sound is decoded; M4A is a movie without pictures, and left to `movies`.
-"""
+"""Measure MP3 and AMR sounds frame by frame, and check whether they are whole. Nothing is decoded."""
 
 import mmap
 from pathlib import Path
@@ -9,11 +6,11 @@ from pathlib import Path
 from storage.formats.content_types import HEAD_BYTES, sniff
 from storage.formats.results import Damage, ReadResult
 
-# Bytes of a frame of 20 ms after its own head, by its type (3GPP TS 26.101 and 26.201, annex A); None: reserved.
+# Bytes of a 20 ms frame after its header, by frame type (3GPP TS 26.101 and 26.201, annex A); None: reserved.
 _NARROW = (12, 13, 15, 17, 19, 20, 26, 31, 5, 6, 5, 5, None, None, None, 0)
 _WIDE = (17, 23, 32, 36, 40, 46, 50, 58, 60, 5, None, None, None, None, 0, 0)
 
-# Layer III (ISO/IEC 11172-3 and 13818-3): kilobits a second and samples a second.
+# Layer III (ISO/IEC 11172-3 and 13818-3): kilobits per second and samples per second.
 _RATES_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 _RATES_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _SAMPLING = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}
@@ -22,15 +19,15 @@ _SEARCHED, _PADDING = 2**16, 4096
 
 
 def read_sound(path: Path) -> ReadResult:
-    """Type, duration and damage. Raises `OSError` for a file that can't be opened."""
+    """Read type, duration and damage. Raise `OSError` if the file can't be opened."""
     with path.open("rb") as file:
         content_type = sniff(file.read(HEAD_BYTES))
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            millis, damage = _amr(data) if content_type == "audio/amr" else _mp3(data)
+            millis, damage = _measure_amr(data) if content_type == "audio/amr" else _measure_mp3(data)
     return ReadResult(content_type, duration_ms=millis, damage=damage)
 
 
-def _amr(data: mmap.mmap) -> tuple[int | None, Damage | None]:
+def _measure_amr(data: mmap.mmap) -> tuple[int | None, Damage | None]:
     head = data.find(b"\n", 0, 16) + 1
     sizes = _WIDE if data[:head] == b"#!AMR-WB\n" else _NARROW
     at, frames, damage = head, 0, None
@@ -49,18 +46,18 @@ def _amr(data: mmap.mmap) -> tuple[int | None, Damage | None]:
     return frames * 20, damage
 
 
-def _mp3(data: mmap.mmap) -> tuple[int | None, Damage | None]:
-    start = _behind_tags(data)
+def _measure_mp3(data: mmap.mmap) -> tuple[int | None, Damage | None]:
+    start = _skip_tags(data)
     if start >= len(data):
         return None, Damage.TRUNCATED
-    at = _first_frame(data, start)
+    at = _find_first_frame(data, start)
     if at is None:
         return None, Damage.CORRUPT
     frames, seconds, damage = 0, 0.0, None
     while frames < _MAX_FRAMES:
-        frame = _frame(data, at)
+        frame = _read_frame_header(data, at)
         if frame is None:
-            # A tag or a little padding may follow; anything else in a sound's place is damage.
+            # A tag or a little padding may follow the sound. Anything else is damage.
             rest = data[at : at + _PADDING]
             is_padding = at + len(rest) == len(data) and not any(rest)
             damage = None if is_padding or rest[:3] in {b"TAG", b"APE", b"ID3", b"LYR"} else Damage.CORRUPT
@@ -75,8 +72,8 @@ def _mp3(data: mmap.mmap) -> tuple[int | None, Damage | None]:
     return (round(seconds * 1000) or None), damage if frames else damage or Damage.CORRUPT
 
 
-def _behind_tags(data: mmap.mmap) -> int:
-    """ID3v2 (id3.org, 2.4.0, 3.1): its size has four times seven bits, and there may be a footer."""
+def _skip_tags(data: mmap.mmap) -> int:
+    """Return the offset after all ID3v2 tags (id3.org, 2.4.0, 3.1). A size has four times seven bits."""
     at = 0
     while data[at : at + 3] == b"ID3" and len(data) >= at + 10:
         size = sum((byte & 0x7F) << shift for byte, shift in zip(data[at + 6 : at + 10], (21, 14, 7, 0), strict=True))
@@ -84,19 +81,19 @@ def _behind_tags(data: mmap.mmap) -> int:
     return at
 
 
-def _first_frame(data: mmap.mmap, start: int) -> int | None:
-    """Writers pad their tags: the first frame is the first that another one follows, or that ends the file."""
+def _find_first_frame(data: mmap.mmap, start: int) -> int | None:
+    """Find the first frame that another frame or the end of the file follows: writers pad their tags."""
     at = start
     while (at := data.find(b"\xff", at, start + _SEARCHED)) >= 0:
-        frame = _frame(data, at)
-        if frame and (at + frame[0] >= len(data) or _frame(data, at + frame[0])):
+        frame = _read_frame_header(data, at)
+        if frame and (at + frame[0] >= len(data) or _read_frame_header(data, at + frame[0])):
             return at
         at += 1
     return None
 
 
-def _frame(data: mmap.mmap, at: int) -> tuple[int, float, bool] | None:
-    """Bytes, seconds, and whether it holds an index instead of sound; None where no frame begins."""
+def _read_frame_header(data: mmap.mmap, at: int) -> tuple[int, float, bool] | None:
+    """Return size in bytes, seconds, and whether the frame is an index without sound; None if no frame begins here."""
     head = data[at : at + 4]
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:  # sync, and layer III
         return None

@@ -1,16 +1,13 @@
-"""ISO base media boxes (ISO/IEC 14496-12, 4.2): the one walk that HEIF pictures, videos and sounds share.
-
-What a box of some kind means is left to `heif`, `movies` and `movie_tags`.
-"""
+"""Walk the boxes of ISO base media files (ISO/IEC 14496-12, 4.2): HEIF pictures, videos and sounds."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-# Real files have some dozens side by side; a file of nothing but empty boxes must not be walked to its end.
+# Real files have a few dozen boxes side by side. A file full of empty boxes must not be walked to its end.
 _MAX = 20_000
 CONTENT_BYTES = 16 * 2**20
-"""The most that is read of one box."""
+"""The maximum that is read of one box."""
 OUTERMOST = frozenset(
     {
         b"ftyp",
@@ -28,16 +25,16 @@ OUTERMOST = frozenset(
         b"wide",
     }
 )
-"""What a file may end in the middle of; anything else that doesn't fit in is something that was put behind the file."""
+"""Boxes of which a cut file may lack the end. Any other box that exceeds the file is foreign data after the movie."""
 
 
 class TruncatedError(Exception):
-    """A box ends before what it should hold does."""
+    """A box ends before its content does."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """Its content lies from `start` to `end`, never past its parent's end; `is_cut` where it claims to go further."""
+    """A box whose content is `start` to `end`, within its parent. `is_cut` is true if its stated size goes further."""
 
     kind: bytes
     start: int
@@ -45,8 +42,8 @@ class Box:
     is_cut: bool = False
 
 
-def boxes(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
-    """Boxes side by side between two offsets, up to the first thing that is none."""
+def iter_boxes(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
+    """Yield the boxes side by side between two offsets, up to the first bytes that are not a box."""
     for _ in range(_MAX):
         if start + 8 > end:
             return
@@ -55,7 +52,7 @@ def boxes(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
         size, content = int.from_bytes(head[:4]), start + 8
         if size == 1:  # the size has 64 bits and follows
             size, content = int.from_bytes(file.read(8)), start + 16
-        elif size == 0:  # up to the end
+        elif size == 0:  # the box extends to the end
             size = end - start
         if len(head) < 8 or start + size < content:
             return
@@ -63,52 +60,51 @@ def boxes(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
         start += size
 
 
-def inside(file: BinaryIO, parent: Box, skip: int = 0) -> Iterator[Box]:
-    """The boxes that a box holds, behind `skip` bytes of its own."""
-    return boxes(file, parent.start + skip, parent.end)
+def iter_children(file: BinaryIO, parent: Box, skip: int = 0) -> Iterator[Box]:
+    """Yield the boxes in a box, after `skip` bytes of its own fields."""
+    return iter_boxes(file, parent.start + skip, parent.end)
 
 
-def first(file: BinaryIO, parent: Box, *path: bytes) -> Box | None:
-    """The box at the end of a path of kinds, by the first box of each kind."""
-    found: Box | None = parent
+def find_box(file: BinaryIO, parent: Box, *path: bytes) -> Box | None:
+    """Follow a path of kinds, by the first child of each kind."""
+    box: Box | None = parent
     for kind in path:
-        found = next((each for each in inside(file, found) if each.kind == kind), None) if found else None
-    return found
+        box = next((child for child in iter_children(file, box) if child.kind == kind), None) if box else None
+    return box
 
 
-def content(file: BinaryIO, box: Box, most: int = CONTENT_BYTES) -> bytes:
+def read_content(file: BinaryIO, box: Box, max_bytes: int = CONTENT_BYTES) -> bytes:
     file.seek(box.start)
-    return file.read(max(min(box.end - box.start, most), 0))
+    return file.read(max(min(box.end - box.start, max_bytes), 0))
 
 
 class BoxFields:
-    """What stands one behind the other in a box's content, big end first."""
+    """A reader of the consecutive big-endian fields of a box's content."""
 
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0
 
-    def take(self, size: int) -> bytes:
-        """Raises `TruncatedError` where so much isn't left."""
-        found = self._data[self._at : self._at + size]
-        if len(found) < size:
+    def read(self, size: int) -> bytes:
+        """Return the next `size` bytes. Raise `TruncatedError` if fewer are left."""
+        data = self._data[self._at : self._at + size]
+        if len(data) < size:
             raise TruncatedError
         self._at += size
-        return found
+        return data
 
-    def rest(self, most: int) -> bytes:
-        """What is left, at most so much."""
-        return self.take(min(most, len(self._data) - self._at))
+    def read_rest(self, max_bytes: int) -> bytes:
+        return self.read(min(max_bytes, len(self._data) - self._at))
 
-    def number(self, size: int, *, signed: bool = False) -> int:
-        return int.from_bytes(self.take(size), signed=signed)
+    def read_number(self, size: int, *, signed: bool = False) -> int:
+        return int.from_bytes(self.read(size), signed=signed)
 
-    def text(self) -> str:
-        """Up to the next NUL: UTF-8, or UTF-16 where it begins with a byte order mark (3GPP TS 26.244, 8.2)."""
+    def read_text(self) -> str:
+        """Read text up to the next NUL: UTF-8, or UTF-16 if it has a byte order mark (3GPP TS 26.244, 8.2)."""
         wide = self._data[self._at : self._at + 2] == b"\xfe\xff"
         at = self._at
         unit = 2 if wide else 1
         while self._data[at : at + unit] not in {b"\0" * unit, b"\0" * (unit - 1), b""}:
             at += unit
-        found = self._data[self._at : at]
+        text = self._data[self._at : at]
         self._at = at + unit
-        return found.decode("utf-16" if wide else "utf-8", "replace")
+        return text.decode("utf-16" if wide else "utf-8", "replace")

@@ -1,7 +1,4 @@
-"""Motion photos: where behind a JPEG's end the phone has put a video, which XMP announces or only its boxes show.
-
-What XMP announces is read by `xmp`; the video itself is kept as part of the original, and never decoded.
-"""
+"""Find the video that a motion photo has after the end of its JPEG. It is part of the original and never decoded."""
 
 import mmap
 import os
@@ -17,29 +14,29 @@ _SEGMENTS = 10_000
 
 
 def find_motion(file: BinaryIO, announced: int | None) -> Span | None:
-    """The video behind a JPEG; `announced`: so many bytes before the file's end it should begin.
+    """Find the video, by XMP or by its boxes. `announced` is its distance from the end of the file, in bytes, by XMP.
 
-    What is announced counts only where a video does begin there.
+    It counts only if a video begins there.
     """
     end = file.seek(0, os.SEEK_END)
     if announced is not None and 0 < announced < end:
-        found = movie_span(file, end - announced)
-        if found:
-            return found
+        span = movie_span(file, end - announced)
+        if span:
+            return span
     if end < 16:
         return None
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        picture_end = _end_of_jpeg(data)
+        picture_end = _find_jpeg_end(data)
         mark = _FILE_TYPE.search(data, picture_end) if picture_end else None
         start = mark.start() if mark else None
     return movie_span(file, start) if start is not None else None
 
 
-def _end_of_jpeg(data: mmap.mmap) -> int | None:
-    """Where the first picture's end mark ends (ITU-T T.81, B.1); None where the picture does not come to one."""
+def _find_jpeg_end(data: mmap.mmap) -> int | None:
+    """Return the offset after the first picture's end marker (ITU-T T.81, B.1); None if there is none."""
     at = 2
     for _ in range(_SEGMENTS):
-        # Inside a scan, markers that carry no segment and stuffed zeros are passed over.
+        # The pattern skips stuffed zeros and markers without a segment inside a scan.
         mark = _MARKER.search(data, at)
         if mark is None:
             return None

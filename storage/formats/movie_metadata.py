@@ -1,7 +1,4 @@
-"""What a video says of where, when and with what it was taken: the tags of `moov`, in every place where phones put them.
-
-Tracks, durations and sizes are left to `movies`; XMP to `xmp`.
-"""
+"""Read where, when and with what a video was taken: the tags of `moov`, in every place where phones put them."""
 
 import math
 import re
@@ -12,13 +9,13 @@ from storage.formats.exif import (
     ExifPositionProblem,
     Position,
     WallTime,
-    accuracy,
-    altitude,
     clean_text,
-    placed,
-    wall_time,
+    make_position,
+    parse_wall_time,
+    valid_accuracy,
+    valid_altitude,
 )
-from storage.formats.iso_bmff import Box, BoxFields, TruncatedError, content, inside
+from storage.formats.iso_bmff import Box, BoxFields, TruncatedError, iter_children, read_content
 from storage.formats.xmp import read_xmp
 
 _TEXT_BYTES = 4096
@@ -32,7 +29,7 @@ _ISO_6709 = re.compile(
 
 @dataclass
 class MovieTags:
-    """`positions` in the order in which they are to be believed; `texts` by key or atom, the first of each."""
+    """The tags of a movie: `positions`, most reliable first, and `texts` by key or atom, the first of each."""
 
     texts: dict[str, str] = field(default_factory=dict)
     positions: list[Position | ExifPositionProblem] = field(default_factory=list)
@@ -44,45 +41,45 @@ class MovieTags:
 
 
 def read_tags(file: BinaryIO, moov: Box, xmp: bytes) -> MovieTags:
-    """The tags of a movie; `xmp` is the packet that stands beside `moov`, if any. Never raises on broken boxes."""
+    """Read the tags of a movie; never raise on broken boxes. `xmp` is the packet beside `moov`, if any."""
     tags = MovieTags(xmp=xmp)
-    holders = [moov, *(box for box in inside(file, moov) if box.kind == b"trak")][:32]
+    holders = [moov, *(box for box in iter_children(file, moov) if box.kind == b"trak")][:32]
     loci: list[Position | ExifPositionProblem] = []
     for holder in holders:
-        for box in inside(file, holder):
+        for box in iter_children(file, holder):
             if box.kind == b"meta":
-                _keep_meta(file, box, tags)
+                _read_meta(file, box, tags)
             elif box.kind == b"udta":
-                _keep_user_data(file, box, tags, loci)
-    _place(tags, loci)
+                _read_user_data(file, box, tags, loci)
+    _add_positions(tags, loci)
     packet = read_xmp(tags.xmp)
     tags.positions.append(packet.position)
     taken = tags.text(f"{_APPLE}creationdate", "\xa9day")
-    tags.taken = wall_time(taken) or packet.taken
+    tags.taken = parse_wall_time(taken) or packet.taken
     return tags
 
 
-def iso_6709(text: str, **more: float | None) -> Position | ExifPositionProblem:
-    """Degrees, degrees and minutes, or those and seconds, told apart by their number of digits (ISO 6709, annex H)."""
-    found = _ISO_6709.fullmatch(text.strip())
-    if not found:
+def parse_iso_6709(text: str, **more: float | None) -> Position | ExifPositionProblem:
+    """Parse a position (ISO 6709, annex H). The number of digits says whether it has minutes and seconds."""
+    match = _ISO_6709.fullmatch(text.strip())
+    if not match:
         return ExifPositionProblem.MALFORMED if text.strip() else ExifPositionProblem.EMPTY
-    latitude = _sexagesimal(found[1], found[2], found[3], 2)
-    longitude = _sexagesimal(found[4], found[5], found[6], 3)
+    latitude = _parse_sexagesimal(match[1], match[2], match[3], 2)
+    longitude = _parse_sexagesimal(match[4], match[5], match[6], 3)
     if latitude is None or longitude is None:
         return ExifPositionProblem.MALFORMED
-    height = float(found[7]) if found[7] else None
-    return placed(
+    height = float(match[7]) if match[7] else None
+    return make_position(
         latitude,
         longitude,
-        altitude_metres=altitude(abs(height) if height is not None else None, below=(height or 0) < 0),
+        altitude_metres=valid_altitude(abs(height) if height is not None else None, below=(height or 0) < 0),
         accuracy_metres=more.get("accuracy_metres"),
-        datum=found[8],
+        datum=match[8],
     )
 
 
-def _sexagesimal(sign: str, digits: str, fraction: str | None, width: int) -> float | None:
-    """Signed degrees; None for figures that say nothing definite, such as a whole degree, which is 111 km."""
+def _parse_sexagesimal(sign: str, digits: str, fraction: str | None, width: int) -> float | None:
+    """Return signed degrees; None for vague values, such as a whole degree, which is 111 km."""
     if len(digits) <= width:
         if fraction is None:
             return None
@@ -99,75 +96,75 @@ def _sexagesimal(sign: str, digits: str, fraction: str | None, width: int) -> fl
     return -size if sign == "-" else size
 
 
-def _place(tags: MovieTags, loci: list[Position | ExifPositionProblem]) -> None:
-    """Apple's key, then the QuickTime atom, then 3GPP's box; XMP comes last."""
+def _add_positions(tags: MovieTags, loci: list[Position | ExifPositionProblem]) -> None:
+    """Add Apple's key, then the QuickTime atom, then 3GPP's boxes. The caller adds XMP last."""
     key = tags.text(f"{_APPLE}location.ISO6709")
     if key is not None:
         blur = tags.text(f"{_APPLE}location.accuracy.horizontal")
         metres = float(blur) if blur and re.fullmatch(r"[0-9]{1,8}(\.[0-9]{1,9})?", blur, re.ASCII) else None
-        tags.positions.append(iso_6709(key, accuracy_metres=accuracy(metres)))
+        tags.positions.append(parse_iso_6709(key, accuracy_metres=valid_accuracy(metres)))
     atom = tags.text("\xa9xyz")
     if atom is not None:
-        tags.positions.append(iso_6709(atom))
+        tags.positions.append(parse_iso_6709(atom))
     tags.positions += loci
 
 
-def _keep(tags: MovieTags, name: str, data: bytes) -> None:
-    # Text by the standards is UTF-8; what isn't stays readable as Latin-1.
+def _add_text(tags: MovieTags, name: str, data: bytes) -> None:
+    # The standards require UTF-8. Other text stays readable as Latin-1.
     cleaned = clean_text(data)
     if cleaned is not None:
         tags.texts.setdefault(name, cleaned)
 
 
-def _keep_meta(file: BinaryIO, box: Box, tags: MovieTags) -> None:
-    """`keys` and `ilst`: QuickTime's `meta` has no version before its boxes, ISO's has one."""
-    skip = 0 if content(file, box, 8)[4:] == b"hdlr" else 4
-    parts = {each.kind: each for each in inside(file, box, skip)}
-    names = _keys(content(file, parts[b"keys"])) if b"keys" in parts else []
-    for item in inside(file, parts[b"ilst"]) if b"ilst" in parts else ():
+def _read_meta(file: BinaryIO, box: Box, tags: MovieTags) -> None:
+    """Read `keys` and `ilst`. ISO's `meta` has a version before its boxes, QuickTime's has none."""
+    skip = 0 if read_content(file, box, 8)[4:] == b"hdlr" else 4
+    parts = {child.kind: child for child in iter_children(file, box, skip)}
+    names = _read_keys(read_content(file, parts[b"keys"])) if b"keys" in parts else []
+    for item in iter_children(file, parts[b"ilst"]) if b"ilst" in parts else ():
         index = int.from_bytes(item.kind)
         name = names[index - 1] if 0 < index <= len(names) else item.kind.decode("latin-1")
-        for data in inside(file, item):
+        for data in iter_children(file, item):
             if data.kind == b"data":
-                _keep(tags, name, content(file, data, _TEXT_BYTES)[8:])
+                _add_text(tags, name, read_content(file, data, _TEXT_BYTES)[8:])
 
 
-def _keys(data: bytes) -> list[str]:
+def _read_keys(data: bytes) -> list[str]:
     fields, names = BoxFields(data), []
     try:
-        fields.take(4)
-        for _ in range(min(fields.number(4), 1000)):
-            size = fields.number(4)
-            fields.take(4)
-            names.append(fields.take(max(size - 8, 0)).decode("utf-8", "replace"))
+        fields.read(4)
+        for _ in range(min(fields.read_number(4), 1000)):
+            size = fields.read_number(4)
+            fields.read(4)
+            names.append(fields.read(max(size - 8, 0)).decode("utf-8", "replace"))
     except TruncatedError:
         pass
     return names
 
 
-def _keep_user_data(file: BinaryIO, udta: Box, tags: MovieTags, loci: list[Position | ExifPositionProblem]) -> None:
-    for box in inside(file, udta):
+def _read_user_data(file: BinaryIO, udta: Box, tags: MovieTags, loci: list[Position | ExifPositionProblem]) -> None:
+    for box in iter_children(file, udta):
         if box.kind == b"meta":
-            _keep_meta(file, box, tags)
+            _read_meta(file, box, tags)
         elif box.kind == b"loci":
-            loci.append(_loci(content(file, box, _TEXT_BYTES)))
+            loci.append(_parse_loci(read_content(file, box, _TEXT_BYTES)))
         elif box.kind == b"XMP_" and not tags.xmp:
-            tags.xmp = content(file, box)
+            tags.xmp = read_content(file, box)
         elif box.kind[:1] == b"\xa9":
-            data = content(file, box, _TEXT_BYTES)
-            # Length and language, then the text, and perhaps the same in more languages; or as iTunes has it.
+            data = read_content(file, box, _TEXT_BYTES)
+            # Length, language and text, perhaps repeated in more languages; or a `data` box as in iTunes.
             text = data[16:] if data[4:8] == b"data" else data[4 : 4 + int.from_bytes(data[:2])]
-            _keep(tags, box.kind.decode("latin-1"), text)
+            _add_text(tags, box.kind.decode("latin-1"), text)
 
 
-def _loci(data: bytes) -> Position | ExifPositionProblem:
-    """3GPP TS 26.244, 8.10: sixteen bits before and sixteen behind the point, longitude first."""
+def _parse_loci(data: bytes) -> Position | ExifPositionProblem:
+    """Parse a `loci` box (3GPP TS 26.244, 8.10): 16.16 fixed-point numbers, longitude first."""
     fields = BoxFields(data)
     try:
-        fields.take(6)
-        fields.text()
-        fields.take(1)
-        longitude, latitude, height = (fields.number(4, signed=True) / 65536 for _ in range(3))
+        fields.read(6)
+        fields.read_text()
+        fields.read(1)
+        longitude, latitude, height = (fields.read_number(4, signed=True) / 65536 for _ in range(3))
     except TruncatedError:
         return ExifPositionProblem.MALFORMED
-    return placed(latitude, longitude, altitude_metres=altitude(abs(height), below=height < 0))
+    return make_position(latitude, longitude, altitude_metres=valid_altitude(abs(height), below=height < 0))

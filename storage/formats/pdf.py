@@ -1,7 +1,4 @@
-"""The one file that imports pypdfium2: how many pages a PDF has, whether it is whole, and its first page as plain RGB.
-
-What is made of the page is left to `pictures`.
-"""
+"""Read a PDF with pypdfium2: its number of pages, its damage, and its first page as plain RGB."""
 
 import ctypes
 import os
@@ -16,7 +13,7 @@ _TAIL_BYTES = 2048
 
 
 def read_pdf(path: Path, side: int) -> tuple[ReadResult, Raster | None]:
-    """Facts, and the first page with its long side at `side` pixels. Scripts and forms are never run."""
+    """Read the facts, and render the first page with a long side of `side` pixels. Never run scripts or forms."""
     is_cut = _is_cut(path)
     try:
         with pypdfium2.PdfDocument(path) as document:
@@ -29,16 +26,16 @@ def read_pdf(path: Path, side: int) -> tuple[ReadResult, Raster | None]:
                 damage=Damage.TRUNCATED if is_cut else None if count else Damage.CORRUPT,
             )
             try:
-                return picture, _first_page(document, side) if count else None
+                return picture, _render_first_page(document, side) if count else None
             except (pypdfium2.PdfiumError, ValueError, OverflowError, ctypes.ArgumentError):
-                return _damaged(picture, is_cut=is_cut), None
+                return _mark_damaged(picture, is_cut=is_cut), None
     except pypdfium2.PdfiumError as error:
         if getattr(error, "err_code", None) in {raw.FPDF_ERR_PASSWORD, raw.FPDF_ERR_SECURITY}:
             return ReadResult("application/pdf", is_encrypted=True, damage=Damage.ENCRYPTED), None
-        return _damaged(ReadResult("application/pdf"), is_cut=is_cut), None
+        return _mark_damaged(ReadResult("application/pdf"), is_cut=is_cut), None
 
 
-def _damaged(picture: ReadResult, *, is_cut: bool) -> ReadResult:
+def _mark_damaged(picture: ReadResult, *, is_cut: bool) -> ReadResult:
     return ReadResult(
         picture.content_type,
         page_count=picture.page_count,
@@ -47,7 +44,7 @@ def _damaged(picture: ReadResult, *, is_cut: bool) -> ReadResult:
     )
 
 
-def _first_page(document: pypdfium2.PdfDocument, side: int) -> Raster:
+def _render_first_page(document: pypdfium2.PdfDocument, side: int) -> Raster:
     page = document[0]
     longest = max(*page.get_size(), 1)
     bitmap = page.render(scale=side / longest, rev_byteorder=True, may_draw_forms=False)
@@ -57,7 +54,7 @@ def _first_page(document: pypdfium2.PdfDocument, side: int) -> Raster:
 
 
 def _is_cut(path: Path) -> bool:
-    """A PDF ends with its end mark (ISO 32000-1, 7.5.5); pdfium mends what lacks it, and doesn't say so."""
+    """Check for the end marker (ISO 32000-1, 7.5.5): pdfium repairs a file without one, and does not report it."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(size - _TAIL_BYTES, 0))

@@ -1,7 +1,7 @@
-"""Pictures, by Pillow and pillow-heif: what one says of itself, and its upright thumbnails.
+"""Read the facts of pictures and make their upright thumbnails, with Pillow and pillow-heif.
 
-It decodes hostile bytes in the calling process, one thread at a time, since Pillow's switches belong to the process;
-keeping a crash, a hang or a bomb to one file is left to `decoding`.
+This decodes hostile bytes in the calling process, which must be a sandbox. Call it from one thread at a time: Pillow's
+switches are global to the process.
 """
 
 import contextlib
@@ -22,20 +22,20 @@ from storage.formats import heif, image_containers
 from storage.formats.content_types import HEAD_BYTES, sniff
 from storage.formats.exif import ExifPositionProblem, Position, Tags, read_exif
 from storage.formats.motion_photos import find_motion
-from storage.formats.orientations import degrees, swaps_sides
+from storage.formats.orientations import rotation_of, swaps_sides
 from storage.formats.results import Damage, Raster, ReadResult, RenderedThumbnail
-from storage.formats.similarity_features import likeness_of
+from storage.formats.similarity_features import compute_likeness
 from storage.formats.xmp import read_xmp
 
 T = TypeVar("T")
 LARGE, SMALL = 1280, 320
-"""Long sides of the two thumbnails, pixels."""
+"""Long sides of the two thumbnails in pixels."""
 
-# Phones make JPEGs of 200 megapixels; what is held decoded at once stays at Pillow's own limit (256 MiB of RGB).
+# Phones make JPEGs of 200 megapixels. What is decoded at once stays within Pillow's own limit (256 MiB of RGB).
 Image.MAX_IMAGE_PIXELS = 2**28
 DECODED_PIXELS = 2**28 // 3
 
-# A thumbnail that the file brings along may show something else than the picture does; threads cost memory.
+# A thumbnail inside the file may show something else than the picture. Threads cost memory.
 register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
 
 _FORMATS = {
@@ -46,7 +46,7 @@ _FORMATS = {
     "image/avif": "AVIF",
 }
 _LENIENT = frozenset({"image/heic"})
-"""Decoders that leave blank what is missing, and don't say so."""
+"""Types whose decoders leave missing parts blank without reporting it."""
 _FAULTS = (
     OSError,
     SyntaxError,
@@ -60,7 +60,7 @@ _FAULTS = (
     struct.error,
     zlib.error,
 )
-"""What Pillow's readers let through on broken input; they promise no exception of their own."""
+"""The exceptions that Pillow's readers raise on broken input; Pillow documents no exception of its own."""
 
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -74,29 +74,29 @@ _UPRIGHT = {
 
 
 def examine(path: Path) -> ReadResult:
-    """Read the facts and make the two thumbnails, large and small; `damage` says what kept either from being whole.
+    """Read the facts and make the two thumbnails, large and small. `damage` says why either is incomplete.
 
-    Raises `OSError` for a file that can't be opened.
+    Raise `OSError` if the file can't be opened.
     """
     picture = read_facts(path)
     if picture.damage in {Damage.EMPTY, Damage.UNSUPPORTED}:
         return picture
-    with quiet():
+    with quiet_pillow():
         try:
-            thumbnails, damage = decode(path, picture, _renditions)
+            thumbnails, damage = decode(path, picture, _make_thumbnails)
         except MemoryError:
             return replace(picture, damage=Damage.OUT_OF_MEMORY)
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             return replace(picture, damage=Damage.TOO_MANY_PIXELS)
-    # The decoder has the last word: a file cut short may hold every pixel. What was never written it shows as grey.
+    # The decoder decides whether a cut file has all its pixels. It does not notice holes: it shows them grey.
     if damage or picture.content_type in _LENIENT or picture.damage is Damage.CORRUPT:
         damage = picture.damage or damage
-    made = thumbnails or ()
-    return replace(picture, thumbnails=made, likeness=likeness_of(made), damage=damage)
+    thumbnails = thumbnails or ()
+    return replace(picture, thumbnails=thumbnails, likeness=compute_likeness(thumbnails), damage=damage)
 
 
 def read_facts(path: Path) -> ReadResult:
-    """Everything that `examine` says without decoding a pixel, and so without thumbnails."""
+    """Read all that `examine` returns except thumbnails, without decoding a pixel."""
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
         content_type = sniff(head)
@@ -106,25 +106,28 @@ def read_facts(path: Path) -> ReadResult:
         container = heif.scan(file) if is_boxed else image_containers.scan(file, str(content_type))
         xmp = read_xmp(container.xmp)
         motion = find_motion(file, xmp.motion_bytes) if content_type == "image/jpeg" else container.motion
-    with quiet():
-        ifd0, exif_ifd, gps = _tags(container.exif)
+    with quiet_pillow():
+        ifd0, exif_ifd, gps = _read_tags(container.exif)
     exif = read_exif(ifd0, exif_ifd, gps)
-    width, height = _side(container.width), _side(container.height)
-    if container.width is None or container.height is None:  # no frame header left: EXIF states the size too
-        width, height = _side(exif_ifd.get(0xA002, ifd0.get(0x0100))), _side(exif_ifd.get(0xA003, ifd0.get(0x0101)))
+    width, height = _valid_side(container.width), _valid_side(container.height)
+    if container.width is None or container.height is None:  # without a frame header, use the size in EXIF
+        width, height = (
+            _valid_side(exif_ifd.get(0xA002, ifd0.get(0x0100))),
+            _valid_side(exif_ifd.get(0xA003, ifd0.get(0x0101))),
+        )
     turn = container.turn or exif.orientation
     sides = container.shown or (width, height)
     if swaps_sides(turn):
         sides = (sides[1], sides[0])
     taken = exif.taken or xmp.taken
-    position, source, problem = _choose(exif.position, xmp.position)
+    position, source, problem = _choose_position(exif.position, xmp.position)
     return ReadResult(
         content_type=content_type,
         width=width,
         height=height,
         orientation=exif.orientation,
-        display_width=_side(sides[0]),
-        display_height=_side(sides[1]),
+        display_width=_valid_side(sides[0]),
+        display_height=_valid_side(sides[1]),
         taken_at=taken.at if taken else None,
         taken_offset_minutes=taken.offset_minutes if taken else None,
         position=position,
@@ -132,7 +135,7 @@ def read_facts(path: Path) -> ReadResult:
         position_problem=problem,
         stated=None if position else exif.stated or xmp.stated,
         turn=turn,
-        rotation=None if container.turn is None else degrees(container.turn),
+        rotation=None if container.turn is None else rotation_of(container.turn),
         motion_offset=motion.offset if motion else None,
         motion_bytes=motion.byte_size if motion else None,
         make=exif.make,
@@ -142,38 +145,38 @@ def read_facts(path: Path) -> ReadResult:
     )
 
 
-def _tags(block: bytes) -> tuple[Tags, Tags, Tags]:
-    """IFD0, Exif and GPS directory; one that can't be read is empty and costs the others nothing."""
+def _read_tags(block: bytes) -> tuple[Tags, Tags, Tags]:
+    """Return the IFD0, Exif and GPS directories. One that can't be read is empty and does not affect the others."""
     exif = Image.Exif()
-    found: list[Tags] = [{}, {}, {}]
+    directories: list[Tags] = [{}, {}, {}]
     with contextlib.suppress(*_FAULTS):
         exif.load(block)
-        found[0] = dict(exif)
-    for place, pointer in ((1, 0x8769), (2, 0x8825)):
+        directories[0] = dict(exif)
+    for index, pointer in ((1, 0x8769), (2, 0x8825)):
         with contextlib.suppress(*_FAULTS):
-            found[place] = exif.get_ifd(pointer)
-    return found[0], found[1], found[2]
+            directories[index] = exif.get_ifd(pointer)
+    return directories[0], directories[1], directories[2]
 
 
-def _choose(
+def _choose_position(
     exif: Position | ExifPositionProblem, xmp: Position | ExifPositionProblem
 ) -> tuple[Position | None, str | None, ExifPositionProblem | None]:
-    """The position, its source, or the problem that explains best why there is none."""
+    """Return the position and its source, or the problem that best explains why there is none."""
     if isinstance(exif, Position):
         return exif, "EXIF", None
-    # What EXIF calls void stays so: XMP is often its copy.
+    # A position that EXIF marks as void stays void: XMP is often a copy of it.
     if isinstance(xmp, Position):
         return (None, None, exif) if exif is ExifPositionProblem.VOID_FIX else (xmp, "XMP", None)
     return None, None, xmp if exif is ExifPositionProblem.ABSENT else exif
 
 
-def _side(stated: object) -> int | None:
+def _valid_side(stated: object) -> int | None:
     return stated if isinstance(stated, int) and 0 < stated < 2**31 else None
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Pillow's remarks on broken metadata are no news here; its warning of a bomb is an error."""
+def quiet_pillow() -> Iterator[None]:
+    """Ignore Pillow's warnings of broken metadata. Raise its warning of a decompression bomb as an error."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -183,83 +186,84 @@ def quiet() -> Iterator[None]:
 def decode(
     path: Path, picture: ReadResult, make: Callable[[Image.Image, int | None], T], within: int = LARGE
 ) -> tuple[T | None, Damage | None]:
-    """What `make` makes of the decoded picture and its orientation, or of what decodes of a broken one; else None.
+    """Decode the picture, or the part of a broken one that decodes, and pass it and its orientation to `make`.
 
-    A JPEG comes at half, a quarter or an eighth of its size, as long as its long side then has `within` pixels.
-    Raises `MemoryError`, and Pillow's error or warning of a bomb beyond `DECODED_PIXELS`.
+    Return the result of `make` and the damage; no result if nothing decodes. A JPEG is decoded at half, a quarter or an
+    eighth of its size if its long side still has `within` pixels. Raise `MemoryError`, or Pillow's error or warning of a
+    decompression bomb above `DECODED_PIXELS`.
     """
     coding = _FORMATS[str(picture.content_type)]
-    turn = None if coding == "HEIF" else picture.turn  # libheif has turned the picture already
+    turn = None if coding == "HEIF" else picture.turn  # libheif has already turned the picture
     try:
         with path.open("rb") as file:
-            return make(_decoded(file, coding, within), turn), None
+            return make(_decode_whole(file, coding, within), turn), None
     except _FAULTS as error:
         damage = Damage.TRUNCATED if "truncated" in str(error) else Damage.CORRUPT
     try:
-        return make(_salvaged(path, coding, within), turn), damage
+        return make(_decode_broken(path, coding, within), turn), damage
     except _FAULTS:
         return None, damage
 
 
-def _decoded(file: BinaryIO, coding: str, within: int) -> Image.Image:
+def _decode_whole(file: BinaryIO, coding: str, within: int) -> Image.Image:
     image: Image.Image = Image.open(file, formats=(coding,))
     shrink = max(*image.size, within) / within
     image.draft(None, (max(int(image.width / shrink), 1), max(int(image.height / shrink), 1)))
     if image.width * image.height > DECODED_PIXELS:
         raise Image.DecompressionBombError(f"{image.width} x {image.height} pixels")
-    image.load()  # the only step that notices a cut file; `verify()` passes half a JPEG
+    image.load()  # the only step that notices a cut file: `verify()` accepts half a JPEG
     return image
 
 
-def _salvaged(path: Path, coding: str, within: int) -> Image.Image:
-    """What decodes of a broken picture: the rest is left blank."""
+def _decode_broken(path: Path, coding: str, within: int) -> Image.Image:
+    """Decode the part of a broken picture that decodes. The rest is blank."""
     # With its end marker put back, a JPEG decodes as far as it goes, a progressive one in all its lines.
     data = path.read_bytes()
     if coding == "JPEG":
         data += b"\xff\xd9"
-    elif coding == "WEBP":  # decodes only whole: what is missing is taken for zeros
+    elif coding == "WEBP":  # only a whole file decodes, so the missing bytes are replaced by zeros
         data += bytes(max(min(8 + int.from_bytes(data[4:8], "little"), 2**26) - len(data), 0))
     stream = io.BytesIO(data)
     ImageFile.LOAD_TRUNCATED_IMAGES = True
     try:
-        return _decoded(stream, coding, within)
+        return _decode_whole(stream, coding, within)
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 
-def from_raster(raster: Raster, orientation: int | None) -> tuple[RenderedThumbnail, ...]:
-    """The two thumbnails of pixels that another library decoded, to be turned by `orientation`, EXIF's figure."""
+def thumbnails_from_raster(raster: Raster, orientation: int | None) -> tuple[RenderedThumbnail, ...]:
+    """Make the two thumbnails of pixels that another library decoded. `orientation` is an EXIF orientation."""
     size = (raster.width, raster.height)
-    return _renditions(Image.frombytes("RGB", size, raster.data, "raw", "RGB", raster.stride, 1), orientation)
+    return _make_thumbnails(Image.frombytes("RGB", size, raster.data, "raw", "RGB", raster.stride, 1), orientation)
 
 
-def _renditions(image: Image.Image, orientation: int | None) -> tuple[RenderedThumbnail, ...]:
-    large = upright(image, orientation, LARGE)
+def _make_thumbnails(image: Image.Image, orientation: int | None) -> tuple[RenderedThumbnail, ...]:
+    large = make_upright(image, orientation, LARGE)
     small = large.copy()
     small.thumbnail((SMALL, SMALL), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    return _encoded(large), _encoded(small)
+    return _encode(large), _encode(small)
 
 
-def upright(image: Image.Image, orientation: int | None, within: int | None = None) -> Image.Image:
-    """The picture as people see it: upright, on white, in sRGB; its long side at most `within` pixels."""
+def make_upright(image: Image.Image, orientation: int | None, within: int | None = None) -> Image.Image:
+    """Return the picture as people see it: upright, on white, in sRGB, with a long side of at most `within` pixels."""
     profile = image.info.get("icc_profile")
-    image = _scalable(image)
+    image = _to_scalable_mode(image)
     if within is not None:
         image.thumbnail((within, within), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    image = _in_srgb(_on_white(image), profile)
+    image = _to_srgb(_flatten_on_white(image), profile)
     return image.transpose(_UPRIGHT[orientation]) if orientation in _UPRIGHT else image
 
 
-def _scalable(image: Image.Image) -> Image.Image:
-    """The same picture in a mode whose values can be averaged: L, LA, RGB, RGBA or CMYK."""
-    if image.mode.startswith("I"):  # 16 bits a sample: `convert` alone would clip, not scale
+def _to_scalable_mode(image: Image.Image) -> Image.Image:
+    """Convert to a mode whose values can be averaged: L, LA, RGB, RGBA or CMYK."""
+    if image.mode.startswith("I"):  # 16 bits per sample: `convert` alone would clip, not scale
         image = image.convert("I").point(lambda value: value * (1 / 257)).convert("L")
     elif image.has_transparency_data and image.mode not in {"LA", "RGBA"}:
         image = image.convert("RGBA")
     return image if image.mode in {"L", "LA", "RGB", "RGBA", "CMYK"} else image.convert("RGB")
 
 
-def _on_white(image: Image.Image) -> Image.Image:
+def _flatten_on_white(image: Image.Image) -> Image.Image:
     if image.mode not in {"LA", "RGBA"}:
         return image
     white = Image.new("RGBA", image.size, "white")
@@ -272,8 +276,8 @@ def _srgb() -> ImageCms.ImageCmsProfile:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
 
 
-def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
-    """RGB in the one colour space that needs no profile; a broken or unfitting profile is passed over."""
+def _to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
+    """Convert to sRGB, the colour space that needs no profile. Ignore a broken or unsuitable profile."""
     if profile:
         with contextlib.suppress(ImageCms.PyCMSError, *_FAULTS):
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -282,8 +286,8 @@ def _in_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     return image.convert("RGB")
 
 
-def _encoded(image: Image.Image) -> RenderedThumbnail:
-    image.info = {}  # Pillow would carry a comment over
+def _encode(image: Image.Image) -> RenderedThumbnail:
+    image.info = {}  # else Pillow copies the comment
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=80, optimize=True)
     return RenderedThumbnail(image.width, image.height, "image/jpeg", stream.getvalue())

@@ -1,7 +1,4 @@
-"""What any medium says of itself: by its content, each goes to the reader of its kind; run in the child of `decoding`.
-
-Reading pictures is left to `pictures`, videos to `movies` and `frames`, sounds to `sounds`, documents to `pdfs`.
-"""
+"""Read any medium: detect its type by its content, and call the reader of that type. Runs in the sandbox."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +8,7 @@ from storage.formats.audio import read_sound
 from storage.formats.content_types import HEAD_BYTES, sniff
 from storage.formats.movies import read_movie
 from storage.formats.results import Damage, ReadResult
-from storage.formats.similarity_features import likeness_of
+from storage.formats.similarity_features import compute_likeness
 
 MOVIES = frozenset({"video/mp4", "video/quicktime", "video/3gpp", "audio/mp4"})
 SOUNDS = frozenset({"audio/mpeg", "audio/amr"})
@@ -19,23 +16,22 @@ PDF = "application/pdf"
 
 
 def examine(path: Path) -> ReadResult:
-    """Facts, and the two thumbnails, large and small, of a picture, a video or a document.
+    """Read the facts, and make the two thumbnails of a picture, a video or a document.
 
-    A picture and a video's poster have a likeness too; pages don't: one form filled in twice is no copy.
-
-    Raises `OSError` for a file that can't be opened.
+    A picture and a video's poster get a likeness too. Pages get none: two filled-in copies of one form are not the same.
+    Raise `OSError` if the file can't be opened.
     """
-    content_type = _sniffed(path)
+    content_type = _sniff_file(path)
     if content_type in MOVIES:
-        return _shown(path, read_movie(path))
+        return _add_poster(path, read_movie(path))
     if content_type == PDF:
-        return _opened(path)
+        return _read_document(path)
     return read_facts(path) if content_type in SOUNDS else pictures.examine(path)
 
 
 def read_facts(path: Path) -> ReadResult:
-    """Everything that `examine` says without decoding a pixel, and so without thumbnails."""
-    content_type = _sniffed(path)
+    """Read all that `examine` returns except thumbnails, without decoding a pixel."""
+    content_type = _sniff_file(path)
     if content_type in MOVIES:
         return read_movie(path)
     if content_type in SOUNDS:
@@ -43,28 +39,28 @@ def read_facts(path: Path) -> ReadResult:
     return ReadResult(content_type) if content_type == PDF else pictures.read_facts(path)
 
 
-def _sniffed(path: Path) -> str | None:
+def _sniff_file(path: Path) -> str | None:
     with path.open("rb") as file:
         return sniff(file.read(HEAD_BYTES))
 
 
-# PyAV and pdfium are loaded by the first file that needs them: most files don't, and a child starts often.
+# The first file that needs PyAV or pdfium loads it: most files don't need them, and children start often.
 
 
-def _shown(path: Path, movie: ReadResult) -> ReadResult:
-    if movie.width is None:  # only sound, or nothing that says a size
+def _add_poster(path: Path, movie: ReadResult) -> ReadResult:
+    if movie.width is None:  # only sound, or no known size
         return movie
-    from storage.formats.video_frames import poster  # noqa: PLC0415
+    from storage.formats.video_frames import read_poster  # noqa: PLC0415
 
-    found = poster(path, movie, pictures.LARGE)
-    if isinstance(found, Damage):
-        return replace(movie, damage=movie.damage or found)
-    made = pictures.from_raster(found, movie.turn)
-    return replace(movie, thumbnails=made, likeness=likeness_of(made))
+    poster = read_poster(path, movie, pictures.LARGE)
+    if isinstance(poster, Damage):
+        return replace(movie, damage=movie.damage or poster)
+    thumbnails = pictures.thumbnails_from_raster(poster, movie.turn)
+    return replace(movie, thumbnails=thumbnails, likeness=compute_likeness(thumbnails))
 
 
-def _opened(path: Path) -> ReadResult:
+def _read_document(path: Path) -> ReadResult:
     from storage.formats.pdf import read_pdf  # noqa: PLC0415
 
     document, page = read_pdf(path, pictures.LARGE)
-    return replace(document, thumbnails=pictures.from_raster(page, None)) if page else document
+    return replace(document, thumbnails=pictures.thumbnails_from_raster(page, None)) if page else document

@@ -1,7 +1,4 @@
-"""What a child that had hostile bytes in its hands may have answered at all: sizes, lengths and kinds of every field.
-
-What a file says within these bounds is the file's own word; reading the answer's JSON is left to `picture_facts`.
-"""
+"""Check that every field of a result is possible: hostile bytes may have taken over the child process that sent it."""
 
 import math
 import re
@@ -16,7 +13,7 @@ from storage.similarity.perceptual_hash import CUTS, GREY_SIDE
 _TEXT = 200
 _SIDE = 2**31
 _FIGURE = 2**53
-"""What JSON and MongoDB both hold exactly."""
+"""The largest range of integers that both JSON and MongoDB store exactly."""
 _TYPE = re.compile(r"[a-z]{1,20}/[a-z0-9.+-]{1,40}")
 _DETAIL = re.compile(rf"[0-9a-f]{{{DETAIL_BITS // 4}}}")
 _LONG_SIDE, _THUMBNAIL_BYTES = 1280, 8 * 2**20
@@ -24,12 +21,12 @@ _MAX_THUMBNAILS = 2
 
 
 def is_plausible(picture: ReadResult) -> bool:
-    """Whether every field is within what `examining` can answer; types are checked before."""
-    return all(_within(picture)) and all(_of_position(picture.position)) and all(_of_pixels(picture))
+    """Check that the reader can have produced every field. Types are checked before."""
+    return all(_check_fields(picture)) and all(_check_position(picture.position)) and all(_check_pixels(picture))
 
 
-def _within(picture: ReadResult) -> Iterator[bool]:
-    figures = (
+def _check_fields(picture: ReadResult) -> Iterator[bool]:
+    ranges = (
         (picture.width, 0, _SIDE),
         (picture.height, 0, _SIDE),
         (picture.display_width, 0, _SIDE),
@@ -43,16 +40,16 @@ def _within(picture: ReadResult) -> Iterator[bool]:
         (picture.motion_offset, 0, _FIGURE),
         (picture.motion_bytes, 0, _FIGURE),
     )
-    yield all(each is None or least <= each <= most for each, least, most in figures)
-    yield all(_is_text(each) for each in (picture.make, picture.model, picture.software))
+    yield all(number is None or lowest <= number <= highest for number, lowest, highest in ranges)
+    yield all(_is_text(text) for text in (picture.make, picture.model, picture.software))
     yield picture.content_type is None or bool(_TYPE.fullmatch(picture.content_type))
     yield picture.position_source in {None, "EXIF", "XMP", "QUICKTIME"}
     yield picture.taken_at is None or (picture.taken_at.tzinfo is None and _is_time(picture.taken_at))
     yield picture.created_at is None or _is_instant(picture.created_at)
-    yield picture.stated is None or all(math.isfinite(each) and abs(each) <= 1000 for each in picture.stated)
+    yield picture.stated is None or all(math.isfinite(degrees) and abs(degrees) <= 1000 for degrees in picture.stated)
 
 
-def _of_position(position: Position | None) -> Iterator[bool]:
+def _check_position(position: Position | None) -> Iterator[bool]:
     if position is None:
         return
     yield abs(position.latitude) <= 90
@@ -63,19 +60,19 @@ def _of_position(position: Position | None) -> Iterator[bool]:
     yield _is_text(position.datum)
 
 
-def _of_pixels(picture: ReadResult) -> Iterator[bool]:
+def _check_pixels(picture: ReadResult) -> Iterator[bool]:
     yield len(picture.thumbnails) <= _MAX_THUMBNAILS
-    yield all(_is_thumbnail(each) for each in picture.thumbnails)
-    yield len({each.cut for each in picture.likeness}) == len(picture.likeness)
-    for each in picture.likeness:
-        yield 0 <= each.cut < CUTS
-        yield -(2**63) <= each.coarse < 2**63
-        yield bool(_DETAIL.fullmatch(each.detail))
-        yield len(each.grey) <= GREY_SIDE**2
+    yield all(_is_thumbnail(thumbnail) for thumbnail in picture.thumbnails)
+    yield len({likeness.cut for likeness in picture.likeness}) == len(picture.likeness)
+    for likeness in picture.likeness:
+        yield 0 <= likeness.cut < CUTS
+        yield -(2**63) <= likeness.coarse < 2**63
+        yield bool(_DETAIL.fullmatch(likeness.detail))
+        yield len(likeness.grey) <= GREY_SIDE**2
 
 
 def _is_thumbnail(thumbnail: RenderedThumbnail) -> bool:
-    """A JPEG by its first and last bytes and its stated type: it is served as one."""
+    """Check for a JPEG by its first and last bytes and its type, since it is served as one."""
     return (
         thumbnail.content_type == "image/jpeg"
         and 0 < thumbnail.width <= _LONG_SIDE
@@ -91,7 +88,7 @@ def _is_instant(at: datetime) -> bool:
 
 
 def _is_time(at: datetime) -> bool:
-    """No zone can turn it into one that no calendar holds."""
+    """Check that the time stays within the calendar in every time zone."""
     return 1800 <= at.year < 9999
 
 

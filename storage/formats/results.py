@@ -1,7 +1,4 @@
-"""What is known of a picture once it was read: plain values, and the JSON in which they cross from process to process.
-
-Reading them is left to `pictures`; what of them becomes part of a medium, to `media`.
-"""
+"""Define the results of reading a medium, and their JSON between the sandbox and its parent."""
 
 import base64
 import enum
@@ -15,11 +12,11 @@ import orjson
 
 from schema.checks.similarity import Likeness
 from storage.formats.exif import ExifPositionProblem, Position
-from storage.similarity.keypoints import unpacked
+from storage.similarity.keypoints import unpack
 
 
 class Damage(enum.StrEnum):
-    """Why a picture can't be shown whole. The last three are seen from outside the process that decodes."""
+    """Why a medium can't be shown in full. The parent process reports the last three."""
 
     EMPTY = "empty"
     UNSUPPORTED = "unsupported"
@@ -44,7 +41,7 @@ class RenderedThumbnail:
 
 @dataclass(frozen=True)
 class Raster:
-    """Decoded pixels of eight bits, red, green, blue; `stride` is the bytes from a line to the next."""
+    """Decoded pixels, eight bits each of red, green and blue. `stride` is the number of bytes per line."""
 
     width: int
     height: int
@@ -54,14 +51,15 @@ class Raster:
 
 @dataclass(frozen=True)
 class ReadResult:
-    """What a medium, a picture above all, says of itself, None for what it doesn't.
+    """What a medium contains. A field is None if the medium does not say it.
 
-    `width` and `height` are pixels as coded; `orientation` the figure as stored (outside 1 to 8 it means 1);
-    `turn` the figure, by EXIF's counting, that holds; `rotation` the degrees clockwise that the container asks for;
-    `taken_at` the camera's own clock, naive; `created_at` what the header of a video or sound states, UTC;
-    `position` is from EXIF, a video's tags, or XMP, `position_problem` says why not, and `stated` is what was read,
-    never to be used (latitude, longitude); `motion_offset` and `motion_bytes` are the video of a motion photo.
-    `thumbnails` are the large one and the small one, or none; `likeness` is what it is compared by, or nothing.
+    `width` and `height` are encoded pixels. `orientation` is the stored EXIF number; outside 1 to 8 it means 1.
+    `turn` is the EXIF orientation that applies. `rotation` is the container's rotation in degrees clockwise.
+    `taken_at` is the camera's clock, naive. `created_at` is from the header of a video or sound, in UTC.
+    `position` is from EXIF, a video's tags or XMP. If it is missing, `position_problem` says why, and `stated` is the
+    latitude and longitude that were read and must not be used.
+    `motion_offset` and `motion_bytes` locate the video of a motion photo.
+    `thumbnails` are the large one and the small one, or empty. `likeness` serves to compare pictures.
     """
 
     content_type: str | None = None
@@ -98,7 +96,7 @@ Edges = Sequence[float]
 
 @dataclass(frozen=True)
 class Face:
-    """Where a face was found, in fractions of the upright picture's width and height; how sure that is, 0 to 1."""
+    """A detected face, in fractions of the upright picture's width and height, with its confidence, 0 to 1."""
 
     left: float
     top: float
@@ -109,7 +107,7 @@ class Face:
 
 @dataclass(frozen=True)
 class Faces:
-    """Faces of a picture, the surest first; `damage` says why they could not be looked for."""
+    """Detected faces, highest confidence first. `damage` says why detection failed."""
 
     faces: tuple[Face, ...] = ()
     damage: Damage | None = None
@@ -117,7 +115,7 @@ class Faces:
 
 @dataclass(frozen=True)
 class Covered:
-    """Size of a covered picture, pixels; `damage` says why there is none."""
+    """Size of a covered picture in pixels. `damage` says why there is none."""
 
     width: int = 0
     height: int = 0
@@ -131,12 +129,12 @@ _converter.register_structure_hook(bytes, lambda text, _: base64.b64decode(text,
 
 
 def to_json(answer: ReadResult | Faces | Covered) -> bytes:
-    """JSON that `from_json` reads; bytes as base64."""
+    """Convert to JSON that `from_json` reads. Bytes become base64."""
     return orjson.dumps(answer, default=_base64)
 
 
 def from_json(text: bytes, kind: type[A]) -> A:
-    """Raises `ValueError` for what is none of that kind: the process that wrote it had hostile bytes in its hands."""
+    """Read a result. Raise `ValueError` if it is malformed: hostile bytes may have taken over the process that wrote it."""
     values = orjson.loads(text)
     if not isinstance(values, dict):
         raise ValueError("not an answer")  # noqa: TRY004  its content is wrong, not the caller's argument
@@ -144,9 +142,9 @@ def from_json(text: bytes, kind: type[A]) -> A:
         answer = _converter.structure(values, kind)
     except cattrs.BaseValidationError as error:
         raise ValueError("not an answer") from error
-    for each in answer.likeness if isinstance(answer, ReadResult) else ():
-        if each.marks:
-            unpacked(each.marks)
+    for likeness in answer.likeness if isinstance(answer, ReadResult) else ():
+        if likeness.marks:
+            unpack(likeness.marks)
     return answer
 
 

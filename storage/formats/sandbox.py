@@ -1,7 +1,4 @@
-"""Isolation: pictures are read in a child process that is capped in time and memory and may die without harm.
-
-What is read is left to `examining`, the child's own side to `decoding_child`, which file to the caller.
-"""
+"""Read media in a child process with limited time and memory that may die without harm."""
 
 import contextlib
 import os
@@ -24,20 +21,20 @@ from storage.formats.results import A, Damage, ReadResult, from_json
 _ROOT = Path(__file__).parents[2]
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
-"""NumPy's would each reserve address space, which is what the child is capped in."""
+"""Each of NumPy's threads would reserve address space, and the child's address space is limited."""
 _START_SECONDS = 30.0
 _REPLY_BYTES = 32 * 2**20
 
 
 class DecoderUnavailableError(Exception):
-    """The child process does not start: a fault of this machine, and none of the picture. Try again later."""
+    """The child process does not start. The machine is at fault, not the picture: try again later."""
 
 
-class Isolated:
-    """One child process, started at need, that runs one of `functions` on one file at a time; make several to do more.
+class Sandbox:
+    """One child process, started on demand, that runs one of `functions` on one file at a time. Use several in parallel.
 
-    A function is named `module:function`, takes a path first, and answers as `picture_facts` has it.
-    Use as an async context manager: leaving it ends the child. A child never outlives its parent (Linux).
+    A function is named `module:function`, takes a path as its first argument, and returns one of the result classes.
+    Use it as an async context manager: leaving it ends the child. On Linux a child never outlives its parent.
     """
 
     def __init__(self, *functions: str, seconds: float, memory_bytes: int) -> None:
@@ -77,7 +74,7 @@ class Isolated:
             answered = True
             return answer
         finally:
-            # Also when cancelled: an answer that comes too late would be taken for the next picture's.
+            # Also when cancelled: a late answer would be taken for the next picture's.
             if not answered:
                 await self._end()
 
@@ -103,7 +100,7 @@ class Isolated:
             stdout=PIPE,
             stderr=None,
             cwd=_ROOT,
-            # No secrets: hostile bytes may take the child over.
+            # No secrets: hostile bytes may take over the child.
             env={name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | _ONE_THREAD,
         )
         if process.stdin is None or process.stdout is None:
@@ -119,8 +116,8 @@ class Isolated:
                 await child.process.aclose()
 
 
-class Decoder(Isolated):
-    """Reads pictures. `work` and `facts` name the functions that its child runs on a path; both return a `ReadResult`."""
+class Decoder(Sandbox):
+    """Reads media. `work` and `facts` name the functions that its child runs on a path; both return a `ReadResult`."""
 
     def __init__(
         self,
@@ -134,22 +131,22 @@ class Decoder(Isolated):
         self._work, self._facts = work, facts
 
     async def examine(self, path: Path) -> ReadResult:
-        """What the picture says, with its thumbnails. A crash, a hang or a bomb is the picture's `damage`.
+        """Read facts and thumbnails. A crash, a hang or a decompression bomb is reported as `damage`.
 
-        It is then read once more without its pixels, so that the facts are there all the same.
-        Raises `DecoderUnavailableError` when no child can be started, and `OSError` for a path that can't be read.
+        In that case a second run without pixels reads the facts.
+        Raise `DecoderUnavailableError` if no child can be started, `OSError` if the path can't be read.
         """
         async with self._turn:
             if not os.access(path, os.R_OK):
                 raise FileNotFoundError(path)
-            picture = await self._believed(self._work, path)
+            picture = await self._run_checked(self._work, path)
             if picture.damage in {Damage.TIMED_OUT, Damage.CRASHED, Damage.OUT_OF_MEMORY}:
-                facts = await self._believed(self._facts, path)
+                facts = await self._run_checked(self._facts, path)
                 picture = replace(facts, damage=picture.damage)
             return picture
 
-    async def _believed(self, work: str, path: Path) -> ReadResult:
-        """What the child says, unless no reader of ours can have said it: then hostile bytes have it, and it is ended."""
+    async def _run_checked(self, work: str, path: Path) -> ReadResult:
+        """Return the child's answer if a reader can have produced it. Otherwise end the child: it has been taken over."""
         picture = await self._run(ReadResult, work, path)
         if is_plausible(picture):
             return picture
@@ -165,10 +162,10 @@ class _Child:
 
 
 def _has_ended(process: Process) -> bool:
-    """Asked of the kernel: the event loop may learn of a death only later, and the next picture would pay for it."""
+    """Ask the kernel: the event loop may learn of a death only later, at the cost of the next picture."""
     try:
         ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:  # the event loop has been told
+    except ChildProcessError:  # the event loop has already reaped it
         return True
     return ended is not None or process.returncode is not None
 

@@ -1,7 +1,6 @@
-"""The child's side of `decoding`: caps itself, then answers each path on its input with what its functions say of it.
+"""Run as the sandbox's child: limit its own memory, then answer each path on its input with a function's result.
 
-Run as `python -m storage.formats.sandbox_child PARENT MEMORY_BYTES MODULE:FUNCTION...`; starting and timing it is left to
-`decoding`.
+Usage: `python -m storage.formats.sandbox_child PARENT MEMORY_BYTES MODULE:FUNCTION...`
 """
 
 import os
@@ -22,13 +21,13 @@ Answer = ReadResult | Faces | Covered
 
 
 def main() -> None:
-    """Write one byte when ready; then for each line `[function, path, *more]` a length of four bytes and an answer's JSON."""
+    """Write one byte when ready. Answer each line `[function, path, *more]` with four bytes of length, then JSON."""
     parent, memory_bytes, *names = sys.argv[1:]
     die_with_parent(int(parent))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     _cap(int(memory_bytes))
     replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints must not be taken for an answer
+    os.dup2(2, 1)  # a library's output must not be taken for an answer
     functions: dict[str, Callable[..., Answer]] = {name: pkgutil.resolve_name(name) for name in names}
     replies.write(b"+")
     replies.flush()
@@ -40,9 +39,9 @@ def main() -> None:
 
 
 def _cap(memory_bytes: int) -> None:
-    """Address space, and no core left behind that would hold evidence."""
+    """Limit the address space, and forbid core dumps: they would contain evidence."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":  # elsewhere the kernel doesn't keep to it
+    if sys.platform == "linux":  # other kernels don't enforce it
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
 
 
@@ -50,8 +49,8 @@ def _run(function: Callable[..., Answer], path: Path, *more: Any) -> Answer:
     try:
         return function(path, *more)
     except MemoryError:
-        return ReadResult(damage=Damage.OUT_OF_MEMORY)  # the one field that every kind of answer has
-    except Exception:  # noqa: BLE001  whatever hostile bytes made a reader raise costs this one file
+        return ReadResult(damage=Damage.OUT_OF_MEMORY)  # every kind of answer has this field
+    except Exception:  # noqa: BLE001  any error that hostile bytes cause must affect only this file
         return ReadResult(damage=Damage.CRASHED)
 
 

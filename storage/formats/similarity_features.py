@@ -1,7 +1,4 @@
-"""Likeness of a decoded picture, by Pillow: the grey values that hashes are made of, and the areas that stand out.
-
-What is made of either is arithmetic, in `likeness_hash` and `marks`.
-"""
+"""Compute the likeness of a decoded picture with Pillow: its perceptual hashes and its keypoints."""
 
 import io
 import re
@@ -12,62 +9,67 @@ from PIL import Image, ImageChops, ImageFilter
 
 from schema.checks.similarity import Likeness
 from storage.formats.results import RenderedThumbnail
-from storage.similarity.keypoints import HALF, LEVELS, PATCH, Marks, marks_on, packed
-from storage.similarity.perceptual_hash import likenesses
+from storage.similarity.keypoints import HALF, LEVELS, PATCH, Keypoint, KeypointSet, pack, select_keypoints
+from storage.similarity.perceptual_hash import compute_likenesses
 
 _SMOOTH, _SMOOTHER = ImageFilter.GaussianBlur(1.2), ImageFilter.GaussianBlur(2.2)
 _MIN = 3
-"""Grey levels by which something must differ from what is around it to stand out: coding alone makes one or two."""
+"""Grey levels by which a peak must differ from its surroundings: encoding alone makes a difference of one or two."""
 _NOTHING = [255] + [0] * 255
 _ENOUGH = [0] * _MIN + [255] * (256 - _MIN)
-"""Grey values to yes (255) or no (0)."""
+"""Lookup tables that map grey values to yes (255) or no (0)."""
 _APART = 4
-"""Pixels: nearer to one that stands out more, nothing is looked at."""
-_LOOKED_AT = 20
-"""Of each level, those that stand out most."""
+"""Minimum distance in pixels from a stronger peak."""
+_MAX_PEAKS = 20
+"""The strongest peaks of each level are used."""
 _SHARP = Image.Resampling.LANCZOS
 
 
-def likeness_of(thumbnails: tuple[RenderedThumbnail, ...]) -> tuple[Likeness, ...]:
-    """Of the small rendition: it is upright, of one size, and there for everything that can be shown."""
+def compute_likeness(thumbnails: tuple[RenderedThumbnail, ...]) -> tuple[Likeness, ...]:
+    """Use the small thumbnail: it is upright, of standard size, and exists for every medium that can be shown."""
     if not thumbnails:
         return ()
     with Image.open(io.BytesIO(thumbnails[-1].data), formats=("JPEG",)) as small:
         grey = small.convert("L")
-    made = likenesses(grey.size, grey.tobytes(), lambda box, side: grey.resize((side, side), _SHARP, box).tobytes())
-    return tuple(replace(each, marks=_marks(grey)) if each.cut == 0 else each for each in made)
+    likenesses = compute_likenesses(
+        grey.size, grey.tobytes(), lambda box, side: grey.resize((side, side), _SHARP, box).tobytes()
+    )
+    return tuple(
+        replace(likeness, marks=_compute_keypoints(grey)) if likeness.cut == 0 else likeness for likeness in likenesses
+    )
 
 
-def _marks(grey: Image.Image) -> bytes:
-    """What stands out on each level, packed; the same places of a copy stand out there."""
-    longest, found = max(grey.size), []
+def _compute_keypoints(grey: Image.Image) -> bytes:
+    """Find and pack the keypoints on each level; a copy has the same ones."""
+    longest = max(grey.size)
+    keypoints: list[Keypoint] = []
     for level, side in enumerate(LEVELS):
         size = (max(round(grey.width * side / longest), 1), max(round(grey.height * side / longest), 1))
         if min(size) > 2 * HALF + 2:
-            found += marks_on(level, size, _areas(grey.resize(size, _SHARP)))
-    return packed(Marks((grey.width / longest, grey.height / longest), tuple(found)))
+            keypoints += select_keypoints(level, size, _iter_areas(grey.resize(size, _SHARP)))
+    return pack(KeypointSet((grey.width / longest, grey.height / longest), tuple(keypoints)))
 
 
-def _areas(image: Image.Image) -> Iterator[tuple[int, int, bytes]]:
-    """(x, y, values) around each pixel that is lighter or darker than all around it."""
+def _iter_areas(image: Image.Image) -> Iterator[tuple[int, int, bytes]]:
+    """Yield (x, y, values) of the area around each pixel that is lighter or darker than all around it."""
     smooth, smoother = image.filter(_SMOOTH), image.filter(_SMOOTHER)
     peaks: list[tuple[int, int, int]] = []
     for difference in (ImageChops.subtract(smooth, smoother), ImageChops.subtract(smoother, smooth)):
-        peaks += _peaks(difference)
+        peaks += _find_peaks(difference)
     kept: list[tuple[int, int]] = []
     for _, x, y in sorted(peaks):
         if all((x - a) ** 2 + (y - b) ** 2 >= _APART**2 for a, b in kept):
             kept.append((x, y))
-            if len(kept) == _LOOKED_AT:
+            if len(kept) == _MAX_PEAKS:
                 break
     for x, y in kept:
         box = (x + 0.5 - HALF, y + 0.5 - HALF, x + 0.5 + HALF, y + 0.5 + HALF)
         yield x, y, smooth.resize((PATCH, PATCH), Image.Resampling.BOX, box).tobytes()
 
 
-def _peaks(difference: Image.Image) -> Iterator[tuple[int, int, int]]:
-    """(how little it stands out, x, y) of every peak whose area lies in the picture."""
-    under = ImageChops.subtract(_highest_around(difference), difference)
+def _find_peaks(difference: Image.Image) -> Iterator[tuple[int, int, int]]:
+    """Yield (negative strength, x, y) of every peak whose area lies in the picture."""
+    under = ImageChops.subtract(_dilate(difference), difference)
     is_peak, is_strong = under.point(_NOTHING), difference.point(_ENOUGH)
     values, width, height = difference.tobytes(), difference.width, difference.height
     for match in re.finditer(b"\xff", ImageChops.darker(is_peak, is_strong).tobytes()):
@@ -76,17 +78,17 @@ def _peaks(difference: Image.Image) -> Iterator[tuple[int, int, int]]:
             yield -values[match.start()], x, y
 
 
-def _highest_around(image: Image.Image) -> Image.Image:
-    """As Pillow's `MaxFilter(5)` in a thirtieth of its time: the higher of ever longer stretches, along both sides."""
+def _dilate(image: Image.Image) -> Image.Image:
+    """Apply a 5 x 5 maximum filter, 30 times as fast as Pillow's: combine ever longer runs along both axes."""
     width, height = image.size
-    found = image.crop((-2, -2, width + 2, height + 2))
+    highest = image.crop((-2, -2, width + 2, height + 2))
     for x, y in ((1, 0), (0, 1)):
-        two = ImageChops.lighter(found, _moved(found, x, y))
-        four = ImageChops.lighter(two, _moved(two, 2 * x, 2 * y))
-        found = ImageChops.lighter(four, _moved(found, 4 * x, 4 * y))
-    return found.crop((0, 0, width, height))
+        two = ImageChops.lighter(highest, _shift(highest, x, y))
+        four = ImageChops.lighter(two, _shift(two, 2 * x, 2 * y))
+        highest = ImageChops.lighter(four, _shift(highest, 4 * x, 4 * y))
+    return highest.crop((0, 0, width, height))
 
 
-def _moved(image: Image.Image, x: int, y: int) -> Image.Image:
-    """What lies x to the right and y below; black beyond the edge."""
+def _shift(image: Image.Image, x: int, y: int) -> Image.Image:
+    """Return the picture from x to the right and y below; black beyond the edge."""
     return image.crop((x, y, image.width + x, image.height + y))

@@ -1,7 +1,4 @@
-"""The one file that imports PyAV: the first frame of a video, as plain RGB.
-
-What is made of it is left to `pictures`; which file is worth the trouble, to `examining`.
-"""
+"""Decode the first frame of a video to plain RGB with PyAV."""
 
 from pathlib import Path
 
@@ -13,15 +10,15 @@ DECODED_PIXELS = 2**28 // 3
 _MAX_PACKETS = 600
 
 
-def poster(path: Path, picture: ReadResult, side: int) -> Raster | Damage:
-    """The first frame that decodes, its long side at most `side` pixels and not turned yet; or why there is none.
+def read_poster(path: Path, picture: ReadResult, side: int) -> Raster | Damage:
+    """Return the first frame that decodes, not turned yet, with a long side of at most `side` pixels; else the damage.
 
-    `picture` is what the boxes say. The demuxer is fixed and no other file or address is ever opened.
+    `picture` is the result of reading the boxes. The demuxer is fixed, and no other file or URL is ever opened.
     """
     width, height = picture.width or 0, picture.height or 0
     if width * height > DECODED_PIXELS:
         return Damage.TOO_MANY_PIXELS
-    # One frame is wanted: threads would only cost memory under the cap.
+    # For one frame, threads would only cost memory.
     options = {"max_pixels": str(DECODED_PIXELS), "threads": "1"}
     try:
         with (
@@ -40,7 +37,7 @@ def poster(path: Path, picture: ReadResult, side: int) -> Raster | Damage:
             streams[0].codec_context.options = options
             for packets, packet in enumerate(movie.demux(streams[0])):
                 for frame in packet.decode():
-                    return _raster(frame, picture, side)
+                    return _to_raster(frame, picture, side)
                 if packets > _MAX_PACKETS:
                     break
     except av.error.DecoderNotFoundError:
@@ -50,14 +47,14 @@ def poster(path: Path, picture: ReadResult, side: int) -> Raster | Damage:
     return Damage.CORRUPT
 
 
-def _raster(frame: av.VideoFrame, picture: ReadResult, side: int) -> Raster | Damage:
-    """Scaled to the shape in which it is shown: pixels of videos need not be square."""
+def _to_raster(frame: av.VideoFrame, picture: ReadResult, side: int) -> Raster | Damage:
+    """Scale to the displayed shape: pixels of videos need not be square."""
     if frame.width * frame.height > DECODED_PIXELS:
         return Damage.TOO_MANY_PIXELS
     width, height = picture.display_width or frame.width, picture.display_height or frame.height
     if (picture.rotation or 0) % 180:
         width, height = height, width
-    if not 0.05 < width / height < 20:  # no shape that a phone films in
+    if not 0.05 < width / height < 20:  # no phone films in this shape
         width, height = frame.width, frame.height
     shrink = max(width, height, side) / side
     shown = frame.reformat(width=max(round(width / shrink), 1), height=max(round(height / shrink), 1), format="rgb24")

@@ -1,7 +1,4 @@
-"""What an XMP packet says of where and when a picture was taken.
-
-Finding the packet is left to `containers`; which source wins, to `pictures`.
-"""
+"""Read where and when a picture was taken from an XMP packet."""
 
 import re
 from dataclasses import dataclass
@@ -15,12 +12,12 @@ from storage.formats.exif import (
     ExifPositionProblem,
     Position,
     WallTime,
-    accuracy,
-    altitude,
-    angle,
     clean_text,
-    placed,
-    wall_time,
+    degrees_of,
+    make_position,
+    parse_wall_time,
+    valid_accuracy,
+    valid_altitude,
 )
 
 _EXIF = "{http://ns.adobe.com/exif/1.0/}"
@@ -30,7 +27,7 @@ _CAMERA = "{http://ns.google.com/photos/1.0/camera/}"
 _ITEM = "{http://ns.google.com/photos/1.0/container/item/}"
 _LIMIT_BYTES = 4 * 2**20
 
-# "48,53.32358N", "48,53,19.4N", "48.88873N", "+48.88873", and "48.88873" beside a reference of its own.
+# "48,53.32358N", "48,53,19.4N", "48.88873N", "+48.88873", and "48.88873" with a separate reference.
 _FIGURE = r"([0-9]{1,3}(?:\.[0-9]{1,15})?)"
 _COORDINATE = re.compile(rf"([+-])?{_FIGURE}(?:,{_FIGURE})?(?:,{_FIGURE})?\s*([NSEWnsew])?", re.ASCII)
 _RATIONAL = re.compile(r"([+-]?[0-9]{1,15}(?:\.[0-9]{1,15})?)(?:/([0-9]{1,15}))?", re.ASCII)
@@ -38,9 +35,9 @@ _RATIONAL = re.compile(r"([+-]?[0-9]{1,15}(?:\.[0-9]{1,15})?)(?:/([0-9]{1,15}))?
 
 @dataclass(frozen=True)
 class XmpFacts:
-    """What the packet holds; `position` is `ABSENT` where it names none.
+    """The values of a packet. `stated` is the position if it is void.
 
-    `stated` is the position where it is void; `motion_bytes` before the file's end a motion photo's video begins.
+    `motion_bytes` is the distance from the end of the file to the beginning of a motion photo's video.
     """
 
     position: Position | ExifPositionProblem = ExifPositionProblem.ABSENT
@@ -50,10 +47,10 @@ class XmpFacts:
 
 
 def read_xmp(packet: bytes) -> XmpFacts:
-    """Never raises; garbage, entities, and more than 4 MiB say nothing. Properties: XMP part 2 (ISO 16684-1)."""
-    rdf = _rdf(packet)
-    properties = _properties(rdf)
-    position: Position | ExifPositionProblem = _position(properties)
+    """Read a packet; never raise. Ignore garbage, entities and packets above 4 MiB. Properties: XMP part 2 (ISO 16684-1)."""
+    rdf = _find_rdf(packet)
+    properties = _read_properties(rdf)
+    position: Position | ExifPositionProblem = _read_position(properties)
     stated = None
     if isinstance(position, Position) and properties.get(f"{_EXIF}GPSStatus", "").upper() == "V":
         stated = (position.latitude, position.longitude)
@@ -61,14 +58,14 @@ def read_xmp(packet: bytes) -> XmpFacts:
     return XmpFacts(
         position=position,
         stated=stated,
-        motion_bytes=_motion_bytes(rdf, properties),
-        taken=wall_time(properties.get(f"{_EXIF}DateTimeOriginal"))
-        or wall_time(properties.get(f"{_PHOTOSHOP}DateCreated")),
+        motion_bytes=_read_motion_bytes(rdf, properties),
+        taken=parse_wall_time(properties.get(f"{_EXIF}DateTimeOriginal"))
+        or parse_wall_time(properties.get(f"{_PHOTOSHOP}DateCreated")),
     )
 
 
-def _rdf(packet: bytes) -> Any:
-    """The element that holds all; None where there is none that can be read."""
+def _find_rdf(packet: bytes) -> Any:
+    """Parse the packet and return its RDF element; None if it can't be read."""
     packet = packet.strip(b"\0 \t\r\n")
     if not packet or len(packet) > _LIMIT_BYTES:
         return None
@@ -79,47 +76,47 @@ def _rdf(packet: bytes) -> Any:
     return root if root.tag == f"{_RDF}RDF" else root.find(f"{_RDF}RDF")
 
 
-def _properties(rdf: Any) -> dict[str, str]:
-    """Simple properties of the picture itself: those of its ingredients and regions lie deeper, and are not its own."""
-    found: dict[str, str] = {}
+def _read_properties(rdf: Any) -> dict[str, str]:
+    """Return the simple properties of the picture itself. Those of its ingredients and regions are nested deeper."""
+    properties: dict[str, str] = {}
     for description in [] if rdf is None else rdf.findall(f"{_RDF}Description"):
         simple = [*description.attrib.items(), *((child.tag, child.text) for child in description if not len(child))]
         for name, text in simple:
             cleaned = clean_text(text)
             if cleaned:
-                found.setdefault(name, cleaned)
-    return found
+                properties.setdefault(name, cleaned)
+    return properties
 
 
-def _position(properties: dict[str, str]) -> Position | ExifPositionProblem:
+def _read_position(properties: dict[str, str]) -> Position | ExifPositionProblem:
     def of(name: str) -> str | None:
         return properties.get(f"{_EXIF}GPS{name}")
 
     if of("Latitude") is None and of("Longitude") is None:
         return ExifPositionProblem.ABSENT
-    latitude = _coordinate(of("Latitude"), of("LatitudeRef"), "N", "S")
+    latitude = _parse_coordinate(of("Latitude"), of("LatitudeRef"), "N", "S")
     if isinstance(latitude, ExifPositionProblem):
         return latitude
-    longitude = _coordinate(of("Longitude"), of("LongitudeRef"), "E", "W")
+    longitude = _parse_coordinate(of("Longitude"), of("LongitudeRef"), "E", "W")
     if isinstance(longitude, ExifPositionProblem):
         return longitude
-    fixed = wall_time(of("TimeStamp"))
-    return placed(
+    fixed = parse_wall_time(of("TimeStamp"))
+    return make_position(
         latitude,
         longitude,
-        altitude_metres=altitude(_rational(of("Altitude")), below=of("AltitudeRef") in {"1", "3"}),
-        accuracy_metres=accuracy(_rational(of("HPositioningError"))),
+        altitude_metres=valid_altitude(_parse_rational(of("Altitude")), below=of("AltitudeRef") in {"1", "3"}),
+        accuracy_metres=valid_accuracy(_parse_rational(of("HPositioningError"))),
         fixed_at=fixed.instant() if fixed else None,
         datum=of("MapDatum"),
     )
 
 
-def _motion_bytes(rdf: Any, properties: dict[str, str]) -> int | None:
-    """By Google's camera schema: an offset in its first two versions, then a directory of what lies in the file."""
+def _read_motion_bytes(rdf: Any, properties: dict[str, str]) -> int | None:
+    """Read Google's camera schema: an offset in its first two versions, later a directory of the file's parts."""
     for name in ("MicroVideoOffset", "MotionPhotoOffset"):
-        figure = properties.get(f"{_CAMERA}{name}", "")
-        if re.fullmatch(r"[0-9]{1,12}", figure, re.ASCII):
-            return int(figure)
+        offset = properties.get(f"{_CAMERA}{name}", "")
+        if re.fullmatch(r"[0-9]{1,12}", offset, re.ASCII):
+            return int(offset)
     behind: int | None = None
     for item in () if rdf is None else rdf.iter():
         if item.get(f"{_ITEM}Mime") is None:
@@ -132,27 +129,29 @@ def _motion_bytes(rdf: Any, properties: dict[str, str]) -> int | None:
     return behind
 
 
-def _coordinate(text: str | None, reference: str | None, positive: str, negative: str) -> float | ExifPositionProblem:
-    """Signed degrees; the hemisphere must be stated by letter, reference or sign."""
+def _parse_coordinate(
+    text: str | None, reference: str | None, positive: str, negative: str
+) -> float | ExifPositionProblem:
+    """Return signed degrees. A letter, a reference or a sign must state the hemisphere."""
     if text is None:
         return ExifPositionProblem.EMPTY
-    found = _COORDINATE.fullmatch(text)
-    if not found:
+    match = _COORDINATE.fullmatch(text)
+    if not match:
         return ExifPositionProblem.MALFORMED
-    sign, degrees, minutes, seconds, letter = found.groups()
+    sign, degrees, minutes, seconds, letter = match.groups()
     side = (letter or reference or {"+": positive, "-": negative}.get(sign, "")).upper()
-    # A whole degree is 111 km, and "-48.9N" says two things.
+    # A whole degree is 111 km, and "-48.9N" contradicts itself.
     if (minutes is None and "." not in degrees) or (sign and (letter or reference)):
         return ExifPositionProblem.MALFORMED
     if side not in {positive, negative}:
         return ExifPositionProblem.NO_REFERENCES
-    size = angle(float(degrees), float(minutes or 0), float(seconds or 0))
+    size = degrees_of(float(degrees), float(minutes or 0), float(seconds or 0))
     return -size if side == negative and not isinstance(size, ExifPositionProblem) else size
 
 
-def _rational(text: str | None) -> float | None:
-    found = _RATIONAL.fullmatch(text or "")
-    if not found:
+def _parse_rational(text: str | None) -> float | None:
+    match = _RATIONAL.fullmatch(text or "")
+    if not match:
         return None
-    denominator = int(found[2] or 1)
-    return float(found[1]) / denominator if denominator else None
+    denominator = int(match[2] or 1)
+    return float(match[1]) / denominator if denominator else None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from storage.formats.pictures import decode, quiet, read_facts, upright
+from storage.formats.pictures import decode, make_upright, quiet_pillow, read_facts
 from storage.formats.results import Covered, Damage, Edges
 
 WHOLE = 5000
@@ -34,9 +34,9 @@ def cover(path: Path, boxes: Sequence[Edges], into: str) -> Covered:
     picture = read_facts(path)
     if picture.damage in _UNREADABLE:
         return Covered(damage=picture.damage)
-    with quiet():
+    with quiet_pillow():
         try:
-            image, damage = decode(path, picture, upright, WHOLE)
+            image, damage = decode(path, picture, make_upright, WHOLE)
         except _BOMB:
             return Covered(damage=Damage.TOO_MANY_PIXELS)
     if image is None:
@@ -63,9 +63,9 @@ def decode_views(path: Path, long_sides: Sequence[int], multiple: int) -> tuple[
     if picture.damage in _UNREADABLE:
         return [], picture.damage
     largest = max(long_sides)
-    with quiet():
+    with quiet_pillow():
         try:
-            image, damage = decode(path, picture, partial(upright, within=largest), largest)
+            image, damage = decode(path, picture, partial(make_upright, within=largest), largest)
         except _BOMB:
             return [], Damage.TOO_MANY_PIXELS
     if image is None:

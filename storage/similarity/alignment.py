@@ -1,6 +1,6 @@
-"""Alignment: where in a picture a cut of it lies, found by laying one over the other and moving the edges.
+"""Align a cropped copy with its picture: lay one over the other and move the edges until they fit best.
 
-Arithmetic on small grey values; which pairs are worth it is left to `likeness`.
+This is arithmetic on small matrices of grey values.
 """
 
 import functools
@@ -11,43 +11,43 @@ from operator import add, mul
 
 from schema.checks.similarity import DETAIL_BITS, detail_bits_apart
 from storage.similarity.keypoints import WHOLE
-from storage.similarity.perceptual_hash import GREY_SIDE, SIDE, Box, hashes_of
+from storage.similarity.perceptual_hash import GREY_SIDE, SIDE, Box, compute_hashes
 
 _COMPARED = 16
-"""Side of what is compared while the edges move."""
+"""Side of the matrices that are compared while the edges move."""
 _STEPS = (4.0, 2.0, 1.0, 0.5)
-"""By which an edge moves, in pixels of GREY_SIDE."""
-_WORTH_IT = 0.3
-"""Correlation, of 1, below which two pictures don't begin to lie on each other."""
+"""Distances by which an edge moves, in pixels of GREY_SIDE."""
+_MIN_CORRELATION = 0.3
+"""If the correlation (at most 1) is lower at the start, no search is worthwhile."""
 _MIN = 0.4 * GREY_SIDE
-"""A smaller cut than this is not looked for."""
+"""The smallest side of a crop that is searched for."""
 _NO_CUT = 0.04
-"""Share of a side: a part that seems to be cut by less is not cut there. Only the window in the whole is moved."""
+"""Share of a side: a part that seems cropped by less is not cropped there. Only the window in the whole is moved."""
 _ROW = GREY_SIDE + 1
 
 Area = Sequence[float]
-"""Sums of all grey values above and to the left of each corner of a pixel."""
+"""An integral image: the sums of all grey values above and to the left of each corner of a pixel."""
 
 
-def bits_when_laid_over(part: bytes, whole: bytes, start: Box, within: Box = WHOLE) -> int:
-    """In how many bits what is `within` one picture differs from that window of another which it fits best.
+def aligned_bits_apart(part: bytes, whole: bytes, start: Box, within: Box = WHOLE) -> int:
+    """Count the bits by which the area `within` of `part` differs from the window of `whole` that it fits best.
 
-    Looked for from `start` on; both boxes are in fractions of their pictures, which are GREY_SIDE x GREY_SIDE. All bits
-    where either is blank, or where the two are so unlike at the start that no search is worth it.
+    The search begins at `start`. Both boxes are in fractions of their pictures, which are GREY_SIDE x GREY_SIDE.
+    All bits differ if either is blank, or if the two are so unlike at the start that no search is worthwhile.
     """
     if len(part) != GREY_SIDE**2 or len(whole) != GREY_SIDE**2:
         return DETAIL_BITS
-    piece, ground, cut = _area(part), _area(whole), _in_pixels(_snapped(within))
-    wanted = _levelled(_scaled(piece, cut, _COMPARED))
-    if _times(wanted, _levelled(_scaled(ground, _in_pixels(start), _COMPARED))) < _WORTH_IT:
+    piece, ground, cut = _integral_image(part), _integral_image(whole), _in_pixels(_snap(within))
+    target = _normalise(_downscale(piece, cut, _COMPARED))
+    if _dot(target, _normalise(_downscale(ground, _in_pixels(start), _COMPARED))) < _MIN_CORRELATION:
         return DETAIL_BITS
-    box = _best(wanted, ground, _in_pixels(start))
-    one = hashes_of(_scaled(piece, cut, SIDE))
-    other = hashes_of(_scaled(ground, box, SIDE))
+    box = _find_best(target, ground, _in_pixels(start))
+    one = compute_hashes(_downscale(piece, cut, SIDE))
+    other = compute_hashes(_downscale(ground, box, SIDE))
     return detail_bits_apart(one[1], other[1]) if one and other else DETAIL_BITS
 
 
-def _snapped(box: Box) -> Box:
+def _snap(box: Box) -> Box:
     left, top, right, bottom = (round(edge) if min(edge, 1 - edge) < _NO_CUT else edge for edge in box)
     return left, top, right, bottom
 
@@ -57,26 +57,26 @@ def _in_pixels(box: Box) -> Box:
     return GREY_SIDE * left, GREY_SIDE * top, GREY_SIDE * right, GREY_SIDE * bottom
 
 
-def _best(wanted: Sequence[float], ground: Area, start: Box) -> Box:
-    """Every edge is moved as long as that makes the two more alike, then by smaller steps."""
+def _find_best(target: Sequence[float], ground: Area, start: Box) -> Box:
+    """Move every edge as long as this makes the two more alike, then repeat with smaller steps."""
 
-    def likeness(box: Box) -> float:
-        return _times(wanted, _levelled(_scaled(ground, box, _COMPARED)))
+    def correlation(box: Box) -> float:
+        return _dot(target, _normalise(_downscale(ground, box, _COMPARED)))
 
-    best, box = likeness(start), start
+    best, box = correlation(start), start
     for step in _STEPS:
         moved = True
         while moved:
             moved = False
-            for candidate in _moved(box, step):
-                found = likeness(candidate)
-                if found > best:
-                    best, box, moved = found, candidate, True
+            for candidate in _iter_moves(box, step):
+                score = correlation(candidate)
+                if score > best:
+                    best, box, moved = score, candidate, True
                     break
     return box
 
 
-def _moved(box: Box, step: float) -> Iterator[Box]:
+def _iter_moves(box: Box, step: float) -> Iterator[Box]:
     for edge in range(4):
         for by in (-step, step):
             left, top, right, bottom = (at + by if place == edge else at for place, at in enumerate(box))
@@ -85,16 +85,16 @@ def _moved(box: Box, step: float) -> Iterator[Box]:
 
 
 @functools.lru_cache(maxsize=4)
-def _area(grey: bytes) -> Area:
-    """Of one picture for all that are laid over it."""
+def _integral_image(grey: bytes) -> Area:
+    """Compute it once per picture for all pictures that are laid over it."""
     area = [0.0] * _ROW
     for start in range(0, GREY_SIDE**2, GREY_SIDE):
         area += map(add, area[-_ROW:], accumulate(grey[start : start + GREY_SIDE], initial=0))
     return tuple(area)
 
 
-def _scaled(area: Area, box: Box, side: int) -> list[float]:
-    """The means of side x side equal parts of the box; pixels that lie on an edge count by their share."""
+def _downscale(area: Area, box: Box, side: int) -> list[float]:
+    """Return the means of side x side equal parts of the box. Pixels on an edge count by their share."""
     left, top, right, bottom = box
     across, down = _cuts(left, right, side), _cuts(top, bottom, side)
     sums = []
@@ -115,19 +115,19 @@ def _scaled(area: Area, box: Box, side: int) -> list[float]:
 
 
 def _cuts(start: float, end: float, count: int) -> list[tuple[int, float]]:
-    """The edges of equal parts: the pixel that each falls into, and how far into it."""
+    """Return the edges of equal parts: the pixel of each edge, and its distance into that pixel."""
     edges = (start + (end - start) * number / count for number in range(count + 1))
     return [(at, edge - at) for edge in edges for at in (min(int(edge), GREY_SIDE - 1),)]
 
 
-def _levelled(values: Sequence[float]) -> list[float]:
-    """With mean 0 and length 1: neither brightness nor contrast is a likeness."""
+def _normalise(values: Sequence[float]) -> list[float]:
+    """Scale to mean 0 and length 1: brightness and contrast must not count."""
     mean = sum(values) / len(values)
     apart = [value - mean for value in values]
-    length = math.sqrt(_times(apart, apart)) or 1.0
+    length = math.sqrt(_dot(apart, apart)) or 1.0
     return [value / length for value in apart]
 
 
-def _times(one: Sequence[float], other: Sequence[float]) -> float:
+def _dot(one: Sequence[float], other: Sequence[float]) -> float:
     total: float = sum(map(mul, one, other))
     return total

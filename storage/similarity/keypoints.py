@@ -1,6 +1,6 @@
-"""Marks (特征点): small areas of a picture that stand out, known again in a copy however it was cut, scaled or framed.
+"""Describe and match keypoints (特征点): small prominent areas that stay recognisable in a cropped, scaled or framed copy.
 
-Arithmetic alone: where something stands out is found by `likeness_pixels`, pictures with the same marks by `likeness`.
+This is arithmetic on small matrices of grey values.
 """
 
 import math
@@ -12,27 +12,27 @@ from operator import mul
 from typing import NamedTuple
 
 LEVELS = tuple(round(72 * 2 ** (step / 6)) for step in range(12))
-"""Long sides, pixels, that a picture is scaled to: on each, marks are areas of one size. A copy's areas come between two."""
+"""Long sides in pixels that a picture is scaled to. On each level all areas have one size; a copy's lie between two levels."""
 HALF = 13
-"""Half the side of an area, pixels of its level: wide enough to tell a mark from others, small enough to survive a cut."""
+"""Half the side of an area in pixels of its level: large enough to be distinctive, small enough to survive a crop."""
 PATCH = 8
-"""Side of the values that an area is brought to."""
-MARKS_A_LEVEL = 6
+"""Side of the matrix that an area is scaled to."""
+KEYPOINTS_PER_LEVEL = 6
 
 KEY_BITS, FIGURE_BITS = 34, 60
 _WEAK = 4
-"""Bits of a key that changed first if anything did: a copy is looked for with each of them either way."""
+"""Bits of a key that a copy changes most easily: the lookup tries both values of each."""
 _MIN_CLEAR = 0.02
-"""How clear the weakest of the other bits must be, as a share of the whole: of a bare edge none but a few are."""
+"""Minimum strength of the weakest other bit, as a share of the typical strength. A plain edge has only a few clear bits."""
 _REST_APART = 8
-"""Of the 26 bits beyond the key, in how many the same mark differs at most."""
+"""Maximum number of differing bits, of the 26 beyond the key, between two views of one keypoint."""
 _SURELY_APART = 4
-"""In how many a mark may differ that has no other to bear it out."""
+"""The same maximum for a keypoint that no other keypoint confirms."""
 _AGREE = 0.1
-"""How far apart, in the other picture's sides, two marks may see the edges of this one and still agree."""
+"""Two matches agree if they place this picture's edges within this distance, in sides of the other picture."""
 
 Box = tuple[float, float, float, float]
-"""Left, top, right and bottom; here in fractions of a picture's width and height."""
+"""Left, top, right and bottom, in fractions of a picture's width and height."""
 WHOLE: Box = (0, 0, 1, 1)
 
 _WAVES = [[math.cos(math.pi * (2 * x + 1) * u / (2 * PATCH)) for x in range(PATCH)] for u in range(PATCH)]
@@ -46,9 +46,10 @@ _KEY = (1 << KEY_BITS) - 1
 
 
 class Keypoint(NamedTuple):
-    """`figure` has the signs of 60 low frequencies, the lowest of them the key; `weak` names the weakest bits of the key.
+    """A prominent area of a picture. `figure` holds the signs of its 60 lowest frequencies; the lowest 34 are the key.
 
-    `x` and `y` are the centre in long sides of the picture; `level` the place in `LEVELS`.
+    `weak` lists the weakest bits of the key. `x` and `y` are the centre, in long sides of the picture. `level` is the
+    index in `LEVELS`.
     """
 
     figure: int
@@ -63,8 +64,8 @@ class Keypoint(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Marks:
-    """The marks of one picture; `sides` are its width and height, the longer of them 1."""
+class KeypointSet:
+    """The keypoints of one picture. `sides` are its width and height; the longer one is 1."""
 
     sides: tuple[float, float]
     marks: tuple[Keypoint, ...]
@@ -72,26 +73,26 @@ class Marks:
 
 @dataclass(frozen=True)
 class Overlap:
-    """What two pictures seem to share: the part of the one, the part of the other, and how many marks say so."""
+    """The area that two pictures seem to share, in each of them, and the number of keypoints that agree on it."""
 
     mine: Box
     theirs: Box
     votes: int
 
 
-def marks_on(level: int, sides: tuple[int, int], areas: Iterable[tuple[int, int, bytes]]) -> list[Keypoint]:
-    """The clearest marks among areas (x, y, values) of a picture of that level, `sides` its pixels there."""
-    found = []
+def select_keypoints(level: int, sides: tuple[int, int], areas: Iterable[tuple[int, int, bytes]]) -> list[Keypoint]:
+    """Return the clearest keypoints among areas (x, y, values) of one level. `sides` are its width and height in pixels."""
+    candidates = []
     for x, y, values in areas:
         strengths = _strengths(values)
         order = sorted(range(KEY_BITS), key=lambda bit: abs(strengths[bit]))
-        typical = math.sqrt(sum(each * each for each in strengths[:KEY_BITS]) / KEY_BITS)
+        typical = math.sqrt(sum(strength * strength for strength in strengths[:KEY_BITS]) / KEY_BITS)
         clear = abs(strengths[order[_WEAK]]) / typical if typical else 0.0
         if clear >= _MIN_CLEAR:
             figure = sum(1 << bit for bit, strength in enumerate(strengths) if strength > 0)
             weak = (order[0], order[1], order[2], order[3])
-            found.append((-clear, Keypoint(figure, weak, (x + 0.5) / max(sides), (y + 0.5) / max(sides), level)))
-    return [mark for _, mark in sorted(found)[:MARKS_A_LEVEL]]
+            candidates.append((-clear, Keypoint(figure, weak, (x + 0.5) / max(sides), (y + 0.5) / max(sides), level)))
+    return [keypoint for _, keypoint in sorted(candidates)[:KEYPOINTS_PER_LEVEL]]
 
 
 def _strengths(values: bytes) -> list[float]:
@@ -101,68 +102,68 @@ def _strengths(values: bytes) -> list[float]:
     return [columns[u][v] for u, v in _FREQUENCIES]
 
 
-def packed(found: Marks) -> bytes:
-    """As they are stored: some 17 bytes a mark."""
-    head = _HEAD.pack(*(round(side * _FINEST) for side in found.sides))
+def pack(keypoints: KeypointSet) -> bytes:
+    """Convert to the stored form, 17 bytes per keypoint."""
+    head = _HEAD.pack(*(round(side * _FINEST) for side in keypoints.sides))
     return head + b"".join(
-        _EACH.pack(each.figure, *each.weak, round(each.x * _FINEST), round(each.y * _FINEST), each.level)
-        for each in found.marks
+        _EACH.pack(mark.figure, *mark.weak, round(mark.x * _FINEST), round(mark.y * _FINEST), mark.level)
+        for mark in keypoints.marks
     )
 
 
-def unpacked(body: bytes) -> Marks:
-    """Raises `ValueError` for what `packed` has not made: it comes from a process that had hostile bytes in its hands."""
+def unpack(body: bytes) -> KeypointSet:
+    """Reverse `pack`. Raise `ValueError` if the bytes are malformed: they come from a process that reads hostile files."""
     if len(body) < _HEAD.size or (len(body) - _HEAD.size) % _EACH.size:
-        raise ValueError("no marks")
+        raise ValueError("malformed keypoints")
     width, height = _HEAD.unpack_from(body)
     marks = tuple(
         Keypoint(figure, (a, b, c, d), x / _FINEST, y / _FINEST, level)
         for figure, a, b, c, d, x, y, level in _EACH.iter_unpack(body[_HEAD.size :])
     )
-    fit = all(each.level < len(LEVELS) and max(each.weak) < KEY_BITS for each in marks)
-    if not (fit and width and height and len(marks) <= MARKS_A_LEVEL * len(LEVELS)):
-        raise ValueError("no marks")
-    return Marks((width / _FINEST, height / _FINEST), marks)
+    are_valid = all(mark.level < len(LEVELS) and max(mark.weak) < KEY_BITS for mark in marks)
+    if not (are_valid and width and height and len(marks) <= KEYPOINTS_PER_LEVEL * len(LEVELS)):
+        raise ValueError("malformed keypoints")
+    return KeypointSet((width / _FINEST, height / _FINEST), marks)
 
 
-def asked(of: Marks) -> dict[int, list[Keypoint]]:
-    """The keys under which copies may have these marks, each with those it stands for.
+def lookup_keys(keypoints: KeypointSet) -> dict[int, list[Keypoint]]:
+    """Return the keys that these keypoints may have in a copy, each with its keypoints.
 
-    Every other level is asked for: all are stored, so that of whatever size a copy is, one lies within 6 % of it.
+    Only every other level is looked up, but all are stored: a copy of any size has a level within 6 % of a looked-up one.
     """
-    found: dict[int, list[Keypoint]] = {}
-    for each in of.marks:
-        if each.level % 2:
-            for key in _neighbours(each):
-                found.setdefault(key, []).append(each)
-    return found
+    by_key: dict[int, list[Keypoint]] = {}
+    for mark in keypoints.marks:
+        if mark.level % 2:
+            for key in _nearby_keys(mark):
+                by_key.setdefault(key, []).append(mark)
+    return by_key
 
 
-def among(keys: Mapping[int, object], body: bytes) -> Marks:
-    """Of packed marks those whose key is one of `keys`: a few of many, and the others are not worth a look."""
-    kept = b"".join(
-        body[place : place + _EACH.size]
-        for place in range(_HEAD.size, len(body), _EACH.size)
-        if int.from_bytes(body[place : place + 5], "little") & _KEY in keys
+def filter_packed(keys: Mapping[int, object], body: bytes) -> KeypointSet:
+    """Unpack only the keypoints whose key is in `keys`: usually a few of many, so this saves time."""
+    matching = b"".join(
+        body[start : start + _EACH.size]
+        for start in range(_HEAD.size, len(body), _EACH.size)
+        if int.from_bytes(body[start : start + 5], "little") & _KEY in keys
     )
-    return unpacked(body[: _HEAD.size] + kept)
+    return unpack(body[: _HEAD.size] + matching)
 
 
-def _neighbours(mark: Keypoint) -> Iterator[int]:
+def _nearby_keys(mark: Keypoint) -> Iterator[int]:
     keys = [mark.key]
     for bit in mark.weak:
         keys += [key ^ (1 << bit) for key in keys]
     return iter(keys)
 
 
-def overlap_of(mine: Marks, keys: Mapping[int, Sequence[Keypoint]], theirs: Marks) -> Overlap | None:
-    """What most of the marks that both have agree on; None where none is borne out. `keys` are what `asked(mine)` said."""
+def find_overlap(mine: KeypointSet, keys: Mapping[int, Sequence[Keypoint]], theirs: KeypointSet) -> Overlap | None:
+    """Find the overlap that most common keypoints agree on; None if none is confirmed. `keys` is `lookup_keys(mine)`."""
     views: list[tuple[Box, bool]] = []
     for there in theirs.marks:
         for here in keys.get(there.key, ()):
             apart = ((here.figure ^ there.figure) >> KEY_BITS).bit_count()
             if apart <= _REST_APART:
-                views.append((_seen(mine.sides, here, theirs.sides, there), apart <= _SURELY_APART))
+                views.append((_project(mine.sides, here, theirs.sides, there), apart <= _SURELY_APART))
     if not views:
         return None
     agreeing = Counter({place: sum(_agree(box, other) for other, _ in views) for place, (box, _) in enumerate(views)})
@@ -172,11 +173,11 @@ def overlap_of(mine: Marks, keys: Mapping[int, Sequence[Keypoint]], theirs: Mark
         return None
     if votes == 1:
         together = [next(box for box, sure in views if sure)]
-    return _shared(_median(together), votes)
+    return _clip_overlap(_median(together), votes)
 
 
-def _seen(my_sides: tuple[float, float], here: Keypoint, their_sides: tuple[float, float], there: Keypoint) -> Box:
-    """Where my edges lie in their picture, if the two marks are one."""
+def _project(my_sides: tuple[float, float], here: Keypoint, their_sides: tuple[float, float], there: Keypoint) -> Box:
+    """Project my picture's edges into theirs, if the two keypoints are the same."""
     scale = LEVELS[here.level] / LEVELS[there.level]
     left, top = there.x - here.x * scale, there.y - here.y * scale
     (wide, high), (width, height) = my_sides, their_sides
@@ -192,14 +193,14 @@ def _median(boxes: Sequence[Box]) -> Box:
     return left, top, right, bottom
 
 
-def _shared(seen: Box, votes: int) -> Overlap | None:
-    """The parts of both that lie within each other, where my edges are `seen` in theirs."""
-    (left, right, mine_x), (top, bottom, mine_y) = _clipped(seen[0], seen[2]), _clipped(seen[1], seen[3])
+def _clip_overlap(seen: Box, votes: int) -> Overlap | None:
+    """Return the parts of both pictures that overlap. `seen` is my picture's box in theirs."""
+    (left, right, mine_x), (top, bottom, mine_y) = _clip(seen[0], seen[2]), _clip(seen[1], seen[3])
     if right <= left or bottom <= top:
         return None
     return Overlap((mine_x[0], mine_y[0], mine_x[1], mine_y[1]), (left, top, right, bottom), votes)
 
 
-def _clipped(start: float, end: float) -> tuple[float, float, tuple[float, float]]:
+def _clip(start: float, end: float) -> tuple[float, float, tuple[float, float]]:
     low, high = max(start, 0.0), min(end, 1.0)
     return low, high, ((low - start) / (end - start), (high - start) / (end - start))

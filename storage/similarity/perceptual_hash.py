@@ -1,6 +1,6 @@
-"""Likeness hashes: figures that stay nearly the same when a picture is encoded again, scaled, brightened or framed.
+"""Compute perceptual hashes, which stay nearly the same when a picture is re-encoded, scaled, brightened or framed.
 
-Arithmetic on grey values alone; decoding pictures is left to `pictures`, finding hashes that are near to `likeness`.
+This is arithmetic on grey values.
 """
 
 import math
@@ -10,77 +10,78 @@ from operator import add, mul, sub
 from schema.checks.similarity import COARSE_BITS, Likeness
 
 SIDE = 32
-"""Side of the grey matrix that a hash is made of, pixels."""
+"""Side in pixels of the grey matrix that a hash is computed from."""
 GREY_SIDE = 64
-"""Side of the grey values that are kept of the whole, pixels."""
+"""Side in pixels of the grey matrix of the whole picture that is stored."""
 
 CUTS = 2
-"""Of one picture at most: the whole, and what a frame encloses."""
+"""Maximum number of cuts of one picture: the whole, and the content of a frame."""
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom."""
 
 _FLAT = 0.2
-"""Grey levels: where most of the low frequencies are weaker than this, a picture shows nothing to compare."""
+"""In grey levels: if most low frequencies are weaker than this, the picture has nothing to compare."""
 _PLAIN = 12
-"""Grey levels within which a line of pixels is part of a frame; coding makes more than one shade of one."""
+"""The range of grey levels of a line that belongs to a frame: encoding adds a few shades."""
 _WIDEST_FRAME = 0.4
-"""Share of a side that a frame may take at each end."""
+"""Maximum share of a side that a frame takes at each end."""
 
 _WAVES = [[math.cos(math.pi * (2 * x + 1) * u / (2 * SIDE)) for x in range(SIDE // 2)] for u in range(16)]
-"""Half of each wave: the other half mirrors it, with the same sign for even frequencies and the opposite for odd ones."""
-# All but the mean: brightness is no likeness.
+"""Half of each wave. The other half mirrors it, with the same sign for even frequencies and the opposite for odd ones."""
+# All frequencies but the mean: brightness must not count.
 _DETAIL = [(u, v) for u in range(16) for v in range(16) if u + v]
 _COARSE = sorted(_DETAIL, key=lambda at: (at[0] + at[1], at))[:COARSE_BITS]
 
 
-def likenesses(size: tuple[int, int], grey: bytes, scaled: Callable[[Box, int], bytes]) -> tuple[Likeness, ...]:
-    """Of an upright picture: `size` in pixels, its grey values row by row, and `scaled`, a box of it at a side in pixels.
+def compute_likenesses(size: tuple[int, int], grey: bytes, scaled: Callable[[Box, int], bytes]) -> tuple[Likeness, ...]:
+    """Compute the likenesses of the cuts of an upright picture that are not blank.
 
-    Without what is blank.
+    `size` is in pixels, and `grey` has the grey values row by row. `scaled` returns a box of the picture, scaled to a side
+    in pixels.
     """
-    found = []
-    for cut, box in _boxes(*size, grey):
-        hashes = hashes_of(scaled(box, SIDE))
+    likenesses = []
+    for cut, box in _iter_cuts(*size, grey):
+        hashes = compute_hashes(scaled(box, SIDE))
         if hashes is not None:
-            found.append(Likeness(cut, *hashes, b"" if cut else scaled(box, GREY_SIDE)))
-    return tuple(found)
+            likenesses.append(Likeness(cut, *hashes, b"" if cut else scaled(box, GREY_SIDE)))
+    return tuple(likenesses)
 
 
-def _boxes(width: int, height: int, grey: bytes) -> Iterator[tuple[int, Box]]:
+def _iter_cuts(width: int, height: int, grey: bytes) -> Iterator[tuple[int, Box]]:
     yield 0, (0, 0, width, height)
-    framed = _within_frame(width, height, grey)
+    framed = _find_frame(width, height, grey)
     if framed != (0, 0, width, height):
         yield 1, framed
 
 
-def _within_frame(width: int, height: int, grey: bytes) -> Box:
-    """What a plain frame encloses, as of a screenshot; the whole where there is none."""
-    top, bottom = _plain_ends([grey[y * width : (y + 1) * width] for y in range(height)])
+def _find_frame(width: int, height: int, grey: bytes) -> Box:
+    """Return the content of a plain frame, such as a screenshot's; the whole picture if it has no frame."""
+    top, bottom = _count_plain_ends([grey[y * width : (y + 1) * width] for y in range(height)])
     inner = grey[top * width : (height - bottom) * width]
-    left, right = _plain_ends([inner[x::width] for x in range(width)])
+    left, right = _count_plain_ends([inner[x::width] for x in range(width)])
     return left, top, width - right, height - bottom
 
 
-def _plain_ends(lines: Sequence[bytes]) -> tuple[int, int]:
-    """How many lines are plain at either end; none where there is nothing but plain ones within the widest frame."""
-    most = int(len(lines) * _WIDEST_FRAME)
+def _count_plain_ends(lines: Sequence[bytes]) -> tuple[int, int]:
+    """Count the plain lines at either end; 0 if all lines within the widest frame are plain."""
+    limit = int(len(lines) * _WIDEST_FRAME)
 
     def count(ordered: Sequence[bytes]) -> int:
-        plain = next((at for at, line in enumerate(ordered[:most]) if max(line) - min(line) > _PLAIN), most)
-        return plain if plain < most else 0
+        plain = next((at for at, line in enumerate(ordered[:limit]) if max(line) - min(line) > _PLAIN), limit)
+        return plain if plain < limit else 0
 
     return count(lines), count(lines[::-1])
 
 
-def hashes_of(matrix: Iterable[float]) -> tuple[int, str] | None:
-    """Coarse and detail of SIDE x SIDE grey values, None for a blank one.
+def compute_hashes(matrix: Iterable[float]) -> tuple[int, str] | None:
+    """Compute the coarse and the detailed hash of SIDE x SIDE grey values; None if they are blank.
 
-    Each bit says whether one low frequency of the cosine transform is stronger than their median.
+    Each bit says whether one low frequency of the cosine transform is stronger than the median of all.
     """
     grey = list(matrix)
-    rows = [_waves_in(grey[start : start + SIDE]) for start in range(0, SIDE**2, SIDE)]
-    columns = [_waves_in(column) for column in zip(*rows, strict=True)]
+    rows = [_transform(grey[start : start + SIDE]) for start in range(0, SIDE**2, SIDE)]
+    columns = [_transform(column) for column in zip(*rows, strict=True)]
     strength = {(u, v): columns[u][v] for u, v in _DETAIL}
     coarse = [strength[at] for at in _COARSE]
     if sorted(map(abs, coarse))[len(coarse) // 2] * 2 / SIDE**2 < _FLAT:
@@ -90,8 +91,8 @@ def hashes_of(matrix: Iterable[float]) -> tuple[int, str] | None:
     return signed, f"{_bits([strength[at] for at in _DETAIL]):064x}"
 
 
-def _waves_in(line: Sequence[float]) -> list[float]:
-    """The lowest frequencies of a line of SIDE values."""
+def _transform(line: Sequence[float]) -> list[float]:
+    """Return the lowest frequencies of a line of SIDE values."""
     half, mirrored = line[: SIDE // 2], line[: SIDE // 2 - 1 : -1]
     folded = (list(map(add, half, mirrored)), list(map(sub, half, mirrored)))
     return [sum(map(mul, folded[u % 2], wave)) for u, wave in enumerate(_WAVES)]

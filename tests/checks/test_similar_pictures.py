@@ -32,10 +32,10 @@ from storage.embedded.engines import Addresses
 from storage.formats.pictures import examine
 from storage.formats.reader import examine as examine_any
 from storage.formats.sandbox import Decoder
-from storage.formats.similarity_features import _highest_around
+from storage.formats.similarity_features import _dilate
 from storage.indexes import ensure_indexes
 from storage.mongodb.client import Mongo
-from storage.similarity.keypoints import packed, unpacked
+from storage.similarity.keypoints import pack, unpack
 from storage.similarity.perceptual_hash import CUTS
 from tests.support.command_counter import Commands
 from tests.support.flags import codes_of, flags_of
@@ -173,7 +173,7 @@ async def test_copies_of_a_real_photo_lead_back_to_it(index: Likenesses, tmp_pat
 @pytest.mark.parametrize("name", ["android-croydon.mp4", "iphoneX-lijiang.mov"])
 def test_a_video_is_compared_by_its_poster(name: str) -> None:
     [whole, *_] = examine_any(PHOTOS / name).likeness
-    assert (whole.cut, len(unpacked(whole.marks).marks) > 20) == (0, True)
+    assert (whole.cut, len(unpack(whole.marks).marks) > 20) == (0, True)
 
 
 async def test_marks_that_many_share_are_passed_over(
@@ -187,9 +187,9 @@ async def test_marks_that_many_share_are_passed_over(
     wanted = of(tmp_path, dict(altered(path, 2))["cut by 20 % anywhere"])
     [whole, *_] = examine(path).likeness
     await index.store("med_original", [whole])
-    all_marks = unpacked(whole.marks)
+    all_marks = unpack(whole.marks)
     for number in range(6):
-        shared = packed(replace(all_marks, marks=all_marks.marks[: len(all_marks.marks) // 2]))
+        shared = pack(replace(all_marks, marks=all_marks.marks[: len(all_marks.marks) // 2]))
         await index.store(f"med_form_{number}", [replace(whole, coarse=~whole.coarse, grey=b"", marks=shared)])
     assert [each.media_id for each in await index.near("med_copy", wanted, 24)] == ["med_original"]
 
@@ -202,7 +202,7 @@ def test_a_picture_is_hashed_as_it_is_seen(tmp_path: Path) -> None:
     one, other = of(tmp_path, saved(upright, quality=95)), of(tmp_path, saved(turned, quality=95, exif=exif))
     assert detail_bits_apart(one[0].detail, other[0].detail) <= 8
     assert one[0].cut == 0
-    assert unpacked(one[0].marks).marks
+    assert unpack(one[0].marks).marks
 
 
 @pytest.mark.parametrize("colour", ["white", "black", (120, 130, 140)])
@@ -253,4 +253,4 @@ async def test_a_copy_that_another_inspector_hands_in_is_flagged(
 @given(st.integers(1, 40), st.integers(1, 40), st.randoms(use_true_random=False))
 def test_the_highest_around_is_that_of_the_slower_filter(width: int, height: int, dice: Random) -> None:
     image = Image.frombytes("L", (width, height), dice.randbytes(width * height))
-    assert _highest_around(image).tobytes() == image.filter(ImageFilter.MaxFilter(5)).tobytes()
+    assert _dilate(image).tobytes() == image.filter(ImageFilter.MaxFilter(5)).tobytes()

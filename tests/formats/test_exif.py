@@ -17,8 +17,8 @@ from storage.formats.exif import (
     Tags,
     WallTime,
     clean_text,
+    parse_wall_time,
     read_exif,
-    wall_time,
 )
 
 NAN = IFDRational(0, 0)
@@ -182,10 +182,10 @@ def test_when_it_was_taken(exif: dict[int, Any], taken: WallTime | None) -> None
 
 
 def test_a_wall_time_becomes_an_instant_only_with_its_offset() -> None:
-    iso = wall_time("2018-07-25T16:34:23.93+02:00")
+    iso = parse_wall_time("2018-07-25T16:34:23.93+02:00")
     assert iso is not None
     assert iso.instant() == datetime(2018, 7, 25, 14, 34, 23, 930_000, tzinfo=UTC)
-    bare = wall_time("2018:07:25 16:34")
+    bare = parse_wall_time("2018:07:25 16:34")
     assert bare is not None
     assert bare.instant() is None
 

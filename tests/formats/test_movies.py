@@ -12,7 +12,7 @@ from PIL import Image
 from schema.checks.similarity import coarse_bits_apart, detail_bits_apart
 from scripts.demo.scenes import draw_scene
 from storage.formats.exif import ExifPositionProblem, Position
-from storage.formats.movie_metadata import iso_6709
+from storage.formats.movie_metadata import parse_iso_6709
 from storage.formats.reader import examine
 from storage.formats.results import Damage, ReadResult, from_json, to_json
 from tests.support.media_files import box, edited, keys, loci, sound, video, with_matrix, xmp, xyz
@@ -125,11 +125,11 @@ def test_a_position_from_the_packet_beside_the_movie(see: Callable[[bytes], Read
     ],
 )
 def test_no_false_position(text: str, problem: ExifPositionProblem) -> None:
-    assert iso_6709(text) is problem
+    assert parse_iso_6709(text) is problem
 
 
 def test_signs_and_short_figures() -> None:
-    assert iso_6709("-25.8292-0.0806/") == Position(-25.8292, -0.0806)
+    assert parse_iso_6709("-25.8292-0.0806/") == Position(-25.8292, -0.0806)
 
 
 def test_the_moment_of_capture_and_the_header_are_told_apart(see: Callable[[bytes], ReadResult]) -> None:

@@ -11,12 +11,12 @@ from storage.similarity.keypoints import (
     KEY_BITS,
     LEVELS,
     Keypoint,
-    Marks,
-    asked,
-    marks_on,
-    overlap_of,
-    packed,
-    unpacked,
+    KeypointSet,
+    find_overlap,
+    lookup_keys,
+    pack,
+    select_keypoints,
+    unpack,
 )
 
 EDGE = st.integers(0, 2**16 - 1).map(lambda value: value / (2**16 - 1))
@@ -33,13 +33,13 @@ SIDES = (1.0, 0.75)
 
 @given(st.lists(MARKS, max_size=9).map(tuple), EDGE.filter(bool))
 def test_marks_are_read_back_as_they_were_packed(marks: tuple[Keypoint, ...], height: float) -> None:
-    assert unpacked(packed(Marks((1.0, height), marks))) == Marks((1.0, height), marks)
+    assert unpack(pack(KeypointSet((1.0, height), marks))) == KeypointSet((1.0, height), marks)
 
 
 @given(st.binary(max_size=60))
 def test_what_is_no_packed_marks_is_read_or_said_to_be_none(body: bytes) -> None:
     try:
-        found = unpacked(body)
+        found = unpack(body)
     except ValueError:
         return
     assert all(each.level < len(LEVELS) for each in found.marks)
@@ -47,7 +47,7 @@ def test_what_is_no_packed_marks_is_read_or_said_to_be_none(body: bytes) -> None
 
 @given(MARKS, st.sets(st.integers(0, 3)))
 def test_a_mark_is_found_with_its_weak_bits_either_way(mark: Keypoint, changed: set[int]) -> None:
-    keys = asked(Marks(SIDES, (mark,)))
+    keys = lookup_keys(KeypointSet(SIDES, (mark,)))
     copied = mark.key
     for place in changed:
         copied ^= 1 << mark.weak[place]
@@ -55,9 +55,9 @@ def test_a_mark_is_found_with_its_weak_bits_either_way(mark: Keypoint, changed: 
     assert len(keys) in {0, 16}
 
 
-def of(*places: tuple[int, float, float, int]) -> Marks:
+def of(*places: tuple[int, float, float, int]) -> KeypointSet:
     """(figure, x, y, level) each."""
-    return Marks(SIDES, tuple(Keypoint(figure, (0, 1, 2, 3), x, y, level) for figure, x, y, level in places))
+    return KeypointSet(SIDES, tuple(Keypoint(figure, (0, 1, 2, 3), x, y, level) for figure, x, y, level in places))
 
 
 WIDE = of((1 << 20, 0.4, 0.3, 3), (1 << 21, 0.6, 0.45, 5), (1 << 22, 0.5, 0.375, 7))
@@ -66,38 +66,38 @@ WIDE = of((1 << 20, 0.4, 0.3, 3), (1 << 21, 0.6, 0.45, 5), (1 << 22, 0.5, 0.375,
 def test_a_cut_lies_where_its_marks_say() -> None:
     """The middle half of the width and height, seen at twice the size: six levels further down."""
     cut = of((1 << 20, 0.3, 0.225, 3), (1 << 21, 0.7, 0.525, 5))
-    found = overlap_of(cut, asked(cut), of((1 << 20, 0.4, 0.3, 9), (1 << 21, 0.6, 0.45, 11)))
+    found = find_overlap(cut, lookup_keys(cut), of((1 << 20, 0.4, 0.3, 9), (1 << 21, 0.6, 0.45, 11)))
     assert found is not None
     assert found.votes == 2
     # Levels are whole pixels: a side is known to a hundredth.
     assert found.mine == pytest.approx((0, 0, 1, 1), abs=0.02)
     assert found.theirs == pytest.approx((0.25, 0.25, 0.75, 0.75), abs=0.02)
     wide = of((1 << 20, 0.4, 0.3, 9), (1 << 21, 0.6, 0.45, 11))
-    mirrored = overlap_of(wide, asked(wide), cut)
+    mirrored = find_overlap(wide, lookup_keys(wide), cut)
     assert mirrored is not None
     assert mirrored.mine == pytest.approx(found.theirs, abs=0.02)
 
 
 def test_a_mark_alone_must_be_alike_beyond_its_key() -> None:
     one = of((1 << 20, 0.4, 0.3, 3))
-    keys = asked(one)
-    assert overlap_of(one, keys, one)
+    keys = lookup_keys(one)
+    assert find_overlap(one, keys, one)
     beyond = [sum(1 << KEY_BITS + place for place in range(count)) for count in (4, 5, 8, 9)]
-    found = [overlap_of(one, keys, of((1 << 20 | more, 0.4, 0.3, 3))) for more in beyond]
+    found = [find_overlap(one, keys, of((1 << 20 | more, 0.4, 0.3, 3))) for more in beyond]
     assert [each is not None for each in found] == [True, False, False, False]
     two = of((1 << 20 | beyond[2], 0.4, 0.3, 3), (1 << 21 | beyond[2], 0.6, 0.45, 5))
-    borne_out = overlap_of(WIDE, asked(WIDE), two)
+    borne_out = find_overlap(WIDE, lookup_keys(WIDE), two)
     assert borne_out
     assert borne_out.votes == 2
 
 
 def test_marks_that_contradict_each_other_and_pictures_apart_share_nothing() -> None:
-    assert overlap_of(WIDE, asked(WIDE), of()) is None
+    assert find_overlap(WIDE, lookup_keys(WIDE), of()) is None
     far = of((1 << 20, 0.0, 0.0, 3))
     one = of((1 << 20, 1.0, 0.75, 3))
-    assert overlap_of(one, asked(one), far) is None
+    assert find_overlap(one, lookup_keys(one), far) is None
     most = replace(WIDE, marks=(*WIDE.marks, Keypoint(1 << 20, (0, 1, 2, 3), 0.9, 0.1, 3)))
-    found = overlap_of(WIDE, asked(WIDE), most)
+    found = find_overlap(WIDE, lookup_keys(WIDE), most)
     assert found
     assert found.votes == 3
     assert found.theirs == pytest.approx((0, 0, 1, 1), abs=0.02)
@@ -105,4 +105,4 @@ def test_marks_that_contradict_each_other_and_pictures_apart_share_nothing() -> 
 
 def test_what_is_flat_or_a_bare_edge_marks_nothing() -> None:
     flat, edge = bytes(64), bytes([0, 0, 0, 0, 255, 255, 255, 255] * 8)
-    assert marks_on(3, (100, 75), [(50, 40, flat), (50, 40, edge)]) == []
+    assert select_keypoints(3, (100, 75), [(50, 40, flat), (50, 40, edge)]) == []

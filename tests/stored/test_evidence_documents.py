@@ -19,7 +19,7 @@ from schema.media.media import MediaDraft
 from storage.checks.queue import Claim
 from storage.mongodb.client import Document, Session
 from storage.mongodb.codecs import to_document
-from storage.similarity.keypoints import Keypoint, Marks, packed
+from storage.similarity.keypoints import Keypoint, KeypointSet, pack
 from storage.store import Store
 from tests.stored.fixed import DIGEST, NOW, OTHER_DIGEST, PATH, UNUSABLE_POSITION, by_id, fixed_id, minutes
 from tests.stored.fixed_records import CONTENT, whole_observation
@@ -209,7 +209,7 @@ async def test_likenesses_and_their_marks(records: Store, goldens: Goldens) -> N
         Keypoint(figure=(0x0FEDCBA987654321 >> shift) & (2**60 - 1), weak=(0, 7, 20, 33), x=0.25, y=0.5, level=shift)
         for shift in (0, 1, 11)
     )
-    whole = Likeness(0, -(2**62) + 12345, DIGEST, grey=bytes(range(64)), marks=packed(Marks((1.0, 0.75), marks)))
+    whole = Likeness(0, -(2**62) + 12345, DIGEST, grey=bytes(range(64)), marks=pack(KeypointSet((1.0, 0.75), marks)))
     framed = Likeness(1, 2**62 + 54321, OTHER_DIGEST)
     await records.likenesses.store(fixed_id("med", 1), [whole, framed])
     await goldens.check("likenesses")
