@@ -27,6 +27,7 @@ def plan_files(
     *,
     why: str | None = None,
     until: date | None = None,
+    texts: str | None = None,
 ) -> dict[str, str]:
     """Return the new text of the contract's files by name, from their old text.
 
@@ -34,6 +35,8 @@ def plan_files(
     """
     before = json.loads(old[MANIFEST.name])
     changes = [*levels.changes_of(old[SDL.name], sdl), *levels.document_changes(before, manifest)]
+    if texts:
+        changes.append(ContractChange(texts))
     new = {SDL.name: sdl, MANIFEST.name: documents.manifest_text(manifest)}
     if not changes:
         return new
@@ -62,11 +65,16 @@ def main() -> int:
     parser.add_argument(
         "--until", type=date.fromisoformat, metavar="DATE", help="last day on which phones of earlier levels work"
     )
+    parser.add_argument(
+        "--texts", metavar="WHAT", help="raise the level for descriptions or messages alone, and say what changed"
+    )
     options = parser.parse_args()
     old = {file.name: file.read_text(encoding="utf-8") for file in (SDL, OLDEST, MANIFEST, RETIRED, FILE, CHANGELOG)}
     sdl, today = print_sdl(build_schema(Settings())), datetime.now(BEIJING).date()
     try:
-        new = plan_files(old, sdl, documents.manifest(), today, why=options.breaking, until=options.until)
+        new = plan_files(
+            old, sdl, documents.manifest(), today, why=options.breaking, until=options.until, texts=options.texts
+        )
     except BreakingChangeError as error:
         print(error, file=sys.stderr)
         return 1

@@ -203,3 +203,11 @@ async def test_every_answer_tells_the_level_and_a_phone_its_end(
             assert answer.json()["errors"][0]["extensions"]["code"] == code
     assert sunset_header(LEVELS, "x") is None
     assert datetime.now(UTC).date() < LATER
+
+
+def test_a_change_of_texts_alone_raises_the_level_when_it_is_said() -> None:
+    described = SDL.replace("A person.", "A person who is signed in.")
+    assert "level.json" not in plan_files(BEFORE, described, SAME, DAY)
+    new = plan_files(BEFORE, described, SAME, DAY, texts="Descriptions are in plain English.")
+    assert Levels.parse(new["level.json"]) == Levels(2, 1)
+    assert "- Descriptions are in plain English." in new["CHANGELOG.md"]
