@@ -40,7 +40,7 @@ class Run:
         return found[1]
 
     def ended(self) -> int:
-        return self.process.wait(30)
+        return self.process.wait(90)
 
     def children(self) -> dict[str, int]:
         """The pid of each child by name: mongod, weed, api.server.serve, api.server.worker."""
