@@ -16,7 +16,7 @@ from storage.processes.supervisor import ProcessLostError
 
 @contextlib.asynccontextmanager
 async def engines() -> AsyncIterator[tuple[Path, Addresses]]:
-    """Yield the folder and the engines' addresses. Raise one of `FAULTS` if they don't start."""
+    """Yield the folder and the engines' addresses. Raise one of `START_ERRORS` if they don't start."""
     with tempfile.TemporaryDirectory(prefix="mingcha-bench-") as root:
         folder = DataFolder.open(Path(root) / "data")
         lock = folder.acquire_lock()

@@ -61,7 +61,7 @@ async def test_an_address_is_for_one_viewer_record_and_moment(world: World) -> N
     for each in bad:
         with pytest.raises(Refusal):
             read_address(each, secret, now)
-    with pytest.raises(Refusal, match="run out"):
+    with pytest.raises(Refusal, match="expired"):
         read_address(text, secret, now + timedelta(seconds=6))
     with pytest.raises(Refusal):
         read_address(text, world.keys.cursor_secret, now)
