@@ -1,7 +1,6 @@
 """Print a pack's report as PDF on A4, in a process of its own, which frees its memory and can be killed.
 
 `python -m api.evidence.report.pdf` reads a report as JSON, with pictures by media id, and writes the PDF.
-No other file imports the PDF library.
 """
 
 import base64
@@ -289,7 +288,6 @@ class Printer:
 
 
 def main() -> None:
-    """Print the report on standard input."""
     output = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a library's own output must not get into the PDF
     job = orjson.loads(sys.stdin.buffer.read())
