@@ -159,7 +159,12 @@ FAULTS = [
     ),
     PlantedFault("cursor skipping one row", "C2", r"pages of 7: .* differs in", ("Changes",), None, skipping),
     PlantedFault(
-        "tombstone missing", "C4", r"taken back: expected .* without content", ("Changes",), None, no_tombstones
+        "tombstone missing",
+        "C4",
+        r"after it was withdrawn: expected .* without content",
+        ("Changes",),
+        None,
+        no_tombstones,
     ),
     PlantedFault("duplicate given a new receipt", "O1", r"DUPLICATE with the receipt", (SUBMIT,), None, new_receipt),
     PlantedFault("conflict answered as duplicate", "O2", r"CONFLICT", (SUBMIT,), None, conflict_as_duplicate),

@@ -61,7 +61,7 @@ async def check_documents(party: Party) -> str:
 
 @clause(
     "W3",
-    "Requests can come with `Content-Encoding: gzip` or `zstd_frame`, and answers come compressed if `Accept-Encoding` asks"
+    "Requests can come with `Content-Encoding: gzip` or `zstd`, and answers come compressed if `Accept-Encoding` asks"
     " for it.",
 )
 async def check_encodings(party: Party) -> str:
