@@ -1,7 +1,4 @@
-"""What a pack's manifest claims, held against the record and the files in the pack.
-
-That the files are those of the manifest, and the manifest the signer's, is left to `verify.py`.
-"""
+"""Compare what a pack's manifest claims with the record and the files in the pack."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,6 +1,6 @@
-"""ZIPs as evidence packs are written, stored and in one pass: read strictly, so that every byte is accounted for.
+"""Read the ZIP of an evidence pack strictly: entries are stored, and every byte is accounted for.
 
-What the files must be is left to `verify.py`; ZIP programs forgive much that is refused here.
+ZIP programs accept much that is refused here.
 """
 
 import hashlib

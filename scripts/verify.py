@@ -1,8 +1,7 @@
 """Verify an evidence pack without server or network, and without anything of the platform; name the first thing wrong.
 
 This file and `stored_zip.py`, `pack_claims.py` and `receipts.py` beside it, Python 3.11 and the package `cryptography` are
-enough, in a folder `scripts`: `python3 -m scripts.verify PACK --fingerprint F`. How a pack's ZIP lies is left to
-`stored_zip.py`, what its manifest says to `pack_claims.py`, signed receipts to `receipts.py`.
+enough, in a folder `scripts`: `python3 -m scripts.verify PACK --fingerprint F`.
 """
 
 import argparse
