@@ -14,10 +14,20 @@ SECONDS = 8.0
 """What the kit waits for: the same with the fault and without, so that running out of it shows the fault and no haste."""
 
 
+@pytest.fixture(scope="module")
+def holding() -> set[str]:
+    """The clauses that hold of the product itself, each examined once: several faults break the same one."""
+    return set()
+
+
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_a_planted_fault_is_named_by_its_clause(conforming: RunningProduct, fault: PlantedFault) -> None:
-    [before] = run_kit(conforming.own_address, conforming, fault.breaks, seconds=SECONDS)
-    assert (before.id, before.verdict) == (fault.breaks, ClauseVerdict.HOLDS), before
+def test_a_planted_fault_is_named_by_its_clause(
+    conforming: RunningProduct, holding: set[str], fault: PlantedFault
+) -> None:
+    if fault.breaks not in holding:
+        [before] = run_kit(conforming.own_address, conforming, fault.breaks, seconds=SECONDS)
+        assert (before.id, before.verdict) == (fault.breaks, ClauseVerdict.HOLDS), before
+        holding.add(fault.breaks)
     with faulty(conforming.own_address, fault) as address:
         findings = run_kit(address, conforming, fault.breaks, seconds=SECONDS)
     assert [(each.id, each.verdict) for each in findings] == [(fault.breaks, ClauseVerdict.BROKEN)], findings
