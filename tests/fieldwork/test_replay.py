@@ -89,6 +89,7 @@ async def send(world: World, sent: list[Operation]) -> None:
 
 
 @pytest.mark.parametrize("driver", ["pymongo"])  # half the time of the other, for four thousand operations
+@pytest.mark.long
 async def test_a_thousand_operations_again_three_times_change_nothing(world: World) -> None:
     seed = 2009
     waves = list(operations(world, seed))

@@ -121,6 +121,7 @@ def agrees(facts: dict[str, Any], known: dict[str, Any]) -> None:
         assert position["altitudeMetres"] == pytest.approx(gps["alt"], abs=0.01), name
 
 
+@pytest.mark.long
 def test_from_the_outbox_to_the_case_graph(house: EndToEndStack, spawner: Spawner, tmp_path: Path) -> None:
     known = truth()
     files = json.loads((PHOTOS / "truth.json").read_text())["files"]

@@ -265,6 +265,7 @@ def test_a_chosen_course(served: RunningProduct, spawner: Spawner, tmp_path: Pat
     course.teardown()
 
 
+@pytest.mark.long
 def test_nothing_is_lost_doubled_or_sent_again(
     served: RunningProduct, spawner: Spawner, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -5,6 +5,7 @@ import secrets
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from scripts.benchmarks.faulty_network import NetworkFault, Request
@@ -31,6 +32,7 @@ MEDIUM = "med_0198c0de-0000-7000-8000-000000000001"
 KEY = f"/bucket/originals/{MEDIUM}-{'0' * 64}"
 
 
+@pytest.mark.long
 def test_a_small_week(engines: Addresses) -> None:
     found = measure_week(engines, SMALL, lambda _: None)
     assert found.faults == 0, found.text()

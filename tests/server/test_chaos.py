@@ -42,6 +42,7 @@ SETTINGS = {
 PASSWORD = "正确的马电池订书钉"
 
 
+@pytest.mark.long
 async def test_kills_lose_nothing_and_double_nothing(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     given = request.config.getoption("--chaos-seed")
     seed = secrets.randbits(32) if given is None else int(given)
