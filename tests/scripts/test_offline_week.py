@@ -37,10 +37,10 @@ def test_a_small_week(engines: Addresses) -> None:
     found = measure_week(engines, SMALL, lambda _: None)
     assert found.faults == 0, found.text()
     rows = dict(found.rows)
-    assert rows["observations, photos, slips kept"] == "12, 24, 4"
-    assert rows["receipts that hold, and that do not"] == "12, 0"
+    assert rows["observations, photos, ratings and answers stored"] == "12, 24, 4"
+    assert rows["receipts that verify, and that do not"] == "12, 0"
     assert "api.server.serve 1" in rows["server killed"]
-    assert "KILL" in rows["what the network did"]
+    assert "KILL" in rows["network faults"]
 
 
 def test_a_plan_is_the_same_each_time_and_has_one_of_each_kind(tmp_path: Path) -> None:
