@@ -1,4 +1,4 @@
-"""Serve an ASGI application on a port of the loopback, in a thread or in the test's own event loop."""
+"""Serve an ASGI application on a loopback port, in a thread or in the test's own event loop."""
 
 import asyncio
 import socket
@@ -16,7 +16,7 @@ from tests.support.small_schema import until
 
 @contextmanager
 def serving(app: Starlette) -> Iterator[str]:
-    """Its address, until the block ends."""
+    """Serve `app` in a thread until the block ends, and yield its URL."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
@@ -34,6 +34,7 @@ def serving(app: Starlette) -> Iterator[str]:
 
 @asynccontextmanager
 async def on_a_socket(app: ASGIApp) -> AsyncIterator[tuple[str, int]]:
+    """Serve `app` in this event loop until the block ends, and yield its host and port."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, server_header=False))

@@ -1,4 +1,4 @@
-"""Take a case a step further, for tests of cases and of what follows from them."""
+"""Open cases, offer them to people and move them, for tests of casework."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ async def move_case(world: World, case_id: str, to: str, **more: Any) -> dict[st
 
 
 async def open_investigated_case(world: World) -> str:
-    """A case that a supervisor has accepted."""
+    """Open a case that the supervisor accepts, and return its id."""
     case = await world.open_case()
     offer = {"id": new_id("asg"), "caseId": case["id"], "assigneeId": world.people["supervisor"].id}
     await world.ask("officer", ASSIGN, input=offer)
@@ -33,7 +33,7 @@ async def open_investigated_case(world: World) -> str:
 
 
 async def offer_case(world: World, to: str = "supervisor", **fields: Any) -> tuple[str, str]:
-    """A case and its assignment to that person: (case id, assignment id)."""
+    """Open a case, offer it to a person, check its state, and return the ids of the case and the assignment."""
     case = await world.open_case()
     given = {"id": new_id("asg"), "caseId": case["id"], "assigneeId": world.people[to].id, "note": "请核实"} | fields
     answer = (await world.ask("officer", ASSIGN, input=given))["assign"]
@@ -45,7 +45,7 @@ async def offer_case(world: World, to: str = "supervisor", **fields: Any) -> tup
 async def assign_case(
     world: World, to: str = "supervisor", case_id: str | None = None, by: str = "officer"
 ) -> tuple[str, str]:
-    """Ids of a case and of its assignment to that person."""
+    """Offer a case, a new one by default, to a person, and return the ids of the case and the assignment."""
     case_id = case_id or (await world.open_case())["id"]
     id = new_id("asg")
     given = {"id": id, "caseId": case_id, "assigneeId": world.people[to].id}

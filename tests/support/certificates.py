@@ -11,7 +11,7 @@ from api.graphql.context import clock
 
 
 def self_signed(name: str) -> tuple[bytes, bytes]:
-    """A private key and its certificate, in PEM."""
+    """Return a private key and its certificate, in PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     made = (

@@ -1,7 +1,4 @@
-"""Chaos: the whole product as a user starts it, SIGKILL for any of its processes at random moments, and a note of each.
-
-What clients do meanwhile is left to `patient_phones`, what must hold in the end to `test_chaos`.
-"""
+"""Run the whole product as a user starts it, kill any of its processes at random moments, and log each kill."""
 
 import asyncio
 import os
@@ -29,7 +26,7 @@ DECK = (*3 * ["api.server.serve"], *3 * ["api.server.worker"], *4 * ["mongod"], 
 
 
 def processes() -> dict[int, tuple[int, str]]:
-    """All that run: pid to parent's pid and name, which for our own is the module."""
+    """Return every running process: pid to parent's pid and name. The name of a Python process is its module."""
     found = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -44,7 +41,7 @@ def processes() -> dict[int, tuple[int, str]]:
 
 
 def below(ancestor: int) -> dict[int, str]:
-    """Its children and theirs: pid to name."""
+    """Return all descendants of a process: pid to name."""
     running = processes()
     found: dict[int, str] = {}
     parents = {ancestor}
@@ -56,9 +53,9 @@ def below(ancestor: int) -> dict[int, str]:
 
 @dataclass
 class ChaosStack:
-    """`scripts.run` on one data folder and one port, started again whenever it was killed; `notes` is what happened.
+    """`scripts.run` on one data folder and one port, restarted after each kill.
 
-    `calm` comes when the torment has ended.
+    `notes` is the log. `calm` is set when the killing has ended.
     """
 
     data: Path
@@ -80,7 +77,7 @@ class ChaosStack:
         self.notes.append(f"{time.monotonic() - self._begun:7.2f} s  {text}")
 
     async def start(self) -> None:
-        """Until it serves."""
+        """Start it and wait until it serves."""
         self._spawn()
         self.address = await asyncio.to_thread(self.run.serving)
         self.note("serves")
@@ -90,7 +87,7 @@ class ChaosStack:
         self._runs.append(Run(self.data, f"--port={port}", "--no-demo", "--workers=2", **self.environment))
 
     async def stop(self) -> None:
-        """As Ctrl-C does, and everything is to end with it."""
+        """Stop it as Ctrl-C does, and check that all its processes end."""
         tree = below(self.run.process.pid)
         self.run.process.send_signal(signal.SIGINT)
         await asyncio.to_thread(self.run.ended)
@@ -103,7 +100,7 @@ class ChaosStack:
                 run.process.wait()
 
     async def torment(self, random: Random, seconds: float) -> None:
-        """Kill whatever the next card names, one deck at least, and others until so many seconds have passed."""
+        """Kill what each card of a shuffled deck names: one whole deck, then more until `seconds` have passed."""
         until = time.monotonic() + seconds
         while True:
             for card in random.sample(DECK, len(DECK)):
@@ -116,7 +113,7 @@ class ChaosStack:
                 return self.calm.set()
 
     async def kill(self, name: str, random: Random) -> None:
-        """SIGKILL for one child of that name; not where another death would have its supervisor give up, as it should."""
+        """Kill one child of that name, unless one more death would make its supervisor give up, as it should."""
         recent = [at for at, died in self._deaths if died == name and at > time.monotonic() - DEATHS_SECONDS]
         if len(recent) >= DEATHS - 1:
             return
@@ -149,7 +146,7 @@ class ChaosStack:
         await self._see_end(tree)
 
     async def _see_end(self, tree: dict[int, str]) -> None:
-        """Of every process of a tree whose root has ended; what lives on is an orphan."""
+        """Wait for every process of a tree whose root has ended; those that live on are orphans."""
         for _ in range(200):
             left = [f"{name} ({pid})" for pid, name in tree.items() if is_alive(pid)]
             if not left:
@@ -158,7 +155,7 @@ class ChaosStack:
         self.orphans += left
 
     def survivors(self) -> list[str]:
-        """Processes anywhere whose command names the data folder."""
+        """Return the commands of all processes that name the data folder."""
         found = []
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             try:
@@ -171,7 +168,7 @@ class ChaosStack:
 
     @asynccontextmanager
     async def store(self) -> AsyncIterator[tuple[Settings, Store]]:
-        """What the house keeps, read and written past its API."""
+        """Open the product's store, to read and write without its API."""
         folder = DataFolder(self.data)
         first = int((self.data / "engines" / "port").read_text())
         ports = range(first, first + PORTS)

@@ -1,4 +1,4 @@
-"""Counts the commands that reach MongoDB, for tests that promise a fixed number of them."""
+"""Count the commands that reach MongoDB, for tests of a fixed number of them."""
 
 from collections import Counter
 from typing import Any
@@ -9,7 +9,7 @@ HOUSEKEEPING = frozenset({"hello", "isMaster", "ping", "saslStart", "saslContinu
 
 
 class Commands(CommandListener):
-    """`names` counts each command since the last `clear`, without what the driver sends on its own account."""
+    """Counts of each command since the last `clear`, without the driver's own housekeeping."""
 
     def __init__(self) -> None:
         self.names: Counter[str] = Counter()
@@ -26,7 +26,7 @@ class Commands(CommandListener):
             self.names[event.command_name] += 1
 
     def succeeded(self, event: Any) -> None:
-        """Counted when it started."""
+        """Do nothing: the command was counted when it started."""
 
     def failed(self, event: Any) -> None:
-        """Counted when it started."""
+        """Do nothing: the command was counted when it started."""

@@ -10,7 +10,7 @@ TEXT = json.dumps({"words": ["明察暗访"] * 200}, ensure_ascii=False).encode(
 
 
 def zstd_bomb() -> bytes:
-    """1 GiB of nothing, in 32 KiB: a frame without its size, each of its blocks one byte many times over."""
+    """Return 1 GiB of zeros in 32 KiB: a frame that doesn't state its size, each block one byte repeated."""
     packing = zstandard.ZstdCompressor(write_content_size=False, write_checksum=False).compressobj()
     begun = packing.compress(bytes(1024 * 1024)) + packing.flush(zstandard.COMPRESSOBJ_FLUSH_BLOCK)
     block = (1 << 1 | 128 * 1024 << 3).to_bytes(3, "little") + b"\0"
@@ -18,6 +18,7 @@ def zstd_bomb() -> bytes:
 
 
 def gzip_bomb() -> bytes:
+    """Return 64 MiB of zeros, compressed."""
     packing = zlib.compressobj(9, wbits=31)
     block = bytes(1024 * 1024)
     return b"".join(packing.compress(block) for _ in range(64)) + packing.flush()

@@ -1,7 +1,9 @@
-"""Example payloads of the contract, asked of a served product in the order that they depend on; `--record` writes them anew.
+"""Send the contract's example requests to a served product, in the order in which they depend on each other.
 
-An example's texts may hold placeholders, `<kind>` or `<kind:name>`, for what must vary from run to run: in an answer one
-stands for any value of its kind and keeps it under its name, in variables it stands for the value that was kept.
+An example's texts may hold placeholders, `<kind>` or `<kind:name>`, for values that vary from run to run.
+In an answer a placeholder matches any value of its kind and stores it under its name.
+In variables it is replaced by the stored value.
+`--record-examples` writes the examples again.
 """
 
 import json
@@ -34,7 +36,7 @@ KINDS = {
 }
 PLACEHOLDER = re.compile(r"<(\w+)(?::([^<>]+))?>")
 OWN = "_01a2008d-7400-7000-8000-"
-"""In every id that an example made: it stays as it is."""
+"""A part of every id that an example made; these ids stay as they are."""
 VARYING = {
     "accessToken": "token",
     "refreshToken": "token:refresh",
@@ -46,7 +48,7 @@ VARYING = {
     "skewSeconds": "number",
     "uncertaintySeconds": "number",
 }
-"""Fields whose values vary, and what stands for them."""
+"""Fields whose values vary, and their placeholders."""
 
 
 def files() -> dict[str, dict[str, Any]]:
@@ -54,14 +56,14 @@ def files() -> dict[str, dict[str, Any]]:
 
 
 def ordered(all_: dict[str, dict[str, Any]]) -> list[tuple[str, dict[str, Any]]]:
-    """Operation and example, by `order`: what an example rests on comes before it."""
+    """Return pairs of operation and example, sorted by `order`: an example comes after those it depends on."""
     flat = [(name, example) for name, file in all_.items() for example in file["examples"]]
     return sorted(flat, key=lambda pair: pair[1]["order"])
 
 
 @dataclass
 class Stage:
-    """A world that is served, its people signed in as the examples name them, and what placeholders stand for."""
+    """A served world, the access tokens of its people by name, and the values of placeholders."""
 
     world: World
     address: str
@@ -81,7 +83,7 @@ class Stage:
         return self
 
     async def ask(self, name: str, example: dict[str, Any]) -> Any:
-        """What the product answers, GraphQL's whole body; of a subscription the first that it tells."""
+        """Return the product's whole GraphQL answer; for a subscription, its first event."""
         id = documents.digest(documents.text_of(name))
         body = {"documentId": f"sha256:{id}", "variables": self.filled(example["variables"])}
         headers = {"Accept": "application/graphql-response+json"}
@@ -97,7 +99,7 @@ class Stage:
         return answer
 
     async def upload(self, answer: Any) -> None:
-        """Put the bytes where the first slot of the answer leads."""
+        """Put the bytes into the first upload slot of the answer."""
         slot = next(slot for result in answer["data"]["submitObservations"]["results"] for slot in result["uploads"])
         headers = {each["name"]: each["value"] for each in slot["headers"]}
         async with httpx.AsyncClient() as client:
@@ -110,7 +112,7 @@ class Stage:
         return self.tokens[name]
 
     def filled(self, value: Any) -> Any:
-        """Variables with what their placeholders stand for."""
+        """Return variables with their placeholders replaced by values."""
         if isinstance(value, dict):
             return {name: self.filled(each) for name, each in value.items()}
         if isinstance(value, list):
@@ -119,7 +121,7 @@ class Stage:
         return self.kept[f"{found[1]}:{found[2]}"] if found else value
 
     def differences(self, expected: Any, actual: Any, path: str = "") -> list[str]:
-        """Where an answer is not as an example has it; what placeholders stand for is kept."""
+        """Return the differences between an answer and its example, and store the values of placeholders."""
         if isinstance(expected, dict) and isinstance(actual, dict) and expected.keys() == actual.keys():
             below = ((expected[name], actual[name], f"{path}.{name}") for name in expected)
             return [each for one in below for each in self.differences(*one)]
@@ -129,14 +131,14 @@ class Stage:
         found = PLACEHOLDER.fullmatch(expected) if isinstance(expected, str) else None
         if found and actual is not None and re.fullmatch(KINDS[found[1]], str(actual)):
             name = f"{found[1]}:{found[2]}"
-            if found[1] == "token":  # each renewal gives another one
+            if found[1] == "token":  # each renewal returns another one
                 self.kept[name] = actual
             known = self.kept.setdefault(name, str(actual)) if found[2] else actual
             return [] if str(known) == str(actual) else [f"{path}: {expected} was {known}, and is {actual}"]
         return [] if expected == actual else [f"{path}: {expected!r} is {actual!r}"]
 
     def masked(self, value: Any, variables: str, field: str = "") -> Any:
-        """An answer as an example shows it: what varies gives way to placeholders, what was sent stays."""
+        """Return an answer as an example shows it: varying values become placeholders, values that were sent stay."""
         if isinstance(value, dict):
             return {name: self.masked(each, variables, name) for name, each in value.items()}
         if isinstance(value, list):
@@ -146,7 +148,7 @@ class Stage:
         return self._stands_for(value, variables, field) or value
 
     def _stands_for(self, value: Any, variables: str, field: str) -> str | None:
-        """The placeholder of a value that varies; None for one that does not."""
+        """Return the placeholder of a value that varies; None for one that doesn't."""
         named = {each: f"<{name}>" for name, each in self.kept.items()}
         if field in VARYING:
             return f"<{VARYING[field]}>"

@@ -1,4 +1,4 @@
-"""The pages of the documentation as the tests read them: blocks, tables, and the roles that a section names."""
+"""Read the documentation's pages: fenced blocks, tables, and the roles that a section names."""
 
 import re
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ from schema.access.viewers import Role
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 GUIDES = {role: ROOT / "docs" / f"{str(role.value).lower()}.md" for role in Role}
-"""The page of each role, for the person."""
+"""The guide for the people of each role."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block; `follows` says that only blank lines part it from the one before."""
+    """A fenced block; `follows` is true if only blank lines separate it from the block before."""
 
     page: Path
     line: int
@@ -23,7 +23,7 @@ class Block:
     text: str
     follows: bool
     roles: frozenset[Role] | None
-    """The roles that the line `Roles:` of its section names; None where there is no such line."""
+    """The roles that the line `Roles:` of its section names; None without such a line."""
 
     @property
     def path(self) -> str:
@@ -59,12 +59,12 @@ def blocks_of(page: Path) -> Iterator[Block]:
 
 
 def roles_in(line: str) -> frozenset[Role]:
-    """Roles: `INSPECTOR` `OFFICER`, or Roles: all."""
+    """Parse a line such as "Roles: `INSPECTOR` `OFFICER`" or "Roles: all"."""
     return frozenset(Role) if line == "Roles: all" else frozenset(Role(name) for name in coded(line))
 
 
 def rows(page: str, *titles: str) -> list[list[str]]:
-    """Cells of the table of that page whose header begins with these titles."""
+    """Return the cells of the page's table whose header begins with these titles."""
     lines = iter((ROOT / page).read_text("utf-8").splitlines())
     for line in lines:
         if cells(line)[: len(titles)] == list(titles):

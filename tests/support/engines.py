@@ -1,6 +1,6 @@
-"""The engines of one test session, as a process of its own: `python -m tests.support.engines FOLDER SESSION_PID`.
+"""Run the engines of one test session in a process of its own: `python -m tests.support.engines FOLDER SESSION_PID`.
 
-It serves until the session's process is gone, however it went, and removes the folder. `conftest` starts it.
+It serves until the session's process has ended, in whatever way, and then removes the folder.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ from storage.embedded.data_folder import DataFolder
 from storage.embedded.engines import Engines
 from storage.processes.supervisor import ProcessLostError
 
-# Failure tests switch the server's own fail points on; its diagnosis of itself would only cost time.
+# Failure tests switch on the server's own fail points. Its diagnostic data would only cost time.
 MONGOD_OPTIONS = (
     "--setParameter=enableTestCommands=1",
     "--setParameter=diagnosticDataCollectionEnabled=false",
     "--journalCommitInterval=5",
-    # Every test drops its database: what is kept of the past would be thousands of open files.
+    # Every test empties its database: a history of snapshots would be thousands of open files.
     "--setParameter=minSnapshotHistoryWindowInSeconds=0",
     "--wiredTigerEngineConfigString=file_manager=(close_idle_time=10,close_scan_interval=2,close_handle_minimum=250)",
 )

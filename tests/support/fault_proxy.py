@@ -1,7 +1,4 @@
-"""Planting a fault in front of the real product: a proxy edits requests on their way there, or answers on their way back.
-
-Which faults there are is left to `faults`.
-"""
+"""Plant a fault in front of the real product: a proxy edits requests to it, or its answers."""
 
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -23,9 +20,9 @@ Json = dict[str, Any]
 
 @dataclass
 class ProxiedCall:
-    """One request: as the phone sent it, as it is passed on, and, once it is answered, the answer.
+    """One request: as the phone sent it, as it is passed on, and its answer once there is one.
 
-    `media` are all that anybody has announced through this proxy: digests by id.
+    `media` are the digests, by id, of all media announced through this proxy by anybody.
     """
 
     sent: Json
@@ -53,10 +50,11 @@ class ProxiedCall:
 
 @dataclass(frozen=True)
 class PlantedFault:
-    """`breaks` is the clause that it is about; `seen`, what the kit must say of it, as a pattern.
+    """A fault that breaks one clause.
 
-    `of` names the operations that it meddles with, all unless some are named; `before` edits what is passed on, `after`
-    the answer, `event` says whether an event of a stream that goes on after a cursor is let through.
+    `breaks` is the clause, `seen` the pattern of what the kit must report. `of` names the operations that the fault
+    changes; if empty, it changes all. `before` edits the request that is passed on, `after` the answer. `event` decides
+    by its number whether an event is let through, in a stream that resumes after a cursor.
     """
 
     name: str
@@ -73,7 +71,7 @@ class PlantedFault:
 
 @contextmanager
 def faulty(address: str, fault: PlantedFault) -> Iterator[str]:
-    """The product behind the fault; its address."""
+    """Serve the product behind the fault, and yield the proxy's address."""
     media: dict[str, str] = {}
 
     async def pass_on(request: Request) -> Response:
@@ -106,7 +104,7 @@ def faulty(address: str, fault: PlantedFault) -> Iterator[str]:
 async def _events(
     url: str, content: bytes, headers: dict[str, str], sent: Json, fault: PlantedFault
 ) -> AsyncIterator[bytes]:
-    """The stream, without those events that the fault keeps back; the first of each says where the stream stands."""
+    """Pass the stream on, without the events that the fault holds back; the first event is the stream's position."""
     number = 0
     async with (
         httpx.AsyncClient(timeout=30) as client,
@@ -129,6 +127,6 @@ def _read(content: bytes) -> Json:
 
 
 def drafts_of(sent: Json) -> list[Json]:
-    """What of a request is a list of drafts."""
+    """Return the drafts of a request."""
     given = (sent.get("variables") or {}).get("input")
     return list(given.get("drafts", ())) if isinstance(given, dict) else []

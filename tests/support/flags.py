@@ -1,4 +1,4 @@
-"""Read the flags of an observation, and set up places that raise them."""
+"""Read the flags of an observation, and place units where observations raise flags."""
 
 from typing import Any
 

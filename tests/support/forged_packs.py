@@ -1,7 +1,4 @@
-"""Repacking: packs taken apart, changed and written again, as somebody would who wants to pass one off.
-
-What verifying says of them is left to the tests.
-"""
+"""Forge packs: take real ones apart, change them, and write them again as a forger would."""
 
 import asyncio
 import io
@@ -51,7 +48,7 @@ class Pack:
         return [name for name in self.files if name.startswith("originals/")][number]
 
     def signed(self, files: Files, keys: EvidenceKeys | None = None, **changes: Any) -> Files:
-        """The files with a manifest that fits them, signed: what somebody who holds a key could make."""
+        """Return the files with a matching, signed manifest: a forgery by somebody who holds a key."""
         keys = keys or self.keys
         manifest = json.loads(files["manifest.json"]) | changes
         for each in manifest["files"]:
@@ -74,7 +71,7 @@ def archived(files: list[tuple[str, bytes]]) -> dict[str, str]:
 
 
 def zipped(files: Files | list[tuple[str, bytes]], like: bytes) -> bytes:
-    """A ZIP of these files as packs are written, with the time of another pack."""
+    """Return a ZIP of these files, written as a pack is, with the time of another pack."""
     made_at = json.loads(files_of(like)["manifest.json"])["madeAt"]
     archive = Archive(datetime.fromisoformat(made_at))
     pieces = [archive.add(*each) for each in (files.items() if isinstance(files, dict) else files)]
@@ -123,7 +120,7 @@ def edited_with_its_digest(pack: Pack) -> list[tuple[str, bytes]]:
 
 
 def rezipped(pack: Pack, prefix: bytes = b"", **changes: Any) -> bytes:
-    """The same files by another program's means: every ZIP program reads them."""
+    """Return the same files in a ZIP that another program wrote; every ZIP program reads it."""
     stream = io.BytesIO(prefix)
     stream.seek(0, 2)
     with zipfile.ZipFile(stream, "a" if prefix else "w") as archive:
@@ -140,7 +137,7 @@ def rezipped(pack: Pack, prefix: bytes = b"", **changes: Any) -> bytes:
 
 
 def made_pack(engines: Addresses, folder: Path) -> Pack:
-    """A case of two observations with three photos, with identities, made by the officer."""
+    """Return the officer's pack, with identities, of a case of two observations with three photos."""
     name = f"test-{uuid.uuid4().hex}"
 
     async def made() -> Pack:
@@ -166,7 +163,7 @@ def made_pack(engines: Addresses, folder: Path) -> Pack:
 
 
 def found_in(body: bytes, fingerprint: str | None = None) -> str:
-    """What is wrong with a pack."""
+    """Verify a pack that must be refused, and return the reason."""
     with pytest.raises(BadZipError) as wrong:
         verified(io.BytesIO(body), fingerprint)
     return str(wrong.value)

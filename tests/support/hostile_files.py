@@ -1,6 +1,6 @@
-"""Hostile files, made here: bombs, loops, cuts, lies about sizes, and files that are two things at once.
+"""Make hostile files: bombs, loops, truncated files, false sizes, and files of two formats at once.
 
-What must come of each stands beside it: readable, damaged, or unsupported; `test_hostile` sends them through the decoder.
+Each stands beside the result that the decoder must give: readable, damaged, or unsupported.
 """
 
 import io
@@ -25,13 +25,13 @@ def picture(format: str = "JPEG", **options: Any) -> bytes:
 
 
 def loop(*pointers: tuple[int, int]) -> bytes:
-    """EXIF whose directories point at themselves."""
+    """Return EXIF whose directories point at themselves."""
     entries = b"".join(struct.pack(">HHII", tag, 4, 1, target) for tag, target in pointers)
     return b"Exif\0\0MM\0*\0\0\0\x08" + struct.pack(">H", len(pointers)) + entries + (8).to_bytes(4)
 
 
 def deep(levels: int) -> bytes:
-    """Boxes in boxes."""
+    """Return boxes nested that many levels deep."""
     data = b""
     for _ in range(levels):
         data = box(b"meta", bytes(4), data)
@@ -46,7 +46,7 @@ def zipped(data: bytes) -> bytes:
 
 
 def heic_of(width: int, height: int) -> bytes:
-    """A whole HEIC whose header claims another size."""
+    """Return a complete HEIC whose header claims another size."""
     data = picture("HEIF")
     size = struct.pack(">II", 640, 480)
     assert size in data
@@ -54,7 +54,7 @@ def heic_of(width: int, height: int) -> bytes:
 
 
 def webp_of(width: int, height: int) -> bytes:
-    """`VP8X` with a canvas of that size over a small picture."""
+    """Return a small WebP picture whose `VP8X` claims a canvas of that size."""
     head = bytes((0, 0, 0, 0)) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
     small = saved(Image.new("RGB", (8, 8)), "WEBP")[12:]
     chunks = webp_chunk(b"VP8X", head) + small

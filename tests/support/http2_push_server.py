@@ -1,4 +1,4 @@
-"""A push service for tests that speaks HTTP/2 over TLS and nothing else, as Apple's does."""
+"""Serve a push service that speaks only HTTP/2 over TLS, as Apple's does."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ from tests.support.http_receiver import ReceivedCall
 
 
 def certified(folder: Path) -> tuple[Path, Path]:
-    """Files of a certificate of localhost's and of its key."""
+    """Write a certificate for localhost and its key, and return the paths of both."""
     private, certificate = folder / "apple.key", folder / "apple.pem"
     key, made = self_signed("localhost")
     private.write_bytes(key)
@@ -27,7 +27,7 @@ def certified(folder: Path) -> tuple[Path, Path]:
 
 @dataclass
 class Apple:
-    """`answer` gives the status and the reason of a call; `goes_away` has it end each connection after one answer."""
+    """A push service. `answer` gives a call's status and reason; `goes_away` ends each connection after one answer."""
 
     address: str = ""
     calls: list[ReceivedCall] = field(default_factory=list)

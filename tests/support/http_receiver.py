@@ -1,4 +1,4 @@
-"""Receivers for tests: a local HTTP server that keeps what it is sent and answers as it is told to."""
+"""Serve HTTP locally, record the requests, and answer them as the test decides."""
 
 import asyncio
 import socket
@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 @dataclass
 class ReceivedCall:
-    """One request as it came."""
+    """One request as it was received."""
 
     path: str
     headers: dict[str, str]
@@ -24,7 +24,7 @@ class ReceivedCall:
 
 @dataclass
 class Receiver:
-    """`answer` decides what a call is answered, once `pause` has let it pass; all calls are kept."""
+    """A server that records all calls. `pause` may hold a call up before `answer` gives its status and body."""
 
     address: str = ""
     calls: list[ReceivedCall] = field(default_factory=list)
@@ -46,7 +46,7 @@ class Receiver:
 
 @asynccontextmanager
 async def receiving(**secure: Any) -> AsyncIterator[Receiver]:
-    """`secure` are uvicorn's settings for TLS."""
+    """Serve a receiver until the block ends; `secure` are uvicorn's settings for TLS."""
     receiver = Receiver()
     listener = socket.create_server(("127.0.0.1", 0))
     receiver.address = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -20,7 +20,7 @@ ALGORITHMS = {"rsa": "RS256", "ec": "ES256", "ed": "Ed25519"}
 
 
 class Provider:
-    """What it publishes is `keys`; `body` and `status` make it answer otherwise."""
+    """An identity provider that publishes `keys`; `body` and `status` change its answer."""
 
     def __init__(self) -> None:
         self.keys: list[dict[str, Any]] = [dict(key.as_dict(private=False)) for key in KEYS.values()]
@@ -38,7 +38,7 @@ class Provider:
                 self.wfile.write(body)
 
             def log_message(self, format: str, *arguments: Any) -> None:
-                """Say nothing."""
+                """Write no log."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})

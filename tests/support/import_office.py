@@ -1,4 +1,4 @@
-"""An office that imports its files, for tests of imports: a database, a folder, and a small tree of units."""
+"""Import files from a folder into an installation, and provide the rows of a small tree of units."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ UNITS = [
 
 
 class Office:
-    """A database with indexes and a folder for files."""
+    """A store with indexes and a folder for files."""
 
     def __init__(self, store: Store, folder: Path) -> None:
         self.store, self.folder = store, folder
@@ -37,7 +37,7 @@ class Office:
         return await import_file(self.store, noun, path, now=NOW, dry_run=dry_run)
 
     async def faults(self, rows: Sequence[Sequence[Any]], noun: Noun = Noun.UNITS) -> list[str]:
-        """The faults of a file that must have some; nothing may have changed."""
+        """Import a file that has faults, check that nothing has changed, and return the faults."""
         before = await self.kept()
         with pytest.raises(BadTableError) as bad:
             await self.load(rows, noun)
@@ -58,7 +58,7 @@ def counts(done: Import) -> tuple[int, int, int]:
 
 
 def check_tree(units: dict[str, Unit]) -> None:
-    """Every path, parent and chain of ancestors says the same."""
+    """Check that every unit's path and ancestors agree with its parent."""
     by_id = {unit.id: unit for unit in units.values()}
     for unit in units.values():
         above = by_id[unit.parent_id] if unit.parent_id else None  # type: ignore[index]

@@ -1,4 +1,4 @@
-"""The demo, loaded once for a whole session of tests, and installations for those that would change it."""
+"""Load the demo once for a whole test session, and make empty installations for tests that change data."""
 
 import fcntl
 import json
@@ -44,7 +44,7 @@ KINDS: dict[str, type] = {
 
 @dataclass
 class LoadedDemo:
-    """An installation of its own with the demo, as it was loaded at `now`."""
+    """An installation, and the time at which its demo was loaded."""
 
     store: Store
     settings: Settings
@@ -58,7 +58,7 @@ class LoadedDemo:
         return [from_document(KINDS[name], document) for document in await self.documents(name)]
 
     async def snapshot(self) -> dict[str, list[dict[str, Any]]]:
-        """Everything but the hash of the password, which each installation has of its own."""
+        """Return the documents, without password hashes, which differ between installations."""
         kept = {name: await self.documents(name) for name in (*KINDS, "counters", "set_aside")}
         for user in kept["users"]:
             del user["password_hash"]
@@ -67,7 +67,7 @@ class LoadedDemo:
 
 @asynccontextmanager
 async def installation(engines: Addresses, folder: Path) -> AsyncIterator[LoadedDemo]:
-    """Empty but for its indexes, and gone afterwards."""
+    """Make an installation that has only its indexes, and delete it afterwards."""
     made = await _opened(engines, folder, uuid.uuid4().hex)
     await made.store.objects.make_bucket()
     await ensure_indexes(made.store.mongo)
@@ -79,7 +79,7 @@ async def installation(engines: Addresses, folder: Path) -> AsyncIterator[Loaded
 
 @asynccontextmanager
 async def whole(engines: Addresses) -> AsyncIterator[LoadedDemo]:
-    """The session's demo, loaded by whichever process wants it first; what reads it changes nothing."""
+    """Open the session's demo, which the first process that needs it loads. Tests must not change it."""
     folder = Path(os.environ["MINGCHA_TEST_FOLDER"]) / "demo"
     folder.mkdir(exist_ok=True)
     told = folder / "demo.json"

@@ -1,7 +1,6 @@
-"""Lying files: their structure says what isn't so, as sizes without end, loops and counts of billions.
+"""Make files whose structure is false: endless sizes, loops, counts of billions.
 
-Each is bytes and what may come of them. How they are read, and what it costs, is `test_lying.py`'s to say; `hostile.py`
-has files that hurt by what they hold.
+Each stands beside the results that reading it may give.
 """
 
 import io
@@ -22,12 +21,12 @@ LARGE = frozenset({Damage.OUT_OF_MEMORY})
 NO_TYPE = frozenset({Damage.UNSUPPORTED})
 BOMB = frozenset({Damage.TOO_MANY_PIXELS, Damage.CORRUPT, Damage.TRUNCATED})
 ANY = frozenset(Damage) - {Damage.CRASHED} | {None}
-"""Readable or not: what counts is that it ends, within its limits, without a crash."""
+"""Readable or not: reading must only end, within its limits and without a crash."""
 
 
 @dataclass(frozen=True)
 class Lying:
-    """`data` under a `name` that lies at times; `damage` is what may be found, None for a whole picture."""
+    """A malformed file, whose `name` may be false too. `damage` holds the possible results; None is no damage."""
 
     name: str
     data: bytes

@@ -1,4 +1,4 @@
-"""Videos, sounds and documents that the tests make themselves, and boxes to take them apart; what is true stands in the tests."""
+"""Make videos, sounds, PDFs and their metadata, and edit the boxes of movies."""
 
 import io
 from collections.abc import Callable
@@ -17,7 +17,7 @@ def box(kind: bytes, *content: bytes) -> bytes:
 
 
 def video(format: str = "mp4", size: tuple[int, int] = (96, 64), frames: int = 5, codec: str = "mpeg4") -> bytes:
-    """Half red, half blue, ten frames a second."""
+    """Return a video, half red and half blue, at ten frames a second."""
     stream = io.BytesIO()
     with av.open(stream, "w", format=format) as movie:
         track = movie.add_stream(codec, rate=10)
@@ -33,7 +33,7 @@ def video(format: str = "mp4", size: tuple[int, int] = (96, 64), frames: int = 5
 
 
 def sound(format: str, codec: str, seconds: float = 1.0, rate: int = 44100, **options: Any) -> bytes:
-    """Silence."""
+    """Return a silent sound file."""
     stream = io.BytesIO()
     with av.open(stream, "w", format=format, options=options) as movie:
         track = movie.add_stream(codec, rate=rate, layout="mono")
@@ -57,20 +57,20 @@ def sound(format: str, codec: str, seconds: float = 1.0, rate: int = 44100, **op
 
 
 def edited(movie: bytes, change: Callable[[bytes], bytes]) -> bytes:
-    """The movie with the content of its `moov` changed; chunks must lie before it, as in all that are made here."""
+    """Return the movie with the content of its `moov` changed. Chunks must lie before it, as in our own movies."""
     at = movie.rindex(b"moov") - 4
     size = int.from_bytes(movie[at : at + 4])
     return movie[:at] + box(b"moov", change(movie[at + 8 : at + size])) + movie[at + size :]
 
 
 def with_matrix(moov: bytes, matrix: tuple[int, ...] = MATRIX_90) -> bytes:
-    """The first track's matrix set."""
+    """Return a `moov` with the matrix of its first track replaced."""
     at = moov.index(b"tkhd") + 4 + 40
     return moov[:at] + b"".join(each.to_bytes(4, signed=True) for each in matrix) + moov[at + 36 :]
 
 
 def keys(**values: str) -> bytes:
-    """Apple's `meta`; a name's double underscore is a point."""
+    """Return Apple's `meta` box with these keys; a double underscore in a name stands for a dot."""
     names = [b"com.apple.quicktime." + name.replace("__", ".").encode() for name in values]
     listed = b"".join((8 + len(name)).to_bytes(4) + b"mdta" + name for name in names)
     items = b"".join(
@@ -82,10 +82,12 @@ def keys(**values: str) -> bytes:
 
 
 def xyz(text: str) -> bytes:
+    """Return a `udta` box with a position as QuickTime writes it (`©xyz`)."""
     return box(b"udta", box(b"\xa9xyz", len(text).to_bytes(2), b"\x15\xc7", text.encode()))
 
 
 def loci(latitude: float, longitude: float, altitude: float, name: bytes = b"here\0") -> bytes:
+    """Return a `udta` box with a position as 3GPP writes it (`loci`)."""
     figures = b"".join(round(each * 65536).to_bytes(4, signed=True) for each in (longitude, latitude, altitude))
     return box(b"udta", box(b"loci", bytes(4), b"\x15\xc7", name, b"\0", figures, b"earth\0", b"\0"))
 

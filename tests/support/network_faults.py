@@ -1,4 +1,4 @@
-"""Fates for one request among others, on the bad network that `scripts/benchmarks/faulty_network.py` is."""
+"""Choose one request of a faulty network for a fault."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ __all__ = ["BadNetwork", "NetworkFault", "Request", "nth", "once"]
 
 
 def once(name: str, fate: NetworkFault) -> Callable[[str], NetworkFault]:
-    """That fate for the first request of that name; the others pass."""
+    """Return a rule with that fault for the first request of that name; other requests pass."""
     left = [name]
 
     def decide(came: str) -> NetworkFault:
@@ -21,6 +21,6 @@ def once(name: str, fate: NetworkFault) -> Callable[[str], NetworkFault]:
 
 
 def nth(number: int, fate: NetworkFault) -> Callable[[str], NetworkFault]:
-    """That fate for the request of that number, 1 for the first; the others pass."""
+    """Return a rule with that fault for the request of that number, counted from 1; other requests pass."""
     count = iter(range(1, 1_000_000))
     return lambda _: fate if next(count) == number else NetworkFault.PASS

@@ -1,4 +1,4 @@
-"""Make drafts of observations as the vocabulary types them."""
+"""Make typed drafts of observations."""
 
 from datetime import UTC, datetime, timedelta, timezone
 

@@ -1,4 +1,4 @@
-"""Packs for tests: media put into the store and verified for real, and a pack fetched over HTTP by its address."""
+"""Upload and verify media in a real store, and download packs over HTTP."""
 
 import io
 import zipfile
@@ -27,7 +27,7 @@ OBSERVATION_PACK = CASE_PACK.replace("case(", "observation(")
 
 
 async def observed(world: World, *bodies: bytes, name: str = "inspector", **fields: Any) -> str:
-    """An observation with these media, in the store and verified; its id."""
+    """Submit an observation with these media, upload and confirm them, and return its id."""
     media = [medium(body) for body in bodies]
     [result] = await world.submit(name, draft(media=media, **fields))
     assert result["outcome"] == "ACCEPTED", result
@@ -41,7 +41,7 @@ async def observed(world: World, *bodies: bytes, name: str = "inspector", **fiel
 
 
 async def verified(world: World, folder: Path) -> None:
-    """Let the worker do all that is due."""
+    """Let the worker verify all media that are due."""
     async with Decoder() as decoder:
         work = MediaVerifier(world.store, decoder, folder, clock)
         while await work.do_one():
@@ -49,7 +49,7 @@ async def verified(world: World, folder: Path) -> None:
 
 
 async def signed_in(world: World, name: str) -> None:
-    """The device that the person asks from, known to the server."""
+    """Register the device that the person asks from."""
     device_id = world.viewer(name).device_id
     assert device_id
     device = Device(id=strawberry.ID(device_id), name="desk", signed_in_at=clock(), seen_at=clock())
@@ -57,6 +57,7 @@ async def signed_in(world: World, name: str) -> None:
 
 
 async def address(world: World, name: str, id: str, *, identities: bool = False) -> str:
+    """Return the URL of the pack of a case or an observation."""
     await signed_in(world, name)
     kind, asked = ("case", CASE_PACK) if id.startswith("cas_") else ("observation", OBSERVATION_PACK)
     url: str = (await world.ask(name, asked, id=id, identities=identities))[kind]["pack"]["url"]
@@ -71,7 +72,7 @@ async def serving(world: World) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def packed(world: World, name: str, id: str, *, identities: bool = False) -> bytes:
-    """The pack as that person downloads it."""
+    """Download the pack as that person."""
     url = await address(world, name, id, identities=identities)
     async with serving(world) as client:
         answer = await client.get(url)
@@ -81,7 +82,7 @@ async def packed(world: World, name: str, id: str, *, identities: bool = False) 
 
 
 def files_of(pack: bytes) -> Mapping[str, bytes]:
-    """Every file of a pack, in order."""
+    """Return the files of a pack by name, in order."""
     with zipfile.ZipFile(io.BytesIO(pack)) as archive:
         assert archive.testzip() is None
         return {name: archive.read(name) for name in archive.namelist()}

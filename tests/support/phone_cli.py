@@ -1,8 +1,4 @@
-"""Terminals: one phone by its commands, each in a process of its own, and photos for it.
-
-How the processes are made and killed is left to `scripts/benchmarks/phone_processes.py`, what the phone talks to is
-left to `served`.
-"""
+"""Drive one phone by its commands, each in a process of its own, and make photos for it."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -24,13 +20,13 @@ from tests.support.picture_files import saved
 
 __all__ = ["Spawner", "Terminal", "photo"]
 PASSWORD = "correct-horse-密码"
-"""That of `phones`, which loads more than a process should that is forked for each command."""
+"""The same as `phone_sessions.PASSWORD`. Importing that module would load too much for a process that forks often."""
 KIB = 1024
 MIB = 1024 * KIB
 
 
 def photo(folder: Path, name: str, size: int = 0) -> Path:
-    """A photo unlike any of another name, with so many bytes behind its end."""
+    """Write a photo whose bytes differ for each name, with `size` zero bytes behind its end."""
     folder.mkdir(exist_ok=True)
     path = folder / name
     path.write_bytes(saved(Image.new("RGB", (48, 36), "#2a6")) + name.encode() + bytes(size))
@@ -39,7 +35,7 @@ def photo(folder: Path, name: str, size: int = 0) -> Path:
 
 @dataclass
 class Terminal:
-    """One phone: its folder, and what its last command printed."""
+    """One phone: its folder, and the output of its last command."""
 
     spawner: Spawner
     folder: Path
@@ -48,18 +44,18 @@ class Terminal:
     key: StoreKey | None = None
     started: Callable[[int], None] = lambda _: None
     ahead: timedelta = timedelta()
-    """So far the phone's clock is ahead of the true one."""
+    """The difference by which the phone's clock is ahead of the true time."""
     level: int | None = None
-    """Of the contract that the phone was made for, where that is an earlier one."""
+    """The contract level that the phone was made for, if that is an earlier one."""
 
     def run(
         self, *arguments: str | Path, kill_at: int = 0, dies_after: float = 0.0, password: str | None = None
     ) -> int:
-        """Exit code of a command.
+        """Run a command and return its exit code.
 
-        `kill_at`: killed at that moment of the outbox; each of its steps has two, just before it counts and just after.
-        `dies_after`: killed so many seconds after its start.
-        `password`: given instead of the key that the phone was last unlocked with.
+        `kill_at`: kill the process at that moment of the outbox; each step has two, just before and after its commit.
+        `dies_after`: kill the process that many seconds after its start.
+        `password`: use it instead of the key that last unlocked the phone.
         """
         log = self.folder.with_name(f"{self.folder.name}.out")
         code = self.spawner.run(
@@ -76,7 +72,7 @@ class Terminal:
         return code
 
     def environment(self, password: str | None) -> dict[str, str]:
-        """With the key where there is one: it spares a command the long way from a password to it."""
+        """Return the environment, with the store's key if there is one: deriving it from the password takes long."""
         opening = {"MINGCHA_PHONE_PASSWORD": self.password if password is None else password, "MINGCHA_PHONE_KEY": ""}
         if password is None and self.stores.current() is not None:
             opening["MINGCHA_PHONE_KEY"] = self.unlocked()[1].text
@@ -87,7 +83,7 @@ class Terminal:
         return UserStores(Folder(self.folder))
 
     def unlocked(self) -> tuple[StoreLocation, StoreKey]:
-        """The store in use, opened by the phone's password where that wasn't done before."""
+        """Return the store in use and its key, which the password unwraps only if no known key fits."""
         place = self.stores.current()
         assert place
         if self.key is None or not place.lock.admits(self.key):
@@ -97,7 +93,7 @@ class Terminal:
 
     @contextmanager
     def outbox(self) -> Iterator[Outbox]:
-        """What the store in use holds, opened past the phone."""
+        """Open the outbox of the store in use directly, without the phone."""
         place, key = self.unlocked()
         with closing(Outbox(place.outbox, key.database)) as outbox:
             yield outbox
@@ -122,7 +118,7 @@ class Terminal:
             session.save(outbox)
 
     def do(self, *arguments: str | Path, password: str | None = None) -> str:
-        """What a command that goes well prints."""
+        """Run a command that must succeed, and return its output."""
         code = self.run(*arguments, password=password)
         assert code == 0, f"{code}: {self.output}"
         return self.output
@@ -136,7 +132,7 @@ class Terminal:
         return standing
 
     def states(self) -> list[tuple[str, list[str]]]:
-        """State of each observation, and of its media."""
+        """Return the state of each observation, and the states of its media."""
         return [
             (each["state"], [medium["state"] for medium in each["media"]]) for each in self.status()["observations"]
         ]

@@ -1,4 +1,4 @@
-"""What lies in a phone's folder, looked at past the phone, and a phone that is killed between any two of its steps."""
+"""Look into a phone's folder without the phone, and kill a phone between any two of its steps."""
 
 import os
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ LETTERS = device_secret("usr_1", "dev_1", SECRET)
 
 
 def readable(folder: Path, *wanted: str | bytes) -> list[tuple[str, str | bytes]]:
-    """What of `wanted` stands in a file of the folder or in the name of one, in UTF-8 or UTF-16."""
+    """Return which texts stand in the content or name of a file of the folder, in UTF-8 or UTF-16."""
     found: list[tuple[str, str | bytes]] = []
     for path in folder.rglob("*"):
         content = str(path.relative_to(folder)).encode() + (path.read_bytes() if path.is_file() else b"")
@@ -39,7 +39,7 @@ class Killed(BaseException):
 
 @contextmanager
 def dying_at(moment: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Killed at the moment of that number: before a file is made last, and before one is renamed or removed."""
+    """Raise `Killed` just before the step of that number, from 0: a sync, rename or removal of a file."""
     left = moment
     with monkeypatch.context() as patched:
 

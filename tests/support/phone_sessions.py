@@ -1,4 +1,4 @@
-"""Phones for tests: one device that signs in, renews and signs out, through the schema with the authenticator before it."""
+"""Sign a device in, renew its session and sign it out, through the authenticator and the schema."""
 
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -24,7 +24,7 @@ ENDED = {"code": "SESSION_ENDED", "nextStep": "SIGN_IN_AGAIN", "field": None}
 
 
 async def with_passwords(world: World) -> World:
-    """The inspector and the officer can sign in."""
+    """Give the inspector and the officer a password."""
     world.passwords = Passwords(cost=LIGHT)
     password_hash = await world.passwords.hash(PASSWORD)
     for name in ("inspector", "officer"):
@@ -34,7 +34,7 @@ async def with_passwords(world: World) -> World:
 
 @dataclass
 class Phone:
-    """One device; `answer` is what it last received in exchange for a password or a refresh token."""
+    """One device; `answer` is the last answer with tokens, for a password or a refresh token."""
 
     world: World
     address: str = "203.0.113.7"
@@ -43,7 +43,7 @@ class Phone:
     later: timedelta = timedelta()
 
     async def viewer(self) -> Viewer | None:
-        """Who the access token in hand makes us. Raise `Refusal`."""
+        """Authenticate the current access token. Raise `Refusal` if it is not accepted."""
         tokens = AccessTokens(self.world.keys, self.world.settings.access_token_seconds)
         context = self.world.context(None, later=self.later)
         return await Authenticator(self.world.store.users, tokens).viewer_of(

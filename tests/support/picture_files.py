@@ -1,4 +1,4 @@
-"""Pictures that the tests make themselves; what is true of them stands in the tests."""
+"""Make pictures, their EXIF and their chunks."""
 
 import io
 import struct

@@ -1,14 +1,11 @@
-"""Faults to be planted before the product: which clause each breaks, and by what evidence, stands beside it.
-
-`planting` puts one there; `test_kit_faults.py` holds the kit to both.
-"""
+"""Define faults to plant in front of the product, each with the clause that it breaks and what the kit must report."""
 
 from mobile_contract.phone.ids import new_id
 from tests.support.fault_proxy import PlantedFault, ProxiedCall, drafts_of
 
 
 def unwritten(call: ProxiedCall) -> None:
-    """Another id is written than is acknowledged."""
+    """Write an observation under another id than the acknowledged one."""
     for each in drafts_of(call.passed):
         each["id"] = new_id("obs")
 
@@ -36,7 +33,7 @@ def asked_again(call: ProxiedCall) -> None:
 
 
 def found_with_others(call: ProxiedCall) -> None:
-    """What anybody has sent is asked of nobody."""
+    """Ask nobody for bytes that anybody has sent."""
     for each in call.results:
         if list(call.media.values()).count(call.media[each["mediaId"]]) > 1:
             each |= {"hasArrived": True, "slot": None}
@@ -97,7 +94,7 @@ def untold(call: ProxiedCall) -> None:
 
 
 def told_apart(call: ProxiedCall) -> None:
-    """A medium that is another's is refused in other words than one that there is none of."""
+    """Refuse another person's medium in other words than one that doesn't exist."""
     for each, id in zip(call.results, call.sent["variables"]["input"]["mediaIds"], strict=True):
         if each["refusal"] and id in call.media:
             each["refusal"]["message"] += " It is another's."
@@ -114,19 +111,19 @@ def other_keys(call: ProxiedCall) -> None:
 
 
 def unpacked(call: ProxiedCall) -> None:
-    """What does not fit is said to be done."""
+    """Answer that a body over the limit was accepted."""
     if call.coding and call.status >= 400:
         call.status, call.answer = 200, {"data": {"submitObservations": {"results": []}}}
 
 
 def answer_lost(call: ProxiedCall) -> None:
-    """An answer that would be held is held under another assignment: it never settles."""
+    """Store a held answer under another assignment, so that it never settles."""
     for each in call.passed["variables"]["input"]["answers"]:
         each["assignmentId"] = new_id("asg")
 
 
 def edit_overtaken(call: ProxiedCall) -> None:
-    """The last to arrive wins, whatever it says."""
+    """Let the last edit to arrive win, whatever its time."""
     for each in call.results:
         for note in (each["assignment"] or {}).get("notes", ()):
             sent = call.sent["variables"]["input"]["edits"][0]

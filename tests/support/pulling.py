@@ -1,4 +1,4 @@
-"""Phones that pull what has changed, and the worker that enters it; used by the tests of changes."""
+"""Pull changes as a phone does, and run the worker that writes the change feed."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -39,7 +39,7 @@ query Pull($since: String, $kinds: [ChangeKind!], $first: Int!) {
 
 @asynccontextmanager
 async def followed(store: Store) -> AsyncIterator[None]:
-    """A worker that enters what is written, as long as the block lasts."""
+    """Run a worker that writes the change feed, until the block ends."""
     work = ChangeFeedWorker(store, new_id("ses"), clock, save_interval=timedelta())
 
     async def follow() -> None:
@@ -54,7 +54,7 @@ async def followed(store: Store) -> AsyncIterator[None]:
 
 
 async def settled(store: Store) -> None:
-    """Wait until all that was written before is entered."""
+    """Wait until the change feed contains everything written before."""
     written = clock()
     with anyio.fail_after(20):
         while True:
@@ -65,13 +65,13 @@ async def settled(store: Store) -> None:
 
 
 def point_of(world: World) -> MonitoringPoint:
-    """The one there is."""
+    """Return the world's only monitoring point."""
     assert world.point
     return world.point
 
 
 class Puller:
-    """What one phone has, and its cursor."""
+    """The records of one phone, and its cursor."""
 
     def __init__(self, world: World, name: str) -> None:
         self.world, self.name = world, name
@@ -92,7 +92,7 @@ class Puller:
                 self.records[change["id"]] = change["record"]
 
     async def pull(self, kinds: Sequence[str] | None = None, first: int = 100) -> list[dict[str, Any]]:
-        """All pages, kept; returns the changes."""
+        """Pull all pages, apply them, and return the changes."""
         await settled(self.world.store)
         changes: list[dict[str, Any]] = []
         while True:

@@ -21,7 +21,7 @@ async def register_token(world: World, name: str, service: str = "FCM", token: s
 
 
 async def sign_in_device(world: World, name: str) -> Signed:
-    """A device of that person is signed in; the world asks in its name from now on."""
+    """Sign in a device of that person; from then on the world asks from it."""
     signed = await signed_in(world, name)
     world.devices[name] = signed.device_id
     return signed
@@ -36,7 +36,7 @@ async def due_users(world: World) -> list[str]:
 
 
 async def run_event_worker(world: World, *, until: str) -> None:
-    """Run the hearing part of a worker until that person's devices are marked."""
+    """Run the event worker until that person's devices are marked as due."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(EventWorker(world.store, clock).run)
         with anyio.fail_after(15):
@@ -53,7 +53,7 @@ def clock_ahead(later: timedelta) -> Any:
 
 
 async def store_event_position(world: World) -> str:
-    """A worker has run before: what happens from here on is heard by the next."""
+    """Store the current position as a worker does, so that the next worker receives all events from now on."""
     async with world.store.record_events.open_reader(None) as reader:
         position = (await reader.next()).position
     await world.store.record_events.save_position("waking", position)

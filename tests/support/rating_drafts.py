@@ -1,4 +1,4 @@
-"""Ratings for tests: drafts as a phone sends them, handed in and read at an hour of the test's own choosing."""
+"""Make, submit and read ratings at a time that the test chooses."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -43,7 +43,7 @@ def rating_id(month: date = NOVEMBER) -> str:
 
 
 def rating(month: date = NOVEMBER, **fields: Any) -> dict[str, Any]:
-    """A draft as a phone sends it."""
+    """Return a draft as a phone sends it."""
     return {
         "id": rating_id(month),
         "monitoringPoint": "GZ-001",
@@ -54,7 +54,7 @@ def rating(month: date = NOVEMBER, **fields: Any) -> dict[str, Any]:
 
 
 async def ask(world: World, name: str, operation: str, at: datetime = IN_NOVEMBER, **variables: Any) -> Any:
-    """The root field's value, asked at that hour."""
+    """Return the root field's value, asked at that time."""
     context = replace(world.context(name), now=at)
     result = await SCHEMA.execute(operation, variable_values=variables, context_value=context)
     assert not result.errors, result.errors
@@ -88,6 +88,6 @@ async def another_point(world: World, code: str, *monitors: str) -> None:
 
 
 async def a_colleague(world: World, name: str = "monitor2") -> None:
-    """A second monitor of the county, as yet of no point."""
+    """Add a second monitor of the county, who has no monitoring point yet."""
     world._person(name, Role.MONITOR, "360703", ())
     await world.store.users.put_all([world.people[name]])

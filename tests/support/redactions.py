@@ -1,4 +1,4 @@
-"""Redactions for tests: photos that are READY, the operations, and the worker's steps."""
+"""Make photos that are READY, and take redactions of them through their steps."""
 
 import hashlib
 from datetime import timedelta
@@ -44,7 +44,7 @@ BOX = {"left": 0.25, "top": 0.5, "right": 0.5, "bottom": 0.75}
 
 
 async def ready_photo(world: World, body: bytes = COUNTER, **fields: Any) -> tuple[str, str]:
-    """An observation whose one photo is READY, and can be shown: its id and the photo's."""
+    """Submit an observation whose one photo is READY and can be shown; return its id and the photo's."""
     photo = medium(body, **fields)
     [result] = await world.submit("inspector", draft(media=[photo]))
     await world.store.objects.put(f"originals/{photo['id']}-{photo['sha256']}", body, "image/jpeg")
@@ -55,7 +55,7 @@ async def ready_photo(world: World, body: bytes = COUNTER, **fields: Any) -> tup
 
 
 async def take(world: World, name: str, what: str, **input: Any) -> dict[str, Any]:
-    """A step by that person: the redaction as it is then, or the refusal."""
+    """Take a step as that person, and return the redaction after it, or the refusal."""
     [answer] = (await world.ask(name, STEPS[what], input=input)).values()
     found: dict[str, Any] = answer.get("redaction", answer)
     return found
@@ -74,7 +74,7 @@ async def one(world: World, name: str, id: str) -> dict[str, Any] | None:
 
 
 async def of_medium(world: World, name: str, observation_id: str) -> list[dict[str, Any]]:
-    """As that person sees them beside the photo."""
+    """Return the redactions that the person sees beside the photo."""
     answer = (await world.ask(name, OF_MEDIUM, id=observation_id))["observation"]
     [photo] = answer["content"]["media"]
     found: list[dict[str, Any]] = photo["redactions"]
@@ -82,7 +82,7 @@ async def of_medium(world: World, name: str, observation_id: str) -> list[dict[s
 
 
 def worker(world: World, folder: Path, *, model: Path | None = None, later: timedelta = timedelta()) -> RedactionWorker:
-    """A worker that, unless given a model, finds no faces: most tests want the steps only."""
+    """Return a worker that finds no faces unless it gets a model; most tests need only the steps."""
     return RedactionWorker(world.store, folder, lambda: clock() + later, model=model)
 
 
@@ -93,7 +93,7 @@ async def corrected(world: World, id: str, name: str = "officer", *boxes: dict[s
 
 
 async def awaiting(world: World, folder: Path, media_id: str, name: str = "officer") -> dict[str, Any]:
-    """A redaction that waits for its second person, requested and corrected by the first."""
+    """Request and correct a redaction, and return it as it awaits approval by a second person."""
     id = await requested(world, media_id, name)
     work = worker(world, folder)
     assert await work.do_one()
@@ -106,7 +106,7 @@ async def awaiting(world: World, folder: Path, media_id: str, name: str = "offic
 
 
 async def approved(world: World, redaction: dict[str, Any], name: str = "clerk") -> dict[str, Any]:
-    """Approved by that person, who looks at the redaction as it is now first."""
+    """Look at the redaction as that person, approve it, and return the result."""
     await one(world, name, redaction["id"])
     sha256 = redaction["rendering"]["sha256"]
     return await take(world, name, "approve", id=new_id("evt"), redactionId=redaction["id"], sha256=sha256)

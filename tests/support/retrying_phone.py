@@ -1,6 +1,6 @@
-"""Phones for tests of failure: each step is sent again, with jitter, until it has come true; every answer is remembered.
+"""Send each step of a phone again, with jitter, until it succeeds, and record every answer, for tests of failures.
 
-Who takes the servers down meanwhile is left to `chaos`. Nothing of the reference phone is used: this one judges freely.
+It uses no code of the reference phone, so that its judgement is independent.
 """
 
 import asyncio
@@ -24,11 +24,11 @@ SIGNED_OUT = frozenset({"UNAUTHENTICATED", "SESSION_ENDED"})
 
 
 class RetryLaterError(Exception):
-    """This attempt came to nothing, and another may not; the text says why in a word or two."""
+    """The attempt failed, and another may succeed; the text is a short reason."""
 
 
 class SubmissionRefusedError(Exception):
-    """The server's typed no; the text is its code."""
+    """The server's typed refusal; the text is its code."""
 
 
 @cache
@@ -38,7 +38,7 @@ def document(operation: str) -> str:
 
 @dataclass(frozen=True)
 class Photo:
-    """What a phone hands in: a draft, and its one medium, `picture` with so many zeros behind it."""
+    """A draft with one medium, which is `picture` followed by that many zero bytes."""
 
     draft: dict[str, Any]
     picture: bytes
@@ -69,8 +69,8 @@ class Photo:
 class RetryingPhone:
     """One device of one person.
 
-    `receipts` are the first of each observation; `pulled` is what its pulls add up to; `denials` are what servers said
-    later against their own word.
+    `receipts` holds the first receipt of each observation. `pulled` holds the records of all pulls. `denials` lists the
+    answers that contradict an earlier answer.
     """
 
     address: str
@@ -91,7 +91,7 @@ class RetryingPhone:
     _tokens: dict[str, Any] | None = None
 
     async def hand_in(self, photo: Photo) -> None:
-        """Until its receipt is here and its medium confirmed; now and then the draft is sent again for nothing."""
+        """Send until there is a receipt and the medium is confirmed. Sometimes send the draft again without need."""
         begun = time.monotonic()
         slot = await self._until("submit", lambda: self._submit(photo))
         if self.random.random() < 0.2:
@@ -106,7 +106,7 @@ class RetryingPhone:
         await self._until("submit again", lambda: self._submit(photo))
 
     async def media_states(self) -> dict[str, str]:
-        """The state of every medium of this person's, by id."""
+        """Return the state of each medium of this person, by id."""
         states: dict[str, str] = {}
         after: str | None = None
         while True:
@@ -119,7 +119,7 @@ class RetryingPhone:
             after = page["pageInfo"]["endCursor"]
 
     async def pull(self) -> int:
-        """One page of what has changed of this person's observations; how many came."""
+        """Pull one page of changes of this person's observations, and return their number."""
         asked = {"since": self._cursor, "kinds": ["OBSERVATION"], "first": 50}
         page = await self._until("pull", lambda: self._ask("Changes", asked))
         self._cursor = page["cursor"]
@@ -137,7 +137,7 @@ class RetryingPhone:
             wait = min(wait * 2, LONGEST_WAIT)
 
     async def _submit(self, photo: Photo) -> dict[str, Any] | None:
-        """The upload slot; None where the server has been told of the upload."""
+        """Submit the draft and return the upload slot; None if the server knows of the upload already."""
         result = _only(await self._ask("SubmitObservations", {"input": {"drafts": [photo.draft]}}))
         first = self.receipts.setdefault(photo.id, result["receipt"])
         if result["receipt"] != first:
@@ -145,7 +145,7 @@ class RetryingPhone:
         return next(iter(result["uploads"]), None)
 
     async def _put(self, photo: Photo, slot: dict[str, Any] | None) -> None:
-        """With the slot at hand first, then with a fresh one each time: the store may have moved, or have some parts."""
+        """Upload with the given slot, then with a new one each time: the store may have moved or have some parts."""
 
         async def attempt() -> None:
             nonlocal slot
@@ -171,7 +171,7 @@ class RetryingPhone:
             raise RetryLaterError(f"HTTP {response.status_code}")
 
     async def _slot(self, photo: Photo) -> dict[str, Any] | None:
-        """None where the server has been told of the upload."""
+        """Request an upload slot; None if the server knows of the upload already."""
         wanted = {"media": [{"mediaId": photo.media_id}]}
         result = _only(await self._ask("RequestUploads", {"input": wanted}))
         slot: dict[str, Any] | None = result["slot"]
@@ -188,7 +188,7 @@ class RetryingPhone:
         self.confirmed.add(photo.media_id)
 
     async def _ask(self, operation: str, variables: dict[str, Any]) -> dict[str, Any]:
-        """One attempt, as whoever is signed in; a session that has run out is renewed, and the attempt is lost."""
+        """Make one attempt with the current session. If it has expired, renew it and raise `RetryLaterError`."""
         if self._tokens is None:
             await self._sign_in()
         assert self._tokens is not None

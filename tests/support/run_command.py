@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Run:
-    """One `scripts/run`, its output and its children."""
+    """One process of `scripts/run`, its output and its children."""
 
     def __init__(self, data: Path, *arguments: str, **environment: str) -> None:
         self.log = data.with_name(f"{data.name}-{time.monotonic_ns()}.out")
@@ -33,7 +33,7 @@ class Run:
         return self.log.read_text()
 
     def serving(self) -> str:
-        """Wait until it serves; its address."""
+        """Wait until it serves, and return its address."""
         wait_until(lambda: self.process.poll() is not None or "Ctrl-C\n" in self.output, 180)
         found = re.search(r"Mingcha +(\S+)", self.output)
         assert found, self.output
@@ -43,7 +43,7 @@ class Run:
         return self.process.wait(90)
 
     def children(self) -> dict[str, int]:
-        """The pid of each child by name: mongod, weed, api.server.serve, api.server.worker."""
+        """Return the pid of each child by name: mongod, weed, api.server.serve, api.server.worker."""
         names = {}
         for stat in Path("/proc").glob("[0-9]*/stat"):
             try:

@@ -1,7 +1,4 @@
-"""A product that serves, for phones: `scripts/run` on the session's engines, a small world, and a bad network before each.
-
-What phones do with it is left to the tests.
-"""
+"""Run the product for phones: `scripts/run` on the session's engines, a small world, and faulty networks in front."""
 
 import asyncio
 import os
@@ -33,11 +30,11 @@ from tests.support.world import LIGHT, World, new_id
 
 T = TypeVar("T")
 PARTS = {"MINGCHA_SINGLE_PUT_BYTES": str(64 * 1024), "MINGCHA_PART_BYTES": str(5 * 1024 * 1024)}
-"""S3 takes no part below 5 MiB but the last."""
+"""S3 accepts only the last part below 5 MiB."""
 
 
 class RunningProduct:
-    """`server` and `objects` are the networks before the API and before the object store."""
+    """A running product; `server` and `objects` are the networks in front of the API and of the object store."""
 
     def __init__(self, engines: Addresses, folder: Path, **environment: str) -> None:
         name = f"test-{uuid.uuid4().hex}"
@@ -66,7 +63,7 @@ class RunningProduct:
 
     @property
     def own_address(self) -> str:
-        """Past the network: for what no phone sends."""
+        """The address without the network in front, for requests that phones don't send."""
         assert self.server.upstream
         return "http://{}:{}".format(*self.server.upstream)
 
@@ -75,8 +72,7 @@ class RunningProduct:
         self.objects.calm()
 
     def kill(self, name: str) -> None:
-        """SIGKILL for `api.server.serve` or `api.server.worker`, which is started again; not so often that its
-        supervisor would give up."""
+        """Kill `api.server.serve` or `api.server.worker`, unless its supervisor would give up then."""
         recent = [at for at in self._deaths if at > time.monotonic() - DEATHS_SECONDS]
         if len(recent) < DEATHS - 2 and (pid := self._run.children().get(name)):
             os.kill(pid, signal.SIGKILL)
@@ -90,7 +86,7 @@ class RunningProduct:
         self.within(self._clear)
 
     def within(self, work: Callable[[World], Awaitable[T]]) -> T:
-        """Do something to the world past the API."""
+        """Work on the world's store directly, without the API."""
 
         async def run() -> T:
             mongo = Mongo(self._engines.mongo_url, self._database, driver="pymongo")
@@ -118,7 +114,7 @@ class RunningProduct:
         await world.store.objects.drop_bucket()
 
     def person(self, like: str = "inspector") -> str:
-        """User name of somebody new, with the rights of that person of the small world; the password is `PASSWORD`."""
+        """Add a person with the rights of `like` and the password `PASSWORD`, and return the user name."""
 
         async def admit(world: World) -> str:
             known = await world.store.users.by_user_name(like)
@@ -134,7 +130,7 @@ class RunningProduct:
         return self.within(admit)
 
     def end_sessions(self, user: str) -> None:
-        """Nobody has renewed them in time; an access token lives on for as long as it was given."""
+        """Let the user's sessions expire; access tokens stay valid until their own time is over."""
 
         async def end(world: World) -> None:
             found = await world.store.users.by_user_name(user)
@@ -145,7 +141,7 @@ class RunningProduct:
         self.within(end)
 
     def originals(self, ids: Iterable[str]) -> dict[str, int]:
-        """How many objects the store has of each medium."""
+        """Return the number of objects that the store has of each medium."""
 
         async def count(world: World) -> dict[str, int]:
             listed = {id: await world.store.objects.ask("list_objects_v2", Prefix=f"{FOLDER}{id}") for id in ids}
@@ -154,7 +150,7 @@ class RunningProduct:
         return self.within(count)
 
     def kept(self, user: str) -> dict[str, dict[str, dict[str, Any]]]:
-        """What the database has of a person: observations and media, each by id."""
+        """Return the person's observations and media from the database, each by id."""
 
         async def read(world: World) -> dict[str, dict[str, dict[str, Any]]]:
             found = await world.store.users.by_user_name(user)
@@ -169,7 +165,7 @@ class RunningProduct:
 
 
 def ask(address: str, user: str, operation: str, *, password: str = PASSWORD, **variables: Any) -> dict[str, Any]:
-    """Data of an operation by somebody who signs in for it."""
+    """Sign in as a user, ask an operation, and return its data."""
     sign_in = "mutation($input: SignInInput!) { signIn(input: $input) { ... on SignedIn { accessToken } } }"
     given = {"userName": user, "password": password, "deviceId": new_id("dev"), "deviceName": "desk"}
     with httpx.Client(base_url=address, timeout=30) as client:

@@ -1,6 +1,6 @@
-"""Indexes that stand: made once for each database of this process, however many worlds are built in it one after another.
+"""Make indexes once for each database of this process, however many worlds are built in it.
 
-Making what stands already takes a hundred round trips, longer than most tests do.
+Asking for indexes that exist takes a hundred round trips, longer than most tests.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ _STANDING: set[str] = set()
 
 
 async def prepare(mongo: Mongo) -> None:
-    """As `ensure_indexes`: indexes, and the data that a new installation begins with."""
+    """Make indexes and the initial data of an installation, as `ensure_indexes` does."""
     if mongo.name in _STANDING:
         await asyncio.gather(Thresholds(mongo).begin(), Catalogue(mongo).begin())
     else:

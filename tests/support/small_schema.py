@@ -1,4 +1,4 @@
-"""A small schema of the tests' own, served as the real one is; what each test needs stands beside it there."""
+"""Serve a small schema, made for tests, as the real one is served."""
 
 import asyncio
 import enum
@@ -29,7 +29,7 @@ SECRET = "hunter2-correct-horse"
 
 @dataclass
 class Context:
-    """`ran` names the resolvers that ran: a test of a refusal shows that none did. `waits` ends when `gate` is set."""
+    """A request's context. `ran` names the resolvers that ran: after a refusal it is empty. `gate` ends `waits`."""
 
     unreadable: dict[str, list[UnreadableDraft]] = field(default_factory=dict)
     ran: list[str] = field(default_factory=list)
@@ -165,7 +165,7 @@ async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
 
 @dataclass
 class Served:
-    """A client of the small schema, and the contexts that its requests were given."""
+    """A client of the small schema, and the contexts of its requests."""
 
     client: httpx.AsyncClient
     contexts: list[Context]
@@ -175,7 +175,7 @@ class Served:
         return [name for context in self.contexts for name in context.ran]
 
     async def post(self, query: str, *, accept: str = GRAPHQL_JSON, **more: Any) -> httpx.Response:
-        """The body escapes what is not ASCII, as some phones do; so half of a surrogate pair can be sent, too."""
+        """Post a query as JSON that escapes non-ASCII, as some phones do; so half a surrogate pair can be sent too."""
         headers = {"accept": accept, "content-type": JSON}
         return await self.client.post("/graphql", content=json.dumps({"query": query, **more}), headers=headers)
 

@@ -1,4 +1,4 @@
-"""Subscribers for tests: a served product, sessions that can be revoked, and both transports as a client sees them."""
+"""Serve the product, sign devices in, and subscribe over WebSocket and server-sent events."""
 
 import asyncio
 import json
@@ -50,7 +50,7 @@ subscription Cases($since: String) {{
 
 @dataclass
 class Signed:
-    """A session of one of the world's people."""
+    """A session of a person of the world."""
 
     user_id: str
     device_id: str
@@ -73,7 +73,7 @@ async def signed_in(world: World, name: str, *, seconds: int = 600) -> Signed:
 
 @asynccontextmanager
 async def serving(world: World, **settings: Any) -> AsyncIterator[str]:
-    """The product over a world, in this process; its address."""
+    """Serve the product over a world in this process, and yield its host and port."""
     app = create_app(replace(world.settings, **settings), world.store)
     listener = socket.create_server(("127.0.0.1", 0))
     config = uvicorn.Config(app, ws="websockets-sansio", ws_max_size=MAX_MESSAGE_BYTES, log_config=None, lifespan="on")
@@ -91,7 +91,7 @@ async def serving(world: World, **settings: Any) -> AsyncIterator[str]:
 
 
 class Process:
-    """The product over a world in a process of its own, which can be killed."""
+    """The product over a world, in a process of its own that can be killed."""
 
     def __init__(self, world: World, engines: Addresses, folder: Path, **environment: str) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -152,7 +152,7 @@ class Socket:
         await self.send(id=id, type="subscribe", payload={"query": query, "variables": {"since": since}})
 
     async def news(self, id: str = "1") -> dict[str, Any]:
-        """The next event of a subscription."""
+        """Receive the next event of a subscription."""
         message = await self.receive()
         assert (message["id"], message["type"]) == (id, "next"), message
         assert "errors" not in message["payload"], message
@@ -165,7 +165,7 @@ class Socket:
             await self.connection.recv()
 
     async def closed(self) -> tuple[int, str]:
-        """Code and reason, after whatever still comes."""
+        """Skip remaining messages, and return the code and reason of the close."""
         with pytest.raises(ConnectionClosed) as closed:
             await asyncio.wait_for(self._drained(), SECONDS)
         assert closed.value.rcvd, closed.value
@@ -174,7 +174,7 @@ class Socket:
 
 @asynccontextmanager
 async def plugged(address: str, subprotocol: str = SUBPROTOCOL) -> AsyncIterator[Socket]:
-    """A connection without a sign-in."""
+    """Connect without authentication."""
     offered = [Subprotocol(subprotocol)]
     async with connect(f"ws://{address}/graphql", subprotocols=offered, proxy=None) as connection:
         yield Socket(connection)
@@ -182,6 +182,7 @@ async def plugged(address: str, subprotocol: str = SUBPROTOCOL) -> AsyncIterator
 
 @asynccontextmanager
 async def linked(address: str, signed: Signed, **payload: Any) -> AsyncIterator[Socket]:
+    """Connect and authenticate."""
     async with plugged(address) as made:
         await made.send(type="connection_init", payload={"authorization": signed.header, **payload})
         assert await made.receive() == {"type": "connection_ack"}
@@ -190,7 +191,7 @@ async def linked(address: str, signed: Signed, **payload: Any) -> AsyncIterator[
 
 @dataclass
 class Events:
-    """Server-sent events as they come; `beats` counts comments, `retry` is what the server last said."""
+    """A stream of server-sent events; `beats` counts comments, `retry` is the server's last value."""
 
     response: httpx.Response
     last_id: str | None = None
@@ -199,7 +200,7 @@ class Events:
     _lines: Any = field(default=None)
 
     async def next(self) -> tuple[str, dict[str, Any] | None] | None:
-        """Name and data of the next event; None at the end."""
+        """Return the name and data of the next event; None at the end."""
         self._lines = self._lines or self.response.aiter_lines()
         name, data = "", ""
         async with asyncio.timeout(SECONDS):

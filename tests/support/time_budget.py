@@ -1,4 +1,4 @@
-"""Begin no test after a given moment, and name those that were left out: for `scripts/test --changed`."""
+"""Begin no test after a given time, and list the tests left out (`scripts/test --changed`)."""
 
 import time
 from collections import Counter
@@ -20,7 +20,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
-    """Leave a test out if it is late, or too long for any budget."""
+    """Leave a test out if the time is over, or if the test is too long for any budget."""
     if time.time() < item.config.getoption("--begin-until") and not item.get_closest_marker("long"):
         return None
     item.config.stash[LEFT_OUT].append(item.nodeid)
@@ -28,7 +28,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> bool | None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Tell the process that started this worker what was left out."""
+    """Report the tests left out to the process that started this worker."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["left out"] = session.config.stash[LEFT_OUT]
 

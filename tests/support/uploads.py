@@ -1,4 +1,4 @@
-""""""
+"""Announce, upload and confirm media."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from tests.support.world import REFUSED, World, draft, medium
 
 
 def late_announcement(photo: dict[str, Any], observation_id: str, **fields: Any) -> dict[str, Any]:
+    """Return the input that announces a medium for an observation submitted earlier."""
     told = {key: value for key, value in photo.items() if key != "id"} | {"observationId": observation_id}
     return {"mediaId": photo["id"], "announcement": told | fields}
 
@@ -63,20 +64,20 @@ query One($id: ID!) {
 
 
 async def upload(http: httpx.AsyncClient, slot: dict[str, Any], body: bytes, **headers: str) -> int:
-    """PUT a body to a slot, with its headers or others in their place; the store's status."""
+    """PUT a body to a slot, with the slot's headers unless replaced, and return the store's status."""
     given = {each["name"]: each["value"] for each in slot["headers"]} | headers | {"content-length": str(len(body))}
     return (await http.put(slot["url"], content=body, headers=given)).status_code
 
 
 async def announce(world: World, body: bytes, **fields: Any) -> tuple[str, dict[str, Any], dict[str, Any]]:
-    """An observation with one medium: (its id, the medium, its upload slot)."""
+    """Submit an observation with one medium; return its id, the medium, and the upload slot."""
     photo = medium(body, **fields)
     [result] = await world.submit("inspector", draft(media=[photo]))
     return result["id"], photo, result["uploads"][0]
 
 
 async def fresh_slot(world: World, photo: dict[str, Any], **fields: Any) -> dict[str, Any]:
-    """A fresh slot of a medium."""
+    """Request a new upload slot for a medium."""
     asked = {"media": [{"mediaId": photo["id"]} | fields]}
     [result] = (await world.ask("inspector", REQUEST, input=asked))["requestUploads"]["results"]
     slot: dict[str, Any] = result["slot"]

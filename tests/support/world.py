@@ -1,6 +1,7 @@
-"""A small world for tests: one city with its office, two counties with theirs, a window, a point, and a person per role.
+"""Build a small world for tests in a real store, and ask the GraphQL schema as one of its people.
 
-It is stored for real; a test asks through the GraphQL schema as one of its people.
+The world is a city and two counties with their efficiency offices (效能办), a bureau with a window in each county, one
+monitoring point, and people of each role.
 """
 
 import hashlib
@@ -31,7 +32,7 @@ from tests.support.shared_indexes import prepare
 
 SCHEMA = build_schema(Settings())
 LIGHT = HashCost(passes=1, memory_kib=8)
-"""What a password's hash costs in tests."""
+"""The cost of a password hash in tests."""
 
 
 def new_id(prefix: str, at: datetime | None = None) -> strawberry.ID:
@@ -144,14 +145,14 @@ class World:
         return Context(services, self.viewer(name) if name else None, now=clock() + later)
 
     async def ask(self, name: str | None, operation: str, **variables: Any) -> dict[str, Any]:
-        """Data of an operation that must succeed, asked as that person."""
+        """Ask an operation that must succeed as that person, and return its data."""
         result = await SCHEMA.execute(operation, variable_values=variables, context_value=self.context(name))
         assert not result.errors, result.errors
         assert result.data is not None
         return result.data
 
     async def errors(self, name: str | None, operation: str, **variables: Any) -> list[str]:
-        """Codes of the errors of an operation that must fail."""
+        """Ask an operation that must fail, and return the codes of its errors."""
         result = await SCHEMA.execute(operation, variable_values=variables, context_value=self.context(name))
         assert result.errors
         return [
@@ -179,7 +180,7 @@ class World:
         return case
 
     async def snapshot(self) -> dict[str, list[dict[str, Any]]]:
-        """Everything that is stored, for a test that nothing changed."""
+        """Return all stored documents, for a test that nothing changes."""
         evidence = ("observations", "media", "cases", "assignments", "flags", "thresholds", "redactions", "ratings")
         known = ("clock_readings", "likenesses", "likeness_marks", "outlines", "monitoring_points")
         names = (*evidence, *known, "counters", "set_aside", "units", "users")
@@ -187,7 +188,7 @@ class World:
 
 
 def draft(**fields: Any) -> dict[str, Any]:
-    """A draft as a phone sends it."""
+    """Return a draft as a phone sends it."""
     return {
         "id": new_id("obs"),
         "method": "PATROL",
@@ -200,7 +201,7 @@ def draft(**fields: Any) -> dict[str, Any]:
 
 
 def medium(body: bytes = b"picture", **fields: Any) -> dict[str, Any]:
-    """A medium as a phone announces it."""
+    """Return a medium as a phone announces it."""
     return {
         "id": new_id("med"),
         "sha256": hashlib.sha256(body).hexdigest(),
@@ -241,7 +242,7 @@ ASSIGNMENT_FIELDS = (
 
 
 def step(name: str, input_type: str) -> str:
-    """An operation that takes an assignment a step further."""
+    """Return the mutation of that name, which moves an assignment."""
     return f"""
 mutation Step($input: {input_type}!) {{
   {name}(input: $input) {{
