@@ -1,4 +1,4 @@
-"""Fixtures that every test may use: real engines, fresh databases and buckets; each noun's own stand in its test file."""
+"""Provide fixtures for all tests: real engines, empty databases and buckets, worlds, phones."""
 
 import asyncio
 import fcntl
@@ -35,7 +35,7 @@ from tests.support.shared_indexes import prepare
 from tests.support.world import World
 
 ROOT = Path(__file__).parent.parent
-gc.disable()  # until all tests are collected: a third of that time goes into looking for garbage that isn't there
+gc.disable()  # until all tests are collected: a third of that time would go into collections that find nothing
 SESSION = pytest.StashKey[Path]()
 
 
@@ -52,7 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The session's own process (xdist's controller, where there is one) names a folder; its workers inherit the name."""
+    """Make the session's folder in the main process (xdist's controller, if any); workers inherit its name."""
     if not hasattr(config, "workerinput"):
         config.stash[SESSION] = Path(tempfile.mkdtemp(prefix="mingcha-tests-"))
         os.environ["MINGCHA_TEST_FOLDER"] = str(config.stash[SESSION])
@@ -60,14 +60,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """The engines end by themselves once this process is gone; without engines only the folder is left to remove."""
+    """Remove the session's folder, unless there are engines: they end after this process and remove it themselves."""
     folder = config.stash.get(SESSION, None)
     if folder and not (folder / "log").exists():
         shutil.rmtree(folder)
 
 
 def pytest_collection_finish() -> None:
-    """Leave what was collected out of every later search for garbage: it is half a million objects that stay."""
+    """Exclude the collected tests from later garbage collections: they are half a million lasting objects."""
     gc.freeze()
     gc.enable()
 
@@ -79,7 +79,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture(scope="session")
 def engines() -> Addresses:
-    """One mongod and one SeaweedFS for the whole session, started by whichever test wants them first."""
+    """Return the session's mongod and SeaweedFS, which the first test that needs them starts."""
     folder = Path(os.environ["MINGCHA_TEST_FOLDER"])
     answer, log = folder / "ready.json", folder / "log"
     with (folder / "starting").open("w") as lock:
@@ -95,7 +95,7 @@ def engines() -> Addresses:
 
 
 def _start(folder: Path, log: Path) -> None:
-    """Not a child to wait for: it outlives the test process that started it, and ends after the session."""
+    """Start the engines in a session of their own: they outlive the test process, and end after the test session."""
     os.posix_spawn(
         sys.executable,
         [sys.executable, "-m", "tests.support.engines", str(folder), os.environ["MINGCHA_TEST_SESSION"]],
@@ -111,7 +111,7 @@ def _start(folder: Path, log: Path) -> None:
 
 @pytest.fixture
 def driver() -> str:
-    """Name of the MongoDB driver: the default one, and both in turn under `both_drivers`."""
+    """Return the default MongoDB driver's name; tests marked `both_drivers` run with each driver."""
     return "motor"
 
 
@@ -122,15 +122,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def databases() -> list[str]:
-    """Names of databases that are empty and that no test of this process has."""
+    """Return the names of empty databases that no test of this process uses."""
     return []
 
 
 @pytest.fixture
 async def mongo(engines: Addresses, driver: str, databases: list[str]) -> AsyncIterator[Mongo]:
-    """An empty database that no other test has meanwhile; the product's indexes may stand from before.
+    """Provide an empty database for one test; it may have the product's indexes from an earlier test.
 
-    Making them anew takes longer than most tests do, and each is a file that the server keeps open for minutes.
+    Making indexes takes longer than most tests, and each is a file that the server keeps open for minutes.
     """
     name = databases.pop() if databases else f"test_{uuid.uuid4().hex}"
     made = Mongo(engines.mongo_url, name, driver=driver)
@@ -141,7 +141,7 @@ async def mongo(engines: Addresses, driver: str, databases: list[str]) -> AsyncI
 
 
 async def emptied(mongo: Mongo) -> None:
-    """Collections of the product lose their documents; others, with whatever indexes a test gave them, go."""
+    """Empty the product's collections, and drop all others with their indexes."""
     listed = (await mongo.command("listCollections", nameOnly=True))["cursor"]["firstBatch"]
     names = {collection["name"] for collection in listed}
     await asyncio.gather(
@@ -151,7 +151,7 @@ async def emptied(mongo: Mongo) -> None:
 
 
 async def filled(mongo: Mongo, names: list[str]) -> list[str]:
-    """Those of the collections that hold documents, asked for in one command: a test writes to few of them."""
+    """Return the collections that hold documents, in one command: a test writes to few of them."""
     if not names:
         return []
     first = {name: [{"$limit": 1}, {"$project": {"_id": {"$literal": name}}}] for name in names}
@@ -162,7 +162,7 @@ async def filled(mongo: Mongo, names: list[str]) -> list[str]:
 
 @pytest.fixture(scope="session")
 def objects(engines: Addresses) -> Iterator[ObjectStore]:
-    """The connections to the session's object store, whose making takes longer than most tests do."""
+    """Share the connections to the session's object store: making them takes longer than most tests."""
     made = engines.store()
     yield made
     made.close()
@@ -170,13 +170,13 @@ def objects(engines: Addresses) -> Iterator[ObjectStore]:
 
 @pytest.fixture(scope="session")
 def buckets() -> list[str]:
-    """Names of buckets that are as they were made, and that no test of this process has."""
+    """Return the names of unused buckets, as they were made."""
     return []
 
 
 @pytest.fixture
 async def store(objects: ObjectStore, buckets: list[str]) -> AsyncIterator[ObjectStore]:
-    """A bucket that is as it was made, and that no other test has meanwhile."""
+    """Provide an unused bucket for one test."""
     made = copy(objects)
     made._threads = CapacityLimiter(16)  # belongs to one event loop
     made.bucket = buckets.pop() if buckets else ""
@@ -197,13 +197,13 @@ async def store(objects: ObjectStore, buckets: list[str]) -> AsyncIterator[Objec
 
 @pytest.fixture
 async def kept(mongo: Mongo, store: ObjectStore) -> Store:
-    """Everything that is kept, in a database and a bucket of the test's own."""
+    """Provide a store on the test's own database and bucket."""
     return Store(mongo, store)
 
 
 @pytest.fixture
 async def system(engines: Addresses) -> AsyncIterator[Mongo]:
-    """The session's mongod under the identity that may switch on its fail points: for one test at a time."""
+    """Connect to the session's mongod as the user that may switch on its fail points, for one test at a time."""
     session = Path(os.environ["MINGCHA_TEST_FOLDER"])
     port = int(engines.mongo_url.rsplit(":", 1)[1].split("/")[0])
     with (session / "fail-points").open("w") as lock:
@@ -215,21 +215,21 @@ async def system(engines: Addresses) -> AsyncIterator[Mongo]:
 
 @pytest.fixture
 async def world(kept: Store, tmp_path: Path) -> World:
-    """A small world, stored for real."""
+    """Build a small world in a real store."""
     settings = Settings(data=tmp_path)
     return await World(kept, settings, KeyRing(settings.keys_folder)).build()
 
 
 @pytest.fixture
 async def office(kept: Store, tmp_path: Path) -> Office:
-    """An empty installation and a folder of files to import."""
+    """Provide an empty installation and a folder for files to import."""
     await prepare(kept.mongo)
     return Office(kept, tmp_path)
 
 
 @pytest.fixture
 def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A password locks a phone's store at no cost in this process, and the phone is given the usual one."""
+    """Make key derivation cheap in this process, and give the phone its usual password."""
     monkeypatch.setattr(key_wrapping, "MEMORY_KIB", 8)
     monkeypatch.setattr(key_wrapping, "PASSES", 1)
     monkeypatch.setenv("MINGCHA_PHONE_PASSWORD", PASSWORD)
@@ -238,7 +238,7 @@ def cheap(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def spawner() -> Iterator[Spawner]:
-    """The phone's commands, loaded once."""
+    """Load the phone's commands once."""
     made = Spawner(light_locks=True)
     yield made
     made.close()
@@ -246,7 +246,7 @@ def spawner() -> Iterator[Spawner]:
 
 @pytest.fixture(scope="session")
 def product(engines: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProduct]:
-    """Photos above 64 KiB go in parts; access tokens last two seconds, so that they run out all the time."""
+    """Run a product that takes photos above 64 KiB in parts, and whose access tokens expire after two seconds."""
     made = RunningProduct(engines, tmp_path_factory.mktemp("product"), MINGCHA_ACCESS_TOKEN_SECONDS="2", **PARTS)
     yield made
     made.close()
@@ -254,20 +254,20 @@ def product(engines: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture
 def served(product: RunningProduct) -> RunningProduct:
-    """The product, its networks calm."""
+    """Return the product, with networks that don't fail."""
     product.calm()
     return product
 
 
 @pytest.fixture
 def inspector(served: RunningProduct) -> str:
-    """User name of somebody new."""
+    """Add an inspector, and return the user name."""
     return served.person()
 
 
 @pytest.fixture
 def terminal(spawner: Spawner, served: RunningProduct, inspector: str, tmp_path: Path) -> Terminal:
-    """A phone of the inspector, signed in."""
+    """Return a phone on which the inspector is signed in."""
     made = Terminal(spawner, tmp_path / "phone")
     made.sign_in(served.address, inspector, PASSWORD)
     served.calm()
@@ -276,7 +276,7 @@ def terminal(spawner: Spawner, served: RunningProduct, inspector: str, tmp_path:
 
 @pytest.fixture(scope="session")
 def conforming(engines: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningProduct]:
-    """A product for the conformance kit: tokens last as long as in an office, and slots so long that one can run out."""
+    """Run a product for the conformance kit: tokens last as in production, upload slots expire after seconds."""
     settings = {"MINGCHA_S3_PUBLIC_ENDPOINT": engines.s3_endpoint, "MINGCHA_UPLOAD_SLOT_SECONDS": "6"}
     made = RunningProduct(engines, tmp_path_factory.mktemp("conforming"), **settings)
     yield made

@@ -1,4 +1,4 @@
-"""Fixed records that several golden tests store: those named whole have every field filled, those named bare the fewest."""
+"""Make fixed records for the golden tests: a `whole_` record has every field filled, a `bare_` one the fewest."""
 
 from dataclasses import replace
 from datetime import date
@@ -96,7 +96,7 @@ def whole_service() -> CatalogueEntry:
 
 
 def whole_observation(number: int) -> Observation:
-    """With every field filled."""
+    """Return an observation with every field filled."""
     first = ObservationRevision(
         number=1,
         id=fixed_id("obs", number),
@@ -126,7 +126,7 @@ def whole_observation(number: int) -> Observation:
 
 
 def case_event(number: int, kind: CaseEventKind, state: CaseState) -> CaseEvent:
-    """An entry of a case's history with every field filled."""
+    """Return an entry of a case's history with every field filled."""
     return CaseEvent(
         id=fixed_id("evt", number),
         kind=kind,
@@ -140,14 +140,14 @@ def case_event(number: int, kind: CaseEventKind, state: CaseState) -> CaseEvent:
 
 
 def stateless(event: CaseEvent) -> Document:
-    """The same as it is handed to storage, which adds the state that the case has by then."""
+    """Return the entry's document without its state, which storage adds."""
     document = to_document(event)
     del document["state"]
     return document
 
 
 def whole_case(number: int, state: CaseState) -> Case:
-    """The office's case of that running number, with every field filled."""
+    """Return the office's case of that number, with every field filled."""
     return Case(
         id=fixed_id("cas", number),
         number=case_number("360703-XNB", 2026, number),
@@ -202,7 +202,7 @@ EDIT = NoteEdit(
 
 
 def whole_assignment(number: int) -> Assignment:
-    """As it is offered, with every field filled."""
+    """Return an offered assignment with every field filled."""
     return Assignment(
         id=fixed_id("asg", number),
         kind=AssignmentKind.CASE,
@@ -227,7 +227,7 @@ def whole_assignment(number: int) -> Assignment:
 
 
 def bare_assignment(number: int) -> Assignment:
-    """As it is offered, with none of those that may be left out."""
+    """Return an offered assignment without optional fields."""
     return Assignment(
         id=fixed_id("asg", number),
         kind=AssignmentKind.INSPECTION,
