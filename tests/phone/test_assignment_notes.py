@@ -1,4 +1,4 @@
-"""Notes of assignments on two phones of one person: edited without a line, merged, and what lost can stand again."""
+"""Test notes of assignments on two phones of one person: offline edits merge, and a value that lost can be restored."""
 
 import json
 from pathlib import Path
@@ -16,14 +16,14 @@ from tests.support.world import new_id
 
 @pytest.fixture
 def other(spawner: Spawner, served: RunningProduct, inspector: str, tmp_path: Path) -> Terminal:
-    """The same person's second phone."""
+    """Return the same person's second phone, signed in."""
     made = Terminal(spawner, tmp_path / "other")
     made.sign_in(served.address, inspector, PASSWORD)
     return made
 
 
 def noted(terminal: Terminal, id: str) -> dict[str, Any]:
-    """What a phone shows of an assignment: by field the value, whether it waits, and the values that lost."""
+    """Return what a phone shows of an assignment, by field: the value, whether it waits, and the values that lost."""
     fields = json.loads(terminal.do("notes", "--json")).get(id, [])
     return {each["field"]: (each["value"], each["waits"], [lost["value"] for lost in each["lost"]]) for each in fields}
 
@@ -33,7 +33,7 @@ def lost(terminal: Terminal, id: str) -> list[str]:
 
 
 def known(served: RunningProduct, inspector: str, *terminals: Terminal) -> str:
-    """An assignment that all of them have pulled."""
+    """Assign a case, have all phones pull it, and return the assignment's id."""
     id = new_id("asg")
     assign_window(served, inspector, id)
     for each in terminals:
@@ -41,7 +41,7 @@ def known(served: RunningProduct, inspector: str, *terminals: Terminal) -> str:
     return id
 
 
-def test_edits_of_two_phones_without_a_line_merge_and_the_loser_can_stand_again(
+def test_offline_edits_of_two_phones_merge_and_a_lost_value_can_be_restored(
     terminal: Terminal, other: Terminal, served: RunningProduct, inspector: str
 ) -> None:
     id = known(served, inspector, terminal, other)
@@ -53,7 +53,7 @@ def test_edits_of_two_phones_without_a_line_merge_and_the_loser_can_stand_again(
         "CONTACT": ("王主任", True, []),
     }
     served.calm()
-    # The later edit is handed in first, and stands all the same.
+    # The later edit is sent first and still wins.
     for each in (other, terminal, other):
         each.do("send")
     assert served.server.names() == ["Sync"] * 3
@@ -78,7 +78,7 @@ def test_edits_of_two_phones_without_a_line_merge_and_the_loser_can_stand_again(
     assert noted(terminal, id)["CONTACT"] == ("王主任", False, [])
 
 
-def test_later_edits_of_one_phone_outlive_its_own_and_an_empty_one_clears(
+def test_a_later_edit_on_one_phone_replaces_the_earlier_and_empty_text_clears(
     terminal: Terminal, served: RunningProduct, inspector: str
 ) -> None:
     id = known(served, inspector, terminal)
@@ -91,7 +91,7 @@ def test_later_edits_of_one_phone_outlive_its_own_and_an_empty_one_clears(
     assert noted(terminal, id) == {"WORKING_NOTE": ("三", False, [])}
 
 
-def test_an_edit_that_arrives_twice_counts_once_and_its_time_is_set_right(
+def test_an_edit_that_arrives_twice_counts_once_and_carries_the_device_clock(
     terminal: Terminal, served: RunningProduct, inspector: str
 ) -> None:
     id = known(served, inspector, terminal)
@@ -105,7 +105,7 @@ def test_an_edit_that_arrives_twice_counts_once_and_its_time_is_set_right(
     assert (kept["state"], kept["receipt"]) == ("ACCEPTED", {"outcome": "DUPLICATE"})
 
 
-def test_what_no_server_takes_is_set_aside_and_what_is_none_changes_nothing(
+def test_a_refused_edit_is_set_aside_and_an_invalid_command_stores_nothing(
     terminal: Terminal, served: RunningProduct, inspector: str
 ) -> None:
     id = known(served, inspector, terminal)

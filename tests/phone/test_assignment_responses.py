@@ -1,4 +1,4 @@
-"""The phone's answers to assignments: made without a line, before the assignment is known, handed in once."""
+"""Test the phone's answers to assignments: given offline, given before the assignment exists, and sent once."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def outcomes(terminal: Terminal) -> list[tuple[str, str | None]]:
     return [(each["state"], (each["receipt"] or {}).get("outcome")) for each in terminal.status()["answers"]]
 
 
-def test_with_a_line_an_answer_is_settled_at_once(terminal: Terminal, served: RunningProduct, inspector: str) -> None:
+def test_an_answer_given_online_is_settled_at_once(terminal: Terminal, served: RunningProduct, inspector: str) -> None:
     id = new_id("asg")
     assign_window(served, inspector, id)
     assert "已签收" in terminal.do("accept", id)
@@ -32,7 +32,7 @@ def test_with_a_line_an_answer_is_settled_at_once(terminal: Terminal, served: Ru
     assert outcomes(terminal) == []
 
 
-def test_without_a_line_answers_wait_and_go_with_the_next_meeting(
+def test_answers_given_offline_wait_and_are_sent_with_the_next_sync(
     terminal: Terminal, served: RunningProduct, inspector: str
 ) -> None:
     id = new_id("asg")
@@ -49,7 +49,7 @@ def test_without_a_line_answers_wait_and_go_with_the_next_meeting(
     assert stored(served, id)["state"] == "FINISHED"
 
 
-def test_what_the_server_holds_settles_once_the_assignment_is_there(
+def test_a_held_answer_is_settled_once_its_assignment_exists(
     terminal: Terminal, served: RunningProduct, inspector: str
 ) -> None:
     id = new_id("asg")
@@ -62,7 +62,9 @@ def test_what_the_server_holds_settles_once_the_assignment_is_there(
     assert stored(served, id)["state"] == "ACCEPTED"
 
 
-def test_an_answer_that_comes_too_late_is_set_aside(terminal: Terminal, served: RunningProduct, inspector: str) -> None:
+def test_an_answer_to_a_withdrawn_assignment_is_set_aside(
+    terminal: Terminal, served: RunningProduct, inspector: str
+) -> None:
     id = new_id("asg")
     assign_window(served, inspector, id)
 

@@ -1,4 +1,4 @@
-"""The phone on bad lines: lost calls and replies, broken uploads, signatures that ran out, a server that is gone."""
+"""Test the phone on bad connections: lost calls and replies, broken uploads, expired signatures, no server."""
 
 import re
 import signal
@@ -30,7 +30,7 @@ from tests.support.running_product import PARTS, RunningProduct
     ],
     ids=str,
 )
-def test_one_lost_call_is_made_again(
+def test_a_lost_call_is_retried(
     terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path, operation: str, fate: NetworkFault
 ) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"), photo(tmp_path, "b.jpg", 6 * MIB))
@@ -53,7 +53,7 @@ def test_one_lost_call_is_made_again(
     ],
     ids=str,
 )
-def test_a_put_that_breaks_is_made_again_and_no_other_is(
+def test_only_a_broken_put_is_retried(
     terminal: Terminal, served: RunningProduct, tmp_path: Path, name: str, fate: NetworkFault
 ) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"), photo(tmp_path, "b.jpg", 11 * MIB))
@@ -63,10 +63,10 @@ def test_a_put_that_breaks_is_made_again_and_no_other_is(
     assert Counter(served.objects.names()) == Counter(["PUT", "PUT 1", "PUT 2", "PUT 3", name])
 
 
-def test_a_photo_whose_receipt_was_lost_is_not_written_twice(
+def test_a_photo_is_not_stored_twice_when_the_reply_to_its_put_is_lost(
     terminal: Terminal, served: RunningProduct, tmp_path: Path
 ) -> None:
-    """The store has it and says so: that is taken for the receipt, without another slot being asked for."""
+    """The store answers that it has the photo. The phone takes this as the receipt and requests no new slot."""
     deadline = time.monotonic() + 20
     while not httpx.get(f"{served.address}/readyz").json()["store"]:
         assert time.monotonic() < deadline, "The product never looked at its bucket."
@@ -79,7 +79,7 @@ def test_a_photo_whose_receipt_was_lost_is_not_written_twice(
     assert terminal.states() == [("ACCEPTED", ["READY"])]
 
 
-def test_a_large_upload_goes_on_where_it_stopped(terminal: Terminal, served: RunningProduct, tmp_path: Path) -> None:
+def test_a_large_upload_resumes_where_it_stopped(terminal: Terminal, served: RunningProduct, tmp_path: Path) -> None:
     terminal.do("take", photo(tmp_path, "large.jpg", 21 * MIB))
     served.objects.fate = lambda name: NetworkFault.LOSE if name == "PUT 4" else NetworkFault.PASS
     assert terminal.run("send") == 3
@@ -96,7 +96,7 @@ def test_a_large_upload_goes_on_where_it_stopped(terminal: Terminal, served: Run
     assert terminal.states() == [("ACCEPTED", ["READY"])]
 
 
-def test_a_server_that_is_gone_costs_nothing(
+def test_nothing_is_lost_while_the_server_is_unreachable(
     terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"))
@@ -112,7 +112,7 @@ def test_a_server_that_is_gone_costs_nothing(
 
 
 @pytest.mark.parametrize("fate", [NetworkFault.LOSE_REPLY, NetworkFault.KILL_AFTER], ids=lambda fate: fate.name)
-def test_a_renewal_whose_reply_was_lost_is_made_again(
+def test_a_session_renewal_is_retried_when_its_reply_is_lost(
     terminal: Terminal, served: RunningProduct, tmp_path: Path, fate: NetworkFault
 ) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"))
@@ -153,14 +153,14 @@ def test_ctrl_c_says_that_nothing_is_lost(terminal: Terminal, served: RunningPro
 
 @pytest.fixture
 def strict(engines: Addresses, tmp_path: Path) -> Iterator[RunningProduct]:
-    """Signatures last two seconds, and a request holds 64 KiB."""
+    """Start a product whose signatures last two seconds and whose requests hold at most 64 KiB."""
     small = {"MINGCHA_UPLOAD_SLOT_SECONDS": "2", "MINGCHA_BODY_LIMIT_BYTES": str(64 * 1024)}
     made = RunningProduct(engines, tmp_path, **small, **PARTS)
     yield made
     made.close()
 
 
-def test_a_signature_that_ran_out_and_a_batch_that_is_too_large(
+def test_expired_signatures_are_renewed_and_an_oversized_batch_is_split(
     spawner: Spawner, strict: RunningProduct, tmp_path: Path
 ) -> None:
     terminal = Terminal(spawner, tmp_path / "phone")

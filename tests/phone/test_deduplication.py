@@ -1,4 +1,4 @@
-"""The same bytes under several ids: the phone sends them once, whatever ends it, and each medium comes to be verified."""
+"""Test equal bytes under several ids: the phone uploads them once, even if it is killed, and all media are verified."""
 
 from collections import Counter
 from dataclasses import replace
@@ -37,18 +37,20 @@ def medium(id: str, state: MediumState = WAITING, rejections: int = 0, trouble: 
         ([medium("a1"), replace(medium("a2"), byte_size=6)], ["a1", "a2"], []),
     ],
 )
-def test_of_the_same_bytes_one_goes_at_a_time(media: list[Medium], first: list[str], twins: list[str]) -> None:
+def test_only_one_medium_of_equal_bytes_is_uploaded_at_a_time(
+    media: list[Medium], first: list[str], twins: list[str]
+) -> None:
     found = next_batch(media, ())
     assert ([each.id for each in found.first], [each.id for each in found.twins]) == (first, twins)
     assert not next_batch(media, [each.id for each in media])
 
 
 def bodies(served: RunningProduct) -> Counter[str]:
-    """How often the store took which bytes."""
+    """Count how often the store stored each body."""
     return Counter(each.digest for each in served.objects.requests if each.was_stored)
 
 
-def test_the_same_bytes_cross_the_line_once(
+def test_equal_bytes_are_uploaded_once(
     terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     small, large = photo(tmp_path, "a.jpg"), photo(tmp_path, "b.jpg", 6 * MIB)
@@ -67,7 +69,7 @@ def test_the_same_bytes_cross_the_line_once(
     assert terminal.states() == 7 * [("ACCEPTED", ["READY"])]
 
 
-def test_once_also_where_the_phone_is_killed(
+def test_equal_bytes_are_uploaded_once_even_if_the_phone_is_killed(
     terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     for moment in range(3, 30, 5):
@@ -82,7 +84,7 @@ def test_once_also_where_the_phone_is_killed(
     assert len(bodies(served)) == 6
 
 
-def test_where_the_first_is_set_aside_or_rejected_another_goes(
+def test_a_twin_is_uploaded_when_the_first_medium_is_broken_or_rejected(
     terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     for name in ("a.jpg", "b.jpg"):

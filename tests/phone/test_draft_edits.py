@@ -1,4 +1,4 @@
-"""Drafts that wait, edited in two windows of one phone: fields merge, the loser is kept, and the order of saving is no matter."""
+"""Test waiting drafts edited in two windows of one phone: fields merge in any order, and lost values are kept."""
 
 import json
 from itertools import permutations
@@ -16,7 +16,7 @@ EARLY, LATE = "2026-11-20T09:00:00+08:00", "2026-11-20T09:05:00+08:00"
 
 
 def saved(values: list[tuple[str, str, str]], seen: int = 0, after: int = 0) -> list[DraftEdit]:
-    """Edits (field, value, time) as they were saved one after another by windows that had all seen the same."""
+    """Return edits (field, value, time), saved in this order by windows that had all seen the same version."""
     return [
         DraftEdit(number, f"evt_{number}", field, value, seen, at, None)
         for number, (field, value, at) in enumerate(values, start=after + 1)
@@ -36,7 +36,7 @@ def told(edits: list[DraftEdit]) -> tuple[dict[str, str], list[tuple[str, str]]]
         unique=True,
     )
 )
-def test_concurrent_edits_end_the_same_in_every_order_and_all_that_knew_them_outlives_them(
+def test_concurrent_edits_merge_the_same_in_any_order_and_a_later_edit_replaces_them(
     values: list[tuple[str, str, str]],
 ) -> None:
     [(standing, lost), *others] = [told(saved(list(each))) for each in permutations(values)]
@@ -48,18 +48,18 @@ def test_concurrent_edits_end_the_same_in_every_order_and_all_that_knew_them_out
 
 
 def shown(terminal: Terminal, *arguments: str, number: int = 1) -> dict[str, Any]:
-    """The draft of that running number, after an edit where one is given."""
+    """Edit the draft of that running number if arguments are given, and return what the phone shows of it."""
     found: dict[str, Any] = json.loads(terminal.do("edit", str(number), *arguments, "--json"))
     return found
 
 
 def kept(terminal: Terminal) -> list[str]:
-    """The values in the phone's database."""
+    """Return the values of draft edits in the phone's database."""
     with terminal.outbox() as outbox:
         return [json.loads(row["value"]) for row in outbox.rows("SELECT value FROM draft_edits ORDER BY number")]
 
 
-def test_two_windows_merge_whichever_is_saved_first_and_the_loser_can_stand_again(
+def test_edits_of_two_windows_merge_in_either_order_and_a_lost_one_can_be_restored(
     terminal: Terminal, served: RunningProduct
 ) -> None:
     for number, turned in enumerate((False, True), start=1):
@@ -90,9 +90,7 @@ def test_two_windows_merge_whichever_is_saved_first_and_the_loser_can_stand_agai
     assert kept(terminal) == []
 
 
-def test_what_the_server_may_have_and_what_fits_no_draft_changes_nothing(
-    terminal: Terminal, served: RunningProduct
-) -> None:
+def test_an_invalid_edit_or_an_edit_of_a_sent_draft_changes_nothing(terminal: Terminal, served: RunningProduct) -> None:
     terminal.do("take", "--text", "原文")
     for arguments in (
         ("2", "--text", "改"),

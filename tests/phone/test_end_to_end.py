@@ -1,4 +1,4 @@
-"""Real photos, end to end: from the phone's outbox to the supervisor's case graph, on what `scripts/run` starts."""
+"""Test real photos end to end, from the phone's outbox to the supervisor's case graph, on what `scripts/run` starts."""
 
 import json
 import os
@@ -55,7 +55,7 @@ query($id: ID!) {
 
 @dataclass
 class EndToEndStack:
-    """The product on a data folder of its own, with its embedded engines and the demo in it."""
+    """The product on its own data folder, with its embedded engines and the demo data."""
 
     address: str
     password: str
@@ -79,13 +79,13 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EndToEndStack]:
 
 
 def truth() -> dict[str, dict[str, Any]]:
-    """What is true of each photo, by its digest."""
+    """Return the true facts of each photo, by its digest."""
     files = json.loads((PHOTOS / "truth.json").read_text())["files"]
     return {each["sha256"]: each for each in files}
 
 
 def expected(known: dict[str, Any]) -> dict[str, Any]:
-    """A photo's truth in the contract's words."""
+    """Return a photo's true facts in the contract's terms."""
     local, offset = known["datetime_original"], known["offset_time_original"]
     if known.get("creation_date_with_zone"):
         local, offset = known["creation_date_with_zone"][:19], known["creation_date_with_zone"][19:]
@@ -107,7 +107,7 @@ def expected(known: dict[str, Any]) -> dict[str, Any]:
 
 def agrees(facts: dict[str, Any], known: dict[str, Any]) -> None:
     if known["expect"] != "values":
-        return  # damaged metadata: that it came through is all there is to ask
+        return  # damaged metadata: it is enough that the photo arrived
     name, gps, position = known["file"], known["gps"], facts["position"]
     wanted = expected(known)
     assert {field: facts[field] for field in wanted} == wanted, name
@@ -122,7 +122,9 @@ def agrees(facts: dict[str, Any], known: dict[str, Any]) -> None:
 
 
 @pytest.mark.long
-def test_from_the_outbox_to_the_case_graph(house: EndToEndStack, spawner: Spawner, tmp_path: Path) -> None:
+def test_photos_taken_on_the_phone_appear_with_their_facts_in_the_case_graph(
+    house: EndToEndStack, spawner: Spawner, tmp_path: Path
+) -> None:
     known = truth()
     files = json.loads((PHOTOS / "truth.json").read_text())["files"]
     names = [each["file"] for each in files]
@@ -130,7 +132,7 @@ def test_from_the_outbox_to_the_case_graph(house: EndToEndStack, spawner: Spawne
     phone.sign_in(house.address, INSPECTOR, house.password)
     phone.do("take", *(PHOTOS / name for name in names), "--unit", WINDOW, "--at", "2026-11-20T09:05:00+08:00")
     phone.do("send", "--wait")
-    # Two of the 37 files are copies of one picture, which a phone takes once.
+    # Two of the 37 files are copies of one picture, and a phone takes it once.
     assert (len(names), len(known)) == (37, 36)
     assert phone.states() == len(known) * [("ACCEPTED", ["READY"])]
     rows = json.loads(phone.do("table", "--json", "--truth", PHOTOS / "truth.json"))

@@ -1,4 +1,4 @@
-"""The phone killed: at every step of its outbox, on every request; started again, all arrives, and arrives once."""
+"""Test killing the phone at every step of its outbox and on every request: after a restart everything arrives once."""
 
 from collections import Counter
 from pathlib import Path
@@ -13,12 +13,12 @@ KILLED = -9
 
 
 def take(terminal: Terminal, folder: Path, round: int, large: int = 6 * MIB) -> None:
-    """A small photo and one that goes in parts."""
+    """Take a small photo and one that is uploaded in parts."""
     terminal.do("take", photo(folder, f"{round}.jpg"), photo(folder, f"{round}-large.jpg", large))
 
 
 def all_arrived(terminal: Terminal, served: RunningProduct, inspector: str) -> None:
-    """What the phone took is what the server has, verified, and nothing else."""
+    """Assert that the server has everything the phone took, verified, and nothing else."""
     terminal.do("sync", "--for", "60")
     assert {each["state"] for each in terminal.status()["observations"]} == {"ACCEPTED"}
     kept = served.kept(inspector)
@@ -32,15 +32,15 @@ def all_arrived(terminal: Terminal, served: RunningProduct, inspector: str) -> N
 
 
 def stored_once(served: RunningProduct) -> None:
-    """The store took no byte twice."""
+    """Assert that the store stored no upload twice."""
     stored = Counter((each.key, each.name) for each in served.objects.requests if each.was_stored)
     assert set(stored.values()) == {1}
 
 
-def test_a_kill_at_any_step_of_the_outbox(
+def test_a_kill_at_any_step_of_the_outbox_loses_and_doubles_nothing(
     terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
-    """Each step has two moments: just before it counts, and just after."""
+    """Each step has two moments: just before it takes effect, and just after."""
     moment, survived = 0, False
     while not survived:
         moment += 1
@@ -55,10 +55,10 @@ def test_a_kill_at_any_step_of_the_outbox(
 
 @pytest.mark.parametrize("fate", [NetworkFault.KILL, NetworkFault.KILL_AFTER], ids=lambda fate: fate.name)
 @pytest.mark.parametrize("side", ["server", "objects"])
-def test_a_kill_on_any_request(
+def test_a_kill_on_any_request_loses_and_doubles_nothing(
     terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path, side: str, fate: NetworkFault
 ) -> None:
-    """`KILL`: the other side doesn't have it. `KILL_AFTER`: it has, and the phone never hears of it."""
+    """After `KILL` the other side doesn't have the request. After `KILL_AFTER` it has, and the phone gets no reply."""
     network: BadNetwork = getattr(served, side)
     terminal.started = lambda pid: setattr(network, "victim", pid)
     number, killed = 0, True
@@ -75,8 +75,10 @@ def test_a_kill_on_any_request(
     assert len(terminal.status()["observations"]) == 2 * number
 
 
-def test_kill_after_kill(terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path) -> None:
-    """By the clock, several uploads at once: bytes on their way may be sent again, nothing is lost or doubled."""
+def test_repeated_kills_lose_and_double_nothing(
+    terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
+) -> None:
+    """Several uploads run at once and the kills come by the clock, so bytes in flight may be sent again."""
     for round in range(8):
         take(terminal, tmp_path, round)
     ends = [terminal.run("send", dies_after=tenths / 10) for tenths in range(1, 10)]

@@ -1,4 +1,4 @@
-"""What an earlier phone kept in the plain is taken over by one that encrypts, however often that is killed."""
+"""Test that a phone that encrypts takes over the plain folder of an earlier version, even if it is killed."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ from tests.support.picture_files import saved
 
 
 def earlier_phone(root: Path) -> bytes:
-    """A folder as phones wrote it before they encrypted anything; the bytes of its photo."""
+    """Write a folder as phones did before they encrypted anything, and return the bytes of its photo."""
     (root / "originals").mkdir(parents=True)
     body = saved(Image.new("RGB", (48, 36), "#2a6")) + bytes(CHUNK)
     (root / "originals" / "med_1.jpeg").write_bytes(body)
@@ -56,7 +56,7 @@ def earlier_phone(root: Path) -> bytes:
     return body
 
 
-def test_an_earlier_phones_folder_is_taken_over_whenever_it_is_killed(
+def test_a_plain_folder_is_encrypted_even_if_the_phone_is_killed_at_any_step(
     cheap: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = earlier_phone(tmp_path / "earlier")
@@ -90,7 +90,7 @@ def test_an_earlier_phones_folder_is_taken_over_whenever_it_is_killed(
     assert kills > 15
 
 
-def test_nobody_elses_password_locks_what_an_earlier_phone_kept(spawner: Spawner, tmp_path: Path) -> None:
+def test_another_persons_sign_in_leaves_a_plain_folder_unchanged(spawner: Spawner, tmp_path: Path) -> None:
     earlier_phone(tmp_path / "phone")
     terminal = Terminal(spawner, tmp_path / "phone")
     before = contents(terminal.folder)

@@ -1,4 +1,4 @@
-"""The phone offline: what it keeps of photos, and what it refuses; sending is in `test_phone_sending`."""
+"""Test the phone offline: what it keeps of photos, and what it refuses."""
 
 import json
 import os
@@ -30,7 +30,7 @@ def terminal(spawner: Spawner, tmp_path: Path) -> Terminal:
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """A folder of three photos, one of them twice, and of something else."""
+    """Return a folder of three photos, a copy of one of them, a text file and a hidden file."""
     folder = tmp_path / "photos"
     folder.mkdir()
     for name, end in (("a.jpg", b"1"), ("b.jpg", b"2"), ("c.jpg", b"3"), ("c (copy).jpg", b"3")):
@@ -47,7 +47,7 @@ def copy_of(terminal: Terminal, medium_id: str) -> bytes:
     return b"".join(Originals(place.originals, key.originals).read(medium.file, 0, medium.byte_size))
 
 
-def test_a_folder_becomes_one_observation_a_photo_and_needs_it_no_more(terminal: Terminal, photos: Path) -> None:
+def test_each_photo_of_a_folder_becomes_an_observation_with_its_own_copy(terminal: Terminal, photos: Path) -> None:
     before = datetime.now().astimezone()
     terminal.do(
         "take", photos, "--unit", "360703-JT-1", "--category", "absence", "--severity", "MINOR", "--text", "无人在岗"
@@ -73,7 +73,7 @@ def test_a_folder_becomes_one_observation_a_photo_and_needs_it_no_more(terminal:
         assert (sha256(kept).hexdigest(), len(kept)) == (medium["sha256"], medium["byteSize"])
 
 
-def test_what_is_announced_is_what_is_kept(terminal: Terminal, photos: Path) -> None:
+def test_a_draft_holds_the_given_time_and_position_and_its_photos_digests(terminal: Terminal, photos: Path) -> None:
     terminal.do(
         "take",
         photos / "a.jpg",
@@ -103,7 +103,7 @@ def test_what_is_announced_is_what_is_kept(terminal: Terminal, photos: Path) -> 
         }
 
 
-def test_the_same_bytes_are_taken_once_unless_wanted_again(terminal: Terminal, photos: Path) -> None:
+def test_equal_bytes_are_taken_again_only_on_request(terminal: Terminal, photos: Path) -> None:
     terminal.do("take", photos)
     terminal.do("take", photos)
     assert len(terminal.status()["observations"]) == 3
@@ -111,7 +111,7 @@ def test_the_same_bytes_are_taken_once_unless_wanted_again(terminal: Terminal, p
     assert [each["sequence"] for each in terminal.status()["observations"]] == [1, 2, 3, 4]
 
 
-def test_words_alone_are_an_observation_and_nothing_is_none(terminal: Terminal, tmp_path: Path) -> None:
+def test_text_alone_makes_an_observation_and_empty_input_does_not(terminal: Terminal, tmp_path: Path) -> None:
     terminal.do("take", "--text", "门难进")
     assert terminal.states() == [("QUEUED", [])]
     assert terminal.run("take") == 2
@@ -132,7 +132,7 @@ def test_a_kill_while_photos_are_taken_loses_and_doubles_nothing(terminal: Termi
     assert len(terminal.status()["observations"]) == len(terminal.copies) == 3
 
 
-def test_everything_in_the_folder_is_for_its_owner_only(terminal: Terminal, photos: Path) -> None:
+def test_only_the_owner_has_access_to_the_phones_folder(terminal: Terminal, photos: Path) -> None:
     terminal.do("take", photos)
     paths = [terminal.folder, *terminal.folder.rglob("*")]
     assert len(paths) > 5
@@ -151,19 +151,19 @@ def test_only_one_process_at_a_time_changes_a_phone(terminal: Terminal, photos: 
     terminal.do("take", photos)
 
 
-def test_looking_at_a_phone_that_is_none_makes_none(terminal: Terminal) -> None:
+def test_asking_for_the_status_creates_no_phone(terminal: Terminal) -> None:
     assert terminal.status()["observations"] == []
     assert not terminal.folder.exists()
 
 
-def test_an_outbox_of_a_newer_phone_is_left_alone(terminal: Terminal, photos: Path) -> None:
+def test_an_outbox_of_a_newer_version_is_refused(terminal: Terminal, photos: Path) -> None:
     terminal.do("take", photos / "a.jpg")
     terminal.execute("PRAGMA user_version=9")
     assert terminal.run("take", photos) == 2
     assert "newer version" in terminal.output
 
 
-def test_without_a_session_sending_says_so_and_keeps_everything(terminal: Terminal, photos: Path) -> None:
+def test_sending_without_a_session_fails_and_keeps_everything(terminal: Terminal, photos: Path) -> None:
     terminal.do("take", photos)
     before = terminal.status()["observations"]
     assert terminal.run("send") == 4
@@ -176,12 +176,12 @@ def test_a_password_on_the_command_line_is_refused(terminal: Terminal) -> None:
     assert "secret" not in terminal.output
 
 
-def test_a_server_that_is_not_there_is_named(terminal: Terminal) -> None:
+def test_an_unreachable_server_is_named(terminal: Terminal) -> None:
     assert terminal.run("sign-in", "http://127.0.0.1:1", "--user", "inspector", password="x") == 3
     assert "The server http://127.0.0.1:1/graphql can't be reached" in terminal.output
 
 
-def test_the_command_by_its_own_name(tmp_path: Path) -> None:
+def test_the_command_runs_as_a_module(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-P", "-m", "mobile_contract.phone", "status"],
         env=os.environ | {"PYTHONPATH": str(ROOT)},

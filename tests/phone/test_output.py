@@ -1,4 +1,4 @@
-"""Screens: what a phone shows of its reports can be read at 80 columns, and is a table where there is room for one."""
+"""Test how the phone shows reports: readable at 80 columns, and as a table on a wide terminal."""
 
 from io import StringIO
 from typing import Any
@@ -36,7 +36,7 @@ def test_reports_can_be_read_on_a_narrow_terminal(monkeypatch: pytest.MonkeyPatc
     assert sum("follow-up" in line for line in lines) == 1, "what there is none of takes no line"
 
 
-def test_reports_are_a_table_on_a_wide_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_are_a_table_on_a_wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [line for line in shown(monkeypatch, 260) if line.strip()]
     assert len(lines) == 4, "names, a rule, and a line each"
     assert lines[2].rstrip().endswith(REPORT["id"])

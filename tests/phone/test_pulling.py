@@ -1,4 +1,4 @@
-"""What the phone knows without a line: records as pulled, numbers as compared, receipts as signed."""
+"""Test what the phone knows offline: the records it pulled, its running numbers, and its signed receipts."""
 
 import json
 import time
@@ -35,7 +35,7 @@ def page(cursor: str, *units: str, gone: str = "", more: bool = False) -> dict[s
     return {"changes": changes, "cursor": cursor, "hasMore": more, "asOf": None}
 
 
-def test_changes_and_cursor_go_together_and_a_full_pull_drops_what_it_does_not_name(outbox: Outbox) -> None:
+def test_a_page_is_stored_with_its_cursor_and_a_full_pull_drops_missing_records(outbox: Outbox) -> None:
     records = Records(outbox)
     outbox.take([[]], lambda sequence, _: {"id": f"obs_{sequence}"})
     records.store(page("1", "a", "b", more=True), None)
@@ -58,7 +58,7 @@ def test_changes_and_cursor_go_together_and_a_full_pull_drops_what_it_does_not_n
     assert (set(again.by_id(PulledKind.UNIT)), again.cursor) == ({"a", "e"}, "5"), "all of a page or nothing"
 
 
-def test_an_older_phones_outbox_is_brought_up_to_date(tmp_path: Path) -> None:
+def test_an_older_outbox_is_migrated(tmp_path: Path) -> None:
     path = tmp_path / "outbox.sqlite"
     with closing(connect(path, KEY)) as database:
         for statement in statements(0)[: len(statements(0)) - len(statements(1))]:
@@ -74,14 +74,14 @@ def test_an_older_phones_outbox_is_brought_up_to_date(tmp_path: Path) -> None:
         assert outbox.last_sequence == 5
 
 
-def test_a_draft_has_the_digest_that_the_guide_gives() -> None:
+def test_a_drafts_digest_matches_the_api_guide() -> None:
     guide = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
     draft = json.loads(guide.partition("This draft")[2].partition("```json")[2].partition("```")[0])
     assert digest_of(draft) == "1ddbe61887dd0bd48d5655a187575dfd3a96d4be6411526605642ad7d5c6b872"
     assert digest_of(draft) in guide
 
 
-def test_words_cost_one_round_trip_and_what_was_pulled_is_there_without_a_line(
+def test_text_takes_one_round_trip_and_pulled_records_are_readable_offline(
     terminal: Terminal, served: RunningProduct
 ) -> None:
     terminal.do("take", "--text", "门难进", "--unit", "360703-JT-1")
@@ -102,7 +102,7 @@ def test_words_cost_one_round_trip_and_what_was_pulled_is_there_without_a_line(
     assert terminal.run("units", "--now") == 3
 
 
-def test_a_cursor_that_is_none_begins_anew_and_leaves_the_outbox_alone(
+def test_an_invalid_cursor_restarts_the_pull_and_leaves_the_outbox_alone(
     terminal: Terminal, served: RunningProduct
 ) -> None:
     terminal.do("pull")
@@ -117,7 +117,7 @@ def test_a_cursor_that_is_none_begins_anew_and_leaves_the_outbox_alone(
     assert terminal.states() == [("QUEUED", [])]
 
 
-def test_a_number_that_is_nowhere_is_told_and_one_that_was_let_go_of_is_not(terminal: Terminal) -> None:
+def test_a_missing_number_is_reported_as_lost_and_a_discarded_one_is_not(terminal: Terminal) -> None:
     for text, method in (("a", "PATROL"), ("b", "PATROL"), ("c", "COMPLAINT"), ("d", "PATROL")):
         terminal.do("take", "--text", text, "--method", method)
     assert terminal.run("send") == 1
@@ -132,7 +132,7 @@ def test_a_number_that_is_nowhere_is_told_and_one_that_was_let_go_of_is_not(term
     assert terminal.status()["lost"] == [5]
 
 
-def test_receipts_are_kept_and_hold_and_one_that_does_not_keeps_its_photo(terminal: Terminal, tmp_path: Path) -> None:
+def test_receipts_are_kept_and_verify_and_an_invalid_one_keeps_its_photo(terminal: Terminal, tmp_path: Path) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"), "--position", "25.8292,114.9347", "--at", "2026-11-20T09:05:00+08:00")
     terminal.do("take", "--text", "b")
     terminal.do("send", "--wait")

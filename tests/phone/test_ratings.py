@@ -1,4 +1,4 @@
-"""The phone's ratings: kept offline, handed in once however the phone or the line fails, refused ones set aside."""
+"""Test the phone's ratings: kept offline, stored once despite kills and lost replies, and set aside when refused."""
 
 import json
 from datetime import UTC, date, datetime, timedelta
@@ -20,7 +20,7 @@ KILLED = -9
 
 @pytest.fixture
 def monitor(served: RunningProduct) -> str:
-    """User name of somebody new who is the monitor of a point of the same code."""
+    """Create a monitor and a monitoring point of theirs. Return the user name, which is also the point's code."""
     name = served.person("monitor")
 
     async def settle(world: World) -> None:
@@ -43,7 +43,7 @@ def terminal(spawner: Spawner, served: RunningProduct, monitor: str, tmp_path: P
 
 
 def kept(served: RunningProduct, user: str) -> list[dict[str, Any]]:
-    """What the database has of a person's ratings."""
+    """Return a person's ratings from the database."""
 
     async def read(world: World) -> list[dict[str, Any]]:
         found = await world.store.users.by_user_name(user)
@@ -57,7 +57,7 @@ def states(terminal: Terminal) -> list[str]:
     return [each["state"] for each in terminal.status()["ratings"]]
 
 
-def test_a_rating_waits_offline_and_is_handed_in_once(terminal: Terminal, served: RunningProduct, monitor: str) -> None:
+def test_a_rating_waits_offline_and_is_sent_once(terminal: Terminal, served: RunningProduct, monitor: str) -> None:
     terminal.do("rate", "360703-JT", "--point", monitor, "--grade", "良", "--reason", "办事快")
     terminal.do("rate", "360703-JT-1", "--point", monitor, "--score", "55")
     assert states(terminal) == ["QUEUED", "QUEUED"]
@@ -80,7 +80,7 @@ def test_a_rating_waits_offline_and_is_handed_in_once(terminal: Terminal, served
     assert terminal.status()["ratings"] == []
 
 
-def test_a_refused_rating_holds_nothing_up_and_is_let_go(
+def test_a_refused_rating_blocks_nothing_and_can_be_discarded(
     terminal: Terminal, served: RunningProduct, monitor: str
 ) -> None:
     terminal.do("rate", "nowhere", "--point", monitor, "--score", "1")
@@ -97,7 +97,7 @@ def test_a_refused_rating_holds_nothing_up_and_is_let_go(
     assert [each["score"] for each in kept(served, monitor)] == [2]
 
 
-def test_what_does_not_fit_is_said_and_nothing_is_kept(terminal: Terminal, monitor: str) -> None:
+def test_an_invalid_rating_is_rejected_and_not_kept(terminal: Terminal, monitor: str) -> None:
     for arguments in (
         ("--score", "101"),
         ("--score", "1", "--grade", "优"),
@@ -108,7 +108,9 @@ def test_what_does_not_fit_is_said_and_nothing_is_kept(terminal: Terminal, monit
     assert terminal.status()["ratings"] == []
 
 
-def test_a_kill_at_any_step_doubles_nothing(terminal: Terminal, served: RunningProduct, monitor: str) -> None:
+def test_a_kill_at_any_step_loses_and_doubles_no_rating(
+    terminal: Terminal, served: RunningProduct, monitor: str
+) -> None:
     moment, survived = 0, False
     while not survived:
         moment += 1
@@ -122,7 +124,7 @@ def test_a_kill_at_any_step_doubles_nothing(terminal: Terminal, served: RunningP
 
 
 @pytest.mark.parametrize("fate", [NetworkFault.LOSE, NetworkFault.LOSE_REPLY], ids=lambda fate: fate.name)
-def test_a_reply_that_is_lost_costs_a_duplicate_and_no_second_rating(
+def test_a_rating_is_stored_once_when_a_call_or_its_reply_is_lost(
     terminal: Terminal, served: RunningProduct, monitor: str, fate: NetworkFault
 ) -> None:
     terminal.do("rate", "360703-JT", "--point", monitor, "--score", "40")
@@ -133,7 +135,7 @@ def test_a_reply_that_is_lost_costs_a_duplicate_and_no_second_rating(
     assert [each["score"] for each in kept(served, monitor)] == [40]
 
 
-def test_another_account_does_not_hand_in_what_waits(
+def test_another_account_does_not_send_waiting_ratings(
     terminal: Terminal, served: RunningProduct, monitor: str, inspector: str
 ) -> None:
     terminal.do("rate", "360703-JT", "--point", monitor, "--score", "40")
@@ -148,7 +150,9 @@ def test_another_account_does_not_hand_in_what_waits(
     ] == ["QUEUED"]
 
 
-def test_an_old_month_is_handed_in_as_late_or_refused(terminal: Terminal, served: RunningProduct, monitor: str) -> None:
+def test_a_rating_of_an_old_month_is_refused_and_kept_on_the_phone(
+    terminal: Terminal, served: RunningProduct, monitor: str
+) -> None:
     old = (datetime.now(BEIJING).date().replace(day=1) - timedelta(days=1)).replace(day=1) - timedelta(days=1)
     terminal.do(
         "rate", "360703-JT", "--point", monitor, "--score", "40", "--month", f"{date(old.year, old.month, 1):%Y-%m}"

@@ -1,4 +1,4 @@
-"""The phone on a good line: what it takes comes to be verified, and what stands in the way holds nothing else up."""
+"""Test the phone on a good connection: everything it takes is verified, and an item that fails blocks no other."""
 
 import re
 import time
@@ -20,7 +20,7 @@ def copy_of(terminal: Terminal, medium_id: str) -> Path:
     return terminal.unlocked()[0].originals / medium.file
 
 
-def test_from_the_folder_to_verified_and_nothing_is_sent_twice(
+def test_the_photos_of_a_folder_are_verified_and_nothing_is_sent_twice(
     terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     for n in range(4):
@@ -45,7 +45,7 @@ def test_from_the_folder_to_verified_and_nothing_is_sent_twice(
     assert set(served.server.inputs("Sync")[0]) == {"input"}, "there was nothing to hand in"
 
 
-def test_bytes_go_with_the_digests_that_were_announced(
+def test_the_store_accepts_parts_with_their_announced_digests(
     terminal: Terminal, served: RunningProduct, tmp_path: Path
 ) -> None:
     terminal.do("take", photo(tmp_path, "large.jpg", 6 * MIB))
@@ -55,7 +55,7 @@ def test_bytes_go_with_the_digests_that_were_announced(
     assert {request.status for request in served.objects.requests} == {200}
 
 
-def test_a_refused_draft_holds_nothing_up_and_can_be_mended_or_let_go(
+def test_a_refused_draft_blocks_nothing_and_can_be_fixed_or_discarded(
     terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     for name, method in (("a", "PATROL"), ("b", "MONITOR_REPORT"), ("c", "COMPLAINT"), ("d", "PATROL")):
@@ -83,7 +83,7 @@ def test_a_refused_draft_holds_nothing_up_and_can_be_mended_or_let_go(
     assert terminal.status()["observations"][-1]["sequence"] == 5
 
 
-def test_a_copy_that_was_changed_is_not_sent_and_holds_nothing_up(
+def test_a_changed_copy_is_not_sent_and_blocks_nothing(
     terminal: Terminal, served: RunningProduct, tmp_path: Path
 ) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"), photo(tmp_path, "b.jpg"))
@@ -98,7 +98,7 @@ def test_a_copy_that_was_changed_is_not_sent_and_holds_nothing_up(
     assert served.objects.names() == ["PUT"]
 
 
-def test_a_session_that_has_ended_keeps_the_outbox(
+def test_an_ended_session_keeps_the_outbox(
     terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"))
@@ -115,7 +115,9 @@ def test_a_session_that_has_ended_keeps_the_outbox(
     assert terminal.states() == [("ACCEPTED", ["READY"])]
 
 
-def test_who_may_not_submit_keeps_what_was_taken(terminal: Terminal, served: RunningProduct, tmp_path: Path) -> None:
+def test_a_person_who_must_not_submit_keeps_the_outbox(
+    terminal: Terminal, served: RunningProduct, tmp_path: Path
+) -> None:
     terminal.sign_in(served.address, served.person("supervisor"), PASSWORD)
     terminal.do("take", photo(tmp_path, "a.jpg"))
     assert terminal.run("send") == 1
@@ -123,7 +125,7 @@ def test_who_may_not_submit_keeps_what_was_taken(terminal: Terminal, served: Run
     assert terminal.states() == [("QUEUED", ["WAITING"])]
 
 
-def test_forgetting_lets_go_of_what_is_verified_and_keeps_its_receipt(terminal: Terminal, tmp_path: Path) -> None:
+def test_forget_deletes_verified_observations_and_remembers_their_photos(terminal: Terminal, tmp_path: Path) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"), "--text", "秘密")
     terminal.do("send", "--wait")
     terminal.do("take", photo(tmp_path, "b.jpg"))
@@ -136,7 +138,7 @@ def test_forgetting_lets_go_of_what_is_verified_and_keeps_its_receipt(terminal: 
     assert "taken before: a.jpg" in terminal.output
 
 
-def test_lists_and_facts(terminal: Terminal, tmp_path: Path) -> None:
+def test_lists_show_reports_photo_facts_units_and_points(terminal: Terminal, tmp_path: Path) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"), "--unit", "360703-JT-1", "--text", "无人在岗")
     terminal.do("send", "--wait")
     deadline = time.monotonic() + 20
@@ -150,7 +152,7 @@ def test_lists_and_facts(terminal: Terminal, tmp_path: Path) -> None:
     assert "held 暂存" in terminal.output
 
 
-def test_sync_says_so_when_the_server_has_yet_to_verify(
+def test_sync_reports_photos_that_the_server_has_not_verified(
     terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"))

@@ -1,4 +1,4 @@
-"""A phone that several people use: each sees and sends the own, nothing can be read on it, and one alone is wiped."""
+"""Test a phone that several people use: each sees only their own, no file is readable, and one can be wiped alone."""
 
 import json
 from dataclasses import replace
@@ -30,12 +30,12 @@ def set_password(served: RunningProduct, user: str, password: str) -> None:
     served.within(work)
 
 
-def test_each_user_sees_and_sends_the_own_and_one_is_wiped_alone(
+def test_each_user_sees_and_sends_only_their_own_and_one_can_be_wiped_alone(
     terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"), "--text", "甲")
     second = served.person()
-    terminal.sign_in(served.address, second, PASSWORD)  # the same password: it opens both, and is told from the first
+    terminal.sign_in(served.address, second, PASSWORD)  # the same password opens both stores, but they stay apart
     assert terminal.states() == []
     terminal.do("take", "--text", "乙")
     terminal.do("send")
@@ -86,7 +86,7 @@ def wipe_from_elsewhere(served: RunningProduct, user: str, device_id: str) -> No
     assert revoked["device"]["wipeOrderedAt"]
 
 
-def test_nothing_on_the_phone_can_be_read_also_after_a_kill(
+def test_files_on_the_phone_reveal_nothing_even_after_a_kill(
     terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     body = photo(tmp_path, "retaliation.jpg", 200_000).read_bytes()
@@ -132,7 +132,7 @@ def test_nothing_on_the_phone_can_be_read_also_after_a_kill(
     assert readable(plain, "retaliation", *pieces), "what is looked for would be found"
 
 
-def test_without_a_line_the_password_unlocks_and_another_changes_nothing(
+def test_the_password_unlocks_offline_and_a_wrong_one_changes_nothing(
     terminal: Terminal, served: RunningProduct, inspector: str
 ) -> None:
     terminal.do("take", "--text", "甲")
@@ -156,13 +156,13 @@ def test_without_a_line_the_password_unlocks_and_another_changes_nothing(
     assert terminal.states() == 2 * [("ACCEPTED", [])]
 
 
-def test_a_password_set_anew_on_the_server_opens_the_old_outbox(
+def test_a_new_password_set_on_the_server_opens_the_old_outbox(
     terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"))
     set_password(served, inspector, "another-密码")
     assert terminal.run("send") == 4
-    terminal.do("status", password=PASSWORD)  # until the phone has heard of the other
+    terminal.do("status", password=PASSWORD)  # the old password still opens, until the phone signs in with the new one
     terminal.sign_in(served.address, inspector, "another-密码")
     assert len(terminal.stores.all()) == 1
     assert terminal.run("status", password=PASSWORD) == 4
@@ -170,7 +170,7 @@ def test_a_password_set_anew_on_the_server_opens_the_old_outbox(
     assert terminal.states() == [("ACCEPTED", ["READY"])]
 
 
-def test_what_was_taken_before_the_first_sign_in_becomes_the_first_ones(
+def test_observations_taken_before_sign_in_go_to_the_first_person_to_sign_in(
     spawner: Spawner, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     terminal = Terminal(spawner, tmp_path / "phone", password="chosen-密码")
@@ -196,7 +196,7 @@ def test_what_was_taken_before_the_first_sign_in_becomes_the_first_ones(
     assert (len(terminal.stores.all()), terminal.states()) == (2, [])
 
 
-def test_a_key_spares_the_password_and_nothing_opens_without_either(spawner: Spawner, tmp_path: Path) -> None:
+def test_a_store_opens_with_a_key_or_a_password_and_not_without(spawner: Spawner, tmp_path: Path) -> None:
     terminal = Terminal(spawner, tmp_path / "phone", password="")
     assert terminal.run("take", "--text", "甲") == 4, "there is nothing to lock it with"
     assert not list(terminal.folder.rglob("outbox.sqlite"))

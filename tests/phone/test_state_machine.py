@@ -1,6 +1,6 @@
-"""The phone in a storm: whatever line, kill, session, clock or level it meets, nothing is lost, doubled or sent again.
+"""Test that no course of bad networks, kills, sessions, clocks and levels loses, doubles or resends anything.
 
-`pytest tests/phone/test_state_machine.py --phone-steps 500` goes on for so many steps.
+`pytest tests/phone/test_state_machine.py --phone-steps 500` runs 500 steps.
 """
 
 import itertools
@@ -28,9 +28,9 @@ from tests.support.world import new_id
 FATES = (*8 * [NetworkFault.PASS], *(fate for fate in NetworkFault if fate is not NetworkFault.PASS))
 LATE_SECONDS = 0.3
 CHOSEN_STEPS = 20
-"""Up to which the suite takes the same ones each time; more of them are by chance."""
+"""Up to this many steps the suite takes the same ones each time; longer runs are random."""
 STORM_SECONDS = 4.0
-"""After which a command of the storm is ended."""
+"""A command that meets faults at random is ended after this time."""
 
 
 def weather(seed: int) -> Callable[[str], NetworkFault]:
@@ -39,7 +39,7 @@ def weather(seed: int) -> Callable[[str], NetworkFault]:
 
 
 class PhoneStateMachine(RuleBasedStateMachine):
-    """One phone of a new person; `served`, `spawner` and `root` are given by the test."""
+    """One phone of a new person. The test sets `served`, `spawner` and `root`."""
 
     served: RunningProduct
     spawner: Spawner
@@ -84,7 +84,7 @@ class PhoneStateMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(["api.server.serve", "api.server.worker"]), number=st.integers(1, 4))
     def server_dies(self, name: str, number: int) -> None:
-        """A process of it is killed as the phone asks for that many times, and is started again meanwhile."""
+        """Kill a process of the server on the phone's call of that number; it is restarted meanwhile."""
         asked = itertools.count(1)
 
         def fate(_: str) -> NetworkFault:
@@ -107,7 +107,7 @@ class PhoneStateMachine(RuleBasedStateMachine):
 
     @rule()
     def session_runs_out(self) -> None:
-        """The access token has: the phone renews it by itself."""
+        """Invalidate the access token: the phone renews it by itself."""
         self.terminal.set_session(replace(self.terminal.session(), access_token="old"))
 
     @rule()
@@ -118,13 +118,13 @@ class PhoneStateMachine(RuleBasedStateMachine):
 
     @rule()
     def session_is_forgotten(self) -> None:
-        """By the server, as after months: what the phone still has of it is good for nothing."""
+        """Delete the session on the server, as after months: the phone's tokens become useless."""
         self.served.end_sessions(self.user)
         self._go_on()
 
     @rule(ahead=st.sampled_from([timedelta(hours=-5), timedelta(days=-9000), timedelta(hours=30), timedelta(days=900)]))
     def clock_is_set(self, ahead: timedelta) -> None:
-        """Whatever is taken and sent from now on, is by a clock that is off by so much."""
+        """Set the clock off by `ahead` for everything the phone takes and sends from now on."""
         self.terminal.ahead = ahead
         self.take("words")
         self._go_on()
@@ -135,7 +135,7 @@ class PhoneStateMachine(RuleBasedStateMachine):
 
     @rule(kind=st.sampled_from(["photo", "large"]))
     def a_phone_of_the_oldest_level_sends(self, kind: str) -> None:
-        """With the documents of then; what it leaves half done goes on as soon as the app is updated."""
+        """Send with the documents of that level; unfinished work resumes once the app is updated."""
         self.terminal.level = 1
         self.take(kind)
         self.terminal.run("send", kill_at=12)
@@ -155,27 +155,27 @@ class PhoneStateMachine(RuleBasedStateMachine):
 
     @rule()
     def poison(self) -> None:
-        """What the server does not take of this person: it is set aside, with its reason, and holds up nothing."""
+        """Take something the server refuses from this person: it is set aside with its reason and blocks nothing."""
         self.taken += 1
         self.poisoned.add(self.taken)
         self.terminal.do("take", "--text", "poison", "--method", "MONITOR_REPORT")
 
     @rule()
     def answer(self) -> None:
-        """To an assignment that the server has not heard of: it is held there."""
+        """Answer an assignment that the server doesn't know: the server holds the answer."""
         self.answers += 1
         self.terminal.run("accept", new_id("asg"), dies_after=STORM_SECONDS)
 
     @precondition(lambda self: self.taken)
     @rule(at=st.sampled_from(["1970-01-01T00:00:00+00:00", "2099-01-01T00:00:00+08:00"]))
     def clock_jumps(self, at: str) -> None:
-        """What is taken now bears the time of a clock that is years off."""
+        """Take something with the time of a clock that is years off."""
         self.taken += 1
         self.terminal.do("take", "--text", "clock", "--at", at)
 
     @rule()
     def documents_change(self) -> None:
-        """As after an update of the app: what was pulled lacks fields, and is pulled anew."""
+        """Change the documents, as an update of the app does: pulled records lack fields and are pulled again."""
         self.terminal.execute("UPDATE facts SET value = 'older' WHERE name = 'pull_document'")
 
     @rule()
@@ -183,17 +183,17 @@ class PhoneStateMachine(RuleBasedStateMachine):
         self.terminal.execute("UPDATE facts SET value = 'none of ours' WHERE name = 'cursor'")
 
     def _go_on(self) -> None:
-        """Send; where the session has ended, after signing in again. What is left, is left."""
+        """Send; if the session has ended, sign in and send again. Unsent items may remain."""
         if self.terminal.run("send") == 4:
             self.terminal.sign_in(self.served.address, self.user, PASSWORD)
             self.terminal.run("send")
 
     def _calm(self) -> None:
-        """The weather alone: what was sent stays on record."""
+        """End the faults, but keep the record of what was sent."""
         self.served.server.fate = self.served.objects.fate = lambda _: NetworkFault.PASS
 
     def teardown(self) -> None:
-        """In the end all that was taken is there, once, verified, with a receipt that holds; and in its order."""
+        """Assert that everything taken has arrived once, in order and verified, with a valid receipt."""
         try:
             self._calm()
             self._go_on()
@@ -207,7 +207,7 @@ class PhoneStateMachine(RuleBasedStateMachine):
             assert own["lost"] == []
             assert [each["state"] for each in own["answers"]] == self.answers * ["ACCEPTED"]
             assert abs(own["clockSkewSeconds"] - self.terminal.ahead.total_seconds()) < 60
-            # A part that an answer told to be there may not come again; one whose every answer was lost may.
+            # An acknowledged part must not be sent again; a part may be if every answer to it was lost.
             told = Counter(
                 (each.key, each.name) for each in self.served.objects.requests if _was_told(each.fate, each.status)
             )
@@ -216,13 +216,13 @@ class PhoneStateMachine(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
     def _see_refused(self, own: dict[str, Any]) -> None:
-        """Nothing has stayed on the phone but what was refused, for a reason that it shows."""
+        """Assert that only refused items have stayed on the phone, each with its reason."""
         aside = {each["sequence"]: each["refusal"] for each in own["observations"] if each["state"] != "ACCEPTED"}
         assert set(aside) == self.poisoned
         assert {each["code"] for each in aside.values()} <= {"FORBIDDEN"}
 
     def _see_kept(self, own: dict[str, Any]) -> None:
-        """The server has the rest as the phone made it, its time unmended, and the store each photo once."""
+        """Assert that the server has the rest as taken, with its time uncorrected, and the store each photo once."""
         sent = {each["id"]: each for each in own["observations"] if each["sequence"] not in self.poisoned}
         kept = self.served.kept(self.user)
         contents = {id: each["content"] for id, each in kept["observations"].items()}
@@ -246,8 +246,10 @@ def storm(served: RunningProduct, spawner: Spawner, root: Path) -> type[PhoneSta
     return type("StormHere", (PhoneStateMachine,), {"served": served, "spawner": spawner, "root": root})
 
 
-def test_a_chosen_course(served: RunningProduct, spawner: Spawner, tmp_path: Path) -> None:
-    """Everything that can happen happens once, with something in the outbox."""
+def test_a_fixed_course_of_events_loses_and_doubles_nothing(
+    served: RunningProduct, spawner: Spawner, tmp_path: Path
+) -> None:
+    """Each event finds something in the outbox."""
     course = storm(served, spawner, tmp_path)()
     course.take("photo")
     course.answer()

@@ -1,4 +1,4 @@
-"""The phone's parts by themselves: its words, its copies, its batches and its patience."""
+"""Test parts of the phone by themselves: its enums, copies, batches, waits and what it reads and shows."""
 
 import json
 from datetime import datetime
@@ -26,7 +26,7 @@ PHOTOS = Path(__file__).parents[3] / "shared" / "data" / "photos"
 JPEG = saved(Image.new("RGB", (48, 36), "#2a6"))
 
 
-def test_a_copy_that_was_changed_or_is_gone_is_noticed(tmp_path: Path) -> None:
+def test_a_changed_or_missing_copy_is_detected(tmp_path: Path) -> None:
     source = tmp_path / "a.jpg"
     source.write_bytes(JPEG + bytes(1000))
     originals = Originals(tmp_path / "originals", bytes(32))
@@ -52,7 +52,7 @@ def test_a_copy_that_was_changed_or_is_gone_is_noticed(tmp_path: Path) -> None:
         originals.verify(kept.file, kept.sha256, spans)
 
 
-def test_the_phones_words_are_the_contracts() -> None:
+def test_the_phones_enums_have_the_contracts_values() -> None:
     for own, theirs in (
         (Method, observations.Method),
         (Category, observations.Category),
@@ -79,7 +79,7 @@ def test_positions_are_read_or_refused(text: str, read: dict[str, object] | None
         assert read_position(text, Datum.WGS84) == read
 
 
-def test_times_carry_an_offset_and_no_other_text_is_one() -> None:
+def test_a_time_carries_an_offset_and_other_text_is_refused() -> None:
     assert read_instant("2026-11-20T09:05:00.25+08:00") == "2026-11-20T09:05:00.250+08:00"
     given = read_instant("2026-11-20T09:05")
     assert given
@@ -88,7 +88,7 @@ def test_times_carry_an_offset_and_no_other_text_is_one() -> None:
         read_instant("yesterday")
 
 
-def test_a_batch_is_within_what_a_request_may_hold() -> None:
+def test_batches_stay_within_the_limits_of_a_request() -> None:
     def made(count: int, text: str) -> list[OutboxObservation]:
         state = ObservationState.QUEUED
         drafts = ({"id": new_id("obs"), "text": text} for _ in range(count))
@@ -101,7 +101,7 @@ def test_a_batch_is_within_what_a_request_may_hold() -> None:
     assert all(sum(len(each.draft["text"].encode()) for each in batch) <= MAX_BYTES for batch in split_batches(long))
 
 
-def test_waits_double_within_bounds_and_differ() -> None:
+def test_waits_before_a_retry_double_within_bounds_and_vary() -> None:
     backoff = Backoff(first_seconds=1, longest_seconds=60)
     for failed, whole in ((1, 1), (2, 2), (3, 4), (7, 60), (1000, 60)):
         waits = {backoff.wait(failed) for _ in range(50)}
@@ -119,13 +119,13 @@ def test_waits_double_within_bounds_and_differ() -> None:
         ("https://mingcha.example/api/graphql", "https://mingcha.example/api/graphql"),
     ],
 )
-def test_an_address_leads_to_the_endpoint(url: str, endpoint: str) -> None:
+def test_an_address_is_completed_to_the_graphql_endpoint(url: str, endpoint: str) -> None:
     assert endpoint_of(url) == endpoint
     with pytest.raises(UsageError):
         endpoint_of("ftp://x")
 
 
-def test_bytes_read_well() -> None:
+def test_sizes_are_shown_in_readable_units() -> None:
     assert [size(count) for count in (0, 999, 1000, 45_320, 999_949, 999_950, 3_944_307, 2 * 10**9)] == [
         "0 B",
         "999 B",
@@ -139,7 +139,7 @@ def test_bytes_read_well() -> None:
 
 
 @pytest.mark.skipif(not PHOTOS.exists(), reason="needs ../shared/data")
-def test_types_are_told_by_content() -> None:
+def test_photo_types_are_detected_by_content() -> None:
     truth = json.loads((PHOTOS / "truth.json").read_text())
     told = {each["file"]: sniff((PHOTOS / each["file"]).read_bytes()[:HEAD_BYTES]) for each in truth["files"]}
     assert told == {each["file"]: each["mime"] for each in truth["files"]}

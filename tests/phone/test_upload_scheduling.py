@@ -1,4 +1,4 @@
-"""The phone's line: what it learns of it, how it cuts and sends by that, and what the store gets to see."""
+"""Test how the phone measures its connection, and chooses part sizes and parallel uploads by it."""
 
 import asyncio
 from collections import Counter
@@ -17,7 +17,7 @@ from tests.support.running_product import RunningProduct
 GIB = 1024 * MIB
 
 
-def test_parts_are_such_as_the_contract_takes() -> None:
+def test_part_sizes_span_the_limits_of_the_contract() -> None:
     assert (CUTS[0], CUTS[-1]) == (MIN_PART_BYTES, MAX_PART_BYTES)
     assert list(CUTS) == sorted(CUTS)
 
@@ -40,14 +40,16 @@ def test_parts_are_such_as_the_contract_takes() -> None:
         (2 * MIB, 0.6, GIB, 1, 32 * MIB),
     ],
 )
-def test_parts_are_cut_by_the_line(rate: float | None, losses: float, size: int, at_once: int, part: int) -> None:
+def test_part_size_and_parallel_uploads_follow_bandwidth_and_losses(
+    rate: float | None, losses: float, size: int, at_once: int, part: int
+) -> None:
     bandwidth = Bandwidth(rate, losses)
     assert (bandwidth.parallel_puts(4), bandwidth.part_bytes(size, 4)) == (at_once, part)
     assert bandwidth.parallel_puts(1) == 1
     assert bandwidth.part_bytes(size, 1) >= part
 
 
-def test_a_line_that_turns_bad_and_good_again_is_soon_known() -> None:
+def test_the_bandwidth_estimate_soon_follows_a_changed_connection() -> None:
     bandwidth = Bandwidth().after_put(5 * MIB, 1.0, 0)
     assert bandwidth.bytes_per_second == pytest.approx(5 * MIB)
     for _ in range(3):
@@ -71,7 +73,7 @@ def test_a_line_that_turns_bad_and_good_again_is_soon_known() -> None:
     assert Bandwidth().after_break().bytes_per_second is None
 
 
-async def test_as_many_go_at_once_as_the_line_bears(tmp_path: Path) -> None:
+async def test_the_number_of_parallel_uploads_follows_the_connection(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "outbox.sqlite", bytes(32))
 
     async def most_at_once(concurrency: UploadConcurrency) -> int:
@@ -103,15 +105,15 @@ async def test_as_many_go_at_once_as_the_line_bears(tmp_path: Path) -> None:
 
 
 def sizes(served: RunningProduct) -> list[int]:
-    """Of the parts that the store took, in the order of their numbers."""
+    """Return the sizes of the stored parts, in the order of their numbers."""
     found = {each.name: each.carried for each in served.objects.requests if each.was_stored}
     return [found[f"PUT {number}"] for number in range(1, len(found) + 1)]
 
 
-def test_a_slow_line_gets_small_parts_and_a_fast_one_large(
+def test_a_slow_connection_gets_small_parts_and_a_fast_one_large_parts(
     terminal: Terminal, served: RunningProduct, tmp_path: Path
 ) -> None:
-    """The phone has put a photo before, slowly, and remembers that when it is started again; then the line turns good."""
+    """The phone remembers a slow upload after a restart; then the connection turns good."""
     served.objects.seconds, served.objects.fate = 4.0, lambda _: NetworkFault.LATE
     terminal.do("take", photo(tmp_path, "slow.jpg", MIB))
     terminal.do("send", "--at-once", "1")

@@ -1,4 +1,4 @@
-"""Stores of a phone: what opens one, what erases one, and what is said of one that is damaged."""
+"""Test the stores of a phone: what opens one, what erases one, and how a damaged one is reported."""
 
 import os
 import shutil
@@ -21,7 +21,7 @@ from tests.support.phone_folder import LETTERS, SECRET, Killed, dying_at
 from tests.support.phone_sessions import PASSWORD
 
 
-def test_a_store_that_was_being_erased_is_erased_at_the_next_start(
+def test_an_interrupted_erasure_of_a_store_is_finished_at_the_next_start(
     cheap: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kills, survived = 0, False
@@ -62,7 +62,7 @@ def a_session() -> Session:
         ({"code": "SESSION_ENDED", "proof": wipe_proof("usr_1", "dev_1", "ses_1.aaa", SECRET)}, False),
     ],
 )
-async def test_only_the_servers_own_order_erases(
+async def test_only_a_proven_order_of_the_server_erases_a_store(
     cheap: None,
     tmp_path: Path,
     said: dict[str, str],
@@ -88,7 +88,7 @@ async def test_only_the_servers_own_order_erases(
         assert UserStores(Folder(tmp_path)).all() == []
 
 
-def test_what_is_damaged_is_said_and_left_alone(cheap: None, tmp_path: Path, spawner: Spawner) -> None:
+def test_a_damaged_file_is_named_and_left_unchanged(cheap: None, tmp_path: Path, spawner: Spawner) -> None:
     with PhoneDevice.open(tmp_path, makes=True) as device:
         place = device.place
     keys = place.keys.read_bytes()
@@ -131,13 +131,13 @@ def test_what_is_damaged_is_said_and_left_alone(cheap: None, tmp_path: Path, spa
     assert "keys.json is damaged" in (tmp_path / "out").read_text()
 
 
-def test_guessing_a_password_costs_what_the_page_says() -> None:
+def test_the_security_page_states_the_cost_of_guessing_a_password() -> None:
     lock = Lock.make(StoreKey("a", bytes(32)), PASSWORD, is_nobodys=True)
     page = (Path(__file__).parents[2] / "docs" / "security.md").read_text("utf-8")
     assert f"Argon2id, {lock.passes} passes, {lock.memory_kib // 1024} MiB" in page
 
 
-def test_a_key_of_another_store_and_keys_that_were_swapped_open_nothing(cheap: None, tmp_path: Path) -> None:
+def test_another_stores_key_and_swapped_key_files_open_nothing(cheap: None, tmp_path: Path) -> None:
     made = UserStores(Folder.open(tmp_path))
     (one, key), (two, other) = made.make("one"), made.make("two")
     assert one.lock.unwrap_with_password("one") == key
@@ -154,7 +154,7 @@ def test_a_key_of_another_store_and_keys_that_were_swapped_open_nothing(cheap: N
 
 
 @pytest.mark.parametrize("size", [1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK])
-def test_any_stretch_of_a_sealed_file_is_read_and_any_change_is_noticed(tmp_path: Path, size: int) -> None:
+def test_any_range_of_a_sealed_file_is_readable_and_any_change_is_detected(tmp_path: Path, size: int) -> None:
     plain = os.urandom(size)
     path = tmp_path / "a"
     with path.open("wb") as writer:
