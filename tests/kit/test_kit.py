@@ -1,4 +1,4 @@
-"""The conformance kit against the product: all that is promised holds, and what it reports is what it saw."""
+"""Test the conformance kit against the product: every clause holds, and the reports say what the kit saw."""
 
 import json
 import os
@@ -22,19 +22,19 @@ CLAUSE = re.compile(r"^- \*\*([A-Z]\d+)\*\* ● (.+(?:\n  .+)*)$", re.MULTILINE)
 """A clause has one sentence a line."""
 
 
-def test_every_clause_that_binds_a_server_has_its_one_check_in_the_clause_s_words() -> None:
+def test_every_server_clause_of_the_protocol_has_one_check_in_its_words() -> None:
     page = {id: words.replace("\n  ", " ") for id, words in CLAUSE.findall(PROTOCOL.read_text())}
     assert page == {each.id: each.words for each in CLAUSES.values()}
 
 
 def ran(address: str, *given: str, password: str = PASSWORD) -> subprocess.CompletedProcess[str]:
-    """The command, as somebody who has nothing but an address and an account."""
+    """Run the command as a person who has only an address and an account."""
     command = [sys.executable, "-P", "-m", "mobile_contract.kit", address, *given]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "MINGCHA_KIT_PASSWORD": password, "COLUMNS": "160"}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_the_command_reports_to_people_and_to_machines(conforming: RunningProduct, tmp_path: Path) -> None:
+def test_the_command_reports_as_text_junit_and_json(conforming: RunningProduct, tmp_path: Path) -> None:
     name, report = conforming.person(), tmp_path / "kit.xml"
     done = ran(conforming.own_address, "--user", name, "--only", "W1,W2,C4", "--junit", str(report))
     assert done.returncode == 3, done.stdout + done.stderr
@@ -48,7 +48,7 @@ def test_the_command_reports_to_people_and_to_machines(conforming: RunningProduc
     assert [(each["id"], each["verdict"]) for each in json.loads(told.stdout)] == [("W1", "HOLDS")]
 
 
-def test_a_broken_clause_is_the_commands_exit_code(conforming: RunningProduct) -> None:
+def test_the_command_exits_with_1_when_a_clause_is_broken(conforming: RunningProduct) -> None:
     [gaps] = [fault for fault in FAULTS if fault.breaks == "K2"]
     with faulty(conforming.own_address, gaps) as address:
         done = ran(address, "--user", conforming.person(), "--only", "K")
@@ -57,7 +57,7 @@ def test_a_broken_clause_is_the_commands_exit_code(conforming: RunningProduct) -
     assert re.search(r"K2 .*BROKEN", done.stdout)
 
 
-def test_what_keeps_the_kit_from_trying_is_no_broken_clause(conforming: RunningProduct) -> None:
+def test_the_command_exits_with_2_when_it_cannot_try_a_clause(conforming: RunningProduct) -> None:
     name = conforming.person()
     wrong = ran(conforming.own_address, "--user", name, "--only", "W1", password="wrong")
     nobody = ran("http://127.0.0.1:9", "--user", name, "--only", "W1")
@@ -66,6 +66,6 @@ def test_what_keeps_the_kit_from_trying_is_no_broken_clause(conforming: RunningP
     assert "can't sign in" in wrong.stdout + wrong.stderr
 
 
-def test_all_holds_of_the_product(conforming: RunningProduct) -> None:
+def test_every_clause_holds_for_the_product(conforming: RunningProduct) -> None:
     findings = run_kit(conforming.own_address, conforming, seconds=8)
     assert [(each.id, each.seen) for each in findings if each.verdict is not ClauseVerdict.HOLDS] == []

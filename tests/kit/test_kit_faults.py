@@ -1,4 +1,4 @@
-"""The kit can fail: of each fault that is planted in front of the product it names the clause, and no other."""
+"""Test that the kit can fail: each fault planted in front of the product breaks the clause it violates."""
 
 import re
 
@@ -11,19 +11,17 @@ from tests.support.planted_faults import FAULTS
 from tests.support.running_product import RunningProduct
 
 SECONDS = 8.0
-"""What the kit waits for: the same with the fault and without, so that running out of it shows the fault and no haste."""
+"""How long the kit waits. It is the same with the fault and without, so a timeout shows the fault, not haste."""
 
 
 @pytest.fixture(scope="module")
 def holding() -> set[str]:
-    """The clauses that hold of the product itself, each examined once: several faults break the same one."""
+    """Return the clauses seen to hold for the product itself. Several faults break one clause: it is checked once."""
     return set()
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-def test_a_planted_fault_is_named_by_its_clause(
-    conforming: RunningProduct, holding: set[str], fault: PlantedFault
-) -> None:
+def test_a_planted_fault_breaks_its_clause(conforming: RunningProduct, holding: set[str], fault: PlantedFault) -> None:
     if fault.breaks not in holding:
         [before] = run_kit(conforming.own_address, conforming, fault.breaks, seconds=SECONDS)
         assert (before.id, before.verdict) == (fault.breaks, ClauseVerdict.HOLDS), before
