@@ -1,4 +1,4 @@
-"""The limit on request bodies, over a real socket: a chunked body has no length to trust."""
+"""Test the limit on request bodies, over a real socket: a chunked body has no length to trust."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -17,7 +17,7 @@ from tests.support.asgi_server import on_a_socket
 
 
 def limited(*, seconds: float = BODY_SECONDS) -> ASGIApp:
-    """A route that echoes how many bytes came, behind a limit of 1000."""
+    """Return a route that answers with the number of bytes it received, behind a limit of 1000."""
 
     async def size(request: Request) -> Response:
         return PlainTextResponse(str(len(await request.body())))
@@ -27,9 +27,7 @@ def limited(*, seconds: float = BODY_SECONDS) -> ASGIApp:
 
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize(("size", "status"), [(0, 200), (1000, 200), (1001, 413), (2_000_000, 413), (20_000_000, 413)])
-async def test_bodies_are_counted_as_they_come(chunked: bool, size: int, status: int) -> None:
-    """Over a real socket: a chunked body has no length to trust."""
-
+async def test_a_body_over_the_limit_is_refused_with_or_without_a_length(chunked: bool, size: int, status: int) -> None:
     def chunks() -> Iterator[bytes]:
         for start in range(0, size, 400):
             yield b"x" * min(400, size - start)
@@ -46,7 +44,7 @@ async def test_bodies_are_counted_as_they_come(chunked: bool, size: int, status:
         try:
             answer = await client.post("/size", content=content, headers={"accept": GRAPHQL_JSON})
         except (httpx.WriteError, httpx.ReadError):
-            # The server has answered and closed while the client was still sending: allowed by HTTP.
+            # HTTP allows the server to answer and close while the client is still sending.
             assert status == 413
             assert size > 4_000_000
         else:
@@ -63,7 +61,7 @@ async def test_bodies_are_counted_as_they_come(chunked: bool, size: int, status:
         assert after.text == "5"
 
 
-async def test_a_lying_length_is_refused_unread() -> None:
+async def test_a_length_over_the_limit_is_refused_before_the_body_is_read() -> None:
     async with on_a_socket(limited()) as (host, port):
         reader, writer = await asyncio.open_connection(host, port)
         writer.write(b"POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\nx")
@@ -73,7 +71,7 @@ async def test_a_lying_length_is_refused_unread() -> None:
         writer.close()
 
 
-async def test_a_body_that_does_not_come_ends_in_408() -> None:
+async def test_a_stalled_body_ends_in_408() -> None:
     async with on_a_socket(limited(seconds=0.05)) as (host, port):
         reader, writer = await asyncio.open_connection(host, port)
         writer.write(b"POST /size HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nx")

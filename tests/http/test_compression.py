@@ -1,4 +1,4 @@
-"""Compressed requests and answers: what is read and written, what is refused, and how little memory that takes."""
+"""Test compressed requests and responses: which are read, which are refused, and which responses are compressed."""
 
 import gzip
 import json
@@ -34,7 +34,7 @@ from tests.support.world import World, new_id
 
 @pytest.fixture
 async def small(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """The small schema behind all middleware, and routes for every kind of answer."""
+    """Serve the small schema behind all middleware, with a route for every kind of response."""
     (tmp_path / "page.css").write_text("a { color: red }\n" * 100)
 
     async def text(request: Request) -> Response:
@@ -109,7 +109,7 @@ async def test_a_compressed_request_is_executed(small: httpx.AsyncClient, coding
         ("identity, gzip", compress(TEXT, "gzip"), 415, "BAD_INPUT"),
     ],
 )
-async def test_a_request_that_cannot_be_read_is_refused(
+async def test_a_compressed_body_that_is_bad_too_large_or_unsupported_is_refused(
     small: httpx.AsyncClient, coding: str, body: bytes, status: int, code: str
 ) -> None:
     headers = {"content-encoding": coding, "accept": GRAPHQL_JSON}
@@ -124,7 +124,7 @@ async def test_a_request_that_cannot_be_read_is_refused(
 
 @pytest.mark.parametrize("coding", ["zstd", "gzip"])
 @pytest.mark.parametrize("media", [JSON, GRAPHQL_JSON, "text/html", "text/css", f"{JSON}; charset=utf-8"])
-async def test_texts_are_compressed(small: httpx.AsyncClient, coding: str, media: str) -> None:
+async def test_text_responses_are_compressed(small: httpx.AsyncClient, coding: str, media: str) -> None:
     answer = await small.get("/text", params={"as": media}, headers={"accept-encoding": coding})
     assert answer.headers["content-encoding"] == coding
     assert int(answer.headers["content-length"]) < len(TEXT) / 4
@@ -144,7 +144,9 @@ async def test_texts_are_compressed(small: httpx.AsyncClient, coding: str, media
         ("/tokens", "gzip"),
     ],
 )
-async def test_other_answers_stay_as_they_are(small: httpx.AsyncClient, path: str, asked: str) -> None:
+async def test_short_binary_streamed_secret_and_declined_responses_stay_plain(
+    small: httpx.AsyncClient, path: str, asked: str
+) -> None:
     plain = await small.get(path)
     answer = await small.get(path, headers={"accept-encoding": asked})
     assert "content-encoding" not in answer.headers
@@ -154,13 +156,13 @@ async def test_other_answers_stay_as_they_are(small: httpx.AsyncClient, path: st
     assert ("accept-encoding" in answer.headers.get("vary", "").lower()) == is_text
 
 
-async def test_what_is_compressed_is_not_compressed_again(small: httpx.AsyncClient) -> None:
+async def test_a_compressed_response_is_not_compressed_again(small: httpx.AsyncClient) -> None:
     answer = await small.get("/packed", headers={"accept-encoding": "zstd, gzip"})
     assert answer.headers["content-encoding"] == "gzip"
     assert answer.content == TEXT
 
 
-async def test_tags_stay_true(small: httpx.AsyncClient) -> None:
+async def test_compression_weakens_etags_and_skips_ranges_and_head_requests(small: httpx.AsyncClient) -> None:
     plain = await small.get("/file")
     packed = await small.get("/file", headers={"accept-encoding": "zstd"})
     part = await small.get("/file", headers={"accept-encoding": "zstd", "range": "bytes=0-799"})
@@ -174,8 +176,8 @@ async def test_tags_stay_true(small: httpx.AsyncClient) -> None:
     assert "content-encoding" not in head.headers
 
 
-async def test_over_a_socket() -> None:
-    """uvicorn minds that the length is that of what is sent."""
+async def test_compressed_bodies_pass_both_ways_over_a_socket() -> None:
+    """uvicorn checks that the stated length is the length sent."""
 
     async def text(request: Request) -> Response:
         return JSONResponse({"got": (await request.body()).decode()})
@@ -216,7 +218,7 @@ async def test_tokens_are_sent_plain_and_data_compressed(world: World) -> None:
 @pytest.mark.parametrize(
     ("reads", "bodies"), [(None, "packed packed packed"), (415, "packed plain plain"), (400, "packed plain plain")]
 )
-async def test_a_phone_packs_for_servers_that_read_it(reads: int | None, bodies: str) -> None:
+async def test_a_phone_stops_compressing_when_the_server_cannot_read_it(reads: int | None, bodies: str) -> None:
     came: list[str] = []
 
     async def answer(request: Request) -> Response:

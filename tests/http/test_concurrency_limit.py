@@ -1,4 +1,4 @@
-"""The limit on concurrent requests: the surplus is told to come back, a slow request keeps its slot until it ends."""
+"""Test the limit on concurrent requests: surplus ones are told to retry, a slow one keeps its slot until it ends."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from api.http.concurrency_limit import ConcurrencyLimitMiddleware
 from tests.support.small_schema import SECRET, serving, until
 
 
-async def test_more_than_the_bound_are_told_to_come_back() -> None:
+async def test_a_request_over_the_limit_is_told_to_retry() -> None:
     async with serving(wrap=lambda app: ConcurrencyLimitMiddleware(app, limit=2)) as small:
         waiting = [asyncio.create_task(small.post("{ waits }")) for _ in range(2)]
         await until(lambda: small.ran == ["waits", "waits"])
@@ -27,7 +27,7 @@ async def test_more_than_the_bound_are_told_to_come_back() -> None:
     assert after.json()["data"] == {"hello": "hello world"}
 
 
-async def test_what_takes_too_long_is_answered_and_keeps_its_place_until_it_ends() -> None:
+async def test_a_timed_out_request_is_answered_and_keeps_its_slot_until_it_ends() -> None:
     made: list[ConcurrencyLimitMiddleware] = []
 
     def narrow(app: ASGIApp) -> ASGIApp:
@@ -52,7 +52,7 @@ async def test_what_takes_too_long_is_answered_and_keeps_its_place_until_it_ends
     assert after.json() == {"data": {"hello": "hello world"}}
 
 
-async def test_a_cut_request_that_fails_later_is_logged_and_leaves() -> None:
+async def test_a_timed_out_request_that_fails_later_is_logged_and_frees_its_slot() -> None:
     gate = asyncio.Event()
 
     async def broken(_: object, __: object, ___: object) -> None:

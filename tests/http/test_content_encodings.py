@@ -1,4 +1,4 @@
-"""Codings: which one the caller chooses, what is unpacked whole, and how little memory what is refused takes."""
+"""Test content encodings: the caller's choice, complete decompression, and refusal of bad content in little memory."""
 
 import tracemalloc
 from contextlib import suppress
@@ -43,12 +43,12 @@ from tests.support.compression_bombs import LIMIT, TEXT, gzip_bomb, zstd_bomb
         ("gzip;q=nonsense", None),
     ],
 )
-def test_the_caller_chooses_the_coding(accept: str | None, coding: str | None) -> None:
+def test_the_accept_encoding_header_chooses_the_encoding(accept: str | None, coding: str | None) -> None:
     assert negotiate_encoding(accept) == coding
 
 
 @given(st.binary(max_size=3000), st.integers(1, 3), st.sampled_from(["zstd", "gzip"]))
-def test_what_is_packed_is_unpacked(body: bytes, frames: int, coding: str) -> None:
+def test_compressed_bytes_are_restored_up_to_the_limit(body: bytes, frames: int, coding: str) -> None:
     assert decompress(compress(body, coding) * frames, coding, len(body) * frames) == body * frames
     if body:
         with pytest.raises(ContentTooLargeError):
@@ -56,7 +56,7 @@ def test_what_is_packed_is_unpacked(body: bytes, frames: int, coding: str) -> No
 
 
 @given(st.binary(min_size=1, max_size=300), st.data(), st.sampled_from(["zstd", "gzip"]))
-def test_what_is_cut_or_followed_by_something_else_is_refused(body: bytes, data: st.DataObject, coding: str) -> None:
+def test_truncated_content_and_extra_bytes_are_refused(body: bytes, data: st.DataObject, coding: str) -> None:
     whole = compress(body, coding)
     cut = whole[: data.draw(st.integers(1, len(whole) - 1))]
     for garbled in (cut, whole + b"more", whole + cut, body + whole):
@@ -65,13 +65,13 @@ def test_what_is_cut_or_followed_by_something_else_is_refused(body: bytes, data:
 
 
 @given(st.binary(min_size=1, max_size=300), st.sampled_from(["zstd", "gzip"]))
-def test_anything_is_read_or_refused(body: bytes, coding: str) -> None:
+def test_arbitrary_bytes_are_decompressed_within_the_limit_or_refused(body: bytes, coding: str) -> None:
     with suppress(BadContentEncodingError, ContentTooLargeError):
         assert len(decompress(body, coding, 100)) <= 100
 
 
 @pytest.mark.parametrize(("coding", "bomb"), [("zstd", zstd_bomb()), ("gzip", gzip_bomb())])
-def test_a_bomb_takes_no_memory(coding: str, bomb: bytes) -> None:
+def test_a_compression_bomb_is_refused_with_little_memory(coding: str, bomb: bytes) -> None:
     assert len(bomb) < 256 * 1024
     tracemalloc.start()
     with pytest.raises(ContentTooLargeError):
@@ -88,7 +88,7 @@ def test_a_flood_of_frames_is_refused(coding: str) -> None:
         decompress(compress(b"", coding) * (MAX_FRAMES + 1), coding, LIMIT)
 
 
-def test_a_window_beyond_what_the_wire_allows_is_refused() -> None:
+def test_an_oversized_window_and_an_unknown_dictionary_are_refused() -> None:
     parameters = zstandard.ZstdCompressionParameters.from_level(3, window_log=27)
     packing = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
     with pytest.raises(BadContentEncodingError):

@@ -1,4 +1,4 @@
-"""Errors as callers see them, and what the log gets of the unexpected ones."""
+"""Test errors as callers see them, and what is logged of unexpected ones."""
 
 from typing import Any
 
@@ -32,7 +32,7 @@ async def test_refusals_in_resolvers_carry_their_catalogue_entry() -> None:
 
 
 @pytest.mark.parametrize("query", ["{ fails }", "{ x: failsSoftly }", "{ wrong }"])
-async def test_the_unexpected_is_masked_and_logged_with_the_number(query: str) -> None:
+async def test_an_unexpected_error_is_masked_and_logged(query: str) -> None:
     with structlog.testing.capture_logs() as lines:
         async with serving() as small:
             answer = await small.post(query)
@@ -59,7 +59,7 @@ async def test_the_unexpected_is_masked_and_logged_with_the_number(query: str) -
         ("query($n: String) { hello(name: $n) }", {"n": None}),
     ],
 )
-async def test_the_callers_faults_are_labelled(query: str, variables: Any) -> None:
+async def test_a_callers_mistake_is_reported_as_bad_user_input(query: str, variables: Any) -> None:
     async with serving() as small:
         answer = await small.post(query, variables=variables)
     for error in answer.json()["errors"]:
@@ -72,7 +72,7 @@ async def test_the_callers_faults_are_labelled(query: str, variables: Any) -> No
     assert small.ran == []
 
 
-async def test_a_flood_of_errors_is_capped() -> None:
+async def test_the_number_of_errors_in_a_response_is_capped() -> None:
     async with serving() as small:
         invalid = await small.post("{ node {" + " ".join(f"unknown{n}" for n in range(150)) + "} }")
         failing = await small.post("{" + " ".join(f"a{n}: failsSoftly" for n in range(9)) + "}")
@@ -86,7 +86,7 @@ async def test_a_flood_of_errors_is_capped() -> None:
     assert len(values.content) < 20_000
 
 
-async def test_without_introspection_messages_tell_nothing_of_the_schema() -> None:
+async def test_messages_reveal_nothing_of_the_schema_without_introspection() -> None:
     async with serving(Settings(introspection=False)) as small:
         for query in ("{ helo }", "{ node { nam } }", "{ hello(nane: 1) }", "{ node { ... on Nod { id } } }"):
             answer = await small.post(query)
