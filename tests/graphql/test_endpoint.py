@@ -1,4 +1,4 @@
-"""GraphQL over HTTP: methods, media types, statuses, and what is refused before anything runs."""
+"""Test GraphQL over HTTP: methods, media types, statuses, and requests that are refused before anything runs."""
 
 import json
 from typing import Any
@@ -34,12 +34,12 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,imag
         ("application/json;q=nonsense", None),
     ],
 )
-def test_negotiation(accept: str | None, chosen: str | None) -> None:
+def test_the_accept_header_chooses_the_media_type(accept: str | None, chosen: str | None) -> None:
     assert negotiate_media_type(accept) == chosen
 
 
 @pytest.mark.parametrize(("accept", "page"), [(BROWSER, True), ("*/*", False), (None, False), (GRAPHQL_JSON, False)])
-def test_only_browsers_want_a_page(accept: str | None, page: bool) -> None:
+def test_only_browsers_prefer_html(accept: str | None, page: bool) -> None:
     assert prefers_html(accept) is page
 
 
@@ -70,7 +70,7 @@ async def test_mutation_by_get_is_refused_and_does_not_run() -> None:
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"])
-async def test_other_methods(method: str) -> None:
+async def test_other_methods_are_refused(method: str) -> None:
     async with serving() as small:
         answer = await small.client.request(method, "/graphql")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, POST")
@@ -91,7 +91,7 @@ async def test_other_methods(method: str) -> None:
         (None, 415),
     ],
 )
-async def test_content_types(content_type: str | None, status: int) -> None:
+async def test_only_json_in_utf_8_is_accepted(content_type: str | None, status: int) -> None:
     headers = {"content-type": content_type} if content_type else {}
     async with serving() as small:
         answer = await small.client.post("/graphql", content=b'{"query":"{hello}"}', headers=headers)
@@ -99,7 +99,7 @@ async def test_content_types(content_type: str | None, status: int) -> None:
     assert len(small.contexts) == (status == 200)
 
 
-async def test_not_acceptable() -> None:
+async def test_a_request_for_another_media_type_is_406() -> None:
     async with serving() as small:
         answer = await small.client.post("/graphql", json={"query": "{hello}"}, headers={"accept": "image/png"})
     assert answer.status_code == 406
@@ -185,7 +185,7 @@ async def test_malformed_query_strings_are_400(parameters: dict[str, str]) -> No
         ({"query": "subscription { ticks }"}, "Subscriptions"),
     ],
 )
-async def test_request_errors_by_media_type(request_: dict[str, Any], hint: str) -> None:
+async def test_the_media_type_decides_the_status_of_a_request_error(request_: dict[str, Any], hint: str) -> None:
     async with serving() as small:
         typed = await small.client.post("/graphql", json=request_, headers={"accept": GRAPHQL_JSON})
         plain = await small.client.post("/graphql", json=request_, headers={"accept": JSON})
@@ -203,7 +203,7 @@ async def test_null_parameters_and_an_empty_operation_name_count_as_absent() -> 
     assert answer.json() == {"data": {"hello": "hello world"}}
 
 
-async def test_one_of_several_operations_runs() -> None:
+async def test_only_the_named_operation_runs() -> None:
     async with serving() as small:
         answer = await small.post("query A { hello } query B { node { id } }", operationName="B")
     assert answer.json() == {"data": {"node": {"id": "1"}}}
@@ -221,7 +221,9 @@ async def test_one_of_several_operations_runs() -> None:
         (RefusalCode.BAD_INPUT, 400, 200),
     ],
 )
-async def test_a_refused_context_is_a_request_error(code: RefusalCode, typed: int, plain: int) -> None:
+async def test_a_refusal_while_building_the_context_is_a_request_error(
+    code: RefusalCode, typed: int, plain: int
+) -> None:
     async def refuse(_: Request) -> Context:
         raise Refusal(code)
 
@@ -238,7 +240,7 @@ async def test_a_refused_context_is_a_request_error(code: RefusalCode, typed: in
             assert ("retry-after" in answer.headers) == (status in {429, 503})
 
 
-async def test_a_broken_context_is_masked() -> None:
+async def test_an_error_while_building_the_context_is_masked() -> None:
     async def broken(_: Request) -> Context:
         raise RuntimeError(SECRET)
 
@@ -249,7 +251,7 @@ async def test_a_broken_context_is_masked() -> None:
     assert SECRET not in answer.text
 
 
-async def test_a_result_that_is_no_json_is_masked() -> None:
+async def test_a_result_that_is_not_json_is_masked() -> None:
     async with serving() as small:
         answer = await small.post("{ half }")
     assert answer.status_code == 500
@@ -257,15 +259,15 @@ async def test_a_result_that_is_no_json_is_masked() -> None:
     assert answer.json()["errors"][0]["extensions"]["code"] == "INTERNAL"
 
 
-async def test_half_an_emoji_from_a_phone_is_read_like_any_json() -> None:
-    """ES2019 phones send a cut emoji as an escape; a whole one, and a mention of one in the text, must pass."""
+async def test_an_escaped_emoji_and_escapes_quoted_in_text_are_read() -> None:
+    """ES2019 phones send half an emoji as an escape. A whole one, and an escape quoted in the text, must pass."""
     body = b'{"query":"query($n: String!) {hello(name: $n)}","variables":{"n":"\\ud83d\\ude00 \\\\ud83d \\\\u0000"}}'
     async with serving() as small:
         answer = await small.client.post("/graphql", content=body, headers={"content-type": "application/json"})
     assert answer.json() == {"data": {"hello": "hello 😀 \\ud83d \\u0000"}}
 
 
-async def test_browsers_get_the_page() -> None:
+async def test_a_browser_gets_the_page_and_a_post_gets_json() -> None:
     async def page(_: Request) -> Any:
         return HTMLResponse("<p>page")
 

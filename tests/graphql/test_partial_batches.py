@@ -1,4 +1,4 @@
-"""Salvage of batches over HTTP: bad drafts are cut out and named, good ones go through; what can't be salvaged runs not."""
+"""Test the salvage of batches over HTTP: bad drafts are removed and reported, good ones run, other faults fail."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ async def submit(small: Served, drafts: Any, query: str = SUBMIT, **more: Any) -
     return found
 
 
-async def test_good_drafts_pass_untouched() -> None:
+async def test_good_drafts_pass_unchanged() -> None:
     async with serving() as small:
         answer = await submit(small, [draft("a"), draft("b")])
     assert answer == {"data": {"submit": {"accepted": ["a", "b"], "unreadable": []}}}
@@ -47,14 +47,14 @@ async def test_good_drafts_pass_untouched() -> None:
         ("text", "1 None drafts.1"),
     ],
 )
-async def test_a_bad_draft_is_cut_out_and_named(bad: Any, named: str) -> None:
+async def test_a_bad_draft_is_removed_and_reported(bad: Any, named: str) -> None:
     async with serving() as small:
         answer = await submit(small, [draft("a"), bad, draft("c")])
     assert answer == {"data": {"submit": {"accepted": ["a", "c"], "unreadable": [named]}}}
     assert small.ran == ["submit"]
 
 
-async def test_places_are_those_of_the_list_that_was_sent() -> None:
+async def test_reported_positions_are_those_in_the_sent_list() -> None:
     drafts = [draft("a", count="x"), draft("b"), draft("c\0"), draft("d", text="\udc00", count="x"), draft("e")]
     async with serving() as small:
         answer = await submit(small, drafts)
@@ -62,13 +62,13 @@ async def test_places_are_those_of_the_list_that_was_sent() -> None:
     assert [entry.split()[0] for entry in answer["data"]["submit"]["unreadable"]] == ["0", "2", "3"]
 
 
-async def test_when_every_draft_is_bad_the_operation_still_answers_for_each() -> None:
+async def test_the_operation_reports_every_draft_when_all_are_bad() -> None:
     async with serving() as small:
         answer = await submit(small, [draft("a", count="x"), draft("b", count="y")])
     assert answer["data"]["submit"] == {"accepted": [], "unreadable": ["0 a drafts.0.count", "1 b drafts.1.count"]}
 
 
-async def test_drafts_as_a_variable_of_their_own() -> None:
+async def test_drafts_in_a_variable_of_their_own_are_salvaged() -> None:
     query = "mutation S($drafts: [Draft!]!) { submit(input: {drafts: $drafts}) { accepted unreadable } }"
     async with serving() as small:
         answer = (await small.post(query, variables={"drafts": [draft("a"), {}]})).json()
@@ -89,7 +89,7 @@ async def test_drafts_as_a_variable_of_their_own() -> None:
         {"input": {"drafts": [draft("a", text="\0")], "note": "\ud800"}},
     ],
 )
-async def test_a_fault_outside_of_the_drafts_fails_the_request(variables: dict[str, Any]) -> None:
+async def test_a_fault_outside_the_drafts_fails_the_request(variables: dict[str, Any]) -> None:
     async with serving() as small:
         answer = await small.post(SUBMIT, variables=variables)
     assert answer.status_code == 400
@@ -97,7 +97,7 @@ async def test_a_fault_outside_of_the_drafts_fails_the_request(variables: dict[s
     assert small.ran == []
 
 
-async def test_of_two_fields_each_answers_for_its_own() -> None:
+async def test_each_of_two_fields_reports_its_own_drafts() -> None:
     query = """mutation S($a: SubmitInput!, $b: SubmitInput!) {
         a: submit(input: $a) { accepted unreadable } b: submit(input: $b) { accepted unreadable } }"""
     variables = {"a": {"drafts": [draft("a")]}, "b": {"drafts": [draft("b", count="x"), draft("c")]}}
@@ -116,7 +116,7 @@ async def test_of_two_fields_each_answers_for_its_own() -> None:
             submit(input: {drafts: $a}) { accepted } s: submit(input: {drafts: $a}) { accepted } }""",
     ],
 )
-async def test_drafts_whose_field_is_a_guess_are_not_salvaged(query: str) -> None:
+async def test_drafts_are_not_salvaged_when_their_field_is_ambiguous(query: str) -> None:
     bad = [draft("a"), draft("b", count="x")]
     variables = {"a": bad if "[Draft" in query else {"drafts": bad}, "b": []}
     async with serving() as small:
@@ -135,7 +135,7 @@ async def test_a_bad_document_is_not_salvaged(bad: dict[str, Any]) -> None:
     assert small.ran == []
 
 
-async def test_a_draft_nested_too_deeply_ends_in_a_clear_answer() -> None:
+async def test_a_deeply_nested_draft_causes_no_internal_error() -> None:
     deep = draft("z")
     for _ in range(450):
         deep = draft("y", parts=[deep])
@@ -154,7 +154,7 @@ async def test_messages_are_short_and_the_answer_is_utf8() -> None:
     assert all(len(bad.message) <= 300 for context in small.contexts for bad in context.unreadable["submit"])
 
 
-def test_odd_text_is_found_wherever_it_stands() -> None:
+def test_invalid_text_is_found_at_any_path() -> None:
     found = unfit_paths({"a": ["x", {"b": "\0"}], "c\ud800": {"d": "\0"}, "e": 1, "f": None, "g": "😀"})
     assert sorted(map(str, found)) == ["()"]
     found = unfit_paths({"a": ["x", {"b": "\0"}], "h": "\udfff"})

@@ -1,4 +1,4 @@
-"""Limits on documents: each refused as LIMIT_EXCEEDED before any resolver runs, and soon."""
+"""Test the limits on documents: each excess is refused as LIMIT_EXCEEDED before any resolver runs, and quickly."""
 
 import time
 from typing import Any
@@ -21,7 +21,7 @@ def cost_of(query: str, **variables: Any) -> int:
 
 
 def chain(length: int, inner: str) -> str:
-    """A query of `length` levels of fields."""
+    """Return a query of `length` levels of fields."""
     return "{ node " + "{ parent " * (length - 2) + "{ " + inner + " }" + " }" * (length - 1)
 
 
@@ -56,7 +56,7 @@ BOMB = "{ node { ...F0 } }" + "".join(
         ("{ hello } #" + "x" * 40_000, "longer"),
     ],
 )  # fmt: skip
-async def test_too_much_is_refused_before_anything_runs(query: str, what: str) -> None:
+async def test_a_document_over_a_limit_is_refused_before_anything_runs(query: str, what: str) -> None:
     async with serving(SETTINGS) as small:
         started = time.process_time()
         answer = await small.post(query, operationName="Q1" if "Q1" in query else None)
@@ -72,7 +72,7 @@ async def test_too_much_is_refused_before_anything_runs(query: str, what: str) -
     assert spent < 10, "a bomb that is unfolded takes minutes on any machine"
 
 
-async def test_roots_are_limited_apart_from_aliases() -> None:
+async def test_root_fields_have_a_limit_apart_from_aliases() -> None:
     query = "{ " + " ".join(f"a{n}: hello" for n in range(11)) + " }"
     async with serving(Settings(max_aliases=30)) as small:
         answer = await small.post(query)
@@ -90,7 +90,7 @@ async def test_roots_are_limited_apart_from_aliases() -> None:
         "{ node { page(first: 0) { nodes { id } } } }",
     ],
 )
-async def test_what_fits_passes(query: str) -> None:
+async def test_a_document_within_the_limits_runs(query: str) -> None:
     async with serving(SETTINGS) as small:
         answer = await small.post(query)
     assert "errors" not in answer.json()
@@ -128,11 +128,13 @@ PAGED = "query($n: Int = 2) { node { page(first: $n) { nodes { id name } } } }"
         ("{ node { ... on Node { id } ...F } } fragment F on Node { name }", {}, 3),
     ],
 )
-def test_cost(query: str, variables: dict[str, Any], cost: int) -> None:
+def test_the_cost_of_a_document_counts_fields_times_list_sizes(
+    query: str, variables: dict[str, Any], cost: int
+) -> None:
     assert cost_of(query, **variables) == cost
 
 
-async def test_page_sizes_in_variables_are_held_to_the_limit_too() -> None:
+async def test_page_sizes_in_variables_are_limited_too() -> None:
     async with serving() as small:
         fits = await small.post(PAGED, variables={"n": 100})
         huge = await small.post(PAGED, variables={"n": 101})
@@ -148,7 +150,7 @@ async def test_documents_are_parsed_and_measured_once() -> None:
     async with serving() as small:
         for _ in range(3):
             await small.post("{ hello measured: __typename }")
-    # Every `serving` makes a schema of its own; within one, the second request finds the first's measures.
+    # Every `serving` makes a schema of its own. Within one, later requests reuse the result of the first.
     assert (query_limits.prepare_document.cache_info().misses, query_limits.prepare_document.cache_info().hits) == (
         1,
         2,

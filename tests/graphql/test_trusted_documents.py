@@ -1,4 +1,4 @@
-"""Trusted documents: named by their SHA-256 as two specifications have it; in the strict profile nothing else runs."""
+"""Test trusted documents: two specifications' forms of their SHA-256, and the strict profile that runs nothing else."""
 
 import json
 from dataclasses import replace
@@ -32,7 +32,7 @@ def apollo(id: str, version: int = 1) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("only", [False, True])
-async def test_a_document_runs_by_its_id_by_either_name_and_by_its_text(only: bool) -> None:
+async def test_a_document_runs_by_its_id_in_either_form_and_by_its_text(only: bool) -> None:
     id = digest(HELLO)
     async with serving(documents=TrustedDocuments(KNOWN, only=only)) as small:
         for body in (
@@ -62,7 +62,7 @@ async def test_a_trusted_batch_is_salvaged_and_a_mutation_by_get_is_not_run() ->
 
 
 @pytest.mark.parametrize("only", [False, True])
-async def test_an_unknown_id_is_told_so_and_the_text_may_follow(only: bool) -> None:
+async def test_an_unknown_id_is_reported_and_its_text_runs_outside_the_strict_profile(only: bool) -> None:
     other = "query Other { hello }"
     async with serving(documents=TrustedDocuments(KNOWN, only=only)) as small:
         for body in ({"documentId": f"sha256:{digest(other)}"}, {"extensions": apollo(digest(other))}):
@@ -98,7 +98,7 @@ async def test_an_unknown_id_is_told_so_and_the_text_may_follow(only: bool) -> N
         {"extensions": "x", "documentId": f"sha256:{digest(HELLO)}"},
     ],
 )
-async def test_what_names_no_document_rightly_is_refused_before_anything_runs(body: dict[str, Any]) -> None:
+async def test_an_invalid_document_id_is_refused_before_anything_runs(body: dict[str, Any]) -> None:
     async with serving(documents=TrustedDocuments(KNOWN)) as small:
         answer = await post(small, **body, variables=VARIABLES)
         assert answer.status_code == 400
@@ -107,9 +107,7 @@ async def test_what_names_no_document_rightly_is_refused_before_anything_runs(bo
 
 
 @pytest.mark.both_drivers
-async def test_the_product_in_its_strict_profile_executes_the_contract_and_nothing_else(
-    kept: Store, tmp_path: Any
-) -> None:
+async def test_the_strict_profile_runs_only_documents_of_the_contract(kept: Store, tmp_path: Any) -> None:
     settings = replace(Settings(data=tmp_path), trusted_documents_only=True)
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(create_app(settings, kept)), base_url="http://mingcha"
