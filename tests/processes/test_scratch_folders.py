@@ -1,4 +1,4 @@
-"""Workplaces: each process has its own, and what a killed one left behind is swept by the next."""
+"""Test scratch folders: each process has its own, and the next process removes the folder of a killed one."""
 
 import signal
 import stat
@@ -21,14 +21,14 @@ with scratch_folder(Path(sys.argv[1])) as folder:
 """
 
 
-def test_it_is_private_and_gone_afterwards(tmp_path: Path) -> None:
+def test_a_scratch_folder_is_private_and_removed_afterwards(tmp_path: Path) -> None:
     with scratch_folder(tmp_path / "data" / "work") as folder:
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         (folder / "original").write_text("evidence")
     assert list((tmp_path / "data" / "work").iterdir()) == []
 
 
-def test_what_a_killed_process_left_is_swept_and_what_a_living_one_has_is_not(tmp_path: Path) -> None:
+def test_only_scratch_folders_of_dead_processes_are_removed(tmp_path: Path) -> None:
     arguments = [sys.executable, "-c", PROCESS, str(tmp_path)]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, cwd=ROOT) as other:
         assert other.stdout

@@ -1,4 +1,4 @@
-"""Child processes: kept alive, given up, stopped; and none that outlives its parent."""
+"""Test child processes: they are restarted, given up and stopped, and do not outlive their parent."""
 
 import asyncio
 import os
@@ -31,7 +31,7 @@ asyncio.run(main())
 
 
 class Made:
-    """A child running a line of shell, and what was said about it."""
+    """A child that runs a line of shell, and the messages about it."""
 
     def __init__(self, folder: Path, shell: str, grace_seconds: float = 5) -> None:
         self.said: list[str] = []
@@ -47,7 +47,7 @@ class Made:
         self.child = Child(program, self.said.append, self.lost)
 
 
-async def test_a_dead_child_comes_back(tmp_path: Path) -> None:
+async def test_a_killed_child_is_restarted(tmp_path: Path) -> None:
     made = Made(tmp_path, "exec sleep 60")
     await made.child.start()
     first = made.child.pid
@@ -70,7 +70,7 @@ async def test_a_child_that_dies_five_times_within_a_minute_is_given_up(tmp_path
     await made.child.stop()
 
 
-async def test_a_child_that_ends_before_it_is_ready_takes_the_others_with_it(tmp_path: Path) -> None:
+async def test_a_child_that_ends_while_starting_stops_the_others(tmp_path: Path) -> None:
     async def never() -> bool:
         return False
 
@@ -82,7 +82,7 @@ async def test_a_child_that_ends_before_it_is_ready_takes_the_others_with_it(tmp
     assert not made_again(good, bad)
 
 
-async def test_any_other_error_while_starting_comes_out_by_itself_too(tmp_path: Path) -> None:
+async def test_any_other_error_while_starting_is_raised_alone_and_stops_the_others(tmp_path: Path) -> None:
     async def never() -> bool:
         return False
 
@@ -100,7 +100,7 @@ def made_again(*made: Made) -> bool:
     return any(each.said for each in made)
 
 
-async def test_stop_kills_what_ignores_the_request_and_what_it_started(tmp_path: Path) -> None:
+async def test_stop_kills_a_child_that_ignores_sigterm_and_its_descendants(tmp_path: Path) -> None:
     made = Made(tmp_path, 'trap "" TERM; sleep 61 & echo $!; wait; sleep 62', grace_seconds=0.2)
     await made.child.start()
     leader = made.child.pid
@@ -114,7 +114,7 @@ async def test_stop_kills_what_ignores_the_request_and_what_it_started(tmp_path:
     assert not made.said
 
 
-async def test_what_a_killed_child_had_started_goes_with_it(tmp_path: Path) -> None:
+async def test_the_descendants_of_a_killed_child_are_killed_too(tmp_path: Path) -> None:
     made = Made(tmp_path, "sleep 61 & echo $!; wait")
     await made.child.start()
     log = tmp_path / "shell.log"
@@ -134,7 +134,7 @@ def test_no_child_outlives_a_killed_parent() -> None:
     wait_until(lambda: not is_alive(child))
 
 
-def test_a_child_whose_parent_died_before_the_leash_was_on_dies_at_once() -> None:
+def test_a_child_dies_at_once_when_its_parent_is_already_dead() -> None:
     someone_else = os.getppid()
     command = [sys.executable, parent_death_signal.__file__, str(someone_else), "echo", "alive"]
     done = subprocess.run(command, check=False, capture_output=True, timeout=10)
@@ -142,14 +142,14 @@ def test_a_child_whose_parent_died_before_the_leash_was_on_dies_at_once() -> Non
     assert done.stdout == b""
 
 
-def test_a_command_that_is_not_there_is_named() -> None:
+def test_a_missing_command_is_named() -> None:
     command = [sys.executable, parent_death_signal.__file__, str(os.getpid()), "/no/such/mongod"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=10)
     assert done.returncode == 1
     assert done.stderr == "/no/such/mongod can't be started: No such file or directory\n"
 
 
-def test_a_long_log_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_log_is_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "LOG_BYTES", 10)
     log = tmp_path / "mongod.log"
     with log.open("ab", buffering=0) as running:

@@ -1,4 +1,4 @@
-"""Errors of task groups come out by themselves, so that they are caught by their type."""
+"""Test that errors of task groups are raised alone, so that they can be caught by their type."""
 
 import anyio
 import pytest
@@ -15,19 +15,19 @@ async def fail(seconds: float, error: Exception) -> None:
 
 
 async def run(*failures: tuple[float, Exception]) -> None:
-    """Fail with each error after so many seconds, side by side, in a group within a group."""
+    """Raise each error after its number of seconds, concurrently, in a group within a group."""
     with collapse_exception_groups():
         async with anyio.create_task_group(), anyio.create_task_group() as tasks:
             for seconds, error in failures:
                 tasks.start_soon(fail, seconds, error)
 
 
-async def test_the_first_error_is_raised() -> None:
+async def test_the_first_error_is_raised_alone() -> None:
     with pytest.raises(LookupError):
         await run((0.05, ValueError()), (0, LookupError()))
 
 
-async def test_an_error_keeps_its_cause_and_does_not_name_the_group() -> None:
+async def test_an_error_keeps_its_cause_and_hides_the_group() -> None:
     error = LookupError()
     error.__cause__ = cause = OSError("the disk is gone")
     with pytest.raises(LookupError) as raised:
@@ -36,7 +36,7 @@ async def test_an_error_keeps_its_cause_and_does_not_name_the_group() -> None:
     assert raised.value.__suppress_context__
 
 
-def test_what_is_no_group_of_errors_passes() -> None:
+def test_single_errors_and_groups_with_an_interrupt_pass_unchanged() -> None:
     with pytest.raises(LookupError), collapse_exception_groups():
         raise LookupError
     stopped = BaseExceptionGroup("stopped", [KeyboardInterrupt(), LookupError()])
@@ -45,7 +45,7 @@ def test_what_is_no_group_of_errors_passes() -> None:
     assert raised.value is stopped
 
 
-async def test_an_error_under_a_lease_comes_out_by_itself() -> None:
+async def test_an_error_under_a_lease_is_raised_alone() -> None:
     async def hold(_: object) -> bool:
         return True
 
