@@ -1,4 +1,4 @@
-"""The data folder: one holder, secrets for the owner only, ports remembered, and clear words where it can't be used."""
+"""Test the data folder: one holder, files for the owner only, remembered ports, and clear errors if it is unusable."""
 
 import os
 import shutil
@@ -31,14 +31,14 @@ engine.wait()
 
 
 def hold_elsewhere(root: Path, engine_seconds: float) -> tuple[subprocess.Popen[str], int]:
-    """A process that holds the folder, and the pid of an engine of its that lives for so long."""
+    """Start a process that holds the folder. Return it and the pid of its engine, which lives `engine_seconds`."""
     command = [sys.executable, "-c", HOLDER, str(root), str(engine_seconds)]
     holder = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert holder.stdout
     return holder, int(holder.stdout.readline())
 
 
-def test_everything_in_it_is_for_its_owner_only(tmp_path: Path) -> None:
+def test_only_the_owner_has_access_to_the_data_folder(tmp_path: Path) -> None:
     folder = DataFolder.open(tmp_path / "data")
     folder.secret("mongo-key")
     folder.ports()
@@ -70,7 +70,7 @@ def test_ports_are_kept_while_they_are_free(tmp_path: Path) -> None:
     assert folder.ports() == chosen
 
 
-def test_a_second_holder_hears_of_the_first(tmp_path: Path) -> None:
+def test_a_second_holder_is_refused_and_told_of_the_first(tmp_path: Path) -> None:
     holder, _ = hold_elsewhere(tmp_path, 30)
     with holder:
         with pytest.raises(

@@ -1,4 +1,4 @@
-"""The embedded engines: first steps that survive a kill, ports that move, keys, and what was acknowledged stays."""
+"""Test the embedded engines: setup that survives a kill, changing ports, keys, and durable acknowledged writes."""
 
 import asyncio
 import contextlib
@@ -46,7 +46,7 @@ async def connected(url: str, database: str = "mingcha") -> AsyncIterator[Mongo]
         await mongo.close()
 
 
-async def test_what_was_kept_is_found_on_other_ports(tmp_path: Path) -> None:
+async def test_stored_data_survives_a_change_of_ports(tmp_path: Path) -> None:
     async with running(tmp_path, durable=True) as (_, found), connected(found.mongo_url) as mongo:
         await mongo.collection("kept").insert_one({"_id": "a"})
         await found.store().put("kept/a", b"bytes", "text/plain")
@@ -65,7 +65,7 @@ def mongo_port(found: Addresses) -> int:
     return int(found.mongo_url.rsplit(":", 1)[1].split("/")[0])
 
 
-async def test_first_steps_go_on_after_a_kill_between_any_two(tmp_path: Path) -> None:
+async def test_setup_resumes_after_a_kill_between_any_two_steps(tmp_path: Path) -> None:
     folder = DataFolder.open(tmp_path)
     lost: asyncio.Future[ProcessLostError] = asyncio.get_running_loop().create_future()
 
@@ -98,7 +98,7 @@ async def test_first_steps_go_on_after_a_kill_between_any_two(tmp_path: Path) ->
         assert await mongo.collection("kept").count({}) == 1
 
 
-async def test_what_was_acknowledged_outlives_killed_engines(tmp_path: Path) -> None:
+async def test_acknowledged_writes_survive_killed_engines(tmp_path: Path) -> None:
     async with running(tmp_path) as (engines, found), connected(found.mongo_url) as mongo:
         store, kept = found.store(), mongo.collection("kept")
         documents: list[str] = []
@@ -107,7 +107,7 @@ async def test_what_was_acknowledged_outlives_killed_engines(tmp_path: Path) -> 
 
         async def write_documents() -> None:
             while not enough.is_set():
-                name = uuid.uuid4().hex  # another each time: a lost reply leaves a write that nobody was told of
+                name = uuid.uuid4().hex  # a new name each time: a lost reply leaves a write that was not acknowledged
                 with contextlib.suppress(Refusal):
                     await kept.insert_one({"_id": name})
                     documents.append(name)
@@ -136,7 +136,7 @@ async def test_what_was_acknowledged_outlives_killed_engines(tmp_path: Path) -> 
         assert not [key for key in objects if await store.size_of(key) != 20_000]
 
 
-def test_what_they_keep_is_for_its_owner_only(tmp_path: Path) -> None:
+def test_only_the_owner_has_access_to_the_engines_files(tmp_path: Path) -> None:
     asyncio.run(started_once(tmp_path))
     assert {path.name for path in tmp_path.iterdir()} == {"engines", "lock", "logs", "mongo", "s3"}
     for path in (tmp_path, *tmp_path.iterdir(), *(tmp_path / "engines").iterdir(), *(tmp_path / "logs").iterdir()):
@@ -148,7 +148,7 @@ async def started_once(root: Path) -> None:
         pass
 
 
-async def test_engines_answer_on_loopback_and_to_their_keys_only(engines: Addresses) -> None:
+async def test_engines_answer_only_on_loopback_and_only_with_their_keys(engines: Addresses) -> None:
     password = engines.mongo_url.split("@")[0].rsplit(":", 1)[1]
     async with connected(engines.mongo_url.replace(password, "wrong")) as mongo:
         with pytest.raises(StoreError, match="AuthenticationFailed"):
@@ -161,7 +161,7 @@ async def test_engines_answer_on_loopback_and_to_their_keys_only(engines: Addres
             await mongo.command("createUser", "other", pwd="x", roles=["root"])
     for port in range(mongo_port(engines), mongo_port(engines) + PORTS):
         with socket.socket() as elsewhere, pytest.raises(ConnectionRefusedError):
-            elsewhere.connect(("127.0.0.2", port))  # ours too, and nobody listens there
+            elsewhere.connect(("127.0.0.2", port))  # this address is local too, but nothing listens there
     stranger = Addresses(engines.mongo_url, engines.s3_endpoint, engines.s3_access_key, "wrong").store()
     with pytest.raises(Refusal):
         await stranger.ping()
@@ -169,7 +169,7 @@ async def test_engines_answer_on_loopback_and_to_their_keys_only(engines: Addres
 
 
 @pytest.mark.both_drivers
-async def test_both_drivers_and_the_store_work(mongo: Mongo, store: object) -> None:
+async def test_both_drivers_read_what_they_wrote(mongo: Mongo, store: object) -> None:
     await mongo.collection("kept").insert_one({"_id": "a"})
     assert await mongo.collection("kept").find({}) == [{"_id": "a"}]
     assert store
