@@ -1,4 +1,4 @@
-"""Buckets: what a store offers is used where it was wished, told as it is, and missed without harm."""
+"""Test bucket settings: requested features are used and reported truly, and a missing one does no harm."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ def by_feature(found: list[BucketFinding]) -> dict[str, BucketFinding]:
     return {each.feature: each for each in found}
 
 
-async def test_versioning_is_switched_on_where_it_is_wished_and_never_off(store: ObjectStore) -> None:
+async def test_versioning_is_switched_on_on_request_and_never_switched_off(store: ObjectStore) -> None:
     assert by_feature(await apply_settings(store, SETTINGS))["versioning"].state is State.OFF
     for wanted in (True, False):
         found = by_feature(await apply_settings(store, replace(SETTINGS, versioning=wanted)))
@@ -54,7 +54,7 @@ async def locked(engines: Addresses) -> AsyncIterator[ObjectStore]:
     made.close()
 
 
-async def test_a_bucket_that_was_made_with_object_lock_says_so(locked: ObjectStore) -> None:
+async def test_object_lock_and_default_retention_of_a_bucket_are_reported(locked: ObjectStore) -> None:
     found = by_feature(await apply_settings(locked, SETTINGS))
     assert (found["objectLock"].state, found["versioning"].state) == (State.ON, State.ON)
     assert found["objectLock"].says == "Every verified original gets a legal hold. The bucket has no default retention."
@@ -67,7 +67,7 @@ async def test_a_bucket_that_was_made_with_object_lock_says_so(locked: ObjectSto
     await locked.ask("put_object_lock_configuration", ObjectLockConfiguration=configuration)
 
 
-async def test_a_verified_original_is_held_and_nothing_else(mongo: Mongo, locked: ObjectStore, tmp_path: Path) -> None:
+async def test_only_a_verified_original_gets_a_legal_hold(mongo: Mongo, locked: ObjectStore, tmp_path: Path) -> None:
     settings = Settings(data=tmp_path)
     world = await World(Store(mongo, locked), settings, KeyRing(settings.keys_folder)).build()
     await apply_settings(locked, SETTINGS)
@@ -93,7 +93,7 @@ async def test_a_verified_original_is_held_and_nothing_else(mongo: Mongo, locked
     await locked.ask("put_object_legal_hold", Key=key, LegalHold={"Status": "OFF"})
 
 
-async def test_a_rule_of_the_operators_that_ends_uploads_is_enough(store: ObjectStore) -> None:
+async def test_no_lifecycle_rule_is_added_beside_an_operators_own(store: ObjectStore) -> None:
     theirs = {
         "ID": "theirs",
         "Status": "Enabled",
@@ -109,14 +109,14 @@ async def test_a_rule_of_the_operators_that_ends_uploads_is_enough(store: Object
     assert [each["ID"] for each in rules] == ["theirs"]
 
 
-async def test_any_number_of_processes_may_start_at_once(store: ObjectStore) -> None:
+async def test_several_processes_can_apply_the_settings_at_once(store: ObjectStore) -> None:
     found = await asyncio.gather(*(apply_settings(store, SETTINGS) for _ in range(4)))
     assert all(by_feature(each)["firstWriteWins"].state is State.ON for each in found)
     assert store.first_write_wins
     assert len((await store.ask("get_bucket_cors"))["CORSRules"]) == 1
 
 
-async def test_who_is_not_known_or_finds_no_bucket_has_looked_at_nothing(engines: Addresses) -> None:
+async def test_a_missing_bucket_or_a_wrong_key_is_refused_as_unavailable(engines: Addresses) -> None:
     for changed in ({"s3_bucket": "test-none"}, {"s3_access_key": "stranger"}, {"s3_secret_key": "guessed"}):
         made = replace(engines, **changed).store()
         with pytest.raises(Refusal) as refused:
@@ -129,8 +129,10 @@ async def test_who_is_not_known_or_finds_no_bucket_has_looked_at_nothing(engines
     ("status", "code", "state"),
     [(501, "NotImplemented", State.UNSUPPORTED), (403, "AccessDenied", State.FORBIDDEN)],
 )
-async def test_a_store_that_will_not_is_left_alone(engines: Addresses, status: int, code: str, state: State) -> None:
-    """All it answers is no: nothing is raised, nothing is believed of it."""
+async def test_features_that_a_store_lacks_or_forbids_are_reported_without_an_error(
+    engines: Addresses, status: int, code: str, state: State
+) -> None:
+    """The store declines every request, so the client must not rely on any feature."""
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -155,7 +157,7 @@ async def test_a_store_that_will_not_is_left_alone(engines: Addresses, status: i
     made.close()
 
 
-async def test_what_the_policy_forbids_is_told_and_the_rest_is_done(store: ObjectStore) -> None:
+async def test_a_setting_forbidden_by_policy_is_reported_and_the_rest_is_applied(store: ObjectStore) -> None:
     denied = {
         "Version": "2012-10-17",
         "Statement": [
