@@ -1,4 +1,4 @@
-"""Marks: packed and read back, asked for by the keys that a copy may have, and agreeing on what two pictures share."""
+"""Test keypoints: packing, lookup by the keys that a copy may have, and the overlap of two pictures."""
 
 from dataclasses import replace
 
@@ -32,12 +32,12 @@ SIDES = (1.0, 0.75)
 
 
 @given(st.lists(MARKS, max_size=9).map(tuple), EDGE.filter(bool))
-def test_marks_are_read_back_as_they_were_packed(marks: tuple[Keypoint, ...], height: float) -> None:
+def test_packed_keypoints_are_read_back_unchanged(marks: tuple[Keypoint, ...], height: float) -> None:
     assert unpack(pack(KeypointSet((1.0, height), marks))) == KeypointSet((1.0, height), marks)
 
 
 @given(st.binary(max_size=60))
-def test_what_is_no_packed_marks_is_read_or_said_to_be_none(body: bytes) -> None:
+def test_arbitrary_bytes_unpack_to_valid_levels_or_raise_value_error(body: bytes) -> None:
     try:
         found = unpack(body)
     except ValueError:
@@ -46,7 +46,9 @@ def test_what_is_no_packed_marks_is_read_or_said_to_be_none(body: bytes) -> None
 
 
 @given(MARKS, st.sets(st.integers(0, 3)))
-def test_a_mark_is_found_with_its_weak_bits_either_way(mark: Keypoint, changed: set[int]) -> None:
+def test_keypoints_of_odd_levels_are_looked_up_with_any_of_their_weak_bits_flipped(
+    mark: Keypoint, changed: set[int]
+) -> None:
     keys = lookup_keys(KeypointSet(SIDES, (mark,)))
     copied = mark.key
     for place in changed:
@@ -56,15 +58,15 @@ def test_a_mark_is_found_with_its_weak_bits_either_way(mark: Keypoint, changed: 
 
 
 def of(*places: tuple[int, float, float, int]) -> KeypointSet:
-    """(figure, x, y, level) each."""
+    """Return keypoints, each given as (figure, x, y, level)."""
     return KeypointSet(SIDES, tuple(Keypoint(figure, (0, 1, 2, 3), x, y, level) for figure, x, y, level in places))
 
 
 WIDE = of((1 << 20, 0.4, 0.3, 3), (1 << 21, 0.6, 0.45, 5), (1 << 22, 0.5, 0.375, 7))
 
 
-def test_a_cut_lies_where_its_marks_say() -> None:
-    """The middle half of the width and height, seen at twice the size: six levels further down."""
+def test_the_position_of_a_crop_follows_from_its_keypoints() -> None:
+    """The crop is the middle half of the width and height, seen at twice the size: six levels further down."""
     cut = of((1 << 20, 0.3, 0.225, 3), (1 << 21, 0.7, 0.525, 5))
     found = find_overlap(cut, lookup_keys(cut), of((1 << 20, 0.4, 0.3, 9), (1 << 21, 0.6, 0.45, 11)))
     assert found is not None
@@ -78,7 +80,7 @@ def test_a_cut_lies_where_its_marks_say() -> None:
     assert mirrored.mine == pytest.approx(found.theirs, abs=0.02)
 
 
-def test_a_mark_alone_must_be_alike_beyond_its_key() -> None:
+def test_a_single_keypoint_must_also_match_beyond_its_key() -> None:
     one = of((1 << 20, 0.4, 0.3, 3))
     keys = lookup_keys(one)
     assert find_overlap(one, keys, one)
@@ -91,7 +93,7 @@ def test_a_mark_alone_must_be_alike_beyond_its_key() -> None:
     assert borne_out.votes == 2
 
 
-def test_marks_that_contradict_each_other_and_pictures_apart_share_nothing() -> None:
+def test_unrelated_pictures_share_nothing_and_a_contradicting_keypoint_is_outvoted() -> None:
     assert find_overlap(WIDE, lookup_keys(WIDE), of()) is None
     far = of((1 << 20, 0.0, 0.0, 3))
     one = of((1 << 20, 1.0, 0.75, 3))
@@ -103,6 +105,6 @@ def test_marks_that_contradict_each_other_and_pictures_apart_share_nothing() -> 
     assert found.theirs == pytest.approx((0, 0, 1, 1), abs=0.02)
 
 
-def test_what_is_flat_or_a_bare_edge_marks_nothing() -> None:
+def test_flat_areas_and_bare_edges_give_no_keypoint() -> None:
     flat, edge = bytes(64), bytes([0, 0, 0, 0, 255, 255, 255, 255] * 8)
     assert select_keypoints(3, (100, 75), [(50, 40, flat), (50, 40, edge)]) == []
