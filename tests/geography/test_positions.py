@@ -1,4 +1,4 @@
-"""Places: datums agree with published pairs, conversion leads back, and false positions are kept but never used."""
+"""Test positions: datums match published pairs, conversion is reversible, and false positions are kept but not used."""
 
 import math
 from itertools import pairwise
@@ -28,7 +28,7 @@ PAIRS = [
     ((39.915, 116.404), (39.91640428150164, 116.41024449916938)),
     ((30.6107779, 121.0917077), (30.608604331756705, 121.09626935575027)),
 ]
-# WGS-84, GCJ-02 and BD-09 of city halls, from the fixtures of gcoord (MIT), which had them from the map services.
+# WGS-84, GCJ-02 and BD-09 of city halls, from the fixtures of gcoord (MIT), which took them from the map services.
 CITIES = {
     "Zhumadian": ((33.0133556, 114.0164322), (33.0115324, 114.022306), (33.0176697, 114.0287781)),
     "Nagqu": ((31.4784436, 92.0499619), (31.4762063, 92.0512438), (31.4824421, 92.0576832)),
@@ -79,7 +79,7 @@ ABROAD = {
     "Bishkek": (42.87, 74.59),
     "Tokyo": (35.6762, 139.6503),
     "Manila": (14.6, 120.98),
-    "Taipei": (25.033, 121.5654),  # as AMap and Google have it: their Taiwan is in WGS-84
+    "Taipei": (25.033, 121.5654),  # AMap and Google show Taiwan in WGS-84
     "Kaohsiung": (22.6273, 120.3014),
 }
 TO = {Datum.GCJ02: datums.wgs84_to_gcj02, Datum.BD09: datums.wgs84_to_bd09}
@@ -92,20 +92,20 @@ AROUND_CHINA = st.tuples(st.floats(15.0, 56.0), st.floats(70.0, 139.0))
 
 @st.composite
 def near_the_outline(draw: st.DrawFn) -> tuple[float, float]:
-    """Within some 9 km of the line around China, on both sides."""
+    """Draw a place within some 9 km of China's outline, on either side."""
     one, other = draw(st.sampled_from(EDGES))
     along, north, east = draw(st.floats(0, 1)), draw(st.floats(-0.08, 0.08)), draw(st.floats(-0.08, 0.08))
     return one[0] + along * (other[0] - one[0]) + north, one[1] + along * (other[1] - one[1]) + east
 
 
 @pytest.mark.parametrize(("wgs84", "gcj02"), PAIRS + [(wgs84, gcj02) for wgs84, gcj02, _ in CITIES.values()])
-def test_published_pairs_of_gcj02(wgs84: Place, gcj02: Place) -> None:
+def test_gcj02_matches_published_pairs(wgs84: Place, gcj02: Place) -> None:
     assert metres_between(datums.wgs84_to_gcj02(*wgs84), gcj02) < 1
     assert metres_between(datums.gcj02_to_wgs84(*gcj02), wgs84) < 1
 
 
 @pytest.mark.parametrize("city", CITIES)
-def test_published_pairs_of_bd09(city: str) -> None:
+def test_bd09_matches_published_pairs(city: str) -> None:
     wgs84, gcj02, bd09 = CITIES[city]
     assert metres_between(datums.gcj02_to_bd09(*gcj02), bd09) < 1
     assert metres_between(datums.bd09_to_gcj02(*bd09), gcj02) < 1
@@ -113,12 +113,12 @@ def test_published_pairs_of_bd09(city: str) -> None:
     assert metres_between(datums.bd09_to_wgs84(*bd09), wgs84) < 1
 
 
-def test_the_pair_of_bd09_that_coordtransform_publishes() -> None:
+def test_bd09_matches_the_pair_published_by_coordtransform() -> None:
     assert metres_between(datums.gcj02_to_bd09(39.915, 116.404), (39.92133699351022, 116.41036949371029)) < 0.01
     assert metres_between(datums.bd09_to_gcj02(39.915, 116.404), (39.90865673957631, 116.39762729119315)) < 1
 
 
-def test_the_whole_of_china_is_inside() -> None:
+def test_border_towns_of_china_are_inside_the_outline() -> None:
     assert {name: china_outline.shift_share(*place, 1.0) for name, place in BORDER_TOWNS.items()} == dict.fromkeys(
         BORDER_TOWNS, 1.0
     )
@@ -126,14 +126,14 @@ def test_the_whole_of_china_is_inside() -> None:
 
 @SHIFTED
 @pytest.mark.parametrize("city", ABROAD)
-def test_a_city_abroad_stays_where_it_is(datum: Datum, city: str) -> None:
+def test_a_city_abroad_is_not_shifted(datum: Datum, city: str) -> None:
     assert TO[datum](*ABROAD[city]) == BACK[datum](*ABROAD[city]) == ABROAD[city]
 
 
 @SHIFTED
 @given(near_the_outline())
-def test_beyond_the_strip_around_china_nothing_moves_at_all(datum: Datum, place: Place) -> None:
-    """A neighbour's town has one position, whatever the datum, from 2.5 km beyond the outline on; in BD-09 from 5."""
+def test_places_beyond_the_strip_around_china_are_not_shifted(datum: Datum, place: Place) -> None:
+    """A foreign town's position is the same in all datums: from 2.5 km beyond the outline, in BD-09 from 5 km."""
     beyond = china_outline.GCJ02_FADE_METRES if datum is Datum.GCJ02 else china_outline.BD09_FADE_METRES
     if china_outline.shift_share(*place, beyond) == 0:
         assert TO[datum](*place) == BACK[datum](*place) == place
@@ -141,7 +141,7 @@ def test_beyond_the_strip_around_china_nothing_moves_at_all(datum: Datum, place:
 
 @SHIFTED
 @given(ANYWHERE)
-def test_far_from_china_nothing_moves(datum: Datum, place: Place) -> None:
+def test_places_far_from_china_are_not_shifted(datum: Datum, place: Place) -> None:
     if not (15 < place[0] < 56 and 70 < place[1] < 139) and not (3 < place[0] < 20 and 105 < place[1] < 122):
         assert TO[datum](*place) == BACK[datum](*place) == place
 
@@ -149,13 +149,13 @@ def test_far_from_china_nothing_moves(datum: Datum, place: Place) -> None:
 @SHIFTED
 @settings(max_examples=300)
 @given(AROUND_CHINA | near_the_outline())
-def test_conversion_leads_back_everywhere(datum: Datum, place: Place) -> None:
+def test_conversion_is_reversible_in_and_around_china(datum: Datum, place: Place) -> None:
     assert metres_between(BACK[datum](*TO[datum](*place)), place) < 0.01
     assert metres_between(TO[datum](*BACK[datum](*place)), place) < 0.01
 
 
 @SHIFTED
-def test_conversion_leads_back_on_a_grid_of_china(datum: Datum) -> None:
+def test_conversion_is_reversible_on_a_grid_of_china(datum: Datum) -> None:
     grid = [(18 + row * 0.9, 73.5 + column * 1.5) for row in range(40) for column in range(42)]
     inside = [place for place in grid if china_outline.shift_share(*place, 1.0) == 1]
     assert len(inside) > 400
@@ -166,7 +166,7 @@ def test_conversion_leads_back_on_a_grid_of_china(datum: Datum) -> None:
 @SHIFTED
 @settings(max_examples=300)
 @given(near_the_outline(), st.floats(-1e-4, 1e-4), st.floats(-1e-4, 1e-4))
-def test_neighbours_stay_neighbours_across_the_outline(datum: Datum, place: Place, north: float, east: float) -> None:
+def test_nearby_places_stay_nearby_across_the_outline(datum: Datum, place: Place, north: float, east: float) -> None:
     other = place[0] + north, place[1] + east
     apart = metres_between(place, other)
     for convert in (TO[datum], BACK[datum]):
@@ -184,7 +184,7 @@ def test_a_position_is_kept_as_sent_beside_wgs84(datum: Datum) -> None:
 
 
 @given(st.floats(allow_nan=True, allow_infinity=True), st.floats(allow_nan=True, allow_infinity=True))
-def test_no_figures_lead_to_a_false_position(latitude: float, longitude: float) -> None:
+def test_any_coordinates_are_valid_flagged_or_refused(latitude: float, longitude: float) -> None:
     sent = GeoPointInput(latitude=latitude, longitude=longitude)
     if not (math.isfinite(latitude) and math.isfinite(longitude)):
         with pytest.raises(Refusal):
@@ -201,14 +201,14 @@ def test_no_figures_lead_to_a_false_position(latitude: float, longitude: float) 
     [
         (0.0, -0.0, PositionProblem.NULL_ISLAND),
         (0.0001, -0.0002, PositionProblem.NULL_ISLAND),
-        (0.0027284583, 0.0154984971, PositionProblem.NULL_ISLAND),  # 0, 0 as GCJ-02, by a converter that never looks
-        (0.0087, 0.0220, PositionProblem.NULL_ISLAND),  # and that as BD-09
+        (0.0027284583, 0.0154984971, PositionProblem.NULL_ISLAND),  # 0, 0 converted to GCJ-02 without an outline check
+        (0.0087, 0.0220, PositionProblem.NULL_ISLAND),  # and converted on to BD-09
         (0.03, 0.0, None),
         (0.0, 9.4544, None),  # Libreville's coast
         (114.9387, 25.8452, PositionProblem.SWAPPED_AXES),
         (87.6168, 43.8256, PositionProblem.SWAPPED_AXES),  # Urumqi: both could be a latitude
         (76.0, 39.47, PositionProblem.SWAPPED_AXES),  # Kashgar
-        (78.2232, 15.6267, None),  # Longyearbyen, which is there
+        (78.2232, 15.6267, None),  # Longyearbyen really lies there
         (139.65, 35.68, PositionProblem.OUT_OF_RANGE),
         (90.01, 0.0, PositionProblem.OUT_OF_RANGE),
         (25.0, 180.5, PositionProblem.OUT_OF_RANGE),
@@ -216,7 +216,7 @@ def test_no_figures_lead_to_a_false_position(latitude: float, longitude: float) 
         (-33.87, 151.21, None),
     ],
 )
-def test_false_positions_are_told_from_strange_ones(
+def test_false_positions_are_distinguished_from_unusual_ones(
     latitude: float, longitude: float, problem: PositionProblem | None
 ) -> None:
     stored = locate(GeoPointInput(latitude=latitude, longitude=longitude))
@@ -225,7 +225,7 @@ def test_false_positions_are_told_from_strange_ones(
     assert (stored.original_latitude, stored.original_longitude) == (latitude, longitude)
 
 
-def test_a_negative_accuracy_says_that_there_is_no_fix() -> None:
+def test_a_negative_accuracy_means_no_fix() -> None:
     stored = locate(GeoPointInput(latitude=25.8452, longitude=114.9387, accuracy_metres=-1.0))
     assert (stored.problem, stored.place, stored.accuracy_metres) == (PositionProblem.NO_FIX, None, -1.0)
     assert locate(GeoPointInput(latitude=25.8452, longitude=114.9387, accuracy_metres=0.0)).problem is None
@@ -235,7 +235,7 @@ def test_a_negative_accuracy_says_that_there_is_no_fix() -> None:
     ("sent", "used"),
     [(130.0, 130.0), (-154.0, -154.0), (-501.0, None), (20_001.0, None), (-1e9, None), (0.0, 0.0), (None, None)],
 )
-def test_an_altitude_where_no_phone_can_be_is_kept_raw(sent: float | None, used: float | None) -> None:
+def test_an_impossible_altitude_is_kept_raw_but_not_used(sent: float | None, used: float | None) -> None:
     stored = locate(GeoPointInput(latitude=25.8452, longitude=114.9387, altitude_metres=sent))
     assert (stored.altitude_metres, stored.original_altitude_metres, stored.problem) == (used, sent, None)
 
@@ -277,12 +277,14 @@ def test_a_false_position_is_shown_in_no_datum() -> None:
         ((25.8452, 114.9387), (25.8452, 114.9387), 0),
     ],
 )
-def test_distance_on_the_ground(one: tuple[float, float], other: tuple[float, float], expected: float) -> None:
+def test_distances_match_those_of_geographiclib(
+    one: tuple[float, float], other: tuple[float, float], expected: float
+) -> None:
     assert metres_between(one, other) == pytest.approx(expected, rel=0.007, abs=0.001)
     assert metres_between(other, one) == pytest.approx(metres_between(one, other))
 
 
 @pytest.mark.parametrize("circle", [(91, 0, 1), (0, 181, 1), (0, 0, 0), (0, 0, -1), (0, 0, 200_001), (math.nan, 0, 1)])
-def test_a_circle_lies_on_the_globe(circle: tuple[float, float, float]) -> None:
+def test_a_circle_off_the_globe_or_of_an_invalid_radius_is_refused(circle: tuple[float, float, float]) -> None:
     with pytest.raises(Refusal):
         validate_near(NearInput(latitude=circle[0], longitude=circle[1], radius_metres=circle[2]))
