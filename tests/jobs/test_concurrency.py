@@ -1,4 +1,4 @@
-"""Hands: several pieces at a time, each once, and none left over that became free while the last one was being asked for."""
+"""Test concurrent jobs: several pieces run at a time, each once, even if one becomes free during the last claim."""
 
 import anyio
 import pytest
@@ -6,8 +6,8 @@ import pytest
 from api.jobs.concurrency import run_concurrently
 
 
-async def test_what_becomes_free_while_another_is_asked_for_is_not_left() -> None:
-    """The second piece is one that only one may have at a time, as a webhook's are."""
+async def test_a_piece_that_becomes_free_during_a_claim_still_runs() -> None:
+    """Only one of these pieces may run at a time, like the deliveries of one webhook."""
     waiting, done = ["first", "second"], list[str]()
     is_busy, asked_again, ended = False, anyio.Event(), anyio.Event()
 
@@ -17,7 +17,7 @@ async def test_what_becomes_free_while_another_is_asked_for_is_not_left() -> Non
             return None
         if is_busy:
             asked_again.set()
-            await ended.wait()  # the answer was that it is busy, and comes once it is so no longer
+            await ended.wait()  # this claim found the piece busy, but returns after the piece is free again
             return None
         is_busy = True
         return waiting.pop(0)
@@ -35,7 +35,7 @@ async def test_what_becomes_free_while_another_is_asked_for_is_not_left() -> Non
     assert done == ["first", "second"]
 
 
-async def test_a_piece_that_fails_takes_no_other_along() -> None:
+async def test_a_failing_piece_does_not_stop_the_piece_beside_it() -> None:
     waiting, done = [0, 1, 2], list[int]()
 
     async def claim() -> int | None:
