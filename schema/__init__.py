@@ -1,1 +1,5 @@
-"""The vocabulary of Mingcha (明察): one file a noun, records with their pure rules; no I/O, no clock, no randomness."""
+"""Define the domain of Mingcha (明察): the record types and their rules.
+
+The rules are pure functions. This package does no I/O, reads no clock and draws no random numbers: callers pass in the
+time and the random bytes.
+"""

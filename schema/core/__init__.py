@@ -1,1 +1,1 @@
-"""Hold what every noun uses: ids, nodes, pages, times, digests and refusals."""
+"""Define what all record types share: ids, nodes, pages, times, digests, refusals and the request's context."""

@@ -1,7 +1,8 @@
-"""Describe the request's context to resolvers, without importing any record.
+"""Define the interface of the request's context, which resolvers find in `info.context`.
 
-A record asks for its neighbours by their type: `await info.context.load.one(Unit, self.unit_id)`.
-The API batches the requests of one moment and applies the viewer's visibility once.
+This module imports no record type, so every record type can import this module.
+A resolver loads a related record by its type: `await info.context.load.one(Unit, self.unit_id)`.
+The API loads records of one type in batches, and leaves out those that the viewer must not see.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,28 +22,31 @@ T = TypeVar("T")
 
 
 class Kind(Generic[T]):
-    """Name a record type that this layer must not import, such as `CASE: "Kind[Case]" = Kind("Case")`."""
+    """The name of a record type, for a module that must not import the type: `CASE: "Kind[Case]" = Kind("Case")`."""
 
     def __init__(self, name: str) -> None:
         self.__name__ = name
 
 
 class Load(Protocol):
-    """Load the neighbours of records that the viewer has been shown.
+    """Load records that are related to a record that the viewer sees.
 
-    Units and points follow from any record that is visible.
-    People appear only to those who may know them.
-    Cases, observations and assignments obey the viewer's own visibility.
+    Units and monitoring points are always found.
+    A person is found only if the viewer may know that person.
+    Cases, observations and assignments are found only if the viewer may see them.
     """
 
     async def one(self, kind: "type[T] | Kind[T]", id: str | None = None, /, **key: Any) -> T | None:
-        """Load the record with this id, or the one that `key` names; None if the viewer does not find it."""
+        """Load the record with this id, or the record that `key` identifies, such as `unit=unit, month=month`.
+
+        Return None if there is no such record, or if the viewer must not see the record.
+        """
 
     async def many(self, kind: "type[T] | Kind[T]", ids: Sequence[str], /) -> list[T]:
-        """Load the records with these ids, in that order; skip those that the viewer does not find."""
+        """Load the records with these ids, in the order of `ids`. Leave out records that the viewer must not see."""
 
     async def related(self, kind: "type[T] | Kind[T]", /, **key: Any) -> list[T]:
-        """Load the records that belong to `key`, such as `case=self.id`."""
+        """Load all records of this type that `key` selects: `case=self.id` selects those of one case."""
 
 
 class Context(Protocol):
@@ -52,15 +56,18 @@ class Context(Protocol):
     def viewer(self) -> "Viewer | None": ...
     @property
     def denial(self) -> Refusal | None:
-        """The reason why a sent token gives no viewer. Public operations must work with a stale token too."""
+        """The refusal for an invalid token. None if the token is valid, or if no token was sent.
+
+        The refusal is not raised at once, because public operations must work with a stale token too.
+        """
 
     @property
     def outdated(self) -> Refusal | None:
-        """The refusal for a phone of an old contract level, which may only empty its outbox."""
+        """The refusal if the phone's contract level is too old, else None. Such a phone may only empty its outbox."""
 
     @property
     def now(self) -> datetime:
-        """The time of the request, read once."""
+        """The time of the request. It is read once, so that all writes of a request have the same time."""
 
     @property
     def permits(self) -> "Mapping[str, Permit]":
@@ -72,13 +79,13 @@ class Context(Protocol):
         """Drop all loaded records: a mutation may have changed them."""
 
     def pack(self, id: str, *, identities: bool) -> "PackLink":
-        """Return a short-lived URL of the record's evidence pack for this viewer."""
+        """Return a short-lived link to the evidence pack of the record with this id, for this viewer."""
 
     def sign(self, kind: str, claims: Mapping[str, Any]) -> str:
-        """Return `claims` as a compact JWS of type `kind`, signed by the server's evidence key."""
+        """Return `claims` as a compact JWS of type `kind`, signed with the server's evidence key."""
 
     def count_refusal(self, refusal: Refusal) -> None:
-        """Count a refusal that travels as data: no transport error reports it."""
+        """Count a refusal that is returned as data. Such a refusal raises no error that the metrics could count."""
 
 
 Info = strawberry.Info[Context, None]

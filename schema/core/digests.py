@@ -1,4 +1,7 @@
-"""Digest what a device sent, in one canonical form: a replay has the same digest, changed content another."""
+"""Compute the digest of what a device sent.
+
+The digest is made from one canonical form. So a replay has the same digest, and changed content has a different digest.
+"""
 
 import enum
 import hashlib
@@ -14,14 +17,15 @@ from schema.core.times import MAX_SAFE_INTEGER, print_instant
 def digest_of(sent: Any) -> str:
     """Return the SHA-256 (hexadecimal) of an input record's canonical JSON (RFC 8785).
 
-    Names are those of GraphQL. Instants are in UTC with milliseconds.
-    Omitted and null fields are left out, so a field that a later contract adds does not change an older phone's digest.
+    Field names are spelled as in GraphQL. Instants are in UTC with milliseconds.
+    Omitted fields and null fields are left out. So a field that is added to the contract later does not change the
+    digest of what an older phone sends.
     """
     return hashlib.sha256(rfc8785.dumps(canonical(sent))).hexdigest()
 
 
 def canonical(value: Any) -> Any:
-    """Return an input record as plain JSON values."""
+    """Return an input record as JSON values. Leave out null fields."""
     if is_dataclass(value) and not isinstance(value, type):
         pairs = ((_camel(field.name), canonical(getattr(value, field.name))) for field in fields(value))
         return {name: inner for name, inner in pairs if inner is not None}

@@ -1,7 +1,7 @@
-"""Compose and check ids: a prefix for the kind and a UUIDv7.
+"""Compose and check the ids of records. An id is a prefix for the kind of record, such as `obs_`, and a UUIDv7.
 
-The creator of a record makes its id; the id is the idempotency key.
-Callers pass in the randomness and the time, so this module stays pure.
+The creator of a record makes its id. The id also serves as the idempotency key.
+Callers pass in the time and the random bytes, so this module is pure.
 """
 
 import re
@@ -19,12 +19,15 @@ PREFIXES = {
     "evt": "event",
     "ans": "answer to an assignment",
 }
-"""Prefixes of ids and the kinds they stand for; each record type adds its own where it is defined."""
+"""The kind of record for each id prefix. A subclass of `Node` adds its own prefix when the class is defined."""
 _SHAPE = re.compile(r"([a-z]{3})_[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
 def kind_of(id: str) -> str:
-    """Return the prefix of an id, such as `obs`. Raise `Refusal(BAD_ID)` if the id is malformed."""
+    """Return the prefix of an id, such as `obs`.
+
+    Raise `Refusal(BAD_ID)` if the id is malformed or has an unknown prefix.
+    """
     match = _SHAPE.fullmatch(id)
     if match is None or match[1] not in PREFIXES:
         raise Refusal(RefusalCode.BAD_ID, "An id is a prefix, such as obs_, and a UUIDv7 in lower case.")
@@ -32,7 +35,7 @@ def kind_of(id: str) -> str:
 
 
 def validate_id(id: str, prefix: str, *, field: str | None = None) -> str:
-    """Return `id`. Raise `Refusal(BAD_ID)` if it is malformed or has another prefix."""
+    """Return `id`. Raise `Refusal(BAD_ID)` if it is malformed or its prefix is not `prefix`."""
     match = _SHAPE.fullmatch(id)
     if match is None or match[1] != prefix:
         raise Refusal(
@@ -44,15 +47,15 @@ def validate_id(id: str, prefix: str, *, field: str | None = None) -> str:
 
 
 def milliseconds_of(id: str) -> int:
-    """Return the creation time that a well-formed id states, in milliseconds since 1970.
+    """Return the creation time in a well-formed id, in milliseconds since 1970.
 
-    It is the creator's clock, which may show any year up to 10889.
+    The time comes from the creator's clock, and may lie in any year up to 10889.
     """
     return uuid.UUID(id[4:]).int >> 80
 
 
 def compose(prefix: str, at: datetime, randomness: bytes) -> strawberry.ID:
-    """Return a new id, made at `at` from 10 random bytes (RFC 9562, UUID version 7)."""
+    """Return a new id: the prefix, and a UUIDv7 (RFC 9562) from the time `at` and 10 random bytes."""
     milliseconds = int(at.timestamp() * 1000)
     bits = milliseconds << 80 | int.from_bytes(randomness[:10], "big")
     bits = bits & ~(0xF << 76) | 0x7 << 76

@@ -1,4 +1,4 @@
-"""Define the interface of every record that has an id."""
+"""Define the GraphQL interface `Node`, which every record with an id implements."""
 
 import re
 
@@ -9,10 +9,10 @@ from schema.core.ids import PREFIXES
 
 @strawberry.interface(description="A record with an id.")
 class Node:
-    """A subclass names the prefix of its ids: `class Case(Node, prefix="cas")`."""
+    """The base class of records with an id. A subclass states its id prefix: `class Case(Node, prefix="cas")`."""
 
     id: strawberry.ID = strawberry.field(
-        description="A prefix for the kind and a UUIDv7. The creator of the record makes it."
+        description="A prefix for the kind of record, and a UUIDv7. The creator of the record makes the id."
     )
 
     def __init_subclass__(cls, *, prefix: str) -> None:

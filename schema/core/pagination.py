@@ -1,6 +1,6 @@
 """Page through lists with Relay connections and signed keyset cursors.
 
-A cursor is bound to the list, its filter and its viewer.
+A cursor is valid only for the list, the filter and the viewer that it was made for.
 """
 
 import base64
@@ -22,15 +22,23 @@ DEFAULT_PAGE = 20
 
 @strawberry.type(description="The position of a page in its list.")
 class PageInfo:
-    has_next_page: bool = strawberry.field(description="More follow after `endCursor`.")
-    has_previous_page: bool = strawberry.field(description="This page starts after a cursor.")
-    start_cursor: str | None = strawberry.field(description="Cursor of the first item.")
-    end_cursor: str | None = strawberry.field(description="Cursor of the last item. Pass it as `after`.")
+    has_next_page: bool = strawberry.field(description="Whether more items follow after `endCursor`.")
+    has_previous_page: bool = strawberry.field(
+        description="Whether this page starts after a cursor. False if it starts at the first item of the list."
+    )
+    start_cursor: str | None = strawberry.field(
+        description="Cursor of the first item of this page. Null if the page is empty."
+    )
+    end_cursor: str | None = strawberry.field(
+        description="Cursor of the last item of this page, or null. Pass it as `after` to get the next page."
+    )
 
 
 @strawberry.type(description="One item of a page.")
 class Edge(Generic[T]):
-    cursor: str = strawberry.field(description="Opaque. Valid for this list and this viewer only.")
+    cursor: str = strawberry.field(
+        description="Opaque cursor of the item. It is valid only for this list, its filter and this viewer."
+    )
     node: T = strawberry.field(description="The item.")
 
 
@@ -42,14 +50,20 @@ class Connection(Generic[T]):
 
 @dataclass(frozen=True)
 class Page:
-    """At most `first` items after `keyset` (the sort values of the last item seen), or from the start."""
+    """The request for a page: at most `first` items after `keyset`.
+
+    `keyset` holds the sort values of the last item of the previous page. None requests the first page.
+    """
 
     first: int
     keyset: tuple[Any, ...] | None
 
 
 class CursorSeal:
-    """Sign and open cursors. `secret` is the server's; `binding` names the list, its filter and its viewer."""
+    """Sign and verify cursors with the server's `secret`.
+
+    `binding` holds what a cursor is valid for: the list, its filter and its viewer.
+    """
 
     def __init__(self, secret: bytes, binding: Sequence[Any]) -> None:
         bound = json.dumps(binding, default=str, ensure_ascii=False, sort_keys=True).encode()
@@ -60,7 +74,10 @@ class CursorSeal:
         return base64.urlsafe_b64encode(self._tag(body) + body).decode().rstrip("=")
 
     def open(self, cursor: str) -> tuple[Any, ...]:
-        """Return the keyset. Raise `Refusal(BAD_CURSOR)` if the cursor is malformed or of another list, filter or viewer."""
+        """Return the keyset in a cursor.
+
+        Raise `Refusal(BAD_CURSOR)` if the cursor is malformed, or was made for another list, filter or viewer.
+        """
         try:
             raw = base64.urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
         except ValueError as error:
@@ -74,13 +91,20 @@ class CursorSeal:
         return hmac.digest(self._key, body, "sha256")[:12]
 
     def page(self, first: int, after: str | None) -> Page:
-        """Return the page asked for. Raise `Refusal(LIMIT_EXCEEDED)` if `first` is not 1 to 100."""
+        """Return the request for a page.
+
+        Raise `Refusal(LIMIT_EXCEEDED)` if `first` is not 1 to 100, `Refusal(BAD_CURSOR)` if `after` is not valid.
+        """
         if not 1 <= first <= MAX_PAGE:
             raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"`first` must be between 1 and {MAX_PAGE}.", field="first")
         return Page(first, self.open(after) if after is not None else None)
 
     def connection(self, items: Sequence[T], page: Page, keyset_of: Callable[[T], Sequence[Any]]) -> Connection[T]:
-        """Return `items` as a connection. One item more than the page holds means that more follow."""
+        """Return a page of `items` as a connection.
+
+        Callers fetch one item more than the page holds. If that item exists, `has_next_page` is true, and the item
+        itself is left out.
+        """
         edges = [Edge(cursor=self.close(keyset_of(item)), node=item) for item in items[: page.first]]
         return Connection(
             edges=edges,

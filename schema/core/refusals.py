@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import strawberry
 
 
-@strawberry.enum(description="The next step of the caller's queue for the refused operation.")
+@strawberry.enum(description="What the caller's queue should do with the refused operation.")
 class NextStep(enum.Enum):
     RETRY_LATER = "RETRY_LATER"
     FIX_AND_RESEND = "FIX_AND_RESEND"
@@ -43,7 +43,7 @@ class RefusalCode(enum.Enum):
 
 @dataclass(frozen=True)
 class RefusalText:
-    """One row of the catalogue: the default sentences and the queue's next step."""
+    """The default messages of a refusal code in English and Chinese, and its default next step."""
 
     message: str
     message_zh: str
@@ -90,7 +90,7 @@ CATALOGUE: dict[RefusalCode, RefusalText] = {
         "文件尚未上传完成，请上传后再确认。",
         NextStep.RETRY_LATER,
     ),
-    # Unsent work keeps its value: another release of the app, or of the server, will know the document.
+    # The phone must not drop the unsent work: another release of the app or of the server will know the document.
     RefusalCode.UNKNOWN_DOCUMENT: RefusalText(
         "The server does not know this document. Update the app. Unsent work stays on the phone.",
         "服务器不识别此请求，请更新应用；手机上未提交的内容不会丢失。",
@@ -115,7 +115,7 @@ CATALOGUE: dict[RefusalCode, RefusalText] = {
         "登录已失效，请重新登录；手机上未提交的内容不会丢失。",
         NextStep.SIGN_IN_AGAIN,
     ),
-    # A phone that does not know the code asks for the password and keeps everything.
+    # A phone that does not know this code asks for the password and erases nothing.
     RefusalCode.DEVICE_WIPED: RefusalText(
         "This device was signed out for good. Its data of this account must be erased.",
         "此设备已被注销，设备上该账户的内容须清除。",
@@ -140,11 +140,11 @@ CATALOGUE: dict[RefusalCode, RefusalText] = {
 class Refusal(Exception):  # noqa: N818  a refusal is the domain's word; it is no error of the program
     """An operation was refused and changed nothing.
 
-    `detail` replaces the catalogue's sentence and says what is wrong this time.
-    `field` is the path of the input (`drafts.3.capturedAt`).
-    `next_step` replaces the catalogue's where that one would lose what a phone holds.
-    `proof` goes with DEVICE_WIPED only.
-    No argument may carry an identity, a secret or a driver's text.
+    `detail` says what is wrong in this case. It replaces the code's default message in English.
+    `field` is the path of the wrong input value, such as `drafts.3.capturedAt`.
+    `next_step` replaces the code's default next step, for example if a phone would drop unsent work by that default.
+    `proof` is set with DEVICE_WIPED only. It proves that the order to erase comes from the server.
+    No argument may contain an identity, a secret, or an error text of the database driver.
     """
 
     def __init__(
@@ -173,17 +173,19 @@ class Refusal(Exception):  # noqa: N818  a refusal is the domain's word; it is n
 
 @strawberry.type(description="The operation was refused and changed nothing (未受理).")
 class Refused:
-    code: RefusalCode = strawberry.field(description="The reason.")
-    message: str = strawberry.field(description="For people, in English.")
-    message_zh: str = strawberry.field(description="For people, in Chinese (中文说明).")
-    next_step: NextStep = strawberry.field(description="The next step of the caller's queue.")
+    code: RefusalCode = strawberry.field(description="The reason for the refusal.")
+    message: str = strawberry.field(description="Message for people, in English.")
+    message_zh: str = strawberry.field(description="Message for people, in Chinese (中文说明).")
+    next_step: NextStep = strawberry.field(description="What the caller's queue should do with the refused operation.")
     field: str | None = strawberry.field(
-        description="Path of the wrong input value. Null if no single value is wrong.", default=None
+        description="Path of the wrong input value, such as `drafts.3.capturedAt`. Null if no single value is wrong.",
+        default=None,
     )
     proof: str | None = strawberry.field(
-        description="Only with `DEVICE_WIPED`, and only to the device that sent its refresh token. It is the HMAC-SHA256 "
-        "(hexadecimal) of `wipe ` and that token, keyed with the bytes of the device's `deviceSecret`. A device must not "
-        "erase anything without it (清除指令的证明).",
+        description="Proof that the order to erase comes from the server (清除指令的证明). Null except with `DEVICE_WIPED` in "
+        "the answer to a device that sent its refresh token. The proof is the HMAC-SHA256 (hexadecimal) of the text "
+        "`wipe ` followed by that refresh token. The key is the 32 bytes of the device's `deviceSecret`. A device must "
+        "not erase anything without this proof.",
         default=None,
     )
 

@@ -1,9 +1,12 @@
-"""Tell a replay from a conflict: the id is the idempotency key."""
+"""Tell a replay from a conflict when an id is used again. The id is the idempotency key."""
 
 from schema.core.refusals import Refusal, RefusalCode
 
 
 def check_replay(stored: object, sent: object, *, field: str = "id") -> None:
-    """Raise `Refusal(CONFLICT)` unless what is stored under the id equals what is sent: digests, and who sends."""
+    """Raise `Refusal(CONFLICT)` if `stored` and `sent` differ.
+
+    Both hold the digest of the content, and also the sender where another person could use the same id.
+    """
     if stored != sent:
         raise Refusal(RefusalCode.CONFLICT, field=field)

@@ -3,11 +3,14 @@
 from schema.core.refusals import Refusal, RefusalCode
 
 MAX_NOTE = 2_000
-"""Characters of a note, a reason or a result: a page, which an officer still reads."""
+"""Maximum characters of a note, a reason or a result. This is about a page: officers do not read more."""
 
 
 def check_text(text: str, most: int, field: str) -> str:
-    """Return the text without blanks around it; raise `Refusal(BAD_INPUT)` unless it has 1 to `most` characters."""
+    """Return the text without white space at its ends.
+
+    Raise `Refusal(BAD_INPUT)` if the result has no characters, or more than `most`.
+    """
     stripped = text.strip()
     if not 1 <= len(stripped) <= most:
         raise Refusal(RefusalCode.BAD_INPUT, f"Write 1 to {most} characters.", field=field)
@@ -15,6 +18,6 @@ def check_text(text: str, most: int, field: str) -> str:
 
 
 def check_length(text: str | None, most: int, field: str) -> None:
-    """Raise `Refusal(BAD_INPUT)` for a text of more than `most` characters; None is no text."""
+    """Raise `Refusal(BAD_INPUT)` if the text has more than `most` characters. None passes."""
     if text is not None and len(text) > most:
         raise Refusal(RefusalCode.BAD_INPUT, f"Write at most {most} characters.", field=field)

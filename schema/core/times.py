@@ -1,6 +1,6 @@
-"""Read and print instants: time zone aware, in UTC, in whole milliseconds.
+"""Read and print instants. Stored instants are time zone aware, in UTC and in whole milliseconds.
 
-A device's own offset is stored beside the instant.
+The UTC offset of a device's clock is stored in a field of its own.
 """
 
 from datetime import UTC, date, datetime, timedelta, timezone
@@ -12,7 +12,7 @@ from graphql import GraphQLError
 ByteCount = NewType("ByteCount", int)
 MAX_SAFE_INTEGER = 2**53 - 1
 BEIJING = timezone(timedelta(hours=8))
-"""China has had no summer time since 1991."""
+"""Beijing time. The offset is fixed: China has had no summer time since 1991."""
 
 
 def to_millis(at: datetime) -> datetime:
@@ -22,7 +22,7 @@ def to_millis(at: datetime) -> datetime:
 
 
 def offset_minutes(at: datetime) -> int:
-    """Return the device clock's offset, in minutes east of Greenwich."""
+    """Return the UTC offset of a device's time in minutes. It is positive east of Greenwich."""
     return int((at.utcoffset() or timedelta()).total_seconds() // 60)
 
 
@@ -31,12 +31,15 @@ def beijing_day(at: datetime) -> date:
 
 
 def print_instant(at: datetime) -> str:
-    """Print an instant as `2026-11-22T02:03:04.567Z`."""
+    """Return an instant as text in UTC, such as `2026-11-22T02:03:04.567Z`."""
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def read_instant(value: object) -> datetime:
-    """Read an ISO 8601 instant. Its offset is required and kept as sent."""
+    """Read an ISO 8601 instant. The text must have a UTC offset; the result keeps that offset.
+
+    Raise `GraphQLError` if the text is not such an instant, or if the year is not 1900 to 9998.
+    """
     if not isinstance(value, str):
         raise GraphQLError("A DateTime is a string such as 2026-11-22T10:03:04+08:00.")
     try:
@@ -47,7 +50,7 @@ def read_instant(value: object) -> datetime:
     if at.tzinfo is None:
         raise GraphQLError("A DateTime needs its offset: 2026-11-22T10:03:04+08:00 or ...Z.")
     # Broken clocks are evidence, so old years pass: a clock that was reset at midnight in Beijing shows 1969 in UTC.
-    # Outside these bounds MongoDB, phones and people no longer make sense of years.
+    # Outside these bounds MongoDB and phones fail, and people do not understand the year.
     if not 1900 <= in_utc.year <= 9998:
         raise GraphQLError("A DateTime must be between the years 1900 and 9998.")
     return at
@@ -62,14 +65,15 @@ def read_byte_count(value: object) -> int:
 SCALARS: dict[object, strawberry.types.scalar.ScalarDefinition] = {
     datetime: strawberry.scalar(
         name="DateTime",
-        description="An instant (ISO 8601). The server prints it in UTC with milliseconds. Input needs an offset; any will do.",
+        description="An instant in ISO 8601. The server prints it in UTC with milliseconds. Input must have a "
+        "UTC offset. Any offset is accepted.",
         specified_by_url="https://scalars.graphql.org/andimarek/date-time",
         serialize=print_instant,
         parse_value=read_instant,
     ),
     ByteCount: strawberry.scalar(
         name="ByteCount",
-        description="A whole number of bytes, up to 2^53 - 1.",
+        description="A number of bytes: a whole number from 0 to 2^53 - 1.",
         serialize=int,
         parse_value=read_byte_count,
     ),
