@@ -1,7 +1,7 @@
-"""Guard every root field and every sensitive field by the table of permits.
+"""Check the viewer's permit before a root field or a sensitive field is resolved.
 
-A refused query raises; a refused mutation answers with `Refused`.
-A sensitive field of a visible record reads as null.
+Without a permit, a query or subscription fails with an error, and a mutation returns `Refused`.
+A sensitive field of a visible record returns null.
 """
 
 from collections.abc import Awaitable, Callable
@@ -22,8 +22,8 @@ Resolve = Callable[..., Awaitable[Any]]
 def check_permit(info: Info) -> None:
     """Check that the viewer may use this root field.
 
-    Raise `Refusal(LEVEL_TOO_OLD)` if an old phone calls anything but its outbox.
-    Raise `Refusal(UNAUTHENTICATED | SESSION_ENDED | FORBIDDEN)` if the table does not admit the viewer.
+    Raise `Refusal(LEVEL_TOO_OLD)` if the phone's contract level is too old and the field is not in `OUTBOX`.
+    Raise `Refusal(UNAUTHENTICATED | SESSION_ENDED | FORBIDDEN)` if the field's permit does not admit the viewer.
     """
     viewer, field = info.context.viewer, f"{info.path.typename}.{info.field_name}"
     if info.context.outdated and field not in OUTBOX:
@@ -35,7 +35,7 @@ def check_permit(info: Info) -> None:
 
 
 class RequirePermission(FieldExtension):
-    """Answer a refused query or subscription with a GraphQL error that has the refusal's code."""
+    """Check the permit of a query or subscription. A refusal becomes a GraphQL error with the refusal's code."""
 
     async def resolve_async(self, next_: Resolve, source: Any, info: Info, **arguments: Any) -> Any:
         check_permit(info)
@@ -43,7 +43,10 @@ class RequirePermission(FieldExtension):
 
 
 class RequirePermissionOrRefuse(FieldExtension):
-    """Turn every refusal of a mutation into the `Refused` member of its union."""
+    """Check the permit of a mutation.
+
+    Every refusal is returned as `Refused`, also a refusal that the mutation itself raises.
+    """
 
     async def resolve_async(self, next_: Resolve, source: Any, info: Info, **arguments: Any) -> Any:
         try:
@@ -56,7 +59,10 @@ class RequirePermissionOrRefuse(FieldExtension):
 
 
 class Owned(Protocol):
-    """A record that knows its owner; None if the viewer does not find the record it belongs to."""
+    """A record with an owner.
+
+    `owner` returns None if the record is part of another record that the viewer must not see.
+    """
 
     async def owner(self, info: Info) -> Owner | None: ...
 
@@ -64,8 +70,8 @@ class Owned(Protocol):
 class IdentityOnly(FieldExtension):
     """Hide a field that identifies the record's author.
 
-    The author reads it, and so does a viewer with the identity clearance whose scope covers the record. All others read
-    null.
+    The author can read the field. A viewer with the identity clearance can read the field if the viewer's scope covers
+    the author's office. All others get null.
     """
 
     async def resolve_async(self, next_: Resolve, source: Owned, info: Info, **arguments: Any) -> Any:
@@ -78,7 +84,7 @@ class IdentityOnly(FieldExtension):
 class ExaminersOnly(FieldExtension):
     """Hide a field that says what is suspicious about a record.
 
-    Only the roles of the table read it. The author always reads null.
+    Only viewers with a role of the field's permit can read the field. The record's author always gets null.
     """
 
     async def resolve_async(self, next_: Resolve, source: Owned, info: Info, **arguments: Any) -> Any:
@@ -90,13 +96,16 @@ class ExaminersOnly(FieldExtension):
 
 
 class Located(Protocol):
-    """A record that knows its path in the tree of units."""
+    """A record with a path in the tree of units."""
 
     path: str
 
 
 class UnitScoreOnly(FieldExtension):
-    """Hide a unit's score: only the roles of the table read it, for units in their scope."""
+    """Hide a unit's score.
+
+    Only viewers with a role of the field's permit can read the score, and only of units in their scope.
+    """
 
     async def resolve_async(self, next_: Resolve, source: Located, info: Info, **arguments: Any) -> Any:
         viewer = info.context.viewer

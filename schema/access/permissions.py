@@ -1,6 +1,6 @@
 """Define who may call or read each field.
 
-Each noun has its rows beside its types. A test fails for a field without a row.
+Each module that defines GraphQL types has a table `PERMITS` for their fields. A test fails if a field has no row.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,11 @@ from schema.access.viewers import Clearance, Role, Viewer
 
 @dataclass(frozen=True)
 class Permit:
-    """Who may pass: everybody if `public`; else a signed-in person with one of `roles` and, if named, the clearance."""
+    """A rule that says who may use a field.
+
+    Everybody may use a field if `public` is true. Otherwise the field needs a signed-in person who has one of `roles`
+    and, if `clearance` is set, that clearance.
+    """
 
     roles: frozenset[Role] = frozenset(Role)
     public: bool = False
@@ -34,7 +38,7 @@ SIGNED_IN = Permit()
 SEEN = Permit(public=True)
 """Anyone who sees the record may read the field."""
 CLEARED = Permit(clearance=Clearance.IDENTITY)
-"""For the record's author, and for viewers with the clearance whose scope covers the record's office."""
+"""The author may read the field. So may a viewer with the clearance whose scope covers the author's office."""
 
 _R = Role
 AUTHORS = only(_R.INSPECTOR, _R.MONITOR, _R.OFFICER)
@@ -43,9 +47,12 @@ FOLLOWERS = only(_R.INSPECTOR, _R.SUPERVISOR, _R.OFFICER)
 OFFICERS = only(_R.OFFICER)
 ADMINS = only(_R.ADMIN)
 EXAMINERS = only(_R.SUPERVISOR, _R.OFFICER)
-"""They may know what is suspicious about an observation. Its author must not: that would show what the checks miss."""
+"""Roles that may know what is suspicious about an observation.
+
+The observation's author must not know it: the author would learn what the checks miss.
+"""
 UNIT_SCORE_READERS = only(_R.SUPERVISOR, _R.OFFICER)
-"""They may read a unit's score. The unit itself and its raters must not."""
+"""Roles that may read a unit's score. The unit itself and its raters must not read the score."""
 
 OUTBOX = frozenset(
     f"Mutation.{name}"
@@ -60,10 +67,10 @@ OUTBOX = frozenset(
         "editAssignmentNotes",
     )
 )
-"""Phones of every contract level may always call these: an app that is too old must still hand in what it holds."""
+"""Mutations that phones of every contract level may call: an app that is too old must still send its unsent work."""
 
 Row = tuple[str, Permit, str]
-"""A type of the SDL, its permit, and the names of its fields."""
+"""A type of the SDL, a permit, and the names of the fields that need the permit, separated by blanks."""
 
 CORE: tuple[Row, ...] = (
     ("Query", SIGNED_IN, "node"),
@@ -72,16 +79,16 @@ CORE: tuple[Row, ...] = (
     ("PageInfo", SEEN, "hasNextPage hasPreviousPage startCursor endCursor"),
     ("Refused", SEEN, "code message messageZh nextStep field proof"),
 )
-"""Types that belong to no single noun."""
+"""Rows of the types that many modules share."""
 
 
 def connection(name: str) -> tuple[Row, Row]:
-    """Return the rows of the generic types that page through records."""
+    """Return the rows of the connection type and the edge type of a record type, such as `Case`."""
     return (f"{name}Connection", SEEN, "edges pageInfo"), (f"{name}Edge", SEEN, "cursor node")
 
 
 def compose(rows: Iterable[Row]) -> dict[str, Permit]:
-    """Return the permit of each `Type.field`. Raise `ValueError` if a field has two rows."""
+    """Return the permit of each `Type.field`. Raise `ValueError` if two rows name the same field."""
     permits: dict[str, Permit] = {}
     for owner, permit, names in rows:
         for name in names.split():

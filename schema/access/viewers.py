@@ -1,4 +1,4 @@
-"""Define the viewer: the signed-in person, their roles and their subtrees. Every filter reads it."""
+"""Define the viewer: the signed-in person, with the roles and scopes that decide what the person may see and do."""
 
 import enum
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ import strawberry
 @strawberry.enum(description="A person's role (角色).")
 class Role(enum.Enum):
     INSPECTOR = strawberry.enum_value(
-        "INSPECTOR", description="巡查员: records what happens at counters; identity is confidential."
+        "INSPECTOR", description="巡查员: records what happens at service counters. The identity is confidential."
     )
     MONITOR = strawberry.enum_value(
-        "MONITOR", description="监测员: reports from a monitoring point; identity is confidential."
+        "MONITOR", description="监测员: reports from a monitoring point. The identity is confidential."
     )
     SUPERVISOR = strawberry.enum_value("SUPERVISOR", description="监督员: follows up cases and queries the case graph.")
     OFFICER = strawberry.enum_value("OFFICER", description="效能办、投诉中心: runs the office of one jurisdiction.")
-    LIAISON = strawberry.enum_value("LIAISON", description="单位联络员: answers for an inspected unit.")
+    LIAISON = strawberry.enum_value("LIAISON", description="单位联络员: represents an inspected unit.")
     ADMIN = strawberry.enum_value(
-        "ADMIN", description="管理员: manages units, points, users and catalogues; reads no evidence."
+        "ADMIN", description="管理员: manages units, monitoring points, users and catalogues. Cannot read evidence."
     )
 
 
@@ -29,7 +29,7 @@ class Clearance(enum.Enum):
 
 
 COVERT_ROLES = frozenset({Role.INSPECTOR, Role.MONITOR})
-"""Only viewers with the clearance may know who holds these roles (rule 7: covert work stays covert)."""
+"""Roles for covert work. Only viewers with the identity clearance may know who has these roles."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class Owner:
 class Viewer:
     """The signed-in person behind a request.
 
-    `scopes` are paths of unit subtrees. `office_id` and `office_path` name the person's office, if there is one.
+    `scopes` holds the path of each unit in whose subtree the person works. `office_id` and `office_path` are the id and
+    the path of the person's office, or None.
     """
 
     user_id: str
@@ -59,7 +60,7 @@ class Viewer:
         return not self.roles.isdisjoint(roles)
 
     def covers(self, path: str) -> bool:
-        """Whether the unit at `path` lies in one of the viewer's subtrees (a path ends with its separator)."""
+        """Whether the unit at `path` lies in one of the subtrees at the viewer's `scopes`."""
         return covers(self.scopes, path)
 
     @property
@@ -69,11 +70,11 @@ class Viewer:
     def knows(self, owner: Owner) -> bool:
         """Whether the viewer may learn who made a record.
 
-        Its author may, and so may a viewer with the clearance whose scope covers the office.
+        The author may, and so may a viewer with the identity clearance whose scope covers the author's office.
         """
         return self.user_id == owner.author_id or (self.sees_identities and self.covers(owner.office_path))
 
 
 def covers(scopes: Sequence[str], path: str) -> bool:
-    """Whether the unit at `path` lies in one of the subtrees at `scopes`."""
+    """Whether the unit at `path` lies in one of the subtrees at `scopes`. Every path ends with a separator."""
     return any(path.startswith(scope) for scope in scopes)
