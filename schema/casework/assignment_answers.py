@@ -1,6 +1,7 @@
-"""Define answers to assignments (签收、办结回复).
+"""Define answers to assignments (签收、办结回复): the assignee accepts or finishes an assignment.
 
-A phone may answer an assignment before the server has it. Such an answer is held until it can be applied.
+The server stores an answer even if its assignment has not arrived yet. Such an answer waits (state HELD) until the
+server can apply it.
 """
 
 import enum
@@ -20,7 +21,7 @@ from schema.core.times import to_millis
 
 MAX_ANSWERS = 50
 MAX_HELD = 200
-"""Held answers of one person. The batch that reaches this limit is still accepted whole."""
+"""Limit of one person's answers that wait. It is checked before a batch is stored, so one batch may exceed it."""
 HELD_FOR = timedelta(days=30)
 LATE = "The assignment that this belongs to did not arrive within 30 days."
 TOO_MANY = "Too many of your answers are held already. Keep this one, and send it again once some of them are settled."
@@ -29,19 +30,33 @@ TOO_MANY = "Too many of your answers are held already. Keep this one, and send i
 @strawberry.enum(description="What the assignee says about an assignment (回复类型).")
 class AnswerKind(enum.Enum):
     ACCEPT = strawberry.enum_value(
-        "ACCEPT", description="The assignee accepts it and is responsible from now on (签收)."
+        "ACCEPT", description="The assignee accepts the assignment and is responsible from now on (签收)."
     )
-    FINISH = strawberry.enum_value("FINISH", description="The assignee has finished it and gives the result (办结).")
+    FINISH = strawberry.enum_value(
+        "FINISH", description="The assignee has finished the assignment and gives the result (办结)."
+    )
 
 
-@strawberry.enum(description="Outcome of one item of a phone's queue (处理结果).")
+@strawberry.enum(
+    description="What the server did with one item of a phone's outbox: an answer or a note edit (处理结果)."
+)
 class AnswerOutcome(enum.Enum):
-    SETTLED = strawberry.enum_value("SETTLED", description="It has taken effect, now or earlier (已生效).")
-    DUPLICATE = strawberry.enum_value("DUPLICATE", description="The same item was settled before (重复提交).")
-    HELD = strawberry.enum_value(
-        "HELD", description="The server keeps it until its record arrives. Do not send it again (暂存)."
+    SETTLED = strawberry.enum_value(
+        "SETTLED",
+        description="The server applied the item. It also says SETTLED if the assignment already was in the requested "
+        "state (已生效).",
     )
-    REFUSED = strawberry.enum_value("REFUSED", description="It was not accepted (未受理).")
+    DUPLICATE = strawberry.enum_value(
+        "DUPLICATE", description="The server received and applied the same item before (重复提交)."
+    )
+    HELD = strawberry.enum_value(
+        "HELD",
+        description="The item waits on the server, because its assignment is missing or not accepted yet. Do not send "
+        "the item again (暂存).",
+    )
+    REFUSED = strawberry.enum_value(
+        "REFUSED", description="The server did not accept the item. `refusal` gives the reason (未受理)."
+    )
 
 
 class AnswerState(enum.Enum):
@@ -54,58 +69,68 @@ class AnswerState(enum.Enum):
 
 @strawberry.input(description="An answer to an assignment. Answers may be sent in any order.")
 class AssignmentAnswer:
-    id: strawberry.ID = strawberry.field(description="Created by the phone: ans_ and a UUIDv7.")
-    assignment_id: strawberry.ID = strawberry.field(description="The assignment that it answers.")
-    kind: AnswerKind = strawberry.field(description="Whether the assignee accepts or finishes it.")
+    id: strawberry.ID = strawberry.field(description="Id that the phone creates: `ans_` and a UUIDv7.")
+    assignment_id: strawberry.ID = strawberry.field(description="The assignment that the assignee accepts or finishes.")
+    kind: AnswerKind = strawberry.field(description="Whether the assignee accepts or finishes the assignment.")
     answered_at: datetime = strawberry.field(
         description="When the assignee answered, by the device's clock (回复时间)."
     )
     result: str | None = strawberry.field(
-        description="Result, 1 to 2,000 characters. Required with FINISH, not allowed otherwise (办理结果).",
+        description="Result of the work, 1 to 2,000 characters. Required with FINISH, not allowed with ACCEPT "
+        "(办理结果).",
         default=None,
     )
 
 
 @strawberry.input(description="Answers to assignments from a phone's outbox.")
 class AnswerAssignmentsInput:
-    answers: list[AssignmentAnswer] = strawberry.field(description="1 to 50 answers. Each is settled independently.")
+    answers: list[AssignmentAnswer] = strawberry.field(
+        description="1 to 50 answers. The server processes each answer independently of the others."
+    )
     device_clock: DeviceClockInput | None = strawberry.field(
-        description="Time on the device's clock (设备时钟).", default=None
+        description="What the device's clock shows while the phone sends this request (设备时钟).", default=None
     )
 
 
 @strawberry.type(description="Outcome of one answer.")
 class AnswerResult:
-    id: strawberry.ID | None = strawberry.field(description="Id of the answer. Null if it could not be read.")
-    outcome: AnswerOutcome = strawberry.field(description="Outcome.")
-    assignment: Assignment | None = strawberry.field(
-        description="The assignment now, if the answer was settled.", default=None
+    id: strawberry.ID | None = strawberry.field(
+        description="Id of the answer. Null if the server could not read the id."
     )
-    refusal: Refused | None = strawberry.field(description="Reason for the refusal.", default=None)
+    outcome: AnswerOutcome = strawberry.field(description="What the server did with the answer.")
+    assignment: Assignment | None = strawberry.field(
+        description="The assignment as it is now. Null if the answer waits or is refused.", default=None
+    )
+    refusal: Refused | None = strawberry.field(
+        description="Why the server refused the answer. Null if it did not refuse it.", default=None
+    )
 
 
-@strawberry.type(description="Outcome of each answer.")
+@strawberry.type(description="The outcomes of a batch of answers.")
 class AnswerAssignmentsPayload:
     results: list[AnswerResult] = strawberry.field(description="One result per answer, in the order of the answers.")
 
 
 @strawberry.type(
-    description="An item that the server holds for its sender until the record it belongs to arrives (暂存操作)."
+    description="An item of a phone's outbox that refers to a record the server does not have yet. The server keeps "
+    "the item until that record arrives (暂存操作)."
 )
 class HeldOperation:
-    id: strawberry.ID = strawberry.field(description="The id that the phone gave the item.")
-    operation: str = strawberry.field(description="The mutation that it was sent with.")
-    held_since: datetime = strawberry.field(description="When the server began to hold it.")
-    held_until: datetime = strawberry.field(description="When it is refused if the record has not arrived.")
-    waits_for: strawberry.ID = strawberry.field(description="Id of the record that it waits for (所等待的记录).")
+    id: strawberry.ID = strawberry.field(description="Id of the item, created by the phone.")
+    operation: str = strawberry.field(
+        description="Name of the mutation that sent the item, such as `answerAssignments`."
+    )
+    held_since: datetime = strawberry.field(description="When the server received the item.")
+    held_until: datetime = strawberry.field(description="When the server refuses the item if the item still waits.")
+    waits_for: strawberry.ID = strawberry.field(description="Id of the record that the item waits for (所等待的记录).")
     refusal: Refused | None = strawberry.field(
-        description="Reason for the refusal. Null while it is held.", default=None
+        description="Why the server refused the item after it had waited. Null while it waits.", default=None
     )
 
 
 @dataclass(frozen=True)
 class StoredAnswer:
-    """An answer as it is stored. `refused_as` is the code of its refusal, if it was refused."""
+    """An answer as it is stored. If it was refused, `refused_as` is the refusal's code and `reason` its message."""
 
     id: str
     user_id: str
@@ -120,7 +145,7 @@ class StoredAnswer:
     reason: str | None = None
 
     def with_outcome(self, refusal: Refusal | None) -> "StoredAnswer":
-        """Return the answer as settled, or as refused for good."""
+        """Return a copy in state SETTLED if `refusal` is None, otherwise in state REFUSED with that refusal."""
         if refusal is None:
             return replace(self, state=AnswerState.SETTLED)
         return replace(self, state=AnswerState.REFUSED, refused_as=refusal.code, reason=refusal.message)
@@ -164,14 +189,21 @@ def to_stored_answer(answer: AssignmentAnswer, *, user_id: str, now: datetime, f
 
 
 def must_wait(answer: StoredAnswer, assignment: Assignment | None) -> bool:
-    """Return whether the answer can't be applied yet. Someone else's assignment counts as missing."""
+    """Return whether the answer can't be applied yet.
+
+    It waits for an assignment that is missing, and a FINISH waits until the assignment is accepted. Someone else's
+    assignment counts as missing.
+    """
     if assignment is None or assignment.assignee_id != answer.user_id:
         return True
     return answer.kind is AnswerKind.FINISH and assignment.state is AssignmentState.OFFERED
 
 
 def is_already_applied(answer: StoredAnswer, assignment: Assignment) -> bool:
-    """Return whether the assignment is already in the answer's state. The first of several results stands."""
+    """Return whether the assignment is already accepted (for an ACCEPT) or finished (for a FINISH).
+
+    A finished assignment keeps its first result. A later FINISH with another result counts as applied.
+    """
     if answer.kind is AnswerKind.ACCEPT:
         return assignment.accepted_at is not None
     return assignment.state is AssignmentState.FINISHED

@@ -1,7 +1,7 @@
 """Merge the edits of an assignment's notes (交办备注).
 
-The assignee edits notes on any device, one field at a time. Edits are only appended, and the merged notes do not
-depend on the order in which the edits arrive.
+An assignee may edit the notes on several devices. Each edit sets one field. The server only appends edits. The merged
+notes do not depend on the order in which the edits arrive.
 """
 
 import enum
@@ -14,25 +14,25 @@ import strawberry
 from schema.access.permissions import FOLLOWERS, SEEN, Row
 
 MAX_EDITS_KEPT = 200
-"""Edits per assignment."""
+"""Maximum number of edits of one assignment."""
 MAX_EDITS_TEXT = 50_000
-"""Total characters of all edits of one assignment: they are loaded each time the assignment is read."""
+"""Maximum total length of one assignment's edits, in characters. Every read of the assignment loads all its edits."""
 FULL = f"An assignment has at most {MAX_EDITS_KEPT} note edits, with {MAX_EDITS_TEXT} characters in total."
 
 
 @strawberry.enum(description="A field of an assignment's notes (备注字段).")
 class NoteField(enum.Enum):
     WORKING_NOTE = strawberry.enum_value("WORKING_NOTE", description="Working note of the assignee (工作备注).")
-    PLANNED_ON = strawberry.enum_value("PLANNED_ON", description="Planned date (计划日期).")
+    PLANNED_ON = strawberry.enum_value("PLANNED_ON", description="Date planned for the work (计划日期).")
     CONTACT = strawberry.enum_value("CONTACT", description="Contact person on site (现场联系人).")
 
 
 @dataclass(frozen=True)
 class NoteEdit:
-    """A stored edit.
+    """An edit of one field of an assignment's notes, as it is stored.
 
-    `base_version` is the number of edits of the field that its author had seen. `at` is `edited_at` corrected by the
-    skew of the device's clock. `restores` is the id of the edit whose value it restored.
+    `base_version` is how many edits of this field the author's phone had seen before this edit. `at` is `edited_at`
+    converted to the server's clock. `restores` is the id of an earlier edit whose value this edit restores.
     """
 
     id: str
@@ -48,33 +48,43 @@ class NoteEdit:
     restores: str | None = None
 
 
-@strawberry.type(description="An edit that lost to a concurrent edit (落选的修改).")
+@strawberry.type(
+    description="An edit that lost to a concurrent edit of the same field, so the notes do not show its value "
+    "(落选的修改)."
+)
 class LostEdit:
-    id: strawberry.ID = strawberry.field(description="Id of the edit. Pass it as `restores` to restore its value.")
-    value: str | None = strawberry.field(description="Value of the edit. Null if it cleared the field.")
+    id: strawberry.ID = strawberry.field(
+        description="Id of the edit. To restore its value, pass this id as `restores` of a new edit."
+    )
+    value: str | None = strawberry.field(description="The value that the edit set. Null if the edit cleared the field.")
     edited_at: datetime = strawberry.field(
-        description="When it was edited, by the device's clock, corrected for skew (修改时间)."
+        description="When the edit was made: the time on the device's clock, converted to the server's clock "
+        "(修改时间)."
     )
 
 
-@strawberry.type(description="One field of an assignment's notes, merged from all its edits (交办备注).")
+@strawberry.type(description="One field of an assignment's notes, merged from all edits of this field (交办备注).")
 class AssignmentNote:
     field: NoteField = strawberry.field(description="The field.")
-    value: str | None = strawberry.field(description="Current value. Null if it was cleared.")
+    value: str | None = strawberry.field(description="Current value of the field. Null if the field was cleared.")
     version: int = strawberry.field(
-        description="Number of edits on the server. Pass it as `baseVersion` of the next edit."
+        description="Number of edits of this field on the server. Pass this number as `baseVersion` of the next edit."
     )
-    edit_id: strawberry.ID = strawberry.field(description="Id of the edit that won.")
+    edit_id: strawberry.ID = strawberry.field(description="Id of the edit that set the current value.")
     edited_at: datetime = strawberry.field(
-        description="When it was edited, by the device's clock, corrected for skew (修改时间)."
+        description="When that edit was made: the time on the device's clock, converted to the server's clock "
+        "(修改时间)."
     )
     lost_edits: list[LostEdit] = strawberry.field(
-        description="Edits that lost and were not restored, newest first (落选的修改)."
+        description="Edits that lost to a concurrent edit and were not restored, newest first (落选的修改)."
     )
 
 
 def correct_time(edited_at: datetime, skew: timedelta) -> datetime:
-    """Convert a device time to the server's clock. A time that would leave the calendar is returned unchanged."""
+    """Convert a time on the device's clock to the server's clock.
+
+    Return `edited_at` unchanged if the result would be outside the years 1 to 9999.
+    """
     try:
         return edited_at - skew
     except OverflowError:
@@ -82,10 +92,11 @@ def correct_time(edited_at: datetime, skew: timedelta) -> datetime:
 
 
 def merge_edits(edits: Sequence[NoteEdit]) -> list[AssignmentNote]:
-    """Merge edits, given in the order the server received them. A field without an edit is left out.
+    """Merge the edits of one assignment. Return one note for each field that was edited.
 
-    The result depends on which edits each author had seen. It does not depend on which of two concurrent edits arrived
-    first: the later one wins, by time, then by the device's own number, then by id.
+    `edits` are in the order in which the server received them. An edit replaces the edits that its author had seen. Of
+    the edits that nobody replaced, the one with the latest time wins. At equal times the higher device sequence number
+    wins, then the higher id. The order of arrival does not decide.
     """
     of_field = {name: [edit for edit in edits if edit.field is name] for name in NoteField}
     return [_merge_field(name, found) for name, found in of_field.items() if found]
@@ -128,10 +139,10 @@ def _merge_field(name: NoteField, edits: Sequence[NoteEdit]) -> AssignmentNote:
 
 
 def _has_seen(later: NoteEdit, earlier: NoteEdit, number: int) -> bool:
-    """Return whether the author of `later` had seen `earlier`, the field's edit with that number.
+    """Return whether the author of `later` had seen `earlier`, which is edit number `number` of the field.
 
-    A device has seen all its own earlier edits. A session of an identity provider names no device, so it has seen only
-    the edits it pulled.
+    A device has seen all edits that it made before. A session of an identity provider has no device id, so only
+    `base_version` tells which edits its user had seen.
     """
     if later.device_id and later.device_id == earlier.device_id:
         return (later.device_sequence, later.id) > (earlier.device_sequence, earlier.id)

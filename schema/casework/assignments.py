@@ -1,6 +1,7 @@
 """Define assignments (交办、派单).
 
-An officer assigns a case, or a place to inspect, to a person. That person is responsible once they accept it.
+An officer assigns a case, or a place to inspect, to a person. The person is responsible as soon as they accept the
+assignment.
 """
 
 import enum
@@ -27,14 +28,18 @@ class AssignmentKind(enum.Enum):
 @strawberry.enum(description="State of an assignment (交办状态).")
 class AssignmentState(enum.Enum):
     OFFERED = strawberry.enum_value(
-        "OFFERED", description="Offered but not yet accepted. The previous person is still responsible (待签收)."
+        "OFFERED",
+        description="The assignee has not accepted yet. Until then, the person responsible does not change (待签收).",
     )
-    ACCEPTED = strawberry.enum_value("ACCEPTED", description="The assignee is responsible (已签收).")
+    ACCEPTED = strawberry.enum_value("ACCEPTED", description="The assignee has accepted and is responsible (已签收).")
     HANDED_ON = strawberry.enum_value(
-        "HANDED_ON", description="Someone else has accepted it from the assignee (已转办)."
+        "HANDED_ON",
+        description="The assignee offered the work to another person, and that person has accepted (已转办).",
     )
-    FINISHED = strawberry.enum_value("FINISHED", description="Finished (已完成).")
-    WITHDRAWN = strawberry.enum_value("WITHDRAWN", description="Withdrawn before it was accepted (已撤回).")
+    FINISHED = strawberry.enum_value("FINISHED", description="The assignee has finished the work (已完成).")
+    WITHDRAWN = strawberry.enum_value(
+        "WITHDRAWN", description="An officer withdrew the assignment before the assignee accepted (已撤回)."
+    )
 
 
 MOVES: dict[AssignmentState, frozenset[AssignmentState]] = {
@@ -51,21 +56,25 @@ ASSIGNEES: dict[AssignmentKind, frozenset[Role]] = {
     AssignmentKind.CASE: frozenset({Role.SUPERVISOR, Role.OFFICER, Role.INSPECTOR}),
     AssignmentKind.INSPECTION: frozenset({Role.SUPERVISOR, Role.INSPECTOR}),
 }
-"""Roles that each kind may be assigned to."""
+"""For each kind of assignment: an assignee must have one of these roles."""
 
 
 @strawberry.type(description="A case, or a place to inspect, that is assigned to a person (交办).")
 class Assignment(Node, prefix="asg"):
-    kind: AssignmentKind = strawberry.field(description="What is assigned.")
-    state: AssignmentState = strawberry.field(description="State.")
+    kind: AssignmentKind = strawberry.field(description="Whether a case or an inspection is assigned.")
+    state: AssignmentState = strawberry.field(description="State of the assignment.")
     note: str | None = strawberry.field(description="What the assignee is asked to do (交办要求).", default=None)
-    due_on: date | None = strawberry.field(description="Deadline, Beijing date (办理期限).", default=None)
-    offered_at: datetime = strawberry.field(description="When it was offered.")
-    accepted_at: datetime | None = strawberry.field(description="When the assignee accepted it.", default=None)
-    ended_at: datetime | None = strawberry.field(
-        description="When it was finished, handed on or withdrawn.", default=None
+    due_on: date | None = strawberry.field(description="Deadline, as a date in Beijing time (办理期限).", default=None)
+    offered_at: datetime = strawberry.field(description="When the assignment was offered to the assignee.")
+    accepted_at: datetime | None = strawberry.field(
+        description="When the assignee accepted the assignment.", default=None
     )
-    result: str | None = strawberry.field(description="Result.", default=None)
+    ended_at: datetime | None = strawberry.field(
+        description="When the assignment was finished, handed on or withdrawn.", default=None
+    )
+    result: str | None = strawberry.field(
+        description="Result that the assignee gave when finishing the assignment.", default=None
+    )
     assignee_id: strawberry.Private[str]
     offered_by_id: strawberry.Private[str]
     office_id: strawberry.Private[str]
@@ -77,23 +86,25 @@ class Assignment(Node, prefix="asg"):
     opening_sha256: strawberry.Private[str]
     note_edits: strawberry.Private[tuple[NoteEdit, ...]] = ()
 
-    @strawberry.field(description="Notes of the assignee. A field that was never edited is left out (交办备注).")
+    @strawberry.field(description="Notes of the assignee, one entry for each field that was ever edited (交办备注).")
     def notes(self) -> list[AssignmentNote]:
         return merge_edits(self.note_edits)
 
-    @strawberry.field(description="The assignee, if the viewer may know them (承办人).")
+    @strawberry.field(
+        description="The person to whom the work is assigned. Null if the viewer must not know this person (承办人)."
+    )
     async def assignee(self, info: Info) -> User | None:
         return await info.context.load.one(User, self.assignee_id)
 
-    @strawberry.field(description="Who offered it (交办人).")
+    @strawberry.field(description="The person who offered the assignment (交办人).")
     async def offered_by(self, info: Info) -> User | None:
         return await info.context.load.one(User, self.offered_by_id)
 
-    @strawberry.field(description="The assigned case, if the viewer may see it.")
+    @strawberry.field(description="The assigned case. Null for an inspection, or if the viewer must not see the case.")
     async def case(self, info: Info) -> Case | None:
         return await info.context.load.one(Case, self.case_id)
 
-    @strawberry.field(description="The assigned place to inspect.")
+    @strawberry.field(description="The place to inspect. Null if a case is assigned.")
     async def unit(self, info: Info) -> Unit | None:
         return await info.context.load.one(Unit, self.unit_id)
 

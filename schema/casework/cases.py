@@ -1,7 +1,7 @@
 """Define cases (案件、投诉件).
 
-A case is opened from observations and numbered per office and year. One person is responsible for it until another
-accepts it.
+An officer opens a case from observations. Each office numbers its cases of a year from 1. One person is responsible
+for a case, until another person accepts an assignment of the case.
 """
 
 import enum
@@ -34,24 +34,30 @@ MAX_REPLY = 20_000
 
 @strawberry.enum(description="State of a case (办理状态).")
 class CaseState(enum.Enum):
-    RECEIVED = strawberry.enum_value("RECEIVED", description="已接收")
-    ACCEPTED = strawberry.enum_value("ACCEPTED", description="已受理")
-    DECLINED = strawberry.enum_value("DECLINED", description="不予受理. Needs a reason and a reply.")
-    ASSIGNED = strawberry.enum_value("ASSIGNED", description="已交办")
-    INVESTIGATING = strawberry.enum_value("INVESTIGATING", description="调查中")
-    RECTIFYING = strawberry.enum_value("RECTIFYING", description="整改中")
-    VERIFYING = strawberry.enum_value("VERIFYING", description="核查中")
-    CLOSED = strawberry.enum_value("CLOSED", description="已办结. Needs an outcome and a reply.")
-    REOPENED = strawberry.enum_value("REOPENED", description="重新办理. Needs a reason.")
+    RECEIVED = strawberry.enum_value("RECEIVED", description="已接收: opened, but not accepted yet.")
+    ACCEPTED = strawberry.enum_value("ACCEPTED", description="已受理: the office has accepted the case.")
+    DECLINED = strawberry.enum_value(
+        "DECLINED", description="不予受理. A move to this state needs a reason and a reply."
+    )
+    ASSIGNED = strawberry.enum_value("ASSIGNED", description="已交办: offered to a person who has not accepted yet.")
+    INVESTIGATING = strawberry.enum_value(
+        "INVESTIGATING", description="调查中: the assignee has accepted and investigates."
+    )
+    RECTIFYING = strawberry.enum_value("RECTIFYING", description="整改中: the fault is being put right.")
+    VERIFYING = strawberry.enum_value(
+        "VERIFYING", description="核查中: the office verifies that the fault is put right."
+    )
+    CLOSED = strawberry.enum_value("CLOSED", description="已办结. A move to this state needs an outcome and a reply.")
+    REOPENED = strawberry.enum_value("REOPENED", description="重新办理. A move to this state needs a reason.")
 
 
 @strawberry.enum(description="Outcome of a closed case (办理结果).")
 class CaseOutcome(enum.Enum):
-    SUBSTANTIATED = strawberry.enum_value("SUBSTANTIATED", description="属实")
-    PARTLY = strawberry.enum_value("PARTLY", description="部分属实")
-    UNFOUNDED = strawberry.enum_value("UNFOUNDED", description="不属实")
-    TRANSFERRED = strawberry.enum_value("TRANSFERRED", description="移送")
-    WITHDRAWN = strawberry.enum_value("WITHDRAWN", description="撤回")
+    SUBSTANTIATED = strawberry.enum_value("SUBSTANTIATED", description="属实: what was reported is true.")
+    PARTLY = strawberry.enum_value("PARTLY", description="部分属实: what was reported is partly true.")
+    UNFOUNDED = strawberry.enum_value("UNFOUNDED", description="不属实: what was reported is not true.")
+    TRANSFERRED = strawberry.enum_value("TRANSFERRED", description="移送: passed to another authority.")
+    WITHDRAWN = strawberry.enum_value("WITHDRAWN", description="撤回: the matter was withdrawn.")
 
 
 S = CaseState
@@ -66,10 +72,10 @@ MOVES: dict[CaseState, frozenset[CaseState]] = {
     S.CLOSED: frozenset({S.REOPENED}),
     S.REOPENED: frozenset({S.ASSIGNED}),
 }
-"""The domain's life cycle of a case: the states that each state may move to."""
+"""The life cycle of a case: for each state, the states that may follow."""
 
 ASSIGNABLE = frozenset(S) - {S.RECEIVED, S.DECLINED, S.CLOSED}
-"""States in which a case may be assigned: accepted and not ended."""
+"""States in which a case may be assigned: accepted, and neither declined nor closed."""
 
 OPEN = frozenset(S) - {S.DECLINED, S.CLOSED}
 
@@ -89,42 +95,59 @@ class CaseEventKind(enum.Enum):
 
 @strawberry.type(description="One entry of a case's history (办理记录).")
 class CaseEvent:
-    id: strawberry.ID = strawberry.field(description="evt_ and a UUIDv7.")
+    id: strawberry.ID = strawberry.field(description="Id of the entry: `evt_` and a UUIDv7.")
     kind: CaseEventKind = strawberry.field(description="What happened.")
     at: datetime = strawberry.field(description="When it happened.")
-    state: CaseState = strawberry.field(description="State of the case afterwards.")
-    note: str | None = strawberry.field(description="Reason or remark.", default=None)
+    state: CaseState = strawberry.field(description="State of the case after this event.")
+    note: str | None = strawberry.field(
+        description="Text that was given with the event: a reason, an instruction or a result.", default=None
+    )
     by_id: strawberry.Private[str]
     about_ids: strawberry.Private[tuple[str, ...]] = ()
     sent_sha256: strawberry.Private[str | None] = None
 
-    @strawberry.field(description="Who did it, if the viewer may know them.")
+    @strawberry.field(description="The person who caused the event. Null if the viewer must not know this person.")
     async def by(self, info: Info) -> User | None:
         return await info.context.load.one(User, self.by_id)
 
 
-@strawberry.type(description="Follow-up of an observation: number, state, outcome and reply of its case (办理情况).")
+@strawberry.type(
+    description="What became of an observation: number, state, outcome and reply of a case that is based on it "
+    "(办理情况)."
+)
 class FollowUp:
     case_number: str = strawberry.field(description="Number of the case (编号).")
-    state: CaseState = strawberry.field(description="State (办理状态).")
-    outcome: CaseOutcome | None = strawberry.field(description="Outcome (办理结果).", default=None)
-    reply: str | None = strawberry.field(description="Reply to the person who raised it (答复).", default=None)
-    closed_at: datetime | None = strawberry.field(description="When it was closed.", default=None)
+    state: CaseState = strawberry.field(description="State of the case (办理状态).")
+    outcome: CaseOutcome | None = strawberry.field(
+        description="Outcome of the case. Null unless the case is closed (办理结果).", default=None
+    )
+    reply: str | None = strawberry.field(description="Reply to the person who raised the matter (答复).", default=None)
+    closed_at: datetime | None = strawberry.field(
+        description="When the case was closed. Null unless the case is closed.", default=None
+    )
 
 
 @strawberry.type(description="A matter that needs a reply and an outcome (案件).")
 class Case(Node, prefix="cas"):
-    number: str = strawberry.field(description="Office, year and sequence number, such as 360703-XNB-2026-0017 (编号).")
-    year: int = strawberry.field(description="Year of the number, Beijing time.")
-    sequence: int = strawberry.field(description="Sequence number of the office in that year, without gaps.")
-    title: str = strawberry.field(description="Title (标题).")
-    summary: str = strawberry.field(description="Summary (摘要).")
-    category: Category = strawberry.field(description="Category (问题类别).")
-    state: CaseState = strawberry.field(description="State (办理状态).")
-    opened_at: datetime = strawberry.field(description="When it was opened (立案时间).")
-    closed_at: datetime | None = strawberry.field(description="When it was closed (办结时间).", default=None)
-    outcome: CaseOutcome | None = strawberry.field(description="Outcome (办理结果).", default=None)
-    reply: str | None = strawberry.field(description="Reply to the person who raised it (答复).", default=None)
+    number: str = strawberry.field(
+        description="Office code, year and sequence number, such as 360703-XNB-2026-0017 (编号)."
+    )
+    year: int = strawberry.field(description="Year in the case number. It is the year of opening, in Beijing time.")
+    sequence: int = strawberry.field(
+        description="Sequence number in the case number. Each office numbers its cases of a year from 1, without gaps."
+    )
+    title: str = strawberry.field(description="Title of the case (标题).")
+    summary: str = strawberry.field(description="Summary of the case (摘要).")
+    category: Category = strawberry.field(description="Category of the matter (问题类别).")
+    state: CaseState = strawberry.field(description="State of the case (办理状态).")
+    opened_at: datetime = strawberry.field(description="When the case was opened (立案时间).")
+    closed_at: datetime | None = strawberry.field(
+        description="When the case was closed. Null unless the case is closed (办结时间).", default=None
+    )
+    outcome: CaseOutcome | None = strawberry.field(
+        description="Outcome of the case. Null unless the case is closed (办理结果).", default=None
+    )
+    reply: str | None = strawberry.field(description="Reply to the person who raised the matter (答复).", default=None)
     history: list[CaseEvent] = strawberry.field(description="History of the case, oldest first (办理记录).")
     office_id: strawberry.Private[str]
     office_path: strawberry.Private[str]
@@ -135,51 +158,54 @@ class Case(Node, prefix="cas"):
     unit_path: strawberry.Private[str | None] = None
     monitoring_point_id: strawberry.Private[str | None] = None
 
-    @strawberry.field(description="The office that handles it (承办机构).")
+    @strawberry.field(description="The office that handles the case (承办机构).")
     async def office(self, info: Info) -> Unit | None:
         return await info.context.load.one(Unit, self.office_id)
 
-    @strawberry.field(description="The unit concerned (涉及单位).")
+    @strawberry.field(description="The unit that the case is about (涉及单位).")
     async def unit(self, info: Info) -> Unit | None:
         return await info.context.load.one(Unit, self.unit_id)
 
-    @strawberry.field(description="The monitoring point that reported it (监测点).")
+    @strawberry.field(description="The monitoring point that reported the matter (监测点).")
     async def monitoring_point(self, info: Info) -> MonitoringPoint | None:
         return await info.context.load.one(MonitoringPoint, self.monitoring_point_id)
 
-    @strawberry.field(description="The person who first received it (首问责任人).")
+    @strawberry.field(description="The person who received the matter and opened the case (首问责任人).")
     async def first_responder(self, info: Info) -> User | None:
         return await info.context.load.one(User, self.first_responder_id)
 
     @strawberry.field(
-        description="The person responsible now: the first responder until someone else accepts it (现责任人)."
+        description="The person responsible now: at first the first responder, then each person who accepts an "
+        "assignment of the case (现责任人)."
     )
     async def responsible(self, info: Info) -> User | None:
         return await info.context.load.one(User, self.responsible_id)
 
-    @strawberry.field(description="The observations that it is based on, at most 500, oldest first.")
+    @strawberry.field(description="The observations on which the case is based, at most 500, oldest first.")
     async def observations(self, info: Info) -> list[Observation]:
         return await info.context.load.related(Observation, case=self.id)
 
-    @strawberry.field(description="Its assignments, oldest first (交办).")
+    @strawberry.field(description="Assignments of the case, oldest first (交办).")
     async def assignments(
         self, info: Info
     ) -> list[Annotated["Assignment", strawberry.lazy("schema.casework.assignments")]]:
         return await info.context.load.related(ASSIGNMENT, case=self.id)
 
-    @strawberry.field(description="Other cases of the same unit or monitoring point, newest first, at most 20.")
+    @strawberry.field(
+        description="Other cases about the same unit or from the same monitoring point, at most 20, newest first."
+    )
     async def related_cases(self, info: Info) -> list[Annotated["Case", strawberry.lazy("schema.casework.cases")]]:
         about = {"unit": self.unit_id, "monitoring_point": self.monitoring_point_id}
         cases = await info.context.load.related(Case, **about)
         return [case for case in cases if case.id != self.id][:20]
 
     def is_about(self, unit_id: str | None, monitoring_point_id: str | None) -> bool:
-        """Return whether the case concerns that unit or monitoring point."""
+        """Return whether the case is about this unit or from this monitoring point."""
         same_unit = unit_id is not None and self.unit_id == unit_id
         return same_unit or (monitoring_point_id is not None and self.monitoring_point_id == monitoring_point_id)
 
     def follow_up(self) -> FollowUp:
-        """Return what the person who raised the case may know."""
+        """Return what the person who raised the matter may know of the case."""
         return FollowUp(
             case_number=self.number,
             state=self.state,
@@ -190,7 +216,8 @@ class Case(Node, prefix="cas"):
 
     pack = strawberry.field(
         resolver=pack_of,
-        description="Evidence pack of the case: a ZIP of originals, data, pages and a signed manifest (证据包).",
+        description="Link to the evidence pack of the case: a ZIP of original files, data, a web page, a PDF report "
+        "and a signed manifest (证据包).",
     )
 
 
@@ -205,7 +232,10 @@ def states_before(target: CaseState) -> frozenset[CaseState]:
 
 
 def check_move(target: CaseState, *, reason: str | None, outcome: CaseOutcome | None, reply: str | None) -> None:
-    """Raise `Refusal(BAD_INPUT)` if a move lacks a required text (rule 1), or if a text is too long."""
+    """Raise `Refusal(BAD_INPUT)` if a move to `target` lacks a required text or outcome, or if a text is too long.
+
+    Rule 1 (事事有回音): a case can't be closed without an outcome and a reply.
+    """
     check_length(reason, MAX_NOTE, "reason")
     check_length(reply, MAX_REPLY, "reply")
     reason, reply = (reason or "").strip(), (reply or "").strip()

@@ -1,4 +1,4 @@
-"""Validate the edits of assignment notes that a phone sends (备注修改)."""
+"""Define the edits of assignment notes that phones send, and validate them (备注修改)."""
 
 from datetime import date, datetime, timedelta
 
@@ -20,53 +20,69 @@ MAX_CONTACT = 200
 MAX_LENGTHS = {NoteField.WORKING_NOTE: MAX_NOTE, NoteField.CONTACT: MAX_CONTACT}
 
 
-@strawberry.input(description="A new value for one field of the notes of the viewer's own assignment (备注修改).")
+@strawberry.input(
+    description="A new value for one field of an assignment's notes. The assignment must be the viewer's own "
+    "(备注修改)."
+)
 class NoteEditInput:
-    id: strawberry.ID = strawberry.field(description="Created by the phone: evt_ and a UUIDv7.")
-    assignment_id: strawberry.ID = strawberry.field(description="The assignment.")
-    field: NoteField = strawberry.field(description="The field.")
+    id: strawberry.ID = strawberry.field(description="Id that the phone creates: `evt_` and a UUIDv7.")
+    assignment_id: strawberry.ID = strawberry.field(description="The assignment whose notes are edited.")
+    field: NoteField = strawberry.field(description="The field to change.")
     value: str | None = strawberry.field(
         description="New value: text, or for PLANNED_ON a date such as 2026-12-01. Null clears the field.",
         default=None,
     )
-    base_version: int = strawberry.field(description="Version of the field that the phone showed. 0 if it showed none.")
-    edited_at: datetime = strawberry.field(description="When it was edited, by the device's clock (修改时间).")
+    base_version: int = strawberry.field(
+        description="The field's `version` that the phone showed before this edit. 0 if the phone knew no edit of the "
+        "field."
+    )
+    edited_at: datetime = strawberry.field(description="When the edit was made, by the device's clock (修改时间).")
     device_sequence: int = strawberry.field(
-        description="Sequence number on this device. A later edit replaces the device's earlier ones (设备序号)."
+        description="Sequence number of the edit on this device, from 1. An edit replaces this device's earlier edits "
+        "of the field (设备序号)."
     )
     restores: strawberry.ID | None = strawberry.field(
-        description="Id of an edit of this field whose value to restore. Leave out `value` then (恢复).",
+        description="Id of an earlier edit of this field. That edit's value becomes the new value. Leave out `value` "
+        "in this case (恢复).",
         default=None,
     )
 
 
 @strawberry.input(description="Note edits from a phone's outbox.")
 class EditAssignmentNotesInput:
-    edits: list[NoteEditInput] = strawberry.field(description="1 to 50 edits. Each is settled independently.")
+    edits: list[NoteEditInput] = strawberry.field(
+        description="1 to 50 edits. The server processes each edit independently of the others."
+    )
     device_clock: DeviceClockInput | None = strawberry.field(
-        description="Time on the device's clock (设备时钟).", default=None
+        description="What the device's clock shows while the phone sends this request (设备时钟).", default=None
     )
 
 
 @strawberry.type(description="Outcome of one edit.")
 class NoteEditResult:
-    id: strawberry.ID | None = strawberry.field(description="Id of the edit. Null if it could not be read.")
+    id: strawberry.ID | None = strawberry.field(description="Id of the edit. Null if the server could not read the id.")
     outcome: AnswerOutcome = strawberry.field(
-        description="SETTLED if it was stored, whether it won or lost: `Assignment.notes` shows which. Never HELD."
+        description="What the server did with the edit. SETTLED means stored: `Assignment.notes` shows whether the "
+        "edit won or lost. Never HELD."
     )
     assignment: Assignment | None = strawberry.field(
-        description="The assignment now, if the edit was settled.", default=None
+        description="The assignment as it is now. Null if the edit is refused.", default=None
     )
-    refusal: Refused | None = strawberry.field(description="Reason for the refusal.", default=None)
+    refusal: Refused | None = strawberry.field(
+        description="Why the server refused the edit. Null unless `outcome` is REFUSED.", default=None
+    )
 
 
-@strawberry.type(description="Outcome of each edit.")
+@strawberry.type(description="The outcomes of a batch of note edits.")
 class EditAssignmentNotesPayload:
     results: list[NoteEditResult] = strawberry.field(description="One result per edit, in the order of the edits.")
 
 
 def check_edit(sent: NoteEditInput, *, at: str) -> None:
-    """Raise `Refusal(BAD_ID | BAD_INPUT)` if the edit is invalid for any assignment. `at` is its path in the input."""
+    """Check everything that does not depend on the stored assignment. `at` is the edit's path in the input.
+
+    Raise `Refusal(BAD_ID | BAD_INPUT)` if the edit is invalid.
+    """
     validate_id(sent.id, "evt", field=f"{at}.id")
     validate_id(sent.assignment_id, "asg", field=f"{at}.assignmentId")
     if sent.restores is not None:
@@ -97,7 +113,11 @@ def _check_value(field: NoteField, value: str, *, is_restored: bool, at: str) ->
 def to_note_edit(
     sent: NoteEditInput, assignment: Assignment, *, device_id: str, skew: timedelta, now: datetime, at: str
 ) -> NoteEdit:
-    """Return the edit's stored form. Raise `Refusal(BAD_INPUT | NOT_FOUND | LIMIT_EXCEEDED)` if the notes forbid it."""
+    """Return the edit's stored form, after a comparison with the assignment's stored edits.
+
+    Raise `Refusal(BAD_INPUT)` if `base_version` is higher than the field's number of edits, `Refusal(NOT_FOUND)` if the
+    edit to restore does not exist, or `Refusal(LIMIT_EXCEEDED)` if the notes would become too long.
+    """
     known = [edit for edit in assignment.note_edits if edit.field is sent.field]
     if sent.base_version > len(known):
         raise Refusal(RefusalCode.BAD_INPUT, f"The field has only {len(known)} versions.", field=f"{at}.baseVersion")
