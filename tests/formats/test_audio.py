@@ -1,4 +1,4 @@
-"""Sounds and documents: typed, measured, and found to be whole or not."""
+"""Test sounds and documents: their type, their length, and whether they are whole."""
 
 import io
 from collections.abc import Callable
@@ -44,7 +44,9 @@ def id3(size: int) -> bytes:
     ],
     ids=range(8),
 )
-def test_a_sound_is_measured(see: Callable[[bytes], ReadResult], data: bytes, type: str, millis: int) -> None:
+def test_the_duration_of_a_sound_is_read(
+    see: Callable[[bytes], ReadResult], data: bytes, type: str, millis: int
+) -> None:
     picture = see(data)
     assert (picture.content_type, picture.damage, picture.thumbnails) == (type, None, ())
     assert picture.duration_ms == pytest.approx(millis, abs=110)  # an encoder pads to whole frames
@@ -65,11 +67,11 @@ def test_a_sound_is_measured(see: Callable[[bytes], ReadResult], data: bytes, ty
     ],
     ids=range(9),
 )
-def test_a_broken_sound_is_told(see: Callable[[bytes], ReadResult], data: bytes, damage: Damage) -> None:
+def test_damage_to_a_sound_is_reported(see: Callable[[bytes], ReadResult], data: bytes, damage: Damage) -> None:
     assert see(data).damage is damage
 
 
-def test_a_document_is_counted_and_shown(see: Callable[[bytes], ReadResult]) -> None:
+def test_a_document_gets_its_page_count_and_a_thumbnail(see: Callable[[bytes], ReadResult]) -> None:
     picture = see(pdf(3))
     assert (picture.page_count, picture.is_encrypted, picture.damage) == (3, False, None)
     shown = Image.open(io.BytesIO(picture.thumbnails[0].data)).convert("RGB")
@@ -80,17 +82,17 @@ def test_a_document_is_counted_and_shown(see: Callable[[bytes], ReadResult]) -> 
     assert picture.thumbnails[0].data.find(b"Exif") == -1
 
 
-def test_a_locked_document_is_told(see: Callable[[bytes], ReadResult]) -> None:
+def test_only_a_document_with_a_user_password_is_unreadable(see: Callable[[bytes], ReadResult]) -> None:
     locked, open_ = see(pdf(owner="owner", user="user")), see(pdf(owner="owner"))
     assert (locked.is_encrypted, locked.damage, locked.thumbnails) == (True, Damage.ENCRYPTED, ())
     assert (open_.is_encrypted, open_.damage, len(open_.thumbnails)) == (True, None, 2)
 
 
 @pytest.mark.parametrize("tenths", [2, 5, 9])
-def test_a_cut_document_is_told(see: Callable[[bytes], ReadResult], tenths: int) -> None:
+def test_a_truncated_document_is_reported(see: Callable[[bytes], ReadResult], tenths: int) -> None:
     whole = pdf(5)
     assert see(whole[: len(whole) * tenths // 10]).damage is Damage.TRUNCATED
 
 
-def test_a_document_of_nothing_is_told(see: Callable[[bytes], ReadResult]) -> None:
+def test_a_document_without_objects_is_reported_as_corrupt(see: Callable[[bytes], ReadResult]) -> None:
     assert see(b"%PDF-1.7\nnothing\nstartxref\n0\n%%EOF").damage is Damage.CORRUPT

@@ -1,4 +1,4 @@
-"""Broken and hostile pictures: cut, bombed, mutated; facts are kept, nothing raises, nothing leaks into the next one."""
+"""Test truncated, mutated and hostile pictures: facts survive, nothing raises, no state leaks into the next one."""
 
 import io
 import random
@@ -42,7 +42,7 @@ def file_like(data: bytes) -> io.BytesIO:
 
 
 @pytest.mark.parametrize("side", [20_000, 60_000, 2**31 - 1])
-def test_a_bomb_is_told_and_not_decoded(file: Path, side: int) -> None:
+def test_a_decompression_bomb_is_reported_and_not_decoded(file: Path, side: int) -> None:
     rows = b"\0" * 2501 * 20_000
     picture = see(file, png(side, side, 1, 0, rows, (b"eXIf", block(GPS)[6:])))
     assert picture.damage is Damage.TOO_MANY_PIXELS
@@ -66,20 +66,20 @@ def test_a_bomb_is_told_and_not_decoded(file: Path, side: int) -> None:
     ],
     ids=range(10),
 )
-def test_files_that_are_no_pictures(file: Path, data: bytes, damage: Damage) -> None:
+def test_files_that_are_not_pictures_are_reported_as_damaged(file: Path, data: bytes, damage: Damage) -> None:
     picture = see(file, data)
     assert (picture.damage, picture.thumbnails, picture.position, picture.width) == (damage, (), None, None)
 
 
 @pytest.mark.parametrize("tenths", range(1, 10))
 @pytest.mark.parametrize("format", ["JPEG", "PROGRESSIVE", "PNG", "WEBP"])
-def test_a_cut_picture_keeps_its_facts_and_shows_what_is_left(file: Path, format: str, tenths: int) -> None:
+def test_a_truncated_picture_keeps_its_facts_and_shows_the_rest(file: Path, format: str, tenths: int) -> None:
     whole = scene(format)
     data = whole[: len(whole) * tenths // 10]
     picture = see(file, data)
     assert picture.damage is Damage.TRUNCATED
     assert (picture.width, picture.height) == (800, 600)
-    if format != "WEBP":  # there the metadata stands last, and the decoder wants all or nothing
+    if format != "WEBP":  # WebP stores metadata last, and its decoder may show nothing of a cut file
         assert picture.position is not None
         assert picture.position.latitude == pytest.approx(25.829217, abs=1e-6)
         assert picture.model == "Demo"
@@ -93,12 +93,12 @@ def test_a_cut_picture_keeps_its_facts_and_shows_what_is_left(file: Path, format
 
 
 @pytest.mark.parametrize(("format", "end", "damage"), [("JPEG", 2, Damage.TRUNCATED), ("PNG", 12, None)])
-def test_a_lost_end_mark_costs_no_pixels(file: Path, format: str, end: int, damage: Damage | None) -> None:
+def test_a_missing_end_marker_loses_no_pixels(file: Path, format: str, end: int, damage: Damage | None) -> None:
     whole, cut = see(file, scene(format)), see(file, scene(format)[:-end])
     assert (cut.damage, cut.thumbnails) == (damage, whole.thumbnails)
 
 
-def test_pixels_that_do_not_unpack_are_damage_that_can_be_looked_at(file: Path) -> None:
+def test_a_picture_with_corrupt_pixels_still_gets_thumbnails(file: Path) -> None:
     data = bytearray(scene("PNG"))
     middle = len(data) // 2
     data[middle : middle + 40] = bytes(40)
@@ -106,14 +106,14 @@ def test_pixels_that_do_not_unpack_are_damage_that_can_be_looked_at(file: Path) 
     assert (picture.damage, len(picture.thumbnails)) == (Damage.CORRUPT, 2)
 
 
-def test_a_broken_picture_leaves_no_trace_in_the_next(file: Path) -> None:
+def test_a_broken_picture_does_not_affect_the_next_one(file: Path) -> None:
     filters = list(warnings.filters)
     assert see(file, scene("PNG")[:9000]).damage is Damage.TRUNCATED
     assert (list(warnings.filters), ImageFile.LOAD_TRUNCATED_IMAGES) == (filters, False)
     assert see(file, scene("PNG")).damage is None
 
 
-def test_a_directory_that_points_at_itself_ends(file: Path) -> None:
+def test_a_self_referencing_exif_directory_does_not_loop(file: Path) -> None:
     loop = b"Exif\0\0MM\0*\0\0\0\x08" + b"\0\x03"
     for tag, kind, value in ((0x0112, 3, 6 << 16), (0x8769, 4, 8), (0x8825, 4, 8)):
         loop += tag.to_bytes(2) + kind.to_bytes(2) + (1).to_bytes(4) + value.to_bytes(4)
@@ -134,7 +134,7 @@ def test_mutated_pictures_never_raise(file: Path) -> None:
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=120), st.sampled_from([b"MM\0*\0\0\0\x08", b"II*\0\x08\0\0\0", b""]))
-def test_any_exif_block_never_raises(file: Path, junk: bytes, head: bytes) -> None:
+def test_no_exif_block_raises_or_damages_the_picture(file: Path, junk: bytes, head: bytes) -> None:
     tiny = saved(Image.new("RGB", (8, 8)), exif=b"Exif\0\0" + head + junk)
     picture = see(file, tiny)
     assert (picture.width, picture.damage) == (8, None)

@@ -1,4 +1,4 @@
-"""Content types by magic number: the real files, crafted heads, and what must not be taken for something else."""
+"""Test content types by magic number: real files, crafted heads, and look-alikes."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ PHOTOS = Path(__file__).parents[3] / "shared/data/photos"
 
 
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason="../shared/data is missing")
-def test_every_real_file_is_what_the_truth_says() -> None:
+def test_real_files_have_the_content_types_of_the_truth() -> None:
     truth = json.loads((PHOTOS / "truth.json").read_text())["files"]
     found = {entry["file"]: sniff((PHOTOS / entry["file"]).read_bytes()[:HEAD_BYTES]) for entry in truth}
     assert found == {entry["file"]: entry["mime"] for entry in truth}
@@ -47,7 +47,7 @@ def ftyp(major: bytes, *compatible: bytes) -> bytes:
         (b"%PDF-1.7\n", "application/pdf"),
     ],
 )
-def test_allowed_types(head: bytes, content_type: str) -> None:
+def test_every_allowed_type_is_recognized(head: bytes, content_type: str) -> None:
     assert sniff(head) == content_type
 
 
@@ -73,11 +73,11 @@ def test_allowed_types(head: bytes, content_type: str) -> None:
         b"\0\0\0\x01ftypisom",
     ],
 )
-def test_everything_else_is_none_of_them(head: bytes) -> None:
+def test_other_types_are_not_recognized(head: bytes) -> None:
     assert sniff(head) is None
 
 
 @given(st.binary(max_size=80))
-def test_never_raises(head: bytes) -> None:
+def test_sniffing_never_raises(head: bytes) -> None:
     sniff(head)
     sniff(head[:4] + b"ftyp" + head[4:])

@@ -1,4 +1,4 @@
-"""EXIF values: what real writers get wrong, and what hostile ones may; never an error, never a false position."""
+"""Test EXIF values that real writers get wrong and hostile ones forge: never an error, never a false position."""
 
 import math
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ def position(gps: Tags) -> Position | ExifPositionProblem:
     return read_exif({}, {}, gps).position
 
 
-def test_a_whole_position() -> None:
+def test_a_position_is_read_with_all_its_fields() -> None:
     tags = {
         **GANZHOU,
         5: b"\0",
@@ -64,7 +64,7 @@ def test_a_whole_position() -> None:
         ({2: (0, 0, 0)}, 0, 114.933612),
     ],
 )
-def test_forms_of_one_position(changes: dict[int, Any], latitude: float, longitude: float) -> None:
+def test_every_form_of_a_position_is_read(changes: dict[int, Any], latitude: float, longitude: float) -> None:
     found = position({**GANZHOU, **changes})
     assert isinstance(found, Position)
     assert (found.latitude, found.longitude) == (latitude, longitude)
@@ -105,7 +105,7 @@ def test_forms_of_one_position(changes: dict[int, Any], latitude: float, longitu
         ({**GANZHOU, 2: (0, 0, 0), 4: (0, 0, 0)}, ExifPositionProblem.NULL_ISLAND),
     ],
 )
-def test_no_position_and_why(gps: dict[int, Any], problem: ExifPositionProblem) -> None:
+def test_an_invalid_position_is_reported_with_its_reason(gps: dict[int, Any], problem: ExifPositionProblem) -> None:
     assert position(gps) is problem
 
 
@@ -126,7 +126,7 @@ def test_no_position_and_why(gps: dict[int, Any], problem: ExifPositionProblem) 
         (b"", 12.5, 12.5),
     ],
 )
-def test_altitude(reference: object, stored: object, metres: float | None) -> None:
+def test_the_altitude_is_read_with_its_reference(reference: object, stored: object, metres: float | None) -> None:
     found = position({**GANZHOU, 5: reference, 6: stored})
     assert isinstance(found, Position)
     assert found.altitude_metres == metres
@@ -150,7 +150,7 @@ def test_altitude(reference: object, stored: object, metres: float | None) -> No
         ({18: b"\0\0"}, "datum", None),
     ],
 )
-def test_what_stands_beside_a_position(tags: dict[int, Any], name: str, value: object) -> None:
+def test_accuracy_fix_time_and_datum_are_read_if_valid(tags: dict[int, Any], name: str, value: object) -> None:
     assert getattr(position({**GANZHOU, **tags}), name) == value
 
 
@@ -177,7 +177,7 @@ def test_what_stands_beside_a_position(tags: dict[int, Any], name: str, value: o
         ({0x9003: ("2018:07:25 16:34:23",)}, None),
     ],
 )
-def test_when_it_was_taken(exif: dict[int, Any], taken: WallTime | None) -> None:
+def test_the_capture_time_is_read_if_valid(exif: dict[int, Any], taken: WallTime | None) -> None:
     assert read_exif({}, exif, {}).taken == taken
 
 
@@ -214,7 +214,7 @@ def test_orientation_is_kept_as_stored(stored: object, kept: int | None) -> None
         ("\ud800", None),
     ],
 )
-def test_text(stored: object, text: str | None) -> None:
+def test_text_is_decoded_cleaned_and_shortened(stored: object, text: str | None) -> None:
     assert clean_text(stored) == text
 
 
@@ -235,7 +235,7 @@ tags = st.dictionaries(st.sampled_from(numbers), values)
 
 
 @given(tags, tags, tags)
-def test_hostile_tags_never_raise_and_never_leave_the_globe(ifd0: Tags, exif: Tags, gps: Tags) -> None:
+def test_hostile_tags_never_raise_or_yield_an_impossible_position(ifd0: Tags, exif: Tags, gps: Tags) -> None:
     found = read_exif(ifd0, exif, gps)
     assert isinstance(found, ExifFacts)
     if isinstance(found.position, Position):
@@ -249,7 +249,7 @@ def test_hostile_tags_never_raise_and_never_leave_the_globe(ifd0: Tags, exif: Ta
     st.floats(-90, 90).filter(lambda degrees: abs(degrees) > 1e-3),
     st.floats(-180, 180).filter(lambda degrees: abs(degrees) > 1e-3),
 )
-def test_every_place_is_read_back(latitude: float, longitude: float) -> None:
+def test_every_position_is_read_back(latitude: float, longitude: float) -> None:
     def parts(degrees: float) -> tuple[Fraction, ...]:
         minutes, rest = divmod(round(abs(degrees) * 3600 * 10_000), 600_000)
         return Fraction(minutes // 60), Fraction(minutes % 60), Fraction(rest, 10_000)

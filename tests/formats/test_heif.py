@@ -1,4 +1,4 @@
-"""HEIC and AVIF by their boxes, and motion photos: what stands beside the pixels, and what lies behind them."""
+"""Test HEIC and AVIF containers, and motion photos: metadata beside the pixels, and videos after them."""
 
 import io
 from collections.abc import Callable
@@ -39,7 +39,7 @@ def see(tmp_path: Path) -> Callable[[bytes], ReadResult]:
 
 
 @pytest.mark.parametrize("format", ["HEIF", "AVIF", "JPEG", "PNG", "WEBP"])
-def test_exif_before_xmp_and_xmp_alone(see: Callable[[bytes], ReadResult], format: str) -> None:
+def test_exif_comes_before_xmp_and_xmp_alone_is_used(see: Callable[[bytes], ReadResult], format: str) -> None:
     def made(**options: Any) -> ReadResult:
         return see(saved(Image.new("RGB", (64, 48), RED), format, **options))
 
@@ -52,7 +52,10 @@ def test_exif_before_xmp_and_xmp_alone(see: Callable[[bytes], ReadResult], forma
     both = made(exif=block(GPS, tag_010F="Demo"), xmp=xmp(PLACE.replace("25,", "26,")))
     for picture, source in ((both, "EXIF"), (alone, "XMP")):
         assert (picture.position_source, picture.damage) == (source, None)
-        assert (picture.display_width, picture.display_height) == (64, 48)  # a HEIC of this size is coded larger
+        assert (picture.display_width, picture.display_height) == (
+            64,
+            48,
+        )  # HEIC codes a small picture at a larger size
         assert picture.position
         assert picture.position.latitude == pytest.approx(25.829217, abs=1e-6)
         assert picture.position.longitude == pytest.approx(114.933612, abs=1e-6)
@@ -60,7 +63,7 @@ def test_exif_before_xmp_and_xmp_alone(see: Callable[[bytes], ReadResult], forma
 
 
 @pytest.mark.parametrize("format", ["HEIF", "AVIF", "JPEG"])
-def test_a_void_fix_is_kept_and_never_used(see: Callable[[bytes], ReadResult], format: str) -> None:
+def test_a_void_fix_is_stated_but_not_used_as_the_position(see: Callable[[bytes], ReadResult], format: str) -> None:
     picture = see(saved(Image.new("RGB", (64, 48)), format, exif=block(GPS | {9: "V"}), xmp=xmp(PLACE)))
     assert (picture.position, picture.position_problem) == (None, ExifPositionProblem.VOID_FIX)
     assert picture.stated == pytest.approx((25.829217, 114.933612), abs=1e-6)
@@ -70,8 +73,8 @@ def test_a_void_fix_is_kept_and_never_used(see: Callable[[bytes], ReadResult], f
     assert (alone.position, alone.position_problem) == (None, ExifPositionProblem.VOID_FIX)
 
 
-def test_the_picture_is_never_turned_twice(see: Callable[[bytes], ReadResult]) -> None:
-    """Phones write the turn into the container and leave it in EXIF beside."""
+def test_a_picture_is_never_rotated_twice(see: Callable[[bytes], ReadResult]) -> None:
+    """Phones write the rotation into the container and also leave it in EXIF."""
     image = Image.new("RGB", (96, 64), BLUE)
     image.paste(RED, (0, 0, 48, 64))
     picture = see(saved(image, "HEIF", exif=block(tag_0112=6, tag_0110="Demo")))
@@ -85,7 +88,7 @@ def test_the_picture_is_never_turned_twice(see: Callable[[bytes], ReadResult]) -
 
 @pytest.mark.parametrize("format", ["HEIF", "AVIF"])
 @pytest.mark.parametrize("tenths", [2, 5, 8])
-def test_a_cut_picture_keeps_what_stands_before_the_cut(
+def test_a_truncated_picture_is_reported_and_keeps_its_size(
     see: Callable[[bytes], ReadResult], format: str, tenths: int
 ) -> None:
     noise = Image.effect_noise((400, 300), 80).convert("RGB")
@@ -94,8 +97,8 @@ def test_a_cut_picture_keeps_what_stands_before_the_cut(
     assert (picture.damage, picture.width, picture.height) == (Damage.TRUNCATED, 400, 300)
 
 
-def test_pixels_that_were_never_written_are_told(see: Callable[[bytes], ReadResult]) -> None:
-    """As after a copy that made room for the file and then broke off: libheif shows green, and says nothing."""
+def test_unwritten_pixels_are_reported_as_corrupt(see: Callable[[bytes], ReadResult]) -> None:
+    """A copy reserved the space and then broke off. libheif shows green and reports nothing."""
     whole = saved(Image.effect_noise((400, 300), 80).convert("RGB"), "HEIF", exif=block(GPS))
     at = whole.index(b"mdat") + 4
     picture = see(whole[:at] + bytes(len(whole) - at))
@@ -116,7 +119,7 @@ def test_the_video_of_a_motion_photo_is_found(see: Callable[[bytes], ReadResult]
         MOTION % (f'G:MicroVideo="1" G:MicroVideoOffset="{len(movie)}"', ""),
         MOTION % (f'G:MotionPhoto="1" G:MotionPhotoOffset="{len(movie)}"', ""),
         MOTION % ("", item % len(movie) + "</rdf:li></rdf:Seq></C:Directory>"),
-        MOTION % ('G:MicroVideoOffset="7"', ""),  # a lie: it is found all the same
+        MOTION % ('G:MicroVideoOffset="7"', ""),  # a false offset: the video is found anyway
         "",
     ]
     for packet in announced:
@@ -128,20 +131,20 @@ def test_the_video_of_a_motion_photo_is_found(see: Callable[[bytes], ReadResult]
             assert len(picture.thumbnails) == 2
 
 
-def test_what_is_only_announced_is_no_video(see: Callable[[bytes], ReadResult]) -> None:
+def test_a_video_that_is_announced_but_missing_is_not_reported(see: Callable[[bytes], ReadResult]) -> None:
     for data in (still(MOTION % ('G:MicroVideoOffset="300"', "")), still("", b"PK\3\4" + bytes(500)), still()):
         picture = see(data)
         assert (picture.motion_offset, picture.motion_bytes, picture.damage) == (None, None, None)
 
 
-def test_samsung_keeps_the_video_in_a_box(see: Callable[[bytes], ReadResult]) -> None:
+def test_the_video_in_a_samsung_box_is_found(see: Callable[[bytes], ReadResult]) -> None:
     data, movie = saved(Image.new("RGB", (64, 48)), "HEIF"), video()
     picture = see(data + box(b"mpvd", movie))
     assert (picture.motion_offset, picture.motion_bytes, picture.damage) == (len(data) + 8, len(movie), None)
 
 
 @pytest.mark.parametrize("format", ["HEIF", "AVIF"])
-def test_more_pixels_than_are_decoded_cost_the_thumbnails_alone(
+def test_a_picture_above_the_pixel_limit_keeps_its_facts(
     see: Callable[[bytes], ReadResult], monkeypatch: pytest.MonkeyPatch, format: str
 ) -> None:
     monkeypatch.setattr(pictures, "DECODED_PIXELS", 64 * 48 - 1)

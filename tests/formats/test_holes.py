@@ -1,4 +1,4 @@
-"""Holes: what was never written reads as zeros, decoders show it as grey or green, and it is told as damage all the same."""
+"""Test files with unwritten ranges, which read as zeros: decoders show grey or green, yet damage is reported."""
 
 import io
 from collections.abc import Callable
@@ -31,7 +31,7 @@ def see(tmp_path: Path) -> Callable[[bytes], ReadResult]:
 
 @pytest.mark.parametrize("format", ["JPEG", "WEBP", "HEIF"])
 @pytest.mark.parametrize("reach", [0.7, 1])
-def test_a_hole_in_a_picture_is_told_and_the_rest_shown(
+def test_a_hole_in_a_picture_is_reported_and_the_rest_is_shown(
     see: Callable[[bytes], ReadResult], format: str, reach: float
 ) -> None:
     whole = saved(NOISE, format)
@@ -53,29 +53,29 @@ def test_a_hole_in_a_picture_is_told_and_the_rest_shown(
         ("HEIF", 1000, {}),
     ],
 )
-def test_a_blank_picture_is_whole(
+def test_a_blank_picture_is_not_taken_for_a_hole(
     see: Callable[[bytes], ReadResult], format: str, side: int, options: dict[str, Any]
 ) -> None:
-    """Coders write nearly nothing but zeros for white paper."""
+    """Encoders write almost only zeros for white paper."""
     picture = see(saved(Image.new("RGB", (side, side), "white"), format, **options))
     assert (picture.damage, len(picture.thumbnails)) == (None, 2)
 
 
-def test_zeros_behind_a_picture_are_no_hole(see: Callable[[bytes], ReadResult]) -> None:
+def test_zeros_after_a_picture_are_not_damage(see: Callable[[bytes], ReadResult]) -> None:
     assert see(saved(NOISE) + bytes(10_000)).damage is None
 
 
-def test_half_a_webp_is_shown(see: Callable[[bytes], ReadResult]) -> None:
+def test_a_truncated_webp_shows_its_upper_part(see: Callable[[bytes], ReadResult]) -> None:
     whole = saved(NOISE, "WEBP", quality=90)
     picture = see(whole[: len(whole) * 2 // 3])
     assert (picture.damage, len(picture.thumbnails)) == (Damage.TRUNCATED, 2)
     shown = Image.open(io.BytesIO(picture.thumbnails[0].data)).convert("L")
     greys = shown.crop((0, 0, 640, 100)).tobytes()
-    assert max(greys) - min(greys) > 100  # the upper lines are those of the picture
+    assert max(greys) - min(greys) > 100  # the upper lines show the picture
 
 
 def moved(format: str = "mp4", codec: str = "mpeg4") -> tuple[bytes, int, int]:
-    """A video, and where its frames begin and end."""
+    """Return a video, and where its frames begin and end."""
     movie = video(format, size=(352, 288), frames=40, codec=codec)
     at = movie.index(b"mdat") + 4
     return movie, at, at - 8 + int.from_bytes(movie[at - 8 : at - 4])
@@ -83,7 +83,7 @@ def moved(format: str = "mp4", codec: str = "mpeg4") -> tuple[bytes, int, int]:
 
 @pytest.mark.parametrize("format", ["mp4", "mov", "3gp"])
 @pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
-def test_a_video_whose_later_frames_were_never_written_is_damaged(
+def test_a_video_with_unwritten_later_frames_is_reported_as_corrupt(
     see: Callable[[bytes], ReadResult], format: str, codec: str
 ) -> None:
     movie, start, end = moved(format, codec)
@@ -93,13 +93,13 @@ def test_a_video_whose_later_frames_were_never_written_is_damaged(
     assert (picture.damage, picture.duration_ms) == (Damage.CORRUPT, 4000)
 
 
-def test_a_poster_is_kept_of_a_video_that_is_hollow_behind_it(see: Callable[[bytes], ReadResult]) -> None:
+def test_a_video_with_unwritten_later_frames_keeps_its_poster(see: Callable[[bytes], ReadResult]) -> None:
     movie, start, end = moved()
     middle = (start + end) // 2
     assert len(see(movie[:middle] + bytes(end - middle) + movie[end:]).thumbnails) == 2
 
 
-def test_a_sound_that_was_never_written_is_damaged(see: Callable[[bytes], ReadResult]) -> None:
+def test_a_sound_with_an_unwritten_half_is_reported_as_corrupt(see: Callable[[bytes], ReadResult]) -> None:
     whole = sound("ipod", "aac", seconds=4)
     assert see(whole).damage is None
     at = whole.index(b"mdat") + 4
@@ -108,14 +108,14 @@ def test_a_sound_that_was_never_written_is_damaged(see: Callable[[bytes], ReadRe
     assert see(whole[:middle] + bytes(end - middle) + whole[end:]).damage is Damage.CORRUPT
 
 
-def test_a_table_that_ends_early_is_damage(see: Callable[[bytes], ReadResult]) -> None:
+def test_a_sample_table_that_ends_early_is_reported_as_corrupt(see: Callable[[bytes], ReadResult]) -> None:
     movie = bytearray(moved()[0])
     at = movie.index(b"stsc") + 8
     movie[at : at + 4] = (2**31).to_bytes(4)
     assert see(bytes(movie)).damage is Damage.CORRUPT
 
 
-def test_a_recording_that_was_broken_off_tells_what_it_can(see: Callable[[bytes], ReadResult]) -> None:
+def test_an_interrupted_recording_yields_the_position_in_its_xmp(see: Callable[[bytes], ReadResult]) -> None:
     movie = video()
     rest = movie[: movie.rindex(b"moov") - 4]
     picture = see(rest)
@@ -130,7 +130,7 @@ def test_a_recording_that_was_broken_off_tells_what_it_can(see: Callable[[bytes]
 
 
 @pytest.mark.parametrize("flags", ["frag_keyframe+empty_moov", "frag_keyframe+empty_moov+default_base_moof+dash"])
-def test_a_video_in_fragments_lasts_as_long_as_they_do(see: Callable[[bytes], ReadResult], flags: str) -> None:
+def test_a_fragmented_video_lasts_as_long_as_its_fragments(see: Callable[[bytes], ReadResult], flags: str) -> None:
     stream = io.BytesIO()
     with av.open(stream, "w", format="mp4", options={"movflags": flags}) as movie:
         track = movie.add_stream("mpeg4", rate=10)

@@ -1,4 +1,4 @@
-"""The hostile corpus through the real decoder: nothing crashes, memory and time are bounded, and each file is spoken of."""
+"""Test the hostile corpus with the real decoder: no crash, bounded memory and time, and a verdict for each file."""
 
 import hashlib
 import time
@@ -19,7 +19,7 @@ MIB = 2**20
 CAP = 1536 * MIB
 SECONDS = 20.0
 RESIDENT = 700 * MIB
-"""What no file of the corpus may make the child hold; the cap on its address space lies above."""
+"""The memory that no file of the corpus may make the child exceed. The cap on its address space is higher."""
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ async def decoder() -> AsyncIterator[Decoder]:
 
 
 def peak(pid: int | None) -> int:
-    """The most that a process has held, bytes; 0 where it has ended."""
+    """Return the peak memory of a process in bytes, or 0 if it has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except FileNotFoundError:
@@ -44,7 +44,7 @@ def verdict(picture: ReadResult) -> str:
 
 
 @pytest.mark.parametrize("corpus", [pictures, others], ids=["pictures", "others"])
-async def test_each_is_spoken_of_and_none_costs_the_worker_anything(
+async def test_hostile_files_get_the_right_verdict_within_the_limits(
     decoder: Decoder, tmp_path: Path, corpus: object
 ) -> None:
     assert callable(corpus)
@@ -83,7 +83,7 @@ async def test_each_is_spoken_of_and_none_costs_the_worker_anything(
     assert (await decoder.examine(tmp_path / "after")).damage is None
 
 
-async def test_a_bomb_above_the_cap_costs_one_file(tmp_path: Path) -> None:
+async def test_a_bomb_above_the_memory_cap_costs_only_its_file(tmp_path: Path) -> None:
     bomb, photo = tmp_path / "bomb", tmp_path / "photo"
     bomb.write_bytes(page_of("0 0 200 200", b"0 0 1 1 re f\n" * 2_000_000))
     photo.write_bytes(saved(Image.new("RGB", (64, 48))))

@@ -1,4 +1,4 @@
-"""Where metadata lies in JPEG, PNG and WebP files: every place that writers use is found, also in the wrong order."""
+"""Test that metadata is found wherever writers put it in JPEG, PNG and WebP files, also in the wrong order."""
 
 import io
 import zlib
@@ -38,7 +38,7 @@ def itxt(text: bytes, *, packed: bool) -> bytes:
 
 
 def webp(*chunks: bytes) -> bytes:
-    """An extended WebP file: its one lossless frame between what stands before and behind."""
+    """Return an extended WebP file: one lossless frame, then the chunks."""
     frame = saved(Image.new("RGB", (8, 8), (220, 30, 30)), "WEBP", lossless=True)[12:]
     body = b"WEBP" + webp_chunk(b"VP8X", b"\x0c\0\0\0\7\0\0\7\0\0") + frame + b"".join(chunks)
     return b"RIFF" + len(body).to_bytes(4, "little") + body
@@ -58,7 +58,7 @@ def webp(*chunks: bytes) -> bytes:
     ],
     ids=range(8),
 )
-def test_exif_is_found(tmp_path: Path, data: bytes) -> None:
+def test_exif_is_found_in_every_place_that_writers_use(tmp_path: Path, data: bytes) -> None:
     picture = see(tmp_path, data)
     assert (picture.position, picture.position_source, picture.model) == (FROM_EXIF, "EXIF", "Demo")
     assert (picture.damage, len(picture.thumbnails)) == (None, 2)
@@ -81,12 +81,12 @@ def test_xmp_is_found_and_used_where_exif_has_no_position(tmp_path: Path, data: 
     assert (str(picture.taken_at), picture.taken_offset_minutes) == ("2026-11-20 14:07:31", 480)
 
 
-def test_exif_wins_where_both_are_valid(tmp_path: Path) -> None:
+def test_exif_wins_over_xmp_if_both_are_valid(tmp_path: Path) -> None:
     picture = see(tmp_path, saved(Image.new("L", (8, 8)), exif=EXIF, xmp=XMP))
     assert (picture.position, picture.position_source) == (FROM_EXIF, "EXIF")
 
 
-def test_the_problem_that_is_told_is_the_one_that_explains(tmp_path: Path) -> None:
+def test_a_position_problem_in_exif_is_reported_before_one_in_xmp(tmp_path: Path) -> None:
     null_island = {**GPS, 2: (0.0, 0.0, 0.0), 4: (0.0, 0.0, 0.0)}
     bad_xmp = XMP.replace(b"26,30.0N", b"96,30.0N")
     for exif, xmp, problem in (
@@ -102,13 +102,13 @@ def test_ten_megabytes_of_exif_are_read(tmp_path: Path) -> None:
     assert (picture.position, picture.damage) == (FROM_EXIF, None)
 
 
-def test_what_unpacks_without_end_is_cut_off() -> None:
+def test_a_compressed_xmp_bomb_is_cut_off() -> None:
     bomb = zlib.compress(b" " * 200 * 2**20)
     found = scan(io.BytesIO(png(1, 1, 8, 0, ROW, (b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + bomb))), "image/png")
     assert len(found.xmp) == 16 * 2**20
 
 
-def test_a_block_longer_than_a_segment_goes_on_in_the_next() -> None:
+def test_exif_that_spans_several_segments_is_joined() -> None:
     tiff = bytes(range(256)) * 400
     parts = [tiff[at : at + 65_000] for at in range(0, len(tiff), 65_000)]
     app1 = b"".join(b"\xff\xe1" + (len(part) + 8).to_bytes(2) + b"Exif\0\0" + part for part in parts)
@@ -117,12 +117,12 @@ def test_a_block_longer_than_a_segment_goes_on_in_the_next() -> None:
     assert (found.exif, found.width, found.is_cut) == (tiff, 8, False)
 
 
-def test_fill_bytes_and_garbage_between_segments() -> None:
+def test_fill_bytes_and_garbage_between_segments_are_skipped() -> None:
     jpeg = saved(Image.new("L", (8, 8)), exif=EXIF)
     assert scan(io.BytesIO(jpeg[:2] + b"junk\xff\0\xff\xd0" + b"\xff" * 9 + jpeg[2:]), "image/jpeg").exif == EXIF[6:]
 
 
 @pytest.mark.parametrize("options", [{}, {"lossless": True}], ids=["lossy", "lossless"])
-def test_the_size_of_a_simple_webp(options: dict[str, bool]) -> None:
+def test_the_size_of_a_simple_webp_is_read(options: dict[str, bool]) -> None:
     found = scan(io.BytesIO(saved(Image.new("RGB", (301, 203)), "WEBP", **options)), "image/webp")
     assert found == Container(301, 203)

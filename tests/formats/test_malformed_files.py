@@ -1,7 +1,4 @@
-"""Lying files, read as the worker reads them: none crashes it, all end within its limits, and none is changed.
-
-What each of them is, is `lying.py`'s to say.
-"""
+"""Test malformed files as the worker reads them: none crashes it, exceeds its limits or is changed."""
 
 import hashlib
 import resource
@@ -18,23 +15,23 @@ from tests.support.malformed_files import Lying, corpus
 
 CORPUS = corpus()
 SECONDS, MEMORY_BYTES = 20.0, 1536 * 2**20
-"""What a file may cost: the worker's own limits."""
+"""The worker's own limits for one file."""
 
 
 @pytest.fixture(scope="module")
 async def decoder() -> AsyncIterator[Decoder]:
-    """One for all of them, as in the worker: what one leaves behind would hurt the next."""
+    """Yield one decoder for all files, as in the worker: leftovers of one file would spoil the next."""
     async with Decoder(seconds=SECONDS, memory_bytes=MEMORY_BYTES) as decoder:
         yield decoder
 
 
 def peak_bytes(pid: int) -> int:
-    """The most memory that a process has held so far."""
+    """Return the peak memory of a process so far."""
     status = Path(f"/proc/{pid}/status").read_text()
     return next(int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM"))
 
 
-def test_the_corpus_is_what_it_says() -> None:
+def test_corpus_files_have_the_content_types_they_declare() -> None:
     assert len(CORPUS) >= 40
     assert len({each.name for each in CORPUS}) == len(CORPUS)
     for each in CORPUS:
@@ -42,7 +39,9 @@ def test_the_corpus_is_what_it_says() -> None:
 
 
 @pytest.mark.parametrize("lying", CORPUS, ids=lambda each: each.name)
-async def test_a_lying_file_costs_itself_and_nothing_else(decoder: Decoder, lying: Lying, tmp_path: Path) -> None:
+async def test_a_malformed_file_stays_within_limits_and_spoils_no_other(
+    decoder: Decoder, lying: Lying, tmp_path: Path
+) -> None:
     file = tmp_path / lying.name
     file.write_bytes(lying.data)
     started = time.monotonic()
@@ -62,5 +61,5 @@ async def test_a_lying_file_costs_itself_and_nothing_else(decoder: Decoder, lyin
     assert (after.damage, len(after.thumbnails)) == (None, 2)
 
 
-def test_damage_that_only_a_crash_explains_is_expected_of_none() -> None:
+def test_no_corpus_file_is_expected_to_crash_the_decoder() -> None:
     assert not any(Damage.CRASHED in each.damage for each in CORPUS)

@@ -1,4 +1,4 @@
-"""Videos: position, time, turn and length from every place where phones put them; what is missing; an upright poster."""
+"""Test videos: position, time, rotation and duration from every place phones use, damage, and an upright poster."""
 
 import io
 from collections.abc import Callable
@@ -35,7 +35,9 @@ def see(tmp_path: Path) -> Callable[[bytes], ReadResult]:
 
 
 @pytest.mark.parametrize(("format", "type"), [("mp4", "video/mp4"), ("mov", "video/quicktime"), ("3gp", "video/3gpp")])
-def test_a_video_is_measured_and_shown(see: Callable[[bytes], ReadResult], format: str, type: str) -> None:
+def test_a_video_gets_its_type_duration_size_and_thumbnails(
+    see: Callable[[bytes], ReadResult], format: str, type: str
+) -> None:
     picture = see(video(format))
     assert (picture.content_type, picture.duration_ms, picture.rotation, picture.damage) == (type, 500, 0, None)
     assert (picture.width, picture.height, picture.display_width, picture.display_height) == (96, 64, 96, 64)
@@ -66,7 +68,7 @@ def test_a_poster_is_upright(see: Callable[[bytes], ReadResult], turn: int) -> N
     assert (picture.width, picture.height, picture.display_width, picture.display_height) == (96, 64, *sides)
     shown = Image.open(io.BytesIO(picture.thumbnails[0].data))
     assert shown.size == sides
-    # Where the stored picture's red left half comes to lie: a point x, y of it is shown at ax + cy, bx + dy.
+    # Where the red left half of the stored picture is shown: its point x, y moves to ax + cy, bx + dy.
     for x, is_red in ((-32, True), (32, False)):
         at = (shown.width // 2 + a * x, shown.height // 2 + b * x)
         red, _, blue = shown.convert("RGB").getpixel(at)  # type: ignore[misc]
@@ -94,7 +96,7 @@ def test_a_poster_is_upright(see: Callable[[bytes], ReadResult], turn: int) -> N
     ],
     ids=range(9),
 )
-def test_a_position_from_every_atom(
+def test_the_position_is_read_from_every_atom(
     see: Callable[[bytes], ReadResult], extra: bytes, source: str, altitude: float | None
 ) -> None:
     picture = see(edited(video(), lambda moov: moov + extra))
@@ -106,7 +108,7 @@ def test_a_position_from_every_atom(
     assert picture.position.altitude_metres == altitude
 
 
-def test_a_position_from_the_packet_beside_the_movie(see: Callable[[bytes], ReadResult]) -> None:
+def test_the_position_is_read_from_an_xmp_packet_beside_the_movie(see: Callable[[bytes], ReadResult]) -> None:
     packet = box(b"uuid", XMP_UUID, xmp('exif:GPSLatitude="25,49.75302N" exif:GPSLongitude="114,56.01672E"'))
     assert (see(video() + packet).position_source, see(video()).position_source) == ("XMP", None)
 
@@ -124,15 +126,15 @@ def test_a_position_from_the_packet_beside_the_movie(see: Callable[[bytes], Read
         ("+" + "9" * 400 + ".1+1.1/", ExifPositionProblem.MALFORMED),
     ],
 )
-def test_no_false_position(text: str, problem: ExifPositionProblem) -> None:
+def test_an_invalid_iso_6709_position_is_reported_with_its_reason(text: str, problem: ExifPositionProblem) -> None:
     assert parse_iso_6709(text) is problem
 
 
-def test_signs_and_short_figures() -> None:
+def test_negative_and_short_coordinates_are_read() -> None:
     assert parse_iso_6709("-25.8292-0.0806/") == Position(-25.8292, -0.0806)
 
 
-def test_the_moment_of_capture_and_the_header_are_told_apart(see: Callable[[bytes], ReadResult]) -> None:
+def test_the_capture_time_and_the_header_time_are_kept_apart(see: Callable[[bytes], ReadResult]) -> None:
     said = keys(creationdate="2026-11-20T14:07:09+0800", make="Apple", model="iPhone X", software="12.1.2")
     stamp = (2_082_844_800 + 1_795_000_000).to_bytes(4)
     plain = edited(video(), lambda moov: moov[:12] + stamp + moov[16:] + said)
@@ -146,14 +148,14 @@ def test_the_moment_of_capture_and_the_header_are_told_apart(see: Callable[[byte
 
 
 @pytest.mark.parametrize("tenths", range(1, 10))
-def test_a_cut_video_is_told(see: Callable[[bytes], ReadResult], tenths: int) -> None:
+def test_a_truncated_video_is_reported(see: Callable[[bytes], ReadResult], tenths: int) -> None:
     whole = video()
     picture = see(whole[: len(whole) * tenths // 10])
     assert picture.damage is Damage.TRUNCATED
     assert picture.content_type == "video/mp4"
 
 
-def test_a_movie_whose_samples_are_missing_is_told(see: Callable[[bytes], ReadResult]) -> None:
+def test_a_movie_without_its_samples_is_reported_as_corrupt(see: Callable[[bytes], ReadResult]) -> None:
     whole = video()
     at = whole.rindex(b"moov") - 4
     first = see(whole[: int.from_bytes(whole[:4])] + whole[at:])
@@ -165,20 +167,20 @@ def test_a_movie_whose_samples_are_missing_is_told(see: Callable[[bytes], ReadRe
     assert see(moved).damage is Damage.CORRUPT
 
 
-def test_a_duration_that_no_phone_films_is_not_believed(see: Callable[[bytes], ReadResult]) -> None:
+def test_an_implausible_duration_is_not_used(see: Callable[[bytes], ReadResult]) -> None:
     huge = edited(video(), lambda moov: moov[:20] + (1).to_bytes(4) + (2**32 - 2).to_bytes(4) + moov[28:])
     duration = see(huge).duration_ms
     assert duration is None or duration <= 500  # the track's own
 
 
-def test_sound_under_a_video_s_brand_is_sound(see: Callable[[bytes], ReadResult]) -> None:
+def test_a_sound_with_a_video_brand_is_recognized_as_sound(see: Callable[[bytes], ReadResult]) -> None:
     picture = see(sound("mp4", "aac"))
     assert (picture.content_type, picture.width, picture.thumbnails, picture.damage) == ("audio/mp4", None, (), None)
     assert picture.duration_ms == pytest.approx(1000, abs=60)
 
 
 def filmed(codec: str, format: str, seed: int) -> bytes:
-    """A second of one scene."""
+    """Return a video of one scene that lasts a second."""
     stream = io.BytesIO()
     scene = Image.open(io.BytesIO(draw_scene(seed, 640, 480, [])))
     with av.open(stream, "w", format=format) as movie:
@@ -191,7 +193,7 @@ def filmed(codec: str, format: str, seed: int) -> bytes:
     return stream.getvalue()
 
 
-def test_a_video_that_was_encoded_again_is_like_its_original(see: Callable[[bytes], ReadResult]) -> None:
+def test_a_reencoded_video_is_similar_to_its_original(see: Callable[[bytes], ReadResult]) -> None:
     first, again, other = (
         see(filmed(*how)).likeness for how in (("mpeg4", "mp4", 21), ("libx264", "mov", 21), ("mpeg4", "mp4", 22))
     )

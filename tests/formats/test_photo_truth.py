@@ -1,4 +1,4 @@
-"""The real files, one by one, against what independent readers found in them; nothing that they say may be missed or made up."""
+"""Test each real file against what independent readers found in it: no value is missed or made up."""
 
 import hashlib
 import json
@@ -30,7 +30,7 @@ def truth() -> list[dict[str, Any]]:
 
 
 @pytest.mark.skipif(not PHOTOS.is_dir(), reason="../shared/data is missing")
-def test_every_file_is_spoken_of() -> None:
+def test_the_truth_covers_every_file() -> None:
     files = {path.name for path in PHOTOS.iterdir()} - {"truth.json"}
     assert files == {entry["file"] for entry in truth()}
     assert len(files) == 37
@@ -44,7 +44,7 @@ def test_real_files_agree_with_the_truth(entry: dict[str, Any]) -> None:
     facts = facts_of(picture)
     assert hashlib.sha256(path.read_bytes()).hexdigest() == entry["sha256"]
     assert facts.content_type == entry["mime"]
-    decodes = entry.get("decodes", True)  # videos don't say: both do
+    decodes = entry.get("decodes", True)  # the entries of the two videos lack it: both decode
     assert (facts.damage is None) == decodes
     assert len(picture.thumbnails) == (2 if decodes or entry["file"] == "derived-truncated-scan.jpg" else 0)
     without = facts_of(read_facts(path))
@@ -54,7 +54,7 @@ def test_real_files_agree_with_the_truth(entry: dict[str, Any]) -> None:
         facts.model,
     )
     if entry["expect"] == "no-crash":
-        if facts.position is not None:  # the values that a lenient reader recovers are those of its whole sister
+        if facts.position is not None:  # a lenient reader recovers the position of the undamaged sibling
             assert (facts.position.latitude, facts.position.longitude) == SHENZHEN
         return
     for name in ("width", "height", "orientation", "display_width", "display_height", "make", "model"):

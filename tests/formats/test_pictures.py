@@ -1,4 +1,4 @@
-"""Pictures: every orientation, colour and format, upright and without metadata; real files are `test_truth`'s."""
+"""Test pictures of every orientation, colour mode and format: thumbnails are upright and carry no metadata."""
 
 import io
 from pathlib import Path
@@ -35,7 +35,7 @@ def assert_colour(seen: Any, wanted: tuple[int, ...], tolerance: int = 12) -> No
     assert all(abs(a - b) <= tolerance for a, b in zip(seen, wanted, strict=True)), f"{seen} is not {wanted}"
 
 
-# Which side of the scene the stored picture's first row and first column are (EXIF 3.0, table 6).
+# The sides of the scene in the stored picture's first row and first column (EXIF 3.0, table 6).
 SIDES = {
     1: ("top", "left"),
     2: ("top", "right"),
@@ -49,7 +49,7 @@ SIDES = {
 
 
 def turned(scene: Image.Image, orientation: int) -> Image.Image:
-    """The scene as a camera held that way stores it, pixel by pixel from the standard's own words."""
+    """Return the scene as a camera held that way stores it, pixel by pixel as the standard words it."""
     first_row, first_column = SIDES[orientation]
     swapped = orientation >= 5
     stored = Image.new("RGB", (scene.height, scene.width) if swapped else scene.size)
@@ -69,7 +69,7 @@ def test_thumbnails_are_upright(file: Path, orientation: int, format: str) -> No
     for corner, colour in (((0, 0), RED), ((64, 0), GREEN), ((0, 32), BLUE)):
         scene.paste(colour, (*corner, corner[0] + 32, corner[1] + 32))
     picture = see(file, saved(turned(scene, orientation), format, exif=block(tag_0112=orientation), quality=95))
-    if format not in {"HEIF", "AVIF"}:  # their writers move the turn from EXIF into the container
+    if format not in {"HEIF", "AVIF"}:  # their encoders move the rotation from EXIF into the container
         assert picture.orientation == orientation
     assert (picture.turn, picture.display_width, picture.display_height) == (orientation, 96, 64)
     assert (picture.width, picture.height) == ((96, 64) if orientation < 5 else (64, 96))
@@ -81,7 +81,7 @@ def test_thumbnails_are_upright(file: Path, orientation: int, format: str) -> No
 
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
-def test_an_orientation_out_of_range_means_one(file: Path, orientation: int) -> None:
+def test_an_orientation_out_of_range_counts_as_upright(file: Path, orientation: int) -> None:
     picture = see(file, saved(Image.new("RGB", (90, 60), RED), exif=block(tag_0112=orientation)))
     assert (picture.orientation, picture.display_width, picture.display_height) == (orientation, 90, 60)
     assert thumbnail(picture).size == (90, 60)
@@ -100,7 +100,7 @@ def test_an_orientation_out_of_range_means_one(file: Path, orientation: int) -> 
     ],
 )
 @pytest.mark.parametrize("format", ["JPEG", "PNG"])
-def test_thumbnails_are_never_larger(
+def test_thumbnails_are_never_larger_than_the_picture(
     file: Path, format: str, size: tuple[int, int], large: tuple[int, int], small: tuple[int, int]
 ) -> None:
     picture = see(file, saved(Image.new("RGB", size, BLUE), format))
@@ -110,7 +110,7 @@ def test_thumbnails_are_never_larger(
 
 
 def segments(jpeg: bytes) -> list[int]:
-    """Marker codes up to the scan."""
+    """Return the marker codes before the scan."""
     codes, at = [], 2
     while jpeg[at + 1] != 0xDA:
         codes.append(jpeg[at + 1])
@@ -119,7 +119,7 @@ def segments(jpeg: bytes) -> list[int]:
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "HEIF", "AVIF"])
-def test_thumbnails_carry_no_metadata_and_nothing_that_trailed(file: Path, format: str) -> None:
+def test_thumbnails_carry_no_metadata_or_trailing_bytes(file: Path, format: str) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     options: dict[str, Any] = {"exif": block(GPS, tag_010F="secret"), "icc_profile": profile, "dpi": (72, 72)}
     options |= {"comment": b"secret"} if format == "JPEG" else {}
@@ -175,7 +175,9 @@ def animated(format: str) -> bytes:
         pytest.param(saved(Image.new("RGB", (40, 40), BLUE), icc_profile=b"no profile"), BLUE, BLUE, id="bad-icc"),
     ],
 )
-def test_colours_and_formats(file: Path, data: bytes, left: tuple[int, ...], right: tuple[int, ...]) -> None:
+def test_every_colour_mode_and_format_is_shown_in_its_colours(
+    file: Path, data: bytes, left: tuple[int, ...], right: tuple[int, ...]
+) -> None:
     picture = see(file, data)
     assert (picture.damage, len(picture.thumbnails)) == (None, 2)
     shown = thumbnail(picture)
@@ -192,7 +194,7 @@ def test_a_wide_colour_space_becomes_srgb(file: Path) -> None:
     assert_colour(thumbnail(picture).getpixel((20, 20)), (214, 95, 97), 6)
 
 
-def test_a_phone_of_108_megapixels_is_read(file: Path) -> None:
+def test_a_picture_of_108_megapixels_is_read(file: Path) -> None:
     picture = see(file, saved(Image.new("L", (12000, 9000), 90), quality=30))
     assert (picture.damage, picture.width, picture.height) == (None, 12000, 9000)
     assert thumbnail(picture).size == (1280, 960)

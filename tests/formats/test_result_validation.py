@@ -1,4 +1,4 @@
-"""Plausible answers: a child that hostile bytes have taken over gets nothing past its bounds, and real ones pass."""
+"""Test result validation: a child taken over by hostile bytes gets nothing past the bounds, and real results pass."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -56,7 +56,7 @@ LIES: list[dict[str, Any]] = [
 
 
 def lie(path: Path) -> ReadResult:
-    """What the child runs here: everything is true but a side that no picture has."""
+    """Run in the child: return an impossible width for the file `lie`, and the truth for any other."""
     return replace(examine(path), width=2**62) if path.name == "lie" else examine(path)
 
 
@@ -71,7 +71,7 @@ def honest(tmp_path: Path) -> ReadResult:
     return examine(path)
 
 
-def test_what_readers_say_is_plausible(honest: ReadResult) -> None:
+def test_real_results_are_plausible(honest: ReadResult) -> None:
     assert honest.likeness
     assert honest.position
     assert len(honest.thumbnails) == 2
@@ -80,18 +80,18 @@ def test_what_readers_say_is_plausible(honest: ReadResult) -> None:
 
 
 @pytest.mark.parametrize("fields", LIES, ids=",".join)
-def test_what_no_reader_can_say_is_not(honest: ReadResult, fields: dict[str, Any]) -> None:
+def test_impossible_results_are_not_plausible(honest: ReadResult, fields: dict[str, Any]) -> None:
     assert not is_plausible(replace(honest, **fields))
 
 
-async def test_a_lie_costs_its_file_and_the_child(tmp_path: Path, honest: ReadResult) -> None:
+async def test_an_impossible_result_costs_its_file_and_the_child(tmp_path: Path, honest: ReadResult) -> None:
     for name in ("lie", "truth"):
         (tmp_path / name).write_bytes((tmp_path / "honest").read_bytes())
     async with Decoder(work="tests.formats.test_result_validation:lie") as decoder:
         assert await decoder.examine(tmp_path / "truth") == honest
         before = decoder.pid
         found = await decoder.examine(tmp_path / "lie")
-        # The facts are then read once more, by another child.
+        # Another child then reads the facts again.
         assert (found.damage, found.width, found.thumbnails) == (Damage.CRASHED, 640, ())
         assert decoder.pid != before
         assert await decoder.examine(tmp_path / "truth") == honest

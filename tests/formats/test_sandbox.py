@@ -1,4 +1,4 @@
-"""Isolation: a child that is killed, crashes, hangs, eats memory or lies costs one picture, and the next one works."""
+"""Test isolation: a child that is killed, crashes, hangs, eats memory or lies costs one picture, and the next works."""
 
 import asyncio
 import ctypes
@@ -23,7 +23,7 @@ MIB = 2**20
 
 
 def act(path: Path) -> ReadResult:
-    """What the child runs here: a file that begins with an order is obeyed, any other one examined."""
+    """Run in the child: obey a file that begins with an order, and examine any other."""
     orders: dict[bytes, Callable[[], object]] = {
         b"hang": lambda: _hang(path),
         b"spin": lambda: any(iter(int, 1)),
@@ -80,7 +80,7 @@ def order(tmp_path: Path) -> Callable[[bytes], Path]:
 
 
 def is_gone(pid: int) -> bool:
-    """Ended, whether or not its parent has taken note."""
+    """Return whether a process has ended, even if its parent has not reaped it."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except FileNotFoundError:
@@ -95,7 +95,7 @@ async def until(true: Callable[[], object]) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_it_says_what_examine_says_and_keeps_its_child(photo: Path, tmp_path: Path) -> None:
+async def test_the_sandbox_returns_what_examine_returns_and_reuses_its_child(photo: Path, tmp_path: Path) -> None:
     async with Decoder() as decoder:
         assert await decoder.examine(photo) == examine(photo)
         child = decoder.pid
@@ -106,7 +106,7 @@ async def test_it_says_what_examine_says_and_keeps_its_child(photo: Path, tmp_pa
     assert is_gone(child)
 
 
-async def test_one_decoder_serves_one_after_the_other(decoder: Decoder, tmp_path: Path) -> None:
+async def test_concurrent_requests_each_get_their_own_result(decoder: Decoder, tmp_path: Path) -> None:
     paths = [tmp_path / str(width) for width in range(10, 30)]
     for width, path in enumerate(paths, 10):
         path.write_bytes(saved(Image.new("L", (width, 8))))
@@ -123,7 +123,7 @@ async def test_one_decoder_serves_one_after_the_other(decoder: Decoder, tmp_path
         (b"eat", Damage.OUT_OF_MEMORY),
     ],
 )
-async def test_a_fault_costs_one_picture_and_not_its_facts(
+async def test_a_fault_costs_one_picture_and_keeps_its_facts(
     decoder: Decoder, photo: Path, order: Callable[[bytes], Path], words: bytes, damage: Damage
 ) -> None:
     assert await decoder.examine(order(words)) == ReadResult(
@@ -133,7 +133,9 @@ async def test_a_fault_costs_one_picture_and_not_its_facts(
 
 
 @pytest.mark.parametrize("words", [b"hang", b"spin"])
-async def test_a_hang_ends(photo: Path, order: Callable[[bytes], Path], words: bytes) -> None:
+async def test_a_hanging_child_is_killed_at_the_time_limit(
+    photo: Path, order: Callable[[bytes], Path], words: bytes
+) -> None:
     async with Decoder(
         work="tests.formats.test_sandbox:act", facts="tests.formats.test_sandbox:tell", seconds=3
     ) as decoder:
@@ -147,7 +149,9 @@ async def test_a_hang_ends(photo: Path, order: Callable[[bytes], Path], words: b
         assert (await decoder.examine(photo)).damage is None
 
 
-async def test_a_child_killed_at_work(decoder: Decoder, photo: Path, order: Callable[[bytes], Path]) -> None:
+async def test_a_child_killed_at_work_is_replaced(
+    decoder: Decoder, photo: Path, order: Callable[[bytes], Path]
+) -> None:
     await decoder.examine(photo)
     child = decoder.pid
     assert child is not None
@@ -161,7 +165,7 @@ async def test_a_child_killed_at_work(decoder: Decoder, photo: Path, order: Call
     assert decoder.pid != child
 
 
-async def test_a_child_killed_between_two_pictures_costs_none(decoder: Decoder, photo: Path) -> None:
+async def test_a_child_killed_between_two_pictures_costs_no_picture(decoder: Decoder, photo: Path) -> None:
     await decoder.examine(photo)
     child = decoder.pid
     assert child is not None
@@ -170,7 +174,7 @@ async def test_a_child_killed_between_two_pictures_costs_none(decoder: Decoder, 
     assert (await decoder.examine(photo)) == examine(photo)
 
 
-async def test_giving_up_leaves_no_answer_for_the_next(
+async def test_a_cancelled_request_leaves_no_answer_for_the_next(
     decoder: Decoder, photo: Path, order: Callable[[bytes], Path]
 ) -> None:
     await decoder.examine(photo)
@@ -186,19 +190,21 @@ async def test_giving_up_leaves_no_answer_for_the_next(
     assert (await decoder.examine(photo)).width == 640
 
 
-async def test_what_is_printed_is_no_answer(decoder: Decoder, photo: Path, order: Callable[[bytes], Path]) -> None:
+async def test_output_of_the_child_is_not_taken_for_an_answer(
+    decoder: Decoder, photo: Path, order: Callable[[bytes], Path]
+) -> None:
     assert (await decoder.examine(order(b"print"))).model == "obeyed"
     assert (await decoder.examine(photo)).model == "Demo"
 
 
-async def test_the_child_holds_no_secrets(
+async def test_the_child_does_not_inherit_secrets(
     decoder: Decoder, order: Callable[[bytes], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MINGCHA_S3_SECRET_KEY", "secret")
     assert (await decoder.examine(order(b"speak"))).model == "nothing"
 
 
-async def test_a_picture_too_large_for_the_cap_is_told(tmp_path: Path, photo: Path) -> None:
+async def test_a_picture_too_large_for_the_memory_cap_is_reported(tmp_path: Path, photo: Path) -> None:
     path = tmp_path / "large"
     path.write_bytes(saved(Image.new("RGBA", (8000, 8000), (9, 9, 9, 99)), "PNG", compress_level=1, exif=block(GPS)))
     async with Decoder(memory_bytes=300 * MIB) as decoder:
@@ -212,17 +218,17 @@ async def test_a_picture_too_large_for_the_cap_is_told(tmp_path: Path, photo: Pa
     "text",
     ["", "{", "[]", "3", "null", '"x"', '{"width":"x"}', '{"damage":"x"}', '{"taken_at":3}', '{"thumbnails":[{}]}'],
 )
-async def test_what_is_no_picture_is_not_taken_for_one(text: str) -> None:
+async def test_json_that_is_not_a_result_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         from_json(text.encode(), ReadResult)
 
 
-async def test_a_path_that_is_not_there_is_no_damage(decoder: Decoder, tmp_path: Path) -> None:
+async def test_a_missing_file_raises_and_is_not_reported_as_damage(decoder: Decoder, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         await decoder.examine(tmp_path / "nowhere")
 
 
-async def test_a_child_that_cannot_start_is_no_damage(photo: Path) -> None:
+async def test_a_child_that_cannot_start_raises_and_is_not_reported_as_damage(photo: Path) -> None:
     async with Decoder(work="tests.no_such_module:act") as decoder:
         with pytest.raises(DecoderUnavailableError):
             await decoder.examine(photo)

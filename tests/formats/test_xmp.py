@@ -1,4 +1,4 @@
-"""XMP packets: positions and dates in every form that writers use, and packets that are no packets."""
+"""Test XMP packets: positions and dates in every form that writers use, and malformed packets."""
 
 from datetime import UTC, datetime
 
@@ -30,7 +30,7 @@ def at(latitude: str, longitude: str, more: str = "") -> Position | ExifPosition
     return read_xmp(packet(f'exif:GPSLatitude="{latitude}" exif:GPSLongitude="{longitude}" {more}')).position
 
 
-def test_attributes_and_elements_say_the_same() -> None:
+def test_attributes_and_elements_read_the_same() -> None:
     properties = {
         "GPSLatitude": "48,53.323582N",
         "GPSLongitude": "21,2.595070E",
@@ -64,11 +64,11 @@ def test_attributes_and_elements_say_the_same() -> None:
         ("25,0N", "114,0.0E", (25, 114)),
     ],
 )
-def test_forms_of_coordinates(latitude: str, longitude: str, degrees: tuple[float, float]) -> None:
+def test_every_coordinate_format_is_read(latitude: str, longitude: str, degrees: tuple[float, float]) -> None:
     assert at(latitude, longitude) == Position(*degrees)
 
 
-def test_references_of_their_own() -> None:
+def test_separate_reference_properties_are_applied() -> None:
     more = 'exif:GPSLatitudeRef="S" exif:GPSLongitudeRef="E" exif:GPSAltitude="12.5" exif:GPSAltitudeRef="1"'
     assert at("25.5", "114.5", more) == Position(-25.5, 114.5, -12.5)
 
@@ -90,28 +90,30 @@ def test_references_of_their_own() -> None:
         ("0,0.0N", "0,0.0E", ExifPositionProblem.NULL_ISLAND),
     ],
 )
-def test_no_position_and_why(latitude: str, longitude: str, problem: ExifPositionProblem) -> None:
+def test_an_invalid_position_is_reported_with_its_reason(
+    latitude: str, longitude: str, problem: ExifPositionProblem
+) -> None:
     assert at(latitude, longitude) is problem
 
 
-def test_half_a_position_is_none() -> None:
+def test_a_position_needs_latitude_and_longitude() -> None:
     assert read_xmp(packet('exif:GPSLatitude="25.8N"')).position is ExifPositionProblem.EMPTY
     assert read_xmp(packet('exif:GPSLongitude="114.9E"')).position is ExifPositionProblem.EMPTY
 
 
-def test_bad_company_does_no_harm() -> None:
+def test_a_position_survives_malformed_altitude_accuracy_and_time() -> None:
     more = 'exif:GPSAltitude="7/0" exif:GPSHPositioningError="x" exif:GPSTimeStamp="12:00"'
     assert at("25.5N", "114.5E", more) == Position(25.5, 114.5)
 
 
-def test_dates() -> None:
+def test_exif_dates_come_before_photoshop_dates() -> None:
     assert read_xmp(packet('photoshop:DateCreated="2011-03-12T15:36"')).taken == wall("2011-03-12T15:36:00")
     both = 'exif:DateTimeOriginal="2011-03-12T15:36:11Z" photoshop:DateCreated="2001-01-01T00:00:00"'
     assert read_xmp(packet(both)).taken == wall("2011-03-12T15:36:11", 0)
     assert read_xmp(packet('exif:DateTimeOriginal="2011-03-12"')).taken is None
 
 
-def test_the_position_of_an_ingredient_is_not_the_pictures() -> None:
+def test_the_position_of_an_ingredient_is_ignored() -> None:
     deep = (
         '<xmpMM:Pantry><rdf:Bag><rdf:li><rdf:Description exif:GPSLatitude="48.5N" exif:GPSLongitude="2.5E">'
         "<exif:GPSAltitude>1</exif:GPSAltitude></rdf:Description></rdf:li></rdf:Bag></xmpMM:Pantry>"
@@ -139,7 +141,7 @@ def test_the_position_of_an_ingredient_is_not_the_pictures() -> None:
     ],
     ids=range(12),
 )
-def test_garbage_says_nothing(garbage: bytes) -> None:
+def test_a_malformed_packet_yields_no_facts(garbage: bytes) -> None:
     assert read_xmp(garbage) == NOTHING
 
 
@@ -147,7 +149,7 @@ coordinates = st.text("0123456789.,+-/NSEW\u00b2 ", max_size=20)
 
 
 @given(st.binary(max_size=200), coordinates, coordinates)
-def test_never_raises(raw: bytes, latitude: str, longitude: str) -> None:
+def test_reading_xmp_never_raises(raw: bytes, latitude: str, longitude: str) -> None:
     read_xmp(raw)
     read_xmp(packet() + raw)
     at(latitude, longitude)
