@@ -1,4 +1,4 @@
-"""Imports into a real database: planned whole, written in batches, run again without effect, completed after a kill."""
+"""Test imports into a real database: planned whole, written in batches, repeatable, and completed after a kill."""
 
 import asyncio
 import os
@@ -20,7 +20,7 @@ from tests.support.world import World
 ENGLISH = ["code", "name", "level", "parent", "former codes", "former names", "latitude", "longitude", "datum"]
 
 
-async def test_templates_load_in_order_and_a_second_time_change_nothing(office: Office) -> None:
+async def test_templates_load_in_order_and_loading_again_changes_nothing(office: Office) -> None:
     for noun in Noun:
         path = office.folder / f"{noun}.csv"
         path.write_text(csv_template(noun), encoding="utf-8", newline="")
@@ -46,7 +46,7 @@ async def test_templates_load_in_order_and_a_second_time_change_nothing(office: 
         (None, ENGLISH),
     ],
 )
-async def test_every_kind_of_file_gives_the_same_tree(office: Office, encoding: str | None, titles: list[str]) -> None:
+async def test_every_file_format_gives_the_same_tree(office: Office, encoding: str | None, titles: list[str]) -> None:
     levels = {
         "窗口": "WINDOW",
         "局委办": "department",
@@ -72,7 +72,7 @@ async def test_every_kind_of_file_gives_the_same_tree(office: Office, encoding: 
     assert units["360703-JT-1"].path.startswith(county.path)
 
 
-async def test_a_dry_run_says_what_would_change_and_writes_nothing(office: Office) -> None:
+async def test_a_dry_run_lists_the_changes_and_writes_nothing(office: Office) -> None:
     await office.load([HEADER, *UNITS])
     before = await office.kept()
     rows = [
@@ -96,11 +96,11 @@ async def test_a_dry_run_says_what_would_change_and_writes_nothing(office: Offic
 
 
 class Killed(BaseException):
-    """Stands for the end of the process: nothing in between may catch it."""
+    """The end of the process, which no code must catch."""
 
 
 @pytest.mark.parametrize("survived", [0, 1, 3, 5])
-async def test_an_import_that_ends_between_two_batches_is_completed_by_the_next(
+async def test_an_import_that_ends_between_batches_is_completed_by_the_next(
     office: Office, monkeypatch: pytest.MonkeyPatch, survived: int
 ) -> None:
     monkeypatch.setattr(plans, "BATCH_SIZE", 1)
@@ -125,7 +125,7 @@ async def test_an_import_that_ends_between_two_batches_is_completed_by_the_next(
     assert {code: units[code].id for code in stored} == {code: unit.id for code, unit in stored.items()}
 
 
-async def test_an_import_killed_for_real_is_completed_by_the_next(
+async def test_an_import_whose_process_is_killed_is_completed_by_the_next(
     office: Office, engines: Addresses, tmp_path: Path
 ) -> None:
     rows = [HEADER[:4], *(row[:4] for row in UNITS[1:])]
@@ -153,7 +153,7 @@ async def test_an_import_killed_for_real_is_completed_by_the_next(
     check_tree(units)
 
 
-async def test_what_was_unplaced_finds_its_place(world: World, tmp_path: Path) -> None:
+async def test_an_unplaced_observation_is_placed_once_its_unit_is_imported(world: World, tmp_path: Path) -> None:
     id = await world.observe(unit="360703-GA")
     office = Office(world.store, tmp_path)
     done = await office.load([HEADER, ["360703-GA", "南康区公安局", "局委办", "360703"]])

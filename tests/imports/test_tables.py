@@ -1,4 +1,4 @@
-"""Reading CSV and XLSX as spreadsheet programs write them; no engine is needed."""
+"""Test reading CSV and XLSX as spreadsheet programs write them, without a database."""
 
 from datetime import date
 from pathlib import Path
@@ -39,7 +39,7 @@ def test_every_encoding_and_delimiter_reads_the_same(tmp_path: Path, encoding: s
     assert values(path) == EXPECTED
 
 
-def test_what_excel_is_told_of_the_delimiter_is_no_row(tmp_path: Path) -> None:
+def test_the_delimiter_line_for_excel_is_skipped(tmp_path: Path) -> None:
     path = tmp_path / "units.csv"
     path.write_bytes(b"sep=;\r\n" + csv_bytes(ROWS, "utf-8", ";"))
     assert values(path) == EXPECTED
@@ -54,13 +54,13 @@ def test_what_excel_is_told_of_the_delimiter_is_no_row(tmp_path: Path) -> None:
         ["代码（必填）", "名称*", "上级代码："],
     ],
 )
-def test_titles_are_known_in_both_languages_and_however_they_are_spaced(tmp_path: Path, header: list[str]) -> None:
+def test_titles_are_recognized_in_both_languages_and_any_spacing(tmp_path: Path, header: list[str]) -> None:
     path = tmp_path / "units.csv"
     path.write_bytes(csv_bytes([header, *ROWS[1:]]))
     assert values(path) == EXPECTED
 
 
-def test_cells_are_tidied_and_codes_narrowed(tmp_path: Path) -> None:
+def test_cells_are_trimmed_and_codes_converted_to_halfwidth(tmp_path: Path) -> None:
     path = tmp_path / "units.csv"
     path.write_bytes(
         csv_bytes([ROWS[0], [" ３６０７０３\u3000", "\ufeff 南康区\u200b", '="0360700"'], ["", "", ""], []])
@@ -68,16 +68,16 @@ def test_cells_are_tidied_and_codes_narrowed(tmp_path: Path) -> None:
     assert values(path) == [("360703", "南康区", "0360700")]
 
 
-def test_xlsx_numbers_are_the_digits_that_people_see(tmp_path: Path) -> None:
+def test_xlsx_numbers_are_read_as_their_displayed_digits(tmp_path: Path) -> None:
     path = tmp_path / "units.xlsx"
     book = xlsx(path, [ROWS[0], [360703, "南康区", 360700.0], ["007", "龙南市", None], [7, "定南县", None]])
     book.active["A4"].number_format = "000000"
-    book.active["F900"].number_format = "0.00"  # a format reaches further than the values
+    book.active["F900"].number_format = "0.00"  # a formatted cell beyond the last value
     book.save(path)
     assert values(path) == [("360703", "南康区", "360700"), ("007", "龙南市", ""), ("000007", "定南县", "")]
 
 
-def test_every_fault_of_a_file_is_found_with_row_and_column(tmp_path: Path) -> None:
+def test_every_fault_in_a_file_is_reported_with_row_and_column(tmp_path: Path) -> None:
     path = tmp_path / "units.xlsx"
     rows: list[list[Any]] = [
         ["代码", "备注", "名称", "上级代码"],
@@ -112,7 +112,7 @@ def test_a_code_that_excel_shortened_is_a_fault(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("merged", ["A1:B1", "C2:C3"])
-def test_merged_cells_are_refused_by_name(tmp_path: Path, merged: str) -> None:
+def test_merged_cells_are_refused_with_their_range(tmp_path: Path, merged: str) -> None:
     path = tmp_path / "units.xlsx"
     book = xlsx(path, ROWS)
     book.active.merge_cells(merged)
@@ -121,7 +121,7 @@ def test_merged_cells_are_refused_by_name(tmp_path: Path, merged: str) -> None:
         read_sheet(path)
 
 
-def test_missing_and_doubled_columns_are_faults_and_unknown_ones_remarks(tmp_path: Path) -> None:
+def test_missing_and_duplicate_columns_are_faults_and_unknown_ones_remarks(tmp_path: Path) -> None:
     path = tmp_path / "units.csv"
     path.write_bytes(csv_bytes([["代码", "code", "备注"], ["360703", "360703", "x"]]))
     with pytest.raises(BadTableError) as bad:
@@ -134,7 +134,7 @@ def test_missing_and_doubled_columns_are_faults_and_unknown_ones_remarks(tmp_pat
     assert read(path).remarks == ["column C (备注): unknown, so it was skipped."]
 
 
-def test_only_the_first_sheet_is_read_and_said_so(tmp_path: Path) -> None:
+def test_only_the_first_sheet_is_read_and_a_remark_says_so(tmp_path: Path) -> None:
     path = tmp_path / "units.xlsx"
     book = xlsx(path, ROWS)
     book.create_sheet("其他").append(["x"])
@@ -156,17 +156,17 @@ def test_only_the_first_sheet_is_read_and_said_so(tmp_path: Path) -> None:
         ('代码,名称\r\n1,"open'.encode(), "breaks off at line 2"),
     ],
 )
-def test_what_is_no_table_is_refused_in_a_sentence(tmp_path: Path, content: bytes, says: str) -> None:
+def test_a_file_that_is_not_a_table_is_refused_with_the_reason(tmp_path: Path, content: bytes, says: str) -> None:
     path = tmp_path / "units"
     path.write_bytes(content)
     with pytest.raises(UnreadableSpreadsheetError, match=says):
         read(path)
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named_in_the_error(tmp_path: Path) -> None:
     with pytest.raises(UnreadableSpreadsheetError, match=r"units\.csv can't be read: No such file"):
         read(tmp_path / "units.csv")
 
 
-def test_letters_are_those_of_spreadsheets() -> None:
+def test_column_letters_are_those_of_spreadsheets() -> None:
     assert [column_letter(column) for column in (1, 26, 27, 52, 703)] == ["A", "Z", "AA", "AZ", "AAA"]

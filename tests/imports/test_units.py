@@ -1,11 +1,11 @@
-"""Importing units: any order, all faults at once, and ids that outlive names and codes."""
+"""Test the import of units: any order, all faults at once, and ids that survive new names and codes."""
 
 from typing import Any
 
 from tests.support.import_office import HEADER, UNITS, Office, check_tree, counts
 
 
-async def test_columns_that_a_file_lacks_leave_their_values(office: Office) -> None:
+async def test_missing_columns_leave_stored_values_unchanged(office: Office) -> None:
     await office.load([HEADER, *UNITS])
     done = await office.load([["代码", "名称", "层级"], ["360703", "南康区（新）", "县"]])
     county = (await office.units())["360703"]
@@ -14,7 +14,7 @@ async def test_columns_that_a_file_lacks_leave_their_values(office: Office) -> N
     assert county.former_names
 
 
-async def test_numbers_where_codes_are_meant(office: Office) -> None:
+async def test_numeric_cells_are_read_as_codes(office: Office) -> None:
     rows: list[list[Any]] = [
         HEADER[:4],
         [360000, "江西省", "省", None],
@@ -25,7 +25,7 @@ async def test_numbers_where_codes_are_meant(office: Office) -> None:
     assert sorted(await office.units()) == ["360000", "360700"]
 
 
-async def test_all_faults_of_a_file_of_units_come_at_once(office: Office) -> None:
+async def test_all_faults_in_a_file_of_units_are_reported_at_once(office: Office) -> None:
     await office.load([HEADER, *UNITS])
     rows = [
         HEADER,
@@ -94,18 +94,18 @@ async def test_a_unit_keeps_its_id_when_its_code_changes(office: Office) -> None
     assert counts(await office.load(rows)) == (0, 0, 2)
 
 
-async def test_a_code_that_is_freed_can_be_taken_by_the_same_file(office: Office) -> None:
+async def test_a_freed_code_can_be_taken_by_the_next_import(office: Office) -> None:
     await office.load([HEADER, *UNITS])
     before = await office.units()
     rows = [HEADER, ["360784", "龙南市", "县", "360700", "360783"], ["360783", "南康区", "县", "360700", "360703"]]
-    # The file keeps 360783 for a row of its own, so that nothing says which unit 360784 has been: that is a new one.
+    # In one file, the row with the code 360783 would keep that unit, and 360784 would be new. Hence two imports.
     await office.load(rows[:2])
     assert (await office.units())["360784"].id == before["360783"].id
     await office.load([HEADER, rows[2]])
     assert (await office.units())["360783"].id == before["360703"].id
 
 
-async def test_codes_that_several_rows_or_units_claim(office: Office) -> None:
+async def test_a_former_code_claimed_by_several_rows_or_units_is_a_fault(office: Office) -> None:
     await office.load([HEADER, *UNITS])
     claimed = [["360790", "甲区", "县", "360700", "360703"], ["360791", "乙区", "县", "360700", "360703"]]
     assert await office.faults([HEADER, *claimed]) == [
@@ -118,7 +118,7 @@ async def test_codes_that_several_rows_or_units_claim(office: Office) -> None:
     assert done.remarks == ("row 2: 360782 is also a former code of 360703 南康区; from now on it means this unit.",)
 
 
-async def test_a_level_changes_only_where_those_below_fit(office: Office) -> None:
+async def test_a_level_changes_only_if_the_units_below_still_fit(office: Office) -> None:
     await office.load([HEADER, *UNITS])
     await office.load([HEADER[:4], ["T", "唐江镇", "乡镇", "360703"], ["T-1", "农技站", "局委办", "T"]])
     [fault] = await office.faults([HEADER[:3], ["T", "唐江镇", "局委办"]])

@@ -1,4 +1,4 @@
-"""Importing people and monitoring points: roles, scopes, passwords and monitors; all faults at once."""
+"""Test the import of people and monitoring points: roles, scopes, passwords, monitors, and all faults at once."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +15,7 @@ PEOPLE = ["用户名", "姓名", "角色", "管辖范围", "所属机构", "特�
 POINTS = ["编号", "企业名称", "产业", "所属地区代码", "地址", "纬度", "经度", "坐标系", "监测员"]
 
 
-async def test_users_with_roles_scopes_and_passwords(office: Office) -> None:
+async def test_users_are_imported_with_roles_scopes_and_passwords(office: Office) -> None:
     await office.load([HEADER, *UNITS])
     rows = [
         PEOPLE,
@@ -45,7 +45,7 @@ async def test_users_with_roles_scopes_and_passwords(office: Office) -> None:
     assert again == user
 
 
-async def test_all_faults_of_a_file_of_users_come_at_once_and_name_no_password(office: Office) -> None:
+async def test_all_faults_in_a_file_of_users_are_reported_without_passwords(office: Office) -> None:
     await office.load([HEADER, *UNITS])
     rows = [
         PEOPLE,
@@ -68,7 +68,7 @@ async def test_all_faults_of_a_file_of_users_come_at_once_and_name_no_password(o
     ]
 
 
-async def test_a_user_who_signs_in_during_an_import_stays_signed_in(world: World, tmp_path: Path) -> None:
+async def test_an_import_without_passwords_keeps_the_stored_password(world: World, tmp_path: Path) -> None:
     office = Office(world.store, tmp_path)
     [before] = await world.store.users.many([world.people["inspector"].id])
     await world.store.users.put_all([replace(before, password_hash="kept")])
@@ -78,7 +78,7 @@ async def test_a_user_who_signs_in_during_an_import_stays_signed_in(world: World
     assert after == replace(before, display_name="新名字", password_hash="kept")
 
 
-async def test_accounts_are_closed_and_opened_and_given_new_passwords_by_a_file(world: World, tmp_path: Path) -> None:
+async def test_a_file_can_close_and_reopen_accounts_and_reset_passwords(world: World, tmp_path: Path) -> None:
     office, users = Office(world.store, tmp_path), world.store.users
     before = world.people["inspector"]
     device = Device(id=new_id("dev"), name="手机", signed_in_at=NOW, seen_at=NOW)
@@ -112,7 +112,7 @@ async def test_accounts_are_closed_and_opened_and_given_new_passwords_by_a_file(
     assert await users.add_device(before.id, device, "ses_4")
 
 
-async def test_a_subject_is_one_persons_and_a_state_is_known(office: Office) -> None:
+async def test_a_shared_subject_or_an_unknown_state_is_a_fault(office: Office) -> None:
     header = [*PEOPLE[:3], "状态", "subject", "重设密码"]
     await office.load([header, ["a", "甲", "ADMIN", "", "idp-1", ""]], Noun.USERS)
     rows = [
@@ -129,7 +129,7 @@ async def test_a_subject_is_one_persons_and_a_state_is_known(office: Office) -> 
     ]
 
 
-async def test_points_with_places_and_monitors(office: Office) -> None:
+async def test_points_are_imported_with_positions_and_monitors(office: Office) -> None:
     await office.load([HEADER, *UNITS])
     await office.load(
         [PEOPLE[:4], ["jc01", "监测员01", "监测员", "360703"], ["jc02", "监测员02", "监测员", "360703"]], Noun.USERS
@@ -154,7 +154,7 @@ async def test_points_with_places_and_monitors(office: Office) -> None:
     assert (await office.store.monitoring_points.named(["P1"]))[0].id == point.id
 
 
-async def test_all_faults_of_a_file_of_points_come_at_once(office: Office) -> None:
+async def test_all_faults_in_a_file_of_points_are_reported_at_once(office: Office) -> None:
     await office.load([HEADER, *UNITS])
     await office.load([PEOPLE[:3], ["jd01", "监督员01", "监督员"]], Noun.USERS)
     rows = [
