@@ -1,4 +1,4 @@
-"""Reading: the case graph in one query and a fixed number of commands, lists by keyset, filters, and cursors that hold."""
+"""Test reads: the case graph in a bounded number of commands, lists by keyset, filters, and cursors."""
 
 import uuid
 from collections.abc import AsyncIterator
@@ -60,7 +60,7 @@ def commands() -> Commands:
 async def counted(
     engines: Addresses, driver: str, store: ObjectStore, commands: Commands, tmp_path: Path
 ) -> AsyncIterator[World]:
-    """A world whose commands are counted."""
+    """Yield a world whose database commands are counted."""
     made = Mongo(engines.mongo_url, f"test_{uuid.uuid4().hex}", driver=driver, listeners=[commands])
     settings = Settings(data=tmp_path)
     yield await World(Store(made, store), settings, KeyRing(settings.keys_folder)).build()
@@ -69,7 +69,7 @@ async def counted(
 
 
 async def grown(world: World, observations: int, related: int) -> str:
-    """A case with that many observations of two ready photos each, and as many related cases; its id."""
+    """Open a case with `observations` of two ready photos each and `related` cases; return its id."""
     drafts = [
         draft(
             method="MONITOR_REPORT",
@@ -98,9 +98,7 @@ async def grown(world: World, observations: int, related: int) -> str:
     return id
 
 
-async def test_the_case_graph_costs_the_same_number_of_commands_at_ten_times_the_size(
-    counted: World, commands: Commands
-) -> None:
+async def test_the_case_graph_takes_at_most_14_commands_at_any_size(counted: World, commands: Commands) -> None:
     costs = []
     for size in (2, 20):
         id = await grown(counted, size, size // 2)
@@ -119,11 +117,11 @@ async def test_the_case_graph_costs_the_same_number_of_commands_at_ten_times_the
             for photo in observation["content"]["media"]:
                 assert photo["original"]["url"] != photo["thumbnail"]["url"]
         assert [each["assignee"]["displayName"] for each in graph["assignments"]] == ["甲supervisor", "甲supervisor2"]
-    # One bound for both: two levels that ask for units may or may not meet in one command, as answers happen to come in.
+    # One bound for both sizes: depending on timing, two levels that ask for units share one command or not.
     assert max(cost.total() for cost in costs) <= 14, costs
 
 
-async def test_a_batch_costs_the_same_number_of_commands_at_ten_times_the_size(
+async def test_a_batch_takes_the_same_number_of_commands_at_ten_times_the_size(
     counted: World, commands: Commands
 ) -> None:
     costs = []
@@ -135,7 +133,7 @@ async def test_a_batch_costs_the_same_number_of_commands_at_ten_times_the_size(
     assert costs[0] == costs[1]
 
 
-async def test_a_list_costs_the_same_number_of_commands_at_ten_times_the_size(
+async def test_a_list_takes_the_same_number_of_commands_at_ten_times_the_size(
     counted: World, commands: Commands
 ) -> None:
     costs = []
@@ -150,7 +148,7 @@ async def test_a_list_costs_the_same_number_of_commands_at_ten_times_the_size(
 
 
 async def pages(world: World, first: int, name: str = "supervisor", **filter: Any) -> list[str]:
-    """Ids of the whole list, walked page by page."""
+    """Return the ids of the whole list, read page by page."""
     ids: list[str] = []
     after = None
     while True:
@@ -162,7 +160,7 @@ async def pages(world: World, first: int, name: str = "supervisor", **filter: An
         after = page["pageInfo"]["endCursor"]
 
 
-async def test_pages_hold_everything_once_latest_first(world: World) -> None:
+async def test_pages_list_every_record_once_and_latest_first(world: World) -> None:
     await world.submit("inspector", *(draft() for _ in range(11)))
     sent = [await world.observe() for _ in range(4)]
     for first in (1, 3, 7, 100):
@@ -171,7 +169,7 @@ async def test_pages_hold_everything_once_latest_first(world: World) -> None:
         assert ids[:4] == sent[::-1]
 
 
-async def test_what_arrives_meanwhile_shifts_no_page(world: World) -> None:
+async def test_new_records_do_not_shift_later_pages(world: World) -> None:
     sent = [await world.observe() for _ in range(6)]
     page = (await world.ask("supervisor", LIST, first=3))["observations"]
     await world.observe()
@@ -180,7 +178,7 @@ async def test_what_arrives_meanwhile_shifts_no_page(world: World) -> None:
     assert ids == sent[::-1]
 
 
-async def test_a_cursor_holds_for_its_list_its_filter_and_its_viewer_alone(world: World) -> None:
+async def test_a_cursor_is_valid_only_for_its_list_filter_and_viewer(world: World) -> None:
     for _ in range(3):
         await world.observe()
     cursor = (await world.ask("supervisor", LIST, first=1))["observations"]["pageInfo"]["endCursor"]
@@ -193,12 +191,12 @@ async def test_a_cursor_holds_for_its_list_its_filter_and_its_viewer_alone(world
 
 
 @pytest.mark.parametrize("first", [0, -1, 101, 2_000_000])
-async def test_a_page_has_its_limits(world: World, first: int) -> None:
+async def test_a_page_size_out_of_bounds_is_refused(world: World, first: int) -> None:
     [code] = await world.errors("supervisor", LIST, first=first)
     assert code in {"LIMIT_EXCEEDED", "BAD_INPUT"}
 
 
-async def test_filters(world: World) -> None:
+async def test_filters_list_only_matching_observations_in_scope(world: World) -> None:
     here = {"latitude": 25.66, "longitude": 114.76}
     window = await world.observe(position=here, capturedAt="2026-03-01T09:00:00+08:00", category="RUDE")
     bureau = await world.observe(unit="360703-JT", capturedAt="2026-04-01T00:00:00+08:00", severity="GRAVE")
@@ -234,7 +232,7 @@ async def test_filters(world: World) -> None:
     assert await world.errors("supervisor", LIST, first=1, filter=circle) == ["BAD_INPUT"]
 
 
-async def test_units_and_points_are_those_of_the_scope(world: World) -> None:
+async def test_units_and_points_are_listed_by_scope(world: World) -> None:
     units = "query($below: ID, $level: UnitLevel) { units(first: 100, below: $below, level: $level) { edges { node { code } } } }"
     points = "{ monitoringPoints { edges { node { code unit { code } monitors { id } } } } }"
 
@@ -266,7 +264,7 @@ JSON = st.recursive(
     st.lists(JSON, max_size=3),
     st.lists(JSON, min_size=1, max_size=3),
 )
-def test_a_seal_opens_what_it_closed_and_nothing_else(
+def test_a_cursor_seal_opens_only_cursors_that_it_closed(
     secret: bytes, binding: list[Any], other: list[Any], keyset: list[Any]
 ) -> None:
     seal = CursorSeal(secret, binding)
@@ -279,7 +277,7 @@ def test_a_seal_opens_what_it_closed_and_nothing_else(
         CursorSeal(secret + b"x", binding).open(cursor)
 
 
-async def test_conflicts_cost_the_same_number_of_commands_at_ten_times_the_size(
+async def test_conflicts_take_the_same_number_of_commands_at_ten_times_the_size(
     counted: World, commands: Commands
 ) -> None:
     costs = []
