@@ -1,4 +1,4 @@
-"""Reading onward: of a pull's reads each asks the server for no less than those before it have seen."""
+"""Test causal reads: each read of a pull sees at least as much as the reads before it."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from tests.support.world import World
 
 
 class Reads(CommandListener):
-    """The commands that read, as they went to the server."""
+    """The commands that read, as they were sent to the server."""
 
     def __init__(self) -> None:
         self.commands: list[dict[str, Any]] = []
@@ -22,14 +22,16 @@ class Reads(CommandListener):
             self.commands.append(dict(event.command))
 
     def succeeded(self, event: Any) -> None:
-        """Looked at when it started."""
+        """Do nothing: the command is recorded when it starts."""
 
     def failed(self, event: Any) -> None:
-        """Looked at when it started."""
+        """Do nothing: the command is recorded when it starts."""
 
 
 @pytest.mark.parametrize("kind", ["motor", "pymongo"])
-async def test_no_read_of_a_pull_sees_less_than_those_before_it(world: World, engines: Addresses, kind: str) -> None:
+async def test_no_read_of_a_pull_sees_less_than_the_reads_before_it(
+    world: World, engines: Addresses, kind: str
+) -> None:
     store, reads = world.store, Reads()
     async with followed(store):
         await world.observe("inspector")

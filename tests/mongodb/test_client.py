@@ -1,4 +1,4 @@
-"""What the driver raises, as callers hear of it: not now, taken, or a fault; never a value that somebody sent."""
+"""Test how driver errors reach callers: as unavailable, duplicate or fault, and never with a value that was sent."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def bulk(**faults: Any) -> BulkWriteError:
         ServerSelectionTimeoutError("nobody there"),
         reported(ExecutionTimeout, 50, "MaxTimeMSExpired"),
         reported(WTimeoutError, 64, "WriteConcernFailed"),
-        # What a mongod says that was started again a moment ago.
+        # The answer of a mongod that has just restarted.
         reported(OperationFailure, 134, "ReadConcernMajorityNotAvailableYet"),
         reported(OperationFailure, 11600, "InterruptedAtShutdown"),
         reported(WriteConcernError, 91, "ShutdownInProgress"),
@@ -49,26 +49,26 @@ def bulk(**faults: Any) -> BulkWriteError:
     ],
     ids=repr,
 )
-def test_a_database_that_is_away_is_unavailable(error: PyMongoError) -> None:
+def test_an_unreachable_database_is_reported_as_unavailable(error: PyMongoError) -> None:
     with pytest.raises(Refusal) as refusal, translate_errors():
         raise error
     assert refusal.value.code is RefusalCode.UNAVAILABLE
 
 
-def test_a_fault_is_named_without_the_values_in_it() -> None:
+def test_a_fault_is_named_without_its_values() -> None:
     with pytest.raises(StoreError, match=r"^OperationFailure BadValue$"), translate_errors():
         raise reported(OperationFailure, 2, "BadValue")
     with pytest.raises(StoreError, match=r"^BulkWriteError 121$"), translate_errors():
         raise bulk(writeErrors=[{"index": 0, "code": 121, "errmsg": "13800138000"}])
 
 
-def test_a_taken_key_is_named_by_its_fields() -> None:
+def test_a_duplicate_key_is_named_by_its_fields() -> None:
     with pytest.raises(DuplicateError) as taken, translate_errors():
         raise DuplicateKeyError("13800138000", 11000, {"code": 11000, "keyPattern": {"user_name": 1}})
     assert taken.value.fields == ("user_name",)
 
 
-async def test_what_can_be_inserted_is_whatever_is_taken(mongo: Mongo) -> None:
+async def test_duplicates_do_not_stop_the_other_inserts(mongo: Mongo) -> None:
     things = mongo.collection("things")
     assert (await things.insert_many([])).duplicate_ids == frozenset()
     assert (await things.insert_many([{"_id": "a"}, {"_id": "b"}])).duplicate_ids == frozenset()
@@ -76,8 +76,8 @@ async def test_what_can_be_inserted_is_whatever_is_taken(mongo: Mongo) -> None:
     assert [each["_id"] for each in await things.find({}, sort=[("_id", 1)])] == ["a", "b", "c"]
 
 
-async def test_an_index_of_a_large_collection_is_waited_for(mongo: Mongo, engines: Addresses, system: Mongo) -> None:
-    """The server takes longer than for any other answer, which is given up for lost by then."""
+async def test_index_creation_has_no_timeout(mongo: Mongo, engines: Addresses, system: Mongo) -> None:
+    """Indexing a large collection takes longer than any other command, which would have timed out by then."""
     hasty = Mongo(engines.mongo_url, mongo.name, driver=mongo.driver, timeout_seconds=0.5)
     things = hasty.collection("things")
     await things.insert_one({"_id": "a"})
@@ -99,7 +99,7 @@ async def test_an_index_of_a_large_collection_is_waited_for(mongo: Mongo, engine
     assert {each["name"] for each in names["cursor"]["firstBatch"]} == {"_id_", "name_1"}
 
 
-async def test_a_start_without_a_database_is_refused_at_once() -> None:
+async def test_a_start_without_a_database_fails_at_once() -> None:
     nowhere = Mongo("mongodb://127.0.0.1:1/", "x", driver="motor", timeout_seconds=0.2)
     with pytest.raises(Refusal), anyio.fail_after(10):
         await ensure_indexes(nowhere)

@@ -1,4 +1,4 @@
-"""Transactions under both drivers: what a commit meets is tried again, so that a conflict is nobody's answer."""
+"""Test transactions under both drivers: a conflict at commit is retried, so no caller sees it."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.both_drivers
 
 
 def failing_once(session: Session, label: str, *, committed: bool) -> None:
-    """Let the next commit report a fault that bears `label`, before or after it has been made for real."""
+    """Make the next commit report an error with `label`, either after a real commit or instead of it."""
     commit = session.commit_transaction
 
     async def fail() -> None:
@@ -23,7 +23,7 @@ def failing_once(session: Session, label: str, *, committed: bool) -> None:
     session.commit_transaction = fail
 
 
-async def test_a_conflict_at_the_commit_runs_the_whole_again(mongo: Mongo) -> None:
+async def test_a_conflict_at_commit_repeats_the_whole_transaction(mongo: Mongo) -> None:
     things, runs = mongo.collection("things"), 0
 
     async def work(session: Session) -> int:
@@ -38,7 +38,7 @@ async def test_a_conflict_at_the_commit_runs_the_whole_again(mongo: Mongo) -> No
     assert await things.find({}) == [{"_id": 1, "run": 3}]
 
 
-async def test_a_commit_whose_answer_is_lost_is_sent_again_and_done_once(mongo: Mongo) -> None:
+async def test_a_commit_with_a_lost_reply_is_retried_and_applied_once(mongo: Mongo) -> None:
     things, runs = mongo.collection("things"), 0
 
     async def work(session: Session) -> Any:
@@ -52,7 +52,7 @@ async def test_a_commit_whose_answer_is_lost_is_sent_again_and_done_once(mongo: 
     assert await things.find({}) == [{"_id": 1, "count": 1}]
 
 
-async def test_what_the_work_raises_ends_it_without_effect(mongo: Mongo) -> None:
+async def test_an_error_in_the_work_rolls_the_transaction_back(mongo: Mongo) -> None:
     things = mongo.collection("things")
 
     async def work(session: Session) -> None:
