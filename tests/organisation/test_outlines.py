@@ -1,4 +1,4 @@
-"""Outlines: within or how far outside, by geometry alone; and the import of a GeoJSON file, whole or not at all."""
+"""Test outlines: the distance outside them by geometry, and the import of a GeoJSON file, whole or not at all."""
 
 import asyncio
 import json
@@ -37,11 +37,11 @@ COMMAND = typer.main.get_command(APP)
         (24.9, 113.9, math.hypot(0.1, 0.1 * math.cos(math.radians(24.9))) * DEGREE),
     ],
 )
-def test_how_far_outside(latitude: float, longitude: float, metres: float) -> None:
+def test_the_distance_outside_an_outline_is_measured(latitude: float, longitude: float, metres: float) -> None:
     assert metres_outside([(RING, HOLE)], latitude, longitude) == pytest.approx(metres, rel=1e-3)
 
 
-def test_several_grounds_are_one() -> None:
+def test_several_polygons_count_as_one_outline() -> None:
     island = tuple((x + 2, y) for x, y in RING)
     assert metres_outside([(RING,), (island,)], 25.5, 116.5) == 0
     assert metres_outside([(RING,), (island,)], 25.5, 115.9) == pytest.approx(
@@ -49,13 +49,13 @@ def test_several_grounds_are_one() -> None:
     )
 
 
-def test_across_the_antimeridian_is_near() -> None:
+def test_the_distance_is_measured_across_the_antimeridian() -> None:
     ring = ((179.0, 0.0), (179.9, 0.0), (179.9, 1.0), (179.0, 1.0), (179.0, 0.0))
     assert metres_outside([(ring,)], 0.5, -179.9) == pytest.approx(0.2 * DEGREE, rel=1e-3)
 
 
 @given(st.floats(-90, 90), st.floats(-180, 180))
-def test_any_place_has_a_distance(latitude: float, longitude: float) -> None:
+def test_every_position_has_a_distance(latitude: float, longitude: float) -> None:
     assert metres_outside([(RING,)], latitude, longitude) >= 0
 
 
@@ -87,7 +87,7 @@ async def test_outlines_are_loaded_by_code_and_replaced_as_a_whole(office: Offic
     assert kept.polygons == ((RING, HOLE),)
 
 
-async def test_outlines_of_map_makers_are_moved_to_wgs84(office: Office) -> None:
+async def test_outlines_in_another_datum_are_converted_to_wgs84(office: Office) -> None:
     await office.load([["代码", "名称", "层级", "上级代码", "原代码", "原名称"], *[row[:6] for row in UNITS]])
     shifted = [[(moved[1], moved[0]) for x, y in RING for moved in (wgs84_to_gcj02(y, x),)]]
     await import_outlines(office.store, written(office.folder, feature(rings=shifted)), datum=Datum.GCJ02)
@@ -130,14 +130,14 @@ async def test_a_file_with_any_fault_changes_nothing(office: Office, features: l
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"type": "FeatureCollection"}', "\ud800".encode("utf-8", "surrogatepass")])
-async def test_what_is_no_geojson_is_said_to_be_none(office: Office, text: str | bytes) -> None:
+async def test_a_file_that_is_not_geojson_is_refused(office: Office, text: str | bytes) -> None:
     path = office.folder / "outlines.geojson"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     with pytest.raises(BadOutlinesError, match="GeoJSON"):
         await import_outlines(office.store, path)
 
 
-async def test_the_command_loads_outlines_in_their_datum_or_says_all_that_is_wrong(
+async def test_the_command_loads_outlines_in_their_datum_or_lists_all_faults(
     office: Office, engines: Addresses, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await office.load([["代码", "名称", "层级", "上级代码", "原代码", "原名称"], *[row[:6] for row in UNITS]])
@@ -145,7 +145,7 @@ async def test_the_command_loads_outlines_in_their_datum_or_says_all_that_is_wro
         monkeypatch.setenv(name, value)
 
     async def run(path: Path, *options: str) -> tuple[int, str]:
-        """Exit code and what was printed; in a thread, since a command has an event loop of its own."""
+        """Return exit code and output. A thread is needed: the command has an event loop of its own."""
         given = ["outlines", str(path), "--data", str(office.folder / "data"), *options]
         done = await asyncio.to_thread(COMMAND.main, given, standalone_mode=False)
         return int(done or 0), "".join(capsys.readouterr())
@@ -170,8 +170,8 @@ async def test_the_command_loads_outlines_in_their_datum_or_says_all_that_is_wro
 
 
 @pytest.mark.skipif(not COUNTIES.exists(), reason="the shared data are not here")
-async def test_the_counties_of_ganzhou(office: Office) -> None:
-    """Every county's inside point lies in it, and at least a kilometre outside of every other."""
+async def test_the_inside_point_of_each_ganzhou_county_lies_in_no_other(office: Office) -> None:
+    """It lies in its own county, and more than a kilometre outside every other."""
     collection = json.loads(COUNTIES.read_text("utf-8"))
     rows = [
         [each["properties"]["adcode"], each["properties"]["name"], "县", "360700"] for each in collection["features"]
