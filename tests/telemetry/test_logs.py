@@ -1,4 +1,4 @@
-"""Logs: readable by machines and people, and nothing in them that could name a person or open a door."""
+"""Test logs: readable by machines and people, with nothing that could name a person or open a door."""
 
 import asyncio
 import io
@@ -29,7 +29,7 @@ SECRETS = (PASSWORD, USER, TOKEN, "0123456789abcdef", "s3cr3t-of-mongo", "c2lnbm
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
-    """Logging is the process's own: put back what the test session had."""
+    """Restore the logging set-up of the test session, which belongs to the whole process."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     taken = {name: logging.getLogger(name) for name in ("uvicorn", "uvicorn.error", "uvicorn.asgi", *logs.SILENT)}
@@ -80,7 +80,7 @@ def test_a_line_is_json_with_known_keys_only(stream: io.StringIO) -> None:
         f"GET /graphql?query=x&variables={PASSWORD}",
     ],
 )
-def test_what_slips_into_a_text_is_scrubbed(stream: io.StringIO, text: str) -> None:
+def test_secrets_in_a_text_are_scrubbed(stream: io.StringIO, text: str) -> None:
     structlog.get_logger().warning(text, reason=text)
     logging.getLogger("some.module").warning(text)
     assert len(written(stream)) == 2
@@ -88,7 +88,7 @@ def test_what_slips_into_a_text_is_scrubbed(stream: io.StringIO, text: str) -> N
         assert secret not in stream.getvalue()
 
 
-def test_a_traceback_keeps_places_and_drops_words(stream: io.StringIO) -> None:
+def test_a_traceback_keeps_locations_and_drops_messages(stream: io.StringIO) -> None:
     def deep() -> None:
         raise KeyError(PASSWORD)
 
@@ -109,7 +109,7 @@ def test_a_traceback_keeps_places_and_drops_words(stream: io.StringIO) -> None:
     assert USER not in stream.getvalue()
 
 
-def test_a_developer_can_ask_for_the_words() -> None:
+def test_the_debug_level_adds_error_messages() -> None:
     stream = io.StringIO()
     logs.configure_logging("DEBUG", stream=stream)
     structlog.get_logger().error("fault", exc_info=ValueError("odd value"))
@@ -118,7 +118,7 @@ def test_a_developer_can_ask_for_the_words() -> None:
     assert line["words"] == "odd value"
 
 
-def test_libraries_speak_from_warning_on_and_the_noisy_ones_not_at_all(stream: io.StringIO) -> None:
+def test_libraries_log_warnings_only_and_noisy_ones_nothing(stream: io.StringIO) -> None:
     logging.getLogger("pymongo.command").info("find users")
     logging.getLogger("uvicorn.error").info('127.0.0.1:1 - "WebSocket /graphql?token=x" [accepted]')
     logging.getLogger("uvicorn.access").error("127.0.0.1 GET /?token=x")
@@ -127,7 +127,7 @@ def test_libraries_speak_from_warning_on_and_the_noisy_ones_not_at_all(stream: i
     assert [line["event"] for line in written(stream)] == ["Invalid HTTP request received."]
 
 
-def test_lines_for_people() -> None:
+def test_pretty_lines_are_readable_and_free_of_secrets() -> None:
     stream = io.StringIO()
     logs.configure_logging(stream=stream, pretty=True)
     structlog.get_logger("api.y").error("fault", field="case", user=USER, exc_info=ValueError(PASSWORD))
@@ -139,7 +139,7 @@ def test_lines_for_people() -> None:
     assert USER not in text
 
 
-def test_long_values_and_odd_ones_are_cut(stream: io.StringIO) -> None:
+def test_long_and_structured_values_are_cut(stream: io.StringIO) -> None:
     structlog.get_logger().info("x", reason="y" * 1000, part={"password": PASSWORD}, kind=b"bytes")
     (line,) = written(stream)
     assert len(line["reason"]) == 301
@@ -148,7 +148,7 @@ def test_long_values_and_odd_ones_are_cut(stream: io.StringIO) -> None:
 
 
 async def test_requests_full_of_secrets_leave_none_in_the_log(stream: io.StringIO) -> None:
-    """Every place of a request where a secret can stand: path, query string, headers, document, variables, name."""
+    """Secrets are in every place they can be: path, query string, headers, document, variables, name."""
 
     async def context_of(request: object) -> Context:
         if "refuse" in str(getattr(request, "query_params", "")):
@@ -189,7 +189,7 @@ async def test_requests_full_of_secrets_leave_none_in_the_log(stream: io.StringI
     } - {"/graphql/explorer"}
 
 
-async def test_a_request_line_says_what_was_done(stream: io.StringIO) -> None:
+async def test_a_request_line_holds_the_operation_and_its_outcome(stream: io.StringIO) -> None:
     async def context_of(_: object) -> Context:
         return Context()
 

@@ -1,4 +1,4 @@
-"""Metrics: what is counted, that no client can make a label, who may read them, and several processes as one."""
+"""Test metrics: the counts, that clients can't create labels, who may read them, and several processes as one."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ def client_of(metrics: Metrics, settings: Settings = Settings(), address: str = 
 
 
 def samples(metrics: Metrics) -> dict[tuple[str, ...], float]:
-    """Values by (name, label values in order of label name); what is zero is left out."""
+    """Return values by (name, label values in order of label name), without zeros."""
     text = metrics.render()[0].decode()
     return {
         (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
@@ -64,7 +64,7 @@ async def test_requests_are_counted_by_operation_and_outcome() -> None:
     assert not any(key[0] == "mingcha_requests_under_way" for key in found), "back to zero"
 
 
-async def test_clients_make_no_labels() -> None:
+async def test_clients_cannot_create_labels() -> None:
     metrics = Metrics()
     async with client_of(metrics) as client:
         for name in ("Alice", "Bob"):
@@ -91,11 +91,11 @@ async def test_clients_make_no_labels() -> None:
         (["INTERNAL", "NOT_FOUND"], 200, "fault"),
     ],
 )
-def test_outcomes(codes: list[str], status: int, outcome: str) -> None:
+def test_the_outcome_follows_from_codes_and_status(codes: list[str], status: int, outcome: str) -> None:
     assert outcome_of(Trace("x", codes=codes), status) == outcome
 
 
-def test_work_is_counted_done_and_failed() -> None:
+def test_work_is_counted_as_done_or_failed() -> None:
     metrics = Metrics()
     with metrics.measure_work("verify"):
         pass
@@ -107,7 +107,7 @@ def test_work_is_counted_done_and_failed() -> None:
 
 
 @pytest.mark.both_drivers
-async def test_the_driver_tells_of_its_commands(engines: object, driver: str, mongo: Mongo) -> None:
+async def test_database_commands_are_measured(engines: object, driver: str, mongo: Mongo) -> None:
     metrics = Metrics()
     watched = Mongo(engines.mongo_url, "test_metrics", driver=driver, listeners=[metrics.mongo_listener()])  # type: ignore[attr-defined]
     await watched.command("ping")
@@ -134,7 +134,9 @@ async def test_the_driver_tells_of_its_commands(engines: object, driver: str, mo
         ("s3cret", "10.0.0.8", {"authorization": "bearer s3cret", "x-forwarded-for": "1.2.3.4"}, 200),
     ],
 )
-async def test_only_operators_read_them(token: str | None, address: str, headers: dict[str, str], status: int) -> None:
+async def test_only_operators_can_read_metrics(
+    token: str | None, address: str, headers: dict[str, str], status: int
+) -> None:
     async with client_of(Metrics(), Settings(metrics_token=token), address) as client:
         answer = await client.get("/metrics", headers=headers)
     assert answer.status_code == status
@@ -142,8 +144,8 @@ async def test_only_operators_read_them(token: str | None, address: str, headers
     assert "s3cret" not in answer.text
 
 
-def test_several_processes_are_added_up(tmp_path: Path) -> None:
-    """Prometheus's client chooses its way of counting when it is imported: hence processes of their own."""
+def test_metrics_of_several_processes_are_added_up(tmp_path: Path) -> None:
+    """Prometheus's client chooses its way of counting on import, so the test starts processes."""
     program = (
         "from api.telemetry.metrics import Metrics; from api.telemetry.tracing import Trace; m = Metrics();"
         "m.count_request(Trace('x', 'query'), 200, 0.1); print(m.render()[0].decode())"
