@@ -1,4 +1,4 @@
-"""Change work: what the worker enters of the log is whole after any kill, has one writer, and never waits for quiet."""
+"""Test the change feed worker: its log is whole after any kill, has one writer, and needs no pause in writes."""
 
 import asyncio
 from dataclasses import replace
@@ -19,7 +19,7 @@ from tests.support.pulling import Puller, followed, point_of, settled
 from tests.support.world import World, new_id
 
 
-async def test_where_something_is_written_all_the_time_a_batch_comes_to_its_end_all_the_same(world: World) -> None:
+async def test_a_batch_ends_under_constant_writes(world: World) -> None:
     async def write() -> None:
         while True:
             for name in ("一", "二"):
@@ -38,7 +38,7 @@ async def test_where_something_is_written_all_the_time_a_batch_comes_to_its_end_
     assert abs(clock() - changed.at) < timedelta(seconds=10)
 
 
-async def test_before_the_first_worker_has_run_there_is_nothing_and_the_cursor_holds(world: World) -> None:
+async def test_a_pull_before_the_first_worker_is_empty_and_its_cursor_stays_valid(world: World) -> None:
     phone = Puller(world, "inspector")
     page = await phone.page()
     assert (page["changes"], page["hasMore"], page["asOf"]) == ([], False, None)
@@ -48,7 +48,7 @@ async def test_before_the_first_worker_has_run_there_is_nothing_and_the_cursor_h
     assert len(phone.of("Unit")) > 3
 
 
-async def test_a_worker_that_was_away_misses_nothing(world: World) -> None:
+async def test_a_worker_that_starts_again_misses_nothing(world: World) -> None:
     phone = Puller(world, "inspector")
     async with followed(world.store):
         await phone.pull()
@@ -58,7 +58,7 @@ async def test_a_worker_that_was_away_misses_nothing(world: World) -> None:
     assert [change["id"] for change in changed] == [own]
 
 
-async def test_what_touches_more_than_a_piece_is_entered_whole_also_after_a_kill(
+async def test_a_change_of_more_than_a_batch_is_entered_whole_after_a_kill(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(change_feed_worker, "MAX_BATCH", 4)
@@ -86,7 +86,7 @@ async def test_what_touches_more_than_a_piece_is_entered_whole_also_after_a_kill
     assert {id for id in own if phone.records[id]["followUps"][0]["caseNumber"] == case["number"]} == set(own)
 
 
-async def test_where_the_log_does_not_reach_back_phones_begin_anew(world: World) -> None:
+async def test_phones_start_over_if_the_log_does_not_reach_back(world: World) -> None:
     phone = Puller(world, "inspector")
     async with followed(world.store):
         await phone.pull()
@@ -94,7 +94,7 @@ async def test_where_the_log_does_not_reach_back_phones_begin_anew(world: World)
     async with follow(world.store.mongo, PIPELINE, None) as stream:
         await world.observe("inspector")
         [event] = (await stream.batch(1)).events
-    # A second earlier nothing of the kind happened: where a stream left off is not found again.
+    # Nothing happened a second earlier, so the stream can't find the position where it left off.
     token = event["_id"]["_data"]
     lost = {"_data": f"{token[:2]}{int(token[2:10], 16) - 1:08X}{token[10:]}"}
     await world.store.mongo.collection("change_state").update_one({}, {"$set": {"token": lost}})
@@ -107,7 +107,7 @@ async def test_where_the_log_does_not_reach_back_phones_begin_anew(world: World)
     assert own in phone.records
 
 
-async def test_what_went_long_ago_is_forgotten_and_who_slept_longer_begins_anew(world: World) -> None:
+async def test_old_tombstones_are_deleted_and_older_cursors_expire(world: World) -> None:
     asleep, awake = Puller(world, "inspector"), Puller(world, "inspector")
     point = point_of(world)
     async with followed(world.store):

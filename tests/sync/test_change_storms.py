@@ -1,4 +1,4 @@
-"""Whatever is written in whatever order, and however a phone pulls between: in the end it has what its user may see."""
+"""Test that, after any writes and pulls in any order, a phone has exactly what its user may see."""
 
 import random
 from dataclasses import replace
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.both_drivers
 
 
 class ChangeStorm:
-    """Random writes of everybody, drawn from a seed."""
+    """Random writes by everybody, drawn from a seed."""
 
     def __init__(self, world: World, chance: random.Random) -> None:
         self.world, self.chance = world, chance
@@ -56,7 +56,7 @@ class ChangeStorm:
 
 
 async def visible(world: World, name: str) -> set[str]:
-    """Ids of all that a pull may show to that person, straight from the database."""
+    """Return the ids of all records that a pull may show to that person, straight from the database."""
     context = world.context(name)
     found: set[str] = set()
     for kind, pull in admitted_pulls(context, list(ChangeKind)).items():
@@ -66,8 +66,8 @@ async def visible(world: World, name: str) -> set[str]:
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_a_phone_has_what_its_user_may_see(world: World, seed: int) -> None:
-    chance = random.Random(seed)  # noqa: S311  a storm that can be had again
+async def test_a_phone_ends_with_exactly_what_its_user_may_see(world: World, seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311  a reproducible storm
     storm = ChangeStorm(world, chance)
     phones = [Puller(world, name) for name in ("inspector", "supervisor", "monitor", "city_officer")]
     async with followed(world.store):

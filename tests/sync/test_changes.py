@@ -1,4 +1,4 @@
-"""Changes: what a phone keeps equals what its user may see, after any writes, losses of access, restarts and pages."""
+"""Test changes: a phone holds what its user may see, after any writes, losses of access, restarts and pages."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -24,7 +24,7 @@ async def following(world: World) -> AsyncIterator[None]:
 
 
 @pytest.mark.usefixtures("following")
-async def test_a_first_pull_brings_all_that_is_in_scope_and_a_second_nothing(world: World) -> None:
+async def test_a_first_pull_brings_everything_in_scope_and_a_second_nothing(world: World) -> None:
     phone = Puller(world, "inspector")
     own = await world.observe("inspector")
     others = await world.observe("inspector2")
@@ -40,7 +40,7 @@ async def test_a_first_pull_brings_all_that_is_in_scope_and_a_second_nothing(wor
 
 
 @pytest.mark.usefixtures("following")
-async def test_what_changed_often_comes_once_and_only_that(world: World) -> None:
+async def test_a_record_that_changed_often_comes_once(world: World) -> None:
     phone = Puller(world, "inspector")
     await phone.pull()
     unit = world.units["360703-JT"]
@@ -50,7 +50,7 @@ async def test_what_changed_often_comes_once_and_only_that(world: World) -> None
 
 
 @pytest.mark.usefixtures("following")
-async def test_what_is_written_without_a_difference_brings_nothing(world: World) -> None:
+async def test_a_write_without_a_difference_brings_nothing(world: World) -> None:
     phone = Puller(world, "inspector")
     await phone.pull()
     await world.store.units.put_all(list(world.units.values()))
@@ -58,8 +58,8 @@ async def test_what_is_written_without_a_difference_brings_nothing(world: World)
 
 
 @pytest.mark.usefixtures("following")
-async def test_access_that_is_lost_arrives_as_a_tombstone(world: World) -> None:
-    """A case is given and taken back; a unit moves out of the county; a monitor leaves the point."""
+async def test_lost_access_arrives_as_a_tombstone(world: World) -> None:
+    """A case is assigned and withdrawn, a unit moves out of the county, and a monitor leaves the point."""
     inspector, monitor = Puller(world, "inspector"), Puller(world, "monitor")
     case_id, given = await offer_case(world, "inspector")
     await inspector.pull()
@@ -84,7 +84,7 @@ async def test_access_that_is_lost_arrives_as_a_tombstone(world: World) -> None:
 
 
 @pytest.mark.usefixtures("following")
-async def test_a_person_who_moves_to_another_county_drops_one_and_gets_the_other(world: World) -> None:
+async def test_a_user_who_changes_county_loses_one_and_gets_the_other(world: World) -> None:
     phone = Puller(world, "inspector")
     await phone.pull()
     county = world.units["360783"]
@@ -103,7 +103,7 @@ async def test_a_person_who_moves_to_another_county_drops_one_and_gets_the_other
 
 
 @pytest.mark.usefixtures("following")
-async def test_what_became_of_a_report_reaches_its_author_and_the_arrival_of_its_photos(world: World) -> None:
+async def test_an_author_learns_that_photos_arrived_and_a_case_was_opened(world: World) -> None:
     phone = Puller(world, "monitor")
     sent = medium()
     own = await world.observe("monitor", method="MONITOR_REPORT", media=[sent])
@@ -131,8 +131,8 @@ async def test_kinds_are_pulled_one_by_one_with_one_cursor(world: World) -> None
 
 
 @pytest.mark.usefixtures("following")
-async def test_what_is_being_left_waits_while_other_kinds_are_pulled(world: World) -> None:
-    """A scope widens: what lay in it does still, and may not be dropped by a pull that never looked at its kind."""
+async def test_pulling_another_kind_does_not_drop_records_of_a_changing_scope(world: World) -> None:
+    """The scope widens, so its former records are still in it. A pull of another kind must not drop them."""
     phone = Puller(world, "inspector")
     await phone.pull()
     units = {unit["id"] for unit in phone.of("Unit")}
@@ -147,15 +147,15 @@ async def test_what_is_being_left_waits_while_other_kinds_are_pulled(world: Worl
     assert {unit["code"] for unit in phone.of("Unit")} == set(world.units)
 
 
-def test_one_topic_that_was_never_read_hides_no_other_that_slept_too_long() -> None:
+def test_a_cursor_cannot_resume_if_any_topic_is_too_old() -> None:
     for read, leaving in (({"u": 0, "c": 5}, {}), ({"u": 20}, {"c": 5}), ({}, {"c": 5})):
         assert not Progress("epoch", read, leaving).can_resume(horizon=10, last=20)
     assert Progress("epoch", {"u": 0, "c": 10}, {"a": 20}).can_resume(horizon=10, last=20)
     assert not Progress("epoch", {"u": 21}).can_resume(horizon=10, last=20)
 
 
-async def test_what_is_entered_while_a_page_is_read_comes_behind_it(world: World) -> None:
-    """Of two topics the one may have been looked through before, the other after: its number may not pass the first's."""
+async def test_changes_entered_while_a_page_is_read_come_after_it(world: World) -> None:
+    """One topic may be read before a new entry and another after it: a page ends at the last number of its start."""
     changes, now = world.store.changes, clock()
     soon = now + timedelta(seconds=10)
     assert await changes.claim("one", now, soon)
@@ -177,7 +177,7 @@ async def test_what_is_entered_while_a_page_is_read_comes_behind_it(world: World
 
 
 @pytest.mark.usefixtures("following")
-async def test_an_admin_reads_no_evidence_here_either(world: World) -> None:
+async def test_an_admin_pulls_no_evidence(world: World) -> None:
     case_id, given = await offer_case(world, "supervisor")
     await world.ask("supervisor", ACCEPT, input={"id": given})
     admin, supervisor = Puller(world, "admin"), Puller(world, "supervisor")
@@ -188,7 +188,7 @@ async def test_an_admin_reads_no_evidence_here_either(world: World) -> None:
 
 
 @pytest.mark.usefixtures("following")
-async def test_a_role_that_ends_takes_its_records_along(world: World) -> None:
+async def test_a_lost_role_removes_its_records(world: World) -> None:
     phone = Puller(world, "supervisor")
     case_id, given = await offer_case(world, "supervisor")
     await phone.pull()
@@ -199,7 +199,7 @@ async def test_a_role_that_ends_takes_its_records_along(world: World) -> None:
 
 @pytest.mark.usefixtures("following")
 @pytest.mark.parametrize("cursor", ["", "x", "0" * 40, "💥"])
-async def test_a_cursor_that_is_none_asks_for_a_new_beginning(world: World, cursor: str) -> None:
+async def test_an_invalid_cursor_is_reported_as_expired(world: World, cursor: str) -> None:
     phone = Puller(world, "inspector")
     await settled(world.store)
     phone.cursor = cursor
@@ -207,7 +207,7 @@ async def test_a_cursor_that_is_none_asks_for_a_new_beginning(world: World, curs
 
 
 @pytest.mark.usefixtures("following")
-async def test_a_cursor_of_somebody_else_is_none(world: World) -> None:
+async def test_another_persons_cursor_is_reported_as_expired(world: World) -> None:
     phone, other = Puller(world, "inspector"), Puller(world, "inspector2")
     await phone.pull()
     other.cursor = phone.cursor
@@ -215,13 +215,13 @@ async def test_a_cursor_of_somebody_else_is_none(world: World) -> None:
 
 
 @pytest.mark.usefixtures("following")
-async def test_a_page_of_no_size_is_refused(world: World) -> None:
+async def test_a_page_size_of_zero_is_refused(world: World) -> None:
     await settled(world.store)
     assert (await Puller(world, "inspector").page(first=0))["code"] == "LIMIT_EXCEEDED"
 
 
-async def test_a_pull_costs_the_same_at_ten_times_the_data(world: World) -> None:
-    """What has not changed costs no bytes, and the entries that have are found by the index alone."""
+async def test_a_pull_reads_only_changed_records_by_the_index(world: World) -> None:
+    """Unchanged records cost no bytes, and the index alone finds the entries that changed."""
     store: Store = world.store
     phone = Puller(world, "inspector")
     async with followed(store):

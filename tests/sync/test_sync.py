@@ -1,4 +1,4 @@
-"""Syncs: a phone hands in, compares clocks, learns what is missing and pulls, in one document and one round trip."""
+"""Test syncs: a phone submits, compares clocks, learns what is missing and pulls, in one document and round trip."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -30,7 +30,7 @@ def gap(first: int, last: int) -> dict[str, Any]:
     return {"__typename": "SequenceGap", "first": first, "last": last}
 
 
-async def test_one_document_hands_in_confirms_and_pulls(world: World) -> None:
+async def test_one_document_submits_confirms_and_pulls(world: World) -> None:
     photo = medium()
     earlier, sent = await world.observe("inspector", media=[photo]), draft(deviceSequence=2)
     async with followed(world.store):
@@ -52,7 +52,7 @@ async def test_one_document_hands_in_confirms_and_pulls(world: World) -> None:
     assert await world.store.clocks.latest(world.people["inspector"].id, world.devices["inspector"])
 
 
-async def test_what_is_not_included_is_not_done(world: World) -> None:
+async def test_operations_that_are_not_included_are_not_executed(world: World) -> None:
     before = await world.snapshot()
     answer = await meet(world, drafts={"drafts": [draft()]})
     assert set(answer) == {"sync"}
@@ -60,8 +60,8 @@ async def test_what_is_not_included_is_not_done(world: World) -> None:
     assert await world.snapshot() == before
 
 
-async def test_what_cant_be_read_holds_up_nothing_beside_it(world: World) -> None:
-    """Over HTTP, where variables are coerced; in one document with all else."""
+async def test_an_unreadable_draft_does_not_stop_the_rest_of_the_document(world: World) -> None:
+    """It is cut out as over HTTP, where variables are coerced, and everything else is in the same document."""
     good, bad = draft(), draft(category="NO_SUCH")
     schema = build_schema(print_sdl(SCHEMA))
     payload = Payload(SYNC, {"submits": True, "drafts": {"drafts": [bad, good]}, "input": {}}, "Sync")
@@ -76,7 +76,7 @@ async def test_what_cant_be_read_holds_up_nothing_beside_it(world: World) -> Non
     assert "serverTime" in answer.data["sync"]
 
 
-async def test_a_cursor_that_expired_costs_neither_the_outbox_nor_the_clock(world: World) -> None:
+async def test_an_expired_cursor_does_not_stop_the_submission(world: World) -> None:
     sent = draft()
     async with followed(world.store):
         await settled(world.store)
@@ -94,12 +94,12 @@ async def test_numbers_of_another_device_or_person_fill_no_gap(world: World) -> 
 
 
 @pytest.mark.parametrize("last", [-1, 2**31 - 1])
-async def test_no_number_is_too_large_to_be_answered(world: World, last: int) -> None:
+async def test_extreme_sequence_numbers_are_answered(world: World, last: int) -> None:
     met = (await meet(world, input={"lastSequence": last}))["sync"]
     assert met.get("code") == "BAD_INPUT" if last < 0 else met["gaps"] == [gap(last - WINDOW + 1, last)]
 
 
 @given(st.sets(st.integers(1, 60)), st.integers(0, 60))
-def test_gaps_and_what_is_known_make_up_all_numbers(known: set[int], last: int) -> None:
+def test_gaps_and_known_numbers_make_up_the_whole_sequence(known: set[int], last: int) -> None:
     missing = {number for gap in gaps(known, last) for number in range(gap.first, gap.last + 1)}
     assert missing == set(range(1, last + 1)) - known
