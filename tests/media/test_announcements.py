@@ -1,4 +1,4 @@
-"""Media before their observation: uploaded and verified unseen, named later, and forgotten where nothing names them."""
+"""Test media announced before their observation: verified unseen, named later, or deleted if they are never named."""
 
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
@@ -35,7 +35,9 @@ async def sweep(world: World, after: timedelta) -> None:
     await sweep_unnamed(world.store, world.context(None, later=after).now, lambda _: nullcontext())
 
 
-async def test_a_photo_may_come_first(world: World, work: MediaVerifier, http: httpx.AsyncClient) -> None:
+async def test_a_photo_can_arrive_before_its_observation(
+    world: World, work: MediaVerifier, http: httpx.AsyncClient
+) -> None:
     photo, id = medium(JPEG), new_id("obs")
     for _ in range(2):
         [result] = await request_uploads(world, late_announcement(photo, id))
@@ -56,7 +58,7 @@ async def test_a_photo_may_come_first(world: World, work: MediaVerifier, http: h
     assert (await only_medium(world, id))["state"] == "READY"
 
 
-async def test_what_nothing_names_is_forgotten_with_its_bytes(
+async def test_a_medium_that_is_never_named_is_deleted_with_its_bytes(
     world: World, work: MediaVerifier, http: httpx.AsyncClient
 ) -> None:
     photo, id = medium(JPEG), new_id("obs")
@@ -73,13 +75,13 @@ async def test_what_nothing_names_is_forgotten_with_its_bytes(
     assert await world.store.media.many([photo["id"]]) == []
     assert [await world.store.objects.size_of(key) for key in keys] == [None, None, None]
     assert await world.store.likenesses.of([photo["id"]]) == {}
-    # Named after all: it is expected as if it were new.
+    # Named after all, it is expected like a new one.
     [settled] = await world.submit("inspector", draft(id=id, media=[photo]))
     assert (settled["outcome"], len(settled["uploads"])) == ("ACCEPTED", 1)
 
 
-async def test_a_sweep_spares_what_an_observation_names(world: World) -> None:
-    """Killed after the observation was stored by other means: the mark is still there."""
+async def test_a_sweep_spares_media_that_an_observation_names(world: World) -> None:
+    """The process was killed after it stored the observation and before it cleared the mark `unnamed_since`."""
     photo, id = medium(JPEG), new_id("obs")
     await world.submit("inspector", draft(id=id, media=[photo]))
     media = world.store.mongo.collection("media")
@@ -89,7 +91,7 @@ async def test_a_sweep_spares_what_an_observation_names(world: World) -> None:
     assert "unnamed_since" not in kept
 
 
-async def test_another_digest_owner_or_observation_is_a_conflict(world: World) -> None:
+async def test_a_different_digest_owner_or_observation_is_a_conflict(world: World) -> None:
     photo, id = medium(JPEG), new_id("obs")
     await request_uploads(world, late_announcement(photo, id))
     before = await world.snapshot()
@@ -106,7 +108,9 @@ async def test_another_digest_owner_or_observation_is_a_conflict(world: World) -
     assert await world.store.observations.many([id]) == []
 
 
-async def test_each_announcement_settles_on_its_own(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_each_announcement_of_a_request_is_judged_on_its_own(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(api.media.announcements, "MAX_UNNAMED", 2)
     photos = [medium(bytes([number])) for number in range(4)]
     id = new_id("obs")

@@ -1,4 +1,4 @@
-"""Browsers: a form with a signed policy that the store holds to, and rules of origin that the product sets."""
+"""Test browser uploads: forms with a signed policy that the store enforces, and origin rules that the product sets."""
 
 import base64
 import json
@@ -33,21 +33,21 @@ async def form_of(world: World, body: bytes = JPEG) -> tuple[dict[str, Any], dic
 
 
 async def post(http: httpx.AsyncClient, slot: dict[str, Any], body: bytes = JPEG, **changed: str | None) -> int:
-    """Send the form as a browser does: the fields, some of them changed or left out, then the file."""
+    """Send the form as a browser does: the fields, some changed or left out, then the file. Return the status."""
     fields = {each["name"]: each["value"] for each in slot["fields"]}
     named = {name.replace("_", "-"): value for name, value in changed.items()}
     given = {name: value for name, value in (fields | named).items() if value is not None}
     return (await http.post(slot["url"], data=given, files={"file": ("photo.jpg", body, "image/jpeg")})).status_code
 
 
-async def test_a_form_arrives(world: World, http: httpx.AsyncClient) -> None:
+async def test_a_photo_arrives_by_form(world: World, http: httpx.AsyncClient) -> None:
     photo, slot = await form_of(world)
     assert await post(http, slot) == 204
     [confirmed] = await confirm(world, photo["id"])
     assert confirmed["media"]["state"] == "UPLOADED"
 
 
-async def test_a_form_of_a_large_file_goes_in_one_piece(world: World, http: httpx.AsyncClient) -> None:
+async def test_a_large_file_is_sent_in_one_form(world: World, http: httpx.AsyncClient) -> None:
     body = bytes(range(256)) * (9 * MIB // 256)
     photo, slot = await form_of(world, body)
     assert await post(http, slot, body) == 204
@@ -55,7 +55,7 @@ async def test_a_form_of_a_large_file_goes_in_one_piece(world: World, http: http
     assert confirmed["media"]["state"] == "UPLOADED"
 
 
-async def test_one_request_may_ask_for_both_manners(world: World, http: httpx.AsyncClient) -> None:
+async def test_one_request_can_ask_for_a_form_and_a_put(world: World, http: httpx.AsyncClient) -> None:
     _, photo, _ = await announce(world, JPEG)
     asked = {"media": [{"mediaId": photo["id"], "form": True}, {"mediaId": photo["id"]}]}
     results = (await world.ask("inspector", REQUEST, input=asked))["requestUploads"]["results"]
@@ -69,7 +69,7 @@ async def test_one_request_may_ask_for_both_manners(world: World, http: httpx.As
         assert (result["hasArrived"], result["slot"]) == (True, None)
 
 
-async def test_nobody_gets_a_form_for_anothers_medium(world: World) -> None:
+async def test_a_form_for_another_persons_medium_is_refused(world: World) -> None:
     _, photo, _ = await announce(world, JPEG)
     before = await world.snapshot()
     asked = {"media": [{"mediaId": photo["id"], "form": True}]}
@@ -79,8 +79,8 @@ async def test_nobody_gets_a_form_for_anothers_medium(world: World) -> None:
     assert await world.snapshot() == before
 
 
-async def test_the_store_holds_to_the_policy(world: World, http: httpx.AsyncClient) -> None:
-    """Another size, type, digest, key, an added field, a policy that was changed: refused, and nothing is stored."""
+async def test_the_store_enforces_the_policy(world: World, http: httpx.AsyncClient) -> None:
+    """It refuses another size, type, digest or key, an added field or a changed policy, and stores nothing."""
     photo, slot = await form_of(world)
     document = await world.store.mongo.collection("media").find_one({"_id": photo["id"]})
     assert document
@@ -108,7 +108,7 @@ async def test_the_store_holds_to_the_policy(world: World, http: httpx.AsyncClie
     assert await post(http, slot) == 204
 
 
-async def test_a_form_runs_out(world: World, http: httpx.AsyncClient) -> None:
+async def test_an_expired_form_is_refused(world: World, http: httpx.AsyncClient) -> None:
     world.settings = replace(world.settings, upload_slot_seconds=-1)
     photo, slot = await form_of(world)
     assert await post(http, slot) == 403
@@ -117,7 +117,7 @@ async def test_a_form_runs_out(world: World, http: httpx.AsyncClient) -> None:
 
 
 async def preflight(http: httpx.AsyncClient, url: str, origin: str, method: str) -> bool:
-    """Whether a browser would let a page of that origin send the request."""
+    """Return whether a browser would let a page of that origin send the request."""
     headers = {
         "Origin": origin,
         "Access-Control-Request-Method": method,
@@ -131,9 +131,7 @@ async def preflight(http: httpx.AsyncClient, url: str, origin: str, method: str)
     return answer.is_success and allowed and method in methods and wanted <= asked
 
 
-async def test_pages_of_allowed_origins_may_upload_and_read_and_others_not(
-    world: World, http: httpx.AsyncClient
-) -> None:
+async def test_only_pages_of_allowed_origins_can_upload_and_read(world: World, http: httpx.AsyncClient) -> None:
     _, _, slot = await announce(world, JPEG)
     url = slot["url"].split("?")[0]
     assert [await preflight(http, url, origin, "PUT") for origin in (WEB, OTHER)] == [False, False]
@@ -152,12 +150,12 @@ async def test_pages_of_allowed_origins_may_upload_and_read_and_others_not(
         file = {"file": ("photo.jpg", JPEG, "image/jpeg")}
         answer = await http.post(form["url"], data=fields, files=file, headers={"Origin": origin})
         assert (answer.status_code, answer.headers.get("access-control-allow-origin")) == (204, told)
-    # Whoever is no longer named is no longer let in.
+    # An origin that was removed is no longer admitted.
     await apply_settings(world.store.objects, replace(SETTINGS, origins=(OTHER,)))
     assert [await preflight(http, url, origin, "PUT") for origin in (WEB, OTHER)] == [False, True]
 
 
-async def test_rules_of_others_stay(store: ObjectStore) -> None:
+async def test_bucket_rules_of_others_are_kept(store: ObjectStore) -> None:
     theirs = {"ID": "theirs", "AllowedOrigins": ["https://a.example"], "AllowedMethods": ["GET"], "MaxAgeSeconds": 5}
     expiry = {"ID": "theirs", "Status": "Enabled", "Filter": {"Prefix": "x/"}, "Expiration": {"Days": 3}}
     await store.ask("put_bucket_cors", CORSConfiguration={"CORSRules": [theirs]})

@@ -1,4 +1,4 @@
-"""Twins: the same bytes of one person's come over the line once; what is made of them is an original like any other."""
+"""Test deduplication: bytes that a person has sent once are not sent again, and each copy is a full original."""
 
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
@@ -48,7 +48,7 @@ async def work(world: World, tmp_path: Path) -> AsyncIterator[MediaVerifier]:
 
 
 async def sent(world: World, http: httpx.AsyncClient) -> tuple[str, dict[str, Any]]:
-    """An observation of the inspector's, and its photo, sent and confirmed."""
+    """Send and confirm a photo of the inspector; return its observation's id and the photo."""
     id, photo, slot = await announce(world, JPEG)
     assert await upload(http, slot, JPEG) == 200
     await confirm(world, photo["id"])
@@ -56,7 +56,7 @@ async def sent(world: World, http: httpx.AsyncClient) -> tuple[str, dict[str, An
 
 
 async def again(world: World, name: str = "inspector", **fields: Any) -> tuple[str, dict[str, Any], list[Any]]:
-    """Another observation with the same photo: its id, the medium, and the slots that came of it."""
+    """Submit another observation with the same photo; return its id, the medium and its slots."""
     photo = medium(JPEG, **fields)
     [result] = await world.submit(name, draft(media=[photo]))
     assert result["outcome"] == "ACCEPTED"
@@ -74,7 +74,7 @@ async def bytes_at(world: World, key: str, folder: Path) -> bytes | None:
 
 
 @pytest.mark.parametrize("verified", [True, False], ids=["after it was verified", "before"])
-async def test_bytes_that_came_once_are_not_asked_for_again(
+async def test_bytes_that_have_arrived_once_are_not_requested_again(
     world: World, work: MediaVerifier, http: httpx.AsyncClient, tmp_path: Path, verified: bool
 ) -> None:
     _, first = await sent(world, http)
@@ -103,8 +103,10 @@ async def test_bytes_that_came_once_are_not_asked_for_again(
     assert head["ChecksumSHA256"]
 
 
-async def test_two_in_one_draft_and_a_replay(world: World, work: MediaVerifier, http: httpx.AsyncClient) -> None:
-    """Nothing has come yet: both get slots. Once one has, the same draft's replay asks for the other no more."""
+async def test_a_replayed_draft_requests_no_bytes_that_have_arrived_since(
+    world: World, work: MediaVerifier, http: httpx.AsyncClient
+) -> None:
+    """Both photos have the same bytes. At first both get slots; once one has arrived, neither does."""
     one, other = medium(JPEG), medium(JPEG)
     sent = draft(media=[one, other])
     [result] = await world.submit("inspector", sent)
@@ -120,8 +122,8 @@ async def test_two_in_one_draft_and_a_replay(world: World, work: MediaVerifier, 
     assert (await kept(world, one)).state is MediaState.READY
 
 
-async def test_of_another_the_bytes_do_not_exist(world: World, work: MediaVerifier, http: httpx.AsyncClient) -> None:
-    """Not for a colleague, not for the officer, not in another size: each gets the slot of bytes that nobody has."""
+async def test_other_peoples_bytes_are_not_reused(world: World, work: MediaVerifier, http: httpx.AsyncClient) -> None:
+    """A colleague, the officer, and another size each get a slot as for bytes that nobody has sent."""
     await sent(world, http)
     assert await work.do_one()
     for name in ("inspector2", "officer"):
@@ -136,7 +138,7 @@ async def test_of_another_the_bytes_do_not_exist(world: World, work: MediaVerifi
 
 
 @pytest.mark.parametrize("harm", ["gone", "other bytes", "rejected"])
-async def test_what_can_not_be_copied_is_asked_for_after_all(
+async def test_bytes_that_cannot_be_copied_are_requested_after_all(
     world: World, work: MediaVerifier, http: httpx.AsyncClient, harm: str
 ) -> None:
     _, first = await sent(world, http)
@@ -161,7 +163,7 @@ async def test_what_can_not_be_copied_is_asked_for_after_all(
     assert (await only_medium(world, id))["state"] == "READY"
 
 
-async def test_a_copy_stands_when_what_it_was_made_of_is_forgotten(
+async def test_a_copy_survives_the_deletion_of_its_source(
     world: World, work: MediaVerifier, http: httpx.AsyncClient, tmp_path: Path
 ) -> None:
     photo = medium(JPEG)
@@ -178,7 +180,7 @@ async def test_a_copy_stands_when_what_it_was_made_of_is_forgotten(
     assert (await only_medium(world, id))["state"] == "READY"
 
 
-async def test_copies_of_the_same_bytes_have_a_bound(
+async def test_copies_of_the_same_bytes_are_limited(
     world: World, http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(api.media.deduplication, "MAX_COPIED_BYTES", 3 * len(JPEG) + 1)
@@ -190,7 +192,7 @@ async def test_copies_of_the_same_bytes_have_a_bound(
     assert len(slots) == 1
 
 
-async def test_a_refused_announcement_moves_nothing(world: World, http: httpx.AsyncClient) -> None:
+async def test_a_refused_announcement_changes_nothing(world: World, http: httpx.AsyncClient) -> None:
     photo, id = medium(JPEG), new_id("obs")
     await request_uploads(world, late_announcement(photo, id))
     await sent(world, http)

@@ -1,4 +1,4 @@
-"""First writes: where the store honours it, an original is written once, and whoever sends it twice is told that it came."""
+"""Test first writes: where the store supports it, an original is written once, and a second sender learns of that."""
 
 import asyncio
 import hashlib
@@ -43,7 +43,7 @@ async def record(world: World, id: str) -> dict[str, Any]:
     return found
 
 
-def test_keys_go_on_from_rejection_to_rejection() -> None:
+def test_each_rejection_leads_to_the_next_numbered_key() -> None:
     first = f"originals/med_01a2052e-60ce-7d66-8286-e068eae84c67-{'0' * 64}"
     assert [next_key(first), next_key(next_key(first))] == [f"{first}.2", f"{first}.3"]
     keys = (first, f"{first}.2", f"{first}.x", f"thumbnails{first}", "originals/x")
@@ -57,7 +57,7 @@ async def test_a_put_is_signed_to_write_once(world: World, work: MediaVerifier, 
     assert sorted(statuses) in ([200, 412, 412, 412, 412], [200, 409, 409, 409, 409])
     bare = {"headers": [each for each in slot["headers"] if each["name"] != "if-none-match"], "url": slot["url"]}
     assert await upload(http, bare, JPEG) == 403
-    # A phone that takes the refusal for a fault asks for another slot: it learns that there is nothing left to send.
+    # A phone that takes the refusal for a fault asks for another slot and learns that nothing is left to send.
     asked = {"media": [{"mediaId": photo["id"]}]}
     for _ in range(2):
         [result] = (await world.ask("inspector", REQUEST, input=asked))["requestUploads"]["results"]
@@ -66,10 +66,10 @@ async def test_a_put_is_signed_to_write_once(world: World, work: MediaVerifier, 
     assert (await only_medium(world, id))["state"] == "READY"
 
 
-async def test_an_original_that_was_verified_stays_what_it_is(
+async def test_a_verified_original_cannot_be_overwritten(
     world: World, work: MediaVerifier, http: httpx.AsyncClient
 ) -> None:
-    """Even where the store let the digest pass: a PUT for the same key, signed for other bytes."""
+    """The forged PUT is signed for the same key and other bytes, so the check of the digest lets it pass."""
     id, photo, slot = await announce(world, JPEG)
     key = (await record(world, photo["id"]))["key"]
     forged = Put(key, len(WRONG), "image/jpeg", hashlib.sha256(WRONG).hexdigest())
@@ -83,10 +83,10 @@ async def test_an_original_that_was_verified_stays_what_it_is(
     assert (await http.get(ready["original"]["url"])).content == JPEG
 
 
-async def test_a_form_cannot_change_an_original_that_was_verified(
+async def test_a_form_cannot_change_a_verified_original(
     world: World, work: MediaVerifier, http: httpx.AsyncClient
 ) -> None:
-    """A form's policy knows no `If-None-Match`: its key and SHA-256 let nothing through but the same bytes again."""
+    """A form's policy has no `If-None-Match`. Its key and SHA-256 admit only the same bytes again."""
     id, photo, _ = await announce(world, JPEG)
     slot = await fresh_slot(world, photo, form=True)
     fields = {each["name"]: each["value"] for each in slot["fields"]}
@@ -134,10 +134,10 @@ async def test_rejected_bytes_are_kept_and_replaced_under_another_key(
     assert [await world.store.objects.size_of(key) for key in keys] == [len(WRONG), len(WRONG), len(JPEG)]
 
 
-async def test_a_worker_that_comes_late_judges_no_other_bytes_than_it_read(
+async def test_a_late_worker_cannot_judge_bytes_that_it_did_not_read(
     world: World, work: MediaVerifier, http: httpx.AsyncClient
 ) -> None:
-    """Its lease ran out, another worker rejected, the phone sent the right bytes: the late word counts for nothing."""
+    """Its lease expired, another worker rejected, and the phone sent the right bytes. The late verdict is void."""
     id, photo, _ = await announce(world, JPEG)
     await world.store.objects.put((await record(world, photo["id"]))["key"], WRONG, "image/jpeg")
     await confirm(world, photo["id"])
@@ -154,7 +154,7 @@ async def test_a_worker_that_comes_late_judges_no_other_bytes_than_it_read(
     assert (await only_medium(world, id))["state"] == "READY"
 
 
-async def test_nothing_is_signed_so_until_the_store_was_seen_to_honour_it(world: World) -> None:
+async def test_puts_are_not_signed_write_once_before_the_store_is_probed(world: World) -> None:
     assert world.store.objects.first_write_wins is False
     _, _, slot = await announce(world, JPEG)
     assert "if-none-match" not in {each["name"] for each in slot["headers"]}

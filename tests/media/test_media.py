@@ -1,4 +1,4 @@
-"""Media: signed for exactly the declared bytes, hashed again after arrival, shown by short-lived links that are logged."""
+"""Test media: signed for the declared bytes, hashed again after arrival, and shown by short-lived, logged links."""
 
 import base64
 import hashlib
@@ -33,7 +33,9 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_from_announcement_to_ready(world: World, work: MediaVerifier, http: httpx.AsyncClient) -> None:
+async def test_a_medium_goes_from_announcement_to_ready(
+    world: World, work: MediaVerifier, http: httpx.AsyncClient
+) -> None:
     id, photo, slot = await announce(world, JPEG)
     assert (await only_medium(world, id))["state"] == "EXPECTED"
     assert (await only_medium(world, id))["mediaArrived"] == 0
@@ -58,8 +60,8 @@ async def test_from_announcement_to_ready(world: World, work: MediaVerifier, htt
         assert (link["width"], thumbnail.headers["content-type"]) == (side, "image/jpeg")
 
 
-async def test_the_store_refuses_other_bytes(world: World, http: httpx.AsyncClient) -> None:
-    """Another size, type or digest than was signed: nothing is stored."""
+async def test_the_store_refuses_bytes_that_were_not_signed(world: World, http: httpx.AsyncClient) -> None:
+    """With another size, type or digest nothing is stored."""
     md5 = hashlib.md5(JPEG).hexdigest()  # noqa: S324  a checksum that stores know
     id, photo, slot = await announce(world, JPEG, md5=md5)
     flipped = bytes([JPEG[0] ^ 1]) + JPEG[1:]
@@ -85,10 +87,10 @@ def medium_headers(body: bytes) -> list[dict[str, str]]:
 @pytest.mark.parametrize(
     ("stored", "rejection"), [(JPEG[:-1] + b"\x00", "DIGEST_MISMATCH"), (JPEG + b"more", "SIZE_MISMATCH")]
 )
-async def test_wrong_bytes_are_never_ready(
+async def test_wrong_bytes_are_rejected_and_can_be_replaced(
     world: World, work: MediaVerifier, http: httpx.AsyncClient, stored: bytes, rejection: str
 ) -> None:
-    """A store that does not hold to the signature: the worker hashes again."""
+    """The store did not enforce the signature, but the worker hashes the bytes again."""
     id, photo, _ = await announce(world, JPEG)
     document = await world.store.mongo.collection("media").find_one({"_id": photo["id"]})
     assert document
@@ -122,7 +124,7 @@ async def test_bytes_that_vanish_after_confirmation_are_expected_again(
     assert (await only_medium(world, id))["state"] == "UPLOADED"
 
 
-async def test_what_nobody_confirmed_is_found_by_the_sweep(
+async def test_an_unconfirmed_upload_is_found_by_the_sweep(
     world: World, work: MediaVerifier, http: httpx.AsyncClient
 ) -> None:
     id, _, slot = await announce(world, JPEG)
@@ -135,7 +137,7 @@ async def test_what_nobody_confirmed_is_found_by_the_sweep(
     assert (await only_medium(world, id))["state"] == "READY"
 
 
-async def test_a_large_file_goes_in_parts_and_goes_on_where_it_stopped(
+async def test_a_large_file_is_sent_in_parts_and_resumes_where_it_stopped(
     world: World, work: MediaVerifier, http: httpx.AsyncClient
 ) -> None:
     body = JPEG + bytes(17 * MIB)
@@ -162,7 +164,7 @@ async def test_a_large_file_goes_in_parts_and_goes_on_where_it_stopped(
     assert (ready["state"], ready["sha256"]) == ("READY", hashlib.sha256(body).hexdigest())
 
 
-async def test_media_of_another_person_can_be_neither_uploaded_nor_confirmed(world: World) -> None:
+async def test_other_peoples_media_can_be_neither_uploaded_nor_confirmed(world: World) -> None:
     _, photo, _ = await announce(world, JPEG)
     before = await world.snapshot()
     for name in ("inspector2", "officer"):
@@ -175,7 +177,7 @@ async def test_media_of_another_person_can_be_neither_uploaded_nor_confirmed(wor
     assert await world.snapshot() == before
 
 
-async def test_every_link_is_logged_before_it_is_given(
+async def test_every_link_that_is_given_out_is_logged(
     world: World, work: MediaVerifier, http: httpx.AsyncClient
 ) -> None:
     id, photo, slot = await announce(world, JPEG)
@@ -189,7 +191,9 @@ async def test_every_link_is_logged_before_it_is_given(
     assert {each["user_id"] for each in logged} == {world.people["supervisor"].id}
 
 
-async def test_a_link_ends(world: World, work: MediaVerifier, http: httpx.AsyncClient) -> None:
+async def test_a_link_expires_and_cannot_be_extended(
+    world: World, work: MediaVerifier, http: httpx.AsyncClient
+) -> None:
     id, photo, slot = await announce(world, JPEG)
     await upload(http, slot, JPEG)
     await confirm(world, photo["id"])
@@ -201,9 +205,7 @@ async def test_a_link_ends(world: World, work: MediaVerifier, http: httpx.AsyncC
     assert (await http.get(forged)).status_code == 403
 
 
-async def test_what_the_device_is_shows_to_the_cleared_alone(
-    world: World, work: MediaVerifier, http: httpx.AsyncClient
-) -> None:
+async def test_only_cleared_people_see_the_device(world: World, work: MediaVerifier, http: httpx.AsyncClient) -> None:
     raw, exif = io.BytesIO(), Image.Exif()
     exif[0x010F], exif[0x0110] = "Mingcha", "Test Phone"
     Image.new("RGB", (40, 30)).save(raw, "JPEG", exif=exif)
@@ -215,7 +217,7 @@ async def test_what_the_device_is_shows_to_the_cleared_alone(
     assert (await only_medium(world, id, "supervisor"))["device"] is None
 
 
-async def test_a_damaged_picture_is_kept_and_says_so(
+async def test_a_damaged_picture_is_kept_with_its_damage_reported(
     world: World, work: MediaVerifier, http: httpx.AsyncClient
 ) -> None:
     half = JPEG[: len(JPEG) // 2]

@@ -1,4 +1,4 @@
-"""Shown times: which clock is believed and why, case by case; and that no time in a file is ever taken for UTC."""
+"""Test shown times: which clock is used and why, case by case, and that no time in a file is taken for UTC."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -64,7 +64,7 @@ S, R = TimeSource, TimeReason
 @pytest.mark.parametrize(
     ("captured_at", "skew", "position", "expected"),
     [
-        # Nothing but the device's word.
+        # The device's clock alone.
         (SEEN, None, None, (S.DEVICE, R.UNCONFIRMED, SEEN)),
         (RECEIVED - 400 * DAY, None, None, (S.DEVICE, R.UNCONFIRMED, RECEIVED - 400 * DAY)),
         (RECEIVED + TOLERANCE, None, None, (S.DEVICE, R.UNCONFIRMED, RECEIVED + TOLERANCE)),
@@ -97,7 +97,7 @@ S, R = TimeSource, TimeReason
         (SEEN - DAY, None, fix(SEEN), (S.SATELLITE, R.CLOCK_BEFORE_FIX, SEEN)),
         (EPOCH, None, fix(SEEN), (S.SATELLITE, R.CLOCK_UNSET, SEEN)),
         (RECEIVED + DAY, None, fix(SEEN), (S.SATELLITE, R.CLOCK_AFTER_RECEIPT, SEEN)),
-        # What is no satellite fix.
+        # Not a satellite fix.
         (EPOCH, None, fix(SEEN, mock=True), (S.RECEIPT, R.CLOCK_UNSET, RECEIVED)),
         (EPOCH, None, fix(SEEN, PositionSource.NETWORK), (S.RECEIPT, R.CLOCK_UNSET, RECEIVED)),
         (EPOCH, None, fix(SEEN, PositionSource.FUSED), (S.RECEIPT, R.CLOCK_UNSET, RECEIVED)),
@@ -108,7 +108,7 @@ S, R = TimeSource, TimeReason
         (EPOCH, None, fix(None), (S.RECEIPT, R.CLOCK_UNSET, RECEIVED)),
     ],
 )
-def test_which_clock_an_observation_is_shown_with(
+def test_an_observation_is_shown_with_its_most_reliable_clock(
     captured_at: datetime,
     skew: timedelta | None,
     position: GeoPointInput | None,
@@ -118,7 +118,7 @@ def test_which_clock_an_observation_is_shown_with(
 
 
 @pytest.mark.parametrize("captured_at", [SEEN, EPOCH, RECEIVED + DAY])
-def test_what_its_author_corrected_stands(captured_at: datetime) -> None:
+def test_a_time_corrected_by_the_author_is_kept(captured_at: datetime) -> None:
     found = shown(captured_at, DAY, fix(SEEN), is_correction=True)
     assert found == (TimeSource.AUTHOR, TimeReason.CORRECTED_BY_AUTHOR, captured_at)
 
@@ -149,7 +149,7 @@ def test_no_clock_leads_to_an_impossible_time(
         (None, None, None, False, ("2026-11-22T02:00:00.000Z", 0, S.RECEIPT, R.NO_TIME_AT_ALL)),
     ],
 )
-def test_which_clock_a_medium_is_shown_with(
+def test_a_medium_is_shown_with_its_most_reliable_clock(
     local: str | None,
     file_offset: int | None,
     device_offset: int | None,
@@ -169,6 +169,6 @@ def test_which_clock_a_medium_is_shown_with(
         assert found.local == local
 
 
-def test_every_reason_has_its_words() -> None:
+def test_every_reason_has_a_sentence_in_both_languages() -> None:
     assert set(SENTENCES) == set(TimeReason)
     assert all(english.endswith(".") and chinese.endswith("。") for english, chinese in SENTENCES.values())

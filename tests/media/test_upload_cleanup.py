@@ -1,4 +1,4 @@
-"""Sweeps: uploads that nobody goes on with end, those in use never do, and nothing that has arrived is lost by it."""
+"""Test upload cleanup: unused uploads end, uploads in use never do, and nothing that has arrived is lost."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -53,8 +53,8 @@ async def put_part(http: httpx.AsyncClient, slot: dict[str, Any], number: int) -
     return await upload(http, part, BODY[part["offset"] : part["offset"] + part["byteSize"]])
 
 
-async def test_an_upload_that_is_used_stays_and_an_unused_one_ends(world: World, http: httpx.AsyncClient) -> None:
-    """Without any rule of the store's: when, and whether, a store carries out its lifecycle rules is its own affair."""
+async def test_an_unused_upload_ends_and_one_in_use_stays(world: World, http: httpx.AsyncClient) -> None:
+    """No lifecycle rule is set: whether and when a store applies one is up to the store."""
     looked_at = await apply_settings(world.store.objects, NO_RULES)
     assert {each.feature: each.state for each in looked_at}["lifecycle"] is State.OFF
     _, used, _ = await announce(world, BODY)
@@ -77,7 +77,7 @@ async def test_an_upload_that_is_used_stays_and_an_unused_one_ends(world: World,
     assert confirmed["media"]["state"] == "UPLOADED"
 
 
-async def test_parts_that_are_all_there_are_joined_and_not_thrown_away(world: World, http: httpx.AsyncClient) -> None:
+async def test_a_sweep_joins_an_upload_whose_parts_have_all_arrived(world: World, http: httpx.AsyncClient) -> None:
     id, photo, _ = await announce(world, BODY)
     slot = await fresh_slot(world, photo)
     assert [await put_part(http, slot, number) for number in (1, 2)] == [200, 200]
@@ -86,8 +86,8 @@ async def test_parts_that_are_all_there_are_joined_and_not_thrown_away(world: Wo
     assert await open_uploads(world) == []
 
 
-async def test_any_number_of_sweeps_and_a_phone_that_comes_back_meanwhile(world: World) -> None:
-    """Whoever is first: in the end there is one upload, and the record names it."""
+async def test_concurrent_sweeps_leave_a_returning_phone_an_open_upload(world: World) -> None:
+    """Whichever comes first, the upload that the record names is open in the end."""
     for _ in range(3):
         _, photo, _ = await announce(world, BODY)
         await fresh_slot(world, photo)
@@ -101,7 +101,7 @@ async def test_any_number_of_sweeps_and_a_phone_that_comes_back_meanwhile(world:
         assert named in {each.upload_id for each in of_it}
 
 
-async def test_what_a_killed_process_began_or_forgot_ends_and_what_is_anothers_stays(world: World) -> None:
+async def test_orphaned_uploads_of_known_media_end_and_foreign_ones_stay(world: World) -> None:
     _, photo, _ = await announce(world, BODY)
     slot = await fresh_slot(world, photo)
     kept = await record(world, photo["id"])
@@ -122,8 +122,8 @@ async def test_what_a_killed_process_began_or_forgot_ends_and_what_is_anothers_s
     assert (await fresh_slot(world, photo))["parts"][0]["url"].split("?")[0] == slot["parts"][0]["url"].split("?")[0]
 
 
-async def test_long_lists_are_read_to_their_end(world: World, http: httpx.AsyncClient) -> None:
-    """A store gives a thousand at once; a page of one finds the same."""
+async def test_long_lists_are_read_to_their_last_page(world: World, http: httpx.AsyncClient) -> None:
+    """A store lists a thousand entries at once. Pages of one entry must give the same list."""
     photos = [(await announce(world, BODY))[1] for _ in range(3)]
     slots = [await fresh_slot(world, photo) for photo in photos]
     assert [await put_part(http, slots[0], number) for number in (1, 2)] == [200, 200]
@@ -139,7 +139,7 @@ async def test_long_lists_are_read_to_their_end(world: World, http: httpx.AsyncC
     assert [part.number for part in parts] == [1, 2]
 
 
-async def test_the_worker_sweeps(world: World) -> None:
+async def test_the_worker_sweeps_unused_uploads(world: World) -> None:
     _, photo, _ = await announce(world, BODY)
     await fresh_slot(world, photo)
     ago = clock() - world.settings.upload_unused_for
@@ -159,7 +159,7 @@ async def much_later(world: World, tmp_path: Path) -> AsyncIterator[MediaVerifie
         yield MediaVerifier(world.store, decoder, tmp_path, lambda: clock() + WEEK + MAX_WAIT)
 
 
-async def test_media_of_a_refused_draft_are_given_up_and_looked_for_again_when_it_comes_through(
+async def test_media_of_a_refused_draft_are_expected_again_once_it_is_accepted(
     world: World, http: httpx.AsyncClient, much_later: MediaVerifier
 ) -> None:
     taken = medium(b"taken")
@@ -181,10 +181,10 @@ async def test_media_of_a_refused_draft_are_given_up_and_looked_for_again_when_i
     assert (await record(world, stranded["id"]))["state"] == "READY"
 
 
-async def test_a_draft_that_comes_through_while_a_worker_gives_its_media_up(
+async def test_a_worker_cannot_give_up_media_of_a_draft_accepted_meanwhile(
     world: World, much_later: MediaVerifier
 ) -> None:
-    """The worker has found that nothing names the medium; before it can say so, the same draft is sent again."""
+    """The worker has found that nothing names the medium. Before it records that, the draft is sent again."""
     taken, stranded = medium(b"taken"), medium(b"stranded")
     await world.observe(media=[taken])
     sent = draft(media=[stranded, taken])

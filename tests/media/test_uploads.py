@@ -1,4 +1,4 @@
-"""Uploads in parts: begun once whatever requests meet, given up when asked, and one object made of each."""
+"""Test uploads in parts: begun once despite concurrent requests, aborted on request, and joined to one object."""
 
 import asyncio
 import hashlib
@@ -37,7 +37,7 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def test_a_malformed_digest_of_a_part_is_refused_alone(world: World) -> None:
+async def test_a_malformed_part_digest_refuses_only_its_medium(world: World) -> None:
     _, one, _ = await announce(world, bytes(9 * MIB))
     _, two, _ = await announce(world, b"small")
     asked = {"media": [{"mediaId": one["id"], "parts": [{"number": 1, "sha256": "xyz"}]}, {"mediaId": two["id"]}]}
@@ -46,7 +46,7 @@ async def test_a_malformed_digest_of_a_part_is_refused_alone(world: World) -> No
     assert results[1]["slot"]["kind"] == "SINGLE"
 
 
-async def test_the_digest_of_a_part_is_held_to_where_the_phone_gives_it(world: World, http: httpx.AsyncClient) -> None:
+async def test_a_part_digest_that_the_phone_gives_is_enforced(world: World, http: httpx.AsyncClient) -> None:
     body = bytes(range(256)) * (9 * MIB // 256)
     _, photo, _ = await announce(world, body)
     part = {"number": 1, "sha256": hashlib.sha256(body[: 8 * MIB]).hexdigest()}
@@ -57,8 +57,10 @@ async def test_the_digest_of_a_part_is_held_to_where_the_phone_gives_it(world: W
     assert await upload(http, slot, body[: 8 * MIB]) == 200
 
 
-async def test_an_open_upload_keeps_its_cut_whatever_is_set_meanwhile(world: World, http: httpx.AsyncClient) -> None:
-    """Cut anew, parts that have arrived would be sent again, and those beyond the new last one spoil the whole."""
+async def test_an_open_upload_keeps_its_part_size_when_the_setting_changes(
+    world: World, http: httpx.AsyncClient
+) -> None:
+    """With another size, arrived parts would be sent again, and parts beyond the new last one would spoil the file."""
     body = bytes(range(256)) * (17 * MIB // 256)
     _, photo, _ = await announce(world, body)
     asked = {"media": [{"mediaId": photo["id"]}]}
@@ -87,8 +89,8 @@ async def parts_of(world: World, photo: dict[str, Any], part_bytes: int | None) 
     return parts
 
 
-async def test_a_phone_says_how_large_parts_are_to_be(world: World, http: httpx.AsyncClient) -> None:
-    """Until one has arrived it may think again; what comes late of the old cut goes nowhere."""
+async def test_a_phone_can_choose_the_part_size_until_a_part_has_arrived(world: World, http: httpx.AsyncClient) -> None:
+    """Until then it can change the size, and a late part of the old size is refused."""
     body = bytes(range(256)) * (17 * MIB // 256)
     _, photo, _ = await announce(world, body)
     first = await parts_of(world, photo, 5 * MIB)
@@ -109,13 +111,13 @@ async def test_a_phone_says_how_large_parts_are_to_be(world: World, http: httpx.
     assert confirmed["media"]["state"] == "UPLOADED"
 
 
-async def test_parts_are_never_more_than_a_store_joins(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_upload_never_has_more_parts_than_a_store_joins(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api.media.uploads, "MAX_PARTS", 3)
     _, photo, _ = await announce(world, bytes(30 * MIB))
     assert [part["byteSize"] for part in await parts_of(world, photo, 5 * MIB)] == 3 * [10 * MIB]
 
 
-async def test_a_part_size_that_no_store_takes_changes_nothing(world: World) -> None:
+async def test_an_invalid_part_size_is_refused_and_changes_nothing(world: World) -> None:
     _, photo, _ = await announce(world, bytes(9 * MIB))
     fresh = medium(b"fresh")
     announced = {name: value for name, value in fresh.items() if name != "id"} | {"observationId": new_id("obs")}
@@ -133,7 +135,7 @@ async def test_a_part_size_that_no_store_takes_changes_nothing(world: World) -> 
     assert await open_uploads(world.store.objects) == []
 
 
-async def test_concurrent_confirmations_of_a_large_file(world: World, http: httpx.AsyncClient) -> None:
+async def test_concurrent_confirmations_of_a_large_file_all_succeed(world: World, http: httpx.AsyncClient) -> None:
     body = bytes(range(256)) * (9 * MIB // 256)
     _, photo, _ = await announce(world, body)
     asked = {"media": [{"mediaId": photo["id"]}]}
@@ -167,7 +169,7 @@ async def abort(world: World, *ids: str, name: str = "inspector") -> list[dict[s
     return results
 
 
-async def test_an_upload_is_given_up_and_begun_anew(world: World, http: httpx.AsyncClient) -> None:
+async def test_an_aborted_upload_can_begin_again(world: World, http: httpx.AsyncClient) -> None:
     body = bytes(range(256)) * (9 * MIB // 256)
     id, photo, _ = await announce(world, body)
     slot = await fresh_slot(world, photo)
@@ -190,8 +192,8 @@ async def test_an_upload_is_given_up_and_begun_anew(world: World, http: httpx.As
     assert (await only_medium(world, id))["state"] == "UPLOADED"
 
 
-async def test_parts_that_are_all_there_are_not_asked_for_again(world: World, http: httpx.AsyncClient) -> None:
-    """Nor where the API was killed after joining them, and before it could say so."""
+async def test_a_complete_upload_is_joined_and_not_requested_again(world: World, http: httpx.AsyncClient) -> None:
+    """This holds also if the API was killed after joining the parts and before recording it."""
     body = bytes(range(256)) * (9 * MIB // 256)
     asked = []
     for joined in (False, True):
@@ -211,8 +213,8 @@ async def test_parts_that_are_all_there_are_not_asked_for_again(world: World, ht
     assert states == {MediaState.UPLOADED}
 
 
-async def test_each_medium_of_an_abort_settles_on_its_own(world: World, http: httpx.AsyncClient) -> None:
-    """Another's, an unknown one, a malformed id, one that has arrived: nothing changes for any of them."""
+async def test_each_medium_of_an_abort_is_judged_on_its_own(world: World, http: httpx.AsyncClient) -> None:
+    """A medium that is another person's, unknown, malformed or already there stays unchanged."""
     _, open_one, _ = await announce(world, bytes(9 * MIB))
     await fresh_slot(world, open_one)
     _, arrived, slot = await announce(world, JPEG)
@@ -232,8 +234,8 @@ async def test_each_medium_of_an_abort_settles_on_its_own(world: World, http: ht
     assert aborted["refusal"] is None
 
 
-async def test_giving_up_while_it_is_confirmed_loses_nothing(world: World, http: httpx.AsyncClient) -> None:
-    """Either the parts were joined first and the medium has arrived, or it is expected and begins anew."""
+async def test_an_abort_during_the_confirmation_loses_nothing(world: World, http: httpx.AsyncClient) -> None:
+    """Either the parts were joined first and the medium has arrived, or it is expected and begins again."""
     body = bytes(range(256)) * (9 * MIB // 256)
     for _ in range(4):
         id, photo, _ = await announce(world, body)

@@ -1,4 +1,4 @@
-"""Verification's claims: one worker at a time, held while it lives, taken up by the next when it dies or fails."""
+"""Test verification claims: one worker at a time, kept while it lives, and taken over when it dies or fails."""
 
 import asyncio
 import time
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.both_drivers
 
 
 class Gate(Decoder):
-    """A decoder that takes as long as the test wants."""
+    """A decoder that waits until the test opens the gate."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ async def decoder() -> AsyncIterator[Decoder]:
 
 
 async def arrived(world: World, behind: bytes = b"") -> tuple[str, str]:
-    """An observation whose one medium waits for a worker: its id and the medium's."""
+    """Upload and confirm the one medium of an observation; return both ids."""
     id, photo, slot = await announce(world, JPEG + behind)
     async with httpx.AsyncClient(timeout=30) as http:
         assert await upload(http, slot, JPEG + behind) == 200
@@ -51,7 +51,7 @@ async def arrived(world: World, behind: bytes = b"") -> tuple[str, str]:
     return id, photo["id"]
 
 
-async def test_work_of_a_dead_worker_is_taken_up_after_its_lease(
+async def test_work_of_a_dead_worker_is_taken_over_after_its_lease(
     world: World, decoder: Decoder, tmp_path: Path
 ) -> None:
     id, _ = await arrived(world)
@@ -61,7 +61,7 @@ async def test_work_of_a_dead_worker_is_taken_up_after_its_lease(
     assert (await only_medium(world, id))["state"] == "READY"
 
 
-async def test_work_that_outlasts_its_lease_stays_with_its_worker(
+async def test_a_busy_worker_keeps_its_work_beyond_the_first_lease(
     world: World, decoder: Decoder, tmp_path: Path
 ) -> None:
     id, medium_id = await arrived(world)
@@ -81,7 +81,7 @@ async def test_work_that_outlasts_its_lease_stays_with_its_worker(
     assert kept.attempts == 1
 
 
-async def test_a_claim_is_held_by_its_newest_worker_only(world: World) -> None:
+async def test_only_the_newest_claim_of_a_medium_can_be_renewed(world: World) -> None:
     await arrived(world)
     first = await world.store.media.claim(clock(), LEASE)
     second = await world.store.media.claim(clock() + LEASE, LEASE)
@@ -92,7 +92,7 @@ async def test_a_claim_is_held_by_its_newest_worker_only(world: World) -> None:
     assert await world.store.media.renew_lease(second, clock()) is True
 
 
-async def test_two_workers_never_have_the_same_medium(world: World) -> None:
+async def test_two_workers_never_claim_the_same_medium(world: World) -> None:
     for number in range(4):
         await arrived(world, bytes([number]))
     claims = await asyncio.gather(*(world.store.media.claim(clock(), LEASE) for _ in range(10)))
@@ -101,7 +101,7 @@ async def test_two_workers_never_have_the_same_medium(world: World) -> None:
 
 
 @pytest.mark.parametrize("broken", ["store", "disk"])
-async def test_work_that_fails_is_tried_again_soon_and_then_ever_later(
+async def test_failed_work_is_retried_after_growing_pauses(
     world: World, decoder: Decoder, tmp_path: Path, broken: str
 ) -> None:
     id, medium_id = await arrived(world)
@@ -123,7 +123,7 @@ async def test_work_that_fails_is_tried_again_soon_and_then_ever_later(
     assert (await only_medium(world, id))["state"] == "READY"
 
 
-async def test_a_confirmation_is_not_put_off_by_the_sweep(world: World) -> None:
+async def test_a_sweep_does_not_postpone_a_confirmed_medium(world: World) -> None:
     _, photo, _ = await announce(world, b"x")
     later = clock() + timedelta(days=3)
     claimed = await world.store.media.claim(later, LEASE)
@@ -135,7 +135,7 @@ async def test_a_confirmation_is_not_put_off_by_the_sweep(world: World) -> None:
     assert again.state is MediaState.UPLOADED
 
 
-async def test_sweeps_are_no_attempts_at_reading(world: World) -> None:
+async def test_sweeps_do_not_count_as_attempts(world: World) -> None:
     _, photo, _ = await announce(world, b"x")
     for days in range(1, 5):
         assert await world.store.media.claim(clock() + timedelta(days=days), LEASE)
@@ -152,7 +152,7 @@ class Crashing(Decoder):
         return ReadResult("image/jpeg", damage=Damage.CRASHED)
 
 
-async def test_outages_of_the_store_are_no_failures_of_the_decoder(world: World, tmp_path: Path) -> None:
+async def test_outages_of_the_store_do_not_count_as_decoding_failures(world: World, tmp_path: Path) -> None:
     id, medium_id = await arrived(world)
     await world.store.mongo.collection("media").update_one({"_id": medium_id}, {"$set": {"attempts": 50}})
     now = clock()
