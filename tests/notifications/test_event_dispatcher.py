@@ -1,4 +1,4 @@
-"""The notice board: nothing falls between a history that was lost and the one that follows, and nobody wears it out."""
+"""Test the event dispatcher: no event is lost after a lost history, and a lost position is looked up once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -17,7 +17,7 @@ from tests.support.world import World
 
 
 class Breaking:
-    """The real log, with its history lost on demand; `asked` are the positions that were read from."""
+    """The real log, which loses its history on demand. `asked` holds the positions that were read from."""
 
     def __init__(self, log: RecordEvents) -> None:
         self._log = log
@@ -68,8 +68,8 @@ def viewer(world: World, name: str) -> Viewer:
     return found
 
 
-async def test_what_changes_after_a_lost_history_was_told_is_told(world: World) -> None:
-    """Whoever hears that notices were missed pulls at once, and may rely on being told of all that comes after."""
+async def test_changes_after_a_lost_history_are_delivered(world: World) -> None:
+    """A subscriber that hears of missed events pulls at once, and relies on hearing of everything after."""
     log = Breaking(world.store.record_events)
     board, reader = EventDispatcher(log), Subscriber(viewer(world, "officer"), frozenset({EventKind.CASE}))
     async with running(board):
@@ -81,7 +81,7 @@ async def test_what_changes_after_a_lost_history_was_told_is_told(world: World) 
         await until(lambda: (notice := reader.pop_event()) is not None and notice.id == case["id"])
 
 
-async def test_what_lies_too_far_back_is_looked_for_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_position_too_far_back_is_looked_up_only_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_dispatcher, "MAX_KEPT", 3)
     log = Breaking(world.store.record_events)
     async with log.open_reader(None) as before:

@@ -1,4 +1,4 @@
-"""OutboundHttp calls: addresses that people type in lead nowhere inside, by whatever name, number or redirect."""
+"""Test outbound HTTP: a URL that people enter reaches no internal address, by name, number or redirect."""
 
 import ssl
 from collections.abc import AsyncIterator, Sequence
@@ -37,7 +37,7 @@ async def receiver() -> AsyncIterator[Receiver]:
         "",
     ],
 )
-def test_what_is_no_address_to_tell_is_refused(url: str) -> None:
+def test_a_url_that_is_malformed_or_insecure_is_refused(url: str) -> None:
     with pytest.raises(Refusal):
         check_url(url, plain=False)
 
@@ -50,7 +50,7 @@ def test_what_is_no_address_to_tell_is_refused(url: str) -> None:
         *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2001:db8::1"),
     ],
 )
-async def test_a_name_that_leads_inside_is_not_called(address: str) -> None:
+async def test_a_name_that_resolves_to_an_internal_address_is_not_called(address: str) -> None:
     async def resolve(host: str, port: int) -> Sequence[str]:
         return ["93.184.215.14", address]
 
@@ -59,7 +59,7 @@ async def test_a_name_that_leads_inside_is_not_called(address: str) -> None:
             await OutboundHttp(Rules(), client, resolve=resolve).check("https://example.com/")
 
 
-async def test_private_networks_are_called_where_a_setting_says_so_and_never_the_clouds_own_address() -> None:
+async def test_a_setting_admits_private_networks_but_no_cloud_metadata_address() -> None:
     async with outbound_client() as client:
         for address, admitted in (
             ("10.0.0.1", True),
@@ -79,8 +79,8 @@ async def test_private_networks_are_called_where_a_setting_says_so_and_never_the
                     await outgoing.check("https://example.com/")
 
 
-async def test_a_name_that_answers_otherwise_a_moment_later_leads_nowhere(receiver: Receiver) -> None:
-    """It is called by the number that was checked, with its name in the request; redirects are not followed."""
+async def test_a_call_uses_the_checked_address_and_follows_no_redirect(receiver: Receiver) -> None:
+    """The request bears the name but goes to the checked address, so a later DNS answer has no effect."""
     asked: list[str] = []
 
     async def resolve(host: str, port: int) -> Sequence[str]:
@@ -103,8 +103,8 @@ async def test_a_name_that_answers_otherwise_a_moment_later_leads_nowhere(receiv
     assert isinstance(client, httpx.AsyncClient)
 
 
-async def test_a_call_by_number_is_held_to_the_names_certificate(tmp_path: Path) -> None:
-    """Over TLS: the certificate must be that of the name, wherever the number leads."""
+async def test_the_certificate_must_be_that_of_the_name(tmp_path: Path) -> None:
+    """The call goes to an address, and TLS checks the certificate against the name."""
     name = "hooks.example.invalid"
     key, certificate = self_signed(name)
     (tmp_path / "cert.pem").write_bytes(certificate)

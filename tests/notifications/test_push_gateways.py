@@ -1,4 +1,4 @@
-"""Push gateways: the calls to FCM and APNs, word for word, against a local receiver, and what their answers mean."""
+"""Test push gateways: the exact calls to FCM and APNs, against a local receiver, and what their answers mean."""
 
 import json
 from collections.abc import AsyncIterator
@@ -53,9 +53,7 @@ def fcm_settings(folder: Path, address: str) -> tuple[Settings, RSAKey]:
     return replace(Settings(), fcm_account=folder / "fcm.json", fcm_url=address), key
 
 
-async def test_fcm_is_called_as_its_api_wants_it_and_told_nothing(
-    world: World, receiver: Receiver, tmp_path: Path
-) -> None:
+async def test_calls_to_fcm_follow_its_api_and_reveal_nothing(world: World, receiver: Receiver, tmp_path: Path) -> None:
     settings, key = fcm_settings(tmp_path, receiver.address)
     receiver.answer = lambda call: (
         200,
@@ -98,7 +96,7 @@ async def test_fcm_is_called_as_its_api_wants_it_and_told_nothing(
         (302, "http://127.0.0.1:1/", WakeOutcome.REFUSED),
     ],
 )
-async def test_what_fcm_answers_is_understood(
+async def test_each_answer_of_fcm_has_its_outcome(
     receiver: Receiver, tmp_path: Path, status: int, body: Any, outcome: WakeOutcome
 ) -> None:
     settings, _ = fcm_settings(tmp_path, receiver.address)
@@ -126,8 +124,10 @@ APPLE_SAYS: list[tuple[int, str | None, WakeOutcome]] = [
 ]
 
 
-async def test_apns_is_called_as_apple_wants_it_and_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Over HTTP/2 and TLS, by the worker's own client: all of it one connection, and after its end another."""
+async def test_calls_to_apns_follow_its_api_and_each_answer_has_its_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over HTTP/2 and TLS, with the worker's own client: one connection serves all calls until it ends."""
     certificate, private = certified(tmp_path)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     key = ECKey.generate_key("P-256")
@@ -167,8 +167,10 @@ async def test_apns_is_called_as_apple_wants_it_and_understood(tmp_path: Path, m
     assert len(set(bearers)) == 2, "and one that it calls expired is made anew"
 
 
-async def test_an_apns_that_is_not_there_is_called_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also one whose certificate nobody vouches for, and one that speaks no HTTP/2."""
+async def test_an_unreachable_or_untrusted_apns_is_called_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The certificate of one address is untrusted, and at the other nothing listens."""
     certificate, private = certified(tmp_path)
     key = ECKey.generate_key("P-256")
     (tmp_path / "key.p8").write_bytes(key.as_pem(private=True))
@@ -180,7 +182,7 @@ async def test_an_apns_that_is_not_there_is_called_later(tmp_path: Path, monkeyp
         assert receiver.calls == []
 
 
-async def test_the_worker_wakes_phones_and_tells_webhooks_by_itself(
+async def test_the_running_worker_wakes_phones_and_calls_webhooks(
     world: World, receiver: Receiver, tmp_path: Path
 ) -> None:
     settings, _ = fcm_settings(tmp_path, receiver.address)
@@ -204,7 +206,7 @@ async def test_the_worker_wakes_phones_and_tells_webhooks_by_itself(
         tasks.cancel_scope.cancel()
 
 
-def test_settings_that_name_no_service_rightly_end_the_start(tmp_path: Path) -> None:
+def test_invalid_push_settings_stop_the_start(tmp_path: Path) -> None:
     client = httpx.AsyncClient()
     (tmp_path / "bad").write_text("{}")
     whole = {"apns_key": tmp_path / "bad", "apns_key_id": "a", "apns_team_id": "b", "apns_topic": "c"}

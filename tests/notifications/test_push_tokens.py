@@ -1,4 +1,4 @@
-"""Waking phones: whose, when, by which call, and with nothing on the lock screen; against a local receiver."""
+"""Test waking phones: whose, when, by which call, and with nothing on the lock screen, against a local receiver."""
 
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -36,7 +36,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 class Bell(PushGateway):
-    """Keeps whom it woke."""
+    """A gateway that records the tokens that it woke."""
 
     def __init__(self, *outcomes: WakeOutcome) -> None:
         self.rung: list[str] = []
@@ -47,7 +47,7 @@ class Bell(PushGateway):
         return self.outcomes.pop(0) if self.outcomes else WakeOutcome.SENT
 
 
-async def test_a_device_is_known_once_and_forgotten(world: World) -> None:
+async def test_a_device_has_one_token_and_can_remove_it(world: World) -> None:
     await sign_in_device(world, "inspector")
     first = await register_token(world, "inspector")
     assert (first["deviceId"], first["service"]) == (world.devices["inspector"], "FCM")
@@ -63,12 +63,12 @@ async def test_a_device_is_known_once_and_forgotten(world: World) -> None:
 
 
 @pytest.mark.parametrize(("service", "token"), [("FCM", ""), ("FCM", "a b"), ("APNS", "xyz"), ("FCM", "a" * 5000)])
-async def test_what_is_no_token_is_refused(world: World, service: str, token: str) -> None:
+async def test_an_invalid_token_is_refused(world: World, service: str, token: str) -> None:
     assert (await register_token(world, "inspector", service, token))["code"] == "BAD_INPUT"
     assert await stored_tokens(world) == []
 
 
-async def test_whom_a_change_concerns_is_woken_once_and_nobody_else(world: World) -> None:
+async def test_only_people_concerned_by_a_change_are_woken_and_only_once(world: World) -> None:
     for name in ("supervisor", "supervisor2", "officer"):
         await sign_in_device(world, name)
         await register_token(world, name, token=f"of:{name}")
@@ -82,7 +82,7 @@ async def test_whom_a_change_concerns_is_woken_once_and_nobody_else(world: World
     assert bell.rung == []
     await worker.do_all()
     assert bell.rung == ["of:supervisor"]
-    # Another worker, which hears of the same, wakes nobody again.
+    # Another worker that reads the same events wakes nobody again.
     reached = await world.store.record_events.load_position("waking")
     await world.store.record_events.delete_position("waking")
     await world.store.record_events.save_position("waking", start)
@@ -95,7 +95,7 @@ async def test_whom_a_change_concerns_is_woken_once_and_nobody_else(world: World
     assert await due_users(world) == []
 
 
-async def test_a_worker_that_dies_or_a_service_that_is_away_loses_no_call(world: World) -> None:
+async def test_a_dead_worker_or_an_unavailable_service_loses_no_call(world: World) -> None:
     await sign_in_device(world, "supervisor")
     await register_token(world, "supervisor")
     tokens, user_id = world.store.push_tokens, world.people["supervisor"].id
@@ -112,12 +112,12 @@ async def test_a_worker_that_dies_or_a_service_that_is_away_loses_no_call(world:
     await tokens.schedule({user_id: "2"}, clock())
     call = await tokens.claim(["FCM"], clock(), LEASE)
     assert call
-    await tokens.schedule({user_id: "3"}, clock())  # while it is being woken
+    await tokens.schedule({user_id: "3"}, clock())  # while the phone is being woken
     await tokens.release(call, retry_at=None, changed_at=clock())
     assert await due_users(world) == [user_id]
 
 
-async def test_a_service_that_hangs_holds_up_no_other(world: World) -> None:
+async def test_a_hanging_service_does_not_delay_another(world: World) -> None:
     apple = anyio.Event()
 
     class Hanging(Bell):
@@ -140,7 +140,7 @@ async def test_a_service_that_hangs_holds_up_no_other(world: World) -> None:
     assert (google.rung, other.rung) == ([FCM], [APNS])
 
 
-async def test_a_call_that_trips_our_code_takes_no_other_along(world: World) -> None:
+async def test_a_call_that_raises_does_not_stop_another(world: World) -> None:
     class Tripping(Bell):
         async def wake(self, token: str) -> WakeOutcome:
             raise LookupError
@@ -158,7 +158,7 @@ async def test_a_call_that_trips_our_code_takes_no_other_along(world: World) -> 
     assert await due_users(world) == [world.people["supervisor"].id], "it is left to its lease"
 
 
-async def test_who_signed_out_on_whatever_way_is_not_woken(world: World) -> None:
+async def test_people_who_signed_out_or_were_closed_are_not_woken(world: World) -> None:
     await with_passwords(world)
     phone = Phone(world)
     await phone.sign_in()
@@ -179,7 +179,7 @@ async def test_who_signed_out_on_whatever_way_is_not_woken(world: World) -> None
     assert await stored_tokens(world) == []
 
 
-async def test_an_address_that_the_service_does_not_know_is_dropped(world: World) -> None:
+async def test_a_token_that_the_service_does_not_know_is_deleted(world: World) -> None:
     await sign_in_device(world, "supervisor")
     await register_token(world, "supervisor")
     await world.store.push_tokens.schedule({world.people["supervisor"].id: "1"}, clock())

@@ -1,4 +1,4 @@
-"""Notices: what changed, in the database's own order, from any position on, for every process alike."""
+"""Test record events: the changes in the database's order, from any position, and the same for every process."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.both_drivers
 
 
 async def read(log: RecordEvents, after: str | None, until: str) -> list[RecordEvent]:
-    """Everything after a position, up to the change of the record `until`."""
+    """Return all events after a position, up to the change of the record `until`."""
     found: list[RecordEvent] = []
     async with log.open_reader(after) as reader:
         while not any(each.id == until for each in found):
@@ -27,7 +27,7 @@ async def here(log: RecordEvents) -> str:
         return (await reader.next()).position
 
 
-async def test_steps_are_told_in_order_with_whom_they_concern(world: World) -> None:
+async def test_events_come_in_order_with_the_people_they_concern(world: World) -> None:
     log = RecordEvents(world.store.mongo)
     start = await here(log)
     case = await world.open_case()
@@ -55,8 +55,8 @@ async def test_steps_are_told_in_order_with_whom_they_concern(world: World) -> N
     assert await read(log, middle, end) == [each for each in told if each.position > middle]
 
 
-async def test_a_position_that_is_no_more_is_told_so(world: World, system: Mongo) -> None:
-    """The server answers as it does when its history was overwritten: by its own fail point."""
+async def test_reading_from_a_lost_position_raises_history_lost(world: World, system: Mongo) -> None:
+    """A fail point makes the server answer as if its history had been overwritten."""
     log = RecordEvents(world.store.mongo)
     start = await here(log)
     lost = {
@@ -74,7 +74,7 @@ async def test_a_position_that_is_no_more_is_told_so(world: World, system: Mongo
         await system.command("configureFailPoint", "failCommand", mode="off")
 
 
-async def test_what_is_quiet_moves_on_all_the_same(world: World) -> None:
+async def test_the_position_advances_without_relevant_events(world: World) -> None:
     log = RecordEvents(world.store.mongo)
     async with log.open_reader(None) as reader:
         first: Batch = await reader.next()
@@ -87,8 +87,8 @@ async def test_what_is_quiet_moves_on_all_the_same(world: World) -> None:
         assert position > first.position
 
 
-async def test_news_that_never_end_are_told_meanwhile(world: World) -> None:
-    """Twenty changes a second leave no half second without one: subscribers hear of the first all the same."""
+async def test_events_are_delivered_under_constant_writes(world: World) -> None:
+    """Twenty changes a second leave no quiet half second, and subscribers must still hear of the first."""
     log = RecordEvents(world.store.mongo)
     person = world.people["clerk"]
 

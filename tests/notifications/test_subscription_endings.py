@@ -1,4 +1,4 @@
-"""How pushes end, and what is told where events were left out: sessions, rights, histories, slow readers, servers that stop."""
+"""Test how subscriptions end and report omitted events: sessions, rights, histories, slow readers, stopping servers."""
 
 import asyncio
 import signal
@@ -15,9 +15,7 @@ from tests.support.subscription_clients import CASES, Process, linked, listening
 from tests.support.world import World
 
 
-async def test_a_slow_reader_is_told_to_pull_and_nobody_waits_for_it(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_slow_reader_is_told_to_pull_and_delays_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subscriber, "MAX_WAITING", 3)
     slow, quick = await signed_in(world, "officer"), await signed_in(world, "clerk")
     async with serving(world) as address, listening(address, slow, CASES) as held, linked(address, quick) as phone:
@@ -47,7 +45,7 @@ async def test_a_slow_reader_is_told_to_pull_and_nobody_waits_for_it(
         assert (await held.news())["case"]["id"] == last["id"]
 
 
-async def test_a_session_that_ends_ends_its_streams_and_no_other(world: World) -> None:
+async def test_the_end_of_a_session_ends_only_its_own_streams(world: World) -> None:
     gone, kept = await signed_in(world, "supervisor"), await signed_in(world, "supervisor")
     async with (
         serving(world) as address,
@@ -68,7 +66,7 @@ async def test_a_session_that_ends_ends_its_streams_and_no_other(world: World) -
         assert (await phone.news())["case"]["id"] == case_id
 
 
-async def test_a_closed_account_and_other_rights_end_a_stream_and_the_cursor_says_so(world: World) -> None:
+async def test_closing_an_account_or_changing_its_rights_ends_its_streams(world: World) -> None:
     signed, closed = await signed_in(world, "clerk"), await signed_in(world, "supervisor")
     async with serving(world) as address:
         async with listening(address, closed, CASES) as events:
@@ -91,7 +89,7 @@ async def test_a_closed_account_and_other_rights_end_a_stream_and_the_cursor_say
             assert (await phone.news())["case"]["id"] == foreign["id"] != case["id"]
 
 
-async def test_a_history_that_is_gone_is_told_and_the_stream_goes_on(
+async def test_a_lost_history_is_reported_and_the_stream_goes_on(
     world: World, engines: Addresses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signed = await signed_in(world, "officer")
@@ -107,9 +105,7 @@ async def test_a_history_that_is_gone_is_told_and_the_stream_goes_on(
         assert (await events.news())["case"]["id"] == case["id"]
 
 
-async def test_a_server_that_stops_says_so_and_hangs_on_nobody(
-    world: World, engines: Addresses, tmp_path: Path
-) -> None:
+async def test_a_stopping_server_says_so_and_waits_for_nobody(world: World, engines: Addresses, tmp_path: Path) -> None:
     signed = await signed_in(world, "officer")
     process = Process(world, engines, tmp_path / "api")
     try:

@@ -1,4 +1,4 @@
-"""Pushes: who hears of what, in which order, on after a gap, and until when; over both transports, on a real server."""
+"""Test subscriptions over both transports on a real server: who hears of what, in order, also after a gap."""
 
 import asyncio
 import re
@@ -16,7 +16,7 @@ from tests.support.subscription_clients import ASSIGNMENTS, CASES, Process, link
 from tests.support.world import ACCEPT, ASSIGN, WITHDRAW, World, new_id
 
 
-async def test_an_assignment_is_told_as_it_changes(world: World) -> None:
+async def test_an_assignee_hears_of_each_change_of_an_assignment(world: World) -> None:
     signed = await signed_in(world, "supervisor")
     async with serving(world) as address, linked(address, signed) as phone:
         await phone.subscribe(ASSIGNMENTS)
@@ -42,7 +42,7 @@ async def test_an_assignment_is_told_as_it_changes(world: World) -> None:
         }
 
 
-async def test_the_same_over_server_sent_events(world: World) -> None:
+async def test_an_assignee_hears_of_changes_over_server_sent_events(world: World) -> None:
     signed = await signed_in(world, "supervisor")
     async with serving(world) as address:
         async with listening(address, signed, ASSIGNMENTS) as events:
@@ -58,8 +58,8 @@ async def test_the_same_over_server_sent_events(world: World) -> None:
             assert (await events.news())["assignment"]["id"] == id
 
 
-async def test_a_case_comes_into_view_and_is_lost_again(world: World) -> None:
-    """A city's case is shown to the county's supervisor by assignment alone."""
+async def test_a_case_comes_with_its_assignment_and_goes_on_withdrawal(world: World) -> None:
+    """Only the assignment shows a city's case to the county's supervisor."""
     case = await world.open_case("city_officer", await world.observe("city_inspector"))
     signed, other = await signed_in(world, "supervisor"), await signed_in(world, "supervisor2")
     async with (
@@ -78,7 +78,7 @@ async def test_a_case_comes_into_view_and_is_lost_again(world: World) -> None:
         assert began == ["next", "next", "StreamPosition"]
         _, first = await assign_case(world, "inspector2", case["id"], "city_officer")
         _, id = await assign_case(world, "supervisor", case["id"], "city_officer")
-        # With the case come the assignments of it that others have.
+        # The case brings the assignments that others have in it.
         shown: set[str] = set()
         while not shown >= {case["id"], first, id}:
             shown |= set(re.findall(r"(?:cas|asg)_[0-9a-f-]+", str(await phone.receive())))
@@ -93,7 +93,7 @@ async def test_a_case_comes_into_view_and_is_lost_again(world: World) -> None:
             elif news["__typename"] == "AssignmentChanged":
                 states.add((news["assignment"]["state"], news["assignment"]["case"] is not None))
         assert lost == {case["id"], first}, "one's own assignment stays to be seen, without its case"
-        # Nothing of it came to the other one; and from now on nothing comes to the first.
+        # The other phone has received nothing of it, and from now on the first receives nothing either.
         seen = (await assign_case(world, "supervisor2"))[0]
         assert (await stranger.news())["case"]["id"] == seen
         rest: list[dict[str, Any]] = []
@@ -102,7 +102,7 @@ async def test_a_case_comes_into_view_and_is_lost_again(world: World) -> None:
         assert not any("CaseChanged" in str(each) and case["id"] in str(each) for each in rest)
 
 
-async def test_whom_the_table_does_not_admit_gets_no_stream_and_others_scopes_are_silent(world: World) -> None:
+async def test_streams_are_refused_by_role_and_filtered_by_scope(world: World) -> None:
     async with serving(world) as address:
         for name in ("monitor", "liaison", "admin"):
             async with linked(address, await signed_in(world, name)) as phone:
@@ -120,7 +120,7 @@ async def test_whom_the_table_does_not_admit_gets_no_stream_and_others_scopes_ar
             assert (await phone.news())["case"]["id"] == foreign["id"]
 
 
-async def test_a_covert_assignee_stays_unknown_to_the_uncleared(world: World) -> None:
+async def test_a_covert_assignee_is_hidden_from_people_without_clearance(world: World) -> None:
     async with (
         serving(world) as address,
         linked(address, await signed_in(world, "clerk")) as clerk,
@@ -137,7 +137,7 @@ async def test_a_covert_assignee_stays_unknown_to_the_uncleared(world: World) ->
         assert [bool(each["assignee"]) for each in seen] == [False, True, True]
 
 
-async def test_a_server_that_is_killed_loses_no_event_and_neither_does_another_process(
+async def test_a_killed_server_loses_no_event_and_another_can_resume(
     world: World, engines: Addresses, tmp_path: Path
 ) -> None:
     signed, (case_id, _) = await signed_in(world, "officer"), await assign_case(world)
@@ -169,7 +169,7 @@ async def test_a_server_that_is_killed_loses_no_event_and_neither_does_another_p
         await two.close()
 
 
-async def test_a_cursor_is_its_viewers_own(world: World) -> None:
+async def test_a_cursor_that_is_another_viewers_or_forged_is_refused(world: World) -> None:
     async with serving(world) as address:
         async with listening(address, await signed_in(world, "officer"), CASES) as events:
             cursor = (await events.news())["cursor"]
@@ -180,7 +180,7 @@ async def test_a_cursor_is_its_viewers_own(world: World) -> None:
                 assert (message["type"], message["payload"][0]["extensions"]["code"]) == ("error", "BAD_CURSOR"), since
 
 
-async def test_a_record_that_trips_our_code_ends_no_stream(world: World) -> None:
+async def test_a_record_that_raises_does_not_end_the_stream(world: World) -> None:
     signed = await signed_in(world, "officer")
     async with serving(world) as address, linked(address, signed) as phone:
         await phone.subscribe(CASES)
@@ -192,7 +192,9 @@ async def test_a_record_that_trips_our_code_ends_no_stream(world: World) -> None
         assert (await phone.news())["case"]["id"] == sound["id"]
 
 
-async def test_a_phone_of_a_level_that_has_ended_gets_no_stream(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_phone_of_an_outdated_contract_level_gets_no_stream(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ended = Levels(current=9, oldest=9)
     monkeypatch.setattr(Levels, "read", classmethod(lambda _: ended))
     signed = await signed_in(world, "officer")

@@ -1,4 +1,4 @@
-"""Webhooks: who sets them, where they may lead, what they are told and how it is signed, and what failures come to."""
+"""Test webhooks: who sets them, where they may lead, what they receive, how it is signed, and how failures end."""
 
 import hmac
 import json
@@ -55,7 +55,7 @@ async def deliveries(world: World, id: str) -> list[dict[str, Any]]:
 
 
 async def heard(world: World, id: str, record_id: str, state: str) -> None:
-    """Run the hearing part of a worker until that is to be delivered."""
+    """Run the event worker until that record and state are due for delivery."""
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(EventWorker(world.store, clock).run)
         with anyio.fail_after(15):
@@ -67,20 +67,20 @@ async def heard(world: World, id: str, record_id: str, state: str) -> None:
 
 
 async def told(world: World, later: timedelta = timedelta()) -> None:
-    """Everything that is due is sent."""
+    """Send everything that is due."""
     async with outbound_client() as client:
         await WebhookWorker(world.store, OutboundHttp(Rules(loopback=True), client), clock_ahead(later)).do_all()
 
 
 def verify(call: ReceivedCall, secret: str) -> bool:
-    """As a receiver does it."""
+    """Verify the signature as a receiver does."""
     parts = [pair.split("=", 1) for pair in call.headers["mingcha-signature"].split(",")]
     [seconds] = [value for name, value in parts if name == "t"]
     expected = hmac.digest(secret.encode(), seconds.encode() + b"." + call.body, "sha256").hex()
     return any(hmac.compare_digest(value, expected) for name, value in parts if name == "v1")
 
 
-async def test_a_change_is_told_signed_and_names_no_person(world: World, receiver: Receiver) -> None:
+async def test_deliveries_are_signed_and_name_no_person(world: World, receiver: Receiver) -> None:
     made = await register(world, f"{receiver.address}/hook?x=1")
     id, secret = made["webhook"]["id"], made["secret"]
     await store_event_position(world)
@@ -103,7 +103,7 @@ async def test_a_change_is_told_signed_and_names_no_person(world: World, receive
     assert len(receiver.calls) == before
 
 
-async def test_a_secret_is_shown_once_and_both_are_good_while_it_changes(world: World, receiver: Receiver) -> None:
+async def test_a_secret_is_shown_once_and_the_old_one_signs_for_a_day_more(world: World, receiver: Receiver) -> None:
     id, rotation = new_id("whk"), new_id("evt")
     first = (await register(world, receiver.address, id=id))["secret"]
     again = await register(world, receiver.address, id=id)
@@ -129,7 +129,7 @@ async def test_a_secret_is_shown_once_and_both_are_good_while_it_changes(world: 
     assert first not in repr(webhook)
 
 
-async def test_failures_are_tried_again_and_come_to_an_end_that_is_told(world: World, receiver: Receiver) -> None:
+async def test_failed_deliveries_are_retried_until_the_webhook_is_disabled(world: World, receiver: Receiver) -> None:
     receiver.answer = lambda _: (500, {})
     id = (await register(world, receiver.address))["webhook"]["id"]
     await store_event_position(world)
@@ -153,7 +153,7 @@ async def test_failures_are_tried_again_and_come_to_an_end_that_is_told(world: W
     assert other in {each["recordId"] for each in done}
 
 
-async def test_a_worker_that_dies_while_it_sends_loses_nothing(world: World, receiver: Receiver) -> None:
+async def test_a_worker_that_dies_while_sending_loses_no_delivery(world: World, receiver: Receiver) -> None:
     id = (await register(world, receiver.address))["webhook"]["id"]
     await store_event_position(world)
     case_id, _ = await assign_case(world)
@@ -166,7 +166,7 @@ async def test_a_worker_that_dies_while_it_sends_loses_nothing(world: World, rec
     assert claimed.id in {call.headers["mingcha-delivery"] for call in receiver.calls}
 
 
-async def test_an_address_that_does_not_answer_holds_up_no_other(world: World, receiver: Receiver) -> None:
+async def test_an_address_that_does_not_answer_delays_no_other(world: World, receiver: Receiver) -> None:
     slow = (await register(world, f"{receiver.address}/slow"))["webhook"]["id"]
     quick = (await register(world, f"{receiver.address}/quick"))["webhook"]["id"]
     await store_event_position(world)
@@ -178,7 +178,7 @@ async def test_an_address_that_does_not_answer_holds_up_no_other(world: World, r
     at_once = most = 0
 
     async def pause(call: ReceivedCall) -> None:
-        """Until all of the other's have come; it is told one at a time."""
+        """Hold a slow call until all quick ones have come; slow ones come one at a time."""
         nonlocal at_once, most
         if call.path == "/slow":
             at_once += 1
@@ -195,7 +195,7 @@ async def test_an_address_that_does_not_answer_holds_up_no_other(world: World, r
         assert {each["state"] for each in await deliveries(world, id)} == {"DELIVERED"}
 
 
-async def test_only_administrators_of_the_scope_see_and_change_it(world: World, receiver: Receiver) -> None:
+async def test_only_administrators_in_scope_see_and_change_a_webhook(world: World, receiver: Receiver) -> None:
     id = (await register(world, receiver.address))["webhook"]["id"]
     await assign_case(world)
     admin = world.people["admin"]
@@ -219,7 +219,7 @@ async def test_only_administrators_of_the_scope_see_and_change_it(world: World, 
     assert (await register(world, receiver.address))["code"] == "LIMIT_EXCEEDED"
 
 
-async def test_what_may_not_be_called_is_not_registered(world: World) -> None:
+async def test_a_webhook_with_a_forbidden_address_is_not_registered(world: World) -> None:
     for url in (
         "https://127.0.0.1/",
         "https://169.254.169.254/latest",

@@ -1,4 +1,4 @@
-"""Transports of subscriptions: close codes of graphql-transport-ws, answers of graphql-sse, limits, expiry, documents."""
+"""Test subscription transports: graphql-transport-ws close codes, graphql-sse answers, limits, expiry and documents."""
 
 import asyncio
 import json
@@ -29,7 +29,7 @@ DEEP = (
 )
 
 
-async def test_who_breaks_the_protocol_is_told_which_rule(world: World) -> None:
+async def test_each_breach_of_the_protocol_has_its_close_code(world: World) -> None:
     signed = await signed_in(world, "officer")
     init = {"type": "connection_init", "payload": {"authorization": signed.header}}
     ask = {"type": "subscribe", "id": "1", "payload": {"query": CASES}}
@@ -59,14 +59,16 @@ async def test_who_breaks_the_protocol_is_told_which_rule(world: World) -> None:
             assert (await phone.closed())[0] == 4406
 
 
-async def test_who_says_nothing_is_shown_out(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_connection_is_closed_after_the_init_timeout(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(websocket.SocketEndpoint.__init__, "__kwdefaults__", {"init_seconds": 0.1})
     assert INIT_SECONDS == 10
     async with serving(world) as address, plugged(address) as phone:
         assert await phone.closed() == (4408, "Connection initialisation timeout")
 
 
-async def test_pings_are_answered_and_ids_are_free_again_after_complete(world: World) -> None:
+async def test_pings_are_answered_ids_are_reusable_and_subscriptions_are_limited(world: World) -> None:
     async with serving(world) as address, linked(address, await signed_in(world, "officer")) as phone:
         await phone.send(type="ping")
         assert await phone.receive() == {"type": "pong"}
@@ -99,7 +101,9 @@ async def test_pings_are_answered_and_ids_are_free_again_after_complete(world: W
         ({}, "BAD_USER_INPUT"),
     ],
 )
-async def test_what_can_not_begin_is_a_typed_error_on_both_ways(world: World, payload: Any, code: str) -> None:
+async def test_an_invalid_subscription_gets_a_typed_error_on_both_transports(
+    world: World, payload: Any, code: str
+) -> None:
     signed = await signed_in(world, "officer")
     async with serving(world) as address, linked(address, signed) as phone, httpx.AsyncClient() as client:
         await phone.send(id="1", type="subscribe", payload=payload)
@@ -112,7 +116,7 @@ async def test_what_can_not_begin_is_a_typed_error_on_both_ways(world: World, pa
         assert (await phone.news())["__typename"] == "StreamPosition"
 
 
-async def test_an_event_stream_is_asked_for_in_due_form(world: World) -> None:
+async def test_a_malformed_request_for_an_event_stream_is_refused(world: World) -> None:
     signed = await signed_in(world, "officer")
     good = {"authorization": signed.header, "accept": "text/event-stream"}
     body = {"query": CASES}
@@ -137,7 +141,7 @@ async def test_an_event_stream_is_asked_for_in_due_form(world: World) -> None:
             assert response.headers["x-content-type-options"] == "nosniff"
 
 
-async def test_a_quiet_stream_beats(world: World) -> None:
+async def test_a_quiet_stream_sends_heartbeats(world: World) -> None:
     signed = await signed_in(world, "officer")
     async with (
         serving(world, push_heartbeat_seconds=1) as address,
@@ -152,7 +156,7 @@ async def test_a_quiet_stream_beats(world: World) -> None:
         assert (await coming)["case"]["id"] == case["id"]
 
 
-async def test_a_token_that_expires_ends_its_streams(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_expired_token_ends_its_streams(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.accounts.authentication.LEEWAY_SECONDS", 0)
     signed = await signed_in(world, "officer", seconds=4)
     async with (
@@ -170,7 +174,7 @@ async def test_a_token_that_expires_ends_its_streams(world: World, monkeypatch: 
         assert await phone.closed() == await idle.closed() == (4403, "TOKEN_EXPIRED")
 
 
-async def test_a_person_has_so_many_seats_and_gets_them_back(world: World) -> None:
+async def test_streams_are_limited_per_person_and_process_until_others_close(world: World) -> None:
     signed, other = await signed_in(world, "officer"), await signed_in(world, "clerk")
     async with serving(world, push_streams_per_person=2, push_streams_per_process=3) as address:
         async with linked(address, signed), listening(address, signed, CASES) as events:
@@ -191,7 +195,7 @@ async def test_a_person_has_so_many_seats_and_gets_them_back(world: World) -> No
                 await asyncio.sleep(0.05)
 
 
-async def test_the_strict_profile_follows_the_contract_and_nothing_else(world: World) -> None:
+async def test_the_strict_profile_accepts_only_documents_of_the_contract(world: World) -> None:
     signed = await signed_in(world, "officer")
     document = f"sha256:{digest(text_of('CaseChanged'))}"
     async with serving(world, trusted_documents_only=True) as address, linked(address, signed) as phone:
