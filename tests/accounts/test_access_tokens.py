@@ -1,4 +1,4 @@
-"""Access tokens of our own: what we sign is accepted, and nothing else."""
+"""Test our own access tokens: only a token that we signed and nobody changed is accepted."""
 
 import hmac
 import json
@@ -65,7 +65,7 @@ def signed(keys: KeyRing, key: OKPKey | None = None, header: dict[str, Any] | No
 
 
 def raw(keys: KeyRing, header: dict[str, Any], sign: Callable[[bytes], bytes]) -> str:
-    """A token such as no library would make."""
+    """Return a token that no library would produce."""
     fields = {"alg": "Ed25519", "kid": keys.signing.id, "typ": "at+jwt"} | header
     text = f"{segment({name: value for name, value in fields.items() if value is not None})}.{segment(claims())}"
     return f"{text}.{letters(sign(text.encode()))}"
@@ -86,7 +86,7 @@ def refused(tokens: AccessTokens, token: str, now: datetime = NOW) -> bool:
     return True
 
 
-def test_what_is_issued_is_accepted_until_it_expires(tokens: AccessTokens) -> None:
+def test_an_issued_token_is_accepted_until_it_expires(tokens: AccessTokens) -> None:
     token, expires_at = tokens.issue(BEARER, NOW)
     assert expires_at == NOW.replace(microsecond=0) + timedelta(seconds=SECONDS)
     assert tokens.verify(token, NOW) == BEARER
@@ -97,7 +97,7 @@ def test_what_is_issued_is_accepted_until_it_expires(tokens: AccessTokens) -> No
     assert tokens.issue(BEARER, NOW)[0] != token
 
 
-def test_rotation_ends_no_token_and_pruning_does(tmp_path: Path) -> None:
+def test_pruning_a_key_ends_its_tokens_and_rotation_does_not(tmp_path: Path) -> None:
     keys = KeyRing(tmp_path)
     tokens = AccessTokens(keys, SECONDS)
     before, _ = tokens.issue(BEARER, NOW)
@@ -109,7 +109,8 @@ def test_rotation_ends_no_token_and_pruning_does(tmp_path: Path) -> None:
     assert refused(AccessTokens(KeyRing(tmp_path), SECONDS), before)
 
 
-def test_the_samples_below_are_bad_by_one_change_alone(keys: KeyRing, tokens: AccessTokens) -> None:
+def test_an_unchanged_sample_token_is_accepted(keys: KeyRing, tokens: AccessTokens) -> None:
+    """So each bad sample below is refused for its one change."""
     assert tokens.verify(signed(keys), NOW) == BEARER
     assert tokens.verify(raw(keys, {}, sign_ed25519(keys)), NOW) == BEARER
 
@@ -140,7 +141,7 @@ def test_the_samples_below_are_bad_by_one_change_alone(keys: KeyRing, tokens: Ac
     ],
     ids=str,
 )
-def test_other_claims_are_refused(keys: KeyRing, tokens: AccessTokens, changes: dict[str, Any]) -> None:
+def test_wrong_claims_are_refused(keys: KeyRing, tokens: AccessTokens, changes: dict[str, Any]) -> None:
     assert refused(tokens, signed(keys, **changes))
 
 
@@ -159,11 +160,11 @@ def test_other_claims_are_refused(keys: KeyRing, tokens: AccessTokens, changes: 
     ],
     ids=str,
 )
-def test_other_headers_are_refused(keys: KeyRing, tokens: AccessTokens, header: dict[str, Any]) -> None:
+def test_wrong_headers_are_refused(keys: KeyRing, tokens: AccessTokens, header: dict[str, Any]) -> None:
     assert refused(tokens, raw(keys, header, sign_ed25519(keys)))
 
 
-def test_keys_of_others_are_never_used(keys: KeyRing, tokens: AccessTokens) -> None:
+def test_foreign_signing_keys_are_refused(keys: KeyRing, tokens: AccessTokens) -> None:
     stranger = OKPKey.generate_key("Ed25519")
     assert refused(tokens, signed(keys, stranger))
     assert refused(tokens, signed(keys, stranger, {"kid": stranger.thumbprint()}))
@@ -171,7 +172,7 @@ def test_keys_of_others_are_never_used(keys: KeyRing, tokens: AccessTokens) -> N
     assert refused(tokens, signed(keys, stranger, {"jku": "http://127.0.0.1:9/keys"}))
 
 
-def test_no_signature_is_no_signature(keys: KeyRing, tokens: AccessTokens) -> None:
+def test_a_missing_or_mismatched_signature_is_refused(keys: KeyRing, tokens: AccessTokens) -> None:
     for algorithm in ("none", "None", "NONE", ""):
         assert refused(tokens, raw(keys, {"alg": algorithm}, lambda _: b""))
     header, payload, signature = signed(keys).split(".")
@@ -180,7 +181,7 @@ def test_no_signature_is_no_signature(keys: KeyRing, tokens: AccessTokens) -> No
 
 
 @pytest.mark.parametrize("algorithm", ["HS256", "HS512", "Ed25519"])
-def test_the_public_key_is_no_shared_secret(keys: KeyRing, tokens: AccessTokens, algorithm: str) -> None:
+def test_the_public_key_is_refused_as_an_hmac_secret(keys: KeyRing, tokens: AccessTokens, algorithm: str) -> None:
     public = keys.signing.key
     digest = "sha512" if algorithm == "HS512" else "sha256"
     for secret in (public.as_pem(private=False), public.as_der(private=False), public.public_key.public_bytes_raw()):
@@ -189,7 +190,7 @@ def test_the_public_key_is_no_shared_secret(keys: KeyRing, tokens: AccessTokens,
 
 
 @given(st.one_of(st.text(max_size=200), st.lists(st.text(max_size=60), max_size=5).map(".".join)))
-def test_what_is_no_token_is_refused(tokens: AccessTokens, text: str) -> None:
+def test_text_that_is_not_a_token_is_refused(tokens: AccessTokens, text: str) -> None:
     assert refused(tokens, text)
 
 
@@ -205,12 +206,12 @@ def test_invented_tokens_are_refused(tokens: AccessTokens, header: object, paylo
 @given(st.data())
 def test_a_changed_token_is_refused(keys: KeyRing, tokens: AccessTokens, data: st.DataObject) -> None:
     token = signed(keys)
-    place = data.draw(st.integers(0, len(token) - 2))  # the last letter's lowest bits carry nothing
+    place = data.draw(st.integers(0, len(token) - 2))  # the lowest bits of the last letter have no meaning
     other = data.draw(st.sampled_from("ABCxyz019-_.!").filter(lambda letter: letter != token[place]))
     assert refused(tokens, token[:place] + other + token[place + 1 :])
 
 
-def test_endless_nesting_and_length_are_refused(keys: KeyRing, tokens: AccessTokens) -> None:
+def test_deeply_nested_and_overlong_tokens_are_refused(keys: KeyRing, tokens: AccessTokens) -> None:
     deep = letters(b"[" * 5000)
     assert refused(tokens, f"{segment({'alg': 'Ed25519'})}.{deep}.AA")
     assert refused(tokens, f"{deep}.{deep}.AA")

@@ -1,4 +1,4 @@
-"""Viewers: who a header makes the caller, of our own tokens and of an identity provider's, up to HTTP."""
+"""Test who an Authorization header makes the caller, with our own tokens and with an identity provider's."""
 
 import logging
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ async def house(world: World) -> World:
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic YTpi", "Token x", "Bearer 密", "bearer x.y.z"])
-async def test_a_header_that_is_none_is_refused(house: World, header: str) -> None:
+async def test_a_malformed_authorization_header_is_refused(house: World, header: str) -> None:
     authenticator = Authenticator(house.store.users, AccessTokens(house.keys, 600))
     with pytest.raises(Refusal) as caught:
         await authenticator.viewer_of(header, house.context(None).now)
@@ -34,7 +34,7 @@ async def test_a_header_that_is_none_is_refused(house: World, header: str) -> No
     assert await authenticator.viewer_of(None, house.context(None).now) is None
 
 
-async def test_a_providers_token_counts_in_place_of_ours(house: World) -> None:
+async def test_an_identity_providers_tokens_replace_our_own(house: World) -> None:
     officer = replace(house.people["officer"], subject="u-1")
     await house.store.users.put_all([officer])
     provider = Provider()
@@ -67,7 +67,7 @@ async def test_a_providers_token_counts_in_place_of_ours(house: World) -> None:
 
 @pytest.fixture
 def logging_restored() -> Iterator[None]:
-    """An application sets up logging for its whole process."""
+    """Restore the logging that an application sets up for its whole process."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     yield
@@ -76,14 +76,14 @@ def logging_restored() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("logging_restored")
-async def test_a_provider_is_named_whole_or_not_at_all(house: World) -> None:
+async def test_an_incomplete_provider_configuration_is_refused(house: World) -> None:
     half = replace(house.settings, oidc_issuer="https://id.example")
     with pytest.raises(SettingError, match="MINGCHA_OIDC_JWKS_URL"):
         create_app(half, house.store)
 
 
 @pytest.mark.usefixtures("logging_restored")
-async def test_over_http_nothing_secret_is_written_down(house: World, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_no_secret_is_logged_over_http(house: World, capfd: pytest.CaptureFixture[str]) -> None:
     app = create_app(replace(house.settings, log_level="DEBUG"), house.store)
     device = new_id("dev")
     given: dict[str, Any] = {"userName": "inspector", "password": PASSWORD, "deviceId": device, "deviceName": "手机"}

@@ -1,4 +1,4 @@
-"""Clocks of devices: every reading is kept, the wildest too; who may know the device sees them, and nobody else."""
+"""Test device clocks: every reading is stored, however wrong, and only people who may know the device see it."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -42,7 +42,7 @@ def own_clock(ahead: timedelta) -> str:
     return (datetime.now(UTC) + ahead).astimezone().isoformat()
 
 
-async def test_a_reading_comes_with_a_submission_and_shows_the_time_right(world: World) -> None:
+async def test_a_clock_reading_in_a_submission_corrects_the_shown_time(world: World) -> None:
     seen = datetime.now(UTC) - timedelta(hours=2)
     ahead = timedelta(hours=5)
     sent = draft(capturedAt=(seen + ahead).isoformat())
@@ -58,7 +58,7 @@ async def test_a_reading_comes_with_a_submission_and_shows_the_time_right(world:
     assert reading["uncertaintySeconds"] == 0.35
 
 
-async def test_without_a_clock_the_device_is_believed_and_that_is_said(world: World) -> None:
+async def test_without_a_reading_the_device_time_is_shown_as_unconfirmed(world: World) -> None:
     id = await world.observe()
     found = (await world.ask("inspector", WHEN, id=id))["observation"]
     assert found["clockSkewSeconds"] is None
@@ -71,7 +71,7 @@ async def test_without_a_clock_the_device_is_believed_and_that_is_said(world: Wo
 @pytest.mark.parametrize(
     "at", ["1970-01-01T00:00:03+08:00", "1980-01-06T00:00:00Z", "2099-12-31T23:59:59+08:00", "9998-06-01T00:00:00Z"]
 )
-async def test_no_clock_is_too_wrong_to_be_kept(world: World, at: str) -> None:
+async def test_readings_of_very_wrong_clocks_are_stored(world: World, at: str) -> None:
     sent = draft(capturedAt=at, media=[medium(capturedAt=at)])
     assert await submit(world, sent, at=at, roundTripMilliseconds=-5) == ["ACCEPTED"]
     found = (await world.ask("inspector", WHEN, id=sent["id"]))["observation"]
@@ -84,7 +84,7 @@ async def test_no_clock_is_too_wrong_to_be_kept(world: World, at: str) -> None:
     assert abs(reading["skewSeconds"]) > 70_000 * 3600 or at.startswith("9998")
 
 
-async def test_readings_are_appended_and_a_replay_adds_none(world: World) -> None:
+async def test_new_readings_are_appended_and_a_replayed_one_is_not(world: World) -> None:
     sent, clock = draft(), own_clock(timedelta(minutes=9))
     assert await submit(world, sent, at=clock) == ["ACCEPTED"]
     before = await world.store.mongo.collection("clock_readings").find({})
@@ -100,7 +100,7 @@ async def test_readings_are_appended_and_a_replay_adds_none(world: World) -> Non
     assert latest.skew > timedelta(minutes=25)
 
 
-async def test_device_data_are_shown_to_the_cleared_and_the_author_alone(world: World) -> None:
+async def test_only_the_author_and_cleared_people_see_device_data(world: World) -> None:
     sent = draft()
     await submit(world, sent, at=own_clock(timedelta(hours=1)))
     for name, told in (("inspector", True), ("officer", True), ("clerk", False), ("supervisor", False)):
@@ -112,13 +112,13 @@ async def test_device_data_are_shown_to_the_cleared_and_the_author_alone(world: 
             assert await world.errors(name, READINGS, observation=sent["id"]) == ["NOT_FOUND"], name
     for name in ("inspector2", "neighbour", "admin", "monitor"):
         assert await world.errors(name, READINGS, observation=sent["id"]) == ["NOT_FOUND"], name
-    # A device's id in the wrong hands opens nothing.
+    # Knowing a device's id gives other people nothing.
     for name in ("officer", "inspector2"):
         assert await readings(world, name, device=world.devices["inspector"]) == []
     assert len(await readings(world, "inspector", device=world.devices["inspector"])) == 1
 
 
-async def test_one_device_or_one_observation_is_named(world: World) -> None:
+async def test_a_query_without_exactly_one_device_or_observation_is_refused(world: World) -> None:
     both = {"device": new_id("dev"), "observation": new_id("obs")}
     for wanted in ({}, both):
         assert await world.errors("inspector", READINGS, **wanted) == ["BAD_INPUT"]
@@ -126,7 +126,7 @@ async def test_one_device_or_one_observation_is_named(world: World) -> None:
     assert await world.errors(None, READINGS, device=both["device"]) == ["UNAUTHENTICATED"]
 
 
-async def test_skew_over_time_comes_in_pages(world: World) -> None:
+async def test_readings_are_paginated_newest_first(world: World) -> None:
     for minutes in range(5):
         await submit(world, draft(), at=own_clock(timedelta(minutes=minutes)))
     device, after, skews = world.devices["inspector"], None, []
@@ -138,13 +138,13 @@ async def test_skew_over_time_comes_in_pages(world: World) -> None:
     assert skews == [4, 3, 2, 1, 0]
 
 
-async def test_a_refused_batch_leaves_no_reading(world: World) -> None:
+async def test_a_refused_batch_stores_no_reading(world: World) -> None:
     answer = await world.ask("inspector", SUBMIT, input={"drafts": [], "deviceClock": {"at": own_clock(timedelta())}})
     assert answer["submitObservations"]["code"] == "LIMIT_EXCEEDED"
     assert await world.store.mongo.collection("clock_readings").count({}) == 0
 
 
-async def test_a_correction_of_the_time_is_shown_as_the_authors(world: World) -> None:
+async def test_a_revised_time_is_shown_as_corrected_by_the_author(world: World) -> None:
     sent = draft(capturedAt="1970-01-01T08:03:00+08:00")
     await submit(world, sent)
     found = (await world.ask("inspector", WHEN, id=sent["id"]))["observation"]["when"]
@@ -161,7 +161,7 @@ async def test_a_correction_of_the_time_is_shown_as_the_authors(world: World) ->
     assert (found["at"], found["reason"]) == ("2026-11-20T01:05:00.000Z", "CORRECTED_BY_AUTHOR")
 
 
-async def test_a_medium_says_by_whose_clock_it_was_taken(world: World) -> None:
+async def test_a_medium_names_the_source_of_its_time(world: World) -> None:
     told, silent = medium(b"one", capturedAt="2026-11-20T09:04:00+08:00"), medium(b"two")
     broken = medium(b"three", capturedAt="1970-01-01T08:04:00+08:00")
     sent = draft(media=[told, silent, broken])
@@ -173,7 +173,7 @@ async def test_a_medium_says_by_whose_clock_it_was_taken(world: World) -> None:
     assert (third["source"], third["reason"]) == ("RECEIPT", "CLOCK_UNSET")
 
 
-async def test_a_phone_says_its_clock_when_it_signs_in_and_goes_on(world: World) -> None:
+async def test_sign_in_and_refresh_store_a_clock_reading(world: World) -> None:
     phone = Phone(await with_passwords(world))
     ahead = {"at": own_clock(timedelta(minutes=7)), "roundTripMilliseconds": 120}
     assert (await phone.sign_in(password="wrong", deviceClock=ahead))["code"] == "BAD_CREDENTIALS"
@@ -194,8 +194,8 @@ SHOWN = """query($filter: ObservationFilter) {
 }"""
 
 
-async def test_what_is_filtered_by_is_the_time_that_is_shown(world: World) -> None:
-    """A phone an hour ahead: what it saw at 9:05 by its clock is shown, and found, at 8:05; corrected, at what was corrected."""
+async def test_shown_time_filters_use_the_corrected_time(world: World) -> None:
+    """The phone's clock is an hour ahead: 9:05 on it is shown, and found, as 8:05. A revised time replaces both."""
 
     async def found(**filter: str) -> list[str]:
         answer = await world.ask("inspector", SHOWN, filter=filter)
@@ -219,7 +219,7 @@ async def test_what_is_filtered_by_is_the_time_that_is_shown(world: World) -> No
     assert await found(shownFrom="2026-11-20T07:00:00+08:00", shownBefore="2026-11-20T07:01:00+08:00") == [sent["id"]]
 
 
-async def test_shown_times_are_found_by_their_index(world: World) -> None:
+async def test_queries_on_shown_time_use_its_index(world: World) -> None:
     await world.observe()
     for wanted in ({"$gte": world.context(None).now}, None):
         command = {"find": "observations", "filter": {"shown_at": wanted}}

@@ -1,4 +1,4 @@
-"""Devices: told to erase what they keep, with a proof that only the server can make, by whom that is allowed to."""
+"""Test remote wiping of devices: who may order it, and the proof that only the server can make."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -42,11 +42,11 @@ async def renewed(phone: Phone) -> dict[str, Any]:
     return await phone.do(REFRESH, refreshToken=phone.answer["refreshToken"], deviceId=phone.id)
 
 
-async def test_a_device_secret_is_the_persons_on_this_device_for_ever(house: World) -> None:
+async def test_a_device_secret_is_unique_per_user_and_device_and_never_changes(house: World) -> None:
     phone, other, officer = await signed_in(house), await signed_in(house), await signed_in(house, "officer")
     secret = phone.answer["deviceSecret"]
     assert len({secret, other.answer["deviceSecret"], officer.answer["deviceSecret"]}) == 3
-    house.keys = KeyRing(house.settings.keys_folder)  # as after a restart, or in another process
+    house.keys = KeyRing(house.settings.keys_folder)  # like after a restart, or in another process
     phone.answer = await renewed(phone)
     assert phone.answer["deviceSecret"] == secret
     phone.answer = await signed_in_again(phone)
@@ -63,7 +63,7 @@ async def signed_in_again(phone: Phone) -> dict[str, Any]:
     return await phone.do(SIGN_IN, **given)
 
 
-async def test_a_wiped_device_is_told_so_with_a_proof_and_no_other_is(house: World) -> None:
+async def test_only_the_wiped_device_receives_the_order_with_a_proof(house: World) -> None:
     phone, other, plain = await signed_in(house), await signed_in(house), await signed_in(house)
     phone.later = timedelta(minutes=3)
     phone.answer = await renewed(phone)
@@ -91,13 +91,13 @@ async def test_a_wiped_device_is_told_so_with_a_proof_and_no_other_is(house: Wor
     assert is_ended(await renewed(phone)), "and the earlier session stays ended, without an order"
 
 
-async def test_an_administrator_wipes_the_devices_of_whom_they_know_of(house: World) -> None:
+async def test_an_administrator_wipes_devices_of_users_they_may_see(house: World) -> None:
     phone = await signed_in(house, "officer")
     officer, inspector = house.people["officer"].id, house.people["inspector"].id
     hidden = await signed_in(house)
     for name, user_id, code in (
         ("officer", officer, "FORBIDDEN"),
-        ("admin", inspector, "NOT_FOUND"),  # covert
+        ("admin", inspector, "NOT_FOUND"),  # covert, so hidden from the administrator
         ("admin", new_id("usr"), "NOT_FOUND"),
         ("admin", "usr_1", "BAD_ID"),
     ):
@@ -106,7 +106,9 @@ async def test_an_administrator_wipes_the_devices_of_whom_they_know_of(house: Wo
     phone.answer, hidden.answer = await renewed(phone), await renewed(hidden)
     assert "accessToken" in phone.answer
     assert "accessToken" in hidden.answer
-    await house.store.users.close([officer], house.context(None).now)  # also after leaving
+    await house.store.users.close(
+        [officer], house.context(None).now
+    )  # devices can also be wiped after the account is closed
     done = (await house.ask("admin", WIPE, input={"userId": officer}))["wipeDevices"]
     assert (done["user"]["id"], done["devices"]) == (officer, 1)
     assert done["lastSeenAt"] is not None

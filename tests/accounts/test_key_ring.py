@@ -1,4 +1,4 @@
-"""The key ring: made once among many processes, rotated and pruned under running ones."""
+"""Test the key ring: concurrent creation, and rotation and pruning under running processes."""
 
 import os
 import stat
@@ -33,7 +33,7 @@ def aged(folder: Path, number: int, by: timedelta) -> None:
     os.utime(folder / f"{number}.pem", (then, then))
 
 
-def test_an_empty_folder_gets_a_key_and_a_secret_for_their_owner_only(tmp_path: Path) -> None:
+def test_an_empty_folder_gets_a_key_and_a_secret_that_only_the_owner_can_read(tmp_path: Path) -> None:
     ring = KeyRing(tmp_path / "new" / "keys")
     folder = tmp_path / "new" / "keys"
     assert sorted(path.name for path in folder.iterdir()) == ["1.pem", "secret"]
@@ -44,7 +44,7 @@ def test_an_empty_folder_gets_a_key_and_a_secret_for_their_owner_only(tmp_path: 
     assert (again.signing.id, again.cursor_secret) == (ring.signing.id, ring.cursor_secret)
 
 
-def test_processes_that_start_together_agree(tmp_path: Path) -> None:
+def test_processes_that_start_together_share_one_key(tmp_path: Path) -> None:
     started = [
         subprocess.Popen(
             [sys.executable, "-c", OPEN, str(tmp_path / "keys")],
@@ -66,7 +66,7 @@ def test_processes_that_start_together_agree(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "keys").iterdir()) == ["1.pem", "secret"]
 
 
-def test_the_newest_signs_and_running_processes_learn_of_it(tmp_path: Path) -> None:
+def test_running_processes_pick_up_the_newest_signing_key(tmp_path: Path) -> None:
     clock = Clock()
     running = KeyRing(tmp_path, clock=clock)
     first = running.signing
@@ -81,7 +81,7 @@ def test_the_newest_signs_and_running_processes_learn_of_it(tmp_path: Path) -> N
     assert all("d" not in each for each in running.jwks()["keys"])
 
 
-def test_a_folder_made_anew_is_noticed_though_its_names_are_the_same(tmp_path: Path) -> None:
+def test_a_replaced_key_file_of_the_same_name_is_noticed(tmp_path: Path) -> None:
     clock = Clock()
     running = KeyRing(tmp_path, clock=clock)
     old = running.signing.id
@@ -92,7 +92,7 @@ def test_a_folder_made_anew_is_noticed_though_its_names_are_the_same(tmp_path: P
     assert running.find(old) is None
 
 
-def test_a_folder_that_is_emptied_stops_no_running_process(tmp_path: Path) -> None:
+def test_a_running_process_keeps_its_keys_when_the_folder_is_emptied(tmp_path: Path) -> None:
     clock = Clock()
     running = KeyRing(tmp_path / "keys", clock=clock)
     id = running.signing.id
@@ -104,7 +104,7 @@ def test_a_folder_that_is_emptied_stops_no_running_process(tmp_path: Path) -> No
     assert running.find(id) is not None
 
 
-def test_pruning_leaves_the_one_that_signs_and_those_whose_tokens_are_good(tmp_path: Path) -> None:
+def test_pruning_keeps_the_signing_key_and_keys_of_valid_tokens(tmp_path: Path) -> None:
     ring = KeyRing(tmp_path)
     first, second, third = ring.signing, ring.rotate(), ring.rotate()
     aged(tmp_path, 1, timedelta(hours=3))
@@ -133,7 +133,7 @@ def test_pruning_leaves_the_one_that_signs_and_those_whose_tokens_are_good(tmp_p
     ],
     ids=["empty", "text", "cut", "EC", "RSA", "another curve", "public"],
 )
-def test_a_file_that_is_no_signing_key_is_left_out(tmp_path: Path, content: bytes) -> None:
+def test_an_unusable_key_file_is_ignored_unless_it_is_the_only_one(tmp_path: Path, content: bytes) -> None:
     ring = KeyRing(tmp_path / "good")
     (tmp_path / "good" / "2.pem").write_bytes(content)
     assert KeyRing(tmp_path / "good").signing.id == ring.signing.id
@@ -143,7 +143,7 @@ def test_a_file_that_is_no_signing_key_is_left_out(tmp_path: Path, content: byte
         KeyRing(tmp_path / "bad")
 
 
-def test_the_command_lists_rotates_and_prunes(tmp_path: Path) -> None:
+def test_the_keys_command_lists_rotates_and_prunes(tmp_path: Path) -> None:
     def run(*arguments: str) -> str:
         done = CliRunner().invoke(app, [*arguments, "--data", str(tmp_path)], env={"MINGCHA_KEYS": ""})
         assert done.exit_code == 0, done.output
@@ -161,8 +161,8 @@ def test_the_command_lists_rotates_and_prunes(tmp_path: Path) -> None:
     assert [line.split()[0] for line in run("list").splitlines()] == ["2"]
 
 
-def test_evidence_keys_are_apart_and_stay(tmp_path: Path) -> None:
-    """Rotating and pruning those of tokens leaves them alone, and none of them is ever removed."""
+def test_evidence_keys_are_separate_and_never_removed(tmp_path: Path) -> None:
+    """Rotating and pruning token keys leaves them alone."""
     ring, evidence = KeyRing(tmp_path / "keys"), EvidenceKeys(tmp_path / "keys")
     first = evidence.signing
     folder = tmp_path / "keys" / "evidence"

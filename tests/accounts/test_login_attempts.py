@@ -1,4 +1,4 @@
-"""Failed attempts: guessing has an end, and nobody can use that to lock somebody else out."""
+"""Test limits on sign-in attempts: guessing is limited, and nobody can lock another person out."""
 
 import asyncio
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from tests.support.world import new_id
 pytestmark = pytest.mark.both_drivers
 
 NOW = clock()
-"""Of the real day: the index that removes what has expired goes by the database's clock."""
+"""The real day: the index that removes expired attempts uses the database's clock."""
 SECRET = b"server"
 
 
@@ -35,12 +35,12 @@ def from_the_phone(device_id: str, address: str = "203.0.113.7") -> tuple[Bucket
 
 
 async def fail(attempts: Attempts, buckets: Sequence[Bucket], times: int, now: datetime = NOW) -> int:
-    """How many of so many attempts, sent at once, were let through to the password."""
+    """Return how many of `times` attempts sent at once reach the password check."""
     return await through(attempts, [buckets] * times, now)
 
 
 async def spray(attempts: Attempts, names: int) -> int:
-    """How many of so many names could be tried from one place."""
+    """Return how many of `names` user names can be tried from one address."""
     return await through(attempts, [from_elsewhere(f"name{number}") for number in range(names)], NOW)
 
 
@@ -49,7 +49,7 @@ async def through(attempts: Attempts, wanted: Sequence[Sequence[Bucket]], now: d
     return answers.count(None)
 
 
-async def test_a_name_is_guessed_at_a_few_times_from_one_place(attempts: Attempts) -> None:
+async def test_attempts_on_one_name_from_one_address_are_limited(attempts: Attempts) -> None:
     assert await fail(attempts, from_elsewhere(), PER_NAME + 5) == PER_NAME, "however many are sent at once"
     assert await attempts.acquire(from_elsewhere(), NOW + timedelta(minutes=1)) == NOW + WINDOW
     assert await fail(attempts, from_elsewhere(address="198.51.100.1"), 1) == 1, "its owner, elsewhere"
@@ -74,7 +74,7 @@ async def test_the_owners_phone_is_never_locked_by_others(attempts: Attempts) ->
     assert await fail(attempts, from_the_phone(new_id("dev")), 1) == 1
 
 
-async def test_many_names_from_one_place_have_an_end_too(attempts: Attempts) -> None:
+async def test_attempts_on_many_names_from_one_address_are_limited(attempts: Attempts) -> None:
     assert await spray(attempts, PER_ADDRESS + 20) == PER_ADDRESS
     assert await fail(attempts, from_elsewhere("wang", "198.51.100.1"), 1) == 1
     [name] = [bucket for bucket in from_elsewhere("last") if bucket.cleared_by_success]
@@ -82,12 +82,12 @@ async def test_many_names_from_one_place_have_an_end_too(attempts: Attempts) -> 
     assert await attempts.acquire([name], NOW) is None, "what the address refused did not count against the name"
 
 
-async def test_one_who_keeps_guessing_in_vain_does_not_shut_the_office(attempts: Attempts) -> None:
+async def test_refused_attempts_do_not_lock_the_address_for_other_names(attempts: Attempts) -> None:
     await fail(attempts, from_elsewhere(), PER_ADDRESS * 2)
     assert await fail(attempts, from_elsewhere("li"), 1) == 1, "refused attempts are no guesses"
 
 
-async def test_a_right_password_clears_its_own_failures_only(attempts: Attempts) -> None:
+async def test_a_right_password_clears_only_failures_of_its_own_name(attempts: Attempts) -> None:
     await fail(attempts, from_elsewhere(), PER_NAME - 1)
     assert await attempts.acquire(from_elsewhere(), NOW) is None
     await attempts.clear(from_elsewhere())
@@ -96,7 +96,7 @@ async def test_a_right_password_clears_its_own_failures_only(attempts: Attempts)
     assert await spray(attempts, PER_ADDRESS) == left, "or an account of one's own would buy guesses at others'"
 
 
-async def test_an_attempt_given_back_never_was(attempts: Attempts) -> None:
+async def test_a_released_attempt_does_not_count(attempts: Attempts) -> None:
     for _ in range(PER_NAME * 3):
         assert await attempts.acquire(from_elsewhere(), NOW) is None
         await attempts.release(from_elsewhere())
@@ -104,7 +104,7 @@ async def test_an_attempt_given_back_never_was(attempts: Attempts) -> None:
     assert await fail(attempts, from_elsewhere(), PER_NAME * 2) == PER_NAME
 
 
-async def test_what_is_stored_names_nobody(attempts: Attempts, mongo: Mongo) -> None:
+async def test_stored_attempts_contain_no_name_address_or_device(attempts: Attempts, mongo: Mongo) -> None:
     phone = new_id("dev")
     await fail(attempts, from_elsewhere(), 1)
     await fail(attempts, from_the_phone(phone), 1)
@@ -126,11 +126,11 @@ async def test_what_is_stored_names_nobody(attempts: Attempts, mongo: Mongo) -> 
         ("", "testclient", False),
     ],
 )
-def test_an_ipv6_customer_is_one_place(one: str, other: str, is_same: bool) -> None:
+def test_an_ipv6_64_prefix_counts_as_one_address(one: str, other: str, is_same: bool) -> None:
     assert (buckets_of("wang", one, None, SECRET) == buckets_of("wang", other, None, SECRET)) is is_same
 
 
-def test_keys_of_different_parts_never_meet() -> None:
+def test_bucket_keys_of_different_parts_never_collide() -> None:
     keys = [
         bucket.key
         for buckets in (

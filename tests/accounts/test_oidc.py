@@ -1,4 +1,4 @@
-"""Tokens of an identity provider, whose keys a real server on loopback publishes."""
+"""Test an identity provider's tokens, with keys that a real server on loopback publishes."""
 
 import hmac
 import json
@@ -37,7 +37,7 @@ def letters(content: bytes) -> str:
 
 
 def unsigned(**header: str) -> str:
-    """Header and payload of a token such as no library would make."""
+    """Return the header and payload of a token that no library would produce."""
     return f"{letters(json.dumps(header).encode())}.{provider_token().split('.')[1]}"
 
 
@@ -51,14 +51,14 @@ async def refused(
 
 
 @pytest.mark.parametrize("name", sorted(KEYS))
-async def test_its_tokens_are_accepted(tokens: ProviderTokens, name: str) -> None:
+async def test_the_providers_tokens_are_accepted_until_they_expire(tokens: ProviderTokens, name: str) -> None:
     assert await tokens.subject(provider_token(name), NOW) == "u-1"
     assert await tokens.subject(provider_token(name, aud=["other", AUDIENCE]), NOW) == "u-1"
     assert await tokens.subject(provider_token(name), NOW + timedelta(seconds=329)) == "u-1"
     assert await refused(tokens, provider_token(name), NOW + timedelta(seconds=330))
 
 
-async def test_the_old_name_of_an_algorithm_is_understood_without_a_warning(
+async def test_the_old_algorithm_name_eddsa_is_accepted_without_a_warning(
     tokens: ProviderTokens, recwarn: pytest.WarningsRecorder
 ) -> None:
     private = ED.private_key
@@ -89,7 +89,7 @@ async def test_the_old_name_of_an_algorithm_is_understood_without_a_warning(
     ],
     ids=str,
 )
-async def test_other_claims_are_refused(tokens: ProviderTokens, changes: dict[str, Any]) -> None:
+async def test_wrong_claims_are_refused(tokens: ProviderTokens, changes: dict[str, Any]) -> None:
     assert await refused(tokens, provider_token(**changes))
 
 
@@ -115,7 +115,7 @@ async def test_forged_tokens_are_refused(tokens: ProviderTokens, provider: Provi
     assert provider.asked == 1
 
 
-async def test_keys_that_can_not_serve_are_passed_over(tokens: ProviderTokens, provider: Provider) -> None:
+async def test_unusable_published_keys_are_ignored(tokens: ProviderTokens, provider: Provider) -> None:
     symmetric = OctKey.generate_key(256, {"kid": "oct", "alg": "HS256"})
     encrypting = RSAKey.generate_key(2048, {"kid": "enc"})
     provider.keys = [
@@ -136,13 +136,13 @@ async def test_keys_that_can_not_serve_are_passed_over(tokens: ProviderTokens, p
 
 
 @pytest.mark.filterwarnings("ignore:Key size should be")
-async def test_short_rsa_keys_are_passed_over(tokens: ProviderTokens, provider: Provider) -> None:
+async def test_short_rsa_keys_are_ignored(tokens: ProviderTokens, provider: Provider) -> None:
     short = RSAKey.generate_key(1024, {"kid": "short"})
     provider.keys.append(dict(short.as_dict(private=False)))
     assert await refused(tokens, provider_token(key=short, header={"kid": "short"}))
 
 
-async def test_a_new_key_is_found_and_inventions_do_not_set_us_upon_the_provider(
+async def test_a_new_key_is_fetched_and_unknown_key_ids_do_not_flood_the_provider(
     tokens: ProviderTokens, provider: Provider
 ) -> None:
     assert await tokens.subject(provider_token(), NOW) == "u-1"
@@ -157,14 +157,18 @@ async def test_a_new_key_is_found_and_inventions_do_not_set_us_upon_the_provider
     assert provider.asked == 2
 
 
-async def test_a_key_taken_back_is_no_longer_good(tokens: ProviderTokens, provider: Provider) -> None:
+async def test_a_withdrawn_key_is_refused_once_the_cached_set_is_stale(
+    tokens: ProviderTokens, provider: Provider
+) -> None:
     assert await tokens.subject(provider_token(exp=4e9), NOW) == "u-1"
     provider.keys = [key for key in provider.keys if key["kid"] != "rsa"]
     assert await tokens.subject(provider_token(exp=4e9), NOW + FRESH) == "u-1"
     assert await refused(tokens, provider_token(exp=4e9), NOW + FRESH + timedelta(seconds=1))
 
 
-async def test_an_outage_of_the_provider_stops_nobody_for_a_day(tokens: ProviderTokens, provider: Provider) -> None:
+async def test_cached_keys_stay_usable_during_a_provider_outage_of_a_day(
+    tokens: ProviderTokens, provider: Provider
+) -> None:
     assert await tokens.subject(provider_token(exp=4e9), NOW) == "u-1"
     provider.stop()
     assert await tokens.subject(provider_token(exp=4e9), NOW + USABLE) == "u-1"
@@ -177,7 +181,7 @@ async def test_an_outage_of_the_provider_stops_nobody_for_a_day(tokens: Provider
     [(500, b""), (302, b""), (200, b"<html>"), (200, b"[]"), (200, b'{"keys": 7}'), (200, b" " * 300_000)],
     ids=["500", "redirect", "html", "list", "no list", "too long"],
 )
-async def test_a_set_that_is_none_counts_as_an_outage(
+async def test_an_invalid_key_set_counts_as_an_outage(
     tokens: ProviderTokens, provider: Provider, status: int, body: bytes
 ) -> None:
     provider.status, provider.body = status, body
@@ -188,14 +192,14 @@ async def test_a_set_that_is_none_counts_as_an_outage(
     assert provider.asked == 2
 
 
-async def test_requests_at_once_fetch_once(tokens: ProviderTokens, provider: Provider) -> None:
+async def test_concurrent_requests_fetch_the_keys_once(tokens: ProviderTokens, provider: Provider) -> None:
     async with anyio.create_task_group() as group:
         for _ in range(20):
             group.start_soon(tokens.subject, provider_token(), NOW)
     assert provider.asked == 1
 
 
-async def test_the_subject_may_stand_in_another_claim(provider: Provider) -> None:
+async def test_the_subject_can_come_from_another_claim(provider: Provider) -> None:
     async with httpx.AsyncClient(trust_env=False) as client:
         tokens = ProviderTokens(
             issuer=ISSUER, audience=AUDIENCE, jwks_url=provider.url, subject_claim="employee", client=client

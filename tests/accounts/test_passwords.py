@@ -1,4 +1,4 @@
-"""Passwords: right ones are right, nobody's take as long as wrong ones, and a crowd is told to come back."""
+"""Test passwords: only the right one matches, unknown users take as long to check, and the queue is limited."""
 
 import threading
 from types import SimpleNamespace
@@ -12,7 +12,7 @@ from schema.core.refusals import Refusal, RefusalCode
 from tests.support.world import LIGHT
 
 
-async def test_only_the_right_password_is_right() -> None:
+async def test_only_the_right_password_matches() -> None:
     passwords = Passwords(cost=LIGHT)
     kept = await passwords.hash("明察暗访 2026")
     assert kept.startswith("$argon2id$")
@@ -24,7 +24,7 @@ async def test_only_the_right_password_is_right() -> None:
 
 
 @pytest.mark.parametrize("kept", [None, "", "plain", "$argon2id$v=19$m=8,t=1,p=1$AAAA$AAAA", "$2b$12$abc"])
-async def test_without_a_usable_hash_no_password_is_right(kept: str | None) -> None:
+async def test_no_password_matches_without_a_usable_hash(kept: str | None) -> None:
     passwords = Passwords(cost=LIGHT)
     for guess in ("", "plain", str(kept)):
         assert await passwords.verify(kept, guess) == PasswordVerdict(is_right=False)
@@ -36,7 +36,7 @@ async def test_a_hash_at_another_cost_is_outdated() -> None:
     assert await Passwords(cost=LIGHT).verify(old, "guess") == PasswordVerdict(is_right=False)
 
 
-async def test_nobodys_password_costs_as_much_as_a_wrong_one(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_unknown_user_costs_as_much_as_a_wrong_password(monkeypatch: pytest.MonkeyPatch) -> None:
     passwords = Passwords(cost=LIGHT)
     kept = await passwords.hash("secret")
     verified: list[str] = []
@@ -56,7 +56,7 @@ async def test_nobodys_password_costs_as_much_as_a_wrong_one(monkeypatch: pytest
     assert extract_parameters(nobodys) == extract_parameters(known)
 
 
-async def test_few_are_worked_on_at_once_and_the_queue_has_an_end() -> None:
+async def test_concurrent_hashing_and_its_queue_are_limited() -> None:
     passwords = Passwords(cost=LIGHT, at_once=2, queue=3)
     gate, lock, inside, most, outcomes = threading.Event(), threading.Lock(), 0, 0, list[str]()
     refused = anyio.Event()

@@ -1,4 +1,4 @@
-"""Families of refresh tokens: the state machine against a model, and what it is for, against a real database."""
+"""Test refresh token families: the state machine against a model, and its guarantees against a real database."""
 
 import asyncio
 import uuid
@@ -32,7 +32,7 @@ def a_token(session_id: str) -> RefreshToken:
 
 @dataclass
 class Family:
-    """One family, asked from synchronous code; `now` moves as the test says."""
+    """A refresh token family driven from synchronous code; the test moves `now`."""
 
     runner: asyncio.Runner
     sessions: Sessions
@@ -57,7 +57,7 @@ class Family:
 
 @pytest.fixture(scope="module", params=["motor", "pymongo"])
 def family(engines: Addresses, request: pytest.FixtureRequest) -> Iterator[Family]:
-    """Examples share a database and a loop; each begins a family of its own."""
+    """Share a database and an event loop between the examples; each example begins its own family."""
     with asyncio.Runner() as runner:
 
         async def connect() -> Mongo:
@@ -70,7 +70,7 @@ def family(engines: Addresses, request: pytest.FixtureRequest) -> Iterator[Famil
 
 
 class Model(RuleBasedStateMachine):
-    """What the docstring of `storage/accounts/sessions.py` says, in terms of a tree of tokens instead of a document."""
+    """The rules of refresh token families, stated on a tree of tokens instead of a document."""
 
     family: Family
     tokens = Bundle("tokens")
@@ -129,7 +129,7 @@ class Model(RuleBasedStateMachine):
         return token.text in siblings[-MAX_CURRENT:]
 
 
-def test_the_database_follows_the_model(family: Family) -> None:
+def test_the_database_matches_the_model(family: Family) -> None:
     machine = type("Machine", (Model,), {"family": family})
     checked = settings(max_examples=60, stateful_step_count=20, deadline=None)
     run_state_machine_as_test(machine, settings=checked)
@@ -140,8 +140,8 @@ LOSSY = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCh
 
 @LOSSY
 @given(st.lists(st.tuples(st.sampled_from(["sent", "lost", "late"]), st.integers(0, 119)), max_size=12))
-def test_lost_and_late_replies_end_nothing(family: Family, renewals: list[tuple[str, int]]) -> None:
-    """A phone that tries again within the grace, until a reply comes, never has to sign in."""
+def test_lost_and_late_replies_do_not_end_the_session(family: Family, renewals: list[tuple[str, int]]) -> None:
+    """A phone that retries within the grace period until a reply comes never has to sign in again."""
     family.now, held = START, family.begin()
     for what, seconds in renewals:
         family.now += timedelta(minutes=10)
@@ -159,10 +159,10 @@ def test_lost_and_late_replies_end_nothing(family: Family, renewals: list[tuple[
 
 @LOSSY
 @given(st.integers(0, 3), st.booleans(), st.integers(0, 300), st.lists(st.booleans(), min_size=4, max_size=8))
-def test_a_copy_does_not_outlive_its_owners_next_renewals(
+def test_a_stolen_token_ends_the_session_once_both_holders_have_used_it(
     family: Family, before: int, owner_first: bool, seconds: int, turns: list[bool]
 ) -> None:
-    """Whoever goes on first, in the grace or after it: once both have gone on, both are signed out."""
+    """Neither the order of their uses nor the grace period makes a difference."""
     family.now, held = START, family.begin()
     for _ in range(before):
         family.now += timedelta(minutes=10)
@@ -182,7 +182,7 @@ def test_a_copy_does_not_outlive_its_owners_next_renewals(
         assert family.use(token)[0] is RefreshOutcome.ENDED
 
 
-def test_the_grace_runs_from_the_first_use(family: Family) -> None:
+def test_the_grace_period_runs_from_the_first_use(family: Family) -> None:
     family.now, held = START, family.begin()
     for _ in range(3):
         assert family.use(held)[0] is RefreshOutcome.ROTATED
@@ -190,7 +190,7 @@ def test_the_grace_runs_from_the_first_use(family: Family) -> None:
     assert family.use(held)[0] is RefreshOutcome.REUSED, "or a copy could be used for ever"
 
 
-def test_of_very_many_retries_the_oldest_reply_no_longer_counts(family: Family) -> None:
+def test_after_too_many_retries_the_oldest_reply_is_refused(family: Family) -> None:
     family.now, held = START, family.begin()
     answers = [family.use(held)[1] for _ in range(MAX_CURRENT + 1)]
     family.now += GRACE * 5
@@ -200,7 +200,7 @@ def test_of_very_many_retries_the_oldest_reply_no_longer_counts(family: Family) 
     assert family.use(answers[0])[0] is RefreshOutcome.REUSED
 
 
-async def test_a_retry_lasts_as_long_as_it_says(mongo: Mongo) -> None:
+async def test_a_retry_extends_the_stored_expiry(mongo: Mongo) -> None:
     sessions, device_id, token = Sessions(mongo), new_id("dev"), a_token(new_id("ses"))
     await sessions.begin(token, new_id("usr"), device_id, START, START + LIFE)
     for seconds in (1, 2):
@@ -210,7 +210,7 @@ async def test_a_retry_lasts_as_long_as_it_says(mongo: Mongo) -> None:
     assert kept["expires_at"] == START + timedelta(seconds=2) + LIFE
 
 
-async def test_of_many_at_once_one_is_first_and_none_ends_the_family(mongo: Mongo) -> None:
+async def test_concurrent_uses_of_a_token_do_not_end_the_family(mongo: Mongo) -> None:
     sessions, user_id, device_id = Sessions(mongo), new_id("usr"), new_id("dev")
     token = a_token(new_id("ses"))
     await sessions.begin(token, user_id, device_id, START, START + LIFE)
@@ -230,7 +230,7 @@ async def test_of_many_at_once_one_is_first_and_none_ends_the_family(mongo: Mong
     assert len(kept["current"]) == 10
 
 
-async def test_what_was_never_given_out_ends_nobodys_session(mongo: Mongo) -> None:
+async def test_a_token_that_was_never_issued_ends_no_session(mongo: Mongo) -> None:
     sessions, device_id = Sessions(mongo), new_id("dev")
     token = a_token(new_id("ses"))
     await sessions.begin(token, new_id("usr"), device_id, START, START + LIFE)
@@ -261,7 +261,7 @@ async def test_what_was_never_given_out_ends_nobodys_session(mongo: Mongo) -> No
     assert kept["ended_at"] is None
 
 
-async def test_nothing_that_is_stored_opens_a_session(mongo: Mongo) -> None:
+async def test_stored_data_contains_no_usable_refresh_token(mongo: Mongo) -> None:
     token = a_token(new_id("ses"))
     await Sessions(mongo).begin(token, new_id("usr"), new_id("dev"), START, START + LIFE)
     stored = repr(await mongo.collection("sessions").find({}))
@@ -271,7 +271,7 @@ async def test_nothing_that_is_stored_opens_a_session(mongo: Mongo) -> None:
     assert randomness not in repr(token)
 
 
-async def test_ending_a_devices_families_ends_no_other(mongo: Mongo) -> None:
+async def test_ending_one_devices_families_leaves_other_devices_alone(mongo: Mongo) -> None:
     sessions, user_id = Sessions(mongo), new_id("usr")
     phone, tablet = new_id("dev"), new_id("dev")
     tokens = {device: a_token(new_id("ses")) for device in (phone, tablet)}

@@ -1,4 +1,4 @@
-"""Sessions: what a phone lives through between two passwords."""
+"""Test a phone's session from one password sign-in to the next."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -16,7 +16,7 @@ async def house(world: World) -> World:
     return await with_passwords(world)
 
 
-async def test_a_password_opens_a_session_and_tokens_carry_it_on(house: World) -> None:
+async def test_a_password_opens_a_session_that_refresh_tokens_extend(house: World) -> None:
     phone = Phone(house)
     answer = await phone.sign_in(" Inspector ")
     assert answer["user"] == {"id": house.people["inspector"].id}
@@ -38,7 +38,7 @@ async def test_a_password_opens_a_session_and_tokens_carry_it_on(house: World) -
     assert device.seen_at - device.signed_in_at >= timedelta(minutes=33)
 
 
-async def test_a_lost_reply_ends_nothing(house: World) -> None:
+async def test_a_lost_refresh_reply_does_not_end_the_session(house: World) -> None:
     phone = Phone(house)
     old = (await phone.sign_in())["refreshToken"]
     lost = (await phone.refresh(old))["refreshToken"]
@@ -49,7 +49,7 @@ async def test_a_lost_reply_ends_nothing(house: World) -> None:
     assert "accessToken" in await phone.refresh()
 
 
-async def test_a_replayed_token_ends_the_session_for_both(house: World) -> None:
+async def test_a_replayed_refresh_token_ends_the_session_for_both_holders(house: World) -> None:
     owner, other = Phone(house), Phone(house)
     stolen = (await owner.sign_in())["refreshToken"]
     await other.sign_in()
@@ -65,7 +65,7 @@ async def test_a_replayed_token_ends_the_session_for_both(house: World) -> None:
     assert await owner.is_signed_in(), "an old family's token does not reach the new one"
 
 
-async def test_a_token_late_or_on_another_device_ends_the_session(house: World) -> None:
+async def test_a_refresh_token_used_late_or_on_another_device_ends_the_session(house: World) -> None:
     phone = Phone(house)
     old = (await phone.sign_in())["refreshToken"]
     await phone.refresh()
@@ -78,7 +78,7 @@ async def test_a_token_late_or_on_another_device_ends_the_session(house: World) 
     assert not await phone.is_signed_in()
 
 
-async def test_an_invented_token_ends_nobodys_session(house: World) -> None:
+async def test_an_invented_refresh_token_ends_no_session(house: World) -> None:
     phone = Phone(house)
     session_id, randomness, tag = (await phone.sign_in())["refreshToken"].split(".")
     for invented in (f"{session_id}.{randomness[::-1]}.{tag}", session_id, "", "密", "x" * 5000):
@@ -87,7 +87,7 @@ async def test_an_invented_token_ends_nobodys_session(house: World) -> None:
     assert "accessToken" in await phone.refresh()
 
 
-async def test_after_sixty_days_away_only_the_password_helps(house: World) -> None:
+async def test_a_session_unused_for_sixty_days_ends(house: World) -> None:
     phone = Phone(house)
     await phone.sign_in()
     phone.later = timedelta(days=house.settings.refresh_token_days) - timedelta(minutes=1)
@@ -107,7 +107,7 @@ async def test_signing_in_again_ends_the_devices_earlier_session(house: World) -
     assert "accessToken" in await phone.refresh()
 
 
-async def test_signing_out_ends_this_device_and_no_other(house: World) -> None:
+async def test_signing_out_ends_only_this_devices_session(house: World) -> None:
     phone, other = Phone(house), Phone(house)
     await phone.sign_in()
     await other.sign_in()
@@ -118,7 +118,7 @@ async def test_signing_out_ends_this_device_and_no_other(house: World) -> None:
     assert "accessToken" in await other.refresh()
 
 
-async def test_a_lost_phone_is_signed_out_from_another(house: World) -> None:
+async def test_a_user_signs_a_lost_phone_out_from_another_device(house: World) -> None:
     lost, other, strangers = Phone(house), Phone(house), Phone(house)
     await lost.sign_in()
     await other.sign_in()
@@ -138,7 +138,7 @@ async def test_a_lost_phone_is_signed_out_from_another(house: World) -> None:
     assert await other.is_signed_in()
 
 
-async def test_a_changed_password_signs_the_other_devices_out_and_a_lost_reply_is_harmless(house: World) -> None:
+async def test_changing_the_password_signs_other_devices_out_and_can_be_retried(house: World) -> None:
     phone, other, colleague = Phone(house), Phone(house), Phone(house)
     for each in (other, phone):
         await each.sign_in()
@@ -159,7 +159,7 @@ async def test_a_changed_password_signs_the_other_devices_out_and_a_lost_reply_i
     assert "accessToken" in await Phone(house).sign_in("officer")
 
 
-async def test_a_refused_change_of_password_changes_nothing(house: World) -> None:
+async def test_a_refused_password_change_changes_nothing(house: World) -> None:
     phone, other = Phone(house), Phone(house)
     for each in (other, phone):
         await each.sign_in()
@@ -180,7 +180,7 @@ async def test_a_refused_change_of_password_changes_nothing(house: World) -> Non
     assert await other.is_signed_in()
 
 
-async def test_an_unlocked_phone_guesses_its_owners_password_no_faster_than_the_sign_in(house: World) -> None:
+async def test_password_change_attempts_are_limited_like_sign_ins(house: World) -> None:
     phone = Phone(house)
     await phone.sign_in()
     fields = {"currentPassword": "a guess", "newPassword": "another password"}

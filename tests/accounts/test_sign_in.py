@@ -1,4 +1,4 @@
-"""Signing in with a password: what matches, what doesn't, and how often one may try."""
+"""Test signing in with a password: what matches, what doesn't, and how many attempts are allowed."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -24,7 +24,7 @@ async def house(world: World) -> World:
     [("inspector", "wrong"), ("inspector", PASSWORD + " "), ("nobody", PASSWORD), ("liaison", PASSWORD)],
     ids=["wrong", "nearly", "unknown", "without password"],
 )
-async def test_what_does_not_match_is_answered_alike_and_changes_nothing(
+async def test_every_failed_sign_in_gets_the_same_answer_and_changes_nothing(
     house: World, name: str, password: str
 ) -> None:
     before = await house.snapshot()
@@ -40,7 +40,7 @@ async def test_what_does_not_match_is_answered_alike_and_changes_nothing(
     assert await house.store.mongo.collection("sessions").find({}) == []
 
 
-async def test_a_closed_account_is_answered_like_a_wrong_password_and_ends_at_once(house: World) -> None:
+async def test_a_closed_account_is_signed_out_and_answers_like_a_wrong_password(house: World) -> None:
     phone = Phone(house)
     await phone.sign_in()
     await house.store.users.put_all([replace(house.people["inspector"], active=False)])
@@ -62,13 +62,15 @@ async def test_a_closed_account_is_answered_like_a_wrong_password_and_ends_at_on
     ],
     ids=str,
 )
-async def test_what_can_not_be_is_named(house: World, fields: dict[str, str], code: str, field: str) -> None:
+async def test_an_invalid_field_is_named_and_counts_no_attempt(
+    house: World, fields: dict[str, str], code: str, field: str
+) -> None:
     answer = await Phone(house).sign_in(**fields)
     assert (answer["code"], answer["field"]) == (code, field)
     assert await house.store.mongo.collection("attempts").find({}) == []
 
 
-async def test_guessing_has_an_end_that_the_owners_phone_does_not_feel(house: World) -> None:
+async def test_guesses_are_limited_without_locking_the_owners_phone(house: World) -> None:
     owner, guesser = Phone(house), Phone(house)
     await owner.sign_in()
     for _ in range(PER_NAME):
@@ -95,7 +97,7 @@ async def test_a_busy_server_counts_no_attempt(house: World) -> None:
     assert "accessToken" in await phone.sign_in()
 
 
-async def test_a_hash_of_older_cost_is_renewed_by_signing_in(house: World) -> None:
+async def test_signing_in_renews_a_hash_with_an_older_cost(house: World) -> None:
     id = house.people["inspector"].id
     old = PasswordHasher(time_cost=2, memory_cost=16, parallelism=1).hash(PASSWORD)
     await house.store.users.set_password(id, old, house.context(None).now)
@@ -112,7 +114,7 @@ async def test_a_hash_of_older_cost_is_renewed_by_signing_in(house: World) -> No
     assert "accessToken" in await phone.sign_in()
 
 
-async def test_passwords_are_refused_where_an_identity_provider_is_named(house: World) -> None:
+async def test_passwords_are_refused_when_an_identity_provider_is_configured(house: World) -> None:
     phone = Phone(house)
     await phone.sign_in()
     house.settings = replace(house.settings, oidc_issuer="https://id.example")
@@ -128,7 +130,7 @@ async def test_passwords_are_refused_where_an_identity_provider_is_named(house: 
     assert await house.snapshot() == before
 
 
-def test_what_holds_secrets_does_not_print_them() -> None:
+def test_inputs_hide_their_secrets_in_repr() -> None:
     signing_in = SignInInput(user_name="wang", password=PASSWORD, device_id=new_id("dev"), device_name="手机")
     assert repr(signing_in) == "SignInInput(...)"
     assert repr(RefreshSessionInput(refresh_token="ses_x.y.z", device_id=new_id("dev"))) == "RefreshSessionInput(...)"
@@ -146,7 +148,7 @@ def test_what_holds_secrets_does_not_print_them() -> None:
     ],
     ids=str,
 )
-async def test_what_can_not_be_read_is_not_quoted(given: dict[str, object]) -> None:
+async def test_errors_about_unreadable_input_do_not_quote_the_password(given: dict[str, object]) -> None:
     fields = {"userName": "wang", "password": PASSWORD, "deviceId": "dev_1", "deviceName": "手机"} | given
     for variables in ({"input": fields}, {"input": PASSWORD}, {"input": {"password": PASSWORD}}):
         result = await SCHEMA.execute(SIGN_IN, variable_values=variables)

@@ -1,4 +1,4 @@
-"""Users through the API: lists show whom the viewer may know, and everybody their own account."""
+"""Test user queries: lists contain only people the viewer may know, and `me` is the viewer's own account."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -20,7 +20,7 @@ async def found(world: World, asker: str, **variables: object) -> set[str]:
     return {name.removeprefix("甲") for name in names}
 
 
-async def test_each_finds_whom_they_may_know(world: World) -> None:
+async def test_viewers_find_only_people_they_may_know(world: World) -> None:
     open_roles = {"supervisor", "supervisor2", "officer", "clerk"}
     assert await found(world, "supervisor") == open_roles
     assert await found(world, "clerk") == open_roles | {"liaison", "admin"}
@@ -37,7 +37,7 @@ async def test_each_finds_whom_they_may_know(world: World) -> None:
     assert await found(world, "officer", unitId=county) == set(), "out of scope is empty"
 
 
-async def test_others_may_not_ask(world: World) -> None:
+async def test_other_roles_and_bad_arguments_are_refused(world: World) -> None:
     for asker in ("inspector", "monitor", "liaison"):
         assert await world.errors(asker, USERS) == ["FORBIDDEN"]
     assert await world.errors(None, USERS) == ["UNAUTHENTICATED"]
@@ -46,7 +46,7 @@ async def test_others_may_not_ask(world: World) -> None:
     assert await world.errors("officer", USERS, first=101) == ["LIMIT_EXCEEDED"]
 
 
-async def test_pages_follow_each_other_and_cursors_are_the_viewers_own(world: World) -> None:
+async def test_pages_are_in_order_and_cursors_are_bound_to_viewer_and_filter(world: World) -> None:
     seen: list[str] = []
     after = None
     while True:
@@ -60,7 +60,7 @@ async def test_pages_follow_each_other_and_cursors_are_the_viewers_own(world: Wo
     assert await world.errors("city_officer", USERS, first=5, after=after, role="OFFICER") == ["BAD_CURSOR"]
 
 
-async def test_me_is_ones_own_account_with_its_devices(world: World) -> None:
+async def test_me_returns_the_viewers_account_and_devices(world: World) -> None:
     made = world.people["inspector"]
     old, new = device(NOW), device(NOW + timedelta(days=1))
     await world.store.users.add_device(made.id, new, new_id("ses"))

@@ -1,4 +1,4 @@
-"""People: stored as often as one likes, their devices in order, and listed by name."""
+"""Test stored users: repeated imports, devices, and lists by name."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -42,7 +42,7 @@ async def stored(users: Users, **fields: object) -> User:
     return made
 
 
-async def test_everything_a_record_holds_comes_back(users: Users) -> None:
+async def test_every_field_of_a_user_is_stored_and_read_back(users: Users) -> None:
     full = person(
         roles=[Role.OFFICER, Role.ADMIN],
         scope_ids=("unt_1",),
@@ -61,7 +61,7 @@ async def test_everything_a_record_holds_comes_back(users: Users) -> None:
 
 
 @pytest.mark.parametrize("spelt", ["wang.li7", "Wang.Li7", " WANG.LI7 ", "ｗａｎｇ．ｌｉ７"])
-async def test_a_user_name_is_found_however_it_is_written(users: Users, spelt: str) -> None:
+async def test_user_names_match_regardless_of_case_and_width(users: Users, spelt: str) -> None:
     made = await stored(users, name=spelt)
     for written in ("wang.li7", "WANG.LI7", "Ｗang.li７"):
         found = await users.by_user_name(written)
@@ -70,7 +70,7 @@ async def test_a_user_name_is_found_however_it_is_written(users: Users, spelt: s
     assert await users.by_user_name("wang") is None
 
 
-async def test_an_import_again_changes_what_it_says_and_no_more(users: Users) -> None:
+async def test_importing_a_user_again_changes_only_the_imported_fields(users: Users) -> None:
     made = await stored(users, password_hash="hash", subject="s-1")
     await users.add_device(made.id, device(), new_id("ses"))
     before = await users.by_id(made.id)
@@ -84,14 +84,14 @@ async def test_an_import_again_changes_what_it_says_and_no_more(users: Users) ->
     assert (again.password_hash, again.subject, again.devices) == ("other", None, before.devices)
 
 
-async def test_any_number_may_be_without_subject_and_none_share_one(users: Users) -> None:
+async def test_subjects_are_optional_and_unique(users: Users) -> None:
     await users.put_all([person("a"), person("b"), person("c", subject="s-1")])
     with pytest.raises(DuplicateError) as caught:
         await users.put_all([person("d", subject="s-1")])
     assert caught.value.fields == ("subject",)
 
 
-async def test_a_taken_user_name_is_reported_without_saying_it(users: Users) -> None:
+async def test_a_taken_user_name_is_reported_without_quoting_it(users: Users) -> None:
     made = await stored(users, name="wang")
     with pytest.raises(DuplicateError) as caught:
         await users.put_all([person("WANG"), person("zhao")])
@@ -105,7 +105,7 @@ async def test_a_taken_user_name_is_reported_without_saying_it(users: Users) -> 
     assert found.id == made.id
 
 
-async def test_devices_are_listed_once_and_their_newest_session_counts(users: Users) -> None:
+async def test_a_device_is_listed_once_with_its_newest_session(users: Users) -> None:
     made, phone = await stored(users), device()
     first, second = new_id("ses"), new_id("ses")
     await users.add_device(made.id, phone, first)
@@ -121,7 +121,7 @@ async def test_devices_are_listed_once_and_their_newest_session_counts(users: Us
     assert await users.by_session(new_id("usr"), phone.id, second) is None
 
 
-async def test_who_is_not_active_can_neither_sign_in_nor_go_on(users: Users) -> None:
+async def test_an_inactive_user_can_neither_sign_in_nor_continue_a_session(users: Users) -> None:
     made, phone, session = await stored(users, subject="s-1"), device(), new_id("ses")
     await users.add_device(made.id, phone, session)
     await users.put_all([replace(made, active=False)])
@@ -131,7 +131,7 @@ async def test_who_is_not_active_can_neither_sign_in_nor_go_on(users: Users) -> 
     assert await users.by_subject("s-1") is None
 
 
-async def test_a_revoked_device_stays_so_until_it_signs_in_again(users: Users) -> None:
+async def test_a_revoked_device_stays_revoked_until_it_signs_in_again(users: Users) -> None:
     made, phone, other, session = await stored(users), device(), device(), new_id("ses")
     await users.add_device(made.id, phone, session)
     await users.add_device(made.id, other, new_id("ses"))
@@ -148,7 +148,7 @@ async def test_a_revoked_device_stays_so_until_it_signs_in_again(users: Users) -
     assert [(each.id, each.revoked_at) for each in found.devices] == [(phone.id, None), (other.id, None)]
 
 
-async def test_ending_a_session_leaves_a_newer_one_of_the_device(users: Users) -> None:
+async def test_revoking_an_old_session_keeps_the_devices_newer_one(users: Users) -> None:
     made, phone, old, new = await stored(users), device(), new_id("ses"), new_id("ses")
     await users.add_device(made.id, phone, old)
     await users.add_device(made.id, phone, new)
@@ -158,7 +158,7 @@ async def test_ending_a_session_leaves_a_newer_one_of_the_device(users: Users) -
     assert await users.by_session(made.id, phone.id, new) is None
 
 
-async def test_devices_have_an_end_and_those_signed_out_go_first(users: Users) -> None:
+async def test_devices_per_user_are_limited_and_revoked_ones_are_dropped_first(users: Users) -> None:
     made = await stored(users)
     phones = [device(NOW + timedelta(minutes=number)) for number in range(MAX_DEVICES)]
     for phone in phones:
@@ -175,7 +175,7 @@ async def test_devices_have_an_end_and_those_signed_out_go_first(users: Users) -
     assert gone == [phones[10].id, phones[12].id, phones[0].id, phones[1].id]
 
 
-async def test_sign_ins_at_once_lose_no_device(users: Users) -> None:
+async def test_concurrent_sign_ins_lose_no_device(users: Users) -> None:
     made, phones = await stored(users), [device() for _ in range(12)]
     async with anyio.create_task_group() as group:
         for phone in phones:
@@ -201,7 +201,7 @@ async def test_a_new_password_signs_every_device_out(users: Users) -> None:
     assert not await users.set_password(new_id("usr"), "$new", NOW)
 
 
-async def test_a_list_is_cut_into_pages_by_name(users: Users) -> None:
+async def test_users_are_paginated_by_name(users: Users) -> None:
     people = [person(f"u{number}", display_name="同名" if number % 2 else f"名{number}") for number in range(9)]
     people[3] = replace(people[3], roles=[Role.OFFICER], scope_paths=("b/", "a/c/"))
     people[4] = replace(people[4], office_path="a/c/d/")
