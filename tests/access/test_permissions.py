@@ -1,4 +1,4 @@
-"""Permits: every field of the SDL has a row in the table, and every root field and sensitive field holds to it."""
+"""Test permissions: every SDL field has a row in the table, and every root and sensitive field enforces its row."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -34,7 +34,7 @@ PEOPLE = {
 }
 REFUSALS = {"FORBIDDEN", "UNAUTHENTICATED"}
 NAMED = {"id", "unitId", "input"}
-"""Arguments that root fields can't do without."""
+"""Arguments that root fields require."""
 
 
 def fields() -> Iterator[tuple[str, str, GraphQLField]]:
@@ -48,11 +48,11 @@ def roots(kind: str) -> list[str]:
     return sorted(name for owner, name, _ in fields() if owner == kind)
 
 
-def test_every_field_of_the_sdl_has_a_row_and_no_row_is_left_over() -> None:
+def test_the_permission_table_has_exactly_one_row_for_every_sdl_field() -> None:
     assert {f"{owner}.{name}" for owner, name, _ in fields()} == set(REGISTRY.permits)
 
 
-def test_everything_is_described() -> None:
+def test_every_sdl_type_and_field_has_a_description() -> None:
     undescribed = [f"{owner}.{name}" for owner, name, field in fields() if not field.description]
     for type_ in SDL.type_map.values():
         if (
@@ -67,8 +67,8 @@ def test_everything_is_described() -> None:
     assert [name for name in undescribed if name not in builtin] == []
 
 
-def test_every_guarded_field_carries_the_extension_that_holds_it() -> None:
-    """The table alone opens and closes nothing: the extension does, which asks the table."""
+def test_every_guarded_field_has_the_extension_that_enforces_it() -> None:
+    """The table alone protects nothing: the extension reads it and refuses."""
     wanted = {"Query": RequirePermission, "Mutation": RequirePermissionOrRefuse, "Subscription": RequirePermission}
     for name, definition in SCHEMA.schema_converter.type_map.items():
         for field in getattr(definition.definition, "fields", ()):
@@ -77,7 +77,7 @@ def test_every_guarded_field_carries_the_extension_that_holds_it() -> None:
             if name in wanted:
                 assert wanted[name] in held, key
             elif key in REGISTRY.permits and REGISTRY.permits[key] is CLEARED and name != "Complainant":
-                # A Complainant's own fields are reached only through the guarded field that holds it.
+                # A Complainant's own fields are reached only through the guarded field that returns it.
                 assert IdentityOnly in held, key
             elif key in REGISTRY.permits and REGISTRY.permits[key] is EXAMINERS:
                 assert ExaminersOnly in held, key
@@ -88,7 +88,7 @@ def test_every_guarded_field_carries_the_extension_that_holds_it() -> None:
 
 
 def example(type_: Any) -> Any:
-    """A value that fits a type of the SDL, so that a refusal can't be one of the input."""
+    """Return a value that fits an SDL type, so that no refusal is about the input."""
     if isinstance(type_, GraphQLNonNull):
         return example(type_.of_type)
     if is_list_type(type_):
@@ -105,7 +105,7 @@ def example(type_: Any) -> Any:
 
 
 def operation(kind: str, name: str) -> tuple[str, dict[str, Any]]:
-    """An operation that asks for one root field and nothing that could fail besides."""
+    """Return an operation that asks for one root field and can fail only for lack of permission."""
     field = SDL.type_map[kind].fields[name]  # type: ignore[attr-defined]
     needed = {key: arg.type for key, arg in field.args.items() if isinstance(arg.type, GraphQLNonNull)}
     needed = {key: type_ for key, type_ in needed.items() if field.args[key].default_value is None or key in NAMED}
@@ -126,7 +126,7 @@ def operation(kind: str, name: str) -> tuple[str, dict[str, Any]]:
 
 
 async def outcome(world: World, person: str | None, kind: str, name: str) -> str | None:
-    """The code that the operation is refused with for want of a permit; None where it was let through."""
+    """Return the code that refuses the operation for lack of permission, or None if it is let through."""
     document, variables = operation(kind, name)
     result = await SCHEMA.execute(document, variable_values=variables, context_value=world.context(person))
     if result.errors:
@@ -141,14 +141,14 @@ async def outcome(world: World, person: str | None, kind: str, name: str) -> str
 
 
 @pytest.mark.parametrize("kind", ["Query", "Mutation"])
-async def test_every_root_field_admits_whom_the_table_admits(world: World, kind: str) -> None:
+async def test_every_root_field_admits_the_roles_in_the_table(world: World, kind: str) -> None:
     before = await world.snapshot()
     for name in roots(kind):
         permit = REGISTRY.permits[f"{kind}.{name}"]
         for role, person in PEOPLE.items():
             refused = await outcome(world, person, kind, name)
             admitted = permit.public or role in permit.roles
-            # An id that is somebody else's, or nobody's, is refused too, but never for want of a permit.
+            # An unknown id, or another person's, is refused too, but never for lack of permission.
             assert (refused is None) == admitted, (kind, name, role, refused)
         assert (await outcome(world, None, kind, name) is None) == permit.public, (kind, name)
         if permit is PUBLIC:
@@ -156,8 +156,8 @@ async def test_every_root_field_admits_whom_the_table_admits(world: World, kind:
     assert await world.snapshot() == before
 
 
-async def test_every_subscription_admits_whom_the_table_admits(world: World) -> None:
-    """Those let through are told that they need a stream for it."""
+async def test_every_subscription_admits_the_roles_in_the_table(world: World) -> None:
+    """An admitted role is told that a subscription needs a stream."""
     for name in roots("Subscription"):
         for role, person in [*PEOPLE.items(), (None, None)]:
             document = f"subscription {{ {name} {{ __typename }} }}"
@@ -170,7 +170,7 @@ async def test_every_subscription_admits_whom_the_table_admits(world: World) -> 
             assert error.original_error.code.value == expected, (name, person)
 
 
-async def test_a_node_is_no_way_around_the_table(world: World) -> None:
+async def test_node_queries_obey_the_permission_table(world: World) -> None:
     case = await world.open_case()
     observation = await world.observe()
     asked = "query($id: ID!) { node(id: $id) { id } }"
@@ -191,8 +191,8 @@ async def test_a_node_is_no_way_around_the_table(world: World) -> None:
             assert (found is not None) == (person in readers), (id, person)
 
 
-async def test_covert_people_are_named_to_the_cleared_alone(world: World) -> None:
-    """In every place where a person can be reached from a record."""
+async def test_only_cleared_people_see_covert_people(world: World) -> None:
+    """This covers every field that leads from a record to a person."""
     observation = await world.observe()
     case = await world.open_case("officer", observation)
     asked = """
@@ -216,7 +216,7 @@ async def test_covert_people_are_named_to_the_cleared_alone(world: World) -> Non
         assert any(id in str(answer) for id in covert) is told, name
 
 
-async def test_nobody_writes_outside_the_scope(world: World) -> None:
+async def test_nobody_writes_outside_their_scope(world: World) -> None:
     foreign = await world.observe("neighbour", unit="360783-JT-1")
     before = await world.snapshot()
     opening = {"id": new_id("cas"), "title": "越权", "observationIds": [foreign]}
@@ -225,12 +225,12 @@ async def test_nobody_writes_outside_the_scope(world: World) -> None:
     assert await world.snapshot() == before
 
 
-async def test_identities_are_a_clearance_and_no_role() -> None:
+async def test_identities_need_a_clearance_not_a_role() -> None:
     assert REGISTRY.permits["Observation.complainant"].clearance is Clearance.IDENTITY
     assert REGISTRY.permits["Media.device"].clearance is Clearance.IDENTITY
 
 
-async def test_a_person_without_an_office_hands_nothing_in(world: World) -> None:
+async def test_a_user_without_an_office_cannot_submit_observations(world: World) -> None:
     world.people["inspector"].office_id = world.people["inspector"].office_path = None
     document = (
         "mutation($input: SubmitObservationsInput!) { submitObservations(input: $input) { ... on Refused { code } } }"
