@@ -1,4 +1,4 @@
-"""Ratings as others see them: scores by month, silent about who rated and when, and published together."""
+"""Test rating secrecy: others see scores by month, published together, but neither the raters nor the times."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -27,7 +27,7 @@ from tests.support.rating_drafts import (
 from tests.support.world import REFUSED, World, new_id
 
 
-async def test_the_window_is_the_nearest_offices_as_it_was_when_the_month_ended(world: World) -> None:
+async def test_the_nearest_offices_late_window_at_month_end_applies(world: World) -> None:
     setting = "mutation Set($input: SetThresholdInput!) { setThreshold(input: $input) { __typename } }"
     given = {"id": new_id("thr"), "unitId": world.units["360703"].id, "kind": "RATING_LATE", "value": 40.0}
     assert await ask(world, "officer", setting, input=given) == {"__typename": "ThresholdPayload"}
@@ -41,7 +41,7 @@ async def test_the_window_is_the_nearest_offices_as_it_was_when_the_month_ended(
     assert closed["refusal"]["code"] == "WRONG_STATE"
 
 
-async def test_those_in_scope_learn_the_score_and_not_who_nor_when(world: World) -> None:
+async def test_uncleared_viewers_see_the_score_but_not_the_rater_or_time(world: World) -> None:
     sent = rating(reason="窗口推诿")
     await hand_in(world, sent)
     for name in ("clerk", "supervisor"):
@@ -58,7 +58,7 @@ async def test_those_in_scope_learn_the_score_and_not_who_nor_when(world: World)
     assert len(await listed(world, "city_officer")) == 1
 
 
-async def test_nobody_else_finds_any(world: World) -> None:
+async def test_other_scopes_and_roles_see_no_ratings(world: World) -> None:
     await a_colleague(world)
     sent = rating()
     await hand_in(world, sent)
@@ -70,7 +70,7 @@ async def test_nobody_else_finds_any(world: World) -> None:
         assert await ask(world, name, NODE, CLOSED, id=sent["id"]) is None
 
 
-async def test_a_list_tells_nothing_by_its_order_and_pages_hold_together(world: World) -> None:
+async def test_the_list_order_reveals_nothing_and_pages_are_complete(world: World) -> None:
     sent = [rating(unit=unit) for unit in ("360703-JT", "360703-JT-1", "360703-XNB", "360703")]
     for draft in sent:
         await hand_in(world, draft)
@@ -88,7 +88,7 @@ async def test_a_list_tells_nothing_by_its_order_and_pages_hold_together(world: 
     assert await listed(world, "clerk", CLOSED, month="2026-10-01") == []
 
 
-async def test_a_months_score_takes_three_and_appears_when_the_month_ends(world: World) -> None:
+async def test_a_monthly_score_needs_three_ratings_and_appears_at_month_end(world: World) -> None:
     for number, score in enumerate((90, 75, 61), start=1):
         await another_point(world, f"GZ-10{number}")
         await hand_in(world, rating(monitoringPoint=f"GZ-10{number}", score=score))
@@ -102,7 +102,7 @@ async def test_a_months_score_takes_three_and_appears_when_the_month_ends(world:
     assert await score_of(world, "neighbour", code="360700") is None
 
 
-async def test_a_late_revision_counts_once_from_when_the_month_closes(world: World) -> None:
+async def test_a_late_revision_counts_for_others_only_after_the_month_closes(world: World) -> None:
     for number, score in enumerate((90, 60, 60), start=1):
         await another_point(world, f"GZ-10{number}")
         await hand_in(world, rating(monitoringPoint=f"GZ-10{number}", score=score))
@@ -117,7 +117,7 @@ async def test_a_late_revision_counts_once_from_when_the_month_closes(world: Wor
     assert own == {90: False, 20: False, 30: True}
 
 
-async def test_a_lowered_minimum_bares_no_month_that_has_begun(world: World) -> None:
+async def test_a_lowered_minimum_does_not_affect_months_that_have_begun(world: World) -> None:
     await another_point(world, "GZ-102")
     await hand_in(world, rating(), rating(monitoringPoint="GZ-102", score=60))
     setting = f"mutation Set($input: SetThresholdInput!) {{ setThreshold(input: $input) {{ __typename {REFUSED} }} }}"
@@ -135,7 +135,7 @@ async def test_a_lowered_minimum_bares_no_month_that_has_begun(world: World) -> 
     assert (await ask(world, "officer", SCORE, CLOSED + timedelta(days=40), **asked))["monthlyScore"] == 70
 
 
-async def test_months_scores_come_by_an_index(world: World) -> None:
+async def test_monthly_score_queries_use_an_index(world: World) -> None:
     mongo: Mongo = world.store.mongo
     command = {
         "aggregate": "ratings",
@@ -150,7 +150,7 @@ async def test_months_scores_come_by_an_index(world: World) -> None:
     assert "COLLSCAN" not in plan
 
 
-async def test_two_monitors_of_a_point_see_each_their_own(world: World) -> None:
+async def test_two_monitors_of_a_point_each_see_only_their_own_rating(world: World) -> None:
     await a_colleague(world)
     assert isinstance(world.point, MonitoringPoint)
     both = (*world.point.monitor_ids, world.people["monitor2"].id)
@@ -162,7 +162,7 @@ async def test_two_monitors_of_a_point_see_each_their_own(world: World) -> None:
     assert [(each["score"], each["counts"]) for each in await listed(world, "monitor2")] == [(20, True)]
 
 
-async def test_a_batch_and_a_page_of_scores_cost_the_same_number_of_commands_at_ten_times_the_size(
+async def test_commands_do_not_grow_with_the_size_of_a_batch_or_page(
     world: World, engines: Addresses, driver: str
 ) -> None:
     for number in range(20):

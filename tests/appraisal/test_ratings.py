@@ -1,4 +1,4 @@
-"""Ratings: settled one by one, superseded and never edited, taken late, and refused without a trace."""
+"""Test rating submission: results item by item, superseding and late ratings, and refusals that change nothing."""
 
 import asyncio
 from dataclasses import replace
@@ -33,7 +33,7 @@ from tests.support.rating_drafts import (
 from tests.support.world import SCHEMA, World, new_id
 
 
-async def test_all_fields_come_back_to_whoever_rated(world: World) -> None:
+async def test_the_rater_gets_all_fields_back(world: World) -> None:
     sent = rating(reason="办事快，态度好")
     [result] = await hand_in(world, sent)
     assert result["outcome"] == "ACCEPTED"
@@ -59,7 +59,9 @@ async def test_all_fields_come_back_to_whoever_rated(world: World) -> None:
     assert (await ask(world, "monitor", NODE, id=sent["id"]))["score"] == 80
 
 
-async def test_one_that_trips_our_code_takes_no_other_along(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_internal_error_on_one_rating_leaves_the_others_accepted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sent = [rating(), rating(unit="360703-JT-1"), rating(score=70)]
     really = new_rating
 
@@ -76,13 +78,13 @@ async def test_one_that_trips_our_code_takes_no_other_along(world: World, monkey
     assert [each["outcome"] for each in await hand_in(world, *sent)] == ["DUPLICATE", "ACCEPTED", "DUPLICATE"]
 
 
-async def test_a_grade_stands_for_the_score_that_it_had_when_the_month_began(world: World) -> None:
+async def test_a_grade_is_converted_to_its_score_and_an_unknown_one_is_refused(world: World) -> None:
     results = await hand_in(world, rating(score=None, grade="良"), rating(unit="360703-JT-1", score=None, grade="甲"))
     assert (results[0]["rating"]["score"], results[0]["rating"]["grade"]) == (75, "良")
     assert (results[1]["refusal"]["code"], results[1]["refusal"]["field"]) == ("BAD_INPUT", "drafts.1.grade")
 
 
-async def test_the_nearest_offices_grades_count_as_they_held_when_the_month_began(world: World, tmp_path: Path) -> None:
+async def test_the_nearest_offices_grades_at_month_start_apply(world: World, tmp_path: Path) -> None:
     titles = ["类别", "编号", "名称", "适用单位代码", "生效日期", "分值"]
     rows = [
         ["满意度等级", "优", "优", "360700", "2026-01-01", "91"],
@@ -143,7 +145,7 @@ async def test_one_bad_rating_never_blocks_the_others(world: World) -> None:
     assert [document["_id"] for document in stored] == [drafts[0]["id"]]
 
 
-async def test_what_could_not_be_read_is_refused_in_its_place(world: World) -> None:
+async def test_an_unreadable_rating_is_refused_in_its_place(world: World) -> None:
     bad = rating(score="eighty")
     given = {"drafts": [rating(), bad, rating(unit="360703-JT-1", score=-1)]}
     cut = cut_unreadable(SCHEMA._schema, Payload(SUBMIT, {"input": given}, None))
@@ -157,7 +159,7 @@ async def test_what_could_not_be_read_is_refused_in_its_place(world: World) -> N
     assert results[1]["id"] == bad["id"]
 
 
-async def test_a_replay_gets_the_same_receipt_and_changes_nothing_also_after_the_month_has_closed(world: World) -> None:
+async def test_a_replay_gets_the_same_receipt_even_after_the_month_closes(world: World) -> None:
     sent = rating()
     [first] = await hand_in(world, sent)
     before = await world.snapshot()
@@ -167,7 +169,7 @@ async def test_a_replay_gets_the_same_receipt_and_changes_nothing_also_after_the
     assert await world.snapshot() == before
 
 
-async def test_other_content_under_a_taken_id_is_kept_aside(world: World) -> None:
+async def test_different_content_under_a_taken_id_is_refused_and_set_aside(world: World) -> None:
     await a_colleague(world)
     await another_point(world, "GZ-002", "monitor2")
     sent = rating()
@@ -184,7 +186,7 @@ async def test_other_content_under_a_taken_id_is_kept_aside(world: World) -> Non
     assert after == before
 
 
-async def test_a_later_one_supersedes_and_both_are_kept(world: World) -> None:
+async def test_a_later_rating_supersedes_an_earlier_one_and_both_are_kept(world: World) -> None:
     first, second, third = rating(score=30), rating(score=60), rating(score=90)
     await hand_in(world, first)
     results = await hand_in(world, second, third)
@@ -200,7 +202,7 @@ async def test_a_later_one_supersedes_and_both_are_kept(world: World) -> None:
     assert await world.snapshot() == before
 
 
-async def test_one_batch_may_hold_several_of_a_unit_and_the_last_of_them_counts(world: World) -> None:
+async def test_the_last_of_several_ratings_of_a_unit_in_one_batch_counts(world: World) -> None:
     drafts = [rating(score=score) for score in (10, 20, 30)]
     results = await hand_in(world, *drafts, drafts[0], drafts[1] | {"score": 99})
     assert [each["outcome"] for each in results] == ["ACCEPTED", "ACCEPTED", "ACCEPTED", "DUPLICATE", "REFUSED"]
@@ -210,7 +212,7 @@ async def test_one_batch_may_hold_several_of_a_unit_and_the_last_of_them_counts(
     assert counting_one["score"] == 30
 
 
-async def test_many_phones_at_once_leave_one_that_counts(world: World) -> None:
+async def test_concurrent_ratings_of_a_unit_leave_one_that_counts(world: World) -> None:
     drafts = [rating(score=score) for score in range(8)]
     answers = await asyncio.gather(*(hand_in(world, draft) for draft in drafts for _ in range(2)))
     settled = [result for [result] in answers]
@@ -224,7 +226,7 @@ async def test_many_phones_at_once_leave_one_that_counts(world: World) -> None:
     assert len({each["id"] for each in accepted}) == len(accepted)
 
 
-async def test_late_ones_are_taken_and_marked_as_long_as_the_office_says(world: World) -> None:
+async def test_late_ratings_are_accepted_and_marked_until_the_month_closes(world: World) -> None:
     [late] = await hand_in(world, rating(), at=CLOSED - timedelta(seconds=1))
     assert (late["outcome"], late["rating"]["isLate"]) == ("ACCEPTED", True)
     before = await world.snapshot()
@@ -235,7 +237,7 @@ async def test_late_ones_are_taken_and_marked_as_long_as_the_office_says(world: 
     assert edge["rating"]["isLate"] is False
 
 
-async def test_who_may_not_hand_in_changes_nothing(world: World) -> None:
+async def test_other_roles_and_oversized_batches_are_refused_without_changes(world: World) -> None:
     before = await world.snapshot()
     for name in ("officer", "supervisor", "inspector", "liaison", "admin"):
         assert (await ask(world, name, SUBMIT, input={"drafts": [rating()]}))["code"] == "FORBIDDEN"
@@ -247,7 +249,7 @@ async def test_who_may_not_hand_in_changes_nothing(world: World) -> None:
 
 
 @pytest.mark.parametrize("month", ["2026-11-02", "0001-01-01", "9999-12-01"])
-async def test_a_month_is_named_by_its_first_day(world: World, month: str) -> None:
+async def test_an_invalid_month_is_refused(world: World, month: str) -> None:
     unit = world.units["360703-JT"].id
     assert await world.errors("officer", SCORE, unit=unit, month=month) == ["BAD_INPUT"]
     assert await world.errors("officer", LIST, filter={"month": month}) == ["BAD_INPUT"]
