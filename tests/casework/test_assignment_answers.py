@@ -1,4 +1,4 @@
-"""Answers to assignments: in any order, before the assignment, twice, at once, and through a kill, each counts once."""
+"""Test answers to assignments: each counts once, whatever the order, the repetitions, the concurrency or a crash."""
 
 import asyncio
 from dataclasses import replace
@@ -67,7 +67,7 @@ async def stored(world: World) -> dict[str, list[dict[str, Any]]]:
 
 
 async def give(world: World, id: str, to: str = "supervisor") -> str:
-    """A case, given under that id."""
+    """Assign a new case under the given id and return the assignment's state."""
     case = await world.open_case()
     given = {"id": id, "caseId": case["id"], "assigneeId": world.people[to].id}
     answer = (await world.ask("officer", ASSIGN, input=given))["assign"]
@@ -80,7 +80,7 @@ async def state_of(world: World, id: str) -> tuple[str, str | None]:
 
 
 @pytest.mark.parametrize("order", list(permutations(["give", "accept", "finish"])))
-async def test_every_order_ends_the_same(world: World, order: tuple[str, ...]) -> None:
+async def test_every_order_of_assignment_and_answers_ends_the_same(world: World, order: tuple[str, ...]) -> None:
     id = new_id("asg")
     said = {"accept": accept(id), "finish": finish(id)}
     for step in order:
@@ -99,7 +99,7 @@ async def test_every_order_ends_the_same(world: World, order: tuple[str, ...]) -
     assert await stored(world) == before
 
 
-async def test_a_batch_settles_item_by_item_in_any_order(world: World) -> None:
+async def test_a_batch_is_settled_item_by_item_in_any_order(world: World) -> None:
     _, id = await offer_case(world)
     later = new_id("asg")
     said = [
@@ -120,7 +120,7 @@ async def test_a_batch_settles_item_by_item_in_any_order(world: World) -> None:
     assert waiting["operation"] == "answerAssignments"
 
 
-async def test_holding_tells_nothing_and_does_nothing_to_others(world: World) -> None:
+async def test_held_answers_reveal_and_change_nothing_of_other_peoples_assignments(world: World) -> None:
     _, id = await offer_case(world, to="supervisor2")
     known, unknown = await say(world, accept(id), accept(new_id("asg")))
     assert known | {"id": ""} == unknown | {"id": ""}
@@ -131,7 +131,7 @@ async def test_holding_tells_nothing_and_does_nothing_to_others(world: World) ->
     assert len(await held(world)) == 2
 
 
-async def test_other_content_under_the_same_id_is_kept_aside(world: World) -> None:
+async def test_different_content_under_a_taken_id_is_refused_and_set_aside(world: World) -> None:
     said = accept(new_id("asg"))
     assert await outcomes(world, said) == ["HELD"]
     before = await stored(world)
@@ -144,7 +144,7 @@ async def test_other_content_under_the_same_id_is_kept_aside(world: World) -> No
     assert await outcomes(world, said) == ["HELD"]
 
 
-async def test_what_the_state_forbids_is_refused_for_good(world: World) -> None:
+async def test_an_answer_that_the_state_forbids_is_refused_for_good(world: World) -> None:
     _, id = await offer_case(world)
     await world.ask("officer", WITHDRAW, input={"id": id})
     before = (await stored(world))["cases"]
@@ -156,7 +156,7 @@ async def test_what_the_state_forbids_is_refused_for_good(world: World) -> None:
     assert await held(world) == []
 
 
-async def test_what_was_accepted_otherwise_counts_as_accepted(world: World) -> None:
+async def test_a_held_finish_applies_once_the_assignment_is_accepted_another_way(world: World) -> None:
     id = new_id("asg")
     assert await outcomes(world, finish(id)) == ["HELD"]
     assert await give(world, id) == "OFFERED"
@@ -167,7 +167,7 @@ async def test_what_was_accepted_otherwise_counts_as_accepted(world: World) -> N
     assert await outcomes(world, accept(id)) == ["SETTLED"]
 
 
-async def test_nothing_is_held_for_ever(world: World) -> None:
+async def test_a_held_answer_expires(world: World) -> None:
     said = accept(new_id("asg"))
     await say(world, said)
     now = world.context(None).now
@@ -181,7 +181,7 @@ async def test_nothing_is_held_for_ever(world: World) -> None:
     assert await outcomes(world, said) == ["REFUSED"]
 
 
-async def test_nobody_fills_the_store_with_what_waits(world: World) -> None:
+async def test_held_answers_per_user_are_limited(world: World) -> None:
     for _ in range(MAX_HELD // 50):
         await say(world, *(accept(new_id("asg")) for _ in range(50)))
     before = await stored(world)
@@ -192,7 +192,7 @@ async def test_nobody_fills_the_store_with_what_waits(world: World) -> None:
     assert await outcomes(world, accept(new_id("asg")), name="supervisor2") == ["HELD"]
 
 
-async def test_many_at_once_count_once(world: World) -> None:
+async def test_concurrent_answers_count_once(world: World) -> None:
     id = new_id("asg")
     said = [accept(id), finish(id)]
     await asyncio.gather(give(world, id), *(say(world, *said) for _ in range(4)))
@@ -204,8 +204,8 @@ async def test_many_at_once_count_once(world: World) -> None:
     assert (kinds.count("HAND_OVER_ACCEPTED"), kinds.count("FINISHED")) == (1, 1)
 
 
-async def test_what_a_killed_process_left_is_done_by_the_sweep(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed after the assignment was given, before what was held for it was looked for; and after it was accepted."""
+async def test_the_sweep_finishes_the_work_of_a_killed_process(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed once before the held answers are applied to the new assignment, and once after its acceptance."""
     id = new_id("asg")
     said = [accept(id), finish(id)]
     await say(world, *said)
@@ -229,7 +229,9 @@ async def test_what_a_killed_process_left_is_done_by_the_sweep(world: World, mon
     assert await outcomes(world, *said) == ["DUPLICATE", "DUPLICATE"]
 
 
-async def test_one_that_trips_our_code_takes_no_other_along(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_internal_error_on_one_answer_leaves_the_others_settled(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _, good = await offer_case(world)
     bad = new_id("asg")
     really = held_answers.apply_answer
@@ -251,7 +253,7 @@ async def test_one_that_trips_our_code_takes_no_other_along(world: World, monkey
     assert (await state_of(world, bad))[0] == "ACCEPTED"
 
 
-async def test_one_that_cant_be_read_is_refused_in_its_place(world: World) -> None:
+async def test_an_unreadable_answer_is_refused_in_its_place(world: World) -> None:
     _, id = await offer_case(world)
     said = [accept(id, kind="NO_SUCH"), accept(id), accept(id, answeredAt="yesterday")]
     cut = cut_unreadable(SCHEMA._schema, Payload(ANSWER, {"input": {"answers": said}}, None))
@@ -265,8 +267,10 @@ async def test_one_that_cant_be_read_is_refused_in_its_place(world: World) -> No
     assert [results[at]["refusal"]["field"] for at in (0, 2)] == ["answers.0.kind", "answers.2.answeredAt"]
 
 
-async def test_what_waits_costs_the_same_however_much_it_is(world: World, engines: Addresses, driver: str) -> None:
-    """A week's answers before their assignments, sent twice, and swept."""
+async def test_commands_do_not_grow_with_the_number_of_held_answers(
+    world: World, engines: Addresses, driver: str
+) -> None:
+    """A week of answers arrives before its assignments, is sent twice, and is swept."""
     commands, uncounted = Commands(), world.store
     mongo = Mongo(engines.mongo_url, uncounted.mongo.name, driver=driver, listeners=[commands])
     world.store = Store(mongo, uncounted.objects)
@@ -283,7 +287,7 @@ async def test_what_waits_costs_the_same_however_much_it_is(world: World, engine
     assert commands.total <= 4, commands.names
 
 
-async def test_the_wrong_role_gets_nothing_held(world: World) -> None:
+async def test_other_roles_and_oversized_batches_are_refused_without_changes(world: World) -> None:
     before = await stored(world)
     for name in ("monitor", "liaison", None):
         answer = await world.ask(name, ANSWER, input={"answers": [accept(new_id("asg"))]})

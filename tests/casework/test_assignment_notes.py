@@ -1,4 +1,4 @@
-"""Notes of assignments: edits of several devices end the same in every order, nothing that was written is lost."""
+"""Test assignment notes: edits from several devices end the same in every order, and no text is lost."""
 
 import asyncio
 from dataclasses import replace
@@ -68,7 +68,7 @@ async def stored(world: World) -> list[dict[str, Any]]:
 
 
 async def code_of(world: World, *edits: dict[str, Any], **fields: Any) -> str:
-    """Of edits that are refused, and change nothing."""
+    """Return the code that all edits are refused with, and check that they change nothing."""
     before = await stored(world)
     codes = {each["refusal"]["code"] for each in await send(world, *edits, **fields)}
     assert await stored(world) == before
@@ -76,7 +76,7 @@ async def code_of(world: World, *edits: dict[str, Any], **fields: Any) -> str:
     return str(code)
 
 
-async def test_edits_of_two_phones_and_a_tablet_end_the_same_in_every_order(world: World) -> None:
+async def test_edits_from_three_devices_end_the_same_in_every_order(world: World) -> None:
     devices = [new_id("dev") for _ in DEVICES]
     ends = []
     for order in permutations(range(3)):
@@ -95,13 +95,13 @@ async def test_edits_of_two_phones_and_a_tablet_end_the_same_in_every_order(worl
     assert ends == [("乙", ["丙", "甲"], 3)] * 6
 
 
-async def test_different_fields_merge_and_who_has_seen_an_edit_replaces_it(world: World) -> None:
+async def test_fields_merge_and_an_edit_replaces_the_version_it_is_based_on(world: World) -> None:
     _, id = await offer_case(world)
     await send(world, edit(id, "甲"), device=new_id("dev"))
     planned = edit(id, "2026-12-01", field="PLANNED_ON")
     contact = edit(id, "刘主任", field="CONTACT", deviceSequence=2)
     await send(world, planned, contact, device=new_id("dev"))
-    # The clock of this one is hours behind: it has seen what it replaces, and that counts.
+    # This device's clock is hours behind, but its edit is based on the one it replaces, and that counts.
     seen = edit(id, None, baseVersion=1, editedAt="2026-11-20T01:00:00+08:00")
     await send(world, seen, device=new_id("dev"))
     found = await notes(world, id)
@@ -113,7 +113,7 @@ async def test_different_fields_merge_and_who_has_seen_an_edit_replaces_it(world
     assert [each["lostEdits"] for each in found.values()] == [[], [], []]
 
 
-async def test_a_wrong_clock_is_set_right_before_times_are_compared(world: World) -> None:
+async def test_edit_times_are_corrected_for_clock_skew_before_comparison(world: World) -> None:
     _, id = await offer_case(world)
     now = world.context(None).now
     ahead = {"at": (now + timedelta(hours=3)).isoformat()}
@@ -126,7 +126,7 @@ async def test_a_wrong_clock_is_set_right_before_times_are_compared(world: World
     assert correct_time(datetime.min.replace(tzinfo=UTC), timedelta(days=1)) == datetime.min.replace(tzinfo=UTC)
 
 
-async def test_a_lost_edit_is_restored_by_one_that_names_it(world: World) -> None:
+async def test_a_lost_edit_is_restored_by_an_edit_that_names_it(world: World) -> None:
     _, id = await offer_case(world)
     lost = edit(id, "输了", editedAt="2026-11-20T08:00:00+08:00")
     await send(world, edit(id, "赢了"), device=new_id("dev"))
@@ -141,7 +141,7 @@ async def test_a_lost_edit_is_restored_by_one_that_names_it(world: World) -> Non
     assert await code_of(world, of_another_field) == "NOT_FOUND"
 
 
-async def test_the_same_again_is_a_duplicate_and_other_content_a_conflict(world: World) -> None:
+async def test_a_repeated_edit_is_a_duplicate_and_different_content_a_conflict(world: World) -> None:
     _, id = await offer_case(world)
     sent = edit(id)
     [first, again] = await send(world, sent, sent)
@@ -157,7 +157,7 @@ async def test_the_same_again_is_a_duplicate_and_other_content_a_conflict(world:
     assert len(await world.store.mongo.collection("set_aside").find({})) == 2
 
 
-async def test_many_requests_at_once_take_an_edit_in_once(world: World) -> None:
+async def test_concurrent_requests_apply_each_edit_once(world: World) -> None:
     _, id = await offer_case(world)
     sent = [edit(id, f"第{number}", deviceSequence=number + 1) for number in range(4)]
     answers = await asyncio.gather(*(send(world, each) for each in sent * 3))
@@ -184,7 +184,9 @@ async def test_many_requests_at_once_take_an_edit_in_once(world: World) -> None:
         ({"deviceSequence": 0}, "BAD_INPUT", "deviceSequence"),
     ],
 )
-async def test_what_does_not_fit_is_refused_alone(world: World, fields: dict[str, Any], code: str, at: str) -> None:
+async def test_an_invalid_edit_is_refused_without_blocking_the_others(
+    world: World, fields: dict[str, Any], code: str, at: str
+) -> None:
     _, id = await offer_case(world)
     assert await code_of(world, edit(id, **fields)) == code
     [bad, good] = await send(world, edit(id, **fields), edit(id))
@@ -192,7 +194,7 @@ async def test_what_does_not_fit_is_refused_alone(world: World, fields: dict[str
     assert good["outcome"] == "SETTLED"
 
 
-async def test_an_assignment_that_is_anothers_is_none(world: World) -> None:
+async def test_notes_of_another_persons_assignment_cannot_be_edited(world: World) -> None:
     _, id = await offer_case(world)
     assert await code_of(world, edit(new_id("asg"))) == "NOT_FOUND"
     for name in ("inspector", "supervisor2", "officer", "neighbour"):
@@ -206,7 +208,7 @@ async def test_an_assignment_that_is_anothers_is_none(world: World) -> None:
     assert (await world.ask("neighbour", SEEN, id=id))["node"] is None
 
 
-async def test_a_batch_that_was_sent_before_costs_the_same_however_much_it_is(
+async def test_commands_do_not_grow_with_the_size_of_a_repeated_batch(
     world: World, engines: Addresses, driver: str
 ) -> None:
     _, id = await offer_case(world)
@@ -226,7 +228,7 @@ async def test_a_batch_that_was_sent_before_costs_the_same_however_much_it_is(
     assert "COLLSCAN" not in repr(explained["queryPlanner"]["winningPlan"])
 
 
-async def test_an_assignment_keeps_so_many_edits_and_a_batch_takes_so_many(world: World) -> None:
+async def test_edits_are_limited_per_assignment_and_per_batch(world: World) -> None:
     _, id = await offer_case(world)
     [result] = await send(world, edit(id))
     [assignment] = await world.store.assignments.many([id])

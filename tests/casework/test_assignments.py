@@ -1,4 +1,4 @@
-"""Assignments: whoever answers for a case is never in doubt, through every hand-over and however often a step is sent."""
+"""Test assignments: a case always has one responsible person, through every hand-over and repeated step."""
 
 import asyncio
 
@@ -21,7 +21,7 @@ async def responsible(world: World, case_id: str) -> tuple[str, str]:
     return names[case["responsible"]["id"]], case["state"]
 
 
-async def test_the_first_responder_answers_until_another_accepts(world: World) -> None:
+async def test_the_first_responder_stays_responsible_until_another_person_accepts(world: World) -> None:
     case_id, id = await offer_case(world)
     assert await responsible(world, case_id) == ("officer", "ASSIGNED")
     accepted = (await world.ask("supervisor", ACCEPT, input={"id": id}))["acceptAssignment"]
@@ -30,7 +30,7 @@ async def test_the_first_responder_answers_until_another_accepts(world: World) -
     assert await responsible(world, case_id) == ("supervisor", "INVESTIGATING")
 
 
-async def test_whoever_hands_on_answers_until_the_other_accepts(world: World) -> None:
+async def test_a_person_handing_on_stays_responsible_until_the_other_accepts(world: World) -> None:
     case_id, id = await offer_case(world)
     await world.ask("supervisor", ACCEPT, input={"id": id})
     onward = {"id": new_id("asg"), "assignmentId": id, "assigneeId": world.people["supervisor2"].id}
@@ -47,7 +47,7 @@ async def test_whoever_hands_on_answers_until_the_other_accepts(world: World) ->
     assert kinds == ["OPENED", "MOVED", "ASSIGNED", "HAND_OVER_ACCEPTED", "HANDED_ON", "HAND_OVER_ACCEPTED"]
 
 
-async def test_every_step_again_changes_nothing(world: World) -> None:
+async def test_a_repeated_step_changes_nothing(world: World) -> None:
     case = await world.open_case()
     given = {"id": new_id("asg"), "caseId": case["id"], "assigneeId": world.people["supervisor"].id}
     for _ in range(2):
@@ -69,7 +69,7 @@ async def test_concurrent_acceptance_counts_once(world: World) -> None:
     assert [each["kind"] for each in history].count("HAND_OVER_ACCEPTED") == 1
 
 
-async def test_another_content_under_a_taken_id_is_a_conflict(world: World) -> None:
+async def test_different_content_under_a_taken_id_is_a_conflict(world: World) -> None:
     case_id, id = await offer_case(world)
     before = await world.snapshot()
     given = {"id": id, "caseId": case_id, "assigneeId": world.people["supervisor2"].id}
@@ -90,7 +90,7 @@ async def test_only_the_assignee_accepts_and_finishes(world: World) -> None:
     assert await world.snapshot() == before
 
 
-async def test_an_offer_can_be_taken_back_until_it_is_accepted(world: World) -> None:
+async def test_an_offer_can_be_withdrawn_until_it_is_accepted(world: World) -> None:
     case_id, id = await offer_case(world)
     taken = (await world.ask("officer", WITHDRAW, input={"id": id}))["withdrawAssignment"]
     assert taken["assignment"]["state"] == "WITHDRAWN"
@@ -104,7 +104,7 @@ async def test_an_offer_can_be_taken_back_until_it_is_accepted(world: World) -> 
 @pytest.mark.parametrize(
     ("to", "code"), [("monitor", "BAD_INPUT"), ("liaison", "BAD_INPUT"), ("neighbour_supervisor", "OUT_OF_SCOPE")]
 )
-async def test_a_case_is_given_only_to_those_who_may_have_it(world: World, to: str, code: str) -> None:
+async def test_a_case_is_assigned_only_to_people_who_may_handle_it(world: World, to: str, code: str) -> None:
     case = await world.open_case()
     before = await world.snapshot()
     given = {"id": new_id("asg"), "caseId": case["id"], "assigneeId": world.people[to].id}
@@ -112,7 +112,7 @@ async def test_a_case_is_given_only_to_those_who_may_have_it(world: World, to: s
     assert await world.snapshot() == before
 
 
-async def test_a_case_that_is_over_or_not_accepted_is_given_to_nobody(world: World) -> None:
+async def test_a_case_that_is_not_accepted_cannot_be_assigned(world: World) -> None:
     case = await world.open_case(accept=False)
     given = {"id": new_id("asg"), "caseId": case["id"], "assigneeId": world.people["supervisor"].id}
     before = await world.snapshot()
@@ -120,7 +120,7 @@ async def test_a_case_that_is_over_or_not_accepted_is_given_to_nobody(world: Wor
     assert await world.snapshot() == before
 
 
-async def test_an_inspector_is_sent_to_a_place_and_stays_unknown_to_the_uncleared(world: World) -> None:
+async def test_an_inspector_sent_to_a_unit_stays_hidden_from_uncleared_people(world: World) -> None:
     given = {
         "id": new_id("asg"),
         "unitId": world.units["360703-JT"].id,
@@ -136,7 +136,7 @@ async def test_an_inspector_is_sent_to_a_place_and_stays_unknown_to_the_uncleare
     assert seen["node"]["assignee"] is None
 
 
-async def test_a_citys_case_opens_to_the_county_supervisor_it_is_given_to(world: World) -> None:
+async def test_a_county_supervisor_sees_a_city_case_while_it_is_assigned_to_them(world: World) -> None:
     seen = await world.observe("city_inspector")
     case = await world.open_case("city_officer", seen)
     assert (await world.ask("supervisor", CASE, id=case["id"]))["case"] is None
@@ -149,7 +149,7 @@ async def test_a_citys_case_opens_to_the_county_supervisor_it_is_given_to(world:
     assert (await world.ask("supervisor", CASE, id=case["id"]))["case"] is None
 
 
-async def test_of_two_handed_on_one_accepts(world: World) -> None:
+async def test_only_one_of_two_hand_over_offers_can_be_accepted(world: World) -> None:
     case_id, id = await offer_case(world)
     await world.ask("supervisor", ACCEPT, input={"id": id})
     onward = []
@@ -165,7 +165,7 @@ async def test_of_two_handed_on_one_accepts(world: World) -> None:
     assert (await responsible(world, case_id))[0] == "supervisor2"
 
 
-async def test_what_is_finished_is_not_handed_on(world: World) -> None:
+async def test_a_hand_over_offer_of_a_finished_assignment_cannot_be_accepted(world: World) -> None:
     _, id = await offer_case(world)
     await world.ask("supervisor", ACCEPT, input={"id": id})
     given = {"id": new_id("asg"), "assignmentId": id, "assigneeId": world.people["supervisor2"].id}
@@ -177,7 +177,7 @@ async def test_what_is_finished_is_not_handed_on(world: World) -> None:
     assert await world.snapshot() == before
 
 
-async def test_an_offer_of_a_closed_case_is_not_accepted(world: World) -> None:
+async def test_an_offer_of_a_closed_case_cannot_be_accepted(world: World) -> None:
     id = await open_investigated_case(world)
     given = {"id": new_id("asg"), "caseId": id, "assigneeId": world.people["supervisor2"].id}
     await world.ask("officer", ASSIGN, input=given)
@@ -189,7 +189,7 @@ async def test_an_offer_of_a_closed_case_is_not_accepted(world: World) -> None:
     assert await responsible(world, id) == ("supervisor", "CLOSED")
 
 
-async def test_an_officer_without_office_gives_nothing(world: World) -> None:
+async def test_an_officer_without_an_office_cannot_assign_a_case(world: World) -> None:
     case = await world.open_case()
     person = world.people["clerk"]
     person.office_id = person.office_path = None
@@ -200,7 +200,7 @@ async def test_an_officer_without_office_gives_nothing(world: World) -> None:
     assert await world.snapshot() == before
 
 
-async def test_a_second_step_in_one_document_shows_the_case_after_it(world: World) -> None:
+async def test_a_second_step_in_one_document_returns_the_updated_case(world: World) -> None:
     case = await world.open_case()
     document = """
     mutation($give: AssignInput!, $take: StepAssignmentInput!) {
@@ -213,7 +213,7 @@ async def test_a_second_step_in_one_document_shows_the_case_after_it(world: Worl
     assert [each["kind"] for each in answer["b"]["case"]["history"]][-1] == "WITHDRAWN"
 
 
-async def test_no_states_are_none(world: World) -> None:
+async def test_an_empty_state_filter_matches_nothing(world: World) -> None:
     await offer_case(world)
     ask = "query($f: AssignmentFilter) { assignments(filter: $f) { edges { node { id } } } }"
     assert (await world.ask("officer", ask, f={"states": []}))["assignments"]["edges"] == []

@@ -1,4 +1,4 @@
-"""Cases: numbered without gaps or doubles, linked, moved along their life, and read only by those who may."""
+"""Test cases: gapless numbers, linked observations, moves between states, and who may read them."""
 
 import asyncio
 
@@ -31,7 +31,7 @@ async def test_a_case_takes_its_subject_from_its_first_observation(world: World)
     assert case["number"] == f"360703-XNB-{case['year']}-0001"
 
 
-async def test_numbers_have_no_gaps_or_doubles_under_concurrency(world: World) -> None:
+async def test_concurrently_opened_cases_get_unique_gapless_numbers(world: World) -> None:
     ids = [await world.observe() for _ in range(12)]
     cases = await asyncio.gather(*(world.open_case("officer", id) for id in ids))
     neighbours = await world.open_case("neighbour", await world.observe("neighbour", unit="360783-JT-1"))
@@ -40,10 +40,10 @@ async def test_numbers_have_no_gaps_or_doubles_under_concurrency(world: World) -
     assert neighbours["sequence"] == 1
 
 
-async def test_an_office_counter_made_by_another_at_the_same_moment_costs_no_opening(
+async def test_a_concurrent_insert_of_the_counter_does_not_fail_the_opening(
     world: World, system: Mongo, mongo: Mongo
 ) -> None:
-    """The server itself answers the first try as it does where two requests insert the year's counter at once."""
+    """The server answers the first try as it does when two requests insert the year's counter at once."""
     observed = await world.observe()
     race = {
         "errorCode": 11000,
@@ -67,7 +67,7 @@ async def test_a_refused_opening_uses_no_number(world: World) -> None:
     assert (await world.open_case("officer", own))["sequence"] == 1
 
 
-async def test_opening_again_is_harmless_and_other_content_a_conflict(world: World) -> None:
+async def test_opening_a_case_again_is_harmless_and_different_content_a_conflict(world: World) -> None:
     given = {"id": new_id("cas"), "title": "窗口无人在岗", "observationIds": [await world.observe()]}
     answers = await asyncio.gather(*(world.ask("officer", OPEN, input=given) for _ in range(5)))
     assert len({answer["openCase"]["case"]["number"] for answer in answers}) == 1
@@ -80,7 +80,7 @@ async def test_opening_again_is_harmless_and_other_content_a_conflict(world: Wor
     assert [document["last"] for document in before["counters"]] == [1]
 
 
-async def test_linking_and_unlinking_stand_in_the_history_once(world: World) -> None:
+async def test_linking_and_unlinking_each_enter_the_history_once(world: World) -> None:
     case, extra = await world.open_case(), await world.observe()
     given = {"id": new_id("evt"), "caseId": case["id"], "observationIds": [extra], "note": "同一窗口"}
     for _ in range(2):
@@ -95,7 +95,7 @@ async def test_linking_and_unlinking_stand_in_the_history_once(world: World) -> 
         assert [step["kind"] for step in each["history"]] == ["OPENED", "MOVED", "LINKED", "UNLINKED"]
 
 
-async def test_the_last_observation_stays(world: World) -> None:
+async def test_the_last_observation_of_a_case_cannot_be_unlinked(world: World) -> None:
     id = await world.observe()
     case = await world.open_case("officer", id)
     before = await world.snapshot()
@@ -104,7 +104,7 @@ async def test_the_last_observation_stays(world: World) -> None:
     assert await world.snapshot() == before
 
 
-async def test_the_whole_life(world: World) -> None:
+async def test_a_case_moves_through_rectification_closing_and_reopening(world: World) -> None:
     id = await open_investigated_case(world)
     steps: list[tuple[str, dict[str, str]]] = [
         ("RECTIFYING", {}),
@@ -132,7 +132,7 @@ async def test_a_case_is_not_closed_without_outcome_and_reply(world: World) -> N
 
 
 @pytest.mark.parametrize("to", [state.value for state in CaseState])
-async def test_moves_that_the_table_does_not_hold_are_refused(world: World, to: str) -> None:
+async def test_moves_missing_from_the_table_are_refused(world: World, to: str) -> None:
     case = await world.open_case(accept=False)
     before = await world.snapshot()
     more = {"reason": "理由", "outcome": "WITHDRAWN", "reply": "答复"}
@@ -145,7 +145,7 @@ async def test_moves_that_the_table_does_not_hold_are_refused(world: World, to: 
         assert await world.snapshot() == before
 
 
-async def test_the_same_move_again_is_harmless(world: World) -> None:
+async def test_a_repeated_move_is_harmless_and_different_content_a_conflict(world: World) -> None:
     case = await world.open_case(accept=False)
     step = {"id": new_id("evt"), "caseId": case["id"], "to": "ACCEPTED"}
     for _ in range(3):
@@ -155,7 +155,7 @@ async def test_the_same_move_again_is_harmless(world: World) -> None:
     assert other["moveCase"]["code"] == "CONFLICT"
 
 
-async def test_of_two_moves_at_once_one_wins(world: World) -> None:
+async def test_only_one_of_two_concurrent_moves_succeeds(world: World) -> None:
     case = await world.open_case(accept=False)
     answers = await asyncio.gather(
         move_case(world, case["id"], "ACCEPTED"),
@@ -164,7 +164,7 @@ async def test_of_two_moves_at_once_one_wins(world: World) -> None:
     assert sorted("code" in answer for answer in answers) == [False, True]
 
 
-async def test_a_case_of_another_county_does_not_exist(world: World) -> None:
+async def test_a_case_of_another_county_is_not_found(world: World) -> None:
     case = await world.open_case()
     for name in ("neighbour", "neighbour_supervisor"):
         assert (await world.ask(name, CASE, id=case["id"]))["case"] is None
@@ -172,7 +172,7 @@ async def test_a_case_of_another_county_does_not_exist(world: World) -> None:
         assert (await world.ask(name, CASE, id=case["id"]))["case"]["id"] == case["id"]
 
 
-async def test_a_county_does_not_see_the_citys_case(world: World) -> None:
+async def test_a_county_sees_neither_a_city_case_nor_its_observation(world: World) -> None:
     seen = await world.observe("city_inspector")
     case = await world.open_case("city_officer", seen)
     for name in ("officer", "supervisor"):
@@ -181,7 +181,7 @@ async def test_a_county_does_not_see_the_citys_case(world: World) -> None:
         assert answer["observation"] is None
 
 
-async def test_related_cases_are_those_of_the_same_unit_or_point(world: World) -> None:
+async def test_related_cases_share_the_unit_or_the_monitoring_point(world: World) -> None:
     first, second = await world.open_case(), await world.open_case()
     other = await world.open_case("officer", await world.observe(unit="360703-JT"))
     from_point = [
@@ -198,7 +198,7 @@ async def test_related_cases_are_those_of_the_same_unit_or_point(world: World) -
     assert {each["id"] for each in related} == {first["id"], second["id"]}
 
 
-async def test_whoever_reported_learns_the_outcome_and_no_more(world: World) -> None:
+async def test_a_reporter_learns_the_outcome_but_does_not_see_the_case(world: World) -> None:
     id = await world.observe("monitor", method="MONITOR_REPORT", monitoringPoint="GZ-001")
     case = await world.open_case("officer", id, accept=False)
     await move_case(world, case["id"], "DECLINED", reason="不属本办", reply="已转有关部门")
@@ -208,7 +208,7 @@ async def test_whoever_reported_learns_the_outcome_and_no_more(world: World) -> 
     assert answer["cases"] == []
 
 
-async def test_an_event_replayed_with_other_content_is_a_conflict(world: World) -> None:
+async def test_an_event_replayed_with_different_content_is_a_conflict(world: World) -> None:
     case, one, two = await world.open_case(), await world.observe(), await world.observe()
     given = {"id": new_id("evt"), "caseId": case["id"], "observationIds": [one]}
     await world.ask("officer", LINK, input=given)
@@ -228,7 +228,7 @@ async def test_a_move_replayed_with_another_reply_is_a_conflict(world: World) ->
         assert (await world.ask("officer", MOVE, input=step | change))["moveCase"].get("code") == "CONFLICT"
 
 
-async def test_a_reply_has_a_limit_and_is_not_blank(world: World) -> None:
+async def test_a_blank_or_overlong_reply_is_refused(world: World) -> None:
     id = await open_investigated_case(world)
     for reply in ("  ", "字" * 50_000):
         answer = await move_case(world, id, "CLOSED", outcome="PARTLY", reply=reply)
@@ -245,7 +245,7 @@ async def test_related_cases_do_not_crowd_each_other_out(world: World, monkeypat
     assert related[quiet[0]["id"]] == [quiet[1]["id"]]
 
 
-async def test_follow_ups_of_a_citys_case_stay_hidden_from_the_county(world: World) -> None:
+async def test_follow_ups_of_a_city_case_stay_hidden_from_the_county(world: World) -> None:
     id = await world.observe()
     await world.open_case("city_officer", id)
     for name, count in (("inspector", 1), ("city_officer", 1), ("clerk", 0), ("supervisor", 0)):

@@ -1,4 +1,4 @@
-"""Edits of notes as such: whatever devices write and whatever arrives first, the notes and what lost are the same."""
+"""Test the merging of note edits: the order of arrival changes neither the notes nor the lost edits."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ DEVICES = ("phone", "other phone", "tablet")
 
 @st.composite
 def rounds(draw: st.DrawFn) -> list[list[NoteEdit]]:
-    """What three devices write between one meeting of all of them and the next, offline."""
+    """Draw rounds of edits that three devices write offline between two synchronisations."""
     made: list[list[NoteEdit]] = []
     numbers = dict.fromkeys(DEVICES, 0)
     versions = dict.fromkeys(NoteField, 0)
@@ -36,9 +36,7 @@ def rounds(draw: st.DrawFn) -> list[list[NoteEdit]]:
 
 
 @given(rounds(), st.randoms(use_true_random=False))
-def test_whatever_arrives_first_the_notes_and_the_lost_edits_are_the_same(
-    made: list[list[NoteEdit]], random: Any
-) -> None:
+def test_the_order_of_arrival_changes_neither_notes_nor_lost_edits(made: list[list[NoteEdit]], random: Any) -> None:
     def arrived(*, shuffled: bool) -> Sequence[NoteEdit]:
         found: list[NoteEdit] = []
         for edits in made:
@@ -55,7 +53,7 @@ def test_whatever_arrives_first_the_notes_and_the_lost_edits_are_the_same(
 
 
 @given(rounds())
-def test_of_the_last_meeting_everything_is_kept_or_was_replaced_by_its_own_device(made: list[list[NoteEdit]]) -> None:
+def test_each_devices_latest_edit_of_the_last_round_stays_visible(made: list[list[NoteEdit]]) -> None:
     shown = {each.id for note in merge_edits([one for edits in made for one in edits]) for each in note.lost_edits}
     shown |= {note.edit_id for note in merge_edits([one for edits in made for one in edits])}
     latest = {(each.field, each.device_id): each.id for each in made[-1]}
