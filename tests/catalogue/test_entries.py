@@ -1,4 +1,4 @@
-"""The catalogue: loaded by unit, kind, code and first day, closed and never deleted, and read in one's scope and above."""
+"""Test the catalogue: entries are keyed by unit, kind, code and first day, closed but never deleted, and scoped."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -33,7 +33,7 @@ NODE = "query One($id: ID!) { node(id: $id) { id ... on CatalogueEntry { name } 
 
 @pytest.fixture
 def loading(world: World, tmp_path: Path) -> Office:
-    """The small world, and a folder of files to import into it."""
+    """Return an import office with the small world and a folder for the files."""
     return Office(world.store, tmp_path)
 
 
@@ -60,7 +60,7 @@ async def load(office: Office, titles: Sequence[str], *rows: Sequence[Any], dry_
 
 
 async def stored(office: Office) -> list[CatalogueEntry]:
-    """All that were loaded, without what came with the product."""
+    """Return all imported entries, without those that come with the product."""
     kept = (await office.kept())["catalogue"]
     entries = [from_document(CatalogueEntry, each) for each in kept if each["unit_id"]]
     return sorted(entries, key=lambda each: (each.code, each.valid_from))
@@ -70,7 +70,7 @@ async def listed(world: World, name: str, **variables: Any) -> list[dict[str, An
     return [edge["node"] for edge in (await world.ask(name, LIST, **variables))["catalogue"]["edges"]]
 
 
-async def test_all_fields_come_back(world: World, loading: Office) -> None:
+async def test_all_fields_of_an_entry_are_returned(world: World, loading: Office) -> None:
     await load(loading, SERVICE, service(to="2999-12-31"))
     await load(loading, FEE, fee())
     entry, levy = [*await listed(world, "monitor", kind="SERVICE_ITEM"), *await listed(world, "admin", kind="FEE_ITEM")]
@@ -97,7 +97,7 @@ async def test_all_fields_come_back(world: World, loading: Office) -> None:
     assert (await world.ask("inspector", NODE, id=entry["id"]))["node"]["name"] == "道路运输经营许可"
 
 
-async def test_everybody_finds_that_of_the_scope_and_of_the_units_above(world: World, loading: Office) -> None:
+async def test_viewers_find_entries_of_their_scope_and_of_the_units_above(world: World, loading: Office) -> None:
     await load(
         loading,
         FEE,
@@ -122,7 +122,7 @@ async def test_everybody_finds_that_of_the_scope_and_of_the_units_above(world: W
     assert await world.errors(None, LIST) == ["UNAUTHENTICATED"]
 
 
-async def test_pages_hold_together(world: World, loading: Office) -> None:
+async def test_pages_are_ordered_and_complete(world: World, loading: Office) -> None:
     await load(loading, FEE, *(fee(f"S{number}") for number in range(5)))
     found, after = [], None
     while True:
@@ -135,7 +135,7 @@ async def test_pages_hold_together(world: World, loading: Office) -> None:
     assert found == sorted(found)
 
 
-async def test_a_later_wording_ends_the_one_before_and_both_are_kept(world: World, loading: Office) -> None:
+async def test_a_later_version_ends_the_earlier_one_and_both_are_kept(world: World, loading: Office) -> None:
     await load(loading, SERVICE, service(days=15))
     said = await load(loading, SERVICE, service(days=7, **{"from": "2026-07-01"}))
     assert said == [
@@ -161,7 +161,7 @@ async def test_a_later_wording_ends_the_one_before_and_both_are_kept(world: Worl
     assert await loading.kept() == before
 
 
-async def test_an_entry_is_closed_by_its_last_day_and_mended_under_its_id(world: World, loading: Office) -> None:
+async def test_an_entry_is_closed_or_corrected_under_its_own_id(world: World, loading: Office) -> None:
     await load(loading, FEE, fee())
     [first] = await stored(loading)
     assert (await load(loading, FEE, fee(to="2026-05-31", standard="每吨 0.7 元")))[1:3] == [
@@ -209,7 +209,7 @@ async def test_a_dry_run_writes_nothing(loading: Office) -> None:
         (TITLES[1:], [fee()[1:]], ["missing"]),
     ],
 )
-async def test_a_file_with_faults_changes_nothing_and_names_each(
+async def test_a_faulty_file_changes_nothing_and_every_fault_is_reported(
     loading: Office, titles: list[str], rows: list[list[str]], faults: list[str]
 ) -> None:
     found = await loading.faults([titles, *rows], Noun.CATALOGUES)
@@ -218,23 +218,23 @@ async def test_a_file_with_faults_changes_nothing_and_names_each(
         assert wanted.lower() in said.lower()
 
 
-async def test_a_new_entry_may_not_begin_within_one_that_is_closed_later(loading: Office) -> None:
+async def test_an_entry_that_overlaps_a_closed_one_is_refused(loading: Office) -> None:
     await load(loading, FEE, fee(to="2026-12-31"))
     [fault] = await loading.faults([FEE, fee(**{"from": "2026-06-01"})], Noun.CATALOGUES)
     assert "S1 水费 from 2026-01-01 is valid until 2026-12-31" in fault
 
 
 @pytest.mark.parametrize("day", ["2026-01-31", "2026/1/31", "2026.1.31", "2026年1月31日", "20260131"])
-async def test_days_are_read_as_people_write_them(loading: Office, day: str) -> None:
+async def test_days_are_read_in_every_common_format(loading: Office, day: str) -> None:
     path = loading.folder / "fees.csv"
     path.write_bytes(csv_bytes([FEE, fee(**{"from": day})], "gb18030"))
     await import_file(loading.store, Noun.CATALOGUES, path, now=NOW)
     assert [each.valid_from for each in await stored(loading)] == [date(2026, 1, 31)]
 
 
-async def test_a_day_that_excel_has_made_a_date_of_is_a_day(loading: Office) -> None:
+async def test_an_excel_date_is_read_as_a_day_but_refused_as_a_name(loading: Office) -> None:
     row: list[Any] = fee()
-    row[4] = datetime(2026, 1, 31)  # noqa: DTZ001  as a spreadsheet has it
+    row[4] = datetime(2026, 1, 31)  # noqa: DTZ001  a spreadsheet's dates have no zone
     path = loading.folder / "fees.xlsx"
     xlsx(path, [FEE, row]).save(path)
     await import_file(loading.store, Noun.CATALOGUES, path, now=NOW)
@@ -243,7 +243,7 @@ async def test_a_day_that_excel_has_made_a_date_of_is_a_day(loading: Office) -> 
     assert "turned into a date" in (await loading.faults([FEE, row], Noun.CATALOGUES))[0]
 
 
-async def test_what_came_with_the_product_is_data_and_stays_as_it_is(world: World) -> None:
+async def test_default_grades_are_data_and_a_restart_keeps_their_changes(world: World) -> None:
     assert {each["code"]: each["score"] for each in await listed(world, "monitor", kind="RATING_GRADE")} == {
         "优": 90,
         "良": 75,
