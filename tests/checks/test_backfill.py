@@ -1,4 +1,4 @@
-"""The backlog: what is older than likeness and checks is hashed and checked, once, by any worker, from where it was left."""
+"""Test the backfill: records older than similarity and checks are hashed and checked once, by any worker."""
 
 import os
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ from tests.support.uploads import hand_in
 from tests.support.world import World
 
 OLD = {"$unset": {"check_due_at": "", "check_round": "", "is_likeness_taken": ""}}
-"""What records of former versions don't have."""
+"""Fields that records of earlier versions don't have."""
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ async def decoder() -> AsyncIterator[Decoder]:
 
 
 async def stored(world: World, decoder: Decoder, folder: Path, *bodies: tuple[str, bytes]) -> list[tuple[str, str]]:
-    """Observations with a photo each, verified by a version that knew neither likeness nor checks: their ids and media's."""
+    """Return the ids of observations and their photos, verified by a version without similarity and checks."""
     async with httpx.AsyncClient(timeout=30) as http:
         made = [await hand_in(world, http, name, body) for name, body in bodies]
     work = MediaVerifier(world.store, decoder, folder, clock)
@@ -74,7 +74,7 @@ class Failing(Decoder):
         raise DecoderUnavailableError("no child")
 
 
-async def test_what_one_worker_left_the_next_takes_up(
+async def test_the_next_worker_continues_where_another_stopped(
     world: World, decoder: Decoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(backfill, "BATCH", 1)
@@ -85,10 +85,10 @@ async def test_what_one_worker_left_the_next_takes_up(
     assert len(await world.store.media.find_unhashed("", 10)) == 2
     assert await CheckBackfill(world.store, decoder, tmp_path, clock).sweep() == 2
     assert len(await world.store.likenesses.of([photo for _, photo in made])) == 2
-    assert not [name for name in os.listdir(tmp_path) if name.startswith("tmp")]  # noqa: PTH208  not while others wait
+    assert not [name for name in os.listdir(tmp_path) if name.startswith("tmp")]  # noqa: PTH208  nothing else waits
 
 
-async def test_a_thumbnail_that_is_lost_stands_in_nobodys_way(world: World, decoder: Decoder, tmp_path: Path) -> None:
+async def test_a_lost_thumbnail_does_not_stop_the_backfill(world: World, decoder: Decoder, tmp_path: Path) -> None:
     one, copy = await pictures(tmp_path)
     [(_, lost), (_, kept)] = await stored(world, decoder, tmp_path, ("inspector", one), ("inspector2", copy))
     [medium] = await world.store.media.many([lost])
@@ -105,7 +105,7 @@ async def test_a_thumbnail_that_is_lost_stands_in_nobodys_way(world: World, deco
         ("observations", {"check_round": None}),
     ],
 )
-async def test_what_is_left_is_found_by_an_index_of_nothing_else(
+async def test_remaining_records_are_found_by_an_index_of_them_alone(
     world: World, decoder: Decoder, tmp_path: Path, collection: str, wanted: dict[str, Any]
 ) -> None:
     one, _ = await pictures(tmp_path)

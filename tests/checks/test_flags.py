@@ -1,4 +1,4 @@
-"""Flags: shown to those who examine and never to the author, reviewed by officers, listed by filter and page."""
+"""Test flags: examiners see them and authors never do, officers review them, and lists are filtered and paginated."""
 
 import asyncio
 from typing import Any
@@ -24,7 +24,7 @@ def work(world: World) -> CheckRunner:
 
 
 async def mocked(world: World, work: CheckRunner, **fields: Any) -> tuple[str, str]:
-    """An observation with one flag: its id and the flag's."""
+    """Return the ids of an observation with one flag and of that flag."""
     id = await world.observe(position=HERE | {"isMock": True}, **fields)
     await work.do_all()
     [flag] = await flags_of(world, id) or []
@@ -35,7 +35,7 @@ def verdict(flag_id: str, **fields: Any) -> dict[str, Any]:
     return {"id": new_id("evt"), "flagId": flag_id, "verdict": "EXPLAINED", "note": "测试设备"} | fields
 
 
-async def test_who_sees_flags(world: World, work: CheckRunner) -> None:
+async def test_only_examiners_in_scope_see_flags(world: World, work: CheckRunner) -> None:
     id, flag_id = await mocked(world, work)
     node = "query($id: ID!) { node(id: $id) { id } }"
     for name in ("officer", "clerk", "supervisor", "supervisor2", "city_officer"):
@@ -51,7 +51,7 @@ async def test_who_sees_flags(world: World, work: CheckRunner) -> None:
         assert await world.errors(name, FLAGS) == ["FORBIDDEN"]
 
 
-async def test_an_officer_never_sees_flags_of_the_own_observations(world: World, work: CheckRunner) -> None:
+async def test_an_officer_never_sees_flags_of_their_own_observations(world: World, work: CheckRunner) -> None:
     id = await world.observe("officer", position=HERE | {"isMock": True})
     await work.do_all()
     assert await flags_of(world, id, "officer") is None
@@ -63,7 +63,7 @@ async def test_an_officer_never_sees_flags_of_the_own_observations(world: World,
     assert await world.snapshot() == before
 
 
-async def test_a_case_from_elsewhere_shows_its_flags_and_lets_nobody_review_them(
+async def test_flags_of_a_case_from_outside_the_scope_are_visible_but_not_reviewable(
     world: World, work: CheckRunner
 ) -> None:
     seen = await world.observe("city_inspector", position=HERE | {"isMock": True})
@@ -77,7 +77,9 @@ async def test_a_case_from_elsewhere_shows_its_flags_and_lets_nobody_review_them
     assert await world.snapshot() == before
 
 
-async def test_a_review_and_the_same_again(world: World, work: CheckRunner) -> None:
+async def test_a_repeated_review_is_harmless_and_invalid_reviews_change_nothing(
+    world: World, work: CheckRunner
+) -> None:
     _, flag_id = await mocked(world, work)
     given = verdict(flag_id)
     for _ in range(2):
@@ -101,7 +103,7 @@ async def test_a_review_and_the_same_again(world: World, work: CheckRunner) -> N
     assert await world.snapshot() == before
 
 
-async def test_a_review_is_replaced_by_one_that_names_it(world: World, work: CheckRunner) -> None:
+async def test_a_review_is_replaced_by_a_later_one_that_names_it(world: World, work: CheckRunner) -> None:
     id, flag_id = await mocked(world, work)
     first = verdict(flag_id)
     await world.ask("officer", REVIEW, input=first)
@@ -118,7 +120,7 @@ async def test_a_review_is_replaced_by_one_that_names_it(world: World, work: Che
     assert flag["verdict"] == "CONFIRMED"
 
 
-async def test_of_two_reviews_at_once_one_stands(world: World, work: CheckRunner) -> None:
+async def test_only_one_of_several_concurrent_reviews_succeeds(world: World, work: CheckRunner) -> None:
     _, flag_id = await mocked(world, work)
     names = ("officer", "clerk", "city_officer")
     answers = await asyncio.gather(*(world.ask(name, REVIEW, input=verdict(flag_id)) for name in names))
@@ -126,7 +128,7 @@ async def test_of_two_reviews_at_once_one_stands(world: World, work: CheckRunner
     assert codes == ["WRONG_STATE", "WRONG_STATE", "done"]
 
 
-async def test_the_list_by_filter_and_page(world: World, work: CheckRunner) -> None:
+async def test_flags_are_filtered_and_paginated(world: World, work: CheckRunner) -> None:
     ids = [await mocked(world, work) for _ in range(3)]
     await world.ask("officer", REVIEW, input=verdict(ids[0][1]))
 

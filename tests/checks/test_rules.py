@@ -1,4 +1,4 @@
-"""Checks as pure measurements: for each a table of what passes its threshold and what doesn't."""
+"""Test checks as pure functions: each has a table of values within and beyond its threshold."""
 
 import math
 from dataclasses import replace
@@ -20,7 +20,7 @@ from schema.media.media_facts import MediaFacts
 NOW = datetime(2026, 11, 20, 1, 5, tzinfo=UTC)
 LIMITS = limits_of(DEFAULTS, "province/city/county/", NOW)
 METRE = 1 / 111_318
-"""Degrees of latitude, on the sphere that distances are measured on."""
+"""One metre in degrees of latitude, on the sphere used for distances."""
 
 
 def place(north_metres: float = 0, *, accuracy: float | None = None) -> GeoPoint:
@@ -45,8 +45,10 @@ def codes(findings: object) -> list[FlagCode]:
         (5_000_000, (None, None), True),
     ],
 )
-def test_a_photos_own_position(metres: float, accuracies: tuple[float | None, float | None], flagged: bool) -> None:
-    """Who claims to be anywhere within a thousand kilometres is not thereby near: accuracy counts up to the threshold."""
+def test_a_photo_position_far_from_the_claimed_one_is_flagged(
+    metres: float, accuracies: tuple[float | None, float | None], flagged: bool
+) -> None:
+    """Accuracy counts only up to the threshold, or a claimed accuracy of a thousand kilometres would fit everywhere."""
     own, claimed = place(accuracy=accuracies[0]), place(metres, accuracy=accuracies[1])
     found = list(rules.check_photo_position("m", own, claimed, LIMITS))
     assert codes(found) == ([FlagCode.PHOTO_POSITION_FAR] if flagged else [])
@@ -71,7 +73,9 @@ def test_a_photos_own_position(metres: float, accuracies: tuple[float | None, fl
         (timedelta(), timedelta(hours=-3), [FlagCode.PHOTO_TIME_FAR]),
     ],
 )
-def test_a_photos_own_time(own: timedelta | None, declared: timedelta | None, expected: list[FlagCode]) -> None:
+def test_a_photo_time_far_from_the_observations_is_flagged(
+    own: timedelta | None, declared: timedelta | None, expected: list[FlagCode]
+) -> None:
     times = [NOW + shift if shift is not None else None for shift in (own, declared)]
     assert codes(rules.check_photo_time("m", times[0], times[1], NOW, LIMITS)) == expected
 
@@ -88,21 +92,21 @@ def test_a_photos_own_time(own: timedelta | None, declared: timedelta | None, ex
         (None, 480, None),
     ],
 )
-def test_a_files_time_without_offset_is_the_devices(
+def test_a_local_file_time_without_an_offset_uses_the_devices_offset(
     local: str | None, offset: int | None, expected: datetime | None
 ) -> None:
     facts = MediaFacts(taken_at_local=local, taken_offset_minutes=offset)
     assert rules.instant_of(facts, 480) == expected
 
 
-def test_a_video_that_says_no_more_was_made_when_its_header_says() -> None:
+def test_the_header_time_of_a_video_counts_only_without_a_local_time() -> None:
     header = MediaFacts(created_at=NOW)
     assert rules.instant_of(header, 480) == NOW
     both = MediaFacts(created_at=NOW + timedelta(days=9), taken_at_local="2026-11-20T09:05:00")
     assert rules.instant_of(both, 480) == NOW
 
 
-def test_the_nearest_counter_counts() -> None:
+def test_the_distance_to_the_nearest_counter_counts() -> None:
     far, near = place(10_000), place(100)
     assert codes(rules.check_unit_distance(place(), [far], LIMITS)) == [FlagCode.FAR_FROM_UNIT]
     assert codes(rules.check_unit_distance(place(), [far, near], LIMITS)) == []
@@ -116,7 +120,7 @@ SQUARE = ((((114.0, 25.0), (115.0, 25.0), (115.0, 26.0), (114.0, 26.0), (114.0, 
     ("metres_east", "accuracy", "flagged"),
     [(-100, None, False), (400, None, False), (600, None, True), (600, 200.0, False)],
 )
-def test_outside_the_county(metres_east: float, accuracy: float | None, flagged: bool) -> None:
+def test_a_position_outside_the_county_is_flagged(metres_east: float, accuracy: float | None, flagged: bool) -> None:
     there = locate(
         GeoPointInput(
             latitude=25.5,
@@ -135,8 +139,8 @@ def test_outside_the_county(metres_east: float, accuracy: float | None, flagged:
     ("metres", "minutes", "expected"),
     [(1_500, 0.01, None), (100_000, 60, None), (100_000, 20, 300.0), (100_000, 0, 360_000.0), (3_000, -0.5, 360.0)],
 )
-def test_speed(metres: float, minutes: float, expected: float | None) -> None:
-    """A few hundred metres at once are a position that jumped; the later of the two is flagged, whichever is checked."""
+def test_an_impossible_speed_flags_the_later_observation(metres: float, minutes: float, expected: float | None) -> None:
+    """A short jump in no time is a position error, not a speed. The order of the arguments makes no difference."""
     one, other = Stop("a", NOW, place()), Stop("b", NOW + timedelta(minutes=minutes), place(metres))
     found = rules.check_speed(one, other, LIMITS)
     assert rules.check_speed(other, one, LIMITS) == found
@@ -161,7 +165,7 @@ def test_speed(metres: float, minutes: float, expected: float | None) -> None:
         (timedelta(days=365), timedelta(hours=13), 365 * 86_400),
     ],
 )
-def test_a_clock_is_wrong_only_where_the_times_prove_it(
+def test_a_clock_is_flagged_only_when_the_times_prove_it_wrong(
     ahead: timedelta, fix_after: timedelta | None, expected: float | None
 ) -> None:
     captured = NOW + ahead
@@ -169,7 +173,7 @@ def test_a_clock_is_wrong_only_where_the_times_prove_it(
     assert [finding.value for finding in found] == ([expected] if expected else [])
 
 
-def test_a_measured_skew_counts_where_it_is_more() -> None:
+def test_the_larger_of_measured_and_proven_clock_skew_counts() -> None:
     def found(measured: timedelta, captured: datetime = NOW) -> list[float]:
         return [each.value for each in rules.check_clock_skew(captured, NOW, None, LIMITS, measured)]
 
@@ -179,7 +183,7 @@ def test_a_measured_skew_counts_where_it_is_more() -> None:
     assert found(timedelta(minutes=11), NOW + timedelta(hours=1)) == [3600]
 
 
-def test_a_position_that_an_app_had_set() -> None:
+def test_a_mock_position_is_flagged() -> None:
     assert codes(rules.check_mock_position(replace(place(), is_mock=True))) == [FlagCode.MOCK_POSITION]
     assert codes(rules.check_mock_position(place())) == []
 
@@ -209,13 +213,13 @@ def test_a_position_that_an_app_had_set() -> None:
         (None, None),
     ],
 )
-def test_editors_are_known_and_firmware_is_none(software: str | None, name: str | None) -> None:
+def test_editing_software_is_recognised_and_camera_firmware_is_not(software: str | None, name: str | None) -> None:
     assert editor_of(software) == name
     found = list(rules.check_editing_software("m", software))
     assert [(finding.code, finding.name) for finding in found] == ([(FlagCode.EDITED, name)] if name else [])
 
 
-def test_lookalikes_are_the_nearest_ten() -> None:
+def test_only_the_ten_nearest_lookalikes_are_flagged() -> None:
     others = [Lookalike(f"o{bits}", f"m{bits}", bits, is_same=False) for bits in range(30)]
     found = list(rules.check_lookalikes("m", [*others, Lookalike("same", "n", 0, is_same=True)], LIMITS))
     assert [finding.code for finding in found] == [FlagCode.SAME_PICTURE, *[FlagCode.SIMILAR_PICTURE] * 9]
@@ -224,7 +228,7 @@ def test_lookalikes_are_the_nearest_ten() -> None:
     assert list(rules.check_lookalikes("m", unlike, LIMITS)) == []
 
 
-def test_what_nobody_has_set_a_limit_to_is_not_flagged() -> None:
+def test_nothing_is_flagged_without_a_threshold() -> None:
     none = ThresholdLimits({})
     assert list(rules.check_photo_position("m", place(), place(1e6), none)) == []
     assert list(rules.check_photo_time("m", NOW, None, NOW + timedelta(days=9), none)) == []
@@ -234,13 +238,13 @@ def test_what_nobody_has_set_a_limit_to_is_not_flagged() -> None:
 
 
 @given(st.floats(0, 2e7), st.sampled_from(list(FlagCode)), st.sampled_from(list(Measure)))
-def test_every_flag_has_its_sentences(value: float, code: FlagCode, measure: Measure) -> None:
+def test_every_flag_has_complete_messages(value: float, code: FlagCode, measure: Measure) -> None:
     for sentence in flag_message(code, measure, value, 500, "GIMP"):
         assert sentence
         assert "{" not in sentence
 
 
-def test_the_same_finding_is_the_same_flag() -> None:
+def test_the_same_finding_gives_the_same_flag_id() -> None:
     owner = FlagOwner("obs_1", "path/", "usr_1", NOW)
     finding = CheckFinding(FlagCode.FAR_FROM_UNIT, 812.34, 500, Measure.METRES)
     first = raise_flag(finding, owner, NOW)
@@ -258,6 +262,6 @@ def test_the_same_finding_is_the_same_flag() -> None:
 
 
 @pytest.mark.parametrize("kind", ThresholdKind)
-def test_every_threshold_has_its_default(kind: ThresholdKind) -> None:
+def test_every_threshold_has_a_positive_default(kind: ThresholdKind) -> None:
     assert LIMITS.of(kind) > 0
     assert math.isfinite(LIMITS.of(kind))

@@ -1,4 +1,4 @@
-"""Checking: due with what it is about, made once by whichever worker, and what is found becomes a flag."""
+"""Test the check runner: a check is due with its subject, runs once across all workers, and raises flags."""
 
 import asyncio
 from typing import Any
@@ -32,7 +32,7 @@ async def ready(world: World, id: str, **facts: Any) -> None:
     await world.store.media.mark_ready(id, now, MediaFacts(**facts), ())
 
 
-async def test_a_check_is_due_with_the_observation_and_made_once(world: World, work: CheckRunner) -> None:
+async def test_a_check_is_due_with_its_observation_and_runs_once(world: World, work: CheckRunner) -> None:
     id = await world.observe(position=FAR | {"isMock": True})
     await place_unit(world, "360703-JT-1", **HERE)
     assert await flags_of(world, id) == []
@@ -48,7 +48,7 @@ async def test_a_check_is_due_with_the_observation_and_made_once(world: World, w
     assert (far["state"], far["observation"], far["medium"]) == ("OPEN", {"id": id}, None)
 
 
-async def test_nothing_is_flagged_that_fits(world: World, work: CheckRunner) -> None:
+async def test_a_consistent_observation_is_not_flagged(world: World, work: CheckRunner) -> None:
     await place_unit(world, "360703-JT-1", **HERE)
     photo = medium()
     id = await world.observe(position=HERE, media=[photo])
@@ -63,7 +63,7 @@ async def test_nothing_is_flagged_that_fits(world: World, work: CheckRunner) -> 
     assert await flags_of(world, id) == []
 
 
-async def test_what_a_photo_says_of_itself(world: World, work: CheckRunner) -> None:
+async def test_photo_metadata_that_contradicts_the_observation_is_flagged(world: World, work: CheckRunner) -> None:
     photo, old = medium(b"1"), medium(b"2")
     id = await world.observe(position=HERE, media=[photo, old])
     await work.do_all()
@@ -81,7 +81,7 @@ async def test_what_a_photo_says_of_itself(world: World, work: CheckRunner) -> N
     assert "2.0" not in found["EDITED"]["message"]
 
 
-async def test_a_photo_stands_in_for_a_position_that_was_not_claimed(world: World, work: CheckRunner) -> None:
+async def test_a_photo_position_is_checked_when_none_is_claimed(world: World, work: CheckRunner) -> None:
     await place_unit(world, "360703-JT", **HERE)
     photo = medium()
     id = await world.observe(media=[photo])
@@ -94,7 +94,7 @@ async def test_a_photo_stands_in_for_a_position_that_was_not_claimed(world: Worl
 @pytest.mark.parametrize(
     ("method", "name", "flagged"), [("PATROL", "inspector", True), ("MONITOR_REPORT", "monitor", False)]
 )
-async def test_a_monitor_reports_from_the_enterprise(
+async def test_monitors_are_not_flagged_for_reporting_from_their_enterprise(
     world: World, work: CheckRunner, method: str, name: str, flagged: bool
 ) -> None:
     await place_unit(world, "360703-JT-1", **HERE)
@@ -106,14 +106,14 @@ async def test_a_monitor_reports_from_the_enterprise(
     assert await codes_of(world, id) == (["FAR_FROM_UNIT"] if flagged else [])
 
 
-async def test_a_countys_own_position_is_no_counter(world: World, work: CheckRunner) -> None:
+async def test_the_distance_to_the_countys_own_position_is_not_checked(world: World, work: CheckRunner) -> None:
     await place_unit(world, "360703", **HERE)
     id = await world.observe(position=FAR)
     await work.do_all()
     assert await flags_of(world, id) == []
 
 
-async def test_outside_the_county_of_the_unit(world: World, work: CheckRunner) -> None:
+async def test_an_observation_outside_the_units_county_is_flagged(world: World, work: CheckRunner) -> None:
     ring = ((114.0, 25.0), (115.0, 25.0), (115.0, 25.7), (114.0, 25.7), (114.0, 25.0))
     await world.store.outlines.put_all([Outline(world.units["360703"].id, ((ring,),))])
     inside = await world.observe(position=HERE)
@@ -125,7 +125,7 @@ async def test_outside_the_county_of_the_unit(world: World, work: CheckRunner) -
         assert await codes_of(world, id, "city_officer") == expected
 
 
-async def test_a_speed_is_found_in_whichever_order_phones_come_online(world: World, work: CheckRunner) -> None:
+async def test_an_impossible_speed_is_found_in_any_order_of_arrival(world: World, work: CheckRunner) -> None:
     late = await world.observe(position=FAR, capturedAt="2026-11-20T09:06:00+08:00")
     await work.do_all()
     assert await flags_of(world, late) == []
@@ -138,7 +138,7 @@ async def test_a_speed_is_found_in_whichever_order_phones_come_online(world: Wor
     assert flag["otherObservation"] == {"id": early}
 
 
-async def test_that_two_come_from_one_device_is_for_the_cleared(world: World, work: CheckRunner) -> None:
+async def test_only_cleared_people_learn_that_two_observations_share_a_device(world: World, work: CheckRunner) -> None:
     early = await world.observe(position=HERE, capturedAt="2026-11-20T09:05:00+08:00")
     late = await world.observe(position=FAR, capturedAt="2026-11-20T09:06:00+08:00")
     await work.do_all()
@@ -149,7 +149,7 @@ async def test_that_two_come_from_one_device_is_for_the_cleared(world: World, wo
         assert world.devices["inspector"] not in str(flag)
 
 
-async def test_a_file_that_another_handed_in_before(world: World, work: CheckRunner) -> None:
+async def test_a_file_that_another_inspector_submitted_earlier_is_flagged(world: World, work: CheckRunner) -> None:
     first, again, own = medium(b"the same"), medium(b"the same"), medium(b"the same")
     original = await world.observe("inspector", media=[first])
     copy = await world.observe("inspector2", media=[again, own])
@@ -166,7 +166,7 @@ async def test_a_file_that_another_handed_in_before(world: World, work: CheckRun
     assert {flag["otherObservation"]["id"] for flag in found} == {original}
 
 
-async def test_what_the_other_county_has_stays_its_own(world: World, work: CheckRunner) -> None:
+async def test_a_flag_does_not_reveal_another_countys_original(world: World, work: CheckRunner) -> None:
     photo, copied = medium(b"the same"), medium(b"the same")
     await world.observe("neighbour", unit="360783-JT-1", media=[photo])
     copy = await world.observe(media=[copied])
@@ -179,7 +179,7 @@ async def test_what_the_other_county_has_stays_its_own(world: World, work: Check
     assert flag["otherMedium"] == {"id": photo["id"]}
 
 
-async def test_a_medium_that_nothing_names_is_no_original(world: World, work: CheckRunner) -> None:
+async def test_a_medium_without_an_observation_is_not_an_original(world: World, work: CheckRunner) -> None:
     stray, photo = medium(b"the same"), medium(b"the same")
     [expected] = (await world.submit("inspector", draft(media=[stray])))[:1]
     await world.store.mongo.collection("observations").delete_many({"_id": expected["id"]})
@@ -191,7 +191,7 @@ async def test_a_medium_that_nothing_names_is_no_original(world: World, work: Ch
     assert await flags_of(world, id) == []
 
 
-async def test_a_correction_is_checked_and_what_was_flagged_stays(world: World, work: CheckRunner) -> None:
+async def test_a_revision_is_checked_and_earlier_flags_stay(world: World, work: CheckRunner) -> None:
     await place_unit(world, "360703-JT-1", **HERE)
     id = await world.observe(position=FAR)
     await work.do_all()
@@ -208,7 +208,7 @@ async def test_a_correction_is_checked_and_what_was_flagged_stays(world: World, 
         assert await codes_of(world, id) == ["FAR_FROM_UNIT"] * expected
 
 
-async def test_what_finds_its_place_is_checked_again(world: World, work: CheckRunner) -> None:
+async def test_an_observation_is_checked_again_once_its_unit_is_known(world: World, work: CheckRunner) -> None:
     id = await world.observe(unit="360703-XX", position=FAR)
     await work.do_all()
     unit_id, parent = new_id("unt"), world.units["360703"]
@@ -228,8 +228,8 @@ async def test_what_finds_its_place_is_checked_again(world: World, work: CheckRu
     assert await codes_of(world, id) == ["FAR_FROM_UNIT"]
 
 
-async def test_a_check_that_the_database_fails_is_tried_again(world: World, work: CheckRunner, system: Mongo) -> None:
-    """Pictures are looked for side by side: what goes wrong in one of those searches is no bug of ours."""
+async def test_a_check_is_retried_after_a_database_error(world: World, work: CheckRunner, system: Mongo) -> None:
+    """Similar pictures are searched for concurrently. An error in one search must not be logged as a bug."""
     sent = medium()
     await world.observe(media=[sent])
     await ready(world, sent["id"])
@@ -245,7 +245,7 @@ async def test_a_check_that_the_database_fails_is_tried_again(world: World, work
     assert await CheckRunner(world.store, lambda: clock() + LEASE * 2).do_all() == 2, "of the observation and its photo"
 
 
-async def test_two_workers_raise_a_flag_once(world: World) -> None:
+async def test_concurrent_workers_raise_each_flag_once(world: World) -> None:
     ids = [await world.observe(position=HERE | {"isMock": True}) for _ in range(6)]
     workers = [CheckRunner(world.store, clock) for _ in range(4)]
     assert sum(await asyncio.gather(*(each.do_all() for each in workers))) == 6
@@ -253,7 +253,7 @@ async def test_two_workers_raise_a_flag_once(world: World) -> None:
         assert await codes_of(world, id) == ["MOCK_POSITION"]
 
 
-async def test_a_check_of_a_dead_worker_is_made_by_the_next(world: World, work: CheckRunner) -> None:
+async def test_the_next_worker_takes_over_the_check_of_a_dead_one(world: World, work: CheckRunner) -> None:
     id = await world.observe(position=HERE | {"isMock": True})
     assert await world.store.checks.claim(clock(), LEASE)
     assert await work.do_one() is False
@@ -262,7 +262,7 @@ async def test_a_check_of_a_dead_worker_is_made_by_the_next(world: World, work: 
     assert await world.store.mongo.collection("observations").count(DUE) == 0
 
 
-async def test_a_request_during_a_check_is_not_ended_by_it(world: World) -> None:
+async def test_finishing_a_check_keeps_a_request_made_meanwhile(world: World) -> None:
     id = await world.observe(unit="360703-XX")
     claim = await world.store.checks.claim(clock(), LEASE)
     assert claim
@@ -279,7 +279,7 @@ async def test_a_request_during_a_check_is_not_ended_by_it(world: World) -> None
     assert await world.store.mongo.collection("observations").count(DUE) == 0
 
 
-async def test_what_is_due_is_found_by_its_index(world: World) -> None:
+async def test_due_checks_are_found_by_their_index(world: World) -> None:
     await world.observe()
     for name in ("observations", "media"):
         command = {

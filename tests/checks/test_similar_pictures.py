@@ -1,4 +1,4 @@
-"""Likeness: copies keep their hash, blank pictures have none, and all that is near is found through the indexes."""
+"""Test picture similarity: copies keep their hash, blank pictures have none, and indexes find every near picture."""
 
 import io
 from collections.abc import AsyncIterator
@@ -60,8 +60,8 @@ def of(folder: Path, body: bytes) -> tuple[Likeness, ...]:
 
 
 @given(FIGURES, st.sets(st.integers(0, COARSE_BITS - 1), max_size=RADIUS))
-def test_whatever_is_within_the_radius_shares_a_neighbour(coarse: int, flipped: set[int]) -> None:
-    """The promise of the index: no near one is missed, wherever its bits differ."""
+def test_hashes_within_the_radius_share_a_neighbouring_band(coarse: int, flipped: set[int]) -> None:
+    """The index relies on this: it misses no near hash, wherever the bits differ."""
     other = coarse
     for place in flipped:
         other ^= 1 << place
@@ -71,12 +71,12 @@ def test_whatever_is_within_the_radius_shares_a_neighbour(coarse: int, flipped: 
 
 
 @given(FIGURES)
-def test_bands_are_the_whole_figure(coarse: int) -> None:
+def test_the_bands_together_are_the_whole_hash(coarse: int) -> None:
     put_together = sum(band_of(coarse, band) << first for band, (first, _) in BANDS.items())
     assert put_together == coarse % 2**64
 
 
-async def test_the_near_are_found_among_others_and_the_nearest_first(index: Likenesses) -> None:
+async def test_near_pictures_are_found_among_others_nearest_first(index: Likenesses) -> None:
     random = Random(7)  # noqa: S311
     detail = f"{random.getrandbits(256):064x}"
     for number in range(300):
@@ -93,7 +93,7 @@ async def test_the_near_are_found_among_others_and_the_nearest_first(index: Like
     assert await index.near("med_new", [], 24) == []
 
 
-async def test_a_lookup_reads_the_indexes_alone(index: Likenesses, mongo: Mongo) -> None:
+async def test_a_hash_lookup_reads_only_the_indexes(index: Likenesses, mongo: Mongo) -> None:
     await index.store("med_1", [Likeness(0, 77, "0" * 64)])
     for band in BANDS:
         find = {
@@ -107,7 +107,7 @@ async def test_a_lookup_reads_the_indexes_alone(index: Likenesses, mongo: Mongo)
         assert (plan["executionStats"]["totalDocsExamined"], plan["executionStats"]["nReturned"]) == (0, 1)
 
 
-async def test_marks_are_looked_up_in_one_command_through_their_index(mongo: Mongo) -> None:
+async def test_keypoints_are_looked_up_in_one_command_through_their_index(mongo: Mongo) -> None:
     await ensure_indexes(mongo)
     await mongo.collection("likeness_marks").insert_one({"_id": "med_1", "keys": [5, 77, 91], "marks": b""})
     find = {"find": "likeness_marks", "filter": {"keys": {"$in": [76, 77, 78, 91]}}, "projection": {"marks": 1}}
@@ -116,10 +116,10 @@ async def test_marks_are_looked_up_in_one_command_through_their_index(mongo: Mon
     assert (plan["executionStats"]["totalDocsExamined"], plan["executionStats"]["nReturned"]) == (1, 1)
 
 
-async def test_a_lookup_of_a_whole_picture_costs_a_fixed_number_of_commands(
+async def test_a_picture_lookup_takes_a_fixed_number_of_commands(
     mongo: Mongo, engines: Addresses, tmp_path: Path
 ) -> None:
-    """Three for the hash, one for the marks, and at most two for what these found, whatever is stored."""
+    """Three for the hash, one for the keypoints and at most two for the candidates, however much is stored."""
     await ensure_indexes(mongo)
     commands = Commands()
     counted = Mongo(engines.mongo_url, mongo.name, listeners=[commands])
@@ -136,7 +136,7 @@ async def test_a_lookup_of_a_whole_picture_costs_a_fixed_number_of_commands(
     assert max(counts) <= 6
 
 
-async def test_keeping_again_changes_nothing(index: Likenesses, mongo: Mongo, tmp_path: Path) -> None:
+async def test_storing_a_picture_again_changes_nothing(index: Likenesses, mongo: Mongo, tmp_path: Path) -> None:
     made = list(of(tmp_path, draw_scene(2, 640, 480, [])))
     for _ in range(2):
         await index.store("med_1", made)
@@ -146,7 +146,7 @@ async def test_keeping_again_changes_nothing(index: Likenesses, mongo: Mongo, tm
 
 
 @pytest.mark.parametrize("seed", [3, 11])
-async def test_copies_lead_back_to_their_original(index: Likenesses, tmp_path: Path, seed: int) -> None:
+async def test_altered_copies_are_matched_to_their_original(index: Likenesses, tmp_path: Path, seed: int) -> None:
     path = tmp_path / "original.jpg"
     path.write_bytes(draw_scene(seed, 800, 600, ["0900"]))
     await index.store("med_original", examine(path).likeness)
@@ -161,7 +161,7 @@ async def test_copies_lead_back_to_their_original(index: Likenesses, tmp_path: P
 
 @pytest.mark.skipif(not PHOTOS.exists(), reason="needs ../shared/data")
 @pytest.mark.parametrize("name", ["iphone4-rome.jpg", "canon-600d-west-longitude.jpg"])
-async def test_copies_of_a_real_photo_lead_back_to_it(index: Likenesses, tmp_path: Path, name: str) -> None:
+async def test_altered_copies_of_a_real_photo_are_matched_to_it(index: Likenesses, tmp_path: Path, name: str) -> None:
     await index.store("med_original", examine(PHOTOS / name).likeness)
     await index.store("med_other", examine(PHOTOS / "pixel-prague-region.jpg").likeness)
     for kind, body in altered(PHOTOS / name, 3):
@@ -171,15 +171,15 @@ async def test_copies_of_a_real_photo_lead_back_to_it(index: Likenesses, tmp_pat
 
 @pytest.mark.skipif(not PHOTOS.exists(), reason="needs ../shared/data")
 @pytest.mark.parametrize("name", ["android-croydon.mp4", "iphoneX-lijiang.mov"])
-def test_a_video_is_compared_by_its_poster(name: str) -> None:
+def test_a_video_is_compared_by_its_poster_frame(name: str) -> None:
     [whole, *_] = examine_any(PHOTOS / name).likeness
     assert (whole.cut, len(unpack(whole.marks).marks) > 20) == (0, True)
 
 
-async def test_marks_that_many_share_are_passed_over(
+async def test_a_copy_is_found_although_many_pictures_share_its_keypoints(
     index: Likenesses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As of a form that is photographed again and again: then each mark is asked for alone."""
+    """Like a form that is photographed again and again. Each keypoint is then looked up on its own."""
     monkeypatch.setattr("storage.checks.similar_pictures._MAX_SHARING", 5)
     monkeypatch.setattr("storage.checks.similar_pictures._MAX_PER_KEYPOINT", 4)
     path = tmp_path / "original.jpg"
@@ -194,7 +194,7 @@ async def test_marks_that_many_share_are_passed_over(
     assert [each.media_id for each in await index.near("med_copy", wanted, 24)] == ["med_original"]
 
 
-def test_a_picture_is_hashed_as_it_is_seen(tmp_path: Path) -> None:
+def test_a_picture_is_hashed_in_its_displayed_orientation(tmp_path: Path) -> None:
     upright = Image.open(io.BytesIO(draw_scene(5, 640, 480, [])))
     turned = upright.transpose(Image.Transpose.ROTATE_90)
     exif = Image.Exif()
@@ -206,11 +206,11 @@ def test_a_picture_is_hashed_as_it_is_seen(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("colour", ["white", "black", (120, 130, 140)])
-def test_a_blank_picture_is_like_no_other(tmp_path: Path, colour: str | tuple[int, int, int]) -> None:
+def test_a_blank_picture_has_no_hash(tmp_path: Path, colour: str | tuple[int, int, int]) -> None:
     assert of(tmp_path, saved(Image.new("RGB", (640, 480), colour))) == ()
 
 
-def test_smallest_pictures_and_strips_do_no_harm(tmp_path: Path) -> None:
+def test_tiny_and_narrow_pictures_do_not_break_hashing(tmp_path: Path) -> None:
     for size in ((1, 1), (1, 3000), (3000, 1), (2, 2), (33, 7)):
         noise = Image.effect_noise(size, 90).convert("RGB")
         assert len(of(tmp_path, saved(noise))) <= CUTS
@@ -223,10 +223,10 @@ async def http() -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.mark.parametrize("copy_first", [False, True])
-async def test_a_copy_that_another_inspector_hands_in_is_flagged(
+async def test_a_copy_submitted_by_another_inspector_is_flagged(
     world: World, http: httpx.AsyncClient, tmp_path: Path, copy_first: bool
 ) -> None:
-    """From the upload to the flag; in whichever order their bytes are verified, the later observation is flagged."""
+    """From upload to flag: the later observation is flagged, in whichever order the bytes are verified."""
     path = tmp_path / "original.jpg"
     path.write_bytes(draw_scene(21, 800, 600, ["0900"]))
     copies = dict(altered(path, 1))
@@ -251,6 +251,6 @@ async def test_a_copy_that_another_inspector_hands_in_is_flagged(
 
 
 @given(st.integers(1, 40), st.integers(1, 40), st.randoms(use_true_random=False))
-def test_the_highest_around_is_that_of_the_slower_filter(width: int, height: int, dice: Random) -> None:
+def test_fast_dilation_equals_the_max_filter(width: int, height: int, dice: Random) -> None:
     image = Image.frombytes("L", (width, height), dice.randbytes(width * height))
     assert _dilate(image).tobytes() == image.filter(ImageFilter.MaxFilter(5)).tobytes()

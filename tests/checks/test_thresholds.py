@@ -1,4 +1,4 @@
-"""Thresholds: the nearest office's that is in force applies; set by officers in scope, appended and never changed."""
+"""Test thresholds: the nearest office's threshold in force applies, and officers only append settings."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -49,18 +49,18 @@ def threshold(path: str, value: float | None, valid_from: datetime, set_at: date
         ([("x/", 1, AT - DAY), ("a/c/", 2, AT - DAY), ("a/b/c/d/", 3, AT - DAY)], 500),
     ],
 )
-def test_the_nearest_that_is_in_force_applies(own: list[tuple[str, float | None, datetime]], expected: float) -> None:
+def test_the_nearest_threshold_in_force_applies(own: list[tuple[str, float | None, datetime]], expected: float) -> None:
     settings = [*DEFAULTS, *(threshold(*each) for each in own)]
     assert limits_of(settings, "a/b/c/", AT).of(ThresholdKind.UNIT_DISTANCE) == expected
     assert limits_of(reversed(settings), "a/b/c/", AT).of(ThresholdKind.UNIT_DISTANCE) == expected
 
 
-def test_of_two_from_the_same_day_the_later_set_applies() -> None:
+def test_the_last_threshold_set_for_a_day_applies() -> None:
     settings = [threshold("a/", 1, AT, AT + DAY), threshold("a/", 2, AT, AT)]
     assert applicable_thresholds(settings, "a/", AT)[ThresholdKind.UNIT_DISTANCE].value == 1
 
 
-def test_the_paths_above_a_unit() -> None:
+def test_paths_above_a_unit_go_from_the_root_to_the_unit() -> None:
     assert paths_above("a/b/") == ["", "a/", "a/b/"]
 
 
@@ -76,7 +76,7 @@ async def applies(world: World, code: str, name: str = "officer", at: datetime |
     return {each["kind"]: each["value"] for each in found}
 
 
-async def test_a_new_installation_has_its_defaults_as_data(world: World) -> None:
+async def test_a_new_installation_stores_the_default_thresholds(world: World) -> None:
     assert await applies(world, "360703") == {str(each.kind.value): each.value for each in DEFAULTS}
     found = (await world.ask("supervisor", APPLYING, unit=world.units["360703-JT"].id))["thresholds"]
     assert {each["unit"] for each in found["applying"]} == {None}
@@ -84,7 +84,7 @@ async def test_a_new_installation_has_its_defaults_as_data(world: World) -> None
     assert len(await world.store.mongo.collection("thresholds").find({})) == len(DEFAULTS)
 
 
-async def test_an_office_sets_its_own_from_a_day_on(world: World) -> None:
+async def test_an_office_sets_its_own_threshold_from_a_given_day(world: World) -> None:
     later = clock() + DAY
     first = (await set_(world, "city_officer", "360700", value=800))["threshold"]
     assert (first["measure"], first["unit"], first["setBy"]) == (
@@ -101,7 +101,7 @@ async def test_an_office_sets_its_own_from_a_day_on(world: World) -> None:
     assert [each["value"] for each in settings if each["unit"]] == [800, 300, None]
 
 
-async def test_what_is_received_is_judged_by_the_nearest_office(world: World) -> None:
+async def test_an_observation_is_judged_by_the_threshold_at_its_receipt(world: World) -> None:
     await place_unit(world, "360703-JT-1", **HERE)
     work, near = CheckRunner(world.store, clock), HERE | {"latitude": HERE["latitude"] + 0.007}
     before = await world.observe(position=near)
@@ -111,7 +111,7 @@ async def test_what_is_received_is_judged_by_the_nearest_office(world: World) ->
     assert (await codes_of(world, before), await codes_of(world, after)) == (["FAR_FROM_UNIT"], [])
 
 
-async def test_the_same_setting_again_and_another_under_its_id(world: World) -> None:
+async def test_a_repeated_setting_is_harmless_and_different_content_a_conflict(world: World) -> None:
     id = new_id("thr")
     first = await set_(world, id=id)
     before = await world.snapshot()
@@ -137,13 +137,15 @@ async def test_the_same_setting_again_and_another_under_its_id(world: World) -> 
         ("officer", {"validFrom": "2026-01-01T00:00:00Z"}, "BAD_INPUT"),
     ],
 )
-async def test_who_may_not_set_what(world: World, name: str, fields: dict[str, Any], code: str) -> None:
+async def test_settings_without_permission_or_out_of_range_are_refused(
+    world: World, name: str, fields: dict[str, Any], code: str
+) -> None:
     before = await world.snapshot()
     assert (await set_(world, name, **fields))["code"] == code
     assert await world.snapshot() == before
 
 
-async def test_thresholds_elsewhere_are_not_there(world: World) -> None:
+async def test_thresholds_outside_the_scope_are_not_shown(world: World) -> None:
     assert await world.errors("officer", APPLYING, unit=world.units["360783"].id) == ["NOT_FOUND"]
     assert await world.errors("officer", APPLYING, unit=world.units["360700"].id) == ["NOT_FOUND"]
     assert await world.errors("inspector", APPLYING, unit=world.units["360703"].id) == ["FORBIDDEN"]
