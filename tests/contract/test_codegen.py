@@ -1,4 +1,4 @@
-"""Configurations for clients that others generate: their scalars are the SDL's, and their paths lead to the contract."""
+"""Test the client generators' configurations: their scalars are the SDL's, and their paths lead to the contract."""
 
 import json
 import re
@@ -43,9 +43,9 @@ SWIFT_KEYS = {
     },
     "options.schemaCustomization": {"customTypeNames"},
 }  # fmt: skip
-"""What `ApolloCodegenConfiguration` of Apollo iOS 2.3 decodes, by path; it throws at any other key."""
+"""Keys that `ApolloCodegenConfiguration` of Apollo iOS 2.3 decodes, by path; it throws at any other key."""
 KOTLIN_OPTIONS = {"packageName", "schemaFile", "sealedClassesForEnumsMatching", "addTypename"}
-"""Properties that `Service` of Apollo Kotlin 4.4 has, of those that are used here; so for its functions."""
+"""Properties of `Service` in Apollo Kotlin 4.4 that are used here. Its functions stand below."""
 KOTLIN_FUNCTIONS = {"srcDir", "mapScalar", "mapScalarToKotlinLong"}
 
 
@@ -54,7 +54,7 @@ def custom_scalars() -> set[str]:
     return {each.name for each in types if isinstance(each, GraphQLScalarType) and not is_specified_scalar_type(each)}
 
 
-def test_every_client_maps_the_custom_scalars_of_the_sdl_and_no_others() -> None:
+def test_every_client_maps_exactly_the_custom_scalars_of_the_sdl() -> None:
     [typescript] = TYPESCRIPT["generates"].values()
     swift = SWIFT["options"]["schemaCustomization"]["customTypeNames"]
     declared = re.findall(
@@ -66,7 +66,7 @@ def test_every_client_maps_the_custom_scalars_of_the_sdl_and_no_others() -> None
     assert sorted(declared) == sorted(swift.values())
 
 
-def test_their_paths_lead_to_the_sdl_and_to_every_operation() -> None:
+def test_configured_paths_lead_to_the_sdl_and_every_operation() -> None:
     of_kotlin = dict(re.findall(r'(schemaFile\.set\(file|srcDir)\("([^"]+)"', KOTLIN))
     for schema in (TYPESCRIPT["schema"], *SWIFT["input"]["schemaSearchPaths"], of_kotlin["schemaFile.set(file"]):
         assert (FOLDER / schema).resolve() == SDL
@@ -79,14 +79,14 @@ def test_their_paths_lead_to_the_sdl_and_to_every_operation() -> None:
         assert sorted(file.stem for file in parent.resolve().glob(name)) == documents.operation_names()
 
 
-def test_the_swift_configuration_has_no_key_that_apollo_would_throw_at() -> None:
+def test_the_swift_configuration_has_only_keys_that_apollo_accepts() -> None:
     found = dict(_keys(SWIFT, ""))
     assert {path: keys - SWIFT_KEYS.get(path, set()) for path, keys in found.items() if keys - SWIFT_KEYS[path]} == {}
     for choice in ("output.schemaTypes.moduleType", "output.operations", "output.testMocks"):
         assert len(found[choice]) == 1, choice
     assert SWIFT["options"]["schemaDocumentation"] in {"include", "exclude"}
     scalars = (FOLDER / "CustomScalars.swift").read_text(encoding="utf-8")
-    assert "@_spi(Internal) @_spi(Execution) import ApolloAPI" in scalars  # what the protocol asks for is in its SPI
+    assert "@_spi(Internal) @_spi(Execution) import ApolloAPI" in scalars  # the protocol's requirements are in its SPI
 
 
 def _keys(value: dict[str, Any], path: str) -> Iterator[tuple[str, set[str]]]:
@@ -96,7 +96,7 @@ def _keys(value: dict[str, Any], path: str) -> Iterator[tuple[str, set[str]]]:
             yield from _keys(below, f"{path}.{name}".removeprefix("."))
 
 
-def test_the_kotlin_configuration_sets_options_that_apollo_has_and_versions_that_go_together() -> None:
+def test_the_kotlin_configuration_uses_known_options_and_matching_versions() -> None:
     [service] = re.findall(r'^    service\("mingcha"\) \{\n(.*?)^    \}', KOTLIN, re.MULTILINE | re.DOTALL)
     statements = [line.strip() for line in service.splitlines() if line.strip() and not line.strip().startswith("//")]
     words = [re.match(r"(\w+)(\.set)?\(", each) for each in statements]
@@ -108,15 +108,15 @@ def test_the_kotlin_configuration_sets_options_that_apollo_has_and_versions_that
 
 
 @pytest.mark.parametrize("name", documents.operation_names())
-def test_every_selection_below_the_root_asks_for_its_type(name: str) -> None:
-    """Caches need it, and where documents go by their ids no client can add it."""
+def test_every_selection_below_the_root_asks_for_its_typename(name: str) -> None:
+    """Caches need it, and a client that sends documents by their ids cannot add it."""
     [operation] = parse(documents.text_of(name)).definitions
     assert isinstance(operation, OperationDefinitionNode)
     assert list(_untyped(operation.selection_set)) == []
 
 
 def _untyped(selections: SelectionSetNode) -> list[str]:
-    """Fields of which the selection lacks `__typename`, at any depth."""
+    """Return the fields whose selection lacks `__typename`, at any depth."""
     found = []
     for each in selections.selections:
         below = getattr(each, "selection_set", None)

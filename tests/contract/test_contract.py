@@ -1,4 +1,4 @@
-"""The contract: the SDL on file is the one that is served, and every named operation of a phone is valid in it."""
+"""Test the contract: the stored SDL is the served one, and every named operation is valid in it."""
 
 import json
 from pathlib import Path
@@ -16,12 +16,12 @@ CONTRACT = Path(__file__).parents[2] / "mobile_contract"
 OPERATIONS = sorted((CONTRACT / "operations").glob("*.graphql"))
 
 
-def test_the_sdl_on_file_is_the_one_that_is_served() -> None:
-    """A change is made on purpose: run scripts/export, read the difference, and say in CHANGELOG.md what it means."""
+def test_the_stored_sdl_is_the_served_one() -> None:
+    """To change it on purpose, run scripts/export, read the difference, and explain it in CHANGELOG.md."""
     assert (CONTRACT / "schema.graphql").read_text(encoding="utf-8") == print_sdl(SCHEMA)
 
 
-def test_the_manifest_lists_the_operations_as_they_stand() -> None:
+def test_the_manifest_lists_the_current_operations() -> None:
     assert documents.MANIFEST.read_text(encoding="utf-8") == documents.manifest_text(documents.manifest())
     retired = json.loads(documents.RETIRED.read_text(encoding="utf-8"))["operations"]
     standing = {file.read_text(encoding="utf-8") for file in OPERATIONS}
@@ -30,7 +30,7 @@ def test_the_manifest_lists_the_operations_as_they_stand() -> None:
 
 
 @pytest.mark.parametrize("file", OPERATIONS, ids=lambda file: file.stem)
-def test_a_named_operation_is_valid_and_bears_the_name_of_its_file(file: Path) -> None:
+def test_a_named_operation_is_valid_and_named_like_its_file(file: Path) -> None:
     document = parse(file.read_text(encoding="utf-8"))
     assert validate(build_schema(print_sdl(SCHEMA)), document) == []
     operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]
@@ -38,7 +38,7 @@ def test_a_named_operation_is_valid_and_bears_the_name_of_its_file(file: Path) -
 
 
 @pytest.mark.parametrize("file", OPERATIONS, ids=lambda file: file.stem)
-def test_a_named_operation_with_its_own_page_size_is_within_the_limits(file: Path) -> None:
+def test_a_named_operation_is_within_the_query_limits(file: Path) -> None:
     settings = Settings()
     shape = measure_document(build_schema(print_sdl(SCHEMA)), parse(file.read_text(encoding="utf-8")))
     assert shape.cost[file.stem].total({}) <= settings.max_cost
@@ -46,8 +46,8 @@ def test_a_named_operation_with_its_own_page_size_is_within_the_limits(file: Pat
     assert shape.aliases <= settings.max_aliases
 
 
-def test_of_the_types_that_a_record_may_have_the_dearest_counts() -> None:
-    """A page of changes is not as dear as if each were all kinds of records at once."""
+def test_only_the_costliest_type_of_a_union_counts() -> None:
+    """A page of changes must not cost as much as if every record were of all kinds at once."""
     texts = ("... on Unit { id }", "... on MonitoringPoint { id code }", "... on Unit { code name }")
     page = "{ changes(first: 10) { ... on ChangePage { changes { record { %s } } } } }"
     core = build_schema(print_sdl(SCHEMA))

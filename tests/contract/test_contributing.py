@@ -1,4 +1,4 @@
-"""Hold the guide for contributors to the code: its worked example is applied to a copy of the product, and works."""
+"""Test the contributors' guide: its worked example works when applied to a copy of the product."""
 
 import os
 import shutil
@@ -69,7 +69,10 @@ asyncio.run(main())
 
 
 def apply_change(text: str, change: str) -> str:
-    """Apply a diff without line numbers: an added line replaces the removed one above it, or goes before the line below it."""
+    """Apply a diff without line numbers.
+
+    An added line replaces the removed line above it, or goes before the line below it.
+    """
     lines, removed_at, added = text.splitlines(), None, []
     for line in change.splitlines():
         sign, content = line[0], line[1:]
@@ -89,7 +92,7 @@ def apply_change(text: str, change: str) -> str:
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
-    """A copy of the product with the example applied."""
+    """Return a copy of the product with the example applied."""
     for room in ("api", "schema", "storage", "mobile_contract"):
         shutil.copytree(ROOT / room, tmp_path / room, ignore=shutil.ignore_patterns("__pycache__"))
     for name, text in NEW.items():
@@ -99,14 +102,14 @@ def copied(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_noun_touches_at_most_six_shared_lines() -> None:
+def test_a_new_noun_changes_at_most_six_shared_lines() -> None:
     shared = [line for change in CHANGED.values() for line in change.splitlines() if line.startswith("+")]
     assert len(shared) <= MAX_SHARED_LINES
     assert not any((ROOT / name).exists() for name in NEW), "the example is no noun of the product"
     assert all((ROOT / name).exists() for name in CHANGED)
 
 
-def test_the_worked_example_works_as_it_stands(copied: Path, engines: Addresses) -> None:
+def test_the_worked_example_of_the_guide_works_unchanged(copied: Path, engines: Addresses) -> None:
     environment = {
         **os.environ,
         "PYTHONPATH": str(copied),

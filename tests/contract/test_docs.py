@@ -1,4 +1,4 @@
-"""The documentation against the product: examples fit the contract, tables are the code's, commands and links exist."""
+"""Test the documentation against the product: its examples, tables, commands and links are right."""
 
 import importlib
 import json
@@ -59,7 +59,7 @@ def operations(block: Block) -> list[OperationDefinitionNode]:
 
 
 @pytest.mark.parametrize("block", in_("graphql"))
-def test_an_example_fits_the_contract(block: Block) -> None:
+def test_a_graphql_example_is_valid_in_the_contract(block: Block) -> None:
     assert validate(CONTRACT, parse(block.text)) == []
 
 
@@ -71,7 +71,7 @@ def test_an_example_fits_the_contract(block: Block) -> None:
         if (one.language, other.language) == ("graphql", "json") and other.follows and one.page == other.page
     ],
 )
-def test_the_variables_beside_an_example_fit_it(example: Block, values: Block) -> None:
+def test_the_variables_of_an_example_fit_it(example: Block, values: Block) -> None:
     given = json.loads(values.text)
     wanted = set()
     for operation in operations(example):
@@ -88,7 +88,7 @@ RECIPES = [block for block in BLOCKS if block.is_recipe and block.language == "g
 
 
 def may_ask(block: Block) -> frozenset[Role]:
-    """The roles that the table of permits lets pass at every field of a block."""
+    """Return the roles that the permission table allows to ask for every field of a block."""
     types, passing = TypeInfo(CONTRACT), set(Role)
 
     class Fields(Visitor):
@@ -103,16 +103,16 @@ def may_ask(block: Block) -> frozenset[Role]:
 
 
 @pytest.mark.parametrize("block", RECIPES, ids=lambda block: f"{block.path}:{block.line}")
-def test_a_recipe_names_the_roles_that_may_ask_for_all_of_it(block: Block) -> None:
+def test_a_recipe_names_exactly_the_roles_that_may_run_it(block: Block) -> None:
     assert block.roles == may_ask(block)
 
 
-def test_there_is_a_recipe_for_each_role() -> None:
+def test_every_role_has_a_recipe() -> None:
     assert set(Role) == {role for block in RECIPES for role in block.roles or ()}
 
 
 async def test_the_queries_of_a_page_run_for_its_readers(world: World) -> None:
-    """Within the limits of documents, too."""
+    """The query limits apply to them too."""
     case = await world.open_case()
     assert world.point is not None
     values: dict[str, Any] = {
@@ -139,7 +139,7 @@ async def test_the_queries_of_a_page_run_for_its_readers(world: World) -> None:
 
 
 @pytest.mark.parametrize("block", in_("json"))
-def test_json_is_json(block: Block) -> None:
+def test_json_blocks_are_valid_json(block: Block) -> None:
     json.loads(block.text)
 
 
@@ -155,7 +155,7 @@ def is_command(name: str) -> bool:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_commands_settings_and_metrics_that_a_page_names_exist(page: Path) -> None:
+def test_commands_settings_and_metrics_named_on_a_page_exist(page: Path) -> None:
     text = page.read_text("utf-8")
     for name in re.findall(r"\bscripts/[a-z]+\b(?!\.)", text):
         assert is_command(name), name
@@ -169,7 +169,7 @@ def test_commands_settings_and_metrics_that_a_page_names_exist(page: Path) -> No
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_and_anchors_resolve(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
         if "://" in target:
             continue
@@ -181,14 +181,14 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def anchors_of(page: Path) -> set[str]:
-    """Anchors of headings as GitHub makes them."""
+    """Return the anchors that GitHub makes of a page's headings."""
     headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("index", [ROOT / "README.md", ROOT / "docs" / "clients" / "README.md"], ids=name_of)
-def test_an_index_leads_to_every_page_below_it(index: Path) -> None:
-    """A folder's own index stands for its pages."""
+def test_an_index_links_every_page_below_it(index: Path) -> None:
+    """For a folder with its own index, a link to that index is enough."""
     folder = ROOT / "docs" if index.parent == ROOT else index.parent
     pages = [page for page in [*folder.glob("*.md"), *folder.glob("*/README.md")] if page != index]
     text = index.read_text("utf-8")
@@ -213,7 +213,7 @@ def shown(default: Any) -> str:
             return str(default) or "empty"
 
 
-def test_the_table_of_refusals_is_the_catalogue() -> None:
+def test_the_table_of_refusals_matches_the_catalogue() -> None:
     listed = [(coded(code)[0], coded(step)[0], *said) for code, step, *said in rows("docs/api.md", "code", "next step")]
     assert listed == [
         (code.value, entry.next_step.value, entry.message, entry.message_zh) for code, entry in CATALOGUE.items()
@@ -221,7 +221,7 @@ def test_the_table_of_refusals_is_the_catalogue() -> None:
 
 
 @pytest.mark.parametrize("row", rows("docs/api.md", "what", "limit", "set by"), ids=lambda row: row[0])
-def test_a_limit_is_the_codes(row: list[str]) -> None:
+def test_a_documented_limit_matches_the_code(row: list[str]) -> None:
     number, _, unit = row[1].partition(" ")
     [source] = coded(row[2])
     if source.startswith("MINGCHA_"):
@@ -232,7 +232,7 @@ def test_a_limit_is_the_codes(row: list[str]) -> None:
     assert int(number) * FACTORS[unit] == limit
 
 
-def test_the_table_of_roles_is_the_table_of_permits() -> None:
+def test_the_table_of_roles_matches_the_permission_table() -> None:
     listed = {
         operation: {role for role, cell in zip(Role, allowed, strict=True) if cell == "yes"}
         for names, *allowed in rows("docs/security.md", "operation")
@@ -245,7 +245,7 @@ def test_the_table_of_roles_is_the_table_of_permits() -> None:
     assert listed == {field: set(permit.roles) for field, permit in asked.items() if not permit.public}
 
 
-def test_the_table_of_moves_is_the_life_of_a_case() -> None:
+def test_the_table_of_moves_matches_the_case_transitions() -> None:
     listed = {coded(to)[0]: coded(before) for to, before, *_ in rows("docs/clients/cases.md", "to", "from")}
     reached = {str(target.value) for targets in MOVES.values() for target in targets}
     assert set(listed) == reached
@@ -254,12 +254,12 @@ def test_the_table_of_moves_is_the_life_of_a_case() -> None:
     }
 
 
-def test_the_table_of_methods_is_what_each_role_records_by() -> None:
+def test_the_table_of_methods_matches_the_methods_of_each_role() -> None:
     listed = {Role(coded(role)[0]): set(coded(methods)) for role, methods in rows("docs/clients/recording.md", "role")}
     assert listed == {role: {str(method.value) for method in methods} for role, methods in METHODS_OF.items()}
 
 
-def test_the_table_of_thresholds_is_what_the_product_comes_with() -> None:
+def test_the_table_of_thresholds_matches_the_defaults() -> None:
     units = {"metres": Measure.METRES, "seconds": Measure.SECONDS, "km/h": Measure.KILOMETRES_PER_HOUR}
     units |= {"bits of 256": Measure.BITS, "days": Measure.DAYS, "ratings": Measure.RATINGS}
     listed = rows("docs/clients/flags.md", "kind", "measure", "at first")
@@ -268,7 +268,7 @@ def test_the_table_of_thresholds_is_what_the_product_comes_with() -> None:
     ]
 
 
-def test_prefixes_and_content_types_are_the_codes() -> None:
+def test_documented_prefixes_and_content_types_match_the_code() -> None:
     named = {prefix for row in rows("docs/api.md", "prefix", "kind") for prefix in coded(row[0])}
     assert named == {f"{prefix}_" for prefix in PREFIXES}
     text = (ROOT / "docs" / "api.md").read_text("utf-8")
@@ -276,7 +276,7 @@ def test_prefixes_and_content_types_are_the_codes() -> None:
     assert set(coded(line)) == set(KINDS)
 
 
-def test_the_worked_digest_is_that_of_the_draft_beside_it() -> None:
+def test_the_documented_digest_matches_the_draft_beside_it() -> None:
     draft = typed_draft()
     texts = [block.text.strip() for block in BLOCKS if block.path == "docs/api.md"]
     [sent] = [json.loads(text) for text in texts if text.startswith("{\n") and draft.id in text]
@@ -285,6 +285,6 @@ def test_the_worked_digest_is_that_of_the_draft_beside_it() -> None:
     assert digest_of(draft) in texts
 
 
-def test_the_templates_are_what_load_prints() -> None:
+def test_documented_csv_templates_match_the_printed_ones() -> None:
     printed = [csv_template(noun).removeprefix("\ufeff").replace("\r\n", "\n") for noun in Noun]
     assert [block.text for block in BLOCKS if block.language == "csv"] == printed

@@ -1,4 +1,4 @@
-"""How the documentation is written: one sentence a line, short paragraphs, and pages for people without a line of code."""
+"""Test how the documentation is written: one sentence a line, short paragraphs, and guides without code."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from schema.core.refusals import RefusalCode
 from tests.support.doc_pages import GUIDES, ROOT, blocks_of, coded, name_of
 
 PLAIN = ["*.md", "docs/*.md", "docs/clients/*.md"]
-"""Pages that are held to one sentence a line and to short paragraphs."""
+"""Pages that must have one sentence a line and short paragraphs."""
 PAGES = [page for pattern in PLAIN for page in sorted(ROOT.glob(pattern))]
 MAX_WORDS = 80
 CHARACTERS_A_WORD = 2
@@ -20,7 +20,7 @@ CHARACTERS_A_WORD = 2
 
 _LIST = re.compile(r"^\s*(?:[-*]|\d+\.) ")
 _LEAD = re.compile(r"^\*\*[^*]+\*\*\s+(?=\S)")
-"""What begins a paragraph in bold is its title, not a sentence of its own."""
+"""Bold text at the start of a paragraph is its title, not a sentence of its own."""
 _SENTENCE = re.compile(r"""[.!?]["”’)*]*\s+["“‘(*]*[A-Z0-9一-鿿]|[。！？]["”’）)*]*\s*[^\s"”’）)*]""")
 _LINE_END = re.compile(r"""[.!?:;。！？：；]["”’）)*]*$""")
 
@@ -30,7 +30,7 @@ CONTRACT = build_schema((ROOT / "mobile_contract" / "schema.graphql").read_text(
 
 
 def paragraphs(text: str) -> Iterator[list[str]]:
-    """The lines of each paragraph and list item; headings, tables and fenced blocks are no prose."""
+    """Yield the lines of each paragraph and list item; headings, tables and fenced blocks are not prose."""
     found: list[str] = []
     is_fenced = False
     for line in [*text.splitlines(), ""]:
@@ -45,7 +45,7 @@ def paragraphs(text: str) -> Iterator[list[str]]:
 
 
 def plain(line: str) -> str:
-    """A line without what is no part of its sentence; code stands as a word."""
+    """Return a line without the marks that are not part of its sentence, and with code replaced by a word."""
     text = re.sub(r"`[^`]+`", "Code", _LIST.sub("", line).strip())
     return _LEAD.sub("", re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", text))
 
@@ -66,11 +66,11 @@ def faults(text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_a_line_holds_one_sentence_and_a_paragraph_is_short(page: Path) -> None:
+def test_a_page_has_one_sentence_a_line_and_short_paragraphs(page: Path) -> None:
     assert faults(page.read_text("utf-8")) == []
 
 
-def test_each_pattern_finds_a_page() -> None:
+def test_every_pattern_matches_a_page() -> None:
     assert [pattern for pattern in PLAIN if not list(ROOT.glob(pattern))] == []
 
 
@@ -89,7 +89,7 @@ def test_each_pattern_finds_a_page() -> None:
         "字" * 161,
     ],
 )
-def test_a_fault_of_style_is_found(text: str) -> None:
+def test_a_style_fault_is_found(text: str) -> None:
     assert len(faults(text)) == 1
 
 
@@ -109,15 +109,15 @@ def test_plain_style_passes(text: str) -> None:
 
 
 @pytest.mark.parametrize("role", Role)
-def test_a_guide_says_the_same_in_chinese_and_in_english(role: Role) -> None:
+def test_a_guide_has_the_same_headings_in_chinese_and_english(role: Role) -> None:
     headings = re.findall(r"^##+ (.+)$", GUIDES[role].read_text("utf-8"), re.MULTILINE)
     wanted = ["中文", *CHINESE, "English", *ENGLISH]
     assert [heading for heading in headings if heading in wanted] == wanted
 
 
 @pytest.mark.parametrize("role", Role)
-def test_a_guide_asks_its_reader_to_read_no_code(role: Role) -> None:
-    """Commands are what the person types; nothing of the contract is named."""
+def test_a_guide_contains_no_code(role: Role) -> None:
+    """Commands that the person types are allowed. Names of the contract are not."""
     page = GUIDES[role]
     assert {block.language for block in blocks_of(page)} <= {"sh"}
     text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
@@ -127,7 +127,7 @@ def test_a_guide_asks_its_reader_to_read_no_code(role: Role) -> None:
 
 
 def contract_names() -> set[str]:
-    """Names that only a developer uses: fields in camel case, values and codes in capitals."""
+    """Return names that only developers use: fields in camel case, values and codes in capitals."""
     names = {str(code.value) for code in RefusalCode}
     for type_ in CONTRACT.type_map.values():
         if isinstance(type_, GraphQLEnumType):

@@ -1,4 +1,4 @@
-"""Example payloads: every operation has some that are accepted and some that are refused, and the product answers as they say."""
+"""Test example payloads: every operation has accepted and refused ones, and the product answers as they say."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ ASSIGNMENT = "asg_01a2008d-7400-7000-8000-000000000001"
 
 
 def refusals(value: Any) -> Iterator[dict[str, Any]]:
-    """Everything in an answer that has a code and a next step."""
+    """Yield every part of an answer that has a next step."""
     if isinstance(value, dict):
         if "nextStep" in value:
             yield value
@@ -36,7 +36,7 @@ def refusals(value: Any) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", documents.operation_names())
-def test_every_operation_has_an_example_that_is_accepted_and_one_that_is_refused(name: str) -> None:
+def test_every_operation_has_an_accepted_and_a_refused_example(name: str) -> None:
     assert ALL[name]["operation"] == name
     named = [example["name"] for example in ALL[name]["examples"]]
     assert any(each.startswith("accepted") for each in named)
@@ -45,7 +45,7 @@ def test_every_operation_has_an_example_that_is_accepted_and_one_that_is_refused
 
 
 @pytest.mark.parametrize(("name", "example"), CASES)
-def test_a_refusal_is_one_of_the_catalogue_with_its_next_step(name: str, example: dict[str, Any]) -> None:
+def test_a_refusal_in_an_example_matches_the_catalogue(name: str, example: dict[str, Any]) -> None:
     found = list(refusals(example["answer"]))
     assert bool(found) == ("refused" in example["name"]), name
     for each in found:
@@ -54,8 +54,8 @@ def test_a_refusal_is_one_of_the_catalogue_with_its_next_step(name: str, example
 
 
 @pytest.mark.parametrize(("name", "example"), CASES)
-def test_variables_and_answer_fit_the_sdl(name: str, example: dict[str, Any]) -> None:
-    """The answer, resolved once more under the SDL, is itself: no field too many, none missing, each of its type."""
+def test_the_variables_and_the_answer_of_an_example_fit_the_sdl(name: str, example: dict[str, Any]) -> None:
+    """The answer is resolved again under the SDL and stays the same: no field is extra, missing or of a wrong type."""
     schema, document = build_schema(SDL.read_text(encoding="utf-8")), parse(documents.text_of(name))
     [operation] = document.definitions
     assert isinstance(operation, OperationDefinitionNode)

@@ -1,4 +1,4 @@
-"""PyPI's `gql`, a client nobody here wrote, runs the contract's operations against a served product."""
+"""Test the contract's operations with PyPI's `gql`, a client that others wrote, against a served product."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -30,12 +30,12 @@ async def session(address: str, token: str | None = None) -> AsyncIterator[Async
 
 
 async def ask(made: AsyncClientSession, name: str, **variables: Any) -> Any:
-    """The root field's value."""
+    """Return the value of the root field."""
     answer = await made.execute(GraphQLRequest(text_of(name), variable_values=variables))
     return next(iter(answer.values()))
 
 
-async def test_gql_signs_in_submits_lists_pulls_renews_and_is_refused(world: World) -> None:
+async def test_gql_signs_in_renews_submits_lists_and_pulls_and_reports_refusals(world: World) -> None:
     hashed, now = await world.passwords.hash(PASSWORD), world.context(None).now
     await world.store.users.set_password(world.people["inspector"].id, hashed, now)
     device = {"deviceId": new_id("dev"), "deviceName": "gql"}
@@ -84,7 +84,7 @@ async def socket(address: str, signed: Signed) -> AsyncIterator[AsyncClientSessi
 
 @asynccontextmanager
 async def heard(made: AsyncClientSession, name: str, since: str | None = None) -> AsyncIterator[AsyncIterator[Any]]:
-    """The events of a subscription."""
+    """Subscribe, and yield the events."""
     stream = made.subscribe(GraphQLRequest(text_of(name), variable_values={"since": since}))
     async with aclosing(stream):
         yield (next(iter(result.values())) async for result in stream)
@@ -97,7 +97,7 @@ async def given(world: World) -> str:
     return id
 
 
-async def test_gql_hears_pushes_and_misses_nothing_of_what_a_lost_line_has_cost(world: World) -> None:
+async def test_gql_receives_pushes_and_misses_none_after_a_lost_connection(world: World) -> None:
     signed = await signed_in(world, "supervisor")
     async with asyncio.timeout(3 * SECONDS), serving(world) as address:
         async with socket(address, signed) as phone, heard(phone, "AssignmentChanged") as events:

@@ -1,4 +1,4 @@
-"""Hold the shape of the tree: few entries a room, short files, and records that know few others."""
+"""Test the shape of the tree: few entries a room, short files, and records that know few others."""
 
 import ast
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ BACK_REFERENCES = {
     "schema.media.media",
     "schema.publication.redactions",
 }
-"""Records that name each other, by types alone: an observation its cases, a case its observations."""
+"""Records that refer to each other, by types alone: an observation to its cases, a case to its observations."""
 
 
 def python_files() -> list[str]:
@@ -26,12 +26,12 @@ def python_files() -> list[str]:
 
 
 @pytest.mark.parametrize("room", ["api", "storage", "schema"])
-def test_a_room_has_few_entries(room: str) -> None:
+def test_a_room_has_at_most_25_entries(room: str) -> None:
     entries = [entry.name for entry in (ROOT / room).iterdir() if entry.name != "__pycache__"]
     assert len(entries) <= MAX_ENTRIES, sorted(entries)
 
 
-def test_no_file_is_long() -> None:
+def test_no_file_is_longer_than_300_lines() -> None:
     long = {
         name: count
         for name in python_files()
@@ -40,8 +40,8 @@ def test_no_file_is_long() -> None:
     assert long == {}
 
 
-def test_only_back_references_make_records_know_each_other() -> None:
-    """The largest group of modules in which each leads to each, types and lazy references included."""
+def test_only_the_listed_records_refer_to_each_other() -> None:
+    """They are the largest group of modules that all reach each other, types and lazy references included."""
     names = {name[:-3].replace("/", ".") for name in python_files() if name.startswith("schema/")}
     leads = {name: set(references(name)) & names for name in names}
     groups = {frozenset(other for other in reached(name, leads) if name in reached(other, leads)) for name in names}

@@ -1,4 +1,4 @@
-"""Levels of the contract: what raises one, what may never change, and what a phone that is too old may still do."""
+"""Test contract levels: what raises one, what must never change, and what an outdated phone can still do."""
 
 import json
 from dataclasses import replace
@@ -53,14 +53,14 @@ BEFORE = files(Me=ME, SubmitObservations=SUBMIT)
 SAME = manifest(Me=ME, SubmitObservations=SUBMIT)
 
 
-def test_what_changes_nothing_for_a_phone_raises_nothing() -> None:
+def test_a_changed_description_does_not_raise_the_level() -> None:
     described = SDL.replace("A person.", "Somebody.")
     new = plan_files(BEFORE, described, SAME, DAY)
     assert set(new) == {"schema.graphql", "documents.json"}
     assert new["schema.graphql"] == described
 
 
-def test_an_addition_raises_the_level_by_itself_and_says_what_it_is() -> None:
+def test_an_addition_raises_the_level_and_is_listed_in_the_changelog() -> None:
     wider = SDL.replace("old: Int", "old: Int new(first: Int): [String!]!").replace(
         "text: String", "text: String at: ID"
     )
@@ -83,7 +83,7 @@ def test_an_addition_raises_the_level_by_itself_and_says_what_it_is() -> None:
         ("text: String", "text: String!"),
     ],
 )
-def test_a_removal_or_a_tightening_is_refused_unless_it_is_meant(was: str, becomes: str) -> None:
+def test_a_breaking_change_is_refused_without_a_reason_and_an_end_date(was: str, becomes: str) -> None:
     narrower = SDL.replace(was, becomes)
     for given in ({}, {"why": "No phone asks it."}, {"until": LATER}):
         with pytest.raises(BreakingChangeError) as broken:
@@ -91,7 +91,7 @@ def test_a_removal_or_a_tightening_is_refused_unless_it_is_meant(was: str, becom
         assert all(change.is_breaking for change in broken.value.changes)
 
 
-def test_a_breaking_change_that_is_meant_ends_the_levels_before_it() -> None:
+def test_an_intended_breaking_change_ends_the_earlier_levels() -> None:
     narrower = SDL.replace("old: Int", "")
     new = plan_files(BEFORE, narrower, SAME, DAY, why="No phone asks it.", until=LATER)
     raised = Levels.parse(new["level.json"])
@@ -104,14 +104,14 @@ def test_a_breaking_change_that_is_meant_ends_the_levels_before_it() -> None:
     assert Levels.parse(further["level.json"]) == Levels(3, 2, {1: LATER})
 
 
-def test_the_outbox_of_no_phone_is_ever_broken() -> None:
+def test_a_change_that_breaks_phone_outboxes_is_always_refused() -> None:
     narrower = SDL.replace("submit(", "submitAll(")
     changed = manifest(Me=ME, SubmitObservations=SUBMIT.replace("submit(", "submitAll("))
     with pytest.raises(BreakingChangeError, match="SubmitObservations of level 1"):
         plan_files(BEFORE, narrower, changed, DAY, why="A better name.", until=LATER)
 
 
-def test_a_changed_operation_stays_trusted_for_the_phones_that_send_it() -> None:
+def test_a_changed_operation_stays_trusted_for_phones_that_send_it() -> None:
     changed = manifest(Me="query Me { me old }\n", SubmitObservations=SUBMIT)
     new = plan_files(BEFORE, SDL, changed, DAY)
     [retired] = json.loads(new["retired.json"])["operations"]
@@ -130,7 +130,7 @@ def root_fields(text: str) -> set[str]:
     return {each.name.value for each in operation.selection_set.selections if isinstance(each, FieldNode)}
 
 
-def test_the_contract_on_file_keeps_its_word() -> None:
+def test_the_stored_contract_breaks_no_supported_level() -> None:
     kept, sdl = Levels.read(), levels.SDL.read_text(encoding="utf-8")
     retired = json.loads(documents.RETIRED.read_text(encoding="utf-8"))["operations"]
     oldest = levels.OLDEST.read_text(encoding="utf-8")
@@ -146,7 +146,7 @@ def test_the_contract_on_file_keeps_its_word() -> None:
     ("header", "level"),
     [(None, None), ("1", 1), ("007", 7), ("", ...), ("-1", ...), ("1.0", ...), ("１", ...), ("1" * 10, ...)],
 )
-def test_a_level_is_a_whole_number(header: str | None, level: Any) -> None:
+def test_a_level_header_must_be_a_whole_number(header: str | None, level: Any) -> None:
     if level is ...:
         with pytest.raises(Refusal):
             parse_level(header)
@@ -158,7 +158,7 @@ LEVELS = Levels(5, 4, {3: LATER, 2: date(2026, 1, 31)})
 
 
 @pytest.mark.both_drivers
-async def test_a_phone_that_is_too_old_still_empties_its_outbox(world: World) -> None:
+async def test_an_outdated_phone_can_still_empty_its_outbox(world: World) -> None:
     assert outdated_refusal(LEVELS, None, DAY) is None
     for works in (3, 4, 5, 6):
         assert outdated_refusal(LEVELS, works, DAY) is None
@@ -183,7 +183,7 @@ async def test_a_phone_that_is_too_old_still_empties_its_outbox(world: World) ->
 
 
 @pytest.mark.both_drivers
-async def test_every_answer_tells_the_level_and_a_phone_its_end(
+async def test_every_answer_names_the_current_level_and_the_end_of_the_phones_level(
     kept: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Levels, "read", lambda: LEVELS)
@@ -205,7 +205,7 @@ async def test_every_answer_tells_the_level_and_a_phone_its_end(
     assert datetime.now(UTC).date() < LATER
 
 
-def test_a_change_of_texts_alone_raises_the_level_when_it_is_said() -> None:
+def test_a_change_of_texts_raises_the_level_only_when_it_is_announced() -> None:
     described = SDL.replace("A person.", "A person who is signed in.")
     assert "level.json" not in plan_files(BEFORE, described, SAME, DAY)
     new = plan_files(BEFORE, described, SAME, DAY, texts="Descriptions are in plain English.")

@@ -1,4 +1,4 @@
-"""The vocabulary's pure rules: ids, instants, digests, paths of units, the permits of a viewer."""
+"""Test the vocabulary's pure rules: ids, instants, digests, unit paths, refusals and case states."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -22,7 +22,7 @@ INSTANTS = st.datetimes(datetime(1970, 1, 2), datetime(9998, 1, 1), timezones=st
 
 
 @given(INSTANTS, st.binary(min_size=10, max_size=10), st.sampled_from(sorted(PREFIXES)))
-def test_an_id_says_its_kind_and_sorts_by_time(at: datetime, randomness: bytes, prefix: str) -> None:
+def test_an_id_names_its_kind_and_sorts_by_time(at: datetime, randomness: bytes, prefix: str) -> None:
     id = compose(prefix, at, randomness)
     assert kind_of(id) == prefix
     assert validate_id(id, prefix) == id
@@ -42,7 +42,7 @@ def test_an_id_says_its_kind_and_sorts_by_time(at: datetime, randomness: bytes, 
         "obs_0198c0de-0000-7000-c000-000000000000",
     ],
 )
-def test_what_is_no_id_is_refused(id: str) -> None:
+def test_an_invalid_id_is_refused(id: str) -> None:
     with pytest.raises(Refusal) as refused:
         kind_of(id)
     assert refused.value.code is RefusalCode.BAD_ID
@@ -60,24 +60,24 @@ def test_an_instant_is_the_same_in_every_offset(at: datetime, minutes: int) -> N
 @pytest.mark.parametrize(
     "text", ["", "2026", "2026-11-22T10:00:00", "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59Z", 5, None]
 )
-def test_what_is_no_instant_is_refused(text: object) -> None:
+def test_an_invalid_instant_is_refused(text: object) -> None:
     with pytest.raises(GraphQLError):
         read_instant(text)
 
 
 @pytest.mark.parametrize("text", ["1970-01-01T00:00:00+08:00", "1900-01-01T00:00:00Z", "2099-12-31T23:59:59+08:00"])
-def test_a_broken_clock_is_read(text: str) -> None:
+def test_times_of_a_broken_clock_are_read(text: str) -> None:
     assert datetime.fromisoformat(print_instant(read_instant(text))) == datetime.fromisoformat(text)
 
 
 @pytest.mark.parametrize("count", [-1, 2**53, True, 1.0, "1", None])
-def test_what_is_no_byte_count_is_refused(count: object) -> None:
+def test_an_invalid_byte_count_is_refused(count: object) -> None:
     with pytest.raises(GraphQLError):
         read_byte_count(count)
 
 
-def test_the_digest_is_that_of_canonical_json() -> None:
-    """Written out, so that an implementer can check another implementation against it."""
+def test_the_canonical_json_of_a_draft_is_fixed() -> None:
+    """Written out, so that implementers can check their own implementation against it."""
     assert canonical(typed_draft()) == {
         "id": "obs_01a2008d-7400-7000-8000-000000000000",
         "method": "PATROL",
@@ -96,7 +96,7 @@ def test_the_digest_is_that_of_canonical_json() -> None:
     }
 
 
-def test_the_digest_knows_every_value_and_no_null() -> None:
+def test_the_digest_covers_every_value_and_ignores_nulls() -> None:
     draft = typed_draft()
     same = replace(draft, captured_at=draft.captured_at.astimezone(UTC), unit=None)
     assert digest_of(same) == digest_of(draft)
@@ -122,7 +122,7 @@ def test_a_subtree_is_one_range_of_paths() -> None:
     assert not covers((), root)
 
 
-def test_every_refusal_has_words_in_both_languages_and_a_next_step() -> None:
+def test_every_refusal_has_messages_in_both_languages_and_a_next_step() -> None:
     assert set(CATALOGUE) == set(RefusalCode)
     for code, entry in CATALOGUE.items():
         told = Refused.of(Refusal(code, field="x"))
@@ -130,7 +130,7 @@ def test_every_refusal_has_words_in_both_languages_and_a_next_step() -> None:
         assert any("\u4e00" <= letter <= "\u9fff" for letter in entry.message_zh)
 
 
-def test_the_life_of_a_case_is_the_domains() -> None:
+def test_case_transitions_and_numbers_follow_the_domain() -> None:
     assert set(MOVES) == set(CaseState)
     assert states_before(CaseState.CLOSED) == {CaseState.INVESTIGATING, CaseState.VERIFYING}
     assert states_before(CaseState.RECEIVED) == frozenset()
