@@ -1,4 +1,4 @@
-"""Forged packs: written by other programs, signed by others, or by a server gone mad; all are wrong, and none a crash."""
+"""Test forged packs, from other programs, other signers or a faulty server: all are refused without a crash."""
 
 import io
 import json
@@ -41,12 +41,12 @@ def pack(engines: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Pack:
         {"named": lambda name: f"./{name}"},
     ],
 )
-def test_what_other_programs_wrote_is_no_pack(pack: Pack, changes: dict[str, Any]) -> None:
+def test_a_zip_written_by_another_program_is_refused(pack: Pack, changes: dict[str, Any]) -> None:
     found_in(rezipped(pack, **changes))
 
 
-def test_a_directory_in_another_order_than_the_files(pack: Pack) -> None:
-    """The same files at the same places; programs list them by the directory."""
+def test_a_directory_in_a_different_order_than_the_files_is_refused(pack: Pack) -> None:
+    """The files are at the same places, but programs list them by the directory."""
     start = pack.body.index(b"PK\1\2")
     _, *entries = pack.body[start:-22].split(b"PK\1\2")
     swapped = b"".join(b"PK\1\2" + each for each in [entries[1], entries[0], *entries[2:]])
@@ -55,8 +55,8 @@ def test_a_directory_in_another_order_than_the_files(pack: Pack) -> None:
     assert "does not lie where it should" in found_in(changed)
 
 
-def test_sizes_of_64_bits_that_lie(pack: Pack) -> None:
-    """An end of 64 bits put in by hand, true first, then with each of its numbers wrong."""
+def test_an_added_64_bit_end_record_is_refused(pack: Pack) -> None:
+    """The record is added by hand: correct at first, then with each of its numbers wrong."""
     directory, end = pack.body.index(b"PK\1\2"), len(pack.body) - 22
     count = len(pack.files)
 
@@ -71,8 +71,8 @@ def test_sizes_of_64_bits_that_lie(pack: Pack) -> None:
         assert found_in(lie).endswith(".")
 
 
-def test_a_pack_writes_no_lines_of_its_own(pack: Pack, tmp_path: Path) -> None:
-    """A forger who signs with a key of one's own would have the terminal show the office's fingerprint."""
+def test_a_pack_cannot_add_lines_to_the_verifiers_output(pack: Pack, tmp_path: Path) -> None:
+    """A forger who signs with their own key tries to make the terminal show the office's fingerprint."""
     other = EvidenceKeys(tmp_path)
     maker = {"name": f"某人\nKey: {pack.fingerprint}\x1b[2K", "office": "\u202e办"}
     files = pack.files | {"evidence-key.pem": other.signing.public_pem}
@@ -81,8 +81,8 @@ def test_a_pack_writes_no_lines_of_its_own(pack: Pack, tmp_path: Path) -> None:
     assert all(line.isprintable() for line in told.splitlines())
 
 
-def test_a_manifest_made_of_anything_is_wrong_and_no_crash(pack: Pack) -> None:
-    """Every member of the manifest in turn is something else, signed by the right key."""
+def test_a_malformed_manifest_never_crashes_the_verifier(pack: Pack) -> None:
+    """Each member of the manifest in turn gets another value, signed with the right key."""
     manifest = json.loads(pack.files["manifest.json"])
     tried = 0
     for name in manifest:
@@ -99,7 +99,7 @@ def test_a_manifest_made_of_anything_is_wrong_and_no_crash(pack: Pack) -> None:
         assert found_in(zipped(pack.files | own_signature(body, pack.keys), pack.body)).startswith("manifest.json")
 
 
-def test_packs_from_before_thumbnails_had_digests_hold(pack: Pack) -> None:
+def test_packs_from_before_thumbnail_digests_still_verify(pack: Pack) -> None:
     manifest = json.loads(pack.files["manifest.json"])
     del manifest["thumbnails"]
     files = pack.files | own_signature(rfc8785.dumps(manifest), pack.keys)

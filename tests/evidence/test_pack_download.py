@@ -1,4 +1,4 @@
-"""Who gets an evidence pack: by an address for a moment, logged, bounded in number, whole or visibly broken."""
+"""Test pack downloads: short-lived addresses, logging, limits, and packs that are whole or visibly broken."""
 
 import asyncio
 import io
@@ -36,7 +36,7 @@ def manifest_of(pack: bytes) -> dict[str, Any]:
     return found
 
 
-async def test_what_is_not_visible_has_no_pack(world: World, tmp_path: Path) -> None:
+async def test_a_record_that_the_viewer_cannot_see_has_no_pack(world: World, tmp_path: Path) -> None:
     id = await observed(world, PHOTO)
     case = await world.open_case("officer", id)
     for name in ("neighbour", "neighbour_supervisor", "liaison", "admin", "monitor", "inspector2"):
@@ -52,7 +52,7 @@ async def test_what_is_not_visible_has_no_pack(world: World, tmp_path: Path) -> 
     assert await world.store.mongo.collection("media_accesses").find({}) == []
 
 
-async def test_an_address_is_for_one_viewer_record_and_moment(world: World) -> None:
+async def test_an_altered_or_expired_pack_address_is_refused(world: World) -> None:
     secret, now = world.keys.packs_secret, clock()
     given = PackAddress(new_id("cas"), new_id("usr"), None, identities=False, expires=int(now.timestamp()) + 5)
     text = given.path(secret).removeprefix(PATH)
@@ -83,7 +83,7 @@ async def test_a_revoked_device_downloads_nothing(world: World) -> None:
         assert (await client.get(url)).status_code == 404
 
 
-async def test_every_original_is_logged_before_it_is_given(world: World, tmp_path: Path) -> None:
+async def test_every_original_in_a_downloaded_pack_is_logged(world: World, tmp_path: Path) -> None:
     id = await observed(world, PHOTO, PHOTO + b"!")
     await verified(world, tmp_path)
     url = await address(world, "supervisor", id)
@@ -104,7 +104,7 @@ async def _again(world: World, id: str) -> bytes:
     return await packed(world, "supervisor", id)
 
 
-async def test_too_much_for_one_pack_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_pack_with_too_many_entries_is_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     id = await observed(world, PHOTO)
     url = await address(world, "supervisor", id)
     monkeypatch.setattr("api.evidence.pack_content.MAX_ENTRIES", 1)
@@ -114,10 +114,10 @@ async def test_too_much_for_one_pack_is_refused(world: World, monkeypatch: pytes
     assert vocabulary.MAX_ENTRIES >= 1000
 
 
-async def test_packs_at_once_are_bounded_for_each_person_and_for_all(
+async def test_concurrent_downloads_are_limited_per_person_and_overall(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each caller takes the head of the answer and then nothing more, until it goes."""
+    """Each caller reads the head of the answer, and then nothing more until it disconnects."""
     id = await observed(world, PHOTO)
     await verified(world, tmp_path)
     urls = {name: await address(world, name, id) for name in ("supervisor", "clerk", "officer")}
@@ -184,7 +184,7 @@ async def test_packs_at_once_are_bounded_for_each_person_and_for_all(
             assert (await client.get(url)).status_code == 200
 
 
-async def test_a_store_that_fails_half_way_leaves_no_whole_pack(
+async def test_a_store_failure_during_a_download_leaves_a_visibly_broken_pack(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The caller sees an answer that does not end."""
@@ -240,7 +240,7 @@ async def test_a_store_that_fails_half_way_leaves_no_whole_pack(
         checked(io.BytesIO(whole))
 
 
-async def test_the_keys_are_published(world: World, tmp_path: Path) -> None:
+async def test_the_evidence_keys_are_published(world: World, tmp_path: Path) -> None:
     id = await observed(world)
     pack = await packed(world, "inspector", id)
     async with serving(world) as client:
@@ -251,8 +251,7 @@ async def test_the_keys_are_published(world: World, tmp_path: Path) -> None:
     assert keys[0]["publicKey"] not in str(tokens)
 
 
-def test_a_pack_comes_from_the_product_as_it_is_served(served: RunningProduct) -> None:
-    """Over its real server, and what a second caller gets who goes away half-way does not matter to it."""
+def test_a_running_server_delivers_a_pack_after_another_caller_disconnects(served: RunningProduct) -> None:
     assert served.server.upstream
     host, port = served.server.upstream
     user, id, there = served.person(), new_id("obs"), f"http://{host}:{port}"

@@ -1,4 +1,4 @@
-"""What a pack says of a store that has lost or altered something: never passed off, and named by `scripts/verify`."""
+"""Test packs from a store that has lost or altered bytes: the pack and `scripts/verify` report it."""
 
 import io
 import json
@@ -19,7 +19,7 @@ def manifest_of(pack: bytes) -> dict[str, Any]:
     return found
 
 
-async def test_bytes_that_changed_or_vanished_in_the_store_are_not_passed_off(world: World, tmp_path: Path) -> None:
+async def test_altered_and_missing_originals_are_reported(world: World, tmp_path: Path) -> None:
     id = await observed(world, PHOTO, PHOTO + b"!")
     await verified(world, tmp_path)
     [observation] = await world.store.observations.many([id])
@@ -38,8 +38,8 @@ async def test_bytes_that_changed_or_vanished_in_the_store_are_not_passed_off(wo
         checked(io.BytesIO(pack))
 
 
-async def test_a_thumbnail_that_changed_in_the_store_is_left_out_and_said_to_be(world: World, tmp_path: Path) -> None:
-    """One other, one gone, one of a time before digests were noted, one as it was made; the originals hold."""
+async def test_altered_and_missing_thumbnails_are_left_out_and_reported(world: World, tmp_path: Path) -> None:
+    """One is altered, one missing, one older than recorded digests and one intact. All originals are intact."""
     id = await observed(world, *(PHOTO + b"!" * number for number in range(4)))
     await verified(world, tmp_path)
     [observation] = await world.store.observations.many([id])

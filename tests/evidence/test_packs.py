@@ -1,4 +1,4 @@
-"""Evidence packs: what is in one, and what it never tells."""
+"""Test evidence packs: what a pack contains, and what it never reveals."""
 
 import hashlib
 import io
@@ -39,7 +39,7 @@ def manifest_of(pack: bytes) -> dict[str, Any]:
     return found
 
 
-async def test_a_pack_holds_the_evidence_and_what_is_said_of_it(world: World, tmp_path: Path) -> None:
+async def test_a_pack_contains_originals_thumbnails_data_and_pages(world: World, tmp_path: Path) -> None:
     id = await observed(world, PHOTO, b"no picture", text="窗口<无人>&在岗", deviceSequence=7)
     await verified(world, tmp_path)
     waiting = await observed(world, PHOTO + b"!", text="第二条")
@@ -65,7 +65,7 @@ async def test_a_pack_holds_the_evidence_and_what_is_said_of_it(world: World, tm
 
 
 @pytest.mark.parametrize("name", ["case", "observation"])
-def test_the_document_is_the_schemas_without_addresses(name: str) -> None:
+def test_the_pack_query_omits_addresses_and_identifying_fields(name: str) -> None:
     core = SCHEMA._schema
     with_all, without = (
         query_of(core, name, left_out) for left_out in (frozenset(), identifying_fields(REGISTRY.permits))
@@ -90,7 +90,7 @@ def test_the_document_is_the_schemas_without_addresses(name: str) -> None:
     }
 
 
-async def test_a_pack_of_an_observation_is_its_authors_too(world: World, tmp_path: Path) -> None:
+async def test_an_author_gets_a_pack_of_their_observation_without_being_named(world: World, tmp_path: Path) -> None:
     id = await observed(world, PHOTO)
     await verified(world, tmp_path)
     pack = await packed(world, "inspector", id)
@@ -104,7 +104,7 @@ SECRETS = ("甲inspector", "张三", "13800000000", '"deviceSequence": 7', 'cont
 
 
 def texts_of(pack: bytes) -> str:
-    """All that is written in it."""
+    """Return all text in a pack."""
     bodies = [body.decode() for path, body in files_of(pack).items() if path.endswith((".json", ".html"))]
     return "\n".join([*bodies, printed_in(pack)])
 
@@ -116,7 +116,7 @@ def printed_in(pack: bytes) -> str:
     return found
 
 
-async def test_nobody_covert_is_in_a_pack_unless_the_cleared_ask_for_it(world: World, tmp_path: Path) -> None:
+async def test_a_pack_names_covert_people_only_if_a_cleared_viewer_asks_for_it(world: World, tmp_path: Path) -> None:
     given = {"name": "张三", "contact": "13800000000", "isAnonymous": False}
     complaint = await observed(world, name="officer", method="COMPLAINT", complainant=given)
     id = await observed(world, PHOTO, deviceSequence=7)
@@ -135,8 +135,8 @@ async def test_nobody_covert_is_in_a_pack_unless_the_cleared_ask_for_it(world: W
     assert "2 of 2 recomputed" in checked(io.BytesIO(pack))
 
 
-async def test_what_does_not_fit_is_in_the_pack_of_those_who_examine(world: World, tmp_path: Path) -> None:
-    """With its figure and what an officer made of it; not for its author, and nothing of what it rests on elsewhere."""
+async def test_flags_are_only_in_the_packs_of_examiners(world: World, tmp_path: Path) -> None:
+    """A flag comes with its figure and its review, but without the other records it refers to."""
     await observed(world, PHOTO)
     id = await observed(world, PHOTO, position=HERE | {"isMock": True})
     await verified(world, tmp_path)
@@ -158,8 +158,8 @@ async def test_what_does_not_fit_is_in_the_pack_of_those_who_examine(world: Worl
     assert "疑点" not in pack["index.html"].decode()
 
 
-async def test_an_inspector_who_has_become_an_officer_stays_unnamed(world: World, tmp_path: Path) -> None:
-    """In what was seen covertly; what the same person records as an officer is open."""
+async def test_an_inspector_who_becomes_an_officer_stays_unnamed(world: World, tmp_path: Path) -> None:
+    """This holds for covert observations. What the same person records as an officer is open."""
     id = await observed(world)
     users = world.store.mongo.collection("users")
     author = world.people["inspector"].id
@@ -174,14 +174,16 @@ async def test_an_inspector_who_has_become_an_officer_stays_unnamed(world: World
         pack = await packed(world, name, id, identities=identities)
         assert (author in texts_of(pack), "甲inspector" in texts_of(pack)) == (named, named), name
     observations = world.store.mongo.collection("observations")
-    await observations.update_one({"_id": id}, {"$unset": {"author_is_covert": ""}})  # as it was before it was kept
+    await observations.update_one(
+        {"_id": id}, {"$unset": {"author_is_covert": ""}}
+    )  # like records from before this field
     assert (await world.ask("clerk", asked, id=id))["observation"]["author"] is None
     assert author not in texts_of(await packed(world, "clerk", id))
     await observations.update_one({"_id": id}, {"$set": {"author_is_covert": False}})
     assert "甲inspector" in texts_of(await packed(world, "clerk", id)), "or the test would not see a name"
 
 
-async def test_what_was_sent_is_recomposed_for_every_revision(world: World, tmp_path: Path) -> None:
+async def test_the_submission_of_every_revision_is_recomposed(world: World, tmp_path: Path) -> None:
     id = await observed(world, PHOTO, deviceSequence=1)
     await verified(world, tmp_path)
     content = {"id": id, "method": "PATROL", "category": "SLOW", "severity": "MINOR", "text": "更正后"}
@@ -198,7 +200,7 @@ async def test_what_was_sent_is_recomposed_for_every_revision(world: World, tmp_
 
 
 def test_a_draft_with_every_field_is_recomposed() -> None:
-    """Fails for a field that drafts got and `schema/fieldwork/submissions.py` does not know."""
+    """This fails if drafts get a field that recomposed submissions lack."""
     now = clock()
     draft = ObservationDraft(
         id=new_id("obs"),

@@ -1,4 +1,4 @@
-"""Signed receipts: whoever holds one can show without the server that the server had that very content at that time."""
+"""Test signed receipts: they prove without the server that it had this very content at that time."""
 
 import json
 import subprocess
@@ -25,7 +25,7 @@ OWN = "query One($id: ID!) { observation(id: $id) { receipt { signed } } }"
 
 
 def told(world: World, token: str, published: object = None) -> dict[str, str]:
-    """What a receipt says to somebody who has the office's keys."""
+    """Return what a receipt says to a person who has the office's keys."""
     keys = world.evidence.published() if published is None else published
     return verify_receipt(token.encode(), json.dumps(keys).encode())
 
@@ -36,13 +36,13 @@ async def receipt_of(world: World, sent: dict[str, Any]) -> dict[str, str]:
     return receipt
 
 
-async def test_a_receipt_says_what_the_server_had_and_when(world: World) -> None:
+async def test_a_receipt_states_the_content_and_the_time_of_receipt(world: World) -> None:
     receipt = await receipt_of(world, draft())
     signed = receipt.pop("signed")
     assert told(world, signed) == receipt
 
 
-async def test_a_replay_and_a_later_look_give_the_same_receipt(world: World) -> None:
+async def test_a_replay_and_a_later_query_return_the_same_receipt(world: World) -> None:
     sent = draft()
     first, again = await receipt_of(world, sent), await receipt_of(world, sent)
     assert first == again
@@ -51,7 +51,7 @@ async def test_a_replay_and_a_later_look_give_the_same_receipt(world: World) -> 
     assert (await world.ask("clerk", OWN, id=sent["id"]))["observation"]["receipt"] is None
 
 
-async def test_a_receipt_holds_after_the_key_was_replaced(world: World) -> None:
+async def test_a_receipt_stays_valid_after_a_key_rotation(world: World) -> None:
     sent = draft()
     before = await receipt_of(world, sent)
     world.evidence.rotate()
@@ -61,7 +61,7 @@ async def test_a_receipt_holds_after_the_key_was_replaced(world: World) -> None:
         assert told(world, each["signed"])["contentSha256"] == before["contentSha256"]
 
 
-async def test_whatever_is_changed_in_a_receipt_is_found(world: World) -> None:
+async def test_an_altered_receipt_or_key_list_is_refused(world: World) -> None:
     signed = (await receipt_of(world, draft()))["signed"]
     other = (await receipt_of(world, draft()))["signed"]
     head, body, tail = signed.split(".")
@@ -90,7 +90,7 @@ async def test_whatever_is_changed_in_a_receipt_is_found(world: World) -> None:
             told(world, signed, document)
 
 
-async def test_the_command_checks_a_receipt_alone(world: World, tmp_path: Path) -> None:
+async def test_the_verify_command_checks_a_single_receipt(world: World, tmp_path: Path) -> None:
     receipt = await receipt_of(world, draft())
     token, keys = tmp_path / "receipt", tmp_path / "evidence-keys.json"
     keys.write_text(json.dumps(world.evidence.published()))

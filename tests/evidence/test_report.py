@@ -1,4 +1,4 @@
-"""The pages of a pack: lines break as Chinese does, the sketch is true to scale, and the PDF holds all that the page says."""
+"""Test the pages of a pack: Chinese line breaking, a sketch to scale, and a PDF with all that the page says."""
 
 import math
 from pathlib import Path
@@ -34,7 +34,7 @@ def width_of(text: str) -> float:
     return sum(1.0 if ord(letter) > 0x2000 else 0.5 for letter in text)
 
 
-def test_chinese_breaks_anywhere_but_before_and_after_marks() -> None:
+def test_chinese_lines_break_by_the_rules_for_punctuation() -> None:
     for width in range(8, 40):
         lines = lines_of(TEXT, width, width_of)
         assert "".join(lines).replace(" ", "") == TEXT.replace(" ", "")
@@ -47,14 +47,14 @@ def test_chinese_breaks_anywhere_but_before_and_after_marks() -> None:
 
 
 @given(st.text(alphabet="甲，。（）a1 \n、", max_size=80), st.integers(3, 20))
-def test_no_letter_is_lost_and_no_line_too_wide(text: str, width: int) -> None:
+def test_line_breaking_loses_no_letter_and_exceeds_no_width(text: str, width: int) -> None:
     lines = lines_of(text, width, width_of)
     assert "".join("".join(lines).split()) == "".join(text.split())
     assert all(width_of(line) <= width for line in lines)
 
 
-def test_the_sketch_is_true_to_scale_and_north_is_up() -> None:
-    """Two places one kilometre apart, north and south."""
+def test_the_sketch_is_to_scale_with_north_up() -> None:
+    """Two places lie one kilometre apart, north and south."""
     north = SketchPlace("seen", "1", 25.66, 114.76, 50.0)
     south = SketchPlace("seen", "2", 25.66 - 1000 / 111_320, 114.76)
     sketch = sketch_of([north, south])
@@ -70,7 +70,7 @@ def test_the_sketch_is_true_to_scale_and_north_is_up() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(-90, 90), st.floats(-180, 180)), min_size=1, max_size=6))
-def test_any_places_fit_the_paper(found: list[tuple[float, float]]) -> None:
+def test_any_places_fit_on_the_sketch(found: list[tuple[float, float]]) -> None:
     sketch = sketch_of([SketchPlace("seen", str(number), *each) for number, each in enumerate(found)])
     assert sketch
     for mark in sketch.marks:
@@ -79,8 +79,8 @@ def test_any_places_fit_the_paper(found: list[tuple[float, float]]) -> None:
     assert 0 < sketch.bar < WIDTH / 2
 
 
-def test_what_is_far_from_the_claim_is_told_and_not_drawn() -> None:
-    """Ganzhou and Rome: 9,300 km by great circle, and one sets out to the north-west."""
+def test_a_place_far_from_the_claimed_one_is_listed_but_not_drawn() -> None:
+    """Ganzhou and Rome: 9,300 km by great circle, setting out to the north-west."""
     ganzhou, rome = SketchPlace("seen", "1", 25.83, 114.93), SketchPlace("photo", "1-1", 41.9, 12.5)
     sketch = sketch_of([ganzhou, rome])
     assert sketch
@@ -111,7 +111,7 @@ def a_report(photo: bytes | None = None) -> tuple[PackReport, dict[str, bytes]]:
     return PackReport("证据包", "证据包 · 甲", "2026-11-22T10:03:04.000Z", blocks), {"med_1": photo} if photo else {}
 
 
-async def test_the_pdf_says_what_the_page_says() -> None:
+async def test_the_pdf_contains_the_whole_report() -> None:
     report, pictures = a_report(PHOTO)
     assert from_json(to_json(report)) == from_json(to_json(from_json(to_json(report))))
     document = pypdfium2.PdfDocument(await print_pdf(report, pictures))
@@ -145,7 +145,7 @@ def test_nothing_is_printed_beyond_the_paper() -> None:
     document.close()
 
 
-def test_the_page_escapes_everything() -> None:
+def test_the_html_page_escapes_all_text() -> None:
     evil = "<script>alert(1)</script>\"'&"
     blocks: list[Block] = [
         Heading(evil),
@@ -164,7 +164,7 @@ def test_the_page_escapes_everything() -> None:
 
 
 @pytest.mark.parametrize("body", [b"no picture", b"%PDF-", PHOTO[:20]])
-def test_a_thumbnail_that_was_spoiled_costs_itself_alone(body: bytes) -> None:
+def test_an_unreadable_thumbnail_does_not_stop_the_report(body: bytes) -> None:
     report, pictures = a_report(body)
     document = pypdfium2.PdfDocument(Printer(report, pictures).pdf())
     whole = "".join(each.get_textpage().get_text_bounded() for each in document)
@@ -173,7 +173,7 @@ def test_a_thumbnail_that_was_spoiled_costs_itself_alone(body: bytes) -> None:
     assert whole.count("照片") == 200 + 2, "in the long text, in the caption, and in the picture's place"
 
 
-async def test_a_printer_that_fails_is_no_pdf(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+async def test_a_failing_printer_raises_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("api.evidence.report.pdf_process._ROOT", tmp_path)
     with pytest.raises(PrintingError):
         await print_pdf(*a_report())

@@ -1,4 +1,4 @@
-"""A pack's ZIP: the same bytes on every Python, with 64 bits from a fixed bound on, read by `scripts/verify` and by others."""
+"""Test a pack's ZIP: the same bytes on every Python, 64 bits from a fixed bound on, and readable by other programs."""
 
 import hashlib
 import io
@@ -15,11 +15,11 @@ from scripts.stored_zip import entries_of, read_central
 
 AT = datetime(2026, 11, 23, 1, 12, 33, tzinfo=UTC)
 WHEN = 0x5D77_4990
-"""9:12:32 of 23 November 2026 in Beijing, as DOS wrote it."""
+"""9:12:32 on 23 November 2026 in Beijing, in DOS format."""
 
 
 async def written(*files: tuple[str, bytes]) -> bytes:
-    """A ZIP of these files, each in chunks of 700 bytes."""
+    """Return a ZIP of these files, each streamed in chunks of 700 bytes."""
     archive = Archive(AT)
     pieces: list[bytes] = []
     for path, body in files:
@@ -34,7 +34,7 @@ async def written(*files: tuple[str, bytes]) -> bytes:
 
 
 @pytest.mark.parametrize("bound", [1, 2_000, 2_001, 2_002, LARGE])
-async def test_every_reader_finds_what_was_written(bound: int, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_every_reader_finds_the_written_files(bound: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zip_stream, "LARGE", bound)
     files = {"empty.txt": b"", "a/under.jpg": b"a" * 2_000, "a/over.jpg": b"b" * 2_001, "last.json": b"{}"}
     body = await written(*files.items())
@@ -58,7 +58,7 @@ async def test_every_reader_finds_what_was_written(bound: int, monkeypatch: pyte
         (2_000, "537c523d87009a62dcdd2d233720e86c286032d9c2877b7e7de74b1e5c9f6d38"),
     ],
 )
-async def test_it_is_the_same_on_every_python(bound: int, sha256: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_zip_is_identical_on_every_python(bound: int, sha256: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(zip_stream, "LARGE", bound)
     body = await written(("a.jpg", b"a" * 1_999), ("b.jpg", b"b" * 2_000), ("c.json", b"{}"))
     assert hashlib.sha256(body).hexdigest() == sha256
@@ -66,14 +66,14 @@ async def test_it_is_the_same_on_every_python(bound: int, sha256: str, monkeypat
 
 @pytest.mark.parametrize("size", [0, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**40])
 @pytest.mark.parametrize("start", [0, 2**31 - 1, 2**31, 2**32 - 1, 2**32, 2**40])
-def test_sizes_and_places_of_any_magnitude_are_listed(size: int, start: int) -> None:
+def test_sizes_and_offsets_of_any_magnitude_are_listed(size: int, start: int) -> None:
     entry = Entry(b"a.jpg", start, size >= LARGE, checksum=7, size=size)
     listing = entry.listing(WHEN)
     assert read_central(listing, 0) == ("a.jpg", 8, WHEN, 7, size, start, len(listing))
     assert entry.tail()[8:] == struct.pack("<2Q" if size >= 2**31 else "<2L", size, size)
 
 
-async def test_more_files_than_16_bits_count() -> None:
+async def test_a_zip_can_hold_more_files_than_16_bits_can_count() -> None:
     archive = Archive(AT)
     body = b"".join([*(archive.add(f"{number}.txt", b"") for number in range(2**16)), archive.end()])
     assert sum(1 for _ in entries_of(io.BytesIO(body))) == 2**16
