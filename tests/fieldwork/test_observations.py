@@ -1,4 +1,4 @@
-"""Observations: every draft of a batch settles on its own, replays change nothing, corrections are appended."""
+"""Test observations: batches, replays, id conflicts, placement, positions, and who sees which field."""
 
 import asyncio
 from datetime import timedelta
@@ -16,7 +16,7 @@ from tests.support.world import ASSIGN, SUBMIT, World, draft, medium, new_id
 pytestmark = pytest.mark.both_drivers
 
 
-async def test_all_fields_come_back(world: World) -> None:
+async def test_all_fields_of_an_observation_are_returned(world: World) -> None:
     assert world.point
     sent = draft(
         method="MONITOR_REPORT",
@@ -95,14 +95,14 @@ async def test_the_same_instant_in_another_offset_is_the_same_content(world: Wor
     assert again["receipt"] == first["receipt"]
 
 
-async def test_a_batch_may_hold_a_draft_twice(world: World) -> None:
+async def test_a_draft_repeated_in_one_batch_is_a_duplicate(world: World) -> None:
     sent = draft()
     first, second, other = await world.submit("inspector", sent, sent, sent | {"text": "另一回事"})
     assert [first["outcome"], second["outcome"], other["outcome"]] == ["ACCEPTED", "DUPLICATE", "REFUSED"]
     assert other["refusal"]["code"] == "CONFLICT"
 
 
-async def test_other_content_under_a_taken_id_is_kept_aside(world: World) -> None:
+async def test_different_content_under_a_taken_id_is_refused_and_set_aside(world: World) -> None:
     sent = draft()
     await world.submit("inspector", sent)
     before = await world.snapshot()
@@ -116,7 +116,7 @@ async def test_other_content_under_a_taken_id_is_kept_aside(world: World) -> Non
     assert after == before
 
 
-async def test_what_is_kept_aside_of_one_person_has_a_bound_and_the_rest_stays_on_the_phone(world: World) -> None:
+async def test_conflicts_set_aside_per_person_and_day_are_limited(world: World) -> None:
     sent = [draft() for _ in range(50)]
     await world.submit("inspector", *sent)
     for n in range(MAX_CONFLICTS_PER_DAY // 50):
@@ -155,7 +155,7 @@ async def test_a_taken_media_id_is_a_conflict_and_the_observation_is_not_stored(
     assert after["media"] == before["media"]
 
 
-async def test_concurrent_replays_store_one_and_all_get_the_same_receipt(world: World) -> None:
+async def test_concurrent_replays_store_one_observation_and_get_the_same_receipt(world: World) -> None:
     sent = draft(media=[medium()])
     answers = await asyncio.gather(*(world.submit("inspector", sent) for _ in range(8)))
     outcomes = sorted(result["outcome"] for [result] in answers)
@@ -165,14 +165,14 @@ async def test_concurrent_replays_store_one_and_all_get_the_same_receipt(world: 
 
 
 @pytest.mark.parametrize("unit", ["999999", "360783-JT-1"], ids=["unknown", "beyond the scope"])
-async def test_an_unknown_unit_is_kept_as_unplaced(world: World, unit: str) -> None:
+async def test_an_observation_of_an_unknown_unit_is_stored_unplaced(world: World, unit: str) -> None:
     id = await world.observe(unit=unit)
     stored = (await world.ask("inspector", ONE, id=id))["observation"]
     assert (stored["placement"], stored["unit"], stored["content"]["claimedUnit"]) == ("UNPLACED", None, unit)
     assert (await world.ask("officer", ONE, id=id))["observation"]["id"] == id
 
 
-async def test_it_is_placed_once_the_unit_is_known(world: World) -> None:
+async def test_an_unplaced_observation_is_placed_once_its_unit_is_known(world: World) -> None:
     id = await world.observe(unit="360703-HB")
     assert await place_known(world.store) == 0
     county, new = world.units["360703"], new_id("unt")
@@ -191,7 +191,7 @@ async def test_it_is_placed_once_the_unit_is_known(world: World) -> None:
     assert (stored["placement"], stored["unit"]["code"], stored["revision"]) == ("PLACED", "360703-HB", 1)
 
 
-async def test_positions_in_the_datum_of_map_sdks_are_stored_in_wgs84(world: World) -> None:
+async def test_gcj02_positions_are_stored_in_wgs84(world: World) -> None:
     id = await world.observe(position={"latitude": 25.8452, "longitude": 114.9387, "datum": "GCJ02"})
     position = (await world.ask("inspector", ONE, id=id))["observation"]["content"]["position"]
     assert (position["originalLatitude"], position["originalDatum"]) == (25.8452, "GCJ02")
@@ -199,7 +199,7 @@ async def test_positions_in_the_datum_of_map_sdks_are_stored_in_wgs84(world: Wor
     assert abs(position["longitude"] - 114.9337) < 0.001
 
 
-async def test_a_position_is_asked_for_in_the_datum_of_the_map_that_shows_it(world: World) -> None:
+async def test_a_position_is_returned_in_the_requested_datum(world: World) -> None:
     id = await world.observe(position={"latitude": 25.84521234567, "longitude": 114.9387, "datum": "GCJ02"})
     asked = """query One($id: ID!, $datum: Datum!) { observation(id: $id) { content {
         plain: position { latitude longitude datum }
@@ -222,7 +222,7 @@ async def test_a_position_is_asked_for_in_the_datum_of_the_map_that_shows_it(wor
     ("latitude", "longitude", "problem"),
     [(0, 0, "NULL_ISLAND"), (114.9, 25.8, "SWAPPED_AXES"), (139.7, 35.7, "OUT_OF_RANGE"), (10, 200, "OUT_OF_RANGE")],
 )
-async def test_false_positions_are_kept_raw_and_never_used(
+async def test_impossible_positions_are_stored_raw_and_never_used(
     world: World, latitude: float, longitude: float, problem: str
 ) -> None:
     id = await world.observe(position={"latitude": latitude, "longitude": longitude})
@@ -231,7 +231,7 @@ async def test_false_positions_are_kept_raw_and_never_used(
     assert (position["originalLatitude"], position["originalLongitude"]) == (latitude, longitude)
 
 
-async def test_a_complainant_is_known_to_the_cleared_in_scope_alone(world: World) -> None:
+async def test_only_the_author_and_cleared_people_in_scope_see_a_complainant(world: World) -> None:
     complainant = {"name": "某投诉人", "contact": "0797-0000000"}
     id = await world.observe("city_officer", method="COMPLAINT", complainant=complainant, unit="360703-JT")
     case = await world.open_case("city_officer", id)
@@ -246,13 +246,14 @@ async def test_a_complainant_is_known_to_the_cleared_in_scope_alone(world: World
         assert (seen["complainant"] and seen["complainant"]["name"]) == told, name
 
 
-async def test_what_links_a_persons_reports_is_shown_to_the_cleared_and_the_author_alone(world: World) -> None:
+async def test_only_the_author_and_cleared_people_see_the_device_sequence(world: World) -> None:
+    """The sequence would link a person's reports."""
     id = await world.observe(deviceSequence=7)
     for name, told in (("inspector", 7), ("officer", 7), ("clerk", None), ("supervisor", None)):
         assert (await world.ask(name, ONE, id=id))["observation"]["deviceSequence"] == told, name
 
 
-async def test_an_anonymous_complainant_has_no_name(world: World) -> None:
+async def test_a_name_for_an_anonymous_complainant_is_refused(world: World) -> None:
     named = draft(method="COMPLAINT", complainant={"name": "某投诉人", "isAnonymous": True})
     before = await world.snapshot()
     [result] = await world.submit("officer", named)
@@ -260,7 +261,7 @@ async def test_an_anonymous_complainant_has_no_name(world: World) -> None:
     assert await world.snapshot() == before
 
 
-async def test_an_empty_batch_and_a_huge_one_are_refused_whole(world: World) -> None:
+async def test_empty_and_oversized_batches_are_refused(world: World) -> None:
     for drafts in ([], [draft() for _ in range(51)]):
         answer = await world.ask("inspector", SUBMIT, input={"drafts": drafts})
         assert answer["submitObservations"]["code"] == "LIMIT_EXCEEDED"

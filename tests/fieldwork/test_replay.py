@@ -1,4 +1,4 @@
-"""Replay: a thousand operations, sent again three times in other orders and at once, leave everything as it was."""
+"""Test replay: a thousand operations, sent three more times in other orders and concurrently, change nothing."""
 
 import asyncio
 import random
@@ -17,7 +17,7 @@ AT_ONCE = 16
 
 
 def operations(world: World, seed: int) -> Iterator[list[Operation]]:
-    """Some 1,000 operations of an office's day, in waves: what a wave rests on was sent in the waves before."""
+    """Yield about 1,000 operations of an office's day in waves, each of which depends only on earlier ones."""
     dice = random.Random(seed)  # noqa: S311
     people = {name: person.id for name, person in world.people.items()}
     drafts = [draft(text=f"第 {n} 条", media=[medium(f"{seed}-{n}".encode())]) for n in range(420)]
@@ -77,7 +77,7 @@ def operations(world: World, seed: int) -> Iterator[list[Operation]]:
 
 
 async def send(world: World, sent: list[Operation]) -> None:
-    """All of them, some at once; what each answers is its own affair, but it must answer."""
+    """Send all operations, some of them concurrently. Their answers don't matter, but each must come."""
     places = asyncio.Semaphore(AT_ONCE)
 
     async def one(operation: Operation) -> None:
@@ -88,9 +88,9 @@ async def send(world: World, sent: list[Operation]) -> None:
     await asyncio.gather(*map(one, sent))
 
 
-@pytest.mark.parametrize("driver", ["pymongo"])  # half the time of the other, for four thousand operations
+@pytest.mark.parametrize("driver", ["pymongo"])  # for four thousand operations it takes half the time of the other
 @pytest.mark.long
-async def test_a_thousand_operations_again_three_times_change_nothing(world: World) -> None:
+async def test_replaying_a_thousand_operations_three_times_changes_nothing(world: World) -> None:
     seed = 2009
     waves = list(operations(world, seed))
     for wave in waves:

@@ -1,4 +1,4 @@
-"""Revisions: a correction is appended, the first stays readable, and only the author corrects."""
+"""Test revisions: a correction is appended, the first version stays readable, and only the author corrects."""
 
 import asyncio
 from typing import Any
@@ -11,7 +11,7 @@ from tests.support.world import World, draft, medium, new_id
 pytestmark = pytest.mark.both_drivers
 
 
-async def test_a_revision_is_appended_and_the_first_stays_readable(world: World) -> None:
+async def test_a_revision_is_appended_and_the_first_version_stays_readable(world: World) -> None:
     first_photo, second_photo = medium(b"1"), medium(b"2")
     sent = draft(media=[first_photo])
     await world.submit("inspector", sent)
@@ -39,7 +39,7 @@ async def test_a_revision_is_appended_and_the_first_stays_readable(world: World)
     assert replay["outcome"] == "DUPLICATE"
 
 
-async def test_a_corrected_unit_places_the_observation_anew(world: World) -> None:
+async def test_a_corrected_unit_places_the_observation_again(world: World) -> None:
     sent = draft(unit="nowhere")
     await world.submit("inspector", sent)
     correction = {"id": new_id("rev"), "reason": "单位写错", "content": sent | {"unit": "360703-JT"}}
@@ -49,7 +49,7 @@ async def test_a_corrected_unit_places_the_observation_anew(world: World) -> Non
     assert [each["number"] for each in stored["revisions"]] == [1, 2]
 
 
-async def test_concurrent_revisions_all_stand(world: World) -> None:
+async def test_concurrent_revisions_are_all_kept(world: World) -> None:
     sent = draft()
     await world.submit("inspector", sent)
     corrections: list[dict[str, Any]] = [

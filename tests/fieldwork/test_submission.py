@@ -1,4 +1,4 @@
-"""Submission: a draft that our own code fails at takes no other along, and is taken when it comes again."""
+"""Test submission: an internal error on one draft does not affect the others, and the draft is accepted when resent."""
 
 from typing import Any
 
@@ -9,7 +9,9 @@ from schema.fieldwork.drafts import new_observation
 from tests.support.world import World, draft
 
 
-async def test_a_draft_that_trips_our_code_takes_no_other_along(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_internal_error_on_one_draft_leaves_the_others_accepted(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     really = new_observation
     drafts = [draft(), draft(), draft()]
 
