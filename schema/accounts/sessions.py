@@ -27,10 +27,14 @@ _SESSION_ID = re.compile(r"ses_[0-9a-f-]{36}")
 
 @strawberry.input(description="The person who signs in, and the device.")
 class SignInInput:
-    user_name: str = strawberry.field(description="The user name (用户名). Case and full or half width do not matter.")
+    user_name: str = strawberry.field(
+        description="The user name (用户名). Upper and lower case are equal, and so are full-width and half-width"
+        " characters."
+    )
     password: str = strawberry.field(description="The password (密码).")
     device_id: strawberry.ID = strawberry.field(
-        description="dev_ and a UUIDv7. The device makes it once and sends it to no other server."
+        description="The device's id: dev_ and a UUIDv7. The device makes the id once, and sends the id to no other"
+        " server."
     )
     device_name: str = strawberry.field(description="The owner's name for the device, 1 to 80 characters.")
     device_clock: DeviceClockInput | None = strawberry.field(
@@ -57,14 +61,16 @@ class RefreshSessionInput:
 class RevokeDeviceInput:
     device_id: strawberry.ID = strawberry.field(description="One of `me.devices`.")
     wipe: bool = strawberry.field(
-        description="Also make the device erase its data of this account (远程清除). It does so when it next renews its "
-        "session. Work that it has not sent by then is lost. A later sign-in on the device cancels the order.",
+        description="If true, the device must also erase the data that it keeps for this account (远程清除). The device "
+        "erases the data when it next renews its session. Work that the device has not sent by then is lost. A later "
+        "sign-in on the device cancels the order.",
         default=False,
     )
 
 
 @strawberry.input(
-    description="The person whose devices are signed out for good and erase their data of that person (远程清除)."
+    description="The person whose devices are all signed out for good. Each device must also erase the data that it"
+    " keeps for that person (远程清除)."
 )
 class WipeDevicesInput:
     user_id: strawberry.ID = strawberry.field(
@@ -85,16 +91,20 @@ class ChangePasswordInput:
 class SignedIn:
     access_token: str = strawberry.field(description="Send it as `Authorization: Bearer ...` with every other request.")
     access_expires_at: datetime = strawberry.field(
-        description="The access token is refused from then on. Renew the session shortly before."
+        description="When the access token expires. Renew the session shortly before that."
     )
     refresh_token: str = strawberry.field(
-        description="Valid for one `refreshSession`, which returns the next one. Store it before you use the access token."
+        description="The newest refresh token. It is valid for one `refreshSession`, which returns the next refresh"
+        " token. Store the refresh token before you use the access token."
     )
-    refresh_expires_at: datetime = strawberry.field(description="From then on the person must sign in again.")
+    refresh_expires_at: datetime = strawberry.field(
+        description="When the refresh token expires. After that, the person must sign in again."
+    )
     user: User = strawberry.field(description="The signed-in person.")
     device_secret: str | None = strawberry.field(
-        description="32 bytes in base64url, always the same for this person on this device (设备密钥). A phone encrypts its "
-        "store with it and with the password. After a password reset, a sign-in opens the store again.",
+        description="A secret of 32 bytes, in base64url (设备密钥). It is always the same for this person on this device."
+        " A phone can open its encrypted store with this secret or with the password. So if the password is reset,"
+        " signing in with the new password opens the store again.",
         default=None,
     )
 
@@ -104,7 +114,7 @@ class SignedIn:
 
 @strawberry.type(description="This device's session has ended (已退出).")
 class SignedOut:
-    device_id: strawberry.ID = strawberry.field(description="The device.")
+    device_id: strawberry.ID = strawberry.field(description="Id of the device.")
 
 
 @strawberry.type(description="The password is changed, and every other device is signed out (密码已修改).")
@@ -118,27 +128,32 @@ class RevokeDevicePayload:
 
 
 @strawberry.type(
-    description="Every device of the person is signed out. Each erases its data when it next connects (已发出清除指令)."
+    description="Every device of the person is signed out. Each device erases the person's data when it next connects"
+    " (已发出清除指令)."
 )
 class WipeDevicesPayload:
     user: User = strawberry.field(description="The person.")
     devices: int = strawberry.field(description="Number of devices that must erase their data (设备数).")
     last_seen_at: datetime | None = strawberry.field(
-        description="When one of them last renewed its session. Unsent work recorded on them since then is lost.",
+        description="The latest time at which any of these devices renewed its session. Work that was recorded on the"
+        " devices after that time and was not sent is lost. Null if the person has no devices.",
         default=None,
     )
 
 
 def device_secret(user_id: str, device_id: str, secret: bytes) -> str:
-    """Return the secret with which a phone encrypts its store.
+    """Return the secret with which a phone protects its store.
 
-    It is always the same for this person on this device, and only this server can make it.
+    The secret is always the same for this person on this device. Only this server can compute the secret.
     """
     return _letters(_device_key(user_id, device_id, secret))
 
 
 def wipe_proof(user_id: str, device_id: str, refresh_token: str, secret: bytes) -> str:
-    """Prove to the device that holds `refresh_token` that the order to erase comes from the server."""
+    """Return the proof that an order to erase comes from the server: an HMAC-SHA256, in hexadecimal.
+
+    The proof is valid only for the device that sent `refresh_token`.
+    """
     return hmac.digest(_device_key(user_id, device_id, secret), b"wipe " + refresh_token.encode(), "sha256").hex()
 
 
@@ -147,9 +162,9 @@ def _device_key(user_id: str, device_id: str, secret: bytes) -> bytes:
 
 
 def normalize_user_name(text: str) -> str:
-    """Return a user name as it is stored and compared.
+    """Return the form of a user name that is stored and compared.
 
-    Phones capitalise first letters, and Chinese keyboards type full-width digits.
+    Different spellings become equal: phones capitalise first letters, and Chinese keyboards type full-width digits.
     """
     return unicodedata.normalize("NFKC", text).strip().casefold()
 
@@ -166,7 +181,10 @@ def check_sign_in(input: SignInInput) -> None:
 
 
 def check_password_change(input: ChangePasswordInput) -> None:
-    """Raise `Refusal(BAD_INPUT)` if a password has a wrong length or the new one equals the current one."""
+    """Raise `Refusal(BAD_INPUT)` if a password is too short, too long or blank.
+
+    Raise it also if the new password equals the current password.
+    """
     if not 1 <= len(input.current_password) <= MAX_PASSWORD:
         raise Refusal(RefusalCode.BAD_INPUT, f"Between 1 and {MAX_PASSWORD} characters.", field="currentPassword")
     if not MIN_PASSWORD <= len(input.new_password) <= MAX_PASSWORD or not input.new_password.strip():
@@ -179,7 +197,7 @@ def check_password_change(input: ChangePasswordInput) -> None:
 
 @dataclass(frozen=True)
 class RefreshToken:
-    """A refresh token: the device holds `text`, the server stores only its `digest`."""
+    """A refresh token. The device stores `text`, and the server stores only `digest`, the SHA-256 of `text`."""
 
     session_id: str
     text: str = part(repr=False)
@@ -190,17 +208,17 @@ class RefreshToken:
 
 
 def compose_refresh_token(session_id: str, randomness: bytes, secret: bytes) -> RefreshToken:
-    """Return the token of `session_id` with these 32 random bytes, tagged with the server's `secret`.
+    """Return a refresh token: the session's id, 32 random bytes, and a tag made with the server's `secret`.
 
-    The tag proves that the server issued the token. An old token differs from an invented one without a list of all old
-    ones: an invented token must not end anybody's session.
+    The tag proves that the server issued the token. If an old token is used again, the session ends. An invented token
+    must not end a session. With the tag, the server tells both apart without a list of all old tokens.
     """
     tag = hmac.digest(secret, session_id.encode() + b"." + randomness, "sha256")[:TAG_BYTES]
     return RefreshToken(session_id, f"{session_id}.{_letters(randomness)}.{_letters(tag)}")
 
 
 def read_refresh_token(text: str, secret: bytes) -> RefreshToken:
-    """Return the token. Raise `Refusal(SESSION_ENDED)` if the server never issued it."""
+    """Parse a refresh token and verify its tag. Raise `Refusal(SESSION_ENDED)` if the server never issued the token."""
     session_id, _, rest = text.partition(".")
     letters = rest.partition(".")[0]
     if len(text) > MAX_REFRESH_TOKEN or not text.isascii() or not _SESSION_ID.fullmatch(session_id):

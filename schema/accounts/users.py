@@ -1,4 +1,4 @@
-"""Define users: people with an account, their roles and scopes, and the devices they sign in from."""
+"""Define users: people with an account, their roles and scopes, and the devices that they sign in from."""
 
 from datetime import datetime
 
@@ -13,13 +13,18 @@ from schema.organisation.units import Unit
 
 @strawberry.type(description="A phone or browser that a person signs in from (设备).")
 class Device:
-    id: strawberry.ID = strawberry.field(description="dev_ and a UUIDv7. The device makes it.")
-    name: str = strawberry.field(description="The owner's name for it.")
-    signed_in_at: datetime = strawberry.field(description="When the person last signed in on it with a password.")
-    seen_at: datetime = strawberry.field(description="When it last renewed its session.")
-    revoked_at: datetime | None = strawberry.field(description="When it was signed out for good.", default=None)
+    id: strawberry.ID = strawberry.field(description="Id of the device: dev_ and a UUIDv7. The device makes the id.")
+    name: str = strawberry.field(description="The owner's name for the device.")
+    signed_in_at: datetime = strawberry.field(
+        description="When the person last signed in on this device with a password."
+    )
+    seen_at: datetime = strawberry.field(description="When the device last renewed its session.")
+    revoked_at: datetime | None = strawberry.field(
+        description="When the device was signed out for good, or null.", default=None
+    )
     wipe_ordered_at: datetime | None = strawberry.field(
-        description="When it was ordered to erase its data of this account (远程清除). It does so when it next connects.",
+        description="When the device was ordered to erase the data that it keeps for this account (远程清除), or null."
+        " The device erases the data when it next connects.",
         default=None,
     )
     wipe_ordered_by: strawberry.Private[str | None] = None
@@ -48,7 +53,7 @@ class User(Node, prefix="usr"):
     async def office(self, info: Info) -> Unit | None:
         return await info.context.load.one(Unit, self.office_id)
 
-    @strawberry.field(description="The subtrees of units that the person works in (管辖范围).")
+    @strawberry.field(description="The units in whose subtrees the person works (管辖范围).")
     async def scopes(self, info: Info) -> list[Unit]:
         return await info.context.load.many(Unit, self.scope_ids)
 
@@ -59,10 +64,12 @@ class Me:
     user_name: str = strawberry.field(description="The name to sign in with (用户名).")
     clearances: list[Clearance] = strawberry.field(description="Permissions in addition to the roles (特别授权).")
     devices: list[Device] = strawberry.field(
-        description="The devices that signed in, newest first. Revoked ones stay listed."
+        description="The devices that the person signed in on, by last sign-in, newest first. Signed-out devices stay"
+        " listed."
     )
     this_device_id: strawberry.ID | None = strawberry.field(
-        description="The device that sent this request.", default=None
+        description="Id of the device that sent this request. Null if an identity provider signs people in.",
+        default=None,
     )
 
 
