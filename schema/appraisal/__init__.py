@@ -1,1 +1,1 @@
-"""Define ratings and what follows from them."""
+"""Define ratings (满意度测评), and the rating drafts that phones send."""

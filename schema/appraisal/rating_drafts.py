@@ -1,4 +1,4 @@
-"""Validate the rating drafts that a phone sends, and turn them into ratings."""
+"""Validate the rating drafts that a phone sends, and make ratings from the drafts."""
 
 from datetime import UTC, date, datetime, time
 
@@ -31,15 +31,16 @@ MAX_NAME = 100
 @strawberry.input(description="A rating from a phone's outbox. It has either a score or a grade.")
 class RatingDraft:
     id: strawberry.ID = strawberry.field(
-        description="Created by the phone: rat_ and a UUIDv7. Its time is 00:00 UTC on the first day of the month, so that"
-        " the id does not reveal when the rating was made. Send the same id with every retry."
+        description="Id that the phone makes: rat_ and a UUIDv7. The time in the UUID is 00:00 UTC on the first day of"
+        " `month`, so that the id does not reveal when the rating was made. Send the same id with every retry."
     )
-    monitoring_point: str = strawberry.field(description="One of the rater's own monitoring points: id or code.")
-    unit: str = strawberry.field(description="The unit rated: id, code or former code.")
-    month: date = strawberry.field(description="First day of the month, Beijing time.")
-    score: int | None = strawberry.field(description="0 to 100.", default=None)
+    monitoring_point: str = strawberry.field(description="Id or code of one of the rater's own monitoring points.")
+    unit: str = strawberry.field(description="Id, code or former code of the rated unit.")
+    month: date = strawberry.field(description="First day of the rated month, in Beijing time.")
+    score: int | None = strawberry.field(description="The score, 0 to 100.", default=None)
     grade: str | None = strawberry.field(
-        description="Code of a grade in the catalogue. It stands for its score on the first day of the month.",
+        description="Code of a grade in the catalogue. The rating gets the score that the grade has on the first day"
+        " of `month`.",
         default=None,
     )
     reason: str | None = strawberry.field(
@@ -49,13 +50,17 @@ class RatingDraft:
 
 @strawberry.type(description="Outcome of one rating.")
 class RatingResult:
-    id: str | None = strawberry.field(description="The draft's id as sent. Null if it could not be read.")
-    outcome: Outcome = strawberry.field(description="Outcome.")
+    id: str | None = strawberry.field(description="The draft's id as sent. Null if the id could not be read.")
+    outcome: Outcome = strawberry.field(description="Whether the draft was accepted, was a duplicate, or was refused.")
     receipt: RatingReceipt | None = strawberry.field(
         description="Receipt of an accepted or duplicate rating.", default=None
     )
-    rating: Rating | None = strawberry.field(description="The stored rating.", default=None)
-    refusal: Refused | None = strawberry.field(description="Reason for the refusal.", default=None)
+    rating: Rating | None = strawberry.field(
+        description="The stored rating. Null if the draft was refused.", default=None
+    )
+    refusal: Refused | None = strawberry.field(
+        description="Reason for the refusal. Null if the rating is stored.", default=None
+    )
 
     @classmethod
     def of(cls, rating: Rating, outcome: Outcome) -> "RatingResult":
@@ -67,7 +72,7 @@ class RatingResult:
 
 
 def check_draft(draft: RatingDraft, *, field: str) -> None:
-    """Raise `Refusal` with the path of the invalid value if the draft is invalid by itself."""
+    """Check a draft without looking at stored data. Raise `Refusal` with the path of the first invalid value."""
     validate_id(draft.id, "rat", field=f"{field}.id")
     check_month(draft.month, field=f"{field}.month")
     if milliseconds_of(draft.id) != int(datetime.combine(draft.month, time(), UTC).timestamp()) * 1000:
@@ -101,9 +106,12 @@ def new_rating(
     now: datetime,
     field: str,
 ) -> Rating:
-    """Return a new rating from a valid draft. Nothing is stored. Raise `Refusal` if the draft is not acceptable at `now`.
+    """Return a new rating from a valid draft, without storing it.
 
-    A unit or point is None if it is unknown or not the author's. The refusal does not reveal which.
+    Raise `Refusal` if the draft is not acceptable at `now`.
+
+    `unit` is None if the unit is unknown or outside the author's scope. `point` is None if the monitoring point is
+    unknown or not the author's own. The refusal does not reveal which.
     """
     fix = NextStep.FIX_AND_RESEND
     if month_start(draft.month) > now:

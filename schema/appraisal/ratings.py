@@ -1,8 +1,8 @@
 """Define ratings (满意度测评): the score that a monitoring point gives a unit for a month.
 
-A later rating supersedes an earlier one; a rating is never edited. Raters fear the rated unit, so a rating shows others
-only its month: even its id does not reveal when it was made. Viewers who must not know the rater see a rating only once
-its month is published.
+A rating is never edited: a later rating of the same point, unit and month replaces it.
+Raters fear the rated unit. So other viewers learn only the month of a rating, and even the id does not reveal when the
+rating was made. Viewers who must not know the rater see a rating only after the ratings of its month are published.
 """
 
 from collections.abc import Mapping
@@ -24,24 +24,31 @@ from schema.organisation.monitoring_points import MonitoringPoint
 from schema.organisation.units import Unit
 
 
-@strawberry.type(description="Proof that the server received a rating. Every retry gets the same (回执).")
+@strawberry.type(description="Proof that the server received a rating. Every retry gets the same receipt (回执).")
 class RatingReceipt:
-    rating_id: strawberry.ID = strawberry.field(description="The rating.")
-    content_sha256: str = strawberry.field(description="Digest of the canonical JSON (RFC 8785) of what was sent.")
-    received_at: datetime = strawberry.field(description="When the server first received it.")
+    rating_id: strawberry.ID = strawberry.field(description="Id of the rating.")
+    content_sha256: str = strawberry.field(
+        description="SHA-256, in hexadecimal, of the canonical JSON (RFC 8785) of what was sent."
+    )
+    received_at: datetime = strawberry.field(description="When the server first received the rating.")
 
 
 @strawberry.type(description="The score that a monitoring point gave a unit for a month (满意度测评).")
 class Rating(Node, prefix="rat"):
-    month: date = strawberry.field(description="First day of the month, Beijing time (测评月份).")
+    month: date = strawberry.field(description="First day of the rated month, in Beijing time (测评月份).")
     score: int = strawberry.field(
-        description="0 to 100. For a grade, the score that it stood for in that month (分值)."
+        description="The score, 0 to 100 (分值). If the rater gave a grade, the score of that grade in that month."
     )
-    grade: str | None = strawberry.field(description="Code of the grade, if the rater gave one (等级).", default=None)
+    grade: str | None = strawberry.field(
+        description="Code of the grade, if the rater gave a grade instead of a score (等级).", default=None
+    )
     reason: str | None = strawberry.field(description="Reason in the rater's own words (理由).", default=None)
-    is_late: bool = strawberry.field(description="Whether it was received after the end of its month (补报).")
+    is_late: bool = strawberry.field(
+        description="Whether the server received the rating after the end of the rated month (补报)."
+    )
     revision: int = strawberry.field(
-        description="1 for the point's first rating of that unit and month. Each later one supersedes the previous one (修订)."
+        description="1 for a monitoring point's first rating of a unit in a month (修订). Each later rating replaces the"
+        " previous rating, and its revision is one higher."
     )
     arrived_at: strawberry.Private[datetime]
     published_at: strawberry.Private[datetime]
@@ -58,7 +65,7 @@ class Rating(Node, prefix="rat"):
         return Owner(self.rater_id, self.office_path)
 
     def make_receipt(self) -> RatingReceipt:
-        """Return the receipt. The rater gets the same one with every retry."""
+        """Return the receipt. The rater gets the same receipt with every retry."""
         return RatingReceipt(rating_id=self.id, content_sha256=self.sent_sha256, received_at=self.arrived_at)
 
     @strawberry.field(description="The unit rated (被测评单位).")
@@ -66,39 +73,42 @@ class Rating(Node, prefix="rat"):
         return await info.context.load.one(Unit, self.unit_id)
 
     @strawberry.field(
-        description="Whether it counts. False once a later rating of the same point, unit and month supersedes it (有效)."
+        description="Whether the rating counts towards the unit's score (有效). False after a later rating of the same"
+        " monitoring point, unit and month has replaced it."
     )
     def counts(self, info: Info) -> bool:
-        """For viewers who must not know the rater, it counts until the later rating is published."""
+        """For viewers who must not know the rater, a replaced rating counts until the later rating is published."""
         viewer = info.context.viewer
         if self.superseded_from is None or (viewer and viewer.knows(Owner(self.rater_id, self.office_path))):
             return self.is_latest
         return info.context.now < self.superseded_from
 
     @strawberry.field(
-        description="The rater. Only for the rater and viewers with clearance (监测员).", extensions=[IdentityOnly()]
+        description="The rater (监测员). Only the rater and viewers with clearance see it, all others get null.",
+        extensions=[IdentityOnly()],
     )
     async def rater(self, info: Info) -> User | None:
         return await info.context.load.one(User, self.rater_id)
 
     @strawberry.field(
-        description="The monitoring point. It identifies the rater if the point has only one monitor. Only for the rater"
-        " and viewers with clearance (监测点).",
+        description="The monitoring point (监测点). It identifies the rater if the point has only one monitor. So only the"
+        " rater and viewers with clearance see it, all others get null.",
         extensions=[IdentityOnly()],
     )
     async def monitoring_point(self, info: Info) -> MonitoringPoint | None:
         return await info.context.load.one(MonitoringPoint, self.monitoring_point_id)
 
     @strawberry.field(
-        description="When the server received it. It can identify the phone that sent something then. Only for the rater"
-        " and viewers with clearance (接收时间).",
+        description="When the server received the rating (接收时间). This time can identify the phone that sent the"
+        " rating. So only the rater and viewers with clearance see it, all others get null.",
         extensions=[IdentityOnly()],
     )
     async def received_at(self) -> datetime | None:
         return self.arrived_at
 
     @strawberry.field(
-        description="Receipt. Only for the rater and viewers with clearance (回执).", extensions=[IdentityOnly()]
+        description="The receipt (回执). Only the rater and viewers with clearance see it, all others get null.",
+        extensions=[IdentityOnly()],
     )
     async def receipt(self) -> RatingReceipt | None:
         return self.make_receipt()
@@ -106,13 +116,16 @@ class Rating(Node, prefix="rat"):
 
 @dataclass(frozen=True)
 class MonthlyRatings:
-    """Mean and number of the published ratings that count for a unit and month."""
+    """Mean score and number of the published ratings that count for one unit in one month."""
 
     mean: float
     count: int
 
     def score(self, minimum: float) -> float | None:
-        """Return the mean to two decimals. None if fewer than `minimum` count, so that no single rater is exposed."""
+        """Return the mean, rounded to two decimals.
+
+        Return None if fewer than `minimum` ratings count, so that no single rater is exposed.
+        """
         return round(self.mean, 2) if self.count >= minimum else None
 
 
@@ -123,17 +136,17 @@ def check_month(month: date, *, field: str) -> None:
 
 
 def month_start(month: date) -> datetime:
-    """Return the first instant of a month in Beijing."""
+    """Return when a month begins in Beijing."""
     return datetime(month.year, month.month, 1, tzinfo=BEIJING).astimezone(UTC)
 
 
 def month_end(month: date) -> datetime:
-    """Return the first instant of the next month in Beijing."""
+    """Return when a month ends in Beijing: the first instant of the next month."""
     return month_start(date(month.year + month.month // 12, month.month % 12 + 1, 1))
 
 
 def closes_at(month: date, limits: ThresholdLimits) -> datetime | None:
-    """Return when ratings for the month close. None if no limit is set."""
+    """Return the time from which ratings for a month are refused. None if no limit is set."""
     days = limits.values.get(ThresholdKind.RATING_LATE)
     return None if days is None else month_end(month) + timedelta(days=days)
 
@@ -141,8 +154,9 @@ def closes_at(month: date, limits: ThresholdLimits) -> datetime | None:
 def published_at(month: date, now: datetime, closes: datetime | None) -> datetime:
     """Return when a rating received at `now` becomes visible to viewers who must not know the rater.
 
-    The ratings of a month appear together when it ends, and the late ones together when the month closes. If each
-    appeared on its own, its time would reveal whose phone was online.
+    Ratings received during the month all appear when the month ends. Late ratings all appear at `closes`, when ratings
+    for the month close. If each rating appeared on its own, that time would reveal whose phone was online.
+    Without `closes`, a late rating appears at once.
     """
     end = month_end(month)
     if now < end:
@@ -151,7 +165,7 @@ def published_at(month: date, now: datetime, closes: datetime | None) -> datetim
 
 
 Scores = Mapping[str, int]
-"""Scores of an office's grades in a month, by grade code."""
+"""The score of each grade that an office uses in a month, by the code of the grade."""
 
 PERMITS: tuple[Row, ...] = (
     ("Query", only(Role.MONITOR, Role.SUPERVISOR, Role.OFFICER), "ratings"),
