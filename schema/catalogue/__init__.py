@@ -1,1 +1,1 @@
-"""Define service items and fee items."""
+"""Define the catalogues (目录): rating grades, service items and fee items."""

@@ -1,6 +1,6 @@
 """Define catalogue entries (目录): grades, service items and fee items that phones store for use offline.
 
-An entry is valid from a day to a day, in the subtree of the unit that it was loaded for.
+An entry is valid from a first to a last day, in the subtree of the unit that it was loaded for.
 """
 
 import enum
@@ -21,62 +21,79 @@ class CatalogueKind(enum.Enum):
         "RATING_GRADE", description="满意度等级: a word for a score, such as 优 for 90."
     )
     SERVICE_ITEM = strawberry.enum_value(
-        "SERVICE_ITEM", description="行政审批事项: a matter that a unit decides, and its time limits."
+        "SERVICE_ITEM", description="行政审批事项: an approval that people apply for at a unit, and its time limits."
     )
     FEE_ITEM = strawberry.enum_value(
-        "FEE_ITEM", description="涉企收费目录: a fee that may be charged, and its legal basis."
+        "FEE_ITEM", description="涉企收费目录: a fee that enterprises may be charged, and its legal basis."
     )
 
 
-@strawberry.type(description="The time limits, documents and steps of a matter (行政审批事项).")
+@strawberry.type(description="The time limits, documents and steps of a service item (行政审批事项).")
 class ServiceTerms:
-    statutory_days: int | None = strawberry.field(description="Statutory limit, working days (法定时限).", default=None)
-    promised_days: int | None = strawberry.field(description="Promised limit, working days (承诺时限).", default=None)
-    documents: list[str] = strawberry.field(description="Documents to hand in (所需材料).", default_factory=list)
-    steps: list[str] = strawberry.field(description="The steps in their order (办理流程).", default_factory=list)
+    statutory_days: int | None = strawberry.field(
+        description="Statutory time limit, in working days (法定时限).", default=None
+    )
+    promised_days: int | None = strawberry.field(
+        description="Promised time limit, in working days (承诺时限).", default=None
+    )
+    documents: list[str] = strawberry.field(
+        description="Documents that the applicant must hand in (所需材料).", default_factory=list
+    )
+    steps: list[str] = strawberry.field(
+        description="Steps of the procedure, in order (办理流程).", default_factory=list
+    )
     unit_id: strawberry.Private[str | None] = None
 
-    @strawberry.field(description="The responsible section (责任科室).")
+    @strawberry.field(description="The section that handles the applications (责任科室).")
     async def unit(self, info: Info) -> Unit | None:
         return await info.context.load.one(Unit, self.unit_id)
 
 
 @strawberry.type(description="A fee that may be charged, and its legal basis (收费标准).")
 class FeeTerms:
-    standard: str = strawberry.field(description="The amount and its unit (收费标准).")
+    standard: str = strawberry.field(description="The amount, and what it is charged for, as text (收费标准).")
     legal_basis: str | None = strawberry.field(description="The legal basis (收费依据).", default=None)
 
 
-@strawberry.type(description="One wording of a catalogue entry, with the days on which it is valid (目录条目).")
+@strawberry.type(description="One version of a catalogue entry, valid from a first to a last day (目录条目).")
 class CatalogueEntry(Node, prefix="cat"):
     kind: CatalogueKind = strawberry.field(description="The catalogue (类别).")
-    code: str = strawberry.field(description="The code, the same in all wordings of the entry (编号).")
+    code: str = strawberry.field(description="Code of the entry. All versions of an entry have the same code (编号).")
     name: str = strawberry.field(description="Name (名称).")
-    valid_from: date = strawberry.field(description="First day on which it is valid, Beijing date (生效日期).")
-    valid_to: date | None = strawberry.field(
-        description="Last day on which it is valid. Null if no end is set (失效日期).", default=None
+    valid_from: date = strawberry.field(
+        description="First day on which this version is valid, a date in Beijing (生效日期)."
     )
-    score: int | None = strawberry.field(description="Only of a grade: its score, 0 to 100 (分值).", default=None)
-    service: ServiceTerms | None = strawberry.field(description="Only of a service item: its terms.", default=None)
-    fee: FeeTerms | None = strawberry.field(description="Only of a fee item: its terms.", default=None)
+    valid_to: date | None = strawberry.field(
+        description="Last day on which this version is valid. Null if no end is set (失效日期).", default=None
+    )
+    score: int | None = strawberry.field(
+        description="Score of the grade, 0 to 100 (分值). Null unless this entry is a grade.", default=None
+    )
+    service: ServiceTerms | None = strawberry.field(
+        description="Terms of the service item. Null unless this entry is a service item.", default=None
+    )
+    fee: FeeTerms | None = strawberry.field(
+        description="Terms of the fee. Null unless this entry is a fee item.", default=None
+    )
     path: strawberry.Private[str]
     unit_id: strawberry.Private[str | None] = None
 
     @strawberry.field(
-        description="The unit in whose subtree it is valid. Null for the product's own entries (适用地区或单位)."
+        description="The unit in whose subtree the entry is valid (适用地区或单位). Null for entries that come with the"
+        " product."
     )
     async def office(self, info: Info) -> Unit | None:
         return await info.context.load.one(Unit, self.unit_id)
 
     def holds(self, path: str, day: date) -> bool:
-        """Whether it is valid at the unit at `path` on `day`."""
+        """Whether the entry is valid at the unit at `path` on `day`."""
         return path.startswith(self.path) and self.valid_from <= day and (self.valid_to is None or day <= self.valid_to)
 
 
 def grades_of(entries: Iterable[CatalogueEntry], path: str, day: date) -> dict[str, int]:
-    """Return the scores by grade that are valid at the unit at `path` on `day`.
+    """Return the score of each grade that is valid at the unit at `path` on `day`, by the code of the grade.
 
-    Of two grades with one code, the nearer unit's counts.
+    If two units have a grade with the same code, the grade of the unit nearer to `path` applies.
     """
     grades = [entry for entry in entries if entry.kind is CatalogueKind.RATING_GRADE and entry.holds(path, day)]
     nearest_last = sorted(grades, key=lambda grade: len(grade.path))
@@ -103,7 +120,10 @@ DEFAULTS = tuple(
     )
     for id, code, score in _GRADES
 )
-"""A new installation stores these for the whole tree. From then on they are ordinary data; no code reads this tuple."""
+"""The grades that a new installation stores for the whole tree of units.
+
+Once stored they are ordinary data. A later change of this tuple does not change what is stored.
+"""
 
 PERMITS: tuple[Row, ...] = (
     ("Query", SIGNED_IN, "catalogue"),
