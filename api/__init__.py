@@ -1,1 +1,1 @@
-"""The operations an actor may perform, and the process that serves them; records and rules live in `schema`."""
+"""The operations of the API, and the processes that serve them. Records and their rules are in `schema`."""

@@ -1,4 +1,4 @@
-"""Open the store that settings name, for the API, the worker and the commands."""
+"""Open the store (MongoDB and the S3 bucket) that the settings name. The API, the worker and the commands use this."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from storage.store import Store
 
 
 def open_store(settings: Settings, *, listeners: Sequence[CommandListener] = ()) -> Store:
-    """Return a store; it connects at first use."""
+    """Return the store. The store connects to MongoDB and S3 when it is first used."""
     mongo = Mongo(settings.mongo_url, settings.mongo_database, driver=settings.mongo_driver, listeners=listeners)
     objects = ObjectStore(
         endpoint=settings.s3_endpoint,

@@ -1,7 +1,7 @@
-"""Register what nouns and areas bring to the API.
+"""Register the parts of the API: GraphQL fields, record kinds, loaders, background jobs and permits.
 
-Each noun has a `REGISTRATION` beside its operations, each area collects its nouns in `area.py`, and the server
-composes the areas once.
+A module with GraphQL fields defines a `REGISTRATION`. The `area.py` of each folder merges the registrations of its
+modules. `api.server.areas` merges all areas.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,7 +15,10 @@ from schema.access.permissions import Permit, Row, compose
 
 @dataclass(frozen=True)
 class Registration:
-    """What a noun, an area or the whole product brings; `permits` are the rows beside the noun's types."""
+    """The parts that one module, one area or the whole product adds to the API.
+
+    `permits` are rows that say who may call or read which fields. The rows are defined beside the types in `schema`.
+    """
 
     queries: tuple[type, ...] = ()
     mutations: tuple[type, ...] = ()
@@ -27,7 +30,7 @@ class Registration:
 
 
 def merge(registrations: Iterable[Registration]) -> Registration:
-    """Concatenate the parts of registrations, in their order."""
+    """Return one registration that has the parts of all `registrations`, in the given order."""
     registrations = list(registrations)
     parts = {
         part.name: tuple(item for registration in registrations for item in getattr(registration, part.name))
@@ -38,7 +41,7 @@ def merge(registrations: Iterable[Registration]) -> Registration:
 
 @dataclass(frozen=True)
 class Registry:
-    """The composed registrations, to look up by relation, id prefix and `Type.field`."""
+    """Lookup tables of a registration: loaders by relation, record kinds by id prefix, permits by `Type.field`."""
 
     loaders: Mapping[Relation, Loader]
     kinds: Mapping[str, RecordKind]
@@ -46,7 +49,7 @@ class Registry:
 
     @classmethod
     def of(cls, registration: Registration) -> "Registry":
-        """Index a registration. Raise `ValueError` if two nouns register the same relation or prefix."""
+        """Build the tables. Raise `ValueError` if two loaders have the same relation, or two kinds the same prefix."""
         loaders = {loader.relation: loader for loader in registration.loaders}
         kinds = {kind.prefix: kind for kind in registration.kinds}
         if len(loaders) < len(registration.loaders) or len(kinds) < len(registration.kinds):

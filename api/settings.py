@@ -1,4 +1,4 @@
-"""Read the settings of a process from the environment, once."""
+"""Read the settings of a process from environment variables, once at its start."""
 
 import os
 from collections.abc import Mapping
@@ -13,12 +13,16 @@ MIB = 1024 * 1024
 
 
 class SettingError(ValueError):
-    """An environment variable has a bad value; the message names it and says which values fit."""
+    """An environment variable has a bad value. The message names the variable and says which values are allowed."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All settings; `MINGCHA_` and the field's name in capitals is the variable. Lists are separated by commas."""
+    """All settings, with their defaults.
+
+    The environment variable of a setting is `MINGCHA_` and the field's name in capitals, such as `MINGCHA_LOG_LEVEL`.
+    The items of a list are separated by commas.
+    """
 
     data: Path = Path("data")
 
@@ -28,7 +32,7 @@ class Settings:
 
     s3_endpoint: str = "http://127.0.0.1:9000"
     s3_public_endpoint: str | None = None
-    """The address at which phones reach the store, if it differs from `s3_endpoint`."""
+    """The URL at which phones reach the S3 store. None if it is the same as `s3_endpoint`."""
     s3_bucket: str = "media"
     s3_access_key: str = ""
     s3_secret_key: str = ""
@@ -37,7 +41,8 @@ class Settings:
     s3_versioning: bool = False
 
     keys: Path | None = None
-    """Folder of the signing keys, `<data>/keys` by default. API processes on several machines share its content."""
+    """Folder of the signing keys. None means `<data>/keys`. If API processes run on several machines, all of them need
+    the same files in this folder."""
     access_token_seconds: int = 600
     refresh_token_days: int = 60
     refresh_grace_seconds: int = 120
@@ -87,25 +92,30 @@ class Settings:
 
     @property
     def sweep_after(self) -> timedelta:
-        """How long after the announcement of a medium the worker looks for bytes that nobody confirmed."""
+        """Time from the announcement of a medium until the worker looks for its bytes, if no upload was confirmed."""
         return timedelta(seconds=self.upload_slot_seconds)
 
     @property
     def upload_unused_for(self) -> timedelta:
-        """How long after its last slot an upload counts as abandoned; a part can arrive until the slot expires."""
+        """Time after the last upload slot at which an upload counts as abandoned.
+
+        A slot is a set of presigned URLs. A part can arrive until the slot expires, so the lifetime of a slot is
+        included.
+        """
         return timedelta(days=self.upload_abandoned_days) + self.sweep_after
 
     @property
     def store_abort_days(self) -> int:
-        """Days after which the store itself aborts an upload: a last resort.
+        """Days after which the S3 store itself aborts an unfinished multipart upload.
 
-        The store counts from the beginning of an upload, so an upload that is still in use may be old.
+        This is a last resort, if our own cleanup fails. The store counts from the start of an upload, and an upload
+        that started long ago may still be in use. So the number is high.
         """
         return max(30, 4 * self.upload_abandoned_days)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Read the settings. Raise `SettingError` for a bad value."""
+        """Read the settings. Raise `SettingError` if a variable has a bad value."""
         hints = get_type_hints(cls)
         values: dict[str, Any] = {}
         for field in fields(cls):
