@@ -19,7 +19,7 @@ ISSUER = AUDIENCE = "mingcha"
 TYPE = "at+jwt"
 LEEWAY_SECONDS = 30
 MAX_TOKEN_LENGTH = 8 * 1024
-# joserfc and the standard library raise these for a malformed token; RecursionError for deeply nested JSON.
+# joserfc and the standard library raise these for a malformed token. Deeply nested JSON causes RecursionError.
 TOKEN_ERRORS = (JoseError, ValueError, TypeError, KeyError, RecursionError)
 
 
@@ -33,12 +33,15 @@ class Bearer:
 
 
 def unauthenticated() -> Refusal:
-    """Return the one answer to every bad token, which must not reveal the check that failed."""
+    """Return the refusal for a bad token. It is the same for every token, so it does not reveal which check failed."""
     return Refusal(RefusalCode.UNAUTHENTICATED)
 
 
 class AccessTokens:
-    """Tokens valid for `seconds`. Claims are named by RFC 9068; `sid` and `did` are the session and the device."""
+    """Issue and verify access tokens that are valid for `seconds`.
+
+    The claims have the names of RFC 9068. In addition, `sid` is the session's id and `did` the device's id.
+    """
 
     def __init__(self, keys: KeyRing, seconds: int) -> None:
         self._keys = keys
@@ -46,7 +49,7 @@ class AccessTokens:
         self._registry = JWSRegistry(algorithms=[ALGORITHM])
 
     def issue(self, bearer: Bearer, now: datetime) -> tuple[str, datetime]:
-        """Return a token and its expiry, in whole seconds."""
+        """Return a token and the time when it expires, in whole seconds."""
         signing = self._keys.signing
         expires_at = (now + self._lifetime).replace(microsecond=0)
         claims = {
@@ -81,7 +84,10 @@ class AccessTokens:
 
 
 def read_header(token: str) -> dict[str, Any]:
-    """Return the unverified header, which only says which key to try. Raise one of `TOKEN_ERRORS`."""
+    """Return the header of a token without verifying it. Use the header only to choose the key.
+
+    Raise one of `TOKEN_ERRORS` if the token is malformed.
+    """
     if len(token) > MAX_TOKEN_LENGTH:
         raise ValueError("too long")
     return jws.extract_compact(token.encode("ascii")).headers()

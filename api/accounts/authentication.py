@@ -1,4 +1,4 @@
-"""Authenticate a request: find the viewer by the Authorization header and one read of the user."""
+"""Authenticate a request: find its viewer from the Authorization header, with one read of the user's document."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -13,7 +13,10 @@ from storage.accounts.users import Users
 
 @dataclass(frozen=True)
 class Authenticated:
-    """A viewer who stays authenticated for longer than one request; `session_id` is set for a session of ours."""
+    """An authenticated viewer, and the time until which the access token is accepted.
+
+    `session_id` is None if the token comes from an identity provider.
+    """
 
     viewer: Viewer
     expires_at: datetime
@@ -22,20 +25,24 @@ class Authenticated:
 
 @dataclass(frozen=True)
 class Authenticator:
-    """With a `provider`, only its tokens are accepted; else only ours."""
+    """Find the viewer that an access token belongs to.
+
+    With a `provider`, only the tokens of that identity provider are accepted. Without one, only our own tokens are.
+    """
 
     users: Users
     tokens: AccessTokens
     provider: ProviderTokens | None = None
 
     async def viewer_of(self, authorization: str | None, now: datetime) -> Viewer | None:
-        """Return the viewer; None without a header. Raise as `authenticate` does."""
+        """Return the viewer, or None if there is no Authorization header. Raise as `authenticate` does."""
         return (await self.authenticate(authorization, now)).viewer if authorization is not None else None
 
     async def authenticate(self, authorization: str, now: datetime) -> Authenticated:
-        """Return the viewer and how long the token is valid.
+        """Return the viewer, and until when the token is accepted.
 
-        Raise `Refusal(UNAUTHENTICATED)` if the token is invalid, `Refusal(SESSION_ENDED)` if its session has ended.
+        Raise `Refusal(UNAUTHENTICATED)` if the token is invalid, `Refusal(SESSION_ENDED)` if its session has ended,
+        `Refusal(UNAVAILABLE)` if the identity provider's keys can't be fetched.
         """
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer" or not token or not token.isascii():
@@ -49,7 +56,7 @@ class Authenticator:
         return Authenticated(as_viewer(user, bearer.device_id), _valid_until(token), bearer.session_id)
 
     async def refresh(self, authenticated: Authenticated) -> Viewer | None:
-        """Return the viewer as stored now; None if the session or account may no longer act."""
+        """Read the viewer's account again. Return None if the session has ended or the account is closed."""
         viewer = authenticated.viewer
         if authenticated.session_id is None or viewer.device_id is None:
             return await self.reauthenticate(viewer.user_id, viewer.device_id)
@@ -57,9 +64,10 @@ class Authenticator:
         return as_viewer(user, viewer.device_id) if user else None
 
     async def reauthenticate(self, user_id: str, device_id: str | None) -> Viewer | None:
-        """Return the viewer of a user who was signed in a moment ago; None if account or device may no longer act.
+        """Return the viewer for a user and device that were authenticated a short while ago.
 
-        Only users of an identity provider have no device of ours.
+        Return None if the account has been closed or the device signed out since then. `device_id` may be None only for
+        users of an identity provider.
         """
         user = await self.users.by_id(user_id)
         if user is None or not user.active:
@@ -71,7 +79,7 @@ class Authenticator:
     async def _provider_viewer(self, provider: ProviderTokens, token: str, now: datetime) -> Viewer:
         user = await self.users.by_subject(await provider.subject(token, now))
         if user is None:
-            # Not FORBIDDEN: a phone would then discard its queue, and not wait for the account.
+            # Not FORBIDDEN: a phone would then discard its queue instead of waiting until the account exists.
             raise Refusal(RefusalCode.UNAUTHENTICATED, "The identity provider knows you, but this service does not.")
         return as_viewer(user, None)
 

@@ -1,4 +1,7 @@
-"""Record the clock of a device at every sign-in, renewal and submission that states it, and list the readings."""
+"""Record the time that a device's clock shows, and list these readings.
+
+A phone may send its clock time with a sign-in, a session renewal, and a submission from its outbox.
+"""
 
 import strawberry
 
@@ -19,9 +22,9 @@ from storage.accounts.device_clocks import keyset_of
 async def record_clock(
     context: Context, sent: DeviceClockInput | None, user_id: str, device_id: str | None
 ) -> ClockReading | None:
-    """Compare the device's clock and store the reading; None if the device sent none.
+    """Compare the device's clock with the server's, store the reading, and return it. Return None if no time was sent.
 
-    A person who signs in at an identity provider has no device of ours: the reading is not stored then.
+    A person who signs in at an identity provider has no registered device. Then the reading is returned but not stored.
     """
     if sent is None:
         return None
@@ -34,8 +37,9 @@ async def record_clock(
 @strawberry.type
 class ClockQueries:
     @query(
-        description="Readings of a device's clock, latest first (时钟读数). Name one of the viewer's own devices, or an"
-        " observation whose author the viewer may know: then the device is the one it came from."
+        description="Readings of a device's clock, latest first (时钟读数). Give either one of the viewer's own devices,"
+        " or an observation. With an observation, these are the readings of the device that sent the observation. The"
+        " viewer must be allowed to know the author of the observation."
     )
     async def clock_readings(
         self,
@@ -59,7 +63,7 @@ class ClockQueries:
 
 
 async def _sender_of(info: Info, observation_id: str) -> tuple[str, str | None]:
-    """Return author and device of an observation. Raise `Refusal(NOT_FOUND)` if the viewer may not know them."""
+    """Return author and device of an observation. Raise `Refusal(NOT_FOUND)` if the viewer may not know the author."""
     observation = await info.context.load.one(Observation, validate_id(observation_id, "obs", field="observationId"))
     if observation is None or not info.context.actor.knows(Owner(observation.author_id, observation.office_path)):
         raise Refusal(RefusalCode.NOT_FOUND, field="observationId")

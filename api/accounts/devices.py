@@ -1,4 +1,4 @@
-"""Sign devices (设备) out for good, and order them to erase a person's data (远程清除)."""
+"""Sign out devices (设备), and order devices to erase a person's data (远程清除)."""
 
 from typing import Annotated
 
@@ -15,15 +15,15 @@ from storage.access.visibility import staff
 
 
 async def revoke_device(context: Context, input: RevokeDeviceInput) -> RevokeDevicePayload:
-    """Sign out one of the actor's own devices, idempotently. Raise `Refusal(NOT_FOUND)` for any other device."""
+    """Sign out one of the actor's own devices. Repeating this is safe. Raise `Refusal(NOT_FOUND)` for other devices."""
     device_id = validate_id(input.device_id, "dev", field="deviceId")
     return RevokeDevicePayload(device=await revoke(context, device_id, wipe=input.wipe))
 
 
 async def wipe_devices(context: Context, input: WipeDevicesInput) -> WipeDevicesPayload:
-    """Sign out every device of a person in scope and order each to erase its data, idempotently.
+    """Sign out every device of a person in scope, and order each device to erase its data. Repeating this is safe.
 
-    Raise `Refusal(NOT_FOUND)` if the viewer does not find the person.
+    Raise `Refusal(NOT_FOUND)` if the viewer may not see such a person.
     """
     user_id = validate_id(input.user_id, "usr", field="userId")
     user = await context.store.users.wipe_devices(
@@ -39,7 +39,10 @@ async def wipe_devices(context: Context, input: WipeDevicesInput) -> WipeDevices
 
 
 async def revoke(context: Context, device_id: str, *, wipe: bool = False) -> Device:
-    """Sign out one of the actor's devices. With `wipe`, order it to erase its data. Raise `Refusal(NOT_FOUND)`."""
+    """Sign out one of the actor's devices. With `wipe`, order the device to erase its data.
+
+    Raise `Refusal(NOT_FOUND)` if the actor has no such device.
+    """
     user_id = context.actor.user_id
     wiped_by = user_id if wipe else None
     device = await context.store.users.revoke_device(user_id, device_id, context.now, wiped_by=wiped_by)
@@ -56,19 +59,21 @@ RevokeDeviceResult = Annotated[
 ]
 WipeDevicesResult = Annotated[
     WipeDevicesPayload | Refused,
-    strawberry.union("WipeDevicesResult", description="The number of devices, or the refusal."),
+    strawberry.union(
+        "WipeDevicesResult", description="The number of devices that must erase their data, or the refusal."
+    ),
 ]
 
 
 @strawberry.type
 class DeviceMutations:
-    @mutation(description="Sign out one of the viewer's own devices for good, such as a lost phone (注销设备).")
+    @mutation(description="Sign out one of the viewer's own devices, such as a lost phone (注销设备).")
     async def revoke_device(self, info: Info, input: RevokeDeviceInput) -> RevokeDeviceResult:
         return await revoke_device(info.context, input)
 
     @mutation(
-        description="Make every device of a person erase its data of that person, such as after a lost phone (远程清除). "
-        "Unsent work on the devices is lost."
+        description="Sign out every device of a person, and order each device to erase that person's data, such as after "
+        "a phone is lost (远程清除). Unsent work on the devices is lost."
     )
     async def wipe_devices(self, info: Info, input: WipeDevicesInput) -> WipeDevicesResult:
         return await wipe_devices(info.context, input)

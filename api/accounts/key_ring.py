@@ -1,9 +1,11 @@
 """Keep the signing keys and the server's secret in a folder that every API process reads.
 
-The folder holds `1.pem`, `2.pem`, ... (Ed25519, PKCS #8) and `secret` (32 random bytes).
-The key with the highest number signs; all keys verify. Each purpose derives its own key from the secret.
-Files are for their owner only and appear whole or not at all. So any number of processes can start at once on an empty
-folder: the files of the first one are used.
+The folder holds `1.pem`, `2.pem`, ... (Ed25519, PKCS #8) and `secret` (32 random bytes). The key with the highest
+number signs. Every key in the folder verifies. Each purpose, such as list cursors, has its own secret, which is derived
+from `secret`.
+
+Only the owner can read the files. A file appears whole or not at all. So several processes can start at the same time
+on an empty folder: all of them use the files that were written first.
 """
 
 import contextlib
@@ -25,7 +27,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
 ALGORITHM = "Ed25519"
-"""The name of EdDSA over this curve in RFC 9864. The less precise "EdDSA" is deprecated."""
+"""The name in RFC 9864 of EdDSA signatures over the curve Ed25519. The older and less precise name "EdDSA" is
+deprecated."""
 RECHECK_SECONDS = 1.0
 
 _Stamp = tuple[int, int]
@@ -33,12 +36,15 @@ log = structlog.get_logger(__name__)
 
 
 class BadKeyError(Exception):
-    """The folder holds no usable key. The text says what to do."""
+    """The folder holds no usable key. The message says what to do."""
 
 
 @dataclass(frozen=True)
 class SigningKey:
-    """A signing key. `replaced_at` is when the next one was made; None for the key that signs."""
+    """A signing key.
+
+    `replaced_at` is when the next key was made. It is None for the newest key, which signs.
+    """
 
     number: int
     id: str
@@ -48,7 +54,10 @@ class SigningKey:
 
 
 class KeyRing:
-    """The keys of one folder, made if there are none. Read again every second, and at once for an unknown id."""
+    """The keys of one folder. If the folder has no key, the first one is made.
+
+    The folder is read again when the last reading is more than a second old, and at once for an unknown key id.
+    """
 
     def __init__(self, folder: Path, *, clock: Callable[[], float] = time.monotonic, has_secret: bool = True) -> None:
         """Raise `OSError` if the folder can't be used, `BadKeyError` if it has no usable key."""
@@ -68,19 +77,19 @@ class KeyRing:
 
     @property
     def signing(self) -> SigningKey:
-        """The newest key."""
+        """The newest key, which signs."""
         self._reload_if_stale()
         return self._keys[max(self._keys)]
 
     def find(self, id: str) -> OKPKey | None:
-        """Return the key with that id, even if another process made it only a moment ago."""
+        """Return the key with this id, or None. A key that another process has just made is found, too."""
         self._reload_if_stale()
         if id not in self._by_id:
             self._reload()
         return self._by_id.get(id)
 
     def newest_first(self) -> list[SigningKey]:
-        """Return all keys."""
+        """Return all keys, the newest first."""
         self._reload()
         return [self._keys[number] for number in sorted(self._keys, reverse=True)]
 
@@ -90,40 +99,43 @@ class KeyRing:
 
     @cached_property
     def cursor_secret(self) -> bytes:
-        """Signs the cursors of lists."""
+        """The secret that signs the cursors of lists."""
         return self._derive("cursors")
 
     @cached_property
     def refresh_secret(self) -> bytes:
-        """Tags refresh tokens as issued by this server."""
+        """The secret that proves that this server issued a refresh token."""
         return self._derive("refresh tokens")
 
     @cached_property
     def devices_secret(self) -> bytes:
-        """Makes the secrets with which phones encrypt their stores.
+        """The secret from which the device secret of each phone is derived. A phone encrypts its local store with it.
 
-        If it is lost, only the user's last password opens a phone's store.
+        If this secret is lost, only the user's last password opens a phone's store.
         """
         return self._derive("devices")
 
     @cached_property
     def attempts_secret(self) -> bytes:
-        """Hides user names and addresses in the counters of failed attempts."""
+        """The secret that hides user names and addresses in the counters of failed sign-in attempts."""
         return self._derive("attempts")
 
     @cached_property
     def packs_secret(self) -> bytes:
-        """Signs the URLs of evidence packs."""
+        """The secret that signs the URLs of evidence packs."""
         return self._derive("packs")
 
     def rotate(self) -> SigningKey:
-        """Make a new key, which signs from now on in every process. The other keys still verify."""
+        """Make a new key. It signs from now on, in every process. The older keys still verify."""
         self._make(max(self._stamps()) + 1)
         self._reload()
         return self.signing
 
     def prune(self, *, replaced_before: datetime) -> list[SigningKey]:
-        """Remove and return the keys replaced before that time. Signatures of these keys are refused from now on."""
+        """Delete the keys that were replaced before `replaced_before`, and return them.
+
+        From now on, signatures of these keys are refused.
+        """
         old_keys = [key for key in self.newest_first() if key.replaced_at and key.replaced_at < replaced_before]
         for key in old_keys:
             (self._folder / f"{key.number}.pem").unlink(missing_ok=True)
@@ -153,7 +165,10 @@ class KeyRing:
         self._loaded_at = self._clock()
 
     def _stamps(self) -> dict[int, _Stamp]:
-        """Return inode and time of the key files by number: times alone can be too coarse to notice a new file."""
+        """Return the inode and the modification time of each key file, by key number.
+
+        The modification time alone is too coarse on some file systems: a new file could go unnoticed.
+        """
         stamps = {}
         for entry in os.scandir(self._folder):
             stem, dot, ending = entry.name.partition(".")
@@ -187,7 +202,7 @@ class KeyRing:
         return path.read_bytes()
 
     def _write_once(self, name: str, content: bytes) -> None:
-        """Write a whole file at once, for its owner only. Do nothing if another process was first."""
+        """Create a file that only its owner can read. It appears whole. If another process was first, keep its file."""
         descriptor, temporary = tempfile.mkstemp(prefix=".new-", dir=self._folder)  # mode 600
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -209,7 +224,7 @@ class KeyRing:
 
 
 def _by_number(keys: list[SigningKey]) -> dict[int, SigningKey]:
-    """Return the keys by number, each with the time at which the next one replaced it."""
+    """Return the keys by number. Set for each key the time when the next key replaced it."""
     keys = sorted(keys, key=lambda key: key.number)
     times = [key.made_at for key in keys[1:]]
     return {key.number: replace(key, replaced_at=replaced_at) for key, replaced_at in zip_longest(keys, times)}

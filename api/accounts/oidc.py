@@ -1,6 +1,6 @@
 """Verify the tokens of an OpenID Connect provider with the keys that it publishes.
 
-Mingcha is a resource server then: people sign in at the provider.
+With such a provider, people sign in there, and Mingcha is only a resource server.
 """
 
 import copy
@@ -26,7 +26,8 @@ ASYMMETRIC = (
     *("ES256", "ES384", "ES512"),
     *("EdDSA", "Ed25519"),
 )
-"""A key that a provider publishes must not serve for HMAC, and a token must have a signature."""
+"""Accepted algorithms. HMAC is left out, because everybody knows the provider's published keys and could sign with
+them. `none` is left out, because a token must have a signature."""
 
 KEY_TYPES: dict[str, type[RSAKey] | type[ECKey] | type[OKPKey]] = {"RSA": RSAKey, "EC": ECKey, "OKP": OKPKey}
 TYPES = frozenset({None, "jwt", "at+jwt", "application/at+jwt"})
@@ -41,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 
 class _Registry(JWSRegistry):
-    """Providers still use the name EdDSA, and joserfc would warn about it for every token."""
+    """Accept the name EdDSA without a warning. Providers still use it, and joserfc would warn about every token."""
 
     algorithms = {**JWSRegistry.algorithms, "EdDSA": copy.copy(JWSRegistry.algorithms["EdDSA"])}  # noqa: RUF012
 
@@ -56,9 +57,10 @@ class _Keys:
 
 
 class ProviderTokens:
-    """Tokens of one issuer for one audience. Keys are fetched on first use, every 10 minutes, and for an unknown id.
+    """Verify the tokens that one issuer makes for one audience.
 
-    If the provider can't be reached, known keys stay valid for a day: an outage there must not stop work here.
+    The issuer's keys are fetched on first use, when they are older than 10 minutes, and for an unknown key id. If the
+    provider can't be reached, the known keys are used for up to a day, so that an outage there does not stop work here.
     """
 
     def __init__(
@@ -75,7 +77,11 @@ class ProviderTokens:
         self._fetching = anyio.Lock()
 
     async def subject(self, token: str, now: datetime) -> str:
-        """Return the token's subject. Raise `Refusal(UNAUTHENTICATED)`, or `Refusal(UNAVAILABLE)` if there are no keys."""
+        """Return the token's subject.
+
+        Raise `Refusal(UNAUTHENTICATED)` if the token is invalid, `Refusal(UNAVAILABLE)` if the provider's keys can't be
+        fetched.
+        """
         try:
             header = read_header(token)
             id, kind, algorithm = header["kid"], header.get("typ"), header["alg"]
@@ -115,7 +121,10 @@ class ProviderTokens:
         return self._keys is not None and now - self._keys.fetched_at <= FRESH
 
     async def _refetch(self, id: str, now: datetime) -> None:
-        """Fetch the keys, unless another request has just done so: invented key ids must not cause a flood of fetches."""
+        """Fetch the keys if they are old or lack this id, but at most once in 30 seconds.
+
+        Otherwise tokens with invented key ids could cause a flood of fetches.
+        """
         if self._keys is not None and id in self._keys.by_id and self._is_fresh(now):
             return
         if self._tried_at is not None and now - self._tried_at < REFETCH_AFTER:
@@ -148,7 +157,7 @@ class ProviderTokens:
 
 
 def _parse_key_set(content: bytes) -> dict[str, Key]:
-    """Return the keys of a set that can verify signatures. Skip unusable and unknown keys (RFC 7517, 5)."""
+    """Return the keys that can verify signatures, by key id. Skip all other keys (RFC 7517, section 5)."""
     keys: dict[str, Key] = {}
     for jwk in orjson.loads(content)["keys"]:
         key = _import_key(jwk)

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class HashCost:
-    """The cost of one hash. The default is OWASP's for Argon2id: about 20 ms and 19 MiB."""
+    """The cost of one hash. The default is OWASP's for Argon2id: one hash takes about 20 ms and 19 MiB."""
 
     passes: int = 2
     memory_kib: int = 19 * 1024
@@ -27,14 +27,17 @@ class HashCost:
 
 @dataclass(frozen=True)
 class PasswordVerdict:
-    """The result of a comparison. `is_outdated`: hashed at another cost than today's, so hash the password again."""
+    """Whether a password is right.
+
+    `is_outdated` means that the stored hash has another cost than new hashes. Then hash the password again.
+    """
 
     is_right: bool
     is_outdated: bool = False
 
 
 class Passwords:
-    """Compute at most `at_once` hashes at once and let `queue` more wait. Refuse all others as BUSY."""
+    """Compute at most `at_once` hashes at once, and let `queue` more wait. Refuse any further hash as BUSY."""
 
     def __init__(self, *, cost: HashCost = HashCost(), at_once: int = 2, queue: int = 64) -> None:
         self._hasher = PasswordHasher(time_cost=cost.passes, memory_cost=cost.memory_kib, parallelism=cost.lanes)
@@ -44,12 +47,19 @@ class Passwords:
         self._dummy_hash = self._hasher.hash(secrets.token_bytes(16))
 
     async def hash(self, password: str) -> str:
-        """Return the PHC string, which states its salt and cost. Raise `Refusal(BUSY)`."""
+        """Return the hash as a PHC string, which contains the salt and the cost.
+
+        Raise `Refusal(BUSY)` if too many hashes are waiting.
+        """
         raw = _bytes(password)
         return await self._work(lambda: self._hasher.hash(raw))
 
     async def verify(self, password_hash: str | None, password: str) -> PasswordVerdict:
-        """Compare. Without a hash it takes as long and is never right. Raise `Refusal(BUSY)`."""
+        """Compare a password with a hash. Raise `Refusal(BUSY)` if too many hashes are waiting.
+
+        If `password_hash` is None, the password is never right, but the comparison takes the same time. So the time
+        does not reveal whether there is a hash.
+        """
         raw, known = _bytes(password), password_hash or self._dummy_hash
 
         def compare() -> PasswordVerdict:
@@ -73,8 +83,8 @@ class Passwords:
 
 
 def _bytes(password: str) -> bytes:
-    """Return the same bytes however a keyboard composes the password.
+    """Return the bytes of a password in NFKC form, so that they do not depend on how a keyboard composes a character.
 
-    Half a surrogate pair is a wrong password, not an error.
+    A password with half of a surrogate pair causes no error. It is just a wrong password.
     """
     return unicodedata.normalize("NFKC", password).encode(errors="surrogatepass")

@@ -56,7 +56,7 @@ async def sign_in(context: Context, input: SignInInput) -> SignedIn:
     session_id = context.new_id("ses")
     token = _new_token(context, session_id)
     expires_at = _refresh_expiry(context)
-    # The session becomes valid when the user's document names it, so that is written last.
+    # The session becomes valid when the user's document names it, so the user's document is written last.
     await context.store.sessions.begin(token, user.id, device_id, context.now, expires_at)
     device = Device(
         id=strawberry.ID(device_id), name=input.device_name.strip(), signed_in_at=context.now, seen_at=context.now
@@ -69,9 +69,11 @@ async def sign_in(context: Context, input: SignInInput) -> SignedIn:
 
 
 async def refresh_session(context: Context, input: RefreshSessionInput) -> SignedIn:
-    """Exchange a refresh token for new tokens. A copied token ends its session.
+    """Exchange a refresh token for new tokens.
 
-    Raise `Refusal(SESSION_ENDED | DEVICE_WIPED)` if the token is not, or no longer, valid.
+    A token may be sent again within the grace period, because a reply can get lost. If it is used later, somebody has a
+    copy, and the session ends. Raise `Refusal(SESSION_ENDED | DEVICE_WIPED)` if the token is not valid or not valid any
+    more.
     """
     _refuse_if_oidc(context)
     device_id = validate_id(input.device_id, "dev", field="deviceId")
@@ -87,7 +89,7 @@ async def refresh_session(context: Context, input: RefreshSessionInput) -> Signe
     if used.use is not RefreshOutcome.ROTATED:
         if used.use is RefreshOutcome.REUSED:
             log.warning("A refresh token was used again; its session has ended.")
-        # Also if the session had ended before: the request that ended it may have failed before this step.
+        # Do this even if the session ended earlier: the request that ended it may have failed before this step.
         await context.store.users.revoke_session(used.user_id, shown.session_id, context.now)
         raise await _session_refusal(context, used, device_id, input.refresh_token)
     user = await context.store.users.touch_device(used.user_id, device_id, shown.session_id, context.now)
@@ -98,7 +100,7 @@ async def refresh_session(context: Context, input: RefreshSessionInput) -> Signe
 
 
 async def _session_refusal(context: Context, used: RefreshResult, device_id: str, refresh_token: str) -> Refusal:
-    """Return DEVICE_WIPED with its proof if this device must erase its data, else SESSION_ENDED."""
+    """Return DEVICE_WIPED with a proof if this device must erase its data, otherwise SESSION_ENDED."""
     user = await context.store.users.by_id(used.user_id) if used.user_id and used.device_id == device_id else None
     device = next((device for device in user.devices if device.id == device_id), None) if user else None
     if user is None or device is None or device.wipe_ordered_at is None:
@@ -108,13 +110,13 @@ async def _session_refusal(context: Context, used: RefreshResult, device_id: str
 
 
 async def sign_out(context: Context) -> SignedOut:
-    """End the session of the request. Its access token is refused from now on."""
+    """End the session of this request. The access token of the request is refused from now on."""
     device = await revoke(context, _own_device_id(context))
     return SignedOut(device_id=device.id)
 
 
 async def change_password(context: Context, input: ChangePasswordInput) -> ChangePasswordPayload:
-    """Change the password and sign out every other device. A retry after a lost reply succeeds too.
+    """Change the password, and sign out every other device. A retry after a lost reply succeeds, too.
 
     Raise `Refusal(BAD_CREDENTIALS | TOO_MANY_ATTEMPTS | BUSY | BAD_INPUT | FORBIDDEN)`.
     """
@@ -140,7 +142,7 @@ async def change_password(context: Context, input: ChangePasswordInput) -> Chang
 
 
 async def _is_right(context: Context, buckets: Sequence[Bucket], known_hash: str, passwords: Sequence[str]) -> bool:
-    """Whether any of `passwords` is right. If the server is too busy to compare, the attempt does not count."""
+    """Whether any of `passwords` is right. If the server is too busy to compare them, the attempt does not count."""
     try:
         for password in passwords:
             if (await context.services.passwords.verify(known_hash, password)).is_right:
@@ -152,7 +154,10 @@ async def _is_right(context: Context, buckets: Sequence[Bucket], known_hash: str
 
 
 async def _count_attempt(context: Context, name: str, user: User | None, device_id: str) -> Sequence[Bucket]:
-    """Count an attempt before the password is compared. Raise `Refusal(TOO_MANY_ATTEMPTS)`."""
+    """Count a sign-in attempt, before the password is compared.
+
+    Raise `Refusal(TOO_MANY_ATTEMPTS)` if too many attempts have failed.
+    """
     is_known = user is not None and any(device.id == device_id for device in user.devices)
     secret = context.keys.attempts_secret
     buckets = buckets_of(name, context.client_address, device_id if is_known else None, secret)
@@ -229,18 +234,18 @@ SignOutResult = Annotated[
 ]
 ChangePasswordResult = Annotated[
     ChangePasswordPayload | Refused,
-    strawberry.union("ChangePasswordResult", description="The changed password, or the refusal."),
+    strawberry.union("ChangePasswordResult", description="The viewer's devices after the change, or the refusal."),
 ]
 
 
 @strawberry.type
 class SessionMutations:
-    @mutation(description="Sign in on a device with a password (登录). The device's earlier session ends.")
+    @mutation(description="Sign in on a device with a password (登录). An earlier session on the device ends.")
     async def sign_in(self, info: Info, input: SignInInput) -> SignInResult:
         return await sign_in(info.context, input)
 
     @mutation(
-        description="Exchange the refresh token for new tokens (续期). After a lost reply, retry within a short while."
+        description="Exchange the refresh token for new tokens (续期). If the reply is lost, send the same token again soon."
     )
     async def refresh_session(self, info: Info, input: RefreshSessionInput) -> RefreshSessionResult:
         return await refresh_session(info.context, input)
@@ -249,7 +254,9 @@ class SessionMutations:
     async def sign_out(self, info: Info) -> SignOutResult:
         return await sign_out(info.context)
 
-    @mutation(description="Change the password (修改密码). Every other device is signed out; this one stays signed in.")
+    @mutation(
+        description="Change the password (修改密码). Every other device is signed out. This device stays signed in."
+    )
     async def change_password(self, info: Info, input: ChangePasswordInput) -> ChangePasswordResult:
         return await change_password(info.context, input)
 

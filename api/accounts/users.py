@@ -37,7 +37,8 @@ class UserQueries:
         )
 
     @query(
-        description="People who work in the viewer's scope, by name (人员). Supervisors find only supervisors and officers."
+        description="People who work in the viewer's scope, sorted by name (人员). Supervisors find only supervisors and"
+        " officers."
     )
     async def users(
         self,
