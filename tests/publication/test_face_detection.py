@@ -1,4 +1,4 @@
-"""Faces: drawn ones are found, whichever way the phone was held, and none where there is none; all of it in a capped child.
+"""Test face detection in a capped child: drawn faces are found, however the phone was held, and no others.
 
 The people are drawings of the demo: no photo of a real person is needed to see that model and decoding fit together.
 """
@@ -20,7 +20,7 @@ from tests.support.picture_files import block, saved
 pytestmark = pytest.mark.anyio
 COUNTER = draw_scene(1, 1600, 1200, [])
 CLERKS = ((0.1708, 0.5533), (0.8328, 0.5542), (0.5094, 0.5542))
-"""Middles of the faces of the three clerks in that scene."""
+"""Centres of the faces of the three clerks in that scene."""
 
 
 @pytest.fixture
@@ -56,12 +56,12 @@ def test_every_face_is_found_and_covered_whole(tmp_path: Path, model: Path) -> N
         assert 0.07 < face.bottom - face.top < 0.13
 
 
-def test_a_phone_held_sideways_makes_no_difference(tmp_path: Path, model: Path) -> None:
+def test_faces_are_found_in_a_picture_held_sideways(tmp_path: Path, model: Path) -> None:
     sideways = Image.open(io.BytesIO(COUNTER)).transpose(Image.Transpose.ROTATE_90)
     assert_are_the_clerks(find(kept(tmp_path, saved(sideways, exif=block(tag_0112=6), quality=92)), str(model)).faces)
 
 
-def test_a_face_at_the_edge_stays_within_the_picture(tmp_path: Path, model: Path) -> None:
+def test_the_box_of_a_face_at_the_edge_stays_within_the_picture(tmp_path: Path, model: Path) -> None:
     across = 0.1708 * 1600
     cut = Image.open(io.BytesIO(COUNTER)).crop((int(across) - 25, 500, 1600, 1200))
     faces = find(kept(tmp_path, saved(cut, quality=92)), str(model)).faces
@@ -69,7 +69,7 @@ def test_a_face_at_the_edge_stays_within_the_picture(tmp_path: Path, model: Path
     assert all(0 <= face.left < face.right <= 1 and 0 <= face.top < face.bottom <= 1 for face in faces)
 
 
-def test_where_there_is_no_face_none_is_found(tmp_path: Path, model: Path) -> None:
+def test_no_face_is_found_in_text_noise_or_a_blank_picture(tmp_path: Path, model: Path) -> None:
     page = Image.new("RGB", (1240, 900), "white")
     canvas = ImageDraw.Draw(page)
     for line in range(22):
@@ -81,25 +81,25 @@ def test_where_there_is_no_face_none_is_found(tmp_path: Path, model: Path) -> No
         assert find(kept(tmp_path, saved(image)), str(model)) == Faces()
 
 
-def test_what_nothing_decodes_of_says_so(tmp_path: Path, model: Path) -> None:
+def test_an_undecodable_file_is_reported_as_damaged(tmp_path: Path, model: Path) -> None:
     assert find(kept(tmp_path, b"%PDF-1.7"), str(model)) == Faces(damage=Damage.UNSUPPORTED)
 
 
-def test_another_model_is_not_taken_for_this_one(tmp_path: Path) -> None:
+def test_a_wrong_model_is_refused(tmp_path: Path) -> None:
     other = tmp_path / "model"
     other.write_bytes(b"\x08\x07no such network")
     with pytest.raises(ValueError, match="CenterFace"):
         find(kept(tmp_path, COUNTER), str(other))
 
 
-async def test_it_works_within_its_caps_in_a_child(tmp_path: Path, model: Path) -> None:
+async def test_a_child_finds_the_faces_within_its_caps(tmp_path: Path, model: Path) -> None:
     path = kept(tmp_path, COUNTER)
     async with FaceFinder(model) as finder:
         assert await finder.find(path) == find(path, str(model))
         assert finder.pid is not None
 
 
-async def test_a_fault_is_the_answers_damage(tmp_path: Path, model: Path) -> None:
+async def test_a_crash_or_a_timeout_is_reported_as_damage(tmp_path: Path, model: Path) -> None:
     other = tmp_path / "model"
     other.write_bytes(b"no model")
     async with FaceFinder(other) as finder:

@@ -1,4 +1,4 @@
-"""Covering: every pixel that a box touches is black, the picture is upright and whole, and nothing else of the file is left."""
+"""Test covering: each pixel that a box touches is black, the picture is upright and whole, and no metadata is left."""
 
 import io
 import json
@@ -22,7 +22,7 @@ def covered(folder: Path, body: bytes, *boxes: tuple[float, float, float, float]
     return answer, Image.open(io.BytesIO(into.read_bytes()))
 
 
-def test_a_box_is_solid_and_the_rest_is_as_it_was(tmp_path: Path) -> None:
+def test_a_box_is_black_and_the_rest_is_unchanged(tmp_path: Path) -> None:
     answer, copy = covered(tmp_path, saved(Image.new("RGB", (200, 100), RED)), (0.25, 0.2, 0.5, 0.8))
     assert answer == Covered(200, 100)
     assert copy.size == (200, 100)
@@ -33,8 +33,8 @@ def test_a_box_is_solid_and_the_rest_is_as_it_was(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("format", ["JPEG", "HEIF", "AVIF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_boxes_are_those_of_the_upright_picture(tmp_path: Path, orientation: int, format: str) -> None:
-    """The upper left quarter as people see it, whichever way the phone was held."""
+def test_boxes_apply_to_the_upright_picture(tmp_path: Path, orientation: int, format: str) -> None:
+    """The box is the upper left quarter as people see it, however the phone was held."""
     upright = Image.new("RGB", (160, 80), RED)
     upright.paste(GREEN, (0, 0, 80, 40))
     stored = {
@@ -50,7 +50,7 @@ def test_boxes_are_those_of_the_upright_picture(tmp_path: Path, orientation: int
     image = upright
     for turn in stored:
         image = image.transpose(turn)
-    # Both coders turn EXIF's figure into the container's own properties, `irot` and `imir`.
+    # Both encoders turn EXIF's orientation into the container's own properties, `irot` and `imir`.
     body = saved(image, format, exif=block(tag_0112=orientation))
     assert format == "JPEG" or orientation == 1 or {b"irot", b"imir"} & {body[at : at + 4] for at in range(len(body))}
     answer, copy = covered(tmp_path, body, (0, 0, 0.5, 0.5))
@@ -82,7 +82,7 @@ def test_no_metadata_of_any_kind_is_left(tmp_path: Path) -> None:
     assert left.count(b"\xff\xd8\xff") == 1
 
 
-def test_what_a_transparent_picture_hides_stays_hidden(tmp_path: Path) -> None:
+def test_colours_hidden_by_transparency_stay_hidden(tmp_path: Path) -> None:
     body = saved(Image.new("RGBA", (64, 64), (*GREEN, 0)), "PNG")
     _, copy = covered(tmp_path, body, (0, 0, 0.5, 1))
     assert (copy.format, copy.mode) == ("JPEG", "RGB")
@@ -90,7 +90,7 @@ def test_what_a_transparent_picture_hides_stays_hidden(tmp_path: Path) -> None:
     assert near(copy.getpixel((10, 30)), BLACK)
 
 
-def test_half_a_picture_is_covered_too(tmp_path: Path) -> None:
+def test_a_truncated_picture_is_covered_too(tmp_path: Path) -> None:
     whole = saved(Image.effect_noise((640, 480), 60).convert("RGB"))
     answer, copy = covered(tmp_path, whole[: len(whole) // 2], (0, 0, 1, 0.1))
     assert (answer.damage, copy.size) == (None, (640, 480))
@@ -101,7 +101,7 @@ def test_half_a_picture_is_covered_too(tmp_path: Path) -> None:
     ("body", "damage"),
     [(b"", Damage.EMPTY), (b"%PDF-1.7 no picture", Damage.UNSUPPORTED), (b"\xff\xd8\xff\xe0nothing", Damage.CORRUPT)],
 )
-def test_what_is_no_picture_leaves_no_copy(tmp_path: Path, body: bytes, damage: Damage) -> None:
+def test_a_file_that_is_not_a_picture_leaves_no_copy(tmp_path: Path, body: bytes, damage: Damage) -> None:
     path, into = tmp_path / "original", tmp_path / "copy"
     path.write_bytes(body)
     found = cover(path, [], str(into)).damage
@@ -110,7 +110,7 @@ def test_what_is_no_picture_leaves_no_copy(tmp_path: Path, body: bytes, damage: 
     assert decode_views(path, [64], 32)[1] == found
 
 
-def test_a_bomb_leaves_no_copy(tmp_path: Path) -> None:
+def test_a_decompression_bomb_leaves_no_copy(tmp_path: Path) -> None:
     path, into = tmp_path / "original", tmp_path / "copy"
     path.write_bytes(saved(Image.new("1", (12_000, 9_000)), "PNG"))
     assert cover(path, [], str(into)) == Covered(damage=Damage.TOO_MANY_PIXELS)

@@ -1,4 +1,4 @@
-"""What a redaction is not made of, and where it ends: refused with a reason, and nothing changed."""
+"""Test the bounds of redactions: a request beyond them is refused with its reason and changes nothing."""
 
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ async def test_boxes_and_corrections_are_bounded(world: World, tmp_path: Path) -
     assert (await corrected(world, id, "officer", *[BOX] * 200))["revision"] == 1
 
 
-async def test_no_box_at_all_is_an_answer_too(world: World, tmp_path: Path) -> None:
+async def test_a_correction_without_boxes_is_accepted(world: World, tmp_path: Path) -> None:
     _, photo = await ready_photo(world)
     id, work = await requested(world, photo), worker(world, tmp_path)
     await work.do_one()
@@ -53,7 +53,7 @@ async def test_no_box_at_all_is_an_answer_too(world: World, tmp_path: Path) -> N
     assert (now["state"], now["boxes"]) == ("AWAITING_APPROVAL", [])
 
 
-async def test_only_a_photo_is_redacted(world: World) -> None:
+async def test_only_photos_can_be_redacted(world: World) -> None:
     for content_type in ("video/mp4", "application/pdf", "audio/amr"):
         _, other = await ready_photo(world, contentType=content_type)
         await assert_refused(world, other, "BAD_INPUT")
@@ -67,7 +67,7 @@ async def assert_refused(world: World, media_id: str, code: str, name: str = "of
     assert await world.snapshot() == before
 
 
-async def test_what_can_not_be_redacted_is_refused(world: World) -> None:
+async def test_an_invalid_redaction_request_is_refused(world: World) -> None:
     _, photo = await ready_photo(world)
     waiting = medium(b"not yet")
     await world.submit("inspector", draft(media=[waiting]))
@@ -84,9 +84,9 @@ async def test_what_can_not_be_redacted_is_refused(world: World) -> None:
     await assert_refused(world, photo, "WRONG_STATE")
 
 
-async def test_a_photo_has_at_most_so_many_redactions(world: World) -> None:
+async def test_the_redactions_of_a_photo_are_limited(world: World) -> None:
+    """A rejected one makes room, so nobody can use a photo up."""
     _, photo = await ready_photo(world)
-    """One that is rejected makes room: nobody can use a photo up."""
     made = [await requested(world, photo) for _ in range(MAX_OF_MEDIUM)]
     await assert_refused(world, photo, "LIMIT_EXCEEDED")
     await take(world, "officer", "reject", id=new_id("evt"), redactionId=made[0], reason="不用了")
@@ -94,8 +94,8 @@ async def test_a_photo_has_at_most_so_many_redactions(world: World) -> None:
     await assert_refused(world, photo, "LIMIT_EXCEEDED")
 
 
-async def test_nobody_fills_the_queue_alone(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What others requested is not counted, nor what the worker is through with."""
+async def test_one_person_cannot_fill_the_queue(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the requests of others nor those that the worker has finished are counted."""
     monkeypatch.setattr("api.publication.redaction_review.MAX_WAITING", 2)
     _, photo = await ready_photo(world)
     for _ in range(2):
@@ -108,8 +108,8 @@ async def test_nobody_fills_the_queue_alone(world: World, tmp_path: Path, monkey
     await assert_refused(world, photo, "BUSY")
 
 
-async def test_a_case_from_elsewhere_lets_nobody_request(world: World) -> None:
-    """Whoever was given a case sees its photos whatever the scope; releasing them is the office's."""
+async def test_an_assigned_case_does_not_allow_a_redaction_request(world: World) -> None:
+    """An assignee sees the photos of a case whatever the scope, but only the office releases them."""
     observation, photo = await ready_photo(world)
     case = await world.open_case("officer", observation)
     given = {"id": new_id("asg"), "caseId": case["id"], "assigneeId": world.people["neighbour"].id}

@@ -1,4 +1,4 @@
-"""Who finds a redaction, in which state, by which way; and the log of who had which bytes."""
+"""Test who finds a redaction, in which state and by which query, and the log of who had which bytes."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.support.world import World, new_id
 EVERYBODY = ("inspector", "supervisor", "officer", "clerk", "city_officer", "neighbour", "monitor", "liaison", "admin")
 
 
-async def test_who_had_the_original_and_the_copy_is_logged(world: World, tmp_path: Path) -> None:
+async def test_access_to_the_original_and_the_copy_is_logged(world: World, tmp_path: Path) -> None:
     _, photo = await ready_photo(world)
     made = await awaiting(world, tmp_path, photo)
     await one(world, "clerk", made["id"])
@@ -25,7 +25,7 @@ async def test_who_had_the_original_and_the_copy_is_logged(world: World, tmp_pat
     assert logged == [original, original, copy | {"user_id": officer}, copy | {"user_id": clerk}]
 
 
-async def test_until_it_is_approved_only_officers_of_the_scope_find_it(world: World, tmp_path: Path) -> None:
+async def test_only_officers_in_scope_find_a_redaction_before_its_approval(world: World, tmp_path: Path) -> None:
     observation, photo = await ready_photo(world)
     made = await awaiting(world, tmp_path, photo)
     asked = "query($id: ID!) { node(id: $id) { id } }"
@@ -58,7 +58,7 @@ async def test_until_it_is_approved_only_officers_of_the_scope_find_it(world: Wo
     assert await finders() == {"inspector", "supervisor", "officer", "clerk", "city_officer"}
 
 
-async def test_officers_list_what_waits_in_their_scope(world: World, tmp_path: Path) -> None:
+async def test_officers_list_the_redactions_in_their_scope(world: World, tmp_path: Path) -> None:
     listed = """
     query($states: [RedactionState!], $first: Int!, $after: String) {
       redactions(states: $states, first: $first, after: $after) {
@@ -86,8 +86,8 @@ async def test_officers_list_what_waits_in_their_scope(world: World, tmp_path: P
     assert await world.errors("supervisor", listed, first=1) == ["FORBIDDEN"]
 
 
-async def test_the_bytes_are_open_by_state_and_scope_alone(world: World, tmp_path: Path) -> None:
-    """The pure rule, beside the filters: whoever came by the record some other way gets no bytes either."""
+async def test_access_to_the_bytes_depends_on_state_and_scope_alone(world: World, tmp_path: Path) -> None:
+    """The rule holds beside the filters: a record obtained in another way gives no access to its bytes."""
     _, photo = await ready_photo(world)
     [made] = await world.store.redactions.many([(await awaiting(world, tmp_path, photo))["id"]])
     opened = {

@@ -1,4 +1,4 @@
-"""The worker's side of redactions: claimed by one, taken up by the next, tried again, and never in a person's way."""
+"""Test the redaction worker: one worker per claim, taken over when it dies, retried, and never in a person's way."""
 
 import asyncio
 import os
@@ -61,7 +61,7 @@ async def until(world: World, id: str, true: Callable[[dict[str, Any]], bool]) -
     return found
 
 
-async def test_without_a_face_finder_the_hand_works(world: World, tmp_path: Path) -> None:
+async def test_boxes_can_be_drawn_by_hand_without_a_face_finder(world: World, tmp_path: Path) -> None:
     id = await proposed(world, tmp_path)
     found = await now_at(world, id)
     assert (found["state"], found["faceDetection"], found["faces"]) == ("PROPOSED", "UNAVAILABLE", [])
@@ -70,7 +70,7 @@ async def test_without_a_face_finder_the_hand_works(world: World, tmp_path: Path
     assert (await now_at(world, id))["state"] == "AWAITING_APPROVAL"
 
 
-async def test_work_of_a_dead_worker_is_taken_up_after_its_lease(world: World, tmp_path: Path) -> None:
+async def test_work_of_a_dead_worker_is_taken_over_after_its_lease(world: World, tmp_path: Path) -> None:
     _, photo = await ready_photo(world)
     id = await requested(world, photo)
     for state in ("PROPOSED", "AWAITING_APPROVAL"):
@@ -83,7 +83,7 @@ async def test_work_of_a_dead_worker_is_taken_up_after_its_lease(world: World, t
         await corrected(world, id)
 
 
-async def test_two_workers_never_have_the_same_redaction(world: World) -> None:
+async def test_two_workers_never_claim_the_same_redaction(world: World) -> None:
     _, photo = await ready_photo(world)
     for _ in range(3):
         await requested(world, photo)
@@ -92,7 +92,7 @@ async def test_two_workers_never_have_the_same_redaction(world: World) -> None:
     assert len(ids) == len(set(ids)) == 3
 
 
-async def test_boxes_corrected_while_a_copy_is_made_count_and_not_the_copy(
+async def test_boxes_corrected_during_rendering_outdate_the_copy(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     id = await proposed(world, tmp_path)
@@ -119,7 +119,7 @@ async def test_boxes_corrected_while_a_copy_is_made_count_and_not_the_copy(
     assert (made["state"], made["rendering"]["revision"]) == ("AWAITING_APPROVAL", 2)
 
 
-async def test_a_copy_of_a_rejected_redaction_changes_nothing(world: World, tmp_path: Path) -> None:
+async def test_rendering_a_rejected_redaction_changes_nothing(world: World, tmp_path: Path) -> None:
     id = await proposed(world, tmp_path)
     await corrected(world, id)
     claim = await world.store.redactions.claim(clock(), LEASE)
@@ -131,7 +131,7 @@ async def test_a_copy_of_a_rejected_redaction_changes_nothing(world: World, tmp_
 
 
 @pytest.mark.parametrize("broken", ["store", "disk"])
-async def test_work_that_fails_is_tried_again(world: World, tmp_path: Path, broken: str) -> None:
+async def test_failed_work_is_retried(world: World, tmp_path: Path, broken: str) -> None:
     _, photo = await ready_photo(world)
     id = await requested(world, photo)
     failing = RedactionWorker(
@@ -147,7 +147,7 @@ async def test_work_that_fails_is_tried_again(world: World, tmp_path: Path, brok
 
 
 @pytest.mark.parametrize("fault", ["crashes", "does not start"])
-async def test_a_face_finder_that_is_broken_is_given_up_after_three_times(
+async def test_a_broken_face_finder_is_given_up_after_repeated_failures(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     _, photo = await ready_photo(world)
@@ -167,7 +167,7 @@ async def test_a_face_finder_that_is_broken_is_given_up_after_three_times(
 
 @pytest.mark.parametrize("step", ["find", "cover"])
 @pytest.mark.parametrize("fault", ["original_changed", "original_missing"])
-async def test_an_original_that_is_not_the_verified_one_is_never_shown(
+async def test_a_changed_or_missing_original_fails_the_redaction(
     world: World, tmp_path: Path, step: str, fault: str
 ) -> None:
     _, photo = await ready_photo(world)
@@ -187,7 +187,7 @@ async def test_an_original_that_is_not_the_verified_one_is_never_shown(
     assert (await corrected(world, id, revision=found["revision"]))["code"] == "WRONG_STATE"
 
 
-async def test_what_does_not_decode_fails_with_its_reason(world: World, tmp_path: Path) -> None:
+async def test_an_undecodable_original_fails_with_its_reason(world: World, tmp_path: Path) -> None:
     id = await proposed(world, tmp_path, b"\xff\xd8\xff\xe0 no picture")
     await corrected(world, id)
     assert await worker(world, tmp_path).do_one() is True
@@ -196,8 +196,8 @@ async def test_what_does_not_decode_fails_with_its_reason(world: World, tmp_path
     assert found["history"][-1]["kind"] == "FAILED"
 
 
-async def test_a_copy_that_was_approved_is_never_overwritten(world: World, tmp_path: Path) -> None:
-    """A worker that lost its lease and wakes late writes the same bytes to the same key, or others to another."""
+async def test_an_approved_copy_is_never_overwritten(world: World, tmp_path: Path) -> None:
+    """A worker that wakes after its lease writes the same bytes to the same key, or others to another key."""
     _, photo = await ready_photo(world)
     id = await requested(world, photo)
     await worker(world, tmp_path).do_one()
@@ -218,7 +218,7 @@ async def test_a_copy_that_was_approved_is_never_overwritten(world: World, tmp_p
     assert found.sha256 == kept.rendering.sha256
 
 
-async def test_nothing_of_a_photo_is_left_on_the_workers_disk(world: World, tmp_path: Path) -> None:
+async def test_the_worker_leaves_nothing_of_a_photo_on_its_disk(world: World, tmp_path: Path) -> None:
     _, photo = await ready_photo(world)
     folder = tmp_path / "work"
     folder.mkdir()
@@ -226,7 +226,7 @@ async def test_nothing_of_a_photo_is_left_on_the_workers_disk(world: World, tmp_
     assert list(folder.iterdir()) == []
 
 
-async def test_the_worker_process_is_woken_by_what_people_do(world: World) -> None:
+async def test_requests_and_corrections_wake_the_worker(world: World) -> None:
     _, photo = await ready_photo(world)
     running = asyncio.create_task(run_worker(world.settings, world.store, Metrics()))
     try:
@@ -241,10 +241,8 @@ async def test_the_worker_process_is_woken_by_what_people_do(world: World) -> No
         await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_a_worker_that_is_killed_at_it_leaves_it_to_the_next(
-    world: World, engines: Addresses, tmp_path: Path
-) -> None:
-    """SIGKILL, with the original in hand and a child that looks for faces."""
+async def test_the_next_worker_takes_over_from_a_killed_one(world: World, engines: Addresses, tmp_path: Path) -> None:
+    """SIGKILL comes while it holds the original and a child looks for faces."""
     _, photo = await ready_photo(world)
     id = await requested(world, photo)
     data = tmp_path / "data"
@@ -270,6 +268,6 @@ async def test_a_worker_that_is_killed_at_it_leaves_it_to_the_next(
     assert claimed.attempts == 1
     assert await worker(world, tmp_path).do_one() is False
     with scratch_folder(data / "work"):
-        assert list(data.glob("work/*/*")) == []  # the original in hand went with the next worker's start
+        assert list(data.glob("work/*/*")) == []  # the start of the next worker deleted the original that was left
     assert await worker(world, tmp_path, model=face_model(), later=2 * LEASE).do_one() is True
     assert (await now_at(world, id))["faceDetection"] == "DONE"

@@ -1,4 +1,4 @@
-"""Redactions: requested, corrected and approved by two people, seen by nobody else before, and never what nobody looked at."""
+"""Test redactions: requested, corrected and approved by two people, hidden from others before, and viewed first."""
 
 import asyncio
 import io
@@ -40,7 +40,7 @@ def kinds(redaction: dict[str, Any]) -> list[str]:
     return [each["kind"] for each in redaction["history"]]
 
 
-async def test_from_request_to_release(world: World, http: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_a_redaction_goes_from_request_to_release(world: World, http: httpx.AsyncClient, tmp_path: Path) -> None:
     observation, photo = await ready_photo(world)
     id = await requested(world, photo)
     work = worker(world, tmp_path, model=face_model())
@@ -54,7 +54,7 @@ async def test_from_request_to_release(world: World, http: httpx.AsyncClient, tm
     assert proposed["boxes"] == faces
     assert {face["origin"] for face in faces} == {"FACE"}
 
-    # One face is none after all, one is widened, one stays, and a sign is added.
+    # One face is dropped as false, one is widened, one stays, and a sign is added.
     edges = [{edge: face[edge] for edge in ("left", "top", "right", "bottom")} for face in faces]
     sent = [edges[0], edges[1] | {"bottom": edges[1]["bottom"] + 0.05}, BOX]
     rendering = await corrected(world, id, "officer", *sent)
@@ -99,7 +99,7 @@ async def original_url(world: World, key: str) -> str:
     return url
 
 
-async def test_nobody_approves_what_the_same_person_requested_or_corrected(world: World, tmp_path: Path) -> None:
+async def test_people_cannot_approve_what_they_requested_or_corrected(world: World, tmp_path: Path) -> None:
     _, photo = await ready_photo(world)
     first = await awaiting(world, tmp_path, photo)
     await corrected(world, first["id"], "clerk", revision=1)
@@ -115,7 +115,7 @@ async def test_nobody_approves_what_the_same_person_requested_or_corrected(world
     assert (await approved(world, made, "city_officer"))["state"] == "APPROVED"
 
 
-async def test_an_approval_is_of_the_copy_that_was_looked_at(world: World, tmp_path: Path) -> None:
+async def test_an_approval_is_valid_only_for_the_copy_that_was_viewed(world: World, tmp_path: Path) -> None:
     _, photo = await ready_photo(world)
     seen = await awaiting(world, tmp_path, photo)
     await one(world, "clerk", seen["id"])
@@ -135,7 +135,7 @@ async def test_an_approval_is_of_the_copy_that_was_looked_at(world: World, tmp_p
     assert (await approved(world, now))["state"] == "APPROVED"
 
 
-async def test_whoever_only_requested_does_not_approve_either(world: World, tmp_path: Path) -> None:
+async def test_a_requester_cannot_approve_what_another_person_corrected(world: World, tmp_path: Path) -> None:
     _, photo = await ready_photo(world)
     id, work = await requested(world, photo), worker(world, tmp_path)
     await work.do_one()
@@ -148,7 +148,7 @@ async def test_whoever_only_requested_does_not_approve_either(world: World, tmp_
     assert await world.snapshot() == before
 
 
-async def test_of_an_approval_and_a_correction_at_once_one_counts(world: World, tmp_path: Path) -> None:
+async def test_only_one_of_a_concurrent_approval_and_correction_succeeds(world: World, tmp_path: Path) -> None:
     _, photo = await ready_photo(world)
     for _ in range(2):
         made = await awaiting(world, tmp_path, photo)
@@ -166,8 +166,8 @@ async def test_of_an_approval_and_a_correction_at_once_one_counts(world: World, 
         await worker(world, tmp_path).do_one()
 
 
-async def test_nobody_approves_a_copy_that_was_never_opened(world: World, tmp_path: Path) -> None:
-    """The digest alone stands in the record: a link to that very copy must have been given to the same person."""
+async def test_a_copy_that_the_approver_never_opened_cannot_be_approved(world: World, tmp_path: Path) -> None:
+    """The digest in the record is not enough: the same person must have been given a link to that very copy."""
     _, photo = await ready_photo(world)
     made = await awaiting(world, tmp_path, photo)
     sent = {"id": new_id("evt"), "redactionId": made["id"], "sha256": made["rendering"]["sha256"]}
@@ -181,7 +181,7 @@ async def test_nobody_approves_a_copy_that_was_never_opened(world: World, tmp_pa
     assert (await take(world, "clerk", "approve", **sent))["state"] == "APPROVED"
 
 
-async def test_boxes_drawn_on_an_older_revision_overwrite_nothing(world: World, tmp_path: Path) -> None:
+async def test_boxes_drawn_on_an_outdated_revision_are_refused(world: World, tmp_path: Path) -> None:
     _, photo = await ready_photo(world)
     id = await requested(world, photo)
     assert (await corrected(world, id))["code"] == "WRONG_STATE"
@@ -194,7 +194,7 @@ async def test_boxes_drawn_on_an_older_revision_overwrite_nothing(world: World, 
     assert (now["revision"], kinds(now).count("CORRECTED")) == (1, 1)
 
 
-async def test_every_step_again_changes_nothing(world: World, tmp_path: Path) -> None:
+async def test_repeating_any_step_changes_nothing(world: World, tmp_path: Path) -> None:
     _, photo = await ready_photo(world)
     id, work = new_id("red"), worker(world, tmp_path)
     sent: list[tuple[str, str, dict[str, Any]]] = []
@@ -218,7 +218,7 @@ async def test_every_step_again_changes_nothing(world: World, tmp_path: Path) ->
     await again("officer", "reject", id=new_id("evt"), redactionId=id, reason="发现遗漏")
 
 
-async def test_the_same_step_at_once_counts_once(world: World, tmp_path: Path) -> None:
+async def test_concurrent_identical_steps_count_once(world: World, tmp_path: Path) -> None:
     _, photo = await ready_photo(world)
     id = new_id("red")
     asked = [take(world, "officer", "request", id=id, mediaId=photo, purpose="通报用图") for _ in range(4)]
@@ -233,7 +233,7 @@ async def test_the_same_step_at_once_counts_once(world: World, tmp_path: Path) -
     assert kinds(now) == ["REQUESTED", "PROPOSED", "CORRECTED"]
 
 
-async def test_another_content_under_a_taken_id_is_a_conflict(world: World, tmp_path: Path) -> None:
+async def test_different_content_under_a_taken_id_is_a_conflict(world: World, tmp_path: Path) -> None:
     _, photo = await ready_photo(world)
     made = await awaiting(world, tmp_path, photo)
     [*_, event] = (await world.store.redactions.many([made["id"]]))[0].history[:3]
@@ -250,7 +250,7 @@ async def test_another_content_under_a_taken_id_is_a_conflict(world: World, tmp_
     assert await world.snapshot() == before
 
 
-async def test_what_was_approved_can_be_taken_back(world: World, tmp_path: Path) -> None:
+async def test_an_approved_redaction_can_be_rejected_later(world: World, tmp_path: Path) -> None:
     observation, photo = await ready_photo(world)
     made = await awaiting(world, tmp_path, photo)
     await approved(world, made)
@@ -267,7 +267,7 @@ async def test_what_was_approved_can_be_taken_back(world: World, tmp_path: Path)
         assert refused["code"] == "WRONG_STATE"
 
 
-async def test_a_request_that_was_given_up_gets_no_boxes(world: World, tmp_path: Path) -> None:
+async def test_a_rejected_request_gets_no_boxes(world: World, tmp_path: Path) -> None:
     _, photo = await ready_photo(world)
     id = await requested(world, photo)
     await take(world, "officer", "reject", id=new_id("evt"), redactionId=id, reason="不再需要")
@@ -277,7 +277,7 @@ async def test_a_request_that_was_given_up_gets_no_boxes(world: World, tmp_path:
     assert kinds(now) == ["REQUESTED", "REJECTED"]
 
 
-def test_the_life_of_a_redaction() -> None:
+def test_each_state_of_a_redaction_has_its_predecessors() -> None:
     assert set(MOVES) == set(RedactionState)
     assert states_before(RedactionState.APPROVED) == {RedactionState.AWAITING_APPROVAL}
     assert states_before(RedactionState.AWAITING_APPROVAL) == {RedactionState.RENDERING}
