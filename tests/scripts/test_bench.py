@@ -1,4 +1,4 @@
-"""The bench: it measures what it says it does; how fast that is, is no test."""
+"""Test that the benchmarks measure what they claim to. Their speed is not tested."""
 
 from pathlib import Path
 
@@ -24,7 +24,7 @@ async def test_all_planted_hashes_are_found_and_copies_are_counted(
     assert "taken for copies of one another: 0 of 0 pairs" in printed
 
 
-async def test_a_day_is_small_and_so_is_the_first_sync_of_a_county(kept: Store, tmp_path: Path) -> None:
+async def test_the_traffic_of_a_day_and_of_a_first_sync_is_measured(kept: Store, tmp_path: Path) -> None:
     day = await measure_day(kept, Settings(data=tmp_path), observations=2, photos=3, pulls=2)
     assert day.records > 50
     assert 0 < day.first_sync.received_packed < 200_000

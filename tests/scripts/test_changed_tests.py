@@ -1,4 +1,4 @@
-"""`scripts/test --changed`: what a change touches runs first, and what was not run is named."""
+"""Test `scripts/test --changed`: the tests that a change touches run first, and tests that were not run are named."""
 
 import shutil
 import subprocess
@@ -48,7 +48,7 @@ def test_the_test_of_the_same_noun_or_area_comes_first(graph: ImportGraph, file:
     assert graph.touched([file])[0] == nearest
 
 
-def test_importers_follow_by_distance_and_the_composed_product_ends_the_search(graph: ImportGraph) -> None:
+def test_importers_follow_by_distance_up_to_the_composed_product(graph: ImportGraph) -> None:
     touched = graph.touched(["storage/formats/pictures.py"])
     assert "tests.publication.test_masking" in touched, "it imports the file through another"
     assert touched.index("tests.scripts.test_scenes") < touched.index("tests.publication.test_masking")
@@ -74,7 +74,7 @@ def test_changed_new_and_deleted_files_are_listed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [[], ["-n", "2"]])
-def test_what_is_late_or_long_is_not_run_and_named(tmp_path: Path, workers: list[str]) -> None:
+def test_late_and_long_tests_are_named_and_not_run(tmp_path: Path, workers: list[str]) -> None:
     (tmp_path / "test_one.py").write_text("def test_a(): pass\ndef test_b(): pass\n")
     (tmp_path / "test_two.py").write_text("import pytest\n\n@pytest.mark.long\ndef test_c(): raise AssertionError\n")
     said = {}

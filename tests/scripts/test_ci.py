@@ -1,4 +1,4 @@
-"""What runs for every commit."""
+"""Test the short suite that runs with every Python."""
 
 import re
 from pathlib import Path

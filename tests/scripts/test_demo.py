@@ -1,4 +1,4 @@
-"""What the demo holds: complete, consistent with every rule, and nobody named."""
+"""Test the demo: it is complete, follows every rule, and names nobody."""
 
 import json
 import re
@@ -31,7 +31,7 @@ async def demo(engines: Addresses) -> AsyncIterator[LoadedDemo]:
         yield found
 
 
-async def test_what_there_is(demo: LoadedDemo) -> None:
+async def test_the_demo_has_all_its_units_users_and_points(demo: LoadedDemo) -> None:
     units: list[Unit] = await demo.all("units")
     check_tree({unit.code: unit for unit in units})
     levels = Counter(unit.level for unit in units)
@@ -56,7 +56,7 @@ async def test_what_there_is(demo: LoadedDemo) -> None:
     assert len({point.path for point in points}) == 19
 
 
-async def test_divisions_are_those_of_the_source(demo: LoadedDemo) -> None:
+async def test_divisions_match_the_source(demo: LoadedDemo) -> None:
     if not SHARED.exists():
         pytest.skip("../shared/data is not here")
     told = json.loads((SHARED / "geo" / "ganzhou-divisions.json").read_text(encoding="utf-8"))["divisions"]
@@ -68,7 +68,7 @@ async def test_divisions_are_those_of_the_source(demo: LoadedDemo) -> None:
         assert [(former.name, former.code, former.until) for former in unit.former_names] == formerly
 
 
-async def test_nobody_is_named(demo: LoadedDemo) -> None:
+async def test_the_demo_names_nobody(demo: LoadedDemo) -> None:
     for user in await demo.all("users"):
         assert re.fullmatch(
             r"(巡查员|监测员|监督员)\d{3}|.+(效能办|投诉中心)0[12]|.+联络员|系统管理员", user.display_name
@@ -81,7 +81,7 @@ async def test_nobody_is_named(demo: LoadedDemo) -> None:
         assert given is None or given.contact is None or given.contact.startswith("000-0000-")
 
 
-async def test_observations_of_every_kind(demo: LoadedDemo) -> None:
+async def test_the_demo_has_observations_of_every_kind(demo: LoadedDemo) -> None:
     observations: list[Observation] = await demo.all("observations")
     users = {user.id: user for user in await demo.all("users")}
     assert len(observations) == 120
@@ -100,7 +100,7 @@ async def test_observations_of_every_kind(demo: LoadedDemo) -> None:
         assert (each.office_id, each.office_path) == (author.office_id, author.office_path)
 
 
-async def test_every_photo_is_ready_and_where_it_was_taken(demo: LoadedDemo) -> None:
+async def test_every_photo_is_ready_and_positioned_at_its_unit(demo: LoadedDemo) -> None:
     media: list[Media] = await demo.all("media")
     observations = {each.id: each for each in await demo.all("observations")}
     units = {unit.id: unit for unit in await demo.all("units")}
@@ -122,7 +122,7 @@ async def test_every_photo_is_ready_and_where_it_was_taken(demo: LoadedDemo) -> 
             assert await demo.store.objects.size_of(thumbnail.key)
 
 
-async def test_cases_have_come_to_their_states_by_the_rules(demo: LoadedDemo) -> None:
+async def test_cases_reached_their_states_by_the_rules(demo: LoadedDemo) -> None:
     cases: list[Case] = await demo.all("cases")
     given: list[Assignment] = await demo.all("assignments")
     observations: list[Observation] = await demo.all("observations")
@@ -138,7 +138,7 @@ async def test_cases_have_come_to_their_states_by_the_rules(demo: LoadedDemo) ->
 
 
 def replay(case: Case, given: dict[str, Assignment]) -> None:
-    """Play a history again by the tables of the vocabulary; it must lead to what is stored."""
+    """Replay a history by the tables of the vocabulary: it must lead to the stored case."""
     state, responsible, before = CaseState.RECEIVED, case.first_responder_id, case.opened_at
     assert case.history[0].kind is CaseEventKind.OPENED
     for event in case.history:
@@ -167,7 +167,7 @@ def replay(case: Case, given: dict[str, Assignment]) -> None:
     assert told[CaseEventKind.WITHDRAWN] == states[AssignmentState.WITHDRAWN]
 
 
-async def test_ratings_are_of_months_that_are_over_and_make_scores(demo: LoadedDemo) -> None:
+async def test_ratings_are_of_past_months_and_yield_scores(demo: LoadedDemo) -> None:
     ratings: list[Rating] = await demo.all("ratings")
     points = {point.id: point for point in await demo.all("monitoring_points")}
     assert len({each.month for each in ratings}) == 2
@@ -199,7 +199,7 @@ async def test_the_catalogue_has_the_figures_of_the_source(demo: LoadedDemo) -> 
     assert told["nankang.water"]["figures"] == {"yuan_per_tonne": 0.8}
 
 
-async def test_numbers_follow_the_calendar_without_gaps(demo: LoadedDemo) -> None:
+async def test_case_numbers_follow_the_calendar_without_gaps(demo: LoadedDemo) -> None:
     cases: list[Case] = await demo.all("cases")
     units = {unit.id: unit for unit in await demo.all("units")}
     series: dict[tuple[str, int], list[Case]] = {}

@@ -1,4 +1,4 @@
-"""A small week without a line, handed in through a bad network; and that its counting sees what it is to see."""
+"""Test a small week offline, handed in through a bad network, and that its accounting detects every fault."""
 
 import hashlib
 import secrets
@@ -33,7 +33,7 @@ KEY = f"/bucket/originals/{MEDIUM}-{'0' * 64}"
 
 
 @pytest.mark.long
-def test_a_small_week(engines: Addresses) -> None:
+def test_a_small_offline_week_loses_nothing(engines: Addresses) -> None:
     found = measure_week(engines, SMALL, lambda _: None)
     assert found.faults == 0, found.text()
     rows = dict(found.rows)
@@ -43,7 +43,7 @@ def test_a_small_week(engines: Addresses) -> None:
     assert "KILL" in rows["network faults"]
 
 
-def test_a_plan_is_the_same_each_time_and_has_one_of_each_kind(tmp_path: Path) -> None:
+def test_a_plan_is_reproducible_and_has_one_of_each_kind(tmp_path: Path) -> None:
     sights = list(SMALL.sights())
     assert sights == list(SMALL.sights())
     shots = [shot for sight in sights for shot in sight.shots]
@@ -67,7 +67,7 @@ def put(name: str, began: float, fate: NetworkFault = NetworkFault.PASS, *, size
     return Request(name, KEY, b"", fate, status, size + 50, size, answered, began, began + 0.5)
 
 
-def test_what_is_put_again_though_the_phone_knew_better_is_counted() -> None:
+def test_needlessly_repeated_puts_are_counted() -> None:
     lost = [put("PUT 1", 1, NetworkFault.HALVE, size=5), put("PUT 1", 2, NetworkFault.LOSE_REPLY), put("PUT 1", 3)]
     sent = count_puts(lost, 7, Confirmed())
     assert (sent.puts, sent.carried, sent.stored, sent.after_told, sent.after_answer) == (3, 32, 10, 0, 0)
@@ -83,7 +83,7 @@ def test_what_is_put_again_though_the_phone_knew_better_is_counted() -> None:
     assert count_puts([put("PUT 9", 4)], 0, confirmed).after_told == 1
 
 
-def test_what_the_phone_is_told_of_parts_is_heard_wherever_it_stands() -> None:
+def test_arrived_parts_are_found_anywhere_in_an_answer() -> None:
     slot = {"mediaId": MEDIUM, "parts": [{"number": 1, "hasArrived": True}, {"number": 2, "hasArrived": False}]}
     answer = {
         "data": {
@@ -97,8 +97,8 @@ def test_what_the_phone_is_told_of_parts_is_heard_wherever_it_stands() -> None:
     assert sorted(arrived_parts(answer)) == [(MEDIUM, 1), ("med_a", WHOLE)]
 
 
-async def test_the_count_sees_what_is_lost_doubled_or_other(world: World) -> None:
-    """Everything that may go wrong, one fault each, in what is kept of two observations."""
+async def test_the_count_detects_lost_doubled_and_different_records(world: World) -> None:
+    """Each possible fault is made once in the stored data of two observations."""
     inspector = str(world.people["inspector"].id)
     bodies = [secrets.token_bytes(20) for _ in range(2)]
     sent = [
@@ -135,7 +135,7 @@ async def test_the_count_sees_what_is_lost_doubled_or_other(world: World) -> Non
     assert (await count())[3] == 1
 
 
-def test_the_command_says_its_options() -> None:
+def test_the_command_lists_its_options() -> None:
     from scripts.benchmarks.main import app  # noqa: PLC0415  its imports take longer than the other tests
 
     printed = CliRunner().invoke(app, ["week", "--help"]).output

@@ -1,4 +1,4 @@
-"""`scripts/run` as an operator meets it: it serves, refuses in clear words, recovers from kills and leaves nothing behind."""
+"""Test `scripts/run` for an operator: it serves, refuses in clear words, recovers from kills and leaves nothing."""
 
 import asyncio
 import os
@@ -21,7 +21,7 @@ from tests.support.run_command import Run
 
 @pytest.fixture
 def started() -> Iterator[list[Run]]:
-    """Whatever a test starts and puts here is ended with it."""
+    """Yield a list: every run that a test adds to it ends with the test."""
     runs: list[Run] = []
     yield runs
     for run in runs:
@@ -31,7 +31,7 @@ def started() -> Iterator[list[Run]]:
 
 
 async def keep(data: Path, name: str) -> list[str]:
-    """Write a document of that name into the embedded database; the names of all, oldest first."""
+    """Write a document of that name into the embedded database; return all names, oldest first."""
     mongo = Mongo(mongod.url(DataFolder(data), int((data / "engines" / "port").read_text())), "test", driver="pymongo")
     try:
         kept = mongo.collection("kept")
@@ -48,7 +48,7 @@ def answers(address: str) -> bool:
         return False
 
 
-def test_a_new_folder_is_served_alone_and_ctrl_c_leaves_nothing(tmp_path: Path, started: list[Run]) -> None:
+def test_a_new_folder_is_served_only_once_and_ctrl_c_leaves_nothing(tmp_path: Path, started: list[Run]) -> None:
     data = tmp_path / "data"
     run = Run(data, "--port=0", "--no-demo")
     started.append(run)
@@ -70,9 +70,7 @@ def test_a_new_folder_is_served_alone_and_ctrl_c_leaves_nothing(tmp_path: Path, 
     assert not answers(address)
 
 
-def test_a_killed_parent_takes_its_children_along_and_the_next_start_recovers(
-    tmp_path: Path, started: list[Run]
-) -> None:
+def test_a_killed_parent_ends_its_children_and_the_next_start_recovers(tmp_path: Path, started: list[Run]) -> None:
     data = tmp_path / "data"
     run = Run(data, "--port=0", "--no-demo", "--workers=2")
     started.append(run)
@@ -89,7 +87,7 @@ def test_a_killed_parent_takes_its_children_along_and_the_next_start_recovers(
     assert asyncio.run(keep(data, "after")) == ["before", "after"]
 
 
-def test_an_engine_that_ends_while_starting_is_told_in_a_sentence(tmp_path: Path, started: list[Run]) -> None:
+def test_an_engine_that_ends_while_starting_is_reported_in_one_sentence(tmp_path: Path, started: list[Run]) -> None:
     data = tmp_path / "data"
     (DataFolder.open(data).path("mongo") / "storage.bson").write_bytes(b"damaged")
     run = Run(data, "--port=0", "--no-demo")
@@ -100,7 +98,7 @@ def test_an_engine_that_ends_while_starting_is_told_in_a_sentence(tmp_path: Path
     assert not run.children()
 
 
-def test_killed_children_come_back(tmp_path: Path, started: list[Run]) -> None:
+def test_killed_children_are_restarted(tmp_path: Path, started: list[Run]) -> None:
     run = Run(tmp_path / "data", "--port=0", "--no-demo")
     started.append(run)
     address = run.serving()
@@ -113,7 +111,7 @@ def test_killed_children_come_back(tmp_path: Path, started: list[Run]) -> None:
     assert run.ended() == 0
 
 
-def test_with_engines_of_ones_own_nothing_embedded_starts(
+def test_no_embedded_engine_starts_beside_external_engines(
     tmp_path: Path, started: list[Run], engines: Addresses
 ) -> None:
     data = tmp_path / "data"
@@ -127,7 +125,7 @@ def test_with_engines_of_ones_own_nothing_embedded_starts(
     assert run.ended() == 0
 
 
-def test_one_engine_of_ones_own_is_refused(tmp_path: Path, started: list[Run]) -> None:
+def test_a_single_external_engine_is_refused(tmp_path: Path, started: list[Run]) -> None:
     run = Run(tmp_path / "data", MINGCHA_MONGO_URL="mongodb://127.0.0.1:1/")
     started.append(run)
     assert run.ended() == 1
@@ -151,7 +149,7 @@ def test_a_taken_port_is_named_before_anything_starts(tmp_path: Path, started: l
     assert not (tmp_path / "data" / "mongo").exists()
 
 
-def test_a_data_folder_that_cannot_be_written_is_named(tmp_path: Path, started: list[Run]) -> None:
+def test_an_unwritable_data_folder_is_named(tmp_path: Path, started: list[Run]) -> None:
     (tmp_path / "file").write_text("kept")
     run = Run(tmp_path / "file", "--port=0")
     started.append(run)

@@ -1,4 +1,4 @@
-"""Demo scenes: the same from the same seed, different from others, and read back with the position and time put in."""
+"""Test demo scenes: reproducible from a seed, different for each, and read back with their position and time."""
 
 import io
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from storage.formats.pictures import examine
 NOON = datetime.fromisoformat("2026-11-20T14:07:31.250")
 
 
-def test_a_seed_is_a_picture() -> None:
+def test_each_seed_draws_its_own_picture() -> None:
     exif = SceneExif(25.829217, 114.933612, NOON)
     scenes = [draw_scene(seed, 320, 240, ["03"], exif) for seed in (1, 1, 2, 3, 4, 5)]
     assert scenes[0] == scenes[1]
@@ -21,7 +21,7 @@ def test_a_seed_is_a_picture() -> None:
 
 
 @pytest.mark.parametrize("size", [(800, 600), (600, 800), (960, 540), (64, 64)])
-def test_its_size_is_as_asked(size: tuple[int, int]) -> None:
+def test_a_scene_has_the_requested_size(size: tuple[int, int]) -> None:
     with Image.open(io.BytesIO(draw_scene(9, *size, ["窗口 03", "", "2026-11-20 14:07"]))) as image:
         assert (image.size, dict(image.getexif())) == (size, {})
 
@@ -34,7 +34,7 @@ def test_its_size_is_as_asked(size: tuple[int, int]) -> None:
         (SceneExif(59.9999999, 179.9999999, NOON, 0), datetime(2026, 11, 20, 14, 7, 31, tzinfo=UTC)),
     ],
 )
-def test_what_was_put_in_is_read_back(tmp_path: Path, exif: SceneExif, fixed: datetime) -> None:
+def test_the_exif_data_of_a_scene_are_read_back(tmp_path: Path, exif: SceneExif, fixed: datetime) -> None:
     (tmp_path / "scene").write_bytes(draw_scene(3, 320, 240, [], exif))
     picture = examine(tmp_path / "scene")
     position = picture.position

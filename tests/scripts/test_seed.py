@@ -1,4 +1,4 @@
-"""Loading the demo: the same from the same seed, whole again after being killed, and only where nothing else is."""
+"""Test loading the demo: reproducible from a seed, completed after a kill, and only into an empty installation."""
 
 import asyncio
 import stat
@@ -29,7 +29,7 @@ async def demo(engines: Addresses) -> AsyncIterator[LoadedDemo]:
         yield found
 
 
-async def test_sign_ins_work_and_see_every_state(demo: LoadedDemo) -> None:
+async def test_demo_users_can_sign_in_and_see_every_case_state(demo: LoadedDemo) -> None:
     found = await signins(demo.store, demo.settings)
     assert found
     assert found.password
@@ -58,14 +58,14 @@ async def test_sign_ins_work_and_see_every_state(demo: LoadedDemo) -> None:
         assert all(links)
 
 
-async def test_loaded_again_it_stays_as_it_is(demo: LoadedDemo) -> None:
+async def test_loading_the_demo_again_changes_nothing(demo: LoadedDemo) -> None:
     before = await demo.snapshot()
     first = await signins(demo.store, demo.settings)
     assert await seed(demo.store, demo.settings, seed=7, now=demo.now + timedelta(days=3)) == first
     assert await demo.snapshot() == before
 
 
-async def test_the_same_seed_is_the_same_demo_and_another_is_another() -> None:
+async def test_each_seed_makes_its_own_reproducible_demo() -> None:
     now = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
     first, second, other = (write_script(number, now, "hash") for number in (SEED, SEED, SEED + 1))
     assert first == second
@@ -74,12 +74,14 @@ async def test_the_same_seed_is_the_same_demo_and_another_is_another() -> None:
     assert len(shots) == 160
     assert [drawn(shot) for shot in shots[:3]] == [drawn(shot) for shot in shots[:3]]
     assert len({drawn(shot) for shot in shots[:12]}) == 12
-    # Around New Year, on a Monday, on a day without working days behind it in its year.
+    # Around New Year: on a day with no earlier working day in its year, and on a Monday.
     for day in (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 5, tzinfo=UTC)):
         assert len(write_script(SEED, day, "hash").stories) == 45 + 12
 
 
-async def test_killed_twice_it_becomes_the_same_demo(demo: LoadedDemo, engines: Addresses, tmp_path: Path) -> None:
+async def test_a_load_that_is_killed_twice_ends_in_the_same_demo(
+    demo: LoadedDemo, engines: Addresses, tmp_path: Path
+) -> None:
     command = [sys.executable, "-m", "scripts.seed", "--demo", "--data", str(tmp_path)]
     quiet = asyncio.subprocess.DEVNULL
     async with installation(engines, tmp_path) as interrupted:
@@ -97,7 +99,7 @@ async def test_killed_twice_it_becomes_the_same_demo(demo: LoadedDemo, engines: 
         assert await interrupted.snapshot() == await demo.snapshot()
 
 
-async def test_an_office_that_has_units_of_its_own_is_left_alone(engines: Addresses, tmp_path: Path) -> None:
+async def test_an_installation_with_units_of_its_own_is_left_unchanged(engines: Addresses, tmp_path: Path) -> None:
     path = tmp_path / "units.csv"
     path.write_text("code,name,level\n110000,北京市,PROVINCE\n", encoding="utf-8")
     async with installation(engines, tmp_path) as office:

@@ -1,4 +1,4 @@
-"""`scripts/setup`: one command on any machine, twice at once, killed half-way; and clear words where it can't."""
+"""Test `scripts/setup`: one command on any machine, run twice at once, killed half-way, or refused in clear words."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ TOOLS = ("sh", "cmp", "dirname", "readlink")
 
 
 class Clone:
-    """The scripts alone, on a machine whose PATH and package index are the test's own."""
+    """The scripts alone, on a machine whose PATH and package index belong to the test."""
 
     def __init__(self, folder: Path) -> None:
         self.root = folder / "clone"
@@ -84,7 +84,7 @@ def clone(tmp_path: Path) -> Clone:
     return Clone(tmp_path)
 
 
-def test_two_at_once_an_update_and_a_kill_half_way(clone: Clone) -> None:
+def test_setup_survives_concurrent_runs_updates_and_kills(clone: Clone) -> None:
     clone.real_python()
     clone.lock("1.0")
     both = [clone.setup(), clone.setup("dev")]
@@ -93,7 +93,7 @@ def test_two_at_once_an_update_and_a_kill_half_way(clone: Clone) -> None:
         assert process.returncode == 0, said
     assert clone.installed() == "1.0"
     (clone.path / "python3").unlink()
-    assert clone.done() == ""  # nothing is to be done, so no Python is looked for
+    assert clone.done() == ""  # nothing to do, so no Python is needed
 
     clone.real_python()
     clone.lock("1.1")
@@ -110,26 +110,26 @@ def test_two_at_once_an_update_and_a_kill_half_way(clone: Clone) -> None:
     assert not stray.exists()
 
 
-def test_an_old_python_is_named(clone: Clone) -> None:
+def test_an_old_python_is_refused_with_its_version(clone: Clone) -> None:
     clone.fake_python("python3", "echo 3.9 False")
     said = clone.refused()
     assert said.startswith(f"Mingcha needs Python 3.11 or newer, and found only {clone.path}/python3 (3.9): install")
     assert not (clone.root / ".venv").exists()
 
 
-def test_no_python_is_said(clone: Clone) -> None:
+def test_a_missing_python_is_reported(clone: Clone) -> None:
     clone.fake_python("python3", "echo 'python3: command not found' >&2; exit 127")  # as a version manager's stand-in
     assert clone.refused().startswith("Mingcha needs Python 3.11 or newer, and found none: install it")
 
 
-def test_a_python_without_venv_is_named(clone: Clone) -> None:
+def test_a_python_without_venv_is_reported(clone: Clone) -> None:
     clone.fake_python("python3.12", 'case $2 in *ensurepip*) exit 1;; *) echo "3.12 True";; esac')
     said = clone.refused()
     assert said.startswith(f"{clone.path}/python3.12 (3.12) has no venv module: install it")
     assert not (clone.root / ".venv").exists()
 
 
-def test_an_index_out_of_reach_is_said_and_tried_again_whole(clone: Clone) -> None:
+def test_an_unreachable_index_is_reported_and_the_next_run_succeeds(clone: Clone) -> None:
     clone.real_python()
     clone.lock("1.0")
     reachable = dict(clone.environment)
@@ -144,7 +144,7 @@ def test_an_index_out_of_reach_is_said_and_tried_again_whole(clone: Clone) -> No
     assert clone.installed() == "1.0"
 
 
-def test_a_package_that_is_not_the_locked_one_is_refused(clone: Clone) -> None:
+def test_a_package_with_another_hash_than_the_lock_is_refused(clone: Clone) -> None:
     clone.real_python()
     clone.lock("1.0")
     (clone.index / "tiny-1.0-py3-none-any.whl").write_bytes(b"something else")
@@ -163,7 +163,7 @@ def test_locks_hold_versions_and_hashes_and_no_addresses(name: str) -> None:
     assert lock.count("--hash=sha256:") > len(entries)
 
 
-def test_both_locks_agree() -> None:
+def test_both_locks_pin_the_same_versions() -> None:
     run, development = (
         (SCRIPTS / name).read_text().split("\n") for name in ("requirements.txt", "requirements-dev.txt")
     )
@@ -171,7 +171,7 @@ def test_both_locks_agree() -> None:
     assert {line.split(" ")[0] for line in pinned} <= {line.split(" ")[0] for line in development if "==" in line}
 
 
-def test_run_is_found_from_anywhere_and_by_a_link(tmp_path: Path) -> None:
+def test_run_works_from_any_folder_and_through_a_link(tmp_path: Path) -> None:
     link = tmp_path / "mingcha"
     link.symlink_to(SCRIPTS / "run")
     (tmp_path / "schema.py").write_text("raise SystemExit('the wrong schema')\n")

@@ -1,4 +1,4 @@
-"""Verifying a pack: whatever is changed in it is found, and named; by the command, without server, network or the rest."""
+"""Test verifying a pack: each change is found and named, by a command without server, network or platform."""
 
 import io
 import json
@@ -40,7 +40,7 @@ def pack(engines: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Pack:
     return made_pack(engines, tmp_path_factory.mktemp("pack"))
 
 
-def test_a_pack_holds(pack: Pack) -> None:
+def test_an_unchanged_pack_is_verified(pack: Pack) -> None:
     told = verified(io.BytesIO(pack.body), pack.fingerprint)
     assert "Everything holds: case 360703-XNB-" in told
     assert "3 are those that were handed in; 0" in told
@@ -49,7 +49,7 @@ def test_a_pack_holds(pack: Pack) -> None:
     assert zipped(pack.files, pack.body) == pack.body, "the tests change packs by this writer, and by nothing else"
 
 
-def test_a_changed_byte_in_any_file_names_the_file(pack: Pack) -> None:
+def test_a_file_with_a_changed_byte_is_named(pack: Pack) -> None:
     for name, body in pack.files.items():
         changed = bytearray(body)
         changed[len(body) // 2] ^= 0x01
@@ -60,7 +60,7 @@ def test_a_changed_byte_in_any_file_names_the_file(pack: Pack) -> None:
 
 
 def test_no_byte_of_a_pack_can_be_flipped_unnoticed(pack: Pack) -> None:
-    """All that the ZIP says of its smallest files, its end, and places all over it."""
+    """Bits are flipped in the ZIP's entries of the smallest files, in its directory, and in places all over it."""
     whole = pack.body
     small = [each for each in entries_of(io.BytesIO(whole)) if each.size < 200]
     assert small
@@ -75,12 +75,12 @@ def test_no_byte_of_a_pack_can_be_flipped_unnoticed(pack: Pack) -> None:
 
 
 @pytest.mark.parametrize("cut", [0, 1, 21, 22, 0.25, 0.5, 0.9, -1, -22, -23])
-def test_a_pack_that_is_cut_off_says_so(pack: Pack, cut: float) -> None:
+def test_a_truncated_pack_is_reported(pack: Pack, cut: float) -> None:
     end = int(len(pack.body) * cut) if isinstance(cut, float) else cut
     assert "cut off" in found_in(pack.body[:end])
 
 
-def test_bytes_before_after_and_between(pack: Pack) -> None:
+def test_extra_bytes_before_after_or_between_files_are_reported(pack: Pack) -> None:
     assert "bytes" in found_in(b"#!/bin/sh\n" + pack.body) or "cut off" in found_in(b"#!/bin/sh\n" + pack.body)
     assert "added at its end" in found_in(pack.body + b"more")
     directory = pack.body.index(b"PK\1\2")
@@ -112,25 +112,25 @@ def test_bytes_before_after_and_between(pack: Pack) -> None:
         (edited_with_its_digest, "manifest.sig does not fit manifest.json: "),
     ],
 )
-def test_the_first_thing_that_is_wrong_is_named(pack: Pack, tamper: Tamper, sentence: str) -> None:
+def test_the_first_fault_is_named(pack: Pack, tamper: Tamper, sentence: str) -> None:
     expected = sentence.format(pack.original(0), pack.original(1))
     assert found_in(zipped(tamper(pack), pack.body)).startswith(expected)
 
 
-def test_a_file_twice(pack: Pack) -> None:
+def test_a_file_that_is_there_twice_is_reported(pack: Pack) -> None:
     files = [*pack.files.items(), ("case.json", b"{}")]
     assert found_in(zipped(files, pack.body)) == "case.json is in the ZIP twice."
 
 
-def test_a_bomb_is_not_unpacked(pack: Pack) -> None:
+def test_a_zip_bomb_is_not_unpacked(pack: Pack) -> None:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("manifest.json", b"0" * 10_000_000)
     assert "manifest.json is not stored as packs are" in found_in(stream.getvalue())
 
 
-def test_another_key_is_told_by_its_fingerprint(pack: Pack, tmp_path: Path) -> None:
-    """Who makes a pack of one's own signs it with a key of one's own: only the fingerprint tells."""
+def test_another_key_is_detected_by_its_fingerprint(pack: Pack, tmp_path: Path) -> None:
+    """A forger signs a pack with a key of their own, so only the fingerprint reveals it."""
     other = EvidenceKeys(tmp_path)
     files = dict(edited(pack)) | {"evidence-key.pem": other.signing.public_pem}
     forged = zipped(pack.signed(files, other), pack.body)
@@ -142,7 +142,7 @@ def test_another_key_is_told_by_its_fingerprint(pack: Pack, tmp_path: Path) -> N
     assert found_in(zipped(pack.files | {"evidence-key.pem": b"no key"}, pack.body)) == "evidence-key.pem holds no key."
 
 
-def test_what_the_server_itself_found_wrong_is_no_good_pack(pack: Pack) -> None:
+def test_a_fault_that_the_server_recorded_is_reported(pack: Pack) -> None:
     media = json.loads(pack.files["manifest.json"])["media"]
     lost = [dict(media[0], finding="MISSING", path=None), *media[1:]]
     told = found_in(zipped(pack.signed(pack.files, media=lost), pack.body))
@@ -152,8 +152,8 @@ def test_what_the_server_itself_found_wrong_is_no_good_pack(pack: Pack) -> None:
     assert told.startswith(f"{media[0]['path']} is not what was handed in as {media[0]['id']}")
 
 
-def test_parts_that_contradict_each_other(pack: Pack) -> None:
-    """Signed by the right key all the same, as a faulty server might."""
+def test_contradictions_between_the_parts_are_reported(pack: Pack) -> None:
+    """The right key signed them, as a faulty server might."""
     manifest = json.loads(pack.files["manifest.json"])
     one, *others = manifest["media"]
     shown, *rest = manifest["thumbnails"]
@@ -188,8 +188,8 @@ def test_parts_that_contradict_each_other(pack: Pack) -> None:
     assert found_in(zipped(files, pack.body)) == "manifest.json is not in canonical form."
 
 
-def test_a_pack_beyond_four_gigabytes_is_read_alike(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The bound from which on numbers have 64 bits is lowered to less than a photo."""
+def test_a_pack_beyond_four_gigabytes_is_verified(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bound above which numbers have 64 bits is lowered to less than a photo."""
     monkeypatch.setattr(zip_stream, "LARGE", 2_000)
     large = zipped(pack.files, pack.body)
     assert len(large) > len(pack.body)
@@ -201,8 +201,8 @@ def test_a_pack_beyond_four_gigabytes_is_read_alike(pack: Pack, monkeypatch: pyt
         assert found_in(bytes(changed))
 
 
-def test_the_command_needs_nothing_of_the_platform(pack: Pack, tmp_path: Path) -> None:
-    """In a folder that holds its files and nothing else of ours."""
+def test_the_command_runs_without_the_platform(pack: Pack, tmp_path: Path) -> None:
+    """It runs in a folder that holds only its own files."""
     (tmp_path / "scripts").mkdir()
     for name in ("verify.py", "stored_zip.py", "pack_claims.py", "receipts.py"):
         (tmp_path / "scripts" / name).write_bytes((ROOT / "scripts" / name).read_bytes())
