@@ -1,4 +1,4 @@
-"""Whatever process is killed and when: nothing acknowledged is lost, nothing is doubled, and everything recovers by itself.
+"""Test that killing any process at any time loses nothing acknowledged and doubles nothing, and that all recovers.
 
 `pytest tests/server/test_chaos.py --chaos-minutes 30` goes on for that long.
 """
@@ -31,11 +31,11 @@ PHONES, PHOTOS = 8, 25
 PAUSE_SECONDS = 1.2
 """Mean time that a phone rests between two photos."""
 READY_SECONDS = 30.0
-"""A worker's lease, and what the slowest part takes to come back on a busy machine."""
+"""A worker's lease, and the time that the slowest part needs to come back on a busy machine."""
 PART_BYTES = 5 * MIB
-"""The least that S3 takes of every part but the last."""
+"""The minimum size that S3 accepts for every part but the last."""
 SETTINGS = {
-    "MINGCHA_ACCESS_TOKEN_SECONDS": "1",  # and the leeway for clocks: they run out within the storm
+    "MINGCHA_ACCESS_TOKEN_SECONDS": "1",  # plus the leeway for clocks: tokens expire during the storm
     "MINGCHA_SINGLE_PUT_BYTES": str(MIB),
     "MINGCHA_PART_BYTES": str(PART_BYTES),
 }
@@ -75,9 +75,9 @@ async def _storm(house: ChaosStack, phones: list[RetryingPhone], random: Random,
         house.note("every pull is complete")
         await asyncio.gather(*(_hand_in_again(phone, share) for phone, share in zip(phones, shares, strict=True)))
     assert [denial for phone in phones for denial in phone.denials] == []
-    assert [phone.sign_ins for phone in phones] == [1] * PHONES  # replies that were lost signed nobody out
+    assert [phone.sign_ins for phone in phones] == [1] * PHONES  # lost replies signed nobody out
     reasons = {reason for phone in phones for reason in phone.retries}
-    assert not [reason for reason in reasons if "INTERNAL" in reason]  # what is down is said to be down
+    assert not [reason for reason in reasons if "INTERNAL" in reason]  # an outage is reported as an outage
     async with house.store() as (_, store):
         await _records_are_those(store, phones, everything)
         await _bytes_are_those(store, everything, house.data.parent / "original")
@@ -89,7 +89,7 @@ async def _storm(house: ChaosStack, phones: list[RetryingPhone], random: Random,
 
 
 def _photo(random: Random) -> Photo:
-    """Small and unlike any other; one in fifty is large enough to go in parts."""
+    """Return a small photo unlike any other. One in fifty is large enough to go in parts."""
     picture = Image.frombytes("RGB", (8, 6), random.randbytes(8 * 6 * 3)).resize((80, 60))
     return Photo.of(saved(picture), random.choices((0, 300_000, PART_BYTES + 300_000), (66, 32, 2))[0])
 
@@ -102,7 +102,7 @@ async def _people(house: ChaosStack) -> None:
 
 
 async def _hand_in(phone: RetryingPhone, photos: Sequence[Photo], house: ChaosStack) -> None:
-    """With rests in between for as long as the storm lasts."""
+    """Hand in the photos, with rests in between while the storm lasts."""
     for photo in photos:
         await phone.hand_in(photo)
         await phone.pull()
@@ -116,7 +116,7 @@ async def _hand_in_again(phone: RetryingPhone, photos: Sequence[Photo]) -> None:
 
 
 async def _all_ready(phone: RetryingPhone, photos: Sequence[Photo]) -> None:
-    """What was confirmed is verified after the last kill, without anybody's help and without a long pause."""
+    """Wait until all confirmed media are verified after the last kill, without help and without a long pause."""
     least, deadline = len(photos), time.monotonic() + READY_SECONDS
     while waiting := {id: state for id, state in (await phone.media_states()).items() if state != "READY"}:
         if len(waiting) < least:
@@ -126,7 +126,7 @@ async def _all_ready(phone: RetryingPhone, photos: Sequence[Photo]) -> None:
 
 
 async def _all_pulled(phone: RetryingPhone, photos: Sequence[Photo]) -> None:
-    """From a cursor that was kept through every kill, what everybody of one name has handed in; then nothing more."""
+    """Pull from a cursor kept through every kill: all that phones of the same user handed in, then nothing more."""
     deadline = time.monotonic() + READY_SECONDS
     wanted = {photo.id for photo in photos}
     while (has := {id for id, record in phone.pulled.items() if _is_ready(record)}) != wanted:
@@ -143,7 +143,7 @@ def _is_ready(record: dict[str, Any]) -> bool:
 
 
 async def _records_are_those(store: Store, phones: Sequence[RetryingPhone], photos: Sequence[Photo]) -> None:
-    """Each once, with the receipt that its phone has; and no other."""
+    """Check that each record is stored once, with the receipt that its phone has, and no other record."""
     receipts = {id: receipt for phone in phones for id, receipt in phone.receipts.items()}
     kept = {str(each.id): each for each in await store.observations.many(list(receipts))}
     assert set(kept) == set(receipts) == {photo.id for photo in photos}
@@ -160,7 +160,7 @@ async def _records_are_those(store: Store, phones: Sequence[RetryingPhone], phot
 
 
 async def _bytes_are_those(store: Store, photos: Sequence[Photo], path: Path) -> None:
-    """Every original as the phone sent it, two thumbnails of each; and no other object."""
+    """Check that the store has each original as its phone sent it, two thumbnails of each, and no other object."""
     originals = {f"originals/{photo.media_id}-{photo.sha256}": photo for photo in photos}
     records = await store.media.many([photo.media_id for photo in photos])
     thumbnails = {made.key for media in records for made in media.thumbnails}

@@ -1,4 +1,4 @@
-"""The explorer: served whole from here, within its own security policy, and every worked example fits the schema."""
+"""Test the explorer: served whole from here, within its security policy, with examples that fit the schema."""
 
 import json
 import re
@@ -30,7 +30,7 @@ BLANK = re.compile(r"\{\{([\w-]+)(?::(\w+))?(?:#\w+)?\}\}")
 
 
 def filled(text: str) -> dict[str, Any]:
-    """Variables with their blanks filled as the page fills them."""
+    """Return the variables with their blanks filled as the page fills them."""
 
     def value(match: re.Match[str]) -> str:
         kind, prefix = match.groups()
@@ -89,8 +89,8 @@ def test_an_example_without_its_titles_is_refused(tmp_path: Path) -> None:
         read_example(path)
 
 
-def test_the_page_keeps_to_its_security_policy() -> None:
-    """No inline script or style, and nothing from elsewhere: the policy would block it."""
+def test_the_page_follows_its_security_policy() -> None:
+    """It has no inline script or style and nothing from elsewhere, which the policy would block."""
     page = (FOLDER / "index.html").read_text()
     assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", page)
     assert re.findall(r"<script[^>]*>[^<]", page) == []
@@ -100,7 +100,7 @@ def test_the_page_keeps_to_its_security_policy() -> None:
         assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(", file.read_text()), file
 
 
-def test_every_file_that_is_named_is_there() -> None:
+def test_every_file_and_text_that_the_page_names_exists() -> None:
     page = (FOLDER / "index.html").read_text()
     named = set(re.findall(rf'"{PATH}/([\w.-]+)"', page))
     for script in (FOLDER / "page").glob("*.js"):
@@ -115,7 +115,7 @@ def _words(language: str) -> set[str]:
     return set(re.findall(r"^    (\w+):", block, re.MULTILINE))
 
 
-async def test_browsers_get_the_page_and_its_files_and_nothing_else() -> None:
+async def test_browsers_get_only_the_page_and_its_files() -> None:
     async def context_of(_: object) -> Context:
         return Context()
 
@@ -144,6 +144,6 @@ async def test_browsers_get_the_page_and_its_files_and_nothing_else() -> None:
     assert asked.json() == {"data": {"hello": "hello world"}}
 
 
-def test_a_missing_page_is_noticed_at_the_start(tmp_path: Path) -> None:
+def test_a_missing_page_stops_the_start(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Explorer(tmp_path)

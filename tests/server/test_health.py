@@ -1,4 +1,4 @@
-"""Health: what is up, what is down, in time, told to the right people, against the real engines."""
+"""Test health against the real engines: outages are reported in time and to the right people."""
 
 import asyncio
 import time
@@ -43,13 +43,13 @@ def down(part: str = "b", *, needed: bool = True, error: Exception = PartDownErr
     return Probe(part, ask, needed)
 
 
-async def test_alive_whatever_is_down() -> None:
+async def test_the_server_is_alive_whatever_is_down() -> None:
     async with client_of(down()) as client:
         answer = await client.get("/healthz")
     assert (answer.status_code, answer.json()) == (200, {"alive": True})
 
 
-async def test_ready_when_all_needed_parts_are_up() -> None:
+async def test_the_server_is_ready_when_all_needed_parts_are_up() -> None:
     async with client_of(up("a"), down("b", needed=False)) as client:
         answer = await client.get("/readyz")
     assert answer.status_code == 200
@@ -62,7 +62,7 @@ async def test_ready_when_all_needed_parts_are_up() -> None:
     }
 
 
-async def test_not_ready_names_what_is_down_and_tells_strangers_no_more() -> None:
+async def test_parts_that_are_down_are_named_but_strangers_get_no_details() -> None:
     async with client_of(up("a"), down("b")) as client:
         told = await client.get("/readyz")
     async with client_of(up("a"), down("b"), address="10.0.0.8") as client:
@@ -79,14 +79,14 @@ async def test_not_ready_names_what_is_down_and_tells_strangers_no_more() -> Non
     }
 
 
-async def test_words_of_errors_stay_inside() -> None:
+async def test_error_messages_are_not_exposed() -> None:
     async with client_of(down(error=ConnectionError(f"mongodb://root:{SECRET}@host"))) as client:
         answer = await client.get("/readyz")
     assert answer.status_code == 503
     assert SECRET not in answer.text
 
 
-async def test_parts_that_hang_cost_one_time_limit_together() -> None:
+async def test_hanging_parts_take_one_time_limit_together() -> None:
     async def hang() -> str:
         await asyncio.sleep(3600)
         return "never"
@@ -98,7 +98,7 @@ async def test_parts_that_hang_cost_one_time_limit_together() -> None:
     assert {part["says"] for part in answer.json()["parts"]} == {"No answer within 0.1 s."}
 
 
-async def test_many_who_ask_are_one_question() -> None:
+async def test_concurrent_requests_share_one_probe() -> None:
     asked = 0
 
     async def ask() -> str:
@@ -113,7 +113,7 @@ async def test_many_who_ask_are_one_question() -> None:
 
 
 @pytest.mark.both_drivers
-async def test_the_real_engines(mongo: Mongo, store: ObjectStore, tmp_path: Path) -> None:
+async def test_the_real_engines_are_ready(mongo: Mongo, store: ObjectStore, tmp_path: Path) -> None:
     probes = [
         database(mongo.command),
         object_store(store.ping),
@@ -129,7 +129,7 @@ async def test_the_real_engines(mongo: Mongo, store: ObjectStore, tmp_path: Path
     assert says["objectStore"] == "The bucket answers signed requests."
 
 
-async def test_what_the_store_offers_is_told_to_operators(store: ObjectStore) -> None:
+async def test_only_operators_see_the_features_of_the_store(store: ObjectStore) -> None:
     care = BucketSetup(store, Settings(cors_origins=("https://web.example.org",)))
     readiness = Readiness([], store=lambda: care.findings)
     app = build_web_app(Settings(), schema_of(), _context, metrics=Metrics(), readiness=readiness)
@@ -153,13 +153,13 @@ async def test_what_the_store_offers_is_told_to_operators(store: ObjectStore) ->
     assert stranger == ({"ready": True, "parts": []}, {"ready": True, "parts": []})
 
 
-async def test_engines_that_are_gone(engines: Addresses, tmp_path: Path) -> None:
-    """Ports where nothing listens, a key that the store does not know, a disk that is too full, a key that is gone."""
+async def test_unusable_engines_are_down_and_reveal_no_secrets(engines: Addresses, tmp_path: Path) -> None:
+    """Nothing listens at the database and one store; a store rejects the key, the disk is full, and a key is gone."""
 
     def no_key() -> None:
         raise FileNotFoundError("/secret/place/key.pem")
 
-    # Motor: PyMongo's own client leaks the socket of a connection that is under way when it is closed (PYTHON-5867).
+    # Motor, as PyMongo's own client leaks the socket of a connection in progress when it is closed (PYTHON-5867).
     mongo = Mongo(f"mongodb://root:{SECRET}@127.0.0.1:1/?replicaSet=x", "x", driver="motor", timeout_seconds=0.2)
     strange = replace(engines, s3_access_key="key", s3_secret_key=SECRET)
     stranger, nowhere = strange.store(), replace(strange, s3_endpoint="http://127.0.0.1:1").store()

@@ -1,4 +1,4 @@
-"""The order and the effect of all middleware around the small schema."""
+"""Test the order and the effect of all middleware around the small schema."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -23,7 +23,7 @@ from tests.support.small_schema import SECRET, Context, schema_of
 
 
 def wrapped(settings: Settings) -> ASGIApp:
-    """The small schema behind all middleware, and a route that echoes how many bytes came."""
+    """Return the small schema behind all middleware, with a route that echoes how many bytes came."""
 
     async def size(request: Request) -> Response:
         return PlainTextResponse(str(len(await request.body())))
@@ -68,7 +68,7 @@ async def test_the_correlation_id_is_the_callers_or_a_new_one() -> None:
 @pytest.mark.parametrize(
     "proposed", [None, "", "short", "x" * 65, "with space", "a\nb-c-d-e-f", "user_name_x", "名字名字名字名字"]
 )
-def test_odd_ids_are_not_taken_over(proposed: str | None) -> None:
+def test_malformed_correlation_ids_are_replaced(proposed: str | None) -> None:
     assert correlation_id(proposed) != proposed
 
 
@@ -88,7 +88,7 @@ async def test_every_answer_has_the_security_headers() -> None:
         assert "max-age" in (await client.get("/nowhere")).headers["strict-transport-security"]
 
 
-async def test_what_nothing_answers_is_masked() -> None:
+async def test_an_unhandled_error_is_masked() -> None:
     async with in_process() as client:
         answer = await client.get("/broken")
     assert answer.status_code == 500
@@ -97,7 +97,7 @@ async def test_what_nothing_answers_is_masked() -> None:
     assert SECRET not in answer.text
 
 
-async def test_cors_is_for_listed_origins_only() -> None:
+async def test_cors_admits_only_listed_origins() -> None:
     asked = {"origin": "https://desk.example", "access-control-request-method": "POST",
              "access-control-request-headers": "authorization,content-type,x-request-id"}  # fmt: skip
     async with in_process() as client:
@@ -120,7 +120,7 @@ async def test_cors_is_for_listed_origins_only() -> None:
     lambda app: TracingMiddleware(app, Metrics()), SecurityHeadersMiddleware, ConcurrencyLimitMiddleware, lambda app:
     BodyLimitMiddleware(app, limit=1),
 ])  # fmt: skip
-async def test_other_scopes_pass_untouched(scope_type: str, make: type[ConcurrencyLimitMiddleware]) -> None:
+async def test_scopes_other_than_http_pass_unchanged(scope_type: str, make: type[ConcurrencyLimitMiddleware]) -> None:
     seen = []
 
     async def app(scope: object, receive: object, send: object) -> None:

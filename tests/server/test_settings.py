@@ -1,4 +1,4 @@
-"""Settings: read from the environment, and refused with a sentence that names the variable where they can't work."""
+"""Test settings: read from the environment, and refused with the name of the variable if they can't work."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -19,12 +19,12 @@ from schema.media.uploads import MIN_PART_BYTES
         ("MINGCHA_S3_VERSIONING", "perhaps"),
     ],
 )
-def test_what_does_not_fit_is_refused_by_name(name: str, text: str) -> None:
+def test_an_invalid_setting_is_refused_by_name(name: str, text: str) -> None:
     with pytest.raises(SettingError, match=name):
         Settings.from_environment({name: text})
 
 
-def test_what_fits_is_read() -> None:
+def test_valid_settings_are_read() -> None:
     given = {
         "MINGCHA_DATA": "/srv/mingcha",
         "MINGCHA_PART_BYTES": str(MIN_PART_BYTES),

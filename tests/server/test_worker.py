@@ -1,4 +1,4 @@
-"""The worker: one record that trips our own code, as a bug would, costs itself and no other record's work."""
+"""Test the worker: a record that raises, as a bug would, does not stop the work on any other record."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -14,7 +14,7 @@ from tests.support.flags import FAR, codes_of, flags_of
 from tests.support.world import SUBMIT, World, draft
 
 
-async def test_a_record_that_trips_our_code_holds_up_no_other(world: World) -> None:
+async def test_a_record_that_raises_does_not_stop_another(world: World) -> None:
     often = [replace(job, seconds=0.05) for job in JOBS]
     observations = world.store.mongo.collection("observations")
     poisoned = await world.observe(position=FAR | {"isMock": True})
@@ -31,7 +31,7 @@ async def test_a_record_that_trips_our_code_holds_up_no_other(world: World) -> N
     assert left["check_due_at"] is not None, "it is tried again once its lease is over"
 
 
-async def test_a_device_that_says_its_wrong_clock_is_flagged_by_what_was_measured(
+async def test_a_wrong_device_clock_is_flagged_with_the_measured_skew(
     world: World,
 ) -> None:
     slow = (clock() - timedelta(hours=2)).isoformat()
