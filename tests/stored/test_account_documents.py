@@ -1,4 +1,4 @@
-"""Stored documents of accounts: people with their devices, sessions, counted attempts, clocks, push tokens."""
+"""Test the stored documents of accounts: people with their devices, sessions, counted attempts, clocks, push tokens."""
 
 from datetime import timedelta, timezone
 
@@ -25,7 +25,7 @@ def person(number: int, name: str) -> User:
     return User(id=fixed_id("usr", number), display_name="乙", roles=[Role.MONITOR], user_name=name)
 
 
-async def test_users_and_their_devices(records: Store, goldens: Goldens) -> None:
+async def test_users_and_their_devices_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
     whole = User(
         id=fixed_id("usr", 1),
         display_name="甲巡查员",
@@ -69,8 +69,8 @@ async def test_users_and_their_devices(records: Store, goldens: Goldens) -> None
     assert [one.wipe_ordered_by for one in found.devices] == [None, fixed_id("usr", 9)]
 
 
-async def test_sessions(records: Store, goldens: Goldens) -> None:
-    """Families: begun, renewed, renewed once more after a lost reply, and ended."""
+async def test_sessions_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
+    """Families are begun, renewed, renewed again after a lost reply, and ended."""
     grace, until = timedelta(minutes=2), minutes(60)
     for number in range(1, 5):
         token = RefreshToken(fixed_id("ses", number), f"first {number}")
@@ -86,8 +86,8 @@ async def test_sessions(records: Store, goldens: Goldens) -> None:
     await goldens.check("sessions")
 
 
-async def test_attempts(records: Store, goldens: Goldens) -> None:
-    """The keys are made from a secret, the name, the address and the device: they must stay the same, too."""
+async def test_login_attempts_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
+    """The keys derive from a secret, the name, the address and the device, and must stay the same too."""
     elsewhere = buckets_of("inspector", "203.0.113.7", None, b"a secret")
     known = buckets_of("inspector", "203.0.113.7", fixed_id("dev", 1), b"a secret")
     full = (Bucket("full", limit=1, cleared_by_success=True),)
@@ -98,7 +98,7 @@ async def test_attempts(records: Store, goldens: Goldens) -> None:
     await goldens.check("attempts")
 
 
-async def test_clock_readings(records: Store, goldens: Goldens) -> None:
+async def test_clock_readings_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
     beijing = timezone(timedelta(hours=8))
     sent = DeviceClockInput(at=minutes(2).astimezone(beijing), round_trip_milliseconds=850)
     whole = compare_clock(sent, user_id=fixed_id("usr", 1), device_id=fixed_id("dev", 1), now=NOW)
@@ -117,8 +117,8 @@ async def test_clock_readings(records: Store, goldens: Goldens) -> None:
     assert await records.clocks.page(fixed_id("usr", 1), fixed_id("dev", 2), Page(5, None)) == [bare]
 
 
-async def test_push_tokens(records: Store, goldens: Goldens) -> None:
-    """Registered, due, and claimed by a worker."""
+async def test_push_tokens_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
+    """One is registered, one due, and one claimed by a worker."""
     tokens = records.push_tokens
     for number, service in ((1, "FCM"), (2, "APNS"), (3, "FCM")):
         await tokens.register(fixed_id("usr", number), fixed_id("dev", number), service, f"token{number}", NOW)

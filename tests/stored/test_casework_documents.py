@@ -1,4 +1,4 @@
-"""Stored documents of casework: cases and the counters of their numbers, assignments and the answers to them."""
+"""Test the stored documents of casework: cases, the counters of their numbers, assignments, and the answers to them."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ from tests.stored.golden_documents import Goldens
 
 
 async def opened(records: Store, case: Case, *observation_ids: str) -> Case:
-    """The case, stored under the office's next number, which must be its own."""
+    """Store the case under the office's next number, which must be its own."""
 
     def numbered(sequence: int) -> Case:
         assert sequence == case.sequence
@@ -32,8 +32,8 @@ async def opened(records: Store, case: Case, *observation_ids: str) -> Case:
     return await records.cases.open(OFFICE, 2026, numbered, observation_ids)
 
 
-async def test_cases_and_the_counters_of_their_numbers(records: Store, goldens: Goldens) -> None:
-    """Opened; opened with nothing that may be left out; moved to their end; with observations linked and unlinked."""
+async def test_cases_and_number_counters_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
+    """Opened with every field; with required fields only; closed; and with observations linked and unlinked."""
     whole, bare = whole_case(1, CaseState.ACCEPTED), bare_case(2, CaseState.RECEIVED)
     moving, linking = bare_case(3, CaseState.INVESTIGATING), bare_case(4, CaseState.ACCEPTED)
     await records.observations.add([replace(whole_observation(number), case_ids=()) for number in (1, 2)])
@@ -62,8 +62,8 @@ async def test_cases_and_the_counters_of_their_numbers(records: Store, goldens: 
     assert by_id(found) == [whole, bare, moved, linked]
 
 
-async def test_assignments(records: Store, goldens: Goldens) -> None:
-    """Offered with every field filled; withdrawn with none that may be left out; accepted, noted and finished."""
+async def test_assignments_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
+    """Offered with every field; withdrawn with required fields only; and accepted, edited and finished."""
     whole, bare = whole_assignment(1), bare_assignment(2)
     taken = replace(bare, id=fixed_id("asg", 3), kind=AssignmentKind.CASE, case_id=fixed_id("cas", 1))
     await opened(records, bare_case(1, CaseState.ACCEPTED))
@@ -91,8 +91,8 @@ async def test_assignments(records: Store, goldens: Goldens) -> None:
     assert case.history[-1] == replace(noted, state=CaseState.INVESTIGATING)
 
 
-async def test_answers_to_assignments(records: Store, goldens: Goldens) -> None:
-    """Held with every field filled, as a phone sends it, settled, and refused after it was held."""
+async def test_answers_to_assignments_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
+    """With every field; held as a phone sends it; settled; and refused after it was held."""
     whole = StoredAnswer(
         id=fixed_id("ans", 1),
         user_id=fixed_id("usr", 1),

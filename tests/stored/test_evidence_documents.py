@@ -1,4 +1,4 @@
-"""Stored documents of evidence: observations, what came under a taken id, flags, ratings, and likenesses of pictures."""
+"""Test the stored documents of evidence: observations, id conflicts, flags, ratings, and likenesses of pictures."""
 
 from dataclasses import replace
 from datetime import date, timedelta
@@ -30,7 +30,7 @@ UNPLACED = PlacementResult(None, None, None, Placement.UNPLACED)
 
 
 def bare_observation(number: int, placed: PlacementResult, *, later: float = 0) -> Observation:
-    """As one is recorded that says the least, so many minutes after the others."""
+    """Return a new observation with required fields only, recorded `later` minutes after the others."""
     draft = ObservationDraft(
         id=fixed_id("obs", number),
         method=Method.PATROL,
@@ -43,10 +43,10 @@ def bare_observation(number: int, placed: PlacementResult, *, later: float = 0) 
     return new_observation(draft.id, content_of(draft, roles, field=""), DIGEST, author, placed, minutes(later))
 
 
-async def test_observations(records: Store, goldens: Goldens) -> None:
-    """As recorded; linked to a case; revised; placed later; claimed for a check, and checked.
+async def test_observations_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
+    """Recorded; linked to a case; revised; placed later; claimed for a check; and checked.
 
-    An observation that is placed later is due for a check by the clock of MongoDB: this one time is set to `NOW`.
+    MongoDB's clock decides when an observation that is placed later is due for a check: that time is set to `NOW`.
     """
     whole, revised = whole_observation(1), whole_observation(2)
     unusable = replace(whole_observation(3), content=replace(CONTENT, position=UNUSABLE_POSITION), case_ids=())
@@ -93,7 +93,7 @@ async def test_observations(records: Store, goldens: Goldens) -> None:
     assert by_id(stored) == [whole, unusable, bare]
 
 
-async def test_what_came_under_a_taken_id(records: Store, goldens: Goldens) -> None:
+async def test_content_under_a_taken_id_keeps_its_stored_form(records: Store, goldens: Goldens) -> None:
     draft = ObservationDraft(
         id=fixed_id("obs", 1),
         method=Method.COMPLAINT,
@@ -133,8 +133,8 @@ async def test_what_came_under_a_taken_id(records: Store, goldens: Goldens) -> N
     await goldens.check("set_aside")
 
 
-async def test_flags(records: Store, goldens: Goldens) -> None:
-    """A flag's id is made from what was found: it must stay the same, or checking again raises it twice."""
+async def test_flags_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
+    """A flag's id derives from the finding. It must stay the same, or checking again raises the flag twice."""
     flagged = FlagOwner(fixed_id("obs", 1), PATH, fixed_id("usr", 1), NOW)
     whole = CheckFinding(
         code=FlagCode.SIMILAR_PICTURE,
@@ -167,8 +167,8 @@ async def test_flags(records: Store, goldens: Goldens) -> None:
     assert await records.flags.many([flags[1].id]) == [flags[1]]
 
 
-async def test_ratings(records: Store, goldens: Goldens) -> None:
-    """With every field filled, with none that may be left out, superseded, and superseding."""
+async def test_ratings_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
+    """With every field; with required fields only; superseded; and superseding."""
     bare = Rating(
         id=fixed_id("rat", 1),
         month=date(2026, 10, 1),
@@ -204,7 +204,7 @@ async def test_ratings(records: Store, goldens: Goldens) -> None:
     assert by_id(found) == [bare, whole, superseded, superseding]
 
 
-async def test_likenesses_and_their_marks(records: Store, goldens: Goldens) -> None:
+async def test_likenesses_and_their_keypoints_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
     marks = tuple(
         Keypoint(figure=(0x0FEDCBA987654321 >> shift) & (2**60 - 1), weak=(0, 7, 20, 33), x=0.25, y=0.5, level=shift)
         for shift in (0, 1, 11)

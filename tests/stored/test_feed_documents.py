@@ -1,4 +1,4 @@
-"""Stored documents of the feed of changes, of the places of those who follow it, and of webhooks with their deliveries."""
+"""Test the stored documents of the change feed, of positions of log readers, and of webhooks with their deliveries."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -40,10 +40,10 @@ ENTERED = {
 }
 
 
-async def test_changes_their_heads_and_their_state(records: Store, goldens: Goldens) -> None:
-    """Entries of every kind, with the digests of what is stored: with others, phones read everything again.
+async def test_changes_their_heads_and_state_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
+    """Entries of every kind, with the digests of the records. With other digests, phones read everything again.
 
-    Storage makes up the name of the sequence: it is set to a fixed one.
+    Storage makes up the name of the sequence, so it is set to a fixed one.
     """
     await records.units.put_all([whole_unit()])
     await records.monitoring_points.put_all([whole_point()])
@@ -67,15 +67,15 @@ async def test_changes_their_heads_and_their_state(records: Store, goldens: Gold
     assert (sequence.last, sequence.horizon, sequence.as_of, sequence.token) == (7, 0, minutes(4), token)
 
 
-async def test_places_of_those_who_follow_the_log(records: Store, goldens: Goldens) -> None:
+async def test_positions_of_log_readers_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
     await records.record_events.save_position("waking", "826A1F00")
     await records.record_events.write_heartbeat()
     await goldens.check("places")
     assert await records.record_events.load_position("waking") == "826A1F00"
 
 
-async def test_webhooks(records: Store, goldens: Goldens) -> None:
-    """With every field filled; with a new secret; and disabled by one failure too many."""
+async def test_webhooks_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
+    """With every field; with a new secret; and disabled by one failure too many."""
     whole = Webhook(
         id=fixed_id("whk", 1),
         url="https://office.example/hooks",
@@ -111,7 +111,7 @@ async def test_webhooks(records: Store, goldens: Goldens) -> None:
 
 
 def waiting(number: int, *, webhook: int) -> WebhookDelivery:
-    """One that is due, the later the higher its number is."""
+    """Return a delivery that is due `number` minutes after `NOW`."""
     return WebhookDelivery(
         id=fixed_id("dlv", number),
         kind=DeliveryKind.CASE,
@@ -124,8 +124,8 @@ def waiting(number: int, *, webhook: int) -> WebhookDelivery:
     )
 
 
-async def test_webhook_deliveries(records: Store, goldens: Goldens) -> None:
-    """With every field filled; claimed; delivered; failed; and given up."""
+async def test_webhook_deliveries_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
+    """With every field; claimed; delivered; failed; and given up."""
     whole = replace(
         waiting(1, webhook=1),
         kind=DeliveryKind.ASSIGNMENT,

@@ -1,4 +1,4 @@
-"""Stored documents of media: their way from announced to verified, every address given out, and copies for release."""
+"""Test the stored documents of media: each step from announced to verified, access entries, and redactions."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -74,7 +74,7 @@ def thumbnails(number: int) -> Sequence[Thumbnail]:
 
 
 def whole_medium(number: int) -> Media:
-    """With every field filled."""
+    """Return a medium with every field filled."""
     return Media(
         id=fixed_id("med", number),
         kind=MediaKind.PHOTO,
@@ -104,7 +104,7 @@ def whole_medium(number: int) -> Media:
 
 
 def announced(number: int) -> Media:
-    """As a phone announces one, with nothing that may be left out."""
+    """Return a medium as a phone announces it, with required fields only."""
     draft = MediaDraft(
         id=fixed_id("med", number), sha256=DIGEST, byte_size=ByteCount(100_000), content_type="image/jpeg"
     )
@@ -118,8 +118,8 @@ def announced(number: int) -> Media:
     )
 
 
-async def test_media(records: Store, goldens: Goldens) -> None:
-    """On every step of their way; the last two with a check of them due, and done."""
+async def test_media_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
+    """Media at every step. Of the last two, one has a check due and one has it done."""
     whole, unnamed, named, open_one = whole_medium(1), announced(2), announced(3), announced(4)
     verified, rejected, copied, uncopied = (announced(number) for number in (5, 6, 7, 8))
     unhashed, checked = whole_medium(9), whole_medium(10)
@@ -168,7 +168,7 @@ async def test_media(records: Store, goldens: Goldens) -> None:
 
 
 def event(number: int, kind: RedactionEventKind, *, revision: int, by: str | None = None) -> RedactionEvent:
-    """An entry of a redaction's history with every field filled, but for the worker's, which name nobody."""
+    """Return an entry of a redaction's history with every field filled. Entries of the worker name nobody."""
     return RedactionEvent(
         id=fixed_id("evt", number),
         kind=kind,
@@ -196,7 +196,7 @@ RENDERING = RedactionRendering(
 
 
 def whole_redaction(number: int) -> Redaction:
-    """With every field filled."""
+    """Return a redaction with every field filled."""
     return Redaction(
         id=fixed_id("red", number),
         state=RedactionState.APPROVED,
@@ -221,7 +221,7 @@ def whole_redaction(number: int) -> Redaction:
 
 
 def requested(number: int) -> Redaction:
-    """As one is requested, later by as many minutes."""
+    """Return a redaction as requested, `number` minutes after `NOW`."""
     return Redaction(
         id=fixed_id("red", number),
         state=RedactionState.REQUESTED,
@@ -240,8 +240,8 @@ def requested(number: int) -> Redaction:
     )
 
 
-async def test_redactions(records: Store, goldens: Goldens) -> None:
-    """With every field filled; claimed; failed; rejected; and all the way to an approval."""
+async def test_redactions_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
+    """With every field; claimed; failed; rejected; and through every step to an approval."""
     whole, released, failed, rejected, claimed = (whole_redaction(1), *(requested(number) for number in (2, 3, 4, 5)))
     redactions, kinds = records.redactions, RedactionEventKind
     for redaction in (whole, released, failed, rejected, claimed):
@@ -276,8 +276,8 @@ async def test_redactions(records: Store, goldens: Goldens) -> None:
     assert await redactions.many([whole.id]) == [whole]
 
 
-async def test_accesses(kept: Store, goldens: Goldens, tmp_path: Path) -> None:
-    """One for every address that is given out. The random end of an entry's id, which is made there, is set to zeros."""
+async def test_media_accesses_keep_their_stored_form(kept: Store, goldens: Goldens, tmp_path: Path) -> None:
+    """One for every address that is given out. The random end of each entry's id is set to zeros."""
     viewer = Viewer(
         user_id=fixed_id("usr", 1),
         roles=frozenset({Role.OFFICER}),

@@ -1,4 +1,4 @@
-"""Keys in the object store: originals, their renditions and covered copies, and who was given which."""
+"""Test keys in the object store: originals, their renditions and covered copies, and the log of who was given which."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from tests.support.world import World
 KEY = f"originals/med_01a2008d-7400-7000-8000-000000000001-{DIGEST}"
 
 
-def test_keys_of_originals() -> None:
+def test_keys_of_originals_hold_medium_digest_and_number() -> None:
     medium = fixed_id("med")
     assert first_key(medium, DIGEST) == KEY
     assert [next_key(KEY), next_key(f"{KEY}.2"), next_key(f"{KEY}.10")] == [f"{KEY}.2", f"{KEY}.3", f"{KEY}.11"]
@@ -23,7 +23,7 @@ async def stored(world: World, collection: str) -> list[dict[str, Any]]:
     return await world.store.mongo.collection(collection).find({}, sort=[("_id", 1)])
 
 
-async def test_a_photo_that_is_verified_and_covered(world: World, tmp_path: Path) -> None:
+async def test_a_verified_and_covered_photo_has_its_keys_and_accesses(world: World, tmp_path: Path) -> None:
     await observed(world, COUNTER)
     await verified(world, tmp_path)
     [photo] = await stored(world, "media")
@@ -34,7 +34,7 @@ async def test_a_photo_that_is_verified_and_covered(world: World, tmp_path: Path
 
 
 async def check_keys(world: World, folder: Path, photo: dict[str, Any], copy: dict[str, Any]) -> None:
-    """Each key names the digest of the bytes that lie there."""
+    """Check that each key names the digest of the bytes stored there."""
     objects, digests = world.store.objects, {}
     for listed in (await objects.ask("list_objects_v2"))["Contents"]:
         found = await objects.download(listed["Key"], folder / "object")
@@ -50,7 +50,7 @@ async def check_keys(world: World, folder: Path, photo: dict[str, Any], copy: di
 
 
 async def check_accesses(world: World, photo: dict[str, Any], copy: dict[str, Any]) -> None:
-    """What is noted of originals that the worker takes, key by key; ids and times are those of this run."""
+    """Check the log entries of originals that the worker took, key by key; ids and times vary with the run."""
     looking, covering, _ = await stored(world, "media_accesses")
     for access in (looking, covering):
         assert [*access.items()] == [

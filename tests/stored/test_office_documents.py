@@ -1,4 +1,4 @@
-"""Stored documents of the office: units and their outlines, monitoring points, the catalogue, thresholds, the demo."""
+"""Test the stored documents of the office: units, outlines, monitoring points, the catalogue, thresholds, the demo."""
 
 from datetime import date
 
@@ -17,7 +17,7 @@ from tests.stored.fixed_records import whole_point, whole_service, whole_unit
 from tests.stored.golden_documents import Goldens
 
 
-async def test_units(records: Store, goldens: Goldens) -> None:
+async def test_units_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
     units = [
         whole_unit(),
         Unit(id=fixed_id("unt", 3), code="360000", name="江西省", level=UnitLevel.PROVINCE, path=PATH_ABOVE),
@@ -27,7 +27,7 @@ async def test_units(records: Store, goldens: Goldens) -> None:
     assert by_id(await records.units.named(["360703-JT-1", "360000"])) == units
 
 
-async def test_outlines(records: Store, goldens: Goldens) -> None:
+async def test_outlines_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
     ring = ((114.5, 25.5), (115.0, 25.5), (115.0, 26.0), (114.5, 25.5))
     hole = ((114.9, 25.6), (114.95, 25.6), (114.95, 25.7), (114.9, 25.6))
     island = ((116.0, 26.0), (116.25, 26.0), (116.25, 26.25), (116.0, 26.0))
@@ -37,7 +37,7 @@ async def test_outlines(records: Store, goldens: Goldens) -> None:
     assert await records.outlines.many([fixed_id("unt", 1)]) == [outline]
 
 
-async def test_monitoring_points(records: Store, goldens: Goldens) -> None:
+async def test_monitoring_points_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
     points = [
         whole_point(),
         MonitoringPoint(
@@ -55,7 +55,7 @@ async def test_monitoring_points(records: Store, goldens: Goldens) -> None:
     assert by_id(await records.monitoring_points.named(["GZ-001", "GZ-002"])) == points
 
 
-async def test_the_catalogue_with_what_an_installation_begins_with(records: Store, goldens: Goldens) -> None:
+async def test_the_catalogue_and_its_defaults_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
     fee = CatalogueEntry(
         id=fixed_id("cat", 2),
         kind=CatalogueKind.FEE_ITEM,
@@ -74,7 +74,7 @@ async def test_the_catalogue_with_what_an_installation_begins_with(records: Stor
     assert by_id(await records.catalogue.grades_above(PATH)) == list(GRADES)
 
 
-async def test_thresholds_with_what_an_installation_begins_with(records: Store, goldens: Goldens) -> None:
+async def test_thresholds_and_their_defaults_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
     threshold = Threshold(
         id=fixed_id("thr", 1),
         kind=ThresholdKind.SPEED,
@@ -93,7 +93,7 @@ async def test_thresholds_with_what_an_installation_begins_with(records: Store, 
     assert await records.thresholds.above(PATH) == [*THRESHOLDS, threshold]
 
 
-async def test_demos(mongo: Mongo, goldens: Goldens) -> None:
+async def test_demos_keep_their_stored_form(mongo: Mongo, goldens: Goldens) -> None:
     demos = Demos(mongo)
     await demos.begin(20261120, NOW)
     await demos.finish(minutes(5))

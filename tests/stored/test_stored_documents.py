@@ -1,4 +1,4 @@
-"""What is stored keeps its names: every collection has a golden; ids keep their prefixes, enums their values."""
+"""Test that stored names stay: every collection has a golden, ids keep their prefixes, and enums their values."""
 
 import enum
 import hashlib
@@ -49,20 +49,20 @@ def test_every_collection_has_a_golden() -> None:
 
 
 @pytest.mark.parametrize("path", GOLDENS, ids=lambda path: path.stem)
-def test_a_golden_is_the_bytes_that_its_digest_names(path: Path) -> None:
+def test_each_golden_has_the_digest_that_it_names(path: Path) -> None:
     for golden in json.loads(path.read_text(encoding="utf-8")):
         assert hashlib.sha256(encoded(golden["document"])).hexdigest() == golden["sha256"], golden["document"]["_id"]
 
 
-def test_prefixes_of_ids() -> None:
+def test_prefixes_of_ids_stay_the_same() -> None:
     expected = "ans asg cas cat dev dlv evt flg med obs pnt rat red rev ses thr unt usr whk"
     assert " ".join(sorted(PREFIXES)) == expected
     made = compose("obs", datetime(2026, 11, 20, 1, 5, 0, 123_000, UTC), bytes(range(10)))
     assert made == "obs_01a1f67c-3edb-7001-8203-040506070809"
 
 
-def test_values_of_stored_enums(request: pytest.FixtureRequest) -> None:
-    """A value that is renamed or gone makes documents unreadable; classes and members may have any name."""
+def test_values_of_stored_enums_stay_the_same(request: pytest.FixtureRequest) -> None:
+    """A renamed or missing value makes documents unreadable. Classes and members may have any name."""
     found = {kind for record in RECORDS for kind in enums_in(record, set())} | {ChangeKind, PushService}
     values = sorted([str(member.value) for member in kind] for kind in found)
     if request.config.getoption("--record-goldens"):
@@ -71,7 +71,7 @@ def test_values_of_stored_enums(request: pytest.FixtureRequest) -> None:
 
 
 def enums_in(kind: Any, seen: set[Any]) -> Iterator[type[enum.Enum]]:
-    """Every enum among the stored fields of a record, and of what is nested in it."""
+    """Yield every enum among the stored fields of a record and of the types nested in it."""
     if kind in seen:
         return
     seen.add(kind)
