@@ -43,8 +43,7 @@ class AnswerKind(enum.Enum):
 class AnswerOutcome(enum.Enum):
     SETTLED = strawberry.enum_value(
         "SETTLED",
-        description="The server applied the item. It also says SETTLED if the assignment already was in the requested "
-        "state (已生效).",
+        description="The server applied the item, or the assignment already was in the requested state (已生效).",
     )
     DUPLICATE = strawberry.enum_value(
         "DUPLICATE", description="The server received and applied the same item before (重复提交)."
@@ -102,7 +101,7 @@ class AnswerResult:
         description="The assignment as it is now. Null if the answer waits or is refused.", default=None
     )
     refusal: Refused | None = strawberry.field(
-        description="Why the server refused the answer. Null if it did not refuse it.", default=None
+        description="Why the server refused the answer. Null unless `outcome` is REFUSED.", default=None
     )
 
 
@@ -121,10 +120,12 @@ class HeldOperation:
         description="Name of the mutation that sent the item, such as `answerAssignments`."
     )
     held_since: datetime = strawberry.field(description="When the server received the item.")
-    held_until: datetime = strawberry.field(description="When the server refuses the item if the item still waits.")
+    held_until: datetime = strawberry.field(
+        description="End of the wait. If the record has not arrived by then, the server refuses the item."
+    )
     waits_for: strawberry.ID = strawberry.field(description="Id of the record that the item waits for (所等待的记录).")
     refusal: Refused | None = strawberry.field(
-        description="Why the server refused the item after it had waited. Null while it waits.", default=None
+        description="Why the server refused the item after the wait. Null while the item waits.", default=None
     )
 
 
@@ -191,8 +192,8 @@ def to_stored_answer(answer: AssignmentAnswer, *, user_id: str, now: datetime, f
 def must_wait(answer: StoredAnswer, assignment: Assignment | None) -> bool:
     """Return whether the answer can't be applied yet.
 
-    It waits for an assignment that is missing, and a FINISH waits until the assignment is accepted. Someone else's
-    assignment counts as missing.
+    An answer waits while its assignment is missing. A FINISH also waits until the assignment is accepted.
+    Someone else's assignment counts as missing.
     """
     if assignment is None or assignment.assignee_id != answer.user_id:
         return True
