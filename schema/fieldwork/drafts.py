@@ -37,63 +37,80 @@ MAX_DRAFTS = 50
 @strawberry.input(description="Who complained (投诉人).")
 class ComplainantInput:
     name: str | None = strawberry.field(description="Name. Leave it out if the complainant is anonymous.", default=None)
-    contact: str | None = strawberry.field(description="Contact details.", default=None)
+    contact: str | None = strawberry.field(description="Contact details of the complainant.", default=None)
     is_anonymous: bool = strawberry.field(
-        description="The complainant must not be named to anyone (匿名).", default=False
+        description="True if nobody may learn the complainant's name (匿名).", default=False
     )
 
 
 @strawberry.input(description="An observation from a phone's outbox.")
 class ObservationDraft:
     id: strawberry.ID = strawberry.field(
-        description="Created by the phone: obs_ and a UUIDv7. Send the same id with every retry."
+        description="Id that the phone creates: `obs_` and a UUIDv7. Send the same id with every retry."
     )
     method: Method = strawberry.field(description="Method of observation (方式).")
     category: Category = strawberry.field(description="Category of what was seen (问题类别).")
     severity: Severity = strawberry.field(description="Severity (严重程度).")
-    text: str = strawberry.field(description="Text by the author, up to 20,000 characters.", default="")
-    captured_at: datetime = strawberry.field(description="When it was seen, with the device's UTC offset.")
-    position: GeoPointInput | None = strawberry.field(description="Where it was seen.", default=None)
+    text: str = strawberry.field(description="Text that the author wrote, up to 20,000 characters.", default="")
+    captured_at: datetime = strawberry.field(
+        description="Time of the observation by the device's clock, with the device's UTC offset."
+    )
+    position: GeoPointInput | None = strawberry.field(description="Where the observation was made.", default=None)
     unit: str | None = strawberry.field(
-        description="Unit inspected: id, code or former code. An unknown one is stored as sent.", default=None
+        description="Inspected unit: its id, code or former code. An unknown value is stored as sent.", default=None
     )
     monitoring_point: str | None = strawberry.field(
-        description="Monitoring point that reports it: id or code.", default=None
+        description="Monitoring point that reports the observation: its id or code.", default=None
     )
-    assignment_id: strawberry.ID | None = strawberry.field(description="The assignment that it answers.", default=None)
+    assignment_id: strawberry.ID | None = strawberry.field(
+        description="The assignment for which the observation was made.", default=None
+    )
     staff_seen: str | None = strawberry.field(description="Staff member seen: name, badge or appearance.", default=None)
-    device_sequence: int | None = strawberry.field(description="Sequence number on this device.", default=None)
-    complainant: ComplainantInput | None = strawberry.field(description="Who complained. COMPLAINT only.", default=None)
+    device_sequence: int | None = strawberry.field(
+        description="Sequence number that this device gave the observation.", default=None
+    )
+    complainant: ComplainantInput | None = strawberry.field(
+        description="Who complained. Allowed only if `method` is COMPLAINT.", default=None
+    )
     media: list[MediaDraft] = strawberry.field(
         description="Media that the phone will upload, at most 100.", default_factory=list
     )
 
 
-@strawberry.enum(description="Outcome of one draft of a batch.")
+@strawberry.enum(description="What the server did with one draft of a batch.")
 class Outcome(enum.Enum):
     ACCEPTED = strawberry.enum_value(
-        "ACCEPTED", description="Stored on a majority of the servers. The phone may delete its copy."
+        "ACCEPTED", description="Stored on a majority of the database servers. The phone may delete its copy."
     )
-    DUPLICATE = strawberry.enum_value("DUPLICATE", description="Stored before. The receipt is the same.")
+    DUPLICATE = strawberry.enum_value(
+        "DUPLICATE", description="The server had stored the same draft before. The receipt is the same."
+    )
     REFUSED = strawberry.enum_value("REFUSED", description="Not stored. `refusal` gives the reason and the next step.")
 
 
 @strawberry.type(description="Outcome of one draft.")
 class DraftResult:
-    id: str | None = strawberry.field(description="The draft's id as sent. Null if it could not be read.")
-    outcome: Outcome = strawberry.field(description="Outcome.")
-    receipt: Receipt | None = strawberry.field(description="Receipt of an accepted or duplicate draft.", default=None)
-    observation: Observation | None = strawberry.field(description="The stored observation.", default=None)
+    id: str | None = strawberry.field(description="Id of the draft, as sent. Null if the server could not read the id.")
+    outcome: Outcome = strawberry.field(description="What the server did with the draft.")
+    receipt: Receipt | None = strawberry.field(
+        description="Receipt of the draft. Null if the draft is refused.", default=None
+    )
+    observation: Observation | None = strawberry.field(
+        description="The stored observation. Null if the draft is refused.", default=None
+    )
     uploads: list[UploadSlot] = strawberry.field(
-        description="Upload slots for media that have not arrived. For large media (MULTIPART) call `requestUploads`.",
+        description="Upload slots for the media whose bytes have not arrived. The slot of a large medium (MULTIPART) "
+        "has no parts. Call `requestUploads` to get the parts.",
         default_factory=list,
     )
-    refusal: Refused | None = strawberry.field(description="Reason for the refusal.", default=None)
+    refusal: Refused | None = strawberry.field(
+        description="Why the server refused the draft. Null unless `outcome` is REFUSED.", default=None
+    )
 
 
 @dataclass(frozen=True)
 class UnreadableDraft:
-    """A draft that could not be parsed: its index in the batch and the error."""
+    """An item of a batch that the server could not parse: its index in the batch, its id if readable, and the error."""
 
     index: int
     id: str | None
@@ -103,7 +120,10 @@ class UnreadableDraft:
 
 @dataclass(frozen=True)
 class Author:
-    """The person who submits drafts, their office, and how far the device's clock is ahead of the server's."""
+    """The person who submits drafts, with their device, roles and office.
+
+    `skew` is how far the device's clock is ahead of the server's. It is None if the device did not send its time.
+    """
 
     user_id: str
     device_id: str | None
@@ -114,9 +134,10 @@ class Author:
 
 
 def content_of(draft: ObservationDraft, author_roles: frozenset[Role], *, field: str) -> ObservationContent:
-    """Validate a draft and return its content. Raise `Refusal` with the path of the invalid value.
+    """Validate a draft and return its content. `field` is the path of the draft in the input.
 
-    Any time is valid: a device's clock may be wrong, and what it showed is evidence.
+    Raise a `Refusal` with the path of the invalid value. Every time is valid: a device's clock may be wrong, and what
+    the clock showed is evidence.
     """
     validate_id(draft.id, "obs", field=f"{field}.id")
     if draft.assignment_id is not None:

@@ -1,6 +1,6 @@
 """Define observations (巡查记录、监测反映、投诉).
 
-An observation is evidence of one thing seen or reported. New revisions correct it; it is never edited.
+An observation is evidence of one thing seen or reported. It is never edited: a correction adds a revision.
 """
 
 import enum
@@ -36,32 +36,32 @@ FOLLOW_UP: "Kind[FollowUp]" = Kind("FollowUp")
 
 @strawberry.enum(description="Method of observation (方式).")
 class Method(enum.Enum):
-    PATROL = strawberry.enum_value("PATROL", description="作风巡查")
+    PATROL = strawberry.enum_value("PATROL", description="作风巡查: watch how staff work.")
     TRACKED_SERVICE = strawberry.enum_value("TRACKED_SERVICE", description="跟踪办事: follow a real applicant.")
     SIMULATED_SERVICE = strawberry.enum_value("SIMULATED_SERVICE", description="模拟办事: pose as an applicant.")
-    SPECIAL_CHECK = strawberry.enum_value("SPECIAL_CHECK", description="专项检查")
-    MONITOR_REPORT = strawberry.enum_value("MONITOR_REPORT", description="监测反映")
-    COMPLAINT = strawberry.enum_value("COMPLAINT", description="投诉")
+    SPECIAL_CHECK = strawberry.enum_value("SPECIAL_CHECK", description="专项检查: check one special subject.")
+    MONITOR_REPORT = strawberry.enum_value("MONITOR_REPORT", description="监测反映: a report from a monitoring point.")
+    COMPLAINT = strawberry.enum_value("COMPLAINT", description="投诉: a complaint by a citizen or an enterprise.")
 
 
 @strawberry.enum(description="Category of what was seen (问题类别).")
 class Category(enum.Enum):
     ABSENCE = strawberry.enum_value("ABSENCE", description="违反上下班纪律: staff absent or late.")
-    GAMES = strawberry.enum_value("GAMES", description="上网玩游戏")
-    STOCK_TRADING = strawberry.enum_value("STOCK_TRADING", description="炒股")
-    CHATTING = strawberry.enum_value("CHATTING", description="串岗聊天")
-    INACTION = strawberry.enum_value("INACTION", description="不作为")
-    MISCONDUCT = strawberry.enum_value("MISCONDUCT", description="乱作为")
-    SLOW = strawberry.enum_value("SLOW", description="办事效率低")
+    GAMES = strawberry.enum_value("GAMES", description="上网玩游戏: playing games online at work.")
+    STOCK_TRADING = strawberry.enum_value("STOCK_TRADING", description="炒股: trading stocks at work.")
+    CHATTING = strawberry.enum_value("CHATTING", description="串岗聊天: leaving the post to chat.")
+    INACTION = strawberry.enum_value("INACTION", description="不作为: not doing what duty requires.")
+    MISCONDUCT = strawberry.enum_value("MISCONDUCT", description="乱作为: using powers wrongly.")
+    SLOW = strawberry.enum_value("SLOW", description="办事效率低: slow work.")
     RUDE = strawberry.enum_value("RUDE", description="服务态度差（门难进、脸难看、话难听、事难办）")
-    SOLICITING = strawberry.enum_value("SOLICITING", description="吃拿卡要")
-    ARBITRARY_FEES = strawberry.enum_value("ARBITRARY_FEES", description="乱收费")
-    ARBITRARY_FINES = strawberry.enum_value("ARBITRARY_FINES", description="乱罚款")
-    ARBITRARY_INSPECTION = strawberry.enum_value("ARBITRARY_INSPECTION", description="乱检查")
-    FORCED_CONTRIBUTIONS = strawberry.enum_value("FORCED_CONTRIBUTIONS", description="乱摊派")
-    BROKEN_PROMISE = strawberry.enum_value("BROKEN_PROMISE", description="失信失诺")
-    WITHHELD_FUNDS = strawberry.enum_value("WITHHELD_FUNDS", description="资金滞留")
-    GOOD_PRACTICE = strawberry.enum_value("GOOD_PRACTICE", description="先进典型")
+    SOLICITING = strawberry.enum_value("SOLICITING", description="吃拿卡要: asking for meals, gifts or favours.")
+    ARBITRARY_FEES = strawberry.enum_value("ARBITRARY_FEES", description="乱收费: unlawful fees.")
+    ARBITRARY_FINES = strawberry.enum_value("ARBITRARY_FINES", description="乱罚款: unlawful fines.")
+    ARBITRARY_INSPECTION = strawberry.enum_value("ARBITRARY_INSPECTION", description="乱检查: unlawful inspections.")
+    FORCED_CONTRIBUTIONS = strawberry.enum_value("FORCED_CONTRIBUTIONS", description="乱摊派: forced payments.")
+    BROKEN_PROMISE = strawberry.enum_value("BROKEN_PROMISE", description="失信失诺: a promise was not kept.")
+    WITHHELD_FUNDS = strawberry.enum_value("WITHHELD_FUNDS", description="资金滞留: holding back funds that are due.")
+    GOOD_PRACTICE = strawberry.enum_value("GOOD_PRACTICE", description="先进典型: a good example.")
     OTHER = strawberry.enum_value("OTHER", description="其他")
 
 
@@ -73,11 +73,11 @@ class Severity(enum.Enum):
     GRAVE = strawberry.enum_value("GRAVE", description="严重")
 
 
-@strawberry.enum(description="Whether the named unit and monitoring point are known (归属).")
+@strawberry.enum(description="Whether the server knows the unit and the monitoring point that the phone named (归属).")
 class Placement(enum.Enum):
     PLACED = "PLACED"
     UNPLACED = strawberry.enum_value(
-        "UNPLACED", description="Unknown, or outside the author's scope. The names are stored as sent."
+        "UNPLACED", description="A name is unknown or out of the author's scope. The names are stored as sent."
     )
 
 
@@ -89,24 +89,24 @@ METHODS_OF: dict[Role, frozenset[Method]] = {
     Role.MONITOR: frozenset({Method.MONITOR_REPORT}),
     Role.OFFICER: frozenset({Method.COMPLAINT, Method.SPECIAL_CHECK, Method.PATROL}),
 }
-"""Methods that each role may use."""
+"""Methods of observation that each role may use."""
 
 
 @strawberry.type(description="Who complained (投诉人).")
 class Complainant:
-    name: str | None = strawberry.field(description="Name. Null if anonymous.")
-    contact: str | None = strawberry.field(description="Contact details.")
-    is_anonymous: bool = strawberry.field(description="The complainant must not be named to anyone (匿名).")
+    name: str | None = strawberry.field(description="Name of the complainant. Null if not given.")
+    contact: str | None = strawberry.field(description="Contact details of the complainant.")
+    is_anonymous: bool = strawberry.field(description="True if nobody may learn the complainant's name (匿名).")
 
 
-@strawberry.type(description="Content of an observation. Every revision has a complete one.")
+@strawberry.type(description="Content of one revision of an observation. Every revision has its complete content.")
 class ObservationContent:
     method: Method = strawberry.field(description="Method of observation (方式).")
     category: Category = strawberry.field(description="Category of what was seen (问题类别).")
     severity: Severity = strawberry.field(description="Severity (严重程度).")
-    text: str = strawberry.field(description="Text by the author (情况描述).")
-    captured_at: datetime = strawberry.field(description="When it was seen, by the device's clock.")
-    captured_offset_minutes: int = strawberry.field(description="UTC offset of the device in minutes, positive east.")
+    text: str = strawberry.field(description="Text that the author wrote (情况描述).")
+    captured_at: datetime = strawberry.field(description="Time of the observation, by the device's clock.")
+    captured_offset_minutes: int = strawberry.field(description="Device's UTC offset in minutes. East is positive.")
     position: strawberry.Private[GeoPoint | None] = None
     staff_seen: str | None = strawberry.field(description="Staff seen: name, badge or looks (工作人员).", default=None)
     claimed_unit: str | None = strawberry.field(description="Unit as the phone sent it: id or code.", default=None)
@@ -118,7 +118,7 @@ class ObservationContent:
     complainant: strawberry.Private[Complainant | None] = None
     media_ids: strawberry.Private[tuple[str, ...]] = ()
 
-    @strawberry.field(name="position", description="Where it was seen, in the datum of the viewer's map (坐标).")
+    @strawberry.field(name="position", description="Where it was seen, in the requested datum (坐标).")
     def position_in(self, datum: Datum = Datum.WGS84) -> GeoPoint | None:
         return self.position.to_datum(datum) if self.position else None
 
@@ -130,19 +130,19 @@ class ObservationContent:
 @strawberry.type(description="One version of an observation (修订).")
 class ObservationRevision:
     number: int = strawberry.field(description="Number of the revision. The first version is 1.")
-    id: strawberry.ID = strawberry.field(description="Id of the first version, or of the correction.")
-    recorded_at: datetime = strawberry.field(description="When the server received it.")
+    id: strawberry.ID = strawberry.field(description="Id of the observation (number 1) or of the correction.")
+    recorded_at: datetime = strawberry.field(description="When the server received this revision.")
     reason: str | None = strawberry.field(description="Reason for the correction. Null for the first version.")
-    content: ObservationContent = strawberry.field(description="Complete content.")
-    # Never shown: the digest covers the complainant, so a viewer of the other fields could guess a telephone number by it.
+    content: ObservationContent = strawberry.field(description="Complete content of this revision.")
+    # Never shown: the digest covers the complainant. With all other fields, a viewer could find a phone number by trial.
     content_sha256: strawberry.Private[str]
 
 
-@strawberry.type(description="Proof that the server received an observation. Every retry gets the same (回执).")
+@strawberry.type(description="Proof that the server received an observation. Every retry gets the same receipt (回执).")
 class Receipt:
-    observation_id: strawberry.ID = strawberry.field(description="The observation.")
-    content_sha256: str = strawberry.field(description="Digest of the canonical JSON (RFC 8785) of what was sent.")
-    received_at: datetime = strawberry.field(description="When the server first received it.")
+    observation_id: strawberry.ID = strawberry.field(description="Id of the observation.")
+    content_sha256: str = strawberry.field(description="SHA-256 of the draft as sent, as canonical JSON (RFC 8785).")
+    received_at: datetime = strawberry.field(description="When the server first received the observation.")
 
     def claims(self) -> dict[str, str]:
         return {
@@ -152,8 +152,8 @@ class Receipt:
         }
 
     @strawberry.field(
-        description="The receipt as a compact JWS (RFC 7515), signed with the server's evidence key. Keep it: it proves"
-        " to anyone that the server received the observation (签名回执)."
+        description="The receipt as a compact JWS (RFC 7515), signed with the server's evidence key. Keep it as proof "
+        "(签名回执)."
     )
     def signed(self, info: Info) -> str:
         return info.context.sign(RECEIPT_TYPE, self.claims())
@@ -163,17 +163,14 @@ class Receipt:
 class Observation(Node, prefix="obs"):
     content: ObservationContent = strawberry.field(description="Content of the latest revision.")
     received_at: datetime = strawberry.field(description="When the server received the first version (接收时间).")
-    placement: Placement = strawberry.field(description="Whether its unit and monitoring point are known (归属).")
+    placement: Placement = strawberry.field(description="Whether the named unit and monitoring point are known (归属).")
     revision: int = strawberry.field(description="Number of the latest revision. 1 if never corrected.")
     revisions: list[ObservationRevision] = strawberry.field(description="All revisions, oldest first (修订记录).")
     author_id: strawberry.Private[str]
     device_id: strawberry.Private[str | None] = None
     clock_skew_ms: strawberry.Private[int | None] = None
-    author_is_covert: strawberry.Private[bool] = True
-    """Whether the author had a covert role at that time. An inspector who later becomes an officer stays unnamed.
-
-    It is unknown for observations older than this field, so they count as covert.
-    """
+    author_is_covert: strawberry.Private[bool] = True  # also of observations that are older than this field
+    """Whether the author had a covert role at submission. It stays true if the author later becomes an officer."""
     office_id: strawberry.Private[str]
     office_path: strawberry.Private[str]
     unit_id: strawberry.Private[str | None] = None
@@ -184,21 +181,26 @@ class Observation(Node, prefix="obs"):
     async def owner(self, info: Info) -> Owner:
         return Owner(self.author_id, self.office_path)
 
-    @strawberry.field(description="Who complained. Needs clearance (投诉人).", extensions=[IdentityOnly()])
+    @strawberry.field(
+        description="Who complained. For the author and viewers with clearance (投诉人).", extensions=[IdentityOnly()]
+    )
     async def complainant(self) -> Complainant | None:
         return self.content.complainant
 
-    @strawberry.field(description="Sequence number on the device. Needs clearance.", extensions=[IdentityOnly()])
+    @strawberry.field(
+        description="Device's sequence number. For the author and viewers with clearance.", extensions=[IdentityOnly()]
+    )
     async def device_sequence(self) -> int | None:
         return self.content.device_sequence
 
     @property
     def clock_skew(self) -> timedelta | None:
-        """Return how far the device's clock was ahead at receipt. None if the device did not send its time."""
+        """How far the device's clock was ahead of the server's at receipt. None if the device did not send its time."""
         return None if self.clock_skew_ms is None else timedelta(milliseconds=self.clock_skew_ms)
 
     @strawberry.field(
-        description="Seconds by which the device's clock was ahead of the server's at receipt. Needs clearance (时钟偏差).",
+        description="How far the device's clock was ahead of the server's at receipt, in seconds. Only for the author "
+        "and viewers with clearance (时钟偏差).",
         extensions=[IdentityOnly()],
     )
     async def clock_skew_seconds(self) -> float | None:
@@ -217,12 +219,12 @@ class Observation(Node, prefix="obs"):
             )
         )
 
-    @strawberry.field(description="When it was seen: the time to show, whose clock it is from, and why (显示时间).")
+    @strawberry.field(description="Time to show: when it was seen, by which clock, and why that clock (显示时间).")
     def when(self) -> ShownTime:
         return self.shown_time(self.content)
 
     def make_receipt(self) -> Receipt:
-        """Return the receipt. The author gets the same one with every retry."""
+        """Return the receipt. It is the same for every retry."""
         first = self.revisions[0]
         return Receipt(observation_id=self.id, content_sha256=first.content_sha256, received_at=first.recorded_at)
 
@@ -232,54 +234,54 @@ class Observation(Node, prefix="obs"):
     async def receipt(self) -> Receipt | None:
         return self.make_receipt()
 
-    @strawberry.field(description="The unit inspected, down to the service window (被巡查单位).")
+    @strawberry.field(description="The inspected unit. It may be as small as one service window (被巡查单位).")
     async def unit(self, info: Info) -> Unit | None:
         return await info.context.load.one(Unit, self.unit_id)
 
-    @strawberry.field(description="The monitoring point that reported it (监测点).")
+    @strawberry.field(description="The monitoring point that reported the observation (监测点).")
     async def monitoring_point(self, info: Info) -> MonitoringPoint | None:
         return await info.context.load.one(MonitoringPoint, self.monitoring_point_id)
 
-    @strawberry.field(description="The author, if the viewer may know them (巡查员).")
+    @strawberry.field(description="The author. Null if the viewer must not know the author (巡查员).")
     async def author(self, info: Info) -> User | None:
         viewer = info.context.viewer
         if self.author_is_covert and (viewer is None or not viewer.knows(await self.owner(info))):
             return None
         return await info.context.load.one(User, self.author_id)
 
-    @strawberry.field(description="The assignment that it was made for (交办).")
+    @strawberry.field(description="The assignment for which the observation was made (交办).")
     async def assignment(
         self, info: Info
     ) -> Annotated["Assignment", strawberry.lazy("schema.casework.assignments")] | None:
         return await info.context.load.one(ASSIGNMENT, self.content.assignment_id)
 
-    @strawberry.field(description="Cases based on it that the viewer may see (案件).")
+    @strawberry.field(description="Cases that are based on the observation and that the viewer may see (案件).")
     async def cases(self, info: Info) -> list[Annotated["Case", strawberry.lazy("schema.casework.cases")]]:
         return await info.context.load.many(CASE, self.case_ids)
 
-    @strawberry.field(description="Follow-ups: state and reply of each of its cases (办理情况).")
+    @strawberry.field(description="What became of the observation: state and reply of each case (办理情况).")
     async def follow_ups(self, info: Info) -> list[Annotated["FollowUp", strawberry.lazy("schema.casework.cases")]]:
         return await info.context.load.related(FOLLOW_UP, observation=self)
 
     @strawberry.field(
-        description="Flags, oldest first. For supervisors and officers; null for the author (疑点标记).",
+        description="Flags, oldest first. Null for the author. Otherwise for supervisors and officers only (疑点标记).",
         extensions=[ExaminersOnly()],
     )
     async def flags(self, info: Info) -> list[Annotated["Flag", strawberry.lazy("schema.checks.flags")]] | None:
         return await info.context.load.related(FLAG, observation=self.id)
 
-    @strawberry.field(description="Number of media announced.")
+    @strawberry.field(description="Number of media that the observation announced.")
     def media_expected(self) -> int:
         return len(self.content.media_ids)
 
-    @strawberry.field(description="Number of announced media that have arrived in the store.")
+    @strawberry.field(description="Number of announced media whose bytes are in the object store.")
     async def media_arrived(self, info: Info) -> int:
         media = await info.context.load.many(Media, self.content.media_ids)
         return sum(medium.state in ARRIVED for medium in media)
 
     pack = strawberry.field(
         resolver=pack_of,
-        description="Evidence pack of the observation: a ZIP of originals, data, pages and a signed manifest (证据包).",
+        description="Link to the evidence pack: a ZIP of originals, data, report and signed manifest (证据包).",
     )
 
 

@@ -1,6 +1,7 @@
-"""Find the unit and monitoring point of an observation, by the names that the phone sent and its author's scope.
+"""Find the unit and the monitoring point that a phone named in an observation.
 
-Nothing is refused here. A name that is unknown or outside the scope is stored as sent, and may become known later.
+A unit counts only if it is in the author's scope. A name that is unknown or out of scope is no error: the name is
+stored as sent, and may become known later.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from schema.organisation.units import Unit
 
 @dataclass(frozen=True)
 class PlacementResult:
-    """The unit and point of an observation. None if unknown, out of scope or not named."""
+    """The unit and the monitoring point of an observation. An id is None if unknown, out of scope or not named."""
 
     unit_id: str | None
     unit_path: str | None
@@ -23,7 +24,10 @@ class PlacementResult:
 
 
 class Directory:
-    """Find units and points by id, code or former code. A current code wins over a former one."""
+    """An index of units by id, code and former code, and of monitoring points by id and code.
+
+    If two units have had the same code, the unit that has the code now comes first.
+    """
 
     def __init__(self, units: Sequence[Unit], points: Sequence[MonitoringPoint]) -> None:
         self._units: dict[str, list[Unit]] = {}
@@ -36,16 +40,19 @@ class Directory:
         self._points = {name: point for point in points for name in (point.id, point.code)}
 
     def find_unit(self, name: str, scopes: Sequence[str]) -> Unit | None:
-        """Return the unit with that name in one of the subtrees at `scopes`."""
+        """Return the unit with this id, code or former code, if it is in one of the subtrees at `scopes`."""
         return next((unit for unit in self._units.get(name, ()) if covers(scopes, unit.path)), None)
 
     def find_own_point(self, name: str, monitor_id: str) -> MonitoringPoint | None:
-        """Return the point with that name if the person is one of its monitors."""
+        """Return the point with this id or code, if `monitor_id` is one of its monitors."""
         point = self._points.get(name)
         return point if point and monitor_id in point.monitor_ids else None
 
     def resolve(self, content: ObservationContent, *, scopes: Sequence[str], author_id: str) -> PlacementResult:
-        """Return the unit and point of `content`. The unit must be in scope; the point in scope or the author's own."""
+        """Find the unit and the monitoring point that `content` names.
+
+        The unit must be in `scopes`. The point must be in `scopes`, or the author must be one of its monitors.
+        """
         unit_name, point_name = content.claimed_unit, content.claimed_monitoring_point
         unit = self.find_unit(unit_name or "", scopes)
         point = self._points.get(point_name or "")

@@ -1,4 +1,4 @@
-"""Rebuild what a device sent from the stored observation, to prove its digest."""
+"""Rebuild what a device sent, from the stored observation, to prove the digest in the receipt."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,10 @@ from schema.media.media import Media, MediaDraft
 
 
 def submission_of(observation: Observation, revision: ObservationRevision, media: Mapping[str, Media]) -> bytes | None:
-    """Return the canonical JSON whose SHA-256 is the revision's digest. None if it can't be rebuilt.
+    """Return the canonical JSON of what the device sent for this revision.
 
-    A correction lists its new media, and may list the earlier ones as well. The digest shows which was sent.
+    Return None if no rebuilt JSON has the revision's SHA-256. A correction may list the new media only, or the earlier
+    media too. Both forms are tried, and the digest shows which form was sent.
     """
     before = {
         id for earlier in observation.revisions if earlier.number < revision.number for id in earlier.content.media_ids
@@ -41,7 +42,7 @@ def _sent(observation: Observation, revision: ObservationRevision, media: Sequen
 
 
 def draft_of(id: str, content: ObservationContent, media: Sequence[Media]) -> ObservationDraft:
-    """Return the draft that has `content` and announces `media`: the inverse of `content_of`."""
+    """Return the draft that has `content` and announces `media`. This is the inverse of `content_of`."""
     complainant = content.complainant
     return ObservationDraft(
         id=strawberry.ID(id),
