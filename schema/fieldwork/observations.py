@@ -152,8 +152,7 @@ class Receipt:
         }
 
     @strawberry.field(
-        description="The receipt as a compact JWS (RFC 7515), signed with the server's evidence key. Keep it as proof "
-        "(签名回执)."
+        description="Receipt as a compact JWS (RFC 7515), signed with the server's evidence key. Keep it as proof (签名回执)."
     )
     def signed(self, info: Info) -> str:
         return info.context.sign(RECEIPT_TYPE, self.claims())
