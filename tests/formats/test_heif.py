@@ -52,10 +52,7 @@ def test_exif_comes_before_xmp_and_xmp_alone_is_used(see: Callable[[bytes], Read
     both = made(exif=block(GPS, tag_010F="Demo"), xmp=xmp(PLACE.replace("25,", "26,")))
     for picture, source in ((both, "EXIF"), (alone, "XMP")):
         assert (picture.position_source, picture.damage) == (source, None)
-        assert (picture.display_width, picture.display_height) == (
-            64,
-            48,
-        )  # HEIC codes a small picture at a larger size
+        assert (picture.display_width, picture.display_height) == (64, 48)  # a HEIC this small is coded larger
         assert picture.position
         assert picture.position.latitude == pytest.approx(25.829217, abs=1e-6)
         assert picture.position.longitude == pytest.approx(114.933612, abs=1e-6)

@@ -170,7 +170,7 @@ def test_a_movie_without_its_samples_is_reported_as_corrupt(see: Callable[[bytes
 def test_an_implausible_duration_is_not_used(see: Callable[[bytes], ReadResult]) -> None:
     huge = edited(video(), lambda moov: moov[:20] + (1).to_bytes(4) + (2**32 - 2).to_bytes(4) + moov[28:])
     duration = see(huge).duration_ms
-    assert duration is None or duration <= 500  # the track's own
+    assert duration is None or duration <= 500  # the duration of the track
 
 
 def test_a_sound_with_a_video_brand_is_recognized_as_sound(see: Callable[[bytes], ReadResult]) -> None:

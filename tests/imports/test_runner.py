@@ -96,7 +96,7 @@ async def test_a_dry_run_lists_the_changes_and_writes_nothing(office: Office) ->
 
 
 class Killed(BaseException):
-    """The end of the process, which no code must catch."""
+    """The end of the process: code must not catch it."""
 
 
 @pytest.mark.parametrize("survived", [0, 1, 3, 5])
@@ -137,7 +137,7 @@ async def test_an_import_whose_process_is_killed_is_completed_by_the_next(
     command = [sys.executable, "-m", "scripts.load", "units", str(path), "--data", str(tmp_path / "data")]
     killed = await asyncio.create_subprocess_exec(*command, env=environment, stdout=asyncio.subprocess.DEVNULL)
     async with asyncio.timeout(60):
-        while await office.store.mongo.collection("units").count({}) < 6:  # noqa: ASYNC110  another process counts
+        while await office.store.mongo.collection("units").count({}) < 6:  # noqa: ASYNC110  another process writes
             await asyncio.sleep(0.005)
     killed.kill()
     await killed.wait()

@@ -80,7 +80,7 @@ async def test_a_form_for_another_persons_medium_is_refused(world: World) -> Non
 
 
 async def test_the_store_enforces_the_policy(world: World, http: httpx.AsyncClient) -> None:
-    """It refuses another size, type, digest or key, an added field or a changed policy, and stores nothing."""
+    """The store refuses another size, type, digest or key, an added field or a changed policy, and stores nothing."""
     photo, slot = await form_of(world)
     document = await world.store.mongo.collection("media").find_one({"_id": photo["id"]})
     assert document

@@ -137,7 +137,7 @@ async def test_rejected_bytes_are_kept_and_replaced_under_another_key(
 async def test_a_late_worker_cannot_judge_bytes_that_it_did_not_read(
     world: World, work: MediaVerifier, http: httpx.AsyncClient
 ) -> None:
-    """Its lease expired, another worker rejected, and the phone sent the right bytes. The late verdict is void."""
+    """Its lease expired, another worker rejected, and the phone sent the right bytes. The late result is ignored."""
     id, photo, _ = await announce(world, JPEG)
     await world.store.objects.put((await record(world, photo["id"]))["key"], WRONG, "image/jpeg")
     await confirm(world, photo["id"])

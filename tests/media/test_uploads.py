@@ -90,7 +90,7 @@ async def parts_of(world: World, photo: dict[str, Any], part_bytes: int | None) 
 
 
 async def test_a_phone_can_choose_the_part_size_until_a_part_has_arrived(world: World, http: httpx.AsyncClient) -> None:
-    """Until then it can change the size, and a late part of the old size is refused."""
+    """Until then the phone can change the size, and a late part of the old size is refused."""
     body = bytes(range(256)) * (17 * MIB // 256)
     _, photo, _ = await announce(world, body)
     first = await parts_of(world, photo, 5 * MIB)

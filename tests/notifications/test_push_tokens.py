@@ -100,7 +100,7 @@ async def test_a_dead_worker_or_an_unavailable_service_loses_no_call(world: Worl
     await register_token(world, "supervisor")
     tokens, user_id = world.store.push_tokens, world.people["supervisor"].id
     await tokens.schedule({user_id: "1"}, clock())
-    assert await tokens.claim(["FCM"], clock(), LEASE)  # and dies
+    assert await tokens.claim(["FCM"], clock(), LEASE)  # and the worker dies
     bell = Bell(*[WakeOutcome.LATER] * (MAX_ATTEMPTS - 1))
     await PushWorker(world.store, {PushService.FCM: bell}, clock).do_all()
     assert bell.rung == []

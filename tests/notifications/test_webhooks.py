@@ -158,7 +158,7 @@ async def test_a_worker_that_dies_while_sending_loses_no_delivery(world: World, 
     await store_event_position(world)
     case_id, _ = await assign_case(world)
     await heard(world, id, case_id, "ASSIGNED")
-    claimed = await world.store.webhooks.claim(clock(), LEASE, busy=())  # and dies
+    claimed = await world.store.webhooks.claim(clock(), LEASE, busy=())  # and the worker dies
     assert claimed
     await told(world)
     assert claimed.id not in {call.headers["mingcha-delivery"] for call in receiver.calls}

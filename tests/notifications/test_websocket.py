@@ -150,7 +150,7 @@ async def test_a_quiet_stream_sends_heartbeats(world: World) -> None:
         await events.news()
         coming = asyncio.ensure_future(events.news())
         async with asyncio.timeout(SECONDS):
-            while events.beats < 2:  # noqa: ASYNC110  a comment is no event
+            while events.beats < 2:  # noqa: ASYNC110  a heartbeat is a comment, not an event
                 await asyncio.sleep(0.02)
         case = await world.open_case()
         assert (await coming)["case"]["id"] == case["id"]

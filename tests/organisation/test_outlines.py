@@ -171,7 +171,7 @@ async def test_the_command_loads_outlines_in_their_datum_or_lists_all_faults(
 
 @pytest.mark.skipif(not COUNTIES.exists(), reason="the shared data are not here")
 async def test_the_inside_point_of_each_ganzhou_county_lies_in_no_other(office: Office) -> None:
-    """It lies in its own county, and more than a kilometre outside every other."""
+    """Each point lies in its own county, and more than a kilometre outside every other."""
     collection = json.loads(COUNTIES.read_text("utf-8"))
     rows = [
         [each["properties"]["adcode"], each["properties"]["name"], "县", "360700"] for each in collection["features"]

@@ -85,7 +85,7 @@ async def test_an_invalid_redaction_request_is_refused(world: World) -> None:
 
 
 async def test_the_redactions_of_a_photo_are_limited(world: World) -> None:
-    """A rejected one makes room, so nobody can use a photo up."""
+    """A rejected redaction makes room, so nobody can use a photo up."""
     _, photo = await ready_photo(world)
     made = [await requested(world, photo) for _ in range(MAX_OF_MEDIUM)]
     await assert_refused(world, photo, "LIMIT_EXCEEDED")

@@ -242,7 +242,7 @@ async def test_requests_and_corrections_wake_the_worker(world: World) -> None:
 
 
 async def test_the_next_worker_takes_over_from_a_killed_one(world: World, engines: Addresses, tmp_path: Path) -> None:
-    """SIGKILL comes while it holds the original and a child looks for faces."""
+    """SIGKILL comes while the worker holds the original and a child looks for faces."""
     _, photo = await ready_photo(world)
     id = await requested(world, photo)
     data = tmp_path / "data"

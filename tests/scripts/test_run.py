@@ -1,4 +1,4 @@
-"""Test `scripts/run` for an operator: it serves, refuses in clear words, recovers from kills and leaves nothing."""
+"""Test `scripts/run` for an operator: it serves, refuses clearly, recovers from kills and leaves nothing behind."""
 
 import asyncio
 import os

@@ -118,7 +118,7 @@ def test_an_old_python_is_refused_with_its_version(clone: Clone) -> None:
 
 
 def test_a_missing_python_is_reported(clone: Clone) -> None:
-    clone.fake_python("python3", "echo 'python3: command not found' >&2; exit 127")  # as a version manager's stand-in
+    clone.fake_python("python3", "echo 'python3: command not found' >&2; exit 127")  # like a version manager's shim
     assert clone.refused().startswith("Mingcha needs Python 3.11 or newer, and found none: install it")
 
 

@@ -66,7 +66,7 @@ def test_no_byte_of_a_pack_can_be_flipped_unnoticed(pack: Pack) -> None:
     assert small
     directory = whole.index(b"PK\1\2")
     around = {at for each in small for at in range(each.start - 30 - len(each.name), each.start + each.size + 16)}
-    anywhere = random.Random(3)  # noqa: S311  no secret
+    anywhere = random.Random(3)  # noqa: S311  not a secret
     places = around | set(range(directory, len(whole))) | {anywhere.randrange(len(whole)) for _ in range(100)}
     for at in sorted(places):
         changed = bytearray(whole)
@@ -153,7 +153,7 @@ def test_a_fault_that_the_server_recorded_is_reported(pack: Pack) -> None:
 
 
 def test_contradictions_between_the_parts_are_reported(pack: Pack) -> None:
-    """The right key signed them, as a faulty server might."""
+    """The right key signed the parts, as a faulty server might."""
     manifest = json.loads(pack.files["manifest.json"])
     one, *others = manifest["media"]
     shown, *rest = manifest["thumbnails"]
@@ -202,7 +202,7 @@ def test_a_pack_beyond_four_gigabytes_is_verified(pack: Pack, monkeypatch: pytes
 
 
 def test_the_command_runs_without_the_platform(pack: Pack, tmp_path: Path) -> None:
-    """It runs in a folder that holds only its own files."""
+    """The command runs in a folder that holds only its own files."""
     (tmp_path / "scripts").mkdir()
     for name in ("verify.py", "stored_zip.py", "pack_claims.py", "receipts.py"):
         (tmp_path / "scripts" / name).write_bytes((ROOT / "scripts" / name).read_bytes())

@@ -48,7 +48,7 @@ async def test_kills_lose_nothing_and_double_nothing(tmp_path: Path, request: py
     seed = secrets.randbits(32) if given is None else int(given)
     house = ChaosStack(tmp_path / "data", SETTINGS)
     phones: list[RetryingPhone] = []
-    random = Random(seed)  # noqa: S311  dice, no secret
+    random = Random(seed)  # noqa: S311  not a secret
     try:
         await _storm(house, phones, random, float(request.config.getoption("--chaos-minutes")) * 60)
     finally:

@@ -90,7 +90,7 @@ def test_an_example_without_its_titles_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_page_follows_its_security_policy() -> None:
-    """It has no inline script or style and nothing from elsewhere, which the policy would block."""
+    """The page has no inline script or style and nothing from elsewhere, which the policy would block."""
     page = (FOLDER / "index.html").read_text()
     assert not re.search(r"<style|\sstyle=|\son\w+=|javascript:", page)
     assert re.findall(r"<script[^>]*>[^<]", page) == []

@@ -70,7 +70,7 @@ async def test_users_and_their_devices_keep_their_stored_form(records: Store, go
 
 
 async def test_sessions_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
-    """Families are begun, renewed, renewed again after a lost reply, and ended."""
+    """Token families are begun, renewed, renewed again after a lost reply, and ended."""
     grace, until = timedelta(minutes=2), minutes(60)
     for number in range(1, 5):
         token = RefreshToken(fixed_id("ses", number), f"first {number}")
@@ -118,7 +118,7 @@ async def test_clock_readings_keep_their_stored_form(records: Store, goldens: Go
 
 
 async def test_push_tokens_keep_their_stored_form(records: Store, goldens: Goldens) -> None:
-    """One is registered, one due, and one claimed by a worker."""
+    """One token is registered, one is due, and one is claimed by a worker."""
     tokens = records.push_tokens
     for number, service in ((1, "FCM"), (2, "APNS"), (3, "FCM")):
         await tokens.register(fixed_id("usr", number), fixed_id("dev", number), service, f"token{number}", NOW)

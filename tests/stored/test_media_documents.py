@@ -277,7 +277,7 @@ async def test_redactions_keep_their_stored_form(records: Store, goldens: Golden
 
 
 async def test_media_accesses_keep_their_stored_form(kept: Store, goldens: Goldens, tmp_path: Path) -> None:
-    """One for every address that is given out. The random end of each entry's id is set to zeros."""
+    """An entry for every address that is given out. The random end of each entry's id is set to zeros."""
     viewer = Viewer(
         user_id=fixed_id("usr", 1),
         roles=frozenset({Role.OFFICER}),
