@@ -1,1 +1,1 @@
-"""Define checks of observations and the flags they raise."""
+"""Define the checks of observations, and the flags that the checks raise."""

@@ -50,7 +50,10 @@ _EDITORS = [
 
 
 def editor_of(software: str | None) -> str | None:
-    """Return the common name of the program that wrote the file. None for firmware, cameras and unknown programs."""
+    """Return the common name of the editing program in the software field of a file.
+
+    Return None for firmware, cameras and unknown programs.
+    """
     if not software:
         return None
     return next((name for name, pattern in _EDITORS if pattern.search(software[:500])), None)

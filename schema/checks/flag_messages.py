@@ -1,6 +1,7 @@
-"""Word the messages of flags in English and Chinese, from code and figures alone (疑点说明).
+"""Compose the messages of flags (疑点说明) in English and Chinese.
 
-A message never names a device, a person or a place. It may name an editing program, which comes from a closed list.
+A message is made from the flag's code and figures alone. It never names a device, a person or a place. It may name an
+editing program, which comes from a closed list.
 """
 
 import enum
@@ -14,16 +15,16 @@ from schema.checks.thresholds import Measure
 class FlagCode(enum.Enum):
     PHOTO_POSITION_FAR = strawberry.enum_value(
         "PHOTO_POSITION_FAR",
-        description="照片坐标与填报坐标不符: the position in the file is far from the claimed one.",
+        description="照片坐标与填报坐标不符: the position in the file is far from the reported position.",
     )
     PHOTO_TIME_FAR = strawberry.enum_value(
-        "PHOTO_TIME_FAR", description="照片时间与填报时间不符: the time in the file is far from the claimed one."
+        "PHOTO_TIME_FAR", description="照片时间与填报时间不符: the time in the file is far from the reported time."
     )
     FAR_FROM_UNIT = strawberry.enum_value(
-        "FAR_FROM_UNIT", description="距被巡查单位过远: it was recorded far from the unit."
+        "FAR_FROM_UNIT", description="距被巡查单位过远: the observation was recorded far from the inspected unit."
     )
     OUTSIDE_COUNTY = strawberry.enum_value(
-        "OUTSIDE_COUNTY", description="超出辖区范围: it was recorded outside the unit's county."
+        "OUTSIDE_COUNTY", description="超出辖区范围: the observation was recorded outside the unit's county."
     )
     IMPOSSIBLE_SPEED = strawberry.enum_value(
         "IMPOSSIBLE_SPEED", description="移动速度异常: the device moved impossibly fast between two observations."
@@ -35,10 +36,10 @@ class FlagCode(enum.Enum):
     )
     EDITED = strawberry.enum_value("EDITED", description="经软件编辑: a picture editing program wrote the file.")
     SAME_PICTURE = strawberry.enum_value(
-        "SAME_PICTURE", description="文件重复: the file is identical to one of another observation."
+        "SAME_PICTURE", description="文件重复: the file is identical to a file of another observation."
     )
     SIMILAR_PICTURE = strawberry.enum_value(
-        "SIMILAR_PICTURE", description="图像相似: the picture is nearly the same as one of another observation."
+        "SIMILAR_PICTURE", description="图像相似: the picture is nearly the same as a picture of another observation."
     )
 
 
@@ -110,12 +111,12 @@ def _format_figure(measure: Measure, figure: float) -> tuple[str, str]:
             return f"{figure:.0f} km/h", f"每小时 {figure:.0f} 公里"
         case Measure.BITS:
             return f"{figure:.0f} bits", f" {figure:.0f} 位"
-        case Measure.TIMES | Measure.DAYS | Measure.RATINGS:  # no flag is measured in the last two
+        case Measure.TIMES | Measure.DAYS | Measure.RATINGS:  # no flag is measured in days or ratings
             return f"{figure:.0f}", f" {figure:.0f} 次"
 
 
 def _format_duration(seconds: float) -> tuple[str, str]:
-    """Word a duration in the largest unit of which there are at least two."""
+    """Return a duration as text, in the largest unit in which the number is at least 2."""
     for size, word, word_zh in ((86_400, "days", "天"), (3_600, "hours", "小时"), (60, "minutes", "分钟")):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {word}", f" {seconds / size:.0f} {word_zh}"

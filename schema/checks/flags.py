@@ -1,6 +1,6 @@
-"""Define flags (疑点标记): something suspicious about an observation, with a figure and the threshold that it passed.
+"""Define flags (疑点标记). A flag marks something suspicious about an observation, with a figure and its threshold.
 
-A flag never refuses an observation. It is raised once and never withdrawn; an officer reviews it.
+A flag never causes an observation to be refused. A flag is raised once and never withdrawn. An officer reviews it.
 """
 
 import enum
@@ -36,10 +36,10 @@ class FlagVerdict(enum.Enum):
 
 @strawberry.type(description="An officer's review of a flag (核查记录).")
 class FlagReview:
-    id: strawberry.ID = strawberry.field(description="evt_ and a UUIDv7.")
+    id: strawberry.ID = strawberry.field(description="Id of the review: evt_ and a UUIDv7.")
     verdict: FlagVerdict = strawberry.field(description="Verdict (结论).")
     note: str = strawberry.field(description="Reason for the verdict (说明).")
-    at: datetime = strawberry.field(description="When it was reviewed.")
+    at: datetime = strawberry.field(description="When the officer reviewed the flag.")
     by_id: strawberry.Private[str]
     sent_sha256: strawberry.Private[str]
 
@@ -51,14 +51,16 @@ class FlagReview:
 @strawberry.type(description="Something suspicious about an observation, with the measured figure (疑点标记).")
 class Flag(Node, prefix="flg"):
     code: FlagCode = strawberry.field(description="What is suspicious (疑点类别).")
-    value: float = strawberry.field(description="The measured figure, in `measure` (数值).")
-    threshold: float = strawberry.field(description="The threshold that applied (阈值).")
+    value: float = strawberry.field(description="The measured figure, in the unit `measure` (数值).")
+    threshold: float = strawberry.field(description="The threshold that applied, in the unit `measure` (阈值).")
     measure: Measure = strawberry.field(description="Unit of the figure and the threshold (计量单位).")
     raised_at: datetime = strawberry.field(description="When the flag was raised (标记时间).")
-    state: FlagState = strawberry.field(description="Whether it has been reviewed (处理状态).")
-    verdict: FlagVerdict | None = strawberry.field(description="Verdict of the current review (结论).", default=None)
+    state: FlagState = strawberry.field(description="Whether the flag has been reviewed (处理状态).")
+    verdict: FlagVerdict | None = strawberry.field(
+        description="Verdict of the latest review, or null (结论).", default=None
+    )
     reviews: list[FlagReview] = strawberry.field(
-        description="Reviews, oldest first. The last one is current (核查记录).", default_factory=list
+        description="Reviews, oldest first. The last review is the one that applies (核查记录).", default_factory=list
     )
     observation_id: strawberry.Private[str]
     office_path: strawberry.Private[str]
@@ -80,22 +82,29 @@ class Flag(Node, prefix="flg"):
     async def observation(self, info: Info) -> Observation | None:
         return await info.context.load.one(Observation, self.observation_id)
 
-    @strawberry.field(description="The medium concerned, if any (影像资料).")
+    @strawberry.field(description="The suspicious medium. Null if the flag is about no particular medium (影像资料).")
     async def medium(self, info: Info) -> Media | None:
         return await self._medium(info, self.observation_id, self.medium_id)
 
     @strawberry.field(
-        description="The other observation compared with, if the viewer may see it. For IMPOSSIBLE_SPEED, only with clearance."
+        description="The observation that the flagged observation was compared with. Null if there is none, or if the"
+        " viewer must not see it. For IMPOSSIBLE_SPEED, only viewers with clearance see it."
     )
     async def other_observation(self, info: Info) -> Observation | None:
         return await info.context.load.one(Observation, self.other_observation_id) if self._shows_other(info) else None
 
-    @strawberry.field(description="The other picture compared with, if the viewer may see its observation.")
+    @strawberry.field(
+        description="The picture that the medium was compared with. Null if there is none, or if the viewer must not"
+        " see the picture's observation."
+    )
     async def other_medium(self, info: Info) -> Media | None:
         return await self._medium(info, self.other_observation_id, self.other_medium_id)
 
     def _shows_other(self, info: Info) -> bool:
-        """Two observations of one device come from one person, so linking them needs clearance."""
+        """Whether the viewer may see the other observation.
+
+        Two observations of one device come from the same person, so only viewers with clearance may link them.
+        """
         viewer = info.context.viewer
         if self.code is not FlagCode.IMPOSSIBLE_SPEED:
             return True
@@ -113,9 +122,9 @@ class Flag(Node, prefix="flg"):
 
 @dataclass(frozen=True)
 class CheckFinding:
-    """What a check found: `value` has passed `threshold`, both in `measure`.
+    """Something suspicious that a check found: `value` violates `threshold`. Both are in the unit `measure`.
 
-    `name` is a program from a closed list. A flag must not contain any other text from a device.
+    `name` is the name of an editing program from a closed list. A flag must not contain any other text from a device.
     """
 
     code: FlagCode
@@ -139,10 +148,12 @@ class FlagOwner:
 
 
 def raise_flag(finding: CheckFinding, observation: FlagOwner, now: datetime) -> Flag:
-    """Return the flag of a finding. The same finding always gets the same id, so a repeated check raises no second flag.
+    """Return the flag of a finding.
 
-    The id covers the figure: a corrected position that is wrong by another distance is another flag. It does not for two
-    pictures: the number of differing bits depends on which of them was laid over the other.
+    The same finding always gets the same id, so a repeated check raises no second flag.
+    The id depends on the figure. So if a corrected position is wrong by a different distance, there is a second flag.
+    If two pictures were compared, the id does not depend on the figure: the number of differing bits depends on which
+    picture was laid over the other.
     """
     value = round(finding.value, 1)
     parts = (

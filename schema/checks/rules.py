@@ -1,6 +1,6 @@
 """Check an observation against its files, its unit, its device and other pictures (疑点核查).
 
-Each rule is a pure function that yields the findings over their threshold.
+Each rule is a pure function. It yields a finding for each figure that violates its threshold.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,9 +18,12 @@ from schema.media.shown_times import FIX_LATER
 from schema.organisation.outlines import Polygon, metres_outside
 
 AT_THE_COUNTER = frozenset({Method.PATROL, Method.TRACKED_SERVICE, Method.SIMULATED_SERVICE, Method.SPECIAL_CHECK})
-"""Methods that take place at the unit. A monitor reports from an enterprise, and a complaint is recorded anywhere."""
+"""Methods whose observations must be recorded at the unit.
+
+With the other methods, a monitor reports from an enterprise, and a complaint may be recorded anywhere.
+"""
 MAX_OTHERS = 10
-"""Maximum flags of one medium for similar pictures: more would add no information."""
+"""Maximum number of flags that one medium gets for similar pictures. More flags would add no information."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,11 @@ class Stop:
 
 @dataclass(frozen=True)
 class Lookalike:
-    """A similar medium of another observation. The same file has `is_same` set and 0 bits."""
+    """A medium of another observation that is similar or identical.
+
+    `bits` says in how many of their 256 bits the perceptual hashes differ. For an identical file, `is_same` is true and
+    `bits` is 0.
+    """
 
     observation_id: str
     medium_id: str
@@ -43,9 +50,10 @@ class Lookalike:
 
 
 def instant_of(facts: MediaFacts, offset_minutes: int) -> datetime | None:
-    """Return when the file says it was made. Without an offset in the file, the sending device's offset applies.
+    """Return the time at which, according to the file itself, the file was made.
 
-    If a video or sound has only the time in its header, it was made no later than that.
+    If the file has no UTC offset, the offset of the sending device applies.
+    If a video or sound has only the time in its header, that time is returned: the recording was made no later.
     """
     if facts.taken_at_local is None:
         return facts.created_at
@@ -72,10 +80,11 @@ def check_photo_position(
 def check_photo_time(
     medium_id: str, own: datetime | None, declared: datetime | None, captured_at: datetime, limits: ThresholdLimits
 ) -> Iterator[CheckFinding]:
-    """Compare three times: `own` from the file, `declared` for the medium, `captured_at` for the observation.
+    """Compare three times: `own` in the file, `declared` by the phone for the medium, `captured_at` of the observation.
 
-    A file that is old by its own time gets one finding, for its age. It gets a second one for a different time only if
-    the phone declared a time for it.
+    If `own` or `declared` is long before `captured_at`, yield a finding for the age of the medium.
+    If `own` differs much from `declared`, yield a finding for the difference. Without `declared`, compare `own` with
+    `captured_at`, but only if there is no finding for the age.
     """
     times = [time for time in (own, declared) if time is not None]
     age = max(((captured_at - time).total_seconds() for time in times), default=0.0)
@@ -89,7 +98,10 @@ def check_photo_time(
 def check_unit_distance(
     place: GeoPoint, counters: Sequence[GeoPoint], limits: ThresholdLimits, medium_id: str | None = None
 ) -> Iterator[CheckFinding]:
-    """Check the distance to the nearest of `counters`: the window or unit, and for a monitor's report the enterprise."""
+    """Check the distance from a place to the nearest of `counters`.
+
+    `counters` holds the positions of the window or unit, and for a monitor's report also of the enterprise.
+    """
     if counters:
         nearest = min(_metres_apart(place, counter, limits.of(ThresholdKind.UNIT_DISTANCE)) for counter in counters)
         yield from _check_limit(FlagCode.FAR_FROM_UNIT, ThresholdKind.UNIT_DISTANCE, nearest, limits, medium_id)
@@ -98,7 +110,10 @@ def check_unit_distance(
 def check_outside_county(
     place: GeoPoint, ground: Sequence[Polygon], limits: ThresholdLimits, medium_id: str | None = None
 ) -> Iterator[CheckFinding]:
-    """Check the distance outside `ground`, the outline of the county. It is empty if the county has no outline."""
+    """Check how far a place lies outside `ground`, the outline of the county.
+
+    `ground` is empty if the county has no outline. Then nothing is checked.
+    """
     if ground:
         limit = limits.of(ThresholdKind.OUTSIDE_COUNTY)
         outside = metres_outside(ground, *_coordinates(place)) - _allowance(limit, place)
@@ -106,9 +121,10 @@ def check_outside_county(
 
 
 def check_speed(one: Stop, other: Stop, limits: ThresholdLimits) -> tuple[str, CheckFinding] | None:
-    """Return the id of the later observation and the finding. None if the speed is possible, or the distance too short.
+    """Check the speed of a device between two observations. Return the id of the later observation and the finding.
 
-    Two observations within the same second count as one second apart: clocks and fixes are no finer.
+    Return None if the speed is possible, or if the distance is too short to measure a speed.
+    Two observations within the same second count as one second apart: clocks and fixes are not more precise.
     """
     earlier, later = sorted((one, other), key=lambda stop: (stop.at, stop.observation_id))
     metres = _metres_apart(earlier.position, later.position, limits.of(ThresholdKind.SPEED_FROM))
@@ -140,12 +156,13 @@ def check_clock_skew(
     limits: ThresholdLimits,
     measured: timedelta | None = None,
 ) -> Iterator[CheckFinding]:
-    """Check the clock by the skew `measured` at receipt, or by what the three times prove, whichever is larger.
+    """Check the device's clock by the skew `measured` at receipt, or by the skew that the three times prove.
 
+    The larger skew counts.
     An observation can't be captured after it was received. It also can't be captured long before `fixed_at`, the time
-    from the satellites, although a report that is begun in the morning may get its position in the evening. A clock that
-    seems slow proves nothing: the phone may have been offline. The figure is in whole minutes: a finer one would
-    identify the device.
+    of the satellite fix. But a report that is begun in the morning may get its position in the evening.
+    If an observation was captured long before it was received, that proves nothing: the phone may have been offline.
+    The finding gives the skew in whole minutes, because a more precise number would identify the device.
     """
     ahead = max((captured_at - received_at).total_seconds(), 0.0)
     behind = (fixed_at - captured_at).total_seconds() if fixed_at and fixed_at - captured_at > FIX_LATER else 0.0
@@ -161,7 +178,7 @@ def check_editing_software(medium_id: str, software: str | None) -> Iterator[Che
 
 
 def check_lookalikes(medium_id: str, others: Iterable[Lookalike], limits: ThresholdLimits) -> Iterator[CheckFinding]:
-    """Yield the nearest similar pictures, at most `MAX_OTHERS`."""
+    """Yield a finding for each identical or similar picture, nearest first, for at most `MAX_OTHERS` pictures."""
     limit = limits.of(ThresholdKind.PICTURE_BITS)
     near = sorted(others, key=lambda other: (not other.is_same, other.bits, other.medium_id))
     for other in near[:MAX_OTHERS]:
@@ -186,7 +203,7 @@ def _check_limit(
 
 
 def _metres_apart(one: GeoPoint, other: GeoPoint, limit: float) -> float:
-    """Return the certain distance of two places in metres: the measured distance less both accuracies."""
+    """Return the distance of two places that is certain, in metres: the measured distance minus both accuracies."""
     return metres_between(_coordinates(one), _coordinates(other)) - _allowance(limit, one) - _allowance(limit, other)
 
 
@@ -196,5 +213,8 @@ def _coordinates(place: GeoPoint) -> tuple[float, float]:
 
 
 def _allowance(limit: float, place: GeoPoint) -> float:
-    """Return the stated accuracy in metres, capped at the threshold: a huge claimed accuracy must not hide a distance."""
+    """Return the stated accuracy of a place in metres, but at most `limit`, the threshold.
+
+    A huge claimed accuracy must not hide a distance.
+    """
     return min(max(place.accuracy_metres or 0.0, 0.0), limit)

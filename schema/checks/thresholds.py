@@ -1,7 +1,8 @@
 """Define the thresholds of checks and ratings (疑点阈值).
 
-A threshold is set for a unit from a date on, and applies in its subtree. The threshold of the nearest unit above an
-observation's office applies; if that unit has several, the one that came into force last.
+A threshold is set for a unit, and applies from a certain time in the unit's subtree.
+For an observation, the threshold of the nearest unit applies: of the observation's office, or else of the nearest unit
+above that office. If that unit has several thresholds of one kind, the threshold that took effect last applies.
 """
 
 import enum
@@ -21,12 +22,15 @@ from schema.core.texts import MAX_NOTE, check_length
 from schema.organisation.units import SEPARATOR, Unit
 
 
-@strawberry.enum(description="Unit of a figure and its threshold (计量单位).")
+@strawberry.enum(description="The unit in which a figure and its threshold are measured (计量单位).")
 class Measure(enum.Enum):
     METRES = strawberry.enum_value("METRES", description="米")
     SECONDS = strawberry.enum_value("SECONDS", description="秒")
     KILOMETRES_PER_HOUR = strawberry.enum_value("KILOMETRES_PER_HOUR", description="公里/小时")
-    BITS = strawberry.enum_value("BITS", description="Differing bits of two pictures, of 256 (图像差异位数).")
+    BITS = strawberry.enum_value(
+        "BITS",
+        description="Number of bits, of 256, in which the perceptual hashes of two pictures differ (图像差异位数).",
+    )
     TIMES = strawberry.enum_value("TIMES", description="次: number of times.")
     DAYS = strawberry.enum_value("DAYS", description="天: calendar days.")
     RATINGS = strawberry.enum_value("RATINGS", description="份: number of ratings.")
@@ -36,38 +40,45 @@ class Measure(enum.Enum):
 class ThresholdKind(enum.Enum):
     PHOTO_POSITION = strawberry.enum_value(
         "PHOTO_POSITION",
-        description="照片坐标与填报坐标的距离: metres from the position in the file to the claimed one.",
+        description="照片坐标与填报坐标的距离: metres between the position in the file and the reported position.",
     )
     PHOTO_TIME = strawberry.enum_value(
-        "PHOTO_TIME", description="照片时间与填报时间的差: seconds between the time in the file and the claimed one."
+        "PHOTO_TIME", description="照片时间与填报时间的差: seconds between the time in the file and the reported time."
     )
-    UNIT_DISTANCE = strawberry.enum_value("UNIT_DISTANCE", description="与被巡查单位的距离: metres to the unit.")
+    UNIT_DISTANCE = strawberry.enum_value(
+        "UNIT_DISTANCE", description="与被巡查单位的距离: metres between an observation and the inspected unit."
+    )
     OUTSIDE_COUNTY = strawberry.enum_value(
         "OUTSIDE_COUNTY",
-        description="超出辖区边界的距离: metres outside the outline. Outlines are accurate to about 350 m.",
+        description="超出辖区边界的距离: metres by which a position lies outside the county. Outlines of counties are accurate"
+        " to about 350 m.",
     )
-    SPEED = strawberry.enum_value("SPEED", description="移动速度: km/h since the device's previous observation.")
+    SPEED = strawberry.enum_value("SPEED", description="移动速度: speed of a device between two observations, in km/h.")
     SPEED_FROM = strawberry.enum_value(
-        "SPEED_FROM", description="计算速度的最小距离: metres below which no speed is measured, because positions jump."
+        "SPEED_FROM",
+        description="计算速度的最小距离: metres between two observations. Below this distance no speed is measured, because"
+        " positions are not exact.",
     )
     CLOCK_SKEW = strawberry.enum_value(
-        "CLOCK_SKEW", description="设备时钟偏差: seconds by which a device's clock is wrong."
+        "CLOCK_SKEW", description="设备时钟偏差: seconds by which a device's clock is fast or slow."
     )
     CAPTURED_BEFORE = strawberry.enum_value(
         "CAPTURED_BEFORE", description="影像早于巡查的时间: seconds by which a medium is older than its observation."
     )
     PICTURE_BITS = strawberry.enum_value(
-        "PICTURE_BITS", description="图像差异上限: two pictures are similar if they differ in at most this many bits."
+        "PICTURE_BITS",
+        description="图像差异上限: two pictures are similar if their perceptual hashes differ in at most this many of 256"
+        " bits.",
     )
     RATING_LATE = strawberry.enum_value(
         "RATING_LATE",
-        description="测评补报期限: days after the end of a month until its ratings close. The value at the end of the month"
-        " applies.",
+        description="测评补报期限: days after the end of a month during which ratings for that month are still accepted. The"
+        " value that is set for the end of the month applies.",
     )
     RATING_MINIMUM = strawberry.enum_value(
         "RATING_MINIMUM",
-        description="最少测评份数: ratings needed for a unit's monthly score, so that no single rater is exposed. The value"
-        " at the start of the month applies.",
+        description="最少测评份数: number of ratings that a unit's monthly score needs, so that no single rater is exposed."
+        " The value that is set for the start of the month applies.",
     )
 
 
@@ -92,20 +103,28 @@ MAX_VALUES: dict[Measure, float] = {
     Measure.DAYS: 366,
     Measure.RATINGS: 10_000,
 }
-"""The largest sensible value: half way round the globe, a century, ..., the bits where unrelated pictures begin."""
+"""The largest sensible value of a threshold in each unit of measure.
+
+Metres: half way round the globe. Seconds: a century. Bits: with more differing bits, pictures are unrelated.
+"""
 MIN_VALUES: dict[Measure, float] = {Measure.RATINGS: 2}
-"""The smallest value if it is not 0: the mean of one rating would reveal that rating."""
+"""The smallest value of a threshold, if it is not 0. Ratings: the mean of one rating would reveal that rating."""
 
 
-@strawberry.type(description="A threshold of a check, or a rule for ratings, in the subtree of a unit (疑点阈值).")
+@strawberry.type(
+    description="A threshold of a check, or a rule for ratings, that applies in the subtree of a unit (疑点阈值)."
+)
 class Threshold(Node, prefix="thr"):
-    kind: ThresholdKind = strawberry.field(description="What it limits (项目).")
+    kind: ThresholdKind = strawberry.field(description="What the threshold limits (项目).")
     value: float | None = strawberry.field(
-        description="The value, in `measure`. Null cancels the unit's own setting: the unit above applies (取消本级设置)."
+        description="The value, in the unit `measure`. Null cancels the unit's own setting, and the setting of the"
+        " unit above applies (取消本级设置)."
     )
-    valid_from: datetime = strawberry.field(description="It applies to what is received from this time on (生效时间).")
-    set_at: datetime = strawberry.field(description="When it was set.")
-    note: str | None = strawberry.field(description="Reason (理由).", default=None)
+    valid_from: datetime = strawberry.field(
+        description="The threshold applies to what the server receives from this time on (生效时间)."
+    )
+    set_at: datetime = strawberry.field(description="When the threshold was set.")
+    note: str | None = strawberry.field(description="Reason for the setting (理由).", default=None)
     path: strawberry.Private[str]
     unit_id: strawberry.Private[str | None] = None
     set_by_id: strawberry.Private[str | None] = None
@@ -115,11 +134,14 @@ class Threshold(Node, prefix="thr"):
     def measure(self) -> Measure:
         return MEASURES[self.kind]
 
-    @strawberry.field(description="The unit in whose subtree it applies. Null for a default of the product.")
+    @strawberry.field(description="The unit in whose subtree the threshold applies. Null for a default of the product.")
     async def unit(self, info: Info) -> Unit | None:
         return await info.context.load.one(Unit, self.unit_id)
 
-    @strawberry.field(description="Who set it, if the viewer may know them. Null for a default of the product.")
+    @strawberry.field(
+        description="The person who set the threshold. Null for a default of the product, or if the viewer may not"
+        " know the person."
+    )
     async def set_by(self, info: Info) -> User | None:
         return await info.context.load.one(User, self.set_by_id)
 
@@ -143,7 +165,10 @@ DEFAULTS = tuple(
     Threshold(id=strawberry.ID(id), kind=kind, value=value, valid_from=_EPOCH, set_at=_EPOCH, path="")
     for id, kind, value in _SHIPPED
 )
-"""Stored for the root of a new installation. Once stored they are ordinary data, and no code reads this constant."""
+"""The thresholds that a new installation stores for the whole tree of units.
+
+Once stored they are ordinary data. A later change of this constant does not change what is stored.
+"""
 
 
 @dataclass(frozen=True)
@@ -153,12 +178,12 @@ class ThresholdLimits:
     values: Mapping[ThresholdKind, float]
 
     def of(self, kind: ThresholdKind) -> float:
-        """Return the limit. Without a threshold, return one that nothing passes."""
+        """Return the value of the threshold. If there is no threshold, return a value that no figure violates."""
         return self.values.get(kind, math.inf if kind is not ThresholdKind.PICTURE_BITS else -1)
 
 
 def applicable_thresholds(thresholds: Iterable[Threshold], path: str, at: datetime) -> dict[ThresholdKind, Threshold]:
-    """Return the thresholds that apply at the unit at `path` to what is received at `at`."""
+    """Return the threshold of each kind that applies at the unit at `path` to what is received at `at`."""
     latest: dict[tuple[ThresholdKind, str], Threshold] = {}
     for threshold in sorted(thresholds, key=lambda threshold: (threshold.valid_from, threshold.set_at, threshold.id)):
         if path.startswith(threshold.path) and threshold.valid_from <= at:
@@ -176,12 +201,12 @@ def limits_of(thresholds: Iterable[Threshold], path: str, at: datetime) -> Thres
 
 
 def paths_above(path: str) -> list[str]:
-    """Return the paths of the root (""), of all units above `path`, and `path` itself."""
+    """Return the path of the root (""), the paths of all units above the unit at `path`, and `path` itself."""
     return ["", *(path[: end + 1] for end, letter in enumerate(path) if letter == SEPARATOR)]
 
 
 def check_threshold(kind: ThresholdKind, value: float | None, note: str | None) -> None:
-    """Raise `Refusal(BAD_INPUT)` if the value is out of range, or the note too long."""
+    """Raise `Refusal(BAD_INPUT)` if the value is out of range or the note is too long."""
     least, most = MIN_VALUES.get(MEASURES[kind], 0), MAX_VALUES[MEASURES[kind]]
     if value is not None and not (math.isfinite(value) and least <= value <= most):
         raise Refusal(
