@@ -1,1 +1,1 @@
-"""Offer operations on ratings and what follows from them."""
+"""Offer the operations on ratings, and compute scores from ratings."""

@@ -1,4 +1,4 @@
-"""Register appraisal: ratings."""
+"""Register the area of appraisal, which has only ratings."""
 
 from api.appraisal import ratings
 from api.registration import merge

@@ -1,4 +1,4 @@
-"""Load monthly scores of units from published ratings, by two commands for any number of units."""
+"""Load the monthly scores of units from published ratings, with two database commands for any number of units."""
 
 from datetime import date
 
@@ -11,7 +11,10 @@ from schema.organisation.units import MonthlyScore, Unit
 
 
 async def _monthly_scores(context: Context, keys: list[tuple[date, Unit]]) -> list[MonthlyScore | Refusal | None]:
-    """Return a refusal for a date that isn't the first of a month, so that the other keys of the batch are loaded."""
+    """Return the score for each (month, unit) pair, or None if there are too few ratings.
+
+    If a date isn't the first day of a month, its pair gets a refusal. The other pairs of the batch are still loaded.
+    """
     unit_ids, months = sorted({str(unit.id) for _, unit in keys}), sorted({month for month, _ in keys})
     ratings = await context.store.ratings.of_months(unit_ids, months, context.now)
     settings = await context.store.thresholds.above(*(unit.path for _, unit in keys))
@@ -21,7 +24,8 @@ async def _monthly_scores(context: Context, keys: list[tuple[date, Unit]]) -> li
             check_month(month, field="month")
         except Refusal as refusal:
             return refusal
-        # The minimum at the start of the month applies: lowering it later must not expose raters who relied on it.
+        # The minimum number of ratings that is set at the start of the month applies. Lowering the minimum later must not
+        # expose raters who relied on it.
         minimum = limits_of(settings, path, month_start(month)).of(ThresholdKind.RATING_MINIMUM)
         mean = ratings.score(minimum) if ratings else None
         return None if mean is None else MonthlyScore(mean)

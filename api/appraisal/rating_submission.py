@@ -1,6 +1,7 @@
-"""Submit a batch of ratings: load what it needs once, settle each draft, and store first ratings together.
+"""Submit a batch of rating drafts, and give each draft its own result.
 
-A rating that supersedes another needs a transaction of its own.
+Data that the drafts need is loaded once. First ratings of a monitoring point, unit and month are stored together. A
+rating that supersedes an earlier one needs a transaction of its own.
 """
 
 from collections.abc import Sequence
@@ -24,12 +25,14 @@ from schema.fieldwork.placement import Directory
 from storage.mongodb.errors import DuplicateError
 
 ATTEMPTS = 5
-"""Attempts to store a rating while others of the same point, unit and month overtake it."""
+"""How many times storing a rating is tried if other ratings of the same monitoring point, unit and month come first."""
 
 
 @strawberry.input(description="Ratings from a phone's outbox.")
 class SubmitRatingsInput:
-    drafts: list[RatingDraft] = strawberry.field(description="1 to 50 drafts. Each is settled independently.")
+    drafts: list[RatingDraft] = strawberry.field(
+        description="1 to 50 drafts. Each draft is accepted or refused independently."
+    )
 
 
 @strawberry.type(description="Outcome of each rating.")
@@ -39,7 +42,7 @@ class SubmitRatingsPayload:
 
 @dataclass
 class _RatingItem:
-    """A draft of the batch and its result. The result is None until it is settled."""
+    """A draft of the batch and its result. The result is None until the draft is accepted or refused."""
 
     index: int
     draft: RatingDraft
@@ -56,7 +59,7 @@ class _RatingItem:
 
 @dataclass(frozen=True)
 class _KnownRatings:
-    """Data that a batch of drafts needs."""
+    """The units, monitoring points, thresholds and grades that the drafts of a batch refer to."""
 
     directory: Directory
     settings: Sequence[Threshold]
@@ -66,7 +69,7 @@ class _KnownRatings:
 async def submit_ratings(
     context: Context, drafts: Sequence[RatingDraft], unreadable: Sequence[UnreadableDraft] = ()
 ) -> SubmitRatingsPayload:
-    """Settle every draft. Raise `Refusal` only if the batch as a whole is invalid."""
+    """Accept or refuse each draft. Raise `Refusal` only if the whole batch is invalid or the database fails."""
     check_batch_size(MAX_RATINGS, [*drafts, *unreadable], "drafts")
     author = author_of(context.actor)
     results = {
@@ -91,7 +94,11 @@ async def submit_ratings(
 
 
 async def _settle(context: Context, author: Author, settling: Sequence[_RatingItem]) -> None:
-    """Settle known ids, then all first ratings together, then the others one by one in the order of the drafts."""
+    """Set the result of every draft.
+
+    Drafts with an id that is already stored come first, then all first ratings together. The other ratings follow one
+    by one, in the order of the drafts.
+    """
     if settling:
         await _settle_known(context, author, settling)
     open_items = [item for item in settling if item.result is None]
@@ -124,8 +131,8 @@ async def _build_rating(context: Context, author: Author, known: _KnownRatings, 
             author,
             known.directory.find_unit(draft.unit, context.actor.scopes),
             known.directory.find_own_point(draft.monitoring_point, author.user_id),
-            # The limit at the month's end applies. Late ratings appear when the month closes: a person who could move
-            # that time while they arrive would see each of them on its own.
+            # The time limit that is set at the end of the month applies. Late ratings appear together when the month
+            # closes. A person who could move the limit while ratings arrive could see each rating on its own.
             limits=limits_of(known.settings, path, month_end(draft.month)),
             grades=grades_of(known.grades, path, draft.month),
             now=context.now,
@@ -140,7 +147,10 @@ async def _build_rating(context: Context, author: Author, known: _KnownRatings, 
 
 
 def _first_ratings(rated: Sequence[tuple[_RatingItem, Rating]]) -> list[tuple[_RatingItem, Rating]]:
-    """Return the first rating of each id, and of each point, unit and month. The others are settled after it."""
+    """Return the first rating of each id and of each monitoring point, unit and month.
+
+    These ratings can be stored together. The others are stored after them, one by one.
+    """
     ids: set[str] = set()
     keys: set[tuple[object, ...]] = set()
     first = []
@@ -154,9 +164,10 @@ def _first_ratings(rated: Sequence[tuple[_RatingItem, Rating]]) -> list[tuple[_R
 
 
 async def _supersede(context: Context, author: Author, item: _RatingItem, rating: Rating) -> None:
-    """Store a rating in place of an earlier one.
+    """Store a rating that takes the place of an earlier rating.
 
-    Raise `Refusal(UNAVAILABLE | BUSY)` for the rest of the batch as well: the phone sends all of it again.
+    Raise `Refusal(UNAVAILABLE | BUSY)` if the database fails. Then the whole batch fails, and the phone sends all of it
+    again.
     """
     for _ in range(ATTEMPTS):
         await _settle_known(context, author, [item])
@@ -182,7 +193,10 @@ async def _load_known(context: Context, author: Author, drafts: Sequence[RatingD
 
 
 async def _settle_known(context: Context, author: Author, settling: Sequence[_RatingItem]) -> None:
-    """Settle drafts whose id is stored: a duplicate if the content is the same, otherwise a conflict."""
+    """Set the result of each draft whose id is already stored.
+
+    The result is a duplicate if the rater and the content are the same, otherwise a conflict.
+    """
     ratings = {rating.id: rating for rating in await context.store.ratings.many([item.draft.id for item in settling])}
     conflicts = []
     for item in settling:

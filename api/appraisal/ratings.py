@@ -26,9 +26,11 @@ from storage.mongodb.filters import NOTHING, all_of, within
 
 @strawberry.input(description="Filter of ratings. All given conditions must match.")
 class RatingFilter:
-    unit_id: strawberry.ID | None = strawberry.field(description="For units in the subtree of this one.", default=None)
-    month: date | None = strawberry.field(description="For the month with this first day.", default=None)
-    mine: bool = strawberry.field(description="Only the viewer's own.", default=False)
+    unit_id: strawberry.ID | None = strawberry.field(
+        description="Only ratings of this unit and the units below.", default=None
+    )
+    month: date | None = strawberry.field(description="Only ratings of the month with this first day.", default=None)
+    mine: bool = strawberry.field(description="Whether to find only the viewer's own ratings.", default=False)
 
 
 SubmitRatingsResult = Annotated[
@@ -53,8 +55,9 @@ async def _filter_of(info: Info, wanted: RatingFilter) -> Filter:
 @strawberry.type
 class RatingQueries:
     @query(
-        description="Ratings by month, newest first. Monitors see their own. Supervisors and officers see those of offices in"
-        " scope, without clearance only once their month is published (满意度测评)."
+        description="Ratings, sorted by month, newest first (满意度测评). Monitors see their own ratings. Supervisors and"
+        " officers see the ratings of the offices in their scope. A viewer without clearance sees the ratings of other"
+        " people only after the ratings are published."
     )
     async def ratings(
         self, info: Info, filter: RatingFilter | None = None, first: int = DEFAULT_PAGE, after: str | None = None
@@ -75,8 +78,9 @@ class RatingQueries:
 @strawberry.type
 class RatingMutations:
     @mutation(
-        description="Submit ratings of units (提交满意度测评). Each is settled independently and may be resent. A later rating"
-        " of the same point, unit and month supersedes the earlier one; both are kept."
+        description="Submit ratings of units (提交满意度测评). Each rating is accepted or refused independently, and may be"
+        " sent again. A later rating of the same monitoring point, unit and month supersedes the earlier one. Both"
+        " ratings are kept."
     )
     async def submit_ratings(self, info: Info, input: SubmitRatingsInput) -> SubmitRatingsResult:
         return await submit_ratings(info.context, input.drafts, unreadable_drafts(info))

@@ -1,1 +1,1 @@
-"""Offer operations on service items and fee items."""
+"""Offer the operations on the catalogue: grades, service items and fee items."""

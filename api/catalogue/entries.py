@@ -1,4 +1,4 @@
-"""List the catalogue (目录): grades, service items and fee items. Phones store it for use offline."""
+"""List the catalogue (目录): grades, service items and fee items. Phones store the catalogue for offline use."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -24,8 +24,8 @@ from storage.mongodb.filters import all_of
 @strawberry.type
 class CatalogueQueries:
     @query(
-        description="Catalogue entries for the viewer's scope and the units above it, by kind and code (目录). With `at`,"
-        " those valid on that day; without it, those valid today or later."
+        description="Catalogue entries of the units in the viewer's scope and the units above, sorted by kind and code"
+        " (目录). With `at`, only entries that are valid on that day. Without `at`, entries that are valid today or later."
     )
     async def catalogue(
         self,
