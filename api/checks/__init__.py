@@ -1,1 +1,1 @@
-"""Offer operations on checks of observations and the flags they raise."""
+"""Check observations, and offer the operations on flags and thresholds."""

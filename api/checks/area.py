@@ -1,4 +1,4 @@
-"""Register checks: flags and their thresholds."""
+"""Register the area of checks: flags, thresholds and background jobs."""
 
 from api.checks import flags, thresholds
 from api.checks.jobs import JOBS

@@ -1,6 +1,7 @@
-"""Hash old media and queue old observations for their check, if they were stored before checks existed.
+"""Hash media and queue observations for a check, if they were stored before checks existed.
 
-The records themselves show what is left, so any number of workers may run it and be killed at any time.
+The records themselves show which records are left. So any number of workers may run this, and may be killed at any
+time.
 """
 
 import tempfile
@@ -22,7 +23,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class CheckBackfill:
-    """`folder` holds the thumbnail being hashed; `now` is the clock."""
+    """Prepare old media and observations for checks.
+
+    `folder` is for a copy of the thumbnail that is being hashed. `now` returns the current time.
+    """
 
     store: Store
     decoder: Decoder
@@ -30,7 +34,7 @@ class CheckBackfill:
     now: Callable[[], datetime]
 
     async def sweep(self) -> int:
-        """Process all that is left. Return how many observations and media became due for a check.
+        """Process all media and observations that are left. Return how many became due for a check.
 
         Raise `StoreError` or `DecoderUnavailableError` if a part of the service is down.
         """
@@ -45,7 +49,10 @@ class CheckBackfill:
         return count
 
     async def _hash_media(self, media: Media) -> bool:
-        """Hash the small thumbnail, which is upright and large enough. The original is not read."""
+        """Hash the small thumbnail of a medium. Return whether a check of the medium became due.
+
+        The small thumbnail has the right orientation and is large enough, so the original is not read.
+        """
         small = next((thumbnail for thumbnail in media.thumbnails if thumbnail.rendition is Rendition.SMALL), None)
         try:
             if small is not None and media.facts and (media.facts.content_type or "").startswith(("image/", "video/")):

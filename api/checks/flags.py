@@ -27,10 +27,12 @@ from storage.mongodb.filters import all_of
 
 @strawberry.input(description="Filter of flags. All given conditions must match.")
 class FlagFilter:
-    states: list[FlagState] | None = strawberry.field(description="In any of these states.", default=None)
-    codes: list[FlagCode] | None = strawberry.field(description="With any of these codes.", default=None)
-    verdicts: list[FlagVerdict] | None = strawberry.field(description="With any of these verdicts.", default=None)
-    observation_id: strawberry.ID | None = strawberry.field(description="Of this observation.", default=None)
+    states: list[FlagState] | None = strawberry.field(description="Only flags in one of these states.", default=None)
+    codes: list[FlagCode] | None = strawberry.field(description="Only flags with one of these codes.", default=None)
+    verdicts: list[FlagVerdict] | None = strawberry.field(
+        description="Only flags with one of these verdicts.", default=None
+    )
+    observation_id: strawberry.ID | None = strawberry.field(description="Only flags of this observation.", default=None)
 
 
 @strawberry.input(description="A review of a flag (核查结论).")
@@ -38,7 +40,7 @@ class ReviewFlagInput:
     id: strawberry.ID = strawberry.field(
         description="Created by the caller: evt_ and a UUIDv7. Send the same id with every retry."
     )
-    flag_id: strawberry.ID = strawberry.field(description="The flag.")
+    flag_id: strawberry.ID = strawberry.field(description="The flag to review.")
     verdict: FlagVerdict = strawberry.field(description="The verdict.")
     note: str = strawberry.field(description="Reason, 1 to 2,000 characters.")
     instead_of: strawberry.ID | None = strawberry.field(
@@ -46,13 +48,14 @@ class ReviewFlagInput:
     )
 
 
-@strawberry.type(description="The flag now.")
+@strawberry.type(description="The flag after a review.")
 class FlagPayload:
     flag: Flag = strawberry.field(description="The flag.")
 
 
 FlagResult = Annotated[
-    FlagPayload | Refused, strawberry.union("FlagResult", description="The flag now, or the reason for the refusal.")
+    FlagPayload | Refused,
+    strawberry.union("FlagResult", description="The flag after the review, or the reason for the refusal."),
 ]
 
 
@@ -68,7 +71,7 @@ def _filter_of(wanted: FlagFilter) -> Document:
 
 @strawberry.type
 class FlagQueries:
-    @query(description="Flags of observations of the offices in scope, newest first (疑点标记).")
+    @query(description="Flags of observations that belong to offices in the viewer's scope, newest first (疑点标记).")
     async def flags(
         self, info: Info, filter: FlagFilter | None = None, first: int = DEFAULT_PAGE, after: str | None = None
     ) -> Connection[Flag]:
@@ -92,7 +95,11 @@ class FlagMutations:
 
 
 async def review(context: Context, input: ReviewFlagInput) -> Flag:
-    """Add a review. A repeated request returns the flag as it is now. Raise `Refusal(WRONG_STATE)` after a race."""
+    """Review a flag. A repeated request returns the flag as it is now.
+
+    Raise `Refusal(WRONG_STATE)` if `input.instead_of` is not the current review, such as after a review by another
+    person.
+    """
     validate_id(input.id, "evt", field="id")
     id, note = validate_id(input.flag_id, "flg", field="flagId"), check_text(input.note, MAX_NOTE, "note")
     flag = await _visible_flag(context, id)
@@ -119,7 +126,7 @@ async def review(context: Context, input: ReviewFlagInput) -> Flag:
 
 
 def _known(flag: Flag, input: ReviewFlagInput) -> Flag | None:
-    """Return the flag if it has this review. Raise `Refusal(CONFLICT)` if the review has other content."""
+    """Return the flag if it already has this review. Raise `Refusal(CONFLICT)` if the review has other content."""
     same = next((review for review in flag.reviews if review.id == input.id), None)
     if same is None:
         return None

@@ -1,4 +1,4 @@
-"""Run the background work of checks."""
+"""Define the background jobs of checks."""
 
 from api.checks.backfill import CheckBackfill
 from api.checks.runner import CheckRunner

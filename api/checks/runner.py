@@ -1,4 +1,4 @@
-"""Run the checks that are due and store the flags they raise.
+"""Run the checks that are due, and store the flags that the checks raise.
 
 Any number of workers may run and be killed at any moment: a repeated check raises no flag twice.
 """
@@ -25,15 +25,16 @@ from storage.mongodb.errors import StoreError
 from storage.store import Store
 
 LEASE = timedelta(seconds=30)
-"""Time after which another worker repeats a check that did not end. A failed check is retried then, too."""
+"""Time after which a check that did not end, or that failed, is repeated, possibly by another worker."""
 _COUNTERS = frozenset({UnitLevel.DEPARTMENT, UnitLevel.SECTION, UnitLevel.WINDOW})
-"""Levels whose position stands in for a unit below without one. A county's own position is no service counter."""
+"""Levels of units where people are served. If a unit has no position, the position of the nearest unit above at one of
+these levels is used. The position of a county is not used: it is no service counter."""
 log = structlog.get_logger(__name__)
 
 
 @dataclass
 class _CheckData:
-    """An observation with the data that its checks need, and the flags raised so far."""
+    """An observation, the data that its checks need, and the flags that were raised so far."""
 
     observation: Observation
     media: Sequence[Media]
@@ -44,7 +45,7 @@ class _CheckData:
     flags: list[Flag] = field(default_factory=list)
 
     def limits(self, observation: Observation) -> ThresholdLimits:
-        """Return the limits of the observation's office at the time of receipt."""
+        """Return the limits that applied to the observation's office when the observation was received."""
         return limits_of(self.thresholds, observation.office_path, observation.received_at)
 
     def add_flags(self, observation: Observation, findings: Iterator[CheckFinding]) -> None:
@@ -54,21 +55,24 @@ class _CheckData:
 
 @dataclass(frozen=True)
 class CheckRunner:
-    """`now` is the clock."""
+    """Run checks. `now` returns the current time, and `lease` is the time after which a check may be repeated."""
 
     store: Store
     now: Callable[[], datetime]
     lease: timedelta = LEASE
 
     async def do_all(self) -> int:
-        """Run every check that is due. Return how many there were."""
+        """Run every check that is due. Return the number of checks."""
         count = 0
         while await self.do_one():
             count += 1
         return count
 
     async def do_one(self) -> bool:
-        """Run the check that is due first. Return False if none is due. A failed check is retried after its lease."""
+        """Run the check that is due first. Return False if none is due.
+
+        A check that fails is repeated after its lease ends.
+        """
         claim = await self.store.checks.claim(self.now(), self.lease)
         if claim is None:
             return False
@@ -81,7 +85,8 @@ class CheckRunner:
 
     async def _check(self, claim: Claim) -> None:
         observations = await self.store.observations.many([claim.observation_id])
-        # A medium may be ready before its observation is stored, or never be named by it. The observation itself is due.
+        # A medium may be ready before its observation is stored, or the observation may never name the medium. Nothing
+        # is checked then: the check of the observation itself is due separately.
         if not observations or (claim.medium_id and claim.medium_id not in observations[0].content.media_ids):
             return
         data = await self._load(observations[0])
@@ -122,7 +127,7 @@ class CheckRunner:
         return [units[0], *(above[id] for id in reversed(units[0].ancestor_ids) if id in above)]
 
     def _check_files_and_place(self, data: _CheckData) -> None:
-        """Check the observation and its files against each other, the unit and the county."""
+        """Check the times and positions of the observation and its files, also against the unit and the county."""
         seen, content = data.observation, data.observation.content
         limits, claimed = data.limits(seen), usable_position(content.position)
         if content.position:
@@ -152,20 +157,26 @@ class CheckRunner:
                 data.add_flags(seen, rules.check_outside_county(own, data.ground, limits, medium.id))
 
     async def _check_speed(self, data: _CheckData) -> None:
-        """Compare with the device's observations before and after: offline phones may send either one last."""
+        """Check the speed between the device's previous observation and this one, and between this one and the next.
+
+        A phone that was offline may send these observations in any order.
+        """
         seen = data.observation
         here = _stop_of(seen)
         if here is None or seen.device_id is None:
             return
         for beside in await self.store.checks.stops_beside(seen):
             there = _stop_of(beside)
-            # One threshold serves whichever of the two is flagged: one device, one office.
+            # Both observations come from one device and so from one office: one threshold applies to either.
             if there and (found := rules.check_speed(here, there, data.limits(seen))):
                 later, finding = found
                 data.add_flags(seen if later == seen.id else beside, iter([finding]))
 
     async def _check_pictures(self, data: _CheckData, media: Sequence[Media]) -> None:
-        """Flag the later received of two observations with similar pictures, with a reference to the earlier one."""
+        """If two observations have similar pictures, flag the one that was received later.
+
+        The flag refers to the earlier observation.
+        """
         seen = data.observation
         pairs = await self._find_alike(seen, media)
         others = {
@@ -191,7 +202,11 @@ class CheckRunner:
             data.add_flags(seen, rules.check_lookalikes(medium.id, earlier, data.limits(seen)))
 
     async def _find_alike(self, seen: Observation, media: Sequence[Media]) -> list[tuple[str, str, str, int, bool]]:
-        """Return (medium, other observation, other medium, bits, whether the file is the same), each pair of media once."""
+        """Return every pair of similar media once.
+
+        A pair is (id of the medium, id of the other observation, id of the other medium, number of differing bits of
+        the perceptual hashes, whether the files are identical).
+        """
         digests = sorted({medium.sha256 for medium in media})
         same = await self.store.checks.same_files(digests, seen.id) if digests else []
         pairs = {
@@ -216,7 +231,10 @@ class CheckRunner:
 
 
 def _counters(seen: Observation, units: Sequence[Unit], enterprises: Sequence[GeoPoint]) -> list[GeoPoint]:
-    """Return the positions where it should have been recorded. Empty if unknown, or if any place is allowed."""
+    """Return the positions at which the observation should have been recorded.
+
+    Return an empty list if these positions are unknown, or if any place is allowed.
+    """
     method = seen.content.method
     if method is Method.COMPLAINT or (method in rules.AT_THE_COUNTER and seen.unit_id is None):
         return []

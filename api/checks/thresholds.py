@@ -1,4 +1,4 @@
-"""Offer the operations on thresholds (疑点阈值). Settings are appended and never changed."""
+"""Offer the operations on thresholds (疑点阈值). Settings are only added. A setting is never changed."""
 
 from datetime import datetime
 from typing import Annotated
@@ -24,13 +24,17 @@ class SetThresholdInput:
     id: strawberry.ID = strawberry.field(
         description="Created by the caller: thr_ and a UUIDv7. Send the same id with every retry."
     )
-    unit_id: strawberry.ID = strawberry.field(description="The unit in whose subtree it applies. It must be in scope.")
-    kind: ThresholdKind = strawberry.field(description="What it limits.")
+    unit_id: strawberry.ID = strawberry.field(
+        description="The unit to which the threshold applies, with all units below. The unit must be in the viewer's scope."
+    )
+    kind: ThresholdKind = strawberry.field(description="What the threshold limits.")
     value: float | None = strawberry.field(
-        description="The value. If left out, the threshold of the unit above applies.", default=None
+        description="The value. If left out, this unit no longer has its own value: the threshold of the unit above applies.",
+        default=None,
     )
     valid_from: datetime | None = strawberry.field(
-        description="It applies to what is received from this time on. Default: now. It must not be in the past.",
+        description="The threshold applies to what is received from this time on. Default: now. The time must not be in"
+        " the past.",
         default=None,
     )
     note: str | None = strawberry.field(description="Reason, up to 2,000 characters.", default=None)
@@ -38,9 +42,11 @@ class SetThresholdInput:
 
 @strawberry.type(description="Thresholds of a unit (疑点阈值).")
 class Thresholds:
-    applying: list[Threshold] = strawberry.field(description="Thresholds that apply to what is received at that time.")
+    applying: list[Threshold] = strawberry.field(
+        description="Thresholds that apply to what is received at the requested time."
+    )
     settings: list[Threshold] = strawberry.field(
-        description="All settings of the unit and the units above, by the time from which they apply (设置记录)."
+        description="All settings of the unit and the units above, sorted by the time from which they apply (设置记录)."
     )
 
 
@@ -57,7 +63,7 @@ ThresholdResult = Annotated[
 
 @strawberry.type
 class ThresholdQueries:
-    @query(description="Thresholds that apply at a unit in scope, now or at another time (疑点阈值).")
+    @query(description="Thresholds that apply to a unit in the viewer's scope, now or at another time (疑点阈值).")
     async def thresholds(self, info: Info, unit_id: strawberry.ID, at: datetime | None = None) -> Thresholds:
         unit = await _unit_in_scope(info.context, unit_id)
         settings = await info.context.store.thresholds.above(unit.path)
@@ -67,13 +73,15 @@ class ThresholdQueries:
 
 @strawberry.type
 class ThresholdMutations:
-    @mutation(description="Set a threshold for a unit and all units below (设置疑点阈值). Flags raised before stay.")
+    @mutation(
+        description="Set a threshold for a unit and all units below (设置疑点阈值). Existing flags stay as they are."
+    )
     async def set_threshold(self, info: Info, input: SetThresholdInput) -> ThresholdResult:
         return ThresholdPayload(threshold=await set_threshold(info.context, input))
 
 
 async def set_threshold(context: Context, input: SetThresholdInput) -> Threshold:
-    """Set a threshold. A repeated request changes nothing. Raise `Refusal(CONFLICT)` if the content differs."""
+    """Set a threshold. A repeated request changes nothing. If its content differs, raise `Refusal(CONFLICT)`."""
     id, digest = validate_id(input.id, "thr", field="id"), digest_of(input)
     unit = await _unit_in_scope(context, input.unit_id)
     check_threshold(input.kind, input.value, input.note)
