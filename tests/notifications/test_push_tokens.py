@@ -158,7 +158,7 @@ async def test_a_call_that_raises_does_not_stop_another(world: World) -> None:
     assert await due_users(world) == [world.people["supervisor"].id], "it is left to its lease"
 
 
-async def test_people_who_signed_out_or_were_closed_are_not_woken(world: World) -> None:
+async def test_signed_out_people_and_closed_accounts_are_not_woken(world: World) -> None:
     await with_passwords(world)
     phone = Phone(world)
     await phone.sign_in()

@@ -89,7 +89,7 @@ async def test_a_load_that_is_killed_twice_ends_in_the_same_demo(
         for name, count in (("observations", 15), ("cases", 3)):
             process = await asyncio.create_subprocess_exec(*command, env=interrupted.environment, stdout=quiet)
             async with asyncio.timeout(180):
-                while await interrupted.store.mongo.collection(name).count({}) < count:  # noqa: ASYNC110  a process writes
+                while await interrupted.store.mongo.collection(name).count({}) < count:  # noqa: ASYNC110  no event
                     await asyncio.sleep(0.01)
             process.kill()
             await process.wait()
