@@ -1,1 +1,1 @@
-"""Offer operations on evidence packs, signed receipts and keys."""
+"""Make evidence packs, and sign packs and receipts."""

@@ -1,4 +1,7 @@
-"""Register the permissions of evidence packs: packs are fields of records, and their bytes come over HTTP."""
+"""Register the permits of evidence packs.
+
+Nothing else needs registration: links to packs are fields of records, and packs are downloaded over HTTP.
+"""
 
 from api.registration import Registration
 from schema.evidence import packs

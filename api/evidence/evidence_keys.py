@@ -1,6 +1,6 @@
-"""Sign evidence packs and receipts with a key ring of their own, apart from the keys of access tokens.
+"""Sign evidence packs and receipts with keys of their own, separate from the keys of access tokens.
 
-No evidence key is ever deleted: a pack must verify for as long as anybody keeps it.
+No evidence key is ever deleted: a pack must stay verifiable for as long as anybody keeps it.
 """
 
 import hashlib
@@ -18,12 +18,16 @@ from api.accounts.key_ring import ALGORITHM, KeyRing, SigningKey
 from schema.core.times import print_instant
 
 FOLDER = "evidence"
-"""A folder inside the folder of keys."""
+"""The folder of the evidence keys, inside the folder of the signing keys."""
 
 
 @dataclass(frozen=True)
 class EvidenceKey:
-    """`public_pem` is a SubjectPublicKeyInfo; `fingerprint` is the SHA-256 of its DER form, in hexadecimal."""
+    """The public part of an evidence key.
+
+    `public_pem` is the public key in PEM format (SubjectPublicKeyInfo). `fingerprint` is the SHA-256 of the same key in
+    DER format, in hexadecimal.
+    """
 
     number: int
     fingerprint: str
@@ -33,14 +37,14 @@ class EvidenceKey:
 
 
 class EvidenceKeys:
-    """The evidence keys below one folder of keys; the first is made if there is no key yet."""
+    """The evidence keys in `FOLDER`, a subfolder of `keys_folder`. If there is no key yet, the first one is made."""
 
     def __init__(self, keys_folder: Path) -> None:
         """Raise `OSError` or `BadKeyError`, as `KeyRing` does."""
         self._ring = KeyRing(keys_folder / FOLDER, has_secret=False)
 
     def sign(self, message: bytes, key: EvidenceKey) -> bytes:
-        """Return a signature of 64 bytes."""
+        """Sign a message with a key of this ring. Return the Ed25519 signature of 64 bytes."""
         signing_key = next(known for known in self._ring.newest_first() if known.number == key.number)
         private = signing_key.key.private_key
         if not isinstance(private, Ed25519PrivateKey):  # the ring takes no others
@@ -50,7 +54,8 @@ class EvidenceKeys:
     def token(self, kind: str, claims: Mapping[str, Any]) -> str:
         """Return the claims as a compact JWS (RFC 7515) of type `kind`, signed by the newest key.
 
-        `kid` is the key's fingerprint. The same claims and key give the same token: Ed25519 uses no randomness.
+        `kid` is the fingerprint of the key. The same claims and key always give the same token: Ed25519 uses no
+        randomness.
         """
         newest = self._ring.signing
         header = {"alg": ALGORITHM, "kid": _public_part(newest).fingerprint, "typ": kind}
@@ -58,18 +63,18 @@ class EvidenceKeys:
 
     @property
     def signing(self) -> EvidenceKey:
-        """The newest key."""
+        """The newest key, which signs."""
         return _public_part(self._ring.signing)
 
     def newest_first(self) -> list[EvidenceKey]:
         return [_public_part(key) for key in self._ring.newest_first()]
 
     def rotate(self) -> EvidenceKey:
-        """Make a new key, which signs from now on in every process."""
+        """Make a new key. It signs from now on, in every process."""
         return _public_part(self._ring.rotate())
 
     def published(self) -> dict[str, Any]:
-        """Return the public keys, newest first, for outsiders to compare with the key in a pack."""
+        """Return the public keys, newest first, so that outsiders can compare them with the key in a pack."""
         return {
             "keys": [
                 {

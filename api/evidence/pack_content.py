@@ -1,7 +1,7 @@
-"""Collect the content of an evidence pack: the record as GraphQL shows it to the viewer, and the stored records behind it.
+"""Collect the content of an evidence pack: the data that GraphQL shows to the viewer, observations and media.
 
-The query is generated from the schema. So a new field is in the pack by itself, and a field that the viewer must not see
-is left out.
+The GraphQL query is generated from the schema. So a new field is in the pack without further code, and a field that the
+viewer must not see is left out.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -33,13 +33,15 @@ from schema.fieldwork.observations import Observation
 from schema.media.media import Media
 
 ADDRESSES = frozenset({"Link", "PackLink"})
-"""Types of short-lived links, which are useless in a pack."""
+"""Types of short-lived links. They are left out, because a link is useless in a pack."""
 WHOLE = frozenset(
     {("Case", "observations"), ("Case", "assignments"), ("Observation", "flags"), ("ObservationContent", "media")}
 )
-"""Relations whose records are in the pack whole; records of other relations are only named."""
+"""Relations whose records are in the pack with all their fields. Of other related records, only the name or the id is
+in the pack."""
 NAMED = frozenset({"Unit", "MonitoringPoint", "User"})
-"""Types that are named by their own fields; other types by their id."""
+"""Types of related records of which the pack has the record's own fields, such as its name. Of other types it has only
+the id."""
 LEFT_OUT = frozenset(
     {
         ("Case", "relatedCases"),
@@ -49,13 +51,16 @@ LEFT_OUT = frozenset(
         ("Flag", "otherMedium"),
     }
 )
-"""Relations to other cases and their observations."""
+"""Relations that are left out of the pack, because they lead to other cases and other observations."""
 _COVERT = frozenset(str(role.value) for role in COVERT_ROLES)
 
 
 @dataclass(frozen=True)
 class PackContent:
-    """`data` is the record as GraphQL shows it; `media` holds the media of all revisions, by id."""
+    """The content of one pack.
+
+    `data` is the record as GraphQL shows it to the viewer. `media` holds the media of all revisions, by media id.
+    """
 
     record: Case | Observation
     data: dict[str, Any]
@@ -70,9 +75,9 @@ class PackContent:
 async def content_of(
     core: GraphQLSchema, context: Context, record: Case | Observation, *, identities: bool
 ) -> PackContent:
-    """Collect what the viewer may see of a record; without `identities`, people in covert roles are left out.
+    """Collect what the viewer may see of a record. Without `identities`, leave out people in covert roles.
 
-    Raise `Refusal(LIMIT_EXCEEDED)` if it is too much for one pack.
+    Raise `Refusal(LIMIT_EXCEEDED)` if the record has too many media and revisions for one pack.
     """
     is_case = isinstance(record, Case)
     observations = await context.load.related(Observation, case=record.id) if is_case else [_observation(record)]
@@ -103,9 +108,10 @@ def _observation(record: Case | Observation) -> Observation:
 
 
 def without_covert(value: Any, hidden: Collection[str]) -> Any:
-    """Return GraphQL data without people in a covert role. The viewer sees their own name, so may be one of them.
+    """Return GraphQL data without people in covert roles.
 
-    `hidden` holds the ids of authors who had a covert role when they recorded the observation.
+    The viewer is left out, too, if the viewer has a covert role: GraphQL shows viewers their own name. `hidden` holds
+    the ids of authors who had a covert role when they recorded the observation.
     """
     if isinstance(value, dict):
         if "displayName" in value and (value["id"] in hidden or not _COVERT.isdisjoint(value["roles"])):
@@ -118,7 +124,7 @@ def without_covert(value: Any, hidden: Collection[str]) -> Any:
 
 
 def identifying_fields(permits: Mapping[str, Permit]) -> frozenset[str]:
-    """Return the `Type.field`s that tell who is behind a record.
+    """Return the `Type.field`s that reveal the people behind a record.
 
     Fields of `Complainant` are not listed: a query reaches them only through a listed field.
     """
@@ -128,7 +134,10 @@ def identifying_fields(permits: Mapping[str, Permit]) -> frozenset[str]:
 
 @lru_cache(maxsize=4)
 def query_of(core: GraphQLSchema, name: str, left_out: frozenset[str]) -> DocumentNode:
-    """Return the query of one record, `case` or `observation`, with all its fields except the `Type.field`s left out."""
+    """Return the query for one record. `name` is the root field, `case` or `observation`.
+
+    The query selects all fields that belong in a pack, except the `Type.field`s in `left_out`.
+    """
     assert core.query_type  # noqa: S101  ours has one
     record = get_named_type(core.query_type.fields[name].type)
     assert isinstance(record, GraphQLObjectType)  # noqa: S101

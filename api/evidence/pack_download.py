@@ -1,4 +1,4 @@
-"""Serve evidence packs over HTTP: check the signed URL, log an access for each original, and stream the ZIP."""
+"""Serve evidence packs over HTTP: check the signed URL, log an access to each original medium, stream the ZIP."""
 
 import asyncio
 import secrets
@@ -32,24 +32,29 @@ from schema.media.media import MediaState, Rendition
 from schema.organisation.units import Unit
 
 MAX_AT_ONCE = 8
-"""Concurrent packs in one API process: each reads from the object store."""
+"""Largest number of packs that one API process sends at once. Each pack reads from the object store."""
 MAX_PER_PERSON = 2
-"""Concurrent packs of one person, so that downloads over a slow line leave room for others. Not one: a client may repeat a
-broken download before the server notices that it broke."""
+"""Largest number of packs that one person downloads at once. The limit leaves room for others while one person
+downloads over a slow line. It is not 1, because a client may repeat a broken download before the server notices that it
+broke."""
 MAX_PRINTING = 2
-"""PDFs that are made at the same time, each by a process of up to 170 MB. The others wait."""
+"""Largest number of PDFs that are made at once. Each is made by a process of up to 170 MB. Further PDFs wait."""
 SLICE = 256 * 1024
 STALL_SECONDS = 60.0
-"""A caller that reads no slice for so long is gone; a 2G line needs about 50 s for one."""
+"""A caller that reads nothing for this time counts as gone. A 2G line needs about 50 s for one slice."""
 
 
 class StalledDownloadError(Exception):
-    """The caller reads nothing any more."""
+    """The caller has stopped reading the download."""
 
 
 @dataclass
 class PackEndpoint:
-    """An ASGI application; `viewer_of` returns the person of a signed URL, or None if that person is no longer active."""
+    """An ASGI application that sends evidence packs.
+
+    `viewer_of` returns the viewer for the user id and the device id of a signed URL. It returns None if the user or the
+    device may no longer use the API.
+    """
 
     core: GraphQLSchema
     secret: bytes
@@ -78,7 +83,10 @@ class PackEndpoint:
 
     @contextmanager
     def _hold_slot(self, user_id: str) -> Iterator[None]:
-        """Raise `Refusal(BUSY)` if no slot is free in the process, or the person holds too many."""
+        """Count a download as running during the block.
+
+        Raise `Refusal(BUSY)` if too many downloads are running in this process or for this person.
+        """
         if self.running.total() >= MAX_AT_ONCE:
             raise Refusal(RefusalCode.BUSY)
         if self.running[user_id] >= MAX_PER_PERSON:
@@ -90,7 +98,10 @@ class PackEndpoint:
             self.running -= Counter([user_id])  # drops people without a pack
 
     async def _prepare(self, address: PackAddress, now: datetime) -> Packing:
-        """Do everything that can be refused, and log the originals as given out before the first byte goes out."""
+        """Check everything that can be refused, and log an access to each original.
+
+        The accesses are logged before the first byte is sent.
+        """
         viewer = await self.viewer_of(address.user_id, address.device_id)
         if viewer is None:
             raise Refusal(RefusalCode.NOT_FOUND)
@@ -123,7 +134,11 @@ class PackEndpoint:
 
 
 def _accesses(context: Context, content: PackContent, *, identities: bool) -> Sequence[dict[str, Any]]:
-    """Return access log entries as for media links, with the record of the pack and whether it includes identities."""
+    """Return one access log entry for each original in the pack.
+
+    The entries are like those for media links. They also name the record of the pack, and say whether the pack has
+    identities.
+    """
     return [
         {
             "_id": compose("evt", context.now, secrets.token_bytes(10)),
@@ -148,7 +163,7 @@ async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) 
 
 
 async def _stream(packing: Packing, receive: Receive, send: Send) -> None:
-    """Send the pack while it is made, and stop when the caller is gone.
+    """Send the pack while it is made. Stop when the caller is gone.
 
     A failure leaves the response unfinished, so the caller sees a broken download.
     """

@@ -1,4 +1,7 @@
-"""Sign and read the URLs of evidence packs: for one record and viewer, valid briefly, usable in a browser."""
+"""Sign and read the URLs of evidence packs.
+
+A URL is for one record and one viewer, and is valid only briefly. A browser can open it, because it needs no header.
+"""
 
 import base64
 import binascii
@@ -21,7 +24,11 @@ PATH = "/packs/"
 
 @dataclass(frozen=True)
 class PackAddress:
-    """`device_id` is None if the identity provider manages the devices; `expires` is in seconds since 1970."""
+    """What a signed URL says: the record, the viewer and the expiry.
+
+    `id` is the record's id. `device_id` is None if the viewer signed in at an identity provider. `expires` is in
+    seconds since 1970.
+    """
 
     id: str
     user_id: str
@@ -35,7 +42,10 @@ class PackAddress:
 
 
 def read_address(text: str, secret: bytes, now: datetime) -> PackAddress:
-    """Return the address whose last part is `text`. Raise `Refusal(NOT_FOUND)` if it isn't ours, or has expired."""
+    """Read the last part of a signed URL.
+
+    Raise `Refusal(NOT_FOUND)` if this server did not sign the URL, or if the URL has expired.
+    """
     try:
         raw = base64.b64decode(text[:MAX_ADDRESS_LENGTH] + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
         tag, body = raw[:TAG_BYTES], raw[TAG_BYTES:]
@@ -51,7 +61,7 @@ def read_address(text: str, secret: bytes, now: datetime) -> PackAddress:
 
 
 def pack_link(context: Context, id: str, *, identities: bool) -> PackLink:
-    """Return the viewer's link to a record's pack. The download checks whether the viewer may see the record."""
+    """Return the viewer's link to a record's pack. Whether the viewer may see the record is checked at the download."""
     expires_at = context.now.replace(microsecond=0) + timedelta(seconds=context.settings.link_seconds)
     viewer = context.actor
     address = PackAddress(id, viewer.user_id, viewer.device_id, identities, int(expires_at.timestamp()))

@@ -1,4 +1,7 @@
-"""Write an evidence pack piece by piece, from the stored bytes to the signature, and check the bytes against the record."""
+"""Write an evidence pack piece by piece, from the original media to the signature.
+
+The stored bytes of each medium are compared with the digest in its record.
+"""
 
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -41,12 +44,15 @@ from storage.s3.client import ObjectStore
 WITHHELD = "covers who is behind the observation; not for this pack"
 OTHER = "can't be recomposed from what is stored"
 MAX_THUMBNAIL_BYTES = 8 * 1024 * 1024
-"""Our worker makes no larger thumbnail."""
+"""A thumbnail that our worker made is never larger."""
 
 
 @dataclass
 class Packing:
-    """One pack; `pieces` yields its bytes once, and raises `Refusal(UNAVAILABLE)` if the object store fails."""
+    """One evidence pack that is being written.
+
+    `pieces` yields its bytes, and may be called only once. It raises `Refusal(UNAVAILABLE)` if the object store fails.
+    """
 
     core: GraphQLSchema
     objects: ObjectStore
@@ -61,9 +67,9 @@ class Packing:
     thumbnails: list[PackedThumbnail] = field(default_factory=list)
 
     async def pieces(self) -> AsyncGenerator[bytes]:
-        """Yield the evidence first, then the record and the report. The manifest and its signature come last.
+        """Yield the bytes of the ZIP: media and submissions, then the record and the report, then the signed manifest.
 
-        This order lets the report and the manifest tell what the originals were found to be.
+        In this order, the report and the manifest can say whether each original is unchanged.
         """
         archive = Archive(self.about.made_at)
         numbered = list(self._numbered_media())
@@ -91,7 +97,7 @@ class Packing:
         yield archive.end()
 
     def _numbered_media(self) -> Iterator[tuple[int, int, Media]]:
-        """Yield (number of the observation, number of the medium, medium) once for every medium of every revision."""
+        """Yield (observation number, medium number, medium) for every medium of every revision, each medium once."""
         for observation_number, observation in enumerate(self.content.observations, 1):
             for medium_number, id in enumerate(media_ids(observation), 1):
                 if id in self.content.media:
@@ -129,7 +135,10 @@ class Packing:
     async def _write_thumbnail(
         self, archive: Archive, observation_number: int, medium_number: int, media: Media
     ) -> bytes:
-        """Write the large thumbnail for the page. A lost or altered one is left out, and the manifest says so."""
+        """Write the large thumbnail of a medium, which the HTML page shows.
+
+        If the thumbnail is lost or altered, leave it out. The manifest says so.
+        """
         large = _rendition(media, Rendition.LARGE)
         if large is None:
             return b""
@@ -139,7 +148,7 @@ class Packing:
         return archive.add(path, body) if path and body is not None else b""
 
     async def _read_small_thumbnails(self) -> dict[str, bytes]:
-        """Read the small thumbnails for the PDF, by media id: about 20 KB each."""
+        """Return the small thumbnails for the PDF, by media id. Each has about 20 KB."""
         packed_ids = {thumbnail.media_id for thumbnail in self.thumbnails if thumbnail.path}
         bodies = {}
         for _, _, media in self._numbered_media():
@@ -151,7 +160,7 @@ class Packing:
         return bodies
 
     async def _read_thumbnail(self, thumbnail: Thumbnail) -> tuple[bytes | None, IntegrityFinding]:
-        """Return the bytes, or None if they are missing or don't match the recorded digest."""
+        """Return the bytes of a thumbnail and the finding. The bytes are None if they are missing or were altered."""
         async with self.objects.open(thumbnail.key) as reading:
             if reading is None:
                 return None, IntegrityFinding.MISSING
@@ -164,7 +173,11 @@ class Packing:
         return (body, IntegrityFinding.SAME) if is_same else (None, IntegrityFinding.ALTERED)
 
     def _write_submissions(self, archive: Archive) -> Iterator[bytes]:
-        """Write the submissions of devices, if the pack may contain everything that their digests cover."""
+        """Write the submission of each revision, as the device sent it.
+
+        A submission tells who its author is. So it is left out unless the pack has identities and the viewer may know
+        the author. It is also left out if it can't be recomposed from what is stored.
+        """
         for observation in self.content.observations:
             owner = Owner(observation.author_id, observation.office_path)
             is_known = self.about.identities and self.viewer.knows(owner)
@@ -182,7 +195,7 @@ class Packing:
 
 
 def media_ids(observation: Observation) -> list[str]:
-    """Return the media of the current content, then those that only earlier revisions had."""
+    """Return the ids of the media in the current content, then of those that only earlier revisions have."""
     contents = [observation.content, *(revision.content for revision in observation.revisions)]
     return list(dict.fromkeys(id for content in contents for id in content.media_ids))
 

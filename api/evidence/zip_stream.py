@@ -1,6 +1,6 @@
-"""Write a pack's ZIP as a stream: uncompressed, in one pass, holding only unsent bytes in memory.
+"""Write a pack's ZIP as a stream: uncompressed, in one pass, with only unsent bytes in memory.
 
-Every byte follows from the rules below and not from a library, so every Python version writes the same ZIP.
+The ZIP format is written here and not by a library, so every Python version writes exactly the same bytes.
 """
 
 import hashlib
@@ -16,22 +16,26 @@ from schema.core.times import BEIJING
 from schema.evidence.packs import PackedFile
 
 LARGE = 2**31
-"""Sizes and offsets from here on take 64 bits (ZIP64); every ZIP program can read smaller ones."""
+"""Sizes and offsets of this many bytes or more are written in 64 bits (ZIP64). Smaller ones are written in 32 bits,
+which every ZIP program can read."""
 MAX_COUNT = 2**16 - 1
-"""A count of more files takes 64 bits."""
+"""The largest number of files that is written in 16 bits. A larger number is written in 64 bits."""
 ELSEWHERE = 2**32 - 1
-"""Placeholder for a number that follows in a 64-bit field."""
+"""Placeholder in a 32-bit field. The true number is in a 64-bit field."""
 SIZES_FOLLOW = 8
-"""Flag of an entry whose checksum and sizes come after its bytes, because they are not known before."""
+"""Flag of an entry whose checksum and sizes are written after its bytes, because they are not known before."""
 PLAIN_VERSION, LARGE_VERSION = 20, 45
-"""Format version that a program needs to read the entry."""
+"""Versions of the ZIP format that a program needs to read an entry, without and with 64-bit numbers."""
 UNIX = 3
 REGULAR_FILE = 0o100644 << 16
 
 
 @dataclass
 class Entry:
-    """One file in the ZIP while it is written; `large` is decided before the size is known."""
+    """One file in the ZIP, while the ZIP is being written.
+
+    `large` means that the sizes of the file are written in 64 bits. This is decided from the expected size.
+    """
 
     name: bytes
     start: int
@@ -65,7 +69,10 @@ class Entry:
 
 
 class Archive:
-    """`files` lists the files that were written whole, in order."""
+    """A ZIP that is being written. Each method returns or yields the next bytes of the ZIP.
+
+    `files` lists the files that have been written completely, in order.
+    """
 
     def __init__(self, made_at: datetime) -> None:
         self._time = _dos_time(made_at.astimezone(BEIJING))
@@ -118,6 +125,6 @@ class Archive:
 
 
 def _dos_time(at: datetime) -> int:
-    """Return date and time in the DOS format, to two seconds."""
+    """Return the date and time in the DOS format, which is accurate to two seconds."""
     date = (at.year - 1980) << 9 | at.month << 5 | at.day
     return date << 16 | at.hour << 11 | at.minute << 5 | at.second // 2

@@ -1,4 +1,4 @@
-"""Define the blocks of a pack's report, which the page and the PDF both render, so that both say the same."""
+"""Define the blocks of a pack's report. The HTML page and the PDF render the same blocks, so both say the same."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,7 +11,7 @@ from api.evidence.report.map_sketch import Label, Sketch, SketchMark
 
 @dataclass(frozen=True)
 class Heading:
-    """`level` 1 starts a part, 2 a record in it."""
+    """A heading. Level 1 begins a part of the report, level 2 begins a record in that part."""
 
     text: str
     level: int = 1
@@ -19,7 +19,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """`tone` is `plain`, `small` or `warning`."""
+    """A paragraph. `tone` is `plain`, `small` or `warning`."""
 
     text: str
     tone: str = "plain"
@@ -27,14 +27,18 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Facts:
-    """Rows of (name, value)."""
+    """A list of facts, in rows of (name, value)."""
 
     rows: Sequence[Sequence[str]]
 
 
 @dataclass(frozen=True)
 class TableBlock:
-    """`widths` are shares of the full width; `code` lists the columns that hold digests."""
+    """A table with a header.
+
+    `widths` are the widths of the columns, as fractions of the full width. `code` lists the columns that hold digests,
+    counted from 0.
+    """
 
     titles: Sequence[str]
     widths: Sequence[float]
@@ -44,7 +48,11 @@ class TableBlock:
 
 @dataclass(frozen=True)
 class PictureBlock:
-    """A medium: `thumbnail` and `original` are paths in the pack, or None; without a thumbnail, `placeholder` is shown."""
+    """A picture of a medium, with a caption.
+
+    `thumbnail` and `original` are paths in the pack, or None. If there is no thumbnail, the text `placeholder` is
+    shown.
+    """
 
     id: str
     caption: Sequence[str]
@@ -64,7 +72,10 @@ KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in (Heading, Paragra
 
 @dataclass(frozen=True)
 class PackReport:
-    """`title` heads the first page, `running` heads every page; `made_at` is ISO 8601."""
+    """A report. `title` stands at the top of the first page, `running` at the top of every page.
+
+    `made_at` is a time in ISO 8601 format.
+    """
 
     title: str
     running: str
@@ -73,13 +84,13 @@ class PackReport:
 
 
 def to_json(report: PackReport) -> dict[str, Any]:
-    """Return plain JSON for the process that makes the PDF."""
+    """Return the report as plain JSON values, for the process that makes the PDF."""
     blocks = [[type(block).__name__, orjson.loads(orjson.dumps(asdict(block)))] for block in report.blocks]
     return {"title": report.title, "running": report.running, "made_at": report.made_at, "blocks": blocks}
 
 
 def from_json(body: dict[str, Any]) -> PackReport:
-    """Invert `to_json`."""
+    """Read a report from the JSON values that `to_json` returned."""
     blocks = [_read_block(kind, fields) for kind, fields in body["blocks"]]
     return PackReport(body["title"], body["running"], body["made_at"], blocks)
 

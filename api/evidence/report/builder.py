@@ -1,4 +1,4 @@
-"""Build the report of a pack in Chinese, as blocks, from the record's data and the packed files."""
+"""Build the Chinese-language report of a pack, as blocks, from the record's data and the packed files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -247,7 +247,10 @@ class Reporter:
 
 
 def _media_of(observation: Data) -> list[Data]:
-    """Return the media of all revisions, the current ones first: a correction may have dropped some."""
+    """Return the media of all revisions. The media of the current content come first.
+
+    Earlier revisions count, because a correction may have dropped media.
+    """
     media: dict[str, Data] = {medium["id"]: medium for medium in observation["content"]["media"]}
     for revision in observation["revisions"]:
         for medium in revision["content"]["media"]:

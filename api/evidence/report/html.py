@@ -1,4 +1,4 @@
-"""Render a pack's report as one printable HTML file, without scripts and without anything from the network."""
+"""Render a pack's report as one printable HTML file, which has no scripts and loads nothing from the network."""
 
 from html import escape
 from urllib.parse import quote

@@ -1,4 +1,7 @@
-"""Write the last part of a pack's report: the digest of each file, how its bytes compare, and how to verify a pack."""
+"""Write the last part of a pack's report.
+
+It shows the recorded digest of each file, whether the file's bytes match the digest, and how to verify the pack.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -24,7 +27,7 @@ def integrity_blocks(
     revisions: Sequence[PackedRevision],
     numbers: Mapping[str, str],
 ) -> Iterator[Block]:
-    """`numbers` holds the report's number of each medium, by media id."""
+    """Yield the blocks. `numbers` maps the id of a medium to its number in the report."""
     if media:
         yield Heading(f"原件与摘要（{len(media)}）")
         rows = [

@@ -1,6 +1,8 @@
-"""Break Chinese text into lines: between any two characters, but no closing mark starts a line and no opening mark ends one.
+"""Break Chinese text into lines.
 
-The caller passes the function that measures widths.
+A line may end after any Chinese character. But no line starts with a closing punctuation mark, and no line ends with an
+opening one. A Latin word is broken only if it is longer than a line. The caller passes the function that measures the
+width of a text.
 """
 
 import re
@@ -9,11 +11,11 @@ from collections.abc import Callable, Iterator
 NEVER_FIRST = frozenset("，。、；：？！）》〉」』】〕｝％…—·,.;:?!)]}%”’")
 NEVER_LAST = frozenset("（《〈「『【〔｛([{“‘")
 _PIECES = re.compile(r"[ \t]+|[!-~\u00a0-\u024f]+|.", re.DOTALL)
-"""Blanks; or a run of Latin letters, digits and marks; or one character."""
+"""Matches a run of blanks, or a run of Latin letters, digits and punctuation marks, or any single character."""
 
 
 def lines_of(text: str, width: float, measure: Callable[[str], float]) -> list[str]:
-    """Break `text` into lines no wider than `width`; its own line breaks stay."""
+    """Break `text` into lines no wider than `width`. Line breaks in `text` are kept."""
     return [line for paragraph in text.splitlines() or [""] for line in _break(paragraph, width, measure)]
 
 
@@ -36,7 +38,7 @@ def _break(text: str, width: float, measure: Callable[[str], float]) -> Iterator
 
 
 def _units(text: str) -> Iterator[str]:
-    """Yield the parts that must not be broken: each mark together with its neighbour."""
+    """Yield the parts that must not be broken. A punctuation mark is in one part with the character beside it."""
     unit = ""
     pieces = _PIECES.findall(text)
     for number, piece in enumerate(pieces):

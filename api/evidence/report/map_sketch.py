@@ -1,4 +1,4 @@
-"""Lay out a small map sketch: positions on plain paper with a scale and a north arrow, without tiles or network."""
+"""Lay out a small map sketch: positions on blank paper with a scale and a north arrow, without map tiles."""
 
 import math
 from collections.abc import Sequence
@@ -7,22 +7,26 @@ from dataclasses import dataclass
 from schema.geography.positions import metres_between
 
 WIDTH, HEIGHT = 170.0, 95.0
-"""Millimetres."""
+"""Size of the sketch in millimetres."""
 MARGIN = 14.0
 METRES_PER_DEGREE = 111_320.0
 MIN_SPAN = 60.0
-"""Metres: a single place is not enlarged beyond the accuracy of a phone."""
+"""The sketch shows at least this many metres in each direction. Otherwise a single place would be enlarged beyond the
+accuracy of a phone."""
 FAR = 4.0
-"""A photo's position is described, not drawn, if it is further from the middle than this many times the extent of the
+"""A photo's position is only described in text if it is further from the middle than this many times the extent of the
 other positions."""
 DIRECTIONS = ("北", "东北", "东", "东南", "南", "西南", "西", "西北")
 NEAR_ENOUGH = 2_000.0
-"""Metres from the middle within which a position is always drawn."""
+"""A position within this many metres of the middle is always drawn."""
 
 
 @dataclass(frozen=True)
 class SketchPlace:
-    """A position to draw, degrees in WGS-84; `kind` is `seen`, `photo` or `unit`; `radius` is its accuracy in metres."""
+    """A position to draw, in degrees of WGS-84.
+
+    `kind` is `seen`, `photo` or `unit`. `radius` is the accuracy of the position in metres.
+    """
 
     kind: str
     name: str
@@ -33,7 +37,10 @@ class SketchPlace:
 
 @dataclass(frozen=True)
 class SketchMark:
-    """A position on paper, millimetres from the top left; `radius` shows its accuracy, 0 if unknown."""
+    """A position on the paper, in millimetres from the top left corner.
+
+    `radius` shows the accuracy of the position. It is 0 if the accuracy is unknown.
+    """
 
     kind: str
     x: float
@@ -43,7 +50,7 @@ class SketchMark:
 
 @dataclass(frozen=True)
 class Label:
-    """Text right of (`x`, `y`)."""
+    """A text that begins to the right of (`x`, `y`)."""
 
     x: float
     y: float
@@ -52,7 +59,11 @@ class Label:
 
 @dataclass(frozen=True)
 class Sketch:
-    """All lengths in millimetres. `bar` is the length of the scale, `scale` its text; `beyond` describes places off the map."""
+    """A map sketch. All lengths are in millimetres.
+
+    `bar` is the length of the scale bar, and `scale` is the text beside it. `beyond` has one line for each place that
+    lies outside the sketch.
+    """
 
     width: float
     height: float
@@ -112,7 +123,7 @@ def _middle(values: Sequence[float]) -> float:
 
 
 def _round_length(most: float) -> float:
-    """Return the largest 1, 2 or 5 times a power of ten that is at most `most`."""
+    """Return the largest number that is 1, 2 or 5 times a power of ten and does not exceed `most`."""
     power = 10.0 ** math.floor(math.log10(most))
     return next((step * power for step in (5, 2) if step * power <= most), power)
 
@@ -122,7 +133,7 @@ def _length(metres: float) -> str:
 
 
 def _beyond(place: SketchPlace, latitude: float, longitude: float) -> str:
-    """Describe how far a place is from the middle, on the globe, and the initial direction to it."""
+    """Describe a place outside the sketch: its distance from the middle along the globe, and its direction."""
     start, end = math.radians(latitude), math.radians(place.latitude)
     turn = math.radians(place.longitude - longitude)
     east = math.sin(turn) * math.cos(end)

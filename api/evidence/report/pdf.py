@@ -1,6 +1,6 @@
-"""Print a pack's report as PDF on A4, in a process of its own, which frees its memory and can be killed.
+"""Print a pack's report as PDF on A4, in a separate process, which frees its memory when it ends and can be killed.
 
-`python -m api.evidence.report.pdf` reads a report as JSON, with pictures by media id, and writes the PDF.
+`python -m api.evidence.report.pdf` reads the report and its pictures as JSON from stdin, and writes the PDF to stdout.
 """
 
 import base64
@@ -34,13 +34,13 @@ INK, MUTED, ACCENT, RULE, PAPER = (28, 36, 48), (85, 96, 110), (44, 93, 143), (1
 RED = (179, 38, 30)
 COLOURS = {"seen": RED, "photo": ACCENT, "unit": (51, 105, 30)}
 UNKNOWN = "〓"
-"""Replaces a character that the font lacks; the page and the data contain it."""
+"""Replaces a character that the font lacks. The HTML page and the data file have the right character."""
 CONTINUED = "（续）"
 PER_ROW, GAP, HIGH = 3, 5.0, 44.0
 
 
 class Paper(FPDF):
-    """A4 with the running title and the page number on every page."""
+    """A document in A4 with the running title and the page number on every page."""
 
     def __init__(self, report: PackReport) -> None:
         super().__init__(format="A4")
@@ -92,7 +92,7 @@ class Paper(FPDF):
         self.cell(0, points * 0.55, text)
 
     def write_bold_line(self, x: float, y: float, text: str, points: float, colour: Sequence[int] = INK) -> None:
-        """Write text heavier by a thin stroke: the font has only one weight."""
+        """Write text in bold by means of a thin outline, because the font has only one weight."""
         with self.local_context(text_mode="FILL_STROKE", line_width=0.12):
             self.set_draw_color(*colour)
             self.write_line(x, y, text, points, colour)
@@ -173,7 +173,7 @@ class Printer:
         filled: bool = False,
         again: Callable[[], None] | None = None,
     ) -> None:
-        """Print rows of cells with a rule below each; a row that is higher than the rest of the page is continued."""
+        """Print rows of cells with a line below each row. A row that does not fit is continued on the next page."""
         paper = self._paper
         sizes = [(points or {}).get(number, 9.0) for number in range(len(columns))]
         for row in rows:
@@ -239,7 +239,7 @@ class Printer:
         paper.set_xy(LEFT, y + height)
 
     def _image(self, picture: PictureBlock, x: float, y: float, wide: float) -> bool:
-        """Draw the thumbnail, and return whether that worked: a damaged thumbnail must not cost the report."""
+        """Draw the thumbnail. Return False if that fails: a damaged thumbnail must not prevent the report."""
         body = self._pictures.get(picture.id)
         if not body:
             return False

@@ -1,4 +1,4 @@
-"""Print the PDF of a report in a process of its own, so that no other request waits for it."""
+"""Print the PDF of a report in a separate process, so that no other request waits for it."""
 
 import base64
 import os
@@ -18,17 +18,20 @@ _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")
 
 
 class PrintingError(Exception):
-    """The process ended without a PDF."""
+    """The process took too long, failed, or wrote no PDF."""
 
 
 async def print_pdf(report: PackReport, pictures: Mapping[str, bytes]) -> bytes:
-    """Return the PDF; `pictures` are JPEGs by media id. Kill the process on cancellation. Raise `PrintingError`."""
+    """Return the PDF. `pictures` are JPEG files by media id.
+
+    If the caller is cancelled, the process is killed. Raise `PrintingError` if the process makes no PDF.
+    """
     job = {
         "report": to_json(report),
         "pictures": {id: base64.b64encode(jpeg).decode() for id, jpeg in pictures.items()},
     }
     command = [sys.executable, "-P", "-m", "api.evidence.report.pdf"]
-    # Without our secrets, which it doesn't need.
+    # The process gets none of our secrets, because it doesn't need them.
     environment = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ} | {"PYTHONPATH": str(_ROOT)}
     try:
         with anyio.fail_after(SECONDS):

@@ -1,4 +1,7 @@
-"""Word values in Chinese for a pack's report: enum values by their own descriptions, instants in Beijing time, positions."""
+"""Express values in Chinese for a pack's report: enum values, times in Beijing time, positions.
+
+The Chinese term of an enum value is taken from the description of the value in the SDL.
+"""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +13,7 @@ from graphql import GraphQLEnumType, GraphQLSchema
 from schema.core.times import BEIJING
 
 _CHINESE = re.compile(r"[\u4e00-\u9fff][\u4e00-\u9fff、]*")
-# Values whose descriptions have no Chinese term.
+# Terms for enum values whose descriptions have no Chinese term.
 OTHERS = {
     "PHOTO": "照片",
     "VIDEO": "视频",
@@ -37,13 +40,13 @@ OTHERS = {
 
 
 class Words:
-    """The words for the values of a schema's enums."""
+    """The Chinese terms for the enum values of a schema."""
 
     def __init__(self, core: GraphQLSchema) -> None:
         self._core = core
 
     def of(self, enum: str, value: str | None) -> str:
-        """Return the Chinese term of an enum value, the value itself if it has no term, or a dash for None."""
+        """Return the Chinese term of an enum value, or the value itself if it has no term. Return a dash for None."""
         if value is None:
             return "—"
         type_ = self._core.type_map.get(enum)
@@ -53,12 +56,12 @@ class Words:
 
 
 def instant(text: str | None) -> str:
-    """Return e.g. `2026-10-26 13:36:05`, Beijing time, or a dash for None."""
+    """Return a time in the form `2026-10-26 13:36:05`, in Beijing time. Return a dash for None."""
     return f"{datetime.fromisoformat(text).astimezone(BEIJING):%Y-%m-%d %H:%M:%S}" if text else "—"
 
 
 def offset(minutes: int) -> str:
-    """Return e.g. `+08:00`."""
+    """Return an offset from UTC in the form `+08:00`."""
     hours, rest = divmod(abs(minutes), 60)
     return f"{'-' if minutes < 0 else '+'}{hours:02d}:{rest:02d}"
 
@@ -72,14 +75,17 @@ def person(user: Mapping[str, Any] | None) -> str:
 
 
 def unit(data: Mapping[str, Any] | None) -> str:
-    """Return the unit's name after the names of the units above it."""
+    """Return the names of the units above the unit, then the unit's own name."""
     if not data:
         return "—"
     return " › ".join([*(ancestor["name"] for ancestor in data.get("ancestors", ())), data["name"]])
 
 
 def position(point: Mapping[str, Any] | None) -> str:
-    """Return degrees in WGS-84 with accuracy, original datum and doubts; the original values if they are unusable."""
+    """Return a position in WGS-84 degrees, with its accuracy and original datum, and whether it is a mock position.
+
+    If the position is unusable, return the values as they were sent.
+    """
     if not point:
         return "—"
     if point["latitude"] is None:
