@@ -3,6 +3,8 @@
 The processes are forked from one that has the phone loaded: `python -m scripts.benchmarks.phone_processes`.
 """
 
+import asyncio
+import gc
 import itertools
 import json
 import os
@@ -12,9 +14,11 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout, suppress
 from datetime import datetime, timedelta
+from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,6 +85,22 @@ class Spawner:
 
     def close(self) -> None:
         self._process.communicate(timeout=10)
+
+
+def _warm_up() -> None:
+    """Load what the first command would load: every forked command would load it again, which takes longer than it runs."""
+    with TemporaryDirectory() as folder, redirect_stdout(StringIO()):
+        for arguments in (["--help"], ["status", "--folder", folder]):
+            with suppress(SystemExit):
+                app(arguments, prog_name="scripts/phone")
+    asyncio.run(_connect_once())
+    gc.freeze()
+
+
+async def _connect_once() -> None:
+    async with httpx.AsyncClient() as client:
+        with suppress(httpx.ConnectError):
+            await client.get("http://127.0.0.1:9")
 
 
 def _serve() -> None:
@@ -189,6 +209,8 @@ def _replace(name: str, known: Any, other: Any) -> None:
 
 
 if __name__ == "__main__":
+    import httpx
+
     from mobile_contract import documents
     from mobile_contract.levels import Levels
     from mobile_contract.phone.cli.main import app
@@ -197,4 +219,5 @@ if __name__ == "__main__":
 
     if "--light-locks" in sys.argv:
         key_wrapping.MEMORY_KIB, key_wrapping.PASSES = 8, 1
+    _warm_up()
     _serve()
