@@ -1,1 +1,4 @@
-"""Hold what phones need: the printed SDL, the named operations and the reference phone. Imports nothing of the server."""
+"""Hold the contract for phones: the exported SDL, the named operations, a reference phone and a conformance kit.
+
+Nothing in this package imports server code.
+"""

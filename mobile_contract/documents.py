@@ -1,7 +1,7 @@
-"""List the trusted documents: the named operations by SHA-256, as the manifest beside this file has them.
+"""List the trusted documents: the texts of the phones' named operations, each identified by its SHA-256.
 
 A phone can send either a document's id or its text.
-The manifest has the format of Apollo's tools (`apollo-persisted-query-manifest`, version 1).
+The manifest `documents.json` has the format of Apollo's tools (`apollo-persisted-query-manifest`, version 1).
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from typing import Any
 FOLDER = Path(__file__).parent
 OPERATIONS = FOLDER / "operations"
 MANIFEST, RETIRED = FOLDER / "documents.json", FOLDER / "retired.json"
-"""The current documents, and those that phones of earlier levels still send."""
+"""The files of the current documents, and of documents that phones of earlier contract levels still send."""
 _HEAD = re.compile(r"^(query|mutation|subscription)\s+(\w+)", re.MULTILINE)
 
 
@@ -36,7 +36,10 @@ def operation_names() -> list[str]:
 
 
 def manifest() -> dict[str, Any]:
-    """Build the manifest from the operation files. Raise `ValueError` if a file holds anything but its one operation."""
+    """Build the manifest from the operation files.
+
+    Raise `ValueError` unless each file holds exactly one operation, which has the file's name.
+    """
     return {
         "format": "apollo-persisted-query-manifest",
         "version": 1,
@@ -49,7 +52,10 @@ def manifest_text(manifest: Mapping[str, Any]) -> str:
 
 
 def trusted_documents() -> Mapping[str, str]:
-    """Read the texts of both files by id. Raise `ValueError` if an id is not the digest of its text."""
+    """Return the texts of the current and the retired documents by id.
+
+    Raise `ValueError` if an id is not the SHA-256 of its text.
+    """
     texts = {}
     for file in (RETIRED, MANIFEST):
         for operation in json.loads(file.read_text(encoding="utf-8"))["operations"]:

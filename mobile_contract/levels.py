@@ -1,9 +1,9 @@
 """Read and raise the contract's level: one integer that every change of the contract raises.
 
-A level covers what can be asked and answered, and ignores descriptions.
-Nothing is removed or tightened within the supported levels.
-A breaking change supports only its own level; older phones are told until which day they work.
-The operations of `OUTBOX` must never break: the server takes what waits in an old phone's outbox without a time limit.
+Changes of types, fields, arguments and operations count. Changes of descriptions don't.
+Within the supported levels, nothing is removed and no input becomes stricter.
+After a breaking change, only the new level is supported. Older phones are told the last day on which they work.
+The operations in `OUTBOX` must never break: the server accepts an old phone's outbox without a time limit.
 """
 
 import json
@@ -37,7 +37,10 @@ OUTBOX = frozenset(
 
 @dataclass(frozen=True)
 class Levels:
-    """The level of this contract, the oldest supported one, and the last day of each older level that still works."""
+    """The supported levels: `current` is this contract's level, and `oldest` the oldest supported level.
+
+    `until` is the last day on which an older level still works, by level.
+    """
 
     current: int
     oldest: int
@@ -52,7 +55,7 @@ class Levels:
     @classmethod
     @cache
     def read(cls) -> "Levels":
-        """Read the levels of the contract on file."""
+        """Read the levels from `level.json`."""
         return cls.parse(FILE.read_text(encoding="utf-8"))
 
     def as_text(self) -> str:
@@ -60,11 +63,14 @@ class Levels:
         return json.dumps({"current": self.current, "oldest": self.oldest, "until": until}, indent=2) + "\n"
 
     def is_supported(self, level: int, today: date) -> bool:
-        """Return whether phones of that level may use every operation."""
+        """Return whether a phone of this level may use every operation today."""
         return level >= self.oldest or today <= self.until.get(level, date.min)
 
     def next_level(self, until: date | None) -> "Levels":
-        """Raise the level by one. With a date, the new level is the only supported one, and older levels work until then."""
+        """Return the levels after a change: `current` is one higher.
+
+        If `until` is given, only the new level is supported, and the levels supported so far still work until that day.
+        """
         current = self.current + 1
         if until is None:
             return Levels(current, self.oldest, self.until)
@@ -74,7 +80,7 @@ class Levels:
 
 @dataclass(frozen=True)
 class ContractChange:
-    """One difference between two contracts, in a sentence for implementers."""
+    """One difference between two versions of the contract, as a sentence for implementers."""
 
     sentence: str
     is_breaking: bool = False
@@ -89,7 +95,7 @@ class BreakingChangeError(Exception):
 
 
 def changes_of(old_sdl: str, new_sdl: str) -> list[ContractChange]:
-    """List all differences except descriptions, breaking ones first."""
+    """List the differences between two SDL texts, breaking changes first. Changed descriptions are left out."""
     differences = find_schema_changes(build_schema(old_sdl), build_schema(new_sdl))
     changes = [
         ContractChange(change.description, isinstance(change, BreakingChange))
@@ -116,7 +122,10 @@ def document_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Con
 def retire(
     old: Mapping[str, Any], new: Mapping[str, Any], retired: Sequence[Mapping[str, Any]], level: int
 ) -> list[Any]:
-    """Return the documents of earlier levels: those in `retired`, and those of `old` that are not in `new`."""
+    """Return the documents of earlier levels: the documents of `old` that are not in `new`, then those in `retired`.
+
+    Record `level` with the newly retired documents. Leave out a document that `new` contains again.
+    """
     present = {operation["id"] for operation in new["operations"]}
     newly_retired = [{**operation, "level": level} for operation in old["operations"] if operation["id"] not in present]
     known = {document["id"] for document in newly_retired}
@@ -124,7 +133,7 @@ def retire(
 
 
 def broken_documents(sdl: str, documents: Sequence[Mapping[str, Any]], oldest: int) -> Iterator[str]:
-    """List the retired documents that phones may still send but that no longer fit the SDL."""
+    """Yield the errors of retired documents that phones may still send but that are no longer valid under the SDL."""
     schema = build_schema(sdl)
     for document in documents:
         if document["level"] >= oldest or document["name"] in OUTBOX:
@@ -135,7 +144,7 @@ def broken_documents(sdl: str, documents: Sequence[Mapping[str, Any]], oldest: i
 
 
 def add_entry(changelog: str, level: int, day: date, why: str | None, changes: Sequence[ContractChange]) -> str:
-    """Insert an entry for a level at the top of the changelog."""
+    """Return the changelog with a new entry for `level` at the top."""
     title, mark, past = changelog.partition("## ")
     lines = [f"- {'**Breaking.** ' if change.is_breaking else ''}{change.sentence}" for change in changes]
     paragraph = "\n".join([f"## Level {level} · {day.isoformat()}", "", *([why, ""] if why else []), *lines])

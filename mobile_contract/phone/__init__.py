@@ -1,4 +1,4 @@
-"""Run a phone in the terminal, which keeps observations on disk until the server has them.
+"""Run a phone in the terminal. It keeps observations on disk until the server has them.
 
-It is a client like any other: it imports nothing of the server, and learns everything over HTTP.
+The phone imports no server code. It knows the server only over HTTP, as every other client does.
 """

@@ -1,6 +1,6 @@
-"""Detect a file's content type by its magic number, for its announcement.
+"""Detect a file's content type by its magic number. The phone announces this type to the server.
 
-The file name decides nothing, and the server detects the type again.
+The file name is ignored. The server detects the type again.
 """
 
 HEAD_BYTES = 64
@@ -37,7 +37,7 @@ _BRANDS = {
 
 
 def sniff(head: bytes) -> str | None:
-    """Return the content type of a file that begins with `head`, or None for a type that a phone doesn't take."""
+    """Return the content type of a file that begins with `head`, or None if the phone doesn't accept such a file."""
     for prefix, content_type in _PREFIXES:
         if head.startswith(prefix):
             return content_type

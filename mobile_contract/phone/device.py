@@ -1,4 +1,4 @@
-"""Put one user's outbox, originals and session together, offline or connected to the server."""
+"""Combine one user's outbox, photo copies and session, with or without a connection to the server."""
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing, contextmanager
@@ -37,13 +37,16 @@ from mobile_contract.phone.users.unlocking import ask_password, ask_password_of,
 from mobile_contract.phone.users.user_stores import StoreLocation, UserStores
 
 MAX_TOGETHER = 100
-"""The contract's limit of media for one observation."""
+"""The contract's maximum number of media in one observation."""
 _METHOD_OF = {"MONITOR": Method.MONITOR_REPORT, "OFFICER": Method.SPECIAL_CHECK}
 
 
 @dataclass(frozen=True)
 class TakenFiles:
-    """The result of taking files: the kept ones, the names taken before, and the rejected names with the reason."""
+    """The result of taking files. `originals` are the new copies.
+
+    `known` are the names of files that were taken before. `left` are the names of rejected files, each with the reason.
+    """
 
     originals: list[Original]
     known: list[str]
@@ -51,7 +54,7 @@ class TakenFiles:
 
 
 class PhoneDevice:
-    """One user's store, which this process alone holds."""
+    """One user's open store. No other process can change it meanwhile."""
 
     def __init__(self, place: StoreLocation, key: StoreKey) -> None:
         self.place, self.key = place, key
@@ -67,9 +70,10 @@ class PhoneDevice:
     @classmethod
     @contextmanager
     def open(cls, path: Path, *, makes: bool = False) -> Iterator["PhoneDevice"]:
-        """Open the store that the command means. If there is none and the command `makes` something, make one without an owner.
+        """Open the store of the selected user (`--as`), otherwise of the current user.
 
-        Raise a `PhoneError`. On `WipeOrderedError`, the store is erased before this ends.
+        If the phone has no store at all and `makes` is true, make a store without an owner.
+        Raise a `PhoneError`. If the `with` block raises `WipeOrderedError`, erase the store.
         """
         folder = Folder.open(path)
         with folder.lock():
@@ -94,7 +98,10 @@ class PhoneDevice:
     @classmethod
     @contextmanager
     def open_outbox(cls, path: Path) -> Iterator[Outbox | None]:
-        """Open the outbox for reading while another process may be working; yield None if there is none. Raise a `PhoneError`."""
+        """Open the outbox for reading, even while another process uses the phone's folder.
+
+        Yield None if there is no store. Raise a `PhoneError`.
+        """
         folder = Folder(path.absolute())
         stores = UserStores(folder)
         if LegacyImport(folder, stores).is_due:
@@ -108,18 +115,19 @@ class PhoneDevice:
             yield outbox
 
     def lock_by_secret(self, stores: UserStores) -> None:
-        """Let the device secret open the store too, once the server has given one.
+        """Let the device secret open the store too, if the session has a secret that the lock doesn't use yet.
 
-        An imported store has no such lock yet, nor has one whose server gave no secret at first.
+        That is so for an imported store, and for a store whose server gave no secret at the first sign-in.
         """
         session, lock = Session.read(self.outbox), self.place.lock
         if lock.by_device is None and session and session.device_secret:
             stores.relock(self.place, lock.with_device(self.key, secret_of(session.device_secret)))
 
     def take(self, files: Sequence[Path], content: Content, *, together: bool, again: bool) -> TakenFiles:
-        """Copy files and save their observations, all or none. After a kill, the same command takes the missing files.
+        """Copy files, and save one observation for each file, or one for all files if `together`. Save all or none.
 
-        Skip bytes that were taken before, unless `again`. Raise `UsageError`, or `OSError` if the disk is full.
+        Skip files whose bytes were taken before, unless `again`. After a kill, the same call takes the missing files.
+        Raise `UsageError`, or `OSError` if the disk is full.
         """
         self._sweep()
         taken = TakenFiles([], [], [])
@@ -155,7 +163,7 @@ class PhoneDevice:
             taken.originals.append(original)
 
     def forget(self) -> list[OutboxObservation]:
-        """Delete the photos and texts of delivered observations whose receipt is valid. Receipts stay."""
+        """Delete the photos and texts of fully verified observations with no invalid receipt. Receipts stay."""
         deleted = self.outbox.forget(
             but={receipt.observation_id for receipt in self.receipts.all() if receipt.is_wrong}
         )
@@ -177,9 +185,9 @@ class PhoneDevice:
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator["ServerConnection"]:
-        """Open HTTP clients for the server and the object store, closed at the end. This sends nothing yet."""
+        """Open HTTP clients for the server and the object store until the `with` block ends. Send nothing yet."""
         limits = httpx.Limits(max_connections=10, keepalive_expiry=30)
-        # One for both clients: reading the certificates takes longer than most answers.
+        # One TLS context for both clients: loading the certificates takes longer than most requests.
         trusted = httpx.create_ssl_context()
 
         def client() -> httpx.AsyncClient:
@@ -190,9 +198,10 @@ class PhoneDevice:
 
 
 def prepare_stores(folder: Folder, ask_new: Callable[[Session | None], str] = ask_password_of) -> UserStores:
-    """Return the stores of a locked folder, after cleaning up and importing an earlier phone's data. Raise a `PhoneError`.
+    """Clean up a locked folder, import the data of an earlier phone version, and return the stores.
 
-    `ask_new` gives the password that locks the imported data of that person, or of nobody yet.
+    `ask_new` returns the password that will lock the imported data. It gets the session of the data's owner, or None if
+    nobody had signed in. Raise a `PhoneError`.
     """
     stores = UserStores(folder)
     legacy_import = LegacyImport(folder, stores)
@@ -204,7 +213,7 @@ def prepare_stores(folder: Folder, ask_new: Callable[[Session | None], str] = as
 
 @dataclass(frozen=True)
 class ServerConnection:
-    """A device that is online. `account` asks the server; `delivery` also reaches the object store."""
+    """A device with its HTTP clients: `server` for the server, `store` for the object store."""
 
     device: PhoneDevice
     account: Account
@@ -224,7 +233,7 @@ class ServerConnection:
         await self.fetch_keys()
 
     async def fetch_keys(self) -> None:
-        """Fetch the public keys of receipts if some are missing. A failed request is no error here."""
+        """Fetch the public keys that verify receipts, if some are missing. Ignore a failed request."""
         await self.device.receipts.fetch_keys(self.server, self.account.require().endpoint)
 
     def _uploads(self, meter: Meter, at_once: int) -> Uploader:

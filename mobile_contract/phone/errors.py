@@ -1,14 +1,14 @@
-"""Define the errors that end a command or set one item aside, with their messages and exit codes.
+"""Define the phone's errors, each with its messages and exit code. An error ends a command, or stops one item.
 
 PhoneError
   UsageError            2  the input is invalid
-  DamagedStoreError     2  a file of the phone's folder is not what was written
-  UnreachableError      3  the server or the store doesn't answer; nothing is lost, try later
-  SignInNeededError     4  there is no session, or it has ended; the outbox stays
-  LockedError           4  the store is encrypted, and no given key or password opens it
+  DamagedStoreError     2  a file in the phone's folder is damaged
+  UnreachableError      3  the server or the object store doesn't answer; nothing is lost, try later
+  SignInNeededError     4  there is no session, or the session has ended; the outbox stays
+  LockedError           4  no given key or password opens the encrypted store
   WipeOrderedError      4  the server ordered this phone to erase this person's data
   InUseError            5  another process uses the phone's folder
-  ServerRefusedError    1  the server refused; `next_step` says what the queue does (exit code 3 for RETRY_LATER)
+  ServerRefusedError    1  the server refused; `next_step` says what to do (exit code 3 for RETRY_LATER)
 """
 
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 RETRY_LATER = "RETRY_LATER"
 SIGN_IN_AGAIN = "SIGN_IN_AGAIN"
 FOR_PEOPLE = frozenset({"FIX_AND_RESEND", "DISCARD"})
-"""Next steps that set an item aside until a person looks at it. An unknown next step means: try later."""
+"""Next steps that only a person can take: the phone no longer sends the item. Any other next step means: try later."""
 
 
 class PhoneError(Exception):
@@ -48,7 +48,7 @@ class DamagedStoreError(PhoneError):
 
 
 class UnreachableError(PhoneError):
-    """The other side does not answer. `seconds` is how long it asked the phone to wait, if it did."""
+    """The server or the object store does not answer. `seconds` is the pause that it asked for, or None."""
 
     exit_code = 3
 
@@ -72,7 +72,7 @@ class LockedError(PhoneError):
 
 
 class WipeOrderedError(PhoneError):
-    """The server has proven that it orders an erasure. The holder of the store then erases it."""
+    """The server has ordered the erasure of this person's data, with a valid proof. The open store is then erased."""
 
     exit_code = 4
 
@@ -88,7 +88,10 @@ class InUseError(PhoneError):
 
 
 class ServerRefusedError(PhoneError):
-    """A refusal of the server: its code, messages, next step and field. `proof` belongs to an order to erase."""
+    """A refusal by the server. `field` is the refused input field, or None.
+
+    `proof` is set only on an order to erase this person's data, and shows that the order is genuine.
+    """
 
     def __init__(
         self,
@@ -108,7 +111,7 @@ class ServerRefusedError(PhoneError):
 
     @classmethod
     def read(cls, value: dict[str, Any]) -> "ServerRefusedError":
-        """Read the `Refused` member of a union, or a GraphQL error's extensions with its message."""
+        """Read a `Refused` object, or the extensions of a GraphQL error together with the error's message."""
         code = str(value.get("code") or "INTERNAL")
         return cls(
             code,

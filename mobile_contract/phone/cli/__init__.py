@@ -1,1 +1,1 @@
-"""Offer the phone's commands and print what they find."""
+"""Define the phone's commands, and print their results."""

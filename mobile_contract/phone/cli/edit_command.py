@@ -1,4 +1,4 @@
-"""Define the command that edits an observation that was never sent, also from several windows at once."""
+"""Define the command `edit`. It edits an observation that was never sent, even from several windows at once."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -60,7 +60,7 @@ def edit(
     """Edit an observation that was never sent (修改草稿), or show it.
 
     Edits of different fields from several windows merge. If two windows edit the same field, the value typed later wins,
-    and the other one is kept as a lost edit. An empty --unit or --point clears the field.
+    and the other value is kept as a lost edit. An empty --unit or --point clears the field.
     """
     with report_errors():
         fields = content_of(unit, point, method, category, severity, text, at, position, datum).fields()

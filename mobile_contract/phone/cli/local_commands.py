@@ -1,4 +1,4 @@
-"""Define the commands that work offline: take photos, show the status, correct, delete."""
+"""Define the commands that work offline: take photos, rate units, show the status, correct and delete items."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -155,7 +155,7 @@ def status(as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
 
 
 def _sync_as_json(outbox: Outbox) -> dict[str, object]:
-    """Return what the last sync found."""
+    """Return the findings of the last sync: lost numbers, clock error, and the age and counts of the pulled records."""
     numbers, records = SequenceGaps(outbox), Records(outbox)
     return {
         "lost": numbers.lost,
@@ -183,7 +183,7 @@ def alarms_of(outbox: Outbox) -> list[tuple[str, str]]:
 
 
 def clock_warning(outbox: Outbox) -> list[tuple[str, str]]:
-    """Warn if this device's clock was far off at the last sync. The warning changes nothing."""
+    """Return a warning if this device's clock was far off at the last sync. The warning has no effect on sending."""
     skew = SequenceGaps(outbox).skew_seconds
     if skew is None or abs(skew) < SKEW_SECONDS:
         return []
@@ -226,7 +226,7 @@ def fix(
     datum: Grid = Datum.WGS84,
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
-    """Correct a refused observation (修改后重发). The given values replace the old ones, and it is queued again."""
+    """Correct a refused observation (修改后重发), and queue it again. The given values replace the old ones."""
     with report_errors():
         content = content_of(unit, point, method, category, severity, text, at, position, datum)
         with PhoneDevice.open(folder) as device:
@@ -251,7 +251,7 @@ def discard(id: RefusedId, folder: Where = DEFAULT_FOLDER) -> None:
 
 
 def _find_refused(outbox: Outbox, id_or_number: str) -> OutboxObservation:
-    """Raise `UsageError` for anything but a refused observation."""
+    """Find a refused observation by id or number. Raise `UsageError` if there is none."""
     if observation := outbox.find(id_or_number, ObservationState.REFUSED):
         return observation
     raise UsageError(

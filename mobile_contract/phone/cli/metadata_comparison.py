@@ -1,4 +1,4 @@
-"""Compare the server's findings in photos with `truth.json`, which independent readers produced."""
+"""Compare the metadata that the server read from photos with `truth.json`, which independent programs produced."""
 
 import json
 import math
@@ -13,7 +13,7 @@ DEGREES, METRES = 1e-6, 0.01
 
 
 def read_expected(path: Path) -> dict[str, dict[str, Any]]:
-    """Read the expected values by digest. Raise `UsageError` if the file has another format."""
+    """Read the expected values of each file, by SHA-256. Raise `UsageError` if `truth.json` has another format."""
     try:
         files = json.loads(path.read_text(encoding="utf-8"))["files"]
         return {str(file["sha256"]): file for file in files}
@@ -22,9 +22,9 @@ def read_expected(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def differences(facts: dict[str, Any] | None, truth: dict[str, Any]) -> list[str]:
-    """List the differences as `name: found, not expected`.
+    """List the differences between found and expected values, such as `width: 640, not 480`.
 
-    If a file's metadata is damaged, only a position would be wrong.
+    Compare nothing if `truth.json` expects no values, because the file's metadata is damaged.
     """
     if facts is None:
         return ["not verified yet"]

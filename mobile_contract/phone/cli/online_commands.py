@@ -1,4 +1,4 @@
-"""Define the commands that ask the server each time: photo metadata, and the steps of an assignment."""
+"""Define the commands that contact the server at once: show photo metadata, accept and finish assignments."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -45,7 +45,7 @@ def content_of(
     position: str | None,
     datum: Datum,
 ) -> Content:
-    """Raise `UsageError` for an invalid time or position."""
+    """Build the content from a command's options. Raise `UsageError` for an invalid time or position."""
     return Content(method, category, severity, text, unit, point, read_instant(at), read_position(position, datum))
 
 

@@ -56,7 +56,7 @@ def new_table(*columns: str) -> Table:
 
 
 def local_time(instant: str | None) -> str:
-    """Format an instant by this machine's clock, to the minute."""
+    """Format a time in this machine's time zone, to the minute."""
     return f"{datetime.fromisoformat(instant).astimezone():%Y-%m-%d %H:%M}" if instant else ""
 
 
@@ -111,7 +111,10 @@ def answers(operations: Sequence[QueuedOperation]) -> None:
 
 
 def explain_operations(operations: Sequence[QueuedOperation], again: str) -> None:
-    """Print each operation's error, and how to delete it and `again` make it."""
+    """Print each operation's error. For a refused operation, also print how to delete it and start over.
+
+    `again` is the verb for starting over, such as "rate".
+    """
     for operation in operations:
         problem = operation.refusal or operation.trouble
         if problem:
@@ -199,7 +202,7 @@ def _empty(forgotten: int) -> tuple[str, str]:
 
 
 def facts(rows: Sequence[dict[str, Any]]) -> None:
-    """Print what the server read in each picture, beside its file name."""
+    """Print the metadata that the server read from each file, beside the file's name."""
     columns: tuple[str, ...] = (
         "file 文件",
         "type 类型",
@@ -237,7 +240,7 @@ def facts(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def print_wide(columns: Sequence[str], lines: Sequence[Sequence[Text | str]]) -> None:
-    """Print a table, or a paragraph for each row if the terminal is too narrow."""
+    """Print a table. If the terminal is too narrow, print a paragraph for each row instead."""
     table = new_table(*columns)
     for line in lines:
         table.add_row(*line)

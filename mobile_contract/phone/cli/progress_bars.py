@@ -27,7 +27,7 @@ class TwoColourBar(ProgressColumn):
 
 
 class ByteCounts(ProgressColumn):
-    """The bytes sent and, in the total, confirmed: a medium's own bar disappears once it is confirmed."""
+    """The sent bytes. The bar of the total also shows the confirmed bytes: a confirmed medium's own bar disappears."""
 
     def render(self, task: Task) -> Text:
         text = Text(f"sent 已发 {size(int(task.completed))}")
@@ -37,7 +37,7 @@ class ByteCounts(ProgressColumn):
 
 
 class ProgressBars:
-    """A bar for the total and one for each medium under way. It stays silent without a terminal."""
+    """A bar for the total, and a bar for each medium under way. Without a terminal, there are no bars."""
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
@@ -85,7 +85,7 @@ class ProgressBars:
         self._progress.advance(self._all, count)
 
     def confirmed(self, media: Sequence[Medium]) -> None:
-        """Remove the bars of confirmed media, and count them."""
+        """Remove the bars of confirmed media, and add their bytes to the confirmed total."""
         for medium in media:
             if medium.id in self._tasks:
                 self._progress.remove_task(self._tasks.pop(medium.id))

@@ -23,7 +23,10 @@ Row = dict[str, Any]
 
 
 def _with_outbox(folder: Path, work: Callable[[Outbox], T], *, now: bool) -> T | None:
-    """Run `work` on the outbox; return None without a store. Unless `now` is set, another command may run meanwhile."""
+    """Run `work` on the outbox. Return None if there is no store.
+
+    With `now`, pull changes first. Without `now`, another command may run at the same time.
+    """
     if now:
         with PhoneDevice.open(folder) as device:
 
@@ -145,7 +148,7 @@ def catalogue(words: Words = "", *, now: Now = False, as_json: AsJson = False, f
 
 
 def _join(records: Records, kind: PulledKind, **links: PulledKind) -> list[Row]:
-    """List records of a kind, with linked records in place of bare ids if they are stored."""
+    """List records of a kind. In the fields `links`, replace the bare id by the linked record, if it is stored."""
     rows = records.all(kind)
     for name, other in links.items():
         linked = records.by_id(other)

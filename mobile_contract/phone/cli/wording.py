@@ -1,4 +1,4 @@
-"""Name states, categories and methods on the terminal, in the field's terms."""
+"""Map states, categories, answers, note fields and next steps to the words that users see on the terminal."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,7 @@ STATES: Mapping[str, tuple[str, str]] = {
     "HANDED_ON": ("handed on 已转办", "dim"),
     "WITHDRAWN": ("withdrawn 已撤回", "dim"),
 }
-"""The text and colour of each state."""
+"""The shown words and the colour of each state."""
 
 CATEGORIES: Mapping[str, str] = {
     "ABSENCE": "违反上下班纪律",

@@ -1,4 +1,4 @@
-"""Send one named operation in a POST and read its answer or refusal, with retries if they can help."""
+"""Send named operations by POST, and read the answers and refusals. Retry if a retry can help."""
 
 import asyncio
 import time
@@ -20,28 +20,28 @@ LEVEL = "Mingcha-Level"
 ACCEPT = "application/graphql-response+json, application/json;q=0.9"
 TIMEOUT = httpx.Timeout(60, connect=10)
 SENDS_CLOCK = frozenset({"SignIn", "RefreshSession", "SubmitObservations", "EditAssignmentNotes", "Sync"})
-"""Operations that send the phone's clock, so that the server knows its error."""
+"""Operations whose input contains the phone's current time, so that the server can compute the clock's error."""
 TIMED_INPUTS = frozenset({"drafts", "edits"})
-"""Further inputs of `Sync` whose times need the clock sent beside them."""
+"""Further variables of `Sync` that contain times by the phone's clock. They get the phone's current time too."""
 TRANSIENT_CODES = frozenset({"BUSY", "UNAVAILABLE"})
-"""Refusals that only mean "not now". Other codes of RETRY_LATER need no new attempt within seconds."""
+"""Codes of refusals after which the phone retries within seconds. Other refusals with RETRY_LATER wait longer."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """The value of the operation's last root field, the values before it, and the server's clock at that moment."""
+    """An answer: the value of the operation's last root field, and the server's time when it answered."""
 
     value: dict[str, Any]
     server_time: datetime
     before: dict[str, Any]
-    """For `Sync`, the results of what was sent, by root field. Each of them can be a refusal."""
+    """The values of the earlier root fields, by name. In `Sync`, they answer the sent items. Each can be a refusal."""
 
     def items(self) -> list[dict[str, Any]]:
         """Return the nodes of a connection's page."""
         return [edge["node"] for edge in self.value["edges"]]
 
     def value_items(self) -> list[dict[str, Any]]:
-        """Return the items of a plain list."""
+        """Return the items of a root field that is a plain list."""
         items: list[dict[str, Any]] = self.value["listed"]
         return items
 
@@ -52,7 +52,10 @@ class Reply:
 
 
 def endpoint_of(url: str) -> str:
-    """Return the GraphQL endpoint: `/graphql` unless the address has another path. Raise `UsageError`."""
+    """Return the GraphQL endpoint: `/graphql` unless the address has another path.
+
+    Raise `UsageError` if `url` is not an HTTP address.
+    """
     address = urlsplit(url if "://" in url else f"http://{url}")
     if address.scheme not in {"http", "https"} or not address.hostname:
         raise UsageError(f"{url!r} is not an address such as https://mingcha.example.", "服务器地址不正确。")
@@ -72,7 +75,7 @@ class GraphqlClient:
     async def ask(self, operation: str, variables: dict[str, Any], token: str | None = None) -> Reply:
         """Send an operation. Raise `ServerRefusedError` for a refusal, `UnreachableError` if all attempts fail.
 
-        Every operation is safe to send again: if the reply was lost, the first request may have taken effect.
+        Retries are safe, although a request may have taken effect whose reply was lost: operations can be repeated.
         """
         for failed in range(1, self._backoff.attempts + 1):
             try:
@@ -101,7 +104,10 @@ class GraphqlClient:
         return Reply(_read_root(body, response), _server_time(response), before)
 
     async def _post(self, payload: dict[str, Any], token: str | None) -> httpx.Response:
-        """Send it compressed. If the server can't read that, send it plain, and stay with plain if that helped."""
+        """Send the payload compressed. If the server can't read that, send the payload uncompressed.
+
+        If that helped, don't compress later requests either.
+        """
         body = encode_body(payload, packed=self._packs)
         headers = {"Accept": ACCEPT, LEVEL: str(Levels.read().current)} | body.headers
         if token:
@@ -120,7 +126,10 @@ class GraphqlClient:
         return response
 
     def _clock(self) -> dict[str, Any]:
-        """Read the phone's clock, right or wrong, and the possible error of a comparison, if it is known."""
+        """Return the phone's current time, even if it is wrong, and the round-trip time, if it is known.
+
+        The round-trip time tells the server how exact a comparison with its own clock is.
+        """
         clock: dict[str, Any] = {"at": datetime.now().astimezone().isoformat(timespec="milliseconds")}
         if self._round_trip is not None:
             clock["roundTripMilliseconds"] = round(self._round_trip * 1000)
@@ -136,7 +145,7 @@ def describe_error(error: httpx.RequestError) -> str:
 
 
 def _read_root(body: dict[str, Any], response: httpx.Response) -> dict[str, Any]:
-    """Return the last root field's value. A mutation's answer counts even if a field deep inside it failed."""
+    """Return the last root field's value, even if the answer also has errors. Raise if it is null or a `Refused`."""
     root = next(reversed((body.get("data") or {}).values()), None)
     if root is None:
         error: dict[str, Any] = next(iter(body.get("errors") or []), {})
@@ -156,13 +165,13 @@ def _read_refusal(value: dict[str, Any], response: httpx.Response) -> ServerRefu
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """Return the pause that the other side asks for (Retry-After in seconds), or None."""
+    """Return the seconds in the header `Retry-After`, or None if it has no number."""
     text = response.headers.get("Retry-After", "")
     return float(text) if text.isdigit() else None
 
 
 def _server_time(response: httpx.Response) -> datetime:
-    """Read the Date header: a phone's own clock can be years off."""
+    """Return the server's time from the header `Date`, because the phone's own clock can be years off."""
     try:
         return parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
     except (KeyError, ValueError):

@@ -12,7 +12,7 @@ import zstandard
 MIN_BYTES = 1024
 """Shorter bodies stay plain: they fit into one packet either way."""
 UNREADABLE_STATUSES = frozenset({400, 415})
-"""Answers to an unreadable body: 415 from servers that know content encodings, 400 from those that expect JSON."""
+"""Statuses of answers to an unreadable body: 415 if the server knows content encodings, 400 if it expects JSON."""
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Queue what the phone has yet to hand in."""
+"""Queue the observations that the phone has not delivered yet, and keep their receipts."""

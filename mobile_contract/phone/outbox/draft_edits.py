@@ -1,4 +1,4 @@
-"""Merge edits of queued drafts (草稿修改) from several windows of one phone, and keep the edits that lose."""
+"""Merge edits of queued drafts (草稿修改) from several windows of one phone, and keep the losing edits."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,9 +17,11 @@ CLEARABLE = frozenset({"unit", "monitoringPoint"})
 
 @dataclass(frozen=True)
 class DraftEdit:
-    """One field as a window left it. `number` counts saved edits; `seen` is the last one that the window had shown.
+    """A new value of one field, typed in one window. `number` is the edit's running number.
 
-    `value` is None if the field was cleared. `edited_at` is when it was typed, in UTC.
+    `seen` is the number of the last edit that the window showed while the user typed.
+    `value` is None if the user cleared the field. `edited_at` is the time of typing, in UTC.
+    `restores` is the id of the lost edit whose value this edit restores, or None.
     """
 
     number: int
@@ -37,7 +39,7 @@ class DraftEdit:
 
     @property
     def sort_key(self) -> tuple[str, str, str]:
-        """Order by typing time. At the same moment the value decides, because ids only show which was saved first."""
+        """Order edits by typing time. If two times are equal, the value decides, not the order of saving."""
         return self.edited_at, json.dumps(self.value, sort_keys=True), self.id
 
     def has_seen(self, other: "DraftEdit") -> bool:
@@ -46,17 +48,20 @@ class DraftEdit:
 
 @dataclass(frozen=True)
 class MergedEdits:
-    """`standing` holds the winning edit by field; `lost` holds the losing edits that were not restored, newest first."""
+    """`standing` holds the winning edit of each field.
+
+    `lost` holds the losing edits that were not restored, newest first.
+    """
 
     standing: dict[str, DraftEdit]
     lost: list[DraftEdit]
 
 
 def merge_edits(edits: Sequence[DraftEdit]) -> MergedEdits:
-    """Merge the edits of one draft.
+    """Merge the edits of one draft, field by field.
 
-    An edit replaces those that its window had shown. Of edits that had not shown each other, the one typed later wins,
-    whichever was saved first.
+    An edit replaces the edits that its window showed. If two windows didn't show each other's edits, the edit that was
+    typed later wins, even if it was saved first.
     """
     merged = MergedEdits({}, [])
     restored = {edit.restores for edit in edits}
@@ -83,7 +88,7 @@ class DraftEdits:
         self._outbox = outbox
 
     def edits_of(self, observation_id: str) -> list[DraftEdit]:
-        """List a draft's edits in the order of saving. The number of the last one, or 0, is the draft's version."""
+        """List a draft's edits in the order of saving. The draft's version is the number of its last edit, or 0."""
         rows = self._outbox.rows("SELECT * FROM draft_edits WHERE observation_id = ? ORDER BY number", observation_id)
         return [DraftEdit.read(row) for row in rows]
 
@@ -99,7 +104,10 @@ class DraftEdits:
         return self._save(observation_id, new_edits, seen, edited_at)
 
     def restore(self, observation_id: str, edit_id: str) -> list[DraftEdit]:
-        """Restore a lost edit's value with a new edit that has seen all others. Raise `UsageError`."""
+        """Restore a lost edit's value with a new edit, which replaces all earlier edits of the field.
+
+        Raise `UsageError` if the draft has no such lost edit, or the server may have the draft already.
+        """
         lost = {edit.id: edit for edit in merge_edits(self.edits_of(observation_id)).lost}
         if edit_id not in lost:
             raise UsageError(f"There is no lost edit {edit_id} of this draft; see `edit`.", "没有这条落选的修改。")

@@ -1,4 +1,4 @@
-"""Compose an observation as the contract's `ObservationDraft`, once, when it is taken."""
+"""Compose an observation in the form of the contract's `ObservationDraft`, once, when the observation is taken."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class Datum(StrEnum):
 
 @dataclass(frozen=True)
 class Content:
-    """What a person says about an observation. None leaves a field out or unchanged."""
+    """The fields of an observation that a person can set. None leaves a field out, or leaves it unchanged."""
 
     method: Method | None = None
     category: Category | None = None
@@ -66,7 +66,7 @@ class Content:
     position: dict[str, Any] | None = None
 
     def fields(self) -> dict[str, Any]:
-        """Return the given fields under the contract's names."""
+        """Return the fields that are not None, under the names of `ObservationDraft`."""
         named = {
             "method": self.method and self.method.value,
             "category": self.category and self.category.value,
@@ -83,7 +83,7 @@ class Content:
 def compose(
     id: str, sequence: int, content: Content, originals: Sequence[Original], *, method: Method, now: str
 ) -> dict[str, Any]:
-    """Compose a whole draft. `method` and `now` are defaults."""
+    """Compose a complete draft. Use `method` and `now` if `content` has no method or time."""
     defaults = {"method": method.value, "category": Category.OTHER.value, "severity": Severity.NOTE.value, "text": ""}
     media = [
         {
@@ -100,7 +100,7 @@ def compose(
 
 
 def read_instant(text: str | None) -> str | None:
-    """Read an ISO 8601 time; without an offset, this device's offset counts. Raise `UsageError`."""
+    """Parse an ISO 8601 time. If it has no UTC offset, add this device's offset. Raise `UsageError`."""
     if text is None:
         return None
     try:
@@ -113,7 +113,10 @@ def read_instant(text: str | None) -> str | None:
 
 
 def read_position(text: str | None, datum: Datum) -> dict[str, Any] | None:
-    """Read LAT,LON or LAT,LON,ACCURACY: degrees in `datum`, and metres. Raise `UsageError`."""
+    """Parse LAT,LON or LAT,LON,ACCURACY. LAT and LON are degrees in `datum`, and ACCURACY is in metres.
+
+    Raise `UsageError` if the text has another form.
+    """
     if text is None:
         return None
     try:

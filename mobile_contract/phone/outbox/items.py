@@ -1,4 +1,4 @@
-"""Read the outbox's items: observations and media with their states."""
+"""Define the outbox's items: observations and media with their states."""
 
 import json
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from mobile_contract.phone.storage.database import DatabaseRow
 
 class ObservationState(StrEnum):
     QUEUED = "QUEUED"  # 待提交
-    ACCEPTED = "ACCEPTED"  # 已接收: the server's receipt is here
-    REFUSED = "REFUSED"  # 被退回: set aside until a person looks at it
+    ACCEPTED = "ACCEPTED"  # 已接收: the phone has the server's receipt
+    REFUSED = "REFUSED"  # 被退回: not sent again until a person has looked at it
 
 
 class MediumState(StrEnum):
     WAITING = "WAITING"  # 待上传
     SENDING = "SENDING"  # 上传中: its bytes may be in the store already
-    SENT = "SENT"  # 已上传: the store took them, the server doesn't know yet
-    CONFIRMED = "CONFIRMED"  # 已确认: the server knows, and verifies them
+    SENT = "SENT"  # 已上传: its bytes are in the store, but not confirmed to the server
+    CONFIRMED = "CONFIRMED"  # 已确认: confirmed to the server, which now verifies the bytes
     READY = "READY"  # 已核验
-    REFUSED = "REFUSED"  # 被退回: set aside
+    REFUSED = "REFUSED"  # 被退回: not sent again until a person has looked at it
     BROKEN = "BROKEN"  # 文件损坏: the copy on the phone was changed
 
 
@@ -30,7 +30,10 @@ UNDELIVERED = frozenset({MediumState.WAITING, MediumState.SENDING, MediumState.S
 
 @dataclass(frozen=True)
 class Medium:
-    """A medium of an observation, under its first file name. Parts and arrived bytes are known only for large uploads."""
+    """A medium of an observation. `name` is the source file's name, and `file` the name of the encrypted copy.
+
+    `parts`, `parts_arrived` and `bytes_arrived` are 0 unless the upload is divided into parts.
+    """
 
     id: str
     observation_id: str
@@ -84,7 +87,10 @@ class Medium:
 
 @dataclass(frozen=True)
 class OutboxObservation:
-    """An observation in the outbox. `draft` is sent exactly as it is; `receipt` is the server's proof once it is here."""
+    """An observation in the outbox. `draft` is sent exactly as it is. `receipt` is None until the server accepts it.
+
+    `refusal` is an error that a person must look at. `trouble` is an error after which the phone tries again.
+    """
 
     id: str
     sequence: int
@@ -112,26 +118,26 @@ class OutboxObservation:
 
     @property
     def is_through(self) -> bool:
-        """Return whether the server has verified all of it, so that the phone may delete it."""
+        """Return whether the server has verified the observation and all its media, so that the phone may delete them."""
         return self.state is ObservationState.ACCEPTED and all(
             medium.state is MediumState.READY for medium in self.media
         )
 
     @property
     def is_aside(self) -> bool:
-        """Return whether a part of it needs a person. The rest of the outbox continues without it."""
+        """Return whether a person must look at the observation or one of its media. The phone sends everything else."""
         return self.state is ObservationState.REFUSED or any(medium.state in ASIDE for medium in self.media)
 
     @property
     def is_undelivered(self) -> bool:
-        """Return whether the phone has a part of it to send or confirm."""
+        """Return whether the phone still has to send the observation, or to upload or confirm one of its media."""
         if self.state is ObservationState.ACCEPTED:
             return any(medium.state in UNDELIVERED for medium in self.media)
         return self.state is ObservationState.QUEUED
 
     @property
     def is_moving(self) -> bool:
-        """Return whether a part of it is still to be sent or verified, without a person."""
+        """Return whether something of the observation will still be sent or verified without a person's help."""
         return self.is_undelivered or any(medium.state is MediumState.CONFIRMED for medium in self.media)
 
     def as_json(self) -> dict[str, Any]:

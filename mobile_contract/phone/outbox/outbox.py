@@ -1,4 +1,4 @@
-"""Keep observations, their media and parts on disk; every change is one durable transaction."""
+"""Store observations, their media and the parts of uploads. Every change is one durable transaction."""
 
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -25,7 +25,7 @@ class Outbox:
     """One encrypted database. Every change is on disk when its method returns."""
 
     def __init__(self, path: Path, key: bytes, device_id: str | None = None) -> None:
-        """Open or create the database under a key of 32 bytes, for `device_id` if it is new. Raise a `PhoneError`."""
+        """Open or create the database with a key of 32 bytes. A new database gets `device_id`. Raise a `PhoneError`."""
         self._database = connect(path, key)
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
             self._database.execute(f"PRAGMA {pragma}")
@@ -53,7 +53,7 @@ class Outbox:
 
     @contextmanager
     def transaction(self) -> Iterator[DatabaseConnection]:
-        """Run one transaction: all or nothing, however the process ends."""
+        """Run the `with` block in one transaction: all or nothing, even if the process is killed."""
         self._database.execute("BEGIN IMMEDIATE")
         try:
             yield self._database
@@ -63,11 +63,11 @@ class Outbox:
         self._database.execute("COMMIT")
 
     def rows(self, statement: str, *values: object) -> list[DatabaseRow]:
-        """Read rows, also from the tables of other modules."""
+        """Run a query. Other modules read their own tables with this method."""
         return self._database.execute(statement, values).fetchall()
 
     def get_fact(self, name: str) -> str | None:
-        """Return a single stored value by name."""
+        """Return the value that `set_fact` stored under this name, or None."""
         row = self._database.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
         return str(row[0]) if row else None
 
@@ -82,13 +82,13 @@ class Outbox:
 
     @property
     def last_sequence(self) -> int:
-        """Return the last running number of an observation, or 0."""
+        """Return the highest running number that an observation has got, or 0."""
         return int(self.get_fact("last_sequence") or 0)
 
     # Taking, correcting, deleting
 
     def take(self, entries: Sequence[Sequence[Original]], compose: Callable[[int, Sequence[Original]], Any]) -> None:
-        """Save one new observation for each entry, all or none; `compose` makes the draft from (sequence, originals)."""
+        """Save one new observation for each list of originals in `entries`, all or none. `compose` makes its draft."""
         with self.transaction() as database:
             fact = database.execute("SELECT value FROM facts WHERE name = 'last_sequence'").fetchone()
             for sequence, originals in enumerate(entries, start=int(fact[0]) + 1):
@@ -107,11 +107,11 @@ class Outbox:
                     )
 
     def holds(self, sha256: str) -> bool:
-        """Return whether these bytes were taken before, even if they were deleted since."""
+        """Return whether a file with this SHA-256 was taken before, even if `forget` has deleted it since."""
         return bool(self._database.execute("SELECT 1 FROM media WHERE sha256 = ?", (sha256,)).fetchone())
 
     def replace_refused(self, id: str, draft: dict[str, Any]) -> None:
-        """Queue a refused observation again with another draft. The server has stored nothing under its id."""
+        """Queue a refused observation again with another draft. The server has stored nothing under this id."""
         with self.transaction() as database:
             database.execute(
                 "UPDATE observations SET draft = ?, state = 'QUEUED', refusal = NULL, trouble = NULL"
@@ -120,14 +120,17 @@ class Outbox:
             )
 
     def discard(self, id: str) -> None:
-        """Delete a refused observation. One that the server has not answered stays."""
+        """Delete an observation if the server has refused it. Keep it in any other state."""
         with self.transaction() as database:
             condition = "FROM observations WHERE id = ? AND state = 'REFUSED'"
             database.execute(f"INSERT OR IGNORE INTO discarded SELECT sequence {condition}", (id,))
             database.execute(f"DELETE {condition}", (id,))
 
     def forget(self, *, but: Collection[str] = ()) -> list[OutboxObservation]:
-        """Delete texts and names of delivered observations, and return them. Receipts and digests stay."""
+        """Delete the texts and file names of fully verified observations, except the ids in `but`.
+
+        Return these observations as they were before. Receipts and digests stay.
+        """
         through = [
             observation for observation in self.observations() if observation.is_through and observation.id not in but
         ]
@@ -141,7 +144,10 @@ class Outbox:
     # Reading
 
     def observations(self, *states: ObservationState) -> list[OutboxObservation]:
-        """List observations in the order of taking, without deleted ones; of any state unless some are given."""
+        """List observations in the order in which they were taken. If `states` are given, list only these states.
+
+        Observations that `forget` has deleted are left out.
+        """
         media: dict[str, list[Medium]] = {}
         for medium in self.media():
             media.setdefault(medium.observation_id, []).append(medium)
@@ -150,7 +156,7 @@ class Outbox:
         return [item for item in observations if not states or item.state in states]
 
     def find(self, id_or_number: str, *states: ObservationState) -> OutboxObservation | None:
-        """Find an observation by id or running number, in one of the states."""
+        """Find an observation by id or running number. If `states` are given, it must have one of these states."""
         matches = (
             observation
             for observation in self.observations(*states)
@@ -159,23 +165,26 @@ class Outbox:
         return next(matches, None)
 
     def undelivered(self) -> list[OutboxObservation]:
-        """List the observations that the phone still has to send."""
+        """List the observations that the phone still has to send, or whose media it still has to upload or confirm."""
         return [observation for observation in self.observations() if observation.is_undelivered]
 
     def media(self, *states: MediumState) -> list[Medium]:
-        """List media in the order of taking, without those of deleted observations."""
+        """List media in the order in which they were taken. If `states` are given, list only these states.
+
+        Media of observations that `forget` has deleted are left out.
+        """
         rows = self._database.execute(f"{_MEDIA} WHERE NOT forgotten ORDER BY sequence, place")
         media = [Medium.read(row) for row in rows]
         return [item for item in media if not states or item.state in states]
 
     def receipts(self) -> list[DatabaseRow]:
-        """Return id, sequence, draft, receipt and forgotten of all accepted observations, including deleted ones."""
+        """Return id, sequence, draft, receipt and forgotten of each observation with a receipt, even a deleted one."""
         return self.rows(
             "SELECT id, sequence, draft, receipt, forgotten FROM observations WHERE receipt IS NOT NULL ORDER BY sequence"
         )
 
     def unsent_sequences(self) -> set[int]:
-        """Return the running numbers that the server can't have: queued, set aside or discarded."""
+        """Return the running numbers of observations without a receipt: queued, refused or discarded."""
         rows = self.rows(
             "SELECT sequence FROM observations WHERE state <> 'ACCEPTED' UNION SELECT sequence FROM discarded"
         )
@@ -186,7 +195,7 @@ class Outbox:
         return count
 
     def spans(self, medium_id: str) -> list[ByteRange]:
-        """Return the parts of a large upload as the server split it, or nothing if that is unknown."""
+        """Return the parts into which the server divided an upload. Return an empty list if the parts are unknown."""
         rows = self._database.execute("SELECT * FROM parts WHERE medium_id = ? ORDER BY number", (medium_id,))
         return [ByteRange(row["number"], row["start"], row["byte_size"]) for row in rows]
 
@@ -202,7 +211,10 @@ class Outbox:
         refusals: dict[str, ServerRefusedError],
         troubles: dict[str, ServerRefusedError],
     ) -> None:
-        """Store the server's answers to a batch: a receipt, a refusal that sets aside, or a trouble to retry."""
+        """Store the server's answers to a batch, by observation id.
+
+        `refusals` are errors that a person must look at. `troubles` are errors after which the phone tries again.
+        """
         with self.transaction() as database:
             for id, receipt in receipts.items():
                 database.execute(
@@ -224,14 +236,14 @@ class Outbox:
         self._set_state([id], MediumState.SENDING, "attempts = attempts + 1")
 
     def set_parts(self, id: str, spans: Sequence[ByteRange]) -> None:
-        """Store the server's new split of a large upload, and drop the known parts: the store may have none of them."""
+        """Store the parts into which the server divided an upload. Drop the earlier parts: the store may lack them."""
         with self.transaction() as database:
             database.execute("DELETE FROM parts WHERE medium_id = ?", (id,))
             rows = [(id, span.number, span.start, span.byte_size) for span in spans]
             database.executemany("INSERT INTO parts (medium_id, number, start, byte_size) VALUES (?, ?, ?, ?)", rows)
 
     def mark_arrived(self, id: str, numbers: Sequence[int], *, alone: bool = False) -> None:
-        """Record that the store has these parts; with `alone`, no others."""
+        """Record that the store has these parts. With `alone`, also record that it has no other parts."""
         with self.transaction() as database:
             if alone:
                 database.execute("UPDATE parts SET arrived = 0 WHERE medium_id = ?", (id,))
@@ -248,11 +260,11 @@ class Outbox:
         self._set_state(ids, MediumState.READY, "trouble = NULL")
 
     def mark_missing(self, ids: Sequence[str]) -> None:
-        """Queue media whose bytes the store lacks."""
+        """Queue media again, because the object store lacks their bytes."""
         self._set_state(ids, MediumState.WAITING)
 
     def mark_rejected(self, id: str) -> None:
-        """Queue a whole medium again, because the store has other bytes than announced."""
+        """Queue all bytes of a medium again, because the object store has other bytes than announced."""
         with self.transaction() as database:
             database.execute("DELETE FROM parts WHERE medium_id = ?", (id,))
             database.execute("UPDATE media SET state = 'WAITING', rejections = rejections + 1 WHERE id = ?", (id,))

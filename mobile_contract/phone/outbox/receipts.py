@@ -1,4 +1,4 @@
-"""Verify receipts (回执), the server's signed proof that it has an observation, with the keys it published.
+"""Verify receipts (回执), which are the server's signed proof that it has an observation, with its published keys.
 
 Receipts stay in the outbox after the observation is deleted.
 """
@@ -31,7 +31,10 @@ _SIGNED_CLAIMS = ("observationId", "contentSha256", "receivedAt")
 
 @dataclass(frozen=True)
 class StoredReceipt:
-    """`wrong` says why the receipt proves nothing; None if it is valid or has no signature."""
+    """A receipt from the outbox. `said` is the receipt as the server sent it.
+
+    `wrong` says why the receipt proves nothing. It is None if the receipt is valid or unsigned.
+    """
 
     observation_id: str
     sequence: int
@@ -55,7 +58,7 @@ class StoredReceipt:
 
 
 class BadReceiptError(Exception):
-    """The text says why it is not a valid receipt."""
+    """A receipt is invalid. The message says why."""
 
 
 class Receipts:
@@ -71,7 +74,7 @@ class Receipts:
         return keys
 
     def pin(self, published: Mapping[str, Any]) -> None:
-        """Store new keys, except those whose fingerprint doesn't match."""
+        """Store the published keys that are new. Skip keys whose fingerprint is wrong."""
         known = self.keys
         for key in published.get("keys") or ():
             if _fingerprint(str(key.get("publicKey"))) == key.get("fingerprint"):
@@ -94,7 +97,7 @@ class Receipts:
         }
 
     async def fetch_keys(self, client: httpx.AsyncClient, endpoint: str) -> None:
-        """Fetch the published keys if there are none, or a receipt names an unknown one. Ignore failures."""
+        """Fetch the published keys if the phone has none, or if a receipt names an unknown key. Ignore failures."""
         known = self.keys
         if known and not any(receipt.wrong == UNKNOWN for receipt in self.all()):
             return
@@ -120,7 +123,7 @@ def _read_receipt(row: DatabaseRow, keys: Mapping[str, str]) -> StoredReceipt:
 def _reason_invalid(
     id: str, receipt: Mapping[str, Any], draft: dict[str, Any] | None, keys: Mapping[str, str]
 ) -> str | None:
-    """Say why a receipt proves nothing, or return None; `draft` is what was sent, if it is still here."""
+    """Return why a receipt proves nothing, or None. `draft` is the sent draft, or None if the phone has deleted it."""
     if not receipt.get("signed"):
         return None
     try:
@@ -137,7 +140,7 @@ def _reason_invalid(
 
 
 def verify_jws(token: str, keys: Mapping[str, str]) -> dict[str, Any]:
-    """Verify a compact JWS with `keys`, PEM by fingerprint, and return its claims. Raise `BadReceiptError`."""
+    """Verify a compact JWS and return its claims. `keys` are PEM keys by fingerprint. Raise `BadReceiptError`."""
     try:
         head, body, tail = token.split(".")
         header, claims, signature = json.loads(_decode(head)), json.loads(_decode(body)), _decode(tail)
@@ -159,7 +162,7 @@ def verify_jws(token: str, keys: Mapping[str, str]) -> dict[str, Any]:
 
 
 def digest_of(draft: Mapping[str, Any]) -> str:
-    """Hash the canonical JSON of a draft as it was sent, as docs/api.md describes."""
+    """Return the SHA-256 of a sent draft's canonical JSON, in hexadecimal. docs/api.md describes this form."""
     content = {"text": "", "media": [], **draft}
     if draft.get("position"):
         content["position"] = {"datum": "WGS84", "isMock": False, **draft["position"]}

@@ -1,6 +1,6 @@
-"""Find running numbers that the server lacks although they were sent, and keep the device's clock error.
+"""Find running numbers that the server lacks although the phone has sent them, and store the device's clock error.
 
-The server only counts. Which numbers still wait or were discarded is known only here.
+The server only reports missing numbers. Only the phone knows which of them are unsent or discarded.
 """
 
 import json
@@ -9,7 +9,7 @@ from typing import Any
 from mobile_contract.phone.outbox.outbox import Outbox
 
 WINDOW = 1_000
-"""How many of the last numbers are compared. Older losses stay recorded."""
+"""The server reports gaps only among this many of the last numbers. Older lost numbers stay recorded."""
 _LOST, _FIRST, _SKEW = "lost", "first_own_sequence", "clock_skew_seconds"
 
 
@@ -18,7 +18,10 @@ class SequenceGaps:
         self._outbox = outbox
 
     def compare(self, payload: dict[str, Any]) -> None:
-        """Read a `SyncPayload`. A missing number that is neither unsent nor discarded here is lost."""
+        """Compare the gaps of a `SyncPayload` with the outbox, and store the lost numbers.
+
+        A number is lost if the server lacks it, and the phone has neither discarded it nor still has to send it.
+        """
         missing = {number for gap in payload["gaps"] for number in range(gap["first"], gap["last"] + 1)}
         older = {number for number in self.lost if number <= self._outbox.last_sequence - WINDOW}
         unexplained = {number for number in missing - self._outbox.unsent_sequences() if number >= self._first_own}
@@ -34,11 +37,11 @@ class SequenceGaps:
 
     @property
     def skew_seconds(self) -> float | None:
-        """Return how far this device's clock was ahead of the server's at the last sync."""
+        """Return how far this device's clock was ahead of the server's clock at the last sync, or None."""
         seconds: float | None = json.loads(self._outbox.get_fact(_SKEW) or "null")
         return seconds
 
     @property
     def _first_own(self) -> int:
-        """Return the first number of this person. Earlier phones were handed on with their outbox."""
+        """Return the first running number of this person. On earlier phone versions, users could inherit an outbox."""
         return int(self._outbox.get_fact(_FIRST) or 1)

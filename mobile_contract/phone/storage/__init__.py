@@ -1,1 +1,1 @@
-"""Keep what the phone holds: database, files and keys."""
+"""Store the phone's data: database, encrypted files and keys."""

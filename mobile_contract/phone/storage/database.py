@@ -1,6 +1,6 @@
-"""Open the phone's database: SQLite under SQLCipher, with every page and its log encrypted.
+"""Open the phone's database: SQLite with SQLCipher, which encrypts every page and the write-ahead log.
 
-Only this module knows the library.
+Only this module uses the SQLCipher library.
 """
 
 from collections.abc import Iterable, Sequence
@@ -40,7 +40,7 @@ class DatabaseConnection(Protocol):
 
 
 def connect(path: Path, key: bytes) -> DatabaseConnection:
-    """Open or create a database under a raw key of 32 bytes. Raise `DamagedStoreError` if the key doesn't open it."""
+    """Open or create a database with a raw key of 32 bytes. Raise `DamagedStoreError` if the key doesn't open it."""
     database = _open(path)
     try:
         database.execute(f"PRAGMA key = \"x'{_check_key(key).hex()}'\"")
@@ -55,7 +55,10 @@ def connect(path: Path, key: bytes) -> DatabaseConnection:
 
 
 def copy_plain(source: Path, to: Path, key: bytes) -> None:
-    """Copy an unencrypted database into a new encrypted one. Raise `DamagedStoreError` if the source is not a database."""
+    """Copy an unencrypted database into a new encrypted database.
+
+    Raise `DamagedStoreError` if the source is not a database.
+    """
     plain = _open(source)
     try:
         level = plain.execute("PRAGMA user_version").fetchone()[0]

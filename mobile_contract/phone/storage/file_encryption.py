@@ -1,10 +1,10 @@
 """Encrypt a file in chunks, so that any range can be read alone and every change is detected.
 
-An encrypted file is 16 random bytes of salt, then chunks of 64 KiB, the last one shorter.
-Each chunk is AES-256-GCM with its tag of 16 bytes.
+An encrypted file is 16 random bytes of salt, then chunks of 64 KiB. The last chunk can be shorter.
+Each chunk is encrypted with AES-256-GCM and followed by its tag of 16 bytes.
 The file's own key is derived (HKDF-SHA-256) from the given key, the salt and the file's name.
-The nonce is the chunk's number and, in its last byte, whether it is the last one.
-So no chunk can stand in for another one of this or another file, and a truncated file ends in a chunk that isn't the last.
+The nonce is the chunk's number, then a byte that is 1 for the last chunk and 0 for all others.
+So a chunk that was moved within the file or to another file doesn't decrypt. Nor does the end of a truncated file.
 """
 
 from collections.abc import Iterable, Iterator
@@ -31,7 +31,7 @@ def derive_key(key: bytes, purpose: str, salt: bytes | None = None) -> bytes:
 
 
 def seal(key: bytes, name: str, plain: Iterable[bytes], writer: BinaryIO) -> None:
-    """Encrypt `plain`, in pieces of any size, as a file of that name."""
+    """Write the encrypted file `name` to `writer`. `plain` yields the content in pieces of any size."""
     salt = token_bytes(SALT)
     cipher = _cipher(key, name, salt)
     writer.write(salt)
@@ -46,7 +46,10 @@ def seal(key: bytes, name: str, plain: Iterable[bytes], writer: BinaryIO) -> Non
 
 
 def unseal(key: bytes, path: Path, start: int, byte_size: int) -> Iterator[bytes]:
-    """Decrypt a range, chunk by chunk. Raise `BrokenFileError`, or `OSError` if the file can't be read."""
+    """Decrypt `byte_size` bytes from `start`, chunk by chunk.
+
+    Raise `BrokenFileError`, or `OSError` if the file can't be read.
+    """
     with path.open("rb") as reader:
         salt = reader.read(SALT)
         cipher = _cipher(key, path.name, salt)

@@ -1,8 +1,9 @@
 """Open and lock the phone's folder: only its owner can read it, and only one process changes it at a time.
 
-device.json   the device's id, the same for all its users; nothing else here is readable
-current       the store of commands that name no user
-users/<id>/   the store of one user: keys.json, outbox.sqlite, originals/; its random name hides the owner
+device.json   the device's id, the same for all its users
+current       the id of the store that commands use if they select no user
+users/<id>/   the store of one user: keys.json, outbox.sqlite, originals/; the contents are encrypted, and the random id
+              hides the owner
 """
 
 import fcntl
@@ -18,7 +19,7 @@ from mobile_contract.phone.errors import InUseError, UsageError
 
 @dataclass(frozen=True)
 class Folder:
-    """The phone's folder. Everything in it is readable for its owner only."""
+    """The phone's folder. Only the user account of the operating system that owns it can read it."""
 
     root: Path
 
@@ -49,7 +50,10 @@ class Folder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Lock the folder. Raise `InUseError` if another process holds it. A killed process holds nothing."""
+        """Lock the folder until the `with` block ends. The lock also ends if the process is killed.
+
+        Raise `InUseError` if another process has locked the folder.
+        """
         descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
@@ -69,7 +73,7 @@ class Folder:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file for the owner only, all or nothing, and on disk when this returns."""
+    """Write a file that only its owner can read, all or nothing. The file is on disk when this returns."""
     part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
@@ -81,7 +85,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Make new and removed names in a folder survive a power cut."""
+    """Flush a folder to disk, so that created and removed files stay so after a power cut."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

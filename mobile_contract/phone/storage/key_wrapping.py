@@ -1,8 +1,8 @@
-"""Wrap a store's random key with its user's password and with the server's device secret.
+"""Encrypt (wrap) a store's random key twice: with its user's password, and with the device secret.
 
-`keys.json` holds no name: it reveals neither the owner nor the server.
 The password opens the store offline.
-The device secret, which the server gives at sign-in, opens it after the password was reset on the server.
+The server gives the device secret at sign-in. The secret opens the store after the password was reset on the server.
+`keys.json` holds both encrypted keys. It contains no names, so it reveals neither the owner nor the server.
 """
 
 import base64
@@ -25,7 +25,7 @@ from mobile_contract.phone.storage.file_encryption import derive_key
 
 VERSION = 1
 MEMORY_KIB, PASSES = 64 * 1024, 3
-"""RFC 9106's choice for little memory, with one lane."""
+"""Parameters of Argon2id: the values that RFC 9106 recommends for little memory, but with one lane."""
 MAX_MEMORY_KIB, MAX_PASSES = 1024 * 1024, 64
 _NONCE = 12
 
@@ -39,7 +39,7 @@ class StoreKey:
 
     @classmethod
     def read(cls, text: str) -> "StoreKey":
-        """Read the form that `text` writes. Raise `LockedError` for anything else."""
+        """Parse a key that the property `text` returned. Raise `LockedError` if it is not such a text."""
         store_id, _, letters = text.strip().partition(".")
         try:
             raw = base64.b64decode(letters, altchars=b"-_", validate=True)
@@ -72,9 +72,10 @@ class StoreKey:
 
 @dataclass(frozen=True)
 class Lock:
-    """The content of `keys.json`: bytes, Argon2id's memory in KiB, and its passes.
+    """The content of `keys.json`. `by_password` and `by_device` are the store's key, encrypted in these two ways.
 
-    `is_nobodys`: its items were taken before the first sign-in on this phone.
+    `salt`, `memory_kib` and `passes` are the parameters of Argon2id, which derives a key from the password.
+    `is_nobodys` means that the store has no owner: its items were taken before the first sign-in on this phone.
     """
 
     store_id: str
@@ -92,7 +93,7 @@ class Lock:
 
     @classmethod
     def read(cls, path: Path, store_id: str) -> "Lock":
-        """Raise `DamagedStoreError` or `OSError`."""
+        """Read `keys.json`. Raise `DamagedStoreError` if its content is invalid, or `OSError`."""
         try:
             values: dict[str, Any] = json.loads(path.read_bytes())
             password, device = values["password"], values["device"]
@@ -140,7 +141,7 @@ class Lock:
         return self._unwrap(derive_key(secret, "device secret"), self.by_device, "device") if self.by_device else None
 
     def with_password(self, key: StoreKey, password: str) -> "Lock":
-        """Return a lock that this password opens, and no earlier one."""
+        """Return a lock that this password opens. Earlier passwords no longer open it."""
         salt = token_bytes(16)
         wrapped = self._wrap(_stretch(password, salt, MEMORY_KIB, PASSES), key, "password")
         return replace(self, salt=salt, memory_kib=MEMORY_KIB, passes=PASSES, by_password=wrapped)
@@ -161,7 +162,10 @@ class Lock:
 
 
 def _stretch(password: str, salt: bytes, memory_kib: int, passes: int) -> bytes:
-    """Derive a key from a password. As on servers, all keyboard compositions of a password count as equal."""
+    """Derive a key from a password.
+
+    First normalise the password, as servers do, because keyboards compose the same character in different ways.
+    """
     kdf = Argon2id(salt=salt, length=KEY_BYTES, iterations=passes, lanes=1, memory_cost=memory_kib)
     return kdf.derive(unicodedata.normalize("NFKC", password).encode(errors="surrogatepass"))
 

@@ -1,4 +1,4 @@
-"""Create the tables of the phone's database, and bring an older outbox up to date without losing anything."""
+"""Create the tables of the phone's database, and update an older database without losing anything."""
 
 LEVEL = 3
 _FIRST = """

@@ -1,6 +1,6 @@
 """Keep the phone's own encrypted copies of photos, so that the outbox doesn't depend on the source files.
 
-A copy is encrypted as it is made, under a random name: plain bytes never touch the disk.
+A copy is encrypted while it is written, and has a random file name. Unencrypted bytes are never written to disk.
 """
 
 import hashlib
@@ -19,11 +19,11 @@ READ_BYTES = 256 * 1024
 
 
 class PhotoNotTakenError(Exception):
-    """A phone doesn't take this file; the text says why."""
+    """The phone doesn't accept this file. The message says why."""
 
 
 class PhotoChangedError(Exception):
-    """A copy on the phone is gone or was changed; the two messages say how."""
+    """A copy on the phone is missing, unreadable or changed. The two messages (English, Chinese) say which."""
 
     def __init__(self, message: str, message_zh: str) -> None:
         super().__init__(message)
@@ -33,7 +33,10 @@ class PhotoChangedError(Exception):
 
 @dataclass(frozen=True)
 class Original:
-    """A copy: the medium's id, its file in the phone's folder, its first name, hexadecimal digests and size."""
+    """The phone's copy of a file. `id` is the medium's id, and digests are hexadecimal.
+
+    `file` is the random file name of the copy, and `name` the name of the source file.
+    """
 
     id: str
     file: str
@@ -65,7 +68,7 @@ class Originals:
     def adopt(self, source: Path) -> Original:
         """Copy a file and hash the bytes that are written. The copy is on disk when this returns.
 
-        A link would be cheaper, but would change with its source.
+        A hard link would be cheaper, but its bytes would change if the source file changes.
         Raise `PhotoNotTakenError`, or `OSError` if the disk is full.
         """
         try:
@@ -95,7 +98,7 @@ class Originals:
         return Original(new_id("med"), file, source.name, sha256.hexdigest(), md5.hexdigest(), size, content_type)
 
     def write(self, file: str, plain: Iterable[bytes]) -> None:
-        """Write a copy. It is on disk when this returns."""
+        """Encrypt `plain` into the new copy `file`. The copy is on disk when this returns."""
         with os.fdopen(os.open(self.path(file), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400), "wb") as writer:
             seal(self._key, file, plain, writer)
             writer.flush()
@@ -103,7 +106,10 @@ class Originals:
         sync_folder(self.folder)
 
     def verify(self, file: str, sha256: str, spans: Sequence[ByteRange] = ()) -> dict[int, str]:
-        """Hash a copy again before it is sent. Return the SHA-256 of each span by number. Raise `PhotoChangedError`."""
+        """Hash a copy before it is sent. Return the SHA-256 of each span by number.
+
+        Raise `PhotoChangedError` if the whole copy doesn't have the digest `sha256`, or can't be read.
+        """
         parts = {span.number: hashlib.sha256() for span in spans}
         whole = hashlib.sha256()
         try:
@@ -129,7 +135,10 @@ class Originals:
             raise _changed_error() from None
 
     def sweep(self, known: Collection[str]) -> None:
-        """Remove copies that the outbox doesn't name: after a kill while taking, or after they were deleted there."""
+        """Remove all copies except `known`, the files that the outbox refers to.
+
+        Other copies remain after a kill while files are taken, or after the outbox has deleted their media.
+        """
         for path in self.folder.iterdir():
             if path.name not in known:
                 path.unlink()

@@ -1,1 +1,1 @@
-"""Hand in and pull."""
+"""Send the phone's items to the server, and pull changes from the server."""

@@ -1,6 +1,6 @@
-"""Edit the notes of assignments (交办备注) offline, send the edits once, and store the merged notes.
+"""Edit the notes of assignments (交办备注) offline, send the edits, and store the notes that the server merged.
 
-If two devices edit the same field, the server decides.
+If two devices edit the same field, the server decides which edit wins.
 """
 
 import json
@@ -33,7 +33,10 @@ class NoteField(StrEnum):
 
 @dataclass(frozen=True)
 class Note:
-    """One field as this phone shows it. `version` is the server's; `waits` means that an edit of it is not sent yet."""
+    """One field of an assignment's notes, as this phone shows it. `version` is the server's version of the field.
+
+    `waits` means that the phone has an unsent edit of the field. `lost` are the edits that lost against another edit.
+    """
 
     field: NoteField
     value: str | None
@@ -46,7 +49,7 @@ class NoteEditQueue(OperationQueue):
     table, letter = "note_edits", "N"
 
     def edit(self, edits: Sequence[dict[str, Any]]) -> None:
-        """Save edits, all or none. Each gets the device's next running number of edits."""
+        """Save edits, all or none. Give each edit the next running number."""
         with self._outbox.transaction() as database:
             database.execute(TABLE.format(self.table))
             last = database.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (self.table,)).fetchone()
@@ -70,7 +73,10 @@ class NoteSubmission(OperationSubmission):
         self._records = records
 
     def record_results(self, batch: Sequence[QueuedOperation], payload: dict[str, Any]) -> None:
-        """Store the merged notes with the assignment first, so that an edit never disappears between two pulls."""
+        """Store the merged notes in the assignment, then the results.
+
+        In this order, the phone shows an edit even before the next pull.
+        """
         for result in payload["results"]:
             if assignment := result.get("assignment"):
                 self._records.merge(PulledKind.ASSIGNMENT, assignment["id"], {"notes": assignment["notes"]})
@@ -78,7 +84,10 @@ class NoteSubmission(OperationSubmission):
 
 
 def notes_of(assignment: dict[str, Any], queued: Sequence[QueuedOperation]) -> list[Note]:
-    """Return an assignment's non-empty fields with the queued edits applied in order."""
+    """Return an assignment's note fields, with the queued edits applied in order.
+
+    Leave out fields without a stored note or a queued edit.
+    """
     stored = {note["field"]: note for note in assignment.get("notes") or ()}
     drafts = [operation.draft for operation in queued if operation.draft["assignmentId"] == assignment["id"]]
     waiting = {draft["field"]: draft for draft in drafts}
@@ -103,7 +112,7 @@ class Notebook:
         self._records = records
 
     def all(self) -> dict[str, list[Note]]:
-        """Return the notes by assignment, without empty ones."""
+        """Return the notes by assignment id. Leave out assignments without notes."""
         queued = self.queue.all(OperationState.QUEUED)
         notes_by_id = {
             assignment["id"]: notes_of(assignment, queued) for assignment in self._records.all(PulledKind.ASSIGNMENT)
@@ -111,7 +120,10 @@ class Notebook:
         return {id: notes for id, notes in notes_by_id.items() if notes}
 
     def write(self, assignment_id: str, values: dict[NoteField, str | None], restores: str | None = None) -> None:
-        """Queue an edit of each field, None to clear it, and one to restore a lost edit. Raise `UsageError`."""
+        """Queue an edit for each field in `values`, and an edit that restores the lost edit `restores`.
+
+        The value None clears a field. Raise `UsageError` if the phone has no such assignment or lost edit.
+        """
         assignment = self._records.by_id(PulledKind.ASSIGNMENT).get(assignment_id)
         if assignment is None:
             raise UsageError(
@@ -138,7 +150,7 @@ def _edit(assignment_id: str, field: NoteField, note: Note | None) -> dict[str, 
 
 
 def _restoring_edit(assignment_id: str, restores: str, notes: dict[NoteField, Note]) -> dict[str, Any]:
-    """Make an edit that restores a lost one. The server finds the value, so it is not sent again."""
+    """Make an edit that restores a lost edit. It contains no value, because the server has the lost edit."""
     for field, note in notes.items():
         if any(lost_edit["id"] == restores for lost_edit in note.lost):
             return _edit(assignment_id, field, note) | {"restores": restores}

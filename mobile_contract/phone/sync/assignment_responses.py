@@ -1,4 +1,4 @@
-"""Accept and finish assignments offline, and learn the outcome of answers that the server holds."""
+"""Accept and finish assignments offline, and ask what became of answers that arrived before their assignment."""
 
 from datetime import datetime
 from typing import Any
@@ -22,7 +22,7 @@ class AnswerQueue(OperationQueue):
     table, letter = "answers", "A"
 
     def held(self) -> list[QueuedOperation]:
-        """List the answers that the server holds until the assignment exists. They need no new sending."""
+        """List the answers that wait on the server until their assignment exists. The phone doesn't send them again."""
         return [answer for answer in self.all(OperationState.ACCEPTED) if (answer.receipt or {}).get("outcome") == HELD]
 
     def finished(self) -> list[QueuedOperation]:
@@ -44,7 +44,7 @@ class AnswerSubmission(OperationSubmission):
         self._answers = queue
 
     async def resolve_held(self) -> None:
-        """Ask for the outcome of held answers, if there are any."""
+        """If answers wait on the server, ask for their outcome and store it."""
         held = self._answers.held()
         if not held:
             return
@@ -60,7 +60,10 @@ class AnswerSubmission(OperationSubmission):
 
 
 def compose_answer(assignment_id: str, result: str | None = None) -> dict[str, Any]:
-    """Compose an acceptance, or with a result a conclusion, at this moment by the phone's clock."""
+    """Compose an acceptance of an assignment, or a report that it is finished if there is a `result`.
+
+    The time of the answer is the phone's current time.
+    """
     draft = {
         "id": new_id("ans"),
         "assignmentId": assignment_id,

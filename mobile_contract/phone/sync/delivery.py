@@ -1,4 +1,4 @@
-"""Deliver the outbox: run pass after pass, in order, until the server has verified everything."""
+"""Deliver the outbox in repeated passes, until the server has verified everything."""
 
 import asyncio
 import time
@@ -23,7 +23,10 @@ from mobile_contract.phone.users.session import Account
 MAX_REJECTIONS = 3
 LOOK_SECONDS = 1.0
 LOOK_EACH_SECONDS, LONGEST_LOOK_SECONDS = 0.02, 15.0
-"""Each awaited medium delays a check by this much, up to the maximum: no server verifies faster, and a check lists all."""
+"""Seconds to wait before a check, for each unverified medium, and their maximum.
+
+No server verifies faster, and each check fetches the whole list of media.
+"""
 
 
 class UnverifiedError(PhoneError):
@@ -60,7 +63,10 @@ class Delivery:
         self._backoff = backoff
 
     async def run_once(self) -> None:
-        """Send everything that can go now. Raise a `PhoneError` that blocks everything, or only the pull."""
+        """Send everything that can be sent now. Raise a `PhoneError` that stops everything.
+
+        If the server refuses only the pull, send everything else first, then raise the refusal.
+        """
         self._account.require()
         slots, refusal = await self._sync_request.hand_in()
         await self._uploads.run(slots)
@@ -103,7 +109,7 @@ class Delivery:
         self._outbox.set_aside(id, MediumState.REFUSED, refusal)
 
     async def until_verified(self, seconds: float) -> None:
-        """Wait until the server has verified the confirmed media, and send rejected ones again."""
+        """Wait until the server has verified the confirmed media. Send rejected media again. Stop after `seconds`."""
         deadline = time.monotonic() + seconds
         pause = LOOK_SECONDS / 5
         while self._outbox.media(MediumState.CONFIRMED) and time.monotonic() < deadline:
@@ -114,9 +120,9 @@ class Delivery:
                 await self.run_once()
 
     async def until_through(self, seconds: float) -> None:
-        """Run pass after pass, with growing pauses while nothing changes.
+        """Repeat passes until nothing is left to send or verify. Pauses grow while nothing changes.
 
-        When the time is over, raise the last `PhoneError` or `UnverifiedError`.
+        Stop after `seconds`: then raise the last `PhoneError`, or `UnverifiedError` if media are not verified yet.
         """
         deadline = time.monotonic() + seconds
         unchanged = 0
@@ -143,7 +149,7 @@ class Delivery:
             await asyncio.sleep(pause)
 
     async def _try_once(self) -> PhoneError | None:
-        """Run one pass. Return an error that may pass, and raise any other."""
+        """Run one pass. Return an error if a retry can help, and raise any other error."""
         try:
             await self.run_once()
         except SignInNeededError:

@@ -1,4 +1,4 @@
-"""Store the pulled records (本机数据): places, assignments, cases, own reports and catalogues, with their cursor."""
+"""Store the pulled records (本机数据): places, assignments, cases, own reports and catalogues, and the pull's cursor."""
 
 import json
 from dataclasses import dataclass
@@ -25,24 +25,26 @@ class PulledKind(StrEnum):
 
 @dataclass(frozen=True)
 class Age:
-    """The age of the stored data: `as_of` by the server's clock, `pulled_at` by this device's; None before the first pull."""
+    """How current the stored records are. The times are None before the first pull.
+
+    `as_of` is a time by the server's clock, and `pulled_at` a time by this device's clock.
+    """
 
     as_of: str | None
     pulled_at: str | None
 
 
 class Records:
-    """One row for each record, in the outbox's database."""
+    """The pulled records, each in one row of the outbox's database."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
 
     @property
     def cursor(self) -> str | None:
-        """Return where the next pull continues, or None to pull everything.
+        """Return the cursor where the next pull continues, or None to pull everything.
 
-        After an update of the phone, its documents may ask for other fields. Then it pulls everything, because its records
-        lack them.
+        An updated phone may request other fields. Then it pulls everything, because the stored records lack them.
         """
         cursor = self._outbox.get_fact(_CURSOR)
         return cursor if cursor and self._outbox.get_fact(_DOCUMENT) == _document() else None
@@ -52,14 +54,14 @@ class Records:
         return Age(self._outbox.get_fact(_AS_OF) or None, self._outbox.get_fact(_PULLED_AT))
 
     def start_over(self) -> None:
-        """Pull everything from the next page on. The stored records stay readable until the last page."""
+        """Make the next request pull everything. The stored records stay readable until the last page is stored."""
         with self._outbox.transaction() as database:
             database.execute("DELETE FROM facts WHERE name = ?", (_CURSOR,))
 
     def store(self, page: dict[str, Any], since: str | None) -> None:
         """Store a `ChangePage` that was requested with `since`, and its cursor, in one transaction.
 
-        The last page of a full pull removes all records that none of its pages named.
+        The last page of a full pull also removes all records that were on no page of this pull.
         """
         last_round = int(self._outbox.get_fact(_ROUND) or 0)
         is_full = since is None or self._outbox.get_fact(_FULL) == "1"
@@ -85,7 +87,7 @@ class Records:
             database.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", list(facts.items()))
 
     def merge(self, kind: PulledKind, id: str, fields: dict[str, Any]) -> None:
-        """Update fields of a stored record from the answer to a submission. Ignore a record that isn't stored."""
+        """Update fields of a stored record from the answer to a submission. Do nothing if the record isn't stored."""
         with self._outbox.transaction() as database:
             row = database.execute("SELECT content FROM records WHERE kind = ? AND id = ?", (kind, id)).fetchone()
             if row:

@@ -1,6 +1,6 @@
-"""Queue small operations without media until the server has answered each one.
+"""Queue small operations without media (ratings, answers, note edits) until the server has answered each one.
 
-Observations have their own path, and neither holds the other up.
+Observations have a queue of their own. No queue blocks another queue.
 """
 # ruff: noqa: S608  table names are constants of this code
 
@@ -17,14 +17,17 @@ from mobile_contract.phone.users.session import Account
 
 MAX_OPERATIONS = 50
 REFUSALS_OF_PERSON = frozenset({"FORBIDDEN", "OUT_OF_SCOPE"})
-"""Refusals of a whole batch because of the person: the operations wait for another account or role."""
+"""Codes of refusals of a whole batch because this person may not submit it.
+
+The operations stay queued until another account or role can submit them.
+"""
 TABLE = """
 CREATE TABLE IF NOT EXISTS {} (
   number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, draft TEXT NOT NULL,
   state TEXT NOT NULL DEFAULT 'QUEUED', receipt TEXT, refusal TEXT, trouble TEXT, forgotten INTEGER NOT NULL DEFAULT 0
 )
 """
-"""The table of one kind's operations."""
+"""Creates the table for the operations of one kind."""
 
 OperationAnswer = dict[str, Any] | ServerRefusedError
 """The server's answer for one operation: a receipt to keep, or a refusal."""
@@ -32,13 +35,16 @@ OperationAnswer = dict[str, Any] | ServerRefusedError
 
 class OperationState(StrEnum):
     QUEUED = "QUEUED"  # 待提交
-    ACCEPTED = "ACCEPTED"  # 已接收: the server has answered for it
-    REFUSED = "REFUSED"  # 被退回: set aside until a person looks at it
+    ACCEPTED = "ACCEPTED"  # 已接收: the server has accepted it
+    REFUSED = "REFUSED"  # 被退回: not sent again until a person has looked at it
 
 
 @dataclass(frozen=True)
 class QueuedOperation:
-    """An operation in a queue. `draft` is sent exactly as it is; `receipt` is the server's answer."""
+    """An operation in a queue. `draft` is sent exactly as it is. `receipt` is the server's answer if it was accepted.
+
+    `refusal` is an error that a person must look at. `trouble` is an error after which the phone tries again.
+    """
 
     id: str
     label: str
@@ -57,7 +63,10 @@ class QueuedOperation:
 
 
 class OperationQueue:
-    """The operations of one kind. Their table is made with the first one; people see labels that begin with `letter`."""
+    """The operations of one kind, in a table that is created with the first operation.
+
+    Users see labels such as R1, which begin with `letter`.
+    """
 
     table: str
     letter: str
@@ -72,7 +81,10 @@ class OperationQueue:
             database.execute(f"INSERT INTO {self.table} (id, draft) VALUES (?, ?)", (draft["id"], text))
 
     def all(self, *states: OperationState) -> list[QueuedOperation]:
-        """List operations in the order of adding, without deleted ones; of any state unless some are given."""
+        """List the operations in the order in which they were added. If `states` are given, list only these states.
+
+        Operations whose content was deleted are left out.
+        """
         if not self._outbox.rows(f"SELECT 1 FROM sqlite_master WHERE name = '{self.table}'"):
             return []
         rows = self._outbox.rows(f"SELECT * FROM {self.table} WHERE NOT forgotten ORDER BY number")
@@ -82,7 +94,10 @@ class OperationQueue:
     def record_answers(
         self, answers: Sequence[tuple[str, OperationAnswer]], *, before: OperationState = OperationState.QUEUED
     ) -> None:
-        """Store the server's answers: accepted, refused and set aside, or to be tried again."""
+        """Store the server's answers to operations in the state `before`.
+
+        An answer is a receipt, a refusal that a person must look at, or an error after which the phone tries again.
+        """
         with self._outbox.transaction() as database:
             for id, answer in answers:
                 receipt, refused = (
@@ -98,12 +113,15 @@ class OperationQueue:
                 )
 
     def discard(self, id: str) -> None:
-        """Delete a refused operation. One that the server has not answered stays."""
+        """Delete an operation if the server has refused it. Keep it in any other state."""
         with self._outbox.transaction() as database:
             database.execute(f"DELETE FROM {self.table} WHERE id = ? AND state = 'REFUSED'", (id,))
 
     def forget(self) -> int:
-        """Delete the content of finished operations: a finder of the phone must not read who rated whom. Receipts stay."""
+        """Delete the content of finished operations, so that a finder of the phone can't read who rated whom.
+
+        Receipts stay. Return the number of operations.
+        """
         through = self.finished()
         with self._outbox.transaction() as database:
             for operation in through:
@@ -116,7 +134,10 @@ class OperationQueue:
 
 
 class OperationSubmission:
-    """Submits operations with `operation`, whose input field is `items`; `read_result` reads the answer for one."""
+    """Submits queued operations with the mutation `operation`, in the list `items` of its input.
+
+    `read_result` reads the answer to one operation.
+    """
 
     operation: str
     items: str
@@ -127,7 +148,10 @@ class OperationSubmission:
         self._account = account
 
     async def run(self, *, excluding: Collection[str] = ()) -> None:
-        """Submit everything that is queued except `excluding`, once. Raise `UnreachableError` or `SignInNeededError`."""
+        """Submit each queued operation once, except those with an id in `excluding`.
+
+        Raise `UnreachableError` or `SignInNeededError`.
+        """
         queued = [operation for operation in self.queue.all(OperationState.QUEUED) if operation.id not in excluding]
         for start in range(0, len(queued), MAX_OPERATIONS):
             await self._submit(queued[start : start + MAX_OPERATIONS])
@@ -136,7 +160,10 @@ class OperationSubmission:
         return {self.items: [operation.draft for operation in batch]}
 
     async def _submit(self, batch: Sequence[QueuedOperation]) -> None:
-        """Submit a batch. If all of it is refused, submit its halves, so that one bad operation doesn't hold up the others."""
+        """Submit a batch. If the server refuses the whole batch, submit its halves.
+
+        So one bad operation doesn't block the others.
+        """
         try:
             reply = await self._account.ask(self.operation, {"input": self.input(batch)})
         except ServerRefusedError as refusal:

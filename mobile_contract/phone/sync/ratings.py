@@ -1,4 +1,4 @@
-"""Rate units for a month, offline."""
+"""Queue ratings of units (满意度测评), each for one month. This works offline."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -28,9 +28,9 @@ class RatingSubmission(OperationSubmission):
 def compose(
     unit: str, point: str, month: str | None, *, score: int | None, grade: str | None, reason: str | None
 ) -> dict[str, Any]:
-    """Compose a whole draft; the month is this one in Beijing unless given. Raise `UsageError`.
+    """Compose the draft of a rating. Without `month`, use the current month in Beijing. Raise `UsageError`.
 
-    The time in its id is the month's, so that it doesn't reveal when the rating was made.
+    The timestamp in the rating's id is the start of the month, so that the id doesn't reveal when the rating was made.
     """
     if (score is None) == (grade is None):
         raise UsageError("Give either --score or --grade.", "请填写分值或等级，二者选一。")

@@ -1,4 +1,4 @@
-"""Submit drafts in batches, and store the server's receipts and refusals item by item."""
+"""Submit drafts of observations in batches, and store the server's receipt or refusal of each draft."""
 
 import json
 from collections.abc import Collection, Iterator, Sequence
@@ -14,9 +14,12 @@ from mobile_contract.phone.users.session import Account
 
 MAX_DRAFTS = 50
 MAX_BYTES = 180 * 1024
-"""The limit of one request; servers accept at least 256 KiB."""
+"""Maximum size of all drafts in one request. Servers accept requests of at least 256 KiB."""
 REFUSALS_OF_PERSON = frozenset({"FORBIDDEN", "OUT_OF_SCOPE"})
-"""Refusals of a whole batch because of the person: the drafts wait for another account or role."""
+"""Codes of refusals of a whole batch because this person may not submit it.
+
+The drafts stay queued until another account or role can submit them.
+"""
 _SIGNED_UP_TO = "receipts_signed_up_to"
 
 
@@ -26,7 +29,7 @@ class Submission:
         self._account = account
 
     async def run(self, *, excluding: Collection[str] = ()) -> dict[str, Slot]:
-        """Submit everything that is queued except `excluding`, once; return slots by medium.
+        """Submit each queued observation once, except the ids in `excluding`. Return upload slots by medium id.
 
         Raise `UnreachableError`, `SignInNeededError` or `ServerRefusedError`.
         """
@@ -42,8 +45,9 @@ class Submission:
         return slots
 
     async def _ask_for_signatures(self) -> None:
-        """Send accepted drafts without a signature again: after an update of the app, they bring the same receipts, signed.
+        """Submit accepted drafts again if their receipts are unsigned. The server then returns signed receipts.
 
+        Receipts can be unsigned if an older version of the app stored them.
         Do this once for each level of the contract, so that a server without signatures isn't asked repeatedly.
         """
         level = str(Levels.read().current)
@@ -60,7 +64,10 @@ class Submission:
         self._outbox.set_fact(_SIGNED_UP_TO, level)
 
     async def _submit(self, batch: Sequence[OutboxObservation]) -> dict[str, Slot]:
-        """Submit a batch. If all of it is refused, submit its halves, so that one bad draft doesn't hold up the others."""
+        """Submit a batch. If the server refuses the whole batch, submit its halves.
+
+        So one bad draft doesn't block the others.
+        """
         self._outbox.count_attempts([observation.id for observation in batch])
         try:
             reply = await self._account.ask(
@@ -79,7 +86,10 @@ class Submission:
     def record_results(
         self, batch: Sequence[OutboxObservation], payload: dict[str, Any], reply: Reply
     ) -> dict[str, Slot]:
-        """Store the results of a batch in one transaction, before anything that depends on a receipt."""
+        """Store the results of a batch in one transaction, and return upload slots by medium id.
+
+        Call this before anything that depends on a receipt.
+        """
         results = {result["id"]: result for result in payload["results"]}
         receipts: dict[str, dict[str, Any]] = {}
         refusals: dict[str, ServerRefusedError] = {}
@@ -106,12 +116,12 @@ class Submission:
 def _sort_refusal(
     id: str, refusal: ServerRefusedError
 ) -> tuple[dict[str, ServerRefusedError], dict[str, ServerRefusedError]]:
-    """Sort a refusal: one that sets the item aside comes first, one to retry comes second."""
+    """Return the refusal by id, in the first mapping if a person must look at it, or in the second to try again."""
     return ({id: refusal}, {}) if refusal.next_step in FOR_PEOPLE else ({}, {id: refusal})
 
 
 def split_batches(observations: Sequence[OutboxObservation]) -> Iterator[list[OutboxObservation]]:
-    """Split observations into batches within the limits of a request. A larger one goes alone."""
+    """Split observations into batches within the limits of a request. An observation that is too large goes alone."""
     batch: list[OutboxObservation] = []
     size = 0
     for observation in observations:

@@ -1,6 +1,6 @@
-"""Submit, confirm, compare clock and numbers, and pull in one round trip (`Sync`).
+"""Submit items, confirm uploads, compare clocks and running numbers, and pull changes, in one request (`Sync`).
 
-Whatever doesn't fit follows in separate requests. So does everything that the server refuses as a whole in `Sync`.
+Items that don't fit into `Sync` follow in separate requests. So do items of a root field that is refused as a whole.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,13 +19,16 @@ from mobile_contract.phone.upload.uploader import MAX_CONFIRMED, Uploader
 from mobile_contract.phone.users.session import Account
 
 MAX_OPERATIONS = 10
-"""The limit of one kind, so that a full batch of drafts still fits beside them. The rest follows separately."""
+"""Maximum number of operations of each kind in `Sync`, so that a full batch of drafts still fits into the request.
+
+The other operations follow in separate requests.
+"""
 SWITCHES = {
     "submitRatings": ("rates", "ratings"),
     "answerAssignments": ("replies", "answers"),
     "editAssignmentNotes": ("notes", "edits"),
 }
-"""For each root field of `Sync`: the variable that includes it, and the variable of its input."""
+"""For each root field of `Sync`: the Boolean variable that includes the field, and the variable with its input."""
 
 
 class SyncRequest:
@@ -47,9 +50,9 @@ class SyncRequest:
         self._gaps = SequenceGaps(outbox)
 
     async def hand_in(self) -> tuple[dict[str, Slot], ServerRefusedError | None]:
-        """Send everything that waits, once. Return slots by medium, and the refusal of the pull if there was one.
+        """Try to send each waiting item once. Return upload slots by medium id, and the refusal of the pull or None.
 
-        Raise `UnreachableError`, `SignInNeededError`, or a `ServerRefusedError` that concerns the person.
+        Raise `UnreachableError`, `SignInNeededError`, or a `ServerRefusedError` if this person may not submit.
         """
         batch = next(split_batches(self._outbox.observations(ObservationState.QUEUED)), [])
         operations = {
@@ -82,7 +85,7 @@ class SyncRequest:
         await self._store(reply, since)
 
     async def _pull(self, reply: Reply | None, since: str | None) -> ServerRefusedError | None:
-        """Store the pulled changes, from a new request if there is no reply. Return the refusal, if there is one."""
+        """Store the pulled changes. If `reply` is None, pull them with a new request. Return the refusal, or None."""
         try:
             if reply is None:
                 since, reply = await self._send([], {}, [])
@@ -116,7 +119,10 @@ class SyncRequest:
         arrived: list[Medium],
         reply: Reply,
     ) -> Iterator[tuple[set[str], dict[str, Slot]]]:
-        """Yield the ids that the request settled. Root fields that were refused as a whole follow separately."""
+        """Store the results of each root field. Yield the ids of its items, which are answered now, and upload slots.
+
+        Skip root fields that were refused as a whole. Their items follow in separate requests.
+        """
         for root, payload in reply.before.items():
             if payload is None or payload["__typename"] == "Refused":
                 continue

@@ -1,32 +1,38 @@
-"""Estimate the connection's speed and losses, and derive the size and number of upload parts from them."""
+"""Estimate the connection's speed and losses, and derive the part size and the number of parallel uploads."""
 
 from dataclasses import dataclass, replace
 
 MIB = 2**20
 CUTS = tuple(size * MIB for size in (5, 8, 16, 32, 64))
-"""Part sizes, from the contract's minimum to its maximum. They are few, so that small changes don't split an upload again."""
+"""Part sizes in bytes, from the contract's minimum to its maximum.
+
+There are only a few sizes, so that a slightly different estimate doesn't change the division of an upload.
+"""
 SECONDS_A_PART = 20.0
-"""The most upload time that a break can waste, once parts are sized by the bandwidth."""
+"""Target upload time of one part. A broken connection loses about this much upload time at most."""
 SECONDS_A_LEAST_PART = 30.0
-"""If a smallest part takes longer than this, two uploads don't share the connection."""
+"""Parallel uploads must each send a part of the smallest size within this time. Otherwise fewer run in parallel."""
 MIN_PARTS = 4
-"""A fast connection alone never leads to fewer parts: several go at once, and connections get worse."""
+"""A fast connection never leads to fewer parts: parts upload in parallel, and the connection may get worse."""
 UNKNOWN_AT_ONCE = 2
 TELLING_SECONDS = 5.0
-"""A PUT that took this long counts fully, even if it was small."""
+"""A PUT that took at least this long has full weight in the estimate, even if it was small."""
 LOSSES = ((0.5, 1), (0.25, 2), (0.125, 3))
-"""The share of recent bytes that were lost, and the number of parallel uploads that it allows."""
+"""Pairs of a share of broken PUTs, and the maximum number of parallel uploads at this share or above."""
 
 
 @dataclass(frozen=True)
 class Bandwidth:
-    """The recent speed of the whole connection, None before the first PUT, and the share of PUTs that broke."""
+    """The recent speed of the whole connection, and the share of recent PUTs that broke (`losses`).
+
+    `bytes_per_second` is None before the first PUT that was large enough to measure.
+    """
 
     bytes_per_second: float | None = None
     losses: float = 0.0
 
     def after_put(self, byte_size: int, seconds: float, beside: float) -> "Bandwidth":
-        """Update after a PUT succeeded with `beside` others in parallel. Each of them carried as many bytes."""
+        """Return the estimate after a successful PUT. Assume that `beside` parallel PUTs were as fast as this PUT."""
         measured = byte_size / max(seconds, 0.001) * (1 + beside)
         # A small and fast PUT says little about the bandwidth: it mostly measures the round trip.
         weight = 0.5 * min(1.0, max(byte_size / CUTS[0], seconds / TELLING_SECONDS))
@@ -35,11 +41,11 @@ class Bandwidth:
         return replace(self.after_small_put(), bytes_per_second=known ** (1 - weight) * measured**weight)
 
     def after_small_put(self) -> "Bandwidth":
-        """Update after a PUT that succeeded but was too small to measure."""
+        """Return the estimate after a PUT that succeeded but was too small to measure."""
         return replace(self, losses=0.75 * self.losses)
 
     def after_break(self) -> "Bandwidth":
-        """Update after a PUT broke: its bytes are lost."""
+        """Return the estimate after a PUT broke and its bytes were lost."""
         known = None if self.bytes_per_second is None else self.bytes_per_second / 2
         return replace(self, bytes_per_second=known, losses=0.75 * self.losses + 0.25)
 
@@ -52,7 +58,7 @@ class Bandwidth:
         return max(1, min(lanes, borne, most))
 
     def part_bytes(self, byte_size: int, most: int) -> int:
-        """Return the part size for a file of that size: the smallest if the bandwidth is unknown."""
+        """Return the part size for a file of `byte_size` bytes, or the smallest size if the bandwidth is unknown."""
         share = (self.bytes_per_second or 0.0) / self.parallel_puts(most)
         wished = min(share * SECONDS_A_PART, byte_size / MIN_PARTS)
         return max((cut for cut in CUTS if cut <= wished), default=CUTS[0])

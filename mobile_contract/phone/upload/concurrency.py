@@ -1,4 +1,4 @@
-"""Limit parallel uploads to what the connection can carry, and save that estimate for the next start."""
+"""Limit parallel uploads to what the connection can carry, and save the bandwidth estimate for the next start."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from mobile_contract.phone.upload.bandwidth import Bandwidth
 FACT = "line"
 MIN_BYTES = 2**20
 MIN_SECONDS = 2.0
-"""A smaller and faster PUT measures the distance to the store, not the bandwidth."""
+"""A PUT below both minimums doesn't measure the bandwidth: it shows mainly the latency of the object store."""
 
 
 class UploadConcurrency:
@@ -29,7 +29,7 @@ class UploadConcurrency:
 
     @asynccontextmanager
     async def acquire(self) -> AsyncIterator[None]:
-        """Wait until the connection can carry one more PUT, and hold that place."""
+        """Wait until the connection can carry one more PUT. Count this PUT until the `with` block ends."""
         async with self._freed:
             await self._freed.wait_for(lambda: self._under_way < self.bandwidth.parallel_puts(self._max_parallel))
             self._under_way += 1
@@ -41,7 +41,7 @@ class UploadConcurrency:
                 self._freed.notify_all()
 
     def start_put(self) -> tuple[float, int]:
-        """Return the start time of a PUT and the number of others under way."""
+        """Return the start time of a PUT (monotonic clock), and the number of other PUTs under way."""
         return time.monotonic(), self._under_way - 1
 
     def record_success(self, byte_size: int, began: tuple[float, int]) -> None:

@@ -1,6 +1,6 @@
-"""Choose the next media to upload, so that equal bytes are under way only once.
+"""Choose the next media to upload. Never upload two media with equal bytes at the same time.
 
-The server accepts a second medium with the same bytes without a new upload (clause U10 of the protocol).
+Once the server has the bytes, it accepts other media with these bytes without an upload (clause U10 of the protocol).
 """
 
 from collections.abc import Collection, Sequence
@@ -10,7 +10,7 @@ from mobile_contract.phone.outbox.items import UNDELIVERED, Medium, MediumState
 
 DELIVERED = frozenset({MediumState.CONFIRMED, MediumState.READY})
 LINE = "UNREACHABLE"
-"""A trouble of the connection, not of the medium."""
+"""The code of a connection error. Such an error says nothing about the medium."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,10 @@ class UploadBatch:
 
 
 def next_batch(media: Sequence[Medium], tried: Collection[str]) -> UploadBatch:
-    """Choose media that wait and were not tried. Of media with equal bytes, choose one until the server has the bytes.
+    """Choose the waiting media that are not in `tried`.
 
-    The others wait while it is under way. If it is rejected, set aside or in trouble of its own, another one goes before it.
+    Of media with equal bytes, choose one. The other media wait until the server has these bytes.
+    If the chosen medium is refused or has an error of its own, the next call prefers another medium with these bytes.
     """
     by_content: dict[tuple[str, int], list[Medium]] = {}
     for medium in media:
@@ -46,6 +47,6 @@ def next_batch(media: Sequence[Medium], tried: Collection[str]) -> UploadBatch:
 
 
 def _standing(medium: Medium) -> tuple[bool, int, bool]:
-    """Sort media that may be in the store first, then those with the fewest failures."""
+    """Sort media that the store may have first, then by the number of rejections, then media without an error."""
     is_troubled = medium.trouble is not None and medium.trouble["code"] != LINE
     return medium.state is MediumState.WAITING, medium.rejections, is_troubled

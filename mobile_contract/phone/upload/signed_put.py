@@ -1,4 +1,4 @@
-"""Read upload slots, and PUT a range of a file to its signed URL in the object store."""
+"""Read upload slots, and PUT files or parts of files to their signed URLs in the object store."""
 
 import asyncio
 import time
@@ -17,14 +17,14 @@ from mobile_contract.phone.upload.concurrency import UploadConcurrency
 
 TIMEOUT = httpx.Timeout(60, connect=10)
 MARGIN_SECONDS = 30.0
-"""Renew a slot that expires within this time, or within the last quarter of a shorter life."""
+"""Renew a slot this long before it expires, or when a quarter of its lifetime is left, whichever is later."""
 
 PRECONDITION_FAILED = 412
-"""The object exists already: an earlier attempt succeeded, and its reply was lost."""
+"""The HTTP status if the object exists already: an earlier attempt succeeded, but its reply was lost."""
 
 
 class SlotRefusedError(Exception):
-    """The store rejected the bytes or an expired signature; `status` and the store's error code."""
+    """The object store rejected the bytes, or an expired signature. `said` is the store's error code."""
 
     def __init__(self, status: int, said: str) -> None:
         super().__init__(f"HTTP {status} {said}".strip())
@@ -48,13 +48,16 @@ class SignedPart:
 
 @dataclass(frozen=True)
 class Slot:
-    """The place of one medium: `whole` or `parts`, or neither if the server only said that it will be parts."""
+    """Where to upload one medium: the URL `whole`, or a URL for each of its `parts`.
+
+    Both are empty if the server has only said that the upload has parts. Then `RequestUploads` returns the URLs.
+    """
 
     media_id: str
     whole: SignedUrl | None
     parts: tuple[SignedPart, ...]
     good_until: float
-    """By this process' monotonic clock."""
+    """The end of the slot's use, in seconds of this process's monotonic clock."""
 
     @classmethod
     def read(cls, value: dict[str, Any], reply: Reply) -> "Slot":
@@ -81,7 +84,7 @@ def _signed_url(value: dict[str, Any]) -> SignedUrl:
 
 
 def _good_until(expires_at: str | None, reply: Reply) -> float:
-    """Measure from the server's clock to ours, which runs evenly even if it is set wrong."""
+    """Convert a server time to this process's monotonic clock, which is independent of the phone's clock setting."""
     if expires_at is None:
         return 0.0
     seconds = (datetime.fromisoformat(expires_at) - reply.server_time).total_seconds()
@@ -89,7 +92,7 @@ def _good_until(expires_at: str | None, reply: Reply) -> float:
 
 
 class ObjectStoreClient:
-    """The object store as a phone sees it."""
+    """Uploads to signed URLs of the object store."""
 
     def __init__(self, client: httpx.AsyncClient, backoff: Backoff, concurrency: UploadConcurrency) -> None:
         self._client = client
@@ -97,8 +100,9 @@ class ObjectStoreClient:
         self._concurrency = concurrency
 
     async def put(self, target: SignedUrl, chunks: Callable[[], Iterator[bytes]], sent: Callable[[int], None]) -> None:
-        """PUT and report the bytes as they leave; report a negative number if an attempt fails.
+        """PUT the bytes of `chunks()`, and report the size of each sent chunk to `sent`.
 
+        If an attempt fails, report its bytes again as a negative number.
         Raise `SlotRefusedError` if the store refuses, `UnreachableError` if all attempts fail.
         """
         for failed in range(1, self._backoff.attempts + 1):
@@ -141,6 +145,6 @@ async def _count_chunks(chunks: Iterator[bytes], left: Callable[[int], None]) ->
 
 
 def _error_code(text: str) -> str:
-    """Return the error code of S3's XML, such as BadDigest. The rest repeats the request."""
+    """Return the error code in S3's XML answer, such as BadDigest. The rest of the answer repeats the request."""
     _, _, rest = text.partition("<Code>")
     return rest.partition("</Code>")[0][:60]

@@ -19,11 +19,11 @@ GROUP = 20
 """The number of media to send between two confirmations."""
 MAX_CONFIRMED = 50
 MAX_DIGESTS = 1000
-"""The limit of part digests in one request. A file with more parts is sent without them."""
+"""Maximum number of part digests in one request. A file with more parts is sent without digests."""
 
 
 class Meter(Protocol):
-    """Shows progress: the bytes that have left, and the media that the server has confirmed."""
+    """Shows upload progress: sent bytes, and media that the server has confirmed."""
 
     def expect(self, media: Sequence[Medium]) -> None: ...
 
@@ -68,15 +68,18 @@ class Uploader:
         self._line_is_down = False
 
     async def confirm_interrupted(self, *, excluding: Collection[str] = ()) -> None:
-        """Confirm media that were under way when the phone last ended: they may have arrived."""
+        """Confirm the media whose upload was under way when the phone last ended. Their bytes may have arrived."""
         await self._confirm([medium for medium in self.interrupted() if medium.id not in excluding])
 
     def interrupted(self) -> list[Medium]:
-        """List media that the store may have, but that the server doesn't know of."""
+        """List media whose bytes the object store may have, but which are not confirmed to the server."""
         return self._outbox.media(MediumState.SENDING, MediumState.SENT)
 
     async def run(self, slots: dict[str, Slot]) -> None:
-        """Send everything that waits, once. After confirming, raise `UnreachableError` or `SignInNeededError` if one occurred."""
+        """Try to send each waiting medium once, and confirm the sent media.
+
+        Afterwards, raise `UnreachableError` or `SignInNeededError` if one occurred.
+        """
         accepted = {observation.id for observation in self._outbox.observations(ObservationState.ACCEPTED)}
         expected = [medium for medium in self._outbox.media() if medium.observation_id in accepted]
         self._meter.expect([medium for medium in expected if medium.state is MediumState.WAITING])
@@ -92,7 +95,7 @@ class Uploader:
 
     async def _run_group(self, group: Sequence[Medium], slots: Mapping[str, Slot]) -> None:
         known = {id: slot for id, slot in slots.items() if slot.is_fresh or slot.whole is None}
-        # Larger media ask for their slots one by one, when it is their turn: their part size depends on the bandwidth then.
+        # Larger media request their slots one by one, when it is their turn: the part size depends on the bandwidth.
         together = [medium for medium in group if medium.byte_size <= CUTS[0] and not medium.parts]
         known |= await self._request_slots([medium for medium in together if medium.id not in known])
         waiting = {medium.id for medium in self._outbox.media(MediumState.WAITING)}
@@ -119,7 +122,7 @@ class Uploader:
         return {result["mediaId"]: Slot.read(result["slot"], reply) for result in results if result["slot"]}
 
     async def _send_or_record(self, medium: Medium, slot: Slot | None) -> None:
-        """Send one medium. Record an error that concerns it alone, so that it holds nothing else up."""
+        """Send one medium. If an error concerns only this medium, record it, so that the other media continue."""
         async with self._turns:
             if self._line_is_down:
                 return
@@ -146,9 +149,12 @@ class Uploader:
                 raise
 
     async def _send(self, medium: Medium, slot: Slot | None) -> None:
-        """Send until all bytes are in the store. Renew an expired slot. Raise the second refusal in a row."""
+        """Send until the store has all bytes. Renew an expired slot.
+
+        If the store refuses twice and no part arrives in between, raise `SlotRefusedError`.
+        """
         digests = await self._verify_copy(medium)
-        # Choose it once: with a new part size for each estimate, an upload would never begin.
+        # Choose the part size once: with a new size for each new estimate, an upload would never begin.
         cut = None if medium.parts_arrived else self._concurrency.part_bytes(medium.byte_size)
         refused_at = -1
         while True:
@@ -177,14 +183,17 @@ class Uploader:
             slot = None
 
     async def _verify_copy(self, medium: Medium) -> dict[int, str]:
-        """Verify the copy; return the digests of its parts if the server has split it. Raise `PhotoChangedError`."""
+        """Verify the phone's copy. Return the SHA-256 of each part by number, if the server has split the upload.
+
+        Raise `PhotoChangedError`.
+        """
         spans = self._outbox.spans(medium.id)
         return await asyncio.to_thread(self._originals.verify, medium.file, medium.sha256, spans)
 
     async def _request_slot(self, medium: Medium, digests: Mapping[int, str], cut: int | None) -> Slot | None:
-        """Request a new slot, with parts of `cut` bytes if no part has arrived. Raise `ServerRefusedError`.
+        """Request a new slot. Return None if the store has the bytes already. Raise `ServerRefusedError`.
 
-        Return None if the bytes are there already.
+        `cut` is the wished part size, or None if a part has arrived.
         """
         parts = [{"number": number, "sha256": digest} for number, digest in digests.items()]
         request = {"mediaId": medium.id, "parts": parts if len(parts) <= MAX_DIGESTS else [], "partBytes": cut}
@@ -195,7 +204,7 @@ class Uploader:
         return None if result["hasArrived"] else Slot.read(result["slot"], reply)
 
     async def _put(self, medium: Medium, slot: Slot) -> bool:
-        """PUT what the store lacks. Return False if the slot expired before the end, though some parts arrived."""
+        """PUT the bytes that the store lacks. Return False if the slot expired before all parts were sent."""
         if slot.whole is not None:
             async with self._concurrency.acquire():
                 await self._put_span(medium, slot.whole, ByteRange(1, 0, medium.byte_size))
@@ -219,7 +228,10 @@ class Uploader:
     async def _put_part(
         self, medium: Medium, part: SignedPart, slot: Slot, failed: asyncio.Event, *, is_first: bool
     ) -> bool:
-        """Return whether the part is in the store. Skip it if another part failed or the slot expires."""
+        """PUT one part, unless another part has failed or the slot has expired. Return whether the store has the part.
+
+        The first part is tried even if the slot has expired.
+        """
         async with self._concurrency.acquire():
             if failed.is_set() or not (is_first or slot.is_fresh):
                 return False

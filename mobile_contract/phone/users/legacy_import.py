@@ -1,7 +1,7 @@
-"""Move the unencrypted folder of an earlier phone into a store, and erase its plain files.
+"""Move the unencrypted data of an earlier phone version into an encrypted store, and erase the unencrypted files.
 
-A kill leaves either the old data or the whole store. The file `taking-over` names the store before anything is written,
-and is removed after the last plain file.
+If the process is killed, either the old data or the complete store remains.
+The file `taking-over` holds the new store's id. It is written before the store, and removed after the last old file.
 """
 
 import shutil
@@ -35,7 +35,10 @@ class LegacyImport:
         return self._outbox.exists() or self._session.exists() or self._mark.exists()
 
     def run(self, ask_new: Callable[[Session | None], str]) -> None:
-        """Import under the password that `ask_new` gives. Raise a `PhoneError` and leave everything unchanged if that fails."""
+        """Import the data into a store that the password from `ask_new` opens.
+
+        If that fails, raise a `PhoneError` and leave the old data unchanged.
+        """
         store_id = self._mark.read_text(encoding="ascii") if self._mark.exists() else ""
         if not store_id or self._stores.find(store_id) is None:
             if not self._outbox.exists():  # an earlier phone creates it before its session

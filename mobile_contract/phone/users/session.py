@@ -29,10 +29,10 @@ _FACT = "session"
 
 @dataclass(frozen=True)
 class Session:
-    """A person's session. The tokens are None after it has ended; the person stays known, because the outbox is theirs.
+    """A person's session. When it has ended, the tokens are None. The person stays recorded as the outbox's owner.
 
-    `device_secret` belongs to this person on this device alone: it opens the store after the password was reset on the
-    server, and proves that an order to erase comes from the server.
+    `device_secret` belongs to this person on this device only. It opens the store after the password was reset on the
+    server. An order to erase is genuine only if its proof was made with this secret.
     """
 
     endpoint: str
@@ -46,13 +46,13 @@ class Session:
 
     @classmethod
     def read(cls, outbox: Outbox) -> "Session | None":
-        """Return None if nobody has signed in to this outbox yet."""
+        """Return the stored session, or None if nobody has signed in to this outbox yet."""
         stored = outbox.get_fact(_FACT)
         return cls._of(json.loads(stored)) if stored else None
 
     @classmethod
     def of_earlier_phone(cls, path: Path) -> "Session":
-        """Read the session file of an earlier phone. Raise `DamagedStoreError`."""
+        """Read the session file of an earlier phone version. Raise `DamagedStoreError` if it is invalid."""
         try:
             return cls._of(json.loads(path.read_bytes()))
         except (ValueError, LookupError, TypeError) as error:
@@ -70,12 +70,12 @@ class Session:
         return self.refresh_token is not None
 
     def is_of(self, user_name: str, url: str | None) -> bool:
-        """Return whether the session belongs to this person, and to that server if one is given."""
+        """Return whether the session belongs to this user name, and to the server at `url` unless that is None."""
         is_there = url is None or endpoint_of(url) == self.endpoint
         return is_there and _normalise(user_name) == _normalise(self.user_name)
 
     def renewed(self, signed_in: dict[str, Any]) -> "Session":
-        """Return the session with the tokens and person of a `SignedIn`."""
+        """Return the session with the tokens, name and roles of a `SignedIn` answer."""
         return replace(
             self,
             display_name=signed_in["user"]["displayName"],
@@ -90,13 +90,16 @@ class Session:
 async def ask_to_sign_in(
     graphql: GraphqlClient, user_name: str, password: str, device_id: str, device_name: str
 ) -> dict[str, Any]:
-    """Return a `SignedIn`. Raise `ServerRefusedError` (BAD_CREDENTIALS, TOO_MANY_ATTEMPTS, ...) or `UnreachableError`."""
+    """Send `SignIn`, and return the `SignedIn` answer.
+
+    Raise `ServerRefusedError` (BAD_CREDENTIALS, TOO_MANY_ATTEMPTS, ...) or `UnreachableError`.
+    """
     credentials = {"userName": user_name, "password": password, "deviceId": device_id, "deviceName": device_name[:80]}
     return (await graphql.ask("SignIn", {"input": credentials})).value
 
 
 class Account:
-    """Asks the server as the outbox's user."""
+    """Sends requests to the server as the outbox's user."""
 
     def __init__(self, outbox: Outbox, client: httpx.AsyncClient, backoff: Backoff) -> None:
         self._outbox = outbox
@@ -107,13 +110,16 @@ class Account:
         self.session = Session.read(outbox)
 
     def require(self) -> Session:
-        """Return the session. Raise `SignInNeededError` if there is none."""
+        """Return the session. Raise `SignInNeededError` if there is none or it has ended."""
         if self.session is None or not self.session.is_open:
             raise SignInNeededError
         return self.session
 
     async def sign_out(self) -> None:
-        """End the session on the server, then here. Raise `UnreachableError`, and keep the session then."""
+        """End the session on the server, then on the phone.
+
+        If the server can't be reached, raise `UnreachableError` and keep the session.
+        """
         try:
             await self.ask("SignOut", {})
         except SignInNeededError:
@@ -121,7 +127,7 @@ class Account:
         self._end()
 
     async def ask(self, operation: str, variables: dict[str, Any]) -> Reply:
-        """Send an operation, and renew an expired token once.
+        """Send an operation. If the token has expired, renew it and send the operation once more.
 
         Raise `SignInNeededError`, `WipeOrderedError`, `ServerRefusedError` or `UnreachableError`.
         """
@@ -141,7 +147,10 @@ class Account:
             raise SignInNeededError from refusal
 
     async def _renew(self, graphql: GraphqlClient, stale: Session) -> Session:
-        """Save new tokens before they are used. A kill in between leaves the old token, which works for a short time."""
+        """Renew the tokens, and save the new ones before they are used.
+
+        If the phone is killed before it has saved them, the old refresh token still works for a short time.
+        """
         async with self._renewing:
             session = self.require()
             if session.access_token != stale.access_token:
@@ -160,7 +169,7 @@ class Account:
             return self._save(session.renewed(reply.value))
 
     def _client_for(self, endpoint: str) -> GraphqlClient:
-        """Return the same client for the same server: it knows the round-trip time."""
+        """Return the client of a server. Reuse one client for each server, because it knows the round-trip time."""
         if self._graphql is None or self._graphql.endpoint != endpoint:
             self._graphql = GraphqlClient(self._client, endpoint, self._backoff)
         return self._graphql
@@ -176,5 +185,5 @@ class Account:
 
 
 def _normalise(user_name: str) -> str:
-    """Compare user names as servers do: ignore case, and full or half width."""
+    """Normalise a user name for comparison, as servers do: ignore case, and full or half width of characters."""
     return unicodedata.normalize("NFKC", user_name).strip().casefold()

@@ -1,4 +1,7 @@
-"""Sign a person in: find or make their store, unlock it offline too, and update its lock if the password changed."""
+"""Sign a person in: find or make the person's store, and update the store's lock if the password has changed.
+
+Without a connection, only unlock the store.
+"""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -17,7 +20,10 @@ from mobile_contract.phone.users.user_stores import StoreLocation, UserStores
 
 
 def password_for_import(url: str, user_name: str, password: str) -> Callable[[Session | None], str]:
-    """Return a function that gives the password for this person's imported data, and refuses for anyone else."""
+    """Return a function that gives the password for data imported from an earlier phone version.
+
+    The function raises `LockedError` if the data belongs to another person.
+    """
 
     def password_of(session: Session | None) -> str:
         if session and not session.is_of(user_name, url):
@@ -33,7 +39,7 @@ def password_for_import(url: str, user_name: str, password: str) -> Callable[[Se
 
 @dataclass(frozen=True)
 class PhoneSignIn:
-    """The result of signing in. `is_offline`: the store is open, but the server was not reached."""
+    """The result of signing in. `is_offline` means that the store is unlocked, but the server was not reached."""
 
     place: StoreLocation
     key: StoreKey
@@ -42,7 +48,7 @@ class PhoneSignIn:
 
 
 class SignInAttempt:
-    """One attempt of a person at a server; `given` is a key from the environment."""
+    """One attempt to sign a person in at a server. `given` is the store key from the environment, or None."""
 
     def __init__(
         self,
@@ -60,8 +66,9 @@ class SignInAttempt:
         self._given = given
 
     async def run(self, device_name: str) -> PhoneSignIn:
-        """Sign in. If the server refuses, or is unreachable and the password opens nothing, nothing changes.
+        """Sign in. If the server can't be reached, unlock the person's store with the password.
 
+        Nothing changes if the server refuses, or if it can't be reached and the password opens no store of this person.
         Raise `ServerRefusedError`, `UnreachableError`, `LockedError` or `DamagedStoreError`.
         """
         own, unowned = self._find_own(), self._open_unowned()
@@ -105,7 +112,10 @@ class SignInAttempt:
         return None
 
     def _open_unowned(self) -> tuple[StoreLocation, StoreKey] | None:
-        """Open the store of items taken before the first sign-in. Raise `LockedError` if the key or password doesn't open it."""
+        """Open the store of items that were taken before the first sign-in. Return None if there is no such store.
+
+        Raise `LockedError` if neither the key nor the password opens the store.
+        """
         place = self._stores.unowned()
         if place is None:
             return None
@@ -124,7 +134,7 @@ class SignInAttempt:
         return lock.unwrap_with_password(self._password)
 
     def _update_lock(self, place: StoreLocation, key: StoreKey, secret: bytes | None) -> None:
-        """Let the accepted password and the device secret open the store, and no earlier password."""
+        """Let the password that the server accepted, and the device secret, open the store. Lock out old passwords."""
         before = lock = place.lock
         if lock.unwrap_with_password(self._password) is None:
             lock = lock.with_password(key, self._password)

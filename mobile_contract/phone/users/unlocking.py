@@ -1,4 +1,7 @@
-"""Find the store that a command means, and open it with a key or password from the environment or terminal."""
+"""Find and open the store of the selected user (`--as`), otherwise of the current user.
+
+The key or password comes from the environment or the terminal.
+"""
 
 import os
 import sys
@@ -18,7 +21,10 @@ KEY, PASSWORD = "MINGCHA_PHONE_KEY", "MINGCHA_PHONE_PASSWORD"
 
 @dataclass(frozen=True)
 class UserSelector:
-    """The user that a command names, and the server if several know that name. None if it names nobody."""
+    """The values of `--as` and `--at`. `url` tells servers apart if several know the same user name.
+
+    `user_name` is None if the command selects no user.
+    """
 
     user_name: str | None = None
     url: str | None = None
@@ -31,13 +37,16 @@ SELECTED_USER: ContextVar[UserSelector | None] = ContextVar("whose", default=Non
 
 
 def key_from_environment() -> StoreKey | None:
-    """Read MINGCHA_PHONE_KEY. Raise `LockedError` if it is not a key."""
+    """Read MINGCHA_PHONE_KEY. Return None if it is not set. Raise `LockedError` if it is not a valid key."""
     text = os.environ.get(KEY)
     return StoreKey.read(text) if text else None
 
 
 def ask_password(*, new: bool = False, of: str | None = None) -> str:
-    """Read the password from the environment or the terminal, twice if it is `new`. Raise `LockedError`."""
+    """Read the password from the environment, otherwise ask for it on the terminal, twice if it is `new`.
+
+    Raise `LockedError` if there is no terminal.
+    """
     if password := os.environ.get(PASSWORD):
         return password
     if not sys.stdin.isatty():
@@ -55,7 +64,10 @@ def ask_password_of(session: Session | None) -> str:
 
 
 def unlock(stores: UserStores, ask: Callable[[], str] = ask_password) -> tuple[StoreLocation, StoreKey] | None:
-    """Open the store that the command means; None if no user is named and no store is in use. Raise a `PhoneError`."""
+    """Open the store of the selected user, otherwise of the current user.
+
+    Return None if no user is selected and there is no current store. Raise a `PhoneError`.
+    """
     whose, key = SELECTED_USER.get() or UserSelector(), key_from_environment()
     if whose.user_name is None:
         return _unlock_current(stores, key, ask)

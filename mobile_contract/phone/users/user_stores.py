@@ -1,7 +1,7 @@
 """Find, make and erase the stores of this phone's users.
 
 A store's name is random. A digest of the user's name would let a finder of the phone check guessed names.
-So the phone finds a store by trying the given key or password on each one.
+So the phone finds a store by trying the given key or password on each store.
 """
 
 import json
@@ -46,7 +46,7 @@ class StoreLocation:
 
     @property
     def lock(self) -> Lock:
-        """Read the lock. Raise `DamagedStoreError`."""
+        """Read `keys.json`. Raise `DamagedStoreError` if it is missing or invalid."""
         try:
             return Lock.read(self.keys, self.id)
         except FileNotFoundError:
@@ -60,7 +60,7 @@ class UserStores:
         self._folder = folder
 
     def all(self) -> list[StoreLocation]:
-        """List the stores by name; the order has no meaning."""
+        """List the stores in the order of their random names."""
         users = self._folder.users
         names = sorted(path.name for path in users.iterdir()) if users.is_dir() else []
         return [StoreLocation(name, users / name) for name in names if "." not in name]
@@ -69,7 +69,7 @@ class UserStores:
         return next((place for place in self.all() if place.id == id), None)
 
     def current(self) -> StoreLocation | None:
-        """Return the store of commands that name no user."""
+        """Return the store that commands use if they select no user. Return None if there is no such store."""
         try:
             return self.find(self._folder.current.read_text(encoding="ascii").strip())
         except (FileNotFoundError, ValueError):
@@ -80,12 +80,15 @@ class UserStores:
         return next((place for place in self.all() if _is_nobodys(place)), None)
 
     def use(self, id: str) -> None:
-        """Make it the current store."""
+        """Make this store the current one."""
         if (known := self.current()) is None or known.id != id:
             write_private(self._folder.current, id)
 
     def unlock_each(self, by: Callable[[Lock], StoreKey | None]) -> Iterator[tuple[StoreLocation, StoreKey]]:
-        """Yield the stores for which `by` returns a valid key, the current one first. Skip stores with damaged keys."""
+        """Yield each store for which `by` returns a valid key, with this key. The current store comes first.
+
+        Skip stores whose `keys.json` is damaged.
+        """
         current = self.current()
         for place in sorted(self.all(), key=lambda place: current is None or place.id != current.id):
             try:
@@ -103,7 +106,7 @@ class UserStores:
 
     @property
     def device_id(self) -> str:
-        """Return the device's id, which is made with the first store. Raise `DamagedStoreError`."""
+        """Return the device's id. Make one if there is none. Raise `DamagedStoreError` if its file is damaged."""
         path = self._folder.device
         try:
             return str(json.loads(path.read_bytes())["deviceId"])
@@ -124,7 +127,7 @@ class UserStores:
         id: str | None = None,
         is_nobodys: bool = False,
     ) -> tuple[StoreLocation, StoreKey]:
-        """Make a store under this password, all or nothing; `fill` writes its first content."""
+        """Make a store that `password` opens, all or nothing. `fill` writes first content into the store."""
         key = StoreKey(id or token_hex(8), token_bytes(KEY_BYTES))
         self._folder.users.mkdir(mode=0o700, exist_ok=True)
         temporary = StoreLocation(key.store_id, self._folder.users / f"{key.store_id}{_MAKING}")
@@ -143,13 +146,13 @@ class UserStores:
         return location, key
 
     def relock(self, place: StoreLocation, lock: Lock) -> None:
-        """Replace the keys and overwrite the old ones, so that no former password opens any remains of them."""
+        """Replace `keys.json` and overwrite the old file on disk, so that no former password opens remains of it."""
         with place.keys.open("r+b") as former:
             write_private(place.keys, lock.text)
             _overwrite(former)
 
     def erase(self, place: StoreLocation) -> None:
-        """Erase one store for good: first its keys, without which the rest is unreadable, then the rest."""
+        """Erase one store for good. Erase its keys first: without them, the rest is unreadable."""
         _blank(place.keys)
         going = place.root.with_name(f"{place.id}{_GOING}")
         place.root.rename(going)
@@ -159,7 +162,7 @@ class UserStores:
         self._remove(going)
 
     def sweep(self) -> None:
-        """Finish what a kill interrupted: remove stores that were being erased or never became whole."""
+        """Remove the stores that a kill left partly erased or partly made."""
         users = self._folder.users
         for path in list(users.iterdir()) if users.is_dir() else ():
             if path.name.endswith((_MAKING, _GOING)):
@@ -182,7 +185,7 @@ def _is_nobodys(place: StoreLocation) -> bool:
 
 
 def _blank(keys: Path) -> None:
-    """Overwrite the keys with zeros on disk. Zeros mark a store that must be erased."""
+    """Overwrite `keys.json` with zeros on disk. A `keys.json` of zeros marks a store that must be erased."""
     if keys.exists():
         with keys.open("r+b") as file:
             _overwrite(file)
