@@ -1,4 +1,4 @@
-"""Check every server clause of the offline protocol over HTTP, against any server: the conformance kit (一致性检查).
+"""Check over HTTP whether a server keeps the clauses of the offline protocol: the conformance kit (一致性检查).
 
-docs/protocol.md explains the clauses. The kit imports nothing of the server.
+docs/protocol.md explains the clauses. The kit imports no server code.
 """

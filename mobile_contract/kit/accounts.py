@@ -1,4 +1,4 @@
-"""Sign in the kit's accounts, each on its own device, and send requests for them."""
+"""Sign in the kit's accounts, each on a device of its own, and send their requests."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -47,7 +47,7 @@ class Person:
         return await Person(self.server, self.name, self.password).sign_in()
 
     async def send(self, operation: str, variables: dict[str, Any] | None = None, **how: Any) -> Answer:
-        """Send an operation of the contract by name, or the text of another one."""
+        """Send an operation: the name of an operation of the contract, or the text of any other operation."""
         answer = await self.server.ask(operation, variables or {}, token=self.access, **how)
         if answer.code == "UNAUTHENTICATED":
             await self.sign_in()
@@ -57,7 +57,10 @@ class Person:
         return answer
 
     async def ask(self, operation: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return the first root field's value. Raise `BrokenClauseError` if there is none or it is refused."""
+        """Send an operation, and return the first root field's value.
+
+        Raise `BrokenClauseError` if the value is missing or a refusal.
+        """
         answer = await self.send(operation, variables)
         value = answer.root
         if value.get("__typename") == "Refused":
@@ -71,7 +74,7 @@ class Person:
         return results
 
     async def submit_accepted(self, **fields: Any) -> dict[str, Any]:
-        """Submit a draft that must be accepted; return it with its result."""
+        """Submit a draft that the server must accept. Return the draft, with the server's answer as `result`."""
         sent = new_draft(**fields)
         [result] = await self.submit(sent)
         require(result["outcome"] == "ACCEPTED", f"SubmitObservations of {sent['id']}", "ACCEPTED", result)
@@ -100,7 +103,7 @@ class Person:
     async def pull(
         self, since: str | None = None, first: int = 100, kinds: list[str] | None = None
     ) -> tuple[list[dict[str, Any]], str]:
-        """Pull all changes since a cursor; return them and the next cursor."""
+        """Pull all changes since a cursor. Return the changes and the next cursor."""
         changes: list[dict[str, Any]] = []
         for _ in range(20_000):
             page = await self.pull_page(since, first, kinds)
@@ -115,7 +118,7 @@ class Person:
 
 
 def new_draft(**fields: Any) -> dict[str, Any]:
-    """Make an observation that names the kit as its author."""
+    """Make a draft of an observation. Its text says that it comes from the kit."""
     return {
         "id": new_id("obs"),
         "method": "PATROL",
@@ -127,12 +130,12 @@ def new_draft(**fields: Any) -> dict[str, Any]:
 
 
 def new_answer(assignment_id: str) -> dict[str, Any]:
-    """Make an acceptance at this moment."""
+    """Make an answer that accepts an assignment now."""
     return {"id": new_id("ans"), "assignmentId": assignment_id, "kind": "ACCEPT", "answeredAt": _now()}
 
 
 def new_note_edit(assignment_id: str, value: str = "[conformance kit 一致性检查]", **fields: Any) -> dict[str, Any]:
-    """Make an edit of the working note, the first one of a device."""
+    """Make an edit of an assignment's working note. By its running number, it is the first edit of a device."""
     edit = {"id": new_id("evt"), "assignmentId": assignment_id, "field": "WORKING_NOTE", "value": value}
     return edit | {"baseVersion": 0, "editedAt": _now(), "deviceSequence": 1} | fields
 
@@ -143,7 +146,7 @@ def _now() -> str:
 
 @dataclass
 class Party:
-    """The kit's accounts, None for those it was not given; `seconds` is the limit for slow steps."""
+    """The accounts that the kit was given: `user` and `other` are inspectors. `seconds` is the limit of a slow step."""
 
     server: HttpClient
     user: Person
@@ -152,7 +155,7 @@ class Party:
     seconds: float = 20.0
 
     async def wait_until(self, work: Callable[[], Awaitable[Any]], request: str, expected: str) -> Any:
-        """Repeat until the answer is truthy. Raise `BrokenClauseError` after `seconds`."""
+        """Repeat `work` until it returns a truthy value, and return that. Raise `BrokenClauseError` after `seconds`."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.seconds
         while not (answer := await work()):
@@ -162,7 +165,7 @@ class Party:
         return answer
 
     async def wait_quiet(self, person: Person) -> str:
-        """Return a cursor that covers all earlier writes, once no more changes arrive."""
+        """Pull until no more changes arrive. Return the last cursor, which covers all writes before this call."""
         written = (await person.ask("Sync", {"input": {"first": 1}}))["serverTime"]
         state: dict[str, str | None] = {"cursor": None}
 

@@ -33,7 +33,7 @@ async def assign_case(party: Party) -> AssignedCase:
 
 
 async def assign_case_as(party: Party, assigned: AssignedCase) -> None:
-    """Do the same under ids that are known already."""
+    """Open a case on an observation of the user, and assign it to the user, with the ids in `assigned`."""
     sent = await party.user.submit_accepted()
     title = "[conformance kit 一致性检查]"
     await _as_officer(party, OPEN, {"id": assigned.case_id, "title": title, "observationIds": [sent["id"]]})

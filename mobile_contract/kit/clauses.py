@@ -22,7 +22,7 @@ CHAPTERS = {
 
 @dataclass(frozen=True)
 class Clause:
-    """`words` are the protocol's own text; `needs` names the further accounts that the check requires."""
+    """A clause and its check. `words` is the clause's text in the protocol. `needs` names further required accounts."""
 
     id: str
     words: str
@@ -38,7 +38,10 @@ CLAUSES: dict[str, Clause] = {}
 
 
 def clause(id: str, words: str, *needs: str) -> Callable[[Check], Check]:
-    """Register a check. It returns one sentence about its findings, or raises `BrokenClauseError` or `NotTriedError`."""
+    """Register the check of a clause.
+
+    The check returns one sentence about its findings, or raises `BrokenClauseError` or `NotTriedError`.
+    """
 
     def enter(check: Check) -> Check:
         if id in CLAUSES:

@@ -1,4 +1,4 @@
-"""Send one request as a phone does, and read its answer. Nothing is retried, so the first answer is judged."""
+"""Send requests as a phone does, and read the answers. Nothing is retried, so that checks judge the first answer."""
 
 import json
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class Answer:
 
     @property
     def data(self) -> dict[str, Any]:
-        """Raise `BrokenClauseError` if there is none."""
+        """Return the answer's `data`. Raise `BrokenClauseError` if there is none."""
         data = self.body.get("data")
         if not isinstance(data, dict):
             raise BrokenClauseError(self.request, "data", f"HTTP {self.response.status_code} {self.errors}")
@@ -81,7 +81,7 @@ class HttpClient:
         level: int | None = None,
         headers: dict[str, str] | None = None,
     ) -> Answer:
-        """Send an operation of the contract by name, or the text of another one."""
+        """Send an operation: the name of an operation of the contract, or the text of any other operation."""
         named = " " not in operation
         body = {"query": text_of(operation) if named else operation, "variables": variables}
         # Escaped, so that half an emoji can be sent, as a broken phone would send it.
@@ -109,5 +109,5 @@ class HttpClient:
         return Answer(f"POST {request}", response)
 
     async def get_json(self, path: str) -> dict[str, Any]:
-        """Fetch a JSON document at the server's origin."""
+        """Fetch a JSON document from this path of the server."""
         return Answer(f"GET {path}", await self.client.get(f"{self.origin}{path}")).body

@@ -40,8 +40,9 @@ def main(
 ) -> None:
     """Check every clause of the offline protocol against a server (一致性检查).
 
-    The kit creates its own records: observations whose text begins with "[conformance kit", photos, and, with --officer,
-    cases and assignments of that name. It changes and deletes nothing else. Do not run it against a production server.
+    The kit creates its own records: observations whose text begins with "[conformance kit", photos, and, with
+    --officer, cases and assignments of that name. It changes and deletes nothing else. Do not run it against a
+    production server.
 
     One password can serve all accounts. Several lines are for --user, --other and --officer, in this order.
 
@@ -74,7 +75,7 @@ async def examine(
     clauses: Sequence[Clause],
     seconds: float = 20.0,
 ) -> list[ClauseResult]:
-    """Run the clauses. Raise `SignInFailedError` or httpx's errors if none can be checked."""
+    """Sign in the accounts, and run the clauses. Raise `SignInFailedError` or an httpx error if a sign-in fails."""
     limits = httpx.Limits(max_connections=20, max_keepalive_connections=20)
     async with httpx.AsyncClient(timeout=httpx.Timeout(max(seconds, 5)), limits=limits) as client:
         server = HttpClient(url, client)
@@ -89,7 +90,10 @@ async def examine(
 
 
 def _read_passwords(file: Path | None, names: Sequence[str]) -> dict[str, str]:
-    """Return the passwords by user name. Raise `ValueError` unless there is one for all, or one for each."""
+    """Return the passwords by user name.
+
+    Raise `ValueError` unless there is one password for all accounts, or one for each account.
+    """
     if file:
         passwords = file.read_text(encoding="utf-8").split("\n")
         passwords = [line for line in passwords if line]

@@ -19,7 +19,7 @@ COLOURS = {
 
 
 def table(console: Console, findings: Sequence[ClauseResult]) -> None:
-    """Print the results by chapter: number, verdict, the clause's text, and the finding below."""
+    """Print the results by chapter: the clause's number, verdict and text, and below them the finding."""
     chapter = ""
     for finding in findings:
         if finding.chapter != chapter:
@@ -43,7 +43,10 @@ def as_json(findings: Sequence[ClauseResult]) -> str:
 
 
 def junit(findings: Sequence[ClauseResult], url: str) -> bytes:
-    """Write one suite with one test case for each clause. Broken is a failure, not run is skipped, a kit error is an error."""
+    """Return JUnit XML: one suite with one test case for each clause.
+
+    A broken clause is a failure, a clause that was not run is skipped, and a kit error is an error.
+    """
     count = {verdict: str(sum(finding.verdict is verdict for finding in findings)) for verdict in ClauseVerdict}
     suite = Element(
         "testsuite",
@@ -71,5 +74,5 @@ def junit(findings: Sequence[ClauseResult], url: str) -> bytes:
 
 
 def _printable(text: str) -> str:
-    """Replace what XML and terminals can't show: control characters and halves of emojis."""
+    """Replace characters that XML and terminals can't show: control characters and halves of emojis."""
     return "".join(sign if sign.isprintable() else "�" for sign in text)

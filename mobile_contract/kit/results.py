@@ -21,7 +21,7 @@ CHINESE = {
 
 
 class BrokenClauseError(Exception):
-    """A clause does not hold: the request, the expected result, and the actual one."""
+    """A clause does not hold. The message has the request, the expected result and the actual result."""
 
     def __init__(self, request: str, expected: str, got: Any) -> None:
         text = got if isinstance(got, str) else repr(got)
@@ -30,12 +30,12 @@ class BrokenClauseError(Exception):
 
 
 class NotTriedError(Exception):
-    """The clause can't be checked here; the text says why."""
+    """The clause can't be checked on this server or with these accounts. The message says why."""
 
 
 @dataclass(frozen=True)
 class ClauseResult:
-    """The result of one clause; `seconds` is the time it took."""
+    """The result of one clause. `seen` is the check's finding, and `seconds` the duration of the check."""
 
     id: str
     words: str

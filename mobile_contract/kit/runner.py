@@ -23,7 +23,10 @@ from mobile_contract.kit.results import BrokenClauseError, ClauseResult, ClauseV
 
 
 def select_clauses(only: Sequence[str]) -> list[Clause]:
-    """Return the clauses by number or chapter letter, in the protocol's order, or all. Raise `ValueError` for an unknown name."""
+    """Return the clauses with these numbers or chapter letters, or all if `only` is empty, in the protocol's order.
+
+    Raise `ValueError` for an unknown number or letter.
+    """
     unknown = [name for name in only if not any(_matches(clause, name) for clause in CLAUSES.values())]
     if unknown:
         raise ValueError(f"There is no clause {', '.join(unknown)}.")
@@ -40,7 +43,7 @@ async def run_clauses(party: Party, clauses: Sequence[Clause]) -> AsyncIterator[
 
 
 def exit_code(findings: Sequence[ClauseResult]) -> int:
-    """Return 0 if all hold, 1 if a clause is broken, 3 if some were not run, 4 if the kit itself failed."""
+    """Return 0 if all clauses hold, 1 if any is broken, else 4 if the kit itself failed, 3 if some were not run."""
     verdicts = {finding.verdict for finding in findings}
     for verdict, code in ((ClauseVerdict.BROKEN, 1), (ClauseVerdict.KIT_ERROR, 4), (ClauseVerdict.NOT_RUN, 3)):
         if verdict in verdicts:

@@ -1,1 +1,1 @@
-"""Check the clauses of the protocol, one chapter a file."""
+"""Check the clauses of the protocol. Each file checks clauses of one chapter."""

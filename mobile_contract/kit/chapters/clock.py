@@ -1,4 +1,4 @@
-"""Check chapter 8, the clock: a phone's clock error, and the running numbers that the server lacks."""
+"""Check chapter 8, the clock: a phone learns its clock error, and the running numbers that the server lacks."""
 
 from datetime import datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Check chapter 4, the outbox: replays, conflicts, unreadable items, and unknown places."""
+"""Check chapter 4, the outbox: repeated items, conflicts, unreadable items, and unknown places."""
 
 import asyncio
 from datetime import datetime

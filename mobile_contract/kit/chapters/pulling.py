@@ -1,4 +1,4 @@
-"""Check chapter 7, pulling: everything once, in pages of any size, then only changes and removals."""
+"""Check chapter 7, pulling: first all records, in pages of any size, then only changes and removals."""
 
 from typing import Any
 
@@ -36,7 +36,7 @@ async def check_full_pull(party: Party) -> str:
     state: dict[str, Any] = {"cursor": cursor, "known": {change["id"]: change["record"] for change in changes}}
 
     async def still() -> bool:
-        """A record may come once more while the server works on it, such as on a photo, but only if it differs."""
+        """Pull again. A record may come again only if it has changed, for example because its photo was verified."""
         again, state["cursor"] = await user.pull(state["cursor"])
         same = [change for change in again if change["record"] == state["known"].get(change["id"])]
         require(not same, "Changes with the cursor", "nothing", same)

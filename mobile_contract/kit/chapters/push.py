@@ -1,4 +1,4 @@
-"""Check chapter 9, push: subscriptions over WebSocket and server-sent events, and events after a gap."""
+"""Check chapter 9, push: subscriptions over WebSocket and server-sent events, and missed events after a break."""
 
 import asyncio
 import json
@@ -111,7 +111,7 @@ async def subscribe(connection: Any, name: str, since: str | None = None) -> Non
 
 
 async def _listen(party: Party, name: str, since: str | None) -> AsyncIterator[dict[str, Any]]:
-    """Yield events as they arrive. Raise `BrokenClauseError` if the next one takes too long."""
+    """Yield events as they arrive. Raise `BrokenClauseError` if the next event takes too long."""
     person = await party.user.sign_in_again()
     request = f"{name} at /graphql/stream{' since the last cursor' if since else ''}"
     stream = _open_stream(person, name, since, request)

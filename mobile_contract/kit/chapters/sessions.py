@@ -1,4 +1,4 @@
-"""Check chapters 2 and 3: ending and renewing sessions, and phones of ended levels."""
+"""Check chapters 2 and 3: sessions end and are renewed, and phones of old levels can only empty their outbox."""
 
 from typing import Any
 

@@ -21,7 +21,7 @@ LARGE = 11 * 2**20 + 17
 
 @dataclass(frozen=True)
 class KitPhoto:
-    """A medium of the kit; `body` is a picture that no other medium has."""
+    """A medium of the kit. `body` holds the bytes of a PNG picture."""
 
     body: bytes
     id: str = field(default_factory=lambda: new_id("med"))
@@ -37,7 +37,7 @@ class KitPhoto:
 
 
 def new_photo(size: int = 0) -> KitPhoto:
-    """Make a small random PNG, padded to `size` bytes if given."""
+    """Make a small random PNG. If `size` is larger, append random bytes up to `size` bytes."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
@@ -69,7 +69,7 @@ async def put(party: Party, target: dict[str, Any], body: bytes) -> httpx.Respon
 
 
 async def put_whole(party: Party, person: Person, medium: KitPhoto) -> list[int]:
-    """Upload all bytes that the slot asks for, whole or in parts; return the numbers of the parts."""
+    """Upload a medium, whole or in the parts that the store lacks. Return the numbers of all parts."""
     [result] = await request_slots(person, medium)
     slot = result["slot"]
     targets = slot["parts"] or [slot | {"number": 0, "offset": 0, "byteSize": len(medium.body)}]
@@ -101,7 +101,7 @@ async def fetch_medium(person: Person, observation_id: str, medium: KitPhoto) ->
 
 
 async def wait_verified(party: Party, observation_id: str, medium: KitPhoto) -> dict[str, Any]:
-    """Return the medium once it is READY or REJECTED."""
+    """Wait until the medium is READY or REJECTED, and return it as the server shows it."""
 
     async def verified() -> dict[str, Any] | None:
         found = await fetch_medium(party.user, observation_id, medium)

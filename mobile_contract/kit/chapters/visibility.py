@@ -1,4 +1,4 @@
-"""Check chapter 10, visibility: other people's records, and requests without a token."""
+"""Check chapter 10, visibility: other people's records are hidden, and requests without a token are refused."""
 
 import asyncio
 import contextlib
@@ -84,7 +84,7 @@ async def check_other_inspector(party: Party) -> str:
 
 
 async def _check_subscriptions(party: Party, other: Person) -> None:
-    """Subscribe as both inspectors, and assign a case to the user: only the user must hear of it."""
+    """Subscribe as both inspectors, and assign a case to the user. Only the user's subscriptions may report it."""
     own, others = await party.user.sign_in_again(), await other.sign_in_again()
     async with open_socket(own) as mine, open_socket(others) as theirs:
         for connection in (mine, theirs):
@@ -104,7 +104,7 @@ async def _check_subscriptions(party: Party, other: Person) -> None:
 
 
 async def _receive_ids(connection: Any, wants: bool, ids: set[str], seconds: float) -> set[str]:
-    """Return the reported ids, once all of `ids` arrived. If none should arrive, wait for a moment."""
+    """Return the ids that the subscriptions report. If `wants`, wait for all of `ids`, else listen for a second."""
     heard: set[str] = set()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds if wants else 1.0):

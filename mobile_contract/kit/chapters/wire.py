@@ -144,7 +144,7 @@ async def check_refusals(party: Party) -> str:
 
 
 def zstd_frame(content: bytes, spaces: int = 0) -> bytes:
-    """Build a Zstandard frame (RFC 8878) without compression: raw blocks, then blocks of one repeated space."""
+    """Build a Zstandard frame (RFC 8878): `content` in raw blocks, then `spaces` spaces in run-length blocks."""
     blocks = [(0, len(part), part) for part in _split_blocks(content)]
     blocks += [(1, ZSTD_BLOCK, b" ")] * (spaces // ZSTD_BLOCK)
     frame = b"\x28\xb5\x2f\xfd" + bytes((0b0000_0000, 0x38))  # no checksum, a window of 128 KiB

@@ -59,8 +59,8 @@ def edit(
 ) -> None:
     """Edit an observation that was never sent (修改草稿), or show it.
 
-    Edits of different fields from several windows merge. If two windows edit the same field, the value typed later wins,
-    and the other value is kept as a lost edit. An empty --unit or --point clears the field.
+    Edits of different fields from several windows merge. If two windows edit the same field, the value that was typed
+    later wins, and the other value is kept as a lost edit. An empty --unit or --point clears the field.
     """
     with report_errors():
         fields = content_of(unit, point, method, category, severity, text, at, position, datum).fields()

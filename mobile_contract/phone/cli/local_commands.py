@@ -237,7 +237,10 @@ def fix(
 
 @app.command()
 def discard(id: RefusedId, folder: Where = DEFAULT_FOLDER) -> None:
-    """Delete a refused observation with its photos, or a refused rating, answer or note (放弃). The server never had it."""
+    """Delete a refused observation with its photos, or a refused rating, answer or note (放弃).
+
+    The server has stored nothing of it.
+    """
     with report_errors(), PhoneDevice.open(folder) as device:
         for queue in device.queues:
             for operation in queue.all(OperationState.REFUSED):

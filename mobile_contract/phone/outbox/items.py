@@ -118,7 +118,7 @@ class OutboxObservation:
 
     @property
     def is_through(self) -> bool:
-        """Return whether the server has verified the observation and all its media, so that the phone may delete them."""
+        """Return whether the server has the observation and has verified its media. The phone may then delete it."""
         return self.state is ObservationState.ACCEPTED and all(
             medium.state is MediumState.READY for medium in self.media
         )
