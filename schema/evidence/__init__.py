@@ -1,1 +1,1 @@
-"""Define evidence packs, signed receipts and keys."""
+"""Define evidence packs (证据包)."""

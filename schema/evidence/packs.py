@@ -17,9 +17,10 @@ from schema.core.times import print_instant
 FORMAT = "mingcha-evidence-pack"
 VERSION = 1
 MAX_ENTRIES = 1_000
-"""Media and revisions of one pack, together. Reading this many delays other requests by about 0.3 s at worst.
+"""Maximum number of media and revisions together in one pack.
 
-A larger case needs one pack for each observation."""
+Reading that many delays other requests by about 0.3 s at worst. A larger case needs one pack for each observation.
+"""
 
 MANIFEST, SIGNATURE, PUBLIC_KEY = "manifest.json", "manifest.sig", "evidence-key.pem"
 PAGE, REPORT = "index.html", "report.pdf"
@@ -44,7 +45,7 @@ ENDINGS = {
 )
 class PackLink:
     url: str = strawberry.field(
-        description="A path on this server. Fetch it by GET before `expiresAt`, without headers."
+        description="A path on this server. Fetch it with GET before `expiresAt`. No headers are needed."
     )
     expires_at: datetime = strawberry.field(description="When the link stops working.")
 
@@ -54,7 +55,10 @@ def pack_of(
     info: Info,
     identities: Annotated[
         bool,
-        strawberry.argument(description="Include who inspected, reported or complained, as far as you may see it."),
+        strawberry.argument(
+            description="Whether the pack names the people who inspected, reported or complained. People whom you may"
+            " not know are left out even then."
+        ),
     ] = False,
 ) -> PackLink:
     """Resolve the field `pack` of cases and observations."""
@@ -62,23 +66,26 @@ def pack_of(
 
 
 class IntegrityFinding(enum.Enum):
-    """How the stored bytes of an original or a thumbnail compare with the record when the pack is made."""
+    """The result of comparing the stored bytes of an original or a thumbnail with its record, when the pack is made."""
 
     SAME = "SAME"
-    """The SHA-256 matches the recorded one."""
+    """The bytes have the recorded SHA-256."""
     ALTERED = "ALTERED"
-    """The bytes differ. An altered original is in the pack but isn't the evidence; an altered thumbnail is left out."""
+    """The bytes do not have the recorded SHA-256.
+
+    An altered original is in the pack, but is not the evidence that was received. An altered thumbnail is left out.
+    """
     MISSING = "MISSING"
-    """The medium was verified, but the store has no bytes."""
+    """The medium was verified, but the object store no longer has the bytes."""
     NOT_READY = "NOT_READY"
     """The medium has not been verified. Its bytes are not in the pack."""
     UNRECORDED = "UNRECORDED"
-    """Thumbnails only: there are bytes, but no recorded digest to compare them with."""
+    """Thumbnails only: no digest was recorded, so the bytes can't be compared."""
 
 
 @dataclass(frozen=True)
 class PackedFile:
-    """One file as it was written into the pack: size in bytes, SHA-256 in hexadecimal."""
+    """One file of the pack, with the size in bytes and the SHA-256 (hexadecimal) of what was written."""
 
     path: str
     byte_size: int
@@ -87,7 +94,10 @@ class PackedFile:
 
 @dataclass(frozen=True)
 class PackedMedium:
-    """One medium of a pack, as recorded and as found; `path` is None if its bytes are not packed."""
+    """One medium of the pack: its record, and how the stored bytes compare with the record.
+
+    `path` is the path of the original in the pack, or None if the bytes are not in the pack.
+    """
 
     id: str
     observation_id: str
@@ -102,7 +112,8 @@ class PackedMedium:
 class PackedThumbnail:
     """The large thumbnail of a medium.
 
-    `sha256` is the digest recorded when it was made, or None; `path` is None if it is left out.
+    `sha256` is the digest that was recorded when the thumbnail was made, or None. `path` is None if the pack does not
+    contain the thumbnail.
     """
 
     media_id: str
@@ -113,7 +124,11 @@ class PackedThumbnail:
 
 @dataclass(frozen=True)
 class PackedRevision:
-    """One revision; the file at `path` is the submission in canonical form, whose SHA-256 the receipt gave."""
+    """One revision of an observation.
+
+    The file at `path` holds what the device submitted, in canonical JSON. Its SHA-256 is the one in the receipt.
+    If the submission is not in the pack, `path` is None and `note` says why.
+    """
 
     observation_id: str
     number: int
@@ -124,9 +139,10 @@ class PackedRevision:
 
 @dataclass(frozen=True)
 class PackAbout:
-    """The record of a pack, its maker, and the fingerprint of the key that signs it.
+    """What a pack is about: the record, the person who made the pack, and the fingerprint of the key that signs it.
 
-    `maker` and `office` are names, or None.
+    `id` and `number` identify the record. `maker` and `office` are the names of the person and of the person's office,
+    or None.
     """
 
     id: str
@@ -143,12 +159,12 @@ class PackAbout:
 
     @property
     def data_path(self) -> str:
-        """Path of the file that holds the record."""
+        """Path of the file in the pack that holds the record."""
         return f"{self.kind}.json"
 
 
 def original_path(observation: int, medium: int, id: str, content_type: str) -> str:
-    """Return e.g. `originals/003-012-med_....jpg`: third observation, twelfth medium.
+    """Return the path of an original: `originals/003-012-med_....jpg` is the twelfth medium of the third observation.
 
     The path is ASCII and safe on every file system.
     """
@@ -170,9 +186,9 @@ def manifest(
     thumbnails: Sequence[PackedThumbnail],
     revisions: Sequence[PackedRevision],
 ) -> bytes:
-    """Return the manifest in canonical JSON (RFC 8785), with only integers and strings; files in the order of the ZIP.
+    """Return the manifest in canonical JSON (RFC 8785). All numbers in it are integers.
 
-    It lists every file except itself and its signature, which come last.
+    The manifest lists the files in the order of the ZIP. It does not list itself and its signature, which come last.
     """
     content: dict[str, Any] = {
         "format": FORMAT,
