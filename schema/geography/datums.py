@@ -1,7 +1,7 @@
 """Convert latitude and longitude between the datums WGS-84, GCJ-02 and BD-09.
 
-GCJ-02 is the published series (on the Krasovsky 1940 ellipsoid).
-Its inverse has no closed form, so it is found by iteration.
+The shift of GCJ-02 is computed with the published series (on the Krasovsky 1940 ellipsoid).
+The inverse of the series has no closed form, so the inverse is found by iteration.
 """
 
 import math
@@ -10,12 +10,12 @@ from collections.abc import Callable
 from schema.geography.china_outline import BD09_FADE_METRES, GCJ02_FADE_METRES, shift_share
 
 Place = tuple[float, float]
-"""Latitude, longitude."""
+"""Latitude and longitude in degrees."""
 
 _A = 6378245.0
 _EE = 0.00669342162296594323
 _NEAR_ENOUGH = 1e-9
-"""Degrees: a tenth of a millimetre."""
+"""Degrees, about a tenth of a millimetre. The iteration stops when the error is smaller."""
 _MAX_STEPS = 40
 _X_PI = math.pi * 3000.0 / 180.0
 
@@ -38,7 +38,7 @@ def _shift(latitude: float, longitude: float) -> Place:
 
 
 def wgs84_to_gcj02(latitude: float, longitude: float) -> Place:
-    """Apply the published shift inside China, no shift outside, and a part of it on the strip between."""
+    """Apply the published shift inside China, a part of the shift on a strip around China, and no shift elsewhere."""
     share = shift_share(latitude, longitude, GCJ02_FADE_METRES)
     if share == 0:
         return latitude, longitude
@@ -47,12 +47,12 @@ def wgs84_to_gcj02(latitude: float, longitude: float) -> Place:
 
 
 def gcj02_to_wgs84(latitude: float, longitude: float) -> Place:
-    """Invert `wgs84_to_gcj02`, everywhere."""
+    """Invert `wgs84_to_gcj02`. The inverse exists at every place."""
     return _invert(wgs84_to_gcj02, latitude, longitude)
 
 
 def wgs84_to_bd09(latitude: float, longitude: float) -> Place:
-    """Apply Baidu's shift like `wgs84_to_gcj02`: Baidu does not shift places abroad either."""
+    """Apply the shift of GCJ-02 and then Baidu's own shift. Like GCJ-02, Baidu does not shift places abroad."""
     share = shift_share(latitude, longitude, BD09_FADE_METRES)
     if share == 0:
         return latitude, longitude
@@ -62,7 +62,7 @@ def wgs84_to_bd09(latitude: float, longitude: float) -> Place:
 
 
 def bd09_to_wgs84(latitude: float, longitude: float) -> Place:
-    """Invert `wgs84_to_bd09`, everywhere."""
+    """Invert `wgs84_to_bd09`. The inverse exists at every place."""
     return _invert(wgs84_to_bd09, latitude, longitude)
 
 
@@ -79,10 +79,10 @@ def bd09_to_gcj02(latitude: float, longitude: float) -> Place:
 
 
 def _invert(shift: Callable[[float, float], Place], latitude: float, longitude: float) -> Place:
-    """Return the only place that `shift` moves to this one, to better than a centimetre.
+    """Return the place that `shift` moves to the given place. The error is less than a centimetre.
 
-    The shifts of two neighbours differ by less than half their distance, also on the strip around China. So each step
-    at least halves the error, and exactly one such place exists.
+    The shifts of two places differ by less than half the distance between the places, also on the strip around China.
+    So each step at least halves the error, and exactly one such place exists.
     """
     place = latitude, longitude
     for _ in range(_MAX_STEPS):

@@ -1,4 +1,4 @@
-"""Define positions (坐标). A position names its datum; it is stored in WGS-84 with the original beside it."""
+"""Define positions (坐标). A position states its datum. It is stored in WGS-84, together with the original values."""
 
 import enum
 import math
@@ -14,16 +14,19 @@ from schema.geography.china_outline import in_china
 
 EARTH_RADIUS_METRES = 6_378_100
 NULL_ISLAND_METRES = 3_000
-"""Around 0, 0: no land lies within 500 km. A conversion that takes 0, 0 for a place in China ends 2.6 km from it."""
+"""Radius of the circle around latitude 0, longitude 0 in which a position is not used.
+
+No land lies within 500 km of 0, 0. A conversion that treats 0, 0 as a place in China moves it by 2.6 km.
+"""
 LOWEST_METRES, HIGHEST_METRES = -500, 20_000
-"""A phone can be between them: from the shore of the Dead Sea to any airliner."""
+"""The range of altitudes at which a phone can be: from the shore of the Dead Sea to any airliner."""
 
 
 @strawberry.enum(description="The datum of coordinates (坐标系).")
 class Datum(enum.Enum):
-    WGS84 = strawberry.enum_value("WGS84", description="GPS and EXIF.")
-    GCJ02 = strawberry.enum_value("GCJ02", description="火星坐标: AMap, Tencent and Apple maps in China.")
-    BD09 = strawberry.enum_value("BD09", description="百度坐标.")
+    WGS84 = strawberry.enum_value("WGS84", description="Used by GPS and in EXIF.")
+    GCJ02 = strawberry.enum_value("GCJ02", description="火星坐标: used by AMap, Tencent and Apple maps in China.")
+    BD09 = strawberry.enum_value("BD09", description="百度坐标: used by Baidu maps.")
 
 
 @strawberry.enum(description="The source of a position (定位来源).")
@@ -44,14 +47,15 @@ class PositionProblem(enum.Enum):
     )
     NULL_ISLAND = strawberry.enum_value(
         "NULL_ISLAND",
-        description="Within 3 km of 0, 0. Devices send 0, 0 if they have no position, and a conversion may move it.",
+        description="Within 3 km of latitude 0, longitude 0. Devices without a position send 0, 0. A conversion"
+        " between datums may move that point.",
     )
     SWAPPED_AXES = strawberry.enum_value(
         "SWAPPED_AXES",
-        description="Not in China, but in China if latitude and longitude are exchanged (经纬度颠倒).",
+        description="Not in China, but would be in China if latitude and longitude were exchanged (经纬度颠倒).",
     )
     NO_FIX = strawberry.enum_value(
-        "NO_FIX", description="The accuracy is negative. iOS marks a position without a fix in this way (无效定位)."
+        "NO_FIX", description="The accuracy is negative. iOS marks an invalid position in this way (无效定位)."
     )
 
 
@@ -60,11 +64,15 @@ class GeoPointInput:
     latitude: float = strawberry.field(description="Degrees, north positive, in `datum`.")
     longitude: float = strawberry.field(description="Degrees, east positive, in `datum`.")
     datum: Datum = strawberry.field(description="The datum of `latitude` and `longitude`.", default=Datum.WGS84)
-    accuracy_metres: float | None = strawberry.field(description="Radius of 68 % confidence, metres.", default=None)
-    altitude_metres: float | None = strawberry.field(description="Metres above sea level.", default=None)
+    accuracy_metres: float | None = strawberry.field(
+        description="Accuracy: with 68 % confidence, the true position is within this many metres.", default=None
+    )
+    altitude_metres: float | None = strawberry.field(description="Altitude, in metres above sea level.", default=None)
     source: PositionSource | None = strawberry.field(description="The source of the position.", default=None)
-    is_mock: bool = strawberry.field(description="The phone's system reported that an app set it.", default=False)
-    fixed_at: datetime | None = strawberry.field(description="When the fix was taken.", default=None)
+    is_mock: bool = strawberry.field(
+        description="Whether the phone's operating system reported that an app faked the position.", default=False
+    )
+    fixed_at: datetime | None = strawberry.field(description="When the position was measured.", default=None)
 
 
 @strawberry.type(description="A position in the requested datum, with the original values beside it (坐标).")
@@ -73,27 +81,37 @@ class GeoPoint:
     longitude: float | None = strawberry.field(description="Degrees in `datum`. Null if there is a `problem`.")
     original_latitude: float = strawberry.field(description="Degrees as sent, in `originalDatum`.")
     original_longitude: float = strawberry.field(description="Degrees as sent, in `originalDatum`.")
-    original_datum: Datum = strawberry.field(description="The datum it was sent in.", default=Datum.WGS84)
-    accuracy_metres: float | None = strawberry.field(description="Radius of 68 % confidence, metres.", default=None)
+    original_datum: Datum = strawberry.field(
+        description="The datum in which the position was sent.", default=Datum.WGS84
+    )
+    accuracy_metres: float | None = strawberry.field(
+        description="Accuracy: with 68 % confidence, the true position is within this many metres.", default=None
+    )
     altitude_metres: float | None = strawberry.field(
-        description="Metres above sea level. Null if no phone can be at the altitude sent.", default=None
+        description="Altitude, in metres above sea level. Null if no phone can be at the altitude that was sent.",
+        default=None,
     )
     source: PositionSource | None = strawberry.field(description="The source of the position.", default=None)
-    is_mock: bool = strawberry.field(description="The phone's system reported that an app set it.", default=False)
-    fixed_at: datetime | None = strawberry.field(description="When the fix was taken.", default=None)
-    original_altitude_metres: float | None = strawberry.field(description="Altitude as sent, metres.", default=None)
+    is_mock: bool = strawberry.field(
+        description="Whether the phone's operating system reported that an app faked the position.", default=False
+    )
+    fixed_at: datetime | None = strawberry.field(description="When the position was measured.", default=None)
+    original_altitude_metres: float | None = strawberry.field(description="Altitude as sent, in metres.", default=None)
     datum: Datum = strawberry.field(description="The datum of `latitude` and `longitude`.", default=Datum.WGS84)
     problem: PositionProblem | None = strawberry.field(
-        description="Why the position is stored but never used.", default=None
+        description="Why the position is stored but never used. Null if it can be used.", default=None
     )
 
     @property
     def place(self) -> tuple[float, float] | None:
-        """Latitude and longitude in `datum`; None if they must not be used."""
+        """Latitude and longitude in `datum`. None if the position must not be used."""
         return None if self.latitude is None or self.longitude is None else (self.latitude, self.longitude)
 
     def to_datum(self, datum: Datum) -> "GeoPoint":
-        """Return the position in another datum; in the datum it was sent in, the figures are exactly those sent."""
+        """Return the position in `datum`.
+
+        If the position was sent in `datum`, the result has exactly the latitude and longitude that were sent.
+        """
         if datum is self.datum:
             return self
         if self.place is None:
@@ -104,17 +122,17 @@ class GeoPoint:
         return replace(self, latitude=place[0], longitude=place[1], datum=datum)
 
 
-@strawberry.input(description="A circle on the ground.")
+@strawberry.input(description="A circle on the ground, in which to search.")
 class NearInput:
-    latitude: float = strawberry.field(description="Degrees, WGS-84.")
-    longitude: float = strawberry.field(description="Degrees, WGS-84.")
-    radius_metres: float = strawberry.field(description="Metres, up to 200,000.")
+    latitude: float = strawberry.field(description="Latitude of the centre, in degrees (WGS-84).")
+    longitude: float = strawberry.field(description="Longitude of the centre, in degrees (WGS-84).")
+    radius_metres: float = strawberry.field(description="Radius in metres, up to 200,000.")
 
 
 def locate(sent: GeoPointInput, *, field: str | None = None) -> GeoPoint:
-    """Return the position to store: in WGS-84 if it can be used, and always as sent.
+    """Return the position to store: the values as sent and, if the position can be used, its place in WGS-84.
 
-    Raise `Refusal(BAD_INPUT)` only if a figure is not finite. A false position is evidence too, and is stored.
+    Raise `Refusal(BAD_INPUT)` only if a number is not finite. A false position is evidence too, and is stored.
     """
     figures = (sent.latitude, sent.longitude, sent.accuracy_metres or 0.0, sent.altitude_metres or 0.0)
     if not all(math.isfinite(figure) for figure in figures):
@@ -151,9 +169,10 @@ def validate_near(near: NearInput) -> NearInput:
 
 
 def metres_between(one: tuple[float, float], other: tuple[float, float]) -> float:
-    """Return the metres along the ground between two (latitude, longitude) in WGS-84.
+    """Return the distance in metres between two places, each given as (latitude, longitude) in WGS-84.
 
-    Measured on a sphere, within 0.7 % of the ellipsoid. MongoDB measures `near` on the same sphere, so both agree.
+    The distance is measured on a sphere. It differs from the distance on the ellipsoid by at most 0.7 %. MongoDB uses
+    the same sphere for `near`, so both agree.
     """
     north, south = math.radians(one[0]), math.radians(other[0])
     across = math.sin((south - north) / 2) ** 2
