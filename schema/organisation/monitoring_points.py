@@ -20,25 +20,30 @@ USER: "Kind[User]" = Kind("User")
 
 @strawberry.type(description="An enterprise that is a monitoring point (监测点).")
 class MonitoringPoint(Node, prefix="pnt"):
-    code: str = strawberry.field(description="The office's code for it, unique (编号).")
+    code: str = strawberry.field(description="The office's code for the monitoring point, unique (编号).")
     enterprise: str = strawberry.field(description="Name of the enterprise (企业名称).")
-    industry: str = strawberry.field(description="Its industry, such as 钨, 稀土 or 脐橙 (产业).")
-    address: str | None = strawberry.field(description="Its address (地址).", default=None)
+    industry: str = strawberry.field(description="Industry of the enterprise, such as 钨, 稀土 or 脐橙 (产业).")
+    address: str | None = strawberry.field(description="Address of the enterprise (地址).", default=None)
     position: strawberry.Private[GeoPoint | None] = None
     unit_id: strawberry.Private[str]
     path: strawberry.Private[str]
     monitor_ids: strawberry.Private[tuple[str, ...]] = ()
     created_at: strawberry.Private[datetime | None] = None
 
-    @strawberry.field(name="position", description="Its position, in the datum of the map that shows it (坐标).")
+    @strawberry.field(
+        name="position",
+        description="Position of the enterprise, in `datum` (坐标). Request the datum of the map on which you show it.",
+    )
     def position_in(self, datum: Datum = Datum.WGS84) -> GeoPoint | None:
         return self.position.to_datum(datum) if self.position else None
 
-    @strawberry.field(description="The county or zone that it belongs to (所属地区).")
+    @strawberry.field(description="The county or development zone of the enterprise (所属地区).")
     async def unit(self, info: Info) -> Unit | None:
         return await info.context.load.one(Unit, self.unit_id)
 
-    @strawberry.field(description="Its monitors, as far as the viewer may know them (监测员).")
+    @strawberry.field(
+        description="The monitors who report from here. Only people whom the viewer may know are listed (监测员)."
+    )
     async def monitors(self, info: Info) -> list[Annotated["User", strawberry.lazy("schema.accounts.users")]]:
         return await info.context.load.many(USER, self.monitor_ids)
 

@@ -1,6 +1,7 @@
-"""Define units (单位): the tree from province to service window. A subtree is one range of paths.
+"""Define units (单位). They form a tree from province to service window.
 
-A path is made of the ids of the unit and its ancestors, so a new name or code changes no path.
+Each unit has a path in the tree. The path is made from the ids of the unit and its ancestors, so a new name or code
+changes no path. The paths of a subtree form one range.
 """
 
 import enum
@@ -57,10 +58,14 @@ class MonthlyScore(NamedTuple):
 
 @strawberry.type(description="A unit of government, from province to service window (单位).")
 class Unit(Node, prefix="unt"):
-    code: str = strawberry.field(description="Official code, unique. Divisions have the GB/T 2260 code (代码).")
+    code: str = strawberry.field(
+        description="Official code, unique (代码). Administrative divisions have their GB/T 2260 code."
+    )
     name: str = strawberry.field(description="Name (名称).")
-    level: UnitLevel = strawberry.field(description="Its level in the tree (层级).")
-    former_names: list[FormerName] = strawberry.field(description="Its former names and codes.", default_factory=list)
+    level: UnitLevel = strawberry.field(description="Level of the unit in the tree (层级).")
+    former_names: list[FormerName] = strawberry.field(
+        description="Former names and codes of the unit.", default_factory=list
+    )
     position: strawberry.Private[GeoPoint | None] = None
     path: strawberry.Private[str]
     parent_id: strawberry.Private[str | None] = None
@@ -68,7 +73,9 @@ class Unit(Node, prefix="unt"):
     created_at: strawberry.Private[datetime | None] = None
 
     @strawberry.field(
-        name="position", description="The position of its counter, in the datum of the map that shows it (坐标)."
+        name="position",
+        description="Position of the unit's service counter, in `datum` (坐标). Request the datum of the map on which"
+        " you show it.",
     )
     def position_in(self, datum: Datum = Datum.WGS84) -> GeoPoint | None:
         return self.position.to_datum(datum) if self.position else None
@@ -83,8 +90,8 @@ class Unit(Node, prefix="unt"):
 
     @strawberry.field(
         description="Mean of the ratings that count in a month, 0 to 100 (月度得分). `month` is the first day of the month."
-        " Null until the ratings are published, and if they are too few to hide who rated."
-        " Only supervisors and officers of the scope read it.",
+        " Null until the ratings are published, and null if there are too few ratings to hide who rated."
+        " Only supervisors and officers with the unit in their scope see the score, all others get null.",
         extensions=[UnitScoreOnly()],
     )
     async def monthly_score(self, info: Info, month: date) -> float | None:
@@ -93,16 +100,18 @@ class Unit(Node, prefix="unt"):
 
 
 def path_below(parent_path: str, id: str) -> str:
-    """Return the path of the unit `id` under `parent_path` (empty for a root); it ends with the separator.
+    """Return the path of the unit `id` below the unit at `parent_path`. The path ends with the separator.
 
-    A path holds 12 characters for each level, not the whole id: paths are part of every index that serves a scope.
-    With 2^48 values, a clash within one parent is practically impossible.
+    `parent_path` is empty for a root.
+    A path holds 12 characters for each level instead of the whole id, because paths are part of many indexes: each
+    index that is searched by scope contains them. With 2^48 values, two units with one parent practically never get the
+    same path.
     """
     return f"{parent_path}{hashlib.sha256(id.encode()).hexdigest()[:12]}{SEPARATOR}"
 
 
 def range_end(path: str) -> str:
-    """Return the exclusive end of the range of paths in the subtree at `path`."""
+    """Return the end (exclusive) of the range of paths in the subtree at `path`."""
     return path[: -len(SEPARATOR)] + chr(ord(SEPARATOR) + 1)
 
 
