@@ -1,1 +1,1 @@
-"""Define photos, videos, sounds and documents, from upload to link."""
+"""Define photos, videos, sounds and documents: their upload, their facts and the links to them."""

@@ -1,4 +1,8 @@
-"""Define media (影像资料): declared with a digest, uploaded straight to the store, verified there, never changed."""
+"""Define media (影像资料): the photos, videos, sounds and documents of observations.
+
+A phone declares a medium with its SHA-256, and uploads the bytes directly to the object store. The worker verifies the
+stored bytes. Verified bytes never change.
+"""
 
 import enum
 import re
@@ -52,20 +56,24 @@ KINDS = {
     "audio/amr": MediaKind.SOUND,
     "application/pdf": MediaKind.DOCUMENT,
 }
-"""Content types that may be declared, and the kind of each."""
+"""Content types that a phone may declare, with the kind of medium of each."""
 
 
 @strawberry.enum(description="The state of a medium (状态).")
 class MediaState(enum.Enum):
-    EXPECTED = strawberry.enum_value("EXPECTED", description="Declared. The upload is not confirmed yet (待上传).")
-    UPLOADED = strawberry.enum_value(
-        "UPLOADED", description="The bytes are in the store. They are not verified yet (待核验)."
+    EXPECTED = strawberry.enum_value(
+        "EXPECTED", description="The phone has declared the medium. The upload is not confirmed yet (待上传)."
     )
-    READY = strawberry.enum_value("READY", description="The stored bytes match the declaration (已核验).")
-    REJECTED = strawberry.enum_value("REJECTED", description="The stored bytes do not match the declaration (不符).")
+    UPLOADED = strawberry.enum_value(
+        "UPLOADED", description="The bytes are in the object store. They are not verified yet (待核验)."
+    )
+    READY = strawberry.enum_value("READY", description="The stored bytes have the declared size and SHA-256 (已核验).")
+    REJECTED = strawberry.enum_value(
+        "REJECTED", description="The stored bytes do not have the declared size or SHA-256 (不符)."
+    )
 
 
-@strawberry.enum(description="Why a medium was rejected. Upload the right bytes to repair it.")
+@strawberry.enum(description="Why the server rejected the stored bytes. To repair the medium, upload the right bytes.")
 class MediaRejection(enum.Enum):
     SIZE_MISMATCH = "SIZE_MISMATCH"
     DIGEST_MISMATCH = "DIGEST_MISMATCH"
@@ -77,12 +85,12 @@ MOVES = {
     MediaState.REJECTED: frozenset({MediaState.UPLOADED}),
     MediaState.READY: frozenset(),
 }
-"""Allowed transitions. UPLOADED falls back to EXPECTED when the store has lost the bytes."""
+"""The states that may follow each state. UPLOADED goes back to EXPECTED if the object store does not have the bytes."""
 
 ARRIVED = frozenset({MediaState.UPLOADED, MediaState.READY})
 
 
-@strawberry.enum(description="A rendition of a medium.")
+@strawberry.enum(description="A version of a medium: the original or a thumbnail.")
 class Rendition(enum.Enum):
     ORIGINAL = strawberry.enum_value("ORIGINAL", description="The bytes that the device sent.")
     LARGE = strawberry.enum_value(
@@ -93,9 +101,11 @@ class Rendition(enum.Enum):
     )
 
 
-@strawberry.type(description="A short-lived URL of a medium's bytes. The server logs every link that it issues.")
+@strawberry.type(
+    description="A short-lived URL for downloading a rendition or a redacted copy. The server logs who gets which link."
+)
 class Link:
-    url: str = strawberry.field(description="GET it before `expiresAt`. It needs no header.")
+    url: str = strawberry.field(description="The URL. Fetch it by GET before `expiresAt`. No header is needed.")
     expires_at: datetime = strawberry.field(description="When the URL stops working.")
     content_type: str = strawberry.field(description="Content type of the bytes.")
     width: int | None = strawberry.field(description="Width in pixels, if known.", default=None)
@@ -104,9 +114,9 @@ class Link:
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """An upright rendition without metadata: its size in pixels, its key in the store and the digest of its bytes.
+    """An upright JPEG without metadata: its size in pixels, its key in the object store and the SHA-256 of its bytes.
 
-    `sha256` is None for thumbnails that are older than this field.
+    `sha256` is None for thumbnails that were made before this field existed.
     """
 
     rendition: Rendition
@@ -118,21 +128,25 @@ class Thumbnail:
 
 @strawberry.type(description="A photo, video, sound or document of an observation (影像资料).")
 class Media(Node, prefix="med"):
-    kind: MediaKind = strawberry.field(description="Its type.")
-    state: MediaState = strawberry.field(description="Its state.")
-    rejection: MediaRejection | None = strawberry.field(description="Why it was rejected.", default=None)
+    kind: MediaKind = strawberry.field(description="Type of the medium.")
+    state: MediaState = strawberry.field(description="State of the medium.")
+    rejection: MediaRejection | None = strawberry.field(
+        description="Why the server rejected the stored bytes. Null unless `state` is REJECTED.", default=None
+    )
     sha256: str = strawberry.field(
-        description="SHA-256 of the original. The phone declares it; the server has verified it once READY."
+        description="SHA-256 of the original, as the phone declared it. If `state` is READY, the server has verified it."
     )
     byte_size: ByteCount = strawberry.field(description="Size of the original in bytes.")
-    content_type: str = strawberry.field(description="The declared content type.")
+    content_type: str = strawberry.field(description="Content type that the phone declared.")
     captured_at: datetime | None = strawberry.field(
-        description="When it was taken, by the phone's clock.", default=None
+        description="When the photo or recording was made, by the phone's clock.", default=None
     )
-    expected_at: datetime = strawberry.field(description="When it was declared.")
-    uploaded_at: datetime | None = strawberry.field(description="When its upload was confirmed.", default=None)
-    ready_at: datetime | None = strawberry.field(description="When its bytes were verified.", default=None)
-    facts: MediaFacts | None = strawberry.field(description="What the verified bytes contain.", default=None)
+    expected_at: datetime = strawberry.field(description="When the phone declared the medium.")
+    uploaded_at: datetime | None = strawberry.field(description="When the upload was confirmed.", default=None)
+    ready_at: datetime | None = strawberry.field(description="When the server had verified the bytes.", default=None)
+    facts: MediaFacts | None = strawberry.field(
+        description="What the verified bytes contain. Null until `state` is READY.", default=None
+    )
     thumbnails: strawberry.Private[tuple[Thumbnail, ...]] = ()
     observation_id: strawberry.Private[str]
     uploader_id: strawberry.Private[str]
@@ -140,19 +154,17 @@ class Media(Node, prefix="med"):
     md5: strawberry.Private[str | None] = None
     upload_id: strawberry.Private[str | None] = None
     upload_part_bytes: strawberry.Private[int | None] = None
-    """Part size of the open upload. Parts that have arrived keep this size, even if the setting has changed since."""
+    """Part size of the open multipart upload. A later change of the setting does not affect this upload."""
     upload_used_at: strawberry.Private[datetime | None] = None
-    """When slots of the open upload were last issued."""
+    """When the server last signed URLs for the open multipart upload."""
     is_copy: strawberry.Private[bool] = False
-    """The same uploader sent these bytes as another medium: the worker copies them."""
+    """True if the uploader sent the same bytes as another medium. The worker then copies the bytes of that medium."""
     copy_failed: strawberry.Private[bool] = False
-    """The bytes could not be copied, so the phone has to upload them."""
+    """True if the worker could not copy the bytes. The phone then has to upload them."""
     attempts: strawberry.Private[int] = 0
     decoding_failures: strawberry.Private[int] = 0
 
-    @strawberry.field(
-        description="A link to the bytes of one rendition. Null until READY, and if this rendition does not exist."
-    )
+    @strawberry.field(description="A link to one rendition. Null unless the medium is READY and has this rendition.")
     async def link(self, info: Info, rendition: Rendition = Rendition.LARGE) -> Link | None:
         return await info.context.load.one(Link, media=self, rendition=rendition)
 
@@ -161,14 +173,17 @@ class Media(Node, prefix="med"):
         return await observation.owner(info) if observation else None
 
     @strawberry.field(
-        description="Maker, model and software of the device. Reading it needs clearance.", extensions=[IdentityOnly()]
+        description="Maker, model and software of the device. Only for the author and viewers with clearance.",
+        extensions=[IdentityOnly()],
     )
     async def device(self) -> str | None:
         facts = self.facts
         parts = (facts.make, facts.model, facts.software) if facts else ()
         return " / ".join(part for part in parts if part) or None
 
-    @strawberry.field(description="The time to show for it, with the clock it is from and the reason (显示时间).")
+    @strawberry.field(
+        description="The time to show for the medium, the clock that gives this time, and the reason (显示时间)."
+    )
     async def when(self, info: Info) -> ShownTime:
         observation = await info.context.load.one(OBSERVATION, self.observation_id)
         offset = observation.content.captured_offset_minutes if observation else None
@@ -181,13 +196,15 @@ class Media(Node, prefix="med"):
             expected_at=self.expected_at,
         )
 
-    @strawberry.field(description="The observation that it belongs to.")
+    @strawberry.field(description="The observation that the medium belongs to.")
     async def observation(
         self, info: Info
     ) -> Annotated["Observation", strawberry.lazy("schema.fieldwork.observations")] | None:
         return await info.context.load.one(OBSERVATION, self.observation_id)
 
-    @strawberry.field(description="Redacted copies, oldest first. Only officers see those not approved yet (脱敏发布).")
+    @strawberry.field(
+        description="Redacted copies of the photo, oldest first. Only officers see copies that are not approved (脱敏发布)."
+    )
     async def redactions(
         self, info: Info
     ) -> list[Annotated["Redaction", strawberry.lazy("schema.publication.redactions")]]:
@@ -196,24 +213,28 @@ class Media(Node, prefix="med"):
 
 @strawberry.input(description="A medium that the phone will upload (影像资料).")
 class MediaDraft:
-    id: strawberry.ID = strawberry.field(description="Made by the phone: med_ and a UUIDv7.")
+    id: strawberry.ID = strawberry.field(description="Id that the phone creates: `med_` and a UUIDv7.")
     sha256: str = strawberry.field(description="SHA-256 of the bytes, 64 lower-case hexadecimal digits.")
     byte_size: ByteCount = strawberry.field(description="Size in bytes.")
-    content_type: str = strawberry.field(description="Content type, such as image/jpeg. Detect it from the content.")
+    content_type: str = strawberry.field(
+        description="Content type, such as image/jpeg. Detect it from the bytes, not from the file name."
+    )
     md5: str | None = strawberry.field(
-        description="MD5 of the bytes, 32 lower-case hexadecimal digits. "
-        "A store without SHA-256 uses it to refuse wrong bytes.",
+        description="MD5 of the bytes, 32 lower-case hexadecimal digits. An object store that can't check SHA-256 "
+        "uses the MD5 to refuse wrong bytes.",
         default=None,
     )
-    captured_at: datetime | None = strawberry.field(description="When it was taken.", default=None)
+    captured_at: datetime | None = strawberry.field(
+        description="When the photo or recording was made, by the phone's clock.", default=None
+    )
 
 
 def media_from_draft(
     draft: MediaDraft, *, observation_id: str, uploader_id: str, now: datetime, max_bytes: int, field: str
 ) -> Media:
-    """Build the expected medium of a draft; its object key contains its id and digest.
+    """Validate the draft of a medium and return the medium in state EXPECTED. Its object key contains its id and SHA-256.
 
-    Raise `Refusal` if a value is invalid; `field` is the path of the draft.
+    `field` is the path of the draft in the input. Raise a `Refusal` with the path of the invalid value.
     """
     validate_id(draft.id, "med", field=f"{field}.id")
     if not _SHA256.fullmatch(draft.sha256):
@@ -245,7 +266,7 @@ def media_from_draft(
 
 
 def is_same_medium(known: Media, announced: Media) -> bool:
-    """Compare what an id stands for: observation, uploader, bytes and declared type."""
+    """Return whether both media have the same observation, uploader, SHA-256, size and declared content type."""
 
     def identity(media: Media) -> tuple[object, ...]:
         return media.observation_id, media.uploader_id, media.sha256, media.byte_size, media.content_type

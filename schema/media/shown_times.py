@@ -1,6 +1,6 @@
-"""Decide which of several clocks gives the shown time (显示时间) of an observation or a medium, and why.
+"""Choose the clock that gives the shown time (显示时间) of an observation or a medium, and say why.
 
-The reading of every clock is also kept unchanged with its record.
+The record also keeps the unchanged time of every clock.
 """
 
 import enum
@@ -14,28 +14,36 @@ from schema.access.permissions import SEEN, Row
 from schema.geography.positions import GeoPoint, PositionSource
 
 TOLERANCE = timedelta(minutes=2)
-"""Clocks that differ by less agree: phones drift by seconds, and a request on a slow line takes seconds too."""
+"""Two clocks agree if they differ by at most this: phones drift by seconds, and slow requests take seconds."""
 FIX_AGE = timedelta(minutes=10)
-"""The maximum age of a fix that confirms the moment of capture: indoors, phones return their last fix."""
+"""A fix confirms the device's clock if they differ by at most this. Indoors, phones return their last fix."""
 FIX_LATER = timedelta(hours=12)
-"""How much later than the capture the fix may be: an observation may begin in the morning and end in the evening."""
+"""How much later than the capture the satellite fix may be. If the fix is even later, the device's clock is wrong.
+
+An observation may begin in the morning and end in the evening.
+"""
 UNSET_BEFORE = datetime(2020, 1, 1, tzinfo=UTC)
-"""No supported phone is older. A clock with an earlier year lost its power and was not set again."""
+"""No supported phone is older than this. A clock that shows an earlier time lost its power and was not set again."""
 
 
-@strawberry.enum(description="The clock that the shown time is from (时间来源).")
+@strawberry.enum(description="The clock that gives the shown time (时间来源).")
 class TimeSource(enum.Enum):
     DEVICE = strawberry.enum_value("DEVICE", description="The device's clock (设备时钟).")
     DEVICE_CORRECTED = strawberry.enum_value(
-        "DEVICE_CORRECTED", description="The device's clock, minus its measured skew (校正后的设备时钟)."
+        "DEVICE_CORRECTED",
+        description="The device's clock minus its skew, which the server measured (校正后的设备时钟).",
     )
-    AUTHOR = strawberry.enum_value("AUTHOR", description="A correction by the author (作者更正).")
-    SATELLITE = strawberry.enum_value("SATELLITE", description="The satellite fix of its position (卫星定位时间).")
+    AUTHOR = strawberry.enum_value("AUTHOR", description="The author, who corrected the time (作者更正).")
+    SATELLITE = strawberry.enum_value(
+        "SATELLITE", description="The time of the satellite fix in the position (卫星定位时间)."
+    )
     FILE = strawberry.enum_value("FILE", description="The time in the file, usually EXIF (文件内时间).")
-    RECEIPT = strawberry.enum_value("RECEIPT", description="The server's clock at the receipt (服务器接收时间).")
+    RECEIPT = strawberry.enum_value(
+        "RECEIPT", description="The server's clock when the server received the record (服务器接收时间)."
+    )
 
 
-@strawberry.enum(description="Why this time is shown. `message` says it in words.")
+@strawberry.enum(description="Why this time is shown. `ShownTime.message` explains the reason.")
 class TimeReason(enum.Enum):
     CONFIRMED_BY_FIX = "CONFIRMED_BY_FIX"
     CONFIRMED_AT_RECEIPT = "CONFIRMED_AT_RECEIPT"
@@ -100,34 +108,37 @@ SENTENCES: dict[TimeReason, tuple[str, str]] = {
         "文件与设备均未说明时间，按申报到达时间。",
     ),
 }
-"""The sentence that a person reads, in English and in Chinese."""
+"""For each reason, the sentence that users read: in English and in Chinese."""
 
 
-@strawberry.type(description="The time to show, the clock it is from, and the reason (显示时间).")
+@strawberry.type(description="The time to show, the clock that gives this time, and the reason (显示时间).")
 class ShownTime:
-    at: datetime | None = strawberry.field(description="The instant. Null if only the local time is known.")
-    local: str = strawberry.field(description="The local time, without zone: `2026-11-22T10:03:04.120` (当地时间).")
+    at: datetime | None = strawberry.field(description="The time as an instant. Null if only the local time is known.")
+    local: str = strawberry.field(
+        description="The local time without UTC offset, such as `2026-11-22T10:03:04.120` (当地时间)."
+    )
     offset_minutes: int | None = strawberry.field(
         description="Offset of `local` in minutes east of Greenwich. Null if unknown."
     )
-    source: TimeSource = strawberry.field(description="The clock it is from.")
+    source: TimeSource = strawberry.field(description="The clock that gives this time.")
     reason: TimeReason = strawberry.field(description="Why this time is shown.")
 
-    @strawberry.field(description="The reason in words, in English.")
+    @strawberry.field(description="The reason as a sentence in English.")
     def message(self) -> str:
         return SENTENCES[self.reason][0]
 
-    @strawberry.field(description="The reason in words, in Chinese (中文说明).")
+    @strawberry.field(description="The reason as a sentence in Chinese (中文说明).")
     def message_zh(self) -> str:
         return SENTENCES[self.reason][1]
 
 
 @dataclass(frozen=True)
 class Clocks:
-    """The clocks that date an observation or a medium, apart from the time in a file.
+    """The times that clocks give for an observation or a medium, except a time inside a file.
 
-    `captured_at` and `position` are from the device. `skew` is how far the device was ahead of the server when it sent
-    them; None if unknown. `is_correction` is true if the author changed the time afterwards.
+    `captured_at`, `offset_minutes` and `position` are from the device. `skew` is how far the device's clock was ahead
+    of the server's when the device sent the record, or None if unknown. `is_correction` is true if the author changed
+    the time afterwards.
     """
 
     captured_at: datetime
@@ -144,8 +155,8 @@ def time_of_observation(clocks: Clocks) -> ShownTime:
     1. The author's correction.
     2. The device's clock, if a satellite fix confirms it.
     3. The device's clock minus its skew, to the minute, if the skew is more than `TOLERANCE`.
-    4. The device's clock unchanged: it may have been set between the capture and the submission.
-    5. The satellite fix, else the receipt.
+    4. The device's clock unchanged. If it has a skew, the clock may have been set between capture and submission.
+    5. The satellite fix, otherwise the time of receipt.
     """
     if clocks.is_correction:
         return _shown_time(clocks.captured_at, clocks.offset_minutes, TimeSource.AUTHOR, TimeReason.CORRECTED_BY_AUTHOR)
@@ -168,10 +179,11 @@ def time_of_medium(
     announced: Clocks | None,
     expected_at: datetime,
 ) -> ShownTime:
-    """Choose the time in the file, else the device's, else the declaration's; no offset never means UTC.
+    """Choose the time in the file, otherwise the device's time, otherwise the time of the declaration.
 
-    `local` is the time in the file, such as `2026-11-22T10:03:04.120`. `device_offset_minutes` is the offset of the
-    medium's observation. `announced` holds the device's clock, judged as for an observation.
+    A time without an offset is never taken for UTC. `local` is the time in the file, such as `2026-11-22T10:03:04.120`.
+    `device_offset_minutes` is the offset of the medium's observation. `announced` has the device's time for the medium.
+    The device's time is judged as for an observation.
     """
     # 0 says nothing about the place: programs without a zone print UTC.
     assumed = device_offset_minutes or None
@@ -190,7 +202,10 @@ def time_of_medium(
 
 
 def satellite_time(position: GeoPoint | None, received_at: datetime) -> datetime | None:
-    """Return the time of a satellite fix; other position sources copy the device's clock, so they count for nothing."""
+    """Return the time of the satellite fix. Return None if the position has no usable time.
+
+    Only satellite fixes count. Other sources of positions copy the device's clock, so they prove nothing.
+    """
     if position is None or position.is_mock or position.problem or position.source is not PositionSource.GPS:
         return None
     at = position.fixed_at
@@ -198,7 +213,7 @@ def satellite_time(position: GeoPoint | None, received_at: datetime) -> datetime
 
 
 def _device_times(clocks: Clocks, fix: datetime | None) -> list[tuple[TimeSource, datetime, TimeReason]]:
-    """List the readings of the device's clock, the most reliable first."""
+    """List the times that the device's clock may mean, each with source and reason. The most reliable comes first."""
     captured, skew = clocks.captured_at, clocks.skew
     if fix and abs(captured - fix) <= FIX_AGE:
         return [(TimeSource.DEVICE, captured, TimeReason.CONFIRMED_BY_FIX)]
@@ -215,7 +230,7 @@ def _device_times(clocks: Clocks, fix: datetime | None) -> list[tuple[TimeSource
 
 
 def _find_fault(at: datetime, fix: datetime | None, received_at: datetime) -> TimeReason | None:
-    """Return the reason why `at` is impossible, if it is."""
+    """Return the reason why `at` is impossible. Return None if it is possible."""
     if at < UNSET_BEFORE:
         return TimeReason.CLOCK_UNSET
     if at > received_at + TOLERANCE:
