@@ -160,7 +160,7 @@ class Packing:
         return bodies
 
     async def _read_thumbnail(self, thumbnail: Thumbnail) -> tuple[bytes | None, IntegrityFinding]:
-        """Return the bytes of a thumbnail and the finding. The bytes are None if they are missing or were altered."""
+        """Return a thumbnail's bytes, or None if they are missing or altered. Also return the finding."""
         async with self.objects.open(thumbnail.key) as reading:
             if reading is None:
                 return None, IntegrityFinding.MISSING

@@ -1,4 +1,4 @@
-"""Hold what one request needs: who asks, what time it is, and the services of its process."""
+"""Hold what one request needs: its viewer, its time, and the services of the process."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 def clock() -> datetime:
-    """Return the present instant, in UTC and whole milliseconds."""
+    """Return the current time, in UTC and whole milliseconds."""
     return to_millis(datetime.now(UTC))
 
 
@@ -44,7 +44,10 @@ class PackLinks(Protocol):
 
 @dataclass(frozen=True)
 class Services:
-    """What one process holds for all its requests; `registry` is what the areas have registered."""
+    """The objects that one process opens once and uses for all its requests.
+
+    `registry` holds the loaders, record kinds and permits of all areas.
+    """
 
     store: Store
     settings: Settings
@@ -57,10 +60,11 @@ class Services:
 
 @dataclass
 class Context:
-    """One request; `now` is read once, so all its writes share one timestamp.
+    """One request.
 
-    `denial` says why a token was not accepted, `outdated` why the phone's contract level is too old. `unreadable` holds
-    drafts that were cut out of the variables, by root field.
+    `now` is read once, so all writes of the request have the same timestamp. `denial` is the refusal if a token was not
+    accepted. `outdated` is the refusal if the phone's contract level is too old. `unreadable` holds the drafts that
+    were cut out of the variables, by response name of their root field.
     """
 
     services: Services
@@ -104,12 +108,12 @@ class Context:
         return self.viewer
 
     def clear_loaded(self) -> None:
-        """Drop what was loaded, so that the next read sees what this request has written."""
+        """Forget all loaded records, so that the next read sees what this request has written."""
         for name in ("load", "visible"):
             self.__dict__.pop(name, None)
 
     def begin_event(self) -> datetime:
-        """Begin the next event of a subscription: drop what was loaded, and read the clock again."""
+        """Begin the next event of a subscription: forget all loaded records, and read the clock again."""
         self.clear_loaded()
         self.now = clock()
         return self.now
@@ -127,7 +131,10 @@ class Context:
         return compose(prefix, self.now, secrets.token_bytes(10))
 
     def seal(self, *binding: Any) -> CursorSeal:
-        """Return the seal for cursors of one list and filter, named by `binding`; it holds for this viewer only."""
+        """Return the seal that signs the cursors of one list.
+
+        `binding` is the name of the list and its filter. The cursors are valid for this binding and this viewer only.
+        """
         return CursorSeal(self.keys.cursor_secret, (self.actor.user_id, *binding))
 
 
@@ -135,7 +142,7 @@ Info = strawberry.Info[Context, None]
 
 
 def unreadable_drafts(info: Info) -> Sequence[UnreadableDraft]:
-    """Return the drafts that were cut out of this root field's input because they could not be read."""
+    """Return the drafts that could not be read and were therefore cut out of this root field's input."""
     return info.context.unreadable.get(str(info.path.key), ())
 
 

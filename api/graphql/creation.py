@@ -1,4 +1,4 @@
-"""Create a record under the id that its sender made: the id is the idempotency key."""
+"""Create a record under an id that the client made. The id is the idempotency key."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -16,11 +16,13 @@ async def create_once(
     *,
     attempts: int = 1,
 ) -> T:
-    """Return the record that stands under the id, or create it; two requests at once get the same record.
+    """Return the record that is stored under the id, or create it. Two requests at the same time get the same record.
 
-    `check` raises `Refusal(CONFLICT)` for a record that isn't what is sent now. `create` raises `DuplicateError` where
-    another request was faster; where that took another key than the id, it is tried again, `attempts` times in all.
-    Raise `Refusal(BUSY)` after that.
+    `find` looks the record up by its id. `check` raises `Refusal(CONFLICT)` if the record differs from what is sent
+    now.
+
+    `create` raises `DuplicateError` if another request has stored the same id or another unique value. If no record has
+    the id then, `create` is tried again, `attempts` times in all. After that, raise `Refusal(BUSY)`.
     """
     if record := await find():
         check(record)

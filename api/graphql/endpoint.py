@@ -1,4 +1,4 @@
-"""Serve GraphQL over HTTP: one operation a request, POST of JSON or GET of a query."""
+"""Serve GraphQL over HTTP. A request is a POST of JSON or the GET of a query, and has one operation."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Generic, Protocol, TypeVar
@@ -25,7 +25,7 @@ QUERIES_AND_MUTATIONS = frozenset({OperationType.QUERY, OperationType.MUTATION})
 
 
 class HoldsUnreadable(Protocol):
-    """A context with a place for the drafts that were cut out of the variables."""
+    """A context that can hold the drafts that were cut out of the variables."""
 
     unreadable: dict[str, list[UnreadableDraft]]
 
@@ -34,17 +34,18 @@ C = TypeVar("C", bound=HoldsUnreadable)
 
 
 class Schema(strawberry.Schema):
-    """A schema that logs no errors: Strawberry's own log line would hold callers' values."""
+    """A schema that logs no errors. Strawberry's own log lines would contain values that callers sent."""
 
     def process_errors(self, errors: list[Any], execution_context: Any = None) -> None:
         """Log nothing."""
 
 
 class GraphQLEndpoint(Generic[C]):
-    """An ASGI application for one path.
+    """An ASGI application that answers GraphQL requests at one path.
 
-    A `Refusal` that `context_of` raises is the answer. `page` answers browsers. `flat` hides validation messages, for
-    servers with introspection off. Requests may name `documents` by their ids.
+    `context_of` returns the context of a request. If it raises a `Refusal`, this refusal is the answer. `page` answers
+    browsers that ask for HTML. `flat` hides validation messages, for servers with introspection off. `documents` are
+    the trusted documents, which a request may name by id.
     """
 
     def __init__(
@@ -93,7 +94,10 @@ class GraphQLEndpoint(Generic[C]):
         return self._respond_with(result, media_type)
 
     async def _read(self, request: Request, media_type: str | None) -> Payload:
-        """Read the request. Raise `MalformedRequestError` if it is no GraphQL request, `Refusal` if it is too large."""
+        """Read the request.
+
+        Raise `MalformedRequestError` if it is no GraphQL request, `Refusal` if its document is too long or not allowed.
+        """
         if request.method not in {"GET", "POST"}:
             raise MalformedRequestError("Send queries by GET or POST, mutations by POST.", 405, allow="GET, POST")
         if media_type is None:
@@ -114,9 +118,9 @@ class GraphQLEndpoint(Generic[C]):
     async def _execute(
         self, payload: Payload, partial: PartialBatch | None, context: C, method: str
     ) -> ExecutionResult:
-        """Execute; if the variables don't fit, execute again without the drafts at fault.
+        """Execute the operation. If the variables don't fit, execute it again without the drafts at fault.
 
-        No resolver runs the first time: variables are coerced before.
+        No resolver has run in the first execution: variables are coerced before resolvers run.
         """
         allowed = QUERIES if method == "GET" else QUERIES_AND_MUTATIONS
         try:
@@ -159,7 +163,7 @@ class GraphQLEndpoint(Generic[C]):
 
 
 def _is_coercion_failure(result: ExecutionResult) -> bool:
-    """Whether graphql-core refused the variables: an error from a resolver always has a path."""
+    """Whether graphql-core refused the variables. Unlike such an error, an error from a resolver always has a path."""
     return (
         result.data is None
         and bool(result.errors)

@@ -1,4 +1,4 @@
-"""Store items whose id already stands for different content, and answer their sender with CONFLICT."""
+"""Store items that were sent with an id that belongs to other content, and refuse them with CONFLICT."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from schema.core.digests import canonical, digest_of
 from schema.core.refusals import NextStep, Refusal, RefusalCode
 
 MAX_CONFLICTS_PER_DAY = 200
-"""Conflicting items that are stored for one person within a day: four full batches."""
+"""Largest number of conflicting items that are stored for one person within a day. This is four full batches."""
 NOT_STORED = (
     "This id already stands for something else. Nothing was overwritten. Too many of your items were set aside today, so "
     "this one was not stored: keep it and send it again tomorrow, or give it an id of its own."
@@ -18,7 +18,7 @@ NOT_STORED = (
 
 @dataclass(frozen=True)
 class ConflictingItem:
-    """An item that was sent under a taken id; `field` is the path of the id in the input."""
+    """An item that was sent with an id that is already taken. `field` is the path of the id in the input."""
 
     id: str
     sent: Any
@@ -26,10 +26,10 @@ class ConflictingItem:
 
 
 async def store_conflicts(context: Context, items: Sequence[ConflictingItem]) -> list[Refusal]:
-    """Store the items aside, and return the refusal of each, in their order.
+    """Store the conflicting items apart from the records. Return one refusal per item, in the order of the items.
 
-    A stored item is refused with `CONFLICT`. An item beyond the day's limit is not stored and stays on the phone:
-    `LIMIT_EXCEEDED` tells it to try again.
+    A stored item is refused with `CONFLICT`. An item beyond the day's limit is not stored. Its refusal `LIMIT_EXCEEDED`
+    tells the phone to keep the item and to send it again later.
     """
     digests = [digest_of(item.sent) for item in items]
     rows = [(item.id, digest, canonical(item.sent)) for item, digest in zip(items, digests, strict=True)]

@@ -1,4 +1,4 @@
-"""Isolate the items of a batch: an error in our own code fails one item only, and the item can be sent again."""
+"""Isolate the items of a batch: an error in our own code fails only one item, and that item can be sent again."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -20,5 +20,5 @@ async def run_isolated(work: Callable[[], Awaitable[T]]) -> T:
 
 
 def internal_refusal(error: BaseException) -> Refusal:
-    """Log an error, and return a refusal that shows only a number to quote."""
+    """Log an error. Return a refusal that shows only a reference number, which the user can report."""
     return Refusal(RefusalCode.INTERNAL, str(errors.mask_error(error)["message"]))

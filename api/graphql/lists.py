@@ -1,4 +1,4 @@
-"""Answer lists by pages."""
+"""Return lists in pages."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -17,9 +17,11 @@ async def paged(
     fetch: Callable[[Page], Awaitable[Sequence[T]]],
     keyset_of: Callable[[T], Sequence[Any]],
 ) -> Connection[T]:
-    """Return one page of a list; `binding` is its name and filter, which its cursors hold for alone.
+    """Return one page of a list.
 
-    `fetch` returns one record more than the page has, where there is one. Raise `Refusal(BAD_CURSOR | LIMIT_EXCEEDED)`.
+    `binding` is the name of the list and its filter. A cursor is valid only for the binding that it was made for.
+    `fetch` returns one record more than the page has, if more records follow. Raise `Refusal(BAD_CURSOR)` if `after` is
+    not a cursor of this list, `Refusal(LIMIT_EXCEEDED)` if `first` is out of range.
     """
     seal = context.seal(*binding)
     page = seal.page(first, after)

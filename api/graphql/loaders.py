@@ -1,6 +1,6 @@
-"""Load related records for one request and viewer, with one command per relation and level.
+"""Load related records for one request and viewer, with one database command per relation and level of the query.
 
-Each area registers its loaders. The filters of storage decide what the viewer finds.
+Each area registers its loaders. The filters in `storage.access` decide which records the viewer finds.
 """
 
 from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
@@ -19,15 +19,17 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 N = TypeVar("N", bound=Node)
 Relation = tuple[str, tuple[str, ...]]
-"""The name of the loaded type, and the sorted names of the keys that it is loaded by."""
+"""Identifies a loader: the name of the loaded type, and the sorted names of the keys by which it is loaded. An example
+is `("Flag", ("observation",))`."""
 BY_ID = ("id",)
 
 
 @dataclass(frozen=True)
 class Loader:
-    """One relation: `fetch` returns one value for each key, in the order of the keys.
+    """A loader of one relation. `fetch` returns one value for each key, in the order of the keys.
 
-    A key is the value of the one name in `by`, or a tuple of values in the order of the names.
+    `by` has the names of the parts of a key. If there is one name, a key is its value. If there are several, a key is a
+    tuple of their values, in alphabetical order of the names.
     """
 
     kind: type
@@ -40,7 +42,7 @@ class Loader:
 
 
 def by_id(kind: type[N], fetch_many: "Callable[[Context, list[str]], Awaitable[Sequence[N]]]") -> Loader:
-    """Make a loader from a function that returns the records that it finds, in any order."""
+    """Return a loader of records by id. `fetch_many` returns the records that exist, in any order."""
 
     async def fetch(context: "Context", ids: list[str]) -> list[N | None]:
         records = {str(record.id): record for record in await fetch_many(context, ids)}
@@ -50,7 +52,7 @@ def by_id(kind: type[N], fetch_many: "Callable[[Context, list[str]], Awaitable[S
 
 
 def group_by_key(keys: Sequence[str], pairs: Iterable[tuple[str | None, T]]) -> list[list[T]]:
-    """Group (key, value) pairs: return a list of values for each of `keys`, all in the given order."""
+    """Return a list of the values of each of `keys`, from (key, value) pairs. All lists keep the given order."""
     groups: dict[str | None, list[T]] = {key: [] for key in keys}
     for key, value in pairs:
         if key in groups:
@@ -59,7 +61,7 @@ def group_by_key(keys: Sequence[str], pairs: Iterable[tuple[str | None, T]]) -> 
 
 
 class ContextLoad:
-    """Load records by type with the registered loaders; each relation has one batch a request."""
+    """Load records by type, with the registered loaders. Loads of one relation within a request are batched."""
 
     def __init__(self, context: "Context", loaders: Mapping[Relation, Loader]) -> None:
         self._context = context
@@ -97,7 +99,7 @@ class ContextLoad:
 
 
 def _cache_key(key: Any) -> Hashable:
-    """Use the id of a record as its key, so that two copies of one record share a load."""
+    """Return the id of a record as its cache key, so that two copies of one record share a load."""
     if isinstance(key, tuple):
         return tuple(map(_cache_key, key))
     return str(key.id) if isinstance(key, Node) else key

@@ -1,4 +1,4 @@
-"""Find any record by its id: the prefix says the kind, and each kind has its own visibility."""
+"""Find any record by its id. The prefix of an id tells the kind of record, and each kind has its own visibility."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,10 @@ R = TypeVar("R", bound=Node)
 
 @dataclass(frozen=True)
 class Pull:
-    """How phones pull a kind of record: `read` returns the records of these ids that the viewer can see now."""
+    """How phones pull changes of one kind of record.
+
+    `read` returns those records with the given ids that the viewer can see now.
+    """
 
     kind: ChangeKind
     read: Callable[[Context, Sequence[str]], Awaitable[Sequence[Node]]]
@@ -25,9 +28,10 @@ class Pull:
 
 @dataclass(frozen=True)
 class RecordKind:
-    """How a kind of record is found by its id and, with `pull`, pulled by phones.
+    """A kind of record: how to find a record by its id and, with `pull`, how phones pull records.
 
-    `permit` names the root field whose permit holds for the kind; None lets everybody who is signed in ask.
+    `permit` names a root field, such as `Query.ratings`. Only viewers who may call that field find records of this
+    kind. None means every viewer.
     """
 
     prefix: str
@@ -49,18 +53,21 @@ def find_by_loader(kind: type[R]) -> Callable[[Context, str], Awaitable[R | None
 
 
 def first_or_none(records: Sequence[R]) -> R | None:
-    """Return the record of a look-up by one id, or None."""
+    """Return the record of a look-up by one id, or None if nothing was found."""
     return records[0] if records else None
 
 
 async def find_node(context: Context, id: str) -> Node | None:
-    """Return the record, or None if the viewer can't see one. Raise `Refusal(BAD_ID)` for a malformed id."""
+    """Return the record with this id, or None if there is none that the viewer can see.
+
+    Raise `Refusal(BAD_ID)` for a malformed id.
+    """
     kind = context.services.registry.kinds.get(kind_of(id))
     return await kind.find(context, id) if kind and kind.admits(context) else None
 
 
 @strawberry.type
 class NodeQueries:
-    @query(description="Any record by its id; null if you can't see one.")
+    @query(description="Any record, by its id. Null if there is no such record, or if the viewer can't see it.")
     async def node(self, info: Info, id: strawberry.ID) -> Node | None:
         return await find_node(info.context, id)

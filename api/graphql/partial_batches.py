@@ -1,7 +1,8 @@
-"""Cut drafts that can't be read out of a batch, so that the other drafts go through.
+"""Cut unreadable drafts out of a batch, so that the other drafts of the batch go through.
 
-One value that doesn't coerce fails the whole GraphQL request, and a phone would send the batch again for ever. The
-operation finds the cut drafts in `context.unreadable` and refuses each.
+A draft is unreadable if one of its values does not fit its GraphQL type or can't be stored. Such a value fails the
+whole GraphQL request, and a phone would send the same batch again and again. The drafts that were cut out are put into
+`context.unreadable`, and the operation refuses each of them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -33,7 +34,7 @@ from api.graphql.requests import Path, Payload
 from schema.fieldwork.drafts import UnreadableDraft
 
 LISTS = frozenset({"drafts", "answers", "edits"})
-"""The names, in every input, of a list whose items are accepted or refused one by one."""
+"""Names of input fields that hold a list of drafts. Each draft in such a list is accepted or refused by itself."""
 MAX_TOKENS = 3000
 MAX_ID_LENGTH = 100
 MAX_MESSAGE_LENGTH = 300
@@ -42,42 +43,52 @@ UNFIT = "This text holds a NUL or half of an emoji, which can't be stored."
 
 @dataclass(frozen=True)
 class CoercionFault:
-    """A value in the variables that can't be read; `path` starts with the variable's name."""
+    """A value in the variables that can't be read. `path` starts with the name of the variable."""
 
     path: Path
     message: str
 
     @property
     def draft(self) -> Path | None:
-        """The path of the draft at fault, which ends with its index; None if the value is outside of a draft."""
+        """The path of the draft that contains the value. The path ends with the index of the draft.
+
+        None if the value is outside of a draft.
+        """
         start = self._start
         return self.path[: start + 2] if start is not None else None
 
     @property
     def field(self) -> str:
-        """The path in the input, as a refusal names it: `drafts.3.capturedAt`."""
+        """The path of the value from the list's name on, such as `drafts.3.capturedAt`. Refusals use such paths."""
         return ".".join(map(str, self.path[self._start or 0 :]))
 
     @property
     def _start(self) -> int | None:
-        """The index of the list's name in the path; a variable may have that name, too."""
+        """The position of the list's name in `path`, or None.
+
+        An index must follow the name, because the variable itself may have the same name as the list.
+        """
         pairs = enumerate(pairwise(self.path))
         return next((at for at, (name, index) in pairs if name in LISTS and isinstance(index, int)), None)
 
 
 @dataclass(frozen=True)
 class PartialBatch:
-    """The variables without the drafts that can't be read, and those drafts by root field."""
+    """The variables without the unreadable drafts, and the unreadable drafts by response name of their root field."""
 
     variables: dict[str, Any]
     unreadable: dict[str, list[UnreadableDraft]]
 
 
 def cut_unreadable(schema: GraphQLSchema, payload: Payload) -> PartialBatch | None:
-    """Cut the drafts that can't be read out of the variables; return None if that doesn't help.
+    """Cut the unreadable drafts out of the variables. Return None if this does not make the request valid.
 
-    It doesn't help if nothing is wrong, or if something outside of a draft is wrong too. Nor does it if the variable
-    goes to several root fields or to no root field: the owner of the drafts would be a guess.
+    It does not make the request valid in these cases:
+
+    - Nothing is wrong with the variables.
+    - Something outside of a draft is wrong.
+    - No root field, or several, use a variable with unreadable drafts. It is unclear which field must refuse them.
+    - One root field uses two lists with unreadable drafts.
     """
     try:
         operation = get_operation_ast(parse(payload.query, max_tokens=MAX_TOKENS), payload.operation_name)
@@ -99,14 +110,14 @@ def cut_unreadable(schema: GraphQLSchema, payload: Payload) -> PartialBatch | No
 
 
 def find_unfit_texts(payload: Payload) -> Iterator[CoercionFault]:
-    """Yield the texts that can't be stored."""
+    """Yield a fault for each text that can't be stored."""
     return (CoercionFault(path, UNFIT) for path in payload.unfit)
 
 
 def find_coercion_faults(
     schema: GraphQLSchema, operation: OperationDefinitionNode, variables: dict[str, Any]
 ) -> Iterable[CoercionFault]:
-    """Find every value that does not fit its input type, with its path."""
+    """Return a fault for every value that does not fit its input type."""
     faults: list[CoercionFault] = []
     for definition in operation.variable_definitions or ():
         name = definition.variable.name.value
@@ -125,7 +136,10 @@ def find_coercion_faults(
 
 
 def _fields_by_variable(operation: OperationDefinitionNode) -> dict[str, str]:
-    """Map each variable to the response name of the one root field that uses it; leave out variables used by several."""
+    """Map each variable to the response name of the root field that uses it.
+
+    Variables that several root fields use are left out.
+    """
     users: dict[str, list[str]] = {}
     for selection in operation.selection_set.selections:
         if not isinstance(selection, FieldNode):
@@ -173,7 +187,7 @@ def _cut_drafts(
 
 
 def _replace_at(value: Any, path: Path, new: Any) -> Any:
-    """Return a copy of `value` with `new` at `path`; only what lies on the path is copied."""
+    """Return a copy of `value` with `new` at `path`. Only the containers on the path are copied, the rest is shared."""
     if not path:
         return new
     copy = value.copy()

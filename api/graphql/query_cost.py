@@ -1,7 +1,8 @@
-"""Measure a document in one walk: depth, aliases, repeats, directives, root fields and cost.
+"""Measure a GraphQL document in one walk: depth, aliases, repeats, directives, root fields and cost.
 
-The walk comes before validation, because some documents attack validation itself: 2,900 tokens of repeated fields
-take it 0.7 s, and fragments that spread each other twice double its work at every step.
+The walk comes before validation, because some documents attack validation itself. A document with 2,900 tokens of
+repeated fields keeps validation busy for 0.7 s. Each fragment that spreads another fragment twice doubles the work of
+validation.
 """
 
 from collections.abc import Mapping
@@ -34,7 +35,8 @@ from graphql import (
 from schema.core.refusals import Refusal, RefusalCode
 
 MAX_VISITS = 5000
-"""Visited selections; a fragment counts at every spread. A document of 3,000 tokens without repeats has 1,500."""
+"""Largest number of selections that are visited. The selections of a fragment count again at each of its spreads. A
+document of 3,000 tokens that spreads no fragment twice has 1,500 selections."""
 MAX_NESTING = 100
 PAGE_ARGUMENTS = ("first", "last")
 DEFAULT_PAGE = 50
@@ -44,7 +46,7 @@ ASSUMED_LIST_SIZE = 5
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page size: a number, or the variable that holds it, with `size` as the default."""
+    """The page size of a field: the value of `variable` if there is one, otherwise `size`."""
 
     size: int
     variable: str | None = None
@@ -56,9 +58,11 @@ class Page:
 
 @dataclass(slots=True)
 class QueryCost:
-    """The number of fields that a query can resolve: `fixed`, plus the cost of each part times its page size.
+    """The largest number of fields that a query can resolve.
 
-    Each of `choices` maps the possible types of a value to their costs. The dearest counts, since a value has one type.
+    It is the sum of `fixed`, of the cost of each part times its page size, and of the cost of each of `choices`. A
+    choice maps the possible types of a value to their costs. Only the highest of these costs counts, because a value
+    has one type.
     """
 
     fixed: int = 0
@@ -79,10 +83,11 @@ class QueryCost:
 
 @dataclass(slots=True)
 class DocumentShape:
-    """The measures of a document: the largest of its operations counts; `cost` is by operation name.
+    """The measures of a document.
 
-    `repeats` counts selections whose response name is already selected in the same place. `pages` are the page sizes
-    that the document asks for.
+    `depth` and `roots` are the highest of all operations. `cost` is by operation name. All other numbers are totals of
+    the document. `repeats` counts selections whose response name is already selected in the same place. `pages` are the
+    page sizes that the document asks for.
     """
 
     depth: int = 0
@@ -178,7 +183,7 @@ class _Walk:
             cost.choices.append(choice)
 
     def concrete_type(self, selection: Any, parent: GraphQLNamedType | None) -> str | None:
-        """Return the object type that a fragment selects from a union or interface, or None."""
+        """Return the object type to which a fragment narrows a union or interface, or None."""
         on = self.fragments.get(selection.name.value) if isinstance(selection, FragmentSpreadNode) else selection
         if not isinstance(parent, GraphQLUnionType | GraphQLInterfaceType) or on is None or on.type_condition is None:
             return None
@@ -242,7 +247,7 @@ class _Walk:
             cost.add(Page(ASSUMED_LIST_SIZE if definition and _is_list(definition) and not place.paged else 1), inner)
 
     def page_of(self, node: FieldNode, definition: GraphQLField | None) -> Page | None:
-        """Return the page size that a field is asked for, or None if the field has no pages."""
+        """Return the page size that a field asks for, or None if the field has no pages."""
         known = [name for name in PAGE_ARGUMENTS if definition is not None and name in definition.args]
         given = {argument.name.value: argument.value for argument in node.arguments or ()}
         asked = [given[name] for name in PAGE_ARGUMENTS if name in given]

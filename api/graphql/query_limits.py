@@ -1,6 +1,6 @@
-"""Refuse documents that exceed a limit, before validation and before any resolver.
+"""Refuse documents that exceed a limit, before validation and before any resolver runs.
 
-Parsing, measuring and validation run once for each text; the results are cached.
+Each document text is parsed, measured and validated only once. The results are cached.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -21,7 +21,7 @@ MAX_DIRECTIVES = 50
 MAX_FRAGMENTS = 50
 MAX_OPERATIONS = 10
 MAX_REPEATS = 200
-"""Validation compares all pairs of selections with one name: 200 repeats take 30 ms at worst."""
+"""Validation compares all pairs of selections that have the same name. With 200 repeats this takes 30 ms at most."""
 MAX_PAGE_ARGUMENT = 100
 
 
@@ -36,9 +36,10 @@ class PreparedDocument:
 
 @lru_cache(maxsize=CACHED_DOCUMENTS)
 def prepare_document(schema: GraphQLSchema, text: str, max_tokens: int) -> PreparedDocument:
-    """Parse and measure a document. Raise `GraphQLSyntaxError` or `Refusal(LIMIT_EXCEEDED)`; errors are not cached.
+    """Parse and measure a document. The result is cached by the document's text, but errors are not cached.
 
-    Strawberry's own caches are keyed by the document: its hash walks every node, twice a request.
+    Raise `GraphQLSyntaxError` or `Refusal(LIMIT_EXCEEDED)`. Strawberry's own caches are not used. Their key is the
+    parsed document, and hashing it walks every node, twice a request.
     """
     try:
         document = parse(text, max_tokens=max_tokens)
@@ -101,7 +102,7 @@ class QueryLimits(SchemaExtension):
 
 
 def limit_extensions(settings: Settings) -> list[Callable[[], SchemaExtension]]:
-    """Return the extensions that hold the limits of `settings`."""
+    """Return the Strawberry extensions that enforce the limits of `settings`."""
     disabled: list[Callable[[], SchemaExtension]] = [] if settings.introspection else [DisableIntrospection]
     return [*disabled, partial(QueryLimits, settings)]
 

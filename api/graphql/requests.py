@@ -1,4 +1,8 @@
-"""Parse GraphQL requests strictly; a broken emoji inside a draft's text is reported, not refused here."""
+"""Parse GraphQL requests strictly.
+
+If a text in the variables can't be stored, such as half of an emoji, the request is not refused here. The path of the
+text is returned in `Payload.unfit`, so that only the draft with that text is refused.
+"""
 
 import json
 import re
@@ -17,7 +21,7 @@ _SHA256 = re.compile("sha256:[0-9a-f]{64}")
 
 
 class MalformedRequestError(ValueError):
-    """The request is not a GraphQL request; `status` and `allow` go into the HTTP answer."""
+    """The request is not a GraphQL request. The HTTP answer has this `status` and, in its Allow header, `allow`."""
 
     def __init__(self, message: str, status: int = 400, *, allow: str | None = None) -> None:
         super().__init__(message)
@@ -27,9 +31,10 @@ class MalformedRequestError(ValueError):
 
 @dataclass(frozen=True)
 class Payload:
-    """One GraphQL request; `unfit` are the paths in `variables` with NUL or half of a surrogate pair in their text.
+    """One GraphQL request.
 
-    `document_id` is the SHA-256 of a trusted document, in hexadecimal; with it, `query` may be empty.
+    `unfit` are the paths in `variables` of texts with NUL or half of a surrogate pair. `document_id` is the SHA-256 of
+    a trusted document, in hexadecimal. If `document_id` is set, `query` may be empty.
     """
 
     query: str
@@ -59,7 +64,7 @@ def from_object(parameters: object) -> Payload:
 
 
 def from_query_string(parameters: Mapping[str, str]) -> Payload:
-    """Parse the query string of a GET; `variables` and `extensions` are JSON. Raise as `from_body` does."""
+    """Parse the query string of a GET. `variables` and `extensions` are JSON texts. Raise as `from_body` does."""
     parsed: dict[str, Any] = dict(parameters)
     for name in ("variables", "extensions"):
         if parsed.get(name):
@@ -94,7 +99,7 @@ def _make_payload(parameters: dict[str, Any], *, suspicious: bool) -> Payload:
 
 
 def _document_id(parameters: dict[str, Any]) -> str | None:
-    """Read the id from `documentId` (GraphQL over HTTP) or from `extensions.persistedQuery` (Apollo's clients)."""
+    """Return the id in `documentId` (GraphQL over HTTP) or `extensions.persistedQuery` (Apollo's clients), or None."""
     if (id := parameters.get("documentId")) is not None:
         if not isinstance(id, str) or not _SHA256.fullmatch(id):
             raise MalformedRequestError("`documentId` must be `sha256:` and 64 lower-case hexadecimal digits.")
@@ -111,7 +116,10 @@ def _document_id(parameters: dict[str, Any]) -> str | None:
 
 
 def unfit_paths(value: Any) -> Iterator[Path]:
-    """Find texts and keys with NUL or half of a surrogate pair: they can't be stored or sent back."""
+    """Yield the paths of texts and keys that contain NUL or half of a surrogate pair.
+
+    Such texts can't be stored or sent back.
+    """
     rest: list[tuple[Path, Any]] = [((), value)]
     while rest:
         path, node = rest.pop()

@@ -8,20 +8,24 @@ from api.graphql.requests import Payload
 from schema.core.refusals import Refusal, RefusalCode
 
 NOT_FOUND = "PersistedQueryNotFound"
-"""By this message Apollo's clients recognise an unknown id, and send the text."""
+"""The message by which Apollo's clients recognise an unknown id. They then send the text of the document."""
 
 
 @dataclass(frozen=True)
 class TrustedDocuments:
-    """Texts by id; with `only`, the strict profile, no other document is executed."""
+    """The texts of the trusted documents, by id.
+
+    With `only`, no other document is executed. This is the strict profile.
+    """
 
     texts: Mapping[str, str]
     only: bool = False
 
     def resolve(self, payload: Payload) -> Payload:
-        """Return the payload with its document's text.
+        """Return the payload with the text of its document.
 
-        Raise `Refusal(UNKNOWN_DOCUMENT)` for an unknown id and, in the strict profile, for an unknown text.
+        Raise `Refusal(UNKNOWN_DOCUMENT)` for an unknown id and, with `only`, for an unknown text. Raise
+        `Refusal(BAD_INPUT)` if id and text don't belong together.
         """
         if payload.query:
             sent_id = hashlib.sha256(payload.query.encode(errors="surrogatepass")).hexdigest()
@@ -37,4 +41,4 @@ class TrustedDocuments:
 
 
 OPEN = TrustedDocuments({})
-"""Every document is executed; no id is known."""
+"""No document has an id, and every document may be executed."""

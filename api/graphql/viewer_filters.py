@@ -1,4 +1,4 @@
-"""Build the filters of what a viewer can see, with the cases that assignments give to the viewer."""
+"""Build the database filters for what a viewer can see, including cases that assignments open to the viewer."""
 
 import anyio
 
@@ -9,7 +9,10 @@ from storage.store import Store
 
 
 class ViewerFilters:
-    """The filters of one viewer and request; the granted cases are fetched once, by the first filter."""
+    """The filters for one viewer in one request.
+
+    The first filter fetches the ids of the granted cases, and later filters use them again.
+    """
 
     def __init__(self, store: Store, viewer: Viewer) -> None:
         self._store = store
@@ -18,7 +21,10 @@ class ViewerFilters:
         self._fetching = anyio.Lock()
 
     async def granted_cases(self) -> list[str]:
-        """Return the ids of the cases that assignments give to the viewer; only some roles can have any."""
+        """Return the ids of the granted cases: the cases that an assignment opens to the viewer.
+
+        Only inspectors, supervisors and officers can have granted cases.
+        """
         async with self._fetching:
             if self._granted is None:
                 can_have = self._viewer.has(Role.INSPECTOR, Role.SUPERVISOR, Role.OFFICER)
