@@ -1,4 +1,4 @@
-"""Run pieces of work concurrently: pieces that mostly wait for other servers."""
+"""Run pieces of work concurrently. This is for pieces that mostly wait for other servers."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -13,8 +13,8 @@ async def run_concurrently(
 ) -> None:
     """Claim pieces of work and do them, at most `limit` at a time, until `claim` returns None and all are done.
 
-    After each piece `claim` is asked again, since the piece may have freed another. If a piece fails, the pieces in
-    progress are finished first, then its error is raised.
+    After each piece, `claim` is called again, because a piece that ends may make another one available. If a piece
+    fails, the pieces in progress are finished first. Then its error is raised.
     """
     errors: list[Exception] = []
     in_progress, ended = 0, anyio.Event()

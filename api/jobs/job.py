@@ -1,4 +1,4 @@
-"""Describe background work: what the worker runs, how often, and what wakes it."""
+"""Describe background jobs: what the worker runs, how often, and what wakes it."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -19,7 +19,10 @@ EVERY_HOUR = 3600.0
 
 @dataclass(frozen=True)
 class Resources:
-    """What one worker process holds for its jobs: `folder` is for temporary files, `exits` closes with the worker."""
+    """What one worker process shares among its jobs.
+
+    `folder` is for temporary files. `exits` is closed when the worker ends.
+    """
 
     store: Store
     settings: Settings
@@ -31,9 +34,10 @@ class Resources:
 
 @dataclass(frozen=True)
 class Job:
-    """Periodic work: `start` is called once in each worker process and returns a function that runs every `seconds`.
+    """Periodic work.
 
-    `kind` is the label in metrics and logs.
+    `start` is called once in each worker process. It returns a function that is run again after each pause of
+    `seconds`. `kind` is the label in metrics and logs.
     """
 
     kind: str
@@ -43,9 +47,11 @@ class Job:
 
 @dataclass(frozen=True)
 class Queue:
-    """Work that is done piece by piece: `start` returns a function that does one piece, and False if no piece is due.
+    """Work that is done piece by piece.
 
-    After False the worker waits for an event of `changes`, which reports records that may be due, or for a few seconds.
+    `start` is called once in each worker process. It returns a function that does one piece, or returns False if no
+    piece is due. After False, the worker waits for an event of `changes`, but only for a few seconds. An event means
+    that a record has changed, so that a piece may be due.
     """
 
     kind: str

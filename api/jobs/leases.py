@@ -1,4 +1,7 @@
-"""Keep a lease on a piece of work while the work goes on; the lease of a worker that dies runs out."""
+"""Keep a lease on a piece of work while the work goes on.
+
+If a worker dies, its lease runs out, and another worker can take over.
+"""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -11,16 +14,17 @@ from storage.mongodb.errors import StoreError
 from storage.processes.task_groups import collapse_exception_groups
 
 LEASE = timedelta(seconds=15)
-"""How long after a worker's last sign of life another worker may take over its work."""
+"""Time from a worker's last sign of life until another worker may take over its work."""
 
 
 @asynccontextmanager
 async def keep_lease(
     prolong: Callable[[datetime], Awaitable[bool]], now: Callable[[], datetime], lease: timedelta
 ) -> AsyncIterator[None]:
-    """Prolong a lease during the block, three times in its duration.
+    """Prolong a lease during the block, at every third of the lease's duration.
 
-    `prolong(until)` returns False if the work is done or another worker has claimed it; then prolonging stops.
+    `prolong(until)` returns False if the work is done or another worker has claimed it. Then the lease is no longer
+    prolonged.
     """
 
     async def prolong_regularly() -> None:
