@@ -9,18 +9,19 @@ from api.http.refusal_response import send_refusal
 from schema.core.refusals import Refusal, RefusalCode
 
 BODY_SECONDS = 60.0
-"""A phone on a 2G line needs about 50 s for the largest body that is allowed."""
+"""A phone on a 2G line needs about 50 s for the largest allowed body."""
 MAX_DISCARDED_BYTES = 4 * 1024 * 1024
-"""So much of a body beyond the limit is read and dropped. A caller that is cut off while it sends sees a broken
-connection and sends again; it never reads the answer that tells it not to."""
+"""How many bytes beyond the limit are read and dropped. If the server cut the connection while the caller still sends,
+the caller would see a broken connection and send the body again. It would never read the refusal."""
 CLOSE = {"Connection": "close"}
-"""The unread rest of a body can't be told from the next request, so the connection ends."""
+"""Ends the connection. On an open connection, the unread rest of a body would be taken for the next request."""
 
 
 class BodyLimitMiddleware:
-    """Read each body whole before the application sees the request; 413 above `limit` bytes, 408 above `seconds`.
+    """Read the whole body of a request before the application sees the request.
 
-    Bytes are counted as they arrive; Content-Length is not trusted. `limit` is small: media never pass the API.
+    Answer 413 if the body has more than `limit` bytes, 408 if the body takes longer than `seconds` to arrive. Bytes are
+    counted as they arrive, because Content-Length may be wrong. `limit` is small: media never pass through the API.
     This middleware stands outside `ConcurrencyLimitMiddleware`, so slow senders use up no request slots.
     """
 
@@ -71,7 +72,7 @@ class _BodyTooLargeError(Exception):
 
 
 def _declared_length(scope: Scope) -> int:
-    """Return Content-Length, or 0 if it is missing or malformed: the bytes are counted anyway."""
+    """Return Content-Length. Return 0 if the header is missing or malformed: the bytes are counted anyway."""
     try:
         return int(Headers(scope=scope).get("content-length", "0"))
     except ValueError:
@@ -79,7 +80,7 @@ def _declared_length(scope: Scope) -> int:
 
 
 def replay_body(body: bytes, receive: Receive) -> Receive:
-    """Return a `receive` that gives `body` once, then the server's own messages."""
+    """Return a `receive` that gives the whole `body` as one message, then the messages of the original `receive`."""
     message: Message | None = {"type": "http.request", "body": body, "more_body": False}
 
     async def replay() -> Message:

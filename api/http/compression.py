@@ -1,4 +1,4 @@
-"""Decompress requests and compress answers, as middleware."""
+"""Decompress request bodies and compress answers, by middleware."""
 
 from collections.abc import Awaitable, Callable
 
@@ -21,9 +21,9 @@ from api.telemetry import tracing
 from schema.core.refusals import Refusal, RefusalCode
 
 MIN_BYTES = 500
-"""A smaller answer fits into one packet anyway."""
+"""A smaller answer is not compressed: it fits into one packet anyway."""
 MAX_BYTES = 8 * 1024 * 1024
-"""A larger answer would be held back too long."""
+"""A larger answer is not compressed: the caller would wait too long for the first byte."""
 MIN_THREAD_BYTES = 128 * 1024
 """Larger answers are compressed in a thread, so that other requests don't wait."""
 COMPRESSIBLE_TYPES = frozenset(
@@ -38,15 +38,16 @@ COMPRESSIBLE_TYPES = frozenset(
         "text/plain",
     }
 )
-"""Text only. Pictures and packs are compressed already; events of a stream must not wait for one another."""
+"""The media types that are compressed, which are text only. Pictures and packs are compressed already. Event streams
+are left out, because an event must not wait for the next one."""
 ACCEPTED = ", ".join(ENCODINGS)
 
 
 class RequestDecompressionMiddleware:
-    """Give the application the decompressed body of a request that has a Content-Encoding.
+    """Decompress the body of a request that has a Content-Encoding.
 
-    Answer 415 for an unknown encoding or several at once, 413 above `limit` bytes, 400 for a malformed body. The body
-    must arrive in one message: `BodyLimitMiddleware` stands outside.
+    Answer 415 for an unknown encoding or several encodings at once, 413 above `limit` bytes, 400 for a malformed body.
+    `BodyLimitMiddleware` must stand outside, so that the body arrives in one message.
     """
 
     def __init__(self, app: ASGIApp, *, limit: int) -> None:
@@ -84,11 +85,11 @@ class RequestDecompressionMiddleware:
 
 
 class ResponseCompressionMiddleware:
-    """Send text in the encoding that the caller prefers.
+    """Compress text answers in the encoding that the caller prefers.
 
-    An answer with tokens (`Trace.is_secret`) is not compressed. The length of compressed text tells how much of it
-    repeats, and the caller chooses a part of it (the BREACH attack). Other answers are safe: a foreign page can't
-    make a browser send a bearer token.
+    An answer with tokens (`Trace.is_secret`) is not compressed. The length of a compressed text shows how much of it
+    repeats. An attacker who chooses a part of the text can use this to guess the rest (the BREACH attack). Other
+    answers are safe: a foreign page can't make a browser send a bearer token.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -103,7 +104,11 @@ class ResponseCompressionMiddleware:
 
 
 class _Response:
-    """A response whose headers wait for the body, if the body can be compressed; others pass through."""
+    """A response that can be compressed.
+
+    If the body can be compressed, the headers are held back until the whole body has come. Other responses pass
+    through.
+    """
 
     def __init__(self, send: Send, encoding: str | None) -> None:
         self._send: Callable[[Message], Awaitable[None]] = send
@@ -138,7 +143,7 @@ class _Response:
                 headers["Content-Encoding"] = encoding
                 headers["Content-Length"] = str(len(body))
                 if headers.get("etag", "W/").startswith('"'):
-                    # The content is the same, its bytes are not: the tag must be a weak one.
+                    # The content is the same but its bytes are not, so the tag must be a weak one.
                     headers["ETag"] = f"W/{headers['etag']}"
         await self._send(start)
         await self._send({"type": "http.response.body", "body": body, "more_body": False})

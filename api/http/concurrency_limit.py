@@ -1,4 +1,4 @@
-"""Limit how many requests are in progress, and for how long."""
+"""Limit how many requests are in progress, and how long a request may take."""
 
 import asyncio
 
@@ -15,15 +15,15 @@ log = structlog.get_logger(__name__)
 
 
 class ConcurrencyLimitMiddleware:
-    """Serve at most `limit` requests at once; beyond that, and after `seconds`, answer 503 with Retry-After.
+    """Serve at most `limit` requests at once, each for at most `seconds`. Otherwise answer 503 with Retry-After.
 
-    A request that takes too long gets its answer but is not cancelled. It keeps its slot until it ends; the timeouts
-    of the calls it waits for make sure that it does. Cancelling could leave a transaction half done. It could also
-    hang PyMongo's asynchronous client: a call that is cancelled during server selection can keep a lock for ever.
-    The caller can't know whether the request took effect. It sends the request again; ids make that safe.
+    A request that takes too long is answered but not cancelled. It keeps its slot until it ends. It does end, because
+    every call that it waits for has a timeout. Cancelling could leave a transaction half done. It could also hang
+    PyMongo's asynchronous client: a call that is cancelled during server selection can keep a lock for ever. The caller
+    can't know whether the request took effect. So the caller sends the request again, which is safe because of its ids.
 
-    `exempt` are paths without a limit. Paths that begin with one of `streamed` answer for as long as they need and
-    limit their own number.
+    Paths in `exempt` have no limit. Paths that begin with one of `streamed` may take as long as they need, and limit
+    the number of their requests themselves.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class ConcurrencyLimitMiddleware:
 
 
 class _Response:
-    """A response that can be cut off: later messages are dropped."""
+    """A response that can be cut off. After that, further messages are dropped."""
 
     def __init__(self, send: Send) -> None:
         self._send = send

@@ -9,16 +9,16 @@ import zstandard
 from api.http.responses import parse_accept
 
 ENCODINGS = ("zstd", "gzip")
-"""In the order of preference: zstd is smaller and takes a fraction of the time."""
+"""In order of preference. zstd gives smaller bodies and takes a fraction of the time."""
 ALIASES = {"x-gzip": "gzip"}
 MAX_FRAMES = 64
-"""Frames of zstd, or members of gzip, in one body. Phones that flush per line send a few; a flood of empty frames is
-an attack."""
+"""Largest number of zstd frames, or gzip members, in one body. A phone that flushes after each line sends a few. A
+flood of empty frames is an attack."""
 WINDOW_BYTES = 8 * 1024 * 1024
 """The largest window that RFC 9659 lets a zstd sender use."""
 INPUT_BYTES = 32
-"""zstd gets so many bytes at a time, because it returns all that they expand to. The shortest block has 4 bytes and
-expands to 128 KiB, so memory exceeds the limit by about 1 MiB at most."""
+"""How many compressed bytes zstd gets at a time. zstd returns everything that these bytes expand to. The shortest block
+has 4 bytes and expands to 128 KiB, so the content exceeds the limit by about 1 MiB at most."""
 GZIP_WBITS = 16 + zlib.MAX_WBITS
 GZIP_LEVEL = 5
 ZSTD_LEVEL = 5
@@ -29,7 +29,7 @@ class ContentTooLargeError(Exception):
 
 
 class BadContentEncodingError(Exception):
-    """A body is not in the encoding that it claims, or breaks off."""
+    """A body is malformed or incomplete in its encoding."""
 
 
 class _Decompressor(Protocol):
@@ -43,9 +43,10 @@ class _Decompressor(Protocol):
 
 @lru_cache(maxsize=256)
 def negotiate_encoding(accept_encoding: str | None) -> str | None:
-    """Return the encoding that an Accept-Encoding header prefers, or None for a plain answer.
+    """Return the encoding that an Accept-Encoding header prefers, or None for an uncompressed answer.
 
-    A caller that refuses every encoding, even the plain one, gets the plain one: RFC 9110 lets the server decide.
+    If the caller refuses every encoding, and an uncompressed answer too, the answer is uncompressed. RFC 9110 leaves
+    this case to the server.
     """
     if not accept_encoding:
         return None
@@ -65,8 +66,8 @@ def compress(body: bytes, encoding: str) -> bytes:
 def decompress(body: bytes, encoding: str, limit: int) -> bytes:
     """Decompress a body in one of `ENCODINGS`.
 
-    Raise `ContentTooLargeError` above `limit` bytes, `BadContentEncodingError` if the body is malformed. The
-    compression ratio does not matter: reading stops at the limit.
+    Raise `ContentTooLargeError` above `limit` bytes, `BadContentEncodingError` if the body is malformed. Any
+    compression ratio is allowed, because reading stops at the limit.
     """
     content = bytearray()
     try:
@@ -81,14 +82,14 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
 
 
 def _read_gzip_member(body: bytes, content: bytearray, limit: int) -> bytes:
-    """Append one member to `content`; return the bytes that follow it."""
+    """Decompress one gzip member and append it to `content`. Return the bytes of `body` after the member."""
     decompressor = zlib.decompressobj(GZIP_WBITS)
     content += decompressor.decompress(body, limit - len(content) + 1)
     return _unused_data(decompressor, content, limit)
 
 
 def _read_zstd_frame(body: bytes, content: bytearray, limit: int) -> bytes:
-    """Append one frame to `content`; return the bytes that follow it."""
+    """Decompress one zstd frame and append it to `content`. Return the bytes of `body` after the frame."""
     decompressor = zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES).decompressobj(write_size=16 * 1024)
     for start in range(0, len(body), INPUT_BYTES):
         content += decompressor.decompress(body[start : start + INPUT_BYTES])

@@ -14,7 +14,10 @@ _MAX_LENGTH = 9
 
 
 def parse_level(header: str | None) -> int | None:
-    """Return the level that a phone names; other clients need not name one. Raise `Refusal(BAD_INPUT)`."""
+    """Return the level in the header of a phone's request, or None: other clients may leave out the header.
+
+    Raise `Refusal(BAD_INPUT)` if the level is not a whole number.
+    """
     if header is None:
         return None
     if not (header.isascii() and header.isdigit() and len(header) <= _MAX_LENGTH):
@@ -23,7 +26,10 @@ def parse_level(header: str | None) -> int | None:
 
 
 def outdated_refusal(levels: Levels, level: int | None, today: date) -> Refusal | None:
-    """Return why a phone of this level can only empty its outbox, or None for a level that works."""
+    """Return the refusal for a phone with an outdated level, or None if its level is supported.
+
+    With an outdated level, a phone can only empty its outbox.
+    """
     if level is None or levels.is_supported(level, today):
         return None
     until = levels.until.get(level)
@@ -36,7 +42,7 @@ def outdated_refusal(levels: Levels, level: int | None, today: date) -> Refusal 
 
 
 class LevelHeadersMiddleware:
-    """Add the level that is served to every answer, and the last day of the phone's own level if it ends."""
+    """Add the server's current level to every answer. If the phone's level has a last day, add that day, too."""
 
     def __init__(self, app: ASGIApp, levels: Levels) -> None:
         self.app = app
@@ -60,6 +66,6 @@ class LevelHeadersMiddleware:
 
 
 def sunset_header(levels: Levels, level: str | None) -> str | None:
-    """Return the end of a level's last day in the format of RFC 8594, or None for a level that goes on."""
+    """Return the end of a level's last day in the format of RFC 8594, or None if the level has no last day."""
     until = next((day for number, day in levels.until.items() if str(number) == level), None)
     return format_datetime(datetime.combine(until, time(23, 59, 59), UTC), usegmt=True) if until else None

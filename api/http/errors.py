@@ -1,4 +1,4 @@
-"""Show errors to callers: a refusal has a code and a next step, a caller's mistake is named, everything else is masked."""
+"""Show errors to callers. A refusal has a code and a next step, a caller's mistake is described, the rest is masked."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from api.telemetry.tracing import BAD_USER_INPUT, INTERNAL
 from schema.core.refusals import CATALOGUE, NextStep, Refusal, RefusalCode
 
 MAX_ERRORS = 20
-"""An answer never carries more errors: a caller with a flood of them corrects them step by step."""
+"""Largest number of errors in an answer. A caller with more errors can correct them step by step."""
 MAX_MESSAGE_LENGTH = 500
 FLAT_MESSAGE = "This document does not fit the schema."
 
@@ -44,7 +44,10 @@ def caller_error(message: str) -> dict[str, Any]:
 
 
 def mask_error(error: BaseException, *, field: str | None = None) -> dict[str, Any]:
-    """Log an unexpected error with its traceback; return a GraphQL error that shows only a number to quote."""
+    """Log an unexpected error with its traceback.
+
+    Return a GraphQL error that shows only a reference number, which the user can report.
+    """
     trace = tracing.current()
     trace.codes.append(INTERNAL)
     log.error("fault", field=field, exc_info=error)
@@ -62,8 +65,8 @@ def mask_error(error: BaseException, *, field: str | None = None) -> dict[str, A
 def format_errors(errors: Sequence[GraphQLError], *, flat: bool = False) -> list[dict[str, Any]]:
     """Return the errors of an execution as a caller sees them, at most `MAX_ERRORS`.
 
-    `flat` hides validation messages, for servers with introspection off: with the messages and their suggestions, a
-    stranger could rebuild the schema piece by piece.
+    `flat` hides validation messages, for servers with introspection off. From these messages and their suggestions, a
+    stranger could learn the whole schema bit by bit.
     """
     return [_format_error(error, flat=flat) for error in errors[:MAX_ERRORS]]
 
@@ -117,7 +120,7 @@ def _message_without_value(error: GraphQLError, *, flat: bool) -> str:
 
 
 def _field_name(error: GraphQLError) -> str | None:
-    """Return the field's name in the schema: a path would put the caller's aliases into the log."""
+    """Return the field's name in the schema, for the log. An error's path would add the caller's aliases to the log."""
     node = _node(error)
     return node.name.value if isinstance(node, FieldNode) else None
 

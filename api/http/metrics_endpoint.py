@@ -8,7 +8,7 @@ from api.telemetry.metrics import Metrics
 
 
 class MetricsEndpoint:
-    """Answer `/metrics` to operators; tell others how to authenticate."""
+    """Answer `/metrics` to operators. Tell other callers how to authenticate."""
 
     def __init__(self, metrics: Metrics, token: str | None) -> None:
         self.metrics = metrics

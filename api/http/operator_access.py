@@ -1,6 +1,6 @@
-"""Decide who sees metrics and the details of readiness.
+"""Decide who may see the metrics and the details of readiness.
 
-With a metrics token set, only its bearer, from any address. Without one, only callers on this machine.
+If a metrics token is set, only callers that send it may, from any address. Otherwise, only callers on this machine may.
 """
 
 import ipaddress
@@ -14,7 +14,7 @@ PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip")
 def is_operator(request: Request, token: str | None) -> bool:
     """Whether the caller may see operational details.
 
-    A request from a proxy counts as a stranger's: behind a proxy on this machine every caller looks local.
+    Without a token, a request from a proxy is refused: behind a proxy on this machine, every caller looks local.
     """
     if token:
         scheme, _, sent = request.headers.get("authorization", "").partition(" ")

@@ -1,4 +1,4 @@
-"""Answer a request with a refusal, from middleware that stands before the GraphQL endpoint."""
+"""Answer a request with a refusal, from a middleware that runs before the GraphQL endpoint."""
 
 from collections.abc import Mapping
 
@@ -17,7 +17,7 @@ async def send_refusal(
     send: Send,
     headers: Mapping[str, str] | None = None,
 ) -> None:
-    """Answer in the format of a GraphQL error, in the media type that the caller accepts."""
+    """Send the refusal in the format of a GraphQL error, in the media type that the caller accepts."""
     media_type = responses.negotiate_media_type(Headers(scope=scope).get("accept"))
     response = responses.error_response(
         [errors.refusal_error(refusal)], media_type=media_type, status=status, headers=headers

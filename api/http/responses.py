@@ -23,13 +23,14 @@ STATUS_OF_CODE = {
     "BUSY": 503,
     "UNAVAILABLE": 503,
 }
-"""HTTP statuses of requests that were not executed, by code; every other code is the caller's mistake, 400."""
+"""HTTP statuses of requests that were not executed, by refusal code. Every other code means a mistake of the caller,
+and has status 400."""
 
 RETRY_AFTER_SECONDS = 2
 
 
 def parse_accept(accept: str) -> tuple[tuple[str, float], ...]:
-    """Parse an Accept header into (media range, quality) pairs; skip malformed parts."""
+    """Return the (media range, quality) pairs of an Accept header. Malformed parts are skipped."""
     ranges = []
     for part in accept.lower().split(","):
         media_range, *parameters = (piece.strip() for piece in part.split(";"))
@@ -42,7 +43,7 @@ def parse_accept(accept: str) -> tuple[tuple[str, float], ...]:
 
 
 def quality_of(media_type: str, accept: str) -> float:
-    """Return the quality that the most specific matching range gives to `media_type`; 0 if none matches."""
+    """Return the quality that the most specific matching range gives to `media_type`, or 0 if no range matches."""
     ranges = dict(parse_accept(accept))
     wider = f"{media_type.partition('/')[0]}/*"
     return next((ranges[name] for name in (media_type, wider, "*/*") if name in ranges), 0.0)
@@ -50,7 +51,7 @@ def quality_of(media_type: str, accept: str) -> float:
 
 @lru_cache(maxsize=256)
 def negotiate_media_type(accept: str | None) -> str | None:
-    """Choose between the two JSON media types; return None if the caller accepts neither.
+    """Return one of the two JSON media types, or None if the caller accepts neither.
 
     A caller that names neither (`*/*`, or no header) gets `application/json`, which every old client reads.
     """
@@ -77,7 +78,7 @@ def json_response(
     status: int = 200,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Print `body` as JSON. Raise `TypeError` for a value that JSON can't hold."""
+    """Return `body` as a JSON response. Raise `TypeError` for a value that JSON can't hold."""
     all_headers = {"Cache-Control": "no-store", "Vary": "Accept"} | dict(headers or {})
     return Response(orjson.dumps(body), status, all_headers, f"{media_type or JSON}; charset=utf-8")
 
@@ -89,10 +90,10 @@ def error_response(
     status: int | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """Answer a request that was not executed, with errors and no `data`.
+    """Return the response to a request that was not executed. It has errors and no `data`.
 
-    Without a `status`, the first error's code decides. With `application/json` a caller's mistake is answered 200, as
-    the specification asks; faults of the server keep their 5xx.
+    If no `status` is given, the code of the first error decides. With `application/json`, a caller's mistake has status
+    200, as the specification asks. Faults of the server keep their status 5xx.
     """
     code = errors[0]["extensions"]["code"]
     final_status = status or STATUS_OF_CODE.get(code, 400)
