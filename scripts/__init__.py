@@ -1,1 +1,1 @@
-"""Commands, which are thin: the work is done in the other rooms."""
+"""Commands for operators and developers. They are thin: the other packages do the work."""

@@ -1,7 +1,7 @@
-"""Write the API's part of `mobile_contract`: the SDL, the manifest of trusted documents, and the contract level.
+"""Write the files of `mobile_contract` that the API defines: the SDL, the manifest of trusted documents, the level.
 
-An addition raises the level. A breaking change is refused, unless `--breaking` gives the reason and `--until` the last
-day on which phones of earlier levels still work.
+An addition to the contract raises the level. A breaking change is refused, unless `--breaking` gives the reason and
+`--until` gives the last day on which phones of earlier levels still work.
 """
 
 import argparse
@@ -29,9 +29,10 @@ def plan_files(
     until: date | None = None,
     texts: str | None = None,
 ) -> dict[str, str]:
-    """Return the new text of the contract's files by name, from their old text.
+    """Return the new text of each file of the contract, by file name. `old` holds the old texts.
 
-    Raise `BreakingChangeError` for a breaking change without a reason and a date.
+    Raise `BreakingChangeError` if a change is breaking and `why` or `until` is missing.
+    Raise it also if phones in use send documents that the new SDL does not accept.
     """
     before = json.loads(old[MANIFEST.name])
     changes = [*levels.changes_of(old[SDL.name], sdl), *levels.document_changes(before, manifest)]

@@ -1,4 +1,7 @@
-"""Open an installation's store for a command, on running engines or on engines that are started for the command."""
+"""Open the store of an installation for a command.
+
+If the engines (database and object store) of the installation are not running, they are started for the command.
+"""
 
 import asyncio
 import contextlib
@@ -18,7 +21,7 @@ from storage.processes.supervisor import ProcessLostError
 from storage.store import Store
 
 START_ERRORS = (StartError, FolderUnusableError, EnginesMissingError, ProcessLostError, SettingError, FolderInUseError)
-"""The errors that `open_installation` raises; their messages are for the operator."""
+"""The errors that `open_installation` raises. Their messages are for the operator."""
 
 
 def data_folder(data: Path | None) -> Path:
@@ -27,9 +30,11 @@ def data_folder(data: Path | None) -> Path:
 
 @contextlib.asynccontextmanager
 async def open_installation(data: Path | None, say: Callable[[str], None]) -> AsyncIterator[tuple[Settings, Store]]:
-    """Open the installation in `data`, or the engines that the environment names; yield its settings and store.
+    """Open an installation. Yield its settings and its store.
 
-    Raise one of `START_ERRORS`. Errors inside the block pass through unchanged.
+    If the environment names a database and an object store, they are used. Otherwise the engines of the data folder are
+    used, and started if they are not running.
+    Raise one of `START_ERRORS` if the installation can't be opened. Errors inside the block pass through unchanged.
     """
     folder = DataFolder.open(data_folder(data))
     environment = {**os.environ, "MINGCHA_DATA": str(folder.root)}
@@ -62,7 +67,10 @@ async def _engine_addresses(
 
 
 def _running_addresses(folder: DataFolder) -> Addresses:
-    """Return the addresses of the engines that another process runs on a folder."""
+    """Return the addresses of the engines that another process runs on a folder.
+
+    Raise `StartError` if that process has not started the engines yet.
+    """
     try:
         first = int((folder.root / "engines" / "port").read_text())
     except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""List, rotate and prune the signing keys of an installation, also while it runs."""
+"""List, rotate and prune the signing keys of an installation. The installation may be running."""
 
 import os
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def list_keys(data: Data = None) -> None:
 
 @app.command()
 def rotate(data: Data = None) -> None:
-    """Make a new key. Running processes sign with it after a second; nobody has to sign in again."""
+    """Make a new key. Running processes sign with the new key after a second. Nobody has to sign in again."""
     typer.echo(f"Key {_key_ring(data).rotate().number} signs from now on.")
 
 
@@ -52,7 +52,7 @@ def prune(
         ),
     ] = False,
 ) -> None:
-    """Remove the keys that signed no token still in use."""
+    """Remove the replaced keys whose tokens have all expired."""
     grace = timedelta(0) if now else timedelta(seconds=Settings.from_environment().access_token_seconds)
     leeway = timedelta(0) if now else timedelta(seconds=2 * LEEWAY_SECONDS)
     removed = _key_ring(data).prune(replaced_before=datetime.now(UTC) - grace - leeway)
@@ -67,7 +67,7 @@ def evidence(
     *,
     rotate: Annotated[bool, typer.Option("--rotate", help="First make a new key, which signs from now on.")] = False,
 ) -> None:
-    """Show the keys that sign evidence packs, with the fingerprints that outsiders compare. They are never removed."""
+    """Show the keys that sign evidence packs, with the fingerprints that outsiders compare. Such keys are never removed."""
     keys = _open_keys(data, EvidenceKeys)
     if rotate:
         keys.rotate()

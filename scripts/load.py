@@ -19,7 +19,7 @@ from scripts.installation import START_ERRORS, open_installation
 
 
 class FileKind(enum.StrEnum):
-    """FileKind a file can hold, in the order in which an office loads its first files."""
+    """What a file can hold. The members are in the order in which an office loads its first files."""
 
     UNITS = "units"
     USERS = "users"
@@ -45,7 +45,7 @@ def load(
         Noun | None, typer.Option("--template", help="Print an example file, and do nothing else.")
     ] = None,
 ) -> None:
-    """Load units, users, points, catalogues or outlines. A file with a fault changes nothing; all its faults are listed."""
+    """Load units, users, points, catalogues or outlines. If a file has faults, all are listed and nothing changes."""
     if example:
         sys.stdout.write(csv_template(example))
         return

@@ -25,11 +25,14 @@ GRACE_SECONDS = 12.0  # the API takes up to 10 s to finish its requests
 
 
 class StartError(Exception):
-    """Mingcha can't start; the message says why, and what to do."""
+    """Mingcha can't start. The message says why, and what to do."""
 
 
 def has_own_engines(environment: Mapping[str, str]) -> bool:
-    """Whether the environment names both engines. Raise `StartError` if it names only one."""
+    """Whether the environment names the engines to use: a database and an object store.
+
+    Raise `StartError` if the environment names only one of them.
+    """
     named = {name: bool(environment.get(name)) for name in ("MINGCHA_MONGO_URL", "MINGCHA_S3_ENDPOINT")}
     if len(set(named.values())) > 1:
         present, missing = sorted(named, key=lambda name: not named[name])
@@ -60,7 +63,7 @@ def address_of(listener: socket.socket) -> str:
 
 
 class LocalStack:
-    """The processes of one `scripts/run`; `close` stops in order those that were started."""
+    """The processes that one `scripts/run` starts. `close` stops those that were started, in order."""
 
     def __init__(self, options: argparse.Namespace, say: Callable[[str], None]) -> None:
         self.options = options
@@ -91,8 +94,11 @@ class LocalStack:
         await self._start_own(folder, environment, embedded=embedded)
 
     async def _start_own(self, folder: DataFolder, environment: Mapping[str, str], *, embedded: bool) -> None:
-        """Start the processes of our own code. With external engines they log to this process's own stderr."""
-        # Metrics of processes that have ended would be added to those of running ones.
+        """Start the API processes and the worker.
+
+        If the engines are external, these processes write their logs to the stderr of this process.
+        """
+        # Else the metrics of ended processes would be added to the metrics of running processes.
         figures = folder.path("metrics")
         shutil.rmtree(figures, ignore_errors=True)
         figures.mkdir(mode=0o700)
@@ -118,7 +124,10 @@ class LocalStack:
         )
 
     async def _answers(self) -> bool:
-        """Whether an API process answers: the socket itself accepts connections from the start."""
+        """Whether an API process answers a request.
+
+        A connection alone proves nothing: the socket accepts connections before an API process runs.
+        """
         assert self.listener is not None  # noqa: S101  only API processes have a listener
         host, port = address_of(self.listener).removeprefix("http://").rsplit(":", 1)
         reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
@@ -132,7 +141,10 @@ class LocalStack:
             writer.close()
 
     async def wait(self) -> None:
-        """Wait until an engine or a process can't be kept alive; raise its `ProcessLostError`."""
+        """Wait until an engine or a process can't be kept alive, then raise its `ProcessLostError`.
+
+        Meanwhile, trim the logs every minute.
+        """
         logs = self.options.data / "logs"
         while not self.lost.done():
             await asyncio.wait([self.lost], timeout=60)
@@ -157,7 +169,10 @@ class LocalStack:
 
 
 class Demo:
-    """The state of the demo in a data folder: `order` makes it due, and it stays due until it is loaded completely."""
+    """The state of the demo in a data folder.
+
+    `order` makes the demo due. The demo stays due until it is loaded completely, even if loading is interrupted.
+    """
 
     def __init__(self, folder: DataFolder) -> None:
         self._state = folder.root / "demo"
@@ -174,7 +189,10 @@ class Demo:
 
 
 async def prepare(settings: Settings, demo: Demo, say: Callable[[str], None]) -> Signins | None:
-    """Make indexes and load the demo if it is due; return the demo's accounts. It is safe to run again."""
+    """Make the indexes, and load the demo if it is due. This is safe to repeat.
+
+    Return the accounts of the demo, or None if no demo is loaded.
+    """
     store = open_store(settings)
     try:
         await _make_indexes(store.mongo, say)
@@ -193,7 +211,7 @@ async def prepare(settings: Settings, demo: Demo, say: Callable[[str], None]) ->
 
 
 async def _make_indexes(mongo: Mongo, say: Callable[[str], None]) -> None:
-    """Make the indexes before anything is served: without them, queries read whole collections."""
+    """Make the indexes before anything is served: without indexes, queries read whole collections."""
     making = asyncio.ensure_future(ensure_indexes(mongo))
     try:
         done, _ = await asyncio.wait({making}, timeout=PATIENCE_SECONDS)

@@ -1,7 +1,8 @@
-"""Make .venv and install one lock file into it.
+"""Make .venv and install the packages of one lock file into it.
 
-Only one process installs at a time, and an installation that was killed is done again. `scripts/setup` runs this with
-the Python that it has found, before any package is installed.
+Only one process installs at a time. If an installation was killed, the next run starts it again from the beginning.
+`scripts/setup` runs this file with the Python that it has found, before any package is installed. So this file imports
+only the standard library.
 """
 
 import fcntl
@@ -70,7 +71,10 @@ def main(lock_name: str) -> None:
 
 
 def _works() -> bool:
-    """Whether .venv has a Python that runs and is new enough: the Python it was made from may be gone."""
+    """Whether .venv has a Python that runs and is new enough.
+
+    The Python that .venv was made from may have been removed.
+    """
     check = "import sys; sys.exit(sys.version_info < (3, 11))"
     try:
         return subprocess.run([VENV / "bin" / "python", "-c", check], check=False, capture_output=True).returncode == 0

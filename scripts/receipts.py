@@ -1,6 +1,6 @@
 """Verify a signed receipt without server or network.
 
-This file, the package `cryptography` and the public keys that the office publishes are enough.
+This file, `stored_zip.py`, the package `cryptography` and the public keys that the office publishes are enough.
 """
 
 import base64
@@ -20,7 +20,10 @@ CLAIMS = {"observationId", "contentSha256", "receivedAt"}
 
 
 def verify_receipt(token: bytes, published: bytes) -> dict[str, str]:
-    """Return the claims of a receipt; `published` is `/.well-known/evidence-keys.json`. Raise `BadZipError`."""
+    """Verify a receipt and return its claims. `published` is the content of `/.well-known/evidence-keys.json`.
+
+    Raise `BadZipError` if the receipt or `published` is malformed, or if the signature does not fit.
+    """
     try:
         head, body, tail = token.decode("ascii").strip().split(".")
         header, claims, signature = json.loads(_decode(head)), json.loads(_decode(body)), _decode(tail)
@@ -60,7 +63,7 @@ def _find_key(published: bytes, fingerprint: Any) -> Ed25519PublicKey:
         for record in json.loads(published)["keys"]:
             key = load_pem_public_key(record["publicKey"].encode())
             der = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-            # Compute the fingerprint: the document's own word about its keys proves nothing.
+            # Compute the fingerprint: what the document says about its own keys proves nothing.
             if isinstance(key, Ed25519PublicKey) and hashlib.sha256(der).hexdigest() == fingerprint:
                 return key
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, UnsupportedAlgorithm):

@@ -74,7 +74,7 @@ async def run(stack: LocalStack) -> None:
 
 
 async def serve(options: argparse.Namespace) -> int:
-    """Run until a signal stops it. Return the exit code."""
+    """Run Mingcha until a signal stops it. Return the exit code."""
     stack = LocalStack(options, say)
     loop = asyncio.get_running_loop()
     running = asyncio.ensure_future(run(stack))

@@ -1,4 +1,4 @@
-"""Load the demo into an installation that was started without it, and show the accounts to sign in with."""
+"""Load the demo into an installation that was started without the demo, and show the accounts to sign in with."""
 
 import asyncio
 from pathlib import Path
@@ -17,7 +17,7 @@ def main(
     data: Annotated[Path | None, typer.Option(help="Data folder of the installation.")] = None,
     chosen: Annotated[int, typer.Option("--seed", help="Seed of the demo; another seed gives another demo.")] = SEED,
 ) -> None:
-    """Load the demo into an empty installation, and show the accounts to sign in with."""
+    """Show the accounts of the demo. With --demo, first load the demo into an empty installation."""
     try:
         accounts = asyncio.run(_main(demo=demo, data=data, chosen=chosen))
     except (NotEmptyError, *START_ERRORS) as error:
