@@ -1,7 +1,7 @@
 """Plan the import of the catalogue (目录): rows become grades, service items and fee items.
 
-An entry is known by its unit, kind, code and first day. When a later entry with the same code begins, the earlier one
-ends the day before. No entry is deleted.
+An entry is identified by its unit, kind, code and first day. When a later entry with the same code begins, the earlier
+entry ends on the day before. No entry is deleted.
 """
 
 import re
@@ -60,7 +60,7 @@ KIND_COLUMNS = {
     CatalogueKind.SERVICE_ITEM: ("statutory_days", "promised_days", "section", "documents", "steps"),
     CatalogueKind.FEE_ITEM: ("standard", "legal_basis"),
 }
-"""The columns that only one kind may have."""
+"""The columns that only entries of this kind may fill."""
 DAY = timedelta(days=1)
 MAX_DAYS = 3_650
 _DATE = re.compile(r"(\d{4})(?:-|/|\.|年)(\d{1,2})(?:-|/|\.|月)(\d{1,2})日?|(\d{4})(\d{2})(\d{2})")
@@ -70,7 +70,11 @@ Key = tuple[str, CatalogueKind, str]
 
 @dataclass(eq=False)
 class _Version:
-    """An entry as planned, the row that asks for it, and the stored entry."""
+    """A planned entry.
+
+    `row` is the row that asks for the entry, or None if only the store has it. `old` is the stored entry, or None if
+    the entry is new.
+    """
 
     row: TableRow | None
     entry: CatalogueEntry
@@ -84,7 +88,7 @@ class _Version:
 async def plan(
     store: Store, table: ImportTable, *, now: datetime, random: Callable[[int], bytes]
 ) -> ImportPlan[CatalogueEntry]:
-    """Plan the import; nothing is written. Raise `BadTableError` with all faults."""
+    """Plan the import, and write nothing. Raise `BadTableError` with all faults of the file."""
     codes = [code for row in table.rows for code in (row.text("unit"), row.text("section"))]
     units = await UnitNames.fetch(store, codes)
     unit_ids = [str(unit.id) for unit in units.present.values()]
@@ -113,7 +117,7 @@ async def plan(
 
 
 def _replace_version(versions: list[_Version], new: _Version) -> None:
-    """Put `new` in the place of the version with the same first day, or at the end."""
+    """Replace the version that has the same first day as `new`. If there is none, append `new`."""
     for index, version in enumerate(versions):
         if version.entry.valid_from == new.entry.valid_from:
             if version.row is not None and new.row is not None:
@@ -124,9 +128,9 @@ def _replace_version(versions: list[_Version], new: _Version) -> None:
 
 
 def _planned_versions(groups: Iterable[list[_Version]]) -> list[tuple[TableRow, _Version]]:
-    """Return the versions to write with their rows, in the order of the rows.
+    """Return the versions to write, each with its row, in the order of the rows.
 
-    A stored entry that ends because of the one after it belongs to the row of that one.
+    A stored entry may have to end because a later entry begins. Then it is returned with the row of the later entry.
     """
     planned: list[tuple[TableRow, _Version]] = []
     for versions in groups:
@@ -141,7 +145,10 @@ def _planned_versions(groups: Iterable[list[_Version]]) -> list[tuple[TableRow, 
 
 
 def _end_before(version: _Version, follower: _Version) -> None:
-    """End an open version on the day before its follower begins; a version that ends later is a fault."""
+    """Let a version without a last day end on the day before `follower` begins.
+
+    A version with a last day must not overlap `follower`: that is a fault.
+    """
     last_day = follower.entry.valid_from - DAY
     if version.entry.valid_to is None:
         version.entry = replace(version.entry, valid_to=last_day)

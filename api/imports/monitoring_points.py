@@ -1,4 +1,4 @@
-"""Plan the import of monitoring points (监测点), known by their codes, with their units and monitors.
+"""Plan the import of monitoring points (监测点) with their units and monitors. A point is identified by its code.
 
 Import units and users first.
 """
@@ -46,7 +46,7 @@ EXAMPLE = (
 async def plan(
     store: Store, table: ImportTable, *, now: datetime, random: Callable[[int], bytes]
 ) -> ImportPlan[MonitoringPoint]:
-    """Plan the import; nothing is written. Raise `BadTableError` with all faults."""
+    """Plan the import, and write nothing. Raise `BadTableError` with all faults of the file."""
     rows = _by_code(table)
     stored = {point.code: point for point in await fetch_by_names(store.monitoring_points.named, list(rows))}
     units = await UnitNames.fetch(store, [row.text("unit") for row in rows.values()])

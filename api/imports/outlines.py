@@ -1,6 +1,6 @@
-"""Import the outlines of units (行政区划边界) from a GeoJSON file, all of them or none.
+"""Import the outlines of units (行政区划边界) from a GeoJSON file. A file with any fault is not imported.
 
-A feature names its unit by code, in the property `adcode`, `code` or `代码`. Import units first.
+Each feature names its unit by code, in the property `adcode`, `code` or `代码`. Import units first.
 """
 
 import json
@@ -21,7 +21,7 @@ MAX_BYTES = 256 * 2**20
 
 
 class BadOutlinesError(Exception):
-    """The file can't be imported and nothing was changed; `faults` lists all that is wrong."""
+    """The file can't be imported, and nothing was changed. `faults` lists everything that is wrong."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("\n".join(faults))
@@ -30,7 +30,7 @@ class BadOutlinesError(Exception):
 
 @dataclass(frozen=True)
 class LoadedOutlines:
-    """The codes of the units whose outline was stored, or would be in a dry run."""
+    """The codes of the units whose outline was stored, or would be stored without the dry run."""
 
     codes: tuple[str, ...]
     is_dry: bool
@@ -44,7 +44,8 @@ async def import_outlines(
 ) -> LoadedOutlines:
     """Import a file. Raise `BadOutlinesError` with all faults.
 
-    GeoJSON is WGS-84 (RFC 7946), but files of Chinese map makers often are not: `datum` says which datum they use.
+    `datum` is the datum of the file's coordinates. GeoJSON should be in WGS-84 (RFC 7946), but files of Chinese map
+    makers often are not.
     """
     faults: list[str] = []
     polygons_by_code: dict[str, tuple[Polygon, ...]] = {}

@@ -1,4 +1,4 @@
-"""Plan what an import would add and change, before anything is written, and read the columns that imports share."""
+"""Plan what an import would add and change, and read the columns that several imports share. Nothing is written."""
 
 import math
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
@@ -12,7 +12,7 @@ from schema.organisation.units import Unit
 from storage.store import Store
 
 BATCH_SIZE = 500
-"""The number of records of one write, and of names of one look-up."""
+"""Largest number of records in one write, and of names in one look-up."""
 
 R = TypeVar("R")
 K = TypeVar("K")
@@ -35,7 +35,7 @@ DATUMS = {
 
 @dataclass(frozen=True)
 class Difference:
-    """A column whose value changes, with its old and its new value for people to read."""
+    """A column whose value changes, with the old and the new value as text for people."""
 
     column: str
     before: str
@@ -44,7 +44,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class PlannedChange(Generic[R]):
-    """A record to write, and the number of its row; a new record has no differences."""
+    """A record to write, and the number of its row. The record of a new entry has no differences."""
 
     row: int
     label: str
@@ -54,7 +54,10 @@ class PlannedChange(Generic[R]):
 
 @dataclass
 class ImportPlan(Generic[R]):
-    """What an import would do; `write` stores one batch. The `batches` must be stored in their order."""
+    """What an import would do.
+
+    `write` stores one batch. The `batches` must be stored in the given order.
+    """
 
     write: Callable[[list[R]], Awaitable[None]] = field(repr=False)
     added: list[PlannedChange[R]] = field(default_factory=list)
@@ -63,7 +66,10 @@ class ImportPlan(Generic[R]):
     batches: list[list[R]] = field(default_factory=list, repr=False)
 
     def add(self, row: TableRow, label: str, record: R, differences: Sequence[Difference] | None) -> bool:
-        """Add a record as new (`differences` is None), changed or unchanged; return whether it must be written."""
+        """Add a record as new (`differences` is None), as changed or as unchanged.
+
+        Return whether the record must be written.
+        """
         if differences is None:
             self.added.append(PlannedChange(row.number, label, record))
         elif differences:
@@ -88,7 +94,7 @@ def batches_of(items: Sequence[K]) -> Iterator[list[K]]:
 
 
 async def fetch_by_names(fetch: Callable[[Sequence[str]], Awaitable[list[Any]]], names: Sequence[str]) -> list[Any]:
-    """Fetch all records that have any of `names`, in batches, each record once."""
+    """Fetch all records that have one of `names`, in batches. Return each record once."""
     records: dict[str, Any] = {}
     for batch in batches_of(sorted(set(names) - {""})):
         records |= {str(record.id): record for record in await fetch(batch)}
@@ -96,7 +102,10 @@ async def fetch_by_names(fetch: Callable[[Sequence[str]], Awaitable[list[Any]]],
 
 
 class UnitNames:
-    """Find units by code: a present code wins over a former one; the use of a former code is remarked on."""
+    """Find units by code.
+
+    A current code takes precedence over a former code. If a row uses a former code, it gets a remark.
+    """
 
     def __init__(self, units: Sequence[Unit]) -> None:
         self.present = {unit.code: unit for unit in units}
@@ -110,7 +119,7 @@ class UnitNames:
         return cls(await fetch_by_names(store.units.named, codes))
 
     def find(self, row: TableRow, column: str, code: str) -> Unit | None:
-        """Return the unit that a cell names. Add a fault to the row if no unit fits, or several."""
+        """Return the unit that a cell names. If no unit fits, or several do, add a fault to the row and return None."""
         if unit := self.present.get(code):
             return unit
         former = self.former.get(code, [])
@@ -132,7 +141,7 @@ def codes_of(units: Sequence[Unit]) -> str:
 
 
 def position_of(row: TableRow, before: GeoPoint | None) -> GeoPoint | None:
-    """Return the position of a row, or `before` if the file has no such columns."""
+    """Return the position in a row, or `before` if the file has no columns for coordinates."""
     if not (row.table.has("latitude") or row.table.has("longitude")):
         return before
     cells = {name: row.text(name) for name in ("latitude", "longitude", "datum")}

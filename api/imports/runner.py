@@ -1,7 +1,7 @@
-"""Import a file of units, points, users or a catalogue: plan it as a whole, then write it in batches.
+"""Import a file of units, points, users or a catalogue: first plan the whole import, then write it in batches.
 
-A file with any fault writes nothing. An import that was killed completes when it is run again: records are known by
-their codes and keep their ids.
+If the file has any fault, nothing is written. An import that was killed is completed by running it again: records are
+identified by their codes and keep their ids.
 """
 
 import csv
@@ -41,12 +41,16 @@ _IMPORTS = {
     Noun.CATALOGUES: catalogue,
 }
 _PLACES_OBSERVATIONS = frozenset({Noun.UNITS, Noun.POINTS})
-"""After these, observations that named an unknown code may find their unit or point."""
+"""After these imports, observations that named an unknown code may find their unit or monitoring point."""
 
 
 @dataclass(frozen=True)
 class Import:
-    """What an import did or would do; `placed` counts the observations that found their unit and point."""
+    """What an import did, or what a dry run would do.
+
+    `placed` is the number of observations that have found their unit and monitoring point. It is None after a dry run,
+    and after imports that have nothing to do with observations.
+    """
 
     noun: Noun
     plan: ImportPlan[Any]
@@ -55,7 +59,7 @@ class Import:
     placed: int | None = None
 
     def lines(self) -> Iterator[str]:
-        """Yield lines for people: remarks, new records and changed columns, each up to `MAX_SHOWN`."""
+        """Yield lines for people: remarks, new records and changed columns, at most `MAX_SHOWN` of each."""
         yield from (f"note: {remark}" for remark in self.remarks[:MAX_SHOWN])
         yield from _more(len(self.remarks), "notes")
         yield from (f"new: row {change.row}, {change.label}" for change in self.plan.added[:MAX_SHOWN])
@@ -91,10 +95,11 @@ async def import_file(
     dry_run: bool = False,
     random: Callable[[int], bytes] = secrets.token_bytes,
 ) -> Import:
-    """Plan the whole file, then write it; a dry run writes nothing.
+    """Plan the whole import, then write it. A dry run writes nothing. The database indexes must exist.
 
-    Raise `UnreadableSpreadsheetError`, or `BadTableError` with all faults; nothing was written then. The indexes must
-    exist.
+    Raise `UnreadableSpreadsheetError` if the file is not a table, `BadTableError` with all faults of the table. Then
+    nothing was written. Also raise `UnreadableSpreadsheetError` if somebody else stores a record with the same unique
+    value meanwhile. Then earlier batches were written.
     """
     table = read_table(path, _IMPORTS[noun].COLUMNS)
     plan: ImportPlan[Any] = await _IMPORTS[noun].plan(store, table, now=now, random=random)
@@ -112,7 +117,7 @@ async def import_file(
 
 
 def csv_template(noun: Noun) -> str:
-    """Return an example file as CSV, with the byte order mark that tells Excel that it is UTF-8."""
+    """Return an example file as CSV. It begins with the byte order mark by which Excel recognises UTF-8."""
     stream = io.StringIO()
     writer = csv.writer(stream)
     writer.writerow(column.titles[1] for column in _IMPORTS[noun].COLUMNS)

@@ -1,4 +1,7 @@
-"""Read the rows of a CSV or XLSX file; a cell is text, or says why the spreadsheet has lost its text."""
+"""Read the rows of a CSV or XLSX file.
+
+A cell is a text, or a `SpoiledCell` if the spreadsheet program has lost the text.
+"""
 
 import csv
 import io
@@ -29,14 +32,15 @@ _ZEROS = re.compile(r"0+")
 
 
 class UnreadableSpreadsheetError(Exception):
-    """The file is not a table; the message says why, and what to do."""
+    """The file is not a table. The message says why, and what to do."""
 
 
 @dataclass(frozen=True)
 class SpoiledCell:
-    """A cell whose text the spreadsheet has lost; `why` says how, and what helps. It never quotes the cell.
+    """A cell whose text the spreadsheet program has lost.
 
-    `day` is the date of a cell that the spreadsheet has turned into a date.
+    `why` says how, and how to correct the cell. It never quotes the cell. `day` is set if the program has turned the
+    text into a date.
     """
 
     why: str
@@ -48,14 +52,14 @@ Cell = str | SpoiledCell
 
 @dataclass(frozen=True)
 class Sheet:
-    """The rows that are not empty, with their numbers in the file (from 1), and remarks on skipped parts."""
+    """The rows that are not empty, with their row numbers in the file (from 1), and remarks about skipped parts."""
 
     rows: list[tuple[int, list[Cell]]]
     remarks: list[str]
 
 
 def read_sheet(path: Path) -> Sheet:
-    """Read a file by its content; its name does not matter. Raise `UnreadableSpreadsheetError`."""
+    """Read a CSV or XLSX file. The content tells the format, not the name. Raise `UnreadableSpreadsheetError`."""
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
@@ -78,7 +82,7 @@ def read_sheet(path: Path) -> Sheet:
 
 
 def _non_empty_rows(rows: Iterable[list[Cell]], path: Path) -> list[tuple[int, list[Cell]]]:
-    """Return the rows that are not empty, with their numbers and without empty cells at their ends."""
+    """Return the rows that are not empty, with their row numbers. Empty cells at the end of a row are removed."""
     numbered: list[tuple[int, list[Cell]]] = []
     for number, cells in enumerate(rows, start=1):
         while cells and cells[-1] == "":
@@ -113,7 +117,11 @@ def _from_csv(path: Path, raw: bytes) -> Sheet:
 
 
 def _decode(path: Path, raw: bytes) -> str:
-    """Decode CSV. Excel writes UTF-8 with a mark, GB18030 ("CSV" in China) or UTF-16; others UTF-8 without a mark."""
+    """Decode a CSV file.
+
+    Excel writes UTF-8 with a byte order mark, GB18030 ("CSV" in China) or UTF-16. Other programs write UTF-8 without a
+    byte order mark.
+    """
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         encodings = ["utf-16"]
     elif b"\0" in raw[:1000]:
@@ -144,7 +152,10 @@ def _from_text(value: str) -> Cell:
 
 
 def _strip(value: str) -> str:
-    """Strip white space, also full-width and zero-width, and replace each stretch inside by one space."""
+    """Strip white space, and replace each run of white space inside by one space.
+
+    Full-width spaces count as white space. Zero-width spaces are removed.
+    """
     return " ".join(re.sub("[\ufeff\u200b-\u200d\u2060]", "", value).split())
 
 
@@ -172,7 +183,7 @@ def _from_xlsx(path: Path, raw: bytes) -> Sheet:
 
 
 def _merged_ranges(archive: zipfile.ZipFile, sheet: Any) -> list[str]:
-    """Return the first merged ranges, such as A1:C1; openpyxl does not report them when it reads row by row."""
+    """Return the first merged ranges, such as A1:C1. openpyxl does not report them when it reads row by row."""
     with archive.open(sheet._worksheet_path.lstrip("/")) as part:  # noqa: SLF001  the only way to a sheet's part
         ranges = []
         for _, element in iterparse(part):
@@ -199,7 +210,7 @@ def _from_cell(cell: Any) -> Cell:
 
 
 def _from_number(value: float, number_format: str) -> Cell:
-    """Return a number as digits; leading zeros that only the cell's format shows are kept."""
+    """Return a number as digits. If only the cell's format shows leading zeros, the zeros are kept."""
     if isinstance(value, float) and not value.is_integer():
         return repr(value)
     if abs(value) >= 10**_EXACT_DIGITS:

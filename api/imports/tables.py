@@ -1,4 +1,4 @@
-"""Read a sheet as a table: find columns by their Chinese or English titles, and collect every fault."""
+"""Read a sheet as a table: find its columns by their Chinese or English titles, and collect all faults."""
 
 import re
 import unicodedata
@@ -16,10 +16,12 @@ _DECORATION = re.compile(r"[\s_\-*:.]+")
 
 @dataclass(frozen=True)
 class Column:
-    """A column: its field and its titles, the English one first, then the Chinese one, then others that are accepted.
+    """A column that a file may have.
 
-    A file must have each `required` column, and each row a value in it. A code is read in half-width letters and without
-    spaces. A column of days accepts cells that a spreadsheet has turned into dates.
+    `titles` are the accepted titles: first the English one, then the Chinese one, then others. A file must have each
+    `required` column, and each row must have a value in it. In a column with `is_code`, full-width letters become
+    half-width and spaces are removed. A column with `is_day` accepts cells that a spreadsheet program has turned into
+    dates.
     """
 
     field: str
@@ -36,7 +38,7 @@ class Column:
 
 @dataclass(frozen=True, order=True)
 class TableFault:
-    """A fault in one place of a file; row and column count from 1, and 0 means the whole file."""
+    """A fault in one place of a file. Row and column count from 1. 0 means the whole file."""
 
     row: int
     column: int
@@ -51,7 +53,7 @@ class TableFault:
 
 
 class BadTableError(Exception):
-    """A file can't be imported; `faults` are all its faults, in the order of the file."""
+    """A file can't be imported. `faults` are all its faults, in the order of the file."""
 
     def __init__(self, faults: Sequence[TableFault]) -> None:
         super().__init__("\n".join(map(str, faults)))
@@ -60,7 +62,7 @@ class BadTableError(Exception):
 
 @dataclass
 class TableRow:
-    """One row: the text of each field, empty if the cell is."""
+    """One row. `values` holds the text of each field, without the empty cells."""
 
     number: int
     table: "ImportTable" = field(repr=False)
@@ -70,11 +72,11 @@ class TableRow:
         return self.values.get(name, "")
 
     def names(self, name: str) -> list[str]:
-        """Return the names that a cell lists, each once."""
+        """Return the names that are listed in a cell, each name once."""
         return _split_list(_NAME_SEPARATORS, self.text(name))
 
     def codes(self, name: str) -> list[str]:
-        """Return the codes or keywords that a cell lists, each once and in half-width letters."""
+        """Return the codes or keywords that are listed in a cell, each once and in half-width letters."""
         return _split_list(_CODE_SEPARATORS, unicodedata.normalize("NFKC", self.text(name)))
 
     def fault(self, name: str, message: str) -> None:
@@ -87,7 +89,10 @@ class TableRow:
 
 @dataclass
 class ImportTable:
-    """The rows of a file; `places` maps a field to its column, counted from 1, and its title."""
+    """The rows of a file.
+
+    `places` maps the name of a field to the number of its column, counted from 1, and the column's title.
+    """
 
     places: dict[str, tuple[int, str]]
     rows: list[TableRow] = field(default_factory=list)
@@ -98,13 +103,16 @@ class ImportTable:
         return name in self.places
 
     def check(self) -> None:
-        """Raise `BadTableError` if there are faults so far."""
+        """Raise `BadTableError` if any fault has been found so far."""
         if self.faults:
             raise BadTableError(self.faults)
 
 
 def read_table(path: Path, columns: Sequence[Column]) -> ImportTable:
-    """Read a file. Raise `UnreadableSpreadsheetError` if it is not a table, `BadTableError` if its header has faults."""
+    """Read a file.
+
+    Raise `UnreadableSpreadsheetError` if the file is not a table, `BadTableError` if its header has faults.
+    """
     sheet = read_sheet(path)
     (number, header), *rows = sheet.rows
     table = _read_header(number, header, columns)
@@ -188,7 +196,10 @@ def _split_list(separators: re.Pattern[str], text: str) -> list[str]:
 
 
 def normalize(words: str) -> str:
-    """Return titles and keywords as they are compared: without width, case, spaces and decoration."""
+    """Return a title or keyword in the form in which it is compared.
+
+    Letters are half-width and lower-case. Spaces and punctuation such as `-`, `_` and `:` are removed.
+    """
     return _DECORATION.sub("", unicodedata.normalize("NFKC", words).casefold())
 
 

@@ -1,4 +1,7 @@
-"""Join the rows of a file of units, in any order, with the stored units, and find every fault in the tree."""
+"""Connect the rows of a file of units with each other and with the stored units, and find all faults in the tree.
+
+The rows may be in any order.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +14,10 @@ from storage.store import Store
 
 @dataclass(eq=False)
 class UnitNode:
-    """A row, its stored unit if there is one, and its superior: another row, a stored unit, or None."""
+    """A row of the file, and the stored unit that the row is about, if there is one.
+
+    `parent` is the superior: another row, a stored unit, or None.
+    """
 
     row: TableRow
     code: str
@@ -26,7 +32,7 @@ class UnitNode:
 
 
 class UnitTree:
-    """The nodes of a file by code; `join` connects them and adds every fault to the table."""
+    """The nodes of a file, by code. `join` connects the nodes and adds all faults to the table."""
 
     def __init__(self, nodes: dict[str, UnitNode]) -> None:
         self.nodes = nodes
@@ -55,7 +61,10 @@ class UnitTree:
         self._check_cycles()
 
     def _renamed(self, node: UnitNode) -> Unit | None:
-        """Return the stored unit whose code is a former code of this row, if no other row keeps that code."""
+        """Return the stored unit that gets a new code from this row, or None.
+
+        Its present code is one of the row's former codes, and no other row has that code.
+        """
         present = self._known.present
         old = [present[name.code] for name in node.formers if name.code in present and name.code not in self.nodes]
         if len(old) > 1:
@@ -97,7 +106,10 @@ class UnitTree:
             )
 
     def _find_superior(self, row: TableRow, code: str) -> "UnitNode | Unit | None":
-        """Find the superior that a row names: by a code of the file or of a stored unit, or else by a former code."""
+        """Find the superior that a row names.
+
+        First the codes of the file and of the stored units are searched, then the former codes.
+        """
         if node := self.nodes.get(code):
             return node
         unit = self._known.present.get(code)
@@ -109,7 +121,7 @@ class UnitTree:
         return next((node for node in self.nodes.values() if superior and node.existing is superior), superior)
 
     async def _check_children(self, store: Store) -> None:
-        """Check that the stored subordinates of a unit fit its new level."""
+        """Check that the stored subordinates of each unit fit the unit's new level."""
         changing = {
             str(node.existing.id): node
             for node in self.nodes.values()
@@ -156,9 +168,9 @@ def _id_of(parent: UnitNode | Unit) -> str | None:
 
 
 def order_by_freed_codes(recoded: Sequence[UnitNode]) -> list[UnitNode]:
-    """Order units whose code changes: each comes after the unit that has its new code now.
+    """Sort the units whose code changes: if a unit gets the present code of another unit, the other unit comes first.
 
-    Units that exchange their codes are a fault.
+    If units exchange their codes, each of their rows gets a fault.
     """
     waiting = {node.existing.code: node for node in recoded if node.existing}
     ordered: list[UnitNode] = []

@@ -1,7 +1,7 @@
-"""Plan the import of units (单位), known by their codes.
+"""Plan the import of units (单位). A unit is identified by its code.
 
-A unit keeps its id when its name changes. It keeps its id when its code changes if the row names the old code as a
-former one.
+A unit keeps its id when its name changes. When its code changes, it keeps its id if the row names the old code as a
+former code.
 """
 
 from collections.abc import Callable
@@ -51,7 +51,7 @@ EXAMPLE = (
 
 
 async def plan(store: Store, table: ImportTable, *, now: datetime, random: Callable[[int], bytes]) -> ImportPlan[Unit]:
-    """Plan the import; nothing is written. Raise `BadTableError` with all faults."""
+    """Plan the import, and write nothing. Raise `BadTableError` with all faults of the file."""
     tree = UnitTree(_nodes(table))
     await tree.join(store)
     nodes = list(tree.nodes.values())
@@ -94,7 +94,11 @@ def _nodes(table: ImportTable) -> dict[str, UnitNode]:
 
 
 def _former_names(row: TableRow) -> list[FormerName]:
-    """Return former codes and names in pairs; if only one of the two lists is given, the present value fills the other."""
+    """Return pairs of a former code and a former name.
+
+    If the row has only former codes, the unit's current name completes each pair. If it has only former names, the
+    unit's current code does.
+    """
     codes, names = row.codes("former_codes"), row.names("former_names")
     if codes and names and len(codes) != len(names):
         row.fault(
@@ -134,7 +138,7 @@ def _has_former_columns(row: TableRow) -> bool:
 
 
 def _keep_years(formers: list[FormerName], old: Unit) -> list[FormerName]:
-    """Keep the stored last year of each former name: a file has no column for it."""
+    """Copy the last year of each former name from the stored unit, because a file has no column for this year."""
     years = {(former.code, former.name): former.until for former in old.former_names}
     return [replace(former, until=years.get((former.code, former.name))) for former in formers]
 
@@ -150,9 +154,10 @@ def _values(unit: Unit) -> dict[str, str]:
 
 
 def _batches(recoded: list[UnitNode], planned: list[UnitNode], built: dict[UnitNode, Unit]) -> list[list[Unit]]:
-    """Batch the units: a code is freed before another unit gets it, and a superior is stored before its subordinates.
+    """Divide the units into batches.
 
-    So an import that was killed finds every unit that it refers to, and completes when it is run again.
+    A code is freed before another unit gets it. A superior is stored before its subordinates. So if an import is
+    killed, every stored unit has its superior, and running the import again completes it.
     """
     batches = [[built[node]] for node in recoded]
     rest = [built[node] for node in planned if node not in recoded]

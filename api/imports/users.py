@@ -1,7 +1,7 @@
-"""Plan the import of users, known by their user names, with roles, scopes, office and initial passwords.
+"""Plan the import of users with roles, scopes, office and initial passwords. A user is identified by the user name.
 
-A user who has a password keeps it, unless the file gives a new one. So importing a file twice signs nobody out. Import
-units first.
+A user who has a password keeps it, unless the file gives a new password. So importing a file twice signs nobody out.
+Import units first.
 """
 
 from collections.abc import Callable, Mapping
@@ -65,7 +65,7 @@ Choice = TypeVar("Choice", bound=Enum)
 
 
 async def plan(store: Store, table: ImportTable, *, now: datetime, random: Callable[[int], bytes]) -> ImportPlan[User]:
-    """Plan the import; nothing is written. Raise `BadTableError` with all faults."""
+    """Plan the import, and write nothing. Raise `BadTableError` with all faults of the file."""
     rows = _by_name(table)
     known = {user.user_name: user for user in await fetch_by_names(store.users.named, list(rows))}
     old_ids = [id for user in known.values() for id in (*user.scope_ids, user.office_id or "")]
@@ -92,7 +92,11 @@ async def plan(store: Store, table: ImportTable, *, now: datetime, random: Calla
 
 @dataclass
 class FilePasswords:
-    """The passwords of a file by user id: `initial` for users without a password, `new` for users who forgot theirs."""
+    """The passwords in a file, by user id.
+
+    `initial` is for users without a password, `new` for users who forgot their password. `ignored` counts initial
+    passwords for users who already have one.
+    """
 
     passwords: Passwords
     initial: dict[str, str] = field(default_factory=dict, repr=False)
@@ -100,7 +104,7 @@ class FilePasswords:
     ignored: int = 0
 
     async def read(self, row: TableRow, user: User, old: User | None) -> Difference | None:
-        """Read the passwords of a row; return what they change."""
+        """Read the passwords in a row. Return the difference that they make, or None."""
         for column in ("password", "new_password"):
             if row.text(column) and len(row.text(column)) < MIN_PASSWORD:
                 row.fault(column, f"A password needs {MIN_PASSWORD} characters or more.")
@@ -120,7 +124,7 @@ class FilePasswords:
 
 
 async def _check_subjects(store: Store, rows: Mapping[str, TableRow]) -> None:
-    """Add a fault if a subject of the identity provider belongs to two people."""
+    """Add a fault to a row if its identity-provider subject belongs to another person, too."""
     known = {user.subject: user for user in await fetch_by_names(store.users.by_subjects, _subjects(rows))}
     first: dict[str, TableRow] = {}
     for name, row in rows.items():
@@ -138,9 +142,9 @@ def _subjects(rows: Mapping[str, TableRow]) -> list[str]:
 
 
 async def _store(store: Store, passwords: FilePasswords, users: list[User], now: datetime) -> None:
-    """Hash the passwords of one batch and store it."""
-    # Close accounts first. If this run is killed later, the next run takes the accounts for closed and would leave
-    # their devices signed in.
+    """Hash the passwords of one batch of users, and store the batch."""
+    # Close accounts first, which signs out their devices. If the records were stored first and this run was killed, the
+    # next run would take the accounts for closed already and leave their devices signed in.
     await store.users.close([user.id for user in users if not user.active], now)
     records = []
     for user in users:
@@ -197,7 +201,7 @@ def _user(
 
 
 def _choices(row: TableRow, column: str, choices: Mapping[str, Choice], kind: type[Choice]) -> list[Choice]:
-    """Return the choices that a cell lists, in the order of `kind`."""
+    """Return the choices that are listed in a cell, in the order of `kind`."""
     chosen = set()
     for word in row.codes(column):
         if (choice := choices.get(normalize(word))) is None:
