@@ -1,4 +1,4 @@
-"""Create the application: the one place that joins settings, store, keys and routes; tests use it too."""
+"""Create the application. Only this module connects settings, store, keys and routes. Tests use it, too."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -36,9 +36,10 @@ from storage.store import Store
 
 
 def create_app(settings: Settings, store: Store | None = None) -> Starlette:
-    """Create the ASGI application over `store`; without one, open the store that `settings` name and close it at shutdown.
+    """Create the ASGI application.
 
-    Raise `SettingError` if settings contradict each other.
+    If no `store` is given, open the store that the settings name, and close it at shutdown. Raise `SettingError` if
+    settings contradict each other.
     """
     configure_logging(settings.log_level)
     metrics = Metrics()
@@ -120,7 +121,11 @@ def create_app(settings: Settings, store: Store | None = None) -> Starlette:
 
 
 def _provider(settings: Settings, client: httpx.AsyncClient) -> ProviderTokens | None:
-    """Return the identity provider that `settings` name, whose tokens replace ours; None without one."""
+    """Return a verifier for the tokens of the identity provider that the settings name, or None if they name none.
+
+    With a provider, only its tokens are accepted. Raise `SettingError` if only some of the provider's settings are
+    given.
+    """
     provider = (settings.oidc_issuer, settings.oidc_audience, settings.oidc_jwks_url)
     if not any(provider):
         return None

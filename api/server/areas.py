@@ -1,4 +1,4 @@
-"""List the areas, and compose what they bring."""
+"""List the areas, and merge what they register."""
 
 from api.accounts.area import AREA as ACCOUNTS
 from api.appraisal.area import AREA as APPRAISAL

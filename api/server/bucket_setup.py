@@ -1,4 +1,7 @@
-"""Set the bucket's rules at start, and keep the findings for `/readyz`; the service does not wait for this."""
+"""Set the rules of the S3 bucket at start, and keep the findings for `/readyz`.
+
+The service starts without waiting for the bucket.
+"""
 
 import anyio
 import structlog
@@ -13,7 +16,10 @@ log = structlog.get_logger(__name__)
 
 
 class BucketSetup:
-    """Set the rules once; `findings` describe the bucket at that time, and are empty until the store answers."""
+    """Set the rules of the bucket once.
+
+    `findings` describe the bucket at that time. They are empty until the S3 store answers.
+    """
 
     def __init__(self, objects: ObjectStore, settings: Settings) -> None:
         self.findings: list[BucketFinding] = []
@@ -26,7 +32,7 @@ class BucketSetup:
         )
 
     async def run(self) -> None:
-        """Retry until the store answers."""
+        """Set the rules. Try again every 5 seconds until the S3 store answers."""
         while not self.findings:
             try:
                 self.findings = await apply_settings(self._objects, self._settings)

@@ -1,6 +1,6 @@
-"""Serve the explorer: our own page for browsers at /graphql, with worked examples for each role.
+"""Serve the GraphQL explorer, which is our own page for browsers at /graphql, with worked examples for each role.
 
-The page needs no other server. Its files and the examples lie in `api/web/explorer`.
+The page loads nothing from other servers. Its files and the examples are in `api/web/explorer`.
 """
 
 import json
@@ -19,7 +19,7 @@ PATH = "/graphql/explorer"
 
 
 class Explorer:
-    """The page, which is read once; its files are served below `PATH`."""
+    """The page and its files. The page is read once, the files are served below `PATH`."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
         self.folder = folder
@@ -42,7 +42,7 @@ class Explorer:
 
 class _Files(StaticFiles):
     def file_response(self, *arguments: Any, **keywords: Any) -> Response:
-        """Forbid browsers to cache: after an upgrade, the next load of the page must get the new files."""
+        """Make browsers revalidate cached files, so that a page that is loaded after an upgrade gets the new files."""
         response = super().file_response(*arguments, **keywords)
         response.headers["Cache-Control"] = "no-cache"
         return response
@@ -51,11 +51,12 @@ class _Files(StaticFiles):
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Read the roles with their worked examples, and the session operations that the page runs by itself.
 
-    An example is `examples/<role>/<number>-<name>.graphql`, with its variables in the `.json` of the same name. It begins
-    with comments: the title in English and in Chinese, then optionally a description in both.
+    An example is `examples/<role>/<number>-<name>.graphql`, with its variables in the `.json` of the same name. It
+    begins with comments: the title in English and in Chinese, then optionally a description in both.
 
-    The page fills blanks in variables: `{{new:obs}}` becomes a new id, `{{last:cas}}` the last id of its kind in an
-    answer, `{{now}}` the present time. Blanks with the same mark, as in `{{new:obs#1}}`, get the same value.
+    The page fills blanks in variables. `{{new:obs}}` becomes a new id. `{{last:cas}}` becomes the last id with this
+    prefix that an answer contained. `{{now}}` becomes the current time. Blanks with the same mark, as in
+    `{{new:obs#1}}`, get the same value.
 
     Raise `ValueError` for a malformed file.
     """

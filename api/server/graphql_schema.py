@@ -1,4 +1,4 @@
-"""Build the GraphQL schema from what the areas register, and print it."""
+"""Build the GraphQL schema from what the areas register, and print the schema."""
 
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
@@ -25,12 +25,12 @@ for root, description in DESCRIPTIONS.items():
 def build_schema(settings: Settings) -> Schema:
     """Build the schema with the limits of `settings`.
 
-    Without introspection, suggestions are off too: they would show field names to strangers.
+    Without introspection, error messages suggest no field names either: they would show field names to strangers.
     """
     config = StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=not settings.introspection)
     return Schema(Query, Mutation, Subscription, extensions=limit_extensions(settings), config=config)
 
 
 def print_sdl(schema: Schema) -> str:
-    """Print the SDL as `mobile_contract/schema.graphql` holds it."""
+    """Return the SDL in exactly the form of `mobile_contract/schema.graphql`."""
     return schema.as_str().rstrip() + "\n"

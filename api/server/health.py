@@ -1,4 +1,4 @@
-"""Report health: `/healthz` says that the process lives, `/readyz` which parts of the service are up or down."""
+"""Report health: `/healthz` says that the process is alive, `/readyz` which parts of the service are up or down."""
 
 import asyncio
 import shutil
@@ -19,7 +19,7 @@ from storage.s3.bucket_rules import BucketFinding as Feature
 
 PROBE_SECONDS = 2.0
 CACHE_SECONDS = 1.0
-"""How long an answer is reused: everybody may ask, and that must not become load on the database."""
+"""How long the results are reused. Everybody may ask, so asking often must not put load on the database."""
 MIN_FREE_BYTES = 1024**3
 MIB = 1024 * 1024
 
@@ -27,12 +27,16 @@ log = structlog.get_logger(__name__)
 
 
 class PartDownError(Exception):
-    """A part of the service doesn't work; the message has no addresses and no credentials."""
+    """A part of the service doesn't work. The message contains no addresses and no credentials."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A check of one part: `ask` returns a sentence for operators, or raises. Only a `needed` part makes us unready."""
+    """A check of one part of the service.
+
+    `ask` returns a sentence for operators if the part is up, and raises if it is down. The service is unready only if a
+    `needed` part is down.
+    """
 
     part: str
     ask: Callable[[], Awaitable[str]]
@@ -48,9 +52,9 @@ class ProbeResult:
 
 
 class Readiness:
-    """Check all parts at once, each for at most `seconds`, and reuse the results for `cache_seconds`.
+    """Check all parts at once, each for at most `seconds`. Reuse the results for `cache_seconds`.
 
-    `store` returns the findings about the bucket; they never make the service unready.
+    `store` returns the findings about the bucket. These findings never make the service unready.
     """
 
     def __init__(
@@ -101,7 +105,10 @@ async def alive(_: Request) -> Response:
 
 
 class ReadyEndpoint:
-    """Answer `/readyz`, with 503 while a needed part is down. Strangers see which parts are up, operators the details."""
+    """Answer `/readyz`, with status 503 while a needed part is down.
+
+    Strangers see only which parts are up. Operators also see the details.
+    """
 
     def __init__(self, readiness: Readiness, token: str | None) -> None:
         self.readiness = readiness
@@ -127,7 +134,10 @@ class ReadyEndpoint:
 
 
 def database(command: Callable[..., Awaitable[Mapping[str, Any]]]) -> Probe:
-    """Check MongoDB's role and version by `command`: writes need the primary of a replica set."""
+    """Return the probe of MongoDB. `command` runs a database command.
+
+    MongoDB must be a replica set with a primary, because writes need one.
+    """
 
     async def ask() -> str:
         hello, build = await asyncio.gather(command("hello"), command("buildInfo"))
@@ -148,7 +158,10 @@ def _version_warning(build: Mapping[str, Any]) -> str:
 
 
 def object_store(reach: Callable[[], Awaitable[object]]) -> Probe:
-    """Check the object store by `reach`, a signed request to its bucket that raises if the store refuses it."""
+    """Return the probe of the object store.
+
+    `reach` sends a signed request to the bucket. It raises an error if the store refuses the request.
+    """
 
     async def ask() -> str:
         await reach()
@@ -158,7 +171,10 @@ def object_store(reach: Callable[[], Awaitable[object]]) -> Probe:
 
 
 def free_space(folder: Path, min_bytes: int = MIN_FREE_BYTES, *, needed: bool = True) -> Probe:
-    """Check the free bytes on the disk of `folder`; it is not `needed` if only keys lie there."""
+    """Return the probe of the free bytes on the disk of `folder`.
+
+    If the folder holds only keys, this part is not `needed`.
+    """
 
     async def ask() -> str:
         free = (await anyio.to_thread.run_sync(shutil.disk_usage, folder)).free
@@ -172,7 +188,7 @@ def free_space(folder: Path, min_bytes: int = MIN_FREE_BYTES, *, needed: bool = 
 
 
 def signing_key(check: Callable[[], object]) -> Probe:
-    """Check that tokens can be signed: `check` raises if they can't."""
+    """Return the probe of the signing key. `check` raises an error if tokens can't be signed."""
 
     async def ask() -> str:
         check()

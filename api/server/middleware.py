@@ -43,7 +43,7 @@ log = structlog.get_logger(__name__)
 
 
 class TracingMiddleware:
-    """Give every request a trace, its answer the correlation id, the log a line and the metrics a count.
+    """Trace every request: add a correlation id to its answer, write a log line, and count the request in the metrics.
 
     An exception that nothing below has handled ends here: it is masked, logged and answered with a 500.
     """
@@ -91,7 +91,7 @@ class TracingMiddleware:
 
 
 class SecurityHeadersMiddleware:
-    """Add the headers that restrict browsers; `https` adds Strict-Transport-Security."""
+    """Add the headers that restrict browsers. With `https`, Strict-Transport-Security is one of them."""
 
     def __init__(self, app: ASGIApp, *, https: bool = False) -> None:
         self.app = app
@@ -112,7 +112,10 @@ class SecurityHeadersMiddleware:
 
 
 def build_middleware(settings: Settings, metrics: Metrics, levels: Levels) -> list[Middleware]:
-    """Return all middleware, outermost first. Headers and CORS come first, so that a browser can read every refusal."""
+    """Return all middleware, outermost first.
+
+    The middleware for headers and CORS comes first, so that a browser can read every refusal.
+    """
     cors = Middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,

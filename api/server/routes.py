@@ -1,4 +1,4 @@
-"""Build the HTTP application around one schema: its routes and its middleware."""
+"""Build the HTTP application around one GraphQL schema: its routes and its middleware."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
@@ -42,10 +42,11 @@ def build_web_app(
     packs: ASGIApp | None = None,
     subscriptions: SubscriptionService | None = None,
 ) -> Starlette:
-    """Build the application; `lifespan` is Starlette's, and opens and closes what the context uses.
+    """Build the application.
 
-    `published` are documents below `/.well-known/`, by name. `packs` serves evidence packs. `subscriptions` serves
-    subscriptions over WebSocket and as server-sent events.
+    `lifespan` is Starlette's lifespan. It opens and closes what the context uses. `published` are the documents below
+    `/.well-known/`, by name. `packs` serves evidence packs. `subscriptions` serves subscriptions over WebSocket and as
+    server-sent events.
     """
     strict = settings.trusted_documents_only
     explorer = Explorer()
@@ -82,7 +83,7 @@ def _subscription_routes(subscriptions: SubscriptionService) -> list[BaseRoute]:
 
 
 def _publish(document: Callable[[], dict[str, Any]]) -> Callable[[Request], Awaitable[Response]]:
-    """Serve a document of public keys, for people who verify our signatures themselves."""
+    """Return an endpoint for a document of public keys. Outsiders use the keys to verify our signatures themselves."""
 
     async def respond(_: Request) -> Response:
         return responses.json_response(document())

@@ -14,7 +14,10 @@ GRACE_SECONDS = 10
 
 
 class ApiServer(uvicorn.Server):
-    """End the streams at shutdown, since they never end by themselves; then wait for the other requests."""
+    """A server that ends all subscription streams at shutdown, and then waits for the other requests.
+
+    The streams must be ended, because they never end by themselves.
+    """
 
     def __init__(self, config: uvicorn.Config, stop_streams: Callable[[], Awaitable[None]]) -> None:
         super().__init__(config)

@@ -11,7 +11,10 @@ from storage.store import Store
 
 
 def open_services(store: Store, settings: Settings, passwords: Passwords | None = None) -> Services:
-    """Open the key folders that `settings` name, and join them with the store; tests pass cheaper `passwords`."""
+    """Open the key folders that the settings name, and return them with the store and the other services.
+
+    Tests pass `passwords` with a lower cost.
+    """
     return Services(
         store=store,
         settings=settings,

@@ -1,6 +1,6 @@
 """Run the background work of every area in one process: `python -m api.server.worker`.
 
-Any number of workers may run. Work is a state in a record, so nothing is lost with a process.
+Any number of workers may run. What is left to do is stored in the records, so no work is lost if a worker dies.
 """
 
 import signal
@@ -58,9 +58,9 @@ async def _work_through(kind: str, do_one: Callable[[], Awaitable[bool]], wakeup
 
 @contextmanager
 def _survive_errors(kind: str) -> Iterator[None]:
-    """Log every error and go on: neither a part that is down nor an error in our code may end the worker.
+    """Log every error and go on. Neither a part that is down nor an error in our code may end the worker.
 
-    Claimed work stays claimed until its lease runs out, then it is tried again.
+    Work that was claimed stays claimed until its lease runs out. Then it is tried again.
     """
     try:
         yield
@@ -71,7 +71,7 @@ def _survive_errors(kind: str) -> Iterator[None]:
 
 
 class Wakeup:
-    """An event with a timeout; `set` before `wait` is not lost."""
+    """An event that is awaited with a timeout. If `set` comes before `wait`, the next `wait` returns at once."""
 
     def __init__(self) -> None:
         self._event = anyio.Event()
@@ -92,7 +92,7 @@ async def _listen(changes: Callable[[], AsyncIterator[None]], wakeup: Wakeup) ->
 
 
 async def _repeat(metrics: Metrics, kind: str, piece: Callable[[], Awaitable[object]], every_seconds: float) -> None:
-    """Do `piece`, pause for `every_seconds`, and so on for ever."""
+    """Do `piece`, then pause for `every_seconds`, again and again for ever."""
     while True:
         with _survive_errors(kind), metrics.measure_work(kind):
             await piece()
@@ -110,7 +110,7 @@ async def main() -> None:
                 tasks.start_soon(run_worker, settings, store, metrics)
                 async for _ in signals:
                     break
-                # Work in progress keeps its lease; after that, the next worker does it.
+                # Work in progress keeps its lease. When the lease runs out, another worker does the work.
                 tasks.cancel_scope.cancel()
     with anyio.CancelScope(shield=True):
         await store.close()
