@@ -1,7 +1,8 @@
 """Write logs without personal data and credentials: JSON lines on stderr, readable lines on a terminal.
 
-The keys of a line are a closed list. A traceback keeps files, lines and functions. It drops the messages of the
-exceptions, which quote records and requests; level DEBUG keeps them, for a developer's machine.
+Only the keys in `KEYS` may appear in a line. A traceback keeps files, line numbers and functions. It drops the messages
+of exceptions, because they quote records and requests. Level DEBUG keeps the messages. It is meant for a developer's
+machine.
 """
 
 import logging
@@ -66,7 +67,8 @@ KEYS = frozenset(
 )
 MAX_VALUE_LENGTH = 300
 SILENT = ("uvicorn.access", "strawberry.execution")
-"""Their lines hold addresses, query strings and callers' values; our own line for each request replaces them."""
+"""Loggers that write nothing. Their lines would contain addresses, query strings and values from callers. Our own line
+for each request replaces them."""
 _SUSPICIOUS = re.compile(r"eyJ|(?i:bearer|basic)|://|\?")
 _SECRETS = (
     (re.compile(r"eyJ[\w-]+\.[\w-]+(\.[\w-]*)*"), "[token]"),
@@ -80,8 +82,8 @@ _SECRETS = (
 def configure_logging(level: str = "INFO", *, stream: TextIO | None = None, pretty: bool | None = None) -> None:
     """Set up structlog and the standard library's logging for this process.
 
-    `pretty` writes lines for people; by default it is on if `stream` is a terminal. Libraries log from WARNING up: below
-    that, pymongo and botocore print documents and signatures.
+    With `pretty`, lines are written for people. By default `pretty` is on if `stream` is a terminal. Libraries log only
+    from level WARNING up: below that, pymongo and botocore print documents and signatures.
     """
     target = stream or sys.stderr
     number = logging.getLevelNamesMapping()[level.upper()]
@@ -120,7 +122,7 @@ def configure_logging(level: str = "INFO", *, stream: TextIO | None = None, pret
 
 
 class _LoggerFactory:
-    """Make loggers that write to one stream; the name that a module gives becomes the line's `logger`."""
+    """Make loggers that write to one stream. The name that a module gives becomes `logger` in the log line."""
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
@@ -136,7 +138,7 @@ class _NamedLogger(structlog.WriteLogger):
 
 
 def _keep_first_line(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Cut a library's message after its first line: asyncio's further lines quote exceptions."""
+    """Keep only the first line of a library's message: the further lines of asyncio's messages quote exceptions."""
     lines = str(event["event"]).splitlines()
     return {**event, "event": lines[0] if lines else ""}
 
@@ -151,7 +153,7 @@ def _add_context(logger: WrappedLogger, _: str, event: EventDict) -> EventDict:
 
 
 class _ExceptionSummary:
-    """Replace an exception by the types of its chain and the frames that it passed."""
+    """Replace an exception in a log line by the types of all exceptions in its chain and by their stack frames."""
 
     def __init__(self, *, with_messages: bool) -> None:
         self.with_messages = with_messages
@@ -176,7 +178,7 @@ def _exception_of(exc_info: Any) -> BaseException | None:
 
 
 def _error_chain(error: BaseException) -> list[BaseException]:
-    """Return the error, its cause, the cause of that, and so on."""
+    """Return the error, the cause of the error, the cause of that cause, and so on."""
     chain: list[BaseException] = []
     link: BaseException | None = error
     while link is not None and link not in chain and len(chain) < 8:
@@ -192,12 +194,15 @@ def _error_name(error: BaseException) -> str:
 
 
 def _frames_of(trace: TracebackType | None) -> list[str]:
-    """Return the last frames as `file:line function`, our own and those of libraries."""
+    """Return the last frames as `file:line function`. Our own frames and those of libraries count."""
     return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(trace)[-12:]]
 
 
 def only_known_keys(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Keep known keys, scrubbed and shortened; name the others under `withheld`, without their values."""
+    """Keep the known keys of a log line. Remove secrets from their values, and shorten the values.
+
+    The names of all other keys are listed under `withheld`, without their values.
+    """
     kept: EventDict = {key: event[key] for key in ("time", "level", "event") if key in event}
     withheld: list[str] = []
     for key, value in event.items():

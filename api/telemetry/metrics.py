@@ -1,7 +1,7 @@
 """Count requests, refusals, MongoDB commands and background work for Prometheus.
 
-Label sets are closed: nothing that a client sends becomes a label. With PROMETHEUS_MULTIPROC_DIR set, the metrics of
-all processes are added up.
+Each label has a fixed set of values: nothing that a client sends becomes a label. With PROMETHEUS_MULTIPROC_DIR set,
+the metrics of all processes are added up.
 """
 
 import os
@@ -46,7 +46,7 @@ CODES = frozenset({code.value for code in RefusalCode} | {BAD_USER_INPUT, INTERN
 
 
 def known_or_other(value: str, known: frozenset[str]) -> str:
-    """Return `value` if it is known, else `other`, so that input never makes new labels."""
+    """Return `value` if it is known, otherwise `other`, so that input never makes new labels."""
     return value if value in known else "other"
 
 
@@ -115,7 +115,10 @@ class Metrics:
 
     @contextmanager
     def measure_work(self, kind: str) -> Iterator[None]:
-        """Count one piece of background work and its time; `kind` must come from the code, never from data."""
+        """Count one piece of background work, and measure its time.
+
+        `kind` must come from the code, never from data.
+        """
         started, outcome = time.perf_counter(), "failed"
         try:
             yield
@@ -129,7 +132,7 @@ class Metrics:
         return MongoListener(self)
 
     def render(self) -> tuple[bytes, str]:
-        """Return the metrics as Prometheus's text, and its content type."""
+        """Return the metrics in Prometheus's text format, and the content type of this format."""
         registry = self.registry
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
             registry = CollectorRegistry()
@@ -138,7 +141,7 @@ class Metrics:
 
 
 class MongoListener(CommandListener):
-    """Measure MongoDB commands; the driver calls it from the thread that runs the command."""
+    """Measure MongoDB commands. The driver calls this listener from the thread that runs the command."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.metrics = metrics
@@ -157,7 +160,7 @@ class MongoListener(CommandListener):
 
 
 def outcome_of(trace: Trace, status: int) -> str:
-    """Return `ok`, `refused`, `caller_fault` or `fault`: the gravest code of the request decides."""
+    """Return `ok`, `refused`, `caller_fault` or `fault`. The gravest code of the request decides."""
     if INTERNAL in trace.codes or not status or (status >= 500 and not trace.codes):
         return "fault"
     if BAD_USER_INPUT in trace.codes or (status >= 400 and not trace.codes):

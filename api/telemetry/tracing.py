@@ -1,4 +1,4 @@
-"""Keep what is known about the current request: its correlation id, its operation and the codes it answered."""
+"""Keep what is known about the current request: its correlation id, its operation and the error codes of its answer."""
 
 import re
 import secrets
@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 
 BAD_USER_INPUT = "BAD_USER_INPUT"
 INTERNAL = "INTERNAL"
-# No dots and no underscores: a token or a user name must not pass as an id, and so into the logs.
+# No dots and no underscores, so that a token or a user name is not accepted as an id and written to the logs.
 _ACCEPTABLE = re.compile(r"[A-Za-z0-9-]{8,64}")
 
 
 @dataclass(slots=True)
 class Trace:
-    """One request: `operation` is query, mutation, subscription or none; `codes` are those that the caller got.
+    """What is known about one request.
 
-    `is_secret` means that the answer holds tokens.
+    `operation` is query, mutation, subscription or none. `codes` are the error codes in the answer. `is_secret` means
+    that the answer contains tokens.
     """
 
     correlation_id: str
@@ -28,14 +29,14 @@ _current: ContextVar[Trace | None] = ContextVar("trace", default=None)
 
 
 def correlation_id(proposed: str | None) -> str:
-    """Return the caller's own id if it is well formed (8-64 letters, digits, dashes), else a new one."""
+    """Return the caller's own id if it consists of 8 to 64 letters, digits and dashes. Otherwise return a new id."""
     if proposed is not None and _ACCEPTABLE.fullmatch(proposed):
         return proposed
     return secrets.token_hex(8)
 
 
 def begin(trace: Trace) -> None:
-    """Make `trace` the current one of this task, and of the tasks that it starts."""
+    """Make `trace` the current trace of this task, and of all tasks that this task starts."""
     _current.set(trace)
 
 
@@ -45,7 +46,7 @@ def active() -> Trace | None:
 
 
 def current() -> Trace:
-    """Return the trace of this task; outside of a request, as in the worker, begin a new one."""
+    """Return the trace of this task. If there is none, as in the worker, begin a new one."""
     trace = _current.get()
     if trace is None:
         begin(trace := Trace(correlation_id(None)))
