@@ -36,7 +36,7 @@ def only(*roles: Role) -> Permit:
 PUBLIC = Permit(public=True)
 SIGNED_IN = Permit()
 SEEN = Permit(public=True)
-"""Anyone who sees the record may read the field."""
+"""Anyone who can see the record may read the field."""
 CLEARED = Permit(clearance=Clearance.IDENTITY)
 """The author may read the field. So may a viewer with the clearance whose scope covers the author's office."""
 

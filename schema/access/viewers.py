@@ -15,8 +15,12 @@ class Role(enum.Enum):
     MONITOR = strawberry.enum_value(
         "MONITOR", description="监测员: reports from a monitoring point. The identity is confidential."
     )
-    SUPERVISOR = strawberry.enum_value("SUPERVISOR", description="监督员: follows up cases and queries the case graph.")
-    OFFICER = strawberry.enum_value("OFFICER", description="效能办、投诉中心: runs the office of one jurisdiction.")
+    SUPERVISOR = strawberry.enum_value(
+        "SUPERVISOR", description="监督员: follows up cases, and queries cases with their related records."
+    )
+    OFFICER = strawberry.enum_value(
+        "OFFICER", description="效能办、投诉中心: works in the office that handles the cases of one jurisdiction."
+    )
     LIAISON = strawberry.enum_value("LIAISON", description="单位联络员: represents an inspected unit.")
     ADMIN = strawberry.enum_value(
         "ADMIN", description="管理员: manages units, monitoring points, users and catalogues. Cannot read evidence."
@@ -25,7 +29,7 @@ class Role(enum.Enum):
 
 @strawberry.enum(description="A permission in addition to the roles (特别授权).")
 class Clearance(enum.Enum):
-    IDENTITY = strawberry.enum_value("IDENTITY", description="May see who inspected, reported or complained.")
+    IDENTITY = strawberry.enum_value("IDENTITY", description="May see who inspected, who reported and who complained.")
 
 
 COVERT_ROLES = frozenset({Role.INSPECTOR, Role.MONITOR})

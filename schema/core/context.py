@@ -46,11 +46,11 @@ class Load(Protocol):
         """Load the records with these ids, in the order of `ids`. Leave out records that the viewer must not see."""
 
     async def related(self, kind: "type[T] | Kind[T]", /, **key: Any) -> list[T]:
-        """Load all records of this type that `key` selects: `case=self.id` selects those of one case."""
+        """Load all records of this type that `key` selects: `case=self.id` selects the records of one case."""
 
 
 class Context(Protocol):
-    """What a resolver finds in `info.context`."""
+    """The context of a request, which a resolver finds in `info.context`."""
 
     @property
     def viewer(self) -> "Viewer | None": ...
@@ -71,12 +71,12 @@ class Context(Protocol):
 
     @property
     def permits(self) -> "Mapping[str, Permit]":
-        """Who may call or read each `Type.field`."""
+        """The permit of each `Type.field`: who may call or read the field."""
 
     @property
     def load(self) -> Load: ...
     def clear_loaded(self) -> None:
-        """Drop all loaded records: a mutation may have changed them."""
+        """Drop all loaded records, because a mutation may have changed them. Later loads read the database again."""
 
     def pack(self, id: str, *, identities: bool) -> "PackLink":
         """Return a short-lived link to the evidence pack of the record with this id, for this viewer."""
