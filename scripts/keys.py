@@ -67,7 +67,7 @@ def evidence(
     *,
     rotate: Annotated[bool, typer.Option("--rotate", help="First make a new key, which signs from now on.")] = False,
 ) -> None:
-    """Show the keys that sign evidence packs, with the fingerprints that outsiders compare. Such keys are never removed."""
+    """Show the keys that sign evidence packs, with the fingerprints that outsiders compare. Keys are never removed."""
     keys = _open_keys(data, EvidenceKeys)
     if rotate:
         keys.rotate()

@@ -25,7 +25,7 @@ SECRET_BYTES, TAG_BYTES = 32, 16
 _SESSION_ID = re.compile(r"ses_[0-9a-f-]{36}")
 
 
-@strawberry.input(description="The person who signs in, and the device.")
+@strawberry.input(description="The person who signs in, and the device that the person uses.")
 class SignInInput:
     user_name: str = strawberry.field(
         description="The user name (用户名). Upper and lower case are equal, and so are full-width and half-width"
@@ -48,7 +48,7 @@ class SignInInput:
 @strawberry.input(description="A refresh token, and the device that holds it.")
 class RefreshSessionInput:
     refresh_token: str = strawberry.field(description="The newest refresh token that the device has received.")
-    device_id: strawberry.ID = strawberry.field(description="The device that signed in.")
+    device_id: strawberry.ID = strawberry.field(description="Id of the device that signed in.")
     device_clock: DeviceClockInput | None = strawberry.field(
         description="The time on the device's clock (设备时钟).", default=None
     )
@@ -59,7 +59,7 @@ class RefreshSessionInput:
 
 @strawberry.input(description="One of the viewer's own devices, to be signed out for good.")
 class RevokeDeviceInput:
-    device_id: strawberry.ID = strawberry.field(description="One of `me.devices`.")
+    device_id: strawberry.ID = strawberry.field(description="Id of one of the devices in `me.devices`.")
     wipe: bool = strawberry.field(
         description="If true, the device must also erase the data that it keeps for this account (远程清除). The device "
         "erases the data when it next renews its session. Work that the device has not sent by then is lost. A later "
@@ -74,7 +74,7 @@ class RevokeDeviceInput:
 )
 class WipeDevicesInput:
     user_id: strawberry.ID = strawberry.field(
-        description="A person who works, or used to work, in the viewer's scope (用户)."
+        description="Id of a person who works, or used to work, in the viewer's scope (用户)."
     )
 
 
@@ -89,7 +89,10 @@ class ChangePasswordInput:
 
 @strawberry.type(description="The tokens of a session, for the device to store (登录凭证).")
 class SignedIn:
-    access_token: str = strawberry.field(description="Send it as `Authorization: Bearer ...` with every other request.")
+    access_token: str = strawberry.field(
+        description="The access token. Send it as `Authorization: Bearer ...` with all requests except `signIn` and"
+        " `refreshSession`."
+    )
     access_expires_at: datetime = strawberry.field(
         description="When the access token expires. Renew the session shortly before that."
     )

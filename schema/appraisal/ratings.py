@@ -1,6 +1,6 @@
 """Define ratings (满意度测评): the score that a monitoring point gives a unit for a month.
 
-A rating is never edited: a later rating of the same point, unit and month replaces it.
+A rating is never edited: a later rating of the same monitoring point, unit and month replaces it.
 Raters fear the rated unit. So other viewers learn only the month of a rating, and even the id does not reveal when the
 rating was made. Viewers who must not know the rater see a rating only after the ratings of its month are published.
 """
@@ -68,7 +68,7 @@ class Rating(Node, prefix="rat"):
         """Return the receipt. The rater gets the same receipt with every retry."""
         return RatingReceipt(rating_id=self.id, content_sha256=self.sent_sha256, received_at=self.arrived_at)
 
-    @strawberry.field(description="The unit rated (被测评单位).")
+    @strawberry.field(description="The rated unit (被测评单位).")
     async def unit(self, info: Info) -> Unit | None:
         return await info.context.load.one(Unit, self.unit_id)
 

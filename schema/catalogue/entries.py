@@ -57,9 +57,9 @@ class FeeTerms:
 
 @strawberry.type(description="One version of a catalogue entry, valid from a first to a last day (目录条目).")
 class CatalogueEntry(Node, prefix="cat"):
-    kind: CatalogueKind = strawberry.field(description="The catalogue (类别).")
+    kind: CatalogueKind = strawberry.field(description="The catalogue that the entry belongs to (类别).")
     code: str = strawberry.field(description="Code of the entry. All versions of an entry have the same code (编号).")
-    name: str = strawberry.field(description="Name (名称).")
+    name: str = strawberry.field(description="Name of the entry (名称).")
     valid_from: date = strawberry.field(
         description="First day on which this version is valid, a date in Beijing (生效日期)."
     )

@@ -25,7 +25,7 @@ from schema.media.media import Media
 @strawberry.enum(description="Whether a flag has been reviewed (处理状态).")
 class FlagState(enum.Enum):
     OPEN = strawberry.enum_value("OPEN", description="Not reviewed yet (待核).")
-    REVIEWED = strawberry.enum_value("REVIEWED", description="An officer has reviewed it (已核).")
+    REVIEWED = strawberry.enum_value("REVIEWED", description="An officer has reviewed the flag (已核).")
 
 
 @strawberry.enum(description="Verdict on a flag (核查结论).")

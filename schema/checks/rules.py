@@ -20,7 +20,7 @@ from schema.organisation.outlines import Polygon, metres_outside
 AT_THE_COUNTER = frozenset({Method.PATROL, Method.TRACKED_SERVICE, Method.SIMULATED_SERVICE, Method.SPECIAL_CHECK})
 """Methods whose observations must be recorded at the unit.
 
-With the other methods, a monitor reports from an enterprise, and a complaint may be recorded anywhere.
+Other observations are recorded elsewhere: a monitor reports from an enterprise, and a complaint comes from anywhere.
 """
 MAX_OTHERS = 10
 """Maximum number of flags that one medium gets for similar pictures. More flags would add no information."""
@@ -28,7 +28,7 @@ MAX_OTHERS = 10
 
 @dataclass(frozen=True)
 class Stop:
-    """Where and when a device was, by its own clock."""
+    """Where a device was, and when according to the device's clock."""
 
     observation_id: str
     at: datetime

@@ -139,7 +139,7 @@ class Threshold(Node, prefix="thr"):
         return await info.context.load.one(Unit, self.unit_id)
 
     @strawberry.field(
-        description="The person who set the threshold. Null for a default of the product, or if the viewer may not"
+        description="The person who set the threshold. Null for a default of the product, or if the viewer must not"
         " know the person."
     )
     async def set_by(self, info: Info) -> User | None:

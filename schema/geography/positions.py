@@ -61,8 +61,8 @@ class PositionProblem(enum.Enum):
 
 @strawberry.input(description="A position as the device reports it (坐标).")
 class GeoPointInput:
-    latitude: float = strawberry.field(description="Degrees, north positive, in `datum`.")
-    longitude: float = strawberry.field(description="Degrees, east positive, in `datum`.")
+    latitude: float = strawberry.field(description="Latitude in degrees, north positive, in `datum`.")
+    longitude: float = strawberry.field(description="Longitude in degrees, east positive, in `datum`.")
     datum: Datum = strawberry.field(description="The datum of `latitude` and `longitude`.", default=Datum.WGS84)
     accuracy_metres: float | None = strawberry.field(
         description="Accuracy: with 68 % confidence, the true position is within this many metres.", default=None
@@ -75,12 +75,16 @@ class GeoPointInput:
     fixed_at: datetime | None = strawberry.field(description="When the position was measured.", default=None)
 
 
-@strawberry.type(description="A position in the requested datum, with the original values beside it (坐标).")
+@strawberry.type(description="A position in the requested datum, together with the values as they were sent (坐标).")
 class GeoPoint:
-    latitude: float | None = strawberry.field(description="Degrees in `datum`. Null if there is a `problem`.")
-    longitude: float | None = strawberry.field(description="Degrees in `datum`. Null if there is a `problem`.")
-    original_latitude: float = strawberry.field(description="Degrees as sent, in `originalDatum`.")
-    original_longitude: float = strawberry.field(description="Degrees as sent, in `originalDatum`.")
+    latitude: float | None = strawberry.field(
+        description="Latitude in degrees, in `datum`. Null if there is a `problem`."
+    )
+    longitude: float | None = strawberry.field(
+        description="Longitude in degrees, in `datum`. Null if there is a `problem`."
+    )
+    original_latitude: float = strawberry.field(description="Latitude in degrees as sent, in `originalDatum`.")
+    original_longitude: float = strawberry.field(description="Longitude in degrees as sent, in `originalDatum`.")
     original_datum: Datum = strawberry.field(
         description="The datum in which the position was sent.", default=Datum.WGS84
     )

@@ -47,7 +47,9 @@ ALLOWED_PARENTS: dict[UnitLevel, frozenset[UnitLevel]] = {
 class FormerName:
     name: str = strawberry.field(description="The former name.")
     code: str = strawberry.field(description="The former code.")
-    until: int | None = strawberry.field(description="The last year in which it was in force.", default=None)
+    until: int | None = strawberry.field(
+        description="The last year in which the unit had this name and code.", default=None
+    )
 
 
 class MonthlyScore(NamedTuple):
@@ -61,7 +63,7 @@ class Unit(Node, prefix="unt"):
     code: str = strawberry.field(
         description="Official code, unique (代码). Administrative divisions have their GB/T 2260 code."
     )
-    name: str = strawberry.field(description="Name (名称).")
+    name: str = strawberry.field(description="Name of the unit (名称).")
     level: UnitLevel = strawberry.field(description="Level of the unit in the tree (层级).")
     former_names: list[FormerName] = strawberry.field(
         description="Former names and codes of the unit.", default_factory=list
