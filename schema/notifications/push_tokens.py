@@ -1,6 +1,7 @@
-"""Define push tokens (推送令牌): the address at which a platform's push service wakes one device of one person.
+"""Define push tokens (推送令牌): with a token, a platform's push service can wake one device of one person.
 
-A push carries no content, because anybody can read a lock screen. It only says that there is something to pull.
+A push message has no content, because anybody can read a lock screen. The message only says that there is something
+to pull.
 """
 
 import enum
@@ -26,26 +27,35 @@ class PushService(enum.Enum):
 @strawberry.input(description="The push token of this device (推送令牌).")
 class RegisterPushTokenInput:
     service: PushService = strawberry.field(description="The service that issued the token.")
-    token: str = strawberry.field(description="The token as the service gave it to the app. APNs: in hexadecimal.")
+    token: str = strawberry.field(
+        description="The token that the service gave to the app. Send an APNs token in hexadecimal."
+    )
 
     def __repr__(self) -> str:
         return "RegisterPushTokenInput(...)"
 
 
-@strawberry.type(description="The server wakes this device when there is something to pull (已登记推送).")
+@strawberry.type(
+    description="The token is registered: the server wakes this device when there is something to pull (已登记推送)."
+)
 class PushTokenRegistered:
-    device_id: strawberry.ID = strawberry.field(description="This device.")
+    device_id: strawberry.ID = strawberry.field(description="Id of this device.")
     service: PushService = strawberry.field(description="The push service of the token.")
     registered_at: datetime = strawberry.field(description="When this token was registered.")
 
 
-@strawberry.type(description="The server no longer wakes this device for this person (已取消推送).")
+@strawberry.type(
+    description="The token is deleted: the server no longer wakes this device for this person (已取消推送)."
+)
 class PushTokenForgotten:
-    device_id: strawberry.ID = strawberry.field(description="This device.")
+    device_id: strawberry.ID = strawberry.field(description="Id of this device.")
 
 
 def check_token(input: RegisterPushTokenInput) -> str:
-    """Return the token in the form that is stored. Raise `Refusal(BAD_INPUT)` if it can't be a token of the service."""
+    """Return the token in the form that is stored: APNs tokens are in lower case.
+
+    Raise `Refusal(BAD_INPUT)` if this can't be a token of the service.
+    """
     pattern = _FCM if input.service is PushService.FCM else _APNS
     if len(input.token) > MAX_TOKEN_LENGTH or not pattern.fullmatch(input.token):
         raise Refusal(RefusalCode.BAD_INPUT, "This is not a token of that service.", field="token")

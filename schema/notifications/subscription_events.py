@@ -1,4 +1,7 @@
-"""Define the events of subscriptions (推送): changed records, records out of view, and the state of the stream."""
+"""Define the events of subscriptions (推送).
+
+They report changed records, records that the subscriber may no longer see, and the state of the stream.
+"""
 
 import enum
 import hashlib
@@ -14,19 +17,23 @@ from schema.casework.cases import Case
 from schema.core.pagination import CursorSeal
 from schema.core.refusals import Refusal, RefusalCode
 
-_CURSOR = "An opaque cursor of this subscriber. Pass the newest one as `since` to resume after it (续传位置)."
+_CURSOR = (
+    "Opaque cursor, valid for this subscriber only. To resume the stream, pass the newest cursor as `since` (续传位置)."
+)
 
 
 @strawberry.enum(description="Why a subscriber must pull everything again (需重新同步的原因).")
 class ResyncReason(enum.Enum):
     HISTORY_LOST = strawberry.enum_value(
-        "HISTORY_LOST", description="The server's history does not reach back to `since` (历史已不可用)."
+        "HISTORY_LOST",
+        description="The server's history of changes does not reach back to the cursor `since` (历史已不可用).",
     )
     TOO_SLOW = strawberry.enum_value(
         "TOO_SLOW", description="More events were waiting than the server keeps for one subscriber (接收过慢)."
     )
     ACCESS_CHANGED = strawberry.enum_value(
-        "ACCESS_CHANGED", description="Roles, scopes, office or clearances have changed since `since` (权限已变更)."
+        "ACCESS_CHANGED",
+        description="The subscriber's roles, scopes, office or clearances have changed after the cursor `since` (权限已变更).",
     )
 
 
@@ -36,46 +43,52 @@ class EndReason(enum.Enum):
         "SESSION_ENDED", description="The session has ended, or the account is closed: sign in again (登录已失效)."
     )
     TOKEN_EXPIRED = strawberry.enum_value(
-        "TOKEN_EXPIRED", description="Renew the access token, then resume from the last cursor (令牌已过期)."
+        "TOKEN_EXPIRED",
+        description="The access token has expired: renew it, then resume from the last cursor (令牌已过期).",
     )
     ACCESS_CHANGED = strawberry.enum_value(
         "ACCESS_CHANGED",
-        description="Roles, scopes, office or clearances have changed: pull everything again (权限已变更).",
+        description="The subscriber's roles, scopes, office or clearances have changed: pull everything again (权限已变更).",
     )
     SERVER_STOPPING = strawberry.enum_value(
-        "SERVER_STOPPING", description="Connect again, then resume from the last cursor (服务器正在停止)."
+        "SERVER_STOPPING",
+        description="The server is stopping: connect again, then resume from the last cursor (服务器正在停止).",
     )
 
 
-@strawberry.type(description="An assignment came into view or changed. It is shown as it is now (交办已变更).")
+@strawberry.type(description="An assignment has changed, or the subscriber may see it from now on (交办已变更).")
 class AssignmentChanged:
     cursor: str = strawberry.field(description=_CURSOR)
-    assignment: Assignment = strawberry.field(description="The assignment.")
+    assignment: Assignment = strawberry.field(description="The assignment as it is now.")
 
 
-@strawberry.type(description="A case came into view or changed. It is shown as it is now (案件已变更).")
+@strawberry.type(description="A case has changed, or the subscriber may see it from now on (案件已变更).")
 class CaseChanged:
     cursor: str = strawberry.field(description=_CURSOR)
-    case: Case = strawberry.field(description="The case.")
+    case: Case = strawberry.field(description="The case as it is now.")
 
 
 @strawberry.type(description="The subscriber may no longer see this record: delete the local copy (已无权查看).")
 class RecordLost:
     cursor: str = strawberry.field(description=_CURSOR)
-    id: strawberry.ID = strawberry.field(description="The record.")
+    id: strawberry.ID = strawberry.field(description="Id of the record.")
 
 
 @strawberry.type(
-    description="All events up to this cursor were sent. The first event, then one a minute while nothing changes (推送位置)."
+    description="All events up to this cursor were sent. A stream begins with this event or with `Resync`. Later, "
+    "this event comes at most once a minute, while there are no other events (推送位置)."
 )
 class StreamPosition:
     cursor: str = strawberry.field(description=_CURSOR)
 
 
-@strawberry.type(description="Events were left out: pull everything. The events that follow are new (需重新同步).")
+@strawberry.type(
+    description="The server has left out events: pull everything again. After this event, the stream continues with "
+    "new events (需重新同步)."
+)
 class Resync:
     cursor: str = strawberry.field(description=_CURSOR)
-    reason: ResyncReason = strawberry.field(description="Why events were left out.")
+    reason: ResyncReason = strawberry.field(description="Why the server has left out events.")
 
 
 @strawberry.type(description="The last event of a stream that the server ends (推送已终止).")
@@ -85,7 +98,7 @@ class StreamEnded:
 
 @dataclass(frozen=True)
 class StreamCursor:
-    """A position in the history of changes, and a digest of the subscriber's rights at it."""
+    """The content of a cursor: a position in the history of changes, and a digest of the subscriber's rights there."""
 
     position: str
     rights: str
@@ -94,7 +107,7 @@ class StreamCursor:
 def rights_of(viewer: Viewer) -> str:
     """Return a digest of everything that decides what a viewer sees.
 
-    If it differs, the events sent before no longer match what the viewer may see.
+    If the digest has changed, the events sent before the change no longer match what the viewer may see.
     """
     parts: Sequence[object] = (
         sorted(str(role.value) for role in viewer.roles),
@@ -110,7 +123,7 @@ def seal_cursor(seal: CursorSeal, cursor: StreamCursor) -> str:
 
 
 def open_cursor(seal: CursorSeal, text: str) -> StreamCursor:
-    """Raise `Refusal(BAD_CURSOR)` if the cursor belongs to somebody else, or isn't a cursor."""
+    """Return the content of a cursor. Raise `Refusal(BAD_CURSOR)` if `text` is no cursor, or is somebody else's."""
     try:
         position, rights = seal.open(text)
     except Refusal:

@@ -1,6 +1,7 @@
 """Define webhooks (网络回调): URLs of an office's own systems that the server calls when a record of the office changes.
 
-A delivery names the record and its state, never a person and never content. The receiver signs in to read more.
+A delivery names the record and the record's state. A delivery contains no person and no content. To read more, the
+receiver signs in.
 """
 
 import enum
@@ -18,14 +19,14 @@ from schema.core.refusals import Refusal, RefusalCode
 MAX_URL_LENGTH = 2_000
 MAX_PER_OFFICE = 5
 MAX_FAILURES = 20
-"""Consecutive failures. Then the webhook is disabled until an administrator enables it again."""
+"""After this many failures in a row, a webhook is disabled until an administrator enables it again."""
 
 
 @strawberry.enum(description="Whether the server calls a webhook (回调状态).")
 class WebhookState(enum.Enum):
-    ACTIVE = strawberry.enum_value("ACTIVE", description="The server calls it (启用).")
+    ACTIVE = strawberry.enum_value("ACTIVE", description="The server calls the webhook (启用).")
     DISABLED = strawberry.enum_value(
-        "DISABLED", description="It failed too often. The server no longer calls it (已停用)."
+        "DISABLED", description="The webhook failed too often. The server no longer calls the webhook (已停用)."
     )
 
 
@@ -37,17 +38,25 @@ class DeliveryKind(enum.Enum):
 
 @strawberry.enum(description="The state of a delivery (投递状态).")
 class DeliveryState(enum.Enum):
-    WAITING = strawberry.enum_value("WAITING", description="It waits for its first attempt or the next one (待投递).")
+    WAITING = strawberry.enum_value(
+        "WAITING", description="The delivery waits for its first attempt or its next attempt (待投递)."
+    )
     DELIVERED = strawberry.enum_value("DELIVERED", description="The receiver answered with a 2xx status (已送达).")
-    GIVEN_UP = strawberry.enum_value("GIVEN_UP", description="Not delivered when the webhook was disabled (已放弃).")
+    GIVEN_UP = strawberry.enum_value(
+        "GIVEN_UP", description="The webhook was disabled before the receiver accepted the delivery (已放弃)."
+    )
 
 
-@strawberry.type(description="A URL that the server calls when a record changes (网络回调).")
+@strawberry.type(
+    description="A URL that the server calls when a case or an assignment of the office changes (网络回调)."
+)
 class Webhook(Node, prefix="whk"):
     url: str = strawberry.field(description="The URL that the server calls.")
-    state: WebhookState = strawberry.field(description="Whether the server calls it.")
-    registered_at: datetime = strawberry.field(description="When it was registered.")
-    disabled_reason: str | None = strawberry.field(description="The last failure, if it is disabled.", default=None)
+    state: WebhookState = strawberry.field(description="Whether the server calls the webhook.")
+    registered_at: datetime = strawberry.field(description="When the webhook was registered.")
+    disabled_reason: str | None = strawberry.field(
+        description="The failure that disabled the webhook. Null while the webhook is active.", default=None
+    )
     office_id: strawberry.Private[str]
     office_path: strawberry.Private[str]
     secret: strawberry.Private[str]
@@ -62,39 +71,45 @@ class Webhook(Node, prefix="whk"):
 
 @strawberry.type(description="One change that the server sends to a webhook (投递记录).")
 class WebhookDelivery(Node, prefix="dlv"):
-    kind: DeliveryKind = strawberry.field(description="The kind of the record.")
-    record_id: strawberry.ID = strawberry.field(description="The record that changed.")
+    kind: DeliveryKind = strawberry.field(description="Kind of the record that changed.")
+    record_id: strawberry.ID = strawberry.field(description="Id of the record that changed.")
     record_state: str | None = strawberry.field(description="The record's state when the server noticed the change.")
     changed_at: datetime = strawberry.field(description="When the record changed.")
-    state: DeliveryState = strawberry.field(description="The state of the delivery.")
-    attempts: int = strawberry.field(description="How many times the server sent it.", default=0)
+    state: DeliveryState = strawberry.field(description="State of the delivery.")
+    attempts: int = strawberry.field(description="How many times the server has tried to send the delivery.", default=0)
     failure: str | None = strawberry.field(description="Why the last attempt failed.", default=None)
     delivered_at: datetime | None = strawberry.field(description="When the receiver answered with 2xx.", default=None)
     webhook_id: strawberry.Private[str]
     due_at: strawberry.Private[datetime | None] = None
 
 
-@strawberry.input(description="A URL of your office's own system to call when a record changes.")
+@strawberry.input(
+    description="A URL of your office's own system. The server calls this URL when a case or an assignment of your "
+    "office changes."
+)
 class RegisterWebhookInput:
-    id: strawberry.ID = strawberry.field(description="whk_ and a UUIDv7, made by the caller.")
+    id: strawberry.ID = strawberry.field(description="Id that the caller creates: `whk_` and a UUIDv7.")
     url: str = strawberry.field(description="An https URL of a public address, at most 2,000 characters.")
 
 
-@strawberry.input(description="Names a webhook.")
+@strawberry.input(description="The webhook to enable or to remove.")
 class WebhookInput:
-    id: strawberry.ID = strawberry.field(description="The webhook.")
+    id: strawberry.ID = strawberry.field(description="Id of the webhook.")
 
 
-@strawberry.input(description="Names the webhook that gets a new secret.")
+@strawberry.input(description="The webhook that gets a new secret.")
 class RotateWebhookSecretInput:
-    id: strawberry.ID = strawberry.field(description="The webhook.")
+    id: strawberry.ID = strawberry.field(description="Id of the webhook.")
     rotation_id: strawberry.ID = strawberry.field(
-        description="evt_ and a UUIDv7, made by the caller. A repeated call with the same id changes nothing."
+        description="Id that the caller creates: `evt_` and a UUIDv7. A repeated call with the same id changes nothing."
     )
 
 
 def check_url(url: str, *, plain: bool) -> str:
-    """Return the host of a webhook URL; `plain` allows http as well as https. Raise `Refusal(BAD_INPUT)` if invalid."""
+    """Return the host of a webhook URL. If `plain` is true, http is allowed as well as https.
+
+    Raise `Refusal(BAD_INPUT)` if the URL is invalid.
+    """
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -109,7 +124,10 @@ def check_url(url: str, *, plain: bool) -> str:
 
 
 def signature(secrets: Sequence[str], seconds: int, body: bytes) -> str:
-    """Return `t=<unix seconds>,v1=<HMAC-SHA256 of "<t>.<body>", hex>`, with one `v1` for each valid secret."""
+    """Return the value of the signature header: `t=<unix seconds>,v1=<hex>`, with one `v1` for each of `secrets`.
+
+    Each `v1` is the HMAC-SHA256 of `<t>.<body>` under one secret.
+    """
     signed = str(seconds).encode() + b"." + body
     macs = (hmac.digest(secret.encode(), signed, "sha256").hex() for secret in secrets)
     return ",".join([f"t={seconds}", *(f"v1={mac}" for mac in macs)])
