@@ -1,1 +1,1 @@
-"""Define redactions: copies that may be shown outside."""
+"""Define redactions: copies of photos that may be released."""

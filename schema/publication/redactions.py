@@ -1,4 +1,4 @@
-"""Define redactions (脱敏发布): copies of photos for release, with faces and chosen boxes covered.
+"""Define redactions (脱敏发布): copies of photos for release, in which faces and other chosen boxes are painted black.
 
 A second person must approve each copy.
 """
@@ -22,7 +22,7 @@ MAX_BOXES = 200
 MAX_CORRECTIONS = 50
 MAX_OF_MEDIUM = 20
 MAX_WAITING = 50
-"""Unfinished requests of one person: the worker takes requests in order, so too many would delay other people's."""
+"""Limit of one person's unfinished requests. The worker takes requests in order, so more would delay other people."""
 MAX_PURPOSE = 500
 
 
@@ -30,12 +30,17 @@ MAX_PURPOSE = 500
 class RedactionState(enum.Enum):
     REQUESTED = strawberry.enum_value("REQUESTED", description="The worker looks for faces (查找人脸中).")
     PROPOSED = strawberry.enum_value("PROPOSED", description="A person must check and correct the boxes (待人工修正).")
-    RENDERING = strawberry.enum_value("RENDERING", description="The worker covers the corrected boxes (生成中).")
-    AWAITING_APPROVAL = strawberry.enum_value(
-        "AWAITING_APPROVAL", description="A second person must review it (待复核)."
+    RENDERING = strawberry.enum_value(
+        "RENDERING", description="The worker makes the copy in which the corrected boxes are painted black (生成中)."
     )
-    APPROVED = strawberry.enum_value("APPROVED", description="May be released (已批准发布).")
-    REJECTED = strawberry.enum_value("REJECTED", description="Must not be released, or was withdrawn (不予发布、撤回).")
+    AWAITING_APPROVAL = strawberry.enum_value(
+        "AWAITING_APPROVAL", description="A second person must review the copy (待复核)."
+    )
+    APPROVED = strawberry.enum_value("APPROVED", description="The copy may be released (已批准发布).")
+    REJECTED = strawberry.enum_value(
+        "REJECTED",
+        description="The copy was rejected, the request was cancelled, or the approval was withdrawn (不予发布、撤回).",
+    )
     FAILED = strawberry.enum_value("FAILED", description="The photo can't be redacted. See `failure` (无法生成).")
 
 
@@ -49,60 +54,82 @@ MOVES: dict[RedactionState, frozenset[RedactionState]] = {
     S.REJECTED: frozenset(),
     S.FAILED: frozenset(),
 }
-"""Allowed transitions. Only a person's correction leads to AWAITING_APPROVAL. An approval can be withdrawn."""
+"""The states that may follow each state.
+
+The worker makes a copy only after a person has corrected the boxes. An approval can be withdrawn.
+"""
 
 WORK = frozenset({S.REQUESTED, S.RENDERING})
 """States in which the worker has work to do."""
 
 
-@strawberry.enum(description="Whether faces were looked for (人脸查找).")
+@strawberry.enum(description="Whether the worker has looked for faces (人脸查找).")
 class FaceDetection(enum.Enum):
-    PENDING = strawberry.enum_value("PENDING", description="Not yet (待查找).")
+    PENDING = strawberry.enum_value("PENDING", description="The worker has not looked for faces yet (待查找).")
     DONE = strawberry.enum_value(
-        "DONE", description="Yes. `faces` may miss some faces and contain false ones (已查找)."
+        "DONE",
+        description="The worker has looked for faces. `faces` may miss some faces and contain false ones (已查找).",
     )
     UNAVAILABLE = strawberry.enum_value(
         "UNAVAILABLE", description="This installation has no face detection. Draw all boxes by hand (未安装)."
     )
-    FAILED = strawberry.enum_value("FAILED", description="It failed three times. Draw all boxes by hand (未能完成).")
+    FAILED = strawberry.enum_value(
+        "FAILED", description="The search for faces failed three times. Draw all boxes by hand (未能完成)."
+    )
 
 
-@strawberry.enum(description="The origin of a box (来源).")
+@strawberry.enum(description="How a box was made (来源).")
 class BoxOrigin(enum.Enum):
-    FACE = strawberry.enum_value("FACE", description="A detected face, unchanged (人脸).")
-    HAND = strawberry.enum_value("HAND", description="Drawn or changed by a person (人工).")
+    FACE = strawberry.enum_value("FACE", description="The worker detected a face, and nobody changed the box (人脸).")
+    HAND = strawberry.enum_value("HAND", description="A person drew or changed the box (人工).")
 
 
-@strawberry.type(description="A rectangle of the upright picture, in fractions of its width and height (遮盖框).")
+@strawberry.type(
+    description="A rectangle in the upright picture. Its sides are fractions of the picture's width and height (遮盖框)."
+)
 class RedactionBox:
-    left: float = strawberry.field(description="0 is the left edge of the picture, 1 the right edge.")
-    top: float = strawberry.field(description="0 is the top edge of the picture, 1 the bottom edge.")
-    right: float = strawberry.field(description="Greater than `left`.")
-    bottom: float = strawberry.field(description="Greater than `top`.")
-    origin: BoxOrigin = strawberry.field(description="Detected, or drawn by hand.")
-    confidence: float | None = strawberry.field(description="Confidence of a detected face, 0 to 1.", default=None)
+    left: float = strawberry.field(
+        description="Left side of the box. 0 is the left edge of the picture, and 1 is the right edge."
+    )
+    top: float = strawberry.field(
+        description="Top side of the box. 0 is the top edge of the picture, and 1 is the bottom edge."
+    )
+    right: float = strawberry.field(description="Right side of the box. It is greater than `left` and at most 1.")
+    bottom: float = strawberry.field(description="Bottom side of the box. It is greater than `top` and at most 1.")
+    origin: BoxOrigin = strawberry.field(description="Whether the box was detected as a face or drawn by hand.")
+    confidence: float | None = strawberry.field(
+        description="How sure the detection is that this is a face, 0 to 1. Null for a box drawn by hand.", default=None
+    )
 
     @property
     def edges(self) -> tuple[float, float, float, float]:
         return self.left, self.top, self.right, self.bottom
 
 
-@strawberry.input(description="A rectangle of the upright picture, in fractions of its width and height (遮盖框).")
+@strawberry.input(
+    description="A rectangle in the upright picture. Its sides are fractions of the picture's width and height (遮盖框)."
+)
 class RedactionBoxInput:
-    left: float = strawberry.field(description="0 is the left edge of the picture, 1 the right edge.")
-    top: float = strawberry.field(description="0 is the top edge of the picture, 1 the bottom edge.")
-    right: float = strawberry.field(description="Greater than `left`, at most 1.")
-    bottom: float = strawberry.field(description="Greater than `top`, at most 1.")
+    left: float = strawberry.field(
+        description="Left side of the box. 0 is the left edge of the picture, and 1 is the right edge."
+    )
+    top: float = strawberry.field(
+        description="Top side of the box. 0 is the top edge of the picture, and 1 is the bottom edge."
+    )
+    right: float = strawberry.field(description="Right side of the box. It must be greater than `left` and at most 1.")
+    bottom: float = strawberry.field(description="Bottom side of the box. It must be greater than `top` and at most 1.")
 
 
-@strawberry.type(description="The covered copy: an upright JPEG without metadata (脱敏件).")
+@strawberry.type(
+    description="The redacted copy: an upright JPEG without metadata, in which the boxes are painted black (脱敏件)."
+)
 class RedactionRendering:
-    revision: int = strawberry.field(description="The correction whose boxes it covers.")
-    sha256: str = strawberry.field(description="SHA-256 of its bytes. An approval must name it.")
-    byte_size: ByteCount = strawberry.field(description="Size in bytes.")
+    revision: int = strawberry.field(description="Number of the correction whose boxes are painted black in this copy.")
+    sha256: str = strawberry.field(description="SHA-256 of the copy. An approval must name this value.")
+    byte_size: ByteCount = strawberry.field(description="Size of the copy in bytes.")
     width: int = strawberry.field(description="Width in pixels.")
     height: int = strawberry.field(description="Height in pixels.")
-    rendered_at: datetime = strawberry.field(description="When it was made.")
+    rendered_at: datetime = strawberry.field(description="When the copy was made.")
     key: strawberry.Private[str]
 
 
@@ -119,35 +146,45 @@ class RedactionEventKind(enum.Enum):
 
 @strawberry.type(description="One entry of a redaction's history (办理记录).")
 class RedactionEvent:
-    id: strawberry.ID = strawberry.field(description="evt_ and a UUIDv7.")
+    id: strawberry.ID = strawberry.field(description="Id of the entry: `evt_` and a UUIDv7.")
     kind: RedactionEventKind = strawberry.field(description="What happened.")
-    at: datetime = strawberry.field(description="When.")
+    at: datetime = strawberry.field(description="When it happened.")
     revision: int = strawberry.field(description="Number of corrections after this step.")
     box_count: int | None = strawberry.field(description="Number of boxes detected or sent in this step.", default=None)
     sha256: str | None = strawberry.field(description="SHA-256 of the copy that was made or approved.", default=None)
-    note: str | None = strawberry.field(description="The purpose or the reason.", default=None)
+    note: str | None = strawberry.field(
+        description="Purpose of the request, reason of the rejection, or code of the failure.", default=None
+    )
     by_id: strawberry.Private[str | None] = None
     sent_sha256: strawberry.Private[str | None] = None
 
-    @strawberry.field(description="Who did it. Null for the worker's steps, and if you may not see the person.")
+    @strawberry.field(
+        description="The person who took the step. Null if the worker took the step, or if you may not see the person."
+    )
     async def by(self, info: Info) -> User | None:
         return await info.context.load.one(User, self.by_id)
 
 
-@strawberry.type(description="A copy of a photo made for release, with faces and chosen boxes covered (脱敏发布).")
+@strawberry.type(
+    description="A copy of a photo for release, in which faces and other chosen boxes are painted black (脱敏发布)."
+)
 class Redaction(Node, prefix="red"):
-    state: RedactionState = strawberry.field(description="Its state.")
+    state: RedactionState = strawberry.field(description="State of the redaction.")
     purpose: str = strawberry.field(description="The purpose of the release (发布用途).")
-    face_detection: FaceDetection = strawberry.field(description="Whether faces were looked for.")
+    face_detection: FaceDetection = strawberry.field(description="Whether the worker has looked for faces.")
     faces: list[RedactionBox] = strawberry.field(description="Detected faces, highest confidence first (人脸).")
     boxes: list[RedactionBox] = strawberry.field(
-        description="All boxes to cover: the latest correction, or the detected faces before the first one (遮盖框)."
+        description="All boxes to cover: the detected faces before the first correction, afterwards the boxes of the "
+        "latest correction (遮盖框)."
     )
-    revision: int = strawberry.field(description="Number of corrections. 0 before the first (修正次数).")
-    rendering: RedactionRendering | None = strawberry.field(description="The copy with these boxes.", default=None)
+    revision: int = strawberry.field(description="Number of corrections so far (修正次数).")
+    rendering: RedactionRendering | None = strawberry.field(
+        description="The copy in which `boxes` are painted black. Null until the worker has made this copy.",
+        default=None,
+    )
     failure: str | None = strawberry.field(description="Why the photo can't be redacted.", default=None)
-    requested_at: datetime = strawberry.field(description="When it was requested.")
-    history: list[RedactionEvent] = strawberry.field(description="Its history, oldest first (办理记录).")
+    requested_at: datetime = strawberry.field(description="When the redaction was requested.")
+    history: list[RedactionEvent] = strawberry.field(description="History of the redaction, oldest first (办理记录).")
     media_id: strawberry.Private[str]
     observation_id: strawberry.Private[str]
     office_path: strawberry.Private[str]
@@ -161,29 +198,35 @@ class Redaction(Node, prefix="red"):
     async def media(self, info: Info) -> Media | None:
         return await info.context.load.one(Media, self.media_id)
 
-    @strawberry.field(description="Who requested it. Null if you may not see the person (申请人).")
+    @strawberry.field(
+        description="The person who requested the redaction. Null if you may not see the person (申请人)."
+    )
     async def requested_by(self, info: Info) -> User | None:
         return await info.context.load.one(User, self.requested_by_id)
 
-    @strawberry.field(description="Who approved or rejected it. Null if you may not see the person (复核人).")
+    @strawberry.field(
+        description="The person who approved or rejected the redaction. Null before that, or if you may not see the "
+        "person (复核人)."
+    )
     async def decided_by(self, info: Info) -> User | None:
         return await info.context.load.one(User, self.decided_by_id)
 
     @strawberry.field(
-        description="A link to the copy. Officers in scope get it while AWAITING_APPROVAL, all readers once APPROVED."
+        description="A link to the copy. Officers in scope get a link while the state is AWAITING_APPROVAL. All "
+        "readers get a link when it is APPROVED."
     )
     async def link(self, info: Info) -> Link | None:
         return await info.context.load.one(Link, redaction=self)
 
     def is_open_to(self, viewer: Viewer) -> bool:
-        """Check whether a viewer who can see the record may also download its rendering."""
+        """Return whether a viewer who can see the redaction may also download its copy."""
         if self.state is RedactionState.APPROVED:
             return True
         in_scope = viewer.has(Role.OFFICER) and viewer.covers(self.office_path)
         return self.state is RedactionState.AWAITING_APPROVAL and in_scope
 
     def is_work_of(self, user_id: str) -> bool:
-        """Check whether the person requested or ever corrected it; then somebody else must approve it."""
+        """Return whether the person requested or ever corrected the redaction. If so, somebody else must approve it."""
         return user_id == self.requested_by_id or user_id in self.corrector_ids
 
 
@@ -193,9 +236,11 @@ def states_before(target: RedactionState) -> frozenset[RedactionState]:
 
 
 def validate_boxes(boxes: Sequence[RedactionBoxInput], faces: Sequence[RedactionBox]) -> list[RedactionBox]:
-    """Return the boxes to cover. A box equal to a detected face stays a face; any other is drawn by hand.
+    """Return the boxes to cover.
 
-    Raise `Refusal` if there are more than 200 boxes, or if one has no area or lies partly outside the picture.
+    A box with the same sides as a detected face keeps the origin FACE. Every other box gets the origin HAND. Raise
+    `Refusal(LIMIT_EXCEEDED)` if there are more than 200 boxes. Raise `Refusal(BAD_INPUT)` if a box has no area or is
+    partly outside the picture.
     """
     if len(boxes) > MAX_BOXES:
         raise Refusal(RefusalCode.LIMIT_EXCEEDED, f"At most {MAX_BOXES} boxes.", field="boxes")
