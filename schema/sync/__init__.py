@@ -1,1 +1,1 @@
-"""Define what a phone hands in and pulls."""
+"""Define the sync of a phone: what the phone reports, and the changes that it pulls."""

@@ -1,8 +1,8 @@
 """Define the changes that a phone pulls (变更).
 
-A changed record gets an entry under each of its topics, with the next number of one sequence. A viewer reads the entries
-of their own topics. An entry says only that a record may have changed; the visibility filters decide what the viewer
-sees of it.
+A topic is a group of records, such as the cases of one person. A changed record gets an entry under each of its
+topics. All entries are numbered in one sequence. A viewer reads the entries of the viewer's own topics. An entry says
+only that a record may have changed. The visibility filters decide what the viewer sees of the record.
 """
 
 import enum
@@ -28,10 +28,12 @@ from schema.organisation.units import SEPARATOR, Unit
 
 @strawberry.enum(description="A kind of record that phones store (同步类别).")
 class ChangeKind(enum.Enum):
-    UNIT = strawberry.enum_value("UNIT", description="Units in scope and their ancestors (单位).")
-    MONITORING_POINT = strawberry.enum_value("MONITORING_POINT", description="Monitoring points in scope (监测点).")
+    UNIT = strawberry.enum_value("UNIT", description="Units in the viewer's scope, and the units above them (单位).")
+    MONITORING_POINT = strawberry.enum_value(
+        "MONITORING_POINT", description="Monitoring points in the viewer's scope (监测点)."
+    )
     CATALOGUE_ENTRY = strawberry.enum_value(
-        "CATALOGUE_ENTRY", description="Catalogue entries that apply in scope (目录)."
+        "CATALOGUE_ENTRY", description="Catalogue entries that apply in the viewer's scope (目录)."
     )
     ASSIGNMENT = strawberry.enum_value("ASSIGNMENT", description="The viewer's own assignments (我的交办).")
     CASE = strawberry.enum_value("CASE", description="Cases assigned to the viewer (我的案件).")
@@ -51,19 +53,22 @@ class Change:
     kind: ChangeKind = strawberry.field(description="Kind of the record.")
     id: strawberry.ID = strawberry.field(description="Id of the record.")
     record: ChangedRecord | None = strawberry.field(
-        description="The record now. Null tells the phone to delete its copy (墓碑)."
+        description="The record as it is now. If it is null, the phone must delete its copy (墓碑)."
     )
 
 
-@strawberry.type(description="Changes since a cursor. Each record appears once; the order has no meaning.")
+@strawberry.type(description="Changes since a cursor. Each record appears once. The order has no meaning.")
 class ChangePage:
     changes: list[Change] = strawberry.field(
-        description="The changes, at most `first`. A shorter page does not mean the end."
+        description="At most `first` changes. Fewer changes than `first` do not mean that there are no more."
     )
-    cursor: str = strawberry.field(description="Opaque. Pass it as `since` once these changes are stored.")
-    has_more: bool = strawberry.field(description="There are more changes: pull again at once.")
+    cursor: str = strawberry.field(
+        description="Opaque cursor. Pass it as `since` in the next pull, once the phone has stored these changes."
+    )
+    has_more: bool = strawberry.field(description="Whether there are more changes. If so, pull again at once.")
     as_of: datetime | None = strawberry.field(
-        description="The cursor covers everything written until this time. Null before the first worker has run."
+        description="If `hasMore` is false, the pull has reported everything that was written until this time. Null "
+        "before the first worker has run."
     )
 
 
@@ -76,13 +81,14 @@ ChangesResult = Annotated[
 ]
 
 BELOW, AT, OWN = "below", "at", "of"
-"""How a record relates to a topic: it is in a subtree, it is a unit's own, or it is a person's."""
+"""The sorts of topics: records in the subtree of a unit, records of exactly one unit, and records of one person."""
 
 
 def topic(kind: ChangeKind, how: str, what: str) -> str:
-    """Return a short name for the records of a kind that relate in one way to one place or person.
+    """Return the name of a topic of `kind`. `how` is BELOW, AT or OWN, and `what` is a unit's path or a user's id.
 
-    Phones hold cursors, and cursors hold topics. A digest of 72 bits reveals neither path nor person.
+    Phones keep cursors, and cursors contain topic names. A name is a digest of 72 bits, so it reveals neither the path
+    nor the person.
     """
     digest = hashlib.sha256(f"{kind.value} {how} {what}".encode()).digest()
     return f"{LETTERS[kind]}{urlsafe_b64encode(digest[:9]).decode()}"
@@ -96,13 +102,16 @@ LETTERS = {
     ChangeKind.CASE: "c",
     ChangeKind.OBSERVATION: "o",
 }
-"""First letter of a kind's topics. By it a cursor shows which kinds it covers."""
+"""The first letter of a topic's name. These letters show which kinds of records a cursor covers."""
 
 _SCOPED = (Role.INSPECTOR, Role.SUPERVISOR, Role.OFFICER, Role.ADMIN)
 
 
 def topics_of_place(kind: ChangeKind, path: str) -> list[str]:
-    """Return the topics of a unit, or of a record that applies in its subtree: the unit's own, and each subtree's."""
+    """Return the topics of the unit at `path`, or of a catalogue entry that applies in that unit's subtree.
+
+    They are the topic of exactly this unit, and the subtree topics of this unit and of all units above it.
+    """
     return [topic(kind, AT, path), *(topic(kind, BELOW, above) for above in paths_to(path))]
 
 
@@ -119,7 +128,10 @@ def topics_of_people(kind: ChangeKind, people: Iterable[str]) -> list[str]:
 
 
 def topics_of_viewer(kind: ChangeKind, viewer: Viewer) -> list[str]:
-    """Return the topics that the viewer reads of a kind. A topic that is too wide shows no more: visibility filters it."""
+    """Return the topics of `kind` that the viewer reads.
+
+    A topic may contain records that the viewer must not see. The visibility filters remove these records.
+    """
     if kind in {ChangeKind.UNIT, ChangeKind.CATALOGUE_ENTRY}:
         above = {"", *(path for scope in viewer.scopes for path in paths_to(scope))} - set(viewer.scopes)
         return [
@@ -133,17 +145,18 @@ def topics_of_viewer(kind: ChangeKind, viewer: Viewer) -> list[str]:
 
 
 def paths_to(path: str) -> Iterator[str]:
-    """Yield the paths of all units from the root down to `path`, which is the last."""
+    """Yield the paths of all units from the root down to the unit at `path`. The last one is `path` itself."""
     return (path[: index + 1] for index, letter in enumerate(path) if letter == SEPARATOR)
 
 
 @dataclass(frozen=True)
 class Progress:
-    """The content of a cursor: how far each topic of the sequence has been read.
+    """The content of a cursor: up to which number each topic has been read.
 
-    `leaving` are topics that the viewer no longer has. They are read from the start, so that the phone deletes their
-    records. `epoch` names the sequence: numbers of another sequence are invalid. `letters` are the kinds that are
-    requested now, and are not in the cursor; topics of other kinds keep their position.
+    `epoch` names the sequence. A number of another sequence is invalid. `read` has the viewer's topics. `leaving` has
+    the topics that the viewer no longer has: they are read from the start, so that the phone deletes their records.
+    `letters` are the kinds that the current request asks for. They are not in the cursor. Topics of other kinds keep
+    their position.
     """
 
     epoch: str
@@ -152,7 +165,7 @@ class Progress:
     letters: Collection[str] = frozenset()
 
     def with_topics(self, topics: Sequence[str], kinds: Iterable[ChangeKind]) -> "Progress":
-        """Start the topics that are new, and leave the topics of `kinds` that are gone."""
+        """Start new topics at number 0. Move the topics of `kinds` that are no longer in `topics` to `leaving`."""
         letters = {LETTERS[kind] for kind in kinds}
         gone = {topic for topic in self.read if topic[0] in letters and topic not in topics}
         kept = {topic: number for topic, number in self.read.items() if topic not in gone}
@@ -165,14 +178,20 @@ class Progress:
         return {topic: number for topic, number in self.leaving.items() if topic[0] in self.letters}
 
     def advanced_to(self, number: int, topics: Iterable[str], *, done: bool) -> "Progress":
-        """Return the progress after `topics`, and the topics being left, were read up to `number`."""
+        """Return the progress after `topics` and the `leaving` topics of this request were read up to `number`.
+
+        `done` says that everything was read: then these `leaving` topics are removed.
+        """
         read = {**self.read, **{topic: max(number, self.read[topic]) for topic in topics}}
         later = {topic: at for topic, at in self.leaving.items() if topic[0] not in self.letters}
         now = {} if done else {topic: max(number, at) for topic, at in self.leaving_now.items()}
         return Progress(self.epoch, read, later | now)
 
     def can_resume(self, *, horizon: int, last: int) -> bool:
-        """Return whether reading can go on in a sequence that starts at `horizon` and ends at `last`."""
+        """Return whether a phone that has read this far can go on without a gap.
+
+        `last` is the last number of the sequence. Tombstones below number `horizon` have been deleted.
+        """
         numbers = [*self.read.values(), *self.leaving.values()]
         return all(number <= last and (not number or number >= horizon) for number in numbers)
 

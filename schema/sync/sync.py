@@ -12,23 +12,27 @@ from schema.core.pagination import MAX_PAGE
 from schema.sync.changes import ChangeKind, ChangesResult
 
 WINDOW = 1_000
-"""Number of a device's last sequence numbers that are searched for gaps."""
+"""How many of a device's last sequence numbers are searched for gaps."""
 
 
-@strawberry.input(description="State of the phone, and the changes that it requests (同步).")
+@strawberry.input(description="The state of the phone, and the changes that the phone requests (同步).")
 class SyncInput:
     device_clock: DeviceClockInput | None = strawberry.field(
-        description="Time on the device's clock (设备时钟).", default=None
+        description="What the device's clock shows while the phone sends this request (设备时钟).", default=None
     )
     last_sequence: int | None = strawberry.field(
-        description="The last sequence number that the device gave to an observation. Gaps are reported up to it.",
+        description="The last sequence number that the device gave to an observation. Gaps are reported up to this number.",
         default=None,
     )
-    since: str | None = strawberry.field(description="As in `changes`.", default=None)
-    kinds: list[ChangeKind] | None = strawberry.field(
-        description="As in `changes`. Null means all kinds.", default=None
+    since: str | None = strawberry.field(
+        description="Cursor of the previous pull, as in `Query.changes`. Null pulls everything.", default=None
     )
-    first: int = strawberry.field(description="As in `changes`, 1 to 100.", default=MAX_PAGE)
+    kinds: list[ChangeKind] | None = strawberry.field(
+        description="Kinds of records to pull, as in `Query.changes`. Null means all kinds.", default=None
+    )
+    first: int = strawberry.field(
+        description="Maximum number of changes, 1 to 100, as in `Query.changes`.", default=MAX_PAGE
+    )
 
 
 @strawberry.type(description="A run of a device's sequence numbers for which the server has no observation (缺号).")
@@ -37,17 +41,17 @@ class SequenceGap:
     last: int = strawberry.field(description="The last missing number of the run.")
 
 
-@strawberry.type(description="The clock reading, the sequence gaps and the changes.")
+@strawberry.type(description="Result of a sync: the clock reading, the sequence gaps and the changes.")
 class SyncPayload:
     server_time: datetime = strawberry.field(description="Time on the server's clock when the request arrived.")
     clock: ClockReading | None = strawberry.field(
-        description="The device's clock compared with the server's. Null if the device did not send its time."
+        description="The device's clock compared with the server's clock. Null if the device did not send its time."
     )
     gaps: list[SequenceGap] = strawberry.field(
         description="Gaps among the last 1,000 numbers up to `lastSequence`. A missing observation still waits on the"
         " device, was discarded there, or is lost."
     )
-    changes: ChangesResult = strawberry.field(description="As in `Query.changes`.")
+    changes: ChangesResult = strawberry.field(description="The changes, as `Query.changes` returns them.")
 
 
 def gaps(known: Collection[int], last: int) -> list[SequenceGap]:
