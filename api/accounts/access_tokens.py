@@ -33,7 +33,7 @@ class Bearer:
 
 
 def unauthenticated() -> Refusal:
-    """Return the refusal for a bad token. It is the same for every token, so it does not reveal which check failed."""
+    """Return the refusal for a bad token. It is always the same, so that it does not reveal which check failed."""
     return Refusal(RefusalCode.UNAUTHENTICATED)
 
 

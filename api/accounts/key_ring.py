@@ -104,14 +104,15 @@ class KeyRing:
 
     @cached_property
     def refresh_secret(self) -> bytes:
-        """The secret that proves that this server issued a refresh token."""
+        """The secret that makes the tag in a refresh token. The tag proves that this server issued the token."""
         return self._derive("refresh tokens")
 
     @cached_property
     def devices_secret(self) -> bytes:
-        """The secret from which the device secret of each phone is derived. A phone encrypts its local store with it.
+        """The secret from which the device secret of each phone is derived.
 
-        If this secret is lost, only the user's last password opens a phone's store.
+        A phone encrypts its local store with its device secret. If the secret of the server is lost, only the user's
+        last password opens a phone's store.
         """
         return self._derive("devices")
 
@@ -202,7 +203,7 @@ class KeyRing:
         return path.read_bytes()
 
     def _write_once(self, name: str, content: bytes) -> None:
-        """Create a file that only its owner can read. It appears whole. If another process was first, keep its file."""
+        """Create a complete file that only its owner can read. If the file exists already, leave it as it is."""
         descriptor, temporary = tempfile.mkstemp(prefix=".new-", dir=self._folder)  # mode 600
         try:
             with os.fdopen(descriptor, "wb") as file:

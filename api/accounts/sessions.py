@@ -47,7 +47,7 @@ async def sign_in(context: Context, input: SignInInput) -> SignedIn:
     """Begin a session.
 
     Raise `Refusal(BAD_CREDENTIALS | TOO_MANY_ATTEMPTS | BUSY | BAD_INPUT | BAD_ID | FORBIDDEN)`.
-    An unknown user name, a wrong password and a closed account get the same answer, after the same work.
+    An unknown user name, a wrong password and a closed account get the same answer after the same time.
     """
     _refuse_if_oidc(context)
     device_id = validate_id(input.device_id, "dev", field="deviceId")
@@ -71,9 +71,9 @@ async def sign_in(context: Context, input: SignInInput) -> SignedIn:
 async def refresh_session(context: Context, input: RefreshSessionInput) -> SignedIn:
     """Exchange a refresh token for new tokens.
 
-    A token may be sent again within the grace period, because a reply can get lost. If it is used later, somebody has a
-    copy, and the session ends. Raise `Refusal(SESSION_ENDED | DEVICE_WIPED)` if the token is not valid or not valid any
-    more.
+    A token may be sent again within the grace period, because a reply can get lost. If the token is used after that,
+    somebody has a copy, and the session ends. Raise `Refusal(SESSION_ENDED | DEVICE_WIPED)` if the token is not valid
+    or not valid any more.
     """
     _refuse_if_oidc(context)
     device_id = validate_id(input.device_id, "dev", field="deviceId")

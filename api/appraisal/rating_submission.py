@@ -25,7 +25,7 @@ from schema.fieldwork.placement import Directory
 from storage.mongodb.errors import DuplicateError
 
 ATTEMPTS = 5
-"""How many times storing a rating is tried if other ratings of the same monitoring point, unit and month come first."""
+"""How many times storing a rating is tried if other ratings of the same monitoring point, unit and month are faster."""
 
 
 @strawberry.input(description="Ratings from a phone's outbox.")

@@ -29,7 +29,9 @@ class RatingFilter:
     unit_id: strawberry.ID | None = strawberry.field(
         description="Only ratings of this unit and the units below.", default=None
     )
-    month: date | None = strawberry.field(description="Only ratings of the month with this first day.", default=None)
+    month: date | None = strawberry.field(
+        description="Only ratings of one month, given by its first day.", default=None
+    )
     mine: bool = strawberry.field(description="Whether to find only the viewer's own ratings.", default=False)
 
 

@@ -1,7 +1,6 @@
 """Hash media and queue observations for a check, if they were stored before checks existed.
 
-The records themselves show which records are left. So any number of workers may run this, and may be killed at any
-time.
+The records themselves show what is left to do. So any number of workers may run this, and may be killed at any time.
 """
 
 import tempfile

@@ -44,7 +44,8 @@ class ReviewFlagInput:
     verdict: FlagVerdict = strawberry.field(description="The verdict.")
     note: str = strawberry.field(description="Reason, 1 to 2,000 characters.")
     instead_of: strawberry.ID | None = strawberry.field(
-        description="Id of the current review that this one replaces. Leave it out if the flag is OPEN.", default=None
+        description="Id of the current review, which the new review replaces. Leave the id out if the flag is OPEN.",
+        default=None,
     )
 
 

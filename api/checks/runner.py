@@ -127,7 +127,7 @@ class CheckRunner:
         return [units[0], *(above[id] for id in reversed(units[0].ancestor_ids) if id in above)]
 
     def _check_files_and_place(self, data: _CheckData) -> None:
-        """Check the times and positions of the observation and its files, also against the unit and the county."""
+        """Check times and positions of the observation and its files against each other, the unit and the county."""
         seen, content = data.observation, data.observation.content
         limits, claimed = data.limits(seen), usable_position(content.position)
         if content.position:

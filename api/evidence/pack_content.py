@@ -1,4 +1,4 @@
-"""Collect the content of an evidence pack: the data that GraphQL shows to the viewer, observations and media.
+"""Collect the content of an evidence pack: the GraphQL data of a record, and its stored observations and media.
 
 The GraphQL query is generated from the schema. So a new field is in the pack without further code, and a field that the
 viewer must not see is left out.
@@ -37,11 +37,11 @@ ADDRESSES = frozenset({"Link", "PackLink"})
 WHOLE = frozenset(
     {("Case", "observations"), ("Case", "assignments"), ("Observation", "flags"), ("ObservationContent", "media")}
 )
-"""Relations whose records are in the pack with all their fields. Of other related records, only the name or the id is
-in the pack."""
+"""Relations whose records the pack shows with all their fields. Other related records appear only with their own simple
+fields or their id."""
 NAMED = frozenset({"Unit", "MonitoringPoint", "User"})
-"""Types of related records of which the pack has the record's own fields, such as its name. Of other types it has only
-the id."""
+"""Types of related records that the pack shows with their own fields, such as the name. Related records of other types
+appear only with their id."""
 LEFT_OUT = frozenset(
     {
         ("Case", "relatedCases"),

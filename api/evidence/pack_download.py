@@ -136,8 +136,8 @@ class PackEndpoint:
 def _accesses(context: Context, content: PackContent, *, identities: bool) -> Sequence[dict[str, Any]]:
     """Return one access log entry for each original in the pack.
 
-    The entries are like those for media links. They also name the record of the pack, and say whether the pack has
-    identities.
+    The entries are like those for media links. Each entry also names the record that the pack is about, and says
+    whether the pack includes identities.
     """
     return [
         {

@@ -195,7 +195,7 @@ class Packing:
 
 
 def media_ids(observation: Observation) -> list[str]:
-    """Return the ids of the media in the current content, then of those that only earlier revisions have."""
+    """Return the ids of the media in the current content, then the ids of media that only earlier revisions have."""
     contents = [observation.content, *(revision.content for revision in observation.revisions)]
     return list(dict.fromkeys(id for content in contents for id in content.media_ids))
 

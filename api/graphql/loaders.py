@@ -52,7 +52,7 @@ def by_id(kind: type[N], fetch_many: "Callable[[Context, list[str]], Awaitable[S
 
 
 def group_by_key(keys: Sequence[str], pairs: Iterable[tuple[str | None, T]]) -> list[list[T]]:
-    """Return a list of the values of each of `keys`, from (key, value) pairs. All lists keep the given order."""
+    """Return one list of values for each of `keys`, from (key, value) pairs. The given order is kept."""
     groups: dict[str | None, list[T]] = {key: [] for key in keys}
     for key, value in pairs:
         if key in groups:

@@ -12,7 +12,7 @@ BODY_SECONDS = 60.0
 """A phone on a 2G line needs about 50 s for the largest allowed body."""
 MAX_DISCARDED_BYTES = 4 * 1024 * 1024
 """How many bytes beyond the limit are read and dropped. If the server cut the connection while the caller still sends,
-the caller would see a broken connection and send the body again. It would never read the refusal."""
+the caller would see a broken connection and send the body again. The caller would never read the refusal."""
 CLOSE = {"Connection": "close"}
 """Ends the connection. On an open connection, the unread rest of a body would be taken for the next request."""
 

@@ -101,8 +101,8 @@ def _innermost_error(error: GraphQLError) -> BaseException:
 def _is_caller_error(error: GraphQLError, cause: BaseException) -> bool:
     """Whether graphql-core objects to the request: to the document, a variable or an argument.
 
-    An error with a path arose in execution. If it points at an argument or a value, the request is wrong. If it points
-    at the field, our result does not fit its type.
+    An error with a path arose in execution. If such an error points at an argument or a value, the request is wrong. If
+    it points at the field, our result does not fit its type.
     """
     if not isinstance(cause, GraphQLError):
         return False

@@ -1,6 +1,7 @@
 """Decide who may see the metrics and the details of readiness.
 
-If a metrics token is set, only callers that send it may, from any address. Otherwise, only callers on this machine may.
+If a metrics token is set, callers that send the token may see them, from any address. Otherwise, only callers on this
+machine may see them.
 """
 
 import ipaddress

@@ -147,7 +147,7 @@ def _planned_versions(groups: Iterable[list[_Version]]) -> list[tuple[TableRow, 
 def _end_before(version: _Version, follower: _Version) -> None:
     """Let a version without a last day end on the day before `follower` begins.
 
-    A version with a last day must not overlap `follower`: that is a fault.
+    If a version with a last day overlaps `follower`, add a fault.
     """
     last_day = follower.entry.valid_from - DAY
     if version.entry.valid_to is None:

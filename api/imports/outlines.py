@@ -45,7 +45,7 @@ async def import_outlines(
     """Import a file. Raise `BadOutlinesError` with all faults.
 
     `datum` is the datum of the file's coordinates. GeoJSON should be in WGS-84 (RFC 7946), but files of Chinese map
-    makers often are not.
+    makers often use another datum.
     """
     faults: list[str] = []
     polygons_by_code: dict[str, tuple[Polygon, ...]] = {}

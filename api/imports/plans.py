@@ -104,7 +104,7 @@ async def fetch_by_names(fetch: Callable[[Sequence[str]], Awaitable[list[Any]]],
 class UnitNames:
     """Find units by code.
 
-    A current code takes precedence over a former code. If a row uses a former code, it gets a remark.
+    A current code takes precedence over a former code. If a row uses a former code, that row gets a remark.
     """
 
     def __init__(self, units: Sequence[Unit]) -> None:

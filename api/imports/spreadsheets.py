@@ -39,8 +39,8 @@ class UnreadableSpreadsheetError(Exception):
 class SpoiledCell:
     """A cell whose text the spreadsheet program has lost.
 
-    `why` says how, and how to correct the cell. It never quotes the cell. `day` is set if the program has turned the
-    text into a date.
+    `why` says what happened to the text and how to correct the cell, without quoting the cell. `day` is set if the
+    program has turned the text into a date.
     """
 
     why: str
@@ -59,7 +59,7 @@ class Sheet:
 
 
 def read_sheet(path: Path) -> Sheet:
-    """Read a CSV or XLSX file. The content tells the format, not the name. Raise `UnreadableSpreadsheetError`."""
+    """Read a CSV or XLSX file. The content shows the format, not the name. Raise `UnreadableSpreadsheetError`."""
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:

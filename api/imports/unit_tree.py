@@ -63,7 +63,7 @@ class UnitTree:
     def _renamed(self, node: UnitNode) -> Unit | None:
         """Return the stored unit that gets a new code from this row, or None.
 
-        Its present code is one of the row's former codes, and no other row has that code.
+        The code of the stored unit is one of the row's former codes, and no other row has this code.
         """
         present = self._known.present
         old = [present[name.code] for name in node.formers if name.code in present and name.code not in self.nodes]
@@ -168,7 +168,7 @@ def _id_of(parent: UnitNode | Unit) -> str | None:
 
 
 def order_by_freed_codes(recoded: Sequence[UnitNode]) -> list[UnitNode]:
-    """Sort the units whose code changes: if a unit gets the present code of another unit, the other unit comes first.
+    """Sort the units whose code changes: if a unit gets the current code of another unit, the other unit comes first.
 
     If units exchange their codes, each of their rows gets a fault.
     """

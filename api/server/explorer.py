@@ -51,8 +51,8 @@ class _Files(StaticFiles):
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Read the roles with their worked examples, and the session operations that the page runs by itself.
 
-    An example is `examples/<role>/<number>-<name>.graphql`, with its variables in the `.json` of the same name. It
-    begins with comments: the title in English and in Chinese, then optionally a description in both.
+    An example is `examples/<role>/<number>-<name>.graphql`, with its variables in the `.json` of the same name. The
+    `.graphql` file begins with comments: the title in English and in Chinese, then optionally a description in both.
 
     The page fills blanks in variables. `{{new:obs}}` becomes a new id. `{{last:cas}}` becomes the last id with this
     prefix that an answer contained. `{{now}}` becomes the current time. Blanks with the same mark, as in

@@ -25,7 +25,8 @@ for root, description in DESCRIPTIONS.items():
 def build_schema(settings: Settings) -> Schema:
     """Build the schema with the limits of `settings`.
 
-    Without introspection, error messages suggest no field names either: they would show field names to strangers.
+    Without introspection, error messages also suggest no field names, because strangers could learn the schema from
+    them.
     """
     config = StrawberryConfig(scalar_map=SCALARS, disable_field_suggestions=not settings.introspection)
     return Schema(Query, Mutation, Subscription, extensions=limit_extensions(settings), config=config)

@@ -11,10 +11,7 @@ from storage.store import Store
 
 
 def open_services(store: Store, settings: Settings, passwords: Passwords | None = None) -> Services:
-    """Open the key folders that the settings name, and return them with the store and the other services.
-
-    Tests pass `passwords` with a lower cost.
-    """
+    """Open the services. The key folders are named by `settings`. Tests pass `passwords` with a lower cost."""
     return Services(
         store=store,
         settings=settings,

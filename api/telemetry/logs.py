@@ -1,8 +1,8 @@
 """Write logs without personal data and credentials: JSON lines on stderr, readable lines on a terminal.
 
 Only the keys in `KEYS` may appear in a line. A traceback keeps files, line numbers and functions. It drops the messages
-of exceptions, because they quote records and requests. Level DEBUG keeps the messages. It is meant for a developer's
-machine.
+of exceptions, because these messages quote records and requests. Level DEBUG keeps the messages. It is meant for a
+developer's machine.
 """
 
 import logging
