@@ -49,8 +49,7 @@ class NoteEdit:
 
 
 @strawberry.type(
-    description="An edit that lost to a concurrent edit of the same field, so the notes do not show its value "
-    "(落选的修改)."
+    description="An edit that lost: a concurrent edit of the same field gave the current value (落选的修改)."
 )
 class LostEdit:
     id: strawberry.ID = strawberry.field(

@@ -16,7 +16,7 @@ from schema.geography.positions import GeoPoint, PositionSource
 TOLERANCE = timedelta(minutes=2)
 """Two clocks agree if they differ by at most this: phones drift by seconds, and slow requests take seconds."""
 FIX_AGE = timedelta(minutes=10)
-"""A fix confirms the device's clock if they differ by at most this. Indoors, phones return their last fix."""
+"""A fix confirms the device's clock if the two times differ by at most this. Indoors, phones return their last fix."""
 FIX_LATER = timedelta(hours=12)
 """How much later than the capture the satellite fix may be. If the fix is even later, the device's clock is wrong.
 
