@@ -1,4 +1,7 @@
-"""Measure MP3 and AMR sounds frame by frame, and check whether they are whole. Nothing is decoded."""
+"""Measure the duration of MP3 and AMR files frame by frame, and check whether the files are complete.
+
+Nothing is decoded.
+"""
 
 import mmap
 from pathlib import Path
@@ -73,7 +76,7 @@ def _measure_mp3(data: mmap.mmap) -> tuple[int | None, Damage | None]:
 
 
 def _skip_tags(data: mmap.mmap) -> int:
-    """Return the offset after all ID3v2 tags (id3.org, 2.4.0, 3.1). A size has four times seven bits."""
+    """Return the offset after all ID3v2 tags (id3.org, 2.4.0, 3.1). A tag's size has four bytes of seven bits each."""
     at = 0
     while data[at : at + 3] == b"ID3" and len(data) >= at + 10:
         size = sum((byte & 0x7F) << shift for byte, shift in zip(data[at + 6 : at + 10], (21, 14, 7, 0), strict=True))
@@ -82,7 +85,10 @@ def _skip_tags(data: mmap.mmap) -> int:
 
 
 def _find_first_frame(data: mmap.mmap, start: int) -> int | None:
-    """Find the first frame that another frame or the end of the file follows: writers pad their tags."""
+    """Return the offset of the first frame that is followed by another frame or by the end of the file.
+
+    Other bytes can come before that frame, because writers pad their tags.
+    """
     at = start
     while (at := data.find(b"\xff", at, start + _SEARCHED)) >= 0:
         frame = _read_frame_header(data, at)
@@ -93,7 +99,10 @@ def _find_first_frame(data: mmap.mmap, start: int) -> int | None:
 
 
 def _read_frame_header(data: mmap.mmap, at: int) -> tuple[int, float, bool] | None:
-    """Return size in bytes, seconds, and whether the frame is an index without sound; None if no frame begins here."""
+    """Return a frame's size in bytes, its seconds, and whether it is an index without sound.
+
+    Return None if no frame begins at `at`.
+    """
     head = data[at : at + 4]
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:  # sync, and layer III
         return None

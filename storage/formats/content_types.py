@@ -1,7 +1,7 @@
-"""Detect content types by magic number, from a small allow-list. A file's name and its declared type count for nothing."""
+"""Detect content types by magic number, from a small allow-list. Ignore a file's name and its declared type."""
 
 HEAD_BYTES = 512
-"""Bytes from the beginning of a file that `sniff` needs."""
+"""Number of bytes that `sniff` needs from the beginning of a file."""
 
 _PREFIXES = (
     (b"\xff\xd8\xff", "image/jpeg"),

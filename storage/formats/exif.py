@@ -28,9 +28,10 @@ class ExifPositionProblem(enum.StrEnum):
 
 @dataclass(frozen=True)
 class Position:
-    """A position in degrees, north and east positive, with metres and UTC.
+    """A position. Latitude and longitude are in degrees, positive to the north and east.
 
-    `datum` is the name in the file; None means WGS-84.
+    `fixed_at` is when the receiver determined the position, in UTC.
+    `datum` is the datum's name as the file states it. None means WGS-84.
     """
 
     latitude: float
@@ -43,13 +44,16 @@ class Position:
 
 @dataclass(frozen=True)
 class WallTime:
-    """The naive time of a camera's clock, and its offset in minutes east of Greenwich, if known."""
+    """The time that a camera's clock showed, without a time zone.
+
+    `offset_minutes` is the clock's offset from UTC, positive to the east. None means unknown.
+    """
 
     at: datetime
     offset_minutes: int | None = None
 
     def instant(self) -> datetime | None:
-        """Convert to UTC; None if the offset is unknown."""
+        """Convert the time to UTC. Return None if the offset is unknown."""
         if self.offset_minutes is None:
             return None
         return self.at.replace(tzinfo=timezone(timedelta(minutes=self.offset_minutes))).astimezone(UTC)
@@ -59,8 +63,8 @@ class WallTime:
 class ExifFacts:
     """The checked values of a picture's EXIF tags.
 
-    `orientation` is the stored number, even outside 1 to 8. `stated` is latitude and longitude as read, even if they
-    must not be used; without references they are unsigned.
+    `orientation` is the stored number, even outside 1 to 8. `stated` is the latitude and longitude in the tags, even if
+    they must not be used. They have no sign if the tags don't state the hemisphere.
     """
 
     orientation: int | None
@@ -124,7 +128,10 @@ def parse_wall_time(text: str | None) -> WallTime | None:
 
 
 def make_position(latitude: float, longitude: float, **more: Any) -> Position | ExifPositionProblem:
-    """Build a position, unless it is out of range or at 0, 0, which devices write if the position is unknown."""
+    """Return a position, or the problem if it is out of range or at 0, 0.
+
+    Devices write 0, 0 if they don't know the position.
+    """
     if not (abs(latitude) <= 90 and abs(longitude) <= 180):
         return ExifPositionProblem.OUT_OF_RANGE
     if abs(latitude) < 1e-6 and abs(longitude) < 1e-6:
@@ -133,7 +140,7 @@ def make_position(latitude: float, longitude: float, **more: Any) -> Position | 
 
 
 def valid_altitude(metres: float | None, *, below: bool) -> float | None:
-    """Return metres above sea level, negative if `below`; None if no person with a phone can be there."""
+    """Return metres above sea level, negative if `below`. Return None if no phone can be so high or low."""
     if metres is None:
         return None
     metres = -abs(metres) if below else metres
@@ -141,19 +148,22 @@ def valid_altitude(metres: float | None, *, below: bool) -> float | None:
 
 
 def valid_accuracy(metres: float | None) -> float | None:
-    """Return metres; None for 0, which devices write if it is unknown, and for more than half the globe."""
+    """Return an accuracy in metres. Return None for 0, which devices write for an unknown accuracy.
+
+    Also return None for more than half of the earth's circumference.
+    """
     return metres if metres is not None and 0 < metres <= 20_000_000 else None
 
 
 def degrees_of(degrees: float, minutes: float, seconds: float) -> float | ExifPositionProblem:
-    """Convert sexagesimal parts, which must not be negative, to degrees."""
+    """Convert degrees, minutes and seconds to degrees. Return OUT_OF_RANGE if a part is negative or too large."""
     if min(degrees, minutes, seconds) < 0 or minutes > 60 or seconds > 60 or degrees > 180:
         return ExifPositionProblem.OUT_OF_RANGE
     return degrees + minutes / 60 + seconds / 3600
 
 
 def _read_taken(exif: Tags) -> WallTime | None:
-    """Read DateTimeOriginal only: the other two date tags say when the file was digitised or changed."""
+    """Read DateTimeOriginal. Ignore the other two date tags, which say when the file was digitised or changed."""
     taken = parse_wall_time(clean_text(exif.get(0x9003)))
     if taken is None:
         return None
@@ -165,12 +175,12 @@ def _read_taken(exif: Tags) -> WallTime | None:
 
 
 def _microseconds(fraction: str | None) -> int:
-    """Convert the decimal digits of a second to microseconds."""
+    """Convert the digits after a second's decimal point to microseconds."""
     return int((fraction or "").ljust(6, "0")[:6])
 
 
 def _parse_offset(text: str | None) -> int | None:
-    """Parse `+08:00` or `Z` to minutes; None if no place on earth has this offset."""
+    """Parse `+08:00` or `Z` to minutes. Return None if no place on earth has this offset."""
     if text == "Z":
         return 0
     match = _OFFSET.fullmatch(text or "")
@@ -261,7 +271,7 @@ def _finite(value: object) -> float | None:
 
 
 def _fixed_at(date: object, time: object) -> datetime | None:
-    """Combine GPSDateStamp and GPSTimeStamp (hours, minutes, seconds) to UTC."""
+    """Combine GPSDateStamp and GPSTimeStamp (hours, minutes, seconds) to a time in UTC."""
     day = parse_wall_time(f"{clean_text(date)} 00:00:00")
     parts = [_finite(part) for part in time] if isinstance(time, tuple | list) else []
     if day is None or len(parts) != 3 or None in parts:

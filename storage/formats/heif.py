@@ -1,4 +1,7 @@
-"""Find the size, turn, EXIF and XMP of HEIF and AVIF pictures by their boxes (ISO/IEC 23008-12), without decoding."""
+"""Find the size, orientation, EXIF and XMP of HEIF and AVIF pictures in their boxes (ISO/IEC 23008-12).
+
+Nothing is decoded.
+"""
 
 import os
 from typing import BinaryIO
@@ -13,7 +16,7 @@ _EXIF_MARK = b"Exif\0\0"
 
 
 def scan(file: BinaryIO) -> Container:
-    """Walk a seekable image/heic or image/avif file; never raise, except for errors of the disk."""
+    """Read the structure of a seekable image/heic or image/avif file. Raise only errors of the disk."""
     container = Container(turn=1)
     end = file.seek(0, os.SEEK_END)
     meta: Box | None = None
@@ -72,10 +75,10 @@ class _Items:
                 self._container.xmp = data
 
     def _is_coded(self, start: int, length: int) -> bool:
-        """Check whether HEVC units, each after its length (ISO/IEC 14496-15, 4.3.2), fill a tile without holes.
+        """Return whether a tile consists of HEVC units without holes. Each unit follows its length.
 
-        libheif shows other tiles green. No unit contains three zeros in a row (ISO/IEC 23008-2, 7.4.2.1), so a longer
-        run of zeros was never written.
+        libheif shows an incomplete tile green. No unit contains three zero bytes in a row (ISO/IEC 23008-2, 7.4.2.1).
+        So a longer run of zeros was never written. ISO/IEC 14496-15, 4.3.2 describes the units.
         """
         end = start + length
         searched = min(length, self._budget)
@@ -119,7 +122,7 @@ class _Items:
         return kinds
 
     def _read_extents(self, ids: set[int]) -> dict[int, list[tuple[int, int]]]:
-        """Return the extents of items in the file (`iloc`): offset and length of each."""
+        """Return the byte ranges of items by item id, as offset and length in the file (box `iloc`)."""
         if not ids or b"iloc" not in self._parts:
             return {}
         fields, version, _ = self._fields(b"iloc")
@@ -149,7 +152,10 @@ class _Items:
         return extents
 
     def _read_shape(self) -> None:
-        """Read the encoded size and the turn from the primary item's properties; turns apply in their order."""
+        """Read the encoded size, the visible size and the orientation from the primary item's properties.
+
+        Rotations and mirrorings apply in the order of the properties.
+        """
         fields, version, _ = self._fields(b"pitm")
         primary = fields.read_number(2 if version == 0 else 4)
         iprp = self._parts.get(b"iprp")

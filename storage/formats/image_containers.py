@@ -1,6 +1,6 @@
-"""Find the size, EXIF, XMP and holes of JPEG, PNG and WebP files.
+"""Find the size, EXIF, XMP and holes (parts never written) of JPEG, PNG and WebP files.
 
-Only the structure is read, nothing is decoded, so that broken pictures can be read too.
+Only the structure is read, and nothing is decoded, so that broken pictures can be read too.
 """
 
 import os
@@ -13,7 +13,10 @@ from typing import BinaryIO
 BLOCK_BYTES = 16 * 2**20
 _GARBAGE_BYTES = 2**16
 _HOLES = {"image/jpeg": bytes(256), "image/webp": bytes(4096)}
-"""Runs of zeros that no encoder writes among pixels, even in a blank picture. Bytes never written read as zeros."""
+"""Runs of zeros that no encoder writes among pixels, even in a blank picture.
+
+Parts of a file that were never written read as zeros.
+"""
 _EXIF_MARK = b"Exif\0\0"
 _XMP_MARK = b"http://ns.adobe.com/xap/1.0/\0"
 _EOI, _SOS, _DHT = 0xD9, 0xDA, 0xC4
@@ -32,11 +35,12 @@ class Span:
 
 @dataclass
 class Container:
-    """What a picture file's structure says. `width` and `height` are encoded pixels.
+    """What the structure of a picture file says. `width` and `height` are encoded pixels.
 
-    `is_cut` is true if the file ends before its structure does, `is_hollow` if pixels are missing inside.
-    `turn` is the container's own turn as an EXIF orientation; it overrides EXIF's. None if the container has no turn.
-    `shown` is the width and height of the visible part, if it is not the whole. `motion` is a motion photo's video.
+    `is_cut` is true if the file ends before its structure does. `is_hollow` is true if pixel data inside is missing.
+    `turn` is the orientation that the container states, as an EXIF number, or None. It overrides the EXIF tag.
+    `shown` is the width and height of the visible part, or None if all is visible.
+    `motion` is the video of a motion photo.
     """
 
     width: int | None = None
@@ -51,14 +55,14 @@ class Container:
 
 
 def scan(file: BinaryIO, content_type: str) -> Container:
-    """Walk a seekable image/jpeg, image/png or image/webp file; never raise, except for errors of the disk."""
+    """Read the structure of a seekable image/jpeg, image/png or image/webp file. Raise only errors of the disk."""
     container = Container()
     _WALKS[content_type](file, file.seek(0, os.SEEK_END), container)
     return container
 
 
 def _walk_jpeg(file: BinaryIO, end: int, container: Container) -> None:
-    """Walk the segments up to the scan (ITU-T T.81 B.1.1; EXIF and XMP: APP1)."""
+    """Walk the segments up to the pixels (ITU-T T.81 B.1.1). EXIF and XMP are in APP1 segments."""
     file.seek(2)
     shortest: list[int] = []
     is_sequential = False
@@ -84,7 +88,7 @@ def _walk_jpeg(file: BinaryIO, end: int, container: Container) -> None:
 
 
 def _shortest_codes(tables: bytes) -> Iterator[int]:
-    """Yield the value of the all-zeros code of each table in a DHT segment (ITU-T T.81, B.2.4.2)."""
+    """Yield the value whose code is all zeros, for each Huffman table in a DHT segment (ITU-T T.81, B.2.4.2)."""
     at = 0
     while at + 17 < len(tables):
         yield tables[at + 17]
@@ -92,7 +96,10 @@ def _shortest_codes(tables: bytes) -> Iterator[int]:
 
 
 def has_hole(file: BinaryIO, end: int, hole: bytes, until: bytes = b"") -> bool:
-    """Check whether `hole` lies between the file's position and `end`, before the first `until` if there is one."""
+    """Return whether the bytes `hole` occur between the file's position and `end`.
+
+    If the bytes `until` occur there, search only before them.
+    """
     rest = b""
     while file.tell() < end and (data := file.read(min(2**20, end - file.tell()))):
         data = rest + data
@@ -106,7 +113,7 @@ def has_hole(file: BinaryIO, end: int, hole: bytes, until: bytes = b"") -> bool:
 
 
 def _next_marker(file: BinaryIO) -> int:
-    """Return the code of the next marker; EOI also if the file ends or too much garbage lies between segments."""
+    """Return the code of the next marker. Return EOI too if the file ends, or if too much garbage lies in between."""
     for _ in range(_GARBAGE_BYTES):
         lead = file.read(1)
         if not lead:
@@ -127,7 +134,7 @@ def _read_app1(payload: bytes, container: Container) -> None:
 
 
 def _walk_png(file: BinaryIO, end: int, container: Container) -> None:
-    """Walk the chunks up to IEND (PNG, third edition, 5.3): metadata may follow the pixels."""
+    """Walk all chunks up to IEND (PNG, third edition, 5.3), because metadata may follow the pixels."""
     at = 8
     while at + 8 <= end:
         file.seek(at)
@@ -146,7 +153,7 @@ def _walk_png(file: BinaryIO, end: int, container: Container) -> None:
 
 
 def _read_text(kind: bytes, chunk: bytes, container: Container) -> None:
-    """Read XMP, and EXIF as ImageMagick wrote it before PNG had a chunk for it."""
+    """Read XMP from a text chunk, and EXIF in the form that ImageMagick wrote before PNG had an EXIF chunk."""
     keyword, _, rest = chunk.partition(b"\0")
     if keyword == b"XML:com.adobe.xmp" and kind == b"iTXt" and len(rest) >= 2:
         text = rest[2:].split(b"\0", 2)[-1]

@@ -7,7 +7,7 @@ from typing import BinaryIO
 # Real files have a few dozen boxes side by side. A file full of empty boxes must not be walked to its end.
 _MAX = 20_000
 CONTENT_BYTES = 16 * 2**20
-"""The maximum that is read of one box."""
+"""Maximum number of bytes that are read of one box."""
 OUTERMOST = frozenset(
     {
         b"ftyp",
@@ -25,7 +25,10 @@ OUTERMOST = frozenset(
         b"wide",
     }
 )
-"""Boxes of which a cut file may lack the end. Any other box that exceeds the file is foreign data after the movie."""
+"""The outermost boxes. If such a box exceeds the file, the file is cut.
+
+Any other box that exceeds the file is foreign data after the movie.
+"""
 
 
 class TruncatedError(Exception):
@@ -34,7 +37,10 @@ class TruncatedError(Exception):
 
 @dataclass(frozen=True)
 class Box:
-    """A box whose content is `start` to `end`, within its parent. `is_cut` is true if its stated size goes further."""
+    """A box. Its content lies between the offsets `start` and `end`.
+
+    `is_cut` is true if the box's stated size exceeds its parent. Then `end` is the end of the parent.
+    """
 
     kind: bytes
     start: int
@@ -43,7 +49,7 @@ class Box:
 
 
 def iter_boxes(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
-    """Yield the boxes side by side between two offsets, up to the first bytes that are not a box."""
+    """Yield the consecutive boxes between two offsets. Stop at the first bytes that are not a box."""
     for _ in range(_MAX):
         if start + 8 > end:
             return
@@ -61,12 +67,12 @@ def iter_boxes(file: BinaryIO, start: int, end: int) -> Iterator[Box]:
 
 
 def iter_children(file: BinaryIO, parent: Box, skip: int = 0) -> Iterator[Box]:
-    """Yield the boxes in a box, after `skip` bytes of its own fields."""
+    """Yield the boxes inside `parent`. They follow `skip` bytes of the parent's own fields."""
     return iter_boxes(file, parent.start + skip, parent.end)
 
 
 def find_box(file: BinaryIO, parent: Box, *path: bytes) -> Box | None:
-    """Follow a path of kinds, by the first child of each kind."""
+    """Return the box at a path of kinds below `parent`, or None. Of several boxes of one kind, take the first."""
     box: Box | None = parent
     for kind in path:
         box = next((child for child in iter_children(file, box) if child.kind == kind), None) if box else None

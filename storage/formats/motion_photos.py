@@ -1,4 +1,4 @@
-"""Find the video that a motion photo has after the end of its JPEG. It is part of the original and never decoded."""
+"""Find the video of a motion photo, which follows the JPEG in the same file. The video is never decoded."""
 
 import mmap
 import os
@@ -14,9 +14,10 @@ _SEGMENTS = 10_000
 
 
 def find_motion(file: BinaryIO, announced: int | None) -> Span | None:
-    """Find the video, by XMP or by its boxes. `announced` is its distance from the end of the file, in bytes, by XMP.
+    """Find the video at the place that XMP states, otherwise by its boxes.
 
-    It counts only if a video begins there.
+    `announced` is the number of bytes from the video's beginning to the end of the file, as XMP states it.
+    It is ignored if no video begins there.
     """
     end = file.seek(0, os.SEEK_END)
     if announced is not None and 0 < announced < end:
@@ -33,7 +34,7 @@ def find_motion(file: BinaryIO, announced: int | None) -> Span | None:
 
 
 def _find_jpeg_end(data: mmap.mmap) -> int | None:
-    """Return the offset after the first picture's end marker (ITU-T T.81, B.1); None if there is none."""
+    """Return the offset after the first picture's end marker (ITU-T T.81, B.1). Return None if there is no marker."""
     at = 2
     for _ in range(_SEGMENTS):
         # The pattern skips stuffed zeros and markers without a segment inside a scan.

@@ -1,4 +1,4 @@
-"""Read where, when and with what a video was taken: the tags of `moov`, in every place where phones put them."""
+"""Read the place, time and camera of a video from the tags in its `moov` box. Phones put them in different places."""
 
 import math
 import re
@@ -29,7 +29,10 @@ _ISO_6709 = re.compile(
 
 @dataclass
 class MovieTags:
-    """The tags of a movie: `positions`, most reliable first, and `texts` by key or atom, the first of each."""
+    """The tags of a movie. `positions` begins with the most reliable position.
+
+    `texts` has the first text of each key or atom.
+    """
 
     texts: dict[str, str] = field(default_factory=dict)
     positions: list[Position | ExifPositionProblem] = field(default_factory=list)
@@ -41,7 +44,7 @@ class MovieTags:
 
 
 def read_tags(file: BinaryIO, moov: Box, xmp: bytes) -> MovieTags:
-    """Read the tags of a movie; never raise on broken boxes. `xmp` is the packet beside `moov`, if any."""
+    """Read the tags of a movie. Never raise if boxes are broken. `xmp` is the XMP packet outside `moov`, or empty."""
     tags = MovieTags(xmp=xmp)
     holders = [moov, *(box for box in iter_children(file, moov) if box.kind == b"trak")][:32]
     loci: list[Position | ExifPositionProblem] = []
@@ -60,7 +63,7 @@ def read_tags(file: BinaryIO, moov: Box, xmp: bytes) -> MovieTags:
 
 
 def parse_iso_6709(text: str, **more: float | None) -> Position | ExifPositionProblem:
-    """Parse a position (ISO 6709, annex H). The number of digits says whether it has minutes and seconds."""
+    """Parse a position (ISO 6709, annex H). The number of digits tells whether a value has minutes and seconds."""
     match = _ISO_6709.fullmatch(text.strip())
     if not match:
         return ExifPositionProblem.MALFORMED if text.strip() else ExifPositionProblem.EMPTY
@@ -79,7 +82,7 @@ def parse_iso_6709(text: str, **more: float | None) -> Position | ExifPositionPr
 
 
 def _parse_sexagesimal(sign: str, digits: str, fraction: str | None, width: int) -> float | None:
-    """Return signed degrees; None for vague values, such as a whole degree, which is 111 km."""
+    """Return signed degrees. Return None for a malformed value, and for whole degrees, which are too vague (111 km)."""
     if len(digits) <= width:
         if fraction is None:
             return None
@@ -97,7 +100,10 @@ def _parse_sexagesimal(sign: str, digits: str, fraction: str | None, width: int)
 
 
 def _add_positions(tags: MovieTags, loci: list[Position | ExifPositionProblem]) -> None:
-    """Add Apple's key, then the QuickTime atom, then 3GPP's boxes. The caller adds XMP last."""
+    """Add the positions from Apple's key, the QuickTime atom and 3GPP's boxes, in this order.
+
+    The caller adds the position from XMP last.
+    """
     key = tags.text(f"{_APPLE}location.ISO6709")
     if key is not None:
         blur = tags.text(f"{_APPLE}location.accuracy.horizontal")
@@ -117,7 +123,10 @@ def _add_text(tags: MovieTags, name: str, data: bytes) -> None:
 
 
 def _read_meta(file: BinaryIO, box: Box, tags: MovieTags) -> None:
-    """Read `keys` and `ilst`. ISO's `meta` has a version before its boxes, QuickTime's has none."""
+    """Read the texts in a `meta` box.
+
+    In ISO files, a version number precedes the boxes inside `meta`. In QuickTime files, there is no version number.
+    """
     skip = 0 if read_content(file, box, 8)[4:] == b"hdlr" else 4
     parts = {child.kind: child for child in iter_children(file, box, skip)}
     names = _read_keys(read_content(file, parts[b"keys"])) if b"keys" in parts else []

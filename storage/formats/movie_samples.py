@@ -1,6 +1,6 @@
-"""Check whether a movie's samples are in the file and not empty; measure fragments (ISO/IEC 14496-12, 8.6 to 8.8).
+"""Check whether a movie's samples (frames and sounds) are complete in the file, and measure fragmented movies.
 
-Only some samples are checked, evenly spread, and nothing is decoded.
+Only some evenly spread samples are checked, and nothing is decoded (ISO/IEC 14496-12, 8.6 to 8.8).
 """
 
 import itertools
@@ -12,26 +12,29 @@ from storage.formats.iso_bmff import Box, BoxFields, TruncatedError, find_box, i
 _MAX_CHECKED = 64
 _SAMPLE_BYTES = 2**16
 _HOLE = bytes(16)
-"""No encoder begins a frame with so many zeros."""
+"""No encoder begins a frame with so many zeros. They were never written."""
 _SECTOR = bytes(512)
-"""The smallest hole that a disk leaves. Shorter runs count for nothing: some cameras pad units with a few zeros."""
+"""The smallest hole that a disk leaves in a file.
+
+Shorter runs of zeros are ignored, because some cameras pad units with zeros.
+"""
 _MIN_SAMPLE_BYTES = 4
-"""Shorter samples prove nothing."""
+"""Shorter samples are not searched for zeros."""
 _CODED = frozenset(
     {b"avc1", b"avc3", b"hvc1", b"hev1", b"dvh1", b"dvhe", b"mp4v", b"s263", b"h263", b"av01", b"vp09", b"jpeg"}
     | {b"mp4a", b"samr", b"sawb"}
 )
-"""Codecs whose samples can't begin with such a hole. Uncompressed sounds and pictures may be all zeros."""
+"""Codecs whose samples can't begin with `_HOLE`. Uncompressed sounds and pictures may be all zeros."""
 _UNITS = frozenset({b"avc1", b"avc3", b"hvc1", b"hev1", b"dvh1", b"dvhe"})
 """Codecs whose units never have three zeros in a row (emulation prevention, ISO/IEC 14496-10, 7.4.1).
 
-A hole shows anywhere in them.
+So a hole is recognised anywhere in their samples.
 """
 _FRAGMENTS = 20_000
 
 
 def has_holes(file: BinaryIO, table: Box, end: int) -> bool:
-    """Check whether a sample in a track's `stbl` lies after the end of the file, or was never written."""
+    """Return whether a sample in a track's `stbl` lies beyond the end of the file, or was never written."""
     samples = find_box(file, table, b"stsd")
     coding = read_content(file, samples, 16)[12:] if samples else b""
     try:
@@ -51,7 +54,7 @@ def has_holes(file: BinaryIO, table: Box, end: int) -> bool:
 
 
 def _locate_samples(file: BinaryIO, parts: dict[bytes, Box]) -> Iterator[tuple[int, int]]:
-    """Yield offset and size of some samples, including the last. Raise `TruncatedError` if the tables are cut."""
+    """Yield offset and size of some samples, including the last one. Raise `TruncatedError` if the tables are cut."""
     offsets_box = parts.get(b"stco") or parts.get(b"co64")
     if offsets_box is None or b"stsz" not in parts or b"stsc" not in parts:
         return
@@ -95,9 +98,9 @@ def _iter_chunks(runs: BoxFields, count: int) -> Iterator[tuple[int, int, int]]:
 
 
 def measure_fragments(file: BinaryIO, moov: Box, end: int, scales: dict[int, int]) -> int | None:
-    """Return the duration of the longest track of a fragmented movie in milliseconds; None if there is no fragment.
+    """Return the duration of a fragmented movie's longest track in milliseconds. Return None if there is no fragment.
 
-    `scales` holds the time units per second by track.
+    `scales` holds the time units per second by track id.
     """
     defaults = dict(_read_defaults(file, moov))
     lengths: dict[int, int] = {}
@@ -116,7 +119,7 @@ def measure_fragments(file: BinaryIO, moov: Box, end: int, scales: dict[int, int
 
 
 def _read_defaults(file: BinaryIO, moov: Box) -> Iterator[tuple[int, int]]:
-    """Yield each track with the default duration of its samples (`trex`)."""
+    """Yield each track's id with the default duration of the track's samples (`trex`)."""
     extends = find_box(file, moov, b"mvex")
     for box in iter_children(file, extends) if extends else ():
         data = read_content(file, box, 24)
@@ -125,7 +128,10 @@ def _read_defaults(file: BinaryIO, moov: Box) -> Iterator[tuple[int, int]]:
 
 
 def _read_run(file: BinaryIO, traf: Box, defaults: dict[int, int]) -> tuple[int, int]:
-    """Return a fragment's track and duration, in the track's units. Raise `TruncatedError` if a box is cut."""
+    """Return the track id and the duration of a fragment (`traf`), in the track's time units.
+
+    Raise `TruncatedError` if a box is cut.
+    """
     header = find_box(file, traf, b"tfhd")
     fields = BoxFields(read_content(file, header, 64) if header else b"")
     flags, track = fields.read_number(4), fields.read_number(4)

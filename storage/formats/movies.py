@@ -1,6 +1,6 @@
-"""Read sizes, turn, duration and damage of MP4, MOV, 3GP and M4A (ISO/IEC 14496-12; QuickTime File Format).
+"""Read size, orientation, duration and damage of MP4, MOV, 3GP and M4A (ISO/IEC 14496-12; QuickTime File Format).
 
-Only the boxes are read; nothing is decoded.
+Only the boxes are read, and nothing is decoded.
 """
 
 import os
@@ -50,7 +50,7 @@ class _Track:
 
 
 def read_movie(path: Path) -> ReadResult:
-    """Read everything in the boxes, without a poster. Raise `OSError` if the file can't be opened."""
+    """Read all facts from the boxes. Make no thumbnails. Raise `OSError` if the file can't be opened."""
     with path.open("rb") as file:
         content_type = sniff(file.read(HEAD_BYTES))
         end = file.seek(0, os.SEEK_END)
@@ -86,7 +86,10 @@ def read_movie(path: Path) -> ReadResult:
 
 
 def movie_span(file: BinaryIO, start: int) -> Span | None:
-    """Return the span of the movie that begins at `start`, as far as its boxes go; None if none begins there."""
+    """Return the byte range of the movie that begins at `start`, up to its last box.
+
+    Return None if no movie begins there.
+    """
     end = file.seek(0, os.SEEK_END)
     reach = start
     for box in iter_boxes(file, start, end):
@@ -141,7 +144,7 @@ def _read_xmp_box(file: BinaryIO, box: Box) -> bytes:
 
 
 def _read_movie_header(file: BinaryIO, moov: Box) -> tuple[int | None, datetime | None, Turn]:
-    """Read duration, creation time and turn from `mvhd`, and from `mehd` if the movie is fragmented."""
+    """Read duration, creation time and orientation from `mvhd`. Fragmented movies have their duration in `mehd`."""
     turn: Turn = (1, 0, 0, 1)
     box = find_box(file, moov, b"mvhd")
     fields = BoxFields(read_content(file, box, 200) if box else b"")
@@ -161,7 +164,10 @@ def _read_movie_header(file: BinaryIO, moov: Box) -> tuple[int | None, datetime 
 
 
 def _creation_time(seconds: int) -> datetime | None:
-    """Convert to UTC; None if the clock was not set. Some devices count from 1970 instead of 1904."""
+    """Convert to a time in UTC. Return None if the device's clock was not set.
+
+    Seconds count from 1904, but some devices count from 1970.
+    """
     epoch = _EPOCH_1904 if seconds >= _FROM_1904_TO_1970 else _EPOCH_1970
     try:
         created = epoch + timedelta(seconds=seconds)
@@ -178,7 +184,7 @@ def _millis(length: int, scale: int, wide: int) -> int | None:
 
 
 def _read_turn(fields: BoxFields) -> Turn:
-    """Read the signs of a 3 x 3 matrix; the track's size already includes the scale."""
+    """Read the rotation and mirroring of a 3 x 3 matrix. Ignore the scale, which the track's size already includes."""
     a, b, _, c, d = (fields.read_number(4, signed=True) for _ in range(5))
     fields.read(16)
     a, b, c, d = ((factor > 0) - (factor < 0) for factor in (a, b, c, d))

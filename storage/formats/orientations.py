@@ -1,7 +1,10 @@
 """Convert chains of rotations and mirrorings to one of the eight EXIF orientations."""
 
 Turn = tuple[int, int, int, int]
-"""(a, b, c, d) moves a point x, y to ax + cy, bx + dy. x points right, y down; each factor is -1, 0 or 1."""
+"""A rotation or mirroring. (a, b, c, d) moves a point x, y to ax + cy, bx + dy.
+
+x points right, and y points down. Each factor is -1, 0 or 1.
+"""
 
 UPRIGHT: Turn = (1, 0, 0, 1)
 _ORIENTATIONS: dict[Turn, int] = {
@@ -35,7 +38,7 @@ def compose(first: Turn, second: Turn) -> Turn:
 
 
 def exif_orientation(turn: Turn) -> int | None:
-    """Return the EXIF orientation, 1 to 8; None if the turn is not one of the eight."""
+    """Return the EXIF orientation of a turn, from 1 to 8, or None if it has no EXIF orientation."""
     return _ORIENTATIONS.get(turn)
 
 
@@ -44,5 +47,5 @@ def swaps_sides(orientation: int | None) -> bool:
 
 
 def rotation_of(orientation: int | None) -> int:
-    """Return the clockwise rotation in degrees. A mirrored picture is rotated first, then mirrored left to right."""
+    """Return the clockwise rotation in degrees. A mirrored picture is first rotated, then mirrored left to right."""
     return {3: 180, 4: 180, 5: 90, 6: 90, 7: 270, 8: 270}.get(orientation or 1, 0)

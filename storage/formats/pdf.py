@@ -54,7 +54,7 @@ def _render_first_page(document: pypdfium2.PdfDocument, side: int) -> Raster:
 
 
 def _is_cut(path: Path) -> bool:
-    """Check for the end marker (ISO 32000-1, 7.5.5): pdfium repairs a file without one, and does not report it."""
+    """Return whether the end marker is missing (ISO 32000-1, 7.5.5). pdfium repairs such files without a report."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(size - _TAIL_BYTES, 0))

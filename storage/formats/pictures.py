@@ -1,7 +1,7 @@
 """Read the facts of pictures and make their upright thumbnails, with Pillow and pillow-heif.
 
-This decodes hostile bytes in the calling process, which must be a sandbox. Call it from one thread at a time: Pillow's
-switches are global to the process.
+These functions decode hostile bytes in the calling process, which must be a sandbox. Call them from one thread at a
+time, because Pillow's switches are global to the process.
 """
 
 import contextlib
@@ -74,7 +74,7 @@ _UPRIGHT = {
 
 
 def examine(path: Path) -> ReadResult:
-    """Read the facts and make the two thumbnails, large and small. `damage` says why either is incomplete.
+    """Read the facts, and make the large and the small thumbnail. `damage` says why facts or thumbnails are incomplete.
 
     Raise `OSError` if the file can't be opened.
     """
@@ -96,7 +96,7 @@ def examine(path: Path) -> ReadResult:
 
 
 def read_facts(path: Path) -> ReadResult:
-    """Read all that `examine` returns except thumbnails, without decoding a pixel."""
+    """Read all that `examine` returns except thumbnails and likeness, without decoding a pixel."""
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)
         content_type = sniff(head)
@@ -146,7 +146,7 @@ def read_facts(path: Path) -> ReadResult:
 
 
 def _read_tags(block: bytes) -> tuple[Tags, Tags, Tags]:
-    """Return the IFD0, Exif and GPS directories. One that can't be read is empty and does not affect the others."""
+    """Return the IFD0, Exif and GPS directories. A directory that can't be read is empty."""
     exif = Image.Exif()
     directories: list[Tags] = [{}, {}, {}]
     with contextlib.suppress(*_FAULTS):
@@ -176,7 +176,7 @@ def _valid_side(stated: object) -> int | None:
 
 @contextlib.contextmanager
 def quiet_pillow() -> Iterator[None]:
-    """Ignore Pillow's warnings of broken metadata. Raise its warning of a decompression bomb as an error."""
+    """Ignore Pillow's warnings of broken metadata. Raise Pillow's warning of a decompression bomb as an error."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
@@ -186,11 +186,11 @@ def quiet_pillow() -> Iterator[None]:
 def decode(
     path: Path, picture: ReadResult, make: Callable[[Image.Image, int | None], T], within: int = LARGE
 ) -> tuple[T | None, Damage | None]:
-    """Decode the picture, or the part of a broken one that decodes, and pass it and its orientation to `make`.
+    """Decode a picture, and pass it and its orientation to `make`. Decode as much of a broken picture as possible.
 
-    Return the result of `make` and the damage; no result if nothing decodes. A JPEG is decoded at half, a quarter or an
-    eighth of its size if its long side still has `within` pixels. Raise `MemoryError`, or Pillow's error or warning of a
-    decompression bomb above `DECODED_PIXELS`.
+    Return the result of `make`, or None if nothing decodes, and the damage. Decode a JPEG at half, a quarter or an
+    eighth of its size if the long side of the result has at least `within` pixels.
+    Raise `MemoryError`, or Pillow's error or warning of a decompression bomb above `DECODED_PIXELS`.
     """
     coding = _FORMATS[str(picture.content_type)]
     turn = None if coding == "HEIF" else picture.turn  # libheif has already turned the picture
@@ -216,7 +216,7 @@ def _decode_whole(file: BinaryIO, coding: str, within: int) -> Image.Image:
 
 
 def _decode_broken(path: Path, coding: str, within: int) -> Image.Image:
-    """Decode the part of a broken picture that decodes. The rest is blank."""
+    """Decode as much of a broken picture as possible. The rest is blank."""
     # With its end marker put back, a JPEG decodes as far as it goes, a progressive one in all its lines.
     data = path.read_bytes()
     if coding == "JPEG":
@@ -232,7 +232,7 @@ def _decode_broken(path: Path, coding: str, within: int) -> Image.Image:
 
 
 def thumbnails_from_raster(raster: Raster, orientation: int | None) -> tuple[RenderedThumbnail, ...]:
-    """Make the two thumbnails of pixels that another library decoded. `orientation` is an EXIF orientation."""
+    """Make the two thumbnails from pixels that another library decoded. `orientation` is an EXIF orientation."""
     size = (raster.width, raster.height)
     return _make_thumbnails(Image.frombytes("RGB", size, raster.data, "raw", "RGB", raster.stride, 1), orientation)
 

@@ -1,4 +1,4 @@
-"""Read any medium: detect its type by its content, and call the reader of that type. Runs in the sandbox."""
+"""Read any medium: detect its type by its content, and call the reader of that type. This runs in the sandbox."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,8 @@ PDF = "application/pdf"
 def examine(path: Path) -> ReadResult:
     """Read the facts, and make the two thumbnails of a picture, a video or a document.
 
-    A picture and a video's poster get a likeness too. Pages get none: two filled-in copies of one form are not the same.
+    Also compute the likeness of a picture or of a video's poster. Documents get no likeness, because two filled-in
+    copies of one form look alike but are different documents.
     Raise `OSError` if the file can't be opened.
     """
     content_type = _sniff_file(path)
@@ -30,7 +31,7 @@ def examine(path: Path) -> ReadResult:
 
 
 def read_facts(path: Path) -> ReadResult:
-    """Read all that `examine` returns except thumbnails, without decoding a pixel."""
+    """Read the facts that `examine` returns, without decoding a pixel. Of a document, return only the content type."""
     content_type = _sniff_file(path)
     if content_type in MOVIES:
         return read_movie(path)

@@ -1,4 +1,4 @@
-"""Check that every field of a result is possible: hostile bytes may have taken over the child process that sent it."""
+"""Check that every field of a result is possible. Hostile bytes may have taken over the child process that sent it."""
 
 import math
 import re
@@ -13,7 +13,7 @@ from storage.similarity.perceptual_hash import CUTS, GREY_SIDE
 _TEXT = 200
 _SIDE = 2**31
 _FIGURE = 2**53
-"""The largest range of integers that both JSON and MongoDB store exactly."""
+"""Up to this number, both JSON and MongoDB store every integer exactly."""
 _TYPE = re.compile(r"[a-z]{1,20}/[a-z0-9.+-]{1,40}")
 _DETAIL = re.compile(rf"[0-9a-f]{{{DETAIL_BITS // 4}}}")
 _LONG_SIDE, _THUMBNAIL_BYTES = 1280, 8 * 2**20
@@ -21,7 +21,7 @@ _MAX_THUMBNAILS = 2
 
 
 def is_plausible(picture: ReadResult) -> bool:
-    """Check that the reader can have produced every field. Types are checked before."""
+    """Return whether a reader can have produced every field. The caller has already checked the fields' types."""
     return all(_check_fields(picture)) and all(_check_position(picture.position)) and all(_check_pixels(picture))
 
 
@@ -72,7 +72,7 @@ def _check_pixels(picture: ReadResult) -> Iterator[bool]:
 
 
 def _is_thumbnail(thumbnail: RenderedThumbnail) -> bool:
-    """Check for a JPEG by its first and last bytes and its type, since it is served as one."""
+    """Check the type and the first and last bytes of a JPEG, because the thumbnail is served as a JPEG."""
     return (
         thumbnail.content_type == "image/jpeg"
         and 0 < thumbnail.width <= _LONG_SIDE

@@ -1,4 +1,4 @@
-"""Define the results of reading a medium, and their JSON between the sandbox and its parent."""
+"""Define the results of reading a medium, and the JSON in which the sandbox's child sends them to its parent."""
 
 import base64
 import enum
@@ -16,7 +16,10 @@ from storage.similarity.keypoints import unpack
 
 
 class Damage(enum.StrEnum):
-    """Why a medium can't be shown in full. The parent process reports the last three."""
+    """Why a medium can't be shown in full.
+
+    The last three values mean that the reading process ran out of memory or time, or crashed.
+    """
 
     EMPTY = "empty"
     UNSUPPORTED = "unsupported"
@@ -31,7 +34,7 @@ class Damage(enum.StrEnum):
 
 @dataclass(frozen=True)
 class RenderedThumbnail:
-    """An upright JPEG without metadata; sizes are pixels."""
+    """An upright JPEG without metadata. `width` and `height` are in pixels."""
 
     width: int
     height: int
@@ -51,15 +54,16 @@ class Raster:
 
 @dataclass(frozen=True)
 class ReadResult:
-    """What a medium contains. A field is None if the medium does not say it.
+    """What a medium contains. A field is None if the medium does not state it.
 
-    `width` and `height` are encoded pixels. `orientation` is the stored EXIF number; outside 1 to 8 it means 1.
+    `width` and `height` are encoded pixels. `orientation` is the stored EXIF number. Outside 1 to 8 it means 1.
     `turn` is the EXIF orientation that applies. `rotation` is the container's rotation in degrees clockwise.
-    `taken_at` is the camera's clock, naive. `created_at` is from the header of a video or sound, in UTC.
-    `position` is from EXIF, a video's tags or XMP. If it is missing, `position_problem` says why, and `stated` is the
-    latitude and longitude that were read and must not be used.
+    `taken_at` is the time on the camera's clock, without a time zone.
+    `created_at` is a UTC time from the header of a video or sound.
+    `position` is from EXIF, a video's tags or XMP. If it is None, `position_problem` says why. Then `stated` is the
+    latitude and longitude that the medium states but that must not be used.
     `motion_offset` and `motion_bytes` locate the video of a motion photo.
-    `thumbnails` are the large one and the small one, or empty. `likeness` serves to compare pictures.
+    `thumbnails` has the large and the small thumbnail, or is empty. `likeness` is used to compare pictures.
     """
 
     content_type: str | None = None
@@ -115,7 +119,7 @@ class Faces:
 
 @dataclass(frozen=True)
 class Covered:
-    """Size of a covered picture in pixels. `damage` says why there is none."""
+    """The size in pixels of a picture in which boxes were covered. `damage` says why there is no such picture."""
 
     width: int = 0
     height: int = 0
@@ -134,7 +138,7 @@ def to_json(answer: ReadResult | Faces | Covered) -> bytes:
 
 
 def from_json(text: bytes, kind: type[A]) -> A:
-    """Read a result. Raise `ValueError` if it is malformed: hostile bytes may have taken over the process that wrote it."""
+    """Read a result. Raise `ValueError` if it is malformed. Hostile bytes may have taken over the sending process."""
     values = orjson.loads(text)
     if not isinstance(values, dict):
         raise ValueError("not an answer")  # noqa: TRY004  its content is wrong, not the caller's argument

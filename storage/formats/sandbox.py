@@ -1,4 +1,4 @@
-"""Read media in a child process with limited time and memory that may die without harm."""
+"""Read media in a child process with limited time and memory. If the child crashes, only its current file fails."""
 
 import contextlib
 import os
@@ -27,14 +27,15 @@ _REPLY_BYTES = 32 * 2**20
 
 
 class DecoderUnavailableError(Exception):
-    """The child process does not start. The machine is at fault, not the picture: try again later."""
+    """The child process does not start. The machine is at fault, not the file: try again later."""
 
 
 class Sandbox:
-    """One child process, started on demand, that runs one of `functions` on one file at a time. Use several in parallel.
+    """One child process that runs one of `functions` on one file at a time. Use several sandboxes to work in parallel.
 
     A function is named `module:function`, takes a path as its first argument, and returns one of the result classes.
-    Use it as an async context manager: leaving it ends the child. On Linux a child never outlives its parent.
+    The child starts on demand. Use the sandbox as an async context manager: leaving the context ends the child.
+    On Linux a child never outlives its parent.
     """
 
     def __init__(self, *functions: str, seconds: float, memory_bytes: int) -> None:
@@ -53,7 +54,7 @@ class Sandbox:
 
     @property
     def pid(self) -> int | None:
-        """Process id of the child, while there is one."""
+        """Return the process id of the child, or None if no child is running."""
         return self._child.process.pid if self._child else None
 
     async def _run(self, kind: type[A], work: str, path: Path, *more: Any) -> A:
@@ -117,7 +118,10 @@ class Sandbox:
 
 
 class Decoder(Sandbox):
-    """Reads media. `work` and `facts` name the functions that its child runs on a path; both return a `ReadResult`."""
+    """Reads media. `work` names the function that the child runs on a path.
+
+    `facts` names the function that the child runs if `work` fails. Both functions return a `ReadResult`.
+    """
 
     def __init__(
         self,
@@ -131,9 +135,9 @@ class Decoder(Sandbox):
         self._work, self._facts = work, facts
 
     async def examine(self, path: Path) -> ReadResult:
-        """Read facts and thumbnails. A crash, a hang or a decompression bomb is reported as `damage`.
+        """Read facts and thumbnails. Report a crash, a hang or a decompression bomb as `damage`.
 
-        In that case a second run without pixels reads the facts.
+        If the child crashes, hangs or runs out of memory, a second run reads the facts without decoding pixels.
         Raise `DecoderUnavailableError` if no child can be started, `OSError` if the path can't be read.
         """
         async with self._turn:
@@ -146,7 +150,10 @@ class Decoder(Sandbox):
             return picture
 
     async def _run_checked(self, work: str, path: Path) -> ReadResult:
-        """Return the child's answer if a reader can have produced it. Otherwise end the child: it has been taken over."""
+        """Return the child's answer if a reader can have produced it. Otherwise report CRASHED and end the child.
+
+        Such a child has been taken over by hostile bytes.
+        """
         picture = await self._run(ReadResult, work, path)
         if is_plausible(picture):
             return picture
@@ -162,7 +169,7 @@ class _Child:
 
 
 def _has_ended(process: Process) -> bool:
-    """Ask the kernel: the event loop may learn of a death only later, at the cost of the next picture."""
+    """Ask the kernel whether the process has ended. The event loop may notice it too late for the next file."""
     try:
         ended = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:  # the event loop has already reaped it

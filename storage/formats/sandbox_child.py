@@ -1,4 +1,4 @@
-"""Run as the sandbox's child: limit its own memory, then answer each path on its input with a function's result.
+"""Run as the child of a sandbox: limit the process's memory, then run functions on the paths from standard input.
 
 Usage: `python -m storage.formats.sandbox_child PARENT MEMORY_BYTES MODULE:FUNCTION...`
 """
@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def _cap(memory_bytes: int) -> None:
-    """Limit the address space, and forbid core dumps: they would contain evidence."""
+    """Limit the address space. Forbid core dumps, because they would contain evidence."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":  # other kernels don't enforce it
         resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))

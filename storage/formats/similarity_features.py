@@ -21,12 +21,15 @@ _ENOUGH = [0] * _MIN + [255] * (256 - _MIN)
 _APART = 4
 """Minimum distance in pixels from a stronger peak."""
 _MAX_PEAKS = 20
-"""The strongest peaks of each level are used."""
+"""Maximum number of peaks that are used on each level: the strongest ones."""
 _SHARP = Image.Resampling.LANCZOS
 
 
 def compute_likeness(thumbnails: tuple[RenderedThumbnail, ...]) -> tuple[Likeness, ...]:
-    """Use the small thumbnail: it is upright, of standard size, and exists for every medium that can be shown."""
+    """Compute the likeness from the small thumbnail.
+
+    This thumbnail is upright, has a standard size, and exists for every medium that can be shown.
+    """
     if not thumbnails:
         return ()
     with Image.open(io.BytesIO(thumbnails[-1].data), formats=("JPEG",)) as small:
@@ -40,7 +43,7 @@ def compute_likeness(thumbnails: tuple[RenderedThumbnail, ...]) -> tuple[Likenes
 
 
 def _compute_keypoints(grey: Image.Image) -> bytes:
-    """Find and pack the keypoints on each level; a copy has the same ones."""
+    """Find and pack the keypoints of a picture on each level. A copy of the picture has the same keypoints."""
     longest = max(grey.size)
     keypoints: list[Keypoint] = []
     for level, side in enumerate(LEVELS):
@@ -51,7 +54,10 @@ def _compute_keypoints(grey: Image.Image) -> bytes:
 
 
 def _iter_areas(image: Image.Image) -> Iterator[tuple[int, int, bytes]]:
-    """Yield (x, y, values) of the area around each pixel that is lighter or darker than all around it."""
+    """Yield (x, y, values) of the area around each peak, which is a pixel lighter or darker than all pixels around it.
+
+    `values` are the area's grey values, scaled to PATCH x PATCH.
+    """
     smooth, smoother = image.filter(_SMOOTH), image.filter(_SMOOTHER)
     peaks: list[tuple[int, int, int]] = []
     for difference in (ImageChops.subtract(smooth, smoother), ImageChops.subtract(smoother, smooth)):
@@ -68,7 +74,7 @@ def _iter_areas(image: Image.Image) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _find_peaks(difference: Image.Image) -> Iterator[tuple[int, int, int]]:
-    """Yield (negative strength, x, y) of every peak whose area lies in the picture."""
+    """Yield (negative strength, x, y) of every peak whose area lies completely in the picture."""
     under = ImageChops.subtract(_dilate(difference), difference)
     is_peak, is_strong = under.point(_NOTHING), difference.point(_ENOUGH)
     values, width, height = difference.tobytes(), difference.width, difference.height
@@ -79,7 +85,7 @@ def _find_peaks(difference: Image.Image) -> Iterator[tuple[int, int, int]]:
 
 
 def _dilate(image: Image.Image) -> Image.Image:
-    """Apply a 5 x 5 maximum filter, 30 times as fast as Pillow's: combine ever longer runs along both axes."""
+    """Apply a 5 x 5 maximum filter, 30 times as fast as Pillow's filter: combine ever longer runs along both axes."""
     width, height = image.size
     highest = image.crop((-2, -2, width + 2, height + 2))
     for x, y in ((1, 0), (0, 1)):
@@ -90,5 +96,5 @@ def _dilate(image: Image.Image) -> Image.Image:
 
 
 def _shift(image: Image.Image, x: int, y: int) -> Image.Image:
-    """Return the picture from x to the right and y below; black beyond the edge."""
+    """Return the picture moved to the left by `x` and up by `y` pixels. The new edges are black."""
     return image.crop((x, y, image.width + x, image.height + y))

@@ -11,9 +11,10 @@ _MAX_PACKETS = 600
 
 
 def read_poster(path: Path, picture: ReadResult, side: int) -> Raster | Damage:
-    """Return the first frame that decodes, not turned yet, with a long side of at most `side` pixels; else the damage.
+    """Return the first frame that decodes, or the damage. The frame is not rotated yet.
 
-    `picture` is the result of reading the boxes. The demuxer is fixed, and no other file or URL is ever opened.
+    Its long side has at most `side` pixels. `picture` is the result of reading the boxes.
+    The demuxer is fixed, and no other file or URL is ever opened.
     """
     width, height = picture.width or 0, picture.height or 0
     if width * height > DECODED_PIXELS:
@@ -48,7 +49,7 @@ def read_poster(path: Path, picture: ReadResult, side: int) -> Raster | Damage:
 
 
 def _to_raster(frame: av.VideoFrame, picture: ReadResult, side: int) -> Raster | Damage:
-    """Scale to the displayed shape: pixels of videos need not be square."""
+    """Scale a frame to the shape in which players show it, because a video's pixels need not be square."""
     if frame.width * frame.height > DECODED_PIXELS:
         return Damage.TOO_MANY_PIXELS
     width, height = picture.display_width or frame.width, picture.display_height or frame.height

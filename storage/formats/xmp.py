@@ -1,4 +1,4 @@
-"""Read where and when a picture was taken from an XMP packet."""
+"""Read in an XMP packet where and when a picture was taken."""
 
 import re
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ _RATIONAL = re.compile(r"([+-]?[0-9]{1,15}(?:\.[0-9]{1,15})?)(?:/([0-9]{1,15}))?
 
 @dataclass(frozen=True)
 class XmpFacts:
-    """The values of a packet. `stated` is the position if it is void.
+    """The values of an XMP packet. `stated` is the latitude and longitude of a position that the packet marks as void.
 
     `motion_bytes` is the distance from the end of the file to the beginning of a motion photo's video.
     """
@@ -47,7 +47,10 @@ class XmpFacts:
 
 
 def read_xmp(packet: bytes) -> XmpFacts:
-    """Read a packet; never raise. Ignore garbage, entities and packets above 4 MiB. Properties: XMP part 2 (ISO 16684-1)."""
+    """Read an XMP packet (properties of XMP part 2, ISO 16684-1). Never raise.
+
+    A packet that is malformed, has a DTD or is larger than 4 MiB counts as empty.
+    """
     rdf = _find_rdf(packet)
     properties = _read_properties(rdf)
     position: Position | ExifPositionProblem = _read_position(properties)
@@ -65,7 +68,7 @@ def read_xmp(packet: bytes) -> XmpFacts:
 
 
 def _find_rdf(packet: bytes) -> Any:
-    """Parse the packet and return its RDF element; None if it can't be read."""
+    """Parse the packet and return its RDF element, or None if the packet can't be read."""
     packet = packet.strip(b"\0 \t\r\n")
     if not packet or len(packet) > _LIMIT_BYTES:
         return None
@@ -77,7 +80,7 @@ def _find_rdf(packet: bytes) -> Any:
 
 
 def _read_properties(rdf: Any) -> dict[str, str]:
-    """Return the simple properties of the picture itself. Those of its ingredients and regions are nested deeper."""
+    """Return the simple properties of the picture itself, not the deeper nested ones of its ingredients and regions."""
     properties: dict[str, str] = {}
     for description in [] if rdf is None else rdf.findall(f"{_RDF}Description"):
         simple = [*description.attrib.items(), *((child.tag, child.text) for child in description if not len(child))]
@@ -112,7 +115,10 @@ def _read_position(properties: dict[str, str]) -> Position | ExifPositionProblem
 
 
 def _read_motion_bytes(rdf: Any, properties: dict[str, str]) -> int | None:
-    """Read Google's camera schema: an offset in its first two versions, later a directory of the file's parts."""
+    """Return the distance from the end of the file to a motion photo's video, by Google's camera schema.
+
+    The first two versions of the schema state this distance. Later versions list the parts of the file.
+    """
     for name in ("MicroVideoOffset", "MotionPhotoOffset"):
         offset = properties.get(f"{_CAMERA}{name}", "")
         if re.fullmatch(r"[0-9]{1,12}", offset, re.ASCII):

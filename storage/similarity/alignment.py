@@ -1,4 +1,4 @@
-"""Align a cropped copy with its picture: lay one over the other and move the edges until they fit best.
+"""Align a cropped copy with the whole picture: move the edges of a window in the picture until it fits the copy best.
 
 This is arithmetic on small matrices of grey values.
 """
@@ -18,11 +18,11 @@ _COMPARED = 16
 _STEPS = (4.0, 2.0, 1.0, 0.5)
 """Distances by which an edge moves, in pixels of GREY_SIDE."""
 _MIN_CORRELATION = 0.3
-"""If the correlation (at most 1) is lower at the start, no search is worthwhile."""
+"""If the correlation (at most 1) is lower than this at the start, there is no search."""
 _MIN = 0.4 * GREY_SIDE
-"""The smallest side of a crop that is searched for."""
+"""The smallest side of a window, in pixels of GREY_SIDE."""
 _NO_CUT = 0.04
-"""Share of a side: a part that seems cropped by less is not cropped there. Only the window in the whole is moved."""
+"""If an edge of the area `within` is closer than this share of a side to the edge of `part`, it is moved there."""
 _ROW = GREY_SIDE + 1
 
 Area = Sequence[float]
@@ -30,10 +30,11 @@ Area = Sequence[float]
 
 
 def aligned_bits_apart(part: bytes, whole: bytes, start: Box, within: Box = WHOLE) -> int:
-    """Count the bits by which the area `within` of `part` differs from the window of `whole` that it fits best.
+    """Find the window of `whole` that best fits the area `within` of `part`. Return how many hash bits differ.
 
-    The search begins at `start`. Both boxes are in fractions of their pictures, which are GREY_SIDE x GREY_SIDE.
-    All bits differ if either is blank, or if the two are so unlike at the start that no search is worthwhile.
+    The search begins with the window `start`. It moves the window's edges, but not the area `within`.
+    Both boxes are in fractions of their pictures, which have GREY_SIDE x GREY_SIDE grey values.
+    Return DETAIL_BITS (all bits) if the area or the window is blank, or if they are too different at the start.
     """
     if len(part) != GREY_SIDE**2 or len(whole) != GREY_SIDE**2:
         return DETAIL_BITS
@@ -58,7 +59,7 @@ def _in_pixels(box: Box) -> Box:
 
 
 def _find_best(target: Sequence[float], ground: Area, start: Box) -> Box:
-    """Move every edge as long as this makes the two more alike, then repeat with smaller steps."""
+    """Move the window's edges as long as its correlation with `target` grows. Repeat with smaller steps."""
 
     def correlation(box: Box) -> float:
         return _dot(target, _normalise(_downscale(ground, box, _COMPARED)))
@@ -86,7 +87,7 @@ def _iter_moves(box: Box, step: float) -> Iterator[Box]:
 
 @functools.lru_cache(maxsize=4)
 def _integral_image(grey: bytes) -> Area:
-    """Compute it once per picture for all pictures that are laid over it."""
+    """Compute a picture's integral image. The result is cached, because one picture is compared with many."""
     area = [0.0] * _ROW
     for start in range(0, GREY_SIDE**2, GREY_SIDE):
         area += map(add, area[-_ROW:], accumulate(grey[start : start + GREY_SIDE], initial=0))
@@ -94,7 +95,7 @@ def _integral_image(grey: bytes) -> Area:
 
 
 def _downscale(area: Area, box: Box, side: int) -> list[float]:
-    """Return the means of side x side equal parts of the box. Pixels on an edge count by their share."""
+    """Return the means of side x side equal parts of the box. A pixel on an edge counts by its share in the part."""
     left, top, right, bottom = box
     across, down = _cuts(left, right, side), _cuts(top, bottom, side)
     sums = []
@@ -115,13 +116,13 @@ def _downscale(area: Area, box: Box, side: int) -> list[float]:
 
 
 def _cuts(start: float, end: float, count: int) -> list[tuple[int, float]]:
-    """Return the edges of equal parts: the pixel of each edge, and its distance into that pixel."""
+    """Return the edges of `count` equal parts: the pixel of each edge, and how far into this pixel the edge lies."""
     edges = (start + (end - start) * number / count for number in range(count + 1))
     return [(at, edge - at) for edge in edges for at in (min(int(edge), GREY_SIDE - 1),)]
 
 
 def _normalise(values: Sequence[float]) -> list[float]:
-    """Scale to mean 0 and length 1: brightness and contrast must not count."""
+    """Scale to mean 0 and length 1, so that brightness and contrast don't count."""
     mean = sum(values) / len(values)
     apart = [value - mean for value in values]
     length = math.sqrt(_dot(apart, apart)) or 1.0

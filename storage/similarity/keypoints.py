@@ -1,5 +1,6 @@
-"""Describe and match keypoints (特征点): small prominent areas that stay recognisable in a cropped, scaled or framed copy.
+"""Describe and match keypoints (特征点).
 
+Keypoints are small prominent areas that stay recognisable in a cropped, scaled or framed copy of a picture.
 This is arithmetic on small matrices of grey values.
 """
 
@@ -12,24 +13,27 @@ from operator import mul
 from typing import NamedTuple
 
 LEVELS = tuple(round(72 * 2 ** (step / 6)) for step in range(12))
-"""Long sides in pixels that a picture is scaled to. On each level all areas have one size; a copy's lie between two levels."""
+"""The long sides in pixels to which a picture is scaled. Each is one level, with keypoint areas of one size."""
 HALF = 13
 """Half the side of an area in pixels of its level: large enough to be distinctive, small enough to survive a crop."""
 PATCH = 8
-"""Side of the matrix that an area is scaled to."""
+"""Side of the matrix of grey values to which an area is scaled."""
 KEYPOINTS_PER_LEVEL = 6
 
 KEY_BITS, FIGURE_BITS = 34, 60
 _WEAK = 4
-"""Bits of a key that a copy changes most easily: the lookup tries both values of each."""
+"""Number of weak bits of a key, which change most easily in a copy. The lookup tries both values of each weak bit."""
 _MIN_CLEAR = 0.02
-"""Minimum strength of the weakest other bit, as a share of the typical strength. A plain edge has only a few clear bits."""
+"""Minimum strength of a key's other bits, as a share of the typical strength. Plain edges have few clear bits."""
 _REST_APART = 8
-"""Maximum number of differing bits, of the 26 beyond the key, between two views of one keypoint."""
+"""Two keypoints with one key match if at most this many of the other 26 bits of their figures differ."""
 _SURELY_APART = 4
-"""The same maximum for a keypoint that no other keypoint confirms."""
+"""The same maximum for a match that no other match confirms."""
 _AGREE = 0.1
-"""Two matches agree if they place this picture's edges within this distance, in sides of the other picture."""
+"""Each match projects one picture into the other picture. Two matches agree if the edges differ by at most this share.
+
+The share is of the other picture's width or height.
+"""
 
 Box = tuple[float, float, float, float]
 """Left, top, right and bottom, in fractions of a picture's width and height."""
@@ -46,10 +50,10 @@ _KEY = (1 << KEY_BITS) - 1
 
 
 class Keypoint(NamedTuple):
-    """A prominent area of a picture. `figure` holds the signs of its 60 lowest frequencies; the lowest 34 are the key.
+    """A prominent area of a picture. `figure` holds the signs of its 60 lowest frequencies. The lowest 34 are the key.
 
-    `weak` lists the weakest bits of the key. `x` and `y` are the centre, in long sides of the picture. `level` is the
-    index in `LEVELS`.
+    `weak` lists the weakest bits of the key. `x` and `y` are the centre, as shares of the picture's long side.
+    `level` is the index in `LEVELS`.
     """
 
     figure: int
@@ -65,7 +69,7 @@ class Keypoint(NamedTuple):
 
 @dataclass(frozen=True)
 class KeypointSet:
-    """The keypoints of one picture. `sides` are its width and height; the longer one is 1."""
+    """The keypoints of one picture. `sides` are the picture's width and height, scaled so that the longer side is 1."""
 
     sides: tuple[float, float]
     marks: tuple[Keypoint, ...]
@@ -73,7 +77,10 @@ class KeypointSet:
 
 @dataclass(frozen=True)
 class Overlap:
-    """The area that two pictures seem to share, in each of them, and the number of keypoints that agree on it."""
+    """The area that two pictures seem to share: its box in my picture (`mine`) and in the other picture (`theirs`).
+
+    `votes` is the number of matching keypoints that agree on this area.
+    """
 
     mine: Box
     theirs: Box
@@ -81,7 +88,10 @@ class Overlap:
 
 
 def select_keypoints(level: int, sides: tuple[int, int], areas: Iterable[tuple[int, int, bytes]]) -> list[Keypoint]:
-    """Return the clearest keypoints among areas (x, y, values) of one level. `sides` are its width and height in pixels."""
+    """Return the clearest keypoints among areas (x, y, values) of one level.
+
+    `sides` are the picture's width and height in pixels on this level.
+    """
     candidates = []
     for x, y, values in areas:
         strengths = _strengths(values)
@@ -103,7 +113,7 @@ def _strengths(values: bytes) -> list[float]:
 
 
 def pack(keypoints: KeypointSet) -> bytes:
-    """Convert to the stored form, 17 bytes per keypoint."""
+    """Convert keypoints to the stored form: a head of 4 bytes, then 17 bytes per keypoint."""
     head = _HEAD.pack(*(round(side * _FINEST) for side in keypoints.sides))
     return head + b"".join(
         _EACH.pack(mark.figure, *mark.weak, round(mark.x * _FINEST), round(mark.y * _FINEST), mark.level)
@@ -112,7 +122,7 @@ def pack(keypoints: KeypointSet) -> bytes:
 
 
 def unpack(body: bytes) -> KeypointSet:
-    """Reverse `pack`. Raise `ValueError` if the bytes are malformed: they come from a process that reads hostile files."""
+    """Reverse `pack`. Raise `ValueError` if the bytes are malformed. Their writer reads hostile files."""
     if len(body) < _HEAD.size or (len(body) - _HEAD.size) % _EACH.size:
         raise ValueError("malformed keypoints")
     width, height = _HEAD.unpack_from(body)
@@ -129,7 +139,8 @@ def unpack(body: bytes) -> KeypointSet:
 def lookup_keys(keypoints: KeypointSet) -> dict[int, list[Keypoint]]:
     """Return the keys that these keypoints may have in a copy, each with its keypoints.
 
-    Only every other level is looked up, but all are stored: a copy of any size has a level within 6 % of a looked-up one.
+    Use only every other level. That is enough, because the copy's keypoints are stored for all levels: at any size, a
+    copy has a level within 6 % of a level that is used here.
     """
     by_key: dict[int, list[Keypoint]] = {}
     for mark in keypoints.marks:
@@ -140,7 +151,7 @@ def lookup_keys(keypoints: KeypointSet) -> dict[int, list[Keypoint]]:
 
 
 def filter_packed(keys: Mapping[int, object], body: bytes) -> KeypointSet:
-    """Unpack only the keypoints whose key is in `keys`: usually a few of many, so this saves time."""
+    """Unpack only the keypoints whose key is in `keys`. This saves time, because these are usually a few of many."""
     matching = b"".join(
         body[start : start + _EACH.size]
         for start in range(_HEAD.size, len(body), _EACH.size)
@@ -157,7 +168,10 @@ def _nearby_keys(mark: Keypoint) -> Iterator[int]:
 
 
 def find_overlap(mine: KeypointSet, keys: Mapping[int, Sequence[Keypoint]], theirs: KeypointSet) -> Overlap | None:
-    """Find the overlap that most common keypoints agree on; None if none is confirmed. `keys` is `lookup_keys(mine)`."""
+    """Find the overlap on which most matching keypoints agree. Return None if no overlap is confirmed.
+
+    `keys` is `lookup_keys(mine)`.
+    """
     views: list[tuple[Box, bool]] = []
     for there in theirs.marks:
         for here in keys.get(there.key, ()):
@@ -177,7 +191,7 @@ def find_overlap(mine: KeypointSet, keys: Mapping[int, Sequence[Keypoint]], thei
 
 
 def _project(my_sides: tuple[float, float], here: Keypoint, their_sides: tuple[float, float], there: Keypoint) -> Box:
-    """Project my picture's edges into theirs, if the two keypoints are the same."""
+    """Return the box of my whole picture in the other picture, assuming that both keypoints show the same thing."""
     scale = LEVELS[here.level] / LEVELS[there.level]
     left, top = there.x - here.x * scale, there.y - here.y * scale
     (wide, high), (width, height) = my_sides, their_sides
@@ -194,7 +208,7 @@ def _median(boxes: Sequence[Box]) -> Box:
 
 
 def _clip_overlap(seen: Box, votes: int) -> Overlap | None:
-    """Return the parts of both pictures that overlap. `seen` is my picture's box in theirs."""
+    """Return the overlapping areas of both pictures. `seen` is the box of my whole picture in the other picture."""
     (left, right, mine_x), (top, bottom, mine_y) = _clip(seen[0], seen[2]), _clip(seen[1], seen[3])
     if right <= left or bottom <= top:
         return None

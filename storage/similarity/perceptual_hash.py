@@ -10,35 +10,35 @@ from operator import add, mul, sub
 from schema.checks.similarity import COARSE_BITS, Likeness
 
 SIDE = 32
-"""Side in pixels of the grey matrix that a hash is computed from."""
+"""Side in pixels of the grey matrix from which a hash is computed."""
 GREY_SIDE = 64
-"""Side in pixels of the grey matrix of the whole picture that is stored."""
+"""Side in pixels of the stored grey matrix of a whole picture."""
 
 CUTS = 2
-"""Maximum number of cuts of one picture: the whole, and the content of a frame."""
+"""Maximum number of cuts of one picture: the whole picture, and the part inside its frame."""
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom."""
 
 _FLAT = 0.2
-"""In grey levels: if most low frequencies are weaker than this, the picture has nothing to compare."""
+"""A strength in grey levels. If most low frequencies are weaker than this, the picture has nothing to compare."""
 _PLAIN = 12
-"""The range of grey levels of a line that belongs to a frame: encoding adds a few shades."""
+"""Maximum range of grey levels in a line that belongs to a plain frame. Encoding adds a few shades."""
 _WIDEST_FRAME = 0.4
 """Maximum share of a side that a frame takes at each end."""
 
 _WAVES = [[math.cos(math.pi * (2 * x + 1) * u / (2 * SIDE)) for x in range(SIDE // 2)] for u in range(16)]
-"""Half of each wave. The other half mirrors it, with the same sign for even frequencies and the opposite for odd ones."""
+"""The first half of each cosine wave. The second half mirrors it, and has the opposite sign for odd frequencies."""
 # All frequencies but the mean: brightness must not count.
 _DETAIL = [(u, v) for u in range(16) for v in range(16) if u + v]
 _COARSE = sorted(_DETAIL, key=lambda at: (at[0] + at[1], at))[:COARSE_BITS]
 
 
 def compute_likenesses(size: tuple[int, int], grey: bytes, scaled: Callable[[Box, int], bytes]) -> tuple[Likeness, ...]:
-    """Compute the likenesses of the cuts of an upright picture that are not blank.
+    """Compute a likeness for each cut of an upright picture. Leave out blank cuts.
 
-    `size` is in pixels, and `grey` has the grey values row by row. `scaled` returns a box of the picture, scaled to a side
-    in pixels.
+    `size` is in pixels, and `grey` has the grey values row by row.
+    `scaled` returns the grey values of a box of the picture, scaled to a square with the given side in pixels.
     """
     likenesses = []
     for cut, box in _iter_cuts(*size, grey):
@@ -56,7 +56,7 @@ def _iter_cuts(width: int, height: int, grey: bytes) -> Iterator[tuple[int, Box]
 
 
 def _find_frame(width: int, height: int, grey: bytes) -> Box:
-    """Return the content of a plain frame, such as a screenshot's; the whole picture if it has no frame."""
+    """Return the box inside a plain frame, such as a screenshot has. Without a frame, return the whole picture."""
     top, bottom = _count_plain_ends([grey[y * width : (y + 1) * width] for y in range(height)])
     inner = grey[top * width : (height - bottom) * width]
     left, right = _count_plain_ends([inner[x::width] for x in range(width)])
@@ -64,7 +64,10 @@ def _find_frame(width: int, height: int, grey: bytes) -> Box:
 
 
 def _count_plain_ends(lines: Sequence[bytes]) -> tuple[int, int]:
-    """Count the plain lines at either end; 0 if all lines within the widest frame are plain."""
+    """Return the number of plain lines at the beginning and at the end.
+
+    If all lines of the widest possible frame are plain, return 0 for that end.
+    """
     limit = int(len(lines) * _WIDEST_FRAME)
 
     def count(ordered: Sequence[bytes]) -> int:
@@ -75,9 +78,9 @@ def _count_plain_ends(lines: Sequence[bytes]) -> tuple[int, int]:
 
 
 def compute_hashes(matrix: Iterable[float]) -> tuple[int, str] | None:
-    """Compute the coarse and the detailed hash of SIDE x SIDE grey values; None if they are blank.
+    """Compute the coarse and the detailed hash of SIDE x SIDE grey values. Return None if the values are blank.
 
-    Each bit says whether one low frequency of the cosine transform is stronger than the median of all.
+    Each bit says whether one low frequency of the cosine transform is stronger than the median of these frequencies.
     """
     grey = list(matrix)
     rows = [_transform(grey[start : start + SIDE]) for start in range(0, SIDE**2, SIDE)]
