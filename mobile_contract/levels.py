@@ -39,7 +39,7 @@ OUTBOX = frozenset(
 class Levels:
     """The supported levels: `current` is this contract's level, and `oldest` the oldest supported level.
 
-    `until` is the last day on which an older level still works, by level.
+    `until` maps each older level that still works to the last day on which it works.
     """
 
     current: int

@@ -155,7 +155,10 @@ class Party:
     seconds: float = 20.0
 
     async def wait_until(self, work: Callable[[], Awaitable[Any]], request: str, expected: str) -> Any:
-        """Repeat `work` until it returns a truthy value, and return that. Raise `BrokenClauseError` after `seconds`."""
+        """Repeat `work` until it returns a truthy value, and return this value.
+
+        Raise `BrokenClauseError` after `seconds`.
+        """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.seconds
         while not (answer := await work()):
@@ -182,7 +185,7 @@ class Party:
         return cursor
 
     def require_account(self, role: str) -> Person:
-        """Return the account of a role. Raise `NotTriedError` if the kit was not given one."""
+        """Return the account of a role. Raise `NotTriedError` if the kit was given no such account."""
         person: Person | None = getattr(self, role)
         if person is None:
             raise NotTriedError(f"No account was given by --{role}.")

@@ -54,7 +54,7 @@ class TakenFiles:
 
 
 class PhoneDevice:
-    """One user's open store. No other process can change it meanwhile."""
+    """One user's open store. While it is open, no other process can change it."""
 
     def __init__(self, place: StoreLocation, key: StoreKey) -> None:
         self.place, self.key = place, key
@@ -126,7 +126,8 @@ class PhoneDevice:
     def take(self, files: Sequence[Path], content: Content, *, together: bool, again: bool) -> TakenFiles:
         """Copy files, and save one observation for each file, or one for all files if `together`. Save all or none.
 
-        Skip files whose bytes were taken before, unless `again`. After a kill, the same call takes the missing files.
+        Skip files whose bytes were taken before, unless `again`.
+        If the process is killed, a second call with the same files takes the missing ones.
         Raise `UsageError`, or `OSError` if the disk is full.
         """
         self._sweep()
@@ -163,7 +164,10 @@ class PhoneDevice:
             taken.originals.append(original)
 
     def forget(self) -> list[OutboxObservation]:
-        """Delete the photos and texts of fully verified observations with no invalid receipt. Receipts stay."""
+        """Delete the photos and texts of fully verified observations. Keep observations whose receipt is invalid.
+
+        Receipts stay.
+        """
         deleted = self.outbox.forget(
             but={receipt.observation_id for receipt in self.receipts.all() if receipt.is_wrong}
         )
@@ -200,8 +204,8 @@ class PhoneDevice:
 def prepare_stores(folder: Folder, ask_new: Callable[[Session | None], str] = ask_password_of) -> UserStores:
     """Clean up a locked folder, import the data of an earlier phone version, and return the stores.
 
-    `ask_new` returns the password that will lock the imported data. It gets the session of the data's owner, or None if
-    nobody had signed in. Raise a `PhoneError`.
+    `ask_new` returns the password that will lock the imported data. Its argument is the session of the data's owner, or
+    None if nobody had signed in. Raise a `PhoneError`.
     """
     stores = UserStores(folder)
     legacy_import = LegacyImport(folder, stores)

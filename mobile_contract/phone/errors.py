@@ -21,7 +21,7 @@ FOR_PEOPLE = frozenset({"FIX_AND_RESEND", "DISCARD"})
 
 
 class PhoneError(Exception):
-    """Ends a command with a message in English, one in Chinese, and the exit code of the process."""
+    """Ends a command with an English message, a Chinese message, and the exit code of the process."""
 
     exit_code = 1
 

@@ -30,7 +30,7 @@ class ExifPositionProblem(enum.StrEnum):
 class Position:
     """A position. Latitude and longitude are in degrees, positive to the north and east.
 
-    `fixed_at` is when the receiver determined the position, in UTC.
+    `fixed_at` is the time in UTC when the GPS receiver determined the position.
     `datum` is the datum's name as the file states it. None means WGS-84.
     """
 

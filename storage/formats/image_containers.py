@@ -113,7 +113,7 @@ def has_hole(file: BinaryIO, end: int, hole: bytes, until: bytes = b"") -> bool:
 
 
 def _next_marker(file: BinaryIO) -> int:
-    """Return the code of the next marker. Return EOI too if the file ends, or if too much garbage lies in between."""
+    """Return the code of the next marker, or EOI if the file ends or too much garbage lies between two segments."""
     for _ in range(_GARBAGE_BYTES):
         lead = file.read(1)
         if not lead:

@@ -12,7 +12,7 @@ from storage.formats.iso_bmff import Box, BoxFields, TruncatedError, find_box, i
 _MAX_CHECKED = 64
 _SAMPLE_BYTES = 2**16
 _HOLE = bytes(16)
-"""No encoder begins a frame with so many zeros. They were never written."""
+"""A sample that begins with these zeros was never written, because no encoder begins a frame with so many zeros."""
 _SECTOR = bytes(512)
 """The smallest hole that a disk leaves in a file.
 

@@ -119,7 +119,7 @@ class Faces:
 
 @dataclass(frozen=True)
 class Covered:
-    """The size in pixels of a picture in which boxes were covered. `damage` says why there is no such picture."""
+    """The size in pixels of a picture with boxes painted black. `damage` says why there is no such picture."""
 
     width: int = 0
     height: int = 0

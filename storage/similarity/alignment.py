@@ -22,7 +22,7 @@ _MIN_CORRELATION = 0.3
 _MIN = 0.4 * GREY_SIDE
 """The smallest side of a window, in pixels of GREY_SIDE."""
 _NO_CUT = 0.04
-"""If an edge of the area `within` is closer than this share of a side to the edge of `part`, it is moved there."""
+"""An edge of the area `within` is moved to the edge of `part` if it is closer than this share of a side."""
 _ROW = GREY_SIDE + 1
 
 Area = Sequence[float]

@@ -18,7 +18,7 @@ CUTS = 2
 """Maximum number of cuts of one picture: the whole picture, and the part inside its frame."""
 
 Box = tuple[float, float, float, float]
-"""Left, top, right, bottom."""
+"""An area: left, top, right and bottom."""
 
 _FLAT = 0.2
 """A strength in grey levels. If most low frequencies are weaker than this, the picture has nothing to compare."""

@@ -1,1 +1,1 @@
-"""Check the clauses of the protocol. Each file checks clauses of one chapter."""
+"""Check the clauses of the protocol, chapter by chapter."""

@@ -93,7 +93,7 @@ def _find_observation(outbox: Outbox, id_or_number: str) -> OutboxObservation:
 
 
 def _show(observation: OutboxObservation, edits: list[DraftEdit], new_edits: list[DraftEdit], *, as_json: bool) -> None:
-    """Show the draft, its version and its lost edits. Mark a new edit that lost at once."""
+    """Show the draft, its version and its lost edits. Mark new edits that have already lost."""
     merged = merge_edits(edits)
     lost = [_lost_as_json(edit) for edit in merged.lost]
     if as_json:

@@ -114,7 +114,7 @@ def rate(
     reason: Annotated[str | None, typer.Option(help="The reason. Readers of the rating see it (理由).")] = None,
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
-    """Rate a unit for a month (满意度测评). This works offline. A later rating of the same unit replaces this one."""
+    """Rate a unit for a month (满意度测评). This works offline. A later rating for the same unit and month replaces it."""
     with report_errors(), PhoneDevice.open(folder, makes=True) as device:
         device.ratings.add(compose(unit, point, month, score=score, grade=grade, reason=reason))
         output.print_message("Saved. `send` sends it.", "已登记测评，等待发送。")

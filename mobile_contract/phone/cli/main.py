@@ -80,7 +80,7 @@ def sign_in(
     ] = f"Terminal {platform.node()}",
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
-    """Sign in (登录). Offline, this only unlocks your store. Every user's unsent items stay here, encrypted and separate."""
+    """Sign in (登录). Offline, this only unlocks your store. All users' unsent items stay here, encrypted and separate."""
     with report_errors():
         secret = _read_password(password)
         phone_folder = Folder.open(folder)
@@ -168,7 +168,7 @@ def sync(
 
 
 def _deliver(folder: Path, at_once: int, work: Callable[[Delivery], Awaitable[None]]) -> None:
-    """Run `work`, then show the status, even if it was interrupted."""
+    """Run `work`, then show the status, even if `work` was interrupted."""
     with report_errors(), PhoneDevice.open(folder) as device:
 
         async def run() -> None:

@@ -38,7 +38,7 @@ def note(
 
 @app.command()
 def notes(*, as_json: AsJson = False, folder: Where = DEFAULT_FOLDER) -> None:
-    """Show the notes of your assignments, as last pulled, and the edits that lost against a later one (备注)."""
+    """Show the notes of your assignments, as last pulled, and the edits that lost against a later edit (备注)."""
     with report_errors(), PhoneDevice.open(folder) as device:
         notes_by_assignment = device.notebook.all()
         if as_json:

@@ -78,7 +78,7 @@ def table(
 
 @app.command()
 def accept(id: AssignmentId, folder: Where = DEFAULT_FOLDER) -> None:
-    """Accept an assignment (签收). You are responsible for it from now on. Offline, it is queued, and `send` sends it."""
+    """Accept an assignment (签收). You are responsible for it from now on. Offline, `send` sends the answer later."""
     _answer(folder, compose_answer(id), ("Accepted.", "已签收。"))
 
 
@@ -88,7 +88,7 @@ def finish(
     result: Annotated[str, typer.Option("--result", help="The result (办理结果).")],
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
-    """Finish an assignment (完成). Offline, it is queued, and `send` sends it."""
+    """Finish an assignment (完成). Offline, `send` sends the answer later."""
     _answer(folder, compose_answer(id, result), ("Finished.", "已完成。"))
 
 

@@ -1,4 +1,4 @@
-"""Define the options that commands share, and turn their errors into messages and exit codes."""
+"""Define the options that several commands share, and turn errors into messages and exit codes."""
 
 import os
 from collections.abc import Iterator

@@ -75,7 +75,7 @@ class GraphqlClient:
     async def ask(self, operation: str, variables: dict[str, Any], token: str | None = None) -> Reply:
         """Send an operation. Raise `ServerRefusedError` for a refusal, `UnreachableError` if all attempts fail.
 
-        Retries are safe, although a request may have taken effect whose reply was lost: operations can be repeated.
+        Every operation can be repeated safely, even if an earlier attempt took effect and only its reply was lost.
         """
         for failed in range(1, self._backoff.attempts + 1):
             try:
@@ -104,7 +104,7 @@ class GraphqlClient:
         return Reply(_read_root(body, response), _server_time(response), before)
 
     async def _post(self, payload: dict[str, Any], token: str | None) -> httpx.Response:
-        """Send the payload compressed. If the server can't read that, send the payload uncompressed.
+        """Send the payload compressed. If the server can't read compressed bodies, send the payload uncompressed.
 
         If that helped, don't compress later requests either.
         """

@@ -88,7 +88,7 @@ class Outbox:
     # Taking, correcting, deleting
 
     def take(self, entries: Sequence[Sequence[Original]], compose: Callable[[int, Sequence[Original]], Any]) -> None:
-        """Save one new observation for each list of originals in `entries`, all or none. `compose` makes its draft."""
+        """Save one new observation for each list of originals in `entries`, all or none. `compose` makes each draft."""
         with self.transaction() as database:
             fact = database.execute("SELECT value FROM facts WHERE name = 'last_sequence'").fetchone()
             for sequence, originals in enumerate(entries, start=int(fact[0]) + 1):
@@ -286,7 +286,7 @@ class Outbox:
     def _set_state(
         self, ids: Sequence[str], to: MediumState, also: str | None = None, *, refusal: ServerRefusedError | None = None
     ) -> None:
-        """Set the state of media, except READY ones: a late answer doesn't undo READY."""
+        """Set the state of media. Media that are READY stay READY, even if a late answer says otherwise."""
         if not ids:
             return
         text = json.dumps(refusal.as_json(), ensure_ascii=False) if refusal else None

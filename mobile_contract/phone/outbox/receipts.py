@@ -1,6 +1,6 @@
-"""Verify receipts (回执), which are the server's signed proof that it has an observation, with its published keys.
+"""Verify receipts (回执) with the server's published keys.
 
-Receipts stay in the outbox after the observation is deleted.
+A receipt is the server's signed proof that it has an observation. Receipts stay when observations are deleted.
 """
 
 import base64

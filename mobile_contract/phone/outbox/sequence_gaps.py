@@ -20,7 +20,7 @@ class SequenceGaps:
     def compare(self, payload: dict[str, Any]) -> None:
         """Compare the gaps of a `SyncPayload` with the outbox, and store the lost numbers.
 
-        A number is lost if the server lacks it, and the phone has neither discarded it nor still has to send it.
+        A number is lost if the server lacks it, and on the phone it is neither unsent nor discarded.
         """
         missing = {number for gap in payload["gaps"] for number in range(gap["first"], gap["last"] + 1)}
         older = {number for number in self.lost if number <= self._outbox.last_sequence - WINDOW}

@@ -19,7 +19,7 @@ from mobile_contract.phone.errors import InUseError, UsageError
 
 @dataclass(frozen=True)
 class Folder:
-    """The phone's folder. Only the user account of the operating system that owns it can read it."""
+    """The phone's folder. Only the operating-system user who owns the folder can read it."""
 
     root: Path
 

@@ -32,7 +32,7 @@ _NONCE = 12
 
 @dataclass(frozen=True)
 class StoreKey:
-    """The key of the store `store_id`. The keys of its database and files are derived from it."""
+    """The key of the store `store_id`. The keys of the store's database and files are derived from this key."""
 
     store_id: str
     raw: bytes = field(repr=False)
@@ -72,7 +72,7 @@ class StoreKey:
 
 @dataclass(frozen=True)
 class Lock:
-    """The content of `keys.json`. `by_password` and `by_device` are the store's key, encrypted in these two ways.
+    """The content of `keys.json`. `by_password` and `by_device` are the encrypted store key.
 
     `salt`, `memory_kib` and `passes` are the parameters of Argon2id, which derives a key from the password.
     `is_nobodys` means that the store has no owner: its items were taken before the first sign-in on this phone.

@@ -137,7 +137,7 @@ class Originals:
     def sweep(self, known: Collection[str]) -> None:
         """Remove all copies except `known`, the files that the outbox refers to.
 
-        Other copies remain after a kill while files are taken, or after the outbox has deleted their media.
+        Other copies exist if the process was killed while it took files, or if the outbox has deleted their media.
         """
         for path in self.folder.iterdir():
             if path.name not in known:

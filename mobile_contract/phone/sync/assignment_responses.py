@@ -60,9 +60,9 @@ class AnswerSubmission(OperationSubmission):
 
 
 def compose_answer(assignment_id: str, result: str | None = None) -> dict[str, Any]:
-    """Compose an acceptance of an assignment, or a report that it is finished if there is a `result`.
+    """Compose an answer that accepts an assignment. With a `result`, the answer says that the assignment is finished.
 
-    The time of the answer is the phone's current time.
+    The answer's time is the phone's current time.
     """
     draft = {
         "id": new_id("ans"),

@@ -23,7 +23,7 @@ from mobile_contract.phone.users.session import Account
 MAX_REJECTIONS = 3
 LOOK_SECONDS = 1.0
 LOOK_EACH_SECONDS, LONGEST_LOOK_SECONDS = 0.02, 15.0
-"""Seconds to wait before a check, for each unverified medium, and their maximum.
+"""Before a check, the phone waits LOOK_EACH_SECONDS per unverified medium, at most LONGEST_LOOK_SECONDS.
 
 No server verifies faster, and each check fetches the whole list of media.
 """
@@ -63,9 +63,9 @@ class Delivery:
         self._backoff = backoff
 
     async def run_once(self) -> None:
-        """Send everything that can be sent now. Raise a `PhoneError` that stops everything.
+        """Send everything that can be sent now. Raise a `PhoneError` if an error stops everything.
 
-        If the server refuses only the pull, send everything else first, then raise the refusal.
+        If the server only refuses to send changes (the pull), finish everything else, then raise the refusal.
         """
         self._account.require()
         slots, refusal = await self._sync_request.hand_in()

@@ -13,7 +13,10 @@ SECONDS_A_PART = 20.0
 SECONDS_A_LEAST_PART = 30.0
 """Parallel uploads must each send a part of the smallest size within this time. Otherwise fewer run in parallel."""
 MIN_PARTS = 4
-"""A fast connection never leads to fewer parts: parts upload in parallel, and the connection may get worse."""
+"""However fast the connection is, a file has this many parts if they are large enough for the contract.
+
+Parts upload in parallel, and the connection may get worse.
+"""
 UNKNOWN_AT_ONCE = 2
 TELLING_SECONDS = 5.0
 """A PUT that took at least this long has full weight in the estimate, even if it was small."""

@@ -47,6 +47,6 @@ def next_batch(media: Sequence[Medium], tried: Collection[str]) -> UploadBatch:
 
 
 def _standing(medium: Medium) -> tuple[bool, int, bool]:
-    """Sort media that the store may have first, then by the number of rejections, then media without an error."""
+    """Put media first that the store may have, then media with few rejections, then media without an error."""
     is_troubled = medium.trouble is not None and medium.trouble["code"] != LINE
     return medium.state is MediumState.WAITING, medium.rejections, is_troubled

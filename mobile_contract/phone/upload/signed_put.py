@@ -57,7 +57,7 @@ class Slot:
     whole: SignedUrl | None
     parts: tuple[SignedPart, ...]
     good_until: float
-    """The end of the slot's use, in seconds of this process's monotonic clock."""
+    """The time when the slot must be renewed, in seconds of this process's monotonic clock."""
 
     @classmethod
     def read(cls, value: dict[str, Any], reply: Reply) -> "Slot":

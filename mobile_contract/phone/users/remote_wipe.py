@@ -13,7 +13,10 @@ def secret_of(letters: str) -> bytes:
 
 
 def proof_of(device_secret: str, refresh_token: str) -> str:
-    """Compute the proof of a genuine order to erase, in hexadecimal. The device had sent `refresh_token`."""
+    """Compute the proof of a genuine order to erase, in hexadecimal.
+
+    `refresh_token` is the token with which the device asked for a renewal.
+    """
     return hmac.digest(secret_of(device_secret), b"wipe " + refresh_token.encode(), "sha256").hex()
 
 

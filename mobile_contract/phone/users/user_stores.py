@@ -162,7 +162,7 @@ class UserStores:
         self._remove(going)
 
     def sweep(self) -> None:
-        """Remove the stores that a kill left partly erased or partly made."""
+        """Remove stores that are partly erased or partly made, because the process was killed."""
         users = self._folder.users
         for path in list(users.iterdir()) if users.is_dir() else ():
             if path.name.endswith((_MAKING, _GOING)):
