@@ -80,7 +80,7 @@ def sign_in(
     ] = f"Terminal {platform.node()}",
     folder: Where = DEFAULT_FOLDER,
 ) -> None:
-    """Sign in (登录). Offline, this only unlocks your store. All users' unsent items stay here, encrypted and separate."""
+    """Sign in (登录). Offline, this only unlocks your store. All users' unsent items stay, encrypted and separate."""
     with report_errors():
         secret = _read_password(password)
         phone_folder = Folder.open(folder)

@@ -20,7 +20,10 @@ app = typer.Typer()
 
 @app.command()
 def unlock(folder: Where = DEFAULT_FOLDER) -> None:
-    """Print a key that replaces the password (解锁). Use `eval "$(scripts/phone unlock)"`. Closing the terminal locks again."""
+    """Print a key that replaces the password (解锁). Use `eval "$(scripts/phone unlock)"`.
+
+    Closing the terminal locks the store again.
+    """
     os.environ.pop(KEY, None)  # an outdated key must not block the new one
     with report_errors(), PhoneDevice.open(folder) as device:
         typer.echo(f"export {KEY}={device.key.text}")
