@@ -1,6 +1,7 @@
-"""Take in a phone's answers to assignments: store the batch first, then apply what can be applied (签收、办结回复).
+"""Receive a phone's answers to assignments (签收、办结回复). Store the whole batch first, then apply each answer.
 
-An answer to someone else's assignment waits like one to a missing assignment, so nobody learns whether it exists.
+An answer whose assignment does not exist waits on the server. An answer to another person's assignment waits as well,
+so that its sender does not learn whether the assignment exists.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,7 +43,7 @@ from schema.fieldwork.drafts import UnreadableDraft
 async def answer_assignments(
     context: Context, input: AnswerAssignmentsInput, unreadable_drafts: Sequence[UnreadableDraft] = ()
 ) -> AnswerAssignmentsPayload:
-    """Settle every answer. Raise `Refusal` only if the batch as a whole is invalid."""
+    """Store every answer and apply those that can be applied. Raise `Refusal` only if the whole batch is invalid."""
     check_batch_size(MAX_ANSWERS, [*input.answers, *unreadable_drafts], "answers")
     await record_clock(context, input.device_clock, context.actor.user_id, context.actor.device_id)
     results = {
@@ -58,7 +59,7 @@ async def answer_assignments(
             results[index] = _refused(context, sent.id, refusal)
         except Exception as error:  # noqa: BLE001  masked and logged; the other answers go on
             results[index] = _refused(context, sent.id, internal_refusal(error))
-    # The batch may hold a FINISH before its ACCEPT: accept first.
+    # A batch may list the FINISH of an assignment before its ACCEPT. The ACCEPT must be applied first.
     items.sort(key=lambda item: item.answer.kind is AnswerKind.FINISH)
     results |= await _settle(context, items)
     return AnswerAssignmentsPayload(results=[results[index] for index in sorted(results)])
@@ -73,7 +74,7 @@ def _refused(context: Context, id: str | None, refusal: Refusal) -> AnswerResult
 
 @dataclass(frozen=True)
 class _AnswerItem:
-    """An answer of the batch: its index, what was sent, and its stored form."""
+    """An answer of the batch: its index in the batch, the answer as sent, and the answer as stored."""
 
     index: int
     sent: AssignmentAnswer
@@ -81,7 +82,10 @@ class _AnswerItem:
 
 
 async def _settle(context: Context, items: Sequence[_AnswerItem]) -> dict[int, AnswerResult]:
-    """Store all answers, then apply each. A concurrent offer or acceptance then finds the stored answers."""
+    """Store all answers, then apply each answer.
+
+    Storing comes first: if the assignment is offered or accepted meanwhile, that request finds the answer.
+    """
     store = context.store
     stored = await _store_new(context, items)
     assignments = await assignments_of(store, [item.answer.assignment_id for item in items])
@@ -108,7 +112,7 @@ async def _settle(context: Context, items: Sequence[_AnswerItem]) -> dict[int, A
                 refusals[item.index] = refusal
         except Refusal as refusal:
             refusals[item.index] = refusal
-    await apply_held(store, sorted(accepted), context.now)  # their FINISH may have arrived earlier
+    await apply_held(store, sorted(accepted), context.now)  # a FINISH may have arrived before its ACCEPT
     now = await assignments_of(
         store, [stored[item.answer.id].assignment_id for item in items if item.index in outcomes]
     )
@@ -125,7 +129,10 @@ async def _settle(context: Context, items: Sequence[_AnswerItem]) -> dict[int, A
 
 
 async def _store_new(context: Context, items: Sequence[_AnswerItem]) -> dict[str, StoredAnswer]:
-    """Store new answers and return what is stored now, by id. An id is absent if too many answers are held."""
+    """Store the new answers. Return all stored answers of the batch by id.
+
+    If too many of the sender's answers wait on the server already, the new answers are not stored and are absent.
+    """
     answers = context.store.assignment_answers
     ids = [item.answer.id for item in items]
     stored = {answer.id: answer for answer in await answers.many(ids)}
@@ -136,7 +143,7 @@ async def _store_new(context: Context, items: Sequence[_AnswerItem]) -> dict[str
     if not fresh or await answers.count_held(context.actor.user_id) >= MAX_HELD:
         return stored
     taken = (await answers.add(list(fresh.values()))).duplicate_ids
-    # Another request may have been faster: the stored answer counts.
+    # Another request may have stored an answer with the same id first. That answer is kept.
     others = await answers.many(sorted(taken)) if taken else []
     return stored | fresh | {answer.id: answer for answer in others}
 
@@ -148,7 +155,7 @@ def _too_many() -> Refusal:
 async def _refuse_conflicts(
     context: Context, items: Sequence[_AnswerItem], kept: Mapping[str, StoredAnswer]
 ) -> dict[int, Refusal]:
-    """Return refusals, by index, of answers whose id is taken by other content or by another person."""
+    """Store as conflicts the answers whose id is taken by other content or another person. Return refusals by index."""
     found = []
     for item in items:
         known = kept.get(item.answer.id, item.answer)
@@ -170,7 +177,8 @@ AnswerAssignmentsResult = Annotated[
 @strawberry.type
 class AssignmentAnswerQueries:
     @query(
-        description="The viewer's held items, and held items refused within 30 days. Longest held first, at most 500 (暂存操作)."
+        description="The viewer's items that wait on the server, and items that waited and were refused in the last"
+        " 30 days. Sorted by time of receipt, oldest first, at most 500 (暂存操作)."
     )
     async def held_operations(self, info: Info) -> list[HeldOperation]:
         context = info.context
@@ -182,8 +190,8 @@ class AssignmentAnswerQueries:
 @strawberry.type
 class AssignmentAnswerMutations:
     @mutation(
-        description="Accept or finish assignments from a phone's outbox. An answer that arrives before its assignment is held"
-        " (批量签收、办结)."
+        description="Accept or finish assignments from a phone's outbox. An answer that arrives before its assignment"
+        " waits on the server until it can be applied (批量签收、办结)."
     )
     async def answer_assignments(self, info: Info, input: AnswerAssignmentsInput) -> AnswerAssignmentsResult:
         return await answer_assignments(info.context, input, unreadable_drafts(info))

@@ -1,4 +1,4 @@
-"""Append a phone's edits of assignment notes, each by one conditional update (备注修改)."""
+"""Store a phone's edits of assignment notes (备注修改). One conditional update appends one edit to its assignment."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ from storage.mongodb.filters import all_of
 async def edit_notes(
     context: Context, input: EditAssignmentNotesInput, unreadable_drafts: Sequence[UnreadableDraft] = ()
 ) -> EditAssignmentNotesPayload:
-    """Settle every edit. Raise `Refusal` only if the batch as a whole is invalid."""
+    """Store or refuse every edit. Raise `Refusal` only if the whole batch is invalid."""
     check_batch_size(MAX_EDITS, [*input.edits, *unreadable_drafts], "edits")
     viewer = context.actor
     reading = await record_clock(context, input.device_clock, viewer.user_id, viewer.device_id)
@@ -56,7 +56,11 @@ async def edit_notes(
 
 @dataclass(frozen=True)
 class _KnownAssignments:
-    """What a batch needs: the viewer's assignments by id, and the assignments that already have an edit, by edit id."""
+    """The stored assignments that a batch of edits needs.
+
+    `own` is the filter of the viewer's own assignments. `assignments` holds the assignments that the batch edits, by
+    id. `taken` holds the assignments that already contain an edit of the batch, by edit id.
+    """
 
     own: Filter
     assignments: dict[str, Assignment]
@@ -105,7 +109,7 @@ async def _settle(
         for id in [id for id, before in known.taken.items() if before.id == updated.id]:
             known.taken[id] = updated
         return AnswerOutcome.SETTLED, updated
-    # Another request stored this id first, or the assignment is full, or no longer the viewer's.
+    # Another request stored this edit first, or the assignment has too many edits or is no longer the viewer's.
     if before := (await assignments.by_edit([sent.id], known.own)).get(sent.id):
         return await _settle_repeated(context, sent, before, at)
     if await assignments.many([sent.assignment_id], known.own):
@@ -116,7 +120,7 @@ async def _settle(
 async def _settle_repeated(
     context: Context, sent: NoteEditInput, known: Assignment, at: str
 ) -> tuple[AnswerOutcome, Assignment]:
-    """Report the same edit as a duplicate. Store other content as a conflict, and raise its refusal."""
+    """Return DUPLICATE if the stored edit has the same content. Otherwise store a conflict and raise its refusal."""
     if _edit(known, sent.id).sha256 == digest_of(sent):
         return AnswerOutcome.DUPLICATE, known
     [refusal] = await store_conflicts(context, [ConflictingItem(sent.id, sent, f"{at}.id")])
@@ -138,8 +142,8 @@ EditAssignmentNotesResult = Annotated[
 @strawberry.type
 class AssignmentNoteMutations:
     @mutation(
-        description="Edit notes of the viewer's own assignments from a phone's outbox. Of concurrent edits of one field the"
-        " later one wins, in whatever order they arrive (备注修改)."
+        description="Edit notes of the viewer's own assignments from a phone's outbox. If a field is edited"
+        " concurrently, the edit made later wins, whichever arrives first (备注修改)."
     )
     async def edit_assignment_notes(self, info: Info, input: EditAssignmentNotesInput) -> EditAssignmentNotesResult:
         return await edit_notes(info.context, input, unreadable_drafts(info))

@@ -1,7 +1,7 @@
 """Assign, accept, hand on, finish and withdraw assignments.
 
-Rule 2 (首问负责制): one person is always responsible, until another has *accepted*. Every step is one transaction with
-its case, and a repeated step returns the same result.
+Rule 2 (首问负责制): one person is always responsible, until another person has *accepted*. Each step changes the
+assignment and its case in one transaction. A repeated step returns the same result.
 """
 
 from collections.abc import Awaitable, Callable
@@ -26,10 +26,10 @@ from schema.organisation.units import Unit
 from storage.mongodb.client import Filter
 
 
-@strawberry.input(description="A new assignment of a case, or of a place to inspect.")
+@strawberry.input(description="A new assignment: either a case to follow up, or a place to inspect.")
 class AssignInput:
     id: strawberry.ID = strawberry.field(description="Created by the caller: asg_ and a UUIDv7.")
-    assignee_id: strawberry.ID = strawberry.field(description="The person to assign it to.")
+    assignee_id: strawberry.ID = strawberry.field(description="The person who gets the assignment.")
     case_id: strawberry.ID | None = strawberry.field(
         description="The case to follow up. Give either a case or a unit.", default=None
     )
@@ -51,10 +51,12 @@ class StepAssignmentInput:
 class HandOnAssignmentInput:
     id: strawberry.ID = strawberry.field(description="Id of the new offer, created by the caller: asg_ and a UUIDv7.")
     assignment_id: strawberry.ID = strawberry.field(description="The assignment to hand on.")
-    assignee_id: strawberry.ID = strawberry.field(description="The person to assign it to.")
-    note: str | None = strawberry.field(description="Reason, up to 2,000 characters.", default=None)
+    assignee_id: strawberry.ID = strawberry.field(description="The person who gets the assignment.")
+    note: str | None = strawberry.field(
+        description="Reason for handing the assignment on, up to 2,000 characters.", default=None
+    )
     due_on: date | None = strawberry.field(
-        description="Deadline, Beijing date. Default: the same deadline.", default=None
+        description="Deadline, Beijing date. Default: the deadline of the assignment that is handed on.", default=None
     )
 
 
@@ -160,7 +162,7 @@ async def finish(context: Context, input: FinishAssignmentInput) -> Assignment:
 
 
 async def withdraw(context: Context, input: StepAssignmentInput) -> Assignment:
-    """Withdraw an assignment that nobody has accepted. Any officer who may see it may do so."""
+    """Withdraw an assignment that nobody has accepted. Every officer who may see an assignment may withdraw it."""
     offer = await _visible_assignment(context, input.id, await context.visible.assignments(), "id")
     event = noted(context, CaseEventKind.WITHDRAWN, about=[str(offer.id)])
     ended = await context.store.assignments.end(offer.id, AssignmentState.WITHDRAWN, context.now, event)
@@ -189,7 +191,7 @@ async def _offer(context: Context, offer: Assignment) -> Assignment:
 
 
 async def _after_held_answers(context: Context, assignment: Assignment) -> Assignment:
-    """Apply the assignee's held answers, and return the assignment after them."""
+    """Apply the assignee's answers that wait on the server. Return the assignment as it is afterwards."""
     await apply_held(context.store, [assignment.id], context.now)
     [now] = await context.store.assignments.many([assignment.id])
     return now
@@ -202,7 +204,10 @@ def _kind(input: AssignInput) -> AssignmentKind:
 
 
 async def _assignee(context: Context, id: str, kind: AssignmentKind) -> User:
-    """Return the assignee. Raise `Refusal` if the viewer can't see them, or this kind is not assigned to their role."""
+    """Return the assignee.
+
+    Raise `Refusal` if the person is unknown or outside the viewer's scope, or may not get assignments of this kind.
+    """
     person = await context.load.one(User, validate_id(id, "usr", field="assigneeId"))
     if person is None or not person.active:
         raise Refusal(RefusalCode.NOT_FOUND, field="assigneeId")
@@ -214,7 +219,7 @@ async def _assignee(context: Context, id: str, kind: AssignmentKind) -> User:
 
 
 async def _own_assignment(context: Context, id: str, field: str) -> Assignment:
-    """Return an assignment of the viewer. Raise `Refusal(NOT_FOUND)` for any other."""
+    """Return the assignment. Raise `Refusal(NOT_FOUND)` if the viewer is not its assignee."""
     return await _visible_assignment(context, id, {"assignee_id": context.actor.user_id}, field)
 
 
@@ -226,7 +231,10 @@ async def _visible_assignment(context: Context, id: str, visible: Filter, field:
 
 
 async def _require_state(context: Context, id: str, state: AssignmentState) -> Assignment:
-    """Return the assignment if the step was taken before. Raise `Refusal(WRONG_STATE)` if it can't be taken."""
+    """Return the assignment if it is already in `state`. Otherwise raise `Refusal(WRONG_STATE)`.
+
+    Call this after an update to `state` changed nothing.
+    """
     [assignment] = await context.store.assignments.many([id])
     if assignment.state is AssignmentState.OFFERED and state is AssignmentState.ACCEPTED:
         raise Refusal(

@@ -32,11 +32,13 @@ from storage.mongodb.client import Document
 from storage.mongodb.filters import all_of
 
 
-@strawberry.type(description="The assignment now, and its case.")
+@strawberry.type(description="The assignment as it is now, and its case.")
 class AssignmentPayload:
     assignment: Assignment = strawberry.field(description="The assignment.")
 
-    @strawberry.field(description="Its case, if it has one.")
+    @strawberry.field(
+        description="The assignment's case. Null for an inspection, or if the viewer may not see the case."
+    )
     async def case(self, info: Info) -> Case | None:
         case_id = self.assignment.case_id
         return await info.context.load.one(Case, case_id) if case_id else None
@@ -45,18 +47,18 @@ class AssignmentPayload:
 @strawberry.input(description="Filter of assignments. All given conditions must match.")
 class AssignmentFilter:
     states: list[AssignmentState] | None = strawberry.field(description="In any of these states.", default=None)
-    mine: bool = strawberry.field(description="Only those assigned to the viewer.", default=False)
+    mine: bool = strawberry.field(description="If true, only assignments of the viewer match.", default=False)
 
 
 AssignmentResult = Annotated[
     AssignmentPayload | Refused,
-    strawberry.union("AssignmentResult", description="The assignment now, or the reason for the refusal."),
+    strawberry.union("AssignmentResult", description="The assignment as it is now, or the reason for the refusal."),
 ]
 
 
 @strawberry.type
 class AssignmentQueries:
-    @query(description="Assignments by time of offer, newest first.")
+    @query(description="Assignments that the viewer may see, sorted by time of offer, newest first.")
     async def assignments(
         self, info: Info, filter: AssignmentFilter | None = None, first: int = DEFAULT_PAGE, after: str | None = None
     ) -> Connection[Assignment]:
@@ -87,7 +89,8 @@ class AssignmentMutations:
         return AssignmentPayload(assignment=await accept(info.context, input))
 
     @mutation(
-        description="Hand an accepted assignment on. The caller is responsible until the other person accepts (转办)."
+        description="Hand an accepted assignment on to another person. The caller stays responsible until that person"
+        " accepts (转办)."
     )
     async def hand_on_assignment(self, info: Info, input: HandOnAssignmentInput) -> AssignmentResult:
         return AssignmentPayload(assignment=await hand_on(info.context, input))

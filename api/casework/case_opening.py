@@ -1,4 +1,7 @@
-"""Open cases (立案): store the case, its office's next number and its observation links in one transaction."""
+"""Open cases (立案).
+
+One transaction takes the office's next case number, stores the case, and links the observations to it.
+"""
 
 from collections.abc import Sequence
 
@@ -26,16 +29,21 @@ class OpenCaseInput:
     title: str = strawberry.field(description="1 to 200 characters (标题).")
     summary: str = strawberry.field(description="Up to 20,000 characters (摘要).", default="")
     category: Category | None = strawberry.field(
-        description="Category. Default: that of the first observation.", default=None
+        description="Category. Default: the category of the first observation.", default=None
     )
     observation_ids: list[strawberry.ID] = strawberry.field(
-        description="1 to 500 observations that it is based on: patrols, reports of monitors, complaints."
+        description="1 to 500 observations that the case is based on: patrols, reports of monitors, complaints."
     )
-    accept: bool = strawberry.field(description="Accept it at once (受理). Otherwise it stays RECEIVED.", default=True)
+    accept: bool = strawberry.field(
+        description="If true, the case is accepted at once (受理). If false, it stays RECEIVED.", default=True
+    )
 
 
 async def open_case(context: Context, input: OpenCaseInput) -> Case:
-    """Open a case. A repeated request returns the case as it is now. Raise `Refusal(CONFLICT)` if the content differs."""
+    """Open a case. A repeated request returns the case as it is now.
+
+    Raise `Refusal(CONFLICT)` if the id is taken by a request with other content or of another person.
+    """
     validate_id(input.id, "cas", field="id")
     check_text(input.title, MAX_TITLE, "title")
     check_length(input.summary, MAX_SUMMARY, "summary")
@@ -63,7 +71,7 @@ async def open_case(context: Context, input: OpenCaseInput) -> Case:
     def check(known: Case) -> None:
         check_replay((known.opening_sha256, known.first_responder_id), (digest, context.actor.user_id))
 
-    # Two requests that make the year's counter at the same moment: one of them tries again.
+    # If two requests create the office's counter of a new year at the same moment, one of them fails and tries again.
     return await create_once(find, create, check, attempts=ATTEMPTS)
 
 

@@ -25,11 +25,14 @@ from storage.casework.cases import entry_without_state
 from storage.mongodb.client import Document
 
 MAX_HISTORY = 500
-"""Steps after which nothing is linked or unlinked: a case is one document, and each such step lists its observations."""
+"""Steps in a case's history after which no observation is linked or unlinked.
+
+A case is one document, and each step of linking or unlinking adds up to `MAX_LINKED` observation ids to it.
+"""
 MAX_LINKED = 100
-"""Observations in one step of linking or unlinking."""
+"""Maximum number of observations in one step of linking or unlinking."""
 BY_ASSIGNMENT = frozenset({CaseState.ASSIGNED, CaseState.INVESTIGATING})
-"""States that a case reaches only by being assigned and accepted."""
+"""States that `moveCase` can't set. A case reaches them only if it is assigned and the assignment is accepted."""
 
 
 @strawberry.input(description="Observations to link to a case, or to unlink from it.")
@@ -39,7 +42,7 @@ class LinkObservationsInput:
     )
     case_id: strawberry.ID = strawberry.field(description="The case.")
     observation_ids: list[strawberry.ID] = strawberry.field(description="1 to 100 observations.")
-    note: str | None = strawberry.field(description="Reason.", default=None)
+    note: str | None = strawberry.field(description="Reason for linking or unlinking.", default=None)
 
 
 @strawberry.input(description="A step in a case's life (办理).")
@@ -49,17 +52,20 @@ class MoveCaseInput:
     )
     case_id: strawberry.ID = strawberry.field(description="The case.")
     to: CaseState = strawberry.field(
-        description="The new state. A case becomes ASSIGNED and INVESTIGATING only by assignment."
+        description="The new state. Not ASSIGNED or INVESTIGATING: `assign` and `acceptAssignment` set these."
     )
     reason: str | None = strawberry.field(description="Reason. Needed for DECLINED and REOPENED.", default=None)
     outcome: CaseOutcome | None = strawberry.field(description="Outcome. Needed for CLOSED.", default=None)
     reply: str | None = strawberry.field(
-        description="Reply to the person who raised it. Needed for CLOSED and DECLINED.", default=None
+        description="Reply to the person who raised the matter. Needed for CLOSED and DECLINED.", default=None
     )
 
 
 async def link(context: Context, input: LinkObservationsInput) -> Case:
-    """Link observations. A repeated event changes nothing. Raise `Refusal(LIMIT_EXCEEDED)` beyond 500 observations."""
+    """Link observations. An event that is already in the history changes nothing.
+
+    Raise `Refusal(LIMIT_EXCEEDED)` if the case would have more than 500 observations.
+    """
     case, ids, entry, digest = await _prepare_linking(context, input, CaseEventKind.LINKED)
     linked = await context.store.cases.link(case.id, ids, entry, MAX_OBSERVATIONS)
     if linked is None:
@@ -68,7 +74,10 @@ async def link(context: Context, input: LinkObservationsInput) -> Case:
 
 
 async def unlink(context: Context, input: LinkObservationsInput) -> Case:
-    """Unlink observations. A repeated event changes nothing. Raise `Refusal(WRONG_STATE)` if none would be left."""
+    """Unlink observations. An event that is already in the history changes nothing.
+
+    Raise `Refusal(WRONG_STATE)` if the case would have no observation left.
+    """
     case, ids, entry, digest = await _prepare_linking(context, input, CaseEventKind.UNLINKED)
     unlinked = await context.store.cases.unlink(case.id, ids, entry)
     if unlinked is None:
@@ -79,7 +88,11 @@ async def unlink(context: Context, input: LinkObservationsInput) -> Case:
 async def _prepare_linking(
     context: Context, input: LinkObservationsInput, kind: CaseEventKind
 ) -> tuple[Case, list[str], Document, str]:
-    """Return the case, the observations' ids, the history entry and the digest of the input. Raise `Refusal`."""
+    """Return the case, the observations' ids, the history entry and the digest of the input.
+
+    Raise `Refusal` if the input is invalid, if the viewer can't see the case or an observation, or if the case's
+    history is full.
+    """
     validate_id(input.id, "evt", field="id")
     check_length(input.note, MAX_NOTE, "note")
     check_batch_size(MAX_LINKED, input.observation_ids, "observationIds")
@@ -93,7 +106,10 @@ async def _prepare_linking(
 
 
 async def move(context: Context, input: MoveCaseInput) -> Case:
-    """Move a case to another state. A repeated event returns the case as it is now."""
+    """Move a case to another state. If the event is already in the history, return the case as it is now.
+
+    Raise `Refusal(WRONG_STATE)` if the case's state does not allow the move.
+    """
     validate_id(input.id, "evt", field="id")
     if input.to in BY_ASSIGNMENT:
         raise Refusal(
@@ -120,7 +136,7 @@ async def move(context: Context, input: MoveCaseInput) -> Case:
 
 
 def _as_sent(context: Context, case: Case, kind: CaseEventKind, event_id: str, digest: str) -> Case:
-    """The case, where its event of that id is what was sent; raises `Refusal(CONFLICT)` where it is something else."""
+    """Return the case. Raise `Refusal(CONFLICT)` if its event `event_id` differs from what the caller sent."""
     [step] = [step for step in case.history if step.id == event_id]
     check_replay((step.kind, step.sent_sha256, step.by_id), (kind, digest, context.actor.user_id))
     return case
@@ -151,7 +167,7 @@ def event(
 async def visible_case(context: Context, id: str) -> Case:
     """Return a case. Raise `Refusal(NOT_FOUND)` if the viewer can't see it.
 
-    It is not read by the loader, which would cache it as it was before the step.
+    The case is not read by a loader: a loader would cache the case as it was before the step.
     """
     case_id = validate_id(id, "cas", field="caseId")
     cases = await context.store.cases.many([case_id], await context.visible.cases())
@@ -184,5 +200,8 @@ def noted(
     about: Sequence[str] = (),
     sent: str | None = None,
 ) -> Document:
-    """An event whose state is the case's own, known only when it is written."""
+    """Return an event that does not change the case's state, as a document.
+
+    The document has no `state`. The update that stores the event fills in the case's state at that moment.
+    """
     return entry_without_state(event(context, kind, CaseState.RECEIVED, id=id, note=note, about=about, sent=sent))

@@ -25,7 +25,7 @@ from storage.mongodb.client import Document
 from storage.mongodb.filters import NOTHING, all_of, within
 
 
-@strawberry.type(description="The case now.")
+@strawberry.type(description="The case as it is now.")
 class CasePayload:
     case: Case = strawberry.field(description="The case.")
 
@@ -33,17 +33,16 @@ class CasePayload:
 @strawberry.input(description="Filter of cases. All given conditions must match.")
 class CaseFilter:
     states: list[CaseState] | None = strawberry.field(description="In any of these states.", default=None)
-    unit_id: strawberry.ID | None = strawberry.field(
-        description="About a unit in the subtree of this one.", default=None
-    )
+    unit_id: strawberry.ID | None = strawberry.field(description="About this unit or a unit below it.", default=None)
     monitoring_point_id: strawberry.ID | None = strawberry.field(
-        description="From this monitoring point.", default=None
+        description="About this monitoring point.", default=None
     )
     office_id: strawberry.ID | None = strawberry.field(description="Handled by this office.", default=None)
 
 
 CaseResult = Annotated[
-    CasePayload | Refused, strawberry.union("CaseResult", description="The case now, or the reason for the refusal.")
+    CasePayload | Refused,
+    strawberry.union("CaseResult", description="The case as it is now, or the reason for the refusal."),
 ]
 
 
@@ -53,7 +52,7 @@ class CaseQueries:
     async def case(self, info: Info, id: strawberry.ID) -> Case | None:
         return await info.context.load.one(Case, validate_id(id, "cas", field="id"))
 
-    @query(description="Cases by time of opening, newest first.")
+    @query(description="Cases that the viewer may see, sorted by time of opening, newest first.")
     async def cases(
         self, info: Info, filter: CaseFilter | None = None, first: int = DEFAULT_PAGE, after: str | None = None
     ) -> Connection[Case]:
@@ -72,7 +71,10 @@ class CaseQueries:
 
 @strawberry.type
 class CaseMutations:
-    @mutation(description="Open a case from observations or a complaint. It gets the office's next number (立案).")
+    @mutation(
+        description="Open a case from observations or a complaint. The case gets the next case number of the viewer's"
+        " office (立案)."
+    )
     async def open_case(self, info: Info, input: OpenCaseInput) -> CaseResult:
         return CasePayload(case=await open_case(info.context, input))
 
@@ -80,7 +82,7 @@ class CaseMutations:
     async def link_observations(self, info: Info, input: LinkObservationsInput) -> CaseResult:
         return CasePayload(case=await link(info.context, input))
 
-    @mutation(description="Unlink observations from a case. At least one must be left.")
+    @mutation(description="Unlink observations from a case. The case must keep at least one observation.")
     async def unlink_observations(self, info: Info, input: LinkObservationsInput) -> CaseResult:
         return CasePayload(case=await unlink(info.context, input))
 

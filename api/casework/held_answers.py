@@ -1,7 +1,7 @@
-"""Apply held answers as soon as their assignment allows it.
+"""Apply the answers that wait on the server (HELD), as soon as the state of their assignment allows it.
 
-The request that sends an answer applies it, or the request that offers or accepts its assignment, or the worker's
-sweep. The sweep also finds what a killed process left.
+Three callers try to apply an answer: the request that sends the answer, the request that offers or accepts its
+assignment, and the worker's sweep. The sweep also applies the answers that a killed process left.
 """
 
 import secrets
@@ -26,17 +26,17 @@ log = structlog.get_logger(__name__)
 
 
 async def assignments_of(store: Store, ids: Sequence[str]) -> dict[str, Assignment]:
-    """Return the assignments that exist, by id. They may belong to anyone: `must_wait` checks the assignee."""
+    """Return the assignments that exist, by id. The assignee is not checked here: `must_wait` does that."""
     return {str(assignment.id): assignment for assignment in await store.assignments.many(ids)} if ids else {}
 
 
 async def apply_answer(
     store: Store, answer: StoredAnswer, assignment: Assignment | None, now: datetime
 ) -> tuple[StoredAnswer, Assignment | None]:
-    """Apply a held answer if possible. Return the answer and the assignment afterwards.
+    """Apply a HELD answer if possible. Return the answer and the assignment as they are afterwards.
 
-    `assignment` was read after the answer was stored. If the process is killed after applying it, the answer is still
-    held, and the next run finds it already applied.
+    The caller must read `assignment` after it stored the answer. If the process is killed between the change of the
+    assignment and the change of the answer, the answer is still HELD. The next call then finds it already applied.
     """
     if assignment is None or must_wait(answer, assignment):
         if now - answer.received_at <= HELD_FOR:
@@ -64,7 +64,10 @@ async def _settle(store: Store, answer: StoredAnswer, now: datetime, refusal: Re
 async def _change_assignment(
     store: Store, answer: StoredAnswer, assignment: Assignment, now: datetime
 ) -> Assignment | None:
-    """Change the assignment and its case in one transaction. Return None if the state of either does not allow it."""
+    """Change the assignment and its case in one transaction.
+
+    Return None if the state of the assignment or of the case does not allow the change.
+    """
     if answer.kind is AnswerKind.ACCEPT:
         event = _event(CaseEventKind.HAND_OVER_ACCEPTED, answer, now)
         return await store.assignments.accept(assignment.id, now, event)
@@ -94,7 +97,7 @@ def _event(kind: CaseEventKind, answer: StoredAnswer, now: datetime) -> Document
 
 
 async def apply_held(store: Store, assignment_ids: Sequence[str], now: datetime) -> None:
-    """Apply the held answers of these assignments. An answer that fails now is applied by the sweep."""
+    """Apply the HELD answers of these assignments. An answer that fails now is tried again by the sweep."""
     try:
         if assignment_ids and (held := await store.assignment_answers.held_for(assignment_ids)):
             await _apply_all(store, held, now)
@@ -103,7 +106,7 @@ async def apply_held(store: Store, assignment_ids: Sequence[str], now: datetime)
 
 
 async def sweep_answers(store: Store, now: datetime) -> None:
-    """Apply every held answer that can be applied, and refuse those held too long."""
+    """Apply every HELD answer that can be applied. Refuse answers that have waited longer than `HELD_FOR`."""
     after = ""
     while held := await store.assignment_answers.held_after(after, MAX_AT_ONCE):
         await _apply_all(store, held, now)

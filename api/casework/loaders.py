@@ -8,7 +8,7 @@ from schema.fieldwork.observations import Observation
 from storage.access import visibility
 
 MAX_RELATED = 21
-"""Cases of one unit or point: 20, and the case itself."""
+"""Number of cases to load per unit or point: up to 20 related cases, and the case itself."""
 
 
 async def _cases(context: Context, ids: list[str]) -> list[Case]:
@@ -25,7 +25,7 @@ async def _assignments_of_cases(context: Context, case_ids: list[str]) -> list[l
 
 
 async def _related_cases(context: Context, subjects: list[tuple[str | None, str | None]]) -> list[list[Case]]:
-    """Return the cases about the same point or unit. `subjects` are pairs of point id and unit id."""
+    """Return, for each subject, the cases about the same point or unit. A subject is a pair of point id and unit id."""
     point_ids = [point_id for point_id, _ in subjects if point_id]
     unit_ids = [unit_id for _, unit_id in subjects if unit_id]
     if not (unit_ids or point_ids):
@@ -36,7 +36,11 @@ async def _related_cases(context: Context, subjects: list[tuple[str | None, str 
 
 
 async def _follow_ups(context: Context, observations: list[Observation]) -> list[list[FollowUp]]:
-    """Return the follow-ups of every case to the author, whom the office owes an answer; to others, of visible cases."""
+    """Return the follow-ups of each observation's cases.
+
+    The author of the observation gets all of them, because the office owes the author an answer. Other viewers get the
+    follow-ups of cases that they may see.
+    """
 
     def is_own(observation: Observation) -> bool:
         return observation.author_id == context.actor.user_id

@@ -1,4 +1,7 @@
-"""Store answers to assignments, before they are applied. A conditional update settles each."""
+"""Store answers to assignments.
+
+An answer is stored as HELD before it is applied. A conditional update then moves it to SETTLED or REFUSED.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -21,7 +24,7 @@ class AssignmentAnswers:
         self._answers = mongo.collection("assignment_answers")
 
     async def add(self, answers: Sequence[StoredAnswer]) -> InsertResult:
-        """Store new answers as held. Return the ids that were already taken."""
+        """Store new answers as HELD. The result lists the ids that were already taken."""
         return await self._answers.insert_many([_document(answer) for answer in answers])
 
     async def many(self, ids: Sequence[str]) -> list[StoredAnswer]:
@@ -35,11 +38,14 @@ class AssignmentAnswers:
         return await self._answers.count({"user_id": user_id, "state": "HELD"})
 
     async def held_after(self, id: str, most: int) -> list[StoredAnswer]:
-        """Return held answers after `id`, ordered by id."""
+        """Return up to `most` HELD answers of all people, sorted by id, starting after `id`."""
         return await self._read({"state": "HELD", "_id": {"$gt": id}}, limit=most, sort=[("_id", ASCENDING)])
 
     async def of_person(self, user_id: str, refused_since: datetime, most: int) -> list[StoredAnswer]:
-        """Return a person's held answers, and those refused after being held. Longest held first."""
+        """Return a person's HELD answers, and answers that waited and were refused after `refused_since`.
+
+        The answers are sorted by time of receipt, oldest first.
+        """
         late: Filter = {"state": "REFUSED", "was_held": True, "settled_at": {"$gt": refused_since}}
         wanted: Filter = {"user_id": user_id, "$or": [{"state": "HELD"}, late]}
         return await self._read(wanted, limit=most, sort=[("received_at", ASCENDING), ("_id", ASCENDING)])

@@ -1,4 +1,4 @@
-"""Store assignments. Each step changes the assignment and its case in one transaction."""
+"""Store assignments. Each step changes the assignment and, if it has one, its case in one transaction."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -33,7 +33,7 @@ class Assignments:
         self._cases = cases
 
     async def offer(self, assignment: Assignment, event: Document) -> Assignment | None:
-        """Store an offer, with an entry in the case's history. Return None if the case can't be assigned (any more).
+        """Store an offer and append `event` to the case's history. Return None if the case's state forbids assignment.
 
         Raise `DuplicateError` if the id is taken.
         """
@@ -49,8 +49,9 @@ class Assignments:
     async def accept(self, id: str, now: datetime, event: Document) -> Assignment | None:
         """Move OFFERED to ACCEPTED, and make the assignee responsible for the case.
 
-        If the offer hands another assignment on, that one ends. Return None if the offer is in another state, if the
-        other assignment has already ended (only one of several offers can be accepted), or if the case has ended.
+        If the offer hands on an earlier assignment, the earlier assignment ends. Return None if the offer is not
+        OFFERED, if the earlier assignment has already ended, or if the case has ended. An accepted assignment may have
+        several open offers to hand it on. Only one of these offers can be accepted.
         """
 
         async def work(session: Session) -> Assignment | None:
@@ -70,7 +71,7 @@ class Assignments:
     async def end(
         self, id: str, state: AssignmentState, now: datetime, event: Document, *, result: str | None = None
     ) -> Assignment | None:
-        """Move to FINISHED or WITHDRAWN. Return None if the state does not allow it."""
+        """Move the assignment to FINISHED or WITHDRAWN. Return None if the assignment's state does not allow this."""
 
         async def work(session: Session) -> Assignment | None:
             ended = await self._move(id, state, {"ended_at": now, "result": result}, session)
@@ -81,7 +82,7 @@ class Assignments:
         return await self._mongo.transact(work)
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Assignment]:
-        """Return the assignments that exist, in any order."""
+        """Return the assignments that exist and match `visible`, in any order."""
         documents = await self._assignments.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
         return [from_document(Assignment, document) for document in documents]
 
@@ -91,7 +92,7 @@ class Assignments:
         return [from_document(Assignment, document) for document in documents]
 
     async def by_edit(self, edit_ids: Sequence[str], visible: Filter) -> dict[str, Assignment]:
-        """Return the assignments that have these edits, by edit id."""
+        """Return the assignments that contain these edits, as a dict from edit id to assignment."""
         documents = await self._assignments.find(all_of({"note_edits.id": {"$in": list(edit_ids)}}, visible))
         assignments = [from_document(Assignment, document) for document in documents]
         return {
@@ -99,7 +100,10 @@ class Assignments:
         }
 
     async def append_edit(self, id: str, edit: NoteEdit, visible: Filter) -> Assignment | None:
-        """Append an edit once. Return None if it is already there, if there are too many, or if it is not visible."""
+        """Append an edit to an assignment. Return None if nothing was appended.
+
+        That is so if the assignment already contains the edit, has too many edits, or does not match `visible`.
+        """
         free: Filter = {
             "_id": id,
             "note_edits.id": {"$ne": edit.id},
@@ -111,20 +115,20 @@ class Assignments:
         return from_document(Assignment, changed) if changed else None
 
     async def granted_cases(self, user_id: str) -> list[str]:
-        """Return the ids of cases assigned to the person, except by a withdrawn assignment."""
+        """Return the ids of the cases that are or were assigned to the person. Withdrawn assignments don't count."""
         not_withdrawn: Filter = {"assignee_id": user_id, "case_id": {"$ne": None}, "state": {"$ne": "WITHDRAWN"}}
         documents = await self._assignments.find(not_withdrawn, projection={"case_id": 1})
         return sorted({document["case_id"] for document in documents})
 
     async def page(self, filter: Filter, page: Page) -> list[Assignment]:
-        """Return a page by time of offer, newest first."""
+        """Return a page of assignments, sorted by time of offer, newest first."""
         found = await keyset_pagination.fetch(self._assignments, filter, SORT, page, read=time_and_id)
         return [from_document(Assignment, document) for document in found]
 
     async def _append_history(
         self, case_id: str, event: Document, session: Session, *, moves: dict[CaseState, CaseState], fields: Document
     ) -> None:
-        """Append to the case's history. Raise `UndoneError` if the case is not assignable: it ended meanwhile."""
+        """Append to the case's history. Raise `UndoneError` if the case's state forbids assignment."""
         if not await self._cases.append_history(case_id, event, session, moves=moves, fields=fields, within=ASSIGNABLE):
             raise UndoneError
 

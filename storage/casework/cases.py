@@ -1,6 +1,7 @@
-"""Store cases. The transaction that opens a case numbers it, without gaps; conditional updates move it.
+"""Store cases.
 
-The observations name the cases that they belong to.
+The transaction that stores a new case also takes its number, so numbers have no gaps. Conditional updates move a case
+from state to state. The link between a case and an observation is stored in the observation.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -38,9 +39,9 @@ class Cases:
     async def open(
         self, office_id: str, year: int, build_case: Callable[[int], Case], observation_ids: Sequence[str]
     ) -> Case:
-        """Store `build_case(sequence)` with the office's next number of the year, and link its observations, or do nothing.
+        """Take the office's next number of the year, store `build_case(number)`, and link its observations.
 
-        Raise `DuplicateError` if the case's id is taken. No number is lost then.
+        All of this is one transaction. Raise `DuplicateError` if the case's id is taken. No number is used up then.
         """
 
         async def work(session: Session) -> Case:
@@ -55,16 +56,18 @@ class Cases:
         return await self._mongo.transact(work)
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Case]:
-        """Return the cases that exist, in any order."""
+        """Return the cases that exist and match `visible`, in any order."""
         documents = await self._cases.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
         return [from_document(Case, document) for document in documents]
 
     async def about(
         self, unit_ids: Sequence[str], point_ids: Sequence[str], in_scope: Filter, granted: Sequence[str], most: int
     ) -> list[Case]:
-        """Return up to `most` cases `in_scope` of each unit and point, and all `granted` ones, newest first.
+        """Return cases about the given units and points, newest first.
 
-        It is one command with an index range per unit and point, so a busy one never crowds out the others.
+        They are up to `most` cases per unit and per point that match `in_scope`, and all cases about them whose ids are
+        in `granted`. It is one command with its own index range for each unit and point. So a unit with many cases does
+        not displace the cases of other units.
         """
         units, points = dict.fromkeys(unit_ids), dict.fromkeys(point_ids)
         subjects = {"$or": [{"unit_id": {"$in": [*units]}}, {"monitoring_point_id": {"$in": [*points]}}]}
@@ -77,12 +80,15 @@ class Cases:
         return sorted(cases.values(), key=lambda case: (case.opened_at, case.id), reverse=True)
 
     async def page(self, filter: Filter, page: Page) -> list[Case]:
-        """Return a page by time of opening, newest first."""
+        """Return a page of cases, sorted by time of opening, newest first."""
         found = await keyset_pagination.fetch(self._cases, filter, SORT, page, read=time_and_id)
         return [from_document(Case, document) for document in found]
 
     async def move(self, id: str, before: Sequence[CaseState], event: CaseEvent, fields: Document) -> Case | None:
-        """Move to the event's state. Return None if the state is not in `before`, or the event is already there."""
+        """Move the case to the event's state and append the event to the history.
+
+        Return None if the case's state is not in `before`, or if the history already has the event.
+        """
         changed = await self._cases.change_one(
             {"_id": id, "state": {"$in": [state.value for state in before]}, "history.id": {"$ne": event.id}},
             {"$set": {"state": event.state.value, **fields}, "$push": {"history": to_document(event)}},
@@ -99,9 +105,10 @@ class Cases:
         fields: Document,
         within: Collection[CaseState] = tuple(CaseState),
     ) -> Case | None:
-        """Append an event within a transaction, and move the case if `moves` has its state.
+        """Append an event to the case's history, within a transaction.
 
-        `event` has no state: it gets the case's state afterwards. Return None if the case's state is not in `within`.
+        `moves` maps old states to new states. If it has the case's state, the case moves. `event` has no state. The
+        case's state after the move is filled in. Return None if the case's state before is not in `within`.
         """
         branches = [{"case": {"$eq": ["$state", old.value]}, "then": new.value} for old, new in moves.items()]
         state: Any = {"$switch": {"branches": branches, "default": "$state"}} if branches else "$state"
@@ -117,9 +124,10 @@ class Cases:
         return from_document(Case, changed) if changed else None
 
     async def link(self, id: str, observation_ids: Sequence[str], event: Document, most: int) -> Case | None:
-        """Link observations and append to the history. Do nothing and return None if there would be more than `most`.
+        """Link observations and append to the history.
 
-        An event that is already in the history changes nothing, even if observations were linked or unlinked since.
+        Do nothing and return None if the case would have more than `most` observations. An event that is already in the
+        history changes nothing, even if observations were linked or unlinked since.
         """
 
         async def work(session: Session) -> Case | None:
@@ -133,7 +141,10 @@ class Cases:
         return await transact_or_undo(self._mongo, work)
 
     async def unlink(self, id: str, observation_ids: Sequence[str], event: Document) -> Case | None:
-        """Unlink observations and append to the history. Do nothing and return None if no observation would be left."""
+        """Unlink observations and append to the history.
+
+        Do nothing and return None if the case would have no observation left.
+        """
 
         async def work(session: Session) -> Case | None:
             if done := await self._with_event(id, event["id"], session):
@@ -146,13 +157,13 @@ class Cases:
         return await transact_or_undo(self._mongo, work)
 
     async def _with_event(self, id: str, event_id: str, session: Session) -> Case | None:
-        """Return the case if its history has the event."""
+        """Return the case if its history has the event, otherwise None."""
         document = await self._cases.find_one({"_id": id, "history.id": event_id}, session=session)
         return from_document(Case, document) if document else None
 
 
 class UndoneError(Exception):
-    """Raised within a transaction to undo it."""
+    """Raised within a transaction to roll it back."""
 
 
 async def transact_or_undo(mongo: Mongo, work: Callable[[Session], Awaitable[T]]) -> T | None:
@@ -168,7 +179,7 @@ def keyset_of(case: Case) -> tuple[str, str]:
 
 
 def entry_without_state(event: CaseEvent) -> Document:
-    """Return the history entry of an event that leaves the state to the case, which is known only when it is written."""
+    """Return the event as a document without `state`. The update that stores the event fills in the case's state."""
     document = to_document(event)
     del document["state"]
     return document
