@@ -29,28 +29,29 @@ from storage.mongodb.filters import NOTHING, all_of, within
 
 @strawberry.input(description="Filter of observations. All given conditions must match.")
 class ObservationFilter:
-    unit_id: strawberry.ID | None = strawberry.field(description="In the subtree of this unit.", default=None)
+    unit_id: strawberry.ID | None = strawberry.field(description="About this unit or a unit below it.", default=None)
     monitoring_point_id: strawberry.ID | None = strawberry.field(
-        description="From this monitoring point.", default=None
+        description="About this monitoring point.", default=None
     )
-    categories: list[Category] | None = strawberry.field(description="In any of these.", default=None)
-    methods: list[Method] | None = strawberry.field(description="In any of these.", default=None)
-    severities: list[Severity] | None = strawberry.field(description="In any of these.", default=None)
+    categories: list[Category] | None = strawberry.field(description="In any of these categories.", default=None)
+    methods: list[Method] | None = strawberry.field(description="Made by any of these methods.", default=None)
+    severities: list[Severity] | None = strawberry.field(description="Of any of these severities.", default=None)
     captured_from: datetime | None = strawberry.field(
-        description="Captured at or after, by the device's own clock (`content.capturedAt`), even if it was wrong (设备时钟).",
+        description="Captured at or after this time. Compared with `content.capturedAt`, the time by the device's"
+        " clock, even if that clock was wrong (设备时钟).",
         default=None,
     )
     captured_before: datetime | None = strawberry.field(
-        description="Captured before, by the device's own clock.", default=None
+        description="Captured before this time. Compared with `content.capturedAt`.", default=None
     )
     shown_from: datetime | None = strawberry.field(
-        description="Seen at or after, by the shown time (`when`). Use it to list a day (显示时间).",
+        description="Shown time (`when`) at or after this time. Use it to list the observations of a day (显示时间).",
         default=None,
     )
-    shown_before: datetime | None = strawberry.field(description="Seen before, by the shown time.", default=None)
-    near: NearInput | None = strawberry.field(description="Within this circle.", default=None)
+    shown_before: datetime | None = strawberry.field(description="Shown time (`when`) before this time.", default=None)
+    near: NearInput | None = strawberry.field(description="Position within this circle.", default=None)
     placement: Placement | None = strawberry.field(description="With this placement.", default=None)
-    mine: bool = strawberry.field(description="Only the viewer's own.", default=False)
+    mine: bool = strawberry.field(description="If true, only the viewer's own observations match.", default=False)
 
 
 async def _filter_of(info: Info, wanted: ObservationFilter) -> Document:
@@ -88,7 +89,7 @@ class ObservationQueries:
     async def observation(self, info: Info, id: strawberry.ID) -> Observation | None:
         return await info.context.load.one(Observation, validate_id(id, "obs", field="id"))
 
-    @query(description="Observations by time of receipt, newest first.")
+    @query(description="Observations that the viewer may see, sorted by time of receipt, newest first.")
     async def observations(
         self,
         info: Info,
@@ -126,13 +127,15 @@ ReviseObservationResult = Annotated[
 @strawberry.type
 class ObservationMutations:
     @mutation(
-        description="Submit drafts from a phone's outbox (提交巡查记录). Each draft is settled independently and may be resent."
+        description="Submit drafts from a phone's outbox (提交巡查记录). Each draft is accepted or refused independently"
+        " and may be sent again."
     )
     async def submit_observations(self, info: Info, input: SubmitObservationsInput) -> SubmitObservationsResult:
         return await submit(info.context, input.drafts, input.device_clock, unreadable_drafts(info))
 
     @mutation(
-        description="Correct one of the viewer's own observations by a new revision. Earlier ones stay readable (更正)."
+        description="Correct one of the viewer's own observations by a new revision. Earlier revisions stay"
+        " readable (更正)."
     )
     async def revise_observation(self, info: Info, input: ReviseObservationInput) -> ReviseObservationResult:
         return await revise(info.context, input)

@@ -1,6 +1,7 @@
-"""Look up the units and points that phones named, on arrival and again when they may have become known.
+"""Place observations: find the units and monitoring points that their content names.
 
-The content of an observation is never changed.
+This is done when an observation arrives. A job repeats it for unplaced observations, since their unit or point may have
+become known. The content of an observation is never changed.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ BATCH = 500
 
 
 async def directory_for(store: Store, contents: Sequence[ObservationContent]) -> Directory:
-    """Load every unit and point that `contents` name, by one command each."""
+    """Load every unit and point that `contents` name: all units by one command, and all points by another."""
     unit_names = sorted({content.claimed_unit for content in contents if content.claimed_unit})
     point_names = sorted({content.claimed_monitoring_point for content in contents if content.claimed_monitoring_point})
     units = await store.units.named(unit_names) if unit_names else []

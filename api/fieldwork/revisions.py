@@ -1,4 +1,4 @@
-"""Correct observations (更正): an author appends a revision, which may add media but never removes any."""
+"""Correct observations (更正): an author appends a revision. A revision may add media but never removes media."""
 
 from dataclasses import replace
 
@@ -30,14 +30,14 @@ class ReviseObservationInput:
     )
     reason: str = strawberry.field(description="Reason, 1 to 2,000 characters.")
     content: ObservationDraft = strawberry.field(
-        description="The complete corrected observation under its own id. `media` lists new media."
+        description="The complete corrected observation, with the observation's id. `media` lists the new media only."
     )
 
 
 @strawberry.type(description="The corrected observation.")
 class ReviseObservationPayload:
     observation: Observation = strawberry.field(description="The observation with its new revision.")
-    uploads: list[UploadSlot] = strawberry.field(description="Upload slots for new media.")
+    uploads: list[UploadSlot] = strawberry.field(description="Upload slots for the new media that have not arrived.")
 
 
 async def revise(context: Context, input: ReviseObservationInput) -> ReviseObservationPayload:
@@ -49,7 +49,7 @@ async def revise(context: Context, input: ReviseObservationInput) -> ReviseObser
     media = _parse_media(context, input.content)
     revised = None
     while revised is None:
-        # None: another revision was stored meanwhile. Try again on top of it, so that its media are not lost.
+        # `_append` returns None if another revision was stored meanwhile. Append after it, so that its media are kept.
         revised = await _append(context, input, content, media)
     announced = await context.store.media.many([medium.id for medium in media])
     slots = await sign_slots(context, await mark_duplicates_uploaded(context, announced))
@@ -73,7 +73,7 @@ def _parse_media(context: Context, draft: ObservationDraft) -> list[Media]:
 async def _append(
     context: Context, input: ReviseObservationInput, content: ObservationContent, media: list[Media]
 ) -> Observation | None:
-    """Try once to append to the latest revision. Return None if it is no longer the latest."""
+    """Try once to append a revision to the observation. Return None if another revision was stored meanwhile."""
     mine = await context.store.observations.many([input.content.id], {"author_id": context.actor.user_id})
     if not mine:
         raise Refusal(RefusalCode.NOT_FOUND, field="content.id")

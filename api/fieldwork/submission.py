@@ -1,7 +1,8 @@
-"""Submit a batch of drafts: load what it needs once, settle each draft, and store all observations together.
+"""Submit a batch of drafts: load the needed data once, decide on each draft, and store all observations together.
 
-The observation is written last and is the commit point. Media without an observation are invisible, and a retry of the
-draft expects them again. The number of MongoDB commands does not depend on the number of drafts.
+The media of a draft are stored first and its observation last. The observation is the commit point: without it the
+media are invisible, and a retry of the draft stores them again if they are gone. The number of MongoDB commands does
+not depend on the number of drafts.
 """
 
 from collections.abc import Sequence
@@ -36,9 +37,11 @@ from schema.media.media import Media, is_same_medium, media_from_draft
 
 @strawberry.input(description="Drafts from a phone's outbox.")
 class SubmitObservationsInput:
-    drafts: list[ObservationDraft] = strawberry.field(description="1 to 50 drafts. Each is settled independently.")
+    drafts: list[ObservationDraft] = strawberry.field(
+        description="1 to 50 drafts. Each is accepted or refused independently."
+    )
     device_clock: DeviceClockInput | None = strawberry.field(
-        description="Time on the device's clock, to interpret the times of the drafts (设备时钟).",
+        description="Time on the device's clock. The server needs it to interpret the times of the drafts (设备时钟).",
         default=None,
     )
 
@@ -50,7 +53,7 @@ class SubmitObservationsPayload:
 
 @dataclass
 class _DraftItem:
-    """A draft of the batch with its content, its media and its result. The result is None until it is settled."""
+    """A draft of the batch with its content, media and result. `result` is None until the draft is decided."""
 
     index: int
     draft: ObservationDraft
@@ -66,7 +69,7 @@ async def submit(
     device_clock: DeviceClockInput | None = None,
     unreadable: Sequence[UnreadableDraft] = (),
 ) -> SubmitObservationsPayload:
-    """Settle every draft. Raise `Refusal` only if the batch as a whole is invalid."""
+    """Store or refuse every draft. Raise `Refusal` only if the whole batch is invalid."""
     check_batch_size(MAX_DRAFTS, [*drafts, *unreadable], "drafts")
     author = author_of(context.actor)
     places = readable_indexes(len(drafts), unreadable)
@@ -87,7 +90,7 @@ async def submit(
 
 
 def author_of(viewer: Viewer) -> Author:
-    """Return the viewer as author. Raise `Refusal(FORBIDDEN)` if they have no office to handle what they send."""
+    """Return the viewer as author. Raise `Refusal(FORBIDDEN)` if the viewer belongs to no office."""
     if viewer.office_id is None or viewer.office_path is None:
         raise Refusal(
             RefusalCode.FORBIDDEN,
@@ -106,7 +109,7 @@ def _unreadable_result(draft: UnreadableDraft) -> DraftResult:
 
 
 def readable_indexes(count: int, unreadable: Sequence[UnreadableDraft]) -> list[int]:
-    """Return the indexes of the readable drafts in the phone's batch."""
+    """Return the indexes of the `count` readable drafts in the batch as the phone sent it."""
     taken = {draft.index for draft in unreadable}
     return [index for index in range(count + len(taken)) if index not in taken]
 
@@ -129,7 +132,11 @@ def _parse(context: Context, author: Author, index: int, draft: ObservationDraft
 
 
 async def _settle_isolated(context: Context, author: Author, settling: list[_DraftItem]) -> None:
-    """Settle all drafts together. If our code fails, settle each on its own, so that one can't fail the others."""
+    """Set the result of every draft.
+
+    All drafts are tried together. If our code fails, each draft is tried alone, so that one draft can't fail the
+    others.
+    """
     try:
         await _settle(context, author, settling)
     except Refusal:
@@ -147,7 +154,10 @@ async def _settle_isolated(context: Context, author: Author, settling: list[_Dra
 
 
 async def _settle(context: Context, author: Author, settling: list[_DraftItem]) -> None:
-    """Settle known ids, then store media, then observations. A race that another request won ends as a known id."""
+    """Handle drafts whose id is already stored. For the others, store first the media and then the observations.
+
+    If another request stores the same id meanwhile, the draft is treated as already stored.
+    """
     if not settling:
         return
     await _settle_known(context, author, settling)
@@ -177,7 +187,10 @@ async def _settle(context: Context, author: Author, settling: list[_DraftItem]) 
 
 
 def _first_of_each_id(settling: Sequence[_DraftItem]) -> list[_DraftItem]:
-    """Return one open draft per id. If a batch holds a draft twice, the second finds the first one stored."""
+    """Return the first draft of each id, among the drafts without a result.
+
+    A second draft with the same id is handled later, when the first draft is already stored.
+    """
     first: dict[str, _DraftItem] = {}
     for item in settling:
         if item.result is None:
@@ -186,7 +199,10 @@ def _first_of_each_id(settling: Sequence[_DraftItem]) -> list[_DraftItem]:
 
 
 async def _settle_known(context: Context, author: Author, settling: Sequence[_DraftItem]) -> None:
-    """Settle drafts whose id is stored: a duplicate if the content is the same, otherwise a conflict."""
+    """Set the result of drafts whose id is already stored.
+
+    The result is DUPLICATE if author and content are the same, otherwise a refusal as a conflict.
+    """
     observations = {
         record.id: record for record in await context.store.observations.many([item.draft.id for item in settling])
     }
@@ -225,9 +241,9 @@ async def _refuse_conflicts(context: Context, conflicts: Sequence[tuple[_DraftIt
 
 
 async def _expect_draft_media(context: Context, settling: Sequence[_DraftItem]) -> dict[str, Media]:
-    """Expect the media of all open drafts. A draft is a conflict if a medium's id is taken by another medium.
+    """Store the media of these drafts as EXPECTED. Refuse a draft as a conflict if another medium has a medium's id.
 
-    Return the media that were announced before.
+    Return the media that were already stored, by id.
     """
     announced = [media for item in settling for media in item.media]
     others, known = await expect_media(context, announced)
@@ -240,9 +256,9 @@ async def _expect_draft_media(context: Context, settling: Sequence[_DraftItem]) 
 
 
 async def expect_media(context: Context, announced: Sequence[Media]) -> tuple[list[Media], dict[str, Media]]:
-    """Expect media that an observation is about to name.
+    """Store media that an observation is about to name as EXPECTED.
 
-    Return the media whose id is taken by another medium, and the known ones by id.
+    Return the media whose id is taken by another medium, and the media that were already stored, by id.
     """
     sweep_at = context.now + context.settings.sweep_after
     taken = (await context.store.media.insert_expected(announced, sweep_at=sweep_at)).duplicate_ids
@@ -252,7 +268,7 @@ async def expect_media(context: Context, announced: Sequence[Media]) -> tuple[li
     others = [medium for medium in announced if medium.id in known and not is_same_medium(known[medium.id], medium)]
     own = sorted(taken - {medium.id for medium in others})
     await context.store.media.mark_named(own)
-    # Expect them once more: a sweep may have deleted one of them before it was named.
+    # Insert the media once more: a sweep may have deleted a medium before `mark_named` protected it.
     await context.store.media.insert_expected([medium for medium in announced if medium.id in own], sweep_at=sweep_at)
     await context.store.media.reschedule_expected(own, sweep_at=sweep_at)
     return others, {id: known[id] for id in own if id in known}
@@ -261,7 +277,7 @@ async def expect_media(context: Context, announced: Sequence[Media]) -> tuple[li
 async def _build_observations(
     context: Context, author: Author, settling: Sequence[_DraftItem]
 ) -> dict[str, Observation]:
-    """Return the open drafts as observations, placed if their unit and point are known and in scope."""
+    """Return new observations for the drafts, by id. Each is placed if its unit and point are known and in scope."""
     directory = await directory_for(context.store, [item.content for item in settling])
     scopes = context.actor.scopes
     return {

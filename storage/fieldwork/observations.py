@@ -1,6 +1,6 @@
-"""Store observations. Revisions are appended.
+"""Store observations. A correction appends a revision.
 
-An observation names its cases, so that a link is one write.
+The link between an observation and a case is stored in the observation only, so that linking is one write.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from storage.mongodb.keyset_pagination import time_and_id
 
 SORT: Sort = (("received_at", DESCENDING), ("_id", DESCENDING))
 SHOWN = "shown_at"
-"""The shown time, stored for filters. The record does not have this field: it computes the time on each read."""
+"""Field that stores the shown time for filters. `Observation` has no such field: it computes the time on each read."""
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     (SORT, {}),
     ((("author_id", ASCENDING), *SORT), {}),
@@ -46,43 +46,44 @@ class Observations:
         self._set_aside = mongo.collection("set_aside")
 
     async def add(self, observations: Sequence[Observation]) -> InsertResult:
-        """Store new observations. Return the ids that were already taken."""
+        """Store new observations. The result lists the ids that were already taken."""
         return await self._observations.insert_many([_document(observation) for observation in observations])
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Observation]:
-        """Return the observations that exist, in any order."""
+        """Return the observations that exist and match `visible`, in any order."""
         return await self._read(all_of({"_id": {"$in": list(ids)}}, visible or {}))
 
     async def has_medium(self, id: str, media_id: str) -> bool:
-        """Return whether the observation exists and has the medium. A revision keeps the media of the one before."""
+        """Return whether the observation exists and names the medium. A revision keeps all earlier media."""
         document = await self._observations.find_one({"_id": id, "content.media_ids": media_id}, projection={"_id": 1})
         return document is not None
 
     async def sequences(self, author_id: str, device_id: str, first: int, last: int) -> set[int]:
-        """Return the sequence numbers from `first` to `last` that one person's device has used."""
+        """Return the sequence numbers from `first` to `last` that the author's observations from this device use."""
         sequence = "revisions.content.device_sequence"
         filter: Filter = {"author_id": author_id, "device_id": device_id, sequence: {"$gte": first, "$lte": last}}
         documents = await self._observations.find(filter, projection={sequence: 1})
         return {revision["content"]["device_sequence"] for document in documents for revision in document["revisions"]}
 
     async def of_cases(self, case_ids: Sequence[str], most: int) -> list[Observation]:
-        """Return observations linked to any of the cases, oldest first."""
+        """Return up to `most` observations that are linked to any of the cases, oldest first."""
         documents = await self._observations.find(
             {"case_ids": {"$in": list(case_ids)}}, sort=[("received_at", ASCENDING)], limit=most
         )
         return [from_document(Observation, document) for document in documents]
 
     async def page(self, filter: Filter, page: Page) -> list[Observation]:
-        """Return a page by time of receipt, newest first. New observations never shift a page."""
+        """Return a page of observations by time of receipt, newest first. New observations never shift a page."""
         found = await keyset_pagination.fetch(self._observations, filter, SORT, page, read=time_and_id)
         return [from_document(Observation, document) for document in found]
 
     async def revise(
         self, known: Observation, revision: ObservationRevision, placement: Document
     ) -> Observation | None:
-        """Append a revision. Return None if the previous one is not the latest, or the revision is already there.
+        """Append a revision to the observation `known`.
 
-        `placement` is the placement by the new content.
+        Return None if another revision was stored meanwhile, or if this revision is already stored. `placement` has the
+        placement fields that follow from the new content.
         """
         document = to_document(revision)
         changed = await self._observations.change_one(
@@ -103,7 +104,7 @@ class Observations:
         return from_document(Observation, changed) if changed else None
 
     async def link(self, ids: Sequence[str], case_id: str, session: Session) -> int:
-        """Link observations that are not linked yet. Return how many."""
+        """Link observations to a case. Skip those that are already linked. Return how many were linked."""
         return await self._observations.update_many(
             {"_id": {"$in": list(ids)}, "case_ids": {"$ne": case_id}}, {"$push": {"case_ids": case_id}}, session=session
         )
@@ -118,19 +119,19 @@ class Observations:
         return len(documents)
 
     async def unplaced(self, after_id: str, most: int) -> list[Observation]:
-        """Return observations whose unit or point is unknown, by id after `after_id`."""
+        """Return up to `most` UNPLACED observations, sorted by id, starting after `after_id`."""
         filter: Filter = {"placement": "UNPLACED", "_id": {"$gt": after_id}}
         documents = await self._observations.find(filter, sort=[("_id", ASCENDING)], limit=most)
         return [from_document(Observation, document) for document in documents]
 
     async def set_placement(self, id: str, revision: int, placement: Document) -> bool:
-        """Set the placement of an unplaced observation, if `revision` is still its latest."""
+        """Place an UNPLACED observation. Change nothing and return False if `revision` is no longer its latest."""
         filter: Filter = {"_id": id, "placement": "UNPLACED", "revision": revision}
         update = {"$set": placement, "$currentDate": {queue.DUE: True}, "$inc": {queue.ROUND: 1}}
         return await self._observations.update_one(filter, update)
 
     async def backfill_shown_times(self) -> None:
-        """Write the shown time into observations that were stored before it was filtered by."""
+        """Store the shown time in old observations that lack it: they were stored before this field existed."""
         while batch := await self._observations.find({SHOWN: None}, limit=500):
             for document in batch:
                 observation = from_document(Observation, document)
@@ -142,10 +143,11 @@ class Observations:
     async def store_conflicts(
         self, newcomers: Sequence[tuple[str, str, Any]], by: str, now: datetime, most: int
     ) -> set[str]:
-        """Store items that arrived under a taken id, as (id, digest, content). The same item is stored once.
+        """Store items whose id is taken by another item. The same item is stored only once.
 
-        Return the digests of the stored ones. About `most` items per person and day are stored, so that nobody can fill
-        the store with unwanted data.
+        `newcomers` are tuples (id, digest, content). `by` is the sender. Return the digests of the items that are
+        stored now. About `most` items per person and day are stored, so that nobody can fill the database with unwanted
+        data.
         """
         if not newcomers:
             return set()
@@ -174,7 +176,7 @@ def keyset_of(observation: Observation) -> tuple[str, str]:
 
 
 def near(latitude: float, longitude: float, radius_metres: float) -> Filter:
-    """Filter observations within a circle on the ground."""
+    """Return a filter for observations whose position is within a circle on the ground."""
     return {"location": {"$geoWithin": {"$centerSphere": [[longitude, latitude], radius_metres / EARTH_RADIUS_METRES]}}}
 
 
@@ -185,7 +187,7 @@ def _document(observation: Observation) -> Document:
 
 
 def _location(content: Document) -> Document:
-    """Return GeoJSON of a usable position, for the index."""
+    """Return the field `location` for the geographic index: a GeoJSON point, or None without a usable position."""
     position = content["position"]
     if position is None or position["latitude"] is None:
         return {"location": None}
