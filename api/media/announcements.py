@@ -1,6 +1,6 @@
-"""Record media that are uploaded before their observation is submitted, and delete those that no observation ever names.
+"""Record media that a phone uploads before it submits their observation. Delete media that no observation names in time.
 
-Until an observation names such a medium, only its uploader can see it.
+Such media are called unnamed. Until an observation names a medium, only its uploader can see it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,10 @@ from storage.s3.client import ObjectStoreDeclinedError
 from storage.store import Store
 
 MAX_UNNAMED = 500
-"""Unnamed media of one person: a week offline is 1,500 photos, sent in batches together with their observations."""
+"""Maximum number of unnamed media of one person.
+
+A week offline makes about 1,500 photos, but phones send them in batches together with their observations.
+"""
 UNNAMED_FOR = timedelta(days=30)
 MAX_AT_ONCE = 500
 log = structlog.get_logger(__name__)
@@ -28,9 +31,10 @@ log = structlog.get_logger(__name__)
 async def record_announcements(
     context: Context, requests: Sequence[UploadRequest], mine: Mapping[str, Media], refusals: dict[int, Refusal]
 ) -> dict[str, Media]:
-    """Record the announced media that are not known yet, and return them by id.
+    """Record the announced media that are not stored yet. Return the recorded media by id.
 
-    Add the reason for each refused request to `refusals`, by the index of the request.
+    `mine` holds the viewer's media that are already stored, by id. Requests whose index is in `refusals` are skipped.
+    For each further refused request, the refusal is added to `refusals` under the request's index.
     """
     fresh: dict[str, Media] = {}
     room = MAX_UNNAMED
@@ -53,7 +57,7 @@ async def record_announcements(
     if fresh:
         sweep_at = context.now + context.settings.sweep_after
         await context.store.media.insert_expected(list(fresh.values()), sweep_at=sweep_at, unnamed_since=context.now)
-        # A concurrent request may have stored something else under the same id.
+        # A concurrent request may have stored another medium under the same id.
         stored = {str(media.id): media for media in await context.store.media.many(list(fresh))}
         for index, request in enumerate(requests):
             announced, known = fresh.get(request.media_id), stored.get(request.media_id)
@@ -85,10 +89,10 @@ def _announced_media(context: Context, request: UploadRequest, field: str) -> Me
 
 
 async def sweep_unnamed(store: Store, now: datetime, measured: Callable[[str], AbstractContextManager[None]]) -> None:
-    """Delete media that no observation has named in time, and their bytes.
+    """Delete the records and the bytes of media that no observation has named within `UNNAMED_FOR`.
 
-    The record goes first, by one conditional delete: an observation that arrives at that moment declares the medium
-    again. Raise `Refusal` if the store or the database is down.
+    The record is deleted first, by one conditional delete. If an observation that names the medium arrives at that
+    moment, it stores the medium again. Raise `Refusal` if the object store or the database is down.
     """
     before = now - UNNAMED_FOR
     for media in await store.media.find_unnamed(before, MAX_AT_ONCE):

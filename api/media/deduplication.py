@@ -1,7 +1,7 @@
-"""Skip the upload of bytes that their uploader has already sent under another id (重复影像).
+"""Skip the upload of bytes that the same uploader has already sent under another media id (重复影像).
 
-Only the uploader's own media are compared, so neither the answer nor its timing reveals that someone else has the same
-bytes. The worker copies the bytes and verifies them like any upload.
+Only the uploader's own media are compared, so neither the answer nor its timing reveals that another person has the
+same bytes. The worker copies the bytes and verifies the copy like an upload.
 """
 
 from collections.abc import Sequence
@@ -10,11 +10,14 @@ from api.graphql.context import Context
 from schema.media.media import ARRIVED, Media
 
 MAX_COPIED_BYTES = 4 * 2**30
-"""Total size of one person's media with the same bytes: without a bound a phone could fill the store by sending nothing."""
+"""Maximum total size of one person's media with the same bytes.
+
+Without this limit, a phone could fill the object store with copies without sending any bytes.
+"""
 
 
 async def mark_duplicates_uploaded(context: Context, media: Sequence[Media]) -> list[Media]:
-    """Mark media whose bytes this uploader has already sent as uploaded, and return them all.
+    """Mark media as UPLOADED if the viewer has already sent the same bytes. Return all media, marked or not.
 
     This takes one query, and two more commands if there are duplicates.
     """

@@ -12,14 +12,14 @@ from schema.media.media import Link, Media, MediaState, Rendition, Thumbnail
 
 
 async def find_media(context: Context, id: str) -> Media | None:
-    """Return the medium if the viewer may see its observation and the observation names it."""
+    """Return the medium if the viewer may see its observation and the observation names the medium, otherwise None."""
     media = await context.load.one(Media, id)
     observation = await context.load.one(Observation, media.observation_id) if media else None
     return media if observation and id in observation.content.media_ids else None
 
 
 async def _sign_links(context: Context, keys: Sequence[tuple[Media, Rendition]]) -> list[Link | None]:
-    """Store one access log entry per link (who gets what), then sign all links together."""
+    """Log one access per link (who gets a link to which rendition), then sign all links together."""
     renditions = [_Rendition(*key) for key in keys]
     available = [rendition for rendition in renditions if rendition.key]
     if not available:
@@ -45,7 +45,7 @@ async def _sign_links(context: Context, keys: Sequence[tuple[Media, Rendition]])
 
 
 class _Rendition:
-    """One rendition of one medium. Two are equal only if they are the same object."""
+    """One rendition of one medium. Compared by identity: two instances are never equal."""
 
     def __init__(self, media: Media, rendition: Rendition) -> None:
         self.media, self.rendition = media, rendition
@@ -55,7 +55,7 @@ class _Rendition:
 
     @property
     def key(self) -> str | None:
-        """Key of the object; None if the medium is not READY or has no such rendition."""
+        """Key of the object in the object store. None if the medium is not READY or has no such rendition."""
         if self.media.state is not MediaState.READY:
             return None
         if self.rendition is Rendition.ORIGINAL:

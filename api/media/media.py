@@ -1,4 +1,4 @@
-"""Offer the mutations of uploads, and register media."""
+"""Offer the mutations that request, confirm and abort uploads. Register the operations on media."""
 
 from typing import Annotated
 
@@ -25,23 +25,28 @@ from schema.media.uploads import (
 RequestUploadsResult = Annotated[
     RequestUploadsPayload | Refused,
     strawberry.union(
-        "RequestUploadsResult", description="One result for each medium, or the whole request is refused."
+        "RequestUploadsResult", description="One result for each medium, or the refusal of the whole request."
     ),
 ]
 ConfirmMediaResult = Annotated[
     ConfirmMediaPayload | Refused,
-    strawberry.union("ConfirmMediaResult", description="One result for each medium, or the whole request is refused."),
+    strawberry.union(
+        "ConfirmMediaResult", description="One result for each medium, or the refusal of the whole request."
+    ),
 ]
 AbortUploadsResult = Annotated[
     AbortUploadsPayload | Refused,
-    strawberry.union("AbortUploadsResult", description="One result for each medium, or the whole request is refused."),
+    strawberry.union(
+        "AbortUploadsResult", description="One result for each medium, or the refusal of the whole request."
+    ),
 ]
 
 
 @strawberry.type
 class MediaMutations:
     @mutation(
-        description="Request upload slots for your own media: new or renewed signatures, and missing parts (申请上传)."
+        description="Request upload slots for your own media. A slot has new or renewed signed URLs. For a multipart"
+        " upload, it also shows which parts have arrived (申请上传)."
     )
     async def request_uploads(self, info: Info, input: RequestUploadsInput) -> RequestUploadsResult:
         return RequestUploadsPayload(results=await request_uploads(info.context, input.media))
@@ -51,8 +56,8 @@ class MediaMutations:
         return ConfirmMediaPayload(results=await confirm_media(info.context, input.media_ids))
 
     @mutation(
-        description="Abort multipart uploads. The store deletes the parts, and the media stay EXPECTED (取消上传). "
-        "A single PUT or a form needs no abort: it arrives in full or not at all."
+        description="Abort multipart uploads. The object store deletes the parts, and the state of the media does not"
+        " change (取消上传). A single PUT or a form upload needs no abort: it arrives in full or not at all."
     )
     async def abort_uploads(self, info: Info, input: AbortUploadsInput) -> AbortUploadsResult:
         return AbortUploadsPayload(results=await abort_uploads(info.context, input.media_ids))

@@ -1,4 +1,4 @@
-"""Find the viewer's own media, and settle each concurrently and independently of the others."""
+"""Find the viewer's own media, and process items concurrently so that one failure does not affect the others."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
@@ -17,18 +17,21 @@ MAX_AT_ONCE = 50
 
 
 def check_count(items: Sequence[Any], field: str) -> None:
-    """Raise `Refusal(LIMIT_EXCEEDED)` if there are no items, or more than one request may name."""
+    """Raise `Refusal(LIMIT_EXCEEDED)` if a request has no items or more than `MAX_AT_ONCE`."""
     check_batch_size(MAX_AT_ONCE, items, field)
 
 
 async def find_own_media(context: Context, ids: Sequence[str]) -> dict[str, Media]:
-    """Return the media that the viewer declared, by id. Skip unknown and malformed ids."""
+    """Return those of the media that the viewer declared, by id. Skip unknown and malformed ids."""
     user_id = context.actor.user_id
     return {str(media.id): media for media in await context.store.media.many(ids) if media.uploader_id == user_id}
 
 
 def require_own(mine: dict[str, Media], id: str) -> Media:
-    """Raise `Refusal(BAD_ID)` if the id is malformed, `Refusal(NOT_FOUND)` if it is not in `mine`."""
+    """Return the medium `id` from `mine`.
+
+    Raise `Refusal(BAD_ID)` if the id is malformed, and `Refusal(NOT_FOUND)` if it is not in `mine`.
+    """
     media = mine.get(validate_id(id, "med"))
     if media is None:
         raise Refusal(RefusalCode.NOT_FOUND)
@@ -38,7 +41,11 @@ def require_own(mine: dict[str, Media], id: str) -> Media:
 async def settle_all(
     items: Sequence[A], settle: Callable[[A], Awaitable[B]], refused: Callable[[A, Refused], B]
 ) -> list[B]:
-    """Settle all items concurrently, since each may wait for the store. Return the answers in order, refusals included."""
+    """Call `settle` for all items concurrently, since each call may wait for the object store.
+
+    Return one answer per item, in the order of the items. If `settle` raises `Refusal` or fails, `refused` makes the
+    answer.
+    """
     answers: dict[int, B] = {}
 
     async def settle_one(index: int, item: A) -> None:

@@ -1,7 +1,8 @@
 """Abort multipart uploads that nobody continues or that no record names.
 
-Several workers may sweep at once, and any of them may be killed. One conditional update removes an upload from its
-record, and the next sweep finds what the store still has of it. The store's own lifecycle rule, if any, acts much later.
+Several workers may sweep at once, and any worker may be killed. One conditional update removes the id of an upload from
+its medium's record. If the worker is then killed, the next sweep aborts the upload in the object store. The object
+store's own lifecycle rule, if there is one, acts much later.
 """
 
 from datetime import datetime, timedelta
@@ -16,14 +17,21 @@ from storage.s3 import multipart
 from storage.store import Store
 
 SAFE_AGE = timedelta(days=1)
-"""An upload this old whose id is in no record stays unnamed: no request lasts so long, and no clock is so wrong."""
+"""Age from which an upload is aborted if its id is in no record.
+
+No request lasts this long and no clock is this wrong, so no record will get the id any more.
+"""
 MAX_AT_ONCE = 500
 MAX_FAILURES = 10
 log = structlog.get_logger(__name__)
 
 
 async def sweep_uploads(store: Store, now: datetime, *, unused_for: timedelta) -> None:
-    """Abort uploads without slots issued for `unused_for`. Raise `Refusal` if the store or the database is down."""
+    """Abort multipart uploads that nobody uses or that no record names.
+
+    An upload is unused if no slot was issued for it within `unused_for`. Raise `Refusal` if the object store or the
+    database is down.
+    """
     await _abort_unused(store, now, now - unused_for)
     await _abort_unnamed(store, now)
 
@@ -34,7 +42,7 @@ async def _abort_unused(store: Store, now: datetime, since: datetime) -> None:
         try:
             await _confirm_or_abort(store, media, now)
         except Refusal:
-            # One upload that the store can't join must not block the others. A store that is down blocks all.
+            # One upload that the store can't join must not block the others. If the store is down, all of them fail.
             log.warning("work failed", work="sweep", media=media.id)
             failures += 1
             if failures == MAX_FAILURES:
@@ -42,7 +50,7 @@ async def _abort_unused(store: Store, now: datetime, since: datetime) -> None:
 
 
 async def _confirm_or_abort(store: Store, media: Media, now: datetime) -> None:
-    """Join the upload if all its parts are there, else abort it. Its slots have expired, so no part can arrive now."""
+    """Join the parts if all have arrived, otherwise abort the upload. Its slots have expired, so no part can follow."""
     if await complete_upload(store.objects, media):
         await store.media.confirm(media.id, now)
     elif media.upload_id and await store.media.clear_upload(media):
@@ -50,7 +58,10 @@ async def _confirm_or_abort(store: Store, media: Media, now: datetime) -> None:
 
 
 async def _abort_unnamed(store: Store, now: datetime) -> None:
-    """Abort uploads of our media that a killed process left behind. Leave all other uploads alone."""
+    """Abort old uploads of known media whose id is not in the medium's record: a killed process left them.
+
+    Uploads of other keys are not touched.
+    """
     open_uploads = await multipart.list_open(store.objects, FOLDER, begun_before=now - SAFE_AGE)
     for start in range(0, len(open_uploads), MAX_AT_ONCE):
         uploads = open_uploads[start : start + MAX_AT_ONCE]

@@ -1,4 +1,4 @@
-"""Confirm uploads: look for the bytes in the store, and queue them for verification."""
+"""Confirm uploads: check that the object store has the bytes, and queue the media for verification."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from storage.media.upload_completion import complete_upload
 
 
 async def confirm_media(context: Context, media_ids: Sequence[strawberry.ID]) -> list[ConfirmResult]:
-    """Confirm the viewer's own media, each on its own."""
+    """Confirm the viewer's own media. Each medium is confirmed or refused independently."""
     check_count(media_ids, "mediaIds")
     mine = await find_own_media(context, media_ids)
 
@@ -24,7 +24,10 @@ async def confirm_media(context: Context, media_ids: Sequence[strawberry.ID]) ->
 
 
 async def confirm_upload(context: Context, media: Media) -> Media:
-    """Move the medium to UPLOADED; confirming twice is harmless. Raise `Refusal(NOT_ARRIVED)` if the bytes are missing."""
+    """Mark the medium as UPLOADED. If it is confirmed already, change nothing.
+
+    Raise `Refusal(NOT_ARRIVED)` if the object store does not have the bytes.
+    """
     if media.state in ARRIVED:
         return media
     if not await complete_upload(context.store.objects, media):

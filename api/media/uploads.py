@@ -1,6 +1,6 @@
-"""Sign upload slots for phones and browsers; begin, resume and abort multipart uploads.
+"""Sign upload slots for phones and browsers. Begin, resume and abort multipart uploads.
 
-The bytes go straight to the store and never through the API.
+The bytes go directly to the object store and never through the API.
 """
 
 from collections.abc import Sequence
@@ -33,13 +33,14 @@ from storage.s3.client import Put, SignedUrl
 
 MAX_PARTS_AT_ONCE = 512
 MAX_PARTS = 10_000
-"""What S3 allows."""
+"""Maximum number of parts that S3 allows in one multipart upload."""
 
 
 async def sign_slots(context: Context, media: Sequence[Media]) -> dict[str, UploadSlot]:
-    """Sign a slot for each medium that has not arrived, without a call to the store. Return the slots by media id.
+    """Sign a slot for each medium that has not arrived. Return the slots by media id. The object store is not called.
 
-    A medium too large for a single PUT gets a slot without parts: `requestUploads` begins its upload.
+    A medium too large for a single PUT gets a slot without parts. `requestUploads` begins its upload and adds the
+    parts.
     """
     missing = [medium for medium in media if medium.state not in ARRIVED]
     single = [medium for medium in missing if medium.byte_size <= context.settings.single_put_bytes]
@@ -66,7 +67,7 @@ def _headers(signed: SignedUrl) -> list[UploadHeader]:
 
 
 async def request_uploads(context: Context, requests: Sequence[UploadRequest]) -> list[UploadResult]:
-    """Return slots for the viewer's own media, new or renewed, each on its own."""
+    """Return new or renewed slots for the viewer's own media. Each request succeeds or is refused independently."""
     check_count(requests, "media")
     mine = await find_own_media(context, [request.media_id for request in requests])
     refusals = _find_invalid(requests)
@@ -96,7 +97,10 @@ async def request_uploads(context: Context, requests: Sequence[UploadRequest]) -
 async def _open_slot(
     context: Context, media: Media, request: UploadRequest, signed: UploadSlot | None
 ) -> UploadSlot | None:
-    """Return the slot of one medium, of the requested kind; None if its bytes have arrived."""
+    """Return the slot of one medium, or None if its bytes have arrived.
+
+    `signed` is the slot from `sign_slots`. It is None if the request wants a form.
+    """
     if media.state in ARRIVED or await _confirm_unnoticed(context, media):
         return None
     if signed is None:
@@ -105,10 +109,11 @@ async def _open_slot(
 
 
 async def _confirm_unnoticed(context: Context, media: Media) -> bool:
-    """Confirm a medium whose bytes are in the store although nobody confirmed them. Return whether they are.
+    """Confirm a medium whose bytes are in the object store, but were not confirmed. Return whether the bytes are there.
 
-    A store where the first write wins refuses a second PUT. A phone that lost the reply to its first PUT learns here
-    that the bytes have arrived. If all parts are there, they are joined, so that no joined part is sent again.
+    An object store where the first write wins refuses a second PUT. A phone that lost the reply to its first PUT learns
+    here that its bytes have arrived. If all parts of a multipart upload have arrived, they are joined, so that the
+    phone sends no part again.
     """
     if not (context.store.objects.first_write_wins or media.upload_id):
         return False
@@ -134,7 +139,7 @@ async def _sign_form_slot(context: Context, media: Media) -> UploadSlot:
 
 
 def _find_invalid(requests: Sequence[UploadRequest]) -> dict[int, Refusal]:
-    """Refuse requests that are invalid by themselves, before anything is recorded. Return the refusals by index."""
+    """Check the part sizes and digests in the requests, before anything is stored. Return the refusals by index."""
     refusals: dict[int, Refusal] = {}
     for index, request in enumerate(requests):
         try:
@@ -147,7 +152,10 @@ def _find_invalid(requests: Sequence[UploadRequest]) -> dict[int, Refusal]:
 
 
 def _check_part_count(context: Context, media: Sequence[tuple[Media, UploadRequest]]) -> None:
-    """Raise `Refusal(LIMIT_EXCEEDED)` if signing all parts would take more than a fraction of a second."""
+    """Raise `Refusal(LIMIT_EXCEEDED)` if several large media have so many parts that signing them would take too long.
+
+    A single large medium always passes.
+    """
     single = context.settings.single_put_bytes
     large = [pair for pair in media if pair[0].byte_size > single and pair[0].state not in ARRIVED]
     parts = sum(-(-medium.byte_size // _min_part_bytes(context, medium, request)) for medium, request in large)
@@ -157,21 +165,24 @@ def _check_part_count(context: Context, media: Sequence[tuple[Media, UploadReque
 
 
 def _min_part_bytes(context: Context, media: Media, request: UploadRequest) -> int:
-    """Return the smaller of the open upload's part size and the requested one.
+    """Return the smaller of two part sizes: the size of the open upload and the requested size.
 
-    Which of them applies is known only once the store has listed the parts.
+    Which size applies is known only after the object store has listed the parts.
     """
     part_bytes = _part_bytes(context, media, request.part_bytes)
     return min(part_bytes, media.upload_part_bytes or part_bytes) if media.upload_id else part_bytes
 
 
 def _part_bytes(context: Context, media: Media, requested: int | None = None) -> int:
-    """Return the part size of a new multipart upload."""
+    """Return the part size in bytes of a new multipart upload. It is large enough to need at most `MAX_PARTS` parts."""
     return max(requested or context.settings.part_bytes, -(-media.byte_size // MAX_PARTS))
 
 
 async def _sign_parts_slot(context: Context, media: Media, request: UploadRequest) -> UploadSlot:
-    """Sign the parts of a large upload, begin it if needed, and mark the parts that the store has."""
+    """Return a slot with all parts of a multipart upload, signed. Begin the upload if none is open.
+
+    `has_arrived` is set on the parts that the object store already has.
+    """
     digests = validate_part_digests(request)
     upload_id, part_bytes, arrived = await _resume_or_begin(context, media, request)
     offsets = range(0, media.byte_size, part_bytes)
@@ -203,13 +214,14 @@ async def _sign_parts_slot(context: Context, media: Media, request: UploadReques
 
 
 async def _resume_or_begin(context: Context, media: Media, request: UploadRequest) -> tuple[str, int, dict[int, int]]:
-    """Return the id and the part size of the open upload, and the sizes of arrived parts by number.
+    """Resume the open upload or begin one. Return its id, its part size, and the sizes of arrived parts by number.
 
-    Of concurrent requests only one begins an upload. If nothing has arrived and another part size is requested, a new
-    upload replaces the open one: late parts of the old size would corrupt an upload that continued.
+    Of concurrent requests, only one begins an upload. If no part has arrived and the phone requests another part size,
+    a new upload replaces the open one: if the open upload continued with the new size, late parts of the old size would
+    corrupt it.
     """
     objects, part_bytes = context.store.objects, _part_bytes(context, media, request.part_bytes)
-    # Recorded before the parts are listed, so that from here on no sweep aborts the upload.
+    # The use is recorded before the parts are listed, so that from here on no sweep aborts the upload.
     if media.upload_id and await context.store.media.touch_upload(media, context.now):
         parts = await multipart.list_parts(objects, media.key, media.upload_id)
         known = media.upload_part_bytes or _part_bytes(context, media)
@@ -225,7 +237,7 @@ async def _resume_or_begin(context: Context, media: Media, request: UploadReques
 
 
 async def abort_uploads(context: Context, media_ids: Sequence[strawberry.ID]) -> list[AbortResult]:
-    """Abort open uploads of the viewer's own media, each on its own. Aborting twice is harmless."""
+    """Abort open uploads of the viewer's own media, each independently. Aborting a second time changes nothing."""
     check_count(media_ids, "mediaIds")
     mine = await find_own_media(context, media_ids)
 
@@ -238,8 +250,8 @@ async def abort_uploads(context: Context, media_ids: Sequence[strawberry.ID]) ->
 async def _abort(context: Context, media: Media) -> Media:
     """Abort the upload of one medium. Raise `Refusal(WRONG_STATE)` if its bytes have arrived: they are evidence.
 
-    The store comes first. If the process is killed in between, the record names an upload that no longer exists, and the
-    next request begins a new one.
+    The upload is aborted in the object store first and removed from the record second. If the process is killed in
+    between, the record names an upload that no longer exists. The next request for a slot then begins a new upload.
     """
     if media.state in ARRIVED:
         raise Refusal(RefusalCode.WRONG_STATE, "The file has arrived. There is no upload to abort.")

@@ -1,7 +1,7 @@
-"""Verify stored bytes: hash them, read their facts and make thumbnails. Look for uploads that nobody confirmed.
+"""Verify uploaded bytes: hash them, read the media facts and make thumbnails. Look for uploads that nobody confirmed.
 
-One conditional update claims a task and starts its lease. The lease is renewed while the work goes on; if a worker dies,
-another worker claims the task.
+One conditional update claims a task and starts its lease. The worker renews the lease while it works. If the worker
+dies, another worker claims the task after the lease.
 """
 
 import hashlib
@@ -32,17 +32,21 @@ from storage.store import Store
 RENDITIONS = (Rendition.LARGE, Rendition.SMALL)
 MAX_WAIT = timedelta(days=1)
 RETRY_PAUSE = timedelta(seconds=30)
-"""The longest pause before failed work is tried again."""
+"""Maximum pause before a failed task is tried again."""
 MAX_FAILURES = 3
 MACHINE_DAMAGE = frozenset({Damage.TIMED_OUT, Damage.CRASHED, Damage.OUT_OF_MEMORY})
-"""Damage that an overloaded machine may cause. After three failures it is attributed to the file."""
+"""Damage that an overloaded machine may also cause. After `MAX_FAILURES` failures the file counts as damaged."""
 SOURCES = {"XMP": PositionSource.XMP, "QUICKTIME": PositionSource.QUICKTIME}
 log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
 class MediaVerifier:
-    """Does one task at a time. `folder` holds the file in work; `now` is the clock; it renews a claim three times per `lease`."""
+    """Does one task at a time.
+
+    `folder` is where it stores the downloaded file during the work. `now` is the clock. It renews its claim on a task
+    three times per `lease`.
+    """
 
     store: Store
     decoder: Decoder
@@ -50,7 +54,7 @@ class MediaVerifier:
     now: Callable[[], datetime]
     lease: timedelta = LEASE
     give_up_after: timedelta = timedelta(days=7)
-    """How long to look for media that no observation names."""
+    """How long to look for the bytes of media that no observation names."""
     measured: Callable[[str], AbstractContextManager[None]] = lambda _: nullcontext()
 
     async def do_one(self) -> bool:
@@ -74,13 +78,16 @@ class MediaVerifier:
         return True
 
     async def _look_for(self, media: Media) -> None:
-        """Look for an unconfirmed upload: the phone may have been killed after it, or may still be offline."""
+        """Look for the bytes of a medium that nobody confirmed. If they have arrived, confirm the medium.
+
+        The phone may have been killed after the upload, or may still be offline.
+        """
         if await complete_upload(self.store.objects, media):
             await self.store.media.confirm(media.id, self.now())
             return
         waited = self.now() - media.expected_at
         if waited > self.give_up_after and not await self.store.observations.has_medium(media.observation_id, media.id):
-            # Its draft was refused or never arrived. If the draft is sent again, the search resumes.
+            # The medium's draft was refused or never arrived. If the draft is sent again, the search resumes.
             await self.store.media.give_up(media)
             return
         await self.store.media.postpone(media, self.now() + min(waited, MAX_WAIT))
@@ -103,9 +110,10 @@ class MediaVerifier:
                 await self._read(media, path, downloaded)
 
     async def _copy_duplicate(self, media: Media, path: Path) -> bool:
-        """Copy the bytes that the uploader sent under another id. Return whether the medium now has its own object.
+        """Copy the bytes that the uploader sent under another media id. Return whether the medium has its own object now.
 
-        The store's own copy command is not used: SeaweedFS syncs a PUT to disk, but not a copy.
+        The bytes are downloaded and sent by PUT. S3's copy command is not used: SeaweedFS syncs a PUT to disk, but not
+        a copy.
         """
         objects = self.store.objects
         if await objects.size_of(media.key) is not None:
@@ -121,7 +129,7 @@ class MediaVerifier:
         return True
 
     async def _place_legal_hold(self, media: Media) -> None:
-        """Protect the original from deletion, if the store can. A denied permission does not stop the verification."""
+        """Protect the original from deletion, if the object store can. A refusal by the store is only logged."""
         try:
             await self.store.objects.hold(media.key)
         except ObjectStoreDeclinedError as error:
@@ -145,7 +153,7 @@ class MediaVerifier:
         thumbnails = []
         for rendition, rendered in zip(RENDITIONS, picture.thumbnails, strict=False):
             digest = hashlib.sha256(rendered.data).hexdigest()
-            # The digest in the key keeps a late worker, or one of another version, from overwriting a thumbnail.
+            # The key has the digest, so that a late worker or a worker of another version overwrites no thumbnail.
             key = f"thumbnails/{media.id}-{str(rendition.value).lower()}-{digest}.jpg"
             await self.store.objects.put(key, rendered.data, rendered.content_type)
             thumbnails.append(Thumbnail(rendition, rendered.width, rendered.height, key, digest))
@@ -153,7 +161,7 @@ class MediaVerifier:
 
 
 def facts_of(picture: ReadResult) -> MediaFacts:
-    """Convert what the reader found to the API's media facts."""
+    """Convert the decoder's result to the API's media facts."""
     position = _position(picture)
     located = locate(position) if position else None
     stated = (None, None) if position else _stated(picture)
@@ -187,7 +195,10 @@ def facts_of(picture: ReadResult) -> MediaFacts:
 
 
 def _position(picture: ReadResult) -> GeoPointInput | None:
-    """Return the position in the file; None also if its datum can't be converted, since it would be in the wrong place."""
+    """Return the position that the file states.
+
+    Return None if there is no position, or if its datum can't be converted: the position would be in the wrong place.
+    """
     position = picture.position
     datum = _datum(position.datum) if position else None
     if position is None or datum is None:
@@ -204,7 +215,7 @@ def _position(picture: ReadResult) -> GeoPointInput | None:
 
 
 def _datum(name: str | None) -> Datum | None:
-    """Return the datum that GPSMapDatum names; by the EXIF standard, no name means WGS-84."""
+    """Return the datum named in GPSMapDatum, or None if it is unknown. By the EXIF standard, no name means WGS-84."""
     letters = "".join(letter for letter in (name or "").upper() if letter.isalnum())
     names = {"": Datum.WGS84, "WGS84": Datum.WGS84, "GCJ02": Datum.GCJ02, "BD09": Datum.BD09}
     # CGCS2000 (China) and the ITRF frames agree with WGS-84 within a metre.

@@ -1,4 +1,7 @@
-"""Store media in MongoDB. Single conditional updates move them from state to state; their bytes are in the object store."""
+"""Store the records of media in MongoDB. Their bytes are in the object store.
+
+Each change of a medium's state is one conditional update.
+"""
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import datetime, timedelta
@@ -12,13 +15,16 @@ from storage.mongodb.client import ASCENDING, Document, Filter, InsertResult, Mo
 from storage.mongodb.codecs import from_document, to_document
 
 _HASHED = "is_likeness_taken"
-"""Absent in media that were verified before likenesses existed. Not a field of the record class."""
+"""Field that is true after the worker tried to compute the likeness of a medium (perceptual hashes and keypoints).
+
+It is absent in media that were verified before likenesses existed. `Media` does not have this field.
+"""
 
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     ((("state", ASCENDING), ("due_at", ASCENDING)), {}),
     ((("observation_id", ASCENDING),), {}),
     ((("sha256", ASCENDING),), {}),
-    # The uploader comes first, so that the time of a query doesn't depend on how many others have the same bytes.
+    # The uploader comes first, so that the time of a query doesn't depend on how many other people have the same bytes.
     ((("uploader_id", ASCENDING), ("sha256", ASCENDING)), {}),
     ((("upload_used_at", ASCENDING),), {"partialFilterExpression": {"upload_id": {"$type": "string"}}}),
     ((("unnamed_since", ASCENDING),), {"partialFilterExpression": {"unnamed_since": {"$exists": True}}}),
@@ -32,7 +38,7 @@ UNNAMED = "unnamed_since"
 UNARRIVED = [state.value for state in MediaState if state not in ARRIVED]
 _HAVE_ARRIVED = [state.value for state in ARRIVED]
 _HAS_OWN_BYTES: Document = {"$or": [{"state": "READY"}, {"state": "UPLOADED", "is_copy": {"$ne": True}}]}
-"""The bytes are at the medium's own key."""
+"""Filter for media whose bytes are in the object store under the medium's own key."""
 
 
 class MediaRecords:
@@ -43,15 +49,15 @@ class MediaRecords:
     async def insert_expected(
         self, media: Sequence[Media], *, sweep_at: datetime, unnamed_since: datetime | None = None
     ) -> InsertResult:
-        """Insert expected media. At `sweep_at` the worker looks for their bytes even if nobody confirmed them.
+        """Insert media in state EXPECTED. At `sweep_at` the worker looks for their bytes even if nobody confirmed them.
 
-        Set `unnamed_since` if no observation names them yet.
+        Pass `unnamed_since` if no observation names the media yet.
         """
         fields: Document = {"due_at": sweep_at} | ({UNNAMED: unnamed_since} if unnamed_since else {})
         return await self._media.insert_many([to_document(medium) | fields for medium in media])
 
     async def mark_named(self, ids: Sequence[str]) -> None:
-        """Record that an observation names these media, or is about to: no sweep deletes them any more."""
+        """Record that an observation names these media or is about to name them. No sweep deletes them any more."""
         await self._media.update_many(
             {"_id": {"$in": list(ids)}, UNNAMED: {"$exists": True}}, {"$unset": {UNNAMED: ""}}
         )
@@ -60,12 +66,12 @@ class MediaRecords:
         return await self._media.count({"uploader_id": uploader_id, UNNAMED: {"$exists": True}})
 
     async def find_unnamed(self, before: datetime, limit: int) -> list[Media]:
-        """Find media that are unnamed since before `before`, oldest first."""
+        """Find up to `limit` media that became unnamed before `before`, oldest first."""
         documents = await self._media.find({UNNAMED: {"$lt": before}}, sort=[(UNNAMED, ASCENDING)], limit=limit)
         return [from_document(Media, document) for document in documents]
 
     async def delete_unnamed(self, id: str, before: datetime) -> bool:
-        """Delete an unnamed medium. Return False if an observation names it by now."""
+        """Delete a medium that became unnamed before `before`. Return False if an observation names it by now."""
         return await self._media.delete_many({"_id": id, UNNAMED: {"$lt": before}}) == 1
 
     async def many(self, ids: Sequence[str]) -> list[Media]:
@@ -73,9 +79,10 @@ class MediaRecords:
         return [from_document(Media, document) for document in documents]
 
     async def confirm(self, id: str, now: datetime) -> Media | None:
-        """Move EXPECTED or REJECTED to UPLOADED: the bytes are in the store. Return None if in another state.
+        """Mark a medium in state EXPECTED or REJECTED as UPLOADED: its bytes are in the object store.
 
-        The count of attempts restarts: attempts to find the bytes say nothing about reading them.
+        Return None if the medium is in another state. The count of attempts restarts at 0, because the attempts so far
+        were to find the bytes, and the next ones are to verify them.
         """
         return await self._move(
             id,
@@ -84,7 +91,10 @@ class MediaRecords:
         )
 
     async def count_known_bytes(self, uploader_id: str, digests: Collection[str]) -> dict[tuple[str, int], int]:
-        """Count the uploader's media by SHA-256 and size, for contents whose bytes the store has."""
+        """Count the uploader's UPLOADED and READY media, by (SHA-256, size in bytes).
+
+        A pair is absent if no medium with these bytes has an object of its own in the object store.
+        """
         if not digests:
             return {}
         mine: Filter = {"uploader_id": uploader_id, "sha256": {"$in": sorted(digests)}, "state": {"$in": _HAVE_ARRIVED}}
@@ -100,51 +110,65 @@ class MediaRecords:
         }
 
     async def mark_copies(self, ids: Sequence[str], now: datetime) -> None:
-        """Move EXPECTED or REJECTED to UPLOADED; the worker copies the bytes. Skip media whose copy failed before."""
+        """Mark media in state EXPECTED or REJECTED as UPLOADED. The worker then copies their bytes from a duplicate.
+
+        Media whose copy failed before are skipped.
+        """
         filter: Filter = {"_id": {"$in": list(ids)}, "state": {"$in": UNARRIVED}, "copy_failed": {"$ne": True}}
         await self._media.update_many(filter, {"$set": {"state": "UPLOADED", "is_copy": True, **_upload_fields(now)}})
 
     async def find_duplicate(self, media: Media) -> Media | None:
-        """Find another medium of the same uploader with the same bytes in the store, verified ones first."""
+        """Find another medium of the same uploader whose same bytes are in the object store. Prefer a READY medium."""
         same: Document = {"uploader_id": media.uploader_id, "sha256": media.sha256, "byte_size": media.byte_size}
         filter = same | _HAS_OWN_BYTES | {"_id": {"$ne": media.id}}
         document = await self._media.find_one(filter, sort=[("state", ASCENDING)])  # READY, UPLOADED
         return from_document(Media, document) if document else None
 
     async def mark_copy_failed(self, media: Media, look_at: datetime) -> None:
-        """Move a claimed copy back to EXPECTED: the phone must send the bytes. The worker looks for them at `look_at`."""
+        """Move the medium back to EXPECTED, because its bytes could not be copied from a duplicate.
+
+        The phone must send the bytes. The worker looks for them at `look_at`. Change nothing if the medium was changed
+        since this worker claimed it.
+        """
         fields = {"state": "EXPECTED", "uploaded_at": None, "due_at": look_at, "is_copy": False, "copy_failed": True}
         await self._media.update_one(_claimed(media), {"$set": fields})
 
     async def reschedule_expected(self, ids: Sequence[str], *, sweep_at: datetime) -> None:
-        """Look again for media that are declared again, in case the worker had stopped looking.
+        """Let the worker look at `sweep_at` for the bytes of media that a phone declares again.
 
-        This counts as an attempt, so that a worker that is about to stop looking notices the change.
+        The worker may have stopped looking for them. This counts as an attempt, so that a worker that is about to stop
+        looking notices the change.
         """
         filter: Filter = {"_id": {"$in": list(ids)}, "state": "EXPECTED"}
         if ids:
             await self._media.update_many(filter, {"$set": {"due_at": sweep_at}, "$inc": {"attempts": 1}})
 
     async def store_upload(self, media: Media, upload_id: str, part_bytes: int, now: datetime) -> bool:
-        """Replace the multipart upload of a medium. Return False if the record has changed in between."""
+        """Set the multipart upload of a medium. Return False if the medium was changed since `media` was read."""
         filter = {"_id": media.id, "key": media.key, "upload_id": media.upload_id, "state": {"$in": UNARRIVED}}
         fields = {"upload_id": upload_id, "upload_part_bytes": part_bytes, "upload_used_at": now}
         return await self._media.update_one(filter, {"$set": fields})
 
     async def touch_upload(self, media: Media, now: datetime) -> bool:
-        """Record that slots of the open upload are issued. Return False if it was aborted or has arrived in between."""
+        """Record that slots of the open multipart upload are issued now.
+
+        Return False if the upload was aborted or the medium arrived since `media` was read.
+        """
         filter = {"_id": media.id, "upload_id": media.upload_id, "state": {"$in": UNARRIVED}}
         return await self._media.update_one(filter, {"$set": {"upload_used_at": now}})
 
     async def clear_upload(self, media: Media) -> bool:
-        """Remove the upload from the record. Return False if slots were issued, or it changed or arrived, in between."""
+        """Remove the multipart upload from the medium's record.
+
+        Return False if slots were issued, the upload was replaced, or the medium arrived since `media` was read.
+        """
         filter = {"_id": media.id, "upload_id": media.upload_id, "upload_used_at": media.upload_used_at}
         return await self._media.update_one(
             filter | {"state": {"$in": UNARRIVED}}, {"$set": {"upload_id": None, "upload_used_at": None}}
         )
 
     async def find_unused_uploads(self, since: datetime, limit: int) -> list[Media]:
-        """Find media with an open upload without slots issued after `since`, longest unused first."""
+        """Find media with an open multipart upload for which no slot was issued after `since`. Longest unused first."""
         filter: Filter = {
             "upload_id": {"$type": "string"},
             "state": {"$in": UNARRIVED},
@@ -154,7 +178,7 @@ class MediaRecords:
         return [from_document(Media, document) for document in documents]
 
     async def claim(self, now: datetime, lease: timedelta) -> Media | None:
-        """Claim a medium whose work is due for this worker until the lease ends. Return None if no work is due."""
+        """Claim a medium whose work is due. No other worker gets it during `lease`. Return None if no work is due."""
         changed = await self._media.change_one(
             {"state": {"$in": ["UPLOADED", "EXPECTED"]}, "due_at": {"$lte": now}},
             {"$set": {"due_at": now + lease}, "$inc": {"attempts": 1}},
@@ -163,19 +187,25 @@ class MediaRecords:
         return from_document(Media, changed) if changed else None
 
     async def renew_lease(self, media: Media, until: datetime) -> bool:
-        """Extend the lease of a claim. Return False if the work is done or another worker has claimed it."""
+        """Extend the lease of a claimed medium. Return False if the work is done or another worker has claimed it."""
         return await self._media.update_one(_claimed(media), {"$set": {"due_at": until}})
 
     async def postpone(self, media: Media, until: datetime) -> None:
-        """Release a claim until `until`. Change nothing if a phone or another worker has changed the medium."""
+        """Release a claimed medium. Its work is due again at `until`.
+
+        Change nothing if a phone or another worker has changed the medium since the claim.
+        """
         await self._media.update_one(_claimed(media), {"$set": {"due_at": until}})
 
     async def give_up(self, media: Media) -> bool:
-        """Stop looking for a claimed medium. Return False if it was declared again, or arrived, in between."""
+        """Stop looking for the bytes of a claimed medium. Return False if it was declared again or has arrived."""
         return await self._media.update_one(_claimed(media), {"$set": {"due_at": None}})
 
     async def record_decoding_failure(self, media: Media, until: datetime) -> None:
-        """Postpone a claim and count a failure of the decoder; `attempts` also counts failures of the store."""
+        """Release a claimed medium until `until`, and count one failure of the decoder.
+
+        `attempts` counts every claim, so it also grows when the object store fails.
+        """
         await self._media.update_one(_claimed(media), {"$set": {"due_at": until}, "$inc": {"decoding_failures": 1}})
 
     async def mark_ready(
@@ -187,7 +217,10 @@ class MediaRecords:
         *,
         key: str | None = None,
     ) -> Media | None:
-        """Move UPLOADED to READY with the facts of the bytes at `key`. Return None if the state or key has changed."""
+        """Mark an UPLOADED medium as READY and store the facts and thumbnails of its bytes.
+
+        `key` is the object whose bytes were verified. Return None if the medium's state or key has changed meanwhile.
+        """
         fields = {
             "ready_at": now,
             "facts": to_document(facts) if facts else None,
@@ -201,45 +234,51 @@ class MediaRecords:
         return await self._move(id, MediaState.READY, fields, {"key": key} if key else None)
 
     async def find_unhashed(self, after_id: str, limit: int) -> list[Media]:
-        """Find READY media without a likeness, by id, after `after_id`."""
+        """Find up to `limit` READY media whose likeness was never computed, sorted by id, starting after `after_id`."""
         filter: Filter = {_HASHED: None, "state": "READY", "_id": {"$gt": after_id}}
         documents = await self._media.find(filter, sort=[("_id", ASCENDING)], limit=limit)
         return [from_document(Media, document) for document in documents]
 
     async def mark_hashed(self, media: Media, now: datetime) -> bool:
-        """Record that the likeness is stored, and queue a check. Return False if another worker was faster."""
+        """Record that the likeness is stored, and queue a check. Return False if another worker has done so already."""
         update = {"$set": {_HASHED: True, queue.DUE: now}, "$inc": {queue.ROUND: 1}}
         return await self._media.update_one({"_id": media.id, _HASHED: None}, update)
 
     async def reject(self, media: Media, why: MediaRejection) -> Media | None:
-        """Move UPLOADED to REJECTED: the bytes at its key are wrong, and the next upload gets another key.
+        """Mark an UPLOADED medium as REJECTED: the bytes at its key are wrong. The next upload gets another key.
 
-        Return None if it is in another state, or another worker has already rejected these bytes.
+        Return None if the medium is in another state, or if another worker has already rejected these bytes.
         """
         fields: Document = {"rejection": why.value, "due_at": None, "upload_id": None, "upload_used_at": None}
         fields |= {"key": next_key(media.key), "copy_failed": media.is_copy or media.copy_failed}
         return await self._move(media.id, MediaState.REJECTED, fields, {"key": media.key})
 
     async def mark_lost(self, id: str, look_at: datetime) -> Media | None:
-        """Move UPLOADED back to EXPECTED: the store does not have the bytes. The worker looks again at `look_at`."""
+        """Move an UPLOADED medium back to EXPECTED: the object store does not have its bytes.
+
+        The worker looks for the bytes again at `look_at`.
+        """
         return await self._move(id, MediaState.EXPECTED, {"uploaded_at": None, "due_at": look_at})
 
     async def watch_uploaded(self) -> AsyncIterator[None]:
-        """Yield whenever a medium moves to UPLOADED, until the stream breaks."""
+        """Yield each time a medium becomes UPLOADED, until the change stream breaks."""
         pipeline = [{"$match": {"updateDescription.updatedFields.state": "UPLOADED"}}]
         async with self._media.changes(pipeline) as stream:
             async for _ in stream:
                 yield
 
     async def log_accesses(self, accesses: Sequence[Document]) -> None:
-        """Store who gets a link to what. Call this before issuing the link."""
+        """Store the accesses: who gets a link to which medium. Call this before a link is issued."""
         await self._accesses.insert_many(accesses)
 
     async def find_accesses(self, media_id: str) -> list[Document]:
         return await self._accesses.find({"media_id": media_id}, sort=[("at", ASCENDING)])
 
     async def was_link_issued(self, media_id: str, redaction_id: str, sha256: str, user_id: str) -> bool:
-        """Check whether the person ever got a link to exactly this copy of the medium."""
+        """Return whether the person ever got a link to exactly this redacted copy of the medium.
+
+        `redaction_id` and `sha256` identify the copy.
+        """
         filter: Filter = {"media_id": media_id, "redaction_id": redaction_id, "sha256": sha256, "user_id": user_id}
         return await self._accesses.find_one(filter, projection={"_id": 1}) is not None
 

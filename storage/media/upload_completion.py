@@ -6,7 +6,9 @@ from storage.s3.client import ObjectStore
 
 
 async def complete_upload(objects: ObjectStore, media: Media) -> bool:
-    """Join the parts once all are there. Return whether the object exists; its bytes are not verified yet.
+    """Join the parts of a multipart upload if all have arrived. Return whether the object exists.
+
+    The bytes are not verified yet.
 
     Raise `Refusal(UNAVAILABLE)` if the store is down.
     """
