@@ -1,4 +1,4 @@
-"""Record media that a phone uploads before it submits their observation. Delete media that no observation names in time.
+"""Record media that a phone uploads before it submits their observation. Delete media that no observation ever names.
 
 Such media are called unnamed. Until an observation names a medium, only its uploader can see it.
 """

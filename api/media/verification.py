@@ -110,7 +110,7 @@ class MediaVerifier:
                 await self._read(media, path, downloaded)
 
     async def _copy_duplicate(self, media: Media, path: Path) -> bool:
-        """Copy the bytes that the uploader sent under another media id. Return whether the medium has its own object now.
+        """Copy bytes that the uploader sent under another media id. Return whether the medium has its own object now.
 
         The bytes are downloaded and sent by PUT. S3's copy command is not used: SeaweedFS syncs a PUT to disk, but not
         a copy.

@@ -1,4 +1,4 @@
-"""Register subscriptions, push tokens and webhooks with their jobs."""
+"""Register the operations on subscriptions, push tokens and webhooks, and their background jobs."""
 
 from api.notifications import push_tokens, subscriptions, webhooks
 from api.notifications.jobs import JOBS

@@ -1,7 +1,7 @@
-"""Dispatch record events to all subscribers from one reader of the database's changes in each process.
+"""Dispatch record events to all subscribers of this process, from one reader of MongoDB's change stream.
 
-The newest events are kept in memory for subscribers who return after a gap. Older events are read again, once for all who
-ask for them.
+The newest events are kept in memory for subscribers who return after a gap. If a subscriber needs older events, they
+are read again from the change stream. One such read serves all subscribers who need these events.
 """
 
 import asyncio
@@ -16,25 +16,31 @@ from storage.mongodb.errors import HistoryLostError, StoreError
 from storage.notifications.record_events import Batch, RecordEvent, RecordEventLog
 
 MAX_KEPT = 10_000
-"""Events, about 10 MB. A subscriber who was away for longer pulls everything, which costs less than so many events."""
+"""Maximum number of events in memory, about 10 MB.
+
+A subscriber who missed more events must pull everything. That costs less than to process so many events.
+"""
 AGAIN_SECONDS = 1.0
 REACH_SECONDS = 20.0
-"""MongoDB reads its whole history of the gap, not only our records. If that takes longer, a pull costs less."""
+"""Maximum time to read older events again. After it, the subscriber must pull everything, which costs less.
+
+The read can be slow because MongoDB reads all changes of the missed time, not only the changes of our records.
+"""
 log = structlog.get_logger(__name__)
 
 
 class EventListener(Protocol):
-    """One subscriber, as the dispatcher calls it; these calls must not wait."""
+    """One subscriber, as the dispatcher sees it. These methods must return at once, without waiting."""
 
     def on_event(self, event: RecordEvent) -> None: ...
     def on_position(self, position: str) -> None:
-        """There are no other events up to this position."""
+        """Called when all events up to this position were sent to the listener."""
 
     def on_gap(self) -> None:
-        """Events were missed."""
+        """Called when events were missed."""
 
     def on_stop(self) -> None:
-        """The server stops."""
+        """Called when the server stops."""
 
 
 class EventDispatcher:
@@ -43,14 +49,14 @@ class EventDispatcher:
         self._recent: deque[RecordEvent] = deque()
         self._floor = self._head = ""
         self._too_far = ""
-        """Up to this position a read back was too long, so no subscriber makes us try it again."""
+        """Position from which reading older events took too long. Reads from it or from before are not tried again."""
         self._started = asyncio.Event()
         self._backfilling = asyncio.Lock()
         self._listeners: set[EventListener] = set()
         self.stopping = asyncio.Event()
 
     async def run(self) -> None:
-        """Read for ever, also after the database was away or the history was overwritten."""
+        """Read events for ever. Continue after the database was down or MongoDB's change history was overwritten."""
         while True:
             try:
                 async with self._log.open_reader(self._head or None) as reader:
@@ -66,20 +72,20 @@ class EventDispatcher:
             await asyncio.sleep(AGAIN_SECONDS)
 
     def stop(self) -> None:
-        """End every stream and start no new one."""
+        """Tell every listener that the server stops. A listener that is added later is told at once."""
         self.stopping.set()
         for listener in self._listeners:
             listener.on_stop()
 
     async def add_listener(self, listener: EventListener, since: str | None) -> str:
-        """Send a listener every event after `since`, or after now. Return the position where it starts.
+        """Send a listener every event after position `since`, or after now if it is None. Return the start position.
 
-        Wait until the database can be read. Raise `HistoryLostError` if too many events lie between.
+        Wait until the database can be read. Raise `HistoryLostError` if there are too many events after `since`.
         """
         await self._started.wait()
         if since is not None and since < self._floor:
             await self._backfill(since)
-        # No await from here on, so there is no gap between the recent events and the next batch.
+        # There must be no await from here on. Otherwise events could be missed between `_recent` and the next batch.
         start = since if since is not None else self._head
         for event in [*takewhile(lambda event: event.position > start, reversed(self._recent))][::-1]:
             listener.on_event(event)
@@ -94,7 +100,7 @@ class EventDispatcher:
 
     @property
     def head(self) -> str:
-        """The position up to which every event was dispatched."""
+        """Position up to which all events were dispatched."""
         return self._head
 
     @property
@@ -104,12 +110,12 @@ class EventDispatcher:
     def _dispatch(self, batch: Batch) -> None:
         events = batch.events
         if not self._started.is_set():
-            # Events before the first one are unknown, so the recent events are complete only after it.
+            # Events before the first event are unknown, so `_recent` is complete only from the first event on.
             self._floor = events[0].position if events else batch.position
             events = events[1:]
             self._started.set()
             for listener in self._listeners:
-                listener.on_gap()  # only now: what they pull then is no older than the events that follow
+                listener.on_gap()  # only now, so that the records then pulled are no older than the events that follow
         for event in events:
             self._recent.append(event)
             if len(self._recent) > MAX_KEPT:
@@ -126,9 +132,9 @@ class EventDispatcher:
         self._started.clear()
 
     async def _backfill(self, since: str) -> None:
-        """Read the events between `since` and the recent ones.
+        """Read again the events between `since` and the oldest event in memory.
 
-        One caller reads at a time. Those who wait meanwhile find their events read, or nearly.
+        One caller reads at a time. A caller that waited finds that all or most of its events are in memory by then.
         """
         async with self._backfilling:
             floor = self._floor

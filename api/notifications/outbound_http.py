@@ -1,7 +1,7 @@
-"""Call URLs that people typed in, only at addresses that the rules allow (guard against SSRF).
+"""Call URLs that users entered, but only if their IP addresses are allowed (protection against SSRF).
 
-The host is resolved once for a call, checked against the rules, and then called at that address. So a name that resolves
-differently a moment later (DNS rebinding) has no effect.
+The host name is resolved once per call. The resulting address is checked against the rules, and the call goes to this
+address. So a host name that resolves differently a moment later (DNS rebinding) has no effect.
 """
 
 import asyncio
@@ -24,12 +24,15 @@ NAT64 = IPv6Network("64:ff9b::/96")
 
 
 class UnreachableAddressError(Exception):
-    """The call is not allowed or not possible; the text tells the administrator why."""
+    """Raised if a call is not allowed or not possible. The message tells the administrator why."""
 
 
 @dataclass(frozen=True)
 class Rules:
-    """`loopback` allows this machine, also by plain http; `private` allows private networks."""
+    """Which addresses may be called, besides public ones.
+
+    `loopback` allows this machine, also by plain http. `private` allows private networks.
+    """
 
     loopback: bool = False
     private: bool = False
@@ -55,9 +58,10 @@ class OutboundHttp:
         self._resolve = resolve
 
     async def check(self, url: str) -> Address:
-        """Return the address that a call to `url` would use now.
+        """Resolve the host of `url` and return the address to call.
 
-        Raise `UnreachableAddressError`, or `Refusal(BAD_INPUT)` if the URL is invalid.
+        Raise `UnreachableAddressError` if the host is unknown or its address is not allowed. Raise `Refusal(BAD_INPUT)`
+        if the URL is invalid.
         """
         host = check_url(url, plain=self._rules.loopback)
         parts = urlsplit(url)
@@ -75,9 +79,9 @@ class OutboundHttp:
         return addresses[0]
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
-        """Post and return the status. The response body is not read, and redirects are not followed.
+        """Send a POST request and return the response's status. The body is not read and redirects are not followed.
 
-        Raise `UnreachableAddressError`.
+        Raise `UnreachableAddressError` if the URL is invalid, the address is not allowed, or the call fails.
         """
         try:
             address = await self.check(url)
@@ -102,7 +106,7 @@ class OutboundHttp:
 
 
 def outbound_client() -> httpx.AsyncClient:
-    """Make a client that ignores proxies in the environment: a proxy would resolve the name itself."""
+    """Make a client that ignores the proxies of the environment: a proxy would resolve the host name itself."""
     limits = httpx.Limits(
         max_keepalive_connections=0
     )  # a connection for one name must not serve another at its address
@@ -110,7 +114,7 @@ def outbound_client() -> httpx.AsyncClient:
 
 
 def _inner(address: Address) -> Address:
-    """Return the IPv4 address inside an IPv6 one, or the address itself."""
+    """Return the IPv4 address that an IPv6 address embeds (such as NAT64 or 6to4), otherwise the address itself."""
     if isinstance(address, IPv6Address):
         if address in NAT64:
             return IPv4Address(int(address) & 0xFFFFFFFF)

@@ -1,7 +1,7 @@
-"""Wake devices through FCM and APNs; every push is the same and carries no content.
+"""Wake devices through FCM and APNs. All pushes are the same and tell nothing about the changed record.
 
-Sources: Firebase's HTTP v1 API, Apple's "Sending notification requests to APNs" and "Handling notification responses from
-APNs".
+Sources: Firebase's HTTP v1 API, Apple's "Sending notification requests to APNs" and "Handling notification responses
+from APNs".
 """
 
 import enum
@@ -22,7 +22,7 @@ from api.settings import SettingError, Settings
 from schema.notifications.push_tokens import PushService
 
 KIND = "changes"
-"""The whole content of a push. It is the same for every record: an inspector's phone lies on tables."""
+"""The only content of a push, the same for every record. Other people may see the screen of an inspector's phone."""
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 FCM_SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 APNS_TOKEN_SECONDS = 40 * 60
@@ -36,16 +36,16 @@ STALE_TOKENS = frozenset({"BadDeviceToken", "DeviceTokenNotForTopic", "Unregiste
 class WakeOutcome(enum.Enum):
     SENT = "SENT"
     UNREGISTERED = "UNREGISTERED"
-    """The service no longer knows the token."""
+    """The push service no longer knows the token."""
     LATER = "LATER"
-    """The service is down, or can't be reached."""
+    """The push service is down or can't be reached. The call may be tried again."""
     REFUSED = "REFUSED"
-    """The service refuses this call, now and later: a fault of ours or of the settings."""
+    """The push service refuses the call and would always refuse it, because our code or the settings are wrong."""
 
 
 class PushGateway(Protocol):
     async def wake(self, token: str) -> WakeOutcome:
-        """Wake one device. Raise no error for any answer of the service, nor if it can't be reached."""
+        """Wake one device. Never raise an error, even if the push service answers with one or can't be reached."""
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,10 @@ class _Bearer:
 
 
 class Fcm:
-    """Firebase Cloud Messaging, HTTP v1; `account` is the key file of a service account, as Google issues it."""
+    """Firebase Cloud Messaging, HTTP v1. `account` is the parsed JSON key file of a Google service account."""
 
     def __init__(self, client: httpx.AsyncClient, account: Mapping[str, Any], url: str) -> None:
-        """Raise `SettingError` if it isn't such a file."""
+        """Raise `SettingError` if `account` is not the key file of a service account."""
         self._client = client
         try:
             self._key = RSAKey.import_key(account["private_key"])
@@ -93,13 +93,13 @@ class Fcm:
         error = _json_of(response).get("error", {})
         details = error.get("details", []) if isinstance(error, dict) else []
         codes = {detail.get("errorCode") for detail in details if isinstance(detail, dict)}
-        # Only FCM's own codes count: a 404 of some proxy in between would delete the tokens of all devices.
+        # Only FCM's own error codes are evaluated. Otherwise a proxy's 404 would delete the tokens of all devices.
         if not codes.isdisjoint({"UNREGISTERED", "SENDER_ID_MISMATCH"}):
             return WakeOutcome.UNREGISTERED
         return _later_or_refused(response)
 
     async def _bearer_token(self) -> str:
-        async with self._renewing:  # of many concurrent calls, one requests a token
+        async with self._renewing:  # only one of many concurrent calls requests a token
             now = time.time()
             if self._bearer is None or self._bearer.good_until <= now:
                 self._bearer = await self._request_token(now)
@@ -123,10 +123,13 @@ class Fcm:
 
 
 class Apns:
-    """Apple Push Notification service with a provider token; `key` is the .p8 file's text, `topic` the app's bundle id."""
+    """Apple Push Notification service, authenticated by a provider token.
+
+    `key` is the text of the .p8 key file. `topic` is the app's bundle id.
+    """
 
     def __init__(self, client: httpx.AsyncClient, *, key: str, key_id: str, team_id: str, topic: str, url: str) -> None:
-        """Raise `SettingError` if it isn't such a key."""
+        """Raise `SettingError` if `key` is not a key for APNs."""
         self._client = client
         try:
             self._key = ECKey.import_key(key)
@@ -169,7 +172,7 @@ class Apns:
 
 
 class _RetryLaterError(Exception):
-    """The service gives no access token now."""
+    """Raised if Google issues no access token now."""
 
 
 def push_client() -> httpx.AsyncClient:
@@ -178,7 +181,10 @@ def push_client() -> httpx.AsyncClient:
 
 
 def build_gateways(settings: Settings, client: httpx.AsyncClient) -> dict[PushService, PushGateway]:
-    """Build the gateways that the settings name, possibly zero. Raise `SettingError` if a setting is missing or wrong."""
+    """Build a gateway for each push service in the settings. There may be none.
+
+    Raise `SettingError` if a setting is missing or wrong.
+    """
     gateways: dict[PushService, PushGateway] = {}
     if settings.fcm_account:
         try:

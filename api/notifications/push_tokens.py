@@ -18,18 +18,21 @@ from schema.notifications.push_tokens import (
 
 RegisterPushTokenResult = Annotated[
     PushTokenRegistered | Refused,
-    strawberry.union("RegisterPushTokenResult", description="The registered device, or the refusal."),
+    strawberry.union("RegisterPushTokenResult", description="The registered device, or the reason for the refusal."),
 ]
 ForgetPushTokenResult = Annotated[
     PushTokenForgotten | Refused,
-    strawberry.union("ForgetPushTokenResult", description="The device that is no longer woken, or the refusal."),
+    strawberry.union(
+        "ForgetPushTokenResult", description="The device that gets no more pushes, or the reason for the refusal."
+    ),
 ]
 
 
 @strawberry.type
 class PushTokenMutations:
     @mutation(
-        description="Wake this device when there is something to pull (登记推送). A repeated call changes nothing."
+        description="Register the push token of this device (登记推送). The server then wakes the device by a push when"
+        " there are changes to pull. A repeated call changes nothing."
     )
     async def register_push_token(self, info: Info, input: RegisterPushTokenInput) -> RegisterPushTokenResult:
         context, token = info.context, check_token(input)
@@ -39,7 +42,10 @@ class PushTokenMutations:
         registered_at = await context.store.push_tokens.register(user_id, device_id, service, token, context.now)
         return PushTokenRegistered(device_id=device_id, service=input.service, registered_at=registered_at)
 
-    @mutation(description="Stop waking this device (取消推送). Signing out does this too.")
+    @mutation(
+        description="Delete the push token of this device, so that it gets no more pushes (取消推送). Signing out does"
+        " this too."
+    )
     async def forget_push_token(self, info: Info) -> ForgetPushTokenResult:
         context = info.context
         device_id = _own_device_id(context)

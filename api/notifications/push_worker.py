@@ -1,7 +1,7 @@
-"""Follow record events in the worker: queue the devices to wake and the webhook deliveries, and wake the devices.
+"""Follow record events in the worker. Queue the devices to wake and the webhook deliveries. Wake the devices.
 
-The position in the history of changes is stored, so events are not lost while no worker runs. Any number of workers may
-run: each reads every event, and queues only what the others have not queued.
+The worker's position in the change stream is stored, so no event is lost while no worker runs. Several workers may run.
+Each of them reads every event, but queues a device or a delivery only if no other worker has queued it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,25 +20,32 @@ from storage.store import Store
 
 POSITION_NAME = "waking"
 GATHER = timedelta(seconds=2)
-"""Events within this time wake a device once."""
+"""Time to wait before a device is woken. Several events within this time wake it only once."""
 SAVE_POSITION_EVERY = timedelta(seconds=60)
 LEASE = timedelta(seconds=60)
 AT_ONCE = 16
-"""A service that is slow or down must not delay the devices of another."""
+"""Number of concurrent calls. A push service that is slow or down must not delay the devices of another service."""
 MAX_ATTEMPTS = 8
-"""Over about two hours. Then the next change wakes the device, and the device pulls everything anyway."""
+"""Maximum number of attempts to wake a device for a change. They take about an hour.
+
+After that, the device is woken by the next change. It then pulls all changes anyway.
+"""
 log = structlog.get_logger(__name__)
 
 
 class EventWorker:
-    """Follows record events. `run` ends only by an exception; run again, it resumes at the stored position."""
+    """Follows record events, and queues devices and webhook deliveries for them."""
 
     def __init__(self, store: Store, clock: Callable[[], datetime]) -> None:
         self._store = store
         self._clock = clock
 
     async def run(self) -> None:
-        """Follow record events for ever."""
+        """Follow record events, from the stored position on.
+
+        If MongoDB's history no longer reaches back to that position, queue every device, delete the position and
+        return. The next call then starts from now.
+        """
         position = await self._store.record_events.load_position(POSITION_NAME)
         try:
             await self._follow(position)
@@ -66,7 +73,10 @@ class EventWorker:
 
 
 def newest_by_assignee(events: Sequence[RecordEvent]) -> Mapping[str, str]:
-    """Return the newest position by user id, for those with an assignment, not for everybody who may see the record."""
+    """Return the position of the newest event that concerns each user, by user id.
+
+    Only the assignees of a case or assignment count, not all users who may see the record.
+    """
     positions: dict[str, str] = {}
     for event in events:
         for user_id in {*event.granted, *([event.assignee_id] if event.assignee_id else [])}:
@@ -85,7 +95,7 @@ class PushWorker:
         self._clock = clock
 
     async def do_all(self) -> None:
-        """Wake every device that is due, the longest wait first."""
+        """Wake every device that is due. The device that has waited longest comes first."""
         await run_concurrently(self._claim, self._wake, limit=AT_ONCE)
 
     async def _claim(self) -> PushCall | None:
@@ -98,7 +108,7 @@ class PushWorker:
             await self._store.push_tokens.delete(call.user_id, [call.device_id])
 
     async def _is_signed_in(self, call: PushCall) -> bool:
-        """Whether the device still has a session: signing out in any way must stop the pushes."""
+        """Return whether the device is still signed in. However a user signs out, pushes to the device must stop."""
         user = await self._store.users.by_id(call.user_id)
         live = {device.id for device in user.devices if device.revoked_at is None} if user and user.active else set()
         return call.device_id in live

@@ -1,7 +1,7 @@
-"""Serve one subscription a request as server-sent events: graphql-sse protocol, distinct connections mode.
+"""Serve subscriptions as server-sent events, one subscription per request.
 
-Source: https://github.com/enisdenjo/graphql-sse. Events carry their cursors as `id:`, so a client that connects again with
-`Last-Event-ID` resumes where the connection broke.
+The protocol is graphql-sse in "distinct connections mode", see https://github.com/enisdenjo/graphql-sse. The `id:` of
+an event is its cursor. So a client that connects again with `Last-Event-ID` resumes where the connection broke.
 """
 
 import asyncio
@@ -33,12 +33,12 @@ BEAT = b":\n\n"
 HEADERS = {
     "content-type": f"{EVENT_STREAM}; charset=utf-8",
     "cache-control": "no-store",
-    "x-accel-buffering": "no",  # nginx would hold events back
+    "x-accel-buffering": "no",  # otherwise nginx buffers the events
 }
 
 
 class EventStreamEndpoint:
-    """An ASGI application for one path."""
+    """An ASGI application for the path `PATH`."""
 
     def __init__(self, subscriptions: SubscriptionService) -> None:
         self.subscriptions = subscriptions
@@ -74,13 +74,13 @@ class EventStreamEndpoint:
             payload,
             authenticated,
             level=parse_level(request.headers.get(HEADER)),
-            # It is newer than `since` in the variables: a client repeats its variables unchanged.
+            # `Last-Event-ID` is newer than `since` in the variables: a client sends its variables again unchanged.
             resumed_after=request.headers.get("last-event-id") or None,
         )
 
 
 async def _read_payload(request: Request) -> Payload:
-    """Raise `MalformedRequestError` or `Refusal`."""
+    """Return the GraphQL request of an HTTP request. Raise `MalformedRequestError` or `Refusal` if it is invalid."""
     if request.method not in {"GET", "POST"}:
         raise MalformedRequestError("Subscribe by POST or GET.", 405, allow="GET, POST")
     if not responses.quality_of(EVENT_STREAM, request.headers.get("accept", "")):
@@ -91,7 +91,7 @@ async def _read_payload(request: Request) -> Payload:
 
 
 async def _stream(subscription: ActiveSubscription, beat_seconds: float, receive: Receive, send: Send) -> None:
-    """Send events until the stream ends or the caller is gone; a running database command is never cancelled."""
+    """Send events until the stream ends or the client disconnects. A running database command is never cancelled."""
     headers = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
     leaving = asyncio.ensure_future(_close_on_disconnect(receive, subscription))
     try:

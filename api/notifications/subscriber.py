@@ -1,6 +1,6 @@
 """Queue the events of one subscriber, up to a limit, and decide which events concern a viewer.
 
-An event only wakes the subscriber. The record is then read again, with visibility in the filter.
+An event only says that a record changed. The stream then reads the record from the database, if the viewer may see it.
 """
 
 import asyncio
@@ -9,14 +9,17 @@ from schema.access.viewers import Role, Viewer
 from storage.notifications.record_events import EventKind, RecordEvent
 
 MAX_WAITING = 512
-"""Records, however often each changed. A subscriber with more to catch up on pulls everything at less cost."""
+"""Maximum number of changed records that wait for a subscriber. Several changes of a record count once.
+
+If more records wait, they are dropped and the subscriber must pull everything, which costs less.
+"""
 
 
 class Subscriber:
-    """Implements `EventListener`.
+    """The queue of one subscriber. Implements `EventListener`.
 
-    `position` is where no events remain except those that wait. `is_overrun` says that events were dropped since it was
-    last read, `was_touched` that the viewer's own account changed.
+    All events up to `position` were received, and some of them may still wait in the queue. `is_overrun` means that
+    events were dropped. `was_touched` means that the viewer's own account changed. The reader resets both flags.
     """
 
     def __init__(self, viewer: Viewer, kinds: frozenset[EventKind]) -> None:
@@ -39,7 +42,7 @@ class Subscriber:
             return
         if self.is_overrun or event.kind not in self._kinds or not concerns(event, self.viewer):
             return
-        # The newest event of a record replaces those before it: the subscriber gets the record as it is by then.
+        # The newest event of a record replaces its earlier events: the record is read only when the event is sent.
         self._waiting.pop((event.kind, event.id), None)
         if len(self._waiting) >= MAX_WAITING:
             self.on_gap()
@@ -73,7 +76,7 @@ class Subscriber:
         return bool(self._waiting)
 
     async def wait(self, seconds: float) -> None:
-        """Wait until there is something to do, or the time is over."""
+        """Wait until something happens for this subscriber, at most `seconds`."""
         try:
             async with asyncio.timeout(max(seconds, 0)):
                 await self._wakeup.wait()
@@ -83,7 +86,10 @@ class Subscriber:
 
 
 def concerns(event: RecordEvent, viewer: Viewer) -> bool:
-    """Whether the viewer may see the record, or may just have lost it. May be true for others, never false for those."""
+    """Return False only if the event surely does not concern the viewer.
+
+    It is True if the viewer may see the record or could see it before. It may also be True for other viewers.
+    """
     if viewer.user_id == event.assignee_id or viewer.user_id in event.granted:
         return True
     in_scope = event.office_path is not None and viewer.covers(event.office_path)

@@ -1,4 +1,7 @@
-"""Start subscriptions for both transports: documents, limits, stream quotas, and results as callers see them."""
+"""Start subscriptions for both transports, WebSocket and server-sent events.
+
+This covers trusted documents, limits, quotas of open streams, and the form in which callers see results and errors.
+"""
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -30,7 +33,7 @@ Errors = list[dict[str, Any]]
 
 
 class SubscriptionRejectedError(Exception):
-    """The operation was not started; `shown` holds its errors as the caller sees them."""
+    """Raised if a subscription was not started. `shown` has the errors in the form that the caller sees."""
 
     def __init__(self, shown: Errors) -> None:
         super().__init__("rejected")
@@ -39,7 +42,10 @@ class SubscriptionRejectedError(Exception):
 
 @dataclass
 class StreamQuota:
-    """Limits the open streams of this process. A WebSocket counts as one stream, however many subscriptions it carries."""
+    """Limits the number of open streams in this process.
+
+    A WebSocket counts as one stream, even if it carries several subscriptions.
+    """
 
     max_per_person: int
     max_total: int
@@ -47,7 +53,10 @@ class StreamQuota:
 
     @contextmanager
     def hold(self, user_id: str) -> Iterator[None]:
-        """Raise `Refusal(LIMIT_EXCEEDED)` if the person has too many open streams, `Refusal(BUSY)` if the process has."""
+        """Count one open stream of a person while the block runs.
+
+        Raise `Refusal(LIMIT_EXCEEDED)` if the person has too many open streams, and `Refusal(BUSY)` if the process has.
+        """
         if self.open_streams.total() >= self.max_total:
             raise Refusal(RefusalCode.BUSY)
         if self.open_streams[user_id] >= self.max_per_person:
@@ -62,7 +71,10 @@ class StreamQuota:
 
 @dataclass
 class SubscriptionService:
-    """`context_for` makes the context of one subscription from viewer, time, stream and contract level."""
+    """What is needed to start subscriptions.
+
+    `context_for` makes the context of a subscription from the viewer, the time, the stream and the contract level.
+    """
 
     schema: strawberry.Schema
     documents: TrustedDocuments
@@ -74,7 +86,7 @@ class SubscriptionService:
     flat: bool = False
 
     async def stop(self) -> None:
-        """End every stream, and wait briefly until they have sent the reason: a stopping server cuts off WebSockets."""
+        """End every stream. Wait briefly until all have sent the reason: a stopping server cuts off WebSockets."""
         self.dispatcher.stop()
         with anyio.move_on_after(FAREWELL_SECONDS):
             while self.quota.open_streams.total():  # noqa: ASYNC110  a moment, once in a process
@@ -88,7 +100,7 @@ class SubscriptionService:
         level: int | None = None,
         resumed_after: str | None = None,
     ) -> "ActiveSubscription":
-        """Start a subscription. Raise `SubscriptionRejectedError` with typed errors if nothing was started."""
+        """Start a subscription and read its first result. Raise `SubscriptionRejectedError` if this fails."""
         try:
             return await self._start(payload, authenticated, level, resumed_after)
         except MalformedRequestError as error:
@@ -148,9 +160,10 @@ class ActiveSubscription:
         self._flat = flat
 
     async def responses(self) -> AsyncGenerator[tuple[dict[str, Any], str | None], None]:
-        """Yield each result as the caller sees it, and the cursor to resume from after it; None keeps the previous one.
+        """Yield pairs of a result, in the form that the caller sees, and the cursor to resume from after this result.
 
-        If a part of the service is down, the stream ends. The caller connects again and gets that result then.
+        A cursor of None means that the previous cursor remains valid. If a part of the service is down, the stream
+        ends. The caller then connects again and gets the failed result.
         """
         result = self._first
         while result is not None:

@@ -1,4 +1,7 @@
-"""Turn record events into the events of one viewer's subscription, reading each record as the viewer may see it now."""
+"""Turn record events into the events of one viewer's subscription.
+
+Each changed record is read from the database, in the form that the viewer may see at that moment.
+"""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import datetime, timedelta
@@ -41,14 +44,18 @@ AGAIN_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 SOURCES = {
     EventKind.ASSIGNMENT: frozenset({EventKind.ASSIGNMENT}),
-    # An assignment's event tells who gets a case, and who loses it.
+    # An assignment may give a person access to its case, and a withdrawn one may end this access.
     EventKind.CASE: frozenset({EventKind.CASE, EventKind.ASSIGNMENT}),
 }
-"""The kinds of events behind each subscription."""
+"""For each subscription, the kinds of record events that may change its records."""
 
 
 class SubscriptionStream:
-    """The part of a subscription that its transport holds. `cursor` is that of the newest event, None before the first."""
+    """The events of one subscription, and the part of a subscription that its transport can close.
+
+    `cursor` is the cursor of the newest event, or None before the first event. `ended` is why the server ended the
+    stream.
+    """
 
     def __init__(
         self,
@@ -67,13 +74,13 @@ class SubscriptionStream:
         self._subscriber: Subscriber | None = None
 
     def close(self) -> None:
-        """Let the stream end by itself: a running database command must not be cancelled."""
+        """Ask the stream to end. It ends by itself, because a running database command must not be cancelled."""
         self._is_closed = True
         if self._subscriber:
             self._subscriber.wake()
 
     def events(self, context: "Context", kind: EventKind, since: str | None) -> AsyncGenerator[Event, None]:
-        """Raise `Refusal(BAD_CURSOR)`."""
+        """Return the events after the cursor `since`, or after now. Raise `Refusal(BAD_CURSOR)` if it is invalid."""
         after = self._resumed_after or since
         cursor = open_cursor(context.seal("pushes"), after) if after is not None else None
         return self._events(context, kind, cursor)
@@ -130,7 +137,10 @@ class SubscriptionStream:
         return StreamPosition(cursor=records.cursor())
 
     async def _check_viewer(self, records: "_ViewerRecords") -> EndReason | None:
-        """Load the viewer again; None if the rights are unchanged, or the stream ends before the database answers."""
+        """Load the viewer again, and return why the stream must end.
+
+        Return None if the viewer's rights are unchanged, or if the stream is closed before the database answers.
+        """
         while self._is_running:
             try:
                 viewer = await self._authenticator.refresh(self._authenticated)
@@ -147,10 +157,10 @@ class SubscriptionStream:
         while changes is None and self._is_running:
             try:
                 changes = await records.changes(record_event)
-            except (Refusal, StoreError):  # the database is away: the event waits, nothing is left out
+            except (Refusal, StoreError):  # the database is down: the event is read again later, so that none is missed
                 await self._pause()
             except Exception:
-                # A record that trips our code costs the subscriber this record, and no other.
+                # If our code fails on a record, the subscriber misses this record only.
                 log.exception("fault", kind=record_event.kind.value)
                 changes = records.skip(record_event)
         for change in changes or ():
@@ -171,7 +181,10 @@ class SubscriptionStream:
 
 
 class _ViewerRecords:
-    """The changed records as one viewer sees them; `position` is that of the newest event that was sent whole."""
+    """Reads changed records as one viewer sees them.
+
+    `position` is the position of the newest record event of which all changes were sent.
+    """
 
     def __init__(self, context: "Context", kind: EventKind) -> None:
         self.context = context
@@ -192,9 +205,10 @@ class _ViewerRecords:
         return seal_cursor(self._seal, StreamCursor(self.position, self.rights))
 
     async def changes(self, event: RecordEvent) -> list[RecordChange]:
-        """Read what an event means for the viewer.
+        """Return the changes that a record event means for the viewer. There may be none or several.
 
-        All changes but the last carry the cursor before this event: a subscriber who breaks off gets all of them again.
+        Only the last change carries the cursor after the event, the others the cursor before it. So a subscriber who
+        disconnects between them gets all of them again.
         """
         self.context.begin_event()
         read = self._assignment_changes if self._kind is EventKind.ASSIGNMENT else self._case_changes
@@ -205,7 +219,7 @@ class _ViewerRecords:
         return changes
 
     def skip(self, event: RecordEvent) -> list[RecordChange]:
-        """Advance past an event without a change."""
+        """Advance past a record event and return no changes."""
         self.position = event.position
         return []
 
@@ -221,7 +235,11 @@ class _ViewerRecords:
         return [] if visible_case else [RecordLost(cursor=cursor, id=strawberry.ID(event.case_id))]
 
     async def _assignment_changes(self, event: RecordEvent) -> list[RecordChange]:
-        """Read an assignment. If it gives the viewer a case or takes it, read the case's other assignments too."""
+        """Return the changes for an assignment's event.
+
+        If the assignment gives the viewer access to its case or ends this access, the case's other assignments appear
+        or disappear too. They are included.
+        """
         load, cursor = self.context.load, self.cursor()
         changes: list[RecordChange] = []
         if event.case_id and event.assignee_id == self.viewer.user_id:

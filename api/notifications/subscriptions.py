@@ -32,11 +32,17 @@ CaseNews = Annotated[
 
 @strawberry.type
 class PushSubscriptions:
-    @subscription(description="Assignments that come into view, change or go out of view after `since` (交办推送).")
+    @subscription(
+        description="Assignments that change, become visible to the viewer or stop being visible. `since` is the"
+        " cursor of the last event that the client has (交办推送)."
+    )
     async def assignment_changed(self, info: Info, since: str | None = None) -> AsyncGenerator[AssignmentNews, None]:
         return _events(info, EventKind.ASSIGNMENT, since)
 
-    @subscription(description="Cases that come into view, change or go out of view after `since` (案件推送).")
+    @subscription(
+        description="Cases that change, become visible to the viewer or stop being visible. `since` is the cursor of"
+        " the last event that the client has (案件推送)."
+    )
     async def case_changed(self, info: Info, since: str | None = None) -> AsyncGenerator[CaseNews, None]:
         return _events(info, EventKind.CASE, since)
 

@@ -17,14 +17,15 @@ from storage.store import Store
 LEASE = timedelta(seconds=60)
 MAX_WAIT = timedelta(hours=6)
 AT_ONCE = 16
-"""A receiver that is slow to answer delays its own deliveries, and nobody else's."""
+"""Number of concurrent deliveries. A slow receiver delays only its own deliveries, not those of other receivers."""
 KINDS = {EventKind.ASSIGNMENT: DeliveryKind.ASSIGNMENT, EventKind.CASE: DeliveryKind.CASE}
 
 
 def deliveries_of(events: Sequence[RecordEvent], webhooks: Sequence[Webhook], now: datetime) -> list[WebhookDelivery]:
-    """Make the deliveries to the webhooks of each record's own office.
+    """Make a delivery of each event for every webhook of the record's office.
 
-    Ids follow from webhook and event, so workers that read the same event make the same deliveries.
+    A delivery's id is derived from its webhook and its event. So workers that read the same event make the same ids,
+    and the delivery is stored once.
     """
     deliveries = []
     for event in (event for event in events if event.kind in KINDS):
@@ -56,7 +57,7 @@ class WebhookWorker:
         self._busy: set[str] = set()
 
     async def do_all(self) -> None:
-        """Send every delivery that is due, the longest wait first."""
+        """Send every delivery that is due. The delivery that has waited longest comes first."""
         await run_concurrently(self._claim, self._deliver, limit=AT_ONCE)
 
     async def _claim(self) -> WebhookDelivery | None:
@@ -86,7 +87,7 @@ class WebhookWorker:
             await self._store.webhooks.mark_failed(delivery, failure, now + wait)
 
     async def _send(self, webhook: Webhook, delivery: WebhookDelivery) -> str | None:
-        """Return why it failed; None if the receiver accepted it."""
+        """Send a delivery. Return None if the receiver accepted it, otherwise the reason of the failure."""
         now = self._clock()
         body = body_of(delivery)
         headers = {
@@ -103,7 +104,11 @@ class WebhookWorker:
 
 
 def body_of(delivery: WebhookDelivery) -> bytes:
-    """Return the whole body of a call: the record's id, kind, state and time, no person and no content."""
+    """Return the body of a webhook call as JSON.
+
+    It has the delivery's id, and the id, kind and state of the record and the time of its change. It has no person and
+    no content of the record.
+    """
     return orjson.dumps(
         {
             "delivery": delivery.id,
@@ -116,7 +121,7 @@ def body_of(delivery: WebhookDelivery) -> bytes:
 
 
 def secrets_of(webhook: Webhook, now: datetime) -> list[str]:
-    """Return the secrets to sign with: the current one, then the previous one while it is valid."""
+    """Return the secrets to sign with: the current secret, then the previous secret if it is still valid."""
     is_valid = (
         webhook.previous_secret is not None and webhook.previous_until is not None and now < webhook.previous_until
     )

@@ -31,29 +31,31 @@ from storage.mongodb.filters import within
 from storage.notifications.webhooks import keyset_of
 
 OVERLAP = timedelta(hours=24)
-"""How long calls are also signed with the previous secret, while the receiver takes over the new one."""
+"""How long calls are also signed with the previous secret, so that the receiver can switch to the new secret."""
 
 
 @strawberry.type(description="The webhook as it is now.")
 class WebhookPayload:
     webhook: Webhook = strawberry.field(description="The webhook.")
     secret: str | None = strawberry.field(
-        description="The secret that signs its calls. It is shown only once; a repeated call returns null (签名密钥).",
+        description="The secret that signs the webhook's calls. It is shown only once. A repeated call returns null"
+        " (签名密钥).",
         default=None,
     )
 
 
-@strawberry.type(description="The webhook was removed, with its waiting deliveries.")
+@strawberry.type(description="The webhook that was removed together with all its deliveries.")
 class WebhookRemoved:
     id: strawberry.ID = strawberry.field(description="The removed webhook.")
 
 
 WebhookResult = Annotated[
-    WebhookPayload | Refused, strawberry.union("WebhookResult", description="The webhook as it is now, or the refusal.")
+    WebhookPayload | Refused,
+    strawberry.union("WebhookResult", description="The webhook as it is now, or the reason for the refusal."),
 ]
 RemoveWebhookResult = Annotated[
     WebhookRemoved | Refused,
-    strawberry.union("RemoveWebhookResult", description="The removed webhook, or the refusal."),
+    strawberry.union("RemoveWebhookResult", description="The removed webhook, or the reason for the refusal."),
 ]
 
 
@@ -67,7 +69,10 @@ class WebhookQueries:
     async def webhooks(self, info: Info) -> list[Webhook]:
         return await info.context.store.webhooks.all(within("office_path", info.context.actor.scopes))
 
-    @query(description="The deliveries of a webhook within 30 days, latest change first (投递记录).")
+    @query(
+        description="The deliveries of a webhook in the last 30 days, sorted by time of the change, newest first"
+        " (投递记录)."
+    )
     async def webhook_deliveries(
         self, info: Info, id: strawberry.ID, first: int = DEFAULT_PAGE, after: str | None = None
     ) -> Connection[WebhookDelivery]:
@@ -78,15 +83,23 @@ class WebhookQueries:
 
 @strawberry.type
 class WebhookMutations:
-    @mutation(description="Call a URL for every change of your office's cases and assignments (登记回调).")
+    @mutation(
+        description="Register a webhook: a URL that the server calls after every change of a case or assignment of your"
+        " office (登记回调)."
+    )
     async def register_webhook(self, info: Info, input: RegisterWebhookInput) -> WebhookResult:
         return await register(info.context, input)
 
-    @mutation(description="Sign with a new secret. For 24 hours, calls carry the previous signature too (更换密钥).")
+    @mutation(
+        description="Replace the secret that signs a webhook's calls. For 24 hours, calls are also signed with the"
+        " previous secret (更换密钥)."
+    )
     async def rotate_webhook_secret(self, info: Info, input: RotateWebhookSecretInput) -> WebhookResult:
         return await rotate(info.context, input)
 
-    @mutation(description="Enable a disabled webhook again. It gets the changes from now on (重新启用).")
+    @mutation(
+        description="Enable a disabled webhook again. It gets the changes from now on, not those that it missed (重新启用)."
+    )
     async def enable_webhook(self, info: Info, input: WebhookInput) -> WebhookResult:
         id = validate_id(input.id, "whk", field="id")
         scopes = within("office_path", info.context.actor.scopes)
@@ -103,7 +116,10 @@ class WebhookMutations:
 
 
 async def register(context: Context, input: RegisterWebhookInput) -> WebhookPayload:
-    """Raise `Refusal(BAD_ID | BAD_INPUT | CONFLICT | FORBIDDEN | LIMIT_EXCEEDED)`."""
+    """Register a webhook for the viewer's office. A repeated request returns the webhook without its secret.
+
+    Raise `Refusal(BAD_ID | BAD_INPUT | CONFLICT | FORBIDDEN | LIMIT_EXCEEDED)`.
+    """
     id, viewer = validate_id(input.id, "whk", field="id"), context.actor
     if viewer.office_id is None or viewer.office_path is None:
         raise Refusal(RefusalCode.FORBIDDEN, "You do not work for an office.")
@@ -135,7 +151,10 @@ async def register(context: Context, input: RegisterWebhookInput) -> WebhookPayl
 
 
 async def rotate(context: Context, input: RotateWebhookSecretInput) -> WebhookPayload:
-    """Raise `Refusal(BAD_ID | NOT_FOUND)`."""
+    """Replace the webhook's secret. A repeated request returns the webhook without its secret.
+
+    Raise `Refusal(BAD_ID | NOT_FOUND)`.
+    """
     webhook = await _find_visible(context, input.id)
     rotation_id = validate_id(input.rotation_id, "evt", field="rotationId")
     secret, scopes = secrets.token_urlsafe(32), within("office_path", context.actor.scopes)

@@ -1,7 +1,7 @@
-"""Serve subscriptions over WebSocket: graphql-transport-ws protocol, https://github.com/enisdenjo/graphql-ws.
+"""Serve subscriptions over WebSocket, by the protocol graphql-transport-ws (https://github.com/enisdenjo/graphql-ws).
 
-The close codes are the protocol's. 4403 carries the reason as text; clients then connect again and ask
-`connectionParams` for a new token.
+The close codes are those of the protocol. The text of a 4403 is its reason. Clients then connect again, and their
+function `connectionParams` supplies a new token.
 """
 
 import asyncio
@@ -26,15 +26,15 @@ SUBPROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 10.0
 GRACE_SECONDS = 5.0
 MAX_MESSAGE_BYTES = 64 * 1024
-"""In bytes. The server refuses a longer message before it holds it in memory."""
+"""Maximum size of a message. The server refuses a larger message before it has it in memory."""
 MAX_ID_LENGTH = 128
 MAX_SUBSCRIPTIONS = 16
 MAX_UNAUTHENTICATED = 200
-"""Connections that have not signed in, in each process. Each lasts at most ten seconds."""
+"""Maximum number of connections per process that have not signed in. They are closed after `INIT_SECONDS`."""
 
 
 class ProtocolViolationError(Exception):
-    """The caller broke the protocol, or isn't allowed to connect."""
+    """Raised if the client violates the protocol or may not connect."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -64,7 +64,7 @@ class SocketEndpoint:
 
     @contextmanager
     def count_unauthenticated(self) -> Iterator[None]:
-        """Count a connection that has not signed in yet."""
+        """Count, during the block, a connection that has not signed in yet."""
         self.unauthenticated += 1
         try:
             yield
@@ -115,7 +115,10 @@ class _Connection:
         return GOING if stopping.done() else GONE
 
     async def _finish(self, close: Close) -> None:
-        """Let running database commands end; the streams of a stopping server first send the reason."""
+        """End all subscriptions, and close the connection.
+
+        Running database commands may end first. If the server stops, the streams end by themselves and send the reason.
+        """
         operations = list(self._running)
         if close != GOING:
             for operation in operations:
@@ -128,7 +131,9 @@ class _Connection:
                 await asyncio.wait(late)
         if close != GONE:
             with suppress(TimeoutError):
-                async with asyncio.timeout(GRACE_SECONDS):  # a full connection takes no close frame either
+                async with asyncio.timeout(
+                    GRACE_SECONDS
+                ):  # a client that reads nothing does not get the close frame either
                     await self._websocket.close(close.code, close.reason)
 
     async def _read(self) -> Close:
@@ -150,7 +155,7 @@ class _Connection:
         elif kind == "subscribe":
             await self._subscribe(message)
         elif kind == "complete":
-            # The id is free from now on, even while its stream still ends.
+            # From now on the client may use the id again, even if the old stream has not ended yet.
             if operation := self._operations.pop(_id_of(message), None):
                 operation.close()
         elif kind != "pong":

@@ -1,4 +1,4 @@
-"""Run one subscription of a WebSocket, and map the end of a stream to a close code."""
+"""Run one subscription of a WebSocket. Map the reason why a stream ended to a close code."""
 
 import asyncio
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from schema.core.refusals import Refusal
 from schema.notifications.subscription_events import EndReason
 
 STALL_SECONDS = 30.0
-"""A caller that reads nothing for so long is given up: its side of the connection is full."""
+"""A connection is closed if the client has not read a message after this time."""
 
 
 class Close(NamedTuple):
@@ -34,7 +34,10 @@ CLOSED_BY = {
     EndReason.TOKEN_EXPIRED: Close(4403, "TOKEN_EXPIRED"),
     EndReason.SESSION_ENDED: Close(4403, "SESSION_ENDED"),
 }
-"""Streams that end this way send no `complete`, so clients of both protocols subscribe again by themselves."""
+"""Close codes by reason. A stream that ends for one of these reasons sends no `complete`.
+
+So clients of both protocols subscribe again by themselves.
+"""
 
 
 class OperationConnection(Protocol):
@@ -46,7 +49,7 @@ class OperationConnection(Protocol):
 
 
 class Operation:
-    """One subscription of a connection, in a task of its own."""
+    """One subscription of a connection. It runs in its own task."""
 
     def __init__(
         self,
@@ -68,7 +71,7 @@ class Operation:
         self.task = asyncio.ensure_future(self._run())
 
     def close(self) -> None:
-        """Send nothing more, and let a running database command end."""
+        """Stop sending and end the stream. A running database command is not cancelled."""
         self._is_closed = True
         if self._stream is not None:
             self._stream.close()

@@ -1,7 +1,7 @@
 """Store push tokens (推送令牌) and the queue of devices to wake.
 
-A queued device is a time on its own document (`due_at`), and a claim moves that time on as a lease. So a killed worker
-loses no call, and several workers never share one.
+A device is in the queue if its document has a time `due_at`. A worker claims a device by moving `due_at` to the end of
+a lease. So a device stays in the queue if its worker is killed, and no two workers wake it at the same time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [
 
 @dataclass(frozen=True)
 class PushCall:
-    """A device to wake; `position` is that of the newest change that it is woken for."""
+    """A device to wake. `position` is the position of the newest change for which it is woken."""
 
     user_id: str
     device_id: str
@@ -35,7 +35,7 @@ class PushTokens:
         self._tokens = mongo.collection("push_tokens")
 
     async def register(self, user_id: str, device_id: str, service: str, token: str, now: datetime) -> datetime:
-        """Store the token of a device and return when it was registered. A repeated call changes nothing."""
+        """Store the token of a device. Return when this token was registered. A repeated call changes nothing."""
         key: Document = {"user_id": user_id, "device_id": device_id}
         new: Document = {"service": service, "token": token, "registered_at": now, "due_at": None, "attempts": 0}
         is_same: Document = {"$and": [{"$eq": ["$service", service]}, {"$eq": ["$token", {"$literal": token}]}]}
@@ -51,13 +51,13 @@ class PushTokens:
         await self._tokens.delete_many({"_id": {"$in": [_id(user_id, device_id) for device_id in device_ids]}})
 
     async def delete_token(self, service: str, token: str) -> None:
-        """Delete a token that the service no longer accepts, for every person who registered it."""
+        """Delete a token that the push service no longer accepts, for all people who registered it."""
         await self._tokens.delete_many({"token": token, "service": service})
 
     async def schedule(self, positions: Mapping[str, str], due_at: datetime) -> None:
-        """Queue the devices of people, by user id, each for the change at that position.
+        """Queue all devices of each user. `positions` maps a user id to the position of the user's newest change.
 
-        A device that was already queued for that position is not queued again.
+        A device that was already queued for this position or a later one is not queued again.
         """
         for user_id, position in positions.items():
             await self._tokens.update_many(
@@ -66,11 +66,11 @@ class PushTokens:
             )
 
     async def schedule_all(self, due_at: datetime) -> None:
-        """Queue every device: the missed changes are unknown."""
+        """Queue every device. Call this if changes were missed, so that it is unknown which devices they concern."""
         await self._tokens.update_many({"due_at": None}, {"$set": {"due_at": due_at}})
 
     async def claim(self, services: Sequence[str], now: datetime, lease: timedelta) -> PushCall | None:
-        """Lease the device that has waited longest to one worker; None if no device is due."""
+        """Claim the device that has waited longest. No other worker gets it during `lease`. None if none is due."""
         due: Filter = {"service": {"$in": list(services)}, "due_at": {"$lte": now}}
         update: Document = {"$set": {"due_at": now + lease}, "$inc": {"attempts": 1}}
         document = await self._tokens.change_one(due, update, sort=[("due_at", ASCENDING)])
@@ -79,9 +79,9 @@ class PushTokens:
         return PushCall(*(document[name] for name in ("user_id", "device_id", "service", "token", "told", "attempts")))
 
     async def release(self, call: PushCall, *, retry_at: datetime | None, changed_at: datetime) -> None:
-        """End a claim: the device was woken, or is given up until the next change. With `retry_at` it is tried again.
+        """End a claim. The device leaves the queue, or is tried again at `retry_at` if it is given.
 
-        A change that arrived during the call still counts: the device is woken for it at `changed_at`.
+        If a newer change was queued during the claim, the device stays in the queue and is woken at `changed_at`.
         """
         claimed: Filter = {"_id": _id(call.user_id, call.device_id), "token": call.token}
         if retry_at is not None:

@@ -1,6 +1,6 @@
 """Read which assignments, cases and accounts changed, in the order of MongoDB's change stream.
 
-An event holds no content. Each receiver reads the record again, with that viewer's own visibility.
+An event has no content of the record. Each receiver reads the record again, as far as its viewer may see it.
 """
 
 import enum
@@ -20,7 +20,7 @@ MAX_IN_BATCH = 500
 
 
 class EventKind(enum.Enum):
-    """The kind of the changed record; the values are the names of the collections."""
+    """The kind of the changed record. The values are the names of the MongoDB collections."""
 
     ASSIGNMENT = "assignments"
     CASE = "cases"
@@ -42,9 +42,10 @@ PIPELINE: list[Document] = [
 class RecordEvent:
     """One change of one record.
 
-    `position` orders events as text, the same in every process and after restarts: it is the resume token of the change
-    stream, whose hexadecimal form sorts that way. Our ids are strings, so a token has no second part.
-    `granted` holds the users to whom the case, or the assignment's case, is assigned; `state` is the record's current one.
+    `position` is the resume token of the change stream, in its hexadecimal form. Compared as text, positions give the
+    order of events. They are the same in every process and after restarts. Our ids are strings, so a token has no
+    second part. `granted` holds the users to whom the case, or the assignment's case, is assigned. `state` is the state
+    of the record when the event was read.
     """
 
     position: str
@@ -60,7 +61,7 @@ class RecordEvent:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Events in order, possibly none; there are no others up to `position`."""
+    """Events in order. There may be none. It has all events from the previous batch up to `position`."""
 
     events: Sequence[RecordEvent]
     position: str
@@ -68,24 +69,30 @@ class Batch:
 
 class EventReader(Protocol):
     async def next(self) -> Batch:
-        """Read the events since the last batch: wait at most half a second for the first, collect for at most one."""
+        """Read the events since the last batch.
+
+        Wait at most half a second for the first event, and collect further events for at most one second.
+        """
 
 
 class RecordEventLog(Protocol):
-    """The history of record changes, as readers use it."""
+    """The history of record changes. It can be read from any position that MongoDB still has."""
 
     def open_reader(self, after: str | None) -> AbstractAsyncContextManager[EventReader]:
-        """Read the events after a position, or after now.
+        """Return a reader of the events after the position `after`, or after now if it is None.
 
-        The block raises `HistoryLostError` if the history no longer reaches back to the position.
+        The block raises `HistoryLostError` if MongoDB's history no longer reaches back to the position.
         """
 
     async def write_heartbeat(self) -> None:
-        """Write a document: without writes, a reader learns the current position only after up to ten seconds."""
+        """Write any document, so that readers learn the current position soon.
+
+        Without writes to the database, this takes up to ten seconds.
+        """
 
 
 class RecordEvents:
-    """Implements `RecordEventLog`, and stores how far each named reader has come."""
+    """Implements `RecordEventLog`. Also stores the last position of each named reader."""
 
     def __init__(self, mongo: Mongo) -> None:
         self._mongo = mongo
@@ -101,23 +108,23 @@ class RecordEvents:
             yield _Reader(stream, self._add_granted)
 
     async def load_position(self, name: str) -> str | None:
-        """Return how far the reader of that name has come."""
+        """Return the stored position of the named reader. None if there is none."""
         document = await self._positions.find_one({"_id": name})
         return document["position"] if document else None
 
     async def save_position(self, name: str, position: str) -> None:
-        """Store how far a reader has come. Of several readers with one name, the furthest counts."""
+        """Store the position of a named reader. A later position that is already stored under this name is kept."""
         await self._positions.update_one({"_id": name}, {"$max": {"position": position}}, upsert=True)
 
     async def write_heartbeat(self) -> None:
         await self._positions.update_one({"_id": "stirred"}, {"$inc": {"times": 1}}, upsert=True)
 
     async def delete_position(self, name: str) -> None:
-        """Make the reader of that name start from now."""
+        """Delete the position of the named reader, so that it starts from now the next time."""
         await self._positions.delete_many({"_id": name})
 
     async def _add_granted(self, events: Sequence[RecordEvent]) -> list[RecordEvent]:
-        """Add the assignees of the cases: one command a batch, however many subscribers there are."""
+        """Return the events with `granted` set. This takes one command per batch, even with many subscribers."""
         case_ids = {case_id for event in events if (case_id := _case_id_of(event))}
         assignees: dict[str, set[str]] = {}
         if case_ids:

@@ -1,7 +1,7 @@
 """Store webhooks (网络回调) and the queue of their deliveries.
 
-A delivery is stored when its change is noticed, and leased to one worker at a time. So neither a killed worker nor a
-receiver that is down loses any.
+A delivery is stored when the change is noticed, and then claimed by one worker at a time for the time of a lease. So no
+delivery is lost if a worker is killed or a receiver is down.
 """
 
 from collections.abc import Collection, Sequence
@@ -32,7 +32,7 @@ class Webhooks:
         self._deliveries = mongo.collection("webhook_deliveries")
 
     async def register(self, webhook: Webhook) -> None:
-        """Raise `DuplicateError` if the id is taken."""
+        """Store a new webhook. Raise `DuplicateError` if its id is taken."""
         await self._webhooks.insert_one(to_document(webhook))
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Webhook]:
@@ -40,14 +40,14 @@ class Webhooks:
         return [from_document(Webhook, document) for document in documents]
 
     async def all(self, filter: Filter) -> list[Webhook]:
-        """Find webhooks, oldest first."""
+        """Return the webhooks that match `filter`, oldest first."""
         documents = await self._webhooks.find(filter, sort=[("registered_at", ASCENDING)])
         return [from_document(Webhook, document) for document in documents]
 
     async def rotate(self, id: str, visible: Filter, secret: str, secret_id: str, until: datetime) -> Webhook | None:
-        """Replace the secret; the previous one stays valid until `until`.
+        """Replace the secret of a webhook. The previous secret stays valid until `until`.
 
-        Return None if this rotation was already done, or the webhook is gone.
+        `secret_id` identifies this replacement. Return None if it was already done or the webhook does not exist.
         """
         fields: Document = {
             "previous_secret": "$secret",
@@ -59,24 +59,24 @@ class Webhooks:
         return _read_webhook(await self._webhooks.change_one(unrotated, [{"$set": fields}]))
 
     async def enable(self, id: str, visible: Filter) -> Webhook | None:
-        """Return None if there is no such webhook."""
+        """Set a webhook to ACTIVE and its failures to 0. Return None if the webhook does not exist."""
         fields: Document = {"state": "ACTIVE", "failures": 0, "disabled_reason": None}
         return _read_webhook(await self._webhooks.change_one(all_of({"_id": id}, visible), {"$set": fields}))
 
     async def delete(self, id: str, visible: Filter) -> bool:
-        """Delete a webhook with its deliveries. Return False if there is no such webhook."""
+        """Delete a webhook and its deliveries. Return False if the webhook does not exist."""
         count = await self._webhooks.delete_many(all_of({"_id": id}, visible))
         await self._deliveries.delete_many({"webhook_id": id} if count else {"_id": None})
         return bool(count)
 
     async def insert_deliveries(self, deliveries: Sequence[WebhookDelivery]) -> None:
-        """Store deliveries; one that is already stored stays as it is."""
+        """Store deliveries. A delivery whose id is already stored is not changed."""
         await self._deliveries.insert_many([to_document(delivery) for delivery in deliveries])
 
     async def claim(self, now: datetime, lease: timedelta, *, busy: Collection[str]) -> WebhookDelivery | None:
-        """Lease the delivery that has waited longest to one worker; None if no delivery is due.
+        """Claim the delivery that has waited longest. No other worker gets it during `lease`. None if none is due.
 
-        Deliveries to a `busy` webhook wait until its current delivery has ended.
+        Deliveries to the webhooks in `busy` are skipped: this worker is sending a delivery to each of them.
         """
         document = await self._deliveries.change_one(
             {"state": "WAITING", "due_at": {"$lte": now}, "webhook_id": {"$nin": sorted(busy)}},
@@ -91,7 +91,10 @@ class Webhooks:
         await self._webhooks.update_one({"_id": delivery.webhook_id, "failures": {"$gt": 0}}, {"$set": {"failures": 0}})
 
     async def mark_failed(self, delivery: WebhookDelivery, failure: str, retry_at: datetime) -> None:
-        """Retry at `retry_at`, and send that webhook nothing else before. Disable it after too many failures in a row."""
+        """Postpone this delivery, and all others that wait for its webhook, until `retry_at`.
+
+        After `MAX_FAILURES` failures in a row, disable the webhook and give up its deliveries.
+        """
         await self._deliveries.update_one({"_id": delivery.id}, {"$set": {"failure": failure}})
         waiting: Filter = {"webhook_id": delivery.webhook_id, "state": "WAITING"}
         await self._deliveries.update_many(waiting, {"$max": {"due_at": retry_at}})
@@ -103,12 +106,12 @@ class Webhooks:
         await self.give_up_deliveries(delivery.webhook_id)
 
     async def give_up_deliveries(self, webhook_id: str) -> None:
-        """Give up every delivery that waits for a webhook."""
+        """Mark every waiting delivery of a webhook as GIVEN_UP."""
         waiting: Filter = {"webhook_id": webhook_id, "state": "WAITING"}
         await self._deliveries.update_many(waiting, {"$set": {"state": "GIVEN_UP", "due_at": None}})
 
     async def page(self, webhook_id: str, page: Page) -> list[WebhookDelivery]:
-        """Read a page of deliveries, latest change first."""
+        """Return a page of a webhook's deliveries, sorted by time of the change, newest first."""
         of_webhook: Filter = {"webhook_id": webhook_id}
         documents = await keyset_pagination.fetch(self._deliveries, of_webhook, SORT, page, read=time_and_id)
         return [from_document(WebhookDelivery, document) for document in documents]

@@ -24,7 +24,7 @@ class MonitoringPoints:
         self._points = mongo.collection("monitoring_points")
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[MonitoringPoint]:
-        """Find the points with these ids, in no order."""
+        """Return the points with these ids that match `visible`, in any order."""
         documents = await self._points.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
         return [from_document(MonitoringPoint, document) for document in documents]
 
@@ -37,12 +37,15 @@ class MonitoringPoints:
     async def page(
         self, visible: Filter, page: Page, *, below: str | None = None, industry: str | None = None
     ) -> list[MonitoringPoint]:
-        """Return points by code, in the subtree at the path `below`."""
+        """Return a page of points, sorted by code.
+
+        `below` selects the points of a unit's subtree by the unit's path. `industry` selects the points of an industry.
+        """
         filters = all_of(visible, within("path", [below]) if below else {}, {"industry": industry} if industry else {})
         documents = await keyset_pagination.fetch(self._points, filters, SORT, page)
         return [from_document(MonitoringPoint, document) for document in documents]
 
     async def put_all(self, points: Sequence[MonitoringPoint]) -> None:
-        """Store each point, replacing the one with its id."""
+        """Store each point. It replaces a stored point with the same id."""
         documents = [to_document(point) for point in points]
         await self._points.upsert_many([({"_id": document["_id"]}, {"$set": document}) for document in documents])

@@ -1,4 +1,4 @@
-"""Store the outlines of units in MongoDB: one document for each unit, replaced as a whole."""
+"""Store the outlines of units in MongoDB. The outline of a unit is one document. It is always replaced as a whole."""
 
 from collections.abc import Sequence
 
@@ -11,12 +11,12 @@ class Outlines:
         self._outlines = mongo.collection("outlines")
 
     async def many(self, unit_ids: Sequence[str]) -> list[Outline]:
-        """Find the outlines of these units, in no order."""
+        """Return the outlines of these units, in any order."""
         documents = await self._outlines.find({"_id": {"$in": list(unit_ids)}}) if unit_ids else []
         return [_from_document(document) for document in documents]
 
     async def put_all(self, outlines: Sequence[Outline]) -> None:
-        """Store each outline as GeoJSON, replacing the unit's old one."""
+        """Store each outline as GeoJSON. It replaces the stored outline of the same unit."""
         await self._outlines.upsert_many(
             [({"_id": outline.unit_id}, {"$set": _to_document(outline)}) for outline in outlines]
         )

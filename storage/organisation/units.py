@@ -1,4 +1,4 @@
-"""Store the tree of units in MongoDB. A subtree is one range of paths."""
+"""Store the tree of units in MongoDB. Each unit has a path, so the units of a subtree are one range of paths."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,28 +24,31 @@ class Units:
         self._units = mongo.collection("units")
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Unit]:
-        """Find the units with these ids, in no order."""
+        """Return the units with these ids that match `visible`, in any order."""
         documents = await self._units.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
         return [from_document(Unit, document) for document in documents]
 
     async def named(self, names: Sequence[str]) -> list[Unit]:
-        """Find the units with any of these ids, codes or former codes.
+        """Return the units with any of these ids, codes or former codes.
 
-        The caller must prefer a current code to a former one.
+        A name may be the code of one unit and the former code of another. The caller must then prefer the first unit.
         """
         listed = {"$in": list(names)}
         documents = await self._units.find({"$or": [{"_id": listed}, {"code": listed}, {"former_names.code": listed}]})
         return [from_document(Unit, document) for document in documents]
 
     async def children(self, ids: Sequence[str]) -> list[Unit]:
-        """Find the units directly below any of `ids`, in no order."""
+        """Return the units directly below any of the units `ids`, in any order."""
         documents = await self._units.find({"parent_id": {"$in": list(ids)}})
         return [from_document(Unit, document) for document in documents]
 
     async def page(
         self, visible: Filter, page: Page, *, below: str | None = None, level: str | None = None
     ) -> list[Unit]:
-        """Return units by code, in the subtree at the path `below`."""
+        """Return a page of units, sorted by code.
+
+        `below` selects the units of a subtree by the path of its top unit. `level` selects the units of a level.
+        """
         filters = all_of(visible, within("path", [below]) if below else {}, {"level": level} if level else {})
         return [
             from_document(Unit, document)
@@ -53,6 +56,6 @@ class Units:
         ]
 
     async def put_all(self, units: Sequence[Unit]) -> None:
-        """Store each unit, replacing the one with its id. The caller must not change the path of an existing unit."""
+        """Store each unit. It replaces a stored unit with the same id. The caller must not change a unit's path."""
         documents = [to_document(unit) for unit in units]
         await self._units.upsert_many([({"_id": document["_id"]}, {"$set": document}) for document in documents])
