@@ -1,4 +1,4 @@
-"""Register the area of organisation: units and monitoring points."""
+"""Register the operations on units and monitoring points."""
 
 from api.organisation import monitoring_points, units
 from api.registration import merge

@@ -1,4 +1,4 @@
-"""List monitoring points. Phones store the lists for use offline."""
+"""List monitoring points. Phones store the points for use offline."""
 
 from collections.abc import Sequence
 
@@ -20,7 +20,10 @@ from storage.access import visibility
 
 @strawberry.type
 class MonitoringPointQueries:
-    @query(description="Monitoring points in the viewer's scope, by code (监测点). A monitor finds only their own.")
+    @query(
+        description="Monitoring points in the viewer's scope, sorted by code (监测点). A monitor finds only their own"
+        " points."
+    )
     async def monitoring_points(
         self,
         info: Info,

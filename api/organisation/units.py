@@ -1,4 +1,4 @@
-"""Query the tree of units. Phones store it for use offline."""
+"""Query the tree of units. Phones store the units for use offline."""
 
 from collections.abc import Sequence
 
@@ -19,7 +19,7 @@ from storage.access import visibility
 
 
 async def path_of(info: Info, unit_id: str | None, field: str) -> str | None:
-    """Return the path of the unit that a filter names. For an unknown unit, return a path with nothing below it."""
+    """Return the path of the unit that a filter names. For an unknown unit, return a path that no unit is below."""
     if unit_id is None:
         return None
     unit = await info.context.load.one(Unit, validate_id(unit_id, "unt", field=field))
@@ -28,11 +28,14 @@ async def path_of(info: Info, unit_id: str | None, field: str) -> str | None:
 
 @strawberry.type
 class UnitQueries:
-    @query(description="One unit in the viewer's scope or above it (单位). Null if the viewer does not find it.")
+    @query(
+        description="One unit (单位). Null if it does not exist, or if it is neither in the viewer's scope nor above"
+        " the scope."
+    )
     async def unit(self, info: Info, id: strawberry.ID) -> Unit | None:
         return await _find(info.context, validate_id(id, "unt", field="id"))
 
-    @query(description="Units in the viewer's scope and above it, by code (单位).")
+    @query(description="Units in the viewer's scope and the units above the scope, sorted by code (单位).")
     async def units(
         self,
         info: Info,
