@@ -1,1 +1,1 @@
-"""Offer operations on redactions: copies that may be shown outside."""
+"""Offer operations on redactions: copies of photos that may be shown to the public."""

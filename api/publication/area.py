@@ -1,4 +1,4 @@
-"""Register what the API offers on publication: redactions."""
+"""Register the operations on redactions, and their background job."""
 
 from api.publication import redactions
 from api.publication.jobs import JOBS

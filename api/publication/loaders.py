@@ -18,7 +18,7 @@ async def _redactions_of_media(context: Context, media_ids: list[str]) -> list[l
 
 
 async def _sign_links(context: Context, redactions: Sequence[Redaction]) -> list[Link | None]:
-    """Store one access log entry per link (who gets what), then sign all links together."""
+    """Log one access per link (who gets a link to which copy), then sign all links together."""
     viewer, seconds = context.actor, context.settings.link_seconds
     renderings = {
         redaction.id: redaction.rendering

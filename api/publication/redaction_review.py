@@ -1,7 +1,8 @@
-"""Take the people's steps of a redaction: request, correct, approve, reject.
+"""Perform the steps of a redaction that people take: request, correct, approve, reject.
 
-Each step is one conditional update, so it is safe to send again.
-Four-eyes rule (双人复核): nobody approves a redaction that they requested or corrected, or a copy that they have not opened.
+Each step is one conditional update, so a client may send it again.
+Four-eyes rule (双人复核): a person can't approve a redaction that this person requested or corrected, and can't approve a
+copy that this person has not opened.
 """
 
 import strawberry
@@ -37,33 +38,41 @@ from storage.mongodb.filters import within
 
 @strawberry.input(description="A photo to redact for release.")
 class RequestRedactionInput:
-    id: strawberry.ID = strawberry.field(description="Made by the caller: red_ and a UUIDv7. Replays use the same id.")
+    id: strawberry.ID = strawberry.field(
+        description="Created by the caller: red_ and a UUIDv7. Send the same id with every retry."
+    )
     media_id: strawberry.ID = strawberry.field(description="The photo. It must be READY and have thumbnails.")
     purpose: str = strawberry.field(
-        description="The purpose of the release, 1 to 500 characters. The access log records it too (发布用途)."
+        description="The purpose of the release, 1 to 500 characters. The access log also records the purpose (发布用途)."
     )
 
 
 @strawberry.input(description="All boxes to cover. They replace the previous boxes.")
 class CorrectRedactionInput:
-    id: strawberry.ID = strawberry.field(description="Made by the caller: evt_ and a UUIDv7. Replays use the same id.")
+    id: strawberry.ID = strawberry.field(
+        description="Created by the caller: evt_ and a UUIDv7. Send the same id with every retry."
+    )
     redaction_id: strawberry.ID = strawberry.field(description="The redaction.")
-    revision: int = strawberry.field(description="Its `revision` when the boxes were drawn.")
+    revision: int = strawberry.field(description="The redaction's `revision` when the boxes were drawn.")
     boxes: list[RedactionBoxInput] = strawberry.field(
-        description=f"At most {MAX_BOXES} boxes: unchanged `faces`, changed faces, and new boxes. The list may be empty."
+        description=f"At most {MAX_BOXES} boxes: boxes from `faces`, unchanged or changed, and new boxes. May be empty."
     )
 
 
 @strawberry.input(description="The approval of a copy for release.")
 class ApproveRedactionInput:
-    id: strawberry.ID = strawberry.field(description="Made by the caller: evt_ and a UUIDv7. Replays use the same id.")
+    id: strawberry.ID = strawberry.field(
+        description="Created by the caller: evt_ and a UUIDv7. Send the same id with every retry."
+    )
     redaction_id: strawberry.ID = strawberry.field(description="The redaction.")
     sha256: str = strawberry.field(description="`rendering.sha256` of the copy that you opened by its `link`.")
 
 
 @strawberry.input(description="The rejection of a copy, or the withdrawal of an approval.")
 class RejectRedactionInput:
-    id: strawberry.ID = strawberry.field(description="Made by the caller: evt_ and a UUIDv7. Replays use the same id.")
+    id: strawberry.ID = strawberry.field(
+        description="Created by the caller: evt_ and a UUIDv7. Send the same id with every retry."
+    )
     redaction_id: strawberry.ID = strawberry.field(description="The redaction.")
     reason: str = strawberry.field(description="The reason, 1 to 2,000 characters.")
 
@@ -205,7 +214,7 @@ def _event(
 
 
 async def _find_in_scope(context: Context, event_id: str, id: str) -> Redaction:
-    """Raise `Refusal(NOT_FOUND)` if the redaction is not of an office in the viewer's scope."""
+    """Return the redaction. Raise `Refusal(NOT_FOUND)` if its office is not in the viewer's scope."""
     validate_id(event_id, "evt", field="id")
     validate_id(id, "red", field="redactionId")
     redactions = await context.store.redactions.many([id], within("office_path", context.actor.scopes))
@@ -215,7 +224,10 @@ async def _find_in_scope(context: Context, event_id: str, id: str) -> Redaction:
 
 
 def _find_replay(known: Redaction, step: RedactionEvent) -> Redaction | None:
-    """Return the redaction if its history has this step. Raise `Refusal(CONFLICT)` if the id belongs to another step."""
+    """Return the redaction if its history has this step, otherwise None.
+
+    Raise `Refusal(CONFLICT)` if the history has another step with the same id.
+    """
     for event in known.history:
         if event.id == step.id:
             check_replay((event.kind, event.sent_sha256, event.by_id), (step.kind, step.sent_sha256, step.by_id))
@@ -226,9 +238,11 @@ def _find_replay(known: Redaction, step: RedactionEvent) -> Redaction | None:
 async def _replay_or_refuse(
     context: Context, id: str, step: RedactionEvent, target: RedactionState, field: str, unseen: str | None = None
 ) -> Redaction:
-    """Return the redaction if a concurrent request took the same step. Else raise a `Refusal` that says why it failed.
+    """Explain why an update changed nothing.
 
-    `field` is the input field that names the version the caller saw. `unseen` is the message if the caller saw none.
+    Return the redaction if a concurrent request took the same step. Otherwise raise a `Refusal` with the reason.
+    `field` is the input field for the version of the redaction that the caller saw: an outdated version is reported for
+    this field. `unseen` is the message to use if the caller has not opened the copy.
     """
     [known] = await context.store.redactions.many([id])
     if replayed := _find_replay(known, step):

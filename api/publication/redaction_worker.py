@@ -1,6 +1,6 @@
-"""Do the worker's two steps of a redaction: find faces in the original, and make the covered copy.
+"""Do the worker's two steps of a redaction: first find faces in the original, later make the covered copy.
 
-A person's correction always lies between the two.
+The second step starts only after a person has checked the faces and sent the boxes to cover.
 """
 
 import hashlib
@@ -43,7 +43,11 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class RedactionWorker:
-    """Does one step at a time. `folder` holds the original; `now` is the clock; `model` is None if not installed."""
+    """Does one step at a time.
+
+    `folder` is where it stores the downloaded original during the work. `now` is the clock. `model` is the file of the
+    face detection model, or None if the model is not installed.
+    """
 
     store: Store
     folder: Path
@@ -85,7 +89,10 @@ class RedactionWorker:
                 await self._render(redaction, original, Path(folder) / "covered.jpg")
 
     async def _download(self, redaction: Redaction, media: Media, path: Path) -> str | None:
-        """Log the access, then download the original. Return a failure code if it is not what was verified."""
+        """Log the access, then download the original.
+
+        Return None on success, or a failure code if the original is missing or differs from the verified bytes.
+        """
         people = [event.by_id for event in redaction.history if event.by_id]
         access = {
             "_id": compose("evt", self.now(), secrets.token_bytes(10)),
@@ -93,7 +100,7 @@ class RedactionWorker:
             "rendition": "ORIGINAL",
             "redaction_id": redaction.id,
             "purpose": redaction.purpose,
-            "user_id": people[-1],  # the requester, or the sender of these boxes
+            "user_id": people[-1],  # the person who requested the redaction or sent the boxes
             "device_id": None,
             "at": self.now(),
         }
@@ -110,7 +117,9 @@ class RedactionWorker:
         try:
             async with FaceFinder(self.model) as finder:
                 detected = await finder.find(original)
-        except DecoderUnavailableError:  # the extra is installed but may not run here; people can still draw boxes
+        except (
+            DecoderUnavailableError
+        ):  # face detection is installed but does not run here; people can still draw boxes
             detected = Faces(damage=Damage.CRASHED)
         if await self._retry_later(redaction, detected.damage):
             return
@@ -131,7 +140,7 @@ class RedactionWorker:
             return
         body = await anyio.Path(copy).read_bytes()
         sha256 = hashlib.sha256(body).hexdigest()
-        # The digest in the key keeps every object from being overwritten: an approved copy never changes.
+        # The key has the digest, so no object is ever overwritten: an approved copy never changes.
         key = f"redactions/{redaction.id}-{redaction.revision}-{sha256}.jpg"
         await self.store.objects.put(key, body, "image/jpeg")
         rendering = RedactionRendering(

@@ -1,4 +1,4 @@
-"""Offer queries and mutations of redactions (脱敏发布), and register them."""
+"""Offer the queries and mutations of redactions (脱敏发布)."""
 
 from typing import Annotated
 
@@ -39,7 +39,7 @@ class RedactionPayload:
 
 RedactionResult = Annotated[
     RedactionPayload | Refused,
-    strawberry.union("RedactionResult", description="The redaction as it is now, or a refusal."),
+    strawberry.union("RedactionResult", description="The redaction as it is now, or the reason for the refusal."),
 ]
 
 
@@ -49,7 +49,7 @@ class RedactionQueries:
     async def redaction(self, info: Info, id: strawberry.ID) -> Redaction | None:
         return await _find(info.context, validate_id(id, "red", field="id"))
 
-    @query(description="Redactions of the offices in your scope, latest request first.")
+    @query(description="Redactions of the offices in your scope, sorted by time of request, newest first.")
     async def redactions(
         self,
         info: Info,
@@ -75,7 +75,9 @@ class RedactionMutations:
     async def request_redaction(self, info: Info, input: RequestRedactionInput) -> RedactionResult:
         return RedactionPayload(redaction=await request(info.context, input))
 
-    @mutation(description="Set the boxes to cover. This makes a new copy, which needs a new approval (修正遮盖框).")
+    @mutation(
+        description="Set the boxes to cover. The worker then makes a new copy, which needs its own approval (修正遮盖框)."
+    )
     async def correct_redaction(self, info: Info, input: CorrectRedactionInput) -> RedactionResult:
         return RedactionPayload(redaction=await correct(info.context, input))
 

@@ -1,1 +1,1 @@
-"""Store redactions: copies that may be shown outside."""
+"""Store redactions, find faces in photos, and make copies of photos that may be shown to the public."""

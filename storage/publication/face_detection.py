@@ -1,4 +1,4 @@
-"""Detect faces in a picture with the CenterFace model, ONNX Runtime and NumPy; runs in a sandboxed child process.
+"""Detect faces in a picture with the CenterFace model, ONNX Runtime and NumPy. This runs in a sandboxed child process.
 
 CenterFace: Xu et al., "CenterFace: Joint Face Detection and Alignment Using Face as Point", 2019 (arXiv:1911.03599).
 """
@@ -14,22 +14,28 @@ from storage.formats.results import Face, Faces
 from storage.publication.masking import View, decode_views
 
 LONG_SIDES = (640, 1920)
-"""Long sides of the two views, in pixels: the small view shows large faces whole, the large one those in the background."""
+"""Long sides, in pixels, of the two sizes in which a picture is searched.
+
+Large faces are found in the small view, and small faces in the background are found in the large view.
+"""
 THRESHOLD = 0.2
-"""Low on purpose: a person removes a false face at a glance, but easily overlooks a missed one."""
+"""Minimum confidence of a face. It is low on purpose: people remove a false face easily, but overlook a missing one."""
 OVERLAP = 0.3
-"""Two boxes with a larger intersection over union are the same face."""
+"""Maximum intersection over union of the boxes of two faces. With more overlap, the boxes count as the same face."""
 MARGIN = 0.15
-"""Share of the face's width and height that is added on each side: the model's box ends at the brow and the chin."""
+"""Share of a face's width and height that is added on each side: the model's box ends at the brow and the chin."""
 MAX_FACES = 200
 STRIDE, MULTIPLE = 4, 32
-"""Pixels per cell of the heat map, and the multiple that sides must have: the network halves its input five times."""
+"""`STRIDE` is the number of pixels per cell of the heat map. The sides of a view must be multiples of `MULTIPLE`.
+
+The reason is that the network halves its input five times.
+"""
 
 
 def find(path: Path, model: str) -> Faces:
-    """Find at most 200 faces of the picture with the model in the file `model`, highest confidence first.
+    """Find at most `MAX_FACES` faces in the picture, highest confidence first. `model` is the path of the model's file.
 
-    Raise `OSError` if a file can't be opened, `ValueError` if it is another model.
+    Raise `OSError` if a file can't be opened, and `ValueError` if `model` is not the CenterFace model of 2019.
     """
     views, damage = decode_views(path, LONG_SIDES, MULTIPLE)
     network = _network(model) if views else None
@@ -40,19 +46,22 @@ def find(path: Path, model: str) -> Faces:
 
 @cache
 def _network(model: str) -> onnxruntime.InferenceSession:
-    onnxruntime.set_default_logger_severity(3)  # else it logs every weight that is not optimised
+    onnxruntime.set_default_logger_severity(3)  # otherwise it logs every weight that is not optimised
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.enable_cpu_mem_arena = False  # the two views differ in size, so memory kept from one can't serve the other
+    options.enable_cpu_mem_arena = (
+        False  # the two views differ in size, so memory of the first is no use for the second
+    )
     resizable = _free_sizes(Path(model).read_bytes())
     return onnxruntime.InferenceSession(resizable, options, providers=["CPUExecutionProvider"])
 
 
 def _free_sizes(model: bytes) -> bytes:
-    """Make the model accept pictures of any size. The published model accepts only batches of ten 32 x 32 pictures.
+    """Return the model changed so that it accepts pictures of any size.
 
-    In ONNX's protobuf a dimension is `dim_value` (field 1, a number) or `dim_param` (field 2, a name). An empty name has
-    the same length as the number and leaves the dimension open.
+    The published model accepts only batches of ten 32 x 32 pictures. In ONNX's protobuf, a dimension is a `dim_value`
+    (field 1, a number) or a `dim_param` (field 2, a name). Each fixed number is replaced by an empty name, which has
+    the same length in bytes and leaves the dimension open.
     """
     for channels, side in ((3, 32), (1, 8), (2, 8), (10, 8)):
         fixed = b"".join(b"\x0a\x02\x08%c" % size for size in (10, channels, side, side))
@@ -80,7 +89,7 @@ def _detect(network: onnxruntime.InferenceSession, view: View) -> Iterator[Face]
 
 
 def _suppress_overlaps(faces: Sequence[Face]) -> list[Face]:
-    """Keep the face with the highest confidence of each overlapping group."""
+    """Drop each face that overlaps a face with higher confidence. Keep at most `MAX_FACES`."""
     kept: list[Face] = []
     for face in sorted(faces, key=lambda face: face.confidence, reverse=True):
         if len(kept) == MAX_FACES:
@@ -91,7 +100,7 @@ def _suppress_overlaps(faces: Sequence[Face]) -> list[Face]:
 
 
 def _overlap(one: Face, other: Face) -> float:
-    """Return the intersection over union."""
+    """Return the intersection over union of two faces' boxes."""
     width = min(one.right, other.right) - max(one.left, other.left)
     height = min(one.bottom, other.bottom) - max(one.top, other.top)
     shared = max(width, 0.0) * max(height, 0.0)
@@ -103,7 +112,7 @@ def _area(face: Face) -> float:
 
 
 def _widen(face: Face) -> Face:
-    """Add the margin, clipped to the picture."""
+    """Add `MARGIN` on each side of a face's box. Clip the box to the picture."""
     across, down = (face.right - face.left) * MARGIN, (face.bottom - face.top) * MARGIN
     return Face(
         left=round(max(face.left - across, 0.0), 4),

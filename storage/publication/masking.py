@@ -1,4 +1,7 @@
-"""Cover boxes of a picture, and decode the views in which faces are detected; runs in a sandboxed child process."""
+"""Paint boxes of a picture black, and decode the views in which faces are detected.
+
+This runs in a sandboxed child process.
+"""
 
 import math
 from collections.abc import Sequence
@@ -12,14 +15,18 @@ from storage.formats.pictures import decode, make_upright, quiet_pillow, read_fa
 from storage.formats.results import Covered, Damage, Edges
 
 WHOLE = 5000
-"""Long side in pixels above which a JPEG is released at half its size: only phones with 100 megapixels reach it."""
+"""Minimum long side, in pixels, of a JPEG that is reduced for release.
+
+A JPEG is decoded at half its size only if its long side still has this many pixels. Only 100-megapixel phones make such
+photos.
+"""
 _BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _UNREADABLE = frozenset({Damage.EMPTY, Damage.UNSUPPORTED})
 
 
 @dataclass(frozen=True)
 class View:
-    """The upright picture at some size: three bytes per pixel (red, green, blue), in rows from the top."""
+    """An upright, scaled picture. `pixels` has three bytes per pixel (red, green, blue), in rows from the top."""
 
     width: int
     height: int
@@ -27,9 +34,10 @@ class View:
 
 
 def cover(path: Path, boxes: Sequence[Edges], into: str) -> Covered:
-    """Write the whole upright picture into the file `into`: a JPEG with black boxes and without any metadata.
+    """Write a copy of the picture in which the boxes are painted black to the file `into`.
 
-    Boxes are rounded outwards to whole pixels. Raise `OSError` if a file can't be opened or written.
+    The copy is an upright JPEG without metadata. The boxes are rounded outwards to whole pixels. Raise `OSError` if a
+    file can't be opened or written.
     """
     picture = read_facts(path)
     if picture.damage in _UNREADABLE:
@@ -43,21 +51,21 @@ def cover(path: Path, boxes: Sequence[Edges], into: str) -> Covered:
         return Covered(damage=damage)
     for box in boxes:
         image.paste("black", pixels_of(box, image.width, image.height))
-    image.info = {}  # else Pillow copies the comment
+    image.info = {}  # otherwise Pillow copies the comment
     image.save(into, "JPEG", quality=90, optimize=True)
     return Covered(image.width, image.height)
 
 
 def pixels_of(box: Edges, width: int, height: int) -> tuple[int, int, int, int]:
-    """Return the pixels that the box touches, with left and top included, right and bottom excluded."""
+    """Return the box in pixels (left, top, right, bottom), rounded outwards. Right and bottom are excluded."""
     left, top, right, bottom = box
     return math.floor(left * width), math.floor(top * height), math.ceil(right * width), math.ceil(bottom * height)
 
 
 def decode_views(path: Path, long_sides: Sequence[int], multiple: int) -> tuple[list[View], Damage | None]:
-    """Decode the upright picture at each size, with both sides rounded up to a `multiple`.
+    """Decode the picture upright, once for each of `long_sides`. Both sides of a view are rounded up to a `multiple`.
 
-    If nothing decodes, return no views and the damage.
+    If the picture can't be decoded, return no views and the damage.
     """
     picture = read_facts(path)
     if picture.damage in _UNREADABLE:

@@ -15,7 +15,10 @@ FIND, COVER = "storage.publication.face_detection:find", "storage.publication.ma
 
 
 def face_model() -> Path | None:
-    """Locate the CenterFace model in its wheel without importing the package; None without the extra `redaction`."""
+    """Return the path of the CenterFace model in the installed package, which is not imported for this.
+
+    Return None if the extra `redaction` is not installed.
+    """
     if any(importlib.util.find_spec(name) is None for name in NEEDED):
         return None
     try:
@@ -26,7 +29,7 @@ def face_model() -> Path | None:
 
 
 class FaceFinder(Sandbox):
-    """Finds faces in pictures. Its child uses about 550 MB, and 900 MB for the largest pictures."""
+    """Finds faces in pictures. Its child process uses about 550 MB of memory, and 900 MB for the largest pictures."""
 
     def __init__(self, model: Path, *, seconds: float = 60.0, memory_bytes: int = 2048 * 2**20) -> None:
         super().__init__(FIND, seconds=seconds, memory_bytes=memory_bytes)
@@ -42,7 +45,7 @@ class FaceFinder(Sandbox):
 
 
 class Coverer(Sandbox):
-    """Writes copies of pictures with covered boxes."""
+    """Writes copies of pictures in which the given boxes are painted black."""
 
     def __init__(self, *, seconds: float = 60.0, memory_bytes: int = 1536 * 2**20) -> None:
         super().__init__(COVER, seconds=seconds, memory_bytes=memory_bytes)

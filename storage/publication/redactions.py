@@ -1,6 +1,7 @@
-"""Store redactions in MongoDB: every step is one conditional update that also appends its history entry.
+"""Store redactions in MongoDB. The copies themselves are in the object store.
 
-A worker's claim is a lease. The renderings are in the object store.
+Each step of a redaction is one conditional update, which also appends the step to the history. A worker claims a
+redaction for the time of a lease.
 """
 
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -39,38 +40,41 @@ class Redactions:
         self._redactions = mongo.collection("redactions")
 
     async def request(self, redaction: Redaction) -> None:
-        """Insert a request, due at once. Raise `DuplicateError` if the id is taken."""
+        """Store a new redaction. The worker's first step is due at once. Raise `DuplicateError` if the id is taken."""
         await self._redactions.insert_one(to_document(redaction) | {"due_at": redaction.requested_at})
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Redaction]:
-        """Find redactions by id, in no particular order."""
+        """Return the redactions with these ids that match `visible`, in any order."""
         documents = await self._redactions.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
         return [from_document(Redaction, document) for document in documents]
 
     async def find_by_media(self, media_ids: Sequence[str], visible: Filter) -> list[Redaction]:
-        """Find all redactions of the media, oldest first."""
+        """Return all redactions of the media that match `visible`, oldest first."""
         of_media: Filter = {"media_id": {"$in": list(media_ids)}}
         documents = await self._redactions.find(all_of(of_media, visible), sort=[("requested_at", ASCENDING)])
         return [from_document(Redaction, document) for document in documents]
 
     async def count_of_medium(self, media_id: str) -> int:
-        """Count the redactions of a medium that are, or could still be, released."""
+        """Count the redactions of a medium that have not ended: they are approved or may still be approved."""
         ended = _values(state for state, targets in MOVES.items() if not targets)
         return await self._redactions.count({"media_id": media_id, "state": {"$nin": ended}})
 
     async def count_waiting(self, user_id: str) -> int:
-        """Count the person's requests that wait for the worker."""
+        """Count the redactions that the person requested and that wait for the worker."""
         return await self._redactions.count({"state": {"$in": _WORK}, "requested_by_id": user_id})
 
     async def page(self, filter: Filter, page: Page) -> list[Redaction]:
-        """Return a page of redactions, latest request first."""
+        """Return a page of redactions, sorted by time of request, newest first."""
         documents = await keyset_pagination.fetch(self._redactions, filter, SORT, page, read=time_and_id)
         return [from_document(Redaction, document) for document in documents]
 
     async def correct(
         self, id: str, revision: int, boxes: Sequence[RedactionBox], event: RedactionEvent
     ) -> Redaction | None:
-        """Move to RENDERING with these boxes. Return None if `revision` is outdated or the state does not allow it."""
+        """Replace the boxes and move the redaction to RENDERING.
+
+        Return None if `revision` is no longer the latest or the redaction's state does not allow it.
+        """
         fields = {
             "boxes": [to_document(box) for box in boxes],
             "revision": event.revision,
@@ -83,7 +87,11 @@ class Redactions:
         return await self._move(id, RedactionState.RENDERING, event, fields, condition, update)
 
     async def approve(self, id: str, event: RedactionEvent) -> Redaction | None:
-        """Move to APPROVED if the event's digest is the rendering's, and its person neither requested nor corrected."""
+        """Move the redaction to APPROVED.
+
+        Return None if the event's `sha256` is not that of the current copy, or if the person requested or corrected the
+        redaction.
+        """
         condition: Filter = {
             "rendering.sha256": event.sha256,
             "requested_by_id": {"$ne": event.by_id},
@@ -95,7 +103,7 @@ class Redactions:
         return await self._move(id, RedactionState.REJECTED, event, {"decided_by_id": event.by_id, "due_at": None})
 
     async def claim(self, now: datetime, lease: timedelta) -> Redaction | None:
-        """Claim a redaction whose work is due for this worker until the lease ends. Return None if no work is due."""
+        """Claim a redaction whose work is due. No other worker gets it during `lease`. Return None if none is due."""
         changed = await self._redactions.change_one(
             {"state": {"$in": _WORK}, "due_at": {"$lte": now}},
             {"$set": {"due_at": now + lease}, "$inc": {"attempts": 1}},
@@ -104,14 +112,17 @@ class Redactions:
         return from_document(Redaction, changed) if changed else None
 
     async def renew_lease(self, claim: Redaction, until: datetime) -> bool:
-        """Set the end of a claim's lease. Return False if the work is done or another worker has claimed it."""
+        """Set the time when the lease of a claimed redaction ends, and its work is due again.
+
+        Return False if the work is done or another worker has claimed the redaction.
+        """
         claimed: Filter = {"_id": claim.id, "attempts": claim.attempts, **_unchanged(claim)}
         return await self._redactions.update_one(claimed, {"$set": {"due_at": until}})
 
     async def propose(
         self, claim: Redaction, detection: FaceDetection, faces: Sequence[RedactionBox], event: RedactionEvent
     ) -> Redaction | None:
-        """Move REQUESTED to PROPOSED with the detected faces. Return None if it was rejected in between."""
+        """Store the detected faces and move REQUESTED to PROPOSED. Return None if a person rejected it meanwhile."""
         proposed = [to_document(face) for face in faces]
         fields = {"face_detection": detection.value, "faces": proposed, "boxes": proposed, "due_at": None}
         return await self._move(claim.id, RedactionState.PROPOSED, event, fields)
@@ -119,17 +130,20 @@ class Redactions:
     async def store_rendering(
         self, claim: Redaction, rendering: RedactionRendering, event: RedactionEvent
     ) -> Redaction | None:
-        """Move RENDERING to AWAITING_APPROVAL. Return None if it was corrected again or rejected in between."""
+        """Store the copy's data and move RENDERING to AWAITING_APPROVAL.
+
+        Return None if a person corrected or rejected the redaction meanwhile.
+        """
         fields = {"rendering": to_document(rendering), "due_at": None}
         return await self._move(claim.id, RedactionState.AWAITING_APPROVAL, event, fields, _unchanged(claim))
 
     async def fail(self, claim: Redaction, event: RedactionEvent) -> Redaction | None:
-        """Move to FAILED with the event's note as the reason. Return None if a person took a step in between."""
+        """Move the redaction to FAILED. The event's note is the reason. Return None if a person took a step meanwhile."""
         fields = {"failure": event.note, "due_at": None}
         return await self._move(claim.id, RedactionState.FAILED, event, fields, _unchanged(claim))
 
     async def watch_due(self) -> AsyncIterator[None]:
-        """Yield whenever there may be new work, until the stream breaks."""
+        """Yield each time there may be new work, until the change stream breaks."""
         states = {"$in": _WORK}
         changed: Document = {"$or": [{"fullDocument.state": states}, {"updateDescription.updatedFields.state": states}]}
         async with self._redactions.changes([{"$match": changed}]) as stream:
@@ -145,7 +159,11 @@ class Redactions:
         condition: Filter | None = None,
         update: Document | None = None,
     ) -> Redaction | None:
-        """Change the state and append the event. Return None if the condition fails or the event is already there."""
+        """Change the state and append the event to the history.
+
+        Return None if the state does not allow it, if `condition` does not match, or if the history has the event
+        already.
+        """
         filter = all_of(
             {"_id": id, "state": {"$in": _values(states_before(to))}, "history.id": {"$ne": event.id}}, condition or {}
         )
