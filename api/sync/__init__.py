@@ -1,1 +1,1 @@
-"""Offer operations on what a phone hands in and pulls."""
+"""Offer the operations by which a phone syncs: it compares clocks and pulls changes."""

@@ -1,4 +1,4 @@
-"""Register sync: the changes that phones pull."""
+"""Register the operations by which phones sync and pull changes, and their background jobs."""
 
 from api.registration import Registration, merge
 from api.sync import changes, sync

@@ -1,6 +1,6 @@
-"""Follow MongoDB's change stream and enter changes into the sequence that phones pull. One worker does so at a time.
+"""Follow MongoDB's change stream and append the changes to the sequence that phones pull. One worker does so at a time.
 
-The stream has one order of majority-committed writes, so a sequence made from it has no gaps that are filled later.
+The change stream has all majority-committed writes in one order. So the sequence has no gaps that are filled later.
 """
 
 from collections.abc import Callable, Iterable
@@ -27,9 +27,10 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class ChangeFeedWorker:
-    """`holder` identifies this process among the workers; `now` is the clock.
+    """Follows the change stream while it has the lease.
 
-    `save_interval` is how often the position in the stream is saved while there is nothing to enter.
+    `holder` is the name under which this process takes the lease. `now` is the clock. `save_interval` is how often the
+    position in the stream is saved while there are no changes.
     """
 
     store: Store
@@ -38,14 +39,14 @@ class ChangeFeedWorker:
     save_interval: timedelta = SAVE_INTERVAL
 
     async def follow(self) -> None:
-        """Follow the stream until the lease is lost or the stream breaks. Do nothing while another worker follows it."""
+        """Follow the stream until it breaks or the lease is lost. Do nothing if another worker has the lease."""
         claimed = await self._claim()
         if claimed is None:
             return
         try:
             await self._follow(claimed)
         except HistoryLostError:
-            # Either the log is too short, or the database was restored to an earlier state: the two can't be told apart.
+            # Either MongoDB's log is too short, or the database was restored to an earlier state. We can't tell which.
             log.warning("the change stream no longer has this position: all phones pull everything again")
             await self.store.changes.restart(self.holder)
         except LeaseLostError:
@@ -55,7 +56,7 @@ class ChangeFeedWorker:
                 await self.store.changes.release(self.holder)
 
     async def delete_tombstones(self) -> None:
-        """Delete old tombstones."""
+        """Delete tombstones that are older than `TOMBSTONES_KEPT_FOR`."""
         while await self.store.changes.delete_tombstones(self.now() - TOMBSTONES_KEPT_FOR):
             pass
 
@@ -78,9 +79,11 @@ class ChangeFeedWorker:
     async def _enter_affected(
         self, events: list[Document], before: Document | None, after: Document | None, as_of: datetime | None
     ) -> None:
-        """Enter the records that these writes affect, in pieces: a write to a case affects hundreds of records.
+        """Enter the records that these writes affect into the sequence.
 
-        The saved position stays `before` until all pieces are entered. After a restart the entered ones no longer differ.
+        This is done in pieces, because a write to one case may affect hundreds of records. The saved position in the
+        stream stays `before` until the last piece is entered. If the worker restarts in between, it reads all pieces
+        again, but records that were already entered are not entered twice.
         """
         ids_by_kind = await self.store.change_sources.affected_records(events) if events else {}
         affected = [(kind, id) for kind, ids in ids_by_kind.items() for id in ids]
@@ -99,9 +102,9 @@ class ChangeFeedWorker:
         await self.store.changes.enter(self.holder, records, token=token, as_of=as_of, until=self.now() + LEASE)
 
     async def _enter_everything(self, following: ChangeStream) -> None:
-        """Enter every record, and a tombstone for every entered record that no longer exists.
+        """Enter every record, and a tombstone for every record in the sequence that no longer exists.
 
-        The stream was opened before, so it has whatever is written meanwhile.
+        The stream must be open already. It then has the changes that are written meanwhile.
         """
         token, began = following.token, self.now()
         for kind in ChangeKind:

@@ -19,7 +19,10 @@ from storage.sync.changes import ChangeEntry, ChangeSequence
 
 @strawberry.type
 class ChangeQueries:
-    @query(description="Records of the viewer that changed since the cursor, and those to remove (增量同步).")
+    @query(
+        description="Records that changed since the cursor `since` and that the viewer may see, and records that the"
+        " phone must remove (增量同步)."
+    )
     async def changes(
         self,
         info: Info,
@@ -41,10 +44,10 @@ async def pull_or_refuse(
 
 
 async def pull(context: Context, since: str | None, kinds: Sequence[ChangeKind] | None, first: int) -> ChangePage:
-    """Return one page. Raise `Refusal(CURSOR_EXPIRED | LIMIT_EXCEEDED)`.
+    """Return one page of changes. Raise `Refusal(CURSOR_EXPIRED | LIMIT_EXCEEDED)`.
 
-    The end of the sequence is read first, then the entries up to it, then the records. Each read is no older than the
-    one before.
+    First the end of the sequence is read, then the entries up to this end, then the records. No read sees an older
+    state of the database than the read before it.
     """
     begin_causal_reads()
     seal = context.seal("changes")
@@ -68,7 +71,7 @@ async def pull(context: Context, since: str | None, kinds: Sequence[ChangeKind] 
 
 
 def admitted_pulls(context: Context, kinds: Sequence[ChangeKind]) -> dict[ChangeKind, Pull]:
-    """Return the pulls of those `kinds` that the viewer may read."""
+    """Return, for those of `kinds` that the viewer may read, the `Pull` that reads their records."""
     pulls = {
         record.pull.kind: record.pull
         for record in context.services.registry.kinds.values()
@@ -78,7 +81,10 @@ def admitted_pulls(context: Context, kinds: Sequence[ChangeKind]) -> dict[Change
 
 
 def _open_cursor(seal: CursorSeal, since: str | None, sequence: ChangeSequence) -> Progress:
-    """Open a cursor. Raise `Refusal(CURSOR_EXPIRED)` if this sequence can't continue from it."""
+    """Return the progress that a phone's cursor contains. Without a cursor, the phone starts from the beginning.
+
+    Raise `Refusal(CURSOR_EXPIRED)` if the cursor is invalid or the sequence can't continue from it.
+    """
     if since is None:
         return Progress(sequence.epoch)
     try:
@@ -95,7 +101,7 @@ def _open_cursor(seal: CursorSeal, since: str | None, sequence: ChangeSequence) 
 async def _load_changes(
     context: Context, entries: Sequence[ChangeEntry], admitted: Mapping[ChangeKind, Pull]
 ) -> list[Change]:
-    """Return each record as the viewer sees it now. A record that the viewer can't see becomes null."""
+    """Return a change for each record in `entries`, with the record as the viewer sees it now, or null if hidden."""
     ids: dict[ChangeKind, list[str]] = {}
     for entry in entries:
         ids.setdefault(entry.kind, []).append(entry.record_id)

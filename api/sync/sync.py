@@ -1,6 +1,7 @@
 """Sync a phone: compare its clock, find gaps in its sequence numbers, and pull changes (同步).
 
-The phone submits by the mutations before this one in the same document. They run in their order.
+The mutation `sync` submits nothing. A phone submits its items by other mutations, which it puts before `sync` in the
+same document. Mutations run in the order of the document.
 """
 
 from typing import Annotated
@@ -26,8 +27,8 @@ SyncResult = Annotated[
 @strawberry.type
 class SyncMutations:
     @mutation(
-        description="Compare clocks, report sequence gaps, and pull changes (同步). Put it last in a document with the"
-        " submitting mutations to use one round trip."
+        description="Compare clocks, report gaps in the device's sequence numbers, and pull changes (同步). To submit"
+        " and sync in one round trip, put this mutation last in the document, after the mutations that submit."
     )
     async def sync(self, info: Info, input: SyncInput) -> SyncResult:
         context, viewer = info.context, info.context.actor
@@ -41,7 +42,10 @@ class SyncMutations:
 
 
 async def _gaps(context: Context, last: int | None) -> list[SequenceGap]:
-    """Return the gaps in the device's sequence. Raise `Refusal(BAD_INPUT)` if `last` is no sequence number."""
+    """Return the sequence numbers up to `last` that are missing among the device's observations, as gaps.
+
+    Raise `Refusal(BAD_INPUT)` if `last` is not a possible sequence number.
+    """
     viewer = context.actor
     if last is None or viewer.device_id is None:
         return []

@@ -1,1 +1,1 @@
-"""Store what a phone hands in and pulls."""
+"""Store the sequence of changes that phones pull."""

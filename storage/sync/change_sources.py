@@ -1,4 +1,4 @@
-"""Find the records that phones see differently after the writes in MongoDB's change stream."""
+"""Find the records that may look different to phones after the writes in MongoDB's change stream."""
 
 import hashlib
 import json
@@ -49,7 +49,7 @@ class ChangeSources:
     async def affected_records(self, events: Iterable[Document]) -> Ids:
         """Return the ids of all records that may look different after these writes.
 
-        An assignment decides who sees its case. A case, and the media of an observation, show in the observation.
+        An assignment decides who sees its case. The state of a case and the state of media are shown in observations.
         """
         written: dict[str, set[str]] = defaultdict(set)
         for event in events:
@@ -65,11 +65,11 @@ class ChangeSources:
         return ids
 
     async def read_states(self, ids: Ids) -> list[RecordState]:
-        """Return the current state of the records."""
+        """Return the current state of the records. Records that no longer exist are included, without topics."""
         return [state for kind, wanted in ids.items() if wanted for state in await self._read_states(kind, wanted)]
 
     async def ids(self, kind: ChangeKind, after: str, most: int) -> list[str]:
-        """Return ids of a kind's records after `after`."""
+        """Return up to `most` ids of the records of a kind, sorted, starting after `after`."""
         documents = await self._collections[kind].find(
             {"_id": {"$gt": after}}, sort=[("_id", ASCENDING)], limit=most, projection={"_id": 1}
         )
@@ -119,7 +119,10 @@ class ChangeSources:
         ]
 
     async def _followers(self, case_ids: Sequence[str]) -> Mapping[str, set[str]]:
-        """Return the people who may follow each case: all its assignees, except by a withdrawn assignment."""
+        """Return the ids of the people who may follow each case, by case id.
+
+        These are all assignees of the case, also former ones. Withdrawn assignments don't count.
+        """
         filter = {"case_id": {"$in": list(case_ids)}, "state": {"$ne": "WITHDRAWN"}}
         people: dict[str, set[str]] = defaultdict(set)
         for document in await self._collections[ChangeKind.ASSIGNMENT].find(filter):
@@ -132,7 +135,7 @@ class ChangeSources:
 
     @staticmethod
     def _state(kind: ChangeKind, record: Any, topics: Iterable[str], *more: Any) -> RecordState:
-        """Return the state of a record. Fields that workers keep in the same document are not part of its digest."""
+        """Return the state of a record. The digest leaves out the fields that only workers use, such as leases."""
         return RecordState(kind, str(record.id), frozenset(topics), _digest(to_document(record), *more))
 
 

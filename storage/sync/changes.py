@@ -1,7 +1,8 @@
-"""Store the sequence of changes: one entry per record and topic, numbered by the worker that holds the lease.
+"""Store the sequence of changes. It has one entry per record and topic, with a number.
 
-When a record changes again, its entries move to the end of the sequence. So a reader who has reached a number has missed
-nothing before it, and reads a record only once even if it changed many times.
+Only the worker that has the lease adds entries. If a record changes again, its entries get new numbers at the end of
+the sequence. So a reader who has read up to a number has missed no change before it, and reads a record only once even
+if the record changed many times.
 """
 
 import secrets
@@ -27,9 +28,9 @@ FREE = datetime.min.replace(tzinfo=UTC)
 
 @dataclass(frozen=True)
 class RecordState:
-    """The state of a record: its topics, and a digest of everything that its readers see of it.
+    """The state of a record: its topics, and a digest of all that readers may see of the record.
 
-    A deleted record has no topic.
+    A deleted record has no topics.
     """
 
     kind: ChangeKind
@@ -49,9 +50,11 @@ class ChangeEntry:
 
 @dataclass(frozen=True)
 class ChangeSequence:
-    """State of the sequence: its name, its last number, and the time up to which it has everything written.
+    """The state of the sequence.
 
-    Tombstones below `horizon` are deleted.
+    `epoch` is its name, which changes if all phones must start from the beginning. `last` is the last number.
+    Tombstones with numbers up to `horizon` may be deleted. All changes written before `as_of` are entered. `token` is
+    the saved position in MongoDB's change stream.
     """
 
     epoch: str
@@ -62,7 +65,7 @@ class ChangeSequence:
 
 
 class LeaseLostError(Exception):
-    """Another process has the lease; nothing was written."""
+    """Raised if another process has the lease. Nothing was written."""
 
 
 class Changes:
@@ -73,12 +76,12 @@ class Changes:
         self._state = mongo.collection("change_state")
 
     async def sequence(self) -> ChangeSequence | None:
-        """Return the state of the sequence. None before the first worker has started it."""
+        """Return the state of the sequence, or None if no worker has ever started the sequence."""
         state = await self._state.find_one({"_id": STATE})
         return _sequence(state) if state else None
 
     async def claim(self, holder: str, now: datetime, until: datetime) -> ChangeSequence | None:
-        """Take or renew the lease. Return None while another worker has it."""
+        """Take or renew the lease, until `until`. Return None if another worker has the lease."""
         filter: Filter = {"_id": STATE, "$or": [{"holder": holder}, {"until": {"$lte": now}}]}
         beginning = {"epoch": secrets.token_urlsafe(9), "last": 0, "horizon": 0, "as_of": None, "token": None}
         update: Document = {"$set": {"holder": holder, "until": until}, "$setOnInsert": beginning}
@@ -89,11 +92,14 @@ class Changes:
         return _sequence(claimed) if claimed else None
 
     async def release(self, holder: str) -> None:
-        """Give up the lease, so that another worker can go on at once."""
+        """Give up the lease, so that another worker can take it at once."""
         await self._state.update_one({"_id": STATE, "holder": holder}, {"$set": {"holder": None, "until": FREE}})
 
     async def restart(self, holder: str) -> None:
-        """Rename the sequence, so that cursors of phones expire. Raise `LeaseLostError`."""
+        """Give the sequence a new `epoch`, so that the cursors of all phones expire.
+
+        Raise `LeaseLostError` if another worker has the lease.
+        """
         renamed = {"epoch": secrets.token_urlsafe(9), "token": None}
         if not await self._state.update_one({"_id": STATE, "holder": holder}, {"$set": renamed}):
             raise LeaseLostError
@@ -107,10 +113,10 @@ class Changes:
         as_of: datetime | None,
         until: datetime,
     ) -> int:
-        """Enter the records that differ from their last entry, and save the position in the change stream.
+        """Add entries for the records that differ from their last entry, and save the position in the change stream.
 
-        It is one transaction, which also renews the lease until `until`. Return how many records differed. Raise
-        `LeaseLostError`.
+        This is one transaction, which also renews the lease until `until`. Return how many records differed. Raise
+        `LeaseLostError` if another worker has the lease.
         """
         by_id = {record.id: record for record in records}
 
@@ -120,7 +126,7 @@ class Changes:
             changed = [record for record in by_id.values() if _differs(record, heads.get(record.id))]
             update: Document = {"$set": {"token": token, "until": until}, "$inc": {"last": len(changed)}}
             if as_of:
-                # Clocks of workers differ: a later time that was once true stays true.
+                # The clocks of workers differ. If a later time is stored already, it is true and stays.
                 update["$max"] = {"as_of": as_of}
             state = await self._state.change_one({"_id": STATE, "holder": holder}, update, session=session)
             if state is None:
@@ -138,10 +144,11 @@ class Changes:
         return await self._mongo.transact(work)
 
     async def read(self, progress: Progress, topics: Sequence[str], last: int, most: int) -> list[ChangeEntry]:
-        """Return the next `most` entries of the topics, and of the topics being left, by number up to `last`.
+        """Return the next `most` unread entries with numbers up to `last`, sorted by number.
 
-        Up to `last`, entries can only move away. A concurrent write, which this may see under one topic and not yet under
-        another, enters only numbers after `last`.
+        These are entries of `topics`, and of topics that the viewer no longer has. Entries up to `last` can only move
+        behind it while this reads. A concurrent write may be visible under one topic and not yet under another, but it
+        adds only numbers after `last`.
         """
         filter = self.unread_filter(progress, topics, last)
         if filter is NOTHING:
@@ -154,25 +161,28 @@ class Changes:
 
     @staticmethod
     def unread_filter(progress: Progress, topics: Sequence[str], last: int) -> Filter:
-        """Return the filter of unread entries: one index range per topic, merged in the order of numbers."""
+        """Return the filter of unread entries. It is one index range per topic, which MongoDB merges by number."""
         there = [_between(topic, progress.read[topic], last, fresh=True) for topic in topics]
         gone = [_between(topic, number, last) for topic, number in progress.leaving_now.items()]
         return any_of(*there, *gone)
 
     async def head_ids(self, kind: ChangeKind, after: str, most: int) -> list[str]:
-        """Return ids of the entered records of a kind, after `after`."""
+        """Return up to `most` ids of the records of a kind in the sequence, sorted, starting after `after`."""
         filter: Filter = {"kind": kind.value, "_id": {"$gt": after}}
         documents = await self._heads.find(filter, sort=[("_id", ASCENDING)], limit=most, projection={"_id": 1})
         return [document["_id"] for document in documents]
 
     async def delete_tombstones(self, before: datetime, most: int = 10_000) -> int:
-        """Delete tombstones from before `before`, oldest first. A cursor from before them expires."""
+        """Delete up to `most` tombstones that were written before `before`, oldest first. Return how many.
+
+        The cursors of phones that have not read the deleted tombstones expire.
+        """
         filter: Filter = {"gone_at": {"$lt": before}}
         documents = await self._entries.find(
             filter, sort=[("gone_at", ASCENDING)], limit=most, projection={"number": 1}
         )
         if documents:
-            # Raise the horizon first: a reader between the two writes starts again, and misses nothing.
+            # Raise the horizon first: a phone that reads between the two writes starts again, so it misses nothing.
             horizon = max(document["number"] for document in documents)
             await self._state.update_one({"_id": STATE}, {"$max": {"horizon": horizon}})
             await self._entries.delete_many({"_id": {"$in": [document["_id"] for document in documents]}, **filter})
@@ -184,7 +194,10 @@ def _sequence(state: Document) -> ChangeSequence:
 
 
 def _between(topic: str, number: int, last: int, *, fresh: bool = False) -> Document:
-    """Filter a topic's entries after `number`. A client that has read nothing needs no tombstones."""
+    """Return a filter for a topic's entries after `number`, up to `last`.
+
+    With `fresh` and `number` 0, tombstones are left out: a phone that has read nothing of the topic does not need them.
+    """
     return {"topic": topic, "number": {"$gt": number, "$lte": last}} | (
         {"gone_at": None} if fresh and not number else {}
     )
@@ -199,7 +212,10 @@ def _differs(record: RecordState, head: Mapping[str, Any] | None) -> bool:
 def _entries(
     record: RecordState, head: Mapping[str, Any] | None, number: int, at: datetime
 ) -> Iterable[tuple[Filter, Document]]:
-    """Yield an entry for each of its topics, and a tombstone for each topic that it has left."""
+    """Yield an entry for each topic of the record, and a tombstone for each topic that the record no longer has.
+
+    Each is a pair of filter and update. `head` is what was last entered for the record.
+    """
     before = frozenset(head["topics"]) if head else frozenset()
     for topic in sorted(record.topics | before):
         entry = {
