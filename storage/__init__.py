@@ -1,1 +1,1 @@
-"""Everything that touches MongoDB, S3 or pixels; it leaves who may ask to the filters that `api` passes in."""
+"""Everything that touches MongoDB, S3 or pixels. Permissions are not checked here: `api` passes in filters for them."""

@@ -1,4 +1,4 @@
-"""Store in MongoDB whether the demo was begun, with which seed and when, and whether it is complete."""
+"""Store in MongoDB when and with which seed the loading of the demo began, and whether the demo is complete."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,10 @@ ID = "demo"
 
 @dataclass(frozen=True)
 class DemoState:
-    """A demo that was begun. `seed` and `began_at` determine its whole content, so it can be resumed."""
+    """A demo whose loading began. `seed` and `began_at` determine all content of the demo, so loading can be resumed.
+
+    `is_whole` is true when the demo is complete.
+    """
 
     seed: int
     began_at: datetime
@@ -28,7 +31,7 @@ class Demos:
         return DemoState(demo["seed"], demo["began_at"], demo["whole_at"] is not None) if demo else None
 
     async def begin(self, seed: int, now: datetime) -> DemoState:
-        """Begin the demo, or return it as the first caller began it."""
+        """Store that the demo begins. If it began earlier, return the stored state of that time."""
         try:
             await self._demos.insert_one({"_id": ID, "seed": seed, "began_at": now, "whole_at": None})
         except DuplicateError:
@@ -42,6 +45,6 @@ class Demos:
         await self._demos.update_one({"_id": ID}, {"$set": {"whole_at": now}})
 
     async def is_empty(self) -> bool:
-        """Whether the installation holds no units and no people yet."""
+        """Return whether the database has no units and no users yet."""
         counts = [await self._mongo.collection(name).count({}) for name in ("units", "users")]
         return not any(counts)

@@ -1,4 +1,4 @@
-"""Create the indexes of every collection, and the data of a new installation. Repeating it changes nothing."""
+"""Create the indexes of all collections and the data of a new installation. A repeated call changes nothing."""
 
 import asyncio
 
@@ -48,9 +48,11 @@ INDEXES = {
 
 
 async def ensure_indexes(mongo: Mongo) -> None:
-    """Create all indexes. Collections run concurrently: on an empty one, an index costs little but a round trip.
+    """Create all indexes, and the data of a new installation.
 
-    Raise `Refusal(UNAVAILABLE)` at once if there is no server. If there is one, wait for hours.
+    The collections are handled concurrently, because creating an index on an empty collection costs little more than a
+    round trip. Raise `Refusal(UNAVAILABLE)` at once if the database can't be reached. Creating the indexes may take
+    hours.
     """
     await mongo.command("ping")
 

@@ -1,4 +1,4 @@
-"""Give access to all stored nouns, one attribute each, over one database connection and one bucket."""
+"""Give access to all kinds of records, one attribute per kind, over one database connection and one bucket."""
 
 from storage.accounts.device_clocks import DeviceClocks
 from storage.accounts.login_attempts import Attempts

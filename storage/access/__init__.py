@@ -1,1 +1,1 @@
-"""Store who may see and do what."""
+"""Build the filters that decide what a viewer may see."""

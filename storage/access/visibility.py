@@ -1,7 +1,7 @@
-"""Build the filter of what a viewer finds, for each kind of record. A hidden record does not exist for the viewer.
+"""Build, for each kind of record, the filter that matches what a viewer may see.
 
-`granted` are the cases assigned to the viewer.
-They open the case, its observations and its assignments, whatever the viewer's scope.
+For the viewer, a hidden record does not exist. `granted` are the ids of the cases that are assigned to the viewer. The
+viewer sees these cases, their observations and their assignments even if they are outside the viewer's scope.
 """
 
 from collections.abc import Sequence
@@ -22,22 +22,26 @@ def units(viewer: Viewer) -> Filter:
 
 
 def catalogue(viewer: Viewer) -> Filter:
-    """Match entries of units in the viewer's scope, of the units above them, and of the whole tree."""
+    """Match catalogue entries of units in the viewer's scope, of the units above, and entries without a unit."""
     above = {path[:end] for path in viewer.scopes for end in _ends(path)}
     return any_of(within("path", viewer.scopes), {"path": {"$in": ["", *sorted(above)]}})
 
 
 def monitoring_points(viewer: Viewer) -> Filter:
-    """Match a monitor's own points; for other roles also the points in scope."""
+    """Match the points where the viewer is a monitor.
+
+    For inspectors, supervisors, officers and administrators, also match the points in scope.
+    """
     if viewer.has(Role.INSPECTOR, Role.SUPERVISOR, Role.OFFICER, Role.ADMIN):
         return any_of(within("path", viewer.scopes), {"monitor_ids": viewer.user_id})
     return {"monitor_ids": viewer.user_id}
 
 
 def people(viewer: Viewer) -> Filter:
-    """Match people whose name the viewer may know.
+    """Match people whose names the viewer may know.
 
-    These are the viewer, everyone without a covert role, and with the clearance also the covert people in scope.
+    These are the viewer and all people without a covert role. If the viewer has the clearance to see identities, they
+    are also the people with a covert role whose office is in the viewer's scope.
     """
     filters: list[Filter] = [{"_id": viewer.user_id}, {"roles": {"$nin": _COVERT}}]
     if viewer.sees_identities:
@@ -46,20 +50,20 @@ def people(viewer: Viewer) -> Filter:
 
 
 def works_within(paths: Sequence[str]) -> Filter:
-    """Match people whose office, or one of whose scopes, lies in one of the subtrees at `paths`."""
+    """Match people whose office is in one of the subtrees at `paths`, or who have a scope in one of these subtrees."""
     scopes = [{"scope_paths": {"$elemMatch": {"$gte": path, "$lt": range_end(path)}}} for path in paths]
     return any_of(within("office_path", paths), *scopes)
 
 
 def colleagues(viewer: Viewer) -> Filter:
-    """Match the active staff of the viewer's scope."""
+    """Match the people of `staff` whose accounts are active."""
     return all_of({"active": True}, staff(viewer))
 
 
 def staff(viewer: Viewer) -> Filter:
-    """Match people who work, or used to work, in the viewer's scope, the viewer among them.
+    """Match the viewer and the people who work or used to work in the viewer's scope.
 
-    The viewer must be allowed to know them. A supervisor finds supervisors and officers only.
+    Only people whose names the viewer may know match. For a supervisor, only supervisors and officers match.
     """
     in_scope: Filter = any_of({"_id": viewer.user_id}, works_within(viewer.scopes))
     roles: Filter = {} if viewer.has(Role.OFFICER, Role.ADMIN) else {"roles": {"$in": ["SUPERVISOR", "OFFICER"]}}
@@ -67,41 +71,51 @@ def staff(viewer: Viewer) -> Filter:
 
 
 def observations(viewer: Viewer, granted: Sequence[str]) -> Filter:
-    """Match the viewer's own, those of granted cases, and for supervisors and officers those of offices in scope."""
+    """Match the viewer's own observations and the observations of granted cases.
+
+    For supervisors and officers, also match the observations of offices in scope.
+    """
     in_scope = within("office_path", viewer.scopes) if viewer.has(Role.SUPERVISOR, Role.OFFICER) else NOTHING
     in_granted: Document = {"case_ids": {"$in": list(granted)}}
     return any_of({"author_id": viewer.user_id}, in_scope, in_granted if granted else NOTHING)
 
 
 def cases(viewer: Viewer, granted: Sequence[str]) -> Filter:
-    """Match granted cases, and for supervisors and officers those of offices in scope."""
+    """Match granted cases. For supervisors and officers, also match the cases of offices in scope."""
     in_scope = within("office_path", viewer.scopes) if viewer.has(Role.SUPERVISOR, Role.OFFICER) else NOTHING
     in_granted: Document = {"_id": {"$in": list(granted)}}
     return any_of(in_scope, in_granted if granted else NOTHING)
 
 
 def assignments(viewer: Viewer, granted: Sequence[str]) -> Filter:
-    """Match the viewer's own, those of granted cases, and for supervisors and officers those of offices in scope."""
+    """Match the viewer's own assignments and the assignments of granted cases.
+
+    For supervisors and officers, also match the assignments of offices in scope.
+    """
     in_scope = within("office_path", viewer.scopes) if viewer.has(Role.SUPERVISOR, Role.OFFICER) else NOTHING
     in_granted: Document = {"case_id": {"$in": list(granted)}}
     return any_of({"assignee_id": viewer.user_id}, in_scope, in_granted if granted else NOTHING)
 
 
 def flags(viewer: Viewer) -> Filter:
-    """Match flags of offices in scope, for supervisors and officers. Never match those of the viewer's observations."""
+    """For supervisors and officers, match flags of offices in scope, except flags of the viewer's own observations."""
     in_scope = within("office_path", viewer.scopes) if viewer.has(Role.SUPERVISOR, Role.OFFICER) else NOTHING
     return all_of(in_scope, {"author_id": {"$ne": viewer.user_id}})
 
 
 def flags_of_observations(viewer: Viewer) -> Filter:
-    """Match flags of any observation that a supervisor or officer sees, but never of the viewer's own."""
+    """For supervisors and officers, match all flags, except flags of the viewer's own observations.
+
+    Use it only for the flags of observations that the viewer may see.
+    """
     return {"author_id": {"$ne": viewer.user_id}} if viewer.has(Role.SUPERVISOR, Role.OFFICER) else NOTHING
 
 
 def ratings(viewer: Viewer, now: datetime) -> Filter:
-    """Match the viewer's own, and for supervisors and officers those of offices in scope.
+    """Match the viewer's own ratings. For supervisors and officers, also match the ratings of offices in scope.
 
-    Without the clearance only published ratings match: the hour at which a rating appears would reveal its rater.
+    If the viewer may not see identities, only published ratings of others match: the time when an unpublished rating
+    appears could reveal its rater.
     """
     in_scope = within("office_path", viewer.scopes) if viewer.has(Role.SUPERVISOR, Role.OFFICER) else NOTHING
     published: Document = {} if viewer.sees_identities else {"published_at": {"$lte": now}}
@@ -109,14 +123,14 @@ def ratings(viewer: Viewer, now: datetime) -> Filter:
 
 
 def redactions(viewer: Viewer) -> Filter:
-    """Match approved redactions, and for officers all of offices in scope.
+    """Match approved redactions. For officers, also match all redactions of offices in scope.
 
-    The caller must also check that the viewer finds the observation.
+    The caller must also check that the viewer may see the photo's observation.
     """
     in_scope = within("office_path", viewer.scopes) if viewer.has(Role.OFFICER) else NOTHING
     return any_of(in_scope, {"state": "APPROVED"})
 
 
 def _ends(path: str) -> list[int]:
-    """Return the ends of the paths of the units above `path`."""
+    """Return the lengths of the prefixes of `path` that are the paths of the units above it."""
     return [index + 1 for index, letter in enumerate(path[:-1]) if letter == SEPARATOR]

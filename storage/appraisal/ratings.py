@@ -1,4 +1,4 @@
-"""Store ratings. A unique index allows only one latest rating per point, unit and month."""
+"""Store ratings. A unique index allows only one latest rating per monitoring point, unit and month."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ from storage.mongodb.codecs import from_document, stored_day, to_document
 from storage.mongodb.filters import all_of
 
 SORT: Sort = (("month", DESCENDING), ("_id", DESCENDING))
-"""Within a month by id, which is random: the order must not reveal when a rating arrived."""
+"""Order of ratings: by month, and within a month by id. Ids are random, so the order does not reveal arrival times."""
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     (SORT, {}),
     ((("rater_id", ASCENDING), *SORT), {}),
@@ -42,13 +42,18 @@ class Ratings:
         self._ratings = mongo.collection("ratings")
 
     async def add(self, ratings: Sequence[Rating]) -> InsertResult:
-        """Store first ratings. Leave out a rating that is not the first of its point, unit and month, or whose id is taken."""
+        """Store the first ratings of their monitoring point, unit and month.
+
+        A rating is skipped if a rating of the same point, unit and month is stored, or if its id is taken. The result
+        lists the ids of the skipped ratings.
+        """
         return await self._ratings.insert_many([to_document(rating) for rating in ratings])
 
     async def supersede(self, rating: Rating) -> Rating:
-        """Store the latest rating of its point, unit and month. Raise `DuplicateError` if another one was faster.
+        """Store a rating as the latest of its monitoring point, unit and month, and return it as stored.
 
-        It is published no earlier than the rating that it supersedes, so that one of them counts at any time.
+        The new rating is published no earlier than the rating that it supersedes. So one of the two counts at any time.
+        Raise `DuplicateError` if a concurrent request stored the latest rating first.
         """
 
         async def work(session: Session) -> Rating:
@@ -70,19 +75,22 @@ class Ratings:
         return await self._mongo.transact(work)
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Rating]:
-        """Return the ratings that exist, in any order."""
+        """Return the ratings that exist and match `visible`, in any order."""
         documents = await self._ratings.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
         return [from_document(Rating, document) for document in documents]
 
     async def page(self, filter: Filter, page: Page) -> list[Rating]:
-        """Return a page by month, newest first."""
+        """Return a page of ratings, sorted by month, newest first."""
         found = await keyset_pagination.fetch(self._ratings, filter, SORT, page, read=_read_keyset)
         return [from_document(Rating, document) for document in found]
 
     async def of_months(
         self, unit_ids: Sequence[str], months: Sequence[date], now: datetime
     ) -> dict[tuple[str, date], MonthlyRatings]:
-        """Summarise the published ratings that count at `now`, by unit and month. Absent if there are none."""
+        """Return the mean and the number of the ratings that count at `now`, by unit and month.
+
+        A unit and month without such ratings is absent.
+        """
         groups = await self._ratings.aggregate(
             [
                 {"$match": counting(unit_ids, months, now)},
@@ -102,7 +110,10 @@ class Ratings:
 
 
 def counting(unit_ids: Sequence[str], months: Sequence[date], now: datetime) -> Document:
-    """Filter published ratings of these units and months that no published rating supersedes."""
+    """Return a filter for the ratings of these units and months that count at `now`.
+
+    A rating counts if it is published and no published rating supersedes it.
+    """
     return {
         "unit_id": {"$in": list(unit_ids)},
         "month": {"$in": [stored_day(month) for month in months]},

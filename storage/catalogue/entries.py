@@ -1,6 +1,6 @@
-"""Store the catalogue in MongoDB: one entry for each unit, kind, code and first day.
+"""Store the catalogue in MongoDB: one entry per unit, kind, code and first day of validity.
 
-An entry is closed by a last day and never deleted.
+An entry is never deleted. It ends when it gets a last day of validity.
 """
 
 from collections.abc import Sequence
@@ -31,28 +31,28 @@ class Catalogue:
         self._entries = mongo.collection("catalogue")
 
     async def begin(self) -> None:
-        """Store the entries of a new installation. Stored entries stay unchanged."""
+        """Store the default entries of a new installation. Entries that are already stored are not changed."""
         await self._entries.insert_many([to_document(entry) for entry in DEFAULTS])
 
     async def many(self, ids: Sequence[str], visible: Filter) -> list[CatalogueEntry]:
-        """Find the entries with these ids, in no order."""
+        """Return the entries with these ids that match `visible`, in any order."""
         return await self._read(all_of({"_id": {"$in": list(ids)}}, visible))
 
     async def page(self, filter: Filter, page: Page) -> list[CatalogueEntry]:
-        """Return entries by kind and code."""
+        """Return a page of entries, sorted by kind and code."""
         documents = await keyset_pagination.fetch(self._entries, filter, SORT, page)
         return [from_document(CatalogueEntry, document) for document in documents]
 
     async def grades_above(self, path: str) -> list[CatalogueEntry]:
-        """Find all grades ever loaded for the unit at `path` and the units above it."""
+        """Return all rating grades of the unit at `path` and of the units above it, also grades that have expired."""
         return await self._read({"path": {"$in": paths_above(path)}, "kind": CatalogueKind.RATING_GRADE.value})
 
     async def of_units(self, unit_ids: Sequence[str]) -> list[CatalogueEntry]:
-        """Find all entries ever loaded for these units."""
+        """Return all entries of these units, also entries that have expired."""
         return await self._read({"unit_id": {"$in": list(unit_ids)}})
 
     async def put_all(self, entries: Sequence[CatalogueEntry]) -> None:
-        """Store each entry, replacing the one with its id."""
+        """Store each entry. It replaces a stored entry with the same id."""
         documents = [to_document(entry) for entry in entries]
         await self._entries.upsert_many([({"_id": document["_id"]}, {"$set": document}) for document in documents])
 
@@ -61,7 +61,7 @@ class Catalogue:
 
 
 def not_expired(day: date) -> Filter:
-    """Match entries that are valid on `day` or later."""
+    """Match entries whose validity does not end before `day`."""
     return {"$or": [{"valid_to": None}, {"valid_to": {"$gte": stored_day(day)}}]}
 
 

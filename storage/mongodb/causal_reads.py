@@ -1,7 +1,7 @@
-"""Make the reads of a task causal: no read sees less than the reads before it, whichever member answers.
+"""Make the reads of a task causal: no read sees an older state than the reads before it, even from another member.
 
-Just after a failover, the new primary may not know yet which of its entries the majority has. A page of changes would
-then skip the entries that the server does not show. Writes need no such care: they wait for the majority.
+Just after a failover, the new primary may not know yet which of its writes the majority has, and does not show them. A
+page of changes would then skip these changes. Writes need no such care, because they wait for the majority.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,7 +13,7 @@ from typing import Any
 
 @dataclass
 class _ReadTime:
-    """`seen` is the server's time of the latest read; None before the first read."""
+    """The state of causal reads in a task. `seen` is the server's time of the latest read, or None before any read."""
 
     seen: Any = None
 
@@ -28,9 +28,11 @@ def begin_causal_reads() -> None:
 
 @asynccontextmanager
 async def session_for(session: Any, start: Callable[[], Awaitable[Any]]) -> AsyncIterator[Any]:
-    """Yield the caller's session if there is one, else a causal one if `begin_causal_reads` was called, else None.
+    """Yield the session for one read.
 
-    Each causal read has its own session, since several reads may run at once.
+    This is the caller's `session` if there is one. Otherwise it is a new causal session from `start` if
+    `begin_causal_reads` was called, else None. Each causal read gets its own session, because several reads may run at
+    once.
     """
     read_time = _READ_TIME.get()
     if session is not None or read_time is None:

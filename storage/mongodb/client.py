@@ -37,9 +37,9 @@ INDEX_SECONDS = 6 * 3600.0
 
 @contextlib.contextmanager
 def translate_errors(*, outermost: bool = False) -> Iterator[None]:
-    """Translate driver errors: unreachable to `Refusal(UNAVAILABLE)`, taken key to `DuplicateError`, rest `StoreError`.
+    """Translate driver errors to `DuplicateError`, `HistoryLostError`, `Refusal(UNAVAILABLE | BUSY)` or `StoreError`.
 
-    Inside a transaction, transient errors pass unchanged: the driver runs the block again for them.
+    Without `outermost`, transient errors pass unchanged, so that the driver runs the transaction again.
     """
     try:
         yield
@@ -63,12 +63,12 @@ def _duplicate_error(details: Mapping[str, Any] | None) -> DuplicateError:
 
 
 def _describe_error(error: PyMongoError) -> str:
-    """Name the error by the server's code names. Its message quotes documents, which must never be logged."""
+    """Return the error's type and the server's code names. The message is left out: it quotes documents."""
     return " ".join([type(error).__name__, *_error_codes(error).values()])
 
 
 def _error_codes(error: PyMongoError) -> dict[int, str]:
-    """Return the names of the server's errors by code."""
+    """Return the server's errors as a dict from error code to name."""
     details = getattr(error, "details", None) or {}
     errors = [details, *details.get("writeErrors", []), *details.get("writeConcernErrors", [])]
     return {each["code"]: str(each.get("codeName") or each["code"]) for each in errors if "code" in each}
@@ -76,13 +76,13 @@ def _error_codes(error: PyMongoError) -> dict[int, str]:
 
 @dataclass(frozen=True)
 class InsertResult:
-    """The result of an unordered insert: the ids whose unique key was taken. All other documents are stored."""
+    """The result of `insert_many`. The documents in `duplicate_ids` were not stored, because a unique key was taken."""
 
     duplicate_ids: frozenset[str]
 
 
 class Collection:
-    """One collection, the same under both drivers. Documents are plain dicts; times are in UTC and aware."""
+    """One collection, with the same methods under both drivers. Documents are dicts. Times are aware and in UTC."""
 
     def __init__(self, raw: Any) -> None:
         self._raw = raw
@@ -118,7 +118,7 @@ class Collection:
             await self._raw.insert_one(document, session=session)
 
     async def insert_many(self, documents: Sequence[Document]) -> InsertResult:
-        """Insert all documents except those with a taken unique key."""
+        """Insert all documents, except those with a unique key that is taken. The result lists the ids of those."""
         taken: list[int] = []
         with translate_errors():
             try:
@@ -129,9 +129,9 @@ class Collection:
         return InsertResult(frozenset(documents[index]["_id"] for index in taken))
 
     async def upsert_many(self, changes: Sequence[tuple[Filter, Document]], *, session: Session = None) -> None:
-        """Apply each (filter, update) in one command and insert what is missing.
+        """Apply each pair (filter, update), by one command. If no document matches a filter, insert one.
 
-        Raise `DuplicateError` if a unique key is taken, after all have been tried.
+        After all pairs were tried, raise `DuplicateError` if a unique key was taken.
         """
         if not changes:
             return
@@ -146,13 +146,13 @@ class Collection:
     async def update_one(
         self, filter: Filter, update: Document, *, upsert: bool = False, session: Session = None
     ) -> bool:
-        """Return whether a document matched or was inserted."""
+        """Update one matching document. Return whether a document matched or was inserted."""
         with translate_errors():
             result = await self._raw.update_one(filter, update, upsert=upsert, session=session)
             return bool(result.matched_count or result.upserted_id is not None)
 
     async def update_many(self, filter: Filter, update: Document | list[Document], *, session: Session = None) -> int:
-        """Return the number of documents that matched."""
+        """Update all matching documents. Return how many matched."""
         with translate_errors():
             result = await self._raw.update_many(filter, update, session=session)
             return int(result.matched_count)
@@ -166,7 +166,7 @@ class Collection:
         upsert: bool = False,
         session: Session = None,
     ) -> Document | None:
-        """Change one matching document atomically and return the changed document; None if no document matches."""
+        """Update one matching document atomically. Return the updated document, or None if no document matches."""
         with translate_errors():
             changed: Document | None = await self._raw.find_one_and_update(
                 filter, update, sort=sort, upsert=upsert, return_document=ReturnDocument.AFTER, session=session
@@ -190,7 +190,7 @@ class Collection:
             return int(await self._raw.count_documents(filter))
 
     async def create_index(self, keys: Sort, **options: Any) -> None:
-        """Create an index. The time limit is hours: indexing a large collection takes far longer than other commands."""
+        """Create an index. The time limit is `INDEX_SECONDS`, because indexing a large collection can take hours."""
         with translate_errors(), pymongo.timeout(INDEX_SECONDS):
             await self._raw.create_index(list(keys), **options)
 
@@ -203,12 +203,12 @@ class Collection:
 
 
 async def _await_if_needed(result: Any) -> Any:
-    """Return the result itself: PyMongo's own client returns an awaitable, Motor the session, stream or cursor."""
+    """Await the result if needed: for sessions, streams and cursors, PyMongo returns awaitables, Motor the objects."""
     return await result if hasattr(result, "__await__") else result
 
 
 def _duplicate_indexes(error: BulkWriteError) -> list[int]:
-    """Return the positions of the documents whose unique key was taken. Raise `error` if it reports anything else."""
+    """Return the indexes of the documents whose unique key was taken. Raise `error` if it reports any other error."""
     details = error.details or {}
     write_errors = details.get("writeErrors", [])
     if details.get("writeConcernErrors") or any(each["code"] != DUPLICATE_KEY for each in write_errors):
@@ -217,7 +217,7 @@ def _duplicate_indexes(error: BulkWriteError) -> list[int]:
 
 
 class Mongo:
-    """A connection to one database through the driver chosen by name (`motor` or `pymongo`)."""
+    """A connection to one database. `driver` is the driver's name: `motor` or `pymongo`."""
 
     def __init__(
         self,
@@ -262,10 +262,10 @@ class Mongo:
             return dict(await self._database.command(*command, **arguments))
 
     async def transact(self, work: Callable[[Session], Awaitable[T]]) -> T:
-        """Run `work(session)` in a majority transaction. On a transient conflict the driver runs all of it again."""
+        """Run `work(session)` in a majority transaction. On a transient conflict, the driver runs `work` again."""
 
         async def work_and_commit(session: Session) -> T:
-            # Commit inside the block: Motor commits on leaving it, where neither driver nor caller would retry.
+            # Commit here: Motor would commit on leaving the block, where neither the driver nor the caller retries.
             result = await work(session)
             await _commit(session)
             return result
@@ -288,7 +288,7 @@ class Mongo:
 
 
 async def _commit(session: Session) -> None:
-    """Commit, and retry if the reply was lost: the server commits once. A transient conflict goes to the driver."""
+    """Commit. If the reply is lost, commit again: the server commits only once. Raise transient conflicts."""
     deadline = time.monotonic() + COMMIT_SECONDS
     while True:
         try:

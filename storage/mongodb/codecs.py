@@ -1,8 +1,8 @@
-"""Convert records to MongoDB documents and back, by their annotations.
+"""Convert records to MongoDB documents and back, by the type annotations of the record classes.
 
-A field keeps its name. A node's `id` becomes `_id`, and an enum its value.
-Other fields of a document (leases, locations) are not read.
-Relations are resolvers of the record, not data, so a document never holds them.
+A field keeps its name, but a node's `id` becomes `_id`. An enum is stored as its value. Fields of a document that the
+record class does not have (leases, locations) are not read. Relations between records are resolver methods and not
+fields, so they are not stored.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ _converter.register_structure_hook(datetime, lambda value, _: value)
 
 
 def stored_day(day: date) -> datetime:
-    """Return midnight UTC of the day: BSON has no type for a date."""
+    """Return midnight UTC of the day. Dates are stored in this form, because BSON has no type for them."""
     return datetime.combine(day, time(), UTC)
 
 
@@ -33,9 +33,9 @@ _converter.register_structure_hook(date, lambda value, _: value.date())
 
 
 def _hints(kind: type) -> dict[str, Any]:
-    """Return the annotations of the stored fields.
+    """Return the Python annotations of the stored fields, by field name.
 
-    Strawberry's fields hide them behind GraphQL types, which cattrs can't read.
+    The fields of a Strawberry class have GraphQL types instead, which cattrs can't read.
     """
     hints = get_type_hints(kind)
     return {field.name: hints[field.name] for field in fields(kind) if field.init}

@@ -2,13 +2,13 @@
 
 DUPLICATE_KEY = 11000
 NOT_NOW = frozenset({6, 7, 89, 91, 134, 189, 262, 9001, 10058, 10107, 11600, 11602, 13435, 13436})
-"""Codes of a server that starts, stops or has no primary yet. Drivers retry these once by themselves."""
+"""Error codes of a server that starts, stops or has no primary yet. The drivers retry once after these errors."""
 HISTORY_LOST = frozenset({136, 260, 280, 286})
-"""CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost."""
+"""Error codes CappedPositionLost, InvalidResumeToken, ChangeStreamFatalError, ChangeStreamHistoryLost."""
 
 
 class DuplicateError(Exception):
-    """A unique key is taken. `fields` names the fields of that index."""
+    """Raised if a unique key is taken. `fields` are the fields of the unique index."""
 
     def __init__(self, fields: tuple[str, ...]) -> None:
         super().__init__(f"taken: {', '.join(fields)}")
@@ -16,8 +16,8 @@ class DuplicateError(Exception):
 
 
 class StoreError(Exception):
-    """The driver or the server reported an error that no caller can handle. Clients see only a correlation id."""
+    """Raised for an error of the driver or server that no caller can handle. Clients see only a correlation id."""
 
 
 class HistoryLostError(Exception):
-    """The server no longer has the changes since that position. The reader must read everything again."""
+    """Raised if the server no longer has the changes after a reader's position. The reader must start again."""

@@ -1,4 +1,7 @@
-"""Page through sorted collections by keyset: a page is a range of the database, never an offset."""
+"""Page through sorted collections by keyset: a page starts after the values of the previous page's last document.
+
+Offsets are not used.
+"""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -10,7 +13,7 @@ from storage.mongodb.filters import all_of
 
 
 def after(sort: Sort, keyset: Sequence[Any]) -> Filter:
-    """Match documents that follow `keyset` (a value for each field of `sort`) in that order."""
+    """Match documents that come after `keyset` in the order of `sort`. `keyset` has one value per field of `sort`."""
     steps: list[Document] = []
     for index, (field, direction) in enumerate(sort):
         step: Document = {name: keyset[earlier] for earlier, (name, _) in enumerate(sort[:index])}
@@ -26,11 +29,14 @@ async def fetch(
     page: Page,
     read: Callable[[Sequence[Any]], Sequence[Any]] = tuple,
 ) -> list[Document]:
-    """Return the page's documents, and one more if more follow. `read` turns a cursor's values into stored ones."""
+    """Return the documents of a page, and one more document if another page follows.
+
+    `read` converts the values of a cursor to the types that are stored.
+    """
     remaining = after(sort, read(page.keyset)) if page.keyset is not None else {}
     return await collection.find(all_of(filter, remaining), sort=sort, limit=page.first + 1)
 
 
 def time_and_id(values: Sequence[Any]) -> tuple[datetime, str]:
-    """Read the keyset of a list that is sorted by a time and the id."""
+    """Convert the keyset of a list that is sorted by a time and the id: the first value becomes a `datetime`."""
     return datetime.fromisoformat(values[0]), values[1]
