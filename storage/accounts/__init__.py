@@ -1,1 +1,1 @@
-"""Store users, their sessions, devices and tokens."""
+"""Store users, their devices, sessions, login attempts and clock readings."""

@@ -1,4 +1,4 @@
-"""Store the readings of device clocks in MongoDB: each reading once, never changed."""
+"""Store the readings of device clocks in MongoDB. Each reading is stored once and never changed."""
 
 from typing import Any
 
@@ -14,13 +14,13 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("user_id", DESCENDING), ("devic
 
 
 class DeviceClocks:
-    """Clock readings by person and device. Another person on the same device has separate readings."""
+    """Clock readings, separate for each pair of person and device. Two people on one device have separate readings."""
 
     def __init__(self, mongo: Mongo) -> None:
         self._readings = mongo.collection("clock_readings")
 
     async def add(self, reading: ClockReading) -> None:
-        """Store the reading. A repeated request states the same device time, and its first arrival stays."""
+        """Store the reading. If a reading with the same device time is stored, the request is a repeat: do nothing."""
         await self._readings.insert_many([to_document(reading) | {"_id": _id(reading)}])
 
     async def latest(self, user_id: str, device_id: str) -> ClockReading | None:
@@ -28,7 +28,7 @@ class DeviceClocks:
         return readings[0] if readings else None
 
     async def page(self, user_id: str, device_id: str, page: Page) -> list[ClockReading]:
-        """Return readings of one device, latest first."""
+        """Return a page of the readings of one person's device, newest first."""
         filter: Filter = {"user_id": user_id, "device_id": device_id}
         documents = await keyset_pagination.fetch(self._readings, filter, SORT, page, read=time_and_id)
         return [from_document(ClockReading, document) for document in documents]

@@ -1,6 +1,6 @@
 """Count login attempts in MongoDB.
 
-An attempt counts before its password is compared, so guesses sent at once can't outrun the limit.
+An attempt is counted before its password is compared. So many guesses sent at the same time can't exceed the limit.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,16 @@ INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("expires_at", ASCENDING),), {"e
 
 
 class Attempts:
-    """The buckets of login attempts. A bucket is one document with `count` and, from its first attempt, `expires_at`."""
+    """The counters of login attempts, called buckets. A bucket is one document.
+
+    It has the number of attempts `count`, and the time `expires_at` when the count starts again at 0.
+    """
 
     def __init__(self, mongo: Mongo) -> None:
         self._attempts = mongo.collection("attempts")
 
     async def acquire(self, buckets: Sequence[Bucket], now: datetime) -> datetime | None:
-        """Count one attempt in every bucket. If a bucket is full, count nothing and return when it opens again."""
+        """Count one attempt in every bucket. If a bucket is full, count nothing and return when the bucket expires."""
         counted: list[Bucket] = []
         for bucket in buckets:
             document = await self._count(bucket, now)
@@ -33,12 +36,12 @@ class Attempts:
         return None
 
     async def release(self, buckets: Sequence[Bucket]) -> None:
-        """Undo one attempt in each bucket: no password was compared."""
+        """Subtract one attempt from each bucket. Call this if the attempt did not compare a password."""
         keys = [bucket.key for bucket in buckets]
         await self._attempts.update_many({"_id": {"$in": keys}, "count": {"$gt": 0}}, {"$inc": {"count": -1}})
 
     async def clear(self, buckets: Sequence[Bucket]) -> None:
-        """After a right password, empty the person's buckets and undo this attempt in the others."""
+        """After a correct password, empty the person's own buckets, and subtract this attempt from the other buckets."""
         cleared = [bucket.key for bucket in buckets if bucket.cleared_by_success]
         await self._attempts.delete_many({"_id": {"$in": cleared}})
         shared = [bucket for bucket in buckets if not bucket.cleared_by_success]
@@ -61,7 +64,7 @@ class Attempts:
         while True:
             try:
                 document = await self._attempts.change_one({"_id": bucket.key}, change, upsert=True)
-            except DuplicateError:  # two first attempts at once: the other one made the bucket
+            except DuplicateError:  # a concurrent attempt created the bucket
                 continue
             if document is not None:
                 return document

@@ -1,25 +1,29 @@
-"""Store sessions in MongoDB: families of refresh tokens, as digests only. A token is valid for one use.
+"""Store sessions in MongoDB. A session is a family of refresh tokens. Only the digests of tokens are stored.
 
-A family is all tokens that follow from one sign-in on one device. The user's document also says whether the device may
-act. Both are checked in turn, and either alone can end a session.
+A family is all tokens that follow from one sign-in on one device. Each token can be used once: it is exchanged for a
+new token. The user's document also says whether the device may act. Both documents are checked, and each of them alone
+can end a session.
 
-The document of a family holds:
-- `current`: the digests of the newest tokens, all unused;
-- `previous`: the digest of the token that was exchanged for them;
+The document of a family has:
+- `current`: the digests of the newest tokens, which are all unused;
+- `previous`: the digest of the token that was exchanged for the current tokens;
 - `rotated_at`: when `previous` was first used.
 
 When a token is used:
 
-    current               it becomes `previous`; one new token becomes `current`                ROTATED
-    previous, in time     the reply was lost: one more token joins `current`                    ROTATED
-    previous, too late    somebody has a copy: the family ends                                  REUSED
-    older, other device   somebody has a copy: the family ends                                  REUSED
-    family ended, expired, unknown                                                              ENDED
+    current token             it becomes `previous`; one new token becomes `current`            ROTATED
+    `previous`, in time       its reply was lost: one more token is added to `current`          ROTATED
+    `previous`, too late      somebody has a copy of the token: the family ends                 REUSED
+    older token               somebody has a copy of the token: the family ends                 REUSED
+    any, from other device    somebody has a copy of the token: the family ends                 REUSED
+    family ended, expired or unknown                                                            ENDED
 
-"In time" is within the grace after the *first* use. Retries return several tokens for one. All of them stay valid until
-one is used, because the device may hold any of them: the server can answer a late duplicate of a request after the retry
-whose reply the device stored. The first token used makes the others old. If two parties continue from one token, the
-second one ends the family for both. So no copy outlives its owner's next renewal, and a lost reply ends nothing.
+"In time" means within the grace period after the *first* use of the token. Each retry of an exchange returns another
+new token. All these tokens stay valid until one of them is used, because the device may have stored any of them: the
+server may answer a delayed duplicate of a request after the retry whose reply the device stored. When one of them is
+used, the others become older tokens. If two parties, such as the owner and a thief, continue from the same token, the
+second one ends the family for both. So a stolen copy works at most until the owner's next exchange, and a lost reply
+ends no session.
 """
 
 import enum
@@ -32,7 +36,7 @@ from schema.accounts.sessions import RefreshToken
 from storage.mongodb.client import ASCENDING, Document, Mongo, Sort
 
 MAX_CURRENT = 16
-"""Retries of one renewal that stay valid. After more retries the oldest reply is no longer valid."""
+"""Maximum number of tokens in `current`. If an exchange is retried more often, the oldest token becomes invalid."""
 
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     ((("expires_at", ASCENDING),), {"expireAfterSeconds": 0}),
@@ -50,7 +54,7 @@ class RefreshOutcome(enum.Enum):
 
 @dataclass(frozen=True)
 class RefreshResult:
-    """The outcome, with the user and device of the family; None if the family is no longer known."""
+    """The outcome of using a token, and the user and device of its family. They are None if the family is unknown."""
 
     use: RefreshOutcome
     user_id: str | None = None
@@ -64,7 +68,7 @@ class Sessions:
     async def begin(
         self, token: RefreshToken, user_id: str, device_id: str, now: datetime, expires_at: datetime
     ) -> None:
-        """Store a new family with its first token. It becomes valid when the user's device names it."""
+        """Store a new family with its first token. The session becomes valid when `Users.add_device` stores its id."""
         await self._sessions.insert_one(
             {
                 "_id": token.session_id,
@@ -89,9 +93,10 @@ class Sessions:
         grace: timedelta,
         expires_at: datetime,
     ) -> RefreshResult:
-        """Exchange a token for `successor`, which is stored and valid until `expires_at` if the outcome is ROTATED.
+        """Exchange the token `shown` for `successor`.
 
-        Each step is one conditional update, so exactly one of any number of concurrent requests is the first use.
+        If the outcome is ROTATED, `successor` is stored and valid until `expires_at`. Each step is one conditional
+        update, so exactly one of several concurrent requests is the first use of the token.
         """
         alive: Document = {"_id": shown.session_id, "ended_at": None, "expires_at": {"$gt": now}}
         on_device = alive | {"device_id": device_id}
@@ -123,7 +128,7 @@ class Sessions:
         return RefreshResult(RefreshOutcome.ENDED, session["user_id"], session["device_id"])
 
     async def end(self, user_id: str, device_ids: Sequence[str], now: datetime) -> None:
-        """End every family of these devices."""
+        """End every family of these devices of the user."""
         await self._sessions.update_many(
             {"user_id": user_id, "device_id": {"$in": list(device_ids)}, "ended_at": None}, {"$set": {"ended_at": now}}
         )

@@ -1,6 +1,6 @@
 """Store users and their devices in MongoDB.
 
-A device also holds the `session_id` of its newest sign-in. Any other session of that device may no longer act.
+A stored device also has the `session_id` of its newest sign-in. Older sessions of the device may no longer act.
 """
 
 from collections.abc import Sequence
@@ -37,31 +37,35 @@ class Users:
         return await self._one({"_id": id})
 
     async def by_user_name(self, user_name: str) -> User | None:
-        """Find the user with that name, in any case and width."""
+        """Return the user with this user name. Upper and lower case, and full and half width, are not distinguished."""
         return await self._one({"user_name": normalize_user_name(user_name)})
 
     async def by_subject(self, subject: str) -> User | None:
-        """Find the active user whom an identity provider knows by `subject`."""
+        """Return the active user with this identity-provider subject."""
         return await self._one({"subject": subject, "active": True})
 
     async def by_session(self, user_id: str, device_id: str, session_id: str) -> User | None:
-        """Find the user if that session of that device may act."""
+        """Return the user if the account is active and this session of this device may act, otherwise None."""
         return await self._one(_acting_filter(user_id, device_id, session_id))
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[User]:
-        """Find the users with these ids, in no order."""
+        """Return the users with these ids that match `visible`, in any order."""
         documents = await self._users.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
         return [from_document(User, document) for document in documents]
 
     async def named(self, user_names: Sequence[str]) -> list[User]:
-        """Find the users with these names, which must be normalized."""
+        """Return the users with these user names. The names must be normalized."""
         documents = await self._users.find({"user_name": {"$in": list(user_names)}})
         return [from_document(User, document) for document in documents]
 
     async def page(
         self, visible: Filter, page: Page, *, role: Role | None = None, below: str | None = None
     ) -> list[User]:
-        """Return users by name: with `role`, and with an office or scope in the subtree at the path `below`."""
+        """Return a page of users, sorted by display name.
+
+        `role` selects the users with this role. `below` selects the users with an office or a scope in the subtree at
+        this path.
+        """
         filters = all_of(visible, {"roles": role.value} if role else {}, works_within([below]) if below else {})
         return [
             from_document(User, document)
@@ -69,19 +73,23 @@ class Users:
         ]
 
     async def put_all(self, users: Sequence[User]) -> None:
-        """Store each user under its id, idempotently. A record without password or devices keeps the stored ones.
+        """Store each user under its id. A repeated call changes nothing.
 
-        Raise `DuplicateError` if a user name or subject belongs to another user; other users may be stored by then.
+        If a given user has no password or no devices, the stored password or devices are kept. Raise `DuplicateError`
+        if a user name or subject belongs to another user. The other given users may be stored then.
         """
         await self._users.upsert_many([({"_id": user.id}, _upsert_of(user)) for user in users])
 
     async def set_password(self, user_id: str, password_hash: str, now: datetime) -> bool:
-        """Set a new password and sign out every device. Return False if there is no such user."""
+        """Set a new password and sign out every device of the user. Return False if the user does not exist."""
         fields = {"password_hash": {"$literal": password_hash}, "devices": _revoked_devices(now, which=True)}
         return await self._users.change_one({"_id": user_id}, [{"$set": fields}]) is not None
 
     async def change_password(self, user_id: str, old: str, new: str, device_id: str, now: datetime) -> User | None:
-        """Replace the hash `old` by `new` and sign out every other device. Return None if `old` is not the current hash."""
+        """Replace the password hash `old` by `new`. Sign out all devices of the user except `device_id`.
+
+        Return None if `old` is not the current hash or the account is closed.
+        """
         others = {"$ne": ["$$this.id", {"$literal": device_id}]}
         fields = {"password_hash": {"$literal": new}, "devices": _revoked_devices(now, others)}
         changed = await self._users.change_one(
@@ -90,23 +98,27 @@ class Users:
         return from_document(User, changed) if changed else None
 
     async def close(self, ids: Sequence[str], now: datetime) -> None:
-        """Close these accounts to sign-in and sign out every device of theirs."""
+        """Close these accounts, so that nobody can sign in, and sign out all their devices."""
         fields = {"active": False, "devices": _revoked_devices(now, which=True)}
         await self._users.update_many({"_id": {"$in": list(ids)}}, [{"$set": fields}])
 
     async def by_subjects(self, subjects: Sequence[str]) -> list[User]:
-        """Find the users whom an identity provider knows by `subjects`, also closed accounts."""
+        """Return the users with these identity-provider subjects. Closed accounts are included."""
         documents = await self._users.find({"subject": {"$in": list(subjects)}})
         return [from_document(User, document) for document in documents]
 
     async def renew_password_hash(self, user_id: str, old: str, new: str) -> None:
-        """Store the same password hashed at today's cost, unless the password has changed meanwhile."""
+        """Replace the hash `old` by `new`, a hash of the same password at the current cost.
+
+        Do nothing if the password was changed meanwhile.
+        """
         await self._users.update_one({"_id": user_id, "password_hash": old}, {"$set": {"password_hash": new}})
 
     async def add_device(self, user_id: str, device: Device, session_id: str) -> User | None:
-        """Put the device first and let `session_id` act for it. Return None if the user may not sign in.
+        """Store the device as the user's newest, with `session_id` as the session that may act.
 
-        Beyond `MAX_DEVICES`, signed-out devices are dropped first, then those with the oldest sign-in.
+        Return None if the account does not exist or is closed. If there are more than `MAX_DEVICES` devices, signed-out
+        devices are dropped first, and then the devices with the oldest sign-in.
         """
         others = {"$filter": {"input": _DEVICES, "cond": {"$ne": ["$$this.id", {"$literal": device.id}]}}}
         live, revoked = (
@@ -119,7 +131,7 @@ class Users:
         return from_document(User, changed) if changed else None
 
     async def touch_device(self, user_id: str, device_id: str, session_id: str, now: datetime) -> User | None:
-        """Record that the device renewed its session. Return None if that session may no longer act."""
+        """Record that the device renewed its session. Return None if this session may no longer act."""
         changed = await self._users.change_one(
             _acting_filter(user_id, device_id, session_id), {"$set": {"devices.$.seen_at": now}}
         )
@@ -128,9 +140,9 @@ class Users:
     async def revoke_device(
         self, user_id: str, device_id: str, now: datetime, *, wiped_by: str | None = None
     ) -> Device | None:
-        """Sign out the device for good. Return None if the user has no such device.
+        """Sign out the device for good and return it. Return None if the user has no such device.
 
-        With `wiped_by`, the person who orders it, the device must also erase its data of the user.
+        If `wiped_by` is given, the device must also erase the user's data. `wiped_by` is the person who orders this.
         """
         devices = _revoked_devices(now, {"$eq": ["$$this.id", {"$literal": device_id}]}, wiped_by)
         changed = await self._users.change_one(
@@ -140,13 +152,16 @@ class Users:
         return next((device for device in known_devices if device.id == device_id), None)
 
     async def wipe_devices(self, user_id: str, visible: Filter, now: datetime, wiped_by: str) -> User | None:
-        """Sign out every device and order each to erase its data. Return None if no such user is `visible`."""
+        """Sign out all devices of the user and order them to erase the user's data.
+
+        Return None if the user does not exist or does not match `visible`.
+        """
         fields = {"devices": _revoked_devices(now, which=True, wiped_by=wiped_by)}
         changed = await self._users.change_one(all_of({"_id": user_id}, visible), [{"$set": fields}])
         return from_document(User, changed) if changed else None
 
     async def revoke_session(self, user_id: str, session_id: str, now: datetime) -> None:
-        """Sign out the device if this is its acting session. A newer session of the device stays."""
+        """Sign out the device whose acting session is `session_id`. If the device has a newer session, do nothing."""
         devices = _revoked_devices(now, {"$eq": ["$$this.session_id", {"$literal": session_id}]})
         await self._users.change_one(
             {"_id": user_id, "devices.session_id": session_id}, [{"$set": {"devices": devices}}]
@@ -167,9 +182,10 @@ def _acting_filter(user_id: str, device_id: str, session_id: str) -> Filter:
 
 
 def _revoked_devices(now: datetime, which: Any, wiped_by: str | None = None) -> Document:
-    """Return the expression that signs out the devices for which `which` (an expression of `$$this`) is true.
+    """Return a MongoDB expression for a user's devices, in which the selected devices are signed out.
 
-    With `wiped_by` they must also be wiped. An earlier sign-out or order stays on record.
+    `which` is an expression of `$$this` that selects devices. With `wiped_by`, the selected devices must also erase
+    their data. The time and person of an earlier sign-out or order are kept.
     """
     changes: Document = {"revoked_at": {"$ifNull": ["$$this.revoked_at", now]}}
     if wiped_by is not None:
@@ -180,7 +196,7 @@ def _revoked_devices(now: datetime, which: Any, wiped_by: str | None = None) -> 
 
 
 def _upsert_of(user: User) -> Document:
-    """Return the update that stores `user`. It sets password and devices only if the record has them."""
+    """Return the update that stores `user`. It changes the password and the devices only if `user` has them."""
     fields = to_document(user)
     id, created_at = fields.pop("_id"), fields.pop("created_at")
     fields["user_name"] = normalize_user_name(fields["user_name"])
