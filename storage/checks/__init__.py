@@ -1,1 +1,1 @@
-"""Store checks of observations and the flags they raise."""
+"""Store the queue of checks of observations, the flags that checks raise, and the data that checks need."""

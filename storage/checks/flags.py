@@ -1,4 +1,4 @@
-"""Store flags. Each is raised once, and reviewed by a conditional update."""
+"""Store flags. Each flag is stored once. A review is appended by a conditional update."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,27 +24,31 @@ class Flags:
         self._flags = mongo.collection("flags")
 
     async def raise_all(self, flags: Sequence[Flag]) -> None:
-        """Store new flags. A flag that was raised before stays unchanged, with its reviews."""
+        """Store new flags. A flag that is already stored is not changed and keeps its reviews."""
         await self._flags.insert_many([to_document(flag) for flag in flags])
 
     async def many(self, ids: Sequence[str], visible: Filter | None = None) -> list[Flag]:
-        """Return the flags that exist, in any order."""
+        """Return the flags that exist and match `visible`, in any order."""
         documents = await self._flags.find(all_of({"_id": {"$in": list(ids)}}, visible or {}))
         return [from_document(Flag, document) for document in documents]
 
     async def of_observations(self, ids: Sequence[str], visible: Filter) -> list[Flag]:
-        """Return all flags of the observations, oldest first."""
+        """Return all flags of the observations that match `visible`, oldest first."""
         filter = all_of({"observation_id": {"$in": list(ids)}}, visible)
         documents = await self._flags.find(filter, sort=[("raised_at", ASCENDING), ("_id", ASCENDING)])
         return [from_document(Flag, document) for document in documents]
 
     async def page(self, filter: Filter, page: Page) -> list[Flag]:
-        """Return a page by the time when they were raised, newest first."""
+        """Return a page of flags, sorted by the time when they were raised, newest first."""
         found = await keyset_pagination.fetch(self._flags, filter, SORT, page, read=time_and_id)
         return [from_document(Flag, document) for document in found]
 
     async def review(self, id: str, review: FlagReview, instead_of: str | None) -> Flag | None:
-        """Append a review as the current one. Return None if the current one is not `instead_of` (None: no review yet)."""
+        """Append a review, which becomes the flag's current review.
+
+        `instead_of` is the id of the review that it replaces, or None if it is the first review. Return None if this is
+        not the flag's current review, or if the review is already stored.
+        """
         standing: Filter = {"state": "OPEN"} if instead_of is None else {"standing": instead_of}
         changed = await self._flags.change_one(
             all_of({"_id": id, "reviews.id": {"$ne": review.id}}, standing),

@@ -1,7 +1,7 @@
-"""Queue observations for their check, by a due time in the observation or medium itself.
+"""Queue the checks of observations. The document of the observation or medium has the time when its check is due.
 
-The due time is written together with the change that makes the check due, so a killed process can't lose it. A worker
-claims a check by one conditional update.
+This time is written together with the change that makes the check necessary, so a killed process can't lose a check. A
+worker claims a check by one conditional update.
 """
 
 from collections.abc import Sequence
@@ -15,29 +15,35 @@ from storage.mongodb.client import ASCENDING, Document, Mongo, Sort
 from storage.mongodb.codecs import from_document
 
 DUE = "check_due_at"
-"""When the check is due, or when the lease of its worker ends; null once done. The records do not have this field."""
+"""Field with the time when the check is due, or when the lease of its worker ends. Null if no check is due.
+
+The record classes do not have this field.
+"""
 ROUND = "check_round"
-"""Number of the request for a check: a request that arrives during a check is not marked as done by it."""
+"""Field that counts the requests for a check.
+
+A check marks a request as done only if this number is unchanged. So a request that arrives during a check is not lost.
+"""
 
 _WAITING = {"$type": "date"}
 INDEX: tuple[Sort, dict[str, Any]] = (((DUE, ASCENDING),), {"partialFilterExpression": {DUE: _WAITING}})
-"""Index for observations and media. It covers only what is due, so that it stays small."""
+"""Index for observations and media. It covers only documents with a due check, so that it stays small."""
 
 UNREQUESTED_INDEX: tuple[Sort, dict[str, Any]] = (
     ((ROUND, ASCENDING), ("_id", ASCENDING)),
     {"partialFilterExpression": {ROUND: None}},
 )
-"""Index for observations without any request for a check. It is empty most of the time."""
+"""Index for observations whose check was never requested. It is usually empty."""
 
 
 def due(at: datetime) -> Document:
-    """Return the queue's fields for a new document."""
+    """Return the queue's fields for a new document whose check is due at `at`."""
     return {DUE: at, ROUND: 1}
 
 
 @dataclass(frozen=True)
 class Claim:
-    """An observation to check. `medium_id` is set if only one of its media must be checked."""
+    """A claimed check of an observation. `medium_id` is set if only one of its media must be checked."""
 
     observation_id: str
     round: int
@@ -50,9 +56,9 @@ class Checks:
         self._media = mongo.collection("media")
 
     async def claim(self, now: datetime, lease: timedelta) -> Claim | None:
-        """Claim a due check for this worker until `lease` has passed. Return None if nothing is due.
+        """Claim a check that is due. No other worker gets it during `lease`. Return None if no check is due.
 
-        If the worker dies, another one claims it. A repeated check finds the same.
+        If the worker dies, another worker claims the check after the lease. A repeated check finds the same flags.
         """
         waiting, claiming = {DUE: {**_WAITING, "$lte": now}}, {"$set": {DUE: now + lease}}
         if seen := await self._observations.change_one(waiting, claiming, sort=[(DUE, ASCENDING)]):
@@ -68,7 +74,10 @@ class Checks:
         await of.update_one({"_id": id, ROUND: claim.round}, {"$set": {DUE: None}})
 
     async def request_missing(self, now: datetime, most: int) -> int:
-        """Request checks of observations from before checks existed. Return how many, 0 once all are requested."""
+        """Request checks of up to `most` old observations that were stored before checks existed.
+
+        Return how many were requested. 0 means that a check of every observation was requested.
+        """
         documents = await self._observations.find(
             {ROUND: None}, projection={"_id": 1}, sort=[("_id", ASCENDING)], limit=most
         )
@@ -78,7 +87,7 @@ class Checks:
         )
 
     async def same_files(self, digests: Sequence[str], observation_id: str) -> list[Media]:
-        """Return READY media of other observations that have one of these digests."""
+        """Return READY media of other observations whose SHA-256 is one of `digests`, at most 1,000."""
         documents = await self._media.find(
             {"sha256": {"$in": list(digests)}, "state": "READY", "observation_id": {"$ne": observation_id}},
             limit=1_000,
@@ -86,7 +95,10 @@ class Checks:
         return [from_document(Media, document) for document in documents]
 
     async def stops_beside(self, observation: Observation) -> list[Observation]:
-        """Return the device's observations with a position right before and after this one, by the device's clock."""
+        """Return the device's last observation before this one and its first one after, by the device's clock.
+
+        Only observations with a position count. There may be fewer than two.
+        """
         at = observation.content.captured_at
         beside = []
         for step, order in (("$lte", -1), ("$gte", 1)):

@@ -1,11 +1,11 @@
 """Find similar pictures through indexes, never by a scan.
 
-Whole pictures are found by a coarse hash of 64 bits, cut into three bands. Two hashes that differ in at most 8 bits
-differ in at most 2 bits of some band, so each band's index is asked for all values within 2 bits. This finds every
-picture within the radius.
+Whole pictures are found by a coarse perceptual hash of 64 bits, which is divided into three bands of bits. If two
+hashes differ in at most 8 bits, they differ in at most 2 bits in at least one band. So the index of each band is
+searched for all values that differ from the hash's band in at most 2 bits. This finds every picture within `RADIUS`.
 
-Parts of pictures are found by shared keypoints ("marks"): every picture is stored with all its keypoints, and searched
-by some of them, in one command. Each candidate is then laid over the picture and compared by the detail hash.
+Pictures that share only a part are found by common keypoints ("marks"). A picture is stored with all its keypoints, and
+one command searches for some of them. Each candidate is then aligned with the picture and compared by the detail hash.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,28 +24,38 @@ from storage.similarity.keypoints import WHOLE, Box, Keypoint, Overlap, filter_p
 from storage.similarity.perceptual_hash import CUTS
 
 RADIUS = 8
-"""Differing bits, of 64, within which every picture is found."""
+"""Maximum number of differing bits, of the 64 bits of two coarse hashes, at which a similar picture is always found."""
 BANDS = {"low": (0, 22), "middle": (22, 21), "high": (43, 21)}
-"""First bit and width of each band. About 21 bits, because 2^21 is near the number of pictures of a large office."""
+"""First bit and width in bits of each band. Bands have about 21 bits: a large office has about 2^21 pictures."""
 _WITHIN_BAND = RADIUS // len(BANDS)
 _MAX_KEYS = 10_000
-"""Entries per band and hash. A hash that more pictures share is of no use, such as that of one form photographed often."""
+"""Maximum number of index entries to read per band and hash.
+
+If more pictures have similar hashes, finding them is of no use. An example is a form that is photographed often.
+"""
 _SURE = 12
-"""Differing bits, of 256, below which aligning the two pictures gains nothing."""
+"""Number of differing bits, of the 256 bits of two detail hashes, up to which two pictures need not be aligned."""
 _MAX_ALIGNED = 16
-"""Uncertain candidates to align, per way of finding them. Each costs up to 30 ms of processor time."""
+"""Maximum number of uncertain candidates to align, for hashes and for keypoints each. One takes up to 30 ms of CPU."""
 _MAX_ON_ONE_KEYPOINT = 4
-"""Candidates that share a single keypoint: most of them share nothing else."""
+"""Maximum number of candidates to align that share only one keypoint. Most of them have nothing else in common."""
 _MAX_SHARING = 2_000
-"""Candidates above which each keypoint is searched on its own, and keypoints that too many pictures share are skipped."""
+"""Maximum number of candidates that one search by keypoints may find.
+
+If there are more, each keypoint is searched separately, and keypoints that `_MAX_PER_KEYPOINT` pictures have are
+skipped.
+"""
 _MAX_PER_KEYPOINT = 100
 _MIN_SHARED = 0.2
-"""Share of its area that each picture must have in common with the other, ..."""
+"""Minimum share of each picture's area that must be common to both pictures."""
 _MAX_SHARED = 0.5
-"""... and share that at least one of the two must have: two pictures of the same sign on a wall are not copies."""
+"""Minimum common share of the area for at least one of the two pictures.
+
+Two photos of the same sign on a wall are not copies of each other.
+"""
 
 _ALL_BUT_WHOLE = 0.8
-"""Shared area of both above which keypoints are too inexact to tell which picture was cropped."""
+"""If the common share of both pictures is at least this, keypoints can't reliably tell which picture was cropped."""
 
 INDEXES: list[tuple[Sort, dict[str, Any]]] = [
     (((band, ASCENDING), ("coarse", ASCENDING), ("_id", ASCENDING)), {}) for band in BANDS
@@ -55,7 +65,7 @@ MARK_INDEXES: list[tuple[Sort, dict[str, Any]]] = [((("keys", ASCENDING),), {})]
 
 @dataclass(frozen=True)
 class Alike:
-    """A similar medium and the number of differing bits, of 256."""
+    """A similar medium, and the number of differing bits of the two detail hashes (of 256 bits)."""
 
     media_id: str
     bits: int
@@ -67,18 +77,18 @@ class Likenesses:
         self._marks = mongo.collection("likeness_marks")
 
     async def store(self, media_id: str, likenesses: Sequence[Likeness]) -> None:
-        """Store a picture's likeness. An existing one stays unchanged."""
+        """Store the likenesses of a picture's cuts and its keypoints. What is stored already is not changed."""
         await self._marks.insert_many(
             [keypoint_document(media_id, likeness.marks) for likeness in likenesses if likeness.marks]
         )
         await self._likenesses.insert_many([likeness_document(media_id, likeness) for likeness in likenesses])
 
     async def delete(self, media_id: str) -> None:
-        """Delete the likeness of a deleted picture."""
+        """Delete the likenesses of a deleted picture."""
         await self._likenesses.delete_many({"_id": {"$in": [f"{media_id}:{cut}" for cut in range(CUTS)]}})
 
     async def of(self, media_ids: Sequence[str]) -> dict[str, list[Likeness]]:
-        """Return the likeness of each medium that has one."""
+        """Return the likenesses of the media's cuts, by media id. Media without likenesses are absent."""
         ids = [f"{media_id}:{cut}" for media_id in media_ids for cut in range(CUTS)]
         marks = {
             document["_id"]: document["marks"] for document in await self._marks.find({"_id": {"$in": list(media_ids)}})
@@ -93,7 +103,10 @@ class Likenesses:
         return likenesses
 
     async def near(self, media_id: str, wanted: Sequence[Likeness], most_bits: int) -> list[Alike]:
-        """Return other media within `most_bits` of one of `wanted`, compared as a whole or in their shared part."""
+        """Return other media whose detail hash differs from one of `wanted` in at most `most_bits` bits.
+
+        Pictures are compared as a whole, and also by the part that they have in common.
+        """
         bits_of: dict[str, int] = {}
         overlaps: dict[str, Overlap] = {}
 
@@ -121,7 +134,7 @@ class Likenesses:
         return sorted(near, key=lambda alike: (alike.bits, alike.media_id))
 
     async def _near_wholes(self, media_id: str, wanted: Sequence[Likeness]) -> dict[str, int]:
-        """Return the detail hash distance of the media whose coarse hash is within the radius."""
+        """Find media whose coarse hash is within `RADIUS`. Return the differing bits of the detail hashes, by media id."""
         pairs = await self._candidates(media_id, wanted)
         details = await self._fields([id for id, _ in pairs], "detail")
         bits_of: dict[str, int] = {}
@@ -132,7 +145,10 @@ class Likenesses:
         return bits_of
 
     async def _find_sharing(self, media_id: str, wanted: Sequence[Likeness]) -> list[tuple[str, Overlap]]:
-        """Return media that share keypoints, and the shared area. Those with the most matching keypoints come first."""
+        """Return other media that have keypoints in common with the picture, with the common area.
+
+        Media with the most matching keypoints come first.
+        """
         body = next((likeness.marks for likeness in wanted if likeness.marks), b"")
         if not body:
             return []
@@ -170,7 +186,7 @@ class Likenesses:
         return list(telling.values())
 
     async def _candidates(self, media_id: str, wanted: Sequence[Likeness]) -> list[tuple[str, Likeness]]:
-        """Return entries of other media within the radius, each with the wanted likeness that it is near."""
+        """Return pairs of a stored likeness's id and a wanted likeness within `RADIUS` of it. `media_id` is skipped."""
         coarse_of: dict[str, int] = {}
 
         async def ask(band: str) -> None:
@@ -210,9 +226,10 @@ def _area(box: Box) -> float:
 
 
 def _bits_aligned(own: bytes, other: bytes, overlap: Overlap) -> int:
-    """Return the differing bits at the best fit, laying the less shared picture's part over the other.
+    """Align two pictures by their common area and return the number of differing bits at the best fit.
 
-    Try both ways if the shared areas are too close to tell which picture was cropped.
+    The common part of the picture with the smaller common share is laid over the other picture. If both shares are
+    large, it is not clear which picture was cropped, so both ways are tried.
     """
     mine, theirs = _area(overlap.mine), _area(overlap.theirs)
     is_close = min(mine, theirs) >= _ALL_BUT_WHOLE
@@ -225,14 +242,14 @@ def _bits_aligned(own: bytes, other: bytes, overlap: Overlap) -> int:
 
 
 def likeness_document(media_id: str, likeness: Likeness) -> Document:
-    """Return the document of one cut, with the three bands of its coarse hash."""
+    """Return the document that stores the likeness of one cut, with the three bands of its coarse hash."""
     bands = {band: band_of(likeness.coarse, band) for band in BANDS}
     grey = {"grey": likeness.grey} if likeness.grey else {}
     return {"_id": f"{media_id}:{likeness.cut}", "coarse": likeness.coarse, "detail": likeness.detail, **bands, **grey}
 
 
 def keypoint_document(media_id: str, marks: bytes) -> Document:
-    """Return the keypoint document of a picture, which is found by the keys of its keypoints."""
+    """Return the document that stores a picture's keypoints. It is searched by `keys`."""
     return {"_id": media_id, "keys": sorted({keypoint.key for keypoint in unpack(marks).marks}), "marks": marks}
 
 
@@ -242,7 +259,10 @@ def band_of(coarse: int, band: str) -> int:
 
 
 def neighbours(coarse: int, band: str) -> Iterator[int]:
-    """Yield all values of the band within two bits of the hash's own value: 254 or 232 of them."""
+    """Return all values of a band that differ from the hash's own value in at most two bits.
+
+    There are 254 values for a band of 22 bits, and 232 for a band of 21 bits.
+    """
     value = band_of(coarse, band)
     return (value ^ flipped for flipped in _FLIPPED[band])
 

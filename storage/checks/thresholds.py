@@ -1,4 +1,4 @@
-"""Store thresholds. They are appended and never changed."""
+"""Store thresholds. A stored threshold is never changed: a new setting is a new document."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ class Thresholds:
         self._thresholds = mongo.collection("thresholds")
 
     async def begin(self) -> None:
-        """Store the defaults of a new installation. Existing ones stay unchanged."""
+        """Store the default thresholds of a new installation. Thresholds that are already stored are not changed."""
         await self._thresholds.insert_many([to_document(threshold) for threshold in DEFAULTS])
 
     async def set(self, threshold: Threshold) -> None:
@@ -27,7 +27,7 @@ class Thresholds:
         return from_document(Threshold, document) if document else None
 
     async def above(self, *paths: str) -> list[Threshold]:
-        """Return all settings of the units at `paths` and the units above, by the time from which they apply."""
+        """Return all thresholds of the units at `paths` and of the units above them, sorted by start of validity."""
         tree_paths: Sequence[str] = sorted({above for path in paths for above in paths_above(path)})
         documents = await self._thresholds.find(
             {"path": {"$in": tree_paths}}, sort=[("valid_from", ASCENDING), ("set_at", ASCENDING), ("_id", ASCENDING)]
