@@ -1,4 +1,4 @@
-"""Manage the data folder: its lock, its secrets, and the last ports of its engines."""
+"""Manage the data folder of an installation: its lock, its secrets, and the ports of its embedded engines."""
 
 import contextlib
 import fcntl
@@ -14,27 +14,27 @@ from pathlib import Path
 
 FREE_BYTES = 500 * 2**20
 PORTS = 11  # one for mongod, ten for the S3 engine
-# Linux takes the ports of outgoing connections from above this range, so ours stay free between two starts.
+# Linux uses ports above this range for outgoing connections, so our ports stay free between two starts.
 FIRST_PORT, LAST_PORT = 20_000, 32_000
 
 
 class FolderInUseError(Exception):
-    """Another process holds the folder. The text says which one, and where it serves."""
+    """Raised if another process has locked the folder. The message has its process id and its address."""
 
 
 class FolderUnusableError(Exception):
-    """The folder can't be made or written. The text says why and what to do."""
+    """Raised if the folder can't be created or written, or its disk is full. The message says why and what to do."""
 
 
 @dataclass(frozen=True)
 class DataFolder:
-    """The folder with all data of an installation. Everything in it is for its owner only."""
+    """The folder with all data of an installation. Only its owner can read the files in it."""
 
     root: Path
 
     @classmethod
     def open(cls, root: Path) -> "DataFolder":
-        """Make the folder if it is missing. Raise `FolderUnusableError` if it can't be written."""
+        """Create the folder if it is missing. Raise `FolderUnusableError` if it can't be written or the disk is full."""
         root = root.absolute()
         try:
             for path in (root, root / "engines", root / "logs"):
@@ -55,20 +55,21 @@ class DataFolder:
 
     @property
     def is_new(self) -> bool:
-        """Whether no engine has stored anything in it yet."""
+        """Whether the database engine has never stored anything in the folder."""
         return not (self.root / "mongo").exists()
 
     def path(self, *parts: str) -> Path:
-        """Return a folder inside, made if it is missing."""
+        """Return the path of a subfolder. Create it if it is missing."""
         path = self.root.joinpath(*parts)
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         return path
 
     def acquire_lock(self, *, wait_seconds: float = 10.0) -> int:
-        """Lock the folder and return the descriptor, which locks it as long as any process has it open.
+        """Lock the folder. Return the file descriptor of the lock. The lock lasts while any process has it open.
 
-        Children that write here inherit it: after a holder was killed, its successor waits until they are gone too.
-        Raise `FolderInUseError` if the holder lives.
+        Child processes that write to the folder inherit the descriptor. So if the process that took the lock is killed,
+        the next one waits until its children have ended too. Raise `FolderInUseError` if that process still lives, or
+        if the lock is not free after `wait_seconds`.
         """
         descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = time.monotonic() + wait_seconds
@@ -89,12 +90,12 @@ class DataFolder:
         return descriptor
 
     def write_holder(self, lock: int, address: str) -> None:
-        """Write into the lock which process holds the folder and where it serves."""
+        """Write the id of this process and the address at which it serves into the lock file."""
         os.truncate(lock, 0)
         os.pwrite(lock, json.dumps({"pid": os.getpid(), "address": address}).encode(), 0)
 
     def secret(self, name: str) -> str:
-        """Return the secret of that name: 192 random bits in hex, made at the first call and stored."""
+        """Return the secret with this name: 192 random bits in hex. The first call creates and stores it."""
         path = self.root / "engines" / name
         with contextlib.suppress(FileNotFoundError):
             if secret := path.read_text().strip():
@@ -102,7 +103,7 @@ class DataFolder:
         return write_private(path, secrets.token_hex(24))
 
     def ports(self) -> range:
-        """Return `PORTS` free ports on loopback: those of the last start, or others if one of them is taken."""
+        """Return `PORTS` free ports on loopback. They are the ports of the last start if all of these are free."""
         path = self.root / "engines" / "port"
         with contextlib.suppress(FileNotFoundError, ValueError):
             last_first = int(path.read_text())
@@ -129,7 +130,7 @@ def _are_free(first: int) -> bool:
 def _holder(descriptor: int) -> dict[str, object]:
     try:
         holder = json.loads(os.pread(descriptor, 4096, 0))
-    except ValueError:  # it has locked the folder, but not written its name yet
+    except ValueError:  # the other process has locked the folder, but has not written its id yet
         return {}
     return holder if isinstance(holder, dict) else {}
 
@@ -147,7 +148,7 @@ def _is_alive(pid: object) -> bool:
 
 
 def write_private(path: Path, text: str) -> str:
-    """Write a file whole or not at all, for the owner only. Return the text."""
+    """Write a file that only its owner can read. The file is replaced atomically. Return `text`."""
     part = path.with_name(f"{path.name}.part")
     part.unlink(missing_ok=True)
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:

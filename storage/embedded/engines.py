@@ -14,7 +14,7 @@ from storage.s3.client import ObjectStore
 
 
 class EnginesMissingError(Exception):
-    """This machine can't run the embedded engines. The text says why and what to do."""
+    """Raised if this machine can't run the embedded engines. The message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Addresses:
         )
 
     def environment(self) -> dict[str, str]:
-        """Return them as the settings of a process read them."""
+        """Return the addresses and keys as environment variables, under the names of the settings."""
         return {
             "MINGCHA_MONGO_URL": self.mongo_url,
             "MINGCHA_S3_ENDPOINT": self.s3_endpoint,
@@ -52,7 +52,11 @@ class Addresses:
 
 @dataclass
 class Engines:
-    """Both engines. `lock` is the descriptor that locks the folder; `lost` resolves when an engine can't be kept alive."""
+    """Both embedded engines of a data folder.
+
+    `lock` is the file descriptor of the folder's lock. `say` gets messages for the operator. `lost` gets its result
+    when an engine can't be kept alive.
+    """
 
     folder: DataFolder
     lock: int
@@ -64,9 +68,9 @@ class Engines:
     _ports: Sequence[int] = ()
 
     async def start(self) -> Addresses:
-        """Start both, on the ports of the last start if they are free.
+        """Start both engines, on the ports of the last start if these are free.
 
-        Raise `EnginesMissingError` if this machine can't run them, `ProcessLostError` if they don't start.
+        Raise `EnginesMissingError` if this machine can't run them, and `ProcessLostError` if they don't start.
         """
         check_machine()
         for _ in range(3):
@@ -74,7 +78,7 @@ class Engines:
             try:
                 return await self._start(ports)
             except ProcessLostError:
-                # Another process may have taken a port since we looked. Any other error would only repeat.
+                # Try again only if another process has taken a port meanwhile. Any other error would occur again.
                 if not any([await is_listening(port) for port in ports]):
                     raise
         raise ProcessLostError("No free ports were found for the embedded engines.")
@@ -110,7 +114,7 @@ class Engines:
         return Child(program, self.say, self.lost)
 
     async def stop(self) -> None:
-        """Stop both in order. Acknowledged data survives without that."""
+        """Ask both engines to stop, and wait. Acknowledged data also survives if they are killed instead."""
         await asyncio.gather(*(child.stop() for child in self._children))
         self._clean_up()
 
@@ -129,7 +133,7 @@ class Engines:
 
 
 def check_machine() -> None:
-    """Raise `EnginesMissingError` if the embedded engines can't run."""
+    """Raise `EnginesMissingError` if the embedded engines can't run on this machine or aren't installed."""
     instead = "Set MINGCHA_MONGO_URL and MINGCHA_S3_ENDPOINT (with its keys) to use engines of your own."
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
         raise EnginesMissingError(

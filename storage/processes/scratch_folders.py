@@ -1,6 +1,6 @@
-"""Give a process a scratch folder while it lives, and remove the folders that killed processes left.
+"""Give a process a scratch folder while it lives, and remove the scratch folders that killed processes left.
 
-A scratch folder may hold evidence.
+They must be removed because they may contain evidence.
 """
 
 import contextlib
@@ -14,13 +14,14 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def scratch_folder(parent: Path) -> Iterator[Path]:
-    """Make a folder below `parent` and remove it at the end. After SIGKILL, the next process here removes it.
+    """Create a folder below `parent` for the block, and remove it at the end.
 
-    The folder belongs to the process that holds its lock; others leave it alone.
+    If this process is killed, the next process that calls this function for `parent` removes the folder. Each process
+    locks its folder, so that no other process removes it.
     """
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with contextlib.ExitStack() as locks:
-        with _lock(parent):  # nobody sweeps between the making of a folder and its lock
+        with _lock(parent):  # otherwise another process could remove a new folder before it is locked
             for folder in parent.iterdir():
                 with contextlib.suppress(BlockingIOError), _lock(folder, wait=False):
                     shutil.rmtree(folder, ignore_errors=True)
@@ -34,7 +35,7 @@ def scratch_folder(parent: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _lock(folder: Path, *, wait: bool = True) -> Iterator[None]:
-    """Lock the folder. Raise `BlockingIOError` if another process holds it and `wait` is False."""
+    """Lock the folder during the block. If it is locked and `wait` is False, raise `BlockingIOError`."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Start child processes, restart them with back-off when they die, and stop them in order. None outlives its parent."""
+"""Start child processes, restart them with back-off when they die, and stop them. No child outlives its parent."""
 
 import asyncio
 import contextlib
@@ -21,12 +21,19 @@ PATIENCE_SECONDS = 10.0
 
 
 class ProcessLostError(Exception):
-    """A child can't be started or kept alive. The text is one sentence for the operator, then the end of its log."""
+    """Raised if a child can't be started or kept alive.
+
+    The message is one sentence for the operator, followed by the end of the child's log.
+    """
 
 
 @dataclass(frozen=True)
 class Program:
-    """A program to run. Without `log` its output goes where the parent's goes. `passed` are descriptors it inherits."""
+    """A program to run.
+
+    Its output is appended to the file `log`. Without `log`, it goes where the parent's output goes. `passed` are the
+    file descriptors that the program inherits.
+    """
 
     name: str
     command: Sequence[str]
@@ -39,7 +46,11 @@ class Program:
 
 @dataclass
 class Child:
-    """One program that runs until `stop`. `say` gets a sentence when it died and is started again."""
+    """A program that runs until `stop`, and is started again if it dies.
+
+    `say` gets messages for the operator, such as that the program died. `lost` gets its result when the program can't
+    be kept alive.
+    """
 
     program: Program
     say: Callable[[str], None]
@@ -54,9 +65,10 @@ class Child:
         return self._process.pid if self._process and self._process.returncode is None else None
 
     async def start(self, ready: Callable[[], Awaitable[bool]] | None = None, *, within_seconds: float = 600.0) -> None:
-        """Start the program and wait until `ready()`.
+        """Start the program and wait until `ready()` returns true.
 
-        Raise `ProcessLostError` if it ends before that or isn't ready in time. It is dead then.
+        Raise `ProcessLostError` if the program ends before that, or isn't ready within `within_seconds`. The program no
+        longer runs then.
         """
         try:
             process = await self._spawn()
@@ -77,9 +89,9 @@ class Child:
         self._watch = asyncio.create_task(self._keep_alive(process))
 
     async def stop(self) -> None:
-        """Ask it to end, wait `grace_seconds`, then kill it and the rest of its process group."""
+        """Ask the program to end. Kill it after `grace_seconds`, and kill the rest of its process group in any case."""
         self._stopping = True
-        if self._watch is not None and self.pid is None:  # dead already, and waiting to be started again
+        if self._watch is not None and self.pid is None:  # the program has died and waits to be started again
             self._watch.cancel()
             await asyncio.wait([self._watch])
         process = self._process
@@ -118,7 +130,7 @@ class Child:
     async def _keep_alive(self, process: asyncio.subprocess.Process) -> None:
         while True:
             code = await process.wait()
-            _kill_group(process.pid)  # the processes that it started
+            _kill_group(process.pid)  # kill the processes that the program started
             if self._stopping:
                 return None
             now = time.monotonic()
@@ -153,7 +165,7 @@ class Child:
 
 
 async def is_listening(port: int) -> bool:
-    """Whether something accepts connections on that port of loopback."""
+    """Return whether a process accepts connections on this port of loopback."""
     try:
         _, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:
@@ -165,7 +177,7 @@ async def is_listening(port: int) -> bool:
 
 
 async def start_together(starts: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Start several children at once. If one fails, stop the others and raise its error, mostly `ProcessLostError`."""
+    """Start several children concurrently. If one fails, stop the others and raise its error (a `ProcessLostError`)."""
     with collapse_exception_groups():
         async with asyncio.TaskGroup() as group:
             for start in starts:
@@ -173,7 +185,7 @@ async def start_together(starts: Iterable[Coroutine[Any, Any, None]]) -> None:
 
 
 def trim_log(log: Path) -> None:
-    """Copy a log of more than 16 MiB to `NAME.1` and empty it. A program can go on writing to it."""
+    """If a log is larger than 16 MiB, copy it to `NAME.1` and empty it. A program can keep writing to the log."""
     with contextlib.suppress(FileNotFoundError):
         if log.stat().st_size > LOG_BYTES:
             shutil.copy(log, log.with_name(f"{log.name}.1"))
@@ -181,7 +193,7 @@ def trim_log(log: Path) -> None:
 
 
 def _open_log(log: Path) -> BinaryIO:
-    """Open for the owner only, to append: `trim_log` can then cut the file under a running program."""
+    """Open a log that only its owner can read. Open it for appending, so that `trim_log` can empty it at any time."""
     return open(log, "ab", opener=lambda path, flags: os.open(path, flags, 0o600))
 
 

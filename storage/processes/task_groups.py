@@ -1,4 +1,4 @@
-"""Raise the errors of task groups by their own type."""
+"""Raise the error of a task group itself instead of an exception group."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,9 +6,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def collapse_exception_groups() -> Iterator[None]:
-    """Raise the first error of a task group, so that callers catch it by its type.
+    """If the block raises an exception group, raise the group's first error instead. Callers can catch it by its type.
 
-    This does not use `except*`: an error raised there becomes a group of one on some Pythons (3.11.2).
+    This does not use `except*`: some versions of Python (3.11.2) wrap an error that is raised there in a group again.
     """
     failure: Exception | None = None
     try:
