@@ -1,7 +1,7 @@
-"""Inspect and set the bucket's rules that protect evidence.
+"""Inspect and set the rules of the bucket that protect evidence.
 
-The service works without them. A store that lacks a feature, or denies access to it, is reported and left unchanged.
-Rules that others have set stay. Ours have a name of their own.
+The service also works without these rules. If the store lacks a feature, or denies access to it, this is only reported.
+Rules that other people have set are kept: our own rules are recognised by their name.
 """
 
 import enum
@@ -14,13 +14,13 @@ from schema.media.object_keys import FOLDER
 from storage.s3.client import ObjectStore, ObjectStoreDeclinedError
 
 RULE = "mingcha"
-"""The name of our rules."""
+"""The name by which our rules are recognised."""
 ONCE = ".once"
 """The key of the object that tests conditional writes."""
 MAX_AGE_SECONDS = 600
 _NONE = frozenset({"NoSuchCORSConfiguration", "NoSuchLifecycleConfiguration", "ObjectLockConfigurationNotFoundError"})
 _UNREACHED = frozenset({"NoSuchBucket", "InvalidAccessKeyId", "SignatureDoesNotMatch", "RequestTimeTooSkewed"})
-"""The store rejected us, not the operation."""
+"""Error codes that mean that the bucket or our access is wrong, not that the store lacks the operation."""
 _FORBIDDEN = frozenset({"AccessDenied", "AllAccessDisabled", "403"})
 _REFUSED_CONDITION = frozenset({"PreconditionFailed", "412"})
 
@@ -34,7 +34,7 @@ class State(enum.Enum):
 
 @dataclass(frozen=True)
 class BucketFinding:
-    """The state of one feature of the store, with a sentence for operators."""
+    """The state of one feature of the object store. `says` is a sentence for operators."""
 
     feature: str
     state: State
@@ -43,7 +43,7 @@ class BucketFinding:
 
 @dataclass(frozen=True)
 class BucketSettings:
-    """The rules to set. Without `set_rules`, set only `versioning` and inspect the rest."""
+    """The rules to set in the bucket. If `set_rules` is false, only versioning is set and the rest is inspected."""
 
     origins: Sequence[str]
     abort_after_days: int
@@ -52,9 +52,10 @@ class BucketSettings:
 
 
 async def apply_settings(objects: ObjectStore, settings: BucketSettings) -> list[BucketFinding]:
-    """Set the rules that differ, and report the state of each feature. Several processes may do so at once.
+    """Set the rules that differ from `settings`. Return the state of each feature.
 
-    Set `first_write_wins` and `can_hold` of `objects`. Raise `Refusal(UNAVAILABLE)` if the bucket can't be reached.
+    Also set `first_write_wins` and `can_hold` of `objects`. Several processes may call this at the same time. Raise
+    `Refusal(UNAVAILABLE)` if the bucket can't be reached.
     """
     return [
         await _inspect("versioning", lambda: _versioning(objects, enable=settings.versioning)),
@@ -77,7 +78,7 @@ async def _inspect(feature: str, inspect: Callable[[], Awaitable[tuple[State, st
 
 
 async def _rules(objects: ObjectStore, operation: str, name: str) -> list[dict[str, Any]]:
-    """Return the rules that the store has; an empty list if it reports that there is no configuration."""
+    """Return the rules that the bucket has. The list is empty if the store answers that there is no configuration."""
     try:
         rules: list[dict[str, Any]] = (await objects.ask(operation)).get(name, [])
     except ObjectStoreDeclinedError as no:
@@ -169,7 +170,11 @@ def _sort_rule(rule: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 async def _first_write_wins(objects: ObjectStore) -> tuple[State, str]:
-    """Write one object twice on condition that it does not exist: the store must refuse the second write at the latest."""
+    """Test whether the store refuses to overwrite an object.
+
+    The object `ONCE` is written twice, on the condition that it does not exist. If the store supports this, it refuses
+    at least the second write.
+    """
     objects.first_write_wins = False
     for _ in range(2):
         try:

@@ -25,7 +25,7 @@ _MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
 
 @dataclass(frozen=True)
 class Put:
-    """A PUT to sign. The signature covers `byte_size`, the content type and the digests (hexadecimal), if set."""
+    """A PUT to sign. The signature covers `byte_size`, and the content type and the digests (hexadecimal) if set."""
 
     key: str
     byte_size: int
@@ -38,7 +38,7 @@ class Put:
 
 @dataclass(frozen=True)
 class SignedUrl:
-    """A signed request: the URL, and the headers that must be sent exactly."""
+    """A signed request: the URL, and the headers that the client must send unchanged."""
 
     url: str
     headers: tuple[tuple[str, str], ...]
@@ -62,7 +62,7 @@ class Form:
 
 
 class ObjectStoreDeclinedError(Exception):
-    """The store refused an operation; `code` is its own, such as `NotImplemented`."""
+    """Raised if the object store refuses an operation. `code` is the store's error code, such as `NotImplemented`."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -71,14 +71,14 @@ class ObjectStoreDeclinedError(Exception):
 
 @dataclass(frozen=True)
 class ObjectBody:
-    """An open object: its size as the store states it, and its bytes, a mebibyte at a time."""
+    """An object opened for reading: its size as the store states it, and its bytes in chunks of up to `CHUNK` bytes."""
 
     byte_size: int
     chunks: AsyncIterator[bytes]
 
 
 class ObjectStore:
-    """One bucket at `endpoint`. URLs are signed for `public_endpoint`, where phones reach it."""
+    """One bucket at `endpoint`. URLs are signed for `public_endpoint`, the address at which phones reach the bucket."""
 
     def __init__(
         self, *, endpoint: str, public_endpoint: str, bucket: str, access_key: str, secret_key: str, region: str
@@ -98,7 +98,7 @@ class ObjectStore:
                 aws_secret_access_key=secret_key,
                 region_name=region,
                 config=Config(
-                    signature_version="s3v4",  # else boto3 presigns with version 2, which leaves the length unsigned
+                    signature_version="s3v4",  # boto3 would presign with version 2, which does not sign the length
                     s3={"addressing_style": "path"},
                     request_checksum_calculation="when_required",
                     response_checksum_validation="when_required",
@@ -120,7 +120,7 @@ class ObjectStore:
             raise Refusal(RefusalCode.UNAVAILABLE) from error
 
     async def _find(self, work: Callable[[], T]) -> T | None:
-        """Like `_call`, but return None if the object does not exist."""
+        """Run `work` like `_call`, but return None if the object does not exist."""
 
         def work_or_none() -> T | None:
             try:
@@ -133,9 +133,10 @@ class ObjectStore:
         return await self._call(work_or_none)
 
     async def ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        """Run one operation on the bucket, named as in the S3 client.
+        """Run one operation on the bucket. `operation` is the name of boto3's method.
 
-        Raise `ObjectStoreDeclinedError` if the store refuses it, `Refusal(UNAVAILABLE)` if the store fails.
+        Raise `ObjectStoreDeclinedError` if the store refuses the operation, and `Refusal(UNAVAILABLE)` if the store
+        fails.
         """
 
         def work() -> dict[str, Any]:
@@ -150,7 +151,7 @@ class ObjectStore:
         return await self._call(work)
 
     async def check_bucket(self) -> None:
-        """Check the bucket with a signed request. Raise `Refusal(UNAVAILABLE)` if the store refuses it."""
+        """Check that the bucket exists and the keys are valid. Raise `Refusal(UNAVAILABLE)` if not."""
         await self._call(lambda: self._client.head_bucket(Bucket=self.bucket))
 
     async def ping(self) -> None:
@@ -158,7 +159,7 @@ class ObjectStore:
         await self._call(lambda: self._client.put_object(Bucket=self.bucket, Key=".ready", Body=b""))
 
     async def sign_puts(self, puts: Sequence[Put], *, seconds: int) -> list[SignedUrl]:
-        """Sign in one thread, without a call to the store. Each PUT takes 0.3 to 0.6 ms of CPU."""
+        """Sign PUT requests, all in one thread and without a call to the store. Each takes 0.3 to 0.6 ms of CPU."""
         return await self._call(lambda: [self._sign_put(put, seconds) for put in puts]) if puts else []
 
     def _sign_put(self, put: Put, seconds: int) -> SignedUrl:
@@ -181,7 +182,7 @@ class ObjectStore:
         return SignedUrl(url, tuple(headers.items()))
 
     async def sign_form(self, put: Put, *, seconds: int) -> Form:
-        """Sign a policy for exactly this key, size, type and SHA-256. The store refuses all other fields and values."""
+        """Sign a POST policy for exactly this key, size, content type and SHA-256. The store refuses other values."""
         fixed = {}
         if put.content_type:
             fixed["Content-Type"] = put.content_type
@@ -200,7 +201,7 @@ class ObjectStore:
         return await self._call(sign)
 
     async def sign_gets(self, gets: Sequence[tuple[str, str]], *, seconds: int) -> list[str]:
-        """Sign the URLs of (key, content type) pairs. The store answers with that content type."""
+        """Sign a GET URL for each pair (key, content type). The store sends the object with this content type."""
 
         def sign(key: str, content_type: str) -> str:
             arguments = {"Bucket": self.bucket, "Key": key, "ResponseContentType": content_type}
@@ -210,12 +211,12 @@ class ObjectStore:
         return await self._call(lambda: [sign(key, content_type) for key, content_type in gets]) if gets else []
 
     async def size_of(self, key: str) -> int | None:
-        """Return the size of a stored object in bytes; None if it does not exist."""
+        """Return the size of a stored object in bytes, or None if the object does not exist."""
         head = await self._find(lambda: self._client.head_object(Bucket=self.bucket, Key=key))
         return None if head is None else int(head["ContentLength"])
 
     async def download(self, key: str, to: Path) -> DownloadResult | None:
-        """Copy an object to a local file and hash it on the way; None if it does not exist."""
+        """Copy an object to a local file and hash it on the way. Return None if the object does not exist."""
 
         def copy() -> DownloadResult:
             digest, size, head = hashlib.sha256(), 0, b""
@@ -231,16 +232,16 @@ class ObjectStore:
         return await self._find(copy)
 
     async def hold(self, key: str) -> None:
-        """Put a legal hold on an object if the bucket has object lock: nobody can delete it until the hold is lifted.
+        """Put a legal hold on an object, so that nobody can delete it until the hold is lifted.
 
-        Raise `ObjectStoreDeclinedError` if the access key may not do this.
+        Do nothing if the bucket has no object lock. Raise `ObjectStoreDeclinedError` if the access key may not do this.
         """
         if self.can_hold:
             await self.ask("put_object_legal_hold", Key=key, LegalHold={"Status": "ON"})
 
     @asynccontextmanager
     async def open(self, key: str) -> AsyncIterator[ObjectBody | None]:
-        """Open an object to read it chunk by chunk; None if it does not exist."""
+        """Open an object to read it chunk by chunk. Yield None if the object does not exist."""
         response = await self._find(lambda: self._client.get_object(Bucket=self.bucket, Key=key))
         if response is None:
             yield None
@@ -262,9 +263,10 @@ class ObjectStore:
         )
 
     async def put_file(self, key: str, path: Path, content_type: str, sha256: str) -> None:
-        """Put a local file with that digest. If the first write wins, an existing object is never overwritten.
+        """Store a local file as an object. `sha256` is the file's digest, which the store verifies.
 
-        Raise `ObjectStoreDeclinedError` if the store refuses it.
+        If `first_write_wins`, an existing object is never overwritten. Raise `ObjectStoreDeclinedError` if the store
+        refuses the PUT.
         """
         checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
         condition = {"IfNoneMatch": "*"} if self.first_write_wins else {}

@@ -9,7 +9,7 @@ from schema.core.refusals import Refusal, RefusalCode
 from storage.s3.client import ObjectStore, ObjectStoreDeclinedError
 
 PAGE = 1000
-"""S3 lists at most this many entries at once."""
+"""Maximum number of entries in one answer of S3 to a list request."""
 _GONE = frozenset({"404", "NoSuchUpload", "NoSuchKey"})
 
 
@@ -45,9 +45,10 @@ async def abort(objects: ObjectStore, key: str, upload_id: str) -> None:
 
 
 async def list_parts(objects: ObjectStore, key: str, upload_id: str, *, page: int = PAGE) -> list[UploadedPart] | None:
-    """Return the stored parts in order; None if the upload is not open.
+    """Return the stored parts, sorted by number. Return None if the upload is not open.
 
-    SeaweedFS lists a part twice if it was put twice (the phone lost the reply). The last one counts, as in S3.
+    If a phone loses the reply to a PUT and sends the part again, SeaweedFS lists the part twice. The last one counts,
+    as in S3.
     """
     parts: list[dict[str, Any]] = []
     marker: dict[str, Any] | None = {}
@@ -72,7 +73,7 @@ async def complete(objects: ObjectStore, key: str, upload_id: str, parts: Sequen
 
 
 async def list_open(objects: ObjectStore, prefix: str, *, begun_before: datetime, page: int = PAGE) -> list[OpenUpload]:
-    """Return the open uploads under a prefix that were begun before that time by the store's clock."""
+    """Return the open uploads of keys with this prefix that began before `begun_before`, by the store's clock."""
     open_uploads: list[OpenUpload] = []
     marker: dict[str, Any] | None = {}
     while marker is not None:
@@ -86,16 +87,19 @@ async def list_open(objects: ObjectStore, prefix: str, *, begun_before: datetime
 
 
 def _next_marker(answer: Mapping[str, Any], current: Mapping[str, Any], **names: str) -> dict[str, Any] | None:
-    """Return the marker of the next page; None after the last page, and if a store repeats the current marker.
+    """Return the marker of the next page. Return None after the last page, or if the store repeats the current marker.
 
-    SeaweedFS names the last upload of a page, but not its key.
+    A marker may be incomplete: SeaweedFS returns the id of a page's last upload, but not the upload's key.
     """
     marker = {parameter: answer[name] for parameter, name in names.items() if answer.get(name)}
     return marker if answer.get("IsTruncated") and marker and marker != current else None
 
 
 async def _ask_unless_gone(objects: ObjectStore, operation: str, **arguments: Any) -> dict[str, Any] | None:
-    """Return the store's answer; None if there is no such upload. Raise `Refusal(UNAVAILABLE)` if it declines otherwise."""
+    """Return the store's answer, or None if the upload does not exist.
+
+    Raise `Refusal(UNAVAILABLE)` if the store declines the operation for another reason.
+    """
     try:
         return await objects.ask(operation, **arguments)
     except ObjectStoreDeclinedError as no:
