@@ -138,7 +138,7 @@ class Redactions:
         return await self._move(claim.id, RedactionState.AWAITING_APPROVAL, event, fields, _unchanged(claim))
 
     async def fail(self, claim: Redaction, event: RedactionEvent) -> Redaction | None:
-        """Move the redaction to FAILED. The event's note is the reason. Return None if a person took a step meanwhile."""
+        """Move the redaction to FAILED. The event's note is the reason. Return None if a person acted meanwhile."""
         fields = {"failure": event.note, "due_at": None}
         return await self._move(claim.id, RedactionState.FAILED, event, fields, _unchanged(claim))
 
