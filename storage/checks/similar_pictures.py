@@ -134,7 +134,7 @@ class Likenesses:
         return sorted(near, key=lambda alike: (alike.bits, alike.media_id))
 
     async def _near_wholes(self, media_id: str, wanted: Sequence[Likeness]) -> dict[str, int]:
-        """Find media whose coarse hash is within `RADIUS`. Return the differing bits of the detail hashes, by media id."""
+        """Find media whose coarse hash is within `RADIUS`. Return the differing bits of their detail hashes."""
         pairs = await self._candidates(media_id, wanted)
         details = await self._fields([id for id, _ in pairs], "detail")
         bits_of: dict[str, int] = {}

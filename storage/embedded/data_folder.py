@@ -34,7 +34,7 @@ class DataFolder:
 
     @classmethod
     def open(cls, root: Path) -> "DataFolder":
-        """Create the folder if it is missing. Raise `FolderUnusableError` if it can't be written or the disk is full."""
+        """Create the folder if needed. Raise `FolderUnusableError` if it can't be written or disk is short."""
         root = root.absolute()
         try:
             for path in (root, root / "engines", root / "logs"):

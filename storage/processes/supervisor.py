@@ -177,7 +177,10 @@ async def is_listening(port: int) -> bool:
 
 
 async def start_together(starts: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """Start several children concurrently. If one fails, stop the others and raise its error (a `ProcessLostError`)."""
+    """Start several children concurrently. If one fails, stop the others and raise its error.
+
+    The error is usually a `ProcessLostError`.
+    """
     with collapse_exception_groups():
         async with asyncio.TaskGroup() as group:
             for start in starts:
