@@ -1,4 +1,4 @@
-"""Register casework: cases and their assignments."""
+"""Register the operations on cases, assignments, answers and notes, and their background job."""
 
 from api.casework import assignment_answers, assignment_notes, assignments, cases
 from api.casework.jobs import JOBS

@@ -84,7 +84,8 @@ class _AnswerItem:
 async def _settle(context: Context, items: Sequence[_AnswerItem]) -> dict[int, AnswerResult]:
     """Store all answers, then apply each answer.
 
-    Storing comes first: if the assignment is offered or accepted meanwhile, that request finds the answer.
+    All answers are stored before any answer is applied. So a concurrent request that offers or accepts an assignment
+    finds the stored answers.
     """
     store = context.store
     stored = await _store_new(context, items)
@@ -155,7 +156,10 @@ def _too_many() -> Refusal:
 async def _refuse_conflicts(
     context: Context, items: Sequence[_AnswerItem], kept: Mapping[str, StoredAnswer]
 ) -> dict[int, Refusal]:
-    """Store as conflicts the answers whose id is taken by other content or another person. Return refusals by index."""
+    """Store the answers that are conflicts. Return their refusals, by index in the batch.
+
+    An answer is a conflict if its id is taken by an answer of another person or with other content.
+    """
     found = []
     for item in items:
         known = kept.get(item.answer.id, item.answer)

@@ -142,8 +142,8 @@ EditAssignmentNotesResult = Annotated[
 @strawberry.type
 class AssignmentNoteMutations:
     @mutation(
-        description="Edit notes of the viewer's own assignments from a phone's outbox. If a field is edited"
-        " concurrently, the edit made later wins, whichever arrives first (备注修改)."
+        description="Edit notes of the viewer's own assignments from a phone's outbox. If several edits"
+        " of a field are concurrent, the edit made last wins, even if it arrives first (备注修改)."
     )
     async def edit_assignment_notes(self, info: Info, input: EditAssignmentNotesInput) -> EditAssignmentNotesResult:
         return await edit_notes(info.context, input, unreadable_drafts(info))

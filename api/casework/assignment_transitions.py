@@ -28,7 +28,9 @@ from storage.mongodb.client import Filter
 
 @strawberry.input(description="A new assignment: either a case to follow up, or a place to inspect.")
 class AssignInput:
-    id: strawberry.ID = strawberry.field(description="Created by the caller: asg_ and a UUIDv7.")
+    id: strawberry.ID = strawberry.field(
+        description="Id of the new assignment, created by the caller: asg_ and a UUIDv7."
+    )
     assignee_id: strawberry.ID = strawberry.field(description="The person who gets the assignment.")
     case_id: strawberry.ID | None = strawberry.field(
         description="The case to follow up. Give either a case or a unit.", default=None
@@ -63,7 +65,7 @@ class HandOnAssignmentInput:
 @strawberry.input(description="An assignment to finish.")
 class FinishAssignmentInput:
     id: strawberry.ID = strawberry.field(description="The assignment.")
-    result: str = strawberry.field(description="Result, 1 to 2,000 characters.")
+    result: str = strawberry.field(description="Result of the work, 1 to 2,000 characters.")
 
 
 async def assign(context: Context, input: AssignInput) -> Assignment:

@@ -25,9 +25,9 @@ ATTEMPTS = 5
 
 @strawberry.input(description="A new case (立案).")
 class OpenCaseInput:
-    id: strawberry.ID = strawberry.field(description="Created by the caller: cas_ and a UUIDv7.")
-    title: str = strawberry.field(description="1 to 200 characters (标题).")
-    summary: str = strawberry.field(description="Up to 20,000 characters (摘要).", default="")
+    id: strawberry.ID = strawberry.field(description="Id of the new case, created by the caller: cas_ and a UUIDv7.")
+    title: str = strawberry.field(description="Title, 1 to 200 characters (标题).")
+    summary: str = strawberry.field(description="Summary, up to 20,000 characters (摘要).", default="")
     category: Category | None = strawberry.field(
         description="Category. Default: the category of the first observation.", default=None
     )

@@ -25,7 +25,7 @@ from storage.casework.cases import entry_without_state
 from storage.mongodb.client import Document
 
 MAX_HISTORY = 500
-"""Steps in a case's history after which no observation is linked or unlinked.
+"""Number of steps in a case's history from which on no observation can be linked or unlinked.
 
 A case is one document, and each step of linking or unlinking adds up to `MAX_LINKED` observation ids to it.
 """
@@ -38,7 +38,7 @@ BY_ASSIGNMENT = frozenset({CaseState.ASSIGNED, CaseState.INVESTIGATING})
 @strawberry.input(description="Observations to link to a case, or to unlink from it.")
 class LinkObservationsInput:
     id: strawberry.ID = strawberry.field(
-        description="Created by the caller: evt_ and a UUIDv7. Send the same id with every retry."
+        description="Id of this step, created by the caller: evt_ and a UUIDv7. Send the same id with every retry."
     )
     case_id: strawberry.ID = strawberry.field(description="The case.")
     observation_ids: list[strawberry.ID] = strawberry.field(description="1 to 100 observations.")
@@ -48,14 +48,16 @@ class LinkObservationsInput:
 @strawberry.input(description="A step in a case's life (办理).")
 class MoveCaseInput:
     id: strawberry.ID = strawberry.field(
-        description="Created by the caller: evt_ and a UUIDv7. Send the same id with every retry."
+        description="Id of this step, created by the caller: evt_ and a UUIDv7. Send the same id with every retry."
     )
     case_id: strawberry.ID = strawberry.field(description="The case.")
     to: CaseState = strawberry.field(
         description="The new state. Not ASSIGNED or INVESTIGATING: `assign` and `acceptAssignment` set these."
     )
-    reason: str | None = strawberry.field(description="Reason. Needed for DECLINED and REOPENED.", default=None)
-    outcome: CaseOutcome | None = strawberry.field(description="Outcome. Needed for CLOSED.", default=None)
+    reason: str | None = strawberry.field(
+        description="Reason for the step. Needed for DECLINED and REOPENED.", default=None
+    )
+    outcome: CaseOutcome | None = strawberry.field(description="Outcome of the case. Needed for CLOSED.", default=None)
     reply: str | None = strawberry.field(
         description="Reply to the person who raised the matter. Needed for CLOSED and DECLINED.", default=None
     )

@@ -1,4 +1,4 @@
-"""Register fieldwork: observations."""
+"""Register the operations on observations, and their background jobs."""
 
 from api.fieldwork import observations
 from api.fieldwork.jobs import JOBS

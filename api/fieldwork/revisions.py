@@ -26,9 +26,10 @@ MAX_REVISIONS = 50
 @strawberry.input(description="A correction of one of the viewer's own observations (更正).")
 class ReviseObservationInput:
     id: strawberry.ID = strawberry.field(
-        description="Created by the phone: rev_ and a UUIDv7. Send the same id with every retry."
+        description="Id of the new revision, created by the phone: rev_ and a UUIDv7. Send the same id with every"
+        " retry."
     )
-    reason: str = strawberry.field(description="Reason, 1 to 2,000 characters.")
+    reason: str = strawberry.field(description="Reason for the correction, 1 to 2,000 characters.")
     content: ObservationDraft = strawberry.field(
         description="The complete corrected observation, with the observation's id. `media` lists the new media only."
     )

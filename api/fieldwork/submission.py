@@ -94,7 +94,8 @@ def author_of(viewer: Viewer) -> Author:
     if viewer.office_id is None or viewer.office_path is None:
         raise Refusal(
             RefusalCode.FORBIDDEN,
-            "Your account belongs to no office. Ask your administrator to set it. Your drafts stay on the phone until then.",
+            "Your account belongs to no office. Ask your administrator to set it. Your drafts stay on the phone"
+            " until then.",
             next_step=NextStep.RETRY_LATER,
         )
     return Author(viewer.user_id, viewer.device_id, viewer.roles, viewer.office_id, viewer.office_path)
@@ -134,8 +135,8 @@ def _parse(context: Context, author: Author, index: int, draft: ObservationDraft
 async def _settle_isolated(context: Context, author: Author, settling: list[_DraftItem]) -> None:
     """Set the result of every draft.
 
-    All drafts are tried together. If our code fails, each draft is tried alone, so that one draft can't fail the
-    others.
+    All drafts are handled together. If our code fails, each draft is handled alone, so that a draft that causes a
+    failure does not affect the others.
     """
     try:
         await _settle(context, author, settling)
@@ -201,7 +202,7 @@ def _first_of_each_id(settling: Sequence[_DraftItem]) -> list[_DraftItem]:
 async def _settle_known(context: Context, author: Author, settling: Sequence[_DraftItem]) -> None:
     """Set the result of drafts whose id is already stored.
 
-    The result is DUPLICATE if author and content are the same, otherwise a refusal as a conflict.
+    The result is DUPLICATE if author and content are the same. Otherwise the draft is refused as a conflict.
     """
     observations = {
         record.id: record for record in await context.store.observations.many([item.draft.id for item in settling])
@@ -241,9 +242,9 @@ async def _refuse_conflicts(context: Context, conflicts: Sequence[tuple[_DraftIt
 
 
 async def _expect_draft_media(context: Context, settling: Sequence[_DraftItem]) -> dict[str, Media]:
-    """Store the media of these drafts as EXPECTED. Refuse a draft as a conflict if another medium has a medium's id.
+    """Store the media of these drafts in state EXPECTED. Return the media that were already stored, by id.
 
-    Return the media that were already stored, by id.
+    Refuse a draft as a conflict if the id of one of its media is taken by another medium.
     """
     announced = [media for item in settling for media in item.media]
     others, known = await expect_media(context, announced)
@@ -256,7 +257,7 @@ async def _expect_draft_media(context: Context, settling: Sequence[_DraftItem]) 
 
 
 async def expect_media(context: Context, announced: Sequence[Media]) -> tuple[list[Media], dict[str, Media]]:
-    """Store media that an observation is about to name as EXPECTED.
+    """Store media in state EXPECTED, before the observation that names them is stored.
 
     Return the media whose id is taken by another medium, and the media that were already stored, by id.
     """

@@ -1,6 +1,6 @@
 """Record media that a phone uploads before it submits their observation. Delete media that no observation ever names.
 
-Such media are called unnamed. Until an observation names a medium, only its uploader can see it.
+A medium that no observation names yet is called unnamed. Only its uploader can see it.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Register what the API offers on media: photos, videos, sounds and documents."""
+"""Register the operations on media (photos, videos, sounds and documents), and their background jobs."""
 
 from api.media import media
 from api.media.jobs import JOBS

@@ -22,7 +22,7 @@ def check_count(items: Sequence[Any], field: str) -> None:
 
 
 async def find_own_media(context: Context, ids: Sequence[str]) -> dict[str, Media]:
-    """Return those of the media that the viewer declared, by id. Skip unknown and malformed ids."""
+    """Return the media among `ids` that the viewer declared, by id. Skip unknown and malformed ids."""
     user_id = context.actor.user_id
     return {str(media.id): media for media in await context.store.media.many(ids) if media.uploader_id == user_id}
 

@@ -58,9 +58,10 @@ async def _confirm_or_abort(store: Store, media: Media, now: datetime) -> None:
 
 
 async def _abort_unnamed(store: Store, now: datetime) -> None:
-    """Abort old uploads of known media whose id is not in the medium's record: a killed process left them.
+    """Abort the old uploads that a killed process left.
 
-    Uploads of other keys are not touched.
+    These are uploads of a known medium whose record does not have the upload's id. Uploads of unknown media are not
+    touched.
     """
     open_uploads = await multipart.list_open(store.objects, FOLDER, begun_before=now - SAFE_AGE)
     for start in range(0, len(open_uploads), MAX_AT_ONCE):

@@ -44,7 +44,7 @@ log = structlog.get_logger(__name__)
 class MediaVerifier:
     """Does one task at a time.
 
-    `folder` is where it stores the downloaded file during the work. `now` is the clock. It renews its claim on a task
+    `folder` is where the downloaded file is stored during the work. `now` is the clock. The claim on a task is renewed
     three times per `lease`.
     """
 
@@ -215,7 +215,7 @@ def _position(picture: ReadResult) -> GeoPointInput | None:
 
 
 def _datum(name: str | None) -> Datum | None:
-    """Return the datum named in GPSMapDatum, or None if it is unknown. By the EXIF standard, no name means WGS-84."""
+    """Return the datum that GPSMapDatum names, or None if unknown. By the EXIF standard, no name means WGS-84."""
     letters = "".join(letter for letter in (name or "").upper() if letter.isalnum())
     names = {"": Datum.WGS84, "WGS84": Datum.WGS84, "GCJ02": Datum.GCJ02, "BD09": Datum.BD09}
     # CGCS2000 (China) and the ITRF frames agree with WGS-84 within a metre.

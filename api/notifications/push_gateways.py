@@ -26,7 +26,10 @@ KIND = "changes"
 GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 FCM_SCOPE = "https://www.googleapis.com/auth/firebase.messaging"
 APNS_TOKEN_SECONDS = 40 * 60
-"""Apple refuses a token that is older than an hour, or that is renewed more often than every 20 minutes."""
+"""Age at which our provider token is renewed.
+
+Apple refuses a token that is older than an hour, or that is renewed more often than every 20 minutes.
+"""
 EXPIRES_SECONDS = 24 * 3600
 EARLY_SECONDS = 60
 CALL_SECONDS = 15.0
@@ -45,7 +48,7 @@ class WakeOutcome(enum.Enum):
 
 class PushGateway(Protocol):
     async def wake(self, token: str) -> WakeOutcome:
-        """Wake one device. Never raise an error, even if the push service answers with one or can't be reached."""
+        """Wake one device. Never raise an error, even if the push service reports an error or can't be reached."""
 
 
 @dataclass(frozen=True)
@@ -197,7 +200,8 @@ def build_gateways(settings: Settings, client: httpx.AsyncClient) -> dict[PushSe
         key_id, team_id, topic = named
         if not (settings.apns_key and key_id and team_id and topic):
             raise SettingError(
-                "MINGCHA_APNS_KEY, MINGCHA_APNS_KEY_ID, MINGCHA_APNS_TEAM_ID and MINGCHA_APNS_TOPIC go together: set all four."
+                "MINGCHA_APNS_KEY, MINGCHA_APNS_KEY_ID, MINGCHA_APNS_TEAM_ID and MINGCHA_APNS_TOPIC go together: set"
+                " all four."
             )
         key = _read_text(settings.apns_key, "MINGCHA_APNS_KEY")
         url = settings.apns_url

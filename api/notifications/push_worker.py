@@ -108,7 +108,7 @@ class PushWorker:
             await self._store.push_tokens.delete(call.user_id, [call.device_id])
 
     async def _is_signed_in(self, call: PushCall) -> bool:
-        """Return whether the device is still signed in. However a user signs out, pushes to the device must stop."""
+        """Return whether the device is still signed in. Every way of signing out must stop the pushes to a device."""
         user = await self._store.users.by_id(call.user_id)
         live = {device.id for device in user.devices if device.revoked_at is None} if user and user.active else set()
         return call.device_id in live

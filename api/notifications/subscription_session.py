@@ -55,7 +55,8 @@ class StreamQuota:
     def hold(self, user_id: str) -> Iterator[None]:
         """Count one open stream of a person while the block runs.
 
-        Raise `Refusal(LIMIT_EXCEEDED)` if the person has too many open streams, and `Refusal(BUSY)` if the process has.
+        Raise `Refusal(LIMIT_EXCEEDED)` if the person has too many open streams, and `Refusal(BUSY)` if the whole
+        process has too many.
         """
         if self.open_streams.total() >= self.max_total:
             raise Refusal(RefusalCode.BUSY)
@@ -163,7 +164,7 @@ class ActiveSubscription:
         """Yield pairs of a result, in the form that the caller sees, and the cursor to resume from after this result.
 
         A cursor of None means that the previous cursor remains valid. If a part of the service is down, the stream
-        ends. The caller then connects again and gets the failed result.
+        ends. The caller then connects again and gets this result again.
         """
         result = self._first
         while result is not None:

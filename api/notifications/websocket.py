@@ -1,7 +1,7 @@
 """Serve subscriptions over WebSocket, by the protocol graphql-transport-ws (https://github.com/enisdenjo/graphql-ws).
 
-The close codes are those of the protocol. The text of a 4403 is its reason. Clients then connect again, and their
-function `connectionParams` supplies a new token.
+The close codes are those of the protocol. Close code 4403 comes with the reason as text. Clients then connect again,
+and their function `connectionParams` supplies a new token.
 """
 
 import asyncio
@@ -117,7 +117,8 @@ class _Connection:
     async def _finish(self, close: Close) -> None:
         """End all subscriptions, and close the connection.
 
-        Running database commands may end first. If the server stops, the streams end by themselves and send the reason.
+        Running database commands get `GRACE_SECONDS` to end. If the server stops, the streams end by themselves and
+        send the reason.
         """
         operations = list(self._running)
         if close != GOING:

@@ -39,7 +39,8 @@ from storage.mongodb.filters import within
 @strawberry.input(description="A photo to redact for release.")
 class RequestRedactionInput:
     id: strawberry.ID = strawberry.field(
-        description="Created by the caller: red_ and a UUIDv7. Send the same id with every retry."
+        description="Id of the new redaction, created by the caller: red_ and a UUIDv7. Send the same id with every"
+        " retry."
     )
     media_id: strawberry.ID = strawberry.field(description="The photo. It must be READY and have thumbnails.")
     purpose: str = strawberry.field(
@@ -50,7 +51,7 @@ class RequestRedactionInput:
 @strawberry.input(description="All boxes to cover. They replace the previous boxes.")
 class CorrectRedactionInput:
     id: strawberry.ID = strawberry.field(
-        description="Created by the caller: evt_ and a UUIDv7. Send the same id with every retry."
+        description="Id of this step, created by the caller: evt_ and a UUIDv7. Send the same id with every retry."
     )
     redaction_id: strawberry.ID = strawberry.field(description="The redaction.")
     revision: int = strawberry.field(description="The redaction's `revision` when the boxes were drawn.")
@@ -62,7 +63,7 @@ class CorrectRedactionInput:
 @strawberry.input(description="The approval of a copy for release.")
 class ApproveRedactionInput:
     id: strawberry.ID = strawberry.field(
-        description="Created by the caller: evt_ and a UUIDv7. Send the same id with every retry."
+        description="Id of this step, created by the caller: evt_ and a UUIDv7. Send the same id with every retry."
     )
     redaction_id: strawberry.ID = strawberry.field(description="The redaction.")
     sha256: str = strawberry.field(description="`rendering.sha256` of the copy that you opened by its `link`.")
@@ -71,7 +72,7 @@ class ApproveRedactionInput:
 @strawberry.input(description="The rejection of a copy, or the withdrawal of an approval.")
 class RejectRedactionInput:
     id: strawberry.ID = strawberry.field(
-        description="Created by the caller: evt_ and a UUIDv7. Send the same id with every retry."
+        description="Id of this step, created by the caller: evt_ and a UUIDv7. Send the same id with every retry."
     )
     redaction_id: strawberry.ID = strawberry.field(description="The redaction.")
     reason: str = strawberry.field(description="The reason, 1 to 2,000 characters.")
@@ -241,8 +242,8 @@ async def _replay_or_refuse(
     """Explain why an update changed nothing.
 
     Return the redaction if a concurrent request took the same step. Otherwise raise a `Refusal` with the reason.
-    `field` is the input field for the version of the redaction that the caller saw: an outdated version is reported for
-    this field. `unseen` is the message to use if the caller has not opened the copy.
+    `field` is the input field that names the version that the caller saw. An outdated version is reported for this
+    field. `unseen` is the message to use if the caller has not opened the copy.
     """
     [known] = await context.store.redactions.many([id])
     if replayed := _find_replay(known, step):

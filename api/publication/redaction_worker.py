@@ -45,7 +45,7 @@ log = structlog.get_logger(__name__)
 class RedactionWorker:
     """Does one step at a time.
 
-    `folder` is where it stores the downloaded original during the work. `now` is the clock. `model` is the file of the
+    `folder` is where the downloaded original is stored during the work. `now` is the clock. `model` is the file of the
     face detection model, or None if the model is not installed.
     """
 

@@ -101,7 +101,10 @@ def _open_cursor(seal: CursorSeal, since: str | None, sequence: ChangeSequence) 
 async def _load_changes(
     context: Context, entries: Sequence[ChangeEntry], admitted: Mapping[ChangeKind, Pull]
 ) -> list[Change]:
-    """Return a change for each record in `entries`, with the record as the viewer sees it now, or null if hidden."""
+    """Return a change for each record in `entries`.
+
+    It has the record as the viewer sees it now, or None if the viewer can't see the record.
+    """
     ids: dict[ChangeKind, list[str]] = {}
     for entry in entries:
         ids.setdefault(entry.kind, []).append(entry.record_id)

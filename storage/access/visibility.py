@@ -40,8 +40,8 @@ def monitoring_points(viewer: Viewer) -> Filter:
 def people(viewer: Viewer) -> Filter:
     """Match people whose names the viewer may know.
 
-    These are the viewer and all people without a covert role. If the viewer has the clearance to see identities, they
-    are also the people with a covert role whose office is in the viewer's scope.
+    These are the viewer and all people without a covert role. If the viewer has the clearance to see identities, all
+    people whose office is in the viewer's scope match too.
     """
     filters: list[Filter] = [{"_id": viewer.user_id}, {"roles": {"$nin": _COVERT}}]
     if viewer.sees_identities:

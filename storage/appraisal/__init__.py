@@ -1,1 +1,1 @@
-"""Store ratings and what follows from them."""
+"""Store ratings of units, and compute their monthly means."""

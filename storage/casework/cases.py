@@ -65,9 +65,9 @@ class Cases:
     ) -> list[Case]:
         """Return cases about the given units and points, newest first.
 
-        They are up to `most` cases per unit and per point that match `in_scope`, and all cases about them whose ids are
-        in `granted`. It is one command with its own index range for each unit and point. So a unit with many cases does
-        not displace the cases of other units.
+        For each unit and each point, these are up to `most` cases that match `in_scope`. In addition, these are all
+        cases about the units and points whose ids are in `granted`. This is one command with an index range of its own
+        for each unit and point. So a unit with many cases does not displace the cases of other units.
         """
         units, points = dict.fromkeys(unit_ids), dict.fromkeys(point_ids)
         subjects = {"$or": [{"unit_id": {"$in": [*units]}}, {"monitoring_point_id": {"$in": [*points]}}]}
@@ -107,8 +107,9 @@ class Cases:
     ) -> Case | None:
         """Append an event to the case's history, within a transaction.
 
-        `moves` maps old states to new states. If it has the case's state, the case moves. `event` has no state. The
-        case's state after the move is filled in. Return None if the case's state before is not in `within`.
+        If the case's state is a key of `moves`, the case moves to the state that is its value. `event` has no state.
+        The case's state after the move is filled in. Return None if the case's state before the move is not in
+        `within`.
         """
         branches = [{"case": {"$eq": ["$state", old.value]}, "then": new.value} for old, new in moves.items()]
         state: Any = {"$switch": {"branches": branches, "default": "$state"}} if branches else "$state"

@@ -33,7 +33,7 @@ class Flags:
         return [from_document(Flag, document) for document in documents]
 
     async def of_observations(self, ids: Sequence[str], visible: Filter) -> list[Flag]:
-        """Return all flags of the observations that match `visible`, oldest first."""
+        """Return the observations' flags that match `visible`, oldest first."""
         filter = all_of({"observation_id": {"$in": list(ids)}}, visible)
         documents = await self._flags.find(filter, sort=[("raised_at", ASCENDING), ("_id", ASCENDING)])
         return [from_document(Flag, document) for document in documents]

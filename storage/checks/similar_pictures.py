@@ -134,7 +134,10 @@ class Likenesses:
         return sorted(near, key=lambda alike: (alike.bits, alike.media_id))
 
     async def _near_wholes(self, media_id: str, wanted: Sequence[Likeness]) -> dict[str, int]:
-        """Find media whose coarse hash is within `RADIUS`. Return the differing bits of their detail hashes."""
+        """Find other media whose coarse hash is within `RADIUS`.
+
+        Return the number of differing bits of the detail hashes, by media id.
+        """
         pairs = await self._candidates(media_id, wanted)
         details = await self._fields([id for id, _ in pairs], "detail")
         bits_of: dict[str, int] = {}
@@ -186,7 +189,10 @@ class Likenesses:
         return list(telling.values())
 
     async def _candidates(self, media_id: str, wanted: Sequence[Likeness]) -> list[tuple[str, Likeness]]:
-        """Return pairs of a stored likeness's id and a wanted likeness within `RADIUS` of it. `media_id` is skipped."""
+        """Return pairs (id of a stored likeness, wanted likeness) whose coarse hashes are within `RADIUS`.
+
+        Stored likenesses of the medium `media_id` itself are skipped.
+        """
         coarse_of: dict[str, int] = {}
 
         async def ask(band: str) -> None:

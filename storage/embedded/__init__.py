@@ -1,1 +1,1 @@
-"""Run a real mongod and a real S3 server (the engines) on this machine, for installations without their own."""
+"""Run a real mongod and a real S3 server on this machine, for installations that have none. They are called engines."""

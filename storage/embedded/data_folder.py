@@ -34,7 +34,7 @@ class DataFolder:
 
     @classmethod
     def open(cls, root: Path) -> "DataFolder":
-        """Create the folder if needed. Raise `FolderUnusableError` if it can't be written or disk is short."""
+        """Create the folder if missing. Raise `FolderUnusableError` if it can't be written or the disk is full."""
         root = root.absolute()
         try:
             for path in (root, root / "engines", root / "logs"):
@@ -68,8 +68,8 @@ class DataFolder:
         """Lock the folder. Return the file descriptor of the lock. The lock lasts while any process has it open.
 
         Child processes that write to the folder inherit the descriptor. So if the process that took the lock is killed,
-        the next one waits until its children have ended too. Raise `FolderInUseError` if that process still lives, or
-        if the lock is not free after `wait_seconds`.
+        the next one waits until its children have ended too. Raise `FolderInUseError` if the process that took the lock
+        still lives, or if the lock is not free after `wait_seconds`.
         """
         descriptor = os.open(self.root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         deadline = time.monotonic() + wait_seconds

@@ -106,7 +106,7 @@ def remove_sockets(ports: Sequence[int]) -> None:
 
 
 def ready(store: ObjectStore, ports: Sequence[int]) -> Callable[[], Awaitable[bool]]:
-    """Return a function that returns whether the engine is ready. It tries a signed PUT.
+    """Return a function that tries a signed PUT and returns whether the engine is ready.
 
     The engine's own health check succeeds up to five seconds too early.
     """

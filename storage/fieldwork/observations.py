@@ -125,7 +125,7 @@ class Observations:
         return [from_document(Observation, document) for document in documents]
 
     async def set_placement(self, id: str, revision: int, placement: Document) -> bool:
-        """Place an UNPLACED observation. Change nothing and return False if `revision` is no longer its latest."""
+        """Place an UNPLACED observation. Change nothing and return False if `revision` is not the latest any more."""
         filter: Filter = {"_id": id, "placement": "UNPLACED", "revision": revision}
         update = {"$set": placement, "$currentDate": {queue.DUE: True}, "$inc": {queue.ROUND: 1}}
         return await self._observations.update_one(filter, update)

@@ -1,5 +1,6 @@
-"""Make the reads of a task causal: no read sees an older state than the reads before it, even from another member.
+"""Make the reads of a task causal: no read sees an older state than the reads before it.
 
+This holds even if another member of the replica set answers.
 Just after a failover, the new primary may not know yet which of its writes the majority has, and does not show them. A
 page of changes would then skip these changes. Writes need no such care, because they wait for the majority.
 """

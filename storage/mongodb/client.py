@@ -76,7 +76,7 @@ def _error_codes(error: PyMongoError) -> dict[int, str]:
 
 @dataclass(frozen=True)
 class InsertResult:
-    """The result of `insert_many`. The documents in `duplicate_ids` were not stored, because a unique key was taken."""
+    """The result of `insert_many`. `duplicate_ids` are the ids of the documents not stored: a unique key was taken."""
 
     duplicate_ids: frozenset[str]
 
@@ -118,7 +118,7 @@ class Collection:
             await self._raw.insert_one(document, session=session)
 
     async def insert_many(self, documents: Sequence[Document]) -> InsertResult:
-        """Insert all documents, except those with a unique key that is taken. The result lists the ids of those."""
+        """Insert all documents, but skip those with a unique key that is taken. The result lists the skipped ids."""
         taken: list[int] = []
         with translate_errors():
             try:

@@ -1,6 +1,6 @@
-"""Page through sorted collections by keyset: a page starts after the values of the previous page's last document.
+"""Page through sorted collections by keyset.
 
-Offsets are not used.
+A page starts after the sort values (the keyset) of the previous page's last document. Offsets are not used.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,1 +1,1 @@
-"""Store subscriptions, push messages and webhooks."""
+"""Store push tokens and webhooks with their deliveries, and read the events of changed records."""

@@ -70,7 +70,10 @@ class PushTokens:
         await self._tokens.update_many({"due_at": None}, {"$set": {"due_at": due_at}})
 
     async def claim(self, services: Sequence[str], now: datetime, lease: timedelta) -> PushCall | None:
-        """Claim the device that has waited longest. No other worker gets it during `lease`. None if none is due."""
+        """Claim the device that has waited longest. No other worker gets it during `lease`.
+
+        Return None if no device is due.
+        """
         due: Filter = {"service": {"$in": list(services)}, "due_at": {"$lte": now}}
         update: Document = {"$set": {"due_at": now + lease}, "$inc": {"attempts": 1}}
         document = await self._tokens.change_one(due, update, sort=[("due_at", ASCENDING)])

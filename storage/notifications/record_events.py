@@ -43,9 +43,9 @@ class RecordEvent:
     """One change of one record.
 
     `position` is the resume token of the change stream, in its hexadecimal form. Compared as text, positions give the
-    order of events. They are the same in every process and after restarts. Our ids are strings, so a token has no
-    second part. `granted` holds the users to whom the case, or the assignment's case, is assigned. `state` is the state
-    of the record when the event was read.
+    order of events. They are the same in every process and after restarts. A token has a second part only if a
+    document's id needs it. Our ids are strings, which never need it. `granted` holds the users to whom the case, or the
+    assignment's case, is assigned. `state` is the state of the record when the event was read.
     """
 
     position: str
@@ -61,7 +61,7 @@ class RecordEvent:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Events in order. There may be none. It has all events from the previous batch up to `position`."""
+    """Events in order, possibly none. No event between the previous batch and `position` is missing."""
 
     events: Sequence[RecordEvent]
     position: str

@@ -74,9 +74,10 @@ class Webhooks:
         await self._deliveries.insert_many([to_document(delivery) for delivery in deliveries])
 
     async def claim(self, now: datetime, lease: timedelta, *, busy: Collection[str]) -> WebhookDelivery | None:
-        """Claim the delivery that has waited longest. No other worker gets it during `lease`. None if none is due.
+        """Claim the delivery that has waited longest. No other worker gets it during `lease`.
 
-        Deliveries to the webhooks in `busy` are skipped: this worker is sending a delivery to each of them.
+        Return None if no delivery is due. Deliveries to the webhooks in `busy` are skipped, because this worker is
+        already sending a delivery to each of these webhooks.
         """
         document = await self._deliveries.change_one(
             {"state": "WAITING", "due_at": {"$lte": now}, "webhook_id": {"$nin": sorted(busy)}},

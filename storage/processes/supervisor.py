@@ -89,7 +89,10 @@ class Child:
         self._watch = asyncio.create_task(self._keep_alive(process))
 
     async def stop(self) -> None:
-        """Ask the program to end. Kill it after `grace_seconds`, and kill the rest of its process group in any case."""
+        """Ask the program to end, and kill it if it has not ended after `grace_seconds`.
+
+        In any case, kill the rest of its process group.
+        """
         self._stopping = True
         if self._watch is not None and self.pid is None:  # the program has died and waits to be started again
             self._watch.cancel()

@@ -15,10 +15,10 @@ from storage.formats.pictures import decode, make_upright, quiet_pillow, read_fa
 from storage.formats.results import Covered, Damage, Edges
 
 WHOLE = 5000
-"""Minimum long side, in pixels, of a JPEG that is reduced for release.
+"""Minimum long side, in pixels, of a JPEG after it was reduced for release.
 
-A JPEG is decoded at half its size only if its long side still has this many pixels. Only 100-megapixel phones make such
-photos.
+A JPEG is decoded at half its size only if its long side then still has this many pixels. Only photos of phones with 100
+megapixels are so large.
 """
 _BOMB = (Image.DecompressionBombError, Image.DecompressionBombWarning)
 _UNREADABLE = frozenset({Damage.EMPTY, Damage.UNSUPPORTED})

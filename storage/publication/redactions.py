@@ -49,7 +49,7 @@ class Redactions:
         return [from_document(Redaction, document) for document in documents]
 
     async def find_by_media(self, media_ids: Sequence[str], visible: Filter) -> list[Redaction]:
-        """Return all redactions of the media that match `visible`, oldest first."""
+        """Return the media's redactions that match `visible`, oldest first."""
         of_media: Filter = {"media_id": {"$in": list(media_ids)}}
         documents = await self._redactions.find(all_of(of_media, visible), sort=[("requested_at", ASCENDING)])
         return [from_document(Redaction, document) for document in documents]

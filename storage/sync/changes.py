@@ -1,8 +1,8 @@
 """Store the sequence of changes. It has one entry per record and topic, with a number.
 
-Only the worker that has the lease adds entries. If a record changes again, its entries get new numbers at the end of
-the sequence. So a reader who has read up to a number has missed no change before it, and reads a record only once even
-if the record changed many times.
+An entry under a topic that its record no longer has is a tombstone. Only the worker that has the lease adds entries. If
+a record changes again, its entries get new numbers at the end of the sequence. So a reader who has read up to a number
+has missed no change before it, and reads a record only once even if the record changed many times.
 """
 
 import secrets
@@ -146,9 +146,9 @@ class Changes:
     async def read(self, progress: Progress, topics: Sequence[str], last: int, most: int) -> list[ChangeEntry]:
         """Return the next `most` unread entries with numbers up to `last`, sorted by number.
 
-        These are entries of `topics`, and of topics that the viewer no longer has. Entries up to `last` can only move
-        behind it while this reads. A concurrent write may be visible under one topic and not yet under another, but it
-        adds only numbers after `last`.
+        These are entries of `topics`, and of topics that the viewer no longer has. While this reads, an entry up to
+        `last` can only get a new number after `last`. A concurrent write may be visible under one topic and not yet
+        under another, but it adds only numbers after `last`.
         """
         filter = self.unread_filter(progress, topics, last)
         if filter is NOTHING:
