@@ -47,6 +47,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     chaos.addoption("--chaos-seed", type=int, metavar="SEED", help="draw the same kills and pauses as a storm before")
     goldens = parser.getgroup("goldens", "the stored documents of tests/stored/goldens")
     goldens.addoption("--record-goldens", action="store_true", help="write the goldens as documents are stored now")
+    replay = parser.getgroup("replay", "the office of tests/fieldwork/test_replay.py")
+    replay.addoption("--replay-cases", type=int, default=20, metavar="N", help="cases of the replayed day, a multiple of 10")
     storms = parser.getgroup("storms", "the phones of tests/phone/test_state_machine.py")
     storms.addoption("--phone-steps", type=int, default=20, metavar="N", help="so many steps of a phone in a storm")
 

@@ -1,4 +1,7 @@
-"""Test replay: a thousand operations, sent three more times in other orders and concurrently, change nothing."""
+"""Test replay: the operations of a day, sent three more times in other orders and concurrently, change nothing.
+
+`pytest tests/fieldwork/test_replay.py --replay-cases 100` replays 1,000 operations.
+"""
 
 import asyncio
 import random
@@ -16,11 +19,11 @@ Operation = tuple[str, str, dict[str, Any]]
 AT_ONCE = 16
 
 
-def operations(world: World, seed: int) -> Iterator[list[Operation]]:
-    """Yield about 1,000 operations of an office's day in waves, each of which depends only on earlier ones."""
+def operations(world: World, seed: int, count: int) -> Iterator[list[Operation]]:
+    """Yield the operations of a day with `count` cases in waves, each of which depends only on earlier ones."""
     dice = random.Random(seed)  # noqa: S311
     people = {name: person.id for name, person in world.people.items()}
-    drafts = [draft(text=f"第 {n} 条", media=[medium(f"{seed}-{n}".encode())]) for n in range(420)]
+    drafts = [draft(text=f"第 {n} 条", media=[medium(f"{seed}-{n}".encode())]) for n in range(count * 42 // 10)]
     yield [("inspector", SUBMIT, {"drafts": [each]}) for each in drafts]
     yield [
         (
@@ -28,22 +31,22 @@ def operations(world: World, seed: int) -> Iterator[list[Operation]]:
             REVISE,
             {"id": new_id("rev"), "reason": "补充", "content": each | {"text": "补充情况", "media": []}},
         )
-        for each in dice.sample(drafts, 100)
+        for each in dice.sample(drafts, count)
     ]
     cases = [
         {"id": new_id("cas"), "title": f"第 {n} 件", "observationIds": [drafts[n]["id"]], "accept": n % 10 != 0}
-        for n in range(100)
+        for n in range(count)
     ]
     yield [("officer", OPEN, each) for each in cases]
     accepted = [each for each in cases if each["accept"]]
     waiting = [each for each in cases if not each["accept"]]
     yield [
-        ("officer", LINK, {"id": new_id("evt"), "caseId": each["id"], "observationIds": [drafts[100 + n]["id"]]})
+        ("officer", LINK, {"id": new_id("evt"), "caseId": each["id"], "observationIds": [drafts[count + n]["id"]]})
         for n, each in enumerate(cases)
     ]
     yield [
-        ("officer", UNLINK, {"id": new_id("evt"), "caseId": each["id"], "observationIds": [drafts[100 + n]["id"]]})
-        for n, each in enumerate(cases[:40])
+        ("officer", UNLINK, {"id": new_id("evt"), "caseId": each["id"], "observationIds": [drafts[count + n]["id"]]})
+        for n, each in enumerate(cases[: count * 4 // 10])
     ] + [
         (
             "officer",
@@ -58,21 +61,22 @@ def operations(world: World, seed: int) -> Iterator[list[Operation]]:
     ]
     yield [("officer", ASSIGN, each) for each in offers]
     names = {people[name]: name for name in ("supervisor", "supervisor2")}
-    taken, given_back = offers[:70], offers[70:]
+    taken, given_back = offers[: count * 7 // 10], offers[count * 7 // 10 :]
+    handed_on, finished = taken[: count * 2 // 10], taken[count * 2 // 10 : count * 5 // 10]
     yield [(names[each["assigneeId"]], ACCEPT, {"id": each["id"]}) for each in taken] + [
         ("officer", WITHDRAW, {"id": each["id"]}) for each in given_back
     ]
-    onward = [{"id": new_id("asg"), "assignmentId": each["id"], "assigneeId": people["officer"]} for each in taken[:20]]
-    yield [(names[each["assigneeId"]], HAND_ON, offer) for each, offer in zip(taken[:20], onward, strict=True)] + [
-        (names[each["assigneeId"]], FINISH, {"id": each["id"], "result": "已核实"}) for each in taken[20:50]
+    onward = [{"id": new_id("asg"), "assignmentId": each["id"], "assigneeId": people["officer"]} for each in handed_on]
+    yield [(names[each["assigneeId"]], HAND_ON, offer) for each, offer in zip(handed_on, onward, strict=True)] + [
+        (names[each["assigneeId"]], FINISH, {"id": each["id"], "result": "已核实"}) for each in finished
     ]
-    yield [("officer", ACCEPT, {"id": each["id"]}) for each in onward[:10]] + [
+    yield [("officer", ACCEPT, {"id": each["id"]}) for each in onward[: count // 10]] + [
         (
             "officer",
             MOVE,
             {"id": new_id("evt"), "caseId": each["caseId"], "to": "CLOSED", "outcome": "PARTLY", "reply": "已办"},
         )
-        for each in taken[20:50]
+        for each in finished
     ]
 
 
@@ -88,18 +92,22 @@ async def send(world: World, sent: list[Operation]) -> None:
     await asyncio.gather(*map(one, sent))
 
 
-@pytest.mark.parametrize("driver", ["pymongo"])  # for four thousand operations it takes half the time of the other
-@pytest.mark.long
-async def test_replaying_a_thousand_operations_three_times_changes_nothing(world: World) -> None:
-    seed = 2009
-    waves = list(operations(world, seed))
+@pytest.mark.parametrize("driver", ["pymongo"])  # it takes half the time of the other
+async def test_replaying_a_day_three_times_changes_nothing(world: World, request: pytest.FixtureRequest) -> None:
+    seed, count = 2009, int(request.config.getoption("--replay-cases"))
+    waves = list(operations(world, seed, count))
     for wave in waves:
         await send(world, wave)
     sent = [operation for wave in waves for operation in wave]
-    assert len(sent) >= 1000
+    assert len(sent) >= 10 * count
     settled = await world.snapshot()
-    assert [len(settled[name]) for name in ("observations", "media", "cases", "set_aside")] == [420, 420, 100, 0]
-    assert sorted(each["sequence"] for each in settled["cases"]) == list(range(1, 101))
+    assert [len(settled[name]) for name in ("observations", "media", "cases", "set_aside")] == [
+        count * 42 // 10,
+        count * 42 // 10,
+        count,
+        0,
+    ]
+    assert sorted(each["sequence"] for each in settled["cases"]) == list(range(1, count + 1))
     dice = random.Random(seed)  # noqa: S311
     for _ in range(3):
         dice.shuffle(sent)
