@@ -1,14 +1,7 @@
 """Test real photos end to end, from the phone's outbox to the supervisor's case graph, on what `scripts/run` starts."""
 
 import json
-import os
-import re
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from hashlib import sha256
@@ -18,13 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.phone_cli import Spawner, Terminal
-from tests.support.run_command import ROOT, Run
-from tests.support.running_product import ask
+from tests.support.phone_cli import PASSWORD, Spawner, Terminal
+from tests.support.run_command import ROOT
+from tests.support.running_product import RunningProduct, ask
 from tests.support.world import new_id
 
 PHOTOS = ROOT.parent / "shared" / "data" / "photos"
-INSPECTOR, OFFICER, SUPERVISOR = "inspector001", "officer.360703", "supervisor001"
 WINDOW = "360703-JT-1"
 pytestmark = pytest.mark.skipif(not PHOTOS.exists(), reason="needs ../shared/data")
 
@@ -51,31 +43,6 @@ query($id: ID!) {
     relatedCases { number }
   }
 }"""
-
-
-@dataclass
-class EndToEndStack:
-    """The product on its own data folder, with its embedded engines and the demo data."""
-
-    address: str
-    password: str
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EndToEndStack]:
-    data = tmp_path_factory.mktemp("house") / "data"
-    run = Run(data, "--port=0")
-    try:
-        address = run.serving()
-        own = {name: value for name, value in os.environ.items() if not name.startswith("MINGCHA_")}
-        command = [sys.executable, "-P", "-m", "scripts.seed", "--demo", f"--data={data}"]
-        told = subprocess.run(command, env=own | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True)
-        found = re.search(r"Password for all: (\S+)", told.stdout)
-        assert found, told
-        yield EndToEndStack(address, found[1])
-    finally:
-        run.process.send_signal(signal.SIGINT)
-        run.ended()
 
 
 def truth() -> dict[str, dict[str, Any]]:
@@ -123,13 +90,12 @@ def agrees(facts: dict[str, Any], known: dict[str, Any]) -> None:
 
 @pytest.mark.long
 def test_photos_taken_on_the_phone_appear_with_their_facts_in_the_case_graph(
-    house: EndToEndStack, spawner: Spawner, tmp_path: Path
+    terminal: Terminal, served: RunningProduct, spawner: Spawner, tmp_path: Path
 ) -> None:
     known = truth()
     files = json.loads((PHOTOS / "truth.json").read_text())["files"]
     names = [each["file"] for each in files]
-    phone = Terminal(spawner, tmp_path / "phone")
-    phone.sign_in(house.address, INSPECTOR, house.password)
+    phone, officer, supervisor = terminal, served.person("officer"), served.person("supervisor")
     phone.do("take", *(PHOTOS / name for name in names), "--unit", WINDOW, "--at", "2026-11-20T09:05:00+08:00")
     phone.do("send", "--wait")
     # Two of the 37 files are copies of one picture, and a phone takes it once.
@@ -152,8 +118,8 @@ def test_photos_taken_on_the_phone_appear_with_their_facts_in_the_case_graph(
         agrees(row["facts"], known[row["sha256"]])
 
     case_id, offer_id = new_id("cas"), new_id("asg")
-    as_officer = partial(ask, house.address, OFFICER, password=house.password)
-    as_supervisor = partial(ask, house.address, SUPERVISOR, password=house.password)
+    as_officer = partial(ask, served.own_address, officer)
+    as_supervisor = partial(ask, served.own_address, supervisor)
     ids = [each["id"] for each in phone.status()["observations"]]
     opened = as_officer(
         "mutation($input: OpenCaseInput!) { openCase(input: $input) { __typename } }",
@@ -166,7 +132,7 @@ def test_photos_taken_on_the_phone_appear_with_their_facts_in_the_case_graph(
         input={"id": offer_id, "caseId": case_id, "assigneeId": me},
     )
     other = Terminal(spawner, tmp_path / "other")
-    other.sign_in(house.address, SUPERVISOR, house.password)
+    other.sign_in(served.address, supervisor, PASSWORD)
     deadline = time.monotonic() + 30
     while offer_id not in other.do("assignments", "--now"):
         assert time.monotonic() < deadline, other.output
