@@ -11,11 +11,9 @@ import tempfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
-from copy import copy
 from pathlib import Path
 
 import pytest
-from anyio import CapacityLimiter
 
 from api.accounts.key_ring import KeyRing
 from api.settings import Settings
@@ -32,6 +30,7 @@ from tests.support.phone_cli import Spawner, Terminal
 from tests.support.phone_sessions import PASSWORD
 from tests.support.running_product import PARTS, RunningProduct
 from tests.support.shared_indexes import prepare
+from tests.support.shared_objects import for_this_loop
 from tests.support.world import World
 
 ROOT = Path(__file__).parent.parent
@@ -48,7 +47,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     goldens = parser.getgroup("goldens", "the stored documents of tests/stored/goldens")
     goldens.addoption("--record-goldens", action="store_true", help="write the goldens as documents are stored now")
     replay = parser.getgroup("replay", "the office of tests/fieldwork/test_replay.py")
-    replay.addoption("--replay-cases", type=int, default=20, metavar="N", help="cases of the replayed day, a multiple of 10")
+    replay.addoption(
+        "--replay-cases", type=int, default=20, metavar="N", help="cases of the replayed day, a multiple of 10"
+    )
     storms = parser.getgroup("storms", "the phones of tests/phone/test_state_machine.py")
     storms.addoption("--phone-steps", type=int, default=20, metavar="N", help="so many steps of a phone in a storm")
 
@@ -179,8 +180,7 @@ def buckets() -> list[str]:
 @pytest.fixture
 async def store(objects: ObjectStore, buckets: list[str]) -> AsyncIterator[ObjectStore]:
     """Provide an unused bucket for one test."""
-    made = copy(objects)
-    made._threads = CapacityLimiter(16)  # belongs to one event loop
+    made = for_this_loop(objects)
     made.bucket = buckets.pop() if buckets else ""
     if not made.bucket:
         made.bucket = f"test-{uuid.uuid4().hex}"

@@ -73,8 +73,7 @@ def test_changed_new_and_deleted_files_are_listed(tmp_path: Path) -> None:
     assert changed_files("HEAD", tmp_path) == ["changed", "deleted", "new"]
 
 
-@pytest.mark.parametrize("workers", [[], ["-n", "2"]])
-def test_late_and_long_tests_are_named_and_not_run(tmp_path: Path, workers: list[str]) -> None:
+def test_late_and_long_tests_are_named_and_not_run(tmp_path: Path) -> None:
     (tmp_path / "test_one.py").write_text("def test_a(): pass\ndef test_b(): pass\n")
     (tmp_path / "test_two.py").write_text("import pytest\n\n@pytest.mark.long\ndef test_c(): raise AssertionError\n")
     said = {}
@@ -83,7 +82,7 @@ def test_late_and_long_tests_are_named_and_not_run(tmp_path: Path, workers: list
             [
                 sys.executable,
                 *("-m", "pytest", "-p", "tests.support.time_budget", f"--begin-until={time.time() + seconds}"),
-                *(f"--rootdir={tmp_path}", *workers, str(tmp_path)),
+                *(f"--rootdir={tmp_path}", "-n", "2", str(tmp_path)),
             ],
             cwd=ROOT,
             capture_output=True,

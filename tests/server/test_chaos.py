@@ -27,7 +27,7 @@ from tests.support.picture_files import saved
 from tests.support.retrying_phone import Photo, RetryingPhone
 from tests.support.world import World
 
-PHONES, PHOTOS = 8, 25
+PHONES, PHOTOS = 5, 25
 PAUSE_SECONDS = 1.2
 """Mean time that a phone rests between two photos."""
 READY_SECONDS = 30.0

@@ -26,6 +26,7 @@ from storage.store import Store
 from tests.support.network_faults import BadNetwork
 from tests.support.phone_sessions import PASSWORD
 from tests.support.run_command import Run
+from tests.support.shared_objects import for_this_loop
 from tests.support.world import LIGHT, World, new_id
 
 T = TypeVar("T")
@@ -41,6 +42,7 @@ class RunningProduct:
         self._engines = replace(engines, s3_bucket=name)
         self._settings = Settings(data=folder / "world")
         self._database = name.replace("-", "_")
+        self._store = self._engines.store()
         parts = urlsplit(engines.s3_endpoint)
         assert parts.hostname
         assert parts.port
@@ -84,17 +86,16 @@ class RunningProduct:
         self.server.close()
         self.objects.close()
         self.within(self._clear)
+        self._store.close()
 
     def within(self, work: Callable[[World], Awaitable[T]]) -> T:
         """Work on the world's store directly, without the API."""
 
         async def run() -> T:
             mongo = Mongo(self._engines.mongo_url, self._database, driver="pymongo")
-            objects = self._engines.store()
             try:
-                return await work(self._world(mongo, objects))
+                return await work(self._world(mongo, for_this_loop(self._store)))
             finally:
-                objects.close()
                 await mongo.close()
 
         return asyncio.run(run())
