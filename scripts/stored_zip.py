@@ -1,4 +1,4 @@
-"""Read the ZIP of an evidence pack strictly: entries are stored, and every byte is accounted for.
+"""Read the ZIP of an evidence pack strictly: entries are not compressed, and every byte belongs to something known.
 
 ZIP programs accept much that is refused here.
 """
@@ -14,41 +14,43 @@ from typing import IO
 CHUNK = 1024 * 1024
 MAX_DIRECTORY_BYTES = 64 * 1024 * 1024
 SAFE = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
-UNSAID = 0xFFFFFFFF
-"""Stands for a number that needs 64 bits and is told elsewhere."""
+IN_64_BITS = 0xFFFFFFFF
+"""Stands for a number that needs 64 bits and is written elsewhere in the ZIP."""
 
 
 class BadZipError(Exception):
-    """What is wrong, in a sentence."""
+    """The pack is wrong; the text says in a sentence how."""
 
 
 @dataclass(frozen=True)
 class ZipEntry:
-    """One file as it lies in the ZIP; `when` is its time as DOS wrote it, `crc_fits` whether
-    the ZIP's own checksum is right."""
+    """One file in the ZIP. `dos_time` is its time in DOS format; `crc_fits` is true if the ZIP's own checksum is right."""
 
     name: str
     start: int
     size: int
-    when: int
+    dos_time: int
     sha256: str
     crc_fits: bool
 
 
 def entries_of(file: IO[bytes]) -> Iterator[ZipEntry]:
-    """Every file in the order in which they lie, without a byte before, between or after them."""
+    """Yield the files in their order in the ZIP.
+
+    Raise `BadZipError` if anything is wrong, also for a byte before, between or after the files.
+    """
     directory, count, end = find_directory(file)
-    raw = part(file, directory, end - directory)
+    raw = read_part(file, directory, end - directory)
     expected, at, seen = 0, 0, set[str]()
     for _ in range(count):
-        name, flags, when, crc, size, offset, length = read_central(raw, at)
+        name, flags, dos_time, crc, size, offset, length = read_central(raw, at)
         at += length
         if name in seen:
             raise BadZipError(f"{name} is in the ZIP twice.")
         seen.add(name)
         if offset != expected:
             raise BadZipError(f"{name} does not lie where it should: there are bytes that belong to no file.")
-        entry, expected = read_entry(file, name, flags, when, crc, size, offset)
+        entry, expected = read_entry(file, name, flags, dos_time, crc, size, offset)
         yield entry
     if at != len(raw):
         raise BadZipError("The ZIP's directory has bytes that belong to no file.")
@@ -57,38 +59,38 @@ def entries_of(file: IO[bytes]) -> Iterator[ZipEntry]:
 
 
 def find_directory(file: IO[bytes]) -> tuple[int, int, int]:
-    """Where the directory begins, how many entries it has, where it ends."""
+    """Return the start of the directory, its number of entries, and its end."""
     total = file.seek(0, 2)
     if total < 22:
         raise BadZipError("This is no ZIP, or it is cut off.")
     end = total - 22
-    sign, disk, start_disk, here, count, size, offset, comment = struct.unpack("<4s4H2LH", part(file, end, 22))
+    sign, disk, start_disk, here, count, size, offset, comment = struct.unpack("<4s4H2LH", read_part(file, end, 22))
     if sign != b"PK\5\6" or comment or disk or start_disk or here != count:
         raise BadZipError("This is no ZIP, or it is cut off, or something was added at its end.")
     if offset + size == end and size <= MAX_DIRECTORY_BYTES:
         return offset, count, end
-    large = end - 76
-    if large > 0:
-        found = struct.unpack("<4sQ2H2L4Q4sLQL", part(file, large, 76))
-        count_, size_, offset_ = found[6], found[8], found[9]
-        wanted = (b"PK\6\6", 44, 45, 45, 0, 0, count_, count_, size_, offset_, b"PK\6\7", 0, large, 1)
-        cut = min(count_, 0xFFFF), min(size_, UNSAID), min(offset_, UNSAID)
+    end64 = end - 76
+    if end64 > 0:
+        record = struct.unpack("<4sQ2H2L4Q4sLQL", read_part(file, end64, 76))
+        count64, size64, offset64 = record[6], record[8], record[9]
+        expected = (b"PK\6\6", 44, 45, 45, 0, 0, count64, count64, size64, offset64, b"PK\6\7", 0, end64, 1)
+        capped = min(count64, 0xFFFF), min(size64, IN_64_BITS), min(offset64, IN_64_BITS)
         if (
-            found == wanted
-            and cut == (count, size, offset)
-            and offset_ + size_ == large
-            and size_ <= MAX_DIRECTORY_BYTES
+            record == expected
+            and capped == (count, size, offset)
+            and offset64 + size64 == end64
+            and size64 <= MAX_DIRECTORY_BYTES
         ):
-            return offset_, count_, large
+            return offset64, count64, end64
     raise BadZipError("The ZIP's directory is damaged, or the ZIP is cut off.")
 
 
 def read_central(raw: bytes, at: int) -> tuple[str, int, int, int, int, int, int]:
-    """One entry of the directory: name, flags, time, checksum, size, where it begins, and the entry's own length."""
+    """Read an entry of the directory: name, flags, time, checksum, size, start of the file, and the entry's own length."""
     if len(raw) < at + 46:
         raise BadZipError("The ZIP's directory is damaged.")
     fields = struct.unpack("<4s4B2HL3L5H2L", raw[at : at + 46])
-    sign, made, system, needed, reserved, flags, method, when, crc, packed, size = fields[:11]
+    sign, made, system, needed, reserved, flags, method, dos_time, crc, packed, size = fields[:11]
     long, extra_long, comment, disk, inner, outer, offset = fields[11:]
     name = read_name(raw[at + 46 : at + 46 + long])
     extra = raw[at + 46 + long : at + 46 + long + extra_long]
@@ -99,16 +101,16 @@ def read_central(raw: bytes, at: int) -> tuple[str, int, int, int, int, int, int
         raise BadZipError(f"The ZIP's directory is damaged at {name}.")
     if is_large:
         size, offset = read_extra(name, extra, packed, size, offset)
-    return name, flags, when, crc, size, offset, 46 + long + extra_long + comment
+    return name, flags, dos_time, crc, size, offset, 46 + long + extra_long + comment
 
 
 def read_extra(name: str, extra: bytes, packed: int, size: int, offset: int) -> tuple[int, int]:
-    """Size and place that need 64 bits."""
-    wanted = ([0, 0] if packed == UNSAID else []) + ([0] if offset == UNSAID else [])
-    if not wanted or len(extra) != 4 + 8 * len(wanted) or struct.unpack("<2H", extra[:4]) != (1, 8 * len(wanted)):
+    """Return a file's size and start, of which at least one needs 64 bits."""
+    count = (2 if packed == IN_64_BITS else 0) + (1 if offset == IN_64_BITS else 0)
+    if not count or len(extra) != 4 + 8 * count or struct.unpack("<2H", extra[:4]) != (1, 8 * count):
         raise BadZipError(f"The ZIP's directory is damaged at {name}.")
-    numbers = list(struct.unpack(f"<{len(wanted)}Q", extra[4:]))
-    if packed == UNSAID:
+    numbers = list(struct.unpack(f"<{count}Q", extra[4:]))
+    if packed == IN_64_BITS:
         if numbers[0] != numbers[1]:
             raise BadZipError(f"The ZIP's directory is damaged at {name}.")
         size, numbers = numbers[0], numbers[2:]
@@ -123,39 +125,41 @@ def read_name(raw: bytes) -> str:
 
 
 def read_entry(
-    file: IO[bytes], name: str, flags: int, when: int, crc: int, size: int, offset: int
+    file: IO[bytes], name: str, flags: int, dos_time: int, crc: int, size: int, offset: int
 ) -> tuple[ZipEntry, int]:
-    """The file at `offset`, and where the next one must begin."""
-    header = struct.unpack("<4s2B2H4L2H", part(file, offset, 30))
+    """Read the file at `offset`, and return its entry and where the next file must begin."""
+    header = struct.unpack("<4s2B2H4L2H", read_part(file, offset, 30))
     long, extra_long = header[-2:]
     start = offset + 30 + long + extra_long
-    large = extra_long == 20
-    wanted = (b"PK\3\4", 45 if large else 20, 0, flags, 0, when, 0, *((UNSAID, UNSAID) if large else (0, 0)))
-    extra = part(file, offset + 30 + long, extra_long)
-    if header[:9] != wanted or part(file, offset + 30, long) != name.encode():
+    is_large = extra_long == 20
+    sizes = (IN_64_BITS, IN_64_BITS) if is_large else (0, 0)
+    expected = (b"PK\3\4", 45 if is_large else 20, 0, flags, 0, dos_time, 0, *sizes)
+    extra = read_part(file, offset + 30 + long, extra_long)
+    if header[:9] != expected or read_part(file, offset + 30, long) != name.encode():
         raise BadZipError(f"The head of {name} in the ZIP is damaged or is that of another file.")
     if extra_long and extra != struct.pack("<2H2Q", 1, 16, 0, 0):
         raise BadZipError(f"The head of {name} in the ZIP is damaged or is that of another file.")
-    digest, sum_, left = hashlib.sha256(), 0, size
+    digest, checksum, left = hashlib.sha256(), 0, size
     file.seek(start)
     while left:
         chunk = file.read(min(CHUNK, left))
         if not chunk:
             raise BadZipError(f"The ZIP is cut off within {name}.")
         digest.update(chunk)
-        sum_ = zlib.crc32(chunk, sum_)
+        checksum = zlib.crc32(chunk, checksum)
         left -= len(chunk)
-    form = "<4sL2Q" if large else "<4s3L"
-    tail = struct.unpack(form, part(file, start + size, struct.calcsize(form)))
+    form = "<4sL2Q" if is_large else "<4s3L"
+    tail = struct.unpack(form, read_part(file, start + size, struct.calcsize(form)))
     if tail[0] != b"PK\7\10" or tail[2:] != (size, size):
         raise BadZipError(f"What follows {name} in the ZIP is damaged.")
-    entry = ZipEntry(name, start, size, when, digest.hexdigest(), crc == sum_ == tail[1])
+    entry = ZipEntry(name, start, size, dos_time, digest.hexdigest(), crc == checksum == tail[1])
     return entry, start + size + struct.calcsize(form)
 
 
-def part(file: IO[bytes], start: int, size: int) -> bytes:
+def read_part(file: IO[bytes], start: int, size: int) -> bytes:
+    """Read exactly `size` bytes."""
     file.seek(start)
-    found = file.read(size)
-    if len(found) != size:
+    content = file.read(size)
+    if len(content) != size:
         raise BadZipError("The ZIP is cut off or damaged.")
-    return found
+    return content

@@ -13,7 +13,7 @@ import rfc8785
 
 from api.evidence.evidence_keys import EvidenceKeys
 from scripts.stored_zip import BadZipError
-from scripts.verify import verified
+from scripts.verify import verify_pack
 from storage.embedded.engines import Addresses
 from tests.support.forged_packs import Pack, found_in, made_pack, own_signature, rezipped, zipped
 
@@ -76,7 +76,7 @@ def test_a_pack_cannot_add_lines_to_the_verifiers_output(pack: Pack, tmp_path: P
     other = EvidenceKeys(tmp_path)
     maker = {"name": f"某人\nKey: {pack.fingerprint}\x1b[2K", "office": "\u202e办"}
     files = pack.files | {"evidence-key.pem": other.signing.public_pem}
-    told = verified(io.BytesIO(zipped(pack.signed(files, other, madeBy=maker), pack.body)))
+    told = verify_pack(io.BytesIO(zipped(pack.signed(files, other, madeBy=maker), pack.body)))
     assert [line for line in told.splitlines() if line.startswith("Key: ")] == [f"Key: {other.signing.fingerprint}"]
     assert all(line.isprintable() for line in told.splitlines())
 
@@ -92,7 +92,7 @@ def test_a_malformed_manifest_never_crashes_the_verifier(pack: Pack) -> None:
             except rfc8785.CanonicalizationError:
                 body = json.dumps(manifest | {name: value}, ensure_ascii=False).encode(errors="surrogatepass")
             with suppress(BadZipError):
-                verified(io.BytesIO(zipped(pack.files | own_signature(body, pack.keys), pack.body)))
+                verify_pack(io.BytesIO(zipped(pack.files | own_signature(body, pack.keys), pack.body)))
             tried += 1
     assert tried == len(ANYTHING) * len(manifest)
     for body in (b"[" * 100_000, b"\xff", b"1" * 5000, b'{"format":1,"format":2}', b"NaN", b""):
@@ -103,4 +103,4 @@ def test_packs_from_before_thumbnail_digests_still_verify(pack: Pack) -> None:
     manifest = json.loads(pack.files["manifest.json"])
     del manifest["thumbnails"]
     files = pack.files | own_signature(rfc8785.dumps(manifest), pack.keys)
-    assert "Everything holds" in verified(io.BytesIO(zipped(files, pack.body)))
+    assert "Everything holds" in verify_pack(io.BytesIO(zipped(files, pack.body)))

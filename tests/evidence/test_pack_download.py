@@ -19,7 +19,7 @@ from api.server.app import create_app
 from schema.core.refusals import Refusal
 from schema.evidence import packs as vocabulary
 from scripts.stored_zip import BadZipError
-from scripts.verify import verified as checked
+from scripts.verify import verify_pack
 from storage.s3.client import ObjectStore
 from tests.support.packs import PHOTO, address, files_of, observed, packed, serving, signed_in, verified
 from tests.support.running_product import RunningProduct, ask
@@ -237,7 +237,7 @@ async def test_a_store_failure_during_a_download_leaves_a_visibly_broken_pack(
     assert PHOTO[:1000] in whole
     assert True not in ended
     with pytest.raises(BadZipError, match="cut off"):
-        checked(io.BytesIO(whole))
+        verify_pack(io.BytesIO(whole))
 
 
 async def test_the_evidence_keys_are_published(world: World, tmp_path: Path) -> None:
@@ -263,5 +263,5 @@ def test_a_running_server_delivers_a_pack_after_another_caller_disconnects(serve
             assert answer.status_code == 200
         answer = client.get(url)
         assert answer.headers["content-disposition"] == f'attachment; filename="mingcha-{id}.zip"'
-        assert "1 of 1 recomputed" in checked(io.BytesIO(answer.content))
+        assert "1 of 1 recomputed" in verify_pack(io.BytesIO(answer.content))
         assert client.get(url[:-2]).status_code == 404

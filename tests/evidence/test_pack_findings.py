@@ -9,7 +9,7 @@ import pytest
 
 from scripts.demo.scenes import draw_scene
 from scripts.stored_zip import BadZipError
-from scripts.verify import verified as checked
+from scripts.verify import verify_pack
 from tests.support.packs import PHOTO, files_of, observed, packed, verified
 from tests.support.world import World
 
@@ -29,13 +29,13 @@ async def test_altered_and_missing_originals_are_reported(world: World, tmp_path
     pack = await packed(world, "supervisor", id)
     assert [each["finding"] for each in manifest_of(pack)["media"]] == ["ALTERED", "SAME"]
     with pytest.raises(BadZipError, match=f"is not what was handed in as {first}"):
-        checked(io.BytesIO(pack))
+        verify_pack(io.BytesIO(pack))
     assert "影像 1-1 与登记不符" in files_of(pack)["index.html"].decode()
     await world.store.mongo.collection("media").update_one({"_id": first}, {"$set": {"key": "originals/gone"}})
     pack = await packed(world, "supervisor", id)
     assert [each["finding"] for each in manifest_of(pack)["media"]] == ["MISSING", "SAME"]
     with pytest.raises(BadZipError, match=f"The original of {first} is missing"):
-        checked(io.BytesIO(pack))
+        verify_pack(io.BytesIO(pack))
 
 
 async def test_altered_and_missing_thumbnails_are_left_out_and_reported(world: World, tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ async def test_altered_and_missing_thumbnails_are_left_out_and_reported(world: W
     assert "影像 1-1 的缩略图与制作时登记不符" in page
     assert "缩略图缺失" in page
     assert "缩略图制作时未登记摘要、须与原件对照：1-3。" in page
-    said = checked(io.BytesIO(pack))
+    said = verify_pack(io.BytesIO(pack))
     assert "4 are those that were handed in" in said
-    assert "of 1 the server has not noted the digest" in said
+    assert "the server did not record the digests of 1" in said
     assert "2 are left out" in said

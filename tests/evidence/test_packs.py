@@ -23,7 +23,7 @@ from schema.fieldwork.placement import PlacementResult
 from schema.fieldwork.submissions import submission_of
 from schema.geography.positions import Datum, GeoPointInput, PositionSource
 from schema.media.media import Media, MediaDraft, media_from_draft
-from scripts.verify import verified as checked
+from scripts.verify import verify_pack
 from tests.support.flags import HERE, REVIEW, flags_of
 from tests.support.packs import PHOTO, files_of, observed, packed, verified
 from tests.support.world import SCHEMA, World, new_id
@@ -46,7 +46,7 @@ async def test_a_pack_contains_originals_thumbnails_data_and_pages(world: World,
     case = await world.open_case("officer", id, waiting)
     pack = await packed(world, "clerk", case["id"])
     files = files_of(pack)
-    assert "2 are those that were handed in; 1" in checked(io.BytesIO(pack))
+    assert "2 are those that were handed in; 1" in verify_pack(io.BytesIO(pack))
     originals = [body for name, body in files.items() if name.startswith("originals/")]
     assert originals == [PHOTO, b"no picture"]
     assert [name for name in files if name.startswith("thumbnails/")], "of the one that is a picture"
@@ -94,7 +94,7 @@ async def test_an_author_gets_a_pack_of_their_observation_without_being_named(wo
     id = await observed(world, PHOTO)
     await verified(world, tmp_path)
     pack = await packed(world, "inspector", id)
-    assert "observation obs_" in checked(io.BytesIO(pack))
+    assert "observation obs_" in verify_pack(io.BytesIO(pack))
     manifest = manifest_of(pack)
     assert manifest["madeBy"] == {"name": None, "office": "南康区效能办"}, "a covert maker is not named"
     assert "甲inspector" not in str(files_of(pack))
@@ -132,7 +132,7 @@ async def test_a_pack_names_covert_people_only_if_a_cleared_viewer_asks_for_it(w
     texts = texts_of(pack)
     assert "甲inspector" in printed_in(pack)
     assert [secret for secret in (*SECRETS, inspector) if secret not in texts] == []
-    assert "2 of 2 recomputed" in checked(io.BytesIO(pack))
+    assert "2 of 2 recomputed" in verify_pack(io.BytesIO(pack))
 
 
 async def test_flags_are_only_in_the_packs_of_examiners(world: World, tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ async def test_the_submission_of_every_revision_is_recomposed(world: World, tmp_
     answer = await world.ask("inspector", REVISE, input=revision)
     assert answer["reviseObservation"] == {"observation": {"revision": 2}}
     pack = await packed(world, "inspector", id, identities=True)
-    assert "2 of 2 recomputed" in checked(io.BytesIO(pack))
+    assert "2 of 2 recomputed" in verify_pack(io.BytesIO(pack))
     sent = files_of(pack)[f"submissions/{id}-02.json"]
     assert json.loads(sent)["content"]["capturedAt"] == "2026-11-20T01:05:00.123Z"
     assert "更正后" in sent.decode()

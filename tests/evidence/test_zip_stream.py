@@ -39,7 +39,7 @@ async def test_every_reader_finds_the_written_files(bound: int, monkeypatch: pyt
     files = {"empty.txt": b"", "a/under.jpg": b"a" * 2_000, "a/over.jpg": b"b" * 2_001, "last.json": b"{}"}
     body = await written(*files.items())
     found = list(entries_of(io.BytesIO(body)))
-    assert {entry.name: (entry.size, entry.sha256, entry.crc_fits, entry.when) for entry in found} == {
+    assert {entry.name: (entry.size, entry.sha256, entry.crc_fits, entry.dos_time) for entry in found} == {
         name: (len(content), hashlib.sha256(content).hexdigest(), True, WHEN) for name, content in files.items()
     }
     for entry in found:

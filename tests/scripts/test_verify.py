@@ -14,7 +14,7 @@ import pytest
 from api.evidence import zip_stream
 from api.evidence.evidence_keys import EvidenceKeys
 from scripts.stored_zip import entries_of
-from scripts.verify import verified
+from scripts.verify import verify_pack
 from storage.embedded.engines import Addresses
 from tests.support.forged_packs import (
     Pack,
@@ -41,7 +41,7 @@ def pack(engines: Addresses, tmp_path_factory: pytest.TempPathFactory) -> Pack:
 
 
 def test_an_unchanged_pack_is_verified(pack: Pack) -> None:
-    told = verified(io.BytesIO(pack.body), pack.fingerprint)
+    told = verify_pack(io.BytesIO(pack.body), pack.fingerprint)
     assert "Everything holds: case 360703-XNB-" in told
     assert "3 are those that were handed in; 0" in told
     assert "2 of 2 recomputed" in told
@@ -134,7 +134,7 @@ def test_another_key_is_detected_by_its_fingerprint(pack: Pack, tmp_path: Path) 
     other = EvidenceKeys(tmp_path)
     files = dict(edited(pack)) | {"evidence-key.pem": other.signing.public_pem}
     forged = zipped(pack.signed(files, other), pack.body)
-    assert other.signing.fingerprint in verified(io.BytesIO(forged))
+    assert other.signing.fingerprint in verify_pack(io.BytesIO(forged))
     told = found_in(forged, pack.fingerprint)
     assert told.startswith("The pack is signed with another key than the one that you name")
     only_key = pack.files | {"evidence-key.pem": other.signing.public_pem}
@@ -194,7 +194,7 @@ def test_a_pack_beyond_four_gigabytes_is_verified(pack: Pack, monkeypatch: pytes
     large = zipped(pack.files, pack.body)
     assert len(large) > len(pack.body)
     assert b"PK\6\6" in large
-    assert "Everything holds" in verified(io.BytesIO(large))
+    assert "Everything holds" in verify_pack(io.BytesIO(large))
     for at in range(len(large) - 98, len(large)):
         changed = bytearray(large)
         changed[at] ^= 0x10

@@ -20,12 +20,11 @@ from api.evidence.zip_stream import Archive
 from api.settings import Settings
 from scripts.demo.scenes import draw_scene
 from scripts.stored_zip import BadZipError
-from scripts.verify import verified
+from scripts.verify import verify_pack
 from storage.embedded.engines import Addresses
 from storage.mongodb.client import Mongo
 from storage.store import Store
-from tests.support.packs import PHOTO, files_of, observed, packed
-from tests.support.packs import verified as worked
+from tests.support.packs import PHOTO, files_of, observed, packed, verified
 from tests.support.world import World
 
 Files = dict[str, bytes]
@@ -149,7 +148,7 @@ def made_pack(engines: Addresses, folder: Path) -> Pack:
             world = await World(Store(mongo, objects), settings, KeyRing(settings.keys_folder)).build()
             first = await observed(world, PHOTO, draw_scene(2, 320, 240, ["1000"]), deviceSequence=4)
             second = await observed(world, draw_scene(3, 320, 240, ["1100"]))
-            await worked(world, folder)
+            await verified(world, folder)
             case = await world.open_case("officer", first, second)
             body = await packed(world, "officer", case["id"], identities=True)
             return Pack(body, EvidenceKeys(settings.keys_folder))
@@ -165,5 +164,5 @@ def made_pack(engines: Addresses, folder: Path) -> Pack:
 def found_in(body: bytes, fingerprint: str | None = None) -> str:
     """Verify a pack that must be refused, and return the reason."""
     with pytest.raises(BadZipError) as wrong:
-        verified(io.BytesIO(body), fingerprint)
+        verify_pack(io.BytesIO(body), fingerprint)
     return str(wrong.value)
