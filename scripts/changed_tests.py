@@ -18,7 +18,7 @@ import typer
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("api", "schema", "storage", "mobile_contract", "scripts", "tests")
 SECONDS = 40
-"""For collecting and running; what has begun by then may end."""
+"""For collecting and running; a test that has begun by then is allowed to end."""
 COMPOSITION = frozenset(
     {
         "api.connections",
@@ -31,7 +31,7 @@ COMPOSITION = frozenset(
         "storage.store",
     }
 )
-"""These modules put the whole product together, as each `api/<area>/area.py` does: through them everything reaches everything."""
+"""These modules put the product together, as each `api/<area>/area.py` does: through them every file reaches every test."""
 
 
 class ImportGraph:
@@ -41,8 +41,8 @@ class ImportGraph:
         self._graph = grimp.build_graph(*PACKAGES, cache_dir=None, exclude_type_checking_imports=True)
         self.names = {name for name in self._graph.modules if name.rpartition(".")[2].startswith("test_")}
 
-    def near(self, file: str) -> dict[str, int]:
-        """Map each test module that this file touches to its distance: 0 for the test of its own noun."""
+    def distances_from(self, file: str) -> dict[str, int]:
+        """Map each test module that this file touches to its distance: 0 for the test of the file's own noun."""
         path = Path(file)
         if file in {"pyproject.toml", "tests/conftest.py", "scripts/requirements-dev.txt"}:
             return dict.fromkeys(self.names, 1)
@@ -51,10 +51,11 @@ class ImportGraph:
         module = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
         if module in self.names:
             return {module: 0}
-        return (self._reached(module) if module in self._graph.modules else {}) | self._neighbours(path)
+        importers = self._importers_of(module) if module in self._graph.modules else {}
+        return importers | self._tests_of_area(path)
 
-    def _neighbours(self, path: Path) -> dict[str, int]:
-        """Tests of the file's area, the one of the same noun at distance 0."""
+    def _tests_of_area(self, path: Path) -> dict[str, int]:
+        """Map the tests of the file's area to 1, and the test of the same noun to 0."""
         room, *folders = path.parts[:-1] or ("",)
         area = "scripts" if room == "scripts" else "".join(folders[:1])
         if room == "mobile_contract" and area not in {"kit", "phone"}:
@@ -62,7 +63,8 @@ class ImportGraph:
         own = f"tests.{area}.test_{path.stem}"
         return {name: int(name != own) for name in self.names if name.startswith(f"tests.{area}.")}
 
-    def _reached(self, module: str) -> dict[str, int]:
+    def _importers_of(self, module: str) -> dict[str, int]:
+        """Map the test modules that import a module, directly or through others, to the length of the chain."""
         distances = {module: 0}
         queue = deque([module])
         while queue:
@@ -75,26 +77,25 @@ class ImportGraph:
         return {name: distance for name, distance in distances.items() if name in self.names}
 
     def imported_by_others(self) -> set[str]:
-        """Name the test modules that another module imports."""
+        """Return the test modules that another module imports."""
         return {name for name in self.names if self._graph.find_modules_that_directly_import(name)}
 
-    def touched(self, files: Iterable[str]) -> list[str]:
-        """Name the test modules that these files touch, nearest first."""
+    def touched_by(self, files: Iterable[str]) -> list[str]:
+        """Return the test modules that these files touch, nearest first."""
         distances: dict[str, int] = {}
         for file in files:
-            for name, distance in self.near(file).items():
+            for name, distance in self.distances_from(file).items():
                 distances[name] = min(distance, distances.get(name, distance))
         return sorted(distances, key=lambda name: (distances[name], name))
 
 
 def changed_files(base: str, root: Path = ROOT) -> list[str]:
-    """List the files that differ from a commit, also new and deleted ones."""
+    """Return the files that differ from a commit, also new and deleted ones."""
     commands = (
         ("diff", "--name-only", "--no-renames", base),
         ("ls-files", "--others", "--exclude-standard"),
     )
-    listed = [_git(root, *command) for command in commands]
-    return sorted({file for lines in listed for file in lines})
+    return sorted({file for command in commands for file in _git(root, *command)})
 
 
 def _git(root: Path, *arguments: str) -> list[str]:
@@ -109,10 +110,10 @@ def main(
     base: Annotated[str, typer.Argument(help="The commit to compare with.")] = "HEAD",
     arguments: Annotated[list[str] | None, typer.Argument(help="Go to pytest.")] = None,
 ) -> None:
-    """Run the tests that a change touches, nearest first, in under a minute; what was not run is printed."""
+    """Run the tests that a change touches, nearest first, in under a minute. Print the tests that were not run."""
     begun = time.time()
     files = changed_files(base)
-    names = ImportGraph().touched(files)
+    names = ImportGraph().touched_by(files)
     print(f"{len(files)} changed files touch {len(names)} test modules.", flush=True)
     if not names:
         raise typer.Exit

@@ -45,20 +45,20 @@ def test_no_test_module_is_imported_by_another(graph: ImportGraph) -> None:
     ],
 )
 def test_the_test_of_the_same_noun_or_area_comes_first(graph: ImportGraph, file: str, nearest: str) -> None:
-    assert graph.touched([file])[0] == nearest
+    assert graph.touched_by([file])[0] == nearest
 
 
 def test_importers_follow_by_distance_up_to_the_composed_product(graph: ImportGraph) -> None:
-    touched = graph.touched(["storage/formats/pictures.py"])
+    touched = graph.touched_by(["storage/formats/pictures.py"])
     assert "tests.publication.test_masking" in touched, "it imports the file through another"
     assert touched.index("tests.scripts.test_scenes") < touched.index("tests.publication.test_masking")
     assert "tests.accounts.test_sessions" not in touched, "it has the file through the composed product alone"
 
 
 def test_a_helper_touches_the_tests_that_use_it_and_a_test_only_itself(graph: ImportGraph) -> None:
-    assert "tests.imports.test_tables" in graph.touched(["tests/support/table_files.py"])
-    assert graph.touched(["tests/casework/test_cases.py"]) == ["tests.casework.test_cases"]
-    assert set(graph.touched(["tests/conftest.py"])) == graph.names
+    assert "tests.imports.test_tables" in graph.touched_by(["tests/support/table_files.py"])
+    assert graph.touched_by(["tests/casework/test_cases.py"]) == ["tests.casework.test_cases"]
+    assert set(graph.touched_by(["tests/conftest.py"])) == graph.names
 
 
 def test_changed_new_and_deleted_files_are_listed(tmp_path: Path) -> None:
