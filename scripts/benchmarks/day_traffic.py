@@ -23,7 +23,7 @@ from api.sync.change_feed_worker import ChangeFeedWorker
 from mobile_contract.documents import digest, text_of
 from mobile_contract.phone.network.compression import encode_body
 from schema.core.ids import compose
-from scripts.demo.loading import SEED, Script, store_base_data, write_script
+from scripts.demo.loading import SEED, DemoPlan, make_demo_plan, store_base_data
 from storage.indexes import ensure_indexes
 from storage.processes.task_groups import collapse_exception_groups
 from storage.store import Store
@@ -134,7 +134,7 @@ class MeasuredDevice:
 async def measure_day(store: Store, settings: Settings, *, observations: int, photos: int, pulls: int) -> Day:
     """Load the demo's region and people into an empty database, then work one day there; a photo is a few bytes."""
     password = secrets.token_urlsafe(12)
-    script = await load_base_data(store, await Passwords().hash(password))
+    plan = await load_base_data(store, await Passwords().hash(password))
     day = Day()
     transport = httpx.ASGITransport(app=create_app(settings, store))
     async with _feeding(store), httpx.AsyncClient(transport=transport, base_url="http://mingcha.example") as client:
@@ -147,9 +147,9 @@ async def measure_day(store: Store, settings: Settings, *, observations: int, ph
         day.records = phone.seen
         phone.traffic = day.work
         await phone.sign_in(INSPECTOR, password)
-        windows = script.region.counters(COUNTY)
+        windows = plan.region.windows(COUNTY)
         ids = await _submit_all(phone, [unit.code for unit in windows], observations, photos)
-        inspector = next(user for user in script.people.users.values() if user.user_name == INSPECTOR)
+        inspector = next(user for user in plan.people.users.values() if user.user_name == INSPECTOR)
         await _follow_up(officer, ids[:FOLLOW_UPS], str(inspector.id), str(windows[0].id))
         await _wait_for_feed(store)
         await phone.renew()
@@ -158,12 +158,12 @@ async def measure_day(store: Store, settings: Settings, *, observations: int, ph
     return day
 
 
-async def load_base_data(store: Store, password_hash: str) -> Script:
+async def load_base_data(store: Store, password_hash: str) -> DemoPlan:
     """Store the demo's region, points, catalogue and people, all with one password, in an empty database."""
     await ensure_indexes(store.mongo)
-    script = write_script(SEED, clock(), password_hash)
-    await store_base_data(store, script)
-    return script
+    plan = make_demo_plan(SEED, clock(), password_hash)
+    await store_base_data(store, plan)
+    return plan
 
 
 async def _submit_all(phone: MeasuredDevice, units: Sequence[str], observations: int, photos: int) -> list[str]:

@@ -1,6 +1,7 @@
-"""Let the demo's people submit, open, assign and close through the same operations as real people.
+"""Submit, open, assign and close as the demo's people, through the operations that real people use.
 
-Each acts as their own viewer and at the demo's own time. After an interruption it continues where it stopped.
+Each operation has its own person as the viewer, and the demo's own time. After an interruption, work continues where it
+stopped.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,42 +21,43 @@ from schema.access.viewers import Viewer
 from schema.casework.assignments import AssignmentState
 from schema.fieldwork.drafts import Outcome
 from schema.media.media import MediaDraft
-from scripts.demo.case_steps import Story
-from scripts.demo.observations import Sighting
+from scripts.demo.case_steps import CaseScript
+from scripts.demo.observations import PlannedObservation
 from scripts.demo.people import People
-from scripts.demo.randomness import Chance
-from scripts.demo.ratings import Ballot
+from scripts.demo.randomness import SeededRandom
+from scripts.demo.ratings import RatingBatch
 from storage.processes.task_groups import collapse_exception_groups
 from storage.store import Store
 
 AT_ONCE = 6
-STEPS_BEHIND = {AssignmentState.OFFERED: 1, AssignmentState.ACCEPTED: 2, AssignmentState.FINISHED: 3}
+DONE_STEPS = {AssignmentState.OFFERED: 1, AssignmentState.ACCEPTED: 2, AssignmentState.FINISHED: 3}
 """Steps of an inspection's script that lead to a state; a withdrawn inspection has ended."""
 
 
 @dataclass
-class _Scene(Context):
-    """A request of the demo. The `entries` ids that the server makes come from the seed, too.
+class _DemoContext(Context):
+    """A request of the demo. The ids that the server makes come from the seed too.
 
-    A transaction that is retried gets the same ids again.
+    `entries` is the number of ids that one attempt takes, so a transaction that is retried gets the same ids again.
     """
 
-    chance: Chance | None = None
+    random: SeededRandom | None = None
     entries: int = 1
-    asked: int = 0
+    ids_made: int = 0
 
     def new_id(self, prefix: str) -> strawberry.ID:
-        if self.chance is None:
+        if self.random is None:
             return super().new_id(prefix)
-        place, self.asked = self.asked % self.entries, self.asked + 1
-        return self.chance.stream(place).id(prefix, self.now)
+        place, self.ids_made = self.ids_made % self.entries, self.ids_made + 1
+        return self.random.stream(place).id(prefix, self.now)
 
 
 class DemoActions:
-    def __init__(self, store: Store, settings: Settings, people: People, chance: Chance) -> None:
-        self._services, self._people, self._chance = open_services(store, settings), people, chance
+    def __init__(self, store: Store, settings: Settings, people: People, random: SeededRandom) -> None:
+        self._services, self._people, self._random = open_services(store, settings), people, random
 
-    def scene(self, user_name: str, at: datetime, name: str, *, entries: int = 1) -> Context:
+    def context(self, user_name: str, at: datetime, name: str, *, entries: int = 1) -> Context:
+        """Return the context of a request by a person at a time; `name` is that of the request's random stream."""
         user = self._people.users[user_name]
         viewer = Viewer(
             user_id=user.id,
@@ -64,60 +66,60 @@ class DemoActions:
             office_id=user.office_id,
             office_path=user.office_path,
             clearances=frozenset(user.clearances),
-            device_id=self._chance.stream(f"device/{user_name}").id("dev", user.created_at or at),
+            device_id=self._random.stream(f"device/{user_name}").id("dev", user.created_at or at),
         )
-        return _Scene(
+        return _DemoContext(
             services=self._services,
             viewer=viewer,
             now=at,
-            chance=self._chance.stream(name),
+            random=self._random.stream(name),
             entries=entries,
         )
 
-    async def submit(self, sighting: Sighting, media: Sequence[MediaDraft]) -> None:
+    async def submit(self, observation: PlannedObservation, media: Sequence[MediaDraft]) -> None:
         """Submit the observation, announce its media, and submit its correction if it has one."""
-        draft = replace(sighting.draft, media=list(media))
-        [result] = (await submit(self.scene(sighting.author, sighting.received_at, draft.id), [draft])).results
+        draft = replace(observation.draft, media=list(media))
+        [result] = (await submit(self.context(observation.author, observation.received_at, draft.id), [draft])).results
         if result.outcome is Outcome.REFUSED:
             raise RuntimeError(f"{draft.id} was refused: {result.refusal}")
-        if correction := sighting.correction:
-            corrected = replace(sighting.draft, text=correction.text)
+        if correction := observation.correction:
+            corrected = replace(observation.draft, text=correction.text)
             sent = ReviseObservationInput(id=correction.id, reason=correction.reason, content=corrected)
-            await revise(self.scene(sighting.author, correction.at, correction.id), sent)
+            await revise(self.context(observation.author, correction.at, correction.id), sent)
 
-    async def rate(self, ballot: Ballot) -> None:
-        """Submit a ballot. After an interruption, stored ratings come back as duplicates."""
-        scene = self.scene(ballot.rater, ballot.at, ballot.drafts[0].id)
-        for result in (await submit_ratings(scene, ballot.drafts)).results:
+    async def rate(self, batch: RatingBatch) -> None:
+        """Submit a batch of ratings. After an interruption, stored ratings come back as duplicates."""
+        context = self.context(batch.rater, batch.at, batch.drafts[0].id)
+        for result in (await submit_ratings(context, batch.drafts)).results:
             if result.outcome is Outcome.REFUSED:
                 raise RuntimeError(f"{result.id} was refused: {result.refusal}")
 
-    async def play(self, stories: Sequence[Story]) -> None:
-        """Play the stories of an office one after another, so that case numbers follow the calendar; offices in parallel."""
+    async def run_scripts(self, case_scripts: Sequence[CaseScript]) -> None:
+        """Run the scripts of each office in sequence, so that case numbers follow the calendar; offices run in parallel."""
         limit = anyio.CapacityLimiter(AT_ONCE)
 
-        async def play_all(own: Iterable[Story]) -> None:
+        async def run_in_sequence(scripts: Iterable[CaseScript]) -> None:
             async with limit:
-                for story in own:
-                    await self._play(story)
+                for script in scripts:
+                    await self._run_script(script)
 
         with collapse_exception_groups():
             async with anyio.create_task_group() as tasks:
-                for office in dict.fromkeys(story.office for story in stories):
-                    tasks.start_soon(play_all, [story for story in stories if story.office == office])
+                for office in dict.fromkeys(script.office for script in case_scripts):
+                    tasks.start_soon(run_in_sequence, [script for script in case_scripts if script.office == office])
 
-    async def _play(self, story: Story) -> None:
-        behind = await self._behind(story)
-        for number, step in enumerate(story.steps):
-            if behind > 0:
-                behind -= step.entries
+    async def _run_script(self, script: CaseScript) -> None:
+        done = await self._count_done_entries(script)
+        for number, step in enumerate(script.steps):
+            if done > 0:
+                done -= step.entries
                 continue
-            scene = self.scene(step.actor, step.at, f"{story.id}/{number}", entries=step.entries)
-            await step.operation(scene, step.input)
+            context = self.context(step.actor, step.at, f"{script.id}/{number}", entries=step.entries)
+            await step.operation(context, step.input)
 
-    async def _behind(self, story: Story) -> int:
-        """Return how much of a story was played before an interruption, in history entries."""
-        if story.is_case:
-            return sum(len(case.history) for case in await self._services.store.cases.many([story.id]))
-        known = await self._services.store.assignments.many([story.id])
-        return sum(STEPS_BEHIND.get(assignment.state, len(story.steps)) for assignment in known)
+    async def _count_done_entries(self, script: CaseScript) -> int:
+        """Count the history entries that a script made before an interruption."""
+        if script.is_case:
+            return sum(len(case.history) for case in await self._services.store.cases.many([script.id]))
+        assignments = await self._services.store.assignments.many([script.id])
+        return sum(DONE_STEPS.get(assignment.state, len(script.steps)) for assignment in assignments)

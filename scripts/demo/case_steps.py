@@ -1,4 +1,4 @@
-"""Turn the verbs of a demo script into steps in the life of a case: operations with their inputs."""
+"""Turn the verbs of a demo script into steps: operations with their inputs."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,9 +24,9 @@ from api.graphql.context import Context
 from schema.casework.cases import CaseOutcome, CaseState
 from schema.core.times import BEIJING
 from schema.organisation.units import Unit
-from scripts.demo.observations import Sighting, phrases
+from scripts.demo.observations import PlannedObservation, phrases
 from scripts.demo.people import People
-from scripts.demo.randomness import Chance
+from scripts.demo.randomness import SeededRandom
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class Step:
 
 
 @dataclass
-class Story:
-    """The life of a case, or of an assignment to inspect a place; `id` is the id that its first step creates."""
+class CaseScript:
+    """The steps of a case, or of an inspection assignment; its first step creates the record with `id`."""
 
     id: strawberry.ID
     office: str
@@ -50,29 +50,29 @@ class Story:
     steps: list[Step] = field(default_factory=list)
 
 
-class CaseStory:
-    """Writes one step after another; the previous steps decide who acts."""
+class CaseScriptWriter:
+    """Writes the steps of a case in order; the earlier steps decide who acts in the next."""
 
     def __init__(
         self,
-        chance: Chance,
+        random: SeededRandom,
         people: People,
         opening: datetime,
         unit: Unit,
-        sightings: Sequence[Sighting],
+        observations: Sequence[PlannedObservation],
         *,
         officer: str,
         supervisors: Sequence[str],
         outcome: CaseOutcome | None,
     ) -> None:
-        self._chance, self._people, self._unit, self._outcome = chance, people, unit, outcome
+        self._random, self._people, self._unit, self._outcome = random, people, unit, outcome
         self._officer, self._supervisors = officer, supervisors
-        self._observations = [sighting.draft.id for sighting in sightings]
-        self._summary = sightings[0].draft.text
-        self._title = unit.name + phrases()["sightings"][sightings[0].draft.category.value]["title"]
+        self._observation_ids = [observation.draft.id for observation in observations]
+        self._summary = observations[0].draft.text
+        self._title = unit.name + phrases()["sightings"][observations[0].draft.category.value]["title"]
         self._holder, self._assignment = officer, strawberry.ID("")
         self._offered: tuple[strawberry.ID, str] | None = None
-        self.id = chance.id("cas", opening)
+        self.id = random.id("cas", opening)
 
     def step(self, verb: str, at: datetime, *, keep_back: int = 0) -> Step:
         """`keep_back` is the number of observations to link later."""
@@ -95,33 +95,33 @@ class CaseStory:
             id=self.id,
             title=self._title,
             summary=self._summary,
-            observation_ids=self._observations[: len(self._observations) - keep_back],
+            observation_ids=self._observation_ids[: len(self._observation_ids) - keep_back],
             accept=accepted,
         )
         return Step(self._officer, at, open_case, sent, entries=2 if accepted else 1)
 
     def _assign(self, at: datetime) -> Step:
-        self._assignment = self._chance.id("asg", at)
+        self._assignment = self._random.id("asg", at)
         self._offered = self._assignment, self._supervisors[0]
         sent = AssignInput(
             id=self._assignment,
             assignee_id=self._people.users[self._supervisors[0]].id,
             case_id=self.id,
-            note=self._chance.pick(phrases()["assign_notes"]),
+            note=self._random.pick(phrases()["assign_notes"]),
             due_on=at.astimezone(BEIJING).date() + timedelta(days=14),
         )
         return Step(self._officer, at, assign, sent)
 
     def _link(self, at: datetime) -> Step:
-        return Step(self._officer, at, link, self._linked("link_notes", at))
+        return Step(self._officer, at, link, self._link_input("link_notes", at))
 
     def _unlink(self, at: datetime) -> Step:
-        return Step(self._officer, at, unlink, self._linked("unlink_notes", at))
+        return Step(self._officer, at, unlink, self._link_input("unlink_notes", at))
 
-    def _linked(self, notes: str, at: datetime) -> LinkObservationsInput:
-        """Link or unlink the last observation."""
-        id, note = self._chance.id("evt", at), self._chance.pick(phrases()[notes])
-        return LinkObservationsInput(id=id, case_id=self.id, observation_ids=self._observations[-1:], note=note)
+    def _link_input(self, notes: str, at: datetime) -> LinkObservationsInput:
+        """Return the input that links or unlinks the last observation."""
+        id, note = self._random.id("evt", at), self._random.pick(phrases()[notes])
+        return LinkObservationsInput(id=id, case_id=self.id, observation_ids=self._observation_ids[-1:], note=note)
 
     def _withdraw(self, at: datetime) -> Step:
         return Step(self._officer, at, withdraw, StepAssignmentInput(id=self._assignment))
@@ -137,12 +137,12 @@ class CaseStory:
         return Step(self._holder, at, accept, StepAssignmentInput(id=self._assignment))
 
     def _hand_on(self, at: datetime) -> Step:
-        self._offered = self._chance.id("asg", at), self._supervisors[1]
+        self._offered = self._random.id("asg", at), self._supervisors[1]
         sent = HandOnAssignmentInput(
             id=self._offered[0],
             assignment_id=self._assignment,
             assignee_id=self._people.users[self._supervisors[1]].id,
-            note=self._chance.pick(phrases()["hand_on_notes"]),
+            note=self._random.pick(phrases()["hand_on_notes"]),
         )
         return Step(self._holder, at, hand_on, sent)
 
@@ -156,11 +156,11 @@ class CaseStory:
         }[verb]
         reason = reply = outcome = None
         if verb == "decline":
-            reason, reply = self._chance.pick(phrases()["declines"])
+            reason, reply = self._random.pick(phrases()["declines"])
         elif verb == "reopen":
-            reason = self._chance.pick(phrases()["reopens"])
+            reason = self._random.pick(phrases()["reopens"])
         elif verb == "close" and self._outcome:
             outcome, reply = self._outcome, phrases()["replies"][self._outcome.value]
-        id = self._chance.id("evt", at)
+        id = self._random.id("evt", at)
         sent = MoveCaseInput(id=id, case_id=self.id, to=to, reason=reason, outcome=outcome, reply=reply)
         return Step(self._officer, at, move, sent)

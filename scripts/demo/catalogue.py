@@ -6,43 +6,41 @@
 from datetime import date, datetime
 
 from schema.catalogue.entries import CatalogueEntry, CatalogueKind, FeeTerms, ServiceTerms
-from scripts.demo.randomness import Chance
+from scripts.demo.randomness import SeededRandom
 from scripts.demo.region import Region, facts
 
 
-def build_catalogue(chance: Chance, region: Region, at: datetime) -> list[CatalogueEntry]:
-    told = facts()["catalogue"]
-    first = date.fromisoformat(told["from"])
-    made = []
-    for each in told["services"]:
-        unit = region.units[each["unit"]]
-        terms = ServiceTerms(
-            statutory_days=each["statutory"], promised_days=each["promised"], unit_id=region.units[each["section"]].id
-        )
-        made.append(
+def build_catalogue(random: SeededRandom, region: Region, at: datetime) -> list[CatalogueEntry]:
+    catalogue = facts()["catalogue"]
+    valid_from = date.fromisoformat(catalogue["from"])
+    entries = []
+    for service in catalogue["services"]:
+        unit, section = region.units[service["unit"]], region.units[service["section"]]
+        terms = ServiceTerms(statutory_days=service["statutory"], promised_days=service["promised"], unit_id=section.id)
+        entries.append(
             CatalogueEntry(
-                id=chance.id("cat", at),
+                id=random.id("cat", at),
                 kind=CatalogueKind.SERVICE_ITEM,
-                code=each["code"],
-                name=each["name"],
-                valid_from=first,
+                code=service["code"],
+                name=service["name"],
+                valid_from=valid_from,
                 service=terms,
                 path=unit.path,
                 unit_id=unit.id,
             )
         )
-    for each in told["fees"]:
-        unit = region.units[each["unit"]]
-        made.append(
+    for fee in catalogue["fees"]:
+        unit = region.units[fee["unit"]]
+        entries.append(
             CatalogueEntry(
-                id=chance.id("cat", at),
+                id=random.id("cat", at),
                 kind=CatalogueKind.FEE_ITEM,
-                code=each["code"],
-                name=each["name"],
-                valid_from=first,
-                fee=FeeTerms(standard=each["standard"]),
+                code=fee["code"],
+                name=fee["name"],
+                valid_from=valid_from,
+                fee=FeeTerms(standard=fee["standard"]),
                 path=unit.path,
                 unit_id=unit.id,
             )
         )
-    return made
+    return entries

@@ -1,4 +1,4 @@
-"""Load the demo into an empty installation; the same seed and time give the same demo.
+"""Load the demo into an empty installation. The same seed and time give the same demo.
 
 Loading may be interrupted at any moment. Started again, it completes the demo.
 """
@@ -19,15 +19,15 @@ from schema.core.times import to_millis
 from schema.media.media import MediaState
 from schema.organisation.monitoring_points import MonitoringPoint
 from scripts.demo.actions import DemoActions
-from scripts.demo.case_scripts import STAGE, Stories
-from scripts.demo.case_steps import Story
+from scripts.demo.case_scripts import MAIN_COUNTY, CaseScripts
+from scripts.demo.case_steps import CaseScript
 from scripts.demo.catalogue import build_catalogue
-from scripts.demo.observations import Sighting, Witnesses
+from scripts.demo.observations import ObservationPlan, PlannedObservation
 from scripts.demo.people import People, build_people
-from scripts.demo.photos import PhotoFactory, announced, darkroom
-from scripts.demo.randomness import Chance
-from scripts.demo.ratings import Ballot, fill_in
-from scripts.demo.region import Region, build_points, build_region, monitored
+from scripts.demo.photos import PhotoFactory, media_draft, open_photo_factory
+from scripts.demo.randomness import SeededRandom
+from scripts.demo.ratings import RatingBatch, plan_ratings
+from scripts.demo.region import Region, assign_monitors, build_points, build_region
 from storage.demo import Demos
 from storage.embedded.data_folder import write_private
 from storage.processes.task_groups import collapse_exception_groups
@@ -38,7 +38,7 @@ AT_ONCE = 8
 ESTABLISHED = timedelta(days=300)
 """Age of the demo's units and people when the demo starts."""
 LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
-SHOWN = (
+SHOWN_PEOPLE = (
     ("巡查员", Role.INSPECTOR, "inspector001"),
     ("监测员", Role.MONITOR, "monitor001"),
     ("监督员", Role.SUPERVISOR, "supervisor001"),
@@ -48,7 +48,7 @@ SHOWN = (
     ("联络员", Role.LIAISON, "liaison.360703-jt"),
     ("管理员", Role.ADMIN, "admin"),
 )
-"""One person for each role. All but two work in Nankang (360703), which has a case in every state."""
+"""One or two people for each role. All but two work in Nankang (360703), which has a case in every state."""
 
 
 class NotEmptyError(Exception):
@@ -69,20 +69,20 @@ class Signins:
 
 
 @dataclass(frozen=True)
-class Script:
+class DemoPlan:
     """The whole demo before it is stored."""
 
     region: Region
     points: Sequence[MonitoringPoint]
     people: People
-    sightings: Sequence[Sighting]
-    stories: Sequence[Story]
+    observations: Sequence[PlannedObservation]
+    case_scripts: Sequence[CaseScript]
     catalogue: Sequence[CatalogueEntry]
-    ballots: Sequence[Ballot]
+    rating_batches: Sequence[RatingBatch]
 
 
 async def seed(store: Store, settings: Settings, *, seed: int = SEED, now: datetime) -> Signins:
-    """Load the demo, or what is missing of it. The indexes must exist.
+    """Load the demo, or the part that is missing. The indexes must exist.
 
     Raise `NotEmptyError`, or `Refusal(UNAVAILABLE)` if a part of the service is down.
     """
@@ -92,84 +92,86 @@ async def seed(store: Store, settings: Settings, *, seed: int = SEED, now: datet
     begun = await demos.begin(seed, to_millis(now))
     if not begun.is_whole:
         password = _password(settings.data) or _new_password(settings.data)
-        script = write_script(begun.seed, begun.began_at, await Passwords().hash(password))
-        await _perform(store, settings, script, Chance(begun.seed, "stage"))
+        plan = make_demo_plan(begun.seed, begun.began_at, await Passwords().hash(password))
+        await _carry_out(store, settings, plan, SeededRandom(begun.seed, "stage"))
         await demos.finish(to_millis(now))
     return _signins(settings)
 
 
 async def signins(store: Store, settings: Settings) -> Signins | None:
-    """Return the people to sign in as, or None if the demo isn't loaded whole."""
-    known = await Demos(store.mongo).find()
-    return _signins(settings) if known and known.is_whole else None
+    """Return the people to sign in as, or None if the demo isn't completely loaded."""
+    demo = await Demos(store.mongo).find()
+    return _signins(settings) if demo and demo.is_whole else None
 
 
-def write_script(seed: int, now: datetime, password_hash: str) -> Script:
-    """Make the whole demo except its photos; the same arguments give the same demo."""
+def make_demo_plan(seed: int, now: datetime, password_hash: str) -> DemoPlan:
+    """Plan the whole demo except its photos. The same arguments give the same plan."""
     at = to_millis(now - ESTABLISHED)
-    region = build_region(Chance(seed, "region"), at)
-    firms = build_points(Chance(seed, "points"), region, at)
-    people = build_people(Chance(seed, "people"), region, firms, at, password_hash)
+    region = build_region(SeededRandom(seed, "region"), at)
+    firms = build_points(SeededRandom(seed, "points"), region, at)
+    people = build_people(SeededRandom(seed, "people"), region, firms, at, password_hash)
     monitors = [str(user.id) for user in people.users.values() if Role.MONITOR in user.roles]
-    points = monitored(firms, monitors)
-    witnesses = Witnesses(Chance(seed, "sightings"), region, people, points)
-    stories = Stories(Chance(seed, "stories"), now, region, people, witnesses).write()
-    catalogue = build_catalogue(Chance(seed, "catalogue"), region, at)
-    ballots = fill_in(Chance(seed, "ballots"), now, STAGE, people, points)
-    return Script(region, points, people, witnesses.made, stories, catalogue, ballots)
+    points = assign_monitors(firms, monitors)
+    observation_plan = ObservationPlan(SeededRandom(seed, "sightings"), region, people, points)
+    case_scripts = CaseScripts(SeededRandom(seed, "stories"), now, region, people, observation_plan).write()
+    catalogue = build_catalogue(SeededRandom(seed, "catalogue"), region, at)
+    rating_batches = plan_ratings(SeededRandom(seed, "ballots"), now, MAIN_COUNTY, people, points)
+    return DemoPlan(region, points, people, observation_plan.observations, case_scripts, catalogue, rating_batches)
 
 
-async def store_base_data(store: Store, script: Script) -> None:
+async def store_base_data(store: Store, plan: DemoPlan) -> None:
     """Store units, people, points and catalogue, as an import would."""
-    await store.units.put_all(list(script.region.units.values()))
-    await store.users.put_all(list(script.people.users.values()))
-    await store.monitoring_points.put_all(script.points)
-    await store.catalogue.put_all(script.catalogue)
+    await store.units.put_all(list(plan.region.units.values()))
+    await store.users.put_all(list(plan.people.users.values()))
+    await store.monitoring_points.put_all(plan.points)
+    await store.catalogue.put_all(plan.catalogue)
 
 
-async def _perform(store: Store, settings: Settings, script: Script, chance: Chance) -> None:
+async def _carry_out(store: Store, settings: Settings, plan: DemoPlan, random: SeededRandom) -> None:
     """Store the base data, then let the people act."""
-    await store_base_data(store, script)
-    stage = DemoActions(store, settings, script.people, chance)
-    async with darkroom(store) as room:
-        await _submit_all(stage, room, await _unfinished(store, script.sightings))
-    await stage.play(script.stories)
-    for ballot in script.ballots:
-        await stage.rate(ballot)
+    await store_base_data(store, plan)
+    actions = DemoActions(store, settings, plan.people, random)
+    async with open_photo_factory(store) as photo_factory:
+        await _submit_all(actions, photo_factory, await _find_unfinished(store, plan.observations))
+    await actions.run_scripts(plan.case_scripts)
+    for batch in plan.rating_batches:
+        await actions.rate(batch)
 
 
-async def _unfinished(store: Store, sightings: Sequence[Sighting]) -> list[Sighting]:
-    """Return the sightings that lack their observation, their correction or a verified photo."""
-    observations = await store.observations.many([sighting.draft.id for sighting in sightings])
-    revisions = {observation.id: observation.revision for observation in observations}
-    media = await store.media.many([shot.id for sighting in sightings for shot in sighting.shots])
+async def _find_unfinished(store: Store, planned: Sequence[PlannedObservation]) -> list[PlannedObservation]:
+    """Return the planned observations that are not stored, or lack their correction or a verified photo."""
+    stored = await store.observations.many([observation.draft.id for observation in planned])
+    revisions = {observation.id: observation.revision for observation in stored}
+    media = await store.media.many([shot.id for observation in planned for shot in observation.shots])
     ready = {medium.id for medium in media if medium.state is MediaState.READY}
     return [
-        sighting
-        for sighting in sightings
-        if revisions.get(sighting.draft.id) != (2 if sighting.correction else 1)
-        or not ready.issuperset(shot.id for shot in sighting.shots)
+        observation
+        for observation in planned
+        if revisions.get(observation.draft.id) != (2 if observation.correction else 1)
+        or not ready.issuperset(shot.id for shot in observation.shots)
     ]
 
 
-async def _submit_all(stage: DemoActions, room: PhotoFactory, sightings: Sequence[Sighting]) -> None:
+async def _submit_all(
+    actions: DemoActions, photo_factory: PhotoFactory, observations: Sequence[PlannedObservation]
+) -> None:
     limit = anyio.CapacityLimiter(AT_ONCE)
 
-    async def submit(sighting: Sighting) -> None:
+    async def submit(observation: PlannedObservation) -> None:
         async with limit:
-            photos = await room.draw(sighting.shots)
-            media = [announced(shot, photo) for shot, photo in zip(sighting.shots, photos, strict=True)]
-            await stage.submit(sighting, media)
-            await room.deliver(sighting.shots, photos, sighting.received_at)
+            photos = await photo_factory.draw(observation.shots)
+            media = [media_draft(shot, photo) for shot, photo in zip(observation.shots, photos, strict=True)]
+            await actions.submit(observation, media)
+            await photo_factory.deliver(observation.shots, photos, observation.received_at)
 
     with collapse_exception_groups():
         async with anyio.create_task_group() as tasks:
-            for sighting in sightings:
-                tasks.start_soon(submit, sighting)
+            for observation in observations:
+                tasks.start_soon(submit, observation)
 
 
 def _signins(settings: Settings) -> Signins:
-    return Signins(SHOWN, _password(settings.data))
+    return Signins(SHOWN_PEOPLE, _password(settings.data))
 
 
 def _password(data: Path) -> str | None:

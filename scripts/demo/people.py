@@ -1,6 +1,6 @@
-"""Make the demo's people, numbered and without names: inspectors, monitors, supervisors, officers, liaisons, an admin.
+"""Make the demo's people, who have numbers and no names: inspectors, monitors, supervisors, officers, liaisons, an admin.
 
-All have the demo's one password.
+They all have the same password.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from schema.access.viewers import Clearance, Role
 from schema.accounts.users import User
 from schema.organisation.monitoring_points import MonitoringPoint
 from schema.organisation.units import Unit, UnitLevel
-from scripts.demo.randomness import Chance
+from scripts.demo.randomness import SeededRandom
 from scripts.demo.region import CITY, PROVINCE, Region
 
 INSPECTORS_OF_A_COUNTY, CITY_INSPECTORS = 2, 2
@@ -29,11 +29,11 @@ class People:
         return self.at[role, code]
 
 
-class _Hiring:
-    def __init__(self, chance: Chance, at: datetime, password_hash: str) -> None:
-        self.people, self._chance, self._at, self._hash = People(), chance, at, password_hash
+class _PeopleBuilder:
+    def __init__(self, random: SeededRandom, at: datetime, password_hash: str) -> None:
+        self.people, self._random, self._at, self._hash = People(), random, at, password_hash
 
-    def hire(
+    def add(
         self,
         role: Role,
         where: str,
@@ -44,7 +44,7 @@ class _Hiring:
         *clearances: Clearance,
     ) -> None:
         user = User(
-            id=self._chance.id("usr", self._at),
+            id=self._random.id("usr", self._at),
             display_name=shown,
             roles=[role],
             user_name=user_name.casefold(),
@@ -59,39 +59,39 @@ class _Hiring:
         self.people.users[user.user_name] = user
         self.people.at.setdefault((role, where), []).append(user.user_name)
 
-    def hire_numbered(self, role: Role, word: str, places: Sequence[tuple[str, int]], region: Region) -> None:
-        """`places` are (code, number of people); people are numbered across all places."""
+    def add_numbered(self, role: Role, word: str, places: Sequence[tuple[str, int]], region: Region) -> None:
+        """Add people to each of `places`, which are (code, number of people), and number them across all places."""
         number = 0
         for code, count in places:
             for _ in range(count):
                 number += 1
                 name = f"{str(role.value).lower()}{number:03d}"
-                self.hire(role, code, name, f"{word}{number:03d}", region.units[code], region.office(code))
+                self.add(role, code, name, f"{word}{number:03d}", region.units[code], region.office(code))
 
 
 def build_people(
-    chance: Chance, region: Region, points: Sequence[MonitoringPoint], at: datetime, password_hash: str
+    random: SeededRandom, region: Region, points: Sequence[MonitoringPoint], at: datetime, password_hash: str
 ) -> People:
     """Make all people; monitors are numbered like the points."""
-    hiring = _Hiring(chance, at, password_hash)
+    builder = _PeopleBuilder(random, at, password_hash)
     counties = region.counties
     inspectors = [*((code, INSPECTORS_OF_A_COUNTY) for code in counties), (CITY, CITY_INSPECTORS)]
-    hiring.hire_numbered(Role.INSPECTOR, "巡查员", inspectors, region)
+    builder.add_numbered(Role.INSPECTOR, "巡查员", inspectors, region)
     supervisors = [*((code, SUPERVISORS_OF_A_COUNTY) for code in counties), (CITY, CITY_SUPERVISORS)]
-    hiring.hire_numbered(Role.SUPERVISOR, "监督员", supervisors, region)
+    builder.add_numbered(Role.SUPERVISOR, "监督员", supervisors, region)
     by_id = {unit.id: unit.code for unit in region.units.values()}
-    hiring.hire_numbered(Role.MONITOR, "监测员", [(by_id[point.unit_id], 1) for point in points], region)  # type: ignore[index]
+    builder.add_numbered(Role.MONITOR, "监测员", [(by_id[point.unit_id], 1) for point in points], region)  # type: ignore[index]
     for code in (*counties, CITY):
         place, office = region.units[code], region.office(code)
         shown = f"{office.name}0"
-        hiring.hire(Role.OFFICER, code, f"officer.{code}", f"{shown}1", place, office, Clearance.IDENTITY)
-        hiring.hire(Role.OFFICER, code, f"clerk.{code}", f"{shown}2", place, office)
+        builder.add(Role.OFFICER, code, f"officer.{code}", f"{shown}1", place, office, Clearance.IDENTITY)
+        builder.add(Role.OFFICER, code, f"clerk.{code}", f"{shown}2", place, office)
     centre = region.units[f"{CITY}-TSZX"]
     city = region.units[CITY]
-    hiring.hire(Role.OFFICER, centre.code, "complaints1", f"{centre.name}01", city, centre, Clearance.IDENTITY)
-    hiring.hire(Role.OFFICER, centre.code, "complaints2", f"{centre.name}02", city, centre)
+    builder.add(Role.OFFICER, centre.code, "complaints1", f"{centre.name}01", city, centre, Clearance.IDENTITY)
+    builder.add(Role.OFFICER, centre.code, "complaints2", f"{centre.name}02", city, centre)
     for department in _with_windows(region):
-        hiring.hire(
+        builder.add(
             Role.LIAISON,
             department.code,
             f"liaison.{department.code}",
@@ -99,8 +99,8 @@ def build_people(
             department,
             department,
         )
-    hiring.hire(Role.ADMIN, PROVINCE, "admin", "系统管理员", region.units[PROVINCE], None)
-    return hiring.people
+    builder.add(Role.ADMIN, PROVINCE, "admin", "系统管理员", region.units[PROVINCE], None)
+    return builder.people
 
 
 def _with_windows(region: Region) -> list[Unit]:

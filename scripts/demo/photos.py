@@ -22,7 +22,7 @@ LONG_SIDE, SHORT_SIDE = 1024, 768
 DECODERS = 2
 
 
-def drawn(shot: Shot) -> bytes:
+def draw_photo(shot: Shot) -> bytes:
     """Draw a shot; the same shot gives the same JPEG, byte for byte."""
     width, height = (SHORT_SIDE, LONG_SIDE) if shot.is_upright else (LONG_SIDE, SHORT_SIDE)
     exif = SceneExif(
@@ -35,7 +35,8 @@ def drawn(shot: Shot) -> bytes:
     return draw_scene(shot.seed, width, height, list(shot.captions), exif)
 
 
-def announced(shot: Shot, photo: bytes) -> MediaDraft:
+def media_draft(shot: Shot, photo: bytes) -> MediaDraft:
+    """Return the announcement of a photo, as a phone sends it."""
     return MediaDraft(
         id=shot.id,
         sha256=hashlib.sha256(photo).hexdigest(),
@@ -47,7 +48,7 @@ def announced(shot: Shot, photo: bytes) -> MediaDraft:
 
 
 class PhotoFactory:
-    """Made by `darkroom`, with decoders and a scratch folder."""
+    """Draws photos, uploads them, and verifies them with its own decoders."""
 
     def __init__(self, store: Store, folder: Path, decoders: Sequence[Decoder]) -> None:
         self._store, self._folder = store, folder
@@ -55,13 +56,13 @@ class PhotoFactory:
         self._turns = anyio.CapacityLimiter(len(decoders))
 
     async def draw(self, shots: Sequence[Shot]) -> list[bytes]:
-        return await anyio.to_thread.run_sync(lambda: [drawn(shot) for shot in shots])
+        return await anyio.to_thread.run_sync(lambda: [draw_photo(shot) for shot in shots])
 
     async def deliver(self, shots: Sequence[Shot], photos: Sequence[bytes], received_at: datetime) -> None:
         """Upload and verify photos, as phone and worker do after a submission. Verified photos are skipped."""
-        known = {media.id: media for media in await self._store.media.many([shot.id for shot in shots])}
+        stored = {media.id: media for media in await self._store.media.many([shot.id for shot in shots])}
         for number, (shot, photo) in enumerate(zip(shots, photos, strict=True), start=1):
-            media = known[shot.id]
+            media = stored[shot.id]
             if media.state is MediaState.READY:
                 continue
             await self._store.objects.put(media.key, photo, media.content_type)
@@ -79,7 +80,8 @@ class PhotoFactory:
 
 
 @asynccontextmanager
-async def darkroom(store: Store) -> AsyncIterator[PhotoFactory]:
+async def open_photo_factory(store: Store) -> AsyncIterator[PhotoFactory]:
+    """Yield a factory with decoders and a temporary folder, until the block ends."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mingcha-demo-")))
         decoders = [await stack.enter_async_context(Decoder()) for _ in range(DECODERS)]

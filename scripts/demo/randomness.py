@@ -1,6 +1,7 @@
 """Draw everything random in the demo from one seed, and pick times in office hours.
 
 Each part draws from a stream of its own name, so a change to one part does not change the others.
+The name belongs to the seed: another name gives other values.
 """
 
 from collections.abc import Sequence
@@ -16,19 +17,21 @@ from schema.core.times import BEIJING, to_millis
 T = TypeVar("T")
 
 
-class Chance:
+class SeededRandom:
+    """A stream of random values that depends only on the seed and the name."""
+
     def __init__(self, seed: int, name: str) -> None:
         self._seed, self._name = seed, name
         self._random = Random(f"{seed}/{name}")  # noqa: S311  no secret
 
-    def stream(self, name: object) -> "Chance":
-        return Chance(self._seed, f"{self._name}/{name}")
+    def stream(self, name: object) -> "SeededRandom":
+        return SeededRandom(self._seed, f"{self._name}/{name}")
 
     def pick(self, choices: Sequence[T]) -> T:
         return self._random.choice(choices)
 
     def between(self, least: int, most: int) -> int:
-        """Return an integer, both ends included."""
+        """Return an integer from `least` to `most`, both included."""
         return self._random.randint(least, most)
 
     def around(self, middle: float, by: float) -> float:
@@ -49,9 +52,9 @@ class WorkingDays:
         days = (today - timedelta(days=count) for count in range(1, 400))
         self._days: list[date] = [day for day in days if day.weekday() < 5]
 
-    def moment(self, ago: int, chance: Chance) -> datetime:
+    def moment(self, ago: int, random: SeededRandom) -> datetime:
         """Return an instant in office hours, `ago` working days back; 1 is the last full working day."""
-        first, last = (8 * 60 + 40, 11 * 60 + 50) if chance.happens(0.55) else (14 * 60, 17 * 60 + 20)
-        seconds = chance.between(first * 60, last * 60)
+        first, last = (8 * 60 + 40, 11 * 60 + 50) if random.happens(0.55) else (14 * 60, 17 * 60 + 20)
+        seconds = random.between(first * 60, last * 60)
         day = datetime.combine(self._days[ago - 1], time(), BEIJING)
-        return to_millis(day + timedelta(seconds=seconds, milliseconds=chance.between(0, 999)))
+        return to_millis(day + timedelta(seconds=seconds, milliseconds=random.between(0, 999)))

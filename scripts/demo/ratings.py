@@ -1,4 +1,4 @@
-"""Make the demo's ratings: the monitors of one county rate its departments for the last two full months."""
+"""Plan the demo's ratings: the monitors of one county rate its departments for the last two full months."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from schema.appraisal.rating_drafts import RatingDraft
 from schema.core.times import BEIJING, to_millis
 from schema.organisation.monitoring_points import MonitoringPoint
 from scripts.demo.people import People
-from scripts.demo.randomness import Chance
+from scripts.demo.randomness import SeededRandom
 
 RATED = {"JT": 82, "GS": 88, "SJ": 74, "HB": 58}
 """Approximate scores of departments, by the letters of their codes."""
@@ -18,7 +18,7 @@ GRADES = ("优", "良", "一般", "较差", "差")
 
 
 @dataclass(frozen=True)
-class Ballot:
+class RatingBatch:
     """The ratings that one monitor submits at once."""
 
     rater: str
@@ -26,17 +26,17 @@ class Ballot:
     drafts: tuple[RatingDraft, ...]
 
 
-def fill_in(
-    chance: Chance, now: datetime, county: str, people: People, points: Sequence[MonitoringPoint]
-) -> list[Ballot]:
-    """Make ballots by month, earliest first; the first monitor supersedes one rating."""
-    own = {id: point.code for point in points for id in point.monitor_ids}
+def plan_ratings(
+    random: SeededRandom, now: datetime, county: str, people: People, points: Sequence[MonitoringPoint]
+) -> list[RatingBatch]:
+    """Plan the ratings by month, earliest first; the first monitor replaces one rating."""
+    points_of = {id: point.code for point in points for id in point.monitor_ids}
     raters = people.of(Role.MONITOR, county)
-    made = []
+    batches = []
     for month in _months(now):
         for rater in raters:
-            point = own[str(people.users[rater].id)]
-            stream = chance.stream(f"{month}/{rater}")
+            point = points_of[str(people.users[rater].id)]
+            stream = random.stream(f"{month}/{rater}")
             drafts = [
                 _draft(stream, month, point, f"{county}-{letters}", about)
                 for letters, about in RATED.items()
@@ -45,26 +45,26 @@ def fill_in(
             if rater == raters[0]:
                 drafts.append(_draft(stream, month, point, f"{county}-HB", 70))
             if drafts:
-                made.append(Ballot(rater, _moment(stream, month), tuple(drafts)))
-    return made
+                batches.append(RatingBatch(rater, _moment(stream, month), tuple(drafts)))
+    return batches
 
 
-def _draft(chance: Chance, month: date, point: str, unit: str, about: int) -> RatingDraft:
-    graded = chance.happens(0.4)
+def _draft(random: SeededRandom, month: date, point: str, unit: str, about: int) -> RatingDraft:
+    has_grade = random.happens(0.4)
     return RatingDraft(
-        id=chance.id("rat", datetime(month.year, month.month, 1, tzinfo=UTC)),
+        id=random.id("rat", datetime(month.year, month.month, 1, tzinfo=UTC)),
         monitoring_point=point,
         unit=unit,
         month=month,
-        score=None if graded else min(100, max(0, about + chance.between(-15, 12))),
-        grade=GRADES[min(4, max(0, (95 - about) // 15 + chance.between(0, 1)))] if graded else None,
+        score=None if has_grade else min(100, max(0, about + random.between(-15, 12))),
+        grade=GRADES[min(4, max(0, (95 - about) // 15 + random.between(0, 1)))] if has_grade else None,
     )
 
 
-def _moment(chance: Chance, month: date) -> datetime:
+def _moment(random: SeededRandom, month: date) -> datetime:
     """Return an evening near the end of the month."""
-    evening = datetime(month.year, month.month, chance.between(20, 28), 19, tzinfo=BEIJING)
-    return to_millis(evening + timedelta(minutes=chance.between(0, 120)))
+    evening = datetime(month.year, month.month, random.between(20, 28), 19, tzinfo=BEIJING)
+    return to_millis(evening + timedelta(minutes=random.between(0, 120)))
 
 
 def _months(now: datetime) -> list[date]:

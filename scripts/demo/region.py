@@ -14,7 +14,7 @@ from typing import Any
 from schema.geography.positions import Datum, GeoPoint, GeoPointInput, PositionSource, locate
 from schema.organisation.monitoring_points import MonitoringPoint
 from schema.organisation.units import FormerName, Unit, UnitLevel, path_below
-from scripts.demo.randomness import Chance
+from scripts.demo.randomness import SeededRandom
 
 CITY = "360700"
 PROVINCE = "360000"
@@ -36,18 +36,19 @@ FIRMS = {
 
 @cache
 def facts() -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((Path(__file__).parent / "ganzhou.json").read_text(encoding="utf-8"))
-    return found
+    """Return the facts about the region."""
+    content: dict[str, Any] = json.loads((Path(__file__).parent / "ganzhou.json").read_text(encoding="utf-8"))
+    return content
 
 
 @dataclass
 class Region:
-    """Units by code, parents before children; `counties` are the codes of county rank, the development zone last."""
+    """Units by code, parents before children. `counties` are the codes of county rank; the development zone is last."""
 
     units: dict[str, Unit] = field(default_factory=dict)
     counties: list[str] = field(default_factory=list)
 
-    def counters(self, county: str) -> list[Unit]:
+    def windows(self, county: str) -> list[Unit]:
         """Return the service windows of a county."""
         path = self.units[county].path
         return [unit for unit in self.units.values() if unit.level is UnitLevel.WINDOW and unit.path.startswith(path)]
@@ -58,12 +59,12 @@ class Region:
 
 
 class _Builder:
-    def __init__(self, chance: Chance, at: datetime) -> None:
-        self.region, self._chance, self._at = Region(), chance, at
+    def __init__(self, random: SeededRandom, at: datetime) -> None:
+        self.region, self._random, self._at = Region(), random, at
 
     def add(self, parent: str | None, code: str, name: str, level: UnitLevel, **more: Any) -> Unit:
         above = self.region.units[parent] if parent else None
-        id = self._chance.id("unt", self._at)
+        id = self._random.id("unt", self._at)
         unit = Unit(
             id=id,
             code=code,
@@ -78,66 +79,67 @@ class _Builder:
         self.region.units[code] = unit
         return unit
 
-    def departments(self, code: str, rank: str) -> None:
-        """Add the departments that the facts name for this rank, each near the middle of its region."""
+    def add_departments(self, code: str, rank: str) -> None:
+        """Add the departments that the facts name for this rank, each near the middle of its area."""
         middle = self.region.units[code].position
-        for letters, told in facts()["departments"].items():
-            if rank not in told["at"].split():
+        for letters, department in facts()["departments"].items():
+            if rank not in department["at"].split():
                 continue
-            place = _near(middle, self._chance, 0.01)
-            name, own = self.region.units[code].name + told["name"], f"{code}-{letters}"
+            place = _near(middle, self._random, 0.01)
+            name, own = self.region.units[code].name + department["name"], f"{code}-{letters}"
             self.add(code, own, name, UnitLevel.DEPARTMENT, position=place)
-            for number, section in told.get("sections", {}).items():
+            for number, section in department.get("sections", {}).items():
                 self.add(own, f"{own}-K{number}", name + section, UnitLevel.SECTION, position=place)
-            for number, window in told.get("section_windows", {}).items():
+            for number, window in department.get("section_windows", {}).items():
                 self.add(f"{own}-K{number}", f"{own}-{number}", name + window, UnitLevel.WINDOW, position=place)
-            for number, window in told.get("windows", {}).items():
+            for number, window in department.get("windows", {}).items():
                 self.add(own, f"{own}-{number}", name + window, UnitLevel.WINDOW, position=place)
 
 
-def build_region(chance: Chance, at: datetime) -> Region:
-    builder = _Builder(chance, at)
-    told = facts()
+def build_region(random: SeededRandom, at: datetime) -> Region:
+    builder = _Builder(random, at)
+    counties, zone = facts()["counties"], facts()["zone"]
     builder.add(None, PROVINCE, "江西省", UnitLevel.PROVINCE)
-    [seat] = [county["at"] for county in told["counties"] if county["code"] == "360702"]
+    [seat] = [county["at"] for county in counties if county["code"] == "360702"]
     builder.add(PROVINCE, CITY, "赣州市", UnitLevel.CITY, position=_place(*seat))
-    builder.departments(CITY, "city")
-    for county in [*told["counties"], told["zone"]]:
+    builder.add_departments(CITY, "city")
+    for county in [*counties, zone]:
         code = county["code"]
-        formers = [FormerName(name=name, code=old, until=until) for old, name, until in county.get("formerly", [])]
+        former_names = [FormerName(name=name, code=old, until=until) for old, name, until in county.get("formerly", [])]
         place = _place(*county["at"])
-        builder.add(CITY, code, county["name"], UnitLevel.COUNTY, former_names=formers, position=place)
+        builder.add(CITY, code, county["name"], UnitLevel.COUNTY, former_names=former_names, position=place)
         builder.region.counties.append(code)
-        builder.departments(code, "zone" if county is told["zone"] else "county")
+        builder.add_departments(code, "zone" if county is zone else "county")
         for digits, name in county.get("townships", {}).items():
             builder.add(code, code + digits, name, UnitLevel.TOWNSHIP)
     return builder.region
 
 
-def build_points(chance: Chance, region: Region, at: datetime) -> list[MonitoringPoint]:
-    """Make the enterprises of every county, by turns in the county's and the city's industries; monitors are set later."""
-    return [point for county in region.counties for point in _points(chance, region.units[county], at)]
+def build_points(random: SeededRandom, region: Region, at: datetime) -> list[MonitoringPoint]:
+    """Make the enterprises of every county, without monitors. They alternate between the county's and the city's industries."""
+    return [point for county in region.counties for point in _points(random, region.units[county], at)]
 
 
-def monitored(points: list[MonitoringPoint], monitor_ids: list[str]) -> list[MonitoringPoint]:
+def assign_monitors(points: list[MonitoringPoint], monitor_ids: list[str]) -> list[MonitoringPoint]:
+    """Give each point its one monitor."""
     return [replace(point, monitor_ids=(monitor,)) for point, monitor in zip(points, monitor_ids, strict=True)]
 
 
-def _points(chance: Chance, county: Unit, at: datetime) -> Iterator[MonitoringPoint]:
-    told = facts()
-    [own] = [each["industries"] for each in [*told["counties"], told["zone"]] if each["code"] == county.code]
-    industries = list(dict.fromkeys([*own, *told["city_industries"]]))
-    count = POINTS_OF_THE_ZONE if county.code == told["zone"]["code"] else POINTS_OF_A_COUNTY
+def _points(random: SeededRandom, county: Unit, at: datetime) -> Iterator[MonitoringPoint]:
+    counties, zone = facts()["counties"], facts()["zone"]
+    [own] = [area["industries"] for area in [*counties, zone] if area["code"] == county.code]
+    industries = list(dict.fromkeys([*own, *facts()["city_industries"]]))
+    count = POINTS_OF_THE_ZONE if county.code == zone["code"] else POINTS_OF_A_COUNTY
     for number in range(count):
         industry = industries[number % len(industries)]
         name = county.name[:-1] if county.name[-1] in "县市" and len(county.name) > 2 else county.name
         yield MonitoringPoint(
-            id=chance.id("pnt", at),
+            id=random.id("pnt", at),
             code=f"JC-{county.code}-{number + 1:02d}",
             enterprise=f"{name}{STEMS[number]}{FIRMS[industry]}（虚构）",
             industry=industry,
-            address=f"{county.name}示范路{chance.between(1, 200)}号",
-            position=_near(county.position, chance, 0.03),
+            address=f"{county.name}示范路{random.between(1, 200)}号",
+            position=_near(county.position, random, 0.03),
             unit_id=county.id,
             path=county.path,
             created_at=at,
@@ -149,7 +151,7 @@ def _place(latitude: float, longitude: float) -> GeoPoint:
     return locate(GeoPointInput(latitude=latitude, longitude=longitude, datum=Datum.WGS84, source=source))
 
 
-def _near(middle: GeoPoint | None, chance: Chance, degrees: float) -> GeoPoint | None:
+def _near(middle: GeoPoint | None, random: SeededRandom, degrees: float) -> GeoPoint | None:
     if middle is None or middle.latitude is None or middle.longitude is None:
         return None
-    return _place(round(chance.around(middle.latitude, degrees), 5), round(chance.around(middle.longitude, degrees), 5))
+    return _place(round(random.around(middle.latitude, degrees), 5), round(random.around(middle.longitude, degrees), 5))

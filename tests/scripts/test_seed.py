@@ -15,9 +15,9 @@ from api.server.graphql_schema import build_schema
 from schema.access.viewers import Role
 from schema.casework.cases import CaseState
 from scripts.demo.actions import DemoActions
-from scripts.demo.loading import SEED, NotEmptyError, seed, signins, write_script
-from scripts.demo.photos import drawn
-from scripts.demo.randomness import Chance
+from scripts.demo.loading import SEED, NotEmptyError, make_demo_plan, seed, signins
+from scripts.demo.photos import draw_photo
+from scripts.demo.randomness import SeededRandom
 from storage.demo import Demos
 from storage.embedded.engines import Addresses
 from tests.support.loaded_demo import LoadedDemo, installation, whole
@@ -42,13 +42,13 @@ async def test_demo_users_can_sign_in_and_see_every_case_state(demo: LoadedDemo)
         assert user
         assert user.roles == [role]
         assert (await Passwords().verify(user.password_hash, found.password)).is_right
-    people = write_script(SEED, demo.now, "hash").people
-    stage = DemoActions(demo.store, demo.settings, people, Chance(SEED, "stage"))
+    people = make_demo_plan(SEED, demo.now, "hash").people
+    actions = DemoActions(demo.store, demo.settings, people, SeededRandom(SEED, "stage"))
     schema = build_schema(demo.settings)
     for user_name in ("supervisor001", "officer.360703"):
         answer = await schema.execute(
             "{ cases(first: 50) { edges { node { state observations { content { media { link { url } } } } } } } }",
-            context_value=stage.scene(user_name, datetime.now(UTC), "reading"),
+            context_value=actions.context(user_name, datetime.now(UTC), "reading"),
         )
         assert not answer.errors, answer.errors
         nodes = [edge["node"] for edge in answer.data["cases"]["edges"]]  # type: ignore[index]
@@ -67,16 +67,16 @@ async def test_loading_the_demo_again_changes_nothing(demo: LoadedDemo) -> None:
 
 async def test_each_seed_makes_its_own_reproducible_demo() -> None:
     now = datetime(2026, 3, 2, 3, 0, tzinfo=UTC)
-    first, second, other = (write_script(number, now, "hash") for number in (SEED, SEED, SEED + 1))
+    first, second, other = (make_demo_plan(number, now, "hash") for number in (SEED, SEED, SEED + 1))
     assert first == second
     assert {unit.id for unit in first.region.units.values()}.isdisjoint(u.id for u in other.region.units.values())
-    shots = [shot for sighting in first.sightings for shot in sighting.shots]
+    shots = [shot for observation in first.observations for shot in observation.shots]
     assert len(shots) == 160
-    assert [drawn(shot) for shot in shots[:3]] == [drawn(shot) for shot in shots[:3]]
-    assert len({drawn(shot) for shot in shots[:12]}) == 12
+    assert [draw_photo(shot) for shot in shots[:3]] == [draw_photo(shot) for shot in shots[:3]]
+    assert len({draw_photo(shot) for shot in shots[:12]}) == 12
     # Around New Year: on a day with no earlier working day in its year, and on a Monday.
     for day in (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 5, tzinfo=UTC)):
-        assert len(write_script(SEED, day, "hash").stories) == 45 + 12
+        assert len(make_demo_plan(SEED, day, "hash").case_scripts) == 45 + 12
 
 
 async def test_a_load_that_is_killed_twice_ends_in_the_same_demo(

@@ -73,11 +73,11 @@ class Product:
 
         async def load(store: Store) -> County:
             await store.objects.make_bucket()
-            script = await load_base_data(store, await Passwords().hash(self.password))
-            inspector = script.people.users[INSPECTOR]
+            plan = await load_base_data(store, await Passwords().hash(self.password))
+            inspector = plan.people.users[INSPECTOR]
             await store.users.put_all([replace(inspector, roles=[*inspector.roles, Role.MONITOR])])
-            windows = script.region.counters(COUNTY)
-            point = replace(script.points[0], monitor_ids=(strawberry.ID(str(inspector.id)),))
+            windows = plan.region.windows(COUNTY)
+            point = replace(plan.points[0], monitor_ids=(strawberry.ID(str(inspector.id)),))
             await store.monitoring_points.put_all([point])
             return County(str(inspector.id), OFFICER, windows, point.code)
 
