@@ -1,4 +1,4 @@
-"""Make altered copies of a picture as people do, to measure recall: re-encoded, scaled, cut, brightened, framed."""
+"""Make altered copies of a picture as people do, to measure recall: re-encoded, scaled, cropped, brightened, framed."""
 
 import io
 from collections.abc import Iterator
@@ -9,21 +9,21 @@ from PIL import Image, ImageEnhance, ImageOps
 
 from storage.formats.content_types import HEAD_BYTES, sniff
 
-_READ = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
+_FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/webp": "WEBP"}
 
 
-def altered(path: Path, seed: int) -> Iterator[tuple[str, bytes]]:
-    """Yield (kind, JPEG) of each copy; the same seed gives the same cuts. Yield nothing for any other file format.
+def altered_copies(path: Path, seed: int) -> Iterator[tuple[str, bytes]]:
+    """Yield (kind, JPEG) of each copy; the same seed gives the same cuts. Yield nothing if it is no JPEG, PNG or WebP.
 
     Raise `OSError` if the picture can't be decoded whole.
     """
     body = path.read_bytes()
-    coding = _READ.get(sniff(body[:HEAD_BYTES]) or "")
-    if coding is None:
+    format = _FORMATS.get(sniff(body[:HEAD_BYTES]) or "")
+    if format is None:
         return
-    with Image.open(io.BytesIO(body), formats=(coding,)) as image:
+    with Image.open(io.BytesIO(body), formats=(format,)) as image:
         picture = ImageOps.exif_transpose(image).convert("RGB")
-    random = Random(seed)  # noqa: S311  a cut, no secret
+    random = Random(seed)  # noqa: S311  no secret
     for kind, quality in (("encoded at 60", 60), ("encoded at 40", 40)):
         yield kind, _encode(picture, quality)
     for percent in (50, 25):
@@ -54,7 +54,7 @@ def _cut(picture: Image.Image, shares: tuple[float, ...]) -> Image.Image:
 
 
 def _add_bars(picture: Image.Image, colour: str) -> Image.Image:
-    """Add bars above and below, as in a screenshot of a phone."""
+    """Add bars above and below, as a screenshot on a phone has."""
     screen = Image.new("RGB", (picture.width, picture.height * 3 // 2), colour)
     screen.paste(picture, (0, picture.height // 4))
     return screen

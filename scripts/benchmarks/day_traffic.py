@@ -38,7 +38,7 @@ ASSIGN = "mutation Give($input: AssignInput!) { assign(input: $input) { __typena
 
 @dataclass
 class TrafficCount:
-    """Bytes of HTTP requests and responses with their headers; `packed` compressed as sent, `plain` without compression."""
+    """Bytes of HTTP requests and responses with headers: `packed` compressed as sent, `plain` without compression."""
 
     requests: int = 0
     sent_plain: int = 0
@@ -55,7 +55,7 @@ class TrafficCount:
 
 @dataclass
 class Day:
-    """The measured traffic; `records` is the number of records in the first sync of the county."""
+    """The measured traffic of a day; `records` is the number of records in the first sync of the county."""
 
     first_sync: TrafficCount = field(default_factory=TrafficCount)
     work: TrafficCount = field(default_factory=TrafficCount)
@@ -76,7 +76,7 @@ class MeasuredDevice:
         self._client, self._token = client, ""
         self._id, self._refresh = _id("dev"), ""
         self._cursor: str | None = None
-        self.traffic, self.seen = TrafficCount(), 0
+        self.traffic, self.records_pulled = TrafficCount(), 0
 
     async def sign_in(self, user_name: str, password: str) -> None:
         credentials = {"userName": user_name, "password": password, "deviceId": self._id, "deviceName": "华为 Mate 60"}
@@ -89,22 +89,22 @@ class MeasuredDevice:
             )
         )
 
-    async def sync(self, last: int, **more: Any) -> list[dict[str, Any]]:
-        """Send `more` with the first request, and pull everything. Return the upload slots of the sent observations."""
+    async def sync(self, last_sequence: int, **variables: Any) -> list[dict[str, Any]]:
+        """Send `variables` with the first request, pull everything, and return the upload slots of sent observations."""
         slots: list[dict[str, Any]] = []
         while True:
-            sync_input = {"deviceClock": _clock(), "lastSequence": last, "since": self._cursor}
-            data = await self.ask("Sync", input=sync_input, **more)
+            sync_input = {"deviceClock": _clock(), "lastSequence": last_sequence, "since": self._cursor}
+            data = await self.ask("Sync", input=sync_input, **variables)
             submitted = data.get("submitObservations") or {"results": []}
             slots += [slot for result in submitted["results"] for slot in result["uploads"]]
             page = data["sync"]["changes"]
-            self._cursor, more = page["cursor"], {}
-            self.seen += len(page["changes"])
+            self._cursor, variables = page["cursor"], {}
+            self.records_pulled += len(page["changes"])
             if not page["hasMore"]:
                 return slots
 
     async def ask(self, operation: str, **variables: Any) -> dict[str, Any]:
-        """Return the data of a contract operation. Raise `RuntimeError` if it doesn't succeed."""
+        """Return the data of an operation of the contract. Raise `RuntimeError` if it fails."""
         return await self.post({"documentId": f"sha256:{digest(text_of(operation))}", "variables": variables})
 
     async def post(self, payload: dict[str, Any]) -> dict[str, Any]:
@@ -132,7 +132,7 @@ class MeasuredDevice:
 
 
 async def measure_day(store: Store, settings: Settings, *, observations: int, photos: int, pulls: int) -> Day:
-    """Load the demo's region and people into an empty database, then work one day there; a photo is a few bytes."""
+    """Load the demo's region and people into an empty database, then work one day there. A photo has a few bytes."""
     password = secrets.token_urlsafe(12)
     plan = await load_base_data(store, await Passwords().hash(password))
     day = Day()
@@ -144,7 +144,7 @@ async def measure_day(store: Store, settings: Settings, *, observations: int, ph
         await officer.sign_in(OFFICER, password)
         phone.traffic = day.first_sync
         await phone.sync(0)
-        day.records = phone.seen
+        day.records = phone.records_pulled
         phone.traffic = day.work
         await phone.sign_in(INSPECTOR, password)
         windows = plan.region.windows(COUNTY)
@@ -222,11 +222,11 @@ def _draft(number: int, unit: str, bodies: dict[str, bytes]) -> dict[str, Any]:
 @contextlib.asynccontextmanager
 async def _feeding(store: Store) -> AsyncIterator[None]:
     """Run the worker's change feed while the block lasts."""
-    work = ChangeFeedWorker(store, str(_id("ses")), clock, save_interval=timedelta())
+    worker = ChangeFeedWorker(store, str(_id("ses")), clock, save_interval=timedelta())
 
     async def follow() -> None:
         while True:
-            await work.follow()
+            await worker.follow()
             await anyio.sleep(0.05)
 
     with collapse_exception_groups():
@@ -238,11 +238,11 @@ async def _feeding(store: Store) -> AsyncIterator[None]:
 
 async def _wait_for_feed(store: Store) -> None:
     """Wait until the change feed contains everything written so far."""
-    written = clock()
+    now = clock()
     with anyio.fail_after(60):
         while True:
             sequence = await store.changes.sequence()
-            if sequence and sequence.as_of and sequence.as_of > written:
+            if sequence and sequence.as_of and sequence.as_of > now:
                 return
             await anyio.sleep(0.05)
 

@@ -1,6 +1,6 @@
 """Simulate a bad network: an HTTP proxy that passes, loses, halves, doubles or fails requests, and can kill the sender.
 
-The user passes a function that picks the fault of each request. `requests` lists every request.
+A function that the caller sets chooses the fault of each request. `requests` lists every request.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from hashlib import sha256
 from typing import Any
@@ -40,37 +40,38 @@ class NetworkFault(Enum):
 
 @dataclass(frozen=True)
 class Request:
-    """`name` is a GraphQL operation, or `PUT` with a part number; `key` is the path. The body of a PUT is not kept.
+    """A request that went through the proxy, and what happened to it.
 
-    `sent` and `answered` count bytes on the wire with headers; `carried` counts the request's body, `digest` is its SHA-256.
-    `began` and `ended` are seconds of the monotonic clock.
+    `name` is a GraphQL operation, or `PUT` with a part number; `key` is the path. `body` is empty for a PUT.
+    `sent_bytes` and `reply_bytes` count bytes on the wire with headers. `body_bytes` counts the request's body as sent,
+    and `digest` is its SHA-256. `began` and `ended` are seconds of the monotonic clock.
     """
 
     name: str
     key: str
     body: bytes
-    fate: NetworkFault
+    fault: NetworkFault
     status: int | None
-    sent: int = 0
-    carried: int = 0
-    answered: int = 0
+    sent_bytes: int = 0
+    body_bytes: int = 0
+    reply_bytes: int = 0
     began: float = 0.0
     ended: float = 0.0
     digest: str = ""
 
     @property
     def was_stored(self) -> bool:
-        """Whether the server accepted it, even if the sender didn't learn that."""
+        """Return whether the server accepted it, even if the sender didn't learn that."""
         return self.status is not None and self.status < 300
 
     @property
-    def was_told(self) -> bool:
-        """Whether the whole reply went to the sender, which may have been dead by then."""
-        return self.answered > 0 and self.fate is not NetworkFault.CUT_REPLY
+    def was_answered(self) -> bool:
+        """Return whether the whole reply went to the sender, which may have been dead by then."""
+        return self.reply_bytes > 0 and self.fault is not NetworkFault.CUT_REPLY
 
 
 @dataclass(frozen=True)
-class Came:
+class IncomingRequest:
     """A request as the proxy read it, possibly cut by a fault."""
 
     name: str
@@ -80,26 +81,29 @@ class Came:
     began: float
 
 
-class BadNetwork:
+class FaultyNetwork:
     """A proxy to `upstream` (host and port), on its own port and in its own thread."""
 
     def __init__(self, upstream: tuple[str, int] | None = None) -> None:
         self.upstream = upstream
         self.requests: list[Request] = []
-        self.fate: Callable[[str], NetworkFault] = lambda _: NetworkFault.PASS
-        self.hears: Callable[[str, bytes], None] = lambda _name, _reply: None
-        """Called with name and reply of each operation whose reply went to the sender whole."""
-        self.bytes_broken_off = 0
+        self.choose_fault: Callable[[str], NetworkFault] = lambda _: NetworkFault.PASS
+        """Called with the name of each request."""
+        self.on_reply: Callable[[str, bytes], None] = lambda _name, _reply: None
+        """Called with name and reply of each operation whose whole reply went to the sender."""
+        self.aborted_bytes = 0
         """Body bytes of senders that disconnected before the end."""
-        self.victim = 0
+        self.sender_pid = 0
+        """The process that `KILL` and `KILL_AFTER` kill."""
         self.signal = signal.SIGKILL
-        self.seconds = 0.0
+        self.delay_seconds = 0.0
+        """The delay of `LATE` and `ECHO`."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
         self._server = asyncio.run_coroutine_threadsafe(
-            asyncio.start_server(self._meet_sender, "127.0.0.1", 0, limit=2**16), self._loop
+            asyncio.start_server(self._accept, "127.0.0.1", 0, limit=2**16), self._loop
         ).result()
         self.address = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
 
@@ -119,11 +123,11 @@ class BadNetwork:
         self._loop.close()
 
     def calm(self) -> None:
-        """Reset: every request passes, and none is recorded."""
-        self.fate, self.signal, self.requests = (lambda _: NetworkFault.PASS), signal.SIGKILL, []
+        """Let every request pass from now on, and forget the recorded ones."""
+        self.choose_fault, self.signal, self.requests = (lambda _: NetworkFault.PASS), signal.SIGKILL, []
 
-    def _meet_sender(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve a connection in a task. We hold the task until it is done, because the event loop holds it only weakly."""
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve a connection in a task, and hold the task until it is done: the event loop holds it only weakly."""
         task = self._loop.create_task(self._serve(reader, writer))
         self._tasks.add(task)
 
@@ -137,7 +141,7 @@ class BadNetwork:
         task.add_done_callback(done)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one request a connection, so that no bytes are left for the next."""
+        """Serve one request per connection, so that no bytes are left for the next."""
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             began = time.monotonic()
@@ -150,67 +154,77 @@ class BadNetwork:
             if method == "POST":
                 body = await reader.readexactly(length)
                 name = str(json.loads(_plain(body))["operationName"])
-            fate = self.fate(name)
-            if not body and fate is not NetworkFault.LOSE:
-                body = await reader.readexactly(length // 2 if fate is NetworkFault.HALVE else length)
-            await self._meet(Came(name, urlsplit(path).path, head, body, began), fate, writer)
-        except asyncio.IncompleteReadError as broken:
-            self.bytes_broken_off += len(broken.partial)
+            fault = self.choose_fault(name)
+            if not body and fault is not NetworkFault.LOSE:
+                body = await reader.readexactly(length // 2 if fault is NetworkFault.HALVE else length)
+            await self._handle(IncomingRequest(name, urlsplit(path).path, head, body, began), fault, writer)
+        except asyncio.IncompleteReadError as error:
+            self.aborted_bytes += len(error.partial)
         except ConnectionError:
             return  # the sender is gone
 
-    async def _meet(self, came: Came, fate: NetworkFault, writer: asyncio.StreamWriter) -> None:
-        if fate in {NetworkFault.LOSE, NetworkFault.HALVE, NetworkFault.KILL, NetworkFault.FAIL}:
-            self._record(came, fate, b"" if fate is NetworkFault.FAIL else None)
-            if fate is NetworkFault.KILL:
-                os.kill(self.victim, self.signal)
-            if fate is NetworkFault.FAIL:
+    async def _handle(self, incoming: IncomingRequest, fault: NetworkFault, writer: asyncio.StreamWriter) -> None:
+        """Do to the request what the fault says, and record it."""
+        if fault in {NetworkFault.LOSE, NetworkFault.HALVE, NetworkFault.KILL, NetworkFault.FAIL}:
+            self._record(incoming, fault, b"" if fault is NetworkFault.FAIL else None)
+            if fault is NetworkFault.KILL:
+                os.kill(self.sender_pid, self.signal)
+            if fault is NetworkFault.FAIL:
                 writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                 await writer.drain()
             return
-        if fate is NetworkFault.LATE:
-            await asyncio.sleep(self.seconds)
-        reply = await self._forward(came)
-        if fate is NetworkFault.TWICE:
-            reply = await self._forward(came)
-        request = self._record(came, fate, reply)  # first: once the sender is dead, the test reads the record
-        if fate is NetworkFault.KILL_AFTER:
-            os.kill(self.victim, self.signal)
-        if request.was_told and request.body:
-            self.hears(request.name, reply)
-        if request.answered:
-            writer.write(reply[: request.answered])
+        if fault is NetworkFault.LATE:
+            await asyncio.sleep(self.delay_seconds)
+        reply = await self._forward(incoming)
+        if fault is NetworkFault.TWICE:
+            reply = await self._forward(incoming)
+        request = self._record(
+            incoming, fault, reply
+        )  # before the kill: once the sender is dead, tests read the record
+        if fault is NetworkFault.KILL_AFTER:
+            os.kill(self.sender_pid, self.signal)
+        if request.was_answered and request.body:
+            self.on_reply(request.name, reply)
+        if request.reply_bytes:
+            writer.write(reply[: request.reply_bytes])
             await writer.drain()
-        if fate is NetworkFault.ECHO:
+        if fault is NetworkFault.ECHO:
             writer.close()
-            await asyncio.sleep(self.seconds)
-            await self._forward(came)
+            await asyncio.sleep(self.delay_seconds)
+            await self._forward(incoming)
 
-    async def _forward(self, came: Came) -> bytes:
+    async def _forward(self, incoming: IncomingRequest) -> bytes:
+        """Send the request to the server on a connection of its own, and return the reply."""
         assert self.upstream  # noqa: S101  set before anybody learns our address
         reader, writer = await asyncio.open_connection(*self.upstream)
         try:
-            writer.write(
-                re.sub(rb"\r\nconnection: [^\r]*", b"\r\nConnection: close", came.head, flags=re.IGNORECASE) + came.body
-            )
+            head = re.sub(rb"\r\nconnection: [^\r]*", b"\r\nConnection: close", incoming.head, flags=re.IGNORECASE)
+            writer.write(head + incoming.body)
             await writer.drain()
             return await reader.read()
         finally:
             writer.transport.abort()
 
-    def _record(self, came: Came, fate: NetworkFault, reply: bytes | None) -> Request:
-        """`reply` is the server's; None if the server got no request, empty if the proxy answers itself."""
+    def _record(self, incoming: IncomingRequest, fault: NetworkFault, reply: bytes | None) -> Request:
+        """Record a request. `reply` is the server's; None if the server got no request, empty if the proxy replies."""
         status = None if reply is None else int(reply.split(b" ", 2)[1]) if reply else 502
         whole = len(reply or b"")
-        answered = {NetworkFault.LOSE_REPLY: 0, NetworkFault.KILL_AFTER: 0, NetworkFault.CUT_REPLY: whole // 2}.get(
-            fate, whole
+        cuts = {NetworkFault.LOSE_REPLY: 0, NetworkFault.KILL_AFTER: 0, NetworkFault.CUT_REPLY: whole // 2}
+        request = Request(
+            name=incoming.name,
+            key=incoming.path,
+            body=b"" if incoming.name.startswith("PUT") else _plain(incoming.body),
+            fault=fault,
+            status=status,
+            sent_bytes=len(incoming.head) + len(incoming.body),
+            body_bytes=len(incoming.body),
+            reply_bytes=cuts.get(fault, whole),
+            began=incoming.began,
+            ended=time.monotonic(),
+            digest=sha256(incoming.body).hexdigest(),
         )
-        kept = b"" if came.name.startswith("PUT") else _plain(came.body)
-        sent = len(came.head) + len(came.body)
-        digest = sha256(came.body).hexdigest()
-        request = Request(came.name, came.path, kept, fate, status, sent, len(came.body), answered, came.began)
-        self.requests.append(replace(request, ended=time.monotonic(), digest=digest))
-        return self.requests[-1]
+        self.requests.append(request)
+        return request
 
     def names(self) -> list[str]:
         return [request.name for request in self.requests]

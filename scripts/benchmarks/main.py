@@ -1,6 +1,6 @@
-"""Measure what tests can't: finding similar pictures among a million, and the cost of a day or a week for a phone.
+"""Measure what tests can't: the search for similar pictures among a million, and the cost of a day or week for a phone.
 
-It starts its own engines in a temporary folder, and touches no installation.
+The commands start their own engines in a temporary folder, and touch no installation.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ import typer
 from api.settings import Settings
 from schema.checks.similarity import COARSE_BITS, DETAIL_BITS, Likeness
 from schema.checks.thresholds import DEFAULTS, ThresholdKind
-from scripts.benchmarks.altered_pictures import altered
+from scripts.benchmarks.altered_pictures import altered_copies
 from scripts.benchmarks.day_traffic import measure_day
 from scripts.benchmarks.offline_week import main
 from scripts.benchmarks.temporary_engines import engines
@@ -42,14 +42,14 @@ from storage.similarity.perceptual_hash import GREY_SIDE
 from storage.store import Store
 
 BATCH = 10_000
-KIN = 200
-"""Families of generated hashes: pictures of counters resemble one another, so index bands are filled unevenly."""
-KINSHIP = 0.25
-"""Probability that a bit differs from the family's."""
+FAMILIES = 200
+"""Families of generated hashes: pictures of counters resemble each other, so index bands are filled unevenly."""
 MARKS = len(LEVELS) * KEYPOINTS_PER_LEVEL
-COMMON, COMMONNESS = 130_000, 0.1
-"""Figures that many pictures have, and their share of the marks. Then 2 of 10,000 pictures share a looked-up key, as was
-measured among photos."""
+COMMON_FIGURES, COMMON_SHARE = 130_000, 0.1
+"""Number of figures that many pictures have, and their share of the marks.
+
+With these, 2 of 10,000 pictures share a looked-up key. The same was measured among photos.
+"""
 
 app = typer.Typer(add_completion=False, pretty_exceptions_show_locals=False)
 app.add_typer(main.app)
@@ -160,46 +160,46 @@ async def _database() -> AsyncIterator[Mongo]:
 
 
 async def _load(mongo: Mongo, hashes: int, random: Random) -> dict[str, Likeness]:
-    """Store generated hashes in families, with generated marks. Return some of them, to look up."""
-    families = [random.getrandbits(COARSE_BITS) for _ in range(KIN)]
+    """Store generated hashes in families, with generated marks. Return some of them by id, to look up."""
+    families = [random.getrandbits(COARSE_BITS) for _ in range(FAMILIES)]
     common = _common(random)
     planted: dict[str, Likeness] = {}
     for start in range(0, hashes, BATCH):
-        wholes, marks = [], []
+        likenesses, marks = [], []
         for number in range(start, min(start + BATCH, hashes)):
             coarse = _signed(random.choice(families) ^ _noise(random))
             detail = f"{random.getrandbits(DETAIL_BITS):064x}"
             likeness = Likeness(0, coarse, detail, random.randbytes(GREY_SIDE**2), _generate_marks(random, common))
             id = f"med_{number:036x}"
-            wholes.append(likeness_document(id, likeness))
+            likenesses.append(likeness_document(id, likeness))
             marks.append(keypoint_document(id, likeness.marks))
             if number % max(hashes // 1000, 1) == 0:
                 planted[id] = likeness
-        await mongo.collection("likenesses").insert_many(wholes)
+        await mongo.collection("likenesses").insert_many(likenesses)
         await mongo.collection("likeness_marks").insert_many(marks)
     return planted
 
 
 def _common(random: Random) -> list[int]:
-    return [random.getrandbits(FIGURE_BITS) for _ in range(COMMON)]
+    return [random.getrandbits(FIGURE_BITS) for _ in range(COMMON_FIGURES)]
 
 
 def _generate_marks(random: Random, common: Sequence[int]) -> bytes:
-    """Generate marks like a photo's; some are common to many pictures, and similar even beyond their key."""
+    """Generate marks like those of a photo. Some are common to many pictures, and similar even beyond their key."""
     keypoints = []
     for number in range(MARKS):
         figure = random.getrandbits(FIGURE_BITS)
-        if random.random() < COMMONNESS:
+        if random.random() < COMMON_SHARE:
             noise = random.getrandbits(FIGURE_BITS) & random.getrandbits(FIGURE_BITS)
             figure = random.choice(common) ^ (noise >> KEY_BITS << KEY_BITS)
         weak = random.randrange(KEY_BITS - 4)
-        named = (weak, weak + 1, weak + 2, weak + 3)
-        keypoints.append(Keypoint(figure, named, random.random(), random.random() * 0.75, number % len(LEVELS)))
+        weak_bits = (weak, weak + 1, weak + 2, weak + 3)
+        keypoints.append(Keypoint(figure, weak_bits, random.random(), random.random() * 0.75, number % len(LEVELS)))
     return pack(KeypointSet((1, 0.75), tuple(keypoints)))
 
 
 def _noise(random: Random) -> int:
-    """Return bits that are set with probability `KINSHIP`."""
+    """Return bits of which each is set with probability 1/4; they make a hash differ from its family's."""
     return random.getrandbits(COARSE_BITS) & random.getrandbits(COARSE_BITS)
 
 
@@ -220,7 +220,7 @@ def _unknown(count: int, random: Random) -> list[Likeness]:
 
 
 def _nearby(planted: dict[str, Likeness], count: int, random: Random, *, with_marks: bool = False) -> list[Likeness]:
-    """Copy planted likenesses at the largest distance that is always found."""
+    """Return copies of planted likenesses, at the largest distance at which a match is always found."""
     near = []
     for likeness in random.choices(list(planted.values()), k=count):
         flips = sum(1 << place for place in random.sample(range(COARSE_BITS), RADIUS))
@@ -265,27 +265,25 @@ async def _measure_recall(likenesses: Likenesses, name: str, files: Sequence[Pat
             id = f"med_{name}-{number}".replace(" ", "-")
             originals[id] = path
             await likenesses.store(id, likeness)
-    copies, found, others = Counter[str](), Counter[str](), 0
-    looked_up = 0
+    copies, hits, false_matches = Counter[str](), Counter[str](), 0
     for number, (id, path) in enumerate(originals.items()):
         for match in await likenesses.near(id, (await likenesses.of([id]))[id], limit):
-            others += match.media_id in originals
+            false_matches += match.media_id in originals
         with contextlib.suppress(OSError):
-            for kind, body in altered(path, number):
+            for kind, body in altered_copies(path, number):
                 copy = folder / "copy.jpg"
                 copy.write_bytes(body)
                 copies[kind] += 1
                 matches = await likenesses.near("med_copy", examine(copy).likeness, limit)
-                near = {match.media_id for match in matches}
-                found[kind] += id in near
-                looked_up += 1
+                hits[kind] += id in {match.media_id for match in matches}
     typer.echo(
-        f"{name}: {len(originals)} of {len(files)} have a likeness; {looked_up} copies looked for, up to {limit} bits"
+        f"{name}: {len(originals)} of {len(files)} have a likeness;"
+        f" {copies.total()} copies looked for, up to {limit} bits"
     )
     for kind in copies:
-        typer.echo(f"  {kind:<30}{found[kind] / copies[kind]:>7.1%}  {found[kind]} of {copies[kind]}")
+        typer.echo(f"  {kind:<30}{hits[kind] / copies[kind]:>7.1%}  {hits[kind]} of {copies[kind]}")
     pairs = len(originals) * (len(originals) - 1)
-    typer.echo(f"  originals taken for copies of one another: {others} of {pairs} pairs")
+    typer.echo(f"  originals taken for copies of one another: {false_matches} of {pairs} pairs")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Run commands of the reference phone, each in its own process that can be killed.
 
-The processes are forked from one that has the phone loaded: `python -m scripts.benchmarks.phone_processes`.
+The processes are forked from one process that has loaded the phone: `python -m scripts.benchmarks.phone_processes`.
 """
 
 import asyncio
@@ -22,11 +22,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-LOOK_SECONDS = 0.005
+POLL_SECONDS = 0.005
 
 
 class Spawner:
-    """Loads the phone once, because loading takes longer than most commands.
+    """Runs the phone's commands. It loads the phone once, because loading takes longer than most commands.
 
     `light_locks` makes password hashing cheap, for tests that don't measure its cost.
     """
@@ -63,8 +63,8 @@ class Spawner:
         """Run one command, which prints to `output`. Return its exit code, negative if a signal ended it.
 
         `started` is called with its pid.
-        `kill_at`: kill it at that moment of the outbox; each outbox step has two, just before and just after its commit.
-        `dies_after`: kill it so many seconds after its start. `ahead`: how far its clock is ahead of the true one.
+        `kill_at`: kill it at that moment of the outbox; each outbox step has two, just before and after its commit.
+        `dies_after`: kill it that many seconds after its start. `ahead`: how far its clock is ahead of the true time.
         `level`: an earlier contract level to act as; the phone then names that level and sends its documents.
         """
         command = {
@@ -104,7 +104,7 @@ async def _connect_once() -> None:
 
 
 def _serve() -> None:
-    """Fork for each line. No thread may run here: a fork copies only the calling thread."""
+    """Fork for each line of input. No thread must run here: a fork copies only the calling thread."""
     for line in sys.stdin:
         command = json.loads(line)
         pid = os.fork()
@@ -121,7 +121,7 @@ def _wait_for(pid: int, seconds: float) -> int:
         gone, status = os.waitpid(pid, os.WNOHANG)
         if gone:
             return os.waitstatus_to_exitcode(status)
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     if seconds:
         os.kill(pid, signal.SIGKILL)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -146,7 +146,7 @@ def _run_command(command: dict[str, Any]) -> None:
             app(command["arguments"], prog_name="scripts/phone")
         except SystemExit as end:
             code = int(end.code or 0)
-    except BaseException:  # noqa: BLE001  a fork must not continue in the loop of its parent
+    except BaseException:  # noqa: BLE001  the fork must not continue in the parent's loop
         traceback.print_exc()
     finally:
         sys.stdout.flush()
@@ -155,6 +155,7 @@ def _run_command(command: dict[str, Any]) -> None:
 
 
 def _kill_at(moment: int) -> None:
+    """Make this process kill itself at that moment of the outbox."""
     moments = itertools.count(1)
     step = Outbox.transaction
 
@@ -173,9 +174,9 @@ def _kill_at(moment: int) -> None:
 
 
 def _set_clock(ahead: timedelta) -> None:
-    """Move the wall clock of this process ahead; the monotonic clock stays."""
+    """Set the wall clock of this process ahead; the monotonic clock stays."""
 
-    class Moved(datetime):
+    class MovedDatetime(datetime):
         @classmethod
         def now(cls, tz: Any = None) -> Any:
             return datetime.now(tz) + ahead
@@ -183,11 +184,11 @@ def _set_clock(ahead: timedelta) -> None:
     true_time, true_time_ns = time.time, time.time_ns
     time.time = lambda: true_time() + ahead.total_seconds()
     time.time_ns = lambda: true_time_ns() + int(ahead.total_seconds() * 1e9)
-    _replace("datetime", datetime, Moved)
+    _replace("datetime", datetime, MovedDatetime)
 
 
 def _set_level(level: int) -> None:
-    """Make the phone's own files those of an earlier contract level: the retired documents from then on replace today's."""
+    """Make the phone one of an earlier contract level: documents retired since then replace today's."""
     levels, current = Levels.read(), documents.text_of
     earlier = Levels(level, min(level, levels.oldest), levels.until)
     Levels.read = classmethod(lambda cls: earlier)  # type: ignore[assignment,method-assign]
@@ -201,11 +202,11 @@ def _set_level(level: int) -> None:
     _replace("text_of", current, text_of)
 
 
-def _replace(name: str, known: Any, other: Any) -> None:
-    """Replace an object in every module of the phone that holds it under that name."""
-    for module in [module for place, module in sys.modules.items() if place.startswith("mobile_contract")]:
-        if getattr(module, name, None) is known:
-            setattr(module, name, other)
+def _replace(name: str, old: Any, new: Any) -> None:
+    """Replace an object in every module of the phone that has it under that name."""
+    for module in [module for path, module in sys.modules.items() if path.startswith("mobile_contract")]:
+        if getattr(module, name, None) is old:
+            setattr(module, name, new)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from api.checks.backfill import CheckBackfill
 from api.checks.runner import CheckRunner
 from api.graphql.context import clock
 from api.media.verification import MediaVerifier
-from scripts.benchmarks.altered_pictures import altered
+from scripts.benchmarks.altered_pictures import altered_copies
 from scripts.demo.scenes import draw_scene
 from storage.formats.sandbox import Decoder, DecoderUnavailableError
 from tests.support.flags import codes_of
@@ -49,7 +49,7 @@ async def stored(world: World, decoder: Decoder, folder: Path, *bodies: tuple[st
 async def pictures(folder: Path) -> tuple[bytes, bytes]:
     path = folder / "scene.jpg"
     path.write_bytes(draw_scene(21, 800, 600, ["0900"]))
-    return path.read_bytes(), dict(altered(path, 1))["encoded at 60"]
+    return path.read_bytes(), dict(altered_copies(path, 1))["encoded at 60"]
 
 
 async def test_old_records_are_hashed_checked_and_flagged_once(world: World, decoder: Decoder, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from api.checks.runner import CheckRunner
 from api.graphql.context import clock
 from api.media.verification import MediaVerifier
 from schema.checks.similarity import COARSE_BITS, Likeness, coarse_bits_apart, detail_bits_apart
-from scripts.benchmarks.altered_pictures import altered
+from scripts.benchmarks.altered_pictures import altered_copies
 from scripts.demo.scenes import draw_scene
 from storage.checks.similar_pictures import (
     BANDS,
@@ -152,11 +152,11 @@ async def test_altered_copies_are_matched_to_their_original(index: Likenesses, t
     await index.store("med_original", examine(path).likeness)
     await index.store("med_other", of(tmp_path, draw_scene(seed + 1, 800, 600, ["0900"])))
     found = set()
-    for kind, body in altered(path, seed):
+    for kind, body in altered_copies(path, seed):
         near = await index.near("med_copy", of(tmp_path, body), 24)
         assert "med_other" not in {each.media_id for each in near}
         found |= {kind} if near else set()
-    assert found == {kind for kind, _ in altered(path, seed)}
+    assert found == {kind for kind, _ in altered_copies(path, seed)}
 
 
 @pytest.mark.skipif(not PHOTOS.exists(), reason="needs ../shared/data")
@@ -164,7 +164,7 @@ async def test_altered_copies_are_matched_to_their_original(index: Likenesses, t
 async def test_altered_copies_of_a_real_photo_are_matched_to_it(index: Likenesses, tmp_path: Path, name: str) -> None:
     await index.store("med_original", examine(PHOTOS / name).likeness)
     await index.store("med_other", examine(PHOTOS / "pixel-prague-region.jpg").likeness)
-    for kind, body in altered(PHOTOS / name, 3):
+    for kind, body in altered_copies(PHOTOS / name, 3):
         near = await index.near("med_copy", of(tmp_path, body), 24)
         assert (kind, [each.media_id for each in near]) == (kind, ["med_original"])
 
@@ -184,7 +184,7 @@ async def test_a_copy_is_found_although_many_pictures_share_its_keypoints(
     monkeypatch.setattr("storage.checks.similar_pictures._MAX_PER_KEYPOINT", 4)
     path = tmp_path / "original.jpg"
     path.write_bytes(draw_scene(31, 800, 600, []))
-    wanted = of(tmp_path, dict(altered(path, 2))["cut by 20 % anywhere"])
+    wanted = of(tmp_path, dict(altered_copies(path, 2))["cut by 20 % anywhere"])
     [whole, *_] = examine(path).likeness
     await index.store("med_original", [whole])
     all_marks = unpack(whole.marks)
@@ -229,7 +229,7 @@ async def test_a_copy_submitted_by_another_inspector_is_flagged(
     """From upload to flag: the later observation is flagged, in whichever order the bytes are verified."""
     path = tmp_path / "original.jpg"
     path.write_bytes(draw_scene(21, 800, 600, ["0900"]))
-    copies = dict(altered(path, 1))
+    copies = dict(altered_copies(path, 1))
     original, original_photo = await hand_in(world, http, "inspector", path.read_bytes())
     copy, copy_photo = await hand_in(world, http, "inspector2", copies["cut by 10 % to a corner"])
     unlike, _ = await hand_in(world, http, "inspector2", draw_scene(22, 800, 600, ["0900"]))

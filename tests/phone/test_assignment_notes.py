@@ -45,7 +45,7 @@ def test_offline_edits_of_two_phones_merge_and_a_lost_value_can_be_restored(
     terminal: Terminal, other: Terminal, served: RunningProduct, inspector: str
 ) -> None:
     id = known(served, inspector, terminal, other)
-    served.server.fate = lambda _: NetworkFault.LOSE
+    served.server.choose_fault = lambda _: NetworkFault.LOSE
     terminal.do("note", id, "--text", "先到大厅", "--contact", "王主任")
     other.do("note", id, "--text", "直接到后台", "--planned-on", "2026-12-01")
     assert noted(terminal, id) == {
@@ -97,7 +97,7 @@ def test_an_edit_that_arrives_twice_counts_once_and_carries_the_device_clock(
     id = known(served, inspector, terminal)
     terminal.do("note", id, "--contact", "李科长")
     served.calm()
-    served.server.fate = lambda _: NetworkFault.TWICE
+    served.server.choose_fault = lambda _: NetworkFault.TWICE
     terminal.do("send")
     assert all("deviceClock" in each["edits"] for each in served.server.inputs("Sync"))
     assert noted(terminal, id) == {"CONTACT": ("李科长", False, [])}

@@ -37,7 +37,7 @@ def test_answers_given_offline_wait_and_are_sent_with_the_next_sync(
 ) -> None:
     id = new_id("asg")
     assign_window(served, inspector, id)
-    served.server.fate = lambda _: NetworkFault.LOSE
+    served.server.choose_fault = lambda _: NetworkFault.LOSE
     assert "Saved" in terminal.do("accept", id)
     assert "Saved" in terminal.do("finish", id, "--result", "已复查")
     assert outcomes(terminal) == [("QUEUED", None), ("QUEUED", None)]

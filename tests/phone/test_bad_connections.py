@@ -19,7 +19,7 @@ from tests.support.running_product import PARTS, RunningProduct
 
 
 @pytest.mark.parametrize(
-    ("operation", "fate"),
+    ("operation", "fault"),
     [
         ("Sync", NetworkFault.LOSE),
         ("Sync", NetworkFault.LOSE_REPLY),
@@ -31,10 +31,10 @@ from tests.support.running_product import PARTS, RunningProduct
     ids=str,
 )
 def test_a_lost_call_is_retried(
-    terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path, operation: str, fate: NetworkFault
+    terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path, operation: str, fault: NetworkFault
 ) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"), photo(tmp_path, "b.jpg", 6 * MIB))
-    served.server.fate = once(operation, fate)
+    served.server.choose_fault = once(operation, fault)
     terminal.do("send", "--wait")
     assert terminal.states() == 2 * [("ACCEPTED", ["READY"])]
     assert len(served.kept(inspector)["observations"]) == 2
@@ -44,7 +44,7 @@ def test_a_lost_call_is_retried(
 
 
 @pytest.mark.parametrize(
-    ("name", "fate"),
+    ("name", "fault"),
     [
         ("PUT", NetworkFault.LOSE_REPLY),
         ("PUT", NetworkFault.FAIL),
@@ -54,10 +54,10 @@ def test_a_lost_call_is_retried(
     ids=str,
 )
 def test_only_a_broken_put_is_retried(
-    terminal: Terminal, served: RunningProduct, tmp_path: Path, name: str, fate: NetworkFault
+    terminal: Terminal, served: RunningProduct, tmp_path: Path, name: str, fault: NetworkFault
 ) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"), photo(tmp_path, "b.jpg", 11 * MIB))
-    served.objects.fate = once(name, fate)
+    served.objects.choose_fault = once(name, fault)
     terminal.do("send", "--wait")
     assert terminal.states() == 2 * [("ACCEPTED", ["READY"])]
     assert Counter(served.objects.names()) == Counter(["PUT", "PUT 1", "PUT 2", "PUT 3", name])
@@ -72,7 +72,7 @@ def test_a_photo_is_not_stored_twice_when_the_reply_to_its_put_is_lost(
         assert time.monotonic() < deadline, "The product never looked at its bucket."
         time.sleep(0.05)
     terminal.do("take", photo(tmp_path, "a.jpg"))
-    served.objects.fate = once("PUT", NetworkFault.LOSE_REPLY)
+    served.objects.choose_fault = once("PUT", NetworkFault.LOSE_REPLY)
     terminal.do("send", "--wait")
     assert [request.status for request in served.objects.requests] == [200, 412]
     assert "RequestUploads" not in served.server.names()
@@ -81,7 +81,7 @@ def test_a_photo_is_not_stored_twice_when_the_reply_to_its_put_is_lost(
 
 def test_a_large_upload_resumes_where_it_stopped(terminal: Terminal, served: RunningProduct, tmp_path: Path) -> None:
     terminal.do("take", photo(tmp_path, "large.jpg", 21 * MIB))
-    served.objects.fate = lambda name: NetworkFault.LOSE if name == "PUT 4" else NetworkFault.PASS
+    served.objects.choose_fault = lambda name: NetworkFault.LOSE if name == "PUT 4" else NetworkFault.PASS
     assert terminal.run("send") == 3
     assert "The photo store" in terminal.output
     [observation] = terminal.status()["observations"]
@@ -100,7 +100,7 @@ def test_nothing_is_lost_while_the_server_is_unreachable(
     terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"))
-    served.server.fate = lambda _: NetworkFault.LOSE
+    served.server.choose_fault = lambda _: NetworkFault.LOSE
     assert terminal.run("send") == 3
     assert "can't be reached" in terminal.output
     assert "内容都保留在手机里" in terminal.output
@@ -111,15 +111,15 @@ def test_nothing_is_lost_while_the_server_is_unreachable(
     assert terminal.states() == [("ACCEPTED", ["READY"])]
 
 
-@pytest.mark.parametrize("fate", [NetworkFault.LOSE_REPLY, NetworkFault.KILL_AFTER], ids=lambda fate: fate.name)
+@pytest.mark.parametrize("fault", [NetworkFault.LOSE_REPLY, NetworkFault.KILL_AFTER], ids=lambda fault: fault.name)
 def test_a_session_renewal_is_retried_when_its_reply_is_lost(
-    terminal: Terminal, served: RunningProduct, tmp_path: Path, fate: NetworkFault
+    terminal: Terminal, served: RunningProduct, tmp_path: Path, fault: NetworkFault
 ) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"))
     terminal.set_session(replace(terminal.session(), access_token="old"))
-    served.server.fate = once("RefreshSession", fate)
-    terminal.started = lambda pid: setattr(served.server, "victim", pid)
-    if fate is NetworkFault.KILL_AFTER:
+    served.server.choose_fault = once("RefreshSession", fault)
+    terminal.started = lambda pid: setattr(served.server, "sender_pid", pid)
+    if fault is NetworkFault.KILL_AFTER:
         assert terminal.run("send") == -9
     terminal.do("send", "--wait")
     assert served.server.names().count("RefreshSession") >= 2
@@ -130,8 +130,8 @@ def test_bytes_that_the_server_rejects_are_sent_again(
     terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"))
-    served.server.fate = once("ConfirmMedia", NetworkFault.KILL)
-    terminal.started = lambda pid: setattr(served.server, "victim", pid)
+    served.server.choose_fault = once("ConfirmMedia", NetworkFault.KILL)
+    terminal.started = lambda pid: setattr(served.server, "sender_pid", pid)
     assert terminal.run("send") == -9
     [key] = [each["key"] for each in served.kept(inspector)["media"].values()]
     served.within(lambda world: world.store.objects.put(key, b"other bytes", "image/jpeg"))
@@ -143,8 +143,8 @@ def test_bytes_that_the_server_rejects_are_sent_again(
 def test_ctrl_c_says_that_nothing_is_lost(terminal: Terminal, served: RunningProduct, tmp_path: Path) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"))
     served.objects.signal = signal.SIGINT
-    served.objects.fate = once("PUT", NetworkFault.KILL)
-    terminal.started = lambda pid: setattr(served.objects, "victim", pid)
+    served.objects.choose_fault = once("PUT", NetworkFault.KILL)
+    terminal.started = lambda pid: setattr(served.objects, "sender_pid", pid)
     assert terminal.run("send") == 130
     assert "Stopped. Nothing is lost." in terminal.output
     terminal.do("send", "--wait")
@@ -168,9 +168,9 @@ def test_expired_signatures_are_renewed_and_an_oversized_batch_is_split(
     for name in ("a", "b", "c", "d"):
         terminal.do("take", photo(tmp_path, f"{name}.jpg"), "--text", 9_000 * "长")
     terminal.do("take", photo(tmp_path, "large.jpg", 6 * MIB))
-    strict.objects.seconds = 3
+    strict.objects.delay_seconds = 3
     late = {name: once(name, NetworkFault.LATE) for name in ("PUT", "PUT 2")}
-    strict.objects.fate = lambda name: late[name](name) if name in late else NetworkFault.PASS
+    strict.objects.choose_fault = lambda name: late[name](name) if name in late else NetworkFault.PASS
     terminal.do("send", "--wait")
     assert terminal.states() == 5 * [("ACCEPTED", ["READY"])]
     assert [len(each["input"]["drafts"]) for each in strict.server.inputs("SubmitObservations")] == [5, 2, 3]

@@ -96,8 +96,8 @@ def test_a_twin_is_uploaded_when_the_first_medium_is_broken_or_rejected(
         [copy] = [place.originals / each.file for each in outbox.media() if each.id == broken["media"][0]["id"]]
     copy.chmod(0o600)
     copy.write_bytes(copy.read_bytes()[:-1] + b"?")
-    served.server.fate = once("ConfirmMedia", NetworkFault.KILL)
-    terminal.started = lambda pid: setattr(served.server, "victim", pid)
+    served.server.choose_fault = once("ConfirmMedia", NetworkFault.KILL)
+    terminal.started = lambda pid: setattr(served.server, "sender_pid", pid)
     assert terminal.run("send") == -9
     second = terminal.status()["observations"][2]["media"][0]["id"]
     key = served.kept(inspector)["media"][second]["key"]

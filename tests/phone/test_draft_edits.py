@@ -101,7 +101,7 @@ def test_an_invalid_edit_or_an_edit_of_a_sent_draft_changes_nothing(terminal: Te
     ):
         assert terminal.run("edit", *arguments) == 2, arguments
     assert (shown(terminal)["draft"]["text"], shown(terminal)["version"]) == ("原文", 0)
-    served.server.fate = lambda _: NetworkFault.LOSE_REPLY
+    served.server.choose_fault = lambda _: NetworkFault.LOSE_REPLY
     assert terminal.run("send") == 3
     served.calm()
     assert terminal.run("edit", "1", "--text", "改") == 2

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.network_faults import BadNetwork, NetworkFault, nth
+from tests.support.network_faults import FaultyNetwork, NetworkFault, nth
 from tests.support.phone_cli import KIB, MIB, Terminal, photo
 from tests.support.running_product import RunningProduct
 
@@ -53,21 +53,21 @@ def test_a_kill_at_any_step_of_the_outbox_loses_and_doubles_nothing(
     assert len(terminal.status()["observations"]) == 2 * moment
 
 
-@pytest.mark.parametrize("fate", [NetworkFault.KILL, NetworkFault.KILL_AFTER], ids=lambda fate: fate.name)
+@pytest.mark.parametrize("fault", [NetworkFault.KILL, NetworkFault.KILL_AFTER], ids=lambda fault: fault.name)
 @pytest.mark.parametrize("side", ["server", "objects"])
 def test_a_kill_on_any_request_loses_and_doubles_nothing(
-    terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path, side: str, fate: NetworkFault
+    terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path, side: str, fault: NetworkFault
 ) -> None:
     """After `KILL` the other side doesn't have the request. After `KILL_AFTER` it has, and the phone gets no reply."""
-    network: BadNetwork = getattr(served, side)
-    terminal.started = lambda pid: setattr(network, "victim", pid)
+    network: FaultyNetwork = getattr(served, side)
+    terminal.started = lambda pid: setattr(network, "sender_pid", pid)
     number, killed = 0, True
     while killed:
         number += 1
         take(terminal, tmp_path, number)
-        network.fate = nth(number, fate)
+        network.choose_fault = nth(number, fault)
         killed = terminal.run("send", "--at-once", "1") == KILLED
-        network.fate = lambda _: NetworkFault.PASS
+        network.choose_fault = lambda _: NetworkFault.PASS
         terminal.do("send", "--at-once", "1")
     assert number > 3
     all_arrived(terminal, served, inspector)

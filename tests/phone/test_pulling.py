@@ -93,7 +93,7 @@ def test_text_takes_one_round_trip_and_pulled_records_are_readable_offline(
     while sent["id"] not in [each["id"] for each in json.loads(terminal.do("reports", "--now", "--json"))]:
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    served.server.fate = lambda _: NetworkFault.LOSE
+    served.server.choose_fault = lambda _: NetworkFault.LOSE
     assert "360703-JT-1" in terminal.do("units", "交通局一号")
     assert "As of 数据截至" in terminal.output
     assert "南康示范家具厂" in terminal.do("points")

@@ -123,12 +123,12 @@ def test_a_kill_at_any_step_loses_and_doubles_no_rating(
     ]
 
 
-@pytest.mark.parametrize("fate", [NetworkFault.LOSE, NetworkFault.LOSE_REPLY], ids=lambda fate: fate.name)
+@pytest.mark.parametrize("fault", [NetworkFault.LOSE, NetworkFault.LOSE_REPLY], ids=lambda fault: fault.name)
 def test_a_rating_is_stored_once_when_a_call_or_its_reply_is_lost(
-    terminal: Terminal, served: RunningProduct, monitor: str, fate: NetworkFault
+    terminal: Terminal, served: RunningProduct, monitor: str, fault: NetworkFault
 ) -> None:
     terminal.do("rate", "360703-JT", "--point", monitor, "--score", "40")
-    served.server.fate = nth(1, fate)
+    served.server.choose_fault = nth(1, fault)
     terminal.do("send")
     assert served.server.names() == ["Sync", "Sync"]
     assert states(terminal) == ["ACCEPTED"]

@@ -156,8 +156,8 @@ def test_sync_reports_photos_that_the_server_has_not_verified(
     terminal: Terminal, served: RunningProduct, inspector: str, tmp_path: Path
 ) -> None:
     terminal.do("take", photo(tmp_path, "a.jpg"))
-    terminal.started = lambda pid: setattr(served.server, "victim", pid)
-    served.server.fate = once("MyMedia", NetworkFault.KILL)
+    terminal.started = lambda pid: setattr(served.server, "sender_pid", pid)
+    served.server.choose_fault = once("MyMedia", NetworkFault.KILL)
     assert terminal.run("send") == -9
     served.calm()
     wait_until(lambda: [each["state"] for each in served.kept(inspector)["media"].values()] == ["READY"], 30)

@@ -138,7 +138,7 @@ def test_the_password_unlocks_offline_and_a_wrong_one_changes_nothing(
     terminal.do("take", "--text", "甲")
     terminal.do("sign-out")
     assert "1 observations on this phone are not sent" in terminal.output
-    served.server.fate = lambda _: NetworkFault.LOSE
+    served.server.choose_fault = lambda _: NetworkFault.LOSE
     before = contents(terminal.folder)
     assert terminal.run("sign-in", served.address, "--user", inspector, password="wrong") == 3
     assert "opens no store of that user" in terminal.output

@@ -25,7 +25,7 @@ from tests.support.phone_sessions import PASSWORD
 from tests.support.running_product import RunningProduct
 from tests.support.world import new_id
 
-FATES = (*8 * [NetworkFault.PASS], *(fate for fate in NetworkFault if fate is not NetworkFault.PASS))
+FAULTS = (*8 * [NetworkFault.PASS], *(fault for fault in NetworkFault if fault is not NetworkFault.PASS))
 LATE_SECONDS = 0.3
 CHOSEN_STEPS = 20
 """Up to this many steps the suite takes the same ones each time; longer runs are random."""
@@ -35,7 +35,7 @@ STORM_SECONDS = 4.0
 
 def weather(seed: int) -> Callable[[str], NetworkFault]:
     random = Random(seed)  # noqa: S311  dice, no secret
-    return lambda _: random.choice(FATES)
+    return lambda _: random.choice(FAULTS)
 
 
 class PhoneStateMachine(RuleBasedStateMachine):
@@ -72,13 +72,13 @@ class PhoneStateMachine(RuleBasedStateMachine):
 
     @rule(seed=st.integers(0, 2**32))
     def send_through_a_storm(self, seed: int) -> None:
-        self.served.server.fate, self.served.objects.fate = weather(seed), weather(seed + 1)
-        self.served.server.seconds = self.served.objects.seconds = LATE_SECONDS
+        self.served.server.choose_fault, self.served.objects.choose_fault = weather(seed), weather(seed + 1)
+        self.served.server.delay_seconds = self.served.objects.delay_seconds = LATE_SECONDS
 
-        def victim(pid: int) -> None:
-            self.served.server.victim = self.served.objects.victim = pid
+        def set_sender(pid: int) -> None:
+            self.served.server.sender_pid = self.served.objects.sender_pid = pid
 
-        self.terminal.started = victim
+        self.terminal.started = set_sender
         self.terminal.run("send", dies_after=STORM_SECONDS)
         self._calm()
 
@@ -87,12 +87,12 @@ class PhoneStateMachine(RuleBasedStateMachine):
         """Kill a process of the server on the phone's call of that number; it is restarted meanwhile."""
         asked = itertools.count(1)
 
-        def fate(_: str) -> NetworkFault:
+        def choose_fault(_: str) -> NetworkFault:
             if next(asked) == number:
                 self.served.kill(name)
             return NetworkFault.PASS
 
-        self.served.server.fate = fate
+        self.served.server.choose_fault = choose_fault
         self._go_on()
         self._calm()
 
@@ -190,7 +190,7 @@ class PhoneStateMachine(RuleBasedStateMachine):
 
     def _calm(self) -> None:
         """End the faults, but keep the record of what was sent."""
-        self.served.server.fate = self.served.objects.fate = lambda _: NetworkFault.PASS
+        self.served.server.choose_fault = self.served.objects.choose_fault = lambda _: NetworkFault.PASS
 
     def teardown(self) -> None:
         """Assert that everything taken has arrived once, in order and verified, with a valid receipt."""
@@ -209,7 +209,7 @@ class PhoneStateMachine(RuleBasedStateMachine):
             assert abs(own["clockSkewSeconds"] - self.terminal.ahead.total_seconds()) < 60
             # An acknowledged part must not be sent again; a part may be if every answer to it was lost.
             told = Counter(
-                (each.key, each.name) for each in self.served.objects.requests if _was_told(each.fate, each.status)
+                (each.key, each.name) for each in self.served.objects.requests if _was_answered(each.fault, each.status)
             )
             assert set(told.values()) <= {1}
         finally:
@@ -238,8 +238,8 @@ class PhoneStateMachine(RuleBasedStateMachine):
         assert self.served.originals(media) == dict.fromkeys(media, 1)
 
 
-def _was_told(fate: NetworkFault, status: int | None) -> bool:
-    return fate is NetworkFault.PASS and status == 200
+def _was_answered(fault: NetworkFault, status: int | None) -> bool:
+    return fault is NetworkFault.PASS and status == 200
 
 
 def storm(served: RunningProduct, spawner: Spawner, root: Path) -> type[PhoneStateMachine]:

@@ -106,7 +106,7 @@ async def test_the_number_of_parallel_uploads_follows_the_connection(tmp_path: P
 
 def sizes(served: RunningProduct) -> list[int]:
     """Return the sizes of the stored parts, in the order of their numbers."""
-    found = {each.name: each.carried for each in served.objects.requests if each.was_stored}
+    found = {each.name: each.body_bytes for each in served.objects.requests if each.was_stored}
     return [found[f"PUT {number}"] for number in range(1, len(found) + 1)]
 
 
@@ -114,14 +114,14 @@ def test_a_slow_connection_gets_small_parts_and_a_fast_one_large_parts(
     terminal: Terminal, served: RunningProduct, tmp_path: Path
 ) -> None:
     """The phone remembers a slow upload after a restart; then the connection turns good."""
-    served.objects.seconds, served.objects.fate = 4.0, lambda _: NetworkFault.LATE
+    served.objects.delay_seconds, served.objects.choose_fault = 4.0, lambda _: NetworkFault.LATE
     terminal.do("take", photo(tmp_path, "slow.jpg", MIB))
     terminal.do("send", "--at-once", "1")
     served.calm()
     terminal.do("take", photo(tmp_path, "large.jpg", 33 * MIB))
-    served.objects.fate = lambda name: NetworkFault.LOSE if name == "PUT 4" else NetworkFault.PASS
+    served.objects.choose_fault = lambda name: NetworkFault.LOSE if name == "PUT 4" else NetworkFault.PASS
     assert terminal.run("send", "--at-once", "1") == 3
-    served.objects.fate = lambda _: NetworkFault.PASS
+    served.objects.choose_fault = lambda _: NetworkFault.PASS
     terminal.do("send", "--at-once", "1")
     asked = [each["input"]["media"] for each in served.server.inputs("RequestUploads")]
     assert [medium["partBytes"] for [medium] in asked] == [5 * MIB, 5 * MIB, None]

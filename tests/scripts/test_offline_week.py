@@ -9,8 +9,8 @@ import pytest
 from typer.testing import CliRunner
 
 from scripts.benchmarks.faulty_network import NetworkFault, Request
-from scripts.benchmarks.offline_week.accounting import count_kept, count_puts
-from scripts.benchmarks.offline_week.confirmed_parts import WHOLE, Confirmed, arrived_parts
+from scripts.benchmarks.offline_week.accounting import count_puts, count_stored
+from scripts.benchmarks.offline_week.confirmed_parts import WHOLE, ConfirmedParts, arrived_parts
 from scripts.benchmarks.offline_week.main import measure_week
 from scripts.benchmarks.offline_week.plan import HEAD_BYTES, KIB, MIB, WeekPhotos, WeekPlan
 from storage.embedded.engines import Addresses
@@ -44,43 +44,44 @@ def test_a_small_offline_week_loses_nothing(engines: Addresses) -> None:
 
 
 def test_a_plan_is_reproducible_and_has_one_of_each_kind(tmp_path: Path) -> None:
-    sights = list(SMALL.sights())
-    assert sights == list(SMALL.sights())
-    shots = [shot for sight in sights for shot in sight.shots]
+    observations = list(SMALL.make_observations())
+    assert observations == list(SMALL.make_observations())
+    shots = [shot for observation in observations for shot in observation.shots]
     assert [shot.number for shot in shots] == list(range(1, 25))
     assert any(shot.byte_size == 9 * MIB for shot in shots)
     assert any(shot.is_copy for shot in shots)
-    assert any(sight.is_killed and not sight.has_copy for sight in sights)
-    assert [sights[0].ago > sights[5].ago, sights[-1].ago.total_seconds()] == [True, 0]
-    room = WeekPhotos(SMALL, tmp_path)
-    files = [file for sight in sights for file in room.develop(sight)]
+    assert any(observation.is_killed and not observation.has_copy for observation in observations)
+    assert [observations[0].ago > observations[5].ago, observations[-1].ago.total_seconds()] == [True, 0]
+    photos = WeekPhotos(SMALL, tmp_path)
+    files = [file for observation in observations for file in photos.write(observation)]
     bodies = [file.read_bytes() for file in files]
     short = {shot.byte_size - len(body) for body, shot in zip(bodies, shots, strict=True) if not shot.is_copy}
     assert 0 <= min(short) <= max(short) <= HEAD_BYTES
     assert len(set(bodies)) == 24 - sum(shot.is_copy for shot in shots)
-    assert room.byte_size == sum(map(len, bodies))
+    assert photos.byte_size == sum(map(len, bodies))
 
 
-def put(name: str, began: float, fate: NetworkFault = NetworkFault.PASS, *, size: int = 10) -> Request:
-    status = None if fate in {NetworkFault.LOSE, NetworkFault.HALVE} else 200
-    answered = 0 if fate is not NetworkFault.PASS else 100
-    return Request(name, KEY, b"", fate, status, size + 50, size, answered, began, began + 0.5)
+def put(name: str, began: float, fault: NetworkFault = NetworkFault.PASS, *, size: int = 10) -> Request:
+    status = None if fault in {NetworkFault.LOSE, NetworkFault.HALVE} else 200
+    reply_bytes = 0 if fault is not NetworkFault.PASS else 100
+    return Request(name, KEY, b"", fault, status, size + 50, size, reply_bytes, began, began + 0.5)
 
 
 def test_needlessly_repeated_puts_are_counted() -> None:
     lost = [put("PUT 1", 1, NetworkFault.HALVE, size=5), put("PUT 1", 2, NetworkFault.LOSE_REPLY), put("PUT 1", 3)]
-    sent = count_puts(lost, 7, Confirmed())
-    assert (sent.puts, sent.carried, sent.stored, sent.after_told, sent.after_answer) == (3, 32, 10, 0, 0)
+    uploads = count_puts(lost, 7, ConfirmedParts())
+    assert (uploads.puts, uploads.sent_bytes, uploads.stored_bytes) == (3, 32, 10)
+    assert (uploads.after_confirmation, uploads.after_reply) == (0, 0)
     there = replace(put("PUT", 1), status=412)
-    assert count_puts([there], 0, Confirmed()).stored == 10
-    again = count_puts([*lost, put("PUT 1", 4)], 0, Confirmed())
-    assert (again.after_told, again.after_answer) == (0, 1)
-    confirmed = Confirmed()
+    assert count_puts([there], 0, ConfirmedParts()).stored_bytes == 10
+    again = count_puts([*lost, put("PUT 1", 4)], 0, ConfirmedParts())
+    assert (again.after_confirmation, again.after_reply) == (0, 1)
+    confirmed = ConfirmedParts()
     confirmed.at = {(MEDIUM, 2): 3.5}
-    assert count_puts([put("PUT 2", 3), put("PUT 1", 4)], 0, confirmed).after_told == 0
-    assert count_puts([put("PUT 2", 4)], 0, confirmed).after_told == 1
+    assert count_puts([put("PUT 2", 3), put("PUT 1", 4)], 0, confirmed).after_confirmation == 0
+    assert count_puts([put("PUT 2", 4)], 0, confirmed).after_confirmation == 1
     confirmed.at = {(MEDIUM, WHOLE): 3.5}
-    assert count_puts([put("PUT 9", 4)], 0, confirmed).after_told == 1
+    assert count_puts([put("PUT 9", 4)], 0, confirmed).after_confirmation == 1
 
 
 def test_arrived_parts_are_found_anywhere_in_an_answer() -> None:
@@ -110,10 +111,10 @@ async def test_the_count_detects_lost_doubled_and_different_records(world: World
     store, media = world.store, world.store.mongo.collection("media")
 
     async def count(known: dict[str, list[str]] = digests, rated: int = 0) -> tuple[int, ...]:
-        found = await count_kept(store, inspector, known, [], rated)
+        state = await count_stored(store, inspector, known, [], rated)
         return (
-            *(found.lost, found.doubled, found.misplaced, found.gaps, found.slips_lost),
-            *(found.media_lost, found.media_doubled, found.not_ready, found.wrong_bytes),
+            *(state.lost, state.doubled, state.misplaced, state.gaps, state.operations_lost),
+            *(state.media_lost, state.media_doubled, state.not_ready, state.wrong_bytes),
         )
 
     assert await count() == (0, 0, 0, 0, 0, 0, 0, 2, 2)

@@ -23,7 +23,7 @@ from storage.mongodb.client import Mongo
 from storage.processes.supervisor import DEATHS, DEATHS_SECONDS
 from storage.s3.client import ObjectStore
 from storage.store import Store
-from tests.support.network_faults import BadNetwork
+from tests.support.network_faults import FaultyNetwork
 from tests.support.phone_sessions import PASSWORD
 from tests.support.run_command import Run
 from tests.support.shared_objects import for_this_loop
@@ -46,8 +46,8 @@ class RunningProduct:
         parts = urlsplit(engines.s3_endpoint)
         assert parts.hostname
         assert parts.port
-        self.objects = BadNetwork((parts.hostname, parts.port))
-        self.server = BadNetwork()
+        self.objects = FaultyNetwork((parts.hostname, parts.port))
+        self.server = FaultyNetwork()
         self.within(self._prepare)
         own = self._engines.environment() | {
             "MINGCHA_MONGO_DATABASE": self._database,

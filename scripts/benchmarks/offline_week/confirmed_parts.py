@@ -9,44 +9,48 @@ from typing import Any
 
 from api.http.content_encodings import decompress
 
-MAX_ANSWER_BYTES = 32 * 1024 * 1024
+MAX_REPLY_BYTES = 32 * 1024 * 1024
 WHOLE = 0
 """Stands for a whole medium; parts are numbered from 1."""
 ARRIVED = frozenset({"UPLOADED", "READY"})
 
 
-class _Bytes:
-    """The part of a socket that `HTTPResponse` reads from."""
+class _ReplySocket:
+    """A stand-in for a socket, with the one method that `HTTPResponse` needs."""
 
-    def __init__(self, answer: bytes) -> None:
-        self._answer = answer
+    def __init__(self, reply: bytes) -> None:
+        self._reply = reply
 
     def makefile(self, _mode: str) -> io.BytesIO:
-        return io.BytesIO(self._answer)
+        return io.BytesIO(self._reply)
 
 
-class Confirmed:
-    """`at` maps (medium, part number or `WHOLE`) to the monotonic time when a phone first learned that it arrived."""
+class ConfirmedParts:
+    """The parts of which a phone learned that they arrived.
+
+    `at` maps (medium id, part number or `WHOLE`) to the monotonic time when the phone learned it first.
+    """
 
     def __init__(self) -> None:
         self.at: dict[tuple[str, int], float] = {}
 
-    def hear(self, _name: str, answer: bytes) -> None:
-        """Read a reply that reached the phone whole."""
+    def record(self, _name: str, reply: bytes) -> None:
+        """Record the parts of a reply that completely reached the phone."""
         now = time.monotonic()
-        for part in arrived_parts(_body(answer)):
+        for part in arrived_parts(_body(reply)):
             self.at.setdefault(part, now)
 
 
-def _body(answer: bytes) -> Any:
-    response = HTTPResponse(_Bytes(answer))  # type: ignore[arg-type]
+def _body(reply: bytes) -> Any:
+    """Return the JSON of a reply; None if the reply is broken off."""
+    response = HTTPResponse(_ReplySocket(reply))  # type: ignore[arg-type]
     try:
         response.begin()
         body = response.read()
         coding = response.headers.get("Content-Encoding")
-        return json.loads(decompress(body, coding, MAX_ANSWER_BYTES) if coding else body)
+        return json.loads(decompress(body, coding, MAX_REPLY_BYTES) if coding else body)
     except (ValueError, HTTPException):
-        return None  # the API was killed in the middle of it
+        return None  # the API was killed while it replied
 
 
 def arrived_parts(value: Any) -> Iterator[tuple[str, int]]:

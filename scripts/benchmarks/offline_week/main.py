@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from scripts.benchmarks.offline_week.accounting import WeekReport, count_kept, report
+from scripts.benchmarks.offline_week.accounting import WeekReport, count_stored, report
 from scripts.benchmarks.offline_week.plan import WeekPlan
-from scripts.benchmarks.offline_week.run import Traveller
+from scripts.benchmarks.offline_week.run import WeekRun
 from scripts.benchmarks.offline_week.server import Product, StuckError
 from scripts.benchmarks.temporary_engines import engines
 from scripts.installation import START_ERRORS
@@ -47,23 +47,23 @@ async def _week(plan: WeekPlan) -> WeekReport:
 
 
 def measure_week(addresses: Addresses, plan: WeekPlan, say: Callable[[str], None]) -> WeekReport:
-    """Measure in a new database and bucket, which are dropped at the end. Raise `StuckError` if the week can't finish."""
+    """Measure in a new database and bucket, and drop them at the end. Raise `StuckError` if the week can't finish."""
     name = f"week-{secrets.token_hex(8)}"
     with tempfile.TemporaryDirectory(prefix="mingcha-week-") as place:
         folder = Path(place)
         own = replace(addresses, s3_bucket=name)
         product = Product(own, name.replace("-", "_"), folder, secrets.token_urlsafe(12))
         county = product.load()
-        traveller = Traveller(plan, product, county, folder, say)
+        run = WeekRun(plan, product, county, folder, say)
         try:
-            traveller.travel()
+            run.run()
             say("The phone has sent everything. Counting what the server stored.")
-            digests, journey = traveller.room.digests, traveller.journey
-            kept = product.run_on_store(
-                lambda store: count_kept(store, county.inspector_id, digests, journey.assignments, journey.rated)
+            digests, log = run.photos.digests, run.log
+            stored = product.run_on_store(
+                lambda store: count_stored(store, county.inspector_id, digests, log.assignments, log.rated)
             )
-            return report(plan, traveller, kept, product.deaths)
+            return report(plan, run, stored, product.deaths)
         finally:
             product.stop()
-            traveller.close()
+            run.close()
             product.drop()

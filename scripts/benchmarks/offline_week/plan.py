@@ -1,4 +1,4 @@
-"""Plan a week: the observations and their times, and distinct photos as large as those of phones."""
+"""Plan a week: the observations with their times, and photos that all differ and are as large as those of phones."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -17,16 +17,17 @@ HEAD_BYTES = 4
 START = b"\xff\xd8"
 APPLICATION = b"\xff\xef"
 """Marker of segments that every reader skips."""
-LARGE_EACH, EQUAL_EACH, KILLED_EACH = 250, 50, 60
-"""One photo in so many is large, or repeats the bytes of the previous one. One `take` command in so many is killed."""
+LARGE_EVERY, COPY_EVERY, KILL_EVERY = 250, 50, 60
+"""Intervals of large photos, of photos that repeat the previous one's bytes, and of killed `take` commands."""
 ASSIGNMENTS, RATINGS = 7, 14
 
 
 @dataclass(frozen=True)
 class WeekPlan:
-    """`ordinary` and `large` are ranges in bytes; `width` and `height` are pixels.
+    """The size of a week. The same plan gives the same observations and photos.
 
-    `kills` counts the kills of the phone while it sends; `token_seconds` is the life of its access token.
+    `ordinary` and `large` are ranges of photo sizes in bytes; `width` and `height` are pixels. `kills` is the number of
+    kills of the phone while it sends; `token_seconds` is the life of its access token.
     """
 
     observations: int = 500
@@ -41,30 +42,31 @@ class WeekPlan:
     assignments: int = ASSIGNMENTS
     ratings: int = RATINGS
 
-    def sights(self) -> Iterator["Sight"]:
-        """Yield the sights in order of time, with the photos spread evenly."""
-        random = Random(self.seed)  # noqa: S311  chance that can be had again, no secret
+    def make_observations(self) -> Iterator["WeekObservation"]:
+        """Yield the observations in order of time, with the photos spread evenly."""
+        random = Random(self.seed)  # noqa: S311  repeatable values, no secret
         taken = 0
         for number in range(1, self.observations + 1):
             until = self.photos * number // self.observations
             shots = [self._shot(shot_number, random) for shot_number in range(taken + 1, until + 1)]
             ago = WEEK * (1 - number / self.observations)
-            yield Sight(number, ago, tuple(shots), is_killed=bool(shots) and number % self._each(KILLED_EACH) == 1)
+            is_killed = bool(shots) and number % self._interval(KILL_EVERY) == 1
+            yield WeekObservation(number, ago, tuple(shots), is_killed)
             taken = until
 
     def _shot(self, number: int, random: Random) -> "WeekShot":
-        is_large = number % self._each(LARGE_EACH) == 2
+        is_large = number % self._interval(LARGE_EVERY) == 2
         size = random.randint(*(self.large if is_large else self.ordinary))
-        return WeekShot(number, size, is_copy=not is_large and number > 3 and number % self._each(EQUAL_EACH) == 0)
+        return WeekShot(number, size, is_copy=not is_large and number > 3 and number % self._interval(COPY_EVERY) == 0)
 
-    def _each(self, usual: int) -> int:
-        """Lower the interval for a small week, so that it has at least one of each kind."""
+    def _interval(self, usual: int) -> int:
+        """Shorten an interval for a small week, so that it has at least one of each kind."""
         return min(usual, max(self.observations, 4))
 
 
 @dataclass(frozen=True)
 class WeekShot:
-    """A photo; `is_copy` says that it repeats the bytes of the previous one."""
+    """A photo; with `is_copy` it repeats the bytes of the previous one."""
 
     number: int
     byte_size: int
@@ -72,8 +74,8 @@ class WeekShot:
 
 
 @dataclass(frozen=True)
-class Sight:
-    """The input of one observation, `ago` before the week's end; `is_killed` says that the phone is killed taking it."""
+class WeekObservation:
+    """The input of one observation, `ago` before the week's end. `is_killed` means that the first attempt is killed."""
 
     number: int
     ago: timedelta
@@ -91,7 +93,7 @@ class Sight:
 
 @dataclass
 class WeekPhotos:
-    """Makes the photos, and records their digests by observation text, in order, and their total bytes."""
+    """Makes the photos, and records their digests in order, by the observation's text, and their total bytes."""
 
     plan: WeekPlan
     folder: Path
@@ -99,17 +101,17 @@ class WeekPhotos:
     byte_size: int = 0
     _last: bytes = b""
 
-    def develop(self, sight: Sight) -> list[Path]:
+    def write(self, observation: WeekObservation) -> list[Path]:
         """Write an observation's photos to files. The caller deletes them once the phone has them."""
         files = []
-        for shot in sight.shots:
+        for shot in observation.shots:
             body = self._last if shot.is_copy else self._render(shot)
             self._last = body
             files.append(self.folder / f"{shot.number:05d}.jpg")
             files[-1].write_bytes(body)
-            self.digests.setdefault(sight.text, []).append(hashlib.sha256(body).hexdigest())
+            self.digests.setdefault(observation.text, []).append(hashlib.sha256(body).hexdigest())
             self.byte_size += len(body)
-        self.digests.setdefault(sight.text, [])
+        self.digests.setdefault(observation.text, [])
         return files
 
     def _render(self, shot: WeekShot) -> bytes:

@@ -69,7 +69,7 @@ class Product:
         return asyncio.run(run())
 
     def load(self) -> County:
-        """Fill an empty database. The inspector is also a monitor, so that one outbox holds operations of every kind."""
+        """Fill an empty database. The inspector is also a monitor, so that one outbox has operations of every kind."""
 
         async def load(store: Store) -> County:
             await store.objects.make_bucket()
