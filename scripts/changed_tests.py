@@ -31,7 +31,10 @@ COMPOSITION = frozenset(
         "storage.store",
     }
 )
-"""These modules put the product together, as each `api/<area>/area.py` does: through them every file reaches every test."""
+"""These modules put the product together, as each `api/<area>/area.py` does.
+
+The search ends at them, because through them every file reaches every test.
+"""
 
 
 class ImportGraph:

@@ -24,7 +24,7 @@ class BadZipError(Exception):
 
 @dataclass(frozen=True)
 class ZipEntry:
-    """One file in the ZIP. `dos_time` is its time in DOS format; `crc_fits` is true if the ZIP's own checksum is right."""
+    """One file in the ZIP. `dos_time` is its time in DOS format; `crc_fits` is true if the ZIP's checksum is right."""
 
     name: str
     start: int
@@ -86,7 +86,7 @@ def find_directory(file: IO[bytes]) -> tuple[int, int, int]:
 
 
 def read_central(raw: bytes, at: int) -> tuple[str, int, int, int, int, int, int]:
-    """Read an entry of the directory: name, flags, time, checksum, size, start of the file, and the entry's own length."""
+    """Read an entry of the directory: name, flags, time, checksum, size, start of the file, length of the entry."""
     if len(raw) < at + 46:
         raise BadZipError("The ZIP's directory is damaged.")
     fields = struct.unpack("<4s4B2HL3L5H2L", raw[at : at + 46])

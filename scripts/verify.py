@@ -1,7 +1,7 @@
 """Verify an evidence pack without server, network or the rest of the platform, and name the first thing that is wrong.
 
-It needs Python 3.11, the package `cryptography`, and this file with `stored_zip.py`, `pack_claims.py` and `receipts.py` in
-a folder `scripts`: `python3 -m scripts.verify PACK --fingerprint F`.
+It needs Python 3.11, the package `cryptography`, and a folder `scripts` with this file, `stored_zip.py`,
+`pack_claims.py` and `receipts.py`: `python3 -m scripts.verify PACK --fingerprint F`.
 """
 
 import argparse
@@ -152,7 +152,7 @@ def check_files(manifest: Mapping[str, Any], entries: list[ZipEntry]) -> None:
 
 
 def check_times(manifest: Mapping[str, Any], entries: list[ZipEntry]) -> None:
-    """Check that all files have the time at which the pack was made. A ZIP states it in Beijing time, to two seconds."""
+    """Check that all files have the time at which the pack was made. A ZIP states Beijing time, to two seconds."""
     try:
         at = datetime.datetime.fromisoformat(manifest["madeAt"]) + BEIJING
     except ValueError:
@@ -202,7 +202,7 @@ def plain_lines(text: str) -> str:
 def fingerprint_of(text: str) -> str:
     """Normalize a fingerprint as people write it down.
 
-    Raise `ArgumentTypeError` if it is none. An empty one is refused too: with an unset variable nothing would be checked.
+    Raise `ArgumentTypeError` if it is none. An empty one is refused too: an unset variable would check nothing.
     """
     fingerprint = re.sub(r"[\s:]", "", text).lower()
     if not re.fullmatch("[0-9a-f]{64}", fingerprint):

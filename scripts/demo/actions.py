@@ -95,7 +95,7 @@ class DemoActions:
                 raise RuntimeError(f"{result.id} was refused: {result.refusal}")
 
     async def run_scripts(self, case_scripts: Sequence[CaseScript]) -> None:
-        """Run the scripts of each office in sequence, so that case numbers follow the calendar; offices run in parallel."""
+        """Run the scripts of an office in sequence, so that case numbers follow the calendar; offices in parallel."""
         limit = anyio.CapacityLimiter(AT_ONCE)
 
         async def run_in_sequence(scripts: Iterable[CaseScript]) -> None:

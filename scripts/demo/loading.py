@@ -57,7 +57,10 @@ class NotEmptyError(Exception):
 
 @dataclass(frozen=True)
 class Signins:
-    """People to sign in as: title, role and user name. `password` is the same for all, None if unknown on this machine."""
+    """People to sign in as: title, role and user name.
+
+    They all have the same `password`; None if it is unknown on this machine.
+    """
 
     people: tuple[tuple[str, Role, str], ...]
     password: str | None

@@ -89,7 +89,11 @@ class ObservationPlan:
         claimed: str | None = None,
         assignment: tuple[strawberry.ID, str] | None = None,
     ) -> PlannedObservation:
-        """Plan one observation. `claimed` is a unit code for the draft to name; `assignment` is (id, assignee's user name)."""
+        """Plan one observation.
+
+        `claimed` is the unit code that the draft names instead of the true one. `assignment` is the assignment's id and
+        its assignee's user name.
+        """
         number = len(self.observations)
         random = self._random.stream(number)
         method = random.pick(BY_INSPECTORS) if assignment else _method(category, random)

@@ -1,6 +1,6 @@
-"""Make the demo's people, who have numbers and no names: inspectors, monitors, supervisors, officers, liaisons, an admin.
+"""Make the demo's people: inspectors, monitors, supervisors, officers, liaisons and an admin.
 
-They all have the same password.
+They have numbers instead of names, and all have the same password.
 """
 
 from collections.abc import Sequence

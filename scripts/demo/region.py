@@ -116,7 +116,7 @@ def build_region(random: SeededRandom, at: datetime) -> Region:
 
 
 def build_points(random: SeededRandom, region: Region, at: datetime) -> list[MonitoringPoint]:
-    """Make the enterprises of every county, without monitors. They alternate between the county's and the city's industries."""
+    """Make the enterprises of every county, without monitors. The county's and the city's industries take turns."""
     return [point for county in region.counties for point in _points(random, region.units[county], at)]
 
 
