@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from api.connections import open_store
-from api.graphql.context import clock
 from api.settings import Settings
-from scripts.demo.loading import NotEmptyError, Signins, seed, signins
+from scripts.demo.signins import Signins, signins
 from storage.embedded.data_folder import DataFolder, write_private
 from storage.embedded.engines import Engines
 from storage.indexes import ensure_indexes
 from storage.mongodb.client import Mongo
 from storage.processes.supervisor import Child, ProcessLostError, Program, start_together, trim_log
+from storage.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE_SECONDS = 10.0
@@ -199,15 +199,23 @@ async def prepare(settings: Settings, demo: Demo, say: Callable[[str], None]) ->
         if not demo.is_due:
             return await signins(store, settings)
         say("loading the demo, once; this takes some 15 seconds ...")
-        loaded: Signins | None = None
-        try:
-            loaded = await seed(store, settings, now=clock())
-        except NotEmptyError as error:  # an office's own files were loaded before the demo
-            say(str(error))
+        loaded = await _load_demo(store, settings, say)
         demo.mark_loaded()
         return loaded
     finally:
         await store.close()
+
+
+async def _load_demo(store: Store, settings: Settings, say: Callable[[str], None]) -> Signins | None:
+    # Only loading the demo needs this code. It would cost every other start a second and 20 MB.
+    from api.graphql.context import clock  # noqa: PLC0415
+    from scripts.demo.loading import NotEmptyError, seed  # noqa: PLC0415
+
+    try:
+        return await seed(store, settings, now=clock())
+    except NotEmptyError as error:  # an office's own files were loaded before the demo
+        say(str(error))
+        return None
 
 
 async def _make_indexes(mongo: Mongo, say: Callable[[str], None]) -> None:

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from api.graphql.context import clock
-from scripts.demo.loading import SEED, NotEmptyError, Signins, seed, signins
+from scripts.demo.loading import SEED, NotEmptyError, seed
+from scripts.demo.signins import Signins, signins
 from scripts.installation import START_ERRORS, open_installation
 
 

@@ -3,11 +3,9 @@
 Loading may be interrupted at any moment. Started again, it completes the demo.
 """
 
-import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import anyio
 
@@ -28,8 +26,8 @@ from scripts.demo.photos import PhotoFactory, media_draft, open_photo_factory
 from scripts.demo.randomness import SeededRandom
 from scripts.demo.ratings import RatingBatch, plan_ratings
 from scripts.demo.region import Region, assign_monitors, build_points, build_region
+from scripts.demo.signins import Signins, new_password, read_password, signins_of
 from storage.demo import Demos
-from storage.embedded.data_folder import write_private
 from storage.processes.task_groups import collapse_exception_groups
 from storage.store import Store
 
@@ -37,38 +35,10 @@ SEED = 2009
 AT_ONCE = 8
 ESTABLISHED = timedelta(days=300)
 """Age of the demo's units and people when the demo starts."""
-LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
-SHOWN_PEOPLE = (
-    ("巡查员", Role.INSPECTOR, "inspector001"),
-    ("监测员", Role.MONITOR, "monitor001"),
-    ("监督员", Role.SUPERVISOR, "supervisor001"),
-    ("效能办，可见身份", Role.OFFICER, "officer.360703"),
-    ("效能办", Role.OFFICER, "clerk.360703"),
-    ("市投诉中心", Role.OFFICER, "complaints1"),
-    ("联络员", Role.LIAISON, "liaison.360703-jt"),
-    ("管理员", Role.ADMIN, "admin"),
-)
-"""One or two people for each role. All but two work in Nankang (360703), which has a case in every state."""
 
 
 class NotEmptyError(Exception):
     """The installation holds an office's own data, which the demo must not touch."""
-
-
-@dataclass(frozen=True)
-class Signins:
-    """People to sign in as: title, role and user name.
-
-    They all have the same `password`; None if it is unknown on this machine.
-    """
-
-    people: tuple[tuple[str, Role, str], ...]
-    password: str | None
-
-    def lines(self) -> Iterator[str]:
-        yield f"Password for all: {self.password or 'not known on this machine'}"
-        for shown, role, user_name in self.people:
-            yield f"{role.value:<11}{user_name:<20}{shown}"
 
 
 @dataclass(frozen=True)
@@ -94,17 +64,11 @@ async def seed(store: Store, settings: Settings, *, seed: int = SEED, now: datet
         raise NotEmptyError("This installation holds units or users of its own: the demo is only for an empty one.")
     begun = await demos.begin(seed, to_millis(now))
     if not begun.is_whole:
-        password = _password(settings.data) or _new_password(settings.data)
+        password = read_password(settings.data) or new_password(settings.data)
         plan = make_demo_plan(begun.seed, begun.began_at, await Passwords().hash(password))
         await _carry_out(store, settings, plan, SeededRandom(begun.seed, "stage"))
         await demos.finish(to_millis(now))
-    return _signins(settings)
-
-
-async def signins(store: Store, settings: Settings) -> Signins | None:
-    """Return the people to sign in as, or None if the demo isn't completely loaded."""
-    demo = await Demos(store.mongo).find()
-    return _signins(settings) if demo and demo.is_whole else None
+    return signins_of(settings)
 
 
 def make_demo_plan(seed: int, now: datetime, password_hash: str) -> DemoPlan:
@@ -171,21 +135,3 @@ async def _submit_all(
         async with anyio.create_task_group() as tasks:
             for observation in observations:
                 tasks.start_soon(submit, observation)
-
-
-def _signins(settings: Settings) -> Signins:
-    return Signins(SHOWN_PEOPLE, _password(settings.data))
-
-
-def _password(data: Path) -> str | None:
-    """Read the demo's password. Each installation has its own: attackers would try a common one everywhere."""
-    try:
-        return (data / "demo-password").read_text().strip() or None
-    except FileNotFoundError:
-        return None
-
-
-def _new_password(data: Path) -> str:
-    data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    words = ["".join(secrets.choice(LETTERS) for _ in range(4)) for _ in range(4)]
-    return write_private(data / "demo-password", "-".join(words))

@@ -17,6 +17,7 @@ from storage.embedded.engines import Addresses
 from storage.mongodb.client import Mongo
 from tests.support.process_states import is_alive, wait_until
 from tests.support.run_command import Run
+from tests.support.running_product import ask
 
 
 @pytest.fixture
@@ -50,10 +51,15 @@ def answers(address: str) -> bool:
 
 def test_a_new_folder_is_served_only_once_and_ctrl_c_leaves_nothing(tmp_path: Path, started: list[Run]) -> None:
     data = tmp_path / "data"
-    run = Run(data, "--port=0", "--no-demo")
+    run = Run(data, "--port=0")
     started.append(run)
     address = run.serving()
     assert answers(address)
+    password = re.search("Password for all: (.+)", run.output)
+    assert password
+    assert ask(address, "inspector001", "{ me { userName } }", password=password[1]) == {
+        "me": {"userName": "inspector001"}
+    }
     children = run.children()
     assert sorted(children) == ["api.server.serve", "api.server.worker", "mongod", "weed"]
 

@@ -15,9 +15,10 @@ from api.server.graphql_schema import build_schema
 from schema.access.viewers import Role
 from schema.casework.cases import CaseState
 from scripts.demo.actions import DemoActions
-from scripts.demo.loading import SEED, NotEmptyError, make_demo_plan, seed, signins
+from scripts.demo.loading import SEED, NotEmptyError, make_demo_plan, seed
 from scripts.demo.photos import draw_photo
 from scripts.demo.randomness import SeededRandom
+from scripts.demo.signins import signins
 from storage.demo import Demos
 from storage.embedded.engines import Addresses
 from tests.support.loaded_demo import LoadedDemo, installation, whole
